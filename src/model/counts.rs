@@ -1,0 +1,71 @@
+//! How many: the jobs of a run by status, and what is under way at one moment.
+
+use std::ops::AddAssign;
+
+use crate::model::time::Moment;
+
+/// How many jobs of the present manifest have each status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Nothing is under way for them yet.
+    pub n_pending: u64,
+    /// A submission may have been accepted, and nobody knows.
+    pub n_in_doubt: u64,
+    /// Accepted, their images not on disk yet.
+    pub n_running: u64,
+    /// Their images are on disk.
+    pub n_succeeded: u64,
+    /// Refused for their content.
+    pub n_moderated: u64,
+    /// Ended without an image for any other reason.
+    pub n_failed: u64,
+}
+
+impl Counts {
+    /// All jobs.
+    pub const fn n_jobs(&self) -> u64 {
+        self.n_unfinished() + self.n_succeeded + self.n_without_image()
+    }
+
+    /// Those that a run would go on with.
+    pub const fn n_unfinished(&self) -> u64 {
+        self.n_pending + self.n_in_doubt + self.n_running
+    }
+
+    /// Those that ended without an image, for whatever reason.
+    pub const fn n_without_image(&self) -> u64 {
+        self.n_moderated + self.n_failed
+    }
+}
+
+/// What came up along the way, for the summary: each costs money or is worth knowing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Incidents {
+    /// Submissions that have left.
+    pub n_submits: u64,
+    /// Submissions whose answer was lost.
+    pub n_in_doubt: u64,
+    /// Accepted tasks that were given up.
+    pub n_lost: u64,
+}
+
+impl AddAssign for Incidents {
+    fn add_assign(&mut self, other: Self) {
+        self.n_submits += other.n_submits;
+        self.n_in_doubt += other.n_in_doubt;
+        self.n_lost += other.n_lost;
+    }
+}
+
+/// What is under way at one moment, for the progress display.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Jobs being submitted or running at the provider.
+    pub n_in_flight: usize,
+    /// Jobs whose images are being fetched, or wait for that.
+    pub n_downloading: usize,
+    /// Jobs that wait out a setback before their next submission.
+    pub n_waiting: usize,
+    /// The provider asked us to hold back submissions until then.
+    pub closed_until: Option<Moment>,
+}

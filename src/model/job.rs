@@ -1,0 +1,139 @@
+//! A job: one wanted image, immutable, named by its content and not by its place in the manifest.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::model::phase::JobState;
+use crate::model::request::{Content, Request};
+
+/// The identity of a job: 80 bits from its content and its occurrence among equal rows, written as 20 hexadecimal digits.
+///
+/// Moving, inserting or removing other rows of the manifest does not change it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId([u8; 10]);
+
+impl JobId {
+    /// The id of the `occurrence`-th (from 0) job with this content.
+    pub fn new(content: &Content, occurrence: u32) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(content.bytes()).update(&occurrence.to_le_bytes());
+        let mut id = [0; 10];
+        id.copy_from_slice(&hasher.finalize().as_bytes()[..10]);
+        Self(id)
+    }
+
+    /// The bytes of the id, as the ledger stores them.
+    pub const fn bytes(&self) -> &[u8; 10] {
+        &self.0
+    }
+
+    /// The id with these bytes.
+    pub const fn from_bytes(bytes: [u8; 10]) -> Self {
+        Self(bytes)
+    }
+
+    /// The first eight digits: enough to tell the jobs of one run apart where people read.
+    pub fn short(&self) -> String {
+        self.to_string()[..8].to_owned()
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JobId({self})")
+    }
+}
+
+/// Why a text is not a [`JobId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a job id is 20 hexadecimal digits")]
+pub struct JobIdError;
+
+impl FromStr for JobId {
+    type Err = JobIdError;
+
+    fn from_str(text: &str) -> Result<Self, JobIdError> {
+        let mut id = [0; 10];
+        if text.len() != 20 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(JobIdError);
+        }
+        for (i, byte) in id.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| JobIdError)?;
+        }
+        Ok(Self(id))
+    }
+}
+
+/// One wanted image request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// Who it is.
+    pub id: JobId,
+    /// Its place among the manifest's jobs, from 1.
+    pub index: u64,
+    /// The user's own name for it (the manifest's `id`), if any.
+    pub label: Option<String>,
+    /// What is asked of the provider.
+    pub request: Request,
+    /// What the manifest carries through to the results: column and text, in the manifest's order.
+    pub extras: Vec<(String, String)>,
+}
+
+/// A row of the manifest before the ledger has told which occurrence of its content it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// The user's own name for the job, if any.
+    pub label: Option<String>,
+    /// What is asked of the provider.
+    pub request: Request,
+    /// What is carried through to the results.
+    pub extras: Vec<(String, String)>,
+}
+
+/// A job together with where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// The job.
+    pub job: Arc<Job>,
+    /// The fold of its events.
+    pub state: JobState,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(prompt: &str) -> Content {
+        Request { prompt: prompt.into(), model: "m".into(), ..Request::default() }.content()
+    }
+
+    #[test]
+    fn equal_rows_are_told_apart_by_occurrence() {
+        assert_ne!(JobId::new(&content("a"), 0), JobId::new(&content("a"), 1));
+        assert_ne!(JobId::new(&content("a"), 0), JobId::new(&content("b"), 0));
+        assert_eq!(JobId::new(&content("a"), 7), JobId::new(&content("a"), 7));
+    }
+
+    #[test]
+    fn an_id_reads_back_from_its_digits() {
+        let id = JobId::new(&content("a"), 0);
+        assert_eq!(id.to_string().len(), 20);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(JobId::from_bytes(*id.bytes()), id);
+        assert!(id.to_string().starts_with(&id.short()));
+    }
+
+    #[test]
+    fn what_is_not_an_id_is_refused() {
+        for text in ["", "12", "zzzzzzzzzzzzzzzzzzzz", "+1345678901234567890", "éééééééééé"] {
+            assert_eq!(text.parse::<JobId>(), Err(JobIdError), "{text:?}");
+        }
+    }
+}

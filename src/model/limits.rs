@@ -1,0 +1,176 @@
+//! The limits of a run: a number with a name and a unit for everything that could grow.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Every limit that the engine keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Tasks in flight at the provider.
+    pub concurrency: Concurrency,
+    /// Submissions per unit of time; none means as fast as the provider lets us.
+    pub rate: Option<Rate>,
+    /// Submissions that may leave at once under `rate`; by default what 5 ms of it allow.
+    pub burst: Option<NonZeroU32>,
+    /// Polls per unit of time.
+    pub poll_rate: Option<Rate>,
+    /// Submissions whose answer is awaited.
+    pub submits_max: usize,
+    /// Polls whose answer is awaited.
+    pub polls_max: usize,
+    /// Tasks that one poll may ask for.
+    pub poll_batch_max: usize,
+    /// Downloads under way.
+    pub downloads_max: usize,
+    /// Jobs held in memory that wait for their turn to be submitted.
+    pub look_ahead_max: usize,
+    /// Setbacks in a row that a job survives while submitting or downloading.
+    pub retries_max: u32,
+    /// Accepted tasks that a job may lose and be submitted again, each paid for again.
+    pub resubmits_max: u32,
+    /// How long a task may take from its acceptance.
+    pub task_timeout: Duration,
+    /// The longest wait that a provider's Retry-After is followed for.
+    pub wait_max: Duration,
+    /// What becomes of a submission whose answer was lost.
+    pub in_doubt: InDoubt,
+    /// Jobs that may fail before the run stops.
+    pub failures_max: Option<u64>,
+    /// Seed of the jitter, so that a simulated run repeats exactly.
+    pub seed: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrency: Concurrency::Auto,
+            rate: None,
+            burst: None,
+            poll_rate: None,
+            submits_max: 64,
+            polls_max: 64,
+            poll_batch_max: 1,
+            downloads_max: 16,
+            look_ahead_max: 256,
+            retries_max: 8,
+            resubmits_max: 1,
+            task_timeout: Duration::from_secs(30 * 60),
+            wait_max: Duration::from_secs(15 * 60),
+            in_doubt: InDoubt::Resubmit,
+            failures_max: None,
+            seed: 0,
+        }
+    }
+}
+
+/// How many tasks may be in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concurrency {
+    /// Start low, grow while the provider takes it, halve when it refuses.
+    Auto,
+    /// This many.
+    Fixed(NonZeroU32),
+}
+
+/// Why a text is not a [`Concurrency`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("concurrency is `auto` or a whole number of at least 1")]
+pub struct ConcurrencyError;
+
+impl FromStr for Concurrency {
+    type Err = ConcurrencyError;
+
+    fn from_str(text: &str) -> Result<Self, ConcurrencyError> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            number => number.parse().map(Self::Fixed).map_err(|_| ConcurrencyError),
+        }
+    }
+}
+
+/// What becomes of a submission that may have been accepted and whose answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InDoubt {
+    /// Submit it again and count it: it may be paid for twice.
+    Resubmit,
+    /// Leave it to the user.
+    Hold,
+    /// Fail the job.
+    Fail,
+}
+
+/// So many in a span of time, written `10/s`, `30/m`, `500/h` or `125/d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: NonZeroU32,
+    /// In which span.
+    pub per: Duration,
+}
+
+impl Rate {
+    /// The time between two at an even pace.
+    pub fn interval(self) -> Duration {
+        self.per / self.count.get()
+    }
+}
+
+/// Why a text is not a [`Rate`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a rate is a whole number of at least 1 and a unit, s, m, h or d: for example 10/s, 30/m, 500/h or 125/d")]
+pub struct RateError;
+
+const UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86400)];
+
+impl FromStr for Rate {
+    type Err = RateError;
+
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        let (count, unit) = text.trim().split_once('/').ok_or(RateError)?;
+        let (_, secs) = UNITS.into_iter().find(|(name, _)| *name == unit.trim()).ok_or(RateError)?;
+        let count = count.trim().parse().map_err(|_| RateError)?;
+        Ok(Self { count, per: Duration::from_secs(secs) })
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = UNITS.into_iter().find(|(_, secs)| *secs == self.per.as_secs());
+        match unit {
+            Some((name, _)) => write!(f, "{}/{name}", self.count),
+            None => write!(f, "{}/{:?}", self.count, self.per),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_as_they_are_written() {
+        for text in ["10/s", "30/m", "500/h", "125/d", "1/s"] {
+            assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+        }
+        assert_eq!("30/m".parse::<Rate>().unwrap().interval(), Duration::from_secs(2));
+        assert_eq!(" 5 / s ".parse::<Rate>().unwrap().to_string(), "5/s");
+    }
+
+    #[test]
+    fn what_is_not_a_rate_is_refused() {
+        for text in ["", "10", "10/", "/s", "0/s", "-1/s", "1.5/s", "10/w", "10/s/s", "99999999999/s"] {
+            assert_eq!(text.parse::<Rate>(), Err(RateError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn concurrency_is_auto_or_a_number() {
+        assert_eq!("auto".parse(), Ok(Concurrency::Auto));
+        assert_eq!("3".parse(), Ok(Concurrency::Fixed(NonZeroU32::new(3).unwrap())));
+        for text in ["", "0", "-1", "many", "1.5"] {
+            assert_eq!(text.parse::<Concurrency>(), Err(ConcurrencyError), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! How things went: the provider's answers, what went wrong out there, and how a job ended.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::model::time::Timestamp;
+
+/// The provider's own id of an accepted job, whatever the API sends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(pub String);
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where an image can be fetched, as the provider wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Url(pub String);
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a poll told about a task.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Status {
+    /// Queued or at work; also every status that we do not know.
+    Running,
+    /// Done, with the links of its images; never empty.
+    Done(Vec<Url>),
+    /// Ended without an image.
+    Failed(Fault),
+}
+
+/// What went wrong out there: its kind, as the provider's code classified it, and the words for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What may be done about it.
+    pub kind: FaultKind,
+    /// What happened, in the provider's words where it gave any, and what to do.
+    pub message: String,
+}
+
+/// The kinds of fault. Providers classify, the engine's retry policy decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Too many requests; `retry_after` where the provider named a time.
+    Throttled {
+        /// How long the provider asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The allowance or the credit is used up.
+    QuotaExhausted {
+        /// When there is a new one, where that is known.
+        resets_at: Option<Timestamp>,
+    },
+    /// Likely to pass: busy servers, broken connections, requests that surely never arrived.
+    Transient,
+    /// The request may have been accepted, and the answer was lost.
+    InDoubt,
+    /// The task was accepted once and is unknown now, or gave no result in time.
+    TaskLost,
+    /// Refused for its content.
+    Moderated,
+    /// Refused for its form: model, parameter, length.
+    InvalidRequest,
+    /// The token is missing, wrong or not allowed.
+    Unauthorized,
+    /// The task ended well and gave no whole image.
+    BadOutput,
+}
+
+impl FaultKind {
+    /// The word for scripts: `error_code` in the results.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Throttled { .. } => "throttled",
+            Self::QuotaExhausted { .. } => "quota_exhausted",
+            Self::Transient => "transient",
+            Self::InDoubt => "in_doubt",
+            Self::TaskLost => "task_lost",
+            Self::Moderated => "moderated",
+            Self::InvalidRequest => "invalid_request",
+            Self::Unauthorized => "unauthorized",
+            Self::BadOutput => "bad_output",
+        }
+    }
+}
+
+impl Fault {
+    /// A fault of this kind with these words.
+    pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.code(), self.message)
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Every image of the task is on our disk and was checked.
+    Succeeded(Vec<Artifact>),
+    /// It ended without an image, for this reason.
+    Failed(Fault),
+}
+
+/// An image on our disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its path below OUT, with `/` between the parts.
+    pub file_name: String,
+    /// SHA-256 of the file's bytes.
+    pub sha256: [u8; 32],
+    /// Length of the file.
+    pub bytes: u64,
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+    /// What the bytes are, whatever the link was called.
+    pub format: ImageFormat,
+}
+
+/// The image formats that are recognised by their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ImageFormat {
+    /// Portable Network Graphics.
+    Png,
+    /// JPEG (JFIF or Exif).
+    Jpeg,
+    /// WebP, lossy or lossless.
+    WebP,
+}
+
+impl ImageFormat {
+    /// The word for it in the results, the ledger and file extensions: `png`, `jpg`, `webp`.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::WebP => "webp",
+        }
+    }
+
+    /// The format with this extension.
+    pub fn from_extension(text: &str) -> Option<Self> {
+        [Self::Png, Self::Jpeg, Self::WebP].into_iter().find(|format| format.extension() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_found_by_its_extension() {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+            assert_eq!(ImageFormat::from_extension(format.extension()), Some(format));
+        }
+        assert_eq!(ImageFormat::from_extension("gif"), None);
+    }
+
+    #[test]
+    fn a_fault_says_its_code_and_its_words() {
+        let fault = Fault::new(FaultKind::Moderated, "inappropriate content");
+        assert_eq!(fault.to_string(), "moderated: inappropriate content");
+    }
+}

@@ -1,0 +1,214 @@
+//! Where a job stands, as the fold of its events: the same function live, in the ledger and on a resume.
+
+use std::time::Duration;
+
+use crate::model::event::{EventKind, Stage};
+use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
+use crate::model::time::Timestamp;
+
+/// Where a job stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Phase {
+    /// Nothing is under way and nothing is paid for.
+    #[default]
+    Pending,
+    /// A submission has left, or may have left, and no answer is recorded.
+    Submitting,
+    /// Accepted, and polled until its task is done.
+    Running(TaskId),
+    /// Its task is done and the images are being fetched.
+    Downloading(Vec<Url>),
+    /// Ended.
+    Finished(Outcome),
+}
+
+/// All that is kept of a job's past: its phase, and what the retry policy and the results need to know.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JobState {
+    /// Where it stands.
+    pub phase: Phase,
+    /// The task of the last acceptance.
+    pub task: Option<TaskId>,
+    /// Submissions that have left.
+    pub n_submits: u32,
+    /// Setbacks while submitting or downloading since the last step forward; throttling is nobody's fault and is not counted.
+    pub n_setbacks: u32,
+    /// Accepted tasks that were given up, each of which was submitted again or failed the job.
+    pub n_lost: u32,
+    /// Submissions whose answer was lost.
+    pub n_in_doubt: u32,
+    /// When the last submission left.
+    pub submitted_at: Option<Timestamp>,
+    /// When the job ended.
+    pub finished_at: Option<Timestamp>,
+    /// The last thing that went wrong.
+    pub last_fault: Option<Fault>,
+}
+
+impl JobState {
+    /// Takes one event in.
+    pub fn apply(&mut self, at: Timestamp, kind: &EventKind) {
+        match kind {
+            EventKind::SubmitStarted => {
+                self.phase = Phase::Submitting;
+                self.task = None;
+                self.n_submits += 1;
+                self.submitted_at = Some(at);
+                // A submission under way is no longer the one that was in doubt.
+                self.last_fault.take_if(|fault| fault.kind == FaultKind::InDoubt);
+            }
+            EventKind::Accepted(task) => {
+                self.phase = Phase::Running(task.clone());
+                self.task = Some(task.clone());
+                self.n_setbacks = 0;
+            }
+            EventKind::Ready(urls) => self.phase = Phase::Downloading(urls.clone()),
+            EventKind::Setback(stage, fault) => self.set_back(*stage, fault),
+            EventKind::Finished(outcome) => {
+                self.phase = Phase::Finished(outcome.clone());
+                self.finished_at = Some(at);
+            }
+        }
+    }
+
+    fn set_back(&mut self, stage: Stage, fault: &Fault) {
+        let is_counted = !matches!(fault.kind, FaultKind::Throttled { .. } | FaultKind::QuotaExhausted { .. });
+        match stage {
+            Stage::Submit if fault.kind == FaultKind::InDoubt => {
+                self.phase = Phase::Submitting;
+                self.n_in_doubt += 1;
+            }
+            Stage::Submit => self.phase = Phase::Pending,
+            Stage::Poll => (),
+            Stage::Download => {
+                self.phase = self.task.clone().map_or(Phase::Pending, Phase::Running);
+            }
+            Stage::Task => {
+                self.phase = Phase::Pending;
+                self.n_lost += 1;
+            }
+        }
+        if is_counted && matches!(stage, Stage::Submit | Stage::Download) {
+            self.n_setbacks += 1;
+        }
+        self.last_fault = Some(fault.clone());
+    }
+
+    /// Whether a submission may have been accepted without our knowing: its answer was lost, or the process died before it came.
+    pub fn is_in_doubt(&self) -> bool {
+        self.phase == Phase::Submitting
+    }
+
+    /// The word for scripts: `status` in the results, of a run that is not under way.
+    pub fn status(&self) -> &'static str {
+        match &self.phase {
+            Phase::Pending => "pending",
+            Phase::Submitting => "in_doubt",
+            Phase::Running(_) | Phase::Downloading(_) => "running",
+            Phase::Finished(Outcome::Succeeded(_)) => "succeeded",
+            Phase::Finished(Outcome::Failed(fault)) if fault.kind == FaultKind::Moderated => "moderated",
+            Phase::Finished(Outcome::Failed(_)) => "failed",
+        }
+    }
+
+    /// From the last submission to the end.
+    pub fn duration(&self) -> Option<Duration> {
+        Some(self.finished_at?.since(self.submitted_at?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fold(kinds: &[EventKind]) -> JobState {
+        let mut state = JobState::default();
+        for (i, kind) in kinds.iter().enumerate() {
+            state.apply(Timestamp::from_millis(i64::try_from(i).unwrap() * 1000), kind);
+        }
+        state
+    }
+
+    fn task() -> TaskId {
+        TaskId("7".into())
+    }
+
+    fn fault(kind: FaultKind) -> Fault {
+        Fault::new(kind, "words")
+    }
+
+    fn setback(stage: Stage, kind: FaultKind) -> EventKind {
+        EventKind::Setback(stage, fault(kind))
+    }
+
+    #[test]
+    fn a_calm_job_goes_through_every_phase() {
+        use EventKind::{Accepted, Finished, Ready, SubmitStarted};
+        let urls = vec![Url("http://x".into())];
+        let story = [SubmitStarted, Accepted(task()), Ready(urls.clone()), Finished(Outcome::Succeeded(vec![]))];
+        let phases: Vec<Phase> = (0..=4).map(|n| fold(&story[..n]).phase).collect();
+        assert_eq!(phases[..4], [Phase::Pending, Phase::Submitting, Phase::Running(task()), Phase::Downloading(urls)]);
+        let end = fold(&story);
+        assert_eq!(end.status(), "succeeded");
+        assert_eq!(end.duration(), Some(Duration::from_secs(3)));
+        assert_eq!((end.n_submits, end.n_setbacks, end.n_in_doubt), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_refused_submit_is_pending_again() {
+        let state = fold(&[EventKind::SubmitStarted, setback(Stage::Submit, FaultKind::Transient)]);
+        assert_eq!((state.phase.clone(), state.n_setbacks, state.n_submits), (Phase::Pending, 1, 1));
+        assert!(!state.is_in_doubt());
+    }
+
+    #[test]
+    fn throttling_is_not_counted_against_the_job() {
+        let state =
+            fold(&[EventKind::SubmitStarted, setback(Stage::Submit, FaultKind::Throttled { retry_after: None })]);
+        assert_eq!((state.phase, state.n_setbacks), (Phase::Pending, 0));
+    }
+
+    #[test]
+    fn a_lost_answer_stays_in_doubt_until_the_next_submit() {
+        let doubt = [EventKind::SubmitStarted, setback(Stage::Submit, FaultKind::InDoubt)];
+        let state = fold(&doubt);
+        assert!(state.is_in_doubt());
+        assert_eq!((state.status(), state.n_in_doubt), ("in_doubt", 1));
+        let again = fold(&[doubt[0].clone(), doubt[1].clone(), EventKind::SubmitStarted]);
+        assert_eq!((again.n_submits, again.last_fault), (2, None));
+    }
+
+    #[test]
+    fn a_failed_download_goes_back_to_poll_and_keeps_its_task() {
+        let state = fold(&[
+            EventKind::SubmitStarted,
+            EventKind::Accepted(task()),
+            EventKind::Ready(vec![Url("http://x".into())]),
+            setback(Stage::Download, FaultKind::BadOutput),
+        ]);
+        assert_eq!((state.phase, state.n_setbacks, state.n_lost), (Phase::Running(task()), 1, 0));
+    }
+
+    #[test]
+    fn a_failed_poll_changes_nothing_but_the_last_fault() {
+        let before = fold(&[EventKind::SubmitStarted, EventKind::Accepted(task())]);
+        let mut after = before.clone();
+        after.apply(Timestamp::from_millis(9), &setback(Stage::Poll, FaultKind::Transient));
+        assert_eq!(after.last_fault.take(), Some(fault(FaultKind::Transient)));
+        assert_eq!(after, before);
+    }
+
+    #[test]
+    fn a_lost_task_is_pending_and_counted() {
+        let state =
+            fold(&[EventKind::SubmitStarted, EventKind::Accepted(task()), setback(Stage::Task, FaultKind::TaskLost)]);
+        assert_eq!((state.phase, state.n_lost), (Phase::Pending, 1));
+    }
+
+    #[test]
+    fn moderation_has_a_status_of_its_own() {
+        let failed = |kind| fold(&[EventKind::Finished(Outcome::Failed(fault(kind)))]).status();
+        assert_eq!(failed(FaultKind::Moderated), "moderated");
+        assert_eq!(failed(FaultKind::InvalidRequest), "failed");
+    }
+}

@@ -1,0 +1,285 @@
+//! What a job asks of a provider: a prompt and its parameters, and the content hash that identifies them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// Everything that is sent to a provider for one image. Two equal requests are the same work.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The text that describes the image.
+    pub prompt: String,
+    /// The provider's name of the model, such as `Qwen/Qwen-Image`.
+    pub model: String,
+    /// What the image must not show.
+    pub negative_prompt: Option<String>,
+    /// Width and height of the image, in pixels.
+    pub size: Option<Size>,
+    /// The random seed, 0 to 2^31 - 1 where the provider says so.
+    pub seed: Option<u64>,
+    /// Sampling steps.
+    pub steps: Option<u32>,
+    /// Guidance scale: how closely the image follows the prompt.
+    pub guidance: Option<f64>,
+    /// Source images of an edit model: URLs or data URIs.
+    pub image_url: Vec<String>,
+    /// Low-rank adapters to apply, by repository id.
+    pub loras: Vec<Lora>,
+    /// Fields that the provider may know and we do not, sent as they were given.
+    pub params: BTreeMap<String, Value>,
+}
+
+/// One low-rank adapter and, where several are mixed, its weight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lora {
+    /// The repository id, such as `org/name`.
+    pub repo: String,
+    /// Its share in the mix; the weights of a request sum to 1.
+    pub weight: Option<f64>,
+}
+
+/// Width and height in pixels, written `1024x768`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Size {
+    /// Pixels from left to right.
+    pub width: u32,
+    /// Pixels from top to bottom.
+    pub height: u32,
+}
+
+/// Why a text is not a [`Size`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a size is written WIDTHxHEIGHT in pixels, for example 1024x1024")]
+pub struct SizeError;
+
+impl FromStr for Size {
+    type Err = SizeError;
+
+    fn from_str(text: &str) -> Result<Self, SizeError> {
+        let (width, height) = text.trim().split_once(['x', 'X']).ok_or(SizeError)?;
+        let side = |text: &str| {
+            let digits_only = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            digits_only.then(|| text.parse().ok()).flatten().filter(|side| *side > 0).ok_or(SizeError)
+        };
+        Ok(Self { width: side(width)?, height: side(height)? })
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.height)
+    }
+}
+
+/// A JSON value, without any library's type for it, so that this floor stays free of serde.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// A string.
+    Text(String),
+    /// An array.
+    List(Vec<Value>),
+    /// An object; keys are sorted, so equal objects hash alike.
+    Map(BTreeMap<String, Value>),
+}
+
+/// What two requests with the same content share: the hash of everything that is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Content([u8; 32]);
+
+impl Content {
+    /// The 32 bytes of the hash.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Request {
+    /// The hash of this request. It does not depend on how the manifest spelt it, nor on columns that are only carried through.
+    pub fn content(&self) -> Content {
+        let mut canon = Canon(blake3::Hasher::new());
+        canon.text("promptbatch request 1");
+        canon.text(&self.prompt);
+        canon.text(&self.model);
+        canon.option(self.negative_prompt.as_ref(), |canon, text| canon.text(text));
+        canon.option(self.size, |canon, size| canon.text(&size.to_string()));
+        canon.option(self.seed, Canon::number);
+        canon.option(self.steps, |canon, steps| canon.number(u64::from(steps)));
+        canon.option(self.guidance, Canon::float);
+        canon.number(self.image_url.len() as u64);
+        self.image_url.iter().for_each(|url| canon.text(url));
+        canon.number(self.loras.len() as u64);
+        for lora in &self.loras {
+            canon.text(&lora.repo);
+            canon.option(lora.weight, Canon::float);
+        }
+        canon.map(&self.params);
+        Content(canon.0.finalize().into())
+    }
+}
+
+/// Writes values so that no two different ones give the same bytes: every part carries its kind or its length.
+struct Canon(blake3::Hasher);
+
+impl Canon {
+    fn number(&mut self, number: u64) {
+        self.0.update(&number.to_le_bytes());
+    }
+
+    fn float(&mut self, number: f64) {
+        // 0.0 and -0.0 are equal and must hash alike.
+        let number = if number == 0.0 { 0.0 } else { number };
+        self.number(number.to_bits());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.update(text.as_bytes());
+    }
+
+    fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        match value {
+            None => self.number(0),
+            Some(value) => {
+                self.number(1);
+                write(self, value);
+            }
+        }
+    }
+
+    fn map(&mut self, map: &BTreeMap<String, Value>) {
+        self.number(map.len() as u64);
+        for (key, value) in map {
+            self.text(key);
+            self.value(value);
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.number(0),
+            Value::Bool(flag) => {
+                self.number(1);
+                self.number(u64::from(*flag));
+            }
+            Value::Int(number) => {
+                self.number(2);
+                self.number(number.cast_unsigned());
+            }
+            Value::Float(number) => {
+                self.number(3);
+                self.float(*number);
+            }
+            Value::Text(text) => {
+                self.number(4);
+                self.text(text);
+            }
+            Value::List(list) => {
+                self.number(5);
+                self.number(list.len() as u64);
+                list.iter().for_each(|value| self.value(value));
+            }
+            Value::Map(map) => {
+                self.number(6);
+                self.map(map);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cat() -> Request {
+        Request { prompt: "a cat".into(), model: "Qwen/Qwen-Image".into(), ..Request::default() }
+    }
+
+    #[test]
+    fn sizes_are_read_as_they_are_written() {
+        assert_eq!("1024x768".parse(), Ok(Size { width: 1024, height: 768 }));
+        assert_eq!(" 64X64 ".parse(), Ok(Size { width: 64, height: 64 }));
+        assert_eq!(Size { width: 1, height: 2 }.to_string(), "1x2");
+    }
+
+    #[test]
+    fn what_is_not_a_size_is_refused() {
+        for text in [
+            "",
+            "x",
+            "1024",
+            "1024x",
+            "x768",
+            "1024*768",
+            "1024×768",
+            "0x64",
+            "-1x5",
+            "+1x5",
+            "1x2x3",
+            "1 x 2",
+            "99999999999x1",
+        ] {
+            assert_eq!(text.parse::<Size>(), Err(SizeError), "{text:?}");
+        }
+    }
+
+    /// Goal: no field can be lost from the identity of a request. Method: change each in turn and compare the hashes.
+    #[test]
+    fn every_field_changes_the_content() {
+        let changes: Vec<fn(&mut Request)> = vec![
+            |r| r.prompt = "a dog".into(),
+            |r| r.model = "other".into(),
+            |r| r.negative_prompt = Some("blur".into()),
+            |r| r.negative_prompt = Some(String::new()),
+            |r| r.size = Some(Size { width: 64, height: 64 }),
+            |r| r.seed = Some(0),
+            |r| r.steps = Some(0),
+            |r| r.guidance = Some(0.0),
+            |r| r.image_url = vec!["https://a".into()],
+            |r| r.image_url = vec!["https://a".into(), "https://b".into()],
+            |r| r.loras = vec![Lora { repo: "a/b".into(), weight: None }],
+            |r| r.loras = vec![Lora { repo: "a/b".into(), weight: Some(1.0) }],
+            |r| r.params = [("x".to_owned(), Value::Null)].into(),
+            |r| r.params = [("x".to_owned(), Value::Bool(false))].into(),
+            |r| r.params = [("x".to_owned(), Value::Int(1))].into(),
+            |r| r.params = [("x".to_owned(), Value::Float(1.0))].into(),
+            |r| r.params = [("x".to_owned(), Value::Text("1".into()))].into(),
+            |r| r.params = [("x".to_owned(), Value::List(vec![Value::Int(1)]))].into(),
+            |r| r.params = [("x".to_owned(), Value::Map(BTreeMap::new()))].into(),
+        ];
+        let mut seen = vec![cat().content()];
+        for change in changes {
+            let mut request = cat();
+            change(&mut request);
+            let content = request.content();
+            assert!(!seen.contains(&content), "{request:?} hashes like another request");
+            seen.push(content);
+        }
+    }
+
+    #[test]
+    fn text_cannot_move_from_one_field_to_the_next() {
+        let joined = Request { prompt: "a catQ".into(), model: "wen/Qwen-Image".into(), ..Request::default() };
+        assert_ne!(joined.content(), cat().content());
+    }
+
+    #[test]
+    fn both_zeros_are_the_same_guidance() {
+        let with = |guidance| Request { guidance: Some(guidance), ..cat() }.content();
+        assert_eq!(with(0.0), with(-0.0));
+    }
+
+    /// The identity of paid work must never change between versions: a changed hash would pay for every job again.
+    #[test]
+    fn the_hash_of_a_known_request_is_kept_for_ever() {
+        let hex: String = cat().content().bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "8fba15c29454ac1c");
+    }
+}

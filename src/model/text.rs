@@ -1,0 +1,55 @@
+//! Text from outside, made safe to show: no control sequence of a prompt, an error or a file name reaches a terminal raw.
+
+/// The text with control and invisible direction characters written as escapes, line breaks included.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            c if c.is_control() || is_direction(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The escaped text, cut to `chars_max` characters with an ellipsis where it was longer.
+pub fn excerpt(text: &str, chars_max: usize) -> String {
+    let escaped = escape(text);
+    if escaped.chars().count() <= chars_max {
+        return escaped;
+    }
+    let kept: String = escaped.chars().take(chars_max.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Characters that turn the direction of the text around them, or hide it.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_sequences_are_written_out() {
+        assert_eq!(escape("a\x1b[31mred\x07\u{9b}"), "a\\u{1b}[31mred\\u{7}\\u{9b}");
+        assert_eq!(escape("two\nlines\ttab\r"), "two\\nlines\\ttab\\r");
+        assert_eq!(escape("\u{202e}evil"), "\\u{202e}evil");
+    }
+
+    #[test]
+    fn letters_of_every_script_stay() {
+        assert_eq!(escape("一只金色的猫 قطة 🐈"), "一只金色的猫 قطة 🐈");
+    }
+
+    #[test]
+    fn an_excerpt_says_that_it_was_cut() {
+        assert_eq!(excerpt("a golden cat", 12), "a golden cat");
+        assert_eq!(excerpt("a golden cat", 9), "a golden…");
+        assert_eq!(excerpt("金色的猫", 3), "金色…");
+    }
+}

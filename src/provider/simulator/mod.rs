@@ -1,0 +1,1 @@
+//! A whole ModelScope-shaped API on this machine: no account, no money, with faults on request.
