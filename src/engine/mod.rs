@@ -1,1 +1,340 @@
-//! engine
+//! Decides everything and does nothing: no tokio, no clock, no files, no requests.
+//!
+//! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
+//! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
+//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (rate and gate), [`schedule`] (polls) and
+//! [`retry`] (verdicts).
+
+pub mod lane;
+pub mod pacer;
+pub mod retry;
+pub mod schedule;
+mod setback;
+pub mod turn;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::engine::lane::{Lane, Wait};
+use crate::engine::retry::RetryPolicy;
+use crate::engine::schedule::Schedule;
+use crate::engine::turn::{Action, Input, Stop, Turn};
+use crate::model::counts::Pace;
+use crate::model::event::{Event, EventKind, Stage};
+use crate::model::job::{Job, JobId, Known};
+use crate::model::limits::Limits;
+use crate::model::outcome::{Artifact, Fault, FaultKind, Outcome, Status, TaskId};
+use crate::model::phase::{JobState, Phase};
+use crate::model::time::Moment;
+
+/// Decides what a run does next.
+#[derive(Debug)]
+pub struct Engine {
+    limits: Limits,
+    lane: Lane,
+    schedule: Schedule,
+    retry: RetryPolicy,
+    jobs: BTreeMap<JobId, Tracked>,
+    /// Jobs that may be submitted, in manifest order.
+    to_submit: VecDeque<JobId>,
+    /// Jobs whose next submission waits out a setback.
+    to_submit_later: BTreeSet<(Moment, JobId)>,
+    /// Jobs whose images can be fetched.
+    to_download: VecDeque<JobId>,
+    /// What has happened since the last turn.
+    events: Vec<Event>,
+    loading: Loading,
+    stop: Option<Stop>,
+    n_failures: u64,
+}
+
+/// A job in memory.
+#[derive(Debug)]
+struct Tracked {
+    job: Arc<Job>,
+    state: JobState,
+    /// When its task was accepted, or its submission left.
+    accepted_at: Moment,
+    /// Whether its task counts as in flight at the provider.
+    is_in_flight: bool,
+    /// Failed polls in a row.
+    n_poll_faults: u32,
+    /// Answers in a row that its task is unknown.
+    n_unknown: u32,
+}
+
+/// Where the engine stands with the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loading {
+    /// There may be more jobs.
+    More,
+    /// An answer is awaited.
+    Asked,
+    /// Every job was handed out.
+    Done,
+}
+
+impl Engine {
+    /// An engine that knows no job yet; its first turn asks for some.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            lane: Lane::new(&limits),
+            schedule: Schedule::new(limits.seed),
+            retry: RetryPolicy::new(&limits),
+            limits,
+            jobs: BTreeMap::new(),
+            to_submit: VecDeque::new(),
+            to_submit_later: BTreeSet::new(),
+            to_download: VecDeque::new(),
+            events: Vec::new(),
+            loading: Loading::More,
+            stop: None,
+            n_failures: 0,
+        }
+    }
+
+    /// Takes in what came back.
+    pub fn handle(&mut self, now: Moment, input: Input) {
+        match input {
+            Input::Loaded { jobs, more } => {
+                self.loading = if more { Loading::More } else { Loading::Done };
+                jobs.into_iter().for_each(|known| self.loaded(now, known));
+            }
+            Input::Submitted(id, Ok(task)) => self.accepted(now, id, task),
+            Input::Submitted(id, Err(fault)) => {
+                self.lane.submit_refused(now, &fault);
+                self.tracked(id).is_in_flight = false;
+                self.set_back(now, id, Stage::Submit, fault);
+            }
+            Input::Polled(answers) => {
+                self.lane.poll_answered();
+                answers.into_iter().for_each(|(id, answer)| self.polled(now, id, answer));
+            }
+            Input::Downloaded(id, result) => {
+                self.lane.download_answered();
+                self.downloaded(now, id, result);
+            }
+            // The first reason stands, unless the user wants out of a drain.
+            Input::Stop(stop) => {
+                if self.stop.as_ref().is_none_or(Stop::drains) {
+                    self.stop = Some(stop);
+                }
+            }
+        }
+    }
+
+    /// What is to be recorded and done now.
+    pub fn turn(&mut self, now: Moment) -> Turn {
+        let mut actions = Vec::new();
+        let mut wake_at = None;
+        if self.stop.as_ref().is_none_or(Stop::drains) {
+            self.plan_downloads(&mut actions);
+            sooner(&mut wake_at, self.plan_polls(now, &mut actions));
+        }
+        if self.stop.is_none() {
+            sooner(&mut wake_at, self.plan_submits(now, &mut actions));
+            self.plan_load(&mut actions);
+        }
+        Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last: self.is_over() }
+    }
+
+    /// Why the run stops before its end, if it does.
+    pub const fn stop(&self) -> Option<&Stop> {
+        self.stop.as_ref()
+    }
+
+    /// What is under way, for the progress display.
+    pub fn pace(&self, now: Moment) -> Pace {
+        Pace {
+            n_in_flight: self.lane.n_in_flight(),
+            n_downloading: self.to_download.len() + self.lane.n_downloads_out(),
+            n_waiting: self.to_submit_later.len(),
+            closed_until: self.lane.closed_until(now),
+        }
+    }
+
+    /// A job from the ledger: a new one, or one that an earlier process left somewhere on its way.
+    fn loaded(&mut self, now: Moment, known: Known) {
+        let Known { job, state } = known;
+        let id = job.id;
+        let accepted_at = state.submitted_at.map_or(now, |wall| now.at_wall(wall));
+        let phase = state.phase.clone();
+        let tracked = Tracked { job, state, accepted_at, is_in_flight: false, n_poll_faults: 0, n_unknown: 0 };
+        let is_counted = tracked.is_doubt_counted();
+        let before = self.jobs.insert(id, tracked);
+        assert!(before.is_none(), "the ledger hands out each job once");
+        match phase {
+            Phase::Pending => self.to_submit.push_back(id),
+            Phase::Submitting if is_counted => self.doubt_remembered(now, id),
+            Phase::Submitting => {
+                let words = "the run ended before the answer to this submission came";
+                self.set_back(now, id, Stage::Submit, Fault::new(FaultKind::InDoubt, words));
+            }
+            Phase::Running(_) => {
+                self.lane.task_found();
+                self.tracked(id).is_in_flight = true;
+                self.schedule.plan_at(now, id);
+            }
+            Phase::Downloading(_) => self.to_download.push_back(id),
+            Phase::Finished(_) => drop(self.jobs.remove(&id)),
+        }
+    }
+
+    fn accepted(&mut self, now: Moment, id: JobId, task: TaskId) {
+        self.lane.submit_accepted();
+        self.emit(now, id, EventKind::Accepted(task));
+        let tracked = self.tracked(id);
+        tracked.accepted_at = now;
+        (tracked.n_poll_faults, tracked.n_unknown) = (0, 0);
+        self.schedule.plan(now, id, now);
+    }
+
+    fn polled(&mut self, now: Moment, id: JobId, answer: Result<Status, Fault>) {
+        match answer {
+            Ok(status) => {
+                self.lane.poll_succeeded();
+                let tracked = self.tracked(id);
+                (tracked.n_poll_faults, tracked.n_unknown) = (0, 0);
+                match status {
+                    Status::Running => self.poll_again(now, id),
+                    Status::Done(urls) => {
+                        self.task_ended(id);
+                        self.emit(now, id, EventKind::Ready(urls));
+                        self.to_download.push_back(id);
+                    }
+                    Status::Failed(fault) => self.set_back(now, id, Stage::Task, fault),
+                }
+            }
+            Err(fault) => {
+                self.lane.poll_refused(now, &fault);
+                self.poll_failed(now, id, fault);
+            }
+        }
+    }
+
+    fn downloaded(&mut self, now: Moment, id: JobId, result: Result<Vec<Artifact>, Fault>) {
+        match result {
+            Ok(artifacts) => self.finish(now, id, Outcome::Succeeded(artifacts)),
+            Err(fault) => self.set_back(now, id, Stage::Download, fault),
+        }
+    }
+
+    fn plan_downloads(&mut self, actions: &mut Vec<Action>) {
+        while !self.to_download.is_empty() && self.lane.take_download().is_ok() {
+            let id = self.to_download.pop_front().expect("the queue is not empty");
+            let tracked = &self.jobs[&id];
+            let Phase::Downloading(urls) = &tracked.state.phase else {
+                unreachable!("only jobs with links are queued")
+            };
+            actions.push(Action::Download(tracked.job.clone(), urls.clone()));
+        }
+    }
+
+    fn plan_polls(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
+        while self.schedule.next().is_some_and(|moment| moment <= now) {
+            match self.lane.take_poll(now) {
+                Ok(()) => {
+                    let due = std::iter::from_fn(|| self.schedule.take_due(now)).take(self.limits.poll_batch_max);
+                    let batch = due.filter_map(|id| Some((id, self.jobs[&id].state.task.clone()?))).collect();
+                    actions.push(Action::Poll(batch));
+                }
+                Err(Wait::Busy) => return None,
+                Err(Wait::Until(moment)) => return Some(moment),
+            }
+        }
+        self.schedule.next()
+    }
+
+    fn plan_submits(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
+        while let Some((moment, id)) = self.to_submit_later.first().copied()
+            && moment <= now
+        {
+            self.to_submit_later.pop_first();
+            self.to_submit.push_back(id);
+        }
+        let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
+        while !self.to_submit.is_empty() {
+            match self.lane.take_submit(now) {
+                Ok(()) => {
+                    let id = self.to_submit.pop_front().expect("the queue is not empty");
+                    self.emit(now, id, EventKind::SubmitStarted);
+                    let tracked = self.tracked(id);
+                    tracked.is_in_flight = true;
+                    actions.push(Action::Submit(tracked.job.clone()));
+                }
+                Err(Wait::Busy) => break,
+                Err(Wait::Until(moment)) => {
+                    sooner(&mut wake_at, Some(moment));
+                    break;
+                }
+            }
+        }
+        wake_at
+    }
+
+    /// Keeps the look-ahead filled; jobs that wait out a setback use its room, so that an outage loads no more.
+    fn plan_load(&mut self, actions: &mut Vec<Action>) {
+        let n_held = self.to_submit.len() + self.to_submit_later.len();
+        if self.loading == Loading::More && n_held * 2 <= self.limits.look_ahead_max {
+            self.loading = Loading::Asked;
+            actions.push(Action::Load { max: self.limits.look_ahead_max - n_held });
+        }
+    }
+
+    /// Over means: nothing is awaited, and nothing is left that this run would still do.
+    fn is_over(&self) -> bool {
+        if self.lane.n_out() > 0 || self.loading == Loading::Asked {
+            return false;
+        }
+        match &self.stop {
+            None => self.loading == Loading::Done && self.jobs.is_empty(),
+            // What only waits to be submitted stays in the ledger.
+            Some(stop) if stop.drains() => self.jobs.len() == self.to_submit.len() + self.to_submit_later.len(),
+            Some(_) => true,
+        }
+    }
+
+    /// Records an event and folds it in, with the same function that the ledger folds with.
+    fn emit(&mut self, now: Moment, id: JobId, kind: EventKind) {
+        let tracked = self.tracked(id);
+        let at = now.wall();
+        tracked.state.apply(at, &kind);
+        let index = tracked.job.index;
+        self.events.push(Event { job: id, index, at, kind });
+    }
+
+    fn finish(&mut self, now: Moment, id: JobId, outcome: Outcome) {
+        let is_failure = matches!(outcome, Outcome::Failed(_));
+        self.task_ended(id);
+        self.emit(now, id, EventKind::Finished(outcome));
+        self.jobs.remove(&id);
+        if is_failure {
+            self.n_failures += 1;
+            if self.limits.failures_max.is_some_and(|max| self.n_failures >= max) && self.stop.is_none() {
+                self.stop = Some(Stop::Failures(self.n_failures));
+            }
+        }
+    }
+
+    /// Frees the place of a job's task at the provider, if it holds one.
+    fn task_ended(&mut self, id: JobId) {
+        if std::mem::take(&mut self.tracked(id).is_in_flight) {
+            self.lane.task_ended();
+        }
+    }
+
+    fn tracked(&mut self, id: JobId) -> &mut Tracked {
+        self.jobs.get_mut(&id).expect("answers come only for jobs in memory")
+    }
+}
+
+/// Keeps the sooner of two moments.
+fn sooner(wake_at: &mut Option<Moment>, other: Option<Moment>) {
+    *wake_at = match (*wake_at, other) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,53 @@
-//! ledger
+//! The durable state of a run. What is not recorded here has not happened.
+//!
+//! [`record`] is the only way to make a [`Recorded`], and the driver performs nothing else: acting before recording does
+//! not compile. There are two ledgers: [`sqlite`] for every run, [`memory`] for simulations.
+
+pub mod error;
+mod format;
+pub mod memory;
+pub mod sqlite;
+
+use futures::future::BoxFuture;
+
+use crate::ledger::error::LedgerError;
+use crate::model::event::Event;
+use crate::model::job::Known;
+
+/// What the driver needs of a ledger.
+pub trait Ledger: Send {
+    /// Records these events, all or none, and answers when they are durable.
+    fn commit(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LedgerError>>;
+
+    /// Hands out at most `max` jobs that were not handed out before: unfinished ones first, then pending ones in
+    /// manifest order.
+    fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>>;
+}
+
+/// A page of jobs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// The jobs, each with where it stands.
+    pub jobs: Vec<Known>,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+/// Something that may be done, because what led to it is recorded.
+#[derive(Debug)]
+pub struct Recorded<T>(T);
+
+impl<T> Recorded<T> {
+    /// What may be done.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+/// Records the events of a turn and releases what follows from them.
+pub async fn record<T>(ledger: &mut dyn Ledger, events: Vec<Event>, then: T) -> Result<Recorded<T>, LedgerError> {
+    if !events.is_empty() {
+        ledger.commit(events).await?;
+    }
+    Ok(Recorded(then))
+}

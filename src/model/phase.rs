@@ -65,6 +65,9 @@ impl JobState {
             EventKind::Ready(urls) => self.phase = Phase::Downloading(urls.clone()),
             EventKind::Setback(stage, fault) => self.set_back(*stage, fault),
             EventKind::Finished(outcome) => {
+                if let Outcome::Failed(fault) = outcome {
+                    self.last_fault = Some(fault.clone());
+                }
                 self.phase = Phase::Finished(outcome.clone());
                 self.finished_at = Some(at);
             }

@@ -1,0 +1,361 @@
+//! One provider's budgets: submissions, tasks in flight, polls and downloads, and what each refusal does to them.
+
+use crate::engine::pacer::Pacer;
+use crate::engine::retry::Backoff;
+use crate::model::limits::{Concurrency, Limits};
+use crate::model::outcome::{Fault, FaultKind};
+use crate::model::time::Moment;
+
+/// Tasks in flight that `auto` begins with.
+const WINDOW_FIRST: f64 = 4.0;
+
+/// Tasks in flight that `auto` never exceeds.
+const WINDOW_MAX: f64 = 1024.0;
+
+/// One provider's pace.
+#[derive(Debug)]
+pub struct Lane {
+    submits: Pacer,
+    polls: Pacer,
+    window: Window,
+    n_submits_out: usize,
+    n_polls_out: usize,
+    n_downloads_out: usize,
+    /// Tasks that occupy a place at the provider, submissions under way included.
+    n_in_flight: usize,
+    submits_max: usize,
+    polls_max: usize,
+    downloads_max: usize,
+}
+
+/// Why nothing may leave now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// An answer has to come first.
+    Busy,
+    /// Time has to pass first.
+    Until(Moment),
+}
+
+impl Lane {
+    /// The lane that these limits describe.
+    pub fn new(limits: &Limits) -> Self {
+        let pacer = |rate, burst, salt| Pacer::new(rate, burst, Backoff::new(limits.seed ^ salt), limits.wait_max);
+        Self {
+            submits: pacer(limits.rate, limits.burst, 0x5b),
+            polls: pacer(limits.poll_rate, None, 0x90),
+            window: Window::new(limits.concurrency),
+            n_submits_out: 0,
+            n_polls_out: 0,
+            n_downloads_out: 0,
+            n_in_flight: 0,
+            submits_max: limits.submits_max,
+            polls_max: limits.polls_max,
+            downloads_max: limits.downloads_max,
+        }
+    }
+
+    /// Takes leave for one submission; it then counts as under way and in flight.
+    pub fn take_submit(&mut self, now: Moment) -> Result<(), Wait> {
+        let submits_max = if self.submits.is_probing() { 1 } else { self.submits_max };
+        if self.n_submits_out >= submits_max || self.n_in_flight >= self.window.cap() {
+            return Err(Wait::Busy);
+        }
+        self.submits.take(now).map_err(Wait::Until)?;
+        self.n_submits_out += 1;
+        self.n_in_flight += 1;
+        Ok(())
+    }
+
+    /// A submission was taken: its task stays in flight.
+    pub fn submit_accepted(&mut self) {
+        self.window.accepted(self.n_in_flight);
+        self.n_submits_out -= 1;
+        self.submits.succeeded();
+    }
+
+    /// A submission was not taken, or nobody knows.
+    pub fn submit_refused(&mut self, now: Moment, fault: &Fault) {
+        self.n_submits_out -= 1;
+        self.n_in_flight -= 1;
+        match fault.kind {
+            FaultKind::Throttled { retry_after } => {
+                if self.submits.refused(now, retry_after) {
+                    self.window.refused(self.n_in_flight);
+                }
+            }
+            FaultKind::Transient | FaultKind::InDoubt => self.submits.faltered(now),
+            FaultKind::QuotaExhausted { .. }
+            | FaultKind::TaskLost
+            | FaultKind::Moderated
+            | FaultKind::InvalidRequest
+            | FaultKind::Unauthorized
+            | FaultKind::BadOutput => self.submits.succeeded(),
+        }
+    }
+
+    /// A task that an earlier process left at the provider occupies a place there.
+    pub const fn task_found(&mut self) {
+        self.n_in_flight += 1;
+    }
+
+    /// A task no longer occupies a place at the provider.
+    pub const fn task_ended(&mut self) {
+        self.n_in_flight -= 1;
+    }
+
+    /// Takes leave for one poll request.
+    pub fn take_poll(&mut self, now: Moment) -> Result<(), Wait> {
+        if self.n_polls_out >= self.polls_max {
+            return Err(Wait::Busy);
+        }
+        self.polls.take(now).map_err(Wait::Until)?;
+        self.n_polls_out += 1;
+        Ok(())
+    }
+
+    /// A poll request came back.
+    pub const fn poll_answered(&mut self) {
+        self.n_polls_out -= 1;
+    }
+
+    /// A poll was answered with a status.
+    pub const fn poll_succeeded(&mut self) {
+        self.polls.succeeded();
+    }
+
+    /// A poll was answered with a fault.
+    pub fn poll_refused(&mut self, now: Moment, fault: &Fault) {
+        if let FaultKind::Throttled { retry_after } = fault.kind {
+            self.polls.refused(now, retry_after);
+        }
+    }
+
+    /// Takes leave for one download.
+    pub const fn take_download(&mut self) -> Result<(), Wait> {
+        if self.n_downloads_out >= self.downloads_max {
+            return Err(Wait::Busy);
+        }
+        self.n_downloads_out += 1;
+        Ok(())
+    }
+
+    /// A download came back.
+    pub const fn download_answered(&mut self) {
+        self.n_downloads_out -= 1;
+    }
+
+    /// Requests whose answer is awaited.
+    pub const fn n_out(&self) -> usize {
+        self.n_submits_out + self.n_polls_out + self.n_downloads_out
+    }
+
+    /// Downloads under way.
+    pub const fn n_downloads_out(&self) -> usize {
+        self.n_downloads_out
+    }
+
+    /// Tasks that occupy a place at the provider, submissions under way included.
+    pub const fn n_in_flight(&self) -> usize {
+        self.n_in_flight
+    }
+
+    /// Until when the provider asked us to hold back submissions.
+    pub fn closed_until(&self, now: Moment) -> Option<Moment> {
+        self.submits.closed_until(now)
+    }
+}
+
+/// How many tasks may be in flight: fixed, or learnt as TCP learns its congestion window.
+///
+/// `auto` doubles while nothing is refused, halves at the first refusal of a burst, and from then on grows by one for
+/// every full window that was taken.
+#[derive(Debug)]
+enum Window {
+    Fixed(usize),
+    Auto { cap: f64, is_slow_start: bool },
+}
+
+impl Window {
+    fn new(concurrency: Concurrency) -> Self {
+        match concurrency {
+            Concurrency::Fixed(n) => Self::Fixed(n.get() as usize),
+            Concurrency::Auto => Self::Auto { cap: WINDOW_FIRST, is_slow_start: true },
+        }
+    }
+
+    fn cap(&self) -> usize {
+        match self {
+            Self::Fixed(cap) => *cap,
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and WINDOW_MAX")]
+            Self::Auto { cap, .. } => *cap as usize,
+        }
+    }
+
+    fn accepted(&mut self, n_in_flight: usize) {
+        // A window that is not used says nothing about whether a larger one would be.
+        let is_used = n_in_flight * 2 >= self.cap();
+        if let Self::Auto { cap, is_slow_start } = self
+            && is_used
+        {
+            let growth = if *is_slow_start { 1.0 } else { 1.0 / *cap };
+            *cap = (*cap + growth).min(WINDOW_MAX);
+        }
+    }
+
+    fn refused(&mut self, n_in_flight: usize) {
+        if let Self::Auto { cap, is_slow_start } = self {
+            let n_in_flight = f64::from(u32::try_from(n_in_flight).unwrap_or(u32::MAX));
+            *cap = (cap.min(n_in_flight + 1.0) / 2.0).max(1.0);
+            *is_slow_start = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    fn at(millis: i64) -> Moment {
+        Moment::new(millis * 1000, Timestamp::from_millis(millis))
+    }
+
+    fn fixed(n: u32) -> Limits {
+        Limits { concurrency: Concurrency::Fixed(NonZeroU32::new(n).unwrap()), ..Limits::default() }
+    }
+
+    fn throttled() -> Fault {
+        Fault::new(FaultKind::Throttled { retry_after: Some(Duration::from_secs(2)) }, "")
+    }
+
+    fn take_all(lane: &mut Lane, now: Moment) -> usize {
+        std::iter::repeat_with(|| lane.take_submit(now)).take_while(Result::is_ok).count()
+    }
+
+    #[test]
+    fn a_fixed_number_of_tasks_is_in_flight() {
+        let mut lane = Lane::new(&fixed(3));
+        assert_eq!(take_all(&mut lane, at(0)), 3);
+        assert_eq!(lane.take_submit(at(0)), Err(Wait::Busy));
+        lane.submit_accepted();
+        assert_eq!(lane.take_submit(at(0)), Err(Wait::Busy), "an accepted task still occupies its place");
+        lane.task_ended();
+        assert_eq!(lane.take_submit(at(0)), Ok(()));
+    }
+
+    #[test]
+    fn tasks_of_an_earlier_process_are_counted() {
+        let mut lane = Lane::new(&fixed(3));
+        lane.task_found();
+        lane.task_found();
+        assert_eq!(take_all(&mut lane, at(0)), 1);
+        assert_eq!((lane.n_in_flight(), lane.n_out()), (3, 1));
+    }
+
+    #[test]
+    fn submissions_under_way_have_a_limit_of_their_own() {
+        let mut lane = Lane::new(&Limits { submits_max: 2, ..fixed(100) });
+        assert_eq!(take_all(&mut lane, at(0)), 2);
+        lane.submit_accepted();
+        assert_eq!(take_all(&mut lane, at(0)), 1);
+    }
+
+    #[test]
+    fn a_refused_submission_frees_its_place_and_closes_the_gate() {
+        let mut lane = Lane::new(&fixed(3));
+        take_all(&mut lane, at(0));
+        lane.submit_refused(at(0), &throttled());
+        assert_eq!(lane.n_in_flight(), 2);
+        assert_eq!(lane.take_submit(at(1)), Err(Wait::Until(at(2000))));
+        assert_eq!(lane.closed_until(at(1)), Some(at(2000)));
+    }
+
+    #[test]
+    fn polls_go_on_while_submissions_are_held_back() {
+        let mut lane = Lane::new(&fixed(3));
+        take_all(&mut lane, at(0));
+        lane.submit_refused(at(0), &throttled());
+        assert_eq!(lane.take_poll(at(1)), Ok(()));
+        lane.poll_answered();
+        lane.poll_refused(at(1), &throttled());
+        assert_eq!(lane.take_poll(at(2)), Err(Wait::Until(at(2001))));
+    }
+
+    #[test]
+    fn polls_and_downloads_have_their_own_limits() {
+        let mut lane = Lane::new(&Limits { polls_max: 1, downloads_max: 1, ..fixed(3) });
+        assert_eq!(lane.take_poll(at(0)), Ok(()));
+        assert_eq!(lane.take_poll(at(0)), Err(Wait::Busy));
+        assert_eq!(lane.take_download(), Ok(()));
+        assert_eq!(lane.take_download(), Err(Wait::Busy));
+        assert_eq!(lane.n_out(), 2);
+        lane.poll_answered();
+        lane.download_answered();
+        assert_eq!(lane.n_out(), 0);
+    }
+
+    #[test]
+    fn auto_grows_while_it_is_used_and_nothing_is_refused() {
+        let mut lane = Lane::new(&Limits::default());
+        assert_eq!(take_all(&mut lane, at(0)), 4);
+        for _ in 0..4 {
+            lane.submit_accepted();
+        }
+        assert_eq!(take_all(&mut lane, at(0)), 4, "the window doubled");
+        assert_eq!(lane.n_in_flight(), 8);
+    }
+
+    #[test]
+    fn auto_does_not_grow_by_what_it_does_not_use() {
+        let mut lane = Lane::new(&Limits::default());
+        for _ in 0..100 {
+            lane.take_submit(at(0)).unwrap();
+            lane.submit_accepted();
+            lane.task_ended();
+        }
+        assert_eq!(take_all(&mut lane, at(0)), 4);
+    }
+
+    #[test]
+    fn auto_halves_once_for_a_burst_of_refusals() {
+        let mut lane = Lane::new(&Limits::default());
+        for _ in 0..4 {
+            let n = take_all(&mut lane, at(0));
+            (0..n).for_each(|_| lane.submit_accepted());
+        }
+        let n_before = lane.n_in_flight();
+        assert_eq!(n_before, 16);
+        let n = take_all(&mut lane, at(0));
+        (0..n).for_each(|_| lane.submit_refused(at(0), &throttled()));
+        for _ in 0..n_before {
+            lane.task_ended();
+        }
+        let cap = take_all(&mut lane, at(5000));
+        assert_eq!((n, cap), (4, 8), "halved once, not four times");
+    }
+
+    #[test]
+    fn auto_never_falls_below_one() {
+        let mut lane = Lane::new(&Limits::default());
+        for round in 0..10 {
+            let now = at(round * 100_000);
+            lane.take_submit(now).unwrap();
+            lane.submit_refused(now, &throttled());
+        }
+        assert_eq!(take_all(&mut lane, at(10_000_000)), 1);
+    }
+
+    #[test]
+    fn a_provider_that_is_down_is_tried_by_one_at_a_time() {
+        let mut lane = Lane::new(&fixed(10));
+        take_all(&mut lane, at(0));
+        (0..10).for_each(|_| lane.submit_refused(at(0), &Fault::new(FaultKind::Transient, "")));
+        assert_eq!(take_all(&mut lane, at(3_600_000)), 1);
+        lane.submit_accepted();
+        assert_eq!(take_all(&mut lane, at(3_600_000)), 9);
+    }
+}

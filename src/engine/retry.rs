@@ -1,0 +1,199 @@
+//! What follows a fault: again, and when, or the end of the job. Providers classify; this decides.
+
+use std::time::Duration;
+
+use crate::model::event::Stage;
+use crate::model::limits::{InDoubt, Limits};
+use crate::model::outcome::{Fault, FaultKind};
+use crate::model::phase::JobState;
+
+/// The first wait of a backoff.
+const BASE: Duration = Duration::from_secs(1);
+
+/// The longest wait of a backoff.
+const CAP: Duration = Duration::from_secs(60);
+
+/// Exponential backoff with equal jitter: half of the wait is sure, the other half is drawn.
+#[derive(Debug)]
+pub struct Backoff(fastrand::Rng);
+
+impl Backoff {
+    /// A backoff whose draws repeat for the same seed.
+    pub fn new(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed))
+    }
+
+    /// The wait after the `n`-th (from 1) setback in a row: 0.5 to 1 s, doubled each time, up to a minute.
+    pub fn after(&mut self, n: u32) -> Duration {
+        let whole = BASE.saturating_mul(1 << n.saturating_sub(1).min(16)).min(CAP);
+        whole.mul_f64(0.5 + 0.5 * self.0.f64())
+    }
+}
+
+/// What becomes of a job after a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes on, after this wait.
+    Again {
+        /// How long to leave it alone.
+        after: Duration,
+    },
+    /// It is left to the user as it stands.
+    Hold,
+    /// It has failed.
+    Fail,
+}
+
+/// Decides what follows a fault.
+#[derive(Debug)]
+pub struct RetryPolicy {
+    backoff: Backoff,
+    retries_max: u32,
+    resubmits_max: u32,
+    in_doubt: InDoubt,
+}
+
+impl RetryPolicy {
+    /// The policy that these limits describe.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            backoff: Backoff::new(limits.seed),
+            retries_max: limits.retries_max,
+            resubmits_max: limits.resubmits_max,
+            in_doubt: limits.in_doubt,
+        }
+    }
+
+    /// The verdict on a job that stands at `state` and meets `fault` at `stage`.
+    pub fn judge(&mut self, stage: Stage, fault: &Fault, state: &JobState) -> Verdict {
+        let again_at_once = Verdict::Again { after: Duration::ZERO };
+        match (stage, fault.kind) {
+            // The lane's gate or the run's stop make it wait; the job itself has done nothing wrong.
+            (
+                Stage::Submit,
+                FaultKind::Throttled { .. } | FaultKind::QuotaExhausted { .. } | FaultKind::Unauthorized,
+            ) => again_at_once,
+            (Stage::Submit, FaultKind::InDoubt) => match self.in_doubt {
+                InDoubt::Resubmit => self.retry(state.n_setbacks, self.retries_max),
+                InDoubt::Hold => Verdict::Hold,
+                InDoubt::Fail => Verdict::Fail,
+            },
+            (Stage::Submit, FaultKind::Transient) => self.retry(state.n_setbacks, self.retries_max),
+            // The same words would be refused again, or the answer makes no sense: asking again may only cost.
+            (
+                Stage::Submit,
+                FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::TaskLost | FaultKind::BadOutput,
+            ) => Verdict::Fail,
+            // The task is paid for: only its deadline ends the polling.
+            (Stage::Poll, _) => again_at_once,
+            (Stage::Download, FaultKind::Moderated | FaultKind::InvalidRequest) => Verdict::Fail,
+            (
+                Stage::Download,
+                FaultKind::Throttled { .. }
+                | FaultKind::QuotaExhausted { .. }
+                | FaultKind::Unauthorized
+                | FaultKind::Transient
+                | FaultKind::InDoubt
+                | FaultKind::TaskLost
+                | FaultKind::BadOutput,
+            ) => self.retry(state.n_setbacks, self.retries_max),
+            (Stage::Task, FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::BadOutput) => Verdict::Fail,
+            (Stage::Task, FaultKind::QuotaExhausted { .. } | FaultKind::Unauthorized) => again_at_once,
+            (
+                Stage::Task,
+                FaultKind::Throttled { .. } | FaultKind::Transient | FaultKind::InDoubt | FaultKind::TaskLost,
+            ) => self.retry(state.n_lost, self.resubmits_max),
+        }
+    }
+
+    /// When to poll again after `n` failed polls in a row.
+    pub fn poll_again_after(&mut self, n: u32) -> Duration {
+        self.backoff.after(n)
+    }
+
+    fn retry(&mut self, n_before: u32, max: u32) -> Verdict {
+        if n_before < max { Verdict::Again { after: self.backoff.after(n_before + 1) } } else { Verdict::Fail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Stage::{Download, Poll, Submit, Task};
+
+    const KINDS: [FaultKind; 9] = [
+        FaultKind::Throttled { retry_after: None },
+        FaultKind::QuotaExhausted { resets_at: None },
+        FaultKind::Transient,
+        FaultKind::InDoubt,
+        FaultKind::TaskLost,
+        FaultKind::Moderated,
+        FaultKind::InvalidRequest,
+        FaultKind::Unauthorized,
+        FaultKind::BadOutput,
+    ];
+
+    /// `a` again, `f` fail, `h` hold, in the order of `KINDS`.
+    fn verdicts(limits: &Limits, stage: Stage, state: &JobState) -> String {
+        let mut policy = RetryPolicy::new(limits);
+        let letter = |kind| match policy.judge(stage, &Fault::new(kind, ""), state) {
+            Verdict::Again { .. } => 'a',
+            Verdict::Hold => 'h',
+            Verdict::Fail => 'f',
+        };
+        KINDS.into_iter().map(letter).collect()
+    }
+
+    #[test]
+    fn every_fault_at_every_stage_has_its_verdict() {
+        let fresh = JobState::default();
+        let worn = JobState { n_setbacks: 8, n_lost: 1, ..JobState::default() };
+        let limits = Limits::default();
+        for (stage, at_first, in_the_end) in [
+            (Submit, "aaaafffaf", "aafffffaf"),
+            (Poll, "aaaaaaaaa", "aaaaaaaaa"),
+            (Download, "aaaaaffaa", "fffffffff"),
+            (Task, "aaaaaffaf", "fafffffaf"),
+        ] {
+            assert_eq!(verdicts(&limits, stage, &fresh), at_first, "{stage:?} at first");
+            assert_eq!(verdicts(&limits, stage, &worn), in_the_end, "{stage:?} in the end");
+        }
+    }
+
+    #[test]
+    fn a_submit_in_doubt_follows_the_users_choice() {
+        for (in_doubt, letter) in [(InDoubt::Resubmit, 'a'), (InDoubt::Hold, 'h'), (InDoubt::Fail, 'f')] {
+            let limits = Limits { in_doubt, ..Limits::default() };
+            assert_eq!(verdicts(&limits, Submit, &JobState::default()).chars().nth(3), Some(letter));
+        }
+    }
+
+    #[test]
+    fn without_retries_the_first_setback_fails() {
+        let limits = Limits { retries_max: 0, resubmits_max: 0, ..Limits::default() };
+        assert_eq!(verdicts(&limits, Submit, &JobState::default()), "aafffffaf");
+        assert_eq!(verdicts(&limits, Task, &JobState::default()), "fafffffaf");
+    }
+
+    #[test]
+    fn waits_double_up_to_a_minute_and_are_never_the_same_for_all() {
+        let mut backoff = Backoff::new(7);
+        for n in 1..=40 {
+            let whole = Duration::from_secs(1 << (n - 1).min(6)).min(CAP);
+            let wait = backoff.after(n);
+            assert!(wait >= whole / 2 && wait <= whole, "{n}: {wait:?}");
+        }
+        let draws: std::collections::BTreeSet<_> = (0..100).map(|_| backoff.after(3)).collect();
+        assert!(draws.len() > 90);
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_waits() {
+        let draw = |seed| -> Vec<_> {
+            let mut backoff = Backoff::new(seed);
+            (1..9).map(|n| backoff.after(n)).collect()
+        };
+        assert_eq!(draw(3), draw(3));
+        assert_ne!(draw(3), draw(4));
+    }
+}

@@ -1,0 +1,91 @@
+//! What goes into the engine and what comes out of it, as plain data.
+
+use std::sync::Arc;
+
+use crate::model::event::Event;
+use crate::model::job::{Job, JobId, Known};
+use crate::model::outcome::{Artifact, Fault, Status, TaskId, Url};
+use crate::model::time::Moment;
+
+/// Something for the driver to do. Its result comes back as the [`Input`] of the same name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Ask the ledger for more jobs: unfinished ones first, then pending ones in manifest order.
+    Load {
+        /// How many at most.
+        max: usize,
+    },
+    /// Submit this job. Its `SubmitStarted` is recorded by then.
+    Submit(Arc<Job>),
+    /// Ask how these tasks stand.
+    Poll(Vec<(JobId, TaskId)>),
+    /// Fetch, check and store the images of this job.
+    Download(Arc<Job>, Vec<Url>),
+}
+
+/// Something that came back, or came up.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The ledger's answer to `Load`.
+    Loaded {
+        /// Jobs that were not handed out before.
+        jobs: Vec<Known>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// The provider's answer to `Submit`.
+    Submitted(JobId, Result<TaskId, Fault>),
+    /// The provider's answers to `Poll`, one for every task asked for.
+    Polled(Vec<(JobId, Result<Status, Fault>)>),
+    /// What became of a `Download`.
+    Downloaded(JobId, Result<Vec<Artifact>, Fault>),
+    /// Stop before the end.
+    Stop(Stop),
+}
+
+/// Why a run stops before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The user asked for it.
+    Interrupted(Signal),
+    /// The provider does not let us in.
+    Unauthorized(Fault),
+    /// The allowance or the credit is used up.
+    Quota(Fault),
+    /// So many jobs have failed that the run is not worth going on with.
+    Failures(u64),
+}
+
+/// How the user asked for the stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGINT, Ctrl-C.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGHUP: the terminal has gone.
+    Hangup,
+}
+
+impl Stop {
+    /// Whether the jobs in flight are still seen through. If not, only the answers that are under way are waited for.
+    pub const fn drains(&self) -> bool {
+        match self {
+            Self::Interrupted(_) | Self::Unauthorized(_) => false,
+            Self::Quota(_) | Self::Failures(_) => true,
+        }
+    }
+}
+
+/// One beat of the engine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Turn {
+    /// To be recorded before anything below is done.
+    pub events: Vec<Event>,
+    /// To be done.
+    pub actions: Vec<Action>,
+    /// When to come again if nothing arrives before.
+    pub wake_at: Option<Moment>,
+    /// Whether the run is over.
+    pub is_last: bool,
+}

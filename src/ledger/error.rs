@@ -1,0 +1,78 @@
+//! What can keep a ledger from opening or recording. Each of these stops the run; none loses what was recorded.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a ledger could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Another live process writes to it.
+    #[error("could not open {path}: process {pid} is running this batch; wait for it, or stop it with Ctrl-C", path = .path.display())]
+    Held {
+        /// The ledger.
+        path: PathBuf,
+        /// The process that holds it, as far as it is known.
+        pid: String,
+    },
+    /// There is none.
+    #[error("could not find a run in {path}: there is no run.db; name the output folder of a run (-o)", path = .path.display())]
+    Missing {
+        /// The output folder.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("could not open {path}: it is not a promptbatch ledger; move it away, or choose another output folder (-o)", path = .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A later version of this program wrote it.
+    #[error("could not open {path}: its format is version {found}, and this promptbatch reads up to {known}; use a newer promptbatch", path = .path.display())]
+    Newer {
+        /// The ledger.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The last version that is read.
+        known: i64,
+    },
+    /// The run in it talks to another provider.
+    #[error("could not go on with {path}: its tasks are at {found}, and this run is for {wanted}; choose another output folder (-o), or the provider that it began with", path = .path.display())]
+    OtherProvider {
+        /// The ledger.
+        path: PathBuf,
+        /// Where its tasks are.
+        found: String,
+        /// Where this run would look for them.
+        wanted: String,
+    },
+    /// `SQLite` refused.
+    #[error("could not read or write {path}: {source}", path = .path.display())]
+    Sqlite {
+        /// The ledger.
+        path: PathBuf,
+        /// What it said.
+        source: rusqlite::Error,
+    },
+    /// The file system refused.
+    #[error("could not use {path}: {source}", path = .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// What is stored makes no sense.
+    #[error("could not read {path}: {what}; the file is damaged: restore it from a copy, or choose another output folder (-o)", path = .path.display())]
+    Damaged {
+        /// The ledger.
+        path: PathBuf,
+        /// Where it makes no sense.
+        what: String,
+    },
+    /// The ledger's thread has gone.
+    #[error(
+        "could not record what happened: the ledger's thread has ended unexpectedly; run the same command again to go on"
+    )]
+    Gone,
+}

@@ -1,0 +1,92 @@
+//! A ledger in memory, for simulations: it outlives the driver, as a file outlives a process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::{Ledger, Loaded};
+use crate::model::event::Event;
+use crate::model::job::{Job, JobId, Known};
+use crate::model::phase::Phase;
+
+/// The shared content. Clones are the same ledger; [`MemoryLedger::session`] starts as a new process would.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryLedger {
+    content: Arc<Mutex<Content>>,
+    handed_out: BTreeSet<JobId>,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    jobs: BTreeMap<JobId, Known>,
+    events: Vec<Event>,
+}
+
+impl MemoryLedger {
+    /// A ledger of these jobs, all pending.
+    pub fn new(jobs: impl IntoIterator<Item = Job>) -> Self {
+        let known = jobs.into_iter().map(|job| (job.id, Known { job: Arc::new(job), state: <_>::default() }));
+        let content = Content { jobs: known.collect(), events: Vec::new() };
+        Self { content: Arc::new(Mutex::new(content)), handed_out: BTreeSet::new() }
+    }
+
+    /// The same ledger, opened by another process: nothing is handed out yet.
+    #[must_use]
+    pub fn session(&self) -> Self {
+        Self { content: self.content.clone(), handed_out: BTreeSet::new() }
+    }
+
+    /// Every job and where it stands, in manifest order.
+    pub fn known(&self) -> Vec<Known> {
+        let mut known: Vec<_> = self.content().jobs.values().cloned().collect();
+        known.sort_by_key(|known| known.job.index);
+        known
+    }
+
+    /// Every event that was recorded, in order.
+    pub fn events(&self) -> Vec<Event> {
+        self.content().events.clone()
+    }
+
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn commit_now(&self, events: Vec<Event>) {
+        let mut content = self.content();
+        for event in events {
+            let known = content.jobs.get_mut(&event.job).expect("events are of jobs that were handed out");
+            known.state.apply(event.at, &event.kind);
+            content.events.push(event);
+        }
+    }
+
+    fn load_now(&mut self, max: usize) -> Loaded {
+        let content = self.content.clone();
+        let content = content.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_open = |known: &&Known| {
+            !matches!(known.state.phase, Phase::Finished(_)) && !self.handed_out.contains(&known.job.id)
+        };
+        let mut open: Vec<_> = content.jobs.values().filter(is_open).collect();
+        open.sort_by_key(|known| (known.state.phase == Phase::Pending, known.job.index));
+        let more = open.len() > max;
+        let jobs: Vec<_> = open.into_iter().take(max).cloned().collect();
+        self.handed_out.extend(jobs.iter().map(|known| known.job.id));
+        Loaded { jobs, more }
+    }
+}
+
+impl Ledger for MemoryLedger {
+    fn commit(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.commit_now(events);
+        ready(Ok(())).boxed()
+    }
+
+    fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
+        let loaded = self.load_now(max);
+        ready(Ok(loaded)).boxed()
+    }
+}

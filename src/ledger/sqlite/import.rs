@@ -1,0 +1,115 @@
+//! Taking a manifest in: who is new, who is known already, and who is no longer there.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::format;
+use crate::ledger::sqlite::RunFile;
+use crate::model::job::{Draft, JobId};
+use crate::model::request::Content;
+
+/// What taking a manifest in came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Jobs that the ledger did not know.
+    pub n_new: u64,
+    /// Jobs that it knew, wherever they stand.
+    pub n_kept: u64,
+    /// Jobs that it knows and that are not in the manifest. They keep their images and cost nothing.
+    pub n_dropped: u64,
+}
+
+impl RunFile {
+    /// Takes the rows of a manifest in, all or none. Equal rows are told apart by their occurrence, so the ids of the
+    /// others do not change when rows are moved, inserted or removed.
+    pub fn import<E: From<LedgerError>>(
+        &mut self,
+        fingerprint: &str,
+        columns: &[String],
+        drafts: impl Iterator<Item = Result<Draft, E>>,
+    ) -> Result<Imported, E> {
+        let began = self
+            .connection
+            .execute_batch("BEGIN IMMEDIATE; UPDATE jobs SET position = NULL WHERE position IS NOT NULL;");
+        began.map_err(|error| self.error(error))?;
+        let imported = self.import_rows(fingerprint, columns, drafts);
+        let end = if imported.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        self.connection.execute_batch(end).map_err(|error| self.error(error))?;
+        imported
+    }
+
+    fn import_rows<E: From<LedgerError>>(
+        &self,
+        fingerprint: &str,
+        columns: &[String],
+        drafts: impl Iterator<Item = Result<Draft, E>>,
+    ) -> Result<Imported, E> {
+        let mut imported = Imported::default();
+        let mut occurrences = Occurrences::default();
+        for (index, draft) in (1..).zip(drafts) {
+            let draft = draft?;
+            let place = occurrences.place(&self.connection, index, &draft).map_err(|error| self.error(error))?;
+            match place {
+                Place::New => imported.n_new += 1,
+                Place::Kept => imported.n_kept += 1,
+            }
+        }
+        let count = "SELECT count(*) FROM jobs WHERE position IS NULL";
+        let n_dropped = self.connection.query_row(count, (), |row| row.get(0));
+        imported.n_dropped = n_dropped.map_err(|error| self.error(error))?;
+        self.set_meta("columns", &serde_json::json!(columns).to_string())?;
+        self.set_meta("manifest", fingerprint)?;
+        Ok(imported)
+    }
+}
+
+enum Place {
+    New,
+    Kept,
+}
+
+/// Finds out which occurrence of its content a row is. The ledger itself remembers the first of each content; only
+/// contents that do repeat are kept in memory.
+#[derive(Default)]
+struct Occurrences(HashMap<Content, u32>);
+
+impl Occurrences {
+    fn place(&mut self, connection: &Connection, index: u64, draft: &Draft) -> rusqlite::Result<Place> {
+        let content = draft.request.content();
+        let mut occurrence = self.0.get(&content).copied().unwrap_or(0);
+        let find = "SELECT row, position FROM jobs WHERE id = ?1";
+        loop {
+            let id = JobId::new(&content, occurrence);
+            let found = connection
+                .prepare_cached(find)?
+                .query_row([id.bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<u64>>(1)?)))
+                .optional()?;
+            let extras = format::extras_text(&draft.extras);
+            match found {
+                None => {
+                    let insert = "INSERT INTO jobs (id, position, label, request, extras) VALUES (?1, ?2, ?3, ?4, ?5)";
+                    let request = format::request_text(&draft.request);
+                    connection.prepare_cached(insert)?.execute(params![
+                        id.bytes(),
+                        index,
+                        draft.label,
+                        request,
+                        extras
+                    ])?;
+                    return Ok(Place::New);
+                }
+                Some((row, None)) => {
+                    let update = "UPDATE jobs SET position = ?2, label = ?3, extras = ?4 WHERE row = ?1";
+                    connection.prepare_cached(update)?.execute(params![row, index, draft.label, extras])?;
+                    return Ok(Place::Kept);
+                }
+                // An earlier row of this manifest has taken it.
+                Some((_, Some(_))) => {
+                    occurrence += 1;
+                    self.0.insert(content, occurrence);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The writing side of a run: events in, jobs out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, params};
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::row::{self, COLUMNS};
+use crate::ledger::{Loaded, format};
+use crate::model::event::{Event, EventKind};
+use crate::model::job::{JobId, Known};
+use crate::model::outcome::{Artifact, Outcome};
+use crate::model::phase::{JobState, Phase};
+use crate::model::time::Timestamp;
+
+/// The order in which jobs are handed out: what is under way first, then what is pending.
+const PHASES: [i64; 4] =
+    [format::phase::SUBMITTING, format::phase::RUNNING, format::phase::DOWNLOADING, format::phase::PENDING];
+
+/// A run's file and the jobs of it that are in the driver's hands.
+#[derive(Debug)]
+pub struct Journal {
+    file: RunFile,
+    /// The jobs that were handed out and are not finished.
+    open: BTreeMap<JobId, Open>,
+    /// The phase (by its place in `PHASES`) and the position up to which jobs were handed out.
+    cursor: (usize, i64),
+}
+
+#[derive(Debug)]
+struct Open {
+    row: i64,
+    state: JobState,
+}
+
+impl Journal {
+    /// A journal that has handed out nothing yet.
+    pub const fn new(file: RunFile) -> Self {
+        Self { file, open: BTreeMap::new(), cursor: (0, 0) }
+    }
+
+    /// The file.
+    pub fn into_file(self) -> RunFile {
+        self.file
+    }
+
+    /// Records these events and the states they lead to in one transaction.
+    pub fn commit(&mut self, events: &[Event]) -> Result<(), LedgerError> {
+        let unknown = events.iter().find(|event| !self.open.contains_key(&event.job));
+        if let Some(event) = unknown {
+            return Err(self.file.damaged(format!("job {} is not under way", event.job)));
+        }
+        let result = write(&mut self.file.connection, &mut self.open, events);
+        result.map_err(|error| self.file.error(error))
+    }
+
+    /// The next `max` jobs that were not handed out before.
+    pub fn load(&mut self, max: usize) -> Result<Loaded, LedgerError> {
+        let mut jobs = Vec::new();
+        while jobs.len() < max && self.cursor.0 < PHASES.len() {
+            let page = self.page(max - jobs.len())?;
+            if page.is_empty() {
+                self.cursor = (self.cursor.0 + 1, 0);
+            }
+            for (row, known) in page {
+                self.cursor.1 = i64::try_from(known.job.index).unwrap_or(i64::MAX);
+                // A job that was handed out has meanwhile come to this phase.
+                if self.open.contains_key(&known.job.id) {
+                    continue;
+                }
+                self.open.insert(known.job.id, Open { row, state: known.state.clone() });
+                jobs.push(known);
+            }
+        }
+        Ok(Loaded { jobs, more: self.cursor.0 < PHASES.len() })
+    }
+
+    fn page(&self, max: usize) -> Result<Vec<(i64, Known)>, LedgerError> {
+        let (phase, position) = (PHASES[self.cursor.0], self.cursor.1);
+        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE phase = ?1 AND position > ?2 ORDER BY position LIMIT ?3");
+        let read = || {
+            let mut statement = self.file.connection.prepare_cached(&sql)?;
+            let max = i64::try_from(max).unwrap_or(i64::MAX);
+            statement.query_map(params![phase, position, max], row::known)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let rows = read().map_err(|error| self.file.error(error))?;
+        let rows: Option<Vec<_>> = rows.into_iter().collect();
+        rows.ok_or_else(|| self.file.damaged("a job makes no sense"))
+    }
+}
+
+fn write(connection: &mut Connection, open: &mut BTreeMap<JobId, Open>, events: &[Event]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    let mut touched = BTreeSet::new();
+    {
+        let mut insert =
+            transaction.prepare_cached("INSERT INTO events (job, at, kind, detail) VALUES (?1, ?2, ?3, ?4)")?;
+        for event in events {
+            let Some(Open { row, state }) = open.get_mut(&event.job) else { continue };
+            state.apply(event.at, &event.kind);
+            let (kind, detail) = format::event_columns(&event.kind);
+            insert.execute(params![*row, event.at.millis(), kind, detail])?;
+            touched.insert(event.job);
+            if let EventKind::Finished(Outcome::Succeeded(artifacts)) = &event.kind {
+                write_artifacts(&transaction, *row, artifacts)?;
+            }
+        }
+        for id in &touched {
+            let Open { row, state } = &open[id];
+            write_state(&transaction, *row, state)?;
+        }
+    }
+    transaction.commit()?;
+    for id in touched {
+        if matches!(open[&id].state.phase, Phase::Finished(_)) {
+            open.remove(&id);
+        }
+    }
+    Ok(())
+}
+
+fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite::Result<()> {
+    let sql = "UPDATE jobs SET phase = ?2, task = ?3, urls = ?4, n_submits = ?5, n_setbacks = ?6, n_lost = ?7, \
+               n_in_doubt = ?8, submitted_at = ?9, finished_at = ?10, fault = ?11 WHERE row = ?1";
+    let urls = if let Phase::Downloading(urls) = &state.phase { Some(format::urls_text(urls)) } else { None };
+    connection.prepare_cached(sql)?.execute(params![
+        row,
+        format::phase_number(&state.phase),
+        state.task.as_ref().map(|task| &task.0),
+        urls,
+        state.n_submits,
+        state.n_setbacks,
+        state.n_lost,
+        state.n_in_doubt,
+        state.submitted_at.map(Timestamp::millis),
+        state.finished_at.map(Timestamp::millis),
+        state.last_fault.as_ref().map(format::fault_text),
+    ])?;
+    Ok(())
+}
+
+fn write_artifacts(connection: &Connection, row: i64, artifacts: &[Artifact]) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO artifacts (job, n, file_name, sha256, bytes, width, height, format) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let mut insert = connection.prepare_cached(sql)?;
+    for (n, artifact) in (0_i64..).zip(artifacts) {
+        let Artifact { file_name, sha256, bytes, width, height, format } = artifact;
+        insert.execute(params![row, n, file_name, sha256, bytes, width, height, format.extension()])?;
+    }
+    Ok(())
+}

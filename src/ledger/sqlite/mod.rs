@@ -1,0 +1,88 @@
+//! The ledger of every real run: one `SQLite` file, written by one thread of its own, one commit a turn.
+//!
+//! [`RunFile`] is the open file; [`SqliteLedger`] gives it to a thread and talks to that. The driver waits for each commit
+//! and meanwhile the answers of the provider gather, so that one sync serves all of them: group commit without a timer.
+
+mod file;
+mod import;
+mod journal;
+mod read;
+mod row;
+
+use std::thread::{self, JoinHandle};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+pub use crate::ledger::sqlite::file::RunFile;
+pub use crate::ledger::sqlite::import::Imported;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::sqlite::journal::Journal;
+use crate::ledger::{Ledger, Loaded};
+use crate::model::event::Event;
+
+/// A run's file on a thread of its own.
+#[derive(Debug)]
+pub struct SqliteLedger {
+    orders: mpsc::UnboundedSender<Order>,
+    thread: JoinHandle<RunFile>,
+}
+
+/// What the thread is asked for. The driver asks for one thing at a time.
+#[derive(Debug)]
+enum Order {
+    Commit(Vec<Event>, oneshot::Sender<Result<(), LedgerError>>),
+    Load(usize, oneshot::Sender<Result<Loaded, LedgerError>>),
+}
+
+impl SqliteLedger {
+    /// Gives the file to a new thread.
+    pub fn start(file: RunFile) -> Result<Self, LedgerError> {
+        let (orders, mut inbox) = mpsc::unbounded_channel();
+        let path = file.path().to_owned();
+        let work = move || {
+            let mut journal = Journal::new(file);
+            while let Some(order) = inbox.blocking_recv() {
+                // Nobody listens any more when the driver was dropped; what was committed stays committed.
+                match order {
+                    Order::Commit(events, reply) => drop(reply.send(journal.commit(&events))),
+                    Order::Load(max, reply) => drop(reply.send(journal.load(max))),
+                }
+            }
+            journal.into_file()
+        };
+        let thread = thread::Builder::new().name("ledger".into()).spawn(work);
+        Ok(Self { orders, thread: thread.map_err(|source| LedgerError::Io { path, source })? })
+    }
+
+    /// Ends the thread and gives the file back.
+    pub fn close(self) -> Result<RunFile, LedgerError> {
+        drop(self.orders);
+        self.thread.join().map_err(|_| LedgerError::Gone)
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, LedgerError>>) -> Order,
+    ) -> BoxFuture<'_, Result<T, LedgerError>> {
+        let (reply, answer) = oneshot::channel();
+        let is_sent = self.orders.send(order(reply)).is_ok();
+        async move { if is_sent { answer.await.unwrap_or(Err(LedgerError::Gone)) } else { Err(LedgerError::Gone) } }
+            .boxed()
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn commit(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.ask(|reply| Order::Commit(events, reply))
+    }
+
+    fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
+        self.ask(|reply| Order::Load(max, reply))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! What is read from a ledger beside the run: counts, every job in manifest order, what failed, what happened to a job.
+
+use rusqlite::Row;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::format;
+use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::row::{self, COLUMNS};
+use crate::model::counts::{Counts, Incidents};
+use crate::model::event::EventKind;
+use crate::model::job::{JobId, Known};
+use crate::model::outcome::Outcome;
+use crate::model::phase::Phase;
+use crate::model::time::Timestamp;
+
+impl RunFile {
+    /// Where the run's tasks are.
+    pub fn provider(&self) -> Result<String, LedgerError> {
+        self.meta("provider")?.ok_or_else(|| self.damaged("it names no provider"))
+    }
+
+    /// The manifest's further columns, in its order.
+    pub fn columns(&self) -> Result<Vec<String>, LedgerError> {
+        let Some(text) = self.meta("columns")? else { return Ok(Vec::new()) };
+        serde_json::from_str(&text).map_err(|_| self.damaged("its list of columns is no list"))
+    }
+
+    /// The fingerprint of the manifest that was imported last.
+    pub fn manifest_fingerprint(&self) -> Result<Option<String>, LedgerError> {
+        self.meta("manifest")
+    }
+
+    /// How many jobs of the present manifest have each status.
+    pub fn counts(&self) -> Result<Counts, LedgerError> {
+        let sql = "SELECT phase, count(*) FROM jobs WHERE position IS NOT NULL GROUP BY phase";
+        let mut counts = Counts::default();
+        self.each(sql, (), |row| {
+            let n: u64 = row.get(1)?;
+            match row.get(0)? {
+                format::phase::PENDING => counts.n_pending += n,
+                format::phase::SUBMITTING => counts.n_in_doubt += n,
+                format::phase::RUNNING | format::phase::DOWNLOADING => counts.n_running += n,
+                format::phase::SUCCEEDED => counts.n_succeeded += n,
+                format::phase::MODERATED => counts.n_moderated += n,
+                format::phase::FAILED => counts.n_failed += n,
+                other => return Ok(Err(self.damaged(format!("a job has the unknown phase {other}")))),
+            }
+            Ok(Ok(()))
+        })?;
+        Ok(counts)
+    }
+
+    /// What came up in all the runs of this ledger, dropped jobs included: they were paid for too.
+    pub fn incidents(&self) -> Result<Incidents, LedgerError> {
+        let sql =
+            "SELECT coalesce(sum(n_submits), 0), coalesce(sum(n_in_doubt), 0), coalesce(sum(n_lost), 0) FROM jobs";
+        let mut incidents = Incidents::default();
+        self.each(sql, (), |row| {
+            incidents = Incidents { n_submits: row.get(0)?, n_in_doubt: row.get(1)?, n_lost: row.get(2)? };
+            Ok(Ok(()))
+        })?;
+        Ok(incidents)
+    }
+
+    /// Shows every job of the present manifest to `show`, in manifest order, one at a time.
+    pub fn each_known<E: From<LedgerError>>(&self, mut show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
+        let sql = format!(
+            "SELECT {COLUMNS}, file_name, sha256, bytes, width, height, artifacts.format \
+             FROM jobs LEFT JOIN artifacts ON job = row WHERE position IS NOT NULL ORDER BY position, n"
+        );
+        // The images of a job are rows one after the other.
+        let mut current: Option<Known> = None;
+        self.each(&sql, (), |row| {
+            let Some((_, mut known)) = row::known(row)? else {
+                return Ok(Err(self.damaged("a job makes no sense").into()));
+            };
+            let artifact = match row.get_ref(16)? {
+                rusqlite::types::ValueRef::Null => None,
+                _ => match row::artifact(row, 16)? {
+                    None => return Ok(Err(self.damaged("an image makes no sense").into())),
+                    artifact => artifact,
+                },
+            };
+            if let Some(done) = current.take() {
+                if done.job.id == known.job.id {
+                    known = done;
+                } else if let Err(error) = show(done) {
+                    return Ok(Err(error));
+                }
+            }
+            if let (Phase::Finished(Outcome::Succeeded(artifacts)), Some(artifact)) = (&mut known.state.phase, artifact)
+            {
+                artifacts.push(artifact);
+            }
+            current = Some(known);
+            Ok(Ok(()))
+        })?;
+        current.map_or(Ok(()), show)
+    }
+
+    /// The first `max` jobs, in manifest order, that ended without an image.
+    pub fn failures(&self, max: usize) -> Result<Vec<Known>, LedgerError> {
+        let (moderated, failed) = (format::phase::MODERATED, format::phase::FAILED);
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE phase IN ({moderated}, {failed}) AND position IS NOT NULL ORDER BY position LIMIT ?1"
+        );
+        let mut failures = Vec::new();
+        self.each(&sql, [i64::try_from(max).unwrap_or(i64::MAX)], |row| {
+            let Some((_, known)) = row::known(row)? else { return Ok(Err(self.damaged("a job makes no sense"))) };
+            failures.push(known);
+            Ok(Ok(()))
+        })?;
+        Ok(failures)
+    }
+
+    /// What happened to a job, in order. The images of a success are not told again here.
+    pub fn events(&self, job: JobId) -> Result<Vec<(Timestamp, EventKind)>, LedgerError> {
+        let sql = "SELECT at, kind, detail FROM events WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY seq";
+        let mut events = Vec::new();
+        self.each(sql, [job.bytes()], |row| {
+            let (kind, detail): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+            match format::event_from(&kind, detail.as_deref()) {
+                None => Ok(Err(self.damaged(format!("an event {kind:?} makes no sense")))),
+                Some(kind) => {
+                    events.push((Timestamp::from_millis(row.get(0)?), kind));
+                    Ok(Ok(()))
+                }
+            }
+        })?;
+        Ok(events)
+    }
+
+    /// Runs a query and shows each row; the inner error is the reader's own.
+    fn each<E: From<LedgerError>>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        mut show: impl FnMut(&Row<'_>) -> rusqlite::Result<Result<(), E>>,
+    ) -> Result<(), E> {
+        let mut read = || {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params)?;
+            while let Some(row) = rows.next()? {
+                if let Err(error) = show(row)? {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(()))
+        };
+        read().map_err(|error| E::from(self.error(error)))?
+    }
+}

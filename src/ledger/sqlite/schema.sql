@@ -1,0 +1,68 @@
+-- The ledger of a run. Made for reading with any SQLite tool: sqlite3 -readonly run.db 'SELECT * FROM overview'
+-- Times are milliseconds since 1970-01-01T00:00:00Z.
+
+-- What is true of the whole run: provider, columns (JSON array of the manifest's further columns), manifest (fingerprint).
+CREATE TABLE meta (
+    key TEXT NOT NULL PRIMARY KEY,
+    value ANY
+) STRICT, WITHOUT ROWID;
+
+-- One row a job, ever. The columns from phase on are the fold of the job's events.
+CREATE TABLE jobs (
+    row INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE,      -- 10 bytes, from the content
+    position INTEGER,             -- from 1, in manifest order; NULL: no longer in the manifest
+    label TEXT,                   -- the manifest's own id
+    request TEXT NOT NULL,        -- JSON
+    extras TEXT,                  -- JSON: [[column, text], ...]
+    phase INTEGER NOT NULL DEFAULT 0, -- 0 pending, 1 submitting, 2 running, 3 downloading, 4 succeeded, 5 moderated, 6 failed
+    task TEXT,
+    urls TEXT,                    -- JSON array, while downloading
+    n_submits INTEGER NOT NULL DEFAULT 0,
+    n_setbacks INTEGER NOT NULL DEFAULT 0,
+    n_lost INTEGER NOT NULL DEFAULT 0,
+    n_in_doubt INTEGER NOT NULL DEFAULT 0,
+    submitted_at INTEGER,
+    finished_at INTEGER,
+    fault TEXT                    -- JSON: [code, words], the last one
+) STRICT;
+
+CREATE UNIQUE INDEX jobs_by_position ON jobs (position) WHERE position IS NOT NULL;
+CREATE INDEX jobs_by_phase ON jobs (phase, position);
+
+-- The images on disk.
+CREATE TABLE artifacts (
+    job INTEGER NOT NULL,
+    n INTEGER NOT NULL,           -- from 0
+    file_name TEXT NOT NULL,      -- below the output folder
+    sha256 BLOB NOT NULL,
+    bytes INTEGER NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    format TEXT NOT NULL,
+    PRIMARY KEY (job, n)
+) STRICT, WITHOUT ROWID;
+
+-- Everything that happened, in order.
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    job INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    detail TEXT
+) STRICT;
+
+CREATE VIEW overview AS
+SELECT position,
+       lower(hex(id)) AS id,
+       label,
+       CASE phase WHEN 0 THEN 'pending' WHEN 1 THEN 'submitting' WHEN 2 THEN 'running' WHEN 3 THEN 'downloading'
+                  WHEN 4 THEN 'succeeded' WHEN 5 THEN 'moderated' ELSE 'failed' END AS status,
+       request ->> 'prompt' AS prompt,
+       request ->> 'model' AS model,
+       task,
+       n_submits,
+       (SELECT file_name FROM artifacts WHERE job = row AND n = 0) AS file_name,
+       fault
+FROM jobs
+ORDER BY position;
