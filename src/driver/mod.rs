@@ -1,1 +1,151 @@
-//! driver
+//! Acts: one loop, five verbs: decide, record, show, act, wait.
+//!
+//! Everything that takes time runs in a task of its own and comes back as an [`Input`]. What arrives while a commit is under
+//! way is handled in the next turn, so that one sync serves all of it.
+
+mod act;
+pub mod clock;
+pub mod images;
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use tokio::select;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::driver::clock::Clock;
+use crate::driver::images::{ImageStore, StoreError};
+use crate::engine::Engine;
+use crate::engine::turn::{Action, Input, Stop, Turn};
+use crate::ledger::error::LedgerError;
+use crate::ledger::{self, Ledger, Loaded, Recorded};
+use crate::model::event::Event;
+use crate::provider::Provider;
+use crate::report::Reporters;
+
+/// Answers that are taken in before the next turn, at most.
+const INPUTS_MAX: usize = 4096;
+
+/// Why a run could not go on. What is recorded stays recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The ledger did not take it.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Our own disk did not take an image.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the driver acts with.
+#[derive(Clone)]
+pub struct Hands {
+    /// Where images are made.
+    pub provider: Arc<dyn Provider>,
+    /// Where they are kept.
+    pub store: Arc<dyn ImageStore>,
+}
+
+impl std::fmt::Debug for Hands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hands")
+    }
+}
+
+/// Tells a run to stop, from anywhere.
+#[derive(Clone, Debug)]
+pub struct Stopper(mpsc::UnboundedSender<Stop>);
+
+/// Where a run hears that it should stop.
+#[derive(Debug)]
+pub struct Stops(mpsc::UnboundedReceiver<Stop>);
+
+/// The two ends of a run's bell rope.
+pub fn stopper() -> (Stopper, Stops) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (Stopper(sender), Stops(receiver))
+}
+
+impl Stopper {
+    /// Asks the run to stop. Nothing is lost, and the same command goes on later.
+    pub fn stop(&self, why: Stop) {
+        // A run that has ended needs no telling.
+        drop(self.0.send(why));
+    }
+}
+
+impl Stops {
+    async fn next(&mut self) -> Stop {
+        match self.0.recv().await {
+            Some(stop) => stop,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Runs until the engine's last turn. Returns why it stopped before the end, if it did.
+pub async fn drive(
+    mut engine: Engine,
+    ledger: &mut dyn Ledger,
+    reporters: &mut Reporters,
+    hands: &Hands,
+    clock: &Clock,
+    stops: &mut Stops,
+) -> Result<Option<Stop>, DriveError> {
+    let mut under_way = JoinSet::new();
+    loop {
+        let now = clock.now();
+        let Turn { events, actions, wake_at, is_last } = engine.turn(now);
+        let events: Arc<[Event]> = events.into();
+        let actions = ledger::record(ledger, &events, actions).await?;
+        reporters.show(now, &events, &engine.pace(now));
+        let loaded = perform(actions, ledger, hands, &mut under_way).await?;
+        if is_last {
+            reporters.end();
+            return Ok(engine.stop().cloned());
+        }
+        if let Some(Loaded { jobs, more }) = loaded {
+            engine.handle(clock.now(), Input::Loaded { jobs, more });
+            continue;
+        }
+        select! {
+            biased;
+            stop = stops.next() => engine.handle(clock.now(), Input::Stop(stop)),
+            Some(done) = under_way.join_next() => {
+                engine.handle(clock.now(), returned(done)?);
+                let rest = std::iter::from_fn(|| under_way.try_join_next()).take(INPUTS_MAX);
+                for done in rest {
+                    engine.handle(clock.now(), returned(done)?);
+                }
+            }
+            () = clock.sleep_until(wake_at) => (),
+        }
+    }
+}
+
+type Returned = Result<Input, StoreError>;
+
+/// Starts what may be done now. Only what is recorded gets here.
+async fn perform(
+    actions: Recorded<Vec<Action>>,
+    ledger: &mut dyn Ledger,
+    hands: &Hands,
+    under_way: &mut JoinSet<Returned>,
+) -> Result<Option<Loaded>, LedgerError> {
+    let mut loaded = None;
+    for action in actions.into_inner() {
+        match action {
+            Action::Load { max } => loaded = Some(ledger.load(max).await?),
+            Action::Submit(job) => drop(under_way.spawn(act::submit(hands.clone(), job).map(Ok))),
+            Action::Poll(batch) => drop(under_way.spawn(act::poll(hands.clone(), batch).map(Ok))),
+            Action::Download(job, urls) => drop(under_way.spawn(act::download(hands.clone(), job, urls))),
+        }
+    }
+    Ok(loaded)
+}
+
+/// What a task brought back. Panics were caught inside it, and nothing aborts it while the loop runs.
+fn returned(done: Result<Returned, tokio::task::JoinError>) -> Result<Input, DriveError> {
+    Ok(done.expect("a task of the driver neither panics nor is aborted")?)
+}

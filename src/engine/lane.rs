@@ -81,7 +81,7 @@ impl Lane {
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
                 if self.submits.refused(now, retry_after) {
-                    self.window.refused(self.n_in_flight);
+                    self.window.refused(self.n_in_flight - self.n_submits_out);
                 }
             }
             FaultKind::Transient | FaultKind::InDoubt => self.submits.faltered(now),

@@ -55,12 +55,12 @@ impl MemoryLedger {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn commit_now(&self, events: Vec<Event>) {
+    fn commit_now(&self, events: &[Event]) {
         let mut content = self.content();
         for event in events {
             let known = content.jobs.get_mut(&event.job).expect("events are of jobs that were handed out");
             known.state.apply(event.at, &event.kind);
-            content.events.push(event);
+            content.events.push(event.clone());
         }
     }
 
@@ -80,8 +80,8 @@ impl MemoryLedger {
 }
 
 impl Ledger for MemoryLedger {
-    fn commit(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LedgerError>> {
-        self.commit_now(events);
+    fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        self.commit_now(&events);
         ready(Ok(())).boxed()
     }
 

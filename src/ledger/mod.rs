@@ -8,6 +8,8 @@ mod format;
 pub mod memory;
 pub mod sqlite;
 
+use std::sync::Arc;
+
 use futures::future::BoxFuture;
 
 use crate::ledger::error::LedgerError;
@@ -17,7 +19,7 @@ use crate::model::job::Known;
 /// What the driver needs of a ledger.
 pub trait Ledger: Send {
     /// Records these events, all or none, and answers when they are durable.
-    fn commit(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LedgerError>>;
+    fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>>;
 
     /// Hands out at most `max` jobs that were not handed out before: unfinished ones first, then pending ones in
     /// manifest order.
@@ -45,9 +47,9 @@ impl<T> Recorded<T> {
 }
 
 /// Records the events of a turn and releases what follows from them.
-pub async fn record<T>(ledger: &mut dyn Ledger, events: Vec<Event>, then: T) -> Result<Recorded<T>, LedgerError> {
+pub async fn record<T>(ledger: &mut dyn Ledger, events: &Arc<[Event]>, then: T) -> Result<Recorded<T>, LedgerError> {
     if !events.is_empty() {
-        ledger.commit(events).await?;
+        ledger.commit(events.clone()).await?;
     }
     Ok(Recorded(then))
 }

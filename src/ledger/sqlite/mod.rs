@@ -9,6 +9,7 @@ mod journal;
 mod read;
 mod row;
 
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use futures::FutureExt;
@@ -33,7 +34,7 @@ pub struct SqliteLedger {
 /// What the thread is asked for. The driver asks for one thing at a time.
 #[derive(Debug)]
 enum Order {
-    Commit(Vec<Event>, oneshot::Sender<Result<(), LedgerError>>),
+    Commit(Arc<[Event]>, oneshot::Sender<Result<(), LedgerError>>),
     Load(usize, oneshot::Sender<Result<Loaded, LedgerError>>),
 }
 
@@ -75,7 +76,7 @@ impl SqliteLedger {
 }
 
 impl Ledger for SqliteLedger {
-    fn commit(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), LedgerError>> {
+    fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
         self.ask(|reply| Order::Commit(events, reply))
     }
 

@@ -137,7 +137,7 @@ impl RunFile {
         params: impl rusqlite::Params,
         mut show: impl FnMut(&Row<'_>) -> rusqlite::Result<Result<(), E>>,
     ) -> Result<(), E> {
-        let mut read = || {
+        let read = || {
             let mut statement = self.connection.prepare_cached(sql)?;
             let mut rows = statement.query(params)?;
             while let Some(row) = rows.next()? {

@@ -1,0 +1,67 @@
+//! The three requests as tasks of their own. A panic inside one is that request's fault and nobody else's.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use crate::driver::Hands;
+use crate::driver::images::{ImageStore, StoreError};
+use crate::engine::turn::Input;
+use crate::model::job::{Job, JobId};
+use crate::model::name::ImageName;
+use crate::model::outcome::{Artifact, Fault, FaultKind, Status, TaskId, Url};
+use crate::provider::Provider;
+
+/// Submits a job.
+pub async fn submit(hands: Hands, job: Arc<Job>) -> Input {
+    let submitted = caught(hands.provider.submit(&job.request)).await;
+    // Nobody knows how far a request came whose code panicked.
+    let result = submitted.unwrap_or_else(|| Err(panicked(FaultKind::InDoubt, "submitting")));
+    Input::Submitted(job.id, result)
+}
+
+/// Asks how tasks stand.
+pub async fn poll(hands: Hands, batch: Vec<(JobId, TaskId)>) -> Input {
+    let (jobs, tasks): (Vec<JobId>, Vec<TaskId>) = batch.into_iter().unzip();
+    let answers: Vec<Result<Status, Fault>> = caught(hands.provider.poll(&tasks)).await.unwrap_or_default();
+    // Every job gets an answer, whatever the provider's code did.
+    let missing = std::iter::repeat_with(|| Err(panicked(FaultKind::Transient, "polling")));
+    Input::Polled(jobs.into_iter().zip(answers.into_iter().chain(missing)).collect())
+}
+
+/// Fetches the images of a job.
+pub async fn download(hands: Hands, job: Arc<Job>, urls: Vec<Url>) -> Result<Input, StoreError> {
+    let downloaded = caught(download_all(&*hands.provider, &*hands.store, &job, &urls)).await;
+    let result = downloaded.unwrap_or_else(|| Ok(Err(panicked(FaultKind::Transient, "downloading"))))?;
+    Ok(Input::Downloaded(job.id, result))
+}
+
+async fn download_all(
+    provider: &dyn Provider,
+    store: &dyn ImageStore,
+    job: &Job,
+    urls: &[Url],
+) -> Result<Result<Vec<Artifact>, Fault>, StoreError> {
+    let mut artifacts = Vec::with_capacity(urls.len());
+    for (nth, url) in urls.iter().enumerate() {
+        let body = match provider.download(url).await {
+            Ok(body) => body,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        match store.save(ImageName::new(job, nth), body).await? {
+            Ok(artifact) => artifacts.push(artifact),
+            Err(fault) => return Ok(Err(fault)),
+        }
+    }
+    Ok(Ok(artifacts))
+}
+
+/// The result, or nothing if the code panicked.
+async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(work).catch_unwind().await.ok()
+}
+
+fn panicked(kind: FaultKind, doing: &str) -> Fault {
+    Fault::new(kind, format!("promptbatch itself failed while {doing}; please report it"))
+}

@@ -1,0 +1,198 @@
+//! The two HTTP clients, their limits, and what a request that brought no answer means.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Response, Url};
+
+use crate::model::outcome::{Fault, FaultKind, TaskId};
+use crate::provider::modelscope::answer::Answer;
+
+/// The longest answer of the API that is read.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The longest task id that makes sense in an address.
+const TASK_ID_BYTES_MAX: usize = 512;
+
+/// Connections that wait for the next request, a host.
+const IDLE_MAX: usize = 256;
+
+/// How long they wait: shorter than servers usually do, so that a request seldom meets a closing connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+const REDIRECTS_MAX: usize = 5;
+
+/// Why no client could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address of the API is none.
+    #[error(
+        "could not use {text:?} as the address of the API: {why}; give one like https://api-inference.modelscope.cn (--base-url)"
+    )]
+    BaseUrl {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The system's TLS settings are unusable.
+    #[error("could not set up HTTPS: {0}")]
+    Setup(#[from] reqwest::Error),
+}
+
+/// A request that brought no whole answer.
+#[derive(Debug)]
+pub struct Lost {
+    /// Whether it may have reached the other side.
+    pub was_sent: bool,
+    /// What happened.
+    pub words: String,
+}
+
+impl From<reqwest::Error> for Lost {
+    fn from(error: reqwest::Error) -> Self {
+        // Refused connections, unknown hosts and failed handshakes all come before the first byte of a request.
+        let was_sent = !(error.is_connect() || error.is_builder());
+        let words = if error.is_timeout() { "timed out".to_owned() } else { chain(&error.without_url()) };
+        Self { was_sent, words }
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut words = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push(error.to_string());
+        cause = error.source();
+    }
+    words.dedup();
+    words.join(": ")
+}
+
+/// The address of the API, checked, without `/v1`.
+pub fn base(text: &str) -> Result<Url, ClientError> {
+    let refuse = |why: String| ClientError::BaseUrl { text: text.to_owned(), why };
+    let trimmed = text.trim().trim_end_matches('/');
+    let trimmed = trimmed.strip_suffix("/v1").unwrap_or(trimmed);
+    let url = Url::parse(trimmed).map_err(|error| refuse(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(refuse("it does not begin with https://".into()));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err(refuse("it holds more than a host and a path".into()));
+    }
+    Ok(url)
+}
+
+/// Where to ask for a task, however odd its id is.
+pub fn task_url(base: &str, task: &TaskId) -> Result<Url, Fault> {
+    let odd = || Fault::new(FaultKind::TaskLost, format!("the task id {:?} cannot be asked for", task.0));
+    let is_dots = matches!(task.0.as_str(), "." | "..");
+    if task.0.len() > TASK_ID_BYTES_MAX || is_dots {
+        return Err(odd());
+    }
+    let mut url = Url::parse(&format!("{base}/v1/tasks")).map_err(|_| odd())?;
+    url.path_segments_mut().map_err(|()| odd())?.push(&task.0);
+    Ok(url)
+}
+
+/// The client that carries the token: HTTP/1.1, no redirects, and no retries of its own under a paid request.
+pub fn api_client(base: &Url, headers: HeaderMap, timeout: Duration) -> Result<Client, ClientError> {
+    let builder = builder(base).default_headers(headers).redirect(Policy::none()).timeout(timeout);
+    Ok(builder.build()?)
+}
+
+/// The client for images: no token, and redirects that never lead from HTTPS to HTTP.
+pub fn image_client(base: &Url, timeout: Duration) -> Result<Client, ClientError> {
+    let policy = Policy::custom(|attempt| {
+        let was_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+        if attempt.previous().len() > REDIRECTS_MAX {
+            attempt.error("too many redirects")
+        } else if was_https && attempt.url().scheme() != "https" {
+            attempt.error("a redirect from https to http")
+        } else {
+            attempt.follow()
+        }
+    });
+    // A large image may take its time, as long as it does not fall silent.
+    Ok(builder(base).redirect(policy).referer(false).read_timeout(timeout).build()?)
+}
+
+fn builder(base: &Url) -> ClientBuilder {
+    // Another part of the program may have chosen a provider before: that one serves as well.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let builder = Client::builder()
+        .user_agent(concat!("promptbatch/", env!("CARGO_PKG_VERSION")))
+        .http1_only()
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_MAX)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .tcp_nodelay(true);
+    if is_loopback(base) { builder.no_proxy() } else { builder }
+}
+
+/// A proxy cannot reach what runs on this machine.
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    })
+}
+
+/// Reads a whole answer, within bounds.
+pub async fn answer(mut response: Response) -> Result<Answer, Lost> {
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(Lost { was_sent: true, words: format!("an answer of more than {BODY_BYTES_MAX} bytes") });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, retry_after, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_end_in_a_slash_or_in_v1() {
+        for text in ["https://a.example", "https://a.example/", "https://a.example/v1", " https://a.example/v1/ "] {
+            assert_eq!(base(text).unwrap().as_str(), "https://a.example/", "{text}");
+        }
+        assert_eq!(base("http://127.0.0.1:8080/proxy/v1").unwrap().as_str(), "http://127.0.0.1:8080/proxy");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_an_example() {
+        for text in
+            ["", "a.example", "ftp://a.example", "https://", "https://user:pw@a.example", "https://a.example/?x=1"]
+        {
+            let words = base(text).unwrap_err().to_string();
+            assert!(words.contains("--base-url"), "{text}: {words}");
+        }
+    }
+
+    #[test]
+    fn a_task_id_cannot_leave_its_place_in_the_path() {
+        let url = |id: &str| task_url("https://a.example", &TaskId(id.into())).map(|url| url.to_string());
+        assert_eq!(url("5075521"), Ok("https://a.example/v1/tasks/5075521".into()));
+        assert_eq!(url("a/../b?c#d"), Ok("https://a.example/v1/tasks/a%2F..%2Fb%3Fc%23d".into()));
+        assert!(url("..").is_err() && url(".").is_err() && url(&"9".repeat(1000)).is_err());
+    }
+
+    #[test]
+    fn what_runs_here_is_not_reached_through_a_proxy() {
+        let is_here = |text: &str| is_loopback(&Url::parse(text).unwrap());
+        assert!(is_here("http://127.0.0.1:1") && is_here("http://[::1]:1") && is_here("http://localhost"));
+        assert!(!is_here("https://a.example") && !is_here("http://10.0.0.1"));
+    }
+}

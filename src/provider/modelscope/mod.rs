@@ -1,0 +1,127 @@
+//! ModelScope's API-Inference over HTTP: submit, poll, download.
+//!
+//! Two clients, so that the token cannot stray: one for the API, which follows no redirect, and one for images, which has
+//! never seen the token. [`answer`] reads what came back, without any input or output of its own.
+
+pub mod answer;
+pub mod body;
+pub mod fault;
+mod http;
+pub mod token;
+
+use std::time::Duration;
+
+use futures::future::{BoxFuture, join_all};
+use futures::{FutureExt, StreamExt};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, RequestBuilder};
+
+use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
+use crate::model::request::Request;
+use crate::provider::modelscope::answer::Answer;
+use crate::provider::modelscope::http::{ClientError, Lost};
+use crate::provider::modelscope::token::Token;
+use crate::provider::{Body, Provider};
+
+/// Where the API is unless the user says otherwise.
+pub const BASE_URL: &str = "https://api-inference.modelscope.cn";
+
+/// The model that is asked for when nobody names one: fast, and of the cheapest class.
+pub const MODEL: &str = "Tongyi-MAI/Z-Image-Turbo";
+
+/// How to reach the API.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it is; a trailing `/` or `/v1` does no harm.
+    pub base_url: String,
+    /// Who we are.
+    pub token: Token,
+    /// How long one request may take; for a download, how long it may stay silent.
+    pub request_timeout: Duration,
+}
+
+/// The API, ready to be asked.
+#[derive(Debug)]
+pub struct ModelScope {
+    base: String,
+    api: Client,
+    images: Client,
+}
+
+impl ModelScope {
+    /// Makes the two clients. Sends nothing.
+    pub fn new(settings: &Settings) -> Result<Self, ClientError> {
+        let base = http::base(&settings.base_url)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, settings.token.header());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert("x-modelscope-async-mode", HeaderValue::from_static("true"));
+        let api = http::api_client(&base, headers, settings.request_timeout)?;
+        let images = http::image_client(&base, settings.request_timeout)?;
+        Ok(Self { base: base.as_str().trim_end_matches('/').to_owned(), api, images })
+    }
+
+    /// The API's address, without a trailing `/`.
+    pub fn base_url(&self) -> &str {
+        &self.base
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Answer, Lost> {
+        http::answer(request.send().await?).await
+    }
+
+    async fn submit_one(&self, request: &Request) -> Result<TaskId, Fault> {
+        let body = body::text(request)?;
+        let url = format!("{}/v1/images/generations", self.base);
+        match self.ask(self.api.post(url).body(body)).await {
+            Ok(answer) => answer::submitted(&answer, &request.model),
+            Err(Lost { was_sent: false, words }) => {
+                Err(Fault::new(FaultKind::Transient, format!("could not reach the API: {words}")))
+            }
+            Err(Lost { was_sent: true, words }) => {
+                let words = format!("the answer to the submission was lost ({words}): it may have been accepted");
+                Err(Fault::new(FaultKind::InDoubt, words))
+            }
+        }
+    }
+
+    async fn poll_one(&self, task: &TaskId) -> Result<Status, Fault> {
+        let url = http::task_url(&self.base, task)?;
+        let request = self.api.get(url).header("x-modelscope-task-type", "image_generation");
+        match self.ask(request).await {
+            Ok(answer) => answer::polled(&answer),
+            Err(lost) => Err(Fault::new(FaultKind::Transient, format!("could not poll: {}", lost.words))),
+        }
+    }
+
+    async fn open_image(&self, url: &Url) -> Result<Body, Fault> {
+        let lost = |lost: Lost| Fault::new(FaultKind::Transient, format!("could not download {url}: {}", lost.words));
+        let response = self.images.get(&url.0).send().await.map_err(|error| lost(error.into()))?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(answer::image_refused(status, url));
+        }
+        let chunks = response.bytes_stream().map(|chunk| {
+            chunk.map_err(|error| {
+                let words = format!("the download broke off: {}", Lost::from(error).words);
+                Fault::new(FaultKind::Transient, words)
+            })
+        });
+        Ok(chunks.boxed())
+    }
+}
+
+impl Provider for ModelScope {
+    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<TaskId, Fault>> {
+        self.submit_one(request).boxed()
+    }
+
+    fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>> {
+        // The API knows no list of tasks: one request each.
+        join_all(tasks.iter().map(|task| self.poll_one(task))).boxed()
+    }
+
+    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.open_image(url).boxed()
+    }
+}

@@ -1,0 +1,134 @@
+//! The token: where it is found, and that it is never shown.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reqwest::header::HeaderValue;
+
+/// The variables that hold the token, in the order in which they are tried: the API's documentation, its MCP server, its
+/// samples and its users have each their own.
+pub const VARIABLES: [&str; 4] =
+    ["MODELSCOPE_API_KEY", "MODELSCOPE_API_TOKEN", "MODELSCOPE_SDK_TOKEN", "MODELSCOPE_TOKEN"];
+
+/// Where a token is made and renewed.
+pub const PAGE: &str = "https://modelscope.cn/my/myaccesstoken";
+
+/// An access token. It goes into one header of requests to the API and nowhere else.
+#[derive(Clone)]
+pub struct Token(HeaderValue);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(hidden)")
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Nobody gave one.
+    #[error(
+        "could not find a token: set {} (or name a file with --token-file); make one at {PAGE}, \
+         or try without one: --provider simulator", VARIABLES[0]
+    )]
+    Missing,
+    /// The file cannot be read.
+    #[error("could not read the token file {path}: {source}", path = .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It holds characters that no token has.
+    #[error(
+        "could not use the token from {from}: it is empty or holds characters that no token has; copy it again from {PAGE}"
+    )]
+    Malformed {
+        /// The variable or the file.
+        from: String,
+    },
+}
+
+impl Token {
+    /// The token in this text; `from` says where it was found.
+    pub fn new(text: &str, from: &str) -> Result<Self, TokenError> {
+        let malformed = || TokenError::Malformed { from: from.to_owned() };
+        let text = text.trim();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(malformed());
+        }
+        let mut value = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| malformed())?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+
+    /// The token from this file, or else from the environment, which `variable` looks up.
+    pub fn find(file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, TokenError> {
+        if let Some(path) = file {
+            let text = fs::read_to_string(path).map_err(|source| TokenError::File { path: path.to_owned(), source })?;
+            return Self::new(&text, &path.display().to_string());
+        }
+        let found =
+            VARIABLES.into_iter().find_map(|name| Some((name, variable(name).filter(|text| !text.is_empty())?)));
+        let (name, text) = found.ok_or(TokenError::Missing)?;
+        Self::new(&text, name)
+    }
+
+    /// The value of the `Authorization` header, marked so that no layer below writes it into a log.
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(token: &Token) -> &str {
+        token.0.to_str().unwrap()
+    }
+
+    #[test]
+    fn every_variable_is_tried_in_order() {
+        for (i, name) in VARIABLES.into_iter().enumerate() {
+            let later = &VARIABLES[i..];
+            let token = Token::find(None, |asked| later.contains(&asked).then(|| format!("t-{asked}"))).unwrap();
+            assert_eq!(value(&token), format!("Bearer t-{name}"));
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_none() {
+        let found = Token::find(None, |name| Some(if name == VARIABLES[1] { "t".into() } else { String::new() }));
+        assert_eq!(value(&found.unwrap()), "Bearer t");
+    }
+
+    #[test]
+    fn a_file_comes_before_the_environment_and_may_end_in_a_line_break() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, "from-file\r\n").unwrap();
+        assert_eq!(value(&Token::find(Some(&path), |_| Some("env".into())).unwrap()), "Bearer from-file");
+    }
+
+    #[test]
+    fn a_missing_token_says_where_to_get_one() {
+        let words = Token::find(None, |_| None).unwrap_err().to_string();
+        assert!(words.contains("MODELSCOPE_API_KEY") && words.contains(PAGE) && words.contains("simulator"), "{words}");
+    }
+
+    #[test]
+    fn an_error_never_repeats_the_token() {
+        let words = Token::new("secret with spaces", "MODELSCOPE_API_KEY").unwrap_err().to_string();
+        assert!(!words.contains("secret"), "{words}");
+        assert!(Token::new(" \n", "x").is_err() && Token::new("geheim\u{1}", "x").is_err());
+    }
+
+    #[test]
+    fn the_token_is_not_shown() {
+        let token = Token::new("secret", "x").unwrap();
+        assert_eq!(format!("{token:?} {:?}", token.header()), "Token(hidden) Sensitive");
+    }
+}
