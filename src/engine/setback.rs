@@ -29,8 +29,9 @@ impl Engine {
     pub(super) fn set_back(&mut self, now: Moment, id: JobId, stage: Stage, fault: Fault) {
         self.stop_for(stage, &fault);
         let verdict = self.retry.judge(stage, &fault, &self.jobs[&id].state);
-        // A doubt is recorded even if it ends the job: it may have cost money.
-        let is_recorded = verdict != Verdict::Fail || fault.kind == FaultKind::InDoubt;
+        // A doubtful submission is recorded even if it ends the job: it may have cost money.
+        let is_doubt = stage == Stage::Submit && fault.kind == FaultKind::InDoubt;
+        let is_recorded = is_doubt || verdict != Verdict::Fail;
         if is_recorded {
             self.emit(now, id, EventKind::Setback(stage, fault.clone()));
         }

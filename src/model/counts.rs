@@ -1,6 +1,6 @@
 //! How many: the jobs of a run by status, and what is under way at one moment.
 
-use std::ops::AddAssign;
+use std::ops::Sub;
 
 use crate::model::time::Moment;
 
@@ -49,11 +49,16 @@ pub struct Incidents {
     pub n_lost: u64,
 }
 
-impl AddAssign for Incidents {
-    fn add_assign(&mut self, other: Self) {
-        self.n_submits += other.n_submits;
-        self.n_in_doubt += other.n_in_doubt;
-        self.n_lost += other.n_lost;
+impl Sub for Incidents {
+    type Output = Self;
+
+    /// What came up since `before`.
+    fn sub(self, before: Self) -> Self {
+        Self {
+            n_submits: self.n_submits.saturating_sub(before.n_submits),
+            n_in_doubt: self.n_in_doubt.saturating_sub(before.n_in_doubt),
+            n_lost: self.n_lost.saturating_sub(before.n_lost),
+        }
     }
 }
 

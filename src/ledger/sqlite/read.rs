@@ -30,6 +30,26 @@ impl RunFile {
         self.meta("manifest")
     }
 
+    /// Changes whenever anything happens to the run: the last event and the manifest.
+    pub fn mark(&self) -> Result<String, LedgerError> {
+        let mut last: i64 = 0;
+        self.each("SELECT coalesce(max(seq), 0) FROM events", (), |row| {
+            last = row.get(0)?;
+            Ok(Ok::<_, LedgerError>(()))
+        })?;
+        Ok(format!("{last} {}", self.manifest_fingerprint()?.unwrap_or_default()))
+    }
+
+    /// The mark of the run when its results were written last.
+    pub fn results_mark(&self) -> Result<Option<String>, LedgerError> {
+        self.meta("results")
+    }
+
+    /// Takes note that the results were written at this mark.
+    pub fn set_results_mark(&self, mark: &str) -> Result<(), LedgerError> {
+        self.set_meta("results", mark)
+    }
+
     /// How many jobs of the present manifest have each status.
     pub fn counts(&self) -> Result<Counts, LedgerError> {
         let sql = "SELECT phase, count(*) FROM jobs WHERE position IS NOT NULL GROUP BY phase";

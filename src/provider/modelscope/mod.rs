@@ -19,7 +19,8 @@ use reqwest::{Client, RequestBuilder};
 use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
 use crate::model::request::Request;
 use crate::provider::modelscope::answer::Answer;
-use crate::provider::modelscope::http::{ClientError, Lost};
+pub use crate::provider::modelscope::http::ClientError;
+use crate::provider::modelscope::http::Lost;
 use crate::provider::modelscope::token::Token;
 use crate::provider::{Body, Provider};
 
@@ -28,6 +29,11 @@ pub const BASE_URL: &str = "https://api-inference.modelscope.cn";
 
 /// The model that is asked for when nobody names one: fast, and of the cheapest class.
 pub const MODEL: &str = "Tongyi-MAI/Z-Image-Turbo";
+
+/// An address of the API as it is compared: checked, without a trailing `/` or `/v1`.
+pub fn base_url(text: &str) -> Result<String, ClientError> {
+    Ok(http::base(text)?.as_str().trim_end_matches('/').to_owned())
+}
 
 /// How to reach the API.
 #[derive(Clone, Debug)]
@@ -59,11 +65,6 @@ impl ModelScope {
         let api = http::api_client(&base, headers, settings.request_timeout)?;
         let images = http::image_client(&base, settings.request_timeout)?;
         Ok(Self { base: base.as_str().trim_end_matches('/').to_owned(), api, images })
-    }
-
-    /// The API's address, without a trailing `/`.
-    pub fn base_url(&self) -> &str {
-        &self.base
     }
 
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, Lost> {

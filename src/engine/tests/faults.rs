@@ -1,0 +1,256 @@
+//! What each fault at each stage leads to, event by event.
+
+use super::*;
+use crate::model::limits::InDoubt;
+
+#[test]
+fn a_submission_that_never_arrived_is_tried_again() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.next();
+    bench.submit_fault(1, FaultKind::Transient);
+    let before = bench.now;
+    bench.run_to_accepted(1);
+    assert!(bench.now > before, "not at once");
+    bench.turn();
+    assert_eq!(bench.story(), "submit submit!transient submit accepted");
+}
+
+#[test]
+fn a_submission_is_tried_only_so_often() {
+    let mut bench = Bench::with_pending(Limits { retries_max: 3, ..fixed(1) }, 1);
+    for _ in 0..4 {
+        assert_eq!(bench.next().actions, [submit(1)]);
+        bench.submit_fault(1, FaultKind::Transient);
+    }
+    assert!(bench.next().is_last);
+    assert!(bench.story().ends_with("submit failed:transient"), "{}", bench.story());
+}
+
+#[test]
+fn a_clear_refusal_fails_the_job_and_no_other() {
+    for kind in [FaultKind::InvalidRequest, FaultKind::Moderated] {
+        let mut bench = Bench::with_pending(fixed(1), 2);
+        bench.next();
+        bench.submit_fault(1, kind);
+        bench.run_to_accepted(2);
+        assert!(bench.story().starts_with(&format!("submit failed:{} submit", kind.code())));
+    }
+}
+
+#[test]
+fn throttling_holds_everybody_back_and_is_held_against_nobody() {
+    let mut bench = Bench::with_pending(fixed(1), 2);
+    for _ in 0..20 {
+        bench.next();
+        let before = bench.now;
+        bench.submit_fault(1, FaultKind::Throttled { retry_after: Some(Duration::from_secs(5)) });
+        let turn = bench.turn();
+        assert!(turn.actions.is_empty());
+        assert_eq!(turn.wake_at, Some(before + Duration::from_secs(5)));
+    }
+    bench.run_to_accepted(1);
+}
+
+#[test]
+fn a_lost_answer_is_in_doubt_and_by_default_submitted_again() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.next();
+    bench.submit_fault(1, FaultKind::InDoubt);
+    bench.run_to_accepted(1);
+    bench.turn();
+    assert_eq!(bench.story(), "submit submit!in_doubt submit accepted");
+}
+
+#[test]
+fn a_job_in_doubt_may_be_held_for_the_user() {
+    let mut bench = Bench::with_pending(Limits { in_doubt: InDoubt::Hold, ..fixed(1) }, 2);
+    bench.next();
+    bench.submit_fault(1, FaultKind::InDoubt);
+    bench.run_to_download(2);
+    bench.downloaded(2, Ok(vec![artifact()]));
+    assert!(bench.next().is_last, "a held job keeps nobody waiting");
+    assert!(bench.story().starts_with("submit submit!in_doubt submit"));
+}
+
+#[test]
+fn a_job_in_doubt_may_fail_and_is_counted_all_the_same() {
+    let mut bench = Bench::with_pending(Limits { in_doubt: InDoubt::Fail, ..fixed(1) }, 1);
+    bench.next();
+    bench.submit_fault(1, FaultKind::InDoubt);
+    assert!(bench.next().is_last);
+    assert_eq!(bench.story(), "submit submit!in_doubt failed:in_doubt");
+}
+
+#[test]
+fn a_failed_poll_is_asked_again_and_never_submitted_again() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_accepted(1);
+    for kind in [
+        FaultKind::Transient,
+        FaultKind::Throttled { retry_after: None },
+        FaultKind::InvalidRequest,
+        FaultKind::Transient,
+    ] {
+        assert_eq!(bench.next().actions, [poll(1)]);
+        bench.polled(1, Err(fault(kind)));
+    }
+    assert_eq!(bench.next().actions, [poll(1)]);
+}
+
+#[test]
+fn failed_polls_back_off() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_accepted(1);
+    let mut waits = vec![];
+    for _ in 0..7 {
+        let before = bench.now;
+        bench.next();
+        waits.push(bench.now - before);
+        bench.polled(1, Err(fault(FaultKind::Transient)));
+    }
+    assert!(waits[6] > Duration::from_secs(15), "{waits:?}");
+}
+
+#[test]
+fn an_unknown_task_is_waited_for_at_first() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_accepted(1);
+    let accepted = bench.now;
+    loop {
+        assert_eq!(bench.next().actions, [poll(1)]);
+        if bench.now - accepted >= Duration::from_secs(30) {
+            break;
+        }
+        bench.polled(1, Err(fault(FaultKind::TaskLost)));
+    }
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    assert_eq!(bench.next().actions, [download(1)]);
+}
+
+#[test]
+fn a_lost_task_is_submitted_again_once_and_then_fails() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    for _ in 0..2 {
+        bench.run_to_accepted(1);
+        bench.turn();
+        bench.wait(Duration::from_secs(31));
+        for _ in 0..3 {
+            assert_eq!(bench.next().actions, [poll(1)]);
+            bench.polled(1, Err(fault(FaultKind::TaskLost)));
+        }
+    }
+    assert!(bench.next().is_last);
+    let poll_twice = "poll!task_lost poll!task_lost";
+    assert_eq!(
+        bench.story(),
+        format!("submit accepted {poll_twice} task!task_lost submit accepted {poll_twice} failed:task_lost")
+    );
+}
+
+#[test]
+fn an_answer_between_makes_an_unknown_task_known_again() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_accepted(1);
+    bench.turn();
+    bench.wait(Duration::from_secs(31));
+    for i in 0..12 {
+        assert_eq!(bench.next().actions, [poll(1)]);
+        bench.polled(1, if i % 3 == 2 { Ok(Status::Running) } else { Err(fault(FaultKind::TaskLost)) });
+    }
+}
+
+#[test]
+fn a_task_that_runs_for_ever_ends_at_its_deadline() {
+    let limits = Limits { task_timeout: Duration::from_secs(100), resubmits_max: 0, ..fixed(1) };
+    let mut bench = Bench::with_pending(limits, 1);
+    bench.run_to_accepted(1);
+    let accepted = bench.now;
+    while let [Action::Poll(_)] = bench.next().actions[..] {
+        bench.polled(1, Ok(Status::Running));
+    }
+    assert!((100..110).contains(&(bench.now - accepted).as_secs()));
+    assert_eq!(bench.story(), "submit accepted failed:task_lost");
+}
+
+#[test]
+fn the_deadline_holds_when_no_poll_is_answered() {
+    let limits = Limits { task_timeout: Duration::from_secs(100), resubmits_max: 0, ..fixed(1) };
+    let mut bench = Bench::with_pending(limits, 1);
+    bench.run_to_accepted(1);
+    while let [Action::Poll(_)] = bench.next().actions[..] {
+        bench.polled(1, Err(fault(FaultKind::Transient)));
+    }
+    assert!(bench.story().ends_with("failed:task_lost"));
+}
+
+#[test]
+fn a_failed_task_fails_the_job_or_is_submitted_again() {
+    for (kind, ending) in [
+        (FaultKind::Moderated, "submit accepted failed:moderated"),
+        (FaultKind::InvalidRequest, "submit accepted failed:invalid_request"),
+        (FaultKind::BadOutput, "submit accepted failed:bad_output"),
+        (FaultKind::Transient, "submit accepted task!transient submit"),
+    ] {
+        let mut bench = Bench::with_pending(fixed(1), 1);
+        bench.run_to_accepted(1);
+        bench.next();
+        bench.polled(1, Ok(Status::Failed(fault(kind))));
+        bench.next();
+        assert_eq!(bench.story(), ending);
+    }
+}
+
+#[test]
+fn a_failed_download_asks_for_a_fresh_link() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_download(1);
+    bench.downloaded(1, Err(fault(FaultKind::BadOutput)));
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Ok(Status::Done(urls(2))));
+    assert_eq!(bench.next().actions, [Action::Download(job(1).into(), urls(2))]);
+    bench.downloaded(1, Ok(vec![artifact()]));
+    assert!(bench.next().is_last);
+    assert_eq!(bench.story(), "submit accepted ready download!bad_output ready succeeded");
+}
+
+#[test]
+fn downloads_are_tried_only_so_often_and_never_paid_for_again() {
+    let mut bench = Bench::with_pending(Limits { retries_max: 2, ..fixed(1) }, 1);
+    bench.run_to_download(1);
+    for _ in 0..2 {
+        bench.downloaded(1, Err(fault(FaultKind::BadOutput)));
+        assert_eq!(bench.next().actions, [poll(1)]);
+        bench.polled(1, Ok(Status::Done(urls(1))));
+        assert_eq!(bench.next().actions, [download(1)]);
+    }
+    bench.downloaded(1, Err(fault(FaultKind::BadOutput)));
+    assert!(bench.next().is_last);
+    assert_eq!(bench.story().matches("submit").count(), 1);
+    assert!(bench.story().ends_with("failed:bad_output"));
+}
+
+#[test]
+fn a_download_in_trouble_takes_no_place_at_the_provider() {
+    let mut bench = Bench::with_pending(fixed(1), 2);
+    bench.run_to_accepted(1);
+    bench.next();
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    assert_eq!(bench.next().actions, [download(1), submit(2)]);
+    bench.downloaded(1, Err(fault(FaultKind::Transient)));
+    bench.submitted(2);
+    assert_eq!(bench.engine.lane.n_in_flight(), 1);
+}
+
+#[test]
+fn an_outage_is_not_paid_for_by_every_job() {
+    let mut bench = Bench::with_pending(fixed(50), 50);
+    let mut n_submits = 0;
+    while bench.now - START < Duration::from_secs(120) {
+        for action in bench.next().actions {
+            let Action::Submit(job) = action else { panic!("{action:?}") };
+            n_submits += 1;
+            bench.submit_fault(job.index, FaultKind::Transient);
+        }
+    }
+    assert!(n_submits < 50 + 30, "{n_submits} submissions in two minutes of outage");
+}

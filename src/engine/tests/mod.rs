@@ -1,0 +1,334 @@
+//! The engine by hand: what came back goes in, and every event and action that comes out is looked at.
+
+mod faults;
+mod resume;
+mod stops;
+mod walk;
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::engine::turn::{Action, Input, Turn};
+use crate::model::event::{Event, EventKind, Stage};
+use crate::model::job::{Job, JobId, Known};
+use crate::model::limits::{Concurrency, Limits};
+use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, Status, TaskId, Url};
+use crate::model::phase::JobState;
+use crate::model::request::Request;
+use crate::model::time::{Moment, Timestamp};
+
+/// An engine and a clock that goes only when it is told to.
+struct Bench {
+    engine: Engine,
+    now: Moment,
+    /// Every event so far.
+    events: Vec<Event>,
+}
+
+fn job(n: u64) -> Job {
+    let request = Request { prompt: format!("cat {n}"), model: "a/b".into(), ..Request::default() };
+    Job { id: JobId::new(&request.content(), 0), index: n, label: None, request, extras: vec![] }
+}
+
+fn id(n: u64) -> JobId {
+    job(n).id
+}
+
+fn task(n: u64) -> TaskId {
+    TaskId(format!("t{n}"))
+}
+
+fn urls(n: u64) -> Vec<Url> {
+    vec![Url(format!("https://images/{n}.png"))]
+}
+
+fn artifact() -> Artifact {
+    let (file_name, sha256) = ("images/x.png".to_owned(), [0; 32]);
+    Artifact { file_name, sha256, bytes: 1, width: 1, height: 1, format: ImageFormat::Png }
+}
+
+fn fault(kind: FaultKind) -> Fault {
+    Fault::new(kind, "words")
+}
+
+fn pending(n: u64) -> Known {
+    Known { job: job(n).into(), state: JobState::default() }
+}
+
+/// A job whose past is these events, the first of them `age` before the bench's start.
+fn past(n: u64, age: Duration, kinds: &[EventKind]) -> Known {
+    let mut state = JobState::default();
+    let at = Timestamp::from_millis(START.wall().millis() - i64::try_from(age.as_millis()).unwrap());
+    kinds.iter().for_each(|kind| state.apply(at, kind));
+    Known { job: job(n).into(), state }
+}
+
+fn fixed(n: u32) -> Limits {
+    Limits { concurrency: Concurrency::Fixed(NonZeroU32::new(n).unwrap()), seed: 1, ..Limits::default() }
+}
+
+const START: Moment = Moment::new(0, Timestamp::from_millis(1_750_000_000_000));
+
+impl Bench {
+    /// An engine that was just told of these jobs, and that there are no others.
+    fn new(limits: Limits, jobs: Vec<Known>) -> Self {
+        let mut bench = Self { engine: Engine::new(limits), now: START, events: vec![] };
+        assert!(matches!(bench.turn().actions[..], [Action::Load { .. }]), "the first turn asks for jobs");
+        bench.handle(Input::Loaded { jobs, more: false });
+        bench
+    }
+
+    fn with_pending(limits: Limits, n: u64) -> Self {
+        Self::new(limits, (1..=n).map(pending).collect())
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.engine.handle(self.now, input);
+    }
+
+    fn turn(&mut self) -> Turn {
+        let turn = self.engine.turn(self.now);
+        self.events.extend(turn.events.iter().cloned());
+        turn
+    }
+
+    /// The next turn in which something is to be done, at the moment at which the engine wanted it.
+    fn next(&mut self) -> Turn {
+        for _ in 0..100 {
+            let turn = self.turn();
+            if !turn.actions.is_empty() || turn.is_last {
+                return turn;
+            }
+            let wake_at = turn.wake_at.expect("an idle engine that is not done says when to wake it");
+            assert!(wake_at > self.now, "an engine that wants to be woken at once would spin");
+            self.now = wake_at;
+        }
+        panic!("the engine does nothing");
+    }
+
+    fn wait(&mut self, span: Duration) {
+        self.now = self.now + span;
+    }
+
+    fn submitted(&mut self, n: u64) {
+        self.handle(Input::Submitted(id(n), Ok(task(n))));
+    }
+
+    fn submit_fault(&mut self, n: u64, kind: FaultKind) {
+        self.handle(Input::Submitted(id(n), Err(fault(kind))));
+    }
+
+    fn polled(&mut self, n: u64, answer: Result<Status, Fault>) {
+        self.handle(Input::Polled(vec![(id(n), answer)]));
+    }
+
+    fn downloaded(&mut self, n: u64, result: Result<Vec<Artifact>, Fault>) {
+        self.handle(Input::Downloaded(id(n), result));
+    }
+
+    /// Brings job `n` to the provider: its submission leaves and is accepted.
+    fn run_to_accepted(&mut self, n: u64) {
+        assert_eq!(self.next().actions, [submit(n)]);
+        self.submitted(n);
+    }
+
+    fn run_to_download(&mut self, n: u64) {
+        self.run_to_accepted(n);
+        assert_eq!(self.next().actions, [poll(n)]);
+        self.polled(n, Ok(Status::Done(urls(n))));
+        assert_eq!(self.next().actions, [download(n)]);
+    }
+
+    /// The words of every event so far, such as `submit accepted ready succeeded`.
+    fn story(&self) -> String {
+        let words: Vec<_> = self.events.iter().map(|event| word(&event.kind)).collect();
+        words.join(" ")
+    }
+}
+
+fn submit(n: u64) -> Action {
+    Action::Submit(job(n).into())
+}
+
+fn poll(n: u64) -> Action {
+    Action::Poll(vec![(id(n), task(n))])
+}
+
+fn download(n: u64) -> Action {
+    Action::Download(job(n).into(), urls(n))
+}
+
+fn word(kind: &EventKind) -> String {
+    match kind {
+        EventKind::SubmitStarted => "submit".into(),
+        EventKind::Accepted(_) => "accepted".into(),
+        EventKind::Ready(_) => "ready".into(),
+        EventKind::Setback(stage, fault) => format!("{}!{}", stage.word(), fault.kind.code()),
+        EventKind::Finished(Outcome::Succeeded(_)) => "succeeded".into(),
+        EventKind::Finished(Outcome::Failed(fault)) => format!("failed:{}", fault.kind.code()),
+    }
+}
+
+#[test]
+fn an_empty_ledger_ends_the_run() {
+    let mut bench = Bench::new(fixed(1), vec![]);
+    let turn = bench.turn();
+    assert!(turn.is_last && turn.events.is_empty() && turn.actions.is_empty());
+}
+
+#[test]
+fn a_calm_job_is_submitted_polled_downloaded_and_done() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_download(1);
+    bench.downloaded(1, Ok(vec![artifact()]));
+    let last = bench.next();
+    assert!(last.is_last && last.actions.is_empty());
+    assert_eq!(bench.story(), "submit accepted ready succeeded");
+}
+
+#[test]
+fn a_submission_is_recorded_in_the_turn_that_sends_it() {
+    let mut bench = Bench::with_pending(fixed(3), 3);
+    let turn = bench.turn();
+    let started: Vec<_> = turn.events.iter().map(|event| (event.index, word(&event.kind))).collect();
+    assert_eq!(started, [(1, "submit".into()), (2, "submit".into()), (3, "submit".into())]);
+    assert_eq!(turn.actions, [submit(1), submit(2), submit(3)]);
+}
+
+#[test]
+fn the_acceptance_is_recorded_before_the_first_poll() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.turn();
+    bench.submitted(1);
+    let turn = bench.turn();
+    assert_eq!(turn.events.len(), 1);
+    assert!(turn.actions.is_empty(), "nobody polls at once");
+    assert!(turn.wake_at.is_some_and(|moment| moment - bench.now < Duration::from_secs(2)));
+}
+
+#[test]
+fn the_links_are_recorded_in_the_turn_that_follows_them() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_accepted(1);
+    bench.next();
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    let turn = bench.turn();
+    assert_eq!(turn.events[0].kind, EventKind::Ready(urls(1)));
+    assert_eq!(turn.actions, [download(1)]);
+}
+
+#[test]
+fn a_running_task_is_polled_until_it_is_done() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_accepted(1);
+    for _ in 0..5 {
+        assert_eq!(bench.next().actions, [poll(1)]);
+        bench.polled(1, Ok(Status::Running));
+    }
+    assert_eq!(bench.story(), "submit accepted", "a poll that tells nothing new is no event");
+}
+
+#[test]
+fn a_finished_job_makes_room_for_the_next() {
+    let mut bench = Bench::with_pending(fixed(1), 2);
+    bench.run_to_accepted(1);
+    assert_eq!(bench.next().actions, [poll(1)], "the second waits for the first");
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    assert_eq!(
+        bench.turn().actions,
+        [download(1), submit(2)],
+        "a task that is done frees its place before its download"
+    );
+}
+
+#[test]
+fn jobs_are_submitted_in_manifest_order() {
+    let mut bench = Bench::with_pending(fixed(1), 5);
+    for n in 1..=5 {
+        assert_eq!(bench.next().actions, [submit(n)]);
+        bench.submit_fault(n, FaultKind::InvalidRequest);
+    }
+    assert!(bench.next().is_last);
+}
+
+#[test]
+fn several_polls_may_share_a_request_where_the_provider_can() {
+    let mut bench = Bench::with_pending(Limits { poll_batch_max: 2, ..fixed(3) }, 3);
+    bench.turn();
+    (1..=3).for_each(|n| bench.submitted(n));
+    bench.wait(Duration::from_secs(10));
+    let batches: Vec<usize> = bench
+        .turn()
+        .actions
+        .iter()
+        .map(|action| if let Action::Poll(batch) = action { batch.len() } else { 0 })
+        .collect();
+    assert_eq!(batches, [2, 1]);
+}
+
+#[test]
+fn polls_wait_for_their_budget() {
+    let mut bench = Bench::with_pending(Limits { polls_max: 2, ..fixed(3) }, 3);
+    bench.turn();
+    (1..=3).for_each(|n| bench.submitted(n));
+    bench.wait(Duration::from_secs(10));
+    assert_eq!(bench.turn().actions.len(), 2);
+    bench.polled(1, Ok(Status::Running));
+    assert_eq!(bench.turn().actions.len(), 1);
+}
+
+#[test]
+fn a_submission_rate_is_kept() {
+    let limits = Limits { rate: "2/s".parse().ok(), ..fixed(100) };
+    let mut bench = Bench::with_pending(limits, 10);
+    let mut left = vec![];
+    for n in 1..=10 {
+        let turn = bench.next();
+        assert_eq!(turn.actions, [submit(n)]);
+        left.push((bench.now - START).as_millis());
+        bench.submit_fault(n, FaultKind::InvalidRequest);
+    }
+    assert!(left.iter().zip(0_u128..).all(|(millis, n)| millis.abs_diff(n * 500) <= 1), "{left:?}");
+}
+
+#[test]
+fn only_a_look_ahead_is_in_memory() {
+    let limits = Limits { look_ahead_max: 10, ..fixed(2) };
+    let mut bench = Bench { engine: Engine::new(limits), now: START, events: vec![] };
+    let (mut n_handed_out, mut n_done) = (0, 0);
+    while n_done < 1000 {
+        let turn = bench.next();
+        assert!(bench.engine.jobs.len() <= 12, "{} jobs in memory", bench.engine.jobs.len());
+        for action in turn.actions {
+            match action {
+                Action::Load { max } => {
+                    let first = n_handed_out + 1;
+                    n_handed_out = (n_handed_out + max as u64).min(1000);
+                    let jobs = (first..=n_handed_out).map(pending).collect();
+                    bench.handle(Input::Loaded { jobs, more: n_handed_out < 1000 });
+                }
+                Action::Submit(job) => bench.submitted(job.index),
+                Action::Poll(batch) => {
+                    let done = batch.into_iter().map(|(id, _)| (id, Ok(Status::Done(urls(1))))).collect();
+                    bench.handle(Input::Polled(done));
+                }
+                Action::Download(job, _) => {
+                    n_done += 1;
+                    bench.downloaded(job.index, Ok(vec![artifact()]));
+                }
+            }
+        }
+    }
+    assert!(bench.next().is_last);
+}
+
+#[test]
+fn the_pace_tells_what_is_under_way() {
+    let mut bench = Bench::with_pending(fixed(2), 3);
+    bench.turn();
+    let pace = bench.engine.pace(bench.now);
+    assert_eq!((pace.n_in_flight, pace.n_downloading, pace.n_waiting, pace.closed_until), (2, 0, 0, None));
+    bench.submit_fault(1, FaultKind::Throttled { retry_after: Some(Duration::from_secs(9)) });
+    assert_eq!(bench.engine.pace(bench.now).closed_until, Some(bench.now + Duration::from_secs(9)));
+}

@@ -1,0 +1,135 @@
+//! Stopping before the end: what is still awaited, what is left for the next run, and what the run says of it.
+
+use super::*;
+use crate::engine::turn::{Signal, Stop};
+
+const INTERRUPT: Stop = Stop::Interrupted(Signal::Interrupt);
+
+fn quota() -> FaultKind {
+    FaultKind::QuotaExhausted { resets_at: None }
+}
+
+#[test]
+fn an_interrupt_waits_for_the_answers_under_way_and_no_more() {
+    let mut bench = Bench::with_pending(fixed(2), 5);
+    bench.turn();
+    bench.handle(Input::Stop(INTERRUPT));
+    let turn = bench.turn();
+    assert!(turn.actions.is_empty() && !turn.is_last, "two submissions are under way");
+    bench.submitted(1);
+    bench.submit_fault(2, FaultKind::Transient);
+    let turn = bench.turn();
+    assert!(turn.is_last && turn.actions.is_empty());
+    assert_eq!(bench.story(), "submit submit accepted submit!transient");
+    assert_eq!(bench.engine.stop(), Some(&INTERRUPT));
+}
+
+#[test]
+fn an_interrupt_leaves_running_tasks_for_the_next_run() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_accepted(1);
+    bench.turn();
+    bench.handle(Input::Stop(INTERRUPT));
+    assert!(bench.turn().is_last);
+}
+
+#[test]
+fn an_interrupt_before_the_ledger_answered_waits_for_it() {
+    let mut bench = Bench { engine: Engine::new(fixed(1)), now: START, events: vec![] };
+    bench.turn();
+    bench.handle(Input::Stop(INTERRUPT));
+    assert!(!bench.turn().is_last);
+    bench.handle(Input::Loaded { jobs: vec![pending(1)], more: false });
+    let turn = bench.turn();
+    assert!(turn.is_last && turn.actions.is_empty());
+}
+
+#[test]
+fn a_used_up_quota_sees_the_jobs_in_flight_through() {
+    let mut bench = Bench::with_pending(fixed(2), 5);
+    bench.turn();
+    bench.submitted(1);
+    bench.submit_fault(2, quota());
+    assert_eq!(bench.next().actions, [poll(1)], "no further submission");
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    assert_eq!(bench.next().actions, [download(1)]);
+    bench.downloaded(1, Ok(vec![artifact()]));
+    assert!(bench.next().is_last);
+    assert!(matches!(bench.engine.stop(), Some(Stop::Quota(_))));
+    assert_eq!(bench.story(), "submit submit accepted submit!quota_exhausted ready succeeded");
+}
+
+#[test]
+fn a_quota_met_by_the_first_submission_ends_the_run() {
+    let mut bench = Bench::with_pending(fixed(1), 5);
+    bench.next();
+    bench.submit_fault(1, quota());
+    assert!(bench.turn().is_last);
+}
+
+#[test]
+fn a_task_that_fails_during_a_drain_is_not_submitted_again() {
+    let mut bench = Bench::with_pending(fixed(2), 2);
+    bench.turn();
+    bench.submitted(1);
+    bench.submit_fault(2, quota());
+    bench.next();
+    bench.polled(1, Ok(Status::Failed(fault(FaultKind::Transient))));
+    assert!(bench.next().is_last);
+    assert!(bench.story().ends_with("task!transient"));
+}
+
+#[test]
+fn a_refused_token_stops_the_run_and_fails_no_job() {
+    let mut bench = Bench::with_pending(fixed(2), 5);
+    bench.turn();
+    bench.submit_fault(1, FaultKind::Unauthorized);
+    assert!(!bench.turn().is_last, "the other answer is awaited");
+    bench.submit_fault(2, FaultKind::Unauthorized);
+    assert!(bench.turn().is_last);
+    assert!(matches!(bench.engine.stop(), Some(Stop::Unauthorized(_))));
+    assert!(!bench.story().contains("failed"));
+}
+
+#[test]
+fn a_token_refused_while_polling_stops_the_run_too() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_accepted(1);
+    bench.next();
+    bench.polled(1, Err(fault(FaultKind::Unauthorized)));
+    assert!(bench.next().is_last);
+    assert_eq!(bench.story(), "submit accepted poll!unauthorized");
+}
+
+#[test]
+fn an_image_host_that_refuses_one_link_stops_nothing() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_download(1);
+    bench.downloaded(1, Err(fault(FaultKind::Unauthorized)));
+    assert_eq!(bench.next().actions, [poll(1)]);
+    assert_eq!(bench.engine.stop(), None);
+}
+
+#[test]
+fn a_user_can_cut_a_drain_short_but_nothing_else_replaces_a_reason() {
+    let mut bench = Bench::with_pending(fixed(2), 5);
+    bench.turn();
+    bench.submitted(1);
+    bench.submit_fault(2, quota());
+    bench.turn();
+    bench.handle(Input::Stop(INTERRUPT));
+    assert!(bench.turn().is_last);
+    bench.handle(Input::Stop(Stop::Failures(1)));
+    assert_eq!(bench.engine.stop(), Some(&INTERRUPT));
+}
+
+#[test]
+fn a_run_stops_when_too_many_jobs_have_failed() {
+    let mut bench = Bench::with_pending(Limits { failures_max: Some(3), ..fixed(1) }, 10);
+    for n in 1..=3 {
+        assert_eq!(bench.next().actions, [submit(n)]);
+        bench.submit_fault(n, FaultKind::InvalidRequest);
+    }
+    assert!(bench.next().is_last);
+    assert_eq!(bench.engine.stop(), Some(&Stop::Failures(3)));
+}

@@ -1,0 +1,95 @@
+//! The providers by name, and how to get from a name to one that can be asked.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::provider::Provider;
+use crate::provider::modelscope::ClientError;
+use crate::provider::modelscope::token::{Token, TokenError};
+use crate::provider::modelscope::{self, ModelScope, Settings};
+use crate::provider::simulator::{Config, Simulator, SimulatorThread};
+
+/// Which provider, and how to reach it.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    /// ModelScope's API-Inference, or whatever speaks like it.
+    ModelScope {
+        /// Where it is.
+        base_url: String,
+        /// Where the token is, if not in the environment.
+        token_file: Option<PathBuf>,
+        /// How long one request may take.
+        request_timeout: Duration,
+    },
+    /// A simulated API in this very process, asked over real HTTP: no account, no money.
+    Simulator(Box<Config>),
+}
+
+/// Why a provider cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// There is no usable token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// There is no usable address, or no HTTPS.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The simulated API cannot be started.
+    #[error("could not start the simulated API on this machine: {0}")]
+    Simulator(#[from] std::io::Error),
+}
+
+/// A provider that can be asked, and what has to live as long.
+#[derive(Clone)]
+pub struct Connected {
+    /// The provider.
+    pub provider: Arc<dyn Provider>,
+    /// The simulated API behind it, if it is one.
+    pub simulator: Option<Arc<SimulatorThread>>,
+}
+
+impl Choice {
+    /// The word for it in the results.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ModelScope { .. } => "modelscope",
+            Self::Simulator(_) => "simulator",
+        }
+    }
+
+    /// The name and, where it matters, the place: what the tasks of a run belong to.
+    pub fn identity(&self) -> Result<String, ConnectError> {
+        match self {
+            Self::ModelScope { base_url, .. } => Ok(format!("modelscope {}", modelscope::base_url(base_url)?)),
+            Self::Simulator(_) => Ok("simulator".to_owned()),
+        }
+    }
+
+    /// The model that is asked for when nobody names one.
+    pub const fn default_model(&self) -> &'static str {
+        match self {
+            Self::ModelScope { .. } | Self::Simulator(_) => modelscope::MODEL,
+        }
+    }
+
+    /// Finds the token and makes the clients. Sends nothing.
+    pub fn connect(&self) -> Result<Connected, ConnectError> {
+        match self {
+            Self::ModelScope { base_url, token_file, request_timeout } => {
+                let token = Token::find(token_file.as_deref(), |name| std::env::var(name).ok())?;
+                let settings =
+                    Settings { base_url: base_url.clone(), token, request_timeout: *request_timeout };
+                Ok(Connected { provider: Arc::new(ModelScope::new(&settings)?), simulator: None })
+            }
+            Self::Simulator(config) => {
+                let simulator = Simulator::spawn_thread((**config).clone())?;
+                let token = Token::new("simulated", "the simulator")?;
+                let request_timeout = Duration::from_secs(30);
+                let settings = Settings { base_url: simulator.url().to_string(), token, request_timeout };
+                let provider = Arc::new(ModelScope::new(&settings)?);
+                Ok(Connected { provider, simulator: Some(Arc::new(simulator)) })
+            }
+        }
+    }
+}
