@@ -1,6 +1,124 @@
-//! promptbatch
+//! promptbatch runs image prompts from a manifest through an asynchronous image API, and keeps three promises:
+//! **nothing is paid for twice, nothing finished is lost, and nothing is called done that is not on disk and verified.**
+//!
+//! This page is the map of the house. The program's manual is the README; `promptbatch run --help` lists the flags.
+//!
+//! # The idea
+//!
+//! A job's state is the fold of its events, live and on a resume alike ([`model::phase::JobState::apply`]). A first run is a
+//! resume with no past, so recovery from a crash is no feature beside the others: it is the constructor.
+//!
+//! A pure engine decides; one thin loop acts; one [`Event`](model::event::Event) enum is recorded by the ledger, shown by the
+//! reporters and folded into results. Every beat of the program is five verbs ([`driver::drive`]):
+//!
+//! ```text
+//!    decide  ->  record  ->  show  ->  act  ->  wait
+//!    engine      ledger      report    driver   clock, answers
+//! ```
+//!
+//! # The floors
+//!
+//! ```text
+//!    main
+//!    cli                                            flags, exit codes, words
+//!    run                                            the front door
+//!    driver               plan                      acts; joins manifest and ledger
+//!    provider   ledger   engine   report   manifest five columns that never import each other
+//!    model                                          the words: no I/O, no clock, no async, no serde
+//! ```
+//!
+//! A room imports lower floors only. What two columns share goes down into `model`; what joins them goes up into `driver`,
+//! `plan` or `run`. `tests/tidy.rs` keeps it so.
+//!
+//! | room | what it is for | begin with |
+//! |---|---|---|
+//! | [`model`] | jobs, phases, events, faults, limits, time | [`model::phase`] |
+//! | [`manifest`] | reads and checks what the user wrote; every mistake with its line | [`manifest::open`] |
+//! | [`engine`] | decides everything, does nothing: lanes, rates, polls, retries | [`engine::Engine`] |
+//! | [`provider`] | ModelScope over HTTP, and a simulator of it; classifies every fault | [`provider::Provider`] |
+//! | [`ledger`] | the durable state, one SQLite file a run | [`ledger::record`] |
+//! | [`report`] | what people and scripts see: bar, lines, `results.csv` | [`report::Reporter`] |
+//! | [`driver`] | the loop, the clock, and images on their way to disk | [`driver::drive`] |
+//! | [`plan`] | takes a manifest into a ledger | [`plan::import`] |
+//! | [`run`] | plan, resume, drive, results | [`run::run`] |
+//! | `cli`, `main` | the program `promptbatch` | `src/cli/mod.rs` |
+//!
+//! # The words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | Manifest | what the user wrote, checked |
+//! | [Job](model::job::Job) | one wanted image request, immutable; its id comes from its content, not from its place |
+//! | [Phase](model::phase::Phase) | pending, submitting, running, downloading or finished |
+//! | [TaskId](model::outcome::TaskId) | the provider's own id of an accepted job |
+//! | [Artifact](model::outcome::Artifact) | an image on our disk: name, sha256, size, format |
+//! | [Fault](model::outcome::Fault) | what went wrong out there, classified by the provider |
+//! | [Outcome](model::outcome::Outcome) | how a job ended |
+//! | [Event](model::event::Event) | one thing that happened to one job at one moment |
+//! | [Ledger](ledger::Ledger) | jobs, their phase, their events, kept across processes |
+//! | [Lane](engine::lane::Lane) | one provider's pace: submissions, tasks in flight, polls, downloads |
+//! | [Turn](engine::turn::Turn) | one beat of the engine: events to record, actions to do, when to wake |
+//!
+//! # What survives what
+//!
+//! 1. `SubmitStarted` is committed before the request leaves. Found last on a resume, that submission is *in doubt*: it may
+//!    have been accepted. `--in-doubt` decides, and the job's record says so.
+//! 2. A request that surely never arrived (refused connection, unknown host, failed handshake) is not in doubt. One whose
+//!    answer was lost (reset, timeout, cut or unreadable answer) is. A clear refusal is not.
+//! 3. `Accepted` is committed as soon as it is known. From then on the job is polled and never submitted again, unless the
+//!    provider itself says that the task is lost or failed, which is counted and limited (`--resubmits`).
+//! 4. Failed downloads and expired links go back to *poll*, for fresh links; never to *submit*.
+//! 5. An image is written aside, checked to its last byte, synced and renamed, and only then is `Finished` committed. A crash
+//!    in between repeats one download: the same bytes are taken for the image itself.
+//! 6. `results.csv` is a projection of the ledger, replaced atomically, never read back.
+//! 7. The ledger is SQLite (WAL, `synchronous=FULL`), with one writing process at a time; the lock dies with its holder.
+//!
+//! Acting before recording does not compile: the driver performs a [`Recorded`](ledger::Recorded) only, and
+//! [`ledger::record`] is what makes one.
+//!
+//! # Time
+//!
+//! A [`Moment`](model::time::Moment) is passed in. Only [`driver::clock`] asks what time it is, on tokio's clock, so that the
+//! tests in `tests/simulation` run a whole batch, with its crashes, in milliseconds and always the same way.
+//!
+//! # From Rust
+//!
+//! ```no_run
+//! use promptbatch::driver::images::check::CheckLimits;
+//! use promptbatch::manifest::Source;
+//! use promptbatch::model::limits::Limits;
+//! use promptbatch::provider::registry::Choice;
+//! use promptbatch::report::Reporters;
+//! use promptbatch::run::{Options, run};
+//!
+//! # async fn batch() -> Result<(), promptbatch::run::RunError> {
+//! let provider = Choice::Simulator(Box::default());
+//! let options = Options {
+//!     source: Source {
+//!         path: "prompts.yaml".into(),
+//!         prompt_column: None,
+//!         id_column: None,
+//!         overrides: vec![],
+//!         default_model: Some(provider.default_model().into()),
+//!     },
+//!     out: "out/prompts".into(),
+//!     provider,
+//!     limits: Limits::default(),
+//!     image_limits: CheckLimits::default(),
+//! };
+//! let (_stopper, mut stops) = promptbatch::driver::stopper();
+//! let summary = run(options, |_start| Reporters::default(), &mut stops).await?;
+//! println!("{} images", summary.counts.n_succeeded);
+//! # Ok(())
+//! # }
+//! ```
 
+pub mod driver;
 pub mod engine;
 pub mod ledger;
+pub mod manifest;
 pub mod model;
+pub mod plan;
 pub mod provider;
+pub mod report;
+pub mod run;

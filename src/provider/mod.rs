@@ -1,6 +1,7 @@
 //! What a provider is: three requests and their faults. Providers classify what went wrong; the engine decides what follows.
 
 pub mod modelscope;
+pub mod registry;
 pub mod simulator;
 
 use bytes::Bytes;

@@ -8,7 +8,8 @@ use crate::provider::Provider;
 use crate::provider::modelscope::ClientError;
 use crate::provider::modelscope::token::{Token, TokenError};
 use crate::provider::modelscope::{self, ModelScope, Settings};
-use crate::provider::simulator::{Config, Simulator, SimulatorThread};
+use crate::provider::simulator::config::Config;
+use crate::provider::simulator::http::{Simulator, SimulatorThread};
 
 /// Which provider, and how to reach it.
 #[derive(Clone, Debug)]

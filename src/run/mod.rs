@@ -1,6 +1,6 @@
 //! The library's front door: a manifest in, images and results out, from wherever the last run left off.
 
-pub mod results;
+pub mod projection;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::model::limits::Limits;
 use crate::plan::{self, PlanError};
 use crate::provider::registry::{Choice, ConnectError};
 use crate::report::Reporters;
-use crate::run::results::{Results, ResultsError};
+use crate::run::projection::{Projection, ProjectionError};
 
 /// Failed jobs that a summary tells of.
 const FAILURES_MAX: usize = 10;
@@ -60,7 +60,7 @@ pub enum RunError {
     Store(#[from] StoreError),
     /// The results cannot be written.
     #[error(transparent)]
-    Results(#[from] ResultsError),
+    Results(#[from] ProjectionError),
 }
 
 impl From<PlanError> for RunError {
@@ -129,7 +129,7 @@ pub async fn run(
     // The manifest may be large, and the run is long.
     drop(manifest);
 
-    let results = Results::new(&options.out);
+    let results = Projection::new(&options.out);
     let (file, ended) = if counts_before.n_unfinished() == 0 {
         (file, Ok(None))
     } else {
@@ -158,7 +158,7 @@ async fn drive(
     reporters: &mut Reporters,
     clock: &Clock,
     stops: &mut Stops,
-    results: &Results,
+    results: &Projection,
 ) -> Result<(RunFile, Ended), RunError> {
     let connected = options.provider.connect()?;
     let store = DiskStore::open(&options.out, options.image_limits)?;

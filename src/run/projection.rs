@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
-use crate::report::results::{ResultsWriter, WriteError};
+use crate::report::results::{ResultsError, ResultsWriter};
 
 /// The shortest time between two rewrites during a run.
 const INTERVAL_MIN: Duration = Duration::from_secs(30);
@@ -17,25 +17,25 @@ const SHARE: u32 = 50;
 
 /// Why the results could not be written.
 #[derive(Debug, thiserror::Error)]
-pub enum ResultsError {
+pub enum ProjectionError {
     /// The ledger could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The file could not be written.
     #[error(transparent)]
-    Write(#[from] WriteError),
+    Write(#[from] ResultsError),
 }
 
 /// The results of one output folder.
 #[derive(Clone, Debug)]
-pub struct Results {
+pub struct Projection {
     out: PathBuf,
     path: PathBuf,
     /// One rewrite at a time.
     turn: Arc<Mutex<()>>,
 }
 
-impl Results {
+impl Projection {
     /// The results of the run in this folder.
     pub fn new(out: &Path) -> Self {
         Self { out: out.to_owned(), path: out.join("results.csv"), turn: Arc::default() }
@@ -47,7 +47,7 @@ impl Results {
     }
 
     /// Writes them if something has happened since they were written last, or if they are not there.
-    pub fn refresh(&self, file: &RunFile) -> Result<(), ResultsError> {
+    pub fn refresh(&self, file: &RunFile) -> Result<(), ProjectionError> {
         let mark = file.mark()?;
         if file.results_mark()?.as_ref() == Some(&mark) && self.path.exists() {
             return Ok(());
@@ -57,12 +57,12 @@ impl Results {
     }
 
     /// Writes them.
-    pub fn rewrite(&self, file: &RunFile) -> Result<(), ResultsError> {
+    pub fn rewrite(&self, file: &RunFile) -> Result<(), ProjectionError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let provider = file.provider()?;
         let name = provider.split(' ').next().unwrap_or_default();
         let mut writer = ResultsWriter::create(&self.path, name, &file.columns()?)?;
-        file.each_known(|known| Ok::<_, ResultsError>(writer.write(&known)?))?;
+        file.each_known(|known| Ok::<_, ProjectionError>(writer.write(&known)?))?;
         Ok(writer.finish()?)
     }
 

@@ -1,0 +1,114 @@
+//! The exit codes that scripts rely on: every way a run can end has its own.
+
+use std::process::ExitCode;
+
+use promptbatch::engine::turn::{Signal, Stop};
+use promptbatch::provider::registry::ConnectError;
+use promptbatch::run::{RunError, Summary};
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Every job has its image, also when there was nothing left to do.
+    Done,
+    /// Unexpected error.
+    Error,
+    /// Usage or manifest wrong; nothing was sent.
+    Usage,
+    /// The token is missing, wrong or not allowed.
+    Refused,
+    /// Stopped before the end; the same command goes on.
+    Stopped,
+    /// Finished, and some jobs have no image.
+    Failures,
+    /// Interrupted; the same command goes on.
+    Interrupted(Signal),
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Error => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Stopped => 75,
+            Self::Failures => 100,
+            Self::Interrupted(Signal::Hangup) => 129,
+            Self::Interrupted(Signal::Interrupt) => 130,
+            Self::Interrupted(Signal::Terminate) => 143,
+        }
+    }
+
+    /// How a run that came to its summary ends.
+    pub fn of_summary(summary: &Summary) -> Self {
+        match &summary.stop {
+            Some(Stop::Interrupted(signal)) => Self::Interrupted(*signal),
+            Some(Stop::Unauthorized(_)) => Self::Refused,
+            Some(Stop::Quota(_) | Stop::Failures(_)) => Self::Stopped,
+            // What is in doubt and held for the user has no image either.
+            None if summary.counts.n_without_image() + summary.counts.n_unfinished() > 0 => Self::Failures,
+            None => Self::Done,
+        }
+    }
+
+    /// How a run that broke off ends.
+    pub const fn of_error(error: &RunError) -> Self {
+        match error {
+            RunError::Manifest(_) | RunError::Connect(ConnectError::Client(_)) => Self::Usage,
+            RunError::Connect(ConnectError::Token(_)) => Self::Refused,
+            RunError::Ledger(_)
+            | RunError::Store(_)
+            | RunError::Results(_)
+            | RunError::Connect(ConnectError::Simulator(_)) => Self::Error,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use promptbatch::model::counts::{Counts, Incidents};
+    use promptbatch::model::outcome::{Fault, FaultKind};
+
+    fn summary(stop: Option<Stop>, counts: Counts) -> Summary {
+        Summary {
+            counts,
+            counts_before: Counts::default(),
+            incidents: Incidents::default(),
+            stop,
+            failures: vec![],
+            results: "results.csv".into(),
+            elapsed: std::time::Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn every_ending_has_the_code_of_the_contract() {
+        let fault = Fault::new(FaultKind::Unauthorized, "");
+        let some_failed = Counts { n_succeeded: 1, n_failed: 1, ..Counts::default() };
+        let rows = [
+            (None, Counts { n_succeeded: 1, ..Counts::default() }, 0),
+            (None, Counts::default(), 0),
+            (None, some_failed, 100),
+            (None, Counts { n_moderated: 1, ..Counts::default() }, 100),
+            (None, Counts { n_in_doubt: 1, ..Counts::default() }, 100),
+            (Some(Stop::Unauthorized(fault.clone())), some_failed, 3),
+            (Some(Stop::Quota(fault)), some_failed, 75),
+            (Some(Stop::Failures(1)), some_failed, 75),
+            (Some(Stop::Interrupted(Signal::Interrupt)), some_failed, 130),
+            (Some(Stop::Interrupted(Signal::Terminate)), some_failed, 143),
+            (Some(Stop::Interrupted(Signal::Hangup)), some_failed, 129),
+        ];
+        for (stop, counts, code) in rows {
+            assert_eq!(Exit::of_summary(&summary(stop.clone(), counts)).code(), code, "{stop:?} {counts:?}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `run`: settings from flags, a face for the progress, and the end told in a summary.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+use promptbatch::driver::images::check::CheckLimits;
+use promptbatch::driver::stopper;
+use promptbatch::manifest::Source;
+use promptbatch::model::counts::Counts;
+use promptbatch::model::limits::Limits;
+use promptbatch::model::text::escape;
+use promptbatch::provider::registry::Choice;
+use promptbatch::provider::simulator::config::Config;
+use promptbatch::report::Reporters;
+use promptbatch::report::bars::Bars;
+use promptbatch::report::lines::Lines;
+use promptbatch::run::{self, Options, Start};
+
+use crate::cli::args::{ManifestArgs, Progress, ProviderName, RunArgs};
+use crate::cli::exit::Exit;
+use crate::cli::{fail, runtime, signals, summary, tell};
+
+/// Runs a manifest, or goes on with it.
+pub fn run(args: &RunArgs) -> Exit {
+    let options = options(args);
+    let out = options.out.clone();
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(Exit::Error, &error),
+    };
+    let ended = runtime.block_on(async {
+        let (stopper, mut stops) = stopper();
+        let is_quiet = args.quiet;
+        let heard = move |words: &str| if !is_quiet { tell(words) };
+        signals::listen(stopper, heard).map_err(|error| fail(Exit::Error, &error))?;
+        let face = |start: &Start<'_>| face(args, &out, start);
+        run::run(options, face, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
+    });
+    match ended {
+        Err(exit) => exit,
+        Ok(summary) => {
+            let exit = Exit::of_summary(&summary);
+            if !args.quiet {
+                summary::words(&summary, &out, exit).iter().for_each(|line| tell(line));
+            }
+            exit
+        }
+    }
+}
+
+/// The manifest and how to read it.
+pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
+    Source {
+        path: args.manifest.clone(),
+        prompt_column: args.prompt_col.clone(),
+        id_column: args.id_col.clone(),
+        overrides: args.set.clone(),
+        default_model: Some(default_model.to_owned()),
+    }
+}
+
+fn options(args: &RunArgs) -> Options {
+    let provider = match args.provider {
+        ProviderName::Modelscope => Choice::ModelScope {
+            base_url: args.base_url.clone(),
+            token_file: args.token_file.clone(),
+            request_timeout: args.request_timeout,
+        },
+        ProviderName::Simulator => Choice::Simulator(Box::new(Config::default())),
+    };
+    let limits = Limits {
+        concurrency: args.concurrency,
+        rate: args.rate,
+        burst: args.burst,
+        poll_rate: args.poll_rate,
+        downloads_max: args.downloads.get() as usize,
+        retries_max: args.retries,
+        resubmits_max: args.resubmits,
+        task_timeout: args.task_timeout,
+        in_doubt: args.in_doubt.into(),
+        failures_max: args.max_failures,
+        // Two machines that start together must not knock together for ever.
+        seed: fastrand::u64(..),
+        ..Limits::default()
+    };
+    Options {
+        source: source(&args.manifest, provider.default_model()),
+        out: args.out.clone().unwrap_or_else(|| default_out(&args.manifest.manifest)),
+        provider,
+        limits,
+        image_limits: CheckLimits::default(),
+    }
+}
+
+fn default_out(manifest: &Path) -> PathBuf {
+    Path::new("out").join(manifest.file_stem().unwrap_or("run".as_ref()))
+}
+
+/// Says what is about to happen and chooses how it is shown.
+fn face(args: &RunArgs, out: &Path, start: &Start<'_>) -> Reporters {
+    if args.quiet {
+        return Reporters::default();
+    }
+    for warning in start.manifest.warnings() {
+        tell(&format!("warning: {}", warning.at(start.manifest.path())));
+    }
+    if start.counts.n_unfinished() == 0 {
+        return Reporters::default();
+    }
+    tell(&opening(args, out, start));
+    let is_terminal = io::stderr().is_terminal();
+    let lines = |counts: &Counts| Reporters(vec![Box::new(Lines::new(Box::new(io::stderr()), counts, args.verbose))]);
+    match args.progress {
+        Progress::None => Reporters::default(),
+        Progress::Plain => lines(&start.counts),
+        Progress::Auto if !is_terminal => lines(&start.counts),
+        Progress::Auto | Progress::Bar => match Bars::stderr(&start.counts, args.verbose) {
+            Some(bars) => Reporters(vec![Box::new(bars)]),
+            None => lines(&start.counts),
+        },
+    }
+}
+
+fn opening(args: &RunArgs, out: &Path, start: &Start<'_>) -> String {
+    let counts = &start.counts;
+    let n_done = counts.n_jobs() - counts.n_unfinished();
+    let past = match (n_done, start.imported) {
+        (0, _) => String::new(),
+        (done, Some(imported)) if imported.n_new > 0 => format!(", {done} done before, {} new", imported.n_new),
+        (done, _) => format!(", {done} done before"),
+    };
+    let manifest = escape(&args.manifest.manifest.display().to_string());
+    format!("{manifest}: {} jobs{past}; to {}", counts.n_jobs(), escape(&out.display().to_string()))
+}

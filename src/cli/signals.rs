@@ -1,0 +1,36 @@
+//! Signals: the first asks the run to stop, the second ends the process at once. Neither loses what is recorded.
+
+use std::process;
+
+use tokio::select;
+use tokio::signal::unix::{SignalKind, signal};
+
+use promptbatch::driver::Stopper;
+use promptbatch::engine::turn::{Signal, Stop};
+
+use crate::cli::exit::Exit;
+
+/// Listens from now on. `tell` says to the user that the first signal was heard.
+pub fn listen(stopper: Stopper, tell: impl Fn(&str) + Send + 'static) -> std::io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        let mut is_first = true;
+        loop {
+            let heard = select! {
+                Some(()) = interrupt.recv() => Signal::Interrupt,
+                Some(()) = terminate.recv() => Signal::Terminate,
+                Some(()) = hangup.recv() => Signal::Hangup,
+                else => return,
+            };
+            if !is_first {
+                process::exit(i32::from(Exit::Interrupted(heard).code()));
+            }
+            is_first = false;
+            stopper.stop(Stop::Interrupted(heard));
+            tell("stopping: waiting for the answers that are under way; once more to exit at once, nothing recorded is lost");
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! `simulate`: serves the simulated API until it is told to stop.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::faults::FaultPlan;
+use promptbatch::provider::simulator::http::Simulator;
+
+use crate::cli::args::SimulateArgs;
+use crate::cli::exit::Exit;
+use crate::cli::{print, runtime, tell};
+
+/// Serves until SIGINT or SIGTERM. Its address is the one line on stdout.
+pub fn simulate(args: SimulateArgs) -> Exit {
+    if !(0.0..=1.0).contains(&args.fail_rate) || !(0.0..=10.0).contains(&args.latency_sigma) {
+        tell("error: --fail-rate is a number from 0 to 1, and --latency-sigma one from 0 to 10");
+        return Exit::Usage;
+    }
+    let port = args.port;
+    let config = config(args);
+    match runtime().and_then(|runtime| runtime.block_on(serve(config, port))) {
+        Ok(exit) => exit,
+        Err(error) => {
+            tell(&format!("error: could not serve on 127.0.0.1:{port}: {error}; choose another port (--port, 0 for any)"));
+            Exit::Error
+        }
+    }
+}
+
+fn config(args: SimulateArgs) -> Config {
+    let settings = args.faults.into_iter().flat_map(|setting| setting.faults.into_iter().map(move |fault| (fault, setting.probability)));
+    Config {
+        latency: args.latency,
+        latency_sigma: args.latency_sigma,
+        rate: args.rate,
+        concurrency: args.concurrency,
+        quota: args.quota,
+        fail_rate: args.fail_rate,
+        faults: settings.fold(FaultPlan::default(), |plan, (fault, probability)| plan.with(fault, probability)),
+        seed: args.seed,
+        image_size: args.image_size,
+        ..Config::default()
+    }
+}
+
+async fn serve(config: Config, port: u16) -> io::Result<Exit> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let simulator = Simulator::start(config, port).await?;
+    let url = simulator.url().to_owned();
+    let printed = print(&format!("{url}\n"));
+    if printed != Exit::Done {
+        return Ok(printed);
+    }
+    tell(&format!(
+        "a simulated API, no account and no cost; any token will do\n\
+         use it:   MODELSCOPE_API_KEY=x promptbatch run prompts.yaml --base-url {url}\n\
+         counts:   {url}/stats\n\
+         stop it:  Ctrl-C"
+    ));
+    tokio::select! {
+        _ = interrupt.recv() => (),
+        _ = terminate.recv() => (),
+    }
+    let stats = simulator.stats();
+    simulator.shutdown().await;
+    tell(&format!("{} submissions seen, {} accepted, {} images sent for", stats.n_submits, stats.n_accepted, stats.n_images));
+    Ok(Exit::Done)
+}

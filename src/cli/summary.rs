@@ -1,0 +1,95 @@
+//! The last words of a run: what there is, where it is, what failed and why, and what to do next.
+
+use std::path::Path;
+
+use promptbatch::engine::turn::Stop;
+use promptbatch::model::counts::{Counts, Incidents};
+use promptbatch::model::job::Known;
+use promptbatch::model::text::{escape, excerpt};
+use promptbatch::report::words::span;
+use promptbatch::run::Summary;
+
+use crate::cli::exit::Exit;
+
+/// Characters of a prompt in a list.
+const PROMPT_CHARS_MAX: usize = 48;
+
+/// Characters of a reason.
+const REASON_CHARS_MAX: usize = 400;
+
+/// The summary, line by line.
+pub fn words(summary: &Summary, out: &Path, exit: Exit) -> Vec<String> {
+    let Summary { counts, counts_before, incidents, stop, failures, results, elapsed } = summary;
+    let out = escape(&out.display().to_string());
+    if counts_before.n_unfinished() == 0 && stop.is_none() {
+        let mut lines = vec![format!("nothing to do: {} in {out}", standing(counts))];
+        lines.extend(failed(failures, counts));
+        return lines;
+    }
+    let mut lines = vec![format!("{} in {}, in {out}", standing(counts), span(*elapsed))];
+    lines.extend(noted(incidents));
+    lines.extend(failed(failures, counts));
+    lines.extend(stop.as_ref().map(stopped));
+    lines.push(format!("results: {}", escape(&results.display().to_string())));
+    if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
+        lines.push(format!("run the same command again to go on with the {} unfinished jobs", counts.n_unfinished()));
+    } else if counts.n_in_doubt > 0 {
+        lines.push("run the same command with --in-doubt resubmit to submit those in doubt again".to_owned());
+    }
+    lines
+}
+
+/// How the jobs stand, such as `12 of 12 succeeded`.
+pub fn standing(counts: &Counts) -> String {
+    let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
+    let mut words = format!("{n_succeeded} of {} succeeded", counts.n_jobs());
+    let others = [
+        (n_failed, "failed"),
+        (n_moderated, "moderated"),
+        (n_in_doubt, "in doubt"),
+        (n_running, "running at the provider"),
+        (n_pending, "pending"),
+    ];
+    for (n, word) in others.into_iter().filter(|(n, _)| *n > 0) {
+        words += &format!(", {n} {word}");
+    }
+    words
+}
+
+/// What cost something, or may have.
+pub fn noted(incidents: &Incidents) -> Option<String> {
+    let mut words = Vec::new();
+    if incidents.n_in_doubt > 0 {
+        words.push(format!("{} submissions were in doubt (their answer was lost)", incidents.n_in_doubt));
+    }
+    if incidents.n_lost > 0 {
+        words.push(format!("{} tasks were lost or failed at the provider and submitted again", incidents.n_lost));
+    }
+    (!words.is_empty()).then(|| format!("note: {}", words.join("; ")))
+}
+
+/// The failed jobs, as many as are told, and how many more there are.
+pub fn failed(failures: &[Known], counts: &Counts) -> Vec<String> {
+    let mut lines: Vec<String> = failures
+        .iter()
+        .map(|known| {
+            let prompt = excerpt(&known.job.request.prompt, PROMPT_CHARS_MAX);
+            let reason = known.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
+            format!("  {:06} {prompt}: {}", known.job.index, excerpt(&reason, REASON_CHARS_MAX))
+        })
+        .collect();
+    let n_more = counts.n_without_image().saturating_sub(failures.len() as u64);
+    if n_more > 0 {
+        lines.push(format!("  and {n_more} more: see the column error in results.csv"));
+    }
+    lines
+}
+
+fn stopped(stop: &Stop) -> String {
+    match stop {
+        Stop::Interrupted(_) => "stopped: interrupted".to_owned(),
+        Stop::Unauthorized(fault) => format!("stopped: {}", escape(&fault.message)),
+        Stop::Quota(fault) => format!("stopped: {}; come back after that", escape(&fault.message)),
+        Stop::Failures(n) => format!("stopped: {n} jobs have failed (--max-failures)"),
+    }
+}

@@ -1,0 +1,237 @@
+//! The whole of a run in virtual time: engine, driver, ledger in memory, and the simulated API called directly. No sockets, no
+//! threads, no real clock; the same seed gives the same run.
+//!
+//! Goal: whatever goes wrong out there, and wherever the process dies, a run ends with the results of the calm run, and no
+//! accepted task is submitted again unless its submission was in doubt or the task was lost.
+//!
+//! Method: run the world, move the crash by one, run it again.
+
+mod crash;
+mod oracle;
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use promptbatch::engine::turn::Stop;
+use promptbatch::model::limits::{Concurrency, InDoubt, Limits};
+use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::faults::{FaultPlan, FaultSetting};
+
+use crate::crash::Crash;
+use crate::world::World;
+
+/// Seeds of the worlds that are crashed everywhere.
+const SEEDS: u64 = 20;
+
+/// Jobs of such a world.
+const JOBS: u64 = 4;
+
+/// Steps that no run of such a world needs: more means that it does not end.
+const STEPS_MAX: u64 = 20_000;
+
+fn limits(seed: u64) -> Limits {
+    Limits {
+        concurrency: Concurrency::Fixed(3.try_into().unwrap()),
+        look_ahead_max: 2,
+        retries_max: 50,
+        resubmits_max: 20,
+        task_timeout: Duration::from_secs(600),
+        seed,
+        ..Limits::default()
+    }
+}
+
+fn calm(seed: u64) -> Config {
+    Config {
+        latency: Duration::from_secs(3),
+        image_size: "16x16".parse().ok(),
+        answer_delay: Duration::from_millis(40),
+        seed,
+        ..Config::default()
+    }
+}
+
+fn stormy(seed: u64, faults: &[&str]) -> Config {
+    let settings = faults.iter().map(|text| text.parse::<FaultSetting>().unwrap());
+    let each = settings.flat_map(|setting| setting.faults.into_iter().map(move |fault| (fault, setting.probability)));
+    Config { faults: each.fold(FaultPlan::default(), |plan, (fault, p)| plan.with(fault, p)), ..calm(seed) }
+}
+
+/// Faults that pass: everything that a run must survive without losing a job.
+const PASSING: [&str; 9] =
+    ["500=0.08", "cut=0.05", "garbage=0.05", "429=0.05", "hang=0.03", "truncated=0.08", "image-html=0.05", "poll-not-found=0.05", "image-404=0.05"];
+
+/// Tasks that are lost or fail, and must be paid for again.
+const LOSING: [&str; 2] = ["task-failed=0.15", "task-stuck=0.1"];
+
+#[test]
+fn a_calm_run_succeeds_with_one_submission_a_job() {
+    world::simulate(async {
+        let world = World::new(20, calm(1));
+        let stop = world.session(limits(1), &Crash::never()).await.unwrap();
+        assert_eq!(stop, None);
+        world.check();
+        assert_eq!(world.server_stats().n_submits, 20);
+        assert!(world.outcomes().values().all(|outcome| outcome.0 == "succeeded"));
+    });
+}
+
+/// The same seed gives the same events at the same moments; another gives others.
+#[test]
+fn a_run_repeats_exactly() {
+    let events = |seed| {
+        world::simulate(async move {
+            let world = World::new(10, stormy(seed, &PASSING));
+            world.session(limits(seed), &Crash::never()).await.unwrap();
+            world.ledger_events()
+        })
+    };
+    assert_eq!(events(3), events(3));
+    assert_ne!(events(3), events(4));
+}
+
+#[test]
+fn faults_that_pass_change_nothing_in_the_results() {
+    for seed in 0..40 {
+        world::simulate(async move {
+            let expected = World::new(12, calm(seed)).outcomes_of_a_calm_run().await;
+            let world = World::new(12, stormy(seed, &PASSING));
+            world.session(limits(seed), &Crash::never()).await.unwrap();
+            world.check();
+            assert_eq!(world.outcomes(), expected, "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn lost_tasks_are_counted_and_made_again() {
+    let mut n_lost = 0;
+    for seed in 0..20 {
+        n_lost += world::simulate(async move {
+            let expected = World::new(12, calm(seed)).outcomes_of_a_calm_run().await;
+            let world = World::new(12, stormy(seed, &[&PASSING[..], &LOSING].concat()));
+            world.session(limits(seed), &Crash::never()).await.unwrap();
+            world.check();
+            assert_eq!(world.outcomes(), expected, "seed {seed}");
+            world.n_lost()
+        });
+    }
+    assert!(n_lost > 20, "the faults must bite: {n_lost}");
+}
+
+/// The heart of it: a crash at every step of a run, the resume, and the same results.
+#[test]
+fn a_crash_before_and_after_every_action_loses_and_doubles_nothing() {
+    let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in 0..SEEDS {
+        let faults: &[&str] = if seed % 4 == 0 { &[] } else { &PASSING };
+        let expected = world::simulate(World::new(JOBS, calm(seed)).outcomes_of_a_calm_run());
+        let mut at_step = 1;
+        loop {
+            let config = stormy(seed, faults);
+            let expected = &expected;
+            let (has_crashed, n_doubts) = world::simulate(async move {
+                let world = World::new(JOBS, config);
+                let crash = Crash::at(at_step);
+                let has_crashed = world.session(limits(seed), &crash).await.is_none();
+                if has_crashed {
+                    world.check_after_crash();
+                    world.session(limits(seed + 1), &Crash::never()).await.unwrap();
+                }
+                world.check();
+                assert_eq!(&world.outcomes(), expected, "seed {seed}, crash at step {at_step}");
+                (has_crashed, world.n_in_doubt())
+            });
+            *tally.entry("worlds").or_default() += 1;
+            *tally.entry("doubts").or_default() += n_doubts;
+            if !has_crashed {
+                break;
+            }
+            at_step += 1;
+            assert!(at_step < STEPS_MAX);
+        }
+    }
+    println!("{tally:?}");
+    assert!(tally["worlds"] > SEEDS * 50 && tally["doubts"] > 0, "the crashes must bite: {tally:?}");
+}
+
+/// A machine that dies again and again still gets there, one step at a time at the worst.
+#[test]
+fn crash_after_crash_still_ends() {
+    for seed in 0..20 {
+        world::simulate(async move {
+            let expected = World::new(8, calm(seed)).outcomes_of_a_calm_run().await;
+            let world = World::new(8, stormy(seed, &PASSING));
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut n_sessions = 0;
+            while world.session(limits(n_sessions), &Crash::at(rng.u64(1..60))).await.is_none() {
+                world.check_after_crash();
+                n_sessions += 1;
+                assert!(n_sessions < 500, "seed {seed}: no progress");
+            }
+            world.check();
+            assert_eq!(world.outcomes(), expected, "seed {seed} after {n_sessions} crashes");
+        });
+    }
+}
+
+#[test]
+fn a_held_job_is_never_submitted_again() {
+    let mut n_held = 0;
+    for seed in 0..10 {
+        n_held += world::simulate(async move {
+            let world = World::new(12, stormy(seed, &["submit-cut-after=0.3", "submit-garbage=0.1"]));
+            let limits = Limits { in_doubt: InDoubt::Hold, ..limits(seed) };
+            for _ in 0..3 {
+                world.session(limits.clone(), &Crash::never()).await.unwrap();
+            }
+            world.check();
+            assert_eq!(world.server_stats().n_accepted_twice, 0, "seed {seed}");
+            world.outcomes().values().filter(|(status, _, _)| *status == "in_doubt").count()
+        });
+    }
+    assert!(n_held > 10, "the faults must bite: {n_held}");
+}
+
+#[test]
+fn a_quota_is_come_back_to_day_after_day() {
+    world::simulate(async {
+        let expected = World::new(50, calm(5)).outcomes_of_a_calm_run().await;
+        let world = World::new(50, Config { quota: Some(13), ..calm(5) });
+        let mut n_days = 0;
+        while let Some(Stop::Quota(_)) = world.session(limits(5), &Crash::never()).await.unwrap() {
+            world.check_after_crash();
+            n_days += 1;
+            tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+        }
+        world.check();
+        assert_eq!((world.outcomes(), n_days), (expected, 3));
+    });
+}
+
+/// Hidden limits of the provider are found, and what it refuses costs nobody a job.
+#[test]
+fn a_provider_that_takes_one_task_at_a_time_is_not_stampeded() {
+    world::simulate(async {
+        let world = World::new(40, Config { concurrency: Some(1), ..calm(6) });
+        let limits = Limits { concurrency: Concurrency::Auto, ..limits(6) };
+        world.session(limits, &Crash::never()).await.unwrap();
+        world.check();
+        assert!(world.outcomes().values().all(|outcome| outcome.0 == "succeeded"));
+        let stats = world.server_stats();
+        assert!(stats.n_submits < 40 * 3, "{} submissions for 40 jobs", stats.n_submits);
+    });
+}
+
+#[test]
+fn a_provider_limit_is_never_exceeded() {
+    world::simulate(async {
+        let world = World::new(60, Config { concurrency: Some(3), rate: "2/s".parse().ok(), ..calm(7) });
+        let limits = Limits { rate: "2/s".parse().ok(), ..limits(7) };
+        world.session(limits, &Crash::never()).await.unwrap();
+        world.check();
+        let stats = world.server_stats();
+        assert_eq!((stats.n_submits, stats.n_unfinished_max), (60, 3), "known limits are kept to, so nothing is refused");
+    });
+}

@@ -1,0 +1,207 @@
+//! Keeps the house in order: floors, sizes, opening sentences, and what must not stand in any file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines of a source file.
+const FILE_LINES_MAX: usize = 400;
+
+/// Lines of a function, from its `fn` to its closing brace.
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// The floors from the bottom up. A room imports from lower floors only; rooms of one floor do not import each other.
+const FLOORS: [&[&str]; 6] = [
+    &["model"],
+    &["provider", "ledger", "engine", "report", "manifest"],
+    &["driver", "plan"],
+    &["run"],
+    &["cli"],
+    &["main"],
+];
+
+/// A file and its text.
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// The room that a file of `src` belongs to: the first folder, or the name of the file.
+    fn room(&self) -> String {
+        let first = self.path.strip_prefix("src").unwrap().iter().next().unwrap().to_str().unwrap();
+        first.trim_end_matches(".rs").to_owned()
+    }
+
+    fn is_in(&self, folder: &str) -> bool {
+        self.path.starts_with(folder)
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![];
+    for folder in ["src", "tests", "benches", "examples"] {
+        walk(&root.join(folder), &mut files);
+    }
+    let sources: Vec<_> = files
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| Source { text: fs::read_to_string(&path).unwrap(), path: path.strip_prefix(root).unwrap().to_owned() })
+        .collect();
+    assert!(sources.len() > 40, "only {} files found: is the test looking in the right place?", sources.len());
+    sources
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() { walk(&path, files) } else { files.push(path) }
+    }
+}
+
+fn floor(room: &str) -> usize {
+    let found = FLOORS.iter().position(|rooms| rooms.contains(&room));
+    found.unwrap_or_else(|| panic!("the room {room} has no floor: give it one in tests/tidy.rs and in src/lib.rs"))
+}
+
+/// The rooms that a file mentions as `crate::room` (or, from the program, as `promptbatch::room`).
+fn imports(source: &Source) -> Vec<(usize, String)> {
+    let mut imports = vec![];
+    for (number, line) in (1..).zip(source.text.lines()) {
+        let code = line.split("//").next().unwrap();
+        for root in ["crate::", "promptbatch::"] {
+            for (at, _) in code.match_indices(root) {
+                let rest = &code[at + root.len()..];
+                let room: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                imports.push((number, room));
+            }
+        }
+    }
+    imports
+}
+
+#[test]
+fn a_room_imports_lower_floors_only() {
+    let mut faults = vec![];
+    for source in sources().iter().filter(|source| source.is_in("src")) {
+        let room = source.room();
+        if room == "lib" {
+            continue;
+        }
+        for (line, other) in imports(source) {
+            if other != room && floor(&other) >= floor(&room) {
+                faults.push(format!("{}:{line}: {room} imports {other}", source.path.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn nobody_imports_from_the_crate_root() {
+    let rooms: Vec<&str> = FLOORS.into_iter().flatten().copied().collect();
+    for source in sources().iter().filter(|source| source.is_in("src")) {
+        for (line, room) in imports(source) {
+            assert!(rooms.contains(&room.as_str()), "{}:{line}: `{room}` is no room", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn the_model_knows_no_time_no_files_and_no_serde() {
+    let words = ["serde", "tokio", "std::fs", "std::io", "std::net", "SystemTime", "Instant::now", "async "];
+    for source in sources().iter().filter(|source| source.is_in("src/model")) {
+        let code: Vec<_> = source.text.lines().map(|line| line.split("//").next().unwrap()).collect();
+        for word in words {
+            assert!(!code.iter().any(|line| line.contains(word)), "{}: {word}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn the_engine_asks_nobody_for_the_time() {
+    for source in sources().iter().filter(|source| source.is_in("src/engine")) {
+        for word in ["tokio", "SystemTime", "Instant::now", "std::fs", "async ", "await"] {
+            let mut code = source.text.lines().map(|line| line.split("//").next().unwrap());
+            assert!(!code.any(|line| line.contains(word)), "{}: {word}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_opens_with_its_purpose_and_stays_readable() {
+    for Source { path, text } in sources() {
+        assert!(text.starts_with("//! "), "{}: the first line says what the file is for", path.display());
+        let n_lines = text.lines().count();
+        assert!(n_lines <= FILE_LINES_MAX, "{}: {n_lines} lines; split it by concern", path.display());
+    }
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    let mut faults = vec![];
+    for Source { path, text } in sources() {
+        let mut open: Option<(usize, String, usize)> = None;
+        for (number, line) in (1..).zip(text.lines()) {
+            let indent = line.len() - line.trim_start().len();
+            let begins = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub const fn ", "const fn ", "pub(super) fn "];
+            if let Some((start, name, at)) = &open {
+                if line.starts_with(&format!("{}}}", " ".repeat(*at))) {
+                    if number - start > FUNCTION_LINES_MAX {
+                        faults.push(format!("{}:{start}: {name} ({} lines)", path.display(), number - start));
+                    }
+                    open = None;
+                }
+            } else if begins.iter().any(|begin| line.trim_start().starts_with(begin)) && !line.trim_end().ends_with(['}', ';']) {
+                open = Some((number, line.trim().to_owned(), indent));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn nothing_is_left_open_or_silenced() {
+    let left_open = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("FIX", "ME"), concat!("X", "XX"), concat!("#[al", "low("), concat!("#[ign", "ore]")];
+    for Source { path, text } in sources() {
+        for word in left_open {
+            assert!(!text.contains(word), "{}: {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_secret_and_no_path_of_a_machine_is_in_the_project() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![];
+    for folder in ["src", "tests", "benches", "examples", ".ci", "docs"] {
+        walk(&root.join(folder), &mut files);
+    }
+    files.extend(["README.md", "Cargo.toml"].map(|name| root.join(name)));
+    for path in files {
+        // Pictures and manifests in other encodings are not text.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        for word in [concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/ho", "me/")] {
+            assert!(!text.contains(word), "{}: {word}", path.display());
+        }
+        assert!(!looks_like_a_token(&text), "{}: a token", path.display());
+    }
+}
+
+/// `ms-` and a UUID.
+fn looks_like_a_token(text: &str) -> bool {
+    text.match_indices("ms-").any(|(at, _)| {
+        let rest = text[at + 3..].as_bytes();
+        rest.len() >= 36 && rest[..8].iter().all(u8::is_ascii_hexdigit) && [8, 13, 18, 23].iter().all(|i| rest[*i] == b'-')
+    })
+}
+
+#[test]
+fn the_map_in_the_crate_docs_names_every_room() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let docs: String = text.lines().filter(|line| line.starts_with("//!")).collect();
+    let rooms: BTreeMap<_, _> = FLOORS.into_iter().flatten().map(|room| (room, docs.contains(*room))).collect();
+    assert!(rooms.values().all(|is_named| *is_named), "{rooms:?}");
+}
