@@ -2,6 +2,7 @@
 
 pub mod bars;
 pub mod lines;
+pub mod results;
 pub mod tally;
 pub mod words;
 
