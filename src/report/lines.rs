@@ -1,0 +1,157 @@
+//! Progress for logs and pipes: one plain line now and then.
+
+use std::io::Write;
+use std::time::Duration;
+
+use crate::model::counts::{Counts, Pace};
+use crate::model::event::Event;
+use crate::model::time::Moment;
+use crate::report::tally::Tally;
+use crate::report::{Reporter, words};
+
+/// The time between two lines of progress.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Writes to a log. A log that cannot be written is no reason to stop paid work, so its errors are passed over.
+pub struct Lines {
+    out: Box<dyn Write + Send>,
+    tally: Tally,
+    is_verbose: bool,
+    next_at: Option<Moment>,
+    last_pace: Option<Pace>,
+}
+
+impl Lines {
+    /// Lines about a run that starts with these counts; if verbose, one also for every acceptance and setback.
+    pub fn new(out: Box<dyn Write + Send>, start: &Counts, is_verbose: bool) -> Self {
+        Self { out, tally: Tally::new(start), is_verbose, next_at: None, last_pace: None }
+    }
+
+    fn write(&mut self, lines: &[String]) {
+        if !lines.is_empty() {
+            let _ = self.out.write_all((lines.join("\n") + "\n").as_bytes());
+            let _ = self.out.flush();
+        }
+    }
+}
+
+impl Reporter for Lines {
+    fn show(&mut self, now: Moment, events: &[Event], pace: &Pace) {
+        self.tally.add(now, events);
+        self.last_pace = Some(*pace);
+        let mut lines: Vec<_> = events.iter().filter_map(|event| words::event(event, self.is_verbose)).collect();
+        if self.next_at.is_none_or(|next_at| now >= next_at) {
+            self.next_at = Some(now + INTERVAL);
+            let mut parts = vec![words::done(&self.tally)];
+            parts.extend(words::standing(&self.tally, pace));
+            parts.extend(words::speed(&self.tally, now, pace));
+            parts.extend(words::hold(now, pace));
+            lines.push(parts.join(", "));
+        }
+        self.write(&lines);
+    }
+
+    fn end(&mut self) {
+        if let Some(pace) = self.last_pace {
+            let mut parts = vec![words::done(&self.tally)];
+            parts.extend(words::standing(&self.tally, &pace));
+            self.write(&[parts.join(", ")]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::model::outcome::FaultKind;
+    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded};
+
+    /// A log that a test can read while the reporter holds it.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Log {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    /// A minute of a run: two jobs finish every second, and one fails halfway.
+    fn minute(is_verbose: bool) -> String {
+        let log = Log::default();
+        let mut lines = Lines::new(Box::new(log.clone()), &pending(1000), is_verbose);
+        for sec in 0..60_u32 {
+            let index = u64::from(sec);
+            let mut events = vec![succeeded(index), succeeded(index)];
+            if sec == 30 {
+                events.push(accepted(31, "5075521"));
+                events.push(failed(30, FaultKind::InvalidRequest, "no such model"));
+            }
+            let closed_until = (sec == 50).then_some(at(62.0));
+            lines.show(at(sec.into()), &events, &Pace { closed_until, ..in_flight(16) });
+            lines.show(at(f64::from(sec) + 0.5), &[], &in_flight(16));
+        }
+        lines.end();
+        log.text()
+    }
+
+    #[test]
+    fn a_log_gets_a_line_every_ten_seconds_and_every_failure() {
+        insta::assert_snapshot!(minute(false), @r"
+        2/1000 done, 16 in flight
+        22/1000 done, 16 in flight, 2.2/s, about 7 min left
+        42/1000 done, 16 in flight, 2.1/s, about 8 min left
+        failed 000030 invalid_request: no such model
+        63/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left
+        83/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left
+        103/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left, throttled: next submission in 12 s
+        121/1000 done, 1 failed, 16 in flight
+        ");
+    }
+
+    #[test]
+    fn a_verbose_log_gets_acceptances_too() {
+        let text = minute(true);
+        assert!(
+            text.contains("\naccepted 000031 task 5075521\nfailed 000030 invalid_request: no such model\n"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), minute(false).lines().count() + 1);
+    }
+
+    #[test]
+    fn a_run_that_never_began_is_not_mentioned() {
+        let log = Log::default();
+        Lines::new(Box::new(log.clone()), &pending(9), true).end();
+        assert_eq!(log.text(), "");
+    }
+
+    #[test]
+    fn a_log_that_is_full_does_not_stop_the_run() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+        }
+        let mut lines = Lines::new(Box::new(Full), &pending(9), true);
+        lines.show(at(0.0), &[succeeded(1)], &in_flight(1));
+        lines.end();
+    }
+}

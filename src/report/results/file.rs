@@ -1,0 +1,93 @@
+//! The results as a file that is replaced as a whole: whoever opens it sees all of the old one or all of the new one.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::model::job::Known;
+use crate::report::results::Results;
+
+/// Writes `results.csv` beside itself and puts it in its place at the end. Dropped before that, it leaves nothing.
+pub struct ResultsWriter {
+    results: Results<File>,
+    path: PathBuf,
+    partial: Partial,
+}
+
+impl ResultsWriter {
+    /// Begins the results of a run with this provider and these further columns of the manifest.
+    pub fn create(path: &Path, provider: &str, columns: &[String]) -> Result<Self, ResultsError> {
+        let (partial, file) = Partial::beside(path).map_err(error_at(path))?;
+        let results = Results::new(file, provider, columns).map_err(error_at(path))?;
+        Ok(Self { results, path: path.to_owned(), partial })
+    }
+
+    /// Adds one job.
+    pub fn write(&mut self, known: &Known) -> Result<(), ResultsError> {
+        self.results.write(known).map_err(error_at(&self.path))
+    }
+
+    /// Makes the file last and puts it in its place.
+    pub fn finish(self) -> Result<(), ResultsError> {
+        let Self { results, path, partial } = self;
+        let place = || {
+            results.finish()?.sync_all()?;
+            fs::rename(&partial.0, &path)?;
+            sync_folder_of(&path)
+        };
+        place().map_err(error_at(&path))
+    }
+}
+
+/// The file while it is written. It is gone with this value, unless it was given its name.
+struct Partial(PathBuf);
+
+impl Partial {
+    /// A new file in the same folder, as a rename cannot leave the file system. Several may be written at once: a run ends while
+    /// its results are asked for.
+    fn beside(path: &Path) -> io::Result<(Self, File)> {
+        const PARTIALS_MAX: usize = 100;
+        let name = path.file_name().ok_or(ErrorKind::IsADirectory)?.to_string_lossy();
+        for n in 1..=PARTIALS_MAX {
+            let partial = path.with_file_name(format!(".{name}.partial-{n}"));
+            match File::create_new(&partial) {
+                Ok(file) => return Ok((Self(partial), file)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::other(format!(
+            "interrupted runs left {PARTIALS_MAX} files .{name}.partial-* beside it; remove them"
+        )))
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // After the rename there is nothing to remove.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The results could not be written. They can be made again from the ledger at any time.
+#[derive(Debug, thiserror::Error)]
+#[error("could not write {}: {cause}; nothing is lost, write it again with `promptbatch results`", path.display())]
+pub struct ResultsError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system said.
+    pub cause: io::Error,
+}
+
+fn error_at(path: &Path) -> impl FnOnce(io::Error) -> ResultsError {
+    move |cause| ResultsError { path: path.to_owned(), cause }
+}
+
+/// Makes a rename last. Elsewhere than on Unix folders cannot be synced, nor need they be.
+fn sync_folder_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}

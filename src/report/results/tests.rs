@@ -1,0 +1,240 @@
+//! The table as scripts see it, and the file as crashes leave it.
+
+use std::fs;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::model::event::{EventKind, Stage};
+use crate::model::job::{Job, JobId};
+use crate::model::outcome::Fault;
+use crate::model::outcome::{ImageFormat, TaskId};
+use crate::model::request::{Request, Size};
+use crate::report::fixtures::artifact;
+
+use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
+
+/// A job and the fold of its events, which come every 1,234 ms.
+fn known(index: u64, prompt: &str, story: &[EventKind]) -> Known {
+    let request = Request { prompt: prompt.into(), model: "Qwen/Qwen-Image".into(), ..Request::default() };
+    let id = JobId::from_bytes([u8::try_from(index).unwrap(); 10]);
+    let mut state = JobState::default();
+    for (at, kind) in (1_800_000_000_000..).step_by(1234).zip(story) {
+        state.apply(Timestamp::from_millis(at), kind);
+    }
+    Known { job: Arc::new(Job { id, index, label: None, request, extras: vec![] }), state }
+}
+
+fn with(known: Known, change: impl FnOnce(&mut Job)) -> Known {
+    let mut job = (*known.job).clone();
+    change(&mut job);
+    Known { job: Arc::new(job), ..known }
+}
+
+fn failed(kind: FaultKind, message: &str) -> EventKind {
+    Finished(Outcome::Failed(Fault::new(kind, message)))
+}
+
+fn task() -> EventKind {
+    Accepted(TaskId("5075521".into()))
+}
+
+fn strings(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn table(columns: &[&str], jobs: &[Known]) -> String {
+    let mut results = Results::new(Vec::new(), "modelscope", &strings(columns)).unwrap();
+    for known in jobs {
+        results.write(known).unwrap();
+    }
+    String::from_utf8(results.finish().unwrap()).unwrap()
+}
+
+fn lines_of(known: &Known) -> String {
+    table(&[], std::slice::from_ref(known)).split_once('\n').unwrap().1.to_owned()
+}
+
+#[test]
+fn jobs_of_every_status_have_their_lines() {
+    let full = with(
+        known(
+            1,
+            "a golden cat",
+            &[
+                SubmitStarted,
+                task(),
+                Ready(vec![]),
+                Finished(Outcome::Succeeded(vec![artifact("images/000001-a-golden-cat.png")])),
+            ],
+        ),
+        |job| {
+            job.label = Some("cat".into());
+            job.request.negative_prompt = Some("blurry".into());
+            job.request.size = Some(Size { width: 1024, height: 768 });
+            job.request.seed = Some(42);
+            job.request.steps = Some(30);
+            job.request.guidance = Some(3.5);
+        },
+    );
+    let two = artifact("images/000002-x.png");
+    let two =
+        vec![two.clone(), Artifact { file_name: "images/000002-x-2.jpg".into(), format: ImageFormat::Jpeg, ..two }];
+    let lost = Fault::new(FaultKind::InDoubt, "connection reset while waiting for the answer");
+    let jobs = [
+        full,
+        known(2, "x", &[SubmitStarted, task(), Finished(Outcome::Succeeded(two))]),
+        known(3, "bad", &[SubmitStarted, failed(FaultKind::InvalidRequest, "no such model")]),
+        known(4, "rude", &[SubmitStarted, task(), failed(FaultKind::Moderated, "inappropriate content")]),
+        known(5, "lost", &[SubmitStarted, Setback(Stage::Submit, lost)]),
+        known(6, "killed", &[SubmitStarted]),
+        known(7, "new", &[]),
+        known(8, "polled", &[SubmitStarted, task()]),
+        known(9, "fetched", &[SubmitStarted, task(), Ready(vec![])]),
+        known(10, "never sent", &[failed(FaultKind::Unauthorized, "the token is wrong")]),
+    ];
+    insta::assert_snapshot!(table(&[], &jobs));
+}
+
+#[test]
+fn text_of_every_kind_comes_back_as_it_was() {
+    let prompts =
+        ["a, b", "say \"cat\"", "two\nlines\r\n", "一只金色的猫，高清 🐈", " spaces ", "=1+1", "", "\u{202e}\u{7}"];
+    let jobs: Vec<Known> = prompts.iter().zip(1..).map(|(prompt, index)| known(index, prompt, &[])).collect();
+    let text = table(&[], &jobs);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let back: Vec<String> = reader.records().map(|record| record.unwrap()[4].to_owned()).collect();
+    assert_eq!(back, prompts);
+    insta::assert_snapshot!(lines_of(&jobs[0]), @r#"1,01010101010101010101,pending,,"a, b",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,"#);
+    insta::assert_snapshot!(lines_of(&jobs[1]), @r#"2,02020202020202020202,pending,,"say ""cat""",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,"#);
+}
+
+#[test]
+fn further_columns_follow_under_names_that_nothing_else_has() {
+    let extras = [("status", "mine"), ("input_status", "also mine"), ("artist", "Ada, L."), ("input_seed", "7")];
+    let job = with(known(1, "x", &[]), |job| {
+        job.extras = extras.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    });
+    let other = known(2, "y", &[]);
+    let text = table(&["status", "input_status", "artist", "absent", "input_seed", "seed", "artist"], &[job, other]);
+    let own = COLUMNS.join(",");
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[0].strip_prefix(&own),
+        Some(",input_input_status,input_status,artist,absent,input_seed,input_input_seed")
+    );
+    assert!(lines[1].ends_with(",,,mine,also mine,\"Ada, L.\",,7,"), "{}", lines[1]);
+    assert!(lines[2].ends_with(",,,,,,,,"), "{}", lines[2]);
+}
+
+#[test]
+fn no_two_columns_share_a_name() {
+    let mut columns = strings(&COLUMNS);
+    columns.extend(COLUMNS.iter().map(|name| format!("input_{name}")));
+    columns.extend(strings(&["input_input_index", "x", "x", ""]));
+    let text = table(&columns.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    let mut names: Vec<&str> = text.trim_end().split(',').collect();
+    let n_names = names.len();
+    assert_eq!(n_names, 24 * 3 + 3);
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), n_names);
+}
+
+#[test]
+fn a_job_in_doubt_is_not_explained_by_an_older_fault() {
+    let old = Fault::new(FaultKind::Throttled { retry_after: None }, "too many requests");
+    let line = lines_of(&known(1, "x", &[SubmitStarted, Setback(Stage::Submit, old), SubmitStarted]));
+    assert!(line.contains(",in_doubt,the answer to the submission was lost") && !line.contains("too many"), "{line}");
+}
+
+#[test]
+fn times_are_rfc_3339_in_utc_to_the_millisecond() {
+    let table = [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (1_800_000_000_007, "2027-01-15T08:00:00.007Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        (253_402_300_800_000, ""),
+        (i64::MAX, ""),
+        (i64::MIN, ""),
+    ];
+    for (millis, text) in table {
+        assert_eq!(rfc3339(Timestamp::from_millis(millis)), text, "{millis}");
+    }
+}
+
+fn names_in(folder: &TempDir) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_file_is_replaced_as_a_whole() {
+    let out = TempDir::new().unwrap();
+    let path = out.path().join("results.csv");
+    fs::write(&path, "the old one").unwrap();
+    let mut writer = ResultsWriter::create(&path, "modelscope", &[]).unwrap();
+    let jobs: Vec<Known> = (1..=200).map(|index| known(index, &"long ".repeat(100), &[])).collect();
+    for known in &jobs {
+        writer.write(known).unwrap();
+    }
+    assert_eq!(fs::read_to_string(&path).unwrap(), "the old one", "until the end");
+    writer.finish().unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), table(&[], &jobs));
+    assert_eq!(names_in(&out), ["results.csv"]);
+}
+
+#[test]
+fn a_writer_dropped_unfinished_leaves_nothing() {
+    let out = TempDir::new().unwrap();
+    let mut writer = ResultsWriter::create(&out.path().join("results.csv"), "modelscope", &[]).unwrap();
+    writer.write(&known(1, "x", &[])).unwrap();
+    assert_eq!(names_in(&out), [".results.csv.partial-1"]);
+    drop(writer);
+    assert_eq!(names_in(&out), [""; 0]);
+}
+
+#[test]
+fn two_writers_at_once_do_not_meet() {
+    let out = TempDir::new().unwrap();
+    let path = out.path().join("results.csv");
+    let mut writers = ["one", "two"].map(|provider| ResultsWriter::create(&path, provider, &[]).unwrap());
+    for writer in &mut writers {
+        writer.write(&known(1, "x", &[])).unwrap();
+    }
+    let [one, two] = writers;
+    two.finish().unwrap();
+    one.finish().unwrap();
+    assert!(fs::read_to_string(&path).unwrap().contains(",one,"), "the last one stays, whole");
+    assert_eq!(names_in(&out), ["results.csv"]);
+}
+
+#[test]
+fn partial_files_do_not_pile_up_for_ever() {
+    let out = TempDir::new().unwrap();
+    let path = out.path().join("results.csv");
+    for n in 1..=100 {
+        fs::write(out.path().join(format!(".results.csv.partial-{n}")), "").unwrap();
+    }
+    let error = ResultsWriter::create(&path, "modelscope", &[]).err().unwrap().to_string();
+    assert!(error.contains("left 100 files .results.csv.partial-* beside it; remove them"), "{error}");
+}
+
+#[test]
+fn an_error_names_the_file() {
+    let out = TempDir::new().unwrap();
+    let path = out.path().join("absent/results.csv");
+    let error = ResultsWriter::create(&path, "modelscope", &[]).err().unwrap().to_string();
+    assert!(error.starts_with(&format!("could not write {}: ", path.display())), "{error}");
+    assert!(error.ends_with("; nothing is lost, write it again with `promptbatch results`"), "{error}");
+
+    let folder = out.path().join("results.csv");
+    fs::create_dir(&folder).unwrap();
+    let writer = ResultsWriter::create(&folder, "modelscope", &[]).unwrap();
+    assert!(writer.finish().is_err(), "a folder is not replaced");
+    assert_eq!(names_in(&out), ["results.csv"], "and nothing else is left");
+}

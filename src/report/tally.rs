@@ -1,0 +1,318 @@
+//! The running totals of a run, and how fast it goes: a fold of its events, with no display in it.
+
+use std::time::Duration;
+
+use crate::model::counts::{Counts, Incidents};
+use crate::model::event::{Event, EventKind, Stage};
+use crate::model::outcome::{FaultKind, Outcome};
+use crate::model::time::Moment;
+
+/// How far the run is.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    n_jobs: u64,
+    n_succeeded: u64,
+    n_moderated: u64,
+    n_failed: u64,
+    incidents: Incidents,
+    image_bytes: u64,
+    last_minute: Window,
+    last_hour: Window,
+}
+
+impl Tally {
+    /// The totals before this process has done anything.
+    pub fn new(start: &Counts) -> Self {
+        Self {
+            n_jobs: start.n_jobs(),
+            n_succeeded: start.n_succeeded,
+            n_moderated: start.n_moderated,
+            n_failed: start.n_failed,
+            incidents: Incidents::default(),
+            image_bytes: 0,
+            last_minute: Window::new(Duration::from_secs(1)),
+            last_hour: Window::new(Duration::from_mins(1)),
+        }
+    }
+
+    /// Takes in what has happened until now, which may be nothing but the passing of time.
+    pub fn add(&mut self, now: Moment, events: &[Event]) {
+        let n_done = self.n_done();
+        for event in events {
+            self.add_one(&event.kind);
+        }
+        let n_finished = self.n_done() - n_done;
+        self.last_minute.add(now, n_finished);
+        self.last_hour.add(now, n_finished);
+    }
+
+    /// Counts as [`JobState`](crate::model::phase::JobState) does, so that these totals and the ledger's agree.
+    fn add_one(&mut self, kind: &EventKind) {
+        match kind {
+            EventKind::SubmitStarted => self.incidents.n_submits += 1,
+            EventKind::Setback(Stage::Submit, fault) => {
+                self.incidents.n_in_doubt += u64::from(fault.kind == FaultKind::InDoubt);
+            }
+            EventKind::Setback(Stage::Task, _) => self.incidents.n_lost += 1,
+            EventKind::Setback(Stage::Poll | Stage::Download, _) | EventKind::Accepted(_) | EventKind::Ready(_) => (),
+            EventKind::Finished(Outcome::Succeeded(artifacts)) => {
+                self.n_succeeded += 1;
+                self.image_bytes += artifacts.iter().map(|artifact| artifact.bytes).sum::<u64>();
+            }
+            EventKind::Finished(Outcome::Failed(fault)) if fault.kind == FaultKind::Moderated => self.n_moderated += 1,
+            EventKind::Finished(Outcome::Failed(_)) => self.n_failed += 1,
+        }
+    }
+
+    /// All jobs of the manifest.
+    pub fn n_jobs(&self) -> u64 {
+        self.n_jobs
+    }
+
+    /// Those that have ended, one way or the other.
+    pub fn n_done(&self) -> u64 {
+        self.n_succeeded + self.n_without_image()
+    }
+
+    /// Those whose images are on disk.
+    pub fn n_succeeded(&self) -> u64 {
+        self.n_succeeded
+    }
+
+    /// Those refused for their content.
+    pub fn n_moderated(&self) -> u64 {
+        self.n_moderated
+    }
+
+    /// Those that ended without an image for any other reason.
+    pub fn n_failed(&self) -> u64 {
+        self.n_failed
+    }
+
+    /// Those that ended without an image, for whatever reason.
+    pub fn n_without_image(&self) -> u64 {
+        self.n_moderated + self.n_failed
+    }
+
+    /// What came up in this process.
+    pub fn incidents(&self) -> Incidents {
+        self.incidents
+    }
+
+    /// Bytes of the images that this process has saved.
+    pub fn image_bytes(&self) -> u64 {
+        self.image_bytes
+    }
+
+    /// Jobs finished per second: over the last minute or, where that saw too few, over the last hour. None until that is enough to
+    /// tell.
+    pub fn rate(&self) -> Option<f64> {
+        let minute = self.last_minute.rate(5, Duration::from_secs(5));
+        minute.or_else(|| self.last_hour.rate(2, Duration::from_mins(1)))
+    }
+
+    /// How long the rest will take at that rate, and not less than `wait`, which is known to come first.
+    pub fn time_left(&self, wait: Duration) -> Option<Duration> {
+        let n_left = self.n_jobs.saturating_sub(self.n_done());
+        #[expect(clippy::cast_precision_loss, reason = "nobody waits for so many jobs that the last digit counts")]
+        let left = Duration::try_from_secs_f64(n_left as f64 / self.rate()?).ok()?;
+        Some(left.max(wait))
+    }
+}
+
+/// Spans that a window covers.
+const BUCKETS: u8 = 60;
+
+/// How many finished lately: a ring of counts, one for each equal span of time.
+#[derive(Clone, Debug)]
+struct Window {
+    span_micros: i64,
+    counts: [u64; BUCKETS as usize],
+    /// The first and the last moment looked at, in microseconds.
+    seen: Option<(i64, i64)>,
+}
+
+impl Window {
+    fn new(span: Duration) -> Self {
+        let span_micros = i64::try_from(span.as_micros()).expect("a span of minutes fits");
+        Self { span_micros, counts: [0; BUCKETS as usize], seen: None }
+    }
+
+    /// Which span since the origin a moment falls into.
+    fn span_of(&self, micros: i64) -> i64 {
+        micros.div_euclid(self.span_micros)
+    }
+
+    fn bucket(&mut self, span: i64) -> &mut u64 {
+        let at = usize::try_from(span.rem_euclid(i64::from(BUCKETS))).expect("a remainder of 60 fits");
+        &mut self.counts[at]
+    }
+
+    fn add(&mut self, now: Moment, n: u64) {
+        let (first, last) = self.seen.unwrap_or((now.micros(), now.micros()));
+        let now = now.micros().max(last);
+        let (from, to) = (self.span_of(last) + 1, self.span_of(now));
+        for span in from.max(to - i64::from(BUCKETS) + 1)..=to {
+            *self.bucket(span) = 0;
+        }
+        *self.bucket(to) += n;
+        self.seen = Some((first, now));
+    }
+
+    /// How many a second in the time that the ring covers, if it covers `span_min` and has seen `n_min`.
+    fn rate(&self, n_min: u64, span_min: Duration) -> Option<f64> {
+        let (first, last) = self.seen?;
+        let oldest = (self.span_of(last) - i64::from(BUCKETS) + 1) * self.span_micros;
+        let covered = Duration::from_micros(u64::try_from(last - first.max(oldest)).ok()?);
+        let n: u64 = self.counts.iter().sum();
+        #[expect(clippy::cast_precision_loss, reason = "no run finishes 2^53 jobs in an hour")]
+        let rate = n as f64 / covered.as_secs_f64();
+        (n >= n_min && covered >= span_min).then_some(rate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::outcome::{Fault, TaskId};
+    use crate::report::fixtures::{accepted, at, event, failed, pending, succeeded};
+
+    fn setback(stage: Stage, kind: FaultKind) -> Event {
+        event(1, EventKind::Setback(stage, Fault::new(kind, "words")))
+    }
+
+    /// What of a tally a table can show: succeeded, moderated, failed, submits, in doubt, lost, bytes.
+    fn totals(tally: &Tally) -> [u64; 7] {
+        let Incidents { n_submits, n_in_doubt, n_lost } = tally.incidents();
+        [tally.n_succeeded(), tally.n_moderated(), tally.n_failed(), n_submits, n_in_doubt, n_lost, tally.image_bytes()]
+    }
+
+    #[test]
+    fn every_event_counts_once() {
+        let table = [
+            (event(1, EventKind::SubmitStarted), [0, 0, 0, 1, 0, 0, 0]),
+            (accepted(1, "7"), [0; 7]),
+            (event(1, EventKind::Ready(vec![])), [0; 7]),
+            (setback(Stage::Submit, FaultKind::Transient), [0; 7]),
+            (setback(Stage::Submit, FaultKind::InDoubt), [0, 0, 0, 0, 1, 0, 0]),
+            (setback(Stage::Poll, FaultKind::InDoubt), [0; 7]),
+            (setback(Stage::Download, FaultKind::BadOutput), [0; 7]),
+            (setback(Stage::Task, FaultKind::TaskLost), [0, 0, 0, 0, 0, 1, 0]),
+            (setback(Stage::Task, FaultKind::Transient), [0, 0, 0, 0, 0, 1, 0]),
+            (succeeded(1), [1, 0, 0, 0, 0, 0, 1000]),
+            (failed(1, FaultKind::Moderated, ""), [0, 1, 0, 0, 0, 0, 0]),
+            (failed(1, FaultKind::InvalidRequest, ""), [0, 0, 1, 0, 0, 0, 0]),
+            (failed(1, FaultKind::InDoubt, ""), [0, 0, 1, 0, 0, 0, 0]),
+        ];
+        for (event, expected) in table {
+            let mut tally = Tally::new(&pending(10));
+            tally.add(at(0.0), std::slice::from_ref(&event));
+            assert_eq!(totals(&tally), expected, "{event:?}");
+        }
+    }
+
+    /// Goal: what is shown live is what the ledger would tell. Method: fold the same events both ways.
+    #[test]
+    fn incidents_are_those_of_the_jobs_states() {
+        let story = [
+            event(1, EventKind::SubmitStarted),
+            setback(Stage::Submit, FaultKind::InDoubt),
+            event(1, EventKind::SubmitStarted),
+            event(1, EventKind::Accepted(TaskId("7".into()))),
+            setback(Stage::Task, FaultKind::TaskLost),
+            event(1, EventKind::SubmitStarted),
+            failed(1, FaultKind::InDoubt, "words"),
+        ];
+        let mut tally = Tally::new(&pending(1));
+        let mut state = crate::model::phase::JobState::default();
+        for event in &story {
+            tally.add(at(0.0), std::slice::from_ref(event));
+            state.apply(event.at, &event.kind);
+        }
+        let Incidents { n_submits, n_in_doubt, n_lost } = tally.incidents();
+        let of_state = [state.n_submits, state.n_in_doubt, state.n_lost];
+        assert_eq!([n_submits, n_in_doubt, n_lost], of_state.map(u64::from));
+    }
+
+    #[test]
+    fn a_resumed_run_goes_on_from_its_counts() {
+        let start = Counts { n_pending: 5, n_in_doubt: 1, n_running: 2, n_succeeded: 90, n_moderated: 1, n_failed: 1 };
+        let mut tally = Tally::new(&start);
+        assert_eq!((tally.n_jobs(), tally.n_done(), tally.n_without_image()), (100, 92, 2));
+        // A job that was accepted before needs no more than its end.
+        tally.add(at(0.0), &[succeeded(1)]);
+        assert_eq!((tally.n_done(), tally.n_succeeded()), (93, 91));
+        assert_eq!(tally.incidents(), Incidents::default());
+    }
+
+    /// A tally of 1,000 jobs after `secs` seconds with so many finished at each of those seconds.
+    fn after(secs: u32, n_finished: impl Fn(u32) -> usize) -> Tally {
+        let mut tally = Tally::new(&pending(1000));
+        for sec in 0..=secs {
+            tally.add(at(f64::from(sec)), &vec![succeeded(1); n_finished(sec)]);
+        }
+        tally
+    }
+
+    fn assert_close(rate: Option<f64>, expected: f64) {
+        let rate = rate.expect("a rate");
+        assert!((rate / expected - 1.0).abs() < 0.1, "{rate} is not about {expected}");
+    }
+
+    #[test]
+    fn a_rate_is_told_only_when_enough_is_known() {
+        assert_eq!(Tally::new(&pending(9)).rate(), None);
+        assert_eq!(after(0, |_| 100).rate(), None, "no time has passed");
+        assert_eq!(after(4, |_| 100).rate(), None, "too short");
+        assert_eq!(after(30, |_| 0).rate(), None, "nothing has finished");
+        assert_eq!(after(30, |sec| usize::from(sec == 9)).rate(), None, "one is no rate");
+        assert_close(after(30, |_| 2).rate(), 2.0);
+    }
+
+    #[test]
+    fn a_rate_follows_the_last_minute() {
+        assert_close(after(300, |_| 3).rate(), 3.0);
+        assert_close(after(300, |sec| if sec < 200 { 1 } else { 5 }).rate(), 5.0);
+        assert_close(after(300, |sec| if sec < 270 { 4 } else { 0 }).rate(), 2.0);
+        assert_close(after(3, |_| 0).rate().or(Some(1.0)), 1.0);
+    }
+
+    #[test]
+    fn slow_jobs_are_measured_over_an_hour() {
+        assert_close(after(1200, |sec| usize::from(sec % 100 == 99)).rate(), 0.01);
+        assert_close(after(20_000, |sec| usize::from(sec % 100 == 99)).rate(), 0.01);
+        assert_eq!(after(8000, |sec| usize::from(sec < 100)).rate(), None, "nothing for an hour is no rate any more");
+    }
+
+    #[test]
+    fn a_rate_stands_still_while_the_pace_does() {
+        let mut tally = Tally::new(&pending(100_000));
+        let mut rates = vec![];
+        for tick in 0..2400 {
+            tally.add(at(f64::from(tick) / 10.0), &[succeeded(1)]);
+            rates.extend(tally.rate());
+        }
+        let (low, high) = (rates.iter().copied().fold(f64::MAX, f64::min), rates.iter().copied().fold(0.0, f64::max));
+        assert!(low > 9.8 && high < 10.3, "{low} to {high}");
+    }
+
+    #[test]
+    fn long_silences_and_steps_backwards_are_survived() {
+        let mut tally = Tally::new(&pending(100));
+        tally.add(at(1e6), &[succeeded(1)]);
+        tally.add(at(0.0), &[succeeded(1)]);
+        tally.add(at(1e9), &[succeeded(1)]);
+        assert_eq!((tally.n_done(), tally.rate()), (3, None));
+    }
+
+    #[test]
+    fn the_time_left_is_honest() {
+        let tally = after(99, |_| 2);
+        assert_eq!(tally.n_done(), 200);
+        let left = tally.time_left(Duration::ZERO).unwrap().as_secs();
+        assert!((380..=420).contains(&left), "{left} s for 800 jobs at 2/s");
+        assert_eq!(tally.time_left(Duration::from_hours(1)), Some(Duration::from_hours(1)), "no sooner than the wait");
+        assert_eq!(Tally::new(&pending(9)).time_left(Duration::ZERO), None);
+        assert_eq!(after(200, |_| 5).time_left(Duration::ZERO), Some(Duration::ZERO), "all done");
+    }
+}

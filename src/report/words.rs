@@ -1,0 +1,178 @@
+//! How a run is put into words, the same on a terminal and in a log.
+
+use std::time::Duration;
+
+use crate::model::counts::Pace;
+use crate::model::event::{Event, EventKind};
+use crate::model::outcome::{Fault, Outcome};
+use crate::model::text::excerpt;
+use crate::model::time::Moment;
+use crate::report::tally::Tally;
+
+/// A span of time to two digits or so: `95 s`, `7 min`, `1 h 20 min`, `2 d 3 h`. A part of a second counts as one.
+pub fn span(span: Duration) -> String {
+    let secs = span.as_secs().saturating_add((span.subsec_nanos() > 0).into());
+    let mins = secs.saturating_add(30) / 60;
+    let hours = (mins + 30) / 60;
+    match (secs, mins) {
+        (..120, _) => format!("{secs} s"),
+        (_, ..60) => format!("{mins} min"),
+        (_, ..1440) => with_rest(mins / 60, "h", mins % 60, "min"),
+        _ => with_rest(hours / 24, "d", hours % 24, "h"),
+    }
+}
+
+fn with_rest(n: u64, unit: &str, n_rest: u64, unit_rest: &str) -> String {
+    match n_rest {
+        0 => format!("{n} {unit}"),
+        _ => format!("{n} {unit} {n_rest} {unit_rest}"),
+    }
+}
+
+/// A rate in the unit in which it reads well: `2.1/s`, `30/min`, `4.0/h`.
+pub fn rate(per_second: f64) -> String {
+    let (count, unit) = match per_second {
+        1.0.. => (per_second, "s"),
+        _ if per_second * 60.0 >= 1.0 => (per_second * 60.0, "min"),
+        _ => (per_second * 3600.0, "h"),
+    };
+    let decimals = usize::from(count < 9.95);
+    format!("{count:.decimals$}/{unit}")
+}
+
+/// How far: `120/1000 done`.
+pub fn done(tally: &Tally) -> String {
+    format!("{}/{} done", tally.n_done(), tally.n_jobs())
+}
+
+/// What is not well and what is under way, as far as there is any: `3 failed`, `1 moderated`, `16 in flight`.
+pub fn standing(tally: &Tally, pace: &Pace) -> Vec<String> {
+    let parts =
+        [(tally.n_failed(), "failed"), (tally.n_moderated(), "moderated"), (pace.n_in_flight as u64, "in flight")];
+    parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect()
+}
+
+/// How fast and how long still, as far as that is known: `2.1/s`, `about 7 min left`.
+pub fn speed(tally: &Tally, now: Moment, pace: &Pace) -> Vec<String> {
+    let wait = pace.closed_until.map_or(Duration::ZERO, |until| until - now);
+    let left = tally.time_left(wait).filter(|left| !left.is_zero());
+    let left = left.map(|left| format!("about {} left", span(left)));
+    tally.rate().map(rate).into_iter().chain(left).collect()
+}
+
+/// Why nothing is submitted, where that is so: `throttled: next submission in 12 s`. Short enough for 40 columns.
+pub fn hold(now: Moment, pace: &Pace) -> Option<String> {
+    let until = pace.closed_until.filter(|until| *until > now)?;
+    Some(format!("throttled: next submission in {}", span(until - now)))
+}
+
+/// A line for an event that is worth one: a failure always, an acceptance and a setback only if asked for.
+pub fn event(event: &Event, is_verbose: bool) -> Option<String> {
+    let index = event.index;
+    match &event.kind {
+        EventKind::Finished(Outcome::Failed(fault)) => Some(format!("failed {index:06} {}", words(fault))),
+        EventKind::Setback(stage, fault) if is_verbose => {
+            Some(format!("setback {index:06} {} {}", stage.word(), words(fault)))
+        }
+        EventKind::Accepted(task) if is_verbose => Some(format!("accepted {index:06} task {}", excerpt(&task.0, 80))),
+        EventKind::Setback(..)
+        | EventKind::Accepted(_)
+        | EventKind::SubmitStarted
+        | EventKind::Ready(_)
+        | EventKind::Finished(Outcome::Succeeded(_)) => None,
+    }
+}
+
+/// A fault's code and words, safe to show and not longer than a few lines.
+fn words(fault: &Fault) -> String {
+    excerpt(&fault.to_string(), 300)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::Stage;
+    use crate::model::outcome::FaultKind;
+    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded};
+
+    #[test]
+    fn spans_read_well() {
+        let table = [
+            (0.0, "0 s"),
+            (0.001, "1 s"),
+            (12.0, "12 s"),
+            (119.0, "119 s"),
+            (119.5, "2 min"),
+            (149.0, "2 min"),
+            (150.0, "3 min"),
+            (420.0, "7 min"),
+            (3569.0, "59 min"),
+            (3570.0, "1 h"),
+            (4800.0, "1 h 20 min"),
+            (86_369.0, "23 h 59 min"),
+            (86_370.0, "1 d"),
+            (183_600.0, "2 d 3 h"),
+            (8_640_000.0, "100 d"),
+        ];
+        for (secs, words) in table {
+            assert_eq!(span(Duration::from_secs_f64(secs)), words, "{secs} s");
+        }
+        assert_eq!(span(Duration::MAX), "213503982334601 d 7 h");
+    }
+
+    #[test]
+    fn rates_read_well() {
+        let table = [
+            (2.1, "2.1/s"),
+            (1.0, "1.0/s"),
+            (9.94, "9.9/s"),
+            (9.96, "10/s"),
+            (1234.5, "1234/s"),
+            (0.999, "60/min"),
+            (0.5, "30/min"),
+            (1.0 / 60.0, "1.0/min"),
+            (0.01, "36/h"),
+            (1.0 / 3600.0, "1.0/h"),
+        ];
+        for (per_second, words) in table {
+            assert_eq!(rate(per_second), words, "{per_second} per second");
+        }
+    }
+
+    #[test]
+    fn only_what_there_is_gets_said() {
+        let mut tally = Tally::new(&pending(9));
+        assert_eq!(done(&tally), "0/9 done");
+        assert_eq!(standing(&tally, &in_flight(0)), [""; 0]);
+        tally.add(at(0.0), &[succeeded(1), failed(2, FaultKind::Transient, ""), failed(3, FaultKind::Moderated, "")]);
+        assert_eq!(done(&tally), "3/9 done");
+        assert_eq!(standing(&tally, &in_flight(2)), ["1 failed", "1 moderated", "2 in flight"]);
+        assert_eq!(speed(&tally, at(0.0), &in_flight(2)), [""; 0]);
+    }
+
+    #[test]
+    fn a_hold_is_said_while_it_lasts() {
+        let pace = Pace { closed_until: Some(at(12.0)), ..in_flight(1) };
+        assert_eq!(hold(at(0.0), &pace).as_deref(), Some("throttled: next submission in 12 s"));
+        assert_eq!(hold(at(11.5), &pace).as_deref(), Some("throttled: next submission in 1 s"));
+        assert_eq!(hold(at(12.0), &pace), None);
+        assert_eq!(hold(at(12.0), &in_flight(1)), None);
+    }
+
+    #[test]
+    fn failures_are_always_worth_a_line_and_the_rest_if_asked_for() {
+        let fault = Fault::new(FaultKind::Throttled { retry_after: None }, "slow\ndown");
+        let setback = Event { kind: EventKind::Setback(Stage::Submit, fault), ..succeeded(12) };
+        let table = [
+            (failed(12, FaultKind::Moderated, "no \x1b[31mcats"), true, "failed 000012 moderated: no \\u{1b}[31mcats"),
+            (accepted(12, "5075521"), false, "accepted 000012 task 5075521"),
+            (setback, false, "setback 000012 submit throttled: slow\\ndown"),
+        ];
+        for (known, is_always, words) in table {
+            assert_eq!(event(&known, true).as_deref(), Some(words));
+            assert_eq!(event(&known, false).is_some(), is_always, "{words}");
+        }
+        assert_eq!(event(&succeeded(1), true), None);
+        assert!(event(&failed(1, FaultKind::Transient, &"x".repeat(9999)), false).unwrap().len() < 400);
+    }
+}
