@@ -1,1 +1,165 @@
-//! manifest
+//! Reads what the user wrote, checks all of it, and gives the wanted images one by one: in manifest order, as often as asked.
+//!
+//! A manifest is read twice. [`open`] reads it to the end and tells every mistake at once; [`Manifest::drafts`] reads it again and
+//! gives the work. Tables are streamed both times, so a million rows cost no more memory than ten (but for the hashes of their ids).
+//! A file that is not the same the second time is an error, and never a different batch.
+
+mod check;
+mod complaint;
+mod encoding;
+mod entry;
+mod expand;
+mod field;
+mod hashed;
+mod json;
+mod lines;
+mod mistake;
+mod parts;
+mod pass;
+mod read;
+mod rows;
+mod table;
+mod tree;
+mod yaml;
+
+use std::path::{Path, PathBuf};
+
+use self::expand::Expand;
+use self::mistake::Findings;
+pub use self::mistake::{ManifestError, Mistake, Mistakes, Place};
+use self::pass::Pass;
+use crate::model::job::Draft;
+
+/// A manifest and the options that change what it means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The file; the ending of its name tells the format: `.yaml`, `.yml` or `.csv`.
+    pub path: PathBuf,
+    /// The column of a table that holds the prompts, where it is not called `prompt`.
+    pub prompt_column: Option<String>,
+    /// The column of a table that holds the ids, where it is not called `id`.
+    pub id_column: Option<String>,
+    /// Fields and values that beat the manifest's defaults, but not what an entry says itself; of one given twice the last.
+    pub overrides: Vec<(String, String)>,
+    /// The model of entries for which nothing else names one.
+    pub default_model: Option<String>,
+}
+
+/// A checked manifest.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    source: Source,
+    /// The hash of the file's bytes.
+    digest: blake3::Hash,
+    n_jobs: u64,
+    columns: Vec<String>,
+    warnings: Vec<Mistake>,
+}
+
+/// Reads and checks a whole manifest. All its mistakes are told at once.
+pub fn open(source: Source) -> Result<Manifest, ManifestError> {
+    let mut findings = Findings::default();
+    let mut pass = Pass::start(&source, &mut findings)?;
+    let mut n_jobs: u64 = 0;
+    while let Some(checked) = pass.next_checked(&mut findings)? {
+        n_jobs += u64::from(checked.n);
+    }
+    let (columns, digest) = pass.finish(&mut findings);
+    if findings.mistakes.n() > 0 {
+        return Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path, findings.mistakes) });
+    }
+    Ok(Manifest { source, digest, n_jobs, columns, warnings: findings.warnings.into_list() })
+}
+
+impl Manifest {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.source.path
+    }
+
+    /// How many images are wanted: every entry as often as its `n` says.
+    pub const fn n_jobs(&self) -> u64 {
+        self.n_jobs
+    }
+
+    /// The columns that are carried through to the results, in the order in which the manifest first names them.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// What is allowed and probably not meant: the first thousand, by line.
+    pub fn warnings(&self) -> &[Mistake] {
+        &self.warnings
+    }
+
+    /// A hash of the file's bytes and of every option that changes what they mean. Where the file lies does not matter.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let Source { path, prompt_column, id_column, overrides, default_model } = &self.source;
+        let format = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |text: Option<&str>| {
+            // Every part carries its length, so that none can run into the next; an absent one has none.
+            hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+            hasher.update(text.unwrap_or_default().as_bytes());
+        };
+        add(Some("promptbatch manifest 1"));
+        add(Some(&format));
+        add(prompt_column.as_deref());
+        add(id_column.as_deref());
+        add(default_model.as_deref());
+        for (field, value) in overrides {
+            add(Some(field));
+            add(Some(value));
+        }
+        *hasher.update(self.digest.as_bytes()).finalize().as_bytes()
+    }
+
+    /// Reads the manifest again and gives a draft for each wanted image, in manifest order.
+    ///
+    /// Nothing is given when the file is not what [`open`] checked. Should it be changed while it is read, the last item is an
+    /// error: what came before it belongs together only when no error came.
+    pub fn drafts(&self) -> Result<impl Iterator<Item = Result<Draft, ManifestError>> + use<>, ManifestError> {
+        let path = self.path();
+        if hashed::of_file(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })? != self.digest
+        {
+            return Err(ManifestError::Changed { path: path.to_owned() });
+        }
+        let mut findings = Findings::default();
+        let pass = Pass::start(&self.source, &mut findings)?;
+        Ok(Drafts { path: path.to_owned(), digest: self.digest, pass: Some(pass), findings, images: None })
+    }
+}
+
+/// The second pass.
+struct Drafts {
+    path: PathBuf,
+    digest: blake3::Hash,
+    pass: Option<Pass>,
+    findings: Findings,
+    /// What is left of the present entry.
+    images: Option<Expand>,
+}
+
+impl Iterator for Drafts {
+    type Item = Result<Draft, ManifestError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(draft) = self.images.as_mut().and_then(Iterator::next) {
+                return Some(Ok(draft));
+            }
+            match self.pass.as_mut()?.next_checked(&mut self.findings) {
+                Ok(Some(checked)) => self.images = Some(Expand::new(checked)),
+                Ok(None) => {
+                    let (_, digest) = self.pass.take()?.finish(&mut self.findings);
+                    let is_same = digest == self.digest && self.findings.mistakes.n() == 0;
+                    return (!is_same).then(|| Err(ManifestError::Changed { path: self.path.clone() }));
+                }
+                Err(error) => {
+                    self.pass = None;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}

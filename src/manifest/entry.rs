@@ -1,0 +1,38 @@
+//! What one entry of a manifest says before it is checked: where the formats meet.
+
+use crate::manifest::field::Field;
+use crate::manifest::mistake::Place;
+use crate::model::request::Value;
+
+/// One prompt with its fields, as it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub(super) place: Place,
+    pub(super) given: Vec<Given>,
+    /// What is carried through to the results: column and text.
+    pub(super) extras: Vec<(String, String)>,
+}
+
+impl Entry {
+    /// Where the entry gives this field, or else where it begins.
+    pub(super) fn place_of(&self, field: Field) -> Place {
+        self.given.iter().find(|given| given.field == field).map_or(self.place, |given| given.place)
+    }
+}
+
+/// One field and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Given {
+    pub(super) field: Field,
+    pub(super) raw: Raw,
+    pub(super) place: Place,
+}
+
+/// A value before it is known to be a good one.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Raw {
+    /// The cell of a table or the value of a flag: text that may stand for anything.
+    Cell(String),
+    /// A value whose format has types.
+    Typed(Value),
+}

@@ -1,0 +1,220 @@
+//! The fields that a manifest may give, and the one that somebody meant by another name.
+
+/// A field of a prompt that we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Field {
+    Prompt,
+    NegativePrompt,
+    Model,
+    Size,
+    Seed,
+    Steps,
+    Guidance,
+    ImageUrl,
+    Loras,
+    Id,
+    N,
+    Params,
+}
+
+impl Field {
+    /// All of them, in the order in which a message lists them.
+    pub(super) const ALL: [Self; 12] = [
+        Self::Prompt,
+        Self::NegativePrompt,
+        Self::Model,
+        Self::Size,
+        Self::Seed,
+        Self::Steps,
+        Self::Guidance,
+        Self::ImageUrl,
+        Self::Loras,
+        Self::Id,
+        Self::N,
+        Self::Params,
+    ];
+
+    /// Its name in a manifest.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::NegativePrompt => "negative_prompt",
+            Self::Model => "model",
+            Self::Size => "size",
+            Self::Seed => "seed",
+            Self::Steps => "steps",
+            Self::Guidance => "guidance",
+            Self::ImageUrl => "image_url",
+            Self::Loras => "loras",
+            Self::Id => "id",
+            Self::N => "n",
+            Self::Params => "params",
+        }
+    }
+
+    /// The field with exactly this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name() == name)
+    }
+
+    /// Whether it says which entry this is, and so cannot be shared by all of them.
+    pub(super) const fn is_of_one_entry(self) -> bool {
+        match self {
+            Self::Prompt | Self::Id => true,
+            Self::NegativePrompt
+            | Self::Model
+            | Self::Size
+            | Self::Seed
+            | Self::Steps
+            | Self::Guidance
+            | Self::ImageUrl
+            | Self::Loras
+            | Self::N
+            | Self::Params => false,
+        }
+    }
+
+    /// Whether it is a field of the request that is sent, and so must not hide among `params` too.
+    pub(super) const fn is_sent(self) -> bool {
+        match self {
+            Self::Prompt
+            | Self::NegativePrompt
+            | Self::Model
+            | Self::Size
+            | Self::Seed
+            | Self::Steps
+            | Self::Guidance
+            | Self::ImageUrl
+            | Self::Loras => true,
+            Self::Id | Self::N | Self::Params => false,
+        }
+    }
+}
+
+/// What other programs call our fields.
+const ELSEWHERE: [(&str, &str); 19] = [
+    ("caption", "prompt"),
+    ("cfg", "guidance"),
+    ("cfg_scale", "guidance"),
+    ("count", "n"),
+    ("description", "prompt"),
+    ("guidance_scale", "guidance"),
+    ("image", "image_url"),
+    ("key", "id"),
+    ("label", "id"),
+    ("metadata", "meta"),
+    ("model_id", "model"),
+    ("name", "id"),
+    ("negative", "negative_prompt"),
+    ("num_images", "n"),
+    ("num_inference_steps", "steps"),
+    ("positive_prompt", "prompt"),
+    ("repeat", "n"),
+    ("resolution", "size"),
+    ("text", "prompt"),
+];
+
+/// The one of `names` that was probably meant by `written`: a slip of the fingers, or another program's word for it.
+pub(super) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    let plain = plain(written);
+    let elsewhere = ELSEWHERE.iter().find(|(word, _)| *word == plain).map(|(_, ours)| *ours);
+    misspelt(written, names.clone()).or_else(|| names.into_iter().find(|name| Some(*name) == elsewhere))
+}
+
+/// The one of `names` that `written` is within a slip or two of.
+pub(super) fn misspelt<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let written = plain(written);
+    names
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&written, &plain(name)), name))
+        .filter(|(slips, name)| *slips <= slips_max(name))
+        .min_by_key(|(slips, _)| *slips)
+        .map(|(_, name)| name)
+}
+
+/// How many slips still leave a name recognisable: none in `id`, one in `size`, two in `guidance`.
+fn slips_max(name: &str) -> usize {
+    match name.chars().count() {
+        0..=2 => 0,
+        3..=5 => 1,
+        _ => 2,
+    }
+}
+
+/// A name without what people vary freely: case, and how its words are joined.
+fn plain(name: &str) -> String {
+    name.trim().to_lowercase().replace([' ', '-'], "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> impl Iterator<Item = &'static str> + Clone {
+        Field::ALL.into_iter().map(Field::name)
+    }
+
+    #[test]
+    fn every_field_is_found_by_its_name() {
+        for field in Field::ALL {
+            assert_eq!(Field::named(field.name()), Some(field));
+            assert_eq!(nearest(field.name(), known()), Some(field.name()));
+        }
+        assert_eq!(Field::named("Prompt"), None);
+    }
+
+    #[test]
+    fn slips_are_understood() {
+        for (written, meant) in [
+            ("promt", "prompt"),
+            ("propmt", "prompt"),
+            ("prompts", "prompt"),
+            ("Prompt ", "prompt"),
+            ("negativ_prompt", "negative_prompt"),
+            ("negative prompt", "negative_prompt"),
+            ("Negative-Prompt", "negative_prompt"),
+            ("modle", "model"),
+            ("sise", "size"),
+            ("sed", "seed"),
+            ("step", "steps"),
+            ("guidence", "guidance"),
+            ("image_urls", "image_url"),
+            ("lora", "loras"),
+            ("ID", "id"),
+            ("N", "n"),
+            ("param", "params"),
+        ] {
+            assert_eq!(misspelt(written, known()), Some(meant), "{written}");
+        }
+    }
+
+    #[test]
+    fn words_of_other_programs_are_understood_and_are_no_slips() {
+        for (written, meant) in [
+            ("caption", "prompt"),
+            ("Text", "prompt"),
+            ("cfg scale", "guidance"),
+            ("guidance_scale", "guidance"),
+            ("num-inference-steps", "steps"),
+            ("name", "id"),
+        ] {
+            assert_eq!(nearest(written, known()), Some(meant), "{written}");
+            assert_eq!(misspelt(written, known()), None, "{written}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_left_alone() {
+        for written in ["", "x", "na", "category", "style", "source", "作者", "rating", "is", "ip"] {
+            assert_eq!(nearest(written, known()), None, "{written}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_other_programs_stand_in_order_and_name_real_fields() {
+        assert!(ELSEWHERE.is_sorted());
+        for (word, ours) in ELSEWHERE {
+            assert!(ours == "meta" || Field::named(ours).is_some(), "{word}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A reader that hashes what passes through it, so that a file can be known again.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Reads from `R` and hashes it.
+#[derive(Debug)]
+pub(super) struct Hashed<R> {
+    input: R,
+    hasher: blake3::Hasher,
+}
+
+impl<R: Read> Hashed<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { input, hasher: blake3::Hasher::new() }
+    }
+
+    /// The hash of what has been read.
+    pub(super) fn digest(&self) -> blake3::Hash {
+        self.hasher.finalize()
+    }
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_bytes = self.input.read(buffer)?;
+        self.hasher.update(&buffer[..n_bytes]);
+        Ok(n_bytes)
+    }
+}
+
+/// The hash of a whole file, in the memory of one buffer.
+pub(super) fn of_file(path: &Path) -> io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(path)?)?;
+    Ok(hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_through_is_hashed_and_unchanged() {
+        let bytes = "prompt\n猫\n".repeat(10_000).into_bytes();
+        let mut hashed = Hashed::new(bytes.as_slice());
+        let mut read = Vec::new();
+        hashed.read_to_end(&mut read).expect("memory can be read");
+        assert_eq!(read, bytes);
+        assert_eq!(hashed.digest(), blake3::hash(&bytes));
+    }
+}

@@ -1,0 +1,114 @@
+//! Finds the place in a text that a YAML parser's line and column mean.
+//!
+//! YAML 1.1 breaks lines at three characters that no editor breaks lines at, and so counts differently from the reader of a message.
+
+/// A place in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The line that an editor shows, from 1.
+    pub(super) line: u64,
+    /// Bytes from the beginning of the text.
+    pub(super) offset: usize,
+}
+
+/// Where the lines of a text begin.
+#[derive(Debug)]
+pub(super) struct Lines<'a> {
+    text: &'a str,
+    /// The beginning of each line as YAML counts them.
+    begins: Vec<Mark>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let mut begins = vec![Mark { line: 1, offset: 0 }];
+        let mut line = 1;
+        let mut chars = text.char_indices().peekable();
+        while let Some((i, c)) = chars.next() {
+            let is_break = match c {
+                '\r' => chars.peek().is_none_or(|(_, next)| *next != '\n'),
+                '\n' => true,
+                '\u{85}' | '\u{2028}' | '\u{2029}' => {
+                    begins.push(Mark { line, offset: i + c.len_utf8() });
+                    false
+                }
+                _ => false,
+            };
+            if is_break {
+                line += 1;
+                begins.push(Mark { line, offset: i + c.len_utf8() });
+            }
+        }
+        Self { text, begins }
+    }
+
+    /// The place of the parser's line and column, both from 1, the column in characters.
+    pub(super) fn mark(&self, line: usize, column: usize) -> Option<Mark> {
+        let begin = self.begins.get(line.checked_sub(1)?)?;
+        let rest = &self.text[begin.offset..];
+        let n_bytes: usize = rest.chars().take(column.checked_sub(1)?).map(char::len_utf8).sum();
+        Some(Mark { line: begin.line, offset: begin.offset + n_bytes })
+    }
+
+    /// The line that an editor shows at this offset.
+    pub(super) fn line_at(&self, offset: usize) -> u64 {
+        let n_before = self.begins.partition_point(|begin| begin.offset <= offset);
+        self.begins[n_before - 1].line
+    }
+
+    /// Whether the unquoted `scalar` that begins at `mark` is followed by ` #` and a letter or digit, as in `cat #1`.
+    pub(super) fn loses_hash(&self, mark: Mark, scalar: &str) -> bool {
+        let rest = self.text[mark.offset..].strip_prefix(scalar).unwrap_or_default();
+        let comment = rest.trim_start_matches([' ', '\t']);
+        // A comment that is meant as one has a space after its sign.
+        comment.len() < rest.len()
+            && comment.strip_prefix('#').is_some_and(|comment| comment.starts_with(char::is_alphanumeric))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str, line: usize, column: usize) -> Option<(u64, usize)> {
+        Lines::new(text).mark(line, column).map(|mark| (mark.line, mark.offset))
+    }
+
+    #[test]
+    fn columns_count_characters_and_offsets_bytes() {
+        assert_eq!(place("- a\n- 金色的猫\n", 2, 3), Some((2, 6)));
+        assert_eq!(place("- a\n- 金色的猫\n", 2, 5), Some((2, 12)));
+    }
+
+    #[test]
+    fn all_line_ends_count_once() {
+        assert_eq!(place("a\r\nb\r\nc", 3, 1), Some((3, 6)));
+        assert_eq!(place("a\rb\rc", 3, 1), Some((3, 4)));
+        assert_eq!(place("a\n\nb", 3, 1), Some((3, 3)));
+    }
+
+    #[test]
+    fn lines_that_only_yaml_counts_are_not_shown() {
+        assert_eq!(place("a\u{2028}b\u{2029}c\u{85}d\ne", 4, 1), Some((1, 11)));
+        assert_eq!(place("a\u{2028}b\u{2029}c\u{85}d\ne", 5, 1), Some((2, 13)));
+    }
+
+    #[test]
+    fn what_lies_outside_is_no_place() {
+        assert_eq!(place("a\nb", 3, 1), None);
+        assert_eq!(place("a\nb", 0, 1), None);
+        assert_eq!(place("a\nb", 1, 0), None);
+        assert_eq!(place("", 1, 1), Some((1, 0)));
+    }
+
+    #[test]
+    fn a_hash_that_was_meant_is_told_from_a_comment() {
+        let loses = |line: &str| Lines::new(line).loses_hash(Mark { line: 1, offset: 2 }, "cat");
+        for line in ["- cat #1", "- cat #sunset  # a tag", "- cat\t#一"] {
+            assert!(loses(line), "{line}");
+        }
+        for line in ["- cat", "- cat # one", "- cat#1", "- cat #", "- cat ## x", "- catalogue #1", "- dog #1"] {
+            assert!(!loses(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! One pass over a manifest in any format: from its bytes to checked entries.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::vec;
+
+use crate::manifest::Source;
+use crate::manifest::check::{Checked, Checker, Fields, Shared};
+use crate::manifest::entry::{Entry, Given, Raw};
+use crate::manifest::field::{Field, nearest};
+use crate::manifest::hashed::Hashed;
+use crate::manifest::mistake::{Findings, Found, ManifestError, Place, wrong};
+use crate::manifest::read::shown_text;
+use crate::manifest::table::{Names, Table};
+use crate::manifest::yaml::{self, Parsed};
+
+/// The largest YAML file: it is held in memory, many times its size.
+const YAML_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// A pass that is under way.
+pub(super) struct Pass {
+    path: PathBuf,
+    entries: Entries,
+    checker: Checker,
+}
+
+/// Where the entries come from.
+enum Entries {
+    /// From memory, and the hash of the file that they were read from.
+    List(vec::IntoIter<Entry>, blake3::Hash),
+    /// From disk, row by row.
+    Table(Box<Table<BufReader<Hashed<File>>>>),
+}
+
+impl Pass {
+    /// Begins to read. Mistakes that are found go to the findings; what cannot be read at all is an error.
+    pub(super) fn start(source: &Source, findings: &mut Findings) -> Result<Self, ManifestError> {
+        let path = &source.path;
+        let read_error = |source| ManifestError::Read { path: path.clone(), source };
+        let overrides = given_overrides(source, &mut findings.mistakes);
+        let overrides = Fields::read(overrides, &mut findings.mistakes);
+        let mut shared = Shared { fields: overrides, extras: Vec::new() };
+        let entries = match Format::of(path)? {
+            Format::Yaml => {
+                refuse_column_options(source, &mut findings.mistakes);
+                let bytes = bytes_of(path).map_err(read_error)?;
+                let parsed = if is_too_large(&bytes, &mut findings.mistakes) {
+                    Parsed::default()
+                } else {
+                    yaml::parse(&bytes, findings)
+                };
+                shared.fields = shared.fields.or(&Fields::read(parsed.defaults, &mut findings.mistakes));
+                shared.extras = parsed.extras;
+                Entries::List(parsed.entries.into_iter(), blake3::hash(&bytes))
+            }
+            Format::Csv => {
+                let input = BufReader::new(Hashed::new(File::open(path).map_err(read_error)?));
+                let names = Names { prompt: source.prompt_column.as_deref(), id: source.id_column.as_deref() };
+                match Table::open(input, b',', names, findings).map_err(read_error)? {
+                    Some(table) => Entries::Table(Box::new(table)),
+                    None => Entries::List(Vec::new().into_iter(), blake3::hash(&[])),
+                }
+            }
+        };
+        shared.fields = shared.fields.or(&Fields::read(given_model(source), &mut findings.mistakes));
+        Ok(Self { path: path.clone(), entries, checker: Checker::new(shared) })
+    }
+
+    /// The next good entry; the mistakes of those before it go to the findings.
+    pub(super) fn next_checked(&mut self, findings: &mut Findings) -> Result<Option<Checked>, ManifestError> {
+        loop {
+            let entry = match &mut self.entries {
+                Entries::List(entries, _) => Ok(entries.next()),
+                Entries::Table(table) => table.next_entry(&mut findings.mistakes),
+            };
+            let entry = entry.map_err(|source| ManifestError::Read { path: self.path.clone(), source })?;
+            let Some(entry) = entry else { return Ok(None) };
+            if let Some(checked) = self.checker.check(entry, findings) {
+                return Ok(Some(checked));
+            }
+        }
+    }
+
+    /// The columns that are carried through, and the hash of all bytes that were read.
+    pub(super) fn finish(self, findings: &mut Findings) -> (Vec<String>, blake3::Hash) {
+        let digest = match &self.entries {
+            Entries::List(_, digest) => *digest,
+            Entries::Table(table) => table.input().get_ref().digest(),
+        };
+        (self.checker.finish(findings), digest)
+    }
+}
+
+/// The formats that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Yaml,
+    Csv,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, ManifestError> {
+        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+        match ending.as_deref() {
+            Some("yaml" | "yml") => Ok(Self::Yaml),
+            Some("csv") => Ok(Self::Csv),
+            Some(_) | None => Err(ManifestError::UnknownFormat { path: path.to_owned() }),
+        }
+    }
+}
+
+/// The bytes of a file, but no more than show that it is too large.
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(YAML_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn is_too_large(bytes: &[u8], mistakes: &mut Found) -> bool {
+    let is_too_large = bytes.len() as u64 > YAML_BYTES_MAX;
+    if is_too_large {
+        let what = format!("the file is larger than {} MiB", YAML_BYTES_MAX / (1024 * 1024));
+        mistakes.push(Place::File, wrong(what, "write it as CSV, which is read row by row"));
+    }
+    is_too_large
+}
+
+fn given_overrides(source: &Source, mistakes: &mut Found) -> Vec<Given> {
+    let place = Place::CommandLine;
+    let mut given = Vec::new();
+    for (name, value) in &source.overrides {
+        match Field::named(name) {
+            Some(field) if field.is_of_one_entry() => {
+                let what = format!("--set {name} would give all entries the same `{name}`");
+                mistakes.push(place, wrong(what, "write it in the manifest, entry by entry"));
+            }
+            Some(field) => given.push(Given { field, raw: Raw::Cell(value.clone()), place }),
+            None => {
+                let known = Field::ALL.into_iter().filter(|field| !field.is_of_one_entry()).map(Field::name);
+                let remedy = match nearest(name, known.clone()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the fields are {}", known.collect::<Vec<_>>().join(", ")),
+                };
+                mistakes.push(place, wrong(format!("--set names the unknown field {}", shown_text(name)), remedy));
+            }
+        }
+    }
+    given
+}
+
+fn given_model(source: &Source) -> Vec<Given> {
+    let raw = source.default_model.clone().map(Raw::Cell);
+    raw.into_iter().map(|raw| Given { field: Field::Model, raw, place: Place::CommandLine }).collect()
+}
+
+/// Only tables have columns to name.
+fn refuse_column_options(source: &Source, mistakes: &mut Found) {
+    for (option, column, field) in
+        [("--prompt-col", &source.prompt_column, Field::Prompt), ("--id-col", &source.id_column, Field::Id)]
+    {
+        if column.is_some() {
+            let what = format!("{option} names a column, and a YAML manifest has none");
+            let remedy = format!("call the field `{}` in the manifest, and leave {option} out", field.name());
+            mistakes.push(Place::CommandLine, wrong(what, remedy));
+        }
+    }
+}

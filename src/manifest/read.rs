@@ -1,0 +1,254 @@
+//! Reads the value of each field, and refuses what no provider would draw: wrong types, sizes, ranges.
+
+use std::ops::RangeInclusive;
+
+use crate::manifest::entry::Raw;
+use crate::manifest::field::Field;
+use crate::manifest::mistake::{Wrong, wrong};
+use crate::model::request::{Size, Value};
+use crate::model::text::excerpt;
+
+/// The provider takes texts of fewer than 2000 characters.
+const TEXT_CHARS_MAX: usize = 1_999;
+
+/// An id ends in file names.
+const ID_CHARS_MAX: usize = 200;
+
+/// Pixels of one side of an image; the models themselves are narrower, each in its own way.
+const SIDE: RangeInclusive<u32> = 64..=2048;
+
+const SEED: RangeInclusive<i64> = 0..=SEED_MAX;
+const STEPS: RangeInclusive<i64> = 1..=100;
+const N: RangeInclusive<i64> = 1..=10_000;
+const GUIDANCE: RangeInclusive<f64> = 1.5..=20.0;
+
+/// The highest seed that the provider takes.
+pub(super) const SEED_MAX: i64 = (1 << 31) - 1;
+
+/// Characters of a wrong value that a message shows.
+const SHOWN_CHARS_MAX: usize = 40;
+
+/// The text of an image: not empty, not too long, as it was written.
+pub(super) fn prompt(raw: Raw) -> Result<String, Wrong> {
+    let text = long_text(Field::Prompt, raw)?;
+    if text.trim().is_empty() {
+        return Err(wrong("`prompt` is empty", "say what the image shows, or take the entry out"));
+    }
+    Ok(text)
+}
+
+/// What the image must not show; empty is a way to say "nothing" where the defaults say something.
+pub(super) fn negative_prompt(raw: Raw) -> Result<String, Wrong> {
+    long_text(Field::NegativePrompt, raw)
+}
+
+fn long_text(field: Field, raw: Raw) -> Result<String, Wrong> {
+    let name = field.name();
+    let text = text(field, raw)?;
+    let n_chars = text.chars().count();
+    if n_chars > TEXT_CHARS_MAX {
+        let what = format!("`{name}` has {n_chars} characters");
+        return Err(wrong(what, format!("shorten it to at most {TEXT_CHARS_MAX}")));
+    }
+    match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        Some(c) => Err(control(field, c)),
+        None => Ok(text),
+    }
+}
+
+/// The provider's name of a model.
+pub(super) fn model(raw: Raw) -> Result<String, Wrong> {
+    short_text(Field::Model, raw)
+}
+
+/// Whether this is `org/name`, as every model id is so far.
+pub(super) fn is_repo_id(text: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.contains(['/', ' ', '\t']);
+    text.split_once('/').is_some_and(|(org, name)| is_part(org) && is_part(name))
+}
+
+/// The user's own name for an entry; a number is as good as a word.
+pub(super) fn id(raw: Raw) -> Result<String, Wrong> {
+    let raw = match raw {
+        Raw::Typed(Value::Int(number)) => Raw::Cell(number.to_string()),
+        other => other,
+    };
+    let id = short_text(Field::Id, raw)?;
+    match id.chars().count() {
+        0..=ID_CHARS_MAX => Ok(id),
+        n_chars => {
+            Err(wrong(format!("`id` has {n_chars} characters"), format!("shorten it to at most {ID_CHARS_MAX}")))
+        }
+    }
+}
+
+/// One word or so, on one line; the space around it says nothing.
+pub(super) fn short_text(field: Field, raw: Raw) -> Result<String, Wrong> {
+    let name = field.name();
+    let text = text(field, raw)?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(wrong(format!("`{name}` is empty"), format!("write its value, or leave `{name}` out")));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(c) => Err(control(field, c)),
+        None => Ok(text.to_owned()),
+    }
+}
+
+fn text(field: Field, raw: Raw) -> Result<String, Wrong> {
+    let name = field.name();
+    let value = match raw {
+        Raw::Cell(text) | Raw::Typed(Value::Text(text)) => return Ok(text),
+        Raw::Typed(value) => value,
+    };
+    let remedy = match &value {
+        Value::Null => "write the text; put it in quotes if it is meant to be that very word".to_owned(),
+        Value::Bool(flag) => format!("put it in quotes: {name}: \"{flag}\""),
+        Value::Int(number) => format!("put it in quotes: {name}: \"{number}\""),
+        Value::Float(number) => format!("put it in quotes: {name}: \"{number}\""),
+        Value::Text(_) | Value::List(_) | Value::Map(_) => {
+            "write one text; put it in quotes if it begins with a bracket or holds a colon".to_owned()
+        }
+    };
+    Err(wrong(format!("`{name}` is {}, not text", shown(&value)), remedy))
+}
+
+/// Width and height in pixels.
+pub(super) fn size(raw: &Raw) -> Result<Size, Wrong> {
+    let written = match raw {
+        Raw::Cell(text) | Raw::Typed(Value::Text(text)) => text.clone(),
+        Raw::Typed(Value::Int(side)) => side.to_string(),
+        Raw::Typed(Value::List(sides)) => sides.iter().map(number_text).collect::<Vec<_>>().join(", "),
+        Raw::Typed(value @ (Value::Null | Value::Bool(_) | Value::Float(_) | Value::Map(_))) => {
+            return Err(wrong(format!("`size` is {}", shown(value)), SIZE_REMEDY));
+        }
+    };
+    let Ok(size) = written.parse::<Size>() else {
+        let remedy = meant_size(&written).map_or_else(|| SIZE_REMEDY.to_owned(), |size| format!("write {size}"));
+        return Err(wrong(format!("`size` is `{}`, not WIDTHxHEIGHT", excerpt(&written, SHOWN_CHARS_MAX)), remedy));
+    };
+    if !is_drawable(size) {
+        let what = format!("`size` is {size}, and a side is outside {} to {} pixels", SIDE.start(), SIDE.end());
+        return Err(wrong(what, SIZE_REMEDY));
+    }
+    Ok(size)
+}
+
+const SIZE_REMEDY: &str = "write width and height in pixels, from 64x64 to 2048x2048, for example 1024x768";
+
+fn is_drawable(size: Size) -> bool {
+    SIDE.contains(&size.width) && SIDE.contains(&size.height)
+}
+
+/// The size that somebody meant by `1024`, `1024*768`, `1024×768` or `1024 x 768 px`.
+fn meant_size(written: &str) -> Option<Size> {
+    let mut sides = written.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let width = sides.next()?.parse().ok()?;
+    let height = sides.next().map_or(Some(width), |side| side.parse().ok())?;
+    let size = Size { width, height };
+    (sides.next().is_none() && is_drawable(size)).then_some(size)
+}
+
+fn number_text(value: &Value) -> String {
+    match value {
+        Value::Int(number) => number.to_string(),
+        other => shown(other),
+    }
+}
+
+/// The random seed.
+pub(super) fn seed(raw: &Raw) -> Result<u64, Wrong> {
+    let number = whole(Field::Seed, raw, SEED, ", or leave it out for a random one")?;
+    Ok(number.cast_unsigned())
+}
+
+/// Sampling steps.
+pub(super) fn steps(raw: &Raw) -> Result<u32, Wrong> {
+    whole(Field::Steps, raw, STEPS, "").map(small)
+}
+
+/// How many images.
+pub(super) fn n(raw: &Raw) -> Result<u32, Wrong> {
+    whole(Field::N, raw, N, "").map(small)
+}
+
+fn small(number: i64) -> u32 {
+    u32::try_from(number).expect("the ranges of `steps` and `n` are within u32")
+}
+
+fn whole(field: Field, raw: &Raw, range: RangeInclusive<i64>, or_else: &str) -> Result<i64, Wrong> {
+    let name = field.name();
+    let remedy = || format!("write a whole number from {} to {}{or_else}", range.start(), range.end());
+    let (number, shown) = match raw {
+        // Spreadsheets and data frames write a column of whole numbers as 42.0 as soon as one cell of it is empty.
+        Raw::Cell(text) => {
+            let text = text.trim();
+            (text.strip_suffix(".0").unwrap_or(text).parse().ok(), shown_text(text))
+        }
+        Raw::Typed(Value::Int(number)) => (Some(*number), String::new()),
+        Raw::Typed(Value::Text(text)) if text.parse::<i64>().is_ok() => {
+            return Err(wrong(
+                format!("`{name}` is the text {}, not a number", shown_text(text)),
+                "write it without quotes",
+            ));
+        }
+        Raw::Typed(value) => (None, shown(value)),
+    };
+    match number {
+        None => Err(wrong(format!("`{name}` is {shown}, not a whole number"), remedy())),
+        Some(number) if range.contains(&number) => Ok(number),
+        Some(number) => {
+            Err(wrong(format!("`{name}` is {number}, outside {} to {}", range.start(), range.end()), remedy()))
+        }
+    }
+}
+
+/// How closely the image follows the prompt.
+pub(super) fn guidance(raw: &Raw) -> Result<f64, Wrong> {
+    let remedy = format!("write a number from {} to {}", GUIDANCE.start(), GUIDANCE.end());
+    let (number, shown) = match raw {
+        Raw::Cell(text) => (text.trim().parse().ok(), shown_text(text)),
+        Raw::Typed(Value::Float(number)) => (Some(*number), String::new()),
+        #[expect(clippy::cast_precision_loss, reason = "any number that loses precision is far out of range")]
+        Raw::Typed(Value::Int(number)) => (Some(*number as f64), String::new()),
+        Raw::Typed(Value::Text(text)) if text.parse::<f64>().is_ok() => {
+            return Err(wrong(
+                format!("`guidance` is the text {}, not a number", shown_text(text)),
+                "write it without quotes",
+            ));
+        }
+        Raw::Typed(value) => (None, shown(value)),
+    };
+    match number {
+        None => Err(wrong(format!("`guidance` is {shown}, not a number"), remedy)),
+        Some(number) if GUIDANCE.contains(&number) => Ok(number),
+        Some(number) => {
+            let what = format!("`guidance` is {number}, outside {} to {}", GUIDANCE.start(), GUIDANCE.end());
+            Err(wrong(what, remedy))
+        }
+    }
+}
+
+/// A value as a message names it.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(flag) => format!("`{flag}`"),
+        Value::Int(number) => format!("the number {number}"),
+        Value::Float(number) => format!("the number {number}"),
+        Value::Text(text) => shown_text(text),
+        Value::List(_) => "a list".to_owned(),
+        Value::Map(_) => "a map".to_owned(),
+    }
+}
+
+/// A text as a message names it.
+pub(super) fn shown_text(text: &str) -> String {
+    format!("`{}`", excerpt(text, SHOWN_CHARS_MAX))
+}
+
+fn control(field: Field, c: char) -> Wrong {
+    let code = u32::from(c);
+    wrong(format!("`{}` holds the control character U+{code:04X}", field.name()), "take it out")
+}

@@ -1,0 +1,234 @@
+//! Reads a YAML manifest: a list of texts and maps, or a map with `defaults` and `prompts`.
+
+use crate::manifest::encoding;
+use crate::manifest::entry::{Entry, Given, Raw};
+use crate::manifest::field::{Field, nearest};
+use crate::manifest::json;
+use crate::manifest::lines::{Lines, Mark};
+use crate::manifest::mistake::{Findings, Place, wrong};
+use crate::manifest::read::shown_text;
+use crate::manifest::tree::{self, Kind, Node, Pair};
+use crate::model::request::Value;
+
+/// What a YAML manifest says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Parsed {
+    pub(super) defaults: Vec<Given>,
+    /// What the defaults carry through to the results: column and text.
+    pub(super) extras: Vec<(String, String)>,
+    pub(super) entries: Vec<Entry>,
+}
+
+/// The field whose parts are carried through to the results.
+const META: &str = "meta";
+
+/// The two fields of a manifest that is a map.
+const PARTS: [&str; 2] = ["defaults", "prompts"];
+
+/// Reads what `bytes` say, as far as they can be read.
+pub(super) fn parse(bytes: &[u8], findings: &mut Findings) -> Parsed {
+    let mut parsed = Parsed::default();
+    let text = match encoding::text(bytes) {
+        Ok(text) => text,
+        Err((place, wrong)) => {
+            findings.mistakes.push(place, wrong);
+            return parsed;
+        }
+    };
+    let lines = Lines::new(text);
+    if let Some((i, c)) = text.char_indices().find(|(_, c)| !is_yaml(*c)) {
+        let what = format!("this line holds the character U+{:04X}, which YAML does not allow", u32::from(c));
+        findings.mistakes.push(Place::Line(lines.line_at(i)), wrong(what, "take it out"));
+        return parsed;
+    }
+    if let Some(node) = tree::read(text, &lines, &mut findings.mistakes) {
+        Reader { lines: &lines, findings }.document(node, &mut parsed);
+    }
+    parsed
+}
+
+/// Whether the parser takes this character at all; it does not say where it found another.
+const fn is_yaml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+struct Reader<'a> {
+    lines: &'a Lines<'a>,
+    findings: &'a mut Findings,
+}
+
+impl Reader<'_> {
+    fn mistake(&mut self, place: Place, what: impl Into<String>, remedy: impl Into<String>) {
+        self.findings.mistakes.push(place, wrong(what, remedy));
+    }
+
+    fn document(&mut self, node: Node, parsed: &mut Parsed) {
+        let place = place_or(node.mark, Place::File);
+        match node.kind {
+            Kind::List(nodes) => self.prompts(nodes, place, parsed),
+            Kind::Map(pairs) => self.parts(pairs, place, parsed),
+            Kind::Scalar(Value::Null) => self.mistake(Place::File, "the manifest is empty", NO_PROMPTS_REMEDY),
+            kind @ Kind::Scalar(_) => {
+                let what = format!("the manifest is {}, not a list", kind.shown());
+                self.mistake(place, what, NO_PROMPTS_REMEDY);
+            }
+        }
+    }
+
+    /// The map with `defaults` and `prompts`.
+    fn parts(&mut self, pairs: Vec<Pair>, whole: Place, parsed: &mut Parsed) {
+        let mut has_prompts = false;
+        let is_entry = pairs.iter().any(|pair| pair.name == Field::Prompt.name());
+        for Pair { name, mark, node } in pairs {
+            let place = place_or(mark, whole);
+            match (name.as_str(), node.kind) {
+                ("prompts", Kind::List(nodes)) => {
+                    has_prompts = true;
+                    self.prompts(nodes, place, parsed);
+                }
+                ("prompts", other @ (Kind::Scalar(_) | Kind::Map(_))) => {
+                    has_prompts = true;
+                    let what = format!("`prompts` is {}, not a list", other.shown());
+                    self.mistake(place, what, "write each prompt on a line of its own that begins with `- `");
+                }
+                ("defaults", Kind::Map(pairs)) => self.defaults(pairs, place, parsed),
+                ("defaults", other @ (Kind::Scalar(_) | Kind::List(_))) => {
+                    let what = format!("`defaults` is {}, not a map", other.shown());
+                    self.mistake(place, what, "write fields and values below it, such as `size: 1024x768`");
+                }
+                _ if is_entry => {}
+                (name, _) => self.unknown_part(name, place),
+            }
+        }
+        if is_entry {
+            self.mistake(
+                whole,
+                "the manifest is one prompt, not a list",
+                "put `- ` in front of its first line, and indent the rest",
+            );
+        } else if !has_prompts {
+            self.mistake(whole, "there is no `prompts`", NO_PROMPTS_REMEDY);
+        }
+    }
+
+    fn unknown_part(&mut self, name: &str, place: Place) {
+        let remedy = match nearest(name, PARTS) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if Field::named(name).is_some() => "put it under `defaults:` to use it for all prompts".to_owned(),
+            None => "beside `prompts` a manifest has only `defaults`".to_owned(),
+        };
+        self.mistake(place, format!("unknown field {}", shown_text(name)), remedy);
+    }
+
+    fn defaults(&mut self, pairs: Vec<Pair>, whole: Place, parsed: &mut Parsed) {
+        let (given, extras) = self.fields(pairs, whole);
+        for given in given {
+            if given.field.is_of_one_entry() {
+                let what = format!("`{}` belongs to one prompt, not to all of them", given.field.name());
+                self.mistake(given.place, what, "move it from `defaults:` to the prompt");
+            } else {
+                parsed.defaults.push(given);
+            }
+        }
+        parsed.extras = extras;
+    }
+
+    fn prompts(&mut self, nodes: Vec<Node>, whole: Place, parsed: &mut Parsed) {
+        if nodes.is_empty() {
+            self.mistake(whole, "the list of prompts is empty", NO_PROMPTS_REMEDY);
+        }
+        for (i, node) in nodes.into_iter().enumerate() {
+            let place = place_or(node.mark, Place::Entry(i as u64 + 1));
+            let (given, extras) = match node.kind {
+                Kind::Map(pairs) => self.fields(pairs, place),
+                Kind::Scalar(value) => {
+                    self.warn_of_lost_hash(node.mark, &value);
+                    (vec![Given { field: Field::Prompt, raw: Raw::Typed(value), place }], Vec::new())
+                }
+                Kind::List(_) => {
+                    self.mistake(
+                        place,
+                        "this prompt is a list",
+                        "write one text or one map; put a text in quotes if it begins with a bracket",
+                    );
+                    continue;
+                }
+            };
+            parsed.entries.push(Entry { place, given, extras });
+        }
+    }
+
+    /// The known fields of a map and its `meta`.
+    fn fields(&mut self, pairs: Vec<Pair>, whole: Place) -> (Vec<Given>, Vec<(String, String)>) {
+        let mut given = Vec::new();
+        let mut extras = Vec::new();
+        for Pair { name, mark, node } in pairs {
+            let place = place_or(mark, whole);
+            match Field::named(&name) {
+                Some(field) => {
+                    if let (Field::Prompt | Field::NegativePrompt, Kind::Scalar(value)) = (field, &node.kind) {
+                        self.warn_of_lost_hash(node.mark, value);
+                    }
+                    given.push(Given { field, raw: Raw::Typed(node.into_value()), place });
+                }
+                None if name == META => extras = self.extras(node, place),
+                None => {
+                    let known = Field::ALL.into_iter().map(Field::name).chain([META]);
+                    let carry = format!("put it under `{META}:` to carry it through, or `params:` to send it");
+                    let remedy = match nearest(&name, known) {
+                        Some(near) => format!("did you mean `{near}`? else {carry}"),
+                        None => carry,
+                    };
+                    self.mistake(place, format!("unknown field {}", shown_text(&name)), remedy);
+                }
+            }
+        }
+        (given, extras)
+    }
+
+    fn extras(&mut self, node: Node, place: Place) -> Vec<(String, String)> {
+        match node.kind {
+            Kind::Map(pairs) => pairs.into_iter().map(|pair| (pair.name, extra(pair.node.into_value()))).collect(),
+            other @ (Kind::Scalar(_) | Kind::List(_)) => {
+                let what = format!("`{META}` is {}, not a map", other.shown());
+                self.mistake(place, what, "write names and values below it, such as `style: ink`");
+                Vec::new()
+            }
+        }
+    }
+
+    fn warn_of_lost_hash(&mut self, mark: Option<Mark>, value: &Value) {
+        let (Some(mark), Value::Text(text)) = (mark, value) else { return };
+        if self.lines.loses_hash(mark, text) {
+            let what = format!("the prompt ends at {}, because ` #` begins a comment", shown_text(tail(text)));
+            self.findings
+                .warnings
+                .push(Place::Line(mark.line), wrong(what, "put the prompt in quotes if `#` belongs to it"));
+        }
+    }
+}
+
+const NO_PROMPTS_REMEDY: &str = "write a list under `prompts:`, for example `- a golden cat in the snow`";
+
+fn place_or(mark: Option<Mark>, place: Place) -> Place {
+    mark.map_or(place, |mark| Place::Line(mark.line))
+}
+
+/// The last words of a text, which a message can show whole.
+fn tail(text: &str) -> &str {
+    const CHARS_MAX: usize = 24;
+    match text.char_indices().rev().nth(CHARS_MAX - 1) {
+        Some((i, _)) => text[i..].split_once(' ').map_or(&text[i..], |(_, words)| words),
+        None => text,
+    }
+}
+
+/// An extra as the text of a cell.
+fn extra(value: Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Text(text) => text,
+        Value::Float(number) => number.to_string(),
+        other @ (Value::Bool(_) | Value::Int(_) | Value::List(_) | Value::Map(_)) => json::write(&other),
+    }
+}
