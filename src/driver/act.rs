@@ -44,7 +44,7 @@ async fn download_all(
     urls: &[Url],
 ) -> Result<Result<Vec<Artifact>, Fault>, StoreError> {
     let mut artifacts = Vec::with_capacity(urls.len());
-    for (nth, url) in urls.iter().enumerate() {
+    for (nth, url) in (1..).zip(urls) {
         let body = match provider.download(url).await {
             Ok(body) => body,
             Err(fault) => return Ok(Err(fault)),
