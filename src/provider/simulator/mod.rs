@@ -1,1 +1,3 @@
 //! A whole ModelScope-shaped API on this machine: no account, no money, with faults on request.
+
+pub mod picture;
