@@ -1,0 +1,107 @@
+//! Loopback connections that can be broken on purpose, at a chosen point of the answer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Breaks the connection that it belongs to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Fuse(Arc<AtomicU8>);
+
+// What the fuse holds; 0 while it is intact.
+const BLOWN_AT_FLUSH: u8 = 1;
+const BLOWN: u8 = 2;
+
+impl Fuse {
+    /// Not one more byte leaves: the next write breaks the connection.
+    pub(super) fn blow(&self) {
+        self.0.store(BLOWN, Ordering::Relaxed);
+    }
+
+    /// What was written before still leaves; then the connection breaks.
+    pub(super) fn blow_at_flush(&self) {
+        self.0.fetch_max(BLOWN_AT_FLUSH, Ordering::Relaxed);
+    }
+
+    fn check(&self, blown_from: u8) -> io::Result<()> {
+        let is_blown = self.0.load(Ordering::Relaxed) >= blown_from;
+        if is_blown { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+}
+
+impl Connected<IncomingStream<'_, FusedListener>> for Fuse {
+    fn connect_info(stream: IncomingStream<'_, FusedListener>) -> Self {
+        stream.io().fuse.clone()
+    }
+}
+
+/// Accepts connections and puts a fuse on each.
+#[derive(Debug)]
+pub(super) struct FusedListener(pub(super) TcpListener);
+
+impl Listener for FusedListener {
+    type Io = Fused;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Fused, SocketAddr) {
+        let (stream, peer) = Listener::accept(&mut self.0).await;
+        // Answers are small and awaited; where this fails they are only slower.
+        let _ = stream.set_nodelay(true);
+        (Fused { stream, fuse: Fuse::default() }, peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// A connection with its fuse.
+#[derive(Debug)]
+pub(super) struct Fused {
+    stream: TcpStream,
+    fuse: Fuse,
+}
+
+impl AsyncRead for Fused {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Fused {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.fuse.check(BLOWN)?;
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.fuse.check(BLOWN)?;
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    // Flushing a socket does nothing; that hyper asks for it tells that all it had is written.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.fuse.check(BLOWN_AT_FLUSH)?;
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,171 @@
+//! What the service takes in at all: so many submissions a second, so many unfinished tasks, so many a day.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use crate::model::limits::Rate;
+use crate::model::time::Timestamp;
+use crate::provider::simulator::config::Config;
+use crate::provider::simulator::refusal::Refusal;
+
+/// The days of the quota begin at midnight in Asia/Shanghai, which has no summer time.
+const SHANGHAI_OFFSET_MILLIS: i64 = 8 * 3600 * 1000;
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+
+/// The limits of the service and how much of them is used. It holds one time for every unfinished task, and nothing
+/// else that grows.
+#[derive(Clone, Debug)]
+pub(super) struct Gate {
+    bucket: Option<Bucket>,
+    concurrency: Option<usize>,
+    quota: Option<u32>,
+    /// When each unfinished task ends, the earliest first.
+    unfinished: BinaryHeap<Reverse<Timestamp>>,
+    /// The day that `n_today` counts.
+    day: i64,
+    n_today: u32,
+}
+
+impl Gate {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            bucket: config.rate.map(Bucket::new),
+            concurrency: config.concurrency.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
+            quota: config.quota,
+            unfinished: BinaryHeap::new(),
+            day: i64::MIN,
+            n_today: 0,
+        }
+    }
+
+    /// Lets one submission in, or says why not. One that is kept out uses up nothing.
+    pub(super) fn admit(&mut self, now: Timestamp, model: &str) -> Result<(), Refusal> {
+        while self.unfinished.peek().is_some_and(|ends_at| ends_at.0 <= now) {
+            self.unfinished.pop();
+        }
+        let day = (now.millis() + SHANGHAI_OFFSET_MILLIS).div_euclid(DAY_MILLIS);
+        if day != self.day {
+            (self.day, self.n_today) = (day, 0);
+        }
+        if self.quota_left() == Some(0) {
+            return Err(Refusal::Quota(model.to_owned()));
+        }
+        if self.concurrency.is_some_and(|max| self.unfinished.len() >= max) {
+            return Err(Refusal::Concurrency);
+        }
+        if !self.bucket.as_mut().is_none_or(|bucket| bucket.take(now)) {
+            return Err(Refusal::Rate);
+        }
+        self.n_today = self.n_today.saturating_add(1);
+        Ok(())
+    }
+
+    /// Notes a task that was let in, until it ends; gives the number of those that have not ended.
+    pub(super) fn hold(&mut self, ends_at: Timestamp) -> usize {
+        self.unfinished.push(Reverse(ends_at));
+        self.unfinished.len()
+    }
+
+    /// The quota of a day, if there is one, and what is left of today's.
+    pub(super) fn quota(&self) -> Option<(u32, u32)> {
+        Some((self.quota?, self.quota_left()?))
+    }
+
+    fn quota_left(&self) -> Option<u32> {
+        Some(self.quota?.saturating_sub(self.n_today))
+    }
+}
+
+/// A token bucket that holds one second's worth and at least one, kept as a single time: the generic cell rate
+/// algorithm.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "a name ends in its unit")]
+struct Bucket {
+    interval_micros: i64,
+    /// How far `full_at_micros` may be ahead for one more to be taken.
+    slack_micros: i64,
+    /// When the bucket will be full again.
+    full_at_micros: i64,
+}
+
+impl Bucket {
+    fn new(rate: Rate) -> Self {
+        let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        let interval_micros = micros(rate.interval());
+        let slack_micros = (1_000_000 - interval_micros).max(0);
+        Self { interval_micros, slack_micros, full_at_micros: i64::MIN }
+    }
+
+    fn take(&mut self, now: Timestamp) -> bool {
+        let now_micros = now.millis().saturating_mul(1000);
+        let full_at = self.full_at_micros.max(now_micros);
+        let has_one = full_at - now_micros <= self.slack_micros;
+        if has_one {
+            self.full_at_micros = full_at.saturating_add(self.interval_micros);
+        }
+        has_one
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn the_bucket_takes_a_second_at_once_and_then_its_rate() {
+        let config = Config { rate: Some("10/s".parse().unwrap()), ..Config::default() };
+        let mut gate = Gate::new(&config);
+        let n_taken = |gate: &mut Gate, millis| (0..100).filter(|_| gate.admit(at(millis), "m").is_ok()).count();
+        assert_eq!(n_taken(&mut gate, 1_000_000), 10);
+        assert_eq!(gate.admit(at(1_000_000), "m"), Err(Refusal::Rate));
+        assert_eq!(n_taken(&mut gate, 1_000_099), 0);
+        assert_eq!(n_taken(&mut gate, 1_000_100), 1);
+        assert_eq!(n_taken(&mut gate, 1_000_600), 5);
+        assert_eq!(n_taken(&mut gate, 2_000_000), 10);
+    }
+
+    #[test]
+    fn a_slow_rate_takes_one_at_a_time() {
+        let config = Config { rate: Some("30/m".parse().unwrap()), ..Config::default() };
+        let mut gate = Gate::new(&config);
+        let taken: Vec<i64> = (0..8).map(|step| step * 500).filter(|t| gate.admit(at(*t), "m").is_ok()).collect();
+        assert_eq!(taken, [0, 2000]);
+    }
+
+    #[test]
+    fn the_day_turns_at_midnight_in_shanghai() {
+        let mut gate = Gate::new(&Config { quota: Some(2), ..Config::default() });
+        // 1970-01-02T00:00 in Shanghai.
+        let midnight = 16 * 3600 * 1000;
+        assert_eq!(gate.admit(at(midnight - 1), "a/b"), Ok(()));
+        assert_eq!(gate.quota(), Some((2, 1)));
+        assert_eq!(gate.admit(at(midnight - 1), "a/b"), Ok(()));
+        assert_eq!(gate.admit(at(midnight - 1), "a/b"), Err(Refusal::Quota("a/b".into())));
+        assert_eq!(gate.admit(at(midnight), "a/b"), Ok(()));
+    }
+
+    #[test]
+    fn a_task_holds_its_place_until_it_ends() {
+        let mut gate = Gate::new(&Config { concurrency: Some(2), ..Config::default() });
+        for ends_at in [300, 200] {
+            assert_eq!(gate.admit(at(100), "m"), Ok(()));
+            gate.hold(at(ends_at));
+        }
+        assert_eq!(gate.admit(at(199), "m"), Err(Refusal::Concurrency));
+        assert_eq!(gate.admit(at(200), "m"), Ok(()));
+        assert_eq!(gate.hold(at(400)), 2);
+        assert_eq!(gate.admit(at(299), "m"), Err(Refusal::Concurrency));
+    }
+
+    #[test]
+    fn with_no_limits_everything_comes_in() {
+        let mut gate = Gate::new(&Config::default());
+        assert!((0..1000).all(|_| gate.admit(at(0), "m").is_ok()));
+        assert_eq!(gate.quota(), None);
+    }
+}

@@ -1,0 +1,255 @@
+//! The simulated service on a loopback socket, for any client that speaks HTTP. It decides nothing: it carries
+//! requests to a [`Server`] and replies back, and breaks connections where a reply says so.
+
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::future::ready;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::{Error, Router};
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::net::TcpListener;
+use tokio::runtime;
+use tokio::sync::{oneshot, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+use crate::model::time::Timestamp;
+use crate::provider::simulator::config::Config;
+use crate::provider::simulator::connection::{Fuse, FusedListener};
+use crate::provider::simulator::message::{self, BODY_BYTES_MAX, Delivery, HttpRequest, Reply};
+use crate::provider::simulator::refusal::Refusal;
+use crate::provider::simulator::server::Server;
+use crate::provider::simulator::stats::Stats;
+
+/// How long a shutdown waits for the answers under way.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
+
+/// Pictures that a simulator with its own thread draws at the same time.
+const DRAWING_THREADS_MAX: usize = 2;
+
+/// How much of a body is read at all: a client that is cut off while it writes may not see why it is refused.
+const DISCARD_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
+
+/// A simulated service that listens on this machine only. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct Simulator {
+    url: String,
+    server: Arc<Mutex<Server>>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl Simulator {
+    /// Starts to listen on this port of 127.0.0.1, or on any free one for 0, and serves on the runtime it is called on.
+    pub async fn start(config: Config, port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let server = Arc::new(Mutex::new(Server::new(config)));
+        let (stop, stopped) = watch::channel(false);
+        let face = Face { server: Arc::clone(&server), stopped: stopped.clone() };
+        let service = Router::new().fallback(answer).with_state(face).into_make_service_with_connect_info::<Fuse>();
+        let serve = axum::serve(FusedListener(listener), service).with_graceful_shutdown(stop_signal(stopped));
+        let serving = tokio::spawn(async move {
+            // It accepts for as long as it lives, so there is no error to pass on.
+            let _ = serve.await;
+        });
+        Ok(Self { url, server, stop, serving })
+    }
+
+    /// Starts on a free port, on a thread and a runtime of its own, so that nothing else in the program waits for it.
+    pub fn spawn_thread(config: Config) -> io::Result<SimulatorThread> {
+        let runtime =
+            runtime::Builder::new_current_thread().enable_all().max_blocking_threads(DRAWING_THREADS_MAX).build()?;
+        let (started, starting) = mpsc::sync_channel(1);
+        let (stop, stopped) = oneshot::channel();
+        let live = async move {
+            match Self::start(config, 0).await {
+                Ok(simulator) => {
+                    let _ = started.send(Ok((simulator.url.clone(), Arc::clone(&simulator.server))));
+                    let _: Result<Infallible, _> = stopped.await;
+                    simulator.shutdown().await;
+                }
+                Err(error) => drop(started.send(Err(error))),
+            }
+        };
+        let thread = thread::Builder::new().name("simulator".into()).spawn(move || runtime.block_on(live))?;
+        let (url, server) = starting.recv().map_err(io::Error::other)??;
+        Ok(SimulatorThread { url, server, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it listens, such as `http://127.0.0.1:4321`, with no slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What it has seen so far.
+    pub fn stats(&self) -> Stats {
+        lock(&self.server).stats().clone()
+    }
+
+    /// The service itself, to look into.
+    pub const fn server(&self) -> &Arc<Mutex<Server>> {
+        &self.server
+    }
+
+    /// Stops to listen, ends the answers that would never come, and lets the others leave for up to two seconds.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        if timeout(SHUTDOWN_MAX, &mut self.serving).await.is_err() {
+            self.serving.abort();
+        }
+    }
+}
+
+/// A simulated service on its own thread. Dropping it shuts it down and waits for the end of the thread.
+#[derive(Debug)]
+pub struct SimulatorThread {
+    url: String,
+    server: Arc<Mutex<Server>>,
+    /// Nothing is ever sent: it is dropped.
+    stop: Option<oneshot::Sender<Infallible>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl SimulatorThread {
+    /// Where it listens, such as `http://127.0.0.1:4321`, with no slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What it has seen so far.
+    pub fn stats(&self) -> Stats {
+        lock(&self.server).stats().clone()
+    }
+
+    /// The service itself, to look into.
+    pub const fn server(&self) -> &Arc<Mutex<Server>> {
+        &self.server
+    }
+}
+
+impl Drop for SimulatorThread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has been reported over there.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the handling of a request needs.
+#[derive(Clone)]
+struct Face {
+    server: Arc<Mutex<Server>>,
+    stopped: watch::Receiver<bool>,
+}
+
+async fn answer(State(face): State<Face>, ConnectInfo(fuse): ConnectInfo<Fuse>, request: Request) -> Response {
+    let Ok(request) = read(request).await else { return silence(&fuse) };
+    let reply = match request {
+        Some(request) => lock(&face.server).handle(wall_clock(), &request),
+        None => lock(&face.server).refuse(&Refusal::TooLarge),
+    };
+    if !reply.delay.is_zero() {
+        sleep(reply.delay).await;
+    }
+    match reply.delivery {
+        Delivery::Whole | Delivery::CutMidway => send(reply, &fuse).await,
+        Delivery::CutBefore | Delivery::CutAfter => silence(&fuse),
+        Delivery::Hang => {
+            // Until the client goes away, which drops this future, or the simulator stops.
+            stop_signal(face.stopped).await;
+            silence(&fuse)
+        }
+    }
+}
+
+/// The request with its whole body; none where that is too large, and an error where the client went away.
+async fn read(request: Request) -> Result<Option<HttpRequest>, Error> {
+    let (head, body) = request.into_parts();
+    let mut chunks = body.into_data_stream();
+    let (mut body, mut n_bytes) = (Vec::new(), 0);
+    while let Some(chunk) = chunks.try_next().await? {
+        n_bytes += chunk.len();
+        if n_bytes <= BODY_BYTES_MAX {
+            body.extend_from_slice(&chunk);
+        } else if n_bytes > DISCARD_BYTES_MAX {
+            break;
+        }
+    }
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
+    let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
+    Ok((n_bytes <= BODY_BYTES_MAX).then(|| HttpRequest { method, path, headers: headers.collect(), body }))
+}
+
+/// Sends the answer, all of it or, for [`Delivery::CutMidway`], its first half.
+async fn send(reply: Reply, fuse: &Fuse) -> Response {
+    let bytes = match reply.body {
+        message::Body::Bytes(bytes) => bytes,
+        // Drawing takes milliseconds that nobody else should wait for.
+        picture @ (message::Body::Picture(_) | message::Body::HalfPicture(_)) => {
+            let Ok(bytes) = spawn_blocking(|| picture.into_bytes()).await else { return silence(fuse) };
+            bytes
+        }
+    };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    *response.body_mut() = if reply.delivery == Delivery::CutMidway {
+        response.headers_mut().insert(header::CONTENT_LENGTH, bytes.len().into());
+        half(bytes, fuse.clone())
+    } else {
+        bytes.into()
+    };
+    response
+}
+
+/// The first half of these bytes, and then the connection breaks.
+fn half(mut bytes: Vec<u8>, fuse: Fuse) -> Body {
+    bytes.truncate(bytes.len() / 2);
+    let first = stream::once(ready(Ok::<_, Infallible>(bytes)));
+    // Asked for the rest, hyper has buffered the first half; it flushes before it waits.
+    let rest = stream::poll_fn(move |_| {
+        fuse.blow_at_flush();
+        Poll::Pending
+    });
+    Body::from_stream(first.chain(rest))
+}
+
+/// An answer of which no byte leaves, as the connection breaks on its first.
+fn silence(fuse: &Fuse) -> Response {
+    fuse.blow();
+    Response::new(Body::empty())
+}
+
+/// Ends when the simulator is shut down, and when it is dropped.
+async fn stop_signal(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
+}
+
+fn wall_clock() -> Timestamp {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |span| span.as_millis());
+    Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+fn lock(server: &Mutex<Server>) -> MutexGuard<'_, Server> {
+    server.lock().unwrap_or_else(PoisonError::into_inner)
+}

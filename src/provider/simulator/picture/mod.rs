@@ -1,0 +1,143 @@
+//! The pictures of the simulator: real PNGs, the same for the same seed and size wherever and whenever they are drawn.
+
+mod canvas;
+mod paint;
+
+use crate::model::request::Size;
+
+/// The longest side that is drawn, in pixels: the longest that the service takes.
+pub const SIDE_PIXELS_MAX: u16 = 2048;
+
+/// Digits of the picture's name that are its seed, its width and its height; the rest are a checksum.
+const NAME_DIGITS: usize = 24;
+
+/// A picture that is not drawn yet: three numbers, and everything follows from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Picture {
+    seed: u64,
+    width: u16,
+    height: u16,
+}
+
+impl Picture {
+    /// The picture of this seed and size, each side brought within 1 and [`SIDE_PIXELS_MAX`].
+    pub fn new(seed: u64, size: Size) -> Self {
+        let bounded = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX).clamp(1, SIDE_PIXELS_MAX);
+        Self { seed, width: bounded(size.width), height: bounded(size.height) }
+    }
+
+    /// The number that it is drawn from.
+    pub const fn seed(self) -> u64 {
+        self.seed
+    }
+
+    /// Its width and height in pixels.
+    pub fn size(self) -> Size {
+        Size { width: self.width.into(), height: self.height.into() }
+    }
+
+    /// Its name in links: 32 hexadecimal digits that hold the whole picture and a checksum.
+    pub fn name(self) -> String {
+        let text = format!("{:016x}{:04x}{:04x}", self.seed, self.width, self.height);
+        format!("{text}{:08x}", crc32fast::hash(text.as_bytes()))
+    }
+
+    /// The picture with this name; none where the name was not given by [`Picture::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        let number = |range| u64::from_str_radix(name.get(range)?, 16).ok();
+        let pixels = |range| u32::try_from(number(range)?).ok();
+        let size = Size { width: pixels(16..20)?, height: pixels(20..NAME_DIGITS)? };
+        let picture = Self::new(number(0..16)?, size);
+        (picture.name() == name).then_some(picture)
+    }
+
+    /// The picture as the bytes of a PNG file: 8 bits a channel, no alpha, compressed for speed.
+    pub fn png(self) -> Vec<u8> {
+        let pixels = paint::rgb(self.seed, self.width, self.height);
+        let mut file = Vec::with_capacity(pixels.len() / 4);
+        let mut encoder = png::Encoder::new(&mut file, self.width.into(), self.height.into());
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Fast);
+        encoder
+            .write_header()
+            .and_then(|mut writer| writer.write_image_data(&pixels))
+            .expect("a vector takes every byte, and the pixels are as many as the header says");
+        file
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(seed: u64, width: u32, height: u32) -> Picture {
+        Picture::new(seed, Size { width, height })
+    }
+
+    /// The header and the pixels, as an independent decoder reads them.
+    fn decode(bytes: &[u8]) -> (png::OutputInfo, Vec<u8>) {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        reader.finish().unwrap();
+        (info, pixels)
+    }
+
+    #[test]
+    fn every_motif_decodes_at_every_shape() {
+        for seed in 0..24 {
+            for (width, height) in [(64, 64), (96, 32), (31, 77), (1, 1), (1, 40), (40, 1)] {
+                let (info, pixels) = decode(&picture(seed, width, height).png());
+                assert_eq!((info.width, info.height, info.color_type), (width, height, png::ColorType::Rgb));
+                assert_eq!(pixels.len(), (width * height * 3) as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_differ_by_seed_and_repeat_exactly() {
+        let files: Vec<_> = (0..64).map(|seed| picture(seed, 48, 48).png()).collect();
+        for (seed, file) in files.iter().enumerate() {
+            assert_eq!(*file, picture(seed as u64, 48, 48).png());
+            assert_eq!(files.iter().filter(|other| *other == file).count(), 1, "seed {seed} looks like another");
+        }
+    }
+
+    /// Goal: a picture is worth looking at. Method: count its colours; a broken motif is flat.
+    #[test]
+    fn no_picture_is_flat() {
+        for seed in 0..200 {
+            let (_, pixels) = decode(&picture(seed, 64, 64).png());
+            let colors: std::collections::BTreeSet<_> = pixels.chunks_exact(3).collect();
+            assert!(colors.len() > 60, "seed {seed} has {} colours", colors.len());
+        }
+    }
+
+    #[test]
+    fn a_name_holds_the_whole_picture() {
+        for picture in [picture(0, 1, 1), picture(u64::MAX, 2048, 64), picture(0x0123_4567, 512, 768)] {
+            assert_eq!(picture.name().len(), 32);
+            assert_eq!(Picture::from_name(&picture.name()), Some(picture));
+        }
+    }
+
+    #[test]
+    fn a_name_with_any_digit_changed_is_nobodys() {
+        let name = picture(7, 512, 512).name();
+        for place in 0..name.len() {
+            let mut changed = name.clone().into_bytes();
+            changed[place] = if changed[place] == b'0' { b'1' } else { b'0' };
+            assert_eq!(Picture::from_name(std::str::from_utf8(&changed).unwrap()), None);
+        }
+        for name in ["", "7", &name[1..], &name.to_uppercase(), &format!("{name}0"), "ééééééééééééééééé"]
+        {
+            assert_eq!(Picture::from_name(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn sides_are_bounded() {
+        assert_eq!(picture(1, 0, u32::MAX).size(), Size { width: 1, height: SIDE_PIXELS_MAX.into() });
+    }
+}

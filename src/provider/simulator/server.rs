@@ -1,0 +1,333 @@
+//! The simulated service as one value: a request and a time go in, a reply comes out. It knows no sockets, no clock
+//! and no waiting, so that a day of service can be played in a moment, and played again exactly.
+
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::f64::consts::TAU;
+use std::time::Duration;
+
+use fastrand::Rng;
+use serde_json::json;
+
+use crate::model::request::Size;
+use crate::model::time::Timestamp;
+use crate::provider::simulator::check::{self, Submission};
+use crate::provider::simulator::config::Config;
+use crate::provider::simulator::faults::{ImageFault, PlannedFault, PollFault, SubmitFault, TaskFault};
+use crate::provider::simulator::gate::Gate;
+use crate::provider::simulator::message::{BODY_BYTES_MAX, Body, ContentKey, Delivery, HttpRequest, Reply, hash};
+use crate::provider::simulator::picture::Picture;
+use crate::provider::simulator::refusal::Refusal;
+use crate::provider::simulator::stats::Stats;
+use crate::provider::simulator::task::{Fate, Progress, Task};
+
+const SUBMIT_PATH: &str = "/v1/images/generations";
+const TASK_PATH: &str = "/v1/tasks/";
+const IMAGE_PATH: &str = "/img/";
+const STATS_PATH: &str = "/stats";
+
+const BUSY: &str = "Server is busy, please try again later";
+
+/// What is drawn when nobody says how large.
+const SIZE: Size = Size { width: 512, height: 512 };
+
+/// A whole ModelScope-shaped service.
+///
+/// It remembers no task: ids and links carry all there is to know, and every server understands those of every other.
+/// Its state is bookkeeping: what is unfinished, what has been counted, and one number for each content that was
+/// accepted.
+#[derive(Clone, Debug)]
+pub struct Server {
+    config: Config,
+    gate: Gate,
+    rng: Rng,
+    stats: Stats,
+    accepted: BTreeMap<ContentKey, u32>,
+}
+
+impl Server {
+    /// A service that has seen nothing yet.
+    pub fn new(config: Config) -> Self {
+        let gate = Gate::new(&config);
+        let rng = Rng::with_seed(config.seed);
+        Self { config, gate, rng, stats: Stats::default(), accepted: BTreeMap::new() }
+    }
+
+    /// Answers one request. The same requests at the same times get the same answers from every server with the same
+    /// configuration.
+    pub fn handle(&mut self, now: Timestamp, request: &HttpRequest) -> Reply {
+        let reply = self.route(now, request).unwrap_or_else(|refusal| self.refuse(&refusal));
+        Reply { delay: self.config.answer_delay, ..reply }
+    }
+
+    /// What has been seen so far.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// How often each content was accepted. Whatever a client has been through, no number should be above 1 without
+    /// its knowing.
+    pub const fn accepted(&self) -> &BTreeMap<ContentKey, u32> {
+        &self.accepted
+    }
+
+    /// How often a submission with these fields was accepted, in whatever order they came.
+    pub fn n_accepted(&self, body: &[u8]) -> u32 {
+        ContentKey::of_body(body).and_then(|content| self.accepted.get(&content)).copied().unwrap_or(0)
+    }
+
+    /// Counts a refusal and puts it into words.
+    pub(super) fn refuse(&mut self, refusal: &Refusal) -> Reply {
+        *self.stats.refused.entry(refusal.reason()).or_default() += 1;
+        let reply = self.error(refusal.status(), &refusal.to_string());
+        match refusal {
+            Refusal::Rate | Refusal::Concurrency => self.with_retry_after(reply),
+            Refusal::Method(allowed) => reply.with("allow", *allowed),
+            Refusal::Invalid(_)
+            | Refusal::NoModel(_)
+            | Refusal::Synchronous
+            | Refusal::Unauthorized
+            | Refusal::NoPath(_)
+            | Refusal::TooLarge
+            | Refusal::Quota(_) => reply,
+        }
+    }
+
+    fn route(&mut self, now: Timestamp, request: &HttpRequest) -> Result<Reply, Refusal> {
+        if request.body.len() > BODY_BYTES_MAX {
+            return Err(Refusal::TooLarge);
+        }
+        let path = request.path.split('?').next().unwrap_or_default();
+        if path == SUBMIT_PATH {
+            only("POST", request)?;
+            self.submit(now, request)
+        } else if let Some(id) = path.strip_prefix(TASK_PATH) {
+            only("GET", request)?;
+            self.poll(now, request, id)
+        } else if let Some(name) = path.strip_prefix(IMAGE_PATH) {
+            only("GET", request)?;
+            Ok(self.image(request, name))
+        } else if path == STATS_PATH {
+            only("GET", request)?;
+            Ok(Reply::json(200, &self.stats.to_json()))
+        } else {
+            Err(Refusal::NoPath(path.to_owned()))
+        }
+    }
+
+    fn submit(&mut self, now: Timestamp, request: &HttpRequest) -> Result<Reply, Refusal> {
+        self.stats.n_submits += 1;
+        self.authorize(request)?;
+        if !request.header("x-modelscope-async-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("true")) {
+            return Err(Refusal::Synchronous);
+        }
+        let submission = check::submission(&request.body)?;
+        let Some(fault) = self.config.faults.draw_submit(&mut self.rng) else {
+            return self.accept(now, &submission);
+        };
+        if fault.accepts() {
+            self.accept(now, &submission)?;
+        }
+        self.count_fault(PlannedFault::Submit(fault));
+        Ok(match fault {
+            SubmitFault::Busy => self.error(500, BUSY),
+            SubmitFault::Throttled => self.throttled(),
+            SubmitFault::Html => Reply::page(502),
+            SubmitFault::CutBefore => Reply::lost(Delivery::CutBefore),
+            SubmitFault::CutAfter => Reply::lost(Delivery::CutAfter),
+            SubmitFault::Garbage => Reply::garbage(),
+            SubmitFault::Hang => Reply::lost(Delivery::Hang),
+        })
+    }
+
+    fn accept(&mut self, now: Timestamp, submission: &Submission) -> Result<Reply, Refusal> {
+        self.gate.admit(now, &submission.model)?;
+        let n_before = self.accepted.get(&submission.content).copied().unwrap_or(0);
+        // A task's lots come from its content, so that requests that arrive in another order change nothing about it.
+        let mut rng = self.lots(submission.content, u64::from(n_before) + 1);
+        let latency = self.draw_latency(&mut rng);
+        let fate = self.draw_fate(submission.content, &mut rng);
+        let size = self.config.image_size.or(submission.size).unwrap_or(SIZE);
+        let picture = Picture::new(submission.picture_seed, size);
+        let serial = u32::try_from(self.stats.n_accepted % (1 << 32)).unwrap_or(0);
+        let task = Task::new(now, latency, picture, fate, serial);
+
+        let n_unfinished = self.gate.hold(task.ends_at());
+        self.accepted.insert(submission.content, n_before.saturating_add(1));
+        self.stats.n_accepted += 1;
+        self.stats.n_accepted_twice += u64::from(n_before > 0);
+        self.stats.n_contents += u64::from(n_before == 0);
+        self.stats.n_unfinished_max = self.stats.n_unfinished_max.max(n_unfinished);
+
+        let mut answer = json!({ "task_id": task.to_string(), "request_id": self.request_id() });
+        // The real service says so now and then, and means no more by it than that it has taken the task.
+        if rng.bool() {
+            answer["task_status"] = "SUCCEED".into();
+        }
+        Ok(self.with_quota(Reply::json(200, &answer)))
+    }
+
+    fn poll(&mut self, now: Timestamp, request: &HttpRequest, id: &str) -> Result<Reply, Refusal> {
+        self.stats.n_polls += 1;
+        self.authorize(request)?;
+        let is_image = request.header("x-modelscope-task-type") == Some("image_generation");
+        let Some(task) = Task::from_id(id).filter(|_| is_image) else {
+            self.stats.n_polls_lost += 1;
+            return Ok(self.failed(id, 500, "task not found"));
+        };
+        let Some(fault) = self.config.faults.draw_poll(&mut self.rng) else {
+            return Ok(self.progress(now, request, &task));
+        };
+        self.count_fault(PlannedFault::Poll(fault));
+        Ok(match fault {
+            PollFault::Busy => self.error(500, BUSY),
+            PollFault::Throttled => self.throttled(),
+            PollFault::Cut => self.progress(now, request, &task).delivered(Delivery::CutMidway),
+            PollFault::Garbage => Reply::garbage(),
+            PollFault::Hang => Reply::lost(Delivery::Hang),
+            PollFault::NotFound => self.failed(id, 500, "task not found"),
+        })
+    }
+
+    fn progress(&mut self, now: Timestamp, request: &HttpRequest, task: &Task) -> Reply {
+        let id = task.to_string();
+        match task.progress(now) {
+            Progress::Pending => self.running(&id, "PENDING"),
+            Progress::Processing => self.running(&id, "PROCESSING"),
+            // As it was seen live: a task that got lost answers with empty ids.
+            Progress::Lost | Progress::Ended(Fate::Stuck) => Reply::json(
+                200,
+                &json!({ "task_id": "", "request_id": "", "task_status": "PROCESSING", "outputs": {} }),
+            ),
+            Progress::Ended(Fate::Succeeds) => {
+                let host = request.header("host").unwrap_or("127.0.0.1");
+                self.succeeded(task, &[format!("http://{host}{IMAGE_PATH}{}.png", task.picture().name())])
+            }
+            Progress::Ended(Fate::Empty) => self.succeeded(task, &[]),
+            Progress::Ended(Fate::Moderated) => self.failed(&id, 422, "Output data may contain inappropriate content."),
+            Progress::Ended(Fate::Failed) => self.failed(&id, 500, "Internal error, the task has failed"),
+        }
+    }
+
+    fn running(&mut self, id: &str, status: &str) -> Reply {
+        let request_id = self.request_id();
+        Reply::json(200, &json!({ "task_id": id, "request_id": request_id, "task_status": status, "outputs": {} }))
+    }
+
+    fn succeeded(&mut self, task: &Task, links: &[String]) -> Reply {
+        let answer = json!({
+            "task_id": task.to_string(),
+            "request_id": self.request_id(),
+            "task_status": "SUCCEED",
+            "output_images": links,
+            "time_taken": task.latency().as_secs_f64() * 1000.0,
+        });
+        Reply::json(200, &answer)
+    }
+
+    fn failed(&mut self, id: &str, code: u16, message: &str) -> Reply {
+        let answer = json!({
+            "task_id": id,
+            "request_id": self.request_id(),
+            "task_status": "FAILED",
+            "errors": { "code": code, "message": message },
+        });
+        Reply::json(200, &answer)
+    }
+
+    fn image(&mut self, request: &HttpRequest, name: &str) -> Reply {
+        self.stats.n_images += 1;
+        self.stats.n_token_leaks += u64::from(request.header("authorization").is_some());
+        let name = name.strip_suffix(".png").or_else(|| name.strip_suffix(".jpg"));
+        let missing = || Reply::xml_error(404, "NoSuchKey", "The specified key does not exist.");
+        let Some(picture) = name.and_then(Picture::from_name) else { return missing() };
+        let whole = Reply::new(200, "image/png", Body::Picture(picture));
+        let Some(fault) = self.config.faults.draw_image(&mut self.rng) else { return whole };
+        self.count_fault(PlannedFault::Image(fault));
+        match fault {
+            ImageFault::Broken => Reply::xml_error(500, "InternalError", "We encountered an internal error."),
+            ImageFault::NotFound => missing(),
+            ImageFault::Cut => whole.delivered(Delivery::CutMidway),
+            ImageFault::Short => Reply { body: Body::HalfPicture(picture), ..whole },
+            ImageFault::Html => Reply::page(200),
+            ImageFault::Hang => Reply::lost(Delivery::Hang),
+        }
+    }
+
+    fn authorize(&self, request: &HttpRequest) -> Result<(), Refusal> {
+        let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+        let is_right = match (&self.config.token, token) {
+            (Some(right), Some(token)) => token == right,
+            (None, Some(token)) => !token.is_empty(),
+            (_, None) => false,
+        };
+        is_right.then_some(()).ok_or(Refusal::Unauthorized)
+    }
+
+    fn draw_latency(&self, rng: &mut Rng) -> Duration {
+        // Box and Muller: two even draws give one that is normally distributed.
+        let normal = (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (TAU * rng.f64()).cos();
+        let factor = (self.config.latency_sigma * normal).exp();
+        Duration::try_from_secs_f64(self.config.latency.as_secs_f64() * factor).unwrap_or(self.config.latency)
+    }
+
+    fn draw_fate(&mut self, content: ContentKey, rng: &mut Rng) -> Fate {
+        let fault = self.config.faults.draw_task(rng);
+        if self.lots(content, 0).f64() < self.config.fail_rate {
+            return Fate::Moderated;
+        }
+        let Some(fault) = fault else { return Fate::Succeeds };
+        self.count_fault(PlannedFault::Task(fault));
+        match fault {
+            TaskFault::Failed => Fate::Failed,
+            TaskFault::Stuck => Fate::Stuck,
+            TaskFault::Empty => Fate::Empty,
+        }
+    }
+
+    /// The `series`-th series of lots for this content.
+    fn lots(&self, content: ContentKey, series: u64) -> Rng {
+        let parts = [self.config.seed, content.number(), series].map(u64::to_le_bytes);
+        Rng::with_seed(hash(parts.as_flattened()))
+    }
+
+    fn request_id(&mut self) -> String {
+        let digits = format!("{:032x}", self.rng.u128(..));
+        let (a, b, c) = (&digits[..8], &digits[8..12], &digits[13..16]);
+        format!("{a}-{b}-4{c}-8{}-{}", &digits[17..20], &digits[20..])
+    }
+
+    fn error(&mut self, status: u16, message: &str) -> Reply {
+        let request_id = self.request_id();
+        Reply::error(status, message, &request_id)
+    }
+
+    fn throttled(&mut self) -> Reply {
+        let reply = self.error(429, "Too many requests");
+        self.with_retry_after(reply)
+    }
+
+    fn with_retry_after(&self, reply: Reply) -> Reply {
+        let Some(span) = self.config.retry_after else { return reply };
+        let secs = span.as_millis().div_ceil(1000);
+        reply.with("retry-after", secs.to_string())
+    }
+
+    fn with_quota(&self, reply: Reply) -> Reply {
+        let Some((quota, left)) = self.gate.quota() else { return reply };
+        let reply = reply.with("modelscope-ratelimit-requests-limit", quota.to_string());
+        reply.with("modelscope-ratelimit-requests-remaining", left.to_string())
+    }
+
+    fn count_fault(&mut self, fault: PlannedFault) {
+        *self.stats.faults.entry(fault).or_default() += 1;
+    }
+}
+
+fn only(method: &'static str, request: &HttpRequest) -> Result<(), Refusal> {
+    if request.method == method { Ok(()) } else { Err(Refusal::Method(method)) }
+}

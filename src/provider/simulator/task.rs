@@ -1,0 +1,177 @@
+//! Tasks that nobody has to remember: the id of a task is the task, so a restarted simulator knows those it accepted
+//! before.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::model::request::Size;
+use crate::model::time::Timestamp;
+use crate::provider::simulator::picture::Picture;
+
+/// One accepted task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    accepted_at: Timestamp,
+    latency_millis: u32,
+    picture: Picture,
+    fate: Fate,
+    serial: u32,
+}
+
+/// How a task will end. It is settled when the task is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// With an image.
+    Succeeds,
+    /// FAILED 422, for its content.
+    Moderated,
+    /// FAILED 500.
+    Failed,
+    /// Not at all.
+    Stuck,
+    /// Well, but with no image.
+    Empty,
+}
+
+const FATES: [Fate; 5] = [Fate::Succeeds, Fate::Moderated, Fate::Failed, Fate::Stuck, Fate::Empty];
+
+/// Where a task stands at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// In the queue.
+    Pending,
+    /// At work.
+    Processing,
+    /// Ended; it will never be [`Fate::Stuck`] that it ended in.
+    Ended(Fate),
+    /// At work for ever, by now visibly so.
+    Lost,
+}
+
+impl Task {
+    /// The task accepted at this time, to the millisecond, with the rest of its life. `serial` tells apart tasks that
+    /// are alike.
+    pub fn new(accepted_at: Timestamp, latency: Duration, picture: Picture, fate: Fate, serial: u32) -> Self {
+        let accepted_at = Timestamp::from_millis(accepted_at.millis().clamp(0, (1 << 48) - 1));
+        let latency_millis = u32::try_from(latency.as_millis()).unwrap_or(u32::MAX);
+        Self { accepted_at, latency_millis, picture, fate, serial }
+    }
+
+    /// The task with this id; none where the id was not given by a simulator.
+    pub fn from_id(id: &str) -> Option<Self> {
+        let digits = id.strip_prefix("sim")?;
+        let number = |range| u64::from_str_radix(digits.get(range)?, 16).ok();
+        let short = |range| u32::try_from(number(range)?).ok();
+        let size = Size { width: short(36..40)?, height: short(40..44)? };
+        let task = Self {
+            accepted_at: Timestamp::from_millis(number(0..12)?.try_into().ok()?),
+            latency_millis: short(12..20)?,
+            picture: Picture::new(number(20..36)?, size),
+            fate: *FATES.get(usize::try_from(number(44..46)?).ok()?)?,
+            serial: short(46..54)?,
+        };
+        // Written again, it must be the same text: so the checksum is right, and there is one spelling only.
+        (task.to_string() == id).then_some(task)
+    }
+
+    /// How long it takes.
+    pub fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency_millis.into())
+    }
+
+    /// When it ends; a stuck one, when it should have.
+    pub fn ends_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.accepted_at.millis() + i64::from(self.latency_millis))
+    }
+
+    /// The image that it makes, if it succeeds.
+    pub const fn picture(&self) -> Picture {
+        self.picture
+    }
+
+    /// How it will end.
+    pub const fn fate(&self) -> Fate {
+        self.fate
+    }
+
+    /// Where it stands: pending for the first fifth of its time.
+    pub fn progress(&self, now: Timestamp) -> Progress {
+        let age = now.since(self.accepted_at);
+        if age < self.latency() / 5 {
+            Progress::Pending
+        } else if now < self.ends_at() {
+            Progress::Processing
+        } else if self.fate == Fate::Stuck {
+            Progress::Lost
+        } else {
+            Progress::Ended(self.fate)
+        }
+    }
+}
+
+/// The task's id.
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Size { width, height } = self.picture.size();
+        let fate = FATES.iter().position(|fate| *fate == self.fate).unwrap_or(FATES.len());
+        let digits = format!(
+            "{:012x}{:08x}{:016x}{width:04x}{height:04x}{fate:02x}{:08x}",
+            self.accepted_at.millis(),
+            self.latency_millis,
+            self.picture.seed(),
+            self.serial,
+        );
+        write!(f, "sim{digits}{:08x}", crc32fast::hash(digits.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(fate: Fate) -> Task {
+        let picture = Picture::new(0xfeed_0123_4567_89ab, Size { width: 1024, height: 64 });
+        Task::new(Timestamp::from_millis(1_790_000_000_123), Duration::from_secs(10), picture, fate, 7)
+    }
+
+    #[test]
+    fn an_id_holds_the_whole_task() {
+        for fate in FATES {
+            assert_eq!(Task::from_id(&task(fate).to_string()), Some(task(fate)));
+        }
+        let extreme =
+            Task::new(Timestamp::from_millis(-5), Duration::MAX, task(Fate::Empty).picture(), Fate::Empty, u32::MAX);
+        assert_eq!(Task::from_id(&extreme.to_string()), Some(extreme));
+    }
+
+    #[test]
+    fn an_id_with_any_character_changed_is_nobodys() {
+        let id = task(Fate::Succeeds).to_string();
+        for place in 0..id.len() {
+            let mut changed = id.clone().into_bytes();
+            changed[place] = if changed[place] == b'1' { b'2' } else { b'1' };
+            assert_eq!(Task::from_id(std::str::from_utf8(&changed).unwrap()), None);
+        }
+        for id in ["", "sim", "5075521", &id[..40], &id.to_uppercase(), &format!("{id}0"), "simé"] {
+            assert_eq!(Task::from_id(id), None, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_is_pending_then_at_work_then_ended() {
+        let at = |task: Task, millis| task.progress(Timestamp::from_millis(1_790_000_000_123 + millis));
+        for (millis, progress) in [
+            (-1000, Progress::Pending),
+            (0, Progress::Pending),
+            (1_999, Progress::Pending),
+            (2_000, Progress::Processing),
+            (9_999, Progress::Processing),
+            (10_000, Progress::Ended(Fate::Moderated)),
+            (i64::from(u32::MAX), Progress::Ended(Fate::Moderated)),
+        ] {
+            assert_eq!(at(task(Fate::Moderated), millis), progress, "after {millis} ms");
+        }
+        assert_eq!(at(task(Fate::Stuck), 9_999), Progress::Processing);
+        assert_eq!(at(task(Fate::Stuck), 10_000), Progress::Lost);
+    }
+}
