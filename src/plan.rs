@@ -18,7 +18,8 @@ pub enum PlanError {
 /// Takes the manifest into the ledger, all or none. Returns nothing when the ledger knows this very manifest: then no row
 /// of it is looked at.
 pub fn import(manifest: &Manifest, file: &mut RunFile) -> Result<Option<Imported>, PlanError> {
-    let fingerprint: String = manifest.fingerprint().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let fingerprint: String =
+        manifest.fingerprint().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     if file.manifest_fingerprint()?.as_deref() == Some(&fingerprint) {
         return Ok(None);
     }

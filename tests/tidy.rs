@@ -47,7 +47,10 @@ fn sources() -> Vec<Source> {
     let sources: Vec<_> = files
         .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .map(|path| Source { text: fs::read_to_string(&path).unwrap(), path: path.strip_prefix(root).unwrap().to_owned() })
+        .map(|path| Source {
+            text: fs::read_to_string(&path).unwrap(),
+            path: path.strip_prefix(root).unwrap().to_owned(),
+        })
         .collect();
     assert!(sources.len() > 40, "only {} files found: is the test looking in the right place?", sources.len());
     sources
@@ -146,7 +149,8 @@ fn functions_fit_on_a_screen() {
         let mut open: Option<(usize, String, usize)> = None;
         for (number, line) in (1..).zip(text.lines()) {
             let indent = line.len() - line.trim_start().len();
-            let begins = ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub const fn ", "const fn ", "pub(super) fn "];
+            let begins =
+                ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub const fn ", "const fn ", "pub(super) fn "];
             if let Some((start, name, at)) = &open {
                 if line.starts_with(&format!("{}}}", " ".repeat(*at))) {
                     if number - start > FUNCTION_LINES_MAX {
@@ -154,7 +158,9 @@ fn functions_fit_on_a_screen() {
                     }
                     open = None;
                 }
-            } else if begins.iter().any(|begin| line.trim_start().starts_with(begin)) && !line.trim_end().ends_with(['}', ';']) {
+            } else if begins.iter().any(|begin| line.trim_start().starts_with(begin))
+                && !line.trim_end().ends_with(['}', ';'])
+            {
                 open = Some((number, line.trim().to_owned(), indent));
             }
         }
@@ -164,7 +170,14 @@ fn functions_fit_on_a_screen() {
 
 #[test]
 fn nothing_is_left_open_or_silenced() {
-    let left_open = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("FIX", "ME"), concat!("X", "XX"), concat!("#[al", "low("), concat!("#[ign", "ore]")];
+    let left_open = [
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("FIX", "ME"),
+        concat!("X", "XX"),
+        concat!("#[al", "low("),
+        concat!("#[ign", "ore]"),
+    ];
     for Source { path, text } in sources() {
         for word in left_open {
             assert!(!text.contains(word), "{}: {word}", path.display());
@@ -194,7 +207,9 @@ fn no_secret_and_no_path_of_a_machine_is_in_the_project() {
 fn looks_like_a_token(text: &str) -> bool {
     text.match_indices("ms-").any(|(at, _)| {
         let rest = text[at + 3..].as_bytes();
-        rest.len() >= 36 && rest[..8].iter().all(u8::is_ascii_hexdigit) && [8, 13, 18, 23].iter().all(|i| rest[*i] == b'-')
+        rest.len() >= 36
+            && rest[..8].iter().all(u8::is_ascii_hexdigit)
+            && [8, 13, 18, 23].iter().all(|i| rest[*i] == b'-')
     })
 }
 

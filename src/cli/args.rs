@@ -240,5 +240,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "a duration is a number and a unit, for example 500ms, 30s, 10m or 2h".to_owned())
+    humantime::parse_duration(text)
+        .map_err(|_| "a duration is a number and a unit, for example 500ms, 30s, 10m or 2h".to_owned())
 }

@@ -53,7 +53,8 @@ fn status_text(args: &OutArgs) -> Result<String, LedgerError> {
 /// Writes `results.csv` again.
 pub fn results(args: &OutArgs) -> Exit {
     let projection = Projection::new(&args.out);
-    let written = RunFile::open_for_reading(&args.out).map_err(ProjectionError::from).and_then(|file| projection.rewrite(&file));
+    let written =
+        RunFile::open_for_reading(&args.out).map_err(ProjectionError::from).and_then(|file| projection.rewrite(&file));
     match written {
         Ok(()) => print(&format!("{}\n", escape(&projection.path().display().to_string()))),
         Err(ProjectionError::Ledger(error)) => fail(exit_of(&error), &error),

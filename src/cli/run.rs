@@ -31,7 +31,11 @@ pub fn run(args: &RunArgs) -> Exit {
     let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         let is_quiet = args.quiet;
-        let heard = move |words: &str| if !is_quiet { tell(words) };
+        let heard = move |words: &str| {
+            if !is_quiet {
+                tell(words)
+            }
+        };
         signals::listen(stopper, heard).map_err(|error| fail(Exit::Error, &error))?;
         let face = |start: &Start<'_>| face(args, &out, start);
         run::run(options, face, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))

@@ -29,7 +29,9 @@ pub fn listen(stopper: Stopper, tell: impl Fn(&str) + Send + 'static) -> std::io
             }
             is_first = false;
             stopper.stop(Stop::Interrupted(heard));
-            tell("stopping: waiting for the answers that are under way; once more to exit at once, nothing recorded is lost");
+            tell(
+                "stopping: waiting for the answers that are under way; once more to exit at once, nothing recorded is lost",
+            );
         }
     });
     Ok(())

@@ -23,14 +23,19 @@ pub fn simulate(args: SimulateArgs) -> Exit {
     match runtime().and_then(|runtime| runtime.block_on(serve(config, port))) {
         Ok(exit) => exit,
         Err(error) => {
-            tell(&format!("error: could not serve on 127.0.0.1:{port}: {error}; choose another port (--port, 0 for any)"));
+            tell(&format!(
+                "error: could not serve on 127.0.0.1:{port}: {error}; choose another port (--port, 0 for any)"
+            ));
             Exit::Error
         }
     }
 }
 
 fn config(args: SimulateArgs) -> Config {
-    let settings = args.faults.into_iter().flat_map(|setting| setting.faults.into_iter().map(move |fault| (fault, setting.probability)));
+    let settings = args
+        .faults
+        .into_iter()
+        .flat_map(|setting| setting.faults.into_iter().map(move |fault| (fault, setting.probability)));
     Config {
         latency: args.latency,
         latency_sigma: args.latency_sigma,
@@ -65,6 +70,9 @@ async fn serve(config: Config, port: u16) -> io::Result<Exit> {
     }
     let stats = simulator.stats();
     simulator.shutdown().await;
-    tell(&format!("{} submissions seen, {} accepted, {} images sent for", stats.n_submits, stats.n_accepted, stats.n_images));
+    tell(&format!(
+        "{} submissions seen, {} accepted, {} images sent for",
+        stats.n_submits, stats.n_accepted, stats.n_images
+    ));
     Ok(Exit::Done)
 }

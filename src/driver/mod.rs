@@ -22,7 +22,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::{self, Ledger, Loaded, Recorded};
 use crate::model::event::Event;
 use crate::provider::Provider;
-use crate::report::Reporters;
+use crate::report::{Reporter, Reporters};
 
 /// Answers that are taken in before the next turn, at most.
 const INPUTS_MAX: usize = 4096;

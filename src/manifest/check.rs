@@ -5,10 +5,12 @@ use std::mem;
 
 use crate::manifest::entry::{Entry, Given, Raw};
 use crate::manifest::field::Field;
+use crate::manifest::json;
 use crate::manifest::mistake::{Findings, Found, Place, Wrong, wrong};
+use crate::manifest::value::Value;
 use crate::manifest::{parts, read};
 use crate::model::job::Draft;
-use crate::model::request::{Lora, Request, Size, Value};
+use crate::model::request::{Json, Lora, Request, Size};
 
 /// Columns that entries may carry through together.
 const COLUMNS_MAX: usize = 1_000;
@@ -98,7 +100,7 @@ impl Fields {
             guidance: self.guidance,
             image_url: self.image_url.unwrap_or_default(),
             loras: self.loras.unwrap_or_default(),
-            params: self.params,
+            params: self.params.iter().map(|(name, value)| (name.clone(), Json(json::write(value)))).collect(),
         };
         Some(Checked { draft: Draft { label: self.id, request, extras }, n: self.n.unwrap_or(1) })
     }

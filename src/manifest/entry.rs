@@ -2,7 +2,7 @@
 
 use crate::manifest::field::Field;
 use crate::manifest::mistake::Place;
-use crate::model::request::Value;
+use crate::manifest::value::Value;
 
 /// One prompt with its fields, as it was written.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use crate::model::request::Value;
+use crate::manifest::value::Value;
 use crate::model::text::excerpt;
 
 /// Characters of the parser's own words that a message shows.

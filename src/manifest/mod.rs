@@ -20,6 +20,7 @@ mod read;
 mod rows;
 mod table;
 mod tree;
+mod value;
 mod yaml;
 
 use std::path::{Path, PathBuf};

@@ -7,7 +7,8 @@ use crate::manifest::field::Field;
 use crate::manifest::json;
 use crate::manifest::mistake::{Wrong, wrong};
 use crate::manifest::read::{is_repo_id, short_text, shown, shown_text};
-use crate::model::request::{Lora, Value};
+use crate::manifest::value::Value;
+use crate::model::request::Lora;
 
 /// Adapters that the provider mixes in one image.
 const LORAS_MAX: usize = 6;

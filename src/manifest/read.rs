@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use crate::manifest::entry::Raw;
 use crate::manifest::field::Field;
 use crate::manifest::mistake::{Wrong, wrong};
-use crate::model::request::{Size, Value};
+use crate::manifest::value::Value;
+use crate::model::request::Size;
 use crate::model::text::excerpt;
 
 /// The provider takes texts of fewer than 2000 characters.

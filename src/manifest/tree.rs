@@ -13,7 +13,7 @@ use crate::manifest::complaint::explain;
 use crate::manifest::lines::{Lines, Mark};
 use crate::manifest::mistake::{Found, Place, Wrong, wrong};
 use crate::manifest::read::{shown, shown_text};
-use crate::model::request::Value;
+use crate::manifest::value::Value;
 
 /// A value and where it begins.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use crate::manifest::lines::{Lines, Mark};
 use crate::manifest::mistake::{Findings, Place, wrong};
 use crate::manifest::read::shown_text;
 use crate::manifest::tree::{self, Kind, Node, Pair};
-use crate::model::request::Value;
+use crate::manifest::value::Value;
 
 /// What a YAML manifest says.
 #[derive(Clone, Debug, Default, PartialEq)]

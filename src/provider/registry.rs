@@ -79,8 +79,7 @@ impl Choice {
         match self {
             Self::ModelScope { base_url, token_file, request_timeout } => {
                 let token = Token::find(token_file.as_deref(), |name| std::env::var(name).ok())?;
-                let settings =
-                    Settings { base_url: base_url.clone(), token, request_timeout: *request_timeout };
+                let settings = Settings { base_url: base_url.clone(), token, request_timeout: *request_timeout };
                 Ok(Connected { provider: Arc::new(ModelScope::new(&settings)?), simulator: None })
             }
             Self::Simulator(config) => {

@@ -59,8 +59,17 @@ fn stormy(seed: u64, faults: &[&str]) -> Config {
 }
 
 /// Faults that pass: everything that a run must survive without losing a job.
-const PASSING: [&str; 9] =
-    ["500=0.08", "cut=0.05", "garbage=0.05", "429=0.05", "hang=0.03", "truncated=0.08", "image-html=0.05", "poll-not-found=0.05", "image-404=0.05"];
+const PASSING: [&str; 9] = [
+    "500=0.08",
+    "cut=0.05",
+    "garbage=0.05",
+    "429=0.05",
+    "hang=0.03",
+    "truncated=0.08",
+    "image-html=0.05",
+    "poll-not-found=0.05",
+    "image-404=0.05",
+];
 
 /// Tasks that are lost or fail, and must be paid for again.
 const LOSING: [&str; 2] = ["task-failed=0.15", "task-stuck=0.1"];
@@ -232,6 +241,10 @@ fn a_provider_limit_is_never_exceeded() {
         world.session(limits, &Crash::never()).await.unwrap();
         world.check();
         let stats = world.server_stats();
-        assert_eq!((stats.n_submits, stats.n_unfinished_max), (60, 3), "known limits are kept to, so nothing is refused");
+        assert_eq!(
+            (stats.n_submits, stats.n_unfinished_max),
+            (60, 3),
+            "known limits are kept to, so nothing is refused"
+        );
     });
 }

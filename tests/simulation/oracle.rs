@@ -20,7 +20,8 @@ impl World {
     pub fn outcomes(&self) -> BTreeMap<u64, End> {
         let ends = self.ledger.known().into_iter().map(|known| {
             let artifact = artifacts(&known.state).first().cloned();
-            let (name, sha256) = artifact.map_or((String::new(), [0; 32]), |artifact| (artifact.file_name, artifact.sha256));
+            let (name, sha256) =
+                artifact.map_or((String::new(), [0; 32]), |artifact| (artifact.file_name, artifact.sha256));
             (known.job.index, (known.state.status(), name, sha256))
         });
         ends.collect()
@@ -43,8 +44,13 @@ impl World {
     /// What holds after a run.
     pub fn check(&self) {
         self.check_after_crash();
-        let owned: BTreeSet<String> =
-            self.ledger.known().iter().flat_map(|known| artifacts(&known.state)).map(|artifact| artifact.file_name).collect();
+        let owned: BTreeSet<String> = self
+            .ledger
+            .known()
+            .iter()
+            .flat_map(|known| artifacts(&known.state))
+            .map(|artifact| artifact.file_name)
+            .collect();
         let files: BTreeSet<String> = self.store.files().into_keys().collect();
         assert_eq!(files, owned, "no file without a job, and no job's file missing");
         assert_eq!(self.server_stats().n_token_leaks, 0);
@@ -103,7 +109,8 @@ impl World {
     }
 
     pub fn n_lost(&self) -> u64 {
-        let is_loss = |event: &&Event| matches!(event.kind, EventKind::Setback(promptbatch::model::event::Stage::Task, _));
+        let is_loss =
+            |event: &&Event| matches!(event.kind, EventKind::Setback(promptbatch::model::event::Stage::Task, _));
         self.ledger.events().iter().filter(is_loss).count() as u64
     }
 }

@@ -43,18 +43,15 @@ pub struct World {
     pub server: Arc<Mutex<Server>>,
     pub ledger: MemoryLedger,
     pub store: MemoryStore,
-    pub jobs: Vec<Job>,
     clock: OnceLock<Clock>,
 }
 
 impl World {
     pub fn new(n_jobs: u64, config: Config) -> Self {
-        let jobs: Vec<Job> = (1..=n_jobs).map(job).collect();
         Self {
             server: Arc::new(Mutex::new(Server::new(config))),
-            ledger: MemoryLedger::new(jobs.clone()),
+            ledger: MemoryLedger::new((1..=n_jobs).map(job)),
             store: MemoryStore::default(),
-            jobs,
             clock: OnceLock::new(),
         }
     }
