@@ -5,7 +5,6 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 
 use promptbatch::provider::simulator::config::Config;
-use promptbatch::provider::simulator::faults::FaultPlan;
 use promptbatch::provider::simulator::http::Simulator;
 
 use crate::cli::args::SimulateArgs;
@@ -43,7 +42,7 @@ fn config(args: SimulateArgs) -> Config {
         concurrency: args.concurrency,
         quota: args.quota,
         fail_rate: args.fail_rate,
-        faults: settings.fold(FaultPlan::default(), |plan, (fault, probability)| plan.with(fault, probability)),
+        faults: args.faults.into_iter().collect(),
         seed: args.seed,
         image_size: args.image_size,
         ..Config::default()

@@ -16,7 +16,7 @@ use std::time::Duration;
 use promptbatch::engine::turn::Stop;
 use promptbatch::model::limits::{Concurrency, InDoubt, Limits};
 use promptbatch::provider::simulator::config::Config;
-use promptbatch::provider::simulator::faults::{FaultPlan, FaultSetting};
+use promptbatch::provider::simulator::faults::FaultSetting;
 
 use crate::crash::Crash;
 use crate::world::World;
@@ -53,9 +53,7 @@ fn calm(seed: u64) -> Config {
 }
 
 fn stormy(seed: u64, faults: &[&str]) -> Config {
-    let settings = faults.iter().map(|text| text.parse::<FaultSetting>().unwrap());
-    let each = settings.flat_map(|setting| setting.faults.into_iter().map(move |fault| (fault, setting.probability)));
-    Config { faults: each.fold(FaultPlan::default(), |plan, (fault, p)| plan.with(fault, p)), ..calm(seed) }
+    Config { faults: faults.iter().map(|text| text.parse::<FaultSetting>().unwrap()).collect(), ..calm(seed) }
 }
 
 /// Faults that pass: everything that a run must survive without losing a job.
@@ -196,7 +194,8 @@ fn a_held_job_is_never_submitted_again() {
                 world.session(limits.clone(), &Crash::never()).await.unwrap();
             }
             world.check();
-            assert_eq!(world.server_stats().n_accepted_twice, 0, "seed {seed}");
+            let stats = world.server_stats();
+            assert!(stats.n_accepted <= 12, "seed {seed}: {} tasks for 12 jobs", stats.n_accepted);
             world.outcomes().values().filter(|(status, _, _)| *status == "in_doubt").count()
         });
     }
