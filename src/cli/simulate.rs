@@ -31,10 +31,6 @@ pub fn simulate(args: SimulateArgs) -> Exit {
 }
 
 fn config(args: SimulateArgs) -> Config {
-    let settings = args
-        .faults
-        .into_iter()
-        .flat_map(|setting| setting.faults.into_iter().map(move |fault| (fault, setting.probability)));
     Config {
         latency: args.latency,
         latency_sigma: args.latency_sigma,
