@@ -1,0 +1,8 @@
+//! The real program as a real process: real HTTP on loopback, real files, real signals, and kill -9.
+
+mod bench;
+mod contract;
+mod http;
+mod kill;
+mod official;
+mod storm;
