@@ -18,7 +18,7 @@ use crate::model::time::Moment;
 type Limiter = RateLimiter<NotKeyed, InMemoryState, EngineClock, NoOpMiddleware<Nanos>>;
 
 /// Transient faults in a row, from whichever jobs, after which the other side counts as down.
-const FALTERS_MAX: u32 = 4;
+const FALTERS_MAX: u32 = 8;
 
 /// What may be sent at once under a rate, unless the user says otherwise: as much as a timer of this grain would hold up.
 const BURST_GRAIN: Duration = Duration::from_millis(5);
@@ -244,12 +244,12 @@ mod tests {
     #[test]
     fn a_side_that_seems_down_is_tried_one_by_one() {
         let mut pacer = pacer(None);
-        for i in 0..3 {
+        for i in 0..7 {
             pacer.faltered(at(i));
             assert!(pacer.take(at(i)).is_ok() && !pacer.is_probing());
         }
-        pacer.faltered(at(3));
-        assert!(pacer.take(at(3)).is_err() && pacer.is_probing());
+        pacer.faltered(at(7));
+        assert!(pacer.take(at(7)).is_err() && pacer.is_probing());
         pacer.succeeded();
         assert!(!pacer.is_probing());
     }

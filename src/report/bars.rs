@@ -205,7 +205,7 @@ mod tests {
         failed 000117 moderated: inappropriate content
         ━━━━━━━━╸────────────────────────────────────────────────────────────── 120/1000
         2.0/s, about 7 min left, 1 failed, 1 moderated, 16 in flight
-        throttled: next submission in 12 s
+        held back: next submission in 12 s
         ");
         bars.end();
         insta::assert_snapshot!(screen.text(), @r"
@@ -227,7 +227,7 @@ mod tests {
         ontent
         ━━━╸─────────────────────────── 120/1000
         2.0/s, about 7 min left, 1 failed, 1 mod
-        throttled: next submission in 12 s
+        held back: next submission in 12 s
         ");
     }
 

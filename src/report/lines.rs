@@ -117,7 +117,7 @@ mod tests {
         failed 000030 invalid_request: no such model
         63/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left
         83/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left
-        103/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left, throttled: next submission in 12 s
+        103/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left, held back: next submission in 12 s
         121/1000 done, 1 failed, 16 in flight
         ");
     }

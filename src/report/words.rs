@@ -60,10 +60,10 @@ pub fn speed(tally: &Tally, now: Moment, pace: &Pace) -> Vec<String> {
     tally.rate().map(rate).into_iter().chain(left).collect()
 }
 
-/// Why nothing is submitted, where that is so: `throttled: next submission in 12 s`. Short enough for 40 columns.
+/// Why nothing is submitted, where that is so: `held back: next submission in 12 s`. Short enough for 40 columns.
 pub fn hold(now: Moment, pace: &Pace) -> Option<String> {
     let until = pace.closed_until.filter(|until| *until > now)?;
-    Some(format!("throttled: next submission in {}", span(until - now)))
+    Some(format!("held back: next submission in {}", span(until - now)))
 }
 
 /// A line for an event that is worth one: a failure always, an acceptance and a setback only if asked for.
@@ -153,8 +153,8 @@ mod tests {
     #[test]
     fn a_hold_is_said_while_it_lasts() {
         let pace = Pace { closed_until: Some(at(12.0)), ..in_flight(1) };
-        assert_eq!(hold(at(0.0), &pace).as_deref(), Some("throttled: next submission in 12 s"));
-        assert_eq!(hold(at(11.5), &pace).as_deref(), Some("throttled: next submission in 1 s"));
+        assert_eq!(hold(at(0.0), &pace).as_deref(), Some("held back: next submission in 12 s"));
+        assert_eq!(hold(at(11.5), &pace).as_deref(), Some("held back: next submission in 1 s"));
         assert_eq!(hold(at(12.0), &pace), None);
         assert_eq!(hold(at(12.0), &in_flight(1)), None);
     }

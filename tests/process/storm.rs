@@ -14,7 +14,7 @@ fn a_thousand_jobs_through_faults_end_as_a_thousand_images() {
     let faults = faults.iter().map(|text| text.parse::<FaultSetting>().unwrap());
     let bench = Bench::new(Config { latency: Duration::from_secs(2), faults: faults.collect(), ..quick() });
     bench.csv(1000);
-    let output = bench.run("prompts.csv", &["-j", "200"]);
+    let output = bench.run("prompts.csv", &["-j", "500"]);
     expect_code(&output, 0);
     bench.check_images(1000);
     let stats = bench.stats();
