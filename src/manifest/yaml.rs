@@ -97,7 +97,10 @@ impl Reader<'_> {
                     self.mistake(place, what, "write fields and values below it, such as `size: 1024x768`");
                 }
                 _ if is_entry => {}
-                (name, _) => self.unknown_part(name, place),
+                (name, _) => {
+                    has_prompts |= nearest(name, PARTS) == Some("prompts");
+                    self.unknown_part(name, place);
+                }
             }
         }
         if is_entry {
