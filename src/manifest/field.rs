@@ -1,7 +1,7 @@
 //! The fields that a manifest may give, and the one that somebody meant by another name.
 
 /// A field of a prompt that we know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Field {
     Prompt,
     NegativePrompt,

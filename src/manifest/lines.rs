@@ -15,45 +15,69 @@ pub(super) struct Mark {
 #[derive(Debug)]
 pub(super) struct Lines<'a> {
     text: &'a str,
-    /// The beginning of each line as YAML counts them.
-    begins: Vec<Mark>,
+    /// The lines as YAML counts them.
+    begins: Vec<Begin>,
+    /// The offset of every so many-th character: a file may be one line of a million characters.
+    milestones: Vec<usize>,
 }
+
+/// The beginning of a line.
+#[derive(Clone, Copy, Debug)]
+struct Begin {
+    mark: Mark,
+    n_chars_before: usize,
+}
+
+const CHARS_PER_MILESTONE: usize = 64;
 
 impl<'a> Lines<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        let mut begins = vec![Mark { line: 1, offset: 0 }];
+        let mut begins = vec![Begin { mark: Mark { line: 1, offset: 0 }, n_chars_before: 0 }];
+        let mut milestones = Vec::new();
         let mut line = 1;
-        let mut chars = text.char_indices().peekable();
-        while let Some((i, c)) = chars.next() {
-            let is_break = match c {
-                '\r' => chars.peek().is_none_or(|(_, next)| *next != '\n'),
+        let mut chars = text.char_indices().enumerate().peekable();
+        while let Some((n_chars_before, (i, c))) = chars.next() {
+            if n_chars_before % CHARS_PER_MILESTONE == 0 {
+                milestones.push(i);
+            }
+            let is_for_all = match c {
                 '\n' => true,
-                '\u{85}' | '\u{2028}' | '\u{2029}' => {
-                    begins.push(Mark { line, offset: i + c.len_utf8() });
-                    false
-                }
+                '\r' => chars.peek().is_none_or(|(_, (_, next))| *next != '\n'),
                 _ => false,
             };
-            if is_break {
-                line += 1;
-                begins.push(Mark { line, offset: i + c.len_utf8() });
+            line += u64::from(is_for_all);
+            if is_for_all || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}') {
+                let mark = Mark { line, offset: i + c.len_utf8() };
+                begins.push(Begin { mark, n_chars_before: n_chars_before + 1 });
             }
         }
-        Self { text, begins }
+        Self { text, begins, milestones }
     }
 
     /// The place of the parser's line and column, both from 1, the column in characters.
     pub(super) fn mark(&self, line: usize, column: usize) -> Option<Mark> {
         let begin = self.begins.get(line.checked_sub(1)?)?;
-        let rest = &self.text[begin.offset..];
-        let n_bytes: usize = rest.chars().take(column.checked_sub(1)?).map(char::len_utf8).sum();
-        Some(Mark { line: begin.line, offset: begin.offset + n_bytes })
+        let n_chars_before = begin.n_chars_before + column.checked_sub(1)?;
+        let Some(milestone) = self.milestones.get(n_chars_before / CHARS_PER_MILESTONE) else {
+            return Some(self.end());
+        };
+        let mut rest = self.text[*milestone..].char_indices();
+        match rest.nth(n_chars_before % CHARS_PER_MILESTONE) {
+            Some((i, _)) => Some(Mark { line: begin.mark.line, offset: milestone + i }),
+            None => Some(self.end()),
+        }
+    }
+
+    /// The end of the text, which is on its last line even when that one is ended.
+    pub(super) fn end(&self) -> Mark {
+        let offset = self.text.len();
+        Mark { line: self.line_at(offset.saturating_sub(1)), offset }
     }
 
     /// The line that an editor shows at this offset.
     pub(super) fn line_at(&self, offset: usize) -> u64 {
-        let n_before = self.begins.partition_point(|begin| begin.offset <= offset);
-        self.begins[n_before - 1].line
+        let n_before = self.begins.partition_point(|begin| begin.mark.offset <= offset);
+        self.begins[n_before - 1].mark.line
     }
 
     /// Whether the unquoted `scalar` that begins at `mark` is followed by ` #` and a letter or digit, as in `cat #1`.
@@ -91,6 +115,16 @@ mod tests {
     fn lines_that_only_yaml_counts_are_not_shown() {
         assert_eq!(place("a\u{2028}b\u{2029}c\u{85}d\ne", 4, 1), Some((1, 11)));
         assert_eq!(place("a\u{2028}b\u{2029}c\u{85}d\ne", 5, 1), Some((2, 13)));
+    }
+
+    #[test]
+    fn long_lines_are_no_slower() {
+        let text = "猫a".repeat(100_000);
+        let lines = Lines::new(&text);
+        for column in (1..=200_000).step_by(7) {
+            let offset = (column - 1) / 2 * 4 + (column - 1) % 2 * 3;
+            assert_eq!(lines.mark(1, column), Some(Mark { line: 1, offset }));
+        }
     }
 
     #[test]

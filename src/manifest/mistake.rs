@@ -149,11 +149,15 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Adds a mistake, but not twice the same: an alias repeats the mistakes of its anchor.
     pub(super) fn push(&mut self, place: Place, wrong: Wrong) {
-        self.n += 1;
-        if self.kept.len() < MISTAKES_KEPT_MAX {
-            let Wrong { what, remedy } = wrong;
-            self.kept.push(Mistake { place, what, remedy });
+        let Wrong { what, remedy } = wrong;
+        let mistake = Mistake { place, what, remedy };
+        if self.kept.len() == MISTAKES_KEPT_MAX {
+            self.n += 1;
+        } else if !self.kept.contains(&mistake) {
+            self.n += 1;
+            self.kept.push(mistake);
         }
     }
 

@@ -19,6 +19,8 @@ mod pass;
 mod read;
 mod rows;
 mod table;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod value;
 mod yaml;

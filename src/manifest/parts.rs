@@ -136,3 +136,145 @@ fn structured(field: Field, raw: Raw, open: char) -> Result<Value, Wrong> {
         Raw::Cell(text) => Ok(Value::Text(text)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(text: &str) -> Raw {
+        Raw::Cell(text.to_owned())
+    }
+
+    /// The value that a YAML file would give, written as JSON.
+    fn typed(text: &str) -> Raw {
+        Raw::Typed(json::read(text).expect("the test writes good JSON"))
+    }
+
+    fn words<T: std::fmt::Debug>(read: Result<T, Wrong>) -> String {
+        let wrong = read.expect_err("the value is wrong");
+        format!("{}; {}", wrong.what, wrong.remedy)
+    }
+
+    #[test]
+    fn one_url_or_several() {
+        for url in ["https://a.b/c.png", "HTTP://a", "data:image/png;base64,iVBORw0KGgo="] {
+            assert_eq!(image_url(cell(url)), Ok(vec![url.to_owned()]));
+            assert_eq!(image_url(typed(&format!("[{url:?}]"))), Ok(vec![url.to_owned()]));
+        }
+        let both = Ok(vec!["https://a".to_owned(), "https://b".to_owned()]);
+        assert_eq!(image_url(typed(r#"["https://a", " https://b "]"#)), both);
+        assert_eq!(image_url(cell(r#" ["https://a", "https://b"]"#)), both);
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused() {
+        let no_url = |shown: &str| {
+            format!("`image_url` is {shown}, not a URL; write a URL that begins with https://, http:// or data:")
+        };
+        for (raw, expected) in [
+            (cell("ftp://a"), no_url("`ftp://a`")),
+            (cell("cat.png"), no_url("`cat.png`")),
+            (cell("https://"), no_url("`https://`")),
+            (cell("https://a b"), no_url("`https://a b`")),
+            (cell("https://a https://b"), no_url("`https://a https://b`")),
+            (cell("猫猫猫猫"), no_url("`猫猫猫猫`")),
+            (typed("7"), no_url("the number 7")),
+            (typed("[null]"), no_url("null")),
+            (typed(r#"["https://a", {}]"#), no_url("a map")),
+            (typed("[]"), "`image_url` is an empty list; write one URL or more, or leave `image_url` out".to_owned()),
+            (typed(r#""""#), "`image_url` is empty; write its value, or leave `image_url` out".to_owned()),
+        ] {
+            assert_eq!(words(image_url(raw.clone())), expected, "{raw:?}");
+        }
+        assert!(words(image_url(cell("[https://a]"))).starts_with("`image_url` is not good JSON: expected value"));
+    }
+
+    #[test]
+    fn one_adapter_has_no_weight() {
+        let one = Ok(vec![Lora { repo: "a/b".to_owned(), weight: None }]);
+        assert_eq!(loras(cell(" a/b ")), one);
+        assert_eq!(loras(typed(r#""a/b""#)), one);
+    }
+
+    #[test]
+    fn several_adapters_share_one() {
+        let weights = |raw| loras(raw).map(|loras| loras.into_iter().map(|lora| (lora.repo, lora.weight)).collect());
+        let half = Ok(vec![("a/b".to_owned(), Some(0.5)), ("c/d".to_owned(), Some(0.5))]);
+        assert_eq!(weights(typed(r#"{"c/d": 0.5, "a/b": 0.5}"#)), half);
+        assert_eq!(weights(cell(r#"{"a/b": 0.5, "c/d": 0.5}"#)), half);
+        assert_eq!(weights(typed(r#"{"a/b": 1}"#)), Ok(vec![("a/b".to_owned(), Some(1.0))]));
+        assert!(loras(typed(r#"{"a/a": 0.333, "b/b": 0.333, "c/c": 0.333}"#)).is_ok());
+        assert!(loras(typed(r#"{"a/a":0.1,"b/b":0.2,"c/c":0.3,"d/d":0.1,"e/e":0.2,"f/f":0.1}"#)).is_ok());
+    }
+
+    #[test]
+    fn other_adapters_are_refused() {
+        let sum = |sum: &str| format!("the weights in `loras` sum to {sum}; change them so that they sum to 1.0");
+        let shape = "write one repository id (org/name), or a map of repository ids to weights";
+        for (raw, expected) in [
+            (typed(r#"{"a/b": 0.5}"#), sum("0.5")),
+            (typed(r#"{"a/b": 0.6, "c/d": 0.5}"#), sum("1.1")),
+            (typed(r#"{"a/b": 0}"#), sum("0")),
+            (Raw::Typed(Value::Map([("a/b".to_owned(), Value::Float(f64::NAN))].into())), sum("NaN")),
+            (
+                typed(r#"{"a/b": "heavy"}"#),
+                "the weight of `a/b` in `loras` is `heavy`; write a number; all weights together are 1.0".to_owned(),
+            ),
+            (
+                typed(r#"{"a/b": 2}"#),
+                "the weight of `a/b` in `loras` is the number 2; write a number; all weights together are 1.0"
+                    .to_owned(),
+            ),
+            (
+                typed(r#"{"a/1":1,"a/2":1,"a/3":1,"a/4":1,"a/5":1,"a/6":1,"a/7":1}"#),
+                "`loras` names 7 adapters; keep at most 6".to_owned(),
+            ),
+            (typed("{}"), "`loras` is an empty map; write one adapter or more, or leave `loras` out".to_owned()),
+            (
+                cell("watercolour"),
+                "`loras` names `watercolour`, which is no repository id; write it as org/name".to_owned(),
+            ),
+            (typed(r#"["a/b"]"#), format!("`loras` is a list; {shape}")),
+            (typed("null"), format!("`loras` is null; {shape}")),
+        ] {
+            assert_eq!(words(loras(raw.clone())), expected, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn params_are_taken_as_they_are() {
+        let map = json::read(r#"{"scheduler": "euler", "eta": 0.5, "tiles": [1, {"x": null}], "n": 2}"#);
+        let Ok(Value::Map(map)) = map else { panic!("the test writes a map") };
+        assert_eq!(params(Raw::Typed(Value::Map(map.clone()))), Ok(map.clone()));
+        assert_eq!(params(cell(&json::write(&Value::Map(map.clone())))), Ok(map));
+        assert_eq!(params(typed("{}")), Ok(BTreeMap::new()));
+    }
+
+    #[test]
+    fn other_params_are_refused() {
+        let shape = |shown: &str| {
+            format!("`params` is {shown}, not a map; write names and values, for example {{\"scheduler\": \"euler\"}}")
+        };
+        let nan = Value::List(vec![Value::Map([("deep".to_owned(), Value::Float(f64::NAN))].into())]);
+        for (raw, expected) in [
+            (typed("[1]"), shape("a list")),
+            (typed("null"), shape("null")),
+            (cell("euler"), shape("`euler`")),
+            (cell("[1]"), shape("`[1]`")),
+            (
+                cell(r#"{"seed": 5}"#),
+                "`params` holds `seed`, which is a field of its own; take `seed` out of `params` and write it beside `prompt`"
+                    .to_owned(),
+            ),
+            (
+                Raw::Typed(Value::Map([("eta".to_owned(), nan)].into())),
+                "`eta` in `params` holds a number that is not finite; write a finite number; JSON knows no other".to_owned(),
+            ),
+        ] {
+            assert_eq!(words(params(raw.clone())), expected, "{raw:?}");
+        }
+        assert!(
+            words(params(cell("{scheduler: euler}"))).starts_with("`params` is not good JSON: key must be a string")
+        );
+    }
+}

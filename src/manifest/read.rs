@@ -104,7 +104,7 @@ fn text(field: Field, raw: Raw) -> Result<String, Wrong> {
         Raw::Typed(value) => value,
     };
     let remedy = match &value {
-        Value::Null => "write the text; put it in quotes if it is meant to be that very word".to_owned(),
+        Value::Null => "write the text, in quotes if it is meant to be the word null".to_owned(),
         Value::Bool(flag) => format!("put it in quotes: {name}: \"{flag}\""),
         Value::Int(number) => format!("put it in quotes: {name}: \"{number}\""),
         Value::Float(number) => format!("put it in quotes: {name}: \"{number}\""),

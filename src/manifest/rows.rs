@@ -18,6 +18,7 @@ const ROW_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub(super) struct Rows<R> {
     input: R,
     delimiter: u8,
+    pub(super) row_bytes_max: usize,
     /// The line that is being read, from 1.
     line: u64,
     is_begun: bool,
@@ -55,7 +56,7 @@ enum At {
 
 impl<R: BufRead> Rows<R> {
     pub(super) fn new(input: R, delimiter: u8) -> Self {
-        Self { input, delimiter, line: 1, is_begun: false, is_done: false }
+        Self { input, delimiter, row_bytes_max: ROW_BYTES_MAX, line: 1, is_begun: false, is_done: false }
     }
 
     /// What the rows are read from.
@@ -118,8 +119,8 @@ impl<R: BufRead> Rows<R> {
                     at = At::Bare;
                 }
             }
-            if cells.bytes.len() > ROW_BYTES_MAX {
-                return Ok(Some(Err(too_long(begins, at))));
+            if cells.bytes.len() > self.row_bytes_max {
+                return Ok(Some(Err(self.too_long(begins, at))));
             }
         }
     }
@@ -154,20 +155,20 @@ impl<R: BufRead> Rows<R> {
         }
         Ok(wrong.map(|wrong| BadRow { line: 1, wrong, is_last: true }))
     }
+
+    fn too_long(&self, begins: u64, at: At) -> BadRow {
+        let what = format!("the row that begins here is longer than {} bytes", self.row_bytes_max);
+        let remedy = match at {
+            At::Quoted(opened) => format!("close the quote that is opened on line {opened}"),
+            At::Start | At::Bare | At::Closed(_) => "split it".to_owned(),
+        };
+        BadRow { line: begins, wrong: wrong(what, remedy), is_last: true }
+    }
 }
 
 fn never_closed(opened: u64) -> BadRow {
     let wrong = wrong("a quote is opened here and never closed", "close it, or double it to mean a quote");
     BadRow { line: opened, wrong, is_last: true }
-}
-
-fn too_long(begins: u64, at: At) -> BadRow {
-    let what = format!("the row that begins here is longer than {} MiB", ROW_BYTES_MAX / (1024 * 1024));
-    let remedy = match at {
-        At::Quoted(opened) => format!("close the quote that is opened on line {opened}"),
-        At::Start | At::Bare | At::Closed(_) => "split it".to_owned(),
-    };
-    BadRow { line: begins, wrong: wrong(what, remedy), is_last: true }
 }
 
 /// What stands outside quotes and should not.
@@ -185,7 +186,7 @@ impl Stray {
             Self::Before => wrong("a space stands before an opening quote", "take the space out"),
             Self::After(opened) => wrong(
                 format!("text follows the closing quote of a cell that is opened on line {opened}"),
-                "double a quote inside a quoted cell, and write nothing between the closing one and the comma",
+                "close that cell where it ends, and double a quote inside it",
             ),
         }
     }

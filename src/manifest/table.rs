@@ -25,10 +25,19 @@ pub(super) struct Table<R> {
 }
 
 /// What becomes of the cells of a column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Column {
     Known(Field),
     Extra(String),
+}
+
+impl Column {
+    fn name(&self) -> &str {
+        match self {
+            Self::Known(field) => field.name(),
+            Self::Extra(title) => title,
+        }
+    }
 }
 
 impl<R: BufRead> Table<R> {
@@ -110,12 +119,8 @@ fn columns(header: &Row, names: Names, findings: &mut Findings) -> Option<Vec<Co
     let columns: Vec<Column> = titles.iter().map(|title| column(title, names)).collect();
     let mut first = HashMap::new();
     for (i, column) in columns.iter().enumerate() {
-        let key = match column {
-            Column::Known(field) => field.name(),
-            Column::Extra(title) => title.as_str(),
-        };
-        if let Some(before) = first.insert(key, i) {
-            let what = format!("columns {} and {} are both {}", before + 1, i + 1, shown_text(key));
+        if let Some(before) = first.insert(column, i) {
+            let what = format!("columns {} and {} are both {}", before + 1, i + 1, shown_text(column.name()));
             findings.mistakes.push(place, wrong(what, "rename or remove one of them"));
         }
         if let Column::Extra(title) = column {
@@ -158,6 +163,12 @@ fn no_such_column(option: &str, name: &str, titles: &[String]) -> Wrong {
 }
 
 fn no_prompt_column(titles: &[String]) -> Wrong {
+    if let [title] = titles
+        && title.contains([';', '\t'])
+    {
+        let what = "no column is called `prompt`, and the cells of the header are not parted by commas";
+        return wrong(what, "save the table with commas between the cells");
+    }
     let meant = titles.iter().find(|title| nearest(title, [Field::Prompt.name()]).is_some());
     let remedy = match meant {
         Some(title) => format!("if it is {}, rename that column or run with --prompt-col {title:?}", shown_text(title)),

@@ -9,7 +9,7 @@ use std::fmt::{self, Display};
 
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
 
-use crate::manifest::complaint::explain;
+use crate::manifest::complaint::{explain, line_and_column, opening};
 use crate::manifest::lines::{Lines, Mark};
 use crate::manifest::mistake::{Found, Place, Wrong, wrong};
 use crate::manifest::read::{shown, shown_text};
@@ -67,14 +67,17 @@ impl Node {
 
 /// The one document that `text` holds. None, and a mistake that says why, when it could not be read to its end.
 pub(super) fn read(text: &str, lines: &Lines, mistakes: &mut Found) -> Option<Node> {
-    let n_nodes_max = NODES_MIN + NODES_PER_BYTE * text.len();
+    let n_nodes_max = NODES_MIN.max(NODES_PER_BYTE * text.len());
     let mut state = State { lines, n_nodes: 0, n_nodes_max, furthest: 0, mistakes, refusal: None };
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let node = match Seed(&mut state).deserialize(documents.next()?) {
         Ok(node) => node,
         Err(error) => {
-            let wrong = state.refusal.take().unwrap_or_else(|| explain(&error.to_string()));
-            let mark = error.location().and_then(|place| lines.mark(place.line(), place.column()));
+            let complaint = error.to_string();
+            let wrong = state.refusal.take().unwrap_or_else(|| explain(&complaint));
+            let place = opening(&complaint).or(error.location().map(|place| (place.line(), place.column())));
+            // The parser finds the end of a file on a line behind the last one.
+            let mark = place.map(|(line, column)| lines.mark(line, column).unwrap_or(lines.end()));
             state.mistakes.push(place_of(mark), wrong);
             return None;
         }
@@ -86,11 +89,12 @@ pub(super) fn read(text: &str, lines: &Lines, mistakes: &mut Found) -> Option<No
     Some(node)
 }
 
-/// The nodes that a file may make of each of its bytes: enough for a map of defaults that is merged into every entry.
-const NODES_PER_BYTE: usize = 16;
+/// The nodes that a file may make of each of its bytes. Without aliases it makes less than one, with a map of defaults that is merged
+/// into every entry a few.
+const NODES_PER_BYTE: usize = 4;
 
 /// The nodes that any file may make.
-const NODES_MIN: usize = 1_000;
+const NODES_MIN: usize = 200_000;
 
 /// What the reading of one file shares.
 struct State<'a> {
@@ -122,7 +126,8 @@ impl State<'_> {
 
     /// The scalar that was put aside, at the place that its refusal tells.
     fn scalar(&mut self, value: Value, refusal: &impl Display) -> Node {
-        let place = line_and_column(&refusal.to_string());
+        let refusal = refusal.to_string();
+        let place = refusal.rsplit_once(HERE).and_then(|(_, place)| line_and_column(place));
         let mark = place.and_then(|(line, column)| self.lines.mark(line, column));
         let offset = mark.map_or(self.furthest, |mark| mark.offset);
         let is_replayed = offset < self.furthest;
@@ -133,15 +138,6 @@ impl State<'_> {
 
 /// The whole message of a refusal; the parser writes the place behind it, or nothing where that is the very beginning.
 const HERE: &str = "here";
-
-fn line_and_column(refusal: &str) -> Option<(usize, usize)> {
-    let (_, place) = refusal.rsplit_once(HERE)?;
-    if place.is_empty() {
-        return Some((1, 1));
-    }
-    let (line, column) = place.strip_prefix(" at line ")?.split_once(" column ")?;
-    Some((line.parse().ok()?, column.parse().ok()?))
-}
 
 /// Reads the next value, whatever it is.
 struct Seed<'a, 'b>(&'a mut State<'b>);
@@ -193,16 +189,23 @@ impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Node, E> {
         match i64::try_from(number) {
             Ok(number) => self.put_aside(Value::Int(number)),
-            Err(_) => Err(self.state.refuse(wrong(format!("the number {number} is too large"), "put it in quotes"))),
+            Err(_) => Err(self.state.refuse(wrong(
+                format!("the number {number} is too large"),
+                "write a smaller one, or put it in quotes",
+            ))),
         }
     }
 
     fn visit_i128<E: serde::de::Error>(self, number: i128) -> Result<Node, E> {
-        Err(self.state.refuse(wrong(format!("the number {number} is too large"), "put it in quotes")))
+        Err(self
+            .state
+            .refuse(wrong(format!("the number {number} is too large"), "write a smaller one, or put it in quotes")))
     }
 
     fn visit_u128<E: serde::de::Error>(self, number: u128) -> Result<Node, E> {
-        Err(self.state.refuse(wrong(format!("the number {number} is too large"), "put it in quotes")))
+        Err(self
+            .state
+            .refuse(wrong(format!("the number {number} is too large"), "write a smaller one, or put it in quotes")))
     }
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Node, E> {

@@ -97,7 +97,10 @@ impl Reader<'_> {
                     self.mistake(place, what, "write fields and values below it, such as `size: 1024x768`");
                 }
                 _ if is_entry => {}
-                (name, _) => self.unknown_part(name, place),
+                (name, _) => {
+                    has_prompts |= nearest(name, PARTS) == Some("prompts");
+                    self.unknown_part(name, place);
+                }
             }
         }
         if is_entry {
@@ -173,17 +176,27 @@ impl Reader<'_> {
                 }
                 None if name == META => extras = self.extras(node, place),
                 None => {
-                    let known = Field::ALL.into_iter().map(Field::name).chain([META]);
-                    let carry = format!("put it under `{META}:` to carry it through, or `params:` to send it");
-                    let remedy = match nearest(&name, known) {
-                        Some(near) => format!("did you mean `{near}`? else {carry}"),
-                        None => carry,
-                    };
-                    self.mistake(place, format!("unknown field {}", shown_text(&name)), remedy);
+                    let near = self.unknown_field(&name, place);
+                    if near == Some(Field::Prompt.name()) {
+                        // What was meant is clear: this entry needs no second mistake about a missing prompt.
+                        given.push(Given { field: Field::Prompt, raw: Raw::Typed(node.into_value()), place });
+                    }
                 }
             }
         }
         (given, extras)
+    }
+
+    /// Says what to do about a field that we do not know, and tells which one was probably meant.
+    fn unknown_field(&mut self, name: &str, place: Place) -> Option<&'static str> {
+        let near = nearest(name, Field::ALL.into_iter().map(Field::name).chain([META]));
+        let carry = format!("put it under `{META}:` to carry it through, or `params:` to send it");
+        let remedy = match near {
+            Some(near) => format!("did you mean `{near}`? else {carry}"),
+            None => carry,
+        };
+        self.mistake(place, format!("unknown field {}", shown_text(name)), remedy);
+        near
     }
 
     fn extras(&mut self, node: Node, place: Place) -> Vec<(String, String)> {

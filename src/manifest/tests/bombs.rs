@@ -1,0 +1,71 @@
+//! Small files that would grow large, and large ones that only look like them.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// One piece of text after the other.
+fn numbered(n: usize, piece: impl Fn(usize) -> String) -> String {
+    (0..n).map(piece).collect::<Vec<_>>().concat()
+}
+
+/// Goal: no small file takes long or much. Method: bombs of every kind, each with a second to end in a mistake.
+#[test]
+fn bombs_end_quickly() {
+    let aliases = |n_levels: usize, width: usize| {
+        let mut text = "- &a0 lol\n".to_owned();
+        for level in 1..n_levels {
+            let row = format!("*a{}, ", level - 1).repeat(width);
+            writeln!(text, "- &a{level} [{row}]").expect("memory can be written");
+        }
+        text
+    };
+    let merged = format!("- &m {{prompt: a, meta: {{{}}}}}\n", numbered(999, |i| format!("k{i}: {i}, ")));
+    for (what, text) in [
+        ("billion laughs", aliases(12, 9)),
+        ("three wide levels", aliases(4, 500)),
+        ("a list in itself", "- &a [*a]\n".to_owned()),
+        ("open brackets", "[".repeat(20_000)),
+        ("open braces", "{a: ".repeat(2_000)),
+        ("dashes", "- ".repeat(50_000)),
+        ("deep maps", numbered(300, |i| " ".repeat(i) + "a:\n")),
+        ("merges", merged + &"- *m\n".repeat(20_000)),
+    ] {
+        let start = Instant::now();
+        let told = yaml(&text);
+        assert!(start.elapsed() < Duration::from_secs(5), "{what} took {:?}", start.elapsed());
+        assert!(told.is_err(), "{what}");
+    }
+}
+
+#[test]
+fn nesting_and_repetition_are_refused_in_words() {
+    let deep = format!("- {}a{}\n", "[".repeat(200), "]".repeat(200));
+    assert_eq!(
+        yaml(&deep),
+        Err(vec!["p:1: lists or maps are nested too deeply; write the prompts as one flat list".to_owned()])
+    );
+    let wide = format!("- &a [{}]\n- &b [{}]\n- [{}]\n", "x, ".repeat(400), "*a, ".repeat(400), "*b, ".repeat(400));
+    let told = yaml(&wide).expect_err("it repeats too much");
+    assert!(
+        told[0].ends_with("aliases repeat too much; write the entries out, or share values under `defaults:`"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_map_that_is_merged_into_every_entry_is_no_bomb() {
+    let mut text = "- &base {prompt: a, size: 64x64, steps: 5, guidance: 2, meta: {a: 1, b: 2, c: 3}}\n".to_owned();
+    for i in 0..2_000 {
+        writeln!(text, "- {{<<: *base, seed: {i}}}").expect("memory can be written");
+    }
+    assert_eq!(requests(yaml(&text)).len(), 2_001);
+}
+
+#[test]
+fn columns_are_limited() {
+    let text = numbered(1_002, |i| format!("- {{prompt: a, meta: {{c{i}: x}}}}\n"));
+    let mistake = "p:1001: the entries carry more than 1000 columns through; use the same names in all entries";
+    assert_eq!(yaml(&text), Err(vec![mistake.to_owned()]));
+}

@@ -1,0 +1,75 @@
+//! Whole manifests through the public face, written to a temporary folder.
+
+mod bombs;
+mod documents;
+mod options;
+mod passes;
+mod properties;
+mod refusals;
+mod rows;
+mod tables;
+mod values;
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::model::request::{Request, Value};
+
+const MODEL: &str = "Qwen/Qwen-Image";
+
+/// What comes of a manifest.
+#[derive(Debug, PartialEq)]
+struct Told {
+    drafts: Vec<Draft>,
+    columns: Vec<String>,
+    warnings: Vec<String>,
+}
+
+/// Opens `bytes` as a file with this name, with the options that `change` makes.
+fn open_with(name: &str, bytes: &[u8], change: impl FnOnce(&mut Source)) -> Result<Told, Vec<String>> {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).expect("a file can be written there");
+    let mut source = Source { path, default_model: Some(MODEL.into()), ..Source::default() };
+    change(&mut source);
+    let sentences = |mistakes: &[Mistake]| mistakes.iter().map(|mistake| mistake.at(Path::new("p"))).collect();
+    let manifest = open(source).map_err(|error| sentences(error.mistakes()))?;
+    let drafts: Vec<Draft> =
+        manifest.drafts().expect("the file is still there").map(|draft| draft.expect("and the same")).collect();
+    assert_eq!(drafts.len() as u64, manifest.n_jobs());
+    Ok(Told { drafts, columns: manifest.columns().to_vec(), warnings: sentences(manifest.warnings()) })
+}
+
+fn yaml(text: &str) -> Result<Told, Vec<String>> {
+    open_with("p.yaml", text.as_bytes(), |_| ())
+}
+
+fn csv(text: &str) -> Result<Told, Vec<String>> {
+    open_with("p.csv", text.as_bytes(), |_| ())
+}
+
+/// The requests of a good manifest without warnings.
+fn requests(told: Result<Told, Vec<String>>) -> Vec<Request> {
+    let told = told.expect("the manifest is good");
+    assert_eq!(told.warnings, [""; 0]);
+    told.drafts.into_iter().map(|draft| draft.request).collect()
+}
+
+fn prompts(told: Result<Told, Vec<String>>) -> Vec<String> {
+    requests(told).into_iter().map(|request| request.prompt).collect()
+}
+
+/// Checks that each manifest has exactly the mistakes below it.
+fn assert_mistakes(read: fn(&str) -> Result<Told, Vec<String>>, cases: &[(&str, &[&str])]) {
+    for (text, mistakes) in cases {
+        match read(text) {
+            Ok(told) => panic!("{text:?} is taken as {told:?}"),
+            Err(told) => assert_eq!(told, *mistakes, "{text:?}"),
+        }
+    }
+}
+
+fn a_cat() -> Request {
+    Request { prompt: "a cat".into(), model: MODEL.into(), ..Request::default() }
+}

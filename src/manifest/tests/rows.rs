@@ -1,0 +1,183 @@
+//! Rows of tables: their cells, their lines, and the csv crate as the judge.
+
+use std::io::{self, BufReader, Read};
+
+use proptest::prelude::*;
+
+use crate::manifest::rows::Rows;
+
+type Told = Result<(u64, Vec<String>), (u64, String)>;
+
+/// All rows of a text as line and cells, or as line and what is wrong.
+fn rows(text: &[u8]) -> Vec<Told> {
+    let mut rows = Rows::new(text, b',');
+    let mut told = Vec::new();
+    while let Some(row) = rows.next_row().expect("memory can be read") {
+        told.push(row.map(|row| (row.line, row.cells)).map_err(|bad| (bad.line, bad.wrong.what)));
+    }
+    assert_eq!(rows.next_row().expect("memory can be read"), None, "the end is the end");
+    told
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside bad ones in a list")]
+fn row(line: u64, cells: &[&str]) -> Told {
+    Ok((line, cells.iter().map(ToString::to_string).collect()))
+}
+
+fn bad(line: u64, what: &str) -> Told {
+    Err((line, what.to_owned()))
+}
+
+#[test]
+fn cells_are_split_and_unquoted() {
+    for (text, cells) in [
+        ("a", &["a"][..]),
+        ("a,b", &["a", "b"]),
+        (",", &["", ""]),
+        ("a,,c,", &["a", "", "c", ""]),
+        ("\"\"", &[""]),
+        ("\"a,b\",c", &["a,b", "c"]),
+        ("\"say \"\"hi\"\"\"", &["say \"hi\""]),
+        ("\"\"\"\"", &["\""]),
+        ("5\" nail,x", &["5\" nail", "x"]),
+        (" a , b ", &[" a ", " b "]),
+        ("猫,\"一,二\"", &["猫", "一,二"]),
+        ("\"a\nb\"", &["a\nb"]),
+        ("\"a\r\nb\rc\"", &["a\nb\nc"]),
+    ] {
+        for end in ["", "\n", "\r\n", "\r", "\n\n\r\n"] {
+            assert_eq!(rows(format!("{text}{end}").as_bytes()), [row(1, cells)], "{text:?} {end:?}");
+        }
+    }
+}
+
+#[test]
+fn every_row_knows_its_line() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = "a\n\n\n\"b\n\nc\",d\ne\n\n\"\"\n\"f\n\"\ng".replace('\n', end);
+        let lines = [
+            row(1, &["a"]),
+            row(4, &["b\n\nc", "d"]),
+            row(7, &["e"]),
+            row(9, &[""]),
+            row(10, &["f\n"]),
+            row(12, &["g"]),
+        ];
+        assert_eq!(rows(text.as_bytes()), lines, "{end:?}");
+    }
+}
+
+#[test]
+fn nothing_has_no_rows() {
+    for text in ["", "\n", "\r\n\r\n", "\u{feff}", "\u{feff}\n"] {
+        assert_eq!(rows(text.as_bytes()), [], "{text:?}");
+    }
+}
+
+#[test]
+fn marks_are_skipped_or_refused() {
+    assert_eq!(rows("\u{feff}\"a\",b".as_bytes()), [row(1, &["a", "b"])]);
+    assert_eq!(rows("\u{feff}\u{feff}a".as_bytes()), [row(1, &["\u{feff}a"])], "one mark, no more");
+    assert_eq!(rows(b"\xff\xfea\0\n\0b\0"), [bad(1, "this is UTF-16 text, not UTF-8")]);
+}
+
+#[test]
+fn an_open_quote_is_told_where_it_opens() {
+    let what = "a quote is opened here and never closed";
+    assert_eq!(rows(b"a,b\nc,\"d\ne,f\ng,h\n"), [row(1, &["a", "b"]), bad(2, what)]);
+    assert_eq!(rows(b"\"a\nb\",\"c\n"), [bad(2, what)]);
+    assert_eq!(rows(b"\"a\"\""), [bad(1, what)]);
+}
+
+#[test]
+fn what_is_stray_is_told_and_reading_goes_on() {
+    let after = |line| format!("text follows the closing quote of a cell that is opened on line {line}");
+    let before = "a space stands before an opening quote";
+    assert_eq!(rows(b"\"a\" ,b\nc,d"), [bad(1, &after(1)), row(2, &["c", "d"])]);
+    assert_eq!(rows(b"x\n\"a,1\n\"b\",2\nc,3"), [row(1, &["x"]), bad(3, &after(2)), row(4, &["c", "3"])]);
+    assert_eq!(rows(b"a, \"b\"\nc"), [bad(1, before), row(2, &["c"])]);
+    assert_eq!(rows(b"a \"b\",c"), [row(1, &["a \"b\"", "c"])]);
+}
+
+#[test]
+fn text_in_another_encoding_is_told_with_its_line() {
+    let what = "this line is not UTF-8 text";
+    assert_eq!(rows(b"a\n\xc3\xa8\n\xd6\xed\nb"), [row(1, &["a"]), row(2, &["è"]), bad(3, what)]);
+    assert_eq!(rows(b"a,\"b\r\nc\xff\"\n"), [bad(2, what)]);
+    assert_eq!(rows(b"a,\xff\n\"b"), [bad(1, what)], "nothing after it can be trusted");
+}
+
+#[test]
+fn a_row_is_limited() {
+    let limited = |text: &'static [u8]| {
+        let endless = BufReader::new(text.chain(io::repeat(b'd')));
+        let mut rows = Rows::new(endless, b',');
+        rows.row_bytes_max = 100;
+        rows.next_row().expect("memory can be read");
+        let Ok(Some(Err(bad))) = rows.next_row() else { panic!("an endless row is no row") };
+        assert_eq!(rows.next_row().expect("memory can be read"), None);
+        (bad.line, bad.wrong.what, bad.wrong.remedy)
+    };
+    let what = || "the row that begins here is longer than 100 bytes".to_owned();
+    assert_eq!(limited(b"a\n\nb"), (3, what(), "split it".to_owned()));
+    let remedy = "close the quote that is opened on line 3".to_owned();
+    assert_eq!(limited(b"a\n\"b\nc\",\"\n"), (2, what(), remedy));
+}
+
+/// Texts in which quotes, commas and line ends meet as often as they can.
+fn nasty() -> impl Strategy<Value = String> {
+    proptest::collection::vec(
+        prop_oneof![
+            Just("\""),
+            Just("\"\""),
+            Just(","),
+            Just("\n"),
+            Just("\r\n"),
+            Just(" "),
+            Just("a"),
+            Just("猫"),
+            Just("\"b\""),
+            Just("\",\""),
+        ],
+        0..40,
+    )
+    .prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    /// Goal: our rows are those of the crate that everybody uses. Method: read the same text with both; we see line ends as one
+    /// character, so it is given such a text.
+    #[test]
+    fn rows_are_those_of_the_csv_crate(text in nasty()) {
+        let text = text.replace("\r\n", "\n");
+        let ours = rows(text.as_bytes());
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+        let theirs: Vec<Vec<String>> = reader.deserialize().collect::<Result<_, _>>().expect("it is text");
+        prop_assert_eq!(ours.len(), theirs.len());
+        for (ours, theirs) in ours.into_iter().zip(theirs) {
+            // What we refuse, that crate takes for something.
+            prop_assert!(ours.is_err() || ours.is_ok_and(|(_, cells)| cells == theirs));
+        }
+    }
+
+    /// Goal: a row's line is where it begins. Method: cut the text before that line; the row is then the first.
+    #[test]
+    fn a_text_cut_at_the_line_of_a_row_begins_with_that_row(text in nasty()) {
+        let text = text.replace("\r\n", "\n");
+        for row in rows(text.as_bytes()).into_iter().flatten() {
+            let lines = usize::try_from(row.0).expect("few lines");
+            let rest: String = text.split_inclusive('\n').skip(lines - 1).collect();
+            let first = rows(rest.as_bytes()).remove(0);
+            prop_assert_eq!(first, Ok((1, row.1)));
+        }
+    }
+
+    #[test]
+    fn any_bytes_end_and_stay_within_the_file(bytes in any::<Vec<u8>>()) {
+        let n_lines = 1 + bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64;
+        for row in rows(&bytes) {
+            let line = row.map_or_else(|bad| bad.0, |row| row.0);
+            prop_assert!((1..=n_lines).contains(&line));
+        }
+    }
+}
