@@ -24,7 +24,7 @@ pub(super) struct Checked {
 
 /// The fields of an entry, or those that entries share, as good values.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Fields {
+struct Fields {
     prompt: Option<String>,
     negative_prompt: Option<String>,
     model: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// The good ones of the fields that were given; of one given twice the last.
-    pub(super) fn read(given: Vec<Given>, mistakes: &mut Found) -> Self {
+    fn read(given: Vec<Given>, mistakes: &mut Found) -> Self {
         let mut fields = Self::default();
         for Given { field, raw, place } in given {
             if let Err(wrong) = fields.set(field, raw) {
@@ -70,7 +70,7 @@ impl Fields {
     }
 
     /// These fields, and those of `lower` where these give none; `params` are laid over each other name by name.
-    pub(super) fn or(self, lower: &Self) -> Self {
+    fn or(self, lower: &Self) -> Self {
         let mut params = lower.params.clone();
         params.extend(self.params);
         Self {
@@ -109,10 +109,20 @@ impl Fields {
 /// What all entries share, where they do not say otherwise.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared {
-    /// The fields, highest layer first.
-    pub(super) fields: Fields,
+    fields: Fields,
     /// Extras of the manifest's defaults.
     pub(super) extras: Vec<(String, String)>,
+    /// Where the highest layer that gives a model gives it.
+    model_place: Option<Place>,
+}
+
+impl Shared {
+    /// Lays one more layer of fields under those that are there.
+    pub(super) fn lay_under(&mut self, given: Vec<Given>, mistakes: &mut Found) {
+        let model = given.iter().find(|given| given.field == Field::Model);
+        self.model_place = self.model_place.or(model.map(|given| given.place));
+        self.fields = mem::take(&mut self.fields).or(&Fields::read(given, mistakes));
+    }
 }
 
 /// The checks of one pass over a manifest.
@@ -155,8 +165,11 @@ impl Checker {
         }
         let fields = own.or(&self.shared.fields);
         match &fields.model {
-            Some(model) => self.check_model(model, model_place, &mut findings.warnings),
-            None if gives_model => {}
+            Some(model) => {
+                let place = if gives_model { model_place } else { self.shared.model_place.unwrap_or(model_place) };
+                self.check_model(model, place, &mut findings.warnings);
+            }
+            None if gives_model || self.shared.model_place.is_some() => {}
             None => self.without_model.get_or_insert((entry.place, 0)).1 += 1,
         }
         check_last_seed(&fields, seed_place, &mut findings.mistakes);

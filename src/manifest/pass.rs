@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::vec;
 
 use crate::manifest::Source;
-use crate::manifest::check::{Checked, Checker, Fields, Shared};
+use crate::manifest::check::{Checked, Checker, Shared};
 use crate::manifest::entry::{Entry, Given, Raw};
 use crate::manifest::field::{Field, nearest};
 use crate::manifest::hashed::Hashed;
@@ -38,9 +38,8 @@ impl Pass {
     pub(super) fn start(source: &Source, findings: &mut Findings) -> Result<Self, ManifestError> {
         let path = &source.path;
         let read_error = |source| ManifestError::Read { path: path.clone(), source };
-        let overrides = given_overrides(source, &mut findings.mistakes);
-        let overrides = Fields::read(overrides, &mut findings.mistakes);
-        let mut shared = Shared { fields: overrides, extras: Vec::new() };
+        let mut shared = Shared::default();
+        shared.lay_under(given_overrides(source, &mut findings.mistakes), &mut findings.mistakes);
         let entries = match Format::of(path)? {
             Format::Yaml => {
                 refuse_column_options(source, &mut findings.mistakes);
@@ -50,7 +49,7 @@ impl Pass {
                 } else {
                     yaml::parse(&bytes, findings)
                 };
-                shared.fields = shared.fields.or(&Fields::read(parsed.defaults, &mut findings.mistakes));
+                shared.lay_under(parsed.defaults, &mut findings.mistakes);
                 shared.extras = parsed.extras;
                 Entries::List(parsed.entries.into_iter(), blake3::hash(&bytes))
             }
@@ -63,7 +62,7 @@ impl Pass {
                 }
             }
         };
-        shared.fields = shared.fields.or(&Fields::read(given_model(source), &mut findings.mistakes));
+        shared.lay_under(given_model(source), &mut findings.mistakes);
         Ok(Self { path: path.clone(), entries, checker: Checker::new(shared) })
     }
 

@@ -1,7 +1,6 @@
 //! Small files that would grow large, and large ones that only look like them.
 
 use std::fmt::Write;
-use std::time::{Duration, Instant};
 
 use super::*;
 
@@ -10,9 +9,9 @@ fn numbered(n: usize, piece: impl Fn(usize) -> String) -> String {
     (0..n).map(piece).collect::<Vec<_>>().concat()
 }
 
-/// Goal: no small file takes long or much. Method: bombs of every kind, each with a second to end in a mistake.
+/// Goal: no small file takes long or much. Method: bombs of every kind; one that is not stopped takes minutes and all the memory.
 #[test]
-fn bombs_end_quickly() {
+fn bombs_end_in_a_mistake() {
     let aliases = |n_levels: usize, width: usize| {
         let mut text = "- &a0 lol\n".to_owned();
         for level in 1..n_levels {
@@ -32,10 +31,7 @@ fn bombs_end_quickly() {
         ("deep maps", numbered(300, |i| " ".repeat(i) + "a:\n")),
         ("merges", merged + &"- *m\n".repeat(20_000)),
     ] {
-        let start = Instant::now();
-        let told = yaml(&text);
-        assert!(start.elapsed() < Duration::from_secs(5), "{what} took {:?}", start.elapsed());
-        assert!(told.is_err(), "{what}");
+        assert!(yaml(&text).is_err(), "{what}");
     }
 }
 

@@ -93,6 +93,23 @@ fn a_model_of_another_form_is_warned_of_once() {
 }
 
 #[test]
+fn an_odd_model_of_the_defaults_is_warned_of_where_it_is_given() {
+    let text = "prompts: [a, {prompt: b, model: x/y}]\ndefaults: {model: foo}\n";
+    let told = yaml(text).expect("odd models are allowed");
+    assert!(told.warnings.len() == 1 && told.warnings[0].starts_with("p:2: the model `foo` is not"), "{told:?}");
+    let told = open_with("p.yaml", b"- a\n", |source| source.default_model = Some("foo".into()));
+    let warnings = told.expect("odd models are allowed").warnings;
+    assert!(warnings.len() == 1 && warnings[0].starts_with("command line: the model `foo` is not"), "{warnings:?}");
+}
+
+#[test]
+fn a_wrong_model_of_the_defaults_is_no_missing_one() {
+    let told = open_with("p.yaml", b"defaults: {model: 7}\nprompts: [a]\n", |source| source.default_model = None);
+    let mistake = "p:1: `model` is the number 7, not text; put it in quotes: model: \"7\"";
+    assert_eq!(told, Err(vec![mistake.to_owned()]));
+}
+
+#[test]
 fn overrides_that_cannot_be_used_are_refused() {
     for (field, value, mistake) in [
         ("sise", "64x64", "--set names the unknown field `sise`; did you mean `size`?"),
