@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use promptbatch::manifest::{self, Manifest, Mistake, Source};
 use promptbatch::model::job::Draft;
-use promptbatch::model::request::{Lora, Request};
+use promptbatch::model::request::{Json, Lora, Request};
 
 /// The manifests of one folder of the corpus, by name.
 fn corpus(folder: &str) -> Vec<PathBuf> {
@@ -53,8 +53,8 @@ fn note(draft: &Draft) -> String {
     for Lora { repo, weight } in loras {
         add("lora", Some(weight.map_or(repo.clone(), |weight| format!("{repo} x {weight}"))));
     }
-    for (name, value) in params {
-        add("param", Some(format!("{name} = {value:?}")));
+    for (name, Json(text)) in params {
+        add("param", Some(format!("{name} = {text}")));
     }
     for (column, text) in extras {
         add("carried", Some(format!("{column} = {text:?}")));

@@ -1,7 +1,7 @@
 //! YAML manifests as a whole.
 
 use super::*;
-use crate::model::request::{Lora, Value};
+use crate::model::request::{Json, Lora};
 
 #[test]
 fn all_three_shapes_are_read() {
@@ -55,7 +55,6 @@ fn every_field_is_read() {
          meta: {z: text, 1: 2, list: [1, 二], map: {b: 1.5, a: ~}, none: ~, on: true, real: 1.50}\n",
     )
     .expect("the manifest is good");
-    let tiles = Value::List(vec![Value::Int(1), Value::Map([("x".to_owned(), Value::Null)].into())]);
     let request = Request {
         prompt: "a cat".into(),
         model: "a/b".into(),
@@ -67,9 +66,9 @@ fn every_field_is_read() {
         image_url: vec!["https://a".into(), "https://b".into()],
         loras: vec![Lora { repo: "a/b".into(), weight: Some(0.75) }, Lora { repo: "c/d".into(), weight: Some(0.25) }],
         params: [
-            ("eta".to_owned(), Value::Float(0.5)),
-            ("on".to_owned(), Value::Bool(true)),
-            ("tiles".to_owned(), tiles),
+            ("eta".to_owned(), Json("0.5".into())),
+            ("on".to_owned(), Json("true".into())),
+            ("tiles".to_owned(), Json("[1,{\"x\":null}]".into())),
         ]
         .into(),
     };

@@ -14,7 +14,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::model::request::{Request, Value};
+use crate::model::request::Request;
 
 const MODEL: &str = "Qwen/Qwen-Image";
 

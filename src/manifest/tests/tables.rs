@@ -1,7 +1,7 @@
 //! Tables as a whole.
 
 use super::*;
-use crate::model::request::{Lora, Value};
+use crate::model::request::{Json, Lora};
 
 #[test]
 fn a_table_gives_requests_and_extras() {
@@ -35,7 +35,7 @@ fn fields_with_parts_are_written_as_json_or_plainly() {
         a cat,\"[\"\"https://a\"\",\"\"https://b\"\"]\",\"{\"\"a/b\"\": 0.5, \"\"c/d\"\": 0.5}\",{}\n"));
     assert_eq!(told[0].image_url, ["https://a/b.png"]);
     assert_eq!(told[0].loras, [Lora { repo: "a/b".into(), weight: None }]);
-    assert_eq!(told[0].params, [("eta".to_owned(), Value::Float(0.5))].into());
+    assert_eq!(told[0].params, [("eta".to_owned(), Json("0.5".into()))].into());
     assert_eq!(told[1].image_url, ["https://a", "https://b"]);
     assert_eq!(told[1].loras.len(), 2);
     assert!(told[1].params.is_empty());

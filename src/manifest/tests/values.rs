@@ -3,7 +3,7 @@
 use crate::manifest::entry::Raw;
 use crate::manifest::mistake::{Wrong, wrong};
 use crate::manifest::read::*;
-use crate::model::request::Value;
+use crate::manifest::value::Value;
 
 fn cell(text: &str) -> Raw {
     Raw::Cell(text.to_owned())
