@@ -50,7 +50,7 @@
 //! | Manifest | what the user wrote, checked |
 //! | [Job](model::job::Job) | one wanted image request, immutable; its id comes from its content, not from its place |
 //! | [Phase](model::phase::Phase) | pending, submitting, running, downloading or finished |
-//! | [TaskId](model::outcome::TaskId) | the provider's own id of an accepted job |
+//! | [`TaskId`](model::outcome::TaskId) | the provider's own id of an accepted job |
 //! | [Artifact](model::outcome::Artifact) | an image on our disk: name, sha256, size, format |
 //! | [Fault](model::outcome::Fault) | what went wrong out there, classified by the provider |
 //! | [Outcome](model::outcome::Outcome) | how a job ended |

@@ -215,7 +215,7 @@ fn no_secret_and_no_path_of_a_machine_is_in_the_project() {
 /// `ms-` and a UUID.
 fn looks_like_a_token(text: &str) -> bool {
     text.match_indices("ms-").any(|(at, _)| {
-        let rest = text[at + 3..].as_bytes();
+        let rest = &text.as_bytes()[at + 3..];
         rest.len() >= 36
             && rest[..8].iter().all(u8::is_ascii_hexdigit)
             && [8, 13, 18, 23].iter().all(|i| rest[*i] == b'-')

@@ -110,7 +110,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL", default_value = modelscope::BASE_URL, env = "PROMPTBATCH_BASE_URL")]
     pub base_url: String,
 
-    /// File that holds the token, instead of MODELSCOPE_API_KEY
+    /// File that holds the token, instead of the variable `MODELSCOPE_API_KEY`
     #[arg(long, value_name = "FILE", env = "PROMPTBATCH_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 

@@ -15,9 +15,9 @@ use crate::cli::{fail, print, run, summary, tell};
 const FAILURES_MAX: usize = 20;
 
 /// Shows every mistake in a manifest.
-pub fn validate(args: ManifestArgs) -> Exit {
+pub fn validate(args: &ManifestArgs) -> Exit {
     let path = escape(&args.manifest.display().to_string());
-    match manifest::open(run::source(&args, modelscope::MODEL)) {
+    match manifest::open(run::source(args, modelscope::MODEL)) {
         Ok(manifest) => {
             for warning in manifest.warnings() {
                 tell(&format!("warning: {}", warning.at(manifest.path())));

@@ -28,7 +28,7 @@ pub fn main() -> Exit {
     };
     match cli.verb {
         Verb::Run(args) => run::run(&args),
-        Verb::Validate(args) => inspect::validate(args),
+        Verb::Validate(args) => inspect::validate(&args),
         Verb::Status(args) => inspect::status(&args),
         Verb::Results(args) => inspect::results(&args),
         Verb::Simulate(args) => simulate::simulate(args),

@@ -10,7 +10,6 @@ use promptbatch::model::counts::Counts;
 use promptbatch::model::limits::Limits;
 use promptbatch::model::text::escape;
 use promptbatch::provider::registry::Choice;
-use promptbatch::provider::simulator::config::Config;
 use promptbatch::report::Reporters;
 use promptbatch::report::bars::Bars;
 use promptbatch::report::lines::Lines;
@@ -33,7 +32,7 @@ pub fn run(args: &RunArgs) -> Exit {
         let is_quiet = args.quiet;
         let heard = move |words: &str| {
             if !is_quiet {
-                tell(words)
+                tell(words);
             }
         };
         signals::listen(stopper, heard).map_err(|error| fail(Exit::Error, &error))?;
@@ -45,7 +44,9 @@ pub fn run(args: &RunArgs) -> Exit {
         Ok(summary) => {
             let exit = Exit::of_summary(&summary);
             if !args.quiet {
-                summary::words(&summary, &out, exit).iter().for_each(|line| tell(line));
+                for line in summary::words(&summary, &out, exit) {
+                    tell(&line);
+                }
             }
             exit
         }
@@ -70,7 +71,7 @@ fn options(args: &RunArgs) -> Options {
             token_file: args.token_file.clone(),
             request_timeout: args.request_timeout,
         },
-        ProviderName::Simulator => Choice::Simulator(Box::new(Config::default())),
+        ProviderName::Simulator => Choice::Simulator(Box::default()),
     };
     let limits = Limits {
         concurrency: args.concurrency,

@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use promptbatch::provider::simulator::config::Config;
 use promptbatch::provider::simulator::http::Simulator;
+use promptbatch::provider::simulator::picture::SIDE_PIXELS_MAX;
 
 use crate::cli::args::SimulateArgs;
 use crate::cli::exit::Exit;
@@ -15,6 +16,10 @@ use crate::cli::{print, runtime, tell};
 pub fn simulate(args: SimulateArgs) -> Exit {
     if !(0.0..=1.0).contains(&args.fail_rate) || !(0.0..=10.0).contains(&args.latency_sigma) {
         tell("error: --fail-rate is a number from 0 to 1, and --latency-sigma one from 0 to 10");
+        return Exit::Usage;
+    }
+    if args.image_size.is_some_and(|size| size.width.max(size.height) > u32::from(SIDE_PIXELS_MAX)) {
+        tell(&format!("error: --image-size has sides of at most {SIDE_PIXELS_MAX} pixels"));
         return Exit::Usage;
     }
     let port = args.port;

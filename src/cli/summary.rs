@@ -42,7 +42,7 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit) -> Vec<String> {
 /// How the jobs stand, such as `12 of 12 succeeded`.
 pub fn standing(counts: &Counts) -> String {
     let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
-    let mut words = format!("{n_succeeded} of {} succeeded", counts.n_jobs());
+    let mut words = vec![format!("{n_succeeded} of {} succeeded", counts.n_jobs())];
     let others = [
         (n_failed, "failed"),
         (n_moderated, "moderated"),
@@ -50,10 +50,8 @@ pub fn standing(counts: &Counts) -> String {
         (n_running, "running at the provider"),
         (n_pending, "pending"),
     ];
-    for (n, word) in others.into_iter().filter(|(n, _)| *n > 0) {
-        words += &format!(", {n} {word}");
-    }
-    words
+    words.extend(others.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")));
+    words.join(", ")
 }
 
 /// What cost something, or may have.

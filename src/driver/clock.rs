@@ -1,6 +1,5 @@
 //! The only place that asks what time it is.
 
-use std::future::pending;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -33,15 +32,10 @@ impl Clock {
         Moment::new(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX), wall)
     }
 
-    /// Waits for a moment, or for ever if there is none.
-    pub async fn sleep_until(&self, moment: Option<Moment>) {
-        match moment {
-            None => pending().await,
-            Some(moment) => {
-                let micros = u64::try_from(moment.micros()).unwrap_or(0);
-                tokio::time::sleep_until(self.origin + Duration::from_micros(micros)).await;
-            }
-        }
+    /// Waits for a moment.
+    pub async fn sleep_until(&self, moment: Moment) {
+        let micros = u64::try_from(moment.micros()).unwrap_or(0);
+        tokio::time::sleep_until(self.origin + Duration::from_micros(micros)).await;
     }
 }
 
@@ -62,7 +56,7 @@ mod tests {
     async fn on_paused_time_both_clocks_go_together() {
         let clock = Clock::simulated(Timestamp::from_millis(1_000_000));
         let start = clock.now();
-        clock.sleep_until(Some(start + Duration::from_secs(3600))).await;
+        clock.sleep_until(start + Duration::from_secs(3600)).await;
         assert!(clock.now() - start >= Duration::from_secs(3600));
         assert!(clock.now().wall().since(start.wall()) >= Duration::from_secs(3600));
     }
@@ -72,7 +66,7 @@ mod tests {
         let clock = Clock::system();
         tokio::time::sleep(Duration::from_secs(5)).await;
         let now = clock.now();
-        clock.sleep_until(Some(Moment::new(-7, Timestamp::default()))).await;
+        clock.sleep_until(Moment::new(-7, Timestamp::default())).await;
         assert!(clock.now() - now < Duration::from_secs(1));
     }
 }

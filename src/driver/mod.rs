@@ -8,6 +8,7 @@ pub mod clock;
 pub mod images;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::select;
@@ -21,11 +22,15 @@ use crate::engine::turn::{Action, Input, Stop, Turn};
 use crate::ledger::error::LedgerError;
 use crate::ledger::{self, Ledger, Loaded, Recorded};
 use crate::model::event::Event;
+use crate::model::time::Moment;
 use crate::provider::Provider;
 use crate::report::{Reporter, Reporters};
 
 /// Answers that are taken in before the next turn, at most.
 const INPUTS_MAX: usize = 4096;
+
+/// The longest wait between two turns: a display that stands still looks dead.
+const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Why a run could not go on. What is recorded stays recorded.
 #[derive(Debug, thiserror::Error)]
@@ -119,9 +124,14 @@ pub async fn drive(
                     engine.handle(clock.now(), returned(done)?);
                 }
             }
-            () = clock.sleep_until(wake_at) => (),
+            () = clock.sleep_until(soon(wake_at, now + WAIT_MAX)) => (),
         }
     }
+}
+
+/// The sooner of the moment that the engine wants, if it wants one, and this one.
+fn soon(wake_at: Option<Moment>, at_most: Moment) -> Moment {
+    wake_at.map_or(at_most, |moment| moment.min(at_most))
 }
 
 type Returned = Result<Input, StoreError>;

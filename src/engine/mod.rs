@@ -98,7 +98,9 @@ impl Engine {
         match input {
             Input::Loaded { jobs, more } => {
                 self.loading = if more { Loading::More } else { Loading::Done };
-                jobs.into_iter().for_each(|known| self.loaded(now, known));
+                for known in jobs {
+                    self.loaded(now, known);
+                }
             }
             Input::Submitted(id, Ok(task)) => self.accepted(now, id, task),
             Input::Submitted(id, Err(fault)) => {
@@ -108,7 +110,9 @@ impl Engine {
             }
             Input::Polled(answers) => {
                 self.lane.poll_answered();
-                answers.into_iter().for_each(|(id, answer)| self.polled(now, id, answer));
+                for (id, answer) in answers {
+                    self.polled(now, id, answer);
+                }
             }
             Input::Downloaded(id, result) => {
                 self.lane.download_answered();

@@ -64,28 +64,28 @@ impl RetryPolicy {
         }
     }
 
-    /// The verdict on a job that stands at `state` and meets `fault` at `stage`.
-    pub fn judge(&mut self, stage: Stage, fault: &Fault, state: &JobState) -> Verdict {
-        let again_at_once = Verdict::Again { after: Duration::ZERO };
+    /// The verdict on a job that stands at `past` and meets `fault` at `stage`.
+    pub fn judge(&mut self, stage: Stage, fault: &Fault, past: &JobState) -> Verdict {
+        let at_once = Verdict::Again { after: Duration::ZERO };
         match (stage, fault.kind) {
             // The lane's gate or the run's stop make it wait; the job itself has done nothing wrong.
             (
                 Stage::Submit,
                 FaultKind::Throttled { .. } | FaultKind::QuotaExhausted { .. } | FaultKind::Unauthorized,
-            ) => again_at_once,
+            ) => at_once,
             (Stage::Submit, FaultKind::InDoubt) => match self.in_doubt {
-                InDoubt::Resubmit => self.retry(state.n_setbacks, self.retries_max),
+                InDoubt::Resubmit => self.retry(past.n_setbacks, self.retries_max),
                 InDoubt::Hold => Verdict::Hold,
                 InDoubt::Fail => Verdict::Fail,
             },
-            (Stage::Submit, FaultKind::Transient) => self.retry(state.n_setbacks, self.retries_max),
+            (Stage::Submit, FaultKind::Transient) => self.retry(past.n_setbacks, self.retries_max),
             // The same words would be refused again, or the answer makes no sense: asking again may only cost.
             (
                 Stage::Submit,
                 FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::TaskLost | FaultKind::BadOutput,
             ) => Verdict::Fail,
             // The task is paid for: only its deadline ends the polling.
-            (Stage::Poll, _) => again_at_once,
+            (Stage::Poll, _) => at_once,
             (Stage::Download, FaultKind::Moderated | FaultKind::InvalidRequest) => Verdict::Fail,
             (
                 Stage::Download,
@@ -96,13 +96,13 @@ impl RetryPolicy {
                 | FaultKind::InDoubt
                 | FaultKind::TaskLost
                 | FaultKind::BadOutput,
-            ) => self.retry(state.n_setbacks, self.retries_max),
+            ) => self.retry(past.n_setbacks, self.retries_max),
             (Stage::Task, FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::BadOutput) => Verdict::Fail,
-            (Stage::Task, FaultKind::QuotaExhausted { .. } | FaultKind::Unauthorized) => again_at_once,
+            (Stage::Task, FaultKind::QuotaExhausted { .. } | FaultKind::Unauthorized) => at_once,
             (
                 Stage::Task,
                 FaultKind::Throttled { .. } | FaultKind::Transient | FaultKind::InDoubt | FaultKind::TaskLost,
-            ) => self.retry(state.n_lost, self.resubmits_max),
+            ) => self.retry(past.n_lost, self.resubmits_max),
         }
     }
 
@@ -134,9 +134,9 @@ mod tests {
     ];
 
     /// `a` again, `f` fail, `h` hold, in the order of `KINDS`.
-    fn verdicts(limits: &Limits, stage: Stage, state: &JobState) -> String {
-        let mut policy = RetryPolicy::new(limits);
-        let letter = |kind| match policy.judge(stage, &Fault::new(kind, ""), state) {
+    fn verdicts(limits: &Limits, stage: Stage, past: &JobState) -> String {
+        let mut judge = RetryPolicy::new(limits);
+        let letter = |kind| match judge.judge(stage, &Fault::new(kind, ""), past) {
             Verdict::Again { .. } => 'a',
             Verdict::Hold => 'h',
             Verdict::Fail => 'f',

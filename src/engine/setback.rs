@@ -104,10 +104,10 @@ impl Engine {
         }
         match (fault.kind, stage) {
             (FaultKind::Unauthorized, Stage::Submit | Stage::Poll) => {
-                self.stop = Some(Stop::Unauthorized(fault.clone()))
+                self.stop = Some(Stop::Unauthorized(fault.clone()));
             }
             (FaultKind::QuotaExhausted { .. }, Stage::Submit | Stage::Task) => {
-                self.stop = Some(Stop::Quota(fault.clone()))
+                self.stop = Some(Stop::Quota(fault.clone()));
             }
             // An image host's refusal concerns one link; a quota on polls passes like throttling.
             (FaultKind::Unauthorized | FaultKind::QuotaExhausted { .. }, _) => (),

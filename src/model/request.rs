@@ -225,7 +225,6 @@ mod tests {
     /// The identity of paid work must never change between versions: a changed hash would pay for every job again.
     #[test]
     fn the_hash_of_a_known_request_is_kept_for_ever() {
-        let hex: String = cat().content().bytes()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "8fba15c29454ac1c");
+        assert_eq!(cat().content().bytes()[..8], 0x8fba_15c2_9454_ac1c_u64.to_be_bytes());
     }
 }

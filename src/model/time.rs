@@ -68,7 +68,8 @@ impl Add<Duration> for Moment {
 
     fn add(self, span: Duration) -> Self {
         let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-        let wall = Timestamp(self.wall.0.saturating_add(micros / 1000));
+        let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let wall = Timestamp(self.wall.0.saturating_add(millis));
         Self { micros: self.micros.saturating_add(micros), wall }
     }
 }

@@ -78,9 +78,9 @@ impl World {
 
 fn job(n: u64) -> Job {
     // Every third row repeats an earlier one: equal prompts are jobs of their own.
-    let content = if n % 3 == 0 { n - 1 } else { n };
+    let content = if n.is_multiple_of(3) { n - 1 } else { n };
     let request = Request { prompt: format!("猫 number {content}"), model: "a/b".into(), ..Request::default() };
-    let occurrence = u32::from(n % 3 == 0);
+    let occurrence = u32::from(n.is_multiple_of(3));
     Job { id: JobId::new(&request.content(), occurrence), index: n, label: None, request, extras: vec![] }
 }
 

@@ -60,7 +60,9 @@ fn pending(n: u64) -> Known {
 fn past(n: u64, age: Duration, kinds: &[EventKind]) -> Known {
     let mut state = JobState::default();
     let at = Timestamp::from_millis(START.wall().millis() - i64::try_from(age.as_millis()).unwrap());
-    kinds.iter().for_each(|kind| state.apply(at, kind));
+    for kind in kinds {
+        state.apply(at, kind);
+    }
     Known { job: job(n).into(), state }
 }
 

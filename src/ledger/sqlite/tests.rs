@@ -35,7 +35,11 @@ fn file(out: &Path, prompts: &[&str]) -> RunFile {
 
 fn all(file: &RunFile) -> Vec<Known> {
     let mut all = vec![];
-    file.each_known(|known| Ok::<_, LedgerError>(all.push(known))).unwrap();
+    let keep = |known| {
+        all.push(known);
+        Ok::<_, LedgerError>(())
+    };
+    file.each_known(keep).unwrap();
     all
 }
 

@@ -3,6 +3,9 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::model::job::Known;
 use crate::report::results::Results;
@@ -42,24 +45,35 @@ impl ResultsWriter {
 /// The file while it is written. It is gone with this value, unless it was given its name.
 struct Partial(PathBuf);
 
+/// What a killed process left is cleared away when it is this old: nobody writes results for so long.
+const STALE_AGE: Duration = Duration::from_secs(3600);
+
 impl Partial {
-    /// A new file in the same folder, as a rename cannot leave the file system. Several may be written at once: a run ends while
-    /// its results are asked for.
+    /// A file in the same folder, as a rename cannot leave the file system. Its name is no other writer's, in this process or in
+    /// another: a run may end while its results are asked for.
     fn beside(path: &Path) -> io::Result<(Self, File)> {
-        const PARTIALS_MAX: usize = 100;
+        static N_MADE: AtomicU64 = AtomicU64::new(0);
         let name = path.file_name().ok_or(ErrorKind::IsADirectory)?.to_string_lossy();
-        for n in 1..=PARTIALS_MAX {
-            let partial = path.with_file_name(format!(".{name}.partial-{n}"));
-            match File::create_new(&partial) {
-                Ok(file) => return Ok((Self(partial), file)),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => (),
-                Err(error) => return Err(error),
-            }
-        }
-        Err(io::Error::other(format!(
-            "interrupted runs left {PARTIALS_MAX} files .{name}.partial-* beside it; remove them"
-        )))
+        let begin = format!(".{name}.partial-");
+        sweep(path, &begin)?;
+        let n = N_MADE.fetch_add(1, Ordering::Relaxed);
+        let partial = path.with_file_name(format!("{begin}{}-{n}", process::id()));
+        // A file of this name can only be left from a process that had our number.
+        let file = File::create(&partial)?;
+        Ok((Self(partial), file))
     }
+}
+
+/// Removes the files of killed processes beside `path` whose names begin so.
+fn sweep(path: &Path, begin: &str) -> io::Result<()> {
+    for entry in fs::read_dir(folder_of(path))? {
+        let entry = entry?;
+        let is_ours = entry.file_name().to_string_lossy().starts_with(begin);
+        if is_ours && entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > STALE_AGE) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Partial {
@@ -86,8 +100,11 @@ fn error_at(path: &Path) -> impl FnOnce(io::Error) -> ResultsError {
 /// Makes a rename last. Elsewhere than on Unix folders cannot be synced, nor need they be.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        File::open(folder_of(path))?.sync_all()?;
     }
     Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
