@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::driver::stopper;
@@ -11,7 +12,7 @@ use promptbatch::model::limits::Limits;
 use promptbatch::model::text::escape;
 use promptbatch::provider::registry::Choice;
 use promptbatch::report::Reporters;
-use promptbatch::report::bars::Bars;
+use promptbatch::report::bars::{Above, Bars};
 use promptbatch::report::lines::Lines;
 use promptbatch::run::{self, Options, Start};
 
@@ -29,14 +30,10 @@ pub fn run(args: &RunArgs) -> Exit {
     };
     let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
-        let is_quiet = args.quiet;
-        let heard = move |words: &str| {
-            if !is_quiet {
-                tell(words);
-            }
-        };
+        let above = Arc::new(OnceLock::new());
+        let heard = heard(args.quiet, above.clone());
         signals::listen(stopper, heard).map_err(|error| fail(Exit::Error, &error))?;
-        let face = |start: &Start<'_>| face(args, &out, start);
+        let face = |start: &Start<'_>| face(args, &out, start, &above);
         run::run(options, face, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
     });
     match ended {
@@ -50,6 +47,15 @@ pub fn run(args: &RunArgs) -> Exit {
             }
             exit
         }
+    }
+}
+
+/// How a signal is acknowledged: above the bar, if there is one by then.
+fn heard(is_quiet: bool, above: Arc<OnceLock<Above>>) -> impl Fn(&str) + Send + 'static {
+    move |words| match above.get() {
+        _ if is_quiet => (),
+        Some(above) => above.line(words),
+        None => tell(words),
     }
 }
 
@@ -102,7 +108,7 @@ fn default_out(manifest: &Path) -> PathBuf {
 }
 
 /// Says what is about to happen and chooses how it is shown.
-fn face(args: &RunArgs, out: &Path, start: &Start<'_>) -> Reporters {
+fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &OnceLock<Above>) -> Reporters {
     if args.quiet {
         return Reporters::default();
     }
@@ -120,7 +126,11 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>) -> Reporters {
         Progress::Plain => lines(&start.counts),
         Progress::Auto if !is_terminal => lines(&start.counts),
         Progress::Auto | Progress::Bar => match Bars::stderr(&start.counts, args.verbose) {
-            Some(bars) => Reporters(vec![Box::new(bars)]),
+            Some(bars) => {
+                // Only the first bar of a process could be set, and there is only one.
+                let _ = above.set(bars.above());
+                Reporters(vec![Box::new(bars)])
+            }
             None => lines(&start.counts),
         },
     }

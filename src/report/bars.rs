@@ -37,6 +37,24 @@ impl Bars {
     }
 }
 
+/// Prints lines above a bar, from anywhere, without breaking it.
+#[derive(Clone, Debug)]
+pub struct Above(ProgressBar);
+
+impl Above {
+    /// Prints a line.
+    pub fn line(&self, line: &str) {
+        self.0.println(line);
+    }
+}
+
+impl Bars {
+    /// A way to print above this bar.
+    pub fn above(&self) -> Above {
+        Above(self.bar.clone())
+    }
+}
+
 impl Reporter for Bars {
     fn show(&mut self, now: Moment, events: &[Event], pace: &Pace) {
         self.tally.add(now, events);
