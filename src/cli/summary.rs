@@ -4,7 +4,7 @@ use std::path::Path;
 
 use promptbatch::engine::turn::Stop;
 use promptbatch::model::counts::{Counts, Incidents};
-use promptbatch::model::job::Known;
+use promptbatch::model::phase::Known;
 use promptbatch::model::text::{escape, excerpt};
 use promptbatch::report::words::span;
 use promptbatch::run::Summary;

@@ -21,10 +21,10 @@ use crate::engine::schedule::Schedule;
 use crate::engine::turn::{Action, Input, Stop, Turn};
 use crate::model::counts::Pace;
 use crate::model::event::{Event, EventKind, Stage};
-use crate::model::job::{Job, JobId, Known};
+use crate::model::job::{Job, JobId};
 use crate::model::limits::Limits;
 use crate::model::outcome::{Artifact, Fault, FaultKind, Outcome, Status, TaskId};
-use crate::model::phase::{JobState, Phase};
+use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Moment;
 
 /// Decides what a run does next.

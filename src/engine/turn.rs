@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::event::Event;
-use crate::model::job::{Job, JobId, Known};
+use crate::model::job::{Job, JobId};
 use crate::model::outcome::{Artifact, Fault, Status, TaskId, Url};
+use crate::model::phase::Known;
 use crate::model::time::Moment;
 
 /// Something for the driver to do. Its result comes back as the [`Input`] of the same name.

@@ -9,8 +9,8 @@ use futures::future::{BoxFuture, ready};
 use crate::ledger::error::LedgerError;
 use crate::ledger::{Ledger, Loaded};
 use crate::model::event::Event;
-use crate::model::job::{Job, JobId, Known};
-use crate::model::phase::Phase;
+use crate::model::job::{Job, JobId};
+use crate::model::phase::{Known, Phase};
 
 /// The shared content. Clones are the same ledger; [`MemoryLedger::session`] starts as a new process would.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 
 use crate::ledger::error::LedgerError;
 use crate::model::event::Event;
-use crate::model::job::Known;
+use crate::model::phase::Known;
 
 /// What the driver needs of a ledger.
 pub trait Ledger: Send {

@@ -2,9 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
-use crate::model::phase::JobState;
 use crate::model::request::{Content, Request};
 
 /// The identity of a job: 80 bits from its content and its occurrence among equal rows, written as 20 hexadecimal digits.
@@ -95,15 +93,6 @@ pub struct Draft {
     pub request: Request,
     /// What is carried through to the results.
     pub extras: Vec<(String, String)>,
-}
-
-/// A job together with where it stands.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Known {
-    /// The job.
-    pub job: Arc<Job>,
-    /// The fold of its events.
-    pub state: JobState,
 }
 
 #[cfg(test)]

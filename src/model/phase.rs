@@ -1,8 +1,10 @@
 //! Where a job stands, as the fold of its events: the same function live, in the ledger and on a resume.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::event::{EventKind, Stage};
+use crate::model::job::Job;
 use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::time::Timestamp;
 
@@ -118,6 +120,15 @@ impl JobState {
     pub fn duration(&self) -> Option<Duration> {
         Some(self.finished_at?.since(self.submitted_at?))
     }
+}
+
+/// A job together with where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Known {
+    /// The job.
+    pub job: Arc<Job>,
+    /// The fold of its events.
+    pub state: JobState,
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::engine::turn::{Action, Input, Turn};
 use crate::model::event::{Event, EventKind, Stage};
-use crate::model::job::{Job, JobId, Known};
+use crate::model::job::{Job, JobId};
 use crate::model::limits::{Concurrency, Limits};
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, Status, TaskId, Url};
-use crate::model::phase::JobState;
+use crate::model::phase::{JobState, Known};
 use crate::model::request::Request;
 use crate::model::time::{Moment, Timestamp};
 

@@ -9,9 +9,9 @@ use crate::ledger::sqlite::RunFile;
 use crate::ledger::sqlite::row::{self, COLUMNS};
 use crate::ledger::{Loaded, format};
 use crate::model::event::{Event, EventKind};
-use crate::model::job::{JobId, Known};
+use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Outcome};
-use crate::model::phase::{JobState, Phase};
+use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Timestamp;
 
 /// The order in which jobs are handed out: what is under way first, then what is pending.

@@ -8,9 +8,9 @@ use crate::ledger::sqlite::RunFile;
 use crate::ledger::sqlite::row::{self, COLUMNS};
 use crate::model::counts::{Counts, Incidents};
 use crate::model::event::EventKind;
-use crate::model::job::{JobId, Known};
+use crate::model::job::JobId;
 use crate::model::outcome::Outcome;
-use crate::model::phase::Phase;
+use crate::model::phase::{Known, Phase};
 use crate::model::time::Timestamp;
 
 impl RunFile {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use rusqlite::Row;
 
 use crate::ledger::format;
-use crate::model::job::{Job, JobId, Known};
+use crate::model::job::{Job, JobId};
 use crate::model::outcome::{Artifact, ImageFormat, Outcome, TaskId};
-use crate::model::phase::{JobState, Phase};
+use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Timestamp;
 
 /// The columns that [`known`] reads, in its order.

@@ -7,9 +7,9 @@ use super::*;
 use crate::ledger::record;
 use crate::model::counts::{Counts, Incidents};
 use crate::model::event::{EventKind, Stage};
-use crate::model::job::{Draft, JobId, Known};
+use crate::model::job::{Draft, JobId};
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
-use crate::model::phase::{JobState, Phase};
+use crate::model::phase::{JobState, Known, Phase};
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 

@@ -7,7 +7,7 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::model::job::Known;
+use crate::model::phase::Known;
 use crate::report::results::Results;
 
 /// Writes `results.csv` beside itself and puts it in its place at the end. Dropped before that, it leaves nothing.

@@ -16,9 +16,8 @@ use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimeP
 
 pub use crate::report::results::file::{ResultsError, ResultsWriter};
 
-use crate::model::job::Known;
 use crate::model::outcome::{Artifact, FaultKind, Outcome};
-use crate::model::phase::{JobState, Phase};
+use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Timestamp;
 
 /// Our own columns, on which scripts rely: add behind the last, and change nothing.
