@@ -22,7 +22,7 @@ pub fn validate(args: &ManifestArgs) -> Exit {
             for warning in manifest.warnings() {
                 tell(&format!("warning: {}", warning.at(manifest.path())));
             }
-            print(&format!("{path}: {} jobs, no mistakes\n", manifest.n_jobs()))
+            print(&format!("{path}: {}, no mistakes\n", summary::jobs(manifest.n_jobs())))
         }
         Err(error) => fail(Exit::Usage, &error),
     }

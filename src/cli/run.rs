@@ -145,5 +145,5 @@ fn opening(args: &RunArgs, out: &Path, start: &Start<'_>) -> String {
         (done, _) => format!(", {done} done before"),
     };
     let manifest = escape(&args.manifest.manifest.display().to_string());
-    format!("{manifest}: {} jobs{past}; to {}", counts.n_jobs(), escape(&out.display().to_string()))
+    format!("{manifest}: {}{past}; to {}", summary::jobs(counts.n_jobs()), escape(&out.display().to_string()))
 }

@@ -32,11 +32,17 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit) -> Vec<String> {
     lines.extend(stop.as_ref().map(stopped));
     lines.push(format!("results: {}", escape(&results.display().to_string())));
     if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
-        lines.push(format!("run the same command again to go on with the {} unfinished jobs", counts.n_unfinished()));
+        let n = counts.n_unfinished();
+        lines.push(format!("run the same command again to go on: {} unfinished", jobs(n)));
     } else if counts.n_in_doubt > 0 {
         lines.push("run the same command with --in-doubt resubmit to submit those in doubt again".to_owned());
     }
     lines
+}
+
+/// So many jobs.
+pub fn jobs(n: u64) -> String {
+    if n == 1 { "1 job".to_owned() } else { format!("{n} jobs") }
 }
 
 /// How the jobs stand, such as `12 of 12 succeeded`.
@@ -87,7 +93,7 @@ fn stopped(stop: &Stop) -> String {
     match stop {
         Stop::Interrupted(_) => "stopped: interrupted".to_owned(),
         Stop::Unauthorized(fault) => format!("stopped: {}", escape(&fault.message)),
-        Stop::Quota(fault) => format!("stopped: {}; come back after that", escape(&fault.message)),
+        Stop::Quota(fault) => format!("stopped: {}", escape(&fault.message)),
         Stop::Failures(n) => format!("stopped: {n} jobs have failed (--max-failures)"),
     }
 }

@@ -6,3 +6,4 @@ mod http;
 mod kill;
 mod official;
 mod storm;
+mod words;

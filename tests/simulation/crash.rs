@@ -24,13 +24,26 @@ pub struct Crash(Arc<Inner>);
 
 struct Inner {
     at_step: u64,
+    /// Of the provider's steps, every so-many-th panics.
+    panic_every: Option<u64>,
     n_steps: AtomicU64,
+    n_requests: AtomicU64,
     happened: Notify,
 }
 
 impl Crash {
     pub fn at(at_step: u64) -> Self {
-        Self(Arc::new(Inner { at_step, n_steps: AtomicU64::new(0), happened: Notify::new() }))
+        Self::new(at_step, None)
+    }
+
+    /// No crash, but requests that panic now and then.
+    pub fn panicking_every(n: u64) -> Self {
+        Self::new(0, Some(n))
+    }
+
+    fn new(at_step: u64, panic_every: Option<u64>) -> Self {
+        let (n_steps, n_requests, happened) = (AtomicU64::new(0), AtomicU64::new(0), Notify::new());
+        Self(Arc::new(Inner { at_step, panic_every, n_steps, n_requests, happened }))
     }
 
     pub fn never() -> Self {
@@ -48,6 +61,12 @@ impl Crash {
         }
     }
 
+    async fn request<T>(&self, request: impl Future<Output = T>) -> T {
+        let n = self.0.n_requests.fetch_add(1, Ordering::Relaxed) + 1;
+        assert!(self.0.panic_every.is_none_or(|every| !n.is_multiple_of(every)), "a bug in the provider's code");
+        self.around(request).await
+    }
+
     async fn around<T>(&self, action: impl Future<Output = T>) -> T {
         self.step().await;
         let result = action.await;
@@ -61,15 +80,15 @@ pub struct Stepped<T>(pub T, pub Crash);
 
 impl<P: Provider> Provider for Stepped<P> {
     fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<TaskId, Fault>> {
-        self.1.around(self.0.submit(request)).boxed()
+        self.1.request(self.0.submit(request)).boxed()
     }
 
     fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>> {
-        self.1.around(self.0.poll(tasks)).boxed()
+        self.1.request(self.0.poll(tasks)).boxed()
     }
 
     fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.1.around(self.0.download(url)).boxed()
+        self.1.request(self.0.download(url)).boxed()
     }
 }
 

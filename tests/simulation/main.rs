@@ -183,6 +183,19 @@ fn crash_after_crash_still_ends() {
     }
 }
 
+/// A provider whose code panics is a provider that failed: the run goes on, and nothing hangs.
+#[test]
+fn a_panic_is_one_requests_fault() {
+    world::simulate(async {
+        let expected = World::new(12, calm(8)).outcomes_of_a_calm_run().await;
+        let world = World::new(12, calm(8));
+        world.session(limits(8), &Crash::panicking_every(5)).await.unwrap();
+        world.check();
+        assert_eq!(world.outcomes(), expected);
+        assert!(world.n_in_doubt() > 0, "a panic while submitting leaves a doubt");
+    });
+}
+
 #[test]
 fn a_held_job_is_never_submitted_again() {
     let mut n_held = 0;

@@ -43,8 +43,9 @@ impl Refusal {
                 (FaultKind::InvalidRequest, format!("the model {model} seems to be retired: {quoted}"))
             }
             429 if says("quota") => {
-                let words =
-                    format!("the daily quota is used up: {quoted}; it resets soon after midnight, Asia/Shanghai");
+                let words = format!(
+                    "the daily quota is used up: {quoted}; come back soon after midnight, Asia/Shanghai, when it resets"
+                );
                 (FaultKind::QuotaExhausted { resets_at: None }, words)
             }
             429 => (FaultKind::Throttled { retry_after }, format!("too many requests: {quoted}")),
