@@ -70,6 +70,7 @@ fn exit_of(error: &LedgerError) -> Exit {
         | LedgerError::Foreign { .. }
         | LedgerError::Newer { .. }
         | LedgerError::OtherProvider { .. }
+        | LedgerError::Full { .. }
         | LedgerError::Sqlite { .. }
         | LedgerError::Io { .. }
         | LedgerError::Damaged { .. }

@@ -46,6 +46,12 @@ pub enum LedgerError {
         /// Where this run would look for them.
         wanted: String,
     },
+    /// The disk is full.
+    #[error("could not write {path}: the disk is full; free some space and run the same command again to go on", path = .path.display())]
+    Full {
+        /// The ledger.
+        path: PathBuf,
+    },
     /// `SQLite` refused.
     #[error("could not read or write {path}: {source}", path = .path.display())]
     Sqlite {

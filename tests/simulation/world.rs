@@ -32,6 +32,9 @@ use crate::crash::{Crash, Stepped};
 /// How long a request waits for an answer that never comes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Longer than any of these worlds needs, in virtual time.
+const SESSION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Runs a future in virtual time.
 pub fn simulate<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -70,7 +73,7 @@ impl World {
         let mut reporters = Reporters::default();
         let drive = driver::drive(Engine::new(limits), &mut ledger, &mut reporters, &hands, &clock, &mut stops);
         select! {
-            ended = drive => Some(ended.unwrap()),
+            ended = tokio::time::timeout(SESSION_MAX, drive) => Some(ended.expect("a run ends").unwrap()),
             () = crash.happened() => None,
         }
     }

@@ -127,6 +127,7 @@ impl RunFile {
         let path = self.path.clone();
         match source.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => LedgerError::Foreign { path },
+            Some(ErrorCode::DiskFull) => LedgerError::Full { path },
             Some(ErrorCode::DatabaseCorrupt) => LedgerError::Damaged { path, what: source.to_string() },
             _ => LedgerError::Sqlite { path, source },
         }
