@@ -97,7 +97,9 @@ fn clean(chars: impl Iterator<Item = char>, is_kept: fn(char) -> bool, bytes_max
     let mut kept = String::new();
     for c in chars {
         let is_apart = kept.is_empty() || kept.ends_with('-');
-        if c.is_alphanumeric() || is_kept(c) || (is_mark(c) && !is_apart) {
+        // Some vowel signs count as letters too, and still cannot stand alone.
+        let belongs = if is_mark(c) { !is_apart } else { c.is_alphanumeric() || is_kept(c) };
+        if belongs {
             kept.push(c);
         } else if !is_apart {
             kept.push('-');
@@ -169,6 +171,8 @@ mod tests {
             ("cafe\u{301} noir", "cafe\u{301}-noir"),
             ("\u{301}cafe", "cafe"),
             ("cat \u{301}dog", "cat-dog"),
+            ("\u{9be}", ""),
+            ("cat \u{9be}", "cat"),
             ("½ cup ① ٣", "½-cup-①-٣"),
             ("../../etc/passwd", "etc-passwd"),
             ("C:\\Windows\\con", "c-windows-con"),
