@@ -46,7 +46,7 @@ impl Exit {
         match &summary.stop {
             Some(Stop::Interrupted(signal)) => Self::Interrupted(*signal),
             Some(Stop::Unauthorized(_)) => Self::Refused,
-            Some(Stop::Quota(_) | Stop::Failures(_)) => Self::Stopped,
+            Some(Stop::Quota(_) | Stop::Failures(_) | Stop::Unreachable(..)) => Self::Stopped,
             // What is in doubt and held for the user has no image either.
             None if summary.counts.n_without_image() + summary.counts.n_unfinished() > 0 => Self::Failures,
             None => Self::Done,
@@ -61,7 +61,7 @@ impl Exit {
             RunError::Ledger(_)
             | RunError::Store(_)
             | RunError::Results(_)
-            | RunError::Connect(ConnectError::Simulator(_)) => Self::Error,
+            | RunError::Connect(ConnectError::Simulator(_) | ConnectError::Unknown(_)) => Self::Error,
         }
     }
 }
@@ -76,6 +76,7 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
     use promptbatch::model::counts::{Counts, Incidents};
+    use promptbatch::model::event::Stage;
     use promptbatch::model::outcome::{Fault, FaultKind};
 
     fn summary(stop: Option<Stop>, counts: Counts) -> Summary {
@@ -86,6 +87,7 @@ mod tests {
             stop,
             failures: vec![],
             results: "results.csv".into(),
+            ended_at: promptbatch::model::time::Timestamp::default(),
             elapsed: std::time::Duration::ZERO,
         }
     }
@@ -101,8 +103,9 @@ mod tests {
             (None, Counts { n_moderated: 1, ..Counts::default() }, 100),
             (None, Counts { n_in_doubt: 1, ..Counts::default() }, 100),
             (Some(Stop::Unauthorized(fault.clone())), some_failed, 3),
-            (Some(Stop::Quota(fault)), some_failed, 75),
+            (Some(Stop::Quota(fault.clone())), some_failed, 75),
             (Some(Stop::Failures(1)), some_failed, 75),
+            (Some(Stop::Unreachable(Stage::Poll, fault)), some_failed, 75),
             (Some(Stop::Interrupted(Signal::Interrupt)), some_failed, 130),
             (Some(Stop::Interrupted(Signal::Terminate)), some_failed, 143),
             (Some(Stop::Interrupted(Signal::Hangup)), some_failed, 129),

@@ -7,12 +7,10 @@ use promptbatch::model::text::escape;
 use promptbatch::provider::modelscope;
 use promptbatch::run::projection::{Projection, ProjectionError};
 
-use crate::cli::args::{ManifestArgs, OutArgs};
+use crate::cli::args::{ManifestArgs, OutArgs, StatusArgs};
 use crate::cli::exit::Exit;
+use crate::cli::standing::Standing;
 use crate::cli::{fail, print, run, summary, tell};
-
-/// Failed jobs that `status` shows.
-const FAILURES_MAX: usize = 20;
 
 /// Shows every mistake in a manifest.
 pub fn validate(args: &ManifestArgs) -> Exit {
@@ -29,25 +27,11 @@ pub fn validate(args: &ManifestArgs) -> Exit {
 }
 
 /// Shows where a run stands.
-pub fn status(args: &OutArgs) -> Exit {
-    match status_text(args) {
+pub fn status(args: &StatusArgs) -> Exit {
+    match Standing::of(&args.out).map(|standing| if args.json { standing.json() } else { standing.words() }) {
         Ok(text) => print(&text),
         Err(error) => fail(exit_of(&error), &error),
     }
-}
-
-fn status_text(args: &OutArgs) -> Result<String, LedgerError> {
-    let file = RunFile::open_for_reading(&args.out)?;
-    let (counts, incidents) = (file.counts()?, file.incidents()?);
-    let mut lines = vec![summary::standing(&counts)];
-    lines.push(format!("provider: {}", escape(&file.provider()?)));
-    lines.push(format!("submissions so far: {}", incidents.n_submits));
-    lines.extend(summary::noted(&incidents));
-    if counts.n_without_image() > 0 {
-        lines.push("without an image:".to_owned());
-        lines.extend(summary::failed(&file.failures(FAILURES_MAX)?, &counts));
-    }
-    Ok(lines.join("\n") + "\n")
 }
 
 /// Writes `results.csv` again.
@@ -63,7 +47,7 @@ pub fn results(args: &OutArgs) -> Exit {
 }
 
 /// A folder without a run is the user's mistake; a ledger that cannot be read is not.
-fn exit_of(error: &LedgerError) -> Exit {
+pub fn exit_of(error: &LedgerError) -> Exit {
     match error {
         LedgerError::Missing { .. } => Exit::Usage,
         LedgerError::Held { .. }

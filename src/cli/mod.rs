@@ -1,11 +1,15 @@
 //! The face: flags in, words and exit codes out. It decides nothing that a Rust program could not ask of the library.
 
+mod again;
 mod args;
 mod exit;
+mod flags;
 mod inspect;
+mod log;
 mod run;
 mod signals;
 mod simulate;
+mod standing;
 mod summary;
 
 use std::io::{self, Write};
@@ -30,6 +34,9 @@ pub fn main() -> Exit {
         Verb::Run(args) => run::run(&args),
         Verb::Validate(args) => inspect::validate(&args),
         Verb::Status(args) => inspect::status(&args),
+        Verb::Retry(args) => again::retry(&args),
+        Verb::Verify(args) => again::verify(&args),
+        Verb::Log(args) => log::log(&args),
         Verb::Results(args) => inspect::results(&args),
         Verb::Simulate(args) => simulate::simulate(args),
     }

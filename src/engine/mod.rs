@@ -2,15 +2,17 @@
 //!
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
-//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (rate and gate), [`schedule`] (polls) and
-//! [`retry`] (verdicts).
+//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (rate and gate), [`schedule`] (polls),
+//! [`retry`] (verdicts) and [`ending`] (when a run is over, and why before its end).
 
+mod ending;
 pub mod lane;
 pub mod pacer;
 pub mod retry;
 pub mod schedule;
 mod setback;
 pub mod turn;
+pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use crate::model::counts::Pace;
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::limits::Limits;
-use crate::model::outcome::{Artifact, Fault, FaultKind, Outcome, Status, TaskId};
+use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, Outcome, Status};
 use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Moment;
 
@@ -45,6 +47,10 @@ pub struct Engine {
     events: Vec<Event>,
     loading: Loading,
     stop: Option<Stop>,
+    /// When the answers under way became all that is waited for.
+    stopped_at: Option<Moment>,
+    /// The fault that the next submission would meet: the provider said that the allowance is used up.
+    spent: Option<Fault>,
     n_failures: u64,
 }
 
@@ -59,6 +65,8 @@ struct Tracked {
     is_in_flight: bool,
     /// Failed polls in a row.
     n_poll_faults: u32,
+    /// When the first of them failed.
+    poll_faults_since: Option<Moment>,
     /// Answers in a row that its task is unknown.
     n_unknown: u32,
 }
@@ -89,6 +97,8 @@ impl Engine {
             events: Vec::new(),
             loading: Loading::More,
             stop: None,
+            stopped_at: None,
+            spent: None,
             n_failures: 0,
         }
     }
@@ -102,7 +112,7 @@ impl Engine {
                     self.loaded(now, known);
                 }
             }
-            Input::Submitted(id, Ok(task)) => self.accepted(now, id, task),
+            Input::Submitted(id, Ok(acceptance)) => self.accepted(now, id, acceptance),
             Input::Submitted(id, Err(fault)) => {
                 self.lane.submit_refused(now, &fault);
                 self.tracked(id).is_in_flight = false;
@@ -118,12 +128,7 @@ impl Engine {
                 self.lane.download_answered();
                 self.downloaded(now, id, result);
             }
-            // The first reason stands, unless the user wants out of a drain.
-            Input::Stop(stop) => {
-                if self.stop.as_ref().is_none_or(Stop::drains) {
-                    self.stop = Some(stop);
-                }
-            }
+            Input::Stop(stop) => self.stop_with(now, stop),
         }
     }
 
@@ -136,10 +141,14 @@ impl Engine {
             sooner(&mut wake_at, self.plan_polls(now, &mut actions));
         }
         if self.stop.is_none() {
+            self.meet_spent(now);
+        }
+        if self.stop.is_none() {
             sooner(&mut wake_at, self.plan_submits(now, &mut actions));
             self.plan_load(&mut actions);
         }
-        Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last: self.is_over() }
+        sooner(&mut wake_at, self.gives_up_at());
+        Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last: self.is_over(now) }
     }
 
     /// Why the run stops before its end, if it does.
@@ -153,7 +162,7 @@ impl Engine {
             n_in_flight: self.lane.n_in_flight(),
             n_downloading: self.to_download.len() + self.lane.n_downloads_out(),
             n_waiting: self.to_submit_later.len(),
-            closed_until: self.lane.closed_until(now),
+            hold: self.lane.hold(now),
         }
     }
 
@@ -163,11 +172,14 @@ impl Engine {
         let id = job.id;
         let accepted_at = state.submitted_at.map_or(now, |wall| now.at_wall(wall));
         let phase = state.phase.clone();
-        let tracked = Tracked { job, state, accepted_at, is_in_flight: false, n_poll_faults: 0, n_unknown: 0 };
+        let is_in_flight = false;
+        let tracked =
+            Tracked { job, state, accepted_at, is_in_flight, n_poll_faults: 0, poll_faults_since: None, n_unknown: 0 };
         let is_counted = tracked.is_doubt_counted();
         let before = self.jobs.insert(id, tracked);
         assert!(before.is_none(), "the ledger hands out each job once");
         match phase {
+            Phase::Pending | Phase::Submitting if !self.limits.is_submitting => drop(self.jobs.remove(&id)),
             Phase::Pending => self.to_submit.push_back(id),
             Phase::Submitting if is_counted => self.doubt_remembered(now, id),
             Phase::Submitting => {
@@ -184,23 +196,23 @@ impl Engine {
         }
     }
 
-    fn accepted(&mut self, now: Moment, id: JobId, task: TaskId) {
-        self.lane.submit_accepted();
-        self.emit(now, id, EventKind::Accepted(task));
+    fn accepted(&mut self, now: Moment, id: JobId, acceptance: Acceptance) {
+        self.lane.submit_accepted(now);
+        self.spent = acceptance.spent;
+        self.emit(now, id, EventKind::Accepted(acceptance.task));
         let tracked = self.tracked(id);
         tracked.accepted_at = now;
-        (tracked.n_poll_faults, tracked.n_unknown) = (0, 0);
+        tracked.poll_answered();
         self.schedule.plan(now, id, now);
     }
 
     fn polled(&mut self, now: Moment, id: JobId, answer: Result<Status, Fault>) {
         match answer {
             Ok(status) => {
-                self.lane.poll_succeeded();
-                let tracked = self.tracked(id);
-                (tracked.n_poll_faults, tracked.n_unknown) = (0, 0);
+                self.lane.poll_succeeded(now);
+                self.tracked(id).poll_answered();
                 match status {
-                    Status::Running => self.poll_again(now, id),
+                    Status::Running => self.still_running(now, id),
                     Status::Done(urls) => {
                         self.task_ended(id);
                         self.emit(now, id, EventKind::Ready(urls));
@@ -285,19 +297,6 @@ impl Engine {
         }
     }
 
-    /// Over means: nothing is awaited, and nothing is left that this run would still do.
-    fn is_over(&self) -> bool {
-        if self.lane.n_out() > 0 || self.loading == Loading::Asked {
-            return false;
-        }
-        match &self.stop {
-            None => self.loading == Loading::Done && self.jobs.is_empty(),
-            // What only waits to be submitted stays in the ledger.
-            Some(stop) if stop.drains() => self.jobs.len() == self.to_submit.len() + self.to_submit_later.len(),
-            Some(_) => true,
-        }
-    }
-
     /// Records an event and folds it in, with the same function that the ledger folds with.
     fn emit(&mut self, now: Moment, id: JobId, kind: EventKind) {
         let tracked = self.tracked(id);
@@ -314,8 +313,8 @@ impl Engine {
         self.jobs.remove(&id);
         if is_failure {
             self.n_failures += 1;
-            if self.limits.failures_max.is_some_and(|max| self.n_failures >= max) && self.stop.is_none() {
-                self.stop = Some(Stop::Failures(self.n_failures));
+            if self.limits.failures_max.is_some_and(|max| self.n_failures >= max) {
+                self.stop_with(now, Stop::Failures(self.n_failures));
             }
         }
     }

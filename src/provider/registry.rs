@@ -36,6 +36,9 @@ pub enum ConnectError {
     /// There is no usable address, or no HTTPS.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A ledger names a provider that this program does not know.
+    #[error("could not find the provider {0:?}, where the tasks of this run are; use the promptbatch that made it")]
+    Unknown(String),
     /// The simulated API cannot be started.
     #[error("could not start the simulated API on this machine: {0}")]
     Simulator(#[from] std::io::Error),
@@ -64,6 +67,25 @@ impl Choice {
         match self {
             Self::ModelScope { base_url, .. } => Ok(format!("modelscope {}", modelscope::base_url(base_url)?)),
             Self::Simulator(_) => Ok("simulator".to_owned()),
+        }
+    }
+
+    /// The provider with this [identity](Self::identity), as a ledger keeps it.
+    pub fn named(identity: &str, token_file: Option<PathBuf>, request_timeout: Duration) -> Result<Self, ConnectError> {
+        match identity.split_once(' ') {
+            Some(("modelscope", base_url)) => {
+                Ok(Self::ModelScope { base_url: base_url.to_owned(), token_file, request_timeout })
+            }
+            _ if identity == "simulator" => Ok(Self::Simulator(Box::default())),
+            _ => Err(ConnectError::Unknown(identity.to_owned())),
+        }
+    }
+
+    /// Whether there is a usable address and a token. Sends nothing, and starts nothing.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        match self {
+            Self::ModelScope { .. } => self.connect().map(drop),
+            Self::Simulator(_) => Ok(()),
         }
     }
 

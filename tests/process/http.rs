@@ -9,13 +9,13 @@ use promptbatch::provider::simulator::picture::Picture;
 use crate::bench::{Bench, expect_code, quick, rows, stderr};
 
 /// A server on loopback that answers every request with what a function makes of its head, and keeps the heads.
-struct Host {
-    url: String,
+pub struct Host {
+    pub url: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Host {
-    fn new(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Self {
+    pub fn new(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let heads = Arc::new(Mutex::new(vec![]));
@@ -40,7 +40,7 @@ impl Host {
         Self { url, heads }
     }
 
-    fn heads(&self) -> Vec<String> {
+    pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 }
@@ -55,16 +55,16 @@ fn is_whole(request: &[u8]) -> bool {
     body.len() >= length
 }
 
-fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+pub fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
-fn json(body: &str) -> Vec<u8> {
+pub fn json(body: &str) -> Vec<u8> {
     response("200 OK", "Content-Type: application/json\r\n", body.as_bytes())
 }
 
-fn png() -> Vec<u8> {
+pub fn png() -> Vec<u8> {
     Picture::new(7, "32x32".parse().unwrap()).png()
 }
 

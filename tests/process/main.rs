@@ -1,9 +1,12 @@
 //! The real program as a real process: real HTTP on loopback, real files, real signals, and kill -9.
 
+mod again;
 mod bench;
 mod contract;
 mod http;
 mod kill;
 mod official;
+mod served;
+mod sessions;
 mod storm;
 mod words;

@@ -14,7 +14,7 @@ use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::{Ledger, Loaded};
 use promptbatch::model::event::Event;
 use promptbatch::model::name::ImageName;
-use promptbatch::model::outcome::{Fault, Status, TaskId, Url};
+use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Body, Provider};
 
@@ -79,7 +79,7 @@ impl Crash {
 pub struct Stepped<T>(pub T, pub Crash);
 
 impl<P: Provider> Provider for Stepped<P> {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<TaskId, Fault>> {
+    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         self.1.request(self.0.submit(request)).boxed()
     }
 

@@ -8,6 +8,7 @@
 
 mod crash;
 mod oracle;
+mod quota;
 mod world;
 
 use std::collections::BTreeMap;

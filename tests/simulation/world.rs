@@ -16,7 +16,7 @@ use promptbatch::engine::turn::Stop;
 use promptbatch::ledger::memory::MemoryLedger;
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::Limits;
-use promptbatch::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
+use promptbatch::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::provider::modelscope::answer::{self, Answer};
@@ -120,11 +120,16 @@ impl Direct {
 
     async fn answer(&self, request: HttpRequest) -> Result<Answer, Lost> {
         let reply = self.ask(request).await?;
-        let retry_after = reply.header("retry-after").map(str::to_owned);
-        Ok(Answer { status: reply.status, retry_after, body: reply.body.into_bytes() })
+        Ok(Answer {
+            status: reply.status,
+            retry_after: reply.header("retry-after").map(str::to_owned),
+            date: Some(self.clock.now().wall()),
+            remaining: reply.header("modelscope-ratelimit-requests-remaining").and_then(|text| text.parse().ok()),
+            body: reply.body.into_bytes(),
+        })
     }
 
-    async fn submit_one(&self, request: &Request) -> Result<TaskId, Fault> {
+    async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {
         let post = HttpRequest::post("/v1/images/generations", body::text(request)?);
         match self.answer(post).await {
             Ok(answer) => answer::submitted(&answer, &request.model),
@@ -162,7 +167,7 @@ impl Direct {
 }
 
 impl Provider for Direct {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<TaskId, Fault>> {
+    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         self.submit_one(request).boxed()
     }
 

@@ -240,7 +240,7 @@ pub struct StoreError {
     pub cause: io::Error,
 }
 
-fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+pub(super) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     move |cause| StoreError { doing, path: path.to_owned(), cause }
 }
 
@@ -254,13 +254,13 @@ fn remedy(kind: ErrorKind) -> &'static str {
     }
 }
 
-fn make_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn make_folder(path: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(path).map_err(at("create", path))?;
     path.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Makes the names in a folder last. Elsewhere than on Unix folders cannot be synced, nor need they be.
-fn sync_folder(path: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     if cfg!(unix) {
         File::open(path).and_then(|folder| folder.sync_all()).map_err(at("sync", path))?;

@@ -3,6 +3,7 @@
 pub mod check;
 mod disk;
 mod memory;
+pub mod verify;
 
 #[cfg(test)]
 mod tests;

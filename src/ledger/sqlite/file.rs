@@ -3,16 +3,23 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::ledger::error::LedgerError;
+use crate::ledger::sqlite::migrate;
 
 /// The version of the schema, in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Marks the file as ours, in `PRAGMA application_id`: "pbat".
 const APPLICATION_ID: i64 = 0x7062_6174;
+
+/// How often, and how far apart, a lock is tried that is taken.
+const LOCK_TRIES: usize = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -42,6 +49,12 @@ impl RunFile {
         Ok(file)
     }
 
+    /// Opens the ledger that is in the folder `out` for writing, wherever its tasks are.
+    pub fn open_existing(out: &Path) -> Result<Self, LedgerError> {
+        let provider = Self::open_for_reading(out)?.provider()?;
+        Self::open(out, &provider)
+    }
+
     /// Opens the ledger in the folder `out` for reading, also beside a process that writes.
     pub fn open_for_reading(out: &Path) -> Result<Self, LedgerError> {
         let path = out.join("run.db");
@@ -54,7 +67,21 @@ impl RunFile {
         if version == 0 {
             return Err(LedgerError::Missing { path: out.to_owned() });
         }
+        migrate::read_as_present(&file.connection, version).map_err(|error| file.error(error))?;
         Ok(file)
+    }
+
+    /// The process that writes to the ledger in the folder `out` at this moment, if one does.
+    pub fn holder(out: &Path) -> Option<String> {
+        let mut file = File::open(out.join("run.lock")).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).ok()?;
+                Some(pid.trim().to_owned())
+            }
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
     }
 
     /// Where the file is.
@@ -76,6 +103,9 @@ impl RunFile {
         };
         self.connection.pragma_update(None, "journal_mode", "wal")?;
         self.connection.pragma_update(None, "synchronous", "full")?;
+        if version > 0 && version < VERSION {
+            migrate::to_present(&self.connection, version)?;
+        }
         if version == 0 {
             self.connection.execute_batch(&format!(
                 "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
@@ -86,14 +116,14 @@ impl RunFile {
 
     /// The version of the schema, 0 for an empty file.
     fn check(&self) -> rusqlite::Result<Result<i64, LedgerError>> {
-        self.connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        self.connection.busy_timeout(Duration::from_secs(10))?;
         let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let (id, version) = (pragma("application_id")?, pragma("user_version")?);
         let n_tables: i64 = self.connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
         let path = self.path.clone();
         Ok(match (id, version, n_tables) {
             (0, 0, 0) => Ok(0),
-            (APPLICATION_ID, VERSION, _) => Ok(VERSION),
+            (APPLICATION_ID, found @ 1..=VERSION, _) => Ok(found),
             (APPLICATION_ID, found, _) if found > VERSION => Err(LedgerError::Newer { path, found, known: VERSION }),
             _ => Err(LedgerError::Foreign { path }),
         })
@@ -138,12 +168,23 @@ impl RunFile {
     }
 }
 
+/// Takes the lock, also if someone who only looks whether it is taken has it at this moment.
+fn take(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            taken => return taken,
+        }
+    }
+    file.try_lock()
+}
+
 /// Takes the lock file, or says who has it. A dead process holds nothing, whatever its file says.
 fn lock(path: &Path, ledger: &Path) -> Result<File, LedgerError> {
     let io = |source| LedgerError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
-    match file.try_lock() {
+    match take(&file) {
         Ok(()) => {
             file.set_len(0).map_err(io)?;
             file.seek(SeekFrom::Start(0)).map_err(io)?;

@@ -5,11 +5,11 @@ use rusqlite::Row;
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
-use crate::ledger::sqlite::row::{self, COLUMNS};
+use crate::ledger::sqlite::row::{self, COLUMNS, N_COLUMNS};
 use crate::model::counts::{Counts, Incidents};
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
-use crate::model::outcome::Outcome;
+use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{Known, Phase};
 use crate::model::time::Timestamp;
 
@@ -72,11 +72,24 @@ impl RunFile {
 
     /// What came up in all the runs of this ledger, dropped jobs included: they were paid for too.
     pub fn incidents(&self) -> Result<Incidents, LedgerError> {
-        let sql =
-            "SELECT coalesce(sum(n_submits), 0), coalesce(sum(n_in_doubt), 0), coalesce(sum(n_lost), 0) FROM jobs";
+        let (held, failed) = (format::phase::SUBMITTING, format::phase::FAILED);
+        let in_doubt = "fault IS NOT NULL AND fault ->> 0 = 'in_doubt'";
+        let sql = format!(
+            "SELECT total(n_submits), total(n_in_doubt), total(phase = {held} AND {in_doubt}), \
+             total(phase = {failed} AND {in_doubt}), total(n_lost), total(n_reopened) FROM jobs"
+        );
         let mut incidents = Incidents::default();
-        self.each(sql, (), |row| {
-            incidents = Incidents { n_submits: row.get(0)?, n_in_doubt: row.get(1)?, n_lost: row.get(2)? };
+        self.each(&sql, (), |row| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sums of small whole numbers")]
+            let sum = |column| row.get::<_, f64>(column).map(|sum| sum as u64);
+            incidents = Incidents {
+                n_submits: sum(0)?,
+                n_in_doubt: sum(1)?,
+                n_doubts_held: sum(2)?,
+                n_doubts_failed: sum(3)?,
+                n_lost: sum(4)?,
+                n_reopened: sum(5)?,
+            };
             Ok(Ok(()))
         })?;
         Ok(incidents)
@@ -94,9 +107,9 @@ impl RunFile {
             let Some((_, mut known)) = row::known(row)? else {
                 return Ok(Err(self.damaged("a job makes no sense").into()));
             };
-            let artifact = match row.get_ref(16)? {
+            let artifact = match row.get_ref(N_COLUMNS)? {
                 rusqlite::types::ValueRef::Null => None,
-                _ => match row::artifact(row, 16)? {
+                _ => match row::artifact(row, N_COLUMNS)? {
                     None => return Ok(Err(self.damaged("an image makes no sense").into())),
                     artifact => artifact,
                 },
@@ -116,6 +129,15 @@ impl RunFile {
             Ok(Ok(()))
         })?;
         current.map_or(Ok(()), show)
+    }
+
+    /// Shows the names of the images of jobs that are no longer in the manifest.
+    pub fn each_dropped_name(&self, mut show: impl FnMut(&str)) -> Result<(), LedgerError> {
+        let sql = "SELECT file_name FROM jobs JOIN artifacts ON job = row WHERE position IS NULL";
+        self.each(sql, (), |row| {
+            show(&row.get::<_, String>(0)?);
+            Ok(Ok(()))
+        })
     }
 
     /// The first `max` jobs, in manifest order, that ended without an image.
@@ -148,6 +170,21 @@ impl RunFile {
             }
         })?;
         Ok(events)
+    }
+
+    /// The images of a job.
+    pub fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, LedgerError> {
+        let sql = "SELECT file_name, sha256, bytes, width, height, format FROM artifacts \
+                   WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY n";
+        let mut artifacts = Vec::new();
+        self.each(sql, [job.bytes()], |row| {
+            let Some(artifact) = row::artifact(row, 0)? else {
+                return Ok(Err(self.damaged("an image makes no sense")));
+            };
+            artifacts.push(artifact);
+            Ok(Ok(()))
+        })?;
+        Ok(artifacts)
     }
 
     /// Runs a query and shows each row; the inner error is the reader's own.

@@ -1,12 +1,13 @@
 //! Reads the API's answers, without any input or output: what is not known is never taken for "it worked".
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
+use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use crate::model::text::excerpt;
-use crate::provider::modelscope::fault::Refusal;
+use crate::model::time::Timestamp;
+use crate::provider::modelscope::fault::{Hints, Refusal, quota_spent};
 
 /// Images of one task that are followed; more than one has never been seen.
 const IMAGES_MAX: usize = 16;
@@ -18,6 +19,10 @@ pub struct Answer {
     pub status: u16,
     /// The `Retry-After` header, as it came.
     pub retry_after: Option<String>,
+    /// The `Date` header: what time it is over there, which is what their days go by.
+    pub date: Option<Timestamp>,
+    /// Submissions that are left of the allowance, the least of what the rate-limit headers say.
+    pub remaining: Option<u64>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -27,9 +32,17 @@ impl Answer {
         serde_json::from_slice(&self.body).ok().filter(Value::is_object)
     }
 
+    /// `Retry-After`, in seconds or as a date.
     fn retry_after(&self) -> Option<Duration> {
-        let secs: f64 = self.retry_after.as_ref()?.trim().parse().ok()?;
-        Duration::try_from_secs_f64(secs).ok()
+        let text = self.retry_after.as_ref()?.trim();
+        if let Ok(secs) = text.parse::<f64>() {
+            return Duration::try_from_secs_f64(secs).ok();
+        }
+        Some(http_date(text)?.since(self.date?))
+    }
+
+    fn hints(&self) -> Hints {
+        Hints { retry_after: self.retry_after(), date: self.date }
     }
 
     /// What an unreadable answer begins with, for the user.
@@ -47,11 +60,17 @@ impl Answer {
     }
 }
 
-/// The task that a submission was answered with.
+/// A date as HTTP writes it.
+pub fn http_date(text: &str) -> Option<Timestamp> {
+    let since_epoch = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(since_epoch.as_millis()).ok().map(Timestamp::from_millis)
+}
+
+/// The task that a submission was answered with, and whether it was the last that the allowance allows.
 ///
 /// A server error without the API's own words comes from a gateway, behind which the request may have been carried out:
 /// that is in doubt, and so is every answer of status 200 without a task.
-pub fn submitted(answer: &Answer, model: &str) -> Result<TaskId, Fault> {
+pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
     let json = answer.json();
     let told = json.as_ref().and_then(|json| Refusal::read(answer.status, json));
     let is_clear = told.is_some() || answer.status < 500 || (answer.status == 503 && !answer.body.is_empty());
@@ -60,12 +79,14 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<TaskId, Fault> {
         return Err(Fault::new(FaultKind::InDoubt, words));
     }
     if let Some(refusal) = answer.refusal(json.as_ref()) {
-        return Err(refusal.fault(model, answer.retry_after()));
+        return Err(refusal.fault(model, &answer.hints()));
     }
-    json.as_ref().and_then(task_id).ok_or_else(|| {
+    let task = json.as_ref().and_then(task_id).ok_or_else(|| {
         let words = format!("an answer without a task id, {}: it may have been accepted", answer.excerpt());
         Fault::new(FaultKind::InDoubt, words)
-    })
+    })?;
+    let spent = (answer.remaining == Some(0)).then(|| quota_spent("0 requests remaining", answer.date));
+    Ok(Acceptance { task, spent })
 }
 
 /// How a task stands.
@@ -89,7 +110,7 @@ pub fn polled(answer: &Answer) -> Result<Status, Fault> {
                     format!("the API does not know this task: {}", refusal.message),
                 ));
             }
-            Err(refusal.fault("", answer.retry_after()))
+            Err(refusal.fault("", &answer.hints()))
         }
     }
 }
@@ -126,7 +147,7 @@ fn failed(json: Option<&Value>) -> Result<Status, Fault> {
     if is_unknown(&refusal) {
         return Err(Fault::new(FaultKind::TaskLost, format!("the API does not know this task: {}", refusal.message)));
     }
-    Ok(Status::Failed(refusal.fault("", None)))
+    Ok(Status::Failed(refusal.fault("", &Hints::default())))
 }
 
 fn is_unknown(refusal: &Refusal) -> bool {
@@ -138,11 +159,11 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, retry_after: None, body: body.into() }
+        Answer { status, body: body.into(), ..Answer::default() }
     }
 
     fn submit(status: u16, body: &str) -> Result<String, FaultKind> {
-        submitted(&answer(status, body), "a/b").map(|task| task.0).map_err(|fault| fault.kind)
+        submitted(&answer(status, body), "a/b").map(|acceptance| acceptance.task.0).map_err(|fault| fault.kind)
     }
 
     fn poll(status: u16, body: &str) -> Result<Status, FaultKind> {
@@ -198,6 +219,30 @@ mod tests {
         for text in ["", "soon", "-1", "inf", "NaN", "1e300"] {
             assert_eq!(wait(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn retry_after_is_read_as_a_date_by_the_clock_over_there() {
+        let wait = |text: &str, date| Answer { retry_after: Some(text.into()), date, ..answer(429, "") }.retry_after();
+        let noon = http_date("Tue, 24 Nov 2026 12:00:00 GMT");
+        assert_eq!(wait("Tue, 24 Nov 2026 12:01:30 GMT", noon), Some(Duration::from_secs(90)));
+        assert_eq!(wait("Tue, 24 Nov 2026 11:00:00 GMT", noon), Some(Duration::ZERO), "it has passed");
+        assert_eq!(wait("Tue, 24 Nov 2026 12:01:30 GMT", None), None, "nobody knows how long that is");
+    }
+
+    #[test]
+    fn the_last_of_an_allowance_says_so() {
+        let spent = |remaining| {
+            let answer = Answer {
+                remaining,
+                date: http_date("Tue, 24 Nov 2026 12:00:00 GMT"),
+                ..answer(200, r#"{"task_id":1}"#)
+            };
+            submitted(&answer, "a/b").unwrap().spent.map(|fault| fault.kind)
+        };
+        let resets_at = http_date("Tue, 24 Nov 2026 16:05:00 GMT");
+        assert_eq!(spent(Some(0)), Some(FaultKind::QuotaExhausted { resets_at }));
+        assert_eq!((spent(Some(1)), spent(None)), (None, None));
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, Url};
 
 use crate::model::outcome::{Fault, FaultKind, TaskId};
-use crate::provider::modelscope::answer::Answer;
+use crate::provider::modelscope::answer::{Answer, http_date};
 
 /// The longest answer of the API that is read.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -21,6 +21,10 @@ const IDLE_MAX: usize = 256;
 
 /// How long they wait: shorter than servers usually do, so that a request seldom meets a closing connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The headers that say how much is left of an allowance: all models together, and this one.
+const REMAINING: [&str; 2] =
+    ["modelscope-ratelimit-requests-remaining", "modelscope-ratelimit-model-requests-remaining"];
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -148,7 +152,10 @@ fn is_loopback(url: &Url) -> bool {
 /// Reads a whole answer, within bounds.
 pub async fn answer(mut response: Response) -> Result<Answer, Lost> {
     let status = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let retry_after = header("retry-after").map(str::to_owned);
+    let date = header("date").and_then(http_date);
+    let remaining = REMAINING.into_iter().filter_map(|name| header(name)?.trim().parse().ok()).min();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > BODY_BYTES_MAX {
@@ -156,7 +163,7 @@ pub async fn answer(mut response: Response) -> Result<Answer, Lost> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, retry_after, date, remaining, body })
 }
 
 #[cfg(test)]

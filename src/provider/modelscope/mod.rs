@@ -16,7 +16,7 @@ use futures::{FutureExt, StreamExt};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder};
 
-use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
+use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use crate::model::request::Request;
 use crate::provider::modelscope::answer::Answer;
 pub use crate::provider::modelscope::http::ClientError;
@@ -71,7 +71,7 @@ impl ModelScope {
         http::answer(request.send().await?).await
     }
 
-    async fn submit_one(&self, request: &Request) -> Result<TaskId, Fault> {
+    async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {
         let body = body::text(request)?;
         let url = format!("{}/v1/images/generations", self.base);
         match self.ask(self.api.post(url).body(body)).await {
@@ -113,7 +113,7 @@ impl ModelScope {
 }
 
 impl Provider for ModelScope {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<TaskId, Fault>> {
+    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         self.submit_one(request).boxed()
     }
 
