@@ -94,6 +94,7 @@ fn stopped(stop: &Stop) -> String {
         Stop::Interrupted(_) => "stopped: interrupted".to_owned(),
         Stop::Unauthorized(fault) => format!("stopped: {}", escape(&fault.message)),
         Stop::Quota(fault) => format!("stopped: {}", escape(&fault.message)),
+        Stop::Disk => "stopped: the images could not be written".to_owned(),
         Stop::Failures(n) => format!("stopped: {n} jobs have failed (--max-failures)"),
     }
 }

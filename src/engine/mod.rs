@@ -118,12 +118,19 @@ impl Engine {
                 self.lane.download_answered();
                 self.downloaded(now, id, result);
             }
-            // The first reason stands, unless the user wants out of a drain.
-            Input::Stop(stop) => {
-                if self.stop.as_ref().is_none_or(Stop::drains) {
-                    self.stop = Some(stop);
-                }
+            // The job stays where it is, for a run with a better disk.
+            Input::Unsaved(_) => {
+                self.lane.download_answered();
+                self.stop_for_good(Stop::Disk);
             }
+            Input::Stop(stop) => self.stop_for_good(stop),
+        }
+    }
+
+    /// The first reason stands, unless this one ends a drain.
+    fn stop_for_good(&mut self, stop: Stop) {
+        if self.stop.as_ref().is_none_or(Stop::drains) {
+            self.stop = Some(stop);
         }
     }
 
