@@ -4,6 +4,8 @@
 //! and meanwhile the answers of the provider gather, so that one sync serves all of them: group commit without a timer.
 
 mod file;
+mod folder;
+mod guard;
 mod import;
 mod journal;
 mod read;
@@ -85,5 +87,7 @@ impl Ledger for SqliteLedger {
     }
 }
 
+#[cfg(all(test, unix))]
+mod refusals;
 #[cfg(test)]
 mod tests;
