@@ -2,8 +2,11 @@
 
 pub mod check;
 mod disk;
+mod folders;
 mod memory;
 
+#[cfg(all(test, unix))]
+mod links;
 #[cfg(test)]
 mod tests;
 
