@@ -8,8 +8,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::folder;
 use crate::ledger::sqlite::guard::{self, Guard};
+use crate::ledger::sqlite::{folder, still};
 
 /// The version of the schema, in `PRAGMA user_version`.
 const VERSION: i64 = 1;
@@ -59,8 +59,13 @@ impl RunFile {
             return Err(LedgerError::Missing { path: out.to_owned() });
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let file = Self::connect(path, flags, None)?;
-        let version = file.check().map_err(|error| file.error(error))??;
+        let mut file = Self::connect(path, flags, None)?;
+        let mut version = file.check();
+        if version.as_ref().is_err_and(|error| still::may_be_read(&file.path, error)) {
+            file.connection = still::connect(&file.path).map_err(|error| file.error(error))?;
+            version = file.check();
+        }
+        let version = version.map_err(|error| file.error(error))??;
         if version == 0 {
             return Err(LedgerError::Missing { path: out.to_owned() });
         }
@@ -79,7 +84,7 @@ impl RunFile {
                 file.merge_when_closed(false);
                 Ok(file)
             }
-            Err(source) => Err(sqlite_error(path, source, lock.is_some())),
+            Err(source) => Err(sqlite_error(path, source)),
         }
     }
 
@@ -160,7 +165,7 @@ impl RunFile {
 
     /// An error of `SQLite`'s in words that say what to do, where there is something.
     pub(super) fn error(&self, source: rusqlite::Error) -> LedgerError {
-        let error = sqlite_error(self.path.clone(), source, self.lock.is_some());
+        let error = sqlite_error(self.path.clone(), source);
         if let LedgerError::Damaged { .. } = error {
             self.merge_when_closed(false);
         }
@@ -172,12 +177,13 @@ impl RunFile {
     }
 }
 
-fn sqlite_error(path: PathBuf, source: rusqlite::Error, is_writing: bool) -> LedgerError {
+/// `SQLite` does not always say that a disk is full or closed; the disk itself does.
+fn sqlite_error(path: PathBuf, source: rusqlite::Error) -> LedgerError {
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => LedgerError::Foreign { path },
         Some(ErrorCode::DiskFull) => LedgerError::Full { path },
         Some(ErrorCode::DatabaseCorrupt) => LedgerError::Damaged { path, what: source.to_string() },
-        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) if is_writing => {
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
             match path.parent().map_or(Ok(()), guard::probe) {
                 Ok(()) => LedgerError::Sqlite { path, source },
                 Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {

@@ -3,6 +3,7 @@
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::process;
 use std::time::SystemTime;
 
 use crate::ledger::error::LedgerError;
@@ -51,7 +52,7 @@ pub fn refuse_a_lost_ledger(out: &Path) -> Result<(), LedgerError> {
 
 /// Asks the disk itself what is wrong, because `SQLite` only tells that something is.
 pub fn probe(out: &Path) -> io::Result<()> {
-    let path = out.join(".run.probe");
+    let path = out.join(format!(".run.probe-{}", process::id()));
     let _ = fs::remove_file(&path);
     let opened = File::options().write(true).create_new(true).open(&path);
     let written = opened.and_then(|mut file| {

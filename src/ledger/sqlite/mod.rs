@@ -10,6 +10,7 @@ mod import;
 mod journal;
 mod read;
 mod row;
+mod still;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
