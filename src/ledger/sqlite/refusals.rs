@@ -274,17 +274,3 @@ fn a_file_that_goes_in_the_middle_of_a_run_ends_it() {
         }
     }
 }
-
-/// Goal: a run that lost its place does not take another run's files with it. `SQLite` deletes the file beside the ledger by name
-/// when it closes.
-#[test]
-fn the_records_of_the_run_that_took_the_place_are_left_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let (out, aside) = (folder.path().join("out"), folder.path().join("aside"));
-    let first = file(&out, &["cat"]);
-    fs::rename(&out, &aside).unwrap();
-    let second = file(&out, &["dog"]);
-    assert!(matches!(first.check_in_place(), Err(LedgerError::Moved { .. })));
-    drop(first);
-    second.check_in_place().unwrap();
-}
