@@ -47,6 +47,8 @@ impl Exit {
             Some(Stop::Interrupted(signal)) => Self::Interrupted(*signal),
             Some(Stop::Unauthorized(_)) => Self::Refused,
             Some(Stop::Quota(_) | Stop::Failures(_) | Stop::Unreachable(..)) => Self::Stopped,
+            // The driver tells it as an error, with its cause.
+            Some(Stop::Disk) => Self::Error,
             // What is in doubt and held for the user has no image either.
             None if summary.counts.n_without_image() + summary.counts.n_unfinished() > 0 => Self::Failures,
             None => Self::Done,
@@ -106,6 +108,7 @@ mod tests {
             (Some(Stop::Quota(fault.clone())), some_failed, 75),
             (Some(Stop::Failures(1)), some_failed, 75),
             (Some(Stop::Unreachable(Stage::Poll, fault)), some_failed, 75),
+            (Some(Stop::Disk), some_failed, 1),
             (Some(Stop::Interrupted(Signal::Interrupt)), some_failed, 130),
             (Some(Stop::Interrupted(Signal::Terminate)), some_failed, 143),
             (Some(Stop::Interrupted(Signal::Hangup)), some_failed, 129),

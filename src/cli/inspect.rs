@@ -54,6 +54,8 @@ pub fn exit_of(error: &LedgerError) -> Exit {
         | LedgerError::Foreign { .. }
         | LedgerError::Newer { .. }
         | LedgerError::OtherProvider { .. }
+        | LedgerError::Link { .. }
+        | LedgerError::Moved { .. }
         | LedgerError::Full { .. }
         | LedgerError::Sqlite { .. }
         | LedgerError::Io { .. }

@@ -121,6 +121,7 @@ pub fn stopped(stop: &Stop, ended_at: Timestamp) -> String {
             };
             format!("stopped: {doing} for too long (--max-outage): {}", escape(&fault.message))
         }
+        Stop::Disk => "stopped: the images could not be written".to_owned(),
         Stop::Failures(n) => format!("stopped: {n} jobs have failed (--max-failures)"),
     }
 }

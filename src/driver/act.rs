@@ -30,11 +30,13 @@ pub async fn poll(hands: Hands, batch: Vec<(JobId, TaskId)>) -> Input {
     Input::Polled(jobs.into_iter().zip(answers.into_iter().chain(missing)).collect())
 }
 
-/// Fetches the images of a job.
-pub async fn download(hands: Hands, job: Arc<Job>, urls: Vec<Url>) -> Result<Input, StoreError> {
+/// Fetches the images of a job. The error is our own disk's, met with this job.
+pub async fn download(hands: Hands, job: Arc<Job>, urls: Vec<Url>) -> Result<Input, (JobId, StoreError)> {
     let downloaded = caught(download_all(&*hands.provider, &*hands.store, &job, &urls)).await;
-    let result = downloaded.unwrap_or_else(|| Ok(Err(panicked(FaultKind::Transient, "downloading"))))?;
-    Ok(Input::Downloaded(job.id, result))
+    match downloaded.unwrap_or_else(|| Ok(Err(panicked(FaultKind::Transient, "downloading")))) {
+        Ok(result) => Ok(Input::Downloaded(job.id, result)),
+        Err(error) => Err((job.id, error)),
+    }
 }
 
 async fn download_all(

@@ -22,6 +22,7 @@ use crate::engine::turn::{Action, Input, Stop, Turn};
 use crate::ledger::error::LedgerError;
 use crate::ledger::{self, Ledger, Loaded, Recorded};
 use crate::model::event::Event;
+use crate::model::job::JobId;
 use crate::model::time::Moment;
 use crate::provider::Provider;
 use crate::report::{Reporter, Reporters};
@@ -90,6 +91,9 @@ impl Stops {
 }
 
 /// Runs until the engine's last turn. Returns why it stopped before the end, if it did.
+///
+/// When our own disk takes no images, what is under way is still waited for and recorded: an answer that nobody takes in would
+/// leave its job in doubt, and paid for twice.
 pub async fn drive(
     mut engine: Engine,
     ledger: &mut dyn Ledger,
@@ -99,6 +103,7 @@ pub async fn drive(
     stops: &mut Stops,
 ) -> Result<Option<Stop>, DriveError> {
     let mut under_way = JoinSet::new();
+    let mut broken = None;
     loop {
         let now = clock.now();
         let Turn { events, actions, wake_at, is_last } = engine.turn(now);
@@ -108,7 +113,7 @@ pub async fn drive(
         let loaded = perform(actions, ledger, hands, &mut under_way).await?;
         if is_last {
             reporters.end();
-            return Ok(engine.stop().cloned());
+            return broken.map_or_else(|| Ok(engine.stop().cloned()), |error: StoreError| Err(error.into()));
         }
         if let Some(Loaded { jobs, more }) = loaded {
             engine.handle(clock.now(), Input::Loaded { jobs, more });
@@ -118,10 +123,9 @@ pub async fn drive(
             biased;
             stop = stops.next() => engine.handle(clock.now(), Input::Stop(stop)),
             Some(done) = under_way.join_next() => {
-                engine.handle(clock.now(), returned(done)?);
                 let rest = std::iter::from_fn(|| under_way.try_join_next()).take(INPUTS_MAX);
-                for done in rest {
-                    engine.handle(clock.now(), returned(done)?);
+                for done in std::iter::once(done).chain(rest) {
+                    engine.handle(clock.now(), returned(done, &mut broken));
                 }
             }
             () = clock.sleep_until(soon(wake_at, now + WAIT_MAX)) => (),
@@ -134,7 +138,7 @@ fn soon(wake_at: Option<Moment>, at_most: Moment) -> Moment {
     wake_at.map_or(at_most, |moment| moment.min(at_most))
 }
 
-type Returned = Result<Input, StoreError>;
+type Returned = Result<Input, (JobId, StoreError)>;
 
 /// Starts what may be done now. Only what is recorded gets here.
 async fn perform(
@@ -155,7 +159,14 @@ async fn perform(
     Ok(loaded)
 }
 
-/// What a task brought back. Panics were caught inside it, and nothing aborts it while the loop runs.
-fn returned(done: Result<Returned, tokio::task::JoinError>) -> Result<Input, DriveError> {
-    Ok(done.expect("a task of the driver neither panics nor is aborted")?)
+/// What a task brought back; the first error of our own disk is kept. Panics were caught inside the task, and nothing aborts it
+/// while the loop runs.
+fn returned(done: Result<Returned, tokio::task::JoinError>, broken: &mut Option<StoreError>) -> Input {
+    match done.expect("a task of the driver neither panics nor is aborted") {
+        Ok(input) => input,
+        Err((job, error)) => {
+            broken.get_or_insert(error);
+            Input::Unsaved(job)
+        }
+    }
 }

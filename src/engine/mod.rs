@@ -128,6 +128,11 @@ impl Engine {
                 self.lane.download_answered();
                 self.downloaded(now, id, result);
             }
+            // The job stays where it is, for a run with a better disk.
+            Input::Unsaved(_) => {
+                self.lane.download_answered();
+                self.stop_with(now, Stop::Disk);
+            }
             Input::Stop(stop) => self.stop_with(now, stop),
         }
     }

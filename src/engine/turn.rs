@@ -40,6 +40,8 @@ pub enum Input {
     Polled(Vec<(JobId, Result<Status, Fault>)>),
     /// What became of a `Download`.
     Downloaded(JobId, Result<Vec<Artifact>, Fault>),
+    /// Our own disk did not take the images of a `Download`. The job has done nothing wrong, and no other could go on either.
+    Unsaved(JobId),
     /// Stop before the end.
     Stop(Stop),
 }
@@ -57,6 +59,8 @@ pub enum Stop {
     Failures(u64),
     /// The provider has been out of reach for so long, for requests of this kind, that the run waits no longer.
     Unreachable(Stage, Fault),
+    /// Our own disk does not take the images. The driver knows why.
+    Disk,
 }
 
 /// How the user asked for the stop.
@@ -74,7 +78,7 @@ impl Stop {
     /// Whether the jobs in flight are still seen through. If not, only the answers that are under way are waited for.
     pub const fn drains(&self) -> bool {
         match self {
-            Self::Interrupted(_) | Self::Unauthorized(_) => false,
+            Self::Interrupted(_) | Self::Unauthorized(_) | Self::Disk => false,
             Self::Quota(_) | Self::Failures(_) => true,
             // As long as polls are answered, the tasks in flight come home.
             Self::Unreachable(stage, _) => matches!(stage, Stage::Submit),

@@ -1,7 +1,9 @@
 //! What can keep a ledger from opening or recording. Each of these stops the run; none loses what was recorded.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
 
 /// Why a ledger could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,18 @@ pub enum LedgerError {
         /// Where this run would look for them.
         wanted: String,
     },
+    /// One of its files is a symbolic link.
+    #[error("could not open {path}: it is a symbolic link, and a run keeps its files in its output folder; move the file itself there, or make the whole output folder the link", path = .path.display())]
+    Link {
+        /// The file.
+        path: PathBuf,
+    },
+    /// One of its files is not the one any more that this run opened.
+    #[error("could not record in {path}: it was moved, deleted or replaced while the run was going on; put it back, and run the same command again to go on", path = .path.display())]
+    Moved {
+        /// The file.
+        path: PathBuf,
+    },
     /// The disk is full.
     #[error("could not write {path}: the disk is full; free some space and run the same command again to go on", path = .path.display())]
     Full {
@@ -53,7 +67,7 @@ pub enum LedgerError {
         path: PathBuf,
     },
     /// `SQLite` refused.
-    #[error("could not read or write {path}: {source}", path = .path.display())]
+    #[error("could not read or write {path}: {source}; {}", sqlite_remedy(source), path = .path.display())]
     Sqlite {
         /// The ledger.
         path: PathBuf,
@@ -61,7 +75,7 @@ pub enum LedgerError {
         source: rusqlite::Error,
     },
     /// The file system refused.
-    #[error("could not use {path}: {source}", path = .path.display())]
+    #[error("could not use {path}: {source}; {}", remedy(source.kind()), path = .path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -81,4 +95,29 @@ pub enum LedgerError {
         "could not record what happened: the ledger's thread has ended unexpectedly; run the same command again to go on"
     )]
     Gone,
+}
+
+fn remedy(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and run the same command again to go on",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "allow writing there, or choose another output folder (-o)"
+        }
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            "move away what is in the way there, or choose another output folder (-o)"
+        }
+        _ => "once that is mended, run the same command again to go on",
+    }
+}
+
+fn sqlite_remedy(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            "allow reading and writing it and its folder, or choose another output folder (-o)"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "close the other program that has it open, and run the same command again"
+        }
+        _ => "once that is mended, run the same command again to go on",
+    }
 }

@@ -48,6 +48,8 @@ impl Projection {
 
     /// Writes them if something has happened since they were written last, or if they are not there.
     pub fn refresh(&self, file: &RunFile) -> Result<(), ProjectionError> {
+        // The results of another run may be at this path by now.
+        file.check_in_place()?;
         let mark = file.mark()?;
         if file.results_mark()?.as_ref() == Some(&mark) && self.path.exists() {
             return Ok(());

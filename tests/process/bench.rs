@@ -112,7 +112,7 @@ pub fn rows(path: &Path) -> Vec<Row> {
 }
 
 /// The files below `out/images`, as the results write them.
-fn files(images: &Path) -> Vec<String> {
+pub fn files(images: &Path) -> Vec<String> {
     let mut names = vec![];
     let mut folders = vec![images.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -3,6 +3,7 @@
 mod again;
 mod bench;
 mod contract;
+mod disk;
 mod http;
 mod kill;
 mod official;

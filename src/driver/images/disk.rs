@@ -1,6 +1,5 @@
 //! Images kept below OUT: written aside, checked, synced, and given a name that no other file has.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -12,8 +11,12 @@ use futures::future::BoxFuture;
 use tokio::task::spawn_blocking;
 
 use crate::driver::images::check::{CheckLimits, Checked, NotAnImage, inspect};
+use crate::driver::images::folders::{Folders, sync_folder};
 use crate::driver::images::{Body, ImageStore, Saved, artifact, bad_output};
 use crate::model::name::ImageName;
+
+/// The folder of images that are not whole yet, below OUT.
+const PARTIALS: &str = ".partial";
 
 /// What is gathered of a body before it goes to the disk. Most images are shorter, and so cost one hop to a blocking thread.
 const PIECE_BYTES_MAX: usize = 1 << 20;
@@ -23,18 +26,16 @@ const PIECE_BYTES_MAX: usize = 1 << 20;
 pub struct DiskStore(Arc<Place>);
 
 impl DiskStore {
-    /// Makes OUT ready to take images in, and clears away what a crash left half written.
+    /// Makes OUT, where the ledger is by now, ready to take images in, and clears away what a crash left half written.
     pub fn open(out: &Path, limits: CheckLimits) -> Result<Self, StoreError> {
-        let partials = out.join(".partial");
+        let partials = out.join(PARTIALS);
+        // If a link has this name, the link goes and what it leads to stays.
         match fs::remove_dir_all(&partials) {
             Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(at("clear", &partials)(cause)),
             _ => (),
         }
-        if !out.is_dir() {
-            make_folder(out)?;
-        }
-        let place = Place::new(out.to_owned(), partials, limits);
-        place.make_ready("images")?;
+        let place = Place::open(out, limits)?;
+        place.folders.make_ready("images")?;
         Ok(Self(Arc::new(place)))
     }
 
@@ -140,32 +141,31 @@ impl Drop for Partial {
 #[derive(Debug)]
 struct Place {
     out: PathBuf,
-    partials: PathBuf,
     limits: CheckLimits,
+    folders: Folders,
     n_begun: AtomicU64,
-    /// Folders that are there and will be after a power loss.
-    ready: Mutex<BTreeSet<String>>,
     /// Held from the look whether a name is free to its taking, where the file system cannot do both at once.
     naming: Mutex<()>,
 }
 
 impl Place {
-    fn new(out: PathBuf, partials: PathBuf, limits: CheckLimits) -> Self {
-        Self { out, partials, limits, n_begun: AtomicU64::new(0), ready: Mutex::default(), naming: Mutex::default() }
+    fn open(out: &Path, limits: CheckLimits) -> Result<Self, StoreError> {
+        let folders = Folders::open(out)?;
+        Ok(Self { out: out.to_owned(), limits, folders, n_begun: AtomicU64::new(0), naming: Mutex::default() })
     }
 
     /// A new, empty partial file. The number keeps it apart from an earlier attempt that may still be on its way out.
     fn begin(&self, name: &ImageName) -> Result<Partial, StoreError> {
-        fs::create_dir_all(&self.partials).map_err(at("create", &self.partials))?;
+        let folder = self.folders.make(PARTIALS)?;
         let n = self.n_begun.fetch_add(1, Ordering::Relaxed);
-        let path = self.partials.join(format!("{}-{n}", name.partial()));
+        let path = folder.join(format!("{}-{n}", name.partial()));
         let file = File::options().read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))?;
         Ok(Partial { path, file })
     }
 
     /// Gives a written and synced file its name, so that it lasts, and returns the name.
     fn put(&self, partial: &Path, name: &ImageName, checked: &Checked) -> Result<String, StoreError> {
-        self.make_ready(name.folder())?;
+        let folder = self.folders.make_ready(name.folder())?;
         let mut file_name = name.path(checked.format);
         let target = self.out.join(&file_name);
         let is_placed = self.name_new(partial, &target).map_err(at("write", &target))?;
@@ -175,7 +175,7 @@ impl Place {
             // The name has the job's id in it: what is there can only be an earlier image of this very job.
             fs::rename(partial, &target).map_err(at("write", &target))?;
         }
-        sync_folder(&self.out.join(name.folder()))?;
+        sync_folder(&folder)?;
         Ok(file_name)
     }
 
@@ -197,9 +197,9 @@ impl Place {
         }
     }
 
-    /// Whether the file at `path` is that image, byte for byte.
+    /// Whether the file at `path` is that image, byte for byte. A link to it is not: what it leads to may go at any time.
     fn is_same(&self, path: &Path, checked: &Checked) -> io::Result<bool> {
-        match fs::metadata(path) {
+        match fs::symlink_metadata(path) {
             Ok(file) if file.is_file() && file.len() == checked.bytes => {
                 let found = inspect(BufReader::new(File::open(path)?), &self.limits)?;
                 Ok(found.as_ref() == Ok(checked))
@@ -209,39 +209,44 @@ impl Place {
             Err(error) => Err(error),
         }
     }
-
-    /// Makes sure that a folder below OUT is there to stay. One found there may be new too, if a crash came before its sync.
-    fn make_ready(&self, folder: &str) -> Result<(), StoreError> {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if !ready.contains(folder) {
-            make_folder(&self.out.join(folder))?;
-            ready.insert(folder.to_owned());
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         // Only for tidiness, and only if nothing is in it.
-        let _ = fs::remove_dir(&self.partials);
+        let _ = fs::remove_dir(self.out.join(PARTIALS));
     }
 }
 
 /// Our own disk failed; no job is to blame, and no job could go on.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {doing} {}: {cause}; {}", path.display(), remedy(cause.kind()))]
-pub struct StoreError {
-    /// What was tried: a verb.
-    pub doing: &'static str,
-    /// On which file or folder.
-    pub path: PathBuf,
-    /// What the system said.
-    pub cause: io::Error,
+pub enum StoreError {
+    /// The file system refused.
+    #[error("could not {doing} {}: {cause}; {}", path.display(), remedy(cause.kind()))]
+    Io {
+        /// What was tried: a verb.
+        doing: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A folder below OUT is a symbolic link, and images would end elsewhere.
+    #[error("could not write to {}: it is a symbolic link, and images stay in the output folder; move the folder itself there, or make the whole output folder the link", path.display())]
+    Link {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A folder is not the one any more that this run found or made.
+    #[error("could not write to {}: the folder was moved, deleted or replaced while the run was going on; put it back, or accept the loss, and run the same command again to go on", path.display())]
+    Moved {
+        /// The folder.
+        path: PathBuf,
+    },
 }
 
 pub(super) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    move |cause| StoreError { doing, path: path.to_owned(), cause }
+    move |cause| StoreError::Io { doing, path: path.to_owned(), cause }
 }
 
 fn remedy(kind: ErrorKind) -> &'static str {
@@ -254,20 +259,6 @@ fn remedy(kind: ErrorKind) -> &'static str {
     }
 }
 
-pub(super) fn make_folder(path: &Path) -> Result<(), StoreError> {
-    fs::create_dir_all(path).map_err(at("create", path))?;
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Makes the names in a folder last. Elsewhere than on Unix folders cannot be synced, nor need they be.
-pub(super) fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    if cfg!(unix) {
-        File::open(path).and_then(|folder| folder.sync_all()).map_err(at("sync", path))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,7 +267,7 @@ mod tests {
     #[test]
     fn without_links_a_rename_does_not_replace_either() {
         let out = tempfile::TempDir::new().unwrap();
-        let place = Place::new(out.path().to_owned(), out.path().join(".partial"), CheckLimits::default());
+        let place = Place::open(out.path(), CheckLimits::default()).unwrap();
         let (one, two, name) = (out.path().join("one"), out.path().join("two"), out.path().join("name"));
         fs::write(&one, "one").unwrap();
         fs::write(&two, "two").unwrap();

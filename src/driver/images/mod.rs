@@ -2,9 +2,12 @@
 
 pub mod check;
 mod disk;
+mod folders;
 mod memory;
 pub mod verify;
 
+#[cfg(all(test, unix))]
+mod links;
 #[cfg(test)]
 mod tests;
 

@@ -77,22 +77,22 @@ fn stores(limits: CheckLimits) -> [Box<dyn Open>; 2] {
     [Box::new(MemoryStore::new(limits)), Box::new(Disk::new(limits))]
 }
 
-fn job(index: u64, prompt: &str, occurrence: u32) -> Job {
+pub fn job(index: u64, prompt: &str, occurrence: u32) -> Job {
     let request = Request { prompt: prompt.into(), ..Request::default() };
     Job { id: JobId::new(&request.content(), occurrence), index, label: None, request, extras: vec![] }
 }
 
-fn cat(occurrence: u32) -> ImageName {
+pub fn cat(occurrence: u32) -> ImageName {
     ImageName::new(&job(1, "a cat", occurrence), 1)
 }
 
 /// A body that comes in pieces, as bodies do.
-fn body(bytes: &[u8]) -> Body<'static> {
+pub fn body(bytes: &[u8]) -> Body<'static> {
     let pieces: Vec<_> = bytes.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     stream::iter(pieces).boxed()
 }
 
-async fn save<S: ImageStore + ?Sized>(store: &S, name: ImageName, bytes: &[u8]) -> Result<Artifact, Fault> {
+pub async fn save<S: ImageStore + ?Sized>(store: &S, name: ImageName, bytes: &[u8]) -> Result<Artifact, Fault> {
     store.save(name, body(bytes)).await.unwrap()
 }
 
@@ -292,16 +292,17 @@ async fn a_failing_disk_is_our_own_error_and_names_the_path() {
     fs::remove_dir(disk.out.path().join("images")).unwrap();
     fs::write(disk.out.path().join("images"), b"in the way").unwrap();
     let error = disk.save(cat(0), body(&png(9, 7, 1))).await.unwrap_err().to_string();
-    assert!(error.starts_with("could not write ") && error.contains("images/000001-a-cat.png: "), "{error}");
+    assert!(error.starts_with("could not write to ") && error.contains("images: not a directory; "), "{error}");
 
     let error = DiskStore::open(disk.out.path(), CheckLimits::default()).unwrap_err().to_string();
-    assert!(error.starts_with("could not create ") && error.contains("images: "), "{error}");
+    assert!(error.starts_with("could not write to ") && error.contains("images: not a directory; "), "{error}");
 }
 
 #[test]
 fn an_error_of_the_disk_says_what_to_do() {
-    let error =
-        |kind: std::io::ErrorKind| StoreError { doing: "write", path: "OUT/x".into(), cause: kind.into() }.to_string();
+    let error = |kind: std::io::ErrorKind| {
+        StoreError::Io { doing: "write", path: "OUT/x".into(), cause: kind.into() }.to_string()
+    };
     assert_eq!(
         error(std::io::ErrorKind::StorageFull),
         "could not write OUT/x: no storage space; free some space and run the same command again to go on"

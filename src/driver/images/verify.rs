@@ -9,7 +9,8 @@ use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::driver::images::disk::{StoreError, at, make_folder, sync_folder};
+use crate::driver::images::disk::{StoreError, at};
+use crate::driver::images::folders::{Folders, sync_folder};
 use crate::model::outcome::Artifact;
 
 /// Where damaged images are put, below OUT, when a whole one takes their place.
@@ -89,13 +90,11 @@ pub fn set_aside(out: &Path, file_name: &str) -> Result<Option<PathBuf>, StoreEr
     if fs::symlink_metadata(&path).is_err() {
         return Ok(None);
     }
-    let aside = out.join(ASIDE).join(file_name);
-    let folder = aside.parent().unwrap_or(out);
-    make_folder(&out.join(ASIDE))?;
-    make_folder(folder)?;
-    let target = free(&aside);
+    let above = file_name.rsplit_once('/').map_or_else(|| ASIDE.to_owned(), |(above, _)| format!("{ASIDE}/{above}"));
+    let folder = Folders::open(out)?.make_ready(&above)?;
+    let target = free(&out.join(ASIDE).join(file_name));
     fs::rename(&path, &target).map_err(at("move", &path))?;
-    sync_folder(folder)?;
+    sync_folder(&folder)?;
     Ok(Some(target))
 }
 

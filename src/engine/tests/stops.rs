@@ -24,6 +24,26 @@ fn an_interrupt_waits_for_the_answers_under_way_and_no_more() {
     assert_eq!(bench.engine.stop(), Some(&INTERRUPT));
 }
 
+/// Goal: a full disk puts no submission in doubt. Method: images cannot be saved while other answers are under way.
+#[test]
+fn a_disk_that_takes_no_images_waits_for_the_answers_under_way_and_no_more() {
+    let mut bench = Bench::with_pending(fixed(2), 5);
+    bench.turn();
+    bench.submitted(1);
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    assert_eq!(bench.turn().actions, [download(1), submit(3)]);
+    bench.handle(Input::Unsaved(id(1)));
+    let turn = bench.turn();
+    assert!(turn.actions.is_empty() && !turn.is_last, "two submissions are under way");
+    bench.submitted(2);
+    bench.handle(Input::Stop(INTERRUPT));
+    bench.submitted(3);
+    assert!(bench.next().is_last);
+    assert_eq!(bench.engine.stop(), Some(&Stop::Disk));
+    assert_eq!(bench.story(), "submit submit accepted ready submit accepted accepted");
+}
+
 #[test]
 fn an_interrupt_leaves_running_tasks_for_the_next_run() {
     let mut bench = Bench::with_pending(fixed(1), 1);

@@ -1,15 +1,17 @@
 //! Opening `run.db`: by one writing process at a time, never anything that is not a ledger, never a newer one.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::migrate;
+use crate::ledger::sqlite::guard::{self, Guard};
+use crate::ledger::sqlite::{folder, migrate, still};
 
 /// The version of the schema, in `PRAGMA user_version`.
 pub(super) const VERSION: i64 = 2;
@@ -29,7 +31,9 @@ pub struct RunFile {
     pub(super) connection: Connection,
     path: PathBuf,
     /// Held while this process may write; the system frees it when the process dies, however it dies.
-    _lock: Option<File>,
+    lock: Option<File>,
+    /// What is written must be in its place. A reader writes nothing.
+    guard: Option<Guard>,
 }
 
 impl RunFile {
@@ -37,15 +41,18 @@ impl RunFile {
     ///
     /// `provider` says where the run's tasks are. A run never changes its provider: task ids mean nothing elsewhere.
     pub fn open(out: &Path, provider: &str) -> Result<Self, LedgerError> {
-        let io = |source| LedgerError::Io { path: out.to_owned(), source };
-        fs::create_dir_all(out).map_err(io)?;
+        folder::make(out)?;
+        guard::refuse_strangers(out)?;
         let path = out.join("run.db");
         let lock = lock(&out.join("run.lock"), &path)?;
+        guard::refuse_a_lost_ledger(out)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let file = Self::connect(path, flags, Some(lock))?;
+        let mut file = Self::connect(path, flags, Some(lock))?;
         file.prepare().map_err(|error| file.error(error))??;
         file.settle_provider(provider)?;
-        File::open(out).and_then(|folder| folder.sync_all()).map_err(io)?;
+        folder::sync(out)?;
+        file.guard = file.lock.as_ref().map(|lock| Guard::new(out, lock)).transpose()?;
+        file.merge_when_closed(true);
         Ok(file)
     }
 
@@ -57,13 +64,20 @@ impl RunFile {
 
     /// Opens the ledger in the folder `out` for reading, also beside a process that writes.
     pub fn open_for_reading(out: &Path) -> Result<Self, LedgerError> {
+        guard::refuse_strangers(out)?;
+        guard::refuse_a_lost_ledger(out)?;
         let path = out.join("run.db");
         if !path.exists() {
             return Err(LedgerError::Missing { path: out.to_owned() });
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let file = Self::connect(path, flags, None)?;
-        let version = file.check().map_err(|error| file.error(error))??;
+        let mut file = Self::connect(path, flags, None)?;
+        let mut version = file.check();
+        if version.as_ref().is_err_and(|error| still::may_be_read(&file.path, error)) {
+            file.connection = still::connect(&file.path).map_err(|error| file.error(error))?;
+            version = file.check();
+        }
+        let version = version.map_err(|error| file.error(error))??;
         if version == 0 {
             return Err(LedgerError::Missing { path: out.to_owned() });
         }
@@ -91,9 +105,35 @@ impl RunFile {
 
     fn connect(path: PathBuf, flags: OpenFlags, lock: Option<File>) -> Result<Self, LedgerError> {
         match Connection::open_with_flags(&path, flags) {
-            Ok(connection) => Ok(Self { connection, path, _lock: lock }),
-            Err(source) => Err(LedgerError::Sqlite { path, source }),
+            Ok(connection) => {
+                let file = Self { connection, path, lock, guard: None };
+                file.merge_when_closed(false);
+                Ok(file)
+            }
+            Err(source) => Err(sqlite_error(path, source)),
         }
+    }
+
+    /// Whether `SQLite` merges what it keeps beside the file into it when it closes, and deletes that by its name. Not before
+    /// the file is known to be a ledger, and not after another has taken its place.
+    fn merge_when_closed(&self, is_wanted: bool) {
+        // It fails for no connection that is open.
+        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted);
+    }
+
+    /// Makes sure that what was written is where the next run will look for it.
+    pub fn check_in_place(&self) -> Result<(), LedgerError> {
+        let checked = self.guard.as_ref().map_or(Ok(()), Guard::check);
+        if checked.is_err() {
+            self.merge_when_closed(false);
+        }
+        checked
+    }
+
+    /// What came of writing. Nothing is called written that is not in its place.
+    pub(super) fn written<T>(&self, result: rusqlite::Result<T>) -> Result<T, LedgerError> {
+        self.check_in_place()?;
+        result.map_err(|error| self.error(error))
     }
 
     fn prepare(&self) -> rusqlite::Result<Result<(), LedgerError>> {
@@ -101,8 +141,8 @@ impl RunFile {
             Ok(version) => version,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        self.connection.pragma_update(None, "journal_mode", "wal")?;
         self.connection.pragma_update(None, "synchronous", "full")?;
+        self.connection.pragma_update(None, "journal_mode", "wal")?;
         if version > 0 && version < VERSION {
             migrate::to_present(&self.connection, version)?;
         }
@@ -149,18 +189,16 @@ impl RunFile {
 
     pub(super) fn set_meta(&self, key: &str, value: &str) -> Result<(), LedgerError> {
         let written = self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [key, value]);
-        written.map(drop).map_err(|error| self.error(error))
+        self.written(written.map(drop))
     }
 
     /// An error of `SQLite`'s in words that say what to do, where there is something.
     pub(super) fn error(&self, source: rusqlite::Error) -> LedgerError {
-        let path = self.path.clone();
-        match source.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => LedgerError::Foreign { path },
-            Some(ErrorCode::DiskFull) => LedgerError::Full { path },
-            Some(ErrorCode::DatabaseCorrupt) => LedgerError::Damaged { path, what: source.to_string() },
-            _ => LedgerError::Sqlite { path, source },
+        let error = sqlite_error(self.path.clone(), source);
+        if let LedgerError::Damaged { .. } = error {
+            self.merge_when_closed(false);
         }
+        error
     }
 
     pub(super) fn damaged(&self, what: impl Into<String>) -> LedgerError {
@@ -177,6 +215,25 @@ fn take(file: &File) -> Result<(), TryLockError> {
         }
     }
     file.try_lock()
+}
+
+/// `SQLite` does not always say that a disk is full or closed; the disk itself does.
+fn sqlite_error(path: PathBuf, source: rusqlite::Error) -> LedgerError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => LedgerError::Foreign { path },
+        Some(ErrorCode::DiskFull) => LedgerError::Full { path },
+        Some(ErrorCode::DatabaseCorrupt) => LedgerError::Damaged { path, what: source.to_string() },
+        Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
+            match path.parent().map_or(Ok(()), guard::probe) {
+                Ok(()) => LedgerError::Sqlite { path, source },
+                Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                    LedgerError::Full { path }
+                }
+                Err(source) => LedgerError::Io { path, source },
+            }
+        }
+        _ => LedgerError::Sqlite { path, source },
+    }
 }
 
 /// Takes the lock file, or says who has it. A dead process holds nothing, whatever its file says.

@@ -33,10 +33,17 @@ impl RunFile {
             .connection
             .execute_batch("BEGIN IMMEDIATE; UPDATE jobs SET position = NULL WHERE position IS NOT NULL;");
         began.map_err(|error| self.error(error))?;
-        let imported = self.import_rows(fingerprint, columns, drafts);
-        let end = if imported.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        self.connection.execute_batch(end).map_err(|error| self.error(error))?;
-        imported
+        match self.import_rows(fingerprint, columns, drafts) {
+            Ok(imported) => {
+                self.written(self.connection.execute_batch("COMMIT"))?;
+                Ok(imported)
+            }
+            Err(error) => {
+                // A full disk may have rolled it back already, and the first error is the one to tell.
+                let _ = self.connection.execute_batch("ROLLBACK");
+                Err(error)
+            }
+        }
     }
 
     fn import_rows<E: From<LedgerError>>(

@@ -60,7 +60,7 @@ impl Journal {
             return Err(self.file.damaged(format!("job {} is not under way", event.job)));
         }
         let result = write(&mut self.file.connection, &mut self.open, events);
-        result.map_err(|error| self.file.error(error))
+        self.file.written(result)
     }
 
     /// The next `max` jobs that were not handed out before.

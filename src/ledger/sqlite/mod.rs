@@ -5,12 +5,15 @@
 
 mod file;
 mod find;
+mod folder;
+mod guard;
 mod import;
 mod journal;
 mod migrate;
 mod read;
 mod reopen;
 mod row;
+mod still;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -99,5 +102,7 @@ impl Ledger for SqliteLedger {
     }
 }
 
+#[cfg(all(test, unix))]
+mod refusals;
 #[cfg(test)]
 mod tests;

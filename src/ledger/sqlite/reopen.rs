@@ -51,7 +51,8 @@ impl RunFile {
             let events: Vec<Event> = page.iter().flat_map(|(_, known)| reopening(at, known)).collect();
             let mut open: BTreeMap<JobId, Open> =
                 page.into_iter().map(|(row, Known { job, state })| (job.id, Open { row, state })).collect();
-            journal::write(&mut self.connection, &mut open, &events).map_err(|error| self.error(error))?;
+            let written = journal::write(&mut self.connection, &mut open, &events);
+            self.written(written)?;
         }
         Ok(n_chosen)
     }

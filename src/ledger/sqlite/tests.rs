@@ -15,7 +15,7 @@ use crate::model::phase::{JobState, Known, Phase};
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 
-fn draft(prompt: &str) -> Draft {
+pub fn draft(prompt: &str) -> Draft {
     let request = Request { prompt: prompt.into(), model: "a/b".into(), ..Request::default() };
     Draft { label: None, request, extras: vec![("note".into(), format!("about {prompt}"))] }
 }
@@ -29,7 +29,7 @@ fn counted(n_new: u64, n_kept: u64, n_dropped: u64) -> Imported {
     Imported { n_new, n_kept, n_dropped }
 }
 
-fn file(out: &Path, prompts: &[&str]) -> RunFile {
+pub fn file(out: &Path, prompts: &[&str]) -> RunFile {
     let mut file = RunFile::open(out, "simulator").unwrap();
     import(&mut file, prompts);
     file
@@ -50,7 +50,7 @@ fn prompts(file: &RunFile) -> Vec<(u64, String)> {
     all(file).iter().map(|known| (known.job.index, known.job.request.prompt.clone())).collect()
 }
 
-fn event(known: &Known, millis: i64, kind: EventKind) -> Event {
+pub fn event(known: &Known, millis: i64, kind: EventKind) -> Event {
     Event { job: known.job.id, index: known.job.index, at: Timestamp::from_millis(millis), kind }
 }
 

@@ -58,8 +58,12 @@ impl Partial {
         sweep(path, &begin)?;
         let n = N_MADE.fetch_add(1, Ordering::Relaxed);
         let partial = path.with_file_name(format!("{begin}{}-{n}", process::id()));
-        // A file of this name can only be left from a process that had our number.
-        let file = File::create(&partial)?;
+        // What has this name can only be left from a process that had our number. If it is a link, only the link goes.
+        match fs::remove_file(&partial) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => (),
+        }
+        let file = File::options().write(true).create_new(true).open(&partial)?;
         Ok((Self(partial), file))
     }
 }
@@ -85,12 +89,21 @@ impl Drop for Partial {
 
 /// The results could not be written. They can be made again from the ledger at any time.
 #[derive(Debug, thiserror::Error)]
-#[error("could not write {}: {cause}; nothing is lost, write it again with `promptbatch results`", path.display())]
+#[error("could not write {}: {cause}; nothing is lost, {}write it again with `promptbatch results`", path.display(), first(cause.kind()))]
 pub struct ResultsError {
     /// The file.
     pub path: PathBuf,
     /// What the system said.
     pub cause: io::Error,
+}
+
+/// What has to come before another try.
+fn first(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and ",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "allow writing there and ",
+        _ => "",
+    }
 }
 
 fn error_at(path: &Path) -> impl FnOnce(io::Error) -> ResultsError {

@@ -1,0 +1,141 @@
+//! What must be true of whatever a power loss leaves.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+use sha2::{Digest, Sha256};
+
+use promptbatch::ledger::error::LedgerError;
+use promptbatch::ledger::sqlite::RunFile;
+use promptbatch::model::outcome::Outcome;
+use promptbatch::model::phase::{JobState, Known, Phase};
+
+use crate::disk::Image;
+use crate::session::{JOBS, LIFE, OUT, PROVIDER, import};
+
+/// What the process was told to be done before the power went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Acked {
+    pub imports: usize,
+    pub commits: usize,
+    pub results: usize,
+}
+
+impl Acked {
+    pub fn add(&mut self, text: &str) {
+        match text.trim_end() {
+            "open" => (),
+            "import" => self.imports += 1,
+            "commit" => self.commits += 1,
+            "results" => self.results += 1,
+            other => panic!("nobody said {other:?}"),
+        }
+    }
+}
+
+/// Writes an image of the disk into a folder.
+pub fn write(image: &Image, root: &Path) {
+    for (path, bytes) in image {
+        let path = root.join(path);
+        match bytes {
+            None => fs::create_dir(path).unwrap(),
+            // It is memory that processes share, and no disk owes anything for it.
+            Some(_) if path.ends_with("run.db-shm") => fs::write(path, vec![0xA5; 32_768]).unwrap(),
+            Some(bytes) => fs::write(path, bytes).unwrap(),
+        }
+    }
+}
+
+/// Opens what was left and says what is wrong with it.
+pub fn check(root: &Path, acked: Acked) -> Result<(), String> {
+    let out = root.join(OUT);
+    let has_results = out.join("results.csv").exists();
+    let mut file = RunFile::open(&out, PROVIDER).map_err(|error| format!("not opened: {error}"))?;
+    let n_jobs = file.counts().map_err(text)?.n_jobs();
+    expect(n_jobs == JOBS || (n_jobs == 0 && acked.imports == 0), || format!("{n_jobs} jobs"))?;
+
+    let raw = Connection::open_with_flags(out.join("run.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(text)?;
+    let verdict: String = raw.query_row("PRAGMA integrity_check", (), |row| row.get(0)).map_err(text)?;
+    expect(verdict == "ok", || verdict.clone())?;
+    let n_events = events(&raw).map_err(text)??;
+    let n_acked = acked.commits;
+    let is_right = n_events == n_acked || n_events == n_acked + 1;
+    expect(is_right, || format!("{n_events} events are there, and {n_acked} were said to be"))?;
+
+    let mut n_images = 0;
+    for known in all(&file).map_err(text)? {
+        let told = file.events(known.job.id).map_err(text)?;
+        let mut state = JobState::default();
+        for (at, kind) in &told {
+            state.apply(*at, kind);
+        }
+        n_images += images(&out, &known)?;
+        // The images of a success are told by the job itself.
+        if let (Phase::Finished(Outcome::Succeeded(_)), folded) = (&known.state.phase, &mut state.phase) {
+            *folded = known.state.phase.clone();
+        }
+        expect(state == known.state, || format!("{state:?} is not {:?}", known.state))?;
+    }
+    expect(n_images == n_events / LIFE.len(), || format!("{n_images} images for {n_events} events"))?;
+
+    expect(has_results || acked.results == 0, || "no results".to_owned())?;
+    if has_results {
+        results(&out)?;
+    }
+    let n_new = import(&mut file).map_err(text)?;
+    expect(n_new + n_jobs == JOBS, || format!("{n_new} new jobs beside {n_jobs}"))
+}
+
+/// How many events there are, which are the first so many that the process recorded.
+fn events(raw: &Connection) -> rusqlite::Result<Result<usize, String>> {
+    let sql = "SELECT position, kind FROM events JOIN jobs ON job = row ORDER BY seq";
+    let mut statement = raw.prepare(sql)?;
+    let told: Vec<(usize, String)> =
+        statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    for (n, (position, kind)) in told.iter().enumerate() {
+        if (*position, kind.as_str()) != (n / LIFE.len() + 1, LIFE[n % LIFE.len()]) {
+            return Ok(Err(format!("event {n} is {kind} of job {position}")));
+        }
+    }
+    Ok(Ok(told.len()))
+}
+
+fn all(file: &RunFile) -> Result<Vec<Known>, LedgerError> {
+    let mut all = vec![];
+    file.each_known(|known| {
+        all.push(known);
+        Ok::<_, LedgerError>(())
+    })?;
+    Ok(all)
+}
+
+/// How many images a job has. Each must be there, and whole.
+fn images(out: &Path, known: &Known) -> Result<usize, String> {
+    let Phase::Finished(Outcome::Succeeded(artifacts)) = &known.state.phase else { return Ok(0) };
+    for artifact in artifacts {
+        let bytes =
+            fs::read(out.join(&artifact.file_name)).map_err(|error| format!("{}: {error}", artifact.file_name))?;
+        let is_whole = bytes.len() as u64 == artifact.bytes && Sha256::digest(&bytes)[..] == artifact.sha256;
+        expect(is_whole, || format!("{} is not whole", artifact.file_name))?;
+    }
+    Ok(artifacts.len())
+}
+
+/// Results are there as a whole or not at all.
+fn results(out: &Path) -> Result<(), String> {
+    let bytes = fs::read(out.join("results.csv")).map_err(text)?;
+    expect(bytes.ends_with(b"\n"), || "the results are cut".to_owned())?;
+    let n_rows = csv::Reader::from_reader(bytes.as_slice()).records().try_fold(0, |n, row| row.map(|_| n + 1));
+    let n_rows: u64 = n_rows.map_err(text)?;
+    expect(n_rows == JOBS, || format!("the results have {n_rows} rows"))
+}
+
+fn expect(is_true: bool, words: impl FnOnce() -> String) -> Result<(), String> {
+    if is_true { Ok(()) } else { Err(words()) }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn text(error: impl ToString) -> String {
+    error.to_string()
+}

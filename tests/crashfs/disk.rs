@@ -1,0 +1,209 @@
+//! A disk that keeps only what it was told to keep: what is not synced may be there after a crash, or not, or in part.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fastrand::Rng;
+
+use crate::trace::Op;
+
+/// Disks write so many bytes at once, or none of them.
+const SECTOR_BYTES: usize = 512;
+
+/// What a crash leaves: folders (no bytes) and files, by path.
+pub type Image = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
+/// What becomes of everything that is not synced.
+#[derive(Clone, Copy, Debug)]
+pub enum Fate {
+    Lost,
+    Kept,
+    /// Each sector, each length and each name for itself.
+    Drawn(u64),
+}
+
+/// What is on the disk, and what is only on its way there.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    files: Vec<File>,
+    /// The names that will be there, and those that are there for the program.
+    kept: BTreeMap<PathBuf, Entry>,
+    seen: BTreeMap<PathBuf, Entry>,
+    /// Changes to names that no sync has reached yet, in order.
+    pending: Vec<Change>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct File {
+    kept: Vec<u8>,
+    pending: Vec<Piece>,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Bytes(u64, Vec<u8>),
+    Length(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Folder,
+    File(usize),
+}
+
+#[derive(Clone, Debug)]
+struct Change {
+    path: PathBuf,
+    entry: Option<Entry>,
+    /// The other half of a rename: a name does not go before the new one is there.
+    after: Option<PathBuf>,
+}
+
+impl Disk {
+    /// An operation of the program.
+    pub fn apply(&mut self, op: &Op) {
+        match op {
+            Op::Create(path) if self.seen.contains_key(path) => (),
+            Op::Create(path) => {
+                self.files.push(File::default());
+                self.name(path, Some(Entry::File(self.files.len() - 1)), None);
+            }
+            Op::Folder(path) => self.name(path, Some(Entry::Folder), None),
+            Op::Write { path, at, bytes } => {
+                if let Some(file) = self.file(path) {
+                    file.pending.push(Piece::Bytes(*at, bytes.clone()));
+                }
+            }
+            Op::Truncate(path, n) => {
+                if let Some(file) = self.file(path) {
+                    file.pending.push(Piece::Length(*n));
+                }
+            }
+            Op::Sync(path) => self.sync(path),
+            Op::Link(from, to) => {
+                let entry = self.seen[from];
+                self.name(to, Some(entry), None);
+            }
+            Op::Rename(from, to) => {
+                let entry = self.seen[from];
+                self.name(to, Some(entry), None);
+                self.name(from, None, Some(to.clone()));
+            }
+            Op::Remove(path) => self.name(path, None, None),
+        }
+    }
+
+    fn name(&mut self, path: &Path, entry: Option<Entry>, after: Option<PathBuf>) {
+        match entry {
+            Some(entry) => drop(self.seen.insert(path.to_owned(), entry)),
+            None => drop(self.seen.remove(path)),
+        }
+        self.pending.push(Change { path: path.to_owned(), entry, after });
+    }
+
+    /// The file of this name; nothing for one that has lost its name.
+    fn file(&mut self, path: &Path) -> Option<&mut File> {
+        match self.seen.get(path) {
+            Some(Entry::File(n)) => Some(&mut self.files[*n]),
+            Some(Entry::Folder) | None => None,
+        }
+    }
+
+    fn sync(&mut self, path: &Path) {
+        if let Some(file) = self.file(path) {
+            file.kept = file.bytes(|_| true);
+            file.pending.clear();
+            return;
+        }
+        // The sync of a folder keeps the names in it. The half of a rename in another folder is kept only with the first half.
+        let changes = std::mem::take(&mut self.pending);
+        let (in_it, others): (Vec<_>, Vec<_>) =
+            changes.into_iter().partition(|change| change.path.parent() == Some(path));
+        let needed: Vec<_> = in_it.iter().filter_map(|change| change.after.clone()).collect();
+        for change in
+            others.iter().filter(|change| change.entry.is_some() && needed.contains(&change.path)).chain(&in_it)
+        {
+            set(&mut self.kept, change);
+        }
+        self.pending = others;
+        for change in &mut self.pending {
+            // What waited for a name that is kept by now waits no longer.
+            change.after.take_if(|first| in_it.iter().any(|kept| kept.path == *first && kept.entry.is_some()));
+        }
+    }
+
+    /// Whether anything is on its way.
+    pub fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.files.iter().all(|file| file.pending.is_empty())
+    }
+
+    /// What is there after a crash now.
+    pub fn crash(&self, fate: Fate) -> Image {
+        let mut rng = Rng::with_seed(if let Fate::Drawn(seed) = fate { seed } else { 0 });
+        // Each image has its own odds, so that some lose a little and some nearly all.
+        let odds = rng.f64();
+        let mut draw = || match fate {
+            Fate::Lost => false,
+            Fate::Kept => true,
+            Fate::Drawn(_) => rng.f64() < odds,
+        };
+        let mut names = self.kept.clone();
+        let mut kept_new = vec![];
+        for change in &self.pending {
+            let may_be = change.after.as_ref().is_none_or(|first| kept_new.contains(first));
+            if may_be && draw() {
+                set(&mut names, change);
+                kept_new.push(change.path.clone());
+            }
+        }
+        let mut image = Image::new();
+        for (path, entry) in &names {
+            // Without its folder a name is nowhere.
+            let is_reachable = path
+                .ancestors()
+                .skip(1)
+                .all(|above| above.as_os_str().is_empty() || names.get(above) == Some(&Entry::Folder));
+            if is_reachable {
+                let bytes = match entry {
+                    Entry::Folder => None,
+                    Entry::File(n) => Some(self.files[*n].bytes(|_| draw())),
+                };
+                image.insert(path.clone(), bytes);
+            }
+        }
+        image
+    }
+}
+
+fn set(names: &mut BTreeMap<PathBuf, Entry>, change: &Change) {
+    match change.entry {
+        Some(entry) => drop(names.insert(change.path.clone(), entry)),
+        None => drop(names.remove(&change.path)),
+    }
+}
+
+impl File {
+    /// What is synced, with those of the later pieces that were kept.
+    fn bytes(&self, mut is_kept: impl FnMut(&Piece) -> bool) -> Vec<u8> {
+        let mut all = self.kept.clone();
+        for piece in &self.pending {
+            match piece {
+                Piece::Length(n) if is_kept(piece) => all.resize(usize::try_from(*n).unwrap(), 0),
+                Piece::Length(_) => (),
+                Piece::Bytes(at, bytes) => {
+                    let mut at = usize::try_from(*at).unwrap();
+                    let mut rest = bytes.as_slice();
+                    while !rest.is_empty() {
+                        let (sector, after) = rest.split_at(rest.len().min(SECTOR_BYTES - at % SECTOR_BYTES));
+                        if is_kept(piece) {
+                            all.resize(all.len().max(at + sector.len()), 0);
+                            all[at..at + sector.len()].copy_from_slice(sector);
+                        }
+                        (at, rest) = (at + sector.len(), after);
+                    }
+                }
+            }
+        }
+        all
+    }
+}

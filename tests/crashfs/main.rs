@@ -1,0 +1,161 @@
+//! Power loss: the program's own writes, taken apart at every point, on a disk that drops what was not synced.
+//!
+//! A child process does two short runs under strace. Its trace is played on a model of a disk, and after every single operation
+//! the power goes: what is left, in the worst case and in many between, must open, hold every event that was acknowledged and
+//! every image that an event names, and let the run go on.
+
+mod check;
+mod disk;
+mod session;
+mod trace;
+
+use std::collections::HashSet;
+use std::env;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use crate::check::Acked;
+use crate::disk::{Disk, Fate, Image};
+use crate::trace::Op;
+
+/// Where the child works; unset in every other process.
+const ROOT: &str = "PROMPTBATCH_TEST_CRASHFS_ROOT";
+
+/// Set where strace must be there, as in CI.
+const REQUIRED: &str = "PROMPTBATCH_TEST_STRACE_REQUIRED";
+
+/// Images drawn at random after each operation, besides the two extremes.
+const DRAWS: u64 = 6;
+
+#[test]
+#[ignore = "the process that the other tests trace"]
+fn session() {
+    let Some(root) = env::var_os(ROOT) else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(session::run(Path::new(&root)));
+}
+
+/// What a session did to its disk; nothing where processes cannot be traced.
+fn traced() -> Option<Vec<Op>> {
+    let folder = scratch();
+    let (root, log) = (folder.path().join("root"), folder.path().join("log"));
+    std::fs::create_dir(&root).unwrap();
+    let mut strace = Command::new("strace");
+    strace
+        .args(["-f", "-qq", "-y", "-xx", "-s", "1000000", "-e", "signal=none", "-e"])
+        .arg(format!("trace={}", trace::CALLS));
+    strace.arg("-o").arg(&log).arg(env::current_exe().unwrap());
+    strace.args(["--exact", "session", "--ignored", "--test-threads=1"]).env(ROOT, &root).stdout(Stdio::null());
+    match strace.status() {
+        Ok(status) if status.success() => (),
+        failed if env::var_os(REQUIRED).is_some() => panic!("strace is required here: {failed:?}"),
+        failed => {
+            eprintln!("SKIPPED: no process can be traced here, install strace to test power losses: {failed:?}");
+            return None;
+        }
+    }
+    let ops = trace::read(&std::fs::read_to_string(&log).unwrap(), &root);
+    assert!(ops.len() > 200, "only {} operations were traced", ops.len());
+    Some(ops)
+}
+
+/// A folder in memory, where there is one: these tests write thousands of small files.
+fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// How much was tried: operations, images of the disk after them, and how many of those were different.
+#[derive(Debug, Default)]
+struct Tally {
+    points: usize,
+    images: usize,
+    different: usize,
+}
+
+/// Plays the operations, all but the syncs that are skipped, loses power after each and checks what is left.
+fn lose_power_everywhere(ops: &[Op], draws: u64, is_skipped: impl Fn(&Path, Acked) -> bool) -> Result<Tally, String> {
+    let (mut disk, mut acked, mut tally) = (Disk::default(), Acked::default(), Tally::default());
+    let mut seen = HashSet::new();
+    for (n, op) in ops.iter().enumerate() {
+        match op {
+            Op::Write { path, bytes, .. } if path == Path::new(session::ACKS) => {
+                acked.add(std::str::from_utf8(bytes).unwrap());
+            }
+            Op::Create(path) | Op::Truncate(path, _) if path == Path::new(session::ACKS) => continue,
+            Op::Sync(path) if is_skipped(path, acked) => continue,
+            op => disk.apply(op),
+        }
+        tally.points += 1;
+        let draws = if disk.is_settled() { 0 } else { draws };
+        let seeds = (0..draws).map(|draw| Fate::Drawn(n as u64 * 1000 + draw));
+        for fate in [Fate::Lost, Fate::Kept].into_iter().chain(seeds) {
+            let image = disk.crash(fate);
+            tally.images += 1;
+            if seen.insert(fingerprint(&image, acked)) {
+                tally.different += 1;
+                let folder = scratch();
+                check::write(&image, folder.path());
+                check::check(folder.path(), acked).map_err(|words| {
+                    format!("power lost after operation {n} ({}), {fate:?}, {acked:?}: {words}", name(op))
+                })?;
+            }
+        }
+    }
+    Ok(tally)
+}
+
+fn fingerprint(image: &Image, acked: Acked) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (image, format!("{acked:?}")).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn name(op: &Op) -> String {
+    match op {
+        Op::Write { path, at, bytes } => format!("write of {} bytes at {at} to {}", bytes.len(), path.display()),
+        op => format!("{op:?}"),
+    }
+}
+
+#[test]
+fn a_power_loss_at_any_point_loses_nothing_that_was_acknowledged() {
+    let Some(ops) = traced() else { return };
+    let began = Instant::now();
+    let tally = lose_power_everywhere(&ops, DRAWS, |_, _| false).unwrap();
+    println!("{tally:?} in {:.1} s", began.elapsed().as_secs_f64());
+    assert!(tally.points > 200 && tally.different > 500, "{tally:?}");
+}
+
+#[test]
+#[ignore = "minutes; for changes of the ledger, of the images or of SQLite"]
+fn a_power_loss_at_any_point_loses_nothing_however_often_it_is_tried() {
+    let Some(ops) = traced() else { return };
+    println!("{:?}", lose_power_everywhere(&ops, DRAWS * 30, |_, _| false).unwrap());
+}
+
+/// Goal: the tests above can fail, and each sync of the program is needed.
+///
+/// Method: a disk that ignores the syncs of one file or folder. Ignoring those of the log once the manifest is in is what
+/// `synchronous=normal` does.
+#[test]
+fn without_any_one_of_its_syncs_something_is_lost() {
+    let Some(ops) = traced() else { return };
+    let out = PathBuf::from(session::OUT);
+    let in_out = |name: &str| out.join(name).to_str().unwrap().to_owned();
+    let names = ["run.db-wal", "run.db", "images", "images/00001", ".partial/*", ".results.csv.*"].map(in_out);
+    for name in names.into_iter().chain(["", "out", session::OUT].map(str::to_owned)) {
+        let is_skipped = |synced: &Path, acked: Acked| {
+            let synced = synced.to_str().unwrap();
+            let is_it = name.strip_suffix('*').map_or(synced == name, |begin| synced.starts_with(begin));
+            is_it && (!name.ends_with("run.db-wal") || acked.imports > 0)
+        };
+        let lost = lose_power_everywhere(&ops, 2, is_skipped).expect_err(&name);
+        println!("without the syncs of {name:?}: {lost}");
+        let is_log = name.ends_with("run.db-wal");
+        assert!(!is_log || lost.ends_with("0 events are there, and 1 were said to be"), "{lost}");
+    }
+}

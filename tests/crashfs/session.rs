@@ -1,0 +1,114 @@
+//! What the traced process does: two short runs of a few jobs, each step acknowledged once it is done.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+
+use promptbatch::driver::images::check::CheckLimits;
+use promptbatch::driver::images::{DiskStore, ImageStore};
+use promptbatch::ledger::error::LedgerError;
+use promptbatch::ledger::sqlite::{RunFile, SqliteLedger};
+use promptbatch::ledger::{Ledger, record};
+use promptbatch::model::event::{Event, EventKind};
+use promptbatch::model::job::{Draft, Job};
+use promptbatch::model::name::ImageName;
+use promptbatch::model::outcome::{Artifact, Outcome, TaskId, Url};
+use promptbatch::model::request::Request;
+use promptbatch::model::time::Timestamp;
+use promptbatch::run::projection::Projection;
+
+/// Jobs in the manifest.
+pub const JOBS: u64 = 6;
+
+/// Jobs that each of the two runs finishes.
+const JOBS_PER_RUN: u64 = 3;
+
+/// Where the process writes down what is done. The disk of the tests does not hold it.
+pub const ACKS: &str = "acks";
+
+/// The output folder: two levels that are new.
+pub const OUT: &str = "out/prompts";
+
+/// What the ledger's events are called, for one job.
+pub const LIFE: [&str; 4] = ["submit", "accepted", "ready", "succeeded"];
+
+pub const PROVIDER: &str = "simulator";
+
+/// Takes the manifest in, as every run does.
+pub fn import(file: &mut RunFile) -> Result<u64, LedgerError> {
+    let draft = |n| {
+        let request = Request { prompt: format!("a cat, number {n}"), model: "a/b".into(), ..Request::default() };
+        Ok::<_, LedgerError>(Draft { label: None, request, extras: vec![] })
+    };
+    Ok(file.import("manifest", &[], (1..=JOBS).map(draft))?.n_new)
+}
+
+/// Does all of it below `root`.
+pub async fn run(root: &Path) {
+    let mut acks = File::create(root.join(ACKS)).unwrap();
+    let mut done = |what: &str| acks.write_all(format!("{what}\n").as_bytes()).unwrap();
+    let out = root.join(OUT);
+    for part in 0..JOBS / JOBS_PER_RUN {
+        let mut file = RunFile::open(&out, PROVIDER).unwrap();
+        done("open");
+        import(&mut file).unwrap();
+        done("import");
+        let store = DiskStore::open(&out, CheckLimits::default()).unwrap();
+        let mut ledger = SqliteLedger::start(file).unwrap();
+        let jobs = ledger.load(usize::try_from(JOBS_PER_RUN).unwrap()).await.unwrap().jobs;
+        for (n, known) in (1..).zip(&jobs) {
+            if n == JOBS_PER_RUN {
+                merge(&out);
+            }
+            for step in 0..LIFE.len() {
+                let kind = match step {
+                    0 => EventKind::SubmitStarted,
+                    1 => EventKind::Accepted(TaskId(format!("task-{part}-{n}"))),
+                    2 => EventKind::Ready(vec![Url(format!("https://x/{part}/{n}.png"))]),
+                    _ => EventKind::Finished(Outcome::Succeeded(vec![save(&store, &known.job, part, n).await])),
+                };
+                let at = Timestamp::from_millis(1000);
+                let event = Event { job: known.job.id, index: known.job.index, at, kind };
+                record(&mut ledger, &Arc::from([event]), ()).await.unwrap();
+                done("commit");
+            }
+        }
+        let file = ledger.close().unwrap();
+        Projection::new(&out).refresh(&file).unwrap();
+        done("results");
+    }
+}
+
+/// Saves an image, the last of each run in a folder of its own.
+async fn save(store: &DiskStore, job: &Job, part: u64, n: u64) -> Artifact {
+    let mut job = job.clone();
+    if n == JOBS_PER_RUN {
+        job.index += 10_000;
+    }
+    let image = png(part * JOBS_PER_RUN + n);
+    let body = stream::iter([Ok(Bytes::from(image))]).boxed();
+    store.save(ImageName::new(&job, 1), body).await.unwrap().unwrap()
+}
+
+/// Another program has merged the log into the ledger: from now on the log is written from its beginning again.
+fn merge(out: &Path) {
+    let other = rusqlite::Connection::open(out.join("run.db")).unwrap();
+    let (busy, in_log, merged): (i64, i64, i64) =
+        other.query_row("PRAGMA wal_checkpoint(FULL)", (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    assert!(busy == 0 && in_log == merged && in_log > 0, "{busy} {in_log} {merged}");
+}
+
+/// A small picture of noise: a few sectors that no compression makes one.
+fn png(seed: u64) -> Vec<u8> {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let pixels: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(24 * 24 * 3).collect();
+    let mut bytes = vec![];
+    let mut encoder = png::Encoder::new(&mut bytes, 24, 24);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
+    bytes
+}

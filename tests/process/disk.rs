@@ -1,0 +1,360 @@
+//! Our own disk at its worst: full, read-only, closed, moved away and deleted, at the start and in the middle of a run.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use promptbatch::driver::images::check::{CheckLimits, inspect};
+use promptbatch::ledger::error::LedgerError;
+use promptbatch::ledger::sqlite::RunFile;
+use promptbatch::model::outcome::Outcome;
+use promptbatch::model::phase::Phase;
+use promptbatch::provider::simulator::config::Config;
+use sha2::{Digest, Sha256};
+
+use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};
+
+/// Set where file systems must be mountable, as in CI.
+const REQUIRED: &str = "PROMPTBATCH_TEST_TMPFS_REQUIRED";
+
+/// Room for everything.
+const KIB_ENOUGH: u64 = 64 << 10;
+
+/// A disk of its own size, mounted for as long as this value lives.
+struct SmallDisk {
+    at: PathBuf,
+}
+
+impl SmallDisk {
+    /// Nothing where nothing can be mounted, which is said aloud.
+    fn mount(at: PathBuf, options: &str) -> Option<Self> {
+        fs::create_dir_all(&at).unwrap();
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&at).output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(Self { at }),
+            failed if std::env::var_os(REQUIRED).is_some() => panic!("mounting is required here: {failed:?}"),
+            failed => {
+                eprintln!("SKIPPED: nothing can be mounted here, run as root to test full disks: {failed:?}");
+                None
+            }
+        }
+    }
+
+    fn remount(&self, options: &str) {
+        let mut mount = Command::new("mount");
+        let status = mount.args(["-o", &format!("remount,{options}")]).arg(&self.at).status().unwrap();
+        assert!(status.success(), "remount {options}");
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
+    }
+}
+
+fn size(kib: u64) -> String {
+    format!("size={kib}k")
+}
+
+/// Tasks and answers that take a little, so that there is always something under way.
+fn slow() -> Config {
+    Config { answer_delay: Duration::from_millis(20), ..quick() }
+}
+
+/// What must be true of OUT however its disk has failed: the ledger is sound, and what it calls an image is one.
+///
+/// The ledger is looked at in a copy, as a full disk has no room for an index beside it.
+fn check_intact(bench: &Bench) {
+    let out = bench.path("out");
+    if out.join("images").exists() {
+        for name in files(&out.join("images")) {
+            let bytes = fs::read(out.join(&name)).unwrap();
+            assert!(inspect(bytes.as_slice(), &CheckLimits::default()).unwrap().is_ok(), "{name} is not whole");
+        }
+    }
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["run.db", "run.db-wal"] {
+        let _ = fs::copy(out.join(name), copy.path().join(name));
+    }
+    let raw = rusqlite::Connection::open(copy.path().join("run.db")).unwrap();
+    let verdict: String = raw.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok");
+    let file = match RunFile::open_for_reading(copy.path()) {
+        Ok(file) => file,
+        Err(LedgerError::Missing { .. }) => return,
+        Err(error) => panic!("{error}"),
+    };
+    let check = |known: promptbatch::model::phase::Known| {
+        if let Phase::Finished(Outcome::Succeeded(artifacts)) = known.state.phase {
+            for artifact in artifacts {
+                let bytes = fs::read(out.join(&artifact.file_name)).unwrap();
+                assert_eq!(Sha256::digest(&bytes)[..], artifact.sha256, "{}", artifact.file_name);
+            }
+        }
+        Ok::<_, LedgerError>(())
+    };
+    file.each_known(check).unwrap();
+}
+
+/// Goal: nothing is lost and nothing paid for twice but what was in doubt, now that the disk is well again.
+#[track_caller]
+fn check_goes_on(bench: &Bench, n_jobs: usize) {
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    bench.check_images(n_jobs);
+    let stats = bench.stats();
+    let n_attempts: u64 = bench.results().iter().map(|row| row["attempts"].parse::<u64>().unwrap()).sum();
+    let n_in_doubt = n_attempts - n_jobs as u64;
+    assert!(stats.n_accepted_twice <= n_in_doubt, "{} twice, {n_in_doubt} in doubt", stats.n_accepted_twice);
+}
+
+#[track_caller]
+fn expect_full(output: &Output) {
+    expect_code(output, 1);
+    let words = stderr(output);
+    let is_clear = ["disk is full", "No space left on device"].iter().any(|part| words.contains(part));
+    assert!(is_clear && words.contains("free some space"), "{words}");
+}
+
+/// Goal: an image that does not fit ends the run and puts no job in doubt. Method: a disk that holds the ledger and not one image,
+/// with submissions under way when the first image comes.
+#[test]
+fn a_disk_too_full_for_an_image_loses_no_answer() {
+    let bench = Bench::new(Config { image_size: "1024x1024".parse().ok(), ..slow() });
+    let Some(disk) = SmallDisk::mount(bench.path("out"), &size(700)) else { return };
+    bench.csv(24);
+    let output = bench.run("prompts.csv", &["-j", "6"]);
+    expect_full(&output);
+    assert!(stderr(&output).contains("out/.partial/"), "{}", stderr(&output));
+    check_intact(&bench);
+    let n_submits = bench.stats().n_submits;
+    assert!(n_submits > 0 && n_submits < 24, "{n_submits}");
+    disk.remount(&size(KIB_ENOUGH));
+    check_goes_on(&bench, 24);
+    assert_eq!((bench.stats().n_submits, bench.stats().n_accepted_twice), (24, 0));
+}
+
+/// Sizes that are tried at once: most of a run is waiting.
+const LANES: usize = 4;
+
+/// Goal: wherever the disk becomes full, the words are clear and the run goes on. Method: disks of growing size, from one that
+/// holds nothing to one that holds all, so that the point of failure moves through everything that is written.
+#[test]
+fn a_disk_that_becomes_full_anywhere_is_told_and_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(_) = SmallDisk::mount(folder.path().join("probe"), &size(4)) else { return };
+    let sizes: Vec<u64> = (0..28).map(|n| 4 + n * 20).collect();
+    let sizes = &sizes;
+    let lane = |lane: usize| sizes.iter().skip(lane).step_by(LANES).filter_map(|kib| full_at(*kib)).collect::<Vec<_>>();
+    let met: Vec<u64> = std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..LANES).map(|n| scope.spawn(move || lane(n))).collect();
+        lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect()
+    });
+    let n_with_images = met.iter().filter(|n_images| **n_images > 0).count();
+    println!("{} sizes were too small, {n_with_images} of them for the images", met.len());
+    assert!(met.len() >= 15 && met.len() > n_with_images && n_with_images >= 5, "{met:?}");
+}
+
+/// Runs on a disk of this size until it is full, and then with room for all: how many images were asked for before. Nothing if
+/// the size was enough, or if nothing can be mounted.
+fn full_at(kib: u64) -> Option<u64> {
+    let bench = Bench::new(Config { latency: Duration::from_millis(20), ..quick() });
+    let disk = SmallDisk::mount(bench.path("out"), &size(kib))?;
+    bench.csv(8);
+    let output = bench.run("prompts.csv", &["-j", "3"]);
+    if output.status.code() == Some(0) {
+        return None;
+    }
+    expect_full(&output);
+    let n_images = bench.stats().n_images;
+    check_intact(&bench);
+    let again = bench.run("prompts.csv", &["-j", "3"]);
+    if again.status.code() != Some(0) {
+        expect_full(&again);
+    }
+    check_intact(&bench);
+    disk.remount(&size(KIB_ENOUGH));
+    check_goes_on(&bench, 8);
+    Some(n_images)
+}
+
+/// Goal: a disk that another program fills up is no end either. Method: a filler takes what is left in the middle of a run, and
+/// is removed afterwards.
+#[test]
+fn a_disk_that_another_program_fills_up_is_gone_on_with() {
+    let bench = Bench::new(slow());
+    let Some(_disk) = SmallDisk::mount(bench.path("out"), &size(8 << 10)) else { return };
+    bench.csv(60);
+    let child = bench.spawn("prompts.csv", &["-j", "4"]);
+    wait_until("some images are there", || bench.stats().n_images > 5);
+    let filler = bench.path("out/filler");
+    assert!(fs::write(&filler, vec![1; 16 << 20]).is_err(), "the disk is small");
+    expect_full(&child.wait_with_output().unwrap());
+    check_intact(&bench);
+    fs::remove_file(filler).unwrap();
+    check_goes_on(&bench, 60);
+}
+
+#[test]
+fn a_read_only_folder_is_told_and_changes_nothing() {
+    let bench = Bench::new(quick());
+    let Some(disk) = SmallDisk::mount(bench.path("out"), &size(KIB_ENOUGH)) else { return };
+    bench.csv(4);
+    disk.remount("ro");
+    let output = bench.run("prompts.csv", &[]);
+    expect_code(&output, 1);
+    assert!(stderr(&output).contains("allow writing there, or choose another output folder"), "{}", stderr(&output));
+    assert_eq!(bench.stats().n_submits, 0);
+    disk.remount("rw");
+    check_goes_on(&bench, 4);
+    disk.remount("ro");
+    let status = bench.output(&["status", "out"]);
+    expect_code(&status, 0);
+    assert!(stdout(&status).contains("4 of 4 succeeded"), "{}", stdout(&status));
+}
+
+/// The program as somebody whom permissions bind, who may write in the bench's folder; nothing where nobody can be that.
+fn as_nobody(bench: &Bench) -> Option<PathBuf> {
+    let program = bench.path("promptbatch");
+    fs::copy(env!("CARGO_BIN_EXE_promptbatch"), &program).unwrap();
+    fs::set_permissions(bench.folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let may = Command::new("setpriv").args(NOBODY_ARGS).arg(&program).arg("--version").output();
+    match may {
+        Ok(output) if output.status.success() => Some(program),
+        failed if std::env::var_os(REQUIRED).is_some() => panic!("another user is required here: {failed:?}"),
+        failed => {
+            eprintln!("SKIPPED: nobody else can run the program here, run as root to test permissions: {failed:?}");
+            None
+        }
+    }
+}
+
+/// Nobody's number on most systems; any that is not root's will do.
+const NOBODY_ARGS: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+
+fn nobodys_run(bench: &Bench, program: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(NOBODY_ARGS).arg(program).args([
+        "run",
+        "prompts.csv",
+        "-o",
+        "out",
+        "--base-url",
+        bench.simulator.url(),
+    ]);
+    command.args(more).env_clear().env("PATH", std::env::var("PATH").unwrap()).env("MODELSCOPE_API_KEY", "test-token");
+    command.current_dir(bench.folder.path()).stdin(Stdio::null());
+    command
+}
+
+fn chmod(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Goal: missing rights are told with the path, at the start and in the middle, and the run goes on with them.
+#[test]
+fn missing_rights_are_told_and_the_run_goes_on_with_them() {
+    let bench = Bench::new(slow());
+    let Some(program) = as_nobody(&bench) else { return };
+    bench.csv(40);
+    let run = |more: &[&str]| nobodys_run(&bench, &program, more).output().unwrap();
+    let denied = |output: &Output, path: &str| {
+        expect_code(output, 1);
+        let words = stderr(output);
+        assert!(words.contains(path) && words.contains("allow ") && words.contains("(os error 13)"), "{words}");
+    };
+    fs::create_dir(bench.path("out")).unwrap();
+    denied(&run(&[]), "out/run.lock");
+    chmod(&bench.path("out"), 0o777);
+
+    let child =
+        nobodys_run(&bench, &program, &["-j", "4"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("some images are there", || bench.stats().n_images > 5);
+    chmod(&bench.path("out/images"), 0o555);
+    denied(&child.wait_with_output().unwrap(), "out/images/");
+    check_intact(&bench);
+    denied(&run(&[]), "out/images/");
+    chmod(&bench.path("out/images"), 0o777);
+
+    chmod(&bench.path("out/run.lock"), 0o000);
+    denied(&run(&[]), "out/run.lock");
+    chmod(&bench.path("out/run.lock"), 0o666);
+    chmod(&bench.path("out/run.db"), 0o000);
+    let output = run(&[]);
+    expect_code(&output, 1);
+    assert!(stderr(&output).contains("allow reading and writing it and its folder"), "{}", stderr(&output));
+    chmod(&bench.path("out/run.db"), 0o666);
+    expect_code(&run(&[]), 0);
+    bench.check_images(40);
+    assert_eq!((bench.stats().n_submits, bench.stats().n_accepted_twice), (40, 0));
+}
+
+#[test]
+fn a_path_that_cannot_be_a_folder_is_told_and_sends_nothing() {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    bench.write("file", "not a folder");
+    for out in ["file", "file/out"] {
+        let output = bench.output(&["run", "prompts.csv", "-o", out, "--base-url", bench.simulator.url()]);
+        expect_code(&output, 1);
+        assert!(stderr(&output).contains("move away what is in the way there"), "{}", stderr(&output));
+    }
+    assert_eq!(
+        (fs::read_to_string(bench.path("file")).unwrap().as_str(), bench.stats().n_submits),
+        ("not a folder", 0)
+    );
+}
+
+/// Goal: a run whose folder goes ends with clear words, makes nothing in its place, and goes on when it is back.
+#[test]
+fn a_folder_that_goes_in_the_middle_of_a_run_is_told() {
+    let bench = Bench::new(slow());
+    bench.csv(40);
+    let child = bench.spawn("prompts.csv", &["-j", "4"]);
+    wait_until("some images are there", || bench.stats().n_images > 5);
+    fs::rename(bench.path("out"), bench.path("aside")).unwrap();
+    let output = child.wait_with_output().unwrap();
+    expect_code(&output, 1);
+    assert!(stderr(&output).contains("put it back, and run the same command again"), "{}", stderr(&output));
+    assert!(!bench.path("out").exists(), "nothing is made where it was");
+    fs::rename(bench.path("aside"), bench.path("out")).unwrap();
+    check_intact(&bench);
+    check_goes_on(&bench, 40);
+
+    bench.csv(80);
+    let child = bench.spawn("prompts.csv", &["-j", "4"]);
+    wait_until("some more images are there", || bench.stats().n_images > 50);
+    fs::rename(bench.path("out"), bench.path("aside")).unwrap();
+    fs::remove_dir_all(bench.path("aside")).unwrap();
+    let output = child.wait_with_output().unwrap();
+    expect_code(&output, 1);
+    assert!(stderr(&output).contains("moved, deleted or replaced"), "{}", stderr(&output));
+    assert!(!bench.path("out").exists(), "nothing is made where it was");
+}
+
+/// Goal: what is linked out of OUT is refused before the first request.
+#[test]
+fn links_out_of_the_folder_are_refused_and_send_nothing() {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    fs::create_dir(bench.path("elsewhere")).unwrap();
+    for name in ["run.db", "run.lock", "images"] {
+        let _ = fs::remove_dir_all(bench.path("out"));
+        fs::create_dir(bench.path("out")).unwrap();
+        std::os::unix::fs::symlink("../elsewhere", bench.path("out").join(name)).unwrap();
+        let output = bench.run("prompts.csv", &[]);
+        expect_code(&output, 1);
+        let words = stderr(&output);
+        assert!(words.contains(&format!("out/{name}: it is a symbolic link")), "{words}");
+        fs::remove_file(bench.path("out").join(name)).unwrap();
+    }
+    assert_eq!(bench.stats().n_submits, 0);
+    let _ = fs::remove_file(bench.path("out/results.csv"));
+    std::os::unix::fs::symlink("../elsewhere/results.csv", bench.path("out/results.csv")).unwrap();
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    bench.check_images(2);
+    assert_eq!(fs::read_dir(bench.path("elsewhere")).unwrap().count(), 0, "a file has left OUT");
+}
