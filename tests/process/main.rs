@@ -1,9 +1,12 @@
 //! The real program as a real process: real HTTP on loopback, real files, real signals, and kill -9.
 
 mod bench;
+mod books;
 mod contract;
 mod http;
 mod kill;
 mod official;
 mod storm;
+#[path = "../simulation/story.rs"]
+mod story;
 mod words;
