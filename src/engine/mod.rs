@@ -46,6 +46,8 @@ pub struct Engine {
     /// What has happened since the last turn.
     events: Vec<Event>,
     loading: Loading,
+    /// Whether all is loaded that an earlier process left on its way.
+    is_past_known: bool,
     stop: Option<Stop>,
     /// When the answers under way became all that is waited for.
     stopped_at: Option<Moment>,
@@ -96,6 +98,7 @@ impl Engine {
             to_download: VecDeque::new(),
             events: Vec::new(),
             loading: Loading::More,
+            is_past_known: false,
             stop: None,
             stopped_at: None,
             spent: None,
@@ -108,6 +111,8 @@ impl Engine {
         match input {
             Input::Loaded { jobs, more } => {
                 self.loading = if more { Loading::More } else { Loading::Done };
+                // What an earlier process left comes first, and after it what is pending.
+                self.is_past_known |= !more || jobs.iter().any(|known| known.state.phase == Phase::Pending);
                 for known in jobs {
                     self.loaded(now, known);
                 }
@@ -149,7 +154,10 @@ impl Engine {
             self.meet_spent(now);
         }
         if self.stop.is_none() {
-            sooner(&mut wake_at, self.plan_submits(now, &mut actions));
+            // A place at the provider is free only when every task there has been counted.
+            if self.is_past_known {
+                sooner(&mut wake_at, self.plan_submits(now, &mut actions));
+            }
             self.plan_load(&mut actions);
         }
         sooner(&mut wake_at, self.gives_up_at());
@@ -293,9 +301,10 @@ impl Engine {
         wake_at
     }
 
-    /// Keeps the look-ahead filled; jobs that wait out a setback use its room, so that an outage loads no more.
+    /// Keeps the look-ahead filled; jobs that wait out a setback use its room, so that an outage loads no more. What an earlier
+    /// process left is loaded in any case.
     fn plan_load(&mut self, actions: &mut Vec<Action>) {
-        let n_held = self.to_submit.len() + self.to_submit_later.len();
+        let n_held = if self.is_past_known { self.to_submit.len() + self.to_submit_later.len() } else { 0 };
         if self.loading == Loading::More && n_held * 2 <= self.limits.look_ahead_max {
             self.loading = Loading::Asked;
             actions.push(Action::Load { max: self.limits.look_ahead_max - n_held });

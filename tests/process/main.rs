@@ -2,6 +2,7 @@
 
 mod again;
 mod bench;
+mod books;
 mod contract;
 mod disk;
 mod http;
@@ -10,4 +11,6 @@ mod official;
 mod served;
 mod sessions;
 mod storm;
+#[path = "../simulation/story.rs"]
+mod story;
 mod words;

@@ -9,7 +9,7 @@ use promptbatch::model::limits::{Concurrency, Limits, OnQuota};
 use promptbatch::provider::simulator::config::Config;
 
 use crate::crash::Crash;
-use crate::world::{self, World};
+use crate::world::{self, Session, World};
 use crate::{calm, limits, stormy};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -30,7 +30,7 @@ fn a_batch_of_four_allowances_waits_for_each_and_ends_on_the_fourth_day() {
     for seed in [11, 12] {
         world::simulate(async move {
             let world = World::new(500, batch(seed));
-            let stop = world.session(patient(seed), &Crash::never()).await.unwrap();
+            let stop = world.run(patient(seed)).await;
             assert_eq!(stop, None);
             world.check();
             let stats = world.server_stats();
@@ -66,12 +66,12 @@ fn crashes_and_faults_do_not_change_that() {
         let mut n_sessions = 0;
         for at_step in [700, 900, 50, 1100, 400] {
             n_sessions += 1;
-            if world.session(patient(n_sessions), &Crash::at(at_step)).await.is_some() {
+            if !matches!(world.session(patient(n_sessions), &Crash::at(at_step)).await, Session::Crashed) {
                 break;
             }
             world.check_after_crash();
         }
-        world.session(patient(99), &Crash::never()).await.unwrap();
+        world.run(patient(99)).await;
         world.check();
         let stats = world.server_stats();
         assert!(world.outcomes().values().all(|outcome| outcome.0 == "succeeded"));
@@ -86,7 +86,7 @@ fn a_run_that_stops_for_a_quota_is_gone_on_with_day_after_day() {
     world::simulate(async {
         let world = World::new(500, batch(14));
         let mut n_days = 0;
-        while let Some(Stop::Quota(_)) = world.session(limits(14), &Crash::never()).await.unwrap() {
+        while let Some(Stop::Quota(_)) = world.run(limits(14)).await {
             world.check_after_crash();
             n_days += 1;
             assert_eq!(world.server_stats().n_accepted, 125 * n_days, "the whole of each allowance is used");
