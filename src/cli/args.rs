@@ -34,17 +34,38 @@ Examples:
   promptbatch run prompts.yaml --set size=1024x1024     another default than the manifest's
 The same command goes on after an interruption: what was accepted is fetched and never submitted again.";
 
+const HELP_PLAN: &str = "\
+new:      the run does not have this job yet
+changed:  a new job in the place of one that goes: the same id, or else the same position
+back:     it was dropped once and returns, with its image if it has one
+dropped:  it is no longer in the manifest; its image stays on disk and leaves the results
+Every job that is not among them is kept, wherever it has moved.
+
+--json prints one object. Numbers: jobs, kept, moved, relabelled (kept, with another id or other carried-through
+columns), back, new, changed, dropped, submit, fetch. Where jobs stand: standing (kept and back), leaving (dropped, or
+replaced by a changed one), each with pending, in_doubt, running, succeeded, failed, moderated. The first of each kind:
+first.new, first.changed, first.back, first.dropped, each a list of index, id (or null) and prompt; changed ones have
+was, the same of the job before, and changes, a list of field, was and is. And manifest, out, provider (null without a run).";
+
+const HELP_RESULTS: &str = "\
+Jobs that were dropped from the manifest are left out. With --include-dropped they come last, with an empty index, in
+the file of this call; the next `run` writes results.csv without them again.";
+
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run a manifest, or go on with it
     #[command(after_help = HELP_RUN)]
     Run(Box<RunArgs>),
+    /// Show what `run` would do with a manifest: new, changed, kept and dropped jobs; sends and writes nothing
+    #[command(after_help = HELP_PLAN)]
+    Plan(PlanArgs),
     /// Show every mistake in a manifest, with file, line and a remedy; sends nothing
     Validate(ManifestArgs),
     /// Show where a run stands: counts and failures; works beside a live run
     Status(OutArgs),
     /// Write results.csv again from the ledger
-    Results(OutArgs),
+    #[command(after_help = HELP_RESULTS)]
+    Results(ResultsArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
     Simulate(SimulateArgs),
 }
@@ -65,6 +86,30 @@ pub struct ManifestArgs {
     /// The CSV column that holds your own id of each prompt
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
     pub id_col: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+
+    /// Output folder [default: out/<name of the manifest>]
+    #[arg(short, long, env = "PROMPTBATCH_OUT")]
+    pub out: Option<PathBuf>,
+
+    /// Print one JSON object instead of words
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ResultsArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Add the jobs that are no longer in the manifest, after all others
+    #[arg(long)]
+    pub include_dropped: bool,
 }
 
 #[derive(Debug, Args)]

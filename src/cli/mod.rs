@@ -3,6 +3,7 @@
 mod args;
 mod exit;
 mod inspect;
+mod plan;
 mod run;
 mod signals;
 mod simulate;
@@ -28,6 +29,7 @@ pub fn main() -> Exit {
     };
     match cli.verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Plan(args) => plan::plan(&args),
         Verb::Validate(args) => inspect::validate(&args),
         Verb::Status(args) => inspect::status(&args),
         Verb::Results(args) => inspect::results(&args),

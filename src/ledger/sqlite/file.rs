@@ -35,7 +35,7 @@ impl RunFile {
         let path = out.join("run.db");
         let lock = lock(&out.join("run.lock"), &path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let file = Self::connect(path, flags, Some(lock))?;
+        let file = Self::connect(path, None, flags, Some(lock))?;
         file.prepare().map_err(|error| file.error(error))??;
         file.settle_provider(provider)?;
         File::open(out).and_then(|folder| folder.sync_all()).map_err(io)?;
@@ -48,13 +48,7 @@ impl RunFile {
         if !path.exists() {
             return Err(LedgerError::Missing { path: out.to_owned() });
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let file = Self::connect(path, flags, None)?;
-        let version = file.check().map_err(|error| file.error(error))??;
-        if version == 0 {
-            return Err(LedgerError::Missing { path: out.to_owned() });
-        }
-        Ok(file)
+        Self::connect_for_reading(out, path, None)
     }
 
     /// Where the file is.
@@ -62,8 +56,23 @@ impl RunFile {
         &self.path
     }
 
-    fn connect(path: PathBuf, flags: OpenFlags, lock: Option<File>) -> Result<Self, LedgerError> {
-        match Connection::open_with_flags(&path, flags) {
+    /// `uri` is the same path with options of `SQLite`'s.
+    pub(super) fn connect_for_reading(out: &Path, path: PathBuf, uri: Option<&str>) -> Result<Self, LedgerError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let file = Self::connect(path, uri, flags, None)?;
+        let version = file.check().map_err(|error| file.error(error))??;
+        if version == 0 {
+            return Err(LedgerError::Missing { path: out.to_owned() });
+        }
+        Ok(file)
+    }
+
+    fn connect(path: PathBuf, uri: Option<&str>, flags: OpenFlags, lock: Option<File>) -> Result<Self, LedgerError> {
+        let opened = match uri {
+            None => Connection::open_with_flags(&path, flags),
+            Some(uri) => Connection::open_with_flags(uri, flags),
+        };
+        match opened {
             Ok(connection) => Ok(Self { connection, path, _lock: lock }),
             Err(source) => Err(LedgerError::Sqlite { path, source }),
         }

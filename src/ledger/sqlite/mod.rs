@@ -3,7 +3,9 @@
 //! [`RunFile`] is the open file; [`SqliteLedger`] gives it to a thread and talks to that. The driver waits for each commit
 //! and meanwhile the answers of the provider gather, so that one sync serves all of them: group commit without a timer.
 
+mod diff;
 mod file;
+mod glance;
 mod import;
 mod journal;
 mod read;
@@ -16,6 +18,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+pub use crate::ledger::sqlite::diff::{Diff, Shown};
 pub use crate::ledger::sqlite::file::RunFile;
 pub use crate::ledger::sqlite::import::Imported;
 
