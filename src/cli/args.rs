@@ -41,15 +41,25 @@ back:     it was dropped once and returns, with its image if it has one
 dropped:  it is no longer in the manifest; its image stays on disk and leaves the results
 Every job that is not among them is kept, wherever it has moved.
 
---json prints one object. Numbers: jobs, kept, moved, relabelled (kept, with another id or other carried-through
-columns), back, new, changed, dropped, submit, fetch. Where jobs stand: standing (kept and back), leaving (dropped, or
-replaced by a changed one), each with pending, in_doubt, running, succeeded, failed, moderated. The first of each kind:
-first.new, first.changed, first.back, first.dropped, each a list of index, id (or null) and prompt; changed ones have
-was, the same of the job before, and changes, a list of field, was and is. And manifest, out, provider (null without a run).";
+--json prints one object:
+  manifest, out     the two that are compared
+  provider          where the run's tasks are; null where no run has begun
+  jobs              wanted images: kept + back + new + changed
+  moved             kept at another position
+  relabelled        kept with another id or with other carried-through columns
+  dropped           jobs that go and that no changed job replaces
+  submit, fetch     jobs that would be submitted for certain; accepted ones to be fetched
+  standing          where the jobs stand that are kept or back:
+                    pending, in_doubt, running, succeeded, failed, moderated
+  leaving           the same of the jobs that go, dropped or replaced
+  first             the first of each: new, changed, back, dropped;
+                    every one with index, id (or null) and prompt, and a changed one also with
+                    was (index, id and prompt before) and changes (a list of field, was, is)";
 
 const HELP_RESULTS: &str = "\
-Jobs that were dropped from the manifest are left out. With --include-dropped they come last, with an empty index, in
-the file of this call; the next `run` writes results.csv without them again.";
+Jobs that are no longer in the manifest are left out, and their images stay on disk.
+With --include-dropped they come last, with an empty index, until the next `run` writes
+results.csv again: a run always leaves the jobs of its manifest there, and no others.";
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {

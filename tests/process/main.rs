@@ -2,6 +2,7 @@
 
 mod bench;
 mod contract;
+mod edited;
 mod http;
 mod kill;
 mod official;

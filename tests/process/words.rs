@@ -26,7 +26,7 @@ fn words(bench: &Bench, output: &Output) -> String {
 #[test]
 fn the_help_of_every_verb() {
     let bench = Bench::new(quick());
-    for verb in ["", "run", "validate", "status", "results", "simulate"] {
+    for verb in ["", "run", "plan", "validate", "status", "results", "simulate"] {
         let mut args = vec![verb, "--help"];
         args.retain(|arg| !arg.is_empty());
         let output = bench.output(&args);
