@@ -61,7 +61,8 @@ impl RunFile {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let file = Self::connect(path, uri, flags, None)?;
         let version = file.check().map_err(|error| file.error(error))??;
-        if version == 0 {
+        // A run that has not said yet where its tasks are has not begun.
+        if version == 0 || file.meta("provider")?.is_none() {
             return Err(LedgerError::Missing { path: out.to_owned() });
         }
         Ok(file)

@@ -22,25 +22,23 @@ impl RunFile {
         if !is_there(&path)? {
             return Err(LedgerError::Missing { path: out.to_owned() }.into());
         }
-        let (wal, shm) = (out.join("run.db-wal"), out.join("run.db-shm"));
-        let look = |options: &str, read: &mut dyn FnMut(&Self) -> Result<T, E>| {
-            let file = Self::connect_for_reading(out, path.clone(), Some(&uri(&path, options)))?;
-            file.at_once(|| read(&file))
-        };
+        let wal = out.join("run.db-wal");
+        let open = |options: &str| Self::connect_for_reading(out, path.clone(), Some(&uri(&path, options)));
         for _ in 0..LOOKS_MAX {
             let before = stamp(&path);
-            match (is_there(&wal)?, is_there(&shm)?) {
-                // Nobody has it open. `SQLite` would make both files only to read, so it is told that nothing will change, and
-                // that is checked afterwards.
-                (false, _) => {
-                    let read = look("immutable=1", &mut read);
-                    if stamp(&path) == before && !is_there(&wal)? {
-                        return read;
-                    }
+            if is_there(&wal)? {
+                // Somebody has it open, or died with it open, and what there is will do to read by.
+                match open("readonly_shm=1") {
+                    Ok(file) => return file.at_once(|| read(&file)),
+                    // Only where it is incomplete, as in the first moments of a run, must it be completed.
+                    Err(_) => break,
                 }
-                // Somebody has it open, or died with it open: what is there is enough to read by.
-                (true, true) => return look("readonly_shm=1", &mut read),
-                (true, false) => break,
+            }
+            // Nobody has it open. `SQLite` would make files only to read, so it is told that nothing will change, and that is
+            // checked afterwards.
+            let looked = open("immutable=1").map_err(E::from).and_then(|file| file.at_once(|| read(&file)));
+            if stamp(&path) == before && !is_there(&wal)? {
+                return looked;
             }
         }
         let file = Self::open_for_reading(out)?;
@@ -129,5 +127,18 @@ mod tests {
         fs::write(folder.path().join("run.db"), "").unwrap();
         assert!(matches!(provider(folder.path()), Err(LedgerError::Missing { .. })));
         assert_eq!(files(folder.path()).len(), 1);
+    }
+
+    /// In its first moments a run has said nothing of itself yet, and may have died before it did.
+    #[test]
+    fn a_ledger_without_a_provider_is_no_run_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = RunFile::open(folder.path(), "simulator").unwrap();
+        file.connection.execute("DELETE FROM meta", ()).unwrap();
+        drop(file);
+        assert!(matches!(provider(folder.path()), Err(LedgerError::Missing { .. })));
+        assert!(matches!(RunFile::open_for_reading(folder.path()), Err(LedgerError::Missing { .. })));
+        drop(RunFile::open(folder.path(), "simulator").unwrap());
+        assert_eq!(provider(folder.path()).unwrap(), "simulator");
     }
 }
