@@ -39,7 +39,7 @@
 //! | [`ledger`] | the durable state, one SQLite file a run | [`ledger::record`] |
 //! | [`report`] | what people and scripts see: bar, lines, `results.csv` | [`report::Reporter`] |
 //! | [`driver`] | the loop, the clock, and images on their way to disk | [`driver::drive`] |
-//! | [`plan`] | takes a manifest into a ledger | [`plan::import`] |
+//! | [`plan`] | joins manifest and ledger: says what a run would do, takes a manifest in | [`plan::plan`] |
 //! | [`run`] | plan, resume, drive, results | [`run::run`] |
 //! | `cli`, `main` | the program `promptbatch` | `src/cli/mod.rs` |
 //!

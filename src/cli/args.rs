@@ -48,11 +48,41 @@ Exit code 0: every image is what was recorded; 100: some are not.
 With --repair a missing or damaged image is fetched again from its task, if the provider still has it. Nothing is
 submitted: a job whose task is gone becomes pending, and `run` submits it again. A damaged file is kept in OUT/damaged.";
 
+const HELP_PLAN: &str = "\
+new:      the run does not have this job yet
+changed:  a new job in the place of one that goes: the same id, or else the same position
+back:     it was dropped once and returns, with its image if it has one
+dropped:  it is no longer in the manifest; its image stays on disk and leaves the results
+Every job that is not among them is kept, wherever it has moved.
+
+--json prints one object:
+  manifest, out     the two that are compared
+  provider          where the run's tasks are; null where no run has begun
+  jobs              wanted images: kept + back + new + changed
+  moved             kept at another position
+  relabelled        kept with another id or with other carried-through columns
+  dropped           jobs that go and that no changed job replaces
+  submit, fetch     jobs that would be submitted for certain; accepted ones to be fetched
+  standing          where the jobs stand that are kept or back:
+                    pending, in_doubt, running, succeeded, failed, moderated
+  leaving           the same of the jobs that go, dropped or replaced
+  first             the first of each: new, changed, back, dropped;
+                    every one with index, id (or null) and prompt, and a changed one also with
+                    was (index, id and prompt before) and changes (a list of field, was, is)";
+
+const HELP_RESULTS: &str = "\
+Jobs that are no longer in the manifest are left out, and their images stay on disk.
+With --include-dropped they come last, with an empty index, until the next `run` writes
+results.csv again: a run always leaves the jobs of its manifest there, and no others.";
+
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run a manifest, or go on with it
     #[command(after_help = HELP_RUN)]
     Run(Box<RunArgs>),
+    /// Show what `run` would do with a manifest: new, changed, kept and dropped jobs; sends and writes nothing
+    #[command(after_help = HELP_PLAN)]
+    Plan(PlanArgs),
     /// Show every mistake in a manifest, with file, line and a remedy; sends nothing
     Validate(ManifestArgs),
     /// Show where a run stands: counts and failures; works beside a live run
@@ -66,7 +96,8 @@ pub enum Verb {
     /// Tell the story of one job: every event, with its time
     Log(LogArgs),
     /// Write results.csv again from the ledger
-    Results(OutArgs),
+    #[command(after_help = HELP_RESULTS)]
+    Results(ResultsArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
     Simulate(SimulateArgs),
 }
@@ -87,6 +118,30 @@ pub struct ManifestArgs {
     /// The CSV column that holds your own id of each prompt
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
     pub id_col: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+
+    /// Output folder [default: out/<name of the manifest>]
+    #[arg(short, long, env = "PROMPTBATCH_OUT")]
+    pub out: Option<PathBuf>,
+
+    /// Print one JSON object instead of words
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ResultsArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Add the jobs that are no longer in the manifest, after all others
+    #[arg(long)]
+    pub include_dropped: bool,
 }
 
 #[derive(Debug, Args)]

@@ -2,12 +2,12 @@
 
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::sqlite::RunFile;
-use promptbatch::manifest;
+use promptbatch::manifest::{self, Manifest};
 use promptbatch::model::text::escape;
 use promptbatch::provider::modelscope;
-use promptbatch::run::projection::{Projection, ProjectionError};
+use promptbatch::run::projection::{Projection, ProjectionError, Rows};
 
-use crate::cli::args::{ManifestArgs, OutArgs, StatusArgs};
+use crate::cli::args::{ManifestArgs, ResultsArgs, StatusArgs};
 use crate::cli::exit::Exit;
 use crate::cli::standing::Standing;
 use crate::cli::{fail, print, run, summary, tell};
@@ -17,12 +17,17 @@ pub fn validate(args: &ManifestArgs) -> Exit {
     let path = escape(&args.manifest.display().to_string());
     match manifest::open(run::source(args, modelscope::MODEL)) {
         Ok(manifest) => {
-            for warning in manifest.warnings() {
-                tell(&format!("warning: {}", warning.at(manifest.path())));
-            }
+            warn(&manifest);
             print(&format!("{path}: {}, no mistakes\n", summary::jobs(manifest.n_jobs())))
         }
         Err(error) => fail(Exit::Usage, &error),
+    }
+}
+
+/// Tells what is allowed in a manifest and probably not meant.
+pub fn warn(manifest: &Manifest) {
+    for warning in manifest.warnings() {
+        tell(&format!("warning: {}", warning.at(manifest.path())));
     }
 }
 
@@ -35,11 +40,11 @@ pub fn status(args: &StatusArgs) -> Exit {
 }
 
 /// Writes `results.csv` again.
-pub fn results(args: &OutArgs) -> Exit {
+pub fn results(args: &ResultsArgs) -> Exit {
     let projection = Projection::new(&args.out);
-    let written =
-        RunFile::open_for_reading(&args.out).map_err(ProjectionError::from).and_then(|file| projection.rewrite(&file));
-    match written {
+    let rows = if args.include_dropped { Rows::WithDropped } else { Rows::OfManifest };
+    let file = RunFile::open_for_reading(&args.out).map_err(ProjectionError::from);
+    match file.and_then(|file| projection.rewrite(&file, rows)) {
         Ok(()) => print(&format!("{}\n", escape(&projection.path().display().to_string()))),
         Err(ProjectionError::Ledger(error)) => fail(exit_of(&error), &error),
         Err(error) => fail(Exit::Error, &error),

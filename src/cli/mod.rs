@@ -6,6 +6,7 @@ mod exit;
 mod flags;
 mod inspect;
 mod log;
+mod plan;
 mod run;
 mod signals;
 mod simulate;
@@ -32,6 +33,7 @@ pub fn main() -> Exit {
     };
     match cli.verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Plan(args) => plan::plan(&args),
         Verb::Validate(args) => inspect::validate(&args),
         Verb::Status(args) => inspect::status(&args),
         Verb::Retry(args) => again::retry(&args),

@@ -18,7 +18,7 @@ use promptbatch::run::{self, Options, Start};
 use crate::cli::args::{ManifestArgs, ProviderName, RunArgs};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{Progress, ShowArgs};
-use crate::cli::{fail, runtime, signals, summary, tell};
+use crate::cli::{fail, inspect, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
 pub fn run(args: &RunArgs) -> Exit {
@@ -81,15 +81,17 @@ fn options(args: &RunArgs) -> Options {
     };
     Options {
         source: source(&args.manifest, provider.default_model()),
-        out: args.out.clone().unwrap_or_else(|| default_out(&args.manifest.manifest)),
+        out: out(args.out.as_deref(), &args.manifest),
         provider,
         limits: args.pace.limits(),
         image_limits: CheckLimits::default(),
     }
 }
 
-fn default_out(manifest: &Path) -> PathBuf {
-    Path::new("out").join(manifest.file_stem().unwrap_or("run".as_ref()))
+/// The output folder: the one that is named, or one called like the manifest.
+pub fn out(named: Option<&Path>, args: &ManifestArgs) -> PathBuf {
+    let default = || Path::new("out").join(args.manifest.file_stem().unwrap_or("run".as_ref()));
+    named.map_or_else(default, Path::to_owned)
 }
 
 /// Says what is about to happen and chooses how it is shown.
@@ -97,9 +99,7 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &OnceLock<Above>) 
     if args.show.quiet {
         return Reporters::default();
     }
-    for warning in start.manifest.warnings() {
-        tell(&format!("warning: {}", warning.at(start.manifest.path())));
-    }
+    inspect::warn(start.manifest);
     if start.counts.n_unfinished() == 0 {
         return Reporters::default();
     }

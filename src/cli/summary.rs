@@ -16,7 +16,7 @@ use promptbatch::run::Summary;
 use crate::cli::exit::Exit;
 
 /// Characters of a prompt in a list.
-const PROMPT_CHARS_MAX: usize = 48;
+pub const PROMPT_CHARS_MAX: usize = 48;
 
 /// Characters of a reason.
 const REASON_CHARS_MAX: usize = 400;

@@ -5,6 +5,7 @@ mod bench;
 mod books;
 mod contract;
 mod disk;
+mod edited;
 mod http;
 mod kill;
 mod official;

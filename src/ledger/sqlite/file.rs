@@ -47,7 +47,7 @@ impl RunFile {
         let lock = lock(&out.join("run.lock"), &path)?;
         guard::refuse_a_lost_ledger(out)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut file = Self::connect(path, flags, Some(lock))?;
+        let mut file = Self::connect(path, None, flags, Some(lock))?;
         file.prepare().map_err(|error| file.error(error))??;
         file.settle_provider(provider)?;
         folder::sync(out)?;
@@ -70,19 +70,12 @@ impl RunFile {
         if !path.exists() {
             return Err(LedgerError::Missing { path: out.to_owned() });
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut file = Self::connect(path, flags, None)?;
-        let mut version = file.check();
-        if version.as_ref().is_err_and(|error| still::may_be_read(&file.path, error)) {
-            file.connection = still::connect(&file.path).map_err(|error| file.error(error))?;
-            version = file.check();
+        match Self::connect_for_reading(out, path.clone(), None) {
+            Err(error) if still::may_be_read(&path, &error) => {
+                Self::connect_for_reading(out, path.clone(), Some(&still::uri(&path, "immutable=1")))
+            }
+            read => read,
         }
-        let version = version.map_err(|error| file.error(error))??;
-        if version == 0 {
-            return Err(LedgerError::Missing { path: out.to_owned() });
-        }
-        migrate::read_as_present(&file.connection, version).map_err(|error| file.error(error))?;
-        Ok(file)
     }
 
     /// The process that writes to the ledger in the folder `out` at this moment, if one does.
@@ -103,8 +96,25 @@ impl RunFile {
         &self.path
     }
 
-    fn connect(path: PathBuf, flags: OpenFlags, lock: Option<File>) -> Result<Self, LedgerError> {
-        match Connection::open_with_flags(&path, flags) {
+    /// `uri` is the same path with options of `SQLite`'s.
+    pub(super) fn connect_for_reading(out: &Path, path: PathBuf, uri: Option<&str>) -> Result<Self, LedgerError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let file = Self::connect(path, uri, flags, None)?;
+        let version = file.check().map_err(|error| file.error(error))??;
+        // A run that has not said yet where its tasks are has not begun.
+        if version == 0 || file.meta("provider")?.is_none() {
+            return Err(LedgerError::Missing { path: out.to_owned() });
+        }
+        migrate::read_as_present(&file.connection, version).map_err(|error| file.error(error))?;
+        Ok(file)
+    }
+
+    fn connect(path: PathBuf, uri: Option<&str>, flags: OpenFlags, lock: Option<File>) -> Result<Self, LedgerError> {
+        let opened = match uri {
+            None => Connection::open_with_flags(&path, flags),
+            Some(uri) => Connection::open_with_flags(uri, flags),
+        };
+        match opened {
             Ok(connection) => {
                 let file = Self { connection, path, lock, guard: None };
                 file.merge_when_closed(false);

@@ -3,9 +3,11 @@
 //! [`RunFile`] is the open file; [`SqliteLedger`] gives it to a thread and talks to that. The driver waits for each commit
 //! and meanwhile the answers of the provider gather, so that one sync serves all of them: group commit without a timer.
 
+mod diff;
 mod file;
 mod find;
 mod folder;
+mod glance;
 mod guard;
 mod import;
 mod journal;
@@ -23,6 +25,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+pub use crate::ledger::sqlite::diff::{Diff, Shown};
 pub use crate::ledger::sqlite::file::RunFile;
 pub use crate::ledger::sqlite::import::Imported;
 pub use crate::ledger::sqlite::reopen::Wanted;

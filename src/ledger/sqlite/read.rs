@@ -54,20 +54,23 @@ impl RunFile {
     pub fn counts(&self) -> Result<Counts, LedgerError> {
         let sql = "SELECT phase, count(*) FROM jobs WHERE position IS NOT NULL GROUP BY phase";
         let mut counts = Counts::default();
-        self.each(sql, (), |row| {
-            let n: u64 = row.get(1)?;
-            match row.get(0)? {
-                format::phase::PENDING => counts.n_pending += n,
-                format::phase::SUBMITTING => counts.n_in_doubt += n,
-                format::phase::RUNNING | format::phase::DOWNLOADING => counts.n_running += n,
-                format::phase::SUCCEEDED => counts.n_succeeded += n,
-                format::phase::MODERATED => counts.n_moderated += n,
-                format::phase::FAILED => counts.n_failed += n,
-                other => return Ok(Err(self.damaged(format!("a job has the unknown phase {other}")))),
-            }
-            Ok(Ok(()))
-        })?;
+        self.each(sql, (), |row| Ok(self.count(&mut counts, row.get(0)?, row.get(1)?)))?;
         Ok(counts)
+    }
+
+    /// Counts `n` jobs of this phase.
+    pub(super) fn count(&self, counts: &mut Counts, phase: i64, n: u64) -> Result<(), LedgerError> {
+        let counted = match phase {
+            format::phase::PENDING => &mut counts.n_pending,
+            format::phase::SUBMITTING => &mut counts.n_in_doubt,
+            format::phase::RUNNING | format::phase::DOWNLOADING => &mut counts.n_running,
+            format::phase::SUCCEEDED => &mut counts.n_succeeded,
+            format::phase::MODERATED => &mut counts.n_moderated,
+            format::phase::FAILED => &mut counts.n_failed,
+            other => return Err(self.damaged(format!("a job has the unknown phase {other}"))),
+        };
+        *counted += n;
+        Ok(())
     }
 
     /// What came up in all the runs of this ledger, dropped jobs included: they were paid for too.
@@ -96,10 +99,24 @@ impl RunFile {
     }
 
     /// Shows every job of the present manifest to `show`, in manifest order, one at a time.
-    pub fn each_known<E: From<LedgerError>>(&self, mut show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
+    pub fn each_known<E: From<LedgerError>>(&self, show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
+        self.each_with_images("position IS NOT NULL ORDER BY position, n", show)
+    }
+
+    /// Shows every job that is no longer in the manifest to `show`, one at a time, in the order in which the ledger came to know
+    /// them. Their index is 0.
+    pub fn each_dropped<E: From<LedgerError>>(&self, show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
+        self.each_with_images("position IS NULL ORDER BY row, n", show)
+    }
+
+    fn each_with_images<E: From<LedgerError>>(
+        &self,
+        which: &str,
+        mut show: impl FnMut(Known) -> Result<(), E>,
+    ) -> Result<(), E> {
         let sql = format!(
             "SELECT {COLUMNS}, file_name, sha256, bytes, width, height, artifacts.format \
-             FROM jobs LEFT JOIN artifacts ON job = row WHERE position IS NOT NULL ORDER BY position, n"
+             FROM jobs LEFT JOIN artifacts ON job = row WHERE {which}"
         );
         // The images of a job are rows one after the other.
         let mut current: Option<Known> = None;
@@ -187,8 +204,16 @@ impl RunFile {
         Ok(artifacts)
     }
 
+    /// Reads several times what belongs together: all of it at one moment, whatever another process records meanwhile.
+    pub fn at_once<T, E: From<LedgerError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let moment = self.connection.unchecked_transaction().map_err(|error| self.error(error))?;
+        let read = read()?;
+        moment.commit().map_err(|error| self.error(error))?;
+        Ok(read)
+    }
+
     /// Runs a query and shows each row; the inner error is the reader's own.
-    fn each<E: From<LedgerError>>(
+    pub(super) fn each<E: From<LedgerError>>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,

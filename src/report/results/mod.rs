@@ -108,7 +108,7 @@ fn fields<'a>(known: &'a Known, artifact: Option<&'a Artifact>, provider: &'a st
     let request = &job.request;
     let (error_code, error) = fault(state);
     [
-        job.index.to_string().into(),
+        show((job.index > 0).then_some(job.index)),
         job.label.as_deref().map_or_else(|| job.id.to_string().into(), Cow::from),
         state.status().into(),
         artifact.map_or("", |artifact| &artifact.file_name).into(),
