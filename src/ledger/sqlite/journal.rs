@@ -1,8 +1,10 @@
 //! The writing side of a run: events in, jobs out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
@@ -17,6 +19,13 @@ use crate::model::time::Timestamp;
 /// The order in which jobs are handed out: what is under way first, then what is pending.
 const PHASES: [i64; 4] =
     [format::phase::SUBMITTING, format::phase::RUNNING, format::phase::DOWNLOADING, format::phase::PENDING];
+
+/// How long a full disk is waited for, ten times over. An image that does not fit gives back what it took when it is given up, and
+/// what the provider has answered meanwhile must not be lost over it.
+const FULL_WAIT: Duration = Duration::from_millis(100);
+
+/// How often.
+const FULL_RETRIES_MAX: u32 = 10;
 
 /// A run's file and the jobs of it that are in the driver's hands.
 #[derive(Debug)]
@@ -59,8 +68,22 @@ impl Journal {
         if let Some(event) = unknown {
             return Err(self.file.damaged(format!("job {} is not under way", event.job)));
         }
-        let result = write(&mut self.file.connection, &mut self.open, events);
-        self.file.written(result)
+        let mut result = write(&mut self.file.connection, &self.open, events);
+        for _ in 0..FULL_RETRIES_MAX {
+            if !is_full(&result) {
+                break;
+            }
+            thread::sleep(FULL_WAIT);
+            result = write(&mut self.file.connection, &self.open, events);
+        }
+        for (id, state) in self.file.written(result)? {
+            if matches!(state.phase, Phase::Finished(_)) {
+                self.open.remove(&id);
+            } else if let Some(open) = self.open.get_mut(&id) {
+                open.state = state;
+            }
+        }
+        Ok(())
     }
 
     /// The next `max` jobs that were not handed out before.
@@ -101,22 +124,26 @@ impl Journal {
     }
 }
 
+fn is_full<T>(result: &rusqlite::Result<T>) -> bool {
+    result.as_ref().is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+}
+
+/// The states that the events lead to, recorded with them.
 pub(super) fn write(
     connection: &mut Connection,
-    open: &mut BTreeMap<JobId, Open>,
+    open: &BTreeMap<JobId, Open>,
     events: &[Event],
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<BTreeMap<JobId, JobState>> {
     let transaction = connection.transaction()?;
-    let mut touched = BTreeSet::new();
+    let mut states = BTreeMap::new();
     {
         let mut insert =
             transaction.prepare_cached("INSERT INTO events (job, at, kind, detail) VALUES (?1, ?2, ?3, ?4)")?;
         for event in events {
-            let Some(Open { row, state }) = open.get_mut(&event.job) else { continue };
-            state.apply(event.at, &event.kind);
+            let Some(Open { row, state }) = open.get(&event.job) else { continue };
+            states.entry(event.job).or_insert_with(|| state.clone()).apply(event.at, &event.kind);
             let (kind, detail) = format::event_columns(&event.kind);
             insert.execute(params![*row, event.at.millis(), kind, detail])?;
-            touched.insert(event.job);
             match &event.kind {
                 EventKind::Finished(Outcome::Succeeded(artifacts)) => write_artifacts(&transaction, *row, artifacts)?,
                 EventKind::Reopened(_) => drop(transaction.execute("DELETE FROM artifacts WHERE job = ?1", [*row])?),
@@ -127,18 +154,12 @@ pub(super) fn write(
                 | EventKind::Finished(Outcome::Failed(_)) => (),
             }
         }
-        for id in &touched {
-            let Open { row, state } = &open[id];
-            write_state(&transaction, *row, state)?;
+        for (id, state) in &states {
+            write_state(&transaction, open[id].row, state)?;
         }
     }
     transaction.commit()?;
-    for id in touched {
-        if matches!(open[&id].state.phase, Phase::Finished(_)) {
-            open.remove(&id);
-        }
-    }
-    Ok(())
+    Ok(states)
 }
 
 fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite::Result<()> {

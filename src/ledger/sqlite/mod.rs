@@ -105,6 +105,8 @@ impl Ledger for SqliteLedger {
     }
 }
 
+#[cfg(test)]
+mod full;
 #[cfg(all(test, unix))]
 mod refusals;
 #[cfg(test)]

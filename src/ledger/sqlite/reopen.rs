@@ -49,9 +49,9 @@ impl RunFile {
             let Some((last, _)) = page.last() else { break };
             after = *last;
             let events: Vec<Event> = page.iter().flat_map(|(_, known)| reopening(at, known)).collect();
-            let mut open: BTreeMap<JobId, Open> =
+            let open: BTreeMap<JobId, Open> =
                 page.into_iter().map(|(row, Known { job, state })| (job.id, Open { row, state })).collect();
-            let written = journal::write(&mut self.connection, &mut open, &events);
+            let written = journal::write(&mut self.connection, &open, &events);
             self.written(written)?;
         }
         Ok(n_chosen)

@@ -35,7 +35,7 @@ pub fn file(out: &Path, prompts: &[&str]) -> RunFile {
     file
 }
 
-fn all(file: &RunFile) -> Vec<Known> {
+pub fn all(file: &RunFile) -> Vec<Known> {
     let mut all = vec![];
     let keep = |known| {
         all.push(known);
@@ -345,23 +345,4 @@ async fn what_cannot_be_recorded_is_not_done() {
     let loaded = ledger.load(5).await.unwrap();
     let stranger = Event { job: JobId::from_bytes([9; 10]), ..event(&loaded.jobs[0], 1, EventKind::SubmitStarted) };
     assert!(record(&mut ledger, &[stranger].into(), "sent").await.is_err());
-}
-
-/// A full disk as `SQLite` reports one: the file may not grow any further.
-#[test]
-fn a_full_disk_is_told_in_words_and_loses_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["cat"]));
-    let jobs = journal.load(1).unwrap().jobs;
-    journal.commit(&[event(&jobs[0], 1, EventKind::SubmitStarted)]).unwrap();
-    let file = journal.into_file();
-    let n_pages = file.connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0)).unwrap();
-    file.connection.pragma_update(None, "max_page_count", n_pages).unwrap();
-    let mut journal = Journal::new(file);
-    let jobs = journal.load(1).unwrap().jobs;
-    let task = TaskId("t".repeat(100_000));
-    let error = journal.commit(&[event(&jobs[0], 2, EventKind::Accepted(task))]).unwrap_err();
-    assert!(matches!(error, LedgerError::Full { .. }) && error.to_string().contains("free some space"), "{error}");
-    drop(journal);
-    assert_eq!(all(&RunFile::open_for_reading(folder.path()).unwrap())[0].state.phase, Phase::Submitting);
 }
