@@ -101,8 +101,9 @@ fn faults_that_pass_change_nothing_in_the_results() {
         world::simulate(async move {
             let expected = World::new(12, calm(seed)).outcomes_of_a_calm_run().await;
             let world = World::new(12, stormy(seed, &PASSING));
-            world.run(limits(seed)).await;
+            world.run_to_the_end(&limits(seed)).await;
             world.check();
+            world.check_exact();
             assert_eq!(world.outcomes(), expected, "seed {seed}");
         });
     }
@@ -115,8 +116,9 @@ fn lost_tasks_are_counted_and_made_again() {
         n_lost += world::simulate(async move {
             let expected = World::new(12, calm(seed)).outcomes_of_a_calm_run().await;
             let world = World::new(12, stormy(seed, &[&PASSING[..], &LOSING].concat()));
-            world.run(limits(seed)).await;
+            world.run_to_the_end(&limits(seed)).await;
             world.check();
+            world.check_exact();
             assert_eq!(world.outcomes(), expected, "seed {seed}");
             world.n_lost()
         });

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use promptbatch::engine::turn::Stop;
 use promptbatch::model::limits::{InDoubt, Limits};
 use promptbatch::provider::simulator::config::Config;
 
@@ -19,23 +18,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// How long nothing gets through.
 const OUTAGE: Duration = Duration::from_secs(300);
 
-/// Processes that one world may need.
-const SESSIONS_MAX: usize = 100;
-
 /// Nobody's patience ends in these worlds: only the provider's word may end a job.
 fn patient(seed: u64) -> Limits {
     Limits { retries_max: u32::MAX, ..limits(seed) }
-}
-
-/// Runs, and starts again an hour after every stop, until the batch is done.
-async fn run_to_the_end(world: &World, limits: &Limits) {
-    for _ in 0..SESSIONS_MAX {
-        let Some(stop) = world.run(limits.clone()).await else { return };
-        assert!(!matches!(stop, Stop::Interrupted(_) | Stop::Unauthorized(_) | Stop::Failures(_)), "{stop:?}");
-        world.check_after_crash();
-        tokio::time::sleep(HOUR).await;
-    }
-    panic!("a batch without an end");
 }
 
 /// Goal: a while without the provider costs no task that was accepted before, and no doubt that is not counted.
@@ -52,7 +37,7 @@ fn an_outage_costs_no_accepted_task() {
             n_doubts += world::simulate(async {
                 let mut world = World::new(JOBS, stormy(n_worlds, faults));
                 world.outage = Some(Outage { from, until: from + OUTAGE, kind });
-                run_to_the_end(&world, &patient(n_worlds)).await;
+                world.run_to_the_end(&patient(n_worlds)).await;
                 world.check();
                 world.check_exact();
                 assert_eq!((&world.outcomes(), world.n_lost()), (expected, 0), "{kind:?} from {from:?}");
@@ -82,7 +67,7 @@ fn what_ended_while_the_machine_slept_is_fetched() {
                     return false;
                 }
                 tokio::time::sleep(72 * HOUR).await;
-                run_to_the_end(&world, &patient(seed + 1)).await;
+                world.run_to_the_end(&patient(seed + 1)).await;
                 world.check();
                 assert_eq!((&world.outcomes(), world.n_lost()), (expected, 0), "seed {seed}, asleep at step {at_step}");
                 true

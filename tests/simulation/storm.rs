@@ -31,7 +31,7 @@ fn a_tenth_of_every_fault_at_once_ends_in_images_and_true_reasons() {
         let concurrency = Concurrency::Fixed(100.try_into().unwrap());
         let task_timeout = Duration::from_secs(1800);
         let limits = Limits { concurrency, task_timeout, look_ahead_max: 256, resubmits_max: 2, ..limits(11) };
-        assert_eq!(world.run(limits).await, None);
+        world.run_to_the_end(&limits).await;
         world.check_end(&expected);
         world.check_exact();
         let events = world.ledger_events();
