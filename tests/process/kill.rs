@@ -84,7 +84,7 @@ fn kill_again_and_again(&Plan { n_kills, n_jobs, faults }: &Plan) {
         "{n_kills} kills, {n_at_work} of them at work; with jobs in each phase: {n_with:?}; {:.0?}",
         began.elapsed()
     );
-    expect_code(&bench.run("prompts.csv", &FLAGS), 0);
+    expect_code(&bench.run_to_the_end("prompts.csv", &FLAGS), 0);
     bench.check_images(n_jobs);
     let told = Books::read(&bench).check(&bench, &limits());
 

@@ -35,7 +35,7 @@ fn limits(seed: u64) -> Limits {
         look_ahead_max: 2,
         retries_max: 50,
         resubmits_max: 20,
-        task_timeout: Duration::from_secs(600),
+        task_timeout: Duration::from_secs(120),
         seed,
         ..Limits::default()
     }
@@ -102,8 +102,9 @@ fn faults_that_pass_change_nothing_in_the_results() {
         world::simulate(async move {
             let expected = World::new(12, calm(seed)).outcomes_of_a_calm_run().await;
             let world = World::new(12, stormy(seed, &PASSING));
-            world.run(limits(seed)).await;
+            world.run_to_the_end(&limits(seed)).await;
             world.check();
+            world.check_exact();
             assert_eq!(world.outcomes(), expected, "seed {seed}");
         });
     }
@@ -116,8 +117,9 @@ fn lost_tasks_are_counted_and_made_again() {
         n_lost += world::simulate(async move {
             let expected = World::new(12, calm(seed)).outcomes_of_a_calm_run().await;
             let world = World::new(12, stormy(seed, &[&PASSING[..], &LOSING].concat()));
-            world.run(limits(seed)).await;
+            world.run_to_the_end(&limits(seed)).await;
             world.check();
+            world.check_exact();
             assert_eq!(world.outcomes(), expected, "seed {seed}");
             world.n_lost()
         });

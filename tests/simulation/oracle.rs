@@ -56,7 +56,8 @@ impl World {
     pub fn check(&self) {
         self.check_after_crash();
         // A crash between a name and its record leaves a whole file; nobody owns it if every later download fails.
-        let is_left = |state: &JobState| state.status() == "failed" && self.sessions.lock().unwrap().len() > 1;
+        let has_died = self.sessions.lock().unwrap().iter().any(|begun| begun.has_died);
+        let is_left = |state: &JobState| state.status() == "failed" && has_died;
         let (mut files, known) = (self.store.files(), self.ledger.known());
         for Known { job, state } in known {
             let name = ImageName::new(&job, 1).path(ImageFormat::Png);
@@ -96,7 +97,7 @@ impl World {
         let sessions = self.sessions.lock().unwrap();
         let limits = &sessions.last().expect("a process has begun").limits;
         pace::check_in_flight(&events, limits);
-        for (nth, Begun { limits, n_events }) in sessions.iter().enumerate() {
+        for (nth, Begun { limits, n_events, .. }) in sessions.iter().enumerate() {
             let end = sessions.get(nth + 1).map_or(events.len(), |next| next.n_events);
             pace::check_rate(&events[*n_events..end], limits);
         }

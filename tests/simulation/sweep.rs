@@ -81,18 +81,16 @@ fn crashed_at(at_step: u64, scenario: &Scenario, expected: &Ends, tally: &mut Ta
     world::simulate(async {
         let world = World::new(JOBS, Config { faults, ..calm(seed) });
         let again = at_step.is_multiple_of(2).then(|| fastrand::Rng::with_seed(at_step).u64(1..60));
-        let mut has_crashed = false;
+        let mut n_crashes = 0;
         for crash in [Some(at_step), again].into_iter().flatten() {
             if !matches!(world.session(limits.clone(), &Crash::at(crash)).await, Session::Crashed) {
                 break;
             }
-            has_crashed = true;
+            n_crashes += 1;
             world.check_after_crash();
-            *tally.counts.entry("crashes").or_default() += 1;
         }
-        if has_crashed {
-            world.run(Limits { seed: seed + 1, ..limits.clone() }).await;
-        } else {
+        world.run_to_the_end(&Limits { seed: seed + 1, ..limits.clone() }).await;
+        if n_crashes == 0 {
             world.check_exact();
         }
         world.check_end(expected);
@@ -102,11 +100,11 @@ fn crashed_at(at_step: u64, scenario: &Scenario, expected: &Ends, tally: &mut Ta
         for (fault, n) in world.server_stats().faults {
             *tally.played.entry(fault).or_default() += n;
         }
-        let counts = [("worlds", 1), ("doubts", world.n_in_doubt()), ("lost", world.n_lost())];
+        let counts = [("worlds", 1), ("crashes", n_crashes), ("doubts", world.n_in_doubt()), ("lost", world.n_lost())];
         for (name, n) in counts {
             *tally.counts.entry(name).or_default() += n;
         }
-        has_crashed
+        n_crashes > 0
     })
 }
 

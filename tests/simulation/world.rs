@@ -26,6 +26,12 @@ use crate::witness::{Complaints, Witness, Witnessed};
 /// Longer than any of these worlds needs, in virtual time.
 const SESSION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Processes that a batch may need.
+const SESSIONS_MAX: usize = 100;
+
+/// After a stop, until the next process begins.
+const PAUSE: Duration = Duration::from_secs(3600);
+
 /// What the wall shows when a world begins.
 const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
@@ -54,6 +60,8 @@ pub struct Begun {
     pub limits: Limits,
     /// Events that were recorded before it.
     pub n_events: usize,
+    /// Whether it ended in the middle of something.
+    pub has_died: bool,
 }
 
 /// How a process ended.
@@ -88,11 +96,23 @@ impl World {
         }
     }
 
+    /// One process after the other, a while after every stop, until the batch is done.
+    pub async fn run_to_the_end(&self, limits: &Limits) {
+        for _ in 0..SESSIONS_MAX {
+            let Some(stop) = self.run(limits.clone()).await else { return };
+            assert!(!matches!(stop, Stop::Interrupted(_) | Stop::Unauthorized(_) | Stop::Failures(_)), "{stop:?}");
+            self.check_after_crash();
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("a batch without an end");
+    }
+
     /// One process, from its start to its end or to what befalls it.
     pub async fn session(&self, limits: Limits, crash: &Crash) -> Session {
         // Time goes on between two processes.
         let clock = *self.clock.get_or_init(|| Clock::simulated(START));
-        self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), n_events: self.ledger.events().len() });
+        let n_events = self.ledger.events().len();
+        self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), n_events, has_died: false });
         let witness = Witness::new(&self.ledger, self.complaints.clone());
         let direct = Direct::new(self.server.clone(), clock, START, self.outage);
         let hands = Hands {
@@ -103,14 +123,17 @@ impl World {
         let (_stopper, mut stops) = driver::stopper();
         let mut reporters = Reporters::default();
         let drive = driver::drive(Engine::new(limits), &mut ledger, &mut reporters, &hands, &clock, &mut stops);
-        select! {
+        let session = select! {
             biased;
             ended = tokio::time::timeout(SESSION_MAX, drive) => match ended.expect("a run ends") {
                 Ok(stop) => Session::Ended(stop),
                 Err(error) => Session::Failed(error),
             },
             () = crash.happened() => Session::Crashed,
-        }
+        };
+        let has_died = !matches!(session, Session::Ended(_));
+        self.sessions.lock().unwrap().last_mut().expect("it was pushed above").has_died = has_died;
+        session
     }
 }
 
