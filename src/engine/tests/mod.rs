@@ -1,6 +1,7 @@
 //! The engine by hand: what came back goes in, and every event and action that comes out is looked at.
 
 mod faults;
+mod links;
 mod resume;
 mod stops;
 mod walk;
