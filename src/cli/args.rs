@@ -11,6 +11,8 @@ use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
 
+use crate::cli::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
+
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
 #[command(name = "promptbatch", version, max_term_width = 100, after_help = HELP_TOP)]
@@ -158,6 +160,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_FAILURES")]
     pub max_failures: Option<u64>,
 
+    /// How long an image file may be: 64MiB, 20MB, or bytes
+    #[arg(long, value_name = "SIZE", default_value = BYTES_MAX, value_parser = bytes, env = "PROMPTBATCH_IMAGE_BYTES_MAX")]
+    pub image_bytes_max: u64,
+
+    /// How many pixels an image may have, width times height: 100MP, or pixels
+    #[arg(long, value_name = "N", default_value = PIXELS_MAX, value_parser = pixels, env = "PROMPTBATCH_IMAGE_PIXELS_MAX")]
+    pub image_pixels_max: u64,
+
     /// How progress is shown
     #[arg(long, default_value = "auto", env = "PROMPTBATCH_PROGRESS")]
     pub progress: Progress,
@@ -232,6 +242,10 @@ pub struct SimulateArgs {
     /// Draw every image at this size, whatever is asked for
     #[arg(long, value_name = "WxH")]
     pub image_size: Option<Size>,
+
+    /// How long a link to an image lasts, for example 30s [default: for ever]
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub link_lifetime: Option<Duration>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

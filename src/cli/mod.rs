@@ -7,6 +7,7 @@ mod run;
 mod signals;
 mod simulate;
 mod summary;
+mod units;
 
 use std::io::{self, Write};
 

@@ -99,7 +99,7 @@ fn options(args: &RunArgs) -> Options {
         out: args.out.clone().unwrap_or_else(|| default_out(&args.manifest.manifest)),
         provider,
         limits,
-        image_limits: CheckLimits::default(),
+        image_limits: CheckLimits { bytes_max: args.image_bytes_max, pixels_max: args.image_pixels_max },
     }
 }
 
