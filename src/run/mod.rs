@@ -160,7 +160,7 @@ async fn drive(
     stops: &mut Stops,
     results: &Projection,
 ) -> Result<(RunFile, Ended), RunError> {
-    let connected = options.provider.connect()?;
+    let connected = options.provider.connect(options.image_limits.bytes_max)?;
     let store = DiskStore::open(&options.out, options.image_limits)?;
     let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store) };
     let engine = Engine::new(options.limits.clone());

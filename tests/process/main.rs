@@ -2,8 +2,10 @@
 
 mod bench;
 mod contract;
+mod host;
 mod http;
 mod kill;
+mod links;
 mod official;
 mod storm;
 mod words;
