@@ -84,6 +84,28 @@ fn a_download_that_breaks_off_goes_on_where_it_stopped() {
     }
 }
 
+#[test]
+fn a_download_goes_on_through_the_redirect_that_it_began_with() {
+    let image = jpeg(1);
+    let last = Host::new(move |head| {
+        let start = range_start(head).unwrap_or(0);
+        let rest = &image[start..];
+        let headers = format!("{RANGES}{}", rest_headers(&image, start, "\"one\""));
+        if start == 0 { cut("200 OK", &headers, rest, 1500) } else { response("206 Partial Content", &headers, rest) }
+    });
+    let target = format!("{}/really.jpg", last.url);
+    let first = Host::new(move |_| response("302 Found", &format!("Location: {target}\r\n"), b""));
+    let api = api_with_images_at(format!("{}/x.jpg", first.url));
+    let bench = Bench::new(quick());
+    expect_code(&run_one(&bench, &api.url, &["--retries", "0"]), 0);
+    assert_eq!(only_image(&bench), jpeg(1));
+    for host in [&first, &last] {
+        let starts: Vec<_> = host.heads().iter().map(|head| range_start(head)).collect();
+        assert_eq!(starts, [None, Some(1500)]);
+        never_sees_the_token(host);
+    }
+}
+
 /// The first answer breaks off; what the request for its rest is answered with; the image that a fresh start finds; and words about
 /// why there was one.
 fn goes_on_with(answer: impl Fn(usize) -> Vec<u8> + Send + 'static, found_after: &[u8], words: &str) {
@@ -160,6 +182,29 @@ fn a_host_that_cannot_tell_images_apart_is_not_asked_for_ranges() {
         let starts: Vec<_> = images.heads().iter().map(|head| range_start(head)).collect();
         assert_eq!(starts, [None, None], "{headers}");
     }
+}
+
+/// Goal: silence is a break too. Method: a host that stops in the middle and keeps the connection open.
+#[test]
+fn a_host_that_falls_silent_is_asked_for_the_rest() {
+    let images = Host::talking(|head, connection| {
+        let image = jpeg(1);
+        let start = range_start(head).unwrap_or(0);
+        let headers = format!("{RANGES}{}", rest_headers(&image, start, "\"one\""));
+        let status = if start == 0 { "200 OK" } else { "206 Partial Content" };
+        connection.write_all(&cut(status, &headers, &image[start..], 1500.min(image.len() - start))).unwrap();
+        let held = connection.try_clone().unwrap();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(20));
+            drop(held);
+        });
+    });
+    let api = api_with_images_at(format!("{}/x.jpg", images.url));
+    let bench = Bench::new(quick());
+    expect_code(&run_one(&bench, &api.url, &["--retries", "0", "--request-timeout", "1s"]), 0);
+    assert_eq!(only_image(&bench), jpeg(1));
+    let starts: Vec<_> = images.heads().iter().map(|head| range_start(head)).collect();
+    assert_eq!(starts, [None, Some(1500), Some(3000)]);
 }
 
 /// Goal: nobody holds a run for ever. Method: a host that is never silent for long, and would be done in its own good time.
