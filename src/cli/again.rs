@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::driver::{Stops, stopper};
 use promptbatch::model::counts::Counts;
 use promptbatch::model::limits::Limits;
@@ -30,7 +29,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
         codes,
         access: args.access.access(),
         limits: args.pace.limits(),
-        image_limits: CheckLimits::default(),
+        image_limits: args.images.limits(),
     };
     let ended = drive(&args.show, async |above, stops| {
         let face = |n_to_do: u64, counts: &Counts| {
@@ -84,7 +83,7 @@ fn repair(args: &VerifyArgs, damaged: &[Damaged]) -> Exit {
         out: args.out.clone(),
         access: args.access.access(),
         limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
-        image_limits: CheckLimits::default(),
+        image_limits: args.images.limits(),
     };
     let ended = drive(&args.show, async |above, stops| {
         let face = |counts: &Counts| reporters(&args.show, counts, above);

@@ -10,7 +10,7 @@ use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
 
-use crate::cli::flags::{AccessArgs, PaceArgs, ShowArgs, duration};
+use crate::cli::flags::{AccessArgs, ImageArgs, PaceArgs, ShowArgs, duration};
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
@@ -182,6 +182,9 @@ pub struct RunArgs {
     pub pace: PaceArgs,
 
     #[command(flatten)]
+    pub images: ImageArgs,
+
+    #[command(flatten)]
     pub show: ShowArgs,
 }
 
@@ -202,6 +205,9 @@ pub struct RetryArgs {
     pub pace: PaceArgs,
 
     #[command(flatten)]
+    pub images: ImageArgs,
+
+    #[command(flatten)]
     pub show: ShowArgs,
 }
 
@@ -216,6 +222,9 @@ pub struct VerifyArgs {
 
     #[command(flatten)]
     pub access: AccessArgs,
+
+    #[command(flatten)]
+    pub images: ImageArgs,
 
     #[command(flatten)]
     pub show: ShowArgs,
@@ -281,6 +290,10 @@ pub struct SimulateArgs {
     /// Draw every image at this size, whatever is asked for
     #[arg(long, value_name = "WxH")]
     pub image_size: Option<Size>,
+
+    /// How long a link to an image lasts, for example 30s [default: for ever]
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub link_lifetime: Option<Duration>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::model::limits::{Concurrency, InDoubt, Limits, OnQuota, Rate};
 use promptbatch::run::retry::Access;
+
+use crate::cli::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
 
 /// How the provider is reached.
 #[derive(Debug, Args)]
@@ -98,6 +101,24 @@ impl PaceArgs {
             seed: fastrand::u64(..),
             ..Limits::default()
         }
+    }
+}
+
+/// The largest image that is taken.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// How long an image file may be: 64MiB, 20MB, or bytes
+    #[arg(long, value_name = "SIZE", default_value = BYTES_MAX, value_parser = bytes, env = "PROMPTBATCH_IMAGE_BYTES_MAX")]
+    pub image_bytes_max: u64,
+
+    /// How many pixels an image may have, width times height: 100MP, or pixels
+    #[arg(long, value_name = "N", default_value = PIXELS_MAX, value_parser = pixels, env = "PROMPTBATCH_IMAGE_PIXELS_MAX")]
+    pub image_pixels_max: u64,
+}
+
+impl ImageArgs {
+    pub fn limits(&self) -> CheckLimits {
+        CheckLimits { bytes_max: self.image_bytes_max, pixels_max: self.image_pixels_max }
     }
 }
 

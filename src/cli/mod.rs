@@ -12,6 +12,7 @@ mod signals;
 mod simulate;
 mod standing;
 mod summary;
+mod units;
 
 use std::io::{self, Write};
 

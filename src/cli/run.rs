@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::driver::stopper;
 use promptbatch::manifest::Source;
 use promptbatch::model::counts::Counts;
@@ -84,7 +83,7 @@ fn options(args: &RunArgs) -> Options {
         out: out(args.out.as_deref(), &args.manifest),
         provider,
         limits: args.pace.limits(),
-        image_limits: CheckLimits::default(),
+        image_limits: args.images.limits(),
     }
 }
 

@@ -3,8 +3,9 @@
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (rate and gate), [`schedule`] (polls),
-//! [`retry`] (verdicts) and [`ending`] (when a run is over, and why before its end).
+//! `downloads` (which image first), [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
 
+mod downloads;
 mod ending;
 pub mod lane;
 pub mod pacer;
@@ -17,6 +18,7 @@ pub mod window;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use crate::engine::downloads::Downloads;
 use crate::engine::lane::{Lane, Wait};
 use crate::engine::retry::RetryPolicy;
 use crate::engine::schedule::Schedule;
@@ -42,7 +44,7 @@ pub struct Engine {
     /// Jobs whose next submission waits out a setback.
     to_submit_later: BTreeSet<(Moment, JobId)>,
     /// Jobs whose images can be fetched.
-    to_download: VecDeque<JobId>,
+    to_download: Downloads,
     /// What has happened since the last turn.
     events: Vec<Event>,
     loading: Loading,
@@ -95,7 +97,7 @@ impl Engine {
             jobs: BTreeMap::new(),
             to_submit: VecDeque::new(),
             to_submit_later: BTreeSet::new(),
-            to_download: VecDeque::new(),
+            to_download: Downloads::default(),
             events: Vec::new(),
             loading: Loading::More,
             is_past_known: false,
@@ -147,7 +149,7 @@ impl Engine {
         let mut actions = Vec::new();
         let mut wake_at = None;
         if self.stop.as_ref().is_none_or(Stop::drains) {
-            self.plan_downloads(&mut actions);
+            self.plan_downloads(now, &mut actions);
             sooner(&mut wake_at, self.plan_polls(now, &mut actions));
         }
         if self.stop.is_none() {
@@ -204,7 +206,7 @@ impl Engine {
                 self.tracked(id).is_in_flight = true;
                 self.schedule.plan_at(now, id);
             }
-            Phase::Downloading(_) => self.to_download.push_back(id),
+            Phase::Downloading(urls) => self.to_download.push(now, id, &urls),
             Phase::Finished(_) => drop(self.jobs.remove(&id)),
         }
     }
@@ -228,8 +230,8 @@ impl Engine {
                     Status::Running => self.still_running(now, id),
                     Status::Done(urls) => {
                         self.task_ended(id);
+                        self.to_download.push(now, id, &urls);
                         self.emit(now, id, EventKind::Ready(urls));
-                        self.to_download.push_back(id);
                     }
                     Status::Failed(fault) => self.set_back(now, id, Stage::Task, fault),
                 }
@@ -248,9 +250,13 @@ impl Engine {
         }
     }
 
-    fn plan_downloads(&mut self, actions: &mut Vec<Action>) {
+    fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        // Nobody has done anything wrong, and the next poll brings fresh links.
+        while let Some(id) = self.to_download.pop_expired(now) {
+            self.schedule.plan_at(now, id);
+        }
         while !self.to_download.is_empty() && self.lane.take_download().is_ok() {
-            let id = self.to_download.pop_front().expect("the queue is not empty");
+            let id = self.to_download.pop().expect("the queue is not empty");
             let tracked = &self.jobs[&id];
             let Phase::Downloading(urls) = &tracked.state.phase else {
                 unreachable!("only jobs with links are queued")

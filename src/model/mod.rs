@@ -5,6 +5,7 @@ pub mod counts;
 pub mod event;
 pub mod job;
 pub mod limits;
+pub mod link;
 pub mod name;
 pub mod outcome;
 pub mod phase;

@@ -209,7 +209,7 @@ impl Work<'_> {
         stops: &mut Stops,
         results: &Projection,
     ) -> Result<(RunFile, Ended), RunError> {
-        let connected = self.provider.connect()?;
+        let connected = self.provider.connect(self.image_limits.bytes_max)?;
         let store = DiskStore::open(self.out, self.image_limits)?;
         let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store) };
         let engine = Engine::new(self.limits);

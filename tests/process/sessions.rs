@@ -8,7 +8,7 @@ use std::time::Duration;
 use promptbatch::provider::simulator::config::Config;
 
 use crate::bench::{Bench, expect_code, quick, stderr, wait_until};
-use crate::http::{Host, json, png, response};
+use crate::host::{Host, json, png, response};
 use crate::served::Served;
 
 /// An API that refuses the token after so many submissions, until it is mended; and the images.

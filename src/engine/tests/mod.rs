@@ -2,6 +2,7 @@
 
 mod faults;
 mod fetching;
+mod links;
 mod outages;
 mod quota;
 mod resume;
