@@ -3,14 +3,17 @@
 mod args;
 mod exit;
 mod inspect;
+pub mod panic;
 mod run;
 mod signals;
 mod simulate;
 mod summary;
 
-use std::io::{self, Write};
+use std::env;
+use std::io::{self, IsTerminal, Write};
 
 use clap::Parser;
+use promptbatch::model::text;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::args::{Cli, Verb};
@@ -21,8 +24,7 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version go to stdout, mistakes to stderr; there is nobody to tell if that fails.
-            drop(error.print());
+            complain(&error);
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
@@ -33,6 +35,18 @@ pub fn main() -> Exit {
         Verb::Results(args) => inspect::results(&args),
         Verb::Simulate(args) => simulate::simulate(args),
     }
+}
+
+/// Shows help and version on stdout, mistakes on stderr, in bold and plain, unless what was given would be repeated raw there.
+fn complain(error: &clap::Error) {
+    let ours = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROMPTBATCH_"));
+    let mut given = env::args_os().chain(ours.map(|(_, value)| value));
+    if given.all(|text| text::escape(&text.to_string_lossy()) == text.to_string_lossy()) {
+        // There is nobody to tell if that fails.
+        return drop(error.print());
+    }
+    let words = text::lines(&error.render().to_string());
+    if error.use_stderr() { tell(words.trim_end()) } else { drop(print(&words)) }
 }
 
 /// A runtime of one thread: all work here is waiting, and a second thread costs more than it brings.
@@ -46,14 +60,17 @@ fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {
     exit
 }
 
-/// A line for people, on stderr. Where nobody listens, nothing is said.
-fn tell(line: &str) {
-    drop(writeln!(io::stderr(), "{line}"));
+/// Lines for people, on stderr, where no control sequence of a path or of anybody's words arrives raw. Where nobody listens,
+/// nothing is said.
+fn tell(lines: &str) {
+    drop(writeln!(io::stderr(), "{}", text::lines(lines)));
 }
 
-/// Data for scripts, on stdout. A reader that has gone away is no error.
-fn print(text: &str) -> Exit {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+/// Data for scripts, on stdout; on a terminal as safe to show as what is told. A reader that has gone away is no error.
+fn print(data: &str) -> Exit {
+    let safe = io::stdout().is_terminal().then(|| text::lines(data));
+    let bytes = safe.as_deref().unwrap_or(data).as_bytes();
+    match io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(Exit::Error, &error),
         _ => Exit::Done,
     }

@@ -7,14 +7,12 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, Url};
 
-use crate::model::outcome::{Fault, FaultKind, TaskId};
-use crate::provider::modelscope::answer::Answer;
+use crate::model::outcome::{Fault, FaultKind, TaskId, Url as Link};
+use crate::model::text::excerpt;
+use crate::provider::modelscope::answer::{self, Answer};
 
 /// The longest answer of the API that is read.
 const BODY_BYTES_MAX: usize = 1 << 20;
-
-/// The longest task id that makes sense in an address.
-const TASK_ID_BYTES_MAX: usize = 512;
 
 /// Connections that wait for the next request, a host.
 const IDLE_MAX: usize = 256;
@@ -25,6 +23,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 const REDIRECTS_MAX: usize = 5;
+
+/// A whole download may take so many times what one silence may.
+const DOWNLOAD_TIMEOUTS: u32 = 10;
 
 /// Why no client could be made.
 #[derive(Debug, thiserror::Error)]
@@ -91,14 +92,25 @@ pub fn base(text: &str) -> Result<Url, ClientError> {
 
 /// Where to ask for a task, however odd its id is.
 pub fn task_url(base: &str, task: &TaskId) -> Result<Url, Fault> {
-    let odd = || Fault::new(FaultKind::TaskLost, format!("the task id {:?} cannot be asked for", task.0));
-    let is_dots = matches!(task.0.as_str(), "." | "..");
-    if task.0.len() > TASK_ID_BYTES_MAX || is_dots {
+    let odd = || {
+        let words = format!("the task id {} cannot be asked for", excerpt(&task.0, 80));
+        Fault::new(FaultKind::TaskLost, words)
+    };
+    if !answer::is_usable(task) {
         return Err(odd());
     }
     let mut url = Url::parse(&format!("{base}/v1/tasks")).map_err(|_| odd())?;
     url.path_segments_mut().map_err(|()| odd())?.push(&task.0);
     Ok(url)
+}
+
+/// Where to fetch an image: nowhere but from the web.
+pub fn image_url(link: &Link) -> Result<Url, Fault> {
+    let url = Url::parse(&link.0).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| {
+        let words = format!("the link {} is no web address; the task may give a better one", answer::shown(link));
+        Fault::new(FaultKind::BadOutput, words)
+    })
 }
 
 /// The client that carries the token: HTTP/1.1, no redirects, and no retries of its own under a paid request.
@@ -114,13 +126,16 @@ pub fn image_client(base: &Url, timeout: Duration) -> Result<Client, ClientError
         if attempt.previous().len() > REDIRECTS_MAX {
             attempt.error("too many redirects")
         } else if was_https && attempt.url().scheme() != "https" {
-            attempt.error("a redirect from https to http")
+            attempt.error("a redirect from https to something weaker")
+        } else if !matches!(attempt.url().scheme(), "http" | "https") {
+            attempt.error("a redirect that leads out of the web")
         } else {
             attempt.follow()
         }
     });
-    // A large image may take its time, as long as it does not fall silent.
-    Ok(builder(base).redirect(policy).referer(false).read_timeout(timeout).build()?)
+    // A large image may take its time, as long as it does not fall silent, and not for ever, drop by drop.
+    let builder = builder(base).redirect(policy).referer(false);
+    Ok(builder.read_timeout(timeout).timeout(timeout.saturating_mul(DOWNLOAD_TIMEOUTS)).build()?)
 }
 
 fn builder(base: &Url) -> ClientBuilder {

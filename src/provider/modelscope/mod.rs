@@ -50,6 +50,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct ModelScope {
     base: String,
+    token: Token,
     api: Client,
     images: Client,
 }
@@ -64,11 +65,13 @@ impl ModelScope {
         headers.insert("x-modelscope-async-mode", HeaderValue::from_static("true"));
         let api = http::api_client(&base, headers, settings.request_timeout)?;
         let images = http::image_client(&base, settings.request_timeout)?;
-        Ok(Self { base: base.as_str().trim_end_matches('/').to_owned(), api, images })
+        let base = base.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { base, token: settings.token.clone(), api, images })
     }
 
+    /// Sends a request. Whatever the answer repeats of it, the token is not there.
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, Lost> {
-        http::answer(request.send().await?).await
+        Ok(http::answer(request.send().await?).await?.without(&self.token))
     }
 
     async fn submit_one(&self, request: &Request) -> Result<TaskId, Fault> {
@@ -96,8 +99,11 @@ impl ModelScope {
     }
 
     async fn open_image(&self, url: &Url) -> Result<Body, Fault> {
-        let lost = |lost: Lost| Fault::new(FaultKind::Transient, format!("could not download {url}: {}", lost.words));
-        let response = self.images.get(&url.0).send().await.map_err(|error| lost(error.into()))?;
+        let lost = |lost: Lost| {
+            let words = format!("could not download {}: {}", answer::shown(url), lost.words);
+            Fault::new(FaultKind::Transient, words)
+        };
+        let response = self.images.get(http::image_url(url)?).send().await.map_err(|error| lost(error.into()))?;
         let status = response.status().as_u16();
         if status != 200 {
             return Err(answer::image_refused(status, url));
