@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 use crate::ledger::error::LedgerError;
 
@@ -13,6 +14,9 @@ const VERSION: i64 = 1;
 
 /// Marks the file as ours, in `PRAGMA application_id`: "pbat".
 const APPLICATION_ID: i64 = 0x7062_6174;
+
+/// The longest process id that is read from a lock file, which may be anybody's.
+const PID_BYTES_MAX: u64 = 20;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -63,6 +67,11 @@ impl RunFile {
     }
 
     fn connect(path: PathBuf, flags: OpenFlags, lock: Option<File>) -> Result<Self, LedgerError> {
+        let n_bytes = |name: &str| fs::metadata(path.with_file_name(name)).map_or(0, |file| file.len());
+        if n_bytes("run.db") == 0 && n_bytes("run.db-wal") > 0 {
+            // SQLite would throw the log away, and with it the record of what is paid for.
+            return Err(LedgerError::Damaged { path, what: "it is empty, and its log run.db-wal is not".to_owned() });
+        }
         match Connection::open_with_flags(&path, flags) {
             Ok(connection) => Ok(Self { connection, path, _lock: lock }),
             Err(source) => Err(LedgerError::Sqlite { path, source }),
@@ -70,10 +79,14 @@ impl RunFile {
     }
 
     fn prepare(&self) -> rusqlite::Result<Result<(), LedgerError>> {
+        // Closing a file writes its log into it, which must not happen to one that is not ours.
+        let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        self.connection.set_db_config(no_checkpoint, true)?;
         let version = match self.check()? {
             Ok(version) => version,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        self.connection.set_db_config(no_checkpoint, false)?;
         self.connection.pragma_update(None, "journal_mode", "wal")?;
         self.connection.pragma_update(None, "synchronous", "full")?;
         if version == 0 {
@@ -123,9 +136,15 @@ impl RunFile {
     }
 
     /// An error of `SQLite`'s in words that say what to do, where there is something.
-    pub(super) fn error(&self, source: rusqlite::Error) -> LedgerError {
+    pub(super) fn error(&self, source: Error) -> LedgerError {
         let path = self.path.clone();
+        // A value of another kind or size than we ever write.
+        let is_odd = matches!(
+            source,
+            Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) | Error::InvalidColumnType(..)
+        );
         match source.sqlite_error_code() {
+            _ if is_odd => LedgerError::Damaged { path, what: source.to_string() },
             Some(ErrorCode::NotADatabase) => LedgerError::Foreign { path },
             Some(ErrorCode::DiskFull) => LedgerError::Full { path },
             Some(ErrorCode::DatabaseCorrupt) => LedgerError::Damaged { path, what: source.to_string() },
@@ -152,8 +171,9 @@ fn lock(path: &Path, ledger: &Path) -> Result<File, LedgerError> {
         }
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
-            let is_known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
-            let pid = if is_known { pid.trim().to_owned() } else { "(unknown)".to_owned() };
+            let is_read = file.take(PID_BYTES_MAX).read_to_string(&mut pid).is_ok();
+            let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+            let pid = if is_read && is_number { pid } else { "(unknown)".to_owned() };
             Err(LedgerError::Held { path: ledger.to_owned(), pid })
         }
         Err(TryLockError::Error(source)) => Err(io(source)),
