@@ -23,10 +23,7 @@ use crate::cli::exit::Exit;
 pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            complain(&error);
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
-        }
+        Err(error) => return complain(&error),
     };
     match cli.verb {
         Verb::Run(args) => run::run(&args),
@@ -37,16 +34,19 @@ pub fn main() -> Exit {
     }
 }
 
-/// Shows help and version on stdout, mistakes on stderr, in bold and plain, unless what was given would be repeated raw there.
-fn complain(error: &clap::Error) {
+/// Shows help and version on stdout, mistakes on stderr; in plain letters where control sequences were given, as they are repeated.
+fn complain(error: &clap::Error) -> Exit {
     let ours = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROMPTBATCH_"));
     let mut given = env::args_os().chain(ours.map(|(_, value)| value));
-    if given.all(|text| text::escape(&text.to_string_lossy()) == text.to_string_lossy()) {
-        // There is nobody to tell if that fails.
-        return drop(error.print());
-    }
+    let is_plain = given.all(|text| text::escape(&text.to_string_lossy()) == text.to_string_lossy());
     let words = text::lines(&error.render().to_string());
-    if error.use_stderr() { tell(words.trim_end()) } else { drop(print(&words)) }
+    match (is_plain, error.use_stderr()) {
+        // There is nobody to tell if that fails.
+        (true, _) => drop(error.print()),
+        (false, true) => tell(words.trim_end()),
+        (false, false) => return print(&words),
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 /// A runtime of one thread: all work here is waiting, and a second thread costs more than it brings.

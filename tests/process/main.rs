@@ -2,8 +2,11 @@
 
 mod bench;
 mod contract;
+mod hostile;
 mod http;
 mod kill;
 mod official;
 mod storm;
+mod untrusted;
+mod wild;
 mod words;

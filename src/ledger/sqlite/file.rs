@@ -15,6 +15,9 @@ const VERSION: i64 = 1;
 /// Marks the file as ours, in `PRAGMA application_id`: "pbat".
 const APPLICATION_ID: i64 = 0x7062_6174;
 
+/// The shortest file that is one of `SQLite`'s.
+const PAGE_BYTES_MIN: u64 = 512;
+
 /// The longest process id that is read from a lock file, which may be anybody's.
 const PID_BYTES_MAX: u64 = 20;
 
@@ -68,9 +71,9 @@ impl RunFile {
 
     fn connect(path: PathBuf, flags: OpenFlags, lock: Option<File>) -> Result<Self, LedgerError> {
         let n_bytes = |name: &str| fs::metadata(path.with_file_name(name)).map_or(0, |file| file.len());
-        if n_bytes("run.db") == 0 && n_bytes("run.db-wal") > 0 {
+        if n_bytes("run.db") < PAGE_BYTES_MIN && n_bytes("run.db-wal") > 0 {
             // SQLite would throw the log away, and with it the record of what is paid for.
-            return Err(LedgerError::Damaged { path, what: "it is empty, and its log run.db-wal is not".to_owned() });
+            return Err(LedgerError::Damaged { path, what: "it is lost, and its log run.db-wal is not".to_owned() });
         }
         match Connection::open_with_flags(&path, flags) {
             Ok(connection) => Ok(Self { connection, path, _lock: lock }),
