@@ -10,7 +10,7 @@ use std::time::Duration;
 use promptbatch::provider::simulator::picture::Picture;
 
 use crate::bench::{Bench, expect_code, quick, rows, stderr};
-use crate::wild::{Wild, caged, for_ever, respond};
+use crate::wild::{Wild, caged, for_ever, respond, slowly};
 
 /// A way to answer, and what it is called.
 type Answer = (&'static str, fn(&mut TcpStream) -> io::Result<()>);
@@ -20,11 +20,11 @@ const ABSURD: [Answer; 17] = [
     ("a header without end", |to| for_ever(to, b"HTTP/1.1 200 OK\r\nX: ", b"x")),
     ("headers without end", |to| for_ever(to, b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")),
     ("a status without end", |to| for_ever(to, b"HTTP/1.1 200 ", b"OK")),
-    ("continues without end", |to| for_ever(to, b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
+    ("continues without end", |to| slowly(to, b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
     ("ten thousand headers", |to| respond(to, "200 OK", &"X: y\r\n".repeat(10_000), b"{}")),
-    ("a chunked body without end", |to| for_ever(to, CHUNKED, b"1\r\n \r\n")),
+    ("a chunked body without end", |to| slowly(to, CHUNKED, b"1\r\n \r\n")),
     ("a chunk without end", |to| for_ever(to, &[CHUNKED, b"fffffffffffffff\r\n"].concat(), b" ")),
-    ("a chunk's length without end", |to| for_ever(to, CHUNKED, b"0")),
+    ("a chunk's length without end", |to| slowly(to, CHUNKED, b"0")),
     ("trailers without end", |to| for_ever(to, &[CHUNKED, b"0\r\n"].concat(), b"X: y\r\n")),
     ("a body over the limit", |to| for_ever(to, b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", b"[")),
     ("a body drop by drop", drip),
@@ -77,7 +77,8 @@ fn png(to: &mut TcpStream) -> io::Result<()> {
 
 /// Prompts that are numbers from 0.
 fn numbers(bench: &Bench, n: usize) {
-    bench.write("n.csv", &("prompt\n".to_owned() + &(0..n).map(|n| format!("{n}\n")).collect::<String>()));
+    let numbers: Vec<_> = (0..n).map(|n| n.to_string()).collect();
+    bench.write("n.csv", &format!("prompt\n{}\n", numbers.join("\n")));
 }
 
 const QUICK: [&str; 6] = ["-v", "-j", "50", "--request-timeout", "2s", "--base-url"];

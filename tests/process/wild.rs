@@ -68,13 +68,21 @@ pub fn respond(connection: &mut TcpStream, status: &str, headers: &str, body: &[
     connection.write_all(&[head.as_bytes(), body].concat())
 }
 
-/// The same bytes again and again, until nobody listens any more; at a pace at which an unoptimised parser still gets other work done.
+/// The same bytes again and again, until nobody listens any more.
 pub fn for_ever(connection: &mut TcpStream, begin: &[u8], again: &[u8]) -> std::io::Result<()> {
-    let piece = again.repeat(1 + 65_536 / again.len());
+    pour(connection, begin, &again.repeat(1 + 65_536 / again.len()), Duration::from_millis(5))
+}
+
+/// The same, one piece now and then: what is parsed byte by byte keeps an unoptimised parser busy for too long.
+pub fn slowly(connection: &mut TcpStream, begin: &[u8], again: &[u8]) -> std::io::Result<()> {
+    pour(connection, begin, &again.repeat(100), Duration::from_millis(20))
+}
+
+fn pour(connection: &mut TcpStream, begin: &[u8], piece: &[u8], pause: Duration) -> std::io::Result<()> {
     connection.write_all(begin)?;
     loop {
-        connection.write_all(&piece)?;
-        thread::sleep(Duration::from_millis(5));
+        connection.write_all(piece)?;
+        thread::sleep(pause);
     }
 }
 
