@@ -65,7 +65,7 @@ fn same_size(input: &[u8], width: u32, height: u32) {
 }
 
 /// Most often makes the checksums of a PNG right, without which nothing behind the first slip would be looked at.
-fn mend(input: &mut Vec<u8>, rng: &mut Rng) {
+fn mend(input: &mut [u8], rng: &mut Rng) {
     let mut at = 8;
     while input.starts_with(b"\x89PNG") && rng.u8(0..20) > 0 {
         let Some(Ok(n_bytes)) = input.get(at..at + 4).map(<[u8; 4]>::try_from) else { return };

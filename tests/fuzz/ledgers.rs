@@ -60,9 +60,9 @@ fn event(known: &promptbatch::model::phase::Known, kind: EventKind) -> Event {
     Event { job: known.job.id, index: known.job.index, at: Timestamp::from_millis(1_800_000_000_000), kind }
 }
 
-fn draft(n: usize) -> Result<Draft, LedgerError> {
+fn draft(n: usize) -> Draft {
     let request = Request { prompt: format!("a cat, number {n}"), model: "a/b".into(), ..Request::default() };
-    Ok(Draft { label: Some(format!("l{n}")), request, extras: vec![("note".into(), "x".into())] })
+    Draft { label: Some(format!("l{n}")), request, extras: vec![("note".into(), "x".into())] }
 }
 
 /// A small run with jobs in every phase: once with everything in the file itself, once with the last part still in the log.
@@ -72,7 +72,7 @@ fn whole() -> &'static [Files; 2] {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path();
         let mut file = RunFile::open(out, "simulator").unwrap();
-        file.import("f", &["note".to_owned()], (0..40).map(draft)).unwrap();
+        file.import("f", &["note".to_owned()], (0..40).map(|n| Ok::<_, LedgerError>(draft(n)))).unwrap();
         drop(file);
         let in_file = Files::read(out);
         let mut ledger = SqliteLedger::start(RunFile::open(out, "simulator").unwrap()).unwrap();
@@ -170,7 +170,7 @@ fn read_all(file: &RunFile) -> Result<(), LedgerError> {
 /// What a run does with a ledger.
 fn work(mut file: RunFile) -> Result<(), LedgerError> {
     read_all(&file)?;
-    file.import("g", &["note".to_owned()], (0..50).map(draft))?;
+    file.import("g", &["note".to_owned()], (0..50).map(|n| Ok::<_, LedgerError>(draft(n))))?;
     let mut ledger = SqliteLedger::start(file)?;
     let jobs = block_on(ledger.load(100))?.jobs;
     let events: Arc<[Event]> = jobs.iter().map(|known| event(known, EventKind::SubmitStarted)).collect();

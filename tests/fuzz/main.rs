@@ -38,7 +38,7 @@ pub struct Target {
     /// Pieces that such inputs are made of.
     pub words: &'static [&'static str],
     /// Puts right what chance cannot: checksums, lengths.
-    pub mend: fn(&mut Vec<u8>, &mut Rng),
+    pub mend: fn(&mut [u8], &mut Rng),
     /// Reads an input, panics if something does not hold, and tells in words what came of it. New words are worth following.
     pub check: fn(&[u8]) -> String,
 }
@@ -119,9 +119,7 @@ fn fuzz(target: Target, budget: Budget, seed: u64) {
     while !worker.is_finished() {
         thread::sleep(Duration::from_millis(10));
         let (since, input) = &*under_way.lock().unwrap();
-        if since.elapsed() > HANG {
-            panic!("{}: this input hangs: {}", target.name, keep(target, input).display());
-        }
+        assert!(since.elapsed() < HANG, "{}: this input hangs: {}", target.name, keep(target, input).display());
     }
     worker.join().unwrap_or_else(|panic| resume_unwind(panic));
 }
@@ -131,9 +129,9 @@ fn work(target: Target, budget: Budget, seed: u64, under_way: &Mutex<(Instant, V
     let mut pool = kept(target);
     let n_kept = pool.len();
     pool.extend((target.seeds)());
-    let mut seen = HashSet::new();
+    let mut ends = HashSet::new();
     for input in &pool {
-        seen.insert(checked(target, input, under_way));
+        ends.insert(checked(target, input, under_way));
     }
     let began = Instant::now();
     let mut n_tries = 0_usize;
@@ -144,12 +142,12 @@ fn work(target: Target, budget: Budget, seed: u64, under_way: &Mutex<(Instant, V
         n_tries += 1;
         let mut input = mutated(&pool, target.words, &mut rng);
         (target.mend)(&mut input, &mut rng);
-        if seen.insert(checked(target, &input, under_way)) && pool.len() < POOL_MAX {
+        if ends.insert(checked(target, &input, under_way)) && pool.len() < POOL_MAX {
             pool.push(input);
         }
     }
-    let (secs, n_ways) = (began.elapsed().as_secs(), seen.len());
-    println!("{}: {n_kept} kept, {n_tries} tried in {secs} s from seed {seed}, {n_ways} different ends", target.name);
+    let (secs, n_ends) = (began.elapsed().as_secs(), ends.len());
+    println!("{}: {n_kept} kept, {n_tries} tried in {secs} s from seed {seed}, {n_ends} different ends", target.name);
 }
 
 fn checked(target: Target, input: &[u8], under_way: &Mutex<(Instant, Vec<u8>)>) -> String {

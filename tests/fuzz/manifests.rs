@@ -109,7 +109,7 @@ fn check(input: &[u8]) -> String {
     match manifest::open(source) {
         Ok(manifest) => {
             let warnings: Vec<_> = manifest.warnings().iter().map(|warning| warning.at(manifest.path())).collect();
-            warnings.iter().for_each(|warning| assert_safe(warning));
+            assert_safe(&warnings.join("\n"));
             assert_eq!(good(&manifest), manifest.n_jobs().min(1000));
             format!("{} columns {}", manifest.columns().len().min(5), outline(&warnings.join("; ")))
         }

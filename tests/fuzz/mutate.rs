@@ -33,7 +33,9 @@ pub fn mutated(pool: &[Vec<u8>], words: &[&str], rng: &mut Rng) -> Vec<u8> {
 }
 
 fn change(input: &mut [u8], at: usize, change: impl FnOnce(&mut u8)) {
-    input.get_mut(at).map_or((), change);
+    if let Some(byte) = input.get_mut(at) {
+        change(byte);
+    }
 }
 
 fn insert(input: &mut Vec<u8>, at: usize, word: &str, n: usize) {
