@@ -37,21 +37,21 @@ type Endless = (&'static str, &'static [u8], &'static [u8], &'static [&'static s
 /// Goal: a gigabyte ends in words with a line and a limit. Method: the program has less than that to use, and a pipe has no end.
 #[test]
 fn a_manifest_without_end_ends_in_an_error() {
-    let bytes_max = "longer than 33554432 bytes";
+    const BYTES_MAX: &str = "longer than 33554432 bytes";
     let table: [Endless; 7] = [
         (
             "line.csv",
             b"prompt\na cat\n",
             b"and so on ",
-            &["line.csv:3: the row that begins here", bytes_max, "split it"],
+            &["line.csv:3: the row that begins here", BYTES_MAX, "split it"],
         ),
         (
             "quote.csv",
             b"prompt\n\"a cat\n",
             b"and\nso\non\n",
-            &["quote.csv:2:", bytes_max, "close the quote", "on line 2"],
+            &["quote.csv:2:", BYTES_MAX, "close the quote", "on line 2"],
         ),
-        ("header.csv", b"prompt,", b"x", &["header.csv:1:", bytes_max]),
+        ("header.csv", b"prompt,", b"x", &["header.csv:1:", BYTES_MAX]),
         ("columns.csv", b"prompt", b",", &["columns.csv:1:", "more than 10000 cells"]),
         ("cells.csv", b"prompt\n", b",", &["cells.csv:2:", "more than 10000 cells"]),
         ("names.csv", b"prompt,", b"cccccccccc,", &["names.csv:1:", "more than 10000 cells"]),
