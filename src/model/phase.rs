@@ -58,7 +58,7 @@ impl JobState {
             EventKind::SubmitStarted => {
                 self.phase = Phase::Submitting;
                 self.task = None;
-                self.n_submits += 1;
+                self.n_submits = self.n_submits.saturating_add(1);
                 self.submitted_at = Some(at);
                 // A submission under way is no longer the one that was in doubt.
                 self.last_fault.take_if(|fault| fault.kind == FaultKind::InDoubt);
@@ -98,7 +98,7 @@ impl JobState {
         match stage {
             Stage::Submit if fault.kind == FaultKind::InDoubt => {
                 self.phase = Phase::Submitting;
-                self.n_in_doubt += 1;
+                self.n_in_doubt = self.n_in_doubt.saturating_add(1);
             }
             Stage::Submit => self.phase = Phase::Pending,
             Stage::Poll => (),
@@ -107,11 +107,11 @@ impl JobState {
             }
             Stage::Task => {
                 self.phase = Phase::Pending;
-                self.n_lost += 1;
+                self.n_lost = self.n_lost.saturating_add(1);
             }
         }
         if is_counted && matches!(stage, Stage::Submit | Stage::Download) {
-            self.n_setbacks += 1;
+            self.n_setbacks = self.n_setbacks.saturating_add(1);
         }
         self.last_fault = Some(fault.clone());
     }

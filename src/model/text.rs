@@ -15,6 +15,11 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// A text of several lines, each of them escaped: what is wholly ours but for names and words from outside.
+pub fn lines(text: &str) -> String {
+    text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
+}
+
 /// The escaped text, cut to `chars_max` characters with an ellipsis where it was longer.
 pub fn excerpt(text: &str, chars_max: usize) -> String {
     let escaped = escape(text);
@@ -39,9 +44,12 @@ pub fn excerpts_apart(one: &str, other: &str, chars_max: usize) -> [String; 2] {
     })
 }
 
-/// Characters that turn the direction of the text around them, or hide it.
+/// Characters that turn the direction of the text around them, hide it, or break its line where no editor would.
 fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 #[cfg(test)]
@@ -53,6 +61,12 @@ mod tests {
         assert_eq!(escape("a\x1b[31mred\x07\u{9b}"), "a\\u{1b}[31mred\\u{7}\\u{9b}");
         assert_eq!(escape("two\nlines\ttab\r"), "two\\nlines\\ttab\\r");
         assert_eq!(escape("\u{202e}evil"), "\\u{202e}evil");
+    }
+
+    #[test]
+    fn of_several_lines_only_the_breaks_stay() {
+        assert_eq!(lines("one\n  t\x1b]0;wo\r\n"), "one\n  t\\u{1b}]0;wo\\r\n");
+        assert_eq!(lines(""), "");
     }
 
     #[test]

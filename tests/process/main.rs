@@ -7,6 +7,7 @@ mod contract;
 mod disk;
 mod edited;
 mod host;
+mod hostile;
 mod http;
 mod kill;
 mod links;
@@ -16,4 +17,6 @@ mod sessions;
 mod storm;
 #[path = "../simulation/story.rs"]
 mod story;
+mod untrusted;
+mod wild;
 mod words;

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::guard::{self, Guard};
@@ -22,6 +22,9 @@ const APPLICATION_ID: i64 = 0x7062_6174;
 /// How often, and how far apart, a lock is tried that is taken.
 const LOCK_TRIES: usize = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest process id that is read from a lock file, which may be anybody's.
+const PID_BYTES_MAX: u64 = 20;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -203,7 +206,7 @@ impl RunFile {
     }
 
     /// An error of `SQLite`'s in words that say what to do, where there is something.
-    pub(super) fn error(&self, source: rusqlite::Error) -> LedgerError {
+    pub(super) fn error(&self, source: Error) -> LedgerError {
         let error = sqlite_error(self.path.clone(), source);
         if let LedgerError::Damaged { .. } = error {
             self.merge_when_closed(false);
@@ -228,8 +231,14 @@ fn take(file: &File) -> Result<(), TryLockError> {
 }
 
 /// `SQLite` does not always say that a disk is full or closed; the disk itself does.
-fn sqlite_error(path: PathBuf, source: rusqlite::Error) -> LedgerError {
+fn sqlite_error(path: PathBuf, source: Error) -> LedgerError {
+    // A value of another kind or size than we ever write.
+    let is_odd = matches!(
+        source,
+        Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) | Error::InvalidColumnType(..)
+    );
     match source.sqlite_error_code() {
+        _ if is_odd => LedgerError::Damaged { path, what: source.to_string() },
         Some(ErrorCode::NotADatabase) => LedgerError::Foreign { path },
         Some(ErrorCode::DiskFull) => LedgerError::Full { path },
         Some(ErrorCode::DatabaseCorrupt) => LedgerError::Damaged { path, what: source.to_string() },
@@ -260,8 +269,9 @@ fn lock(path: &Path, ledger: &Path) -> Result<File, LedgerError> {
         }
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
-            let is_known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
-            let pid = if is_known { pid.trim().to_owned() } else { "(unknown)".to_owned() };
+            let is_read = file.take(PID_BYTES_MAX).read_to_string(&mut pid).is_ok();
+            let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+            let pid = if is_read && is_number { pid } else { "(unknown)".to_owned() };
             Err(LedgerError::Held { path: ledger.to_owned(), pid })
         }
         Err(TryLockError::Error(source)) => Err(io(source)),

@@ -42,7 +42,7 @@ pub fn refuse_a_lost_ledger(out: &Path) -> Result<(), LedgerError> {
     let (n_bytes, n_beside, n_undo) = (bytes("run.db"), bytes("run.db-wal"), bytes("run.db-journal"));
     let what = match (n_bytes, n_beside) {
         (0, 0) if path.exists() && out.join("images").exists() => "it is empty, and there are images beside it",
-        (0, 1..) if path.exists() => "it is empty, and some of what it recorded is in run.db-wal",
+        (..SECTOR_BYTES, 1..) if path.exists() => "it is empty, and some of what it recorded is in run.db-wal",
         (0, 1..) => "it is missing, and some of what it recorded is in run.db-wal",
         (1.., 0) if n_undo == 0 && n_bytes % SECTOR_BYTES != 0 => "its end is missing",
         _ => return Ok(()),

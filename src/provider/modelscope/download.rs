@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 use crate::model::outcome::{Fault, FaultKind, Url};
 use crate::provider::Body;
 use crate::provider::modelscope::answer;
-use crate::provider::modelscope::http::Lost;
+use crate::provider::modelscope::http::{Lost, image_url};
 
 /// How often one download goes on after a break.
 const CONTINUATIONS_MAX: u32 = 5;
@@ -35,7 +35,7 @@ pub struct Bounds {
 /// Begins to fetch an image.
 pub async fn open(client: &Client, url: &Url, bounds: Bounds) -> Result<Body, Fault> {
     let mut time_is_up = Box::pin(sleep(bounds.request_timeout.saturating_mul(TIMEOUTS_MAX)));
-    let response = sent(client.get(&url.0), &mut time_is_up).await.map_err(|words| lost(url, &words))?;
+    let response = sent(client.get(image_url(url)?), &mut time_is_up).await.map_err(|words| lost(url, &words))?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(answer::image_refused(status, url));
@@ -202,7 +202,7 @@ async fn sent(request: RequestBuilder, time_is_up: &mut Pin<Box<Sleep>>) -> Resu
 }
 
 fn lost(url: &Url, words: &str) -> Fault {
-    Fault::new(FaultKind::Transient, format!("could not download {url}: {words}"))
+    Fault::new(FaultKind::Transient, format!("could not download {}: {words}", answer::shown(url)))
 }
 
 fn too_long(n_bytes: u64, bytes_max: u64) -> Fault {

@@ -8,6 +8,9 @@ use crate::model::outcome::{Fault, FaultKind};
 use crate::model::time::Timestamp;
 use crate::provider::modelscope::token::PAGE;
 
+/// Characters of the API's own words that are kept: it may say as much as it likes, and each job keeps them.
+const MESSAGE_CHARS_MAX: usize = 1000;
+
 /// Allowances come back at midnight in Asia/Shanghai, which has no summer time, or up to five minutes later: 16:05 UTC.
 const RESET_OF_DAY_MILLIS: i64 = (16 * 60 + 5) * 60 * 1000;
 
@@ -44,11 +47,17 @@ pub struct Refusal {
 impl Refusal {
     /// The refusal in a body, in either of the two envelopes: `errors` (images) or `error` (a gateway, chat).
     pub fn read(status: u16, body: &Value) -> Option<Self> {
-        let errors = body.get("errors").or_else(|| body.get("error")).filter(|errors| !errors.is_null())?;
+        let errors =
+            ["errors", "error"].into_iter().filter_map(|name| body.get(name)).find(|errors| !says_nothing(errors))?;
         let code = errors.get("code").or_else(|| errors.get("http_code")).and_then(number);
         let message = errors.get("message").and_then(Value::as_str).or_else(|| errors.as_str()).unwrap_or_default();
-        let status = if status == 200 { code.unwrap_or(500) } else { status };
-        Some(Self { status, message: message.to_owned() })
+        let status = if (200..300).contains(&status) { code.unwrap_or(500) } else { status };
+        Some(Self { status, message: message.chars().take(MESSAGE_CHARS_MAX).collect() })
+    }
+
+    /// A refusal without a word.
+    pub const fn of_status(status: u16) -> Self {
+        Self { status, message: String::new() }
     }
 
     /// What it means, for a request that was surely not carried out.
@@ -101,6 +110,17 @@ fn unauthorized(quoted: &str) -> String {
         "the token was refused: {quoted}. Bind your Alibaba Cloud account (with real-name verification) to your \
          ModelScope account, then make or renew the token at {PAGE} and set it as MODELSCOPE_API_KEY"
     )
+}
+
+/// Some services send the field of an error with every success.
+fn says_nothing(errors: &Value) -> bool {
+    match errors {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    }
 }
 
 /// A whole number, whether it is written as one or as a string.

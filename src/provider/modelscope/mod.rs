@@ -54,6 +54,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct ModelScope {
     base: String,
+    token: Token,
     api: Client,
     images: Client,
     bounds: Bounds,
@@ -70,11 +71,13 @@ impl ModelScope {
         let api = http::api_client(&base, headers, settings.request_timeout)?;
         let images = http::image_client(&base, settings.request_timeout)?;
         let bounds = Bounds { request_timeout: settings.request_timeout, bytes_max: settings.image_bytes_max };
-        Ok(Self { base: base.as_str().trim_end_matches('/').to_owned(), api, images, bounds })
+        let base = base.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { base, token: settings.token.clone(), api, images, bounds })
     }
 
+    /// Sends a request. Whatever the answer repeats of it, the token is not there.
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, Lost> {
-        http::answer(request.send().await?).await
+        Ok(http::answer(request.send().await?).await?.without(&self.token))
     }
 
     async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {
