@@ -1,0 +1,202 @@
+//! Answers of every kind, and what is made of them.
+
+use super::*;
+
+fn answer(status: u16, body: &str) -> Answer {
+    Answer { status, body: body.into(), ..Answer::default() }
+}
+
+fn submit(status: u16, body: &str) -> Result<String, FaultKind> {
+    submitted(&answer(status, body), "a/b").map(|acceptance| acceptance.task.0).map_err(|fault| fault.kind)
+}
+
+fn poll(status: u16, body: &str) -> Result<Status, FaultKind> {
+    polled(&answer(status, body)).map_err(|fault| fault.kind)
+}
+
+fn failed_kind(body: &str) -> FaultKind {
+    match poll(200, body) {
+        Ok(Status::Failed(fault)) => fault.kind,
+        other => panic!("{body}: {other:?}"),
+    }
+}
+
+#[test]
+fn an_accepted_submission_gives_its_task() {
+    assert_eq!(submit(200, r#"{"task_id":"5075521","request_id":"r"}"#), Ok("5075521".into()));
+    assert_eq!(submit(200, r#"{"task_id":5075521,"task_status":"SUCCEED"}"#), Ok("5075521".into()));
+}
+
+/// Never guess in favour of "it was not accepted": that pays twice.
+#[test]
+fn an_answer_that_cannot_be_read_is_in_doubt() {
+    for body in ["", "<html>", "{", "[]", "{}", r#"{"task_id":""}"#, r#"{"task_id":null}"#, r#"{"request_id":"r"}"#] {
+        assert_eq!(submit(200, body), Err(FaultKind::InDoubt), "{body}");
+    }
+    for (status, body) in [(500, ""), (502, "<html>Bad Gateway</html>"), (504, ""), (503, "")] {
+        assert_eq!(submit(status, body), Err(FaultKind::InDoubt), "{status} {body}");
+    }
+}
+
+#[test]
+fn a_clear_refusal_is_not_in_doubt() {
+    let envelope = r#"{"errors":{"code":500,"message":"Server is busy, please try again later"}}"#;
+    for (status, body, kind) in [
+        (500, envelope, FaultKind::Transient),
+        (502, envelope, FaultKind::Transient),
+        (503, "busy", FaultKind::Transient),
+        (400, "", FaultKind::InvalidRequest),
+        (401, "<html>", FaultKind::Unauthorized),
+        (429, "", FaultKind::Throttled { retry_after: None }),
+        (200, r#"{"errors":{"code":429,"message":"limit_requests"}}"#, FaultKind::Throttled { retry_after: None }),
+    ] {
+        assert_eq!(submit(status, body), Err(kind), "{status} {body}");
+    }
+}
+
+#[test]
+fn retry_after_is_read_in_seconds() {
+    let wait = |text: &str| Answer { retry_after: Some(text.into()), ..answer(429, "") }.retry_after();
+    assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+    assert_eq!(wait(" 0.5 "), Some(Duration::from_millis(500)));
+    for text in ["", "soon", "-1", "inf", "NaN", "1e300"] {
+        assert_eq!(wait(text), None, "{text}");
+    }
+}
+
+#[test]
+fn retry_after_is_read_as_a_date_by_the_clock_over_there() {
+    let wait = |text: &str, date| Answer { retry_after: Some(text.into()), date, ..answer(429, "") }.retry_after();
+    let noon = http_date("Tue, 24 Nov 2026 12:00:00 GMT");
+    assert_eq!(wait("Tue, 24 Nov 2026 12:01:30 GMT", noon), Some(Duration::from_secs(90)));
+    assert_eq!(wait("Tue, 24 Nov 2026 11:00:00 GMT", noon), Some(Duration::ZERO), "it has passed");
+    assert_eq!(wait("Tue, 24 Nov 2026 12:01:30 GMT", None), None, "nobody knows how long that is");
+}
+
+#[test]
+fn the_last_of_an_allowance_says_so() {
+    let spent = |remaining| {
+        let answer =
+            Answer { remaining, date: http_date("Tue, 24 Nov 2026 12:00:00 GMT"), ..answer(200, r#"{"task_id":1}"#) };
+        submitted(&answer, "a/b").unwrap().spent.map(|fault| fault.kind)
+    };
+    let resets_at = http_date("Tue, 24 Nov 2026 16:05:00 GMT");
+    assert_eq!(spent(Some(0)), Some(FaultKind::QuotaExhausted { resets_at }));
+    assert_eq!((spent(Some(1)), spent(None)), (None, None));
+}
+
+#[test]
+fn every_other_status_is_running() {
+    for status in ["PENDING", "PROCESSING", "RUNNING", "QUEUED", "pending", "BREWING", ""] {
+        let body = format!(r#"{{"task_status":"{status}","outputs":{{}},"task_id":"","request_id":""}}"#);
+        assert_eq!(poll(200, &body), Ok(Status::Running), "{status}");
+    }
+}
+
+#[test]
+fn a_done_task_gives_its_links() {
+    let body =
+        r#"{"task_status":"SUCCEED","output_images":["https://x/1.png","https://x/2.png"],"time_taken":18812.86}"#;
+    assert_eq!(poll(200, body), Ok(Status::Done(vec![Url("https://x/1.png".into()), Url("https://x/2.png".into())])));
+}
+
+#[test]
+fn success_without_an_image_is_no_success() {
+    for images in ["[]", "null", "[\"\"]", "[null]", "\"https://x\""] {
+        let body = format!(r#"{{"task_status":"SUCCEED","output_images":{images}}}"#);
+        assert_eq!(failed_kind(&body), FaultKind::BadOutput, "{images}");
+    }
+    assert_eq!(failed_kind(r#"{"task_status":"SUCCEED"}"#), FaultKind::BadOutput);
+}
+
+#[test]
+fn a_failed_task_says_why() {
+    let moderated =
+        r#"{"task_status":"FAILED","errors":{"code":422,"message":"Output data may contain inappropriate content."}}"#;
+    assert_eq!(failed_kind(moderated), FaultKind::Moderated);
+    assert_eq!(failed_kind(r#"{"task_status":"FAILED","errors":{"code":500,"message":"x"}}"#), FaultKind::Transient);
+    assert_eq!(failed_kind(r#"{"task_status":"FAILED"}"#), FaultKind::Transient);
+}
+
+#[test]
+fn an_unknown_task_is_told_apart_from_a_failed_one() {
+    let body = r#"{"task_status":"FAILED","errors":{"code":500,"message":"task not found"}}"#;
+    assert_eq!(poll(200, body), Err(FaultKind::TaskLost));
+    assert_eq!(poll(404, ""), Err(FaultKind::TaskLost));
+    assert_eq!(poll(500, r#"{"errors":{"code":500,"message":"Task not found"}}"#), Err(FaultKind::TaskLost));
+}
+
+#[test]
+fn a_poll_that_tells_nothing_is_transient() {
+    for (status, body) in [(200, ""), (200, "{}"), (200, "<html>"), (500, ""), (502, "<html>"), (503, "busy")] {
+        assert_eq!(poll(status, body), Err(FaultKind::Transient), "{status} {body}");
+    }
+    assert_eq!(poll(401, ""), Err(FaultKind::Unauthorized));
+    assert_eq!(poll(429, ""), Err(FaultKind::Throttled { retry_after: None }));
+}
+
+/// Goal: no answer of success is taken for a refusal, after which the job would be submitted and paid for again.
+#[test]
+fn an_absurd_answer_of_success_is_in_doubt() {
+    let long = format!(r#"{{"task_id":"{}"}}"#, "9".repeat(513));
+    for body in [
+        &long,
+        r#"{"task_id":".."}"#,
+        r#"{"task_id":"\t.."}"#,
+        r#"{"task_id":"5\u0000"}"#,
+        r#"{"task_id":1e400}"#,
+        r#"{"task_id":1.5}"#,
+        r#"{"task_id":-1}"#,
+        r#"{"task_id":99999999999999999999}"#,
+        r#"{"task_id":["5"]}"#,
+        r#"{"task_id":"5","errors":{"code":400,"message":"no"}}"#,
+        r#"{"errors":{"code":200,"message":"ok"}}"#,
+        r#"{"errors":{"code":0}}"#,
+        r#"{"errors":{}}"#,
+    ] {
+        for status in [200, 201, 202, 299] {
+            assert_eq!(submit(status, body), Err(FaultKind::InDoubt), "{status} {body}");
+        }
+    }
+    assert_eq!(submit(999, ""), Err(FaultKind::InDoubt));
+}
+
+#[test]
+fn an_acceptance_may_have_another_status_and_an_empty_error() {
+    assert_eq!(submit(202, r#"{"task_id":"5075521"}"#), Ok("5075521".into()));
+    for errors in ["null", "{}", "[]", "\"\"", "false"] {
+        let body = format!(r#"{{"task_id":"5075521","errors":{errors},"error":{errors}}}"#);
+        assert_eq!(submit(200, &body), Ok("5075521".into()), "{body}");
+    }
+}
+
+#[test]
+fn what_the_api_says_is_kept_within_bounds() {
+    let body = format!(r#"{{"errors":{{"code":401,"message":"{}"}}}}"#, "猫".repeat(300_000));
+    let fault = submitted(&answer(401, &body), "a/b").unwrap_err();
+    assert!(fault.message.chars().count() < 2000, "{} characters", fault.message.chars().count());
+    assert!(fault.message.contains("modelscope.cn/my"), "the remedy is not cut off");
+    let link = format!("https://x/{}", "a".repeat(1 << 20));
+    let body = format!(r#"{{"task_status":"SUCCEED","output_images":["{link}","https://x/1.png"]}}"#);
+    assert_eq!(poll(200, &body), Ok(Status::Done(vec![Url("https://x/1.png".into())])));
+    assert_eq!(
+        image_refused(404, &Url(link)).message.chars().count(),
+        "could not download : HTTP status 404".len() + 200
+    );
+}
+
+#[test]
+fn a_token_that_an_answer_repeats_is_hidden_escaped_or_not() {
+    let token = Token::new("geheim-4711", "x").unwrap();
+    let told = |body: &str| String::from_utf8(answer(200, body).without(&token).body).unwrap();
+    assert_eq!(told("<html>Bearer geheim-4711"), "<html>Bearer (the token)");
+    assert_eq!(told(r#"{"task_id":"\u0067eheim-4711"}"#), r#"{"task_id":"(the token)"}"#);
+    assert_eq!(told(r#"{"b":"\u0067", "a":1}"#), r#"{"b":"\u0067", "a":1}"#, "else left as it came");
+}
+
+#[test]
+fn a_deep_body_is_refused_and_not_followed() {
+    let body = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert_eq!(submit(200, &body), Err(FaultKind::InDoubt));
+    assert_eq!(poll(200, &body), Err(FaultKind::Transient));
+}
