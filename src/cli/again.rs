@@ -152,10 +152,12 @@ fn drive<T>(
     work: impl AsyncFnOnce(&OnceLock<Above>, &mut Stops) -> Result<T, RunError>,
 ) -> Result<T, Exit> {
     let runtime = runtime().map_err(|error| fail(Exit::Error, &error))?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         let above = Arc::new(OnceLock::new());
         signals::listen(stopper, heard(show.quiet, above.clone())).map_err(|error| fail(Exit::Error, &error))?;
         work(&above, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
-    })
+    });
+    runtime.shutdown_background();
+    ended
 }

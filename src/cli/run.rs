@@ -35,6 +35,8 @@ pub fn run(args: &RunArgs) -> Exit {
         let face = |start: &Start<'_>| face(args, &out, start, &above);
         run::run(options, face, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
     });
+    // An image that a slow disk still takes in is not waited for: it is fetched again.
+    runtime.shutdown_background();
     match ended {
         Err(exit) => exit,
         Ok(summary) => {
@@ -103,6 +105,12 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &OnceLock<Above>) 
         return Reporters::default();
     }
     tell(&opening(args, out, start));
+    if start.n_left_behind > 0 {
+        tell(&format!(
+            "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back to have the images",
+            summary::jobs(start.n_left_behind)
+        ));
+    }
     reporters(&args.show, &start.counts, above)
 }
 

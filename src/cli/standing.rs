@@ -55,6 +55,15 @@ impl Standing {
         })
     }
 
+    /// The counts, and how many submissions are under way at this moment: of a run that goes on, only what is held is in doubt.
+    fn told(&self) -> (Counts, u64) {
+        let n_submitting = match &self.pid {
+            Some(_) => self.counts.n_in_doubt.saturating_sub(self.incidents.n_doubts_held),
+            None => 0,
+        };
+        (Counts { n_in_doubt: self.counts.n_in_doubt - n_submitting, ..self.counts }, n_submitting)
+    }
+
     fn left(&self) -> Option<Duration> {
         #[expect(clippy::cast_precision_loss, reason = "nobody waits for so many jobs that the last digit counts")]
         let n_unfinished = self.counts.n_unfinished() as f64;
@@ -63,9 +72,11 @@ impl Standing {
 
     /// For people.
     pub fn words(&self) -> String {
-        let mut lines = vec![summary::standing(&self.counts)];
+        let (counts, n_submitting) = self.told();
+        let mut lines = vec![summary::standing(&counts)];
         if let Some(pid) = &self.pid {
             let mut words = vec![format!("running now, as process {}", escape(pid))];
+            words.extend((n_submitting > 0).then(|| format!("{n_submitting} being submitted")));
             words.extend(self.per_second.map(rate));
             words.extend(self.left().map(|left| format!("about {} left", span(left))));
             lines.push(words.join(", "));
@@ -82,7 +93,8 @@ impl Standing {
 
     /// For scripts.
     pub fn json(&self) -> String {
-        let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = self.counts;
+        let (counts, n_submitting) = self.told();
+        let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = counts;
         let incidents = &self.incidents;
         let failures: Vec<_> = self.failures.iter().map(failure).collect();
         let standing = json!({
@@ -92,6 +104,7 @@ impl Standing {
             "failed": n_failed,
             "moderated": n_moderated,
             "in_doubt": n_in_doubt,
+            "submitting": n_submitting,
             "running": n_running,
             "pending": n_pending,
             "pid": self.pid.as_ref().and_then(|pid| pid.parse::<u32>().ok()),

@@ -93,6 +93,8 @@ pub struct Start<'a> {
     pub counts: Counts,
     /// What is new since the last run; nothing when the manifest is the same.
     pub imported: Option<Imported>,
+    /// Jobs that are no longer in the manifest and may be paid for: this run does not fetch them.
+    pub n_left_behind: u64,
 }
 
 /// What a run came to.
@@ -130,7 +132,8 @@ pub async fn run(
     let mut file = RunFile::open(&options.out, &options.provider.identity()?)?;
     let imported = plan::import(&manifest, &mut file)?;
     let (counts_before, incidents_before) = (file.counts()?, file.incidents()?);
-    let mut reporters = face(&Start { manifest: &manifest, counts: counts_before, imported });
+    let n_left_behind = file.n_left_behind()?;
+    let mut reporters = face(&Start { manifest: &manifest, counts: counts_before, imported, n_left_behind });
     // The manifest may be large, and the run is long.
     drop(manifest);
 

@@ -1,14 +1,15 @@
 //! A run and those after it: tokens that are refused halfway, quotas, outages, and what the next session makes of them.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::faults::FaultSetting;
 
 use crate::bench::{Bench, expect_code, quick, stderr, wait_until};
-use crate::host::{Host, json, png, response};
+use crate::host::{Host, api_with_images_at, json, png, response};
 use crate::served::Served;
 
 /// An API that refuses the token after so many submissions, until it is mended; and the images.
@@ -74,7 +75,7 @@ fn a_quota_can_be_waited_for_and_the_wait_be_interrupted() {
     let child = bench.spawn("prompts.csv", &["-j", "1", "--on-quota", "wait", "--progress", "plain"]);
     wait_until("the first image is there", || bench.stats().n_images == 1);
     std::thread::sleep(Duration::from_millis(500));
-    let sent = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
     let output = child.wait_with_output().unwrap();
     expect_code(&output, 130);
@@ -119,4 +120,99 @@ fn an_api_that_stays_away_stops_the_run_and_fails_nobody() {
         stderr(&output)
     );
     assert!(bench.results().iter().all(|row| row["status"] == "running"), "{url}: what is paid for is kept");
+}
+
+#[test]
+fn a_run_that_nobody_listens_to_goes_on() {
+    let bench = Bench::new(quick());
+    bench.csv(4);
+    let mut child = bench.spawn("prompts.csv", &["-v"]);
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    bench.check_images(4);
+}
+
+/// Goal: a terminal that is closed is an interruption like any other. Method: run on a terminal, close it when tasks are in flight.
+#[test]
+fn a_terminal_that_is_closed_stops_the_run_cleanly() {
+    let python = std::env::var("PROMPTBATCH_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+    let python = std::path::absolute(&python).ok().filter(|path| path.exists()).unwrap_or_else(|| python.into());
+    if !Command::new(&python).args(["-c", "import pty"]).output().is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var_os("PROMPTBATCH_TEST_PYTHON_REQUIRED").is_none(), "{} is no Python", python.display());
+        eprintln!("SKIPPED: {} is no Python; set PROMPTBATCH_TEST_PYTHON", python.display());
+        return;
+    }
+    let bench = Bench::new(Config { latency: Duration::from_secs(3), ..quick() });
+    bench.csv(4);
+    let run = bench.run_command("prompts.csv", &["-j", "4"]);
+    let mut command = Command::new(&python);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/closed_terminal.py")).arg("flag");
+    command.arg(run.get_program()).args(run.get_args()).current_dir(bench.folder.path());
+    command.env("MODELSCOPE_API_KEY", "test-token").env("TERM", "xterm").stdout(Stdio::piped());
+    let child = command.spawn().unwrap();
+    wait_until("all are accepted and recorded", || {
+        String::from_utf8_lossy(&bench.output(&["status", "out"]).stdout).contains("4 running at the provider")
+    });
+    bench.write("flag", "");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "129");
+    assert!(bench.results().iter().all(|row| row["status"] == "running"), "the results were written on the way out");
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    assert_eq!(bench.stats().n_submits, 4);
+}
+
+/// Goal: an image host that drips does not keep a run that is told to stop.
+#[test]
+fn a_slow_download_does_not_delay_a_stop() {
+    let images = Host::new(|_| {
+        std::thread::sleep(Duration::from_secs(30));
+        response("200 OK", "", &png())
+    });
+    let api = api_with_images_at(format!("{}/x.png", images.url));
+    let bench = Bench::new(quick());
+    bench.write("one.csv", "prompt\na cat\n");
+    let args = ["run", "one.csv", "-o", "out", "--base-url", &api.url, "--progress", "none"];
+    let child = bench.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the image is being fetched", || {
+        String::from_utf8_lossy(&bench.output(&["log", "out", "1"]).stdout).contains("done at the provider")
+    });
+    let began = std::time::Instant::now();
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    expect_code(&child.wait_with_output().unwrap(), 143);
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "it waits a moment and not for the image: {:?}",
+        began.elapsed()
+    );
+}
+
+#[test]
+fn where_a_live_run_stands_is_told_beside_it() {
+    let faults = ["submit-hang=1"].iter().map(|text| text.parse::<FaultSetting>().unwrap());
+    let bench = Bench::new(Config { faults: faults.collect(), ..quick() });
+    bench.csv(2);
+    let mut child = bench.spawn("prompts.csv", &[]);
+    wait_until("both submissions hang", || bench.stats().n_submits == 2);
+    let status: serde_json::Value = serde_json::from_slice(&bench.output(&["status", "out", "--json"]).stdout).unwrap();
+    assert_eq!(status["pid"].as_u64(), Some(child.id().into()));
+    assert_eq!((status["submitting"].as_u64(), status["in_doubt"].as_u64()), (Some(2), Some(0)));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&bench.output(&["status", "out", "--json"]).stdout).unwrap();
+    assert!(status["pid"].is_null(), "{status}");
+    assert_eq!((status["submitting"].as_u64(), status["in_doubt"].as_u64()), (Some(0), Some(2)));
+}
+
+#[test]
+fn jobs_that_are_dropped_while_they_are_paid_for_are_told() {
+    let bench = Bench::new(Config { latency: Duration::from_secs(60), ..quick() });
+    bench.csv(3);
+    let child = bench.spawn("prompts.csv", &["-j", "3"]);
+    wait_until("tasks are in flight", || bench.stats().n_accepted == 3);
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    expect_code(&child.wait_with_output().unwrap(), 130);
+    bench.csv(2);
+    let mut command = bench.run_command("prompts.csv", &["--task-timeout", "1ms", "--resubmits", "0"]);
+    let words = stderr(&command.output().unwrap());
+    assert!(words.contains("warning: 1 job no longer in the manifest may be paid for"), "{words}");
 }

@@ -148,6 +148,20 @@ impl RunFile {
         current.map_or(Ok(()), show)
     }
 
+    /// How many jobs that are no longer in the manifest were submitted and have not ended.
+    pub fn n_left_behind(&self) -> Result<u64, LedgerError> {
+        let (submitting, downloading) = (format::phase::SUBMITTING, format::phase::DOWNLOADING);
+        let sql = format!(
+            "SELECT count(*) FROM jobs WHERE phase BETWEEN {submitting} AND {downloading} AND position IS NULL"
+        );
+        let mut n = 0;
+        self.each(&sql, (), |row| {
+            n = row.get(0)?;
+            Ok(Ok::<_, LedgerError>(()))
+        })?;
+        Ok(n)
+    }
+
     /// Shows the names of the images of jobs that are no longer in the manifest.
     pub fn each_dropped_name(&self, mut show: impl FnMut(&str)) -> Result<(), LedgerError> {
         let sql = "SELECT file_name FROM jobs JOIN artifacts ON job = row WHERE position IS NULL";
