@@ -309,6 +309,43 @@ fn a_path_that_cannot_be_a_folder_is_told_and_sends_nothing() {
     );
 }
 
+/// Goal: a ledger that cannot be used is refused by every verb, in words, with 1, and left as it is.
+#[test]
+fn a_ledger_that_cannot_be_used_is_refused_by_every_verb() {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    let path = bench.path("out/run.db");
+    let whole = fs::read(&path).unwrap();
+    let n_submits = bench.stats().n_submits;
+    let newer = {
+        let raw = rusqlite::Connection::open(&path).unwrap();
+        raw.pragma_update(None, "user_version", 99).unwrap();
+        drop(raw);
+        fs::read(&path).unwrap()
+    };
+    let cases = [
+        (newer, "use a newer promptbatch"),
+        (b"something else entirely".repeat(100), "move it away, or choose another output folder"),
+        (whole[..whole.len() / 2].to_vec(), "the file is damaged"),
+        (whole[..1000].to_vec(), "the file is damaged"),
+        (vec![], "it is empty, and there are images beside it"),
+    ];
+    for (bytes, words) in cases {
+        fs::write(&path, &bytes).unwrap();
+        for output in
+            [bench.run("prompts.csv", &[]), bench.output(&["status", "out"]), bench.output(&["results", "out"])]
+        {
+            expect_code(&output, 1);
+            assert!(stderr(&output).contains(words), "{}", stderr(&output));
+            assert!(fs::read(&path).unwrap() == bytes, "{words}: the file was changed");
+        }
+    }
+    fs::write(&path, whole).unwrap();
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    assert_eq!(bench.stats().n_submits, n_submits);
+}
+
 /// Goal: a run whose folder goes ends with clear words, makes nothing in its place, and goes on when it is back.
 #[test]
 fn a_folder_that_goes_in_the_middle_of_a_run_is_told() {
