@@ -6,6 +6,8 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
+use promptbatch::driver::images::DiskStore;
+use promptbatch::driver::images::check::{CheckLimits, inspect};
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::sqlite::RunFile;
 use promptbatch::model::outcome::Outcome;
@@ -79,6 +81,10 @@ pub fn check(root: &Path, acked: Acked) -> Result<(), String> {
     }
     expect(n_images == n_events / LIFE.len(), || format!("{n_images} images for {n_events} events"))?;
 
+    all_whole(&out.join("images"))?;
+    DiskStore::open(&out, CheckLimits::default()).map_err(text)?;
+    expect(!out.join(".partial").exists(), || "half an image is left".to_owned())?;
+
     expect(has_results || acked.results == 0, || "no results".to_owned())?;
     if has_results {
         results(&out)?;
@@ -120,6 +126,20 @@ fn images(out: &Path, known: &Known) -> Result<usize, String> {
         expect(is_whole, || format!("{} is not whole", artifact.file_name))?;
     }
     Ok(artifacts.len())
+}
+
+/// Whatever has the name of an image is one, also if no event tells of it yet.
+fn all_whole(folder: &Path) -> Result<(), String> {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.map_err(text)?.path();
+        if path.is_dir() {
+            all_whole(&path)?;
+        } else {
+            let found = inspect(fs::read(&path).map_err(text)?.as_slice(), &CheckLimits::default()).map_err(text)?;
+            expect(found.is_ok(), || format!("{} is not whole", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Results are there as a whole or not at all.

@@ -236,18 +236,17 @@ fn as_nobody(bench: &Bench) -> Option<PathBuf> {
 /// Nobody's number on most systems; any that is not root's will do.
 const NOBODY_ARGS: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 
-fn nobodys_run(bench: &Bench, program: &Path, more: &[&str]) -> Command {
+fn nobodys(bench: &Bench, program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(NOBODY_ARGS).arg(program).args([
-        "run",
-        "prompts.csv",
-        "-o",
-        "out",
-        "--base-url",
-        bench.simulator.url(),
-    ]);
-    command.args(more).env_clear().env("PATH", std::env::var("PATH").unwrap()).env("MODELSCOPE_API_KEY", "test-token");
-    command.current_dir(bench.folder.path()).stdin(Stdio::null());
+    command.args(NOBODY_ARGS).arg(program).args(args).current_dir(bench.folder.path()).stdin(Stdio::null());
+    command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("MODELSCOPE_API_KEY", "test-token");
+    command
+}
+
+fn nobodys_run(bench: &Bench, program: &Path, more: &[&str]) -> Command {
+    let mut command =
+        nobodys(bench, program, &["run", "prompts.csv", "-o", "out", "--base-url", bench.simulator.url()]);
+    command.args(more);
     command
 }
 
@@ -290,6 +289,10 @@ fn missing_rights_are_told_and_the_run_goes_on_with_them() {
     chmod(&bench.path("out/run.db"), 0o666);
     expect_code(&run(&[]), 0);
     bench.check_images(40);
+    chmod(&bench.path("out"), 0o555);
+    let status = nobodys(&bench, &program, &["status", "out"]).output().unwrap();
+    expect_code(&status, 0);
+    assert!(stdout(&status).contains("40 of 40 succeeded"), "{}", stdout(&status));
     assert_eq!((bench.stats().n_submits, bench.stats().n_accepted_twice), (40, 0));
 }
 

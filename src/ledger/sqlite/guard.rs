@@ -50,7 +50,7 @@ pub fn refuse_a_lost_ledger(out: &Path) -> Result<(), LedgerError> {
 /// While something is being merged into the ledger or undone, its end may be anywhere.
 pub fn is_cut(out: &Path) -> bool {
     let n_beside = bytes(out, "run.db-wal") + bytes(out, "run.db-journal");
-    n_beside == 0 && bytes(out, "run.db") % SECTOR_BYTES != 0
+    n_beside == 0 && !bytes(out, "run.db").is_multiple_of(SECTOR_BYTES)
 }
 
 fn bytes(out: &Path, name: &str) -> u64 {

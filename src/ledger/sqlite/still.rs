@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Whether this ledger could be read without an index: nobody writes to it, and no log of it is left.
 pub fn may_be_read(path: &Path, error: &rusqlite::Error) -> bool {
-    let is_refused = error.sqlite_error_code() == Some(ErrorCode::CannotOpen);
+    let is_refused = matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly));
     is_refused && fs::metadata(path.with_file_name("run.db-wal")).map_or(0, |log| log.len()) == 0
 }
 
