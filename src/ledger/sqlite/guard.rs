@@ -83,9 +83,11 @@ impl Guard {
         let lock_path = out.join("run.lock");
         let held = lock.metadata().map_err(|source| LedgerError::Io { path: lock_path.clone(), source })?;
         let mut files = vec![(lock_path, identity(&held))];
-        for name in ["run.db", "run.db-wal"] {
-            let path = out.join(name);
-            files.push((path.clone(), find(path)?));
+        let (path, log) = (out.join("run.db"), out.join("run.db-wal"));
+        files.push((path.clone(), find(path)?));
+        // Where memory cannot be shared, `SQLite` keeps no log but undoes.
+        if log.exists() {
+            files.push((log.clone(), find(log)?));
         }
         let guard = Self(files);
         guard.check()?;
