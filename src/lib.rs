@@ -39,7 +39,7 @@
 //! | [`ledger`] | the durable state, one SQLite file a run | [`ledger::record`] |
 //! | [`report`] | what people and scripts see: bar, lines, `results.csv` | [`report::Reporter`] |
 //! | [`driver`] | the loop, the clock, and images on their way to disk | [`driver::drive`] |
-//! | [`plan`] | takes a manifest into a ledger | [`plan::import`] |
+//! | [`plan`] | joins manifest and ledger: says what a run would do, takes a manifest in | [`plan::plan`] |
 //! | [`run`] | plan, resume, drive, results | [`run::run`] |
 //! | `cli`, `main` | the program `promptbatch` | `src/cli/mod.rs` |
 //!
@@ -67,7 +67,8 @@
 //!    answer was lost (reset, timeout, cut or unreadable answer) is. A clear refusal is not.
 //! 3. `Accepted` is committed as soon as it is known. From then on the job is polled and never submitted again, unless the
 //!    provider itself says that the task is lost or failed, which is counted and limited (`--resubmits`).
-//! 4. Failed downloads and expired links go back to *poll*, for fresh links; never to *submit*.
+//! 4. Failed downloads and expired links go back to *poll*, for fresh links; never to *submit*. A download that breaks off
+//!    goes on where it stopped first, if the host can tell that it is the same image.
 //! 5. An image is written aside, checked to its last byte, synced and renamed, and only then is `Finished` committed. A crash
 //!    in between repeats one download: the same bytes are taken for the image itself.
 //! 6. `results.csv` is a projection of the ledger, replaced atomically, never read back.

@@ -1,8 +1,11 @@
 //! Manifest and ledger joined: who is new, who is known already, who has gone.
 
+use std::path::Path;
+
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{Imported, RunFile};
+use crate::ledger::sqlite::{Diff, Imported, RunFile, Shown};
 use crate::manifest::{Manifest, ManifestError};
+use crate::model::counts::Counts;
 
 /// Why a manifest could not be joined with a ledger.
 #[derive(Debug, thiserror::Error)]
@@ -15,14 +18,65 @@ pub enum PlanError {
     Ledger(#[from] LedgerError),
 }
 
+/// What a run of a manifest would do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// How the manifest differs from what the output folder has.
+    pub diff: Diff,
+    /// Where the tasks of the run in that folder are. Nothing where no run has begun.
+    pub provider: Option<String>,
+}
+
+impl Plan {
+    /// Jobs that would be submitted for certain: those in doubt may come on top.
+    pub const fn n_to_submit(&self) -> u64 {
+        self.diff.n_new + self.diff.n_changed + self.diff.standing.n_pending
+    }
+
+    /// Where all the jobs of the manifest would stand as the run begins.
+    pub const fn counts(&self) -> Counts {
+        Counts { n_pending: self.n_to_submit(), ..self.diff.standing }
+    }
+}
+
 /// Takes the manifest into the ledger, all or none. Returns nothing when the ledger knows this very manifest: then no row
 /// of it is looked at.
 pub fn import(manifest: &Manifest, file: &mut RunFile) -> Result<Option<Imported>, PlanError> {
-    let fingerprint: String =
-        manifest.fingerprint().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let fingerprint = fingerprint(manifest);
     if file.manifest_fingerprint()?.as_deref() == Some(&fingerprint) {
         return Ok(None);
     }
     let drafts = manifest.drafts()?.map(|draft| draft.map_err(PlanError::from));
     file.import(&fingerprint, manifest.columns(), drafts).map(Some)
+}
+
+/// Tells what a run of the manifest into the folder `out` would do, with the first `shown_max` jobs of each kind. Sends nothing and
+/// writes nothing, also beside a live run.
+pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize) -> Result<Plan, PlanError> {
+    let compared = RunFile::glance(out, |file| {
+        Ok(Plan { diff: compare(manifest, file, shown_max)?, provider: Some(file.provider()?) })
+    });
+    match compared {
+        Err(PlanError::Ledger(LedgerError::Missing { .. })) => {
+            Ok(Plan { diff: all_new(manifest, shown_max)?, provider: None })
+        }
+        Ok(_) | Err(PlanError::Ledger(_) | PlanError::Manifest(_)) => compared,
+    }
+}
+
+/// The same differences that [`import`] would make.
+fn compare(manifest: &Manifest, file: &RunFile, shown_max: usize) -> Result<Diff, PlanError> {
+    if file.manifest_fingerprint()?.as_deref() == Some(&fingerprint(manifest)) {
+        return Ok(Diff { n_kept: manifest.n_jobs(), standing: file.counts()?, ..Diff::default() });
+    }
+    file.diff(manifest.drafts()?.map(|draft| draft.map_err(PlanError::from)), shown_max)
+}
+
+fn all_new(manifest: &Manifest, shown_max: usize) -> Result<Diff, PlanError> {
+    let first = (1..).zip(manifest.drafts()?.take(shown_max)).map(|(index, draft)| Ok(Shown::new(index, draft?)));
+    Ok(Diff { n_new: manifest.n_jobs(), new: first.collect::<Result<_, ManifestError>>()?, ..Diff::default() })
+}
+
+fn fingerprint(manifest: &Manifest) -> String {
+    manifest.fingerprint().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

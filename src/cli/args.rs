@@ -1,15 +1,16 @@
 //! The flags, each with its environment variable; precedence: flag, environment, manifest, default.
 
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use promptbatch::model::limits::{Concurrency, InDoubt, Rate};
+use promptbatch::model::limits::Rate;
 use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
+
+use crate::cli::flags::{AccessArgs, ImageArgs, PaceArgs, ShowArgs, duration};
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
@@ -34,17 +35,69 @@ Examples:
   promptbatch run prompts.yaml --set size=1024x1024     another default than the manifest's
 The same command goes on after an interruption: what was accepted is fetched and never submitted again.";
 
+const HELP_RETRY: &str = "\
+Examples:
+  promptbatch retry out/cats                            every failure but moderated ones and those in doubt
+  promptbatch retry out/cats --only moderated           the same words once more, which is paid for again
+  promptbatch retry out/cats --only in_doubt,timeout    those that were held, and lost tasks
+A job whose task may still give the image that is paid for is asked for before it is submitted again. Jobs that are only
+pending are left to `run`.";
+
+const HELP_VERIFY: &str = "\
+Exit code 0: every image is what was recorded; 100: some are not.
+With --repair a missing or damaged image is fetched again from its task, if the provider still has it. Nothing is
+submitted: a job whose task is gone becomes pending, and `run` submits it again. A damaged file is kept in OUT/damaged.";
+
+const HELP_PLAN: &str = "\
+new:      the run does not have this job yet
+changed:  a new job in the place of one that goes: the same id, or else the same position
+back:     it was dropped once and returns, with its image if it has one
+dropped:  it is no longer in the manifest; its image stays on disk and leaves the results
+Every job that is not among them is kept, wherever it has moved.
+
+--json prints one object:
+  manifest, out     the two that are compared
+  provider          where the run's tasks are; null where no run has begun
+  jobs              wanted images: kept + back + new + changed
+  moved             kept at another position
+  relabelled        kept with another id or with other carried-through columns
+  dropped           jobs that go and that no changed job replaces
+  submit, fetch     jobs that would be submitted for certain; accepted ones to be fetched
+  standing          where the jobs stand that are kept or back:
+                    pending, in_doubt, running, succeeded, failed, moderated
+  leaving           the same of the jobs that go, dropped or replaced
+  first             the first of each: new, changed, back, dropped;
+                    every one with index, id (or null) and prompt, and a changed one also with
+                    was (index, id and prompt before) and changes (a list of field, was, is)";
+
+const HELP_RESULTS: &str = "\
+Jobs that are no longer in the manifest are left out, and their images stay on disk.
+With --include-dropped they come last, with an empty index, until the next `run` writes
+results.csv again: a run always leaves the jobs of its manifest there, and no others.";
+
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run a manifest, or go on with it
     #[command(after_help = HELP_RUN)]
     Run(Box<RunArgs>),
+    /// Show what `run` would do with a manifest: new, changed, kept and dropped jobs; sends and writes nothing
+    #[command(after_help = HELP_PLAN)]
+    Plan(PlanArgs),
     /// Show every mistake in a manifest, with file, line and a remedy; sends nothing
     Validate(ManifestArgs),
     /// Show where a run stands: counts and failures; works beside a live run
-    Status(OutArgs),
+    Status(StatusArgs),
+    /// Try the failed jobs of a run again, and nothing else
+    #[command(after_help = HELP_RETRY)]
+    Retry(Box<RetryArgs>),
+    /// Hold every image against its recorded size and sha256
+    #[command(after_help = HELP_VERIFY)]
+    Verify(Box<VerifyArgs>),
+    /// Tell the story of one job: every event, with its time
+    Log(LogArgs),
     /// Write results.csv again from the ledger
-    Results(OutArgs),
+    #[command(after_help = HELP_RESULTS)]
+    Results(ResultsArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
     Simulate(SimulateArgs),
 }
@@ -68,6 +121,30 @@ pub struct ManifestArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+
+    /// Output folder [default: out/<name of the manifest>]
+    #[arg(short, long, env = "PROMPTBATCH_OUT")]
+    pub out: Option<PathBuf>,
+
+    /// Print one JSON object instead of words
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ResultsArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Add the jobs that are no longer in the manifest, after all others
+    #[arg(long)]
+    pub include_dropped: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct OutArgs {
     /// The output folder of a run
     pub out: PathBuf,
@@ -79,18 +156,6 @@ pub enum ProviderName {
     Modelscope,
     /// A simulated API inside this process: no account, no cost
     Simulator,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Progress {
-    /// A bar on a terminal, plain lines elsewhere
-    Auto,
-    /// A bar
-    Bar,
-    /// A line now and then
-    Plain,
-    /// Nothing
-    None,
 }
 
 #[derive(Debug, Args)]
@@ -110,85 +175,78 @@ pub struct RunArgs {
     #[arg(long, value_name = "URL", default_value = modelscope::BASE_URL, env = "PROMPTBATCH_BASE_URL")]
     pub base_url: String,
 
-    /// File that holds the token, instead of the variable `MODELSCOPE_API_KEY`
-    #[arg(long, value_name = "FILE", env = "PROMPTBATCH_TOKEN_FILE")]
-    pub token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub access: AccessArgs,
 
-    /// Tasks in flight: a number, or `auto` to start low and learn
-    #[arg(short = 'j', long, value_name = "N|auto", default_value = "auto", env = "PROMPTBATCH_CONCURRENCY")]
-    pub concurrency: Concurrency,
+    #[command(flatten)]
+    pub pace: PaceArgs,
 
-    /// Submissions at most: 10/s, 30/m, 500/h, 125/d [default: no limit of ours]
-    #[arg(long, env = "PROMPTBATCH_RATE")]
-    pub rate: Option<Rate>,
+    #[command(flatten)]
+    pub images: ImageArgs,
 
-    /// Submissions that may leave at once under --rate
-    #[arg(long, value_name = "N", env = "PROMPTBATCH_BURST")]
-    pub burst: Option<NonZeroU32>,
-
-    /// Polls at most, for example 50/s [default: no limit of ours]
-    #[arg(long, value_name = "RATE", env = "PROMPTBATCH_POLL_RATE")]
-    pub poll_rate: Option<Rate>,
-
-    /// Downloads at once
-    #[arg(long, value_name = "N", default_value = "16", env = "PROMPTBATCH_DOWNLOADS")]
-    pub downloads: NonZeroU32,
-
-    /// Setbacks in a row that a job survives while submitting or downloading
-    #[arg(long, value_name = "N", default_value_t = 8, env = "PROMPTBATCH_RETRIES")]
-    pub retries: u32,
-
-    /// Lost or failed tasks that a job may submit again; each is paid for again
-    #[arg(long, value_name = "N", default_value_t = 1, env = "PROMPTBATCH_RESUBMITS")]
-    pub resubmits: u32,
-
-    /// How long one request may take: 500ms, 30s, 2m
-    #[arg(long, value_name = "D", default_value = "60s", value_parser = duration, env = "PROMPTBATCH_REQUEST_TIMEOUT")]
-    pub request_timeout: Duration,
-
-    /// How long a task may take from its acceptance
-    #[arg(long, value_name = "D", default_value = "30m", value_parser = duration, env = "PROMPTBATCH_TASK_TIMEOUT")]
-    pub task_timeout: Duration,
-
-    /// What becomes of a submission whose answer was lost, which may have been accepted
-    #[arg(long, default_value = "resubmit", env = "PROMPTBATCH_IN_DOUBT")]
-    pub in_doubt: InDoubtArg,
-
-    /// Stop when so many jobs have failed
-    #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_FAILURES")]
-    pub max_failures: Option<u64>,
-
-    /// How progress is shown
-    #[arg(long, default_value = "auto", env = "PROMPTBATCH_PROGRESS")]
-    pub progress: Progress,
-
-    /// Say nothing but errors
-    #[arg(short, long, conflicts_with = "verbose", env = "PROMPTBATCH_QUIET")]
-    pub quiet: bool,
-
-    /// Tell of every accepted job, with its task id, and of every setback
-    #[arg(short, long, env = "PROMPTBATCH_VERBOSE", action = ArgAction::SetTrue)]
-    pub verbose: bool,
+    #[command(flatten)]
+    pub show: ShowArgs,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum InDoubtArg {
-    /// Submit it again, and count it
-    Resubmit,
-    /// Leave it for you
-    Hold,
-    /// Fail the job
-    Fail,
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Only failures of these kinds, by their words in the column `error_code`; also `timeout` (for `task_lost`) and `in_doubt`
+    /// [default: every kind but `moderated` and `in_doubt`]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = failure_kind, env = "PROMPTBATCH_ONLY")]
+    pub only: Vec<String>,
+
+    #[command(flatten)]
+    pub access: AccessArgs,
+
+    #[command(flatten)]
+    pub pace: PaceArgs,
+
+    #[command(flatten)]
+    pub images: ImageArgs,
+
+    #[command(flatten)]
+    pub show: ShowArgs,
 }
 
-impl From<InDoubtArg> for InDoubt {
-    fn from(arg: InDoubtArg) -> Self {
-        match arg {
-            InDoubtArg::Resubmit => Self::Resubmit,
-            InDoubtArg::Hold => Self::Hold,
-            InDoubtArg::Fail => Self::Fail,
-        }
-    }
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Fetch what is missing or damaged again, from the tasks that are paid for; nothing is submitted
+    #[arg(long)]
+    pub repair: bool,
+
+    #[command(flatten)]
+    pub access: AccessArgs,
+
+    #[command(flatten)]
+    pub images: ImageArgs,
+
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// One JSON object on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Which job: its id as in results.csv, or else its index, the beginning of its 20-digit id, or the id of one of its tasks
+    pub job: String,
 }
 
 #[derive(Debug, Args)]
@@ -232,6 +290,10 @@ pub struct SimulateArgs {
     /// Draw every image at this size, whatever is asked for
     #[arg(long, value_name = "WxH")]
     pub image_size: Option<Size>,
+
+    /// How long a link to an image lasts, for example 30s [default: for ever]
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub link_lifetime: Option<Duration>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -239,7 +301,27 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((field.trim().to_owned(), value.to_owned()))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|_| "a duration is a number and a unit, for example 500ms, 30s, 10m or 2h".to_owned())
+/// The words for failures, as `results.csv` has them.
+const FAILURE_KINDS: [&str; 9] = [
+    "throttled",
+    "quota_exhausted",
+    "transient",
+    "in_doubt",
+    "task_lost",
+    "moderated",
+    "invalid_request",
+    "unauthorized",
+    "bad_output",
+];
+
+fn failure_kind(text: &str) -> Result<String, String> {
+    let text = if text.trim() == "timeout" { "task_lost" } else { text.trim() };
+    let is_known = FAILURE_KINDS.contains(&text);
+    is_known.then(|| text.to_owned()).ok_or_else(|| format!("the kinds are timeout, {}", FAILURE_KINDS.join(", ")))
+}
+
+/// What `retry` tries again if nobody says more: not what was refused for its content, nor what may have been paid for.
+pub fn failure_kinds_by_default() -> Vec<String> {
+    let is_default = |kind: &&str| !matches!(*kind, "moderated" | "in_doubt");
+    FAILURE_KINDS.into_iter().filter(is_default).map(str::to_owned).collect()
 }

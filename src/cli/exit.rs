@@ -46,7 +46,7 @@ impl Exit {
         match &summary.stop {
             Some(Stop::Interrupted(signal)) => Self::Interrupted(*signal),
             Some(Stop::Unauthorized(_)) => Self::Refused,
-            Some(Stop::Quota(_) | Stop::Failures(_)) => Self::Stopped,
+            Some(Stop::Quota(_) | Stop::Failures(_) | Stop::Unreachable(..)) => Self::Stopped,
             // The driver tells it as an error, with its cause.
             Some(Stop::Disk) => Self::Error,
             // What is in doubt and held for the user has no image either.
@@ -63,7 +63,7 @@ impl Exit {
             RunError::Ledger(_)
             | RunError::Store(_)
             | RunError::Results(_)
-            | RunError::Connect(ConnectError::Simulator(_)) => Self::Error,
+            | RunError::Connect(ConnectError::Simulator(_) | ConnectError::Unknown(_)) => Self::Error,
         }
     }
 }
@@ -78,6 +78,7 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
     use promptbatch::model::counts::{Counts, Incidents};
+    use promptbatch::model::event::Stage;
     use promptbatch::model::outcome::{Fault, FaultKind};
 
     fn summary(stop: Option<Stop>, counts: Counts) -> Summary {
@@ -88,6 +89,7 @@ mod tests {
             stop,
             failures: vec![],
             results: "results.csv".into(),
+            ended_at: promptbatch::model::time::Timestamp::default(),
             elapsed: std::time::Duration::ZERO,
         }
     }
@@ -103,8 +105,9 @@ mod tests {
             (None, Counts { n_moderated: 1, ..Counts::default() }, 100),
             (None, Counts { n_in_doubt: 1, ..Counts::default() }, 100),
             (Some(Stop::Unauthorized(fault.clone())), some_failed, 3),
-            (Some(Stop::Quota(fault)), some_failed, 75),
+            (Some(Stop::Quota(fault.clone())), some_failed, 75),
             (Some(Stop::Failures(1)), some_failed, 75),
+            (Some(Stop::Unreachable(Stage::Poll, fault)), some_failed, 75),
             (Some(Stop::Disk), some_failed, 1),
             (Some(Stop::Interrupted(Signal::Interrupt)), some_failed, 130),
             (Some(Stop::Interrupted(Signal::Terminate)), some_failed, 143),

@@ -1,16 +1,25 @@
 //! The face: flags in, words and exit codes out. It decides nothing that a Rust program could not ask of the library.
 
+mod again;
 mod args;
 mod exit;
+mod flags;
 mod inspect;
+mod log;
+pub mod panic;
+mod plan;
 mod run;
 mod signals;
 mod simulate;
+mod standing;
 mod summary;
+mod units;
 
-use std::io::{self, Write};
+use std::env;
+use std::io::{self, IsTerminal, Write};
 
 use clap::Parser;
+use promptbatch::model::text;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::args::{Cli, Verb};
@@ -20,19 +29,34 @@ use crate::cli::exit::Exit;
 pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version go to stdout, mistakes to stderr; there is nobody to tell if that fails.
-            drop(error.print());
-            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
-        }
+        Err(error) => return complain(&error),
     };
     match cli.verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Plan(args) => plan::plan(&args),
         Verb::Validate(args) => inspect::validate(&args),
         Verb::Status(args) => inspect::status(&args),
+        Verb::Retry(args) => again::retry(&args),
+        Verb::Verify(args) => again::verify(&args),
+        Verb::Log(args) => log::log(&args),
         Verb::Results(args) => inspect::results(&args),
         Verb::Simulate(args) => simulate::simulate(args),
     }
+}
+
+/// Shows help and version on stdout, mistakes on stderr; in plain letters where control sequences were given, as they are repeated.
+fn complain(error: &clap::Error) -> Exit {
+    let ours = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROMPTBATCH_"));
+    let mut given = env::args_os().chain(ours.map(|(_, value)| value));
+    let is_plain = given.all(|text| text::escape(&text.to_string_lossy()) == text.to_string_lossy());
+    let words = text::lines(&error.render().to_string());
+    match (is_plain, error.use_stderr()) {
+        // There is nobody to tell if that fails.
+        (true, _) => drop(error.print()),
+        (false, true) => tell(words.trim_end()),
+        (false, false) => return print(&words),
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
 /// A runtime of one thread: all work here is waiting, and a second thread costs more than it brings.
@@ -46,14 +70,17 @@ fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {
     exit
 }
 
-/// A line for people, on stderr. Where nobody listens, nothing is said.
-fn tell(line: &str) {
-    drop(writeln!(io::stderr(), "{line}"));
+/// Lines for people, on stderr, where no control sequence of a path or of anybody's words arrives raw. Where nobody listens,
+/// nothing is said.
+fn tell(lines: &str) {
+    drop(writeln!(io::stderr(), "{}", text::lines(lines)));
 }
 
-/// Data for scripts, on stdout. A reader that has gone away is no error.
-fn print(text: &str) -> Exit {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+/// Data for scripts, on stdout; on a terminal as safe to show as what is told. A reader that has gone away is no error.
+fn print(data: &str) -> Exit {
+    let safe = io::stdout().is_terminal().then(|| text::lines(data));
+    let bytes = safe.as_deref().unwrap_or(data).as_bytes();
+    match io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(Exit::Error, &error),
         _ => Exit::Done,
     }

@@ -4,11 +4,9 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::driver::stopper;
 use promptbatch::manifest::Source;
 use promptbatch::model::counts::Counts;
-use promptbatch::model::limits::Limits;
 use promptbatch::model::text::escape;
 use promptbatch::provider::registry::Choice;
 use promptbatch::report::Reporters;
@@ -16,9 +14,10 @@ use promptbatch::report::bars::{Above, Bars};
 use promptbatch::report::lines::Lines;
 use promptbatch::run::{self, Options, Start};
 
-use crate::cli::args::{ManifestArgs, Progress, ProviderName, RunArgs};
+use crate::cli::args::{ManifestArgs, ProviderName, RunArgs};
 use crate::cli::exit::Exit;
-use crate::cli::{fail, runtime, signals, summary, tell};
+use crate::cli::flags::{Progress, ShowArgs};
+use crate::cli::{fail, inspect, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
 pub fn run(args: &RunArgs) -> Exit {
@@ -31,7 +30,7 @@ pub fn run(args: &RunArgs) -> Exit {
     let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         let above = Arc::new(OnceLock::new());
-        let heard = heard(args.quiet, above.clone());
+        let heard = heard(args.show.quiet, above.clone());
         signals::listen(stopper, heard).map_err(|error| fail(Exit::Error, &error))?;
         let face = |start: &Start<'_>| face(args, &out, start, &above);
         run::run(options, face, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
@@ -40,7 +39,7 @@ pub fn run(args: &RunArgs) -> Exit {
         Err(exit) => exit,
         Ok(summary) => {
             let exit = Exit::of_summary(&summary);
-            if !args.quiet {
+            if !args.show.quiet {
                 for line in summary::words(&summary, &out, exit) {
                     tell(&line);
                 }
@@ -51,7 +50,7 @@ pub fn run(args: &RunArgs) -> Exit {
 }
 
 /// How a signal is acknowledged: above the bar, if there is one by then.
-fn heard(is_quiet: bool, above: Arc<OnceLock<Above>>) -> impl Fn(&str) + Send + 'static {
+pub fn heard(is_quiet: bool, above: Arc<OnceLock<Above>>) -> impl Fn(&str) + Send + 'static {
     move |words| match above.get() {
         _ if is_quiet => (),
         Some(above) => above.line(words),
@@ -74,64 +73,55 @@ fn options(args: &RunArgs) -> Options {
     let provider = match args.provider {
         ProviderName::Modelscope => Choice::ModelScope {
             base_url: args.base_url.clone(),
-            token_file: args.token_file.clone(),
-            request_timeout: args.request_timeout,
+            token_file: args.access.token_file.clone(),
+            request_timeout: args.access.request_timeout,
         },
         ProviderName::Simulator => Choice::Simulator(Box::default()),
     };
-    let limits = Limits {
-        concurrency: args.concurrency,
-        rate: args.rate,
-        burst: args.burst,
-        poll_rate: args.poll_rate,
-        downloads_max: args.downloads.get() as usize,
-        retries_max: args.retries,
-        resubmits_max: args.resubmits,
-        task_timeout: args.task_timeout,
-        in_doubt: args.in_doubt.into(),
-        failures_max: args.max_failures,
-        // Two machines that start together must not knock together for ever.
-        seed: fastrand::u64(..),
-        ..Limits::default()
-    };
     Options {
         source: source(&args.manifest, provider.default_model()),
-        out: args.out.clone().unwrap_or_else(|| default_out(&args.manifest.manifest)),
+        out: out(args.out.as_deref(), &args.manifest),
         provider,
-        limits,
-        image_limits: CheckLimits::default(),
+        limits: args.pace.limits(),
+        image_limits: args.images.limits(),
     }
 }
 
-fn default_out(manifest: &Path) -> PathBuf {
-    Path::new("out").join(manifest.file_stem().unwrap_or("run".as_ref()))
+/// The output folder: the one that is named, or one called like the manifest.
+pub fn out(named: Option<&Path>, args: &ManifestArgs) -> PathBuf {
+    let default = || Path::new("out").join(args.manifest.file_stem().unwrap_or("run".as_ref()));
+    named.map_or_else(default, Path::to_owned)
 }
 
 /// Says what is about to happen and chooses how it is shown.
 fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &OnceLock<Above>) -> Reporters {
-    if args.quiet {
+    if args.show.quiet {
         return Reporters::default();
     }
-    for warning in start.manifest.warnings() {
-        tell(&format!("warning: {}", warning.at(start.manifest.path())));
-    }
+    inspect::warn(start.manifest);
     if start.counts.n_unfinished() == 0 {
         return Reporters::default();
     }
     tell(&opening(args, out, start));
+    reporters(&args.show, &start.counts, above)
+}
+
+/// How progress is shown, for whatever goes on from these counts.
+pub fn reporters(show: &ShowArgs, counts: &Counts, above: &OnceLock<Above>) -> Reporters {
     let is_terminal = io::stderr().is_terminal();
-    let lines = |counts: &Counts| Reporters(vec![Box::new(Lines::new(Box::new(io::stderr()), counts, args.verbose))]);
-    match args.progress {
+    let lines = || Reporters(vec![Box::new(Lines::new(Box::new(io::stderr()), counts, show.verbose))]);
+    match show.progress {
+        _ if show.quiet => Reporters::default(),
         Progress::None => Reporters::default(),
-        Progress::Plain => lines(&start.counts),
-        Progress::Auto if !is_terminal => lines(&start.counts),
-        Progress::Auto | Progress::Bar => match Bars::stderr(&start.counts, args.verbose) {
+        Progress::Plain => lines(),
+        Progress::Auto if !is_terminal => lines(),
+        Progress::Auto | Progress::Bar => match Bars::stderr(counts, show.verbose) {
             Some(bars) => {
                 // Only the first bar of a process could be set, and there is only one.
                 let _ = above.set(bars.above());
                 Reporters(vec![Box::new(bars)])
             }
-            None => lines(&start.counts),
+            None => lines(),
         },
     }
 }

@@ -1,7 +1,9 @@
 //! Signals: the first asks the run to stop, the second ends the process at once. Neither loses what is recorded.
 
 use std::process;
+use std::thread;
 
+use tokio::runtime::Builder;
 use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -10,12 +12,16 @@ use promptbatch::engine::turn::{Signal, Stop};
 
 use crate::cli::exit::Exit;
 
-/// Listens from now on. `tell` says to the user that the first signal was heard.
+/// Listens from now on, on a thread of its own: a large manifest keeps the other one busy. `tell` says to the user that the first
+/// signal was heard.
 pub fn listen(stopper: Stopper, tell: impl Fn(&str) + Send + 'static) -> std::io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_io().build()?;
+    let entered = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
+    drop(entered);
+    let hear = async move {
         let mut is_first = true;
         loop {
             let heard = select! {
@@ -33,6 +39,6 @@ pub fn listen(stopper: Stopper, tell: impl Fn(&str) + Send + 'static) -> std::io
                 "stopping: waiting for the answers that are under way; once more to exit at once, nothing recorded is lost",
             );
         }
-    });
-    Ok(())
+    };
+    thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(hear)).map(drop)
 }

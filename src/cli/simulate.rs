@@ -46,6 +46,7 @@ fn config(args: SimulateArgs) -> Config {
         faults: args.faults.into_iter().collect(),
         seed: args.seed,
         image_size: args.image_size,
+        link_lifetime: args.link_lifetime,
         ..Config::default()
     }
 }

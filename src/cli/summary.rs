@@ -4,22 +4,26 @@ use std::path::Path;
 
 use promptbatch::engine::turn::Stop;
 use promptbatch::model::counts::{Counts, Incidents};
+use promptbatch::model::event::Stage;
+use promptbatch::model::outcome::FaultKind;
 use promptbatch::model::phase::Known;
 use promptbatch::model::text::{escape, excerpt};
+use promptbatch::model::time::Timestamp;
+use promptbatch::report::results::rfc3339;
 use promptbatch::report::words::span;
 use promptbatch::run::Summary;
 
 use crate::cli::exit::Exit;
 
 /// Characters of a prompt in a list.
-const PROMPT_CHARS_MAX: usize = 48;
+pub const PROMPT_CHARS_MAX: usize = 48;
 
 /// Characters of a reason.
 const REASON_CHARS_MAX: usize = 400;
 
 /// The summary, line by line.
 pub fn words(summary: &Summary, out: &Path, exit: Exit) -> Vec<String> {
-    let Summary { counts, counts_before, incidents, stop, failures, results, elapsed } = summary;
+    let Summary { counts, counts_before, incidents, stop, failures, results, ended_at, elapsed } = summary;
     let out = escape(&out.display().to_string());
     if counts_before.n_unfinished() == 0 && stop.is_none() {
         let mut lines = vec![format!("nothing to do: {} in {out}", standing(counts))];
@@ -29,13 +33,13 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit) -> Vec<String> {
     let mut lines = vec![format!("{} in {}, in {out}", standing(counts), span(*elapsed))];
     lines.extend(noted(incidents));
     lines.extend(failed(failures, counts));
-    lines.extend(stop.as_ref().map(stopped));
+    lines.extend(stop.as_ref().map(|stop| stopped(stop, *ended_at)));
     lines.push(format!("results: {}", escape(&results.display().to_string())));
     if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
         let n = counts.n_unfinished();
         lines.push(format!("run the same command again to go on: {} unfinished", jobs(n)));
     } else if counts.n_in_doubt > 0 {
-        lines.push("run the same command with --in-doubt resubmit to submit those in doubt again".to_owned());
+        lines.push(format!("submit those in doubt again: promptbatch retry {out} --only in_doubt"));
     }
     lines
 }
@@ -64,10 +68,19 @@ pub fn standing(counts: &Counts) -> String {
 pub fn noted(incidents: &Incidents) -> Option<String> {
     let mut words = Vec::new();
     if incidents.n_in_doubt > 0 {
-        words.push(format!("{} submissions were in doubt (their answer was lost)", incidents.n_in_doubt));
+        let fates = [
+            (incidents.n_doubts_resubmitted(), "submitted again"),
+            (incidents.n_doubts_held, "held for you"),
+            (incidents.n_doubts_failed, "failed"),
+        ];
+        let fates: Vec<_> = fates.into_iter().filter(|(n, _)| *n > 0).map(|(n, fate)| format!("{n} {fate}")).collect();
+        let (n, were) =
+            (incidents.n_in_doubt, if incidents.n_in_doubt == 1 { "submission was" } else { "submissions were" });
+        words.push(format!("{n} {were} in doubt, as the answer was lost: {}", fates.join(", ")));
     }
     if incidents.n_lost > 0 {
-        words.push(format!("{} tasks were lost or failed at the provider and submitted again", incidents.n_lost));
+        let (n, were) = (incidents.n_lost, if incidents.n_lost == 1 { "task was" } else { "tasks were" });
+        words.push(format!("{n} {were} lost or failed at the provider"));
     }
     (!words.is_empty()).then(|| format!("note: {}", words.join("; ")))
 }
@@ -89,11 +102,25 @@ pub fn failed(failures: &[Known], counts: &Counts) -> Vec<String> {
     lines
 }
 
-fn stopped(stop: &Stop) -> String {
+/// Why a run stopped before its end, and when to come back where that is known.
+pub fn stopped(stop: &Stop, ended_at: Timestamp) -> String {
     match stop {
         Stop::Interrupted(_) => "stopped: interrupted".to_owned(),
         Stop::Unauthorized(fault) => format!("stopped: {}", escape(&fault.message)),
-        Stop::Quota(fault) => format!("stopped: {}", escape(&fault.message)),
+        Stop::Quota(fault) => {
+            let resets_at = if let FaultKind::QuotaExhausted { resets_at } = fault.kind { resets_at } else { None };
+            let when = resets_at.map_or_else(String::new, |resets_at| {
+                format!("; come back at {}, in {}", rfc3339(resets_at), span(resets_at.since(ended_at)))
+            });
+            format!("stopped: {}{when}", escape(&fault.message))
+        }
+        Stop::Unreachable(stage, fault) => {
+            let doing = match stage {
+                Stage::Submit => "no submission got through",
+                Stage::Poll | Stage::Download | Stage::Task => "no poll was answered",
+            };
+            format!("stopped: {doing} for too long (--max-outage): {}", escape(&fault.message))
+        }
         Stop::Disk => "stopped: the images could not be written".to_owned(),
         Stop::Failures(n) => format!("stopped: {n} jobs have failed (--max-failures)"),
     }

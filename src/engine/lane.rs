@@ -1,16 +1,15 @@
 //! One provider's budgets: submissions, tasks in flight, polls and downloads, and what each refusal does to them.
 
+use std::time::Duration;
+
 use crate::engine::pacer::Pacer;
 use crate::engine::retry::Backoff;
-use crate::model::limits::{Concurrency, Limits};
+use crate::engine::window::Window;
+use crate::model::counts::Hold;
+use crate::model::event::Stage;
+use crate::model::limits::Limits;
 use crate::model::outcome::{Fault, FaultKind};
-use crate::model::time::Moment;
-
-/// Tasks in flight that `auto` begins with.
-const WINDOW_FIRST: f64 = 4.0;
-
-/// Tasks in flight that `auto` never exceeds.
-const WINDOW_MAX: f64 = 1024.0;
+use crate::model::time::{Moment, Timestamp};
 
 /// One provider's pace.
 #[derive(Debug)]
@@ -26,6 +25,10 @@ pub struct Lane {
     submits_max: usize,
     polls_max: usize,
     downloads_max: usize,
+    /// When a poll was answered last.
+    poll_answered_at: Option<Moment>,
+    /// Whether the API has ever given this process an answer that says anything.
+    has_answered: bool,
 }
 
 /// Why nothing may leave now.
@@ -52,6 +55,8 @@ impl Lane {
             submits_max: limits.submits_max,
             polls_max: limits.polls_max,
             downloads_max: limits.downloads_max,
+            poll_answered_at: None,
+            has_answered: false,
         }
     }
 
@@ -68,10 +73,11 @@ impl Lane {
     }
 
     /// A submission was taken: its task stays in flight.
-    pub fn submit_accepted(&mut self) {
+    pub fn submit_accepted(&mut self, now: Moment) {
         self.window.accepted(self.n_in_flight);
         self.n_submits_out -= 1;
-        self.submits.succeeded();
+        self.submits.succeeded(now);
+        self.has_answered = true;
     }
 
     /// A submission was not taken, or nobody knows.
@@ -90,8 +96,36 @@ impl Lane {
             | FaultKind::Moderated
             | FaultKind::InvalidRequest
             | FaultKind::Unauthorized
-            | FaultKind::BadOutput => self.submits.succeeded(),
+            | FaultKind::BadOutput => {
+                self.submits.answered();
+                self.has_answered = true;
+            }
         }
+    }
+
+    /// Nothing is submitted until the allowance is back; `resets_at` is when the provider says that it will be.
+    pub fn quota_spent(&mut self, now: Moment, resets_at: Option<Timestamp>) {
+        self.submits.spent(now, resets_at);
+    }
+
+    /// Whether submissions meet nothing but transient faults, whichever job they are of.
+    pub const fn is_down(&self) -> bool {
+        self.submits.is_down()
+    }
+
+    /// How long the API has been out of reach for requests of this kind: many transient faults in a row, and nothing else.
+    pub fn down_for(&self, now: Moment, stage: Stage) -> Option<Duration> {
+        let pacer = match stage {
+            Stage::Submit => &self.submits,
+            Stage::Poll => &self.polls,
+            Stage::Download | Stage::Task => return None,
+        };
+        pacer.is_down().then(|| pacer.down_for(now))
+    }
+
+    /// Whether the API has ever given this process an answer that says anything.
+    pub const fn has_answered(&self) -> bool {
+        self.has_answered
     }
 
     /// A task that an earlier process left at the provider occupies a place there.
@@ -106,7 +140,8 @@ impl Lane {
 
     /// Takes leave for one poll request.
     pub fn take_poll(&mut self, now: Moment) -> Result<(), Wait> {
-        if self.n_polls_out >= self.polls_max {
+        let polls_max = if self.polls.is_probing() { 1 } else { self.polls_max };
+        if self.n_polls_out >= polls_max {
             return Err(Wait::Busy);
         }
         self.polls.take(now).map_err(Wait::Until)?;
@@ -120,15 +155,30 @@ impl Lane {
     }
 
     /// A poll was answered with a status.
-    pub const fn poll_succeeded(&mut self) {
-        self.polls.succeeded();
+    pub fn poll_succeeded(&mut self, now: Moment) {
+        self.polls.succeeded(now);
+        self.poll_answered_at = Some(now);
+        self.has_answered = true;
     }
 
     /// A poll was answered with a fault.
     pub fn poll_refused(&mut self, now: Moment, fault: &Fault) {
-        if let FaultKind::Throttled { retry_after } = fault.kind {
-            self.polls.refused(now, retry_after);
+        match fault.kind {
+            FaultKind::Throttled { retry_after } => drop(self.polls.refused(now, retry_after)),
+            FaultKind::Transient | FaultKind::InDoubt => self.polls.faltered(now),
+            // The API does answer polls, if only to say that it does not know this task.
+            FaultKind::TaskLost => self.poll_succeeded(now),
+            FaultKind::QuotaExhausted { .. }
+            | FaultKind::Moderated
+            | FaultKind::InvalidRequest
+            | FaultKind::Unauthorized
+            | FaultKind::BadOutput => (),
         }
+    }
+
+    /// Whether a poll of any task was answered after this moment.
+    pub fn has_answered_since(&self, moment: Moment) -> bool {
+        self.poll_answered_at.is_some_and(|answered_at| answered_at > moment)
     }
 
     /// Takes leave for one download.
@@ -150,6 +200,11 @@ impl Lane {
         self.n_submits_out + self.n_polls_out + self.n_downloads_out
     }
 
+    /// Submissions whose answer is awaited.
+    pub const fn n_submits_out(&self) -> usize {
+        self.n_submits_out
+    }
+
     /// Downloads under way.
     pub const fn n_downloads_out(&self) -> usize {
         self.n_downloads_out
@@ -160,64 +215,18 @@ impl Lane {
         self.n_in_flight
     }
 
-    /// Until when the provider asked us to hold back submissions.
-    pub fn closed_until(&self, now: Moment) -> Option<Moment> {
-        self.submits.closed_until(now)
-    }
-}
-
-/// How many tasks may be in flight: fixed, or learnt as TCP learns its congestion window.
-///
-/// `auto` doubles while nothing is refused, halves at the first refusal of a burst, and from then on grows by one for
-/// every full window that was taken.
-#[derive(Debug)]
-enum Window {
-    Fixed(usize),
-    Auto { cap: f64, is_slow_start: bool },
-}
-
-impl Window {
-    fn new(concurrency: Concurrency) -> Self {
-        match concurrency {
-            Concurrency::Fixed(n) => Self::Fixed(n.get() as usize),
-            Concurrency::Auto => Self::Auto { cap: WINDOW_FIRST, is_slow_start: true },
-        }
-    }
-
-    fn cap(&self) -> usize {
-        match self {
-            Self::Fixed(cap) => *cap,
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and WINDOW_MAX")]
-            Self::Auto { cap, .. } => *cap as usize,
-        }
-    }
-
-    fn accepted(&mut self, n_in_flight: usize) {
-        // A window that is not used says nothing about whether a larger one would be.
-        let is_used = n_in_flight * 2 >= self.cap();
-        if let Self::Auto { cap, is_slow_start } = self
-            && is_used
-        {
-            let growth = if *is_slow_start { 1.0 } else { 1.0 / *cap };
-            *cap = (*cap + growth).min(WINDOW_MAX);
-        }
-    }
-
-    fn refused(&mut self, n_in_flight: usize) {
-        if let Self::Auto { cap, is_slow_start } = self {
-            let n_in_flight = f64::from(u32::try_from(n_in_flight).unwrap_or(u32::MAX));
-            *cap = (cap.min(n_in_flight + 1.0) / 2.0).max(1.0);
-            *is_slow_start = false;
-        }
+    /// Why and until when submissions are held back, if they are.
+    pub fn hold(&self, now: Moment) -> Option<Hold> {
+        self.submits.hold(now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-    use std::time::Duration;
 
     use super::*;
+    use crate::model::limits::Concurrency;
     use crate::model::time::Timestamp;
 
     fn at(millis: i64) -> Moment {
@@ -241,7 +250,7 @@ mod tests {
         let mut lane = Lane::new(&fixed(3));
         assert_eq!(take_all(&mut lane, at(0)), 3);
         assert_eq!(lane.take_submit(at(0)), Err(Wait::Busy));
-        lane.submit_accepted();
+        lane.submit_accepted(at(0));
         assert_eq!(lane.take_submit(at(0)), Err(Wait::Busy), "an accepted task still occupies its place");
         lane.task_ended();
         assert_eq!(lane.take_submit(at(0)), Ok(()));
@@ -260,7 +269,7 @@ mod tests {
     fn submissions_under_way_have_a_limit_of_their_own() {
         let mut lane = Lane::new(&Limits { submits_max: 2, ..fixed(100) });
         assert_eq!(take_all(&mut lane, at(0)), 2);
-        lane.submit_accepted();
+        lane.submit_accepted(at(0));
         assert_eq!(take_all(&mut lane, at(0)), 1);
     }
 
@@ -271,7 +280,7 @@ mod tests {
         lane.submit_refused(at(0), &throttled());
         assert_eq!(lane.n_in_flight(), 2);
         assert_eq!(lane.take_submit(at(1)), Err(Wait::Until(at(2000))));
-        assert_eq!(lane.closed_until(at(1)), Some(at(2000)));
+        assert_eq!(lane.hold(at(1)).map(|hold| hold.until), Some(at(2000)));
     }
 
     #[test]
@@ -303,7 +312,7 @@ mod tests {
         let mut lane = Lane::new(&Limits::default());
         assert_eq!(take_all(&mut lane, at(0)), 4);
         for _ in 0..4 {
-            lane.submit_accepted();
+            lane.submit_accepted(at(0));
         }
         assert_eq!(take_all(&mut lane, at(0)), 4, "the window doubled");
         assert_eq!(lane.n_in_flight(), 8);
@@ -314,7 +323,7 @@ mod tests {
         let mut lane = Lane::new(&Limits::default());
         for _ in 0..100 {
             lane.take_submit(at(0)).unwrap();
-            lane.submit_accepted();
+            lane.submit_accepted(at(0));
             lane.task_ended();
         }
         assert_eq!(take_all(&mut lane, at(0)), 4);
@@ -325,7 +334,7 @@ mod tests {
         let mut lane = Lane::new(&Limits::default());
         for _ in 0..4 {
             let n = take_all(&mut lane, at(0));
-            (0..n).for_each(|_| lane.submit_accepted());
+            (0..n).for_each(|_| lane.submit_accepted(at(0)));
         }
         let n_before = lane.n_in_flight();
         assert_eq!(n_before, 16);
@@ -355,7 +364,26 @@ mod tests {
         take_all(&mut lane, at(0));
         (0..10).for_each(|_| lane.submit_refused(at(0), &Fault::new(FaultKind::Transient, "")));
         assert_eq!(take_all(&mut lane, at(3_600_000)), 1);
-        lane.submit_accepted();
+        lane.submit_accepted(at(0));
         assert_eq!(take_all(&mut lane, at(3_600_000)), 9);
+    }
+
+    #[test]
+    fn polls_of_an_api_that_is_down_go_one_at_a_time() {
+        let mut lane = Lane::new(&fixed(100));
+        for _ in 0..8 {
+            lane.take_poll(at(0)).unwrap();
+            lane.poll_answered();
+            lane.poll_refused(at(0), &Fault::new(FaultKind::Transient, ""));
+        }
+        assert!(lane.take_poll(at(1)).is_err(), "the gate is closed for a moment");
+        assert_eq!(lane.take_poll(at(60_000)), Ok(()));
+        assert_eq!(lane.take_poll(at(60_000)), Err(Wait::Busy), "then one tries");
+        assert_eq!(lane.down_for(at(60_000), Stage::Poll), Some(Duration::from_secs(60)));
+        assert_eq!(lane.down_for(at(60_000), Stage::Submit), None);
+        lane.poll_answered();
+        lane.poll_refused(at(60_000), &Fault::new(FaultKind::TaskLost, ""));
+        assert!(lane.has_answered_since(at(0)) && !lane.has_answered_since(at(60_000)));
+        assert_eq!((lane.take_poll(at(60_000)), lane.take_poll(at(60_000))), (Ok(()), Ok(())));
     }
 }

@@ -2,19 +2,23 @@
 //!
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
-//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (rate and gate), [`schedule`] (polls) and
-//! [`retry`] (verdicts).
+//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (rate and gate), [`schedule`] (polls),
+//! `downloads` (which image first), [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
 
+mod downloads;
+mod ending;
 pub mod lane;
 pub mod pacer;
 pub mod retry;
 pub mod schedule;
 mod setback;
 pub mod turn;
+pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use crate::engine::downloads::Downloads;
 use crate::engine::lane::{Lane, Wait};
 use crate::engine::retry::RetryPolicy;
 use crate::engine::schedule::Schedule;
@@ -23,7 +27,7 @@ use crate::model::counts::Pace;
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::limits::Limits;
-use crate::model::outcome::{Artifact, Fault, FaultKind, Outcome, Status, TaskId};
+use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, Outcome, Status};
 use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Moment;
 
@@ -40,11 +44,17 @@ pub struct Engine {
     /// Jobs whose next submission waits out a setback.
     to_submit_later: BTreeSet<(Moment, JobId)>,
     /// Jobs whose images can be fetched.
-    to_download: VecDeque<JobId>,
+    to_download: Downloads,
     /// What has happened since the last turn.
     events: Vec<Event>,
     loading: Loading,
+    /// Whether all is loaded that an earlier process left on its way.
+    is_past_known: bool,
     stop: Option<Stop>,
+    /// When the answers under way became all that is waited for.
+    stopped_at: Option<Moment>,
+    /// The fault that the next submission would meet: the provider said that the allowance is used up.
+    spent: Option<Fault>,
     n_failures: u64,
 }
 
@@ -59,6 +69,8 @@ struct Tracked {
     is_in_flight: bool,
     /// Failed polls in a row.
     n_poll_faults: u32,
+    /// When the first of them failed.
+    poll_faults_since: Option<Moment>,
     /// Answers in a row that its task is unknown.
     n_unknown: u32,
 }
@@ -85,10 +97,13 @@ impl Engine {
             jobs: BTreeMap::new(),
             to_submit: VecDeque::new(),
             to_submit_later: BTreeSet::new(),
-            to_download: VecDeque::new(),
+            to_download: Downloads::default(),
             events: Vec::new(),
             loading: Loading::More,
+            is_past_known: false,
             stop: None,
+            stopped_at: None,
+            spent: None,
             n_failures: 0,
         }
     }
@@ -98,11 +113,13 @@ impl Engine {
         match input {
             Input::Loaded { jobs, more } => {
                 self.loading = if more { Loading::More } else { Loading::Done };
+                // What an earlier process left comes first, and after it what is pending.
+                self.is_past_known |= !more || jobs.iter().any(|known| known.state.phase == Phase::Pending);
                 for known in jobs {
                     self.loaded(now, known);
                 }
             }
-            Input::Submitted(id, Ok(task)) => self.accepted(now, id, task),
+            Input::Submitted(id, Ok(acceptance)) => self.accepted(now, id, acceptance),
             Input::Submitted(id, Err(fault)) => {
                 self.lane.submit_refused(now, &fault);
                 self.tracked(id).is_in_flight = false;
@@ -121,16 +138,9 @@ impl Engine {
             // The job stays where it is, for a run with a better disk.
             Input::Unsaved(_) => {
                 self.lane.download_answered();
-                self.stop_for_good(Stop::Disk);
+                self.stop_with(now, Stop::Disk);
             }
-            Input::Stop(stop) => self.stop_for_good(stop),
-        }
-    }
-
-    /// The first reason stands, unless this one ends a drain.
-    fn stop_for_good(&mut self, stop: Stop) {
-        if self.stop.as_ref().is_none_or(Stop::drains) {
-            self.stop = Some(stop);
+            Input::Stop(stop) => self.stop_with(now, stop),
         }
     }
 
@@ -139,14 +149,21 @@ impl Engine {
         let mut actions = Vec::new();
         let mut wake_at = None;
         if self.stop.as_ref().is_none_or(Stop::drains) {
-            self.plan_downloads(&mut actions);
+            self.plan_downloads(now, &mut actions);
             sooner(&mut wake_at, self.plan_polls(now, &mut actions));
         }
         if self.stop.is_none() {
-            sooner(&mut wake_at, self.plan_submits(now, &mut actions));
+            self.meet_spent(now);
+        }
+        if self.stop.is_none() {
+            // A place at the provider is free only when every task there has been counted.
+            if self.is_past_known {
+                sooner(&mut wake_at, self.plan_submits(now, &mut actions));
+            }
             self.plan_load(&mut actions);
         }
-        Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last: self.is_over() }
+        sooner(&mut wake_at, self.gives_up_at());
+        Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last: self.is_over(now) }
     }
 
     /// Why the run stops before its end, if it does.
@@ -160,7 +177,7 @@ impl Engine {
             n_in_flight: self.lane.n_in_flight(),
             n_downloading: self.to_download.len() + self.lane.n_downloads_out(),
             n_waiting: self.to_submit_later.len(),
-            closed_until: self.lane.closed_until(now),
+            hold: self.lane.hold(now),
         }
     }
 
@@ -170,11 +187,14 @@ impl Engine {
         let id = job.id;
         let accepted_at = state.submitted_at.map_or(now, |wall| now.at_wall(wall));
         let phase = state.phase.clone();
-        let tracked = Tracked { job, state, accepted_at, is_in_flight: false, n_poll_faults: 0, n_unknown: 0 };
+        let is_in_flight = false;
+        let tracked =
+            Tracked { job, state, accepted_at, is_in_flight, n_poll_faults: 0, poll_faults_since: None, n_unknown: 0 };
         let is_counted = tracked.is_doubt_counted();
         let before = self.jobs.insert(id, tracked);
         assert!(before.is_none(), "the ledger hands out each job once");
         match phase {
+            Phase::Pending | Phase::Submitting if !self.limits.is_submitting => drop(self.jobs.remove(&id)),
             Phase::Pending => self.to_submit.push_back(id),
             Phase::Submitting if is_counted => self.doubt_remembered(now, id),
             Phase::Submitting => {
@@ -186,32 +206,32 @@ impl Engine {
                 self.tracked(id).is_in_flight = true;
                 self.schedule.plan_at(now, id);
             }
-            Phase::Downloading(_) => self.to_download.push_back(id),
+            Phase::Downloading(urls) => self.to_download.push(now, id, &urls),
             Phase::Finished(_) => drop(self.jobs.remove(&id)),
         }
     }
 
-    fn accepted(&mut self, now: Moment, id: JobId, task: TaskId) {
-        self.lane.submit_accepted();
-        self.emit(now, id, EventKind::Accepted(task));
+    fn accepted(&mut self, now: Moment, id: JobId, acceptance: Acceptance) {
+        self.lane.submit_accepted(now);
+        self.spent = acceptance.spent;
+        self.emit(now, id, EventKind::Accepted(acceptance.task));
         let tracked = self.tracked(id);
         tracked.accepted_at = now;
-        (tracked.n_poll_faults, tracked.n_unknown) = (0, 0);
+        tracked.poll_answered();
         self.schedule.plan(now, id, now);
     }
 
     fn polled(&mut self, now: Moment, id: JobId, answer: Result<Status, Fault>) {
         match answer {
             Ok(status) => {
-                self.lane.poll_succeeded();
-                let tracked = self.tracked(id);
-                (tracked.n_poll_faults, tracked.n_unknown) = (0, 0);
+                self.lane.poll_succeeded(now);
+                self.tracked(id).poll_answered();
                 match status {
-                    Status::Running => self.poll_again(now, id),
+                    Status::Running => self.still_running(now, id),
                     Status::Done(urls) => {
                         self.task_ended(id);
+                        self.to_download.push(now, id, &urls);
                         self.emit(now, id, EventKind::Ready(urls));
-                        self.to_download.push_back(id);
                     }
                     Status::Failed(fault) => self.set_back(now, id, Stage::Task, fault),
                 }
@@ -230,9 +250,13 @@ impl Engine {
         }
     }
 
-    fn plan_downloads(&mut self, actions: &mut Vec<Action>) {
+    fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        // Nobody has done anything wrong, and the next poll brings fresh links.
+        while let Some(id) = self.to_download.pop_expired(now) {
+            self.schedule.plan_at(now, id);
+        }
         while !self.to_download.is_empty() && self.lane.take_download().is_ok() {
-            let id = self.to_download.pop_front().expect("the queue is not empty");
+            let id = self.to_download.pop().expect("the queue is not empty");
             let tracked = &self.jobs[&id];
             let Phase::Downloading(urls) = &tracked.state.phase else {
                 unreachable!("only jobs with links are queued")
@@ -283,25 +307,13 @@ impl Engine {
         wake_at
     }
 
-    /// Keeps the look-ahead filled; jobs that wait out a setback use its room, so that an outage loads no more.
+    /// Keeps the look-ahead filled; jobs that wait out a setback use its room, so that an outage loads no more. What an earlier
+    /// process left is loaded in any case.
     fn plan_load(&mut self, actions: &mut Vec<Action>) {
-        let n_held = self.to_submit.len() + self.to_submit_later.len();
+        let n_held = if self.is_past_known { self.to_submit.len() + self.to_submit_later.len() } else { 0 };
         if self.loading == Loading::More && n_held * 2 <= self.limits.look_ahead_max {
             self.loading = Loading::Asked;
             actions.push(Action::Load { max: self.limits.look_ahead_max - n_held });
-        }
-    }
-
-    /// Over means: nothing is awaited, and nothing is left that this run would still do.
-    fn is_over(&self) -> bool {
-        if self.lane.n_out() > 0 || self.loading == Loading::Asked {
-            return false;
-        }
-        match &self.stop {
-            None => self.loading == Loading::Done && self.jobs.is_empty(),
-            // What only waits to be submitted stays in the ledger.
-            Some(stop) if stop.drains() => self.jobs.len() == self.to_submit.len() + self.to_submit_later.len(),
-            Some(_) => true,
         }
     }
 
@@ -321,8 +333,8 @@ impl Engine {
         self.jobs.remove(&id);
         if is_failure {
             self.n_failures += 1;
-            if self.limits.failures_max.is_some_and(|max| self.n_failures >= max) && self.stop.is_none() {
-                self.stop = Some(Stop::Failures(self.n_failures));
+            if self.limits.failures_max.is_some_and(|max| self.n_failures >= max) {
+                self.stop_with(now, Stop::Failures(self.n_failures));
             }
         }
     }

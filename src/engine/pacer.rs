@@ -12,13 +12,27 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use crate::engine::retry::Backoff;
+use crate::model::counts::{Hold, HoldReason};
 use crate::model::limits::Rate;
-use crate::model::time::Moment;
+use crate::model::time::{Moment, Timestamp};
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, EngineClock, NoOpMiddleware<Nanos>>;
 
 /// Transient faults in a row, from whichever jobs, after which the other side counts as down.
 const FALTERS_MAX: u32 = 8;
+
+/// The wait before an allowance is tried again that should be back and is not, or of which nobody said when it will be.
+/// Doubled each time.
+const PROBE_FIRST: Duration = Duration::from_secs(5 * 60);
+
+/// The longest such wait.
+const PROBE_MAX: Duration = Duration::from_secs(3600);
+
+/// Such tries in a row, after which the provider's word for the next reset counts again.
+const PROBES_MAX: u32 = 6;
+
+/// Everybody's allowance comes back at the same moment: not all come at once.
+const RESET_SPREAD: Duration = Duration::from_secs(30);
 
 /// What may be sent at once under a rate, unless the user says otherwise: as much as a timer of this grain would hold up.
 const BURST_GRAIN: Duration = Duration::from_millis(5);
@@ -35,6 +49,13 @@ pub struct Pacer {
     n_refusals: u32,
     /// Transient faults one after the other.
     n_falters: u32,
+    /// When the first of them came.
+    down_since: Option<Moment>,
+    /// Until when the allowance is used up: by the wall clock, which goes on while a machine sleeps. It stays until a request
+    /// gets through, so that the first ones after it go one by one.
+    spent_until: Option<Timestamp>,
+    /// Refusals for a used-up allowance one after the other.
+    n_spent: u32,
 }
 
 /// governor's clock, set from the engine's `now`: it never asks the machine for the time.
@@ -65,13 +86,24 @@ impl Pacer {
             let quota = Quota::with_period(rate.interval())?.allow_burst(burst);
             Some(RateLimiter::direct_with_clock(quota, clock.clone()))
         });
-        Self { limiter, clock, backoff, wait_max, closed_until: None, n_refusals: 0, n_falters: 0 }
+        Self {
+            limiter,
+            clock,
+            backoff,
+            wait_max,
+            closed_until: None,
+            n_refusals: 0,
+            n_falters: 0,
+            down_since: None,
+            spent_until: None,
+            n_spent: 0,
+        }
     }
 
     /// Takes one permit, or says when to ask again.
     pub fn take(&mut self, now: Moment) -> Result<(), Moment> {
-        if let Some(until) = self.closed_until(now) {
-            return Err(until);
+        if let Some(hold) = self.hold(now) {
+            return Err(hold.until);
         }
         let Some(limiter) = &self.limiter else { return Ok(()) };
         self.clock.set(now);
@@ -82,14 +114,32 @@ impl Pacer {
         })
     }
 
-    /// Until when the gate is closed, if it is.
-    pub fn closed_until(&self, now: Moment) -> Option<Moment> {
+    /// Why and until when the gate is closed, if it is.
+    pub fn hold(&self, now: Moment) -> Option<Hold> {
+        if let Some(until) = self.spent_until.filter(|until| *until > now.wall()) {
+            return Some(Hold { why: HoldReason::Quota, until: now.at_wall(until) });
+        }
+        let why = if self.is_down() { HoldReason::Down } else { HoldReason::Throttled };
+        self.closed_until(now).map(|until| Hold { why, until })
+    }
+
+    fn closed_until(&self, now: Moment) -> Option<Moment> {
         self.closed_until.filter(|until| *until > now)
     }
 
-    /// Whether the other side seems down, so that one request at a time should try it.
+    /// Whether one request at a time should try, as the other side seems down or the allowance may be used up still.
     pub const fn is_probing(&self) -> bool {
+        self.is_down() || self.spent_until.is_some()
+    }
+
+    /// Whether the other side seems down: many transient faults in a row, and nothing else.
+    pub const fn is_down(&self) -> bool {
         self.n_falters >= FALTERS_MAX
+    }
+
+    /// How long nothing but transient faults has come back.
+    pub fn down_for(&self, now: Moment) -> Duration {
+        self.down_since.map_or(Duration::ZERO, |since| now - since)
     }
 
     /// Closes the gate after a refusal. Returns whether it was the first of its burst: the others say nothing new.
@@ -110,16 +160,47 @@ impl Pacer {
     /// Takes note of a transient fault. Many in a row close the gate too, and then one request at a time tries.
     pub fn faltered(&mut self, now: Moment) {
         self.n_falters = self.n_falters.saturating_add(1);
-        if self.is_probing() && self.closed_until(now).is_none() {
+        self.down_since.get_or_insert(now);
+        if self.is_down() && self.closed_until(now).is_none() {
             let wait = self.backoff.after(self.n_falters - FALTERS_MAX + 1);
             self.close(now + wait);
         }
     }
 
-    /// Takes note that a request got through.
-    pub const fn succeeded(&mut self) {
+    /// Takes note that the other side answers: it is not down, and says nothing of a pace.
+    pub const fn answered(&mut self) {
         self.n_refusals = 0;
         self.n_falters = 0;
+        self.down_since = None;
+    }
+
+    /// Takes note that a request got through.
+    pub fn succeeded(&mut self, now: Moment) {
+        self.answered();
+        // One that left before the allowance was used up says nothing about the next one.
+        if self.spent_until.take_if(|until| *until <= now.wall()).is_some() {
+            self.n_spent = 0;
+        }
+    }
+
+    /// Closes the gate until the allowance is back. Refusals that come while it is closed say nothing new.
+    ///
+    /// If it is not back when it should be, it is tried again ever more seldom, and not only a day later.
+    pub fn spent(&mut self, now: Moment, resets_at: Option<Timestamp>) {
+        if self.spent_until.is_some_and(|until| until > now.wall()) {
+            return;
+        }
+        let probe = PROBE_FIRST.saturating_mul(1 << self.n_spent.saturating_sub(1).min(16)).min(PROBE_MAX);
+        let spread = RESET_SPREAD.mul_f64(self.backoff.draw());
+        let reset =
+            resets_at.filter(|resets_at| *resets_at > now.wall()).map(|resets_at| now.at_wall(resets_at) + spread);
+        let until = match reset {
+            Some(reset) if self.n_spent == 0 => reset,
+            Some(reset) => reset.min(now + probe),
+            None => now + probe,
+        };
+        self.n_spent = if self.n_spent < PROBES_MAX { self.n_spent + 1 } else { 0 };
+        self.spent_until = Some(until.wall());
     }
 
     fn close(&mut self, until: Moment) {
@@ -229,7 +310,7 @@ mod tests {
             now = until;
         }
         assert!(waits[5] > waits[0] * 8, "{waits:?}");
-        pacer.succeeded();
+        pacer.succeeded(at(0));
         pacer.refused(now, None);
         assert!(pacer.closed_until(now).unwrap() - now <= Duration::from_secs(2));
     }
@@ -250,7 +331,59 @@ mod tests {
         }
         pacer.faltered(at(7));
         assert!(pacer.take(at(7)).is_err() && pacer.is_probing());
-        pacer.succeeded();
+        assert_eq!(pacer.hold(at(8)).map(|hold| hold.why), Some(HoldReason::Down));
+        assert_eq!(pacer.down_for(at(8)), Duration::from_millis(8), "since the first of them");
+        pacer.succeeded(at(9));
         assert!(!pacer.is_probing());
+        assert_eq!(pacer.down_for(at(10)), Duration::ZERO);
+    }
+
+    const HOUR: i64 = 3_600_000;
+
+    /// Moments at which a pacer asks again, in minutes, when every try is refused for a used-up allowance that is back at `resets_at`.
+    fn tries(resets_at: impl Fn(Moment) -> Option<Timestamp>, n: usize) -> Vec<i64> {
+        let mut pacer = pacer(None);
+        let mut now = at(0);
+        let mut tries = vec![];
+        for _ in 0..n {
+            pacer.spent(now, resets_at(now));
+            let hold = pacer.hold(now).unwrap();
+            assert_eq!(hold.why, HoldReason::Quota);
+            now = hold.until;
+            assert!(pacer.take(now).is_ok() && pacer.is_probing(), "one request tries");
+            tries.push(now.wall().millis() / 60_000);
+        }
+        tries
+    }
+
+    #[test]
+    fn a_used_up_allowance_is_waited_for_until_it_is_back() {
+        let mut pacer = pacer(None);
+        pacer.spent(at(0), Some(Timestamp::from_millis(7 * HOUR)));
+        assert!(pacer.take(at(7 * HOUR - 1)).is_err());
+        assert!(pacer.take(at(7 * HOUR + 30_000)).is_ok());
+        pacer.succeeded(at(7 * HOUR + 30_001));
+        assert!(!pacer.is_probing() && pacer.hold(at(7 * HOUR + 30_002)).is_none());
+    }
+
+    #[test]
+    fn an_allowance_that_is_not_back_in_time_is_tried_again_the_same_day() {
+        let next_day = |now: Moment| Some(Timestamp::from_millis((now.wall().millis() / (24 * HOUR) + 1) * 24 * HOUR));
+        assert_eq!(tries(next_day, 6), [1440, 1445, 1455, 1475, 1515, 1575]);
+    }
+
+    #[test]
+    fn an_allowance_of_which_nobody_knows_is_tried_ever_more_seldom() {
+        assert_eq!(tries(|_| None, 6), [5, 10, 20, 40, 80, 140]);
+    }
+
+    #[test]
+    fn what_left_before_the_allowance_was_used_up_says_nothing() {
+        let mut pacer = pacer(None);
+        pacer.spent(at(0), Some(Timestamp::from_millis(HOUR)));
+        pacer.succeeded(at(1));
+        assert!(pacer.take(at(2)).is_err() && pacer.is_probing());
+        pacer.spent(at(3), None);
+        assert!(pacer.take(at(HOUR - 1)).is_err(), "nor does a second refusal");
     }
 }

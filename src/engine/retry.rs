@@ -28,6 +28,11 @@ impl Backoff {
         let whole = BASE.saturating_mul(1 << n.saturating_sub(1).min(16)).min(CAP);
         whole.mul_f64(0.5 + 0.5 * self.0.f64())
     }
+
+    /// A number from 0 to 1 by lot.
+    pub fn draw(&mut self) -> f64 {
+        self.0.f64()
+    }
 }
 
 /// What becomes of a job after a fault.
@@ -102,8 +107,13 @@ impl RetryPolicy {
             (
                 Stage::Task,
                 FaultKind::Throttled { .. } | FaultKind::Transient | FaultKind::InDoubt | FaultKind::TaskLost,
-            ) => self.retry(past.n_lost, self.resubmits_max),
+            ) => self.retry(past.n_lost.saturating_sub(past.n_forgiven), self.resubmits_max),
         }
+    }
+
+    /// The longest wait of a backoff, for a job that has had all the shorter ones.
+    pub fn longest(&mut self) -> Duration {
+        self.backoff.after(u32::MAX)
     }
 
     /// When to poll again after `n` failed polls in a row.

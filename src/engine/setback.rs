@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::engine::retry::Verdict;
-use crate::engine::turn::Stop;
 use crate::engine::{Engine, Tracked};
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::JobId;
@@ -14,6 +13,9 @@ use crate::model::time::Moment;
 /// A task that was accepted so lately may still be unknown to the servers that are asked for it.
 const UNKNOWN_GRACE: Duration = Duration::from_secs(30);
 
+/// Failed polls in a row, while those of other tasks are answered, before the deadline of a task counts without an answer.
+const POLL_FAULTS_MAX: u32 = 8;
+
 /// Answers in a row that a task is unknown, before it counts as lost.
 const UNKNOWN_MAX: u32 = 3;
 
@@ -22,13 +24,18 @@ impl Tracked {
     pub(super) fn is_doubt_counted(&self) -> bool {
         self.state.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::InDoubt)
     }
+
+    /// The API has told how its task stands.
+    pub(super) const fn poll_answered(&mut self) {
+        (self.n_poll_faults, self.n_unknown, self.poll_faults_since) = (0, 0, None);
+    }
 }
 
 impl Engine {
     /// A fault befell a job at this stage: the job goes on, is held, or has failed.
     pub(super) fn set_back(&mut self, now: Moment, id: JobId, stage: Stage, fault: Fault) {
-        self.stop_for(stage, &fault);
-        let verdict = self.retry.judge(stage, &fault, &self.jobs[&id].state);
+        self.stop_for(now, stage, &fault);
+        let (stage, verdict) = self.judge(stage, &fault, id);
         // A doubtful submission is recorded even if it ends the job: it may have cost money.
         let is_doubt = stage == Stage::Submit && fault.kind == FaultKind::InDoubt;
         let is_recorded = is_doubt || verdict != Verdict::Fail;
@@ -39,6 +46,24 @@ impl Engine {
             self.task_ended(id);
         }
         self.follow(now, id, stage, verdict, fault);
+    }
+
+    /// The retry policy's verdict, unless what is wrong is not the job's.
+    fn judge(&mut self, stage: Stage, fault: &Fault, id: JobId) -> (Stage, Verdict) {
+        let verdict = self.retry.judge(stage, fault, &self.jobs[&id].state);
+        match (stage, verdict) {
+            // Nobody's submission gets through: the job waits with all others, until the outage ends or the run stops.
+            (Stage::Submit, Verdict::Fail) if fault.kind == FaultKind::Transient && self.lane.is_down() => {
+                (stage, Verdict::Again { after: self.retry.longest() })
+            }
+            // What cannot be fetched any more is left to be submitted by another run.
+            (Stage::Download | Stage::Task, Verdict::Fail)
+                if !self.limits.is_submitting && fault.kind != FaultKind::Moderated =>
+            {
+                (Stage::Task, Verdict::Again { after: Duration::ZERO })
+            }
+            (stage, verdict) => (stage, verdict),
+        }
     }
 
     /// A submission that was in doubt when an earlier process ended, which has counted it already.
@@ -54,34 +79,47 @@ impl Engine {
         self.follow(now, id, Stage::Submit, verdict, fault);
     }
 
-    /// A poll that told nothing: ask again, unless too many answers agree that the task is gone, or its time is up.
+    /// A poll that told nothing: ask again, unless the API's answers agree that the task is gone, or its time is up and the API
+    /// answers for others.
+    ///
+    /// That nobody answers is no reason to give a task up: it is paid for, and may well be done.
     pub(super) fn poll_failed(&mut self, now: Moment, id: JobId, fault: Fault) {
         let tracked = self.tracked(id);
         tracked.n_poll_faults += 1;
+        let since = *tracked.poll_faults_since.get_or_insert(now);
+        let (n_faults, age) = (tracked.n_poll_faults, now - tracked.accepted_at);
         if fault.kind == FaultKind::TaskLost {
             tracked.n_unknown += 1;
-            if tracked.n_unknown >= UNKNOWN_MAX && now - tracked.accepted_at >= UNKNOWN_GRACE {
+            if tracked.n_unknown >= UNKNOWN_MAX && age >= UNKNOWN_GRACE {
                 return self.set_back(now, id, Stage::Task, fault);
             }
+        }
+        let is_alone = n_faults >= POLL_FAULTS_MAX && self.lane.has_answered_since(since);
+        if is_alone && age >= self.limits.task_timeout {
+            return self.time_is_up(now, id);
         }
         self.set_back(now, id, Stage::Poll, fault);
     }
 
-    /// Plans the next poll of a task that is not done, or gives it up when its time has passed.
-    pub(super) fn poll_again(&mut self, now: Moment, id: JobId) {
-        let task_timeout = self.limits.task_timeout;
-        let tracked = self.tracked(id);
-        let (accepted_at, n_poll_faults) = (tracked.accepted_at, tracked.n_poll_faults);
-        if now - accepted_at >= task_timeout {
-            let words = format!("no result within {} s of its acceptance (--task-timeout)", task_timeout.as_secs());
-            return self.set_back(now, id, Stage::Task, Fault::new(FaultKind::TaskLost, words));
+    /// The API says that the task is not done: its next poll is planned, or it is given up when its time has passed.
+    pub(super) fn still_running(&mut self, now: Moment, id: JobId) {
+        let accepted_at = self.tracked(id).accepted_at;
+        if now - accepted_at >= self.limits.task_timeout {
+            return self.time_is_up(now, id);
         }
-        if n_poll_faults == 0 {
-            self.schedule.plan(now, id, accepted_at);
-        } else {
-            let wait = self.retry.poll_again_after(n_poll_faults);
-            self.schedule.plan_at(now + wait, id);
-        }
+        self.schedule.plan(now, id, accepted_at);
+    }
+
+    fn time_is_up(&mut self, now: Moment, id: JobId) {
+        let secs = self.limits.task_timeout.as_secs();
+        let words = format!("no result within {secs} s of its acceptance (--task-timeout)");
+        self.set_back(now, id, Stage::Task, Fault::new(FaultKind::TaskLost, words));
+    }
+
+    fn poll_again(&mut self, now: Moment, id: JobId) {
+        let n_poll_faults = self.tracked(id).n_poll_faults;
+        let wait = self.retry.poll_again_after(n_poll_faults);
+        self.schedule.plan_at(now + wait, id);
     }
 
     fn follow(&mut self, now: Moment, id: JobId, stage: Stage, verdict: Verdict, fault: Fault) {
@@ -89,38 +127,14 @@ impl Engine {
             (Verdict::Fail, _) => self.finish(now, id, Outcome::Failed(fault)),
             (Verdict::Hold, _) => drop(self.jobs.remove(&id)),
             (Verdict::Again { .. }, Stage::Poll) => self.poll_again(now, id),
+            (Verdict::Again { .. }, Stage::Submit | Stage::Task) if !self.limits.is_submitting => {
+                drop(self.jobs.remove(&id));
+            }
             (Verdict::Again { after }, Stage::Download) => self.schedule.plan_at(now + after, id),
             (Verdict::Again { after: Duration::ZERO }, Stage::Submit | Stage::Task) => self.to_submit.push_front(id),
             (Verdict::Again { after }, Stage::Submit | Stage::Task) => {
                 self.to_submit_later.insert((now + after, id));
             }
-        }
-    }
-
-    /// Some faults are not one job's: they stop the run.
-    fn stop_for(&mut self, stage: Stage, fault: &Fault) {
-        if self.stop.is_some() {
-            return;
-        }
-        match (fault.kind, stage) {
-            (FaultKind::Unauthorized, Stage::Submit | Stage::Poll) => {
-                self.stop = Some(Stop::Unauthorized(fault.clone()));
-            }
-            (FaultKind::QuotaExhausted { .. }, Stage::Submit | Stage::Task) => {
-                self.stop = Some(Stop::Quota(fault.clone()));
-            }
-            // An image host's refusal concerns one link; a quota on polls passes like throttling.
-            (FaultKind::Unauthorized | FaultKind::QuotaExhausted { .. }, _) => (),
-            (
-                FaultKind::Throttled { .. }
-                | FaultKind::Transient
-                | FaultKind::InDoubt
-                | FaultKind::TaskLost
-                | FaultKind::Moderated
-                | FaultKind::InvalidRequest
-                | FaultKind::BadOutput,
-                _,
-            ) => (),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::model::event::Event;
+use crate::model::event::{Event, Stage};
 use crate::model::job::{Job, JobId};
-use crate::model::outcome::{Artifact, Fault, Status, TaskId, Url};
+use crate::model::outcome::{Acceptance, Artifact, Fault, Status, TaskId, Url};
 use crate::model::phase::Known;
 use crate::model::time::Moment;
 
@@ -35,7 +35,7 @@ pub enum Input {
         more: bool,
     },
     /// The provider's answer to `Submit`.
-    Submitted(JobId, Result<TaskId, Fault>),
+    Submitted(JobId, Result<Acceptance, Fault>),
     /// The provider's answers to `Poll`, one for every task asked for.
     Polled(Vec<(JobId, Result<Status, Fault>)>),
     /// What became of a `Download`.
@@ -57,6 +57,8 @@ pub enum Stop {
     Quota(Fault),
     /// So many jobs have failed that the run is not worth going on with.
     Failures(u64),
+    /// The provider has been out of reach for so long, for requests of this kind, that the run waits no longer.
+    Unreachable(Stage, Fault),
     /// Our own disk does not take the images. The driver knows why.
     Disk,
 }
@@ -78,6 +80,8 @@ impl Stop {
         match self {
             Self::Interrupted(_) | Self::Unauthorized(_) | Self::Disk => false,
             Self::Quota(_) | Self::Failures(_) => true,
+            // As long as polls are answered, the tasks in flight come home.
+            Self::Unreachable(stage, _) => matches!(stage, Stage::Submit),
         }
     }
 }

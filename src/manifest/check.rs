@@ -211,6 +211,9 @@ impl Checker {
                 let what = format!("the entries carry more than {COLUMNS_MAX} columns through");
                 mistakes.push(place, wrong(what, "use the same names in all entries"));
             }
+            if let Err(wrong) = read::column(column) {
+                mistakes.push(place, wrong);
+            }
             self.columns.push(column.clone());
             self.columns_seen.insert(column.clone());
         }

@@ -16,7 +16,10 @@ use crate::manifest::table::{Names, Table};
 use crate::manifest::yaml::{self, Parsed};
 
 /// The largest YAML file: it is held in memory, many times its size.
-const YAML_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const YAML_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// The most lines of a YAML file: the place of each is held in memory too.
+const YAML_LINES_MAX: usize = 4_000_000;
 
 /// A pass that is under way.
 pub(super) struct Pass {
@@ -117,12 +120,16 @@ fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn is_too_large(bytes: &[u8], mistakes: &mut Found) -> bool {
-    let is_too_large = bytes.len() as u64 > YAML_BYTES_MAX;
-    if is_too_large {
-        let what = format!("the file is larger than {} MiB", YAML_BYTES_MAX / (1024 * 1024));
-        mistakes.push(Place::File, wrong(what, "write it as CSV, which is read row by row"));
-    }
-    is_too_large
+    let n_lines = || bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
+    let what = if bytes.len() as u64 > YAML_BYTES_MAX {
+        format!("the file is larger than {} MiB", YAML_BYTES_MAX / (1024 * 1024))
+    } else if n_lines() > YAML_LINES_MAX {
+        format!("the file has more than {YAML_LINES_MAX} lines")
+    } else {
+        return false;
+    };
+    mistakes.push(Place::File, wrong(what, "write it as CSV, which is read row by row"));
+    true
 }
 
 fn given_overrides(source: &Source, mistakes: &mut Found) -> Vec<Given> {

@@ -15,6 +15,9 @@ const TEXT_CHARS_MAX: usize = 1_999;
 /// An id ends in file names.
 const ID_CHARS_MAX: usize = 200;
 
+/// A column's name stands in the ledger with every row.
+const COLUMN_CHARS_MAX: usize = 200;
+
 /// Pixels of one side of an image; the models themselves are narrower, each in its own way.
 const SIDE: RangeInclusive<u32> = 64..=2048;
 
@@ -227,6 +230,17 @@ pub(super) fn guidance(raw: &Raw) -> Result<f64, Wrong> {
         Some(number) => {
             let what = format!("`guidance` is {number}, outside {} to {}", GUIDANCE.start(), GUIDANCE.end());
             Err(wrong(what, remedy))
+        }
+    }
+}
+
+/// The name of something that is carried through to the results.
+pub(super) fn column(name: &str) -> Result<(), Wrong> {
+    match name.chars().count() {
+        0..=COLUMN_CHARS_MAX => Ok(()),
+        n_chars => {
+            let what = format!("the name {} has {n_chars} characters", shown_text(name));
+            Err(wrong(what, format!("shorten it to at most {COLUMN_CHARS_MAX}")))
         }
     }
 }

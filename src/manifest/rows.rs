@@ -13,6 +13,9 @@ use crate::manifest::mistake::{Wrong, wrong};
 /// The longest row: an image as a data URI fits, a file swallowed by an open quote does not.
 const ROW_BYTES_MAX: usize = 32 * 1024 * 1024;
 
+/// The most cells of a row: even empty ones take memory, and no header names so many.
+const ROW_CELLS_MAX: usize = 10_000;
+
 /// The rows of a table.
 #[derive(Debug)]
 pub(super) struct Rows<R> {
@@ -99,11 +102,15 @@ impl<R: BufRead> Rows<R> {
                     cells.end();
                     at = At::Start;
                 }
-                (At::Start, Some(b'"')) => at = At::Quoted(self.line),
+                (At::Start, Some(b'"')) => {
+                    cells.last_is_blank = false;
+                    at = At::Quoted(self.line);
+                }
                 (At::Start | At::Bare, Some(byte)) => {
-                    if byte == b'"' && cells.last_is_blank() {
+                    if byte == b'"' && cells.last_is_blank {
                         cells.stray.get_or_insert((self.line, Stray::Before));
                     }
+                    cells.last_is_blank &= byte == b' ';
                     cells.bytes.push(byte);
                     at = At::Bare;
                 }
@@ -121,6 +128,9 @@ impl<R: BufRead> Rows<R> {
             }
             if cells.bytes.len() > self.row_bytes_max {
                 return Ok(Some(Err(self.too_long(begins, at))));
+            }
+            if cells.ends.len() > ROW_CELLS_MAX {
+                return Ok(Some(Err(too_many_cells(begins))));
             }
         }
     }
@@ -166,6 +176,11 @@ impl<R: BufRead> Rows<R> {
     }
 }
 
+fn too_many_cells(begins: u64) -> BadRow {
+    let what = format!("the row that begins here has more than {ROW_CELLS_MAX} cells");
+    BadRow { line: begins, wrong: wrong(what, "check where its line should end"), is_last: true }
+}
+
 fn never_closed(opened: u64) -> BadRow {
     let wrong = wrong("a quote is opened here and never closed", "close it, or double it to mean a quote");
     BadRow { line: opened, wrong, is_last: true }
@@ -193,12 +208,20 @@ impl Stray {
 }
 
 /// The cells of a row: their bytes in one piece, and where each of them ends.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Cells {
     bytes: Vec<u8>,
     ends: Vec<usize>,
+    /// Whether the last cell, which has not ended, is nothing but spaces outside quotes so far.
+    last_is_blank: bool,
     /// The first stray thing, and its line.
     stray: Option<(u64, Stray)>,
+}
+
+impl Default for Cells {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), ends: Vec::new(), last_is_blank: true, stray: None }
+    }
 }
 
 impl Cells {
@@ -208,12 +231,7 @@ impl Cells {
 
     fn end(&mut self) {
         self.ends.push(self.bytes.len());
-    }
-
-    /// Whether the last cell, which has not ended, is nothing but spaces so far.
-    fn last_is_blank(&self) -> bool {
-        let begin = self.ends.last().copied().unwrap_or(0);
-        self.bytes[begin..].iter().all(|byte| *byte == b' ')
+        self.last_is_blank = true;
     }
 
     fn into_row(self, line: u64) -> Result<Row, BadRow> {

@@ -6,7 +6,7 @@ use std::io::{self, BufRead};
 use crate::manifest::entry::{Entry, Given, Raw};
 use crate::manifest::field::{Field, misspelt, nearest};
 use crate::manifest::mistake::{Findings, Found, Place, Wrong, wrong};
-use crate::manifest::read::shown_text;
+use crate::manifest::read::{self, shown_text};
 use crate::manifest::rows::{BadRow, Row, Rows};
 
 /// Which columns hold the prompt and the id, where they are not called so.
@@ -124,6 +124,8 @@ fn columns(header: &Row, names: Names, findings: &mut Findings) -> Option<Vec<Co
             findings.mistakes.push(place, wrong(what, "rename or remove one of them"));
         }
         if let Column::Extra(title) = column {
+            // Said before the rows are read, each of which carries the name along.
+            read::column(title).unwrap_or_else(|wrong| findings.mistakes.push(place, wrong));
             warn_of_slip(title, place, findings);
         }
     }

@@ -67,8 +67,12 @@ impl Node {
 
 /// The one document that `text` holds. None, and a mistake that says why, when it could not be read to its end.
 pub(super) fn read(text: &str, lines: &Lines, mistakes: &mut Found) -> Option<Node> {
+    if let Some(offset) = too_deep(text) {
+        mistakes.push(Place::Line(lines.line_at(offset)), explain("recursion limit"));
+        return None;
+    }
     let n_nodes_max = NODES_MIN.max(NODES_PER_BYTE * text.len());
-    let mut state = State { lines, n_nodes: 0, n_nodes_max, furthest: 0, mistakes, refusal: None };
+    let mut state = State { lines, n_nodes: 0, n_nodes_max, n_text_bytes: 0, furthest: 0, mistakes, refusal: None };
     let mut documents = serde_yaml::Deserializer::from_str(text);
     let node = match Seed(&mut state).deserialize(documents.next()?) {
         Ok(node) => node,
@@ -89,6 +93,35 @@ pub(super) fn read(text: &str, lines: &Lines, mistakes: &mut Found) -> Option<No
     Some(node)
 }
 
+/// Brackets that may be open at once before the parser is asked at all.
+const OPEN_MAX: usize = 5_000;
+
+/// Where more brackets are open than any manifest has, with no closing one and no new entry between them.
+///
+/// The parser refuses a depth of 128, but only when it has read everything, in a time that grows with the square of the depth.
+/// Who hides closing brackets in quotes between the open ones can still make it slow: telling those apart takes a parser.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut n_open = 0;
+    let mut line_begin = 0;
+    for line in text.split_inclusive('\n') {
+        if line.trim_start().starts_with("- ") {
+            n_open = 0;
+        }
+        for (i, byte) in line.bytes().enumerate() {
+            match byte {
+                b'[' | b'{' => n_open += 1,
+                b']' | b'}' => n_open = 0,
+                _ => {}
+            }
+            if n_open > OPEN_MAX {
+                return Some(line_begin + i);
+            }
+        }
+        line_begin += line.len();
+    }
+    None
+}
+
 /// The nodes that a file may make of each of its bytes. Without aliases it makes less than one, with a map of defaults that is merged
 /// into every entry a few.
 const NODES_PER_BYTE: usize = 4;
@@ -96,11 +129,15 @@ const NODES_PER_BYTE: usize = 4;
 /// The nodes that any file may make.
 const NODES_MIN: usize = 200_000;
 
+/// The text that all nodes together may hold: several times the largest file, so that only aliases can reach it.
+const TEXT_BYTES_MAX: usize = 256 * 1024 * 1024;
+
 /// What the reading of one file shares.
 struct State<'a> {
     lines: &'a Lines<'a>,
     n_nodes: usize,
     n_nodes_max: usize,
+    n_text_bytes: usize,
     /// The offset of the last scalar in the file so far: what lies before it is replayed by an alias.
     furthest: usize,
     mistakes: &'a mut Found,
@@ -111,7 +148,7 @@ struct State<'a> {
 impl State<'_> {
     fn count<E: serde::de::Error>(&mut self) -> Result<(), E> {
         self.n_nodes += 1;
-        if self.n_nodes <= self.n_nodes_max {
+        if self.n_nodes <= self.n_nodes_max && self.n_text_bytes <= TEXT_BYTES_MAX {
             return Ok(());
         }
         let remedy = "write the entries out, or share values under `defaults:`";
@@ -213,6 +250,7 @@ impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
+        self.state.n_text_bytes += text.len();
         self.put_aside(Value::Text(text.to_owned()))
     }
 

@@ -43,10 +43,23 @@ impl Counts {
 pub struct Incidents {
     /// Submissions that have left.
     pub n_submits: u64,
-    /// Submissions whose answer was lost.
+    /// Submissions whose answer was lost. What became of them: held, failed, and all others submitted again.
     pub n_in_doubt: u64,
+    /// Those that are held for the user.
+    pub n_doubts_held: u64,
+    /// Those that failed their job.
+    pub n_doubts_failed: u64,
     /// Accepted tasks that were given up.
     pub n_lost: u64,
+    /// Jobs that were wanted again after they had ended.
+    pub n_reopened: u64,
+}
+
+impl Incidents {
+    /// The submissions in doubt that were followed by another of the same job.
+    pub const fn n_doubts_resubmitted(&self) -> u64 {
+        self.n_in_doubt.saturating_sub(self.n_doubts_held).saturating_sub(self.n_doubts_failed)
+    }
 }
 
 impl Sub for Incidents {
@@ -57,7 +70,10 @@ impl Sub for Incidents {
         Self {
             n_submits: self.n_submits.saturating_sub(before.n_submits),
             n_in_doubt: self.n_in_doubt.saturating_sub(before.n_in_doubt),
+            n_doubts_held: self.n_doubts_held.saturating_sub(before.n_doubts_held),
+            n_doubts_failed: self.n_doubts_failed.saturating_sub(before.n_doubts_failed),
             n_lost: self.n_lost.saturating_sub(before.n_lost),
+            n_reopened: self.n_reopened.saturating_sub(before.n_reopened),
         }
     }
 }
@@ -71,6 +87,26 @@ pub struct Pace {
     pub n_downloading: usize,
     /// Jobs that wait out a setback before their next submission.
     pub n_waiting: usize,
-    /// The provider asked us to hold back submissions until then.
-    pub closed_until: Option<Moment>,
+    /// Why and until when no submission leaves, if none does.
+    pub hold: Option<Hold>,
+}
+
+/// Submissions are held back, for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Why.
+    pub why: HoldReason,
+    /// Until when.
+    pub until: Moment,
+}
+
+/// Why submissions are held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldReason {
+    /// The provider says that they come too fast.
+    Throttled,
+    /// The provider does not take any, or cannot be reached.
+    Down,
+    /// The allowance or the credit is used up.
+    Quota,
 }

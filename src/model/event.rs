@@ -30,6 +30,17 @@ pub enum EventKind {
     Setback(Stage, Fault),
     /// The job has ended.
     Finished(Outcome),
+    /// The user wants a job again that had ended: its faults so far no longer count against it.
+    Reopened(Again),
+}
+
+/// What a reopened job goes back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// To its last task, which is paid for: its images are fetched again.
+    Fetch,
+    /// To a new submission, which is paid for again.
+    Submit,
 }
 
 /// Where a setback befell a job, and so what it goes back to.

@@ -74,7 +74,7 @@ impl FromStr for JobId {
 pub struct Job {
     /// Who it is.
     pub id: JobId,
-    /// Its place among the manifest's jobs, from 1.
+    /// Its place among the manifest's jobs, from 1; 0 when it is no longer one of them.
     pub index: u64,
     /// The user's own name for it (the manifest's `id`), if any.
     pub label: Option<String>,

@@ -36,6 +36,12 @@ pub struct Limits {
     pub wait_max: Duration,
     /// What becomes of a submission whose answer was lost.
     pub in_doubt: InDoubt,
+    /// What a used-up allowance does to the run.
+    pub on_quota: OnQuota,
+    /// How long the provider may be out of reach before the run stops.
+    pub outage_max: Duration,
+    /// Whether anything is submitted at all. If not, only what is paid for is fetched, and the rest is left pending.
+    pub is_submitting: bool,
     /// Jobs that may fail before the run stops.
     pub failures_max: Option<u64>,
     /// Seed of the jitter, so that a simulated run repeats exactly.
@@ -59,6 +65,9 @@ impl Default for Limits {
             task_timeout: Duration::from_secs(30 * 60),
             wait_max: Duration::from_secs(15 * 60),
             in_doubt: InDoubt::Resubmit,
+            on_quota: OnQuota::Stop,
+            outage_max: Duration::from_secs(3600),
+            is_submitting: true,
             failures_max: None,
             seed: 0,
         }
@@ -99,6 +108,15 @@ pub enum InDoubt {
     Hold,
     /// Fail the job.
     Fail,
+}
+
+/// What a used-up allowance does to the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnQuota {
+    /// See the tasks in flight through, and stop.
+    Stop,
+    /// Wait for the next allowance, and then try with one submission.
+    Wait,
 }
 
 /// So many in a span of time, written `10/s`, `30/m`, `500/h` or `125/d`.

@@ -1,9 +1,11 @@
 //! The words of the house: plain values with no input or output, no clock, no async and no serde, which every other room may use.
 
+pub mod change;
 pub mod counts;
 pub mod event;
 pub mod job;
 pub mod limits;
+pub mod link;
 pub mod name;
 pub mod outcome;
 pub mod phase;

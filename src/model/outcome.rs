@@ -25,6 +25,21 @@ impl fmt::Display for Url {
     }
 }
 
+/// A submission that was taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Acceptance {
+    /// The task that it became.
+    pub task: TaskId,
+    /// The fault that the next submission would meet, where the provider said that this one has used up the allowance.
+    pub spent: Option<Fault>,
+}
+
+impl From<TaskId> for Acceptance {
+    fn from(task: TaskId) -> Self {
+        Self { task, spent: None }
+    }
+}
+
 /// What a poll told about a task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Status {

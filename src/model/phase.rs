@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::event::{EventKind, Stage};
+use crate::model::event::{Again, EventKind, Stage};
 use crate::model::job::Job;
 use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::time::Timestamp;
@@ -37,6 +37,10 @@ pub struct JobState {
     pub n_setbacks: u32,
     /// Accepted tasks that were given up, each of which was submitted again or failed the job.
     pub n_lost: u32,
+    /// Those of them that no longer count against the job, as it was reopened since.
+    pub n_forgiven: u32,
+    /// How often the user wanted it again after it had ended.
+    pub n_reopened: u32,
     /// Submissions whose answer was lost.
     pub n_in_doubt: u32,
     /// When the last submission left.
@@ -54,7 +58,7 @@ impl JobState {
             EventKind::SubmitStarted => {
                 self.phase = Phase::Submitting;
                 self.task = None;
-                self.n_submits += 1;
+                self.n_submits = self.n_submits.saturating_add(1);
                 self.submitted_at = Some(at);
                 // A submission under way is no longer the one that was in doubt.
                 self.last_fault.take_if(|fault| fault.kind == FaultKind::InDoubt);
@@ -73,7 +77,20 @@ impl JobState {
                 self.phase = Phase::Finished(outcome.clone());
                 self.finished_at = Some(at);
             }
+            EventKind::Reopened(again) => self.reopen(*again),
         }
+    }
+
+    fn reopen(&mut self, again: Again) {
+        self.phase = match (again, self.task.clone()) {
+            (Again::Fetch, Some(task)) => Phase::Running(task),
+            (Again::Fetch, None) | (Again::Submit, _) => Phase::Pending,
+        };
+        self.n_reopened += 1;
+        self.n_setbacks = 0;
+        self.n_forgiven = self.n_lost;
+        self.finished_at = None;
+        self.last_fault = None;
     }
 
     fn set_back(&mut self, stage: Stage, fault: &Fault) {
@@ -81,7 +98,7 @@ impl JobState {
         match stage {
             Stage::Submit if fault.kind == FaultKind::InDoubt => {
                 self.phase = Phase::Submitting;
-                self.n_in_doubt += 1;
+                self.n_in_doubt = self.n_in_doubt.saturating_add(1);
             }
             Stage::Submit => self.phase = Phase::Pending,
             Stage::Poll => (),
@@ -90,13 +107,32 @@ impl JobState {
             }
             Stage::Task => {
                 self.phase = Phase::Pending;
-                self.n_lost += 1;
+                self.n_lost = self.n_lost.saturating_add(1);
             }
         }
         if is_counted && matches!(stage, Stage::Submit | Stage::Download) {
-            self.n_setbacks += 1;
+            self.n_setbacks = self.n_setbacks.saturating_add(1);
         }
         self.last_fault = Some(fault.clone());
+    }
+
+    /// What a job goes back to that the user wants again: to its task wherever that may still give the image that is paid for.
+    pub fn way_back(&self) -> Again {
+        let is_judged = match &self.phase {
+            Phase::Finished(Outcome::Succeeded(_)) => false,
+            Phase::Finished(Outcome::Failed(fault)) => match fault.kind {
+                // The task itself was refused; asking for it again would only hear the same.
+                FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::InDoubt => true,
+                FaultKind::Throttled { .. }
+                | FaultKind::QuotaExhausted { .. }
+                | FaultKind::Transient
+                | FaultKind::TaskLost
+                | FaultKind::Unauthorized
+                | FaultKind::BadOutput => false,
+            },
+            Phase::Pending | Phase::Submitting | Phase::Running(_) | Phase::Downloading(_) => true,
+        };
+        if is_judged || self.task.is_none() { Again::Submit } else { Again::Fetch }
     }
 
     /// Whether a submission may have been accepted without our knowing: its answer was lost, or the process died before it came.
@@ -217,6 +253,24 @@ mod tests {
         let state =
             fold(&[EventKind::SubmitStarted, EventKind::Accepted(task()), setback(Stage::Task, FaultKind::TaskLost)]);
         assert_eq!((state.phase, state.n_lost), (Phase::Pending, 1));
+    }
+
+    #[test]
+    fn a_reopened_job_goes_back_to_its_task_or_to_a_new_submission() {
+        let lost = setback(Stage::Task, FaultKind::TaskLost);
+        let past = [EventKind::SubmitStarted, EventKind::Accepted(task()), lost];
+        let end = EventKind::Finished(Outcome::Failed(fault(FaultKind::TaskLost)));
+        let again = |again| fold(&[&past[..], &[end.clone(), EventKind::Reopened(again)]].concat());
+        let fetched = again(Again::Fetch);
+        assert_eq!((fetched.status(), &fetched.phase), ("running", &Phase::Running(task())));
+        assert_eq!((fetched.n_lost, fetched.n_forgiven, fetched.n_reopened), (1, 1, 1));
+        assert_eq!((fetched.last_fault, fetched.finished_at), (None, None));
+        assert_eq!(again(Again::Submit).phase, Phase::Pending);
+        assert_eq!(
+            fold(&[end.clone(), EventKind::Reopened(Again::Fetch)]).phase,
+            Phase::Pending,
+            "it never had a task"
+        );
     }
 
     #[test]

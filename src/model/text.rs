@@ -15,6 +15,11 @@ pub fn escape(text: &str) -> String {
     out
 }
 
+/// A text of several lines, each of them escaped: what is wholly ours but for names and words from outside.
+pub fn lines(text: &str) -> String {
+    text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
+}
+
 /// The escaped text, cut to `chars_max` characters with an ellipsis where it was longer.
 pub fn excerpt(text: &str, chars_max: usize) -> String {
     let escaped = escape(text);
@@ -25,9 +30,26 @@ pub fn excerpt(text: &str, chars_max: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Characters that turn the direction of the text around them, or hide it.
+/// Two texts as excerpts that show where they differ: what a cut would leave of a long beginning in common is left out.
+pub fn excerpts_apart(one: &str, other: &str, chars_max: usize) -> [String; 2] {
+    let texts = [escape(one), escape(other)];
+    let n_same = texts[0].chars().zip(texts[1].chars()).take_while(|(a, b)| a == b).count();
+    let n_skipped = if n_same < chars_max / 2 { 0 } else { n_same - chars_max / 4 };
+    texts.map(|text| match text.chars().nth(chars_max) {
+        Some(_) if n_skipped > 0 => {
+            let rest: String = text.chars().skip(n_skipped).collect();
+            format!("…{}", excerpt(rest.trim_start(), chars_max.saturating_sub(1)))
+        }
+        _ => excerpt(&text, chars_max),
+    })
+}
+
+/// Characters that turn the direction of the text around them, hide it, or break its line where no editor would.
 fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    )
 }
 
 #[cfg(test)]
@@ -42,6 +64,12 @@ mod tests {
     }
 
     #[test]
+    fn of_several_lines_only_the_breaks_stay() {
+        assert_eq!(lines("one\n  t\x1b]0;wo\r\n"), "one\n  t\\u{1b}]0;wo\\r\n");
+        assert_eq!(lines(""), "");
+    }
+
+    #[test]
     fn letters_of_every_script_stay() {
         assert_eq!(escape("一只金色的猫 قطة 🐈"), "一只金色的猫 قطة 🐈");
     }
@@ -51,5 +79,18 @@ mod tests {
         assert_eq!(excerpt("a golden cat", 12), "a golden cat");
         assert_eq!(excerpt("a golden cat", 9), "a golden…");
         assert_eq!(excerpt("金色的猫", 3), "金色…");
+    }
+
+    #[test]
+    fn two_excerpts_show_where_the_texts_differ() {
+        assert_eq!(excerpts_apart("a cat", "a dog", 12), ["a cat", "a dog"]);
+        let begin = "a golden cat on a windowsill in the ";
+        let [one, other] = [format!("{begin}morning light, 35 mm"), format!("{begin}evening light, 35 mm")];
+        assert_eq!(
+            excerpts_apart(&one, &other, 16),
+            ["…the morning lig…", "…the evening lig…"].map(|s| s.replace("lig…", "li…"))
+        );
+        assert_eq!(excerpts_apart(&one, begin.trim_end(), 48)[1], "a golden cat on a windowsill in the");
+        assert_eq!(excerpts_apart("a\x1b", "a", 12), ["a\\u{1b}", "a"]);
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-use crate::model::outcome::{Fault, Status, TaskId, Url};
+use crate::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
 use crate::model::request::Request;
 
 /// The bytes of an image as they arrive.
@@ -17,7 +17,7 @@ pub type Body = BoxStream<'static, Result<Bytes, Fault>>;
 /// A service that makes images in tasks of its own. Cheap to share: one value serves a whole run.
 pub trait Provider: Send + Sync + 'static {
     /// Asks for one image. Every `Ok` is a task that is paid for; a fault other than `InDoubt` promises that none is.
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<TaskId, Fault>>;
+    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>>;
 
     /// Asks how tasks stand; answers one result a task, in their order.
     fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>>;

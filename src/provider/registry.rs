@@ -36,6 +36,9 @@ pub enum ConnectError {
     /// There is no usable address, or no HTTPS.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A ledger names a provider that this program does not know.
+    #[error("could not find the provider {0:?}, where the tasks of this run are; use the promptbatch that made it")]
+    Unknown(String),
     /// The simulated API cannot be started.
     #[error("could not start the simulated API on this machine: {0}")]
     Simulator(#[from] std::io::Error),
@@ -67,6 +70,25 @@ impl Choice {
         }
     }
 
+    /// The provider with this [identity](Self::identity), as a ledger keeps it.
+    pub fn named(identity: &str, token_file: Option<PathBuf>, request_timeout: Duration) -> Result<Self, ConnectError> {
+        match identity.split_once(' ') {
+            Some(("modelscope", base_url)) => {
+                Ok(Self::ModelScope { base_url: base_url.to_owned(), token_file, request_timeout })
+            }
+            _ if identity == "simulator" => Ok(Self::Simulator(Box::default())),
+            _ => Err(ConnectError::Unknown(identity.to_owned())),
+        }
+    }
+
+    /// Whether there is a usable address and a token. Sends nothing, and starts nothing.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        match self {
+            Self::ModelScope { .. } => self.connect(u64::MAX).map(drop),
+            Self::Simulator(_) => Ok(()),
+        }
+    }
+
     /// The model that is asked for when nobody names one.
     pub const fn default_model(&self) -> &'static str {
         match self {
@@ -74,19 +96,20 @@ impl Choice {
         }
     }
 
-    /// Finds the token and makes the clients. Sends nothing.
-    pub fn connect(&self) -> Result<Connected, ConnectError> {
+    /// Finds the token and makes the clients. Sends nothing. Images that say that they are longer are not begun.
+    pub fn connect(&self, image_bytes_max: u64) -> Result<Connected, ConnectError> {
         match self {
             Self::ModelScope { base_url, token_file, request_timeout } => {
                 let token = Token::find(token_file.as_deref(), |name| std::env::var(name).ok())?;
-                let settings = Settings { base_url: base_url.clone(), token, request_timeout: *request_timeout };
+                let (base_url, request_timeout) = (base_url.clone(), *request_timeout);
+                let settings = Settings { base_url, token, request_timeout, image_bytes_max };
                 Ok(Connected { provider: Arc::new(ModelScope::new(&settings)?), simulator: None })
             }
             Self::Simulator(config) => {
                 let simulator = Simulator::spawn_thread((**config).clone())?;
                 let token = Token::new("simulated", "the simulator")?;
-                let request_timeout = Duration::from_secs(30);
-                let settings = Settings { base_url: simulator.url().to_string(), token, request_timeout };
+                let (base_url, request_timeout) = (simulator.url().to_owned(), Duration::from_secs(30));
+                let settings = Settings { base_url, token, request_timeout, image_bytes_max };
                 let provider = Arc::new(ModelScope::new(&settings)?);
                 Ok(Connected { provider, simulator: Some(Arc::new(simulator)) })
             }

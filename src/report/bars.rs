@@ -83,7 +83,7 @@ mod tests {
 
     use super::*;
     use crate::model::outcome::FaultKind;
-    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded};
+    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded, throttled};
 
     /// A terminal as far as indicatif needs one: it wraps at its width, and what is written over something replaces it.
     #[derive(Clone, Debug)]
@@ -205,7 +205,7 @@ mod tests {
             failed(118, FaultKind::InvalidRequest, "no such model"),
             failed(117, FaultKind::Moderated, "inappropriate content"),
         ];
-        bars.show(at(60.0), &events, &Pace { closed_until: Some(at(72.0)), ..in_flight(16) });
+        bars.show(at(60.0), &events, &Pace { hold: Some(throttled(72.0)), ..in_flight(16) });
         (bars, screen)
     }
 
@@ -218,7 +218,7 @@ mod tests {
         failed 000117 moderated: inappropriate content
         ━━━━━━━━╸────────────────────────────────────────────────────────────── 120/1000
         2.0/s, about 7 min left, 1 failed, 1 moderated, 16 in flight
-        held back: next submission in 12 s
+        throttled: next try in 12 s
         ");
         bars.end();
         insta::assert_snapshot!(screen.text(), @r"
@@ -238,7 +238,7 @@ mod tests {
         ontent
         ━━━╸─────────────────────────── 120/1000
         2.0/s, about 7 min left, 1 failed, 1 mod
-        held back: next submission in 12 s
+        throttled: next try in 12 s
         ");
     }
 

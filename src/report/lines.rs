@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
     use crate::model::outcome::FaultKind;
-    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded};
+    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded, throttled};
 
     /// A log that a test can read while the reporter holds it.
     #[derive(Clone, Default)]
@@ -100,8 +100,8 @@ mod tests {
                 events.push(accepted(31, "5075521"));
                 events.push(failed(30, FaultKind::InvalidRequest, "no such model"));
             }
-            let closed_until = (sec == 50).then_some(at(62.0));
-            lines.show(at(sec.into()), &events, &Pace { closed_until, ..in_flight(16) });
+            let hold = (sec == 50).then(|| throttled(62.0));
+            lines.show(at(sec.into()), &events, &Pace { hold, ..in_flight(16) });
             lines.show(at(f64::from(sec) + 0.5), &[], &in_flight(16));
         }
         lines.end();
@@ -117,7 +117,7 @@ mod tests {
         failed 000030 invalid_request: no such model
         63/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left
         83/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left
-        103/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left, held back: next submission in 12 s
+        103/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left, throttled: next try in 12 s
         121/1000 done, 1 failed, 16 in flight
         ");
     }

@@ -39,7 +39,7 @@ mod fixtures {
 
     use std::time::Duration;
 
-    use crate::model::counts::{Counts, Pace};
+    use crate::model::counts::{Counts, Hold, HoldReason, Pace};
     use crate::model::event::{Event, EventKind};
     use crate::model::job::JobId;
     use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId};
@@ -55,7 +55,12 @@ mod fixtures {
     }
 
     pub fn in_flight(n_in_flight: usize) -> Pace {
-        Pace { n_in_flight, n_downloading: 0, n_waiting: 0, closed_until: None }
+        Pace { n_in_flight, n_downloading: 0, n_waiting: 0, hold: None }
+    }
+
+    /// Submissions are held back until so many seconds into the run.
+    pub fn throttled(secs: f64) -> Hold {
+        Hold { why: HoldReason::Throttled, until: at(secs) }
     }
 
     pub fn event(index: u64, kind: EventKind) -> Event {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::counts::Pace;
+use crate::model::counts::{HoldReason, Pace};
 use crate::model::event::{Event, EventKind};
 use crate::model::outcome::{Fault, Outcome};
 use crate::model::text::excerpt;
@@ -54,16 +54,21 @@ pub fn standing(tally: &Tally, pace: &Pace) -> Vec<String> {
 
 /// How fast and how long still, as far as that is known: `2.1/s`, `about 7 min left`.
 pub fn speed(tally: &Tally, now: Moment, pace: &Pace) -> Vec<String> {
-    let wait = pace.closed_until.map_or(Duration::ZERO, |until| until - now);
+    let wait = pace.hold.map_or(Duration::ZERO, |hold| hold.until - now);
     let left = tally.time_left(wait).filter(|left| !left.is_zero());
     let left = left.map(|left| format!("about {} left", span(left)));
     tally.rate().map(rate).into_iter().chain(left).collect()
 }
 
-/// Why nothing is submitted, where that is so: `held back: next submission in 12 s`. Short enough for 40 columns.
+/// Why nothing is submitted, where that is so: `quota used up: next try in 7 h 12 min`. Short enough for 40 columns.
 pub fn hold(now: Moment, pace: &Pace) -> Option<String> {
-    let until = pace.closed_until.filter(|until| *until > now)?;
-    Some(format!("held back: next submission in {}", span(until - now)))
+    let hold = pace.hold.filter(|hold| hold.until > now)?;
+    let why = match hold.why {
+        HoldReason::Throttled => "throttled",
+        HoldReason::Down => "no answer",
+        HoldReason::Quota => "quota used up",
+    };
+    Some(format!("{why}: next try in {}", span(hold.until - now)))
 }
 
 /// A line for an event that is worth one: a failure always, an acceptance and a setback only if asked for.
@@ -79,6 +84,7 @@ pub fn event(event: &Event, is_verbose: bool) -> Option<String> {
         | EventKind::Accepted(_)
         | EventKind::SubmitStarted
         | EventKind::Ready(_)
+        | EventKind::Reopened(_)
         | EventKind::Finished(Outcome::Succeeded(_)) => None,
     }
 }
@@ -93,7 +99,7 @@ mod tests {
     use super::*;
     use crate::model::event::Stage;
     use crate::model::outcome::FaultKind;
-    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded};
+    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded, throttled};
 
     #[test]
     fn spans_read_well() {
@@ -152,9 +158,9 @@ mod tests {
 
     #[test]
     fn a_hold_is_said_while_it_lasts() {
-        let pace = Pace { closed_until: Some(at(12.0)), ..in_flight(1) };
-        assert_eq!(hold(at(0.0), &pace).as_deref(), Some("held back: next submission in 12 s"));
-        assert_eq!(hold(at(11.5), &pace).as_deref(), Some("held back: next submission in 1 s"));
+        let pace = Pace { hold: Some(throttled(12.0)), ..in_flight(1) };
+        assert_eq!(hold(at(0.0), &pace).as_deref(), Some("throttled: next try in 12 s"));
+        assert_eq!(hold(at(11.5), &pace).as_deref(), Some("throttled: next try in 1 s"));
         assert_eq!(hold(at(12.0), &pace), None);
         assert_eq!(hold(at(12.0), &in_flight(1)), None);
     }

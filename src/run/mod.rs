@@ -1,8 +1,10 @@
 //! The library's front door: a manifest in, images and results out, from wherever the last run left off.
 
 pub mod projection;
+pub mod retry;
+pub mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::counts::{Counts, Incidents};
 use crate::model::limits::Limits;
 use crate::model::phase::Known;
+use crate::model::time::{Moment, Timestamp};
 use crate::plan::{self, PlanError};
 use crate::provider::registry::{Choice, ConnectError};
 use crate::report::Reporters;
@@ -107,6 +110,8 @@ pub struct Summary {
     pub failures: Vec<Known>,
     /// `results.csv`.
     pub results: PathBuf,
+    /// When it ended.
+    pub ended_at: Timestamp,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -129,45 +134,93 @@ pub async fn run(
     // The manifest may be large, and the run is long.
     drop(manifest);
 
-    let results = Projection::new(&options.out);
-    let (file, ended) = if counts_before.n_unfinished() == 0 {
-        (file, Ok(None))
-    } else {
-        drive(&options, file, &mut reporters, &clock, stops, &results).await?
-    };
-    // Whatever ended the run, the results say what is recorded; the reason why it ended is told first.
-    let refreshed = results.refresh(&file);
-    let stop = ended?;
-    refreshed?;
-    Ok(Summary {
-        counts: file.counts()?,
-        counts_before,
-        incidents: file.incidents()? - incidents_before,
-        stop,
-        failures: file.failures(FAILURES_MAX)?,
-        results: results.path().to_owned(),
-        elapsed: clock.now() - began,
-    })
+    let Options { out, provider, limits, image_limits, source: _ } = options;
+    let before = Before { began, counts: counts_before, incidents: incidents_before };
+    let n_to_do = counts_before.n_unfinished();
+    let work = Work { out: &out, provider, limits, image_limits, scope: Scope::All };
+    work.go_on(file, n_to_do, &before, &mut reporters, &clock, stops).await
+}
+
+/// Which jobs a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// All that are not finished.
+    All,
+    /// Those that were reopened just now.
+    Chosen,
+}
+
+/// What a session drives with.
+struct Work<'a> {
+    out: &'a Path,
+    provider: Choice,
+    limits: Limits,
+    image_limits: CheckLimits,
+    scope: Scope,
+}
+
+/// How things stood before a session.
+struct Before {
+    began: Moment,
+    counts: Counts,
+    incidents: Incidents,
 }
 
 type Ended = Result<Option<Stop>, RunError>;
 
-async fn drive(
-    options: &Options,
-    file: RunFile,
-    reporters: &mut Reporters,
-    clock: &Clock,
-    stops: &mut Stops,
-    results: &Projection,
-) -> Result<(RunFile, Ended), RunError> {
-    let connected = options.provider.connect()?;
-    let store = DiskStore::open(&options.out, options.image_limits)?;
-    let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store) };
-    let engine = Engine::new(options.limits.clone());
-    let mut ledger = SqliteLedger::start(file)?;
-    let ended = select! {
-        ended = driver::drive(engine, &mut ledger, reporters, &hands, clock, stops) => ended.map_err(RunError::from),
-        never = results.keep_fresh() => match never {},
-    };
-    Ok((ledger.close()?, ended))
+impl Work<'_> {
+    /// Drives what there is to do, if there is anything, writes the results, and says what it came to.
+    async fn go_on(
+        self,
+        file: RunFile,
+        n_to_do: u64,
+        before: &Before,
+        reporters: &mut Reporters,
+        clock: &Clock,
+        stops: &mut Stops,
+    ) -> Result<Summary, RunError> {
+        let results = Projection::new(self.out);
+        let (file, ended) = match n_to_do {
+            0 => (file, Ok(None)),
+            _ => self.drive(file, reporters, clock, stops, &results).await?,
+        };
+        // Whatever ended the run, the results say what is recorded; the reason why it ended is told first.
+        let refreshed = results.refresh(&file);
+        let stop = ended?;
+        refreshed?;
+        let now = clock.now();
+        Ok(Summary {
+            counts: file.counts()?,
+            counts_before: before.counts,
+            incidents: file.incidents()? - before.incidents,
+            stop,
+            failures: file.failures(FAILURES_MAX)?,
+            results: results.path().to_owned(),
+            ended_at: now.wall(),
+            elapsed: now - before.began,
+        })
+    }
+
+    async fn drive(
+        self,
+        file: RunFile,
+        reporters: &mut Reporters,
+        clock: &Clock,
+        stops: &mut Stops,
+        results: &Projection,
+    ) -> Result<(RunFile, Ended), RunError> {
+        let connected = self.provider.connect(self.image_limits.bytes_max)?;
+        let store = DiskStore::open(self.out, self.image_limits)?;
+        let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store) };
+        let engine = Engine::new(self.limits);
+        let mut ledger = match self.scope {
+            Scope::All => SqliteLedger::start(file)?,
+            Scope::Chosen => SqliteLedger::start_chosen(file)?,
+        };
+        let ended = select! {
+            ended = driver::drive(engine, &mut ledger, reporters, &hands, clock, stops) => ended.map_err(RunError::from),
+            never = results.keep_fresh() => match never {},
+        };
+        Ok((ledger.close()?, ended))
+    }
 }

@@ -1,9 +1,10 @@
 //! `results.csv`: a projection of the ledger, made anew whenever it is out of date, and never read back.
 
 use std::convert::Infallible;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
@@ -26,6 +27,15 @@ pub enum ProjectionError {
     Write(#[from] ResultsError),
 }
 
+/// Which jobs the results tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Those of the present manifest.
+    OfManifest,
+    /// After them those that are no longer in it.
+    WithDropped,
+}
+
 /// The results of one output folder.
 #[derive(Clone, Debug)]
 pub struct Projection {
@@ -46,26 +56,43 @@ impl Projection {
         &self.path
     }
 
-    /// Writes them if something has happened since they were written last, or if they are not there.
+    /// Writes them if something has happened since they were written last, or if the file is no longer what was written then:
+    /// a run always leaves the jobs of its manifest there, and no others.
     pub fn refresh(&self, file: &RunFile) -> Result<(), ProjectionError> {
         // The results of another run may be at this path by now.
         file.check_in_place()?;
         let mark = file.mark()?;
-        if file.results_mark()?.as_ref() == Some(&mark) && self.path.exists() {
+        let of = |stamp: String| format!("{mark} {stamp}");
+        let written = file.results_mark()?;
+        if self.stamp().is_some_and(|stamp| written == Some(of(stamp))) {
             return Ok(());
         }
-        self.rewrite(file)?;
-        Ok(file.set_results_mark(&mark)?)
+        self.rewrite(file, Rows::OfManifest)?;
+        Ok(file.set_results_mark(&of(self.stamp().unwrap_or_default()))?)
     }
 
     /// Writes them.
-    pub fn rewrite(&self, file: &RunFile) -> Result<(), ProjectionError> {
+    pub fn rewrite(&self, file: &RunFile, rows: Rows) -> Result<(), ProjectionError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let provider = file.provider()?;
-        let name = provider.split(' ').next().unwrap_or_default();
-        let mut writer = ResultsWriter::create(&self.path, name, &file.columns()?)?;
-        file.each_known(|known| Ok::<_, ProjectionError>(writer.write(&known)?))?;
-        Ok(writer.finish()?)
+        file.at_once(|| {
+            let provider = file.provider()?;
+            let name = provider.split(' ').next().unwrap_or_default();
+            let mut writer = ResultsWriter::create(&self.path, name, &file.columns()?)?;
+            let mut write = |known| Ok::<_, ProjectionError>(writer.write(&known)?);
+            file.each_known(&mut write)?;
+            match rows {
+                Rows::OfManifest => (),
+                Rows::WithDropped => file.each_dropped(&mut write)?,
+            }
+            Ok(writer.finish()?)
+        })
+    }
+
+    /// What changes when anybody else writes the file; nothing when it is not there.
+    fn stamp(&self) -> Option<String> {
+        let file = fs::metadata(&self.path).ok()?;
+        let age = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some(format!("{}+{}", file.len(), age.as_nanos()))
     }
 
     /// Rewrites them now and then beside a run, so that a look at them is never a look at yesterday. Never returns.
@@ -77,7 +104,7 @@ impl Projection {
             let rewrite = move || {
                 let began = Instant::now();
                 // If it fails, it fails at the end of the run too, and is told there.
-                let _ = RunFile::open_for_reading(&results.out).map(|file| results.rewrite(&file));
+                let _ = RunFile::open_for_reading(&results.out).map(|file| results.rewrite(&file, Rows::OfManifest));
                 began.elapsed()
             };
             let cost = tokio::task::spawn_blocking(rewrite).await.unwrap_or_default();

@@ -70,6 +70,12 @@ impl Bench {
         self.run_command(manifest, more).output().unwrap()
     }
 
+    /// Runs, and again after every stop before the end, as one is told to.
+    pub fn run_to_the_end(&self, manifest: &str, more: &[&str]) -> Output {
+        let mut runs = std::iter::repeat_with(|| self.run(manifest, more)).take(20);
+        runs.find(|output| output.status.code() != Some(75)).expect("a batch has an end")
+    }
+
     pub fn spawn(&self, manifest: &str, more: &[&str]) -> Child {
         self.run_command(manifest, more).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
@@ -111,17 +117,18 @@ pub fn rows(path: &Path) -> Vec<Row> {
     csv::Reader::from_path(path).unwrap().deserialize().map(|row| row.unwrap()).collect()
 }
 
-/// The files below `out/images`, as the results write them.
-pub fn files(images: &Path) -> Vec<String> {
+/// The files below a folder such as `out/images`, from that folder on, as the results write them.
+pub fn files(folder: &Path) -> Vec<String> {
     let mut names = vec![];
-    let mut folders = vec![images.to_owned()];
+    let mut folders = vec![folder.to_owned()];
+    let parent = folder.parent().unwrap();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else {
-                names.push(path.strip_prefix(images.parent().unwrap()).unwrap().to_str().unwrap().to_owned());
+                names.push(path.strip_prefix(parent).unwrap().to_str().unwrap().to_owned());
             }
         }
     }

@@ -1,16 +1,47 @@
 //! Dying and going on: kill -9 at random moments, and the signals that ask politely.
 
 use std::process::{Child, Command};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use promptbatch::model::limits::Limits;
 use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::faults::FaultSetting;
 
 use crate::bench::{Bench, expect_code, quick, wait_until};
+use crate::books::Books;
 
-/// Kills in one batch.
-const KILLS: usize = 25;
+/// One batch and what befalls it.
+struct Plan {
+    n_kills: usize,
+    n_jobs: usize,
+    faults: &'static [&'static str],
+}
 
-const JOBS: usize = 120;
+/// What a test run has time for: the kills alone.
+const FEW: Plan = Plan { n_kills: 25, n_jobs: 100, faults: &[] };
+
+/// Everything that passes, at once.
+const MANY: Plan = Plan {
+    n_kills: 200,
+    n_jobs: 500,
+    faults: &[
+        "500=0.04",
+        "429=0.04",
+        "cut=0.04",
+        "garbage=0.04",
+        "hang=0.02",
+        "truncated=0.08",
+        "image-404=0.05",
+        "poll-not-found=0.05",
+    ],
+};
+
+/// A patience that no batch here uses up, and requests that hang for a moment only.
+const FLAGS: [&str; 8] = ["-j", "8", "--retries", "50", "--resubmits", "20", "--request-timeout", "500ms"];
+
+fn limits() -> Limits {
+    Limits { retries_max: 50, resubmits_max: 20, ..Limits::default() }
+}
 
 fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
@@ -19,36 +50,73 @@ fn signal(child: &Child, name: &str) {
 
 /// Goal: no death loses an image or an accepted task, and the simulator has accepted no task more than the ledger accounts for.
 ///
-/// Method: kill -9 the real program again and again at random moments, resume, and compare both sides' books at the end.
-#[test]
-fn killed_again_and_again_it_loses_and_doubles_nothing() {
-    let bench = Bench::new(Config { latency: Duration::from_millis(300), ..quick() });
-    bench.csv(JOBS);
+/// Method: kill -9 the real program again and again at random moments of one batch, under faults, and compare both sides' books and
+/// the disk after every death and at the end.
+fn kill_again_and_again(&Plan { n_kills, n_jobs, faults }: &Plan) {
+    let began = Instant::now();
+    let faults = faults.iter().map(|text| text.parse::<FaultSetting>().unwrap()).collect();
+    // A while on the way for every answer, so that requests are under way when death comes.
+    let (latency, answer_delay) = (Duration::from_millis(600), Duration::from_millis(40));
+    let bench = Bench::new(Config { latency, faults, answer_delay, ..quick() });
+    bench.csv(n_jobs);
     let mut rng = fastrand::Rng::with_seed(4711);
-    let mut n_killed_at_work = 0;
-    for _ in 0..KILLS {
-        let mut child = bench.spawn("prompts.csv", &["-j", "8"]);
-        std::thread::sleep(Duration::from_millis(rng.u64(20..250)));
-        let was_running = child.try_wait().unwrap().is_none();
+    let (mut n_events, mut n_at_work, mut n_with) = (0, 0, [0; 5]);
+    for nth in 0..n_kills {
+        let n_before = n_requests(&bench);
+        let mut child = bench.spawn("prompts.csv", &FLAGS);
+        // Most are at work when they die, and some are still about to begin.
+        if !nth.is_multiple_of(8) {
+            wait_until("it asks for something", || n_requests(&bench) > n_before);
+        }
+        std::thread::sleep(Duration::from_millis(rng.u64(0..250)));
+        assert!(child.try_wait().unwrap().is_none(), "the batch was over after {nth} kills");
         child.kill().unwrap();
         child.wait().unwrap();
-        n_killed_at_work += usize::from(was_running);
+        let books = Books::read(&bench);
+        books.check(&bench, &limits());
+        n_at_work += usize::from(books.events.len() > n_events);
+        n_events = books.events.len();
+        for (sum, n) in n_with.iter_mut().zip(books.phases()) {
+            *sum += usize::from(n > 0);
+        }
     }
-    assert!(n_killed_at_work >= 20, "only {n_killed_at_work} kills met a live process");
-    expect_code(&bench.run("prompts.csv", &["-j", "8"]), 0);
-    bench.check_images(JOBS);
-
-    let stats = bench.stats();
-    let n_attempts: u64 = bench.results().iter().map(|row| row["attempts"].parse::<u64>().unwrap()).sum();
-    let n_in_doubt = n_attempts - JOBS as u64;
-    assert!(stats.n_accepted >= JOBS as u64);
-    assert!(stats.n_accepted_twice <= n_in_doubt, "{} paid twice, {n_in_doubt} in doubt", stats.n_accepted_twice);
-    assert!(n_in_doubt <= (KILLS * 8) as u64, "at most the submissions under way at each kill");
-    assert_eq!((stats.n_contents, stats.n_polls_lost), (JOBS as u64, 0));
     println!(
-        "{KILLS} kills: {} accepted for {JOBS} jobs, {n_in_doubt} in doubt, {} twice",
-        stats.n_accepted, stats.n_accepted_twice
+        "{n_kills} kills, {n_at_work} of them at work; with jobs in each phase: {n_with:?}; {:.0?}",
+        began.elapsed()
     );
+    expect_code(&bench.run_to_the_end("prompts.csv", &FLAGS), 0);
+    bench.check_images(n_jobs);
+    let told = Books::read(&bench).check(&bench, &limits());
+
+    let (stats, n_doubts) = (bench.stats(), told.doubts.values().sum::<u32>());
+    println!(
+        "{n_jobs} jobs: {} accepted, {} twice; {n_doubts} doubts and {} losses on record; {:.0?}",
+        stats.n_accepted,
+        stats.n_accepted_twice,
+        told.n_lost,
+        began.elapsed()
+    );
+    assert!(stats.n_accepted_twice <= u64::from(n_doubts + told.n_lost), "{stats:?}");
+    assert_eq!((stats.n_contents, stats.n_polls_lost, stats.n_token_leaks), (n_jobs as u64, 0, 0));
+    assert!(n_at_work * 10 >= n_kills * 7, "only {n_at_work} kills met a process at work");
+    assert!(n_with[1..4].iter().all(|n| n * 10 >= n_kills), "deaths in every phase: {n_with:?}");
+    assert!(stats.faults.values().all(|n| *n > 3), "the faults must bite: {:?}", stats.faults);
+}
+
+fn n_requests(bench: &Bench) -> u64 {
+    let stats = bench.stats();
+    stats.n_submits + stats.n_polls + stats.n_images
+}
+
+#[test]
+fn killed_again_and_again_it_loses_and_doubles_nothing() {
+    kill_again_and_again(&FEW);
+}
+
+#[test]
+#[ignore = "200 kills, two minutes"]
+fn killed_two_hundred_times_it_loses_and_doubles_nothing() {
+    kill_again_and_again(&MANY);
 }
 
 #[test]
@@ -89,10 +157,8 @@ fn a_signal_stops_cleanly_and_the_same_command_goes_on() {
 
 #[test]
 fn a_second_signal_ends_at_once_and_loses_nothing() {
-    let faults = ["submit-hang=1"]
-        .iter()
-        .map(|text| text.parse::<promptbatch::provider::simulator::faults::FaultSetting>().unwrap());
-    let bench = Bench::new(Config { faults: faults.collect(), ..quick() });
+    let faults = [("submit-hang=1").parse::<FaultSetting>().unwrap()].into_iter().collect();
+    let bench = Bench::new(Config { faults, ..quick() });
     bench.csv(2);
     let mut child = bench.spawn("prompts.csv", &[]);
     wait_until("both submissions hang", || bench.stats().n_submits == 2);

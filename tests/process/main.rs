@@ -1,10 +1,22 @@
 //! The real program as a real process: real HTTP on loopback, real files, real signals, and kill -9.
 
+mod again;
 mod bench;
+mod books;
 mod contract;
 mod disk;
+mod edited;
+mod host;
+mod hostile;
 mod http;
 mod kill;
+mod links;
 mod official;
+mod served;
+mod sessions;
 mod storm;
+#[path = "../simulation/story.rs"]
+mod story;
+mod untrusted;
+mod wild;
 mod words;

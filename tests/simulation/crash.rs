@@ -1,20 +1,22 @@
-//! A crash at a chosen step, and the wrappers that count the steps of everything that acts.
+//! A death or a full disk at a chosen step, and the wrappers that count the steps of everything that acts.
 //!
-//! Each action has a step before it (it never happens) and one after it (it has happened, and nobody hears of it).
+//! Each action has a step before it (it never happens) and one after it (it has happened, and nobody hears of it). A save has
+//! one in between: the bytes are here, and the file has no name yet.
 
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::Notify;
 
-use promptbatch::driver::images::{Body as ImageBody, ImageStore, Saved};
+use promptbatch::driver::images::{Body as ImageBody, ImageStore, Saved, StoreError};
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::{Ledger, Loaded};
 use promptbatch::model::event::Event;
 use promptbatch::model::name::ImageName;
-use promptbatch::model::outcome::{Fault, Status, TaskId, Url};
+use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Body, Provider};
 
@@ -23,31 +25,50 @@ use promptbatch::provider::{Body, Provider};
 pub struct Crash(Arc<Inner>);
 
 struct Inner {
+    /// The step that nobody survives; steps count from 1.
     at_step: u64,
-    /// Of the provider's steps, every so-many-th panics.
+    /// Of the provider's requests, every so-many-th panics.
     panic_every: Option<u64>,
+    /// The write, of an event or an image, that the disk has no room for.
+    full: Option<Full>,
     n_steps: AtomicU64,
     n_requests: AtomicU64,
+    n_writes: AtomicU64,
     happened: Notify,
+}
+
+/// A write that is refused.
+#[derive(Clone, Copy, Debug)]
+pub struct Full {
+    /// Which one, from 1.
+    pub at_write: u64,
+    /// Whether it was done all the same, as when only the last sync fails.
+    pub is_late: bool,
 }
 
 impl Crash {
     pub fn at(at_step: u64) -> Self {
-        Self::new(at_step, None)
-    }
-
-    /// No crash, but requests that panic now and then.
-    pub fn panicking_every(n: u64) -> Self {
-        Self::new(0, Some(n))
-    }
-
-    fn new(at_step: u64, panic_every: Option<u64>) -> Self {
-        let (n_steps, n_requests, happened) = (AtomicU64::new(0), AtomicU64::new(0), Notify::new());
-        Self(Arc::new(Inner { at_step, panic_every, n_steps, n_requests, happened }))
+        Self::new(at_step, None, None)
     }
 
     pub fn never() -> Self {
         Self::at(0)
+    }
+
+    /// No crash, but requests that panic now and then.
+    pub fn panicking_every(n: u64) -> Self {
+        Self::new(0, Some(n), None)
+    }
+
+    /// No crash, but a disk that is full.
+    pub fn full(full: Full) -> Self {
+        Self::new(0, None, Some(full))
+    }
+
+    fn new(at_step: u64, panic_every: Option<u64>, full: Option<Full>) -> Self {
+        let (n_steps, n_requests, n_writes) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let happened = Notify::new();
+        Self(Arc::new(Inner { at_step, panic_every, full, n_steps, n_requests, n_writes, happened }))
     }
 
     pub async fn happened(&self) {
@@ -73,13 +94,24 @@ impl Crash {
         self.step().await;
         result
     }
+
+    /// One write, or the error of a disk that is full before or after it.
+    async fn write<T, E>(&self, write: impl Future<Output = Result<T, E>>, full: impl Fn() -> E) -> Result<T, E> {
+        let n = self.0.n_writes.fetch_add(1, Ordering::Relaxed) + 1;
+        let refusal = self.0.full.filter(|full| full.at_write == n);
+        if refusal.is_some_and(|full| !full.is_late) {
+            return Err(full());
+        }
+        let written = self.around(write).await?;
+        if refusal.is_some() { Err(full()) } else { Ok(written) }
+    }
 }
 
 /// Something that acts, with steps around each of its actions.
 pub struct Stepped<T>(pub T, pub Crash);
 
 impl<P: Provider> Provider for Stepped<P> {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<TaskId, Fault>> {
+    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         self.1.request(self.0.submit(request)).boxed()
     }
 
@@ -94,7 +126,11 @@ impl<P: Provider> Provider for Stepped<P> {
 
 impl<S: ImageStore> ImageStore for Stepped<S> {
     fn save<'a>(&'a self, name: ImageName, body: ImageBody<'a>) -> BoxFuture<'a, Saved> {
-        self.1.around(self.0.save(name, body)).boxed()
+        let end = stream::once(self.1.step()).filter_map(|()| std::future::ready(None));
+        let save = self.0.save(name, body.chain(end).boxed());
+        let full =
+            || StoreError::Io { doing: "write", path: "images".into(), cause: io::Error::from(ErrorKind::StorageFull) };
+        self.1.write(save, full).boxed()
     }
 }
 
@@ -102,13 +138,8 @@ impl<L: Ledger + Sync> Ledger for Stepped<L> {
     fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
         let Self(ledger, crash) = self;
         // The future of a commit must not begin before its first step.
-        async move {
-            crash.step().await;
-            ledger.commit(events).await?;
-            crash.step().await;
-            Ok(())
-        }
-        .boxed()
+        let commit = async move { ledger.commit(events).await };
+        crash.write(commit, || LedgerError::Full { path: "run.db".into() }).boxed()
     }
 
     fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {

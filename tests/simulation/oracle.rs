@@ -3,21 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use promptbatch::driver::images::check::{CheckLimits, inspect};
-use promptbatch::model::event::{Event, EventKind};
-use promptbatch::model::outcome::{Artifact, Outcome};
-use promptbatch::model::phase::{JobState, Phase};
+use promptbatch::model::event::Event;
+use promptbatch::model::limits::InDoubt;
+use promptbatch::model::name::ImageName;
+use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome};
+use promptbatch::model::phase::{JobState, Known, Phase};
 use promptbatch::provider::modelscope::body;
+use promptbatch::provider::simulator::faults::PlannedFault;
 use promptbatch::provider::simulator::stats::Stats;
 
-use crate::crash::Crash;
-use crate::world::World;
+use crate::pace;
+use crate::story::{self, Told};
+use crate::world::{Begun, World};
 
 /// Status, file name and sha256 of a job.
 pub type End = (&'static str, String, [u8; 32]);
 
+/// How every job ended, by its place in the manifest.
+pub type Ends = BTreeMap<u64, End>;
+
 impl World {
-    /// How every job ended, by its place in the manifest.
-    pub fn outcomes(&self) -> BTreeMap<u64, End> {
+    /// How every job ended.
+    pub fn outcomes(&self) -> Ends {
         let ends = self.ledger.known().into_iter().map(|known| {
             let artifact = artifacts(&known.state).first().cloned();
             let (name, sha256) =
@@ -28,71 +35,123 @@ impl World {
     }
 
     /// Runs this world without any trouble, and says how it ended.
-    pub async fn outcomes_of_a_calm_run(self) -> BTreeMap<u64, End> {
-        self.session(crate::limits(0), &Crash::never()).await.unwrap();
+    pub async fn outcomes_of_a_calm_run(self) -> Ends {
+        self.run(crate::limits(0)).await;
         self.check();
         self.outcomes()
     }
 
     /// What holds at every moment, also right after a crash.
     pub fn check_after_crash(&self) {
-        self.check_fold();
-        self.check_money();
-        self.check_files();
+        let complaints = self.complaints.lock().unwrap();
+        assert!(complaints.is_empty(), "{complaints:?}");
+        drop(complaints);
+        let known = self.ledger.known();
+        self.check_fold(&known);
+        self.check_money(&known, &self.check_stories());
+        self.check_files(&known);
     }
 
     /// What holds after a run.
     pub fn check(&self) {
         self.check_after_crash();
-        let owned: BTreeSet<String> = self
-            .ledger
-            .known()
-            .iter()
-            .flat_map(|known| artifacts(&known.state))
-            .map(|artifact| artifact.file_name)
-            .collect();
-        let files: BTreeSet<String> = self.store.files().into_keys().collect();
-        assert_eq!(files, owned, "no file without a job, and no job's file missing");
+        // A crash between a name and its record leaves a whole file; nobody owns it if every later download fails.
+        let has_died = self.sessions.lock().unwrap().iter().any(|begun| begun.has_died);
+        let is_left = |state: &JobState| state.status() == "failed" && has_died;
+        let (mut files, known) = (self.store.files(), self.ledger.known());
+        for Known { job, state } in known {
+            let name = ImageName::new(&job, 1).path(ImageFormat::Png);
+            let is_there = files.remove(&name).is_some();
+            assert!(is_there != artifacts(&state).is_empty() || is_left(&state), "{name}: {}", state.status());
+        }
+        assert!(files.is_empty(), "no file without a job: {:?}", files.keys());
         assert_eq!(self.server_stats().n_token_leaks, 0);
     }
 
+    /// What holds when a run has come to its end: every job has its image or a failure that the story has found true, or is held.
+    pub fn check_end(&self, expected: &Ends) {
+        self.check();
+        let is_held = self.sessions.lock().unwrap().last().unwrap().limits.in_doubt == InDoubt::Hold;
+        for (index, end) in self.outcomes() {
+            match end.0 {
+                "succeeded" => assert_eq!(end, expected[&index], "job {index}"),
+                "failed" | "moderated" => (),
+                status => assert!(status == "in_doubt" && is_held, "job {index} is {status} at the end"),
+            }
+        }
+    }
+
+    /// What the server accepted is what the ledger knows of and what the faults have hidden, to the task. Not true of a world with
+    /// crashes, which hide answers too.
+    pub fn check_exact(&self) {
+        let told = self.check_stories();
+        let stats = self.server_stats();
+        let is_hidden = |fault: &&PlannedFault| matches!(fault, PlannedFault::Submit(fault) if fault.accepts());
+        let n_hidden: u64 = PlannedFault::all().filter(|fault| is_hidden(&fault)).map(|f| stats.n_faults(f)).sum();
+        let n_known: u32 = told.accepted.values().sum();
+        assert_eq!(stats.n_accepted, u64::from(n_known) + n_hidden, "{told:?}");
+    }
+
+    fn check_stories(&self) -> Told {
+        let events = self.ledger.events();
+        let sessions = self.sessions.lock().unwrap();
+        let limits = &sessions.last().expect("a process has begun").limits;
+        pace::check_in_flight(&events, limits);
+        for (nth, Begun { limits, n_events, .. }) in sessions.iter().enumerate() {
+            let end = sessions.get(nth + 1).map_or(events.len(), |next| next.n_events);
+            pace::check_rate(&events[*n_events..end], limits);
+        }
+        story::read(&events, limits)
+    }
+
     /// The stored state of every job is the fold of its events.
-    fn check_fold(&self) {
+    fn check_fold(&self, known: &[Known]) {
         let mut states: BTreeMap<_, JobState> = BTreeMap::new();
         for event in self.ledger.events() {
             states.entry(event.job).or_default().apply(event.at, &event.kind);
         }
-        for known in self.ledger.known() {
+        for known in known {
             assert_eq!(states.remove(&known.job.id).unwrap_or_default(), known.state, "job {}", known.job.index);
         }
     }
 
-    /// Accepted tasks, by content: one for each job, and one more only for each doubt and each loss on record. A submission
-    /// under way at a crash is the doubt of the next session.
-    fn check_money(&self) {
-        let mut allowed: BTreeMap<String, u32> = BTreeMap::new();
-        for known in self.ledger.known() {
-            let state = &known.state;
-            let has_been_paid = u32::from(state.n_submits > 0);
-            let body = body::text(&known.job.request).unwrap();
-            *allowed.entry(body).or_default() += has_been_paid + state.n_in_doubt + state.n_lost;
+    /// Accepted tasks, by content: at least those on record, and one more only for each doubt and each submission whose answer a
+    /// crash has swallowed. Of those on record, one for each job and one for each loss.
+    fn check_money(&self, known: &[Known], told: &Told) {
+        let mut contents: BTreeMap<String, [u32; 4]> = BTreeMap::new();
+        for Known { job, state } in known {
+            let of = |counts: &BTreeMap<_, u32>| counts.get(&job.id).copied().unwrap_or(0);
+            let (n_accepted, n_hidden) = (of(&told.accepted), of(&told.doubts) + of(&told.open));
+            assert_eq!(of(&told.doubts), state.n_in_doubt, "job {}: every doubt is counted", job.index);
+            let n_paid = u32::from(state.n_submits > 0) + state.n_in_doubt + state.n_lost;
+            let content = contents.entry(body::text(&job.request).unwrap()).or_default();
+            for (sum, n) in content.iter_mut().zip([n_accepted, n_hidden, n_paid, 1 + state.n_lost]) {
+                *sum += n;
+            }
         }
+        assert_eq!(told.n_lost, known.iter().map(|known| known.state.n_lost).sum::<u32>(), "every loss is counted");
         let server = self.server.lock().unwrap();
-        for (body, allowed) in allowed {
-            let accepted = server.n_accepted(body.as_bytes());
-            assert!(accepted <= allowed, "{body}: {accepted} tasks accepted, {allowed} accounted for");
+        for (body, [n_known, n_hidden, n_paid, n_due]) in contents {
+            let n = server.n_accepted(body.as_bytes());
+            assert!(n_known <= n_due, "{body}: {n_known} tasks on record, {n_due} due");
+            assert!(n <= n_paid, "{body}: {n} tasks accepted, {n_paid} accounted for");
+            assert!((n_known..=n_known + n_hidden).contains(&n), "{body}: {n} accepted, {n_known} + {n_hidden} known");
         }
     }
 
     /// Every image that the ledger calls done is there, whole, and the one that was recorded.
-    fn check_files(&self) {
+    fn check_files(&self, known: &[Known]) {
         let files = self.store.files();
         let mut seen = BTreeSet::new();
-        for artifact in self.ledger.known().iter().flat_map(|known| artifacts(&known.state)) {
+        for artifact in known.iter().flat_map(|known| artifacts(&known.state)) {
             let bytes = files.get(&artifact.file_name).unwrap_or_else(|| panic!("{} is missing", artifact.file_name));
             let checked = inspect(bytes.as_slice(), &CheckLimits::default()).unwrap().unwrap();
             assert_eq!(checked.sha256, artifact.sha256, "{}", artifact.file_name);
             assert!(seen.insert(artifact.file_name.clone()), "{} belongs to two jobs", artifact.file_name);
+        }
+        for known in known.iter().filter(|known| known.state.n_submits == 0) {
+            let name = ImageName::new(&known.job, 1).path(ImageFormat::Png);
+            assert!(!files.contains_key(&name), "{name} is there, and was never asked for");
         }
     }
 
@@ -109,9 +168,7 @@ impl World {
     }
 
     pub fn n_lost(&self) -> u64 {
-        let is_loss =
-            |event: &&Event| matches!(event.kind, EventKind::Setback(promptbatch::model::event::Stage::Task, _));
-        self.ledger.events().iter().filter(is_loss).count() as u64
+        self.ledger.known().iter().map(|known| u64::from(known.state.n_lost)).sum()
     }
 }
 

@@ -3,37 +3,37 @@
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt, stream};
 use tokio::select;
 
 use promptbatch::driver::clock::Clock;
 use promptbatch::driver::images::MemoryStore;
-use promptbatch::driver::{self, Hands};
+use promptbatch::driver::{self, DriveError, Hands};
 use promptbatch::engine::Engine;
 use promptbatch::engine::turn::Stop;
 use promptbatch::ledger::memory::MemoryLedger;
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::Limits;
-use promptbatch::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::modelscope::answer::{self, Answer};
-use promptbatch::provider::modelscope::body;
 use promptbatch::provider::simulator::config::Config;
-use promptbatch::provider::simulator::message::{Delivery, HttpRequest, Reply};
 use promptbatch::provider::simulator::server::Server;
-use promptbatch::provider::{Body, Provider};
 use promptbatch::report::Reporters;
 
 use crate::crash::{Crash, Stepped};
-
-/// How long a request waits for an answer that never comes.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::direct::{Direct, Outage};
+use crate::witness::{Complaints, Witness, Witnessed};
 
 /// Longer than any of these worlds needs, in virtual time.
 const SESSION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Processes that a batch may need.
+const SESSIONS_MAX: usize = 100;
+
+/// After a stop, until the next process begins.
+const PAUSE: Duration = Duration::from_secs(3600);
+
+/// What the wall shows when a world begins.
+const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 /// Runs a future in virtual time.
 pub fn simulate<T>(future: impl Future<Output = T>) -> T {
@@ -46,7 +46,33 @@ pub struct World {
     pub server: Arc<Mutex<Server>>,
     pub ledger: MemoryLedger,
     pub store: MemoryStore,
+    /// When nobody can reach the provider, from the world's beginning.
+    pub outage: Option<Outage>,
+    pub complaints: Complaints,
+    /// One for each process so far.
+    pub sessions: Mutex<Vec<Begun>>,
     clock: OnceLock<Clock>,
+}
+
+/// A process that has begun.
+#[derive(Clone)]
+pub struct Begun {
+    pub limits: Limits,
+    /// Events that were recorded before it.
+    pub n_events: usize,
+    /// Whether it ended in the middle of something.
+    pub has_died: bool,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub enum Session {
+    /// By itself, with the reason if it was before the end of the batch.
+    Ended(Option<Stop>),
+    /// Of a full disk.
+    Failed(DriveError),
+    /// In the middle of something.
+    Crashed,
 }
 
 impl World {
@@ -55,27 +81,59 @@ impl World {
             server: Arc::new(Mutex::new(Server::new(config))),
             ledger: MemoryLedger::new((1..=n_jobs).map(job)),
             store: MemoryStore::default(),
+            outage: None,
+            complaints: Complaints::default(),
+            sessions: Mutex::default(),
             clock: OnceLock::new(),
         }
     }
 
-    /// One process, from its start to its end or to the crash, which gives nothing.
-    pub async fn session(&self, limits: Limits, crash: &Crash) -> Option<Option<Stop>> {
+    /// One process that nothing befalls. Gives why it stopped before the end, if it did.
+    pub async fn run(&self, limits: Limits) -> Option<Stop> {
+        match self.session(limits, &Crash::never()).await {
+            Session::Ended(stop) => stop,
+            other => panic!("a run ends: {other:?}"),
+        }
+    }
+
+    /// One process after the other, a while after every stop, until the batch is done.
+    pub async fn run_to_the_end(&self, limits: &Limits) {
+        for _ in 0..SESSIONS_MAX {
+            let Some(stop) = self.run(limits.clone()).await else { return };
+            assert!(!matches!(stop, Stop::Interrupted(_) | Stop::Unauthorized(_) | Stop::Failures(_)), "{stop:?}");
+            self.check_after_crash();
+            tokio::time::sleep(PAUSE).await;
+        }
+        panic!("a batch without an end");
+    }
+
+    /// One process, from its start to its end or to what befalls it.
+    pub async fn session(&self, limits: Limits, crash: &Crash) -> Session {
         // Time goes on between two processes.
-        let clock = *self.clock.get_or_init(|| Clock::simulated(Timestamp::from_millis(1_790_000_000_000)));
-        let direct = Direct { server: self.server.clone(), clock };
+        let clock = *self.clock.get_or_init(|| Clock::simulated(START));
+        let n_events = self.ledger.events().len();
+        self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), n_events, has_died: false });
+        let witness = Witness::new(&self.ledger, self.complaints.clone());
+        let direct = Direct::new(self.server.clone(), clock, START, self.outage);
         let hands = Hands {
-            provider: Arc::new(Stepped(direct, crash.clone())),
+            provider: Arc::new(Stepped(Witnessed(direct, witness.clone()), crash.clone())),
             store: Arc::new(Stepped(self.store.clone(), crash.clone())),
         };
-        let mut ledger = Stepped(self.ledger.session(), crash.clone());
+        let mut ledger = Stepped(Witnessed(self.ledger.session(), witness), crash.clone());
         let (_stopper, mut stops) = driver::stopper();
         let mut reporters = Reporters::default();
         let drive = driver::drive(Engine::new(limits), &mut ledger, &mut reporters, &hands, &clock, &mut stops);
-        select! {
-            ended = tokio::time::timeout(SESSION_MAX, drive) => Some(ended.expect("a run ends").unwrap()),
-            () = crash.happened() => None,
-        }
+        let session = select! {
+            biased;
+            ended = tokio::time::timeout(SESSION_MAX, drive) => match ended.expect("a run ends") {
+                Ok(stop) => Session::Ended(stop),
+                Err(error) => Session::Failed(error),
+            },
+            () = crash.happened() => Session::Crashed,
+        };
+        let has_died = !matches!(session, Session::Ended(_));
+        self.sessions.lock().unwrap().last_mut().expect("it was pushed above").has_died = has_died;
+        session
     }
 }
 
@@ -85,92 +143,4 @@ fn job(n: u64) -> Job {
     let request = Request { prompt: format!("猫 number {content}"), model: "a/b".into(), ..Request::default() };
     let occurrence = u32::from(n.is_multiple_of(3));
     Job { id: JobId::new(&request.content(), occurrence), index: n, label: None, request, extras: vec![] }
-}
-
-/// The provider, without a network: the same bodies and the same reading of answers, handed over directly.
-struct Direct {
-    server: Arc<Mutex<Server>>,
-    clock: Clock,
-}
-
-/// What a lost answer looks like from here.
-enum Lost {
-    Cut,
-    TimedOut,
-}
-
-impl Direct {
-    async fn ask(&self, request: HttpRequest) -> Result<Reply, Lost> {
-        let request = request
-            .with("authorization", "Bearer simulated")
-            .with("content-type", "application/json")
-            .with("x-modelscope-async-mode", "true");
-        let reply = self.server.lock().unwrap().handle(self.clock.now().wall(), &request);
-        tokio::time::sleep(reply.delay).await;
-        match reply.delivery {
-            Delivery::Whole => Ok(reply),
-            Delivery::CutMidway if request.path.starts_with("/img/") => Ok(reply),
-            Delivery::CutBefore | Delivery::CutAfter | Delivery::CutMidway => Err(Lost::Cut),
-            Delivery::Hang => {
-                tokio::time::sleep(REQUEST_TIMEOUT).await;
-                Err(Lost::TimedOut)
-            }
-        }
-    }
-
-    async fn answer(&self, request: HttpRequest) -> Result<Answer, Lost> {
-        let reply = self.ask(request).await?;
-        let retry_after = reply.header("retry-after").map(str::to_owned);
-        Ok(Answer { status: reply.status, retry_after, body: reply.body.into_bytes() })
-    }
-
-    async fn submit_one(&self, request: &Request) -> Result<TaskId, Fault> {
-        let post = HttpRequest::post("/v1/images/generations", body::text(request)?);
-        match self.answer(post).await {
-            Ok(answer) => answer::submitted(&answer, &request.model),
-            Err(Lost::Cut | Lost::TimedOut) => Err(Fault::new(FaultKind::InDoubt, "the answer was lost")),
-        }
-    }
-
-    async fn poll_one(&self, task: &TaskId) -> Result<Status, Fault> {
-        let get = HttpRequest::get(format!("/v1/tasks/{task}")).with("x-modelscope-task-type", "image_generation");
-        match self.answer(get).await {
-            Ok(answer) => answer::polled(&answer),
-            Err(Lost::Cut | Lost::TimedOut) => Err(Fault::new(FaultKind::Transient, "the answer was lost")),
-        }
-    }
-
-    async fn open_image(&self, url: &Url) -> Result<Body, Fault> {
-        let path = url.0.find("/img/").map_or("", |at| &url.0[at..]);
-        let cut = || Fault::new(FaultKind::Transient, "the download broke off");
-        // The image host never sees the token.
-        let reply = self.server.lock().unwrap().handle(self.clock.now().wall(), &HttpRequest::get(path));
-        tokio::time::sleep(reply.delay).await;
-        let (delivery, status) = (reply.delivery, reply.status);
-        let bytes = Bytes::from(reply.body.into_bytes());
-        match delivery {
-            Delivery::Whole if status == 200 => Ok(stream::iter([Ok(bytes)]).boxed()),
-            Delivery::Whole => Err(answer::image_refused(status, url)),
-            Delivery::CutMidway => Ok(stream::iter([Ok(bytes.slice(..bytes.len() / 2)), Err(cut())]).boxed()),
-            Delivery::CutBefore | Delivery::CutAfter => Err(cut()),
-            Delivery::Hang => {
-                tokio::time::sleep(REQUEST_TIMEOUT).await;
-                Err(cut())
-            }
-        }
-    }
-}
-
-impl Provider for Direct {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<TaskId, Fault>> {
-        self.submit_one(request).boxed()
-    }
-
-    fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>> {
-        futures::future::join_all(tasks.iter().map(|task| self.poll_one(task))).boxed()
-    }
-
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.open_image(url).boxed()
-    }
 }

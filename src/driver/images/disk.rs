@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use tokio::task::spawn_blocking;
+use tokio::task::{consume_budget, spawn_blocking};
 
 use crate::driver::images::check::{CheckLimits, Checked, NotAnImage, inspect};
 use crate::driver::images::folders::{Folders, sync_folder};
@@ -44,6 +44,8 @@ impl DiskStore {
         let mut incoming = Incoming { place: Arc::clone(&self.0), name, gathered: Vec::new(), partial: None };
         let mut n_bytes = 0;
         while let Some(piece) = body.next().await {
+            // Millions of pieces of one byte must not keep everybody else waiting.
+            consume_budget().await;
             let piece = match piece {
                 Ok(piece) => piece,
                 Err(fault) => return Ok(Err(fault)),

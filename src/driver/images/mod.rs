@@ -4,6 +4,7 @@ pub mod check;
 mod disk;
 mod folders;
 mod memory;
+pub mod verify;
 
 #[cfg(all(test, unix))]
 mod links;

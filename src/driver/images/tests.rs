@@ -212,7 +212,8 @@ async fn a_body_without_end_is_left_at_the_limit() {
     for store in stores(CheckLimits { bytes_max: 3 << 20, ..CheckLimits::default() }) {
         let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 16_384]))).boxed();
         let fault = store.save(cat(0), endless).await.unwrap().unwrap_err();
-        assert_eq!(fault, Fault::new(FaultKind::BadOutput, "the download is longer than the limit of 3145728 bytes"));
+        let words = "the download is longer than the limit of 3145728 bytes (--image-bytes-max)";
+        assert_eq!(fault, Fault::new(FaultKind::BadOutput, words));
         assert_eq!(names(&*store), [""; 0]);
     }
 }

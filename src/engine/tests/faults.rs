@@ -173,17 +173,6 @@ fn a_task_that_runs_for_ever_ends_at_its_deadline() {
 }
 
 #[test]
-fn the_deadline_holds_when_no_poll_is_answered() {
-    let limits = Limits { task_timeout: Duration::from_secs(100), resubmits_max: 0, ..fixed(1) };
-    let mut bench = Bench::with_pending(limits, 1);
-    bench.run_to_accepted(1);
-    while let [Action::Poll(_)] = bench.next().actions[..] {
-        bench.polled(1, Err(fault(FaultKind::Transient)));
-    }
-    assert!(bench.story().ends_with("failed:task_lost"));
-}
-
-#[test]
 fn a_failed_task_fails_the_job_or_is_submitted_again() {
     for (kind, ending) in [
         (FaultKind::Moderated, "submit accepted failed:moderated"),

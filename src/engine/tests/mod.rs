@@ -1,6 +1,10 @@
 //! The engine by hand: what came back goes in, and every event and action that comes out is looked at.
 
 mod faults;
+mod fetching;
+mod links;
+mod outages;
+mod quota;
 mod resume;
 mod stops;
 mod walk;
@@ -10,6 +14,7 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::engine::turn::{Action, Input, Turn};
+use crate::model::counts::{Hold, HoldReason};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::limits::{Concurrency, Limits};
@@ -114,7 +119,7 @@ impl Bench {
     }
 
     fn submitted(&mut self, n: u64) {
-        self.handle(Input::Submitted(id(n), Ok(task(n))));
+        self.handle(Input::Submitted(id(n), Ok(task(n).into())));
     }
 
     fn submit_fault(&mut self, n: u64, kind: FaultKind) {
@@ -169,6 +174,7 @@ fn word(kind: &EventKind) -> String {
         EventKind::Setback(stage, fault) => format!("{}!{}", stage.word(), fault.kind.code()),
         EventKind::Finished(Outcome::Succeeded(_)) => "succeeded".into(),
         EventKind::Finished(Outcome::Failed(fault)) => format!("failed:{}", fault.kind.code()),
+        EventKind::Reopened(_) => "reopened".into(),
     }
 }
 
@@ -330,7 +336,8 @@ fn the_pace_tells_what_is_under_way() {
     let mut bench = Bench::with_pending(fixed(2), 3);
     bench.turn();
     let pace = bench.engine.pace(bench.now);
-    assert_eq!((pace.n_in_flight, pace.n_downloading, pace.n_waiting, pace.closed_until), (2, 0, 0, None));
+    assert_eq!((pace.n_in_flight, pace.n_downloading, pace.n_waiting, pace.hold), (2, 0, 0, None));
     bench.submit_fault(1, FaultKind::Throttled { retry_after: Some(Duration::from_secs(9)) });
-    assert_eq!(bench.engine.pace(bench.now).closed_until, Some(bench.now + Duration::from_secs(9)));
+    let until = bench.now + Duration::from_secs(9);
+    assert_eq!(bench.engine.pace(bench.now).hold, Some(Hold { why: HoldReason::Throttled, until }));
 }

@@ -24,6 +24,22 @@ fn accepted_tasks_take_their_places_at_the_provider() {
     assert_eq!(bench.turn().actions, [poll(1)], "the one place is taken");
 }
 
+/// The ledger answers in pages, and a doubt on the first of them must not take the place of a task on the second.
+#[test]
+fn nothing_is_submitted_before_every_task_of_an_earlier_process_is_counted() {
+    let doubtful = |n| past(n, AGE, &[EventKind::SubmitStarted, doubt()]);
+    let running = past(3, AGE, &[EventKind::SubmitStarted, EventKind::Accepted(task(3))]);
+    let limits = Limits { look_ahead_max: 2, ..fixed(1) };
+    let mut bench = Bench { engine: Engine::new(limits), now: START, events: vec![] };
+    assert_eq!(bench.turn().actions, [Action::Load { max: 2 }]);
+    bench.handle(Input::Loaded { jobs: vec![doubtful(1), doubtful(2)], more: true });
+    assert_eq!(bench.turn().actions, [Action::Load { max: 2 }], "however many wait already");
+    bench.handle(Input::Loaded { jobs: vec![running, pending(4)], more: true });
+    assert_eq!(bench.turn().actions, [poll(3)], "the one place is taken");
+    bench.polled(3, Ok(Status::Done(urls(3))));
+    assert_eq!(bench.turn().actions, [download(3), submit(2)]);
+}
+
 #[test]
 fn a_task_that_is_done_is_downloaded_at_once() {
     let story = [EventKind::SubmitStarted, EventKind::Accepted(task(1)), EventKind::Ready(urls(1))];

@@ -65,6 +65,39 @@ fn an_interrupt_before_the_ledger_answered_waits_for_it() {
 }
 
 #[test]
+fn an_interrupt_waits_a_moment_for_what_costs_nothing_and_long_for_a_submission() {
+    let mut bench = Bench::with_pending(fixed(2), 5);
+    bench.turn();
+    bench.submitted(1);
+    bench.wait(Duration::from_secs(10));
+    assert!(bench.turn().actions.contains(&poll(1)));
+    bench.handle(Input::Stop(INTERRUPT));
+    bench.wait(Duration::from_secs(50));
+    assert!(!bench.turn().is_last, "a submission may be paid for: its answer is awaited");
+    bench.submitted(2);
+    assert!(bench.turn().is_last, "the poll is not waited for any more");
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_download(1);
+    bench.handle(Input::Stop(INTERRUPT));
+    let turn = bench.turn();
+    assert!(!turn.is_last && turn.wake_at == Some(bench.now + Duration::from_secs(5)), "a download gets a moment");
+    bench.wait(Duration::from_secs(5));
+    assert!(bench.turn().is_last);
+}
+
+#[test]
+fn a_refused_token_ends_a_drain_that_cannot_be_seen_through() {
+    let mut bench = Bench::with_pending(fixed(2), 5);
+    bench.turn();
+    bench.submitted(1);
+    bench.submit_fault(2, quota());
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Err(fault(FaultKind::Unauthorized)));
+    assert!(bench.turn().is_last);
+    assert!(matches!(bench.engine.stop(), Some(Stop::Unauthorized(_))));
+}
+
+#[test]
 fn a_used_up_quota_sees_the_jobs_in_flight_through() {
     let mut bench = Bench::with_pending(fixed(2), 5);
     bench.turn();

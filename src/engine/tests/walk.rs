@@ -67,7 +67,7 @@ fn note(witness: &mut Witness, kind: &EventKind) {
         EventKind::Setback(Stage::Submit, fault) if fault.kind == FaultKind::InDoubt => witness.n_in_doubt += 1,
         EventKind::Setback(Stage::Task, _) => witness.n_lost += 1,
         EventKind::Finished(_) => witness.is_finished = true,
-        EventKind::Ready(_) | EventKind::Setback(..) => (),
+        EventKind::Ready(_) | EventKind::Setback(..) | EventKind::Reopened(_) => (),
     }
     assert!(witness.n_accepted <= 1 + witness.n_lost, "an accepted task is submitted again only when it is lost");
     assert!(witness.n_lost <= 1, "and only as often as the limit says");
@@ -94,7 +94,7 @@ fn answer(bench: &mut Bench, rng: &mut fastrand::Rng, action: Action, n_handed_o
             bench.handle(Input::Loaded { jobs, more: *n_handed_out < n_jobs });
         }
         Action::Submit(job) => {
-            let result = if is_well { Ok(task(job.index)) } else { Err(any) };
+            let result = if is_well { Ok(task(job.index).into()) } else { Err(any) };
             bench.handle(Input::Submitted(job.id, result));
         }
         Action::Poll(batch) => {

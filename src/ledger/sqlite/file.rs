@@ -3,19 +3,28 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::guard::{self, Guard};
-use crate::ledger::sqlite::{folder, still};
+use crate::ledger::sqlite::{folder, migrate, still};
 
 /// The version of the schema, in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Marks the file as ours, in `PRAGMA application_id`: "pbat".
 const APPLICATION_ID: i64 = 0x7062_6174;
+
+/// How often, and how far apart, a lock is tried that is taken.
+const LOCK_TRIES: usize = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// The longest process id that is read from a lock file, which may be anybody's.
+const PID_BYTES_MAX: u64 = 20;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -41,13 +50,19 @@ impl RunFile {
         let lock = lock(&out.join("run.lock"), &path)?;
         guard::refuse_a_lost_ledger(out)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut file = Self::connect(path, flags, Some(lock))?;
+        let mut file = Self::connect(path, None, flags, Some(lock))?;
         file.prepare().map_err(|error| file.error(error))??;
         file.settle_provider(provider)?;
         folder::sync(out)?;
         file.guard = file.lock.as_ref().map(|lock| Guard::new(out, lock)).transpose()?;
         file.merge_when_closed(true);
         Ok(file)
+    }
+
+    /// Opens the ledger that is in the folder `out` for writing, wherever its tasks are.
+    pub fn open_existing(out: &Path) -> Result<Self, LedgerError> {
+        let provider = Self::open_for_reading(out)?.provider()?;
+        Self::open(out, &provider)
     }
 
     /// Opens the ledger in the folder `out` for reading, also beside a process that writes.
@@ -58,18 +73,25 @@ impl RunFile {
         if !path.exists() {
             return Err(LedgerError::Missing { path: out.to_owned() });
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut file = Self::connect(path, flags, None)?;
-        let mut version = file.check();
-        if version.as_ref().is_err_and(|error| still::may_be_read(&file.path, error)) {
-            file.connection = still::connect(&file.path).map_err(|error| file.error(error))?;
-            version = file.check();
+        match Self::connect_for_reading(out, path.clone(), None) {
+            Err(error) if still::may_be_read(&path, &error) => {
+                Self::connect_for_reading(out, path.clone(), Some(&still::uri(&path, "immutable=1")))
+            }
+            read => read,
         }
-        let version = version.map_err(|error| file.error(error))??;
-        if version == 0 {
-            return Err(LedgerError::Missing { path: out.to_owned() });
+    }
+
+    /// The process that writes to the ledger in the folder `out` at this moment, if one does.
+    pub fn holder(out: &Path) -> Option<String> {
+        let mut file = File::open(out.join("run.lock")).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).ok()?;
+                Some(pid.trim().to_owned())
+            }
+            Ok(()) | Err(TryLockError::Error(_)) => None,
         }
-        Ok(file)
     }
 
     /// Where the file is.
@@ -77,8 +99,25 @@ impl RunFile {
         &self.path
     }
 
-    fn connect(path: PathBuf, flags: OpenFlags, lock: Option<File>) -> Result<Self, LedgerError> {
-        match Connection::open_with_flags(&path, flags) {
+    /// `uri` is the same path with options of `SQLite`'s.
+    pub(super) fn connect_for_reading(out: &Path, path: PathBuf, uri: Option<&str>) -> Result<Self, LedgerError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let file = Self::connect(path, uri, flags, None)?;
+        let version = file.check().map_err(|error| file.error(error))??;
+        // A run that has not said yet where its tasks are has not begun.
+        if version == 0 || file.meta("provider")?.is_none() {
+            return Err(LedgerError::Missing { path: out.to_owned() });
+        }
+        migrate::read_as_present(&file.connection, version).map_err(|error| file.error(error))?;
+        Ok(file)
+    }
+
+    fn connect(path: PathBuf, uri: Option<&str>, flags: OpenFlags, lock: Option<File>) -> Result<Self, LedgerError> {
+        let opened = match uri {
+            None => Connection::open_with_flags(&path, flags),
+            Some(uri) => Connection::open_with_flags(uri, flags),
+        };
+        match opened {
             Ok(connection) => {
                 let file = Self { connection, path, lock, guard: None };
                 file.merge_when_closed(false);
@@ -117,6 +156,9 @@ impl RunFile {
         };
         self.connection.pragma_update(None, "synchronous", "full")?;
         self.connection.pragma_update(None, "journal_mode", "wal")?;
+        if version > 0 && version < VERSION {
+            migrate::to_present(&self.connection, version)?;
+        }
         if version == 0 {
             self.connection.execute_batch(&format!(
                 "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
@@ -127,7 +169,7 @@ impl RunFile {
 
     /// The version of the schema, 0 for an empty file.
     fn check(&self) -> rusqlite::Result<Result<i64, LedgerError>> {
-        self.connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        self.connection.busy_timeout(Duration::from_secs(10))?;
         let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let (id, version) = (pragma("application_id")?, pragma("user_version")?);
         let n_tables: i64 = self.connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
@@ -137,7 +179,7 @@ impl RunFile {
         let path = self.path.clone();
         Ok(match (id, version, n_tables) {
             (0, 0, 0) => Ok(0),
-            (APPLICATION_ID, VERSION, _) => Ok(VERSION),
+            (APPLICATION_ID, found @ 1..=VERSION, _) => Ok(found),
             (APPLICATION_ID, found, _) if found > VERSION => Err(LedgerError::Newer { path, found, known: VERSION }),
             _ => Err(LedgerError::Foreign { path }),
         })
@@ -167,7 +209,7 @@ impl RunFile {
     }
 
     /// An error of `SQLite`'s in words that say what to do, where there is something.
-    pub(super) fn error(&self, source: rusqlite::Error) -> LedgerError {
+    pub(super) fn error(&self, source: Error) -> LedgerError {
         let error = sqlite_error(self.path.clone(), source);
         if let LedgerError::Damaged { .. } = error {
             self.merge_when_closed(false);
@@ -180,9 +222,26 @@ impl RunFile {
     }
 }
 
+/// Takes the lock, also if someone who only looks whether it is taken has it at this moment.
+fn take(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            taken => return taken,
+        }
+    }
+    file.try_lock()
+}
+
 /// `SQLite` does not always say that a disk is full or closed; the disk itself does.
-fn sqlite_error(path: PathBuf, source: rusqlite::Error) -> LedgerError {
+fn sqlite_error(path: PathBuf, source: Error) -> LedgerError {
+    // A value of another kind or size than we ever write.
+    let is_odd = matches!(
+        source,
+        Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) | Error::InvalidColumnType(..)
+    );
     match source.sqlite_error_code() {
+        _ if is_odd => LedgerError::Damaged { path, what: source.to_string() },
         Some(ErrorCode::NotADatabase) => LedgerError::Foreign { path },
         Some(ErrorCode::DiskFull) => LedgerError::Full { path },
         Some(ErrorCode::DatabaseCorrupt) => LedgerError::Damaged { path, what: source.to_string() },
@@ -204,7 +263,7 @@ fn lock(path: &Path, ledger: &Path) -> Result<File, LedgerError> {
     let io = |source| LedgerError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
-    match file.try_lock() {
+    match take(&file) {
         Ok(()) => {
             file.set_len(0).map_err(io)?;
             file.seek(SeekFrom::Start(0)).map_err(io)?;
@@ -213,8 +272,9 @@ fn lock(path: &Path, ledger: &Path) -> Result<File, LedgerError> {
         }
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
-            let is_known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
-            let pid = if is_known { pid.trim().to_owned() } else { "(unknown)".to_owned() };
+            let is_read = file.take(PID_BYTES_MAX).read_to_string(&mut pid).is_ok();
+            let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+            let pid = if is_read && is_number { pid } else { "(unknown)".to_owned() };
             Err(LedgerError::Held { path: ledger.to_owned(), pid })
         }
         Err(TryLockError::Error(source)) => Err(io(source)),

@@ -39,7 +39,7 @@ pub fn refuse_a_lost_ledger(out: &Path) -> Result<(), LedgerError> {
     let path = out.join("run.db");
     let what = match (bytes(out, "run.db"), bytes(out, "run.db-wal")) {
         (0, 0) if path.exists() && out.join("images").exists() => "it is empty, and there are images beside it",
-        (0, 1..) if path.exists() => "it is empty, and some of what it recorded is in run.db-wal",
+        (..SECTOR_BYTES, 1..) if path.exists() => "it is empty, and some of what it recorded is in run.db-wal",
         (0, 1..) => "it is missing, and some of what it recorded is in run.db-wal",
         _ => return Ok(()),
     };

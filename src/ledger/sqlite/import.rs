@@ -56,8 +56,8 @@ impl RunFile {
         let mut occurrences = Occurrences::default();
         for (index, draft) in (1..).zip(drafts) {
             let draft = draft?;
-            let place = occurrences.place(&self.connection, index, &draft).map_err(|error| self.error(error))?;
-            match place {
+            let taken = occurrences.place(draft.request.content(), |id| take(&self.connection, id, index, &draft));
+            match taken.map_err(|error| self.error(error))? {
                 Place::New => imported.n_new += 1,
                 Place::Kept => imported.n_kept += 1,
             }
@@ -76,47 +76,50 @@ enum Place {
     Kept,
 }
 
-/// Finds out which occurrence of its content a row is. The ledger itself remembers the first of each content; only
-/// contents that do repeat are kept in memory.
+/// Gives the job with this id its place, unless an earlier row of this manifest has taken it.
+fn take(connection: &Connection, id: JobId, index: u64, draft: &Draft) -> rusqlite::Result<Option<Place>> {
+    let find = "SELECT row, position FROM jobs WHERE id = ?1";
+    let found = connection
+        .prepare_cached(find)?
+        .query_row([id.bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<u64>>(1)?)))
+        .optional()?;
+    let extras = format::extras_text(&draft.extras);
+    match found {
+        None => {
+            let insert = "INSERT INTO jobs (id, position, label, request, extras) VALUES (?1, ?2, ?3, ?4, ?5)";
+            let request = format::request_text(&draft.request);
+            connection.prepare_cached(insert)?.execute(params![id.bytes(), index, draft.label, request, extras])?;
+            Ok(Some(Place::New))
+        }
+        Some((row, None)) => {
+            let update = "UPDATE jobs SET position = ?2, label = ?3, extras = ?4 WHERE row = ?1";
+            connection.prepare_cached(update)?.execute(params![row, index, draft.label, extras])?;
+            Ok(Some(Place::Kept))
+        }
+        Some((_, Some(_))) => Ok(None),
+    }
+}
+
+/// Finds out which occurrence of its content a row is: the one rule that decides what is the same job in an edited manifest.
+///
+/// The ids that were taken are remembered by whoever takes them; only contents that do repeat are kept in memory.
 #[derive(Default)]
-struct Occurrences(HashMap<Content, u32>);
+pub(super) struct Occurrences(HashMap<Content, u32>);
 
 impl Occurrences {
-    fn place(&mut self, connection: &Connection, index: u64, draft: &Draft) -> rusqlite::Result<Place> {
-        let content = draft.request.content();
+    /// Offers the ids of this content one after the other, until `take` takes one that no earlier row has.
+    pub(super) fn place<T>(
+        &mut self,
+        content: Content,
+        mut take: impl FnMut(JobId) -> rusqlite::Result<Option<T>>,
+    ) -> rusqlite::Result<T> {
         let mut occurrence = self.0.get(&content).copied().unwrap_or(0);
-        let find = "SELECT row, position FROM jobs WHERE id = ?1";
         loop {
-            let id = JobId::new(&content, occurrence);
-            let found = connection
-                .prepare_cached(find)?
-                .query_row([id.bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<u64>>(1)?)))
-                .optional()?;
-            let extras = format::extras_text(&draft.extras);
-            match found {
-                None => {
-                    let insert = "INSERT INTO jobs (id, position, label, request, extras) VALUES (?1, ?2, ?3, ?4, ?5)";
-                    let request = format::request_text(&draft.request);
-                    connection.prepare_cached(insert)?.execute(params![
-                        id.bytes(),
-                        index,
-                        draft.label,
-                        request,
-                        extras
-                    ])?;
-                    return Ok(Place::New);
-                }
-                Some((row, None)) => {
-                    let update = "UPDATE jobs SET position = ?2, label = ?3, extras = ?4 WHERE row = ?1";
-                    connection.prepare_cached(update)?.execute(params![row, index, draft.label, extras])?;
-                    return Ok(Place::Kept);
-                }
-                // An earlier row of this manifest has taken it.
-                Some((_, Some(_))) => {
-                    occurrence += 1;
-                    self.0.insert(content, occurrence);
-                }
+            if let Some(taken) = take(JobId::new(&content, occurrence))? {
+                return Ok(taken);
             }
+            occurrence += 1;
+            self.0.insert(content, occurrence);
         }
     }
 }

@@ -35,18 +35,26 @@ pub struct Journal {
     open: BTreeMap<JobId, Open>,
     /// The phase (by its place in `PHASES`) and the position up to which jobs were handed out.
     cursor: (usize, i64),
+    /// Whether only those jobs are handed out that were [chosen](RunFile::choose).
+    is_chosen_only: bool,
 }
 
+/// A job that is under way: its row, and the state that its row holds.
 #[derive(Debug)]
-struct Open {
-    row: i64,
-    state: JobState,
+pub(super) struct Open {
+    pub(super) row: i64,
+    pub(super) state: JobState,
 }
 
 impl Journal {
     /// A journal that has handed out nothing yet.
     pub const fn new(file: RunFile) -> Self {
-        Self { file, open: BTreeMap::new(), cursor: (0, 0) }
+        Self { file, open: BTreeMap::new(), cursor: (0, 0), is_chosen_only: false }
+    }
+
+    /// A journal that hands out only the jobs that were [chosen](RunFile::choose).
+    pub const fn of_chosen(file: RunFile) -> Self {
+        Self { file, open: BTreeMap::new(), cursor: (0, 0), is_chosen_only: true }
     }
 
     /// The file.
@@ -101,7 +109,10 @@ impl Journal {
 
     fn page(&self, max: usize) -> Result<Vec<(i64, Known)>, LedgerError> {
         let (phase, position) = (PHASES[self.cursor.0], self.cursor.1);
-        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE phase = ?1 AND position > ?2 ORDER BY position LIMIT ?3");
+        let chosen = if self.is_chosen_only { "AND row IN (SELECT row FROM chosen)" } else { "" };
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE phase = ?1 AND position > ?2 {chosen} ORDER BY position LIMIT ?3"
+        );
         let read = || {
             let mut statement = self.file.connection.prepare_cached(&sql)?;
             let max = i64::try_from(max).unwrap_or(i64::MAX);
@@ -118,7 +129,7 @@ fn is_full<T>(result: &rusqlite::Result<T>) -> bool {
 }
 
 /// The states that the events lead to, recorded with them.
-fn write(
+pub(super) fn write(
     connection: &mut Connection,
     open: &BTreeMap<JobId, Open>,
     events: &[Event],
@@ -133,8 +144,14 @@ fn write(
             states.entry(event.job).or_insert_with(|| state.clone()).apply(event.at, &event.kind);
             let (kind, detail) = format::event_columns(&event.kind);
             insert.execute(params![*row, event.at.millis(), kind, detail])?;
-            if let EventKind::Finished(Outcome::Succeeded(artifacts)) = &event.kind {
-                write_artifacts(&transaction, *row, artifacts)?;
+            match &event.kind {
+                EventKind::Finished(Outcome::Succeeded(artifacts)) => write_artifacts(&transaction, *row, artifacts)?,
+                EventKind::Reopened(_) => drop(transaction.execute("DELETE FROM artifacts WHERE job = ?1", [*row])?),
+                EventKind::SubmitStarted
+                | EventKind::Accepted(_)
+                | EventKind::Ready(_)
+                | EventKind::Setback(..)
+                | EventKind::Finished(Outcome::Failed(_)) => (),
             }
         }
         for (id, state) in &states {
@@ -147,7 +164,8 @@ fn write(
 
 fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite::Result<()> {
     let sql = "UPDATE jobs SET phase = ?2, task = ?3, urls = ?4, n_submits = ?5, n_setbacks = ?6, n_lost = ?7, \
-               n_in_doubt = ?8, submitted_at = ?9, finished_at = ?10, fault = ?11 WHERE row = ?1";
+               n_in_doubt = ?8, submitted_at = ?9, finished_at = ?10, fault = ?11, n_forgiven = ?12, n_reopened = ?13 \
+               WHERE row = ?1";
     let urls = if let Phase::Downloading(urls) = &state.phase { Some(format::urls_text(urls)) } else { None };
     connection.prepare_cached(sql)?.execute(params![
         row,
@@ -161,6 +179,8 @@ fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite:
         state.submitted_at.map(Timestamp::millis),
         state.finished_at.map(Timestamp::millis),
         state.last_fault.as_ref().map(format::fault_text),
+        state.n_forgiven,
+        state.n_reopened,
     ])?;
     Ok(())
 }

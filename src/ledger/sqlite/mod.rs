@@ -3,15 +3,21 @@
 //! [`RunFile`] is the open file; [`SqliteLedger`] gives it to a thread and talks to that. The driver waits for each commit
 //! and meanwhile the answers of the provider gather, so that one sync serves all of them: group commit without a timer.
 
+mod diff;
 mod file;
+mod find;
 mod folder;
+mod glance;
 mod guard;
 mod import;
 mod journal;
+mod migrate;
 mod read;
+mod reopen;
 mod row;
 mod still;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -19,8 +25,10 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+pub use crate::ledger::sqlite::diff::{Diff, Shown};
 pub use crate::ledger::sqlite::file::RunFile;
 pub use crate::ledger::sqlite::import::Imported;
+pub use crate::ledger::sqlite::reopen::Wanted;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::journal::Journal;
@@ -44,10 +52,19 @@ enum Order {
 impl SqliteLedger {
     /// Gives the file to a new thread.
     pub fn start(file: RunFile) -> Result<Self, LedgerError> {
-        let (orders, mut inbox) = mpsc::unbounded_channel();
         let path = file.path().to_owned();
+        Self::start_journal(path, Journal::new(file))
+    }
+
+    /// The same for only those jobs that were [reopened](RunFile::reopen) last.
+    pub fn start_chosen(file: RunFile) -> Result<Self, LedgerError> {
+        let path = file.path().to_owned();
+        Self::start_journal(path, Journal::of_chosen(file))
+    }
+
+    fn start_journal(path: PathBuf, mut journal: Journal) -> Result<Self, LedgerError> {
+        let (orders, mut inbox) = mpsc::unbounded_channel();
         let work = move || {
-            let mut journal = Journal::new(file);
             while let Some(order) = inbox.blocking_recv() {
                 // Nobody listens any more when the driver was dropped; what was committed stays committed.
                 match order {

@@ -5,11 +5,11 @@ use rusqlite::Row;
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
-use crate::ledger::sqlite::row::{self, COLUMNS};
+use crate::ledger::sqlite::row::{self, COLUMNS, N_COLUMNS};
 use crate::model::counts::{Counts, Incidents};
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
-use crate::model::outcome::Outcome;
+use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{Known, Phase};
 use crate::model::time::Timestamp;
 
@@ -54,39 +54,69 @@ impl RunFile {
     pub fn counts(&self) -> Result<Counts, LedgerError> {
         let sql = "SELECT phase, count(*) FROM jobs WHERE position IS NOT NULL GROUP BY phase";
         let mut counts = Counts::default();
-        self.each(sql, (), |row| {
-            let n: u64 = row.get(1)?;
-            match row.get(0)? {
-                format::phase::PENDING => counts.n_pending += n,
-                format::phase::SUBMITTING => counts.n_in_doubt += n,
-                format::phase::RUNNING | format::phase::DOWNLOADING => counts.n_running += n,
-                format::phase::SUCCEEDED => counts.n_succeeded += n,
-                format::phase::MODERATED => counts.n_moderated += n,
-                format::phase::FAILED => counts.n_failed += n,
-                other => return Ok(Err(self.damaged(format!("a job has the unknown phase {other}")))),
-            }
-            Ok(Ok(()))
-        })?;
+        self.each(sql, (), |row| Ok(self.count(&mut counts, row.get(0)?, row.get(1)?)))?;
         Ok(counts)
+    }
+
+    /// Counts `n` jobs of this phase.
+    pub(super) fn count(&self, counts: &mut Counts, phase: i64, n: u64) -> Result<(), LedgerError> {
+        let counted = match phase {
+            format::phase::PENDING => &mut counts.n_pending,
+            format::phase::SUBMITTING => &mut counts.n_in_doubt,
+            format::phase::RUNNING | format::phase::DOWNLOADING => &mut counts.n_running,
+            format::phase::SUCCEEDED => &mut counts.n_succeeded,
+            format::phase::MODERATED => &mut counts.n_moderated,
+            format::phase::FAILED => &mut counts.n_failed,
+            other => return Err(self.damaged(format!("a job has the unknown phase {other}"))),
+        };
+        *counted += n;
+        Ok(())
     }
 
     /// What came up in all the runs of this ledger, dropped jobs included: they were paid for too.
     pub fn incidents(&self) -> Result<Incidents, LedgerError> {
-        let sql =
-            "SELECT coalesce(sum(n_submits), 0), coalesce(sum(n_in_doubt), 0), coalesce(sum(n_lost), 0) FROM jobs";
+        let (held, failed) = (format::phase::SUBMITTING, format::phase::FAILED);
+        let in_doubt = "fault IS NOT NULL AND fault ->> 0 = 'in_doubt'";
+        let sql = format!(
+            "SELECT total(n_submits), total(n_in_doubt), total(phase = {held} AND {in_doubt}), \
+             total(phase = {failed} AND {in_doubt}), total(n_lost), total(n_reopened) FROM jobs"
+        );
         let mut incidents = Incidents::default();
-        self.each(sql, (), |row| {
-            incidents = Incidents { n_submits: row.get(0)?, n_in_doubt: row.get(1)?, n_lost: row.get(2)? };
+        self.each(&sql, (), |row| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sums of small whole numbers")]
+            let sum = |column| row.get::<_, f64>(column).map(|sum| sum as u64);
+            incidents = Incidents {
+                n_submits: sum(0)?,
+                n_in_doubt: sum(1)?,
+                n_doubts_held: sum(2)?,
+                n_doubts_failed: sum(3)?,
+                n_lost: sum(4)?,
+                n_reopened: sum(5)?,
+            };
             Ok(Ok(()))
         })?;
         Ok(incidents)
     }
 
     /// Shows every job of the present manifest to `show`, in manifest order, one at a time.
-    pub fn each_known<E: From<LedgerError>>(&self, mut show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
+    pub fn each_known<E: From<LedgerError>>(&self, show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
+        self.each_with_images("position IS NOT NULL ORDER BY position, n", show)
+    }
+
+    /// Shows every job that is no longer in the manifest to `show`, one at a time, in the order in which the ledger came to know
+    /// them. Their index is 0.
+    pub fn each_dropped<E: From<LedgerError>>(&self, show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
+        self.each_with_images("position IS NULL ORDER BY row, n", show)
+    }
+
+    fn each_with_images<E: From<LedgerError>>(
+        &self,
+        which: &str,
+        mut show: impl FnMut(Known) -> Result<(), E>,
+    ) -> Result<(), E> {
         let sql = format!(
             "SELECT {COLUMNS}, file_name, sha256, bytes, width, height, artifacts.format \
-             FROM jobs LEFT JOIN artifacts ON job = row WHERE position IS NOT NULL ORDER BY position, n"
+             FROM jobs LEFT JOIN artifacts ON job = row WHERE {which}"
         );
         // The images of a job are rows one after the other.
         let mut current: Option<Known> = None;
@@ -94,9 +124,9 @@ impl RunFile {
             let Some((_, mut known)) = row::known(row)? else {
                 return Ok(Err(self.damaged("a job makes no sense").into()));
             };
-            let artifact = match row.get_ref(16)? {
+            let artifact = match row.get_ref(N_COLUMNS)? {
                 rusqlite::types::ValueRef::Null => None,
-                _ => match row::artifact(row, 16)? {
+                _ => match row::artifact(row, N_COLUMNS)? {
                     None => return Ok(Err(self.damaged("an image makes no sense").into())),
                     artifact => artifact,
                 },
@@ -116,6 +146,15 @@ impl RunFile {
             Ok(Ok(()))
         })?;
         current.map_or(Ok(()), show)
+    }
+
+    /// Shows the names of the images of jobs that are no longer in the manifest.
+    pub fn each_dropped_name(&self, mut show: impl FnMut(&str)) -> Result<(), LedgerError> {
+        let sql = "SELECT file_name FROM jobs JOIN artifacts ON job = row WHERE position IS NULL";
+        self.each(sql, (), |row| {
+            show(&row.get::<_, String>(0)?);
+            Ok(Ok(()))
+        })
     }
 
     /// The first `max` jobs, in manifest order, that ended without an image.
@@ -150,8 +189,31 @@ impl RunFile {
         Ok(events)
     }
 
+    /// The images of a job.
+    pub fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, LedgerError> {
+        let sql = "SELECT file_name, sha256, bytes, width, height, format FROM artifacts \
+                   WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY n";
+        let mut artifacts = Vec::new();
+        self.each(sql, [job.bytes()], |row| {
+            let Some(artifact) = row::artifact(row, 0)? else {
+                return Ok(Err(self.damaged("an image makes no sense")));
+            };
+            artifacts.push(artifact);
+            Ok(Ok(()))
+        })?;
+        Ok(artifacts)
+    }
+
+    /// Reads several times what belongs together: all of it at one moment, whatever another process records meanwhile.
+    pub fn at_once<T, E: From<LedgerError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let moment = self.connection.unchecked_transaction().map_err(|error| self.error(error))?;
+        let read = read()?;
+        moment.commit().map_err(|error| self.error(error))?;
+        Ok(read)
+    }
+
     /// Runs a query and shows each row; the inner error is the reader's own.
-    fn each<E: From<LedgerError>>(
+    pub(super) fn each<E: From<LedgerError>>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,

@@ -12,7 +12,10 @@ use crate::model::time::Timestamp;
 
 /// The columns that [`known`] reads, in its order.
 pub const COLUMNS: &str = "row, id, coalesce(position, 0), label, request, extras, phase, task, urls, n_submits, \
-                           n_setbacks, n_lost, n_in_doubt, submitted_at, finished_at, fault";
+                           n_setbacks, n_lost, n_in_doubt, submitted_at, finished_at, fault, n_forgiven, n_reopened";
+
+/// How many columns that are.
+pub const N_COLUMNS: usize = 18;
 
 /// A row of `jobs`: its number, the job and its state; the images of a success are still missing.
 ///
@@ -31,6 +34,8 @@ pub fn known(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Known)>> {
         n_submits: row.get(9)?,
         n_setbacks: row.get(10)?,
         n_lost: row.get(11)?,
+        n_forgiven: row.get(16)?,
+        n_reopened: row.get(17)?,
         n_in_doubt: row.get(12)?,
         submitted_at: at(13)?,
         finished_at: at(14)?,

@@ -24,7 +24,9 @@ CREATE TABLE jobs (
     n_in_doubt INTEGER NOT NULL DEFAULT 0,
     submitted_at INTEGER,
     finished_at INTEGER,
-    fault TEXT                    -- JSON: [code, words], the last one
+    fault TEXT,                   -- JSON: [code, words], the last one
+    n_forgiven INTEGER NOT NULL DEFAULT 0, -- of n_lost, those before the job was reopened
+    n_reopened INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE UNIQUE INDEX jobs_by_position ON jobs (position) WHERE position IS NOT NULL;

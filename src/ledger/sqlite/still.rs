@@ -1,45 +1,52 @@
-//! Reads a ledger where nothing may be written, such as in an archive: `SQLite` keeps an index beside a file that it reads.
+//! Ledgers that do not change, such as in an archive: read where nothing may be written, though `SQLite` likes to keep an index
+//! beside a file that it reads.
 
 use std::fs;
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::ErrorCode;
+
+use crate::ledger::error::LedgerError;
 
 /// Whether this ledger could be read without an index: nobody writes to it, and no log of it is left.
-pub fn may_be_read(path: &Path, error: &rusqlite::Error) -> bool {
-    let is_refused = matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly));
+pub fn may_be_read(path: &Path, error: &LedgerError) -> bool {
+    let is_refused = match error {
+        LedgerError::Sqlite { source, .. } => source.sqlite_error_code() == Some(ErrorCode::CannotOpen),
+        // The folder itself takes nothing.
+        LedgerError::Io { .. } | LedgerError::Full { .. } => true,
+        _ => false,
+    };
     is_refused && fs::metadata(path.with_file_name("run.db-wal")).map_or(0, |log| log.len()) == 0
 }
 
-/// Opens a ledger that does not change.
-pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    Connection::open_with_flags(uri(path), flags)
-}
-
-/// A path as a URI, in which `?`, `#` and `%` have a meaning.
-fn uri(path: &Path) -> String {
-    let bytes = path.as_os_str().as_encoded_bytes().iter();
-    let escaped = bytes.map(|byte| match byte {
-        b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(*byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    });
-    format!("file:{}?immutable=1", escaped.collect::<String>())
+/// A path with options behind it, as `SQLite` reads it: as a URI, in which `?`, `#` and `%` have a meaning.
+pub fn uri(path: &Path, options: &str) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => uri.push(char::from(*byte)),
+            _ => uri.extend([String::from("%"), format!("{byte:02X}")]),
+        }
+    }
+    uri + "?" + options
 }
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::{Connection, OpenFlags};
+
     use super::*;
 
     #[test]
     fn a_ledger_is_found_whatever_its_folder_is_called() {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
         let folder = tempfile::tempdir().unwrap();
         for name in ["out", "50% off?", "a#b&c=d", "一只猫", "sp ace"] {
             let path = folder.path().join(name).join("run.db");
             fs::create_dir(path.parent().unwrap()).unwrap();
             Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
-            let n: i64 =
-                connect(&path).unwrap().query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0)).unwrap();
+            let still = Connection::open_with_flags(uri(&path, "immutable=1"), flags).unwrap();
+            let n: i64 = still.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0)).unwrap();
             assert_eq!(n, 1, "{name}");
         }
     }

@@ -27,6 +27,12 @@ fn bombs_end_in_a_mistake() {
         ("a list in itself", "- &a [*a]\n".to_owned()),
         ("open brackets", "[".repeat(20_000)),
         ("open braces", "{a: ".repeat(2_000)),
+        ("a hundred thousand open braces", format!("- b\n- {}", "{a: ".repeat(100_000))),
+        (
+            "one long text again and again",
+            format!("a: &t \"{}\"\nb: [{}]\n", "x".repeat(1 << 20), "*t,".repeat(100_000)),
+        ),
+        ("nothing but line ends", "\n".repeat(4_000_001)),
         ("dashes", "- ".repeat(50_000)),
         ("deep maps", numbered(300, |i| " ".repeat(i) + "a:\n")),
         ("merges", merged + &"- *m\n".repeat(20_000)),
@@ -60,8 +66,19 @@ fn a_map_that_is_merged_into_every_entry_is_no_bomb() {
 }
 
 #[test]
+fn brackets_in_prompts_are_no_nesting() {
+    let text = numbered(6_000, |i| format!("- \"[{{{i} cats\"\n"));
+    assert_eq!(requests(yaml(&text)).len(), 6_000);
+    let told = yaml(&format!("- a\n- \"b\"\n- {}", "{a: ".repeat(5_001))).expect_err("it is nested too deeply");
+    assert_eq!(told, ["p:3: lists or maps are nested too deeply; write the prompts as one flat list"]);
+}
+
+#[test]
 fn columns_are_limited() {
     let text = numbered(1_002, |i| format!("- {{prompt: a, meta: {{c{i}: x}}}}\n"));
     let mistake = "p:1001: the entries carry more than 1000 columns through; use the same names in all entries";
     assert_eq!(yaml(&text), Err(vec![mistake.to_owned()]));
+    let long = format!("- {{prompt: a, meta: {{{}: x}}}}\n", "c".repeat(201));
+    let told = yaml(&long).expect_err("the name is too long");
+    assert!(told[0].ends_with("has 201 characters; shorten it to at most 200"), "{told:?}");
 }

@@ -124,6 +124,23 @@ fn a_row_is_limited() {
     assert_eq!(limited(b"a\n\"b\nc\",\"\n"), (2, what(), remedy));
 }
 
+/// Goal: cells that hold nothing are limited too, as remembering where each of them ends is not free.
+#[test]
+fn the_cells_of_a_row_are_limited() {
+    let mut rows = Rows::new(BufReader::new(b"a\n".chain(io::repeat(b','))), b',');
+    rows.next_row().expect("memory can be read");
+    let Ok(Some(Err(bad))) = rows.next_row() else { panic!("an endless row is no row") };
+    assert_eq!((bad.line, bad.wrong.what.as_str()), (2, "the row that begins here has more than 10000 cells"));
+    assert_eq!(rows.next_row().expect("memory can be read"), None);
+}
+
+/// Goal: a megabyte of spaces with a megabyte of quotes behind them takes no longer than a megabyte of letters.
+#[test]
+fn quotes_behind_many_spaces_are_not_compared_with_each_of_them() {
+    let text = format!("{}x{}", " ".repeat(1 << 20), "\"".repeat(1 << 20));
+    assert_eq!(rows(text.as_bytes()), [row(1, &[&text])]);
+}
+
 /// Texts in which quotes, commas and line ends meet as often as they can.
 fn nasty() -> impl Strategy<Value = String> {
     proptest::collection::vec(

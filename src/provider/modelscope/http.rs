@@ -3,24 +3,26 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, Url};
 
-use crate::model::outcome::{Fault, FaultKind, TaskId};
-use crate::provider::modelscope::answer::Answer;
+use crate::model::outcome::{Fault, FaultKind, TaskId, Url as Link};
+use crate::model::text::excerpt;
+use crate::provider::modelscope::answer::{self, Answer, http_date};
 
 /// The longest answer of the API that is read.
 const BODY_BYTES_MAX: usize = 1 << 20;
-
-/// The longest task id that makes sense in an address.
-const TASK_ID_BYTES_MAX: usize = 512;
 
 /// Connections that wait for the next request, a host.
 const IDLE_MAX: usize = 256;
 
 /// How long they wait: shorter than servers usually do, so that a request seldom meets a closing connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The headers that say how much is left of an allowance: all models together, and this one.
+const REMAINING: [&str; 2] =
+    ["modelscope-ratelimit-requests-remaining", "modelscope-ratelimit-model-requests-remaining"];
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -91,14 +93,25 @@ pub fn base(text: &str) -> Result<Url, ClientError> {
 
 /// Where to ask for a task, however odd its id is.
 pub fn task_url(base: &str, task: &TaskId) -> Result<Url, Fault> {
-    let odd = || Fault::new(FaultKind::TaskLost, format!("the task id {:?} cannot be asked for", task.0));
-    let is_dots = matches!(task.0.as_str(), "." | "..");
-    if task.0.len() > TASK_ID_BYTES_MAX || is_dots {
+    let odd = || {
+        let words = format!("the task id {} cannot be asked for", excerpt(&task.0, 80));
+        Fault::new(FaultKind::TaskLost, words)
+    };
+    if !answer::is_usable(task) {
         return Err(odd());
     }
     let mut url = Url::parse(&format!("{base}/v1/tasks")).map_err(|_| odd())?;
     url.path_segments_mut().map_err(|()| odd())?.push(&task.0);
     Ok(url)
+}
+
+/// Where to fetch an image: nowhere but from the web.
+pub fn image_url(link: &Link) -> Result<Url, Fault> {
+    let url = Url::parse(&link.0).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| {
+        let words = format!("the link {} is no web address; the task may give a better one", answer::shown(link));
+        Fault::new(FaultKind::BadOutput, words)
+    })
 }
 
 /// The client that carries the token: HTTP/1.1, no redirects, and no retries of its own under a paid request.
@@ -109,18 +122,23 @@ pub fn api_client(base: &Url, headers: HeaderMap, timeout: Duration) -> Result<C
 
 /// The client for images: no token, and redirects that never lead from HTTPS to HTTP.
 pub fn image_client(base: &Url, timeout: Duration) -> Result<Client, ClientError> {
-    let policy = Policy::custom(|attempt| {
-        let was_https = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-        if attempt.previous().len() > REDIRECTS_MAX {
-            attempt.error("too many redirects")
-        } else if was_https && attempt.url().scheme() != "https" {
-            attempt.error("a redirect from https to http")
-        } else {
-            attempt.follow()
-        }
+    let policy = Policy::custom(|attempt| match refused_redirect(attempt.previous(), attempt.url()) {
+        Some(why) => attempt.error(why),
+        None => attempt.follow(),
     });
     // A large image may take its time, as long as it does not fall silent.
     Ok(builder(base).redirect(policy).referer(false).read_timeout(timeout).build()?)
+}
+
+/// Why a redirect of an image link is not followed, if it is not.
+fn refused_redirect(previous: &[Url], next: &Url) -> Option<&'static str> {
+    let was_https = previous.iter().any(|url| url.scheme() == "https");
+    match next.scheme() {
+        "http" if was_https => Some("a redirect from https to http"),
+        "http" | "https" if previous.len() > REDIRECTS_MAX => Some("too many redirects"),
+        "http" | "https" => None,
+        _ => Some("a redirect that leads out of the web"),
+    }
 }
 
 fn builder(base: &Url) -> ClientBuilder {
@@ -148,15 +166,20 @@ fn is_loopback(url: &Url) -> bool {
 /// Reads a whole answer, within bounds.
 pub async fn answer(mut response: Response) -> Result<Answer, Lost> {
     let status = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let retry_after = header("retry-after").map(str::to_owned);
+    let date = header("date").and_then(http_date);
+    let remaining = REMAINING.into_iter().filter_map(|name| header(name)?.trim().parse().ok()).min();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
+        // A million chunks of one byte must not keep everybody else waiting.
+        tokio::task::consume_budget().await;
         if body.len() + chunk.len() > BODY_BYTES_MAX {
             return Err(Lost { was_sent: true, words: format!("an answer of more than {BODY_BYTES_MAX} bytes") });
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, retry_after, date, remaining, body })
 }
 
 #[cfg(test)]
@@ -187,6 +210,33 @@ mod tests {
         assert_eq!(url("5075521"), Ok("https://a.example/v1/tasks/5075521".into()));
         assert_eq!(url("a/../b?c#d"), Ok("https://a.example/v1/tasks/a%2F..%2Fb%3Fc%23d".into()));
         assert!(url("..").is_err() && url(".").is_err() && url(&"9".repeat(1000)).is_err());
+    }
+
+    #[test]
+    fn only_images_on_the_web_are_fetched() {
+        let is_taken = |link: &str| image_url(&Link(link.into())).is_ok();
+        assert!(is_taken("https://a.example/x.png") && is_taken("http://127.0.0.1:1/x"));
+        for link in
+            ["", "x.png", "//a.example/x", "file:///etc/passwd", "data:image/png;base64,AA", "ftp://a.example/x"]
+        {
+            assert!(!is_taken(link), "{link}");
+        }
+    }
+
+    #[test]
+    fn redirects_are_limited_and_never_lead_to_something_weaker() {
+        let refused = |previous: &[&str], next: &str| {
+            let previous: Vec<Url> = previous.iter().map(|url| Url::parse(url).unwrap()).collect();
+            refused_redirect(&previous, &Url::parse(next).unwrap())
+        };
+        assert_eq!(refused(&["http://a.example"], "https://a.example"), None);
+        assert_eq!(refused(&["https://a.example"], "https://b.example"), None);
+        assert_eq!(refused(&["http://a.example"; 5], "http://a.example"), None);
+        assert_eq!(refused(&["http://a.example"; 6], "http://a.example"), Some("too many redirects"));
+        assert_eq!(refused(&["https://a.example"], "http://a.example"), Some("a redirect from https to http"));
+        for odd in ["file:///etc/passwd", "data:image/png,x", "ftp://a.example/x"] {
+            assert_eq!(refused(&["http://a.example"], odd), Some("a redirect that leads out of the web"));
+        }
     }
 
     #[test]

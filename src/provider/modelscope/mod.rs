@@ -5,20 +5,22 @@
 
 pub mod answer;
 pub mod body;
+mod download;
 pub mod fault;
 mod http;
 pub mod token;
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
-use futures::{FutureExt, StreamExt};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder};
 
-use crate::model::outcome::{Fault, FaultKind, Status, TaskId, Url};
+use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use crate::model::request::Request;
 use crate::provider::modelscope::answer::Answer;
+use crate::provider::modelscope::download::Bounds;
 pub use crate::provider::modelscope::http::ClientError;
 use crate::provider::modelscope::http::Lost;
 use crate::provider::modelscope::token::Token;
@@ -42,16 +44,20 @@ pub struct Settings {
     pub base_url: String,
     /// Who we are.
     pub token: Token,
-    /// How long one request may take; for a download, how long it may stay silent.
+    /// How long one request may take; for a download, how long it may stay silent, and a tenth of what it may take in all.
     pub request_timeout: Duration,
+    /// How long an image may be.
+    pub image_bytes_max: u64,
 }
 
 /// The API, ready to be asked.
 #[derive(Debug)]
 pub struct ModelScope {
     base: String,
+    token: Token,
     api: Client,
     images: Client,
+    bounds: Bounds,
 }
 
 impl ModelScope {
@@ -64,14 +70,17 @@ impl ModelScope {
         headers.insert("x-modelscope-async-mode", HeaderValue::from_static("true"));
         let api = http::api_client(&base, headers, settings.request_timeout)?;
         let images = http::image_client(&base, settings.request_timeout)?;
-        Ok(Self { base: base.as_str().trim_end_matches('/').to_owned(), api, images })
+        let bounds = Bounds { request_timeout: settings.request_timeout, bytes_max: settings.image_bytes_max };
+        let base = base.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { base, token: settings.token.clone(), api, images, bounds })
     }
 
+    /// Sends a request. Whatever the answer repeats of it, the token is not there.
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, Lost> {
-        http::answer(request.send().await?).await
+        Ok(http::answer(request.send().await?).await?.without(&self.token))
     }
 
-    async fn submit_one(&self, request: &Request) -> Result<TaskId, Fault> {
+    async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {
         let body = body::text(request)?;
         let url = format!("{}/v1/images/generations", self.base);
         match self.ask(self.api.post(url).body(body)).await {
@@ -94,26 +103,10 @@ impl ModelScope {
             Err(lost) => Err(Fault::new(FaultKind::Transient, format!("could not poll: {}", lost.words))),
         }
     }
-
-    async fn open_image(&self, url: &Url) -> Result<Body, Fault> {
-        let lost = |lost: Lost| Fault::new(FaultKind::Transient, format!("could not download {url}: {}", lost.words));
-        let response = self.images.get(&url.0).send().await.map_err(|error| lost(error.into()))?;
-        let status = response.status().as_u16();
-        if status != 200 {
-            return Err(answer::image_refused(status, url));
-        }
-        let chunks = response.bytes_stream().map(|chunk| {
-            chunk.map_err(|error| {
-                let words = format!("the download broke off: {}", Lost::from(error).words);
-                Fault::new(FaultKind::Transient, words)
-            })
-        });
-        Ok(chunks.boxed())
-    }
 }
 
 impl Provider for ModelScope {
-    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<TaskId, Fault>> {
+    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
         self.submit_one(request).boxed()
     }
 
@@ -123,6 +116,6 @@ impl Provider for ModelScope {
     }
 
     fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.open_image(url).boxed()
+        download::open(&self.images, url, self.bounds).boxed()
     }
 }

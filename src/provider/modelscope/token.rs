@@ -1,7 +1,8 @@
 //! The token: where it is found, and that it is never shown.
 
 use std::fmt;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use reqwest::header::HeaderValue;
@@ -13,6 +14,18 @@ pub const VARIABLES: [&str; 4] =
 
 /// Where a token is made and renewed.
 pub const PAGE: &str = "https://modelscope.cn/my/myaccesstoken";
+
+/// What stands before the token in its header.
+const SCHEME: &str = "Bearer ";
+
+/// The longest token; what is longer is some other file.
+const BYTES_MAX: u64 = 4096;
+
+/// The shortest token that is kept out of what others say: a shorter one is no secret, and its letters are those of any word.
+const SECRET_BYTES_MIN: usize = 8;
+
+/// What stands in its place there.
+const HIDDEN: &[u8] = b"(the token)";
 
 /// An access token. It goes into one header of requests to the API and nowhere else.
 #[derive(Clone)]
@@ -43,7 +56,7 @@ pub enum TokenError {
     },
     /// It holds characters that no token has.
     #[error(
-        "could not use the token from {from}: it is empty or holds characters that no token has; copy it again from {PAGE}"
+        "could not use the token from {from}: it is empty, too long, or holds characters that no token has; copy it again from {PAGE}"
     )]
     Malformed {
         /// The variable or the file.
@@ -56,10 +69,10 @@ impl Token {
     pub fn new(text: &str, from: &str) -> Result<Self, TokenError> {
         let malformed = || TokenError::Malformed { from: from.to_owned() };
         let text = text.trim();
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if text.is_empty() || text.len() as u64 > BYTES_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(malformed());
         }
-        let mut value = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| malformed())?;
+        let mut value = HeaderValue::from_str(&format!("{SCHEME}{text}")).map_err(|_| malformed())?;
         value.set_sensitive(true);
         Ok(Self(value))
     }
@@ -67,7 +80,9 @@ impl Token {
     /// The token from this file, or else from the environment, which `variable` looks up.
     pub fn find(file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, TokenError> {
         if let Some(path) = file {
-            let text = fs::read_to_string(path).map_err(|source| TokenError::File { path: path.to_owned(), source })?;
+            let mut text = String::new();
+            let read = File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text));
+            read.map_err(|source| TokenError::File { path: path.to_owned(), source })?;
             return Self::new(&text, &path.display().to_string());
         }
         let found =
@@ -79,6 +94,23 @@ impl Token {
     /// The value of the `Authorization` header, marked so that no layer below writes it into a log.
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
+    }
+
+    /// The same bytes without the token: what the other side was sent, it can repeat.
+    pub(super) fn hide(&self, bytes: &[u8]) -> Vec<u8> {
+        let secret = &self.0.as_bytes()[SCHEME.len()..];
+        if secret.len() < SECRET_BYTES_MIN {
+            return bytes.to_vec();
+        }
+        let mut hidden = Vec::with_capacity(bytes.len());
+        let mut rest = bytes;
+        while let Some(at) = rest.windows(secret.len()).position(|window| window == secret) {
+            hidden.extend_from_slice(&rest[..at]);
+            hidden.extend_from_slice(HIDDEN);
+            rest = &rest[at + secret.len()..];
+        }
+        hidden.extend_from_slice(rest);
+        hidden
     }
 }
 
@@ -109,7 +141,7 @@ mod tests {
     fn a_file_comes_before_the_environment_and_may_end_in_a_line_break() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        fs::write(&path, "from-file\r\n").unwrap();
+        std::fs::write(&path, "from-file\r\n").unwrap();
         assert_eq!(value(&Token::find(Some(&path), |_| Some("env".into())).unwrap()), "Bearer from-file");
     }
 
@@ -124,6 +156,31 @@ mod tests {
         let words = Token::new("secret with spaces", "MODELSCOPE_API_KEY").unwrap_err().to_string();
         assert!(!words.contains("secret"), "{words}");
         assert!(Token::new(" \n", "x").is_err() && Token::new("geheim\u{1}", "x").is_err());
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_token_is_not_read_to_its_end() {
+        let words = Token::find(Some(Path::new("/dev/zero")), |_| None).unwrap_err().to_string();
+        assert!(words.contains("copy it again"), "{words}");
+        assert!(Token::new(&"t".repeat(4096), "x").is_ok() && Token::new(&"t".repeat(4097), "x").is_err());
+    }
+
+    #[test]
+    fn the_token_is_hidden_wherever_others_repeat_it() {
+        let token = Token::new("geheim-4711", "x").unwrap();
+        let table = [
+            ("", ""),
+            ("no such model", "no such model"),
+            ("geheim-4711", "(the token)"),
+            ("Bearer geheim-4711geheim-4711, 猫", "Bearer (the token)(the token), 猫"),
+            ("geheim-471", "geheim-471"),
+            ("geheim-geheim-4711", "geheim-(the token)"),
+        ];
+        for (told, shown) in table {
+            assert_eq!(token.hide(told.as_bytes()), shown.as_bytes());
+        }
+        assert_eq!(token.hide(b"\xffgeheim-4711\xfe"), b"\xff(the token)\xfe");
+        assert_eq!(Token::new("x", "x").unwrap().hide(b"example"), b"example", "no secret, and in every text");
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Config {
     pub seed: u64,
     /// Draw all pictures at this size, whatever is asked.
     pub image_size: Option<Size>,
+    /// How long a link leads to its image, from the poll that gave it, to the second below; by default for ever.
+    pub link_lifetime: Option<Duration>,
     /// The one token that is accepted; by default any is that is not empty.
     pub token: Option<String>,
 }
@@ -51,6 +53,7 @@ impl Default for Config {
             faults: FaultPlan::default(),
             seed: 0,
             image_size: None,
+            link_lifetime: None,
             token: None,
         }
     }

@@ -91,6 +91,8 @@ pub enum ImageFault {
     Html,
     /// Never answered.
     Hang,
+    /// 403, as for a signed link that has expired.
+    Expired,
 }
 
 use ImageFault as I;
@@ -100,7 +102,7 @@ use SubmitFault as S;
 use TaskFault as T;
 
 /// Every fault by its name.
-const NAMES: [(&str, PlannedFault); 22] = [
+const NAMES: [(&str, PlannedFault); 23] = [
     ("submit-500", Submit(S::Busy)),
     ("submit-429", Submit(S::Throttled)),
     ("submit-cut-before", Submit(S::CutBefore)),
@@ -123,6 +125,7 @@ const NAMES: [(&str, PlannedFault); 22] = [
     ("image-short", Image(I::Short)),
     ("image-html", Image(I::Html)),
     ("image-hang", Image(I::Hang)),
+    ("image-expired", Image(I::Expired)),
 ];
 
 /// Names that stand for several faults at once, each with the given probability.

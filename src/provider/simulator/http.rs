@@ -192,28 +192,30 @@ async fn read(request: Request) -> Result<Option<HttpRequest>, Error> {
     }
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value)));
-    let (method, path) = (head.method.to_string(), head.uri.path().to_owned());
+    let path = head.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+    let method = head.method.to_string();
     Ok((n_bytes <= BODY_BYTES_MAX).then(|| HttpRequest { method, path, headers: headers.collect(), body }))
 }
 
 /// Sends the answer, all of it or, for [`Delivery::CutMidway`], its first half.
 async fn send(reply: Reply, fuse: &Fuse) -> Response {
-    let bytes = match reply.body {
-        message::Body::Bytes(bytes) => bytes,
-        // Drawing takes milliseconds that nobody else should wait for.
-        picture @ (message::Body::Picture(_) | message::Body::HalfPicture(_)) => {
-            let Ok(bytes) = spawn_blocking(|| picture.into_bytes()).await else { return silence(fuse) };
-            bytes
+    // Drawing takes milliseconds that nobody else should wait for.
+    let drawn = match reply.body {
+        message::Body::Bytes(_) => reply.drawn(),
+        message::Body::Picture(_) | message::Body::HalfPicture(_) => {
+            let Ok(drawn) = spawn_blocking(|| reply.drawn()).await else { return silence(fuse) };
+            drawn
         }
     };
+    let bytes = drawn.body.into_bytes();
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    for (name, value) in reply.headers {
+    *response.status_mut() = StatusCode::from_u16(drawn.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in drawn.headers {
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().insert(name, value);
         }
     }
-    *response.body_mut() = if reply.delivery == Delivery::CutMidway {
+    *response.body_mut() = if drawn.delivery == Delivery::CutMidway {
         response.headers_mut().insert(header::CONTENT_LENGTH, bytes.len().into());
         half(bytes, fuse.clone())
     } else {

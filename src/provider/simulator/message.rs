@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::provider::simulator::picture::Picture;
+use crate::provider::simulator::range::ByteRange;
 
 /// The longest request body that is read.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
@@ -15,7 +16,7 @@ pub const BODY_BYTES_MAX: usize = 1 << 20;
 pub struct HttpRequest {
     /// The method, in capitals.
     pub method: String,
-    /// The path, with or without a query, which is ignored.
+    /// The path, with its query if it has one.
     pub path: String,
     /// The headers by their names in lower case.
     pub headers: BTreeMap<String, String>,
@@ -83,6 +84,8 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Body,
+    /// The part of the body that was asked for; nothing where it was all of it.
+    pub range: Option<ByteRange>,
     /// How much of all this reaches the client.
     pub delivery: Delivery,
     /// How long it is held back.
@@ -142,7 +145,7 @@ impl Reply {
     /// An answer with this body, which arrives.
     pub fn new(status: u16, content_type: &str, body: Body) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
-        Self { status, headers, body, delivery: Delivery::Whole, delay: Duration::ZERO }
+        Self { status, headers, body, range: None, delivery: Delivery::Whole, delay: Duration::ZERO }
     }
 
     pub(super) fn json(status: u16, value: &Value) -> Self {
@@ -184,6 +187,29 @@ impl Reply {
     pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// The answer as it goes out: its picture drawn, and of its body the part that was asked for.
+    #[must_use]
+    pub fn drawn(self) -> Self {
+        let Self { range, body, .. } = self;
+        let mut bytes = body.into_bytes();
+        let n_bytes = bytes.len();
+        let (status, content_range) = match range.map(|range| range.within(n_bytes)) {
+            None => (self.status, None),
+            Some(None) => {
+                bytes.clear();
+                (416, Some(format!("bytes */{n_bytes}")))
+            }
+            Some(Some(part)) => {
+                let content_range = format!("bytes {}-{}/{n_bytes}", part.start, part.end - 1);
+                bytes = bytes[part].to_vec();
+                (206, Some(content_range))
+            }
+        };
+        let mut headers = self.headers;
+        headers.extend(content_range.map(|range| ("content-range", range)));
+        Self { status, headers, body: Body::Bytes(bytes), range: None, ..self }
     }
 
     /// The value of the header with this name in lower case.

@@ -11,6 +11,7 @@ mod gate;
 pub mod http;
 pub mod message;
 pub mod picture;
+pub mod range;
 pub mod refusal;
 pub mod server;
 pub mod stats;

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod fault_tests;
+mod image;
 #[cfg(test)]
 mod tests;
 
@@ -17,9 +18,9 @@ use crate::model::request::Size;
 use crate::model::time::Timestamp;
 use crate::provider::simulator::check::{self, Submission};
 use crate::provider::simulator::config::Config;
-use crate::provider::simulator::faults::{ImageFault, PlannedFault, PollFault, SubmitFault, TaskFault};
+use crate::provider::simulator::faults::{PlannedFault, PollFault, SubmitFault, TaskFault};
 use crate::provider::simulator::gate::Gate;
-use crate::provider::simulator::message::{BODY_BYTES_MAX, Body, ContentKey, Delivery, HttpRequest, Reply, hash};
+use crate::provider::simulator::message::{BODY_BYTES_MAX, ContentKey, Delivery, HttpRequest, Reply, hash};
 use crate::provider::simulator::picture::Picture;
 use crate::provider::simulator::refusal::Refusal;
 use crate::provider::simulator::stats::Stats;
@@ -110,7 +111,7 @@ impl Server {
             self.poll(now, request, id)
         } else if let Some(name) = path.strip_prefix(IMAGE_PATH) {
             only("GET", request)?;
-            Ok(self.image(request, name))
+            Ok(self.image(now, request, name))
         } else if path == STATS_PATH {
             only("GET", request)?;
             Ok(Reply::json(200, &self.stats.to_json()))
@@ -204,8 +205,8 @@ impl Server {
                 &json!({ "task_id": "", "request_id": "", "task_status": "PROCESSING", "outputs": {} }),
             ),
             Progress::Ended(Fate::Succeeds) => {
-                let host = request.header("host").unwrap_or("127.0.0.1");
-                self.succeeded(task, &[format!("http://{host}{IMAGE_PATH}{}.png", task.picture().name())])
+                let link = self.link(now, request, task.picture());
+                self.succeeded(task, &[link])
             }
             Progress::Ended(Fate::Empty) => self.succeeded(task, &[]),
             Progress::Ended(Fate::Moderated) => self.failed(&id, 422, "Output data may contain inappropriate content."),
@@ -237,25 +238,6 @@ impl Server {
             "errors": { "code": code, "message": message },
         });
         Reply::json(200, &answer)
-    }
-
-    fn image(&mut self, request: &HttpRequest, name: &str) -> Reply {
-        self.stats.n_images += 1;
-        self.stats.n_token_leaks += u64::from(request.header("authorization").is_some());
-        let name = name.strip_suffix(".png").or_else(|| name.strip_suffix(".jpg"));
-        let missing = || Reply::xml_error(404, "NoSuchKey", "The specified key does not exist.");
-        let Some(picture) = name.and_then(Picture::from_name) else { return missing() };
-        let whole = Reply::new(200, "image/png", Body::Picture(picture));
-        let Some(fault) = self.config.faults.draw_image(&mut self.rng) else { return whole };
-        self.count_fault(PlannedFault::Image(fault));
-        match fault {
-            ImageFault::Broken => Reply::xml_error(500, "InternalError", "We encountered an internal error."),
-            ImageFault::NotFound => missing(),
-            ImageFault::Cut => whole.delivered(Delivery::CutMidway),
-            ImageFault::Short => Reply { body: Body::HalfPicture(picture), ..whole },
-            ImageFault::Html => Reply::page(200),
-            ImageFault::Hang => Reply::lost(Delivery::Hang),
-        }
     }
 
     fn authorize(&self, request: &HttpRequest) -> Result<(), Refusal> {

@@ -25,6 +25,10 @@ pub struct Stats {
     pub n_polls_lost: u64,
     /// Requests for images.
     pub n_images: u64,
+    /// Requests for the rest of an image that was begun before, among them.
+    pub n_images_continued: u64,
+    /// Requests for images by links that had expired, among them.
+    pub n_links_expired: u64,
     /// Requests for images that brought a token along, which is nobody's business there.
     pub n_token_leaks: u64,
     /// Refused requests, by the reason.
@@ -55,6 +59,8 @@ impl Stats {
             "polls": self.n_polls,
             "polls_lost": self.n_polls_lost,
             "images": self.n_images,
+            "images_continued": self.n_images_continued,
+            "links_expired": self.n_links_expired,
             "token_leaks": self.n_token_leaks,
             "refused": self.refused,
             "faults": faults,

@@ -21,7 +21,7 @@ use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Timestamp;
 
 /// Our own columns, on which scripts rely: add behind the last, and change nothing.
-pub const COLUMNS: [&str; 24] = [
+pub const COLUMNS: [&str; 26] = [
     "index",
     "id",
     "status",
@@ -46,6 +46,8 @@ pub const COLUMNS: [&str; 24] = [
     "sha256",
     "error_code",
     "error",
+    "submits_in_doubt",
+    "tasks_lost",
 ];
 
 /// The results as CSV, written to anything. [`ResultsWriter`] writes them to a file.
@@ -106,7 +108,7 @@ fn fields<'a>(known: &'a Known, artifact: Option<&'a Artifact>, provider: &'a st
     let request = &job.request;
     let (error_code, error) = fault(state);
     [
-        job.index.to_string().into(),
+        show((job.index > 0).then_some(job.index)),
         job.label.as_deref().map_or_else(|| job.id.to_string().into(), Cow::from),
         state.status().into(),
         artifact.map_or("", |artifact| &artifact.file_name).into(),
@@ -130,6 +132,8 @@ fn fields<'a>(known: &'a Known, artifact: Option<&'a Artifact>, provider: &'a st
         show(artifact.map(|artifact| hex(&artifact.sha256))),
         error_code.into(),
         error.into(),
+        state.n_in_doubt.to_string().into(),
+        state.n_lost.to_string().into(),
     ]
 }
 
@@ -181,7 +185,7 @@ const MILLIS: EncodedConfig =
     Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
 
 /// A time as RFC 3339 writes it, in UTC and to the millisecond. Nothing for a year of five digits, which it cannot write.
-fn rfc3339(at: Timestamp) -> String {
+pub fn rfc3339(at: Timestamp) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.millis()) * 1_000_000);
     time.ok().and_then(|time| time.format(&Iso8601::<MILLIS>).ok()).unwrap_or_default()
 }

@@ -88,13 +88,13 @@ pub enum NotAnImage {
         why: &'static str,
     },
     /// It is longer than `bytes_max`.
-    #[error("the download is longer than the limit of {bytes_max} bytes")]
+    #[error("the download is longer than the limit of {bytes_max} bytes (--image-bytes-max)")]
     TooLong {
         /// The limit.
         bytes_max: u64,
     },
     /// It has more pixels than `pixels_max`.
-    #[error("the image has {width}x{height} pixels, more than the limit of {pixels_max}")]
+    #[error("the image has {width}x{height} pixels, more than the limit of {pixels_max} (--image-pixels-max)")]
     TooLarge {
         /// Pixels from left to right.
         width: u32,

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::tests::{CAT, assert_refused, at, calm, faulty, image_path, poll, status, submission, submit, without};
 use super::*;
+use crate::provider::simulator::message::Body;
 
 fn played(server: &Server, fault: &str) -> u64 {
     server.stats().n_faults(fault.parse().unwrap())
@@ -95,6 +96,7 @@ fn images_fail_for_the_moment() {
         ("image-short", 200, Delivery::Whole),
         ("image-html", 200, Delivery::Whole),
         ("image-hang", 200, Delivery::Hang),
+        ("image-expired", 403, Delivery::Whole),
     ] {
         let mut server =
             Server::new(Config { image_size: Some(Size { width: 64, height: 64 }), ..faulty(fault).config });

@@ -1,0 +1,161 @@
+//! The verbs that go back to what has ended: `retry` and `verify`.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use promptbatch::driver::{Stops, stopper};
+use promptbatch::model::counts::Counts;
+use promptbatch::model::limits::Limits;
+use promptbatch::model::text::escape;
+use promptbatch::report::bars::Above;
+use promptbatch::run::retry::{Retry, retry as run_retry};
+use promptbatch::run::verify::{Damaged, Repair, Verified, repair as run_repair, verify as run_verify};
+use promptbatch::run::{RunError, Summary};
+
+use crate::cli::args::{RetryArgs, VerifyArgs, failure_kinds_by_default};
+use crate::cli::exit::Exit;
+use crate::cli::flags::ShowArgs;
+use crate::cli::run::{heard, reporters};
+use crate::cli::{fail, print, runtime, signals, summary, tell};
+
+/// Damaged images that are named.
+const DAMAGED_MAX: usize = 50;
+
+/// Tries failed jobs again.
+pub fn retry(args: &RetryArgs) -> Exit {
+    let codes = if args.only.is_empty() { failure_kinds_by_default() } else { args.only.clone() };
+    let options = Retry {
+        out: args.out.clone(),
+        codes,
+        access: args.access.access(),
+        limits: args.pace.limits(),
+        image_limits: args.images.limits(),
+    };
+    let ended = drive(&args.show, async |above, stops| {
+        let face = |n_to_do: u64, counts: &Counts| {
+            if !args.show.quiet {
+                tell(&format!("{}: {} once more", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
+            }
+            reporters(&args.show, counts, above)
+        };
+        run_retry(options, face, stops).await
+    });
+    let (n_tried, summary) = match ended {
+        Ok(ended) => ended,
+        Err(exit) => return exit,
+    };
+    let exit = Exit::of_summary(&summary);
+    if n_tried == 0 {
+        tell(&format!(
+            "nothing to try again of the failures asked for (--only): {}",
+            summary::standing(&summary.counts)
+        ));
+    } else if !args.show.quiet {
+        for line in summary::words(&summary, &args.out, exit) {
+            tell(&line);
+        }
+    }
+    exit
+}
+
+/// Holds every image against its record, and fetches damaged ones again if asked to.
+pub fn verify(args: &VerifyArgs) -> Exit {
+    let verified = match run_verify(&args.out) {
+        Ok(verified) => verified,
+        Err(error) => return fail(Exit::of_error(&error), &error),
+    };
+    let printed = print(&found(&verified));
+    if printed != Exit::Done {
+        return printed;
+    }
+    if verified.damaged.is_empty() {
+        return Exit::Done;
+    }
+    if !args.repair {
+        tell("fetch them again from the tasks that are paid for: the same command with --repair");
+        return Exit::Failures;
+    }
+    repair(args, &verified.damaged)
+}
+
+fn repair(args: &VerifyArgs, damaged: &[Damaged]) -> Exit {
+    let options = Repair {
+        out: args.out.clone(),
+        access: args.access.access(),
+        limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
+        image_limits: args.images.limits(),
+    };
+    let ended = drive(&args.show, async |above, stops| {
+        let face = |counts: &Counts| reporters(&args.show, counts, above);
+        run_repair(options, damaged, face, stops).await
+    });
+    let summary = match ended {
+        Ok(summary) => summary,
+        Err(exit) => return exit,
+    };
+    let Ok(after) = run_verify(&args.out) else { return Exit::Error };
+    if !args.show.quiet {
+        for line in repaired(&args.out, damaged.len(), &summary, &after) {
+            tell(&line);
+        }
+    }
+    match Exit::of_summary(&summary) {
+        // Jobs that have no image for other reasons are none of this verb's business.
+        Exit::Done | Exit::Failures if after.damaged.is_empty() && summary.incidents.n_lost == 0 => Exit::Done,
+        Exit::Done => Exit::Failures,
+        exit => exit,
+    }
+}
+
+fn found(verified: &Verified) -> String {
+    let n_damaged = verified.damaged.len();
+    let mut lines = vec![match n_damaged {
+        0 => format!("{} images, all as they were recorded", verified.n_images),
+        _ => format!("{} images, {n_damaged} of them missing or damaged:", verified.n_images),
+    }];
+    let named = verified.damaged.iter().take(DAMAGED_MAX);
+    lines.extend(
+        named.map(|Damaged { index, file_name, damage, .. }| format!("  {index:06} {}: {damage}", escape(file_name))),
+    );
+    if n_damaged > DAMAGED_MAX {
+        lines.push(format!("  and {} more", n_damaged - DAMAGED_MAX));
+    }
+    if verified.n_strays > 0 {
+        lines.push(format!("{} files below images/ belong to no job:", verified.n_strays));
+        lines.extend(verified.strays.iter().map(|name| format!("  {}", escape(name))));
+    }
+    lines.join("\n") + "\n"
+}
+
+fn repaired(out: &Path, n_damaged: usize, summary: &Summary, after: &Verified) -> Vec<String> {
+    let out = escape(&out.display().to_string());
+    let n_pending = summary.incidents.n_lost;
+    let mut lines = vec![format!("{n_damaged} missing or damaged images were asked for again")];
+    if n_pending > 0 {
+        lines.push(format!(
+            "{} cannot be fetched any more and {} pending: `promptbatch run` submits again, which is paid for again",
+            summary::jobs(n_pending),
+            if n_pending == 1 { "is" } else { "are" }
+        ));
+    }
+    lines.extend(summary.stop.as_ref().map(|stop| summary::stopped(stop, summary.ended_at)));
+    match after.damaged.len() {
+        0 => lines.push(format!("every image in {out} is what was recorded")),
+        n => lines.push(format!("{n} images in {out} are still missing or damaged")),
+    }
+    lines
+}
+
+/// Runs work that can be stopped by signals, and says its error.
+fn drive<T>(
+    show: &ShowArgs,
+    work: impl AsyncFnOnce(&OnceLock<Above>, &mut Stops) -> Result<T, RunError>,
+) -> Result<T, Exit> {
+    let runtime = runtime().map_err(|error| fail(Exit::Error, &error))?;
+    runtime.block_on(async {
+        let (stopper, mut stops) = stopper();
+        let above = Arc::new(OnceLock::new());
+        signals::listen(stopper, heard(show.quiet, above.clone())).map_err(|error| fail(Exit::Error, &error))?;
+        work(&above, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
+    })
+}

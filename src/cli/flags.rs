@@ -1,0 +1,194 @@
+//! Groups of flags that several verbs share: how the provider is reached, the pace and the limits, and what is shown.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+
+use promptbatch::driver::images::check::CheckLimits;
+use promptbatch::model::limits::{Concurrency, InDoubt, Limits, OnQuota, Rate};
+use promptbatch::run::retry::Access;
+
+use crate::cli::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
+
+/// How the provider is reached.
+#[derive(Debug, Args)]
+pub struct AccessArgs {
+    /// File that holds the token, instead of the variable `MODELSCOPE_API_KEY`
+    #[arg(long, value_name = "FILE", env = "PROMPTBATCH_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// How long one request may take: 500ms, 30s, 2m
+    #[arg(long, value_name = "D", default_value = "60s", value_parser = duration, env = "PROMPTBATCH_REQUEST_TIMEOUT")]
+    pub request_timeout: Duration,
+}
+
+impl AccessArgs {
+    pub fn access(&self) -> Access {
+        Access { token_file: self.token_file.clone(), request_timeout: self.request_timeout }
+    }
+}
+
+/// The pace, and what is done when something goes wrong.
+#[derive(Debug, Args)]
+pub struct PaceArgs {
+    /// Tasks in flight: a number, or `auto` to start low and learn
+    #[arg(short = 'j', long, value_name = "N|auto", default_value = "auto", env = "PROMPTBATCH_CONCURRENCY")]
+    pub concurrency: Concurrency,
+
+    /// Submissions at most: 10/s, 30/m, 500/h, 125/d [default: no limit of ours]
+    #[arg(long, env = "PROMPTBATCH_RATE")]
+    pub rate: Option<Rate>,
+
+    /// Submissions that may leave at once under --rate
+    #[arg(long, value_name = "N", env = "PROMPTBATCH_BURST")]
+    pub burst: Option<NonZeroU32>,
+
+    /// Polls at most, for example 50/s [default: no limit of ours]
+    #[arg(long, value_name = "RATE", env = "PROMPTBATCH_POLL_RATE")]
+    pub poll_rate: Option<Rate>,
+
+    /// Downloads at once
+    #[arg(long, value_name = "N", default_value = "16", env = "PROMPTBATCH_DOWNLOADS")]
+    pub downloads: NonZeroU32,
+
+    /// Setbacks in a row that a job survives while submitting or downloading
+    #[arg(long, value_name = "N", default_value_t = 8, env = "PROMPTBATCH_RETRIES")]
+    pub retries: u32,
+
+    /// Lost or failed tasks that a job may submit again; each is paid for again
+    #[arg(long, value_name = "N", default_value_t = 1, env = "PROMPTBATCH_RESUBMITS")]
+    pub resubmits: u32,
+
+    /// How long a task may take from its acceptance
+    #[arg(long, value_name = "D", default_value = "30m", value_parser = duration, env = "PROMPTBATCH_TASK_TIMEOUT")]
+    pub task_timeout: Duration,
+
+    /// What becomes of a submission whose answer was lost, which may have been accepted
+    #[arg(long, default_value = "resubmit", env = "PROMPTBATCH_IN_DOUBT")]
+    pub in_doubt: InDoubtArg,
+
+    /// What a used-up daily quota does to the run
+    #[arg(long, default_value = "stop", env = "PROMPTBATCH_ON_QUOTA")]
+    pub on_quota: OnQuotaArg,
+
+    /// How long the API may be out of reach before the run stops with exit code 75
+    #[arg(long, value_name = "D", default_value = "1h", value_parser = duration, env = "PROMPTBATCH_MAX_OUTAGE")]
+    pub max_outage: Duration,
+
+    /// Stop when so many jobs have failed
+    #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_FAILURES")]
+    pub max_failures: Option<u64>,
+}
+
+impl PaceArgs {
+    pub fn limits(&self) -> Limits {
+        Limits {
+            concurrency: self.concurrency,
+            rate: self.rate,
+            burst: self.burst,
+            poll_rate: self.poll_rate,
+            downloads_max: self.downloads.get() as usize,
+            retries_max: self.retries,
+            resubmits_max: self.resubmits,
+            task_timeout: self.task_timeout,
+            in_doubt: self.in_doubt.into(),
+            on_quota: self.on_quota.into(),
+            outage_max: self.max_outage,
+            failures_max: self.max_failures,
+            // Two machines that start together must not knock together for ever.
+            seed: fastrand::u64(..),
+            ..Limits::default()
+        }
+    }
+}
+
+/// The largest image that is taken.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// How long an image file may be: 64MiB, 20MB, or bytes
+    #[arg(long, value_name = "SIZE", default_value = BYTES_MAX, value_parser = bytes, env = "PROMPTBATCH_IMAGE_BYTES_MAX")]
+    pub image_bytes_max: u64,
+
+    /// How many pixels an image may have, width times height: 100MP, or pixels
+    #[arg(long, value_name = "N", default_value = PIXELS_MAX, value_parser = pixels, env = "PROMPTBATCH_IMAGE_PIXELS_MAX")]
+    pub image_pixels_max: u64,
+}
+
+impl ImageArgs {
+    pub fn limits(&self) -> CheckLimits {
+        CheckLimits { bytes_max: self.image_bytes_max, pixels_max: self.image_pixels_max }
+    }
+}
+
+/// What is shown while it goes on.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// How progress is shown
+    #[arg(long, default_value = "auto", env = "PROMPTBATCH_PROGRESS")]
+    pub progress: Progress,
+
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose", env = "PROMPTBATCH_QUIET")]
+    pub quiet: bool,
+
+    /// Tell of every accepted job, with its task id, and of every setback
+    #[arg(short, long, env = "PROMPTBATCH_VERBOSE", action = ArgAction::SetTrue)]
+    pub verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// A bar on a terminal, plain lines elsewhere
+    Auto,
+    /// A bar
+    Bar,
+    /// A line now and then
+    Plain,
+    /// Nothing
+    None,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum InDoubtArg {
+    /// Submit it again, and count it
+    Resubmit,
+    /// Leave it for you
+    Hold,
+    /// Fail the job
+    Fail,
+}
+
+impl From<InDoubtArg> for InDoubt {
+    fn from(arg: InDoubtArg) -> Self {
+        match arg {
+            InDoubtArg::Resubmit => Self::Resubmit,
+            InDoubtArg::Hold => Self::Hold,
+            InDoubtArg::Fail => Self::Fail,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OnQuotaArg {
+    /// See the tasks in flight through, and stop with exit code 75
+    Stop,
+    /// Wait for the next allowance, then try with one submission
+    Wait,
+}
+
+impl From<OnQuotaArg> for OnQuota {
+    fn from(arg: OnQuotaArg) -> Self {
+        match arg {
+            OnQuotaArg::Stop => Self::Stop,
+            OnQuotaArg::Wait => Self::Wait,
+        }
+    }
+}
+
+/// A span of time as people write it.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "a duration is a number and a unit, for example 500ms, 30s, 10m or 2h".to_owned())
+}

@@ -1,0 +1,90 @@
+//! `log`: the story of one job, from its events.
+
+use promptbatch::ledger::error::LedgerError;
+use promptbatch::ledger::sqlite::RunFile;
+use promptbatch::model::event::{Again, EventKind};
+use promptbatch::model::outcome::{Fault, Outcome};
+use promptbatch::model::phase::Known;
+use promptbatch::model::text::{escape, excerpt};
+use promptbatch::model::time::Timestamp;
+use promptbatch::report::results::rfc3339;
+
+use crate::cli::args::LogArgs;
+use crate::cli::exit::Exit;
+use crate::cli::inspect::exit_of;
+use crate::cli::{fail, print, tell};
+
+/// Characters of a prompt, of a link and of a fault's words.
+const TEXT_CHARS_MAX: usize = 2000;
+
+/// Tells the story of one job.
+pub fn log(args: &LogArgs) -> Exit {
+    let told = RunFile::open_for_reading(&args.out).and_then(|file| {
+        let found = file.find(&args.job)?;
+        match found.as_slice() {
+            [known] => Ok(Ok(story(&file, known)?)),
+            _ => Ok(Err(found)),
+        }
+    });
+    match told {
+        Ok(Ok(text)) => print(&text),
+        Ok(Err(found)) => {
+            tell(&not_one(&args.job, &found));
+            Exit::Usage
+        }
+        Err(error) => fail(exit_of(&error), &error),
+    }
+}
+
+fn not_one(name: &str, found: &[Known]) -> String {
+    let name = escape(name);
+    if found.is_empty() {
+        return format!(
+            "error: could not find the job {name:?}: give its index, its id as in results.csv, or its task id"
+        );
+    }
+    let ids: Vec<_> = found.iter().map(|known| format!("{} ({})", known.job.index, known.job.id)).collect();
+    format!("error: could not tell which job is {name:?}: it may be {}", ids.join(", "))
+}
+
+fn story(file: &RunFile, known: &Known) -> Result<String, LedgerError> {
+    let Known { job, state } = known;
+    let place = if job.index == 0 { "no longer in the manifest".to_owned() } else { format!("job {}", job.index) };
+    let label = job.label.as_ref().map_or_else(String::new, |label| format!(", {}", excerpt(label, TEXT_CHARS_MAX)));
+    let mut lines = vec![
+        format!("{place}{label}, id {}: {}", job.id, state.status()),
+        format!("prompt: {}", excerpt(&job.request.prompt, TEXT_CHARS_MAX)),
+        format!("model: {}", excerpt(&job.request.model, TEXT_CHARS_MAX)),
+    ];
+    lines.extend(file.events(job.id)?.iter().map(|(at, kind)| line(*at, kind)));
+    for artifact in file.artifacts(job.id)? {
+        let (name, bytes) = (escape(&artifact.file_name), artifact.bytes);
+        lines.push(format!("image: {name}, {}x{}, {bytes} bytes", artifact.width, artifact.height));
+    }
+    lines.push(format!(
+        "submissions: {}, of which {} in doubt; tasks lost: {}; reopened: {}",
+        state.n_submits, state.n_in_doubt, state.n_lost, state.n_reopened
+    ));
+    Ok(lines.join("\n") + "\n")
+}
+
+fn line(at: Timestamp, kind: &EventKind) -> String {
+    let words = match kind {
+        EventKind::SubmitStarted => "submitting".to_owned(),
+        EventKind::Accepted(task) => format!("accepted as task {}", excerpt(&task.0, TEXT_CHARS_MAX)),
+        EventKind::Ready(urls) => {
+            let links: Vec<_> = urls.iter().map(|url| excerpt(&url.0, TEXT_CHARS_MAX)).collect();
+            format!("done at the provider: {}", links.join(" "))
+        }
+        EventKind::Setback(stage, fault) => format!("setback ({}): {}", stage.word(), fault_words(fault)),
+        EventKind::Finished(Outcome::Succeeded(_)) => "succeeded".to_owned(),
+        EventKind::Finished(Outcome::Failed(fault)) => format!("failed: {}", fault_words(fault)),
+        EventKind::Reopened(Again::Fetch) => "reopened, to fetch its images again".to_owned(),
+        EventKind::Reopened(Again::Submit) => "reopened, to be submitted again".to_owned(),
+    };
+    format!("{}  {words}", rfc3339(at))
+}
+
+fn fault_words(fault: &Fault) -> String {
+    excerpt(&fault.to_string(), TEXT_CHARS_MAX)
+}

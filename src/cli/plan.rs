@@ -1,0 +1,203 @@
+//! `plan`: what `run` would do with a manifest, in words or as JSON.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use promptbatch::ledger::sqlite::Shown;
+use promptbatch::manifest;
+use promptbatch::model::change::{Change, changes};
+use promptbatch::model::counts::Counts;
+use promptbatch::model::text::{escape, excerpt, excerpts_apart};
+use promptbatch::plan::{self, Plan, PlanError};
+use promptbatch::provider::modelscope;
+
+use crate::cli::args::PlanArgs;
+use crate::cli::exit::Exit;
+use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
+use crate::cli::{fail, inspect, print, run};
+
+/// Jobs of each kind that are shown.
+const SHOWN_MAX: usize = 5;
+
+/// Characters of a value that was or is.
+const VALUE_CHARS_MAX: usize = 48;
+
+/// Shows what a run would do.
+pub fn plan(args: &PlanArgs) -> Exit {
+    let out = run::out(args.out.as_deref(), &args.manifest);
+    let planned = manifest::open(run::source(&args.manifest, modelscope::MODEL)).map_err(PlanError::from);
+    let planned = planned.and_then(|manifest| {
+        inspect::warn(&manifest);
+        plan::plan(&manifest, &out, SHOWN_MAX)
+    });
+    let path = &args.manifest.manifest;
+    match planned {
+        Ok(plan) if args.json => print(&format!("{}\n", object(&plan, path, &out))),
+        Ok(plan) => print(&(words(&plan, path, &out).join("\n") + "\n")),
+        Err(error @ PlanError::Manifest(_)) => fail(Exit::Usage, &error),
+        Err(error @ PlanError::Ledger(_)) => fail(Exit::Error, &error),
+    }
+}
+
+/// A headline, the differences, and what follows from them, line by line.
+fn words(plan: &Plan, manifest: &Path, out: &Path) -> Vec<String> {
+    let diff = &plan.diff;
+    let mut lines = vec![headline(plan, manifest, out)];
+    let kept = [(diff.n_moved, "at another place"), (diff.n_relabelled, "with another id or other further columns")];
+    let kept: Vec<_> = kept.into_iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{n} {how}")).collect();
+    if !kept.is_empty() {
+        lines.push(format!("of those kept: {}", kept.join(", ")));
+    }
+    let of = |shown: &[Shown]| shown.iter().map(job).collect::<Vec<_>>();
+    let changed: Vec<_> = diff.changed.iter().map(|(was, is)| changed(was, is)).collect();
+    lines.extend(list("new", diff.n_new, &of(&diff.new)));
+    lines.extend(list("changed, to be made anew; the images from before stay on disk", diff.n_changed, &changed));
+    lines.extend(list("back again", diff.n_back, &of(&diff.back)));
+    lines.extend(list("dropped; their images stay on disk", diff.n_dropped, &of(&diff.dropped)));
+    lines.extend(leaving(&diff.leaving));
+    lines.extend(would(plan));
+    lines.extend(plan.provider.as_ref().map(|provider| format!("provider: {}", escape(provider))));
+    lines
+}
+
+fn headline(plan: &Plan, manifest: &Path, out: &Path) -> String {
+    let [manifest, out] = [manifest, out].map(|path| escape(&path.display().to_string()));
+    let n_jobs = jobs(plan.counts().n_jobs());
+    if plan.provider.is_none() {
+        return format!("{manifest}: {n_jobs}, all new: there is no run in {out} yet");
+    }
+    let diff = &plan.diff;
+    let kinds = [
+        (diff.n_new, "new"),
+        (diff.n_changed, "changed"),
+        (diff.n_back, "back again"),
+        (diff.n_kept, "kept"),
+        (diff.n_dropped, "dropped"),
+    ];
+    let kinds: Vec<_> = kinds.into_iter().filter(|(n, _)| *n > 0).map(|(n, kind)| format!("{n} {kind}")).collect();
+    format!("{manifest}: {n_jobs}, compared with {out}: {}", kinds.join(", "))
+}
+
+/// A kind of difference with the first jobs of it; nothing for none.
+fn list(kind: &str, n: u64, shown: &[String]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if n > 0 {
+        lines.push(format!("{kind}:"));
+        lines.extend(shown.iter().cloned());
+    }
+    let n_more = n - shown.len() as u64;
+    if n_more > 0 {
+        lines.push(format!("  and {n_more} more"));
+    }
+    lines
+}
+
+fn job(shown: &Shown) -> String {
+    let label = shown.label.as_ref().map_or(String::new(), |label| format!("[{}] ", excerpt(label, PROMPT_CHARS_MAX)));
+    format!("  {:06} {label}{}", shown.index, excerpt(&shown.request.prompt, PROMPT_CHARS_MAX))
+}
+
+/// The job as it is, and below it each field that was another.
+fn changed(was: &Shown, is: &Shown) -> String {
+    let value = |text: &Option<String>| text.clone().unwrap_or_else(|| "(none)".to_owned());
+    let changes = changes(&was.request, &is.request).into_iter().map(|Change { field, was, is }| {
+        let [was, is] = excerpts_apart(&value(&was), &value(&is), VALUE_CHARS_MAX);
+        format!("\n         {}: {was} -> {is}", escape(&field))
+    });
+    job(is) + &changes.collect::<String>()
+}
+
+/// What is paid for, or may be, and would be lost.
+fn leaving(leaving: &Counts) -> Option<String> {
+    let n = leaving.n_running + leaving.n_in_doubt;
+    (n > 0).then(|| {
+        format!(
+            "warning: {} that would leave the manifest may be at the provider and paid for, and would not be fetched; \
+             to have the images, let the manifest that had them run to its end first",
+            jobs(n)
+        )
+    })
+}
+
+/// What `run` would send, and what it would leave alone.
+fn would(plan: &Plan) -> Vec<String> {
+    let Counts { n_in_doubt, n_running, n_succeeded, n_moderated, n_failed, .. } = plan.counts();
+    let n_to_submit = plan.n_to_submit();
+    let mut lines = Vec::new();
+    if n_to_submit > 0 {
+        lines.push(format!("would submit: {}", jobs(n_to_submit)));
+    }
+    if n_running > 0 {
+        lines.push(format!("would fetch: {}, accepted already", jobs(n_running)));
+    }
+    if n_in_doubt > 0 {
+        lines.push(format!(
+            "in doubt: {}, about which --in-doubt decides (by default they are submitted again)",
+            jobs(n_in_doubt)
+        ));
+    }
+    if lines.is_empty() {
+        lines.push("nothing to do: `run` would send nothing".to_owned());
+    }
+    let ends = [(n_succeeded, "succeeded"), (n_failed, "failed"), (n_moderated, "moderated")];
+    let ends: Vec<_> = ends.into_iter().filter(|(n, _)| *n > 0).map(|(n, end)| format!("{n} {end}")).collect();
+    if !ends.is_empty() {
+        lines.push(format!("stay as they are: {}", ends.join(", ")));
+    }
+    lines
+}
+
+/// All of it for scripts; texts are whole and raw.
+fn object(plan: &Plan, manifest: &Path, out: &Path) -> Value {
+    let diff = &plan.diff;
+    let first = |shown: &[Shown]| shown.iter().map(shown_object).collect::<Vec<_>>();
+    let changed = |(was, is): &(Shown, Shown)| {
+        let changes = changes(&was.request, &is.request).into_iter();
+        let changes: Vec<_> =
+            changes.map(|Change { field, was, is }| json!({ "field": field, "was": was, "is": is })).collect();
+        let mut object = shown_object(is);
+        object["was"] = shown_object(was);
+        object["changes"] = changes.into();
+        object
+    };
+    json!({
+        "manifest": manifest.display().to_string(),
+        "out": out.display().to_string(),
+        "provider": plan.provider,
+        "jobs": plan.counts().n_jobs(),
+        "kept": diff.n_kept,
+        "moved": diff.n_moved,
+        "relabelled": diff.n_relabelled,
+        "back": diff.n_back,
+        "new": diff.n_new,
+        "changed": diff.n_changed,
+        "dropped": diff.n_dropped,
+        "submit": plan.n_to_submit(),
+        "fetch": diff.standing.n_running,
+        "standing": counts_object(&diff.standing),
+        "leaving": counts_object(&diff.leaving),
+        "first": {
+            "new": first(&diff.new),
+            "changed": diff.changed.iter().map(changed).collect::<Vec<_>>(),
+            "back": first(&diff.back),
+            "dropped": first(&diff.dropped),
+        },
+    })
+}
+
+fn shown_object(Shown { index, label, request }: &Shown) -> Value {
+    json!({ "index": index, "id": label, "prompt": request.prompt })
+}
+
+fn counts_object(counts: &Counts) -> Value {
+    let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
+    json!({
+        "pending": n_pending,
+        "in_doubt": n_in_doubt,
+        "running": n_running,
+        "succeeded": n_succeeded,
+        "failed": n_failed,
+        "moderated": n_moderated,
+    })
+}

@@ -1,0 +1,126 @@
+//! Where a run stands, for `status`: in words for people, as one JSON object for scripts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+
+use promptbatch::driver::clock::Clock;
+use promptbatch::ledger::error::LedgerError;
+use promptbatch::ledger::sqlite::RunFile;
+use promptbatch::model::counts::{Counts, Incidents};
+use promptbatch::model::phase::Known;
+use promptbatch::model::text::escape;
+use promptbatch::report::words::{rate, span};
+
+use crate::cli::summary;
+
+/// Failed jobs that are shown.
+const FAILURES_MAX: usize = 20;
+
+/// The time over which the rate is taken.
+const LATELY: Duration = Duration::from_secs(10 * 60);
+
+/// Where a run stands.
+pub struct Standing {
+    provider: String,
+    counts: Counts,
+    incidents: Incidents,
+    failures: Vec<Known>,
+    /// The process that runs it at this moment.
+    pid: Option<String>,
+    /// Jobs that ended lately, a second; only of a run that goes on.
+    per_second: Option<f64>,
+}
+
+impl Standing {
+    /// The run in this folder. Works beside a live run.
+    pub fn of(out: &Path) -> Result<Self, LedgerError> {
+        let file = RunFile::open_for_reading(out)?;
+        let pid = RunFile::holder(out);
+        let now = Clock::system().now().wall();
+        let n_ended = match &pid {
+            Some(_) => file.n_ended_since(now.before(LATELY))?,
+            None => 0,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "jobs of ten minutes")]
+        let per_second = (n_ended > 0).then(|| n_ended as f64 / LATELY.as_secs_f64());
+        Ok(Self {
+            provider: file.provider()?,
+            counts: file.counts()?,
+            incidents: file.incidents()?,
+            failures: file.failures(FAILURES_MAX)?,
+            pid,
+            per_second,
+        })
+    }
+
+    fn left(&self) -> Option<Duration> {
+        #[expect(clippy::cast_precision_loss, reason = "nobody waits for so many jobs that the last digit counts")]
+        let n_unfinished = self.counts.n_unfinished() as f64;
+        Duration::try_from_secs_f64(n_unfinished / self.per_second?).ok()
+    }
+
+    /// For people.
+    pub fn words(&self) -> String {
+        let mut lines = vec![summary::standing(&self.counts)];
+        if let Some(pid) = &self.pid {
+            let mut words = vec![format!("running now, as process {}", escape(pid))];
+            words.extend(self.per_second.map(rate));
+            words.extend(self.left().map(|left| format!("about {} left", span(left))));
+            lines.push(words.join(", "));
+        }
+        lines.push(format!("provider: {}", escape(&self.provider)));
+        lines.push(format!("submissions so far: {}", self.incidents.n_submits));
+        lines.extend(summary::noted(&self.incidents));
+        if self.counts.n_without_image() > 0 {
+            lines.push("without an image:".to_owned());
+            lines.extend(summary::failed(&self.failures, &self.counts));
+        }
+        lines.join("\n") + "\n"
+    }
+
+    /// For scripts.
+    pub fn json(&self) -> String {
+        let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = self.counts;
+        let incidents = &self.incidents;
+        let failures: Vec<_> = self.failures.iter().map(failure).collect();
+        let standing = json!({
+            "provider": self.provider,
+            "jobs": self.counts.n_jobs(),
+            "succeeded": n_succeeded,
+            "failed": n_failed,
+            "moderated": n_moderated,
+            "in_doubt": n_in_doubt,
+            "running": n_running,
+            "pending": n_pending,
+            "pid": self.pid.as_ref().and_then(|pid| pid.parse::<u32>().ok()),
+            "jobs_per_second": self.per_second,
+            "seconds_left": self.left().map(|left| left.as_secs()),
+            "submissions": incidents.n_submits,
+            "submissions_in_doubt": {
+                "all": incidents.n_in_doubt,
+                "resubmitted": incidents.n_doubts_resubmitted(),
+                "held": incidents.n_doubts_held,
+                "failed": incidents.n_doubts_failed,
+            },
+            "tasks_lost": incidents.n_lost,
+            "reopened": incidents.n_reopened,
+            "failures": failures,
+        });
+        standing.to_string() + "\n"
+    }
+}
+
+fn failure(known: &Known) -> serde_json::Value {
+    let Known { job, state } = known;
+    let fault = state.last_fault.as_ref();
+    json!({
+        "index": job.index,
+        "id": job.label.clone().unwrap_or_else(|| job.id.to_string()),
+        "status": state.status(),
+        "prompt": job.request.prompt,
+        "error_code": fault.map(|fault| fault.kind.code()),
+        "error": fault.map(|fault| &fault.message),
+    })
+}

@@ -1,0 +1,219 @@
+//! Images on our disk held against what was recorded of them; nothing is changed but the names of damaged ones, on request.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::driver::images::disk::{StoreError, at};
+use crate::driver::images::folders::{Folders, sync_folder};
+use crate::model::outcome::Artifact;
+
+/// Where damaged images are put, below OUT, when a whole one takes their place.
+const ASIDE: &str = "damaged";
+
+/// Why a file is not the image that was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// There is no file of that name.
+    Missing,
+    /// There is something else of that name: a folder, or a link.
+    NotAFile,
+    /// Its length is another.
+    Length {
+        /// How many bytes it has.
+        bytes: u64,
+        /// How many were recorded.
+        recorded: u64,
+    },
+    /// Its bytes are others.
+    Content,
+    /// The system does not let it be read.
+    Unreadable(String),
+    /// Its recorded name leads out of the output folder.
+    Outside,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing"),
+            Self::NotAFile => f.write_str("not a file"),
+            Self::Length { bytes, recorded } => write!(f, "{bytes} bytes long instead of {recorded}"),
+            Self::Content => f.write_str("changed: its sha256 is another"),
+            Self::Unreadable(why) => write!(f, "unreadable: {why}"),
+            Self::Outside => f.write_str("recorded under a name outside of the output folder"),
+        }
+    }
+}
+
+/// Holds one image against its record.
+pub fn check(out: &Path, artifact: &Artifact) -> Result<(), Damage> {
+    let path = inside(out, &artifact.file_name).ok_or(Damage::Outside)?;
+    let unreadable = |error: io::Error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Damage::Missing,
+        _ => Damage::Unreadable(error.to_string()),
+    };
+    let found = fs::symlink_metadata(&path).map_err(unreadable)?;
+    if !found.is_file() {
+        return Err(Damage::NotAFile);
+    }
+    if found.len() != artifact.bytes {
+        return Err(Damage::Length { bytes: found.len(), recorded: artifact.bytes });
+    }
+    let mut hasher = Hashing(Sha256::new());
+    File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hasher)).map_err(unreadable)?;
+    let sha256: [u8; 32] = hasher.0.finalize().into();
+    if sha256 == artifact.sha256 { Ok(()) } else { Err(Damage::Content) }
+}
+
+struct Hashing(Sha256);
+
+impl io::Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Moves what stands at a damaged image's name to `damaged/`, where it is kept for whoever may want it. Nothing, if nothing is there.
+pub fn set_aside(out: &Path, file_name: &str) -> Result<Option<PathBuf>, StoreError> {
+    let Some(path) = inside(out, file_name) else { return Ok(None) };
+    if fs::symlink_metadata(&path).is_err() {
+        return Ok(None);
+    }
+    let above = file_name.rsplit_once('/').map_or_else(|| ASIDE.to_owned(), |(above, _)| format!("{ASIDE}/{above}"));
+    let folder = Folders::open(out)?.make_ready(&above)?;
+    let target = free(&out.join(ASIDE).join(file_name));
+    fs::rename(&path, &target).map_err(at("move", &path))?;
+    sync_folder(&folder)?;
+    Ok(Some(target))
+}
+
+/// The path itself, or with the first number behind it that makes it a new one.
+fn free(path: &Path) -> PathBuf {
+    let numbered = (2..).map(|n: u64| PathBuf::from(format!("{}.{n}", path.display())));
+    let mut paths = std::iter::once(path.to_owned()).chain(numbered);
+    paths.find(|path| fs::symlink_metadata(path).is_err()).expect("there are more numbers than files")
+}
+
+/// The path of a name below OUT, if that is where it leads.
+fn inside(out: &Path, file_name: &str) -> Option<PathBuf> {
+    let is_plain = |component| matches!(component, Component::Normal(_));
+    let is_inside = !file_name.is_empty() && Path::new(file_name).components().all(is_plain);
+    is_inside.then(|| out.join(file_name))
+}
+
+/// The names of images, in a few bytes each: enough to find files that belong to none.
+#[derive(Debug, Default)]
+pub struct Names {
+    hashes: HashSet<u64>,
+    hasher: RandomState,
+}
+
+impl Names {
+    /// Adds the name of an image.
+    pub fn add(&mut self, file_name: &str) {
+        self.hashes.insert(self.hasher.hash_one(file_name));
+    }
+
+    /// Shows every file below `images/` that has none of these names.
+    pub fn strays(&self, out: &Path, mut show: impl FnMut(&str)) -> io::Result<()> {
+        let mut folders = vec!["images".to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(out.join(&folder)) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+                if entry.file_type()?.is_dir() {
+                    folders.push(name);
+                } else if !self.hashes.contains(&self.hasher.hash_one(&name)) {
+                    show(&name);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::outcome::ImageFormat;
+
+    fn artifact(name: &str, bytes: &[u8]) -> Artifact {
+        let (sha256, format) = (Sha256::digest(bytes).into(), ImageFormat::Png);
+        Artifact { file_name: name.into(), sha256, bytes: bytes.len() as u64, width: 1, height: 1, format }
+    }
+
+    #[test]
+    fn every_damage_is_named() {
+        let out = tempfile::tempdir().unwrap();
+        let path = out.path().join("images/a.png");
+        fs::create_dir(out.path().join("images")).unwrap();
+        let whole = artifact("images/a.png", b"whole");
+        assert_eq!(check(out.path(), &whole), Err(Damage::Missing));
+        fs::write(&path, "whole").unwrap();
+        assert_eq!(check(out.path(), &whole), Ok(()));
+        fs::write(&path, "whale").unwrap();
+        assert_eq!(check(out.path(), &whole), Err(Damage::Content));
+        fs::write(&path, "who").unwrap();
+        assert_eq!(check(out.path(), &whole), Err(Damage::Length { bytes: 3, recorded: 5 }));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(check(out.path(), &whole), Err(Damage::NotAFile));
+        for name in ["../a.png", "/etc/passwd", "images/../../a.png", ""] {
+            assert_eq!(check(out.path(), &artifact(name, b"")), Err(Damage::Outside), "{name:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_not_the_image_that_it_leads_to() {
+        let out = tempfile::tempdir().unwrap();
+        fs::write(out.path().join("elsewhere"), "whole").unwrap();
+        std::os::unix::fs::symlink("elsewhere", out.path().join("a.png")).unwrap();
+        assert_eq!(check(out.path(), &artifact("a.png", b"whole")), Err(Damage::NotAFile));
+    }
+
+    #[test]
+    fn what_is_damaged_is_kept_aside_and_never_over_another() {
+        let out = tempfile::tempdir().unwrap();
+        fs::create_dir(out.path().join("images")).unwrap();
+        for text in ["one", "two", "three"] {
+            fs::write(out.path().join("images/a.png"), text).unwrap();
+            assert!(set_aside(out.path(), "images/a.png").unwrap().is_some());
+        }
+        let kept = |name: &str| fs::read_to_string(out.path().join("damaged/images").join(name)).unwrap();
+        assert_eq!([kept("a.png"), kept("a.png.2"), kept("a.png.3")], ["one", "two", "three"]);
+        assert_eq!(set_aside(out.path(), "images/a.png").unwrap(), None, "there is nothing any more");
+        assert_eq!(set_aside(out.path(), "../a.png").unwrap(), None);
+    }
+
+    #[test]
+    fn files_that_belong_to_no_image_are_found() {
+        let out = tempfile::tempdir().unwrap();
+        fs::create_dir_all(out.path().join("images/00001")).unwrap();
+        for name in ["images/a.png", "images/b.png", "images/00001/c.png", "images/00001/d.png"] {
+            fs::write(out.path().join(name), "").unwrap();
+        }
+        let mut names = Names::default();
+        names.add("images/a.png");
+        names.add("images/00001/c.png");
+        let mut strays = vec![];
+        names.strays(out.path(), |name| strays.push(name.to_owned())).unwrap();
+        strays.sort();
+        assert_eq!(strays, ["images/00001/d.png", "images/b.png"]);
+    }
+}

@@ -1,0 +1,102 @@
+//! When a run is over, and why it stops before its end. Nothing here loses a paid task: what is left stays in the ledger.
+
+use std::time::Duration;
+
+use crate::engine::turn::Stop;
+use crate::engine::{Engine, Loading};
+use crate::model::event::Stage;
+use crate::model::limits::OnQuota;
+use crate::model::outcome::{Fault, FaultKind};
+use crate::model::time::Moment;
+
+/// How long polls and downloads under way may take to come back after a stop: they cost nothing and are done again by the
+/// next run. A submission is always waited for.
+const ANSWERS_AWAITED: Duration = Duration::from_secs(5);
+
+/// A provider that has not answered once is out of reach for this part of the limit: most likely its address is wrong.
+const NEVER_ANSWERED_SHARE: u32 = 20;
+
+impl Engine {
+    /// Over means: nothing is awaited, and nothing is left that this run would still do.
+    pub(super) fn is_over(&self, now: Moment) -> bool {
+        if self.loading == Loading::Asked || self.lane.n_submits_out() > 0 {
+            return false;
+        }
+        let is_awaiting = self.lane.n_out() > 0;
+        match &self.stop {
+            None => !is_awaiting && self.loading == Loading::Done && self.jobs.is_empty(),
+            // What only waits to be submitted stays in the ledger.
+            Some(stop) if stop.drains() => {
+                !is_awaiting && self.jobs.len() == self.to_submit.len() + self.to_submit_later.len()
+            }
+            Some(_) => !is_awaiting || self.gives_up_at().is_some_and(|moment| moment <= now),
+        }
+    }
+
+    /// When a stopped run no longer waits for polls and downloads.
+    pub(super) fn gives_up_at(&self) -> Option<Moment> {
+        self.stopped_at.map(|stopped_at| stopped_at + ANSWERS_AWAITED)
+    }
+
+    /// Stops before the end. The first reason stands, unless the tasks in flight cannot, or shall not, be seen through any more.
+    pub(super) fn stop_with(&mut self, now: Moment, stop: Stop) {
+        let is_new = match &self.stop {
+            None => true,
+            Some(before) => before.drains() && !stop.drains(),
+        };
+        if is_new {
+            self.stopped_at = (!stop.drains()).then_some(now);
+            self.stop = Some(stop);
+        }
+    }
+
+    /// Some faults are not one job's: they stop the run, or hold it back.
+    pub(super) fn stop_for(&mut self, now: Moment, stage: Stage, fault: &Fault) {
+        match (fault.kind, stage) {
+            (FaultKind::Unauthorized, Stage::Submit | Stage::Poll) => {
+                self.stop_with(now, Stop::Unauthorized(fault.clone()));
+            }
+            (FaultKind::QuotaExhausted { .. }, Stage::Submit | Stage::Task) => self.quota_spent(now, fault),
+            // An image host's refusal concerns one link; a quota on polls passes like throttling.
+            (FaultKind::Unauthorized | FaultKind::QuotaExhausted { .. }, _) => (),
+            (FaultKind::Transient | FaultKind::InDoubt, Stage::Submit | Stage::Poll) => {
+                if self.is_out_of_reach(now, stage) {
+                    self.stop_with(now, Stop::Unreachable(stage, fault.clone()));
+                }
+            }
+            (
+                FaultKind::Throttled { .. }
+                | FaultKind::Transient
+                | FaultKind::InDoubt
+                | FaultKind::TaskLost
+                | FaultKind::Moderated
+                | FaultKind::InvalidRequest
+                | FaultKind::BadOutput,
+                _,
+            ) => (),
+        }
+    }
+
+    /// Acts on the provider's word that the allowance is used up, once there is a job that would need more of it.
+    pub(super) fn meet_spent(&mut self, now: Moment) {
+        if !self.to_submit.is_empty()
+            && let Some(fault) = self.spent.take()
+        {
+            self.quota_spent(now, &fault);
+        }
+    }
+
+    fn quota_spent(&mut self, now: Moment, fault: &Fault) {
+        match (self.limits.on_quota, fault.kind) {
+            (OnQuota::Wait, FaultKind::QuotaExhausted { resets_at }) => self.lane.quota_spent(now, resets_at),
+            (OnQuota::Stop | OnQuota::Wait, _) => self.stop_with(now, Stop::Quota(fault.clone())),
+        }
+    }
+
+    /// Whether requests of this kind have met nothing but transient faults for longer than the user waits.
+    fn is_out_of_reach(&self, now: Moment, stage: Stage) -> bool {
+        let max = self.limits.outage_max;
+        let max = if self.lane.has_answered() { max } else { max / NEVER_ANSWERED_SHARE };
+        self.lane.down_for(now, stage).is_some_and(|down_for| down_for >= max)
+    }
+}

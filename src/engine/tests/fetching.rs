@@ -1,0 +1,59 @@
+//! Only fetching: what is paid for comes home, nothing is submitted, and what cannot be fetched is left pending.
+
+use super::*;
+use crate::model::event::Again;
+
+fn fetching() -> Limits {
+    Limits { is_submitting: false, resubmits_max: u32::MAX, retries_max: 1, ..fixed(2) }
+}
+
+/// A job whose image was lost from our disk and is wanted again.
+fn reopened(n: u64) -> Known {
+    let succeeded = EventKind::Finished(Outcome::Succeeded(vec![artifact()]));
+    let life = [EventKind::SubmitStarted, EventKind::Accepted(task(n)), succeeded, EventKind::Reopened(Again::Fetch)];
+    past(n, Duration::from_secs(86_400), &life)
+}
+
+#[test]
+fn what_is_still_there_is_fetched() {
+    let mut bench = Bench::new(fetching(), vec![reopened(1)]);
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    assert_eq!(bench.next().actions, [download(1)]);
+    bench.downloaded(1, Ok(vec![artifact()]));
+    assert!(bench.next().is_last);
+    assert_eq!(bench.story(), "ready succeeded");
+}
+
+#[test]
+fn a_task_that_is_gone_leaves_its_job_pending() {
+    let mut bench = Bench::new(fetching(), vec![reopened(1)]);
+    while let [Action::Poll(_)] = bench.next().actions[..] {
+        bench.polled(1, Err(fault(FaultKind::TaskLost)));
+    }
+    assert!(bench.story().ends_with("task!task_lost"), "{}", bench.story());
+    assert!(bench.turn().is_last);
+}
+
+#[test]
+fn an_image_that_its_host_no_longer_has_leaves_its_job_pending() {
+    let mut bench = Bench::new(fetching(), vec![reopened(1)]);
+    loop {
+        match &bench.next().actions[..] {
+            [Action::Poll(_)] => bench.polled(1, Ok(Status::Done(urls(1)))),
+            [Action::Download(..)] => bench.downloaded(1, Err(fault(FaultKind::Transient))),
+            [] => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(bench.story(), "ready download!transient ready task!transient");
+}
+
+#[test]
+fn nothing_is_submitted_and_nothing_waits_for_it() {
+    let doubt = EventKind::Setback(Stage::Submit, fault(FaultKind::InDoubt));
+    let held = past(2, Duration::ZERO, &[EventKind::SubmitStarted, doubt]);
+    let mut bench = Bench::new(fetching(), vec![pending(1), held]);
+    assert!(bench.turn().is_last);
+    assert_eq!(bench.story(), "");
+}

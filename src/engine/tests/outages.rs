@@ -1,0 +1,150 @@
+//! Nobody answers: what is paid for is kept, what is not is not held against its job, and the run does not wait for ever.
+
+use super::*;
+use crate::engine::turn::Stop;
+
+fn broken() -> Fault {
+    fault(FaultKind::Transient)
+}
+
+fn patient(n: u32) -> Limits {
+    Limits { task_timeout: Duration::from_secs(100), outage_max: Duration::from_secs(7200), ..fixed(n) }
+}
+
+/// Answers whatever leaves, submissions and polls, with broken connections for this long.
+fn outage(bench: &mut Bench, span: Duration) -> Turn {
+    let end = bench.now + span;
+    loop {
+        let turn = bench.next();
+        if turn.is_last || bench.now >= end {
+            return turn;
+        }
+        for action in turn.actions {
+            match action {
+                Action::Submit(job) => bench.submit_fault(job.index, FaultKind::Transient),
+                Action::Poll(batch) => {
+                    let answers = batch.into_iter().map(|(id, _)| (id, Err(broken()))).collect();
+                    bench.handle(Input::Polled(answers));
+                }
+                Action::Load { .. } | Action::Download(..) => panic!("{action:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_task_is_not_given_up_because_nobody_answers() {
+    let mut bench = Bench::with_pending(patient(1), 1);
+    bench.run_to_accepted(1);
+    let turn = outage(&mut bench, Duration::from_secs(3600));
+    assert_eq!(turn.actions, [poll(1)], "an hour after its deadline it is still asked for");
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    assert_eq!(bench.next().actions, [download(1)]);
+    assert!(!bench.story().contains("task!"), "{}", bench.story());
+}
+
+#[test]
+fn a_task_whose_polls_alone_fail_ends_at_its_deadline() {
+    let mut bench = Bench::with_pending(Limits { resubmits_max: 0, ..patient(2) }, 2);
+    bench.turn();
+    bench.submitted(1);
+    bench.submitted(2);
+    for _ in 0..1000 {
+        let turn = bench.next();
+        for action in turn.actions {
+            match action {
+                Action::Poll(batch) if batch[0].0 == id(1) => bench.polled(1, Err(broken())),
+                Action::Poll(_) if bench.now - START < Duration::from_secs(90) => bench.polled(2, Ok(Status::Running)),
+                Action::Poll(_) => bench.polled(2, Ok(Status::Done(urls(2)))),
+                Action::Download(..) => bench.downloaded(2, Ok(vec![artifact()])),
+                Action::Load { .. } | Action::Submit(_) => panic!("{action:?}"),
+            }
+        }
+        if turn.is_last {
+            let story = bench.story();
+            assert!(story.ends_with("failed:task_lost") && story.contains("succeeded"), "{story}");
+            assert!((100..400).contains(&(bench.now - START).as_secs()));
+            return;
+        }
+    }
+    panic!("it does not end");
+}
+
+#[test]
+fn polls_of_an_api_that_is_down_are_few() {
+    let mut bench = Bench::with_pending(patient(40), 40);
+    bench.turn();
+    (1..=40).for_each(|n| bench.submitted(n));
+    outage(&mut bench, Duration::from_secs(3600));
+    let n_polls = bench.events.iter().filter(|event| word(&event.kind) == "poll!transient").count();
+    assert!(n_polls < 200, "{n_polls} polls of 40 tasks in an hour");
+}
+
+#[test]
+fn a_job_that_meets_an_outage_is_not_to_blame() {
+    let mut bench = Bench::with_pending(patient(1), 2);
+    bench.run_to_accepted(1);
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Err(fault(FaultKind::TaskLost)));
+    bench.next();
+    bench.polled(1, Ok(Status::Failed(fault(FaultKind::Moderated))));
+    let turn = outage(&mut bench, Duration::from_secs(3600));
+    assert_eq!(turn.actions, [submit(2)]);
+    bench.submitted(2);
+    bench.turn();
+    assert!(bench.story().ends_with("submit accepted") && !bench.story().contains("failed:tr"), "{}", bench.story());
+}
+
+#[test]
+fn an_outage_that_lasts_too_long_stops_the_run_and_fails_nobody() {
+    let mut bench = Bench::with_pending(patient(2), 3);
+    bench.turn();
+    bench.submitted(1);
+    bench.submitted(2);
+    bench.next();
+    bench.polled(1, Ok(Status::Running));
+    let turn = outage(&mut bench, Duration::from_secs(36_000));
+    assert!(turn.is_last && matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Poll, _))));
+    assert!((7200..7400).contains(&(bench.now - START).as_secs()), "{:?}", bench.now - START);
+    assert!(!bench.story().contains("failed") && !bench.story().contains("task!"));
+}
+
+#[test]
+fn an_api_that_has_never_answered_is_waited_for_a_few_minutes_only() {
+    let mut bench = Bench::with_pending(patient(2), 3);
+    let turn = outage(&mut bench, Duration::from_secs(36_000));
+    assert!(turn.is_last && matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Submit, _))));
+    assert!((360..480).contains(&(bench.now - START).as_secs()), "{:?}", bench.now - START);
+}
+
+/// Each lost answer may be a task that is paid for: an API that loses them all is not sent a whole manifest again and again.
+#[test]
+fn lost_answers_in_a_row_cost_little_and_stop_the_run() {
+    let mut bench = Bench::with_pending(Limits { retries_max: 1, ..patient(20) }, 40);
+    for _ in 0..1000 {
+        let turn = bench.next();
+        if turn.is_last {
+            break;
+        }
+        for action in turn.actions {
+            let Action::Submit(job) = action else { panic!("{action:?}") };
+            bench.submit_fault(job.index, FaultKind::InDoubt);
+        }
+    }
+    let submits: Vec<u64> =
+        bench.events.iter().filter(|event| word(&event.kind) == "submit").map(|event| event.index).collect();
+    assert!(matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Submit, _))));
+    assert!(submits.len() < 40, "{} submissions", submits.len());
+    assert!((1..=40).all(|job| submits.iter().filter(|index| **index == job).count() <= 2));
+    assert!(!bench.story().contains("failed"), "{}", bench.story());
+}
+
+#[test]
+fn a_drain_does_not_wait_for_an_api_that_is_gone() {
+    let mut bench = Bench::with_pending(patient(2), 5);
+    bench.turn();
+    bench.submitted(1);
+    bench.submit_fault(2, FaultKind::QuotaExhausted { resets_at: None });
+    let turn = outage(&mut bench, Duration::from_secs(36_000));
+    assert!(turn.is_last && matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Poll, _))));
+}

@@ -1,0 +1,113 @@
+//! Jobs that had ended and are wanted again: which they are, and that the ledger says so before anything is done about it.
+
+use std::collections::BTreeMap;
+
+use rusqlite::params;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::format::phase::{DOWNLOADING, FAILED, MODERATED, SUBMITTING, SUCCEEDED};
+use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::journal::{self, Open};
+use crate::ledger::sqlite::row::{self, COLUMNS};
+use crate::model::event::{Event, EventKind, Stage};
+use crate::model::job::JobId;
+use crate::model::outcome::{Fault, FaultKind};
+use crate::model::phase::{Known, Phase};
+use crate::model::time::Timestamp;
+
+/// Jobs that are reopened in one transaction.
+const PAGE_ROWS_MAX: usize = 1000;
+
+/// Which jobs are wanted again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those of the present manifest that failed for one of these reasons (words of [`FaultKind::code`]), and those that an earlier
+    /// call reopened and that have not ended since. With `in_doubt` among the words, also those that are held in doubt.
+    Failed(Vec<String>),
+    /// These.
+    Jobs(Vec<JobId>),
+}
+
+impl RunFile {
+    /// Chooses what is wanted for [a journal of only that](super::SqliteLedger::start_chosen), and says how many jobs that are.
+    pub fn choose(&self, wanted: &Wanted) -> Result<u64, LedgerError> {
+        let chosen = || {
+            self.choose_rows(wanted)?;
+            self.connection.query_row("SELECT count(*) FROM chosen", (), |row| row.get(0))
+        };
+        chosen().map_err(|error| self.error(error))
+    }
+
+    /// Chooses what is wanted, and reopens what of it has ended.
+    pub fn reopen(&mut self, at: Timestamp, wanted: &Wanted) -> Result<u64, LedgerError> {
+        let n_chosen = self.choose(wanted)?;
+        let is_doubt_wanted =
+            matches!(wanted, Wanted::Failed(codes) if codes.iter().any(|code| code == FaultKind::InDoubt.code()));
+        let mut after = 0;
+        loop {
+            let page = self.ended(after, is_doubt_wanted)?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            let events: Vec<Event> = page.iter().flat_map(|(_, known)| reopening(at, known)).collect();
+            let open: BTreeMap<JobId, Open> =
+                page.into_iter().map(|(row, Known { job, state })| (job.id, Open { row, state })).collect();
+            let written = journal::write(&mut self.connection, &open, &events);
+            self.written(written)?;
+        }
+        Ok(n_chosen)
+    }
+
+    fn choose_rows(&self, wanted: &Wanted) -> rusqlite::Result<()> {
+        self.connection
+            .execute_batch("CREATE TEMP TABLE IF NOT EXISTS chosen (row INTEGER PRIMARY KEY); DELETE FROM chosen;")?;
+        match wanted {
+            Wanted::Failed(codes) => {
+                let codes = serde_json::json!(codes).to_string();
+                let sql = format!(
+                    "INSERT INTO chosen SELECT row FROM jobs WHERE position IS NOT NULL AND ( \
+                     (phase IN ({MODERATED}, {FAILED}) AND fault ->> 0 IN (SELECT value FROM json_each(?1))) \
+                     OR (phase = {SUBMITTING} AND 'in_doubt' IN (SELECT value FROM json_each(?1))) \
+                     OR (phase <= {DOWNLOADING} AND n_reopened > 0))"
+                );
+                self.connection.execute(&sql, [codes])?;
+            }
+            Wanted::Jobs(ids) => {
+                let mut insert = self
+                    .connection
+                    .prepare("INSERT INTO chosen SELECT row FROM jobs WHERE id = ?1 AND position IS NOT NULL")?;
+                for id in ids {
+                    insert.execute([id.bytes()])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next chosen jobs that have ended, or are held in doubt if that is wanted.
+    fn ended(&self, after: i64, is_doubt_wanted: bool) -> Result<Vec<(i64, Known)>, LedgerError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE row > ?1 AND row IN (SELECT row FROM chosen) \
+             AND (phase IN ({SUCCEEDED}, {MODERATED}, {FAILED}) OR (?2 AND phase = {SUBMITTING})) ORDER BY row LIMIT ?3"
+        );
+        let read = || {
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(params![after, is_doubt_wanted, PAGE_ROWS_MAX], row::known)?;
+            rows.collect::<rusqlite::Result<Option<Vec<_>>>>()
+        };
+        read().map_err(|error| self.error(error))?.ok_or_else(|| self.damaged("a job makes no sense"))
+    }
+}
+
+/// What is recorded of a job that is wanted again. A doubt that nobody has counted yet is counted first.
+fn reopening(at: Timestamp, known: &Known) -> Vec<Event> {
+    let Known { job, state } = known;
+    let event = |kind| Event { job: job.id, index: job.index, at, kind };
+    let is_counted = state.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::InDoubt);
+    let mut events = Vec::new();
+    if state.phase == Phase::Submitting && !is_counted {
+        let words = "the run ended before the answer to this submission came";
+        events.push(event(EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, words))));
+    }
+    events.push(event(EventKind::Reopened(state.way_back())));
+    events
+}

@@ -1,0 +1,210 @@
+//! Ledgers of earlier versions, and jobs that are wanted again.
+
+use std::fs;
+
+use super::*;
+use crate::model::event::Again;
+
+/// A ledger that version 1 wrote: two succeeded, one moderated, one held in doubt, one failed, one pending after a setback.
+const VERSION_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v1.db");
+
+const PROVIDER_1: &str = "modelscope http://127.0.0.1:18200";
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn statuses(file: &RunFile) -> Vec<&'static str> {
+    all(file).iter().map(|known| known.state.status()).collect()
+}
+
+fn of_version_1() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(VERSION_1, folder.path().join("run.db")).unwrap();
+    folder
+}
+
+const STATUSES_1: [&str; 6] = ["succeeded", "succeeded", "moderated", "in_doubt", "failed", "pending"];
+
+#[test]
+fn a_ledger_of_version_1_is_read_without_a_change() {
+    let folder = of_version_1();
+    let file = RunFile::open_for_reading(folder.path()).unwrap();
+    assert_eq!(statuses(&file), STATUSES_1);
+    let expected = Incidents { n_submits: 8, n_in_doubt: 1, n_doubts_held: 1, n_lost: 1, ..Incidents::default() };
+    assert_eq!(file.incidents().unwrap(), expected);
+    assert_eq!(file.failures(10).unwrap().len(), 2);
+    drop(file);
+    assert_eq!(fs::read(folder.path().join("run.db")).unwrap(), fs::read(VERSION_1).unwrap(), "not a byte is changed");
+}
+
+#[test]
+fn a_ledger_of_version_1_is_gone_on_with() {
+    let folder = of_version_1();
+    let before = all(&RunFile::open_for_reading(folder.path()).unwrap());
+    let file = RunFile::open(folder.path(), PROVIDER_1).unwrap();
+    assert_eq!(all(&file), before, "every job is what it was");
+    let mut journal = Journal::new(file);
+    let jobs = journal.load(10).unwrap().jobs;
+    assert_eq!(jobs.iter().map(|known| known.job.index).collect::<Vec<_>>(), [4, 6], "what is unfinished goes on");
+    journal.commit(&[event(&jobs[1], 1, EventKind::SubmitStarted)]).unwrap();
+    drop(journal);
+    let file = RunFile::open(folder.path(), PROVIDER_1).unwrap();
+    let version = file.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    assert_eq!((version.unwrap(), statuses(&file)[5]), (2, "in_doubt"));
+}
+
+/// An older ledger that was brought up to date and a new one have the same tables.
+#[test]
+fn both_ways_lead_to_the_same_schema() {
+    let columns = |file: &RunFile| -> Vec<(String, String)> {
+        let mut statement =
+            file.connection.prepare("SELECT name, type FROM pragma_table_info('jobs') ORDER BY cid").unwrap();
+        let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let (old, new) = (of_version_1(), tempfile::tempdir().unwrap());
+    let old = RunFile::open(old.path(), PROVIDER_1).unwrap();
+    let new = RunFile::open(new.path(), "simulator").unwrap();
+    assert_eq!(columns(&old), columns(&new));
+}
+
+fn failed(kind: FaultKind) -> EventKind {
+    EventKind::Finished(Outcome::Failed(Fault::new(kind, "words")))
+}
+
+/// Six jobs: succeeded, failed before a task, lost with a task, moderated, in doubt and counted, in doubt by a crash; and a pending one.
+fn ended(folder: &Path) -> RunFile {
+    let mut journal = Journal::new(file(folder, &["ok", "bad", "lost", "rude", "doubt", "crash", "new"]));
+    let jobs = journal.load(10).unwrap().jobs;
+    let accepted = EventKind::Accepted(TaskId("t".into()));
+    let in_doubt = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, "gone"));
+    let succeeded = EventKind::Finished(Outcome::Succeeded(vec![artifact("a"), artifact("b")]));
+    let stories: [&[EventKind]; 6] = [
+        &[EventKind::SubmitStarted, accepted.clone(), succeeded],
+        &[EventKind::SubmitStarted, failed(FaultKind::InvalidRequest)],
+        &[EventKind::SubmitStarted, accepted.clone(), failed(FaultKind::TaskLost)],
+        &[EventKind::SubmitStarted, accepted, failed(FaultKind::Moderated)],
+        &[EventKind::SubmitStarted, in_doubt],
+        &[EventKind::SubmitStarted],
+    ];
+    for (known, story) in jobs.iter().zip(stories) {
+        let events: Vec<_> = story.iter().map(|kind| event(known, 1, kind.clone())).collect();
+        journal.commit(&events).unwrap();
+    }
+    journal.into_file()
+}
+
+fn kinds(codes: &[&str]) -> Wanted {
+    Wanted::Failed(codes.iter().map(|code| (*code).to_owned()).collect())
+}
+
+/// What a journal of the chosen hands out, in its order.
+fn handed_out(file: RunFile) -> (Vec<String>, RunFile) {
+    let mut journal = Journal::of_chosen(file);
+    let loaded = journal.load(100).unwrap();
+    assert!(!loaded.more);
+    let prompts = loaded.jobs.iter().map(|known| known.job.request.prompt.clone()).collect();
+    (prompts, journal.into_file())
+}
+
+#[test]
+fn only_the_failures_that_are_wanted_are_handed_out_again() {
+    for (codes, expected, n) in [
+        (&["task_lost", "invalid_request"][..], &["lost", "bad"][..], 2),
+        (&["moderated"], &["rude"], 1),
+        (&["in_doubt"], &["doubt", "crash"], 2),
+        (&["transient"], &[], 0),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = ended(folder.path());
+        assert_eq!(file.reopen(NOW, &kinds(codes)).unwrap(), n, "{codes:?}");
+        assert_eq!(handed_out(file).0, expected, "{codes:?}");
+    }
+}
+
+#[test]
+fn a_job_goes_back_to_its_task_where_that_may_still_give_the_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = ended(folder.path());
+    file.reopen(NOW, &kinds(&["task_lost", "invalid_request", "moderated", "in_doubt"])).unwrap();
+    assert_eq!(statuses(&file), ["succeeded", "pending", "running", "pending", "pending", "pending", "pending"]);
+    let known = all(&file);
+    assert_eq!(known[5].state.n_in_doubt, 1, "a doubt that nobody had counted is counted first");
+    assert!(known[1..6].iter().all(|known| known.state.n_reopened == 1 && known.state.last_fault.is_none()));
+    let told: Vec<_> = file.events(known[2].job.id).unwrap().into_iter().map(|(_, kind)| kind).collect();
+    assert_eq!(told.last(), Some(&EventKind::Reopened(Again::Fetch)));
+    assert_eq!(file.incidents().unwrap().n_reopened, 5);
+}
+
+#[test]
+fn a_retry_that_was_interrupted_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = ended(folder.path());
+    assert_eq!(file.reopen(NOW, &kinds(&["task_lost"])).unwrap(), 1);
+    drop(file);
+    let mut file = RunFile::open_existing(folder.path()).unwrap();
+    assert_eq!(file.reopen(NOW, &kinds(&["task_lost"])).unwrap(), 1);
+    let (prompts, file) = handed_out(file);
+    assert_eq!(prompts, ["lost"]);
+    assert_eq!(all(&file)[2].state.n_reopened, 1, "it is not reopened a second time");
+}
+
+#[test]
+fn the_images_of_a_reopened_job_are_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = ended(folder.path());
+    let job = all(&file)[0].job.id;
+    assert_eq!(file.artifacts(job).unwrap().len(), 2);
+    assert_eq!(file.reopen(NOW, &Wanted::Jobs(vec![job])).unwrap(), 1);
+    assert_eq!(file.artifacts(job).unwrap(), []);
+    assert_eq!(handed_out(file).0, ["ok"]);
+}
+
+#[test]
+fn many_jobs_are_reopened_page_by_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let prompts: Vec<String> = (0..2500).map(|n| format!("cat {n}")).collect();
+    let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+    let mut journal = Journal::new(file(folder.path(), &prompts));
+    let jobs = journal.load(5000).unwrap().jobs;
+    journal
+        .commit(&jobs.iter().map(|known| event(known, 1, failed(FaultKind::Transient))).collect::<Vec<_>>())
+        .unwrap();
+    let mut file = journal.into_file();
+    assert_eq!(file.reopen(NOW, &kinds(&["transient"])).unwrap(), 2500);
+    assert_eq!(file.counts().unwrap().n_pending, 2500);
+}
+
+#[test]
+fn a_job_is_found_by_whatever_it_is_called() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+    let labelled =
+        |prompt, label: Option<&str>| Ok::<_, LedgerError>(Draft { label: label.map(str::to_owned), ..draft(prompt) });
+    let drafts = [labelled("cat", None), labelled("dog", Some("1")), labelled("cow", Some("my cow"))];
+    file.import("1", &[], drafts.into_iter()).unwrap();
+    let mut journal = Journal::new(file);
+    let jobs = journal.load(10).unwrap().jobs;
+    let accepted = EventKind::Accepted(TaskId("5075521".into()));
+    journal.commit(&[event(&jobs[2], 1, EventKind::SubmitStarted), event(&jobs[2], 2, accepted)]).unwrap();
+    let file = journal.into_file();
+    let found = |name: &str| -> Vec<String> {
+        file.find(name).unwrap().into_iter().map(|known| known.job.request.prompt.clone()).collect()
+    };
+    assert_eq!(found("1"), ["dog"], "the user's own name comes before the index");
+    assert_eq!(found("3"), ["cow"]);
+    assert_eq!(found("my cow"), ["cow"]);
+    assert_eq!(found("5075521"), ["cow"], "by its task");
+    let id = jobs[0].job.id.to_string();
+    assert_eq!((found(&id), found(&id[..6])), (vec!["cat".to_owned()], vec!["cat".to_owned()]));
+    assert!(found("9").is_empty() && found("").is_empty() && found("' OR 1=1 --").is_empty() && found("%").is_empty());
+}
+
+#[test]
+fn who_runs_it_is_known_without_getting_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(RunFile::holder(folder.path()), None);
+    let file = RunFile::open(folder.path(), "simulator").unwrap();
+    assert_eq!(RunFile::holder(folder.path()), Some(std::process::id().to_string()));
+    drop(file);
+    assert_eq!(RunFile::holder(folder.path()), None);
+}

@@ -1,0 +1,99 @@
+//! What is different between two requests, field by field, in the manifest's words.
+
+use std::collections::BTreeSet;
+
+use crate::model::request::{Json, Lora, Request};
+
+/// One field of a request that is not what it was. Nothing stands for a field that was not given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The field's name in a manifest, such as `size` or `params.style`.
+    pub field: String,
+    /// What it was.
+    pub was: Option<String>,
+    /// What it is.
+    pub is: Option<String>,
+}
+
+/// The fields in which two requests differ, in the manifest's order.
+pub fn changes(was: &Request, is: &Request) -> Vec<Change> {
+    let names: BTreeSet<_> = was.params.keys().chain(is.params.keys()).collect();
+    let params = names.into_iter().map(|name| {
+        let text = |request: &Request| request.params.get(name).map(|Json(text)| text.clone());
+        (format!("params.{name}"), text(was), text(is))
+    });
+    let fields = fields(was).into_iter().zip(fields(is)).map(|((name, was), (_, is))| (name.to_owned(), was, is));
+    let all = fields.chain(params).map(|(field, was, is)| Change { field, was, is });
+    all.filter(|change| change.was != change.is).collect()
+}
+
+/// Every field but `params`. They are taken apart here, so that a new one cannot be forgotten.
+fn fields(request: &Request) -> [(&'static str, Option<String>); 9] {
+    let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params: _ } = request;
+    let lora = |lora: &Lora| lora.weight.map_or(lora.repo.clone(), |weight| format!("{}: {weight}", lora.repo));
+    let list = |texts: Vec<String>| (!texts.is_empty()).then(|| texts.join(", "));
+    [
+        ("prompt", Some(prompt.clone())),
+        ("negative_prompt", negative_prompt.clone()),
+        ("model", Some(model.clone())),
+        ("size", size.map(|size| size.to_string())),
+        ("seed", seed.map(|seed| seed.to_string())),
+        ("steps", steps.map(|steps| steps.to_string())),
+        ("guidance", guidance.map(|guidance| guidance.to_string())),
+        ("image_url", list(image_url.clone())),
+        ("loras", list(loras.iter().map(lora).collect())),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(field: &str, was: Option<&str>, is: Option<&str>) -> Change {
+        Change { field: field.into(), was: was.map(str::to_owned), is: is.map(str::to_owned) }
+    }
+
+    #[test]
+    fn what_is_the_same_is_not_told() {
+        let request = Request { prompt: "a cat".into(), seed: Some(1), ..Request::default() };
+        assert_eq!(changes(&request, &request), []);
+    }
+
+    #[test]
+    fn every_field_is_told_by_its_name() {
+        let was = Request {
+            prompt: "a cat".into(),
+            model: "a/b".into(),
+            seed: Some(1),
+            steps: Some(30),
+            params: [("style".to_owned(), Json("\"ink\"".into())), ("same".to_owned(), Json("1".into()))].into(),
+            ..Request::default()
+        };
+        let is = Request {
+            prompt: "a dog".into(),
+            model: "a/c".into(),
+            negative_prompt: Some(String::new()),
+            size: "64x32".parse().ok(),
+            seed: Some(2),
+            guidance: Some(3.5),
+            image_url: vec!["https://a".into(), "https://b".into()],
+            loras: vec![Lora { repo: "x/y".into(), weight: Some(0.25) }, Lora { repo: "x/z".into(), weight: None }],
+            params: [("draft".to_owned(), Json("true".into())), ("same".to_owned(), Json("1".into()))].into(),
+            ..Request::default()
+        };
+        let expected = [
+            change("prompt", Some("a cat"), Some("a dog")),
+            change("negative_prompt", None, Some("")),
+            change("model", Some("a/b"), Some("a/c")),
+            change("size", None, Some("64x32")),
+            change("seed", Some("1"), Some("2")),
+            change("steps", Some("30"), None),
+            change("guidance", None, Some("3.5")),
+            change("image_url", None, Some("https://a, https://b")),
+            change("loras", None, Some("x/y: 0.25, x/z")),
+            change("params.draft", None, Some("true")),
+            change("params.style", Some("\"ink\""), None),
+        ];
+        assert_eq!(changes(&was, &is), expected);
+    }
+}

@@ -1,0 +1,151 @@
+//! When a signed link expires, as its own query says; of any other link nothing is known.
+
+use crate::model::outcome::Url;
+use crate::model::time::Timestamp;
+
+/// Signatures that name the time of signing and the seconds that they last: AWS (version 4), Google (4), OSS (4).
+const DATED: [(&str, &str); 3] =
+    [("X-Amz-Date", "X-Amz-Expires"), ("X-Goog-Date", "X-Goog-Expires"), ("x-oss-date", "x-oss-expires")];
+
+/// When this link expires, by the clock of whoever signed it.
+pub fn expires_at(url: &Url) -> Option<Timestamp> {
+    let query = url.0.split('#').next()?.split_once('?')?.1;
+    let dated = || {
+        DATED.into_iter().find_map(|(date, seconds)| {
+            let signed_at = utc(value(query, date)?)?;
+            Some(signed_at.millis().saturating_add(millis(value(query, seconds)?)?))
+        })
+    };
+    // OSS (version 1), CloudFront and Google (version 2) name the second itself.
+    let at_second = || millis(value(query, "Expires")?);
+    // Azure names the time; whoever encodes a query encodes its colons.
+    let at_time = || utc(&value(query, "se")?.replace("%3A", ":").replace("%3a", ":")).map(Timestamp::millis);
+    dated().or_else(at_second).or_else(at_time).map(Timestamp::from_millis)
+}
+
+/// The first value of this name.
+fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// A whole number of seconds, in milliseconds.
+fn millis(seconds: &str) -> Option<i64> {
+    seconds.parse::<u32>().ok().map(|seconds| i64::from(seconds) * 1000)
+}
+
+/// A time such as `20130524T000000Z`, `2013-05-24T00:00:00Z`, `2013-05-24T00:00Z` or `2013-05-24`.
+fn utc(text: &str) -> Option<Timestamp> {
+    let (date, time) = match text.split_once('T') {
+        Some((date, time)) => (date, time.strip_suffix('Z')?),
+        None => (text, "00:00"),
+    };
+    let date = number(date, '-', 8)?;
+    let time = number(time, ':', 6).or_else(|| Some(number(time, ':', 4)? * 100))?;
+    let (year, month, day) = (date / 10_000, date / 100 % 100, date % 100);
+    let (hour, minute, second) = (time / 10_000, time / 100 % 100, time % 100);
+    let is_a_time = (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second <= 60;
+    let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    is_a_time.then(|| Timestamp::from_millis(seconds * 1000))
+}
+
+/// The number in a text of so many digits, wherever `separator` stands between them.
+fn number(text: &str, separator: char, n_digits: usize) -> Option<i64> {
+    let digits = text.replace(separator, "");
+    let is_number = digits.len() == n_digits && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten()
+}
+
+/// Days from 1970-01-01 to this date.
+const fn days(year: i64, month: i64, day: i64) -> i64 {
+    // Years that begin in March have their leap day at the end, and months that follow a rule.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 719_469
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn seconds(query: &str) -> Option<i64> {
+        let url = Url(format!("https://images.example/a.png?{query}"));
+        expires_at(&url).map(|at| at.millis() / 1000)
+    }
+
+    #[test]
+    fn the_well_known_signatures_say_when_they_expire() {
+        for (query, expected) in [
+            (
+                "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400",
+                1_369_353_600 + 86_400,
+            ),
+            ("X-Goog-Expires=900&X-Goog-Date=20261231T123456Z&X-Goog-Signature=ab", 1_798_720_496 + 900),
+            ("x-oss-signature-version=OSS4-HMAC-SHA256&x-oss-date=20000229T235959Z&x-oss-expires=60", 951_868_799 + 60),
+            ("OSSAccessKeyId=key&Expires=1790000000&Signature=a%2Fb%3D", 1_790_000_000),
+            ("Policy=x&Expires=1790000000&Key-Pair-Id=K", 1_790_000_000),
+            ("sv=2024-11-04&se=2100-03-01T00%3A00%3A00Z&sr=b&sig=x", 4_107_542_400),
+            ("se=2026-12-31T12:34Z", 1_798_720_440),
+            ("se=1970-01-01", 0),
+            ("Expires=1790000000#Expires=1", 1_790_000_000),
+        ] {
+            assert_eq!(seconds(query), Some(expected), "{query}");
+        }
+    }
+
+    #[test]
+    fn of_any_other_link_nothing_is_known() {
+        for query in [
+            "",
+            "Expires=",
+            "Expires=soon",
+            "Expires=-1",
+            "Expires=99999999999999999999",
+            "X-Amz-Date=20130524T000000Z",
+            "X-Amz-Expires=86400",
+            "X-Amz-Date=2013&X-Amz-Expires=86400",
+            "se=1",
+            "se=2026-13-01",
+            "se=2026-12-31T24:00Z",
+            "se=2026-12-31T12:34:56",
+            "se=2026-12-31T12:34:56+08:00",
+            "lifetime=5&NotExpires=1790000000",
+        ] {
+            assert_eq!(seconds(query), None, "{query}");
+        }
+        assert_eq!(expires_at(&Url("https://images.example/Expires=1790000000".into())), None);
+        assert_eq!(expires_at(&Url("https://images.example/a.png#?Expires=1790000000".into())), None);
+    }
+
+    /// A text made of what matters here and of anything else.
+    fn queries() -> impl Strategy<Value = String> {
+        let names = DATED.into_iter().flat_map(|(date, seconds)| [date, seconds]).chain(["Expires", "se"]);
+        let words = names.chain(["=", "&", "?", "#", "%3A", "T", "Z", "-", ":", "20260229", "235960", "4294967295"]);
+        let word = prop::sample::select(words.collect::<Vec<_>>()).prop_map(str::to_owned);
+        prop::collection::vec(prop_oneof![3 => word, 1 => any::<String>()], 0..24).prop_map(|words| words.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_odd(text in any::<String>(), query in queries()) {
+            expires_at(&Url(text));
+            expires_at(&Url(format!("?{query}")));
+        }
+
+        /// Goal: the calendar has no gap. Method: the day after each day, from the calendar's rules, is one more.
+        #[test]
+        fn a_day_follows_the_other(year in 1970_i64..9999, month in 1_i64..=12, day in 1_i64..=31) {
+            let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let n_days = [31, if is_leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+            let last = n_days[usize::try_from(month - 1).unwrap()];
+            let day = day.min(last);
+            let next = match (day == last, month) {
+                (false, _) => (year, month, day + 1),
+                (true, 12) => (year + 1, 1, 1),
+                (true, _) => (year, month + 1, 1),
+            };
+            prop_assert_eq!(days(next.0, next.1, next.2), days(year, month, day) + 1);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Failed jobs once more, and nothing else: no manifest is read, and what is pending stays so.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::driver::Stops;
+use crate::driver::clock::Clock;
+use crate::driver::images::check::CheckLimits;
+use crate::ledger::sqlite::{RunFile, Wanted};
+use crate::model::counts::Counts;
+use crate::model::limits::Limits;
+use crate::provider::registry::Choice;
+use crate::report::Reporters;
+use crate::run::{Before, RunError, Scope, Summary, Work};
+
+/// Everything that a retry needs to know. Where the run's tasks are, its ledger knows.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// The output folder of the run.
+    pub out: PathBuf,
+    /// The reasons of the failures that are tried again, in the words of [`FaultKind::code`](crate::model::outcome::FaultKind::code).
+    pub codes: Vec<String>,
+    /// How the provider is reached.
+    pub access: Access,
+    /// The limits that the engine keeps.
+    pub limits: Limits,
+    /// The largest image that is taken.
+    pub image_limits: CheckLimits,
+}
+
+/// How the provider that a ledger names is reached.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Where the token is, if not in the environment.
+    pub token_file: Option<PathBuf>,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+}
+
+/// Tries the failed jobs of a run again. Those whose task may still give the image that is paid for are asked for first.
+///
+/// `face` makes the reporters once it is known how many jobs there are to do, and how all stand. That number comes back with what
+/// it came to.
+pub async fn retry(
+    options: Retry,
+    face: impl FnOnce(u64, &Counts) -> Reporters,
+    stops: &mut Stops,
+) -> Result<(u64, Summary), RunError> {
+    let Retry { out, codes, access, limits, image_limits } = options;
+    let clock = Clock::system();
+    let began = clock.now();
+    let mut file = RunFile::open_existing(&out)?;
+    let provider = Choice::named(&file.provider()?, access.token_file, access.request_timeout)?;
+    let incidents = file.incidents()?;
+    let wanted = Wanted::Failed(codes);
+    let n_to_do = file.choose(&wanted)?;
+    if n_to_do > 0 {
+        // Without a token nothing is reopened: it would only be pending, and `run` would take it up.
+        provider.check()?;
+        file.reopen(began.wall(), &wanted)?;
+    }
+    let counts = file.counts()?;
+    let mut reporters = if n_to_do > 0 { face(n_to_do, &counts) } else { Reporters::default() };
+    let before = Before { began, counts, incidents };
+    let work = Work { out: &out, provider, limits, image_limits, scope: Scope::Chosen };
+    work.go_on(file, n_to_do, &before, &mut reporters, &clock, stops).await.map(|summary| (n_to_do, summary))
+}

@@ -1,0 +1,131 @@
+//! Every image against its record; and what is missing or damaged fetched again from the task that was paid for.
+
+use std::path::{Path, PathBuf};
+
+use crate::driver::Stops;
+use crate::driver::clock::Clock;
+use crate::driver::images::check::CheckLimits;
+use crate::driver::images::verify::{Damage, Names, check, set_aside};
+use crate::ledger::error::LedgerError;
+use crate::ledger::sqlite::{RunFile, Wanted};
+use crate::model::counts::Counts;
+use crate::model::job::JobId;
+use crate::model::limits::Limits;
+use crate::model::outcome::Outcome;
+use crate::model::phase::{Known, Phase};
+use crate::provider::registry::Choice;
+use crate::report::Reporters;
+use crate::run::retry::Access;
+use crate::run::{Before, RunError, Scope, Summary, Work};
+
+/// Files that belong to no job, as many as are named.
+const STRAYS_MAX: usize = 20;
+
+/// Setbacks that a repair survives: an image that its host no longer has is not worth more.
+const REPAIR_RETRIES_MAX: u32 = 2;
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Images that were looked at.
+    pub n_images: u64,
+    /// Those that are not what was recorded, in manifest order.
+    pub damaged: Vec<Damaged>,
+    /// Files below `images/` that belong to no job.
+    pub n_strays: u64,
+    /// The names of the first of them.
+    pub strays: Vec<String>,
+}
+
+/// An image that is not what was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// Whose it is.
+    pub job: JobId,
+    /// The job's place in the manifest.
+    pub index: u64,
+    /// Its name below the output folder.
+    pub file_name: String,
+    /// What is wrong with it.
+    pub damage: Damage,
+}
+
+/// Holds every image of the run in this folder against its record. Changes nothing, and works beside a live run.
+pub fn verify(out: &Path) -> Result<Verified, RunError> {
+    let file = RunFile::open_for_reading(out)?;
+    let mut verified = Verified::default();
+    let mut names = Names::default();
+    file.each_known(|known| {
+        look_at(out, &known, &mut verified, &mut names);
+        Ok::<_, LedgerError>(())
+    })?;
+    file.each_dropped_name(|name| names.add(name))?;
+    let strays = names.strays(out, |name| {
+        verified.n_strays += 1;
+        if verified.strays.len() < STRAYS_MAX {
+            verified.strays.push(name.to_owned());
+        }
+    });
+    strays.map_err(|source| LedgerError::Io { path: out.join("images"), source })?;
+    verified.strays.sort();
+    Ok(verified)
+}
+
+fn look_at(out: &Path, known: &Known, verified: &mut Verified, names: &mut Names) {
+    let Phase::Finished(Outcome::Succeeded(artifacts)) = &known.state.phase else { return };
+    for artifact in artifacts {
+        verified.n_images += 1;
+        names.add(&artifact.file_name);
+        if let Err(damage) = check(out, artifact) {
+            let file_name = artifact.file_name.clone();
+            verified.damaged.push(Damaged { job: known.job.id, index: known.job.index, file_name, damage });
+        }
+    }
+}
+
+/// Everything that a repair needs to know.
+#[derive(Clone, Debug)]
+pub struct Repair {
+    /// The output folder of the run.
+    pub out: PathBuf,
+    /// How the provider is reached.
+    pub access: Access,
+    /// The limits that the engine keeps.
+    pub limits: Limits,
+    /// The largest image that is taken.
+    pub image_limits: CheckLimits,
+}
+
+/// Fetches damaged images again from the tasks that were paid for. Nothing is submitted: a job whose task is gone becomes pending,
+/// and `run` submits it again. What stood at the name of a damaged image is kept in `damaged/`.
+pub async fn repair(
+    options: Repair,
+    damaged: &[Damaged],
+    face: impl FnOnce(&Counts) -> Reporters,
+    stops: &mut Stops,
+) -> Result<Summary, RunError> {
+    let Repair { out, access, limits, image_limits } = options;
+    let clock = Clock::system();
+    let began = clock.now();
+    let mut file = RunFile::open_existing(&out)?;
+    let provider = Choice::named(&file.provider()?, access.token_file, access.request_timeout)?;
+    provider.check()?;
+    let incidents = file.incidents()?;
+    // First the record, then the names: after a crash in between, the next look finds less to do and not a lost image.
+    let jobs: Vec<JobId> = damaged.iter().map(|damaged| damaged.job).collect();
+    let n_to_do = file.reopen(began.wall(), &Wanted::Jobs(jobs))?;
+    for Damaged { file_name, .. } in damaged {
+        set_aside(&out, file_name)?;
+    }
+    let counts = file.counts()?;
+    let mut reporters = face(&counts);
+    let limits = Limits {
+        is_submitting: false,
+        resubmits_max: u32::MAX,
+        retries_max: limits.retries_max.min(REPAIR_RETRIES_MAX),
+        ..limits
+    };
+    let before = Before { began, counts, incidents };
+    let work = Work { out: &out, provider, limits, image_limits, scope: Scope::Chosen };
+    work.go_on(file, n_to_do, &before, &mut reporters, &clock, stops).await
+}

@@ -1,0 +1,125 @@
+//! Answers of the API: none is taken for a task that is not there, none that may have cost something for a refusal.
+
+use promptbatch::model::outcome::{Fault, FaultKind, Status};
+use promptbatch::model::text::escape;
+use promptbatch::provider::modelscope::answer::{Answer, polled, submitted};
+use promptbatch::provider::modelscope::token::Token;
+use serde_json::Value;
+
+use crate::{Target, assert_safe, outline};
+
+const TOKEN: &str = "geheim-4711";
+
+pub const TARGET: Target = Target {
+    name: "answers",
+    seeds: || SEEDS.map(Into::into).to_vec(),
+    words: &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "null",
+        "true",
+        "\"",
+        "\\u0000",
+        "\\ud800",
+        "\\u0067eheim-4711",
+        TOKEN,
+        "\x1b[2J",
+        "\"task_id\":",
+        "\"task_status\":",
+        "\"errors\":",
+        "\"error\":",
+        "\"code\":",
+        "\"http_code\":",
+        "\"message\":",
+        "\"output_images\":",
+        "\"SUCCEED\"",
+        "\"FAILED\"",
+        "\"RUNNING\"",
+        "\"https://x/1.png\"",
+        "\"5075521\"",
+        "\"..\"",
+        "task not found",
+        "quota",
+        "inappropriate content",
+        "200 ",
+        "202 ",
+        "429 7",
+        "503 ",
+        "<html>",
+    ],
+    mend: |_, _| (),
+    check,
+};
+
+/// The first line is the status and the Retry-After, the rest is the body.
+const SEEDS: [&str; 10] = [
+    "200 \n{\"task_id\":\"5075521\",\"task_status\":\"SUCCEED\",\"request_id\":\"r\"}",
+    "200 \n{\"task_status\":\"SUCCEED\",\"output_images\":[\"https://x/1.png\",\"https://x/2.png\"],\"time_taken\":18812.86}",
+    "200 \n{\"task_status\":\"FAILED\",\"errors\":{\"code\":422,\"message\":\"Output data may contain inappropriate content.\"}}",
+    "200 \n{\"task_status\":\"FAILED\",\"errors\":{\"code\":500,\"message\":\"task not found\"}}",
+    "200 \n{\"task_status\":\"PROCESSING\",\"outputs\":{},\"task_id\":\"\",\"request_id\":\"\"}",
+    "401 \n{\"errors\":{\"code\":401,\"message\":\"Please bind your Alibaba Cloud account before use.\"}}",
+    "429 7\n{\"error\":{\"http_code\":\"429\",\"message\":\"limit_requests\",\"type\":\"t\"}}",
+    "429 \n{\"errors\":{\"code\":429,\"message\":\"You have exceeded today's quota for model a/b\"},\"request_id\":\"r\"}",
+    "502 \n<html>Bad Gateway: Bearer geheim-4711</html>",
+    "503 1e9\nServer is busy",
+];
+
+fn check(input: &[u8]) -> String {
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let head = String::from_utf8_lossy(&input[..end]).into_owned();
+    let (status, retry_after) = head.split_once(' ').unwrap_or((&head, ""));
+    // HTTP itself allows no other.
+    let status = status.parse().unwrap_or(200).clamp(100, 999);
+    let retry_after = (!retry_after.is_empty()).then(|| retry_after.to_owned());
+    let body = input.get(end + 1..).unwrap_or_default().to_vec();
+    let token = Token::new(TOKEN, "the test").unwrap();
+    let answer = Answer { status, retry_after, body, ..Answer::default() }.without(&token);
+
+    let submission = submitted(&answer, "a/b");
+    let json: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let has = |name: &str| json.as_ref().and_then(|json| json.get(name)).is_some_and(|value| !value.is_null());
+    match &submission {
+        Ok(accepted) => {
+            assert!((200..300).contains(&status) && has("task_id"));
+            assert!((1..=512).contains(&accepted.task.0.len()) && !accepted.task.0.contains(char::is_control));
+            assert!(!accepted.task.0.contains(TOKEN));
+        }
+        Err(fault) => {
+            let is_success = (200..300).contains(&status);
+            let is_told = has("errors") || has("error");
+            assert!(fault.kind == FaultKind::InDoubt || !is_success || is_told, "{fault:?} would be submitted again");
+            words(fault);
+        }
+    }
+    let poll = polled(&answer);
+    let came = match &poll {
+        Ok(Status::Done(urls)) => {
+            assert!((1..=16).contains(&urls.len()) && urls.iter().all(|url| (1..=8192).contains(&url.0.len())));
+            assert!(!urls.iter().any(|url| url.0.contains(TOKEN)));
+            format!("{} links", urls.len())
+        }
+        Ok(Status::Running) => {
+            assert!(has("task_status"));
+            "running".to_owned()
+        }
+        Ok(Status::Failed(fault)) | Err(fault) => words(fault),
+    };
+    format!(
+        "{}; {came}",
+        submission.map_or_else(|fault| words(&fault), |accepted| format!("task of {}", accepted.task.0.len().min(20)))
+    )
+}
+
+/// A fault in words that are bounded, hold no secret and can be made safe to show.
+fn words(fault: &Fault) -> String {
+    let words = fault.to_string();
+    assert!(words.chars().count() < 2500, "{} characters", words.chars().count());
+    assert!(!words.contains(TOKEN));
+    assert_safe(&escape(&words));
+    outline(&words).chars().take(60).collect()
+}

@@ -1,0 +1,138 @@
+//! Manifests in every format and under every option: each is read or refused, and what is read can be sent.
+
+use std::cell::LazyCell;
+use std::fs;
+use std::path::Path;
+
+use promptbatch::manifest::{self, ManifestError, Source};
+use promptbatch::provider::modelscope::body;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Target, assert_safe, outline};
+
+pub const TARGET: Target = Target {
+    name: "manifests",
+    seeds,
+    words: &[
+        "- ",
+        "\n- prompt: ",
+        "\n  size: ",
+        "64x64",
+        "\n  meta: ",
+        "\n  params: ",
+        "\n  loras: ",
+        "\n  n: ",
+        "\n  id: ",
+        "\n  image_url: ",
+        "defaults:\n",
+        "prompts:\n",
+        ": ",
+        "{",
+        "}",
+        "[",
+        "]",
+        "{a: ",
+        "[[",
+        ", ",
+        ",",
+        ",,",
+        "\"",
+        "\"\"",
+        "'",
+        "|\n",
+        ">-\n",
+        " #x",
+        "&a ",
+        "*a",
+        "*a, ",
+        "<<: *a",
+        "!t ",
+        "!!binary ",
+        "!!int ",
+        "~",
+        "---\n",
+        "...\n",
+        "%YAML 1.1\n",
+        "\t",
+        "? ",
+        "\u{feff}",
+        "\u{2028}",
+        "\u{85}",
+        "\\x07",
+        "\\ud800",
+        "\0",
+        "\x1b[2J",
+        "\r\n",
+        "\n",
+        "猫",
+        "prompt",
+        "prompt,id\n",
+        "seed",
+        "steps",
+        "guidance",
+        "negative_prompt",
+        "0x1F",
+        ".inf",
+        "1e9",
+        "{\"a\":[1]}",
+        "https://x",
+    ],
+    mend: |_, _| (),
+    check,
+};
+
+/// The manifests of the corpus, each under the options that are given most.
+fn seeds() -> Vec<Vec<u8>> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests");
+    let files = ["good", "bad"].into_iter().flat_map(|folder| fs::read_dir(tests.join(folder)).unwrap());
+    let mut paths: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let is_csv = |path: &Path| path.extension().is_some_and(|ending| ending == "csv");
+    paths.iter().map(|path| [&[b'0' + u8::from(is_csv(path))][..], &fs::read(path).unwrap()].concat()).collect()
+}
+
+/// The first byte says the format and which options are given, the rest is the file.
+fn check(input: &[u8]) -> String {
+    thread_local!(static FOLDER: LazyCell<TempDir> = LazyCell::new(|| tempfile::tempdir().unwrap()));
+    let (options, bytes) = input.split_at(input.len().min(1));
+    let bit = |n: u8| options.first().is_some_and(|byte| byte >> n & 1 == 1);
+    let path = FOLDER.with(|folder| folder.path().join(if bit(0) { "p.csv" } else { "p.yaml" }));
+    fs::write(&path, bytes).unwrap();
+    let source = Source {
+        path,
+        prompt_column: bit(1).then(|| "text".to_owned()),
+        id_column: bit(2).then(|| "name".to_owned()),
+        overrides: if bit(3) { vec![("size".into(), "128x128".into()), ("steps".into(), "9".into())] } else { vec![] },
+        default_model: (!bit(6)).then(|| "default/model".to_owned()),
+    };
+    match manifest::open(source) {
+        Ok(manifest) => {
+            let warnings: Vec<_> = manifest.warnings().iter().map(|warning| warning.at(manifest.path())).collect();
+            assert_safe(&warnings.join("\n"));
+            assert_eq!(good(&manifest), manifest.n_jobs().min(1000));
+            format!("{} columns {}", manifest.columns().len().min(5), outline(&warnings.join("; ")))
+        }
+        Err(error) => {
+            let words = error.to_string();
+            assert_safe(&words);
+            assert!(words.len() < 20_000, "{} bytes of words", words.len());
+            assert!(matches!(error, ManifestError::Mistakes { .. }) && !error.mistakes().is_empty(), "{words}");
+            // Of many mistakes the first tell enough.
+            outline(&words.lines().skip(1).take(2).collect::<Vec<_>>().join(" "))
+        }
+    }
+}
+
+/// How many drafts there are, at most 1000; each can be sent as it is.
+fn good(manifest: &manifest::Manifest) -> u64 {
+    let drafts = manifest.drafts().unwrap().take(1000).map(|draft| draft.expect("the file is the same"));
+    let n_drafts = drafts.map(|draft| {
+        assert!(!draft.request.prompt.trim().is_empty() && !draft.request.model.is_empty());
+        let sent = body::text(&draft.request).unwrap_or_else(|fault| panic!("{fault}: {draft:?}"));
+        let sent: Value = serde_json::from_str(&sent).unwrap();
+        assert_eq!(sent["prompt"], draft.request.prompt);
+        assert!(draft.extras.iter().all(|(column, _)| manifest.columns().contains(column)));
+    });
+    n_drafts.count() as u64
+}

@@ -1,0 +1,339 @@
+//! Image links: downloads that break off and go on, links that expire, and images that nobody wants.
+
+use std::fs;
+use std::io::Write;
+use std::process::Output;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use promptbatch::provider::simulator::config::Config;
+
+use crate::bench::{Bench, expect_code, quick, rows, stderr};
+use crate::host::{Host, api_with_images_at, png, response, run_one};
+
+/// A JPEG of 3 x 2 pixels whose data nothing but their length protects: mixed with another's, it would still pass for whole.
+fn jpeg(seed: u8) -> Vec<u8> {
+    let data: Vec<u8> = (0..4000_u32).map(|n| u8::try_from((n * 7 + u32::from(seed)) % 251).unwrap()).collect();
+    let head = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x02\0\x03\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0";
+    [head, data.as_slice(), b"\xff\xd9"].concat()
+}
+
+/// What a host says that can go on with an image.
+const RANGES: &str = "Accept-Ranges: bytes\r\n";
+
+/// An answer whose connection breaks after some of the body that it promised.
+fn cut(status: &str, headers: &str, body: &[u8], n_bytes: usize) -> Vec<u8> {
+    let mut answer = response(status, headers, body);
+    answer.truncate(answer.len() - body.len() + n_bytes);
+    answer
+}
+
+/// Where the client wants to go on, if it does.
+fn range_start(head: &str) -> Option<usize> {
+    let range = head.lines().find_map(|line| line.strip_prefix("range: bytes="))?;
+    Some(range.strip_suffix('-').expect("a range to the end").parse().unwrap())
+}
+
+fn rest_headers(image: &[u8], start: usize, etag: &str) -> String {
+    format!("Content-Range: bytes {start}-{}/{}\r\nETag: {etag}\r\n", image.len() - 1, image.len())
+}
+
+fn n_polls(api: &Host) -> usize {
+    api.heads().iter().filter(|head| head.starts_with("get /v1/tasks/")).count()
+}
+
+/// The one image of a run, and that no part of another file is beside it.
+fn only_image(bench: &Bench) -> Vec<u8> {
+    let names: Vec<_> = fs::read_dir(bench.path("out/images")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [name] = names.as_slice() else { panic!("{names:?}") };
+    fs::read(name).unwrap()
+}
+
+fn never_sees_the_token(host: &Host) {
+    assert!(host.heads().iter().all(|head| !head.contains("authorization") && !head.contains("test-token")));
+}
+
+/// Goal: no byte is fetched twice. Method: a host that breaks off every 1,000 bytes, or ends there as if that were all.
+#[test]
+fn a_download_that_breaks_off_goes_on_where_it_stopped() {
+    let image = jpeg(1);
+    let date = "Last-Modified: Tue, 24 Nov 2026 08:00:00 GMT\r\nDate: Tue, 24 Nov 2026 08:00:01 GMT\r\n";
+    let etag = "ETag: \"one\"\r\n";
+    for (mark, is_broken) in [(etag, true), (date, true), (etag, false)] {
+        let whole = image.clone();
+        let images = Host::new(move |head| {
+            let start = range_start(head);
+            let rest = &whole[start.unwrap_or(0)..];
+            let some = &rest[..rest.len().min(1000)];
+            let Some(start) = start else { return cut("200 OK", &format!("{RANGES}{mark}"), rest, some.len()) };
+            let headers = format!("Content-Range: bytes {start}-{}/{}\r\n{mark}", whole.len() - 1, whole.len());
+            let body = if is_broken { rest } else { some };
+            cut("206 Partial Content", &headers, body, some.len())
+        });
+        let api = api_with_images_at(format!("{}/x.jpg", images.url));
+        let bench = Bench::new(quick());
+        expect_code(&run_one(&bench, &api.url, &["--retries", "0"]), 0);
+        assert_eq!(only_image(&bench), image);
+        let heads = images.heads();
+        let starts: Vec<_> = heads.iter().map(|head| range_start(head)).collect();
+        assert_eq!(starts, [None, Some(1000), Some(2000), Some(3000), Some(4000)], "{mark}");
+        let value = mark.split("\r\n").next().unwrap().split_once(": ").unwrap().1.to_lowercase();
+        assert!(heads[1..].iter().all(|head| head.contains(&format!("if-range: {value}"))), "{heads:?}");
+        assert_eq!(n_polls(&api), 1, "the link is as good as before");
+        never_sees_the_token(&images);
+    }
+}
+
+#[test]
+fn a_download_goes_on_through_the_redirect_that_it_began_with() {
+    let image = jpeg(1);
+    let last = Host::new(move |head| {
+        let start = range_start(head).unwrap_or(0);
+        let rest = &image[start..];
+        let headers = format!("{RANGES}{}", rest_headers(&image, start, "\"one\""));
+        if start == 0 { cut("200 OK", &headers, rest, 1500) } else { response("206 Partial Content", &headers, rest) }
+    });
+    let target = format!("{}/really.jpg", last.url);
+    let first = Host::new(move |_| response("302 Found", &format!("Location: {target}\r\n"), b""));
+    let api = api_with_images_at(format!("{}/x.jpg", first.url));
+    let bench = Bench::new(quick());
+    expect_code(&run_one(&bench, &api.url, &["--retries", "0"]), 0);
+    assert_eq!(only_image(&bench), jpeg(1));
+    for host in [&first, &last] {
+        let starts: Vec<_> = host.heads().iter().map(|head| range_start(head)).collect();
+        assert_eq!(starts, [None, Some(1500)]);
+        never_sees_the_token(host);
+    }
+}
+
+/// The first answer breaks off; what the request for its rest is answered with; the image that a fresh start finds; and words about
+/// why there was one.
+fn goes_on_with(answer: impl Fn(usize) -> Vec<u8> + Send + 'static, found_after: &[u8], words: &str) {
+    let (one, found) = (jpeg(1), found_after.to_vec());
+    let n_whole = Mutex::new(0);
+    let images = Host::new(move |head| {
+        if let Some(start) = range_start(head) {
+            return answer(start);
+        }
+        let mut n_whole = n_whole.lock().unwrap();
+        *n_whole += 1;
+        let headers = format!("{RANGES}ETag: \"one\"\r\n");
+        if *n_whole == 1 { cut("200 OK", &headers, &one, 1500) } else { response("200 OK", "", &found) }
+    });
+    let api = api_with_images_at(format!("{}/x.jpg", images.url));
+    let bench = Bench::new(quick());
+    let output = run_one(&bench, &api.url, &["--retries", "1", "-v"]);
+    expect_code(&output, 0);
+    assert_eq!(only_image(&bench), found_after, "{words}");
+    let told = stderr(&output);
+    assert!(told.contains("the download broke off after ") && told.contains(words), "{words} is missing in:\n{told}");
+    let starts: Vec<_> = images.heads().iter().map(|head| range_start(head)).collect();
+    assert_eq!((starts, n_polls(&api)), (vec![None, Some(1500), None], 2), "{words}");
+    never_sees_the_token(&images);
+}
+
+#[test]
+fn a_host_that_ignores_the_range_is_asked_anew() {
+    goes_on_with(|_| response("200 OK", "ETag: \"one\"\r\n", &jpeg(1)), &jpeg(1), "HTTP status 200");
+}
+
+#[test]
+fn an_image_that_changed_meanwhile_is_never_mixed_with_what_it_was() {
+    let etag = "\"two\"";
+    let marked = format!("ETag: {etag}\r\n");
+    goes_on_with(move |_| response("200 OK", &marked, &jpeg(2)), &jpeg(2), "HTTP status 200");
+    let careless = move |start| {
+        let image = jpeg(2);
+        response("206 Partial Content", &rest_headers(&image, start, etag), &image[start..])
+    };
+    goes_on_with(careless, &jpeg(2), "the image has changed");
+}
+
+#[test]
+fn a_part_from_the_wrong_place_never_gets_into_an_image() {
+    let image = jpeg(1);
+    let part = move |from: usize, headers: &str| {
+        response("206 Partial Content", &format!("{headers}ETag: \"one\"\r\n"), &jpeg(1)[from..])
+    };
+    let n_bytes = image.len();
+    let at = move |first: usize| format!("Content-Range: bytes {first}-{}/{n_bytes}\r\n", n_bytes - 1);
+    goes_on_with(move |start| part(start - 1, &at(start - 1)), &image, "not the range that was asked for");
+    goes_on_with(move |start| part(start + 1, &at(start + 1)), &image, "not the range that was asked for");
+    goes_on_with(move |_| part(0, &at(0)), &image, "not the range that was asked for");
+    goes_on_with(move |start| part(start, ""), &image, "not the range that was asked for");
+    // It says the right place, and sends more than there can be.
+    goes_on_with(move |start| part(start - 100, &at(start)), &image, "more came than was announced");
+    goes_on_with(|_| response("416 Range Not Satisfiable", "", b""), &image, "HTTP status 416");
+}
+
+#[test]
+fn a_host_that_cannot_tell_images_apart_is_not_asked_for_ranges() {
+    for headers in ["", RANGES, "ETag: \"one\"\r\n", "Accept-Ranges: bytes\r\nETag: W/\"one\"\r\n"] {
+        let n_asked = Mutex::new(0);
+        let images = Host::new(move |_| {
+            let mut n_asked = n_asked.lock().unwrap();
+            *n_asked += 1;
+            if *n_asked == 1 { cut("200 OK", headers, &jpeg(1), 1500) } else { response("200 OK", headers, &jpeg(1)) }
+        });
+        let api = api_with_images_at(format!("{}/x.jpg", images.url));
+        let bench = Bench::new(quick());
+        expect_code(&run_one(&bench, &api.url, &["--retries", "1"]), 0);
+        assert_eq!(only_image(&bench), jpeg(1));
+        let starts: Vec<_> = images.heads().iter().map(|head| range_start(head)).collect();
+        assert_eq!(starts, [None, None], "{headers}");
+    }
+}
+
+/// Goal: silence is a break too. Method: a host that stops in the middle and keeps the connection open.
+#[test]
+fn a_host_that_falls_silent_is_asked_for_the_rest() {
+    let images = Host::talking(|head, connection| {
+        let image = jpeg(1);
+        let start = range_start(head).unwrap_or(0);
+        let headers = format!("{RANGES}{}", rest_headers(&image, start, "\"one\""));
+        let status = if start == 0 { "200 OK" } else { "206 Partial Content" };
+        connection.write_all(&cut(status, &headers, &image[start..], 1500.min(image.len() - start))).unwrap();
+        let held = connection.try_clone().unwrap();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(20));
+            drop(held);
+        });
+    });
+    let api = api_with_images_at(format!("{}/x.jpg", images.url));
+    let bench = Bench::new(quick());
+    expect_code(&run_one(&bench, &api.url, &["--retries", "0", "--request-timeout", "1s"]), 0);
+    assert_eq!(only_image(&bench), jpeg(1));
+    let starts: Vec<_> = images.heads().iter().map(|head| range_start(head)).collect();
+    assert_eq!(starts, [None, Some(1500), Some(3000)]);
+}
+
+/// Goal: nobody holds a run for ever. Method: a host that is never silent for long, and would be done in its own good time.
+#[test]
+fn a_host_that_drips_is_left() {
+    let images = Host::talking(|_, connection| {
+        let image = jpeg(1);
+        let answer = response("200 OK", &format!("{RANGES}ETag: \"one\"\r\n"), &image);
+        let (head, body) = answer.split_at(answer.len() - image.len());
+        let mut pieces = vec![head];
+        pieces.extend(body.chunks(image.len().div_ceil(100)));
+        for piece in pieces {
+            if connection.write_all(piece).is_err() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let api = api_with_images_at(format!("{}/x.jpg", images.url));
+    let bench = Bench::new(quick());
+    let output = run_one(&bench, &api.url, &["--retries", "0", "--request-timeout", "400ms"]);
+    expect_code(&output, 100);
+    let row = &rows(&bench.path("out/results.csv"))[0];
+    assert_eq!(row["error_code"], "transient");
+    assert!(row["error"].contains("it took too long"), "{}", row["error"]);
+}
+
+/// Goal: links that do not last as long as the queue cost nothing but polls. Method: one download at a time, each held back, so that
+/// the queue takes several lifetimes.
+#[test]
+fn links_that_expire_in_the_queue_are_replaced_by_fresh_ones() {
+    let lifetime = Some(Duration::from_secs(2));
+    let bench = Bench::new(Config { answer_delay: Duration::from_millis(120), link_lifetime: lifetime, ..quick() });
+    bench.csv(40);
+    expect_code(&bench.run("prompts.csv", &["-j", "40", "--downloads", "1", "--retries", "2"]), 0);
+    bench.check_images(40);
+    let stats = bench.stats();
+    assert!(stats.n_polls > 40, "the queue must outlive the links: {stats:?}");
+    assert_eq!(stats.n_images - stats.n_links_expired, 40, "{stats:?}");
+    assert!(stats.n_links_expired < 10, "a link that has expired is not followed: {stats:?}");
+    assert_eq!((stats.n_accepted, stats.n_accepted_twice, stats.n_token_leaks), (40, 0, 0));
+}
+
+#[test]
+fn cuts_and_expired_links_cost_no_image() {
+    let faults = ["image-cut=0.4", "image-expired=0.2"].map(|text| text.parse().unwrap());
+    let bench = Bench::new(Config { faults: faults.into_iter().collect(), ..quick() });
+    bench.csv(100);
+    expect_code(&bench.run("prompts.csv", &["-j", "100"]), 0);
+    bench.check_images(100);
+    let stats = bench.stats();
+    assert!(stats.n_images_continued > 10 && stats.faults.len() == 2, "the faults must bite: {stats:?}");
+    assert_eq!((stats.n_accepted, stats.n_accepted_twice, stats.n_token_leaks), (100, 0, 0));
+}
+
+/// A PNG that is right in every byte and claims this size.
+fn png_of(width: u32, height: u32) -> Vec<u8> {
+    let chunk = |kind: &[u8], data: &[u8]| {
+        let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+        let crc = crc32fast::hash(&[kind, data].concat()).to_be_bytes();
+        [length.as_slice(), kind, data, &crc].concat()
+    };
+    let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    let header = chunk(b"IHDR", &[size.as_slice(), b"\x08\x02\0\0\0"].concat());
+    [b"\x89PNG\r\n\x1a\n".as_slice(), &header, &chunk(b"IDAT", b"x"), &chunk(b"IEND", b"")].concat()
+}
+
+/// What a run says whose image host answers with this.
+fn refused(answer: Vec<u8>, flags: &[&str]) -> (String, Output) {
+    let images = Host::new(move |_| answer.clone());
+    let api = api_with_images_at(format!("{}/x.png", images.url));
+    let bench = Bench::new(quick());
+    let output = run_one(&bench, &api.url, &[flags, &["--retries", "0"]].concat());
+    expect_code(&output, 100);
+    let row = &rows(&bench.path("out/results.csv"))[0];
+    assert_eq!((row["status"].as_str(), row["error_code"].as_str()), ("failed", "bad_output"), "{row:?}");
+    assert_eq!(fs::read_dir(bench.path("out/images")).unwrap().count(), 0);
+    (row["error"].clone(), output)
+}
+
+#[test]
+fn what_is_no_image_that_is_wanted_is_named() {
+    let ok = |body: &[u8]| response("200 OK", "Content-Type: image/png\r\n", body);
+    let without_length = |body: &[u8]| [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", body].concat();
+    // It promises more than could ever come, and the run must not wait for it.
+    let endless = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n".to_vec();
+    let half = &png()[..png().len() / 2];
+    let long = format!("the download is {} bytes long, more than the limit of 500 (--image-bytes-max)", png().len());
+    let small = ["--image-bytes-max", "500"];
+    for (answer, flags, words) in [
+        (ok(&png()), &small[..], long.as_str()),
+        (without_length(&png()), &small, "longer than the limit of 500 bytes (--image-bytes-max)"),
+        (endless, &[], "the download is 99999999999 bytes long, more than the limit of 67108864"),
+        (ok(&png()), &["--image-pixels-max", "1023"], "32x32 pixels, more than the limit of 1023 (--image-pixels-max)"),
+        (ok(&png_of(100_000, 100_000)), &[], "100000x100000 pixels, more than the limit of 100000000"),
+        (ok(&png_of(1 << 31, 1 << 31)), &[], "2147483648x2147483648 pixels"),
+        (ok(&png_of(0, 5)), &[], "it has no pixels"),
+        (ok(b"<!DOCTYPE html><title>sorry</title>"), &[], "an HTML page, not an image"),
+        (ok(b"{\"error\":\"sorry\"}"), &[], "JSON, not an image"),
+        (ok(b"GIF89a\x01\0\x01\0"), &[], "a GIF, not a PNG"),
+        (ok(half), &[], "the image is cut off after"),
+        (without_length(half), &[], "the image is cut off after"),
+        (ok(b""), &[], "the download is empty"),
+        (without_length(b""), &[], "the download is empty"),
+    ] {
+        let (error, output) = refused(answer, flags);
+        assert!(error.contains(words), "{words} is missing in: {error}");
+        assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_limits_are_flags_and_variables() {
+    for args in [["--image-bytes-max", "0"], ["--image-bytes-max", "64M1B"], ["--image-pixels-max", "64MiB"]] {
+        let bench = Bench::new(quick());
+        bench.csv(1);
+        expect_code(&bench.run("prompts.csv", &args), 2);
+    }
+    let images = Host::new(|_| response("200 OK", "", &png()));
+    let api = api_with_images_at(format!("{}/x.png", images.url));
+    for (variable, value, code) in [
+        ("PROMPTBATCH_IMAGE_BYTES_MAX", "500", 100),
+        ("PROMPTBATCH_IMAGE_BYTES_MAX", "1MB", 0),
+        ("PROMPTBATCH_IMAGE_PIXELS_MAX", "1023", 100),
+        ("PROMPTBATCH_IMAGE_PIXELS_MAX", "1024", 0),
+    ] {
+        let bench = Bench::new(quick());
+        bench.csv(1);
+        let args = ["run", "prompts.csv", "-o", "out", "--base-url", &api.url, "--retries", "0"];
+        expect_code(&bench.command(&args).env(variable, value).output().unwrap(), code);
+    }
+}

@@ -1,0 +1,154 @@
+//! The simulated API asked without a network, and the hours in which it cannot be reached.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+
+use promptbatch::driver::clock::Clock;
+use promptbatch::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
+use promptbatch::model::request::Request;
+use promptbatch::model::time::Timestamp;
+use promptbatch::provider::modelscope::answer::{self, Answer};
+use promptbatch::provider::modelscope::body;
+use promptbatch::provider::simulator::message::{Delivery, HttpRequest, Reply};
+use promptbatch::provider::simulator::server::Server;
+use promptbatch::provider::{Body, Provider};
+
+/// How long a request waits for an answer that never comes.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The provider, without a network: the same bodies and the same reading of answers, handed over directly.
+pub struct Direct {
+    server: Arc<Mutex<Server>>,
+    clock: Clock,
+    /// When the outage is counted from.
+    start: Timestamp,
+    outage: Option<Outage>,
+}
+
+/// A time in which nothing gets through to the provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Outage {
+    /// From the world's beginning.
+    pub from: Duration,
+    pub until: Duration,
+    pub kind: Silence,
+}
+
+/// What an outage looks like from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// No connection: the request surely never arrived.
+    Refused,
+    /// No answer: the request may have arrived, for all we know.
+    Unanswered,
+}
+
+/// What a lost answer looks like from here.
+enum Lost {
+    Refused,
+    Cut,
+    TimedOut,
+}
+
+impl Direct {
+    pub fn new(server: Arc<Mutex<Server>>, clock: Clock, start: Timestamp, outage: Option<Outage>) -> Self {
+        Self { server, clock, start, outage }
+    }
+
+    /// Lets a request through to the provider, unless there is an outage.
+    async fn reach(&self) -> Result<(), Lost> {
+        let age = self.clock.now().wall().since(self.start);
+        match self.outage.filter(|outage| (outage.from..outage.until).contains(&age)) {
+            None => Ok(()),
+            Some(Outage { kind: Silence::Refused, .. }) => Err(Lost::Refused),
+            Some(Outage { kind: Silence::Unanswered, .. }) => {
+                tokio::time::sleep(REQUEST_TIMEOUT).await;
+                Err(Lost::TimedOut)
+            }
+        }
+    }
+
+    async fn ask(&self, request: HttpRequest) -> Result<Reply, Lost> {
+        self.reach().await?;
+        let request = request
+            .with("authorization", "Bearer simulated")
+            .with("content-type", "application/json")
+            .with("x-modelscope-async-mode", "true");
+        let reply = self.server.lock().unwrap().handle(self.clock.now().wall(), &request);
+        tokio::time::sleep(reply.delay).await;
+        match reply.delivery {
+            Delivery::Whole => Ok(reply),
+            Delivery::CutBefore | Delivery::CutAfter | Delivery::CutMidway => Err(Lost::Cut),
+            Delivery::Hang => {
+                tokio::time::sleep(REQUEST_TIMEOUT).await;
+                Err(Lost::TimedOut)
+            }
+        }
+    }
+
+    async fn answer(&self, request: HttpRequest) -> Result<Answer, Lost> {
+        let reply = self.ask(request).await?;
+        let remaining = reply.header("modelscope-ratelimit-requests-remaining").and_then(|text| text.parse().ok());
+        let date = Some(self.clock.now().wall());
+        let retry_after = reply.header("retry-after").map(str::to_owned);
+        Ok(Answer { status: reply.status, retry_after, date, remaining, body: reply.body.into_bytes() })
+    }
+
+    async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {
+        let post = HttpRequest::post("/v1/images/generations", body::text(request)?);
+        match self.answer(post).await {
+            Ok(answer) => answer::submitted(&answer, &request.model),
+            Err(Lost::Refused) => Err(Fault::new(FaultKind::Transient, "could not connect")),
+            Err(Lost::Cut | Lost::TimedOut) => Err(Fault::new(FaultKind::InDoubt, "the answer was lost")),
+        }
+    }
+
+    async fn poll_one(&self, task: &TaskId) -> Result<Status, Fault> {
+        let get = HttpRequest::get(format!("/v1/tasks/{task}")).with("x-modelscope-task-type", "image_generation");
+        match self.answer(get).await {
+            Ok(answer) => answer::polled(&answer),
+            Err(Lost::Refused | Lost::Cut | Lost::TimedOut) => {
+                Err(Fault::new(FaultKind::Transient, "the answer was lost"))
+            }
+        }
+    }
+
+    async fn open_image(&self, url: &Url) -> Result<Body, Fault> {
+        let path = url.0.find("/img/").map_or("", |at| &url.0[at..]);
+        let cut = || Fault::new(FaultKind::Transient, "the download broke off");
+        self.reach().await.map_err(|_| cut())?;
+        // The image host never sees the token.
+        let reply = self.server.lock().unwrap().handle(self.clock.now().wall(), &HttpRequest::get(path));
+        tokio::time::sleep(reply.delay).await;
+        let (delivery, status) = (reply.delivery, reply.status);
+        let bytes = Bytes::from(reply.body.into_bytes());
+        match delivery {
+            Delivery::Whole if status == 200 => Ok(stream::iter([Ok(bytes)]).boxed()),
+            Delivery::Whole => Err(answer::image_refused(status, url)),
+            Delivery::CutMidway => Ok(stream::iter([Ok(bytes.slice(..bytes.len() / 2)), Err(cut())]).boxed()),
+            Delivery::CutBefore | Delivery::CutAfter => Err(cut()),
+            Delivery::Hang => {
+                tokio::time::sleep(REQUEST_TIMEOUT).await;
+                Err(cut())
+            }
+        }
+    }
+}
+
+impl Provider for Direct {
+    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
+        self.submit_one(request).boxed()
+    }
+
+    fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>> {
+        futures::future::join_all(tasks.iter().map(|task| self.poll_one(task))).boxed()
+    }
+
+    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.open_image(url).boxed()
+    }
+}

@@ -1,0 +1,48 @@
+//! Our own disk is full: at an event, at an image, before the write and after it.
+
+use crate::crash::{Crash, Full};
+use crate::world::{self, Session, World};
+use crate::{PASSING, calm, limits, stormy};
+
+/// Writes that no run of such a world needs.
+const WRITES_MAX: u64 = 1000;
+
+/// Goal: a disk that is full stops the run with an error, and when there is room again nothing is lost or doubled.
+///
+/// Method: refuse the first write, be it of events or of an image; then the second; until a run needs no more. Each time once before
+/// it is done and once after.
+#[test]
+fn a_full_disk_stops_the_run_and_a_later_one_goes_on() {
+    let mut n_stopped = 0;
+    for seed in 0..4 {
+        let faults: &[&str] = if seed % 2 == 0 { &[] } else { &PASSING };
+        for is_late in [false, true] {
+            n_stopped += (1..WRITES_MAX).take_while(|at_write| full_at(*at_write, is_late, seed, faults)).count();
+        }
+    }
+    assert!(n_stopped > 100, "the disk must be full: {n_stopped}");
+}
+
+/// Runs a world whose disk is full at this write, and then again. Says whether it was full.
+fn full_at(at_write: u64, is_late: bool, seed: u64, faults: &[&str]) -> bool {
+    world::simulate(async move {
+        let expected = World::new(4, calm(seed)).outcomes_of_a_calm_run().await;
+        let world = World::new(4, stormy(seed, faults));
+        let was_full = match world.session(limits(seed), &Crash::full(Full { at_write, is_late })).await {
+            Session::Failed(error) => {
+                let words = error.to_string();
+                assert!(words.contains("free some space and run the same command again"), "{words}");
+                true
+            }
+            Session::Ended(None) => false,
+            other => panic!("a full disk is an error: {other:?}"),
+        };
+        if was_full {
+            world.check_after_crash();
+            assert_eq!(world.run(limits(seed + 1)).await, None);
+        }
+        world.check();
+        assert_eq!(world.outcomes(), expected, "seed {seed}, full at write {at_write}, late: {is_late}");
+        was_full
+    })
+}

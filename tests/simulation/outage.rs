@@ -1,0 +1,91 @@
+//! Silence from the other side, longer than any task's time: an outage, and a machine that slept. Silence is no answer, so nothing
+//! may be given up for it and paid for again.
+
+use std::time::Duration;
+
+use promptbatch::model::limits::{InDoubt, Limits};
+use promptbatch::provider::simulator::config::Config;
+
+use crate::crash::Crash;
+use crate::direct::{Outage, Silence};
+use crate::world::{self, Session, World};
+use crate::{PASSING, calm, limits, stormy};
+
+const JOBS: u64 = 12;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Nobody's patience ends in these worlds: only the provider's word may end a job.
+fn patient(seed: u64) -> Limits {
+    Limits { retries_max: u32::MAX, ..limits(seed) }
+}
+
+/// Goal: hours without the provider cost no task that was accepted before, and no doubt that is not counted.
+///
+/// Method: nothing gets through from a moment on, which moves from the first submission to the last download, for much longer than
+/// a task's time; once with refused connections, and once with requests that are never answered.
+#[test]
+fn hours_without_an_answer_cost_no_accepted_task() {
+    let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
+    let (mut n_doubts, mut n_worlds) = (0, 0);
+    for kind in [Silence::Refused, Silence::Unanswered] {
+        for from in (0..16_000).step_by(700).map(Duration::from_millis) {
+            let (faults, expected): (&[&str], _) = (if n_worlds % 2 == 0 { &[] } else { &PASSING }, &expected);
+            n_doubts += world::simulate(async {
+                let mut world = World::new(JOBS, stormy(n_worlds, faults));
+                world.outage = Some(Outage { from, until: from + 5 * HOUR, kind });
+                world.run_to_the_end(&patient(n_worlds)).await;
+                world.check();
+                world.check_exact();
+                assert_eq!((&world.outcomes(), world.n_lost()), (expected, 0), "{kind:?} from {from:?}");
+                let has_doubts = kind == Silence::Unanswered || !faults.is_empty();
+                assert!(has_doubts || world.server_stats().n_accepted == JOBS, "each job once: {kind:?} from {from:?}");
+                world.n_in_doubt()
+            });
+            n_worlds += 1;
+        }
+    }
+    assert!(n_doubts > 10, "some submissions must meet the silence: {n_doubts}");
+}
+
+/// Goal: a task that ended while the machine slept is fetched and not made again, even if the network is not up at first.
+///
+/// Method: end the process at every step, let three days pass, and begin again with polls that fail.
+#[test]
+fn what_ended_while_the_machine_slept_is_fetched() {
+    let expected = world::simulate(World::new(4, calm(0)).outcomes_of_a_calm_run());
+    let mut n_slept = 0;
+    for (seed, faults) in [(0, &[][..]), (1, &["poll-500=0.5", "poll-hang=0.3"]), (2, &PASSING)] {
+        for at_step in 1.. {
+            let expected = &expected;
+            let has_slept = world::simulate(async move {
+                let world = World::new(4, stormy(seed, faults));
+                if !matches!(world.session(patient(seed), &Crash::at(at_step)).await, Session::Crashed) {
+                    return false;
+                }
+                tokio::time::sleep(72 * HOUR).await;
+                world.run_to_the_end(&patient(seed + 1)).await;
+                world.check();
+                assert_eq!((&world.outcomes(), world.n_lost()), (expected, 0), "seed {seed}, asleep at step {at_step}");
+                true
+            });
+            if !has_slept {
+                break;
+            }
+            n_slept += 1;
+        }
+    }
+    assert!(n_slept > 150, "{n_slept}");
+}
+
+/// A task that the provider itself still calls running when its time is up is given up, and only that.
+#[test]
+fn a_stuck_task_is_given_up_on_the_providers_word() {
+    world::simulate(async {
+        let world = World::new(1, Config { latency: 10 * HOUR, ..stormy(3, &["poll-500=0.5"]) });
+        let limits = Limits { resubmits_max: 2, in_doubt: InDoubt::Fail, ..patient(3) };
+        assert_eq!(world.run(limits).await, None);
+        world.check();
+        assert_eq!((world.outcomes()[&1].0, world.n_lost(), world.server_stats().n_accepted), ("failed", 2, 3));
+    });
+}

@@ -1,0 +1,172 @@
+//! One job's events as a story that must make sense: what may follow what, and whether the reasons given are true.
+//!
+//! Deliberately not written with the fold that the engine and the ledger share: two that count alike would err alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use promptbatch::model::event::{Event, EventKind, Stage};
+use promptbatch::model::job::JobId;
+use promptbatch::model::limits::{InDoubt, Limits};
+use promptbatch::model::outcome::{Fault, FaultKind, Outcome, TaskId};
+use promptbatch::model::time::Timestamp;
+use promptbatch::provider::simulator::task::{Fate, Task};
+
+/// Answers of the provider that a task is unknown, before anybody may believe it; the last is the loss itself.
+const UNKNOWN_MIN: u32 = 2;
+
+/// The youngest task that may be believed unknown.
+const UNKNOWN_AGE_MIN: Duration = Duration::from_secs(30);
+
+/// How long an answer may be on its way: what it says was true when it left.
+const ANSWER_AGE_MAX: Duration = Duration::from_secs(2);
+
+/// Where a job is in its story.
+#[derive(Clone, Debug, PartialEq)]
+enum Place {
+    /// Nothing is at the provider.
+    Idle,
+    /// A submission has left.
+    Sent,
+    /// Its answer was lost.
+    Doubt,
+    /// This task is at the provider.
+    Taken(TaskId),
+    /// The task's images can be fetched.
+    Linked(TaskId),
+    Ended,
+}
+
+#[derive(Clone, Debug)]
+struct Story {
+    place: Place,
+    accepted_at: Timestamp,
+    /// Counted setbacks while submitting or downloading since the last acceptance.
+    n_setbacks: u32,
+    n_lost: u32,
+    /// Answers that the present task is unknown.
+    n_unknown: u32,
+}
+
+/// What a whole ledger tells, added up.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Submissions of each job by what is known of them: accepted, in doubt, and not heard of yet.
+    pub accepted: BTreeMap<JobId, u32>,
+    pub doubts: BTreeMap<JobId, u32>,
+    pub open: BTreeMap<JobId, u32>,
+    /// Tasks that were given up so that their jobs were submitted again.
+    pub n_lost: u32,
+}
+
+/// Reads every job's story; panics at the first line that makes no sense.
+pub fn read(events: &[Event], limits: &Limits) -> Told {
+    let mut stories: BTreeMap<JobId, Story> = BTreeMap::new();
+    let mut tasks = BTreeSet::new();
+    let mut told = Told::default();
+    for event in events {
+        let story = stories.entry(event.job).or_insert_with(Story::new);
+        let before = story.clone();
+        story.go_on(event, limits);
+        match &event.kind {
+            EventKind::Accepted(task) => {
+                assert!(tasks.insert(task.clone()), "task {task} was recorded twice");
+                *told.accepted.entry(event.job).or_default() += 1;
+            }
+            EventKind::Setback(Stage::Task, _) => told.n_lost += 1,
+            _ if story.place == Place::Doubt && before.place == Place::Sent => {
+                *told.doubts.entry(event.job).or_default() += 1;
+            }
+            _ => (),
+        }
+    }
+    let open = stories.iter().filter(|(_, story)| story.place == Place::Sent);
+    told.open = open.map(|(id, _)| (*id, 1)).collect();
+    told
+}
+
+impl Story {
+    const fn new() -> Self {
+        let accepted_at = Timestamp::from_millis(0);
+        Self { place: Place::Idle, accepted_at, n_setbacks: 0, n_lost: 0, n_unknown: 0 }
+    }
+
+    fn go_on(&mut self, event: &Event, limits: &Limits) {
+        use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
+        let next = match (self.place.clone(), &event.kind) {
+            (Place::Idle, SubmitStarted) => Place::Sent,
+            (Place::Doubt, SubmitStarted) if limits.in_doubt == InDoubt::Resubmit => Place::Sent,
+            (Place::Sent, Accepted(task)) => {
+                (self.accepted_at, self.n_setbacks, self.n_unknown) = (event.at, 0, 0);
+                Place::Taken(task.clone())
+            }
+            (Place::Sent, Setback(Stage::Submit, fault)) => {
+                self.count(fault);
+                if fault.kind == FaultKind::InDoubt { Place::Doubt } else { Place::Idle }
+            }
+            (Place::Taken(task), Setback(Stage::Poll, fault)) => {
+                self.n_unknown += u32::from(fault.kind == FaultKind::TaskLost);
+                Place::Taken(task)
+            }
+            (Place::Taken(task), Ready(_)) => Place::Linked(task),
+            (Place::Taken(task), Setback(Stage::Task, fault)) => {
+                assert!(self.n_lost < limits.resubmits_max, "one resubmission too many: {event:?}");
+                assert!(self.is_true_loss(&task, event.at, fault, limits), "a task is given up for nothing: {event:?}");
+                self.n_lost += 1;
+                Place::Idle
+            }
+            (Place::Linked(task), Setback(Stage::Download, fault)) => {
+                self.count(fault);
+                Place::Taken(task)
+            }
+            (Place::Linked(_), Finished(Outcome::Succeeded(artifacts))) if !artifacts.is_empty() => Place::Ended,
+            (place, Finished(Outcome::Failed(fault))) if place != Place::Ended => {
+                assert!(
+                    self.is_true_end(event.at, fault, limits),
+                    "a failure that nothing explains: {self:?} {event:?}"
+                );
+                Place::Ended
+            }
+            (place, kind) => panic!("job {}: {kind:?} cannot follow {place:?}", event.index),
+        };
+        self.place = next;
+    }
+
+    const fn count(&mut self, fault: &Fault) {
+        let is_counted = !matches!(fault.kind, FaultKind::Throttled { .. } | FaultKind::QuotaExhausted { .. });
+        self.n_setbacks += is_counted as u32;
+    }
+
+    /// Whether the provider itself gave this up: the task's id says how it really ended.
+    fn is_true_loss(&self, task: &TaskId, at: Timestamp, fault: &Fault, limits: &Limits) -> bool {
+        let real = Task::from_id(&task.0).expect("a task of the simulator");
+        // A later process counts from when the submission left.
+        let age = at.since(self.accepted_at) + ANSWER_AGE_MAX;
+        let was_told = self.n_unknown >= UNKNOWN_MIN && age >= UNKNOWN_AGE_MIN;
+        let is_unfinished = real.fate() == Fate::Stuck || at.since(real.ends_at()) <= ANSWER_AGE_MAX;
+        let is_late = age >= limits.task_timeout && is_unfinished;
+        match fault.kind {
+            FaultKind::Transient => real.fate() == Fate::Failed,
+            FaultKind::TaskLost => was_told || is_late,
+            _ => false,
+        }
+    }
+
+    /// Whether the limits, or the provider's own words, explain this end.
+    fn is_true_end(&self, at: Timestamp, fault: &Fault, limits: &Limits) -> bool {
+        match &self.place {
+            Place::Idle | Place::Ended => false,
+            Place::Sent => fault.kind == FaultKind::Transient && self.n_setbacks >= limits.retries_max,
+            Place::Doubt => {
+                let is_worn = limits.in_doubt == InDoubt::Resubmit && self.n_setbacks > limits.retries_max;
+                fault.kind == FaultKind::InDoubt && (limits.in_doubt == InDoubt::Fail || is_worn)
+            }
+            Place::Linked(_) => self.n_setbacks >= limits.retries_max,
+            Place::Taken(task) => match (fault.kind, Task::from_id(&task.0).map(|task| task.fate())) {
+                (FaultKind::BadOutput, fate) => fate == Some(Fate::Empty),
+                (FaultKind::Moderated, fate) => fate == Some(Fate::Moderated),
+                _ => self.n_lost >= limits.resubmits_max && self.is_true_loss(task, at, fault, limits),
+            },
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Crashes everywhere: every kind of fault the simulator has, every choice about doubts, and the death moved on by one step each
+//! time.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use promptbatch::model::limits::{InDoubt, Limits};
+use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::faults::{FaultPlan, PlannedFault};
+
+use crate::crash::Crash;
+use crate::oracle::Ends;
+use crate::world::{self, Session, World};
+use crate::{calm, limits};
+
+/// Jobs of a world that is crashed everywhere; two of them ask for the same.
+const JOBS: u64 = 4;
+
+/// How likely a fault is that comes alone.
+const ALONE: f64 = 0.3;
+
+/// How likely each is of all at once.
+const TOGETHER: f64 = 0.06;
+
+/// Seeds of the sample.
+const SEEDS_FEW: u64 = 2;
+
+/// Seeds of the whole.
+const SEEDS_MANY: u64 = 200;
+
+/// Steps that no run of such a world needs: more means that it does not end.
+const STEPS_MAX: u64 = 20_000;
+
+/// One world, to be crashed at each of its steps.
+#[derive(Clone, Debug)]
+struct Scenario {
+    faults: FaultPlan,
+    limits: Limits,
+    seed: u64,
+}
+
+/// What a sweep has met, by its name.
+#[derive(Debug, Default)]
+struct Tally {
+    counts: BTreeMap<&'static str, u64>,
+    played: BTreeMap<PlannedFault, u64>,
+}
+
+/// No fault, each alone, two at random, and all of them together.
+fn plans(seed: u64) -> Vec<FaultPlan> {
+    let kinds: Vec<PlannedFault> = PlannedFault::all().collect();
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let two = [rng.usize(..kinds.len()), rng.usize(..kinds.len())].map(|n| kinds[n]);
+    let plan = |faults: &[PlannedFault], p| faults.iter().fold(FaultPlan::default(), |plan, f| plan.with(*f, p));
+    let alone = kinds.iter().map(|fault| plan(&[*fault], ALONE));
+    alone.chain([plan(&[], 0.0), plan(&two, ALONE), plan(&kinds, TOGETHER)]).collect()
+}
+
+fn scenarios(n_seeds: u64) -> Vec<Scenario> {
+    let mut scenarios = vec![];
+    for seed in 0..n_seeds {
+        for (faults, nth) in plans(seed).into_iter().zip(seed..) {
+            let in_doubt = [InDoubt::Resubmit, InDoubt::Hold, InDoubt::Fail, InDoubt::Resubmit][(nth % 4) as usize];
+            // Now and then the patience is short, so that jobs fail of it, and the pace is given.
+            let patience = if nth.is_multiple_of(5) { (1, 1) } else { (50, 20) };
+            let rate = if nth.is_multiple_of(3) { "2/s".parse().ok() } else { None };
+            let (retries_max, resubmits_max) = patience;
+            let limits = Limits { in_doubt, retries_max, resubmits_max, rate, ..limits(seed) };
+            scenarios.push(Scenario { faults, limits, seed });
+        }
+    }
+    scenarios
+}
+
+/// A crash at this step, in every second world another one some steps into the next process, and then a run to the end. Says
+/// whether the first crash came before the end of the run.
+fn crashed_at(at_step: u64, scenario: &Scenario, expected: &Ends, tally: &mut Tally) -> bool {
+    let Scenario { faults, limits, seed } = scenario.clone();
+    world::simulate(async {
+        let world = World::new(JOBS, Config { faults, ..calm(seed) });
+        let again = at_step.is_multiple_of(2).then(|| fastrand::Rng::with_seed(at_step).u64(1..60));
+        let mut n_crashes = 0;
+        for crash in [Some(at_step), again].into_iter().flatten() {
+            if !matches!(world.session(limits.clone(), &Crash::at(crash)).await, Session::Crashed) {
+                break;
+            }
+            n_crashes += 1;
+            world.check_after_crash();
+        }
+        world.run_to_the_end(&Limits { seed: seed + 1, ..limits.clone() }).await;
+        if n_crashes == 0 {
+            world.check_exact();
+        }
+        world.check_end(expected);
+        for (status, _, _) in world.outcomes().into_values() {
+            *tally.counts.entry(status).or_default() += 1;
+        }
+        for (fault, n) in world.server_stats().faults {
+            *tally.played.entry(fault).or_default() += n;
+        }
+        let counts = [("worlds", 1), ("crashes", n_crashes), ("doubts", world.n_in_doubt()), ("lost", world.n_lost())];
+        for (name, n) in counts {
+            *tally.counts.entry(name).or_default() += n;
+        }
+        n_crashes > 0
+    })
+}
+
+/// Crashes a world at every step of its run, from the first to the last.
+fn crash_everywhere(scenario: &Scenario, expected: &Ends, tally: &mut Tally) {
+    for at_step in 1..STEPS_MAX {
+        let _culprit = Culprit(scenario, at_step);
+        if !crashed_at(at_step, scenario, expected, tally) {
+            return;
+        }
+    }
+    panic!("a world without an end: {scenario:?}");
+}
+
+/// Says which world it was, if a check panicked in it.
+struct Culprit<'a>(&'a Scenario, u64);
+
+impl Drop for Culprit<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("crash at step {} of {:?}", self.1, self.0);
+        }
+    }
+}
+
+/// Sweeps over all of these, on every core: each world is one thread's alone.
+fn sweep(scenarios: &[Scenario]) -> Tally {
+    let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
+    let (next, whole) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
+    let work = || {
+        let mut tally = Tally::default();
+        while let Some(scenario) = scenarios.get(next.fetch_add(1, Ordering::Relaxed)) {
+            crash_everywhere(scenario, &expected, &mut tally);
+        }
+        whole.lock().unwrap().add(tally);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, Into::into) {
+            scope.spawn(work);
+        }
+    });
+    whole.into_inner().unwrap()
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        for (name, n) in other.counts {
+            *self.counts.entry(name).or_default() += n;
+        }
+        for (fault, n) in other.played {
+            *self.played.entry(fault).or_default() += n;
+        }
+    }
+}
+
+/// Goal: nothing is paid twice, nothing is lost and no failure is invented, wherever the process dies and whatever goes wrong.
+///
+/// Method: every fault alone, in pairs and all at once; for each, one world for every step of its run, with a crash there.
+fn crash_everywhere_under_every_fault(n_seeds: u64) {
+    let began = Instant::now();
+    let scenarios = scenarios(n_seeds);
+    let Tally { counts, played } = sweep(&scenarios);
+    println!("{} scenarios in {:.0?}: {counts:?}\n{played:?}", scenarios.len(), began.elapsed());
+    for fault in PlannedFault::all() {
+        assert!(played.get(&fault).is_some_and(|n| *n > 10), "{fault} was never played");
+    }
+    for name in ["crashes", "doubts", "lost", "succeeded", "failed", "in_doubt"] {
+        assert!(counts[name] > 10, "the faults and crashes must bite: {counts:?}");
+    }
+    assert!(counts["worlds"] > scenarios.len() as u64 * 50, "{counts:?}");
+}
+
+#[test]
+fn a_crash_at_every_step_under_every_fault_loses_and_doubles_nothing() {
+    crash_everywhere_under_every_fault(SEEDS_FEW);
+}
+
+#[test]
+#[ignore = "half a million worlds, ten minutes"]
+fn a_crash_at_every_step_under_every_fault_for_many_seeds() {
+    crash_everywhere_under_every_fault(SEEDS_MANY);
+}

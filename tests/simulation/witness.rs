@@ -1,0 +1,124 @@
+//! Who stands beside the provider and the ledger and sees what is done in which order: nothing is asked of the provider before
+//! the ledger has recorded that it will be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use promptbatch::ledger::error::LedgerError;
+use promptbatch::ledger::memory::MemoryLedger;
+use promptbatch::ledger::{Ledger, Loaded};
+use promptbatch::model::event::{Event, EventKind};
+use promptbatch::model::job::JobId;
+use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
+use promptbatch::model::request::Request;
+use promptbatch::provider::{Body, Provider};
+
+/// What one process has recorded and what it has asked for.
+#[derive(Clone)]
+pub struct Witness(Arc<Mutex<Seen>>);
+
+struct Seen {
+    /// What every job asks for.
+    contents: BTreeMap<JobId, JobId>,
+    /// Submissions that are recorded and have not left, by content.
+    n_announced: BTreeMap<JobId, u64>,
+    /// Tasks that are recorded as accepted.
+    tasks: BTreeSet<TaskId>,
+    complaints: Complaints,
+}
+
+/// What went wrong; a panic in the middle of a run would be taken for a fault of the provider.
+pub type Complaints = Arc<Mutex<Vec<String>>>;
+
+/// What a request asks for: equal for jobs that ask for the same.
+fn content(request: &Request) -> JobId {
+    JobId::new(&request.content(), 0)
+}
+
+impl Witness {
+    /// A witness of one process that begins with this ledger.
+    pub fn new(ledger: &MemoryLedger, complaints: Complaints) -> Self {
+        let known = ledger.known();
+        let contents = known.iter().map(|known| (known.job.id, content(&known.job.request))).collect();
+        let tasks = known.into_iter().filter_map(|known| known.state.task).collect();
+        Self(Arc::new(Mutex::new(Seen { contents, n_announced: BTreeMap::new(), tasks, complaints })))
+    }
+
+    fn recorded(&self, events: &[Event]) {
+        let mut seen = self.0.lock().unwrap();
+        for event in events {
+            if let EventKind::Accepted(task) = &event.kind {
+                seen.tasks.insert(task.clone());
+            }
+            if event.kind == EventKind::SubmitStarted {
+                let content = seen.contents[&event.job];
+                *seen.n_announced.entry(content).or_default() += 1;
+            }
+        }
+    }
+
+    fn submits(&self, request: &Request) {
+        let mut seen = self.0.lock().unwrap();
+        let n_announced = seen.n_announced.entry(content(request)).or_default();
+        match n_announced.checked_sub(1) {
+            Some(left) => *n_announced = left,
+            None => seen.complain(format!("{:?} was submitted before it was recorded", request.prompt)),
+        }
+    }
+
+    fn polls(&self, tasks: &[TaskId]) {
+        let seen = self.0.lock().unwrap();
+        for task in tasks.iter().filter(|task| !seen.tasks.contains(task)) {
+            seen.complain(format!("task {task} was polled before it was recorded"));
+        }
+    }
+}
+
+impl Seen {
+    fn complain(&self, words: String) {
+        self.complaints.lock().unwrap().push(words);
+    }
+}
+
+/// Something that acts, before a witness.
+pub struct Witnessed<T>(pub T, pub Witness);
+
+impl<P: Provider> Provider for Witnessed<P> {
+    fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>> {
+        async {
+            self.1.submits(request);
+            self.0.submit(request).await
+        }
+        .boxed()
+    }
+
+    fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>> {
+        async {
+            self.1.polls(tasks);
+            self.0.poll(tasks).await
+        }
+        .boxed()
+    }
+
+    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
+        self.0.download(url)
+    }
+}
+
+impl<L: Ledger + Sync> Ledger for Witnessed<L> {
+    fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        async move {
+            self.0.commit(events.clone()).await?;
+            self.1.recorded(&events);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
+        self.0.load(max)
+    }
+}
