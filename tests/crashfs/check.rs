@@ -93,6 +93,16 @@ pub fn check(root: &Path, acked: Acked) -> Result<(), String> {
     expect(n_new + n_jobs == JOBS, || format!("{n_new} new jobs beside {n_jobs}"))
 }
 
+/// A ledger of an earlier version that was being made present: whatever the moment, nothing of it is lost.
+pub fn check_made_present(root: &Path, jobs: &[Known]) -> Result<(), String> {
+    let out = root.join(OUT);
+    let file = RunFile::open_existing(&out).map_err(|error| format!("not opened: {error}"))?;
+    let raw = Connection::open_with_flags(out.join("run.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(text)?;
+    let verdict: String = raw.query_row("PRAGMA integrity_check", (), |row| row.get(0)).map_err(text)?;
+    expect(verdict == "ok", || verdict.clone())?;
+    expect(all(&file).map_err(text)? == jobs, || "the jobs are others".to_owned())
+}
+
 /// How many events there are, which are the first so many that the process recorded.
 fn events(raw: &Connection) -> rusqlite::Result<Result<usize, String>> {
     let sql = "SELECT position, kind FROM events JOIN jobs ON job = row ORDER BY seq";
@@ -107,7 +117,8 @@ fn events(raw: &Connection) -> rusqlite::Result<Result<usize, String>> {
     Ok(Ok(told.len()))
 }
 
-fn all(file: &RunFile) -> Result<Vec<Known>, LedgerError> {
+/// Every job.
+pub fn all(file: &RunFile) -> Result<Vec<Known>, LedgerError> {
     let mut all = vec![];
     file.each_known(|known| {
         all.push(known);
