@@ -72,7 +72,10 @@
 //! 5. An image is written aside, checked to its last byte, synced and renamed, and only then is `Finished` committed. A crash
 //!    in between repeats one download: the same bytes are taken for the image itself.
 //! 6. `results.csv` is a projection of the ledger, replaced atomically, never read back.
-//! 7. The ledger is SQLite (WAL, `synchronous=FULL`), with one writing process at a time; the lock dies with its holder.
+//! 7. The ledger is SQLite (WAL, `synchronous=FULL`), with one writing process at a time; the lock dies with its holder. Nothing
+//!    counts as committed unless the files are still in their place: OUT may be moved or deleted under a run.
+//! 8. A disk that takes no images starts nothing more and waits for the answers under way, so that none of them is in doubt.
+//! 9. No file leaves OUT: a link below it is refused or replaced, never followed. OUT itself may be a link.
 //!
 //! Acting before recording does not compile: the driver performs a [`Recorded`](ledger::Recorded) only, and
 //! [`ledger::record`] is what makes one.

@@ -6,6 +6,8 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
+use promptbatch::driver::images::DiskStore;
+use promptbatch::driver::images::check::{CheckLimits, inspect};
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::sqlite::RunFile;
 use promptbatch::model::outcome::Outcome;
@@ -79,12 +81,26 @@ pub fn check(root: &Path, acked: Acked) -> Result<(), String> {
     }
     expect(n_images == n_events / LIFE.len(), || format!("{n_images} images for {n_events} events"))?;
 
+    all_whole(&out.join("images"))?;
+    DiskStore::open(&out, CheckLimits::default()).map_err(text)?;
+    expect(!out.join(".partial").exists(), || "half an image is left".to_owned())?;
+
     expect(has_results || acked.results == 0, || "no results".to_owned())?;
     if has_results {
         results(&out)?;
     }
     let n_new = import(&mut file).map_err(text)?;
     expect(n_new + n_jobs == JOBS, || format!("{n_new} new jobs beside {n_jobs}"))
+}
+
+/// A ledger of an earlier version that was being made present: whatever the moment, nothing of it is lost.
+pub fn check_made_present(root: &Path, jobs: &[Known]) -> Result<(), String> {
+    let out = root.join(OUT);
+    let file = RunFile::open_existing(&out).map_err(|error| format!("not opened: {error}"))?;
+    let raw = Connection::open_with_flags(out.join("run.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(text)?;
+    let verdict: String = raw.query_row("PRAGMA integrity_check", (), |row| row.get(0)).map_err(text)?;
+    expect(verdict == "ok", || verdict.clone())?;
+    expect(all(&file).map_err(text)? == jobs, || "the jobs are others".to_owned())
 }
 
 /// How many events there are, which are the first so many that the process recorded.
@@ -101,7 +117,8 @@ fn events(raw: &Connection) -> rusqlite::Result<Result<usize, String>> {
     Ok(Ok(told.len()))
 }
 
-fn all(file: &RunFile) -> Result<Vec<Known>, LedgerError> {
+/// Every job.
+pub fn all(file: &RunFile) -> Result<Vec<Known>, LedgerError> {
     let mut all = vec![];
     file.each_known(|known| {
         all.push(known);
@@ -120,6 +137,20 @@ fn images(out: &Path, known: &Known) -> Result<usize, String> {
         expect(is_whole, || format!("{} is not whole", artifact.file_name))?;
     }
     Ok(artifacts.len())
+}
+
+/// Whatever has the name of an image is one, also if no event tells of it yet.
+fn all_whole(folder: &Path) -> Result<(), String> {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.map_err(text)?.path();
+        if path.is_dir() {
+            all_whole(&path)?;
+        } else {
+            let found = inspect(fs::read(&path).map_err(text)?.as_slice(), &CheckLimits::default()).map_err(text)?;
+            expect(found.is_ok(), || format!("{} is not whole", path.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Results are there as a whole or not at all.

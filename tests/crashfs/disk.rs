@@ -60,6 +60,23 @@ struct Change {
 }
 
 impl Disk {
+    /// A disk that has held these for long.
+    pub fn holding(image: &Image) -> Self {
+        let mut disk = Self::default();
+        for (path, bytes) in image {
+            let entry = match bytes {
+                None => Entry::Folder,
+                Some(bytes) => {
+                    disk.files.push(File { kept: bytes.clone(), pending: vec![] });
+                    Entry::File(disk.files.len() - 1)
+                }
+            };
+            disk.kept.insert(path.clone(), entry);
+        }
+        disk.seen = disk.kept.clone();
+        disk
+    }
+
     /// An operation of the program.
     pub fn apply(&mut self, op: &Op) {
         match op {

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use promptbatch::ledger::sqlite::RunFile;
 use tempfile::TempDir;
 
 use crate::check::Acked;
@@ -31,26 +32,32 @@ const REQUIRED: &str = "PROMPTBATCH_TEST_STRACE_REQUIRED";
 /// Images drawn at random after each operation, besides the two extremes.
 const DRAWS: u64 = 6;
 
+/// Which session the child does.
+const SESSION: &str = "PROMPTBATCH_TEST_CRASHFS_SESSION";
+
 #[test]
 #[ignore = "the process that the other tests trace"]
 fn session() {
-    let Some(root) = env::var_os(ROOT) else { return };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(session::run(Path::new(&root)));
+    let (Some(root), Ok(session)) = (env::var_os(ROOT), env::var(SESSION)) else { return };
+    let root = Path::new(&root);
+    match session.as_str() {
+        "runs" => tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(session::run(root)),
+        "present" => drop(RunFile::open_existing(&root.join(session::OUT)).unwrap()),
+        other => panic!("no session is called {other}"),
+    }
 }
 
-/// What a session did to its disk; nothing where processes cannot be traced.
-fn traced() -> Option<Vec<Op>> {
+/// What a session did to its disk, which held these at its start; nothing where processes cannot be traced.
+fn traced(session: &str, held: &Image) -> Option<Vec<Op>> {
     let folder = scratch();
     let (root, log) = (folder.path().join("root"), folder.path().join("log"));
     std::fs::create_dir(&root).unwrap();
+    check::write(held, &root);
     let mut strace = Command::new("strace");
-    strace
-        .args(["-f", "-qq", "-y", "-xx", "-s", "1000000", "-e", "signal=none", "-e"])
-        .arg(format!("trace={}", trace::CALLS));
-    strace.arg("-o").arg(&log).arg(env::current_exe().unwrap());
-    strace.args(["--exact", "session", "--ignored", "--test-threads=1"]).env(ROOT, &root).stdout(Stdio::null());
-    match strace.status() {
+    strace.args(["-f", "-qq", "-y", "-xx", "-s", "1000000", "-e", "signal=none", "-e"]);
+    strace.arg(format!("trace={}", trace::CALLS)).arg("-o").arg(&log).arg(env::current_exe().unwrap());
+    strace.args(["--exact", "session", "--ignored", "--test-threads=1"]).env(ROOT, &root).env(SESSION, session);
+    match strace.stdout(Stdio::null()).status() {
         Ok(status) if status.success() => (),
         failed if env::var_os(REQUIRED).is_some() => panic!("strace is required here: {failed:?}"),
         failed => {
@@ -58,7 +65,12 @@ fn traced() -> Option<Vec<Op>> {
             return None;
         }
     }
-    let ops = trace::read(&std::fs::read_to_string(&log).unwrap(), &root);
+    Some(trace::read(&std::fs::read_to_string(&log).unwrap(), &root))
+}
+
+/// What the two runs did to an empty disk.
+fn runs() -> Option<Vec<Op>> {
+    let ops = traced("runs", &Image::new())?;
     assert!(ops.len() > 200, "only {} operations were traced", ops.len());
     Some(ops)
 }
@@ -76,9 +88,20 @@ struct Tally {
     different: usize,
 }
 
-/// Plays the operations, all but the syncs that are skipped, loses power after each and checks what is left.
+/// Plays the operations of the two runs, all but the syncs that are skipped, and checks what is left after each.
 fn lose_power_everywhere(ops: &[Op], draws: u64, is_skipped: impl Fn(&Path, Acked) -> bool) -> Result<Tally, String> {
-    let (mut disk, mut acked, mut tally) = (Disk::default(), Acked::default(), Tally::default());
+    lose_power(Disk::default(), ops, draws, is_skipped, check::check)
+}
+
+/// Plays these operations on a disk, all but the syncs that are skipped, loses power after each and checks what is left.
+fn lose_power(
+    mut disk: Disk,
+    ops: &[Op],
+    draws: u64,
+    is_skipped: impl Fn(&Path, Acked) -> bool,
+    check: impl Fn(&Path, Acked) -> Result<(), String>,
+) -> Result<Tally, String> {
+    let (mut acked, mut tally) = (Acked::default(), Tally::default());
     let mut seen = HashSet::new();
     for (n, op) in ops.iter().enumerate() {
         match op {
@@ -99,7 +122,7 @@ fn lose_power_everywhere(ops: &[Op], draws: u64, is_skipped: impl Fn(&Path, Acke
                 tally.different += 1;
                 let folder = scratch();
                 check::write(&image, folder.path());
-                check::check(folder.path(), acked).map_err(|words| {
+                check(folder.path(), acked).map_err(|words| {
                     format!("power lost after operation {n} ({}), {fate:?}, {acked:?}: {words}", name(op))
                 })?;
             }
@@ -123,7 +146,7 @@ fn name(op: &Op) -> String {
 
 #[test]
 fn a_power_loss_at_any_point_loses_nothing_that_was_acknowledged() {
-    let Some(ops) = traced() else { return };
+    let Some(ops) = runs() else { return };
     let began = Instant::now();
     let tally = lose_power_everywhere(&ops, DRAWS, |_, _| false).unwrap();
     println!("{tally:?} in {:.1} s", began.elapsed().as_secs_f64());
@@ -133,7 +156,7 @@ fn a_power_loss_at_any_point_loses_nothing_that_was_acknowledged() {
 #[test]
 #[ignore = "minutes; for changes of the ledger, of the images or of SQLite"]
 fn a_power_loss_at_any_point_loses_nothing_however_often_it_is_tried() {
-    let Some(ops) = traced() else { return };
+    let Some(ops) = runs() else { return };
     println!("{:?}", lose_power_everywhere(&ops, DRAWS * 30, |_, _| false).unwrap());
 }
 
@@ -143,7 +166,7 @@ fn a_power_loss_at_any_point_loses_nothing_however_often_it_is_tried() {
 /// `synchronous=normal` does.
 #[test]
 fn without_any_one_of_its_syncs_something_is_lost() {
-    let Some(ops) = traced() else { return };
+    let Some(ops) = runs() else { return };
     let out = PathBuf::from(session::OUT);
     let in_out = |name: &str| out.join(name).to_str().unwrap().to_owned();
     let names = ["run.db-wal", "run.db", "images", "images/00001", ".partial/*", ".results.csv.*"].map(in_out);
@@ -158,4 +181,28 @@ fn without_any_one_of_its_syncs_something_is_lost() {
         let is_log = name.ends_with("run.db-wal");
         assert!(!is_log || lost.ends_with("0 events are there, and 1 were said to be"), "{lost}");
     }
+}
+
+/// Goal: a ledger of an earlier version is made present as a whole or not at all. Method: a kept one, and a power loss after each
+/// operation; and the same on a disk that ignores the syncs of the file itself, which must do harm.
+#[test]
+fn a_power_loss_while_an_older_ledger_is_made_present_does_no_harm() {
+    let older = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v1.db")).unwrap();
+    let path = Path::new(session::OUT).join("run.db");
+    let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    let mut held: Image = folders.map(|folder| (folder.to_owned(), None)).collect();
+    held.insert(path.clone(), Some(older));
+
+    let folder = scratch();
+    check::write(&held, folder.path());
+    let jobs = check::all(&RunFile::open_existing(&folder.path().join(session::OUT)).unwrap()).unwrap();
+    assert!(!jobs.is_empty());
+
+    let Some(ops) = traced("present", &held) else { return };
+    let check = |root: &Path, _| check::check_made_present(root, &jobs);
+    let tally = lose_power(Disk::holding(&held), &ops, DRAWS * 5, |_, _| false, check).unwrap();
+    println!("{tally:?}");
+    assert!(tally.different > 50, "{tally:?}");
+    let lost = lose_power(Disk::holding(&held), &ops, DRAWS * 5, |synced, _| synced == path, check);
+    println!("without the syncs of the file: {}", lost.unwrap_err());
 }

@@ -236,18 +236,17 @@ fn as_nobody(bench: &Bench) -> Option<PathBuf> {
 /// Nobody's number on most systems; any that is not root's will do.
 const NOBODY_ARGS: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 
-fn nobodys_run(bench: &Bench, program: &Path, more: &[&str]) -> Command {
+fn nobodys(bench: &Bench, program: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(NOBODY_ARGS).arg(program).args([
-        "run",
-        "prompts.csv",
-        "-o",
-        "out",
-        "--base-url",
-        bench.simulator.url(),
-    ]);
-    command.args(more).env_clear().env("PATH", std::env::var("PATH").unwrap()).env("MODELSCOPE_API_KEY", "test-token");
-    command.current_dir(bench.folder.path()).stdin(Stdio::null());
+    command.args(NOBODY_ARGS).arg(program).args(args).current_dir(bench.folder.path()).stdin(Stdio::null());
+    command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("MODELSCOPE_API_KEY", "test-token");
+    command
+}
+
+fn nobodys_run(bench: &Bench, program: &Path, more: &[&str]) -> Command {
+    let mut command =
+        nobodys(bench, program, &["run", "prompts.csv", "-o", "out", "--base-url", bench.simulator.url()]);
+    command.args(more);
     command
 }
 
@@ -290,6 +289,10 @@ fn missing_rights_are_told_and_the_run_goes_on_with_them() {
     chmod(&bench.path("out/run.db"), 0o666);
     expect_code(&run(&[]), 0);
     bench.check_images(40);
+    chmod(&bench.path("out"), 0o555);
+    let status = nobodys(&bench, &program, &["status", "out"]).output().unwrap();
+    expect_code(&status, 0);
+    assert!(stdout(&status).contains("40 of 40 succeeded"), "{}", stdout(&status));
     assert_eq!((bench.stats().n_submits, bench.stats().n_accepted_twice), (40, 0));
 }
 
@@ -307,6 +310,43 @@ fn a_path_that_cannot_be_a_folder_is_told_and_sends_nothing() {
         (fs::read_to_string(bench.path("file")).unwrap().as_str(), bench.stats().n_submits),
         ("not a folder", 0)
     );
+}
+
+/// Goal: a ledger that cannot be used is refused by every verb, in words, with 1, and left as it is.
+#[test]
+fn a_ledger_that_cannot_be_used_is_refused_by_every_verb() {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    let path = bench.path("out/run.db");
+    let whole = fs::read(&path).unwrap();
+    let n_submits = bench.stats().n_submits;
+    let newer = {
+        let raw = rusqlite::Connection::open(&path).unwrap();
+        raw.pragma_update(None, "user_version", 99).unwrap();
+        drop(raw);
+        fs::read(&path).unwrap()
+    };
+    let cases = [
+        (newer, "use a newer promptbatch"),
+        (b"something else entirely".repeat(100), "move it away, or choose another output folder"),
+        (whole[..whole.len() / 2].to_vec(), "the file is damaged"),
+        (whole[..1000].to_vec(), "the file is damaged"),
+        (vec![], "it is empty, and there are images beside it"),
+    ];
+    for (bytes, words) in cases {
+        fs::write(&path, &bytes).unwrap();
+        for output in
+            [bench.run("prompts.csv", &[]), bench.output(&["status", "out"]), bench.output(&["results", "out"])]
+        {
+            expect_code(&output, 1);
+            assert!(stderr(&output).contains(words), "{}", stderr(&output));
+            assert!(fs::read(&path).unwrap() == bytes, "{words}: the file was changed");
+        }
+    }
+    fs::write(&path, whole).unwrap();
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    assert_eq!(bench.stats().n_submits, n_submits);
 }
 
 /// Goal: a run whose folder goes ends with clear words, makes nothing in its place, and goes on when it is back.

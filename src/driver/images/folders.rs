@@ -5,24 +5,40 @@ use std::fs::{self, File, Metadata};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use crate::driver::images::disk::{StoreError, at};
+
+/// Folders that are kept open. A run works on few at a time, and a system gives a process a thousand files or so.
+const OPEN_MAX: usize = 64;
 
 /// The folders of one run. OUT itself may be a link: that is its owner's choice.
 #[derive(Debug)]
 pub struct Folders {
     out: PathBuf,
-    identity: Identity,
+    held: Held,
     /// Those whose names are there to stay.
-    ready: Mutex<BTreeMap<String, Identity>>,
+    ready: Mutex<BTreeMap<String, Held>>,
+}
+
+/// Which folder it is, whatever its name. It is kept open, so that its number is nobody else's and stays its own: some file systems
+/// give a new number to what was long out of use.
+#[derive(Debug)]
+struct Held {
+    identity: (u64, u64),
+    _open: Option<File>,
+}
+
+impl Held {
+    fn new(path: &Path, found: &Metadata) -> Self {
+        Self { identity: identity(found), _open: File::open(path).ok() }
+    }
 }
 
 impl Folders {
     /// The folders below `out`, which must be there.
     pub fn open(out: &Path) -> Result<Self, StoreError> {
         let found = fs::metadata(out).map_err(at("use", out))?;
-        Ok(Self { out: out.to_owned(), identity: Identity::of(&found), ready: Mutex::default() })
+        Ok(Self { out: out.to_owned(), held: Held::new(out, &found), ready: Mutex::default() })
     }
 
     /// Makes sure that a folder below OUT and those between are there to stay, and returns its path. One found there may be new
@@ -34,12 +50,18 @@ impl Folders {
         for (end, _) in folder.match_indices('/').chain([(folder.len(), "")]) {
             let (name, above) = (&folder[..end], path);
             path = self.out.join(name);
-            let known = ready.get(name).copied();
-            let identity = step(&path, known)?;
+            let known = ready.get(name).map(|held| held.identity);
+            let found = step(&path, known)?;
             if known.is_none() {
                 sync_folder(&above)?;
-                ready.insert(name.to_owned(), identity);
+                ready.insert(name.to_owned(), Held::new(&path, &found));
             }
+        }
+        // What is forgotten is looked at anew if it is needed again. The first is the one above them all.
+        while ready.len() > OPEN_MAX
+            && let Some(name) = ready.keys().nth(1).cloned()
+        {
+            ready.remove(&name);
         }
         Ok(path)
     }
@@ -54,7 +76,7 @@ impl Folders {
 
     fn check_out(&self) -> Result<(), StoreError> {
         match fs::metadata(&self.out) {
-            Ok(found) if Identity::of(&found) == self.identity => Ok(()),
+            Ok(found) if identity(&found) == self.held.identity => Ok(()),
             Err(cause) if cause.kind() != ErrorKind::NotFound => Err(at("use", &self.out)(cause)),
             _ => Err(StoreError::Moved { path: self.out.clone() }),
         }
@@ -62,7 +84,7 @@ impl Folders {
 }
 
 /// Makes one folder, or makes sure that the one there is no link and, if it is known, is the same.
-fn step(path: &Path, known: Option<Identity>) -> Result<Identity, StoreError> {
+fn step(path: &Path, known: Option<(u64, u64)>) -> Result<Metadata, StoreError> {
     let find = || fs::symlink_metadata(path);
     let found = match (find(), known) {
         (Err(error), None) if error.kind() == ErrorKind::NotFound => {
@@ -79,12 +101,11 @@ fn step(path: &Path, known: Option<Identity>) -> Result<Identity, StoreError> {
         (found, _) => found,
     };
     let found = found.map_err(at("use", path))?;
-    let identity = Identity::of(&found);
     match known {
         _ if found.is_symlink() => Err(StoreError::Link { path: path.to_owned() }),
         _ if !found.is_dir() => Err(at("write to", path)(ErrorKind::NotADirectory.into())),
-        Some(known) if known != identity => Err(StoreError::Moved { path: path.to_owned() }),
-        _ => Ok(identity),
+        Some(known) if known != identity(&found) => Err(StoreError::Moved { path: path.to_owned() }),
+        _ => Ok(found),
     }
 }
 
@@ -97,25 +118,14 @@ pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Which folder it is, whatever its name. Nobody keeps it open, so its number may be given away again; the moment of its making
-/// tells then, where the file system keeps that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity(u64, u64, Option<SystemTime>);
-
-impl Identity {
-    fn of(found: &Metadata) -> Self {
-        let (device, number) = number(found);
-        Self(device, number, found.created().ok())
-    }
-}
-
+/// A folder's device and its number there. Elsewhere than on Unix it is enough that one is there.
 #[cfg(unix)]
-fn number(found: &Metadata) -> (u64, u64) {
+fn identity(found: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
     (found.dev(), found.ino())
 }
 
 #[cfg(not(unix))]
-fn number(_found: &Metadata) -> (u64, u64) {
+const fn identity(_found: &Metadata) -> (u64, u64) {
     (0, 0)
 }

@@ -145,3 +145,23 @@ async fn a_folder_that_goes_in_the_middle_of_a_run_ends_it() {
         save(&store, deep(), &png(9, 7, 1)).await.unwrap();
     }
 }
+
+/// Goal: a run over many folders keeps few of them open, and still knows the one above them. Method: more folders than are kept
+/// open, there and back.
+#[tokio::test]
+async fn any_number_of_folders_is_used_with_few_of_them_open() {
+    let world = World::new();
+    let store = world.open().unwrap();
+    let in_folder = |n: u64| ImageName::new(&job(n * 10_000 + 1, "a cat", 0), 1);
+    for n in (1..=100).chain([1, 50, 100]) {
+        save(&store, in_folder(n), &png(9, 7, n)).await.unwrap();
+    }
+    let n_open = fs::read_dir("/proc/self/fd").map_or(0, |entries| {
+        let targets = entries.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+        targets.filter(|target| target.starts_with(world.out("images"))).count()
+    });
+    assert!(n_open <= 64, "{n_open} folders are open");
+    fs::rename(world.out("images"), world.out("aside")).unwrap();
+    fs::create_dir(world.out("images")).unwrap();
+    assert!(matches!(refused(&store, in_folder(1)).await, StoreError::Moved { .. }));
+}

@@ -173,6 +173,9 @@ impl RunFile {
         let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let (id, version) = (pragma("application_id")?, pragma("user_version")?);
         let n_tables: i64 = self.connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
+        if self.path.parent().is_some_and(guard::is_cut) {
+            return Ok(Err(self.damaged("its end is missing")));
+        }
         let path = self.path.clone();
         Ok(match (id, version, n_tables) {
             (0, 0, 0) => Ok(0),

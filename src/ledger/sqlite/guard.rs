@@ -4,7 +4,6 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::time::SystemTime;
 
 use crate::ledger::error::LedgerError;
 
@@ -32,22 +31,30 @@ pub fn refuse_strangers(out: &Path) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Refuses to begin anew where a run has been and its ledger is lost, or cut: some of it would be paid for again.
+/// Refuses to begin anew where a run has been and its ledger is lost: all of it would be paid for again.
 ///
 /// A run that dies while it makes its ledger leaves an empty file too, and nothing beside it. The first page is on the disk before
 /// anything is in the file beside it, which `SQLite` would throw away for a ledger without pages.
 pub fn refuse_a_lost_ledger(out: &Path) -> Result<(), LedgerError> {
-    let bytes = |name: &str| fs::metadata(out.join(name)).map_or(0, |found| found.len());
     let path = out.join("run.db");
-    let (n_bytes, n_beside, n_undo) = (bytes("run.db"), bytes("run.db-wal"), bytes("run.db-journal"));
-    let what = match (n_bytes, n_beside) {
+    let what = match (bytes(out, "run.db"), bytes(out, "run.db-wal")) {
         (0, 0) if path.exists() && out.join("images").exists() => "it is empty, and there are images beside it",
         (..SECTOR_BYTES, 1..) if path.exists() => "it is empty, and some of what it recorded is in run.db-wal",
         (0, 1..) => "it is missing, and some of what it recorded is in run.db-wal",
-        (1.., 0) if n_undo == 0 && n_bytes % SECTOR_BYTES != 0 => "its end is missing",
         _ => return Ok(()),
     };
     Err(LedgerError::Damaged { path, what: what.into() })
+}
+
+/// Whether the end of a ledger is missing. `SQLite` would fill a last page up with zeros, and take less than a header for nothing.
+/// While something is being merged into the ledger or undone, its end may be anywhere.
+pub fn is_cut(out: &Path) -> bool {
+    let n_beside = bytes(out, "run.db-wal") + bytes(out, "run.db-journal");
+    n_beside == 0 && !bytes(out, "run.db").is_multiple_of(SECTOR_BYTES)
+}
+
+fn bytes(out: &Path, name: &str) -> u64 {
+    fs::metadata(out.join(name)).map_or(0, |found| found.len())
 }
 
 /// Asks the disk itself what is wrong, because `SQLite` only tells that something is.
@@ -75,10 +82,12 @@ impl Guard {
     pub fn new(out: &Path, lock: &File) -> Result<Self, LedgerError> {
         let lock_path = out.join("run.lock");
         let held = lock.metadata().map_err(|source| LedgerError::Io { path: lock_path.clone(), source })?;
-        let mut files = vec![(lock_path, Identity::of(&held))];
-        for name in ["run.db", "run.db-wal"] {
-            let path = out.join(name);
-            files.push((path.clone(), find(path)?));
+        let mut files = vec![(lock_path, identity(&held))];
+        let (path, log) = (out.join("run.db"), out.join("run.db-wal"));
+        files.push((path.clone(), find(path)?));
+        // Where memory cannot be shared, `SQLite` keeps no log but undoes.
+        if log.exists() {
+            files.push((log.clone(), find(log)?));
         }
         let guard = Self(files);
         guard.check()?;
@@ -87,8 +96,8 @@ impl Guard {
 
     /// Makes sure that each is still in its place.
     pub fn check(&self) -> Result<(), LedgerError> {
-        for (path, identity) in &self.0 {
-            if find(path.clone())? != *identity {
+        for (path, known) in &self.0 {
+            if find(path.clone())? != *known {
                 return Err(LedgerError::Moved { path: path.clone() });
             }
         }
@@ -98,7 +107,7 @@ impl Guard {
 
 fn find(path: PathBuf) -> Result<Identity, LedgerError> {
     match fs::symlink_metadata(&path) {
-        Ok(found) => Ok(Identity::of(&found)),
+        Ok(found) => Ok(identity(&found)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             Err(LedgerError::Moved { path })
         }
@@ -106,21 +115,17 @@ fn find(path: PathBuf) -> Result<Identity, LedgerError> {
     }
 }
 
-/// Which file it is, whatever its name: its device and its number there. Elsewhere than on Unix an open file stays in its place,
-/// and the moment of its making tells enough.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity(u64, u64, Option<SystemTime>);
+/// A file's device and its number there, which no other has while the file is open. Elsewhere than on Unix an open file stays
+/// in its place.
+type Identity = (u64, u64);
 
-impl Identity {
-    #[cfg(unix)]
-    fn of(found: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        // The number of a file is not given away while the file is open.
-        Self(found.dev(), found.ino(), None)
-    }
+#[cfg(unix)]
+fn identity(found: &Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    (found.dev(), found.ino())
+}
 
-    #[cfg(not(unix))]
-    fn of(found: &Metadata) -> Self {
-        Self(0, 0, found.created().ok())
-    }
+#[cfg(not(unix))]
+const fn identity(_found: &Metadata) -> Identity {
+    (0, 0)
 }

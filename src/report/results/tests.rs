@@ -199,6 +199,22 @@ fn a_writer_dropped_unfinished_leaves_nothing() {
     assert_eq!(names_in(&out), [""; 0]);
 }
 
+/// Goal: no link leads the results out of their folder. Method: links at their name and at every name that they are written under.
+#[cfg(unix)]
+#[test]
+fn links_are_replaced_and_not_followed() {
+    let (out, elsewhere) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let path = out.path().join("results.csv");
+    let partials = (0..500).map(|n| format!(".results.csv.partial-{}-{n}", std::process::id()));
+    for name in partials.chain(["results.csv".to_owned()]) {
+        std::os::unix::fs::symlink(elsewhere.path().join(&name), out.path().join(&name)).unwrap();
+    }
+    ResultsWriter::create(&path, "modelscope", &[]).unwrap().finish().unwrap();
+    assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    assert_eq!(names_in(&elsewhere), [""; 0]);
+    assert_eq!(names_in(&out).len(), 500, "one link has become the file");
+}
+
 #[test]
 fn two_writers_at_once_do_not_meet() {
     let out = TempDir::new().unwrap();
