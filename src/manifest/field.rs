@@ -217,6 +217,13 @@ mod tests {
         }
     }
 
+    /// Goal: names that are no names are not compared letter by letter; the table for that would not fit into memory.
+    #[test]
+    fn endless_names_are_not_compared() {
+        let endless = "x".repeat(1 << 22);
+        assert_eq!(misspelt(&endless, [&*endless]), None);
+    }
+
     #[test]
     fn the_words_of_other_programs_stand_in_order_and_name_real_fields() {
         assert!(ELSEWHERE.is_sorted());

@@ -274,6 +274,38 @@ fn the_database_of_another_program_is_left_alone() {
     assert!(matches!(RunFile::open(folder.path(), "simulator"), Err(LedgerError::Foreign { .. })));
 }
 
+/// Goal: a log is part of its file. Method: the files of a run and of another program, as a killed process leaves them.
+#[test]
+fn a_log_that_is_not_ours_or_alone_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (db, wal) = (folder.path().join("run.db"), folder.path().join("run.db-wal"));
+    let their_file = folder.path().join("theirs");
+    let theirs = rusqlite::Connection::open(&their_file).unwrap();
+    theirs.pragma_update(None, "journal_mode", "wal").unwrap();
+    theirs.execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)").unwrap();
+    let whole = std::fs::read(&their_file).unwrap();
+    let log = std::fs::read(folder.path().join("theirs-wal")).unwrap();
+    for (content, is_foreign) in [(&whole[..], true), (b"", false), (b"SQLite", false)] {
+        std::fs::write(&db, content).unwrap();
+        std::fs::write(&wal, &log).unwrap();
+        for refused in [RunFile::open(folder.path(), "simulator"), RunFile::open_for_reading(folder.path())] {
+            let error = refused.unwrap_err();
+            assert_eq!(matches!(error, LedgerError::Foreign { .. }), is_foreign, "{error}");
+            assert!(is_foreign || matches!(error, LedgerError::Damaged { .. }), "{error}");
+            assert!(std::fs::read(&db).unwrap() == content && std::fs::read(&wal).unwrap() == log, "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_lock_file_is_believed_in_nothing_but_a_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let _held = file(folder.path(), &["cat"]);
+    std::fs::write(folder.path().join("run.lock"), "\x1b[2J".repeat(1 << 20)).unwrap();
+    let words = RunFile::open(folder.path(), "simulator").unwrap_err().to_string();
+    assert!(words.contains("process (unknown) is running") && words.len() < 500, "{words}");
+}
+
 #[test]
 fn a_ledger_of_a_newer_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -79,6 +79,9 @@ fn columns_are_limited() {
     let mistake = "p:1001: the entries carry more than 1000 columns through; use the same names in all entries";
     assert_eq!(yaml(&text), Err(vec![mistake.to_owned()]));
     let long = format!("- {{prompt: a, meta: {{{}: x}}}}\n", "c".repeat(201));
-    let told = yaml(&long).expect_err("the name is too long");
-    assert!(told[0].ends_with("has 201 characters; shorten it to at most 200"), "{told:?}");
+    let table = format!("prompt,{}\na,x\n", "c".repeat(201));
+    for told in [yaml(&long), csv(&table)] {
+        let told = told.expect_err("the name is too long");
+        assert!(told[0].ends_with("has 201 characters; shorten it to at most 200"), "{told:?}");
+    }
 }
