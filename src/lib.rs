@@ -40,7 +40,7 @@
 //! | [`report`] | what people and scripts see: bar, lines, `results.csv` | [`report::Reporter`] |
 //! | [`driver`] | the loop, the clock, and images on their way to disk | [`driver::drive`] |
 //! | [`plan`] | joins manifest and ledger: says what a run would do, takes a manifest in | [`plan::plan`] |
-//! | [`run`] | plan, resume, drive, results | [`run::run`] |
+//! | [`run`] | plan, resume, drive, results; and going back to what has ended | [`run::run`], [`run::retry`], [`run::verify`] |
 //! | `cli`, `main` | the program `promptbatch` | `src/cli/mod.rs` |
 //!
 //! # The words
@@ -76,6 +76,14 @@
 //!    counts as committed unless the files are still in their place: OUT may be moved or deleted under a run.
 //! 8. A disk that takes no images starts nothing more and waits for the answers under way, so that none of them is in doubt.
 //! 9. No file leaves OUT: a link below it is refused or replaced, never followed. OUT itself may be a link.
+//! 10. Silence is no answer. A task is given up when the provider says that it runs on past `--task-timeout`, or does not know it,
+//!     never because nobody answers; and an outage fails no job: the run waits, and stops when that lasts too long (`--max-outage`).
+//! 11. A used-up allowance stops submissions before one is refused, if the provider's headers say so. The run then stops, or waits
+//!     for the reset and tries with one submission (`--on-quota`).
+//! 12. Jobs that have ended are gone on with only by a recorded [`Reopened`](model::event::EventKind::Reopened): `retry` and
+//!     `verify --repair` send a job back to the task that is paid for, wherever that may still give the image.
+//! 13. A ledger of an earlier version is brought to the present one, all or nothing, when a run goes on with it, and read as it is
+//!     by those that only look. `tests/ledgers` keeps one of each version.
 //!
 //! Acting before recording does not compile: the driver performs a [`Recorded`](ledger::Recorded) only, and
 //! [`ledger::record`] is what makes one.
