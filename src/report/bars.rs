@@ -5,6 +5,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::model::counts::{Counts, Pace};
 use crate::model::event::Event;
 use crate::model::time::Moment;
+use crate::report::silence::Silence;
 use crate::report::tally::Tally;
 use crate::report::{Reporter, words};
 
@@ -16,6 +17,7 @@ const TEMPLATE: &str = "{wide_bar:.green/dim} {pos}/{len}\n{wide_msg}\n{prefix:.
 pub struct Bars {
     bar: ProgressBar,
     tally: Tally,
+    silence: Silence,
     is_verbose: bool,
 }
 
@@ -33,7 +35,7 @@ impl Bars {
         let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well formed").progress_chars("━╸─");
         let bar = ProgressBar::with_draw_target(Some(tally.n_jobs()), target);
         bar.set_style(style);
-        Self { bar, tally, is_verbose }
+        Self { bar, tally, silence: Silence::default(), is_verbose }
     }
 }
 
@@ -59,6 +61,9 @@ impl Reporter for Bars {
     fn show(&mut self, now: Moment, events: &[Event], pace: &Pace) {
         self.tally.add(now, events);
         for line in events.iter().filter_map(|event| words::event(event, self.is_verbose)) {
+            self.bar.println(line);
+        }
+        if let Some(line) = self.silence.line(events, pace) {
             self.bar.println(line);
         }
         let mut parts = words::speed(&self.tally, now, pace);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::model::counts::{Counts, Pace};
 use crate::model::event::Event;
 use crate::model::time::Moment;
+use crate::report::silence::Silence;
 use crate::report::tally::Tally;
 use crate::report::{Reporter, words};
 
@@ -16,6 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub struct Lines {
     out: Box<dyn Write + Send>,
     tally: Tally,
+    silence: Silence,
     is_verbose: bool,
     next_at: Option<Moment>,
     last_pace: Option<Pace>,
@@ -24,7 +26,7 @@ pub struct Lines {
 impl Lines {
     /// Lines about a run that starts with these counts; if verbose, one also for every acceptance and setback.
     pub fn new(out: Box<dyn Write + Send>, start: &Counts, is_verbose: bool) -> Self {
-        Self { out, tally: Tally::new(start), is_verbose, next_at: None, last_pace: None }
+        Self { out, tally: Tally::new(start), silence: Silence::default(), is_verbose, next_at: None, last_pace: None }
     }
 
     fn write(&mut self, lines: &[String]) {
@@ -40,6 +42,7 @@ impl Reporter for Lines {
         self.tally.add(now, events);
         self.last_pace = Some(*pace);
         let mut lines: Vec<_> = events.iter().filter_map(|event| words::event(event, self.is_verbose)).collect();
+        lines.extend(self.silence.line(events, pace));
         if self.next_at.is_none_or(|next_at| now >= next_at) {
             self.next_at = Some(now + INTERVAL);
             let mut parts = vec![words::done(&self.tally)];

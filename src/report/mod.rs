@@ -3,6 +3,7 @@
 pub mod bars;
 pub mod lines;
 pub mod results;
+mod silence;
 pub mod tally;
 pub mod words;
 

@@ -1,0 +1,67 @@
+//! Why nobody answers, said once when an outage begins: a wrong address and a provider that is down look alike on a bar.
+
+use crate::model::counts::{HoldReason, Pace};
+use crate::model::event::{Event, EventKind, Stage};
+use crate::model::outcome::FaultKind;
+use crate::model::text::excerpt;
+
+/// Characters of the reason: a few lines.
+const REASON_CHARS_MAX: usize = 300;
+
+/// What is known of an outage.
+#[derive(Debug, Default)]
+pub struct Silence {
+    last_fault: Option<String>,
+    is_told: bool,
+}
+
+impl Silence {
+    /// Takes in what has happened; a line when an outage begins.
+    pub fn line(&mut self, events: &[Event], pace: &Pace) -> Option<String> {
+        let mut faults = events.iter().filter_map(|event| match &event.kind {
+            EventKind::Setback(Stage::Submit | Stage::Poll, fault) => {
+                matches!(fault.kind, FaultKind::Transient | FaultKind::InDoubt).then_some(fault)
+            }
+            EventKind::Setback(..)
+            | EventKind::SubmitStarted
+            | EventKind::Accepted(_)
+            | EventKind::Ready(_)
+            | EventKind::Finished(_)
+            | EventKind::Reopened(_) => None,
+        });
+        if let Some(fault) = faults.next_back() {
+            self.last_fault = Some(excerpt(&fault.message, REASON_CHARS_MAX));
+        }
+        let is_down = pace.hold.is_some_and(|hold| hold.why == HoldReason::Down);
+        let is_news = is_down && !self.is_told;
+        // It is told again only when something got through in between.
+        let is_over = events.iter().any(|event| matches!(event.kind, EventKind::Accepted(_)));
+        self.is_told = is_down || (self.is_told && !is_over);
+        let why = self.last_fault.as_deref().unwrap_or("nobody knows why");
+        is_news.then(|| format!("no answer, trying on: {why}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::counts::Hold;
+    use crate::model::outcome::Fault;
+    use crate::report::fixtures::{accepted, at, event, in_flight};
+
+    #[test]
+    fn an_outage_is_explained_once_and_again_when_something_got_through() {
+        let refused = Fault::new(FaultKind::Transient, "connection refused\n\u{1b}[31m");
+        let fault = [event(1, EventKind::Setback(Stage::Submit, refused))];
+        let down = Pace { hold: Some(Hold { why: HoldReason::Down, until: at(9.0) }), ..in_flight(0) };
+        let mut silence = Silence::default();
+        assert_eq!(silence.line(&fault, &in_flight(0)), None, "one fault is no outage");
+        let told = silence.line(&[], &down).unwrap();
+        assert_eq!(told, "no answer, trying on: connection refused\\n\\u{1b}[31m");
+        assert_eq!(silence.line(&fault, &down), None);
+        assert_eq!(silence.line(&[], &in_flight(0)), None);
+        assert_eq!(silence.line(&fault, &down), None, "the same outage goes on");
+        assert_eq!(silence.line(&[accepted(1, "t")], &in_flight(1)), None);
+        assert!(silence.line(&fault, &down).is_some(), "another one begins");
+    }
+}
