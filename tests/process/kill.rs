@@ -60,7 +60,7 @@ fn kill_again_and_again(&Plan { n_kills, n_jobs, faults }: &Plan) {
     let bench = Bench::new(Config { latency, faults, answer_delay, ..quick() });
     bench.csv(n_jobs);
     let mut rng = fastrand::Rng::with_seed(4711);
-    let (mut n_events, mut n_at_work, mut n_with) = (0, 0, [0; 5]);
+    let (mut n_events, mut n_at_work, mut n_on_record, mut n_with) = (0, 0, 0, [0; 5]);
     for nth in 0..n_kills {
         let n_before = n_requests(&bench);
         let mut child = bench.spawn("prompts.csv", &FLAGS);
@@ -74,16 +74,15 @@ fn kill_again_and_again(&Plan { n_kills, n_jobs, faults }: &Plan) {
         child.wait().unwrap();
         let books = Books::read(&bench);
         books.check(&bench, &limits());
-        n_at_work += usize::from(books.events.len() > n_events);
+        n_at_work += usize::from(n_requests(&bench) > n_before);
+        n_on_record += usize::from(books.events.len() > n_events);
         n_events = books.events.len();
         for (sum, n) in n_with.iter_mut().zip(books.phases()) {
             *sum += usize::from(n > 0);
         }
     }
-    println!(
-        "{n_kills} kills, {n_at_work} of them at work; with jobs in each phase: {n_with:?}; {:.0?}",
-        began.elapsed()
-    );
+    println!("{n_kills} kills in {:.0?}, {n_at_work} at work, {n_on_record} after a record", began.elapsed());
+    println!("deaths with jobs that are pending, submitting, running, downloading, finished: {n_with:?}");
     expect_code(&bench.run_to_the_end("prompts.csv", &FLAGS), 0);
     bench.check_images(n_jobs);
     let told = Books::read(&bench).check(&bench, &limits());

@@ -183,7 +183,7 @@ fn a_crash_at_every_step_under_every_fault_loses_and_doubles_nothing() {
 }
 
 #[test]
-#[ignore = "half a million worlds, ten minutes"]
+#[ignore = "half a million worlds, six minutes of two cores"]
 fn a_crash_at_every_step_under_every_fault_for_many_seeds() {
     crash_everywhere_under_every_fault(SEEDS_MANY);
 }
