@@ -25,8 +25,6 @@ pub struct Lane {
     submits_max: usize,
     polls_max: usize,
     downloads_max: usize,
-    /// When a poll was answered last.
-    poll_answered_at: Option<Moment>,
     /// Whether the API has ever given this process an answer that says anything.
     has_answered: bool,
 }
@@ -55,7 +53,6 @@ impl Lane {
             submits_max: limits.submits_max,
             polls_max: limits.polls_max,
             downloads_max: limits.downloads_max,
-            poll_answered_at: None,
             has_answered: false,
         }
     }
@@ -157,7 +154,6 @@ impl Lane {
     /// A poll was answered with a status.
     pub fn poll_succeeded(&mut self, now: Moment) {
         self.polls.succeeded(now);
-        self.poll_answered_at = Some(now);
         self.has_answered = true;
     }
 
@@ -174,11 +170,6 @@ impl Lane {
             | FaultKind::Unauthorized
             | FaultKind::BadOutput => (),
         }
-    }
-
-    /// Whether a poll of any task was answered after this moment.
-    pub fn has_answered_since(&self, moment: Moment) -> bool {
-        self.poll_answered_at.is_some_and(|answered_at| answered_at > moment)
     }
 
     /// Takes leave for one download.
@@ -383,7 +374,6 @@ mod tests {
         assert_eq!(lane.down_for(at(60_000), Stage::Submit), None);
         lane.poll_answered();
         lane.poll_refused(at(60_000), &Fault::new(FaultKind::TaskLost, ""));
-        assert!(lane.has_answered_since(at(0)) && !lane.has_answered_since(at(60_000)));
         assert_eq!((lane.take_poll(at(60_000)), lane.take_poll(at(60_000))), (Ok(()), Ok(())));
     }
 }

@@ -69,8 +69,6 @@ struct Tracked {
     is_in_flight: bool,
     /// Failed polls in a row.
     n_poll_faults: u32,
-    /// When the first of them failed.
-    poll_faults_since: Option<Moment>,
     /// Answers in a row that its task is unknown.
     n_unknown: u32,
 }
@@ -162,7 +160,8 @@ impl Engine {
             }
             self.plan_load(&mut actions);
         }
-        sooner(&mut wake_at, self.gives_up_at());
+        // Once that has passed, only a submission is awaited.
+        sooner(&mut wake_at, self.gives_up_at().filter(|moment| *moment > now));
         Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last: self.is_over(now) }
     }
 
@@ -187,9 +186,7 @@ impl Engine {
         let id = job.id;
         let accepted_at = state.submitted_at.map_or(now, |wall| now.at_wall(wall));
         let phase = state.phase.clone();
-        let is_in_flight = false;
-        let tracked =
-            Tracked { job, state, accepted_at, is_in_flight, n_poll_faults: 0, poll_faults_since: None, n_unknown: 0 };
+        let tracked = Tracked { job, state, accepted_at, is_in_flight: false, n_poll_faults: 0, n_unknown: 0 };
         let is_counted = tracked.is_doubt_counted();
         let before = self.jobs.insert(id, tracked);
         assert!(before.is_none(), "the ledger hands out each job once");

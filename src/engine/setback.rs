@@ -13,9 +13,6 @@ use crate::model::time::Moment;
 /// A task that was accepted so lately may still be unknown to the servers that are asked for it.
 const UNKNOWN_GRACE: Duration = Duration::from_secs(30);
 
-/// Failed polls in a row, while those of other tasks are answered, before the deadline of a task counts without an answer.
-const POLL_FAULTS_MAX: u32 = 8;
-
 /// Answers in a row that a task is unknown, before it counts as lost.
 const UNKNOWN_MAX: u32 = 3;
 
@@ -27,7 +24,7 @@ impl Tracked {
 
     /// The API has told how its task stands.
     pub(super) const fn poll_answered(&mut self) {
-        (self.n_poll_faults, self.n_unknown, self.poll_faults_since) = (0, 0, None);
+        (self.n_poll_faults, self.n_unknown) = (0, 0);
     }
 }
 
@@ -79,24 +76,18 @@ impl Engine {
         self.follow(now, id, Stage::Submit, verdict, fault);
     }
 
-    /// A poll that told nothing: ask again, unless the API's answers agree that the task is gone, or its time is up and the API
-    /// answers for others.
+    /// A poll that told nothing: ask again, unless the API's answers agree that the task is gone.
     ///
-    /// That nobody answers is no reason to give a task up: it is paid for, and may well be done.
+    /// That its time is up is no reason to give it up without a word of the API: it is paid for, and may well be done.
     pub(super) fn poll_failed(&mut self, now: Moment, id: JobId, fault: Fault) {
         let tracked = self.tracked(id);
         tracked.n_poll_faults += 1;
-        let since = *tracked.poll_faults_since.get_or_insert(now);
-        let (n_faults, age) = (tracked.n_poll_faults, now - tracked.accepted_at);
+        let age = now - tracked.accepted_at;
         if fault.kind == FaultKind::TaskLost {
             tracked.n_unknown += 1;
             if tracked.n_unknown >= UNKNOWN_MAX && age >= UNKNOWN_GRACE {
                 return self.set_back(now, id, Stage::Task, fault);
             }
-        }
-        let is_alone = n_faults >= POLL_FAULTS_MAX && self.lane.has_answered_since(since);
-        if is_alone && age >= self.limits.task_timeout {
-            return self.time_is_up(now, id);
         }
         self.set_back(now, id, Stage::Poll, fault);
     }
@@ -104,16 +95,12 @@ impl Engine {
     /// The API says that the task is not done: its next poll is planned, or it is given up when its time has passed.
     pub(super) fn still_running(&mut self, now: Moment, id: JobId) {
         let accepted_at = self.tracked(id).accepted_at;
-        if now - accepted_at >= self.limits.task_timeout {
-            return self.time_is_up(now, id);
+        let task_timeout = self.limits.task_timeout;
+        if now - accepted_at >= task_timeout {
+            let words = format!("no result within {} s of its acceptance (--task-timeout)", task_timeout.as_secs());
+            return self.set_back(now, id, Stage::Task, Fault::new(FaultKind::TaskLost, words));
         }
         self.schedule.plan(now, id, accepted_at);
-    }
-
-    fn time_is_up(&mut self, now: Moment, id: JobId) {
-        let secs = self.limits.task_timeout.as_secs();
-        let words = format!("no result within {secs} s of its acceptance (--task-timeout)");
-        self.set_back(now, id, Stage::Task, Fault::new(FaultKind::TaskLost, words));
     }
 
     fn poll_again(&mut self, now: Moment, id: JobId) {

@@ -73,7 +73,9 @@ fn an_interrupt_waits_a_moment_for_what_costs_nothing_and_long_for_a_submission(
     assert!(bench.turn().actions.contains(&poll(1)));
     bench.handle(Input::Stop(INTERRUPT));
     bench.wait(Duration::from_secs(50));
-    assert!(!bench.turn().is_last, "a submission may be paid for: its answer is awaited");
+    let turn = bench.turn();
+    assert!(!turn.is_last, "a submission may be paid for: its answer is awaited");
+    assert_eq!(turn.wake_at, None, "an engine that wants to be woken at once would spin");
     bench.submitted(2);
     assert!(bench.turn().is_last, "the poll is not waited for any more");
     let mut bench = Bench::with_pending(fixed(1), 1);
