@@ -1,25 +1,65 @@
-//! A thousand jobs through everything that goes wrong on the way.
+//! Everything that goes wrong on the way, at once: every fault that the simulator knows.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
+use promptbatch::model::limits::Limits;
+use promptbatch::model::outcome::Outcome;
+use promptbatch::model::phase::Phase;
 use promptbatch::provider::simulator::config::Config;
-use promptbatch::provider::simulator::faults::FaultSetting;
+use promptbatch::provider::simulator::faults::{FaultPlan, PlannedFault};
 
 use crate::bench::{Bench, expect_code, quick};
+use crate::books::Books;
 
-/// 5 % each of server errors, cut connections, garbage answers and truncated images, on tasks of 2 s.
+/// What ends a job only for a reason that the provider gave: patience for all that passes, and little for what does not.
+const FLAGS: [&str; 10] =
+    ["-j", "500", "--retries", "50", "--resubmits", "2", "--request-timeout", "2s", "--task-timeout", "5s"];
+
+/// Goal: every job ends with its image or for a reason that the provider itself gave, and both sides' books agree.
+///
+/// Method: every fault with the same probability, short patience with single requests and tasks, and the story of every job read
+/// line by line.
+fn storm(n_jobs: usize, probability: f64) {
+    let began = Instant::now();
+    let faults = PlannedFault::all().fold(FaultPlan::default(), |plan, fault| plan.with(fault, probability));
+    let bench = Bench::new(Config { faults, ..quick() });
+    bench.csv(n_jobs);
+    expect_code(&bench.run_to_the_end("prompts.csv", &FLAGS), 100);
+    let elapsed = began.elapsed();
+
+    let task_timeout = Duration::from_secs(5);
+    let limits = Limits { retries_max: 50, resubmits_max: 2, task_timeout, ..Limits::default() };
+    let books = Books::read(&bench);
+    let told = books.check(&bench, &limits);
+    let mut ends: BTreeMap<String, usize> = BTreeMap::new();
+    for known in &books.known {
+        let end = match &known.state.phase {
+            Phase::Finished(Outcome::Succeeded(_)) => "an image".to_owned(),
+            Phase::Finished(Outcome::Failed(fault)) => fault.to_string(),
+            phase => panic!("{} is left {phase:?}", known.job.index),
+        };
+        *ends.entry(end).or_default() += 1;
+    }
+    let (stats, n_doubts) = (bench.stats(), told.doubts.values().sum::<u32>());
+    println!("{} submissions, {} accepted, {} twice", stats.n_submits, stats.n_accepted, stats.n_accepted_twice);
+    println!("{n_doubts} doubts, {} tasks lost or failed, in {elapsed:.0?}: {ends:#?}", told.n_lost);
+    assert_eq!((ends.values().sum(), stats.n_contents), (n_jobs, n_jobs as u64));
+    assert!(ends["an image"] * 10 >= n_jobs * 7, "{ends:?}");
+    assert!(stats.n_accepted_twice <= u64::from(n_doubts + told.n_lost), "{stats:?}");
+    assert_eq!((stats.n_token_leaks, stats.n_polls_lost), (0, 0));
+    // Every fault has befallen somebody, or this was no storm.
+    let unseen: Vec<_> = PlannedFault::all().filter(|fault| stats.n_faults(*fault) == 0).collect();
+    assert!(unseen.is_empty(), "{unseen:?}");
+}
+
 #[test]
-fn a_thousand_jobs_through_faults_end_as_a_thousand_images() {
-    let faults = ["500=0.05", "cut=0.05", "garbage=0.05", "truncated=0.05"];
-    let faults = faults.iter().map(|text| text.parse::<FaultSetting>().unwrap());
-    let bench = Bench::new(Config { latency: Duration::from_secs(2), faults: faults.collect(), ..quick() });
-    bench.csv(1000);
-    let output = bench.run("prompts.csv", &["-j", "500"]);
-    expect_code(&output, 0);
-    bench.check_images(1000);
-    let stats = bench.stats();
-    assert!(stats.faults.values().sum::<u64>() > 300, "the faults must bite: {:?}", stats.faults);
-    let n_attempts: u64 = bench.results().iter().map(|row| row["attempts"].parse::<u64>().unwrap()).sum();
-    assert!(stats.n_accepted_twice <= n_attempts - 1000, "{} twice, {n_attempts} attempts", stats.n_accepted_twice);
-    assert_eq!(stats.n_token_leaks, 0);
+fn a_storm_ends_in_images_and_true_reasons() {
+    storm(150, 0.04);
+}
+
+#[test]
+#[ignore = "a tenth of every fault at once: forty minutes, most of it spent waiting out what looks like an outage"]
+fn a_thousand_jobs_through_a_tenth_of_every_fault() {
+    storm(1000, 0.1);
 }

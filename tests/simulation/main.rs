@@ -34,7 +34,7 @@ fn limits(seed: u64) -> Limits {
         look_ahead_max: 2,
         retries_max: 50,
         resubmits_max: 20,
-        task_timeout: Duration::from_secs(600),
+        task_timeout: Duration::from_secs(120),
         seed,
         ..Limits::default()
     }

@@ -29,8 +29,7 @@ fn a_tenth_of_every_fault_at_once_ends_in_images_and_true_reasons() {
         let world = World::new(JOBS, Config { faults, ..calm(11) });
         // Patience for what passes; tasks that fail or are lost may be paid for again twice.
         let concurrency = Concurrency::Fixed(100.try_into().unwrap());
-        let task_timeout = Duration::from_secs(1800);
-        let limits = Limits { concurrency, task_timeout, look_ahead_max: 256, resubmits_max: 2, ..limits(11) };
+        let limits = Limits { concurrency, look_ahead_max: 256, resubmits_max: 2, ..limits(11) };
         world.run_to_the_end(&limits).await;
         world.check_end(&expected);
         world.check_exact();
