@@ -59,7 +59,7 @@ fn a_storm_ends_in_images_and_true_reasons() {
 }
 
 #[test]
-#[ignore = "a tenth of every fault at once: fifty minutes, most of it spent waiting out what looks like an outage"]
+#[ignore = "a tenth of every fault at once: forty minutes, most of it spent waiting out what looks like an outage"]
 fn a_thousand_jobs_through_a_tenth_of_every_fault() {
     storm(1000, 0.1);
 }
