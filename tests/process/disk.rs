@@ -1,9 +1,8 @@
 //! Our own disk at its worst: full, read-only, closed, moved away and deleted, at the start and in the middle of a run.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use promptbatch::driver::images::check::{CheckLimits, inspect};
@@ -17,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};
 
 /// Set where file systems must be mountable, as in CI.
-const REQUIRED: &str = "PROMPTBATCH_TEST_TMPFS_REQUIRED";
+pub const REQUIRED: &str = "PROMPTBATCH_TEST_TMPFS_REQUIRED";
 
 /// Room for everything.
 const KIB_ENOUGH: u64 = 64 << 10;
@@ -61,14 +60,14 @@ fn size(kib: u64) -> String {
 }
 
 /// Tasks and answers that take a little, so that there is always something under way.
-fn slow() -> Config {
+pub fn slow() -> Config {
     Config { answer_delay: Duration::from_millis(20), ..quick() }
 }
 
 /// What must be true of OUT however its disk has failed: the ledger is sound, and what it calls an image is one.
 ///
 /// The ledger is looked at in a copy, as a full disk has no room for an index beside it.
-fn check_intact(bench: &Bench) {
+pub fn check_intact(bench: &Bench) {
     let out = bench.path("out");
     if out.join("images").exists() {
         for name in files(&out.join("images")) {
@@ -215,85 +214,6 @@ fn a_read_only_folder_is_told_and_changes_nothing() {
     let status = bench.output(&["status", "out"]);
     expect_code(&status, 0);
     assert!(stdout(&status).contains("4 of 4 succeeded"), "{}", stdout(&status));
-}
-
-/// The program as somebody whom permissions bind, who may write in the bench's folder; nothing where nobody can be that.
-fn as_nobody(bench: &Bench) -> Option<PathBuf> {
-    let program = bench.path("promptbatch");
-    fs::copy(env!("CARGO_BIN_EXE_promptbatch"), &program).unwrap();
-    fs::set_permissions(bench.folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let may = Command::new("setpriv").args(NOBODY_ARGS).arg(&program).arg("--version").output();
-    match may {
-        Ok(output) if output.status.success() => Some(program),
-        failed if std::env::var_os(REQUIRED).is_some() => panic!("another user is required here: {failed:?}"),
-        failed => {
-            eprintln!("SKIPPED: nobody else can run the program here, run as root to test permissions: {failed:?}");
-            None
-        }
-    }
-}
-
-/// Nobody's number on most systems; any that is not root's will do.
-const NOBODY_ARGS: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-
-fn nobodys(bench: &Bench, program: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(NOBODY_ARGS).arg(program).args(args).current_dir(bench.folder.path()).stdin(Stdio::null());
-    command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("MODELSCOPE_API_KEY", "test-token");
-    command
-}
-
-fn nobodys_run(bench: &Bench, program: &Path, more: &[&str]) -> Command {
-    let mut command =
-        nobodys(bench, program, &["run", "prompts.csv", "-o", "out", "--base-url", bench.simulator.url()]);
-    command.args(more);
-    command
-}
-
-fn chmod(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-}
-
-/// Goal: missing rights are told with the path, at the start and in the middle, and the run goes on with them.
-#[test]
-fn missing_rights_are_told_and_the_run_goes_on_with_them() {
-    let bench = Bench::new(slow());
-    let Some(program) = as_nobody(&bench) else { return };
-    bench.csv(40);
-    let run = |more: &[&str]| nobodys_run(&bench, &program, more).output().unwrap();
-    let denied = |output: &Output, path: &str| {
-        expect_code(output, 1);
-        let words = stderr(output);
-        assert!(words.contains(path) && words.contains("allow ") && words.contains("(os error 13)"), "{words}");
-    };
-    fs::create_dir(bench.path("out")).unwrap();
-    denied(&run(&[]), "out/run.lock");
-    chmod(&bench.path("out"), 0o777);
-
-    let child =
-        nobodys_run(&bench, &program, &["-j", "4"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    wait_until("some images are there", || bench.stats().n_images > 5);
-    chmod(&bench.path("out/images"), 0o555);
-    denied(&child.wait_with_output().unwrap(), "out/images/");
-    check_intact(&bench);
-    denied(&run(&[]), "out/images/");
-    chmod(&bench.path("out/images"), 0o777);
-
-    chmod(&bench.path("out/run.lock"), 0o000);
-    denied(&run(&[]), "out/run.lock");
-    chmod(&bench.path("out/run.lock"), 0o666);
-    chmod(&bench.path("out/run.db"), 0o000);
-    let output = run(&[]);
-    expect_code(&output, 1);
-    assert!(stderr(&output).contains("allow reading and writing it and its folder"), "{}", stderr(&output));
-    chmod(&bench.path("out/run.db"), 0o666);
-    expect_code(&run(&[]), 0);
-    bench.check_images(40);
-    chmod(&bench.path("out"), 0o555);
-    let status = nobodys(&bench, &program, &["status", "out"]).output().unwrap();
-    expect_code(&status, 0);
-    assert!(stdout(&status).contains("40 of 40 succeeded"), "{}", stdout(&status));
-    assert_eq!((bench.stats().n_submits, bench.stats().n_accepted_twice), (40, 0));
 }
 
 #[test]

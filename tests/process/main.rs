@@ -12,6 +12,7 @@ mod http;
 mod kill;
 mod links;
 mod official;
+mod rights;
 mod served;
 mod sessions;
 mod storm;
