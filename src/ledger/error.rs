@@ -17,7 +17,7 @@ pub enum LedgerError {
         pid: String,
     },
     /// There is none.
-    #[error("could not find a run in {path}: there is no run.db; name the output folder of a run (-o)", path = .path.display())]
+    #[error("could not find a run in {path}: there is no run.db; name the output folder of a run", path = .path.display())]
     Missing {
         /// The output folder.
         path: PathBuf,
