@@ -27,7 +27,8 @@ pub fn retry(args: &RetryArgs) -> Exit {
     let options = Retry {
         out: args.out.clone(),
         codes,
-        access: args.access.access(),
+        is_anew: args.anew,
+        access: args.access.access(args.base_url.as_ref()),
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
     };
@@ -68,40 +69,46 @@ pub fn verify(args: &VerifyArgs) -> Exit {
     if printed != Exit::Done {
         return printed;
     }
-    if verified.damaged.is_empty() {
+    if verified.wanted() == 0 {
         return Exit::Done;
     }
     if !args.repair {
         tell("fetch them again from the tasks that are paid for: the same command with --repair");
         return Exit::Failures;
     }
-    repair(args, &verified.damaged)
+    repair(args, &verified)
 }
 
-fn repair(args: &VerifyArgs, damaged: &[Damaged]) -> Exit {
+fn repair(args: &VerifyArgs, verified: &Verified) -> Exit {
     let options = Repair {
         out: args.out.clone(),
-        access: args.access.access(),
+        access: args.access.access(args.base_url.as_ref()),
         limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
         image_limits: args.images.limits(),
     };
     let ended = drive(&args.show, async |above, stops| {
         let face = |counts: &Counts| reporters(&args.show, counts, above);
-        run_repair(options, damaged, face, stops).await
+        run_repair(options, verified, face, stops).await
     });
     let summary = match ended {
         Ok(summary) => summary,
         Err(exit) => return exit,
     };
-    let Ok(after) = run_verify(&args.out) else { return Exit::Error };
+    let after = match run_verify(&args.out) {
+        Ok(after) => after,
+        Err(error) => return fail(Exit::of_error(&error), &error),
+    };
+    // A job that ended without an image, or waits to be submitted again, is among neither.
+    let n_whole = summary.counts_before.n_succeeded + verified.wanted() as u64;
+    let is_whole = after.wanted() == 0 && summary.counts.n_succeeded >= n_whole;
     if !args.show.quiet {
-        for line in repaired(&args.out, damaged.len(), &summary, &after) {
+        for line in repaired(&args.out, verified, &summary, &after, is_whole) {
             tell(&line);
         }
     }
     match Exit::of_summary(&summary) {
         // Jobs that have no image for other reasons are none of this verb's business.
-        Exit::Done | Exit::Failures if after.damaged.is_empty() && summary.incidents.n_lost == 0 => Exit::Done,
+        Exit::Done | Exit::Failures if is_whole => Exit::Done,
         Exit::Done => Exit::Failures,
         exit => exit,
     }
@@ -114,11 +121,15 @@ fn found(verified: &Verified) -> String {
         _ => format!("{} images, {n_damaged} of them missing or damaged:", verified.n_images),
     }];
     let named = verified.damaged.iter().take(DAMAGED_MAX);
-    lines.extend(
-        named.map(|Damaged { index, file_name, damage, .. }| format!("  {index:06} {}: {damage}", escape(file_name))),
-    );
+    lines.extend(named.map(|Damaged { index, artifact, damage, .. }| {
+        format!("  {index:06} {}: {damage}", escape(&artifact.file_name))
+    }));
     if n_damaged > DAMAGED_MAX {
         lines.push(format!("  and {} more", n_damaged - DAMAGED_MAX));
+    }
+    if !verified.being_fetched.is_empty() {
+        let n = summary::jobs(verified.being_fetched.len() as u64);
+        lines.push(format!("the images of {n} are being fetched again and are not there yet"));
     }
     if verified.n_strays > 0 {
         lines.push(format!("{} files below images/ belong to no job:", verified.n_strays));
@@ -127,10 +138,10 @@ fn found(verified: &Verified) -> String {
     lines.join("\n") + "\n"
 }
 
-fn repaired(out: &Path, n_damaged: usize, summary: &Summary, after: &Verified) -> Vec<String> {
+fn repaired(out: &Path, before: &Verified, summary: &Summary, after: &Verified, is_whole: bool) -> Vec<String> {
     let out = escape(&out.display().to_string());
     let n_pending = summary.incidents.n_lost;
-    let mut lines = vec![format!("{n_damaged} missing or damaged images were asked for again")];
+    let mut lines = vec![format!("the images of {} were asked for again", summary::jobs(before.wanted() as u64))];
     if n_pending > 0 {
         lines.push(format!(
             "{} cannot be fetched any more and {} pending: `promptbatch run` submits again, which is paid for again",
@@ -139,10 +150,11 @@ fn repaired(out: &Path, n_damaged: usize, summary: &Summary, after: &Verified) -
         ));
     }
     lines.extend(summary.stop.as_ref().map(|stop| summary::stopped(stop, summary.ended_at)));
-    match after.damaged.len() {
-        0 => lines.push(format!("every image in {out} is what was recorded")),
-        n => lines.push(format!("{n} images in {out} are still missing or damaged")),
-    }
+    lines.extend(match after.wanted() {
+        0 if is_whole => Some(format!("every image in {out} is what was recorded")),
+        0 => None,
+        n => Some(format!("the images of {} are not there yet: run the same command again", summary::jobs(n as u64))),
+    });
     lines
 }
 

@@ -25,8 +25,8 @@ Try it, with no account and no cost:
   promptbatch run examples/prompts.yaml --provider simulator
 
 Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong (nothing was sent),
-3 token refused, 75 stopped before the end (quota, limit), 100 some jobs failed, 130 and 143 interrupted.
-After 1, 3, 75, 130 and 143 the same command goes on where it left off.";
+3 token refused, 75 stopped before the end (quota, outage, limit), 100 some jobs failed, 129, 130 and 143 interrupted.
+After 1, 3, 75, 129, 130 and 143 the same command goes on where it left off.";
 
 const HELP_RUN: &str = "\
 Examples:
@@ -198,6 +198,14 @@ pub struct RetryArgs {
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = failure_kind, env = "PROMPTBATCH_ONLY")]
     pub only: Vec<String>,
 
+    /// Submit them anew even where a task may still give the image that is paid for
+    #[arg(long)]
+    pub anew: bool,
+
+    /// Where the API is, if neither at its own address nor on this machine: the token goes nowhere else unasked
+    #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL")]
+    pub base_url: Option<String>,
+
     #[command(flatten)]
     pub access: AccessArgs,
 
@@ -219,6 +227,10 @@ pub struct VerifyArgs {
     /// Fetch what is missing or damaged again, from the tasks that are paid for; nothing is submitted
     #[arg(long)]
     pub repair: bool,
+
+    /// Where the API is, if neither at its own address nor on this machine: the token goes nowhere else unasked
+    #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL")]
+    pub base_url: Option<String>,
 
     #[command(flatten)]
     pub access: AccessArgs,

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use promptbatch::engine::turn::{Signal, Stop};
+use promptbatch::ledger::error::LedgerError;
 use promptbatch::provider::registry::ConnectError;
 use promptbatch::run::{RunError, Summary};
 
@@ -58,7 +59,9 @@ impl Exit {
     /// How a run that broke off ends.
     pub const fn of_error(error: &RunError) -> Self {
         match error {
-            RunError::Manifest(_) | RunError::Connect(ConnectError::Client(_)) => Self::Usage,
+            RunError::Manifest(_)
+            | RunError::Connect(ConnectError::Client(_) | ConnectError::Elsewhere { .. })
+            | RunError::Ledger(LedgerError::Missing { .. }) => Self::Usage,
             RunError::Connect(ConnectError::Token(_)) => Self::Refused,
             RunError::Ledger(_)
             | RunError::Store(_)

@@ -25,8 +25,9 @@ pub struct AccessArgs {
 }
 
 impl AccessArgs {
-    pub fn access(&self) -> Access {
-        Access { token_file: self.token_file.clone(), request_timeout: self.request_timeout }
+    pub fn access(&self, base_url: Option<&String>) -> Access {
+        let (token_file, base_url) = (self.token_file.clone(), base_url.cloned());
+        Access { token_file, base_url, request_timeout: self.request_timeout }
     }
 }
 

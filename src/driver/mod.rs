@@ -92,8 +92,8 @@ impl Stops {
 
 /// Runs until the engine's last turn. Returns why it stopped before the end, if it did.
 ///
-/// When our own disk takes no images, what is under way is still waited for and recorded: an answer that nobody takes in would
-/// leave its job in doubt, and paid for twice.
+/// When our own disk takes no images, or the ledger gives no more jobs, what is under way is still waited for and recorded: an answer
+/// that nobody takes in would leave its job in doubt, and paid for twice.
 pub async fn drive(
     mut engine: Engine,
     ledger: &mut dyn Ledger,
@@ -110,10 +110,17 @@ pub async fn drive(
         let events: Arc<[Event]> = events.into();
         let actions = ledger::record(ledger, &events, actions).await?;
         reporters.show(now, &events, &engine.pace(now));
-        let loaded = perform(actions, ledger, hands, &mut under_way).await?;
+        let loaded = match perform(actions, ledger, hands, &mut under_way).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                broken.get_or_insert(error.into());
+                engine.handle(clock.now(), Input::Stop(Stop::Disk));
+                Some(Loaded::default())
+            }
+        };
         if is_last {
             reporters.end();
-            return broken.map_or_else(|| Ok(engine.stop().cloned()), |error: StoreError| Err(error.into()));
+            return broken.map_or_else(|| Ok(engine.stop().cloned()), Err);
         }
         if let Some(Loaded { jobs, more }) = loaded {
             engine.handle(clock.now(), Input::Loaded { jobs, more });
@@ -161,11 +168,11 @@ async fn perform(
 
 /// What a task brought back; the first error of our own disk is kept. Panics were caught inside the task, and nothing aborts it
 /// while the loop runs.
-fn returned(done: Result<Returned, tokio::task::JoinError>, broken: &mut Option<StoreError>) -> Input {
+fn returned(done: Result<Returned, tokio::task::JoinError>, broken: &mut Option<DriveError>) -> Input {
     match done.expect("a task of the driver neither panics nor is aborted") {
         Ok(input) => input,
         Err((job, error)) => {
-            broken.get_or_insert(error);
+            broken.get_or_insert(error.into());
             Input::Unsaved(job)
         }
     }

@@ -53,19 +53,29 @@ impl Engine {
     /// Some faults are not one job's: they stop the run, or hold it back.
     pub(super) fn stop_for(&mut self, now: Moment, stage: Stage, fault: &Fault) {
         match (fault.kind, stage) {
-            (FaultKind::Unauthorized, Stage::Submit | Stage::Poll) => {
+            (FaultKind::Unauthorized, Stage::Submit | Stage::Poll | Stage::Task) => {
                 self.stop_with(now, Stop::Unauthorized(fault.clone()));
             }
             (FaultKind::QuotaExhausted { .. }, Stage::Submit | Stage::Task) => self.quota_spent(now, fault),
-            // An image host's refusal concerns one link; a quota on polls passes like throttling.
-            (FaultKind::Unauthorized | FaultKind::QuotaExhausted { .. }, _) => (),
-            (FaultKind::Transient | FaultKind::InDoubt, Stage::Submit | Stage::Poll) => {
+            (FaultKind::Transient | FaultKind::InDoubt, Stage::Submit)
+            | (
+                FaultKind::Transient
+                | FaultKind::InDoubt
+                | FaultKind::QuotaExhausted { .. }
+                | FaultKind::Moderated
+                | FaultKind::InvalidRequest
+                | FaultKind::BadOutput,
+                Stage::Poll,
+            ) => {
                 if self.is_out_of_reach(now, stage) {
                     self.stop_with(now, Stop::Unreachable(stage, fault.clone()));
                 }
             }
+            // An image host's refusal concerns one link.
             (
                 FaultKind::Throttled { .. }
+                | FaultKind::QuotaExhausted { .. }
+                | FaultKind::Unauthorized
                 | FaultKind::Transient
                 | FaultKind::InDoubt
                 | FaultKind::TaskLost
@@ -77,13 +87,15 @@ impl Engine {
         }
     }
 
-    /// Acts on the provider's word that the allowance is used up, once there is a job that would need more of it.
-    pub(super) fn meet_spent(&mut self, now: Moment) {
+    /// Acts on the provider's word that the allowance is used up, once there is a job that would need more of it. Says whether that
+    /// keeps submissions from leaving.
+    pub(super) fn meet_spent(&mut self, now: Moment) -> bool {
         if !self.to_submit.is_empty()
             && let Some(fault) = self.spent.take()
         {
             self.quota_spent(now, &fault);
         }
+        self.stop.is_some()
     }
 
     fn quota_spent(&mut self, now: Moment, fault: &Fault) {

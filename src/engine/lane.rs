@@ -83,6 +83,7 @@ impl Lane {
         self.n_in_flight -= 1;
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
+                self.has_answered = true;
                 if self.submits.refused(now, retry_after) {
                     self.window.refused(self.n_in_flight - self.n_submits_out);
                 }
@@ -160,15 +161,20 @@ impl Lane {
     /// A poll was answered with a fault.
     pub fn poll_refused(&mut self, now: Moment, fault: &Fault) {
         match fault.kind {
-            FaultKind::Throttled { retry_after } => drop(self.polls.refused(now, retry_after)),
-            FaultKind::Transient | FaultKind::InDoubt => self.polls.faltered(now),
-            // The API does answer polls, if only to say that it does not know this task.
-            FaultKind::TaskLost => self.poll_succeeded(now),
-            FaultKind::QuotaExhausted { .. }
+            FaultKind::Throttled { retry_after } => {
+                self.has_answered = true;
+                self.polls.refused(now, retry_after);
+            }
+            // None of these says how the task stands.
+            FaultKind::Transient
+            | FaultKind::InDoubt
+            | FaultKind::QuotaExhausted { .. }
             | FaultKind::Moderated
             | FaultKind::InvalidRequest
-            | FaultKind::Unauthorized
-            | FaultKind::BadOutput => (),
+            | FaultKind::BadOutput => self.polls.faltered(now),
+            // The API does answer polls, if only to say that it does not know this task.
+            FaultKind::TaskLost => self.poll_succeeded(now),
+            FaultKind::Unauthorized => (),
         }
     }
 
@@ -206,9 +212,9 @@ impl Lane {
         self.n_in_flight
     }
 
-    /// Why and until when submissions are held back, if they are.
+    /// Why and until when submissions are held back, or polls that nobody answers, if they are.
     pub fn hold(&self, now: Moment) -> Option<Hold> {
-        self.submits.hold(now)
+        self.submits.hold(now).or_else(|| self.polls.hold(now).filter(|_| self.polls.is_down()))
     }
 }
 

@@ -71,6 +71,8 @@ struct Tracked {
     n_poll_faults: u32,
     /// Answers in a row that its task is unknown.
     n_unknown: u32,
+    /// When the first of them came.
+    unknown_since: Option<Moment>,
 }
 
 /// Where the engine stands with the ledger.
@@ -151,13 +153,12 @@ impl Engine {
             sooner(&mut wake_at, self.plan_polls(now, &mut actions));
         }
         if self.stop.is_none() {
-            self.meet_spent(now);
-        }
-        if self.stop.is_none() {
             // A place at the provider is free only when every task there has been counted.
             if self.is_past_known {
                 sooner(&mut wake_at, self.plan_submits(now, &mut actions));
             }
+        }
+        if self.stop.is_none() {
             self.plan_load(&mut actions);
         }
         // Once that has passed, only a submission is awaited.
@@ -186,7 +187,9 @@ impl Engine {
         let id = job.id;
         let accepted_at = state.submitted_at.map_or(now, |wall| now.at_wall(wall));
         let phase = state.phase.clone();
-        let tracked = Tracked { job, state, accepted_at, is_in_flight: false, n_poll_faults: 0, n_unknown: 0 };
+        let is_in_flight = false;
+        let tracked =
+            Tracked { job, state, accepted_at, is_in_flight, n_poll_faults: 0, n_unknown: 0, unknown_since: None };
         let is_counted = tracked.is_doubt_counted();
         let before = self.jobs.insert(id, tracked);
         assert!(before.is_none(), "the ledger hands out each job once");
@@ -283,6 +286,9 @@ impl Engine {
         {
             self.to_submit_later.pop_first();
             self.to_submit.push_back(id);
+        }
+        if self.meet_spent(now) {
+            return None;
         }
         let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
         while !self.to_submit.is_empty() {

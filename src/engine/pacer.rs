@@ -31,6 +31,9 @@ const PROBE_MAX: Duration = Duration::from_secs(3600);
 /// Such tries in a row, after which the provider's word for the next reset counts again.
 const PROBES_MAX: u32 = 6;
 
+/// The longest wait for a reset: a day and a little, whatever a clock that is wrong says.
+const RESET_MAX: Duration = Duration::from_secs(25 * 3600);
+
 /// Everybody's allowance comes back at the same moment: not all come at once.
 const RESET_SPREAD: Duration = Duration::from_secs(30);
 
@@ -148,6 +151,8 @@ impl Pacer {
         if is_first {
             self.n_refusals += 1;
         }
+        // Whoever refuses is not down.
+        (self.n_falters, self.down_since) = (0, None);
         let wait = match retry_after {
             Some(wait) => wait.min(self.wait_max),
             None if is_first => self.backoff.after(self.n_refusals),
@@ -192,8 +197,9 @@ impl Pacer {
         }
         let probe = PROBE_FIRST.saturating_mul(1 << self.n_spent.saturating_sub(1).min(16)).min(PROBE_MAX);
         let spread = RESET_SPREAD.mul_f64(self.backoff.draw());
-        let reset =
-            resets_at.filter(|resets_at| *resets_at > now.wall()).map(|resets_at| now.at_wall(resets_at) + spread);
+        let reset = resets_at
+            .filter(|resets_at| *resets_at > now.wall())
+            .map(|resets_at| now.at_wall(resets_at).min(now + RESET_MAX) + spread);
         let until = match reset {
             Some(reset) if self.n_spent == 0 => reset,
             Some(reset) => reset.min(now + probe),

@@ -89,7 +89,7 @@ impl RetryPolicy {
                 Stage::Submit,
                 FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::TaskLost | FaultKind::BadOutput,
             ) => Verdict::Fail,
-            // The task is paid for: only its deadline ends the polling.
+            // The task is paid for: only the provider's word ends the polling.
             (Stage::Poll, _) => at_once,
             (Stage::Download, FaultKind::Moderated | FaultKind::InvalidRequest) => Verdict::Fail,
             (
@@ -103,10 +103,15 @@ impl RetryPolicy {
                 | FaultKind::BadOutput,
             ) => self.retry(past.n_setbacks, self.retries_max),
             (Stage::Task, FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::BadOutput) => Verdict::Fail,
-            (Stage::Task, FaultKind::QuotaExhausted { .. } | FaultKind::Unauthorized) => at_once,
+            // Whatever ended it, the task was accepted, and the next one is paid for again.
             (
                 Stage::Task,
-                FaultKind::Throttled { .. } | FaultKind::Transient | FaultKind::InDoubt | FaultKind::TaskLost,
+                FaultKind::Throttled { .. }
+                | FaultKind::QuotaExhausted { .. }
+                | FaultKind::Transient
+                | FaultKind::InDoubt
+                | FaultKind::TaskLost
+                | FaultKind::Unauthorized,
             ) => self.retry(past.n_lost.saturating_sub(past.n_forgiven), self.resubmits_max),
         }
     }
@@ -163,7 +168,7 @@ mod tests {
             (Submit, "aaaafffaf", "aafffffaf"),
             (Poll, "aaaaaaaaa", "aaaaaaaaa"),
             (Download, "aaaaaffaa", "fffffffff"),
-            (Task, "aaaaaffaf", "fafffffaf"),
+            (Task, "aaaaaffaf", "fffffffff"),
         ] {
             assert_eq!(verdicts(&limits, stage, &fresh), at_first, "{stage:?} at first");
             assert_eq!(verdicts(&limits, stage, &worn), in_the_end, "{stage:?} in the end");
@@ -179,10 +184,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_lost_before_a_job_was_reopened_no_longer_counts() {
+        let reopened = JobState { n_lost: 3, n_forgiven: 3, ..JobState::default() };
+        assert_eq!(verdicts(&Limits::default(), Task, &reopened), "aaaaaffaf");
+        let lost_again = JobState { n_lost: 4, ..reopened };
+        assert_eq!(verdicts(&Limits::default(), Task, &lost_again), "fffffffff");
+    }
+
+    #[test]
     fn without_retries_the_first_setback_fails() {
         let limits = Limits { retries_max: 0, resubmits_max: 0, ..Limits::default() };
         assert_eq!(verdicts(&limits, Submit, &JobState::default()), "aafffffaf");
-        assert_eq!(verdicts(&limits, Task, &JobState::default()), "fafffffaf");
+        assert_eq!(verdicts(&limits, Task, &JobState::default()), "fffffffff");
     }
 
     #[test]

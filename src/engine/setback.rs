@@ -6,11 +6,13 @@ use crate::engine::retry::Verdict;
 use crate::engine::{Engine, Tracked};
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::JobId;
+use crate::model::limits::InDoubt;
 use crate::model::outcome::{Fault, FaultKind, Outcome};
 use crate::model::phase::JobState;
 use crate::model::time::Moment;
 
-/// A task that was accepted so lately may still be unknown to the servers that are asked for it.
+/// A task that was accepted so lately may still be unknown to the servers that are asked for it, and one that has been unknown for no
+/// longer may be known again: servers are replaced while a run goes on.
 const UNKNOWN_GRACE: Duration = Duration::from_secs(30);
 
 /// Answers in a row that a task is unknown, before it counts as lost.
@@ -24,7 +26,7 @@ impl Tracked {
 
     /// The API has told how its task stands.
     pub(super) const fn poll_answered(&mut self) {
-        (self.n_poll_faults, self.n_unknown) = (0, 0);
+        (self.n_poll_faults, self.n_unknown, self.unknown_since) = (0, 0, None);
     }
 }
 
@@ -32,7 +34,7 @@ impl Engine {
     /// A fault befell a job at this stage: the job goes on, is held, or has failed.
     pub(super) fn set_back(&mut self, now: Moment, id: JobId, stage: Stage, fault: Fault) {
         self.stop_for(now, stage, &fault);
-        let (stage, verdict) = self.judge(stage, &fault, id);
+        let verdict = self.judge(stage, &fault, id);
         // A doubtful submission is recorded even if it ends the job: it may have cost money.
         let is_doubt = stage == Stage::Submit && fault.kind == FaultKind::InDoubt;
         let is_recorded = is_doubt || verdict != Verdict::Fail;
@@ -46,20 +48,28 @@ impl Engine {
     }
 
     /// The retry policy's verdict, unless what is wrong is not the job's.
-    fn judge(&mut self, stage: Stage, fault: &Fault, id: JobId) -> (Stage, Verdict) {
+    fn judge(&mut self, stage: Stage, fault: &Fault, id: JobId) -> Verdict {
         let verdict = self.retry.judge(stage, fault, &self.jobs[&id].state);
         match (stage, verdict) {
             // Nobody's submission gets through: the job waits with all others, until the outage ends or the run stops.
             (Stage::Submit, Verdict::Fail) if fault.kind == FaultKind::Transient && self.lane.is_down() => {
-                (stage, Verdict::Again { after: self.retry.longest() })
+                Verdict::Again { after: self.retry.longest() }
             }
-            // What cannot be fetched any more is left to be submitted by another run.
-            (Stage::Download | Stage::Task, Verdict::Fail)
-                if !self.limits.is_submitting && fault.kind != FaultKind::Moderated =>
+            // Each more may be paid for, and while all answers are lost none will tell: the job stays in doubt.
+            (Stage::Submit, Verdict::Fail)
+                if fault.kind == FaultKind::InDoubt
+                    && self.lane.is_down()
+                    && self.limits.in_doubt == InDoubt::Resubmit =>
             {
-                (Stage::Task, Verdict::Again { after: Duration::ZERO })
+                Verdict::Hold
             }
-            (stage, verdict) => (stage, verdict),
+            // An image that cannot be had now may be had later, and is paid for.
+            (Stage::Download, Verdict::Fail) if !self.limits.is_submitting => Verdict::Hold,
+            // A task that is gone is left to be submitted by another run.
+            (Stage::Task, Verdict::Fail) if !self.limits.is_submitting && fault.kind != FaultKind::Moderated => {
+                Verdict::Again { after: Duration::ZERO }
+            }
+            (_, verdict) => verdict,
         }
     }
 
@@ -85,9 +95,14 @@ impl Engine {
         let age = now - tracked.accepted_at;
         if fault.kind == FaultKind::TaskLost {
             tracked.n_unknown += 1;
-            if tracked.n_unknown >= UNKNOWN_MAX && age >= UNKNOWN_GRACE {
+            let unknown_for = now - *tracked.unknown_since.get_or_insert(now);
+            if tracked.n_unknown >= UNKNOWN_MAX && age >= UNKNOWN_GRACE && unknown_for >= UNKNOWN_GRACE {
                 return self.set_back(now, id, Stage::Task, fault);
             }
+        }
+        // Whatever became of it, it is no longer at work: it must not keep others from theirs.
+        if age >= self.limits.task_timeout {
+            self.task_ended(id);
         }
         self.set_back(now, id, Stage::Poll, fault);
     }

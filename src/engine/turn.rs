@@ -59,7 +59,7 @@ pub enum Stop {
     Failures(u64),
     /// The provider has been out of reach for so long, for requests of this kind, that the run waits no longer.
     Unreachable(Stage, Fault),
-    /// Our own disk does not take the images. The driver knows why.
+    /// Our own disk does not take the images, or does not give the jobs. The driver knows why.
     Disk,
 }
 

@@ -35,7 +35,7 @@ pub struct JobState {
     pub n_submits: u32,
     /// Setbacks while submitting or downloading since the last step forward; throttling is nobody's fault and is not counted.
     pub n_setbacks: u32,
-    /// Accepted tasks that were given up, each of which was submitted again or failed the job.
+    /// Accepted tasks that were given up and followed by another submission, or will be.
     pub n_lost: u32,
     /// Those of them that no longer count against the job, as it was reopened since.
     pub n_forgiven: u32,

@@ -39,6 +39,14 @@ pub enum ConnectError {
     /// A ledger names a provider that this program does not know.
     #[error("could not find the provider {0:?}, where the tasks of this run are; use the promptbatch that made it")]
     Unknown(String),
+    /// A ledger names an address that the user does not.
+    #[error(
+        "could not go on with a run whose tasks are at {place}: the token goes there only if you say so; add --base-url {place}"
+    )]
+    Elsewhere {
+        /// The address.
+        place: String,
+    },
     /// The simulated API cannot be started.
     #[error("could not start the simulated API on this machine: {0}")]
     Simulator(#[from] std::io::Error),
@@ -79,6 +87,15 @@ impl Choice {
             _ if identity == "simulator" => Ok(Self::Simulator(Box::default())),
             _ => Err(ConnectError::Unknown(identity.to_owned())),
         }
+    }
+
+    /// Whether a token may be sent there: to the API's own address, to this machine, or to where the user says.
+    pub fn check_place(&self, base_url: Option<&str>) -> Result<(), ConnectError> {
+        let Self::ModelScope { base_url: place, .. } = self else { return Ok(()) };
+        let said = base_url.map(modelscope::base_url).transpose()?;
+        let is_meant = said.as_ref() == Some(place);
+        let is_known = said.is_none() && (place == modelscope::BASE_URL || modelscope::is_here(place)?);
+        if is_meant || is_known { Ok(()) } else { Err(ConnectError::Elsewhere { place: place.clone() }) }
     }
 
     /// Whether there is a usable address and a token. Sends nothing, and starts nothing.

@@ -9,7 +9,7 @@ use crate::driver::images::check::CheckLimits;
 use crate::ledger::sqlite::{RunFile, Wanted};
 use crate::model::counts::Counts;
 use crate::model::limits::Limits;
-use crate::provider::registry::Choice;
+use crate::provider::registry::{Choice, ConnectError};
 use crate::report::Reporters;
 use crate::run::{Before, RunError, Scope, Summary, Work};
 
@@ -20,6 +20,8 @@ pub struct Retry {
     pub out: PathBuf,
     /// The reasons of the failures that are tried again, in the words of [`FaultKind::code`](crate::model::outcome::FaultKind::code).
     pub codes: Vec<String>,
+    /// Whether they are submitted anew even where a task may still give the image that is paid for.
+    pub is_anew: bool,
     /// How the provider is reached.
     pub access: Access,
     /// The limits that the engine keeps.
@@ -33,8 +35,19 @@ pub struct Retry {
 pub struct Access {
     /// Where the token is, if not in the environment.
     pub token_file: Option<PathBuf>,
+    /// Where the user says that the API is.
+    pub base_url: Option<String>,
     /// How long one request may take.
     pub request_timeout: Duration,
+}
+
+impl Access {
+    /// Whether there is a token, and it may go to this provider, which a ledger names. A ledger may be anybody's, and does not decide
+    /// alone where the token goes.
+    pub(super) fn check(&self, provider: &Choice) -> Result<(), ConnectError> {
+        provider.check_place(self.base_url.as_deref())?;
+        provider.check()
+    }
 }
 
 /// Tries the failed jobs of a run again. Those whose task may still give the image that is paid for are asked for first.
@@ -46,17 +59,17 @@ pub async fn retry(
     face: impl FnOnce(u64, &Counts) -> Reporters,
     stops: &mut Stops,
 ) -> Result<(u64, Summary), RunError> {
-    let Retry { out, codes, access, limits, image_limits } = options;
+    let Retry { out, codes, is_anew, access, limits, image_limits } = options;
     let clock = Clock::system();
     let began = clock.now();
     let mut file = RunFile::open_existing(&out)?;
-    let provider = Choice::named(&file.provider()?, access.token_file, access.request_timeout)?;
+    let provider = Choice::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
     let incidents = file.incidents()?;
-    let wanted = Wanted::Failed(codes);
+    let wanted = Wanted::Failed { codes, is_anew };
     let n_to_do = file.choose(&wanted)?;
     if n_to_do > 0 {
         // Without a token nothing is reopened: it would only be pending, and `run` would take it up.
-        provider.check()?;
+        access.check(&provider)?;
         file.reopen(began.wall(), &wanted)?;
     }
     let counts = file.counts()?;

@@ -1,5 +1,6 @@
 //! Every image against its record; and what is missing or damaged fetched again from the task that was paid for.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::driver::Stops;
@@ -11,7 +12,7 @@ use crate::ledger::sqlite::{RunFile, Wanted};
 use crate::model::counts::Counts;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
-use crate::model::outcome::Outcome;
+use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{Known, Phase};
 use crate::provider::registry::Choice;
 use crate::report::Reporters;
@@ -31,10 +32,20 @@ pub struct Verified {
     pub n_images: u64,
     /// Those that are not what was recorded, in manifest order.
     pub damaged: Vec<Damaged>,
-    /// Files below `images/` that belong to no job.
+    /// Jobs whose images an earlier repair, or a retry, began to fetch again and has not brought home.
+    pub being_fetched: Vec<JobId>,
+    /// Files below `images/` that belong to no job; not counted beside a live run, which names a file before it records it.
     pub n_strays: u64,
     /// The names of the first of them.
     pub strays: Vec<String>,
+}
+
+impl Verified {
+    /// How many jobs have images to be fetched.
+    pub fn wanted(&self) -> usize {
+        let jobs = self.damaged.iter().map(|damaged| damaged.job).chain(self.being_fetched.iter().copied());
+        jobs.collect::<BTreeSet<_>>().len()
+    }
 }
 
 /// An image that is not what was recorded.
@@ -44,8 +55,8 @@ pub struct Damaged {
     pub job: JobId,
     /// The job's place in the manifest.
     pub index: u64,
-    /// Its name below the output folder.
-    pub file_name: String,
+    /// What was recorded of it.
+    pub artifact: Artifact,
     /// What is wrong with it.
     pub damage: Damage,
 }
@@ -59,6 +70,10 @@ pub fn verify(out: &Path) -> Result<Verified, RunError> {
         look_at(out, &known, &mut verified, &mut names);
         Ok::<_, LedgerError>(())
     })?;
+    verified.being_fetched = file.being_fetched_again()?;
+    if RunFile::holder(out).is_some() {
+        return Ok(verified);
+    }
     file.each_dropped_name(|name| names.add(name))?;
     let strays = names.strays(out, |name| {
         verified.n_strays += 1;
@@ -77,8 +92,8 @@ fn look_at(out: &Path, known: &Known, verified: &mut Verified, names: &mut Names
         verified.n_images += 1;
         names.add(&artifact.file_name);
         if let Err(damage) = check(out, artifact) {
-            let file_name = artifact.file_name.clone();
-            verified.damaged.push(Damaged { job: known.job.id, index: known.job.index, file_name, damage });
+            let (job, index, artifact) = (known.job.id, known.job.index, artifact.clone());
+            verified.damaged.push(Damaged { job, index, artifact, damage });
         }
     }
 }
@@ -97,10 +112,10 @@ pub struct Repair {
 }
 
 /// Fetches damaged images again from the tasks that were paid for. Nothing is submitted: a job whose task is gone becomes pending,
-/// and `run` submits it again. What stood at the name of a damaged image is kept in `damaged/`.
+/// and `run` submits it again; one whose image cannot be had now stays on its way, for the next repair or run. What stood at the name of a damaged image is kept in `damaged/`.
 pub async fn repair(
     options: Repair,
-    damaged: &[Damaged],
+    verified: &Verified,
     face: impl FnOnce(&Counts) -> Reporters,
     stops: &mut Stops,
 ) -> Result<Summary, RunError> {
@@ -108,14 +123,20 @@ pub async fn repair(
     let clock = Clock::system();
     let began = clock.now();
     let mut file = RunFile::open_existing(&out)?;
-    let provider = Choice::named(&file.provider()?, access.token_file, access.request_timeout)?;
-    provider.check()?;
+    let provider = Choice::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
+    access.check(&provider)?;
     let incidents = file.incidents()?;
     // First the record, then the names: after a crash in between, the next look finds less to do and not a lost image.
-    let jobs: Vec<JobId> = damaged.iter().map(|damaged| damaged.job).collect();
-    let n_to_do = file.reopen(began.wall(), &Wanted::Jobs(jobs))?;
-    for Damaged { file_name, .. } in damaged {
-        set_aside(&out, file_name)?;
+    // And only what is damaged still: another repair may have come first.
+    let damaged: Vec<&Damaged> =
+        verified.damaged.iter().filter(|damaged| check(&out, &damaged.artifact).is_err()).collect();
+    let jobs = damaged.iter().map(|damaged| damaged.job).chain(verified.being_fetched.iter().copied());
+    let n_to_do = file.reopen(began.wall(), &Wanted::Jobs(jobs.collect()))?;
+    for Damaged { artifact, damage, .. } in damaged {
+        // What cannot be read may be whole.
+        if !matches!(damage, Damage::Unreadable(_)) {
+            set_aside(&out, &artifact.file_name)?;
+        }
     }
     let counts = file.counts()?;
     let mut reporters = face(&counts);

@@ -134,22 +134,78 @@ fn damaged_images_are_found_and_fetched_again_from_what_was_paid_for() {
     assert_eq!(api.count("submits"), 5);
 }
 
+/// Trouble at the image host is no reason to pay again: the job stays on its way, and the same command goes on.
 #[test]
-fn an_image_that_cannot_be_fetched_any_more_becomes_pending() {
+fn an_image_that_cannot_be_had_now_is_fetched_by_the_next_repair() {
     let bench = Bench::new(quick());
     bench.csv(2);
     let api = Served::new(&bench, &[]);
     expect_code(&run(&bench, &api, &[]), 0);
     fs::remove_file(bench.path("out").join(&bench.results()[0]["file_name"])).unwrap();
     let api = api.again(&bench, &["--fault", "image-404=1"]);
+    let repair = || bench.output(&["verify", "out", "--repair", "--progress", "none"]);
+    let output = repair();
+    expect_code(&output, 100);
+    assert!(stderr(&output).contains("run the same command again"), "{}", stderr(&output));
+    assert_eq!(statuses(&bench), ["running", "succeeded"]);
+    let output = bench.output(&["verify", "out"]);
+    expect_code(&output, 100);
+    assert!(stdout(&output).contains("are being fetched again and are not there yet"), "{}", stdout(&output));
+    let api = api.again(&bench, &[]);
+    expect_code(&repair(), 0);
+    assert_eq!(api.count("submits"), 0);
+    bench.check_images(2);
+    expect_code(&bench.output(&["verify", "out"]), 0);
+}
+
+#[test]
+fn an_image_whose_task_is_gone_becomes_pending_and_is_left_to_a_run() {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    let api = Served::new(&bench, &[]);
+    expect_code(&run(&bench, &api, &[]), 0);
+    fs::remove_file(bench.path("out").join(&bench.results()[0]["file_name"])).unwrap();
+    let api = api.again(&bench, &["--fault", "poll-not-found=1"]);
     let output = bench.output(&["verify", "out", "--repair", "--progress", "none"]);
     expect_code(&output, 100);
     assert!(stderr(&output).contains("1 job cannot be fetched any more and is pending"), "{}", stderr(&output));
-    assert_eq!((statuses(&bench), api.count("submits")), (vec!["pending".to_owned(), "succeeded".to_owned()], 0));
+    assert!(!stderr(&output).contains("every image"), "{}", stderr(&output));
     let api = api.again(&bench, &[]);
+    expect_code(&bench.output(&["retry", "out"]), 100);
+    assert_eq!((statuses(&bench), api.count("submits")), (vec!["pending".to_owned(), "succeeded".to_owned()], 0));
     expect_code(&run(&bench, &api, &[]), 0);
     assert_eq!(api.count("submits"), 1, "the user has asked for it, and it is one more");
     bench.check_images(2);
+}
+
+/// A job whose task is there and whose image is not, for good, is submitted again only if that is said.
+#[test]
+fn a_job_is_submitted_anew_when_the_user_says_so() {
+    let bench = Bench::new(quick());
+    bench.csv(1);
+    let api = Served::new(&bench, &["--fault", "image-404=1"]);
+    expect_code(&run(&bench, &api, &["--retries", "0"]), 100);
+    let retry =
+        |more: &[&str]| bench.output(&[&["retry", "out", "--retries", "0", "--progress", "none"], more].concat());
+    expect_code(&retry(&[]), 100);
+    assert_eq!(api.count("submits"), 1, "asked for, not submitted");
+    let api = api.again(&bench, &[]);
+    expect_code(&retry(&["--anew"]), 0);
+    assert_eq!(api.count("submits"), 1);
+}
+
+#[test]
+fn a_ledger_does_not_decide_where_the_token_goes() {
+    let bench = Bench::new(quick());
+    bench.csv(1);
+    let place = "https://no-such-host.invalid";
+    let output = bench.output(&["run", "prompts.csv", "-o", "out", "--base-url", place, "--retries", "0"]);
+    expect_code(&output, 100);
+    let output = bench.output(&["retry", "out"]);
+    expect_code(&output, 2);
+    assert!(stderr(&output).contains(&format!("add --base-url {place}")), "{}", stderr(&output));
+    assert_eq!(statuses(&bench), ["failed"], "nothing was reopened");
+    expect_code(&bench.output(&["retry", "out", "--base-url", place, "--retries", "0"]), 100);
 }
 
 #[test]

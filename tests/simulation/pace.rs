@@ -1,18 +1,21 @@
 //! How much at once, and how fast: what the events say of the concurrency and the rate that were asked for.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use promptbatch::model::event::{Event, EventKind, Stage};
 use promptbatch::model::limits::{Concurrency, Limits};
+use promptbatch::model::time::Timestamp;
 
-/// Goal: never more tasks at the provider than the concurrency allows, whichever process looked after them.
+/// Goal: never more tasks at the provider than the concurrency allows, whichever process looked after them. A task whose time is up
+/// keeps nobody from theirs, though it may still be asked for.
 pub fn check_in_flight(events: &[Event], limits: &Limits) {
     let Concurrency::Fixed(max) = limits.concurrency else { return };
-    let mut in_flight = BTreeSet::new();
+    let mut in_flight = BTreeMap::new();
     for event in events {
+        in_flight.retain(|_, since: &mut Timestamp| event.at.since(*since) < limits.task_timeout);
         match &event.kind {
-            EventKind::SubmitStarted => drop(in_flight.insert(event.job)),
+            EventKind::SubmitStarted => drop(in_flight.insert(event.job, event.at)),
             EventKind::Ready(_) | EventKind::Finished(_) | EventKind::Setback(Stage::Submit | Stage::Task, _) => {
                 in_flight.remove(&event.job);
             }

@@ -1,4 +1,4 @@
-//! Only fetching: what is paid for comes home, nothing is submitted, and what cannot be fetched is left pending.
+//! Only fetching: what is paid for comes home, nothing is submitted, and only a task that is gone leaves its job pending.
 
 use super::*;
 use crate::model::event::Again;
@@ -36,7 +36,7 @@ fn a_task_that_is_gone_leaves_its_job_pending() {
 }
 
 #[test]
-fn an_image_that_its_host_no_longer_has_leaves_its_job_pending() {
+fn an_image_that_cannot_be_had_now_is_left_on_its_way() {
     let mut bench = Bench::new(fetching(), vec![reopened(1)]);
     loop {
         match &bench.next().actions[..] {
@@ -46,7 +46,8 @@ fn an_image_that_its_host_no_longer_has_leaves_its_job_pending() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(bench.story(), "ready download!transient ready task!transient");
+    assert_eq!(bench.story(), "ready download!transient ready download!transient");
+    assert!(bench.turn().is_last, "the next repair, or run, goes on with it");
 }
 
 #[test]

@@ -135,8 +135,69 @@ fn lost_answers_in_a_row_cost_little_and_stop_the_run() {
         bench.events.iter().filter(|event| word(&event.kind) == "submit").map(|event| event.index).collect();
     assert!(matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Submit, _))));
     assert!(submits.len() < 40, "{} submissions", submits.len());
+    assert!(!bench.story().contains("failed"), "what is in doubt stays so: {}", bench.story());
     assert!((1..=40).all(|job| submits.iter().filter(|index| **index == job).count() <= 2));
     assert!(!bench.story().contains("failed"), "{}", bench.story());
+}
+
+/// A poll that is refused for its form says nothing of the task: it is asked for as long as that lasts, and others go on meanwhile.
+#[test]
+fn a_poll_that_is_refused_for_ever_keeps_nobody_and_ends() {
+    let mut bench = Bench::with_pending(patient(1), 2);
+    bench.run_to_accepted(1);
+    let mut has_submitted = false;
+    loop {
+        let turn = bench.next();
+        for action in turn.actions {
+            match action {
+                Action::Poll(batch) if batch[0].0 == id(1) => bench.polled(1, Err(fault(FaultKind::InvalidRequest))),
+                Action::Poll(_) => bench.polled(2, Ok(Status::Done(urls(2)))),
+                Action::Submit(_) => {
+                    assert!(
+                        bench.now - START >= Duration::from_secs(100),
+                        "its task may be at work until its time is up"
+                    );
+                    has_submitted = true;
+                    bench.submitted(2);
+                }
+                Action::Download(..) => bench.downloaded(2, Ok(vec![artifact()])),
+                Action::Load { .. } => panic!("{action:?}"),
+            }
+        }
+        if turn.is_last {
+            break;
+        }
+    }
+    assert!(has_submitted && bench.story().contains("succeeded") && !bench.story().contains("task!"));
+    assert!(matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Poll, _))));
+}
+
+/// A provider that refuses is there.
+#[test]
+fn a_provider_that_throttles_between_faults_is_not_out_of_reach() {
+    let mut bench = Bench::with_pending(patient(1), 1);
+    for n in 0..200 {
+        assert_eq!(bench.next().actions, [submit(1)], "after {n} tries");
+        let kind = if n % 4 == 3 { FaultKind::Throttled { retry_after: None } } else { FaultKind::Transient };
+        bench.submit_fault(1, kind);
+        if bench.engine.jobs.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(bench.engine.stop(), None);
+    bench.next();
+    assert!(bench.story().ends_with("failed:transient"), "the job itself is tried only so often");
+}
+
+#[test]
+fn an_outage_of_polls_is_told() {
+    let mut bench = Bench::with_pending(patient(1), 1);
+    bench.run_to_accepted(1);
+    outage(&mut bench, Duration::from_secs(200));
+    let hold = bench.engine.pace(bench.now + Duration::from_micros(1)).hold;
+    assert!(hold.is_none_or(|hold| hold.why == HoldReason::Down));
+    bench.polled(1, Err(broken()));
+    assert_eq!(bench.engine.pace(bench.now).hold.map(|hold| hold.why), Some(HoldReason::Down));
 }
 
 #[test]

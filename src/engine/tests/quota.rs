@@ -39,6 +39,18 @@ fn zero_remaining_stops_submissions_before_one_is_refused() {
 }
 
 #[test]
+fn a_job_that_waited_out_a_setback_is_held_back_too() {
+    let mut bench = Bench::with_pending(fixed(2), 2);
+    bench.turn();
+    bench.submit_fault(2, FaultKind::Transient);
+    bench.handle(last_of_the_allowance(1));
+    bench.turn();
+    bench.wait(Duration::from_secs(2));
+    assert_eq!(bench.turn().actions, [poll(1)], "job 2 could go again, and must not");
+    assert!(matches!(bench.engine.stop(), Some(Stop::Quota(_))));
+}
+
+#[test]
 fn zero_remaining_after_the_last_job_is_no_stop() {
     let mut bench = Bench::with_pending(fixed(1), 1);
     bench.next();

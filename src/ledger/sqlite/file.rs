@@ -51,6 +51,7 @@ impl RunFile {
         guard::refuse_a_lost_ledger(out)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut file = Self::connect(path, None, flags, Some(lock))?;
+        file.refuse_another(provider)?;
         file.prepare().map_err(|error| file.error(error))??;
         file.settle_provider(provider)?;
         folder::sync(out)?;
@@ -83,11 +84,11 @@ impl RunFile {
 
     /// The process that writes to the ledger in the folder `out` at this moment, if one does.
     pub fn holder(out: &Path) -> Option<String> {
-        let mut file = File::open(out.join("run.lock")).ok()?;
+        let file = File::open(out.join("run.lock")).ok()?;
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => {
                 let mut pid = String::new();
-                file.read_to_string(&mut pid).ok()?;
+                file.take(PID_BYTES_MAX).read_to_string(&mut pid).ok()?;
                 Some(pid.trim().to_owned())
             }
             Ok(()) | Err(TryLockError::Error(_)) => None,
@@ -185,14 +186,21 @@ impl RunFile {
         })
     }
 
-    fn settle_provider(&self, provider: &str) -> Result<(), LedgerError> {
-        match self.meta("provider")? {
-            Some(found) if found != provider => {
-                Err(LedgerError::OtherProvider { path: self.path.clone(), found, wanted: provider.to_owned() })
-            }
-            Some(_) => Ok(()),
-            None => self.set_meta("provider", provider),
+    /// Refuses the ledger of another provider before anything is done to it.
+    fn refuse_another(&self, provider: &str) -> Result<(), LedgerError> {
+        match self.check().map_err(|error| self.error(error))?? {
+            0 => Ok(()),
+            _ => match self.meta("provider")? {
+                Some(found) if found != provider => {
+                    Err(LedgerError::OtherProvider { path: self.path.clone(), found, wanted: provider.to_owned() })
+                }
+                Some(_) | None => Ok(()),
+            },
         }
+    }
+
+    fn settle_provider(&self, provider: &str) -> Result<(), LedgerError> {
+        if self.meta("provider")?.is_some() { Ok(()) } else { self.set_meta("provider", provider) }
     }
 
     pub(super) fn meta(&self, key: &str) -> Result<Option<String>, LedgerError> {

@@ -16,7 +16,8 @@ const ID_DIGITS_MIN: usize = 4;
 
 impl RunFile {
     /// The jobs of this name: the manifest's own id or else the index, else the beginning of the job's id, else the id of one of
-    /// its tasks. Only the beginning of an id can mean several; at most ten are given.
+    /// its tasks. The images of one entry share its id, and ids their
+    /// beginnings, so there may be several; at most ten are given.
     pub fn find(&self, name: &str) -> Result<Vec<Known>, LedgerError> {
         let ways = ["label = ?1", "position = ?1", "lower(hex(id)) LIKE ?1 || '%'"];
         for (way, condition) in ways.into_iter().enumerate() {

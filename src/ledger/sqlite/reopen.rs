@@ -5,15 +5,21 @@ use std::collections::BTreeMap;
 use rusqlite::params;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::format::phase::{DOWNLOADING, FAILED, MODERATED, SUBMITTING, SUCCEEDED};
+use crate::ledger::format::phase::{DOWNLOADING, FAILED, MODERATED, RUNNING, SUBMITTING, SUCCEEDED};
 use crate::ledger::sqlite::RunFile;
 use crate::ledger::sqlite::journal::{self, Open};
 use crate::ledger::sqlite::row::{self, COLUMNS};
-use crate::model::event::{Event, EventKind, Stage};
+use crate::model::event::{Again, Event, EventKind, Stage};
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::phase::{Known, Phase};
 use crate::model::time::Timestamp;
+
+/// A reopened job whose task turned out to be lost: its next submission is left to a run.
+const IS_LEFT: &str = "phase = 0 AND n_lost > n_forgiven";
+
+/// A job that is held in doubt.
+const IS_HELD: &str = "phase = 1 AND fault IS NOT NULL AND fault ->> 0 = 'in_doubt'";
 
 /// Jobs that are reopened in one transaction.
 const PAGE_ROWS_MAX: usize = 1000;
@@ -22,8 +28,13 @@ const PAGE_ROWS_MAX: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     /// Those of the present manifest that failed for one of these reasons (words of [`FaultKind::code`]), and those that an earlier
-    /// call reopened and that have not ended since. With `in_doubt` among the words, also those that are held in doubt.
-    Failed(Vec<String>),
+    /// call reopened and that are still on their way. With `in_doubt` among the words, also those that are held in doubt.
+    Failed {
+        /// The reasons.
+        codes: Vec<String>,
+        /// Whether they are submitted anew even where a task may still give the image that is paid for.
+        is_anew: bool,
+    },
     /// These.
     Jobs(Vec<JobId>),
 }
@@ -41,14 +52,14 @@ impl RunFile {
     /// Chooses what is wanted, and reopens what of it has ended.
     pub fn reopen(&mut self, at: Timestamp, wanted: &Wanted) -> Result<u64, LedgerError> {
         let n_chosen = self.choose(wanted)?;
-        let is_doubt_wanted =
-            matches!(wanted, Wanted::Failed(codes) if codes.iter().any(|code| code == FaultKind::InDoubt.code()));
+        let is_doubt_wanted = matches!(wanted, Wanted::Failed { codes, .. } if codes.iter().any(|code| code == FaultKind::InDoubt.code()));
+        let is_anew = matches!(wanted, Wanted::Failed { is_anew: true, .. });
         let mut after = 0;
         loop {
             let page = self.ended(after, is_doubt_wanted)?;
             let Some((last, _)) = page.last() else { break };
             after = *last;
-            let events: Vec<Event> = page.iter().flat_map(|(_, known)| reopening(at, known)).collect();
+            let events: Vec<Event> = page.iter().flat_map(|(_, known)| reopening(at, known, is_anew)).collect();
             let open: BTreeMap<JobId, Open> =
                 page.into_iter().map(|(row, Known { job, state })| (job.id, Open { row, state })).collect();
             let written = journal::write(&mut self.connection, &open, &events);
@@ -57,24 +68,37 @@ impl RunFile {
         Ok(n_chosen)
     }
 
+    /// The jobs whose images are to be fetched again, and are not there yet.
+    pub fn being_fetched_again(&self) -> Result<Vec<JobId>, LedgerError> {
+        let sql = format!(
+            "SELECT id FROM jobs WHERE phase IN ({RUNNING}, {DOWNLOADING}) AND n_reopened > 0 AND position IS NOT NULL \
+             ORDER BY position"
+        );
+        let read = || {
+            let mut statement = self.connection.prepare(&sql)?;
+            statement.query_map((), |row| row.get(0).map(JobId::from_bytes))?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|error| self.error(error))
+    }
+
     fn choose_rows(&self, wanted: &Wanted) -> rusqlite::Result<()> {
         self.connection
             .execute_batch("CREATE TEMP TABLE IF NOT EXISTS chosen (row INTEGER PRIMARY KEY); DELETE FROM chosen;")?;
         match wanted {
-            Wanted::Failed(codes) => {
+            Wanted::Failed { codes, .. } => {
                 let codes = serde_json::json!(codes).to_string();
                 let sql = format!(
                     "INSERT INTO chosen SELECT row FROM jobs WHERE position IS NOT NULL AND ( \
                      (phase IN ({MODERATED}, {FAILED}) AND fault ->> 0 IN (SELECT value FROM json_each(?1))) \
                      OR (phase = {SUBMITTING} AND 'in_doubt' IN (SELECT value FROM json_each(?1))) \
-                     OR (phase <= {DOWNLOADING} AND n_reopened > 0))"
+                     OR (phase <= {DOWNLOADING} AND n_reopened > 0 AND NOT ({IS_LEFT}) AND NOT ({IS_HELD})))"
                 );
                 self.connection.execute(&sql, [codes])?;
             }
             Wanted::Jobs(ids) => {
-                let mut insert = self
-                    .connection
-                    .prepare("INSERT INTO chosen SELECT row FROM jobs WHERE id = ?1 AND position IS NOT NULL")?;
+                let mut insert = self.connection.prepare(
+                    "INSERT OR IGNORE INTO chosen SELECT row FROM jobs WHERE id = ?1 AND position IS NOT NULL",
+                )?;
                 for id in ids {
                     insert.execute([id.bytes()])?;
                 }
@@ -99,7 +123,7 @@ impl RunFile {
 }
 
 /// What is recorded of a job that is wanted again. A doubt that nobody has counted yet is counted first.
-fn reopening(at: Timestamp, known: &Known) -> Vec<Event> {
+fn reopening(at: Timestamp, known: &Known, is_anew: bool) -> Vec<Event> {
     let Known { job, state } = known;
     let event = |kind| Event { job: job.id, index: job.index, at, kind };
     let is_counted = state.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::InDoubt);
@@ -108,6 +132,6 @@ fn reopening(at: Timestamp, known: &Known) -> Vec<Event> {
         let words = "the run ended before the answer to this submission came";
         events.push(event(EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, words))));
     }
-    events.push(event(EventKind::Reopened(state.way_back())));
+    events.push(event(EventKind::Reopened(if is_anew { Again::Submit } else { state.way_back() })));
     events
 }

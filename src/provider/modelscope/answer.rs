@@ -65,6 +65,12 @@ impl Answer {
         Some(http_date(text)?.since(self.date?))
     }
 
+    /// Whether somebody said in plain words that nothing is taken at present, and not that what was taken got lost.
+    fn is_turned_away(&self) -> bool {
+        let text = String::from_utf8_lossy(&self.body).to_lowercase();
+        !text.trim().is_empty() && !["upstream", "reset", "timeout", "timed out"].iter().any(|word| text.contains(word))
+    }
+
     fn hints(&self) -> Hints {
         Hints { retry_after: self.retry_after(), date: self.date }
     }
@@ -97,7 +103,7 @@ pub fn http_date(text: &str) -> Option<Timestamp> {
 
 /// The task that a submission was answered with, and whether it was the last that the allowance allows.
 ///
-/// Only a clear refusal promises that nothing was accepted. A server error without the API's own words comes from a gateway,
+/// Only a [clear refusal](Refusal::is_clear) promises that nothing was accepted. Any other server error may come from a gateway,
 /// behind which the request may have been carried out: that is in doubt. So is every answer of success without one task that
 /// can be asked for, whatever else it says.
 pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
@@ -108,11 +114,13 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
             let spent = (answer.remaining == Some(0)).then(|| quota_spent("0 requests remaining", answer.date));
             Ok(Acceptance { task, spent })
         }
-        (200..300, Some(told), None) if told.status >= 400 => Err(told.fault(model, &answer.hints())),
+        (200..300, Some(told), None) if told.is_clear() => Err(told.fault(model, &answer.hints())),
         (200..300, Some(_), _) => Err(answer.in_doubt("an answer that is neither a task nor a refusal")),
         (200..300, None, None) => Err(answer.in_doubt("an answer without a usable task id")),
+        (_, Some(told), _) if told.is_clear() => Err(told.fault(model, &answer.hints())),
+        (500.., Some(_), _) => Err(answer.in_doubt(&format!("status {}", answer.status))),
         (_, Some(told), _) => Err(told.fault(model, &answer.hints())),
-        (503, None, _) if !answer.body.is_empty() => Err(Refusal::of_status(503).fault(model, &answer.hints())),
+        (503, None, _) if answer.is_turned_away() => Err(Refusal::of_status(503).fault(model, &answer.hints())),
         (..500, None, _) => Err(Refusal::of_status(answer.status).fault(model, &answer.hints())),
         (500.., None, _) => Err(answer.in_doubt(&format!("status {}", answer.status))),
     }
@@ -130,10 +138,14 @@ pub fn polled(answer: &Answer) -> Result<Status, Fault> {
             let words = format!("could not poll: an answer without a status, {}", answer.excerpt());
             Err(Fault::new(FaultKind::Transient, words))
         }
-        (404, _) => Err(Fault::new(FaultKind::TaskLost, "the API does not know this task (404)")),
+        // Only the API itself can tell that it does not know a task; a gateway that has lost its API says 404 too.
+        (404 | 410, _) if json.as_ref().and_then(|json| Refusal::read(answer.status, json)).is_none() => {
+            let words = format!("could not poll: status {} with {}", answer.status, answer.excerpt());
+            Err(Fault::new(FaultKind::Transient, words))
+        }
         _ => {
             let refusal = answer.refusal(json.as_ref()).unwrap_or(Refusal::of_status(500));
-            if is_unknown(&refusal) {
+            if matches!(refusal.status, 404 | 410) || is_unknown(&refusal) {
                 return Err(Fault::new(
                     FaultKind::TaskLost,
                     format!("the API does not know this task: {}", refusal.message),
@@ -200,7 +212,9 @@ fn failed(json: Option<&Value>) -> Result<Status, Fault> {
 }
 
 fn is_unknown(refusal: &Refusal) -> bool {
-    refusal.message.to_lowercase().contains("task not found")
+    let message = refusal.message.to_lowercase();
+    let says = |words: &str| message.contains(words);
+    says("task") && (says("not found") || says("not exist") || says("expired"))
 }
 
 #[cfg(test)]

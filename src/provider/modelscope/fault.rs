@@ -55,6 +55,14 @@ impl Refusal {
         Some(Self { status, message: message.chars().take(MESSAGE_CHARS_MAX).collect() })
     }
 
+    /// Whether it promises that the request was not carried out: a mistake of ours, or a server that says it takes nothing at present.
+    /// Any other failure of a server may have come after the request was taken.
+    pub fn is_clear(&self) -> bool {
+        let message = self.message.to_lowercase();
+        let is_turned_away = ["busy", "overload", "try again later", "temporarily unavailable"];
+        matches!(self.status, 400..500) || is_turned_away.iter().any(|words| message.contains(words))
+    }
+
     /// A refusal without a word.
     pub const fn of_status(status: u16) -> Self {
         Self { status, message: String::new() }

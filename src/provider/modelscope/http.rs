@@ -116,7 +116,7 @@ pub fn image_url(link: &Link) -> Result<Url, Fault> {
 
 /// The client that carries the token: HTTP/1.1, no redirects, and no retries of its own under a paid request.
 pub fn api_client(base: &Url, headers: HeaderMap, timeout: Duration) -> Result<Client, ClientError> {
-    let builder = builder(base).default_headers(headers).redirect(Policy::none()).timeout(timeout);
+    let builder = builder(base, timeout).default_headers(headers).redirect(Policy::none()).timeout(timeout);
     Ok(builder.build()?)
 }
 
@@ -127,7 +127,7 @@ pub fn image_client(base: &Url, timeout: Duration) -> Result<Client, ClientError
         None => attempt.follow(),
     });
     // A large image may take its time, as long as it does not fall silent.
-    Ok(builder(base).redirect(policy).referer(false).read_timeout(timeout).build()?)
+    Ok(builder(base, timeout).redirect(policy).referer(false).read_timeout(timeout).build()?)
 }
 
 /// Why a redirect of an image link is not followed, if it is not.
@@ -141,14 +141,15 @@ fn refused_redirect(previous: &[Url], next: &Url) -> Option<&'static str> {
     }
 }
 
-fn builder(base: &Url) -> ClientBuilder {
+fn builder(base: &Url, timeout: Duration) -> ClientBuilder {
     // Another part of the program may have chosen a provider before: that one serves as well.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = Client::builder()
         .user_agent(concat!("promptbatch/", env!("CARGO_PKG_VERSION")))
         .http1_only()
         .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT_TIMEOUT)
+        // Before the time for the whole request is over: one that found no connection was surely not sent.
+        .connect_timeout(CONNECT_TIMEOUT.min(timeout / 2))
         .pool_max_idle_per_host(IDLE_MAX)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true);
@@ -156,7 +157,7 @@ fn builder(base: &Url) -> ClientBuilder {
 }
 
 /// A proxy cannot reach what runs on this machine.
-fn is_loopback(url: &Url) -> bool {
+pub fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
         host == "localhost" || address.is_ok_and(|address| address.is_loopback())

@@ -37,6 +37,11 @@ pub fn base_url(text: &str) -> Result<String, ClientError> {
     Ok(http::base(text)?.as_str().trim_end_matches('/').to_owned())
 }
 
+/// Whether an address is on this machine.
+pub fn is_here(text: &str) -> Result<bool, ClientError> {
+    Ok(http::is_loopback(&http::base(text)?))
+}
+
 /// How to reach the API.
 #[derive(Clone, Debug)]
 pub struct Settings {

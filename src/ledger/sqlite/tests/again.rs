@@ -94,7 +94,7 @@ fn ended(folder: &Path) -> RunFile {
 }
 
 fn kinds(codes: &[&str]) -> Wanted {
-    Wanted::Failed(codes.iter().map(|code| (*code).to_owned()).collect())
+    Wanted::Failed { codes: codes.iter().map(|code| (*code).to_owned()).collect(), is_anew: false }
 }
 
 /// What a journal of the chosen hands out, in its order.
@@ -149,12 +149,45 @@ fn a_retry_that_was_interrupted_is_gone_on_with() {
 }
 
 #[test]
+fn a_job_can_be_submitted_anew_though_its_task_may_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = ended(folder.path());
+    let anew = Wanted::Failed { codes: vec!["task_lost".into()], is_anew: true };
+    assert_eq!(file.reopen(NOW, &anew).unwrap(), 1);
+    assert_eq!(statuses(&file)[2], "pending");
+}
+
+/// What an earlier retry or repair has left to others stays left: a lost task to a run, a doubt to the user.
+#[test]
+fn what_was_left_to_others_is_not_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = ended(folder.path());
+    file.reopen(NOW, &kinds(&["task_lost", "in_doubt"])).unwrap();
+    let mut journal = Journal::new(file);
+    let jobs = journal.load(10).unwrap().jobs;
+    let of = |prompt: &str| jobs.iter().find(|known| known.job.request.prompt == prompt).unwrap();
+    let lost = EventKind::Setback(Stage::Task, Fault::new(FaultKind::TaskLost, "gone"));
+    let doubt = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, "gone"));
+    journal
+        .commit(&[
+            event(of("lost"), 2, lost),
+            event(of("doubt"), 2, EventKind::SubmitStarted),
+            event(of("doubt"), 3, doubt),
+        ])
+        .unwrap();
+    let mut file = journal.into_file();
+    assert_eq!(file.reopen(NOW, &kinds(&["moderated"])).unwrap(), 2);
+    assert_eq!(handed_out(file).0, ["rude", "crash"], "the crash's job is on its way still");
+}
+
+#[test]
 fn the_images_of_a_reopened_job_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = ended(folder.path());
     let job = all(&file)[0].job.id;
     assert_eq!(file.artifacts(job).unwrap().len(), 2);
-    assert_eq!(file.reopen(NOW, &Wanted::Jobs(vec![job])).unwrap(), 1);
+    assert_eq!(file.reopen(NOW, &Wanted::Jobs(vec![job, job])).unwrap(), 1, "two damaged images of one job");
+    assert_eq!(file.being_fetched_again().unwrap(), [job]);
     assert_eq!(file.artifacts(job).unwrap(), []);
     assert_eq!(handed_out(file).0, ["ok"]);
 }

@@ -54,6 +54,36 @@ fn a_clear_refusal_is_not_in_doubt() {
     }
 }
 
+/// A gateway that gave up waiting says nothing of what became of the request behind it.
+#[test]
+fn a_server_error_in_other_words_is_in_doubt() {
+    for (status, body) in [
+        (500, r#"{"errors":{"code":500,"message":"Internal Server Error"}}"#),
+        (504, r#"{"error":{"message":"upstream request timeout"}}"#),
+        (524, r#"{"error":"a timeout occurred"}"#),
+        (200, r#"{"error":"upstream closed the connection"}"#),
+        (200, r#"{"errors":{"code":500,"message":"x"}}"#),
+        (503, "upstream connect error or disconnect/reset before headers. reset reason: connection termination"),
+    ] {
+        assert_eq!(submit(status, body), Err(FaultKind::InDoubt), "{status} {body}");
+    }
+}
+
+#[test]
+fn only_the_api_itself_can_say_that_a_task_is_unknown() {
+    for (status, body) in [(404, ""), (404, "<html>not found</html>"), (410, "{}")] {
+        assert_eq!(poll(status, body), Err(FaultKind::Transient), "{status} {body}");
+    }
+    for (status, body) in [
+        (404, r#"{"errors":{"code":404,"message":"no such task"}}"#),
+        (410, r#"{"errors":{"code":410,"message":"gone"}}"#),
+        (400, r#"{"errors":{"code":400,"message":"the task id has expired"}}"#),
+        (200, r#"{"task_status":"FAILED","errors":{"code":500,"message":"task does not exist"}}"#),
+    ] {
+        assert_eq!(poll(status, body), Err(FaultKind::TaskLost), "{status} {body}");
+    }
+}
+
 #[test]
 fn retry_after_is_read_in_seconds() {
     let wait = |text: &str| Answer { retry_after: Some(text.into()), ..answer(429, "") }.retry_after();
@@ -122,7 +152,6 @@ fn a_failed_task_says_why() {
 fn an_unknown_task_is_told_apart_from_a_failed_one() {
     let body = r#"{"task_status":"FAILED","errors":{"code":500,"message":"task not found"}}"#;
     assert_eq!(poll(200, body), Err(FaultKind::TaskLost));
-    assert_eq!(poll(404, ""), Err(FaultKind::TaskLost));
     assert_eq!(poll(500, r#"{"errors":{"code":500,"message":"Task not found"}}"#), Err(FaultKind::TaskLost));
 }
 
