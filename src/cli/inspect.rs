@@ -2,7 +2,7 @@
 
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::sqlite::RunFile;
-use promptbatch::manifest::{self, Manifest};
+use promptbatch::manifest;
 use promptbatch::model::text::escape;
 use promptbatch::provider::modelscope;
 use promptbatch::run::projection::{Projection, ProjectionError, Rows};
@@ -10,24 +10,17 @@ use promptbatch::run::projection::{Projection, ProjectionError, Rows};
 use crate::cli::args::{ManifestArgs, ResultsArgs, StatusArgs};
 use crate::cli::exit::Exit;
 use crate::cli::standing::Standing;
-use crate::cli::{fail, print, run, summary, tell};
+use crate::cli::{fail, print, run, summary};
 
 /// Shows every mistake in a manifest.
 pub fn validate(args: &ManifestArgs) -> Exit {
     let path = escape(&args.manifest.display().to_string());
     match manifest::open(run::source(args, modelscope::MODEL)) {
         Ok(manifest) => {
-            warn(&manifest);
+            summary::warn(&manifest);
             print(&format!("{path}: {}, no mistakes\n", summary::jobs(manifest.n_jobs())))
         }
         Err(error) => fail(Exit::Usage, &error),
-    }
-}
-
-/// Tells what is allowed in a manifest and probably not meant.
-pub fn warn(manifest: &Manifest) {
-    for warning in manifest.warnings() {
-        tell(&format!("warning: {}", warning.at(manifest.path())));
     }
 }
 

@@ -15,7 +15,7 @@ use promptbatch::provider::modelscope;
 use crate::cli::args::PlanArgs;
 use crate::cli::exit::Exit;
 use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
-use crate::cli::{fail, inspect, print, run};
+use crate::cli::{fail, print, run, summary};
 
 /// Jobs of each kind that are shown.
 const SHOWN_MAX: usize = 5;
@@ -28,7 +28,7 @@ pub fn plan(args: &PlanArgs) -> Exit {
     let out = run::out(args.out.as_deref(), &args.manifest);
     let planned = manifest::open(run::source(&args.manifest, modelscope::MODEL)).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
-        inspect::warn(&manifest);
+        summary::warn(&manifest);
         plan::plan(&manifest, &out, SHOWN_MAX)
     });
     let path = &args.manifest.manifest;

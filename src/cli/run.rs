@@ -17,7 +17,7 @@ use promptbatch::run::{self, Options, Start};
 use crate::cli::args::{ManifestArgs, ProviderName, RunArgs};
 use crate::cli::exit::Exit;
 use crate::cli::flags::{Progress, ShowArgs};
-use crate::cli::{fail, inspect, runtime, signals, summary, tell};
+use crate::cli::{fail, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
 pub fn run(args: &RunArgs) -> Exit {
@@ -100,7 +100,7 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &OnceLock<Above>) 
     if args.show.quiet {
         return Reporters::default();
     }
-    inspect::warn(start.manifest);
+    summary::warn(start.manifest);
     if start.counts.n_unfinished() == 0 {
         return Reporters::default();
     }

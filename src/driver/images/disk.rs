@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use tokio::task::{consume_budget, spawn_blocking};
 
 use crate::driver::images::check::{CheckLimits, Checked, NotAnImage, inspect};
+use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::folders::{Folders, sync_folder};
 use crate::driver::images::{Body, ImageStore, Saved, artifact, bad_output};
 use crate::model::name::ImageName;
@@ -217,47 +218,6 @@ impl Drop for Place {
     fn drop(&mut self) {
         // Only for tidiness, and only if nothing is in it.
         let _ = fs::remove_dir(self.out.join(PARTIALS));
-    }
-}
-
-/// Our own disk failed; no job is to blame, and no job could go on.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The file system refused.
-    #[error("could not {doing} {}: {cause}; {}", path.display(), remedy(cause.kind()))]
-    Io {
-        /// What was tried: a verb.
-        doing: &'static str,
-        /// On which file or folder.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// A folder below OUT is a symbolic link, and images would end elsewhere.
-    #[error("could not write to {}: it is a symbolic link, and images stay in the output folder; move the folder itself there, or make the whole output folder the link", path.display())]
-    Link {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A folder is not the one any more that this run found or made.
-    #[error("could not write to {}: the folder was moved, deleted or replaced while the run was going on; put it back, or accept the loss, and run the same command again to go on", path.display())]
-    Moved {
-        /// The folder.
-        path: PathBuf,
-    },
-}
-
-pub(super) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    move |cause| StoreError::Io { doing, path: path.to_owned(), cause }
-}
-
-fn remedy(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and run the same command again to go on",
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "allow writing there or choose another folder, and run the same command again"
-        }
-        _ => "once that is mended, run the same command again to go on",
     }
 }
 

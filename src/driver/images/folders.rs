@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::driver::images::disk::{StoreError, at};
+use crate::driver::images::error::{StoreError, at};
 
 /// Folders that are kept open. A run works on few at a time, and a system gives a process a thousand files or so.
 const OPEN_MAX: usize = 64;

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod disk;
+mod error;
 mod folders;
 mod memory;
 pub mod verify;
@@ -15,7 +16,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
-pub use crate::driver::images::disk::{DiskStore, StoreError};
+pub use crate::driver::images::disk::DiskStore;
+pub use crate::driver::images::error::StoreError;
 pub use crate::driver::images::memory::MemoryStore;
 
 use crate::driver::images::check::{Checked, NotAnImage};

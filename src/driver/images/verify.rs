@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::driver::images::disk::{StoreError, at};
+use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::folders::{Folders, sync_folder};
 use crate::model::outcome::Artifact;
 

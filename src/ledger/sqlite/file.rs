@@ -11,10 +11,8 @@ use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::guard::{self, Guard};
-use crate::ledger::sqlite::{folder, migrate, still};
-
-/// The version of the schema, in `PRAGMA user_version`.
-pub(super) const VERSION: i64 = 2;
+use crate::ledger::sqlite::migrate::{self, VERSION};
+use crate::ledger::sqlite::{folder, still};
 
 /// Marks the file as ours, in `PRAGMA application_id`: "pbat".
 const APPLICATION_ID: i64 = 0x7062_6174;

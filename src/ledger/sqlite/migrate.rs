@@ -2,7 +2,8 @@
 
 use rusqlite::Connection;
 
-use crate::ledger::sqlite::file::VERSION;
+/// The present version of the schema, in `PRAGMA user_version`.
+pub const VERSION: i64 = 2;
 
 /// What each version added to the one before it: the columns of `jobs`, which are all 0 in an older ledger.
 const COLUMNS_SINCE_1: [&str; 2] = ["n_forgiven", "n_reopened"];
