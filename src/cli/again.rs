@@ -28,7 +28,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
         out: args.out.clone(),
         codes,
         is_anew: args.anew,
-        access: args.access.access(args.base_url.as_ref()),
+        access: args.known.access(),
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
     };
@@ -82,7 +82,7 @@ pub fn verify(args: &VerifyArgs) -> Exit {
 fn repair(args: &VerifyArgs, verified: &Verified) -> Exit {
     let options = Repair {
         out: args.out.clone(),
-        access: args.access.access(args.base_url.as_ref()),
+        access: args.known.access(),
         limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
         image_limits: args.images.limits(),
     };
@@ -98,9 +98,9 @@ fn repair(args: &VerifyArgs, verified: &Verified) -> Exit {
         Ok(after) => after,
         Err(error) => return fail(Exit::of_error(&error), &error),
     };
-    // A job that ended without an image, or waits to be submitted again, is among neither.
-    let n_whole = summary.counts_before.n_succeeded + verified.wanted() as u64;
-    let is_whole = after.wanted() == 0 && summary.counts.n_succeeded >= n_whole;
+    // Nor has a job ended without its image, or become pending.
+    let is_none_less = summary.counts.n_without_image() == summary.counts_before.n_without_image();
+    let is_whole = after.wanted() == 0 && is_none_less && summary.incidents.n_lost == 0;
     if !args.show.quiet {
         for line in repaired(&args.out, verified, &summary, &after, is_whole) {
             tell(&line);

@@ -6,11 +6,12 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use promptbatch::model::limits::Rate;
+use promptbatch::model::outcome::FaultKind;
 use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
 
-use crate::cli::flags::{AccessArgs, ImageArgs, PaceArgs, ShowArgs, duration};
+use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ShowArgs, duration};
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
@@ -202,12 +203,8 @@ pub struct RetryArgs {
     #[arg(long)]
     pub anew: bool,
 
-    /// Where the API is, if neither at its own address nor on this machine: the token goes nowhere else unasked
-    #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL")]
-    pub base_url: Option<String>,
-
     #[command(flatten)]
-    pub access: AccessArgs,
+    pub known: KnownAccessArgs,
 
     #[command(flatten)]
     pub pace: PaceArgs,
@@ -228,12 +225,8 @@ pub struct VerifyArgs {
     #[arg(long)]
     pub repair: bool,
 
-    /// Where the API is, if neither at its own address nor on this machine: the token goes nowhere else unasked
-    #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL")]
-    pub base_url: Option<String>,
-
     #[command(flatten)]
-    pub access: AccessArgs,
+    pub known: KnownAccessArgs,
 
     #[command(flatten)]
     pub images: ImageArgs,
@@ -313,27 +306,14 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((field.trim().to_owned(), value.to_owned()))
 }
 
-/// The words for failures, as `results.csv` has them.
-const FAILURE_KINDS: [&str; 9] = [
-    "throttled",
-    "quota_exhausted",
-    "transient",
-    "in_doubt",
-    "task_lost",
-    "moderated",
-    "invalid_request",
-    "unauthorized",
-    "bad_output",
-];
-
 fn failure_kind(text: &str) -> Result<String, String> {
     let text = if text.trim() == "timeout" { "task_lost" } else { text.trim() };
-    let is_known = FAILURE_KINDS.contains(&text);
-    is_known.then(|| text.to_owned()).ok_or_else(|| format!("the kinds are timeout, {}", FAILURE_KINDS.join(", ")))
+    let is_known = FaultKind::CODES.contains(&text);
+    is_known.then(|| text.to_owned()).ok_or_else(|| format!("the kinds are timeout, {}", FaultKind::CODES.join(", ")))
 }
 
 /// What `retry` tries again if nobody says more: not what was refused for its content, nor what may have been paid for.
 pub fn failure_kinds_by_default() -> Vec<String> {
     let is_default = |kind: &&str| !matches!(*kind, "moderated" | "in_doubt");
-    FAILURE_KINDS.into_iter().filter(is_default).map(str::to_owned).collect()
+    FaultKind::CODES.into_iter().filter(is_default).map(str::to_owned).collect()
 }

@@ -24,10 +24,22 @@ pub struct AccessArgs {
     pub request_timeout: Duration,
 }
 
-impl AccessArgs {
-    pub fn access(&self, base_url: Option<&String>) -> Access {
-        let (token_file, base_url) = (self.token_file.clone(), base_url.cloned());
-        Access { token_file, base_url, request_timeout: self.request_timeout }
+/// How the provider is reached that a ledger names.
+#[derive(Debug, Args)]
+pub struct KnownAccessArgs {
+    /// Where the API is, if neither at its own address nor on this machine: the token goes nowhere else unasked
+    #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL")]
+    base_url: Option<String>,
+
+    #[command(flatten)]
+    access: AccessArgs,
+}
+
+impl KnownAccessArgs {
+    pub fn access(&self) -> Access {
+        let AccessArgs { token_file, request_timeout } = &self.access;
+        let (token_file, base_url) = (token_file.clone(), self.base_url.clone());
+        Access { token_file, base_url, request_timeout: *request_timeout }
     }
 }
 

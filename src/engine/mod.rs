@@ -27,7 +27,7 @@ use crate::model::counts::Pace;
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::limits::Limits;
-use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, Outcome, Status};
+use crate::model::outcome::{Acceptance, Artifact, Fault, Outcome, Status};
 use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Moment;
 
@@ -190,17 +190,14 @@ impl Engine {
         let is_in_flight = false;
         let tracked =
             Tracked { job, state, accepted_at, is_in_flight, n_poll_faults: 0, n_unknown: 0, unknown_since: None };
-        let is_counted = tracked.is_doubt_counted();
+        let is_counted = tracked.state.is_doubt_counted();
         let before = self.jobs.insert(id, tracked);
         assert!(before.is_none(), "the ledger hands out each job once");
         match phase {
             Phase::Pending | Phase::Submitting if !self.limits.is_submitting => drop(self.jobs.remove(&id)),
             Phase::Pending => self.to_submit.push_back(id),
             Phase::Submitting if is_counted => self.doubt_remembered(now, id),
-            Phase::Submitting => {
-                let words = "the run ended before the answer to this submission came";
-                self.set_back(now, id, Stage::Submit, Fault::new(FaultKind::InDoubt, words));
-            }
+            Phase::Submitting => self.set_back(now, id, Stage::Submit, Fault::unanswered()),
             Phase::Running(_) => {
                 self.lane.task_found();
                 self.tracked(id).is_in_flight = true;

@@ -19,11 +19,6 @@ const UNKNOWN_GRACE: Duration = Duration::from_secs(30);
 const UNKNOWN_MAX: u32 = 3;
 
 impl Tracked {
-    /// Whether the doubt about its submission is recorded already.
-    pub(super) fn is_doubt_counted(&self) -> bool {
-        self.state.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::InDoubt)
-    }
-
     /// The API has told how its task stands.
     pub(super) const fn poll_answered(&mut self) {
         (self.n_poll_faults, self.n_unknown, self.unknown_since) = (0, 0, None);

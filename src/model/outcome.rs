@@ -90,6 +90,19 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// The words of all kinds.
+    pub const CODES: [&'static str; 9] = [
+        "throttled",
+        "quota_exhausted",
+        "transient",
+        "in_doubt",
+        "task_lost",
+        "moderated",
+        "invalid_request",
+        "unauthorized",
+        "bad_output",
+    ];
+
     /// The word for scripts: `error_code` in the results.
     pub const fn code(self) -> &'static str {
         match self {
@@ -107,6 +120,11 @@ impl FaultKind {
 }
 
 impl Fault {
+    /// The doubt about a submission whose process ended before its answer came.
+    pub fn unanswered() -> Self {
+        Self::new(FaultKind::InDoubt, "the run ended before the answer to this submission came")
+    }
+
     /// A fault of this kind with these words.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
@@ -182,6 +200,22 @@ mod tests {
             assert_eq!(ImageFormat::from_extension(format.extension()), Some(format));
         }
         assert_eq!(ImageFormat::from_extension("gif"), None);
+    }
+
+    #[test]
+    fn every_kind_has_its_word_in_the_list() {
+        let kinds = [
+            FaultKind::Throttled { retry_after: None },
+            FaultKind::QuotaExhausted { resets_at: None },
+            FaultKind::Transient,
+            FaultKind::InDoubt,
+            FaultKind::TaskLost,
+            FaultKind::Moderated,
+            FaultKind::InvalidRequest,
+            FaultKind::Unauthorized,
+            FaultKind::BadOutput,
+        ];
+        assert_eq!(kinds.map(FaultKind::code), FaultKind::CODES);
     }
 
     #[test]

@@ -140,6 +140,11 @@ impl JobState {
         self.phase == Phase::Submitting
     }
 
+    /// Whether the last thing on record is that the answer to its submission was lost.
+    pub fn is_doubt_counted(&self) -> bool {
+        self.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::InDoubt)
+    }
+
     /// The word for scripts: `status` in the results, of a run that is not under way.
     pub fn status(&self) -> &'static str {
         match &self.phase {

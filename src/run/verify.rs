@@ -112,7 +112,8 @@ pub struct Repair {
 }
 
 /// Fetches damaged images again from the tasks that were paid for. Nothing is submitted: a job whose task is gone becomes pending,
-/// and `run` submits it again; one whose image cannot be had now stays on its way, for the next repair or run. What stood at the name of a damaged image is kept in `damaged/`.
+/// and `run` submits it again; one whose image cannot be had now stays on its way, for the next repair or run. What stood at the name
+/// of a damaged image is kept in `damaged/`.
 pub async fn repair(
     options: Repair,
     verified: &Verified,

@@ -126,11 +126,9 @@ impl RunFile {
 fn reopening(at: Timestamp, known: &Known, is_anew: bool) -> Vec<Event> {
     let Known { job, state } = known;
     let event = |kind| Event { job: job.id, index: job.index, at, kind };
-    let is_counted = state.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::InDoubt);
     let mut events = Vec::new();
-    if state.phase == Phase::Submitting && !is_counted {
-        let words = "the run ended before the answer to this submission came";
-        events.push(event(EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, words))));
+    if state.phase == Phase::Submitting && !state.is_doubt_counted() {
+        events.push(event(EventKind::Setback(Stage::Submit, Fault::unanswered())));
     }
     events.push(event(EventKind::Reopened(if is_anew { Again::Submit } else { state.way_back() })));
     events
