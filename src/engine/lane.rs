@@ -7,6 +7,7 @@ use crate::engine::retry::Backoff;
 use crate::engine::window::Window;
 use crate::model::counts::Hold;
 use crate::model::event::Stage;
+use crate::model::history::History;
 use crate::model::limits::Limits;
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::time::{Moment, Timestamp};
@@ -54,6 +55,13 @@ impl Lane {
             polls_max: limits.polls_max,
             downloads_max: limits.downloads_max,
             has_answered: false,
+        }
+    }
+
+    /// Counts what earlier processes have sent: a restart is no reason to send more than the rate allows.
+    pub fn remember(&mut self, now: Moment, history: &History) {
+        for sent_at in &history.submitted_at {
+            self.submits.remember(now.at_wall(*sent_at));
         }
     }
 

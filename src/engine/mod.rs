@@ -25,6 +25,7 @@ use crate::engine::schedule::Schedule;
 use crate::engine::turn::{Action, Input, Stop, Turn};
 use crate::model::counts::Pace;
 use crate::model::event::{Event, EventKind, Stage};
+use crate::model::history::History;
 use crate::model::job::{Job, JobId};
 use crate::model::limits::Limits;
 use crate::model::outcome::{Acceptance, Artifact, Fault, Outcome, Status};
@@ -106,6 +107,11 @@ impl Engine {
             spent: None,
             n_failures: 0,
         }
+    }
+
+    /// Takes in what earlier processes of the run have learnt, before the first turn.
+    pub fn remember(&mut self, now: Moment, history: &History) {
+        self.lane.remember(now, history);
     }
 
     /// Takes in what came back.

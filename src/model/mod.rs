@@ -3,6 +3,7 @@
 pub mod change;
 pub mod counts;
 pub mod event;
+pub mod history;
 pub mod job;
 pub mod limits;
 pub mod link;

@@ -215,7 +215,8 @@ impl Work<'_> {
         let connected = self.provider.connect(self.image_limits.bytes_max)?;
         let store = DiskStore::open(self.out, self.image_limits)?;
         let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store) };
-        let engine = Engine::new(self.limits);
+        let mut engine = Engine::new(self.limits);
+        engine.remember(clock.now(), &file.history()?);
         let mut ledger = match self.scope {
             Scope::All => SqliteLedger::start(file)?,
             Scope::Chosen => SqliteLedger::start_chosen(file)?,

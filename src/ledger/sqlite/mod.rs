@@ -9,6 +9,7 @@ mod find;
 mod folder;
 mod glance;
 mod guard;
+mod history;
 mod import;
 mod journal;
 mod migrate;
