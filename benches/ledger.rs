@@ -88,7 +88,9 @@ async fn measure(n_jobs: usize, n_in_flight: usize) -> Round {
         let events: Vec<Event> = under_way.iter().map(|(known, step)| event(known, *step)).collect();
         ledger.commit(events.into()).await.expect("recorded");
         n_commits += 1;
-        under_way.iter_mut().for_each(|(_, step)| *step += 1);
+        for (_, step) in &mut under_way {
+            *step += 1;
+        }
         under_way.retain(|(_, step)| *step < LIFE);
     }
     let seconds = began.elapsed().as_secs_f64();

@@ -187,22 +187,24 @@ fn without_any_one_of_its_syncs_something_is_lost() {
 /// operation; and the same on a disk that ignores the syncs of the file itself, which must do harm.
 #[test]
 fn a_power_loss_while_an_older_ledger_is_made_present_does_no_harm() {
-    let older = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v1.db")).unwrap();
-    let path = Path::new(session::OUT).join("run.db");
-    let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
-    let mut held: Image = folders.map(|folder| (folder.to_owned(), None)).collect();
-    held.insert(path.clone(), Some(older));
+    for name in ["v1.db", "v2.db"] {
+        let older = std::fs::read(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers")).join(name)).unwrap();
+        let path = Path::new(session::OUT).join("run.db");
+        let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+        let mut held: Image = folders.map(|folder| (folder.to_owned(), None)).collect();
+        held.insert(path.clone(), Some(older));
 
-    let folder = scratch();
-    check::write(&held, folder.path());
-    let jobs = check::all(&RunFile::open_existing(&folder.path().join(session::OUT)).unwrap()).unwrap();
-    assert!(!jobs.is_empty());
+        let folder = scratch();
+        check::write(&held, folder.path());
+        let jobs = check::all(&RunFile::open_existing(&folder.path().join(session::OUT)).unwrap()).unwrap();
+        assert!(!jobs.is_empty());
 
-    let Some(ops) = traced("present", &held) else { return };
-    let check = |root: &Path, _| check::check_made_present(root, &jobs);
-    let tally = lose_power(Disk::holding(&held), &ops, DRAWS * 5, |_, _| false, check).unwrap();
-    println!("{tally:?}");
-    assert!(tally.different > 50, "{tally:?}");
-    let lost = lose_power(Disk::holding(&held), &ops, DRAWS * 5, |synced, _| synced == path, check);
-    println!("without the syncs of the file: {}", lost.unwrap_err());
+        let Some(ops) = traced("present", &held) else { return };
+        let check = |root: &Path, _| check::check_made_present(root, &jobs);
+        let tally = lose_power(Disk::holding(&held), &ops, DRAWS * 5, |_, _| false, check).unwrap();
+        println!("{name}: {tally:?}");
+        assert!(tally.different > 50, "{tally:?}");
+        let lost = lose_power(Disk::holding(&held), &ops, DRAWS * 5, |synced, _| synced == path, check);
+        println!("without the syncs of the file: {}", lost.unwrap_err());
+    }
 }

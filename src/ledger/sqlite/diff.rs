@@ -1,14 +1,14 @@
 //! How an edited manifest differs from the one that was taken in last: told beforehand, by the rule that taking it in goes by.
 //!
-//! The rows of the manifest go into temporary tables, which `SQLite` keeps in a file of its own: a million rows cost little
+//! The rows that differ go into temporary tables, which `SQLite` keeps in a file of its own: a million of them cost little
 //! memory. The ledger itself is only read.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
-use crate::ledger::sqlite::import::Occurrences;
+use crate::ledger::sqlite::walk::{Had, New, Walk};
 use crate::model::counts::Counts;
 use crate::model::job::{Draft, JobId};
 use crate::model::request::Request;
@@ -62,12 +62,6 @@ impl Shown {
     }
 }
 
-/// What the ledger knows of a job that the manifest wants.
-enum Wanted {
-    New,
-    Known { position: Option<u64>, label: Option<String>, extras: Option<String>, phase: i64 },
-}
-
 impl RunFile {
     /// Compares the rows of a manifest with the jobs of this ledger, and lists the first `shown_max` of each kind.
     pub fn diff<E: From<LedgerError>>(
@@ -75,15 +69,14 @@ impl RunFile {
         drafts: impl Iterator<Item = Result<Draft, E>>,
         shown_max: usize,
     ) -> Result<Diff, E> {
-        let sql = |result: rusqlite::Result<()>| result.map_err(|error| self.error(error));
-        sql(self.connection.execute_batch(include_str!("diff.sql")))?;
+        let began = self.with_large_cache().and_then(|()| self.connection.execute_batch(include_str!("diff.sql")));
+        began.map_err(|error| self.error(error))?;
         let mut diff = Diff::default();
-        let mut occurrences = Occurrences::default();
+        let mut walk = Walk::new(&self.connection);
         for (index, draft) in (1..).zip(drafts) {
             let draft = draft?;
-            let content = draft.request.content();
-            let wanted = occurrences.place(content, |id| self.want(id, index, &draft));
-            let Wanted::Known { position, label, extras, phase } = wanted.map_err(|error| self.error(error))? else {
+            let had = walk.step(draft.request.content(), |id| self.is_unknown(id, index, &draft));
+            let Some(Had { position, label, extras, phase, .. }) = had.map_err(|error| self.error(error))? else {
                 continue;
             };
             self.count(&mut diff.standing, phase, 1)?;
@@ -99,49 +92,56 @@ impl RunFile {
                 }
             }
         }
-        sql(self.connection.execute_batch(include_str!("pair.sql")))?;
+        self.find_gone(&walk, &mut diff)?;
+        let paired = self.connection.execute_batch(include_str!("pair.sql"));
+        paired.map_err(|error| self.error(error))?;
         self.count_others(&mut diff)?;
         self.show_others(&mut diff, shown_max)?;
         Ok(diff)
     }
 
-    /// Takes note of a row, unless an earlier one has this id.
-    fn want(&self, id: JobId, index: u64, draft: &Draft) -> rusqlite::Result<Option<Wanted>> {
-        let find = "SELECT position, label, extras, phase FROM jobs WHERE id = ?1";
-        let known = |row: &Row<'_>| {
-            let (position, label, extras, phase) = row.try_into()?;
-            Ok(Wanted::Known { position, label, extras, phase })
-        };
-        let known = self.connection.prepare_cached(find)?.query_row([id.bytes()], known).optional()?;
-        let insert = "INSERT INTO temp.wanted VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
-        let request = known.is_none().then(|| format::request_text(&draft.request));
-        let row = params![index, id.bytes(), draft.label, request];
-        let is_taken = self.connection.prepare_cached(insert)?.execute(row)? > 0;
-        Ok(is_taken.then_some(known.unwrap_or(Wanted::New)))
+    /// Takes note of a row that the ledger does not know, unless an earlier one has this id.
+    fn is_unknown(&self, id: JobId, index: u64, draft: &Draft) -> rusqlite::Result<Option<New>> {
+        let insert = "INSERT INTO temp.unknown VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
+        let row = params![index, id.bytes(), draft.label, format::request_text(&draft.request)];
+        Ok((self.connection.prepare_cached(insert)?.execute(row)? > 0).then_some(New::Elsewhere))
+    }
+
+    /// Takes note of the jobs that have a place in the ledger and none in the manifest.
+    fn find_gone(&self, walk: &Walk<'_>, diff: &mut Diff) -> Result<(), LedgerError> {
+        if diff.n_kept == self.counts()?.n_jobs() {
+            return Ok(());
+        }
+        let insert = "INSERT INTO temp.gone SELECT row, position, label FROM jobs WHERE row = ?1";
+        self.each("SELECT row, phase FROM jobs WHERE position IS NOT NULL", (), |job| {
+            let (row, phase): (i64, i64) = job.try_into()?;
+            if walk.has_taken(row) {
+                return Ok(Ok(()));
+            }
+            self.connection.prepare_cached(insert)?.execute([row])?;
+            Ok(self.count(&mut diff.leaving, phase, 1))
+        })
     }
 
     fn count_others(&self, diff: &mut Diff) -> Result<(), LedgerError> {
-        let sql = "SELECT (SELECT count(*) FROM wanted WHERE request IS NOT NULL), (SELECT count(*) FROM changed), \
-                   (SELECT count(*) FROM gone)";
+        let sql = "SELECT (SELECT count(*) FROM unknown), (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)";
         self.each(sql, (), |row| {
             let (n_unknown, n_changed, n_gone): (u64, u64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             (diff.n_new, diff.n_changed, diff.n_dropped) = (n_unknown - n_changed, n_changed, n_gone - n_changed);
             Ok(Ok::<_, LedgerError>(()))
-        })?;
-        let sql = "SELECT phase, count(*) FROM gone JOIN jobs USING (row) GROUP BY phase";
-        self.each(sql, (), |row| Ok(self.count(&mut diff.leaving, row.get(0)?, row.get(1)?)))
+        })
     }
 
     fn show_others(&self, diff: &mut Diff, shown_max: usize) -> Result<(), LedgerError> {
         let max = [i64::try_from(shown_max).unwrap_or(i64::MAX)];
-        let new = "SELECT position, label, request FROM wanted \
-                   WHERE request IS NOT NULL AND position NOT IN (SELECT position FROM changed) ORDER BY position LIMIT ?1";
+        let new = "SELECT position, label, request FROM unknown \
+                   WHERE position NOT IN (SELECT position FROM changed) ORDER BY position LIMIT ?1";
         self.each(new, max, |row| Ok(self.shown(row, 0)?.map(|shown| diff.new.push(shown))))?;
         let dropped = "SELECT jobs.position, jobs.label, request FROM gone JOIN jobs USING (row) \
                        WHERE row NOT IN (SELECT row FROM changed) ORDER BY gone.position LIMIT ?1";
         self.each(dropped, max, |row| Ok(self.shown(row, 0)?.map(|shown| diff.dropped.push(shown))))?;
-        let changed = "SELECT jobs.position, jobs.label, jobs.request, wanted.position, wanted.label, wanted.request \
-                       FROM changed JOIN wanted USING (position) JOIN jobs USING (row) ORDER BY changed.position LIMIT ?1";
+        let changed = "SELECT jobs.position, jobs.label, jobs.request, unknown.position, unknown.label, unknown.request \
+                       FROM changed JOIN unknown USING (position) JOIN jobs USING (row) ORDER BY changed.position LIMIT ?1";
         self.each(changed, max, |row| {
             let (was, is) = (self.shown(row, 0)?, self.shown(row, 3)?);
             Ok(was.and_then(|was| is.map(|is| diff.changed.push((was, is)))))

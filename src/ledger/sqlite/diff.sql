@@ -1,15 +1,15 @@
 -- Beside a ledger, in this connection only: how a manifest differs from the jobs that the ledger has.
 
-DROP TABLE IF EXISTS temp.wanted;
+DROP TABLE IF EXISTS temp.unknown;
 DROP TABLE IF EXISTS temp.gone;
 DROP TABLE IF EXISTS temp.changed;
 
--- Every row of the manifest; the request only where the ledger does not know the job.
-CREATE TEMP TABLE wanted (
+-- The rows of the manifest that are no job of the ledger's.
+CREATE TEMP TABLE unknown (
     position INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
     label TEXT,
-    request TEXT
+    request TEXT NOT NULL
 ) STRICT;
 
 -- The jobs that have a place in the ledger and none in the manifest.

@@ -12,10 +12,15 @@ use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::guard::{self, Guard};
 use crate::ledger::sqlite::migrate::{self, VERSION};
+use crate::ledger::sqlite::totals::RECOUNTED;
 use crate::ledger::sqlite::{folder, still};
 
 /// Marks the file as ours, in `PRAGMA application_id`: "pbat".
 const APPLICATION_ID: i64 = 0x7062_6174;
+
+/// What `SQLite` keeps of a ledger in memory, in KiB.
+const CACHE_KIB: i64 = 2 * 1024;
+const CACHE_KIB_LARGE: i64 = 48 * 1024;
 
 /// How often, and how far apart, a lock is tried that is taken.
 const LOCK_TRIES: usize = 10;
@@ -24,7 +29,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// The longest process id that is read from a lock file, which may be anybody's.
 const PID_BYTES_MAX: u64 = 20;
 
-const SCHEMA: &str = include_str!("schema.sql");
+pub(super) const SCHEMA: &str = include_str!("schema.sql");
+
+pub(super) const INDEXES: &str = include_str!("indexes.sql");
 
 /// A run's ledger, open.
 #[derive(Debug)]
@@ -160,10 +167,21 @@ impl RunFile {
         }
         if version == 0 {
             self.connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+                "BEGIN IMMEDIATE; {SCHEMA} {INDEXES} INSERT INTO totals (name, n) {RECOUNTED}; \
+                 PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
             ))?;
         }
         Ok(Ok(()))
+    }
+
+    /// Lets `SQLite` keep much of the ledger in memory, while a manifest is compared with it whose rows may be in any order.
+    pub(super) fn with_large_cache(&self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "cache_size", -CACHE_KIB_LARGE)
+    }
+
+    /// Keeps little of it, as a run looks at few jobs at a time.
+    pub(super) fn with_small_cache(&self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "cache_size", -CACHE_KIB)
     }
 
     /// The version of the schema, 0 for an empty file.

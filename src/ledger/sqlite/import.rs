@@ -1,13 +1,17 @@
 //! Taking a manifest in: who is new, who is known already, and who is no longer there.
 
-use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::HashMap;
+use rusqlite::{Connection, ErrorCode, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::file::INDEXES;
+use crate::ledger::sqlite::totals;
+use crate::ledger::sqlite::walk::{Had, New, Walk};
 use crate::model::job::{Draft, JobId};
-use crate::model::request::Content;
+
+const WITHOUT_INDEXES: &str =
+    "DROP INDEX jobs_by_id; DROP INDEX jobs_by_position; DROP INDEX jobs_unfinished; DROP INDEX jobs_without_image;";
 
 /// What taking a manifest in came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,21 +33,20 @@ impl RunFile {
         columns: &[String],
         drafts: impl Iterator<Item = Result<Draft, E>>,
     ) -> Result<Imported, E> {
-        let began = self
-            .connection
-            .execute_batch("BEGIN IMMEDIATE; UPDATE jobs SET position = NULL WHERE position IS NOT NULL;");
+        let began = self.with_large_cache().and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"));
         began.map_err(|error| self.error(error))?;
-        match self.import_rows(fingerprint, columns, drafts) {
-            Ok(imported) => {
-                self.written(self.connection.execute_batch("COMMIT"))?;
-                Ok(imported)
-            }
+        let imported = self.import_rows(fingerprint, columns, drafts);
+        let ended = match imported {
+            Ok(imported) => self.written(self.connection.execute_batch("COMMIT")).map(|()| imported).map_err(E::from),
             Err(error) => {
                 // A full disk may have rolled it back already, and the first error is the one to tell.
                 let _ = self.connection.execute_batch("ROLLBACK");
                 Err(error)
             }
-        }
+        };
+        // It only costs memory if that fails.
+        let _ = self.with_small_cache();
+        ended
     }
 
     fn import_rows<E: From<LedgerError>>(
@@ -52,74 +55,145 @@ impl RunFile {
         columns: &[String],
         drafts: impl Iterator<Item = Result<Draft, E>>,
     ) -> Result<Imported, E> {
-        let mut imported = Imported::default();
-        let mut occurrences = Occurrences::default();
-        for (index, draft) in (1..).zip(drafts) {
-            let draft = draft?;
-            let taken = occurrences.place(draft.request.content(), |id| take(&self.connection, id, index, &draft));
-            match taken.map_err(|error| self.error(error))? {
-                Place::New => imported.n_new += 1,
-                Place::Kept => imported.n_kept += 1,
-            }
-        }
-        let count = "SELECT count(*) FROM jobs WHERE position IS NULL";
-        let n_dropped = self.connection.query_row(count, (), |row| row.get(0));
-        imported.n_dropped = n_dropped.map_err(|error| self.error(error))?;
+        let sql = |error| E::from(self.error(error));
+        let is_empty = "SELECT NOT EXISTS (SELECT 1 FROM jobs)";
+        let is_first: bool = self.connection.query_row(is_empty, (), |row| row.get(0)).map_err(sql)?;
+        let imported = if is_first { self.import_first(drafts)? } else { self.import_edited(drafts)? };
+        totals::recount(&self.connection).map_err(sql)?;
         self.set_meta("columns", &serde_json::json!(columns).to_string())?;
         self.set_meta("manifest", fingerprint)?;
         Ok(imported)
     }
-}
 
-enum Place {
-    New,
-    Kept,
-}
-
-/// Gives the job with this id its place, unless an earlier row of this manifest has taken it.
-fn take(connection: &Connection, id: JobId, index: u64, draft: &Draft) -> rusqlite::Result<Option<Place>> {
-    let find = "SELECT row, position FROM jobs WHERE id = ?1";
-    let found = connection
-        .prepare_cached(find)?
-        .query_row([id.bytes()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<u64>>(1)?)))
-        .optional()?;
-    let extras = format::extras_text(&draft.extras);
-    match found {
-        None => {
-            let insert = "INSERT INTO jobs (id, position, label, request, extras) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let request = format::request_text(&draft.request);
-            connection.prepare_cached(insert)?.execute(params![id.bytes(), index, draft.label, request, extras])?;
-            Ok(Some(Place::New))
+    /// Into a ledger without jobs they are written one after the other, and sorted when all are there: however many they are, none is
+    /// looked for.
+    fn import_first<E: From<LedgerError>>(
+        &self,
+        drafts: impl Iterator<Item = Result<Draft, E>>,
+    ) -> Result<Imported, E> {
+        let sql = |error| E::from(self.error(error));
+        self.connection.execute_batch(WITHOUT_INDEXES).map_err(sql)?;
+        let mut n_new = 0;
+        for (position, draft) in (1..).zip(drafts) {
+            let draft = draft?;
+            let id = JobId::new(&draft.request.content(), 0);
+            insert(&self.connection, id, Some(position), &draft).map_err(sql)?;
+            n_new = position;
         }
-        Some((row, None)) => {
-            let update = "UPDATE jobs SET position = ?2, label = ?3, extras = ?4 WHERE row = ?1";
-            connection.prepare_cached(update)?.execute(params![row, index, draft.label, extras])?;
-            Ok(Some(Place::Kept))
-        }
-        Some((_, Some(_))) => Ok(None),
+        self.index_first()?;
+        Ok(Imported { n_new, ..Imported::default() })
     }
-}
 
-/// Finds out which occurrence of its content a row is: the one rule that decides what is the same job in an edited manifest.
-///
-/// The ids that were taken are remembered by whoever takes them; only contents that do repeat are kept in memory.
-#[derive(Default)]
-pub(super) struct Occurrences(HashMap<Content, u32>);
-
-impl Occurrences {
-    /// Offers the ids of this content one after the other, until `take` takes one that no earlier row has.
-    pub(super) fn place<T>(
-        &mut self,
-        content: Content,
-        mut take: impl FnMut(JobId) -> rusqlite::Result<Option<T>>,
-    ) -> rusqlite::Result<T> {
-        let mut occurrence = self.0.get(&content).copied().unwrap_or(0);
-        loop {
-            if let Some(taken) = take(JobId::new(&content, occurrence))? {
-                return Ok(taken);
+    fn index_first(&self) -> Result<(), LedgerError> {
+        let indexed = match self.connection.execute_batch(INDEXES) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                self.tell_repeated_apart()?;
+                self.connection.execute_batch(INDEXES)
             }
-            occurrence += 1;
-            self.0.insert(content, occurrence);
-        }
+            indexed => indexed,
+        };
+        indexed.map_err(|error| self.error(error))
     }
+
+    /// Gives the jobs with the content of an earlier one the ids of their occurrences.
+    fn tell_repeated_apart(&self) -> Result<(), LedgerError> {
+        let listed = self.connection.execute_batch(include_str!("repeated.sql"));
+        listed.map_err(|error| self.error(error))?;
+        let repeated = "SELECT row, occurrence, request FROM repeated JOIN jobs USING (row) ORDER BY row";
+        self.each(repeated, (), |row| {
+            let (number, occurrence, text): (i64, u32, String) = row.try_into()?;
+            let Some(request) = format::request_from(&text) else {
+                return Ok(Err(self.damaged("a job makes no sense")));
+            };
+            let id = JobId::new(&request.content(), occurrence);
+            let update = "UPDATE jobs SET id = ?2 WHERE row = ?1";
+            self.connection.prepare_cached(update)?.execute(params![number, id.bytes()])?;
+            Ok(Ok(()))
+        })
+    }
+
+    /// Into a ledger with jobs only what is different is written.
+    fn import_edited<E: From<LedgerError>>(
+        &self,
+        drafts: impl Iterator<Item = Result<Draft, E>>,
+    ) -> Result<Imported, E> {
+        let sql = |error| E::from(self.error(error));
+        self.connection.execute_batch(include_str!("moves.sql")).map_err(sql)?;
+        let last = "SELECT coalesce(max(position), 0) FROM jobs WHERE position IS NOT NULL";
+        let last: u64 = self.connection.query_row(last, (), |row| row.get(0)).map_err(sql)?;
+        let mut imported = Imported::default();
+        let mut walk = Walk::new(&self.connection);
+        for (position, draft) in (1..).zip(drafts) {
+            let draft = draft?;
+            let had = walk.step(draft.request.content(), |id| {
+                // As long as the old places are taken, a new job waits for its own among them.
+                let free = (position > last).then_some(position);
+                let row = insert(&self.connection, id, free, &draft)?;
+                if free.is_none() {
+                    move_to(&self.connection, row, Some(position))?;
+                }
+                Ok(Some(New::InLedger(row)))
+            });
+            match had.map_err(sql)? {
+                None => imported.n_new += 1,
+                Some(had) => {
+                    imported.n_kept += 1;
+                    keep(&self.connection, &had, position, &draft).map_err(sql)?;
+                }
+            }
+        }
+        let n_known: u64 = self.connection.query_row("SELECT count(*) FROM jobs", (), |row| row.get(0)).map_err(sql)?;
+        imported.n_dropped = n_known - imported.n_new - imported.n_kept;
+        if imported.n_dropped > 0 {
+            self.drop_others(&walk)?;
+        }
+        self.move_all()?;
+        Ok(imported)
+    }
+
+    /// Those that no row of the manifest has lose their place.
+    fn drop_others(&self, walk: &Walk<'_>) -> Result<(), LedgerError> {
+        self.each("SELECT row FROM jobs WHERE position IS NOT NULL", (), |row| {
+            let row = row.get(0)?;
+            if !walk.has_taken(row) {
+                move_to(&self.connection, row, None)?;
+            }
+            Ok(Ok(()))
+        })
+    }
+
+    /// Gives everybody the place that was found. In any order but this, two would have the same one for a while.
+    fn move_all(&self) -> Result<(), LedgerError> {
+        let move_all = || {
+            let is_needed = "SELECT EXISTS (SELECT 1 FROM moves)";
+            if !self.connection.query_row(is_needed, (), |row| row.get::<_, bool>(0))? {
+                return Ok(());
+            }
+            self.connection.execute_batch(&format!(
+                "{WITHOUT_INDEXES} UPDATE jobs SET position = moves.position FROM moves WHERE moves.row = jobs.row; {INDEXES}"
+            ))
+        };
+        move_all().map_err(|error| self.error(error))
+    }
+}
+
+fn insert(connection: &Connection, id: JobId, position: Option<u64>, draft: &Draft) -> rusqlite::Result<i64> {
+    let sql = "INSERT INTO jobs (id, position, label, request, extras) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let (request, extras) = (format::request_text(&draft.request), format::extras_text(&draft.extras));
+    connection.prepare_cached(sql)?.insert(params![id.bytes(), position, draft.label, request, extras])
+}
+
+/// Writes down what is different about a known job.
+fn keep(connection: &Connection, had: &Had, position: u64, draft: &Draft) -> rusqlite::Result<()> {
+    let extras = format::extras_text(&draft.extras);
+    if had.label != draft.label || had.extras != extras {
+        let sql = "UPDATE jobs SET label = ?2, extras = ?3 WHERE row = ?1";
+        connection.prepare_cached(sql)?.execute(params![had.row, draft.label, extras])?;
+    }
+    if had.position == Some(position) { Ok(()) } else { move_to(connection, had.row, Some(position)) }
+}
+
+fn move_to(connection: &Connection, row: i64, position: Option<u64>) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT INTO moves VALUES (?1, ?2)")?.execute(params![row, position])?;
+    Ok(())
 }

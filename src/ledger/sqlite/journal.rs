@@ -8,7 +8,8 @@ use rusqlite::{Connection, ErrorCode, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
-use crate::ledger::sqlite::row::{self, COLUMNS};
+use crate::ledger::sqlite::row::{self, COLUMNS, UNFINISHED};
+use crate::ledger::sqlite::totals::Totals;
 use crate::ledger::{Loaded, format};
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
@@ -111,12 +112,12 @@ impl Journal {
         let (phase, position) = (PHASES[self.cursor.0], self.cursor.1);
         let chosen = if self.is_chosen_only { "AND row IN (SELECT row FROM chosen)" } else { "" };
         let sql = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE phase = ?1 AND position > ?2 {chosen} ORDER BY position LIMIT ?3"
+            "SELECT {COLUMNS} FROM jobs WHERE {UNFINISHED} AND phase = {phase} AND position > ?1 {chosen} ORDER BY position LIMIT ?2"
         );
         let read = || {
             let mut statement = self.file.connection.prepare_cached(&sql)?;
             let max = i64::try_from(max).unwrap_or(i64::MAX);
-            statement.query_map(params![phase, position, max], row::known)?.collect::<rusqlite::Result<Vec<_>>>()
+            statement.query_map(params![position, max], row::known)?.collect::<rusqlite::Result<Vec<_>>>()
         };
         let rows = read().map_err(|error| self.file.error(error))?;
         let rows: Option<Vec<_>> = rows.into_iter().collect();
@@ -154,24 +155,27 @@ pub(super) fn write(
                 | EventKind::Finished(Outcome::Failed(_)) => (),
             }
         }
+        let mut change = Totals::default();
         for (id, state) in &states {
-            write_state(&transaction, open[id].row, state)?;
+            let Open { row, state: before } = &open[id];
+            write_state(&transaction, *row, state)?;
+            write_links(&transaction, *row, &before.phase, &state.phase)?;
+            change += Totals::of(state) - Totals::of(before);
         }
+        change.write(&transaction)?;
     }
     transaction.commit()?;
     Ok(states)
 }
 
 fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite::Result<()> {
-    let sql = "UPDATE jobs SET phase = ?2, task = ?3, urls = ?4, n_submits = ?5, n_setbacks = ?6, n_lost = ?7, \
-               n_in_doubt = ?8, submitted_at = ?9, finished_at = ?10, fault = ?11, n_forgiven = ?12, n_reopened = ?13 \
+    let sql = "UPDATE jobs SET phase = ?2, task = ?3, n_submits = ?4, n_setbacks = ?5, n_lost = ?6, n_in_doubt = ?7, \
+               submitted_at = ?8, finished_at = ?9, fault = ?10, n_forgiven = ?11, n_reopened = ?12 \
                WHERE row = ?1";
-    let urls = if let Phase::Downloading(urls) = &state.phase { Some(format::urls_text(urls)) } else { None };
     connection.prepare_cached(sql)?.execute(params![
         row,
         format::phase_number(&state.phase),
         state.task.as_ref().map(|task| &task.0),
-        urls,
         state.n_submits,
         state.n_setbacks,
         state.n_lost,
@@ -182,6 +186,21 @@ fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite:
         state.n_forgiven,
         state.n_reopened,
     ])?;
+    Ok(())
+}
+
+/// Where the images are is kept as long as they are on their way.
+fn write_links(connection: &Connection, row: i64, before: &Phase, after: &Phase) -> rusqlite::Result<()> {
+    match (before, after) {
+        (_, Phase::Downloading(urls)) => {
+            let sql = "INSERT OR REPLACE INTO links (job, urls) VALUES (?1, ?2)";
+            connection.prepare_cached(sql)?.execute(params![row, format::urls_text(urls)])?;
+        }
+        (Phase::Downloading(_), _) => {
+            connection.prepare_cached("DELETE FROM links WHERE job = ?1")?.execute([row])?;
+        }
+        (Phase::Pending | Phase::Submitting | Phase::Running(_) | Phase::Finished(_), _) => (),
+    }
     Ok(())
 }
 

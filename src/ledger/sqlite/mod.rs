@@ -17,6 +17,8 @@ mod read;
 mod reopen;
 mod row;
 mod still;
+mod totals;
+mod walk;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
-//! What is read from a ledger beside the run: counts, every job in manifest order, what failed, what happened to a job.
+//! What is read from a ledger beside the run: every job in manifest order, what failed, what happened to a job.
 
 use rusqlite::Row;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
-use crate::ledger::sqlite::row::{self, COLUMNS, N_COLUMNS};
-use crate::model::counts::{Counts, Incidents};
+use crate::ledger::sqlite::row::{self, COLUMNS, N_COLUMNS, UNFINISHED, WITHOUT_IMAGE};
+use crate::model::counts::Counts;
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Outcome};
@@ -50,14 +50,6 @@ impl RunFile {
         self.set_meta("results", mark)
     }
 
-    /// How many jobs of the present manifest have each status.
-    pub fn counts(&self) -> Result<Counts, LedgerError> {
-        let sql = "SELECT phase, count(*) FROM jobs WHERE position IS NOT NULL GROUP BY phase";
-        let mut counts = Counts::default();
-        self.each(sql, (), |row| Ok(self.count(&mut counts, row.get(0)?, row.get(1)?)))?;
-        Ok(counts)
-    }
-
     /// Counts `n` jobs of this phase.
     pub(super) fn count(&self, counts: &mut Counts, phase: i64, n: u64) -> Result<(), LedgerError> {
         let counted = match phase {
@@ -71,31 +63,6 @@ impl RunFile {
         };
         *counted += n;
         Ok(())
-    }
-
-    /// What came up in all the runs of this ledger, dropped jobs included: they were paid for too.
-    pub fn incidents(&self) -> Result<Incidents, LedgerError> {
-        let (held, failed) = (format::phase::SUBMITTING, format::phase::FAILED);
-        let in_doubt = "fault IS NOT NULL AND fault ->> 0 = 'in_doubt'";
-        let sql = format!(
-            "SELECT total(n_submits), total(n_in_doubt), total(phase = {held} AND {in_doubt}), \
-             total(phase = {failed} AND {in_doubt}), total(n_lost), total(n_reopened) FROM jobs"
-        );
-        let mut incidents = Incidents::default();
-        self.each(&sql, (), |row| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "sums of small whole numbers")]
-            let sum = |column| row.get::<_, f64>(column).map(|sum| sum as u64);
-            incidents = Incidents {
-                n_submits: sum(0)?,
-                n_in_doubt: sum(1)?,
-                n_doubts_held: sum(2)?,
-                n_doubts_failed: sum(3)?,
-                n_lost: sum(4)?,
-                n_reopened: sum(5)?,
-            };
-            Ok(Ok(()))
-        })?;
-        Ok(incidents)
     }
 
     /// Shows every job of the present manifest to `show`, in manifest order, one at a time.
@@ -150,10 +117,8 @@ impl RunFile {
 
     /// How many jobs that are no longer in the manifest were submitted and have not ended.
     pub fn n_left_behind(&self) -> Result<u64, LedgerError> {
-        let (submitting, downloading) = (format::phase::SUBMITTING, format::phase::DOWNLOADING);
-        let sql = format!(
-            "SELECT count(*) FROM jobs WHERE phase BETWEEN {submitting} AND {downloading} AND position IS NULL"
-        );
+        let pending = format::phase::PENDING;
+        let sql = format!("SELECT count(*) FROM jobs WHERE {UNFINISHED} AND phase > {pending} AND position IS NULL");
         let mut n = 0;
         self.each(&sql, (), |row| {
             n = row.get(0)?;
@@ -173,9 +138,8 @@ impl RunFile {
 
     /// The first `max` jobs, in manifest order, that ended without an image.
     pub fn failures(&self, max: usize) -> Result<Vec<Known>, LedgerError> {
-        let (moderated, failed) = (format::phase::MODERATED, format::phase::FAILED);
         let sql = format!(
-            "SELECT {COLUMNS} FROM jobs WHERE phase IN ({moderated}, {failed}) AND position IS NOT NULL ORDER BY position LIMIT ?1"
+            "SELECT {COLUMNS} FROM jobs WHERE {WITHOUT_IMAGE} AND position IS NOT NULL ORDER BY position LIMIT ?1"
         );
         let mut failures = Vec::new();
         self.each(&sql, [i64::try_from(max).unwrap_or(i64::MAX)], |row| {

@@ -8,7 +8,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::format::phase::{DOWNLOADING, FAILED, MODERATED, RUNNING, SUBMITTING, SUCCEEDED};
 use crate::ledger::sqlite::RunFile;
 use crate::ledger::sqlite::journal::{self, Open};
-use crate::ledger::sqlite::row::{self, COLUMNS};
+use crate::ledger::sqlite::row::{self, COLUMNS, UNFINISHED};
 use crate::model::event::{Again, Event, EventKind, Stage};
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind};
@@ -71,7 +71,7 @@ impl RunFile {
     /// The jobs whose images are to be fetched again, and are not there yet.
     pub fn being_fetched_again(&self) -> Result<Vec<JobId>, LedgerError> {
         let sql = format!(
-            "SELECT id FROM jobs WHERE phase IN ({RUNNING}, {DOWNLOADING}) AND n_reopened > 0 AND position IS NOT NULL \
+            "SELECT id FROM jobs WHERE {UNFINISHED} AND phase IN ({RUNNING}, {DOWNLOADING}) AND n_reopened > 0 AND position IS NOT NULL \
              ORDER BY position"
         );
         let read = || {

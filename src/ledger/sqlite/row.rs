@@ -11,11 +11,18 @@ use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Timestamp;
 
 /// The columns that [`known`] reads, in its order.
-pub const COLUMNS: &str = "row, id, coalesce(position, 0), label, request, extras, phase, task, urls, n_submits, \
-                           n_setbacks, n_lost, n_in_doubt, submitted_at, finished_at, fault, n_forgiven, n_reopened";
+pub const COLUMNS: &str = "row, id, coalesce(position, 0), label, request, extras, phase, task, \
+                           CASE phase WHEN 3 THEN (SELECT urls FROM links WHERE job = row) END, n_submits, n_setbacks, \
+                           n_lost, n_in_doubt, submitted_at, finished_at, fault, n_forgiven, n_reopened";
 
 /// How many columns that are.
 pub const N_COLUMNS: usize = 18;
+
+/// What a run goes on with: the words of the index of those, without which `SQLite` would not look there.
+pub const UNFINISHED: &str = "phase <= 3";
+
+/// What ended without an image, likewise.
+pub const WITHOUT_IMAGE: &str = "phase >= 5";
 
 /// A row of `jobs`: its number, the job and its state; the images of a success are still missing.
 ///

@@ -1,23 +1,23 @@
 -- The ledger of a run. Made for reading with any SQLite tool: sqlite3 -readonly run.db 'SELECT * FROM overview'
 -- Times are milliseconds since 1970-01-01T00:00:00Z.
+-- Also run over a ledger of an earlier version, in which what has not changed is there already.
 
 -- What is true of the whole run: provider, columns (JSON array of the manifest's further columns), manifest (fingerprint).
-CREATE TABLE meta (
+CREATE TABLE IF NOT EXISTS meta (
     key TEXT NOT NULL PRIMARY KEY,
     value ANY
 ) STRICT, WITHOUT ROWID;
 
 -- One row a job, ever. The columns from phase on are the fold of the job's events.
-CREATE TABLE jobs (
+CREATE TABLE IF NOT EXISTS jobs (
     row INTEGER PRIMARY KEY,
-    id BLOB NOT NULL UNIQUE,      -- 10 bytes, from the content
+    id BLOB NOT NULL,             -- 10 bytes, from the content
     position INTEGER,             -- from 1, in manifest order; NULL: no longer in the manifest
     label TEXT,                   -- the manifest's own id
     request TEXT NOT NULL,        -- JSON
     extras TEXT,                  -- JSON: [[column, text], ...]
     phase INTEGER NOT NULL DEFAULT 0, -- 0 pending, 1 submitting, 2 running, 3 downloading, 4 succeeded, 5 moderated, 6 failed
     task TEXT,
-    urls TEXT,                    -- JSON array, while downloading
     n_submits INTEGER NOT NULL DEFAULT 0,
     n_setbacks INTEGER NOT NULL DEFAULT 0,
     n_lost INTEGER NOT NULL DEFAULT 0,
@@ -29,11 +29,21 @@ CREATE TABLE jobs (
     n_reopened INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-CREATE UNIQUE INDEX jobs_by_position ON jobs (position) WHERE position IS NOT NULL;
-CREATE INDEX jobs_by_phase ON jobs (phase, position);
+
+-- Where the images of a job are while it is downloading: a JSON array. In the jobs' own rows they would leave holes.
+CREATE TABLE IF NOT EXISTS links (
+    job INTEGER PRIMARY KEY,
+    urls TEXT NOT NULL
+) STRICT;
+
+-- How many: jobs of the present manifest by phase, and what has come up in all jobs ever. Kept up by every commit.
+CREATE TABLE IF NOT EXISTS totals (
+    name TEXT NOT NULL PRIMARY KEY,
+    n INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- The images on disk.
-CREATE TABLE artifacts (
+CREATE TABLE IF NOT EXISTS artifacts (
     job INTEGER NOT NULL,
     n INTEGER NOT NULL,           -- from 0
     file_name TEXT NOT NULL,      -- below the output folder
@@ -46,7 +56,7 @@ CREATE TABLE artifacts (
 ) STRICT, WITHOUT ROWID;
 
 -- Everything that happened, in order.
-CREATE TABLE events (
+CREATE TABLE IF NOT EXISTS events (
     seq INTEGER PRIMARY KEY,
     job INTEGER NOT NULL,
     at INTEGER NOT NULL,

@@ -1,6 +1,8 @@
 //! The ledger on a real file: what is committed is there, and only one process writes.
 
 mod again;
+mod older;
+mod totals;
 
 use std::path::Path;
 use std::time::Duration;

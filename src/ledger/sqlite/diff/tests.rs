@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ledger::format::phase;
-use crate::ledger::sqlite::Imported;
+use crate::ledger::sqlite::{Imported, totals};
 
 /// Of each list so many.
 const SHOWN_MAX: usize = 3;
@@ -143,6 +143,7 @@ fn live(file: &RunFile, model: &mut Model, at: &[i64]) {
         let update = "UPDATE jobs SET phase = ?2 WHERE id = ?1";
         assert_eq!(file.connection.execute(update, params![id.bytes(), phase]).unwrap(), 1);
     }
+    totals::recount(&file.connection).unwrap();
 }
 
 fn lines() -> impl Strategy<Value = Vec<Line>> {

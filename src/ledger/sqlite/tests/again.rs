@@ -1,70 +1,12 @@
-//! Ledgers of earlier versions, and jobs that are wanted again.
-
-use std::fs;
+//! Jobs that are wanted again.
 
 use super::*;
 use crate::model::event::Again;
-
-/// A ledger that version 1 wrote: two succeeded, one moderated, one held in doubt, one failed, one pending after a setback.
-const VERSION_1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v1.db");
-
-const PROVIDER_1: &str = "modelscope http://127.0.0.1:18200";
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 fn statuses(file: &RunFile) -> Vec<&'static str> {
     all(file).iter().map(|known| known.state.status()).collect()
-}
-
-fn of_version_1() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::copy(VERSION_1, folder.path().join("run.db")).unwrap();
-    folder
-}
-
-const STATUSES_1: [&str; 6] = ["succeeded", "succeeded", "moderated", "in_doubt", "failed", "pending"];
-
-#[test]
-fn a_ledger_of_version_1_is_read_without_a_change() {
-    let folder = of_version_1();
-    let file = RunFile::open_for_reading(folder.path()).unwrap();
-    assert_eq!(statuses(&file), STATUSES_1);
-    let expected = Incidents { n_submits: 8, n_in_doubt: 1, n_doubts_held: 1, n_lost: 1, ..Incidents::default() };
-    assert_eq!(file.incidents().unwrap(), expected);
-    assert_eq!(file.failures(10).unwrap().len(), 2);
-    drop(file);
-    assert_eq!(fs::read(folder.path().join("run.db")).unwrap(), fs::read(VERSION_1).unwrap(), "not a byte is changed");
-}
-
-#[test]
-fn a_ledger_of_version_1_is_gone_on_with() {
-    let folder = of_version_1();
-    let before = all(&RunFile::open_for_reading(folder.path()).unwrap());
-    let file = RunFile::open(folder.path(), PROVIDER_1).unwrap();
-    assert_eq!(all(&file), before, "every job is what it was");
-    let mut journal = Journal::new(file);
-    let jobs = journal.load(10).unwrap().jobs;
-    assert_eq!(jobs.iter().map(|known| known.job.index).collect::<Vec<_>>(), [4, 6], "what is unfinished goes on");
-    journal.commit(&[event(&jobs[1], 1, EventKind::SubmitStarted)]).unwrap();
-    drop(journal);
-    let file = RunFile::open(folder.path(), PROVIDER_1).unwrap();
-    let version = file.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
-    assert_eq!((version.unwrap(), statuses(&file)[5]), (2, "in_doubt"));
-}
-
-/// An older ledger that was brought up to date and a new one have the same tables.
-#[test]
-fn both_ways_lead_to_the_same_schema() {
-    let columns = |file: &RunFile| -> Vec<(String, String)> {
-        let mut statement =
-            file.connection.prepare("SELECT name, type FROM pragma_table_info('jobs') ORDER BY cid").unwrap();
-        let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        rows.map(Result::unwrap).collect()
-    };
-    let (old, new) = (of_version_1(), tempfile::tempdir().unwrap());
-    let old = RunFile::open(old.path(), PROVIDER_1).unwrap();
-    let new = RunFile::open(new.path(), "simulator").unwrap();
-    assert_eq!(columns(&old), columns(&new));
 }
 
 fn failed(kind: FaultKind) -> EventKind {

@@ -1,0 +1,121 @@
+//! Ledgers of earlier versions: read as they are, and gone on with as if they were of the present one.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::*;
+
+/// A kept ledger of an earlier version, and what is known of it.
+struct Kept {
+    path: &'static str,
+    provider: &'static str,
+    statuses: &'static [&'static str],
+    incidents: Incidents,
+    /// The indexes of the jobs that are gone on with, in the order in which they are handed out.
+    unfinished: &'static [u64],
+}
+
+/// Version 1: two succeeded, one moderated, one held in doubt, one failed, one pending after a setback. Version 2: killed while three
+/// images were downloading, beside two that had succeeded, one of them after a doubt, and a moderated one.
+const KEPT: [Kept; 2] = [
+    Kept {
+        path: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v1.db"),
+        provider: "modelscope http://127.0.0.1:18200",
+        statuses: &["succeeded", "succeeded", "moderated", "in_doubt", "failed", "pending"],
+        incidents: Incidents {
+            n_submits: 8,
+            n_in_doubt: 1,
+            n_doubts_held: 1,
+            n_doubts_failed: 0,
+            n_lost: 1,
+            n_reopened: 0,
+        },
+        unfinished: &[4, 6],
+    },
+    Kept {
+        path: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v2.db"),
+        provider: "modelscope http://127.0.0.1:18300",
+        statuses: &["succeeded", "running", "running", "running", "moderated", "succeeded"],
+        incidents: Incidents {
+            n_submits: 7,
+            n_in_doubt: 1,
+            n_doubts_held: 0,
+            n_doubts_failed: 0,
+            n_lost: 0,
+            n_reopened: 0,
+        },
+        unfinished: &[2, 3, 4],
+    },
+];
+
+fn statuses(file: &RunFile) -> Vec<&'static str> {
+    all(file).iter().map(|known| known.state.status()).collect()
+}
+
+impl Kept {
+    fn copy(&self) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(self.path, folder.path().join("run.db")).unwrap();
+        folder
+    }
+}
+
+#[test]
+fn an_older_ledger_is_read_without_a_change() {
+    for kept in KEPT {
+        let folder = kept.copy();
+        let file = RunFile::open_for_reading(folder.path()).unwrap();
+        assert_eq!(statuses(&file), kept.statuses);
+        assert_eq!(file.incidents().unwrap(), kept.incidents);
+        let n_running = kept.statuses.iter().filter(|status| **status == "running").count() as u64;
+        assert_eq!((file.counts().unwrap().n_jobs(), file.counts().unwrap().n_running), (6, n_running));
+        assert!(all(&file).iter().all(|known| match &known.state.phase {
+            Phase::Downloading(urls) => !urls.is_empty(),
+            _ => true,
+        }));
+        drop(file);
+        let (now, then) =
+            [folder.path().join("run.db").as_path(), Path::new(kept.path)].map(|path| fs::read(path).unwrap()).into();
+        assert_eq!(now, then, "not a byte is changed");
+    }
+}
+
+#[test]
+fn an_older_ledger_is_gone_on_with() {
+    for kept in KEPT {
+        let folder = kept.copy();
+        let before = all(&RunFile::open_for_reading(folder.path()).unwrap());
+        let file = RunFile::open(folder.path(), kept.provider).unwrap();
+        assert_eq!((all(&file), file.incidents().unwrap()), (before, kept.incidents), "every job is what it was");
+        let mut journal = Journal::new(file);
+        let jobs = journal.load(10).unwrap().jobs;
+        assert_eq!(jobs.iter().map(|known| known.job.index).collect::<Vec<_>>(), kept.unfinished);
+        let ended = |known: &Known| event(known, 1, EventKind::Finished(Outcome::Succeeded(vec![artifact("x")])));
+        journal.commit(&jobs.iter().map(ended).collect::<Vec<_>>()).unwrap();
+        drop(journal);
+        let file = RunFile::open(folder.path(), kept.provider).unwrap();
+        let version = file.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+        assert_eq!((version.unwrap(), file.counts().unwrap().n_unfinished()), (3, 0));
+    }
+}
+
+/// What a ledger is made of, word for word but for white space.
+fn schema(file: &RunFile) -> BTreeMap<String, String> {
+    let mut statement = file.connection.prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema").unwrap();
+    let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get::<_, String>(1)?.replace('"', "")))).unwrap();
+    rows.map(|row| row.unwrap())
+        .map(|(name, sql)| (name, sql.split_whitespace().collect::<Vec<_>>().join(" ")))
+        .collect()
+}
+
+/// An older ledger that was brought up to date and a new one are the same in all but their jobs. The columns that were added at the end of
+/// `jobs` are there too, which is why it is made anew.
+#[test]
+fn every_way_leads_to_the_same_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = schema(&RunFile::open(folder.path(), "simulator").unwrap());
+    for kept in KEPT {
+        let folder = kept.copy();
+        assert_eq!(schema(&RunFile::open(folder.path(), kept.provider).unwrap()), new);
+    }
+}

@@ -1,0 +1,132 @@
+//! What `status` tells of a million jobs without a look at each: totals that every commit keeps up.
+
+use std::ops::{AddAssign, Sub};
+
+use rusqlite::{Connection, params};
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::format;
+use crate::ledger::sqlite::RunFile;
+use crate::model::counts::{Counts, Incidents};
+use crate::model::outcome::FaultKind;
+use crate::model::phase::JobState;
+
+/// Counts the totals anew, from every job.
+pub const RECOUNTED: &str = include_str!("totals.sql");
+
+/// The names of the totals in the ledger: the phases in their order, and then what has come up.
+const NAMES: [&str; 13] = [
+    "pending",
+    "submitting",
+    "running",
+    "downloading",
+    "succeeded",
+    "moderated",
+    "failed",
+    "submits",
+    "submits_in_doubt",
+    "doubts_held",
+    "doubts_failed",
+    "tasks_lost",
+    "reopened",
+];
+
+/// The totals, or how they change, in the order of [`NAMES`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals([i64; NAMES.len()]);
+
+impl Totals {
+    /// What a job of the present manifest adds to them.
+    pub fn of(state: &JobState) -> Self {
+        let phase = format::phase_number(&state.phase);
+        let is_doubtful = state.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::InDoubt);
+        let is = |number| i64::from(phase == number);
+        Self([
+            is(format::phase::PENDING),
+            is(format::phase::SUBMITTING),
+            is(format::phase::RUNNING),
+            is(format::phase::DOWNLOADING),
+            is(format::phase::SUCCEEDED),
+            is(format::phase::MODERATED),
+            is(format::phase::FAILED),
+            state.n_submits.into(),
+            state.n_in_doubt.into(),
+            i64::from(is_doubtful) * is(format::phase::SUBMITTING),
+            i64::from(is_doubtful) * is(format::phase::FAILED),
+            state.n_lost.into(),
+            state.n_reopened.into(),
+        ])
+    }
+
+    /// Adds this change to the totals of a ledger.
+    pub fn write(self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut update = connection.prepare_cached("UPDATE totals SET n = n + ?2 WHERE name = ?1")?;
+        for (name, n) in NAMES.iter().zip(self.0).filter(|(_, n)| *n != 0) {
+            update.execute(params![name, n])?;
+        }
+        Ok(())
+    }
+}
+
+impl AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(n, other)| *n += other);
+    }
+}
+
+impl Sub for Totals {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] - other.0[i]))
+    }
+}
+
+/// Counts the totals anew and writes them down.
+pub fn recount(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!("DELETE FROM totals; INSERT INTO totals (name, n) {RECOUNTED};"))
+}
+
+impl RunFile {
+    /// How many jobs of the present manifest have each status.
+    pub fn counts(&self) -> Result<Counts, LedgerError> {
+        let totals = self.totals()?;
+        Ok(Counts {
+            n_pending: totals[0],
+            n_in_doubt: totals[1],
+            n_running: totals[2] + totals[3],
+            n_succeeded: totals[4],
+            n_moderated: totals[5],
+            n_failed: totals[6],
+        })
+    }
+
+    /// What came up in all the runs of this ledger, dropped jobs included: they were paid for too.
+    pub fn incidents(&self) -> Result<Incidents, LedgerError> {
+        let totals = self.totals()?;
+        Ok(Incidents {
+            n_submits: totals[7],
+            n_in_doubt: totals[8],
+            n_doubts_held: totals[9],
+            n_doubts_failed: totals[10],
+            n_lost: totals[11],
+            n_reopened: totals[12],
+        })
+    }
+
+    fn totals(&self) -> Result<[u64; NAMES.len()], LedgerError> {
+        let mut totals = [None; NAMES.len()];
+        self.each("SELECT name, n FROM totals", (), |row| {
+            let (name, n): (String, u64) = (row.get(0)?, row.get(1)?);
+            if let Some(i) = NAMES.iter().position(|known| *known == name) {
+                totals[i] = Some(n);
+            }
+            Ok(Ok::<_, LedgerError>(()))
+        })?;
+        let mut whole = [0; NAMES.len()];
+        for ((total, name), n) in whole.iter_mut().zip(NAMES).zip(totals) {
+            *total = n.ok_or_else(|| self.damaged(format!("its total of {name} is missing")))?;
+        }
+        Ok(whole)
+    }
+}
