@@ -2,11 +2,12 @@
 //!
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
-//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (rate and gate), [`schedule`] (polls),
+//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`], [`schedule`] (polls),
 //! `downloads` (which image first), [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
 
 mod downloads;
 mod ending;
+pub mod known_rate;
 pub mod lane;
 pub mod pacer;
 pub mod retry;

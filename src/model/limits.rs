@@ -12,7 +12,7 @@ pub struct Limits {
     pub concurrency: Concurrency,
     /// Submissions per unit of time; none means as fast as the provider lets us.
     pub rate: Option<Rate>,
-    /// Submissions that may leave at once under `rate`; by default what 5 ms of it allow.
+    /// Submissions that may leave at once under `rate`; by default they leave one by one, and what a timer was late is made up for.
     pub burst: Option<NonZeroU32>,
     /// Polls per unit of time.
     pub poll_rate: Option<Rate>,

@@ -297,7 +297,8 @@ fn a_submission_rate_is_kept() {
         left.push((bench.now - START).as_millis());
         bench.submit_fault(n, FaultKind::InvalidRequest);
     }
-    assert!(left.iter().zip(0_u128..).all(|(millis, n)| millis.abs_diff(n * 500) <= 1), "{left:?}");
+    // Five thousandths are left to clocks that differ.
+    assert!(left.iter().zip(0_u128..).all(|(millis, n)| (n * 500..=n * 503).contains(millis)), "{left:?}");
 }
 
 #[test]
