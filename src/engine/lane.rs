@@ -85,6 +85,11 @@ impl Lane {
         self.has_answered = true;
     }
 
+    /// The provider says beforehand that it takes nothing more for so long.
+    pub fn pause_submits(&mut self, now: Moment, span: Duration) {
+        self.submits.pause(now, span);
+    }
+
     /// A submission was not taken, or nobody knows.
     pub fn submit_refused(&mut self, now: Moment, fault: &Fault) {
         self.n_submits_out -= 1;

@@ -217,6 +217,9 @@ impl Engine {
 
     fn accepted(&mut self, now: Moment, id: JobId, acceptance: Acceptance) {
         self.lane.submit_accepted(now);
+        if let Some(pause) = acceptance.pause {
+            self.lane.pause_submits(now, pause);
+        }
         self.spent = acceptance.spent;
         self.emit(now, id, EventKind::Accepted(acceptance.task));
         let tracked = self.tracked(id);

@@ -116,13 +116,19 @@ impl Pacer {
         }
         // Whoever refuses is not down.
         (self.n_falters, self.down_since) = (0, None);
-        let wait = match retry_after {
+        // Whoever says "at once" and refuses has not said how long.
+        let wait = match retry_after.filter(|wait| !wait.is_zero()) {
             Some(wait) => wait.min(self.wait_max),
             None if is_first => self.backoff.after(self.n_refusals),
             None => return false,
         };
         self.close(now + wait);
         is_first
+    }
+
+    /// Closes the gate before anything is refused: the provider says that it takes nothing more for so long.
+    pub fn pause(&mut self, now: Moment, span: Duration) {
+        self.close(now + span.min(self.wait_max));
     }
 
     /// Takes note of a transient fault. Many in a row close the gate too, and then one request at a time tries.

@@ -32,7 +32,7 @@ pub struct Limits {
     pub resubmits_max: u32,
     /// How long a task may take from its acceptance.
     pub task_timeout: Duration,
-    /// The longest wait that a provider's Retry-After is followed for.
+    /// The longest wait that a provider's Retry-After or rate-limit header is followed for.
     pub wait_max: Duration,
     /// What becomes of a submission whose answer was lost.
     pub in_doubt: InDoubt,

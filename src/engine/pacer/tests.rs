@@ -60,6 +60,25 @@ fn a_wait_is_capped() {
 }
 
 #[test]
+fn a_pause_that_was_announced_is_kept_and_capped() {
+    let mut pacer = pacer();
+    pacer.pause(at(0), Duration::from_secs(30));
+    assert_eq!((pacer.take(at(29_999)), pacer.take(at(30_000))), (Err(at(30_000)), Ok(())));
+    pacer.pause(at(0), Duration::MAX);
+    assert_eq!(pacer.take(at(0)), Err(at(900_000)));
+    assert!(pacer.refused(at(900_000), None), "it was no refusal, so the first one is news");
+}
+
+#[test]
+fn whoever_names_no_time_gets_a_backoff() {
+    for retry_after in [None, Some(Duration::ZERO)] {
+        let mut pacer = pacer();
+        pacer.refused(at(0), retry_after);
+        assert!(pacer.take(at(499)).is_err() && pacer.take(at(1000)).is_ok());
+    }
+}
+
+#[test]
 fn a_side_that_seems_down_is_tried_one_by_one() {
     let mut pacer = pacer();
     for i in 0..7 {
