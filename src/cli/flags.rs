@@ -66,6 +66,10 @@ pub struct PaceArgs {
     #[arg(long, value_name = "N", default_value = "16", env = "PROMPTBATCH_DOWNLOADS")]
     pub downloads: NonZeroU32,
 
+    /// The longest wait that a provider's Retry-After or rate-limit header is followed for
+    #[arg(long, value_name = "D", default_value = "15m", value_parser = duration, env = "PROMPTBATCH_MAX_WAIT")]
+    pub max_wait: Duration,
+
     /// Setbacks in a row that a job survives while submitting or downloading
     #[arg(long, value_name = "N", default_value_t = 8, env = "PROMPTBATCH_RETRIES")]
     pub retries: u32,
@@ -106,6 +110,7 @@ impl PaceArgs {
             retries_max: self.retries,
             resubmits_max: self.resubmits,
             task_timeout: self.task_timeout,
+            wait_max: self.max_wait,
             in_doubt: self.in_doubt.into(),
             on_quota: self.on_quota.into(),
             outage_max: self.max_outage,

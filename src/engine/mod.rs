@@ -2,11 +2,12 @@
 //!
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
-//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (rate and gate), [`schedule`] (polls),
+//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`], [`schedule`] (polls),
 //! `downloads` (which image first), [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
 
 mod downloads;
 mod ending;
+pub mod known_rate;
 pub mod lane;
 pub mod pacer;
 pub mod retry;
@@ -216,6 +217,9 @@ impl Engine {
 
     fn accepted(&mut self, now: Moment, id: JobId, acceptance: Acceptance) {
         self.lane.submit_accepted(now);
+        if let Some(pause) = acceptance.pause {
+            self.lane.pause_submits(now, pause);
+        }
         self.spent = acceptance.spent;
         self.emit(now, id, EventKind::Accepted(acceptance.task));
         let tracked = self.tracked(id);

@@ -1,22 +1,13 @@
-//! When the next request of one kind may leave: a rate, and a gate that one refusal closes for everybody.
+//! When the next request of one kind may leave: its rate, and a gate that one refusal closes for everybody.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use governor::clock::{Clock, Reference};
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-
+use crate::engine::known_rate::KnownRate;
 use crate::engine::retry::Backoff;
 use crate::model::counts::{Hold, HoldReason};
 use crate::model::limits::Rate;
 use crate::model::time::{Moment, Timestamp};
-
-type Limiter = RateLimiter<NotKeyed, InMemoryState, EngineClock, NoOpMiddleware<Nanos>>;
 
 /// Transient faults in a row, from whichever jobs, after which the other side counts as down.
 const FALTERS_MAX: u32 = 8;
@@ -37,17 +28,10 @@ const RESET_MAX: Duration = Duration::from_secs(25 * 3600);
 /// Everybody's allowance comes back at the same moment: not all come at once.
 const RESET_SPREAD: Duration = Duration::from_secs(30);
 
-/// What may be sent at once under a rate, unless the user says otherwise: as much as a timer of this grain would hold up.
-const BURST_GRAIN: Duration = Duration::from_millis(5);
-
-/// governor's clock knows no time before its zero, and what an earlier process sent was before ours.
-const EPOCH_MICROS: i64 = 2 * 24 * 3600 * 1_000_000;
-
 /// Paces one kind of request.
 #[derive(Debug)]
 pub struct Pacer {
-    limiter: Option<Limiter>,
-    clock: EngineClock,
+    rate: Option<KnownRate>,
     backoff: Backoff,
     wait_max: Duration,
     closed_until: Option<Moment>,
@@ -64,37 +48,11 @@ pub struct Pacer {
     n_spent: u32,
 }
 
-/// governor's clock, set from the engine's `now`: it never asks the machine for the time.
-#[derive(Clone, Debug, Default)]
-struct EngineClock(Arc<AtomicU64>);
-
-impl Clock for EngineClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::new(self.0.load(Ordering::Relaxed))
-    }
-}
-
-impl EngineClock {
-    fn set(&self, now: Moment) {
-        let micros = u64::try_from(now.micros().saturating_add(EPOCH_MICROS)).unwrap_or(0);
-        self.0.store(micros.saturating_mul(1000), Ordering::Relaxed);
-    }
-}
-
 impl Pacer {
     /// A pacer at this rate (none: no rate), whose refusals are waited out no longer than `wait_max`.
     pub fn new(rate: Option<Rate>, burst: Option<NonZeroU32>, backoff: Backoff, wait_max: Duration) -> Self {
-        let clock = EngineClock::default();
-        let limiter = rate.and_then(|rate| {
-            let burst = burst.unwrap_or_else(|| default_burst(rate));
-            let quota = Quota::with_period(rate.interval())?.allow_burst(burst);
-            Some(RateLimiter::direct_with_clock(quota, clock.clone()))
-        });
         Self {
-            limiter,
-            clock,
+            rate: rate.map(|rate| KnownRate::new(rate, burst)),
             backoff,
             wait_max,
             closed_until: None,
@@ -106,27 +64,20 @@ impl Pacer {
         }
     }
 
-    /// Counts a request that left at that moment, before this process began or was asked.
-    pub fn remember(&mut self, sent_at: Moment) {
-        if let Some(limiter) = &self.limiter {
-            self.clock.set(sent_at);
-            // One too many in the past is not made undone by one less in the present.
-            drop(limiter.check());
+    /// Counts a request that left at that moment, before this process began.
+    pub fn remember(&mut self, now: Moment, sent_at: Moment) {
+        if let Some(rate) = &mut self.rate {
+            rate.remember(now, sent_at);
         }
     }
 
     /// Takes one permit, or says when to ask again.
     pub fn take(&mut self, now: Moment) -> Result<(), Moment> {
-        if let Some(hold) = self.hold(now) {
-            return Err(hold.until);
+        match (self.hold(now), &mut self.rate) {
+            (Some(hold), _) => Err(hold.until),
+            (None, Some(rate)) => rate.take(now),
+            (None, None) => Ok(()),
         }
-        let Some(limiter) = &self.limiter else { return Ok(()) };
-        self.clock.set(now);
-        limiter.check().map_err(|not_until| {
-            let wait = Duration::from(not_until.earliest_possible().duration_since(self.clock.now()));
-            // Moments have microseconds: round up, or the next question comes a hair too early.
-            now + wait + Duration::from_micros(1)
-        })
     }
 
     /// Why and until when the gate is closed, if it is.
@@ -165,13 +116,19 @@ impl Pacer {
         }
         // Whoever refuses is not down.
         (self.n_falters, self.down_since) = (0, None);
-        let wait = match retry_after {
+        // Whoever says "at once" and refuses has not said how long.
+        let wait = match retry_after.filter(|wait| !wait.is_zero()) {
             Some(wait) => wait.min(self.wait_max),
             None if is_first => self.backoff.after(self.n_refusals),
             None => return false,
         };
         self.close(now + wait);
         is_first
+    }
+
+    /// Closes the gate before anything is refused: the provider says that it takes nothing more for so long.
+    pub fn pause(&mut self, now: Moment, span: Duration) {
+        self.close(now + span.min(self.wait_max));
     }
 
     /// Takes note of a transient fault. Many in a row close the gate too, and then one request at a time tries.
@@ -224,18 +181,6 @@ impl Pacer {
     fn close(&mut self, until: Moment) {
         self.closed_until = Some(self.closed_until.map_or(until, |closed| closed.max(until)));
     }
-}
-
-/// The burst that keeps a rate of thousands a second exact on millisecond timers.
-fn default_burst(rate: Rate) -> NonZeroU32 {
-    let in_grain = f64::from(rate.count.get()) * BURST_GRAIN.as_secs_f64() / rate.per.as_secs_f64();
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a positive number of at most u32::MAX / 200"
-    )]
-    let burst = in_grain.ceil() as u32;
-    NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN)
 }
 
 #[cfg(test)]

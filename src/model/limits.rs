@@ -12,7 +12,7 @@ pub struct Limits {
     pub concurrency: Concurrency,
     /// Submissions per unit of time; none means as fast as the provider lets us.
     pub rate: Option<Rate>,
-    /// Submissions that may leave at once under `rate`; by default what 5 ms of it allow.
+    /// Submissions that may leave at once under `rate`; by default they leave one by one, and what a timer was late is made up for.
     pub burst: Option<NonZeroU32>,
     /// Polls per unit of time.
     pub poll_rate: Option<Rate>,
@@ -32,7 +32,7 @@ pub struct Limits {
     pub resubmits_max: u32,
     /// How long a task may take from its acceptance.
     pub task_timeout: Duration,
-    /// The longest wait that a provider's Retry-After is followed for.
+    /// The longest wait that a provider's Retry-After or rate-limit header is followed for.
     pub wait_max: Duration,
     /// What becomes of a submission whose answer was lost.
     pub in_doubt: InDoubt,

@@ -32,11 +32,13 @@ pub struct Acceptance {
     pub task: TaskId,
     /// The fault that the next submission would meet, where the provider said that this one has used up the allowance.
     pub spent: Option<Fault>,
+    /// How long the provider takes nothing more, where it said so beforehand.
+    pub pause: Option<Duration>,
 }
 
 impl From<TaskId> for Acceptance {
     fn from(task: TaskId) -> Self {
-        Self { task, spent: None }
+        Self { task, spent: None, pause: None }
     }
 }
 

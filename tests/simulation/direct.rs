@@ -13,6 +13,7 @@ use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::provider::modelscope::answer::{self, Answer};
 use promptbatch::provider::modelscope::body;
+use promptbatch::provider::modelscope::rate::RateTold;
 use promptbatch::provider::simulator::message::{Delivery, HttpRequest, Reply};
 use promptbatch::provider::simulator::server::Server;
 use promptbatch::provider::{Body, Provider};
@@ -95,7 +96,8 @@ impl Direct {
         let remaining = reply.header("modelscope-ratelimit-requests-remaining").and_then(|text| text.parse().ok());
         let date = Some(self.clock.now().wall());
         let retry_after = reply.header("retry-after").map(str::to_owned);
-        Ok(Answer { status: reply.status, retry_after, date, remaining, body: reply.body.into_bytes() })
+        let rate = RateTold::read(|name| reply.header(name), date);
+        Ok(Answer { status: reply.status, retry_after, date, remaining, rate, body: reply.body.into_bytes() })
     }
 
     async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {

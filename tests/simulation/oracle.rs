@@ -14,7 +14,7 @@ use promptbatch::provider::simulator::stats::Stats;
 
 use crate::pace;
 use crate::story::{self, Told};
-use crate::world::{Begun, World};
+use crate::world::World;
 
 /// Status, file name and sha256 of a job.
 pub type End = (&'static str, String, [u8; 32]);
@@ -97,10 +97,7 @@ impl World {
         let sessions = self.sessions.lock().unwrap();
         let limits = &sessions.last().expect("a process has begun").limits;
         pace::check_in_flight(&events, limits);
-        for (nth, Begun { limits, n_events, .. }) in sessions.iter().enumerate() {
-            let end = sessions.get(nth + 1).map_or(events.len(), |next| next.n_events);
-            pace::check_rate(&events[*n_events..end], limits);
-        }
+        pace::check_rate(&events, limits);
         story::read(&events, limits)
     }
 

@@ -25,15 +25,27 @@ pub fn check_in_flight(events: &[Event], limits: &Limits) {
     }
 }
 
-/// Goal: never more submissions than the rate allows, in whatever window of one process's time.
+/// Goal: never more submissions in any span of time than the rate allows, whichever process sent them.
+///
+/// Method: as servers count. In any of the rate's own spans no more than its count, and in any window no more than its share of it and
+/// a burst: the user's, or the one that makes up for a late timer.
 pub fn check_rate(events: &[Event], limits: &Limits) {
     let Some(rate) = limits.rate else { return };
+    let sent: Vec<i64> =
+        events.iter().filter(|event| event.kind == EventKind::SubmitStarted).map(|event| event.at.millis()).collect();
+    let span = i64::try_from(rate.per.as_millis()).unwrap();
+    let most = |window| (0..sent.len()).map(|n| sent[n..].partition_point(|at| *at < sent[n] + window)).max();
+    let burst = limits.burst.map_or(1, NonZeroU32::get) as usize;
+    assert!(
+        most(span) <= Some(rate.count.get() as usize + burst - 1),
+        "faster than {rate}: {:?} in a span",
+        most(span)
+    );
     let interval = i64::try_from(rate.interval().as_millis()).unwrap();
-    let burst = i64::from(limits.burst.map_or(1, NonZeroU32::get));
-    let mut full_at = 0;
-    for event in events.iter().filter(|event| event.kind == EventKind::SubmitStarted) {
-        full_at = event.at.millis().max(full_at) + interval;
+    let mut full_at = i64::MIN;
+    for at in sent {
+        full_at = at.max(full_at) + interval;
         // Records are rounded down to whole milliseconds.
-        assert!(full_at - event.at.millis() <= burst * interval + 1, "faster than {rate}: {event:?}");
+        assert!(full_at - at <= i64::try_from(burst + 1).unwrap() * interval + 1, "faster than {rate} at {at}");
     }
 }

@@ -11,6 +11,8 @@ use promptbatch::driver::{self, DriveError, Hands};
 use promptbatch::engine::Engine;
 use promptbatch::engine::turn::Stop;
 use promptbatch::ledger::memory::MemoryLedger;
+use promptbatch::model::event::EventKind;
+use promptbatch::model::history::History;
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::request::Request;
@@ -58,8 +60,6 @@ pub struct World {
 #[derive(Clone)]
 pub struct Begun {
     pub limits: Limits,
-    /// Events that were recorded before it.
-    pub n_events: usize,
     /// Whether it ended in the middle of something.
     pub has_died: bool,
 }
@@ -111,8 +111,7 @@ impl World {
     pub async fn session(&self, limits: Limits, crash: &Crash) -> Session {
         // Time goes on between two processes.
         let clock = *self.clock.get_or_init(|| Clock::simulated(START));
-        let n_events = self.ledger.events().len();
-        self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), n_events, has_died: false });
+        self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), has_died: false });
         let witness = Witness::new(&self.ledger, self.complaints.clone());
         let direct = Direct::new(self.server.clone(), clock, START, self.outage);
         let hands = Hands {
@@ -122,7 +121,9 @@ impl World {
         let mut ledger = Stepped(Witnessed(self.ledger.session(), witness), crash.clone());
         let (_stopper, mut stops) = driver::stopper();
         let mut reporters = Reporters::default();
-        let drive = driver::drive(Engine::new(limits), &mut ledger, &mut reporters, &hands, &clock, &mut stops);
+        let mut engine = Engine::new(limits);
+        engine.remember(clock.now(), &self.history());
+        let drive = driver::drive(engine, &mut ledger, &mut reporters, &hands, &clock, &mut stops);
         let session = select! {
             biased;
             ended = tokio::time::timeout(SESSION_MAX, drive) => match ended.expect("a run ends") {
@@ -134,6 +135,13 @@ impl World {
         let has_died = !matches!(session, Session::Ended(_));
         self.sessions.lock().unwrap().last_mut().expect("it was pushed above").has_died = has_died;
         session
+    }
+
+    /// What the ledger would tell of the pace so far.
+    fn history(&self) -> History {
+        let events = self.ledger.events();
+        let submits = events.iter().filter(|event| event.kind == EventKind::SubmitStarted);
+        History { submitted_at: submits.map(|event| event.at).collect(), ..History::default() }
     }
 }
 

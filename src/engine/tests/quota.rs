@@ -12,7 +12,7 @@ fn spent() -> Fault {
 }
 
 fn last_of_the_allowance(n: u64) -> Input {
-    Input::Submitted(id(n), Ok(Acceptance { task: task(n), spent: Some(spent()) }))
+    Input::Submitted(id(n), Ok(Acceptance { spent: Some(spent()), ..task(n).into() }))
 }
 
 fn waiting(n: u32) -> Limits {

@@ -8,6 +8,7 @@ use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
 use crate::provider::modelscope::fault::{Hints, Refusal, quota_spent};
+use crate::provider::modelscope::rate::RateTold;
 use crate::provider::modelscope::token::Token;
 
 /// Images of one task that are followed; more than one has never been seen.
@@ -33,6 +34,8 @@ pub struct Answer {
     pub date: Option<Timestamp>,
     /// Submissions that are left of the allowance, the least of what the rate-limit headers say.
     pub remaining: Option<u64>,
+    /// What the rate-limit headers say of the pace.
+    pub rate: RateTold,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -72,7 +75,7 @@ impl Answer {
     }
 
     fn hints(&self) -> Hints {
-        Hints { retry_after: self.retry_after(), date: self.date }
+        Hints { retry_after: self.retry_after().or(self.rate.after_refusal()), date: self.date }
     }
 
     /// What an unreadable answer begins with, for the user.
@@ -112,7 +115,7 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
     match (answer.status, told, json.as_ref().and_then(task_id)) {
         (200..300, None, Some(task)) => {
             let spent = (answer.remaining == Some(0)).then(|| quota_spent("0 requests remaining", answer.date));
-            Ok(Acceptance { task, spent })
+            Ok(Acceptance { task, spent, pause: answer.rate.spent_for })
         }
         (200..300, Some(told), None) if told.is_clear() => Err(told.fault(model, &answer.hints())),
         (200..300, Some(_), _) => Err(answer.in_doubt("an answer that is neither a task nor a refusal")),

@@ -10,6 +10,7 @@ use reqwest::{Client, ClientBuilder, Response, Url};
 use crate::model::outcome::{Fault, FaultKind, TaskId, Url as Link};
 use crate::model::text::excerpt;
 use crate::provider::modelscope::answer::{self, Answer, http_date};
+use crate::provider::modelscope::rate::RateTold;
 
 /// The longest answer of the API that is read.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -171,6 +172,7 @@ pub async fn answer(mut response: Response) -> Result<Answer, Lost> {
     let retry_after = header("retry-after").map(str::to_owned);
     let date = header("date").and_then(http_date);
     let remaining = REMAINING.into_iter().filter_map(|name| header(name)?.trim().parse().ok()).min();
+    let rate = RateTold::read(header, date);
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         // A million chunks of one byte must not keep everybody else waiting.
@@ -180,7 +182,7 @@ pub async fn answer(mut response: Response) -> Result<Answer, Lost> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, retry_after, date, remaining, body })
+    Ok(Answer { status, retry_after, date, remaining, rate, body })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod body;
 mod download;
 pub mod fault;
 mod http;
+pub mod rate;
 pub mod token;
 
 use std::time::Duration;

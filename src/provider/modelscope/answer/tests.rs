@@ -115,6 +115,23 @@ fn the_last_of_an_allowance_says_so() {
     assert_eq!((spent(Some(1)), spent(None)), (None, None));
 }
 
+/// Goal: the headers that say when more is taken are followed before anything is refused, and after a refusal that names no time.
+#[test]
+fn rate_limit_headers_say_how_long_to_wait() {
+    let half = Some(Duration::from_secs(30));
+    let rate = RateTold { spent_for: half, reset_after: None };
+    let accepted = submitted(&Answer { rate, ..answer(200, r#"{"task_id":1}"#) }, "a/b").unwrap();
+    assert_eq!(accepted.pause, half);
+    let refused = |retry_after: Option<&str>, rate| {
+        let answer = Answer { retry_after: retry_after.map(str::to_owned), rate, ..answer(429, "") };
+        submitted(&answer, "a/b").unwrap_err().kind
+    };
+    let throttled = |retry_after| FaultKind::Throttled { retry_after };
+    assert_eq!(refused(None, rate), throttled(half));
+    assert_eq!(refused(None, RateTold { spent_for: None, reset_after: half }), throttled(half));
+    assert_eq!(refused(Some("7"), rate), throttled(Some(Duration::from_secs(7))), "plain words count more");
+}
+
 #[test]
 fn every_other_status_is_running() {
     for status in ["PENDING", "PROCESSING", "RUNNING", "QUEUED", "pending", "BREWING", ""] {
