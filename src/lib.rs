@@ -99,6 +99,7 @@
 //! use promptbatch::driver::images::check::CheckLimits;
 //! use promptbatch::manifest::Source;
 //! use promptbatch::model::limits::Limits;
+//! use promptbatch::model::progress::Unseen;
 //! use promptbatch::provider::registry::Choice;
 //! use promptbatch::report::Reporters;
 //! use promptbatch::run::{Options, run};
@@ -119,7 +120,7 @@
 //!     image_limits: CheckLimits::default(),
 //! };
 //! let (_stopper, mut stops) = promptbatch::driver::stopper();
-//! let summary = run(options, |_start| Reporters::default(), &mut stops).await?;
+//! let summary = run(options, |_start| Reporters::default(), &mut Unseen, &mut stops).await?;
 //! println!("{} images", summary.counts.n_succeeded);
 //! # Ok(())
 //! # }

@@ -6,6 +6,8 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::{Diff, Imported, RunFile, Shown};
 use crate::manifest::{Manifest, ManifestError};
 use crate::model::counts::Counts;
+use crate::model::job::Draft;
+use crate::model::progress::{Chore, Meter, Progress};
 
 /// Why a manifest could not be joined with a ledger.
 #[derive(Debug, thiserror::Error)]
@@ -41,20 +43,24 @@ impl Plan {
 
 /// Takes the manifest into the ledger, all or none. Returns nothing when the ledger knows this very manifest: then no row
 /// of it is looked at.
-pub fn import(manifest: &Manifest, file: &mut RunFile) -> Result<Option<Imported>, PlanError> {
+pub fn import(
+    manifest: &Manifest,
+    file: &mut RunFile,
+    progress: &mut dyn Progress,
+) -> Result<Option<Imported>, PlanError> {
     let fingerprint = fingerprint(manifest);
     if file.manifest_fingerprint()?.as_deref() == Some(&fingerprint) {
         return Ok(None);
     }
-    let drafts = manifest.drafts()?.map(|draft| draft.map_err(PlanError::from));
-    file.import(&fingerprint, manifest.columns(), drafts).map(Some)
+    let mut meter = Meter::begin(progress, Chore::Import, Some(manifest.n_jobs()));
+    file.import(&fingerprint, manifest.columns(), drafts(manifest, &mut meter)?).map(Some)
 }
 
 /// Tells what a run of the manifest into the folder `out` would do, with the first `shown_max` jobs of each kind. Sends nothing and
 /// writes nothing, also beside a live run.
-pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize) -> Result<Plan, PlanError> {
+pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize, progress: &mut dyn Progress) -> Result<Plan, PlanError> {
     let compared = RunFile::glance(out, |file| {
-        Ok(Plan { diff: compare(manifest, file, shown_max)?, provider: Some(file.provider()?) })
+        Ok(Plan { diff: compare(manifest, file, shown_max, progress)?, provider: Some(file.provider()?) })
     });
     match compared {
         Err(PlanError::Ledger(LedgerError::Missing { .. })) => {
@@ -65,11 +71,25 @@ pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize) -> Result<Plan, P
 }
 
 /// The same differences that [`import`] would make.
-fn compare(manifest: &Manifest, file: &RunFile, shown_max: usize) -> Result<Diff, PlanError> {
+fn compare(
+    manifest: &Manifest,
+    file: &RunFile,
+    shown_max: usize,
+    progress: &mut dyn Progress,
+) -> Result<Diff, PlanError> {
     if file.manifest_fingerprint()?.as_deref() == Some(&fingerprint(manifest)) {
         return Ok(Diff { n_kept: manifest.n_jobs(), standing: file.counts()?, ..Diff::default() });
     }
-    file.diff(manifest.drafts()?.map(|draft| draft.map_err(PlanError::from)), shown_max)
+    let mut meter = Meter::begin(progress, Chore::Compare, Some(manifest.n_jobs()));
+    file.diff(drafts(manifest, &mut meter)?, shown_max)
+}
+
+/// The manifest's rows, each of them a step.
+fn drafts(
+    manifest: &Manifest,
+    meter: &mut Meter<'_>,
+) -> Result<impl Iterator<Item = Result<Draft, PlanError>>, PlanError> {
+    Ok(manifest.drafts()?.inspect(|_| meter.step()).map(|draft| draft.map_err(PlanError::from)))
 }
 
 fn all_new(manifest: &Manifest, shown_max: usize) -> Result<Diff, PlanError> {

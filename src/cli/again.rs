@@ -1,11 +1,11 @@
 //! The verbs that go back to what has ended: `retry` and `verify`.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
 
 use promptbatch::driver::{Stops, stopper};
 use promptbatch::model::counts::Counts;
 use promptbatch::model::limits::Limits;
+use promptbatch::model::progress::Progress;
 use promptbatch::model::text::escape;
 use promptbatch::report::bars::Above;
 use promptbatch::run::retry::{Retry, retry as run_retry};
@@ -15,7 +15,7 @@ use promptbatch::run::{RunError, Summary};
 use crate::cli::args::{RetryArgs, VerifyArgs, failure_kinds_by_default};
 use crate::cli::exit::Exit;
 use crate::cli::flags::ShowArgs;
-use crate::cli::run::{heard, reporters};
+use crate::cli::show::{chores, heard, reporters};
 use crate::cli::{fail, print, runtime, signals, summary, tell};
 
 /// Damaged images that are named.
@@ -32,14 +32,14 @@ pub fn retry(args: &RetryArgs) -> Exit {
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
     };
-    let ended = drive(&args.show, async |above, stops| {
+    let ended = drive(&args.show, async |above, chores, stops| {
         let face = |n_to_do: u64, counts: &Counts| {
             if !args.show.quiet {
                 tell(&format!("{}: {} once more", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
             }
             reporters(&args.show, counts, above)
         };
-        run_retry(options, face, stops).await
+        run_retry(options, face, chores, stops).await
     });
     let (n_tried, summary) = match ended {
         Ok(ended) => ended,
@@ -61,7 +61,8 @@ pub fn retry(args: &RetryArgs) -> Exit {
 
 /// Holds every image against its record, and fetches damaged ones again if asked to.
 pub fn verify(args: &VerifyArgs) -> Exit {
-    let verified = match run_verify(&args.out) {
+    let mut chores = chores(args.show.display(), &Above::default());
+    let verified = match run_verify(&args.out, &mut *chores) {
         Ok(verified) => verified,
         Err(error) => return fail(Exit::of_error(&error), &error),
     };
@@ -76,25 +77,25 @@ pub fn verify(args: &VerifyArgs) -> Exit {
         tell("fetch them again from the tasks that are paid for: the same command with --repair");
         return Exit::Failures;
     }
-    repair(args, &verified)
+    repair(args, &verified, &mut *chores)
 }
 
-fn repair(args: &VerifyArgs, verified: &Verified) -> Exit {
+fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -> Exit {
     let options = Repair {
         out: args.out.clone(),
         access: args.known.access(),
         limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
         image_limits: args.images.limits(),
     };
-    let ended = drive(&args.show, async |above, stops| {
+    let ended = drive(&args.show, async |above, chores, stops| {
         let face = |counts: &Counts| reporters(&args.show, counts, above);
-        run_repair(options, verified, face, stops).await
+        run_repair(options, verified, face, chores, stops).await
     });
     let summary = match ended {
         Ok(summary) => summary,
         Err(exit) => return exit,
     };
-    let after = match run_verify(&args.out) {
+    let after = match run_verify(&args.out, progress) {
         Ok(after) => after,
         Err(error) => return fail(Exit::of_error(&error), &error),
     };
@@ -161,14 +162,15 @@ fn repaired(out: &Path, before: &Verified, summary: &Summary, after: &Verified, 
 /// Runs work that can be stopped by signals, and says its error.
 fn drive<T>(
     show: &ShowArgs,
-    work: impl AsyncFnOnce(&OnceLock<Above>, &mut Stops) -> Result<T, RunError>,
+    work: impl AsyncFnOnce(&Above, &mut dyn Progress, &mut Stops) -> Result<T, RunError>,
 ) -> Result<T, Exit> {
     let runtime = runtime().map_err(|error| fail(Exit::Error, &error))?;
     let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
-        let above = Arc::new(OnceLock::new());
+        let above = Above::default();
+        let mut chores = chores(show.display(), &above);
         signals::listen(stopper, heard(show.quiet, above.clone())).map_err(|error| fail(Exit::Error, &error))?;
-        work(&above, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
+        work(&above, &mut *chores, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
     });
     runtime.shutdown_background();
     ended

@@ -11,7 +11,7 @@ use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
 
-use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ShowArgs, duration};
+use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration};
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
@@ -85,7 +85,7 @@ pub enum Verb {
     #[command(after_help = HELP_PLAN)]
     Plan(PlanArgs),
     /// Show every mistake in a manifest, with file, line and a remedy; sends nothing
-    Validate(ManifestArgs),
+    Validate(ValidateArgs),
     /// Show where a run stands: counts and failures; works beside a live run
     Status(StatusArgs),
     /// Try the failed jobs of a run again, and nothing else
@@ -122,6 +122,15 @@ pub struct ManifestArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Debug, Args)]
 pub struct PlanArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
@@ -133,6 +142,9 @@ pub struct PlanArgs {
     /// Print one JSON object instead of words
     #[arg(long)]
     pub json: bool,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +155,9 @@ pub struct ResultsArgs {
     /// Add the jobs that are no longer in the manifest, after all others
     #[arg(long)]
     pub include_dropped: bool,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
 }
 
 #[derive(Debug, Args)]

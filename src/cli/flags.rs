@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::model::limits::{Concurrency, InDoubt, Limits, OnQuota, Rate};
+use promptbatch::report::bars::can_be_drawn;
 use promptbatch::run::retry::Access;
 
 use crate::cli::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
@@ -143,9 +144,8 @@ impl ImageArgs {
 /// What is shown while it goes on.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// How progress is shown
-    #[arg(long, default_value = "auto", env = "PROMPTBATCH_PROGRESS")]
-    pub progress: Progress,
+    #[command(flatten)]
+    progress: ProgressArgs,
 
     /// Say nothing but errors
     #[arg(short, long, conflicts_with = "verbose", env = "PROMPTBATCH_QUIET")]
@@ -156,8 +156,40 @@ pub struct ShowArgs {
     pub verbose: bool,
 }
 
+impl ShowArgs {
+    pub fn display(&self) -> Display {
+        if self.quiet { Display::Nothing } else { self.progress.display() }
+    }
+}
+
+/// How long work is shown by those who say nothing else.
+#[derive(Debug, Args)]
+pub struct ProgressArgs {
+    /// How progress is shown
+    #[arg(long, default_value = "auto", env = "PROMPTBATCH_PROGRESS")]
+    progress: Progress,
+}
+
+impl ProgressArgs {
+    pub fn display(&self) -> Display {
+        match self.progress {
+            Progress::Auto | Progress::Bar if can_be_drawn() => Display::Bar,
+            Progress::Auto | Progress::Bar | Progress::Plain => Display::Lines,
+            Progress::None => Display::Nothing,
+        }
+    }
+}
+
+/// How progress is shown here and now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Display {
+    Bar,
+    Lines,
+    Nothing,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Progress {
+enum Progress {
     /// A bar on a terminal, plain lines elsewhere
     Auto,
     /// A bar

@@ -5,17 +5,20 @@ use promptbatch::ledger::sqlite::RunFile;
 use promptbatch::manifest;
 use promptbatch::model::text::escape;
 use promptbatch::provider::modelscope;
+use promptbatch::report::bars::Above;
 use promptbatch::run::projection::{Projection, ProjectionError, Rows};
 
-use crate::cli::args::{ManifestArgs, ResultsArgs, StatusArgs};
+use crate::cli::args::{ResultsArgs, StatusArgs, ValidateArgs};
 use crate::cli::exit::Exit;
+use crate::cli::show::chores;
 use crate::cli::standing::Standing;
 use crate::cli::{fail, print, run, summary};
 
 /// Shows every mistake in a manifest.
-pub fn validate(args: &ManifestArgs) -> Exit {
-    let path = escape(&args.manifest.display().to_string());
-    match manifest::open(run::source(args, modelscope::MODEL)) {
+pub fn validate(args: &ValidateArgs) -> Exit {
+    let path = escape(&args.manifest.manifest.display().to_string());
+    let mut chores = chores(args.progress.display(), &Above::default());
+    match manifest::open_watched(run::source(&args.manifest, modelscope::MODEL), &mut *chores) {
         Ok(manifest) => {
             summary::warn(&manifest);
             print(&format!("{path}: {}, no mistakes\n", summary::jobs(manifest.n_jobs())))
@@ -37,7 +40,8 @@ pub fn results(args: &ResultsArgs) -> Exit {
     let projection = Projection::new(&args.out);
     let rows = if args.include_dropped { Rows::WithDropped } else { Rows::OfManifest };
     let file = RunFile::open_for_reading(&args.out).map_err(ProjectionError::from);
-    match file.and_then(|file| projection.rewrite(&file, rows)) {
+    let mut chores = chores(args.progress.display(), &Above::default());
+    match file.and_then(|file| projection.rewrite(&file, rows, &mut *chores)) {
         Ok(()) => print(&format!("{}\n", escape(&projection.path().display().to_string()))),
         Err(ProjectionError::Ledger(error)) => fail(exit_of(&error), &error),
         Err(error) => fail(Exit::Error, &error),

@@ -9,6 +9,7 @@ mod log;
 pub mod panic;
 mod plan;
 mod run;
+mod show;
 mod signals;
 mod simulate;
 mod standing;

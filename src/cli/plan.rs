@@ -11,9 +11,11 @@ use promptbatch::model::counts::Counts;
 use promptbatch::model::text::{escape, excerpt, excerpts_apart};
 use promptbatch::plan::{self, Plan, PlanError};
 use promptbatch::provider::modelscope;
+use promptbatch::report::bars::Above;
 
 use crate::cli::args::PlanArgs;
 use crate::cli::exit::Exit;
+use crate::cli::show::chores;
 use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
 use crate::cli::{fail, print, run, summary};
 
@@ -26,10 +28,12 @@ const VALUE_CHARS_MAX: usize = 48;
 /// Shows what a run would do.
 pub fn plan(args: &PlanArgs) -> Exit {
     let out = run::out(args.out.as_deref(), &args.manifest);
-    let planned = manifest::open(run::source(&args.manifest, modelscope::MODEL)).map_err(PlanError::from);
+    let mut chores = chores(args.progress.display(), &Above::default());
+    let source = run::source(&args.manifest, modelscope::MODEL);
+    let planned = manifest::open_watched(source, &mut *chores).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
         summary::warn(&manifest);
-        plan::plan(&manifest, &out, SHOWN_MAX)
+        plan::plan(&manifest, &out, SHOWN_MAX, &mut *chores)
     });
     let path = &args.manifest.manifest;
     match planned {

@@ -1,22 +1,18 @@
 //! `run`: settings from flags, a face for the progress, and the end told in a summary.
 
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 
 use promptbatch::driver::stopper;
 use promptbatch::manifest::Source;
-use promptbatch::model::counts::Counts;
 use promptbatch::model::text::escape;
 use promptbatch::provider::registry::Choice;
 use promptbatch::report::Reporters;
-use promptbatch::report::bars::{Above, Bars};
-use promptbatch::report::lines::Lines;
+use promptbatch::report::bars::Above;
 use promptbatch::run::{self, Options, Start};
 
 use crate::cli::args::{ManifestArgs, ProviderName, RunArgs};
 use crate::cli::exit::Exit;
-use crate::cli::flags::{Progress, ShowArgs};
+use crate::cli::show::{chores, heard, reporters};
 use crate::cli::{fail, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
@@ -29,11 +25,12 @@ pub fn run(args: &RunArgs) -> Exit {
     };
     let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
-        let above = Arc::new(OnceLock::new());
+        let above = Above::default();
         let heard = heard(args.show.quiet, above.clone());
         signals::listen(stopper, heard).map_err(|error| fail(Exit::Error, &error))?;
         let face = |start: &Start<'_>| face(args, &out, start, &above);
-        run::run(options, face, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
+        let mut chores = chores(args.show.display(), &above);
+        run::run(options, face, &mut *chores, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
     });
     // An image that a slow disk still takes in is not waited for: it is fetched again.
     runtime.shutdown_background();
@@ -48,15 +45,6 @@ pub fn run(args: &RunArgs) -> Exit {
             }
             exit
         }
-    }
-}
-
-/// How a signal is acknowledged: above the bar, if there is one by then.
-pub fn heard(is_quiet: bool, above: Arc<OnceLock<Above>>) -> impl Fn(&str) + Send + 'static {
-    move |words| match above.get() {
-        _ if is_quiet => (),
-        Some(above) => above.line(words),
-        None => tell(words),
     }
 }
 
@@ -96,7 +84,7 @@ pub fn out(named: Option<&Path>, args: &ManifestArgs) -> PathBuf {
 }
 
 /// Says what is about to happen and chooses how it is shown.
-fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &OnceLock<Above>) -> Reporters {
+fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporters {
     if args.show.quiet {
         return Reporters::default();
     }
@@ -112,26 +100,6 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &OnceLock<Above>) 
         ));
     }
     reporters(&args.show, &start.counts, above)
-}
-
-/// How progress is shown, for whatever goes on from these counts.
-pub fn reporters(show: &ShowArgs, counts: &Counts, above: &OnceLock<Above>) -> Reporters {
-    let is_terminal = io::stderr().is_terminal();
-    let lines = || Reporters(vec![Box::new(Lines::new(Box::new(io::stderr()), counts, show.verbose))]);
-    match show.progress {
-        _ if show.quiet => Reporters::default(),
-        Progress::None => Reporters::default(),
-        Progress::Plain => lines(),
-        Progress::Auto if !is_terminal => lines(),
-        Progress::Auto | Progress::Bar => match Bars::stderr(counts, show.verbose) {
-            Some(bars) => {
-                // Only the first bar of a process could be set, and there is only one.
-                let _ = above.set(bars.above());
-                Reporters(vec![Box::new(bars)])
-            }
-            None => lines(),
-        },
-    }
 }
 
 fn opening(args: &RunArgs, out: &Path, start: &Start<'_>) -> String {

@@ -9,16 +9,22 @@ use std::path::Path;
 pub(super) struct Hashed<R> {
     input: R,
     hasher: blake3::Hasher,
+    n_bytes: u64,
 }
 
 impl<R: Read> Hashed<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, hasher: blake3::Hasher::new() }
+        Self { input, hasher: blake3::Hasher::new(), n_bytes: 0 }
     }
 
     /// The hash of what has been read.
     pub(super) fn digest(&self) -> blake3::Hash {
         self.hasher.finalize()
+    }
+
+    /// How many bytes have been read.
+    pub(super) fn n_bytes(&self) -> u64 {
+        self.n_bytes
     }
 }
 
@@ -26,6 +32,7 @@ impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_bytes = self.input.read(buffer)?;
         self.hasher.update(&buffer[..n_bytes]);
+        self.n_bytes += n_bytes as u64;
         Ok(n_bytes)
     }
 }
@@ -48,6 +55,6 @@ mod tests {
         let mut read = Vec::new();
         hashed.read_to_end(&mut read).expect("memory can be read");
         assert_eq!(read, bytes);
-        assert_eq!(hashed.digest(), blake3::hash(&bytes));
+        assert_eq!((hashed.digest(), hashed.n_bytes()), (blake3::hash(&bytes), bytes.len() as u64));
     }
 }

@@ -25,6 +25,7 @@ mod tree;
 mod value;
 mod yaml;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::expand::Expand;
@@ -32,6 +33,7 @@ use self::mistake::Findings;
 pub use self::mistake::{ManifestError, Mistake, Mistakes, Place};
 use self::pass::Pass;
 use crate::model::job::Draft;
+use crate::model::progress::{Chore, Meter, Progress, Unseen};
 
 /// A manifest and the options that change what it means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,11 +63,19 @@ pub struct Manifest {
 
 /// Reads and checks a whole manifest. All its mistakes are told at once.
 pub fn open(source: Source) -> Result<Manifest, ManifestError> {
+    open_watched(source, &mut Unseen)
+}
+
+/// The same, told step by step.
+pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manifest, ManifestError> {
+    let n_bytes = fs::metadata(&source.path).ok().filter(fs::Metadata::is_file).map(|file| file.len());
+    let mut meter = Meter::begin(progress, Chore::Check, n_bytes);
     let mut findings = Findings::default();
     let mut pass = Pass::start(&source, &mut findings)?;
     let mut n_jobs: u64 = 0;
     while let Some(checked) = pass.next_checked(&mut findings)? {
         n_jobs += u64::from(checked.n);
+        pass.n_bytes().into_iter().for_each(|n_bytes| meter.at(n_bytes));
     }
     let (columns, digest) = pass.finish(&mut findings);
     if findings.mistakes.n() > 0 {

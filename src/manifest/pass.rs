@@ -84,6 +84,14 @@ impl Pass {
         }
     }
 
+    /// How many bytes of the file have been read; a list is read as a whole.
+    pub(super) fn n_bytes(&self) -> Option<u64> {
+        match &self.entries {
+            Entries::List(..) => None,
+            Entries::Table(table) => Some(table.input().get_ref().n_bytes()),
+        }
+    }
+
     /// The columns that are carried through, and the hash of all bytes that were read.
     pub(super) fn finish(self, findings: &mut Findings) -> (Vec<String>, blake3::Hash) {
         let digest = match &self.entries {

@@ -1,5 +1,7 @@
 //! Progress on a terminal: one calm block that is drawn over itself, with what is worth a line printed above it.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::model::counts::{Counts, Pace};
@@ -13,47 +15,59 @@ use crate::report::{Reporter, words};
 /// one. `wide_` is what indicatif fits to the terminal.
 const TEMPLATE: &str = "{wide_bar:.green/dim} {pos}/{len}\n{wide_msg}\n{prefix:.yellow}";
 
+/// What a bar is drawn with: done, its tip, and what is left.
+pub(super) const BAR_CHARS: &str = "━╸─";
+
 /// Draws on a terminal.
 pub struct Bars {
     bar: ProgressBar,
+    above: Above,
     tally: Tally,
     silence: Silence,
     is_verbose: bool,
 }
 
 impl Bars {
-    /// A bar on standard error for a run that starts with these counts; none where nothing can be drawn, such as in a pipe or on a
-    /// terminal that cannot move its cursor. If verbose, every acceptance and setback gets a line too.
-    pub fn stderr(start: &Counts, is_verbose: bool) -> Option<Self> {
-        let target = ProgressDrawTarget::stderr();
-        (!target.is_hidden()).then(|| Self::on(target, start, is_verbose))
-    }
-
-    /// The same, drawn wherever one likes.
-    pub fn on(target: ProgressDrawTarget, start: &Counts, is_verbose: bool) -> Self {
+    /// A bar for a run that starts with these counts. If verbose, every acceptance and setback gets a line too.
+    pub fn on(target: ProgressDrawTarget, above: Above, start: &Counts, is_verbose: bool) -> Self {
         let tally = Tally::new(start);
-        let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well formed").progress_chars("━╸─");
+        let style =
+            ProgressStyle::with_template(TEMPLATE).expect("the template is well formed").progress_chars(BAR_CHARS);
         let bar = ProgressBar::with_draw_target(Some(tally.n_jobs()), target);
         bar.set_style(style);
-        Self { bar, tally, silence: Silence::default(), is_verbose }
+        above.follow(&bar);
+        Self { bar, above, tally, silence: Silence::default(), is_verbose }
     }
 }
 
-/// Prints lines above a bar, from anywhere, without breaking it.
-#[derive(Clone, Debug)]
-pub struct Above(ProgressBar);
+/// Whether a bar can be drawn on standard error. It cannot in a pipe, nor on a terminal that cannot move its cursor.
+pub fn can_be_drawn() -> bool {
+    !ProgressDrawTarget::stderr().is_hidden()
+}
+
+/// Prints lines above the bar of this moment, from anywhere, without breaking it.
+#[derive(Clone, Debug, Default)]
+pub struct Above(Arc<Mutex<Option<ProgressBar>>>);
 
 impl Above {
-    /// Prints a line.
-    pub fn line(&self, line: &str) {
-        self.0.println(line);
+    /// Prints a line, if there is a bar.
+    #[must_use]
+    pub fn line(&self, line: &str) -> bool {
+        let bar = self.bar();
+        bar.iter().for_each(|bar| bar.println(line));
+        bar.is_some()
     }
-}
 
-impl Bars {
-    /// A way to print above this bar.
-    pub fn above(&self) -> Above {
-        Above(self.bar.clone())
+    pub(super) fn follow(&self, bar: &ProgressBar) {
+        *self.bar() = Some(bar.clone());
+    }
+
+    pub(super) fn leave(&self) {
+        *self.bar() = None;
+    }
+
+    fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,133 +89,21 @@ impl Reporter for Bars {
 
     /// The block goes, as its numbers are stale from now on; the lines printed above it stay.
     fn end(&mut self) {
+        self.above.leave();
         self.bar.finish_and_clear();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
-    use indicatif::TermLike;
-
     use super::*;
     use crate::model::outcome::FaultKind;
-    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded, throttled};
-
-    /// A terminal as far as indicatif needs one: it wraps at its width, and what is written over something replaces it.
-    #[derive(Clone, Debug)]
-    struct Screen {
-        width: u16,
-        cells: Arc<Mutex<Cells>>,
-    }
-
-    #[derive(Debug, Default)]
-    struct Cells {
-        rows: Vec<Vec<char>>,
-        row: usize,
-        column: usize,
-    }
-
-    impl Cells {
-        fn step(&mut self, down: isize, right: isize) {
-            self.row = self.row.saturating_add_signed(down);
-            self.column = self.column.saturating_add_signed(right);
-        }
-
-        /// The row of the cursor, as long as its column needs.
-        fn here(&mut self) -> &mut Vec<char> {
-            let n_rows = self.rows.len().max(self.row + 1);
-            self.rows.resize(n_rows, vec![]);
-            let row = &mut self.rows[self.row];
-            row.resize(row.len().max(self.column + 1), ' ');
-            row
-        }
-
-        fn write(&mut self, text: &str, width: usize) {
-            for c in text.chars() {
-                match c {
-                    '\r' => self.column = 0,
-                    '\n' => (self.row, self.column) = (self.row + 1, 0),
-                    _ => {
-                        if self.column == width {
-                            (self.row, self.column) = (self.row + 1, 0);
-                        }
-                        let column = self.column;
-                        self.here()[column] = c;
-                        self.column += 1;
-                    }
-                }
-            }
-        }
-    }
-
-    impl Screen {
-        fn new(width: u16) -> Self {
-            Self { width, cells: Arc::default() }
-        }
-
-        /// What can be read on it, line by line.
-        fn text(&self) -> String {
-            let rows = self.cells.lock().unwrap().rows.clone();
-            let lines: Vec<_> = rows.into_iter().map(|row| String::from_iter(row).trim_end().to_owned()).collect();
-            lines.join("\n").trim_end().to_owned()
-        }
-
-        #[expect(clippy::unnecessary_wraps, reason = "it is what every method of the trait returns")]
-        fn change(&self, change: impl FnOnce(&mut Cells)) -> io::Result<()> {
-            change(&mut self.cells.lock().unwrap());
-            Ok(())
-        }
-    }
-
-    impl TermLike for Screen {
-        fn width(&self) -> u16 {
-            self.width
-        }
-
-        fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-            self.change(|cells| cells.step(-n.cast_signed(), 0))
-        }
-
-        fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-            self.change(|cells| cells.step(n.cast_signed(), 0))
-        }
-
-        fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-            self.change(|cells| cells.step(0, n.cast_signed()))
-        }
-
-        fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-            self.change(|cells| cells.step(0, -n.cast_signed()))
-        }
-
-        fn write_line(&self, text: &str) -> io::Result<()> {
-            self.change(|cells| cells.write(&format!("{text}\n"), self.width.into()))
-        }
-
-        fn write_str(&self, text: &str) -> io::Result<()> {
-            self.change(|cells| cells.write(text, self.width.into()))
-        }
-
-        fn clear_line(&self) -> io::Result<()> {
-            self.change(|cells| {
-                cells.column = 0;
-                cells.here().clear();
-            })
-        }
-
-        fn flush(&self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::report::fixtures::{Screen, accepted, at, failed, in_flight, pending, succeeded, throttled};
 
     /// A run of 1,000 jobs after a minute at two a second, with one of each kind of trouble, throttled for another 12 s.
     fn minute(width: u16, is_verbose: bool) -> (Bars, Screen) {
         let screen = Screen::new(width);
-        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
-        let mut bars = Bars::on(target, &pending(1000), is_verbose);
+        let mut bars = Bars::on(screen.target(), Above::default(), &pending(1000), is_verbose);
         for sec in 0..59 {
             bars.show(at(f64::from(sec)), &[succeeded(1), succeeded(2)], &in_flight(16));
         }
@@ -274,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_hidden_bar_is_harmless() {
-        let mut bars = Bars::on(ProgressDrawTarget::hidden(), &pending(9), true);
+        let mut bars = Bars::on(ProgressDrawTarget::hidden(), Above::default(), &pending(9), true);
         bars.show(at(0.0), &[succeeded(1)], &in_flight(1));
         bars.end();
     }

@@ -11,7 +11,7 @@ use crate::report::tally::Tally;
 use crate::report::{Reporter, words};
 
 /// The time between two lines of progress.
-const INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Writes to a log. A log that cannot be written is no reason to stop paid work, so its errors are passed over.
 pub struct Lines {
@@ -66,31 +66,10 @@ impl Reporter for Lines {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
 
     use super::*;
     use crate::model::outcome::FaultKind;
-    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded, throttled};
-
-    /// A log that a test can read while the reporter holds it.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Log {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
+    use crate::report::fixtures::{Log, accepted, at, failed, in_flight, pending, succeeded, throttled};
 
     /// A minute of a run: two jobs finish every second, and one fails halfway.
     fn minute(is_verbose: bool) -> String {

@@ -1,6 +1,9 @@
 //! What people and scripts see of a run: readers of its events, which cannot answer back.
 
 pub mod bars;
+pub mod chores;
+#[cfg(test)]
+mod fixtures;
 pub mod lines;
 pub mod results;
 mod silence;
@@ -31,58 +34,6 @@ impl Reporter for Reporters {
 
     fn end(&mut self) {
         self.0.iter_mut().for_each(|reporter| reporter.end());
-    }
-}
-
-#[cfg(test)]
-mod fixtures {
-    //! A run in a few words, for the tests of this room.
-
-    use std::time::Duration;
-
-    use crate::model::counts::{Counts, Hold, HoldReason, Pace};
-    use crate::model::event::{Event, EventKind};
-    use crate::model::job::JobId;
-    use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId};
-    use crate::model::time::{Moment, Timestamp};
-
-    /// So many seconds into the run.
-    pub fn at(secs: f64) -> Moment {
-        Moment::new(0, Timestamp::from_millis(1_800_000_000_000)) + Duration::from_secs_f64(secs)
-    }
-
-    pub fn pending(n_pending: u64) -> Counts {
-        Counts { n_pending, ..Counts::default() }
-    }
-
-    pub fn in_flight(n_in_flight: usize) -> Pace {
-        Pace { n_in_flight, n_downloading: 0, n_waiting: 0, hold: None }
-    }
-
-    /// Submissions are held back until so many seconds into the run.
-    pub fn throttled(secs: f64) -> Hold {
-        Hold { why: HoldReason::Throttled, until: at(secs) }
-    }
-
-    pub fn event(index: u64, kind: EventKind) -> Event {
-        Event { job: JobId::from_bytes([7; 10]), index, at: at(0.0).wall(), kind }
-    }
-
-    pub fn artifact(file_name: &str) -> Artifact {
-        let format = ImageFormat::Png;
-        Artifact { file_name: file_name.into(), sha256: [0xab; 32], bytes: 1000, width: 64, height: 48, format }
-    }
-
-    pub fn succeeded(index: u64) -> Event {
-        event(index, EventKind::Finished(Outcome::Succeeded(vec![artifact("images/000001-a-cat.png")])))
-    }
-
-    pub fn failed(index: u64, kind: FaultKind, message: &str) -> Event {
-        event(index, EventKind::Finished(Outcome::Failed(Fault::new(kind, message))))
-    }
-
-    pub fn accepted(index: u64, task: &str) -> Event {
-        event(index, EventKind::Accepted(TaskId(task.into())))
     }
 }
 

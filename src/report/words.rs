@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::counts::{HoldReason, Pace};
 use crate::model::event::{Event, EventKind};
 use crate::model::outcome::{Fault, Outcome};
+use crate::model::progress::Chore;
 use crate::model::text::excerpt;
 use crate::model::time::Moment;
 use crate::report::tally::Tally;
@@ -36,8 +37,61 @@ pub fn rate(per_second: f64) -> String {
         _ if per_second * 60.0 >= 1.0 => (per_second * 60.0, "min"),
         _ => (per_second * 3600.0, "h"),
     };
+    format!("{}/{unit}", short(count))
+}
+
+/// A number to two digits at least.
+fn short(count: f64) -> String {
     let decimals = usize::from(count < 9.95);
-    format!("{count:.decimals$}/{unit}")
+    format!("{count:.decimals$}")
+}
+
+/// What a chore is called.
+pub fn chore(chore: Chore) -> &'static str {
+    match chore {
+        Chore::Check => "checking the manifest",
+        Chore::Compare => "comparing the manifest",
+        Chore::Import => "taking the manifest in",
+        Chore::Results => "writing results.csv",
+        Chore::Verify => "checking images",
+    }
+}
+
+/// How far a chore is, of how much if that is known: `348000/1000000`, `39/112 MB`.
+pub fn far(chore: Chore, n_done: u64, n_total: Option<u64>) -> String {
+    // A file may grow while it is read.
+    let n_total = n_total.map(|n_total| n_total.max(n_done));
+    let (one, unit) = unit(chore, float(n_total.unwrap_or(n_done)));
+    let amount = |n: u64| if one > 1.0 { short(float(n) / one) } else { n.to_string() };
+    let of = n_total.map_or_else(String::new, |n_total| format!("/{}", amount(n_total)));
+    format!("{}{of}{unit}", amount(n_done))
+}
+
+/// How fast a chore goes on the whole, and how long still: `56 MB/s`, `about 2 s left`.
+pub fn chore_speed(chore: Chore, n_done: u64, n_total: Option<u64>, elapsed: Duration) -> Vec<String> {
+    let per_second = float(n_done) / elapsed.as_secs_f64();
+    if !per_second.is_normal() {
+        return vec![];
+    }
+    let (one, unit) = unit(chore, per_second);
+    let rate = if one > 1.0 { format!("{}{unit}/s", short(per_second / one)) } else { rate(per_second) };
+    let n_left = n_total.unwrap_or(0).saturating_sub(n_done);
+    let left = Duration::try_from_secs_f64(float(n_left) / per_second).ok().filter(|left| !left.is_zero());
+    std::iter::once(rate).chain(left.map(|left| format!("about {} left", span(left)))).collect()
+}
+
+/// The unit in which so much of a chore reads well, and its name.
+fn unit(chore: Chore, n: f64) -> (f64, &'static str) {
+    match chore {
+        Chore::Check if n < 1e6 => (1e3, " kB"),
+        Chore::Check => (1e6, " MB"),
+        Chore::Compare | Chore::Import | Chore::Results | Chore::Verify => (1.0, ""),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody waits for so much that the last digit counts")]
+fn float(n: u64) -> f64 {
+    n as f64
 }
 
 /// How far: `120/1000 done`.

@@ -22,6 +22,7 @@ use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::counts::{Counts, Incidents};
 use crate::model::limits::Limits;
 use crate::model::phase::Known;
+use crate::model::progress::Progress;
 use crate::model::time::{Moment, Timestamp};
 use crate::plan::{self, PlanError};
 use crate::provider::registry::{Choice, ConnectError};
@@ -120,17 +121,18 @@ pub struct Summary {
 
 /// Runs a manifest, or goes on with it. A finished run does nothing, and sends nothing.
 ///
-/// `face` makes the reporters once it is known what there is to do.
+/// `face` makes the reporters once it is known what there is to do; what takes long before and after that tells `progress`.
 pub async fn run(
     options: Options,
     face: impl FnOnce(&Start<'_>) -> Reporters,
+    progress: &mut dyn Progress,
     stops: &mut Stops,
 ) -> Result<Summary, RunError> {
     let clock = Clock::system();
     let began = clock.now();
-    let manifest = manifest::open(options.source.clone())?;
+    let manifest = manifest::open_watched(options.source.clone(), progress)?;
     let mut file = RunFile::open(&options.out, &options.provider.identity()?)?;
-    let imported = plan::import(&manifest, &mut file)?;
+    let imported = plan::import(&manifest, &mut file, progress)?;
     let (counts_before, incidents_before) = (file.counts()?, file.incidents()?);
     let n_left_behind = file.n_left_behind()?;
     let mut reporters = face(&Start { manifest: &manifest, counts: counts_before, imported, n_left_behind });
@@ -138,10 +140,10 @@ pub async fn run(
     drop(manifest);
 
     let Options { out, provider, limits, image_limits, source: _ } = options;
-    let before = Before { began, counts: counts_before, incidents: incidents_before };
     let n_to_do = counts_before.n_unfinished();
+    let before = Before { began, n_to_do, counts: counts_before, incidents: incidents_before };
     let work = Work { out: &out, provider, limits, image_limits, scope: Scope::All };
-    work.go_on(file, n_to_do, &before, &mut reporters, &clock, stops).await
+    work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
 }
 
 /// Which jobs a session is for.
@@ -165,6 +167,7 @@ struct Work<'a> {
 /// How things stood before a session.
 struct Before {
     began: Moment,
+    n_to_do: u64,
     counts: Counts,
     incidents: Incidents,
 }
@@ -176,19 +179,19 @@ impl Work<'_> {
     async fn go_on(
         self,
         file: RunFile,
-        n_to_do: u64,
         before: &Before,
         reporters: &mut Reporters,
+        progress: &mut dyn Progress,
         clock: &Clock,
         stops: &mut Stops,
     ) -> Result<Summary, RunError> {
         let results = Projection::new(self.out);
-        let (file, ended) = match n_to_do {
+        let (file, ended) = match before.n_to_do {
             0 => (file, Ok(None)),
             _ => self.drive(file, reporters, clock, stops, &results).await?,
         };
         // Whatever ended the run, the results say what is recorded; the reason why it ended is told first.
-        let refreshed = results.refresh(&file);
+        let refreshed = results.refresh(&file, progress);
         let stop = ended?;
         refreshed?;
         let now = clock.now();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
+use crate::model::progress::{Chore, Meter, Progress, Unseen};
 use crate::report::results::{ResultsError, ResultsWriter};
 
 /// The shortest time between two rewrites during a run.
@@ -58,7 +59,7 @@ impl Projection {
 
     /// Writes them if something has happened since they were written last, or if the file is no longer what was written then:
     /// a run always leaves the jobs of its manifest there, and no others.
-    pub fn refresh(&self, file: &RunFile) -> Result<(), ProjectionError> {
+    pub fn refresh(&self, file: &RunFile, progress: &mut dyn Progress) -> Result<(), ProjectionError> {
         // The results of another run may be at this path by now.
         file.check_in_place()?;
         let mark = file.mark()?;
@@ -67,18 +68,22 @@ impl Projection {
         if self.stamp().is_some_and(|stamp| written == Some(of(stamp))) {
             return Ok(());
         }
-        self.rewrite(file, Rows::OfManifest)?;
+        self.rewrite(file, Rows::OfManifest, progress)?;
         Ok(file.set_results_mark(&of(self.stamp().unwrap_or_default()))?)
     }
 
     /// Writes them.
-    pub fn rewrite(&self, file: &RunFile, rows: Rows) -> Result<(), ProjectionError> {
+    pub fn rewrite(&self, file: &RunFile, rows: Rows, progress: &mut dyn Progress) -> Result<(), ProjectionError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         file.at_once(|| {
             let provider = file.provider()?;
             let name = provider.split(' ').next().unwrap_or_default();
             let mut writer = ResultsWriter::create(&self.path, name, &file.columns()?)?;
-            let mut write = |known| Ok::<_, ProjectionError>(writer.write(&known)?);
+            let mut meter = Meter::begin(progress, Chore::Results, Some(file.counts()?.n_jobs()));
+            let mut write = |known| {
+                meter.step();
+                Ok::<_, ProjectionError>(writer.write(&known)?)
+            };
             file.each_known(&mut write)?;
             match rows {
                 Rows::OfManifest => (),
@@ -104,7 +109,8 @@ impl Projection {
             let rewrite = move || {
                 let began = Instant::now();
                 // If it fails, it fails at the end of the run too, and is told there.
-                let _ = RunFile::open_for_reading(&results.out).map(|file| results.rewrite(&file, Rows::OfManifest));
+                let _ = RunFile::open_for_reading(&results.out)
+                    .map(|file| results.rewrite(&file, Rows::OfManifest, &mut Unseen));
                 began.elapsed()
             };
             let cost = tokio::task::spawn_blocking(rewrite).await.unwrap_or_default();

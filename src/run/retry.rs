@@ -9,6 +9,7 @@ use crate::driver::images::check::CheckLimits;
 use crate::ledger::sqlite::{RunFile, Wanted};
 use crate::model::counts::Counts;
 use crate::model::limits::Limits;
+use crate::model::progress::Progress;
 use crate::provider::registry::{Choice, ConnectError};
 use crate::report::Reporters;
 use crate::run::{Before, RunError, Scope, Summary, Work};
@@ -57,6 +58,7 @@ impl Access {
 pub async fn retry(
     options: Retry,
     face: impl FnOnce(u64, &Counts) -> Reporters,
+    progress: &mut dyn Progress,
     stops: &mut Stops,
 ) -> Result<(u64, Summary), RunError> {
     let Retry { out, codes, is_anew, access, limits, image_limits } = options;
@@ -74,7 +76,7 @@ pub async fn retry(
     }
     let counts = file.counts()?;
     let mut reporters = if n_to_do > 0 { face(n_to_do, &counts) } else { Reporters::default() };
-    let before = Before { began, counts, incidents };
+    let before = Before { began, n_to_do, counts, incidents };
     let work = Work { out: &out, provider, limits, image_limits, scope: Scope::Chosen };
-    work.go_on(file, n_to_do, &before, &mut reporters, &clock, stops).await.map(|summary| (n_to_do, summary))
+    work.go_on(file, &before, &mut reporters, progress, &clock, stops).await.map(|summary| (n_to_do, summary))
 }

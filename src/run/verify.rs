@@ -14,6 +14,7 @@ use crate::model::job::JobId;
 use crate::model::limits::Limits;
 use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{Known, Phase};
+use crate::model::progress::{Chore, Meter, Progress};
 use crate::provider::registry::Choice;
 use crate::report::Reporters;
 use crate::run::retry::Access;
@@ -62,14 +63,18 @@ pub struct Damaged {
 }
 
 /// Holds every image of the run in this folder against its record. Changes nothing, and works beside a live run.
-pub fn verify(out: &Path) -> Result<Verified, RunError> {
+pub fn verify(out: &Path, progress: &mut dyn Progress) -> Result<Verified, RunError> {
     let file = RunFile::open_for_reading(out)?;
+    let mut meter = Meter::begin(progress, Chore::Verify, Some(file.counts()?.n_succeeded));
     let mut verified = Verified::default();
     let mut names = Names::default();
     file.each_known(|known| {
-        look_at(out, &known, &mut verified, &mut names);
+        if look_at(out, &known, &mut verified, &mut names) {
+            meter.step();
+        }
         Ok::<_, LedgerError>(())
     })?;
+    drop(meter);
     verified.being_fetched = file.being_fetched_again()?;
     if RunFile::holder(out).is_some() {
         return Ok(verified);
@@ -86,8 +91,9 @@ pub fn verify(out: &Path) -> Result<Verified, RunError> {
     Ok(verified)
 }
 
-fn look_at(out: &Path, known: &Known, verified: &mut Verified, names: &mut Names) {
-    let Phase::Finished(Outcome::Succeeded(artifacts)) = &known.state.phase else { return };
+/// Whether the job has images, which were looked at.
+fn look_at(out: &Path, known: &Known, verified: &mut Verified, names: &mut Names) -> bool {
+    let Phase::Finished(Outcome::Succeeded(artifacts)) = &known.state.phase else { return false };
     for artifact in artifacts {
         verified.n_images += 1;
         names.add(&artifact.file_name);
@@ -96,6 +102,7 @@ fn look_at(out: &Path, known: &Known, verified: &mut Verified, names: &mut Names
             verified.damaged.push(Damaged { job, index, artifact, damage });
         }
     }
+    true
 }
 
 /// Everything that a repair needs to know.
@@ -118,6 +125,7 @@ pub async fn repair(
     options: Repair,
     verified: &Verified,
     face: impl FnOnce(&Counts) -> Reporters,
+    progress: &mut dyn Progress,
     stops: &mut Stops,
 ) -> Result<Summary, RunError> {
     let Repair { out, access, limits, image_limits } = options;
@@ -147,7 +155,7 @@ pub async fn repair(
         retries_max: limits.retries_max.min(REPAIR_RETRIES_MAX),
         ..limits
     };
-    let before = Before { began, counts, incidents };
+    let before = Before { began, n_to_do, counts, incidents };
     let work = Work { out: &out, provider, limits, image_limits, scope: Scope::Chosen };
-    work.go_on(file, n_to_do, &before, &mut reporters, &clock, stops).await
+    work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
 }

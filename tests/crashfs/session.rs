@@ -17,6 +17,7 @@ use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::{Draft, Job};
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Artifact, Outcome, TaskId, Url};
+use promptbatch::model::progress::Unseen;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::run::projection::Projection;
@@ -78,7 +79,7 @@ pub async fn run(root: &Path) {
             }
         }
         let file = ledger.close().unwrap();
-        Projection::new(&out).refresh(&file).unwrap();
+        Projection::new(&out).refresh(&file, &mut Unseen).unwrap();
         done("results");
     }
 }

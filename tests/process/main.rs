@@ -3,6 +3,7 @@
 mod again;
 mod bench;
 mod books;
+mod chores;
 mod contract;
 mod disk;
 mod edited;

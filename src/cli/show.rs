@@ -1,0 +1,48 @@
+//! How work is shown while it goes on: a bar on a terminal, lines elsewhere, or nothing.
+
+use std::io;
+
+use indicatif::ProgressDrawTarget;
+
+use promptbatch::driver::clock::Clock;
+use promptbatch::model::counts::Counts;
+use promptbatch::model::progress::{Progress, Unseen};
+use promptbatch::report::Reporters;
+use promptbatch::report::bars::{Above, Bars};
+use promptbatch::report::chores::Chores;
+use promptbatch::report::lines::Lines;
+
+use crate::cli::flags::{Display, ShowArgs};
+use crate::cli::tell;
+
+/// How a run is shown that goes on from these counts.
+pub fn reporters(show: &ShowArgs, counts: &Counts, above: &Above) -> Reporters {
+    match show.display() {
+        Display::Nothing => Reporters::default(),
+        Display::Lines => Reporters(vec![Box::new(Lines::new(Box::new(io::stderr()), counts, show.verbose))]),
+        Display::Bar => {
+            let target = ProgressDrawTarget::stderr();
+            Reporters(vec![Box::new(Bars::on(target, above.clone(), counts, show.verbose))])
+        }
+    }
+}
+
+/// How long work is shown that is no run.
+pub fn chores(display: Display, above: &Above) -> Box<dyn Progress> {
+    let clock = Clock::system();
+    let now = move || clock.now();
+    match display {
+        Display::Nothing => Box::new(Unseen),
+        Display::Lines => Box::new(Chores::lines(Box::new(io::stderr()), now)),
+        Display::Bar => Box::new(Chores::bar(ProgressDrawTarget::stderr, above.clone(), now)),
+    }
+}
+
+/// How a signal is acknowledged: above the bar, if there is one at that moment.
+pub fn heard(is_quiet: bool, above: Above) -> impl Fn(&str) + Send + 'static {
+    move |words| {
+        if !is_quiet && !above.line(words) {
+            tell(words);
+        }
+    }
+}

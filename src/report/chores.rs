@@ -1,0 +1,241 @@
+//! Long work before and after a run, on a terminal or in a log: how far it is, how fast, and how long still. Nothing of what is soon
+//! over.
+
+use std::io::Write;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::model::progress::{Chore, Progress};
+use crate::model::time::Moment;
+use crate::report::bars::{Above, BAR_CHARS};
+use crate::report::{lines, words};
+
+/// A chore that is over so soon is not mentioned.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// The time between two looks at a bar.
+const BAR_INTERVAL: Duration = Duration::from_millis(100);
+
+/// As the bar of a run looks, so that one takes the place of the other.
+const TEMPLATE: &str = "{wide_bar:.green/dim} {prefix}\n{wide_msg}";
+
+/// Shows one piece of work after the other.
+pub struct Chores {
+    clock: Box<dyn Fn() -> Moment + Send>,
+    face: Face,
+    under_way: Option<UnderWay>,
+    /// When something is shown again, at the earliest.
+    next_at: Option<Moment>,
+}
+
+enum Face {
+    Lines(Box<dyn Write + Send>),
+    Bar { target: Box<dyn Fn() -> ProgressDrawTarget + Send>, above: Above, bar: Option<ProgressBar> },
+}
+
+/// A chore as it is told.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    chore: Chore,
+    n_total: Option<u64>,
+    began: Moment,
+}
+
+impl Chores {
+    /// One line now and then.
+    pub fn lines(out: Box<dyn Write + Send>, clock: impl Fn() -> Moment + Send + 'static) -> Self {
+        Self::new(Face::Lines(out), clock)
+    }
+
+    /// A bar on what `target` gives for each piece of work.
+    pub fn bar(
+        target: impl Fn() -> ProgressDrawTarget + Send + 'static,
+        above: Above,
+        clock: impl Fn() -> Moment + Send + 'static,
+    ) -> Self {
+        Self::new(Face::Bar { target: Box::new(target), above, bar: None }, clock)
+    }
+
+    fn new(face: Face, clock: impl Fn() -> Moment + Send + 'static) -> Self {
+        Self { clock: Box::new(clock), face, under_way: None, next_at: None }
+    }
+}
+
+impl Progress for Chores {
+    fn begin(&mut self, chore: Chore, n_total: Option<u64>) {
+        self.under_way = Some(UnderWay { chore, n_total, began: (self.clock)() });
+    }
+
+    fn at(&mut self, n_done: u64) {
+        let Some(under_way) = self.under_way else { return };
+        let now = (self.clock)();
+        let is_soon = now < under_way.began + PATIENCE || self.next_at.is_some_and(|next_at| now < next_at);
+        if !is_soon {
+            self.next_at = Some(now + self.face.show(&under_way, now, n_done));
+        }
+    }
+
+    fn end(&mut self) {
+        self.under_way = None;
+        self.face.clear();
+    }
+}
+
+impl Face {
+    /// Shows how far it is; the time until the next look comes back.
+    fn show(&mut self, under_way: &UnderWay, now: Moment, n_done: u64) -> Duration {
+        let UnderWay { chore, n_total, began } = *under_way;
+        let far = words::far(chore, n_done, n_total);
+        let mut speed = words::chore_speed(chore, n_done, n_total, now - began);
+        match self {
+            Self::Lines(out) => {
+                speed.insert(0, format!("{}: {far}", words::chore(chore)));
+                // As with every log: one that cannot be written is no reason to stop.
+                let _ = writeln!(out, "{}", speed.join(", "));
+                lines::INTERVAL
+            }
+            Self::Bar { target, above, bar } => {
+                let bar = bar.get_or_insert_with(|| {
+                    let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well formed");
+                    let bar = ProgressBar::with_draw_target(n_total, target());
+                    bar.set_style(style.progress_chars(BAR_CHARS));
+                    above.follow(&bar);
+                    bar
+                });
+                // A narrow terminal cuts off the end, and the time left is worth more than the rate.
+                speed.push(words::chore(chore).to_owned());
+                speed.reverse();
+                bar.set_prefix(far);
+                bar.set_message(speed.join(", "));
+                bar.set_position(n_done);
+                BAR_INTERVAL
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Self::Lines(_) => (),
+            Self::Bar { bar, above, .. } => {
+                if let Some(bar) = bar.take() {
+                    above.leave();
+                    bar.finish_and_clear();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::report::fixtures::{Log, Screen, at};
+
+    /// A clock that a test sets.
+    #[derive(Clone)]
+    struct Hand(Arc<Mutex<Moment>>);
+
+    impl Hand {
+        fn new() -> Self {
+            Self(Arc::new(Mutex::new(at(0.0))))
+        }
+
+        fn set(&self, secs: f64) {
+            *self.0.lock().unwrap() = at(secs);
+        }
+
+        fn clock(&self) -> impl Fn() -> Moment + Send + 'static {
+            let hand = self.clone();
+            move || *hand.0.lock().unwrap()
+        }
+    }
+
+    #[test]
+    fn a_log_gets_a_line_for_what_takes_long_and_no_more_than_one_every_ten_seconds() {
+        let (log, hand) = (Log::default(), Hand::new());
+        let mut chores = Chores::lines(Box::new(log.clone()), hand.clock());
+        let mut chore = |chore, n_total, from: f64, secs: u32, per_second: u64| {
+            hand.set(from);
+            chores.begin(chore, n_total);
+            for tick in 1..=10 * secs {
+                hand.set(from + f64::from(tick) / 10.0);
+                chores.at(u64::from(tick) * per_second / 10);
+            }
+            chores.end();
+        };
+        chore(Chore::Check, Some(112_000_000), 0.0, 2, 56_000_000);
+        chore(Chore::Import, Some(1_000_000), 2.0, 25, 40_000);
+        chore(Chore::Results, Some(1_000_000), 27.0, 3, 333_333);
+        chore(Chore::Verify, Some(900), 40.0, 20, 45);
+        chore(Chore::Check, None, 70.0, 1, 400_000);
+        insta::assert_snapshot!(log.text(), @r"
+        checking the manifest: 39/112 MB, 56 MB/s, about 2 s left
+        taking the manifest in: 348000/1000000, 40000/s, about 17 s left
+        taking the manifest in: 748000/1000000, 40000/s, about 7 s left
+        checking images: 31/900, 44/s, about 20 s left
+        checking images: 481/900, 45/s, about 10 s left
+        checking the manifest: 280 kB, 400 kB/s
+        ");
+    }
+
+    #[test]
+    fn what_is_soon_over_is_not_mentioned() {
+        let (log, screen, hand) = (Log::default(), Screen::new(80), Hand::new());
+        let target = screen.clone();
+        let bar = Chores::bar(move || target.target(), Above::default(), hand.clock());
+        for mut chores in [Chores::lines(Box::new(log.clone()), hand.clock()), bar] {
+            for from in [0.0, 0.7, 1.4, 2.1] {
+                hand.set(from);
+                chores.begin(Chore::Compare, Some(9));
+                hand.set(from + 0.69);
+                chores.at(9);
+                chores.end();
+            }
+        }
+        assert_eq!((log.text(), screen.text()), (String::new(), String::new()));
+    }
+
+    fn seconds_into(screen: &Screen, secs: f64, n_done: u64) -> Chores {
+        let (hand, target) = (Hand::new(), screen.clone());
+        let mut chores = Chores::bar(move || target.target(), Above::default(), hand.clock());
+        chores.begin(Chore::Results, Some(1_000_000));
+        hand.set(secs);
+        chores.at(n_done);
+        chores
+    }
+
+    #[test]
+    fn a_terminal_shows_a_bar_that_leaves_nothing_behind() {
+        let screen = Screen::new(80);
+        let mut chores = seconds_into(&screen, 4.0, 400_000);
+        insta::assert_snapshot!(screen.text(), @r"
+        ━━━━━━━━━━━━━━━━━━━━━━━━━━╸────────────────────────────────────── 400000/1000000
+        writing results.csv, about 6 s left, 100000/s
+        ");
+        chores.end();
+        assert_eq!(screen.text(), "");
+    }
+
+    #[test]
+    fn a_narrow_terminal_shows_what_fits() {
+        let screen = Screen::new(40);
+        let _steps = seconds_into(&screen, 400.0, 400_000);
+        insta::assert_snapshot!(screen.text(), @r"
+        ━━━━━━━━━━╸────────────── 400000/1000000
+        writing results.csv, about 10 min left,
+        ");
+    }
+
+    /// Goal: whatever wraps is overwritten as a whole. Method: look for leftovers at every width.
+    #[test]
+    fn nothing_is_left_behind_at_any_width() {
+        for width in 12..=120 {
+            let screen = Screen::new(width);
+            seconds_into(&screen, 4.0, 400_000).end();
+            assert_eq!(screen.text(), "", "at {width} columns");
+        }
+    }
+}

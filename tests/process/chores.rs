@@ -1,0 +1,42 @@
+//! Long work of our own: told on standard error while it goes on, unless nobody wants to know.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use crate::bench::{Bench, expect_code, quick, stderr, stdout};
+
+/// Checks a manifest that comes in through a pipe and stands still for a while in between.
+fn validated_slowly(bench: &Bench, more: &[&str]) -> Output {
+    let pipe = bench.path("slow.csv");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let args: Vec<&str> = ["validate", "slow.csv"].iter().chain(more).copied().collect();
+    let child = bench.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = OpenOptions::new().write(true).open(&pipe).unwrap();
+    input.write_all(b"prompt\n").unwrap();
+    thread::sleep(Duration::from_millis(1000));
+    (1..=1000).for_each(|n| writeln!(input, "a cat number {n}").unwrap_or_else(|error| panic!("row {n}: {error}")));
+    drop(input);
+    child.wait_with_output().unwrap()
+}
+
+/// Goal: what takes long is told of in a log, and data stay data. Method: a manifest whose rows take a second to come.
+#[test]
+fn a_check_that_takes_long_is_told_of() {
+    let bench = Bench::new(quick());
+    let output = validated_slowly(&bench, &[]);
+    assert_eq!(stdout(&output), "slow.csv: 1000 jobs, no mistakes\n");
+    let told = stderr(&output);
+    let is_told = told.starts_with("checking the manifest: ") && told.ends_with(" kB/s\n");
+    assert!(is_told && told.lines().count() == 1, "{told:?}");
+}
+
+#[test]
+fn where_nobody_wants_to_know_nothing_is_told() {
+    let bench = Bench::new(quick());
+    let output = validated_slowly(&bench, &["--progress", "none"]);
+    expect_code(&output, 0);
+    assert_eq!(stderr(&output), "");
+}
