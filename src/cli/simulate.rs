@@ -12,6 +12,9 @@ use crate::cli::args::SimulateArgs;
 use crate::cli::exit::Exit;
 use crate::cli::{print, runtime, tell};
 
+/// Drawn pictures that are kept: tests and benches ask for the same ones again and again.
+const PICTURES_BYTES_MAX: usize = 128 << 20;
+
 /// Serves until SIGINT or SIGTERM. Its address is the one line on stdout.
 pub fn simulate(args: SimulateArgs) -> Exit {
     if !(0.0..=1.0).contains(&args.fail_rate) || !(0.0..=10.0).contains(&args.latency_sigma) {
@@ -46,6 +49,7 @@ fn config(args: SimulateArgs) -> Config {
         faults: args.faults.into_iter().collect(),
         seed: args.seed,
         image_size: args.image_size,
+        pictures_bytes_max: PICTURES_BYTES_MAX,
         link_lifetime: args.link_lifetime,
         ..Config::default()
     }

@@ -33,6 +33,8 @@ pub struct Config {
     pub seed: u64,
     /// Draw all pictures at this size, whatever is asked.
     pub image_size: Option<Size>,
+    /// Drawn pictures that are kept to be sent again, in bytes; by default none, as a run asks for each once.
+    pub pictures_bytes_max: usize,
     /// How long a link leads to its image, from the poll that gave it, to the second below; by default for ever.
     pub link_lifetime: Option<Duration>,
     /// The one token that is accepted; by default any is that is not empty.
@@ -53,6 +55,7 @@ impl Default for Config {
             faults: FaultPlan::default(),
             seed: 0,
             image_size: None,
+            pictures_bytes_max: 0,
             link_lifetime: None,
             token: None,
         }

@@ -28,7 +28,9 @@ use tokio::time::{sleep, timeout};
 use crate::model::time::Timestamp;
 use crate::provider::simulator::config::Config;
 use crate::provider::simulator::connection::{Fuse, FusedListener};
-use crate::provider::simulator::message::{self, BODY_BYTES_MAX, Delivery, HttpRequest, Reply};
+use crate::provider::simulator::gallery::Gallery;
+use crate::provider::simulator::message::{BODY_BYTES_MAX, Delivery, HttpRequest, Reply};
+use crate::provider::simulator::picture::Picture;
 use crate::provider::simulator::refusal::Refusal;
 use crate::provider::simulator::server::Server;
 use crate::provider::simulator::stats::Stats;
@@ -56,9 +58,11 @@ impl Simulator {
     pub async fn start(config: Config, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let url = format!("http://{}", listener.local_addr()?);
+        let pictures_bytes_max = config.pictures_bytes_max;
         let server = Arc::new(Mutex::new(Server::new(config)));
         let (stop, stopped) = watch::channel(false);
-        let face = Face { server: Arc::clone(&server), stopped: stopped.clone() };
+        let gallery = Arc::new(Gallery::new(pictures_bytes_max));
+        let face = Face { server: Arc::clone(&server), gallery, stopped: stopped.clone() };
         let service = Router::new().fallback(answer).with_state(face).into_make_service_with_connect_info::<Fuse>();
         let serve = axum::serve(FusedListener(listener), service).with_graceful_shutdown(stop_signal(stopped));
         let serving = tokio::spawn(async move {
@@ -154,6 +158,7 @@ impl Drop for SimulatorThread {
 #[derive(Clone)]
 struct Face {
     server: Arc<Mutex<Server>>,
+    gallery: Arc<Gallery>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -167,7 +172,7 @@ async fn answer(State(face): State<Face>, ConnectInfo(fuse): ConnectInfo<Fuse>, 
         sleep(reply.delay).await;
     }
     match reply.delivery {
-        Delivery::Whole | Delivery::CutMidway => send(reply, &fuse).await,
+        Delivery::Whole | Delivery::CutMidway => send(reply, &face.gallery, &fuse).await,
         Delivery::CutBefore | Delivery::CutAfter => silence(&fuse),
         Delivery::Hang => {
             // Until the client goes away, which drops this future, or the simulator stops.
@@ -198,13 +203,12 @@ async fn read(request: Request) -> Result<Option<HttpRequest>, Error> {
 }
 
 /// Sends the answer, all of it or, for [`Delivery::CutMidway`], its first half.
-async fn send(reply: Reply, fuse: &Fuse) -> Response {
-    // Drawing takes milliseconds that nobody else should wait for.
-    let drawn = match reply.body {
-        message::Body::Bytes(_) => reply.drawn(),
-        message::Body::Picture(_) | message::Body::HalfPicture(_) => {
-            let Ok(drawn) = spawn_blocking(|| reply.drawn()).await else { return silence(fuse) };
-            drawn
+async fn send(reply: Reply, gallery: &Gallery, fuse: &Fuse) -> Response {
+    let drawn = match reply.body.picture() {
+        None => reply.drawn(),
+        Some(picture) => {
+            let Some(file) = file(picture, gallery).await else { return silence(fuse) };
+            reply.drawn_by(|_| file)
         }
     };
     let bytes = drawn.body.into_bytes();
@@ -222,6 +226,17 @@ async fn send(reply: Reply, fuse: &Fuse) -> Response {
         bytes.into()
     };
     response
+}
+
+/// The file of a picture; none if it could not be drawn.
+async fn file(picture: Picture, gallery: &Gallery) -> Option<Vec<u8>> {
+    if let Some(file) = gallery.find(picture) {
+        return Some(file);
+    }
+    // Drawing takes milliseconds that nobody else should wait for.
+    let file = spawn_blocking(move || picture.png()).await.ok()?;
+    gallery.keep(picture, &file);
+    Some(file)
 }
 
 /// The first half of these bytes, and then the connection breaks.

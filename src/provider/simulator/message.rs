@@ -107,11 +107,23 @@ pub enum Body {
 impl Body {
     /// The bytes of the body; this is where a picture is drawn.
     pub fn into_bytes(self) -> Vec<u8> {
+        self.into_bytes_by(Picture::png)
+    }
+
+    /// The picture in it, if there is one.
+    pub(super) const fn picture(&self) -> Option<Picture> {
+        match self {
+            Self::Bytes(_) => None,
+            Self::Picture(picture) | Self::HalfPicture(picture) => Some(*picture),
+        }
+    }
+
+    fn into_bytes_by(self, draw: impl FnOnce(Picture) -> Vec<u8>) -> Vec<u8> {
         match self {
             Self::Bytes(bytes) => bytes,
-            Self::Picture(picture) => picture.png(),
+            Self::Picture(picture) => draw(picture),
             Self::HalfPicture(picture) => {
-                let mut bytes = picture.png();
+                let mut bytes = draw(picture);
                 bytes.truncate(bytes.len() / 2);
                 bytes
             }
@@ -192,8 +204,13 @@ impl Reply {
     /// The answer as it goes out: its picture drawn, and of its body the part that was asked for.
     #[must_use]
     pub fn drawn(self) -> Self {
+        self.drawn_by(Picture::png)
+    }
+
+    /// The same with a picture that may have been drawn before.
+    pub(super) fn drawn_by(self, draw: impl FnOnce(Picture) -> Vec<u8>) -> Self {
         let Self { range, body, .. } = self;
-        let mut bytes = body.into_bytes();
+        let mut bytes = body.into_bytes_by(draw);
         let n_bytes = bytes.len();
         let (status, content_range) = match range.map(|range| range.within(n_bytes)) {
             None => (self.status, None),

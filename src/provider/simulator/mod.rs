@@ -7,6 +7,7 @@ mod check;
 pub mod config;
 mod connection;
 pub mod faults;
+mod gallery;
 mod gate;
 pub mod http;
 pub mod message;

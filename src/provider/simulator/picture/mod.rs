@@ -12,7 +12,7 @@ pub const SIDE_PIXELS_MAX: u16 = 2048;
 const NAME_DIGITS: usize = 24;
 
 /// A picture that is not drawn yet: three numbers, and everything follows from them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Picture {
     seed: u64,
     width: u16,

@@ -1,0 +1,84 @@
+//! Pictures that were drawn before: an image host does not draw what it has.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::provider::simulator::picture::Picture;
+
+/// The files of some pictures.
+#[derive(Debug)]
+pub(super) struct Gallery {
+    bytes_max: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    files: HashMap<Picture, Vec<u8>>,
+    n_bytes: usize,
+}
+
+impl Gallery {
+    /// An empty one, which keeps files of so many bytes in all.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, kept: Mutex::default() }
+    }
+
+    /// The file of a picture, if it is here.
+    pub(super) fn find(&self, picture: Picture) -> Option<Vec<u8>> {
+        self.lock().files.get(&picture).cloned()
+    }
+
+    /// Keeps a file. When there is no more room for it, all others go: which of them are wanted again nobody knows.
+    pub(super) fn keep(&self, picture: Picture, file: &[u8]) {
+        if file.len() > self.bytes_max {
+            return;
+        }
+        let mut kept = self.lock();
+        if kept.n_bytes + file.len() > self.bytes_max {
+            *kept = Kept::default();
+        }
+        kept.n_bytes += file.len();
+        if let Some(same) = kept.files.insert(picture, file.to_owned()) {
+            kept.n_bytes -= same.len();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::request::Size;
+
+    fn picture(seed: u64) -> Picture {
+        Picture::new(seed, Size { width: 8, height: 8 })
+    }
+
+    #[test]
+    fn what_is_kept_is_found_and_never_more_than_there_is_room_for() {
+        let gallery = Gallery::new(100);
+        for seed in 0..10 {
+            assert_eq!(gallery.find(picture(seed)), None);
+            gallery.keep(picture(seed), &[1; 30]);
+            gallery.keep(picture(seed), &[1; 30]);
+            assert_eq!(gallery.find(picture(seed)), Some(vec![1; 30]));
+            let n_found = (0..10).filter(|seed| gallery.find(picture(*seed)).is_some()).count();
+            assert_eq!((n_found, gallery.lock().n_bytes), (n_found.min(3), n_found * 30));
+        }
+    }
+
+    #[test]
+    fn without_room_nothing_is_kept_and_nothing_else_goes() {
+        let gallery = Gallery::new(0);
+        gallery.keep(picture(1), &[1]);
+        assert_eq!(gallery.find(picture(1)), None);
+        let gallery = Gallery::new(10);
+        gallery.keep(picture(1), &[1; 10]);
+        gallery.keep(picture(2), &[1; 11]);
+        assert_eq!(gallery.find(picture(1)), Some(vec![1; 10]));
+    }
+}
