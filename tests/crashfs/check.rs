@@ -22,6 +22,7 @@ pub struct Acked {
     pub imports: usize,
     pub commits: usize,
     pub results: usize,
+    pub saved: usize,
 }
 
 impl Acked {
@@ -31,6 +32,7 @@ impl Acked {
             "import" => self.imports += 1,
             "commit" => self.commits += 1,
             "results" => self.results += 1,
+            "saved" => self.saved += 1,
             other => panic!("nobody said {other:?}"),
         }
     }
@@ -91,6 +93,14 @@ pub fn check(root: &Path, acked: Acked) -> Result<(), String> {
     }
     let n_new = import(&mut file).map_err(text)?;
     expect(n_new + n_jobs == JOBS, || format!("{n_new} new jobs beside {n_jobs}"))
+}
+
+/// Images that were being saved at once, with no ledger beside them: what was saved is there, and nothing is there in part.
+pub fn check_saved(root: &Path, acked: Acked) -> Result<(), String> {
+    let images = root.join(OUT).join("images");
+    all_whole(&images)?;
+    let n_images = fs::read_dir(images).map_or(0, Iterator::count);
+    expect(n_images >= acked.saved, || format!("{n_images} images are there, and {} were said to be", acked.saved))
 }
 
 /// A ledger of an earlier version that was being made present: whatever the moment, nothing of it is lost.

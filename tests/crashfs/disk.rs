@@ -97,6 +97,13 @@ impl Disk {
                 }
             }
             Op::Sync(path) => self.sync(path),
+            Op::SyncAll => {
+                self.kept = self.seen.clone();
+                self.pending.clear();
+                for file in &mut self.files {
+                    file.sync();
+                }
+            }
             Op::Link(from, to) => {
                 let entry = self.seen[from];
                 self.name(to, Some(entry), None);
@@ -128,8 +135,7 @@ impl Disk {
 
     fn sync(&mut self, path: &Path) {
         if let Some(file) = self.file(path) {
-            file.kept = file.bytes(|_| true);
-            file.pending.clear();
+            file.sync();
             return;
         }
         // The sync of a folder keeps the names in it. The half of a rename in another folder is kept only with the first half.
@@ -200,6 +206,11 @@ fn set(names: &mut BTreeMap<PathBuf, Entry>, change: &Change) {
 }
 
 impl File {
+    fn sync(&mut self) {
+        self.kept = self.bytes(|_| true);
+        self.pending.clear();
+    }
+
     /// What is synced, with those of the later pieces that were kept.
     fn bytes(&self, mut is_kept: impl FnMut(&Piece) -> bool) -> Vec<u8> {
         let mut all = self.kept.clone();

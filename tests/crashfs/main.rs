@@ -41,10 +41,15 @@ fn session() {
     let (Some(root), Ok(session)) = (env::var_os(ROOT), env::var(SESSION)) else { return };
     let root = Path::new(&root);
     match session.as_str() {
-        "runs" => tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(session::run(root)),
+        "runs" => runtime().block_on(session::run(root)),
+        "together" => runtime().block_on(session::save_together(root)),
         "present" => drop(RunFile::open_existing(&root.join(session::OUT)).unwrap()),
         other => panic!("no session is called {other}"),
     }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().unwrap()
 }
 
 /// What a session did to its disk, which held these at its start; nothing where processes cannot be traced.
@@ -180,6 +185,23 @@ fn without_any_one_of_its_syncs_something_is_lost() {
         println!("without the syncs of {name:?}: {lost}");
         let is_log = name.ends_with("run.db-wal");
         assert!(!is_log || lost.ends_with("0 events are there, and 1 were said to be"), "{lost}");
+    }
+}
+
+/// Goal: images that share a sync are as safe as those that have one each. Method: many are saved at once, and the power goes after
+/// each operation; and the same on a disk that ignores the syncs of everything, which must do harm.
+#[test]
+fn a_power_loss_while_images_share_a_sync_loses_none_that_was_saved() {
+    let Some(ops) = traced("together", &Image::new()) else { return };
+    let without: Vec<Op> = ops.iter().filter(|op| **op != Op::SyncAll).cloned().collect();
+    assert!(without.len() < ops.len(), "no sync was shared");
+    let tally = lose_power(Disk::default(), &ops, DRAWS, |_, _| false, check::check_saved).unwrap();
+    println!("{tally:?}");
+    assert!(tally.different > 100, "{tally:?}");
+    for (words, ops, skipped) in [("of everything", &without, "none"), ("of the folder", &ops, "out/prompts/images")] {
+        let is_skipped = |synced: &Path, _| synced == Path::new(skipped);
+        let lost = lose_power(Disk::default(), ops, DRAWS, is_skipped, check::check_saved).expect_err(words);
+        println!("without the syncs {words}: {lost}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
 
 use promptbatch::driver::images::check::CheckLimits;
@@ -14,7 +15,7 @@ use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::sqlite::{RunFile, SqliteLedger};
 use promptbatch::ledger::{Ledger, record};
 use promptbatch::model::event::{Event, EventKind};
-use promptbatch::model::job::{Draft, Job};
+use promptbatch::model::job::{Draft, Job, JobId};
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Artifact, Outcome, TaskId, Url};
 use promptbatch::model::progress::Unseen;
@@ -27,6 +28,9 @@ pub const JOBS: u64 = 6;
 
 /// Jobs that each of the two runs finishes.
 const JOBS_PER_RUN: u64 = 3;
+
+/// Images that are saved at once: more than share a sync by far, however many the first sync of all takes.
+const IMAGES_AT_ONCE: u32 = 30;
 
 /// Where the process writes down what is done. The disk of the tests does not hold it.
 pub const ACKS: &str = "acks";
@@ -81,6 +85,25 @@ pub async fn run(root: &Path) {
         let file = ledger.close().unwrap();
         Projection::new(&out).refresh(&file, &mut Unseen).unwrap();
         done("results");
+    }
+}
+
+/// Saves many images at once, so that they share syncs.
+pub async fn save_together(root: &Path) {
+    let mut acks = File::create(root.join(ACKS)).unwrap();
+    let out = root.join(OUT);
+    drop(RunFile::open(&out, PROVIDER).unwrap());
+    let store = DiskStore::open(&out, CheckLimits::default()).unwrap();
+    let request = Request { prompt: "a cat".into(), model: "a/b".into(), ..Request::default() };
+    let save = async |n| {
+        let id = JobId::new(&request.content(), n);
+        let job = Job { id, index: n.into(), label: None, request: request.clone(), extras: vec![] };
+        let body = stream::iter([Ok(Bytes::from(png(n.into())))]).boxed();
+        store.save(ImageName::new(&job, 1), body).await.unwrap().unwrap();
+    };
+    let mut saves: FuturesUnordered<_> = (1..=IMAGES_AT_ONCE).map(save).collect();
+    while saves.next().await.is_some() {
+        acks.write_all(b"saved\n").unwrap();
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// The calls that change files, make them last, or open them. Whatever else writes would be seen as missing bytes.
 pub const CALLS: &str = "open,openat,creat,mkdir,mkdirat,write,pwrite64,writev,pwritev,pwritev2,lseek,fsync,fdatasync,ftruncate,\
                          truncate,fallocate,unlink,unlinkat,rmdir,rename,renameat,renameat2,link,linkat,symlink,symlinkat,\
-                         copy_file_range,sendfile,sync_file_range,sync";
+                         copy_file_range,sendfile,sync_file_range,sync,syncfs";
 
 /// One thing that a process did to its files, and that worked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Op {
     Truncate(PathBuf, u64),
     /// A file or a folder was made to last.
     Sync(PathBuf),
+    /// Everything was made to last.
+    SyncAll,
     Link(PathBuf, PathBuf),
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
@@ -80,8 +82,10 @@ impl Reader<'_> {
             "unlink" | "rmdir" => self.push_one(&text(args[0]), Op::Remove),
             "unlinkat" => self.push_one(&format!("{}/{}", file(args[0]), text(args[1])), Op::Remove),
             "rename" => self.push_two(&text(args[0]), &text(args[1]), Op::Rename),
+            "renameat2" => self.push_two(&text(args[1]), &text(args[3]), Op::Rename),
             "linkat" => self.push_two(&text(args[1]), &text(args[3]), Op::Link),
             "fsync" | "fdatasync" => self.push_one(&file(args[0]), Op::Sync),
+            "syncfs" => self.push_one(&file(args[0]), |_| Op::SyncAll),
             "ftruncate" => {
                 let bytes = number(args[1]);
                 self.push_one(&file(args[0]), |path| Op::Truncate(path, bytes));

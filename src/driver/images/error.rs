@@ -30,6 +30,20 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// The same for another image that it befell as well.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Io { doing, path, cause } => {
+                let cause = cause.raw_os_error().map_or_else(|| cause.kind().into(), io::Error::from_raw_os_error);
+                Self::Io { doing, path: path.clone(), cause }
+            }
+            Self::Link { path } => Self::Link { path: path.clone() },
+            Self::Moved { path } => Self::Moved { path: path.clone() },
+        }
+    }
+}
+
 /// What went wrong while this was done to that file or folder.
 pub(super) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     move |cause| StoreError::Io { doing, path: path.to_owned(), cause }

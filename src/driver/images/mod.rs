@@ -3,8 +3,12 @@
 pub mod check;
 mod disk;
 mod error;
+mod filesystem;
 mod folders;
+mod incoming;
 mod memory;
+mod place;
+mod settling;
 pub mod verify;
 
 #[cfg(all(test, unix))]

@@ -1,0 +1,183 @@
+//! OUT as images see it: partial files that are gone unless they are named, and names that are never given twice.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, ErrorKind, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::driver::images::check::{CheckLimits, Checked, NotAnImage, inspect};
+use crate::driver::images::error::{StoreError, at};
+use crate::driver::images::filesystem;
+use crate::driver::images::folders::Folders;
+use crate::model::name::ImageName;
+
+/// The folder of images that are not whole yet, below OUT.
+const PARTIALS: &str = ".partial";
+
+/// OUT, and what is known about it.
+#[derive(Debug)]
+pub(super) struct Place {
+    out: PathBuf,
+    pub(super) limits: CheckLimits,
+    folders: Folders,
+    n_begun: AtomicU64,
+    /// Held from the look whether a name is free to its taking, where the file system cannot do both at once.
+    naming: Mutex<()>,
+}
+
+impl Place {
+    /// Makes OUT ready to take images in, and clears away what a crash left half written.
+    pub(super) fn open(out: &Path, limits: CheckLimits) -> Result<Self, StoreError> {
+        let partials = out.join(PARTIALS);
+        // If a link has this name, the link goes and what it leads to stays.
+        match fs::remove_dir_all(&partials) {
+            Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(at("clear", &partials)(cause)),
+            _ => (),
+        }
+        let folders = Folders::open(out)?;
+        folders.make_ready("images")?;
+        Ok(Self { out: out.to_owned(), limits, folders, n_begun: AtomicU64::new(0), naming: Mutex::default() })
+    }
+
+    /// A new, empty partial file. The number keeps it apart from an earlier attempt that may still be on its way out.
+    pub(super) fn begin(&self, name: &ImageName) -> Result<Partial, StoreError> {
+        let folder = self.folders.make(PARTIALS)?;
+        let n = self.n_begun.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("{}-{n}", name.partial()));
+        let file = File::options().read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))?;
+        Ok(Partial { path, file, is_moved: false })
+    }
+
+    /// Gives a written and synced file its name, and returns the name. It lasts once its folder is synced.
+    pub(super) fn put(&self, mut partial: Partial, name: &ImageName, checked: &Checked) -> Result<Named, StoreError> {
+        let folder = self.folders.make_ready(name.folder())?;
+        let mut file_name = name.path(checked.format);
+        let target = self.out.join(&file_name);
+        let is_placed = self.name_new(&mut partial, &target).map_err(at("write", &target))?;
+        if !is_placed && !self.is_same(&target, checked).map_err(at("read", &target))? {
+            file_name = name.path_apart(checked.format);
+            let target = self.out.join(&file_name);
+            // The name has the job's id in it: what is there can only be an earlier image of this very job.
+            fs::rename(&partial.path, &target).map_err(at("write", &target))?;
+            partial.is_moved = true;
+        }
+        Ok(Named { file_name, folder })
+    }
+
+    /// Gives the file a name that is still free. False if it is not.
+    fn name_new(&self, partial: &mut Partial, to: &Path) -> io::Result<bool> {
+        let result = filesystem::rename_new(&partial.path, to);
+        partial.is_moved = result.is_ok();
+        match result.or_else(|error| if is_taken(&error) { Err(error) } else { fs::hard_link(&partial.path, to) }) {
+            Ok(()) => Ok(true),
+            Err(error) if is_taken(&error) => Ok(false),
+            // Not every file system has either, and the refusals differ. If the disk is at fault, the rename will say so.
+            Err(_) => self.look_and_rename(partial, to),
+        }
+    }
+
+    fn look_and_rename(&self, partial: &mut Partial, to: &Path) -> io::Result<bool> {
+        let _alone = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        if fs::symlink_metadata(to).is_ok() {
+            return Ok(false);
+        }
+        fs::rename(&partial.path, to)?;
+        partial.is_moved = true;
+        Ok(true)
+    }
+
+    /// Whether the file at `path` is that image, byte for byte. A link to it is not: what it leads to may go at any time.
+    fn is_same(&self, path: &Path, checked: &Checked) -> io::Result<bool> {
+        match fs::symlink_metadata(path) {
+            Ok(file) if file.is_file() && file.len() == checked.bytes => {
+                let found = inspect(BufReader::new(File::open(path)?), &self.limits)?;
+                Ok(found.as_ref() == Ok(checked))
+            }
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::AlreadyExists
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Only for tidiness, and only if nothing is in it.
+        let _ = fs::remove_dir(self.out.join(PARTIALS));
+    }
+}
+
+/// A file that has its name, which is not there to stay yet.
+#[derive(Debug)]
+pub(super) struct Named {
+    /// The name, below OUT.
+    pub(super) file_name: String,
+    /// Where the name is.
+    pub(super) folder: PathBuf,
+}
+
+/// A file that is not whole yet. It is gone with this value, unless it was given a name.
+#[derive(Debug)]
+pub(super) struct Partial {
+    path: PathBuf,
+    pub(super) file: File,
+    is_moved: bool,
+}
+
+impl Partial {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file.write_all(bytes).map_err(at("write", &self.path))
+    }
+
+    pub(super) fn inspect(&mut self, limits: &CheckLimits) -> Result<Result<Checked, NotAnImage>, StoreError> {
+        let found = self.file.rewind().and_then(|()| inspect(BufReader::new(&self.file), limits));
+        found.map_err(at("read", &self.path))
+    }
+
+    /// What went wrong with it, in words.
+    pub(super) fn failed(&self, doing: &'static str, cause: io::Error) -> StoreError {
+        at(doing, &self.path)(cause)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.is_moved {
+            // What stays behind is cleared away by the next `open`.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What file systems without links fall back on, asked directly, as the tests run on one that has them.
+    #[test]
+    fn without_links_a_rename_does_not_replace_either() {
+        let out = tempfile::TempDir::new().unwrap();
+        let place = Place::open(out.path(), CheckLimits::default()).unwrap();
+        let name = out.path().join("name");
+        let partial = |text: &str| {
+            let path = out.path().join(text);
+            fs::write(&path, text).unwrap();
+            Partial { file: File::open(&path).unwrap(), path, is_moved: false }
+        };
+        let (mut one, mut two) = (partial("one"), partial("two"));
+        assert!(place.look_and_rename(&mut one, &name).unwrap());
+        assert!(!place.look_and_rename(&mut two, &name).unwrap());
+        assert_eq!(fs::read_to_string(&name).unwrap(), "one");
+        assert!(
+            place.look_and_rename(&mut one, &out.path().join("other")).is_err(),
+            "there is nothing to rename any more"
+        );
+        drop((one, two));
+        assert!(name.exists() && !out.path().join("two").exists(), "what was not named is gone");
+    }
+}
