@@ -64,7 +64,7 @@ pub struct PaceArgs {
     pub poll_rate: Option<Rate>,
 
     /// Downloads at once
-    #[arg(long, value_name = "N", default_value = "16", env = "PROMPTBATCH_DOWNLOADS")]
+    #[arg(long, value_name = "N", default_value = "64", env = "PROMPTBATCH_DOWNLOADS")]
     pub downloads: NonZeroU32,
 
     /// The longest wait that a provider's Retry-After or rate-limit header is followed for

@@ -58,7 +58,7 @@ impl Default for Limits {
             submits_max: 64,
             polls_max: 64,
             poll_batch_max: 1,
-            downloads_max: 16,
+            downloads_max: 64,
             look_ahead_max: 256,
             retries_max: 8,
             resubmits_max: 1,
