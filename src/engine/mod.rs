@@ -22,14 +22,14 @@ use std::sync::Arc;
 use crate::engine::downloads::Downloads;
 use crate::engine::lane::{Lane, Wait};
 use crate::engine::retry::RetryPolicy;
-use crate::engine::schedule::Schedule;
+use crate::engine::schedule::{Schedule, Watch};
 use crate::engine::turn::{Action, Input, Stop, Turn};
 use crate::model::counts::Pace;
 use crate::model::event::{Event, EventKind, Stage};
-use crate::model::history::History;
+use crate::model::history::{History, TaskKind};
 use crate::model::job::{Job, JobId};
 use crate::model::limits::Limits;
-use crate::model::outcome::{Acceptance, Artifact, Fault, Outcome, Status};
+use crate::model::outcome::{Acceptance, Artifact, Fault, Outcome, Status, TaskId};
 use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Moment;
 
@@ -65,8 +65,8 @@ pub struct Engine {
 struct Tracked {
     job: Arc<Job>,
     state: JobState,
-    /// When its task was accepted, or its submission left.
-    accepted_at: Moment,
+    /// What the polls of its task have said.
+    watch: Watch,
     /// Whether its task counts as in flight at the provider.
     is_in_flight: bool,
     /// Failed polls in a row.
@@ -75,6 +75,14 @@ struct Tracked {
     n_unknown: u32,
     /// When the first of them came.
     unknown_since: Option<Moment>,
+}
+
+impl Tracked {
+    /// Its task is asked for now, if it has one.
+    fn ask(&mut self, now: Moment) -> Option<TaskId> {
+        self.watch.asked(now);
+        self.state.task.clone()
+    }
 }
 
 /// Where the engine stands with the ledger.
@@ -93,7 +101,7 @@ impl Engine {
     pub fn new(limits: Limits) -> Self {
         Self {
             lane: Lane::new(&limits),
-            schedule: Schedule::new(limits.seed),
+            schedule: Schedule::new(limits.seed, limits.task_timeout),
             retry: RetryPolicy::new(&limits),
             limits,
             jobs: BTreeMap::new(),
@@ -113,6 +121,7 @@ impl Engine {
     /// Takes in what earlier processes of the run have learnt, before the first turn.
     pub fn remember(&mut self, now: Moment, history: &History) {
         self.lane.remember(now, history);
+        self.schedule.remember(now, history);
     }
 
     /// Takes in what came back.
@@ -193,10 +202,10 @@ impl Engine {
         let Known { job, state } = known;
         let id = job.id;
         let accepted_at = state.submitted_at.map_or(now, |wall| now.at_wall(wall));
+        let watch = Watch::new(self.schedule.kind(TaskKind::of(&job.request)), accepted_at);
         let phase = state.phase.clone();
         let is_in_flight = false;
-        let tracked =
-            Tracked { job, state, accepted_at, is_in_flight, n_poll_faults: 0, n_unknown: 0, unknown_since: None };
+        let tracked = Tracked { job, state, watch, is_in_flight, n_poll_faults: 0, n_unknown: 0, unknown_since: None };
         let is_counted = tracked.state.is_doubt_counted();
         let before = self.jobs.insert(id, tracked);
         assert!(before.is_none(), "the ledger hands out each job once");
@@ -208,7 +217,7 @@ impl Engine {
             Phase::Running(_) => {
                 self.lane.task_found();
                 self.tracked(id).is_in_flight = true;
-                self.schedule.plan_at(now, id);
+                self.schedule.plan_at(now, id, watch);
             }
             Phase::Downloading(urls) => self.to_download.push(now, id, &urls),
             Phase::Finished(_) => drop(self.jobs.remove(&id)),
@@ -223,9 +232,10 @@ impl Engine {
         self.spent = acceptance.spent;
         self.emit(now, id, EventKind::Accepted(acceptance.task));
         let tracked = self.tracked(id);
-        tracked.accepted_at = now;
+        tracked.watch = tracked.watch.again(now);
         tracked.poll_answered();
-        self.schedule.plan(now, id, now);
+        let watch = tracked.watch;
+        self.schedule.plan(now, id, watch);
     }
 
     fn polled(&mut self, now: Moment, id: JobId, answer: Result<Status, Fault>) {
@@ -236,11 +246,14 @@ impl Engine {
                 match status {
                     Status::Running => self.still_running(now, id),
                     Status::Done(urls) => {
-                        self.task_ended(id);
+                        self.seen_ended(now, id);
                         self.to_download.push(now, id, &urls);
                         self.emit(now, id, EventKind::Ready(urls));
                     }
-                    Status::Failed(fault) => self.set_back(now, id, Stage::Task, fault),
+                    Status::Failed(fault) => {
+                        self.seen_ended(now, id);
+                        self.set_back(now, id, Stage::Task, fault);
+                    }
                 }
             }
             Err(fault) => {
@@ -260,7 +273,7 @@ impl Engine {
     fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) {
         // Nobody has done anything wrong, and the next poll brings fresh links.
         while let Some(id) = self.to_download.pop_expired(now) {
-            self.schedule.plan_at(now, id);
+            self.schedule.plan_at(now, id, self.jobs[&id].watch);
         }
         while !self.to_download.is_empty() && self.lane.take_download().is_ok() {
             let id = self.to_download.pop().expect("the queue is not empty");
@@ -277,7 +290,8 @@ impl Engine {
             match self.lane.take_poll(now) {
                 Ok(()) => {
                     let due = std::iter::from_fn(|| self.schedule.take_due(now)).take(self.limits.poll_batch_max);
-                    let batch = due.filter_map(|id| Some((id, self.jobs[&id].state.task.clone()?))).collect();
+                    let jobs = &mut self.jobs;
+                    let batch = due.filter_map(|id| Some((id, jobs.get_mut(&id)?.ask(now)?))).collect();
                     actions.push(Action::Poll(batch));
                 }
                 Err(Wait::Busy) => return None,
@@ -347,6 +361,15 @@ impl Engine {
                 self.stop_with(now, Stop::Failures(self.n_failures));
             }
         }
+    }
+
+    /// The API says that a task is at an end. Asked for once more, as its links are wanted again, it has nothing new to teach.
+    fn seen_ended(&mut self, now: Moment, id: JobId) {
+        let tracked = &self.jobs[&id];
+        if tracked.is_in_flight {
+            self.schedule.ended(now, &tracked.watch);
+        }
+        self.task_ended(id);
     }
 
     /// Frees the place of a job's task at the provider, if it holds one.

@@ -87,7 +87,7 @@ impl Engine {
     pub(super) fn poll_failed(&mut self, now: Moment, id: JobId, fault: Fault) {
         let tracked = self.tracked(id);
         tracked.n_poll_faults += 1;
-        let age = now - tracked.accepted_at;
+        let age = now - tracked.watch.accepted_at;
         if fault.kind == FaultKind::TaskLost {
             tracked.n_unknown += 1;
             let unknown_for = now - *tracked.unknown_since.get_or_insert(now);
@@ -104,19 +104,21 @@ impl Engine {
 
     /// The API says that the task is not done: its next poll is planned, or it is given up when its time has passed.
     pub(super) fn still_running(&mut self, now: Moment, id: JobId) {
-        let accepted_at = self.tracked(id).accepted_at;
+        let tracked = self.jobs.get_mut(&id).expect("answers come only for jobs in memory");
+        self.schedule.still_running(now, &mut tracked.watch);
+        let watch = tracked.watch;
         let task_timeout = self.limits.task_timeout;
-        if now - accepted_at >= task_timeout {
+        if now - watch.accepted_at >= task_timeout {
             let words = format!("no result within {} s of its acceptance (--task-timeout)", task_timeout.as_secs());
             return self.set_back(now, id, Stage::Task, Fault::new(FaultKind::TaskLost, words));
         }
-        self.schedule.plan(now, id, accepted_at);
+        self.schedule.plan(now, id, watch);
     }
 
     fn poll_again(&mut self, now: Moment, id: JobId) {
-        let n_poll_faults = self.tracked(id).n_poll_faults;
+        let Tracked { n_poll_faults, watch, .. } = self.jobs[&id];
         let wait = self.retry.poll_again_after(n_poll_faults);
-        self.schedule.plan_at(now + wait, id);
+        self.schedule.plan_at(now + wait, id, watch);
     }
 
     fn follow(&mut self, now: Moment, id: JobId, stage: Stage, verdict: Verdict, fault: Fault) {
@@ -127,7 +129,9 @@ impl Engine {
             (Verdict::Again { .. }, Stage::Submit | Stage::Task) if !self.limits.is_submitting => {
                 drop(self.jobs.remove(&id));
             }
-            (Verdict::Again { after }, Stage::Download) => self.schedule.plan_at(now + after, id),
+            (Verdict::Again { after }, Stage::Download) => {
+                self.schedule.plan_at(now + after, id, self.jobs[&id].watch);
+            }
             (Verdict::Again { after: Duration::ZERO }, Stage::Submit | Stage::Task) => self.to_submit.push_front(id),
             (Verdict::Again { after }, Stage::Submit | Stage::Task) => {
                 self.to_submit_later.insert((now + after, id));

@@ -12,6 +12,7 @@ mod disk;
 mod oracle;
 mod outage;
 mod pace;
+mod polls;
 mod quota;
 mod storm;
 mod story;

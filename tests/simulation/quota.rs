@@ -93,7 +93,9 @@ fn a_run_that_stops_for_a_quota_is_gone_on_with_day_after_day() {
             tokio::time::sleep(DAY).await;
         }
         world.check();
-        assert_eq!((n_days, world.server_stats().n_submits), (3, 500));
+        assert_eq!(n_days, 3);
+        // What is under way with the last of an allowance finds it used up.
+        assert!((500..=500 + n_days).contains(&world.server_stats().n_submits));
         assert!(world.outcomes().values().all(|outcome| outcome.0 == "succeeded"));
     });
 }

@@ -1,0 +1,225 @@
+//! The one poll scheduler: which task is asked for next, and when.
+//!
+//! It learns how long tasks take ([`learner`], for each of the [`kinds`]), and asks when a second of delay and a poll balance
+//! ([`optimum`]). There is no timer per job, but one ordered set of all; and where more are due than may leave, those go first whose being
+//! done unnoticed costs most by now.
+
+pub mod ages;
+pub mod kinds;
+pub mod learner;
+pub mod optimum;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::engine::schedule::kinds::{Best, Kind, Kinds};
+use crate::model::history::{History, TaskKind};
+use crate::model::job::JobId;
+use crate::model::time::Moment;
+
+/// The shortest wait between two polls of a task.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// The longest.
+const INTERVAL_MAX: Duration = Duration::from_secs(300);
+
+/// A poll is moved by so much of the time to the one after it: tasks that were accepted together must not be asked for together for
+/// ever, and ages that nobody is asked at teach nothing.
+const JITTER: f64 = 0.2;
+
+/// A task of an earlier process ended somewhere in the last part of the time after which it was found done.
+const PAST_PART: f64 = 0.8;
+
+/// Between two rankings of the tasks that are due.
+const RANK_EVERY: Duration = Duration::from_millis(100);
+
+/// Between two replannings of all tasks.
+const REPLAN_EVERY: Duration = Duration::from_secs(1);
+
+/// What the polls of one task have said.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    /// When the task was accepted, or its submission left.
+    pub accepted_at: Moment,
+    kind: Kind,
+    /// When the last poll left after which it still ran.
+    running_at: Moment,
+    /// When the last poll left.
+    asked_at: Moment,
+}
+
+impl Watch {
+    /// The watch over a task that was accepted at that moment.
+    pub const fn new(kind: Kind, accepted_at: Moment) -> Self {
+        Self { accepted_at, kind, running_at: accepted_at, asked_at: accepted_at }
+    }
+
+    /// The watch over the next task of the same kind, accepted at that moment.
+    #[must_use]
+    pub const fn again(self, accepted_at: Moment) -> Self {
+        Self::new(self.kind, accepted_at)
+    }
+
+    /// A poll leaves.
+    pub const fn asked(&mut self, now: Moment) {
+        self.asked_at = now;
+    }
+
+    fn age(&self, moment: Moment) -> f64 {
+        (moment - self.accepted_at).as_secs_f64()
+    }
+}
+
+/// When each task is polled next.
+#[derive(Debug)]
+pub struct Schedule {
+    due: BTreeMap<(Moment, JobId), Planned>,
+    /// Those that are due and have not left, the most urgent last.
+    late: Vec<Late>,
+    ranked_at: Option<Moment>,
+    kinds: Kinds,
+    /// Whether tasks are planned by what is no longer believed.
+    is_outdated: bool,
+    replanned_at: Option<Moment>,
+    task_timeout: Duration,
+    jitter: fastrand::Rng,
+}
+
+/// A poll to come.
+#[derive(Clone, Copy, Debug)]
+struct Planned {
+    watch: Watch,
+    /// Whether its moment follows from what is believed.
+    is_learnt: bool,
+}
+
+/// A poll that is due.
+#[derive(Clone, Copy, Debug)]
+struct Late {
+    /// Seconds for which its task has been done without our knowing, as is to be expected.
+    delay: f64,
+    since: Moment,
+    job: JobId,
+    watch: Watch,
+}
+
+impl Schedule {
+    /// An empty schedule, whose jitter repeats for the same seed. Every task is asked for when its time is up, if not before.
+    pub fn new(seed: u64, task_timeout: Duration) -> Self {
+        Self {
+            due: BTreeMap::new(),
+            late: vec![],
+            ranked_at: None,
+            kinds: Kinds::default(),
+            is_outdated: false,
+            replanned_at: None,
+            task_timeout,
+            jitter: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Learns from the tasks of earlier processes.
+    pub fn remember(&mut self, now: Moment, history: &History) {
+        for task in &history.tasks {
+            let kind = self.kinds.number(task.kind.clone());
+            let took = task.took.as_secs_f64();
+            self.is_outdated |= self.kinds.observe(now, kind, 0.0, took * PAST_PART, false);
+            self.is_outdated |= self.kinds.observe(now, kind, took * PAST_PART, took, true);
+        }
+    }
+
+    /// The number of a kind, for the watches over its tasks.
+    pub fn kind(&mut self, kind: TaskKind) -> Kind {
+        self.kinds.number(kind)
+    }
+
+    /// Plans the next poll of a task that is not done.
+    pub fn plan(&mut self, now: Moment, job: JobId, watch: Watch) {
+        let moment = self.best_moment(now, &watch);
+        self.due.insert((moment, job), Planned { watch, is_learnt: true });
+    }
+
+    /// Plans a poll for that moment.
+    pub fn plan_at(&mut self, moment: Moment, job: JobId, watch: Watch) {
+        self.due.insert((moment, job), Planned { watch, is_learnt: false });
+    }
+
+    /// Takes in that a task still ran when it was last asked for.
+    pub fn still_running(&mut self, now: Moment, watch: &mut Watch) {
+        self.observe(now, watch, false);
+        watch.running_at = watch.asked_at;
+    }
+
+    /// Takes in that a task had ended when it was last asked for.
+    pub fn ended(&mut self, now: Moment, watch: &Watch) {
+        self.observe(now, watch, true);
+    }
+
+    /// Takes the most urgent of the jobs whose poll is due.
+    pub fn take_due(&mut self, now: Moment) -> Option<JobId> {
+        let is_time = self.ranked_at.is_none_or(|moment| now - moment >= RANK_EVERY);
+        if self.late.is_empty() || is_time {
+            self.rank(now);
+        }
+        self.late.pop().map(|late| late.job)
+    }
+
+    /// When the next poll is due, or was.
+    pub fn next(&self) -> Option<Moment> {
+        let late = self.late.last().map(|late| late.since);
+        late.or_else(|| self.due.first_key_value().map(|((moment, _), _)| *moment))
+    }
+
+    /// How long half of all tasks take at most, as far as is known.
+    pub fn median(&self) -> Duration {
+        Duration::from_secs_f64(self.kinds.median())
+    }
+
+    fn observe(&mut self, now: Moment, watch: &Watch, is_done: bool) {
+        let (from, to) = (watch.age(watch.running_at), watch.age(watch.asked_at));
+        self.is_outdated |= self.kinds.observe(now, watch.kind, from, to, is_done);
+        if self.is_outdated && self.replanned_at.is_none_or(|moment| now - moment >= REPLAN_EVERY) {
+            (self.is_outdated, self.replanned_at) = (false, Some(now));
+            self.replan(now);
+        }
+    }
+
+    /// Plans all polls anew whose moment follows from what is believed.
+    fn replan(&mut self, now: Moment) {
+        for ((moment, job), planned) in std::mem::take(&mut self.due) {
+            let moment = if planned.is_learnt { self.best_moment(now, &planned.watch) } else { moment };
+            self.due.insert((moment, job), planned);
+        }
+    }
+
+    fn best_moment(&mut self, now: Moment, watch: &Watch) -> Moment {
+        let running = watch.age(watch.running_at);
+        let Best { next, after } = self.kinds.best(watch.kind, running);
+        let aim = next + (self.jitter.f64() - 0.5) * JITTER * (after - next).min(next - running);
+        let wait = Duration::from_secs_f64((aim - watch.age(now)).max(0.0)).clamp(INTERVAL_MIN, INTERVAL_MAX);
+        let deadline = watch.accepted_at + self.task_timeout;
+        // A task is given up only on the API's word, so that it is asked for when its time is up.
+        if deadline > now { deadline.min(now + wait) } else { now + wait }
+    }
+
+    /// Brings what is due into the order in which it leaves.
+    fn rank(&mut self, now: Moment) {
+        self.ranked_at = Some(now);
+        while let Some(entry) = self.due.first_entry()
+            && entry.key().0 <= now
+        {
+            let ((since, job), Planned { watch, .. }) = entry.remove_entry();
+            self.late.push(Late { delay: 0.0, since, job, watch });
+        }
+        if self.late.len() > 1 {
+            for late in &mut self.late {
+                let (from, to) = (late.watch.age(late.watch.running_at), late.watch.age(now));
+                late.delay = self.kinds.delay(late.watch.kind, from, to);
+            }
+            self.late.sort_unstable_by(|a, b| a.delay.total_cmp(&b.delay).then_with(|| b.job.cmp(&a.job)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
