@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::{Diff, Imported, RunFile, Shown};
-use crate::manifest::{Manifest, ManifestError};
+use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::counts::Counts;
 use crate::model::job::Draft;
 use crate::model::progress::{Chore, Meter, Progress};
@@ -39,6 +39,12 @@ impl Plan {
     pub const fn counts(&self) -> Counts {
         Counts { n_pending: self.n_to_submit(), ..self.diff.standing }
     }
+}
+
+/// The fingerprint of a manifest as a ledger keeps it, before anything of it is checked: a ledger that has it took in this very
+/// manifest. Nothing where the file cannot be read; why, [`manifest::open`] tells.
+pub fn fingerprint_of(source: &Source) -> Option<String> {
+    manifest::fingerprint(source).ok().map(hex)
 }
 
 /// Takes the manifest into the ledger, all or none. Returns nothing when the ledger knows this very manifest: then no row
@@ -98,5 +104,9 @@ fn all_new(manifest: &Manifest, shown_max: usize) -> Result<Diff, PlanError> {
 }
 
 fn fingerprint(manifest: &Manifest) -> String {
-    manifest.fingerprint().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    hex(manifest.fingerprint())
+}
+
+fn hex(bytes: [u8; 32]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

@@ -88,7 +88,7 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporte
     if args.show.quiet {
         return Reporters::default();
     }
-    summary::warn(start.manifest);
+    start.manifest.iter().for_each(|manifest| summary::warn(manifest));
     if start.counts.n_unfinished() == 0 {
         return Reporters::default();
     }

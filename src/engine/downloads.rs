@@ -7,6 +7,10 @@ use crate::model::link;
 use crate::model::outcome::Url;
 use crate::model::time::Moment;
 
+/// Jobs whose tasks have ended and whose images are not home, at least, before nothing more is submitted: enough to keep every
+/// download busy while the next tasks run.
+pub const BACKLOG_MIN: usize = 1000;
+
 /// Jobs whose images can be fetched.
 #[derive(Debug, Default)]
 pub struct Downloads {

@@ -220,6 +220,11 @@ impl Lane {
         self.n_downloads_out
     }
 
+    /// How many tasks may be in flight, as far as is known.
+    pub fn cap(&self) -> usize {
+        self.window.cap()
+    }
+
     /// Tasks that occupy a place at the provider, submissions under way included.
     pub const fn n_in_flight(&self) -> usize {
         self.n_in_flight

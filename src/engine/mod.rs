@@ -19,7 +19,7 @@ pub mod window;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::engine::downloads::Downloads;
+use crate::engine::downloads::{BACKLOG_MIN, Downloads};
 use crate::engine::lane::{Lane, Wait};
 use crate::engine::retry::RetryPolicy;
 use crate::engine::schedule::{Schedule, Watch};
@@ -312,7 +312,7 @@ impl Engine {
             return None;
         }
         let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
-        while !self.to_submit.is_empty() {
+        while !self.to_submit.is_empty() && !self.is_backed_up() {
             match self.lane.take_submit(now) {
                 Ok(()) => {
                     let id = self.to_submit.pop_front().expect("the queue is not empty");
@@ -329,6 +329,12 @@ impl Engine {
             }
         }
         wake_at
+    }
+
+    /// Whether images come home so much slower than tasks end that another one would only wait: in memory, while its links expire.
+    fn is_backed_up(&self) -> bool {
+        let n_elsewhere = self.lane.n_in_flight() + self.to_submit.len() + self.to_submit_later.len();
+        self.jobs.len().saturating_sub(n_elsewhere) >= self.lane.cap().max(BACKLOG_MIN)
     }
 
     /// Keeps the look-ahead filled; jobs that wait out a setback use its room, so that an outage loads no more. What an earlier

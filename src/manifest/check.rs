@@ -1,10 +1,11 @@
 //! Checks every entry against the known fields and against the other entries, and lays it over what all of them share.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::mem;
 
 use crate::manifest::entry::{Entry, Given, Raw};
 use crate::manifest::field::Field;
+use crate::manifest::ids::Ids;
 use crate::manifest::json;
 use crate::manifest::mistake::{Findings, Found, Place, Wrong, wrong};
 use crate::manifest::value::Value;
@@ -129,8 +130,7 @@ impl Shared {
 #[derive(Debug)]
 pub(super) struct Checker {
     shared: Shared,
-    /// Where each id was first given, by a hash of it: a million ids must not cost their text.
-    ids: HashMap<u64, Place>,
+    ids: Ids,
     models: HashSet<String>,
     without_model: Option<(Place, u64)>,
     columns: Vec<String>,
@@ -138,10 +138,10 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    pub(super) fn new(shared: Shared) -> Self {
+    pub(super) fn new(shared: Shared, ids: Ids) -> Self {
         Self {
             shared,
-            ids: HashMap::new(),
+            ids,
             models: HashSet::new(),
             without_model: None,
             columns: Vec::new(),
@@ -179,16 +179,9 @@ impl Checker {
     }
 
     fn check_id(&mut self, id: &str, place: Place, mistakes: &mut Found) {
-        let mut hash = [0; 8];
-        hash.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..8]);
-        match self.ids.get(&u64::from_le_bytes(hash)) {
-            None => {
-                self.ids.insert(u64::from_le_bytes(hash), place);
-            }
-            Some(first) => {
-                let what = format!("the id {} is also that of {}", read::shown_text(id), other_place(*first));
-                mistakes.push(place, wrong(what, "give one of them another id"));
-            }
+        if let Some(first) = self.ids.add(id, place) {
+            let what = format!("the id {} is also that of {}", read::shown_text(id), other_place(first));
+            mistakes.push(place, wrong(what, "give one of them another id"));
         }
     }
 
@@ -219,8 +212,8 @@ impl Checker {
         }
     }
 
-    /// Tells what only shows at the end, and gives the carried columns in the order in which they were first seen.
-    pub(super) fn finish(self, findings: &mut Findings) -> Vec<String> {
+    /// Tells what only shows at the end, and gives the carried columns in the order in which they were first seen, and the ids.
+    pub(super) fn finish(self, findings: &mut Findings) -> (Vec<String>, Ids) {
         if let Some((place, n_entries)) = self.without_model {
             let what = match n_entries {
                 1 => "this entry has no model".to_owned(),
@@ -229,7 +222,7 @@ impl Checker {
             let remedy = "give it a `model`, or all of them: under `defaults:` (YAML) or with --set model=ORG/NAME";
             findings.mistakes.push(place, wrong(what, remedy));
         }
-        self.columns
+        (self.columns, self.ids)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads what the user wrote, checks all of it, and gives the wanted images one by one: in manifest order, as often as asked.
 //!
 //! A manifest is read twice. [`open`] reads it to the end and tells every mistake at once; [`Manifest::drafts`] reads it again and
-//! gives the work. Tables are streamed both times, so a million rows cost no more memory than ten (but for the hashes of their ids).
+//! gives the work. Tables are streamed both times, so a million rows cost no more memory than ten.
 //! A file that is not the same the second time is an error, and never a different batch.
 
 mod check;
@@ -11,6 +11,7 @@ mod entry;
 mod expand;
 mod field;
 mod hashed;
+mod ids;
 mod json;
 mod lines;
 mod mistake;
@@ -25,10 +26,11 @@ mod tree;
 mod value;
 mod yaml;
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs, io};
 
 use self::expand::Expand;
+use self::ids::Ids;
 use self::mistake::Findings;
 pub use self::mistake::{ManifestError, Mistake, Mistakes, Place};
 use self::pass::Pass;
@@ -50,6 +52,35 @@ pub struct Source {
     pub default_model: Option<String>,
 }
 
+impl Source {
+    fn fingerprint(&self, digest: blake3::Hash) -> [u8; 32] {
+        let Self { path, prompt_column, id_column, overrides, default_model } = self;
+        let format = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |text: Option<&str>| {
+            // Every part carries its length, so that none can run into the next; an absent one has none.
+            hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+            hasher.update(text.unwrap_or_default().as_bytes());
+        };
+        add(Some("promptbatch manifest 1"));
+        add(Some(&format));
+        add(prompt_column.as_deref());
+        add(id_column.as_deref());
+        add(default_model.as_deref());
+        for (field, value) in overrides {
+            add(Some(field));
+            add(Some(value));
+        }
+        *hasher.update(digest.as_bytes()).finalize().as_bytes()
+    }
+}
+
+/// A hash of the file's bytes and of every option that changes what they mean: where it is known, that very manifest was checked before.
+/// Where the file lies does not matter.
+pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
+    hashed::of_file(&source.path).map(|digest| source.fingerprint(digest))
+}
+
 /// A checked manifest.
 #[derive(Clone, Debug)]
 pub struct Manifest {
@@ -68,20 +99,38 @@ pub fn open(source: Source) -> Result<Manifest, ManifestError> {
 
 /// The same, told step by step.
 pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manifest, ManifestError> {
+    let (manifest, findings, ids) = read(&source, Ids::gathered(), progress)?;
+    let temporary = |source| ManifestError::Read { path: env::temp_dir(), source };
+    let findings = match ids.repeated().map_err(temporary)? {
+        None => findings,
+        // Which ones they are is told by reading it all again, for once.
+        Some(ids) => {
+            let (again, findings, _) = read(&source, ids, progress)?;
+            if again.digest != manifest.digest {
+                return Err(ManifestError::Changed { path: source.path });
+            }
+            findings
+        }
+    };
+    if findings.mistakes.n() > 0 {
+        return Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path, findings.mistakes) });
+    }
+    Ok(Manifest { warnings: findings.warnings.into_list(), ..manifest })
+}
+
+/// Reads a manifest to its end, whatever is wrong with it.
+fn read(source: &Source, ids: Ids, progress: &mut dyn Progress) -> Result<(Manifest, Findings, Ids), ManifestError> {
     let n_bytes = fs::metadata(&source.path).ok().filter(fs::Metadata::is_file).map(|file| file.len());
     let mut meter = Meter::begin(progress, Chore::Check, n_bytes);
     let mut findings = Findings::default();
-    let mut pass = Pass::start(&source, &mut findings)?;
+    let mut pass = Pass::start(source, ids, &mut findings)?;
     let mut n_jobs: u64 = 0;
     while let Some(checked) = pass.next_checked(&mut findings)? {
         n_jobs += u64::from(checked.n);
         pass.n_bytes().into_iter().for_each(|n_bytes| meter.at(n_bytes));
     }
-    let (columns, digest) = pass.finish(&mut findings);
-    if findings.mistakes.n() > 0 {
-        return Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path, findings.mistakes) });
-    }
-    Ok(Manifest { source, digest, n_jobs, columns, warnings: findings.warnings.into_list() })
+    let (columns, digest, ids) = pass.finish(&mut findings);
+    Ok((Manifest { source: source.clone(), digest, n_jobs, columns, warnings: Vec::new() }, findings, ids))
 }
 
 impl Manifest {
@@ -105,26 +154,9 @@ impl Manifest {
         &self.warnings
     }
 
-    /// A hash of the file's bytes and of every option that changes what they mean. Where the file lies does not matter.
+    /// The [fingerprint](fingerprint) of what was checked.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let Source { path, prompt_column, id_column, overrides, default_model } = &self.source;
-        let format = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let mut hasher = blake3::Hasher::new();
-        let mut add = |text: Option<&str>| {
-            // Every part carries its length, so that none can run into the next; an absent one has none.
-            hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
-            hasher.update(text.unwrap_or_default().as_bytes());
-        };
-        add(Some("promptbatch manifest 1"));
-        add(Some(&format));
-        add(prompt_column.as_deref());
-        add(id_column.as_deref());
-        add(default_model.as_deref());
-        for (field, value) in overrides {
-            add(Some(field));
-            add(Some(value));
-        }
-        *hasher.update(self.digest.as_bytes()).finalize().as_bytes()
+        self.source.fingerprint(self.digest)
     }
 
     /// Reads the manifest again and gives a draft for each wanted image, in manifest order.
@@ -138,7 +170,7 @@ impl Manifest {
             return Err(ManifestError::Changed { path: path.to_owned() });
         }
         let mut findings = Findings::default();
-        let pass = Pass::start(&self.source, &mut findings)?;
+        let pass = Pass::start(&self.source, Ids::Different, &mut findings)?;
         Ok(Drafts { path: path.to_owned(), digest: self.digest, pass: Some(pass), findings, images: None })
     }
 }
@@ -164,7 +196,7 @@ impl Iterator for Drafts {
             match self.pass.as_mut()?.next_checked(&mut self.findings) {
                 Ok(Some(checked)) => self.images = Some(Expand::new(checked)),
                 Ok(None) => {
-                    let (_, digest) = self.pass.take()?.finish(&mut self.findings);
+                    let (_, digest, _) = self.pass.take()?.finish(&mut self.findings);
                     let is_same = digest == self.digest && self.findings.mistakes.n() == 0;
                     return (!is_same).then(|| Err(ManifestError::Changed { path: self.path.clone() }));
                 }

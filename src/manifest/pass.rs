@@ -10,6 +10,7 @@ use crate::manifest::check::{Checked, Checker, Shared};
 use crate::manifest::entry::{Entry, Given, Raw};
 use crate::manifest::field::{Field, nearest};
 use crate::manifest::hashed::Hashed;
+use crate::manifest::ids::Ids;
 use crate::manifest::mistake::{Findings, Found, ManifestError, Place, wrong};
 use crate::manifest::read::shown_text;
 use crate::manifest::table::{Names, Table};
@@ -38,7 +39,7 @@ enum Entries {
 
 impl Pass {
     /// Begins to read. Mistakes that are found go to the findings; what cannot be read at all is an error.
-    pub(super) fn start(source: &Source, findings: &mut Findings) -> Result<Self, ManifestError> {
+    pub(super) fn start(source: &Source, ids: Ids, findings: &mut Findings) -> Result<Self, ManifestError> {
         let path = &source.path;
         let read_error = |source| ManifestError::Read { path: path.clone(), source };
         let mut shared = Shared::default();
@@ -66,7 +67,7 @@ impl Pass {
             }
         };
         shared.lay_under(given_model(source), &mut findings.mistakes);
-        Ok(Self { path: path.clone(), entries, checker: Checker::new(shared) })
+        Ok(Self { path: path.clone(), entries, checker: Checker::new(shared, ids) })
     }
 
     /// The next good entry; the mistakes of those before it go to the findings.
@@ -92,13 +93,14 @@ impl Pass {
         }
     }
 
-    /// The columns that are carried through, and the hash of all bytes that were read.
-    pub(super) fn finish(self, findings: &mut Findings) -> (Vec<String>, blake3::Hash) {
+    /// The columns that are carried through, the hash of all bytes that were read, and the ids.
+    pub(super) fn finish(self, findings: &mut Findings) -> (Vec<String>, blake3::Hash, Ids) {
         let digest = match &self.entries {
             Entries::List(_, digest) => *digest,
             Entries::Table(table) => table.input().get_ref().digest(),
         };
-        (self.checker.finish(findings), digest)
+        let (columns, ids) = self.checker.finish(findings);
+        (columns, digest, ids)
     }
 }
 

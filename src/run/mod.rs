@@ -88,8 +88,8 @@ impl From<DriveError> for RunError {
 /// What is known before the first request.
 #[derive(Debug)]
 pub struct Start<'a> {
-    /// The checked manifest.
-    pub manifest: &'a Manifest,
+    /// The checked manifest; nothing when it is the one of the last run, which is not checked again.
+    pub manifest: Option<&'a Manifest>,
     /// Where its jobs stand.
     pub counts: Counts,
     /// What is new since the last run; nothing when the manifest is the same.
@@ -130,12 +130,22 @@ pub async fn run(
 ) -> Result<Summary, RunError> {
     let clock = Clock::system();
     let began = clock.now();
-    let manifest = manifest::open_watched(options.source.clone(), progress)?;
+    let mut check = || manifest::open_watched(options.source.clone(), progress);
+    let fingerprint = plan::fingerprint_of(&options.source);
+    let is_known =
+        |file: &RunFile| Ok::<_, LedgerError>(fingerprint.is_some() && file.manifest_fingerprint()? == fingerprint);
+    // Nothing is made for a manifest that is wrong.
+    let first = if RunFile::glance(&options.out, is_known).unwrap_or(false) { None } else { Some(check()?) };
     let mut file = RunFile::open(&options.out, &options.provider.identity()?)?;
-    let imported = plan::import(&manifest, &mut file, progress)?;
+    let manifest = match first {
+        // Another run may have begun and ended in between.
+        None if !is_known(&file)? => Some(check()?),
+        first => first,
+    };
+    let imported = manifest.as_ref().map(|manifest| plan::import(manifest, &mut file, progress)).transpose()?.flatten();
     let (counts_before, incidents_before) = (file.counts()?, file.incidents()?);
     let n_left_behind = file.n_left_behind()?;
-    let mut reporters = face(&Start { manifest: &manifest, counts: counts_before, imported, n_left_behind });
+    let mut reporters = face(&Start { manifest: manifest.as_ref(), counts: counts_before, imported, n_left_behind });
     // The manifest may be large, and the run is long.
     drop(manifest);
 

@@ -40,3 +40,20 @@ fn where_nobody_wants_to_know_nothing_is_told() {
     expect_code(&output, 0);
     assert_eq!(stderr(&output), "");
 }
+
+/// Goal: going on with a million rows costs no look at them. Method: a manifest that is warned of whenever it is checked; it is the first
+/// time and when it was edited, and in between it is not. A wrong one is refused beside the ledger as anywhere.
+#[test]
+fn a_manifest_that_is_known_is_not_checked_again() {
+    let bench = Bench::new(quick());
+    let is_checked = |rows: &str| {
+        bench.write("p.csv", &format!("prompt,sede\n{rows}"));
+        let output = bench.run("p.csv", &[]);
+        expect_code(&output, 0);
+        stderr(&output).contains("warning: p.csv:1: the column `sede` is carried through")
+    };
+    let checked = ["a cat,1\n", "a cat,1\n", "a cat,1\na dog,2\n", "a cat,1\na dog,2\n"].map(is_checked);
+    assert_eq!(checked, [true, false, true, false]);
+    bench.write("p.csv", "prompt,sede\na cat,1\na dog\n");
+    expect_code(&bench.run("p.csv", &[]), 2);
+}

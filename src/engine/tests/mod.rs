@@ -1,5 +1,6 @@
 //! The engine by hand: what came back goes in, and every event and action that comes out is looked at.
 
+mod backlog;
 mod faults;
 mod fetching;
 mod links;

@@ -1,0 +1,192 @@
+//! Ids that are given twice, found among any number of them in the memory of two million: what is kept is a hash of each, and sorted
+//! runs of hashes go to disk.
+
+use std::cmp::Reverse;
+use std::collections::hash_map::{Entry, RandomState};
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::fs::File;
+use std::hash::BuildHasher;
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+
+use crate::manifest::mistake::Place;
+
+/// Hashes that are held in memory, 8 bytes each.
+const RUN_MAX: usize = 1 << 21;
+
+/// Ids that are told of for being given twice; a file with more of them has another fault.
+const REPEATED_MAX: usize = 100_000;
+
+/// What is done about ids.
+#[derive(Debug)]
+pub(super) enum Ids {
+    /// A first pass gathers them.
+    Gathered(Gathered),
+    /// A second pass tells where those are that the first one found twice.
+    Told(Told),
+    /// They were looked at before, and are all different.
+    Different,
+}
+
+impl Ids {
+    /// For a first pass.
+    pub(super) fn gathered() -> Self {
+        Self::Gathered(Gathered::new(RUN_MAX))
+    }
+
+    /// Takes note of an id. Where it was given before, if that is known by now.
+    pub(super) fn add(&mut self, id: &str, place: Place) -> Option<Place> {
+        match self {
+            Self::Gathered(gathered) => {
+                gathered.add(id);
+                None
+            }
+            Self::Told(told) => told.add(id, place),
+            Self::Different => None,
+        }
+    }
+
+    /// What a second pass has to tell of, after a first one that found something to tell of.
+    pub(super) fn repeated(self) -> io::Result<Option<Self>> {
+        match self {
+            Self::Gathered(gathered) => Ok(gathered.repeated()?.map(Self::Told)),
+            Self::Told(_) | Self::Different => Ok(None),
+        }
+    }
+}
+
+/// The hashes of all ids so far.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    hasher: RandomState,
+    run_max: usize,
+    run: Vec<u64>,
+    /// Sorted ones on disk, in files that have no name and end with this value.
+    runs: Vec<File>,
+}
+
+impl Gathered {
+    fn new(run_max: usize) -> Self {
+        Self { hasher: RandomState::new(), run_max, run: Vec::new(), runs: Vec::new() }
+    }
+
+    fn add(&mut self, id: &str) {
+        self.run.push(self.hasher.hash_one(id));
+        if self.run.len().is_multiple_of(self.run_max) {
+            self.run.sort_unstable();
+            // Where there is no room on disk, there is some in memory.
+            if let Ok(file) = written(&self.run) {
+                self.runs.push(file);
+                self.run.clear();
+            }
+        }
+    }
+
+    /// The ids that were given more than once, if there are any. Two ids may have one hash: that is found out when they are told.
+    fn repeated(mut self) -> io::Result<Option<Told>> {
+        self.run.sort_unstable();
+        let mut runs: Vec<Box<dyn Iterator<Item = io::Result<u64>>>> = vec![Box::new(self.run.into_iter().map(Ok))];
+        for mut file in self.runs {
+            file.rewind()?;
+            runs.push(Box::new(hashes(BufReader::new(file))));
+        }
+        let mut next = BinaryHeap::new();
+        for (n, run) in (0..).zip(&mut runs) {
+            next.extend(run.next().transpose()?.map(|hash| Reverse((hash, n))));
+        }
+        let mut twice = HashSet::new();
+        let mut last = None;
+        while let Some(Reverse((hash, n))) = next.pop() {
+            if last == Some(hash) && twice.len() < REPEATED_MAX {
+                twice.insert(hash);
+            }
+            last = Some(hash);
+            let run: &mut Box<_> = &mut runs[n];
+            next.extend(run.next().transpose()?.map(|hash| Reverse((hash, n))));
+        }
+        Ok((!twice.is_empty()).then(|| Told { hasher: self.hasher, twice, first: HashMap::new() }))
+    }
+}
+
+/// Ids that are likely to be given twice, and where each was first given.
+#[derive(Debug)]
+pub(super) struct Told {
+    hasher: RandomState,
+    twice: HashSet<u64>,
+    first: HashMap<String, Place>,
+}
+
+impl Told {
+    fn add(&mut self, id: &str, place: Place) -> Option<Place> {
+        if !self.twice.contains(&self.hasher.hash_one(id)) {
+            return None;
+        }
+        match self.first.entry(id.to_owned()) {
+            Entry::Occupied(first) => Some(*first.get()),
+            Entry::Vacant(vacant) => {
+                vacant.insert(place);
+                None
+            }
+        }
+    }
+}
+
+fn written(run: &[u64]) -> io::Result<File> {
+    let mut out = BufWriter::new(tempfile::tempfile()?);
+    run.iter().try_for_each(|hash| out.write_all(&hash.to_ne_bytes()))?;
+    Ok(out.into_inner()?)
+}
+
+fn hashes(mut input: BufReader<File>) -> impl Iterator<Item = io::Result<u64>> {
+    std::iter::from_fn(move || {
+        let mut bytes = [0; 8];
+        match input.read_exact(&mut bytes) {
+            Ok(()) => Some(Ok(u64::from_ne_bytes(bytes))),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+            Err(error) => Some(Err(error)),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The lines of ids that were given before, each with the line where, through both passes.
+    fn found(ids: &[String], run_max: usize) -> Vec<(u64, u64)> {
+        let mut gathered = Ids::Gathered(Gathered::new(run_max));
+        for id in ids {
+            assert_eq!(gathered.add(id, Place::File), None);
+        }
+        let Some(mut told) = gathered.repeated().unwrap() else { return vec![] };
+        let mut found = vec![];
+        for (line, id) in (1..).zip(ids) {
+            if let Some(Place::Line(first)) = told.add(id, Place::Line(line)) {
+                found.push((line, first));
+            }
+        }
+        found
+    }
+
+    /// Goal: every repeated id is found, in one run and across runs. Method: as many ids as fill some runs, three of them again at the
+    /// end, with runs of every length from one that stays in memory to those of a single id.
+    #[test]
+    fn ids_that_come_again_are_found_wherever_they_are() {
+        let mut ids: Vec<String> = (1..=100).map(|n| format!("id {n}")).collect();
+        for run_max in [1, 2, 7, 50, 100, 103, 1000] {
+            assert_eq!(found(&ids, run_max), [], "runs of {run_max}");
+        }
+        ids.extend(["id 1", "id 50", "id 1"].map(str::to_owned));
+        for run_max in [1, 2, 7, 50, 100, 103, 1000] {
+            assert_eq!(found(&ids, run_max), [(101, 1), (102, 50), (103, 1)], "runs of {run_max}");
+        }
+    }
+
+    #[test]
+    fn two_ids_of_one_hash_are_not_the_same() {
+        let hasher = RandomState::new();
+        let twice = ["a", "b"].map(|id| hasher.hash_one(id)).into();
+        let mut told = Told { hasher, twice, first: HashMap::new() };
+        assert_eq!((told.add("a", Place::Line(1)), told.add("b", Place::Line(2))), (None, None));
+        assert_eq!(told.add("a", Place::Line(3)), Some(Place::Line(1)));
+    }
+}
