@@ -3,13 +3,14 @@
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`], [`schedule`] (polls),
-//! `downloads` (which image first), [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
+//! `downloads` (which image first), `plans` (what may leave now), [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
 
 mod downloads;
 mod ending;
 pub mod known_rate;
 pub mod lane;
 pub mod pacer;
+mod plans;
 pub mod retry;
 pub mod schedule;
 mod setback;
@@ -19,11 +20,12 @@ pub mod window;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use crate::engine::downloads::{BACKLOG_MIN, Downloads};
-use crate::engine::lane::{Lane, Wait};
+use crate::engine::downloads::Downloads;
+use crate::engine::lane::Lane;
+use crate::engine::plans::sooner;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::schedule::{Schedule, Watch};
-use crate::engine::turn::{Action, Input, Stop, Turn};
+use crate::engine::turn::{Input, Stop, Turn};
 use crate::model::counts::Pace;
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::{History, TaskKind};
@@ -270,83 +272,6 @@ impl Engine {
         }
     }
 
-    fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        // Nobody has done anything wrong, and the next poll brings fresh links.
-        while let Some(id) = self.to_download.pop_expired(now) {
-            self.schedule.plan_at(now, id, self.jobs[&id].watch);
-        }
-        while !self.to_download.is_empty() && self.lane.take_download().is_ok() {
-            let id = self.to_download.pop().expect("the queue is not empty");
-            let tracked = &self.jobs[&id];
-            let Phase::Downloading(urls) = &tracked.state.phase else {
-                unreachable!("only jobs with links are queued")
-            };
-            actions.push(Action::Download(tracked.job.clone(), urls.clone()));
-        }
-    }
-
-    fn plan_polls(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
-        while self.schedule.next().is_some_and(|moment| moment <= now) {
-            match self.lane.take_poll(now) {
-                Ok(()) => {
-                    let due = std::iter::from_fn(|| self.schedule.take_due(now)).take(self.limits.poll_batch_max);
-                    let jobs = &mut self.jobs;
-                    let batch = due.filter_map(|id| Some((id, jobs.get_mut(&id)?.ask(now)?))).collect();
-                    actions.push(Action::Poll(batch));
-                }
-                Err(Wait::Busy) => return None,
-                Err(Wait::Until(moment)) => return Some(moment),
-            }
-        }
-        self.schedule.next()
-    }
-
-    fn plan_submits(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
-        while let Some((moment, id)) = self.to_submit_later.first().copied()
-            && moment <= now
-        {
-            self.to_submit_later.pop_first();
-            self.to_submit.push_back(id);
-        }
-        if self.meet_spent(now) {
-            return None;
-        }
-        let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
-        while !self.to_submit.is_empty() && !self.is_backed_up() {
-            match self.lane.take_submit(now) {
-                Ok(()) => {
-                    let id = self.to_submit.pop_front().expect("the queue is not empty");
-                    self.emit(now, id, EventKind::SubmitStarted);
-                    let tracked = self.tracked(id);
-                    tracked.is_in_flight = true;
-                    actions.push(Action::Submit(tracked.job.clone()));
-                }
-                Err(Wait::Busy) => break,
-                Err(Wait::Until(moment)) => {
-                    sooner(&mut wake_at, Some(moment));
-                    break;
-                }
-            }
-        }
-        wake_at
-    }
-
-    /// Whether images come home so much slower than tasks end that another one would only wait: in memory, while its links expire.
-    fn is_backed_up(&self) -> bool {
-        let n_elsewhere = self.lane.n_in_flight() + self.to_submit.len() + self.to_submit_later.len();
-        self.jobs.len().saturating_sub(n_elsewhere) >= self.lane.cap().max(BACKLOG_MIN)
-    }
-
-    /// Keeps the look-ahead filled; jobs that wait out a setback use its room, so that an outage loads no more. What an earlier
-    /// process left is loaded in any case.
-    fn plan_load(&mut self, actions: &mut Vec<Action>) {
-        let n_held = if self.is_past_known { self.to_submit.len() + self.to_submit_later.len() } else { 0 };
-        if self.loading == Loading::More && n_held * 2 <= self.limits.look_ahead_max {
-            self.loading = Loading::Asked;
-            actions.push(Action::Load { max: self.limits.look_ahead_max - n_held });
-        }
-    }
-
     /// Records an event and folds it in, with the same function that the ledger folds with.
     fn emit(&mut self, now: Moment, id: JobId, kind: EventKind) {
         let tracked = self.tracked(id);
@@ -388,14 +313,6 @@ impl Engine {
     fn tracked(&mut self, id: JobId) -> &mut Tracked {
         self.jobs.get_mut(&id).expect("answers come only for jobs in memory")
     }
-}
-
-/// Keeps the sooner of two moments.
-fn sooner(wake_at: &mut Option<Moment>, other: Option<Moment>) {
-    *wake_at = match (*wake_at, other) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    };
 }
 
 #[cfg(test)]

@@ -1,0 +1,96 @@
+//! What may leave now: downloads, polls and submissions, each as far as its budget goes, and jobs to go on with.
+
+use crate::engine::downloads::BACKLOG_MIN;
+use crate::engine::lane::Wait;
+use crate::engine::turn::Action;
+use crate::engine::{Engine, Loading};
+use crate::model::event::EventKind;
+use crate::model::phase::Phase;
+use crate::model::time::Moment;
+
+impl Engine {
+    pub(super) fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        // Nobody has done anything wrong, and the next poll brings fresh links.
+        while let Some(id) = self.to_download.pop_expired(now) {
+            self.schedule.plan_at(now, id, self.jobs[&id].watch);
+        }
+        while !self.to_download.is_empty() && self.lane.take_download().is_ok() {
+            let id = self.to_download.pop().expect("the queue is not empty");
+            let tracked = &self.jobs[&id];
+            let Phase::Downloading(urls) = &tracked.state.phase else {
+                unreachable!("only jobs with links are queued")
+            };
+            actions.push(Action::Download(tracked.job.clone(), urls.clone()));
+        }
+    }
+
+    pub(super) fn plan_polls(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
+        while self.schedule.next().is_some_and(|moment| moment <= now) {
+            match self.lane.take_poll(now) {
+                Ok(()) => {
+                    let due = std::iter::from_fn(|| self.schedule.take_due(now)).take(self.limits.poll_batch_max);
+                    let jobs = &mut self.jobs;
+                    let batch = due.filter_map(|id| Some((id, jobs.get_mut(&id)?.ask(now)?))).collect();
+                    actions.push(Action::Poll(batch));
+                }
+                Err(Wait::Busy) => return None,
+                Err(Wait::Until(moment)) => return Some(moment),
+            }
+        }
+        self.schedule.next()
+    }
+
+    pub(super) fn plan_submits(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
+        while let Some((moment, id)) = self.to_submit_later.first().copied()
+            && moment <= now
+        {
+            self.to_submit_later.pop_first();
+            self.to_submit.push_back(id);
+        }
+        if self.meet_spent(now) {
+            return None;
+        }
+        let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
+        while !self.to_submit.is_empty() && !self.is_backed_up() {
+            match self.lane.take_submit(now) {
+                Ok(()) => {
+                    let id = self.to_submit.pop_front().expect("the queue is not empty");
+                    self.emit(now, id, EventKind::SubmitStarted);
+                    let tracked = self.tracked(id);
+                    tracked.is_in_flight = true;
+                    actions.push(Action::Submit(tracked.job.clone()));
+                }
+                Err(Wait::Busy) => break,
+                Err(Wait::Until(moment)) => {
+                    sooner(&mut wake_at, Some(moment));
+                    break;
+                }
+            }
+        }
+        wake_at
+    }
+
+    /// Whether images come home so much slower than tasks end that another one would only wait: in memory, while its links expire.
+    fn is_backed_up(&self) -> bool {
+        let n_elsewhere = self.lane.n_in_flight() + self.to_submit.len() + self.to_submit_later.len();
+        self.jobs.len().saturating_sub(n_elsewhere) >= self.lane.cap().max(BACKLOG_MIN)
+    }
+
+    /// Keeps the look-ahead filled; jobs that wait out a setback use its room, so that an outage loads no more. What an earlier
+    /// process left is loaded in any case.
+    pub(super) fn plan_load(&mut self, actions: &mut Vec<Action>) {
+        let n_held = if self.is_past_known { self.to_submit.len() + self.to_submit_later.len() } else { 0 };
+        if self.loading == Loading::More && n_held * 2 <= self.limits.look_ahead_max {
+            self.loading = Loading::Asked;
+            actions.push(Action::Load { max: self.limits.look_ahead_max - n_held });
+        }
+    }
+}
+
+/// Keeps the sooner of two moments.
+pub(super) fn sooner(wake_at: &mut Option<Moment>, other: Option<Moment>) {
+    *wake_at = match (*wake_at, other) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+}
