@@ -90,6 +90,11 @@ impl Tasks {
         self.durations.len()
     }
 
+    /// How long the n-th task is at work, in seconds.
+    pub fn duration(&self, n: usize) -> f64 {
+        self.durations[n]
+    }
+
     /// Takes the n-th task at that moment, and says when it will be done.
     pub fn accept(&mut self, n: usize, now: f64) -> f64 {
         match self.scene {

@@ -214,7 +214,7 @@ fn show_curve() {
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
-    let n_seeds = args.next().map_or(4, |arg| arg.parse().expect("a number of seeds"));
+    let n_seeds = args.next().map_or(2, |arg| arg.parse().expect("a number of seeds"));
     let wanted = args.next().unwrap_or_default();
     show_curve();
     println!();
@@ -232,8 +232,10 @@ fn main() -> ExitCode {
         .flat_map(|(name, is_steady, scene)| show(name, *is_steady, *scene, n_seeds))
         .collect();
     println!();
-    missed.extend(budget::show());
-    println!();
+    if wanted.is_empty() || wanted == "budget" {
+        missed.extend(budget::show());
+        println!();
+    }
     cost::show();
     for goal in &missed {
         println!("MISSED: {goal}");

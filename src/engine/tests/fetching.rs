@@ -58,3 +58,18 @@ fn nothing_is_submitted_and_nothing_waits_for_it() {
     assert!(bench.turn().is_last);
     assert_eq!(bench.story(), "");
 }
+
+/// Goal: how long a task takes is learnt once. Method: one that has ended is asked for again and again, as its image cannot be had.
+#[test]
+fn fresh_links_teach_nothing_about_how_long_tasks_take() {
+    let mut bench = Bench::with_pending(Limits { retries_max: 50, ..fixed(1) }, 1);
+    bench.run_to_download(1);
+    let learnt = bench.engine.schedule.median();
+    for _ in 0..20 {
+        bench.downloaded(1, Err(fault(FaultKind::BadOutput)));
+        assert_eq!(bench.next().actions, [poll(1)]);
+        bench.polled(1, Ok(Status::Done(urls(1))));
+        assert_eq!(bench.next().actions, [download(1)]);
+    }
+    assert_eq!(bench.engine.schedule.median(), learnt);
+}
