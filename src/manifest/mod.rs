@@ -76,8 +76,11 @@ impl Source {
 }
 
 /// A hash of the file's bytes and of every option that changes what they mean: where it is known, that very manifest was checked before.
-/// Where the file lies does not matter.
+/// Where the file lies does not matter. Only of a file proper: a pipe may have no end, and cannot be read twice.
 pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
+    if !fs::metadata(&source.path)?.is_file() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     hashed::of_file(&source.path).map(|digest| source.fingerprint(digest))
 }
 

@@ -4,7 +4,10 @@ use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use tokio::sync::oneshot;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
@@ -105,16 +108,18 @@ impl Projection {
         let mut wait = INTERVAL_MIN;
         loop {
             tokio::time::sleep(wait).await;
-            let results = self.clone();
+            let (results, (done, cost)) = (self.clone(), oneshot::channel());
             let rewrite = move || {
                 let began = Instant::now();
                 // If it fails, it fails at the end of the run too, and is told there.
                 let _ = RunFile::open_for_reading(&results.out)
                     .map(|file| results.rewrite(&file, Rows::OfManifest, &mut Unseen));
-                began.elapsed()
+                // Nobody waits when the run has ended meanwhile.
+                let _ = done.send(began.elapsed());
             };
-            let cost = tokio::task::spawn_blocking(rewrite).await.unwrap_or_default();
-            wait = INTERVAL_MIN.max(cost * SHARE);
+            // Not on one of the threads that write images: of the many that there are, each would keep what `SQLite` once took there.
+            let _ = thread::Builder::new().name("results".into()).spawn(rewrite);
+            wait = INTERVAL_MIN.max(cost.await.unwrap_or_default() * SHARE);
         }
     }
 }

@@ -85,6 +85,8 @@ impl RunFile {
     }
 
     fn index_first(&self) -> Result<(), LedgerError> {
+        // To sort takes as much memory as the cache may, beside it.
+        self.with_small_cache().map_err(|error| self.error(error))?;
         let indexed = match self.connection.execute_batch(INDEXES) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 self.tell_repeated_apart()?;
