@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::select;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet, yield_now};
 
 use crate::driver::clock::Clock;
 use crate::driver::images::{ImageStore, StoreError};
@@ -29,6 +29,9 @@ use crate::report::{Reporter, Reporters};
 
 /// Answers that are taken in before the next turn, at most.
 const INPUTS_MAX: usize = 4096;
+
+/// How often those that can go on are let go on before a turn, at most, while that brings more answers.
+const ROUNDS_MAX: usize = 64;
 
 /// The longest wait between two turns: a display that stands still looks dead.
 const WAIT_MAX: Duration = Duration::from_secs(1);
@@ -130,8 +133,7 @@ pub async fn drive(
             biased;
             stop = stops.next() => engine.handle(clock.now(), Input::Stop(stop)),
             Some(done) = under_way.join_next() => {
-                let rest = std::iter::from_fn(|| under_way.try_join_next()).take(INPUTS_MAX);
-                for done in std::iter::once(done).chain(rest) {
+                for done in gather(done, &mut under_way).await {
                     engine.handle(clock.now(), returned(done, &mut broken));
                 }
             }
@@ -140,12 +142,29 @@ pub async fn drive(
     }
 }
 
+/// What has come back by now, and what comes as soon as those that can go on have done so: a commit costs little more for many
+/// events than for one. Nothing is waited for.
+async fn gather(first: Done, under_way: &mut JoinSet<Returned>) -> Vec<Done> {
+    let mut gathered = vec![first];
+    for _ in 0..ROUNDS_MAX {
+        yield_now().await;
+        let n_before = gathered.len();
+        gathered.extend(std::iter::from_fn(|| under_way.try_join_next()).take(INPUTS_MAX - n_before));
+        if gathered.len() == n_before {
+            break;
+        }
+    }
+    gathered
+}
+
 /// The sooner of the moment that the engine wants, if it wants one, and this one.
 fn soon(wake_at: Option<Moment>, at_most: Moment) -> Moment {
     wake_at.map_or(at_most, |moment| moment.min(at_most))
 }
 
 type Returned = Result<Input, (JobId, StoreError)>;
+
+type Done = Result<Returned, JoinError>;
 
 /// Starts what may be done now. Only what is recorded gets here.
 async fn perform(
@@ -168,12 +187,58 @@ async fn perform(
 
 /// What a task brought back; the first error of our own disk is kept. Panics were caught inside the task, and nothing aborts it
 /// while the loop runs.
-fn returned(done: Result<Returned, tokio::task::JoinError>, broken: &mut Option<DriveError>) -> Input {
+fn returned(done: Done, broken: &mut Option<DriveError>) -> Input {
     match done.expect("a task of the driver neither panics nor is aborted") {
         Ok(input) => input,
         Err((job, error)) => {
             broken.get_or_insert(error.into());
             Input::Unsaved(job)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use super::*;
+
+    const ANSWER: Returned = Ok(Input::Unsaved(JobId::from_bytes([0; 10])));
+
+    /// Goal: answers that need no waiting share a turn, and none is waited for. Method: some that have a few more steps to go, one
+    /// that takes an hour, and a clock that moves only when everybody waits.
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_takes_in_what_comes_of_itself_and_waits_for_nothing() {
+        let mut under_way = JoinSet::new();
+        for n_steps in 0..10 {
+            under_way.spawn(async move {
+                for _ in 0..n_steps {
+                    yield_now().await;
+                }
+                ANSWER
+            });
+        }
+        under_way.spawn(async {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            ANSWER
+        });
+        let began = tokio::time::Instant::now();
+        let first = under_way.join_next().await.unwrap();
+        assert_eq!(gather(first, &mut under_way).await.len(), 10);
+        assert_eq!((under_way.len(), began.elapsed()), (1, Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn a_turn_takes_in_no_more_than_its_limit() {
+        let mut under_way = JoinSet::new();
+        for _ in 0..INPUTS_MAX + 100 {
+            under_way.spawn(ready(ANSWER));
+        }
+        for _ in 0..INPUTS_MAX {
+            yield_now().await;
+        }
+        let first = under_way.join_next().await.unwrap();
+        assert_eq!(gather(first, &mut under_way).await.len(), INPUTS_MAX);
+        assert_eq!(under_way.len(), 100);
     }
 }

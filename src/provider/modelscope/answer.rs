@@ -46,7 +46,9 @@ impl Answer {
     pub fn without(mut self, token: &Token) -> Self {
         self.body = token.hide(&self.body);
         // An escaped token shows only once it is read.
-        if let Some(json) = self.json().filter(|_| self.body.contains(&b'\\')) {
+        if self.body.contains(&b'\\')
+            && let Some(json) = self.json()
+        {
             let (told, hidden) = (json.to_string(), token.hide(json.to_string().as_bytes()));
             if told.as_bytes() != hidden {
                 self.body = hidden;

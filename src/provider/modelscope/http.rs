@@ -92,8 +92,14 @@ pub fn base(text: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
+/// Where one kind of request goes, below the address of the API.
+pub fn below(base: &Url, path: &str) -> Result<Url, ClientError> {
+    let text = format!("{}{path}", base.as_str().trim_end_matches('/'));
+    Url::parse(&text).map_err(|error| ClientError::BaseUrl { text, why: error.to_string() })
+}
+
 /// Where to ask for a task, however odd its id is.
-pub fn task_url(base: &str, task: &TaskId) -> Result<Url, Fault> {
+pub fn task_url(tasks: &Url, task: &TaskId) -> Result<Url, Fault> {
     let odd = || {
         let words = format!("the task id {} cannot be asked for", excerpt(&task.0, 80));
         Fault::new(FaultKind::TaskLost, words)
@@ -101,7 +107,7 @@ pub fn task_url(base: &str, task: &TaskId) -> Result<Url, Fault> {
     if !answer::is_usable(task) {
         return Err(odd());
     }
-    let mut url = Url::parse(&format!("{base}/v1/tasks")).map_err(|_| odd())?;
+    let mut url = tasks.clone();
     url.path_segments_mut().map_err(|()| odd())?.push(&task.0);
     Ok(url)
 }
@@ -209,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_task_id_cannot_leave_its_place_in_the_path() {
-        let url = |id: &str| task_url("https://a.example", &TaskId(id.into())).map(|url| url.to_string());
+        let tasks = below(&base("https://a.example/").unwrap(), "/v1/tasks").unwrap();
+        let url = |id: &str| task_url(&tasks, &TaskId(id.into())).map(|url| url.to_string());
         assert_eq!(url("5075521"), Ok("https://a.example/v1/tasks/5075521".into()));
         assert_eq!(url("a/../b?c#d"), Ok("https://a.example/v1/tasks/a%2F..%2Fb%3Fc%23d".into()));
         assert!(url("..").is_err() && url(".").is_err() && url(&"9".repeat(1000)).is_err());

@@ -59,7 +59,9 @@ pub struct Settings {
 /// The API, ready to be asked.
 #[derive(Debug)]
 pub struct ModelScope {
-    base: String,
+    /// Where submissions go, and below which tasks are asked for.
+    submissions: reqwest::Url,
+    tasks: reqwest::Url,
     token: Token,
     api: Client,
     images: Client,
@@ -77,8 +79,9 @@ impl ModelScope {
         let api = http::api_client(&base, headers, settings.request_timeout)?;
         let images = http::image_client(&base, settings.request_timeout)?;
         let bounds = Bounds { request_timeout: settings.request_timeout, bytes_max: settings.image_bytes_max };
-        let base = base.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { base, token: settings.token.clone(), api, images, bounds })
+        let submissions = http::below(&base, "/v1/images/generations")?;
+        let tasks = http::below(&base, "/v1/tasks")?;
+        Ok(Self { submissions, tasks, token: settings.token.clone(), api, images, bounds })
     }
 
     /// Sends a request. Whatever the answer repeats of it, the token is not there.
@@ -88,8 +91,7 @@ impl ModelScope {
 
     async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {
         let body = body::text(request)?;
-        let url = format!("{}/v1/images/generations", self.base);
-        match self.ask(self.api.post(url).body(body)).await {
+        match self.ask(self.api.post(self.submissions.clone()).body(body)).await {
             Ok(answer) => answer::submitted(&answer, &request.model),
             Err(Lost { was_sent: false, words }) => {
                 Err(Fault::new(FaultKind::Transient, format!("could not reach the API: {words}")))
@@ -102,7 +104,7 @@ impl ModelScope {
     }
 
     async fn poll_one(&self, task: &TaskId) -> Result<Status, Fault> {
-        let url = http::task_url(&self.base, task)?;
+        let url = http::task_url(&self.tasks, task)?;
         let request = self.api.get(url).header("x-modelscope-task-type", "image_generation");
         match self.ask(request).await {
             Ok(answer) => answer::polled(&answer),
