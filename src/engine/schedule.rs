@@ -12,6 +12,9 @@ const INTERVAL_MIN: Duration = Duration::from_millis(500);
 /// The longest.
 const INTERVAL_MAX: Duration = Duration::from_secs(5);
 
+/// So many times as often are tasks asked for whose places are waited for.
+const HURRY: u32 = 8;
+
 /// When each task is polled next.
 ///
 /// A task is asked for again after half of its age, within the bounds above: quick ones are found soon, and slow
@@ -20,17 +23,24 @@ const INTERVAL_MAX: Duration = Duration::from_secs(5);
 pub struct Schedule {
     due: BTreeSet<(Moment, JobId)>,
     jitter: fastrand::Rng,
+    is_hurried: bool,
 }
 
 impl Schedule {
     /// An empty schedule, whose jitter repeats for the same seed.
     pub fn new(seed: u64) -> Self {
-        Self { due: BTreeSet::new(), jitter: fastrand::Rng::with_seed(seed) }
+        Self { due: BTreeSet::new(), jitter: fastrand::Rng::with_seed(seed), is_hurried: false }
+    }
+
+    /// Asks more often from now on, as jobs wait for the places of tasks that may be done; or no longer.
+    pub const fn hurry(&mut self, is_hurried: bool) {
+        self.is_hurried = is_hurried;
     }
 
     /// Plans the next poll of a task that is not done and was accepted at `accepted_at`.
     pub fn plan(&mut self, now: Moment, job: JobId, accepted_at: Moment) {
-        let wait = ((now - accepted_at) / 2).clamp(INTERVAL_MIN, INTERVAL_MAX);
+        let part = if self.is_hurried { HURRY } else { 1 };
+        let wait = ((now - accepted_at) / 2 / part).clamp(INTERVAL_MIN / part, INTERVAL_MAX / part);
         // Tasks that were accepted together must not be asked for together for ever.
         let wait = wait.mul_f64(0.9 + 0.2 * self.jitter.f64());
         self.plan_at(now + wait, job);
