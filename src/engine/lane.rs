@@ -2,22 +2,26 @@
 
 use std::time::Duration;
 
+use crate::engine::learner::{Learner, Refused, Ticket};
 use crate::engine::pacer::Pacer;
 use crate::engine::retry::Backoff;
-use crate::engine::window::Window;
+
 use crate::model::counts::Hold;
 use crate::model::event::Stage;
 use crate::model::history::History;
-use crate::model::limits::Limits;
+use crate::model::limits::{Limits, Rate};
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::time::{Moment, Timestamp};
+
+/// The most submissions whose answer is awaited, for the sake of a known rate.
+const SUBMITS_MAX: f64 = 1024.0;
 
 /// One provider's pace.
 #[derive(Debug)]
 pub struct Lane {
     submits: Pacer,
     polls: Pacer,
-    window: Window,
+    learner: Learner,
     n_submits_out: usize,
     n_polls_out: usize,
     n_downloads_out: usize,
@@ -46,12 +50,12 @@ impl Lane {
         Self {
             submits: pacer(limits.rate, limits.burst, 0x5b),
             polls: pacer(limits.poll_rate, None, 0x90),
-            window: Window::new(limits.concurrency),
+            learner: Learner::new(limits.concurrency),
             n_submits_out: 0,
             n_polls_out: 0,
             n_downloads_out: 0,
             n_in_flight: 0,
-            submits_max: limits.submits_max,
+            submits_max: limits.submits_max.max(in_two_seconds(limits.rate)),
             polls_max: limits.polls_max,
             downloads_max: limits.downloads_max,
             has_answered: false,
@@ -66,21 +70,28 @@ impl Lane {
     }
 
     /// Takes leave for one submission; it then counts as under way and in flight.
-    pub fn take_submit(&mut self, now: Moment) -> Result<(), Wait> {
+    pub fn take_submit(&mut self, now: Moment) -> Result<Ticket, Wait> {
         let submits_max = if self.submits.is_probing() { 1 } else { self.submits_max };
-        if self.n_submits_out >= submits_max || self.n_in_flight >= self.window.cap() {
+        if self.n_submits_out >= submits_max {
             return Err(Wait::Busy);
         }
+        if !self.learner.has_room(now, self.n_in_flight) {
+            return Err(self.learner.room_at(now, self.n_in_flight).map_or(Wait::Busy, Wait::Until));
+        }
+        if let Some(next_at) = self.learner.next_at(now) {
+            return Err(Wait::Until(next_at));
+        }
         self.submits.take(now).map_err(Wait::Until)?;
+        let ticket = self.learner.take(now, self.n_in_flight);
         self.n_submits_out += 1;
         self.n_in_flight += 1;
-        Ok(())
+        Ok(ticket)
     }
 
     /// A submission was taken: its task stays in flight.
-    pub fn submit_accepted(&mut self, now: Moment) {
-        self.window.accepted(self.n_in_flight);
+    pub fn submit_accepted(&mut self, now: Moment, ticket: Ticket) {
         self.n_submits_out -= 1;
+        self.learner.accepted(now, ticket);
         self.submits.succeeded(now);
         self.has_answered = true;
     }
@@ -91,14 +102,16 @@ impl Lane {
     }
 
     /// A submission was not taken, or nobody knows.
-    pub fn submit_refused(&mut self, now: Moment, fault: &Fault) {
+    pub fn submit_refused(&mut self, now: Moment, ticket: Ticket, fault: &Fault) {
         self.n_submits_out -= 1;
         self.n_in_flight -= 1;
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
-                if self.submits.refused(now, retry_after) {
-                    self.window.refused(self.n_in_flight - self.n_submits_out);
+                let refused = self.learner.refused(now, ticket);
+                match retry_after {
+                    None if refused == Some(Refused::Cut) => self.submits.answered(),
+                    _ => self.submits.refused(now, retry_after, refused.is_some()),
                 }
             }
             FaultKind::Transient | FaultKind::InDoubt => self.submits.faltered(now),
@@ -140,8 +153,9 @@ impl Lane {
     }
 
     /// A task that an earlier process left at the provider occupies a place there.
-    pub const fn task_found(&mut self) {
+    pub fn task_found(&mut self) {
         self.n_in_flight += 1;
+        self.learner.found(self.n_in_flight);
     }
 
     /// A task no longer occupies a place at the provider.
@@ -176,7 +190,8 @@ impl Lane {
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
-                self.polls.refused(now, retry_after);
+                let is_first = self.polls.hold(now).is_none();
+                self.polls.refused(now, retry_after, is_first);
             }
             // None of these says how the task stands.
             FaultKind::Transient
@@ -222,7 +237,7 @@ impl Lane {
 
     /// How many tasks may be in flight, as far as is known.
     pub fn cap(&self) -> usize {
-        self.window.cap()
+        self.learner.cap()
     }
 
     /// Tasks that occupy a place at the provider, submissions under way included.
@@ -230,10 +245,24 @@ impl Lane {
         self.n_in_flight
     }
 
+    /// Whether the provider takes no more tasks than are in flight, so that the end of one lets the next submission leave.
+    pub fn is_full(&self, now: Moment) -> bool {
+        self.learner.has_found_places()
+            && !self.learner.has_room(now, self.n_in_flight)
+            && self.submits.hold(now).is_none()
+    }
+
     /// Why and until when submissions are held back, or polls that nobody answers, if they are.
     pub fn hold(&self, now: Moment) -> Option<Hold> {
         self.submits.hold(now).or_else(|| self.polls.hold(now).filter(|_| self.polls.is_down()))
     }
+}
+
+/// A known rate goes on though the answers take their time, within reason.
+fn in_two_seconds(rate: Option<Rate>) -> usize {
+    let per_second = |rate: Rate| f64::from(rate.count.get()) / rate.per.as_secs_f64();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and SUBMITS_MAX")]
+    rate.map_or(0, |rate| (2.0 * per_second(rate)).min(SUBMITS_MAX) as usize)
 }
 
 #[cfg(test)]

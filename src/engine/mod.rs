@@ -2,26 +2,30 @@
 //!
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
-//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`], [`schedule`] (polls),
-//! `downloads` (which image first), `plans` (what may leave now), [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
+//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
+//! the user tells, and those that nobody tells), [`schedule`] (polls), `downloads` (which image first), `plans` (what may leave now),
+//! [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
 
 mod downloads;
 mod ending;
 pub mod known_rate;
 pub mod lane;
+pub mod learner;
+mod learnt_rate;
 pub mod pacer;
 mod plans;
 pub mod retry;
 pub mod schedule;
 mod setback;
 pub mod turn;
-pub mod window;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::engine::downloads::Downloads;
 use crate::engine::lane::Lane;
+use crate::engine::learner::Ticket;
 use crate::engine::plans::sooner;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::schedule::{Schedule, Watch};
@@ -69,6 +73,8 @@ struct Tracked {
     state: JobState,
     /// What the polls of its task have said.
     watch: Watch,
+    /// Its submission under way.
+    ticket: Option<Ticket>,
     /// Whether its task counts as in flight at the provider.
     is_in_flight: bool,
     /// Failed polls in a row.
@@ -139,7 +145,8 @@ impl Engine {
             }
             Input::Submitted(id, Ok(acceptance)) => self.accepted(now, id, acceptance),
             Input::Submitted(id, Err(fault)) => {
-                self.lane.submit_refused(now, &fault);
+                let ticket = self.ticket(id);
+                self.lane.submit_refused(now, ticket, &fault);
                 self.tracked(id).is_in_flight = false;
                 self.set_back(now, id, Stage::Submit, fault);
             }
@@ -179,6 +186,7 @@ impl Engine {
         if self.stop.is_none() {
             self.plan_load(&mut actions);
         }
+        self.schedule.hurry(!self.to_submit.is_empty() && self.lane.is_full(now));
         // Once that has passed, only a submission is awaited.
         sooner(&mut wake_at, self.gives_up_at().filter(|moment| *moment > now));
         Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last: self.is_over(now) }
@@ -207,7 +215,16 @@ impl Engine {
         let watch = Watch::new(self.schedule.kind(TaskKind::of(&job.request)), accepted_at);
         let phase = state.phase.clone();
         let is_in_flight = false;
-        let tracked = Tracked { job, state, watch, is_in_flight, n_poll_faults: 0, n_unknown: 0, unknown_since: None };
+        let tracked = Tracked {
+            job,
+            state,
+            watch,
+            ticket: None,
+            is_in_flight,
+            n_poll_faults: 0,
+            n_unknown: 0,
+            unknown_since: None,
+        };
         let is_counted = tracked.state.is_doubt_counted();
         let before = self.jobs.insert(id, tracked);
         assert!(before.is_none(), "the ledger hands out each job once");
@@ -227,7 +244,8 @@ impl Engine {
     }
 
     fn accepted(&mut self, now: Moment, id: JobId, acceptance: Acceptance) {
-        self.lane.submit_accepted(now);
+        let ticket = self.ticket(id);
+        self.lane.submit_accepted(now, ticket);
         if let Some(pause) = acceptance.pause {
             self.lane.pause_submits(now, pause);
         }
@@ -308,6 +326,10 @@ impl Engine {
         if std::mem::take(&mut self.tracked(id).is_in_flight) {
             self.lane.task_ended();
         }
+    }
+
+    fn ticket(&mut self, id: JobId) -> Ticket {
+        self.tracked(id).ticket.take().expect("a submission that is answered has left")
     }
 
     fn tracked(&mut self, id: JobId) -> &mut Tracked {

@@ -108,22 +108,22 @@ impl Pacer {
         self.down_since.map_or(Duration::ZERO, |since| now - since)
     }
 
-    /// Closes the gate after a refusal. Returns whether it was the first of its burst: the others say nothing new.
-    pub fn refused(&mut self, now: Moment, retry_after: Option<Duration>) -> bool {
-        let is_first = self.closed_until(now).is_none();
+    /// Closes the gate after a refusal. Only the first of a burst counts, unless another names a time.
+    pub fn refused(&mut self, now: Moment, retry_after: Option<Duration>, is_first: bool) {
         if is_first {
             self.n_refusals += 1;
         }
         // Whoever refuses is not down.
         (self.n_falters, self.down_since) = (0, None);
         // Whoever says "at once" and refuses has not said how long.
-        let wait = match retry_after.filter(|wait| !wait.is_zero()) {
-            Some(wait) => wait.min(self.wait_max),
-            None if is_first => self.backoff.after(self.n_refusals),
-            None => return false,
-        };
-        self.close(now + wait);
-        is_first
+        match retry_after.filter(|wait| !wait.is_zero()) {
+            Some(wait) => self.pause(now, wait),
+            None if is_first => {
+                let wait = self.backoff.after(self.n_refusals);
+                self.close(now + wait);
+            }
+            None => (),
+        }
     }
 
     /// Closes the gate before anything is refused: the provider says that it takes nothing more for so long.

@@ -53,10 +53,11 @@ impl Engine {
         let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
         while !self.to_submit.is_empty() && !self.is_backed_up() {
             match self.lane.take_submit(now) {
-                Ok(()) => {
+                Ok(ticket) => {
                     let id = self.to_submit.pop_front().expect("the queue is not empty");
                     self.emit(now, id, EventKind::SubmitStarted);
                     let tracked = self.tracked(id);
+                    tracked.ticket = Some(ticket);
                     tracked.is_in_flight = true;
                     actions.push(Action::Submit(tracked.job.clone()));
                 }

@@ -77,9 +77,9 @@ impl Default for Limits {
 /// How many tasks may be in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concurrency {
-    /// Start low, grow while the provider takes it, halve when it refuses.
+    /// Start low, grow while the provider takes it, and learn from what it refuses.
     Auto,
-    /// This many.
+    /// This many at most.
     Fixed(NonZeroU32),
 }
 

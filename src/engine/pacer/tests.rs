@@ -20,7 +20,7 @@ fn without_a_rate_everything_may_leave() {
 #[test]
 fn one_refusal_closes_the_gate_for_everybody() {
     let mut pacer = pacer();
-    assert!(pacer.refused(at(0), Some(Duration::from_secs(7))));
+    pacer.refused(at(0), Some(Duration::from_secs(7)), true);
     assert_eq!(pacer.take(at(10)), Err(at(7000)));
     assert_eq!(pacer.take(at(7000)), Ok(()));
 }
@@ -28,11 +28,12 @@ fn one_refusal_closes_the_gate_for_everybody() {
 #[test]
 fn only_the_first_refusal_of_a_burst_counts() {
     let mut pacer = pacer();
-    assert!(pacer.refused(at(0), None));
+    pacer.refused(at(0), None, true);
     let until = pacer.closed_until(at(1)).unwrap();
-    assert!(!pacer.refused(at(1), None));
+    pacer.refused(at(1), None, false);
     assert_eq!(pacer.closed_until(at(1)), Some(until));
-    assert!(pacer.refused(until, None), "a refusal after the gate opened is news");
+    pacer.refused(at(1), Some(Duration::from_secs(60)), false);
+    assert_eq!(pacer.closed_until(at(1)), Some(at(60_001)), "but every word on how long is heard");
 }
 
 #[test]
@@ -41,21 +42,21 @@ fn refusals_in_a_row_wait_longer_and_success_forgets_them() {
     let mut now = at(0);
     let mut waits = vec![];
     for _ in 0..6 {
-        pacer.refused(now, None);
+        pacer.refused(now, None, true);
         let until = pacer.closed_until(now).unwrap();
         waits.push(until - now);
         now = until;
     }
     assert!(waits[5] > waits[0] * 8, "{waits:?}");
     pacer.succeeded(at(0));
-    pacer.refused(now, None);
+    pacer.refused(now, None, true);
     assert!(pacer.closed_until(now).unwrap() - now <= Duration::from_secs(2));
 }
 
 #[test]
 fn a_wait_is_capped() {
     let mut pacer = pacer();
-    pacer.refused(at(0), Some(Duration::from_secs(1_000_000)));
+    pacer.refused(at(0), Some(Duration::from_secs(1_000_000)), true);
     assert_eq!(pacer.closed_until(at(0)), Some(at(900_000)));
 }
 
@@ -66,14 +67,13 @@ fn a_pause_that_was_announced_is_kept_and_capped() {
     assert_eq!((pacer.take(at(29_999)), pacer.take(at(30_000))), (Err(at(30_000)), Ok(())));
     pacer.pause(at(0), Duration::MAX);
     assert_eq!(pacer.take(at(0)), Err(at(900_000)));
-    assert!(pacer.refused(at(900_000), None), "it was no refusal, so the first one is news");
 }
 
 #[test]
 fn whoever_names_no_time_gets_a_backoff() {
     for retry_after in [None, Some(Duration::ZERO)] {
         let mut pacer = pacer();
-        pacer.refused(at(0), retry_after);
+        pacer.refused(at(0), retry_after, true);
         assert!(pacer.take(at(499)).is_err() && pacer.take(at(1000)).is_ok());
     }
 }

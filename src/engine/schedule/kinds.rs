@@ -17,6 +17,9 @@ const KINDS_MAX: usize = 32;
 /// At this price polls are fewer and delays shorter than with a poll every five seconds, for tasks that take longer than that.
 pub const POLL_PRICE: f64 = 0.6;
 
+/// What it costs while jobs wait for the place of a task that may be done: a delay is theirs too.
+const POLL_PRICE_HURRIED: f64 = 0.05;
+
 /// Between two estimations of one kind, which bounds what learning costs.
 const RELEARN_EVERY: Duration = Duration::from_millis(250);
 
@@ -49,6 +52,8 @@ struct Course {
     running_for: Vec<f64>,
     /// The best age of the next poll for every age of the grid at which a task still runs.
     next: Vec<f64>,
+    /// The same while jobs wait for places.
+    next_hurried: Vec<f64>,
     learnt_at: Option<Moment>,
     n_answers: u32,
     /// Answers that what is believed does not know of yet.
@@ -100,10 +105,11 @@ impl Kinds {
     }
 
     /// When a task is best asked for that still ran at this age.
-    pub fn best(&self, kind: Kind, running: f64) -> Best {
+    pub fn best(&self, kind: Kind, running: f64, is_hurried: bool) -> Best {
         let course = self.course(kind);
-        let next = Place::of(running).value(&course.next);
-        Best { next, after: Place::of(next).value(&course.next) }
+        let plan = if is_hurried { &course.next_hurried } else { &course.next };
+        let next = Place::of(running).value(plan);
+        Best { next, after: Place::of(next).value(plan) }
     }
 
     /// For how long, in seconds, a task has been done without our knowing, as is to be expected of one that was last known to run at age
@@ -137,6 +143,7 @@ impl Course {
             learner: Learner::new(told),
             running_for: vec![0.0; STEPS + 1],
             next: vec![0.0; STEPS + 1],
+            next_hurried: vec![0.0; STEPS + 1],
             learnt_at: None,
             n_answers: 0,
             n_new: 0,
@@ -166,6 +173,7 @@ impl Course {
     fn plan(&mut self) {
         let done = self.learner.believed();
         optimum::next_polls(done, POLL_PRICE, &mut self.next);
+        optimum::next_polls(done, POLL_PRICE_HURRIED, &mut self.next_hurried);
         for i in 0..STEPS {
             let running = 1.0 - f64::midpoint(done[i], done[i + 1]);
             self.running_for[i + 1] = self.running_for[i] + (AGES[i + 1] - AGES[i]) * running;

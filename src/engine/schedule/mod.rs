@@ -81,6 +81,8 @@ pub struct Schedule {
     /// Whether tasks are planned by what is no longer believed.
     is_outdated: bool,
     replanned_at: Option<Moment>,
+    /// Whether jobs wait for the places of tasks.
+    is_hurried: bool,
     task_timeout: Duration,
     jitter: fastrand::Rng,
 }
@@ -113,6 +115,7 @@ impl Schedule {
             kinds: Kinds::default(),
             is_outdated: false,
             replanned_at: None,
+            is_hurried: false,
             task_timeout,
             jitter: fastrand::Rng::with_seed(seed),
         }
@@ -131,6 +134,11 @@ impl Schedule {
     /// The number of a kind, for the watches over its tasks.
     pub fn kind(&mut self, kind: TaskKind) -> Kind {
         self.kinds.number(kind)
+    }
+
+    /// Asks more often from now on, as jobs wait for the places of tasks that may be done; or no longer.
+    pub const fn hurry(&mut self, is_hurried: bool) {
+        self.is_hurried = is_hurried;
     }
 
     /// Plans the next poll of a task that is not done.
@@ -194,7 +202,7 @@ impl Schedule {
 
     fn best_moment(&mut self, now: Moment, watch: &Watch) -> Moment {
         let running = watch.age(watch.running_at);
-        let Best { next, after } = self.kinds.best(watch.kind, running);
+        let Best { next, after } = self.kinds.best(watch.kind, running, self.is_hurried);
         let aim = next + (self.jitter.f64() - 0.5) * JITTER * (after - next).min(next - running);
         let wait = Duration::from_secs_f64((aim - watch.age(now)).max(0.0)).clamp(INTERVAL_MIN, INTERVAL_MAX);
         let deadline = watch.accepted_at + self.task_timeout;

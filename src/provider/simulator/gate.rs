@@ -29,21 +29,35 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(config: &Config) -> Self {
-        Self {
-            bucket: config.rate.map(Bucket::new),
-            concurrency: config.concurrency.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
+        let mut gate = Self {
+            bucket: None,
+            concurrency: None,
             quota: config.quota,
             unfinished: BinaryHeap::new(),
             day: i64::MIN,
             n_today: 0,
+        };
+        gate.set_limits(config.rate, config.concurrency);
+        gate
+    }
+
+    /// Lets in so much from now on; what is unfinished stays so.
+    pub(super) fn set_limits(&mut self, rate: Option<Rate>, concurrency: Option<u32>) {
+        self.bucket = rate.map(Bucket::new);
+        self.concurrency = concurrency.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+    }
+
+    /// How many tasks have not ended.
+    pub(super) fn n_unfinished(&mut self, now: Timestamp) -> usize {
+        while self.unfinished.peek().is_some_and(|ends_at| ends_at.0 <= now) {
+            self.unfinished.pop();
         }
+        self.unfinished.len()
     }
 
     /// Lets one submission in, or says why not. One that is kept out uses up nothing.
     pub(super) fn admit(&mut self, now: Timestamp, model: &str) -> Result<(), Refusal> {
-        while self.unfinished.peek().is_some_and(|ends_at| ends_at.0 <= now) {
-            self.unfinished.pop();
-        }
+        let n_unfinished = self.n_unfinished(now);
         let day = (now.millis() + SHANGHAI_OFFSET_MILLIS).div_euclid(DAY_MILLIS);
         if day != self.day {
             (self.day, self.n_today) = (day, 0);
@@ -51,7 +65,7 @@ impl Gate {
         if self.quota_left() == Some(0) {
             return Err(Refusal::Quota(model.to_owned()));
         }
-        if self.concurrency.is_some_and(|max| self.unfinished.len() >= max) {
+        if self.concurrency.is_some_and(|max| n_unfinished >= max) {
             return Err(Refusal::Concurrency);
         }
         if !self.bucket.as_mut().is_none_or(|bucket| bucket.take(now)) {

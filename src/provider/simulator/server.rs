@@ -14,6 +14,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::json;
 
+use crate::model::limits::Rate;
 use crate::model::request::Size;
 use crate::model::time::Timestamp;
 use crate::provider::simulator::check::{self, Submission};
@@ -63,6 +64,16 @@ impl Server {
     pub fn handle(&mut self, now: Timestamp, request: &HttpRequest) -> Reply {
         let reply = self.route(now, request).unwrap_or_else(|refusal| self.refuse(&refusal));
         Reply { delay: self.config.answer_delay, ..reply }
+    }
+
+    /// Takes in so much from now on.
+    pub fn set_limits(&mut self, rate: Option<Rate>, concurrency: Option<u32>) {
+        self.gate.set_limits(rate, concurrency);
+    }
+
+    /// How many tasks are unfinished at this time.
+    pub fn n_unfinished(&mut self, now: Timestamp) -> usize {
+        self.gate.n_unfinished(now)
     }
 
     /// What has been seen so far.

@@ -1,0 +1,143 @@
+//! How much of a provider's limits is used, at how many refusals, and how soon a limit that moves is followed: the real engine and
+//! driver against the simulated service, in virtual time. Exits with 1 when a goal is missed.
+//!
+//! `cargo bench --bench pace [-- WORD]`: only the scenarios that have this word in their name.
+
+#[path = "../tests/simulation/direct.rs"]
+#[expect(dead_code, reason = "the simulation has outages, and this does not")]
+mod direct;
+#[path = "pace/world.rs"]
+mod world;
+
+use std::time::Duration;
+
+use promptbatch::model::limits::{Concurrency, Limits};
+use promptbatch::provider::simulator::config::Config;
+
+use crate::world::{Sample, Taken, play};
+
+/// A run and every move of a limit have so many seconds before they are judged.
+const WARM_UP: usize = 60;
+
+/// A limit is followed once nine tenths of it are used over so many seconds.
+const FOLLOWED: usize = 10;
+
+/// One service, and what we know of it.
+struct Scenario {
+    name: String,
+    latency: u64,
+    limits: Limits,
+    retry_after: Option<Duration>,
+    /// What it takes, and from which second on.
+    takes: Vec<(u64, Taken)>,
+    end: u64,
+    share_min: f64,
+    refused_max: f64,
+}
+
+fn rate(text: &str) -> Taken {
+    Taken { rate: text.parse().ok(), concurrency: None }
+}
+
+fn tasks(n: u32) -> Taken {
+    Taken { rate: None, concurrency: Some(n) }
+}
+
+fn scenarios() -> Vec<Scenario> {
+    let mut scenarios = vec![];
+    for text in ["1/s", "10/s", "50/s", "200/s", "1000/s"] {
+        let limits = Limits { rate: text.parse().ok(), ..Limits::default() };
+        let name = format!("known {text}");
+        scenarios.push(Scenario {
+            share_min: 0.98,
+            refused_max: 0.0,
+            ..hidden(name, 5, limits, &[(0, rate(text))], 180)
+        });
+    }
+    for latency in [1, 5, 15] {
+        let moves = [(0, rate("20/s")), (300, rate("10/s")), (600, rate("40/s"))];
+        scenarios.push(hidden(format!("hidden rate, {latency} s"), latency, Limits::default(), &moves, 900));
+        let moves = [(0, tasks(4)), (300, tasks(8)), (600, tasks(2))];
+        scenarios.push(hidden(format!("hidden tasks, {latency} s"), latency, Limits::default(), &moves, 900));
+        let moves = [(0, tasks(50)), (300, tasks(200))];
+        scenarios.push(hidden(format!("many hidden tasks, {latency} s"), latency, Limits::default(), &moves, 600));
+    }
+    let moves = [(0, rate("20/s")), (300, rate("10/s")), (600, rate("40/s"))];
+    let told = hidden("hidden rate, Retry-After".into(), 5, Limits::default(), &moves, 900);
+    scenarios.push(Scenario { retry_after: Some(Duration::from_secs(1)), ..told });
+    let moves = [(0, Taken { rate: "20/s".parse().ok(), concurrency: Some(50) })];
+    scenarios.push(hidden("hidden rate and tasks".into(), 5, Limits::default(), &moves, 300));
+    let fixed = Limits { concurrency: Concurrency::Fixed(10.try_into().expect("ten")), ..Limits::default() };
+    scenarios.push(hidden("-j 10, hidden tasks".into(), 5, fixed, &[(0, tasks(4))], 300));
+    scenarios
+}
+
+fn hidden(name: String, latency: u64, limits: Limits, takes: &[(u64, Taken)], end: u64) -> Scenario {
+    let takes = takes.to_vec();
+    Scenario { name, latency, limits, retry_after: None, takes, end, share_min: 0.9, refused_max: 0.05 }
+}
+
+fn main() {
+    let word = std::env::args().skip(1).find(|arg| !arg.starts_with("--")).unwrap_or_default();
+    println!("{:<28} {:>12} {:>8} {:>9} {:>10}", "service", "takes", "used", "refused", "followed");
+    let n_missed: usize = scenarios().iter().filter(|s| s.name.contains(&word)).map(measure).sum();
+    println!("{n_missed} goals missed");
+    std::process::exit(i32::from(n_missed > 0));
+}
+
+/// Plays one scenario and prints a row for each of its limits; gives the number of goals missed.
+fn measure(scenario: &Scenario) -> usize {
+    let Scenario { name, latency, limits, retry_after, takes, end, share_min, refused_max } = scenario;
+    let config = Config {
+        latency: Duration::from_secs(*latency),
+        answer_delay: Duration::from_millis(40),
+        image_size: "16x16".parse().ok(),
+        rate: takes[0].1.rate,
+        concurrency: takes[0].1.concurrency,
+        retry_after: *retry_after,
+        seed: 7,
+        ..Config::default()
+    };
+    let samples = play(config, limits, &takes[1..], *end);
+    let mut n_missed = 0;
+    for (nth, (from, taken)) in takes.iter().enumerate() {
+        let until = takes.get(nth + 1).map_or(*end, |(second, _)| *second);
+        let samples = &samples[seconds(*from)..seconds(until)];
+        let judged = &samples[WARM_UP * 10..];
+        let (used, refused) = (share(judged, *taken), refused(judged));
+        let followed = (0..samples.len() - FOLLOWED * 10)
+            .find(|first| share(&samples[*first..first + FOLLOWED * 10], *taken) >= 0.9)
+            .map_or("never".into(), |first| format!("{} s", first / 10));
+        let is_missed = used < *share_min || refused > *refused_max;
+        n_missed += usize::from(is_missed);
+        let mark = if is_missed { "  missed" } else { "" };
+        let takes = [taken.rate.map(|rate| rate.to_string()), taken.concurrency.map(|n| format!("{n} tasks"))];
+        let takes = takes.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        println!("{name:<28} {takes:>12} {:>7.1}% {:>8.1}% {followed:>10}{mark}", used * 100.0, refused * 100.0);
+    }
+    n_missed
+}
+
+fn seconds(n: u64) -> usize {
+    usize::try_from(n * 10).expect("some minutes")
+}
+
+/// How much of what the service takes was used, of whichever limit was nearer.
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn share(samples: &[Sample], taken: Taken) -> f64 {
+    let (first, last, n) = (samples[0], samples[samples.len() - 1], samples.len() as f64);
+    let by_rate = taken.rate.map_or(0.0, |rate| {
+        let rate = f64::from(rate.count.get()) / rate.per.as_secs_f64();
+        (last.accepted - first.accepted) as f64 / (rate * (n - 1.0) / 10.0)
+    });
+    let n_unfinished: usize = samples.iter().map(|sample| sample.unfinished).sum();
+    let by_tasks = taken.concurrency.map_or(0.0, |max| n_unfinished as f64 / n / f64::from(max));
+    by_rate.max(by_tasks)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn refused(samples: &[Sample]) -> f64 {
+    let (first, last) = (samples[0], samples[samples.len() - 1]);
+    let (n_submits, n_accepted) = (last.submits - first.submits, last.accepted - first.accepted);
+    n_submits.saturating_sub(n_accepted) as f64 / n_submits.max(1) as f64
+}

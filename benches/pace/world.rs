@@ -1,0 +1,122 @@
+//! A service with limits that nobody tells and that move, an endless batch, and the real engine and driver between them, in virtual time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, ready};
+use futures::{FutureExt, StreamExt};
+
+use promptbatch::driver::clock::Clock;
+use promptbatch::driver::images::{Body, ImageStore, Saved};
+use promptbatch::driver::{self, Hands};
+use promptbatch::engine::Engine;
+use promptbatch::engine::turn::{Signal, Stop};
+use promptbatch::ledger::error::LedgerError;
+use promptbatch::ledger::{Ledger, Loaded};
+use promptbatch::model::event::Event;
+use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::limits::{Limits, Rate};
+use promptbatch::model::name::ImageName;
+use promptbatch::model::outcome::{Artifact, ImageFormat};
+use promptbatch::model::phase::Known;
+use promptbatch::model::request::Request;
+use promptbatch::model::time::Timestamp;
+use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::server::Server;
+use promptbatch::report::Reporters;
+
+use crate::direct::Direct;
+
+/// What the wall shows when a world begins.
+const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+/// How often the service is looked at.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// What the service takes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Taken {
+    pub rate: Option<Rate>,
+    pub concurrency: Option<u32>,
+}
+
+/// A look at the service.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sample {
+    pub submits: u64,
+    pub accepted: u64,
+    pub unfinished: usize,
+}
+
+/// Plays one service: what it takes at first, and what it takes from which second on. Gives what was seen at every tick until `end`.
+pub fn play(config: Config, limits: &Limits, moves: &[(u64, Taken)], end: u64) -> Vec<Sample> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let server = Arc::new(Mutex::new(Server::new(config)));
+        let clock = Clock::simulated(START);
+        let direct = Direct::new(server.clone(), clock, START, None);
+        let hands = Hands { provider: Arc::new(direct), store: Arc::new(Nowhere) };
+        let (stopper, mut stops) = driver::stopper();
+        let (engine, mut ledger, mut reporters) = (Engine::new(limits.clone()), Endless(0), Reporters::default());
+        let drive = driver::drive(engine, &mut ledger, &mut reporters, &hands, &clock, &mut stops);
+        let watch = async {
+            let samples = watch(&server, &clock, moves, end).await;
+            stopper.stop(Stop::Interrupted(Signal::Interrupt));
+            samples
+        };
+        let (ended, samples) = futures::future::join(drive, watch).await;
+        ended.expect("nothing is wrong with the disk");
+        samples
+    })
+}
+
+async fn watch(server: &Mutex<Server>, clock: &Clock, moves: &[(u64, Taken)], end: u64) -> Vec<Sample> {
+    let begun = clock.now();
+    let n_ticks = u32::try_from(end * 10).expect("some minutes");
+    let mut samples = vec![];
+    for tick in 1..=n_ticks {
+        clock.sleep_until(begun + TICK * tick).await;
+        let mut server = server.lock().expect("nobody panics");
+        if let Some((_, taken)) = moves.iter().find(|(second, _)| second * 10 == u64::from(tick)) {
+            server.set_limits(taken.rate, taken.concurrency);
+        }
+        let unfinished = server.n_unfinished(clock.now().wall());
+        let stats = server.stats();
+        samples.push(Sample { submits: stats.n_submits, accepted: stats.n_accepted, unfinished });
+    }
+    samples
+}
+
+/// Jobs without end, and no memory of what became of them.
+struct Endless(u64);
+
+impl Ledger for Endless {
+    fn commit(&mut self, _events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
+        ready(Ok(())).boxed()
+    }
+
+    fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
+        let jobs = std::iter::repeat_with(|| {
+            self.0 += 1;
+            let request = Request { prompt: format!("cat {}", self.0), model: "a/b".into(), ..Request::default() };
+            let id = JobId::new(&request.content(), 0);
+            Known { job: Job { id, index: self.0, label: None, request, extras: vec![] }.into(), state: <_>::default() }
+        });
+        let loaded = Loaded { jobs: jobs.take(max).collect(), more: true };
+        ready(Ok(loaded)).boxed()
+    }
+}
+
+/// A disk that takes everything and keeps nothing.
+struct Nowhere;
+
+impl ImageStore for Nowhere {
+    fn save<'a>(&'a self, _name: ImageName, body: Body<'a>) -> BoxFuture<'a, Saved> {
+        async {
+            body.for_each(|_| ready(())).await;
+            let (file_name, sha256) = ("x.png".to_owned(), [0; 32]);
+            Ok(Ok(Artifact { file_name, sha256, bytes: 1, width: 1, height: 1, format: ImageFormat::Png }))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,138 @@
+//! A window by hand, against a provider of so many places.
+
+use std::num::NonZeroU32;
+
+use super::*;
+use crate::model::time::Timestamp;
+
+fn at(millis: i64) -> Moment {
+    Moment::new(millis * 1000, Timestamp::from_millis(millis))
+}
+
+fn auto() -> Window {
+    Window::new(Concurrency::Auto)
+}
+
+/// A provider that is always full: one task ends at every tick, of which everybody hears at once, and as many submissions leave as there
+/// is room for.
+struct Full {
+    window: Window,
+    places: usize,
+    n_in_flight: usize,
+    n_submits: usize,
+    n_refused: usize,
+}
+
+impl Full {
+    fn new(places: usize) -> Self {
+        Self { window: auto(), places, n_in_flight: 0, n_submits: 0, n_refused: 0 }
+    }
+
+    /// Plays seconds of ten ticks each.
+    fn play(&mut self, seconds: std::ops::Range<i64>) {
+        for now in (seconds.start * 1000..seconds.end * 1000).step_by(100).map(at) {
+            self.n_in_flight = self.n_in_flight.saturating_sub(1);
+            while self.n_in_flight < self.window.room(now) {
+                self.n_submits += 1;
+                if self.n_in_flight >= self.places {
+                    self.n_refused += 1;
+                    self.window.refused(now, self.n_in_flight, false);
+                    break;
+                }
+                self.window.accepted(now, self.n_in_flight);
+                self.n_in_flight += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn it_grows_with_all_that_is_taken_while_it_is_used_and_nothing_is_refused() {
+    let mut window = auto();
+    for n in 0..100 {
+        window.accepted(at(0), n);
+    }
+    assert_eq!(window.room(at(0)), 103);
+}
+
+#[test]
+fn it_does_not_grow_by_what_it_does_not_use() {
+    let mut window = auto();
+    (0..100).for_each(|_| window.accepted(at(0), 0));
+    assert_eq!(window.room(at(0)), 4);
+}
+
+#[test]
+fn a_number_is_the_most_of_it() {
+    let mut window = Window::new(Concurrency::Fixed(NonZeroU32::new(10).unwrap()));
+    assert_eq!(window.room(at(0)), 10, "and what it begins with");
+    (0..100).for_each(|_| window.accepted(at(0), 9));
+    assert_eq!(window.room(at(0)), 10);
+    window.refused(at(0), 4, false);
+    assert_eq!(window.room(at(0)), 4, "a provider may take less");
+    (0..1000).for_each(|_| window.accepted(at(60_000), 9));
+    assert_eq!(window.room(at(60_000)), 10);
+}
+
+#[test]
+fn what_is_in_use_stays_in_use_after_a_refusal() {
+    for places in [1, 2, 4, 30] {
+        let mut full = Full::new(places);
+        full.play(0..2);
+        assert_eq!(full.window.room(at(2000)), places);
+        assert_eq!(full.n_refused, 1);
+    }
+}
+
+#[test]
+fn it_never_falls_below_one() {
+    let mut window = auto();
+    (0..10).for_each(|_| window.refused(at(0), 0, false));
+    assert_eq!(window.room(at(0)), 1);
+}
+
+#[test]
+fn looking_for_more_costs_one_submission_in_twenty_at_most() {
+    for places in [1, 4, 50] {
+        let mut full = Full::new(places);
+        full.play(0..600);
+        assert!(full.n_refused > 5, "{places}: it looks");
+        assert!(full.n_refused * 20 <= full.n_submits, "{places}: {} of {}", full.n_refused, full.n_submits);
+        assert!(full.n_in_flight * 20 >= places * 19, "{places}: and what is there is used: {}", full.n_in_flight);
+    }
+}
+
+#[test]
+fn a_limit_that_grows_is_found_soon() {
+    for (places, more) in [(4, 8), (50, 200)] {
+        let mut full = Full::new(places);
+        full.play(0..60);
+        full.places = more;
+        full.play(60..100);
+        assert!(full.n_in_flight * 10 >= more * 9, "{} of {more}", full.n_in_flight);
+    }
+}
+
+#[test]
+fn a_limit_that_falls_is_met_at_once() {
+    let mut full = Full::new(50);
+    full.play(0..60);
+    (full.places, full.n_refused) = (20, 0);
+    full.play(60..70);
+    assert_eq!(full.window.room(at(70_000)), 20);
+    assert!(full.window.explains(15), "and is no surprise");
+}
+
+#[test]
+fn a_refusal_far_below_what_was_taken_has_another_reason() {
+    let mut full = Full::new(50);
+    full.play(0..2);
+    assert!(full.window.explains(49) && full.window.explains(40) && !full.window.explains(30));
+}
+
+#[test]
+fn tasks_of_an_earlier_process_are_known_to_be_taken() {
+    let mut window = auto();
+    window.found(300);
+    assert_eq!(window.room(at(0)), 300);
+}
