@@ -15,13 +15,13 @@ use crate::model::time::Moment;
 const FEW: usize = 16;
 
 /// Cuts one after the other, after which refusals count as chance.
-const IN_VAIN: u32 = 8;
+const IN_VAIN: u32 = 12;
 
 /// Submissions that are taken one after the other once a limit is kept.
 const MANY: u64 = 30;
 
 /// The part of submissions that chance may refuse, over about so many.
-const CHANCE_MAX: f64 = 0.5;
+const CHANCE_MAX: f64 = 0.35;
 const SHARE_COUNT: f64 = 50.0;
 
 /// No submission waits longer than half of this for its being beyond the window.
