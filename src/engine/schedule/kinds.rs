@@ -42,6 +42,7 @@ pub struct Kinds {
     numbers: BTreeMap<TaskKind, Kind>,
     /// By number.
     courses: Vec<Course>,
+    has_seen_an_end: bool,
 }
 
 /// What is known of one kind, and what follows for its polls.
@@ -72,7 +73,7 @@ pub struct Best {
 impl Default for Kinds {
     /// Nothing is known of any kind.
     fn default() -> Self {
-        Self { numbers: BTreeMap::new(), courses: vec![Course::new(&[&PRIOR])] }
+        Self { numbers: BTreeMap::new(), courses: vec![Course::new(&[&PRIOR])], has_seen_an_end: false }
     }
 }
 
@@ -95,6 +96,7 @@ impl Kinds {
     /// Takes in what a poll said of a task that was last known to run at age `from` and was asked for at `to`, in seconds.
     /// Returns whether plans have moved by it.
     pub fn observe(&mut self, now: Moment, kind: Kind, from: f64, to: f64, is_done: bool) -> bool {
+        self.has_seen_an_end |= is_done;
         let answer = Answer { from: Place::of(from), to: Place::of(to), is_done };
         let (all, kinds) = self.courses.split_first_mut().expect("all kinds together are one");
         let mut has_moved = all.observe(now, answer, &[&PRIOR]);
@@ -102,6 +104,11 @@ impl Kinds {
             has_moved |= kinds[i].observe(now, answer, &[&PRIOR, all.learner.believed()]);
         }
         has_moved
+    }
+
+    /// Whether any task was ever found done.
+    pub const fn has_seen_an_end(&self) -> bool {
+        self.has_seen_an_end
     }
 
     /// When a task is best asked for that still ran at this age.

@@ -27,14 +27,19 @@ const INTERVAL_MAX: Duration = Duration::from_secs(300);
 /// ever, and ages that nobody is asked at teach nothing.
 const JITTER: f64 = 0.2;
 
+/// So many tasks are asked for early while none has been seen to end, the first after the shortest wait and each next one after twice as
+/// long: a few polls tell whether tasks take a tenth of a second or many seconds.
+const SCOUTS: u32 = 5;
+
 /// A task of an earlier process ended somewhere in the last part of the time after which it was found done.
 const PAST_PART: f64 = 0.8;
 
 /// Between two rankings of the tasks that are due.
 const RANK_EVERY: Duration = Duration::from_millis(100);
 
-/// Between two replannings of all tasks.
-const REPLAN_EVERY: Duration = Duration::from_secs(1);
+/// Between two replannings of all tasks, and so much longer for each of them: that costs a few parts in a hundred of the time at most.
+const REPLAN_EVERY: Duration = Duration::from_millis(100);
+const REPLAN_EACH: Duration = Duration::from_micros(50);
 
 /// What the polls of one task have said.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +83,7 @@ pub struct Schedule {
     late: Vec<Late>,
     ranked_at: Option<Moment>,
     kinds: Kinds,
+    n_scouts: u32,
     /// Whether tasks are planned by what is no longer believed.
     is_outdated: bool,
     replanned_at: Option<Moment>,
@@ -113,6 +119,7 @@ impl Schedule {
             late: vec![],
             ranked_at: None,
             kinds: Kinds::default(),
+            n_scouts: 0,
             is_outdated: false,
             replanned_at: None,
             is_hurried: false,
@@ -143,7 +150,12 @@ impl Schedule {
 
     /// Plans the next poll of a task that is not done.
     pub fn plan(&mut self, now: Moment, job: JobId, watch: Watch) {
-        let moment = self.best_moment(now, &watch);
+        let moment = if self.n_scouts < SCOUTS && !self.kinds.has_seen_an_end() {
+            self.n_scouts += 1;
+            now + INTERVAL_MIN * (1 << (self.n_scouts - 1))
+        } else {
+            self.best_moment(now, &watch)
+        };
         self.due.insert((moment, job), Planned { watch, is_learnt: true });
     }
 
@@ -186,7 +198,9 @@ impl Schedule {
     fn observe(&mut self, now: Moment, watch: &Watch, is_done: bool) {
         let (from, to) = (watch.age(watch.running_at), watch.age(watch.asked_at));
         self.is_outdated |= self.kinds.observe(now, watch.kind, from, to, is_done);
-        if self.is_outdated && self.replanned_at.is_none_or(|moment| now - moment >= REPLAN_EVERY) {
+        let n_planned = u32::try_from(self.due.len()).unwrap_or(u32::MAX);
+        let pause = REPLAN_EVERY + REPLAN_EACH * n_planned;
+        if self.is_outdated && self.replanned_at.is_none_or(|moment| now - moment >= pause) {
             (self.is_outdated, self.replanned_at) = (false, Some(now));
             self.replan(now);
         }
