@@ -6,6 +6,8 @@
 //!
 //! Method: run the world, move the crash by one, run it again.
 
+mod beats;
+mod conserving;
 mod crash;
 mod direct;
 mod disk;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use promptbatch::driver::images::check::{CheckLimits, inspect};
 use promptbatch::model::event::Event;
-use promptbatch::model::limits::InDoubt;
+use promptbatch::model::limits::{Concurrency, InDoubt};
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome};
 use promptbatch::model::phase::{JobState, Known, Phase};
@@ -86,10 +86,23 @@ impl World {
     pub fn check_exact(&self) {
         let told = self.check_stories();
         let stats = self.server_stats();
+        self.check_places(&stats);
         let is_hidden = |fault: &&PlannedFault| matches!(fault, PlannedFault::Submit(fault) if fault.accepts());
         let n_hidden: u64 = PlannedFault::all().filter(|fault| is_hidden(&fault)).map(|f| stats.n_faults(f)).sum();
         let n_known: u32 = told.accepted.values().sum();
         assert_eq!(stats.n_accepted, u64::from(n_known) + n_hidden, "{told:?}");
+    }
+
+    /// Goal: the concurrency that was asked for is kept by the server's own count. What a lost answer hides is not ours to count, and a
+    /// task that is taken for lost may go on.
+    fn check_places(&self, stats: &Stats) {
+        let sessions = self.sessions.lock().unwrap();
+        if let Concurrency::Fixed(max) = sessions.last().expect("a process has begun").limits.concurrency
+            && self.n_in_doubt() == 0
+            && self.n_lost() == 0
+        {
+            assert!(stats.n_unfinished_max <= max.get() as usize, "{} tasks at once", stats.n_unfinished_max);
+        }
     }
 
     fn check_stories(&self) -> Told {

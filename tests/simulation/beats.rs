@@ -1,0 +1,304 @@
+//! The engine alone, beat by beat, against a service that is a few numbers: thousands of tasks in flight in no time, and a look at
+//! every decision.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use promptbatch::engine::Engine;
+use promptbatch::engine::turn::{Action, Input, Turn};
+use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::limits::Limits;
+use promptbatch::model::outcome::{Acceptance, Artifact, Fault, FaultKind, ImageFormat, Status, TaskId, Url};
+use promptbatch::model::phase::Known;
+use promptbatch::model::request::Request;
+use promptbatch::model::time::{Moment, Timestamp};
+
+/// A service that is a few numbers. Times are in seconds.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// How long every answer takes, and every image.
+    pub answer: f64,
+    pub image: f64,
+    /// How long tasks take at most; they take half of that at least.
+    pub task: f64,
+    /// Tasks that are worked on at once; others wait.
+    pub servers: usize,
+    /// Unfinished tasks and submissions a second, beyond which submissions are refused.
+    pub places: usize,
+    pub rate: f64,
+    /// The part of requests that come to nothing.
+    pub faults: f64,
+}
+
+/// A service that takes everything and works on all of it at once.
+pub const WILLING: Service = Service {
+    answer: 0.04,
+    image: 0.04,
+    task: 6.0,
+    servers: usize::MAX,
+    places: usize::MAX,
+    rate: f64::INFINITY,
+    faults: 0.0,
+};
+
+/// A run of the engine against a service, and what was seen of it. Times are in microseconds.
+pub struct Beats {
+    pub engine: Engine,
+    pub limits: Limits,
+    service: Service,
+    rng: fastrand::Rng,
+    pub now: i64,
+    /// What comes back, and when.
+    coming: BTreeMap<(i64, u64), Input>,
+    n_coming: u64,
+    n_jobs: u64,
+    n_loaded: u64,
+    /// Jobs that were handed out and of which nothing is at the provider.
+    to_submit: BTreeSet<JobId>,
+    n_submits_out: usize,
+    /// Tasks and submissions of which the engine has not heard that they ended.
+    in_flight: BTreeSet<JobId>,
+    /// When each task ends.
+    ends: BTreeMap<JobId, i64>,
+    /// When each server is free again.
+    free_at: BTreeSet<(i64, usize)>,
+    /// When the service's rate is used up no more.
+    full_at: i64,
+    /// When the last submissions left, and how many did in all.
+    pub sent: VecDeque<i64>,
+    pub n_sent: u64,
+    pub n_finished: u64,
+    /// From the end of each task to the answer that told of it.
+    pub delays: Vec<i64>,
+    pub in_flight_max: usize,
+    /// Whether the engine is also asked before anything can have changed.
+    pub is_disturbed: bool,
+}
+
+/// Why a submission may have to wait that no fault holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Free {
+    /// It need not.
+    Now,
+    At(i64),
+    /// Until something comes back.
+    AfterAnswer,
+}
+
+pub fn micros(secs: f64) -> i64 {
+    i64::try_from(Duration::from_secs_f64(secs).as_micros()).unwrap()
+}
+
+fn moment(micros: i64) -> Moment {
+    Moment::new(micros, Timestamp::from_millis(1_790_000_000_000 + micros / 1000))
+}
+
+impl Beats {
+    pub fn new(n_jobs: u64, limits: &Limits, service: Service) -> Self {
+        let n_servers = if service.servers == usize::MAX { 0 } else { service.servers };
+        Self {
+            engine: Engine::new(limits.clone()),
+            limits: limits.clone(),
+            rng: fastrand::Rng::with_seed(limits.seed),
+            now: 0,
+            coming: BTreeMap::new(),
+            n_coming: 0,
+            n_jobs,
+            n_loaded: 0,
+            to_submit: BTreeSet::new(),
+            n_submits_out: 0,
+            in_flight: BTreeSet::new(),
+            ends: BTreeMap::new(),
+            free_at: (0..n_servers).map(|server| (0, server)).collect(),
+            full_at: 0,
+            sent: VecDeque::new(),
+            n_sent: 0,
+            n_finished: 0,
+            delays: vec![],
+            in_flight_max: 0,
+            is_disturbed: false,
+            service,
+        }
+    }
+
+    /// Goes on until that second, or until the run is over; gives whether it is. Every turn is shown to `look` when it has been done.
+    pub fn run(&mut self, until: f64, mut look: impl FnMut(&Self, &Turn)) -> bool {
+        while self.now < micros(until) {
+            let turn = self.engine.turn(moment(self.now));
+            for action in &turn.actions {
+                self.act(action);
+            }
+            if turn.is_last {
+                return true;
+            }
+            if turn.actions.iter().any(|action| matches!(action, Action::Load { .. })) {
+                self.load();
+                continue;
+            }
+            look(self, &turn);
+            self.wait(&turn);
+        }
+        false
+    }
+
+    /// Goes to when something comes back, or the engine wants to be woken. Before that it must have nothing to do, whoever asks.
+    fn wait(&mut self, turn: &Turn) {
+        let back_at = self.coming.first_key_value().map(|((at, _), _)| *at);
+        let next = [back_at, turn.wake_at.map(Moment::micros)].into_iter().flatten().min();
+        let next = next.unwrap_or_else(|| panic!("asleep for ever at {}, and jobs are left", self.now));
+        assert!(turn.wake_at.is_none_or(|at| at.micros() > self.now), "no rest at {}: {:?}", self.now, turn.wake_at);
+        if self.is_disturbed {
+            for early in [self.now, self.rng.i64(self.now..next.max(self.now + 1))] {
+                let early_turn = self.engine.turn(moment(early));
+                assert_eq!(early_turn.actions, [], "forgotten at {}, found by chance at {early}: {turn:?}", self.now);
+            }
+        }
+        self.now = next;
+        while let Some(entry) = self.coming.first_entry()
+            && entry.key().0 <= next
+        {
+            let input = entry.remove();
+            self.note(&input);
+            self.engine.handle(moment(next), input);
+        }
+    }
+
+    fn act(&mut self, action: &Action) {
+        let has_fault = self.rng.f64() < self.service.faults;
+        let fault = || Fault::new(FaultKind::Transient, "chance");
+        match action {
+            Action::Load { .. } => (),
+            Action::Submit(job) => {
+                self.n_submits_out += 1;
+                self.to_submit.remove(&job.id);
+                self.in_flight.insert(job.id);
+                self.in_flight_max = self.in_flight_max.max(self.in_flight.len());
+                self.n_sent += 1;
+                self.sent.push_back(self.now);
+                if self.sent.len() > 2048 {
+                    self.sent.pop_front();
+                }
+                let result = if has_fault { Err(fault()) } else { self.submit(job) };
+                self.comes(self.service.answer, Input::Submitted(job.id, result));
+            }
+            Action::Poll(batch) => {
+                let done = |id: &JobId| Status::Done(vec![Url(format!("https://images/{id}.png"))]);
+                let status = |id: &JobId| if self.ends[id] <= self.now { done(id) } else { Status::Running };
+                let answers = batch.iter().map(|(id, _)| (*id, if has_fault { Err(fault()) } else { Ok(status(id)) }));
+                let input = Input::Polled(answers.collect());
+                self.comes(self.service.answer, input);
+            }
+            Action::Download(job, _) => {
+                let artifact = Artifact {
+                    file_name: "x.png".into(),
+                    sha256: [0; 32],
+                    bytes: 1,
+                    width: 1,
+                    height: 1,
+                    format: ImageFormat::Png,
+                };
+                let result = if has_fault { Err(fault()) } else { Ok(vec![artifact]) };
+                self.comes(self.service.image, Input::Downloaded(job.id, result));
+            }
+        }
+    }
+
+    /// What the service says to a submission.
+    fn submit(&mut self, job: &Job) -> Result<Acceptance, Fault> {
+        let is_full = self.service.places < usize::MAX && {
+            let is_unfinished = |id: &&JobId| self.ends.get(id).is_some_and(|at| *at > self.now);
+            self.in_flight.iter().filter(is_unfinished).count() >= self.service.places
+        };
+        if is_full || self.full_at > self.now {
+            return Err(Fault::new(FaultKind::Throttled { retry_after: None }, "too much"));
+        }
+        if self.service.rate.is_finite() {
+            self.full_at = self.now + micros(1.0 / self.service.rate);
+        }
+        let took = micros(self.service.task * (0.5 + 0.5 * self.rng.f64()));
+        let ends_at = match self.free_at.pop_first() {
+            Some((free_at, server)) => {
+                let ends_at = free_at.max(self.now) + took;
+                self.free_at.insert((ends_at, server));
+                ends_at
+            }
+            None => self.now + took,
+        };
+        self.ends.insert(job.id, ends_at);
+        Ok(Acceptance { task: TaskId(job.id.to_string()), pause: None, spent: None })
+    }
+
+    fn comes(&mut self, after: f64, input: Input) {
+        // No two answers take exactly as long as each other.
+        let at = self.now + micros(after * (0.8 + 0.4 * self.rng.f64()));
+        self.n_coming += 1;
+        self.coming.insert((at, self.n_coming), input);
+    }
+
+    fn note(&mut self, input: &Input) {
+        match input {
+            Input::Submitted(id, result) => {
+                self.n_submits_out -= 1;
+                if result.is_err() {
+                    self.in_flight.remove(id);
+                    self.to_submit.insert(*id);
+                }
+            }
+            Input::Polled(answers) => {
+                for (id, answer) in answers {
+                    if let Ok(Status::Done(_)) = answer
+                        && self.in_flight.remove(id)
+                    {
+                        self.delays.push(self.now - self.ends[id]);
+                    }
+                }
+            }
+            Input::Downloaded(_, result) => self.n_finished += u64::from(result.is_ok()),
+            Input::Loaded { .. } | Input::Unsaved(_) | Input::Stop(_) => (),
+        }
+    }
+
+    fn load(&mut self) {
+        let n = (self.limits.look_ahead_max as u64).min(self.n_jobs - self.n_loaded);
+        let jobs: Vec<Known> = (self.n_loaded..self.n_loaded + n).map(job).collect();
+        self.to_submit.extend(jobs.iter().map(|known| known.job.id));
+        self.n_loaded += n;
+        self.engine.handle(moment(self.now), Input::Loaded { jobs, more: self.n_loaded < self.n_jobs });
+    }
+
+    /// Jobs that could be submitted now, for all that is wrong with them.
+    pub fn n_ready(&self) -> usize {
+        self.to_submit.len() - self.engine.pace(moment(self.now)).n_waiting
+    }
+
+    pub fn hold_until(&self) -> Option<i64> {
+        self.engine.pace(moment(self.now)).hold.map(|hold| hold.until.micros())
+    }
+
+    pub fn is_awaiting(&self) -> bool {
+        !self.coming.is_empty()
+    }
+
+    /// When the user's limits let one more submission leave, counted without the engine: `n_max` tasks in flight, so many answers
+    /// awaited, and the rate, evenly spaced and never more than its count in a span.
+    pub fn free(&self, n_max: usize, submits_max: usize) -> Free {
+        if self.in_flight.len() >= n_max || self.n_submits_out >= submits_max {
+            return Free::AfterAnswer;
+        }
+        let Some(rate) = self.limits.rate else { return Free::Now };
+        let span = i64::try_from(rate.per.as_micros()).unwrap();
+        let count = rate.count.get() as usize;
+        let spaced = self.sent.back().map(|at| at + span / i64::try_from(count).unwrap());
+        // Half a hundredth more, as no two clocks are alike.
+        let counted = self.sent.len().checked_sub(count).map(|nth| self.sent[nth] + span + span / 200);
+        // Moments have microseconds, and are rounded up.
+        let at = spaced.max(counted).map_or(0, |at| at + 10);
+        if at > self.now { Free::At(at) } else { Free::Now }
+    }
+}
+
+fn job(n: u64) -> Known {
+    let request = Request { prompt: format!("cat {n}"), model: "a/b".into(), ..Request::default() };
+    let id = JobId::new(&request.content(), 0);
+    Known { job: Job { id, index: n, label: None, request, extras: vec![] }.into(), state: <_>::default() }
+}
