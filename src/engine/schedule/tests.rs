@@ -125,6 +125,32 @@ fn before_anything_is_known_polls_begin_soon_and_grow_rare() {
 }
 
 /// The bounds are 15 % above the optimum for who knows the distribution (`cargo bench --bench polling`), in polls and in delay.
+/// Goal: quick tasks are known to be quick before the first poll of what might have been slow ones. Method: a hundred that were accepted
+/// together, and an answer to the first that is asked for; then as many whose kind has a past.
+#[test]
+fn a_few_are_asked_for_early_and_tell_of_all_others() {
+    let mut bench = Bench::new(1);
+    let watch = Watch::new(bench.kind("a/b"), at(0.0));
+    (0..100).for_each(|n| bench.schedule.plan(at(0.0), id(n), watch));
+    let due_by = |bench: &mut Bench, seconds| std::iter::from_fn(|| bench.schedule.take_due(at(seconds))).count();
+    assert_eq!(
+        (due_by(&mut bench, 0.099), due_by(&mut bench, 0.101)),
+        (0, 1),
+        "the first one after a tenth of a second"
+    );
+    let mut asked = watch;
+    asked.asked(at(0.101));
+    bench.schedule.ended(at(0.15), &asked);
+    assert!(due_by(&mut bench, 1.0) > 90, "the others do not wait for their first plan");
+
+    let mut bench = Bench::new(1);
+    let took = Duration::from_secs(15);
+    let tasks = vec![PastTask { kind: named("a/b"), took }];
+    bench.schedule.remember(at(0.0), &History { tasks, ..History::default() });
+    (0..100).for_each(|n| bench.schedule.plan(at(0.0), id(n), watch));
+    assert_eq!(due_by(&mut bench, 1.0), 0, "where it is known from an earlier process, nobody is sent ahead");
+}
+
 #[test]
 fn polls_come_where_tasks_are_known_to_end() {
     for (sigma, polls, delay) in [(0.1, 1.89, 0.84), (0.3, 2.8, 1.52), (0.6, 3.94, 1.99)] {
