@@ -56,6 +56,7 @@
 //! | [Outcome](model::outcome::Outcome) | how a job ended |
 //! | [Event](model::event::Event) | one thing that happened to one job at one moment |
 //! | [Ledger](ledger::Ledger) | jobs, their phase, their events, kept across processes |
+//! | [History](model::history::History) | what the end of a ledger tells a new process of the pace |
 //! | [Lane](engine::lane::Lane) | one provider's pace: submissions, tasks in flight, polls, downloads |
 //! | [Turn](engine::turn::Turn) | one beat of the engine: events to record, actions to do, when to wake |
 //!
@@ -87,6 +88,20 @@
 //!
 //! Acting before recording does not compile: the driver performs a [`Recorded`](ledger::Recorded) only, and
 //! [`ledger::record`] is what makes one.
+//!
+//! # Pace
+//!
+//! What may leave is decided in one place ([`engine::lane`]), for everybody. A rate that the user tells is kept exactly and used to the full
+//! ([`engine::known_rate`]); a restart counts what the process before has sent ([`model::history`]). Of limits that nobody tells, a refusal does
+//! not say which one it met ([`engine::learner`]): the first one cuts both the rate and the tasks in flight to what was taken, and what is
+//! taken or refused next tells which it was.
+//!
+//! A task is asked for when that is worth a poll ([`engine::schedule`]): what is believed about how long its kind takes is learnt from every answer,
+//! and the moments of the polls are the optimum for what is believed, found by dynamic programming. `benches/` holds all of it against what is
+//! possible.
+//!
+//! A million jobs cost the memory of those in flight. The ledger keeps totals, so that nobody counts; finds what is unfinished without a
+//! look at what is finished; and compares an edited manifest with its jobs side by side, a bit a job.
 //!
 //! # Time
 //!

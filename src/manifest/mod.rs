@@ -157,7 +157,7 @@ impl Manifest {
         &self.warnings
     }
 
-    /// The [fingerprint](fingerprint) of what was checked.
+    /// The [fingerprint] of what was checked.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.source.fingerprint(self.digest)
     }
