@@ -50,7 +50,7 @@ impl Lane {
         Self {
             submits: pacer(limits.rate, limits.burst, 0x5b),
             polls: pacer(limits.poll_rate, None, 0x90),
-            learner: Learner::new(limits.concurrency),
+            learner: Learner::new(limits.concurrency, limits.rate.is_some()),
             n_submits_out: 0,
             n_polls_out: 0,
             n_downloads_out: 0,
@@ -156,6 +156,11 @@ impl Lane {
     pub fn task_found(&mut self) {
         self.n_in_flight += 1;
         self.learner.found(self.n_in_flight);
+    }
+
+    /// A task in flight was found done, and took so long.
+    pub fn task_done(&mut self, now: Moment, took: Duration) {
+        self.learner.ended(now, self.n_in_flight, took);
     }
 
     /// A task no longer occupies a place at the provider.

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::engine::gain::Gain;
 use crate::engine::learnt_rate::LearntRate;
 use crate::engine::window::Window;
 use crate::model::limits::Concurrency;
@@ -41,6 +42,8 @@ pub struct Ticket {
 #[derive(Debug)]
 pub struct Learner {
     window: Window,
+    /// What is worth while as long as nothing is refused, if that is to be found out.
+    gain: Option<Gain>,
     rate: LearntRate,
     reason: Option<Reason>,
     case: Option<Case>,
@@ -82,11 +85,13 @@ struct Case {
 }
 
 impl Learner {
-    /// Knows nothing but what the user says.
-    pub fn new(concurrency: Concurrency) -> Self {
+    /// Knows nothing but what the user says. Where the rate is known, it says what is worth while.
+    pub fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
+        let gain = (concurrency == Concurrency::Auto && !is_rate_known).then(Gain::new);
         let (window, rate) = (Window::new(concurrency), LearntRate::new());
         Self {
             window,
+            gain,
             rate,
             reason: None,
             case: None,
@@ -104,6 +109,9 @@ impl Learner {
     /// So many tasks of an earlier process are there.
     pub fn found(&mut self, n_in_flight: usize) {
         self.window.found(n_in_flight);
+        if let Some(gain) = &mut self.gain {
+            gain.found(n_in_flight);
+        }
     }
 
     /// Whether it is known how many tasks are taken, as more were refused.
@@ -111,22 +119,38 @@ impl Learner {
         self.window.is_found()
     }
 
-    /// How many tasks are known to be taken.
-    pub const fn cap(&self) -> usize {
-        self.window.cap()
+    /// How many tasks are known to be taken, and are worth while.
+    pub fn cap(&self) -> usize {
+        self.window.cap().min(self.worth())
+    }
+
+    /// How many tasks in flight are worth while. Where some are refused, that says it.
+    fn worth(&self) -> usize {
+        self.gain.as_ref().filter(|_| !self.window.is_found()).map_or(usize::MAX, Gain::cap)
+    }
+
+    /// One of so many tasks in flight has ended, and took so long.
+    pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration) {
+        if let Some(gain) = self.gain.as_mut().filter(|_| !self.window.is_found()) {
+            gain.ended(now, n_in_flight, took);
+        }
     }
 
     /// Whether one more task has room among so many.
     pub fn has_room(&self, now: Moment, n_in_flight: usize) -> bool {
         let is_test = self.case.as_ref().is_some_and(|case| case.test_at <= now && n_in_flight <= case.n_others);
         let may_go_beyond = n_in_flight < self.window.cap() || self.beyond_at.is_none_or(|at| at <= now);
-        is_test || (n_in_flight < self.window.room(now) && may_go_beyond)
+        is_test || (n_in_flight < self.room(now) && may_go_beyond)
+    }
+
+    fn room(&self, now: Moment) -> usize {
+        self.window.room(now).min(self.worth())
     }
 
     /// When there will be room without any task's end, if only time has to pass.
     pub fn room_at(&self, now: Moment, n_in_flight: usize) -> Option<Moment> {
         let test_at = self.case.as_ref().map(|case| case.test_at);
-        let beyond_at = self.beyond_at.filter(|_| n_in_flight < self.window.room(now));
+        let beyond_at = self.beyond_at.filter(|_| n_in_flight < self.room(now));
         let trial_at = self.window.trial_at().map(|at| self.beyond_at.map_or(at, |beyond_at| at.max(beyond_at)));
         [test_at, beyond_at, trial_at].into_iter().flatten().filter(|at| *at > now).min()
     }

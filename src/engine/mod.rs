@@ -3,11 +3,12 @@
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
-//! the user tells, and those that nobody tells), [`schedule`] (polls), `downloads` (which image first), `plans` (what may leave now),
+//! the user tells, and those that nobody tells), `gain` (how many tasks are worth while), [`schedule`] (polls), `downloads` (which image first), `plans` (what may leave now),
 //! [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
 
 mod downloads;
 mod ending;
+mod gain;
 pub mod known_rate;
 pub mod lane;
 pub mod learner;
@@ -317,6 +318,7 @@ impl Engine {
         let tracked = &self.jobs[&id];
         if tracked.is_in_flight {
             self.schedule.ended(now, &tracked.watch);
+            self.lane.task_done(now, now - tracked.watch.accepted_at);
         }
         self.task_ended(id);
     }

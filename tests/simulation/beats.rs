@@ -19,8 +19,9 @@ pub struct Service {
     /// How long every answer takes, and every image.
     pub answer: f64,
     pub image: f64,
-    /// How long tasks take at most; they take half of that at least.
+    /// How long tasks take at most, and which part of that at least.
     pub task: f64,
+    pub shortest: f64,
     /// Tasks that are worked on at once; others wait.
     pub servers: usize,
     /// Unfinished tasks and submissions a second, beyond which submissions are refused.
@@ -35,6 +36,7 @@ pub const WILLING: Service = Service {
     answer: 0.04,
     image: 0.04,
     task: 6.0,
+    shortest: 0.5,
     servers: usize::MAX,
     places: usize::MAX,
     rate: f64::INFINITY,
@@ -215,7 +217,8 @@ impl Beats {
         if self.service.rate.is_finite() {
             self.full_at = self.now + micros(1.0 / self.service.rate);
         }
-        let took = micros(self.service.task * (0.5 + 0.5 * self.rng.f64()));
+        let part = self.service.shortest + (1.0 - self.service.shortest) * self.rng.f64();
+        let took = micros(self.service.task * part);
         let ends_at = match self.free_at.pop_first() {
             Some((free_at, server)) => {
                 let ends_at = free_at.max(self.now) + took;
@@ -273,6 +276,10 @@ impl Beats {
 
     pub fn hold_until(&self) -> Option<i64> {
         self.engine.pace(moment(self.now)).hold.map(|hold| hold.until.micros())
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
     }
 
     pub fn is_awaiting(&self) -> bool {

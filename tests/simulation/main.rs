@@ -21,6 +21,7 @@ mod story;
 mod sweep;
 mod witness;
 mod world;
+mod worth;
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ struct Provider {
 impl Provider {
     fn new(task_millis: i64, places: usize, per_second: f64) -> Self {
         Self {
-            learner: Learner::new(Concurrency::Auto),
+            learner: Learner::new(Concurrency::Auto, false),
             task_millis,
             places,
             per_second,
@@ -41,6 +41,7 @@ impl Provider {
         for now in seconds.start * 1000..seconds.end * 1000 {
             self.tokens = (self.tokens + self.per_second / 1000.0).min(self.per_second.max(1.0));
             while self.ends_at.front().is_some_and(|ends_at| *ends_at <= now) {
+                self.learner.ended(at(now), self.ends_at.len(), Duration::from_millis(self.task_millis.unsigned_abs()));
                 self.ends_at.pop_front();
             }
             while now >= self.closed_until && self.submit(now) {}
@@ -82,8 +83,16 @@ const NO_LIMIT: usize = usize::MAX;
 const NO_RATE: f64 = 1e9;
 
 #[test]
-fn without_limits_thousands_are_in_flight_in_a_moment() {
+fn without_limits_hundreds_are_in_flight_in_a_moment() {
+    let mut provider = Provider::new(5000, NO_LIMIT, NO_RATE);
+    provider.play(0..1);
+    assert!(provider.n_accepted >= 500, "{}", provider.n_accepted);
+}
+
+#[test]
+fn a_known_rate_says_itself_what_is_worth_while() {
     let mut provider = Provider::new(15_000, NO_LIMIT, NO_RATE);
+    provider.learner = Learner::new(Concurrency::Auto, true);
     provider.play(0..1);
     assert!(provider.n_accepted >= 4000, "{}", provider.n_accepted);
 }
@@ -126,7 +135,7 @@ fn a_rate_that_is_taken_for_places_does_no_great_harm() {
 /// What is refused with nothing in flight is not refused for want of a place.
 #[test]
 fn an_empty_provider_that_refuses_has_a_rate() {
-    let mut learner = Learner::new(Concurrency::Auto);
+    let mut learner = Learner::new(Concurrency::Auto, false);
     let ticket = learner.take(at(0), 0);
     assert_eq!(learner.refused(at(40), ticket), Some(Refused::Cut));
     assert_eq!(learner.reason, Some(Reason::Rate));
@@ -137,7 +146,7 @@ fn an_empty_provider_that_refuses_has_a_rate() {
 
 #[test]
 fn only_the_first_refusal_of_a_burst_counts() {
-    let mut learner = Learner::new(Concurrency::Auto);
+    let mut learner = Learner::new(Concurrency::Auto, false);
     let tickets: Vec<Ticket> = (0..4).map(|n| learner.take(at(0), n)).collect();
     learner.accepted(at(40), tickets[0]);
     learner.accepted(at(40), tickets[1]);
@@ -152,7 +161,7 @@ fn only_the_first_refusal_of_a_burst_counts() {
 #[test]
 fn a_case_ends_with_the_next_word() {
     for is_taken in [true, false] {
-        let mut learner = Learner::new(Concurrency::Auto);
+        let mut learner = Learner::new(Concurrency::Auto, false);
         for n in 0..4 {
             let ticket = learner.take(at(0), n);
             learner.accepted(at(0), ticket);
@@ -193,7 +202,7 @@ fn reasons_change() {
 /// Goal: a provider that refuses one in ten by lot is not gone slower and slower for. Method: let it, and see that thousands get through.
 #[test]
 fn chance_is_borne() {
-    let (mut learner, mut rng) = (Learner::new(Concurrency::Auto), fastrand::Rng::with_seed(1));
+    let (mut learner, mut rng) = (Learner::new(Concurrency::Auto, false), fastrand::Rng::with_seed(1));
     let (mut ends_at, mut n_accepted) = (std::collections::VecDeque::new(), 0);
     for now in 0..600_000 {
         while ends_at.front().is_some_and(|at| *at <= now) {

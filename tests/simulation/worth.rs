@@ -1,0 +1,60 @@
+//! How many tasks in flight `auto` finds to be worth while, where a provider takes everything.
+
+use promptbatch::model::limits::Limits;
+
+use crate::beats::{Beats, Service, WILLING};
+
+fn beats(seed: u64, service: Service) -> Beats {
+    Beats::new(u64::MAX, &Limits { seed, ..Limits::default() }, service)
+}
+
+/// Goal: what would only wait in a queue is not sent, and no server is idle for that. Method: so many servers that work on one task each,
+/// in 4.5 s on average, and an endless queue before them. Now and then more is tried, so that the middle of many looks counts.
+#[test]
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn a_queue_is_not_filled() {
+    for (servers, seed) in [(20, 1), (20, 2), (20, 3), (50, 1), (50, 2), (100, 1), (100, 2)] {
+        let mut beats = beats(seed, Service { servers, ..WILLING });
+        let mut n_before = 0;
+        for until in [200, 400, 600] {
+            beats.run(f64::from(until), |_, _| ());
+            let share = (beats.delays.len() - n_before) as f64 * 4.5 / 200.0 / servers as f64;
+            assert!(share >= 0.9, "{servers} servers, seed {seed}: {share} of what they can do, until {until} s");
+            n_before = beats.delays.len();
+        }
+        let mut looks: Vec<usize> = (0..31)
+            .map(|n| {
+                beats.run(600.0 + 20.0 * f64::from(n), |_, _| ());
+                beats.in_flight()
+            })
+            .collect();
+        looks.sort_unstable();
+        let (n, max) = (looks[15], beats.in_flight_max);
+        assert!((servers..=4 * servers).contains(&n) && max <= 1024, "{servers} servers, seed {seed}: {n}, once {max}");
+    }
+}
+
+/// Goal: where all tasks are worked on at once, more and more are sent, whether they take alike or not. Method: no limit at all.
+#[test]
+fn without_limits_thousands_are_in_flight() {
+    for (task, shortest, until) in [(5.0, 1.0, 150), (5.0, 0.5, 120), (5.0, 0.02, 150), (60.0, 0.5, 900)] {
+        for seed in 1..4 {
+            let mut beats = beats(seed, Service { task, shortest, ..WILLING });
+            for second in (0..until).step_by(5) {
+                if beats.in_flight_max < 4000 {
+                    beats.run(f64::from(second), |_, _| ());
+                }
+            }
+            let n = beats.in_flight_max;
+            assert!(n >= 4000, "up to {task} s, the shortest {shortest} of that, seed {seed}: {n} in flight");
+        }
+    }
+}
+
+/// Goal: many are sent though nobody has seen a task end. Method: the first seconds of tasks that take half a minute at least.
+#[test]
+fn hundreds_are_in_flight_before_the_first_has_ended() {
+    let mut beats = beats(1, Service { task: 60.0, ..WILLING });
+    beats.run(20.0, |_, _| ());
+    assert!(beats.in_flight_max >= 500 && beats.delays.is_empty(), "{}", beats.in_flight_max);
+}
