@@ -17,8 +17,9 @@ const KINDS_MAX: usize = 32;
 /// At this price polls are fewer and delays shorter than with a poll every five seconds, for tasks that take longer than that.
 pub const POLL_PRICE: f64 = 0.6;
 
-/// What it costs while jobs wait for the place of a task that may be done: a delay is theirs too.
-const POLL_PRICE_HURRIED: f64 = 0.05;
+/// What it costs while jobs wait for the place of a task that may be done, as a part of the time that half of all tasks take: a delay is
+/// theirs too, and keeps a place idle for a part of what a task takes.
+const POLL_PART_HURRIED: f64 = 0.003;
 
 /// Between two estimations of one kind, which bounds what learning costs.
 const RELEARN_EVERY: Duration = Duration::from_millis(250);
@@ -133,8 +134,7 @@ impl Kinds {
 
     /// The age by which half of all tasks are done, in seconds.
     pub fn median(&self) -> f64 {
-        let done = self.courses[0].learner.believed();
-        AGES[done.partition_point(|share| *share < 0.5).min(STEPS)]
+        median(self.courses[0].learner.believed())
     }
 
     /// What is known of a kind: of a new one, what is known of all.
@@ -180,7 +180,8 @@ impl Course {
     fn plan(&mut self) {
         let done = self.learner.believed();
         optimum::next_polls(done, POLL_PRICE, &mut self.next);
-        optimum::next_polls(done, POLL_PRICE_HURRIED, &mut self.next_hurried);
+        let hurried = (median(done) * POLL_PART_HURRIED).min(POLL_PRICE);
+        optimum::next_polls(done, hurried, &mut self.next_hurried);
         for i in 0..STEPS {
             let running = 1.0 - f64::midpoint(done[i], done[i + 1]);
             self.running_for[i + 1] = self.running_for[i] + (AGES[i + 1] - AGES[i]) * running;
@@ -192,4 +193,9 @@ impl Course {
         let first = self.next[0];
         [first, Place::of(first).value(&self.next)]
     }
+}
+
+/// The age by which half of all tasks are done.
+fn median(done: &[f64]) -> f64 {
+    AGES[done.partition_point(|share| *share < 0.5).min(STEPS)]
 }
