@@ -3,7 +3,7 @@
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
-//! the user tells, and those that nobody tells), `gain` (how many tasks are worth while), [`schedule`] (polls), `downloads` (which image first), `plans` (what may leave now),
+//! the user tells, and those that nobody tells), `gain` (how many tasks are worth while), `line` (who waits his turn), [`schedule`] (polls), `downloads` (which image first), `plans` (what may leave now),
 //! [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
 
 mod downloads;
@@ -13,6 +13,7 @@ pub mod known_rate;
 pub mod lane;
 pub mod learner;
 mod learnt_rate;
+mod line;
 pub mod pacer;
 mod plans;
 pub mod retry;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use crate::engine::downloads::Downloads;
 use crate::engine::lane::Lane;
 use crate::engine::learner::Ticket;
+use crate::engine::line::Line;
 use crate::engine::plans::sooner;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::schedule::{Schedule, Watch};
@@ -46,6 +48,7 @@ pub struct Engine {
     limits: Limits,
     lane: Lane,
     schedule: Schedule,
+    line: Line,
     retry: RetryPolicy,
     jobs: BTreeMap<JobId, Tracked>,
     /// Jobs that may be submitted, in manifest order.
@@ -111,6 +114,7 @@ impl Engine {
         Self {
             lane: Lane::new(&limits),
             schedule: Schedule::new(limits.seed, limits.task_timeout),
+            line: Line::default(),
             retry: RetryPolicy::new(&limits),
             limits,
             jobs: BTreeMap::new(),
@@ -319,6 +323,7 @@ impl Engine {
         if tracked.is_in_flight {
             self.schedule.ended(now, &tracked.watch);
             self.lane.task_done(now, now - tracked.watch.accepted_at);
+            self.line.ended(now, tracked.watch.accepted_at);
         }
         self.task_ended(id);
     }

@@ -102,13 +102,14 @@ impl Engine {
         self.set_back(now, id, Stage::Poll, fault);
     }
 
-    /// The API says that the task is not done: its next poll is planned, or it is given up when its time has passed.
+    /// The API says that the task is not done: its next poll is planned, or it is given up when its time has passed and it is not in line.
     pub(super) fn still_running(&mut self, now: Moment, id: JobId) {
         let tracked = self.jobs.get_mut(&id).expect("answers come only for jobs in memory");
         self.schedule.still_running(now, &mut tracked.watch);
         let watch = tracked.watch;
         let task_timeout = self.limits.task_timeout;
-        if now - watch.accepted_at >= task_timeout {
+        let is_late = now - watch.accepted_at >= task_timeout;
+        if is_late && !self.line.has(now, watch.accepted_at, task_timeout) {
             let words = format!("no result within {} s of its acceptance (--task-timeout)", task_timeout.as_secs());
             return self.set_back(now, id, Stage::Task, Fault::new(FaultKind::TaskLost, words));
         }

@@ -218,6 +218,37 @@ fn a_task_that_runs_for_ever_ends_at_its_deadline() {
     assert_eq!(bench.story(), "submit accepted failed:task_lost");
 }
 
+/// Goal: what is paid for and only waits its turn is not given up. Method: ten tasks at a provider that works on one at a time, half a minute
+/// on each, and is asked for them with a third of the time that all need together.
+#[test]
+fn a_task_that_is_in_line_is_not_given_up() {
+    let limits = Limits { task_timeout: Duration::from_secs(100), resubmits_max: 0, ..fixed(10) };
+    let mut bench = Bench::with_pending(limits, 10);
+    let start = bench.now;
+    let mut n_images = 0;
+    while n_images < 10 {
+        let turn = bench.next();
+        assert!(!turn.is_last, "given up: {}", bench.story());
+        for action in turn.actions {
+            match action {
+                Action::Submit(job) => bench.submitted(job.index),
+                Action::Poll(batch) => {
+                    let n = (1..=10).find(|n| id(*n) == batch[0].0).unwrap();
+                    let is_done = (bench.now - start).as_secs() >= 30 * n;
+                    bench.polled(n, Ok(if is_done { Status::Done(urls(n)) } else { Status::Running }));
+                }
+                Action::Download(job, _) => {
+                    n_images += 1;
+                    bench.downloaded(job.index, Ok(vec![artifact()]));
+                }
+                Action::Load { .. } => bench.handle(Input::Loaded { jobs: vec![], more: false }),
+            }
+        }
+    }
+    assert_eq!(bench.story().matches("submit").count(), 10);
+    assert!((bench.now - start).as_secs() >= 300);
+}
+
 #[test]
 fn a_failed_task_fails_the_job_or_is_submitted_again() {
     for (kind, ending) in [
