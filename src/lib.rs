@@ -77,9 +77,8 @@
 //!    counts as committed unless the files are still in their place: OUT may be moved or deleted under a run.
 //! 8. A disk that takes no images starts nothing more and waits for the answers under way, so that none of them is in doubt.
 //! 9. No file leaves OUT: a link below it is refused or replaced, never followed. OUT itself may be a link.
-//! 10. Silence is no answer. A task is given up when the provider says that it runs on past `--task-timeout` while those that came after it
-//!     end, or does not know it,
-//!     never because nobody answers; and an outage fails no job: the run waits, and stops when that lasts too long (`--max-outage`).
+//! 10. Silence is no answer. A task is given up when the provider does not know it, or says that it runs on past `--task-timeout` and it is
+//!     not in line (one that was accepted after it has ended, or none has ended for as long); never because nobody answers. And an outage fails no job: the run waits, and stops when that lasts too long (`--max-outage`).
 //! 11. A used-up allowance stops submissions before one is refused, if the provider's headers say so. The run then stops, or waits
 //!     for the reset and tries with one submission (`--on-quota`).
 //! 12. Jobs that have ended are gone on with only by a recorded [`Reopened`](model::event::EventKind::Reopened): `retry` and

@@ -3,7 +3,8 @@
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
-//! the user tells, and those that nobody tells), `gain` (how many tasks are worth while), `line` (who waits his turn), [`schedule`] (polls), `downloads` (which image first), `plans` (what may leave now),
+//! the user tells, and those that nobody tells), `gain` (how many tasks are worth while), [`schedule`] (polls, with a learner of its own for
+//! how long tasks take), `line` (who waits his turn), `downloads` (which image first), `plans` (what may leave now),
 //! [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
 
 mod downloads;

@@ -25,7 +25,7 @@ const BEYOND_MIN: usize = 4;
 
 /// How many tasks may be in flight.
 ///
-/// It doubles until something is refused. A refusal cuts it to what was in flight then, and not to half of that: the rest is in use.
+/// It grows by one for every submission that is taken, as long as it is used, until something is refused. A refusal cuts it to what was in flight then, and not to half of that: the rest is in use.
 /// After a rest, a trial goes beyond it by a step, and by ever larger ones as long as all is taken.
 #[derive(Clone, Debug)]
 pub struct Window {
