@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::mem;
 
-use crate::manifest::entry::{Entry, Given, Raw};
+use crate::manifest::entry::{Entry, Given, Located, Raw, Said};
 use crate::manifest::field::Field;
 use crate::manifest::ids::Ids;
 use crate::manifest::json;
-use crate::manifest::mistake::{Findings, Found, Place, Wrong, wrong};
+use crate::manifest::mistake::{Findings, Found, Place, Span, Wrong, wrong};
 use crate::manifest::value::Value;
 use crate::manifest::{parts, read};
 use crate::model::job::Draft;
@@ -44,7 +44,8 @@ impl Fields {
     /// The good ones of the fields that were given; of one given twice the last.
     fn read(given: Vec<Given>, mistakes: &mut Found) -> Self {
         let mut fields = Self::default();
-        for Given { field, raw, place } in given {
+        for Given { field, said, .. } in given {
+            let Said::One(Located { raw, place }) = said else { continue };
             if let Err(wrong) = fields.set(field, raw) {
                 mistakes.push(place, wrong);
             }
@@ -252,7 +253,7 @@ fn with_shared(shared: &[(String, String)], mut own: Vec<(String, String)>) -> V
 
 fn other_place(place: Place) -> String {
     match place {
-        Place::Line(line) => format!("line {line}"),
+        Place::Line(line) | Place::Span(Span { line, .. }) => format!("line {line}"),
         Place::Entry(entry) => format!("entry {entry}"),
         Place::File | Place::CommandLine => "another entry".to_owned(),
     }

@@ -20,10 +20,33 @@ impl Entry {
     }
 }
 
-/// One field and its value.
+/// One field and its value, or the values that are to be tried in turn.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Given {
     pub(super) field: Field,
+    /// Where it is named.
+    pub(super) place: Place,
+    pub(super) said: Said,
+}
+
+impl Given {
+    /// A field with one value, at one place.
+    pub(super) const fn one(field: Field, raw: Raw, place: Place) -> Self {
+        Self { field, place, said: Said::One(Located { raw, place }) }
+    }
+}
+
+/// What is said of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Said {
+    One(Located),
+    /// Values that are to be tried in turn.
+    Many(Vec<Located>),
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Located {
     pub(super) raw: Raw,
     pub(super) place: Place,
 }

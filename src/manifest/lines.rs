@@ -2,6 +2,8 @@
 //!
 //! YAML 1.1 breaks lines at three characters that no editor breaks lines at, and so counts differently from the reader of a message.
 
+use crate::manifest::mistake::{Place, Span};
+
 /// A place in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
@@ -29,6 +31,9 @@ struct Begin {
 }
 
 const CHARS_PER_MILESTONE: usize = 64;
+
+/// The longest token that is told whole.
+const TOKEN_BYTES_MAX: usize = 2_000;
 
 impl<'a> Lines<'a> {
     pub(super) fn new(text: &'a str) -> Self {
@@ -80,6 +85,32 @@ impl<'a> Lines<'a> {
         self.begins[n_before - 1].mark.line
     }
 
+    /// What is written at `mark`, to the end of its line at most: all of a text in quotes, `scalar` where that is what stands there, or
+    /// else what there is before a comment.
+    pub(super) fn token(&self, mark: Mark, scalar: &str) -> &'a str {
+        let rest = &self.text[mark.offset..];
+        // A file may be one line of a million characters: what is behind the first few is not looked at.
+        let line = rest[..rest.floor_char_boundary(TOKEN_BYTES_MAX)].split(['\n', '\r']).next().unwrap_or_default();
+        let quote = line.chars().next().filter(|c| matches!(c, '"' | '\''));
+        if let Some(quote) = quote {
+            return quoted(line, quote);
+        }
+        if !scalar.is_empty() && line.starts_with(scalar) {
+            return &line[..scalar.len()];
+        }
+        line.split([',', ']', '}']).next().unwrap_or_default().split(" #").next().unwrap_or_default().trim_end()
+    }
+
+    /// Where the token at `mark` stands.
+    pub(super) fn place(&self, mark: Mark, scalar: &str) -> Place {
+        let line = &self.begins[self.begins.partition_point(|begin| begin.mark.line < mark.line)];
+        let begin = mark.offset - line.mark.offset;
+        match (u32::try_from(begin), u32::try_from(begin + self.token(mark, scalar).len())) {
+            (Ok(begin), Ok(end)) if begin < end => Place::Span(Span { line: mark.line, begin, end }),
+            _ => Place::Line(mark.line),
+        }
+    }
+
     /// Whether the unquoted `scalar` that begins at `mark` is followed by ` #` and a letter or digit, as in `cat #1`.
     pub(super) fn loses_hash(&self, mark: Mark, scalar: &str) -> bool {
         let rest = self.text[mark.offset..].strip_prefix(scalar).unwrap_or_default();
@@ -90,9 +121,52 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// A text with its quotes, or the whole line where they are not closed on it.
+fn quoted(line: &str, quote: char) -> &str {
+    let mut is_escaped = false;
+    for (i, c) in line.char_indices().skip(1) {
+        if is_escaped {
+            is_escaped = false;
+        } else if c == quote {
+            return &line[..=i];
+        } else {
+            is_escaped = c == '\\' && quote == '"';
+        }
+    }
+    line.trim_end()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_what_stands_there() {
+        let token = |line: &'static str, scalar: &str| Lines::new(line).token(Mark { line: 1, offset: 2 }, scalar);
+        for (line, scalar, expected) in [
+            ("- cat, asleep", "cat, asleep", "cat, asleep"),
+            ("- \"a \\\" b\" # c", "a \" b", "\"a \\\" b\""),
+            ("- 'a b': 1", "a b", "'a b'"),
+            ("- \"open", "open", "\"open"),
+            ("- 1e3 # many", "1000", "1e3"),
+            ("[ 0x1F, 2]", "31", "0x1F"),
+            ("- >-\n  folded", "folded", ">-"),
+        ] {
+            assert_eq!(token(line, scalar), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_place_counts_bytes_within_the_line_that_an_editor_shows() {
+        let text = "- a\r\n- \u{2028}猫: 7\n";
+        let place = Lines::new(text).place(Mark { line: 2, offset: 10 }, "猫");
+        assert_eq!(place, Place::Span(Span { line: 2, begin: 5, end: 8 }));
+        assert_eq!(
+            Lines::new("- a").place(Mark { line: 1, offset: 3 }, ""),
+            Place::Line(1),
+            "nothing stands at the end"
+        );
+    }
 
     fn place(text: &str, line: usize, column: usize) -> Option<(u64, usize)> {
         Lines::new(text).mark(line, column).map(|mark| (mark.line, mark.offset))

@@ -70,10 +70,7 @@ pub struct Mistake {
 impl Mistake {
     /// The line of the manifest, from 1, if it is known.
     pub const fn line(&self) -> Option<u64> {
-        match self.place {
-            Place::Line(line) => Some(line),
-            Place::File | Place::Entry(_) | Place::CommandLine => None,
-        }
+        self.place.line()
     }
 
     /// The whole sentence about the manifest at `path`: `prompts.yaml:12: what is wrong; what to do`.
@@ -82,7 +79,7 @@ impl Mistake {
         let path = shown(path);
         match place {
             Place::File => format!("{path}: {what}; {remedy}"),
-            Place::Line(line) => format!("{path}:{line}: {what}; {remedy}"),
+            Place::Line(line) | Place::Span(Span { line, .. }) => format!("{path}:{line}: {what}; {remedy}"),
             Place::Entry(entry) => format!("{path}: entry {entry}: {what}; {remedy}"),
             Place::CommandLine => format!("command line: {what}; {remedy}"),
         }
@@ -90,7 +87,7 @@ impl Mistake {
 }
 
 /// Where a mistake is. A line is never guessed: where it is not known, the entry is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Among the options that were given with the manifest.
     CommandLine,
@@ -98,8 +95,42 @@ pub enum Place {
     File,
     /// On this line, from 1.
     Line(u64),
+    /// In these characters of a line.
+    Span(Span),
     /// In this entry, from 1, on a line that could not be told.
     Entry(u64),
+}
+
+impl Place {
+    /// The line, from 1, if it is known.
+    pub const fn line(self) -> Option<u64> {
+        match self {
+            Self::Line(line) | Self::Span(Span { line, .. }) => Some(line),
+            Self::File | Self::Entry(_) | Self::CommandLine => None,
+        }
+    }
+
+    /// What places are told by, in the order of the file.
+    const fn order(self) -> (u8, u64, u32) {
+        match self {
+            Self::CommandLine => (0, 0, 0),
+            Self::File => (1, 0, 0),
+            Self::Line(line) => (2, line, 0),
+            Self::Span(Span { line, begin, .. }) => (2, line, begin),
+            Self::Entry(entry) => (3, entry, 0),
+        }
+    }
+}
+
+/// Some characters of one line, counted in bytes of the line as UTF-8 from 0, whatever the file's own encoding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The line, from 1.
+    pub line: u64,
+    /// Where they begin.
+    pub begin: u32,
+    /// Where they end.
+    pub end: u32,
 }
 
 /// All mistakes of one manifest; prints the first twenty, and how many more there are.
@@ -112,7 +143,7 @@ pub struct Mistakes {
 impl Mistakes {
     /// What was found in the manifest at `path`.
     pub(super) fn new(path: PathBuf, mut found: Found) -> Self {
-        found.kept.sort_by_key(|mistake| mistake.place);
+        found.kept.sort_by_key(|mistake| mistake.place.order());
         Self { path, found }
     }
 
@@ -166,7 +197,7 @@ impl Found {
     }
 
     pub(super) fn into_list(mut self) -> Vec<Mistake> {
-        self.kept.sort_by_key(|mistake| mistake.place);
+        self.kept.sort_by_key(|mistake| mistake.place.order());
         self.kept
     }
 }

@@ -32,7 +32,7 @@ use std::{env, fs, io};
 use self::expand::Expand;
 use self::ids::Ids;
 use self::mistake::Findings;
-pub use self::mistake::{ManifestError, Mistake, Mistakes, Place};
+pub use self::mistake::{ManifestError, Mistake, Mistakes, Place, Span};
 use self::pass::Pass;
 use crate::model::job::Draft;
 use crate::model::progress::{Chore, Meter, Progress, Unseen};

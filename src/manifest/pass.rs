@@ -151,7 +151,7 @@ fn given_overrides(source: &Source, mistakes: &mut Found) -> Vec<Given> {
                 let what = format!("--set {name} would give all entries the same `{name}`");
                 mistakes.push(place, wrong(what, "write it in the manifest, entry by entry"));
             }
-            Some(field) => given.push(Given { field, raw: Raw::Cell(value.clone()), place }),
+            Some(field) => given.push(Given::one(field, Raw::Cell(value.clone()), place)),
             None => {
                 let known = Field::ALL.into_iter().filter(|field| !field.is_of_one_entry()).map(Field::name);
                 let remedy = match nearest(name, known.clone()) {
@@ -167,7 +167,7 @@ fn given_overrides(source: &Source, mistakes: &mut Found) -> Vec<Given> {
 
 fn given_model(source: &Source) -> Vec<Given> {
     let raw = source.default_model.clone().map(Raw::Cell);
-    raw.into_iter().map(|raw| Given { field: Field::Model, raw, place: Place::CommandLine }).collect()
+    raw.into_iter().map(|raw| Given::one(Field::Model, raw, Place::CommandLine)).collect()
 }
 
 /// Only tables have columns to name.

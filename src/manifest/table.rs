@@ -89,7 +89,7 @@ impl<R: BufRead> Table<R> {
             match column {
                 Column::Extra(name) => entry.extras.push((name.clone(), cell)),
                 Column::Known(_) if cell.is_empty() => {}
-                Column::Known(field) => entry.given.push(Given { field: *field, raw: Raw::Cell(cell), place }),
+                Column::Known(field) => entry.given.push(Given::one(*field, Raw::Cell(cell), place)),
             }
         }
         entry

@@ -308,7 +308,8 @@ impl MapReader {
     fn push(&mut self, name: Node, node: Node, state: &mut State) {
         let mark = name.mark;
         self.first.get_or_insert((mark, name.is_replayed));
-        let place = place_of(mark);
+        let written = if let Kind::Scalar(Value::Text(name)) = &name.kind { name } else { "" };
+        let place = mark.map_or(Place::File, |mark| state.lines.place(mark, written));
         let name = match name.kind {
             Kind::Scalar(Value::Text(name)) => name,
             Kind::Scalar(Value::Int(number)) => number.to_string(),

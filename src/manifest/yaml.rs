@@ -1,7 +1,7 @@
 //! Reads a YAML manifest: a list of texts and maps, or a map with `defaults` and `prompts`.
 
 use crate::manifest::encoding;
-use crate::manifest::entry::{Entry, Given, Raw};
+use crate::manifest::entry::{Entry, Given, Located, Raw, Said};
 use crate::manifest::field::{Field, nearest};
 use crate::manifest::json;
 use crate::manifest::lines::{Lines, Mark};
@@ -63,7 +63,7 @@ impl Reader<'_> {
     }
 
     fn document(&mut self, node: Node, parsed: &mut Parsed) {
-        let place = place_or(node.mark, Place::File);
+        let place = node.mark.map_or(Place::File, |mark| Place::Line(mark.line));
         match node.kind {
             Kind::List(nodes) => self.prompts(nodes, place, parsed),
             Kind::Map(pairs) => self.parts(pairs, place, parsed),
@@ -80,7 +80,7 @@ impl Reader<'_> {
         let mut has_prompts = false;
         let is_entry = pairs.iter().any(|pair| pair.name == Field::Prompt.name());
         for Pair { name, mark, node } in pairs {
-            let place = place_or(mark, whole);
+            let place = self.place_of_name(&name, mark, whole);
             match (name.as_str(), node.kind) {
                 ("prompts", Kind::List(nodes)) => {
                     has_prompts = true;
@@ -141,12 +141,13 @@ impl Reader<'_> {
             self.mistake(whole, "the list of prompts is empty", NO_PROMPTS_REMEDY);
         }
         for (i, node) in nodes.into_iter().enumerate() {
-            let place = place_or(node.mark, Place::Entry(i as u64 + 1));
+            let mut place = node.mark.map_or(Place::Entry(i as u64 + 1), |mark| Place::Line(mark.line));
             let (given, extras) = match node.kind {
                 Kind::Map(pairs) => self.fields(pairs, place),
                 Kind::Scalar(value) => {
                     self.warn_of_lost_hash(node.mark, &value);
-                    (vec![Given { field: Field::Prompt, raw: Raw::Typed(value), place }], Vec::new())
+                    place = self.place_of_value(node.mark, &value, place);
+                    (vec![Given::one(Field::Prompt, Raw::Typed(value), place)], Vec::new())
                 }
                 Kind::List(_) => {
                     self.mistake(
@@ -166,25 +167,53 @@ impl Reader<'_> {
         let mut given = Vec::new();
         let mut extras = Vec::new();
         for Pair { name, mark, node } in pairs {
-            let place = place_or(mark, whole);
+            let place = self.place_of_name(&name, mark, whole);
             match Field::named(&name) {
                 Some(field) => {
                     if let (Field::Prompt | Field::NegativePrompt, Kind::Scalar(value)) = (field, &node.kind) {
                         self.warn_of_lost_hash(node.mark, value);
                     }
-                    given.push(Given { field, raw: Raw::Typed(node.into_value()), place });
+                    let said = self.said(field, node, place);
+                    given.push(Given { field, place, said });
                 }
                 None if name == META => extras = self.extras(node, place),
                 None => {
                     let near = self.unknown_field(&name, place);
                     if near == Some(Field::Prompt.name()) {
                         // What was meant is clear: this entry needs no second mistake about a missing prompt.
-                        given.push(Given { field: Field::Prompt, raw: Raw::Typed(node.into_value()), place });
+                        given.push(Given::one(Field::Prompt, Raw::Typed(node.into_value()), place));
                     }
                 }
             }
         }
         (given, extras)
+    }
+
+    /// The value of a field, or those of a list that are to be tried in turn.
+    fn said(&self, field: Field, node: Node, name: Place) -> Said {
+        if !matches!(&node.kind, Kind::List(nodes) if is_axis(field, nodes)) {
+            return Said::One(self.located(node, name));
+        }
+        let Kind::List(nodes) = node.kind else { unreachable!("an axis is a list") };
+        Said::Many(nodes.into_iter().map(|node| self.located(node, name)).collect())
+    }
+
+    /// A value at its own place, where that is on the line of its name.
+    fn located(&self, node: Node, name: Place) -> Located {
+        let place = match &node.kind {
+            Kind::Scalar(value) => self.place_of_value(node.mark, value, name),
+            Kind::List(_) | Kind::Map(_) => name,
+        };
+        Located { raw: Raw::Typed(node.into_value()), place }
+    }
+
+    fn place_of_value(&self, mark: Option<Mark>, value: &Value, or: Place) -> Place {
+        let written = if let Value::Text(text) = value { text } else { "" };
+        mark.map_or(or, |mark| self.lines.place(mark, written))
+    }
+
+    fn place_of_name(&self, name: &str, mark: Option<Mark>, or: Place) -> Place {
+        mark.map_or(or, |mark| self.lines.place(mark, name))
     }
 
     /// Says what to do about a field that we do not know, and tells which one was probably meant.
@@ -223,8 +252,25 @@ impl Reader<'_> {
 
 const NO_PROMPTS_REMEDY: &str = "write a list under `prompts:`, for example `- a golden cat in the snow`";
 
-fn place_or(mark: Option<Mark>, place: Place) -> Place {
-    mark.map_or(place, |mark| Place::Line(mark.line))
+/// Whether a list holds values to be tried in turn, and is not one value that has parts.
+fn is_axis(field: Field, nodes: &[Node]) -> bool {
+    let is_whole = |node: &Node| matches!(node.kind, Kind::Scalar(Value::Int(_)));
+    match field {
+        // Several source images of one request.
+        Field::ImageUrl => !nodes.is_empty() && nodes.iter().all(|node| matches!(node.kind, Kind::List(_))),
+        // Width and height, as they are not written here.
+        Field::Size => !(nodes.len() == 2 && nodes.iter().all(is_whole)),
+        Field::Prompt
+        | Field::NegativePrompt
+        | Field::Model
+        | Field::Seed
+        | Field::Steps
+        | Field::Guidance
+        | Field::Loras
+        | Field::Id
+        | Field::N
+        | Field::Params => true,
+    }
 }
 
 /// The last words of a text, which a message can show whole.

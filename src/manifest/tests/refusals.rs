@@ -132,7 +132,7 @@ fn every_mistake_of_a_manifest_is_told_at_once() {
                 "p:9: `seed` is -1, outside 0 to 2147483647; \
                  write a whole number from 0 to 2147483647, or leave it out for a random one",
                 "p:10: unknown field `style`; put it under `meta:` to carry it through, or `params:` to send it",
-                "p:12: `seed` is `abc`, not a whole number; \
+                "p:13: `seed` is `abc`, not a whole number; \
                  write a whole number from 0 to 2147483647, or leave it out for a random one",
             ],
         )],
@@ -157,8 +157,8 @@ fn names_that_are_given_twice_are_refused_in_free_maps_too() {
             (
                 "- {prompt: a, 1: 2, \"1\": 3}\n",
                 &[
-                    "p:1: `1` is given twice, first on line 1; keep one of them",
                     "p:1: unknown field `1`; put it under `meta:` to carry it through, or `params:` to send it",
+                    "p:1: `1` is given twice, first on line 1; keep one of them",
                 ],
             ),
         ],
@@ -319,7 +319,7 @@ fn lines_are_those_of_an_editor() {
         ("- a\r- prompt: b\r  size: 5\r", 3),
         ("- \"a\u{2028}\u{2029}\u{85}b\"\n- {prompt: c, size: 5}\n", 2),
         ("---\n# x\n\n- prompt: >-\n    a\n\n    b\n  size: 5\n", 8),
-        ("- prompt: a\n  size:\n\n    5\n", 2),
+        ("- prompt: a\n  size:\n\n    5\n", 4),
         ("[a,\n {prompt: b,\n  size: 5}]", 3),
     ] {
         let told = yaml(text).expect_err("the size is wrong");
