@@ -124,6 +124,8 @@
 //! let options = Options {
 //!     source: Source {
 //!         path: "prompts.yaml".into(),
+//!         format: None,
+//!         encoding: None,
 //!         prompt_column: None,
 //!         id_column: None,
 //!         overrides: vec![],

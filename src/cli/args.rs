@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use promptbatch::manifest::{Encoding, Format};
 use promptbatch::model::limits::Rate;
 use promptbatch::model::outcome::FaultKind;
 use promptbatch::model::request::Size;
@@ -105,20 +106,54 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
-    /// The prompts: a YAML or CSV file
+    /// The prompts: a YAML, CSV, TSV, JSONL or TXT file, or - for standard input; each also compressed by gzip
     pub manifest: PathBuf,
+
+    /// What the prompts are written as, where the file's name does not tell
+    #[arg(long, value_enum, env = "PROMPTBATCH_FORMAT")]
+    pub format: Option<FormatArg>,
+
+    /// What the file is encoded in, such as gb18030, where it is not UTF-8 and does not show what it is
+    #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ENCODING")]
+    pub encoding: Option<Encoding>,
 
     /// Override a default of the manifest; a prompt's own value stays
     #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = pair, env = "PROMPTBATCH_SET", value_delimiter = None)]
     pub set: Vec<(String, String)>,
 
-    /// The CSV column that holds the prompts
+    /// The column (CSV, TSV) or key (JSONL) that holds the prompts
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_PROMPT_COL")]
     pub prompt_col: Option<String>,
 
-    /// The CSV column that holds your own id of each prompt
+    /// The column or key that holds your own id of each prompt
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
     pub id_col: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FormatArg {
+    /// A list of prompts, or documents parted by ---
+    Yaml,
+    /// A table with a header
+    Csv,
+    /// The same with tabs, in which quotes are mostly just quotes
+    Tsv,
+    /// One JSON object a line
+    Jsonl,
+    /// One prompt a line
+    Txt,
+}
+
+impl From<FormatArg> for Format {
+    fn from(arg: FormatArg) -> Self {
+        match arg {
+            FormatArg::Yaml => Self::Yaml,
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Tsv => Self::Tsv,
+            FormatArg::Jsonl => Self::Jsonl,
+            FormatArg::Txt => Self::Txt,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use promptbatch::driver::stopper;
-use promptbatch::manifest::Source;
+use promptbatch::manifest::{Source, stem};
 use promptbatch::model::text::escape;
 use promptbatch::provider::registry::Choice;
 use promptbatch::report::Reporters;
@@ -52,6 +52,8 @@ pub fn run(args: &RunArgs) -> Exit {
 pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
     Source {
         path: args.manifest.clone(),
+        format: args.format.map(Into::into),
+        encoding: args.encoding,
         prompt_column: args.prompt_col.clone(),
         id_column: args.id_col.clone(),
         overrides: args.set.clone(),
@@ -79,7 +81,7 @@ fn options(args: &RunArgs) -> Options {
 
 /// The output folder: the one that is named, or one called like the manifest.
 pub fn out(named: Option<&Path>, args: &ManifestArgs) -> PathBuf {
-    let default = || Path::new("out").join(args.manifest.file_stem().unwrap_or("run".as_ref()));
+    let default = || Path::new("out").join(stem(&args.manifest).unwrap_or("run".as_ref()));
     named.map_or_else(default, Path::to_owned)
 }
 

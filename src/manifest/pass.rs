@@ -1,71 +1,62 @@
 //! One pass over a manifest in any format: from its bytes to checked entries.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::vec;
+use std::io;
+use std::path::PathBuf;
 
 use crate::manifest::Source;
 use crate::manifest::check::{Checked, Checker, Shared};
+use crate::manifest::columns::Names;
+use crate::manifest::documents::Documents;
+use crate::manifest::encoding::Encoding;
 use crate::manifest::entry::{Entry, Given, Raw};
 use crate::manifest::field::{Field, nearest};
-use crate::manifest::hashed::Hashed;
+use crate::manifest::format::Format;
 use crate::manifest::ids::Ids;
+use crate::manifest::input::Input;
+use crate::manifest::jsonl::Jsonl;
 use crate::manifest::mistake::{Findings, Found, ManifestError, Place, wrong};
 use crate::manifest::read::shown_text;
-use crate::manifest::table::{Names, Table};
-use crate::manifest::yaml::{self, Parsed};
-
-/// The largest YAML file: it is held in memory, many times its size.
-const YAML_BYTES_MAX: u64 = 32 * 1024 * 1024;
-
-/// The most lines of a YAML file: the place of each is held in memory too.
-const YAML_LINES_MAX: usize = 4_000_000;
+use crate::manifest::table::Table;
+use crate::manifest::texts::Texts;
 
 /// A pass that is under way.
 pub(super) struct Pass {
     path: PathBuf,
-    entries: Entries,
+    /// Nothing where there is nothing to be read, as the findings say.
+    entries: Option<Box<dyn Entries>>,
     checker: Checker,
 }
 
-/// Where the entries come from.
-enum Entries {
-    /// From memory, and the hash of the file that they were read from.
-    List(vec::IntoIter<Entry>, blake3::Hash),
-    /// From disk, row by row.
-    Table(Box<Table<BufReader<Hashed<File>>>>),
+/// The entries of a manifest in any format, one after the other.
+pub(super) trait Entries {
+    /// The next one; what is wrong before it goes to the findings.
+    fn next_entry(&mut self, findings: &mut Findings) -> io::Result<Option<Entry>>;
+
+    /// What they are read from.
+    fn input(&self) -> &Input;
 }
 
 impl Pass {
-    /// Begins to read. Mistakes that are found go to the findings; what cannot be read at all is an error.
-    pub(super) fn start(source: &Source, ids: Ids, findings: &mut Findings) -> Result<Self, ManifestError> {
+    /// Begins to read, in the encoding that an earlier pass found out. Mistakes that are found go to the findings; what cannot be read
+    /// at all is an error.
+    pub(super) fn start(
+        source: &Source,
+        encoding: Option<Encoding>,
+        ids: Ids,
+        findings: &mut Findings,
+    ) -> Result<Self, ManifestError> {
         let path = &source.path;
-        let read_error = |source| ManifestError::Read { path: path.clone(), source };
+        let format = source.format.or_else(|| Format::of(path));
+        let format = format.ok_or_else(|| ManifestError::UnknownFormat { path: path.clone() })?;
         let mut shared = Shared::default();
         shared.lay_under(given_overrides(source, &mut findings.mistakes), &mut findings.mistakes);
-        let entries = match Format::of(path)? {
-            Format::Yaml => {
-                refuse_column_options(source, &mut findings.mistakes);
-                let bytes = bytes_of(path).map_err(read_error)?;
-                let parsed = if is_too_large(&bytes, &mut findings.mistakes) {
-                    Parsed::default()
-                } else {
-                    yaml::parse(&bytes, findings)
-                };
-                shared.lay_under(parsed.defaults, &mut findings.mistakes);
-                shared.extras = parsed.extras;
-                Entries::List(parsed.entries.into_iter(), blake3::hash(&bytes))
-            }
-            Format::Csv => {
-                let input = BufReader::new(Hashed::new(File::open(path).map_err(read_error)?));
-                let names = Names { prompt: source.prompt_column.as_deref(), id: source.id_column.as_deref() };
-                match Table::open(input, b',', names, findings).map_err(read_error)? {
-                    Some(table) => Entries::Table(Box::new(table)),
-                    None => Entries::List(Vec::new().into_iter(), blake3::hash(&[])),
-                }
-            }
-        };
+        refuse_column_options(source, format, &mut findings.mistakes);
+        let input = Input::open(path, source.encoding.or(encoding));
+        let entries = input.and_then(|input| {
+            warn_of_encoding(source, &input, &mut findings.warnings);
+            open(format, input, source, &mut shared, findings)
+        });
+        let entries = entries.map_err(|source| ManifestError::Read { path: path.clone(), source })?;
         shared.lay_under(given_model(source), &mut findings.mistakes);
         Ok(Self { path: path.clone(), entries, checker: Checker::new(shared, ids) })
     }
@@ -73,10 +64,8 @@ impl Pass {
     /// The next good entry; the mistakes of those before it go to the findings.
     pub(super) fn next_checked(&mut self, findings: &mut Findings) -> Result<Option<Checked>, ManifestError> {
         loop {
-            let entry = match &mut self.entries {
-                Entries::List(entries, _) => Ok(entries.next()),
-                Entries::Table(table) => table.next_entry(&mut findings.mistakes),
-            };
+            let Some(entries) = &mut self.entries else { return Ok(None) };
+            let entry = entries.next_entry(findings);
             let entry = entry.map_err(|source| ManifestError::Read { path: self.path.clone(), source })?;
             let Some(entry) = entry else { return Ok(None) };
             if let Some(checked) = self.checker.check(entry, findings) {
@@ -85,61 +74,51 @@ impl Pass {
         }
     }
 
-    /// How many bytes of the file have been read; a list is read as a whole.
+    /// How many bytes of the file have been read, compressed as they are.
     pub(super) fn n_bytes(&self) -> Option<u64> {
-        match &self.entries {
-            Entries::List(..) => None,
-            Entries::Table(table) => Some(table.input().get_ref().n_bytes()),
-        }
+        self.entries.as_ref().map(|entries| entries.input().n_bytes())
     }
 
     /// The columns that are carried through, the hash of all bytes that were read, and the ids.
     pub(super) fn finish(self, findings: &mut Findings) -> (Vec<String>, blake3::Hash, Ids) {
-        let digest = match &self.entries {
-            Entries::List(_, digest) => *digest,
-            Entries::Table(table) => table.input().get_ref().digest(),
-        };
+        let digest = self.entries.map_or(blake3::hash(&[]), |entries| entries.input().digest());
         let (columns, ids) = self.checker.finish(findings);
         (columns, digest, ids)
     }
 }
 
-/// The formats that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Yaml,
-    Csv,
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self, ManifestError> {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        match ending.as_deref() {
-            Some("yaml" | "yml") => Ok(Self::Yaml),
-            Some("csv") => Ok(Self::Csv),
-            Some(_) | None => Err(ManifestError::UnknownFormat { path: path.to_owned() }),
+/// The entries of a file in this format; what it says for all of them is laid under what they share already.
+fn open(
+    format: Format,
+    input: Input,
+    source: &Source,
+    shared: &mut Shared,
+    findings: &mut Findings,
+) -> io::Result<Option<Box<dyn Entries>>> {
+    let names = Names { prompt: source.prompt_column.clone(), id: source.id_column.clone() };
+    let boxed = |table: Option<Table>| table.map(|table| Box::new(table) as Box<dyn Entries>);
+    Ok(match format {
+        Format::Yaml => {
+            let (documents, head) = Documents::open(input, findings)?;
+            shared.lay_under(head.defaults, &mut findings.mistakes);
+            shared.extras = head.extras;
+            Some(Box::new(documents))
         }
+        Format::Csv => boxed(Table::open_csv(input, &names, findings)?),
+        Format::Tsv => boxed(Table::open_tsv(input, &names, findings)?),
+        Format::Jsonl => Some(Box::new(Jsonl::new(input, names))),
+        Format::Txt => Some(Box::new(Texts::new(input))),
+    })
+}
+
+/// What is not read as UTF-8, and nobody asked to be, is told.
+fn warn_of_encoding(source: &Source, input: &Input, warnings: &mut Found) {
+    let encoding = input.encoding();
+    if encoding != Encoding::UTF8 && source.encoding.is_none() {
+        let what = format!("the file is not UTF-8 and is read as {encoding}");
+        let remedy = format!("see that its prompts are right; --encoding {encoding} says that it is so");
+        warnings.push(Place::File, wrong(what, remedy));
     }
-}
-
-/// The bytes of a file, but no more than show that it is too large.
-fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(YAML_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn is_too_large(bytes: &[u8], mistakes: &mut Found) -> bool {
-    let n_lines = || bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
-    let what = if bytes.len() as u64 > YAML_BYTES_MAX {
-        format!("the file is larger than {} MiB", YAML_BYTES_MAX / (1024 * 1024))
-    } else if n_lines() > YAML_LINES_MAX {
-        format!("the file has more than {YAML_LINES_MAX} lines")
-    } else {
-        return false;
-    };
-    mistakes.push(Place::File, wrong(what, "write it as CSV, which is read row by row"));
-    true
 }
 
 fn given_overrides(source: &Source, mistakes: &mut Found) -> Vec<Given> {
@@ -170,15 +149,20 @@ fn given_model(source: &Source) -> Vec<Given> {
     raw.into_iter().map(|raw| Given::one(Field::Model, raw, Place::CommandLine)).collect()
 }
 
-/// Only tables have columns to name.
-fn refuse_column_options(source: &Source, mistakes: &mut Found) {
+/// Only tables and objects have columns to name.
+fn refuse_column_options(source: &Source, format: Format, mistakes: &mut Found) {
+    let remedy = match format {
+        Format::Csv | Format::Tsv | Format::Jsonl => return,
+        Format::Yaml => |field: Field| format!("call the field `{}` in the manifest", field.name()),
+        Format::Txt => |_| "every line is a prompt".to_owned(),
+    };
     for (option, column, field) in
         [("--prompt-col", &source.prompt_column, Field::Prompt), ("--id-col", &source.id_column, Field::Id)]
     {
         if column.is_some() {
-            let what = format!("{option} names a column, and a YAML manifest has none");
-            let remedy = format!("call the field `{}` in the manifest, and leave {option} out", field.name());
-            mistakes.push(Place::CommandLine, wrong(what, remedy));
+            let name = format.name().to_uppercase();
+            let what = format!("{option} names a column, and a {name} manifest has none");
+            mistakes.push(Place::CommandLine, wrong(what, format!("{}, and leave {option} out", remedy(field))));
         }
     }
 }

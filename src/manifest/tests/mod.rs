@@ -2,12 +2,18 @@
 
 mod bombs;
 mod documents;
+mod encodings;
+mod inputs;
+mod jsonl;
 mod options;
 mod passes;
 mod properties;
 mod refusals;
 mod rows;
+mod streams;
 mod tables;
+mod texts;
+mod tsv;
 mod values;
 
 use std::fs;
