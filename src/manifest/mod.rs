@@ -6,6 +6,8 @@
 
 mod check;
 mod complaint;
+#[cfg(test)]
+mod draw;
 mod encoding;
 mod entry;
 mod expand;
