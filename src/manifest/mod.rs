@@ -19,6 +19,8 @@ mod lines;
 mod mistake;
 mod parts;
 mod pass;
+#[cfg(test)]
+mod range;
 mod read;
 mod rows;
 mod table;
