@@ -25,6 +25,8 @@ mod read;
 mod rows;
 mod table;
 #[cfg(test)]
+mod template;
+#[cfg(test)]
 mod tests;
 mod tree;
 mod value;
