@@ -16,6 +16,8 @@ mod hashed;
 mod ids;
 mod json;
 mod lines;
+#[cfg(test)]
+mod lists;
 mod mistake;
 mod parts;
 mod pass;
