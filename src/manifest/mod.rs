@@ -11,6 +11,8 @@ mod draw;
 mod encoding;
 mod entry;
 mod expand;
+#[cfg(test)]
+mod families;
 mod field;
 mod hashed;
 mod ids;
