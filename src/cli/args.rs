@@ -119,6 +119,10 @@ pub struct ManifestArgs {
     /// The CSV column that holds your own id of each prompt
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
     pub id_col: Option<String>,
+
+    /// How many jobs lists, ranges, vars and `n` may make; prompts that are one job each are not limited [default: 10000]
+    #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_JOBS")]
+    pub max_jobs: Option<u64>,
 }
 
 #[derive(Debug, Args)]

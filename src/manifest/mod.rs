@@ -4,37 +4,52 @@
 //! gives the work. Tables are streamed both times, so a million rows cost no more memory than ten.
 //! A file that is not the same the second time is an error, and never a different batch.
 
+mod axis;
+mod census;
 mod check;
 mod complaint;
+mod draw;
 mod encoding;
 mod entry;
 mod expand;
+mod families;
 mod field;
+mod fields;
+mod grid;
+mod guard;
 mod hashed;
 mod ids;
 mod json;
 mod lines;
+mod lists;
 mod mistake;
 mod parts;
 mod pass;
+mod range;
 mod read;
 mod rows;
+mod sayings;
 mod table;
+mod template;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod value;
+mod ways;
 mod yaml;
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-use self::expand::Expand;
+pub use self::census::Census;
+use self::check::Checked;
 use self::ids::Ids;
 use self::mistake::Findings;
 pub use self::mistake::{ManifestError, Mistake, Mistakes, Place, Span};
-use self::pass::Pass;
+use self::pass::{End, Pass};
+use self::yaml::Settings;
 use crate::model::job::Draft;
+use crate::model::price::Price;
 use crate::model::progress::{Chore, Meter, Progress, Unseen};
 
 /// A manifest and the options that change what it means.
@@ -50,11 +65,14 @@ pub struct Source {
     pub overrides: Vec<(String, String)>,
     /// The model of entries for which nothing else names one.
     pub default_model: Option<String>,
+    /// How many jobs lists may make; 10,000 if nobody says more. Entries that are one job each are not limited.
+    pub jobs_max: Option<u64>,
 }
 
 impl Source {
-    fn fingerprint(&self, digest: blake3::Hash) -> [u8; 32] {
-        let Self { path, prompt_column, id_column, overrides, default_model } = self;
+    fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
+        // How many jobs are allowed does not change what they are.
+        let Self { path, prompt_column, id_column, overrides, default_model, jobs_max: _ } = self;
         let format = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
@@ -71,17 +89,25 @@ impl Source {
             add(Some(field));
             add(Some(value));
         }
-        *hasher.update(digest.as_bytes()).finalize().as_bytes()
+        hasher.update(digest.as_bytes());
+        if let Some(lists) = lists {
+            hasher.update(lists.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
     }
 }
 
 /// A hash of the file's bytes and of every option that changes what they mean: where it is known, that very manifest was checked before.
-/// Where the file lies does not matter. Only of a file proper: a pipe may have no end, and cannot be read twice.
+/// Where the file lies does not matter. Only of a file proper: a pipe may have no end, and cannot be read twice. And not of one that may
+/// name other files: which ones, and what they hold, is known when it has been read.
 pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
     if !fs::metadata(&source.path)?.is_file() {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    hashed::of_file(&source.path).map(|digest| source.fingerprint(digest))
+    if pass::may_name_lists(&source.path)? {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    hashed::of_file(&source.path).map(|digest| source.fingerprint(digest, None))
 }
 
 /// A checked manifest.
@@ -90,8 +116,11 @@ pub struct Manifest {
     source: Source,
     /// The hash of the file's bytes.
     digest: blake3::Hash,
-    n_jobs: u64,
+    /// The hash of all lists that it names, if it names any.
+    lists: Option<blake3::Hash>,
     columns: Vec<String>,
+    census: Census,
+    settings: Settings,
     warnings: Vec<Mistake>,
 }
 
@@ -116,7 +145,7 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
         }
     };
     if findings.mistakes.n() > 0 {
-        return Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path, findings.mistakes) });
+        return Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path, findings) });
     }
     Ok(Manifest { warnings: findings.warnings.into_list(), ..manifest })
 }
@@ -127,13 +156,14 @@ fn read(source: &Source, ids: Ids, progress: &mut dyn Progress) -> Result<(Manif
     let mut meter = Meter::begin(progress, Chore::Check, n_bytes);
     let mut findings = Findings::default();
     let mut pass = Pass::start(source, ids, &mut findings)?;
-    let mut n_jobs: u64 = 0;
-    while let Some(checked) = pass.next_checked(&mut findings)? {
-        n_jobs += u64::from(checked.n);
+    while let Some(draft) = pass.next_draft(&mut findings)? {
+        pass.keep(draft);
         pass.n_bytes().into_iter().for_each(|n_bytes| meter.at(n_bytes));
     }
-    let (columns, digest, ids) = pass.finish(&mut findings);
-    Ok((Manifest { source: source.clone(), digest, n_jobs, columns, warnings: Vec::new() }, findings, ids))
+    let settings = pass.take_settings();
+    let End { checked: Checked { columns, ids, census }, digest, lists } = pass.finish(&mut findings);
+    let manifest = Manifest { source: source.clone(), digest, lists, columns, census, settings, warnings: Vec::new() };
+    Ok((manifest, findings, ids))
 }
 
 impl Manifest {
@@ -144,7 +174,22 @@ impl Manifest {
 
     /// How many images are wanted: every entry as often as its `n` says.
     pub const fn n_jobs(&self) -> u64 {
-        self.n_jobs
+        self.census.n_jobs()
+    }
+
+    /// What an image costs, if the manifest says so.
+    pub const fn price(&self) -> Option<&Price> {
+        self.settings.price.as_ref()
+    }
+
+    /// The seed by which the order of the work is drawn, if the manifest asks for that.
+    pub const fn shuffle(&self) -> Option<u64> {
+        self.settings.shuffle
+    }
+
+    /// What it comes to: models, sizes, the first jobs and the last.
+    pub const fn census(&self) -> &Census {
+        &self.census
     }
 
     /// The columns that are carried through to the results, in the order in which the manifest first names them.
@@ -159,7 +204,7 @@ impl Manifest {
 
     /// The [fingerprint] of what was checked.
     pub fn fingerprint(&self) -> [u8; 32] {
-        self.source.fingerprint(self.digest)
+        self.source.fingerprint(self.digest, self.lists)
     }
 
     /// Reads the manifest again and gives a draft for each wanted image, in manifest order.
@@ -174,7 +219,7 @@ impl Manifest {
         }
         let mut findings = Findings::default();
         let pass = Pass::start(&self.source, Ids::Different, &mut findings)?;
-        Ok(Drafts { path: path.to_owned(), digest: self.digest, pass: Some(pass), findings, images: None })
+        Ok(Drafts { path: path.to_owned(), digest: self.digest, lists: self.lists, pass: Some(pass), findings })
     }
 }
 
@@ -182,31 +227,25 @@ impl Manifest {
 struct Drafts {
     path: PathBuf,
     digest: blake3::Hash,
+    lists: Option<blake3::Hash>,
     pass: Option<Pass>,
     findings: Findings,
-    /// What is left of the present entry.
-    images: Option<Expand>,
 }
 
 impl Iterator for Drafts {
     type Item = Result<Draft, ManifestError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(draft) = self.images.as_mut().and_then(Iterator::next) {
-                return Some(Ok(draft));
+        match self.pass.as_mut()?.next_draft(&mut self.findings) {
+            Ok(Some(draft)) => Some(Ok(draft)),
+            Ok(None) => {
+                let End { digest, lists, .. } = self.pass.take()?.finish(&mut self.findings);
+                let is_same = digest == self.digest && lists == self.lists && self.findings.mistakes.n() == 0;
+                (!is_same).then(|| Err(ManifestError::Changed { path: self.path.clone() }))
             }
-            match self.pass.as_mut()?.next_checked(&mut self.findings) {
-                Ok(Some(checked)) => self.images = Some(Expand::new(checked)),
-                Ok(None) => {
-                    let (_, digest, _) = self.pass.take()?.finish(&mut self.findings);
-                    let is_same = digest == self.digest && self.findings.mistakes.n() == 0;
-                    return (!is_same).then(|| Err(ManifestError::Changed { path: self.path.clone() }));
-                }
-                Err(error) => {
-                    self.pass = None;
-                    return Some(Err(error));
-                }
+            Err(error) => {
+                self.pass = None;
+                Some(Err(error))
             }
         }
     }

@@ -3,18 +3,23 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::vec;
+use std::sync::Arc;
+use std::{mem, vec};
 
 use crate::manifest::Source;
 use crate::manifest::check::{Checked, Checker, Shared};
 use crate::manifest::entry::{Entry, Given, Raw};
+use crate::manifest::expand::Expand;
 use crate::manifest::field::{Field, nearest};
+use crate::manifest::guard::JOBS_MAX;
 use crate::manifest::hashed::Hashed;
 use crate::manifest::ids::Ids;
+use crate::manifest::lists::Lists;
 use crate::manifest::mistake::{Findings, Found, ManifestError, Place, wrong};
 use crate::manifest::read::shown_text;
 use crate::manifest::table::{Names, Table};
-use crate::manifest::yaml::{self, Parsed};
+use crate::manifest::yaml::{self, Parsed, Settings};
+use crate::model::job::Draft;
 
 /// The largest YAML file: it is held in memory, many times its size.
 const YAML_BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -26,7 +31,11 @@ const YAML_LINES_MAX: usize = 4_000_000;
 pub(super) struct Pass {
     path: PathBuf,
     entries: Entries,
+    settings: Settings,
+    lists: Lists,
     checker: Checker,
+    /// What is left of the present entry.
+    jobs: Option<Expand>,
 }
 
 /// Where the entries come from.
@@ -42,7 +51,9 @@ impl Pass {
     pub(super) fn start(source: &Source, ids: Ids, findings: &mut Findings) -> Result<Self, ManifestError> {
         let path = &source.path;
         let read_error = |source| ManifestError::Read { path: path.clone(), source };
+        let mut lists = Lists::new(path.parent().unwrap_or(Path::new("")).to_owned());
         let mut shared = Shared::default();
+        let mut settings = Settings::default();
         shared.lay_under(given_overrides(source, &mut findings.mistakes), &mut findings.mistakes);
         let entries = match Format::of(path)? {
             Format::Yaml => {
@@ -51,10 +62,12 @@ impl Pass {
                 let parsed = if is_too_large(&bytes, &mut findings.mistakes) {
                     Parsed::default()
                 } else {
-                    yaml::parse(&bytes, findings)
+                    yaml::parse(&bytes, &mut lists, findings)
                 };
+                shared.ways = Arc::new(parsed.ways);
                 shared.lay_under(parsed.defaults, &mut findings.mistakes);
                 shared.extras = parsed.extras;
+                settings = parsed.settings;
                 Entries::List(parsed.entries.into_iter(), blake3::hash(&bytes))
             }
             Format::Csv => {
@@ -67,22 +80,30 @@ impl Pass {
             }
         };
         shared.lay_under(given_model(source), &mut findings.mistakes);
-        Ok(Self { path: path.clone(), entries, checker: Checker::new(shared, ids) })
+        let checker = Checker::new(shared, ids, source.jobs_max.unwrap_or(JOBS_MAX));
+        Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
     }
 
-    /// The next good entry; the mistakes of those before it go to the findings.
-    pub(super) fn next_checked(&mut self, findings: &mut Findings) -> Result<Option<Checked>, ManifestError> {
+    /// The next good job; the mistakes of those before it go to the findings.
+    pub(super) fn next_draft(&mut self, findings: &mut Findings) -> Result<Option<Draft>, ManifestError> {
         loop {
+            if let Some(draft) = self.jobs.as_mut().and_then(|jobs| jobs.next(&mut self.checker, findings)) {
+                return Ok(Some(draft));
+            }
             let entry = match &mut self.entries {
                 Entries::List(entries, _) => Ok(entries.next()),
                 Entries::Table(table) => table.next_entry(&mut findings.mistakes),
             };
             let entry = entry.map_err(|source| ManifestError::Read { path: self.path.clone(), source })?;
             let Some(entry) = entry else { return Ok(None) };
-            if let Some(checked) = self.checker.check(entry, findings) {
-                return Ok(Some(checked));
-            }
+            let place = entry.place;
+            self.jobs = self.checker.check(entry, &mut self.lists, findings).map(|jobs| Expand::new(jobs, place));
         }
+    }
+
+    /// Takes a job as one of those that are shown.
+    pub(super) fn keep(&mut self, draft: Draft) {
+        self.checker.keep(draft);
     }
 
     /// How many bytes of the file have been read; a list is read as a whole.
@@ -93,15 +114,37 @@ impl Pass {
         }
     }
 
-    /// The columns that are carried through, the hash of all bytes that were read, and the ids.
-    pub(super) fn finish(self, findings: &mut Findings) -> (Vec<String>, blake3::Hash, Ids) {
+    /// What the manifest says of the run as a whole.
+    pub(super) fn take_settings(&mut self) -> Settings {
+        mem::take(&mut self.settings)
+    }
+
+    /// What is known at the end.
+    pub(super) fn finish(self, findings: &mut Findings) -> End {
         let digest = match &self.entries {
             Entries::List(_, digest) => *digest,
             Entries::Table(table) => table.input().get_ref().digest(),
         };
-        let (columns, ids) = self.checker.finish(findings);
-        (columns, digest, ids)
+        End { checked: self.checker.finish(findings), digest, lists: self.lists.digest() }
     }
+}
+
+/// What is known when a manifest has been read to its end.
+pub(super) struct End {
+    pub(super) checked: Checked,
+    /// The hash of all bytes of the file.
+    pub(super) digest: blake3::Hash,
+    /// The hash of all lists that were read beside it, if there were any.
+    pub(super) lists: Option<blake3::Hash>,
+}
+
+/// Whether the manifest may name other files, as far as a look at its words can tell.
+pub(super) fn may_name_lists(path: &Path) -> io::Result<bool> {
+    if !matches!(Format::of(path), Ok(Format::Yaml)) {
+        return Ok(false);
+    }
+    let bytes = bytes_of(path)?;
+    Ok(yaml::WORDS_OF_OTHER_FILES.iter().any(|word| bytes.windows(word.len()).any(|part| part == word.as_bytes())))
 }
 
 /// The formats that are read.

@@ -84,7 +84,7 @@ impl<R: BufRead> Table<R> {
 
     fn entry(&self, row: Row) -> Entry {
         let place = Place::Line(row.line);
-        let mut entry = Entry { place, given: Vec::new(), extras: Vec::new() };
+        let mut entry = Entry { place, given: Vec::new(), extras: Vec::new(), ways: None };
         for (column, cell) in self.columns.iter().zip(row.cells) {
             match column {
                 Column::Extra(name) => entry.extras.push((name.clone(), cell)),

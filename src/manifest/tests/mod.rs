@@ -1,5 +1,6 @@
 //! Whole manifests through the public face, written to a temporary folder.
 
+mod axes;
 mod bombs;
 mod documents;
 mod options;
@@ -9,6 +10,7 @@ mod refusals;
 mod rows;
 mod tables;
 mod values;
+mod vars;
 
 use std::fs;
 use std::path::Path;
