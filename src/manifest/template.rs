@@ -16,6 +16,7 @@ use std::sync::Arc;
 use self::node::Node;
 use crate::manifest::field::misspelt;
 use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::read::shown_text;
 
 /// Flaws of one text that are told; a text of nothing but braces has as many as characters.
 const FLAWS_MAX: usize = 100;
@@ -156,6 +157,6 @@ fn is_of_name(c: char) -> bool {
 /// What is wrong with a placeholder that names no var, if one is nearly called so.
 fn misspelt_var(written: &str, vars: &BTreeSet<String>, braces: &str) -> Option<Wrong> {
     let meant = misspelt(written, vars.iter().map(String::as_str))?;
-    let what = format!("no var is called `{}`", written.trim());
+    let what = format!("no var is called {}", shown_text(written.trim()));
     Some(wrong(what, format!("did you mean `{meant}`? write `{braces}` for braces that are meant")))
 }

@@ -1,6 +1,6 @@
 //! What a template is made of, and how the text at a place is written: by division, never by counting up to it.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -141,7 +141,7 @@ impl Node {
 
 /// The options without the texts that stood there before.
 pub(super) fn distinct(options: Vec<Node>) -> Vec<Node> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::new();
     let is_new: Vec<bool> = options
         .iter()
         .map(|option| match option {

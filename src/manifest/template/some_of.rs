@@ -62,19 +62,42 @@ impl SomeOf {
         }
         let mut at = 0;
         let begin = out.len();
-        while n_left > 0 {
-            let option = &self.options[at];
-            let n_behind = self.count(at + 1, n_left - 1);
-            let n = option.n().saturating_mul(n_behind);
-            at += 1;
-            if i >= n {
-                i -= n;
-                continue;
-            }
-            self.join(option, i / n_behind, begin, value, out);
-            i %= n_behind;
-            n_left -= 1;
+        for n_behind in (0..n_left).rev() {
+            let (first, n_before) = self.first(at, n_behind + 1, i);
+            i -= n_before;
+            at = first + 1;
+            let n_each = self.count(at, n_behind);
+            self.join(&self.options[first], i / n_each, begin, value, out);
+            i %= n_each;
         }
+    }
+
+    /// The first option at place `i` of the ways to take `k` from those at `at` and after it, and how many ways begin with an earlier one.
+    fn first(&self, at: usize, k: usize, i: u64) -> (usize, u64) {
+        let n = self.count(at, k);
+        if n == u64::MAX {
+            return self.first_of_many(at, k, i);
+        }
+        let n_before = |other| n - self.count(other, k);
+        let (mut first, mut end) = (at, self.options.len());
+        while end - first > 1 {
+            let middle = first.midpoint(end);
+            if n_before(middle) <= i { first = middle } else { end = middle }
+        }
+        (first, n_before(first))
+    }
+
+    /// The same where there are too many to subtract: then few options are gone through, as each begins very many ways.
+    fn first_of_many(&self, at: usize, k: usize, i: u64) -> (usize, u64) {
+        let mut n_before: u64 = 0;
+        for (other, option) in self.options.iter().enumerate().skip(at) {
+            let n = n_before.saturating_add(option.n().saturating_mul(self.count(other + 1, k - 1)));
+            if i < n {
+                return (other, n_before);
+            }
+            n_before = n;
+        }
+        unreachable!("{i} is below the number of ways, which is the sum of all of these")
     }
 
     /// Adds an option to those since `begin`; an empty one needs no joiner.

@@ -83,9 +83,11 @@ impl Parser<'_, '_> {
             let what = format!("the wildcards in this have more than {OPTIONS_MAX} texts");
             return Err(wrong(what, "shorten their lists"));
         }
+        let depth = self.trail.depth;
         self.trail.depth += 1;
         let result = self.options(&shown, &texts);
-        self.trail.depth -= 1;
+        // A text that was given up was left somewhere within.
+        self.trail.depth = depth;
         result
     }
 

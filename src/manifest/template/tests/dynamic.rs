@@ -213,6 +213,9 @@ fn far_too_much_is_refused() {
     for text in ["}", "\\{", "{}", "{a|b}", "# \n", "__animal__", "{animal}", "{1$$a"] {
         let _ = parse(Syntax::Dynamic, &text.repeat(200_000));
     }
+    // What was given up within a list leaves no trace in what follows.
+    let after = format!("{}{}a|b{}", "__open__".repeat(40), "{".repeat(32), "}".repeat(32));
+    assert!(parse(Syntax::Dynamic, &after).expect_err("a list is bad").iter().all(|flaw| flaw.wrong.what != deep));
     let at_the_limit = format!("{}a|b{}", "{".repeat(32), "}".repeat(32));
     assert_eq!(dynamic(&at_the_limit).n(), 2);
     let options = vec!["a"; 3_000].iter().enumerate().map(|(i, a)| format!("{a}{i}")).collect::<Vec<_>>().join("|");

@@ -52,6 +52,8 @@ fn what_is_long_or_strange_is_shown_in_part_and_escaped() {
     let Wrong { what, remedy } = &flaws[0].wrong;
     assert!(what.starts_with("`猫\\u{7}") && what.chars().count() < 80, "{what}");
     assert!(remedy.contains("`{{猫\\u{7}") && remedy.chars().count() < 120, "{remedy}");
+    let flaws = parse(Syntax::Plain, "{anim\u{7}al}").expect_err("it names no var");
+    assert!(!flaws[0].wrong.what.contains('\u{7}') && !flaws[0].wrong.remedy.contains('\u{7}'), "{flaws:?}");
 }
 
 #[test]
