@@ -57,6 +57,7 @@ pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
         overrides: args.set.clone(),
         default_model: Some(default_model.to_owned()),
         jobs_max: args.max_jobs,
+        shuffle: args.shuffle,
     }
 }
 

@@ -67,12 +67,14 @@ pub struct Source {
     pub default_model: Option<String>,
     /// How many jobs lists may make; 10,000 if nobody says more. Entries that are one job each are not limited.
     pub jobs_max: Option<u64>,
+    /// The seed by which the order of the work is drawn, whatever the manifest says.
+    pub shuffle: Option<u64>,
 }
 
 impl Source {
     fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
         // How many jobs are allowed does not change what they are.
-        let Self { path, prompt_column, id_column, overrides, default_model, jobs_max: _ } = self;
+        let Self { path, prompt_column, id_column, overrides, default_model, jobs_max: _, shuffle } = self;
         let format = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
@@ -88,6 +90,10 @@ impl Source {
         for (field, value) in overrides {
             add(Some(field));
             add(Some(value));
+        }
+        if let Some(seed) = shuffle {
+            add(Some("shuffle"));
+            add(Some(&seed.to_string()));
         }
         hasher.update(digest.as_bytes());
         if let Some(lists) = lists {
@@ -182,9 +188,9 @@ impl Manifest {
         self.settings.price.as_ref()
     }
 
-    /// The seed by which the order of the work is drawn, if the manifest asks for that.
-    pub const fn shuffle(&self) -> Option<u64> {
-        self.settings.shuffle
+    /// The seed by which the order of the work is drawn, if the manifest or its source asks for that.
+    pub fn shuffle(&self) -> Option<u64> {
+        self.source.shuffle.or(self.settings.shuffle)
     }
 
     /// What it comes to: models, sizes, the first jobs and the last.
