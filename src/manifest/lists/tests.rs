@@ -97,6 +97,8 @@ fn the_digest_covers_names_bytes_and_order() {
         digest(&[("a", b"x"), ("b", b"z")]),
         digest(&[("a", b"x"), ("b", b"y\n")]),
         digest(&[("a", b"x")]),
+        digest(&[("a", b"cx")]),
+        digest(&[("ac", b"x")]),
     ];
     for (i, digest) in digests.iter().enumerate() {
         assert!(!digests[..i].contains(digest), "{i}");

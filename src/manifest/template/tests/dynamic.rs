@@ -118,6 +118,22 @@ fn a_wildcard_is_asked_for_once_and_again_when_the_vars_change() {
     assert_eq!(read(&["place"]), (1, 2));
 }
 
+/// Goal: what is too deep in one place is not refused in another. Method: mention a list where there is no depth left, and then alone.
+#[test]
+fn a_wildcard_is_refused_for_where_it_stands_only_there() {
+    let (mut table, mut known, vars) = (table(), Known::default(), BTreeSet::new());
+    let mut read = |text: &str| {
+        let (wildcards, known) = (&mut table, &mut known);
+        Template::parse(text, &mut Reading { syntax: Syntax::Dynamic, vars: &vars, wildcards, known })
+    };
+    let within = |n_braces: usize| format!("{}__animal__{}", "{x|".repeat(n_braces), "}".repeat(n_braces));
+    for n_braces in [31, 32] {
+        assert!(read(&within(n_braces)).is_err(), "{n_braces}");
+        assert_eq!(read("__animal__").expect("it is not deep here").n(), 4);
+    }
+    assert_eq!(read(&within(30)).expect("it is just deep enough").n(), 34);
+}
+
 #[test]
 fn vars_are_replaced_wherever_they_stand() {
     check("{animal} {x|{place}}", &["<owl> x", "<owl> <bay>"]);
