@@ -124,12 +124,8 @@
 //! let options = Options {
 //!     source: Source {
 //!         path: "prompts.yaml".into(),
-//!         format: None,
-//!         encoding: None,
-//!         prompt_column: None,
-//!         id_column: None,
-//!         overrides: vec![],
 //!         default_model: Some(provider.default_model().into()),
+//!         ..Source::default()
 //!     },
 //!     out: "out/prompts".into(),
 //!     provider,

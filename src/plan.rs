@@ -58,6 +58,8 @@ pub fn import(
     if file.manifest_fingerprint()?.as_deref() == Some(&fingerprint) {
         return Ok(None);
     }
+    // Before the jobs: once the ledger knows this manifest, nobody asks again.
+    file.shuffle(manifest.shuffle())?;
     let mut meter = Meter::begin(progress, Chore::Import, Some(manifest.n_jobs()));
     file.import(&fingerprint, manifest.columns(), drafts(manifest, &mut meter)?).map(Some)
 }

@@ -128,6 +128,15 @@ pub struct ManifestArgs {
     /// The column or key that holds your own id of each prompt
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
     pub id_col: Option<String>,
+
+    /// How many jobs lists, ranges, vars and `n` may make; prompts that are one job each are not limited [default: 10000]
+    #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_JOBS")]
+    pub max_jobs: Option<u64>,
+
+    /// Do the work in an order that this seed draws, so that a run stopped early is a fair sample; names and results stay in
+    /// manifest order
+    #[arg(long, value_name = "SEED", env = "PROMPTBATCH_SHUFFLE")]
+    pub shuffle: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

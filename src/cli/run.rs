@@ -58,6 +58,8 @@ pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
         id_column: args.id_col.clone(),
         overrides: args.set.clone(),
         default_model: Some(default_model.to_owned()),
+        jobs_max: args.max_jobs,
+        shuffle: args.shuffle,
     }
 }
 

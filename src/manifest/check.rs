@@ -1,117 +1,37 @@
 //! Checks every entry against the known fields and against the other entries, and lays it over what all of them share.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashSet};
 use std::mem;
+use std::sync::Arc;
 
-use crate::manifest::entry::{Entry, Given, Located, Raw, Said};
+use crate::manifest::axis::Axis;
+use crate::manifest::census::Census;
+use crate::manifest::entry::{Entry, Given};
+use crate::manifest::expand::Jobs;
 use crate::manifest::field::Field;
+use crate::manifest::fields::{Fields, Text, Texts};
+use crate::manifest::grid::Grid;
+use crate::manifest::guard::Guard;
 use crate::manifest::ids::Ids;
-use crate::manifest::json;
+use crate::manifest::lists::Lists;
 use crate::manifest::mistake::{Findings, Found, Place, Span, Wrong, wrong};
-use crate::manifest::value::Value;
-use crate::manifest::{parts, read};
+use crate::manifest::sayings::{Scope, TextReader};
+use crate::manifest::template::Known;
+use crate::manifest::ways::Ways;
+use crate::manifest::{families, read};
 use crate::model::job::Draft;
-use crate::model::request::{Json, Lora, Request, Size};
+use crate::model::request::Request;
 
 /// Columns that entries may carry through together.
 const COLUMNS_MAX: usize = 1_000;
-
-/// One entry that is good, and how many images of it are wanted.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Checked {
-    pub(super) draft: Draft,
-    pub(super) n: u32,
-}
-
-/// The fields of an entry, or those that entries share, as good values.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Fields {
-    prompt: Option<String>,
-    negative_prompt: Option<String>,
-    model: Option<String>,
-    size: Option<Size>,
-    seed: Option<u64>,
-    steps: Option<u32>,
-    guidance: Option<f64>,
-    image_url: Option<Vec<String>>,
-    loras: Option<Vec<Lora>>,
-    id: Option<String>,
-    n: Option<u32>,
-    params: BTreeMap<String, Value>,
-}
-
-impl Fields {
-    /// The good ones of the fields that were given; of one given twice the last.
-    fn read(given: Vec<Given>, mistakes: &mut Found) -> Self {
-        let mut fields = Self::default();
-        for Given { field, said, .. } in given {
-            let Said::One(Located { raw, place }) = said else { continue };
-            if let Err(wrong) = fields.set(field, raw) {
-                mistakes.push(place, wrong);
-            }
-        }
-        fields
-    }
-
-    fn set(&mut self, field: Field, raw: Raw) -> Result<(), Wrong> {
-        match field {
-            Field::Prompt => self.prompt = Some(read::prompt(raw)?),
-            Field::NegativePrompt => self.negative_prompt = Some(read::negative_prompt(raw)?),
-            Field::Model => self.model = Some(read::model(raw)?),
-            Field::Size => self.size = Some(read::size(&raw)?),
-            Field::Seed => self.seed = Some(read::seed(&raw)?),
-            Field::Steps => self.steps = Some(read::steps(&raw)?),
-            Field::Guidance => self.guidance = Some(read::guidance(&raw)?),
-            Field::ImageUrl => self.image_url = Some(parts::image_url(raw)?),
-            Field::Loras => self.loras = Some(parts::loras(raw)?),
-            Field::Id => self.id = Some(read::id(raw)?),
-            Field::N => self.n = Some(read::n(&raw)?),
-            Field::Params => self.params = parts::params(raw)?,
-        }
-        Ok(())
-    }
-
-    /// These fields, and those of `lower` where these give none; `params` are laid over each other name by name.
-    fn or(self, lower: &Self) -> Self {
-        let mut params = lower.params.clone();
-        params.extend(self.params);
-        Self {
-            prompt: self.prompt.or_else(|| lower.prompt.clone()),
-            negative_prompt: self.negative_prompt.or_else(|| lower.negative_prompt.clone()),
-            model: self.model.or_else(|| lower.model.clone()),
-            size: self.size.or(lower.size),
-            seed: self.seed.or(lower.seed),
-            steps: self.steps.or(lower.steps),
-            guidance: self.guidance.or(lower.guidance),
-            image_url: self.image_url.or_else(|| lower.image_url.clone()),
-            loras: self.loras.or_else(|| lower.loras.clone()),
-            id: self.id.or_else(|| lower.id.clone()),
-            n: self.n.or(lower.n),
-            params,
-        }
-    }
-
-    fn into_checked(self, extras: Vec<(String, String)>) -> Option<Checked> {
-        let request = Request {
-            prompt: self.prompt?,
-            model: self.model?,
-            negative_prompt: self.negative_prompt,
-            size: self.size,
-            seed: self.seed,
-            steps: self.steps,
-            guidance: self.guidance,
-            image_url: self.image_url.unwrap_or_default(),
-            loras: self.loras.unwrap_or_default(),
-            params: self.params.iter().map(|(name, value)| (name.clone(), Json(json::write(value)))).collect(),
-        };
-        Some(Checked { draft: Draft { label: self.id, request, extras }, n: self.n.unwrap_or(1) })
-    }
-}
 
 /// What all entries share, where they do not say otherwise.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared {
     fields: Fields,
+    /// How lists combine and what texts may name.
+    pub(super) ways: Arc<Ways>,
     /// Extras of the manifest's defaults.
     pub(super) extras: Vec<(String, String)>,
     /// Where the highest layer that gives a model gives it.
@@ -123,7 +43,8 @@ impl Shared {
     pub(super) fn lay_under(&mut self, given: Vec<Given>, mistakes: &mut Found) {
         let model = given.iter().find(|given| given.field == Field::Model);
         self.model_place = self.model_place.or(model.map(|given| given.place));
-        self.fields = mem::take(&mut self.fields).or(&Fields::read(given, mistakes));
+        let texts = Texts::of(&self.ways);
+        self.fields = mem::take(&mut self.fields).or(&Fields::read(given, texts, mistakes));
     }
 }
 
@@ -131,27 +52,46 @@ impl Shared {
 #[derive(Debug)]
 pub(super) struct Checker {
     shared: Shared,
+    /// The shared vars and syntax, once an entry needed them; nothing if something is wrong with them.
+    scope: OnceCell<Option<Arc<Scope>>>,
+    known: Known,
+    vars_used: BTreeSet<String>,
+    guard: Guard,
     ids: Ids,
     models: HashSet<String>,
     without_model: Option<(Place, u64)>,
     columns: Vec<String>,
     columns_seen: HashSet<String>,
+    census: Census,
+}
+
+/// What a pass has found out when it is at its end.
+pub(super) struct Checked {
+    /// The carried columns in the order in which they were first seen.
+    pub(super) columns: Vec<String>,
+    pub(super) ids: Ids,
+    pub(super) census: Census,
 }
 
 impl Checker {
-    pub(super) fn new(shared: Shared, ids: Ids) -> Self {
+    pub(super) fn new(shared: Shared, ids: Ids, jobs_max: u64) -> Self {
         Self {
             shared,
+            scope: OnceCell::new(),
+            known: Known::default(),
+            vars_used: BTreeSet::new(),
+            guard: Guard::new(jobs_max),
             ids,
             models: HashSet::new(),
             without_model: None,
             columns: Vec::new(),
             columns_seen: HashSet::new(),
+            census: Census::default(),
         }
     }
 
-    /// The entry over what it shares, unless it is wrong by itself or beside the entries before it.
-    pub(super) fn check(&mut self, mut entry: Entry, findings: &mut Findings) -> Option<Checked> {
+    /// The jobs of an entry laid over what it shares, unless it is wrong by itself or beside the entries before it.
+    pub(super) fn check(&mut self, mut entry: Entry, lists: &mut Lists, findings: &mut Findings) -> Option<Jobs> {
         let n_mistakes = findings.mistakes.n();
         let [prompt_place, model_place, id_place, seed_place] =
             [Field::Prompt, Field::Model, Field::Id, Field::Seed].map(|field| entry.place_of(field));
@@ -160,26 +100,89 @@ impl Checker {
             findings.mistakes.push(prompt_place, wrong("this entry has no prompt", remedy));
         }
         let gives_model = entry.given.iter().any(|given| given.field == Field::Model);
-        let own = Fields::read(mem::take(&mut entry.given), &mut findings.mistakes);
-        if let Some(id) = &own.id {
-            self.check_id(id, id_place, &mut findings.mistakes);
-        }
+        let own_ways = entry.ways.take();
+        let ways = match &own_ways {
+            Some(own) => Arc::new(own.as_ref().clone().or(&self.shared.ways)),
+            None => Arc::clone(&self.shared.ways),
+        };
+        let own = Fields::read(mem::take(&mut entry.given), Texts::of(&ways), &mut findings.mistakes);
         let fields = own.or(&self.shared.fields);
         match &fields.model {
-            Some(model) => {
+            Some(models) => {
                 let place = if gives_model { model_place } else { self.shared.model_place.unwrap_or(model_place) };
-                self.check_model(model, place, &mut findings.warnings);
+                models.values().iter().for_each(|model| self.check_model(model, place, &mut findings.warnings));
             }
             None if gives_model || self.shared.model_place.is_some() => {}
             None => self.without_model.get_or_insert((entry.place, 0)).1 += 1,
         }
         check_last_seed(&fields, seed_place, &mut findings.mistakes);
-        let extras = with_shared(&self.shared.extras, entry.extras);
-        self.note_columns(&extras, entry.place, &mut findings.mistakes);
-        if findings.mistakes.n() > n_mistakes { None } else { fields.into_checked(extras) }
+        let extras = with_shared(&self.shared.extras, mem::take(&mut entry.extras));
+        let jobs = if Texts::of(&ways) == Texts::Literal && fields.is_one() {
+            plain(fields, extras)
+        } else {
+            let place = ways.combine.map_or(prompt_place, |(_, place)| place);
+            let fields = (fields, extras);
+            self.grid(fields, (&ways, own_ways.as_deref()), place, lists, findings).map(Jobs::of_grid)
+        };
+        let jobs = jobs?;
+        self.note_columns(jobs.columns(), entry.place, &mut findings.mistakes);
+        if let Some(id) = jobs.only_id() {
+            self.check_id(id, id_place, &mut findings.mistakes);
+        }
+        let is_few = self.guard.allows(jobs.n(), || jobs.factors(), prompt_place);
+        (is_few && findings.mistakes.n() == n_mistakes).then_some(jobs)
     }
 
-    fn check_id(&mut self, id: &str, place: Place, mistakes: &mut Found) {
+    /// The jobs of an entry with lists or templates.
+    fn grid(
+        &mut self,
+        (mut fields, extras): (Fields, Vec<(String, String)>),
+        (ways, own): (&Arc<Ways>, Option<&Ways>),
+        place: Place,
+        lists: &mut Lists,
+        findings: &mut Findings,
+    ) -> Option<Grid> {
+        let (prompt, negative_prompt, id) = (fields.prompt.take()?, fields.negative_prompt.take(), fields.id.take());
+        let mut reader = TextReader { lists, known: &mut self.known, findings };
+        let scope = match own {
+            None => self.scope.get_or_init(|| Scope::read(ways, &mut reader).map(Arc::new)).clone(),
+            Some(_) => Scope::read(ways, &mut reader).map(Arc::new),
+        };
+        let says = reader.says(&prompt, negative_prompt.as_ref(), id.as_ref(), &*scope?)?;
+        for (name, _) in &says.vars {
+            self.vars_used.insert(name.clone());
+        }
+        for (name, var) in own.iter().flat_map(|own| own.vars.iter()) {
+            if !says.vars.iter().any(|(used, _)| used == name) {
+                findings.warnings.push(var.place, unused(name));
+            }
+        }
+        let combine = ways.combine.map_or_else(Default::default, |(combine, _)| combine);
+        match Grid::new(says, fields, extras, (combine, place)) {
+            Ok(grid) => Some(grid),
+            Err((place, wrong)) => {
+                findings.mistakes.push(place, wrong);
+                None
+            }
+        }
+    }
+
+    /// Takes note of a job that will be made.
+    pub(super) fn count(&mut self, request: &Request, place: Place, warnings: &mut Found) {
+        if self.census.count(request)
+            && let Some(doubt) = families::doubt(&request.model, request)
+        {
+            warnings.push(place, doubt);
+        }
+    }
+
+    /// Keeps the first jobs and the last ones to show them.
+    pub(super) fn keep(&mut self, draft: Draft) {
+        self.census.add(draft);
+    }
+
+    /// Takes note of the id of an entry, or of a job that has one of its own.
+    pub(super) fn check_id(&mut self, id: &str, place: Place, mistakes: &mut Found) {
         if let Some(first) = self.ids.add(id, place) {
             let what = format!("the id {} is also that of {}", read::shown_text(id), other_place(first));
             mistakes.push(place, wrong(what, "give one of them another id"));
@@ -196,8 +199,8 @@ impl Checker {
         warnings.push(place, wrong(what, "check its name, for example Qwen/Qwen-Image"));
     }
 
-    fn note_columns(&mut self, extras: &[(String, String)], place: Place, mistakes: &mut Found) {
-        for (column, _) in extras {
+    fn note_columns<'a>(&mut self, columns: impl Iterator<Item = &'a str>, place: Place, mistakes: &mut Found) {
+        for column in columns {
             if self.columns_seen.contains(column) {
                 continue;
             }
@@ -208,13 +211,19 @@ impl Checker {
             if let Err(wrong) = read::column(column) {
                 mistakes.push(place, wrong);
             }
-            self.columns.push(column.clone());
-            self.columns_seen.insert(column.clone());
+            self.columns.push(column.to_owned());
+            self.columns_seen.insert(column.to_owned());
         }
     }
 
-    /// Tells what only shows at the end, and gives the carried columns in the order in which they were first seen, and the ids.
-    pub(super) fn finish(self, findings: &mut Findings) -> (Vec<String>, Ids) {
+    /// Tells what only shows at the end.
+    pub(super) fn finish(self, findings: &mut Findings) -> Checked {
+        for (name, var) in self.shared.ways.vars.iter().filter(|(name, _)| !self.vars_used.contains(*name)) {
+            findings.warnings.push(var.place, unused(name));
+        }
+        if let Some((place, wrong)) = self.guard.refusal() {
+            findings.mistakes.push(place, wrong);
+        }
         if let Some((place, n_entries)) = self.without_model {
             let what = match n_entries {
                 1 => "this entry has no model".to_owned(),
@@ -223,12 +232,35 @@ impl Checker {
             let remedy = "give it a `model`, or all of them: under `defaults:` (YAML) or with --set model=ORG/NAME";
             findings.mistakes.push(place, wrong(what, remedy));
         }
-        (self.columns, self.ids)
+        Checked { columns: self.columns, ids: self.ids, census: self.census }
     }
 }
 
+fn unused(name: &str) -> Wrong {
+    let shown = read::shown_text(name);
+    wrong(format!("no prompt names the var {shown}"), format!("write {{{name}}} in a prompt, or take {shown} out"))
+}
+
+/// The jobs of an entry that has one value for each field: all alike but for their seeds.
+fn plain(fields: Fields, extras: Vec<(String, String)>) -> Option<Jobs> {
+    let text = |text: Option<Axis<Text>>| text.map(|axis| axis.into_first().text);
+    let request = Request {
+        prompt: text(fields.prompt)?,
+        model: fields.model?.into_first(),
+        negative_prompt: text(fields.negative_prompt),
+        size: fields.size.map(Axis::into_first),
+        seed: fields.seed.map(Axis::into_first),
+        steps: fields.steps.map(Axis::into_first),
+        guidance: fields.guidance.map(Axis::into_first),
+        image_url: fields.image_url.map(Axis::into_first).unwrap_or_default(),
+        loras: fields.loras.map(Axis::into_first).unwrap_or_default(),
+        params: fields.params.map(|params| read::sent(params.at(0))).unwrap_or_default(),
+    };
+    Some(Jobs::alike(Draft { label: text(fields.id), request, extras }, fields.n.unwrap_or(1)))
+}
+
 fn check_last_seed(fields: &Fields, place: Place, mistakes: &mut Found) {
-    let (Some(first), Some(n)) = (fields.seed, fields.n) else { return };
+    let (Some(Axis::One(first)), Some(n)) = (&fields.seed, fields.n) else { return };
     let last = first + u64::from(n) - 1;
     if last > read::SEED_MAX.cast_unsigned() {
         let what = format!("the last of the {n} seeds is {last}, above {}", read::SEED_MAX);

@@ -8,6 +8,7 @@ use std::vec;
 use crate::manifest::encoding::Unreadable;
 use crate::manifest::entry::Entry;
 use crate::manifest::input::Input;
+use crate::manifest::lists::Lists;
 use crate::manifest::mistake::{Findings, Place, Wrong, wrong};
 use crate::manifest::pass::Entries;
 use crate::manifest::text_lines::{Got, TextLines};
@@ -53,7 +54,7 @@ struct Document {
 
 impl Documents {
     /// Reads the first document: what it says for all entries, and the stream of those.
-    pub(super) fn open(input: Input, findings: &mut Findings) -> io::Result<(Self, Parsed)> {
+    pub(super) fn open(input: Input, lists: &mut Lists, findings: &mut Findings) -> io::Result<(Self, Parsed)> {
         let mut documents = Self {
             lines: TextLines::new(input),
             line: 1,
@@ -65,13 +66,13 @@ impl Documents {
             n_before: 0,
             n_entries: 0,
         };
-        let mut head = documents.next_parsed(findings)?.unwrap_or_default();
+        let mut head = documents.next_parsed(lists, findings)?.unwrap_or_default();
         documents.entries = mem::take(&mut head.entries).into_iter();
         Ok((documents, head))
     }
 
     /// What the next document says.
-    fn next_parsed(&mut self, findings: &mut Findings) -> io::Result<Option<Parsed>> {
+    fn next_parsed(&mut self, lists: &mut Lists, findings: &mut Findings) -> io::Result<Option<Parsed>> {
         let document = match self.next_document()? {
             Ok(Some(document)) => document,
             Ok(None) if self.n_before == 0 => Document { line: 1, text: String::new(), is_followed: false },
@@ -90,7 +91,11 @@ impl Documents {
             _ => Part::Further,
         };
         self.n_before += 1;
-        let parsed = yaml::parse(&document.text, document.line, part, self.n_entries, findings);
+        let parsed = yaml::parse(
+            yaml::Document { text: &document.text, line: document.line, part, n_entries: self.n_entries },
+            lists,
+            findings,
+        );
         self.n_entries += parsed.entries.len() as u64;
         // For the next one, so that a million of them do not ask for memory a million times.
         if self.text.is_empty() {
@@ -167,12 +172,12 @@ impl Documents {
 }
 
 impl Entries for Documents {
-    fn next_entry(&mut self, findings: &mut Findings) -> io::Result<Option<Entry>> {
+    fn next_entry(&mut self, lists: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>> {
         loop {
             if let Some(entry) = self.entries.next() {
                 return Ok(Some(entry));
             }
-            match self.next_parsed(findings)? {
+            match self.next_parsed(lists, findings)? {
                 Some(parsed) => self.entries = parsed.entries.into_iter(),
                 None => break,
             }

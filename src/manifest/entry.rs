@@ -3,6 +3,7 @@
 use crate::manifest::field::Field;
 use crate::manifest::mistake::Place;
 use crate::manifest::value::Value;
+use crate::manifest::ways::Ways;
 
 /// One prompt with its fields, as it was written.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +12,8 @@ pub(super) struct Entry {
     pub(super) given: Vec<Given>,
     /// What is carried through to the results: column and text.
     pub(super) extras: Vec<(String, String)>,
+    /// What it says about lists, vars and syntax, if anything.
+    pub(super) ways: Option<Box<Ways>>,
 }
 
 impl Entry {
@@ -42,6 +45,8 @@ pub(super) enum Said {
     One(Located),
     /// Values that are to be tried in turn.
     Many(Vec<Located>),
+    /// Something that could not be read, which has been told.
+    Unreadable,
 }
 
 /// What an item of a list is, as far as it tells whether the list is one value or several.

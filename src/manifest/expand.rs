@@ -1,64 +1,112 @@
-//! Makes as many drafts of an entry as it wants images, each a task of its own.
+//! The jobs of one entry, one after the other.
 
-use crate::manifest::check::Checked;
+use std::collections::HashSet;
+
+use crate::manifest::check::Checker;
+use crate::manifest::grid::Grid;
+use crate::manifest::mistake::{Findings, Place};
 use crate::model::job::Draft;
 
-/// The drafts of an entry: equal ones, or with seeds that count up from the entry's own.
+/// All jobs of an entry.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nearly all are of the large kind")]
+pub(super) enum Jobs {
+    /// Equal ones, or with seeds that count up from the entry's own.
+    Alike { draft: Draft, n: u32 },
+    /// Those of lists and templates.
+    Of(Box<Grid>),
+}
+
+impl Jobs {
+    pub(super) const fn alike(draft: Draft, n: u32) -> Self {
+        Self::Alike { draft, n }
+    }
+
+    pub(super) fn of_grid(grid: Grid) -> Self {
+        Self::Of(Box::new(grid))
+    }
+
+    /// How many there are.
+    pub(super) fn n(&self) -> u64 {
+        match self {
+            Self::Alike { n, .. } => u64::from(*n),
+            Self::Of(grid) => grid.n(),
+        }
+    }
+
+    /// The numbers whose product that is.
+    pub(super) fn factors(&self) -> Vec<(u64, String)> {
+        match self {
+            Self::Alike { n, .. } => vec![(u64::from(*n), "images each".to_owned())],
+            Self::Of(grid) => grid.factors(),
+        }
+    }
+
+    /// The columns that they carry through.
+    pub(super) fn columns(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            Self::Alike { draft, .. } => Box::new(draft.extras.iter().map(|(column, _)| column.as_str())),
+            Self::Of(grid) => Box::new(grid.columns()),
+        }
+    }
+
+    /// The id that all of them have, if it is one.
+    pub(super) fn only_id(&self) -> Option<&str> {
+        match self {
+            Self::Alike { draft, .. } => draft.label.as_deref(),
+            Self::Of(_) => None,
+        }
+    }
+}
+
+/// Gives jobs one by one.
 #[derive(Debug)]
 pub(super) struct Expand {
-    draft: Draft,
-    n_left: u32,
+    jobs: Jobs,
+    place: Place,
+    i: u64,
+    /// The ids so far, where the jobs have ids of their own.
+    ids: HashSet<String>,
 }
 
 impl Expand {
-    pub(super) fn new(checked: Checked) -> Self {
-        Self { draft: checked.draft, n_left: checked.n }
+    pub(super) fn new(jobs: Jobs, place: Place) -> Self {
+        Self { jobs, place, i: 0, ids: HashSet::new() }
+    }
+
+    /// The next good job; what is wrong with those before it goes to the findings.
+    pub(super) fn next(&mut self, checker: &mut Checker, findings: &mut Findings) -> Option<Draft> {
+        while self.i < self.jobs.n() {
+            let made = match &mut self.jobs {
+                Jobs::Alike { draft, .. } => Ok(next_alike(draft)),
+                Jobs::Of(grid) => grid.draft(self.i),
+            };
+            self.i += 1;
+            match made {
+                Ok(draft) => {
+                    checker.count(&draft.request, self.place, &mut findings.warnings);
+                    self.check_id(&draft, checker, findings);
+                    return Some(draft);
+                }
+                Err((place, wrong)) => findings.mistakes.push(place, wrong),
+            }
+        }
+        None
+    }
+
+    fn check_id(&mut self, draft: &Draft, checker: &mut Checker, findings: &mut Findings) {
+        let (Jobs::Of(grid), Some(id)) = (&self.jobs, &draft.label) else { return };
+        if !self.ids.contains(id) {
+            self.ids.insert(id.clone());
+            checker.check_id(id, grid.place_of_ids().unwrap_or(self.place), &mut findings.mistakes);
+        }
     }
 }
 
-impl Iterator for Expand {
-    type Item = Draft;
-
-    fn next(&mut self) -> Option<Draft> {
-        self.n_left = self.n_left.checked_sub(1)?;
-        let draft = self.draft.clone();
-        if let Some(seed) = &mut self.draft.request.seed {
-            *seed += 1;
-        }
-        Some(draft)
+fn next_alike(draft: &mut Draft) -> Draft {
+    let next = draft.clone();
+    if let Some(seed) = &mut draft.request.seed {
+        *seed += 1;
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::request::Request;
-
-    fn expand(seed: Option<u64>, n: u32) -> Vec<Draft> {
-        let request = Request { prompt: "a cat".into(), model: "a/b".into(), seed, ..Request::default() };
-        let draft = Draft { label: Some("cat".into()), request, extras: vec![("style".into(), "ink".into())] };
-        Expand::new(Checked { draft, n }).collect()
-    }
-
-    #[test]
-    fn seeds_count_up_from_the_first() {
-        let seeds = |drafts: Vec<Draft>| drafts.into_iter().map(|draft| draft.request.seed).collect::<Vec<_>>();
-        assert_eq!(seeds(expand(Some(7), 3)), [Some(7), Some(8), Some(9)]);
-        assert_eq!(seeds(expand(Some(2_147_483_647), 1)), [Some(2_147_483_647)]);
-    }
-
-    #[test]
-    fn without_a_seed_the_drafts_are_equal() {
-        let drafts = expand(None, 3);
-        assert_eq!(drafts.len(), 3);
-        assert!(drafts.iter().all(|draft| *draft == drafts[0]));
-    }
-
-    #[test]
-    fn the_rest_of_the_entry_stays_as_it_is() {
-        for draft in expand(Some(0), 2) {
-            assert_eq!(draft.label.as_deref(), Some("cat"));
-            assert_eq!(draft.extras, [("style".to_owned(), "ink".to_owned())]);
-        }
-    }
+    next
 }

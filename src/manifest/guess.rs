@@ -4,13 +4,15 @@
 //! words that nobody wrote. So three witnesses have to agree: every byte has a meaning in GB18030, the detector says so, and the
 //! characters are those that people write.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::DecoderResult;
 
-use crate::manifest::encoding::{Encoding, LineCount, Unreadable};
+use crate::manifest::encoding::{Encoding, LineCount, Unreadable, of_head};
 use crate::manifest::input::{Bytes, Input};
 use crate::manifest::mistake::{Place, Wrong, wrong};
 
@@ -35,28 +37,78 @@ const EVIDENCE_MAX: usize = 1 << 20;
 /// Reads the file as far as it takes to tell.
 pub(super) fn look(path: &Path) -> io::Result<Guess> {
     let mut bytes = Bytes::open(path)?;
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    let mut evidence = Evidence::default();
+    let mut witnesses = Witnesses::new();
     let mut chunk = vec![0; 64 * 1024];
     loop {
         let n_bytes = bytes.read(&mut chunk)?;
-        detector.feed(&chunk[..n_bytes], n_bytes == 0);
-        evidence.add(&chunk[..n_bytes]);
-        if n_bytes == 0 || evidence.n_chars > EVIDENCE_MAX {
+        witnesses.hear(&chunk[..n_bytes], n_bytes == 0);
+        if n_bytes == 0 || witnesses.evidence.n_chars > EVIDENCE_MAX {
             break;
         }
     }
-    let likely = Encoding::new(detector.guess(None, Utf8Detection::Deny));
-    if likely == Encoding::GB18030 && evidence.is_convincing() {
-        return Ok(Guess::Certain(likely));
+    witnesses.verdict(|| first_bad_line(Input::open(path, Some(Encoding::UTF8))?))
+}
+
+/// The text of a small file that is in memory, whatever it is in, or where and why it has none.
+pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, (Place, Wrong)> {
+    let (mut encoding, mark_len) = of_head(bytes, None).map_err(|unreadable| unreadable.told())?;
+    let bytes = &bytes[mark_len..];
+    if encoding == Encoding::UTF8 {
+        if let Ok(text) = str::from_utf8(bytes) {
+            return Ok(text.into());
+        }
+        let mut witnesses = Witnesses::new();
+        witnesses.hear(bytes, true);
+        let n_good = str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+        match witnesses.verdict(|| first_bad_line(&bytes[..n_good])) {
+            Ok(Guess::Certain(certain)) => encoding = certain,
+            Ok(Guess::Doubtful { line, likely }) => return Err(refused(line, Some(likely))),
+            Ok(Guess::Mixed { line }) => return Err(refused(line, None)),
+            Err(_) => return Err(Unreadable::NotUtf8.told()),
+        }
     }
-    let (line, is_after_utf8) = first_bad_line(path)?;
-    Ok(if is_after_utf8 { Guess::Mixed { line } } else { Guess::Doubtful { line, likely } })
+    let mut text = String::with_capacity(3 * bytes.len() + 16);
+    match encoding.decoder().decode_to_string_without_replacement(bytes, &mut text, true).0 {
+        DecoderResult::InputEmpty => Ok(text.into()),
+        DecoderResult::OutputFull | DecoderResult::Malformed(..) => {
+            let mut lines = LineCount::default();
+            lines.add(text.as_bytes());
+            Err((
+                Place::Line(lines.line()),
+                wrong(format!("this line is not {encoding} text"), "save the file as UTF-8"),
+            ))
+        }
+    }
+}
+
+/// Those who have to agree.
+struct Witnesses {
+    detector: EncodingDetector,
+    evidence: Evidence,
+}
+
+impl Witnesses {
+    fn new() -> Self {
+        Self { detector: EncodingDetector::new(Iso2022JpDetection::Deny), evidence: Evidence::default() }
+    }
+
+    fn hear(&mut self, bytes: &[u8], is_last: bool) {
+        self.detector.feed(bytes, is_last);
+        self.evidence.add(bytes);
+    }
+
+    fn verdict(&self, first_bad_line: impl FnOnce() -> io::Result<(u64, bool)>) -> io::Result<Guess> {
+        let likely = Encoding::new(self.detector.guess(None, Utf8Detection::Deny));
+        if likely == Encoding::GB18030 && self.evidence.is_convincing() {
+            return Ok(Guess::Certain(likely));
+        }
+        let (line, is_after_utf8) = first_bad_line()?;
+        Ok(if is_after_utf8 { Guess::Mixed { line } } else { Guess::Doubtful { line, likely } })
+    }
 }
 
 /// The line of the first byte that is not UTF-8, and whether there are characters before it that are nothing else.
-fn first_bad_line(path: &Path) -> io::Result<(u64, bool)> {
-    let mut input = Input::open(path, Some(Encoding::UTF8))?;
+fn first_bad_line(mut input: impl BufRead) -> io::Result<(u64, bool)> {
     let mut lines = LineCount::default();
     let mut is_after_utf8 = false;
     loop {
@@ -79,16 +131,22 @@ fn first_bad_line(path: &Path) -> io::Result<(u64, bool)> {
 
 /// Where and what is wrong with a file whose encoding is not certain.
 pub(super) fn refusal(line: u64, likely: Option<Encoding>) -> (Place, Wrong) {
-    let wrong = match likely {
+    let (place, Wrong { what, remedy }) = refused(line, likely);
+    let flag = likely.map_or(String::new(), |likely| format!(", or add --encoding {likely}"));
+    (place, wrong(what, remedy + &flag))
+}
+
+/// The same of a file for which no flag speaks.
+fn refused(line: u64, likely: Option<Encoding>) -> (Place, Wrong) {
+    let wrong = match likely.map(iconv_name) {
         None => wrong(
             "this line is not UTF-8 text, as those before it are",
             "write it anew in an editor that shows it wrong",
         ),
-        Some(likely) => {
-            let name = iconv_name(likely);
-            let what = format!("this line is not UTF-8 text; the file looks like {name}, which is not certain");
-            wrong(what, format!("convert it: iconv -f {name} -t UTF-8 OLD > NEW, or add --encoding {likely}"))
-        }
+        Some(name) => wrong(
+            format!("this line is not UTF-8 text; the file looks like {name}, which is not certain"),
+            format!("convert it: iconv -f {name} -t UTF-8 OLD > NEW"),
+        ),
     };
     (Place::Line(line), wrong)
 }

@@ -15,6 +15,7 @@ use crate::manifest::entry::{Entry, Given, Item, Located, Raw, Said, is_axis};
 use crate::manifest::field::Field;
 use crate::manifest::input::Input;
 use crate::manifest::json;
+use crate::manifest::lists::Lists;
 use crate::manifest::mistake::{Findings, Place, Span, Wrong, wrong};
 use crate::manifest::pass::Entries;
 use crate::manifest::read::{shown, shown_text};
@@ -62,7 +63,7 @@ impl Jsonl {
     /// What a line says, or nothing where the mistakes say why.
     fn entry(&mut self, line: Line, findings: &mut Findings) -> Option<Entry> {
         let place = Place::Line(line.number);
-        let mut entry = Entry { place, given: Vec::new(), extras: Vec::new() };
+        let mut entry = Entry { place, given: Vec::new(), extras: Vec::new(), ways: None };
         match line.text.trim_start().as_bytes().first() {
             Some(b'{') => match pairs(line.text) {
                 Ok(pairs) => return self.object(line, &pairs, entry, findings),
@@ -157,7 +158,7 @@ impl Carried {
 }
 
 impl Entries for Jsonl {
-    fn next_entry(&mut self, findings: &mut Findings) -> io::Result<Option<Entry>> {
+    fn next_entry(&mut self, _: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>> {
         let mut bytes = Vec::new();
         while !self.is_done {
             bytes.clear();

@@ -145,13 +145,19 @@ pub struct Span {
 pub struct Mistakes {
     path: PathBuf,
     found: Found,
+    warnings: Vec<Mistake>,
 }
 
 impl Mistakes {
     /// What was found in the manifest at `path`.
-    pub(super) fn new(path: PathBuf, mut found: Found) -> Self {
+    pub(super) fn new(path: PathBuf, Findings { mistakes: mut found, warnings }: Findings) -> Self {
         found.kept.sort_by_key(|mistake| mistake.place.order());
-        Self { path, found }
+        Self { path, found, warnings: warnings.into_list() }
+    }
+
+    /// What is allowed and probably not meant: the first thousand, by line.
+    pub fn warnings(&self) -> &[Mistake] {
+        &self.warnings
     }
 
     /// The first thousand of them, by line.
@@ -247,7 +253,9 @@ mod tests {
     }
 
     fn error(n: u64) -> ManifestError {
-        ManifestError::Mistakes { mistakes: Mistakes::new("prompts.yaml".into(), found(n)) }
+        ManifestError::Mistakes {
+            mistakes: Mistakes::new("prompts.yaml".into(), Findings { mistakes: found(n), warnings: Found::default() }),
+        }
     }
 
     #[test]

@@ -4,15 +4,22 @@
 //! gives the work. Rows, lines and documents are streamed both times, so a million of them cost no more memory than ten.
 //! A file that is not the same the second time is an error, and never a different batch.
 
+mod axis;
+mod census;
 mod check;
 mod columns;
 mod complaint;
 mod documents;
+mod draw;
 mod encoding;
 mod entry;
 mod expand;
+mod families;
 mod field;
+mod fields;
 mod format;
+mod grid;
+mod guard;
 mod guess;
 mod hashed;
 mod ids;
@@ -20,35 +27,43 @@ mod input;
 mod json;
 mod jsonl;
 mod lines;
+mod lists;
 mod mistake;
 mod parts;
 mod pass;
+mod range;
 mod read;
 mod rows;
+mod sayings;
 mod spool;
 mod table;
 mod tabs;
+mod template;
 #[cfg(test)]
 mod tests;
 mod text_lines;
 mod texts;
 mod tree;
 mod value;
+mod ways;
 mod yaml;
 
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
+pub use self::census::Census;
+use self::check::Checked;
 pub use self::encoding::Encoding;
 use self::encoding::Unreadable;
-use self::expand::Expand;
 pub use self::format::{Format, stem};
 use self::guess::Guess;
 use self::ids::Ids;
 use self::mistake::Findings;
 pub use self::mistake::{ManifestError, Mistake, Mistakes, Place, Span};
-use self::pass::Pass;
+use self::pass::{End, Pass};
+use self::yaml::Settings;
 use crate::model::job::Draft;
+use crate::model::price::Price;
 use crate::model::progress::{Chore, Meter, Progress, Unseen};
 
 /// A manifest and the options that change what it means.
@@ -68,11 +83,17 @@ pub struct Source {
     pub overrides: Vec<(String, String)>,
     /// The model of entries for which nothing else names one.
     pub default_model: Option<String>,
+    /// How many jobs lists may make; 10,000 if nobody says more. Entries that are one job each are not limited.
+    pub jobs_max: Option<u64>,
+    /// The seed by which the order of the work is drawn, whatever the manifest says.
+    pub shuffle: Option<u64>,
 }
 
 impl Source {
-    fn fingerprint(&self, digest: blake3::Hash) -> [u8; 32] {
-        let Self { path, format, encoding, prompt_column, id_column, overrides, default_model } = self;
+    fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
+        // How many jobs are allowed does not change what they are.
+        let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, jobs_max: _, shuffle } =
+            self;
         let format = format.or_else(|| Format::of(path)).map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
@@ -90,17 +111,29 @@ impl Source {
             add(Some(field));
             add(Some(value));
         }
-        *hasher.update(digest.as_bytes()).finalize().as_bytes()
+        if let Some(seed) = shuffle {
+            add(Some("shuffle"));
+            add(Some(&seed.to_string()));
+        }
+        hasher.update(digest.as_bytes());
+        if let Some(lists) = lists {
+            hasher.update(lists.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
     }
 }
 
 /// A hash of the file's bytes and of every option that changes what they mean: where it is known, that very manifest was checked before.
-/// Where the file lies does not matter. Only of a file proper, or of standard input: another pipe may have no end, and cannot be read twice.
+/// Where the file lies does not matter. Only of a file proper, or of standard input: another pipe may have no end, and cannot be read
+/// twice. And not of one that may name other files: which ones, and what they hold, is known when it has been read.
 pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
     if input::n_bytes(&source.path).is_none() {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    input::digest(&source.path).map(|digest| source.fingerprint(digest))
+    if pass::may_name_lists(source)? {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    input::digest(&source.path).map(|digest| source.fingerprint(digest, None))
 }
 
 /// A checked manifest.
@@ -111,8 +144,11 @@ pub struct Manifest {
     encoding: Option<Encoding>,
     /// The hash of the file's bytes.
     digest: blake3::Hash,
-    n_jobs: u64,
+    /// The hash of all lists that it names, if it names any.
+    lists: Option<blake3::Hash>,
     columns: Vec<String>,
+    census: Census,
+    settings: Settings,
     warnings: Vec<Mistake>,
 }
 
@@ -137,7 +173,7 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
         }
     };
     if findings.mistakes.n() > 0 {
-        return Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path, findings.mistakes) });
+        return Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path, findings) });
     }
     Ok(Manifest { warnings: findings.warnings.into_list(), ..manifest })
 }
@@ -151,23 +187,23 @@ fn read(
 ) -> Result<(Manifest, Findings, Ids), ManifestError> {
     let mut meter = Meter::begin(progress, Chore::Check, input::n_bytes(&source.path));
     let mut findings = Findings::default();
-    let mut n_jobs: u64 = 0;
     let read_all = || {
         let mut pass = Pass::start(source, encoding, ids, &mut findings)?;
-        while let Some(checked) = pass.next_checked(&mut findings)? {
-            n_jobs += u64::from(checked.n);
+        while let Some(draft) = pass.next_draft(&mut findings)? {
+            pass.keep(draft);
             pass.n_bytes().into_iter().for_each(|n_bytes| meter.at(n_bytes));
         }
-        Ok::<_, ManifestError>(pass.finish(&mut findings))
+        let settings = pass.take_settings();
+        Ok::<_, ManifestError>((settings, pass.finish(&mut findings)))
     };
     let ended = read_all();
     drop(meter);
-    let manifest = |n_jobs, columns, digest| {
-        let (source, warnings) = (source.clone(), Vec::new());
-        Manifest { source, encoding, digest, n_jobs, columns, warnings }
-    };
     let unreadable = match ended {
-        Ok((columns, digest, ids)) => return Ok((manifest(n_jobs, columns, digest), findings, ids)),
+        Ok((settings, End { checked: Checked { columns, ids, census }, digest, lists })) => {
+            let (source, warnings) = (source.clone(), Vec::new());
+            let manifest = Manifest { source, encoding, digest, lists, columns, census, settings, warnings };
+            return Ok((manifest, findings, ids));
+        }
         Err(error) => error.into_unreadable()?,
     };
     let (place, wrong) = match unreadable {
@@ -180,7 +216,7 @@ fn read(
         other => other.told(),
     };
     findings.mistakes.push(place, wrong);
-    Ok((manifest(0, Vec::new(), blake3::hash(&[])), findings, Ids::Different))
+    Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path.clone(), findings) })
 }
 
 impl Manifest {
@@ -191,7 +227,22 @@ impl Manifest {
 
     /// How many images are wanted: every entry as often as its `n` says.
     pub const fn n_jobs(&self) -> u64 {
-        self.n_jobs
+        self.census.n_jobs()
+    }
+
+    /// What an image costs, if the manifest says so.
+    pub const fn price(&self) -> Option<&Price> {
+        self.settings.price.as_ref()
+    }
+
+    /// The seed by which the order of the work is drawn, if the manifest or its source asks for that.
+    pub fn shuffle(&self) -> Option<u64> {
+        self.source.shuffle.or(self.settings.shuffle)
+    }
+
+    /// What it comes to: models, sizes, the first jobs and the last.
+    pub const fn census(&self) -> &Census {
+        &self.census
     }
 
     /// The columns that are carried through to the results, in the order in which the manifest first names them.
@@ -206,7 +257,7 @@ impl Manifest {
 
     /// The [fingerprint] of what was checked.
     pub fn fingerprint(&self) -> [u8; 32] {
-        self.source.fingerprint(self.digest)
+        self.source.fingerprint(self.digest, self.lists)
     }
 
     /// Reads the manifest again and gives a draft for each wanted image, in manifest order.
@@ -220,7 +271,7 @@ impl Manifest {
         }
         let mut findings = Findings::default();
         let pass = Pass::start(&self.source, self.encoding, Ids::Different, &mut findings)?;
-        Ok(Drafts { path: path.to_owned(), digest: self.digest, pass: Some(pass), findings, images: None })
+        Ok(Drafts { path: path.to_owned(), digest: self.digest, lists: self.lists, pass: Some(pass), findings })
     }
 }
 
@@ -228,31 +279,25 @@ impl Manifest {
 struct Drafts {
     path: PathBuf,
     digest: blake3::Hash,
+    lists: Option<blake3::Hash>,
     pass: Option<Pass>,
     findings: Findings,
-    /// What is left of the present entry.
-    images: Option<Expand>,
 }
 
 impl Iterator for Drafts {
     type Item = Result<Draft, ManifestError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(draft) = self.images.as_mut().and_then(Iterator::next) {
-                return Some(Ok(draft));
+        match self.pass.as_mut()?.next_draft(&mut self.findings) {
+            Ok(Some(draft)) => Some(Ok(draft)),
+            Ok(None) => {
+                let End { digest, lists, .. } = self.pass.take()?.finish(&mut self.findings);
+                let is_same = digest == self.digest && lists == self.lists && self.findings.mistakes.n() == 0;
+                (!is_same).then(|| Err(ManifestError::Changed { path: self.path.clone() }))
             }
-            match self.pass.as_mut()?.next_checked(&mut self.findings) {
-                Ok(Some(checked)) => self.images = Some(Expand::new(checked)),
-                Ok(None) => {
-                    let (_, digest, _) = self.pass.take()?.finish(&mut self.findings);
-                    let is_same = digest == self.digest && self.findings.mistakes.n() == 0;
-                    return (!is_same).then(|| Err(ManifestError::Changed { path: self.path.clone() }));
-                }
-                Err(error) => {
-                    self.pass = None;
-                    return Some(Err(error));
-                }
+            Err(error) => {
+                self.pass = None;
+                Some(Err(error))
             }
         }
     }

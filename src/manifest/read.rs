@@ -1,12 +1,14 @@
 //! Reads the value of each field, and refuses what no provider would draw: wrong types, sizes, ranges.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use crate::manifest::entry::Raw;
 use crate::manifest::field::Field;
+use crate::manifest::json;
 use crate::manifest::mistake::{Wrong, wrong};
 use crate::manifest::value::Value;
-use crate::model::request::Size;
+use crate::model::request::{Json, Size};
 use crate::model::text::excerpt;
 
 /// The provider takes texts of fewer than 2000 characters.
@@ -73,16 +75,19 @@ pub(super) fn is_repo_id(text: &str) -> bool {
 
 /// The user's own name for an entry; a number is as good as a word.
 pub(super) fn id(raw: Raw) -> Result<String, Wrong> {
-    let raw = match raw {
-        Raw::Typed(Value::Int(number)) => Raw::Cell(number.to_string()),
-        other => other,
-    };
-    let id = short_text(Field::Id, raw)?;
+    let id = short_text(Field::Id, number_as_text(raw))?;
     match id.chars().count() {
         0..=ID_CHARS_MAX => Ok(id),
         n_chars => {
             Err(wrong(format!("`id` has {n_chars} characters"), format!("shorten it to at most {ID_CHARS_MAX}")))
         }
+    }
+}
+
+fn number_as_text(raw: Raw) -> Raw {
+    match raw {
+        Raw::Typed(Value::Int(number)) => Raw::Cell(number.to_string()),
+        other => other,
     }
 }
 
@@ -97,6 +102,14 @@ pub(super) fn short_text(field: Field, raw: Raw) -> Result<String, Wrong> {
     match text.chars().find(|c| c.is_control()) {
         Some(c) => Err(control(field, c)),
         None => Ok(text.to_owned()),
+    }
+}
+
+/// A text that is checked when it is written out.
+pub(super) fn loose(field: Field, raw: Raw) -> Result<String, Wrong> {
+    match field {
+        Field::Id => text(field, number_as_text(raw)),
+        _ => text(field, raw),
     }
 }
 
@@ -232,6 +245,11 @@ pub(super) fn guidance(raw: &Raw) -> Result<f64, Wrong> {
             Err(wrong(what, remedy))
         }
     }
+}
+
+/// Parameters as they are sent.
+pub(super) fn sent(params: &BTreeMap<String, Value>) -> BTreeMap<String, Json> {
+    params.iter().map(|(name, value)| (name.clone(), Json(json::write(value)))).collect()
 }
 
 /// The name of something that is carried through to the results.

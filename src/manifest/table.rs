@@ -7,6 +7,7 @@ use crate::manifest::columns::{self, Column, Names};
 use crate::manifest::entry::{Entry, Given, Raw};
 use crate::manifest::field::Field;
 use crate::manifest::input::Input;
+use crate::manifest::lists::Lists;
 use crate::manifest::mistake::{Findings, Found, Place, Span, Wrong, wrong};
 use crate::manifest::pass::Entries;
 use crate::manifest::read;
@@ -77,7 +78,8 @@ impl Table {
     }
 
     fn entry(&self, row: Row) -> Entry {
-        let mut entry = Entry { place: Place::Line(row.line), given: Vec::new(), extras: Vec::new() };
+        let place = Place::Line(row.line);
+        let mut entry = Entry { place, given: Vec::new(), extras: Vec::new(), ways: None };
         for (column, Cell { text, place }) in self.columns.iter().zip(row.cells) {
             match column {
                 Column::Extra(name) => entry.extras.push((name.clone(), text)),
@@ -101,7 +103,7 @@ impl Table {
 }
 
 impl Entries for Table {
-    fn next_entry(&mut self, findings: &mut Findings) -> io::Result<Option<Entry>> {
+    fn next_entry(&mut self, _: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>> {
         while let Some(row) = self.rows.next_row(&mut findings.warnings)? {
             self.n_rows += 1;
             match row {

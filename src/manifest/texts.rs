@@ -6,6 +6,7 @@ use crate::manifest::encoding::Unreadable;
 use crate::manifest::entry::{Entry, Given, Raw};
 use crate::manifest::field::Field;
 use crate::manifest::input::Input;
+use crate::manifest::lists::Lists;
 use crate::manifest::mistake::{Findings, Place, Span, wrong};
 use crate::manifest::pass::Entries;
 use crate::manifest::text_lines::{Got, TextLines};
@@ -34,7 +35,7 @@ impl Texts {
 }
 
 impl Entries for Texts {
-    fn next_entry(&mut self, findings: &mut Findings) -> io::Result<Option<Entry>> {
+    fn next_entry(&mut self, _: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>> {
         loop {
             let mut bytes = Vec::new();
             let got = self.lines.next_line(&mut bytes)?;
@@ -60,7 +61,7 @@ impl Entries for Texts {
             self.warn_of_hash(&text, findings);
             let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
             let given = Given::one(Field::Prompt, Raw::Cell(text), Place::Span(Span { line, begin: 0, end }));
-            return Ok(Some(Entry { place: Place::Line(line), given: vec![given], extras: Vec::new() }));
+            return Ok(Some(Entry { place: Place::Line(line), given: vec![given], extras: Vec::new(), ways: None }));
         }
     }
 

@@ -1,13 +1,22 @@
 //! Reads a YAML manifest: a list of texts and maps, or a map with `defaults` and `prompts`.
 
+mod settings;
+mod ways;
+
+use std::mem;
+
 use crate::manifest::entry::{Entry, Given, Item, Located, Raw, Said, is_axis};
 use crate::manifest::field::{Field, nearest};
 use crate::manifest::json;
 use crate::manifest::lines::{Lines, Mark};
+use crate::manifest::lists::Lists;
 use crate::manifest::mistake::{Findings, Place, wrong};
 use crate::manifest::read::shown_text;
 use crate::manifest::tree::{self, Kind, Node, Pair};
 use crate::manifest::value::Value;
+use crate::manifest::ways::{EXPAND, SYNTAX, VARS, Ways};
+pub(super) use crate::manifest::yaml::settings::Settings;
+pub(super) use crate::manifest::yaml::ways::WORDS_OF_OTHER_FILES;
 
 /// What a YAML manifest says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,14 +24,20 @@ pub(super) struct Parsed {
     pub(super) defaults: Vec<Given>,
     /// What the defaults carry through to the results: column and text.
     pub(super) extras: Vec<(String, String)>,
+    /// How lists combine and what texts may name, for all entries.
+    pub(super) ways: Ways,
+    pub(super) settings: Settings,
     pub(super) entries: Vec<Entry>,
 }
 
 /// The field whose parts are carried through to the results.
 pub(super) const META: &str = "meta";
 
-/// The two fields of a manifest that is a map.
-const PARTS: [&str; 2] = ["defaults", "prompts"];
+/// The fields of a manifest that is a map.
+const PARTS: [&str; 6] = ["defaults", "prompts", VARS, SYNTAX, settings::PRICE, settings::SHUFFLE];
+
+/// The fields of an entry that say what becomes of the others.
+const WAYS: [&str; 3] = [EXPAND, VARS, SYNTAX];
 
 /// What a document is of its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +49,20 @@ pub(super) enum Part {
     Further,
 }
 
-/// Reads what a document says, as far as it can be read: it begins on this line, and so many entries come before it.
-pub(super) fn parse(text: &str, line: u64, part: Part, n_entries: u64, findings: &mut Findings) -> Parsed {
+/// A document among others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Document<'a> {
+    pub(super) text: &'a str,
+    /// The line of the file that it begins on, from 1.
+    pub(super) line: u64,
+    pub(super) part: Part,
+    /// The entries that come before it.
+    pub(super) n_entries: u64,
+}
+
+/// Reads what a document says, as far as it can be read.
+pub(super) fn parse(document: Document, files: &mut Lists, findings: &mut Findings) -> Parsed {
+    let Document { text, line, part, n_entries } = document;
     let mut parsed = Parsed::default();
     let lines = Lines::new(text, line);
     if let Some((i, c)) = text.char_indices().find(|(_, c)| !is_yaml(*c)) {
@@ -44,7 +71,7 @@ pub(super) fn parse(text: &str, line: u64, part: Part, n_entries: u64, findings:
         return parsed;
     }
     if let Some(node) = tree::read(text, &lines, &mut findings.mistakes) {
-        Reader { lines: &lines, n_entries, findings }.document(node, part, &mut parsed);
+        Reader { lines: &lines, n_entries, files, findings }.document(node, part, &mut parsed);
     } else if text.is_empty() {
         findings.mistakes.push(Place::File, wrong("the manifest is empty", NO_PROMPTS_REMEDY));
     }
@@ -56,9 +83,18 @@ const fn is_yaml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
 }
 
+/// What one map says.
+#[derive(Default)]
+struct FieldsOf {
+    given: Vec<Given>,
+    extras: Vec<(String, String)>,
+    ways: Ways,
+}
+
 struct Reader<'a> {
     lines: &'a Lines<'a>,
     n_entries: u64,
+    files: &'a mut Lists,
     findings: &'a mut Findings,
 }
 
@@ -96,23 +132,30 @@ impl Reader<'_> {
         let is_entry = is_entry(&pairs);
         for Pair { name, mark, node } in pairs {
             let place = self.place_of_name(&name, mark, whole);
-            match (name.as_str(), node.kind) {
-                ("prompts", Kind::List(nodes)) => {
+            match name.as_str() {
+                "prompts" => {
                     has_prompts = true;
-                    self.prompts(nodes, place, parsed);
+                    match node.kind {
+                        Kind::List(nodes) => self.prompts(nodes, place, parsed),
+                        other @ (Kind::Scalar(_) | Kind::Map(_)) => {
+                            let what = format!("`prompts` is {}, not a list", other.shown());
+                            let remedy = "write each prompt on a line of its own that begins with `- `";
+                            self.mistake(place, what, remedy);
+                        }
+                    }
                 }
-                ("prompts", other @ (Kind::Scalar(_) | Kind::Map(_))) => {
-                    has_prompts = true;
-                    let what = format!("`prompts` is {}, not a list", other.shown());
-                    self.mistake(place, what, "write each prompt on a line of its own that begins with `- `");
-                }
-                ("defaults", Kind::Map(pairs)) => self.defaults(pairs, place, parsed),
-                ("defaults", other @ (Kind::Scalar(_) | Kind::List(_))) => {
-                    let what = format!("`defaults` is {}, not a map", other.shown());
-                    self.mistake(place, what, "write fields and values below it, such as `size: 1024x768`");
-                }
+                "defaults" => match node.kind {
+                    Kind::Map(pairs) => self.defaults(pairs, place, parsed),
+                    other @ (Kind::Scalar(_) | Kind::List(_)) => {
+                        let what = format!("`defaults` is {}, not a map", other.shown());
+                        self.mistake(place, what, "write fields and values below it, such as `size: 1024x768`");
+                    }
+                },
                 _ if is_entry => {}
-                (name, _) => {
+                VARS | SYNTAX => self.way(&name, node, place, &mut parsed.ways),
+                settings::PRICE => parsed.settings.price = self.price(node, place),
+                settings::SHUFFLE => parsed.settings.shuffle = self.shuffle(node, place),
+                name => {
                     has_prompts |= nearest(name, PARTS) == Some("prompts");
                     self.unknown_part(name, place);
                 }
@@ -130,16 +173,18 @@ impl Reader<'_> {
     }
 
     fn unknown_part(&mut self, name: &str, place: Place) {
+        let others = PARTS.into_iter().filter(|part| *part != "prompts").map(shown_text).collect::<Vec<_>>();
         let remedy = match nearest(name, PARTS) {
             Some(near) => format!("did you mean `{near}`?"),
             None if Field::named(name).is_some() => "put it under `defaults:` to use it for all prompts".to_owned(),
-            None => "beside `prompts` a manifest has only `defaults`".to_owned(),
+            None if name == EXPAND => "put it under `defaults:` to use it for all prompts".to_owned(),
+            None => format!("beside `prompts` a manifest has only {}", others.join(", ")),
         };
         self.mistake(place, format!("unknown field {}", shown_text(name)), remedy);
     }
 
     fn defaults(&mut self, pairs: Vec<Pair>, whole: Place, parsed: &mut Parsed) {
-        let (given, extras) = self.fields(pairs, whole);
+        let FieldsOf { given, extras, ways } = self.fields(pairs, whole);
         for given in given {
             if given.field.is_of_one_entry() {
                 let what = format!("`{}` belongs to one prompt, not to all of them", given.field.name());
@@ -149,6 +194,7 @@ impl Reader<'_> {
             }
         }
         parsed.extras = extras;
+        parsed.ways = mem::take(&mut parsed.ways).or(&ways);
     }
 
     fn prompts(&mut self, nodes: Vec<Node>, whole: Place, parsed: &mut Parsed) {
@@ -158,12 +204,13 @@ impl Reader<'_> {
         for (i, node) in nodes.into_iter().enumerate() {
             let mut place =
                 node.mark.map_or(Place::Entry(self.n_entries + i as u64 + 1), |mark| Place::Line(mark.line));
-            let (given, extras) = match node.kind {
+            let fields = match node.kind {
                 Kind::Map(pairs) => self.fields(pairs, place),
                 Kind::Scalar(value) => {
                     self.warn_of_lost_hash(node.mark, &value);
                     place = self.place_of_value(node.mark, &value, place);
-                    (vec![Given::one(Field::Prompt, Raw::Typed(value), place)], Vec::new())
+                    let given = vec![Given::one(Field::Prompt, Raw::Typed(value), place)];
+                    FieldsOf { given, ..FieldsOf::default() }
                 }
                 Kind::List(_) => {
                     self.mistake(
@@ -174,14 +221,15 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            parsed.entries.push(Entry { place, given, extras });
+            let FieldsOf { given, extras, ways } = fields;
+            let ways = (ways != Ways::default()).then(|| Box::new(ways));
+            parsed.entries.push(Entry { place, given, extras, ways });
         }
     }
 
-    /// The known fields of a map and its `meta`.
-    fn fields(&mut self, pairs: Vec<Pair>, whole: Place) -> (Vec<Given>, Vec<(String, String)>) {
-        let mut given = Vec::new();
-        let mut extras = Vec::new();
+    /// The known fields of a map, its `meta`, and what it says about lists.
+    fn fields(&mut self, pairs: Vec<Pair>, whole: Place) -> FieldsOf {
+        let mut fields = FieldsOf::default();
         for Pair { name, mark, node } in pairs {
             let place = self.place_of_name(&name, mark, whole);
             match Field::named(&name) {
@@ -190,23 +238,30 @@ impl Reader<'_> {
                         self.warn_of_lost_hash(node.mark, value);
                     }
                     let said = self.said(field, node, place);
-                    given.push(Given { field, place, said });
+                    fields.given.push(Given { field, place, said });
                 }
-                None if name == META => extras = self.extras(node, place),
+                None if name == META => fields.extras = self.extras(node, place),
+                None if WAYS.contains(&name.as_str()) => self.way(&name, node, place, &mut fields.ways),
                 None => {
                     let near = self.unknown_field(&name, place);
                     if near == Some(Field::Prompt.name()) {
                         // What was meant is clear: this entry needs no second mistake about a missing prompt.
-                        given.push(Given::one(Field::Prompt, Raw::Typed(node.into_value()), place));
+                        fields.given.push(Given::one(Field::Prompt, Raw::Typed(node.into_value()), place));
                     }
                 }
             }
         }
-        (given, extras)
+        fields
     }
 
     /// The value of a field, or those of a list that are to be tried in turn.
-    fn said(&self, field: Field, node: Node, name: Place) -> Said {
+    fn said(&mut self, field: Field, node: Node, name: Place) -> Said {
+        if !matches!(field, Field::Loras | Field::Params)
+            && let Some(texts) = self.lines_of_file(&node, name)
+        {
+            let located = |text: &String| Located { raw: Raw::Cell(text.clone()), place: name };
+            return texts.map_or(Said::Unreadable, |texts| Said::Many(texts.iter().map(located).collect()));
+        }
         if !matches!(&node.kind, Kind::List(nodes) if is_axis(field, &items(nodes))) {
             return Said::One(self.located(node, name));
         }
@@ -234,7 +289,7 @@ impl Reader<'_> {
 
     /// Says what to do about a field that we do not know, and tells which one was probably meant.
     fn unknown_field(&mut self, name: &str, place: Place) -> Option<&'static str> {
-        let near = nearest(name, Field::ALL.into_iter().map(Field::name).chain([META]));
+        let near = nearest(name, Field::ALL.into_iter().map(Field::name).chain([META]).chain(WAYS));
         let carry = format!("put it under `{META}:` to carry it through, or `params:` to send it");
         let remedy = match near {
             Some(near) => format!("did you mean `{near}`? else {carry}"),

@@ -10,6 +10,7 @@ pub mod link;
 pub mod name;
 pub mod outcome;
 pub mod phase;
+pub mod price;
 pub mod progress;
 pub mod request;
 pub mod text;

@@ -141,6 +141,7 @@ fn check(input: &[u8]) -> String {
         id_column: bit(2).then(|| "name".to_owned()),
         overrides: if bit(3) { vec![("size".into(), "128x128".into()), ("steps".into(), "9".into())] } else { vec![] },
         default_model: (!bit(6)).then(|| "default/model".to_owned()),
+        ..Source::default()
     };
     match manifest::open(source) {
         Ok(manifest) => {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::circle::Circle;
 use crate::ledger::sqlite::row::{self, COLUMNS, UNFINISHED};
 use crate::ledger::sqlite::totals::Totals;
 use crate::ledger::{Loaded, format};
@@ -36,6 +37,8 @@ pub struct Journal {
     open: BTreeMap<JobId, Open>,
     /// The phase (by its place in `PHASES`) and the position up to which jobs were handed out.
     cursor: (usize, i64),
+    /// The order of pending jobs, where it is not the manifest's.
+    circle: Option<Circle>,
     /// Whether only those jobs are handed out that were [chosen](RunFile::choose).
     is_chosen_only: bool,
 }
@@ -49,13 +52,14 @@ pub(super) struct Open {
 
 impl Journal {
     /// A journal that has handed out nothing yet.
-    pub const fn new(file: RunFile) -> Self {
-        Self { file, open: BTreeMap::new(), cursor: (0, 0), is_chosen_only: false }
+    pub fn new(file: RunFile) -> Result<Self, LedgerError> {
+        let circle = file.circle()?;
+        Ok(Self { file, open: BTreeMap::new(), cursor: (0, 0), circle, is_chosen_only: false })
     }
 
     /// A journal that hands out only the jobs that were [chosen](RunFile::choose).
-    pub const fn of_chosen(file: RunFile) -> Self {
-        Self { file, open: BTreeMap::new(), cursor: (0, 0), is_chosen_only: true }
+    pub fn of_chosen(file: RunFile) -> Result<Self, LedgerError> {
+        Ok(Self { is_chosen_only: true, ..Self::new(file)? })
     }
 
     /// The file.
@@ -92,11 +96,14 @@ impl Journal {
         let mut jobs = Vec::new();
         while jobs.len() < max && self.cursor.0 < PHASES.len() {
             let page = self.page(max - jobs.len())?;
-            if page.is_empty() {
+            if page.is_empty() && !self.circle_now().is_some_and(Circle::go_around) {
                 self.cursor = (self.cursor.0 + 1, 0);
             }
             for (row, known) in page {
-                self.cursor.1 = i64::try_from(known.job.index).unwrap_or(i64::MAX);
+                match self.circle_now() {
+                    Some(circle) => circle.go_to(known.job.id.bytes()),
+                    None => self.cursor.1 = i64::try_from(known.job.index).unwrap_or(i64::MAX),
+                }
                 // A job that was handed out has meanwhile come to this phase.
                 if self.open.contains_key(&known.job.id) {
                     continue;
@@ -108,13 +115,23 @@ impl Journal {
         Ok(Loaded { jobs, more: self.cursor.0 < PHASES.len() })
     }
 
+    /// The circle, while it is pending jobs that are handed out.
+    fn circle_now(&mut self) -> Option<&mut Circle> {
+        let is_pending = PHASES.get(self.cursor.0) == Some(&format::phase::PENDING);
+        self.circle.as_mut().filter(|_| is_pending)
+    }
+
     fn page(&self, max: usize) -> Result<Vec<(i64, Known)>, LedgerError> {
         let (phase, position) = (PHASES[self.cursor.0], self.cursor.1);
         let chosen = if self.is_chosen_only { "AND row IN (SELECT row FROM chosen)" } else { "" };
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs WHERE {UNFINISHED} AND phase = {phase} AND position > ?1 {chosen} ORDER BY position LIMIT ?2"
         );
+        let circle = self.circle.as_ref().filter(|_| phase == format::phase::PENDING);
         let read = || {
+            if let Some(circle) = circle {
+                return circle.page(&self.file, chosen, max, row::known);
+            }
             let mut statement = self.file.connection.prepare_cached(&sql)?;
             let max = i64::try_from(max).unwrap_or(i64::MAX);
             statement.query_map(params![position, max], row::known)?.collect::<rusqlite::Result<Vec<_>>>()

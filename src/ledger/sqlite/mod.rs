@@ -3,6 +3,7 @@
 //! [`RunFile`] is the open file; [`SqliteLedger`] gives it to a thread and talks to that. The driver waits for each commit
 //! and meanwhile the answers of the provider gather, so that one sync serves all of them: group commit without a timer.
 
+mod circle;
 mod diff;
 mod file;
 mod find;
@@ -56,13 +57,13 @@ impl SqliteLedger {
     /// Gives the file to a new thread.
     pub fn start(file: RunFile) -> Result<Self, LedgerError> {
         let path = file.path().to_owned();
-        Self::start_journal(path, Journal::new(file))
+        Self::start_journal(path, Journal::new(file)?)
     }
 
     /// The same for only those jobs that were [reopened](RunFile::reopen) last.
     pub fn start_chosen(file: RunFile) -> Result<Self, LedgerError> {
         let path = file.path().to_owned();
-        Self::start_journal(path, Journal::of_chosen(file))
+        Self::start_journal(path, Journal::of_chosen(file)?)
     }
 
     fn start_journal(path: PathBuf, mut journal: Journal) -> Result<Self, LedgerError> {

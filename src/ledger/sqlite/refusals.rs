@@ -129,7 +129,7 @@ fn a_spoiled_page_is_told_when_it_is_met() {
         bytes[page * 4096..(page + 1) * 4096].fill(0xA5);
         fs::write(folder.path().join("run.db"), &bytes).unwrap();
         let go = || {
-            let mut journal = Journal::new(RunFile::open(folder.path(), "simulator")?);
+            let mut journal = Journal::new(RunFile::open(folder.path(), "simulator")?).unwrap();
             let n = journal.load(1000)?.jobs.len();
             let mut file = journal.into_file();
             let drafts = many.iter().map(|prompt| Ok::<_, LedgerError>(tests::draft(prompt)));
@@ -254,7 +254,7 @@ fn a_file_that_goes_in_the_middle_of_a_run_ends_it() {
         for is_replaced in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let (out, aside) = (folder.path().join("out"), folder.path().join("aside"));
-            let mut journal = Journal::new(file(&out, &["cat"]));
+            let mut journal = Journal::new(file(&out, &["cat"])).unwrap();
             let jobs = journal.load(1).unwrap().jobs;
             journal.commit(&[event(&jobs[0], 1, EventKind::SubmitStarted)]).unwrap();
             let path = out.join(name);

@@ -87,7 +87,7 @@ fn life() -> Vec<EventKind> {
 #[test]
 fn the_stored_state_is_the_fold_of_the_events() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["cat", "dog"]));
+    let mut journal = Journal::new(file(folder.path(), &["cat", "dog"])).unwrap();
     let loaded = journal.load(10).unwrap();
     let mut state = JobState::default();
     for (millis, kind) in (1000..).zip(life()) {
@@ -105,7 +105,7 @@ fn the_stored_state_is_the_fold_of_the_events() {
 #[test]
 fn a_failed_job_keeps_its_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["cat", "dog", "cow"]));
+    let mut journal = Journal::new(file(folder.path(), &["cat", "dog", "cow"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let moderated = Outcome::Failed(Fault::new(FaultKind::Moderated, "no"));
     let failed = Outcome::Failed(Fault::new(FaultKind::InvalidRequest, "bad size"));
@@ -124,7 +124,7 @@ fn a_failed_job_keeps_its_reason() {
 #[test]
 fn counts_and_incidents_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["a", "b", "c", "d"]));
+    let mut journal = Journal::new(file(folder.path(), &["a", "b", "c", "d"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let events: Vec<_> = (0..).zip(life()).map(|(millis, kind)| event(&jobs[0], millis, kind)).collect();
     journal.commit(&events).unwrap();
@@ -140,12 +140,12 @@ fn counts_and_incidents_are_told() {
 #[test]
 fn unfinished_jobs_are_handed_out_first_and_each_once() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["a", "b", "c", "d", "e"]));
+    let mut journal = Journal::new(file(folder.path(), &["a", "b", "c", "d", "e"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let task = || EventKind::Accepted(TaskId("t".into()));
     journal.commit(&[event(&jobs[4], 1, EventKind::SubmitStarted), event(&jobs[4], 2, task())]).unwrap();
     journal.commit(&[event(&jobs[2], 3, EventKind::SubmitStarted)]).unwrap();
-    let mut journal = Journal::new(journal.into_file());
+    let mut journal = Journal::new(journal.into_file()).unwrap();
     let mut order = vec![];
     loop {
         let Loaded { jobs, more } = journal.load(2).unwrap();
@@ -161,10 +161,10 @@ fn unfinished_jobs_are_handed_out_first_and_each_once() {
 #[test]
 fn a_job_that_moves_on_while_others_are_loaded_is_not_handed_out_twice() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["a", "b"]));
+    let mut journal = Journal::new(file(folder.path(), &["a", "b"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     journal.commit(&jobs.iter().map(|known| event(known, 1, EventKind::SubmitStarted)).collect::<Vec<_>>()).unwrap();
-    let mut journal = Journal::new(journal.into_file());
+    let mut journal = Journal::new(journal.into_file()).unwrap();
     let first = journal.load(1).unwrap().jobs;
     journal.commit(&[event(&first[0], 2, EventKind::Accepted(TaskId("t".into())))]).unwrap();
     let rest = journal.load(10).unwrap();
@@ -175,7 +175,7 @@ fn a_job_that_moves_on_while_others_are_loaded_is_not_handed_out_twice() {
 #[test]
 fn an_event_of_a_job_that_is_not_under_way_is_refused_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["a", "b"]));
+    let mut journal = Journal::new(file(folder.path(), &["a", "b"])).unwrap();
     let jobs = journal.load(1).unwrap().jobs;
     let stranger = Event { job: JobId::from_bytes([9; 10]), ..event(&jobs[0], 1, EventKind::SubmitStarted) };
     assert!(journal.commit(&[event(&jobs[0], 1, EventKind::SubmitStarted), stranger]).is_err());
@@ -326,7 +326,7 @@ fn a_damaged_row_is_told_and_not_guessed() {
     let raw = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
     raw.execute("UPDATE jobs SET request = '{}'", ()).unwrap();
     drop(raw);
-    let mut journal = Journal::new(RunFile::open(folder.path(), "simulator").unwrap());
+    let mut journal = Journal::new(RunFile::open(folder.path(), "simulator").unwrap()).unwrap();
     assert!(matches!(journal.load(1), Err(LedgerError::Damaged { .. })));
 }
 

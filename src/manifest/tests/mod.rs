@@ -1,5 +1,6 @@
 //! Whole manifests through the public face, written to a temporary folder.
 
+mod axes;
 mod bombs;
 mod documents;
 mod encodings;
@@ -15,6 +16,7 @@ mod tables;
 mod texts;
 mod tsv;
 mod values;
+mod vars;
 
 use std::fs;
 use std::path::Path;

@@ -57,7 +57,12 @@ fn parts_of_the_manifest_that_are_not_what_they_should_be_are_refused() {
                 "prompts: [a]\nsize: 64x64\n",
                 &["p:2: unknown field `size`; put it under `defaults:` to use it for all prompts"],
             ),
-            ("x: 1\nprompts: [a]\n", &["p:1: unknown field `x`; beside `prompts` a manifest has only `defaults`"]),
+            (
+                "x: 1\nprompts: [a]\n",
+                &[
+                    "p:1: unknown field `x`; beside `prompts` a manifest has only `defaults`, `vars`, `syntax`, `price`, `shuffle`",
+                ],
+            ),
             (
                 "prompt: a cat\nsize: 64x64\n",
                 &[

@@ -15,7 +15,7 @@ fn failed(kind: FaultKind) -> EventKind {
 
 /// Six jobs: succeeded, failed before a task, lost with a task, moderated, in doubt and counted, in doubt by a crash; and a pending one.
 fn ended(folder: &Path) -> RunFile {
-    let mut journal = Journal::new(file(folder, &["ok", "bad", "lost", "rude", "doubt", "crash", "new"]));
+    let mut journal = Journal::new(file(folder, &["ok", "bad", "lost", "rude", "doubt", "crash", "new"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let accepted = EventKind::Accepted(TaskId("t".into()));
     let in_doubt = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, "gone"));
@@ -41,7 +41,7 @@ fn kinds(codes: &[&str]) -> Wanted {
 
 /// What a journal of the chosen hands out, in its order.
 fn handed_out(file: RunFile) -> (Vec<String>, RunFile) {
-    let mut journal = Journal::of_chosen(file);
+    let mut journal = Journal::of_chosen(file).unwrap();
     let loaded = journal.load(100).unwrap();
     assert!(!loaded.more);
     let prompts = loaded.jobs.iter().map(|known| known.job.request.prompt.clone()).collect();
@@ -105,7 +105,7 @@ fn what_was_left_to_others_is_not_chosen() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = ended(folder.path());
     file.reopen(NOW, &kinds(&["task_lost", "in_doubt"])).unwrap();
-    let mut journal = Journal::new(file);
+    let mut journal = Journal::new(file).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let of = |prompt: &str| jobs.iter().find(|known| known.job.request.prompt == prompt).unwrap();
     let lost = EventKind::Setback(Stage::Task, Fault::new(FaultKind::TaskLost, "gone"));
@@ -139,7 +139,7 @@ fn many_jobs_are_reopened_page_by_page() {
     let folder = tempfile::tempdir().unwrap();
     let prompts: Vec<String> = (0..2500).map(|n| format!("cat {n}")).collect();
     let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-    let mut journal = Journal::new(file(folder.path(), &prompts));
+    let mut journal = Journal::new(file(folder.path(), &prompts)).unwrap();
     let jobs = journal.load(5000).unwrap().jobs;
     journal
         .commit(&jobs.iter().map(|known| event(known, 1, failed(FaultKind::Transient))).collect::<Vec<_>>())
@@ -157,7 +157,7 @@ fn a_job_is_found_by_whatever_it_is_called() {
         |prompt, label: Option<&str>| Ok::<_, LedgerError>(Draft { label: label.map(str::to_owned), ..draft(prompt) });
     let drafts = [labelled("cat", None), labelled("dog", Some("1")), labelled("cow", Some("my cow"))];
     file.import("1", &[], drafts.into_iter()).unwrap();
-    let mut journal = Journal::new(file);
+    let mut journal = Journal::new(file).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let accepted = EventKind::Accepted(TaskId("5075521".into()));
     journal.commit(&[event(&jobs[2], 1, EventKind::SubmitStarted), event(&jobs[2], 2, accepted)]).unwrap();

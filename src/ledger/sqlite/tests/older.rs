@@ -87,7 +87,7 @@ fn an_older_ledger_is_gone_on_with() {
         let before = all(&RunFile::open_for_reading(folder.path()).unwrap());
         let file = RunFile::open(folder.path(), kept.provider).unwrap();
         assert_eq!((all(&file), file.incidents().unwrap()), (before, kept.incidents), "every job is what it was");
-        let mut journal = Journal::new(file);
+        let mut journal = Journal::new(file).unwrap();
         let jobs = journal.load(10).unwrap().jobs;
         assert_eq!(jobs.iter().map(|known| known.job.index).collect::<Vec<_>>(), kept.unfinished);
         let ended = |known: &Known| event(known, 1, EventKind::Finished(Outcome::Succeeded(vec![artifact("x")])));

@@ -44,7 +44,7 @@ proptest! {
         for (commits, rows) in rounds {
             let prompts: Vec<String> = rows.iter().map(|row| format!("prompt {row}")).collect();
             import(&mut file, &prompts.iter().map(String::as_str).collect::<Vec<_>>());
-            let mut journal = Journal::new(file);
+            let mut journal = Journal::new(file).unwrap();
             let jobs = journal.load(4).unwrap().jobs;
             for (job, kind) in commits {
                 let Some(known) = jobs.get(job) else { continue };

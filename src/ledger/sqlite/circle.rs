@@ -1,0 +1,154 @@
+//! Another order of the work than the manifest's: pending jobs by their ids, around the circle of all ids from a place that a seed draws.
+//!
+//! Ids are hashes, so this is a random order that nobody has to store: what is done when a run is stopped is a fair sample of the
+//! manifest, the same on every machine. A resume goes on with what is left, in the same order.
+
+use rusqlite::{Row, params};
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::format;
+use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::row::{COLUMNS, UNFINISHED};
+
+/// The name under which the seed is kept.
+const SEED: &str = "shuffle";
+
+/// Made only for runs that need it: it would cost all others a write for each submission.
+const INDEX: &str = "CREATE INDEX IF NOT EXISTS jobs_pending_by_id ON jobs (id) WHERE phase = 0";
+
+/// How far around the circle the jobs were handed out.
+#[derive(Clone, Debug)]
+pub(super) struct Circle {
+    start: [u8; 10],
+    /// The id behind which to go on; before all of them where it is empty.
+    after: Vec<u8>,
+    /// Whether the end of all ids was passed.
+    is_around: bool,
+}
+
+impl RunFile {
+    /// Sets the seed of the order in which pending jobs are handed out; without one it is the manifest's.
+    pub fn shuffle(&self, seed: Option<u64>) -> Result<(), LedgerError> {
+        let seed = seed.map(|seed| seed.to_string());
+        if self.meta(SEED)?.unwrap_or_default() == seed.as_deref().unwrap_or_default() {
+            return Ok(());
+        }
+        self.set_meta(SEED, seed.as_deref().unwrap_or_default())
+    }
+
+    /// The circle, if the order is not the manifest's, with the index that makes it quick.
+    pub(super) fn circle(&self) -> Result<Option<Circle>, LedgerError> {
+        let seed = self.meta(SEED)?.filter(|seed| !seed.is_empty());
+        let index = if seed.is_some() { INDEX } else { "DROP INDEX IF EXISTS jobs_pending_by_id" };
+        self.connection.execute_batch(index).map_err(|error| self.error(error))?;
+        Ok(seed.map(|seed| Circle::new(&seed)))
+    }
+}
+
+impl Circle {
+    fn new(seed: &str) -> Self {
+        let mut start = [0; 10];
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"promptbatch shuffle 1").update(seed.as_bytes());
+        start.copy_from_slice(&hasher.finalize().as_bytes()[..10]);
+        Self { start, after: start.to_vec(), is_around: false }
+    }
+
+    /// The next pending jobs, at most `max`, and none when the circle is closed.
+    pub(super) fn page<T>(
+        &self,
+        file: &RunFile,
+        chosen: &str,
+        max: usize,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        let until = if self.is_around { "AND id <= ?2" } else { "AND ?2 IS NOT NULL" };
+        let pending = format::phase::PENDING;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs INDEXED BY jobs_pending_by_id WHERE {UNFINISHED} AND phase = {pending} \
+             AND position IS NOT NULL AND id > ?1 {until} {chosen} ORDER BY id LIMIT ?3"
+        );
+        let mut statement = file.connection.prepare_cached(&sql)?;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        statement.query_map(params![self.after, self.start, max], read)?.collect()
+    }
+
+    /// Goes on behind this id.
+    pub(super) fn go_to(&mut self, id: &[u8; 10]) {
+        self.after = id.to_vec();
+    }
+
+    /// Goes around the end. Whether there is anything behind it.
+    pub(super) fn go_around(&mut self) -> bool {
+        if self.is_around {
+            return false;
+        }
+        self.is_around = true;
+        self.after = Vec::new();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::sqlite::journal::Journal;
+    use crate::ledger::sqlite::tests::{draft, event};
+    use crate::model::event::EventKind;
+
+    /// The order in which forty jobs are handed out, three at a time.
+    fn order(seed: Option<u64>) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+        let drafts = (0..40).map(|n| Ok::<_, LedgerError>(draft(&n.to_string())));
+        file.import("1", &[], drafts).unwrap();
+        file.shuffle(seed).unwrap();
+        handed_out(&mut Journal::new(file).unwrap())
+    }
+
+    fn handed_out(journal: &mut Journal) -> Vec<String> {
+        let mut prompts = vec![];
+        loop {
+            let loaded = journal.load(3).unwrap();
+            prompts.extend(loaded.jobs.into_iter().map(|known| known.job.request.prompt.clone()));
+            if !loaded.more {
+                return prompts;
+            }
+        }
+    }
+
+    #[test]
+    fn every_job_is_handed_out_once_in_an_order_that_the_seed_draws() {
+        let in_order: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+        assert_eq!(order(None), in_order);
+        let (one, two) = (order(Some(1)), order(Some(2)));
+        assert_eq!(one, order(Some(1)), "the same seed is the same order");
+        assert_ne!(one, in_order);
+        assert_ne!(one[0], two[0]);
+        for order in [one, two] {
+            let mut sorted = order.clone();
+            sorted.sort_by_key(|prompt| prompt.parse::<u32>().unwrap());
+            assert_eq!(sorted, in_order, "{order:?}");
+        }
+    }
+
+    /// Goal: a resume goes on in the same order, with what was accepted first. Method: finish none of the first five, and open it again.
+    #[test]
+    fn a_resume_goes_on_where_the_order_was_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+        file.import("1", &[], (0..20).map(|n| Ok::<_, LedgerError>(draft(&n.to_string())))).unwrap();
+        file.shuffle(Some(9)).unwrap();
+        let mut journal = Journal::new(file).unwrap();
+        let first = journal.load(5).unwrap().jobs;
+        let sent: Vec<_> = first.iter().map(|known| event(known, 1, EventKind::SubmitStarted)).collect();
+        journal.commit(&sent).unwrap();
+        let rest = handed_out(&mut journal);
+        let mut again = Journal::new(journal.into_file()).unwrap();
+        let all = handed_out(&mut again);
+        assert_eq!(all[5..], rest, "pending ones in the order of before");
+        let file = again.into_file();
+        file.shuffle(None).unwrap();
+        assert!(Journal::new(file).unwrap().into_file().circle().unwrap().is_none());
+    }
+}

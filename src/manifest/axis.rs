@@ -1,0 +1,64 @@
+//! A field's one value, or the several that are tried in turn.
+
+use std::sync::Arc;
+
+/// One value or more, never none.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Axis<T> {
+    One(T),
+    Many(Arc<[T]>),
+}
+
+impl<T> Axis<T> {
+    /// All these values in turn; nothing for none.
+    pub(super) fn many(values: Vec<T>) -> Option<Self> {
+        (!values.is_empty()).then(|| Self::Many(values.into()))
+    }
+
+    /// How many values there are.
+    pub(super) fn n(&self) -> u64 {
+        self.values().len() as u64
+    }
+
+    /// The value at this place.
+    pub(super) fn at(&self, i: u64) -> &T {
+        &self.values()[usize::try_from(i).expect("what is in memory can be counted")]
+    }
+
+    pub(super) fn values(&self) -> &[T] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
+    }
+
+    /// Whether it was written as a list, be it of one value.
+    pub(super) const fn is_list(&self) -> bool {
+        matches!(self, Self::Many(_))
+    }
+}
+
+impl<T: Clone> Axis<T> {
+    /// The one value, out of a list of one too.
+    pub(super) fn into_first(self) -> T {
+        match self {
+            Self::One(value) => value,
+            Self::Many(values) => values[0].clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_and_found() {
+        let many = Axis::many(vec!["a", "b"]).unwrap();
+        assert_eq!((many.n(), *many.at(1), many.is_list()), (2, "b", true));
+        let one = Axis::One("a");
+        assert_eq!((one.n(), *one.at(0), one.is_list()), (1, "a", false));
+        assert_eq!(Axis::<u8>::many(vec![]), None);
+        assert_eq!((one.into_first(), many.into_first()), ("a", "a"));
+    }
+}

@@ -1,0 +1,130 @@
+//! What a manifest comes to: how many jobs of each model and size, and the first and the last of them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::model::job::Draft;
+use crate::model::request::{Request, Size};
+
+/// Jobs that are kept from either end.
+const ENDS_MAX: usize = 3;
+
+/// Models and sizes that are counted apart.
+const KINDS_MAX: usize = 10_000;
+
+/// The jobs of a manifest, counted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Census {
+    n_jobs: u64,
+    kinds: BTreeMap<String, BTreeMap<Option<Size>, u64>>,
+    n_kinds: usize,
+    n_others: u64,
+    first: Vec<Draft>,
+    last: VecDeque<Draft>,
+}
+
+impl Census {
+    /// Takes note of the next job. Whether it is the first of its model and size.
+    pub(super) fn add(&mut self, draft: Draft) {
+        self.n_jobs += 1;
+        if self.first.len() < ENDS_MAX {
+            self.first.push(draft);
+        } else {
+            if self.last.len() == ENDS_MAX {
+                self.last.pop_front();
+            }
+            self.last.push_back(draft);
+        }
+    }
+
+    /// Counts the model and the size of a job. Whether it is the first of this kind.
+    pub(super) fn count(&mut self, request: &Request) -> bool {
+        if let Some(sizes) = self.kinds.get_mut(&request.model)
+            && let Some(n) = sizes.get_mut(&request.size)
+        {
+            *n += 1;
+            return false;
+        }
+        if self.n_kinds == KINDS_MAX {
+            self.n_others += 1;
+            return false;
+        }
+        self.n_kinds += 1;
+        self.kinds.entry(request.model.clone()).or_default().insert(request.size, 1);
+        true
+    }
+
+    /// How many jobs there are.
+    pub const fn n_jobs(&self) -> u64 {
+        self.n_jobs
+    }
+
+    /// Model, size and how many jobs of both; models by name, sizes from small to large, the provider's own size first.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, Option<Size>, u64)> {
+        self.kinds.iter().flat_map(|(model, sizes)| sizes.iter().map(|(size, n)| (model.as_str(), *size, *n)))
+    }
+
+    /// Jobs of further models and sizes, which are too many to be counted apart.
+    pub const fn n_others(&self) -> u64 {
+        self.n_others
+    }
+
+    /// The first jobs, up to three.
+    pub fn first(&self) -> &[Draft] {
+        &self.first
+    }
+
+    /// The last jobs, up to three, without those that are among the first.
+    pub fn last(&self) -> impl Iterator<Item = &Draft> {
+        self.last.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(prompt: usize, model: &str, size: Option<Size>) -> Draft {
+        let request = Request { prompt: prompt.to_string(), model: model.into(), size, ..Request::default() };
+        Draft { label: None, request, extras: vec![] }
+    }
+
+    /// What is told of so many jobs: the prompts of the first and of the last.
+    fn ends(n: usize) -> (Vec<String>, Vec<String>) {
+        let mut census = Census::default();
+        for i in 1..=n {
+            census.add(draft(i, "m", None));
+        }
+        assert_eq!(census.n_jobs(), n as u64);
+        let prompt = |draft: &Draft| draft.request.prompt.clone();
+        (census.first().iter().map(prompt).collect(), census.last().map(prompt).collect())
+    }
+
+    #[test]
+    fn the_first_and_the_last_are_kept() {
+        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        assert_eq!(ends(2), (texts(&["1", "2"]), texts(&[])));
+        assert_eq!(ends(5), (texts(&["1", "2", "3"]), texts(&["4", "5"])));
+        assert_eq!(ends(50), (texts(&["1", "2", "3"]), texts(&["48", "49", "50"])));
+    }
+
+    #[test]
+    fn kinds_are_counted_by_model_and_size() {
+        let mut census = Census::default();
+        let small = Some(Size { width: 64, height: 64 });
+        let new: Vec<bool> = [("b", small), ("a", None), ("b", None), ("b", small)]
+            .into_iter()
+            .map(|(model, size)| census.count(&draft(1, model, size).request))
+            .collect();
+        assert_eq!(new, [true, true, true, false]);
+        assert_eq!(census.kinds().collect::<Vec<_>>(), [("a", None, 1), ("b", None, 1), ("b", small, 2)]);
+    }
+
+    #[test]
+    fn what_has_too_many_kinds_is_counted_still() {
+        let mut census = Census::default();
+        for i in 0..KINDS_MAX + 5 {
+            census.count(&draft(1, &i.to_string(), None).request);
+        }
+        assert_eq!((census.kinds().count(), census.n_others()), (KINDS_MAX, 5));
+    }
+}

@@ -1,0 +1,242 @@
+//! The fields of an entry, or those that entries share, as good values: each with one value or with several that are tried in turn.
+
+use std::collections::BTreeMap;
+
+use crate::manifest::axis::Axis;
+use crate::manifest::entry::{Given, Located, Raw, Said};
+use crate::manifest::field::Field;
+use crate::manifest::json;
+use crate::manifest::mistake::{Found, Place, Wrong, wrong};
+use crate::manifest::value::Value;
+use crate::manifest::ways::Ways;
+use crate::manifest::{parts, range, read};
+use crate::model::request::{Lora, Size};
+
+/// A text and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Text {
+    pub(super) text: String,
+    pub(super) place: Place,
+}
+
+/// The fields that are good.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Fields {
+    pub(super) prompt: Option<Axis<Text>>,
+    pub(super) negative_prompt: Option<Axis<Text>>,
+    pub(super) model: Option<Axis<String>>,
+    pub(super) size: Option<Axis<Size>>,
+    pub(super) seed: Option<Axis<u64>>,
+    pub(super) steps: Option<Axis<u32>>,
+    pub(super) guidance: Option<Axis<f64>>,
+    pub(super) image_url: Option<Axis<Vec<String>>>,
+    pub(super) loras: Option<Axis<Vec<Lora>>>,
+    pub(super) id: Option<Axis<Text>>,
+    pub(super) n: Option<u32>,
+    pub(super) params: Option<Axis<BTreeMap<String, Value>>>,
+}
+
+/// Whether texts are what is sent, or templates that are checked once they are written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Texts {
+    Literal,
+    Templates,
+}
+
+impl Texts {
+    pub(super) fn of(ways: &Ways) -> Self {
+        if ways.has_templates() { Self::Templates } else { Self::Literal }
+    }
+}
+
+impl Fields {
+    /// Whether each field has one value.
+    pub(super) fn is_one(&self) -> bool {
+        fn is_one<T>(axis: Option<&Axis<T>>) -> bool {
+            axis.is_none_or(|axis| !axis.is_list())
+        }
+        let Self { prompt, negative_prompt, model, size, seed, steps, guidance, image_url, loras, id, params, n: _ } =
+            self;
+        is_one(prompt.as_ref())
+            && is_one(negative_prompt.as_ref())
+            && is_one(model.as_ref())
+            && is_one(size.as_ref())
+            && is_one(seed.as_ref())
+            && is_one(steps.as_ref())
+            && is_one(guidance.as_ref())
+            && is_one(image_url.as_ref())
+            && is_one(loras.as_ref())
+            && is_one(id.as_ref())
+            && is_one(params.as_ref())
+    }
+
+    /// The good ones of the fields that were given; of one given twice the last.
+    pub(super) fn read(given: Vec<Given>, texts: Texts, mistakes: &mut Found) -> Self {
+        let mut fields = Self::default();
+        for Given { field, place, said } in given {
+            let said = match spread(field, said) {
+                Ok(said) => said,
+                Err((place, wrong)) => {
+                    mistakes.push(place, wrong);
+                    continue;
+                }
+            };
+            fields.set(field, said, texts, place, mistakes);
+        }
+        fields
+    }
+
+    fn set(&mut self, field: Field, said: Said, texts: Texts, place: Place, mistakes: &mut Found) {
+        let mut all = Reader { field, place, mistakes };
+        let text = |strict: fn(Raw) -> Result<String, Wrong>| {
+            move |raw, place| {
+                let text = if texts == Texts::Templates { read::loose(field, raw) } else { strict(raw) };
+                Ok(Text { text: text?, place })
+            }
+        };
+        match field {
+            Field::Prompt => set(&mut self.prompt, all.axis(said, text(read::prompt))),
+            Field::NegativePrompt => set(&mut self.negative_prompt, all.axis(said, text(read::negative_prompt))),
+            Field::Id => set(&mut self.id, all.axis(said, text(read::id))),
+            Field::Model => set(&mut self.model, all.axis(said, |raw, _| read::model(raw))),
+            Field::Size => set(&mut self.size, all.axis(said, |raw, _| read::size(&raw))),
+            Field::Seed => set(&mut self.seed, all.axis(said, |raw, _| read::seed(&raw))),
+            Field::Steps => set(&mut self.steps, all.axis(said, |raw, _| read::steps(&raw))),
+            Field::Guidance => set(&mut self.guidance, all.axis(said, |raw, _| read::guidance(&raw))),
+            Field::ImageUrl => set(&mut self.image_url, all.axis(said, |raw, _| parts::image_url(raw))),
+            Field::Loras => set(&mut self.loras, all.axis(said, |raw, _| parts::loras(raw))),
+            Field::Params => set(&mut self.params, all.axis(said, |raw, _| parts::params(raw))),
+            Field::N => match said {
+                Said::One(_) => set(&mut self.n, all.axis(said, |raw, _| read::n(&raw)).map(Axis::into_first)),
+                Said::Unreadable => {}
+                Said::Many(_) => {
+                    let remedy = "write one number: it counts the images of each combination";
+                    mistakes.push(place, wrong("`n` is a list, not a whole number", remedy));
+                }
+            },
+        }
+    }
+
+    /// These fields, and those of `lower` where these give none; `params` are laid over each other name by name.
+    pub(super) fn or(self, lower: &Self) -> Self {
+        Self {
+            prompt: self.prompt.or_else(|| lower.prompt.clone()),
+            negative_prompt: self.negative_prompt.or_else(|| lower.negative_prompt.clone()),
+            model: self.model.or_else(|| lower.model.clone()),
+            size: self.size.or_else(|| lower.size.clone()),
+            seed: self.seed.or_else(|| lower.seed.clone()),
+            steps: self.steps.or_else(|| lower.steps.clone()),
+            guidance: self.guidance.or_else(|| lower.guidance.clone()),
+            image_url: self.image_url.or_else(|| lower.image_url.clone()),
+            loras: self.loras.or_else(|| lower.loras.clone()),
+            id: self.id.or_else(|| lower.id.clone()),
+            n: self.n.or(lower.n),
+            params: laid_over(self.params, lower.params.as_ref()),
+        }
+    }
+}
+
+fn set<T>(field: &mut Option<T>, read: Option<T>) {
+    if read.is_some() {
+        *field = read;
+    }
+}
+
+fn laid_over(
+    upper: Option<Axis<BTreeMap<String, Value>>>,
+    lower: Option<&Axis<BTreeMap<String, Value>>>,
+) -> Option<Axis<BTreeMap<String, Value>>> {
+    match (upper, lower) {
+        (Some(Axis::One(upper)), Some(Axis::One(lower))) => {
+            let mut params = lower.clone();
+            params.extend(upper);
+            Some(Axis::One(params))
+        }
+        // Lists are not mixed: which value goes with which would be anybody's guess.
+        (upper, lower) => upper.or_else(|| lower.cloned()),
+    }
+}
+
+/// Reads all that is said of one field.
+struct Reader<'a> {
+    field: Field,
+    place: Place,
+    mistakes: &'a mut Found,
+}
+
+impl Reader<'_> {
+    fn axis<T>(&mut self, said: Said, read: impl Fn(Raw, Place) -> Result<T, Wrong>) -> Option<Axis<T>> {
+        let mut value = |Located { raw, place }| match read(raw, place) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.mistakes.push(place, wrong);
+                None
+            }
+        };
+        match said {
+            Said::Unreadable => None,
+            Said::One(located) => value(located).map(Axis::One),
+            Said::Many(list) if list.is_empty() => {
+                let name = self.field.name();
+                let remedy = format!("write a value or more, or leave `{name}` out");
+                self.mistakes.push(self.place, wrong(format!("`{name}` is an empty list"), remedy));
+                None
+            }
+            Said::Many(list) => {
+                let n = list.len();
+                let values: Vec<T> = list.into_iter().filter_map(value).collect();
+                if values.len() == n { Axis::many(values) } else { None }
+            }
+        }
+    }
+}
+
+/// What is said, with a range as all its numbers and a cell that holds a list as its parts.
+fn spread(field: Field, said: Said) -> Result<Said, (Place, Wrong)> {
+    let Said::One(Located { raw, place }) = said else { return Ok(said) };
+    let text = match &raw {
+        Raw::Cell(text) | Raw::Typed(Value::Text(text)) => text.trim(),
+        Raw::Typed(_) => return Ok(Said::One(Located { raw, place })),
+    };
+    let numbers = match field {
+        Field::Seed | Field::Steps => range::integers(text)
+            .map(|numbers| numbers.map(|numbers| numbers.into_iter().map(Value::Int).collect::<Vec<_>>())),
+        Field::Guidance => range::decimals(text)
+            .map(|numbers| numbers.map(|numbers| numbers.into_iter().map(Value::Float).collect::<Vec<_>>())),
+        Field::Prompt
+        | Field::NegativePrompt
+        | Field::Model
+        | Field::Size
+        | Field::ImageUrl
+        | Field::Loras
+        | Field::Id
+        | Field::N
+        | Field::Params => None,
+    };
+    let values = match numbers {
+        Some(numbers) => numbers.map_err(|wrong| (place, wrong))?,
+        None => match listed(field, &raw) {
+            Some(values) => values,
+            None => return Ok(Said::One(Located { raw, place })),
+        },
+    };
+    Ok(Said::Many(values.into_iter().map(|value| Located { raw: Raw::Typed(value), place }).collect()))
+}
+
+/// The parts of a cell that is a list as JSON writes it; prompts and ids are never read so, and source images are one value.
+fn listed(field: Field, raw: &Raw) -> Option<Vec<Value>> {
+    let Raw::Cell(text) = raw else { return None };
+    let may_be_list = match field {
+        Field::Model | Field::Size | Field::Seed | Field::Steps | Field::Guidance | Field::Loras | Field::Params => {
+            true
+        }
+        Field::Prompt | Field::NegativePrompt | Field::Id | Field::N | Field::ImageUrl => false,
+    };
+    if !may_be_list || !text.trim_start().starts_with('[') {
+        return None;
+    }
+    match json::read(text) {
+        Ok(Value::List(values)) => Some(values),
+        Ok(_) | Err(_) => None,
+    }
+}

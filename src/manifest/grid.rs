@@ -1,0 +1,305 @@
+//! All jobs of one entry with lists: how many there are, and any of them by its number, without those before it.
+//!
+//! The order is fixed: prompts vary slowest, then negative prompts, ids, vars by their names, models, sizes, steps, guidance, source
+//! images, adapters, parameters and seeds, and the images of one combination fastest. It does not depend on the order in which the
+//! manifest names the fields.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
+use std::sync::Arc;
+
+use crate::manifest::axis::Axis;
+use crate::manifest::draw::Draw;
+use crate::manifest::entry::Raw;
+use crate::manifest::field::Field;
+use crate::manifest::fields::Fields;
+use crate::manifest::mistake::{Place, Wrong, wrong};
+use crate::manifest::read;
+use crate::manifest::sayings::{Sayings, Says};
+use crate::manifest::ways::Combine;
+use crate::model::job::Draft;
+use crate::model::request::Request;
+
+/// The jobs of an entry.
+#[derive(Clone, Debug)]
+pub(super) struct Grid {
+    way: Combine,
+    prompts: Sayings,
+    negative_prompts: Option<Sayings>,
+    ids: Option<Sayings>,
+    vars: Vec<(String, Arc<Sayings>)>,
+    /// The other fields.
+    fields: Fields,
+    extras: Vec<(String, String)>,
+    /// How many of each combination.
+    n_copies: u64,
+    branches: Vec<Branch>,
+    draw: Option<Draw>,
+    n_combinations: u64,
+}
+
+/// Combinations that have the same lists. Prompts that name different vars are combined with different ones.
+#[derive(Clone, Debug)]
+struct Branch {
+    /// The number of the first combination.
+    begin: u64,
+    /// The number of the first text of its prompts.
+    first_text: u64,
+    /// How many values each list has, in the order of [`Grid`].
+    sizes: Vec<u64>,
+}
+
+/// The lists behind those of texts and vars.
+const N_FIELDS: usize = 8;
+
+/// Before the vars: prompts, negative prompts, ids.
+const N_TEXTS: usize = 3;
+
+impl Grid {
+    /// The jobs of an entry whose texts have been read. Of its fields those with texts are not looked at.
+    pub(super) fn new(
+        says: Says,
+        fields: Fields,
+        extras: Vec<(String, String)>,
+        way: (Combine, Place),
+    ) -> Result<Self, (Place, Wrong)> {
+        let Says { prompts, negative_prompts, ids, vars } = says;
+        let n_copies = match &fields.seed {
+            Some(seed) if seed.is_list() && fields.n.is_some_and(|n| n > 1) => {
+                let what = format!("`n` is {}, and `seed` is a list", fields.n.unwrap_or(1));
+                return Err((way.1, wrong(what, "write all the seeds that you want, and leave `n` out")));
+            }
+            _ => u64::from(fields.n.unwrap_or(1)),
+        };
+        let key = prompts.key(way.0);
+        let (way, place) = way;
+        let mut grid = Self {
+            way,
+            prompts,
+            negative_prompts,
+            ids,
+            vars,
+            fields,
+            extras,
+            n_copies,
+            branches: Vec::new(),
+            draw: None,
+            n_combinations: 0,
+        };
+        match way {
+            Combine::Grid => grid.branch(),
+            Combine::Sample { n, .. } => {
+                grid.branch();
+                if grid.n_combinations == u64::MAX {
+                    let what = "the lists have more combinations than can be counted";
+                    return Err((place, wrong(what, "make some of them shorter")));
+                }
+                grid.draw = Some(Draw::new(&key, grid.n_combinations));
+                grid.n_combinations = grid.n_combinations.min(n);
+            }
+            Combine::Zip | Combine::Cycle => grid.walk_together(place)?,
+        }
+        if let Some(ids) = grid.ids.as_ref().filter(|ids| ids.is_list())
+            && !matches!(way, Combine::Zip | Combine::Cycle)
+        {
+            let what = "`id` is a list, and each combination would get each of its ids";
+            let remedy = "write `expand: zip`, or one id with vars in it, such as `id: \"{animal}\"`";
+            return Err((ids.place(), wrong(what, remedy)));
+        }
+        Ok(grid)
+    }
+
+    /// How many jobs there are; `u64::MAX` for as many or more.
+    pub(super) fn n(&self) -> u64 {
+        self.n_combinations.saturating_mul(self.n_copies)
+    }
+
+    /// The vars that some text names.
+    pub(super) fn vars(&self) -> impl Iterator<Item = &str> {
+        self.vars.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The columns that its jobs carry through.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
+        let own = self.extras.iter().map(|(column, _)| column.as_str());
+        own.chain(self.vars().filter(|name| !self.extras.iter().any(|(column, _)| column == name)))
+    }
+
+    /// Where its ids are written.
+    pub(super) fn place_of_ids(&self) -> Option<Place> {
+        self.ids.as_ref().map(Sayings::place)
+    }
+
+    /// Every kind of list that has several values: how many and what they are, such as `4 models`.
+    pub(super) fn factors(&self) -> Vec<(u64, String)> {
+        let copies = (self.n_copies, "images each".to_owned());
+        let is_uniform = self.branches.windows(2).all(|pair| pair[0].sizes == pair[1].sizes);
+        let mut factors = match (self.way, self.branches.first()) {
+            (Combine::Sample { .. }, _) => vec![(self.n_combinations, "drawn combinations".to_owned())],
+            (Combine::Zip | Combine::Cycle, _) => vec![(self.n_combinations, "values in turn".to_owned())],
+            (Combine::Grid, Some(first)) if is_uniform => {
+                let n_prompts = (self.branches.len() as u64, "prompts".to_owned());
+                iter::once(n_prompts).chain(first.sizes.iter().copied().zip(self.names())).collect()
+            }
+            (Combine::Grid, _) => vec![(self.n_combinations, "combinations".to_owned())],
+        };
+        factors.push(copies);
+        factors.retain(|(n, _)| *n > 1);
+        factors
+    }
+
+    fn names(&self) -> impl Iterator<Item = String> {
+        let texts = ["texts of the prompt", "negative prompts", "ids"];
+        let vars = self.vars.iter().map(|(name, _)| format!("values of {}", read::shown_text(name)));
+        let fields = ["models", "sizes", "values of `steps`", "values of `guidance`", "values of `image_url`"];
+        let more = ["values of `loras`", "values of `params`", "seeds"];
+        texts.map(str::to_owned).into_iter().chain(vars).chain(fields.into_iter().chain(more).map(str::to_owned))
+    }
+
+    /// The lists of each prompt combined, each value with each.
+    fn branch(&mut self) {
+        let others: BTreeSet<&str> =
+            [self.negative_prompts.as_ref(), self.ids.as_ref()].into_iter().flatten().flat_map(Sayings::vars).collect();
+        let mut branches = Vec::new();
+        let (mut begin, mut first_text) = (0_u64, 0);
+        for prompt in self.prompts.all() {
+            let named = |name: &str| others.contains(name) || prompt.vars().contains(&name);
+            let sizes = self.sizes(prompt.n(), named);
+            let n = sizes.iter().fold(1_u64, |n, size| n.saturating_mul(*size));
+            branches.push(Branch { begin, first_text, sizes });
+            begin = begin.saturating_add(n);
+            first_text += prompt.n();
+        }
+        self.branches = branches;
+        self.n_combinations = begin;
+    }
+
+    /// All lists side by side.
+    fn walk_together(&mut self, place: Place) -> Result<(), (Place, Wrong)> {
+        let sizes = self.sizes(self.prompts.n(), |_| true);
+        let longest = sizes.iter().copied().max().unwrap_or(1);
+        let several = || sizes.iter().zip(self.names()).filter(|(size, _)| **size > 1);
+        if self.way == Combine::Zip && several().any(|(size, _)| *size != longest) {
+            let lists: Vec<String> = several().map(|(size, name)| format!("{size} {name}")).collect();
+            let what = format!("`expand: zip` walks through lists of one length, and there are {}", lists.join(", "));
+            return Err((place, wrong(what, "make them equally long, or write `expand: cycle`")));
+        }
+        self.branches = vec![Branch { begin: 0, first_text: 0, sizes }];
+        self.n_combinations = longest;
+        Ok(())
+    }
+
+    /// How many values each list has; 1 for what is not there, or not named.
+    fn sizes(&self, n_texts: u64, is_named: impl Fn(&str) -> bool) -> Vec<u64> {
+        let texts = |texts: &Option<Sayings>| texts.as_ref().map_or(1, Sayings::n);
+        let mut sizes = vec![n_texts, texts(&self.negative_prompts), texts(&self.ids)];
+        sizes.extend(self.vars.iter().map(|(name, values)| if is_named(name) { values.n() } else { 1 }));
+        sizes.extend(self.field_sizes());
+        sizes
+    }
+
+    fn field_sizes(&self) -> [u64; N_FIELDS] {
+        let Fields { model, size, seed, steps, guidance, image_url, loras, params, .. } = &self.fields;
+        [
+            n(model.as_ref()),
+            n(size.as_ref()),
+            n(steps.as_ref()),
+            n(guidance.as_ref()),
+            n(image_url.as_ref()),
+            n(loras.as_ref()),
+            n(params.as_ref()),
+            n(seed.as_ref()),
+        ]
+    }
+
+    /// The job with this number, from 0.
+    pub(super) fn draft(&self, i: u64) -> Result<Draft, (Place, Wrong)> {
+        let (mut combination, copy) = (i / self.n_copies, i % self.n_copies);
+        if let Some(draw) = &self.draw {
+            combination = draw.nth(combination);
+        }
+        let branch = &self.branches[self.branches.partition_point(|branch| branch.begin <= combination) - 1];
+        let places = branch.places(combination - branch.begin, self.way);
+        let values = self.values(branch, &places);
+        let value = |name: &str| values.get(name).map_or("", |(text, _)| text.as_str());
+        let fields = &places[places.len() - N_FIELDS..];
+        let Fields { model, size, seed, steps, guidance, image_url, loras, params, .. } = &self.fields;
+        let seed = at(seed.as_ref(), fields[7]).map(|seed| seed + copy);
+        if let Some(last) = seed.filter(|seed| *seed > read::SEED_MAX.cast_unsigned()) {
+            let what = format!("the last of the {} seeds is {last}, above {}", self.n_copies, read::SEED_MAX);
+            return Err((self.prompts.place(), wrong(what, "lower `seed` or `n`")));
+        }
+        let negative_prompt = self.negative_prompts.as_ref().map(|texts| texts.text(places[1], &value));
+        let request = Request {
+            prompt: said(Field::Prompt, self.prompts.text(branch.first_text + places[0], &value))?,
+            model: at(model.as_ref(), fields[0]).unwrap_or_default(),
+            negative_prompt: negative_prompt.map(|text| said(Field::NegativePrompt, text)).transpose()?,
+            size: at(size.as_ref(), fields[1]),
+            seed,
+            steps: at(steps.as_ref(), fields[2]),
+            guidance: at(guidance.as_ref(), fields[3]),
+            image_url: at(image_url.as_ref(), fields[4]).unwrap_or_default(),
+            loras: at(loras.as_ref(), fields[5]).unwrap_or_default(),
+            params: at(params.as_ref(), fields[6]).map(|params| read::sent(&params)).unwrap_or_default(),
+        };
+        let label = self.ids.as_ref().map(|ids| said(Field::Id, ids.text(places[2], &value))).transpose()?;
+        Ok(Draft { label, request, extras: self.extras(&values) })
+    }
+
+    /// What the vars are in this combination: text and whether it is named there.
+    fn values(&self, branch: &Branch, places: &[u64]) -> BTreeMap<&str, (String, bool)> {
+        let mut values = BTreeMap::new();
+        for (i, (name, texts)) in self.vars.iter().enumerate() {
+            let place = N_TEXTS + i;
+            let is_named = branch.sizes[place] > 1 || texts.n() == 1;
+            values.insert(name.as_str(), (texts.text(places[place], &|_| "").0, is_named));
+        }
+        values
+    }
+
+    /// What is carried through: the entry's own, and the vars as columns under their names.
+    fn extras(&self, values: &BTreeMap<&str, (String, bool)>) -> Vec<(String, String)> {
+        let mut extras = self.extras.clone();
+        for (name, (text, is_named)) in values {
+            if !self.extras.iter().any(|(column, _)| column == name) {
+                extras.push(((*name).to_owned(), if *is_named { text.clone() } else { String::new() }));
+            }
+        }
+        extras
+    }
+}
+
+impl Branch {
+    /// The place in each list for this combination of them.
+    fn places(&self, combination: u64, way: Combine) -> Vec<u64> {
+        let mut places = vec![0; self.sizes.len()];
+        let mut rest = combination;
+        for (place, size) in iter::zip(&mut places, &self.sizes).rev() {
+            *place = match way {
+                Combine::Zip | Combine::Cycle => combination % size,
+                Combine::Grid | Combine::Sample { .. } => rest % size,
+            };
+            rest /= size;
+        }
+        places
+    }
+}
+
+fn n<T>(axis: Option<&Axis<T>>) -> u64 {
+    axis.map_or(1, Axis::n)
+}
+
+fn at<T: Clone>(axis: Option<&Axis<T>>, place: u64) -> Option<T> {
+    axis.map(|axis| axis.at(place).clone())
+}
+
+/// A text as it is sent, checked now that it is written out.
+fn said(field: Field, (text, place): (String, Place)) -> Result<String, (Place, Wrong)> {
+    let raw = Raw::Cell(text);
+    let read = match field {
+        Field::Prompt => read::prompt(raw),
+        Field::NegativePrompt => read::negative_prompt(raw),
+        _ => read::id(raw),
+    };
+    read.map_err(|wrong| (place, wrong))
+}

@@ -1,0 +1,174 @@
+//! Lists in a folder of their own.
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A folder with files in it.
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("it lies in the folder")).expect("a folder can be made there");
+        fs::write(path, bytes).expect("a file can be written there");
+    }
+    folder
+}
+
+fn lists(folder: &TempDir) -> Lists {
+    Lists::new(folder.path().to_owned())
+}
+
+fn words(result: Result<Texts, Wrong>) -> String {
+    let Wrong { what, remedy } = result.expect_err("something is wrong");
+    format!("{what}; {remedy}")
+}
+
+#[test]
+fn each_line_is_a_text_exactly() {
+    let folder =
+        folder(&[("a.txt", "\u{feff}cat\r\n\r\n \t\n# no\n  # nor this\n  dog  \n猫\n\nno # comment".as_bytes())]);
+    assert_eq!(*lists(&folder).of_file("a.txt").expect("it is good"), ["cat", "  dog  ", "猫", "no # comment"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_told() {
+    let folder = folder(&[
+        ("animals.txt", b"cat"),
+        ("empty.txt", b"# nothing\n\n"),
+        ("sub/colours.txt", b"red"),
+        ("latin.txt", b"cat\ncaf\xe9\n"),
+        ("utf16.txt", b"\xff\xfec\0x"),
+    ]);
+    let mut lists = lists(&folder);
+    for (name, told) in [
+        ("animal.txt", "there is no list `animal.txt`; did you mean `animals.txt`?"),
+        ("animals", "there is no list `animals`; did you mean `animals.txt`?"),
+        ("sub/colors.txt", "there is no list `sub/colors.txt`; did you mean `sub/colours.txt`?"),
+        (
+            "nowhere/x.txt",
+            "there is no list `nowhere/x.txt`; write it, one text a line, or correct the name, which is as seen from the manifest",
+        ),
+        ("..", "the list `..` could not be read: it is not a file; name a file that can be"),
+        ("empty.txt", "the list `empty.txt` has no texts; write one a line"),
+        (
+            "latin.txt",
+            "in line 2 of the list `latin.txt`, this line is not UTF-8 text; the file looks like windows-1252, which is not certain; \
+             convert it: iconv -f windows-1252 -t UTF-8 OLD > NEW",
+        ),
+        ("utf16.txt", "in line 1 of the list `utf16.txt`, this line is not UTF-16LE text; save the file as UTF-8"),
+    ] {
+        assert_eq!(words(lists.of_file(name)), told);
+    }
+    assert!(lists.of_file("a\0b").is_err());
+    assert_eq!(lists.digest(), None);
+}
+
+#[test]
+fn long_lists_are_refused() {
+    let lines = "a\n".repeat(TEXTS_MAX + 1);
+    let folder = folder(&[("long.txt", lines.as_bytes()), ("most.txt", &lines.as_bytes()[2..])]);
+    let file = File::create(folder.path().join("large.txt")).expect("a file can be made there");
+    file.set_len(FILE_BYTES_MAX + 1).expect("a file can have a hole");
+    let mut lists = lists(&folder);
+    assert_eq!(lists.of_file("most.txt").expect("it is just short enough").len(), TEXTS_MAX);
+    assert_eq!(
+        words(lists.of_file("long.txt")),
+        "the list `long.txt` has more than 1000000 texts; shorten it to 1000000"
+    );
+    let told = "the list `large.txt` is too long: lists have at most 64 MiB each, and 256 MiB together; shorten it";
+    assert_eq!(words(lists.of_file("large.txt")), told);
+}
+
+/// Goal: a list that was changed makes another manifest. Method: change a name, a text, the order, and where one file ends.
+#[test]
+fn the_digest_covers_names_bytes_and_order() {
+    let digest = |files: &[(&str, &[u8])]| {
+        let folder = folder(files);
+        let mut lists = lists(&folder);
+        for (name, _) in files.iter().chain(files) {
+            lists.of_file(name).expect("it is good");
+        }
+        lists.digest().expect("something was read")
+    };
+    let digests = [
+        digest(&[("a", b"x"), ("b", b"y")]),
+        digest(&[("b", b"y"), ("a", b"x")]),
+        digest(&[("a", b"x"), ("c", b"y")]),
+        digest(&[("a", b"x"), ("b", b"z")]),
+        digest(&[("a", b"x"), ("b", b"y\n")]),
+        digest(&[("a", b"x")]),
+        digest(&[("a", b"cx")]),
+        digest(&[("ac", b"x")]),
+    ];
+    for (i, digest) in digests.iter().enumerate() {
+        assert!(!digests[..i].contains(digest), "{i}");
+    }
+    assert_eq!(digests[0], digest(&[("a", b"x"), ("b", b"y")]));
+}
+
+#[test]
+fn a_file_is_read_once() {
+    let folder = folder(&[("wildcards/a.txt", b"cat")]);
+    let mut lists = lists(&folder);
+    assert_eq!(*lists.values("a").expect("it is good"), ["cat"]);
+    let digest = lists.digest();
+    fs::remove_file(folder.path().join("wildcards/a.txt")).expect("it is there");
+    assert_eq!(*lists.values("/a").expect("it was read"), ["cat"]);
+    assert_eq!(*lists.of_file("wildcards/a.txt").expect("it was read"), ["cat"]);
+    assert_eq!(lists.digest(), digest);
+}
+
+#[test]
+fn wildcards_lie_in_their_folder() {
+    let folder = folder(&[
+        ("secret.txt", b"no"),
+        ("wildcards/colours-warm.txt", b"red\nyellow"),
+        ("wildcards/colours-cold.txt", b"blue"),
+        ("wildcards/animals/birds.txt", b"owl"),
+        ("wildcards/animals/wild/cats.txt", b"lynx"),
+        ("wildcards/.hidden.txt", b"no"),
+        ("wildcards/notes.md", b"no"),
+    ]);
+    let mut lists = lists(&folder);
+    for (name, texts) in [
+        ("animals/birds", &["owl"][..]),
+        ("colours*", &["blue", "red", "yellow"]),
+        ("animals/*", &["owl"]),
+        ("animals/**", &["owl", "lynx"]),
+        ("**cats", &["lynx"]),
+        ("**", &["owl", "lynx", "blue", "red", "yellow"]),
+        ("*/*/c*s", &["lynx"]),
+    ] {
+        assert_eq!(*lists.values(name).expect("it is good"), *texts, "{name}");
+    }
+    let outside = "name a list below it, as in `__animals/birds__`";
+    for (name, told) in [
+        ("../secret", "the wildcard `__../secret__` does not lie in the folder `wildcards`; ".to_owned() + outside),
+        ("animals/../../secret", "the wildcard `__animals/../../secret__` does not lie in the folder `wildcards`; ".to_owned() + outside),
+        ("c:\\x", "the wildcard `__c:\\x__` does not lie in the folder `wildcards`; ".to_owned() + outside),
+        ("/", "the wildcard `__/__` does not lie in the folder `wildcards`; ".to_owned() + outside),
+        ("birds", "there is no list for the wildcard `__birds__`; did you mean `__animals/birds__`?".to_owned()),
+        ("Animals/birds", "there is no list for the wildcard `__Animals/birds__`; did you mean `__animals/birds__`?".to_owned()),
+        ("animals/birds.txt", "there is no list for the wildcard `__animals/birds.txt__`; did you mean `__animals/birds__`?".to_owned()),
+        ("trees", "there is no list for the wildcard `__trees__`; write `wildcards/trees.txt` beside the manifest, one text a line".to_owned()),
+        ("tr*", "the wildcard `__tr*__` fits no list; write `wildcards/tr*.txt` beside the manifest, one text a line".to_owned()),
+    ] {
+        assert_eq!(words(lists.values(name)), told);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_back_end() {
+    let folder = folder(&[("wildcards/a.txt", b"cat")]);
+    std::os::unix::fs::symlink(".", folder.path().join("wildcards/again")).expect("a link can be made there");
+    let texts = lists(&folder).values("**").expect("it ends");
+    assert_eq!(texts.len(), names::DEPTH_MAX + 1);
+}
+
+#[test]
+fn without_a_folder_there_are_no_wildcards() {
+    let folder = folder(&[]);
+    assert!(words(lists(&folder).values("a")).starts_with("there is no list for the wildcard `__a__`; write"));
+}

@@ -1,0 +1,183 @@
+//! The texts of an entry as templates: prompts, negative prompts, ids and the values of vars, each of one or of several.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::manifest::axis::Axis;
+use crate::manifest::fields::Text;
+use crate::manifest::lists::Lists;
+use crate::manifest::mistake::{Findings, Place, Span, wrong};
+use crate::manifest::template::{Flaw, Known, Reading, Syntax, Template};
+use crate::manifest::ways::{Combine, Ways};
+
+/// All texts of an entry.
+#[derive(Clone, Debug)]
+pub(super) struct Says {
+    pub(super) prompts: Sayings,
+    pub(super) negative_prompts: Option<Sayings>,
+    pub(super) ids: Option<Sayings>,
+    /// Those that some text names.
+    pub(super) vars: Vec<(String, Arc<Sayings>)>,
+}
+
+/// Templates, one after the other.
+#[derive(Clone, Debug)]
+pub(super) struct Sayings {
+    all: Vec<(Template, Place)>,
+    /// The number of the first text behind each.
+    ends: Vec<u64>,
+    is_list: bool,
+    key: blake3::Hash,
+}
+
+impl Sayings {
+    fn new(all: Vec<(Template, Place)>, is_list: bool, key: blake3::Hash) -> Self {
+        let mut end = 0_u64;
+        let ends = all.iter().map(|(template, _)| {
+            end = end.saturating_add(template.n());
+            end
+        });
+        Self { ends: ends.collect(), all, is_list, key }
+    }
+
+    /// How many texts there are in all.
+    pub(super) fn n(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(1)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Template> {
+        self.all.iter().map(|(template, _)| template)
+    }
+
+    pub(super) const fn is_list(&self) -> bool {
+        self.is_list
+    }
+
+    /// Where the first of them is.
+    pub(super) fn place(&self) -> Place {
+        self.all.first().map_or(Place::File, |(_, place)| *place)
+    }
+
+    /// The vars that any of them names.
+    pub(super) fn vars(&self) -> impl Iterator<Item = &str> {
+        self.all().flat_map(Template::vars)
+    }
+
+    /// The text with this number, and where it stands.
+    pub(super) fn text<'a>(&self, i: u64, value: &dyn Fn(&str) -> &'a str) -> (String, Place) {
+        let at = self.ends.partition_point(|end| *end <= i);
+        let begin = if at == 0 { 0 } else { self.ends[at - 1] };
+        let (template, place) = &self.all[at];
+        (template.text(i - begin, value), *place)
+    }
+
+    /// What draws are made by: the words as they are written, so that an entry keeps its draws wherever it moves.
+    pub(super) fn key(&self, way: Combine) -> [u8; 32] {
+        let seed = if let Combine::Sample { seed, .. } = way { seed } else { 0 };
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(b"promptbatch sample 1").update(&seed.to_le_bytes()).update(self.key.as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+}
+
+/// What texts may name, and how they are written.
+#[derive(Debug)]
+pub(super) struct Scope {
+    syntax: Syntax,
+    names: BTreeSet<String>,
+    vars: BTreeMap<String, Arc<Sayings>>,
+}
+
+/// Reads texts as templates.
+pub(super) struct TextReader<'a> {
+    pub(super) lists: &'a mut Lists,
+    pub(super) known: &'a mut Known,
+    pub(super) findings: &'a mut Findings,
+}
+
+impl Scope {
+    /// The vars and the syntax, and nothing where a value of a var is wrong.
+    pub(super) fn read(ways: &Ways, reader: &mut TextReader<'_>) -> Option<Self> {
+        let syntax = ways.syntax.unwrap_or_default();
+        // Values name no other vars.
+        let alone = Self { syntax, names: BTreeSet::new(), vars: BTreeMap::new() };
+        let read: Vec<_> =
+            ways.vars.iter().map(|(name, var)| (name.clone(), reader.read(&var.texts, true, &alone))).collect();
+        let vars = read.into_iter().map(|(name, texts)| Some((name, Arc::new(texts?)))).collect::<Option<_>>()?;
+        Some(Self { syntax, names: ways.vars.keys().cloned().collect(), vars })
+    }
+}
+
+impl TextReader<'_> {
+    /// All texts of an entry, and nothing where one of them is wrong.
+    pub(super) fn says(
+        &mut self,
+        prompt: &Axis<Text>,
+        negative_prompt: Option<&Axis<Text>>,
+        id: Option<&Axis<Text>>,
+        scope: &Scope,
+    ) -> Option<Says> {
+        let prompts = self.axis(prompt, scope);
+        let mut optional = |axis: Option<&Axis<Text>>| axis.map_or(Some(None), |axis| self.axis(axis, scope).map(Some));
+        let (negative_prompts, ids) = (optional(negative_prompt), optional(id));
+        let (prompts, negative_prompts, ids) = (prompts?, negative_prompts?, ids?);
+        let texts = [Some(&prompts), negative_prompts.as_ref(), ids.as_ref()];
+        let named: BTreeSet<&str> = texts.into_iter().flatten().flat_map(Sayings::vars).collect();
+        let vars = named.into_iter().map(|name| (name.to_owned(), Arc::clone(&scope.vars[name]))).collect();
+        Some(Says { prompts, negative_prompts, ids, vars })
+    }
+
+    fn axis(&mut self, axis: &Axis<Text>, scope: &Scope) -> Option<Sayings> {
+        self.read(axis.values(), axis.is_list(), scope)
+    }
+
+    /// All templates of a field, unless something is wrong with one of them.
+    fn read(&mut self, texts: &[Text], is_list: bool, scope: &Scope) -> Option<Sayings> {
+        let mut hasher = blake3::Hasher::new();
+        let mut all = Vec::with_capacity(texts.len());
+        for text in texts {
+            hasher.update(&(text.text.len() as u64).to_le_bytes()).update(text.text.as_bytes());
+            all.extend(self.template(text, scope));
+        }
+        (all.len() == texts.len()).then(|| Sayings::new(all, is_list, hasher.finalize()))
+    }
+
+    fn template(&mut self, Text { text, place }: &Text, scope: &Scope) -> Option<(Template, Place)> {
+        let Scope { syntax, names, .. } = scope;
+        if names.is_empty() && *syntax == Syntax::Plain {
+            return Some((Template::literal(text.clone()), *place));
+        }
+        let mut reading = Reading { syntax: *syntax, vars: names, wildcards: self.lists, known: self.known };
+        match Template::parse(text, &mut reading) {
+            Ok(template) => {
+                if template.has_weights() {
+                    let wrong = wrong("weights count for nothing here", "each option is taken as often as each other");
+                    self.findings.warnings.push(*place, wrong);
+                }
+                Some((template, *place))
+            }
+            Err(flaws) => {
+                for Flaw { begin, end, wrong } in flaws {
+                    self.findings.mistakes.push(within(*place, text, begin, end), wrong);
+                }
+                None
+            }
+        }
+    }
+}
+
+/// The place of some bytes of a text, where the text stands on one line as it is.
+fn within(place: Place, text: &str, begin: usize, end: usize) -> Place {
+    let Place::Span(Span { line, begin: first, end: last }) = place else { return place };
+    let n_quotes = match (last - first) as usize {
+        width if width == text.len() => 0,
+        width if width == text.len() + 2 => 1,
+        // Escapes or more than one line: where each byte came from is not known.
+        _ => return place,
+    };
+    let at = |offset: usize| u32::try_from(offset).ok().and_then(|offset| first.checked_add(offset));
+    match (at(begin + n_quotes), at(end + n_quotes)) {
+        (Some(begin), Some(end)) => Place::Span(Span { line, begin, end }),
+        _ => place,
+    }
+}

@@ -1,0 +1,65 @@
+//! The plain syntax: `{name}` is a var, `{{` and `}}` are braces, and nothing else means anything.
+
+use std::collections::BTreeSet;
+
+use super::node::Node;
+use super::{Flaw, Gathered, Template, is_name, misspelt_var};
+use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::read::shown_text;
+use crate::model::text::excerpt;
+
+pub(super) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<Flaw>> {
+    let mut gathered = Gathered::default();
+    let mut parts = Vec::new();
+    let mut literal = String::new();
+    let mut at = 0;
+    while let Some(found) = text[at..].find(['{', '}']) {
+        let brace = at + found;
+        literal.push_str(&text[at..brace]);
+        let rest = &text[brace..];
+        if rest.starts_with("{{") || rest.starts_with("}}") {
+            literal.push_str(&rest[..1]);
+            at = brace + 2;
+            continue;
+        }
+        // A name ends before the next brace, whichever that is: so no part of the text is looked through twice.
+        let name = rest.strip_prefix('{').and_then(|rest| rest.split_once(['{', '}'])).map(|(name, _)| name);
+        let name = name.filter(|name| rest[1 + name.len()..].starts_with('}'));
+        at = brace + name.map_or(1, |name| name.len() + 2);
+        match name {
+            Some(name) if vars.contains(name) => {
+                parts.extend((!literal.is_empty()).then(|| Node::Text(std::mem::take(&mut literal).into())));
+                gathered.mention(name);
+                parts.push(Node::Var(name.into()));
+            }
+            _ => gathered.flaw(brace, at, flaw(rest, name, vars)),
+        }
+    }
+    literal.push_str(&text[at..]);
+    parts.extend((!literal.is_empty()).then(|| Node::Text(literal.into())));
+    gathered.template(Node::row(parts), false)
+}
+
+/// What is wrong where `rest` begins with a brace, and with the `name` in it if there is one.
+fn flaw(rest: &str, name: Option<&str>, vars: &BTreeSet<String>) -> Wrong {
+    let Some(name) = name else {
+        return if rest.starts_with('{') {
+            wrong("a `{` is never closed", "write `{{` for a brace that is meant")
+        } else {
+            wrong("a `}` closes nothing", "write `}}` for a brace that is meant")
+        };
+    };
+    let doubled = format!("{{{{{}}}}}", excerpt(name, 40));
+    if let Some(wrong) = misspelt_var(name, vars, &doubled) {
+        return wrong;
+    }
+    let shown = shown_text(name);
+    let what = if is_name(name) {
+        format!("no var is called {shown}")
+    } else {
+        format!("{shown} in braces is not the name of a var")
+    };
+    let known: Vec<_> = vars.iter().take(5).map(|name| format!("`{{{name}}}`")).collect();
+    let more = if vars.len() > known.len() { ", .." } else { "" };
+    wrong(what, format!("write {}{more}, or `{doubled}` for braces that are meant", known.join(", ")))
+}

@@ -1,0 +1,130 @@
+//! What a YAML manifest says about lists, vars and the writing of texts, and the values that lie in other files.
+
+use std::sync::Arc;
+
+use crate::manifest::fields::Text;
+use crate::manifest::mistake::{Place, wrong};
+use crate::manifest::range;
+use crate::manifest::read::{shown, shown_text};
+use crate::manifest::template::is_name;
+use crate::manifest::tree::{Kind, Node, Pair};
+use crate::manifest::value::Value;
+use crate::manifest::ways::{self, SYNTAX, VARS, Var, Ways};
+use crate::manifest::yaml::Reader;
+
+/// The one name of a map that stands for the lines of a file.
+const FROM: &str = "from";
+
+impl Reader<'_> {
+    /// Reads `expand`, `vars` or `syntax`.
+    pub(super) fn way(&mut self, name: &str, node: Node, place: Place, ways: &mut Ways) {
+        match name {
+            VARS => self.vars(node, place, ways),
+            SYNTAX => match ways::syntax(&node.into_value()) {
+                Ok(syntax) => ways.syntax = Some(syntax),
+                Err(wrong) => self.findings.mistakes.push(place, wrong),
+            },
+            _ => match ways::combine(&node.into_value()) {
+                Ok(combine) => ways.combine = Some((combine, place)),
+                Err(wrong) => self.findings.mistakes.push(place, wrong),
+            },
+        }
+    }
+
+    fn vars(&mut self, node: Node, place: Place, ways: &mut Ways) {
+        let Kind::Map(pairs) = node.kind else {
+            let what = format!("`{VARS}` is {}, not a map", node.kind.shown());
+            return self.mistake(place, what, "write names and values below it, such as `animal: [cat, dog]`");
+        };
+        let mut vars = (*ways.vars).clone();
+        for Pair { name, mark, node } in pairs {
+            let place = self.place_of_name(&name, mark, place);
+            if !is_name(&name) {
+                let what = format!("the var {} has a character that names cannot have", shown_text(&name));
+                self.mistake(place, what, "use letters, digits, `_` and `-`");
+                continue;
+            }
+            let texts = self.var(&name, node, place);
+            vars.insert(name, Var { place, texts });
+        }
+        ways.vars = Arc::new(vars);
+    }
+
+    /// The values of a var; its name after a mistake, so that nobody is told of an empty prompt as well.
+    fn var(&mut self, name: &str, node: Node, place: Place) -> Vec<Text> {
+        if let Some(texts) = self.lines_of_file(&node, place) {
+            return texts.map_or_else(
+                || vec![Text { text: name.to_owned(), place }],
+                |texts| texts.iter().map(|text| Text { text: text.clone(), place }).collect(),
+            );
+        }
+        let nodes = match node.kind {
+            Kind::List(nodes) => nodes,
+            Kind::Scalar(_) | Kind::Map(_) => vec![node],
+        };
+        if nodes.is_empty() {
+            let what = format!("the var {} is an empty list", shown_text(name));
+            self.mistake(place, what, format!("write a value or more, or take {} out", shown_text(name)));
+        }
+        let mut texts = Vec::new();
+        for node in nodes {
+            self.var_texts(name, node, place, &mut texts);
+        }
+        if texts.is_empty() {
+            texts.push(Text { text: name.to_owned(), place });
+        }
+        texts
+    }
+
+    fn var_texts(&mut self, name: &str, node: Node, place: Place, texts: &mut Vec<Text>) {
+        let shown_name = shown_text(name);
+        let (mark, value) = (node.mark, node.into_value());
+        let place = self.place_of_value(mark, &value, place);
+        match &value {
+            Value::Text(text) => match range::integers(text) {
+                Some(Ok(numbers)) => {
+                    texts.extend(numbers.iter().map(|number| Text { text: number.to_string(), place }));
+                }
+                Some(Err(wrong)) => self.findings.mistakes.push(place, wrong),
+                None => texts.push(Text { text: text.clone(), place }),
+            },
+            // As it is written: `012` and `1e3` are what their author sees.
+            Value::Int(_) | Value::Float(_) => {
+                let written = mark.map_or_else(String::new, |mark| self.lines.token(mark, "").to_owned());
+                texts.push(Text { text: written, place });
+            }
+            Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
+                let what = format!("a value of the var {shown_name} is {}, not text", shown(&value));
+                self.mistake(place, what, "write one text; put it in quotes if it is meant to be text");
+            }
+        }
+    }
+
+    /// The lines of a file, where a value is `{from: animals.txt}`, or nothing after a mistake.
+    #[expect(clippy::option_option, reason = "no such map, a map that says nothing good, and lines are three things")]
+    pub(super) fn lines_of_file(&mut self, node: &Node, place: Place) -> Option<Option<Arc<[String]>>> {
+        let Kind::Map(pairs) = &node.kind else { return None };
+        let [Pair { name, mark, node }] = pairs.as_slice() else { return None };
+        if name != FROM {
+            return None;
+        }
+        let place = mark.map_or(place, |mark| self.lines.place(mark, name));
+        let Kind::Scalar(Value::Text(file)) = &node.kind else {
+            let wrong = wrong(format!("`{FROM}` is {}, not the name of a file", node.kind.shown()), FROM_REMEDY);
+            self.findings.mistakes.push(place, wrong);
+            return Some(None);
+        };
+        match self.files.of_file(file) {
+            Ok(texts) => Some(Some(texts)),
+            Err(wrong) => {
+                self.findings.mistakes.push(self.place_of_value(node.mark, &Value::Text(file.clone()), place), wrong);
+                Some(None)
+            }
+        }
+    }
+}
+
+const FROM_REMEDY: &str = "write the name of a text file with one value a line, such as `{from: animals.txt}`";
+
+/// The word for which a file is read: where it is missing, a manifest is one file.
+pub(in crate::manifest) const WORDS_OF_OTHER_FILES: [&str; 2] = [FROM, "dynamic"];
