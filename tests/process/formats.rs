@@ -68,7 +68,7 @@ fn public_benchmarks_run_as_they_are() {
     for (name, folder, column, told) in [
         ("parti.tsv", "out/parti", "Note", &[("bond", ""), ("\"Fear\" in fog", "\"why\" not")][..]),
         ("geneval.jsonl", "out/geneval", "include", &[("a photo of a bench", "[{\"class\":\"bench\",\"count\":1}]")]),
-        ("lines.txt", "out/lines", "id", &[("a cat", ""), ("a \"dog\", 5\" tall", "")]),
+        ("lines.txt", "out/lines", "error", &[("a cat", ""), ("a \"dog\", 5\" tall", "")]),
         ("table.csv.gz", "out/table", "style", &[("a cow", "ink")]),
     ] {
         expect_code(&bench.output(&["run", name, "--base-url", bench.simulator.url()]), 0);
