@@ -1,5 +1,5 @@
-//! Ids that are given twice, found among any number of them in the memory of two million: what is kept is a hash of each, and sorted
-//! runs of hashes go to disk.
+//! Ids that are given twice, found among any number of them in the memory of half a million: what is kept is a hash of each, and
+//! sorted runs of hashes go to disk.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::{Entry, RandomState};
@@ -11,7 +11,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use crate::manifest::mistake::Place;
 
 /// Hashes that are held in memory, 8 bytes each.
-const RUN_MAX: usize = 1 << 21;
+const RUN_MAX: usize = 1 << 19;
 
 /// Ids that are told of for being given twice; a file with more of them has another fault.
 const REPEATED_MAX: usize = 100_000;
@@ -66,7 +66,7 @@ pub(super) struct Gathered {
 
 impl Gathered {
     fn new(run_max: usize) -> Self {
-        Self { hasher: RandomState::new(), run_max, run: Vec::new(), runs: Vec::new() }
+        Self { hasher: RandomState::new(), run_max, run: Vec::with_capacity(run_max), runs: Vec::new() }
     }
 
     fn add(&mut self, id: &str) {
