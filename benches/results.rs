@@ -69,14 +69,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         return Err(format!("the run: {status}").into());
     }
     println!("{n_jobs} jobs in {seconds:.0} s");
-    for Rewrite { began, took, cpu_seconds } in rewrites.values() {
+    let mut rewrites: Vec<Rewrite> = rewrites.into_values().collect();
+    rewrites.sort_by_key(|rewrite| rewrite.began);
+    for Rewrite { began, took, cpu_seconds } in &rewrites {
         println!(
             "results after {:>4.0} s: {:.2} s, {cpu_seconds:.2} s of CPU",
             began.as_secs_f64(),
             took.as_secs_f64()
         );
     }
-    let share = |of: fn(&Rewrite) -> f64| 100.0 * rewrites.values().map(of).sum::<f64>() / seconds;
+    let share = |of: fn(&Rewrite) -> f64| 100.0 * rewrites.iter().map(of).sum::<f64>() / seconds;
     let (time, cpu) = (share(|rewrite| rewrite.took.as_secs_f64()), share(|rewrite| rewrite.cpu_seconds));
     let is_met = !rewrites.is_empty() && time < SHARE_MAX;
     let word = if is_met { "ok" } else { "MISSED" };

@@ -13,6 +13,8 @@ pub enum Chore {
     Results,
     /// Images are held against their records: jobs that have some.
     Verify,
+    /// Files are looked for that belong to no job: files.
+    Strays,
 }
 
 /// One who is told how far a chore is.
@@ -53,7 +55,7 @@ impl<'a> Meter<'a> {
     pub fn begin(progress: &'a mut dyn Progress, chore: Chore, n_total: Option<u64>) -> Self {
         progress.begin(chore, n_total);
         let steps_max = match chore {
-            Chore::Check | Chore::Compare | Chore::Import | Chore::Results => STEPS,
+            Chore::Check | Chore::Compare | Chore::Import | Chore::Results | Chore::Strays => STEPS,
             // An image may be large, and its disk slow.
             Chore::Verify => 1,
         };
