@@ -12,7 +12,7 @@ use promptbatch::run::{self, Options, Start};
 
 use crate::cli::args::{ManifestArgs, ProviderName, RunArgs};
 use crate::cli::exit::Exit;
-use crate::cli::show::{chores, heard, reporters};
+use crate::cli::show::{chores, reporters};
 use crate::cli::{fail, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
@@ -26,8 +26,7 @@ pub fn run(args: &RunArgs) -> Exit {
     let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         let above = Above::default();
-        let heard = heard(args.show.quiet, above.clone());
-        signals::listen(stopper, heard).map_err(|error| fail(Exit::Error, &error))?;
+        signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
         let face = |start: &Start<'_>| face(args, &out, start, &above);
         let mut chores = chores(args.show.display(), &above);
         run::run(options, face, &mut *chores, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
