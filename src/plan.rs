@@ -1,5 +1,6 @@
 //! Manifest and ledger joined: who is new, who is known already, who has gone.
 
+use std::iter;
 use std::path::Path;
 
 use crate::ledger::error::LedgerError;
@@ -90,12 +91,21 @@ fn compare(
     file.diff(drafts(manifest, &mut meter)?, shown_max)
 }
 
-/// The manifest's rows, each of them a step.
+/// The manifest's rows, each of them a step. What a ledger does after the last one takes long too, if they are many.
 fn drafts(
     manifest: &Manifest,
     meter: &mut Meter<'_>,
 ) -> Result<impl Iterator<Item = Result<Draft, PlanError>>, PlanError> {
-    Ok(manifest.drafts()?.inspect(|_| meter.step()).map(|draft| draft.map_err(PlanError::from)))
+    let mut drafts = manifest.drafts()?;
+    Ok(iter::from_fn(move || {
+        let draft = drafts.next();
+        if draft.is_some() {
+            meter.step();
+        } else {
+            meter.turn_to(Chore::Sort);
+        }
+        draft.map(|draft| draft.map_err(PlanError::from))
+    }))
 }
 
 fn all_new(manifest: &Manifest, shown_max: usize) -> Result<Diff, PlanError> {
