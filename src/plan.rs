@@ -1,5 +1,8 @@
 //! Manifest and ledger joined: who is new, who is known already, who has gone.
 
+pub mod estimate;
+
+use std::iter;
 use std::path::Path;
 
 use crate::ledger::error::LedgerError;
@@ -8,6 +11,7 @@ use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::counts::Counts;
 use crate::model::job::Draft;
 use crate::model::progress::{Chore, Meter, Progress};
+use crate::plan::estimate::Experience;
 
 /// Why a manifest could not be joined with a ledger.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +31,8 @@ pub struct Plan {
     pub diff: Diff,
     /// Where the tasks of the run in that folder are. Nothing where no run has begun.
     pub provider: Option<String>,
+    /// What the run so far tells of times and sizes.
+    pub experience: Experience,
 }
 
 impl Plan {
@@ -68,14 +74,22 @@ pub fn import(
 /// writes nothing, also beside a live run.
 pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize, progress: &mut dyn Progress) -> Result<Plan, PlanError> {
     let compared = RunFile::glance(out, |file| {
-        Ok(Plan { diff: compare(manifest, file, shown_max, progress)?, provider: Some(file.provider()?) })
+        let diff = compare(manifest, file, shown_max, progress)?;
+        Ok(Plan { diff, provider: Some(file.provider()?), experience: experience(file)? })
     });
     match compared {
         Err(PlanError::Ledger(LedgerError::Missing { .. })) => {
-            Ok(Plan { diff: all_new(manifest, shown_max)?, provider: None })
+            let diff = all_new(manifest, shown_max)?;
+            Ok(Plan { diff, provider: None, experience: Experience::default() })
         }
         Ok(_) | Err(PlanError::Ledger(_) | PlanError::Manifest(_)) => compared,
     }
+}
+
+fn experience(file: &RunFile) -> Result<Experience, LedgerError> {
+    let mut took: Vec<_> = file.history()?.tasks.into_iter().map(|task| task.took).collect();
+    took.sort_unstable();
+    Ok(Experience { latency: took.get(took.len() / 2).copied(), image_bytes: file.image_bytes_mean()? })
 }
 
 /// The same differences that [`import`] would make.
@@ -92,12 +106,21 @@ fn compare(
     file.diff(drafts(manifest, &mut meter)?, shown_max)
 }
 
-/// The manifest's rows, each of them a step.
+/// The manifest's rows, each of them a step. What a ledger does after the last one takes long too, if they are many.
 fn drafts(
     manifest: &Manifest,
     meter: &mut Meter<'_>,
 ) -> Result<impl Iterator<Item = Result<Draft, PlanError>>, PlanError> {
-    Ok(manifest.drafts()?.inspect(|_| meter.step()).map(|draft| draft.map_err(PlanError::from)))
+    let mut drafts = manifest.drafts()?;
+    Ok(iter::from_fn(move || {
+        let draft = drafts.next();
+        if draft.is_some() {
+            meter.step();
+        } else {
+            meter.turn_to(Chore::Sort);
+        }
+        draft.map(|draft| draft.map_err(PlanError::from))
+    }))
 }
 
 fn all_new(manifest: &Manifest, shown_max: usize) -> Result<Diff, PlanError> {

@@ -15,7 +15,7 @@ use promptbatch::run::{RunError, Summary};
 use crate::cli::args::{RetryArgs, VerifyArgs, failure_kinds_by_default};
 use crate::cli::exit::Exit;
 use crate::cli::flags::ShowArgs;
-use crate::cli::show::{chores, heard, reporters};
+use crate::cli::show::{chores, reporters};
 use crate::cli::{fail, print, runtime, signals, summary, tell};
 
 /// Damaged images that are named.
@@ -169,7 +169,7 @@ fn drive<T>(
         let (stopper, mut stops) = stopper();
         let above = Above::default();
         let mut chores = chores(show.display(), &above);
-        signals::listen(stopper, heard(show.quiet, above.clone())).map_err(|error| fail(Exit::Error, &error))?;
+        signals::listen(stopper, show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
         work(&above, &mut *chores, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
     });
     runtime.shutdown_background();

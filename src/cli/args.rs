@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use promptbatch::manifest::{Encoding, Format, Listing};
 use promptbatch::model::limits::Rate;
 use promptbatch::model::outcome::FaultKind;
+use promptbatch::model::price::Price;
 use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
@@ -56,6 +58,11 @@ back:     it was dropped once and returns, with its image if it has one
 dropped:  it is no longer in the manifest; its image stays on disk and leaves the results
 Every job that is not among them is kept, wherever it has moved.
 
+Examples:
+  promptbatch plan prompts.yaml --rate 30/m --price '2 magicube'    time, cost and disk
+  promptbatch plan prompts.yaml --list > jobs.csv                   every job, a manifest of its own
+  promptbatch plan prompts.yaml --list=jsonl | head                 the same as JSON, a line each
+
 --json prints one object:
   manifest, out     the two that are compared
   provider          where the run's tasks are; null where no run has begun
@@ -69,7 +76,10 @@ Every job that is not among them is kept, wherever it has moved.
   leaving           the same of the jobs that go, dropped or replaced
   first             the first of each: new, changed, back, dropped;
                     every one with index, id (or null) and prompt, and a changed one also with
-                    was (index, id and prompt before) and changes (a list of field, was, is)";
+                    was (index, id and prompt before) and changes (a list of field, was, is)
+  kinds             how many jobs of the whole manifest: a list of model, size (or null) and jobs
+  estimate          of what would be submitted: seconds, latency_seconds, disk_bytes and
+                    cost (unit, from, to), which is null where a price is not known";
 
 const HELP_RESULTS: &str = "\
 Jobs that are no longer in the manifest are left out, and their images stay on disk.
@@ -105,18 +115,26 @@ pub enum Verb {
 
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
-    /// The prompts: a YAML or CSV file
+    /// The prompts: a YAML, CSV, TSV, JSONL or TXT file, or - for standard input; each also compressed by gzip
     pub manifest: PathBuf,
+
+    /// What the prompts are written as, where the file's name does not tell
+    #[arg(long, value_enum, env = "PROMPTBATCH_FORMAT")]
+    pub format: Option<FormatArg>,
+
+    /// What the file is encoded in, such as gb18030, where it is not UTF-8 and does not show what it is
+    #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ENCODING")]
+    pub encoding: Option<Encoding>,
 
     /// Override a default of the manifest; a prompt's own value stays
     #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = pair, env = "PROMPTBATCH_SET", value_delimiter = None)]
     pub set: Vec<(String, String)>,
 
-    /// The CSV column that holds the prompts
+    /// The column (CSV, TSV) or key (JSONL) that holds the prompts
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_PROMPT_COL")]
     pub prompt_col: Option<String>,
 
-    /// The CSV column that holds your own id of each prompt
+    /// The column or key that holds your own id of each prompt
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
     pub id_col: Option<String>,
 
@@ -128,6 +146,32 @@ pub struct ManifestArgs {
     /// manifest order
     #[arg(long, value_name = "SEED", env = "PROMPTBATCH_SHUFFLE")]
     pub shuffle: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FormatArg {
+    /// A list of prompts, or documents parted by ---
+    Yaml,
+    /// A table with a header
+    Csv,
+    /// The same with tabs, in which quotes are mostly just quotes
+    Tsv,
+    /// One JSON object a line
+    Jsonl,
+    /// One prompt a line
+    Txt,
+}
+
+impl From<FormatArg> for Format {
+    fn from(arg: FormatArg) -> Self {
+        match arg {
+            FormatArg::Yaml => Self::Yaml,
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Tsv => Self::Tsv,
+            FormatArg::Jsonl => Self::Jsonl,
+            FormatArg::Txt => Self::Txt,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -152,8 +196,55 @@ pub struct PlanArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// Write every job out instead, itself a manifest: one row or line a job, with nothing left to combine
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "csv", require_equals = true, conflicts_with = "json")]
+    pub list: Option<ListFormat>,
+
+    /// Reckon the time with submissions at this rate, for example 30/m
+    #[arg(long, env = "PROMPTBATCH_RATE")]
+    pub rate: Option<Rate>,
+
+    /// Reckon the time with so many tasks in flight
+    #[arg(short = 'j', long, value_name = "N", env = "PROMPTBATCH_CONCURRENCY", value_parser = in_flight)]
+    pub concurrency: Option<InFlight>,
+
+    /// What an image costs, for example '2 magicube' [default: the manifest's `price`]
+    #[arg(long, env = "PROMPTBATCH_PRICE")]
+    pub price: Option<Price>,
+
     #[command(flatten)]
     pub progress: ProgressArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ListFormat {
+    /// A table
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+impl From<ListFormat> for Listing {
+    fn from(format: ListFormat) -> Self {
+        match format {
+            ListFormat::Csv => Self::Csv,
+            ListFormat::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
+/// Tasks in flight, where that is a number.
+#[derive(Clone, Copy, Debug)]
+pub struct InFlight(pub Option<u32>);
+
+fn in_flight(text: &str) -> Result<InFlight, String> {
+    match text.trim() {
+        "auto" => Ok(InFlight(None)),
+        number => match number.parse() {
+            Ok(n @ 1..) => Ok(InFlight(Some(n))),
+            _ => Err("write a whole number of at least 1, or auto".to_owned()),
+        },
+    }
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod inspect;
 mod log;
 pub mod panic;
 mod plan;
+mod reckoning;
 mod run;
 mod show;
 mod signals;

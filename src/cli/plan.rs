@@ -1,11 +1,12 @@
 //! `plan`: what `run` would do with a manifest, in words or as JSON.
 
+use std::io;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use promptbatch::ledger::sqlite::Shown;
-use promptbatch::manifest;
+use promptbatch::manifest::{self, Listing, ListingError};
 use promptbatch::model::change::{Change, changes};
 use promptbatch::model::counts::Counts;
 use promptbatch::model::text::{escape, excerpt, excerpts_apart};
@@ -15,32 +16,66 @@ use promptbatch::report::bars::Above;
 
 use crate::cli::args::PlanArgs;
 use crate::cli::exit::Exit;
+use crate::cli::reckoning::Reckoning;
 use crate::cli::show::chores;
 use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
 use crate::cli::{fail, print, run, summary};
 
 /// Jobs of each kind that are shown.
-const SHOWN_MAX: usize = 5;
+pub const SHOWN_MAX: usize = 5;
 
 /// Characters of a value that was or is.
 const VALUE_CHARS_MAX: usize = 48;
 
 /// Shows what a run would do.
 pub fn plan(args: &PlanArgs) -> Exit {
+    if let Some(format) = args.list {
+        return write_list(args, format.into());
+    }
     let out = run::out(args.out.as_deref(), &args.manifest);
     let mut chores = chores(args.progress.display(), &Above::default());
     let source = run::source(&args.manifest, modelscope::MODEL);
     let planned = manifest::open_watched(source, &mut *chores).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
         summary::warn(&manifest);
-        plan::plan(&manifest, &out, SHOWN_MAX, &mut *chores)
+        let plan = plan::plan(&manifest, &out, SHOWN_MAX, &mut *chores)?;
+        Ok((manifest, plan))
     });
+    drop(chores);
     let path = &args.manifest.manifest;
     match planned {
-        Ok(plan) if args.json => print(&format!("{}\n", object(&plan, path, &out))),
-        Ok(plan) => print(&(words(&plan, path, &out).join("\n") + "\n")),
+        Ok((manifest, plan)) => {
+            let reckoning = Reckoning::new(args, &manifest, &plan);
+            if args.json {
+                let mut object = object(&plan, path, &out);
+                object["kinds"] = reckoning.kinds_object();
+                object["estimate"] = reckoning.object();
+                return print(&format!("{object}\n"));
+            }
+            let mut lines = words(&plan, path, &out);
+            lines.extend(reckoning.words());
+            print(&(lines.join("\n") + "\n"))
+        }
         Err(error @ PlanError::Manifest(_)) => fail(Exit::Usage, &error),
         Err(error @ PlanError::Ledger(_)) => fail(Exit::Error, &error),
+    }
+}
+
+/// Writes every job out.
+fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
+    let mut chores = chores(args.progress.display(), &Above::default());
+    let source = run::source(&args.manifest, modelscope::MODEL);
+    let manifest = match manifest::open_watched(source, &mut *chores) {
+        Ok(manifest) => manifest,
+        Err(error) => return fail(Exit::Usage, &error),
+    };
+    summary::warn(&manifest);
+    drop(chores);
+    match manifest::list(&manifest, listing, io::stdout().lock()) {
+        Ok(()) => Exit::Done,
+        Err(ListingError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(error @ ListingError::Write(_)) => fail(Exit::Error, &error),
+        Err(error @ ListingError::Manifest(_)) => fail(Exit::Usage, &error),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use promptbatch::driver::stopper;
-use promptbatch::manifest::Source;
+use promptbatch::manifest::{Source, stem};
 use promptbatch::model::text::escape;
 use promptbatch::provider::registry::Choice;
 use promptbatch::report::Reporters;
@@ -12,7 +12,7 @@ use promptbatch::run::{self, Options, Start};
 
 use crate::cli::args::{ManifestArgs, ProviderName, RunArgs};
 use crate::cli::exit::Exit;
-use crate::cli::show::{chores, heard, reporters};
+use crate::cli::show::{chores, reporters};
 use crate::cli::{fail, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
@@ -26,8 +26,7 @@ pub fn run(args: &RunArgs) -> Exit {
     let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         let above = Above::default();
-        let heard = heard(args.show.quiet, above.clone());
-        signals::listen(stopper, heard).map_err(|error| fail(Exit::Error, &error))?;
+        signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
         let face = |start: &Start<'_>| face(args, &out, start, &above);
         let mut chores = chores(args.show.display(), &above);
         run::run(options, face, &mut *chores, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
@@ -52,6 +51,8 @@ pub fn run(args: &RunArgs) -> Exit {
 pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
     Source {
         path: args.manifest.clone(),
+        format: args.format.map(Into::into),
+        encoding: args.encoding,
         prompt_column: args.prompt_col.clone(),
         id_column: args.id_col.clone(),
         overrides: args.set.clone(),
@@ -81,7 +82,7 @@ fn options(args: &RunArgs) -> Options {
 
 /// The output folder: the one that is named, or one called like the manifest.
 pub fn out(named: Option<&Path>, args: &ManifestArgs) -> PathBuf {
-    let default = || Path::new("out").join(args.manifest.file_stem().unwrap_or("run".as_ref()));
+    let default = || Path::new("out").join(stem(&args.manifest).unwrap_or("run".as_ref()));
     named.map_or_else(default, Path::to_owned)
 }
 

@@ -13,7 +13,6 @@ use promptbatch::report::chores::Chores;
 use promptbatch::report::lines::Lines;
 
 use crate::cli::flags::{Display, ShowArgs};
-use crate::cli::tell;
 
 /// How a run is shown that goes on from these counts.
 pub fn reporters(show: &ShowArgs, counts: &Counts, above: &Above) -> Reporters {
@@ -35,14 +34,5 @@ pub fn chores(display: Display, above: &Above) -> Box<dyn Progress> {
         Display::Nothing => Box::new(Unseen),
         Display::Lines => Box::new(Chores::lines(Box::new(io::stderr()), now)),
         Display::Bar => Box::new(Chores::bar(ProgressDrawTarget::stderr, above.clone(), now)),
-    }
-}
-
-/// How a signal is acknowledged: above the bar, if there is one at that moment.
-pub fn heard(is_quiet: bool, above: Above) -> impl Fn(&str) + Send + 'static {
-    move |words| {
-        if !is_quiet && !above.line(words) {
-            tell(words);
-        }
     }
 }

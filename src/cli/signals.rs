@@ -10,11 +10,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use promptbatch::driver::Stopper;
 use promptbatch::engine::turn::{Signal, Stop};
 
-use crate::cli::exit::Exit;
+use promptbatch::report::bars::Above;
 
-/// Listens from now on, on a thread of its own: a large manifest keeps the other one busy. `tell` says to the user that the first
-/// signal was heard.
-pub fn listen(stopper: Stopper, tell: impl Fn(&str) + Send + 'static) -> std::io::Result<()> {
+use crate::cli::exit::Exit;
+use crate::cli::tell;
+
+/// What is said to the first signal.
+const STOPPING: &str =
+    "stopping: waiting for the answers that are under way; once more to exit at once, nothing recorded is lost";
+
+/// Listens from now on, on a thread of its own: a large manifest keeps the other one busy. The first signal is acknowledged above the
+/// bar, if there is one at that moment; the second takes the bar away.
+pub fn listen(stopper: Stopper, is_quiet: bool, above: Above) -> std::io::Result<()> {
     let runtime = Builder::new_current_thread().enable_io().build()?;
     let entered = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -31,13 +38,14 @@ pub fn listen(stopper: Stopper, tell: impl Fn(&str) + Send + 'static) -> std::io
                 else => return,
             };
             if !is_first {
+                above.clear();
                 process::exit(i32::from(Exit::Interrupted(heard).code()));
             }
             is_first = false;
             stopper.stop(Stop::Interrupted(heard));
-            tell(
-                "stopping: waiting for the answers that are under way; once more to exit at once, nothing recorded is lost",
-            );
+            if !is_quiet && !above.line(STOPPING) {
+                tell(STOPPING);
+            }
         }
     };
     thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(hear)).map(drop)

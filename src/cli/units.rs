@@ -29,6 +29,17 @@ pub fn pixels(text: &str) -> Result<u64, String> {
     quantity(text, &PIXELS).ok_or("pixels are a whole number of at least 1, for example 16777216 or 100MP".into())
 }
 
+/// A number of bytes to two or three digits: `12 kB`, `1.7 MB`, `340 GB`.
+pub fn shown(bytes: u64) -> String {
+    const UNITS: [(&str, u64); 4] =
+        [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
+    let Some((unit, size)) = UNITS.into_iter().rev().find(|(_, size)| bytes >= *size) else {
+        return format!("{bytes} bytes");
+    };
+    let tenths = bytes / (size / 10);
+    if tenths < 100 { format!("{}.{} {unit}", tenths / 10, tenths % 10) } else { format!("{} {unit}", tenths / 10) }
+}
+
 fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
@@ -41,6 +52,15 @@ fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 mod tests {
     use super::*;
     use promptbatch::driver::images::check::CheckLimits;
+
+    #[test]
+    fn sizes_are_shown_to_two_or_three_digits() {
+        for (n, text) in
+            [(0, "0 bytes"), (999, "999 bytes"), (1_700_000, "1.7 MB"), (12_345, "12 kB"), (340_000_000_000, "340 GB")]
+        {
+            assert_eq!(shown(n), text);
+        }
+    }
 
     #[test]
     fn sizes_are_read_as_people_write_them() {

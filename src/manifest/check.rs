@@ -126,8 +126,8 @@ impl Checker {
         };
         let jobs = jobs?;
         self.note_columns(jobs.columns(), entry.place, &mut findings.mistakes);
-        if let Some(id) = jobs.only_id() {
-            self.check_id(id, id_place, &mut findings.mistakes);
+        if let Some((id, prompt)) = jobs.only_id() {
+            self.check_id(id, prompt, id_place, &mut findings.mistakes);
         }
         let is_few = self.guard.allows(jobs.n(), || jobs.factors(), prompt_place);
         (is_few && findings.mistakes.n() == n_mistakes).then_some(jobs)
@@ -182,11 +182,16 @@ impl Checker {
     }
 
     /// Takes note of the id of an entry, or of a job that has one of its own.
-    pub(super) fn check_id(&mut self, id: &str, place: Place, mistakes: &mut Found) {
-        if let Some(first) = self.ids.add(id, place) {
-            let what = format!("the id {} is also that of {}", read::shown_text(id), other_place(first));
-            mistakes.push(place, wrong(what, "give one of them another id"));
-        }
+    pub(super) fn check_id(&mut self, id: &str, prompt: &str, place: Place, mistakes: &mut Found) {
+        let Some(first) = self.ids.add(id, prompt, place) else { return };
+        let shown = read::shown_text(id);
+        let wrong = if first == place {
+            let remedy = "put a var in it, such as `{animal}`, or carry it through under `meta:`";
+            wrong(format!("the id {shown} is that of several prompts"), remedy)
+        } else {
+            wrong(format!("the id {shown} is also that of {}", other_place(first)), "give one of them another id")
+        };
+        mistakes.push(place, wrong);
     }
 
     /// Warns of each odd model once, however many entries name it.
@@ -247,7 +252,7 @@ fn plain(fields: Fields, extras: Vec<(String, String)>) -> Option<Jobs> {
     let request = Request {
         prompt: text(fields.prompt)?,
         model: fields.model?.into_first(),
-        negative_prompt: text(fields.negative_prompt),
+        negative_prompt: text(fields.negative_prompt).filter(|text| !text.is_empty()),
         size: fields.size.map(Axis::into_first),
         seed: fields.seed.map(Axis::into_first),
         steps: fields.steps.map(Axis::into_first),

@@ -49,6 +49,34 @@ pub(super) enum Said {
     Unreadable,
 }
 
+/// What an item of a list is, as far as it tells whether the list is one value or several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    WholeNumber,
+    List,
+    Other,
+}
+
+/// Whether a list holds values to be tried in turn, and is not one value that has parts.
+pub(super) fn is_axis(field: Field, items: &[Item]) -> bool {
+    match field {
+        // Several source images of one request.
+        Field::ImageUrl => !items.is_empty() && items.iter().all(|item| *item == Item::List),
+        // Width and height, as they are not written here.
+        Field::Size => items != [Item::WholeNumber, Item::WholeNumber],
+        Field::Prompt
+        | Field::NegativePrompt
+        | Field::Model
+        | Field::Seed
+        | Field::Steps
+        | Field::Guidance
+        | Field::Loras
+        | Field::Id
+        | Field::N
+        | Field::Params => true,
+    }
+}
+
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Located {

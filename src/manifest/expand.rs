@@ -1,7 +1,5 @@
 //! The jobs of one entry, one after the other.
 
-use std::collections::HashSet;
-
 use crate::manifest::check::Checker;
 use crate::manifest::grid::Grid;
 use crate::manifest::mistake::{Findings, Place};
@@ -50,10 +48,10 @@ impl Jobs {
         }
     }
 
-    /// The id that all of them have, if it is one.
-    pub(super) fn only_id(&self) -> Option<&str> {
+    /// The id and the prompt that all of them have, if they are alike.
+    pub(super) fn only_id(&self) -> Option<(&str, &str)> {
         match self {
-            Self::Alike { draft, .. } => draft.label.as_deref(),
+            Self::Alike { draft, .. } => draft.label.as_deref().map(|id| (id, draft.request.prompt.as_str())),
             Self::Of(_) => None,
         }
     }
@@ -65,13 +63,11 @@ pub(super) struct Expand {
     jobs: Jobs,
     place: Place,
     i: u64,
-    /// The ids so far, where the jobs have ids of their own.
-    ids: HashSet<String>,
 }
 
 impl Expand {
     pub(super) fn new(jobs: Jobs, place: Place) -> Self {
-        Self { jobs, place, i: 0, ids: HashSet::new() }
+        Self { jobs, place, i: 0 }
     }
 
     /// The next good job; what is wrong with those before it goes to the findings.
@@ -94,12 +90,11 @@ impl Expand {
         None
     }
 
-    fn check_id(&mut self, draft: &Draft, checker: &mut Checker, findings: &mut Findings) {
+    /// Jobs that are not alike have ids of their own.
+    fn check_id(&self, draft: &Draft, checker: &mut Checker, findings: &mut Findings) {
         let (Jobs::Of(grid), Some(id)) = (&self.jobs, &draft.label) else { return };
-        if !self.ids.contains(id) {
-            self.ids.insert(id.clone());
-            checker.check_id(id, grid.place_of_ids().unwrap_or(self.place), &mut findings.mistakes);
-        }
+        let place = grid.place_of_ids().unwrap_or(self.place);
+        checker.check_id(id, &draft.request.prompt, place, &mut findings.mistakes);
     }
 }
 

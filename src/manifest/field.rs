@@ -57,6 +57,12 @@ impl Field {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
+    /// The field that a column or key with this name gives, whatever its case and however its words are joined.
+    pub(super) fn titled(title: &str) -> Option<Self> {
+        let title = joined(title);
+        Self::ALL.into_iter().find(|field| joined(field.name()) == title)
+    }
+
     /// Whether it says which entry this is, and so cannot be shared by all of them.
     pub(super) const fn is_of_one_entry(self) -> bool {
         match self {
@@ -147,6 +153,11 @@ fn slips_max(name: &str) -> usize {
     }
 }
 
+/// A name of which only the letters count: not their case, nor how its words are joined.
+pub(super) fn joined(name: &str) -> String {
+    name.trim().to_lowercase().replace([' ', '-', '_'], "")
+}
+
 /// A name without what people vary freely: case, and how its words are joined.
 fn plain(name: &str) -> String {
     name.trim().to_lowercase().replace([' ', '-'], "_")
@@ -167,6 +178,23 @@ mod tests {
             assert_eq!(nearest(field.name(), known()), Some(field.name()));
         }
         assert_eq!(Field::named("Prompt"), None);
+    }
+
+    #[test]
+    fn a_title_is_matched_freely() {
+        for (title, field) in [
+            ("Prompt", Some(Field::Prompt)),
+            (" PROMPT ", Some(Field::Prompt)),
+            ("Negative Prompt", Some(Field::NegativePrompt)),
+            ("negative-prompt", Some(Field::NegativePrompt)),
+            ("NegativePrompt", Some(Field::NegativePrompt)),
+            ("image url", Some(Field::ImageUrl)),
+            ("N", Some(Field::N)),
+            ("prompts", None),
+            ("", None),
+        ] {
+            assert_eq!(Field::titled(title), field, "{title:?}");
+        }
     }
 
     #[test]

@@ -233,7 +233,10 @@ impl Grid {
         let request = Request {
             prompt: said(Field::Prompt, self.prompts.text(branch.first_text + places[0], &value))?,
             model: at(model.as_ref(), fields[0]).unwrap_or_default(),
-            negative_prompt: negative_prompt.map(|text| said(Field::NegativePrompt, text)).transpose()?,
+            negative_prompt: negative_prompt
+                .map(|text| said(Field::NegativePrompt, text))
+                .transpose()?
+                .filter(|text| !text.is_empty()),
             size: at(size.as_ref(), fields[1]),
             seed,
             steps: at(steps.as_ref(), fields[2]),

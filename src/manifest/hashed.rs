@@ -1,8 +1,6 @@
 //! A reader that hashes what passes through it, so that a file can be known again.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
 
 /// Reads from `R` and hashes it.
 #[derive(Debug)]
@@ -35,13 +33,6 @@ impl<R: Read> Read for Hashed<R> {
         self.n_bytes += n_bytes as u64;
         Ok(n_bytes)
     }
-}
-
-/// The hash of a whole file, in the memory of one buffer.
-pub(super) fn of_file(path: &Path) -> io::Result<blake3::Hash> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(path)?)?;
-    Ok(hasher.finalize())
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Ids that are given twice, found among any number of them in the memory of two million: what is kept is a hash of each, and sorted
-//! runs of hashes go to disk.
+//! Ids that are given to different prompts, found among any number of them in the memory of half a million: what is kept is a hash of each
+//! id and of its prompt, and sorted runs of both go to disk. Several images of one prompt may share its id.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::{Entry, RandomState};
+use std::collections::hash_map::RandomState;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::fs::File;
 use std::hash::BuildHasher;
@@ -10,8 +10,8 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 use crate::manifest::mistake::Place;
 
-/// Hashes that are held in memory, 8 bytes each.
-const RUN_MAX: usize = 1 << 21;
+/// Ids that are held in memory, 16 bytes each.
+const RUN_MAX: usize = 1 << 19;
 
 /// Ids that are told of for being given twice; a file with more of them has another fault.
 const REPEATED_MAX: usize = 100_000;
@@ -33,14 +33,14 @@ impl Ids {
         Self::Gathered(Gathered::new(RUN_MAX))
     }
 
-    /// Takes note of an id. Where it was given before, if that is known by now.
-    pub(super) fn add(&mut self, id: &str, place: Place) -> Option<Place> {
+    /// Takes note of the id of a prompt. Where another prompt was given it before, if that is known by now.
+    pub(super) fn add(&mut self, id: &str, prompt: &str, place: Place) -> Option<Place> {
         match self {
             Self::Gathered(gathered) => {
-                gathered.add(id);
+                gathered.add(id, prompt);
                 None
             }
-            Self::Told(told) => told.add(id, place),
+            Self::Told(told) => told.add(id, prompt, place),
             Self::Different => None,
         }
     }
@@ -54,23 +54,31 @@ impl Ids {
     }
 }
 
+/// Those of an id and of its prompt.
+type Hashes = (u64, u64);
+
 /// The hashes of all ids so far.
 #[derive(Debug)]
 pub(super) struct Gathered {
     hasher: RandomState,
     run_max: usize,
-    run: Vec<u64>,
+    run: Vec<Hashes>,
     /// Sorted ones on disk, in files that have no name and end with this value.
     runs: Vec<File>,
 }
 
 impl Gathered {
     fn new(run_max: usize) -> Self {
-        Self { hasher: RandomState::new(), run_max, run: Vec::new(), runs: Vec::new() }
+        Self { hasher: RandomState::new(), run_max, run: Vec::with_capacity(run_max), runs: Vec::new() }
     }
 
-    fn add(&mut self, id: &str) {
-        self.run.push(self.hasher.hash_one(id));
+    fn add(&mut self, id: &str, prompt: &str) {
+        let hashes = (self.hasher.hash_one(id), self.hasher.hash_one(prompt));
+        // The images of one prompt mostly come one after the other.
+        if self.run.last() == Some(&hashes) {
+            return;
+        }
+        self.run.push(hashes);
         if self.run.len().is_multiple_of(self.run_max) {
             self.run.sort_unstable();
             // Where there is no room on disk, there is some in memory.
@@ -84,7 +92,7 @@ impl Gathered {
     /// The ids that were given more than once, if there are any. Two ids may have one hash: that is found out when they are told.
     fn repeated(mut self) -> io::Result<Option<Told>> {
         self.run.sort_unstable();
-        let mut runs: Vec<Box<dyn Iterator<Item = io::Result<u64>>>> = vec![Box::new(self.run.into_iter().map(Ok))];
+        let mut runs: Vec<Box<dyn Iterator<Item = io::Result<Hashes>>>> = vec![Box::new(self.run.into_iter().map(Ok))];
         for mut file in self.runs {
             file.rewind()?;
             runs.push(Box::new(hashes(BufReader::new(file))));
@@ -96,8 +104,8 @@ impl Gathered {
         let mut twice = HashSet::new();
         let mut last = None;
         while let Some(Reverse((hash, n))) = next.pop() {
-            if last == Some(hash) && twice.len() < REPEATED_MAX {
-                twice.insert(hash);
+            if last.is_some_and(|(id, prompt)| id == hash.0 && prompt != hash.1) && twice.len() < REPEATED_MAX {
+                twice.insert(hash.0);
             }
             last = Some(hash);
             let run: &mut Box<_> = &mut runs[n];
@@ -112,35 +120,35 @@ impl Gathered {
 pub(super) struct Told {
     hasher: RandomState,
     twice: HashSet<u64>,
-    first: HashMap<String, Place>,
+    /// The hash of its prompt, too.
+    first: HashMap<String, (Place, u64)>,
 }
 
 impl Told {
-    fn add(&mut self, id: &str, place: Place) -> Option<Place> {
+    fn add(&mut self, id: &str, prompt: &str, place: Place) -> Option<Place> {
         if !self.twice.contains(&self.hasher.hash_one(id)) {
             return None;
         }
-        match self.first.entry(id.to_owned()) {
-            Entry::Occupied(first) => Some(*first.get()),
-            Entry::Vacant(vacant) => {
-                vacant.insert(place);
-                None
-            }
-        }
+        let prompt = self.hasher.hash_one(prompt);
+        let (first, its_prompt) = *self.first.entry(id.to_owned()).or_insert((place, prompt));
+        (its_prompt != prompt).then_some(first)
     }
 }
 
-fn written(run: &[u64]) -> io::Result<File> {
+fn written(run: &[Hashes]) -> io::Result<File> {
     let mut out = BufWriter::new(tempfile::tempfile()?);
-    run.iter().try_for_each(|hash| out.write_all(&hash.to_ne_bytes()))?;
+    for (id, prompt) in run {
+        out.write_all(&id.to_ne_bytes())?;
+        out.write_all(&prompt.to_ne_bytes())?;
+    }
     Ok(out.into_inner()?)
 }
 
-fn hashes(mut input: BufReader<File>) -> impl Iterator<Item = io::Result<u64>> {
+fn hashes(mut input: BufReader<File>) -> impl Iterator<Item = io::Result<Hashes>> {
     std::iter::from_fn(move || {
-        let mut bytes = [0; 8];
-        match input.read_exact(&mut bytes) {
-            Ok(()) => Some(Ok(u64::from_ne_bytes(bytes))),
+        let mut bytes = [[0; 8]; 2];
+        match input.read_exact(bytes.as_flattened_mut()) {
+            Ok(()) => Some(Ok(bytes.map(u64::from_ne_bytes).into())),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
             Err(error) => Some(Err(error)),
         }
@@ -151,16 +159,20 @@ fn hashes(mut input: BufReader<File>) -> impl Iterator<Item = io::Result<u64>> {
 mod tests {
     use super::*;
 
-    /// The lines of ids that were given before, each with the line where, through both passes.
+    fn prompt(line: u64) -> String {
+        format!("prompt {line}")
+    }
+
+    /// The lines of ids that were given to other prompts before, each with the line where, through both passes.
     fn found(ids: &[String], run_max: usize) -> Vec<(u64, u64)> {
         let mut gathered = Ids::Gathered(Gathered::new(run_max));
-        for id in ids {
-            assert_eq!(gathered.add(id, Place::File), None);
+        for (line, id) in (1..).zip(ids) {
+            assert_eq!(gathered.add(id, &prompt(line), Place::File), None);
         }
         let Some(mut told) = gathered.repeated().unwrap() else { return vec![] };
         let mut found = vec![];
         for (line, id) in (1..).zip(ids) {
-            if let Some(Place::Line(first)) = told.add(id, Place::Line(line)) {
+            if let Some(Place::Line(first)) = told.add(id, &prompt(line), Place::Line(line)) {
                 found.push((line, first));
             }
         }
@@ -186,7 +198,19 @@ mod tests {
         let hasher = RandomState::new();
         let twice = ["a", "b"].map(|id| hasher.hash_one(id)).into();
         let mut told = Told { hasher, twice, first: HashMap::new() };
-        assert_eq!((told.add("a", Place::Line(1)), told.add("b", Place::Line(2))), (None, None));
-        assert_eq!(told.add("a", Place::Line(3)), Some(Place::Line(1)));
+        assert_eq!((told.add("a", "x", Place::Line(1)), told.add("b", "y", Place::Line(2))), (None, None));
+        assert_eq!(told.add("a", "z", Place::Line(3)), Some(Place::Line(1)));
+        assert_eq!(told.add("a", "x", Place::Line(4)), None, "another image of the first prompt");
+    }
+
+    #[test]
+    fn images_of_one_prompt_share_its_id() {
+        for run_max in [1, 2, 100] {
+            let mut ids = Ids::Gathered(Gathered::new(run_max));
+            for (id, prompt) in [("a", "x"), ("a", "x"), ("b", "x"), ("a", "x"), ("b", "x")] {
+                ids.add(id, prompt, Place::File);
+            }
+            assert!(ids.repeated().unwrap().is_none());
+        }
     }
 }

@@ -1,7 +1,13 @@
 //! JSON to values and back: for cells that hold an object, and for nested extras that are carried through as text.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
 
+use crate::manifest::read::shown_text;
 use crate::manifest::value::Value;
 use crate::model::text::excerpt;
 
@@ -10,8 +16,9 @@ const PROBLEM_CHARS_MAX: usize = 80;
 
 /// The value that `text` holds, or what is wrong with it.
 pub(super) fn read(text: &str) -> Result<Value, String> {
-    let json: Json = serde_json::from_str(text).map_err(|error| excerpt(&error.to_string(), PROBLEM_CHARS_MAX))?;
-    value(json)
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    value.map_err(|error| excerpt(&error.to_string(), PROBLEM_CHARS_MAX))
 }
 
 /// The value as compact JSON. Numbers that JSON does not know become null.
@@ -19,21 +26,95 @@ pub(super) fn write(value: &Value) -> String {
     json(value).to_string()
 }
 
-fn value(json: Json) -> Result<Value, String> {
-    Ok(match json {
-        Json::Null => Value::Null,
-        Json::Bool(flag) => Value::Bool(flag),
-        Json::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => Value::Int(whole),
-            (None, Some(float)) if !number.is_u64() => Value::Float(float),
-            _ => return Err(format!("the number {number} is too large")),
-        },
-        Json::String(text) => Value::Text(text),
-        Json::Array(items) => Value::List(items.into_iter().map(value).collect::<Result<_, _>>()?),
-        Json::Object(fields) => Value::Map(
-            fields.into_iter().map(|(name, field)| Ok((name, value(field)?))).collect::<Result<_, String>>()?,
-        ),
-    })
+/// Builds a value, and refuses a name that is given twice, of which `serde_json` itself takes the last.
+struct Seed;
+
+impl<'de> DeserializeSeed<'de> for Seed {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Int(number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+        i64::try_from(number).map(Value::Int).map_err(|_| E::custom(format_args!("the number {number} is too large")))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::Float(number))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Value, E> {
+        Ok(Value::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Self)? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            let value = fields.next_value_seed(Self)?;
+            match map.entry(name) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(value);
+                }
+                Entry::Occupied(first) => {
+                    return Err(A::Error::custom(format_args!("{} is given twice", shown_text(first.key()))));
+                }
+            }
+        }
+        Ok(Value::Map(map))
+    }
+}
+
+/// JSON without the space between its parts; numbers and texts stay as they are written.
+pub(super) fn compact(json: &str) -> String {
+    let mut compact = String::with_capacity(json.len());
+    let mut is_text = false;
+    let mut is_escaped = false;
+    for c in json.chars() {
+        if is_text || !c.is_ascii_whitespace() {
+            compact.push(c);
+        }
+        if is_escaped {
+            is_escaped = false;
+        } else if c == '"' {
+            is_text = !is_text;
+        } else {
+            is_escaped = is_text && c == '\\';
+        }
+    }
+    compact
 }
 
 fn json(value: &Value) -> Json {
@@ -79,10 +160,23 @@ mod tests {
             ("{", "EOF while parsing an object at line 1 column 1"),
             ("{'a': 1}", "key must be a string at line 1 column 2"),
             ("1 2", "trailing characters at line 1 column 3"),
-            ("18446744073709551615", "the number 18446744073709551615 is too large"),
+            ("18446744073709551615", "the number 18446744073709551615 is too large at line 1 column 20"),
+            ("{\"a\": [{\"b\": 1, \"b\": 2}]}", "`b` is given twice at line 1 column 23"),
             ("1e999", "number out of range at line 1 column 5"),
         ] {
             assert_eq!(read(text), Err(problem.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn compact_json_keeps_what_is_written() {
+        for (text, expected) in [
+            ("[1.0, 1e2 ,\t-0]", "[1.0,1e2,-0]"),
+            ("{ \"a b\" : \"c \\\" d\" }", "{\"a b\":\"c \\\" d\"}"),
+            ("\"\\\\\" ", "\"\\\\\""),
+            ("[\"猫 \", null]", "[\"猫 \",null]"),
+        ] {
+            assert_eq!(compact(text), expected);
         }
     }
 

@@ -36,10 +36,10 @@ const CHARS_PER_MILESTONE: usize = 64;
 const TOKEN_BYTES_MAX: usize = 2_000;
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
-        let mut begins = vec![Begin { mark: Mark { line: 1, offset: 0 }, n_chars_before: 0 }];
+    /// The lines of a text that begins on this line of its file.
+    pub(super) fn new(text: &'a str, mut line: u64) -> Self {
+        let mut begins = vec![Begin { mark: Mark { line, offset: 0 }, n_chars_before: 0 }];
         let mut milestones = Vec::new();
-        let mut line = 1;
         let mut chars = text.char_indices().enumerate().peekable();
         while let Some((n_chars_before, (i, c))) = chars.next() {
             if n_chars_before % CHARS_PER_MILESTONE == 0 {
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_token_is_what_stands_there() {
-        let token = |line: &'static str, scalar: &str| Lines::new(line).token(Mark { line: 1, offset: 2 }, scalar);
+        let token = |line: &'static str, scalar: &str| Lines::new(line, 1).token(Mark { line: 1, offset: 2 }, scalar);
         for (line, scalar, expected) in [
             ("- cat, asleep", "cat, asleep", "cat, asleep"),
             ("- \"a \\\" b\" # c", "a \" b", "\"a \\\" b\""),
@@ -159,17 +159,17 @@ mod tests {
     #[test]
     fn a_place_counts_bytes_within_the_line_that_an_editor_shows() {
         let text = "- a\r\n- \u{2028}猫: 7\n";
-        let place = Lines::new(text).place(Mark { line: 2, offset: 10 }, "猫");
+        let place = Lines::new(text, 1).place(Mark { line: 2, offset: 10 }, "猫");
         assert_eq!(place, Place::Span(Span { line: 2, begin: 5, end: 8 }));
         assert_eq!(
-            Lines::new("- a").place(Mark { line: 1, offset: 3 }, ""),
+            Lines::new("- a", 1).place(Mark { line: 1, offset: 3 }, ""),
             Place::Line(1),
             "nothing stands at the end"
         );
     }
 
     fn place(text: &str, line: usize, column: usize) -> Option<(u64, usize)> {
-        Lines::new(text).mark(line, column).map(|mark| (mark.line, mark.offset))
+        Lines::new(text, 1).mark(line, column).map(|mark| (mark.line, mark.offset))
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn long_lines_are_no_slower() {
         let text = "猫a".repeat(100_000);
-        let lines = Lines::new(&text);
+        let lines = Lines::new(&text, 1);
         for column in (1..=200_000).step_by(7) {
             let offset = (column - 1) / 2 * 4 + (column - 1) % 2 * 3;
             assert_eq!(lines.mark(1, column), Some(Mark { line: 1, offset }));
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_hash_that_was_meant_is_told_from_a_comment() {
-        let loses = |line: &str| Lines::new(line).loses_hash(Mark { line: 1, offset: 2 }, "cat");
+        let loses = |line: &str| Lines::new(line, 1).loses_hash(Mark { line: 1, offset: 2 }, "cat");
         for line in ["- cat #1", "- cat #sunset  # a tag", "- cat\t#一"] {
             assert!(loses(line), "{line}");
         }

@@ -11,8 +11,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::manifest::encoding;
 use crate::manifest::field::misspelt;
+use crate::manifest::guess;
 use crate::manifest::mistake::{Place, Span, Wrong, wrong};
 use crate::manifest::read::shown_text;
 use crate::manifest::template::Wildcards;
@@ -144,7 +144,7 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn texts(shown: &str, bytes: &[u8]) -> Result<Texts, Wrong> {
-    let text = encoding::text(bytes).map_err(|(place, Wrong { what, remedy })| match place {
+    let text = guess::text(bytes).map_err(|(place, Wrong { what, remedy })| match place {
         Place::Line(line) | Place::Span(Span { line, .. }) => {
             wrong(format!("in line {line} of the list {shown}, {what}"), remedy)
         }

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::manifest::encoding::Unreadable;
+use crate::manifest::format;
 use crate::model::text::escape;
 
 /// Mistakes that [`ManifestError`] prints before it counts the rest.
@@ -30,10 +32,7 @@ pub enum ManifestError {
         source: io::Error,
     },
     /// The ending of the file's name says nothing that we know.
-    #[error(
-        "could not tell the format of {}: its name ends in none of .yaml, .yml, .csv; convert or rename it",
-        shown(path)
-    )]
+    #[error("could not tell the format of {}: {}", shown(path), format::unknown(path))]
     UnknownFormat {
         /// The file.
         path: PathBuf,
@@ -47,6 +46,14 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
+    /// Why a file gives no text, where that is a mistake in the file and not one of the system.
+    pub(super) fn into_unreadable(self) -> Result<Unreadable, Self> {
+        match &self {
+            Self::Read { source, .. } => Unreadable::of(source).cloned().ok_or(self),
+            Self::Mistakes { .. } | Self::UnknownFormat { .. } | Self::Changed { .. } => Err(self),
+        }
+    }
+
     /// The mistakes in the file, if that is what is wrong: the first thousand, by line.
     pub fn mistakes(&self) -> &[Mistake] {
         match self {
@@ -296,7 +303,8 @@ mod tests {
             (ManifestError::Read { path: path.clone(), source }, "could not read prompts.doc: permission denied"),
             (
                 ManifestError::UnknownFormat { path: path.clone() },
-                "could not tell the format of prompts.doc: its name ends in none of .yaml, .yml, .csv; convert or rename it",
+                "could not tell the format of prompts.doc: its name ends in none of .yaml, .yml, .csv, .tsv, .tab, .jsonl, \
+                 .ndjson, .txt, or one of them and .gz; rename it, or add --format yaml|csv|tsv|jsonl|txt",
             ),
             (
                 ManifestError::Changed { path },

@@ -1,13 +1,15 @@
 //! Reads what the user wrote, checks all of it, and gives the wanted images one by one: in manifest order, as often as asked.
 //!
 //! A manifest is read twice. [`open`] reads it to the end and tells every mistake at once; [`Manifest::drafts`] reads it again and
-//! gives the work. Tables are streamed both times, so a million rows cost no more memory than ten.
+//! gives the work. Rows, lines and documents are streamed both times, so a million of them cost no more memory than ten.
 //! A file that is not the same the second time is an error, and never a different batch.
 
 mod axis;
 mod census;
 mod check;
+mod columns;
 mod complaint;
+mod documents;
 mod draw;
 mod encoding;
 mod entry;
@@ -15,12 +17,17 @@ mod expand;
 mod families;
 mod field;
 mod fields;
+mod format;
 mod grid;
 mod guard;
+mod guess;
 mod hashed;
 mod ids;
+mod input;
 mod json;
+mod jsonl;
 mod lines;
+mod listing;
 mod lists;
 mod mistake;
 mod parts;
@@ -29,21 +36,30 @@ mod range;
 mod read;
 mod rows;
 mod sayings;
+mod spool;
 mod table;
+mod tabs;
 mod template;
 #[cfg(test)]
 mod tests;
+mod text_lines;
+mod texts;
 mod tree;
 mod value;
 mod ways;
 mod yaml;
 
 use std::path::{Path, PathBuf};
-use std::{env, fs, io};
+use std::{env, io};
 
 pub use self::census::Census;
 use self::check::Checked;
+pub use self::encoding::Encoding;
+use self::encoding::Unreadable;
+pub use self::format::{Format, stem};
+use self::guess::Guess;
 use self::ids::Ids;
+pub use self::listing::{Listing, ListingError, list};
 use self::mistake::Findings;
 pub use self::mistake::{ManifestError, Mistake, Mistakes, Place, Span};
 use self::pass::{End, Pass};
@@ -55,9 +71,13 @@ use crate::model::progress::{Chore, Meter, Progress, Unseen};
 /// A manifest and the options that change what it means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
-    /// The file; the ending of its name tells the format: `.yaml`, `.yml` or `.csv`.
+    /// The file, or `-` for standard input. It may be compressed by gzip.
     pub path: PathBuf,
-    /// The column of a table that holds the prompts, where it is not called `prompt`.
+    /// Its format, where the ending of its name does not tell.
+    pub format: Option<Format>,
+    /// Its encoding, where it is not UTF-8 and does not show what it is.
+    pub encoding: Option<Encoding>,
+    /// The column of a table, or the key of an object, that holds the prompts, where it is not called `prompt`.
     pub prompt_column: Option<String>,
     /// The column of a table that holds the ids, where it is not called `id`.
     pub id_column: Option<String>,
@@ -74,16 +94,18 @@ pub struct Source {
 impl Source {
     fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
         // How many jobs are allowed does not change what they are.
-        let Self { path, prompt_column, id_column, overrides, default_model, jobs_max: _, shuffle } = self;
-        let format = path.extension().map(|ending| ending.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, jobs_max: _, shuffle } =
+            self;
+        let format = format.or_else(|| Format::of(path)).map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
             // Every part carries its length, so that none can run into the next; an absent one has none.
             hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
             hasher.update(text.unwrap_or_default().as_bytes());
         };
-        add(Some("promptbatch manifest 1"));
-        add(Some(&format));
+        add(Some("promptbatch manifest 2"));
+        add(Some(format));
+        add(encoding.map(Encoding::name));
         add(prompt_column.as_deref());
         add(id_column.as_deref());
         add(default_model.as_deref());
@@ -104,22 +126,24 @@ impl Source {
 }
 
 /// A hash of the file's bytes and of every option that changes what they mean: where it is known, that very manifest was checked before.
-/// Where the file lies does not matter. Only of a file proper: a pipe may have no end, and cannot be read twice. And not of one that may
-/// name other files: which ones, and what they hold, is known when it has been read.
+/// Where the file lies does not matter. Only of a file proper, or of standard input: another pipe may have no end, and cannot be read
+/// twice. And not of one that may name other files: which ones, and what they hold, is known when it has been read.
 pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
-    if !fs::metadata(&source.path)?.is_file() {
+    if input::n_bytes(&source.path).is_none() {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    if pass::may_name_lists(&source.path)? {
+    if pass::may_name_lists(source)? {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    hashed::of_file(&source.path).map(|digest| source.fingerprint(digest, None))
+    input::digest(&source.path).map(|digest| source.fingerprint(digest, None))
 }
 
 /// A checked manifest.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     source: Source,
+    /// What the file is in, if that was found out by a look at all of it.
+    encoding: Option<Encoding>,
     /// The hash of the file's bytes.
     digest: blake3::Hash,
     /// The hash of all lists that it names, if it names any.
@@ -137,13 +161,13 @@ pub fn open(source: Source) -> Result<Manifest, ManifestError> {
 
 /// The same, told step by step.
 pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manifest, ManifestError> {
-    let (manifest, findings, ids) = read(&source, Ids::gathered(), progress)?;
+    let (manifest, findings, ids) = read(&source, None, Ids::gathered(), progress)?;
     let temporary = |source| ManifestError::Read { path: env::temp_dir(), source };
     let findings = match ids.repeated().map_err(temporary)? {
         None => findings,
         // Which ones they are is told by reading it all again, for once.
         Some(ids) => {
-            let (again, findings, _) = read(&source, ids, progress)?;
+            let (again, findings, _) = read(&source, manifest.encoding, ids, progress)?;
             if again.digest != manifest.digest {
                 return Err(ManifestError::Changed { path: source.path });
             }
@@ -157,19 +181,44 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
 }
 
 /// Reads a manifest to its end, whatever is wrong with it.
-fn read(source: &Source, ids: Ids, progress: &mut dyn Progress) -> Result<(Manifest, Findings, Ids), ManifestError> {
-    let n_bytes = fs::metadata(&source.path).ok().filter(fs::Metadata::is_file).map(|file| file.len());
-    let mut meter = Meter::begin(progress, Chore::Check, n_bytes);
+fn read(
+    source: &Source,
+    encoding: Option<Encoding>,
+    ids: Ids,
+    progress: &mut dyn Progress,
+) -> Result<(Manifest, Findings, Ids), ManifestError> {
+    let mut meter = Meter::begin(progress, Chore::Check, input::n_bytes(&source.path));
     let mut findings = Findings::default();
-    let mut pass = Pass::start(source, ids, &mut findings)?;
-    while let Some(draft) = pass.next_draft(&mut findings)? {
-        pass.keep(draft);
-        pass.n_bytes().into_iter().for_each(|n_bytes| meter.at(n_bytes));
-    }
-    let settings = pass.take_settings();
-    let End { checked: Checked { columns, ids, census }, digest, lists } = pass.finish(&mut findings);
-    let manifest = Manifest { source: source.clone(), digest, lists, columns, census, settings, warnings: Vec::new() };
-    Ok((manifest, findings, ids))
+    let read_all = || {
+        let mut pass = Pass::start(source, encoding, ids, &mut findings)?;
+        while let Some(draft) = pass.next_draft(&mut findings)? {
+            pass.keep(draft);
+            pass.n_bytes().into_iter().for_each(|n_bytes| meter.at(n_bytes));
+        }
+        let settings = pass.take_settings();
+        Ok::<_, ManifestError>((settings, pass.finish(&mut findings)))
+    };
+    let ended = read_all();
+    drop(meter);
+    let unreadable = match ended {
+        Ok((settings, End { checked: Checked { columns, ids, census }, digest, lists })) => {
+            let (source, warnings) = (source.clone(), Vec::new());
+            let manifest = Manifest { source, encoding, digest, lists, columns, census, settings, warnings };
+            return Ok((manifest, findings, ids));
+        }
+        Err(error) => error.into_unreadable()?,
+    };
+    let (place, wrong) = match unreadable {
+        Unreadable::NotUtf8 => match guess::look(&source.path) {
+            Ok(Guess::Certain(encoding)) => return read(source, Some(encoding), Ids::gathered(), progress),
+            Ok(Guess::Doubtful { line, likely }) => guess::refusal(line, Some(likely)),
+            Ok(Guess::Mixed { line }) => guess::refusal(line, None),
+            Err(error) => ManifestError::Read { path: source.path.clone(), source: error }.into_unreadable()?.told(),
+        },
+        other => other.told(),
+    };
+    findings.mistakes.push(place, wrong);
+    Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path.clone(), findings) })
 }
 
 impl Manifest {
@@ -219,12 +268,11 @@ impl Manifest {
     /// error: what came before it belongs together only when no error came.
     pub fn drafts(&self) -> Result<impl Iterator<Item = Result<Draft, ManifestError>> + use<>, ManifestError> {
         let path = self.path();
-        if hashed::of_file(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })? != self.digest
-        {
+        if input::digest(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })? != self.digest {
             return Err(ManifestError::Changed { path: path.to_owned() });
         }
         let mut findings = Findings::default();
-        let pass = Pass::start(&self.source, Ids::Different, &mut findings)?;
+        let pass = Pass::start(&self.source, self.encoding, Ids::Different, &mut findings)?;
         Ok(Drafts { path: path.to_owned(), digest: self.digest, lists: self.lists, pass: Some(pass), findings })
     }
 }

@@ -1,36 +1,36 @@
 //! One pass over a manifest in any format: from its bytes to checked entries.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead};
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{mem, vec};
 
 use crate::manifest::Source;
 use crate::manifest::check::{Checked, Checker, Shared};
+use crate::manifest::columns::Names;
+use crate::manifest::documents::Documents;
+use crate::manifest::encoding::Encoding;
 use crate::manifest::entry::{Entry, Given, Raw};
 use crate::manifest::expand::Expand;
 use crate::manifest::field::{Field, nearest};
+use crate::manifest::format::Format;
 use crate::manifest::guard::JOBS_MAX;
-use crate::manifest::hashed::Hashed;
 use crate::manifest::ids::Ids;
+use crate::manifest::input::Input;
+use crate::manifest::jsonl::Jsonl;
 use crate::manifest::lists::Lists;
 use crate::manifest::mistake::{Findings, Found, ManifestError, Place, wrong};
 use crate::manifest::read::shown_text;
-use crate::manifest::table::{Names, Table};
-use crate::manifest::yaml::{self, Parsed, Settings};
+use crate::manifest::table::Table;
+use crate::manifest::texts::Texts;
+use crate::manifest::yaml::{self, Settings};
 use crate::model::job::Draft;
-
-/// The largest YAML file: it is held in memory, many times its size.
-const YAML_BYTES_MAX: u64 = 32 * 1024 * 1024;
-
-/// The most lines of a YAML file: the place of each is held in memory too.
-const YAML_LINES_MAX: usize = 4_000_000;
 
 /// A pass that is under way.
 pub(super) struct Pass {
     path: PathBuf,
-    entries: Entries,
+    /// Nothing where there is nothing to be read, as the findings say.
+    entries: Option<Box<dyn Entries>>,
     settings: Settings,
     lists: Lists,
     checker: Checker,
@@ -38,47 +38,44 @@ pub(super) struct Pass {
     jobs: Option<Expand>,
 }
 
-/// Where the entries come from.
-enum Entries {
-    /// From memory, and the hash of the file that they were read from.
-    List(vec::IntoIter<Entry>, blake3::Hash),
-    /// From disk, row by row.
-    Table(Box<Table<BufReader<Hashed<File>>>>),
+/// The entries of a manifest in any format, one after the other.
+pub(super) trait Entries {
+    /// The next one; what is wrong before it goes to the findings. It may name lists that lie beside the manifest.
+    fn next_entry(&mut self, lists: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>>;
+
+    /// What they are read from.
+    fn input(&self) -> &Input;
 }
 
 impl Pass {
-    /// Begins to read. Mistakes that are found go to the findings; what cannot be read at all is an error.
-    pub(super) fn start(source: &Source, ids: Ids, findings: &mut Findings) -> Result<Self, ManifestError> {
+    /// Begins to read, in the encoding that an earlier pass found out. Mistakes that are found go to the findings; what cannot be read
+    /// at all is an error.
+    pub(super) fn start(
+        source: &Source,
+        encoding: Option<Encoding>,
+        ids: Ids,
+        findings: &mut Findings,
+    ) -> Result<Self, ManifestError> {
         let path = &source.path;
-        let read_error = |source| ManifestError::Read { path: path.clone(), source };
+        let format = source.format.or_else(|| Format::of(path));
+        let format = format.ok_or_else(|| ManifestError::UnknownFormat { path: path.clone() })?;
         let mut lists = Lists::new(path.parent().unwrap_or(Path::new("")).to_owned());
         let mut shared = Shared::default();
         let mut settings = Settings::default();
         shared.lay_under(given_overrides(source, &mut findings.mistakes), &mut findings.mistakes);
-        let entries = match Format::of(path)? {
-            Format::Yaml => {
-                refuse_column_options(source, &mut findings.mistakes);
-                let bytes = bytes_of(path).map_err(read_error)?;
-                let parsed = if is_too_large(&bytes, &mut findings.mistakes) {
-                    Parsed::default()
-                } else {
-                    yaml::parse(&bytes, &mut lists, findings)
-                };
-                shared.ways = Arc::new(parsed.ways);
-                shared.lay_under(parsed.defaults, &mut findings.mistakes);
-                shared.extras = parsed.extras;
-                settings = parsed.settings;
-                Entries::List(parsed.entries.into_iter(), blake3::hash(&bytes))
-            }
-            Format::Csv => {
-                let input = BufReader::new(Hashed::new(File::open(path).map_err(read_error)?));
-                let names = Names { prompt: source.prompt_column.as_deref(), id: source.id_column.as_deref() };
-                match Table::open(input, b',', names, findings).map_err(read_error)? {
-                    Some(table) => Entries::Table(Box::new(table)),
-                    None => Entries::List(Vec::new().into_iter(), blake3::hash(&[])),
-                }
-            }
-        };
+        refuse_column_options(source, format, &mut findings.mistakes);
+        let input = Input::open(path, source.encoding.or(encoding));
+        let entries = input.and_then(|input| {
+            warn_of_encoding(source, &input, &mut findings.warnings);
+            open(
+                format,
+                input,
+                source,
+                &mut Head { shared: &mut shared, settings: &mut settings, lists: &mut lists },
+                findings,
+            )
+        });
+        let entries = entries.map_err(|source| ManifestError::Read { path: path.clone(), source })?;
         shared.lay_under(given_model(source), &mut findings.mistakes);
         let checker = Checker::new(shared, ids, source.jobs_max.unwrap_or(JOBS_MAX));
         Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
@@ -90,10 +87,8 @@ impl Pass {
             if let Some(draft) = self.jobs.as_mut().and_then(|jobs| jobs.next(&mut self.checker, findings)) {
                 return Ok(Some(draft));
             }
-            let entry = match &mut self.entries {
-                Entries::List(entries, _) => Ok(entries.next()),
-                Entries::Table(table) => table.next_entry(&mut findings.mistakes),
-            };
+            let Some(entries) = &mut self.entries else { return Ok(None) };
+            let entry = entries.next_entry(&mut self.lists, findings);
             let entry = entry.map_err(|source| ManifestError::Read { path: self.path.clone(), source })?;
             let Some(entry) = entry else { return Ok(None) };
             let place = entry.place;
@@ -106,12 +101,9 @@ impl Pass {
         self.checker.keep(draft);
     }
 
-    /// How many bytes of the file have been read; a list is read as a whole.
+    /// How many bytes of the file have been read, compressed as they are.
     pub(super) fn n_bytes(&self) -> Option<u64> {
-        match &self.entries {
-            Entries::List(..) => None,
-            Entries::Table(table) => Some(table.input().get_ref().n_bytes()),
-        }
+        self.entries.as_ref().map(|entries| entries.input().n_bytes())
     }
 
     /// What the manifest says of the run as a whole.
@@ -121,10 +113,7 @@ impl Pass {
 
     /// What is known at the end.
     pub(super) fn finish(self, findings: &mut Findings) -> End {
-        let digest = match &self.entries {
-            Entries::List(_, digest) => *digest,
-            Entries::Table(table) => table.input().get_ref().digest(),
-        };
+        let digest = self.entries.map_or(blake3::hash(&[]), |entries| entries.input().digest());
         End { checked: self.checker.finish(findings), digest, lists: self.lists.digest() }
     }
 }
@@ -139,50 +128,71 @@ pub(super) struct End {
 }
 
 /// Whether the manifest may name other files, as far as a look at its words can tell.
-pub(super) fn may_name_lists(path: &Path) -> io::Result<bool> {
-    if !matches!(Format::of(path), Ok(Format::Yaml)) {
+pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
+    if source.format.or_else(|| Format::of(&source.path)) != Some(Format::Yaml) {
         return Ok(false);
     }
-    let bytes = bytes_of(path)?;
-    Ok(yaml::WORDS_OF_OTHER_FILES.iter().any(|word| bytes.windows(word.len()).any(|part| part == word.as_bytes())))
-}
-
-/// The formats that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Yaml,
-    Csv,
-}
-
-impl Format {
-    fn of(path: &Path) -> Result<Self, ManifestError> {
-        let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
-        match ending.as_deref() {
-            Some("yaml" | "yml") => Ok(Self::Yaml),
-            Some("csv") => Ok(Self::Csv),
-            Some(_) | None => Err(ManifestError::UnknownFormat { path: path.to_owned() }),
+    let words = yaml::WORDS_OF_OTHER_FILES;
+    let n_kept = words.iter().map(|word| word.len()).max().unwrap_or(0);
+    let mut input = Input::open(&source.path, source.encoding)?;
+    let mut held = Vec::new();
+    loop {
+        // A word may begin at the end of one piece and go on in the next.
+        held.drain(..held.len().saturating_sub(n_kept));
+        let piece = input.fill_buf()?;
+        let n_bytes = piece.len();
+        held.extend_from_slice(piece);
+        input.consume(n_bytes);
+        if words.iter().any(|word| held.windows(word.len()).any(|part| part == word.as_bytes())) {
+            return Ok(true);
+        }
+        if n_bytes == 0 {
+            return Ok(false);
         }
     }
 }
 
-/// The bytes of a file, but no more than show that it is too large.
-fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(YAML_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// What a manifest says before its entries.
+struct Head<'a> {
+    shared: &'a mut Shared,
+    settings: &'a mut Settings,
+    lists: &'a mut Lists,
 }
 
-fn is_too_large(bytes: &[u8], mistakes: &mut Found) -> bool {
-    let n_lines = || bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
-    let what = if bytes.len() as u64 > YAML_BYTES_MAX {
-        format!("the file is larger than {} MiB", YAML_BYTES_MAX / (1024 * 1024))
-    } else if n_lines() > YAML_LINES_MAX {
-        format!("the file has more than {YAML_LINES_MAX} lines")
-    } else {
-        return false;
-    };
-    mistakes.push(Place::File, wrong(what, "write it as CSV, which is read row by row"));
-    true
+/// The entries of a file in this format; what it says for all of them is laid under what they share already.
+fn open(
+    format: Format,
+    input: Input,
+    source: &Source,
+    head: &mut Head,
+    findings: &mut Findings,
+) -> io::Result<Option<Box<dyn Entries>>> {
+    let names = Names { prompt: source.prompt_column.clone(), id: source.id_column.clone() };
+    let boxed = |table: Option<Table>| table.map(|table| Box::new(table) as Box<dyn Entries>);
+    Ok(match format {
+        Format::Yaml => {
+            let (documents, parsed) = Documents::open(input, head.lists, findings)?;
+            head.shared.ways = Arc::new(parsed.ways);
+            head.shared.lay_under(parsed.defaults, &mut findings.mistakes);
+            head.shared.extras = parsed.extras;
+            *head.settings = parsed.settings;
+            Some(Box::new(documents))
+        }
+        Format::Csv => boxed(Table::open_csv(input, &names, findings)?),
+        Format::Tsv => boxed(Table::open_tsv(input, &names, findings)?),
+        Format::Jsonl => Some(Box::new(Jsonl::new(input, names))),
+        Format::Txt => Some(Box::new(Texts::new(input))),
+    })
+}
+
+/// What is not read as UTF-8, and nobody asked to be, is told.
+fn warn_of_encoding(source: &Source, input: &Input, warnings: &mut Found) {
+    let encoding = input.encoding();
+    if encoding != Encoding::UTF8 && source.encoding.is_none() {
+        let what = format!("the file is not UTF-8 and is read as {encoding}");
+        let remedy = format!("see that its prompts are right; --encoding {encoding} says that it is so");
+        warnings.push(Place::File, wrong(what, remedy));
+    }
 }
 
 fn given_overrides(source: &Source, mistakes: &mut Found) -> Vec<Given> {
@@ -213,15 +223,20 @@ fn given_model(source: &Source) -> Vec<Given> {
     raw.into_iter().map(|raw| Given::one(Field::Model, raw, Place::CommandLine)).collect()
 }
 
-/// Only tables have columns to name.
-fn refuse_column_options(source: &Source, mistakes: &mut Found) {
+/// Only tables and objects have columns to name.
+fn refuse_column_options(source: &Source, format: Format, mistakes: &mut Found) {
+    let remedy = match format {
+        Format::Csv | Format::Tsv | Format::Jsonl => return,
+        Format::Yaml => |field: Field| format!("call the field `{}` in the manifest", field.name()),
+        Format::Txt => |_| "every line is a prompt".to_owned(),
+    };
     for (option, column, field) in
         [("--prompt-col", &source.prompt_column, Field::Prompt), ("--id-col", &source.id_column, Field::Id)]
     {
         if column.is_some() {
-            let what = format!("{option} names a column, and a YAML manifest has none");
-            let remedy = format!("call the field `{}` in the manifest, and leave {option} out", field.name());
-            mistakes.push(Place::CommandLine, wrong(what, remedy));
+            let name = format.name().to_uppercase();
+            let what = format!("{option} names a column, and a {name} manifest has none");
+            mistakes.push(Place::CommandLine, wrong(what, format!("{}, and leave {option} out", remedy(field))));
         }
     }
 }

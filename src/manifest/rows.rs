@@ -1,20 +1,19 @@
-//! Splits a table into rows as RFC 4180 has it, and knows the line of each.
+//! Splits a table into rows as RFC 4180 has it, and knows where in the file each cell stands.
 //!
 //! The rows are those of the `csv` crate, against which this is tested. What that crate does not tell is said here: a quote that is
 //! never closed and where it was opened, text that follows a closing quote, and the true line of a row after blank lines, after
 //! cells of several lines, and whichever way the lines end. Memory is that of one row.
 
 use std::io::{self, BufRead};
-use std::mem;
 
-use crate::manifest::encoding::{UTF8_MARK, n_breaks, not_utf8, wrong_mark};
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::encoding::Unreadable;
+use crate::manifest::mistake::{Span, Wrong, wrong};
 
 /// The longest row: an image as a data URI fits, a file swallowed by an open quote does not.
-const ROW_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub(super) const ROW_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The most cells of a row: even empty ones take memory, and no header names so many.
-const ROW_CELLS_MAX: usize = 10_000;
+pub(super) const ROW_CELLS_MAX: usize = 10_000;
 
 /// The rows of a table.
 #[derive(Debug)]
@@ -22,10 +21,20 @@ pub(super) struct Rows<R> {
     input: R,
     delimiter: u8,
     pub(super) row_bytes_max: usize,
-    /// The line that is being read, from 1.
-    line: u64,
-    is_begun: bool,
+    /// Where the byte that comes next stands.
+    next: Spot,
+    /// Whether the byte before was a carriage return, of which a line feed that comes next is a part.
+    after_return: bool,
     is_done: bool,
+}
+
+/// A place in the file.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    /// From 1.
+    line: u64,
+    /// Bytes of the line before it.
+    column: u32,
 }
 
 /// One row.
@@ -33,7 +42,14 @@ pub(super) struct Rows<R> {
 pub(super) struct Row {
     /// The line that it begins on, from 1.
     pub(super) line: u64,
-    pub(super) cells: Vec<String>,
+    pub(super) cells: Vec<Cell>,
+}
+
+/// One cell: its text without quotes, and where it stands with them, on its first line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cell {
+    pub(super) text: String,
+    pub(super) place: Span,
 }
 
 /// Why there is no row.
@@ -43,7 +59,7 @@ pub(super) struct BadRow {
     pub(super) line: u64,
     pub(super) wrong: Wrong,
     /// Whether nothing that comes after it can be made out.
-    is_last: bool,
+    pub(super) is_last: bool,
 }
 
 /// Where in a cell the reader is.
@@ -57,14 +73,29 @@ enum At {
     Closed(u64),
 }
 
+/// A byte of which a row is made, or that ends one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Goes,
+    /// The row ends with what was taken.
+    Ends,
+}
+
 impl<R: BufRead> Rows<R> {
-    pub(super) fn new(input: R, delimiter: u8) -> Self {
-        Self { input, delimiter, row_bytes_max: ROW_BYTES_MAX, line: 1, is_begun: false, is_done: false }
+    /// The rows of a text that begins on this line of the file.
+    pub(super) const fn new(input: R, delimiter: u8, line: u64) -> Self {
+        let next = Spot { line, column: 0 };
+        Self { input, delimiter, row_bytes_max: ROW_BYTES_MAX, next, after_return: false, is_done: false }
     }
 
     /// What the rows are read from.
-    pub(super) fn input(&self) -> &R {
+    pub(super) const fn input(&self) -> &R {
         &self.input
+    }
+
+    /// What parts the cells.
+    pub(super) const fn delimiter(&self) -> u8 {
+        self.delimiter
     }
 
     /// The next row that is not blank.
@@ -72,10 +103,7 @@ impl<R: BufRead> Rows<R> {
         if self.is_done {
             return Ok(None);
         }
-        let row = match self.skip_mark()? {
-            Some(bad) => Some(Err(bad)),
-            None => self.read_row()?,
-        };
+        let row = self.read_row()?;
         self.is_done = match &row {
             None => true,
             Some(Ok(_)) => false,
@@ -85,85 +113,56 @@ impl<R: BufRead> Rows<R> {
     }
 
     fn read_row(&mut self) -> io::Result<Option<Result<Row, BadRow>>> {
-        let mut begins = self.line;
         let mut at = At::Start;
-        let mut cells = Cells::default();
+        let mut cells = Cells::new(self.next);
         loop {
-            let byte = self.next_byte()?;
-            match (at, byte) {
-                (At::Quoted(opened), None) => return Ok(Some(Err(never_closed(opened)))),
-                (At::Start, None) if cells.is_empty() => return Ok(None),
-                (At::Start, Some(b'\n')) if cells.is_empty() => begins = self.line,
-                (At::Start | At::Bare | At::Closed(_), None | Some(b'\n')) => {
-                    cells.end();
-                    return Ok(Some(cells.into_row(begins)));
-                }
-                (At::Start | At::Bare | At::Closed(_), Some(byte)) if byte == self.delimiter => {
-                    cells.end();
-                    at = At::Start;
-                }
-                (At::Start, Some(b'"')) => {
-                    cells.last_is_blank = false;
-                    at = At::Quoted(self.line);
-                }
-                (At::Start | At::Bare, Some(byte)) => {
-                    if byte == b'"' && cells.last_is_blank {
-                        cells.stray.get_or_insert((self.line, Stray::Before));
+            let piece = self.input.fill_buf()?;
+            if piece.is_empty() {
+                return Ok(match at {
+                    At::Quoted(opened) => Some(Err(never_closed(opened))),
+                    At::Start if cells.is_empty() => None,
+                    At::Start | At::Bare | At::Closed(_) => {
+                        cells.end(self.next);
+                        Some(cells.into_row()?)
                     }
-                    cells.last_is_blank &= byte == b' ';
-                    cells.bytes.push(byte);
-                    at = At::Bare;
+                });
+            }
+            let mut n_taken = 0;
+            let mut step = Step::Goes;
+            while step == Step::Goes && n_taken < piece.len() {
+                let n_plain = cells.take_plain(at, &piece[n_taken..], self.delimiter);
+                if n_plain > 0 {
+                    n_taken += n_plain;
+                    self.next.column = self.next.column.saturating_add(u32::try_from(n_plain).unwrap_or(u32::MAX));
+                    self.after_return = false;
+                    continue;
                 }
-                (At::Quoted(opened), Some(b'"')) => at = At::Closed(opened),
-                (At::Quoted(_), Some(byte)) => cells.bytes.push(byte),
-                (At::Closed(opened), Some(b'"')) => {
-                    cells.bytes.push(b'"');
-                    at = At::Quoted(opened);
+                let byte = piece[n_taken];
+                n_taken += 1;
+                if byte == b'\n' && self.after_return {
+                    self.after_return = false;
+                    continue;
                 }
-                (At::Closed(opened), Some(byte)) => {
-                    cells.stray.get_or_insert((self.line, Stray::After(opened)));
-                    cells.bytes.push(byte);
-                    at = At::Bare;
+                self.after_return = byte == b'\r';
+                let here = self.next;
+                let byte = if byte == b'\r' { b'\n' } else { byte };
+                self.next = here.behind(byte);
+                step = cells.take(&mut at, byte, self.delimiter, here, self.next);
+                if cells.bytes.len() > self.row_bytes_max || cells.ends.len() > ROW_CELLS_MAX {
+                    break;
                 }
             }
+            self.input.consume(n_taken);
             if cells.bytes.len() > self.row_bytes_max {
-                return Ok(Some(Err(self.too_long(begins, at))));
+                return Ok(Some(Err(self.too_long(cells.begin.line, at))));
             }
             if cells.ends.len() > ROW_CELLS_MAX {
-                return Ok(Some(Err(too_many_cells(begins))));
+                return Ok(Some(Err(too_many_cells(cells.begin.line))));
+            }
+            if step == Step::Ends {
+                return cells.into_row().map(Some);
             }
         }
-    }
-
-    /// The next byte, every kind of line end as one `\n`.
-    fn next_byte(&mut self) -> io::Result<Option<u8>> {
-        let Some(byte) = self.peek()? else { return Ok(None) };
-        self.input.consume(1);
-        if byte == b'\r' && self.peek()? == Some(b'\n') {
-            self.input.consume(1);
-        }
-        if !matches!(byte, b'\r' | b'\n') {
-            return Ok(Some(byte));
-        }
-        self.line += 1;
-        Ok(Some(b'\n'))
-    }
-
-    fn peek(&mut self) -> io::Result<Option<u8>> {
-        Ok(self.input.fill_buf()?.first().copied())
-    }
-
-    /// Skips the mark that Excel writes in front of UTF-8 text, and refuses that of another encoding.
-    fn skip_mark(&mut self) -> io::Result<Option<BadRow>> {
-        if mem::replace(&mut self.is_begun, true) {
-            return Ok(None);
-        }
-        let head = self.input.fill_buf()?;
-        let wrong = wrong_mark(head);
-        if head.starts_with(UTF8_MARK) {
-            self.input.consume(UTF8_MARK.len());
-        }
-        Ok(wrong.map(|wrong| BadRow { line: 1, wrong, is_last: true }))
     }
 
     fn too_long(&self, begins: u64, at: At) -> BadRow {
@@ -176,12 +175,22 @@ impl<R: BufRead> Rows<R> {
     }
 }
 
-fn too_many_cells(begins: u64) -> BadRow {
+impl Spot {
+    /// The place behind a byte that stands here.
+    const fn behind(self, byte: u8) -> Self {
+        match byte {
+            b'\n' => Self { line: self.line + 1, column: 0 },
+            _ => Self { line: self.line, column: self.column.saturating_add(1) },
+        }
+    }
+}
+
+pub(super) fn too_many_cells(begins: u64) -> BadRow {
     let what = format!("the row that begins here has more than {ROW_CELLS_MAX} cells");
     BadRow { line: begins, wrong: wrong(what, "check where its line should end"), is_last: true }
 }
 
-fn never_closed(opened: u64) -> BadRow {
+pub(super) fn never_closed(opened: u64) -> BadRow {
     let wrong = wrong("a quote is opened here and never closed", "close it, or double it to mean a quote");
     BadRow { line: opened, wrong, is_last: true }
 }
@@ -211,43 +220,117 @@ impl Stray {
 #[derive(Debug)]
 struct Cells {
     bytes: Vec<u8>,
-    ends: Vec<usize>,
-    /// Whether the last cell, which has not ended, is nothing but spaces outside quotes so far.
+    /// Where each cell ends among the bytes, and where it stands in the file.
+    ends: Vec<(usize, Span)>,
+    /// Where the row begins.
+    begin: Spot,
+    /// Where the last cell begins, which has not ended.
+    cell: Spot,
+    /// Where the first line of that cell ends, if it goes on to another.
+    line_end: Option<u32>,
+    /// Whether that cell is nothing but spaces outside quotes so far.
     last_is_blank: bool,
     /// The first stray thing, and its line.
     stray: Option<(u64, Stray)>,
 }
 
-impl Default for Cells {
-    fn default() -> Self {
-        Self { bytes: Vec::new(), ends: Vec::new(), last_is_blank: true, stray: None }
-    }
-}
-
 impl Cells {
+    const fn new(begin: Spot) -> Self {
+        Self {
+            bytes: Vec::new(),
+            ends: Vec::new(),
+            begin,
+            cell: begin,
+            line_end: None,
+            last_is_blank: true,
+            stray: None,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    fn end(&mut self) {
-        self.ends.push(self.bytes.len());
+    /// Takes what is nothing but text, of a cell that has begun. How much that is.
+    fn take_plain(&mut self, at: At, piece: &[u8], delimiter: u8) -> usize {
+        let is_text = match at {
+            At::Bare => !self.last_is_blank,
+            At::Quoted(_) => true,
+            At::Start | At::Closed(_) => false,
+        };
+        if !is_text {
+            return 0;
+        }
+        let is_sign = |byte: &u8| *byte == delimiter || matches!(*byte, b'"' | b'\n' | b'\r');
+        let n_plain = piece.iter().position(is_sign).unwrap_or(piece.len());
+        self.bytes.extend_from_slice(&piece[..n_plain]);
+        n_plain
+    }
+
+    /// Takes the byte that stands `here`, and says whether the row ends with it.
+    fn take(&mut self, at: &mut At, byte: u8, delimiter: u8, here: Spot, next: Spot) -> Step {
+        match (*at, byte) {
+            (At::Start, b'\n') if self.is_empty() => (self.begin, self.cell) = (next, next),
+            (At::Start | At::Bare | At::Closed(_), b'\n') => {
+                self.end(here);
+                return Step::Ends;
+            }
+            (At::Start | At::Bare | At::Closed(_), byte) if byte == delimiter => {
+                self.end(here);
+                self.cell = next;
+                *at = At::Start;
+            }
+            (At::Start, b'"') => {
+                self.last_is_blank = false;
+                *at = At::Quoted(here.line);
+            }
+            (At::Start | At::Bare, byte) => {
+                if byte == b'"' && self.last_is_blank {
+                    self.stray.get_or_insert((here.line, Stray::Before));
+                }
+                self.last_is_blank &= byte == b' ';
+                self.bytes.push(byte);
+                *at = At::Bare;
+            }
+            (At::Quoted(opened), b'"') => *at = At::Closed(opened),
+            (At::Quoted(_), byte) => {
+                if byte == b'\n' {
+                    self.line_end.get_or_insert(here.column);
+                }
+                self.bytes.push(byte);
+            }
+            (At::Closed(opened), b'"') => {
+                self.bytes.push(b'"');
+                *at = At::Quoted(opened);
+            }
+            (At::Closed(opened), byte) => {
+                self.stray.get_or_insert((here.line, Stray::After(opened)));
+                self.bytes.push(byte);
+                *at = At::Bare;
+            }
+        }
+        Step::Goes
+    }
+
+    /// Ends the last cell, behind which something stands `here`.
+    fn end(&mut self, here: Spot) {
+        let Spot { line, column: begin } = self.cell;
+        let end = self.line_end.take().unwrap_or(here.column);
+        self.ends.push((self.bytes.len(), Span { line, begin, end }));
         self.last_is_blank = true;
     }
 
-    fn into_row(self, line: u64) -> Result<Row, BadRow> {
+    fn into_row(self) -> io::Result<Result<Row, BadRow>> {
         let mut cells = Vec::with_capacity(self.ends.len());
         let mut begin = 0;
-        for end in self.ends {
-            let cell = str::from_utf8(&self.bytes[begin..end]).map_err(|error| {
-                let before = String::from_utf8_lossy(&self.bytes[..begin + error.valid_up_to()]);
-                BadRow { line: line + n_breaks(&before), wrong: not_utf8(), is_last: true }
-            })?;
-            cells.push(cell.to_owned());
+        for (end, place) in self.ends {
+            let text = str::from_utf8(&self.bytes[begin..end]).map_err(|_| Unreadable::NotUtf8)?;
+            cells.push(Cell { text: text.to_owned(), place });
             begin = end;
         }
-        match self.stray {
+        Ok(match self.stray {
             Some((line, stray)) => Err(BadRow { line, wrong: stray.words(), is_last: false }),
-            None => Ok(Row { line, cells }),
-        }
+            None => Ok(Row { line: self.begin.line, cells }),
+        })
     }
 }

@@ -1,50 +1,69 @@
 //! Reads a table whose header row names the fields; other columns are carried through to the results untouched.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Chain, Cursor, Read};
 
+use crate::manifest::columns::{self, Column, Names};
 use crate::manifest::entry::{Entry, Given, Raw};
-use crate::manifest::field::{Field, misspelt, nearest};
-use crate::manifest::mistake::{Findings, Found, Place, Wrong, wrong};
-use crate::manifest::read::{self, shown_text};
-use crate::manifest::rows::{BadRow, Row, Rows};
-
-/// Which columns hold the prompt and the id, where they are not called so.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Names<'a> {
-    pub(super) prompt: Option<&'a str>,
-    pub(super) id: Option<&'a str>,
-}
+use crate::manifest::field::Field;
+use crate::manifest::input::Input;
+use crate::manifest::jsonl;
+use crate::manifest::lists::Lists;
+use crate::manifest::mistake::{Findings, Found, Place, Span, Wrong, wrong};
+use crate::manifest::pass::Entries;
+use crate::manifest::read;
+use crate::manifest::rows::{BadRow, Cell, ROW_BYTES_MAX, Row, Rows};
+use crate::manifest::tabs::Tabs;
+use crate::manifest::yaml::META;
 
 /// The entries of a table.
-#[derive(Debug)]
-pub(super) struct Table<R> {
-    rows: Rows<R>,
+pub(super) struct Table {
+    rows: AnyRows,
     columns: Vec<Column>,
     n_rows: u64,
 }
 
-/// What becomes of the cells of a column.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Column {
-    Known(Field),
-    Extra(String),
+/// The rows of a table of either kind.
+enum AnyRows {
+    /// The beginning was looked at before it is read.
+    Csv(Rows<Chain<Cursor<Vec<u8>>, Input>>),
+    Tsv(Tabs<Input>),
 }
 
-impl Column {
-    fn name(&self) -> &str {
+impl AnyRows {
+    fn next_row(&mut self, warnings: &mut Found) -> io::Result<Option<Result<Row, BadRow>>> {
         match self {
-            Self::Known(field) => field.name(),
-            Self::Extra(title) => title,
+            Self::Csv(rows) => rows.next_row(),
+            Self::Tsv(tabs) => tabs.next_row(warnings),
         }
     }
 }
 
-impl<R: BufRead> Table<R> {
-    /// Reads the header. None means that there is nothing to go on with, and that the mistakes say why.
-    pub(super) fn open(input: R, delimiter: u8, names: Names, findings: &mut Findings) -> io::Result<Option<Self>> {
-        let mut rows = Rows::new(input, delimiter);
-        let header = match rows.next_row()? {
+impl Table {
+    /// Reads the header of a table whose cells are parted by commas, or by what its beginning shows instead. None means that there is
+    /// nothing to go on with, and that the mistakes say why.
+    pub(super) fn open_csv(mut input: Input, names: &Names, findings: &mut Findings) -> io::Result<Option<Self>> {
+        let mut head = Vec::new();
+        let mut line = 1;
+        let mut delimiter = None;
+        if let Some(sep) = take_sep_line(&mut input, &mut head)? {
+            (line, delimiter) = (2, Some(sep));
+        }
+        let delimiter = match delimiter {
+            Some(delimiter) => delimiter,
+            None => delimiter_of(&head, names),
+        };
+        let rows = Rows::new(Cursor::new(head).chain(input), delimiter, line);
+        Self::open(AnyRows::Csv(rows), names, findings)
+    }
+
+    /// The same of a table whose cells are parted by tabs.
+    pub(super) fn open_tsv(input: Input, names: &Names, findings: &mut Findings) -> io::Result<Option<Self>> {
+        Self::open(AnyRows::Tsv(Tabs::new(input)), names, findings)
+    }
+
+    fn open(mut rows: AnyRows, names: &Names, findings: &mut Findings) -> io::Result<Option<Self>> {
+        let header = match rows.next_row(&mut findings.warnings)? {
             Some(Ok(header)) => header,
             Some(Err(bad)) => {
                 findings.mistakes.push(Place::Line(bad.line), bad.wrong);
@@ -56,141 +75,161 @@ impl<R: BufRead> Table<R> {
                 return Ok(None);
             }
         };
-        let columns = columns(&header, names, findings);
+        let columns = columns_of(&header, names, findings);
         Ok(columns.map(|columns| Self { rows, columns, n_rows: 0 }))
-    }
-
-    /// The next row as an entry; what is wrong with the rows before it goes to the mistakes.
-    pub(super) fn next_entry(&mut self, mistakes: &mut Found) -> io::Result<Option<Entry>> {
-        while let Some(row) = self.rows.next_row()? {
-            self.n_rows += 1;
-            match row {
-                Ok(row) if row.cells.len() == self.columns.len() => return Ok(Some(self.entry(row))),
-                Ok(row) => mistakes.push(Place::Line(row.line), wrong_count(row.cells.len(), self.columns.len())),
-                Err(BadRow { line, wrong, .. }) => mistakes.push(Place::Line(line), wrong),
-            }
-        }
-        if self.n_rows == 0 {
-            let remedy = "write one row for each image below the header";
-            mistakes.push(Place::File, wrong("the table has a header and no rows", remedy));
-        }
-        Ok(None)
-    }
-
-    /// What the rows are read from.
-    pub(super) fn input(&self) -> &R {
-        self.rows.input()
     }
 
     fn entry(&self, row: Row) -> Entry {
         let place = Place::Line(row.line);
         let mut entry = Entry { place, given: Vec::new(), extras: Vec::new(), ways: None };
-        for (column, cell) in self.columns.iter().zip(row.cells) {
+        for (column, Cell { text, place }) in self.columns.iter().zip(row.cells) {
             match column {
-                Column::Extra(name) => entry.extras.push((name.clone(), cell)),
-                Column::Known(_) if cell.is_empty() => {}
-                Column::Known(field) => entry.given.push(Given::one(*field, Raw::Cell(cell), place)),
+                Column::Extra(name) if name == META => match jsonl::parts(&text) {
+                    Some(parts) => entry.extras.extend(parts),
+                    None if text.is_empty() => {}
+                    None => entry.extras.push((name.clone(), text)),
+                },
+                Column::Extra(name) => entry.extras.push((name.clone(), text)),
+                Column::Known(_) if text.is_empty() => {}
+                Column::Known(field) => entry.given.push(Given::one(*field, Raw::Cell(text), place_of(place))),
             }
         }
         entry
     }
+
+    fn wrong_count(&self, n_cells: usize) -> Wrong {
+        let n_columns = self.columns.len();
+        let cells = if n_cells == 1 { "cell" } else { "cells" };
+        let remedy = match &self.rows {
+            _ if n_cells < n_columns => "add the cells that are missing, empty ones too".to_owned(),
+            AnyRows::Csv(rows) => format!("put a cell that holds a {} in quotes", delimiter_name(rows.delimiter())),
+            AnyRows::Tsv(_) => "put a cell that holds a tab in quotes".to_owned(),
+        };
+        wrong(format!("this row has {n_cells} {cells} and the header {n_columns}"), remedy)
+    }
 }
 
-fn wrong_count(n_cells: usize, n_columns: usize) -> Wrong {
-    let cells = if n_cells == 1 { "cell" } else { "cells" };
-    let remedy = if n_cells > n_columns {
-        "put a cell that holds a comma in quotes"
-    } else {
-        "add the cells that are missing, empty ones too"
+impl Entries for Table {
+    fn next_entry(&mut self, _: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>> {
+        while let Some(row) = self.rows.next_row(&mut findings.warnings)? {
+            self.n_rows += 1;
+            match row {
+                Ok(row) if row.cells.len() == self.columns.len() => return Ok(Some(self.entry(row))),
+                Ok(row) => findings.mistakes.push(Place::Line(row.line), self.wrong_count(row.cells.len())),
+                Err(BadRow { line, wrong, .. }) => findings.mistakes.push(Place::Line(line), wrong),
+            }
+        }
+        if self.n_rows == 0 {
+            let remedy = "write one row for each image below the header";
+            findings.mistakes.push(Place::File, wrong("the table has a header and no rows", remedy));
+        }
+        Ok(None)
+    }
+
+    fn input(&self) -> &Input {
+        match &self.rows {
+            AnyRows::Csv(rows) => rows.input().get_ref().1,
+            AnyRows::Tsv(tabs) => tabs.input(),
+        }
+    }
+}
+
+/// A cell without a character has no place of its own.
+fn place_of(span: Span) -> Place {
+    if span.begin < span.end { Place::Span(span) } else { Place::Line(span.line) }
+}
+
+/// What parts cells, in the order in which it is tried.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+fn delimiter_name(delimiter: u8) -> String {
+    match delimiter {
+        b',' => "comma".to_owned(),
+        b';' => "semicolon".to_owned(),
+        b'\t' => "tab".to_owned(),
+        other => format!("`{}`", char::from(other).escape_default()),
+    }
+}
+
+/// Reads the beginning of a table, up to the end of its first line that is not blank, into `head`. If it is Excel's `sep=;`, what that
+/// says parts the cells, and it is taken away.
+fn take_sep_line(input: &mut Input, head: &mut Vec<u8>) -> io::Result<Option<u8>> {
+    while head.len() <= ROW_BYTES_MAX {
+        let piece = input.fill_buf()?;
+        let n_blank = piece.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+        let is_blank = head.iter().all(|byte| matches!(byte, b'\n' | b'\r'));
+        let begin = if is_blank { n_blank } else { 0 };
+        let end = piece[begin..].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let n_bytes = end.map_or(piece.len(), |end| begin + end + 1);
+        head.extend_from_slice(&piece[..n_bytes]);
+        input.consume(n_bytes);
+        if end.is_some() || n_bytes == 0 {
+            break;
+        }
+    }
+    let line = head.trim_ascii_end();
+    let said = line.strip_prefix(b"sep=").or_else(|| line.strip_prefix(b"SEP="));
+    // A tab at the end is no space here.
+    let sep = match said {
+        Some([sep]) => Some(*sep).filter(|sep| sep.is_ascii_punctuation() && *sep != b'"'),
+        Some([]) => head.get(b"sep=".len()).copied().filter(|byte| *byte == b'\t'),
+        Some(_) | None => None,
     };
-    wrong(format!("this row has {n_cells} {cells} and the header {n_columns}"), remedy)
+    if sep.is_some() {
+        // Of a line end of two characters the second one is still to come, and is no line.
+        if head.ends_with(b"\r") && input.fill_buf()?.first() == Some(&b'\n') {
+            input.consume(1);
+        }
+        head.clear();
+    }
+    Ok(sep)
+}
+
+/// What parts the cells of a header: the first that makes a column for the prompts, or else whatever parts it at all.
+fn delimiter_of(head: &[u8], names: &Names) -> u8 {
+    let titles = |delimiter: u8| match Rows::new(head, delimiter, 1).next_row() {
+        Ok(Some(Ok(header))) => titles_of(&header),
+        Ok(Some(Err(_)) | None) | Err(_) => Vec::new(),
+    };
+    let has_prompt = |titles: &[String]| match &names.prompt {
+        Some(name) => columns::has(titles, name),
+        None => titles.iter().any(|title| Field::titled(title) == Some(Field::Prompt)),
+    };
+    let found = DELIMITERS.into_iter().find(|delimiter| has_prompt(&titles(*delimiter)));
+    let parts = || DELIMITERS.into_iter().find(|delimiter| titles(*delimiter).len() > 1);
+    found.or_else(parts).unwrap_or(b',')
 }
 
 /// The columns that the header names, unless some of it is wrong.
-fn columns(header: &Row, names: Names, findings: &mut Findings) -> Option<Vec<Column>> {
-    let place = Place::Line(header.line);
+fn columns_of(header: &Row, names: &Names, findings: &mut Findings) -> Option<Vec<Column>> {
+    let place = |i: usize| place_of(header.cells[i].place);
     let n_mistakes = findings.mistakes.n();
-    let titles: Vec<String> = header.cells.iter().enumerate().map(|(i, cell)| title(i, cell)).collect();
-    for (option, name) in [("--prompt-col", names.prompt), ("--id-col", names.id)] {
-        if let Some(name) = name.filter(|name| !titles.iter().any(|title| title == name.trim())) {
-            findings.mistakes.push(place, no_such_column(option, name, &titles));
+    let titles = titles_of(header);
+    for (option, name) in [("--prompt-col", &names.prompt), ("--id-col", &names.id)] {
+        if let Some(name) = name.as_ref().filter(|name| !columns::has(&titles, name)) {
+            findings.mistakes.push(Place::Line(header.line), columns::no_such_column(option, name, &titles));
         }
     }
-    let columns: Vec<Column> = titles.iter().map(|title| column(title, names)).collect();
+    let columns: Vec<Column> =
+        titles.iter().map(|title| Column::of(title, names, &titles.iter().map(String::as_str))).collect();
     let mut first = HashMap::new();
     for (i, column) in columns.iter().enumerate() {
         if let Some(before) = first.insert(column, i) {
-            let what = format!("columns {} and {} are both {}", before + 1, i + 1, shown_text(column.name()));
-            findings.mistakes.push(place, wrong(what, "rename or remove one of them"));
+            let what = format!("columns {} and {} are both {}", before + 1, i + 1, read::shown_text(column.name()));
+            findings.mistakes.push(place(i), wrong(what, "rename or remove one of them"));
         }
         if let Column::Extra(title) = column {
             // Said before the rows are read, each of which carries the name along.
-            read::column(title).unwrap_or_else(|wrong| findings.mistakes.push(place, wrong));
-            warn_of_slip(title, place, findings);
+            read::column(title).unwrap_or_else(|wrong| findings.mistakes.push(place(i), wrong));
+            columns::warn_of_slip("column", title, place(i), findings);
         }
     }
     if names.prompt.is_none() && !columns.contains(&Column::Known(Field::Prompt)) {
-        findings.mistakes.push(place, no_prompt_column(&titles));
+        findings.mistakes.push(Place::Line(header.line), columns::no_prompt_column(&titles));
     }
     (findings.mistakes.n() == n_mistakes).then_some(columns)
 }
 
-/// The name of a column; data frames leave that of their index empty.
-fn title(i: usize, cell: &str) -> String {
-    match cell.trim() {
-        "" => format!("column_{}", i + 1),
-        title => title.to_owned(),
-    }
-}
-
-fn column(title: &str, names: Names) -> Column {
-    let is = |name: Option<&str>| name.is_some_and(|name| name.trim() == title);
-    let known = Field::named(&title.to_lowercase());
-    match known {
-        _ if is(names.prompt) => Column::Known(Field::Prompt),
-        _ if is(names.id) => Column::Known(Field::Id),
-        Some(Field::Prompt) if names.prompt.is_some() => Column::Extra(title.to_owned()),
-        Some(Field::Id) if names.id.is_some() => Column::Extra(title.to_owned()),
-        Some(field) => Column::Known(field),
-        None => Column::Extra(title.to_owned()),
-    }
-}
-
-fn no_such_column(option: &str, name: &str, titles: &[String]) -> Wrong {
-    let remedy = match misspelt(name, titles.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean {}?", shown_text(near)),
-        None => format!("the header has {}", listed(titles)),
-    };
-    wrong(format!("no column is called {}, which {option} asks for", shown_text(name)), remedy)
-}
-
-fn no_prompt_column(titles: &[String]) -> Wrong {
-    if let [title] = titles
-        && title.contains([';', '\t'])
-    {
-        let what = "no column is called `prompt`, and the cells of the header are not parted by commas";
-        return wrong(what, "save the table with commas between the cells");
-    }
-    let meant = titles.iter().find(|title| nearest(title, [Field::Prompt.name()]).is_some());
-    let remedy = match meant {
-        Some(title) => format!("if it is {}, rename that column or run with --prompt-col {title:?}", shown_text(title)),
-        None => format!("name it with --prompt-col NAME; the header has {}", listed(titles)),
-    };
-    wrong("no column is called `prompt`", remedy)
-}
-
-/// The first few titles, for a message.
-fn listed(titles: &[String]) -> String {
-    const SHOWN_MAX: usize = 8;
-    let shown: Vec<String> = titles.iter().take(SHOWN_MAX).map(|title| shown_text(title)).collect();
-    let more = if titles.len() > SHOWN_MAX { ", ..." } else { "" };
-    format!("{}{more}", shown.join(", "))
-}
-
-fn warn_of_slip(title: &str, place: Place, findings: &mut Findings) {
-    let known = Field::ALL.into_iter().map(Field::name);
-    if let Some(near) = misspelt(title, known).filter(|near| !near.eq_ignore_ascii_case(title)) {
-        let what = format!("the column {} is carried through and not sent", shown_text(title));
-        findings.warnings.push(place, wrong(what, format!("rename it if you meant `{near}`")));
-    }
+fn titles_of(header: &Row) -> Vec<String> {
+    header.cells.iter().enumerate().map(|(i, cell)| columns::title(i, &cell.text)).collect()
 }

@@ -87,7 +87,8 @@ pub(super) fn read(text: &str, lines: &Lines, mistakes: &mut Found) -> Option<No
         }
     };
     if documents.next().is_some() {
-        let wrong = wrong("the file holds several documents, parted by `---`", "make it one list, or several files");
+        // Only behind a character that ends a line for YAML and for nobody else.
+        let wrong = wrong("a `---` stands in the middle of a line", "put the text in quotes");
         state.mistakes.push(Place::File, wrong);
     }
     Some(node)

@@ -5,8 +5,7 @@ mod ways;
 
 use std::mem;
 
-use crate::manifest::encoding;
-use crate::manifest::entry::{Entry, Given, Located, Raw, Said};
+use crate::manifest::entry::{Entry, Given, Item, Located, Raw, Said, is_axis};
 use crate::manifest::field::{Field, nearest};
 use crate::manifest::json;
 use crate::manifest::lines::{Lines, Mark};
@@ -32,7 +31,7 @@ pub(super) struct Parsed {
 }
 
 /// The field whose parts are carried through to the results.
-const META: &str = "meta";
+pub(super) const META: &str = "meta";
 
 /// The fields of a manifest that is a map.
 const PARTS: [&str; 6] = ["defaults", "prompts", VARS, SYNTAX, settings::PRICE, settings::SHUFFLE];
@@ -40,24 +39,41 @@ const PARTS: [&str; 6] = ["defaults", "prompts", VARS, SYNTAX, settings::PRICE, 
 /// The fields of an entry that say what becomes of the others.
 const WAYS: [&str; 3] = [EXPAND, VARS, SYNTAX];
 
-/// Reads what `bytes` say, as far as they can be read.
-pub(super) fn parse(bytes: &[u8], files: &mut Lists, findings: &mut Findings) -> Parsed {
+/// What a document is of its manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of it.
+    Whole,
+    /// The first of several.
+    Head,
+    Further,
+}
+
+/// A document among others.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Document<'a> {
+    pub(super) text: &'a str,
+    /// The line of the file that it begins on, from 1.
+    pub(super) line: u64,
+    pub(super) part: Part,
+    /// The entries that come before it.
+    pub(super) n_entries: u64,
+}
+
+/// Reads what a document says, as far as it can be read.
+pub(super) fn parse(document: Document, files: &mut Lists, findings: &mut Findings) -> Parsed {
+    let Document { text, line, part, n_entries } = document;
     let mut parsed = Parsed::default();
-    let text = match encoding::text(bytes) {
-        Ok(text) => text,
-        Err((place, wrong)) => {
-            findings.mistakes.push(place, wrong);
-            return parsed;
-        }
-    };
-    let lines = Lines::new(text);
+    let lines = Lines::new(text, line);
     if let Some((i, c)) = text.char_indices().find(|(_, c)| !is_yaml(*c)) {
         let what = format!("this line holds the character U+{:04X}, which YAML does not allow", u32::from(c));
         findings.mistakes.push(Place::Line(lines.line_at(i)), wrong(what, "take it out"));
         return parsed;
     }
     if let Some(node) = tree::read(text, &lines, &mut findings.mistakes) {
-        Reader { lines: &lines, files, findings }.document(node, &mut parsed);
+        Reader { lines: &lines, n_entries, files, findings }.document(node, part, &mut parsed);
+    } else if text.is_empty() {
+        findings.mistakes.push(Place::File, wrong("the manifest is empty", NO_PROMPTS_REMEDY));
     }
     parsed
 }
@@ -77,6 +93,7 @@ struct FieldsOf {
 
 struct Reader<'a> {
     lines: &'a Lines<'a>,
+    n_entries: u64,
     files: &'a mut Lists,
     findings: &'a mut Findings,
 }
@@ -86,13 +103,23 @@ impl Reader<'_> {
         self.findings.mistakes.push(place, wrong(what, remedy));
     }
 
-    fn document(&mut self, node: Node, parsed: &mut Parsed) {
+    fn document(&mut self, node: Node, part: Part, parsed: &mut Parsed) {
         let place = node.mark.map_or(Place::File, |mark| Place::Line(mark.line));
-        match node.kind {
-            Kind::List(nodes) => self.prompts(nodes, place, parsed),
-            Kind::Map(pairs) => self.parts(pairs, place, parsed),
-            Kind::Scalar(Value::Null) => self.mistake(Place::File, "the manifest is empty", NO_PROMPTS_REMEDY),
-            kind @ Kind::Scalar(_) => {
+        match (part, node) {
+            (_, Node { kind: Kind::List(nodes), .. }) => self.prompts(nodes, place, parsed),
+            (Part::Whole, Node { kind: Kind::Map(pairs), .. }) => self.parts(pairs, part, place, parsed),
+            (Part::Head, Node { kind: Kind::Map(pairs), .. }) if !is_entry(&pairs) => {
+                self.parts(pairs, part, place, parsed);
+            }
+            (Part::Further, Node { kind: Kind::Map(pairs), .. }) if !is_entry(&pairs) && has_part(&pairs) => {
+                let remedy = "give `defaults` in the first document only, and let every further one be a prompt";
+                self.mistake(place, "this document is a manifest of its own", remedy);
+            }
+            (Part::Head | Part::Further, node) => self.prompts(vec![node], place, parsed),
+            (Part::Whole, Node { kind: Kind::Scalar(Value::Null), .. }) => {
+                self.mistake(Place::File, "the manifest is empty", NO_PROMPTS_REMEDY);
+            }
+            (Part::Whole, Node { kind, .. }) => {
                 let what = format!("the manifest is {}, not a list", kind.shown());
                 self.mistake(place, what, NO_PROMPTS_REMEDY);
             }
@@ -100,9 +127,9 @@ impl Reader<'_> {
     }
 
     /// The map with `defaults` and `prompts`.
-    fn parts(&mut self, pairs: Vec<Pair>, whole: Place, parsed: &mut Parsed) {
+    fn parts(&mut self, pairs: Vec<Pair>, part: Part, whole: Place, parsed: &mut Parsed) {
         let mut has_prompts = false;
-        let is_entry = pairs.iter().any(|pair| pair.name == Field::Prompt.name());
+        let is_entry = is_entry(&pairs);
         for Pair { name, mark, node } in pairs {
             let place = self.place_of_name(&name, mark, whole);
             match name.as_str() {
@@ -140,7 +167,7 @@ impl Reader<'_> {
                 "the manifest is one prompt, not a list",
                 "put `- ` in front of its first line, and indent the rest",
             );
-        } else if !has_prompts {
+        } else if !has_prompts && part == Part::Whole {
             self.mistake(whole, "there is no `prompts`", NO_PROMPTS_REMEDY);
         }
     }
@@ -175,7 +202,8 @@ impl Reader<'_> {
             self.mistake(whole, "the list of prompts is empty", NO_PROMPTS_REMEDY);
         }
         for (i, node) in nodes.into_iter().enumerate() {
-            let mut place = node.mark.map_or(Place::Entry(i as u64 + 1), |mark| Place::Line(mark.line));
+            let mut place =
+                node.mark.map_or(Place::Entry(self.n_entries + i as u64 + 1), |mark| Place::Line(mark.line));
             let fields = match node.kind {
                 Kind::Map(pairs) => self.fields(pairs, place),
                 Kind::Scalar(value) => {
@@ -234,7 +262,7 @@ impl Reader<'_> {
             let located = |text: &String| Located { raw: Raw::Cell(text.clone()), place: name };
             return texts.map_or(Said::Unreadable, |texts| Said::Many(texts.iter().map(located).collect()));
         }
-        if !matches!(&node.kind, Kind::List(nodes) if is_axis(field, nodes)) {
+        if !matches!(&node.kind, Kind::List(nodes) if is_axis(field, &items(nodes))) {
             return Said::One(self.located(node, name));
         }
         let Kind::List(nodes) = node.kind else { unreachable!("an axis is a list") };
@@ -293,27 +321,25 @@ impl Reader<'_> {
     }
 }
 
-const NO_PROMPTS_REMEDY: &str = "write a list under `prompts:`, for example `- a golden cat in the snow`";
+pub(super) const NO_PROMPTS_REMEDY: &str = "write a list under `prompts:`, for example `- a golden cat in the snow`";
 
-/// Whether a list holds values to be tried in turn, and is not one value that has parts.
-fn is_axis(field: Field, nodes: &[Node]) -> bool {
-    let is_whole = |node: &Node| matches!(node.kind, Kind::Scalar(Value::Int(_)));
-    match field {
-        // Several source images of one request.
-        Field::ImageUrl => !nodes.is_empty() && nodes.iter().all(|node| matches!(node.kind, Kind::List(_))),
-        // Width and height, as they are not written here.
-        Field::Size => !(nodes.len() == 2 && nodes.iter().all(is_whole)),
-        Field::Prompt
-        | Field::NegativePrompt
-        | Field::Model
-        | Field::Seed
-        | Field::Steps
-        | Field::Guidance
-        | Field::Loras
-        | Field::Id
-        | Field::N
-        | Field::Params => true,
-    }
+/// Whether a map is one prompt, and not a manifest.
+fn is_entry(pairs: &[Pair]) -> bool {
+    pairs.iter().any(|pair| pair.name == Field::Prompt.name())
+}
+
+fn has_part(pairs: &[Pair]) -> bool {
+    pairs.iter().any(|pair| PARTS.contains(&pair.name.as_str()))
+}
+
+/// What the items of a list are.
+fn items(nodes: &[Node]) -> Vec<Item> {
+    let item = |node: &Node| match node.kind {
+        Kind::Scalar(Value::Int(_)) => Item::WholeNumber,
+        Kind::Scalar(_) | Kind::Map(_) => Item::Other,
+        Kind::List(_) => Item::List,
+    };
+    nodes.iter().map(item).collect()
 }
 
 /// The last words of a text, which a message can show whole.

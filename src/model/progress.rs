@@ -9,15 +9,19 @@ pub enum Chore {
     Compare,
     /// A manifest is taken into a ledger: its jobs.
     Import,
+    /// What was read is put in order: nobody counts that.
+    Sort,
     /// The results are written: jobs.
     Results,
     /// Images are held against their records: jobs that have some.
     Verify,
+    /// Files are looked for that belong to no job: files.
+    Strays,
 }
 
 /// One who is told how far a chore is.
 pub trait Progress: Send {
-    /// A chore begins; of how much, if that is known.
+    /// A chore begins; of how much, if that is known. One that follows another without an end in between goes on from that.
     fn begin(&mut self, chore: Chore, n_total: Option<u64>);
 
     /// So much of it is done.
@@ -53,11 +57,16 @@ impl<'a> Meter<'a> {
     pub fn begin(progress: &'a mut dyn Progress, chore: Chore, n_total: Option<u64>) -> Self {
         progress.begin(chore, n_total);
         let steps_max = match chore {
-            Chore::Check | Chore::Compare | Chore::Import | Chore::Results => STEPS,
+            Chore::Check | Chore::Compare | Chore::Import | Chore::Sort | Chore::Results | Chore::Strays => STEPS,
             // An image may be large, and its disk slow.
             Chore::Verify => 1,
         };
         Self { progress, steps_max, n_steps: 0, n_done: 0 }
+    }
+
+    /// What was counted is done, and another chore follows from it.
+    pub fn turn_to(&mut self, chore: Chore) {
+        self.progress.begin(chore, None);
     }
 
     /// One more is done.
@@ -106,10 +115,11 @@ mod tests {
         let mut told = Told::default();
         let mut meter = Meter::begin(&mut told, Chore::Import, Some(600));
         (0..600).for_each(|_| meter.step());
+        meter.turn_to(Chore::Sort);
         drop(meter);
         let mut meter = Meter::begin(&mut told, Chore::Verify, None);
         (0..2).for_each(|_| meter.step());
         drop(meter);
-        assert_eq!(told.0, ["Import Some(600)", "256", "512", "end", "Verify None", "1", "2", "end"]);
+        assert_eq!(told.0, ["Import Some(600)", "256", "512", "Sort None", "end", "Verify None", "1", "2", "end"]);
     }
 }

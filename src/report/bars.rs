@@ -58,6 +58,11 @@ impl Above {
         bar.is_some()
     }
 
+    /// Takes the bar away, if there is one: the process is about to end.
+    pub fn clear(&self) {
+        self.bar().iter().for_each(ProgressBar::finish_and_clear);
+    }
+
     pub(super) fn follow(&self, bar: &ProgressBar) {
         *self.bar() = Some(bar.clone());
     }
@@ -172,6 +177,19 @@ mod tests {
                 assert!(!text.contains(gone), "{gone} at {width} columns:\n{}", screen.text());
             }
         }
+    }
+
+    #[test]
+    fn a_bar_that_was_taken_away_does_not_come_back() {
+        let (screen, above) = (Screen::new(80), Above::default());
+        let mut bars = Bars::on(screen.target(), above.clone(), &pending(9), false);
+        bars.show(at(0.0), &[succeeded(1)], &in_flight(1));
+        assert!(above.line("stopping"));
+        assert!(screen.text().contains("1/9"), "{}", screen.text());
+        above.clear();
+        assert_eq!(screen.text(), "stopping");
+        bars.show(at(1.0), &[], &in_flight(1));
+        assert_eq!(screen.text(), "stopping");
     }
 
     #[test]

@@ -64,7 +64,13 @@ impl Chores {
 
 impl Progress for Chores {
     fn begin(&mut self, chore: Chore, n_total: Option<u64>) {
-        self.under_way = Some(UnderWay { chore, n_total, began: (self.clock)() });
+        let began = (self.clock)();
+        let before = self.under_way.replace(UnderWay { chore, n_total, began });
+        // What follows from a chore that was mentioned is mentioned at once: it may have nothing to count.
+        if before.is_some_and(|before| before.began + PATIENCE <= began) {
+            self.face.clear();
+            self.next_at = Some(began + self.face.show(&UnderWay { chore, n_total, began }, began, 0));
+        }
     }
 
     fn at(&mut self, n_done: u64) {
@@ -90,7 +96,8 @@ impl Face {
         let mut speed = words::chore_speed(chore, n_done, n_total, now - began);
         match self {
             Self::Lines(out) => {
-                speed.insert(0, format!("{}: {far}", words::chore(chore)));
+                let far = if far.is_empty() { far } else { format!(": {far}") };
+                speed.insert(0, format!("{}{far}", words::chore(chore)));
                 // As with every log: one that cannot be written is no reason to stop.
                 let _ = writeln!(out, "{}", speed.join(", "));
                 lines::INTERVAL
@@ -196,6 +203,43 @@ mod tests {
             }
         }
         assert_eq!((log.text(), screen.text()), (String::new(), String::new()));
+    }
+
+    /// A manifest is taken in within so many seconds, and then sorted.
+    fn import_and_sort(chores: &mut Chores, hand: &Hand, secs: f64) {
+        hand.set(0.0);
+        chores.begin(Chore::Import, Some(900_000));
+        hand.set(secs);
+        chores.at(900_000);
+        chores.begin(Chore::Sort, None);
+    }
+
+    #[test]
+    fn what_follows_from_a_chore_that_was_mentioned_is_mentioned_at_once() {
+        let (log, hand) = (Log::default(), Hand::new());
+        let mut chores = Chores::lines(Box::new(log.clone()), hand.clock());
+        import_and_sort(&mut chores, &hand, 0.69);
+        chores.end();
+        assert_eq!(log.text(), "");
+        import_and_sort(&mut chores, &hand, 3.0);
+        insta::assert_snapshot!(log.text(), @r"
+        taking the manifest in: 900000/900000, 300000/s
+        sorting the jobs
+        ");
+    }
+
+    #[test]
+    fn a_bar_says_what_goes_on_where_nothing_is_counted() {
+        let (screen, hand) = (Screen::new(60), Hand::new());
+        let target = screen.clone();
+        let mut chores = Chores::bar(move || target.target(), Above::default(), hand.clock());
+        import_and_sort(&mut chores, &hand, 3.0);
+        insta::assert_snapshot!(screen.text(), @r"
+        ───────────────────────────────────────────────────────────
+        sorting the jobs
+        ");
+        chores.end();
+        assert_eq!(screen.text(), "");
     }
 
     fn seconds_into(screen: &Screen, secs: f64, n_done: u64) -> Chores {

@@ -52,13 +52,18 @@ pub fn chore(chore: Chore) -> &'static str {
         Chore::Check => "checking the manifest",
         Chore::Compare => "comparing the manifest",
         Chore::Import => "taking the manifest in",
+        Chore::Sort => "sorting the jobs",
         Chore::Results => "writing results.csv",
         Chore::Verify => "checking images",
+        Chore::Strays => "looking for files of no job",
     }
 }
 
-/// How far a chore is, of how much if that is known: `348000/1000000`, `39/112 MB`.
+/// How far a chore is, of how much if that is known: `348000/1000000`, `39/112 MB`. Nothing of what is not counted.
 pub fn far(chore: Chore, n_done: u64, n_total: Option<u64>) -> String {
+    if n_done == 0 && n_total.is_none() {
+        return String::new();
+    }
     // A file may grow while it is read.
     let n_total = n_total.map(|n_total| n_total.max(n_done));
     let (one, unit) = unit(chore, float(n_total.unwrap_or(n_done)));
@@ -85,7 +90,7 @@ fn unit(chore: Chore, n: f64) -> (f64, &'static str) {
     match chore {
         Chore::Check if n < 1e6 => (1e3, " kB"),
         Chore::Check => (1e6, " MB"),
-        Chore::Compare | Chore::Import | Chore::Results | Chore::Verify => (1.0, ""),
+        Chore::Compare | Chore::Import | Chore::Sort | Chore::Results | Chore::Verify | Chore::Strays => (1.0, ""),
     }
 }
 

@@ -230,13 +230,14 @@ impl Work<'_> {
         let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store) };
         let mut engine = Engine::new(self.limits);
         engine.remember(clock.now(), &file.history()?);
+        let n_jobs = file.counts()?.n_jobs();
         let mut ledger = match self.scope {
             Scope::All => SqliteLedger::start(file)?,
             Scope::Chosen => SqliteLedger::start_chosen(file)?,
         };
         let ended = select! {
             ended = driver::drive(engine, &mut ledger, reporters, &hands, clock, stops) => ended.map_err(RunError::from),
-            never = results.keep_fresh() => match never {},
+            never = results.keep_fresh(n_jobs) => match never {},
         };
         Ok((ledger.close()?, ended))
     }

@@ -17,8 +17,11 @@ use crate::report::results::{ResultsError, ResultsWriter};
 /// The shortest time between two rewrites during a run.
 const INTERVAL_MIN: Duration = Duration::from_secs(30);
 
-/// Rewriting during a run takes at most one part in so many of its time.
-const SHARE: u32 = 50;
+/// Rewriting during a run takes one part in so many of its time. What takes twice as long as expected is still a small part.
+const SHARE: u32 = 100;
+
+/// What the line of a job takes at least, wherever that was measured: the first rewrite of a large run is no surprise.
+const LINE: Duration = Duration::from_micros(5);
 
 /// Why the results could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -103,11 +106,11 @@ impl Projection {
         Some(format!("{}+{}", file.len(), age.as_nanos()))
     }
 
-    /// Rewrites them now and then beside a run, so that a look at them is never a look at yesterday. Never returns.
-    pub async fn keep_fresh(&self) -> Infallible {
-        let mut wait = INTERVAL_MIN;
+    /// Rewrites them now and then beside a run of so many jobs, so that a look at them is never a look at yesterday. Never returns.
+    pub async fn keep_fresh(&self, n_jobs: u64) -> Infallible {
+        let mut last = Duration::ZERO;
         loop {
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(pause(n_jobs, last)).await;
             let (results, (done, cost)) = (self.clone(), oneshot::channel());
             let rewrite = move || {
                 let began = Instant::now();
@@ -119,7 +122,28 @@ impl Projection {
             };
             // Not on one of the threads that write images: of the many that there are, each would keep what `SQLite` once took there.
             let _ = thread::Builder::new().name("results".into()).spawn(rewrite);
-            wait = INTERVAL_MIN.max(cost.await.unwrap_or_default() * SHARE);
+            last = cost.await.unwrap_or_default();
         }
+    }
+}
+
+/// The time before a rewrite, in which it is earned: the run may end right after it. The last one took so long.
+fn pause(n_jobs: u64, last: Duration) -> Duration {
+    let expected = (LINE * u32::try_from(n_jobs).unwrap_or(u32::MAX)).max(last);
+    INTERVAL_MIN.max(expected * SHARE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rewrite_is_a_small_part_of_the_time_before_it_from_the_first_one_on() {
+        let seconds = |n_jobs, last| pause(n_jobs, Duration::from_secs_f64(last)).as_secs_f64();
+        assert_eq!((seconds(0, 0.0), seconds(60_000, 0.1)), (30.0, 30.0));
+        assert_eq!((seconds(1_000_000, 0.0), seconds(1_000_000, 4.0)), (500.0, 500.0));
+        assert_eq!((seconds(10, 0.5), seconds(1_000_000, 8.0)), (50.0, 800.0));
+        // Some run for years, and none panics.
+        assert!(seconds(u64::MAX, 0.0) > 1e6);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::driver::Stops;
 use crate::driver::clock::Clock;
 use crate::driver::images::check::CheckLimits;
-use crate::driver::images::verify::{Damage, Names, check, set_aside};
+use crate::driver::images::verify::{Damage, check, each_file, set_aside};
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::{RunFile, Wanted};
 use crate::model::counts::Counts;
@@ -67,42 +67,54 @@ pub fn verify(out: &Path, progress: &mut dyn Progress) -> Result<Verified, RunEr
     let file = RunFile::open_for_reading(out)?;
     let mut meter = Meter::begin(progress, Chore::Verify, Some(file.counts()?.n_succeeded));
     let mut verified = Verified::default();
-    let mut names = Names::default();
     file.each_known(|known| {
-        if look_at(out, &known, &mut verified, &mut names) {
+        if look_at(out, &known, &mut verified) {
             meter.step();
         }
         Ok::<_, LedgerError>(())
     })?;
     drop(meter);
     verified.being_fetched = file.being_fetched_again()?;
-    if RunFile::holder(out).is_some() {
-        return Ok(verified);
+    if RunFile::holder(out).is_none() {
+        find_strays(out, &file, &mut verified, progress)?;
     }
-    file.each_dropped_name(|name| names.add(name))?;
-    let strays = names.strays(out, |name| {
-        verified.n_strays += 1;
-        if verified.strays.len() < STRAYS_MAX {
-            verified.strays.push(name.to_owned());
-        }
-    });
-    strays.map_err(|source| LedgerError::Io { path: out.join("images"), source })?;
-    verified.strays.sort();
     Ok(verified)
 }
 
 /// Whether the job has images, which were looked at.
-fn look_at(out: &Path, known: &Known, verified: &mut Verified, names: &mut Names) -> bool {
+fn look_at(out: &Path, known: &Known, verified: &mut Verified) -> bool {
     let Phase::Finished(Outcome::Succeeded(artifacts)) = &known.state.phase else { return false };
     for artifact in artifacts {
         verified.n_images += 1;
-        names.add(&artifact.file_name);
         if let Err(damage) = check(out, artifact) {
             let (job, index, artifact) = (known.job.id, known.job.index, artifact.clone());
             verified.damaged.push(Damaged { job, index, artifact, damage });
         }
     }
     true
+}
+
+/// Looks up the name of every file.
+fn find_strays(
+    out: &Path,
+    file: &RunFile,
+    verified: &mut Verified,
+    progress: &mut dyn Progress,
+) -> Result<(), RunError> {
+    let mut meter = Meter::begin(progress, Chore::Strays, Some(verified.n_images));
+    file.gather_names()?;
+    each_file(out, |name| {
+        meter.step();
+        if !file.is_recorded(name)? {
+            verified.n_strays += 1;
+            if verified.strays.len() < STRAYS_MAX {
+                verified.strays.push(name.to_owned());
+            }
+        }
+        Ok::<_, RunError>(())
+    })?;
+    verified.strays.sort();
+    Ok(())
 }
 
 /// Everything that a repair needs to know.

@@ -2,8 +2,10 @@
 
 use std::cell::LazyCell;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
 use promptbatch::manifest::{self, ManifestError, Source};
 use promptbatch::provider::modelscope::body;
 use serde_json::Value;
@@ -68,6 +70,14 @@ pub const TARGET: Target = Target {
         "猫",
         "prompt",
         "prompt,id\n",
+        "prompt;id\r\n",
+        "prompt\tid\n",
+        "sep=;\n",
+        "{\"prompt\": \"",
+        "\"}\n",
+        "\"meta\": {",
+        "\n---\n",
+        "\u{a0}",
         "seed",
         "steps",
         "guidance",
@@ -82,25 +92,51 @@ pub const TARGET: Target = Target {
     check,
 };
 
-/// The manifests of the corpus, each under the options that are given most.
+/// One name for each format.
+const NAMES: [&str; 5] = ["p.yaml", "p.csv", "p.tsv", "p.jsonl", "p.txt"];
+
+/// The manifests of the corpus, each under the options that are given most; what is compressed also as it was before.
 fn seeds() -> Vec<Vec<u8>> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests");
     let files = ["good", "bad"].into_iter().flat_map(|folder| fs::read_dir(tests.join(folder)).unwrap());
     let mut paths: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
-    let is_csv = |path: &Path| path.extension().is_some_and(|ending| ending == "csv");
-    paths.iter().map(|path| [&[b'0' + u8::from(is_csv(path))][..], &fs::read(path).unwrap()].concat()).collect()
+    let format = |path: &Path| {
+        let name = path.to_string_lossy();
+        let ending = name.trim_end_matches(".gz").rsplit_once('.').unwrap().1;
+        match ending {
+            "csv" => 1,
+            "tsv" | "tab" => 2,
+            "jsonl" | "ndjson" => 3,
+            "txt" => 4,
+            _ => 0,
+        }
+    };
+    let seed = |path: &Path, bytes: &[u8]| [&[b'0', format(path)][..], bytes].concat();
+    let mut seeds = Vec::new();
+    for path in paths {
+        let bytes = fs::read(&path).unwrap();
+        let mut plain = Vec::new();
+        if MultiGzDecoder::new(&*bytes).read_to_end(&mut plain).is_ok() {
+            seeds.push(seed(&path, &plain));
+        }
+        seeds.push(seed(&path, &bytes));
+    }
+    seeds
 }
 
-/// The first byte says the format and which options are given, the rest is the file.
+/// The first byte says which options are given, the second one the format, the rest is the file.
 fn check(input: &[u8]) -> String {
     thread_local!(static FOLDER: LazyCell<TempDir> = LazyCell::new(|| tempfile::tempdir().unwrap()));
-    let (options, bytes) = input.split_at(input.len().min(1));
+    let (options, bytes) = input.split_at(input.len().min(2));
     let bit = |n: u8| options.first().is_some_and(|byte| byte >> n & 1 == 1);
-    let path = FOLDER.with(|folder| folder.path().join(if bit(0) { "p.csv" } else { "p.yaml" }));
+    let format = options.get(1).map_or(0, |byte| usize::from(*byte) % NAMES.len());
+    let path = FOLDER.with(|folder| folder.path().join(NAMES[format]));
     fs::write(&path, bytes).unwrap();
     let source = Source {
         path,
+        format: None,
+        encoding: if bit(0) { "gb18030".parse().ok() } else { None },
         prompt_column: bit(1).then(|| "text".to_owned()),
         id_column: bit(2).then(|| "name".to_owned()),
         overrides: if bit(3) { vec![("size".into(), "128x128".into()), ("steps".into(), "9".into())] } else { vec![] },

@@ -119,6 +119,7 @@ fn damaged_images_are_found_and_fetched_again_from_what_was_paid_for() {
         ": missing",
         "bytes long instead of",
         "its sha256 is another",
+        "1 files below images/ belong to no job",
         "images/mine.png",
     ] {
         assert!(words.contains(part), "{part} is missing in:\n{words}");

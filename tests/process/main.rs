@@ -7,6 +7,7 @@ mod chores;
 mod contract;
 mod disk;
 mod edited;
+mod formats;
 mod host;
 mod hostile;
 mod http;

@@ -38,7 +38,7 @@ type Endless = (&'static str, &'static [u8], &'static [u8], &'static [&'static s
 #[test]
 fn a_manifest_without_end_ends_in_an_error() {
     const BYTES_MAX: &str = "longer than 33554432 bytes";
-    let table: [Endless; 7] = [
+    let table: [Endless; 10] = [
         (
             "line.csv",
             b"prompt\na cat\n",
@@ -55,7 +55,10 @@ fn a_manifest_without_end_ends_in_an_error() {
         ("columns.csv", b"prompt", b",", &["columns.csv:1:", "more than 10000 cells"]),
         ("cells.csv", b"prompt\n", b",", &["cells.csv:2:", "more than 10000 cells"]),
         ("names.csv", b"prompt,", b"cccccccccc,", &["names.csv:1:", "more than 10000 cells"]),
-        ("list.yaml", b"", b"- a cat\n", &["list.yaml: the file is larger than 32 MiB", "write it as CSV"]),
+        ("list.yaml", b"", b"- a cat\n", &["list.yaml: one document has more than 4000000 lines", "line of `---`"]),
+        ("line.tsv", b"prompt\n", b"and so on ", &["line.tsv:2: the row that begins here", BYTES_MAX]),
+        ("line.jsonl", b"{\"prompt\": \"a", b" cat", &["line.jsonl:1: this line is longer than 32 MiB"]),
+        ("line.txt", b"a cat\n", b"and so on ", &["line.txt:2: this line is longer than 32 MiB"]),
     ];
     let bench = Bench::new(quick());
     for (name, begin, again, words) in table {

@@ -73,7 +73,7 @@ fn the_errors_of_the_command_line() {
     bench.csv(1);
     let cases: [&[&str]; 10] = [
         &["run", "absent.yaml"],
-        &["run", "prompts.txt"],
+        &["run", "prompts.doc"],
         &["run", "prompts.csv", "--rate", "fast"],
         &["run", "prompts.csv", "-j", "0"],
         &["run", "prompts.csv", "--base-url", "ftp://x"],

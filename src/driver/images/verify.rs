@@ -1,9 +1,7 @@
 //! Images on our disk held against what was recorded of them; nothing is changed but the names of damaged ones, on request.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::fs::{self, File};
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 
@@ -112,39 +110,26 @@ fn inside(out: &Path, file_name: &str) -> Option<PathBuf> {
     is_inside.then(|| out.join(file_name))
 }
 
-/// The names of images, in a few bytes each: enough to find files that belong to none.
-#[derive(Debug, Default)]
-pub struct Names {
-    hashes: HashSet<u64>,
-    hasher: RandomState,
-}
-
-impl Names {
-    /// Adds the name of an image.
-    pub fn add(&mut self, file_name: &str) {
-        self.hashes.insert(self.hasher.hash_one(file_name));
-    }
-
-    /// Shows every file below `images/` that has none of these names.
-    pub fn strays(&self, out: &Path, mut show: impl FnMut(&str)) -> io::Result<()> {
-        let mut folders = vec!["images".to_owned()];
-        while let Some(folder) = folders.pop() {
-            let entries = match fs::read_dir(out.join(&folder)) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                entries => entries?,
-            };
-            for entry in entries {
-                let entry = entry?;
-                let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
-                if entry.file_type()?.is_dir() {
-                    folders.push(name);
-                } else if !self.hashes.contains(&self.hasher.hash_one(&name)) {
-                    show(&name);
-                }
+/// Shows the name of every file below `images/`, as a record would call it, until `show` has an error.
+pub fn each_file<E: From<StoreError>>(out: &Path, mut show: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+    let mut folders = vec!["images".to_owned()];
+    while let Some(folder) = folders.pop() {
+        let path = out.join(&folder);
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            entries => entries.map_err(at("read", &path))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(at("read", &path))?;
+            let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            if entry.file_type().map_err(at("read", &path))?.is_dir() {
+                folders.push(name);
+            } else {
+                show(&name)?;
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -202,18 +187,23 @@ mod tests {
     }
 
     #[test]
-    fn files_that_belong_to_no_image_are_found() {
+    fn files_are_named_as_a_record_would_call_them() {
         let out = tempfile::tempdir().unwrap();
-        fs::create_dir_all(out.path().join("images/00001")).unwrap();
-        for name in ["images/a.png", "images/b.png", "images/00001/c.png", "images/00001/d.png"] {
+        let named = || {
+            let mut names = vec![];
+            let all = each_file(out.path(), |name| {
+                names.push(name.to_owned());
+                Ok::<_, StoreError>(())
+            });
+            all.unwrap();
+            names.sort();
+            names
+        };
+        assert!(named().is_empty());
+        fs::create_dir_all(out.path().join("images/00001/empty")).unwrap();
+        for name in ["images/a.png", "images/00001/c.png", "elsewhere.png"] {
             fs::write(out.path().join(name), "").unwrap();
         }
-        let mut names = Names::default();
-        names.add("images/a.png");
-        names.add("images/00001/c.png");
-        let mut strays = vec![];
-        names.strays(out.path(), |name| strays.push(name.to_owned())).unwrap();
-        strays.sort();
-        assert_eq!(strays, ["images/00001/d.png", "images/b.png"]);
+        assert_eq!(named(), ["images/00001/c.png", "images/a.png"]);
     }
 }

@@ -20,7 +20,7 @@ const APPLICATION_ID: i64 = 0x7062_6174;
 
 /// What `SQLite` keeps of a ledger in memory, in KiB.
 const CACHE_KIB: i64 = 2 * 1024;
-const CACHE_KIB_LARGE: i64 = 48 * 1024;
+const CACHE_KIB_LARGE: i64 = 8 * 1024;
 
 /// How often, and how far apart, a lock is tried that is taken.
 const LOCK_TRIES: usize = 10;
@@ -174,12 +174,13 @@ impl RunFile {
         Ok(Ok(()))
     }
 
-    /// Lets `SQLite` keep much of the ledger in memory, while a manifest is compared with it whose rows may be in any order.
+    /// Lets `SQLite` keep more of the ledger in memory, while a manifest is compared with it whose rows may be in any order: those inner
+    /// pages of its indexes through which every search goes. The rest the system keeps as well as we would.
     pub(super) fn with_large_cache(&self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "cache_size", -CACHE_KIB_LARGE)
     }
 
-    /// Keeps little of it, as a run looks at few jobs at a time.
+    /// Keeps little of it, as a run looks at few jobs at a time. To sort takes as much again.
     pub(super) fn with_small_cache(&self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "cache_size", -CACHE_KIB)
     }

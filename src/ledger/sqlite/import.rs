@@ -85,7 +85,6 @@ impl RunFile {
     }
 
     fn index_first(&self) -> Result<(), LedgerError> {
-        // To sort takes as much memory as the cache may, beside it.
         self.with_small_cache().map_err(|error| self.error(error))?;
         let indexed = match self.connection.execute_batch(INDEXES) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
@@ -171,6 +170,7 @@ impl RunFile {
             if !self.connection.query_row(is_needed, (), |row| row.get::<_, bool>(0))? {
                 return Ok(());
             }
+            self.with_small_cache()?;
             self.connection.execute_batch(&format!(
                 "{WITHOUT_INDEXES} UPDATE jobs SET position = moves.position FROM moves WHERE moves.row = jobs.row; {INDEXES}"
             ))

@@ -30,6 +30,17 @@ impl RunFile {
         self.meta("manifest")
     }
 
+    /// How many bytes the last thousand images have on average; nothing where there are none.
+    pub fn image_bytes_mean(&self) -> Result<Option<u64>, LedgerError> {
+        let mut mean = None;
+        let sql = "SELECT CAST(avg(bytes) AS INTEGER) FROM (SELECT bytes FROM artifacts ORDER BY job DESC LIMIT 1000)";
+        self.each(sql, (), |row| {
+            mean = row.get(0)?;
+            Ok(Ok::<_, LedgerError>(()))
+        })?;
+        Ok(mean)
+    }
+
     /// Changes whenever anything happens to the run: the last event and the manifest.
     pub fn mark(&self) -> Result<String, LedgerError> {
         let mut last: i64 = 0;
@@ -127,13 +138,20 @@ impl RunFile {
         Ok(n)
     }
 
-    /// Shows the names of the images of jobs that are no longer in the manifest.
-    pub fn each_dropped_name(&self, mut show: impl FnMut(&str)) -> Result<(), LedgerError> {
-        let sql = "SELECT file_name FROM jobs JOIN artifacts ON job = row WHERE position IS NULL";
-        self.each(sql, (), |row| {
-            show(&row.get::<_, String>(0)?);
-            Ok(Ok(()))
-        })
+    /// Gets ready to tell [whether names are recorded](Self::is_recorded), as they are at this moment: in a temporary table, which
+    /// `SQLite` keeps in a file of its own.
+    pub fn gather_names(&self) -> Result<(), LedgerError> {
+        let gathered = self.connection.execute_batch(include_str!("names.sql"));
+        gathered.map_err(|error| self.error(error))
+    }
+
+    /// Whether an image of any job, be it in the manifest or not, has this name.
+    pub fn is_recorded(&self, file_name: &str) -> Result<bool, LedgerError> {
+        let read = || {
+            let mut statement = self.connection.prepare_cached("SELECT 1 FROM temp.names WHERE file_name = ?1")?;
+            statement.exists([file_name])
+        };
+        read().map_err(|error| self.error(error))
     }
 
     /// The first `max` jobs, in manifest order, that ended without an image.

@@ -1,6 +1,7 @@
 //! The ledger on a real file: what is committed is there, and only one process writes.
 
 mod again;
+mod names;
 mod older;
 mod totals;
 

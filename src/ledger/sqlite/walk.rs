@@ -2,7 +2,7 @@
 //!
 //! A job's id comes from its content, and the `n`-th row of a content is the `n`-th job of that content. Most rows of most edited
 //! manifests are where they were, one after the other; so the ledger is read in its own order beside the manifest, and only what is not
-//! found there is looked up by its id. What is remembered of a million rows is a bit each, and the contents that repeat.
+//! found there is looked up by its id. What is remembered of a million rows is a bit each, and some contents that repeat.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -16,6 +16,9 @@ const PAGE_ROWS: usize = if cfg!(test) { 3 } else { 256 };
 
 /// Rows that were found one after the other, after which the next ones are expected to follow.
 const STREAK: u32 = 2;
+
+/// Contents that repeat and are remembered, 40 bytes each.
+const CONTENTS_MAX: usize = if cfg!(test) { 2 } else { 1 << 16 };
 
 /// A job that the ledger knows.
 #[derive(Clone, Debug)]
@@ -89,7 +92,9 @@ impl<'a> Walk<'a> {
             return Ok(Some(next));
         }
         let found = self.look_up(id)?;
-        if let Some(position) = found.as_ref().and_then(|had| had.position) {
+        // One that is taken already was only asked for because its content repeats, and says nothing of what comes next.
+        let free = found.as_ref().filter(|had| !self.taken.contains(had.row));
+        if let Some(position) = free.and_then(|had| had.position) {
             self.go_to(position);
         }
         Ok(found)
@@ -168,7 +173,8 @@ impl Rows {
     }
 }
 
-/// How often each content that repeats has come.
+/// How often contents that repeat have come: of so many of them, those that repeat most. To forget one costs time and nothing else, as
+/// its jobs are found taken one by one.
 #[derive(Default)]
 struct Occurrences(HashMap<Content, u32>);
 
@@ -180,6 +186,13 @@ impl Occurrences {
 
     /// The ones before this occurrence are taken.
     fn repeats(&mut self, content: Content, occurrence: u32) {
+        if self.0.len() >= CONTENTS_MAX {
+            let mut least = 2;
+            while self.0.len() > CONTENTS_MAX / 2 {
+                self.0.retain(|_, n| *n > least);
+                least *= 2;
+            }
+        }
         self.0.insert(content, occurrence);
     }
 }

@@ -37,8 +37,8 @@ fn what_cannot_be_read_is_told() {
         ("animals.txt", b"cat"),
         ("empty.txt", b"# nothing\n\n"),
         ("sub/colours.txt", b"red"),
-        ("gbk.txt", b"cat\n\xc3\xa8\xd6\xed\n"),
-        ("utf16.txt", b"\xff\xfec\0"),
+        ("latin.txt", b"cat\ncaf\xe9\n"),
+        ("utf16.txt", b"\xff\xfec\0x"),
     ]);
     let mut lists = lists(&folder);
     for (name, told) in [
@@ -52,10 +52,11 @@ fn what_cannot_be_read_is_told() {
         ("..", "the list `..` could not be read: it is not a file; name a file that can be"),
         ("empty.txt", "the list `empty.txt` has no texts; write one a line"),
         (
-            "gbk.txt",
-            "in line 2 of the list `gbk.txt`, this line is not UTF-8 text; save the file as UTF-8 (in Excel as \"CSV UTF-8\")",
+            "latin.txt",
+            "in line 2 of the list `latin.txt`, this line is not UTF-8 text; the file looks like windows-1252, which is not certain; \
+             convert it: iconv -f windows-1252 -t UTF-8 OLD > NEW",
         ),
-        ("utf16.txt", "in line 1 of the list `utf16.txt`, this is UTF-16 text, not UTF-8; save the file as UTF-8"),
+        ("utf16.txt", "in line 1 of the list `utf16.txt`, this line is not UTF-16LE text; save the file as UTF-8"),
     ] {
         assert_eq!(words(lists.of_file(name)), told);
     }

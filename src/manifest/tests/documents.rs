@@ -58,7 +58,7 @@ fn every_field_is_read() {
     let request = Request {
         prompt: "a cat".into(),
         model: "a/b".into(),
-        negative_prompt: Some(String::new()),
+        negative_prompt: None,
         size: "1024x768".parse().ok(),
         seed: Some(7),
         steps: Some(20),

@@ -3,12 +3,19 @@
 mod axes;
 mod bombs;
 mod documents;
+mod encodings;
+mod inputs;
+mod jsonl;
+mod listings;
 mod options;
 mod passes;
 mod properties;
 mod refusals;
 mod rows;
+mod streams;
 mod tables;
+mod texts;
+mod tsv;
 mod values;
 mod vars;
 

@@ -80,7 +80,7 @@ fn files_that_cannot_be_read_are_told_from_bad_ones() {
     assert!(matches!(opened("missing.csv"), Err(ManifestError::Read { .. })));
     fs::create_dir(folder.path().join("folder.yaml")).expect("a folder can be made");
     assert!(matches!(opened("folder.yaml"), Err(ManifestError::Read { .. })));
-    for name in ["prompts.txt", "prompts.jsonl", "prompts", ".csv", "prompts.yaml.bak", "prompts.tsv"] {
+    for name in ["prompts.doc", "prompts.json", "prompts", ".csv", "prompts.yaml.bak", "prompts.gz", "-"] {
         assert!(matches!(opened(name), Err(ManifestError::UnknownFormat { .. })), "{name}");
     }
 }

@@ -4,16 +4,18 @@ use std::io::{self, BufReader, Read};
 
 use proptest::prelude::*;
 
-use crate::manifest::rows::Rows;
+use crate::manifest::mistake::Span;
+use crate::manifest::rows::{Row, Rows};
 
 type Told = Result<(u64, Vec<String>), (u64, String)>;
 
 /// All rows of a text as line and cells, or as line and what is wrong.
 fn rows(text: &[u8]) -> Vec<Told> {
-    let mut rows = Rows::new(text, b',');
+    let mut rows = Rows::new(text, b',', 1);
     let mut told = Vec::new();
     while let Some(row) = rows.next_row().expect("memory can be read") {
-        told.push(row.map(|row| (row.line, row.cells)).map_err(|bad| (bad.line, bad.wrong.what)));
+        let texts = |row: Row| row.cells.into_iter().map(|cell| cell.text).collect();
+        told.push(row.map(|row| (row.line, texts(row))).map_err(|bad| (bad.line, bad.wrong.what)));
     }
     assert_eq!(rows.next_row().expect("memory can be read"), None, "the end is the end");
     told
@@ -69,16 +71,27 @@ fn every_row_knows_its_line() {
 
 #[test]
 fn nothing_has_no_rows() {
-    for text in ["", "\n", "\r\n\r\n", "\u{feff}", "\u{feff}\n"] {
+    for text in ["", "\n", "\r\n\r\n", "\r\r"] {
         assert_eq!(rows(text.as_bytes()), [], "{text:?}");
     }
 }
 
+/// Goal: every cell knows where it stands, with its quotes. Method: cut the file there.
 #[test]
-fn marks_are_skipped_or_refused() {
-    assert_eq!(rows("\u{feff}\"a\",b".as_bytes()), [row(1, &["a", "b"])]);
-    assert_eq!(rows("\u{feff}\u{feff}a".as_bytes()), [row(1, &["\u{feff}a"])], "one mark, no more");
-    assert_eq!(rows(b"\xff\xfea\0\n\0b\0"), [bad(1, "this is UTF-16 text, not UTF-8")]);
+fn every_cell_knows_its_place() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = "猫,\"b \"\"c\"\"\",,d\n\n\"eee\nf\",\"g\"\n".replace('\n', end);
+        let lines: Vec<&str> = text.split(end).collect();
+        let mut rows = Rows::new(text.as_bytes(), b',', 1);
+        let mut told = Vec::new();
+        while let Some(row) = rows.next_row().expect("memory can be read") {
+            for Span { line, begin, end } in row.expect("it is good").cells.into_iter().map(|cell| cell.place) {
+                let line = lines[usize::try_from(line - 1).expect("few lines")];
+                told.push(line[begin as usize..end as usize].to_owned());
+            }
+        }
+        assert_eq!(told, ["猫", "\"b \"\"c\"\"\"", "", "d", "\"eee", "\"g\""], "{end:?}");
+    }
 }
 
 #[test]
@@ -100,18 +113,10 @@ fn what_is_stray_is_told_and_reading_goes_on() {
 }
 
 #[test]
-fn text_in_another_encoding_is_told_with_its_line() {
-    let what = "this line is not UTF-8 text";
-    assert_eq!(rows(b"a\n\xc3\xa8\n\xd6\xed\nb"), [row(1, &["a"]), row(2, &["è"]), bad(3, what)]);
-    assert_eq!(rows(b"a,\"b\r\nc\xff\"\n"), [bad(2, what)]);
-    assert_eq!(rows(b"a,\xff\n\"b"), [bad(1, what)], "nothing after it can be trusted");
-}
-
-#[test]
 fn a_row_is_limited() {
     let limited = |text: &'static [u8]| {
         let endless = BufReader::new(text.chain(io::repeat(b'd')));
-        let mut rows = Rows::new(endless, b',');
+        let mut rows = Rows::new(endless, b',', 1);
         rows.row_bytes_max = 100;
         rows.next_row().expect("memory can be read");
         let Ok(Some(Err(bad))) = rows.next_row() else { panic!("an endless row is no row") };
@@ -127,7 +132,7 @@ fn a_row_is_limited() {
 /// Goal: cells that hold nothing are limited too, as remembering where each of them ends is not free.
 #[test]
 fn the_cells_of_a_row_are_limited() {
-    let mut rows = Rows::new(BufReader::new(b"a\n".chain(io::repeat(b','))), b',');
+    let mut rows = Rows::new(BufReader::new(b"a\n".chain(io::repeat(b','))), b',', 1);
     rows.next_row().expect("memory can be read");
     let Ok(Some(Err(bad))) = rows.next_row() else { panic!("an endless row is no row") };
     assert_eq!((bad.line, bad.wrong.what.as_str()), (2, "the row that begins here has more than 10000 cells"));
@@ -190,9 +195,9 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_end_and_stay_within_the_file(bytes in any::<Vec<u8>>()) {
-        let n_lines = 1 + bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64;
-        for row in rows(&bytes) {
+    fn any_text_ends_and_stays_within_the_file(text in any::<String>()) {
+        let n_lines = 1 + text.matches(['\n', '\r']).count() as u64;
+        for row in rows(text.as_bytes()) {
             let line = row.map_or_else(|bad| bad.0, |row| row.0);
             prop_assert!((1..=n_lines).contains(&line));
         }

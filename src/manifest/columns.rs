@@ -1,0 +1,98 @@
+//! What becomes of the columns of a table, and of the keys of an object, by their names.
+
+use crate::manifest::field::{Field, joined, misspelt, nearest};
+use crate::manifest::mistake::{Findings, Place, Wrong, wrong};
+use crate::manifest::read::shown_text;
+
+/// Which columns hold the prompt and the id, where they are not called so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    pub(super) prompt: Option<String>,
+    pub(super) id: Option<String>,
+}
+
+/// What becomes of the cells of a column.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Column {
+    Known(Field),
+    Extra(String),
+}
+
+impl Column {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Known(field) => field.name(),
+            Self::Extra(title) => title,
+        }
+    }
+
+    /// The column with this title, which stands beside `titles`.
+    pub(super) fn of<'a>(title: &str, names: &Names, titles: &(impl Iterator<Item = &'a str> + Clone)) -> Self {
+        let is = |name: &Option<String>| name.as_ref().is_some_and(|name| is_meant(title, name, titles.clone()));
+        match Field::titled(title) {
+            _ if is(&names.prompt) => Self::Known(Field::Prompt),
+            _ if is(&names.id) => Self::Known(Field::Id),
+            Some(Field::Prompt) if names.prompt.is_some() => Self::Extra(title.to_owned()),
+            Some(Field::Id) if names.id.is_some() => Self::Extra(title.to_owned()),
+            Some(field) => Self::Known(field),
+            None => Self::Extra(title.to_owned()),
+        }
+    }
+}
+
+/// The name of a column; data frames leave that of their index empty.
+pub(super) fn title(i: usize, written: &str) -> String {
+    match written.trim() {
+        "" => format!("column_{}", i + 1),
+        title => title.to_owned(),
+    }
+}
+
+/// Whether an option that names a column means the one with this title: the one that is called exactly so, or else one that is nearly.
+fn is_meant<'a>(title: &str, name: &str, mut titles: impl Iterator<Item = &'a str>) -> bool {
+    let name = name.trim();
+    title == name || joined(title) == joined(name) && titles.all(|title| title != name)
+}
+
+/// Whether one of the titles is what an option asks for.
+pub(super) fn has(titles: &[String], name: &str) -> bool {
+    titles.iter().any(|title| joined(title) == joined(name))
+}
+
+pub(super) fn no_such_column(option: &str, name: &str, titles: &[String]) -> Wrong {
+    let remedy = match misspelt(name, titles.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean {}?", shown_text(near)),
+        None => format!("the header has {}", listed(titles)),
+    };
+    wrong(format!("no column is called {}, which {option} asks for", shown_text(name)), remedy)
+}
+
+pub(super) fn no_prompt_column(titles: &[String]) -> Wrong {
+    let remedy = match meant_for_prompt(titles.iter().map(String::as_str)) {
+        Some(title) => format!("if it is {}, rename that column or run with --prompt-col {title:?}", shown_text(title)),
+        None => format!("name it with --prompt-col NAME; the header has {}", listed(titles)),
+    };
+    wrong("no column is called `prompt`", remedy)
+}
+
+/// The name that somebody probably gave to the prompt.
+pub(super) fn meant_for_prompt<'a>(mut titles: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    titles.find(|title| nearest(title, [Field::Prompt.name()]).is_some())
+}
+
+/// The first few titles, for a message.
+fn listed(titles: &[String]) -> String {
+    const SHOWN_MAX: usize = 8;
+    let shown: Vec<String> = titles.iter().take(SHOWN_MAX).map(|title| shown_text(title)).collect();
+    let more = if titles.len() > SHOWN_MAX { ", ..." } else { "" };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// Warns of a column that is carried through and was probably meant to be sent.
+pub(super) fn warn_of_slip(kind: &str, title: &str, place: Place, findings: &mut Findings) {
+    let known = Field::ALL.into_iter().map(Field::name);
+    if let Some(near) = misspelt(title, known).filter(|near| joined(near) != joined(title)) {
+        let what = format!("the {kind} {} is carried through and not sent", shown_text(title));
+        findings.warnings.push(place, wrong(what, format!("rename it if you meant `{near}`")));
+    }
+}

@@ -1,0 +1,217 @@
+//! Reads YAML document by document: one is a whole manifest, or the head of a stream in which every further one is an entry or a list of
+//! entries. Memory is that of one document.
+
+use std::io;
+use std::mem;
+use std::vec;
+
+use crate::manifest::encoding::Unreadable;
+use crate::manifest::entry::Entry;
+use crate::manifest::input::Input;
+use crate::manifest::lists::Lists;
+use crate::manifest::mistake::{Findings, Place, Wrong, wrong};
+use crate::manifest::pass::Entries;
+use crate::manifest::text_lines::{Got, TextLines};
+use crate::manifest::yaml::{self, Parsed, Part};
+
+/// The largest document: it is held in memory, many times its size.
+const DOCUMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// The most lines of a document: the place of each is held in memory too.
+const DOCUMENT_LINES_MAX: u64 = 4_000_000;
+
+/// The entries of a stream of documents.
+pub(super) struct Documents {
+    lines: TextLines<Input>,
+    /// Where the text that is held begins.
+    line: u64,
+    /// The document that is being read, and behind it what belongs to the next one.
+    text: String,
+    /// Where the end of the document was marked by `...`, so that what comes behind it belongs to the next one.
+    end: Option<(u64, usize)>,
+    state: State,
+    is_done: bool,
+    entries: vec::IntoIter<Entry>,
+    n_before: u64,
+    n_entries: u64,
+}
+
+/// What the text that is held amounts to.
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// Whether a line of `---` begins it.
+    is_marked: bool,
+    /// Whether it holds more than comments and directives.
+    has_content: bool,
+}
+
+/// A document that holds something.
+struct Document {
+    line: u64,
+    text: String,
+    is_followed: bool,
+}
+
+impl Documents {
+    /// Reads the first document: what it says for all entries, and the stream of those.
+    pub(super) fn open(input: Input, lists: &mut Lists, findings: &mut Findings) -> io::Result<(Self, Parsed)> {
+        let mut documents = Self {
+            lines: TextLines::new(input),
+            line: 1,
+            text: String::new(),
+            end: None,
+            state: State::default(),
+            is_done: false,
+            entries: Vec::new().into_iter(),
+            n_before: 0,
+            n_entries: 0,
+        };
+        let mut head = documents.next_parsed(lists, findings)?.unwrap_or_default();
+        documents.entries = mem::take(&mut head.entries).into_iter();
+        Ok((documents, head))
+    }
+
+    /// What the next document says.
+    fn next_parsed(&mut self, lists: &mut Lists, findings: &mut Findings) -> io::Result<Option<Parsed>> {
+        let document = match self.next_document()? {
+            Ok(Some(document)) => document,
+            Ok(None) if self.n_before == 0 => Document { line: 1, text: String::new(), is_followed: false },
+            Ok(None) => return Ok(None),
+            Err(wrong) => {
+                let place = if self.n_before == 0 { Place::File } else { Place::Line(self.line) };
+                findings.mistakes.push(place, wrong);
+                self.is_done = true;
+                self.n_before += 1;
+                return Ok(None);
+            }
+        };
+        let part = match (self.n_before, document.is_followed) {
+            (0, false) => Part::Whole,
+            (0, true) => Part::Head,
+            _ => Part::Further,
+        };
+        self.n_before += 1;
+        let parsed = yaml::parse(
+            yaml::Document { text: &document.text, line: document.line, part, n_entries: self.n_entries },
+            lists,
+            findings,
+        );
+        self.n_entries += parsed.entries.len() as u64;
+        // For the next one, so that a million of them do not ask for memory a million times.
+        if self.text.is_empty() {
+            self.text = document.text;
+            self.text.clear();
+        }
+        Ok(Some(parsed))
+    }
+
+    /// The next document that holds something, or what is wrong with its length.
+    fn next_document(&mut self) -> io::Result<Result<Option<Document>, Wrong>> {
+        let mut bytes = Vec::new();
+        while !self.is_done {
+            bytes.clear();
+            let got = self.lines.next_line(&mut bytes)?;
+            let line = self.lines.line();
+            let text = str::from_utf8(&bytes).map_err(|_| Unreadable::NotUtf8)?;
+            match got {
+                Got::TooLong => return Ok(Err(too_large())),
+                Got::End => self.is_done = true,
+                Got::Line => {}
+            }
+            let begins = is_marker(text, "---");
+            let is_next = match got {
+                Got::End => true,
+                Got::Line | Got::TooLong => {
+                    begins && (self.state.is_marked || self.state.has_content) || self.end.is_some() && is_content(text)
+                }
+            };
+            let document = if is_next { self.take(line) } else { None };
+            if got == Got::Line {
+                self.add(line, text, begins);
+            }
+            if self.text.len() > DOCUMENT_BYTES_MAX {
+                return Ok(Err(too_large()));
+            }
+            if line.saturating_sub(self.line) >= DOCUMENT_LINES_MAX {
+                return Ok(Err(too_long()));
+            }
+            if document.is_some() {
+                return Ok(Ok(document));
+            }
+        }
+        Ok(Ok(None))
+    }
+
+    /// Puts a line behind the text.
+    fn add(&mut self, line: u64, text: &str, begins: bool) {
+        if self.text.is_empty() {
+            self.line = line;
+        }
+        self.text.push_str(text);
+        if self.lines.is_ended() {
+            self.text.push('\n');
+        }
+        let content = if begins { &text["---".len()..] } else { text };
+        self.state.is_marked |= begins;
+        self.state.has_content |= is_content(content) && !is_marker(text, "...");
+        if is_marker(text, "...") && self.end.is_none() {
+            self.end = Some((line + 1, self.text.len()));
+        }
+    }
+
+    /// Takes the document that ends before this line, unless it holds nothing.
+    fn take(&mut self, line: u64) -> Option<Document> {
+        let (next_line, end) = self.end.take().unwrap_or((line, self.text.len()));
+        let rest = self.text.split_off(end);
+        let text = mem::replace(&mut self.text, rest);
+        let begin = mem::replace(&mut self.line, next_line);
+        let state = mem::take(&mut self.state);
+        let document = Document { line: begin, text, is_followed: !self.is_done };
+        state.has_content.then_some(document)
+    }
+}
+
+impl Entries for Documents {
+    fn next_entry(&mut self, lists: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>> {
+        loop {
+            if let Some(entry) = self.entries.next() {
+                return Ok(Some(entry));
+            }
+            match self.next_parsed(lists, findings)? {
+                Some(parsed) => self.entries = parsed.entries.into_iter(),
+                None => break,
+            }
+        }
+        if self.n_entries == 0 && findings.mistakes.n() == 0 {
+            findings.mistakes.push(Place::File, wrong("there are no prompts", yaml::NO_PROMPTS_REMEDY));
+        }
+        Ok(None)
+    }
+
+    fn input(&self) -> &Input {
+        self.lines.input()
+    }
+}
+
+/// Whether the line is a marker of documents: YAML takes it for one wherever it stands, also within a text.
+fn is_marker(line: &str, marker: &str) -> bool {
+    line.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
+}
+
+/// Whether the line says anything, at the beginning of a document.
+fn is_content(line: &str) -> bool {
+    let text = line.trim_start();
+    !text.is_empty() && !text.starts_with('#') && !line.starts_with('%')
+}
+
+const SPLIT_REMEDY: &str =
+    "put a line of `---` between the prompts, or write them as CSV or JSONL: those are read one by one";
+
+fn too_large() -> Wrong {
+    let what = format!("one document is larger than {} MiB", DOCUMENT_BYTES_MAX / (1024 * 1024));
+    wrong(what, SPLIT_REMEDY)
+}
+
+fn too_long() -> Wrong {
+    wrong(format!("one document has more than {DOCUMENT_LINES_MAX} lines"), SPLIT_REMEDY)
+}

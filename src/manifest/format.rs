@@ -1,0 +1,137 @@
+//! The formats of a manifest, told by the name of its file or by its user.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// A format that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A list, or a map with `defaults` and `prompts`; also a stream of documents parted by `---`.
+    Yaml,
+    /// A table with commas, or else semicolons or tabs, between the cells and quotes around those that need them.
+    Csv,
+    /// A table with tabs between the cells, in which a quote is mostly a quote.
+    Tsv,
+    /// One JSON object a line.
+    Jsonl,
+    /// One prompt a line.
+    Txt,
+}
+
+impl Format {
+    /// All of them, in the order in which a message lists them.
+    pub const ALL: [Self; 5] = [Self::Yaml, Self::Csv, Self::Tsv, Self::Jsonl, Self::Txt];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Yaml => "yaml",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Jsonl => "jsonl",
+            Self::Txt => "txt",
+        }
+    }
+
+    /// The endings of the files that hold it.
+    const fn endings(self) -> &'static [&'static str] {
+        match self {
+            Self::Yaml => &["yaml", "yml"],
+            Self::Csv => &["csv"],
+            Self::Tsv => &["tsv", "tab"],
+            Self::Jsonl => &["jsonl", "ndjson"],
+            Self::Txt => &["txt"],
+        }
+    }
+
+    /// The format that the ending of a name tells, a `.gz` behind it left aside.
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let ending = ending(uncompressed(path))?;
+        Self::ALL.into_iter().find(|format| format.endings().contains(&ending.as_str()))
+    }
+}
+
+/// The name under which a manifest stands for standard input.
+pub(super) const STANDARD_INPUT: &str = "-";
+
+/// What a manifest is called without its endings: `prompts` for `prompts.csv.gz`, `stdin` for standard input.
+pub fn stem(path: &Path) -> Option<&OsStr> {
+    if path == Path::new(STANDARD_INPUT) { Some("stdin".as_ref()) } else { uncompressed(path).file_stem() }
+}
+
+/// How to make the format of a file known.
+pub(super) fn unknown(path: &Path) -> String {
+    let names = Format::ALL.map(Format::name).join("|");
+    if path == Path::new(STANDARD_INPUT) {
+        return format!("standard input has no name that would tell it; add --format {names}");
+    }
+    if ending(uncompressed(path)).as_deref() == Some("json") {
+        return "JSON is read line by line; convert it with jq -c '.[]' OLD > NEW.jsonl, or add --format jsonl if it is such lines".into();
+    }
+    let endings: Vec<_> = Format::ALL.iter().flat_map(|format| format.endings()).copied().collect();
+    format!(
+        "its name ends in none of .{}, or one of them and .gz; rename it, or add --format {names}",
+        endings.join(", .")
+    )
+}
+
+fn ending(path: &Path) -> Option<String> {
+    path.extension().map(|ending| ending.to_string_lossy().to_lowercase())
+}
+
+/// The path without its `.gz`.
+fn uncompressed(path: &Path) -> &Path {
+    match ending(path).as_deref() {
+        Some("gz") => path.file_stem().map_or(path, Path::new),
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ending_of_a_name_tells_the_format() {
+        for (name, format) in [
+            ("a.yaml", Some(Format::Yaml)),
+            ("a/b.YML", Some(Format::Yaml)),
+            ("a.csv", Some(Format::Csv)),
+            ("a.tar.csv", Some(Format::Csv)),
+            ("a.tsv", Some(Format::Tsv)),
+            ("a.tab", Some(Format::Tsv)),
+            ("a.jsonl", Some(Format::Jsonl)),
+            ("a.ndjson.gz", Some(Format::Jsonl)),
+            ("a/b.TXT.GZ", Some(Format::Txt)),
+            ("a.json", None),
+            ("a.gz", None),
+            ("a.csv.gz.gz", None),
+            (".csv", None),
+            ("csv", None),
+            ("a.yaml.bak", None),
+            ("-", None),
+        ] {
+            assert_eq!(Format::of(Path::new(name)), format, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stem_is_a_name_without_its_endings() {
+        for (name, expected) in
+            [("a/prompts.csv", "prompts"), ("prompts.v2.csv.gz", "prompts.v2"), ("-", "stdin"), ("p", "p")]
+        {
+            assert_eq!(stem(Path::new(name)), Some(expected.as_ref()), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_told_with_a_way_out() {
+        assert_eq!(
+            unknown(Path::new("a.doc")),
+            "its name ends in none of .yaml, .yml, .csv, .tsv, .tab, .jsonl, .ndjson, .txt, or one of them and .gz; \
+             rename it, or add --format yaml|csv|tsv|jsonl|txt"
+        );
+        assert!(unknown(Path::new("-")).ends_with("; add --format yaml|csv|tsv|jsonl|txt"));
+        assert!(unknown(Path::new("a.json.gz")).contains("jq -c '.[]'"));
+    }
+}

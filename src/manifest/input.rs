@@ -1,0 +1,229 @@
+//! Opens a manifest as UTF-8 text, whatever it lies in: a file or standard input, compressed or not, in any encoding.
+//!
+//! UTF-8 is passed on as it is, once it is known to be that. Whatever else it is becomes UTF-8 here, and a byte that has no meaning ends
+//! the reading: nothing is ever read as a replacement character.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use encoding_rs::{Decoder, DecoderResult};
+use flate2::bufread::MultiGzDecoder;
+
+use crate::manifest::encoding::{Encoding, LineCount, Unreadable, of_head};
+use crate::manifest::format::STANDARD_INPUT;
+use crate::manifest::hashed::Hashed;
+use crate::manifest::spool::Spooled;
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// The room for a chunk as UTF-8: a byte of another encoding becomes three at most, and a rest of the chunk before may come with it.
+const TEXT_MAX: usize = 3 * CHUNK + 16;
+
+/// A manifest as UTF-8 text.
+pub(super) struct Input {
+    bytes: Bytes,
+    encoding: Encoding,
+    /// Nothing for UTF-8.
+    decoder: Option<Decoder>,
+    /// What was read and is not decoded yet.
+    chunk: Vec<u8>,
+    is_last: bool,
+    text: Vec<u8>,
+    begin: usize,
+    lines: LineCount,
+    /// Told when the text before it has been taken.
+    trouble: Option<Unreadable>,
+}
+
+impl Input {
+    /// Begins to read. The encoding is the one that is known, if any is; a mark tells it too.
+    pub(super) fn open(path: &Path, wanted: Option<Encoding>) -> io::Result<Self> {
+        let mut bytes = Bytes::open(path)?;
+        let mut chunk = Vec::with_capacity(CHUNK);
+        let is_last = bytes.fill(&mut chunk)?;
+        let (encoding, mark_len) = of_head(&chunk, wanted)?;
+        chunk.drain(..mark_len);
+        let decoder = (encoding != Encoding::UTF8).then(|| encoding.decoder());
+        let (text, lines) = (Vec::new(), LineCount::default());
+        Ok(Self { bytes, encoding, decoder, chunk, is_last, text, begin: 0, lines, trouble: None })
+    }
+
+    /// What the text was in.
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// How many bytes of the file have been read, compressed as they are.
+    pub(super) fn n_bytes(&self) -> u64 {
+        self.bytes.hashed().n_bytes()
+    }
+
+    /// The hash of the bytes that have been read, compressed as they are.
+    pub(super) fn digest(&self) -> blake3::Hash {
+        self.bytes.hashed().digest()
+    }
+
+    /// Makes more text, unless there is none; what trouble comes behind it is told the next time.
+    fn refill(&mut self) -> io::Result<()> {
+        if let Some(trouble) = self.trouble.clone() {
+            return Err(trouble.into());
+        }
+        while self.begin == self.text.len() && self.trouble.is_none() {
+            if !self.is_last {
+                self.is_last = self.bytes.fill(&mut self.chunk)?;
+            }
+            self.begin = 0;
+            self.text.clear();
+            match self.decoder.take() {
+                None => self.check(),
+                Some(decoder) => self.decode(decoder),
+            }
+            if self.is_last {
+                break;
+            }
+        }
+        match self.trouble.clone() {
+            Some(trouble) if self.text.is_empty() => Err(trouble.into()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Takes the chunk as UTF-8, but for the beginning of a character at its end.
+    fn check(&mut self) {
+        let (n_good, is_cut) = match str::from_utf8(&self.chunk) {
+            Ok(text) => (text.len(), false),
+            Err(error) => (error.valid_up_to(), error.error_len().is_none() && !self.is_last),
+        };
+        if n_good < self.chunk.len() && !is_cut {
+            self.trouble = Some(Unreadable::NotUtf8);
+        }
+        self.text.extend_from_slice(&self.chunk[..n_good]);
+        self.chunk.drain(..n_good);
+    }
+
+    fn decode(&mut self, mut decoder: Decoder) {
+        self.text.resize(TEXT_MAX, 0);
+        let (result, n_read, n_written) =
+            decoder.decode_to_utf8_without_replacement(&self.chunk, &mut self.text, self.is_last);
+        self.text.truncate(n_written);
+        self.chunk.drain(..n_read);
+        self.lines.add(&self.text);
+        match result {
+            // One that has come to its end cannot be asked again, and there is nothing left to ask it for.
+            DecoderResult::InputEmpty if self.is_last => {}
+            DecoderResult::InputEmpty | DecoderResult::OutputFull => self.decoder = Some(decoder),
+            DecoderResult::Malformed(..) => {
+                self.trouble = Some(Unreadable::Malformed { line: self.lines.line(), encoding: self.encoding });
+            }
+        }
+    }
+}
+
+impl BufRead for Input {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.begin == self.text.len() {
+            self.refill()?;
+        }
+        Ok(&self.text[self.begin..])
+    }
+
+    fn consume(&mut self, n_bytes: usize) {
+        self.begin += n_bytes;
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n_bytes = self.fill_buf()?.read(buffer)?;
+        self.consume(n_bytes);
+        Ok(n_bytes)
+    }
+}
+
+/// The bytes of a manifest as its author wrote them, before anybody compressed them.
+pub(super) enum Bytes {
+    Plain(Box<BufReader<Hashed<Origin>>>),
+    Gzip(Box<MultiGzDecoder<BufReader<Hashed<Origin>>>>),
+}
+
+/// What the bytes of every gzip file begin with.
+const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
+
+impl Bytes {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let mut input = BufReader::with_capacity(CHUNK, Hashed::new(Origin::open(path)?));
+        let is_gzip = input.fill_buf()?.starts_with(GZIP_MAGIC);
+        let gzip = |input| Self::Gzip(Box::new(MultiGzDecoder::new(input)));
+        Ok(if is_gzip { gzip(input) } else { Self::Plain(Box::new(input)) })
+    }
+
+    /// Reads until the chunk is full. Whether that was all.
+    fn fill(&mut self, chunk: &mut Vec<u8>) -> io::Result<bool> {
+        let wanted = CHUNK.saturating_sub(chunk.len()) as u64;
+        let n_bytes = self.by_ref().take(wanted).read_to_end(chunk)?;
+        Ok((n_bytes as u64) < wanted)
+    }
+
+    fn hashed(&self) -> &Hashed<Origin> {
+        match self {
+            Self::Plain(input) => input.get_ref(),
+            Self::Gzip(decoder) => decoder.get_ref().get_ref(),
+        }
+    }
+}
+
+impl Read for Bytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(input) => input.read(buffer),
+            Self::Gzip(decoder) => decoder.read(buffer).map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                    Unreadable::Gzip { problem: error.to_string() }.into()
+                }
+                _ => error,
+            }),
+        }
+    }
+}
+
+/// Where the bytes come from.
+pub(super) enum Origin {
+    File(File),
+    StandardInput(Spooled),
+}
+
+impl Origin {
+    fn open(path: &Path) -> io::Result<Self> {
+        if path == Path::new(STANDARD_INPUT) {
+            return Spooled::standard_input().map(Self::StandardInput);
+        }
+        File::open(path).map(Self::File)
+    }
+}
+
+impl Read for Origin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::StandardInput(spooled) => spooled.read(buffer),
+        }
+    }
+}
+
+/// How many bytes there are to be read, if that is known: of a pipe it is not.
+pub(super) fn n_bytes(path: &Path) -> Option<u64> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Spooled::standard_input().and_then(|spooled| spooled.n_bytes()).ok();
+    }
+    // Not opened: a pipe that somebody looks into is no longer whole.
+    fs::metadata(path).ok().filter(Metadata::is_file).map(|file| file.len())
+}
+
+/// The hash of all bytes as they are on disk, in the memory of one buffer.
+pub(super) fn digest(path: &Path) -> io::Result<blake3::Hash> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(Origin::open(path)?)?;
+    Ok(hasher.finalize())
+}

@@ -1,0 +1,379 @@
+//! Reads JSON Lines: one object a line, whose keys are matched as the titles of columns are; a line may also be just a prompt, as a text.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::io;
+
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
+
+use crate::manifest::columns::{self, Column, Names};
+use crate::manifest::encoding::Unreadable;
+use crate::manifest::entry::{Entry, Given, Item, Located, Raw, Said, is_axis};
+use crate::manifest::field::Field;
+use crate::manifest::input::Input;
+use crate::manifest::json;
+use crate::manifest::lists::Lists;
+use crate::manifest::mistake::{Findings, Place, Span, Wrong, wrong};
+use crate::manifest::pass::Entries;
+use crate::manifest::read::{shown, shown_text};
+use crate::manifest::text_lines::{Got, TextLines};
+use crate::manifest::value::Value;
+use crate::manifest::ways::{self, Combine, EXPAND, Ways};
+use crate::manifest::yaml::META;
+use crate::model::text::excerpt;
+
+/// The most keys of an object: each takes memory, and no results have so many columns.
+const KEYS_MAX: usize = 10_000;
+
+/// Keys whose meaning is remembered; a file with more of them carries more columns than any may.
+const REMEMBERED_MAX: usize = 2_000;
+
+/// Characters of the parser's own words that a message shows.
+const PROBLEM_CHARS_MAX: usize = 80;
+
+/// The lines of a file as entries.
+pub(super) struct Jsonl {
+    lines: TextLines<Input>,
+    names: Names,
+    columns: HashMap<String, Column>,
+    n_lines: u64,
+    is_done: bool,
+}
+
+/// A key of an object and its value, as it is written.
+struct Pair<'a> {
+    name: String,
+    value: &'a RawValue,
+}
+
+/// A line and its number.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    number: u64,
+    text: &'a str,
+}
+
+impl Jsonl {
+    pub(super) fn new(input: Input, names: Names) -> Self {
+        Self { lines: TextLines::new(input), names, columns: HashMap::new(), n_lines: 0, is_done: false }
+    }
+
+    /// What a line says, or nothing where the mistakes say why.
+    fn entry(&mut self, line: Line, findings: &mut Findings) -> Option<Entry> {
+        let place = Place::Line(line.number);
+        let mut entry = Entry { place, given: Vec::new(), extras: Vec::new(), ways: None };
+        match line.text.trim_start().as_bytes().first() {
+            Some(b'{') => match pairs(line.text) {
+                Ok(pairs) => return self.object(line, &pairs, entry, findings),
+                Err(error) => {
+                    // What is no object even on the first line is probably one that goes on over several.
+                    self.is_done = error.is_eof() && self.n_lines == 1;
+                    findings.mistakes.push(line.place_of(&error), explain(&error));
+                }
+            },
+            Some(b'[') => {
+                self.is_done = self.n_lines == 1;
+                let remedy = "write one object a line: jq -c '.[]' OLD > NEW";
+                findings.mistakes.push(place, wrong("this line is a list, not an object", remedy));
+            }
+            _ => match json::read(line.text) {
+                Ok(value @ Value::Text(_)) => {
+                    entry.given.push(Given::one(Field::Prompt, Raw::Typed(value), place));
+                    return Some(entry);
+                }
+                Ok(value) => {
+                    let what = format!("this line is {}, not an object", shown(&value));
+                    findings.mistakes.push(place, wrong(what, OBJECT_REMEDY));
+                }
+                Err(problem) => {
+                    let what = format!("this line is no JSON object: {}", without_place(&problem));
+                    findings.mistakes.push(place, wrong(what, OBJECT_REMEDY));
+                }
+            },
+        }
+        None
+    }
+
+    fn object(&mut self, line: Line, pairs: &[Pair], mut entry: Entry, findings: &mut Findings) -> Option<Entry> {
+        let n_mistakes = findings.mistakes.n();
+        let mut carried = Carried::default();
+        for (i, Pair { name, value }) in pairs.iter().enumerate() {
+            let place = line.place(value);
+            let title = columns::title(i, name);
+            let taken = if let Some(combine) = combine(&title, value) {
+                entry.ways = Some(Box::new(Ways { combine: Some((combine, place)), ..Ways::default() }));
+                Ok(())
+            } else if title == META && value.get().starts_with('{') {
+                meta(value).and_then(|parts| parts.into_iter().try_for_each(|(name, text)| carried.add(name, text)))
+            } else {
+                match self.column(&title, pairs, place, findings) {
+                    Column::Extra(title) => carried.add(title, extra(value)),
+                    Column::Known(field) if entry.given.iter().any(|given| given.field == field) => {
+                        Err(given_twice(field.name()))
+                    }
+                    Column::Known(field) => said(field, value, line)
+                        .map(|said| entry.given.extend(said.map(|said| Given { field, place, said }))),
+                }
+            };
+            taken.unwrap_or_else(|wrong| findings.mistakes.push(place, wrong));
+        }
+        let has_prompt = entry.given.iter().any(|given| given.field == Field::Prompt);
+        if !has_prompt && findings.mistakes.n() == n_mistakes {
+            findings.mistakes.push(entry.place, no_prompt(pairs, self.names.prompt.as_deref()));
+        }
+        entry.extras = carried.list;
+        (findings.mistakes.n() == n_mistakes).then_some(entry)
+    }
+
+    /// What becomes of a key; what is odd about it is told where it is first met.
+    fn column(&mut self, title: &str, pairs: &[Pair], place: Place, findings: &mut Findings) -> Column {
+        if let Some(column) = self.columns.get(title) {
+            return column.clone();
+        }
+        let column = Column::of(title, &self.names, &pairs.iter().map(|pair| pair.name.trim()));
+        if let Column::Extra(title) = &column {
+            columns::warn_of_slip("key", title, place, findings);
+        }
+        if self.columns.len() < REMEMBERED_MAX {
+            self.columns.insert(title.to_owned(), column.clone());
+        }
+        column
+    }
+}
+
+/// How the lists of an object combine, where it says so; what merely is called like that is carried through.
+fn combine(title: &str, value: &RawValue) -> Option<Combine> {
+    if title != EXPAND {
+        return None;
+    }
+    json::read(value.get()).ok().and_then(|value| ways::combine(&value).ok())
+}
+
+/// What an object carries through: column and text, each name once.
+#[derive(Default)]
+struct Carried {
+    list: Vec<(String, String)>,
+    names: HashSet<String>,
+}
+
+impl Carried {
+    fn add(&mut self, name: String, text: String) -> Result<(), Wrong> {
+        if !self.names.insert(name.clone()) {
+            return Err(given_twice(&name));
+        }
+        self.list.push((name, text));
+        Ok(())
+    }
+}
+
+impl Entries for Jsonl {
+    fn next_entry(&mut self, _: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>> {
+        let mut bytes = Vec::new();
+        while !self.is_done {
+            bytes.clear();
+            let got = self.lines.next_line(&mut bytes)?;
+            let number = self.lines.line();
+            match got {
+                Got::Line => {}
+                Got::End if self.n_lines == 0 => {
+                    let remedy = "write one object a line, for example {\"prompt\": \"a golden cat in the snow\"}";
+                    findings.mistakes.push(Place::File, wrong("the file is empty", remedy));
+                    break;
+                }
+                Got::End => break,
+                Got::TooLong => {
+                    let remedy = "write one object a line: jq -c . OLD > NEW";
+                    findings.mistakes.push(Place::Line(number), wrong("this line is longer than 32 MiB", remedy));
+                    break;
+                }
+            }
+            let text = str::from_utf8(&bytes).map_err(|_| Unreadable::NotUtf8)?;
+            if text.trim().is_empty() {
+                continue;
+            }
+            self.n_lines += 1;
+            if let Some(entry) = self.entry(Line { number, text }, findings) {
+                return Ok(Some(entry));
+            }
+        }
+        self.is_done = true;
+        Ok(None)
+    }
+
+    fn input(&self) -> &Input {
+        self.lines.input()
+    }
+}
+
+impl Line<'_> {
+    /// Where a value stands that was borrowed from this line.
+    fn place(self, value: &RawValue) -> Place {
+        let begin = value.get().as_ptr().addr() - self.text.as_ptr().addr();
+        self.span(begin, begin + value.get().len())
+    }
+
+    /// Where the parser stopped.
+    fn place_of(self, error: &serde_json::Error) -> Place {
+        let begin = self.text.floor_char_boundary(error.column().saturating_sub(1));
+        let n_bytes = self.text[begin..].chars().next().map_or(0, char::len_utf8);
+        self.span(begin, begin + n_bytes)
+    }
+
+    fn span(self, begin: usize, end: usize) -> Place {
+        match (u32::try_from(begin), u32::try_from(end)) {
+            (Ok(begin), Ok(end)) if begin < end => Place::Span(Span { line: self.number, begin, end }),
+            _ => Place::Line(self.number),
+        }
+    }
+}
+
+/// The pairs of the object that is all of the line, in their order.
+fn pairs(text: &str) -> serde_json::Result<Vec<Pair<'_>>> {
+    let mut deserializer = Deserializer::from_str(text);
+    let pairs = deserializer.deserialize_map(PairsVisitor)?;
+    deserializer.end().map(|()| pairs)
+}
+
+struct PairsVisitor;
+
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Vec<Pair<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        use serde::de::Error;
+        let mut pairs = Vec::new();
+        let mut names = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if pairs.len() == KEYS_MAX {
+                return Err(A::Error::custom(format_args!("an object has more than {KEYS_MAX} keys")));
+            }
+            if !names.insert(name.clone()) {
+                return Err(A::Error::custom(format_args!("{}{TWICE}", shown_text(&name))));
+            }
+            pairs.push(Pair { name, value: map.next_value()? });
+        }
+        Ok(pairs)
+    }
+}
+
+/// What is behind the name of a key that is given twice.
+const TWICE: &str = " is given twice";
+
+const OBJECT_REMEDY: &str = "write one object a line, for example {\"prompt\": \"a golden cat in the snow\"}";
+
+fn given_twice(name: &str) -> Wrong {
+    wrong(format!("{}{TWICE}", shown_text(name)), "keep one of them")
+}
+
+/// The parser's words in ours.
+fn explain(error: &serde_json::Error) -> Wrong {
+    let complaint = error.to_string();
+    let problem = without_place(&complaint);
+    if problem.ends_with(TWICE) {
+        return wrong(problem, "keep one of them");
+    }
+    if error.is_eof() {
+        let what = "the line ends before its object does";
+        return wrong(what, "write each object on one line: jq -c . OLD > NEW");
+    }
+    let remedy = match problem {
+        "key must be a string" => "put names and texts in double quotes",
+        "trailing characters" => "write one object a line, and nothing behind it",
+        _ => "check the quotes and commas of this line",
+    };
+    wrong(format!("this is not good JSON: {}", excerpt(problem, PROBLEM_CHARS_MAX)), remedy)
+}
+
+/// The parser's words without the place, which is told in another way.
+fn without_place(complaint: &str) -> &str {
+    complaint.rsplit_once(" at line ").map_or(complaint, |(problem, _)| problem)
+}
+
+fn no_prompt(pairs: &[Pair], asked_for: Option<&str>) -> Wrong {
+    if let Some(name) = asked_for {
+        let what = format!("this object has no {}, which --prompt-col asks for", shown_text(name));
+        return wrong(what, "say what the image shows, or take the line out");
+    }
+    match columns::meant_for_prompt(pairs.iter().map(|pair| pair.name.as_str())) {
+        Some(name) => {
+            let remedy = format!("if it is {}, run with --prompt-col {name:?}", shown_text(name));
+            wrong("this object has no `prompt`", remedy)
+        }
+        None => {
+            wrong("this object has no `prompt`", "say what the image shows, or name its key with --prompt-col NAME")
+        }
+    }
+}
+
+/// The value of a field, or those of a list that are to be tried in turn. Nothing for a null, but for that of a prompt.
+fn said(field: Field, value: &RawValue, line: Line) -> Result<Option<Said>, Wrong> {
+    let place = line.place(value);
+    let good =
+        |problem: String| wrong(format!("`{}`: {}", field.name(), without_place(&problem)), "write another value");
+    Ok(match json::read(value.get()).map_err(good)? {
+        Value::Null if field != Field::Prompt => None,
+        Value::List(values) if is_axis(field, &items(&values)) => {
+            let places = serde_json::from_str::<Vec<&RawValue>>(value.get()).unwrap_or_default();
+            let places = places.into_iter().map(|value| line.place(value));
+            let located = |(value, place)| Located { raw: Raw::Typed(settled(field, value)), place };
+            Some(Said::Many(values.into_iter().zip(places).map(located).collect()))
+        }
+        value => Some(Said::One(Located { raw: Raw::Typed(settled(field, value)), place })),
+    })
+}
+
+fn items(values: &[Value]) -> Vec<Item> {
+    let item = |value: &Value| match value {
+        Value::Int(_) => Item::WholeNumber,
+        Value::List(_) => Item::List,
+        Value::Null | Value::Bool(_) | Value::Float(_) | Value::Text(_) | Value::Map(_) => Item::Other,
+    };
+    values.iter().map(item).collect()
+}
+
+/// A whole number that a data frame has written as 42.0.
+fn settled(field: Field, value: Value) -> Value {
+    /// Up to here every whole number has a float of its own.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    match (field, value) {
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole, and far within the range")]
+        (Field::Seed | Field::Steps | Field::N, Value::Float(number))
+            if number.fract() == 0.0 && number.abs() < EXACT_MAX =>
+        {
+            Value::Int(number as i64)
+        }
+        (_, value) => value,
+    }
+}
+
+/// What is carried through of an object's `meta`.
+fn meta(value: &RawValue) -> Result<Vec<(String, String)>, Wrong> {
+    let pairs = pairs(value.get()).map_err(|error| explain(&error))?;
+    Ok(pairs.into_iter().map(|pair| (pair.name, extra(pair.value))).collect())
+}
+
+/// The names and values of a cell that holds an object.
+pub(super) fn parts(cell: &str) -> Option<Vec<(String, String)>> {
+    if !cell.starts_with('{') {
+        return None;
+    }
+    serde_json::from_str::<&RawValue>(cell).ok().and_then(|value| meta(value).ok())
+}
+
+/// A value as the text of a cell: numbers with the digits that are written, lists and objects as compact JSON.
+fn extra(value: &RawValue) -> String {
+    let written = value.get();
+    match written.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(written).unwrap_or_else(|_| written.to_owned()),
+        Some(b'[' | b'{') => json::compact(written),
+        _ if written == "null" => String::new(),
+        _ => written.to_owned(),
+    }
+}

@@ -1,0 +1,193 @@
+//! Writes every job of a manifest out as a manifest of its own, one row or line a job, with nothing left to combine or to substitute.
+//!
+//! Read back, it is the same jobs with the same ids: what a table's cell or a line cannot say under its own name goes into `meta`.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use serde_json::{Map, Value, json};
+
+use crate::manifest::Manifest;
+use crate::manifest::field::Field;
+use crate::manifest::mistake::ManifestError;
+use crate::manifest::ways::EXPAND;
+use crate::manifest::yaml::META;
+use crate::model::job::Draft;
+use crate::model::request::{Json, Lora};
+
+/// The formats that are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// A table, with the columns that some job needs.
+    Csv,
+    /// A JSON object a line.
+    Jsonl,
+}
+
+/// Why a manifest could not be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListingError {
+    /// It cannot be read a second time.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// It cannot be written.
+    #[error("could not write the list: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// Writes all jobs, in manifest order.
+pub fn list(manifest: &Manifest, listing: Listing, out: impl Write) -> Result<(), ListingError> {
+    match listing {
+        Listing::Csv => csv(manifest, out),
+        Listing::Jsonl => jsonl(manifest, out),
+    }
+}
+
+fn csv(manifest: &Manifest, out: impl Write) -> Result<(), ListingError> {
+    let mut needs = Needs::default();
+    for draft in manifest.drafts()? {
+        needs.add(&draft?);
+    }
+    let plain: Vec<&String> = manifest.columns().iter().filter(|name| needs.is_plain(name)).collect();
+    let fields: Vec<Field> = FIELDS.into_iter().filter(|field| needs.fields.contains(field.name())).collect();
+    let mut writer = ::csv::Writer::from_writer(out);
+    let meta = needs.has_meta.then_some(META);
+    let names = fields.iter().map(|field| field.name()).chain(plain.iter().map(|name| name.as_str())).chain(meta);
+    writer.write_record(names).map_err(io::Error::from)?;
+    for draft in manifest.drafts()? {
+        let draft = draft?;
+        let cells = fields.iter().map(|field| cell(*field, &draft));
+        let extra = |name: &str| draft.extras.iter().find(|(column, _)| column == name).map(|(_, text)| text.clone());
+        let extras = plain.iter().map(|name| extra(name).unwrap_or_default());
+        let meta = meta.map(|_| in_meta(&draft, |name| needs.is_plain(name)));
+        writer.write_record(cells.chain(extras).chain(meta)).map_err(io::Error::from)?;
+    }
+    writer.flush()?;
+    Ok(())
+}
+
+fn jsonl(manifest: &Manifest, out: impl Write) -> Result<(), ListingError> {
+    let mut out = io::BufWriter::new(out);
+    for draft in manifest.drafts()? {
+        let draft = draft?;
+        let mut object = Map::new();
+        for field in FIELDS {
+            let value = value(field, &draft);
+            if !value.is_null() {
+                object.insert(field.name().to_owned(), value);
+            }
+        }
+        let mut meta = Map::new();
+        for (name, text) in &draft.extras {
+            let place = if is_free(name) { &mut object } else { &mut meta };
+            place.insert(name.clone(), Value::from(text.as_str()));
+        }
+        if !meta.is_empty() {
+            object.insert(META.to_owned(), meta.into());
+        }
+        serde_json::to_writer(&mut out, &object).map_err(io::Error::from)?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// What a job is made of: `n` is not among it, for every job has a line of its own.
+const FIELDS: [Field; 11] = [
+    Field::Prompt,
+    Field::NegativePrompt,
+    Field::Model,
+    Field::Size,
+    Field::Seed,
+    Field::Steps,
+    Field::Guidance,
+    Field::ImageUrl,
+    Field::Loras,
+    Field::Params,
+    Field::Id,
+];
+
+/// What a table of all jobs needs columns for.
+#[derive(Default)]
+struct Needs {
+    fields: BTreeSet<&'static str>,
+    /// Extras that a cell cannot hold.
+    not_plain: BTreeSet<String>,
+    has_meta: bool,
+}
+
+impl Needs {
+    fn add(&mut self, draft: &Draft) {
+        for field in FIELDS {
+            if !value(field, draft).is_null() {
+                self.fields.insert(field.name());
+            }
+        }
+        for (name, text) in &draft.extras {
+            // A lone return is read as the end of a line, whichever way it was meant.
+            if !is_free(name) || text.contains('\r') {
+                self.has_meta = true;
+                if !self.not_plain.contains(name) {
+                    self.not_plain.insert(name.clone());
+                }
+            }
+        }
+    }
+
+    fn is_plain(&self, name: &str) -> bool {
+        !self.not_plain.contains(name)
+    }
+}
+
+/// Whether something that is carried through can stand under its own name and be taken for that again.
+fn is_free(name: &str) -> bool {
+    let is_ours = Field::titled(name).is_some() || name == META || name == EXPAND;
+    let is_name = name == name.trim() && !name.is_empty() && !name.contains(char::is_control);
+    is_name && !is_ours && !name.starts_with('\u{feff}')
+}
+
+fn in_meta(draft: &Draft, is_plain: impl Fn(&str) -> bool) -> String {
+    let extras = draft.extras.iter().filter(|(name, _)| !is_plain(name));
+    let meta: Map<String, Value> = extras.map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect();
+    if meta.is_empty() { String::new() } else { Value::from(meta).to_string() }
+}
+
+/// The field as a table holds it.
+fn cell(field: Field, draft: &Draft) -> String {
+    match value(field, draft) {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// The field as JSON; null where the job has none.
+fn value(field: Field, Draft { label, request, extras: _ }: &Draft) -> Value {
+    match field {
+        Field::Prompt => json!(request.prompt),
+        Field::NegativePrompt => json!(request.negative_prompt),
+        Field::Model => json!(request.model),
+        Field::Size => json!(request.size.map(|size| size.to_string())),
+        Field::Seed => json!(request.seed),
+        Field::Steps => json!(request.steps),
+        Field::Guidance => json!(request.guidance),
+        Field::ImageUrl if request.image_url.is_empty() => Value::Null,
+        Field::ImageUrl => json!(request.image_url),
+        Field::Loras => loras(&request.loras),
+        Field::Params if request.params.is_empty() => Value::Null,
+        Field::Params => {
+            let params = request.params.iter();
+            params.map(|(name, Json(text))| (name.clone(), serde_json::from_str(text).unwrap_or(Value::Null))).collect()
+        }
+        Field::Id => json!(label),
+        Field::N => Value::Null,
+    }
+}
+
+fn loras(loras: &[Lora]) -> Value {
+    match loras {
+        [] => Value::Null,
+        [Lora { repo, weight: None }] => json!(repo),
+        loras => loras.iter().map(|lora| (lora.repo.clone(), json!(lora.weight))).collect(),
+    }
+}

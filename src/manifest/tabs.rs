@@ -1,0 +1,282 @@
+//! Splits a table with tabs into rows, as people write such tables: a quote at the beginning of a cell is mostly one that somebody says
+//! something in, and seldom one that a program put around the cell.
+//!
+//! A cell is quoted if it begins with a quote, and the next one that is not doubled is followed by a tab or the end of the line. It may
+//! then hold tabs, and go on over several lines. Whatever does not make a row like that is read as it stands, quotes and all.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead};
+use std::ops::Range;
+
+use crate::manifest::encoding::Unreadable;
+use crate::manifest::mistake::{Found, Place, Span, wrong};
+use crate::manifest::rows::{BadRow, Cell, ROW_BYTES_MAX, ROW_CELLS_MAX, Row, never_closed, too_many_cells};
+use crate::manifest::text_lines::{Got, TextLines};
+
+/// The rows of a table with tabs.
+#[derive(Debug)]
+pub(super) struct Tabs<R> {
+    lines: TextLines<R>,
+    /// Lines that a quoted cell was looked for in, and was not there.
+    ahead: VecDeque<Result<Line, BadRow>>,
+    /// The cells of the header, when it has been read.
+    n_columns: Option<usize>,
+    is_done: bool,
+    /// What has been warned of, which is done once.
+    has_quotes: bool,
+    has_swallowed: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Line {
+    number: u64,
+    text: String,
+}
+
+/// A cell among the text of its row.
+#[derive(Clone, Debug)]
+struct Piece {
+    /// With its quotes.
+    bytes: Range<usize>,
+    is_quoted: bool,
+}
+
+/// A row that is being read: its lines in one piece, and where each of them begins.
+struct Draft {
+    first: u64,
+    text: String,
+    begins: Vec<usize>,
+    pieces: Vec<Piece>,
+}
+
+impl<R: BufRead> Tabs<R> {
+    pub(super) fn new(input: R) -> Self {
+        let (lines, ahead) = (TextLines::new(input), VecDeque::new());
+        Self { lines, ahead, n_columns: None, is_done: false, has_quotes: false, has_swallowed: false }
+    }
+
+    /// What the rows are read from.
+    pub(super) const fn input(&self) -> &R {
+        self.lines.input()
+    }
+
+    /// The next row that is not blank.
+    pub(super) fn next_row(&mut self, warnings: &mut Found) -> io::Result<Option<Result<Row, BadRow>>> {
+        let line = loop {
+            match self.next_line()? {
+                None => return Ok(None),
+                Some(Ok(line)) if line.text.is_empty() => {}
+                Some(Ok(line)) => break line,
+                Some(Err(bad)) => return Ok(Some(Err(bad))),
+            }
+        };
+        let number = line.number;
+        let row = self.row(&line, warnings)?;
+        let is_wide = row.as_ref().is_ok_and(|row| row.cells.len() > ROW_CELLS_MAX);
+        Ok(Some(if is_wide { Err(too_many_cells(number)) } else { row }))
+    }
+
+    /// The row that begins with this line.
+    fn row(&mut self, line: &Line, warnings: &mut Found) -> io::Result<Result<Row, BadRow>> {
+        let plain = plain_pieces(&line.text);
+        let mut quoted = Draft::new(line);
+        let split = quoted.split(0);
+        let Some(n_columns) = self.n_columns else {
+            let pieces = if split == Split::Done { quoted.pieces } else { plain };
+            self.n_columns = Some(pieces.len());
+            return Ok(Ok(Draft { pieces, ..Draft::new(line) }.into_row()));
+        };
+        let is_plain = plain.len() == n_columns;
+        let (ended, taken) = match split {
+            Split::Done => (Ended::Closed, Vec::new()),
+            Split::Open(at) => self.look_ahead(&mut quoted, at)?,
+        };
+        if ended == Ended::Closed && (quoted.pieces.len() == n_columns || !is_plain) {
+            if is_plain {
+                self.warn_of_swallowed(&taken, n_columns, &quoted, warnings);
+            }
+            self.warn_of_quotes(&quoted, warnings);
+            return Ok(Ok(quoted.into_row()));
+        }
+        for line in taken.into_iter().rev() {
+            self.ahead.push_front(Ok(line));
+        }
+        if ended == Ended::Never && !is_plain {
+            return Ok(Err(BadRow { is_last: false, ..never_closed(line.number) }));
+        }
+        let plain = Draft { pieces: plain, ..Draft::new(line) };
+        self.warn_of_quotes(&plain, warnings);
+        Ok(Ok(plain.into_row()))
+    }
+
+    /// Goes on with a cell that is open at the end of its line, over as many lines as it takes. Gives the lines that it took.
+    fn look_ahead(&mut self, draft: &mut Draft, mut open: usize) -> io::Result<(Ended, Vec<Line>)> {
+        let mut taken = Vec::new();
+        loop {
+            let line = match self.next_line()? {
+                Some(Ok(line)) => line,
+                Some(Err(bad)) => {
+                    self.ahead.push_front(Err(bad));
+                    return Ok((Ended::Never, taken));
+                }
+                None => return Ok((Ended::Never, taken)),
+            };
+            let closing = closing(&line.text, 0);
+            draft.append(&line);
+            taken.push(line);
+            match closing {
+                Closing::Never if draft.text.len() > ROW_BYTES_MAX => return Ok((Ended::Never, taken)),
+                Closing::Never => {}
+                Closing::Stray => return Ok((Ended::Stray, taken)),
+                Closing::At(_) => match draft.split(open) {
+                    Split::Done => return Ok((Ended::Closed, taken)),
+                    Split::Open(at) => open = at,
+                },
+            }
+        }
+    }
+
+    fn next_line(&mut self) -> io::Result<Option<Result<Line, BadRow>>> {
+        if let Some(line) = self.ahead.pop_front() {
+            return Ok(Some(line));
+        }
+        if self.is_done {
+            return Ok(None);
+        }
+        let mut text = Vec::new();
+        let got = self.lines.next_line(&mut text)?;
+        let number = self.lines.line();
+        self.is_done = got != Got::Line;
+        Ok(match got {
+            Got::End => None,
+            Got::Line => {
+                let text = String::from_utf8(text).map_err(|_| Unreadable::NotUtf8)?;
+                Some(Ok(Line { number, text }))
+            }
+            Got::TooLong => {
+                let what = format!("the row that begins here is longer than {ROW_BYTES_MAX} bytes");
+                Some(Err(BadRow { line: number, wrong: wrong(what, "split it"), is_last: true }))
+            }
+        })
+    }
+
+    fn warn_of_quotes(&mut self, draft: &Draft, warnings: &mut Found) {
+        let is_literal = |piece: &&Piece| !piece.is_quoted && draft.text[piece.bytes.clone()].starts_with('"');
+        if let Some(piece) = draft.pieces.iter().find(is_literal).filter(|_| !self.has_quotes) {
+            self.has_quotes = true;
+            let what = "this cell begins with a quote and does not end with it, so that it is read as it stands";
+            let remedy = "where a quote should go around a whole cell, double those inside it";
+            warnings.push(Place::Span(draft.place(piece)), wrong(what, remedy));
+        }
+    }
+
+    /// Tells of a line that would have been a row of its own, as the one above it with the open quote.
+    fn warn_of_swallowed(&mut self, taken: &[Line], n_columns: usize, draft: &Draft, warnings: &mut Found) {
+        let is_row = |line: &Line| n_columns > 1 && plain_pieces(&line.text).len() == n_columns;
+        if let Some(line) = taken.iter().find(|line| is_row(line)).filter(|_| !self.has_swallowed) {
+            self.has_swallowed = true;
+            let what = format!("line {} is part of a cell that a quote opens on line {}", line.number, draft.first);
+            let remedy = "if that quote is one of the text, put the whole cell in quotes and double it";
+            warnings.push(Place::Line(draft.first), wrong(what, remedy));
+        }
+    }
+}
+
+/// How a row ends in which cells are quoted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Closed,
+    /// A quoted cell would end in the middle of a text.
+    Stray,
+    /// A quoted cell would never end.
+    Never,
+}
+
+/// How far a row is split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    Done,
+    /// The cell that begins here is quoted and does not end.
+    Open(usize),
+}
+
+/// Where a quoted cell ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closing {
+    At(usize),
+    Stray,
+    Never,
+}
+
+/// The first quote that is not doubled.
+fn closing(text: &str, from: usize) -> Closing {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    while let Some(n) = text[at..].find('"') {
+        at += n;
+        match bytes.get(at + 1) {
+            Some(b'"') => at += 2,
+            None | Some(b'\t') => return Closing::At(at),
+            Some(_) => return Closing::Stray,
+        }
+    }
+    Closing::Never
+}
+
+/// The cells of a line in which quotes mean nothing.
+fn plain_pieces(text: &str) -> Vec<Piece> {
+    let mut begin = 0;
+    let piece = |cell: &str| {
+        let bytes = begin..begin + cell.len();
+        begin = bytes.end + 1;
+        Piece { bytes, is_quoted: false }
+    };
+    text.split('\t').map(piece).collect()
+}
+
+impl Draft {
+    fn new(line: &Line) -> Self {
+        Self { first: line.number, text: line.text.clone(), begins: vec![0], pieces: Vec::new() }
+    }
+
+    fn append(&mut self, line: &Line) {
+        self.text.push('\n');
+        self.begins.push(self.text.len());
+        self.text.push_str(&line.text);
+    }
+
+    /// Splits what comes from the cell that begins at `at`.
+    fn split(&mut self, mut at: usize) -> Split {
+        loop {
+            let bare_end = self.text[at..].find('\t').map_or(self.text.len(), |n| at + n);
+            let (end, is_quoted) = match self.text[at..].strip_prefix('"').map(|_| closing(&self.text, at + 1)) {
+                Some(Closing::At(quote)) => (quote + 1, true),
+                Some(Closing::Never) => return Split::Open(at),
+                Some(Closing::Stray) | None => (bare_end, false),
+            };
+            self.pieces.push(Piece { bytes: at..end, is_quoted });
+            if end == self.text.len() {
+                return Split::Done;
+            }
+            at = end + 1;
+        }
+    }
+
+    /// Where a cell stands, on its first line.
+    fn place(&self, piece: &Piece) -> Span {
+        let n = self.begins.partition_point(|begin| *begin <= piece.bytes.start) - 1;
+        let line_end = self.begins.get(n + 1).map_or(self.text.len(), |next| next - 1);
+        let column = |at: usize| u32::try_from(at - self.begins[n]).unwrap_or(u32::MAX);
+        let (begin, end) = (column(piece.bytes.start), column(piece.bytes.end.min(line_end)));
+        Span { line: self.first + n as u64, begin, end }
+    }
+
+    fn into_row(self) -> Row {
+        let cell = |piece: &Piece| {
+            let text = &self.text[piece.bytes.clone()];
+            let inner = piece.is_quoted.then(|| text[1..text.len() - 1].replace("\"\"", "\""));
+            Cell { text: inner.unwrap_or_else(|| text.to_owned()), place: self.place(piece) }
+        };
+        Row { line: self.first, cells: self.pieces.iter().map(cell).collect() }
+    }
+}

@@ -1,0 +1,114 @@
+//! Streams of YAML documents.
+
+use super::*;
+
+const TOO_LARGE: &str =
+    "put a line of `---` between the prompts, or write them as CSV or JSONL: those are read one by one";
+
+#[test]
+fn documents_are_entries() {
+    for text in [
+        "- a cat\n---\n- a dog\n",
+        "---\n- a cat\n--- # second\n- a dog\n...\n",
+        "a cat\n---\na dog\n",
+        "--- a cat\n--- a dog\n",
+        "prompt: a cat\n---\nprompt: a dog\n",
+        "prompts: [a cat]\n---\na dog\n",
+        "defaults: {n: 1}\n---\n- a cat\n- prompt: a dog\n",
+        "# first\n---\n# head\ndefaults: {n: 1}\n---\na cat\n---\n\n---\n# none\n---\n{prompt: a dog}\n---\n",
+        "%YAML 1.2\n---\na cat\n...\n%YAML 1.2\n---\na dog\n",
+        "a cat\n...\na dog\n",
+        "a cat\r\n---\r\na dog\r\n",
+        "a cat\r---\ra dog",
+        "\u{feff}--- a cat\n---\ta dog",
+    ] {
+        assert_eq!(prompts(yaml(text)), ["a cat", "a dog"], "{text:?}");
+    }
+}
+
+#[test]
+fn texts_are_kept_whole_to_the_marker() {
+    for (text, wanted) in [
+        ("|\n  two\n  lines\n---\n|-\n  a\n  ---\n", &["two\nlines\n", "a\n---"][..]),
+        ("- ---x\n- a --- b\n- \" ---\"\n", &["---x", "a --- b", " ---"]),
+        ("- |\n  no end", &["no end"]),
+        ("- |+\n  kept\n\n---\nb\n", &["kept\n\n", "b"]),
+    ] {
+        assert_eq!(prompts(yaml(text)), wanted, "{text:?}");
+    }
+}
+
+#[test]
+fn the_head_is_for_all() {
+    let told =
+        yaml("defaults: {size: 64x64, meta: {style: ink}}\nprompts: [a]\n---\nprompt: b\nsize: 128x128\n---\n- c\n")
+            .expect("the stream is good");
+    let sizes: Vec<_> =
+        told.drafts.iter().filter_map(|draft| draft.request.size).map(|size| size.to_string()).collect();
+    assert_eq!(sizes, ["64x64", "128x128", "64x64"]);
+    assert!(told.drafts.iter().all(|draft| draft.extras == [("style".to_owned(), "ink".to_owned())]));
+}
+
+#[test]
+fn mistakes_are_told_with_the_lines_of_the_file() {
+    let size = "`size` is `5`, not WIDTHxHEIGHT; \
+                write width and height in pixels, from 64x64 to 2048x2048, for example 1024x768";
+    let empty = "the manifest is empty; write a list under `prompts:`, for example `- a golden cat in the snow`";
+    assert_mistakes(
+        yaml,
+        &[
+            (
+                "# x\n---\nprompt: a\nsize: 5\n---\n\nprompt: b\nsize: 5\n---\n- {prompt: c, size: 5}\n- {}\n--- \n{}\n",
+                &[
+                    &format!("p:4: {size}"),
+                    &format!("p:8: {size}"),
+                    &format!("p:10: {size}"),
+                    "p: entry 4: this entry has no prompt; say what the image shows, or take the entry out",
+                    "p: entry 5: this entry has no prompt; say what the image shows, or take the entry out",
+                ],
+            ),
+            (
+                "a\n---\n- b: c: d\n---\nprompt: e\nseed: x\n",
+                &[
+                    "p:3: an unquoted text holds a second `: `; put the whole text in quotes, or check the indentation",
+                    "p:6: `seed` is `x`, not a whole number; \
+                     write a whole number from 0 to 2147483647, or leave it out for a random one",
+                ],
+            ),
+            (
+                "a\n---\n~\n---\n42\n",
+                &[
+                    "p:3: `prompt` is null, not text; write the text, in quotes if it is meant to be the word null",
+                    "p:5: `prompt` is the number 42, not text; put it in quotes: prompt: \"42\"",
+                ],
+            ),
+            (
+                "prompts: [a]\n---\ndefaults: {n: 2}\nprompts: [b]\n",
+                &["p:3: this document is a manifest of its own; \
+                     give `defaults` in the first document only, and let every further one be a prompt"],
+            ),
+            (
+                "defaults: {n: 2}\n---\n# nothing\n",
+                &["p: there are no prompts; write a list under `prompts:`, for example `- a golden cat in the snow`"],
+            ),
+            ("---\n---\n...\n", &[&format!("p: {empty}")]),
+            (
+                "{prompt: a, id: x}\n---\n{prompt: b, id: x}\n",
+                &["p:3: the id `x` is also that of line 1; give one of them another id"],
+            ),
+        ],
+    );
+}
+
+/// Goal: what one document cannot bear is told with the way out, and that way is open. Method: a list that is too large, and the same
+/// prompts as documents.
+#[test]
+fn what_is_too_much_for_one_document_is_read_as_several() {
+    let prompt = format!("- {}\n", "x".repeat(1_900));
+    let list = prompt.repeat(18_000);
+    assert_eq!(yaml(&list), Err(vec![format!("p: one document is larger than 32 MiB; {TOO_LARGE}")]));
+    let lines = "\n".repeat(4_000_001);
+    assert_eq!(yaml(&lines), Err(vec![format!("p: one document has more than 4000000 lines; {TOO_LARGE}")]));
+    let parted = format!("{}---\n", prompt.repeat(1_000)).repeat(18);
+    assert_eq!(prompts(yaml(&parted)).len(), 18_000);
+}

@@ -1,0 +1,123 @@
+//! The lines of a text, whichever way they end, in the memory of one.
+
+use std::io::{self, BufRead};
+use std::mem;
+
+/// The longest line: an image as a data URI fits.
+pub(super) const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// The lines of what is read.
+#[derive(Debug)]
+pub(super) struct TextLines<R> {
+    input: R,
+    n_lines: u64,
+    /// Whether the line before ended with a carriage return, of which a line feed that comes next is a part.
+    after_return: bool,
+    is_ended: bool,
+    pub(super) line_bytes_max: usize,
+}
+
+/// What comes of reading a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Got {
+    Line,
+    /// There is no further line.
+    End,
+    /// The line is longer than any may be; nothing that comes after it can be made out.
+    TooLong,
+}
+
+impl<R: BufRead> TextLines<R> {
+    pub(super) const fn new(input: R) -> Self {
+        Self { input, n_lines: 0, after_return: false, is_ended: false, line_bytes_max: LINE_BYTES_MAX }
+    }
+
+    /// What the lines are read from.
+    pub(super) const fn input(&self) -> &R {
+        &self.input
+    }
+
+    /// The line that was read last, from 1.
+    pub(super) const fn line(&self) -> u64 {
+        self.n_lines
+    }
+
+    /// Whether that line has an end, which the last one of a file may not have.
+    pub(super) const fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
+    /// Puts the next line behind what `text` holds, without its end.
+    pub(super) fn next_line(&mut self, text: &mut Vec<u8>) -> io::Result<Got> {
+        let begin = text.len();
+        if mem::take(&mut self.after_return) && self.input.fill_buf()?.first() == Some(&b'\n') {
+            self.input.consume(1);
+        }
+        let mut is_begun = false;
+        loop {
+            let piece = self.input.fill_buf()?;
+            if piece.is_empty() {
+                self.n_lines += u64::from(is_begun);
+                return Ok(if is_begun { Got::Line } else { Got::End });
+            }
+            is_begun = true;
+            let end = piece.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            text.extend_from_slice(&piece[..end.unwrap_or(piece.len())]);
+            self.after_return = end.is_some_and(|end| piece[end] == b'\r');
+            self.is_ended = end.is_some();
+            let n_bytes = end.map_or(piece.len(), |end| end + 1);
+            self.input.consume(n_bytes);
+            if text.len() - begin > self.line_bytes_max {
+                self.n_lines += 1;
+                return Ok(Got::TooLong);
+            }
+            if end.is_some() {
+                self.n_lines += 1;
+                return Ok(Got::Line);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufReader, Read};
+
+    use super::*;
+
+    fn lines(text: &str, n_buffered: usize) -> Vec<(u64, String)> {
+        let mut lines = TextLines::new(BufReader::with_capacity(n_buffered, text.as_bytes()));
+        let mut told = Vec::new();
+        let mut line = Vec::new();
+        while lines.next_line(&mut line).expect("memory can be read") == Got::Line {
+            told.push((lines.line(), String::from_utf8(mem::take(&mut line)).expect("it is text")));
+        }
+        assert_eq!(lines.next_line(&mut line).expect("memory can be read"), Got::End, "an end is an end");
+        told
+    }
+
+    /// Goal: lines are the same however they end and wherever the reading stops in between.
+    #[test]
+    fn lines_end_in_every_way() {
+        for end in ["\n", "\r\n", "\r"] {
+            for n_buffered in 1..8 {
+                let text = ["a", "", "", "猫 ", "\"b"].join(end);
+                let told = [(1, "a"), (2, ""), (3, ""), (4, "猫 "), (5, "\"b")].map(|(line, text)| (line, text.into()));
+                assert_eq!(lines(&text, n_buffered), told, "{end:?}");
+                assert_eq!(lines(&(text + end), n_buffered), told, "{end:?}");
+            }
+        }
+        assert_eq!(lines("", 4), []);
+        assert_eq!(lines("\r\r\n\n", 4), [(1, String::new()), (2, String::new()), (3, String::new())]);
+    }
+
+    #[test]
+    fn a_line_is_limited() {
+        let mut lines = TextLines::new(BufReader::new(b"ab\n".chain(io::repeat(b'c'))));
+        lines.line_bytes_max = 2;
+        let mut text = Vec::new();
+        assert_eq!(lines.next_line(&mut text).ok(), Some(Got::Line));
+        assert_eq!(lines.next_line(&mut text).ok(), Some(Got::TooLong));
+        assert_eq!(lines.line(), 2);
+    }
+}

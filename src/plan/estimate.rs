@@ -1,0 +1,177 @@
+//! What a run would take: time, money and disk, from what is known and, where nothing is, from what is typical.
+
+use std::time::Duration;
+
+use crate::manifest::Census;
+use crate::model::limits::Rate;
+use crate::model::price::Price;
+use crate::model::request::Size;
+
+/// How long a task takes where no ledger tells: the middle of what is seen of quick models.
+const TYPICAL_LATENCY: Duration = Duration::from_secs(20);
+
+/// The size of an image for which none was asked for.
+const TYPICAL_SIZE: Size = Size { width: 1024, height: 1024 };
+
+/// Bytes of a PNG for each of its pixels, as photographs have them.
+const BYTES_PER_PIXEL: f64 = 1.5;
+
+/// Bytes of the ledger and the results for each job, beside its own text.
+const BYTES_PER_JOB: u64 = 800;
+
+/// What the ledger of a run tells about its images so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Experience {
+    /// The median of how long the last tasks took.
+    pub latency: Option<Duration>,
+    /// The mean size of the last images, in bytes.
+    pub image_bytes: Option<u64>,
+}
+
+/// What is known of the pace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// How fast submissions may leave.
+    pub rate: Option<Rate>,
+    /// How many tasks may be under way.
+    pub in_flight: Option<u32>,
+}
+
+/// What it would take to make the images that are missing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Estimate {
+    /// How long a task takes.
+    pub latency: Duration,
+    /// From the first submission to the last image.
+    pub time: Duration,
+    /// What all of it costs, from the least to the most it may be; nothing where a price is not known.
+    pub cost: Option<(f64, f64)>,
+    /// Bytes on disk.
+    pub disk_bytes: u64,
+}
+
+/// Reckons with `n` jobs of a manifest.
+pub fn estimate(n: u64, census: &Census, price: Option<&Price>, pace: Pace, experience: Experience) -> Estimate {
+    let latency = experience.latency.unwrap_or(TYPICAL_LATENCY);
+    let share = if census.n_jobs() == 0 { 0.0 } else { real(n) / real(census.n_jobs()) };
+    let image_bytes = match experience.image_bytes {
+        Some(bytes) => real(n) * real(bytes),
+        None => share * census.kinds().map(|(_, size, n)| real(n) * typical_bytes(size)).sum::<f64>(),
+    };
+    Estimate {
+        latency,
+        time: time(n, latency, pace),
+        cost: price.and_then(|price| cost(n, census, price)),
+        disk_bytes: whole(image_bytes).saturating_add(n.saturating_mul(BYTES_PER_JOB)),
+    }
+}
+
+/// The slower of both: how submissions may leave, and how places get free. Where neither is known, one task at a time.
+fn time(n: u64, latency: Duration, Pace { rate, in_flight }: Pace) -> Duration {
+    if n == 0 {
+        return Duration::ZERO;
+    }
+    let by_rate = rate.map(|rate| rate.interval().as_secs_f64() * real(n - 1) + latency.as_secs_f64());
+    let in_flight = in_flight.or_else(|| rate.is_none().then_some(1));
+    let by_places = in_flight.map(|places| real(n.div_ceil(u64::from(places.max(1)))) * latency.as_secs_f64());
+    let secs = by_rate.into_iter().chain(by_places).fold(0.0, f64::max);
+    Duration::try_from_secs_f64(secs).unwrap_or(Duration::MAX)
+}
+
+/// Exactly what `n` jobs cost if it is all of them or all cost the same; else from the cheapest to the dearest that they may be.
+fn cost(n: u64, census: &Census, price: &Price) -> Option<(f64, f64)> {
+    let mut kinds = census
+        .kinds()
+        .map(|(model, _, n)| price.of(model).map(|price| (price, n)))
+        .collect::<Option<Vec<(f64, u64)>>>()?;
+    if census.n_others() > 0 {
+        kinds.push((price.per_image.filter(|_| price.by_model.is_empty())?, census.n_others()));
+    }
+    kinds.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let take = |kinds: &mut dyn Iterator<Item = &(f64, u64)>| {
+        let mut left = n;
+        let mut sum = 0.0;
+        for (price, n) in kinds {
+            let n = left.min(*n);
+            sum += price * real(n);
+            left -= n;
+        }
+        sum
+    };
+    Some((take(&mut kinds.iter()), take(&mut kinds.iter().rev())))
+}
+
+fn typical_bytes(size: Option<Size>) -> f64 {
+    let Size { width, height } = size.unwrap_or(TYPICAL_SIZE);
+    f64::from(width) * f64::from(height) * BYTES_PER_PIXEL
+}
+
+#[expect(clippy::cast_precision_loss, reason = "an estimate is rounded anyway")]
+fn real(n: u64) -> f64 {
+    n as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is a count, and what is too large saturates"
+)]
+fn whole(n: f64) -> u64 {
+    n as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{self, Source};
+
+    /// What a manifest of so many jobs of both models comes to.
+    fn census(n_a: u32, n_b: u32) -> Census {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.csv");
+        let row = |model: &str, n: u32| format!("x,{model},64x64\n").repeat(n as usize);
+        std::fs::write(&path, format!("prompt,model,size\n{}{}", row("a/a", n_a), row("b/b", n_b))).unwrap();
+        manifest::open(Source { path, ..Source::default() }).unwrap().census().clone()
+    }
+
+    fn seconds(n: u64, rate: Option<&str>, in_flight: Option<u32>) -> u64 {
+        let pace = Pace { rate: rate.map(|rate| rate.parse().unwrap()), in_flight };
+        time(n, Duration::from_secs(10), pace).as_secs()
+    }
+
+    #[test]
+    fn the_slower_of_rate_and_places_decides() {
+        assert_eq!(seconds(0, None, None), 0);
+        assert_eq!(seconds(6, None, None), 60, "one at a time");
+        assert_eq!(seconds(7, None, Some(3)), 30);
+        assert_eq!(seconds(61, Some("1/s"), None), 70);
+        assert_eq!(seconds(61, Some("1/s"), Some(1)), 610);
+        assert_eq!(seconds(61, Some("1/s"), Some(100)), 70);
+        assert!(time(u64::MAX, Duration::from_secs(u64::MAX), Pace::default()) == Duration::MAX);
+    }
+
+    #[test]
+    fn cost_is_exact_for_all_and_a_span_for_some() {
+        let census = census(3, 2);
+        let price = |text: &str| text.parse::<Price>().unwrap();
+        let of_two = Price { by_model: [("b/b".to_owned(), 5.0)].into(), ..price("1") };
+        assert_eq!(cost(5, &census, &price("2 magicube")), Some((10.0, 10.0)));
+        assert_eq!(cost(5, &census, &of_two), Some((13.0, 13.0)));
+        assert_eq!(cost(3, &census, &of_two), Some((3.0, 11.0)));
+        assert_eq!(cost(5, &census, &Price { per_image: None, ..of_two }), None, "one price is not known");
+        assert_eq!(cost(0, &census, &price("2")), Some((0.0, 0.0)));
+    }
+
+    #[test]
+    fn disk_is_known_from_what_came_or_else_guessed_from_sizes() {
+        let census = census(10, 0);
+        let bytes = |n, image_bytes| {
+            let experience = Experience { image_bytes, ..Experience::default() };
+            estimate(n, &census, None, Pace::default(), experience).disk_bytes
+        };
+        assert_eq!(bytes(10, Some(1_000)), 10 * 1_800);
+        assert_eq!(bytes(10, None), 10 * (64 * 64 * 3 / 2 + 800));
+        assert_eq!(bytes(5, None), 5 * (64 * 64 * 3 / 2 + 800));
+        assert_eq!(bytes(0, None), 0);
+    }
+}
