@@ -186,3 +186,18 @@ fn polls_of_an_api_that_is_down_go_one_at_a_time() {
     lane.poll_refused(at(60_000), &Fault::new(FaultKind::TaskLost, ""));
     assert_eq!((lane.take_poll(at(60_000)), lane.take_poll(at(60_000))), (Ok(()), Ok(())));
 }
+
+/// What is under way with the last of an allowance is counted, and one always may leave, to hear what has become of it.
+#[test]
+fn as_many_are_under_way_as_the_provider_says_remain() {
+    let mut lane = Lane::new(&fixed(100));
+    let ticket = lane.take_submit(at(0)).unwrap();
+    lane.submit_accepted(at(40), ticket, Some(3));
+    let tickets = take_all(&mut lane, at(50));
+    assert_eq!((tickets.len(), why(&mut lane, at(50))), (3, Some(Wait::Busy)));
+    lane.submit_accepted(at(90), tickets[0], Some(2));
+    assert_eq!(why(&mut lane, at(90)), Some(Wait::Busy), "two are under way");
+    lane.submit_accepted(at(91), tickets[1], Some(1));
+    lane.submit_accepted(at(92), tickets[2], Some(0));
+    assert_eq!(take_all(&mut lane, at(93)).len(), 1);
+}
