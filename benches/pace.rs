@@ -70,6 +70,7 @@ fn scenarios() -> Vec<Scenario> {
     scenarios.push(Scenario { retry_after: Some(Duration::from_secs(1)), ..told });
     let moves = [(0, Taken { rate: "20/s".parse().ok(), concurrency: Some(50) })];
     scenarios.push(hidden("hidden rate and tasks".into(), 5, Limits::default(), &moves, 300));
+    scenarios.push(hidden("slow hidden rate".into(), 15, Limits::default(), &[(0, rate("1/s"))], 600));
     let fixed = Limits { concurrency: Concurrency::Fixed(10.try_into().expect("ten")), ..Limits::default() };
     scenarios.push(hidden("-j 10, hidden tasks".into(), 5, fixed, &[(0, tasks(4))], 300));
     scenarios

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::engine::learner::{Learner, Refused, Ticket};
 use crate::engine::pacer::Pacer;
+use crate::engine::remaining::Remaining;
 use crate::engine::retry::Backoff;
-
 use crate::model::counts::Hold;
 use crate::model::event::Stage;
 use crate::model::history::History;
@@ -22,6 +22,8 @@ pub struct Lane {
     submits: Pacer,
     polls: Pacer,
     learner: Learner,
+    /// What remains of the allowance.
+    remaining: Remaining,
     n_submits_out: usize,
     n_polls_out: usize,
     n_downloads_out: usize,
@@ -51,6 +53,7 @@ impl Lane {
             submits: pacer(limits.rate, limits.burst, 0x5b),
             polls: pacer(limits.poll_rate, None, 0x90),
             learner: Learner::new(limits.concurrency, limits.rate.is_some()),
+            remaining: Remaining::default(),
             n_submits_out: 0,
             n_polls_out: 0,
             n_downloads_out: 0,
@@ -72,7 +75,7 @@ impl Lane {
     /// Takes leave for one submission; it then counts as under way and in flight.
     pub fn take_submit(&mut self, now: Moment) -> Result<Ticket, Wait> {
         let submits_max = if self.submits.is_probing() { 1 } else { self.submits_max };
-        if self.n_submits_out >= submits_max {
+        if self.n_submits_out >= submits_max || !self.remaining.has_room(self.n_submits_out) {
             return Err(Wait::Busy);
         }
         if !self.learner.has_room(now, self.n_in_flight) {
@@ -88,9 +91,10 @@ impl Lane {
         Ok(ticket)
     }
 
-    /// A submission was taken: its task stays in flight.
-    pub fn submit_accepted(&mut self, now: Moment, ticket: Ticket) {
+    /// A submission was taken: its task stays in flight. So many more are taken, where the provider says that.
+    pub fn submit_accepted(&mut self, now: Moment, ticket: Ticket, remaining: Option<u64>) {
         self.n_submits_out -= 1;
+        self.remaining.told(now, ticket.left_at(), remaining);
         self.learner.accepted(now, ticket);
         self.submits.succeeded(now);
         self.has_answered = true;
@@ -158,9 +162,9 @@ impl Lane {
         self.learner.found(self.n_in_flight);
     }
 
-    /// A task in flight was found done, and took so long.
-    pub fn task_done(&mut self, now: Moment, took: Duration) {
-        self.learner.ended(now, self.n_in_flight, took);
+    /// A task in flight was found done. It took so long, and has been done for so long of that, as is to be expected.
+    pub fn task_done(&mut self, now: Moment, took: Duration, unheard: Duration) {
+        self.learner.ended(now, self.n_in_flight, took, unheard);
     }
 
     /// A task no longer occupies a place at the provider.
@@ -250,11 +254,11 @@ impl Lane {
         self.n_in_flight
     }
 
-    /// Whether the provider takes no more tasks than are in flight, so that the end of one lets the next submission leave.
+    /// Whether ends should be heard of soon: the provider takes no more tasks than are in flight, so that the end of one lets the next
+    /// submission leave; or nobody knows whether it does.
     pub fn is_full(&self, now: Moment) -> bool {
-        self.learner.has_found_places()
-            && !self.learner.has_room(now, self.n_in_flight)
-            && self.submits.hold(now).is_none()
+        let has_room = self.learner.has_room(now, self.n_in_flight) || self.submits.hold(now).is_some();
+        self.learner.is_in_doubt() || (self.learner.has_found_places() && !has_room)
     }
 
     /// Why and until when submissions are held back, or polls that nobody answers, if they are.

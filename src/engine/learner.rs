@@ -3,11 +3,16 @@
 //! A refusal does not say whether submissions come too fast or too many tasks are in flight. The first one cuts both; what is taken or
 //! refused next tells which it was, and the other gets back what it had. From then on, refusals are for the same reason as before as
 //! long as that explains them.
+//!
+//! Tasks that have ended unheard make more seem to be in flight than are. One that is taken with a few more than were refused may have found
+//! the place of one of those, and tells nothing; only clearly more tell that it was the rate.
 
 use std::time::Duration;
 
+use crate::engine::chance::Chance;
 use crate::engine::gain::Gain;
 use crate::engine::learnt_rate::LearntRate;
+use crate::engine::unheard::Unheard;
 use crate::engine::window::Window;
 use crate::model::limits::Concurrency;
 use crate::model::time::Moment;
@@ -15,20 +20,14 @@ use crate::model::time::Moment;
 /// With no more tasks in flight than this, one that has just ended makes all the difference: what was taken once proves little.
 const FEW: usize = 16;
 
-/// Cuts one after the other, after which refusals count as chance.
-const IN_VAIN: u32 = 12;
-
-/// Submissions that are taken one after the other once a limit is kept.
-const MANY: u64 = 30;
-
-/// The part of submissions that chance may refuse, over about so many.
-const CHANCE_MAX: f64 = 0.35;
-const SHARE_COUNT: f64 = 50.0;
-
 /// No submission waits longer than half of this for its being beyond the window.
 const BEYOND_MAX: Duration = Duration::from_secs(20);
 
-/// Refusals in a row, at fewer and fewer tasks in flight, after which it is for want of a place.
+/// So many standard deviations more tasks than is to be expected may have ended unheard: as a rule, and before a rate is taken for proven.
+const AS_A_RULE: f64 = 1.5;
+const AT_MOST: f64 = 2.0;
+
+/// Refusals in a row, at fewer and fewer tasks in flight, after which it is for want of a place; and so many that decide nothing.
 const PATIENCE: u32 = 4;
 
 /// A submission under way: when it left, and how many other tasks were in flight then.
@@ -36,6 +35,13 @@ const PATIENCE: u32 = 4;
 pub struct Ticket {
     left_at: Moment,
     n_others: usize,
+}
+
+impl Ticket {
+    /// When it left.
+    pub const fn left_at(&self) -> Moment {
+        self.left_at
+    }
 }
 
 /// Both limits, and which of them refuses.
@@ -47,6 +53,10 @@ pub struct Learner {
     rate: LearntRate,
     reason: Option<Reason>,
     case: Option<Case>,
+    /// Tasks in flight that may have ended.
+    unheard: Unheard,
+    /// Whether refusals have no reason.
+    chance: Chance,
     /// When the last refusal came that was the first of its burst.
     refused_at: Option<Moment>,
     /// From when on one may leave that is beyond the window: not right after another, or a slow rate would refuse it.
@@ -55,12 +65,6 @@ pub struct Learner {
     n_refusals: u32,
     /// The most tasks that were in flight since then when one more was taken.
     n_others_max: usize,
-    /// Submissions taken since then.
-    n_accepted: u64,
-    /// Refusals one after the other with fewer than many taken in between, though each cut something.
-    n_in_vain: u32,
-    /// The part of the last submissions that was refused.
-    share: f64,
     /// Refusals one after the other that met the most tasks in flight since the one before.
     n_at_most: u32,
 }
@@ -80,6 +84,8 @@ struct Case {
     test_at: Moment,
     /// The most tasks that were in flight when a later one was taken.
     n_others_max: Option<usize>,
+    /// Refusals since it was opened that did not decide it.
+    n_undecided: u32,
     window_before: Window,
     rate_before: LearntRate,
 }
@@ -95,13 +101,12 @@ impl Learner {
             rate,
             reason: None,
             case: None,
+            unheard: Unheard::default(),
+            chance: Chance::new(),
             refused_at: None,
             beyond_at: None,
             n_refusals: 0,
             n_others_max: 0,
-            n_accepted: 0,
-            n_in_vain: 0,
-            share: 0.0,
             n_at_most: 0,
         }
     }
@@ -119,6 +124,11 @@ impl Learner {
         self.window.is_found()
     }
 
+    /// Whether nobody knows which limit refuses.
+    pub const fn is_in_doubt(&self) -> bool {
+        self.case.is_some()
+    }
+
     /// How many tasks are known to be taken, and are worth while.
     pub fn cap(&self) -> usize {
         self.window.cap().min(self.worth())
@@ -129,8 +139,9 @@ impl Learner {
         self.gain.as_ref().filter(|_| !self.window.is_found()).map_or(usize::MAX, Gain::cap)
     }
 
-    /// One of so many tasks in flight has ended, and took so long.
-    pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration) {
+    /// One of so many tasks in flight has ended. It took so long, and has been done for so long of that, as is to be expected.
+    pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration, unheard: Duration) {
+        self.unheard.ended(took, unheard);
         if let Some(gain) = self.gain.as_mut().filter(|_| !self.window.is_found()) {
             gain.ended(now, n_in_flight, took);
         }
@@ -138,21 +149,33 @@ impl Learner {
 
     /// Whether one more task has room among so many.
     pub fn has_room(&self, now: Moment, n_in_flight: usize) -> bool {
-        let is_test = self.case.as_ref().is_some_and(|case| case.test_at <= now && n_in_flight <= case.n_others);
+        let is_test = self.case.as_ref().is_some_and(|case| {
+            let room = (case.n_others + self.doubt(case.n_others) + 1).min(self.window.max());
+            case.test_at <= now && n_in_flight < room
+        });
         let may_go_beyond = n_in_flight < self.window.cap() || self.beyond_at.is_none_or(|at| at <= now);
-        is_test || (n_in_flight < self.room(now) && may_go_beyond)
+        is_test || (n_in_flight < self.room() && may_go_beyond)
     }
 
-    fn room(&self, now: Moment) -> usize {
-        self.window.room(now).min(self.worth())
+    /// Of so many tasks in flight, how many may have ended.
+    fn noise(&self, n: usize) -> usize {
+        self.unheard.among(n, AS_A_RULE)
+    }
+
+    /// How many more than so many tasks in flight prove that there are more places. A few are soon heard of.
+    fn doubt(&self, n: usize) -> usize {
+        if n <= FEW { 0 } else { self.unheard.among(n, AT_MOST) }
+    }
+
+    fn room(&self) -> usize {
+        self.window.room(self.noise(self.window.cap())).min(self.worth())
     }
 
     /// When there will be room without any task's end, if only time has to pass.
     pub fn room_at(&self, now: Moment, n_in_flight: usize) -> Option<Moment> {
         let test_at = self.case.as_ref().map(|case| case.test_at);
-        let beyond_at = self.beyond_at.filter(|_| n_in_flight < self.room(now));
-        let trial_at = self.window.trial_at().map(|at| self.beyond_at.map_or(at, |beyond_at| at.max(beyond_at)));
-        [test_at, beyond_at, trial_at].into_iter().flatten().filter(|at| *at > now).min()
+        let beyond_at = self.beyond_at.filter(|_| n_in_flight < self.room());
+        [test_at, beyond_at].into_iter().flatten().filter(|at| *at > now).min()
     }
 
     /// When the next submission may leave, if not now.
@@ -169,21 +192,21 @@ impl Learner {
     /// A submission was taken.
     pub fn accepted(&mut self, now: Moment, ticket: Ticket) {
         self.n_refusals = 0;
-        self.n_accepted += 1;
-        self.share -= self.share / SHARE_COUNT;
-        self.beyond_at = Some(now + self.rate.since_accepted(now).min(BEYOND_MAX) / 2);
+        self.chance.heard(false);
+        let since = self.rate.since_accepted(now);
         self.rate.accepted(now);
-        self.window.accepted(now, ticket.n_others);
+        self.beyond_at = Some(now + since.max(self.rate.interval(now)).min(BEYOND_MAX) / 2);
+        self.window.accepted(ticket.n_others, self.noise(ticket.n_others));
         if self.refused_at.is_some_and(|at| ticket.left_at <= at) {
             return;
         }
         self.n_others_max = self.n_others_max.max(ticket.n_others);
         if let Some(mut case) = self.case.take() {
             case.n_others_max = case.n_others_max.max(Some(ticket.n_others));
-            if ticket.n_others < case.n_others {
+            if ticket.n_others < case.n_others + self.doubt(case.n_others) {
                 self.case = Some(case);
             } else {
-                // As many tasks were there as when it was refused: it was not for want of a place.
+                // As many tasks were there as when it was refused, or more: it was not for want of a place.
                 self.window = case.window_before;
                 self.reason = Some(Reason::Rate);
             }
@@ -192,21 +215,29 @@ impl Learner {
 
     /// A submission was refused. Gives how it is to be met; nothing if it left before an earlier refusal came, and says nothing new.
     pub fn refused(&mut self, now: Moment, ticket: Ticket) -> Option<Refused> {
-        self.share += (1.0 - self.share) / SHARE_COUNT;
         if self.refused_at.is_some_and(|at| ticket.left_at <= at) {
+            self.window.refused_too();
             return None;
         }
         self.refused_at = Some(now);
         self.n_refusals += 1;
         self.n_at_most = if ticket.n_others >= self.n_others_max { self.n_at_most + 1 } else { 0 };
         self.n_others_max = 0;
-        let is_borne = self.n_in_vain > IN_VAIN;
-        self.n_in_vain = if self.n_accepted < MANY || is_borne { self.n_in_vain.saturating_add(1) } else { 0 };
-        self.n_accepted = 0;
-        if self.n_in_vain > IN_VAIN {
-            return Some(self.bear());
+        let was_chance = self.chance.is_proven();
+        self.chance.heard(true);
+        if self.chance.is_proven() && !was_chance {
+            (self.rate, self.case) = (LearntRate::new(), None);
+            self.window.forget();
         }
-        match self.judge(now, ticket.n_others) {
+        if !self.chance.is_proven() {
+            self.cut(now, ticket.n_others);
+        }
+        Some(if self.n_refusals > 1 { Refused::Wait } else { Refused::Cut })
+    }
+
+    /// Cuts what refused, or both if nobody knows.
+    fn cut(&mut self, now: Moment, n_others: usize) {
+        match self.judge(now, n_others) {
             Some(Reason::Rate) => {
                 if let Some(case) = self.case.take() {
                     self.window = case.window_before;
@@ -216,26 +247,14 @@ impl Learner {
             }
             Some(Reason::Window) => {
                 let case = self.case.take();
-                self.window.refused(now, ticket.n_others, case.is_some());
+                self.window.refused(n_others, self.noise(n_others), case.is_some());
                 if let Some(case) = case {
                     self.rate = case.rate_before;
                 }
                 self.reason = Some(Reason::Window);
             }
-            None => self.open_case(now, ticket.n_others),
+            None => self.open_case(now, n_others),
         }
-        Some(if self.n_refusals > 1 { Refused::Wait } else { Refused::Cut })
-    }
-
-    /// Cutting has not helped, so it is chance, and cut no more, unless it becomes more than that.
-    fn bear(&mut self) -> Refused {
-        if self.n_in_vain == IN_VAIN + 1 {
-            (self.rate, self.case) = (LearntRate::new(), None);
-            self.window.forget();
-        } else if self.share > CHANCE_MAX || self.n_refusals > 2 * PATIENCE {
-            self.n_in_vain = 0;
-        }
-        if self.n_refusals > 1 { Refused::Wait } else { Refused::Cut }
     }
 
     /// Why a submission was refused, as far as that is known.
@@ -244,11 +263,16 @@ impl Learner {
             return Some(Reason::Rate);
         }
         if let Some(case) = &self.case {
+            let doubt = self.doubt(n_others);
             return match case.n_others_max {
-                Some(max) if max >= n_others || n_others < case.n_others => Some(Reason::Rate),
-                Some(_) => Some(Reason::Window),
+                Some(max) if max >= n_others + doubt || n_others + doubt < case.n_others => Some(Reason::Rate),
+                Some(_) if doubt == 0 || case.n_undecided >= PATIENCE => Some(Reason::Window),
+                // What was the reason before still is as long as nothing speaks against it.
+                Some(_) => self.reason.filter(|reason| *reason == Reason::Rate && self.rate.explains(now)),
                 // Tasks ended and that did not help: time may, for some while.
                 None if n_others < case.n_others && self.n_refusals < PATIENCE => None,
+                // Where nothing was known, or nothing like it, the rate is a guess, and may have been tested too soon.
+                None if self.n_refusals < PATIENCE - 1 && self.is_news(case) => None,
                 None => Some(Reason::Window),
             };
         }
@@ -258,15 +282,22 @@ impl Learner {
         })
     }
 
+    /// Whether nothing that is known prepared for this case.
+    const fn is_news(&self, case: &Case) -> bool {
+        self.reason.is_none() || (case.n_others + 1) * 4 < case.window_before.cap()
+    }
+
     fn open_case(&mut self, now: Moment, n_others: usize) {
-        let before = self.case.take().map(|case| (case.window_before, case.rate_before));
-        let (window_before, rate_before) = before.unwrap_or_else(|| (self.window.clone(), self.rate.clone()));
-        self.window.refused(now, n_others, true);
+        let before = self.case.take();
+        let n_undecided = before.as_ref().map_or(0, |case| case.n_undecided + u32::from(case.n_others_max.is_some()));
+        let (window_before, rate_before) = before
+            .map_or_else(|| (self.window.clone(), self.rate.clone()), |case| (case.window_before, case.rate_before));
+        self.window.refused(n_others, self.noise(n_others), true);
         self.rate.refused(now, false);
         self.n_at_most = 0;
-        let wait = self.rate.now(now).map_or(0.0, |rate| (1.5 / rate).min(60.0));
+        let wait = self.rate.now(now).map_or(0.0, |rate| (1.5 * f64::from(self.n_refusals) / rate).min(60.0));
         let test_at = now + Duration::from_secs_f64(wait);
-        self.case = Some(Case { n_others, test_at, n_others_max: None, window_before, rate_before });
+        self.case = Some(Case { n_others, test_at, n_others_max: None, n_undecided, window_before, rate_before });
     }
 }
 

@@ -133,6 +133,11 @@ impl LearntRate {
         self.accepted_at.map_or(Duration::ZERO, |at| now - at)
     }
 
+    /// The time between two submissions that were taken lately.
+    pub fn interval(&self, now: Moment) -> Duration {
+        Duration::try_from_secs_f64(1.0 / self.lately(now)).unwrap_or(Duration::MAX)
+    }
+
     fn lately(&self, now: Moment) -> f64 {
         let age = self.accepted_at.map_or(0.0, |at| (now - at).as_secs_f64());
         self.lately * (-age / self.lately_span()).exp()

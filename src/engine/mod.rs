@@ -3,10 +3,12 @@
 //! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
-//! the user tells, and those that nobody tells), `gain` (how many tasks are worth while), [`schedule`] (polls, with a learner of its own for
-//! how long tasks take), `line` (who waits his turn), `downloads` (which image first), `plans` (what may leave now),
-//! [`retry`] (verdicts) and `ending` (when a run is over, and why before its end).
+//! the user tells, and those that nobody tells, from `window`, `learnt_rate`, `unheard` and `chance`), `remaining` (what the provider says
+//! of its allowance), `gain` (how many tasks are worth while), [`schedule`] (polls, and how long tasks take), `line` (who waits his turn),
+//! `downloads` (which image first), `plans` (what may leave now), [`retry`] (verdicts) and `ending` (when a run is over, and why before its
+//! end).
 
+mod chance;
 mod downloads;
 mod ending;
 mod gain;
@@ -17,10 +19,12 @@ mod learnt_rate;
 mod line;
 pub mod pacer;
 mod plans;
+mod remaining;
 pub mod retry;
 pub mod schedule;
 mod setback;
 pub mod turn;
+mod unheard;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -251,7 +255,7 @@ impl Engine {
 
     fn accepted(&mut self, now: Moment, id: JobId, acceptance: Acceptance) {
         let ticket = self.ticket(id);
-        self.lane.submit_accepted(now, ticket);
+        self.lane.submit_accepted(now, ticket, acceptance.remaining);
         if let Some(pause) = acceptance.pause {
             self.lane.pause_submits(now, pause);
         }
@@ -323,7 +327,7 @@ impl Engine {
         let tracked = &self.jobs[&id];
         if tracked.is_in_flight {
             self.schedule.ended(now, &tracked.watch);
-            self.lane.task_done(now, now - tracked.watch.accepted_at);
+            self.lane.task_done(now, now - tracked.watch.accepted_at, tracked.watch.unheard(now));
             self.line.ended(now, tracked.watch.accepted_at);
         }
         self.task_ended(id);

@@ -1,9 +1,6 @@
 //! How many tasks may be in flight at the provider: what the user says, or what the provider was found to take.
 
-use std::time::Duration;
-
 use crate::model::limits::Concurrency;
-use crate::model::time::Moment;
 
 /// Tasks in flight that `auto` begins with.
 const FIRST: usize = 4;
@@ -11,22 +8,26 @@ const FIRST: usize = 4;
 /// Tasks in flight that `auto` never exceeds.
 const MAX: usize = 16_384;
 
-/// A trial of more follows the last refusal by at least so much, and by so many submissions that were taken: a refusal now and then
-/// is the price of knowing.
-const REST: Duration = Duration::from_secs(5);
-const REST_ACCEPTED: usize = 30;
+/// What a refusal costs, in submissions that are taken: so few are refused that are wanted in order to know what is taken.
+const PRICE: i32 = 25;
 
-/// The first step of a trial is a place, or so much of the window.
-const STEP_SHARE: usize = 16;
+/// The most that may be owed.
+const DEBT_MAX: i32 = 4 * PRICE;
 
-/// Submissions beyond the window that must be taken before it is believed to be larger. One may have found the place of a task that has
-/// ended, and of whose end nobody has heard.
-const BEYOND_MIN: usize = 4;
+/// A refusal that surprised is tried again after so many submissions that are taken.
+const SURPRISED: i32 = 2;
+
+/// A refusal with nothing taken since the one before cuts at least one part in so many.
+const CUT_SHARE: usize = 32;
 
 /// How many tasks may be in flight.
 ///
-/// It grows by one for every submission that is taken, as long as it is used, until something is refused. A refusal cuts it to what was in flight then, and not to half of that: the rest is in use.
-/// After a rest, a trial goes beyond it by a step, and by ever larger ones as long as all is taken.
+/// It grows by one for every submission that is taken, as long as it is used, until something is refused. A refusal cuts it to what was in
+/// flight then, and not to half of that: the rest is in use.
+///
+/// From then on every submission that is taken pays a part of a refusal, and when a whole one is paid, the window grows by one. So it stays
+/// where so many are refused as are paid for, however many tasks have ended unheard. One that is taken although clearly more are in
+/// flight than when the last one was refused shows that the limit has moved, and costs nothing: the next one follows at once.
 #[derive(Clone, Debug)]
 pub struct Window {
     /// Known to be taken.
@@ -34,17 +35,30 @@ pub struct Window {
     /// What it was when it began to be cut.
     top: usize,
     max: usize,
-    growth: Growth,
+    /// None before the first refusal.
+    account: Option<Account>,
 }
 
-#[derive(Clone, Debug)]
-enum Growth {
-    /// Nothing was refused yet.
-    Start,
-    /// It was refused, and then so many submissions were taken.
-    Rest { since: Moment, n_accepted: usize },
-    /// So many more may be in flight, and so many were taken that were beyond the window.
-    Trial { step: usize, n_beyond: usize },
+/// What is known since a refusal.
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    /// Submissions that were taken and have paid for nothing yet; what is owed if negative.
+    credit: i32,
+    /// Refusals that are paid for and have not come: one for each step of the window, as many as noise may bring.
+    n_paid: usize,
+    /// Submissions taken since the last refusal.
+    n_accepted: u32,
+    /// As many as were in flight when it came, or a few more.
+    ceiling: usize,
+}
+
+impl Account {
+    /// As good as if much had been taken.
+    const NEW: Self = Self { credit: PRICE, n_paid: 0, n_accepted: u32::MAX, ceiling: usize::MAX };
+
+    fn charge(&mut self) {
+        self.credit = (self.credit - PRICE).max(-DEBT_MAX);
+    }
 }
 
 impl Window {
@@ -54,7 +68,7 @@ impl Window {
             Concurrency::Fixed(n) => (n.get() as usize, n.get() as usize),
             Concurrency::Auto => (FIRST, MAX),
         };
-        Self { cap, top: cap, max, growth: Growth::Start }
+        Self { cap, top: cap, max, account: None }
     }
 
     /// So many tasks of an earlier process are there, so the provider takes as many.
@@ -64,10 +78,7 @@ impl Window {
 
     /// Whether more than it holds was ever refused.
     pub const fn is_found(&self) -> bool {
-        match self.growth {
-            Growth::Start => false,
-            Growth::Rest { .. } | Growth::Trial { .. } => true,
-        }
+        self.account.is_some()
     }
 
     /// How many are known to be taken.
@@ -75,87 +86,93 @@ impl Window {
         self.cap
     }
 
-    /// How many may be in flight now.
-    pub fn room(&self, now: Moment) -> usize {
-        let beyond = match self.growth {
-            Growth::Start => 0,
-            Growth::Rest { .. } => self.trial_at().filter(|at| *at <= now).map_or(0, |_| self.first_step()),
-            Growth::Trial { step, .. } => step,
+    /// More than this are never wanted.
+    pub const fn max(&self) -> usize {
+        self.max
+    }
+
+    /// How many may be in flight now, if `noise` of them may have ended unheard.
+    pub fn room(&self, noise: usize) -> usize {
+        let beyond = match self.account {
+            // A limit that has moved is followed by so many at a time.
+            Some(account) if account.credit >= PRICE && self.cap > account.ceiling => noise.max(1),
+            Some(account) if account.credit >= PRICE => 1,
+            Some(_) | None => 0,
         };
         self.cap.saturating_add(beyond).min(self.max)
     }
 
-    /// When there will be room for a trial, if only time has to pass.
-    pub fn trial_at(&self) -> Option<Moment> {
-        match self.growth {
-            Growth::Rest { since, n_accepted } if self.cap < self.max && n_accepted >= self.rest_accepted() => {
-                Some(since + REST)
-            }
-            Growth::Start | Growth::Rest { .. } | Growth::Trial { .. } => None,
-        }
-    }
-
-    /// Takes note that a submission was taken, with so many others in flight.
-    pub fn accepted(&mut self, now: Moment, n_others: usize) {
-        if self.trial_at().is_some_and(|at| at <= now) {
-            self.growth = Growth::Trial { step: self.first_step(), n_beyond: 0 };
-        }
-        match &mut self.growth {
+    /// Takes note that a submission was taken, with so many others in flight, of which `noise` may have ended unheard.
+    pub fn accepted(&mut self, n_others: usize, noise: usize) {
+        match &mut self.account {
             // A window that is not used says nothing about whether a larger one would be.
-            Growth::Start if (n_others + 1) * 2 >= self.cap => self.cap += 1,
-            Growth::Start => (),
-            Growth::Rest { n_accepted, .. } => *n_accepted += 1,
-            Growth::Trial { step, n_beyond } if n_others >= self.cap => {
-                *n_beyond += 1;
-                if *n_beyond >= BEYOND_MIN.max(*step) {
-                    self.cap += *step;
-                    (*step, *n_beyond) = (*step * 2, 0);
+            None if (n_others + 1) * 2 >= self.cap => self.cap += 1,
+            None => (),
+            Some(account) => {
+                account.n_accepted = account.n_accepted.saturating_add(1);
+                account.credit = (account.credit + 1).min(PRICE);
+                if n_others >= self.cap && account.credit == PRICE {
+                    self.cap += 1;
+                    if self.cap <= account.ceiling {
+                        account.credit = 0;
+                        account.n_paid = (account.n_paid + 1).min(noise + 1);
+                    }
                 }
             }
-            Growth::Trial { .. } => (),
         }
         self.cap = self.cap.min(self.max);
     }
 
-    /// Takes note that a submission was refused for want of a place, with so many others in flight. One that surprised is tried again
-    /// sooner.
-    pub fn refused(&mut self, now: Moment, n_others: usize, is_surprise: bool) {
-        let is_first_cut = match self.growth {
-            // Nothing was taken meanwhile: a limit that fell has nothing to do with what was known before.
-            Growth::Rest { n_accepted, .. } => n_accepted == 0 || n_accepted >= self.rest_accepted(),
-            Growth::Start | Growth::Trial { .. } => true,
-        };
-        if is_first_cut {
+    /// Takes note that a submission was refused for want of a place, with so many others in flight, of which `noise` may have ended
+    /// unheard. One that surprised is tried again sooner.
+    pub fn refused(&mut self, n_others: usize, noise: usize, is_surprise: bool) {
+        let mut account = self.account.unwrap_or(Account::NEW);
+        // Nothing was taken meanwhile: a limit that fell has nothing to do with what was known before.
+        let is_falling = account.n_accepted == 0;
+        if is_falling || account.n_accepted >= PRICE.unsigned_abs() {
             self.top = self.cap.min(n_others + 1);
         }
-        self.cap = match self.growth {
-            // Bold steps come after all of a smaller one was taken: what was taken of this one is no accident either.
-            Growth::Trial { step, .. } if step > self.first_step() => n_others.min(self.cap + step),
-            Growth::Start | Growth::Rest { .. } | Growth::Trial { .. } => n_others.min(self.cap - self.cap / 32).max(1),
-        };
-        let n_accepted = if is_surprise { self.rest_accepted() - BEYOND_MIN } else { 0 };
-        self.growth = Growth::Rest { since: now, n_accepted };
+        // Who was seen to move that far may have gone further.
+        let has_moved = self.cap > account.ceiling.saturating_add(noise + 1);
+        match account.n_paid {
+            0 if is_falling => (),
+            0 => account.charge(),
+            _ => account.n_paid -= 1,
+        }
+        // One beyond the window says that it is right.
+        if n_others < self.cap {
+            let most = match self.account {
+                None => n_others,
+                Some(_) if is_falling => n_others.min(self.cap - self.cap / CUT_SHARE),
+                Some(_) => n_others + noise,
+            };
+            self.cap = most.min(self.cap - 1).max(1);
+        }
+        if is_surprise || has_moved {
+            account.credit = PRICE - SURPRISED;
+        }
+        (account.n_accepted, account.ceiling) = (0, n_others + noise);
+        self.account = Some(account);
+    }
+
+    /// Takes note of one more refusal, which says nothing new and costs as much.
+    pub fn refused_too(&mut self) {
+        if let Some(account) = &mut self.account {
+            account.charge();
+        }
     }
 
     /// Forgets what was refused.
     pub const fn forget(&mut self) {
-        self.growth = Growth::Start;
+        self.account = None;
     }
 
-    /// Whether that a submission was refused with so many others in flight is about what this window says: tasks whose end nobody has heard
-    /// of make it seem larger than it is, but not by much.
+    /// Whether that a submission was refused with so many others in flight is about what this window says: tasks that have ended unheard make
+    /// it seem larger than it is, but not by much.
     pub fn explains(&self, n_others: usize) -> bool {
-        let was_taken = matches!(self.growth, Growth::Rest { n_accepted, .. } if n_accepted > 0);
+        let was_taken = self.account.is_some_and(|account| account.n_accepted > 0);
         let known = if was_taken { self.top } else { self.cap };
         (n_others + 1) * 5 >= known * 4
-    }
-
-    fn rest_accepted(&self) -> usize {
-        REST_ACCEPTED.max(2 * self.cap)
-    }
-
-    fn first_step(&self) -> usize {
-        (self.cap / STEP_SHARE).max(1)
     }
 }
 

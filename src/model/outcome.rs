@@ -34,11 +34,13 @@ pub struct Acceptance {
     pub spent: Option<Fault>,
     /// How long the provider takes nothing more, where it said so beforehand.
     pub pause: Option<Duration>,
+    /// How many more requests the provider said that it takes for now, where it did.
+    pub remaining: Option<u64>,
 }
 
 impl From<TaskId> for Acceptance {
     fn from(task: TaskId) -> Self {
-        Self { task, spent: None, pause: None }
+        Self { task, spent: None, pause: None, remaining: None }
     }
 }
 

@@ -31,7 +31,7 @@ fn a_fixed_number_of_tasks_is_in_flight() {
     let mut lane = Lane::new(&fixed(3));
     let tickets = take_all(&mut lane, at(0));
     assert_eq!((tickets.len(), why(&mut lane, at(0))), (3, Some(Wait::Busy)));
-    lane.submit_accepted(at(0), tickets[0]);
+    lane.submit_accepted(at(0), tickets[0], None);
     assert_eq!(why(&mut lane, at(0)), Some(Wait::Busy), "an accepted task still occupies its place");
     lane.task_ended();
     assert_eq!(why(&mut lane, at(0)), None);
@@ -51,7 +51,7 @@ fn submissions_under_way_have_a_limit_of_their_own() {
     let mut lane = Lane::new(&Limits { submits_max: 2, ..fixed(100) });
     let tickets = take_all(&mut lane, at(0));
     assert_eq!(tickets.len(), 2);
-    lane.submit_accepted(at(0), tickets[0]);
+    lane.submit_accepted(at(0), tickets[0], None);
     assert_eq!(take_all(&mut lane, at(0)).len(), 1);
 }
 
@@ -103,7 +103,7 @@ fn auto_grows_while_it_is_used_and_nothing_is_refused() {
     let tickets = take_all(&mut lane, at(0));
     assert_eq!(tickets.len(), 4);
     for ticket in tickets {
-        lane.submit_accepted(at(0), ticket);
+        lane.submit_accepted(at(0), ticket, None);
     }
     assert_eq!(take_all(&mut lane, at(0)).len(), 3);
     assert_eq!(lane.n_in_flight(), 7);
@@ -115,7 +115,7 @@ fn a_burst_of_refusals_cuts_to_what_was_taken() {
     let mut lane = Lane::new(&fixed(8));
     let tickets = take_all(&mut lane, at(0));
     for ticket in &tickets[..4] {
-        lane.submit_accepted(at(40), *ticket);
+        lane.submit_accepted(at(40), *ticket, None);
     }
     for ticket in &tickets[4..] {
         lane.submit_refused(at(40), *ticket, &Fault::new(FaultKind::Throttled { retry_after: None }, ""));
@@ -144,7 +144,7 @@ fn a_wait_is_never_over_already() {
                 lane.submit_refused(at(now), ticket, &Fault::new(FaultKind::Throttled { retry_after: None }, ""));
             }
             (1..32, Some(ticket)) => {
-                lane.submit_accepted(at(now), ticket);
+                lane.submit_accepted(at(now), ticket, None);
                 lane.task_ended();
             }
             _ => {
@@ -165,7 +165,7 @@ fn a_provider_that_is_down_is_tried_by_one_at_a_time() {
     }
     let tickets = take_all(&mut lane, at(3_600_000));
     assert_eq!(tickets.len(), 1);
-    lane.submit_accepted(at(0), tickets[0]);
+    lane.submit_accepted(at(0), tickets[0], None);
     assert_eq!(take_all(&mut lane, at(3_600_000)).len(), 9);
 }
 
@@ -185,4 +185,19 @@ fn polls_of_an_api_that_is_down_go_one_at_a_time() {
     lane.poll_answered();
     lane.poll_refused(at(60_000), &Fault::new(FaultKind::TaskLost, ""));
     assert_eq!((lane.take_poll(at(60_000)), lane.take_poll(at(60_000))), (Ok(()), Ok(())));
+}
+
+/// What is under way with the last of an allowance is counted, and one always may leave, to hear what has become of it.
+#[test]
+fn as_many_are_under_way_as_the_provider_says_remain() {
+    let mut lane = Lane::new(&fixed(100));
+    let ticket = lane.take_submit(at(0)).unwrap();
+    lane.submit_accepted(at(40), ticket, Some(3));
+    let tickets = take_all(&mut lane, at(50));
+    assert_eq!((tickets.len(), why(&mut lane, at(50))), (3, Some(Wait::Busy)));
+    lane.submit_accepted(at(90), tickets[0], Some(2));
+    assert_eq!(why(&mut lane, at(90)), Some(Wait::Busy), "two are under way");
+    lane.submit_accepted(at(91), tickets[1], Some(1));
+    lane.submit_accepted(at(92), tickets[2], Some(0));
+    assert_eq!(take_all(&mut lane, at(93)).len(), 1);
 }

@@ -41,7 +41,12 @@ impl Provider {
         for now in seconds.start * 1000..seconds.end * 1000 {
             self.tokens = (self.tokens + self.per_second / 1000.0).min(self.per_second.max(1.0));
             while self.ends_at.front().is_some_and(|ends_at| *ends_at <= now) {
-                self.learner.ended(at(now), self.ends_at.len(), Duration::from_millis(self.task_millis.unsigned_abs()));
+                self.learner.ended(
+                    at(now),
+                    self.ends_at.len(),
+                    Duration::from_millis(self.task_millis.unsigned_abs()),
+                    Duration::ZERO,
+                );
                 self.ends_at.pop_front();
             }
             while now >= self.closed_until && self.submit(now) {}
@@ -129,7 +134,12 @@ fn a_rate_that_is_taken_for_places_does_no_great_harm() {
     let mut provider = Provider::new(5000, NO_LIMIT, 1.0);
     provider.play(0..60);
     provider.play(60..300);
-    assert!(provider.n_accepted >= 120 && provider.refused() <= 0.05, "{}", provider.n_accepted);
+    assert!(
+        provider.n_accepted >= 168 && provider.refused() <= 0.055,
+        "{} {}",
+        provider.n_accepted,
+        provider.refused()
+    );
 }
 
 /// What is refused with nothing in flight is not refused for want of a place.
@@ -151,7 +161,7 @@ fn only_the_first_refusal_of_a_burst_counts() {
     learner.accepted(at(40), tickets[0]);
     learner.accepted(at(40), tickets[1]);
     assert!(learner.refused(at(41), tickets[2]).is_some());
-    let cut = |learner: &Learner| format!("{:?} {:?} {:?}", learner.window, learner.rate, learner.case);
+    let cut = |learner: &Learner| format!("{} {:?} {:?}", learner.window.cap(), learner.rate, learner.case.is_some());
     let before = cut(&learner);
     assert_eq!(learner.refused(at(5000), tickets[3]), None, "however late it comes");
     assert_eq!(cut(&learner), before);
@@ -162,6 +172,7 @@ fn only_the_first_refusal_of_a_burst_counts() {
 fn a_case_ends_with_the_next_word() {
     for is_taken in [true, false] {
         let mut learner = Learner::new(Concurrency::Auto, false);
+        learner.ended(at(0), 1, Duration::from_secs(1), Duration::ZERO);
         for n in 0..4 {
             let ticket = learner.take(at(0), n);
             learner.accepted(at(0), ticket);
@@ -177,20 +188,22 @@ fn a_case_ends_with_the_next_word() {
             assert!(learner.has_room(test_at, 5) && learner.rate.now(test_at).is_some());
         } else {
             assert_eq!(learner.refused(test_at, ticket), Some(Refused::Wait), "the second in a row");
+            let test_at = learner.room_at(test_at, 4).unwrap();
+            let ticket = learner.take(test_at, 4);
+            assert_eq!(learner.refused(test_at, ticket), Some(Refused::Wait), "the third");
             assert!(!learner.has_room(test_at, 4) && learner.rate.now(test_at).is_none());
         }
         assert!(learner.case.is_none());
     }
 }
 
-/// A limit of the other kind than the one before is recognised.
+/// A limit of the other kind than the one before is used too, whatever it is taken for.
 #[test]
 fn reasons_change() {
     let mut provider = Provider::new(5000, 50, NO_RATE);
     provider.play(0..60);
     (provider.places, provider.per_second, provider.tokens) = (NO_LIMIT, 2.0, 2.0);
     provider.play(60..120);
-    assert_eq!(provider.learner.reason, Some(Reason::Rate));
     provider.play(120..240);
     assert!(provider.n_accepted >= 216 && provider.refused() <= 0.05, "{}", provider.n_accepted);
     (provider.places, provider.per_second) = (4, NO_RATE);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::engine::schedule::ages::{AGES, Place, STEPS};
-use crate::engine::schedule::learner::{Answer, Learner, PRIOR};
+use crate::engine::schedule::durations::{Answer, Durations, PRIOR};
 use crate::engine::schedule::optimum;
 use crate::model::history::TaskKind;
 use crate::model::time::Moment;
@@ -49,7 +49,7 @@ pub struct Kinds {
 /// What is known of one kind, and what follows for its polls.
 #[derive(Debug)]
 struct Course {
-    learner: Learner,
+    durations: Durations,
     /// Seconds that a task runs on average until every age of the grid.
     running_for: Vec<f64>,
     /// The best age of the next poll for every age of the grid at which a task still runs.
@@ -102,7 +102,7 @@ impl Kinds {
         let (all, kinds) = self.courses.split_first_mut().expect("all kinds together are one");
         let mut has_moved = all.observe(now, answer, &[&PRIOR]);
         if let Some(i) = usize::from(kind.0).checked_sub(1) {
-            has_moved |= kinds[i].observe(now, answer, &[&PRIOR, all.learner.believed()]);
+            has_moved |= kinds[i].observe(now, answer, &[&PRIOR, all.durations.believed()]);
         }
         has_moved
     }
@@ -127,14 +127,14 @@ impl Kinds {
     pub fn delay(&self, kind: Kind, from: f64, to: f64) -> f64 {
         let course = self.course(kind);
         let (from_place, to_place) = (Place::of(from), Place::of(to));
-        let running = 1.0 - from_place.value(course.learner.believed());
+        let running = 1.0 - from_place.value(course.durations.believed());
         let running_for = to_place.value(&course.running_for) - from_place.value(&course.running_for);
         (to - from - running_for / running.max(f64::MIN_POSITIVE)).max(0.0)
     }
 
     /// The age by which half of all tasks are done, in seconds.
     pub fn median(&self) -> f64 {
-        median(self.courses[0].learner.believed())
+        median(self.courses[0].durations.believed())
     }
 
     /// What is known of a kind: of a new one, what is known of all.
@@ -147,7 +147,7 @@ impl Kinds {
 impl Course {
     fn new(told: &[&[f64]]) -> Self {
         let mut course = Self {
-            learner: Learner::new(told),
+            durations: Durations::new(told),
             running_for: vec![0.0; STEPS + 1],
             next: vec![0.0; STEPS + 1],
             next_hurried: vec![0.0; STEPS + 1],
@@ -161,7 +161,7 @@ impl Course {
 
     /// Takes in an answer, and now and then makes something of it. Returns whether the plan has moved.
     fn observe(&mut self, now: Moment, answer: Answer, told: &[&[f64]]) -> bool {
-        self.learner.observe(answer);
+        self.durations.observe(answer);
         self.n_answers = self.n_answers.saturating_add(1);
         self.n_new += 1;
         // An hour of experience may come in one moment, out of the ledger.
@@ -172,13 +172,13 @@ impl Course {
         }
         (self.learnt_at, self.n_new) = (Some(now), 0);
         let before = self.first_polls();
-        self.learner.relearn(told);
+        self.durations.relearn(told);
         self.plan();
         before.iter().zip(self.first_polls()).any(|(before, after)| (after / before - 1.0).abs() > MOVE_MIN)
     }
 
     fn plan(&mut self) {
-        let done = self.learner.believed();
+        let done = self.durations.believed();
         optimum::next_polls(done, POLL_PRICE, &mut self.next);
         let hurried = (median(done) * POLL_PART_HURRIED).min(POLL_PRICE);
         optimum::next_polls(done, hurried, &mut self.next_hurried);

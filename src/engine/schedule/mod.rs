@@ -1,12 +1,12 @@
 //! The one poll scheduler: which task is asked for next, and when.
 //!
-//! It learns how long tasks take ([`learner`], for each of the [`kinds`]), and asks when a second of delay and a poll balance
+//! It learns how long tasks take ([`durations`], for each of the [`kinds`]), and asks when a second of delay and a poll balance
 //! ([`optimum`]). There is no timer per job, but one ordered set of all; and where more are due than may leave, those go first whose being
 //! done unnoticed costs most by now.
 
 pub mod ages;
+pub mod durations;
 pub mod kinds;
-pub mod learner;
 pub mod optimum;
 
 use std::collections::BTreeMap;
@@ -68,6 +68,11 @@ impl Watch {
     /// A poll leaves.
     pub const fn asked(&mut self, now: Moment) {
         self.asked_at = now;
+    }
+
+    /// For how long its task has been done without our knowing, as is to be expected, now that it is known.
+    pub fn unheard(&self, now: Moment) -> Duration {
+        (now - self.asked_at) + (self.asked_at - self.running_at) / 2
     }
 
     fn age(&self, moment: Moment) -> f64 {

@@ -57,7 +57,7 @@ fn is_hidden(first: &Choice, middle: &Choice, last: &Choice) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::schedule::learner::PRIOR;
+    use crate::engine::schedule::durations::PRIOR;
 
     /// The least cost from every age of the grid on, per task that is accepted, tried out choice by choice.
     fn costs_by_trial(done: &[f64], price: f64) -> Vec<f64> {

@@ -3,11 +3,6 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::model::time::Timestamp;
-
-fn at(millis: i64) -> Moment {
-    Moment::new(millis * 1000, Timestamp::from_millis(millis))
-}
 
 fn auto() -> Window {
     Window::new(Concurrency::Auto)
@@ -30,16 +25,16 @@ impl Full {
 
     /// Plays seconds of ten ticks each.
     fn play(&mut self, seconds: std::ops::Range<i64>) {
-        for now in (seconds.start * 1000..seconds.end * 1000).step_by(100).map(at) {
+        for _ in (seconds.start * 10)..(seconds.end * 10) {
             self.n_in_flight = self.n_in_flight.saturating_sub(1);
-            while self.n_in_flight < self.window.room(now) {
+            while self.n_in_flight < self.window.room(0) {
                 self.n_submits += 1;
                 if self.n_in_flight >= self.places {
                     self.n_refused += 1;
-                    self.window.refused(now, self.n_in_flight, false);
+                    self.window.refused(self.n_in_flight, 0, false);
                     break;
                 }
-                self.window.accepted(now, self.n_in_flight);
+                self.window.accepted(self.n_in_flight, 0);
                 self.n_in_flight += 1;
             }
         }
@@ -50,28 +45,28 @@ impl Full {
 fn it_grows_with_all_that_is_taken_while_it_is_used_and_nothing_is_refused() {
     let mut window = auto();
     for n in 0..100 {
-        window.accepted(at(0), n);
+        window.accepted(n, 0);
     }
-    assert_eq!(window.room(at(0)), 103);
+    assert_eq!(window.room(0), 103);
 }
 
 #[test]
 fn it_does_not_grow_by_what_it_does_not_use() {
     let mut window = auto();
-    (0..100).for_each(|_| window.accepted(at(0), 0));
-    assert_eq!(window.room(at(0)), 4);
+    (0..100).for_each(|_| window.accepted(0, 0));
+    assert_eq!(window.room(0), 4);
 }
 
 #[test]
 fn a_number_is_the_most_of_it() {
     let mut window = Window::new(Concurrency::Fixed(NonZeroU32::new(10).unwrap()));
-    assert_eq!(window.room(at(0)), 10, "and what it begins with");
-    (0..100).for_each(|_| window.accepted(at(0), 9));
-    assert_eq!(window.room(at(0)), 10);
-    window.refused(at(0), 4, false);
-    assert_eq!(window.room(at(0)), 4, "a provider may take less");
-    (0..1000).for_each(|_| window.accepted(at(60_000), 9));
-    assert_eq!(window.room(at(60_000)), 10);
+    assert_eq!(window.room(0), 10, "and what it begins with");
+    (0..100).for_each(|_| window.accepted(9, 0));
+    assert_eq!(window.room(0), 10);
+    window.refused(4, 0, false);
+    assert_eq!(window.room(0), 4, "a provider may take less");
+    (0..1000).for_each(|_| window.accepted(9, 0));
+    assert_eq!(window.room(0), 10);
 }
 
 #[test]
@@ -79,7 +74,7 @@ fn what_is_in_use_stays_in_use_after_a_refusal() {
     for places in [1, 2, 4, 30] {
         let mut full = Full::new(places);
         full.play(0..2);
-        assert_eq!(full.window.room(at(2000)), places);
+        assert_eq!(full.window.room(0), places);
         assert_eq!(full.n_refused, 1);
     }
 }
@@ -87,8 +82,8 @@ fn what_is_in_use_stays_in_use_after_a_refusal() {
 #[test]
 fn it_never_falls_below_one() {
     let mut window = auto();
-    (0..10).for_each(|_| window.refused(at(0), 0, false));
-    assert_eq!(window.room(at(0)), 1);
+    (0..10).for_each(|_| window.refused(0, 0, false));
+    assert_eq!(window.room(0), 1);
 }
 
 #[test]
@@ -119,7 +114,7 @@ fn a_limit_that_falls_is_met_at_once() {
     full.play(0..60);
     (full.places, full.n_refused) = (20, 0);
     full.play(60..70);
-    assert_eq!(full.window.room(at(70_000)), 20);
+    assert_eq!(full.window.room(0), 20);
     assert!(full.window.explains(15), "and is no surprise");
 }
 
@@ -134,5 +129,5 @@ fn a_refusal_far_below_what_was_taken_has_another_reason() {
 fn tasks_of_an_earlier_process_are_known_to_be_taken() {
     let mut window = auto();
     window.found(300);
-    assert_eq!(window.room(at(0)), 300);
+    assert_eq!(window.room(0), 300);
 }

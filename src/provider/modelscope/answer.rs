@@ -117,7 +117,8 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
     match (answer.status, told, json.as_ref().and_then(task_id)) {
         (200..300, None, Some(task)) => {
             let spent = (answer.remaining == Some(0)).then(|| quota_spent("0 requests remaining", answer.date));
-            Ok(Acceptance { task, spent, pause: answer.rate.spent_for })
+            let remaining = [answer.remaining, answer.rate.remaining].into_iter().flatten().min();
+            Ok(Acceptance { task, spent, pause: answer.rate.spent_for, remaining })
         }
         (200..300, Some(told), None) if told.is_clear() => Err(told.fault(model, &answer.hints())),
         (200..300, Some(_), _) => Err(answer.in_doubt("an answer that is neither a task nor a refusal")),

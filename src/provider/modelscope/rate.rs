@@ -28,6 +28,8 @@ pub struct RateTold {
     pub spent_for: Option<Duration>,
     /// How long until more is taken, where they do not say how much is left.
     pub reset_after: Option<Duration>,
+    /// How many more requests are taken before that.
+    pub remaining: Option<u64>,
 }
 
 impl RateTold {
@@ -41,6 +43,7 @@ impl RateTold {
         pairs.chain(list).fold(Self::default(), |all, told| Self {
             spent_for: all.spent_for.max(told.spent_for),
             reset_after: all.reset_after.max(told.reset_after),
+            remaining: [all.remaining, told.remaining].into_iter().flatten().min(),
         })
     }
 
@@ -50,13 +53,20 @@ impl RateTold {
     }
 
     fn of(remaining: Option<&str>, reset: Duration) -> Self {
+        let nothing = Self::default();
         match remaining.map(|text| text.trim().parse::<f64>()) {
-            None => Self { spent_for: None, reset_after: Some(reset) },
+            None => Self { reset_after: Some(reset), ..nothing },
             // Half a request cannot be sent.
             Some(Ok(remaining)) if (0.0..1.0).contains(&remaining) => {
-                Self { spent_for: Some(reset), reset_after: None }
+                Self { spent_for: Some(reset), remaining: Some(0), ..nothing }
             }
-            Some(_) => Self::default(),
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "from 1 on, and too many are all"
+            )]
+            Some(Ok(remaining)) if remaining >= 1.0 => Self { remaining: Some(remaining as u64), ..nothing },
+            Some(_) => nothing,
         }
     }
 }
@@ -175,9 +185,16 @@ mod tests {
     fn while_something_is_left_nobody_waits() {
         for headers in [
             &[("ratelimit", "\"default\";r=1;t=30")][..],
-            &[("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", "30")],
-            &[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "6m0s")],
+            &[("x-ratelimit-remaining", "1.5"), ("x-ratelimit-reset", "30")],
+            &[("ratelimit", "\"day\";r=70;t=3600, \"minute\";r=1;t=30")],
+        ] {
+            let told = read(headers);
+            assert_eq!((told.spent_for, told.reset_after, told.remaining), (None, None, Some(1)), "{headers:?}");
+        }
+        for headers in [
+            &[("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "6m0s")][..],
             &[("x-ratelimit-remaining", "0")],
+            &[("x-ratelimit-remaining", "many"), ("x-ratelimit-reset", "30")],
             &[],
         ] {
             assert_eq!(read(headers), RateTold::default(), "{headers:?}");

@@ -119,7 +119,7 @@ fn the_last_of_an_allowance_says_so() {
 #[test]
 fn rate_limit_headers_say_how_long_to_wait() {
     let half = Some(Duration::from_secs(30));
-    let rate = RateTold { spent_for: half, reset_after: None };
+    let rate = RateTold { spent_for: half, ..RateTold::default() };
     let accepted = submitted(&Answer { rate, ..answer(200, r#"{"task_id":1}"#) }, "a/b").unwrap();
     assert_eq!(accepted.pause, half);
     let refused = |retry_after: Option<&str>, rate| {
@@ -128,7 +128,7 @@ fn rate_limit_headers_say_how_long_to_wait() {
     };
     let throttled = |retry_after| FaultKind::Throttled { retry_after };
     assert_eq!(refused(None, rate), throttled(half));
-    assert_eq!(refused(None, RateTold { spent_for: None, reset_after: half }), throttled(half));
+    assert_eq!(refused(None, RateTold { reset_after: half, ..RateTold::default() }), throttled(half));
     assert_eq!(refused(Some("7"), rate), throttled(Some(Duration::from_secs(7))), "plain words count more");
 }
 

@@ -72,7 +72,7 @@ struct Expert {
 
 /// Learns how long tasks of one kind take.
 #[derive(Debug)]
-pub struct Learner {
+pub struct Durations {
     /// The last tasks that were found done, the newest first.
     tasks: VecDeque<Span>,
     /// Those that are told what to believe, and then one for each manner of learning.
@@ -80,16 +80,16 @@ pub struct Learner {
     believed: Vec<f64>,
 }
 
-impl Learner {
-    /// A learner that trusts what it is told, before its first task.
+impl Durations {
+    /// What is told is trusted, before its first task.
     pub fn new(told: &[&[f64]]) -> Self {
         let base = told.last().expect("it is told something");
         let views = told.iter().chain(std::iter::repeat_n(base, MANNERS.len()));
         let mut experts: Vec<_> = views.map(|done| Expert { weight: 1.0, done: done.to_vec() }).collect();
         share_out(&mut experts, 1.0);
-        let mut learner = Self { tasks: VecDeque::new(), experts, believed: vec![] };
-        learner.believed = learner.mixture();
-        learner
+        let mut durations = Self { tasks: VecDeque::new(), experts, believed: vec![] };
+        durations.believed = durations.mixture();
+        durations
     }
 
     /// The share of tasks that are done by every age of the grid, as far as is known.
@@ -97,7 +97,7 @@ impl Learner {
         &self.believed
     }
 
-    /// Takes in what a poll said. What is believed changes only with [`Learner::relearn`].
+    /// Takes in what a poll said. What is believed changes only with [`Durations::relearn`].
     pub fn observe(&mut self, answer: Answer) {
         for expert in &mut self.experts {
             let (before, by_then) = (answer.from.value(&expert.done), answer.to.value(&expert.done));

@@ -1,0 +1,74 @@
+//! How many submissions may leave before the provider's allowance is used up, as far as it says how much remains of it.
+//!
+//! What is told may be old when it comes: submissions that are under way may not be counted in it, and answers overtake each other. So as
+//! many may be under way as remain, and no answer raises that unless its submission left after the last word was heard.
+
+use crate::model::time::Moment;
+
+/// The provider's last word on what remains.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Remaining {
+    told: Option<(u64, Moment)>,
+}
+
+impl Remaining {
+    /// Takes in what the answer to a submission tells that left at that moment.
+    pub fn told(&mut self, now: Moment, left_at: Moment, remaining: Option<u64>) {
+        self.told = match (self.told, remaining) {
+            (Some((before, told_at)), _) if left_at < told_at && remaining.is_none_or(|n| n >= before) => self.told,
+            (_, remaining) => remaining.map(|n| (n, now)),
+        };
+    }
+
+    /// Whether one more may leave with so many under way. One always may with none under way: the word may be out of date, and nobody
+    /// else brings a new one.
+    pub fn has_room(&self, n_submits_out: usize) -> bool {
+        self.told.is_none_or(|(n, _)| u64::try_from(n_submits_out).is_ok_and(|n_out| n_out < n.max(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    fn at(millis: i64) -> Moment {
+        Moment::new(millis * 1000, Timestamp::from_millis(millis))
+    }
+
+    fn room(remaining: &Remaining) -> usize {
+        (0..1000).find(|n| !remaining.has_room(*n)).unwrap_or(1000)
+    }
+
+    #[test]
+    fn as_many_are_under_way_as_remain_and_one_at_least() {
+        let mut remaining = Remaining::default();
+        assert_eq!(room(&remaining), 1000, "nobody says");
+        for (n, expected) in [(7, 7), (1, 1), (0, 1), (u64::MAX, 1000)] {
+            remaining.told(at(1), at(1), Some(n));
+            assert_eq!(room(&remaining), expected);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_overtaken_raises_nothing() {
+        let mut remaining = Remaining::default();
+        remaining.told(at(50), at(10), Some(2));
+        remaining.told(at(60), at(5), Some(3));
+        assert_eq!(room(&remaining), 2);
+        remaining.told(at(61), at(5), None);
+        assert_eq!(room(&remaining), 2);
+        remaining.told(at(70), at(20), Some(1));
+        assert_eq!(room(&remaining), 1, "less is news in any case");
+    }
+
+    #[test]
+    fn the_next_allowance_is_heard_of() {
+        let mut remaining = Remaining::default();
+        remaining.told(at(50), at(10), Some(0));
+        remaining.told(at(100), at(60), Some(124));
+        assert_eq!(room(&remaining), 124);
+        remaining.told(at(200), at(150), None);
+        assert_eq!(room(&remaining), 1000, "who says nothing any more has no allowance");
+    }
+}
