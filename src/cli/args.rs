@@ -71,6 +71,37 @@ Every job that is not among them is kept, wherever it has moved.
                     every one with index, id (or null) and prompt, and a changed one also with
                     was (index, id and prompt before) and changes (a list of field, was, is)";
 
+const HELP_VALIDATE: &str = "\
+Examples:
+  promptbatch validate prompts.yaml                     the first 20 mistakes, each with its line
+  promptbatch validate prompts.yaml --json              up to a thousand of them, for an editor or a script
+Exit code 0: it can be run, perhaps with warnings; 2: it cannot.
+
+--json prints one object:
+  manifest          the file
+  jobs              wanted images; null where something is wrong
+  mistakes          the first of them and of the warnings, by line; every one with severity (error or
+                    warning), path (null for the command line), line, column and end_column (from 1, in
+                    characters, end_column behind the last one; null where they are not known),
+                    message and help
+  n_mistakes        how many mistakes there are
+  n_warnings        how many warnings";
+
+const HELP_INIT: &str = "\
+Examples:
+  promptbatch init                                      prompts.yaml and prompts.schema.json
+  promptbatch init cats.yaml --no-schema                only cats.yaml
+  promptbatch init -                                    to stdout
+Nothing that is there is written over. The first line of the starter names the schema, for editors with a YAML language
+server (VS Code with the YAML extension, Neovim, Helix and others).";
+
+const HELP_SCHEMA: &str = "\
+Example:
+  promptbatch schema > prompts.schema.json
+and as the first line of a manifest:
+  # yaml-language-server: $schema=prompts.schema.json
+It is of draft 2020-12. `validate` knows more than it: ids that are the same, lists that do not fit, names in prompts.";
+
 const HELP_RESULTS: &str = "\
 Jobs that are no longer in the manifest are left out, and their images stay on disk.
 With --include-dropped they come last, with an empty index, until the next `run` writes
@@ -84,8 +115,15 @@ pub enum Verb {
     /// Show what `run` would do with a manifest: new, changed, kept and dropped jobs; sends and writes nothing
     #[command(after_help = HELP_PLAN)]
     Plan(PlanArgs),
-    /// Show every mistake in a manifest, with file, line and a remedy; sends nothing
+    /// Show every mistake in a manifest, with its line, a caret under the place, and a remedy; sends nothing
+    #[command(after_help = HELP_VALIDATE)]
     Validate(ValidateArgs),
+    /// Write a manifest to start from, and its JSON Schema beside it
+    #[command(after_help = HELP_INIT)]
+    Init(InitArgs),
+    /// Print the JSON Schema of YAML manifests, by which editors complete and check
+    #[command(after_help = HELP_SCHEMA)]
+    Schema,
     /// Show where a run stands: counts and failures; works beside a live run
     Status(StatusArgs),
     /// Try the failed jobs of a run again, and nothing else
@@ -135,8 +173,23 @@ pub struct ValidateArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
 
+    /// Print one JSON object instead of words
+    #[arg(long)]
+    pub json: bool,
+
     #[command(flatten)]
     pub progress: ProgressArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where to write it, a name that ends in .yaml or .yml; - for stdout
+    #[arg(default_value = "prompts.yaml")]
+    pub manifest: PathBuf,
+
+    /// Write no prompts.schema.json beside it, and do not name it
+    #[arg(long)]
+    pub no_schema: bool,
 }
 
 #[derive(Debug, Args)]

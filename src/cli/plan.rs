@@ -17,7 +17,7 @@ use crate::cli::args::PlanArgs;
 use crate::cli::exit::Exit;
 use crate::cli::show::chores;
 use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
-use crate::cli::{fail, print, run, summary};
+use crate::cli::{diagnostics, fail, print, run};
 
 /// Jobs of each kind that are shown.
 const SHOWN_MAX: usize = 5;
@@ -30,16 +30,16 @@ pub fn plan(args: &PlanArgs) -> Exit {
     let out = run::out(args.out.as_deref(), &args.manifest);
     let mut chores = chores(args.progress.display(), &Above::default());
     let source = run::source(&args.manifest, modelscope::MODEL);
-    let planned = manifest::open_watched(source, &mut *chores).map_err(PlanError::from);
+    let planned = manifest::open_watched(source.clone(), &mut *chores).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
-        summary::warn(&manifest);
+        diagnostics::warn(&manifest);
         plan::plan(&manifest, &out, SHOWN_MAX, &mut *chores)
     });
     let path = &args.manifest.manifest;
     match planned {
         Ok(plan) if args.json => print(&format!("{}\n", object(&plan, path, &out))),
         Ok(plan) => print(&(words(&plan, path, &out).join("\n") + "\n")),
-        Err(error @ PlanError::Manifest(_)) => fail(Exit::Usage, &error),
+        Err(PlanError::Manifest(error)) => diagnostics::refuse(&error, &source),
         Err(error @ PlanError::Ledger(_)) => fail(Exit::Error, &error),
     }
 }

@@ -29,6 +29,8 @@ mod range;
 mod read;
 mod rows;
 mod sayings;
+mod schema;
+mod source_lines;
 mod table;
 mod template;
 #[cfg(test)]
@@ -44,9 +46,11 @@ use std::{env, fs, io};
 pub use self::census::Census;
 use self::check::Checked;
 use self::ids::Ids;
-use self::mistake::Findings;
+use self::mistake::{Findings, Found};
 pub use self::mistake::{ManifestError, Mistake, Mistakes, Place, Span};
 use self::pass::{End, Pass};
+pub use self::schema::schema;
+pub use self::source_lines::lines_of;
 use self::yaml::Settings;
 use crate::model::job::Draft;
 use crate::model::price::Price;
@@ -127,7 +131,7 @@ pub struct Manifest {
     columns: Vec<String>,
     census: Census,
     settings: Settings,
-    warnings: Vec<Mistake>,
+    warnings: Found,
 }
 
 /// Reads and checks a whole manifest. All its mistakes are told at once.
@@ -153,7 +157,7 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
     if findings.mistakes.n() > 0 {
         return Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path, findings) });
     }
-    Ok(Manifest { warnings: findings.warnings.into_list(), ..manifest })
+    Ok(Manifest { warnings: findings.warnings.sorted(), ..manifest })
 }
 
 /// Reads a manifest to its end, whatever is wrong with it.
@@ -168,7 +172,8 @@ fn read(source: &Source, ids: Ids, progress: &mut dyn Progress) -> Result<(Manif
     }
     let settings = pass.take_settings();
     let End { checked: Checked { columns, ids, census }, digest, lists } = pass.finish(&mut findings);
-    let manifest = Manifest { source: source.clone(), digest, lists, columns, census, settings, warnings: Vec::new() };
+    let manifest =
+        Manifest { source: source.clone(), digest, lists, columns, census, settings, warnings: Found::default() };
     Ok((manifest, findings, ids))
 }
 
@@ -176,6 +181,11 @@ impl Manifest {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.source.path
+    }
+
+    /// The file, and the options that change what it means.
+    pub const fn source(&self) -> &Source {
+        &self.source
     }
 
     /// How many images are wanted: every entry as often as its `n` says.
@@ -205,7 +215,12 @@ impl Manifest {
 
     /// What is allowed and probably not meant: the first thousand, by line.
     pub fn warnings(&self) -> &[Mistake] {
-        &self.warnings
+        self.warnings.list()
+    }
+
+    /// How many warnings there are, those beyond the thousandth included.
+    pub const fn n_warnings(&self) -> u64 {
+        self.warnings.n()
     }
 
     /// The [fingerprint] of what was checked.

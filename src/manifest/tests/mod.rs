@@ -8,6 +8,7 @@ mod passes;
 mod properties;
 mod refusals;
 mod rows;
+mod surprises;
 mod tables;
 mod values;
 mod vars;
