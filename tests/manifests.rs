@@ -7,9 +7,11 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use boon::{Compiler, Schemas};
 use promptbatch::manifest::{self, Manifest, Mistake, Source};
 use promptbatch::model::job::Draft;
 use promptbatch::model::request::{Json, Lora, Request};
+use serde_json::Value;
 
 /// The manifests of one folder of the corpus, by name.
 fn corpus(folder: &str) -> Vec<PathBuf> {
@@ -94,6 +96,112 @@ fn bad_manifests_give_all_their_mistakes() {
         insta::assert_snapshot!(format!("bad_{}", name(&path)), error.to_string().replace(&folder, ""));
         assert!(error.mistakes().iter().all(|mistake| !mistake.what.is_empty() && !mistake.remedy.is_empty()));
     }
+}
+
+/// What a YAML file says, as the JSON that editors hold against a schema.
+fn as_json(text: &str) -> Value {
+    let mut value: serde_yaml::Value = serde_yaml::from_str(text).expect("it is YAML");
+    value.apply_merge().expect("its merges are good");
+    serde_json::to_value(value).expect("all of it is JSON too")
+}
+
+/// Manifests that the schema refuses, and so does the reader.
+const BAD: [&str; 45] = [
+    "[]",
+    "x",
+    "5",
+    "{}",
+    "prompts: []",
+    "- 5",
+    "- true",
+    "- null",
+    "- ''",
+    "- []",
+    "- {}",
+    "- {size: 64x64}",
+    "- {prompt: null}",
+    "- {prompt: x, promt: y}",
+    "- {prompt: x, size: 1024}",
+    "- {prompt: x, size: 1024*768}",
+    "- {prompt: x, size: 63x64}",
+    "- {prompt: x, size: 64x2049}",
+    "- {prompt: x, seed: -1}",
+    "- {prompt: x, seed: 2147483648}",
+    "- {prompt: x, seed: '7'}",
+    "- {prompt: x, seed: []}",
+    "- {prompt: x, steps: 0}",
+    "- {prompt: x, steps: 101}",
+    "- {prompt: x, guidance: 1}",
+    "- {prompt: x, n: 0}",
+    "- {prompt: x, n: [1]}",
+    "- {prompt: x, n: 10001}",
+    "- {prompt: x, expand: product}",
+    "- {prompt: x, expand: {sample: 0}}",
+    "- {prompt: x, syntax: jinja}",
+    "- {prompt: x, image_url: a.png}",
+    "- {prompt: x, loras: a}",
+    "- {prompt: x, params: [1]}",
+    "- {prompt: x, meta: y}",
+    "- {prompt: {from: 5}}",
+    "{defaults: {prompt: x}, prompts: [y]}",
+    "{defaults: {id: x}, prompts: [y]}",
+    "{default: {}, prompts: [y]}",
+    "{vars: {a: []}, prompts: [y]}",
+    "{vars: {a b: x}, prompts: [y]}",
+    "{vars: {a: true}, prompts: [y]}",
+    "{price: 5, prompts: [y]}",
+    "{price: {per_image: -1}, prompts: [y]}",
+    "{shuffle: -1, prompts: [y]}",
+];
+
+/// Goal: editors are told the truth. Method: the schema, which is held against that of its draft first, takes every good manifest of
+/// the corpus, and refuses each of these.
+#[test]
+fn the_schema_takes_good_manifests_and_no_bad_ones() {
+    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    let schema = serde_json::from_str(&manifest::schema()).expect("a schema is JSON");
+    compiler.add_resource("prompts.schema.json", schema).expect("it can be named so");
+    let schema = compiler.compile("prompts.schema.json", &mut schemas).expect("it is a good schema");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let examples = ["prompts.yaml", "starter.yaml"].map(|name| root.join("examples").join(name));
+    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+    for path in corpus("good").into_iter().filter(is_yaml).chain(examples) {
+        // Editors read UTF-8, and hold each document of a stream against a schema by itself.
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        if text.lines().filter(|line| line.starts_with("---")).count() > 1 {
+            continue;
+        }
+        if let Err(error) = schemas.validate(&as_json(&text), schema) {
+            panic!("{}: {error:#}", name(&path));
+        }
+    }
+    for good in [
+        "- {prompt: x, seed: 1..8, expand: zip, steps: [5, 10], guidance: 3.5..5..0.5}",
+        "- {prompt: [x, y], id: [a, 7], expand: {sample: 5, seed: 1}, size: {from: sizes.txt}}",
+        "{vars: {a: [1, x], 猫: {from: b.txt}}, price: {unit: EUR, per_image: {a/b: 0.5}}, shuffle: 3, syntax: dynamic, prompts: ['{a}']}",
+        "- {prompt: x, image_url: [['https://a'], ['https://b']], loras: [a/b, {a/b: 0.5, c/d: 0.5}], params: [{k: [1]}, {}]}",
+    ] {
+        if let Err(error) = schemas.validate(&as_json(good), schema) {
+            panic!("{good}: {error:#}");
+        }
+    }
+    for bad in BAD {
+        assert!(schemas.validate(&as_json(bad), schema).is_err(), "the schema takes {bad}");
+        let path = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a temporary file can be made");
+        fs::write(path.path(), bad).expect("it can be written");
+        assert!(manifest::open(source(path.path())).is_err(), "{bad} is good, and the schema refuses it");
+    }
+}
+
+/// Goal: a starter is good, small, and shows no warning to somebody who has just begun.
+#[test]
+fn the_starter_is_a_small_and_good_manifest() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/starter.yaml");
+    let manifest =
+        manifest::open(Source { path: path.clone(), ..Source::default() }).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(manifest.warnings(), []);
+    assert!(manifest.n_jobs() < 15, "{}", manifest.n_jobs());
+    insta::assert_snapshot!("starter", notes(&manifest, &path));
 }
 
 /// Goal: what newcomers copy is right, and shows what it says it shows.

@@ -5,246 +5,56 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use promptbatch::manifest::{Encoding, Format, Listing};
 use promptbatch::model::limits::Rate;
 use promptbatch::model::outcome::FaultKind;
-use promptbatch::model::price::Price;
 use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
 
 use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration};
+use crate::cli::helps;
+use crate::cli::manifest_args::{InitArgs, ManifestArgs, PlanArgs, ValidateArgs};
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
-#[command(name = "promptbatch", version, max_term_width = 100, after_help = HELP_TOP)]
+#[command(name = "promptbatch", version, max_term_width = 100, after_help = helps::TOP)]
 pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-const HELP_TOP: &str = "\
-Try it, with no account and no cost:
-  promptbatch run examples/prompts.yaml --provider simulator
-
-Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong (nothing was sent),
-3 token refused, 75 stopped before the end (quota, outage, limit), 100 some jobs failed, 129, 130 and 143 interrupted.
-After 1, 3, 75, 129, 130 and 143 the same command goes on where it left off.";
-
-const HELP_RUN: &str = "\
-Examples:
-  promptbatch run prompts.yaml                          to out/prompts, with the token in MODELSCOPE_API_KEY
-  promptbatch run prompts.csv -o out/cats --rate 30/m   at most 30 submissions a minute
-  promptbatch run prompts.yaml --set size=1024x1024     another default than the manifest's
-The same command goes on after an interruption: what was accepted is fetched and never submitted again.";
-
-const HELP_RETRY: &str = "\
-Examples:
-  promptbatch retry out/cats                            every failure but moderated ones and those in doubt
-  promptbatch retry out/cats --only moderated           the same words once more, which is paid for again
-  promptbatch retry out/cats --only in_doubt,timeout    those that were held, and lost tasks
-A job whose task may still give the image that is paid for is asked for before it is submitted again. Jobs that are only
-pending are left to `run`.";
-
-const HELP_VERIFY: &str = "\
-Exit code 0: every image is what was recorded; 100: some are not.
-With --repair a missing or damaged image is fetched again from its task, if the provider still has it. Nothing is
-submitted: a job whose task is gone becomes pending, and `run` submits it again. A damaged file is kept in OUT/damaged.";
-
-const HELP_PLAN: &str = "\
-new:      the run does not have this job yet
-changed:  a new job in the place of one that goes: the same id, or else the same position
-back:     it was dropped once and returns, with its image if it has one
-dropped:  it is no longer in the manifest; its image stays on disk and leaves the results
-Every job that is not among them is kept, wherever it has moved.
-
-Examples:
-  promptbatch plan prompts.yaml --rate 30/m --price '2 magicube'    time, cost and disk
-  promptbatch plan prompts.yaml --list > jobs.csv                   every job, a manifest of its own
-  promptbatch plan prompts.yaml --list=jsonl | head                 the same as JSON, a line each
-
---json prints one object:
-  manifest, out     the two that are compared
-  provider          where the run's tasks are; null where no run has begun
-  jobs              wanted images: kept + back + new + changed
-  moved             kept at another position
-  relabelled        kept with another id or with other carried-through columns
-  dropped           jobs that go and that no changed job replaces
-  submit, fetch     jobs that would be submitted for certain; accepted ones to be fetched
-  standing          where the jobs stand that are kept or back:
-                    pending, in_doubt, running, succeeded, failed, moderated
-  leaving           the same of the jobs that go, dropped or replaced
-  first             the first of each: new, changed, back, dropped;
-                    every one with index, id (or null) and prompt, and a changed one also with
-                    was (index, id and prompt before) and changes (a list of field, was, is)
-  kinds             how many jobs of the whole manifest: a list of model, size (or null) and jobs
-  estimate          of what would be submitted: seconds, latency_seconds, disk_bytes and
-                    cost (unit, from, to), which is null where a price is not known";
-
-const HELP_RESULTS: &str = "\
-Jobs that are no longer in the manifest are left out, and their images stay on disk.
-With --include-dropped they come last, with an empty index, until the next `run` writes
-results.csv again: a run always leaves the jobs of its manifest there, and no others.";
-
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run a manifest, or go on with it
-    #[command(after_help = HELP_RUN)]
+    #[command(after_help = helps::RUN)]
     Run(Box<RunArgs>),
     /// Show what `run` would do with a manifest: new, changed, kept and dropped jobs; sends and writes nothing
-    #[command(after_help = HELP_PLAN)]
+    #[command(after_help = helps::PLAN)]
     Plan(PlanArgs),
-    /// Show every mistake in a manifest, with file, line and a remedy; sends nothing
+    /// Show every mistake in a manifest, with its line, a caret under the place, and a remedy; sends nothing
+    #[command(after_help = helps::VALIDATE)]
     Validate(ValidateArgs),
+    /// Write a manifest to start from, and its JSON Schema beside it
+    #[command(after_help = helps::INIT)]
+    Init(InitArgs),
+    /// Print the JSON Schema of YAML manifests, by which editors complete and check
+    #[command(after_help = helps::SCHEMA)]
+    Schema,
     /// Show where a run stands: counts and failures; works beside a live run
     Status(StatusArgs),
     /// Try the failed jobs of a run again, and nothing else
-    #[command(after_help = HELP_RETRY)]
+    #[command(after_help = helps::RETRY)]
     Retry(Box<RetryArgs>),
     /// Hold every image against its recorded size and sha256
-    #[command(after_help = HELP_VERIFY)]
+    #[command(after_help = helps::VERIFY)]
     Verify(Box<VerifyArgs>),
     /// Tell the story of one job: every event, with its time
     Log(LogArgs),
     /// Write results.csv again from the ledger
-    #[command(after_help = HELP_RESULTS)]
+    #[command(after_help = helps::RESULTS)]
     Results(ResultsArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
     Simulate(SimulateArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct ManifestArgs {
-    /// The prompts: a YAML, CSV, TSV, JSONL or TXT file, or - for standard input; each also compressed by gzip
-    pub manifest: PathBuf,
-
-    /// What the prompts are written as, where the file's name does not tell
-    #[arg(long, value_enum, env = "PROMPTBATCH_FORMAT")]
-    pub format: Option<FormatArg>,
-
-    /// What the file is encoded in, such as gb18030, where it is not UTF-8 and does not show what it is
-    #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ENCODING")]
-    pub encoding: Option<Encoding>,
-
-    /// Override a default of the manifest; a prompt's own value stays
-    #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = pair, env = "PROMPTBATCH_SET", value_delimiter = None)]
-    pub set: Vec<(String, String)>,
-
-    /// The column (CSV, TSV) or key (JSONL) that holds the prompts
-    #[arg(long, value_name = "NAME", env = "PROMPTBATCH_PROMPT_COL")]
-    pub prompt_col: Option<String>,
-
-    /// The column or key that holds your own id of each prompt
-    #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
-    pub id_col: Option<String>,
-
-    /// How many jobs lists, ranges, vars and `n` may make; prompts that are one job each are not limited [default: 10000]
-    #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_JOBS")]
-    pub max_jobs: Option<u64>,
-
-    /// Do the work in an order that this seed draws, so that a run stopped early is a fair sample; names and results stay in
-    /// manifest order
-    #[arg(long, value_name = "SEED", env = "PROMPTBATCH_SHUFFLE")]
-    pub shuffle: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum FormatArg {
-    /// A list of prompts, or documents parted by ---
-    Yaml,
-    /// A table with a header
-    Csv,
-    /// The same with tabs, in which quotes are mostly just quotes
-    Tsv,
-    /// One JSON object a line
-    Jsonl,
-    /// One prompt a line
-    Txt,
-}
-
-impl From<FormatArg> for Format {
-    fn from(arg: FormatArg) -> Self {
-        match arg {
-            FormatArg::Yaml => Self::Yaml,
-            FormatArg::Csv => Self::Csv,
-            FormatArg::Tsv => Self::Tsv,
-            FormatArg::Jsonl => Self::Jsonl,
-            FormatArg::Txt => Self::Txt,
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-pub struct ValidateArgs {
-    #[command(flatten)]
-    pub manifest: ManifestArgs,
-
-    #[command(flatten)]
-    pub progress: ProgressArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct PlanArgs {
-    #[command(flatten)]
-    pub manifest: ManifestArgs,
-
-    /// Output folder [default: out/<name of the manifest>]
-    #[arg(short, long, env = "PROMPTBATCH_OUT")]
-    pub out: Option<PathBuf>,
-
-    /// Print one JSON object instead of words
-    #[arg(long)]
-    pub json: bool,
-
-    /// Write every job out instead, itself a manifest: one row or line a job, with nothing left to combine
-    #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "csv", require_equals = true, conflicts_with = "json")]
-    pub list: Option<ListFormat>,
-
-    /// Reckon the time with submissions at this rate, for example 30/m
-    #[arg(long, env = "PROMPTBATCH_RATE")]
-    pub rate: Option<Rate>,
-
-    /// Reckon the time with so many tasks in flight
-    #[arg(short = 'j', long, value_name = "N", env = "PROMPTBATCH_CONCURRENCY", value_parser = in_flight)]
-    pub concurrency: Option<InFlight>,
-
-    /// What an image costs, for example '2 magicube' [default: the manifest's `price`]
-    #[arg(long, env = "PROMPTBATCH_PRICE")]
-    pub price: Option<Price>,
-
-    #[command(flatten)]
-    pub progress: ProgressArgs,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ListFormat {
-    /// A table
-    Csv,
-    /// A JSON object a line
-    Jsonl,
-}
-
-impl From<ListFormat> for Listing {
-    fn from(format: ListFormat) -> Self {
-        match format {
-            ListFormat::Csv => Self::Csv,
-            ListFormat::Jsonl => Self::Jsonl,
-        }
-    }
-}
-
-/// Tasks in flight, where that is a number.
-#[derive(Clone, Copy, Debug)]
-pub struct InFlight(pub Option<u32>);
-
-fn in_flight(text: &str) -> Result<InFlight, String> {
-    match text.trim() {
-        "auto" => Ok(InFlight(None)),
-        number => match number.parse() {
-            Ok(n @ 1..) => Ok(InFlight(Some(n))),
-            _ => Err("write a whole number of at least 1, or auto".to_owned()),
-        },
-    }
 }
 
 #[derive(Debug, Args)]
@@ -414,11 +224,6 @@ pub struct SimulateArgs {
     /// How long a link to an image lasts, for example 30s [default: for ever]
     #[arg(long, value_name = "D", value_parser = duration)]
     pub link_lifetime: Option<Duration>,
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (field, value) = text.split_once('=').ok_or("write it as FIELD=VALUE, for example size=1024x1024")?;
-    Ok((field.trim().to_owned(), value.to_owned()))
 }
 
 fn failure_kind(text: &str) -> Result<String, String> {

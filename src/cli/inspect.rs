@@ -8,22 +8,29 @@ use promptbatch::provider::modelscope;
 use promptbatch::report::bars::Above;
 use promptbatch::run::projection::{Projection, ProjectionError, Rows};
 
-use crate::cli::args::{ResultsArgs, StatusArgs, ValidateArgs};
+use crate::cli::args::{ResultsArgs, StatusArgs};
 use crate::cli::exit::Exit;
+use crate::cli::manifest_args::ValidateArgs;
 use crate::cli::show::chores;
 use crate::cli::standing::Standing;
-use crate::cli::{fail, print, run, summary};
+use crate::cli::{diagnostics, fail, print, run, summary};
 
 /// Shows every mistake in a manifest.
 pub fn validate(args: &ValidateArgs) -> Exit {
     let path = escape(&args.manifest.manifest.display().to_string());
     let mut chores = chores(args.progress.display(), &Above::default());
-    match manifest::open_watched(run::source(&args.manifest, modelscope::MODEL), &mut *chores) {
+    let source = run::source(&args.manifest, modelscope::MODEL);
+    let read = manifest::open_watched(source.clone(), &mut *chores);
+    if args.json {
+        let printed = print(&format!("{:#}\n", diagnostics::object(&source, read.as_ref())));
+        return if read.is_ok() { printed } else { Exit::Usage };
+    }
+    match read {
         Ok(manifest) => {
-            summary::warn(&manifest);
+            diagnostics::warn(&manifest);
             print(&format!("{path}: {}, no mistakes\n", summary::jobs(manifest.n_jobs())))
         }
-        Err(error) => fail(Exit::Usage, &error),
+        Err(error) => diagnostics::refuse(&error, &source),
     }
 }
 

@@ -2,10 +2,14 @@
 
 mod again;
 mod args;
+mod diagnostics;
 mod exit;
 mod flags;
+mod helps;
+mod init;
 mod inspect;
 mod log;
+mod manifest_args;
 pub mod panic;
 mod plan;
 mod reckoning;
@@ -37,6 +41,8 @@ pub fn main() -> Exit {
         Verb::Run(args) => run::run(&args),
         Verb::Plan(args) => plan::plan(&args),
         Verb::Validate(args) => inspect::validate(&args),
+        Verb::Init(args) => init::init(&args),
+        Verb::Schema => init::schema(),
         Verb::Status(args) => inspect::status(&args),
         Verb::Retry(args) => again::retry(&args),
         Verb::Verify(args) => again::verify(&args),

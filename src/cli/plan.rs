@@ -14,12 +14,12 @@ use promptbatch::plan::{self, Plan, PlanError};
 use promptbatch::provider::modelscope;
 use promptbatch::report::bars::Above;
 
-use crate::cli::args::PlanArgs;
 use crate::cli::exit::Exit;
+use crate::cli::manifest_args::PlanArgs;
 use crate::cli::reckoning::Reckoning;
 use crate::cli::show::chores;
 use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
-use crate::cli::{fail, print, run, summary};
+use crate::cli::{diagnostics, fail, print, run};
 
 /// Jobs of each kind that are shown.
 pub const SHOWN_MAX: usize = 5;
@@ -35,9 +35,9 @@ pub fn plan(args: &PlanArgs) -> Exit {
     let out = run::out(args.out.as_deref(), &args.manifest);
     let mut chores = chores(args.progress.display(), &Above::default());
     let source = run::source(&args.manifest, modelscope::MODEL);
-    let planned = manifest::open_watched(source, &mut *chores).map_err(PlanError::from);
+    let planned = manifest::open_watched(source.clone(), &mut *chores).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
-        summary::warn(&manifest);
+        diagnostics::warn(&manifest);
         let plan = plan::plan(&manifest, &out, SHOWN_MAX, &mut *chores)?;
         Ok((manifest, plan))
     });
@@ -56,7 +56,7 @@ pub fn plan(args: &PlanArgs) -> Exit {
             lines.extend(reckoning.words());
             print(&(lines.join("\n") + "\n"))
         }
-        Err(error @ PlanError::Manifest(_)) => fail(Exit::Usage, &error),
+        Err(PlanError::Manifest(error)) => diagnostics::refuse(&error, &source),
         Err(error @ PlanError::Ledger(_)) => fail(Exit::Error, &error),
     }
 }
@@ -65,11 +65,11 @@ pub fn plan(args: &PlanArgs) -> Exit {
 fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
     let mut chores = chores(args.progress.display(), &Above::default());
     let source = run::source(&args.manifest, modelscope::MODEL);
-    let manifest = match manifest::open_watched(source, &mut *chores) {
+    let manifest = match manifest::open_watched(source.clone(), &mut *chores) {
         Ok(manifest) => manifest,
-        Err(error) => return fail(Exit::Usage, &error),
+        Err(error) => return diagnostics::refuse(&error, &source),
     };
-    summary::warn(&manifest);
+    diagnostics::warn(&manifest);
     drop(chores);
     match manifest::list(&manifest, listing, io::stdout().lock()) {
         Ok(()) => Exit::Done,

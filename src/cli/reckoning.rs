@@ -11,7 +11,7 @@ use promptbatch::plan::Plan;
 use promptbatch::plan::estimate::{Estimate, Pace, estimate};
 use promptbatch::report::words::span;
 
-use crate::cli::args::{InFlight, PlanArgs};
+use crate::cli::manifest_args::{InFlight, PlanArgs};
 use crate::cli::plan::SHOWN_MAX;
 use crate::cli::summary::PROMPT_CHARS_MAX;
 use crate::cli::units;

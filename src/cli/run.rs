@@ -8,12 +8,13 @@ use promptbatch::model::text::escape;
 use promptbatch::provider::registry::Choice;
 use promptbatch::report::Reporters;
 use promptbatch::report::bars::Above;
-use promptbatch::run::{self, Options, Start};
+use promptbatch::run::{self, Options, RunError, Start};
 
-use crate::cli::args::{ManifestArgs, ProviderName, RunArgs};
+use crate::cli::args::{ProviderName, RunArgs};
 use crate::cli::exit::Exit;
+use crate::cli::manifest_args::ManifestArgs;
 use crate::cli::show::{chores, reporters};
-use crate::cli::{fail, runtime, signals, summary, tell};
+use crate::cli::{diagnostics, fail, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
 pub fn run(args: &RunArgs) -> Exit {
@@ -29,7 +30,11 @@ pub fn run(args: &RunArgs) -> Exit {
         signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
         let face = |start: &Start<'_>| face(args, &out, start, &above);
         let mut chores = chores(args.show.display(), &above);
-        run::run(options, face, &mut *chores, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
+        let source = options.source.clone();
+        run::run(options, face, &mut *chores, &mut stops).await.map_err(|error| match &error {
+            RunError::Manifest(error) => diagnostics::refuse(error, &source),
+            error => fail(Exit::of_error(error), error),
+        })
     });
     // An image that a slow disk still takes in is not waited for: it is fetched again.
     runtime.shutdown_background();
@@ -91,7 +96,7 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporte
     if args.show.quiet {
         return Reporters::default();
     }
-    start.manifest.iter().for_each(|manifest| summary::warn(manifest));
+    start.manifest.iter().for_each(|manifest| diagnostics::warn(manifest));
     if start.counts.n_unfinished() == 0 {
         return Reporters::default();
     }

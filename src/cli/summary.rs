@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use promptbatch::engine::turn::Stop;
-use promptbatch::manifest::Manifest;
 use promptbatch::model::counts::{Counts, Incidents};
 use promptbatch::model::event::Stage;
 use promptbatch::model::outcome::FaultKind;
@@ -15,7 +14,6 @@ use promptbatch::report::words::span;
 use promptbatch::run::Summary;
 
 use crate::cli::exit::Exit;
-use crate::cli::tell;
 
 /// Characters of a prompt in a list.
 pub const PROMPT_CHARS_MAX: usize = 48;
@@ -44,13 +42,6 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit) -> Vec<String> {
         lines.push(format!("submit those in doubt again: promptbatch retry {out} --only in_doubt"));
     }
     lines
-}
-
-/// Tells what is allowed in a manifest and probably not meant.
-pub fn warn(manifest: &Manifest) {
-    for warning in manifest.warnings() {
-        tell(&format!("warning: {}", warning.at(manifest.path())));
-    }
 }
 
 /// So many jobs.

@@ -145,24 +145,28 @@ pub struct Span {
 pub struct Mistakes {
     path: PathBuf,
     found: Found,
-    warnings: Vec<Mistake>,
+    warnings: Found,
 }
 
 impl Mistakes {
     /// What was found in the manifest at `path`.
-    pub(super) fn new(path: PathBuf, Findings { mistakes: mut found, warnings }: Findings) -> Self {
-        found.kept.sort_by_key(|mistake| mistake.place.order());
-        Self { path, found, warnings: warnings.into_list() }
+    pub(super) fn new(path: PathBuf, Findings { mistakes, warnings }: Findings) -> Self {
+        Self { path, found: mistakes.sorted(), warnings: warnings.sorted() }
     }
 
     /// What is allowed and probably not meant: the first thousand, by line.
     pub fn warnings(&self) -> &[Mistake] {
-        &self.warnings
+        self.warnings.list()
+    }
+
+    /// How many warnings there are, those beyond the thousandth included.
+    pub const fn n_warnings(&self) -> u64 {
+        self.warnings.n
     }
 
     /// The first thousand of them, by line.
     pub fn list(&self) -> &[Mistake] {
-        &self.found.kept
+        self.found.list()
     }
 
     /// How many there are, those beyond the thousandth included.
@@ -209,9 +213,14 @@ impl Found {
         self.n
     }
 
-    pub(super) fn into_list(mut self) -> Vec<Mistake> {
+    pub(super) fn list(&self) -> &[Mistake] {
+        &self.kept
+    }
+
+    /// The same in the order of the file.
+    pub(super) fn sorted(mut self) -> Self {
         self.kept.sort_by_key(|mistake| mistake.place.order());
-        self.kept
+        self
     }
 }
 

@@ -36,6 +36,8 @@ mod range;
 mod read;
 mod rows;
 mod sayings;
+mod schema;
+mod source_lines;
 mod spool;
 mod table;
 mod tabs;
@@ -60,9 +62,11 @@ pub use self::format::{Format, stem};
 use self::guess::Guess;
 use self::ids::Ids;
 pub use self::listing::{Listing, ListingError, list};
-use self::mistake::Findings;
+use self::mistake::{Findings, Found};
 pub use self::mistake::{ManifestError, Mistake, Mistakes, Place, Span};
 use self::pass::{End, Pass};
+pub use self::schema::schema;
+pub use self::source_lines::lines_of;
 use self::yaml::Settings;
 use crate::model::job::Draft;
 use crate::model::price::Price;
@@ -151,7 +155,7 @@ pub struct Manifest {
     columns: Vec<String>,
     census: Census,
     settings: Settings,
-    warnings: Vec<Mistake>,
+    warnings: Found,
 }
 
 /// Reads and checks a whole manifest. All its mistakes are told at once.
@@ -177,7 +181,7 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
     if findings.mistakes.n() > 0 {
         return Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path, findings) });
     }
-    Ok(Manifest { warnings: findings.warnings.into_list(), ..manifest })
+    Ok(Manifest { warnings: findings.warnings.sorted(), ..manifest })
 }
 
 /// Reads a manifest to its end, whatever is wrong with it.
@@ -202,7 +206,7 @@ fn read(
     drop(meter);
     let unreadable = match ended {
         Ok((settings, End { checked: Checked { columns, ids, census }, digest, lists })) => {
-            let (source, warnings) = (source.clone(), Vec::new());
+            let (source, warnings) = (source.clone(), Found::default());
             let manifest = Manifest { source, encoding, digest, lists, columns, census, settings, warnings };
             return Ok((manifest, findings, ids));
         }
@@ -225,6 +229,11 @@ impl Manifest {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.source.path
+    }
+
+    /// The file, and the options that change what it means.
+    pub const fn source(&self) -> &Source {
+        &self.source
     }
 
     /// How many images are wanted: every entry as often as its `n` says.
@@ -254,7 +263,12 @@ impl Manifest {
 
     /// What is allowed and probably not meant: the first thousand, by line.
     pub fn warnings(&self) -> &[Mistake] {
-        &self.warnings
+        self.warnings.list()
+    }
+
+    /// How many warnings there are, those beyond the thousandth included.
+    pub const fn n_warnings(&self) -> u64 {
+        self.warnings.n()
     }
 
     /// The [fingerprint] of what was checked.

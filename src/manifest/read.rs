@@ -123,7 +123,7 @@ fn text(field: Field, raw: Raw) -> Result<String, Wrong> {
         Value::Null => "write the text, in quotes if it is meant to be the word null".to_owned(),
         Value::Bool(flag) => format!("put it in quotes: {name}: \"{flag}\""),
         Value::Int(number) => format!("put it in quotes: {name}: \"{number}\""),
-        Value::Float(number) => format!("put it in quotes: {name}: \"{number}\""),
+        Value::Float(number) => format!("put it in quotes: {name}: \"{number:?}\""),
         Value::Text(_) | Value::List(_) | Value::Map(_) => {
             "write one text; put it in quotes if it begins with a bracket or holds a colon".to_owned()
         }
@@ -269,7 +269,7 @@ pub(super) fn shown(value: &Value) -> String {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => format!("`{flag}`"),
         Value::Int(number) => format!("the number {number}"),
-        Value::Float(number) => format!("the number {number}"),
+        Value::Float(number) => format!("the number {number:?}"),
         Value::Text(text) => shown_text(text),
         Value::List(_) => "a list".to_owned(),
         Value::Map(_) => "a map".to_owned(),

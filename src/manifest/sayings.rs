@@ -167,7 +167,7 @@ impl TextReader<'_> {
 }
 
 /// The place of some bytes of a text, where the text stands on one line as it is.
-fn within(place: Place, text: &str, begin: usize, end: usize) -> Place {
+pub(super) fn within(place: Place, text: &str, begin: usize, end: usize) -> Place {
     let Place::Span(Span { line, begin: first, end: last }) = place else { return place };
     let n_quotes = match (last - first) as usize {
         width if width == text.len() => 0,

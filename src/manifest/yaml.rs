@@ -1,6 +1,7 @@
 //! Reads a YAML manifest: a list of texts and maps, or a map with `defaults` and `prompts`.
 
 mod settings;
+mod surprises;
 mod ways;
 
 use std::mem;
@@ -34,10 +35,10 @@ pub(super) struct Parsed {
 pub(super) const META: &str = "meta";
 
 /// The fields of a manifest that is a map.
-const PARTS: [&str; 6] = ["defaults", "prompts", VARS, SYNTAX, settings::PRICE, settings::SHUFFLE];
+pub(super) const PARTS: [&str; 6] = ["defaults", "prompts", VARS, SYNTAX, settings::PRICE, settings::SHUFFLE];
 
 /// The fields of an entry that say what becomes of the others.
-const WAYS: [&str; 3] = [EXPAND, VARS, SYNTAX];
+pub(super) const WAYS: [&str; 3] = [EXPAND, VARS, SYNTAX];
 
 /// What a document is of its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +72,9 @@ pub(super) fn parse(document: Document, files: &mut Lists, findings: &mut Findin
         return parsed;
     }
     if let Some(node) = tree::read(text, &lines, &mut findings.mistakes) {
-        Reader { lines: &lines, n_entries, files, findings }.document(node, part, &mut parsed);
+        let mut reader = Reader { lines: &lines, n_entries, files, findings };
+        reader.document(node, part, &mut parsed);
+        reader.warn_of_placeholder(&parsed);
     } else if text.is_empty() {
         findings.mistakes.push(Place::File, wrong("the manifest is empty", NO_PROMPTS_REMEDY));
     }
@@ -206,11 +209,10 @@ impl Reader<'_> {
                 node.mark.map_or(Place::Entry(self.n_entries + i as u64 + 1), |mark| Place::Line(mark.line));
             let fields = match node.kind {
                 Kind::Map(pairs) => self.fields(pairs, place),
-                Kind::Scalar(value) => {
-                    self.warn_of_lost_hash(node.mark, &value);
-                    place = self.place_of_value(node.mark, &value, place);
-                    let given = vec![Given::one(Field::Prompt, Raw::Typed(value), place)];
-                    FieldsOf { given, ..FieldsOf::default() }
+                Kind::Scalar(ref value) => {
+                    place = self.place_of_value(node.mark, value, place);
+                    let said = self.said(Field::Prompt, node, place);
+                    FieldsOf { given: vec![Given { field: Field::Prompt, place, said }], ..FieldsOf::default() }
                 }
                 Kind::List(_) => {
                     self.mistake(
@@ -234,9 +236,6 @@ impl Reader<'_> {
             let place = self.place_of_name(&name, mark, whole);
             match Field::named(&name) {
                 Some(field) => {
-                    if let (Field::Prompt | Field::NegativePrompt, Kind::Scalar(value)) = (field, &node.kind) {
-                        self.warn_of_lost_hash(node.mark, value);
-                    }
                     let said = self.said(field, node, place);
                     fields.given.push(Given { field, place, said });
                 }
@@ -263,9 +262,14 @@ impl Reader<'_> {
             return texts.map_or(Said::Unreadable, |texts| Said::Many(texts.iter().map(located).collect()));
         }
         if !matches!(&node.kind, Kind::List(nodes) if is_axis(field, &items(nodes))) {
-            return Said::One(self.located(node, name));
+            let is_told = self.surprises(field, &node, name);
+            return if is_told { Said::Unreadable } else { Said::One(self.located(node, name)) };
         }
         let Kind::List(nodes) = node.kind else { unreachable!("an axis is a list") };
+        // Each of them is looked at, also behind one that is wrong.
+        if nodes.iter().filter(|node| self.surprises(field, node, name)).count() > 0 {
+            return Said::Unreadable;
+        }
         Said::Many(nodes.into_iter().map(|node| self.located(node, name)).collect())
     }
 
@@ -301,7 +305,7 @@ impl Reader<'_> {
 
     fn extras(&mut self, node: Node, place: Place) -> Vec<(String, String)> {
         match node.kind {
-            Kind::Map(pairs) => pairs.into_iter().map(|pair| (pair.name, extra(pair.node.into_value()))).collect(),
+            Kind::Map(pairs) => pairs.into_iter().map(|pair| (pair.name, self.extra(pair.node))).collect(),
             other @ (Kind::Scalar(_) | Kind::List(_)) => {
                 let what = format!("`{META}` is {}, not a map", other.shown());
                 self.mistake(place, what, "write names and values below it, such as `style: ink`");
@@ -310,13 +314,13 @@ impl Reader<'_> {
         }
     }
 
-    fn warn_of_lost_hash(&mut self, mark: Option<Mark>, value: &Value) {
-        let (Some(mark), Value::Text(text)) = (mark, value) else { return };
-        if self.lines.loses_hash(mark, text) {
-            let what = format!("the prompt ends at {}, because ` #` begins a comment", shown_text(tail(text)));
-            self.findings
-                .warnings
-                .push(Place::Line(mark.line), wrong(what, "put the prompt in quotes if `#` belongs to it"));
+    /// An extra as the text of a cell.
+    fn extra(&self, node: Node) -> String {
+        let mark = node.mark;
+        match node.into_value() {
+            Value::Null => String::new(),
+            Value::Text(text) => text,
+            value => self.number(mark, &value).unwrap_or_else(|| json::write(&value)),
         }
     }
 }
@@ -348,15 +352,5 @@ fn tail(text: &str) -> &str {
     match text.char_indices().rev().nth(CHARS_MAX - 1) {
         Some((i, _)) => text[i..].split_once(' ').map_or(&text[i..], |(_, words)| words),
         None => text,
-    }
-}
-
-/// An extra as the text of a cell.
-fn extra(value: Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::Text(text) => text,
-        Value::Float(number) => number.to_string(),
-        other @ (Value::Bool(_) | Value::Int(_) | Value::List(_) | Value::Map(_)) => json::write(&other),
     }
 }

@@ -1,6 +1,7 @@
 //! The real program as a real process: real HTTP on loopback, real files, real signals, and kill -9.
 
 mod again;
+mod begin;
 mod bench;
 mod books;
 mod chores;

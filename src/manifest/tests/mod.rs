@@ -13,6 +13,7 @@ mod properties;
 mod refusals;
 mod rows;
 mod streams;
+mod surprises;
 mod tables;
 mod texts;
 mod tsv;

@@ -191,7 +191,7 @@ fn other_numbers_are_refused() {
         (cell("٤٢"), "`seed` is `٤٢`, not a whole number"),
         (cell(""), "`seed` is ``, not a whole number"),
         (typed("abc"), "`seed` is `abc`, not a whole number"),
-        (float(42.0), "`seed` is the number 42, not a whole number"),
+        (float(42.0), "`seed` is the number 42.0, not a whole number"),
         (float(f64::NAN), "`seed` is the number NaN, not a whole number"),
         (Raw::Typed(Value::Bool(true)), "`seed` is `true`, not a whole number"),
         (Raw::Typed(Value::Null), "`seed` is null, not a whole number"),

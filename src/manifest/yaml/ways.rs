@@ -86,12 +86,13 @@ impl Reader<'_> {
                     texts.extend(numbers.iter().map(|number| Text { text: number.to_string(), place }));
                 }
                 Some(Err(wrong)) => self.findings.mistakes.push(place, wrong),
-                None => texts.push(Text { text: text.clone(), place }),
+                None => {
+                    self.warn_of_text(mark, &value, place);
+                    texts.push(Text { text: text.clone(), place });
+                }
             },
-            // As it is written: `012` and `1e3` are what their author sees.
             Value::Int(_) | Value::Float(_) => {
-                let written = mark.map_or_else(String::new, |mark| self.lines.token(mark, "").to_owned());
-                texts.push(Text { text: written, place });
+                texts.extend(self.number(mark, &value).map(|text| Text { text, place }));
             }
             Value::Null | Value::Bool(_) | Value::List(_) | Value::Map(_) => {
                 let what = format!("a value of the var {shown_name} is {}, not text", shown(&value));

@@ -1,0 +1,273 @@
+//! Mistakes in a manifest, told like those of a compiler: the line, a caret under the place, what is wrong, and a remedy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::io::{self, IsTerminal, Write};
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use promptbatch::manifest::{Manifest, ManifestError, Mistake, Place, Source, Span, lines_of};
+use promptbatch::model::text::escape;
+
+use crate::cli::exit::Exit;
+use crate::cli::{fail, tell};
+
+/// Mistakes, and warnings, that are told before the rest is counted.
+const SHOWN_MAX: usize = 20;
+
+/// Columns of a terminal as it is for most people; longer lines are cut around the place.
+const COLUMNS: usize = 80;
+
+/// Characters that have carets under them: these fit on a terminal even where each is two columns wide.
+const CARETS_MAX: usize = 30;
+
+/// Characters from the place on that are looked at: nobody sees more, and a file may be one line.
+const BEHIND_MAX: usize = 200;
+
+/// Tells why there is no manifest to run.
+pub fn refuse(error: &ManifestError, source: &Source) -> Exit {
+    let ManifestError::Mistakes { mistakes } = error else { return fail(Exit::Usage, error) };
+    show(source, Severity::Warning, mistakes.warnings());
+    show(source, Severity::Error, mistakes.list());
+    let n = mistakes.n();
+    let first = if n > SHOWN_MAX as u64 { format!(", the first {SHOWN_MAX} above") } else { String::new() };
+    let s = if n == 1 { "" } else { "s" };
+    tell(&format!("error: could not use {}: {n} mistake{s}{first}", source.path.display()));
+    Exit::Usage
+}
+
+/// Tells what is allowed in a manifest and probably not meant.
+pub fn warn(manifest: &Manifest) {
+    show(manifest.source(), Severity::Warning, manifest.warnings());
+    let n = manifest.n_warnings();
+    if n > SHOWN_MAX as u64 {
+        tell(&format!("warning: {}: {n} warnings, the first {SHOWN_MAX} above", manifest.path().display()));
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Severity {
+    Error,
+    Warning,
+}
+
+fn show(source: &Source, severity: Severity, mistakes: &[Mistake]) {
+    let mistakes = &mistakes[..mistakes.len().min(SHOWN_MAX)];
+    let lines = lines(source, mistakes);
+    let renderer = if is_coloured() { Renderer::styled() } else { Renderer::plain() };
+    let mut told = String::new();
+    for mistake in mistakes {
+        told.push_str(&render(&renderer, &group(source, severity, mistake, &lines)));
+        told.push_str("\n\n");
+    }
+    // Every part of it is escaped, and the colours must not be. Where nobody listens, nothing is said.
+    drop(io::stderr().write_all(told.as_bytes()));
+}
+
+/// The mistake as text, a little narrower than the terminal: accents and the like are not counted exactly.
+fn render(renderer: &Renderer, group: &Group<'_>) -> String {
+    renderer.clone().decor_style(DecorStyle::Ascii).term_width(COLUMNS - 2).render(std::slice::from_ref(group))
+}
+
+fn lines(source: &Source, mistakes: &[Mistake]) -> BTreeMap<u64, String> {
+    let numbers: BTreeSet<u64> = mistakes.iter().filter_map(Mistake::line).collect();
+    lines_of(source, &numbers)
+}
+
+/// Colours are for terminals that show them and for people who did not switch them off.
+fn is_coloured() -> bool {
+    let is_unset = |name: &str| env::var_os(name).is_none_or(|value| value.is_empty());
+    io::stderr().is_terminal() && is_unset("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+fn group(source: &Source, severity: Severity, mistake: &Mistake, lines: &BTreeMap<u64, String>) -> Group<'static> {
+    let level = match severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let path = escape(&source.path.to_string_lossy());
+    let text = mistake.line().and_then(|line| lines.get(&line));
+    let title = |what: &str| Group::with_title(level.clone().primary_title(escape(what)));
+    let group = match (mistake.place, text) {
+        (Place::CommandLine, _) => title(&format!("command line: {}", mistake.what)),
+        (Place::File, _) => title(&mistake.what).element(Origin::path(path)),
+        (Place::Entry(entry), _) => title(&format!("entry {entry}: {}", mistake.what)).element(Origin::path(path)),
+        (Place::Line(line) | Place::Span(Span { line, .. }), None) => {
+            title(&mistake.what).element(Origin::path(path).line(number(line)))
+        }
+        (Place::Line(line), Some(text)) => {
+            let whole = Span { line, begin: 0, end: 0 };
+            // Without a place in the line nothing else names its number beside the path.
+            title(&mistake.what).element(snippet(format!("{path}:{line}"), text, whole, AnnotationKind::Visible))
+        }
+        (Place::Span(span), Some(text)) => {
+            title(&mistake.what).element(snippet(path, text, span, AnnotationKind::Primary))
+        }
+    };
+    group.element(Level::HELP.message(escape(&mistake.remedy)))
+}
+
+/// The line with its number, and carets under the span.
+fn snippet(path: String, line: &str, span: Span, kind: AnnotationKind) -> Snippet<'static, Annotation<'static>> {
+    // The file may not be what it was when the span was found.
+    let (before, rest) = line.split_at(line.floor_char_boundary(span.begin as usize));
+    let pointed = &rest[..rest.ceil_char_boundary((span.end - span.begin) as usize)];
+    let pointed: String = pointed.chars().take(CARETS_MAX).map(shown).collect();
+    let mut text: String = before.chars().map(shown).collect();
+    let begin = text.len();
+    text.extend(rest.chars().take(BEHIND_MAX).map(shown));
+    let end = begin + pointed.len();
+    Snippet::source(text).path(path).line_start(number(span.line)).annotation(kind.span(begin..end))
+}
+
+/// A character as it may stand on a terminal: one for one, so that places stay where they are.
+fn shown(c: char) -> char {
+    if c == '\t' {
+        return ' ';
+    }
+    let is_safe = escape(c.encode_utf8(&mut [0; 4])).chars().eq([c]);
+    if is_safe { c } else { char::REPLACEMENT_CHARACTER }
+}
+
+fn number(line: u64) -> usize {
+    usize::try_from(line).unwrap_or(usize::MAX)
+}
+
+/// The column, from 1 and in characters, of a byte of the line.
+fn column(line: &str, byte: u32) -> usize {
+    line[..line.floor_char_boundary(byte as usize)].chars().count() + 1
+}
+
+/// What `validate` found, as one object for editors and scripts: a manifest or what is wrong with it.
+pub fn object(source: &Source, read: Result<&Manifest, &ManifestError>) -> Value {
+    let (mistakes, n_mistakes, warnings, n_warnings) = match read {
+        Ok(manifest) => (&[][..], 0, manifest.warnings(), manifest.n_warnings()),
+        Err(ManifestError::Mistakes { mistakes }) => {
+            (mistakes.list(), mistakes.n(), mistakes.warnings(), mistakes.n_warnings())
+        }
+        Err(_) => (&[][..], 1, &[][..], 0),
+    };
+    let mut told = Vec::new();
+    for (severity, found) in [("error", mistakes), ("warning", warnings)] {
+        let lines = lines(source, found);
+        told.extend(found.iter().map(|mistake| told_of(source, severity, mistake, &lines)));
+    }
+    if let Err(
+        error @ (ManifestError::Read { .. } | ManifestError::UnknownFormat { .. } | ManifestError::Changed { .. }),
+    ) = read
+    {
+        told.push(json!({
+            "severity": "error", "path": source.path.to_string_lossy(), "line": null, "column": null, "end_column": null,
+            "message": error.to_string(), "help": null,
+        }));
+    }
+    json!({
+        "manifest": source.path.to_string_lossy(),
+        "jobs": read.ok().map(Manifest::n_jobs),
+        "mistakes": told,
+        "n_mistakes": n_mistakes,
+        "n_warnings": n_warnings,
+    })
+}
+
+fn told_of(source: &Source, severity: &str, mistake: &Mistake, lines: &BTreeMap<u64, String>) -> Value {
+    let Mistake { place, what, remedy } = mistake;
+    let columns = match place {
+        Place::Span(Span { line, begin, end }) => {
+            lines.get(line).map(|line| (column(line, *begin), column(line, *end)))
+        }
+        Place::Line(_) | Place::Entry(_) | Place::File | Place::CommandLine => None,
+    };
+    let (path, message) = match place {
+        Place::CommandLine => (None, what.clone()),
+        Place::Entry(entry) => (Some(source.path.to_string_lossy()), format!("entry {entry}: {what}")),
+        Place::File | Place::Line(_) | Place::Span(_) => (Some(source.path.to_string_lossy()), what.clone()),
+    };
+    json!({
+        "severity": severity,
+        "path": path,
+        "line": place.line(),
+        "column": columns.map(|(begin, _)| begin),
+        "end_column": columns.map(|(_, end)| end),
+        "message": message,
+        "help": remedy,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A mistake about `text` on line 7, as it is told without colours.
+    fn told(place: Place, text: &str) -> String {
+        let source = Source { path: "p.yaml".into(), ..Source::default() };
+        let mistake = Mistake { place, what: "unknown field `sede`".into(), remedy: "did you mean `seed`?".into() };
+        let lines = [(7, text.to_owned())].into();
+        render(&Renderer::plain(), &group(&source, Severity::Error, &mistake, &lines))
+    }
+
+    fn at(begin: usize, end: usize) -> Place {
+        let [begin, end] = [begin, end].map(|byte| u32::try_from(byte).expect("the test writes short lines"));
+        Place::Span(Span { line: 7, begin, end })
+    }
+
+    #[test]
+    fn a_caret_stands_under_each_character_of_the_place() {
+        assert_eq!(
+            told(at(4, 8), "  - sede: 1"),
+            "error: unknown field `sede`\n --> p.yaml:7:5\n  |\n7 |   - sede: 1\n  |     ^^^^\n  |\n  = help: did you mean `seed`?"
+        );
+        let wide = told(at(15, 19), "{一只猫: 1, sede: 1}");
+        assert!(wide.contains(":7:10\n") && wide.contains("\n  |             ^^^^"), "{wide}");
+        let tab = told(at(3, 7), "-\t{sede: 1}");
+        assert!(tab.contains("7 | - {sede: 1}\n  |    ^^^^"), "{tab}");
+    }
+
+    #[test]
+    fn a_line_without_a_place_is_shown_and_so_is_where_it_is() {
+        let line = told(Place::Line(7), "  - a\tcat");
+        assert!(line.contains(" --> p.yaml:7\n  |\n7 |   - a cat\n  |\n  = help: "), "{line}");
+        let elsewhere = told(Place::Line(8), "");
+        assert!(elsewhere.contains("--> p.yaml:8\n") && !elsewhere.contains('^'), "{elsewhere}");
+    }
+
+    #[test]
+    fn what_is_of_no_line_shows_none() {
+        assert!(!told(Place::CommandLine, "").contains("p.yaml"));
+        for place in [Place::File, Place::Entry(3)] {
+            let told = told(place, "");
+            assert!(told.contains("--> p.yaml\n") && !told.contains("7 |"), "{told}");
+        }
+        assert!(told(Place::Entry(3), "").starts_with("error: entry 3: unknown"));
+    }
+
+    /// Goal: whatever stands in a line, what is shown of it fits, is harmless, and no place is beyond its end. Method: long lines of
+    /// narrow, wide and dangerous characters, with places everywhere, short, long, within characters and behind the end.
+    #[test]
+    fn long_lines_are_cut_around_the_place() {
+        for unit in ["word ", "一只猫", "e\u{301}x ", "a\u{1b}[31m\u{202e}\u{9b}", "\tx"] {
+            let line = format!("{}sede{}", unit.repeat(400), unit.repeat(400));
+            let here = line.find("sede").expect("it stands there");
+            for (begin, end) in [
+                (here, here + 4),
+                (0, 1),
+                (1, 2),
+                (0, here),
+                (here, line.len()),
+                (line.len(), line.len() + 9),
+                (9_999, 9_999),
+            ] {
+                let told = told(at(begin, end), &line);
+                // A combining accent takes no column.
+                let n_columns = |line: &str| line.chars().filter(|c| *c != '\u{301}').count();
+                assert!(!told.contains(['\u{1b}', '\u{202e}', '\u{9b}']), "{told:?}");
+                assert!(told.contains('^') && told.lines().all(|line| n_columns(line) <= COLUMNS), "{told}");
+                if begin == here {
+                    assert!(told.contains("sede"), "{told}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What stands below the flags of each verb: examples, exit codes, and the shape of what is printed.
+
+pub const TOP: &str = "\
+Try it, with no account and no cost:
+  promptbatch run examples/prompts.yaml --provider simulator
+
+Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong (nothing was sent),
+3 token refused, 75 stopped before the end (quota, outage, limit), 100 some jobs failed, 129, 130 and 143 interrupted.
+After 1, 3, 75, 129, 130 and 143 the same command goes on where it left off.";
+
+pub const RUN: &str = "\
+Examples:
+  promptbatch run prompts.yaml                          to out/prompts, with the token in MODELSCOPE_API_KEY
+  promptbatch run prompts.csv -o out/cats --rate 30/m   at most 30 submissions a minute
+  promptbatch run prompts.yaml --set size=1024x1024     another default than the manifest's
+The same command goes on after an interruption: what was accepted is fetched and never submitted again.";
+
+pub const RETRY: &str = "\
+Examples:
+  promptbatch retry out/cats                            every failure but moderated ones and those in doubt
+  promptbatch retry out/cats --only moderated           the same words once more, which is paid for again
+  promptbatch retry out/cats --only in_doubt,timeout    those that were held, and lost tasks
+A job whose task may still give the image that is paid for is asked for before it is submitted again. Jobs that are only
+pending are left to `run`.";
+
+pub const VERIFY: &str = "\
+Exit code 0: every image is what was recorded; 100: some are not.
+With --repair a missing or damaged image is fetched again from its task, if the provider still has it. Nothing is
+submitted: a job whose task is gone becomes pending, and `run` submits it again. A damaged file is kept in OUT/damaged.";
+
+pub const PLAN: &str = "\
+new:      the run does not have this job yet
+changed:  a new job in the place of one that goes: the same id, or else the same position
+back:     it was dropped once and returns, with its image if it has one
+dropped:  it is no longer in the manifest; its image stays on disk and leaves the results
+Every job that is not among them is kept, wherever it has moved.
+
+Examples:
+  promptbatch plan prompts.yaml --rate 30/m --price '2 magicube'    time, cost and disk
+  promptbatch plan prompts.yaml --list > jobs.csv                   every job, a manifest of its own
+  promptbatch plan prompts.yaml --list=jsonl | head                 the same as JSON, a line each
+
+--json prints one object:
+  manifest, out     the two that are compared
+  provider          where the run's tasks are; null where no run has begun
+  jobs              wanted images: kept + back + new + changed
+  moved             kept at another position
+  relabelled        kept with another id or with other carried-through columns
+  dropped           jobs that go and that no changed job replaces
+  submit, fetch     jobs that would be submitted for certain; accepted ones to be fetched
+  standing          where the jobs stand that are kept or back:
+                    pending, in_doubt, running, succeeded, failed, moderated
+  leaving           the same of the jobs that go, dropped or replaced
+  first             the first of each: new, changed, back, dropped;
+                    every one with index, id (or null) and prompt, and a changed one also with
+                    was (index, id and prompt before) and changes (a list of field, was, is)
+  kinds             how many jobs of the whole manifest: a list of model, size (or null) and jobs
+  estimate          of what would be submitted: seconds, latency_seconds, disk_bytes and
+                    cost (unit, from, to), which is null where a price is not known";
+
+pub const VALIDATE: &str = "\
+Examples:
+  promptbatch validate prompts.yaml                     the first 20 mistakes, each with its line
+  promptbatch validate prompts.yaml --json              up to a thousand of them, for an editor or a script
+Exit code 0: it can be run, perhaps with warnings; 2: it cannot.
+
+--json prints one object:
+  manifest          the file
+  jobs              wanted images; null where something is wrong
+  mistakes          the first of them and of the warnings, by line; every one with severity (error or
+                    warning), path (null for the command line), line, column and end_column (from 1, in
+                    characters, end_column behind the last one; null where they are not known),
+                    message and help
+  n_mistakes        how many mistakes there are
+  n_warnings        how many warnings";
+
+pub const INIT: &str = "\
+Examples:
+  promptbatch init                                      prompts.yaml and prompts.schema.json
+  promptbatch init cats.yaml --no-schema                only cats.yaml
+  promptbatch init -                                    to stdout
+Nothing that is there is written over. The first line of the starter names the schema, for editors with a YAML language
+server (VS Code with the YAML extension, Neovim, Helix and others).";
+
+pub const SCHEMA: &str = "\
+Example:
+  promptbatch schema > prompts.schema.json
+and as the first line of a manifest:
+  # yaml-language-server: $schema=prompts.schema.json
+It is of draft 2020-12. `validate` knows more than it: ids that are the same, lists that do not fit, names in prompts.";
+
+pub const RESULTS: &str = "\
+Jobs that are no longer in the manifest are left out, and their images stay on disk.
+With --include-dropped they come last, with an empty index, until the next `run` writes
+results.csv again: a run always leaves the jobs of its manifest there, and no others.";

@@ -1,0 +1,76 @@
+//! The verbs for those who begin: `init` writes a manifest to start from, `schema` prints what editors check one by.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use promptbatch::manifest;
+use promptbatch::model::text::escape;
+
+use crate::cli::exit::Exit;
+use crate::cli::manifest_args::InitArgs;
+use crate::cli::{print, tell};
+
+/// A manifest that shows the language; its first line names the schema.
+const STARTER: &str = include_str!("../../examples/starter.yaml");
+
+/// The schema's file, as the starter calls it.
+const SCHEMA_NAME: &str = "prompts.schema.json";
+
+/// Prints the JSON Schema of manifests in YAML.
+pub fn schema() -> Exit {
+    print(&manifest::schema())
+}
+
+/// Writes a manifest to start from, and its schema beside it; never over a file that is there.
+pub fn init(args: &InitArgs) -> Exit {
+    let path = args.manifest.as_path();
+    let without_schema = STARTER.split_once('\n').map_or(STARTER, |(_, rest)| rest);
+    if path == Path::new("-") {
+        return print(without_schema);
+    }
+    let shown = escape(&path.to_string_lossy());
+    let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+    if !is_yaml {
+        tell(&format!("error: could not write {shown}: a starter is YAML; call it {shown}.yaml"));
+        return Exit::Usage;
+    }
+    let schema = (!args.no_schema).then(|| path.with_file_name(SCHEMA_NAME));
+    let written = manifest::schema();
+    if let Some(schema) = &schema
+        && fs::read(schema).is_ok_and(|there| there != written.as_bytes())
+    {
+        let schema = escape(&schema.to_string_lossy());
+        tell(&format!(
+            "error: could not write {schema}: another file of that name is there; move it away, or use --no-schema"
+        ));
+        return Exit::Usage;
+    }
+    let text = if schema.is_some() { STARTER } else { without_schema };
+    if let Err(error) = create(path, text) {
+        let (why, exit) = match error.kind() {
+            ErrorKind::AlreadyExists => {
+                ("it is there already; give the starter another name, or move it away".to_owned(), Exit::Usage)
+            }
+            _ => (escape(&error.to_string()), Exit::Error),
+        };
+        tell(&format!("error: could not write {shown}: {why}"));
+        return exit;
+    }
+    if let Some(schema) = &schema
+        && let Err(error) = create(schema, &written)
+        && error.kind() != ErrorKind::AlreadyExists
+    {
+        tell(&format!("error: could not write {}: {error}", schema.display()));
+        return Exit::Error;
+    }
+    let beside =
+        if schema.is_some() { format!(", and {SCHEMA_NAME} beside it for your editor") } else { String::new() };
+    print(&format!(
+        "wrote {shown}{beside}\nnext:\n  promptbatch plan {shown}\n  promptbatch run {shown} --provider simulator\n"
+    ))
+}
+
+fn create(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+}

@@ -1,0 +1,165 @@
+//! The flags of the verbs that read a manifest: how it is read, and what is shown of it.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use promptbatch::manifest::{Encoding, Format, Listing};
+use promptbatch::model::limits::Rate;
+use promptbatch::model::price::Price;
+
+use crate::cli::flags::ProgressArgs;
+
+#[derive(Debug, Args)]
+pub struct ManifestArgs {
+    /// The prompts: a YAML, CSV, TSV, JSONL or TXT file, or - for standard input; each also compressed by gzip
+    pub manifest: PathBuf,
+
+    /// What the prompts are written as, where the file's name does not tell
+    #[arg(long, value_enum, env = "PROMPTBATCH_FORMAT")]
+    pub format: Option<FormatArg>,
+
+    /// What the file is encoded in, such as gb18030, where it is not UTF-8 and does not show what it is
+    #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ENCODING")]
+    pub encoding: Option<Encoding>,
+
+    /// Override a default of the manifest; a prompt's own value stays
+    #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = pair, env = "PROMPTBATCH_SET", value_delimiter = None)]
+    pub set: Vec<(String, String)>,
+
+    /// The column (CSV, TSV) or key (JSONL) that holds the prompts
+    #[arg(long, value_name = "NAME", env = "PROMPTBATCH_PROMPT_COL")]
+    pub prompt_col: Option<String>,
+
+    /// The column or key that holds your own id of each prompt
+    #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
+    pub id_col: Option<String>,
+
+    /// How many jobs lists, ranges, vars and `n` may make; prompts that are one job each are not limited [default: 10000]
+    #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_JOBS")]
+    pub max_jobs: Option<u64>,
+
+    /// Do the work in an order that this seed draws, so that a run stopped early is a fair sample; names and results stay in
+    /// manifest order
+    #[arg(long, value_name = "SEED", env = "PROMPTBATCH_SHUFFLE")]
+    pub shuffle: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FormatArg {
+    /// A list of prompts, or documents parted by ---
+    Yaml,
+    /// A table with a header
+    Csv,
+    /// The same with tabs, in which quotes are mostly just quotes
+    Tsv,
+    /// One JSON object a line
+    Jsonl,
+    /// One prompt a line
+    Txt,
+}
+
+impl From<FormatArg> for Format {
+    fn from(arg: FormatArg) -> Self {
+        match arg {
+            FormatArg::Yaml => Self::Yaml,
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Tsv => Self::Tsv,
+            FormatArg::Jsonl => Self::Jsonl,
+            FormatArg::Txt => Self::Txt,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+
+    /// Print one JSON object instead of words
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where to write it, a name that ends in .yaml or .yml; - for stdout
+    #[arg(default_value = "prompts.yaml")]
+    pub manifest: PathBuf,
+
+    /// Write no prompts.schema.json beside it, and do not name it
+    #[arg(long)]
+    pub no_schema: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+
+    /// Output folder [default: out/<name of the manifest>]
+    #[arg(short, long, env = "PROMPTBATCH_OUT")]
+    pub out: Option<PathBuf>,
+
+    /// Print one JSON object instead of words
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write every job out instead, itself a manifest: one row or line a job, with nothing left to combine
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "csv", require_equals = true, conflicts_with = "json")]
+    pub list: Option<ListFormat>,
+
+    /// Reckon the time with submissions at this rate, for example 30/m
+    #[arg(long, env = "PROMPTBATCH_RATE")]
+    pub rate: Option<Rate>,
+
+    /// Reckon the time with so many tasks in flight
+    #[arg(short = 'j', long, value_name = "N", env = "PROMPTBATCH_CONCURRENCY", value_parser = in_flight)]
+    pub concurrency: Option<InFlight>,
+
+    /// What an image costs, for example '2 magicube' [default: the manifest's `price`]
+    #[arg(long, env = "PROMPTBATCH_PRICE")]
+    pub price: Option<Price>,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ListFormat {
+    /// A table
+    Csv,
+    /// A JSON object a line
+    Jsonl,
+}
+
+impl From<ListFormat> for Listing {
+    fn from(format: ListFormat) -> Self {
+        match format {
+            ListFormat::Csv => Self::Csv,
+            ListFormat::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
+/// Tasks in flight, where that is a number.
+#[derive(Clone, Copy, Debug)]
+pub struct InFlight(pub Option<u32>);
+
+fn in_flight(text: &str) -> Result<InFlight, String> {
+    match text.trim() {
+        "auto" => Ok(InFlight(None)),
+        number => match number.parse() {
+            Ok(n @ 1..) => Ok(InFlight(Some(n))),
+            _ => Err("write a whole number of at least 1, or auto".to_owned()),
+        },
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (field, value) = text.split_once('=').ok_or("write it as FIELD=VALUE, for example size=1024x1024")?;
+    Ok((field.trim().to_owned(), value.to_owned()))
+}

@@ -1,0 +1,113 @@
+//! Some lines of a manifest as they are written, for those who are shown where a mistake is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead};
+
+use crate::manifest::Source;
+use crate::manifest::encoding::Unreadable;
+use crate::manifest::guess::{self, Guess};
+use crate::manifest::input::{self, Input};
+
+/// Bytes of all lines that are given together: what would be beyond them is left out.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The lines with these numbers, from 1, as text and without their ends; as many as can be read again. [`Span`](super::Span)s count
+/// in the bytes of these.
+///
+/// The file may have been changed since it was checked: what stands there now is given, and whoever looks sees it.
+pub fn lines_of(source: &Source, numbers: &BTreeSet<u64>) -> BTreeMap<u64, String> {
+    let mut lines = BTreeMap::new();
+    // A pipe gives nothing twice: who opens it again waits for ever.
+    let (Some(last), Some(_)) = (numbers.last(), input::n_bytes(&source.path)) else { return lines };
+    let mut read =
+        |encoding| Input::open(&source.path, encoding).and_then(|input| pick(input, numbers, *last, &mut lines));
+    // What could be read before an error is worth showing.
+    if let Err(error) = read(source.encoding)
+        && let Some(Unreadable::NotUtf8) = Unreadable::of(&error)
+        && let Ok(Guess::Certain(encoding)) = guess::look(&source.path)
+    {
+        drop(read(Some(encoding)));
+    }
+    lines
+}
+
+fn pick(
+    mut input: impl BufRead,
+    numbers: &BTreeSet<u64>,
+    last: u64,
+    lines: &mut BTreeMap<u64, String>,
+) -> io::Result<()> {
+    let (mut number, mut line, mut n_bytes, mut after_return) = (1, Vec::new(), 0, false);
+    let mut is_wanted = numbers.contains(&1);
+    loop {
+        let bytes = input.fill_buf()?;
+        if bytes.is_empty() {
+            keep(is_wanted, number, &line, lines);
+            return Ok(());
+        }
+        let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let part = &bytes[..end.unwrap_or(bytes.len())];
+        after_return &= part.is_empty();
+        if is_wanted {
+            n_bytes += part.len();
+            // A part of a line would be taken for all of it.
+            is_wanted = n_bytes <= BYTES_MAX;
+            line.extend_from_slice(if is_wanted { part } else { b"" });
+        }
+        let n_used = part.len() + usize::from(end.is_some());
+        if let Some(end) = end {
+            let is_newline = bytes[end] == b'\n';
+            // A return and a newline are one end of a line.
+            if !(is_newline && after_return) {
+                keep(is_wanted, number, &line, lines);
+                if number == last {
+                    return Ok(());
+                }
+                number += 1;
+                is_wanted = numbers.contains(&number);
+                line.clear();
+            }
+            after_return = !is_newline;
+        }
+        input.consume(n_used);
+    }
+}
+
+fn keep(is_wanted: bool, number: u64, line: &[u8], lines: &mut BTreeMap<u64, String>) {
+    if is_wanted {
+        lines.insert(number, String::from_utf8_lossy(line).into_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use super::*;
+
+    /// Goal: lines are those of an editor, however they end and wherever the reader's blocks do. Method: blocks of every small size.
+    #[test]
+    fn lines_are_found_by_their_numbers() {
+        let bytes = "a\r\nb\rc\n\n猫 d".as_bytes();
+        for capacity in 1..=bytes.len() + 1 {
+            let mut lines = BTreeMap::new();
+            let input = BufReader::with_capacity(capacity, bytes);
+            pick(input, &[1, 2, 4, 5, 9].into(), 9, &mut lines).expect("memory can be read");
+            let expected = [(1, "a"), (2, "b"), (4, ""), (5, "猫 d")].map(|(number, line)| (number, line.to_owned()));
+            assert_eq!(lines, BTreeMap::from(expected), "{capacity}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_shown_as_far_as_it_is_text() {
+        let mut lines = BTreeMap::new();
+        pick(&b"a\xd6\xedb"[..], &[1].into(), 1, &mut lines).expect("memory can be read");
+        assert_eq!(lines[&1], "a\u{fffd}\u{fffd}b");
+    }
+
+    #[test]
+    fn a_file_that_is_gone_has_no_lines() {
+        let source = Source { path: "absent.yaml".into(), ..Source::default() };
+        assert_eq!(lines_of(&source, &[1].into()), BTreeMap::new());
+    }
+}
