@@ -103,6 +103,16 @@
 //! A million jobs cost the memory of those in flight. The ledger keeps totals, so that nobody counts; finds what is unfinished without a
 //! look at what is finished; and compares an edited manifest with its jobs side by side, a bit a job.
 //!
+//! # The manifest
+//!
+//! A manifest in any format becomes entries with their places, an entry becomes jobs: its fields are laid over what all share, and its lists
+//! are combined ([`manifest`]). All of it is counted before any of it is made, so that lists beyond `--max-jobs` are refused with the
+//! arithmetic; any job is made by its number, and what a sample draws is a keyed permutation of these numbers, so it is the same on every machine
+//! and its first draws stay when it grows. A file is read twice, and must be the same bytes both times, with all lists that it names.
+//!
+//! Mistakes carry the characters they are about, and are all told at once. What was checked is known again by a hash
+//! ([`manifest::fingerprint`]), and not read again.
+//!
 //! # Time
 //!
 //! A [`Moment`](model::time::Moment) is passed in. Only [`driver::clock`] asks what time it is, on tokio's clock, so that the

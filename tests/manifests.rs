@@ -17,7 +17,9 @@ use serde_json::Value;
 fn corpus(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests").join(folder);
     let entries = fs::read_dir(folder).expect("the corpus is there");
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("the folder can be read").path()).collect();
+    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+    // A folder holds what manifests name.
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.is_file()).collect();
     paths.sort();
     paths
 }
