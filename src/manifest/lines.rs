@@ -111,13 +111,16 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Whether the unquoted `scalar` that begins at `mark` is followed by ` #` and a letter or digit, as in `cat #1`.
-    pub(super) fn loses_hash(&self, mark: Mark, scalar: &str) -> bool {
-        let rest = self.text[mark.offset..].strip_prefix(scalar).unwrap_or_default();
+    /// Where the comment stands that follows the unquoted `scalar` at `mark` and was probably not meant as one: after ` #`, a letter or a
+    /// digit follows, as in `cat #1`.
+    pub(super) fn lost_hash(&self, mark: Mark, scalar: &str) -> Option<Place> {
+        let rest = self.text[mark.offset..].strip_prefix(scalar)?;
         let comment = rest.trim_start_matches([' ', '\t']);
         // A comment that is meant as one has a space after its sign.
-        comment.len() < rest.len()
-            && comment.strip_prefix('#').is_some_and(|comment| comment.starts_with(char::is_alphanumeric))
+        let is_lost = comment.len() < rest.len()
+            && comment.strip_prefix('#').is_some_and(|comment| comment.starts_with(char::is_alphanumeric));
+        let offset = self.text.len() - comment.len();
+        is_lost.then(|| self.place(Mark { offset, ..mark }, ""))
     }
 }
 
@@ -211,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_hash_that_was_meant_is_told_from_a_comment() {
-        let loses = |line: &str| Lines::new(line, 1).loses_hash(Mark { line: 1, offset: 2 }, "cat");
+        let loses = |line: &str| Lines::new(line, 1).lost_hash(Mark { line: 1, offset: 2 }, "cat").is_some();
         for line in ["- cat #1", "- cat #sunset  # a tag", "- cat\t#一"] {
             assert!(loses(line), "{line}");
         }

@@ -38,10 +38,10 @@ impl Reader<'_> {
     /// Warns of a text that is less than its author sees, or something else to other programs.
     pub(super) fn warn_of_text(&mut self, mark: Option<Mark>, value: &Value, place: Place) {
         let (Some(at), Value::Text(text)) = (mark, value) else { return };
-        if self.lines.loses_hash(at, text) {
+        if let Some(lost) = self.lines.lost_hash(at, text) {
             let what = format!("the prompt ends at {}, because ` #` begins a comment", shown_text(tail(text)));
             let wrong = wrong(what, "put the prompt in quotes if `#` belongs to it");
-            self.findings.warnings.push(Place::Line(at.line), wrong);
+            self.findings.warnings.push(lost, wrong);
         }
         if WORDS_OF_ELSEWHERE.contains(&text.to_lowercase().as_str()) && self.written(mark, value).is_some() {
             let what = format!("`{text}` is a word here, and true or false to other readers of YAML");
