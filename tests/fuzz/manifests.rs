@@ -114,7 +114,8 @@ fn seeds() -> Vec<Vec<u8>> {
     };
     let seed = |path: &Path, bytes: &[u8]| [&[b'0', format(path)][..], bytes].concat();
     let mut seeds = Vec::new();
-    for path in paths {
+    // A folder holds what manifests name.
+    for path in paths.into_iter().filter(|path| path.is_file()) {
         let bytes = fs::read(&path).unwrap();
         let mut plain = Vec::new();
         if MultiGzDecoder::new(&*bytes).read_to_end(&mut plain).is_ok() {
