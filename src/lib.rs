@@ -33,13 +33,13 @@
 //! | room | what it is for | begin with |
 //! |---|---|---|
 //! | [`model`] | jobs, phases, events, faults, limits, time | [`model::phase`] |
-//! | [`manifest`] | reads and checks what the user wrote; every mistake with its line | [`manifest::open`] |
+//! | [`manifest`] | reads and checks what the user wrote, in any format; every mistake with its place | [`manifest::open`], and its table of files |
 //! | [`engine`] | decides everything, does nothing: lanes, rates, polls, retries | [`engine::Engine`] |
 //! | [`provider`] | ModelScope over HTTP, and a simulator of it; classifies every fault | [`provider::Provider`] |
 //! | [`ledger`] | the durable state, one SQLite file a run | [`ledger::record`] |
 //! | [`report`] | what people and scripts see: bar, lines, `results.csv` | [`report::Reporter`] |
 //! | [`driver`] | the loop, the clock, and images on their way to disk | [`driver::drive`] |
-//! | [`plan`] | joins manifest and ledger: says what a run would do, takes a manifest in | [`plan::plan`] |
+//! | [`plan`] | joins manifest and ledger: says what a run would do and take, takes a manifest in | [`plan::plan`], [`plan::estimate`] |
 //! | [`run`] | plan, resume, drive, results; and going back to what has ended | [`run::run`], [`run::retry`], [`run::verify`] |
 //! | `cli`, `main` | the program `promptbatch` | `src/cli/mod.rs` |
 //!
@@ -94,7 +94,9 @@
 //! What may leave is decided in one place ([`engine::lane`]), for everybody. A rate that the user tells is kept exactly and used to the full
 //! ([`engine::known_rate`]); a restart counts what the process before has sent ([`model::history`]). Of limits that nobody tells, a refusal does
 //! not say which one it met ([`engine::learner`]): the first one cuts both the rate and the tasks in flight to what was taken, and what is
-//! taken or refused next tells which it was.
+//! taken or refused next tells which it was. Each refusal is paid for with submissions that are taken, so that few are refused for the sake of
+//! knowing more (`engine/window.rs`); refusals by chance are told from limits by a test (`engine/chance.rs`), and no more leave than the provider says
+//! remain (`engine/remaining.rs`).
 //!
 //! A task is asked for when that is worth a poll ([`engine::schedule`]): what is believed about how long its kind takes is learnt from every answer,
 //! and the moments of the polls are the optimum for what is believed, found by dynamic programming. `benches/` holds all of it against what is

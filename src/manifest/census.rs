@@ -23,7 +23,7 @@ pub struct Census {
 }
 
 impl Census {
-    /// Takes note of the next job. Whether it is the first of its model and size.
+    /// Takes note of the next job.
     pub(super) fn add(&mut self, draft: Draft) {
         self.n_jobs += 1;
         if self.first.len() < ENDS_MAX {

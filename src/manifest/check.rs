@@ -144,13 +144,18 @@ impl Checker {
     ) -> Option<Grid> {
         let (prompt, negative_prompt, id) = (fields.prompt.take()?, fields.negative_prompt.take(), fields.id.take());
         let mut reader = TextReader { lists, known: &mut self.known, findings };
-        let scope = match own {
-            None => self.scope.get_or_init(|| Scope::read(ways, &mut reader).map(Arc::new)).clone(),
-            Some(_) => Scope::read(ways, &mut reader).map(Arc::new),
+        let has_own_scope = own.is_some_and(|own| !own.vars.is_empty() || own.syntax.is_some());
+        let scope = if has_own_scope {
+            Scope::read(ways, &mut reader).map(Arc::new)
+        } else {
+            self.scope.get_or_init(|| Scope::read(ways, &mut reader).map(Arc::new)).clone()
         };
         let says = reader.says(&prompt, negative_prompt.as_ref(), id.as_ref(), &*scope?)?;
-        for (name, _) in &says.vars {
-            self.vars_used.insert(name.clone());
+        let is_own = |name: &String| own.is_some_and(|own| own.vars.contains_key(name));
+        for (name, _) in says.vars.iter().filter(|(name, _)| !is_own(name)) {
+            if !self.vars_used.contains(name) {
+                self.vars_used.insert(name.clone());
+            }
         }
         for (name, var) in own.iter().flat_map(|own| own.vars.iter()) {
             if !says.vars.iter().any(|(used, _)| used == name) {

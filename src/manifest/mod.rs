@@ -3,6 +3,16 @@
 //! A manifest is read twice. [`open`] reads it to the end and tells every mistake at once; [`Manifest::drafts`] reads it again and
 //! gives the work. Rows, lines and documents are streamed both times, so a million of them cost no more memory than ten.
 //! A file that is not the same the second time is an error, and never a different batch.
+//!
+//! On its way from bytes to jobs a manifest passes these files:
+//!
+//! | | |
+//! |---|---|
+//! | bytes to text | `input` (file, standard input, gzip), `encoding`, `guess`, `spool` |
+//! | text to entries | `documents`, `yaml`, `tree` (YAML); `table`, `rows` (CSV), `tabs` (TSV), `columns`; `jsonl`; `texts` (TXT) |
+//! | values | `field`, `read`, `parts`, `range`, `lists` (other files), `families`; `fields` holds the good ones |
+//! | entries to jobs | `check`, `ways`, `sayings` and `template` (texts), `grid` and `draw` (lists), `expand`, `guard` |
+//! | what is told | `mistake`, `complaint`, `source_lines`, `census`; `schema`, `listing` |
 
 mod axis;
 mod census;

@@ -198,6 +198,12 @@ fn vars_that_nothing_names_are_told() {
 }
 
 #[test]
+fn a_var_that_only_one_of_its_own_name_hides_is_named_by_nothing() {
+    let told = yaml("vars: {a: 1}\nprompts: [{prompt: '{a}', vars: {a: 2}}]").expect("it is good");
+    assert_eq!(told.warnings, ["p:1: no prompt names the var `a`; write {a} in a prompt, or take `a` out"]);
+}
+
+#[test]
 fn ids_with_vars_are_unique_too() {
     let text = "vars: {a: [x, y]}\nprompts: [{prompt: '{a}', id: 'i-{a}'}, {prompt: z, id: i-y}]";
     assert_eq!(
