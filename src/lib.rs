@@ -127,6 +127,7 @@
 //! use promptbatch::manifest::Source;
 //! use promptbatch::model::limits::Limits;
 //! use promptbatch::model::progress::Unseen;
+//! use promptbatch::model::style::StyleWish;
 //! use promptbatch::provider::registry::Choice;
 //! use promptbatch::report::Reporters;
 //! use promptbatch::run::{Options, run};
@@ -143,6 +144,7 @@
 //!     provider,
 //!     limits: Limits::default(),
 //!     image_limits: CheckLimits::default(),
+//!     style: StyleWish::default(),
 //! };
 //! let (_stopper, mut stops) = promptbatch::driver::stopper();
 //! let summary = run(options, |_start| Reporters::default(), &mut Unseen, &mut stops).await?;

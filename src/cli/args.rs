@@ -14,6 +14,7 @@ use promptbatch::provider::simulator::faults::FaultSetting;
 use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration};
 use crate::cli::helps;
 use crate::cli::manifest_args::{InitArgs, ManifestArgs, PlanArgs, ValidateArgs};
+use crate::cli::style_args::StyleArgs;
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
@@ -109,6 +110,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub images: ImageArgs,
+
+    #[command(flatten)]
+    pub style: StyleArgs,
 
     #[command(flatten)]
     pub show: ShowArgs,

@@ -18,6 +18,7 @@ mod show;
 mod signals;
 mod simulate;
 mod standing;
+mod style_args;
 mod summary;
 mod units;
 

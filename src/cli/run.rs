@@ -82,6 +82,7 @@ fn options(args: &RunArgs) -> Options {
         provider,
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
+        style: args.style.wish(),
     }
 }
 
@@ -105,6 +106,12 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporte
         tell(&format!(
             "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back to have the images",
             summary::jobs(start.n_left_behind)
+        ));
+    }
+    if !start.style.naming.tells_apart() && start.counts.n_jobs() > 1 {
+        tell(&format!(
+            "note: several images may have one name by `{}`; each but the first gets its job's id behind it",
+            escape(&start.style.naming.to_string())
         ));
     }
     reporters(&args.show, &start.counts, above)

@@ -21,6 +21,7 @@ mod sessions;
 mod storm;
 #[path = "../simulation/story.rs"]
 mod story;
+mod styles;
 mod untrusted;
 mod wild;
 mod words;

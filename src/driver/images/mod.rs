@@ -6,6 +6,7 @@ mod error;
 mod filesystem;
 mod folders;
 mod incoming;
+mod making;
 mod memory;
 mod place;
 mod settling;
