@@ -107,7 +107,7 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporte
             summary::jobs(start.n_left_behind)
         ));
     }
-    reporters(&args.show, &start.counts, above)
+    reporters(&args.show, &start.counts, start.price.clone(), above)
 }
 
 fn opening(args: &RunArgs, out: &Path, start: &Start<'_>) -> String {

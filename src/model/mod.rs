@@ -9,6 +9,7 @@ pub mod limits;
 pub mod link;
 pub mod name;
 pub mod outcome;
+pub mod pace;
 pub mod phase;
 pub mod price;
 pub mod progress;

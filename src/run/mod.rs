@@ -22,6 +22,7 @@ use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::counts::{Counts, Incidents};
 use crate::model::limits::Limits;
 use crate::model::phase::Known;
+use crate::model::price::Price;
 use crate::model::progress::Progress;
 use crate::model::time::{Moment, Timestamp};
 use crate::plan::{self, PlanError};
@@ -96,6 +97,8 @@ pub struct Start<'a> {
     pub imported: Option<Imported>,
     /// Jobs that are no longer in the manifest and may be paid for: this run does not fetch them.
     pub n_left_behind: u64,
+    /// What an image costs: by the limits, or else by the manifest.
+    pub price: Option<Price>,
 }
 
 /// What a run came to.
@@ -145,11 +148,14 @@ pub async fn run(
     let imported = manifest.as_ref().map(|manifest| plan::import(manifest, &mut file, progress)).transpose()?.flatten();
     let (counts_before, incidents_before) = (file.counts()?, file.incidents()?);
     let n_left_behind = file.n_left_behind()?;
-    let mut reporters = face(&Start { manifest: manifest.as_ref(), counts: counts_before, imported, n_left_behind });
+    let Options { out, provider, limits, image_limits, source: _ } = options;
+    let price = limits.price.clone().or(file.price()?);
+    let limits = Limits { price: price.clone(), ..limits };
+    let mut reporters =
+        face(&Start { manifest: manifest.as_ref(), counts: counts_before, imported, n_left_behind, price });
     // The manifest may be large, and the run is long.
     drop(manifest);
 
-    let Options { out, provider, limits, image_limits, source: _ } = options;
     let n_to_do = counts_before.n_unfinished();
     let before = Before { began, n_to_do, counts: counts_before, incidents: incidents_before };
     let work = Work { out: &out, provider, limits, image_limits, scope: Scope::All };
@@ -228,8 +234,10 @@ impl Work<'_> {
         let connected = self.provider.connect(self.image_limits.bytes_max)?;
         let store = DiskStore::open(self.out, self.image_limits)?;
         let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store) };
+        let paid = self.limits.price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
         let mut engine = Engine::new(self.limits);
         engine.remember(clock.now(), &file.history()?);
+        engine.remember_cost(paid);
         let n_jobs = file.counts()?.n_jobs();
         let mut ledger = match self.scope {
             Scope::All => SqliteLedger::start(file)?,
