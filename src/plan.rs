@@ -66,6 +66,7 @@ pub fn import(
     }
     // Before the jobs: once the ledger knows this manifest, nobody asks again.
     file.shuffle(manifest.shuffle())?;
+    file.set_price(manifest.price())?;
     let mut meter = Meter::begin(progress, Chore::Import, Some(manifest.n_jobs()));
     file.import(&fingerprint, manifest.columns(), drafts(manifest, &mut meter)?).map(Some)
 }

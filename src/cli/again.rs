@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use promptbatch::driver::{Stops, stopper};
+use promptbatch::ledger::sqlite::RunFile;
 use promptbatch::model::counts::Counts;
 use promptbatch::model::limits::Limits;
+use promptbatch::model::price::Price;
 use promptbatch::model::progress::Progress;
 use promptbatch::model::text::escape;
 use promptbatch::report::bars::Above;
@@ -37,7 +39,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
             if !args.show.quiet {
                 tell(&format!("{}: {} once more", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
             }
-            reporters(&args.show, counts, above)
+            reporters(&args.show, counts, price(args), above)
         };
         run_retry(options, face, chores, stops).await
     });
@@ -57,6 +59,11 @@ pub fn retry(args: &RetryArgs) -> Exit {
         }
     }
     exit
+}
+
+/// What an image costs: as the user says, or else the manifest that was run.
+fn price(args: &RetryArgs) -> Option<Price> {
+    args.pace.price.clone().or_else(|| RunFile::glance(&args.out, RunFile::price).unwrap_or_default())
 }
 
 /// Holds every image against its record, and fetches damaged ones again if asked to.
@@ -88,7 +95,8 @@ fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -
         image_limits: args.images.limits(),
     };
     let ended = drive(&args.show, async |above, chores, stops| {
-        let face = |counts: &Counts| reporters(&args.show, counts, above);
+        // Nothing is submitted, and so nothing is paid for.
+        let face = |counts: &Counts| reporters(&args.show, counts, None, above);
         run_repair(options, verified, face, chores, stops).await
     });
     let summary = match ended {

@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::model::limits::{Concurrency, InDoubt, Limits, OnQuota, Rate};
+use promptbatch::model::price::Price;
 use promptbatch::report::bars::can_be_drawn;
 use promptbatch::run::retry::Access;
 
@@ -95,6 +96,10 @@ pub struct PaceArgs {
     #[arg(long, value_name = "D", default_value = "1h", value_parser = duration, env = "PROMPTBATCH_MAX_OUTAGE")]
     pub max_outage: Duration,
 
+    /// What an image costs, for example '2 magicube': what is paid for is counted [default: the manifest's `price`]
+    #[arg(long, env = "PROMPTBATCH_PRICE")]
+    pub price: Option<Price>,
+
     /// Stop when so many jobs have failed
     #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_FAILURES")]
     pub max_failures: Option<u64>,
@@ -116,6 +121,7 @@ impl PaceArgs {
             on_quota: self.on_quota.into(),
             outage_max: self.max_outage,
             failures_max: self.max_failures,
+            price: self.price.clone(),
             // Two machines that start together must not knock together for ever.
             seed: fastrand::u64(..),
             ..Limits::default()

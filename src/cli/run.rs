@@ -114,7 +114,7 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporte
             escape(&start.style.naming.to_string())
         ));
     }
-    reporters(&args.show, &start.counts, above)
+    reporters(&args.show, &start.counts, start.price.clone(), above)
 }
 
 fn opening(args: &RunArgs, out: &Path, start: &Start<'_>) -> String {

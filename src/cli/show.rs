@@ -2,27 +2,26 @@
 
 use std::io;
 
-use indicatif::ProgressDrawTarget;
-
 use promptbatch::driver::clock::Clock;
 use promptbatch::model::counts::Counts;
+use promptbatch::model::price::Price;
 use promptbatch::model::progress::{Progress, Unseen};
 use promptbatch::report::Reporters;
 use promptbatch::report::bars::{Above, Bars};
 use promptbatch::report::chores::Chores;
 use promptbatch::report::lines::Lines;
+use promptbatch::report::tally::Tally;
+use promptbatch::report::terminal::Terminal;
 
 use crate::cli::flags::{Display, ShowArgs};
 
-/// How a run is shown that goes on from these counts.
-pub fn reporters(show: &ShowArgs, counts: &Counts, above: &Above) -> Reporters {
+/// How a run is shown that goes on from these counts, at this price.
+pub fn reporters(show: &ShowArgs, counts: &Counts, price: Option<Price>, above: &Above) -> Reporters {
+    let tally = Tally::new(counts).with_price(price);
     match show.display() {
         Display::Nothing => Reporters::default(),
-        Display::Lines => Reporters(vec![Box::new(Lines::new(Box::new(io::stderr()), counts, show.verbose))]),
-        Display::Bar => {
-            let target = ProgressDrawTarget::stderr();
-            Reporters(vec![Box::new(Bars::on(target, above.clone(), counts, show.verbose))])
-        }
+        Display::Lines => Reporters(vec![Box::new(Lines::new(Box::new(io::stderr()), tally, show.verbose))]),
+        Display::Bar => Reporters(vec![Box::new(Bars::on(Terminal::stderr(), above.clone(), tally, show.verbose))]),
     }
 }
 
@@ -33,6 +32,6 @@ pub fn chores(display: Display, above: &Above) -> Box<dyn Progress> {
     match display {
         Display::Nothing => Box::new(Unseen),
         Display::Lines => Box::new(Chores::lines(Box::new(io::stderr()), now)),
-        Display::Bar => Box::new(Chores::bar(ProgressDrawTarget::stderr, above.clone(), now)),
+        Display::Bar => Box::new(Chores::bar(Terminal::stderr(), above.clone(), now)),
     }
 }

@@ -1,4 +1,5 @@
-//! Signals: the first asks the run to stop, the second ends the process at once. Neither loses what is recorded.
+//! Signals: the first asks the run to stop, the second ends the process at once. Neither loses what is recorded. A process that was stopped
+//! and goes on draws below what the shell has written meanwhile.
 
 use std::process;
 use std::thread;
@@ -19,6 +20,9 @@ use crate::cli::tell;
 const STOPPING: &str =
     "stopping: waiting for the answers that are under way; once more to exit at once, nothing recorded is lost";
 
+/// SIGCONT, which has no name in tokio.
+const CONTINUE: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 18 } else { 19 };
+
 /// Listens from now on, on a thread of its own: a large manifest keeps the other one busy. The first signal is acknowledged above the
 /// bar, if there is one at that moment; the second takes the bar away.
 pub fn listen(stopper: Stopper, is_quiet: bool, above: Above) -> std::io::Result<()> {
@@ -27,6 +31,7 @@ pub fn listen(stopper: Stopper, is_quiet: bool, above: Above) -> std::io::Result
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut goes_on = signal(SignalKind::from_raw(CONTINUE))?;
     drop(entered);
     let hear = async move {
         let mut is_first = true;
@@ -35,6 +40,10 @@ pub fn listen(stopper: Stopper, is_quiet: bool, above: Above) -> std::io::Result
                 Some(()) = interrupt.recv() => Signal::Interrupt,
                 Some(()) = terminate.recv() => Signal::Terminate,
                 Some(()) = hangup.recv() => Signal::Hangup,
+                Some(()) = goes_on.recv() => {
+                    above.begin_anew();
+                    continue;
+                }
                 else => return,
             };
             if !is_first {

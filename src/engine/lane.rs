@@ -6,11 +6,11 @@ use crate::engine::learner::{Learner, Refused, Ticket};
 use crate::engine::pacer::Pacer;
 use crate::engine::remaining::Remaining;
 use crate::engine::retry::Backoff;
-use crate::model::counts::Hold;
 use crate::model::event::Stage;
 use crate::model::history::History;
-use crate::model::limits::{Limits, Rate};
+use crate::model::limits::{Concurrency, Limits, Rate};
 use crate::model::outcome::{Fault, FaultKind};
+use crate::model::pace::{Allowed, Hold, Slow};
 use crate::model::time::{Moment, Timestamp};
 
 /// The most submissions whose answer is awaited, for the sake of a known rate.
@@ -34,6 +34,12 @@ pub struct Lane {
     downloads_max: usize,
     /// Whether the API has ever given this process an answer that says anything.
     has_answered: bool,
+    /// The rate that the user allows, a second.
+    per_second: Option<f64>,
+    /// Whether the user says how many tasks may be in flight.
+    is_fixed: bool,
+    /// Why the last submission that wanted to leave had to wait.
+    slow: Option<Slow>,
 }
 
 /// Why nothing may leave now.
@@ -62,6 +68,9 @@ impl Lane {
             polls_max: limits.polls_max,
             downloads_max: limits.downloads_max,
             has_answered: false,
+            per_second: limits.rate.map(per_second),
+            is_fixed: limits.concurrency != Concurrency::Auto,
+            slow: None,
         }
     }
 
@@ -74,17 +83,24 @@ impl Lane {
 
     /// Takes leave for one submission; it then counts as under way and in flight.
     pub fn take_submit(&mut self, now: Moment) -> Result<Ticket, Wait> {
+        let taken = self.try_submit(now);
+        self.slow = taken.err().map(|(slow, _)| slow);
+        taken.map_err(|(_, wait)| wait)
+    }
+
+    fn try_submit(&mut self, now: Moment) -> Result<Ticket, (Slow, Wait)> {
         let submits_max = if self.submits.is_probing() { 1 } else { self.submits_max };
         if self.n_submits_out >= submits_max || !self.remaining.has_room(self.n_submits_out) {
-            return Err(Wait::Busy);
+            return Err((Slow::Answers, Wait::Busy));
         }
         if !self.learner.has_room(now, self.n_in_flight) {
-            return Err(self.learner.room_at(now, self.n_in_flight).map_or(Wait::Busy, Wait::Until));
+            let wait = self.learner.room_at(now, self.n_in_flight).map_or(Wait::Busy, Wait::Until);
+            return Err((Slow::Places, wait));
         }
         if let Some(next_at) = self.learner.next_at(now) {
-            return Err(Wait::Until(next_at));
+            return Err((Slow::Rate, Wait::Until(next_at)));
         }
-        self.submits.take(now).map_err(Wait::Until)?;
+        self.submits.take(now).map_err(|moment| (Slow::Rate, Wait::Until(moment)))?;
         let ticket = self.learner.take(now, self.n_in_flight);
         self.n_submits_out += 1;
         self.n_in_flight += 1;
@@ -261,6 +277,23 @@ impl Lane {
         self.learner.is_in_doubt() || (self.learner.has_found_places() && !has_room)
     }
 
+    /// How fast submissions may leave: the lower of what the user allows and what the provider was found to take.
+    pub fn allowed(&self, now: Moment) -> Option<Allowed> {
+        let told = self.per_second.map(|per_second| Allowed { per_second, is_told: true });
+        let learnt = self.learner.rate(now).map(|per_second| Allowed { per_second, is_told: false });
+        told.into_iter().chain(learnt).min_by(|a, b| a.per_second.total_cmp(&b.per_second))
+    }
+
+    /// How many tasks may be in flight, where the user says so or some were refused.
+    pub fn places(&self) -> Option<usize> {
+        (self.is_fixed || self.learner.has_found_places()).then(|| self.learner.cap())
+    }
+
+    /// Why the last submission that wanted to leave had to wait, if it had to.
+    pub const fn slow(&self) -> Option<Slow> {
+        self.slow
+    }
+
     /// Why and until when submissions are held back, or polls that nobody answers, if they are.
     pub fn hold(&self, now: Moment) -> Option<Hold> {
         self.submits.hold(now).or_else(|| self.polls.hold(now).filter(|_| self.polls.is_down()))
@@ -269,9 +302,12 @@ impl Lane {
 
 /// A known rate goes on though the answers take their time, within reason.
 fn in_two_seconds(rate: Option<Rate>) -> usize {
-    let per_second = |rate: Rate| f64::from(rate.count.get()) / rate.per.as_secs_f64();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and SUBMITS_MAX")]
     rate.map_or(0, |rate| (2.0 * per_second(rate)).min(SUBMITS_MAX) as usize)
+}
+
+fn per_second(rate: Rate) -> f64 {
+    f64::from(rate.count.get()) / rate.per.as_secs_f64()
 }
 
 #[cfg(test)]

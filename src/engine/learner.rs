@@ -183,6 +183,11 @@ impl Learner {
         self.rate.next_at(now)
     }
 
+    /// The rate that is taken, in submissions a second, as far as refusals have taught.
+    pub fn rate(&self, now: Moment) -> Option<f64> {
+        self.rate.believed(now)
+    }
+
     /// A submission leaves, with so many others in flight.
     pub fn take(&mut self, now: Moment, n_others: usize) -> Ticket {
         self.rate.take(now);

@@ -14,6 +14,9 @@ const REST_ACCEPTED: u32 = 30;
 /// Then it grows ever more boldly: by a twentieth after five seconds, a quarter after ten, to the sevenfold after thirty.
 const BOLDNESS: f64 = 0.0022;
 
+/// By then a rate has grown so far that it is no limit any more.
+const GROWN: f64 = 2.0;
+
 /// What was taken lately is counted over about so many seconds, and at a slow rate over about so many submissions.
 const LATELY: f64 = 2.0;
 const LATELY_MAX: f64 = 60.0;
@@ -69,6 +72,11 @@ impl LearntRate {
     pub fn now(&self, now: Moment) -> Option<f64> {
         let grown = self.grows_at.map_or(0.0, |at| (now - at).as_secs_f64());
         self.base.map(|base| base * (BOLDNESS * grown * grown).exp())
+    }
+
+    /// The same, as long as it says something: what has grown far beyond what was found binds nobody.
+    pub fn believed(&self, now: Moment) -> Option<f64> {
+        self.now(now).filter(|rate| self.base.is_some_and(|base| *rate < base * GROWN))
     }
 
     /// When the next submission may leave, if not now.

@@ -5,8 +5,8 @@
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
 //! the user tells, and those that nobody tells, from `window`, `learnt_rate`, `unheard` and `chance`), `remaining` (what the provider says
 //! of its allowance), `gain` (how many tasks are worth while), [`schedule`] (polls, and how long tasks take), `line` (who waits his turn),
-//! `downloads` (which image first), `plans` (what may leave now), [`retry`] (verdicts) and `ending` (when a run is over, and why before its
-//! end).
+//! `downloads` (which image first), `plans` (what may leave now), [`retry`] (verdicts), `ending` (when a run is over, and why before its
+//! end) and `pace` (what is told of all that).
 
 mod chance;
 mod downloads;
@@ -17,6 +17,7 @@ pub mod lane;
 pub mod learner;
 mod learnt_rate;
 mod line;
+mod pace;
 pub mod pacer;
 mod plans;
 mod remaining;
@@ -38,7 +39,6 @@ use crate::engine::plans::sooner;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::schedule::{Schedule, Watch};
 use crate::engine::turn::{Input, Stop, Turn};
-use crate::model::counts::Pace;
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::{History, TaskKind};
 use crate::model::job::{Job, JobId};
@@ -73,6 +73,14 @@ pub struct Engine {
     /// The fault that the next submission would meet: the provider said that the allowance is used up.
     spent: Option<Fault>,
     n_failures: u64,
+    /// Tasks in flight that wait at the provider for their turn.
+    n_queued: usize,
+    /// When the task was accepted that was accepted last.
+    last_accepted_at: Option<Moment>,
+    /// Submissions that the provider said are left of the allowance.
+    quota_left: Option<u64>,
+    /// What was paid for so far, where prices are known.
+    cost: Option<f64>,
 }
 
 /// A job in memory.
@@ -86,6 +94,8 @@ struct Tracked {
     ticket: Option<Ticket>,
     /// Whether its task counts as in flight at the provider.
     is_in_flight: bool,
+    /// Whether it waits there for its turn.
+    is_queued: bool,
     /// Failed polls in a row.
     n_poll_faults: u32,
     /// Answers in a row that its task is unknown.
@@ -121,6 +131,7 @@ impl Engine {
             schedule: Schedule::new(limits.seed, limits.task_timeout),
             line: Line::default(),
             retry: RetryPolicy::new(&limits),
+            cost: limits.price.as_ref().map(|_| 0.0),
             limits,
             jobs: BTreeMap::new(),
             to_submit: VecDeque::new(),
@@ -133,6 +144,9 @@ impl Engine {
             stopped_at: None,
             spent: None,
             n_failures: 0,
+            n_queued: 0,
+            last_accepted_at: None,
+            quota_left: None,
         }
     }
 
@@ -207,16 +221,6 @@ impl Engine {
         self.stop.as_ref()
     }
 
-    /// What is under way, for the progress display.
-    pub fn pace(&self, now: Moment) -> Pace {
-        Pace {
-            n_in_flight: self.lane.n_in_flight(),
-            n_downloading: self.to_download.len() + self.lane.n_downloads_out(),
-            n_waiting: self.to_submit_later.len(),
-            hold: self.lane.hold(now),
-        }
-    }
-
     /// A job from the ledger: a new one, or one that an earlier process left somewhere on its way.
     fn loaded(&mut self, now: Moment, known: Known) {
         let Known { job, state } = known;
@@ -224,13 +228,14 @@ impl Engine {
         let accepted_at = state.submitted_at.map_or(now, |wall| now.at_wall(wall));
         let watch = Watch::new(self.schedule.kind(TaskKind::of(&job.request)), accepted_at);
         let phase = state.phase.clone();
-        let is_in_flight = false;
+        let (is_in_flight, is_queued) = (false, false);
         let tracked = Tracked {
             job,
             state,
             watch,
             ticket: None,
             is_in_flight,
+            is_queued,
             n_poll_faults: 0,
             n_unknown: 0,
             unknown_since: None,
@@ -246,6 +251,7 @@ impl Engine {
             Phase::Running(_) => {
                 self.lane.task_found();
                 self.tracked(id).is_in_flight = true;
+                self.last_accepted_at = self.last_accepted_at.max(Some(accepted_at));
                 self.schedule.plan_at(now, id, watch);
             }
             Phase::Downloading(urls) => self.to_download.push(now, id, &urls),
@@ -260,6 +266,9 @@ impl Engine {
             self.lane.pause_submits(now, pause);
         }
         self.spent = acceptance.spent;
+        self.quota_left = acceptance.quota_left;
+        self.last_accepted_at = Some(now);
+        self.pay(id);
         self.emit(now, id, EventKind::Accepted(acceptance.task));
         let tracked = self.tracked(id);
         tracked.watch = tracked.watch.again(now);
@@ -274,7 +283,8 @@ impl Engine {
                 self.lane.poll_succeeded(now);
                 self.tracked(id).poll_answered();
                 match status {
-                    Status::Running => self.still_running(now, id),
+                    Status::Queued => self.still_running(now, id, true),
+                    Status::Running => self.still_running(now, id, false),
                     Status::Done(urls) => {
                         self.seen_ended(now, id);
                         self.to_download.push(now, id, &urls);
@@ -336,6 +346,7 @@ impl Engine {
     /// Frees the place of a job's task at the provider, if it holds one.
     fn task_ended(&mut self, id: JobId) {
         if std::mem::take(&mut self.tracked(id).is_in_flight) {
+            self.queue(id, false);
             self.lane.task_ended();
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::engine::known_rate::KnownRate;
 use crate::engine::retry::Backoff;
-use crate::model::counts::{Hold, HoldReason};
 use crate::model::limits::Rate;
+use crate::model::pace::{Hold, HoldReason};
 use crate::model::time::{Moment, Timestamp};
 
 /// Transient faults in a row, from whichever jobs, after which the other side counts as down.

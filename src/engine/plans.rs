@@ -73,7 +73,7 @@ impl Engine {
     }
 
     /// Whether images come home so much slower than tasks end that another one would only wait: in memory, while its links expire.
-    fn is_backed_up(&self) -> bool {
+    pub(super) fn is_backed_up(&self) -> bool {
         let n_elsewhere = self.lane.n_in_flight() + self.to_submit.len() + self.to_submit_later.len();
         self.jobs.len().saturating_sub(n_elsewhere) >= self.lane.cap().max(BACKLOG_MIN)
     }

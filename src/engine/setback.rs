@@ -103,7 +103,8 @@ impl Engine {
     }
 
     /// The API says that the task is not done: its next poll is planned, or it is given up when its time has passed and it is not in line.
-    pub(super) fn still_running(&mut self, now: Moment, id: JobId) {
+    pub(super) fn still_running(&mut self, now: Moment, id: JobId, is_queued: bool) {
+        self.queue(id, is_queued);
         let tracked = self.jobs.get_mut(&id).expect("answers come only for jobs in memory");
         self.schedule.still_running(now, &mut tracked.watch);
         let watch = tracked.watch;

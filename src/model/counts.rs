@@ -1,8 +1,6 @@
-//! How many: the jobs of a run by status, and what is under way at one moment.
+//! How many: the jobs of a run by status, and what came up along the way.
 
 use std::ops::Sub;
-
-use crate::model::time::Moment;
 
 /// How many jobs of the present manifest have each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,37 +74,4 @@ impl Sub for Incidents {
             n_reopened: self.n_reopened.saturating_sub(before.n_reopened),
         }
     }
-}
-
-/// What is under way at one moment, for the progress display.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pace {
-    /// Jobs being submitted or running at the provider.
-    pub n_in_flight: usize,
-    /// Jobs whose images are being fetched, or wait for that.
-    pub n_downloading: usize,
-    /// Jobs that wait out a setback before their next submission.
-    pub n_waiting: usize,
-    /// Why and until when no submission leaves, if none does.
-    pub hold: Option<Hold>,
-}
-
-/// Submissions are held back, for everybody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// Why.
-    pub why: HoldReason,
-    /// Until when.
-    pub until: Moment,
-}
-
-/// Why submissions are held back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HoldReason {
-    /// The provider says that they come too fast.
-    Throttled,
-    /// The provider does not take any, or cannot be reached.
-    Down,
-    /// The allowance or the credit is used up.
-    Quota,
 }

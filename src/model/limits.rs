@@ -5,6 +5,8 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::model::price::Price;
+
 /// Every limit that the engine keeps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
@@ -44,6 +46,8 @@ pub struct Limits {
     pub is_submitting: bool,
     /// Jobs that may fail before the run stops.
     pub failures_max: Option<u64>,
+    /// What an image costs, by which what is paid for is counted.
+    pub price: Option<Price>,
     /// Seed of the jitter, so that a simulated run repeats exactly.
     pub seed: u64,
 }
@@ -69,6 +73,7 @@ impl Default for Limits {
             outage_max: Duration::from_secs(3600),
             is_submitting: true,
             failures_max: None,
+            price: None,
             seed: 0,
         }
     }

@@ -10,6 +10,7 @@ pub mod link;
 pub mod name;
 pub mod origin;
 pub mod outcome;
+pub mod pace;
 pub mod phase;
 pub mod price;
 pub mod progress;

@@ -36,18 +36,22 @@ pub struct Acceptance {
     pub pause: Option<Duration>,
     /// How many more requests the provider said that it takes for now, where it did.
     pub remaining: Option<u64>,
+    /// How many more submissions the provider said that the allowance has, where it did.
+    pub quota_left: Option<u64>,
 }
 
 impl From<TaskId> for Acceptance {
     fn from(task: TaskId) -> Self {
-        Self { task, spent: None, pause: None, remaining: None }
+        Self { task, spent: None, pause: None, remaining: None, quota_left: None }
     }
 }
 
 /// What a poll told about a task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Status {
-    /// Queued or at work; also every status that we do not know.
+    /// In line for its turn.
+    Queued,
+    /// At work; also every status that we do not know.
     Running,
     /// Done, with the links of its images; never empty.
     Done(Vec<Url>),

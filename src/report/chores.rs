@@ -4,21 +4,19 @@
 use std::io::Write;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::model::progress::{Chore, Progress};
 use crate::model::time::Moment;
-use crate::report::bars::{Above, BAR_CHARS};
-use crate::report::{lines, words};
+use crate::report::bars::{self, Above};
+use crate::report::terminal::Terminal;
+use crate::report::{layout, lines, words};
 
 /// A chore that is over so soon is not mentioned.
 const PATIENCE: Duration = Duration::from_millis(700);
 
 /// The time between two looks at a bar.
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
-
-/// As the bar of a run looks, so that one takes the place of the other.
-const TEMPLATE: &str = "{wide_bar:.green/dim} {prefix}\n{wide_msg}";
 
 /// Shows one piece of work after the other.
 pub struct Chores {
@@ -31,7 +29,7 @@ pub struct Chores {
 
 enum Face {
     Lines(Box<dyn Write + Send>),
-    Bar { target: Box<dyn Fn() -> ProgressDrawTarget + Send>, above: Above, bar: Option<ProgressBar> },
+    Bar { terminal: Terminal, above: Above, bar: Option<ProgressBar> },
 }
 
 /// A chore as it is told.
@@ -48,13 +46,9 @@ impl Chores {
         Self::new(Face::Lines(out), clock)
     }
 
-    /// A bar on what `target` gives for each piece of work.
-    pub fn bar(
-        target: impl Fn() -> ProgressDrawTarget + Send + 'static,
-        above: Above,
-        clock: impl Fn() -> Moment + Send + 'static,
-    ) -> Self {
-        Self::new(Face::Bar { target: Box::new(target), above, bar: None }, clock)
+    /// A bar on this terminal for each piece of work.
+    pub fn bar(terminal: Terminal, above: Above, clock: impl Fn() -> Moment + Send + 'static) -> Self {
+        Self::new(Face::Bar { terminal, above, bar: None }, clock)
     }
 
     fn new(face: Face, clock: impl Fn() -> Moment + Send + 'static) -> Self {
@@ -102,20 +96,17 @@ impl Face {
                 let _ = writeln!(out, "{}", speed.join(", "));
                 lines::INTERVAL
             }
-            Self::Bar { target, above, bar } => {
+            Self::Bar { terminal, above, bar } => {
                 let bar = bar.get_or_insert_with(|| {
-                    let style = ProgressStyle::with_template(TEMPLATE).expect("the template is well formed");
-                    let bar = ProgressBar::with_draw_target(n_total, target());
-                    bar.set_style(style.progress_chars(BAR_CHARS));
-                    above.follow(&bar);
+                    let bar = bars::bar(terminal);
+                    above.follow(terminal, &bar);
                     bar
                 });
                 // A narrow terminal cuts off the end, and the time left is worth more than the rate.
                 speed.push(words::chore(chore).to_owned());
                 speed.reverse();
-                bar.set_prefix(far);
-                bar.set_message(speed.join(", "));
-                bar.set_position(n_done);
+                let lines = layout::chore(n_done, n_total, &far, &speed, bars::area(terminal));
+                bar.set_message(lines.join("\n"));
                 BAR_INTERVAL
             }
         }
@@ -191,8 +182,7 @@ mod tests {
     #[test]
     fn what_is_soon_over_is_not_mentioned() {
         let (log, screen, hand) = (Log::default(), Screen::new(80), Hand::new());
-        let target = screen.clone();
-        let bar = Chores::bar(move || target.target(), Above::default(), hand.clock());
+        let bar = Chores::bar(screen.terminal(), Above::default(), hand.clock());
         for mut chores in [Chores::lines(Box::new(log.clone()), hand.clock()), bar] {
             for from in [0.0, 0.7, 1.4, 2.1] {
                 hand.set(from);
@@ -231,11 +221,10 @@ mod tests {
     #[test]
     fn a_bar_says_what_goes_on_where_nothing_is_counted() {
         let (screen, hand) = (Screen::new(60), Hand::new());
-        let target = screen.clone();
-        let mut chores = Chores::bar(move || target.target(), Above::default(), hand.clock());
+        let mut chores = Chores::bar(screen.terminal(), Above::default(), hand.clock());
         import_and_sort(&mut chores, &hand, 3.0);
         insta::assert_snapshot!(screen.text(), @r"
-        ───────────────────────────────────────────────────────────
+        ────────────────────────────────────────────────────────────
         sorting the jobs
         ");
         chores.end();
@@ -243,8 +232,8 @@ mod tests {
     }
 
     fn seconds_into(screen: &Screen, secs: f64, n_done: u64) -> Chores {
-        let (hand, target) = (Hand::new(), screen.clone());
-        let mut chores = Chores::bar(move || target.target(), Above::default(), hand.clock());
+        let hand = Hand::new();
+        let mut chores = Chores::bar(screen.terminal(), Above::default(), hand.clock());
         chores.begin(Chore::Results, Some(1_000_000));
         hand.set(secs);
         chores.at(n_done);
@@ -256,8 +245,8 @@ mod tests {
         let screen = Screen::new(80);
         let mut chores = seconds_into(&screen, 4.0, 400_000);
         insta::assert_snapshot!(screen.text(), @r"
-        ━━━━━━━━━━━━━━━━━━━━━━━━━━╸────────────────────────────────────── 400000/1000000
-        writing results.csv, about 6 s left, 100000/s
+        ━━━━━━━━━━━━━━━━━━━━━━━━━━─────────────────────────────────────── 400000/1000000
+        writing results.csv · about 6 s left · 100000/s
         ");
         chores.end();
         assert_eq!(screen.text(), "");
@@ -268,8 +257,9 @@ mod tests {
         let screen = Screen::new(40);
         let _steps = seconds_into(&screen, 400.0, 400_000);
         insta::assert_snapshot!(screen.text(), @r"
-        ━━━━━━━━━━╸────────────── 400000/1000000
-        writing results.csv, about 10 min left,
+        ━━━━━━━━━━─────────────── 400000/1000000
+        writing results.csv · about 10 min left
+        1000/s
         ");
     }
 

@@ -4,17 +4,19 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use indicatif::{ProgressDrawTarget, TermLike};
-
-use crate::model::counts::{Counts, Hold, HoldReason, Pace};
+use crate::model::counts::Counts;
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId};
+use crate::model::pace::{Hold, HoldReason, Pace};
 use crate::model::time::{Moment, Timestamp};
+use crate::report::tally::Tally;
+use crate::report::terminal::{Terminal, Tty};
 
 /// So many seconds into the run.
 pub fn at(secs: f64) -> Moment {
-    Moment::new(0, Timestamp::from_millis(1_800_000_000_000)) + Duration::from_secs_f64(secs)
+    let start = Moment::new(0, Timestamp::from_millis(1_800_000_000_000));
+    if secs < 0.0 { Moment::new(-1, start.wall()) } else { start + Duration::from_secs_f64(secs) }
 }
 
 pub fn pending(n_pending: u64) -> Counts {
@@ -22,7 +24,12 @@ pub fn pending(n_pending: u64) -> Counts {
 }
 
 pub fn in_flight(n_in_flight: usize) -> Pace {
-    Pace { n_in_flight, n_downloading: 0, n_waiting: 0, hold: None }
+    Pace { n_running: n_in_flight, ..Pace::default() }
+}
+
+/// A run of so many jobs of which nothing is done.
+pub fn tally(n_jobs: u64) -> Tally {
+    Tally::new(&pending(n_jobs))
 }
 
 /// Submissions are held back until so many seconds into the run.
@@ -71,114 +78,170 @@ impl Log {
     }
 }
 
-/// A terminal as far as indicatif needs one: it wraps at its width, and what is written over something replaces it.
+/// A terminal as far as a block needs one: it wraps at its width, and may wrap anew when that changes.
 #[derive(Clone, Debug)]
-pub struct Screen {
-    width: u16,
-    cells: Arc<Mutex<Cells>>,
-}
+pub struct Screen(Arc<Mutex<Cells>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Cells {
-    rows: Vec<Vec<char>>,
+    columns: usize,
+    reflows: bool,
+    /// Each row, and whether it goes on in the next one.
+    rows: Vec<(Vec<char>, bool)>,
     row: usize,
     column: usize,
+    n_writes: usize,
 }
 
 impl Cells {
-    fn step(&mut self, down: isize, right: isize) {
-        self.row = self.row.saturating_add_signed(down);
-        self.column = self.column.saturating_add_signed(right);
-    }
-
     /// The row of the cursor, as long as its column needs.
     fn here(&mut self) -> &mut Vec<char> {
         let n_rows = self.rows.len().max(self.row + 1);
-        self.rows.resize(n_rows, vec![]);
-        let row = &mut self.rows[self.row];
-        row.resize(row.len().max(self.column + 1), ' ');
+        self.rows.resize(n_rows, (vec![], false));
+        let row = &mut self.rows[self.row].0;
+        row.resize(row.len().max(self.column), ' ');
         row
     }
 
-    fn write(&mut self, text: &str, width: usize) {
-        for c in text.chars() {
+    fn put(&mut self, c: char) {
+        if self.column == self.columns {
+            self.here();
+            self.rows[self.row].1 = true;
+            (self.row, self.column) = (self.row + 1, 0);
+        }
+        let column = self.column;
+        let row = self.here();
+        row.truncate(row.len().max(column));
+        if row.len() > column {
+            row[column] = c;
+        } else {
+            row.push(c);
+        }
+        self.column += 1;
+    }
+
+    /// Erases from the cursor to the end of its row.
+    fn erase(&mut self) {
+        let column = self.column;
+        self.here().truncate(column);
+        self.rows[self.row].1 = false;
+    }
+
+    fn control(&mut self, letter: char, n: usize) {
+        match letter {
+            'A' => self.row = self.row.saturating_sub(n.max(1)),
+            'K' => self.erase(),
+            'J' => {
+                self.erase();
+                self.rows.truncate(self.row + 1);
+            }
+            'm' => (),
+            other => panic!("no terminal of this test knows {other}"),
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
             match c {
                 '\r' => self.column = 0,
-                '\n' => (self.row, self.column) = (self.row + 1, 0),
-                _ => {
-                    if self.column == width {
-                        (self.row, self.column) = (self.row + 1, 0);
-                    }
-                    let column = self.column;
-                    self.here()[column] = c;
-                    self.column += 1;
+                '\n' => self.row += 1,
+                '\x1b' => {
+                    assert_eq!(chars.next(), Some('['));
+                    let mut number = String::new();
+                    let letter = loop {
+                        match chars.next().expect("a sequence ends") {
+                            c if c.is_ascii_digit() || c == ';' => number.push(c),
+                            letter => break letter,
+                        }
+                    };
+                    self.control(letter, number.parse().unwrap_or(0));
                 }
+                c => self.put(c),
             }
+        }
+        self.here();
+    }
+
+    /// Lines longer than the new width are wrapped, and those that were wrapped are joined first. The cursor stays at its line.
+    fn resize(&mut self, columns: usize) {
+        let before = std::mem::replace(&mut self.columns, columns);
+        if !self.reflows {
+            return;
+        }
+        let (cursor_row, cursor_column) = (self.row, self.column.min(before));
+        let mut line: Vec<char> = vec![];
+        let mut cursor = None;
+        let rows = std::mem::take(&mut self.rows);
+        for (n, (row, goes_on)) in rows.into_iter().enumerate() {
+            if n == cursor_row {
+                cursor = Some(line.len() + cursor_column);
+            }
+            line.extend(row);
+            if goes_on {
+                continue;
+            }
+            let first = self.rows.len();
+            let mut chunks = line.chunks(columns).map(|chunk| (chunk.to_vec(), true)).collect::<Vec<_>>();
+            chunks.last_mut().map(|last| last.1 = false).unwrap_or_else(|| chunks.push((vec![], false)));
+            self.rows.extend(chunks);
+            if let Some(at) = cursor.take() {
+                (self.row, self.column) = (first + at / columns, at % columns);
+            }
+            line.clear();
         }
     }
 }
 
 impl Screen {
-    pub fn new(width: u16) -> Self {
-        Self { width, cells: Arc::default() }
+    pub fn new(columns: usize) -> Self {
+        Self::that_reflows(columns, true)
     }
 
-    /// For indicatif.
-    pub fn target(&self) -> ProgressDrawTarget {
-        ProgressDrawTarget::term_like(Box::new(self.clone()))
+    pub fn that_reflows(columns: usize, reflows: bool) -> Self {
+        let cells = Cells { columns, reflows, rows: vec![], row: 0, column: 0, n_writes: 0 };
+        Self(Arc::new(Mutex::new(cells)))
+    }
+
+    /// For what draws on it, without colours.
+    pub fn terminal(&self) -> Terminal {
+        Terminal::on(self.clone(), false)
+    }
+
+    pub fn resize(&self, columns: usize) {
+        self.0.lock().unwrap().resize(columns);
+    }
+
+    /// What the keyboard echoes.
+    pub fn echo(&self, text: &str) {
+        self.0.lock().unwrap().write(text);
     }
 
     /// What can be read on it, line by line.
     pub fn text(&self) -> String {
-        let rows = self.cells.lock().unwrap().rows.clone();
-        let lines: Vec<_> = rows.into_iter().map(|row| String::from_iter(row).trim_end().to_owned()).collect();
+        let rows = self.0.lock().unwrap().rows.clone();
+        let lines: Vec<_> = rows.into_iter().map(|(row, _)| String::from_iter(row).trim_end().to_owned()).collect();
         lines.join("\n").trim_end().to_owned()
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "it is what every method of the trait returns")]
-    fn change(&self, change: impl FnOnce(&mut Cells)) -> io::Result<()> {
-        change(&mut self.cells.lock().unwrap());
-        Ok(())
+    pub fn n_writes(&self) -> usize {
+        self.0.lock().unwrap().n_writes
     }
 }
 
-impl TermLike for Screen {
-    fn width(&self) -> u16 {
-        self.width
+impl Tty for Screen {
+    fn size(&self) -> (u16, u16) {
+        (24, self.0.lock().unwrap().columns.try_into().unwrap())
     }
 
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.change(|cells| cells.step(-n.cast_signed(), 0))
+    fn reflows(&self) -> bool {
+        self.0.lock().unwrap().reflows
     }
 
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.change(|cells| cells.step(n.cast_signed(), 0))
-    }
-
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.change(|cells| cells.step(0, n.cast_signed()))
-    }
-
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.change(|cells| cells.step(0, -n.cast_signed()))
-    }
-
-    fn write_line(&self, text: &str) -> io::Result<()> {
-        self.change(|cells| cells.write(&format!("{text}\n"), self.width.into()))
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.change(|cells| cells.write(text, self.width.into()))
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        self.change(|cells| {
-            cells.column = 0;
-            cells.here().clear();
-        })
-    }
-
-    fn flush(&self) -> io::Result<()> {
+    fn write(&self, text: &str) -> io::Result<()> {
+        let mut cells = self.0.lock().unwrap();
+        cells.n_writes += 1;
+        cells.write(text);
         Ok(())
     }
 }

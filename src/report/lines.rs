@@ -3,15 +3,19 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::model::counts::{Counts, Pace};
 use crate::model::event::Event;
+use crate::model::pace::{HoldReason, Pace, Stopping};
 use crate::model::time::Moment;
+use crate::report::said::Said;
 use crate::report::silence::Silence;
 use crate::report::tally::Tally;
-use crate::report::{Reporter, words};
+use crate::report::{Reporter, said, words};
 
 /// The time between two lines of progress.
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
+
+/// A hold that is over sooner is not worth a line of its own.
+const HOLD_MIN: Duration = Duration::from_secs(2);
 
 /// Writes to a log. A log that cannot be written is no reason to stop paid work, so its errors are passed over.
 pub struct Lines {
@@ -21,12 +25,58 @@ pub struct Lines {
     is_verbose: bool,
     next_at: Option<Moment>,
     last_pace: Option<Pace>,
+    told: State,
+}
+
+/// What is told as soon as it changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct State {
+    hold: Option<HoldReason>,
+    stopping: Option<Stopping>,
 }
 
 impl Lines {
-    /// Lines about a run that starts with these counts; if verbose, one also for every acceptance and setback.
-    pub fn new(out: Box<dyn Write + Send>, start: &Counts, is_verbose: bool) -> Self {
-        Self { out, tally: Tally::new(start), silence: Silence::default(), is_verbose, next_at: None, last_pace: None }
+    /// Lines about a run that goes on from this tally; if verbose, one also for every acceptance and setback.
+    pub fn new(out: Box<dyn Write + Send>, tally: Tally, is_verbose: bool) -> Self {
+        let (silence, told) = (Silence::default(), State::default());
+        Self { out, tally, silence, is_verbose, next_at: None, last_pace: None, told }
+    }
+
+    /// All there is to say in one line.
+    fn progress(&self, now: Moment, pace: &Pace) -> String {
+        let mut parts = self.standing();
+        let long = |said: Said| said.long;
+        parts.extend(said::flight(pace).into_iter().chain(said::speed(&self.tally, pace)).map(long));
+        parts.extend(self.tally.time_left(now, pace).map(|left| format!("about {} left", words::span(left))));
+        parts.extend(said::hold(now, pace).map(long));
+        parts.join(", ")
+    }
+
+    fn standing(&self) -> Vec<String> {
+        let done = words::done(&self.tally);
+        std::iter::once(done).chain(said::shortfall(&self.tally).map(|said| said.long)).collect()
+    }
+
+    /// A line for a hold or a stop that has begun, and for submissions that go on.
+    fn change(&self, now: Moment, pace: &Pace) -> Option<String> {
+        let (before, after) = (self.told, self.state(now, pace));
+        if before == after || pace.n_in_flight() + pace.n_downloading == 0 && after.stopping.is_some() {
+            return None;
+        }
+        match (after.stopping, after.hold) {
+            (Some(stopping), _) => Some(said::stop(stopping, pace).long),
+            (None, Some(_)) => said::hold(now, pace).map(|said| said.long),
+            (None, None) => Some("submitting again".to_owned()),
+        }
+    }
+
+    /// A hold that is told stays so until it is over.
+    fn state(&self, now: Moment, pace: &Pace) -> State {
+        let hold = pace.hold.filter(|hold| {
+            let is_told = self.told.hold == Some(hold.why);
+            hold.until > now && (is_told || hold.until - now >= HOLD_MIN)
+        });
+        State { hold: hold.map(|hold| hold.why), stopping: pace.stopping }
     }
 
     fn write(&mut self, lines: &[String]) {
@@ -40,24 +90,24 @@ impl Lines {
 impl Reporter for Lines {
     fn show(&mut self, now: Moment, events: &[Event], pace: &Pace) {
         self.tally.add(now, events);
+        self.tally.see(pace);
         self.last_pace = Some(*pace);
         let mut lines: Vec<_> = events.iter().filter_map(|event| words::event(event, self.is_verbose)).collect();
         lines.extend(self.silence.line(events, pace));
         if self.next_at.is_none_or(|next_at| now >= next_at) {
             self.next_at = Some(now + INTERVAL);
-            let mut parts = vec![words::done(&self.tally)];
-            parts.extend(words::standing(&self.tally, pace));
-            parts.extend(words::speed(&self.tally, now, pace));
-            parts.extend(words::hold(now, pace));
-            lines.push(parts.join(", "));
+            lines.push(self.progress(now, pace));
+        } else {
+            lines.extend(self.change(now, pace));
         }
+        self.told = self.state(now, pace);
         self.write(&lines);
     }
 
     fn end(&mut self) {
         if let Some(pace) = self.last_pace {
-            let mut parts = vec![words::done(&self.tally)];
-            parts.extend(words::standing(&self.tally, &pace));
+            let mut parts = self.standing();
+            parts.extend(said::flight(&pace).into_iter().map(|said| said.short));
             self.write(&[parts.join(", ")]);
         }
     }
@@ -69,12 +119,12 @@ mod tests {
 
     use super::*;
     use crate::model::outcome::FaultKind;
-    use crate::report::fixtures::{Log, accepted, at, failed, in_flight, pending, succeeded, throttled};
+    use crate::report::fixtures::{Log, accepted, at, failed, in_flight, succeeded, tally, throttled};
 
     /// A minute of a run: two jobs finish every second, and one fails halfway.
     fn minute(is_verbose: bool) -> String {
         let log = Log::default();
-        let mut lines = Lines::new(Box::new(log.clone()), &pending(1000), is_verbose);
+        let mut lines = Lines::new(Box::new(log.clone()), tally(1000), is_verbose);
         for sec in 0..60_u32 {
             let index = u64::from(sec);
             let mut events = vec![succeeded(index), succeeded(index)];
@@ -94,12 +144,13 @@ mod tests {
     fn a_log_gets_a_line_every_ten_seconds_and_every_failure() {
         insta::assert_snapshot!(minute(false), @r"
         2/1000 done, 16 in flight
-        22/1000 done, 16 in flight, 2.2/s, about 7 min left
-        42/1000 done, 16 in flight, 2.1/s, about 8 min left
+        22/1000 done, 16 in flight, 2.0/s, about 8 min left
+        42/1000 done, 16 in flight, 2.0/s, about 8 min left
         failed 000030 invalid_request: no such model
-        63/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left
-        83/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left
-        103/1000 done, 1 failed, 16 in flight, 2.1/s, about 7 min left, throttled: next try in 12 s
+        63/1000 done, 1 failed, 16 in flight, 2.0/s, about 8 min left
+        83/1000 done, 1 failed, 16 in flight, 2.0/s, about 7 min left
+        103/1000 done, 1 failed, 16 in flight, 2.0/s, about 7 min left, throttled: next submission in 12 s
+        submitting again
         121/1000 done, 1 failed, 16 in flight
         ");
     }
@@ -117,7 +168,7 @@ mod tests {
     #[test]
     fn a_run_that_never_began_is_not_mentioned() {
         let log = Log::default();
-        Lines::new(Box::new(log.clone()), &pending(9), true).end();
+        Lines::new(Box::new(log.clone()), tally(9), true).end();
         assert_eq!(log.text(), "");
     }
 
@@ -132,7 +183,7 @@ mod tests {
                 Err(io::ErrorKind::StorageFull.into())
             }
         }
-        let mut lines = Lines::new(Box::new(Full), &pending(9), true);
+        let mut lines = Lines::new(Box::new(Full), tally(9), true);
         lines.show(at(0.0), &[succeeded(1)], &in_flight(1));
         lines.end();
     }

@@ -4,14 +4,18 @@ pub mod bars;
 pub mod chores;
 #[cfg(test)]
 mod fixtures;
+mod layout;
+mod left;
 pub mod lines;
 pub mod results;
+pub mod said;
 mod silence;
 pub mod tally;
+pub mod terminal;
 pub mod words;
 
-use crate::model::counts::Pace;
 use crate::model::event::Event;
+use crate::model::pace::Pace;
 use crate::model::time::Moment;
 
 /// One way to show a run while it goes on.

@@ -1,8 +1,8 @@
 //! Why nobody answers, said once when an outage begins: a wrong address and a provider that is down look alike on a bar.
 
-use crate::model::counts::{HoldReason, Pace};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::outcome::FaultKind;
+use crate::model::pace::{HoldReason, Pace};
 use crate::model::text::excerpt;
 
 /// Characters of the reason: a few lines.
@@ -45,8 +45,8 @@ impl Silence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::counts::Hold;
     use crate::model::outcome::Fault;
+    use crate::model::pace::Hold;
     use crate::report::fixtures::{accepted, at, event, in_flight};
 
     #[test]

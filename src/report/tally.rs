@@ -5,7 +5,13 @@ use std::time::Duration;
 use crate::model::counts::{Counts, Incidents};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::outcome::{FaultKind, Outcome};
+use crate::model::pace::Pace;
+use crate::model::price::Price;
 use crate::model::time::Moment;
+use crate::report::left::{self, Measured};
+
+/// Jobs that must have ended before their rate says anything against what should be.
+const SURE_MIN: u64 = 30;
 
 /// How far the run is.
 #[derive(Clone, Debug)]
@@ -18,6 +24,11 @@ pub struct Tally {
     image_bytes: u64,
     last_minute: Window,
     last_hour: Window,
+    /// Jobs that have ended in this process.
+    n_ended: u64,
+    /// The most that was ever left of the allowance.
+    quota_most: Option<u64>,
+    price: Option<Price>,
 }
 
 impl Tally {
@@ -32,7 +43,16 @@ impl Tally {
             image_bytes: 0,
             last_minute: Window::new(Duration::from_secs(1)),
             last_hour: Window::new(Duration::from_mins(1)),
+            n_ended: 0,
+            quota_most: None,
+            price: None,
         }
+    }
+
+    /// The same, with a price for what it costs.
+    #[must_use]
+    pub fn with_price(self, price: Option<Price>) -> Self {
+        Self { price, ..self }
     }
 
     /// Takes in what has happened until now, which may be nothing but the passing of time.
@@ -42,8 +62,20 @@ impl Tally {
             self.add_one(&event.kind);
         }
         let n_finished = self.n_done() - n_done;
-        self.last_minute.add(now, n_finished);
-        self.last_hour.add(now, n_finished);
+        // The first tasks take their time: the rate is taken from the first end on.
+        if self.n_ended > 0 {
+            self.last_minute.add(now, n_finished);
+            self.last_hour.add(now, n_finished);
+        } else if n_finished > 0 {
+            self.last_minute.add(now, 0);
+            self.last_hour.add(now, 0);
+        }
+        self.n_ended += n_finished;
+    }
+
+    /// Takes note of what is left of the allowance.
+    pub fn see(&mut self, pace: &Pace) {
+        self.quota_most = self.quota_most.max(pace.quota_left);
     }
 
     /// Counts as [`JobState`](crate::model::phase::JobState) does, so that these totals and the ledger's agree.
@@ -101,6 +133,22 @@ impl Tally {
         self.incidents
     }
 
+    /// Those that have not ended.
+    pub fn n_left(&self) -> u64 {
+        self.n_jobs.saturating_sub(self.n_done())
+    }
+
+    /// Those of them that are not under way.
+    pub fn n_to_submit(&self, pace: &Pace) -> u64 {
+        let n_there = u64::try_from(pace.n_in_flight() + pace.n_downloading).unwrap_or(u64::MAX);
+        self.n_left().saturating_sub(n_there)
+    }
+
+    /// What was paid for so far, in the unit of its price.
+    pub fn cost(&self, pace: &Pace) -> Option<String> {
+        Some(self.price.as_ref()?.amount(pace.cost?))
+    }
+
     /// Bytes of the images that this process has saved.
     pub fn image_bytes(&self) -> u64 {
         self.image_bytes
@@ -113,12 +161,10 @@ impl Tally {
         minute.or_else(|| self.last_hour.rate(2, Duration::from_mins(1)))
     }
 
-    /// How long the rest will take at that rate, and not less than `wait`, which is known to come first.
-    pub fn time_left(&self, wait: Duration) -> Option<Duration> {
-        let n_left = self.n_jobs.saturating_sub(self.n_done());
-        #[expect(clippy::cast_precision_loss, reason = "nobody waits for so many jobs that the last digit counts")]
-        let left = Duration::try_from_secs_f64(n_left as f64 / self.rate()?).ok()?;
-        Some(left.max(wait))
+    /// How long the rest takes, where that can be told.
+    pub fn time_left(&self, now: Moment, pace: &Pace) -> Option<Duration> {
+        let measured = self.rate().map(|per_second| Measured { per_second, is_sure: self.n_ended >= SURE_MIN });
+        left::time_left(now, self.n_left(), pace, measured, self.quota_most)
     }
 }
 
@@ -305,16 +351,5 @@ mod tests {
         tally.add(at(0.0), &[succeeded(1)]);
         tally.add(at(1e9), &[succeeded(1)]);
         assert_eq!((tally.n_done(), tally.rate()), (3, None));
-    }
-
-    #[test]
-    fn the_time_left_is_honest() {
-        let tally = after(99, |_| 2);
-        assert_eq!(tally.n_done(), 200);
-        let left = tally.time_left(Duration::ZERO).unwrap().as_secs();
-        assert!((380..=420).contains(&left), "{left} s for 800 jobs at 2/s");
-        assert_eq!(tally.time_left(Duration::from_hours(1)), Some(Duration::from_hours(1)), "no sooner than the wait");
-        assert_eq!(Tally::new(&pending(9)).time_left(Duration::ZERO), None);
-        assert_eq!(after(200, |_| 5).time_left(Duration::ZERO), Some(Duration::ZERO), "all done");
     }
 }

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use crate::model::counts::{HoldReason, Pace};
 use crate::model::event::{Event, EventKind};
 use crate::model::outcome::{Fault, Outcome};
 use crate::model::progress::Chore;
 use crate::model::text::excerpt;
-use crate::model::time::Moment;
 use crate::report::tally::Tally;
 
 /// A span of time to two digits or so: `95 s`, `7 min`, `1 h 20 min`, `2 d 3 h`. A part of a second counts as one.
@@ -104,32 +102,6 @@ pub fn done(tally: &Tally) -> String {
     format!("{}/{} done", tally.n_done(), tally.n_jobs())
 }
 
-/// What is not well and what is under way, as far as there is any: `3 failed`, `1 moderated`, `16 in flight`.
-pub fn standing(tally: &Tally, pace: &Pace) -> Vec<String> {
-    let parts =
-        [(tally.n_failed(), "failed"), (tally.n_moderated(), "moderated"), (pace.n_in_flight as u64, "in flight")];
-    parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect()
-}
-
-/// How fast and how long still, as far as that is known: `2.1/s`, `about 7 min left`.
-pub fn speed(tally: &Tally, now: Moment, pace: &Pace) -> Vec<String> {
-    let wait = pace.hold.map_or(Duration::ZERO, |hold| hold.until - now);
-    let left = tally.time_left(wait).filter(|left| !left.is_zero());
-    let left = left.map(|left| format!("about {} left", span(left)));
-    tally.rate().map(rate).into_iter().chain(left).collect()
-}
-
-/// Why nothing is submitted, where that is so: `quota used up: next try in 7 h 12 min`. Short enough for 40 columns.
-pub fn hold(now: Moment, pace: &Pace) -> Option<String> {
-    let hold = pace.hold.filter(|hold| hold.until > now)?;
-    let why = match hold.why {
-        HoldReason::Throttled => "throttled",
-        HoldReason::Down => "no answer",
-        HoldReason::Quota => "quota used up",
-    };
-    Some(format!("{why}: next try in {}", span(hold.until - now)))
-}
-
 /// A line for an event that is worth one: a failure always, an acceptance and a setback only if asked for.
 pub fn event(event: &Event, is_verbose: bool) -> Option<String> {
     let index = event.index;
@@ -158,7 +130,7 @@ mod tests {
     use super::*;
     use crate::model::event::Stage;
     use crate::model::outcome::FaultKind;
-    use crate::report::fixtures::{accepted, at, failed, in_flight, pending, succeeded, throttled};
+    use crate::report::fixtures::{accepted, failed, succeeded};
 
     #[test]
     fn spans_read_well() {
@@ -202,26 +174,6 @@ mod tests {
         for (per_second, words) in table {
             assert_eq!(rate(per_second), words, "{per_second} per second");
         }
-    }
-
-    #[test]
-    fn only_what_there_is_gets_said() {
-        let mut tally = Tally::new(&pending(9));
-        assert_eq!(done(&tally), "0/9 done");
-        assert_eq!(standing(&tally, &in_flight(0)), [""; 0]);
-        tally.add(at(0.0), &[succeeded(1), failed(2, FaultKind::Transient, ""), failed(3, FaultKind::Moderated, "")]);
-        assert_eq!(done(&tally), "3/9 done");
-        assert_eq!(standing(&tally, &in_flight(2)), ["1 failed", "1 moderated", "2 in flight"]);
-        assert_eq!(speed(&tally, at(0.0), &in_flight(2)), [""; 0]);
-    }
-
-    #[test]
-    fn a_hold_is_said_while_it_lasts() {
-        let pace = Pace { hold: Some(throttled(12.0)), ..in_flight(1) };
-        assert_eq!(hold(at(0.0), &pace).as_deref(), Some("throttled: next try in 12 s"));
-        assert_eq!(hold(at(11.5), &pace).as_deref(), Some("throttled: next try in 1 s"));
-        assert_eq!(hold(at(12.0), &pace), None);
-        assert_eq!(hold(at(12.0), &in_flight(1)), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::model::counts::{Counts, Incidents};
 use crate::model::limits::Limits;
 use crate::model::name::template::TemplateError;
 use crate::model::phase::Known;
+use crate::model::price::Price;
 use crate::model::progress::Progress;
 use crate::model::style::{Style, StyleWish};
 use crate::model::time::{Moment, Timestamp};
@@ -116,6 +117,8 @@ pub struct Start<'a> {
     pub n_left_behind: u64,
     /// How the images are kept.
     pub style: &'a Style,
+    /// What an image costs: by the limits, or else by the manifest.
+    pub price: Option<Price>,
 }
 
 /// What a run came to.
@@ -170,12 +173,15 @@ pub async fn run(
     let imported = manifest.as_ref().map(|manifest| plan::import(manifest, &mut file, progress)).transpose()?.flatten();
     let (counts_before, incidents_before) = (file.counts()?, file.incidents()?);
     let n_left_behind = file.n_left_behind()?;
-    let mut reporters =
-        face(&Start { manifest: manifest.as_ref(), counts: counts_before, imported, n_left_behind, style: &style });
+    let Options { out, provider, limits, image_limits, source: _, style: _ } = options;
+    let price = limits.price.clone().or(file.price()?);
+    let limits = Limits { price: price.clone(), ..limits };
+    let counts = counts_before;
+    let start = Start { manifest: manifest.as_ref(), counts, imported, n_left_behind, price, style: &style };
+    let mut reporters = face(&start);
     // The manifest may be large, and the run is long.
     drop(manifest);
 
-    let Options { out, provider, limits, image_limits, source: _, style: _ } = options;
     let n_to_do = counts_before.n_unfinished();
     let before = Before { began, n_to_do, counts: counts_before, incidents: incidents_before };
     let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::All };
@@ -256,8 +262,10 @@ impl Work<'_> {
         let store = DiskStore::open_making(self.out, self.image_limits, self.style.making)?;
         let naming = Arc::new(self.style.naming);
         let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store), naming };
+        let paid = self.limits.price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
         let mut engine = Engine::new(self.limits);
         engine.remember(clock.now(), &file.history()?);
+        engine.remember_cost(paid);
         let n_jobs = file.counts()?.n_jobs();
         let mut ledger = match self.scope {
             Scope::All => SqliteLedger::start(file)?,

@@ -67,6 +67,7 @@ pub async fn retry(
     let mut file = RunFile::open_existing(&out)?;
     let provider = Choice::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
     let incidents = file.incidents()?;
+    let limits = Limits { price: limits.price.or(file.price()?), ..limits };
     let wanted = Wanted::Failed { codes, is_anew };
     let n_to_do = file.choose(&wanted)?;
     if n_to_do > 0 {

@@ -103,7 +103,7 @@ fn check(input: &[u8]) -> String {
             assert!(!urls.iter().any(|url| url.0.contains(TOKEN)));
             format!("{} links", urls.len())
         }
-        Ok(Status::Running) => {
+        Ok(Status::Queued | Status::Running) => {
             assert!(has("task_status"));
             "running".to_owned()
         }

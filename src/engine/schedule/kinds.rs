@@ -27,6 +27,12 @@ const RELEARN_EVERY: Duration = Duration::from_millis(250);
 /// While little is known, each growth of the experience by one part in so many changes what is made of it.
 const RELEARN_PART: u32 = 8;
 
+/// The part of tasks whose times say how long tasks take.
+const MOST: f64 = 0.98;
+
+/// More of the last tasks than this are not told apart: how long the slowest of many takes is not known so well.
+const LAST_MAX: u8 = 50;
+
 /// A plan that moves by less than this part is the same plan.
 const MOVE_MIN: f64 = 0.1;
 
@@ -132,6 +138,20 @@ impl Kinds {
         (to - from - running_for / running.max(f64::MIN_POSITIVE)).max(0.0)
     }
 
+    /// How long tasks take on average, in seconds, but for the few that take longest: of those hardly anything is known.
+    pub fn mean(&self) -> f64 {
+        let Course { durations, running_for, .. } = &self.courses[0];
+        running_for[quantile(durations.believed(), MOST)]
+    }
+
+    /// In how many seconds the last of `n` tasks is done of this age or older, as is to be expected.
+    pub fn left(&self, age: f64, n: usize) -> f64 {
+        let done = self.courses[0].durations.believed();
+        let n = f64::from(u8::try_from(n).unwrap_or(u8::MAX).clamp(1, LAST_MAX));
+        let running = 1.0 - Place::of(age).value(done);
+        AGES[quantile(done, 1.0 - running / (n + 1.0))] - age
+    }
+
     /// The age by which half of all tasks are done, in seconds.
     pub fn median(&self) -> f64 {
         median(self.courses[0].durations.believed())
@@ -197,5 +217,10 @@ impl Course {
 
 /// The age by which half of all tasks are done.
 fn median(done: &[f64]) -> f64 {
-    AGES[done.partition_point(|share| *share < 0.5).min(STEPS)]
+    AGES[quantile(done, 0.5)]
+}
+
+/// The first age of the grid by which this share of tasks is done.
+fn quantile(done: &[f64], share: f64) -> usize {
+    done.partition_point(|done| *done < share).min(STEPS)
 }

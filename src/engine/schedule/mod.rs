@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::engine::schedule::kinds::{Best, Kind, Kinds};
 use crate::model::history::{History, TaskKind};
 use crate::model::job::JobId;
+use crate::model::pace::Latency;
 use crate::model::time::Moment;
 
 /// The shortest wait between two polls of a task.
@@ -193,6 +194,15 @@ impl Schedule {
     pub fn next(&self) -> Option<Moment> {
         let late = self.late.last().map(|late| late.since);
         late.or_else(|| self.due.first_key_value().map(|((moment, _), _)| *moment))
+    }
+
+    /// How long tasks take, and how long from now on until the last of `n` of them ends of which the youngest was accepted then. Nothing
+    /// before any has been seen to end.
+    pub fn latency(&self, accepted_at: Moment, now: Moment, n: usize) -> Option<Latency> {
+        let seconds = Duration::from_secs_f64;
+        let age = (now - accepted_at).as_secs_f64();
+        let latency = || Latency { mean: seconds(self.kinds.mean()), tail: seconds(self.kinds.left(age, n)) };
+        self.kinds.has_seen_an_end().then(latency)
     }
 
     /// How long half of all tasks take at most, as far as is known.

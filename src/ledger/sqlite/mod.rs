@@ -14,6 +14,7 @@ mod history;
 mod import;
 mod journal;
 mod migrate;
+mod price;
 mod read;
 mod reopen;
 mod row;

@@ -118,7 +118,7 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
         (200..300, None, Some(task)) => {
             let spent = (answer.remaining == Some(0)).then(|| quota_spent("0 requests remaining", answer.date));
             let remaining = [answer.remaining, answer.rate.remaining].into_iter().flatten().min();
-            Ok(Acceptance { task, spent, pause: answer.rate.spent_for, remaining })
+            Ok(Acceptance { task, spent, pause: answer.rate.spent_for, remaining, quota_left: answer.remaining })
         }
         (200..300, Some(told), None) if told.is_clear() => Err(told.fault(model, &answer.hints())),
         (200..300, Some(_), _) => Err(answer.in_doubt("an answer that is neither a task nor a refusal")),
@@ -139,6 +139,7 @@ pub fn polled(answer: &Answer) -> Result<Status, Fault> {
     match (answer.status, status.as_deref()) {
         (200..300, Some("SUCCEED" | "SUCCEEDED" | "SUCCESS")) => Ok(done(json.as_ref())),
         (200..300, Some("FAILED" | "FAILURE")) => failed(json.as_ref()),
+        (200..300, Some("PENDING" | "QUEUED")) => Ok(Status::Queued),
         (200..300, Some(_)) => Ok(Status::Running),
         (200..300, None) if answer.refusal(json.as_ref()).is_none() => {
             let words = format!("could not poll: an answer without a status, {}", answer.excerpt());

@@ -1,0 +1,75 @@
+//! What the engine tells those who show a run: what is under way, what holds it back, and how long things take.
+
+use crate::engine::turn::Stop;
+use crate::engine::{Engine, Loading};
+use crate::model::event::Stage;
+use crate::model::job::JobId;
+use crate::model::pace::{Latency, Pace, Slow, Stopping};
+use crate::model::time::Moment;
+
+impl Engine {
+    /// What is under way, for the progress display.
+    pub fn pace(&self, now: Moment) -> Pace {
+        let n_submitting = self.lane.n_submits_out();
+        Pace {
+            n_submitting,
+            n_queued: self.n_queued,
+            n_running: self.lane.n_in_flight() - n_submitting - self.n_queued,
+            n_downloading: self.to_download.len() + self.lane.n_downloads_out(),
+            n_waiting: self.to_submit_later.len(),
+            allowed: self.lane.allowed(now),
+            places: self.lane.places(),
+            latency: self.latency(now),
+            quota_left: self.quota_left,
+            cost: self.cost,
+            hold: self.lane.hold(now),
+            down_for: self.lane.down_for(now, Stage::Submit).or_else(|| self.lane.down_for(now, Stage::Poll)),
+            slow: self.slow(),
+            stopping: self.stop.as_ref().map(stopping),
+        }
+    }
+
+    /// Tells what the submissions cost that earlier processes made, so that all of them are counted; nothing where no price is known.
+    pub const fn remember_cost(&mut self, cost: Option<f64>) {
+        self.cost = cost;
+    }
+
+    /// A submission of this job was taken, which is paid for.
+    pub(super) fn pay(&mut self, id: JobId) {
+        let of_model = |model: &str| self.limits.price.as_ref().and_then(|price| price.of(model));
+        let more = of_model(&self.jobs[&id].job.request.model);
+        self.cost = self.cost.zip(more).map(|(cost, more)| cost + more);
+    }
+
+    /// The provider's last word on a task in flight is that it waits there for its turn, or that it does not.
+    pub(super) fn queue(&mut self, id: JobId, is_queued: bool) {
+        let tracked = self.tracked(id);
+        let before = std::mem::replace(&mut tracked.is_queued, is_queued && tracked.is_in_flight);
+        let after = tracked.is_queued;
+        self.n_queued = self.n_queued + usize::from(after) - usize::from(before);
+    }
+
+    fn slow(&self) -> Option<Slow> {
+        if self.to_submit.is_empty() || self.stop.is_some() {
+            return None;
+        }
+        if self.is_backed_up() { Some(Slow::Downloads) } else { self.lane.slow() }
+    }
+
+    fn latency(&self, now: Moment) -> Option<Latency> {
+        let is_ending = self.loading == Loading::Done && self.to_submit.is_empty() && self.to_submit_later.is_empty();
+        let youngest = self.last_accepted_at.filter(|_| is_ending);
+        self.schedule.latency(youngest.map_or(now, |at| at.min(now)), now, self.lane.n_in_flight())
+    }
+}
+
+fn stopping(stop: &Stop) -> Stopping {
+    match stop {
+        Stop::Interrupted(_) => Stopping::Asked,
+        Stop::Unauthorized(_) => Stopping::Unauthorized,
+        Stop::Quota(_) => Stopping::Quota,
+        Stop::Failures(_) => Stopping::Failures,
+        Stop::Unreachable(..) => Stopping::Unreachable,
+        Stop::Disk => Stopping::Disk,
+    }
+}

@@ -1,0 +1,97 @@
+//! What the engine tells those who show a run: where its jobs are, what it waits for, and what it has cost.
+
+use super::*;
+use crate::model::pace::{Allowed, Pace, Slow, Stopping};
+
+fn pace(bench: &Bench) -> Pace {
+    bench.engine.pace(bench.now)
+}
+
+#[test]
+fn a_task_is_queued_as_long_as_the_provider_says_so() {
+    let mut bench = Bench::with_pending(fixed(2), 2);
+    bench.turn();
+    let there = |bench: &Bench| (pace(bench).n_submitting, pace(bench).n_queued, pace(bench).n_running);
+    assert_eq!(there(&bench), (2, 0, 0));
+    bench.submitted(1);
+    bench.submitted(2);
+    assert_eq!(there(&bench), (0, 0, 2), "nobody has said that they wait");
+    for (status, expected) in [
+        (Status::Queued, (0, 1, 1)),
+        (Status::Queued, (0, 1, 1)),
+        (Status::Running, (0, 0, 2)),
+        (Status::Queued, (0, 1, 1)),
+    ] {
+        while bench.next().actions != [poll(1)] {
+            bench.polled(2, Ok(Status::Running));
+        }
+        bench.polled(1, Ok(status));
+        assert_eq!(there(&bench), expected);
+    }
+    while bench.next().actions != [poll(1)] {
+        bench.polled(2, Ok(Status::Running));
+    }
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    assert_eq!(there(&bench), (0, 0, 1), "one that has ended is in no line");
+}
+
+#[test]
+fn what_is_waited_for_is_told() {
+    let mut bench = Bench::with_pending(fixed(1), 2);
+    bench.turn();
+    assert_eq!((pace(&bench).slow, pace(&bench).places), (Some(Slow::Places), Some(1)));
+    let mut bench = Bench::with_pending(Limits { rate: "30/m".parse().ok(), ..fixed(9) }, 2);
+    bench.turn();
+    assert_eq!(pace(&bench).slow, Some(Slow::Rate));
+    assert_eq!(pace(&bench).allowed, Some(Allowed { per_second: 0.5, is_told: true }));
+    bench.handle(Input::Stop(crate::engine::turn::Stop::Failures(1)));
+    assert_eq!((pace(&bench).slow, pace(&bench).stopping), (None, Some(Stopping::Failures)));
+    let mut bench = Bench::with_pending(fixed(9), 2);
+    bench.turn();
+    assert_eq!(pace(&bench).slow, None, "nothing waits");
+}
+
+/// Goal: how long tasks take is told once it is known, and the last one of those in flight is waited for less and less.
+#[test]
+fn the_time_that_the_last_task_takes_runs_down() {
+    let mut bench = Bench::with_pending(fixed(1), 31);
+    for n in 1..=30 {
+        bench.turn();
+        bench.submitted(n);
+        assert_eq!(pace(&bench).latency.is_some(), n > 1);
+        let ends_at = bench.now + Duration::from_secs(10);
+        while bench.now < ends_at {
+            assert_eq!(bench.next().actions, [poll(n)]);
+            bench.polled(n, Ok(if bench.now < ends_at { Status::Running } else { Status::Done(urls(n)) }));
+        }
+        bench.turn();
+        bench.downloaded(n, Ok(vec![artifact()]));
+    }
+    bench.turn();
+    bench.submitted(31);
+    let latency = |bench: &Bench| pace(bench).latency.expect("some have ended");
+    let (mean, before) = (latency(&bench).mean.as_secs_f64(), latency(&bench).tail);
+    assert!((5.0..15.0).contains(&mean), "{mean} s");
+    bench.wait(Duration::from_secs(3));
+    assert!(latency(&bench).tail < before, "{:?} is not less than {before:?}", latency(&bench).tail);
+}
+
+#[test]
+fn every_accepted_task_is_paid_for() {
+    let price = "2 magicube".parse().ok();
+    let mut bench = Bench::with_pending(Limits { price, ..fixed(2) }, 2);
+    bench.engine.remember_cost(Some(10.0));
+    bench.turn();
+    bench.submitted(1);
+    assert_eq!(pace(&bench).cost, Some(12.0));
+    bench.submit_fault(2, FaultKind::InvalidRequest);
+    assert_eq!(pace(&bench).cost, Some(12.0), "a refusal costs nothing");
+}
+
+#[test]
+fn what_is_left_of_the_allowance_is_told() {
+    let mut bench = Bench::with_pending(fixed(1), 2);
+    bench.turn();
+    bench.handle(Input::Submitted(id(1), Ok(Acceptance { quota_left: Some(124), ..task(1).into() })));
+    assert_eq!(pace(&bench).quota_left, Some(124));
+}

@@ -1,0 +1,157 @@
+//! The block on a terminal, laid out for its width: the same facts in fewer words and more lines the narrower it is, and never half a word.
+
+use console::{Style, measure_text_width};
+
+use crate::model::pace::Pace;
+use crate::model::text::grouped;
+use crate::model::time::Moment;
+use crate::report::said::{self, Said, Tone};
+use crate::report::tally::Tally;
+
+/// Between two facts on one line.
+const BETWEEN: &str = " · ";
+
+/// The shortest bar that is worth its place.
+const BAR_MIN: usize = 4;
+
+/// What a bar is drawn with: a cell that is done, half of one, and one that is left.
+const BAR: [char; 3] = ['━', '╸', '─'];
+
+/// Where a block is drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Area {
+    /// Columns.
+    pub width: usize,
+    /// Rows that it may take.
+    pub height: usize,
+    /// Whether colours are shown.
+    pub is_coloured: bool,
+}
+
+/// What is shown of a run at one moment, line by line.
+pub fn block(tally: &Tally, now: Moment, pace: &Pace, area: Area) -> Vec<String> {
+    let rows = [
+        said::outcomes(tally, now, pace),
+        said::flight(pace),
+        said::speed(tally, pace),
+        said::why(tally, now, pace).into_iter().collect(),
+    ];
+    let mut rows = rows.map(|row| flow(&row, area));
+    // Where it is too low, why it is slow is worth more than how fast it is, and that more than what is where.
+    for dropped in [1, 2, 3] {
+        if rows.iter().map(Vec::len).sum::<usize>() < area.height {
+            break;
+        }
+        rows[dropped].clear();
+    }
+    let far = format!("{}/{}", grouped(tally.n_done()), grouped(tally.n_jobs()));
+    let percent = format!(" {:>3}%", share(tally.n_done(), tally.n_jobs(), 100));
+    let done = Done { good: tally.n_succeeded(), bad: tally.n_without_image(), all: tally.n_jobs() };
+    let mut lines = vec![bar(done, &far, &percent, area)];
+    lines.extend(rows.into_iter().flatten());
+    lines.truncate(area.height.max(1));
+    lines
+}
+
+/// Facts on one line, the last ones in short words if need be; on several lines in short words if they do not fit on one.
+fn flow(said: &[Said], area: Area) -> Vec<String> {
+    let width = |texts: &[&str]| {
+        let between = texts.len().saturating_sub(1) * measure_text_width(BETWEEN);
+        texts.iter().map(|text| measure_text_width(text)).sum::<usize>() + between
+    };
+    let in_words = |n_long: usize| {
+        let texts = said.iter().enumerate().map(|(n, said)| if n < n_long { &said.long } else { &said.short });
+        texts.map(String::as_str).collect::<Vec<_>>()
+    };
+    let texts = (0..=said.len()).rev().map(in_words).find(|texts| width(texts) <= area.width);
+    let mut lines: Vec<(usize, String)> = vec![];
+    for (text, said) in texts.unwrap_or_else(|| in_words(0)).into_iter().zip(said) {
+        let text = cut(text, area.width);
+        let width = measure_text_width(&text);
+        let text = paint(&text, said.tone, area);
+        match lines.last_mut() {
+            Some((taken, line)) if *taken + measure_text_width(BETWEEN) + width <= area.width => {
+                *taken += measure_text_width(BETWEEN) + width;
+                line.push_str(&paint(BETWEEN, Tone::Faint, area));
+                line.push_str(&text);
+            }
+            _ => lines.push((width, text)),
+        }
+    }
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+/// As many whole words as fit; of one that does not fit, its beginning.
+fn cut(text: &str, width: usize) -> String {
+    if measure_text_width(text) <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    for word in text.split_inclusive(' ') {
+        if measure_text_width(&kept) + measure_text_width(word.trim_end()) > width {
+            break;
+        }
+        kept.push_str(word);
+    }
+    let kept = kept.trim_end().trim_end_matches([',', ':']);
+    if kept.is_empty() { console::truncate_str(text, width, "").into_owned() } else { kept.to_owned() }
+}
+
+/// A piece of work that is no run: how far it is, and a line on it.
+pub fn chore(n_done: u64, n_total: Option<u64>, far: &str, words: &[String], area: Area) -> Vec<String> {
+    let said: Vec<_> = words.iter().map(|text| Said::one(Tone::Plain, text.clone())).collect();
+    let lines = flow(&said, area);
+    std::iter::once(bar(Done { good: n_done, bad: 0, all: n_total.unwrap_or(0) }, far, "", area)).chain(lines).collect()
+}
+
+/// Of how many so many are done well, and so many not well.
+#[derive(Clone, Copy)]
+struct Done {
+    good: u64,
+    bad: u64,
+    all: u64,
+}
+
+/// A bar and behind it how far it is; where there is room, more.
+fn bar(done: Done, far: &str, more: &str, area: Area) -> String {
+    let mut words = format!(" {far}{more}");
+    if area.width < 2 * BAR_MIN + words.len() {
+        words = format!(" {far}");
+    }
+    if area.width < BAR_MIN + words.len() {
+        return cut(far, area.width);
+    }
+    if far.is_empty() { strip(done, area.width, area) } else { strip(done, area.width - words.len(), area) + &words }
+}
+
+/// A bar of so many cells; what is not well stands out at its tip.
+fn strip(done: Done, n_cells: usize, area: Area) -> String {
+    let Done { good, bad, all } = done;
+    let halves = share(good + bad, all, 2 * n_cells);
+    let n_full = halves / 2;
+    let n_red = share(bad, good + bad, n_full).max(usize::from(bad > 0 && n_full > 1));
+    let of = |cell: char, n: usize| cell.to_string().repeat(n);
+    let green = paint(&of(BAR[0], n_full - n_red), Tone::Good, area);
+    let red = paint(&of(BAR[0], n_red), Tone::Bad, area);
+    let tip = paint(&of(BAR[1], halves % 2), if n_red > 0 { Tone::Bad } else { Tone::Good }, area);
+    green + &red + &tip + &paint(&of(BAR[2], n_cells - n_full - halves % 2), Tone::Faint, area)
+}
+
+/// So much of `whole` as `n` is of `all`, rounded down.
+fn share(n: u64, all: u64, whole: usize) -> usize {
+    let part = u128::from(n) * (whole as u128) / u128::from(all.max(1));
+    usize::try_from(part).unwrap_or(usize::MAX).min(whole)
+}
+
+fn paint(text: &str, tone: Tone, area: Area) -> String {
+    let style = match tone {
+        _ if text.is_empty() => return String::new(),
+        Tone::Plain => return text.to_owned(),
+        Tone::Strong => Style::new().bold(),
+        Tone::Faint => Style::new().dim(),
+        Tone::Good => Style::new().green(),
+        Tone::Bad => Style::new().red(),
+        Tone::Wary => Style::new().yellow(),
+    };
+    style.force_styling(area.is_coloured).apply_to(text).to_string()
+}

@@ -1,0 +1,154 @@
+//! How long a run still takes, as honestly as can be told: from the pace that is allowed and the time that tasks take, and from what was
+//! seen only where that is less, or all there is.
+
+use std::time::Duration;
+
+use crate::model::pace::{HoldReason, Pace};
+use crate::model::time::Moment;
+
+/// What was seen counts where it is less than this part of what should be: less than that is no chance.
+const CONTRADICTION: f64 = 0.8;
+
+/// An allowance is for a day.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Jobs that have ended in a second.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// So many.
+    pub per_second: f64,
+    /// Whether they were enough to tell.
+    pub is_sure: bool,
+}
+
+/// How long it takes until the last of `n_left` jobs has ended, given how many have ended in a second. Nothing where nobody knows.
+///
+/// Waits come first: the run is held back, and an allowance that is used up is enough for so many jobs a day as it was, of which the
+/// most that was seen is `quota_most`. Then what is to be submitted leaves as fast as it may, and last come the tasks that take longest.
+pub fn time_left(
+    now: Moment,
+    n_left: u64,
+    pace: &Pace,
+    measured: Option<Measured>,
+    quota_most: Option<u64>,
+) -> Option<Duration> {
+    let n_there = u64::try_from(pace.n_in_flight() + pace.n_downloading).unwrap_or(u64::MAX);
+    let n_to_submit = if pace.stopping.is_some() { 0 } else { n_left.saturating_sub(n_there) };
+    let tail = pace.latency.map(|latency| latency.tail);
+    if n_left == 0 {
+        return None;
+    }
+    if n_to_submit == 0 {
+        return tail.filter(|tail| !tail.is_zero());
+    }
+    let hold = pace.hold.filter(|hold| hold.until > now);
+    let wait = hold.map_or(Duration::ZERO, |hold| hold.until - now);
+    let n_days = match (hold.map(|hold| hold.why), quota_most) {
+        (Some(HoldReason::Quota), Some(most @ 1..)) => (n_to_submit - 1) / most,
+        _ => 0,
+    };
+    let days = DAY.saturating_mul(u32::try_from(n_days).unwrap_or(u32::MAX));
+    let submitting = Duration::try_from_secs_f64(float(n_to_submit) / throughput(pace, measured)?).ok()?;
+    // On the days before the last one, submitting is a part of the waiting.
+    let submitting = if n_days > 0 { submitting / u32::try_from(n_days + 1).unwrap_or(u32::MAX) } else { submitting };
+    wait.checked_add(days)?.checked_add(submitting)?.checked_add(tail.unwrap_or_default())
+}
+
+/// Submissions a second in the long run.
+fn throughput(pace: &Pace, measured: Option<Measured>) -> Option<f64> {
+    let by_rate = pace.allowed.map(|allowed| allowed.per_second);
+    let by_places = pace.places.zip(pace.latency).map(|(places, latency)| {
+        let places = u64::try_from(places).unwrap_or(u64::MAX);
+        float(places) / latency.mean.as_secs_f64().max(0.001)
+    });
+    let should = match (by_rate, by_places) {
+        (Some(rate), Some(places)) => Some(rate.min(places)),
+        (by_rate, by_places) => by_rate.or(by_places),
+    };
+    match (should, measured) {
+        (Some(should), Some(Measured { per_second, is_sure: true })) if per_second < CONTRADICTION * should => {
+            Some(per_second)
+        }
+        (Some(should), _) => Some(should),
+        (None, measured) => measured.map(|measured| measured.per_second),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody waits for so many jobs that the last digit counts")]
+fn float(n: u64) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::pace::{Allowed, Hold, Latency, Stopping};
+    use crate::report::fixtures::{at, throttled};
+
+    fn rate(per_second: f64) -> Allowed {
+        Allowed { per_second, is_told: true }
+    }
+
+    fn latency(mean: u64, tail: u64) -> Latency {
+        Latency { mean: Duration::from_secs(mean), tail: Duration::from_secs(tail) }
+    }
+
+    fn left(n_left: u64, pace: &Pace, measured: Option<f64>) -> Option<u64> {
+        let measured = measured.map(|per_second| Measured { per_second, is_sure: true });
+        time_left(at(0.0), n_left, pace, measured, None).map(|left| left.as_secs())
+    }
+
+    #[test]
+    fn a_run_that_has_just_begun_knows_it_from_its_rate() {
+        assert_eq!(left(600, &Pace { allowed: Some(rate(0.5)), ..Pace::default() }, None), Some(1200));
+        assert_eq!(left(600, &Pace::default(), None), None, "nobody knows anything");
+    }
+
+    #[test]
+    fn the_slower_of_rate_and_places_decides_and_the_last_tasks_count() {
+        let pace = Pace { n_running: 8, places: Some(8), latency: Some(latency(16, 40)), ..Pace::default() };
+        assert_eq!(left(108, &pace, None), Some(200 + 40), "eight in sixteen seconds");
+        assert_eq!(left(108, &Pace { allowed: Some(rate(0.25)), ..pace }, None), Some(400 + 40));
+        assert_eq!(left(8, &pace, None), Some(40), "all are there");
+        assert_eq!(left(0, &pace, None), None);
+    }
+
+    #[test]
+    fn what_was_seen_counts_where_it_contradicts_or_is_all_there_is() {
+        let pace = Pace { allowed: Some(rate(1.0)), ..Pace::default() };
+        assert_eq!(left(100, &pace, Some(0.9)), Some(100), "that is chance");
+        assert_eq!(left(100, &pace, Some(5.0)), Some(100), "that was a burst");
+        assert_eq!(left(100, &pace, Some(0.5)), Some(200));
+        assert_eq!(left(100, &Pace::default(), Some(0.5)), Some(200));
+        let unsure = Some(Measured { per_second: 0.5, is_sure: false });
+        assert_eq!(
+            time_left(at(0.0), 100, &pace, unsure, None),
+            Some(Duration::from_secs(100)),
+            "that is the beginning"
+        );
+    }
+
+    #[test]
+    fn waits_come_on_top() {
+        let pace = Pace { allowed: Some(rate(1.0)), hold: Some(throttled(30.0)), ..Pace::default() };
+        assert_eq!(left(100, &pace, None), Some(130));
+        assert_eq!(left(100, &Pace { hold: Some(throttled(-1.0)), ..pace }, None), Some(100));
+    }
+
+    /// 250 jobs with an allowance of 100 a day, used up until in an hour: there are two more days after that one.
+    #[test]
+    fn an_allowance_that_is_enough_for_a_part_takes_days() {
+        let hold = Some(Hold { why: HoldReason::Quota, until: at(3600.0) });
+        let pace = Pace { allowed: Some(rate(1.0)), hold, ..Pace::default() };
+        let left = |most| time_left(at(0.0), 250, &pace, None, most).map(|left| left.as_secs());
+        assert_eq!(left(Some(100)), Some(3600 + 2 * 86_400 + 83));
+        assert_eq!(left(None), Some(3600 + 250));
+    }
+
+    #[test]
+    fn a_run_that_stops_submits_nothing_more() {
+        let pace =
+            Pace { n_running: 2, latency: Some(latency(5, 9)), stopping: Some(Stopping::Quota), ..Pace::default() };
+        assert_eq!(left(1000, &pace, Some(1.0)), Some(9));
+    }
+}

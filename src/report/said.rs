@@ -1,0 +1,231 @@
+//! What is said of a run at one moment: facts, each in full and in short, the same on a terminal and in a log.
+
+use crate::model::pace::{HoldReason, Pace, Slow, Stopping};
+use crate::model::text::grouped;
+use crate::model::time::{Moment, Timestamp};
+use crate::report::tally::Tally;
+use crate::report::words::{rate, span};
+
+/// A fact in so many words, and in fewer where there is no room for them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// In full.
+    pub long: String,
+    /// In short.
+    pub short: String,
+    /// How it is meant.
+    pub tone: Tone,
+}
+
+/// How a fact is meant, which a terminal may show in a colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// As it is.
+    Plain,
+    /// What people look for first.
+    Strong,
+    /// What is seldom looked for.
+    Faint,
+    /// As it should be.
+    Good,
+    /// As it should not be.
+    Bad,
+    /// Worth knowing.
+    Wary,
+}
+
+impl Said {
+    /// A fact in two ways.
+    pub fn new(tone: Tone, long: String, short: String) -> Self {
+        Self { long, short, tone }
+    }
+
+    /// A fact that needs no shorter words.
+    pub fn one(tone: Tone, text: String) -> Self {
+        Self { long: text.clone(), short: text, tone }
+    }
+}
+
+/// How the jobs have ended, as far as any have, and how long it still takes: `1,190 succeeded`, `3 failed`, `about 7 min left`.
+pub fn outcomes(tally: &Tally, now: Moment, pace: &Pace) -> Vec<Said> {
+    let mut said = vec![Said::one(Tone::Good, format!("{} succeeded", grouped(tally.n_succeeded())))];
+    said.extend(shortfall(tally));
+    said.extend(tally.time_left(now, pace).map(|left| {
+        let left = span(left);
+        Said::new(Tone::Strong, format!("about {left} left"), format!("{left} left"))
+    }));
+    said
+}
+
+/// The jobs that have ended without an image.
+pub fn shortfall(tally: &Tally) -> impl Iterator<Item = Said> {
+    let parts = [(tally.n_failed(), "failed", Tone::Bad), (tally.n_moderated(), "moderated", Tone::Wary)];
+    let said = |(n, word, tone)| Said::one(tone, format!("{} {word}", grouped(n)));
+    parts.into_iter().filter(|(n, ..)| *n > 0).map(said)
+}
+
+/// What is under way, and where: `16 in flight: 3 queued, 13 running`, `2 downloading`.
+pub fn flight(pace: &Pace) -> Vec<Said> {
+    let n_in_flight = pace.n_in_flight();
+    // Some always are on their way: that is told only where it explains something.
+    let (n_submitting, n_running) = match pace.n_submitting {
+        n if n * 4 >= n_in_flight => (n, pace.n_running),
+        n => (0, pace.n_running + n),
+    };
+    let kinds = [(n_submitting, "submitting"), (pace.n_queued, "queued"), (n_running, "running")];
+    let kinds: Vec<_> = kinds.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let short = format!("{n_in_flight} in flight");
+    let mut said = vec![];
+    if n_in_flight > 0 {
+        let is_plain = n_running == n_in_flight;
+        let long = if is_plain { short.clone() } else { format!("{short}: {}", kinds.join(", ")) };
+        said.push(Said::new(Tone::Plain, long, short));
+    }
+    let others = [(pace.n_downloading, "downloading", ""), (pace.n_waiting, "waiting", " to try again")];
+    let others = others.into_iter().filter(|(n, ..)| *n > 0);
+    said.extend(
+        others.map(|(n, word, more)| Said::new(Tone::Plain, format!("{n} {word}{more}"), format!("{n} {word}"))),
+    );
+    said
+}
+
+/// How fast it goes and how fast it may, what is left of the allowance, and what it has cost, as far as any of that is known:
+/// `2.1/s of 2.5/s allowed`, `quota: 412 left`, `240 magicube so far`.
+pub fn speed(tally: &Tally, pace: &Pace) -> Vec<Said> {
+    let achieved = tally.rate().map(rate);
+    let allowed = pace.allowed.map(|allowed| (rate(allowed.per_second), allowed.is_told));
+    let pace_said = match (achieved, allowed) {
+        (None, None) => None,
+        (Some(achieved), None) => Some(Said::one(Tone::Plain, achieved)),
+        (None, Some((allowed, true))) => Some(Said::one(Tone::Plain, format!("at most {allowed}"))),
+        (None, Some((allowed, false))) => Some(Said::one(Tone::Plain, format!("about {allowed} are taken"))),
+        (Some(achieved), Some((allowed, is_told))) => {
+            let long = if is_told { format!("{allowed} allowed") } else { format!("about {allowed} that are taken") };
+            Some(Said::new(Tone::Plain, format!("{achieved} of {long}"), format!("{achieved} of {allowed}")))
+        }
+    };
+    let quota = pace.quota_left.map(|left| {
+        let text = format!("quota: {} left", grouped(left));
+        let is_short = left < tally.n_to_submit(pace);
+        let long = if is_short { format!("{text}, less than there is to do") } else { text.clone() };
+        Said::new(if is_short { Tone::Wary } else { Tone::Plain }, long, text)
+    });
+    let cost = tally.cost(pace).map(|cost| Said::new(Tone::Plain, format!("{cost} so far"), cost));
+    [pace_said, quota, cost].into_iter().flatten().collect()
+}
+
+/// Why it is not faster, or stops: `throttled: next submission in 12 s`.
+pub fn why(tally: &Tally, now: Moment, pace: &Pace) -> Option<Said> {
+    if let Some(stopping) = pace.stopping {
+        return Some(stop(stopping, pace));
+    }
+    hold(now, pace).or_else(|| slow(tally, pace))
+}
+
+/// Why nothing is submitted, where that is so: `quota used up until 16:05 UTC: next submission in 7 h 12 min`.
+pub fn hold(now: Moment, pace: &Pace) -> Option<Said> {
+    let hold = pace.hold.filter(|hold| hold.until > now)?;
+    let wait = span(hold.until - now);
+    let (long, short) = match hold.why {
+        HoldReason::Throttled => (format!("throttled: next submission in {wait}"), format!("throttled: {wait}")),
+        HoldReason::Down => {
+            let silence = pace.down_for.filter(|silence| silence.as_secs() > 0);
+            let silence = silence.map_or_else(String::new, |silence| format!(" for {}", span(silence)));
+            (format!("no answer from the API{silence}: next try in {wait}"), format!("no answer: {wait}"))
+        }
+        HoldReason::Quota => {
+            let until = clock(hold.until.wall());
+            (format!("quota used up until {until}: next submission in {wait}"), format!("quota used up: {wait}"))
+        }
+    };
+    Some(Said::new(Tone::Wary, long, short))
+}
+
+/// Why a run stops, and what it waits for.
+pub fn stop(stopping: Stopping, pace: &Pace) -> Said {
+    let why = match stopping {
+        Stopping::Asked => "stopping",
+        Stopping::Unauthorized => "token refused",
+        Stopping::Quota => "quota used up",
+        Stopping::Failures => "too many have failed",
+        Stopping::Unreachable => "no answer from the API",
+        Stopping::Disk => "images cannot be written",
+    };
+    let last = match stopping {
+        Stopping::Quota | Stopping::Failures => pace.n_in_flight() + pace.n_downloading,
+        Stopping::Asked | Stopping::Unauthorized | Stopping::Unreachable | Stopping::Disk => 0,
+    };
+    let waiting = match last {
+        0 => "waiting for the last answers".to_owned(),
+        n => format!("waiting for the {n} in flight"),
+    };
+    Said::new(Tone::Wary, format!("{why}: {waiting}"), why.to_owned())
+}
+
+fn slow(tally: &Tally, pace: &Pace) -> Option<Said> {
+    let n_in_flight = pace.n_in_flight();
+    let faint = |long: String, short: String| Some(Said::new(Tone::Faint, long, short));
+    let one = |text: String| Some(Said::one(Tone::Faint, text));
+    match (pace.slow, pace.places) {
+        (None, _) if tally.n_left() > 0 && tally.n_to_submit(pace) == 0 => {
+            one(format!("waiting for the last {}", grouped(tally.n_left())))
+        }
+        (None, _) => None,
+        (Some(Slow::Rate), _) => {
+            let allowed = pace.allowed?;
+            let held = format!("held to {}", rate(allowed.per_second));
+            faint(format!("{held}{}", if allowed.is_told { " by --rate" } else { ": more was refused" }), held)
+        }
+        (Some(Slow::Places), Some(places)) => {
+            let of = format!("{n_in_flight} of {places} in flight");
+            faint(format!("waiting for places: {of}"), of)
+        }
+        (Some(Slow::Places), None) => {
+            faint("learning how many tasks the API takes at once".to_owned(), "learning the limits".to_owned())
+        }
+        (Some(Slow::Answers), _) => one(format!("waiting for {} answers", pace.n_submitting)),
+        (Some(Slow::Downloads), _) => one(format!("waiting for {} downloads", pace.n_downloading)),
+    }
+}
+
+/// The time of the day at which something will be: `16:05 UTC`. Wherever the reader is, this is no riddle.
+fn clock(at: Timestamp) -> String {
+    let minutes = at.millis().div_euclid(60_000);
+    format!("{:02}:{:02} UTC", minutes.div_euclid(60).rem_euclid(24), minutes.rem_euclid(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::outcome::FaultKind;
+    use crate::model::pace::Hold;
+    use crate::report::fixtures::{at, failed, in_flight, succeeded, tally, throttled};
+
+    #[test]
+    fn only_what_there_is_gets_said() {
+        let long = |said: Vec<Said>| said.into_iter().map(|said| said.long).collect::<Vec<_>>();
+        let mut tally = tally(9);
+        assert_eq!((long(flight(&in_flight(0))), long(speed(&tally, &in_flight(0)))), (vec![], vec![]));
+        tally.add(at(0.0), &[succeeded(1), failed(2, FaultKind::Transient, ""), failed(3, FaultKind::Moderated, "")]);
+        assert_eq!(long(outcomes(&tally, at(0.0), &in_flight(2))), ["1 succeeded", "1 failed", "1 moderated"]);
+        assert_eq!(long(flight(&in_flight(2))), ["2 in flight"]);
+    }
+
+    #[test]
+    fn a_hold_is_said_while_it_lasts() {
+        let pace = Pace { hold: Some(throttled(12.0)), ..in_flight(1) };
+        let said = |secs, pace: &Pace| hold(at(secs), pace).map(|said| [said.long, said.short]);
+        let words = |long: &str, short: &str| Some([long.to_owned(), short.to_owned()]);
+        assert_eq!(said(0.0, &pace), words("throttled: next submission in 12 s", "throttled: 12 s"));
+        assert_eq!(said(11.5, &pace), words("throttled: next submission in 1 s", "throttled: 1 s"));
+        assert_eq!((said(12.0, &pace), said(12.0, &in_flight(1))), (None, None));
+        let down = Pace { hold: Some(Hold { why: HoldReason::Down, until: at(40.0) }), ..in_flight(1) };
+        let two_minutes = Pace { down_for: Some(Duration::from_secs(120)), ..down };
+        assert_eq!(said(0.0, &down), words("no answer from the API: next try in 40 s", "no answer: 40 s"));
+        assert_eq!(said(0.0, &two_minutes).unwrap()[0], "no answer from the API for 2 min: next try in 40 s");
+        let quota = Pace { hold: Some(Hold { why: HoldReason::Quota, until: at(25_920.0) }), ..in_flight(1) };
+        assert_eq!(said(0.0, &quota).unwrap()[0], "quota used up until 15:12 UTC: next submission in 7 h 12 min");
+    }
+}
