@@ -13,6 +13,7 @@ mod host;
 mod hostile;
 mod http;
 mod kill;
+mod library;
 mod links;
 mod official;
 mod rights;
