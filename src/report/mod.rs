@@ -4,10 +4,12 @@ pub mod bars;
 pub mod chores;
 #[cfg(test)]
 mod fixtures;
+pub mod gallery;
 pub mod lines;
 pub mod results;
 mod silence;
 pub mod tally;
+pub mod whole_file;
 pub mod words;
 
 use crate::model::counts::Pace;

@@ -9,6 +9,7 @@ mod incoming;
 mod memory;
 mod place;
 mod settling;
+pub mod thumbnails;
 pub mod verify;
 
 #[cfg(all(test, unix))]
