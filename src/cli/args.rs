@@ -1,9 +1,10 @@
 //! The flags, each with its environment variable; precedence: flag, environment, manifest, default.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use promptbatch::model::limits::Rate;
 use promptbatch::model::outcome::FaultKind;
@@ -12,6 +13,7 @@ use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
 
 use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration};
+use crate::cli::gallery::jobs;
 use crate::cli::helps;
 use crate::cli::manifest_args::{InitArgs, ManifestArgs, PlanArgs, ValidateArgs};
 use crate::cli::style_args::StyleArgs;
@@ -54,6 +56,9 @@ pub enum Verb {
     /// Write results.csv again from the ledger
     #[command(after_help = helps::RESULTS)]
     Results(ResultsArgs),
+    /// Make gallery.html, one page to look at the images; works beside a live run
+    #[command(after_help = helps::GALLERY)]
+    Gallery(GalleryArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
     Simulate(SimulateArgs),
 }
@@ -66,6 +71,19 @@ pub struct ResultsArgs {
     /// Add the jobs that are no longer in the manifest, after all others
     #[arg(long)]
     pub include_dropped: bool,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct GalleryArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Only the jobs with these indices, for example 100001-200000: a page holds 100,000
+    #[arg(long, value_name = "FROM-TO", value_parser = jobs, allow_hyphen_values = true)]
+    pub jobs: Option<RangeInclusive<u64>>,
 
     #[command(flatten)]
     pub progress: ProgressArgs,
@@ -110,6 +128,10 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub images: ImageArgs,
+
+    /// Make OUT/gallery.html at the end, or bring it up to date, also where the run stops early
+    #[arg(long, env = "PROMPTBATCH_GALLERY", action = ArgAction::SetTrue)]
+    pub gallery: bool,
 
     #[command(flatten)]
     pub style: StyleArgs,

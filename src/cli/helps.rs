@@ -93,3 +93,10 @@ pub const RESULTS: &str = "\
 Jobs that are no longer in the manifest are left out, and their images stay on disk.
 With --include-dropped they come last, with an empty index, until the next `run` writes
 results.csv again: a run always leaves the jobs of its manifest there, and no others.";
+
+pub const GALLERY: &str = "\
+Examples:
+  promptbatch gallery out/cats                          out/cats/gallery.html, to be opened in a browser
+  promptbatch gallery out/cats --jobs 100001-200000     the second hundred thousand of a large run
+The page needs no server and no network. It shows the images of OUT, so it is moved together with OUT; thumbnails are in
+OUT/gallery, where only those are made that are new. Prints the path of the page.";

@@ -5,6 +5,7 @@ mod args;
 mod diagnostics;
 mod exit;
 mod flags;
+mod gallery;
 mod helps;
 mod init;
 mod inspect;
@@ -48,6 +49,7 @@ pub fn main() -> Exit {
         Verb::Retry(args) => again::retry(&args),
         Verb::Verify(args) => again::verify(&args),
         Verb::Log(args) => log::log(&args),
+        Verb::Gallery(args) => gallery::gallery(&args),
         Verb::Results(args) => inspect::results(&args),
         Verb::Simulate(args) => simulate::simulate(args),
     }

@@ -14,7 +14,7 @@ use crate::cli::args::{ProviderName, RunArgs};
 use crate::cli::exit::Exit;
 use crate::cli::manifest_args::ManifestArgs;
 use crate::cli::show::{chores, reporters};
-use crate::cli::{diagnostics, fail, runtime, signals, summary, tell};
+use crate::cli::{diagnostics, fail, gallery, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
 pub fn run(args: &RunArgs) -> Exit {
@@ -47,7 +47,11 @@ pub fn run(args: &RunArgs) -> Exit {
                     tell(&line);
                 }
             }
-            exit
+            if !args.gallery {
+                return exit;
+            }
+            let mut chores = chores(args.show.display(), &Above::default());
+            gallery::after_run(&out, args.show.quiet, exit, &mut *chores)
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod bars;
 pub mod chores;
 #[cfg(test)]
 mod fixtures;
+pub mod gallery;
 mod layout;
 mod left;
 pub mod lines;
@@ -12,6 +13,7 @@ pub mod said;
 mod silence;
 pub mod tally;
 pub mod terminal;
+pub mod whole_file;
 pub mod words;
 
 use crate::model::event::Event;

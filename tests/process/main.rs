@@ -9,6 +9,7 @@ mod contract;
 mod disk;
 mod edited;
 mod formats;
+mod gallery;
 mod host;
 mod hostile;
 mod http;

@@ -10,6 +10,7 @@ mod making;
 mod memory;
 mod place;
 mod settling;
+pub mod thumbnails;
 pub mod verify;
 
 #[cfg(all(test, unix))]

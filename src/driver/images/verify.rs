@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -52,10 +52,6 @@ impl fmt::Display for Damage {
 /// Holds one image against its record.
 pub fn check(out: &Path, artifact: &Artifact) -> Result<(), Damage> {
     let path = inside(out, &artifact.file_name).ok_or(Damage::Outside)?;
-    let unreadable = |error: io::Error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => Damage::Missing,
-        _ => Damage::Unreadable(error.to_string()),
-    };
     let found = fs::symlink_metadata(&path).map_err(unreadable)?;
     if !found.is_file() {
         return Err(Damage::NotAFile);
@@ -67,6 +63,35 @@ pub fn check(out: &Path, artifact: &Artifact) -> Result<(), Damage> {
     File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hasher)).map_err(unreadable)?;
     let sha256: [u8; 32] = hasher.0.finalize().into();
     if sha256 == artifact.sha256 { Ok(()) } else { Err(Damage::Content) }
+}
+
+/// The bytes of an image that is what was recorded, and whose folders are no links.
+pub fn read(out: &Path, artifact: &Artifact) -> Result<Vec<u8>, Damage> {
+    let path = inside(out, &artifact.file_name).ok_or(Damage::Outside)?;
+    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    if artifact.file_name.match_indices('/').any(|(end, _)| is_link(&out.join(&artifact.file_name[..end]))) {
+        return Err(Damage::NotAFile);
+    }
+    let found = fs::symlink_metadata(&path).map_err(unreadable)?;
+    if !found.is_file() {
+        return Err(Damage::NotAFile);
+    }
+    let mut bytes = Vec::new();
+    // One that is longer than its record is not read to its end.
+    let file = File::open(&path).map_err(unreadable)?;
+    file.take(artifact.bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 != artifact.bytes {
+        return Err(Damage::Length { bytes: found.len(), recorded: artifact.bytes });
+    }
+    if <[u8; 32]>::from(Sha256::digest(&bytes)) == artifact.sha256 { Ok(bytes) } else { Err(Damage::Content) }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "errors are handed on as they come")]
+fn unreadable(error: io::Error) -> Damage {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Damage::Missing,
+        _ => Damage::Unreadable(error.to_string()),
+    }
 }
 
 struct Hashing(Sha256);
@@ -161,6 +186,39 @@ mod tests {
         for name in ["../a.png", "/etc/passwd", "images/../../a.png", ""] {
             assert_eq!(check(out.path(), &artifact(name, b"")), Err(Damage::Outside), "{name:?}");
         }
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_recorded() {
+        let out = tempfile::tempdir().unwrap();
+        fs::create_dir(out.path().join("images")).unwrap();
+        let (path, whole) = (out.path().join("images/a.png"), artifact("images/a.png", b"whole"));
+        assert_eq!(read(out.path(), &whole), Err(Damage::Missing));
+        fs::write(&path, "whole").unwrap();
+        assert_eq!(read(out.path(), &whole).as_deref(), Ok(&b"whole"[..]));
+        for (text, damage) in [
+            ("whale", Damage::Content),
+            ("who", Damage::Length { bytes: 3, recorded: 5 }),
+            ("whole and more", Damage::Length { bytes: 14, recorded: 5 }),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(read(out.path(), &whole), Err(damage));
+        }
+        assert_eq!(read(out.path(), &artifact("../a.png", b"")), Err(Damage::Outside));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_read_through_a_link() {
+        let out = tempfile::tempdir().unwrap();
+        fs::create_dir(out.path().join("elsewhere")).unwrap();
+        fs::write(out.path().join("elsewhere/a.png"), "whole").unwrap();
+        std::os::unix::fs::symlink("elsewhere", out.path().join("images")).unwrap();
+        std::os::unix::fs::symlink("elsewhere/a.png", out.path().join("a.png")).unwrap();
+        for name in ["images/a.png", "a.png"] {
+            assert_eq!(read(out.path(), &artifact(name, b"whole")), Err(Damage::NotAFile), "{name}");
+        }
+        assert!(read(out.path(), &artifact("elsewhere/a.png", b"whole")).is_ok());
     }
 
     #[cfg(unix)]

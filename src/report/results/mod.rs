@@ -143,7 +143,7 @@ fn show<T: ToString>(value: Option<T>) -> Cow<'static, str> {
 }
 
 /// The code and the words of what ended a job, or of what keeps it in doubt.
-fn fault(state: &JobState) -> (&str, &str) {
+pub fn fault(state: &JobState) -> (&str, &str) {
     const IN_DOUBT: &str = "the answer to the submission was lost: the request may have been accepted and paid for";
     match &state.phase {
         Phase::Finished(Outcome::Failed(fault)) => (fault.kind.code(), &fault.message),
@@ -190,7 +190,8 @@ pub fn rfc3339(at: Timestamp) -> String {
     time.ok().and_then(|time| time.format(&Iso8601::<MILLIS>).ok()).unwrap_or_default()
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("a string takes any text");
         hex
