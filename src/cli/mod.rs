@@ -4,6 +4,7 @@ mod again;
 mod args;
 mod diagnostics;
 mod exit;
+mod export;
 mod flags;
 mod helps;
 mod init;
@@ -48,6 +49,7 @@ pub fn main() -> Exit {
         Verb::Verify(args) => again::verify(&args),
         Verb::Log(args) => log::log(&args),
         Verb::Results(args) => inspect::results(&args),
+        Verb::Export(args) => export::export(&args),
         Verb::Simulate(args) => simulate::simulate(args),
     }
 }

@@ -17,6 +17,8 @@ pub enum Chore {
     Verify,
     /// Files are looked for that belong to no job: files.
     Strays,
+    /// Images are exported: jobs that have some.
+    Export,
 }
 
 /// One who is told how far a chore is.
@@ -59,7 +61,7 @@ impl<'a> Meter<'a> {
         let steps_max = match chore {
             Chore::Check | Chore::Compare | Chore::Import | Chore::Sort | Chore::Results | Chore::Strays => STEPS,
             // An image may be large, and its disk slow.
-            Chore::Verify => 1,
+            Chore::Verify | Chore::Export => 1,
         };
         Self { progress, steps_max, n_steps: 0, n_done: 0 }
     }

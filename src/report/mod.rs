@@ -2,12 +2,14 @@
 
 pub mod bars;
 pub mod chores;
+pub mod dataset;
 #[cfg(test)]
 mod fixtures;
 pub mod lines;
 pub mod results;
 mod silence;
 pub mod tally;
+pub mod value;
 pub mod words;
 
 use crate::model::counts::Pace;

@@ -56,6 +56,7 @@ pub fn chore(chore: Chore) -> &'static str {
         Chore::Results => "writing results.csv",
         Chore::Verify => "checking images",
         Chore::Strays => "looking for files of no job",
+        Chore::Export => "exporting images",
     }
 }
 
@@ -90,7 +91,13 @@ fn unit(chore: Chore, n: f64) -> (f64, &'static str) {
     match chore {
         Chore::Check if n < 1e6 => (1e3, " kB"),
         Chore::Check => (1e6, " MB"),
-        Chore::Compare | Chore::Import | Chore::Sort | Chore::Results | Chore::Verify | Chore::Strays => (1.0, ""),
+        Chore::Compare
+        | Chore::Import
+        | Chore::Sort
+        | Chore::Results
+        | Chore::Verify
+        | Chore::Strays
+        | Chore::Export => (1.0, ""),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The library's front door: a manifest in, images and results out, from wherever the last run left off.
 
+pub mod export;
 pub mod projection;
 pub mod retry;
 pub mod verify;

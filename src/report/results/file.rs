@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::model::phase::Known;
-use crate::report::results::Results;
+use crate::report::results::{Format, Results};
 
-/// Writes `results.csv` beside itself and puts it in its place at the end. Dropped before that, it leaves nothing.
+/// Writes the results beside their place and puts them there at the end. Dropped before that, it leaves nothing.
 pub struct ResultsWriter {
     results: Results<File>,
     path: PathBuf,
@@ -19,9 +19,9 @@ pub struct ResultsWriter {
 
 impl ResultsWriter {
     /// Begins the results of a run with this provider and these further columns of the manifest.
-    pub fn create(path: &Path, provider: &str, columns: &[String]) -> Result<Self, ResultsError> {
+    pub fn create(path: &Path, format: Format, provider: &str, columns: &[String]) -> Result<Self, ResultsError> {
         let (partial, file) = Partial::beside(path).map_err(error_at(path))?;
-        let results = Results::new(file, provider, columns).map_err(error_at(path))?;
+        let results = Results::new(file, format, provider, columns).map_err(error_at(path))?;
         Ok(Self { results, path: path.to_owned(), partial })
     }
 
