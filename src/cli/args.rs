@@ -11,7 +11,9 @@ use promptbatch::model::outcome::FaultKind;
 use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
+use promptbatch::report::results::Format;
 
+use crate::cli::export::ExportArgs;
 use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration};
 use crate::cli::gallery::jobs;
 use crate::cli::helps;
@@ -53,12 +55,15 @@ pub enum Verb {
     Verify(Box<VerifyArgs>),
     /// Tell the story of one job: every event, with its time
     Log(LogArgs),
-    /// Write results.csv again from the ledger
+    /// Write results.csv, or results.jsonl, again from the ledger
     #[command(after_help = helps::RESULTS)]
     Results(ResultsArgs),
     /// Make gallery.html, one page to look at the images; works beside a live run
     #[command(after_help = helps::GALLERY)]
     Gallery(GalleryArgs),
+    /// Make a dataset of the verified images, which trainers load as it is; or add what is new to it
+    #[command(after_help = helps::EXPORT)]
+    Export(ExportArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
     Simulate(SimulateArgs),
 }
@@ -72,8 +77,29 @@ pub struct ResultsArgs {
     #[arg(long)]
     pub include_dropped: bool,
 
+    /// What they are written as
+    #[arg(long, default_value = "csv")]
+    pub format: ResultsFormat,
+
     #[command(flatten)]
     pub progress: ProgressArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ResultsFormat {
+    /// OUT/results.csv, as every run leaves it
+    Csv,
+    /// OUT/results.jsonl: one JSON object a line, with numbers as numbers
+    Jsonl,
+}
+
+impl From<ResultsFormat> for Format {
+    fn from(format: ResultsFormat) -> Self {
+        match format {
+            ResultsFormat::Csv => Self::Csv,
+            ResultsFormat::Jsonl => Self::Jsonl,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

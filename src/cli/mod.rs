@@ -4,6 +4,7 @@ mod again;
 mod args;
 mod diagnostics;
 mod exit;
+mod export;
 mod flags;
 mod gallery;
 mod helps;
@@ -51,6 +52,7 @@ pub fn main() -> Exit {
         Verb::Log(args) => log::log(&args),
         Verb::Gallery(args) => gallery::gallery(&args),
         Verb::Results(args) => inspect::results(&args),
+        Verb::Export(args) => export::export(&args),
         Verb::Simulate(args) => simulate::simulate(args),
     }
 }

@@ -21,6 +21,8 @@ pub enum Chore {
     Gallery,
     /// Thumbnails are made: images.
     Thumbnails,
+    /// Images are exported: jobs that have some.
+    Export,
 }
 
 /// One who is told how far a chore is.
@@ -69,7 +71,7 @@ impl<'a> Meter<'a> {
             | Chore::Strays
             | Chore::Gallery => STEPS,
             // An image may be large, and its disk slow.
-            Chore::Verify | Chore::Thumbnails => 1,
+            Chore::Verify | Chore::Thumbnails | Chore::Export => 1,
         };
         Self { progress, steps_max, n_steps: 0, n_done: 0 }
     }

@@ -2,6 +2,7 @@
 
 pub mod bars;
 pub mod chores;
+pub mod dataset;
 #[cfg(test)]
 mod fixtures;
 pub mod gallery;
@@ -13,6 +14,7 @@ pub mod said;
 mod silence;
 pub mod tally;
 pub mod terminal;
+pub mod value;
 pub mod whole_file;
 pub mod words;
 

@@ -56,6 +56,7 @@ pub fn chore(chore: Chore) -> &'static str {
         Chore::Strays => "looking for files of no job",
         Chore::Gallery => "writing gallery.html",
         Chore::Thumbnails => "making thumbnails",
+        Chore::Export => "exporting images",
     }
 }
 
@@ -97,7 +98,8 @@ fn unit(chore: Chore, n: f64) -> (f64, &'static str) {
         | Chore::Verify
         | Chore::Strays
         | Chore::Gallery
-        | Chore::Thumbnails => (1.0, ""),
+        | Chore::Thumbnails
+        | Chore::Export => (1.0, ""),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The library's front door: a manifest in, images and results out, from wherever the last run left off.
 
 pub mod batch;
+pub mod export;
 pub mod gallery;
 pub mod projection;
 pub mod retry;

@@ -33,7 +33,7 @@ fn the_help_of_every_verb() {
     let bench = Bench::new(quick());
     for verb in [
         "", "run", "plan", "validate", "init", "schema", "status", "retry", "verify", "log", "results", "gallery",
-        "simulate",
+        "export", "simulate",
     ] {
         let mut args = vec![verb, "--help"];
         args.retain(|arg| !arg.is_empty());

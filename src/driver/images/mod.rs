@@ -3,8 +3,8 @@
 pub mod check;
 mod disk;
 mod error;
-mod filesystem;
-mod folders;
+pub(crate) mod filesystem;
+pub(crate) mod folders;
 mod incoming;
 mod making;
 mod memory;

@@ -51,6 +51,22 @@ impl fmt::Display for Damage {
 
 /// Holds one image against its record.
 pub fn check(out: &Path, artifact: &Artifact) -> Result<(), Damage> {
+    read_into(out, artifact, io::sink())
+}
+
+/// The bytes of one image, if they are what was recorded, and no folder on the way to them is a link.
+pub fn read(out: &Path, artifact: &Artifact) -> Result<Vec<u8>, Damage> {
+    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    if artifact.file_name.match_indices('/').any(|(end, _)| is_link(&out.join(&artifact.file_name[..end]))) {
+        return Err(Damage::NotAFile);
+    }
+    let mut bytes = vec![];
+    read_into(out, artifact, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads one image, and says whether it is what was recorded.
+fn read_into(out: &Path, artifact: &Artifact, copy: impl io::Write) -> Result<(), Damage> {
     let path = inside(out, &artifact.file_name).ok_or(Damage::Outside)?;
     let found = fs::symlink_metadata(&path).map_err(unreadable)?;
     if !found.is_file() {
@@ -59,31 +75,12 @@ pub fn check(out: &Path, artifact: &Artifact) -> Result<(), Damage> {
     if found.len() != artifact.bytes {
         return Err(Damage::Length { bytes: found.len(), recorded: artifact.bytes });
     }
-    let mut hasher = Hashing(Sha256::new());
-    File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hasher)).map_err(unreadable)?;
-    let sha256: [u8; 32] = hasher.0.finalize().into();
+    let mut hasher = Hashing { sha256: Sha256::new(), copy };
+    // A file that grows while it is read is another one than was recorded, however much there is of it.
+    let read = File::open(&path).and_then(|file| io::copy(&mut file.take(artifact.bytes + 1), &mut hasher));
+    read.map_err(unreadable)?;
+    let sha256: [u8; 32] = hasher.sha256.finalize().into();
     if sha256 == artifact.sha256 { Ok(()) } else { Err(Damage::Content) }
-}
-
-/// The bytes of an image that is what was recorded, and whose folders are no links.
-pub fn read(out: &Path, artifact: &Artifact) -> Result<Vec<u8>, Damage> {
-    let path = inside(out, &artifact.file_name).ok_or(Damage::Outside)?;
-    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
-    if artifact.file_name.match_indices('/').any(|(end, _)| is_link(&out.join(&artifact.file_name[..end]))) {
-        return Err(Damage::NotAFile);
-    }
-    let found = fs::symlink_metadata(&path).map_err(unreadable)?;
-    if !found.is_file() {
-        return Err(Damage::NotAFile);
-    }
-    let mut bytes = Vec::new();
-    // One that is longer than its record is not read to its end.
-    let file = File::open(&path).map_err(unreadable)?;
-    file.take(artifact.bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 != artifact.bytes {
-        return Err(Damage::Length { bytes: found.len(), recorded: artifact.bytes });
-    }
-    if <[u8; 32]>::from(Sha256::digest(&bytes)) == artifact.sha256 { Ok(bytes) } else { Err(Damage::Content) }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "errors are handed on as they come")]
@@ -94,11 +91,15 @@ fn unreadable(error: io::Error) -> Damage {
     }
 }
 
-struct Hashing(Sha256);
+struct Hashing<W> {
+    sha256: Sha256,
+    copy: W,
+}
 
-impl io::Write for Hashing {
+impl<W: io::Write> io::Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
+        self.sha256.update(bytes);
+        self.copy.write_all(bytes)?;
         Ok(bytes.len())
     }
 
@@ -129,7 +130,7 @@ fn free(path: &Path) -> PathBuf {
 }
 
 /// The path of a name below OUT, if that is where it leads.
-fn inside(out: &Path, file_name: &str) -> Option<PathBuf> {
+pub fn inside(out: &Path, file_name: &str) -> Option<PathBuf> {
     let is_plain = |component| matches!(component, Component::Normal(_));
     let is_inside = !file_name.is_empty() && Path::new(file_name).components().all(is_plain);
     is_inside.then(|| out.join(file_name))
@@ -176,6 +177,7 @@ mod tests {
         assert_eq!(check(out.path(), &whole), Err(Damage::Missing));
         fs::write(&path, "whole").unwrap();
         assert_eq!(check(out.path(), &whole), Ok(()));
+        assert_eq!(read(out.path(), &whole), Ok(b"whole".to_vec()));
         fs::write(&path, "whale").unwrap();
         assert_eq!(check(out.path(), &whole), Err(Damage::Content));
         fs::write(&path, "who").unwrap();

@@ -64,6 +64,17 @@ impl RunFile {
         Ok(format!("{last} {}", self.manifest_fingerprint()?.unwrap_or_default()))
     }
 
+    /// What tells this run from others, wherever its folder goes: the first thing that happened in it.
+    pub fn origin(&self) -> Result<String, LedgerError> {
+        let mut origin = String::new();
+        let sql = "SELECT lower(hex(id)), at FROM events JOIN jobs ON jobs.row = job ORDER BY seq LIMIT 1";
+        self.each(sql, (), |row| {
+            origin = format!("{} {}", row.get::<_, String>(0)?, row.get::<_, i64>(1)?);
+            Ok(Ok::<_, LedgerError>(()))
+        })?;
+        Ok(origin)
+    }
+
     /// The mark of the run when its results were written last.
     pub fn results_mark(&self) -> Result<Option<String>, LedgerError> {
         self.meta("results")

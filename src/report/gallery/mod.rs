@@ -20,7 +20,7 @@ use crate::model::outcome::Artifact;
 use crate::model::phase::Known;
 use crate::model::time::Timestamp;
 use crate::report::gallery::row::Row;
-use crate::report::results::hex;
+use crate::report::value::hex;
 use crate::report::whole_file::{WholeFile, first};
 
 /// Jobs on one page: what a browser still filters between two key strokes.

@@ -6,7 +6,8 @@ use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{Known, Phase};
 use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
-use crate::report::results::{fault, hex};
+use crate::report::results::fault;
+use crate::report::value::hex;
 
 /// Characters of a parameter that are shown: a source image may be a data URI.
 const FURTHER_CHARS_MAX: usize = 200;
@@ -77,6 +78,7 @@ impl<'a> Row<'a> {
             | Phase::Downloading(_) => &[],
         };
         let (code, error) = fault(state);
+        let (code, error) = (code.unwrap_or_default(), error.unwrap_or_default());
         let extra = |column: &String| job.extras.iter().find(|(name, _)| name == column).map_or("", |(_, text)| text);
         Self {
             index: job.index,

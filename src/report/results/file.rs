@@ -4,10 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::phase::Known;
-use crate::report::results::Results;
+use crate::report::results::{Format, Results};
 use crate::report::whole_file::{WholeFile, first};
 
-/// Writes `results.csv` beside itself and puts it in its place at the end. Dropped before that, it leaves nothing.
+/// Writes the results beside their place and puts them there at the end. Dropped before that, it leaves nothing.
 pub struct ResultsWriter {
     results: Results<WholeFile>,
     path: PathBuf,
@@ -15,9 +15,9 @@ pub struct ResultsWriter {
 
 impl ResultsWriter {
     /// Begins the results of a run with this provider and these further columns of the manifest.
-    pub fn create(path: &Path, provider: &str, columns: &[String]) -> Result<Self, ResultsError> {
+    pub fn create(path: &Path, format: Format, provider: &str, columns: &[String]) -> Result<Self, ResultsError> {
         let file = WholeFile::create(path).map_err(error_at(path))?;
-        let results = Results::new(file, provider, columns).map_err(error_at(path))?;
+        let results = Results::new(file, format, provider, columns).map_err(error_at(path))?;
         Ok(Self { results, path: path.to_owned() })
     }
 
