@@ -15,6 +15,7 @@ mod http;
 mod kill;
 mod links;
 mod official;
+mod progress;
 mod rights;
 mod served;
 mod sessions;
