@@ -17,7 +17,7 @@ use promptbatch::run::{RunError, Summary};
 use crate::cli::args::{RetryArgs, VerifyArgs, failure_kinds_by_default};
 use crate::cli::exit::Exit;
 use crate::cli::flags::ShowArgs;
-use crate::cli::show::{chores, reporters};
+use crate::cli::show::{chores, ended, reporters};
 use crate::cli::{fail, print, runtime, signals, summary, tell};
 
 /// Damaged images that are named.
@@ -34,7 +34,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
     };
-    let ended = drive(&args.show, async |above, chores, stops| {
+    let came_to = drive(&args.show, async |above, chores, stops| {
         let face = |n_to_do: u64, counts: &Counts| {
             if !args.show.quiet {
                 tell(&format!("{}: {} once more", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
@@ -43,9 +43,12 @@ pub fn retry(args: &RetryArgs) -> Exit {
         };
         run_retry(options, face, chores, stops).await
     });
-    let (n_tried, summary) = match ended {
-        Ok(ended) => ended,
-        Err(exit) => return exit,
+    let (n_tried, summary) = match came_to {
+        Ok(came_to) => came_to,
+        Err(exit) => {
+            ended(&args.show, exit, None);
+            return exit;
+        }
     };
     let exit = Exit::of_summary(&summary);
     if n_tried == 0 {
@@ -53,11 +56,12 @@ pub fn retry(args: &RetryArgs) -> Exit {
             "nothing to try again of the failures asked for (--only): {}",
             summary::standing(&summary.counts)
         ));
-    } else if !args.show.quiet {
+    } else if args.show.is_for_people() {
         for line in summary::words(&summary, &args.out, exit) {
             tell(&line);
         }
     }
+    ended(&args.show, exit, Some(&summary));
     exit
 }
 

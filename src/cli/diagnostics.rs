@@ -12,7 +12,7 @@ use promptbatch::manifest::{Manifest, ManifestError, Mistake, Place, Source, Spa
 use promptbatch::model::text::escape;
 
 use crate::cli::exit::Exit;
-use crate::cli::{fail, tell};
+use crate::cli::{fail, is_json, tell};
 
 /// Mistakes, and warnings, that are told before the rest is counted.
 const SHOWN_MAX: usize = 20;
@@ -56,6 +56,10 @@ enum Severity {
 fn show(source: &Source, severity: Severity, mistakes: &[Mistake]) {
     let mistakes = &mistakes[..mistakes.len().min(SHOWN_MAX)];
     let lines = lines(source, mistakes);
+    if is_json() {
+        let render = |mistake| render(&Renderer::plain(), &group(source, severity, mistake, &lines));
+        return mistakes.iter().for_each(|mistake| tell(render(mistake).trim_end()));
+    }
     let renderer = if is_coloured() { Renderer::styled() } else { Renderer::plain() };
     let mut told = String::new();
     for mistake in mistakes {

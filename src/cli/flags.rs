@@ -163,6 +163,11 @@ pub struct ShowArgs {
 }
 
 impl ShowArgs {
+    /// Whether anything but errors and warnings is told in words.
+    pub fn is_for_people(&self) -> bool {
+        !self.quiet && self.display() != Display::Json
+    }
+
     pub fn display(&self) -> Display {
         if self.quiet { Display::Nothing } else { self.progress.display() }
     }
@@ -181,6 +186,7 @@ impl ProgressArgs {
         match self.progress {
             Progress::Auto | Progress::Bar if can_be_drawn() => Display::Bar,
             Progress::Auto | Progress::Bar | Progress::Plain => Display::Lines,
+            Progress::Json => Display::Json,
             Progress::None => Display::Nothing,
         }
     }
@@ -191,6 +197,7 @@ impl ProgressArgs {
 pub enum Display {
     Bar,
     Lines,
+    Json,
     Nothing,
 }
 
@@ -200,8 +207,10 @@ enum Progress {
     Auto,
     /// A bar
     Bar,
-    /// A line now and then
+    /// A line now and then, and one for every change
     Plain,
+    /// A line of JSON for everything that happens, and nothing else on stderr
+    Json,
     /// Nothing
     None,
 }

@@ -26,9 +26,12 @@ mod units;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
+use promptbatch::driver::clock::Clock;
 use promptbatch::model::text;
+use promptbatch::report::stream;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::args::{Cli, Verb};
@@ -86,7 +89,21 @@ fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {
 /// Lines for people, on stderr, where no control sequence of a path or of anybody's words arrives raw. Where nobody listens,
 /// nothing is said.
 fn tell(lines: &str) {
-    drop(writeln!(io::stderr(), "{}", text::lines(lines)));
+    let words = text::lines(lines);
+    let words = if is_json() { stream::message(Clock::system().now().wall(), &words) } else { words + "\n" };
+    drop(io::stderr().write_all(words.as_bytes()));
+}
+
+/// Whether whoever listens on stderr reads JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+fn is_json() -> bool {
+    IS_JSON.load(Ordering::Relaxed)
+}
+
+/// From now on, what is told is told as JSON.
+fn speak_json() {
+    IS_JSON.store(true, Ordering::Relaxed);
 }
 
 /// Data for scripts, on stdout; on a terminal as safe to show as what is told. A reader that has gone away is no error.

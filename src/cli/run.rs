@@ -13,7 +13,7 @@ use promptbatch::run::{self, Options, RunError, Start};
 use crate::cli::args::{ProviderName, RunArgs};
 use crate::cli::exit::Exit;
 use crate::cli::manifest_args::ManifestArgs;
-use crate::cli::show::{chores, reporters};
+use crate::cli::show::{chores, ended, reporters};
 use crate::cli::{diagnostics, fail, gallery, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
@@ -24,7 +24,7 @@ pub fn run(args: &RunArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Error, &error),
     };
-    let ended = runtime.block_on(async {
+    let came_to = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         let above = Above::default();
         signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
@@ -38,15 +38,19 @@ pub fn run(args: &RunArgs) -> Exit {
     });
     // An image that a slow disk still takes in is not waited for: it is fetched again.
     runtime.shutdown_background();
-    match ended {
-        Err(exit) => exit,
+    match came_to {
+        Err(exit) => {
+            ended(&args.show, exit, None);
+            exit
+        }
         Ok(summary) => {
             let exit = Exit::of_summary(&summary);
-            if !args.show.quiet {
+            if args.show.is_for_people() {
                 for line in summary::words(&summary, &out, exit) {
                     tell(&line);
                 }
             }
+            ended(&args.show, exit, Some(&summary));
             if !args.gallery {
                 return exit;
             }

@@ -1,36 +1,61 @@
 //! How work is shown while it goes on: a bar on a terminal, lines elsewhere, or nothing.
 
-use std::io;
+use std::io::{self, Write};
 
 use promptbatch::driver::clock::Clock;
 use promptbatch::model::counts::Counts;
+use promptbatch::model::pace::Stopping;
 use promptbatch::model::price::Price;
 use promptbatch::model::progress::{Progress, Unseen};
 use promptbatch::report::Reporters;
 use promptbatch::report::bars::{Above, Bars};
 use promptbatch::report::chores::Chores;
 use promptbatch::report::lines::Lines;
+use promptbatch::report::stream::{End, Stream, end};
 use promptbatch::report::tally::Tally;
 use promptbatch::report::terminal::Terminal;
+use promptbatch::run::Summary;
 
+use crate::cli::exit::Exit;
 use crate::cli::flags::{Display, ShowArgs};
+use crate::cli::speak_json;
 
 /// How a run is shown that goes on from these counts, at this price.
 pub fn reporters(show: &ShowArgs, counts: &Counts, price: Option<Price>, above: &Above) -> Reporters {
     let tally = Tally::new(counts).with_price(price);
     match show.display() {
         Display::Nothing => Reporters::default(),
+        Display::Json => Reporters(vec![Box::new(Stream::new(Box::new(io::stderr()), *counts, tally))]),
         Display::Lines => Reporters(vec![Box::new(Lines::new(Box::new(io::stderr()), tally, show.verbose))]),
         Display::Bar => Reporters(vec![Box::new(Bars::on(Terminal::stderr(), above.clone(), tally, show.verbose))]),
     }
+}
+
+/// The last line of a run that is shown as JSON: how it ended, and what it came to if it came to a summary.
+pub fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
+    if show.display() != Display::Json {
+        return;
+    }
+    let results = summary.map_or_else(String::new, |summary| summary.results.display().to_string());
+    let summary = summary.map(|Summary { stop, elapsed, counts, .. }| End {
+        stop: stop.as_ref().map(|stop| Stopping::from(stop).word()),
+        seconds: elapsed.as_secs_f64(),
+        results: &results,
+        counts: *counts,
+    });
+    // There is nobody to tell if that fails.
+    let _ = io::stderr().write_all(end(Clock::system().now().wall(), exit.code(), summary).as_bytes());
 }
 
 /// How long work is shown that is no run.
 pub fn chores(display: Display, above: &Above) -> Box<dyn Progress> {
     let clock = Clock::system();
     let now = move || clock.now();
+    if display == Display::Json {
+        speak_json();
+    }
     match display {
-        Display::Nothing => Box::new(Unseen),
+        Display::Nothing | Display::Json => Box::new(Unseen),
         Display::Lines => Box::new(Chores::lines(Box::new(io::stderr()), now)),
         Display::Bar => Box::new(Chores::bar(Terminal::stderr(), above.clone(), now)),
     }

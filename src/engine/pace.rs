@@ -25,7 +25,7 @@ impl Engine {
             hold: self.lane.hold(now),
             down_for: self.lane.down_for(now, Stage::Submit).or_else(|| self.lane.down_for(now, Stage::Poll)),
             slow: self.slow(),
-            stopping: self.stop.as_ref().map(stopping),
+            stopping: self.stop.as_ref().map(Stopping::from),
         }
     }
 
@@ -63,13 +63,15 @@ impl Engine {
     }
 }
 
-fn stopping(stop: &Stop) -> Stopping {
-    match stop {
-        Stop::Interrupted(_) => Stopping::Asked,
-        Stop::Unauthorized(_) => Stopping::Unauthorized,
-        Stop::Quota(_) => Stopping::Quota,
-        Stop::Failures(_) => Stopping::Failures,
-        Stop::Unreachable(..) => Stopping::Unreachable,
-        Stop::Disk => Stopping::Disk,
+impl From<&Stop> for Stopping {
+    fn from(stop: &Stop) -> Self {
+        match stop {
+            Stop::Interrupted(_) => Self::Asked,
+            Stop::Unauthorized(_) => Self::Unauthorized,
+            Stop::Quota(_) => Self::Quota,
+            Stop::Failures(_) => Self::Failures,
+            Stop::Unreachable(..) => Self::Unreachable,
+            Stop::Disk => Self::Disk,
+        }
     }
 }

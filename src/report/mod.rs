@@ -12,6 +12,7 @@ pub mod lines;
 pub mod results;
 pub mod said;
 mod silence;
+pub mod stream;
 pub mod tally;
 pub mod terminal;
 pub mod value;

@@ -18,6 +18,7 @@ mod kill;
 mod library;
 mod links;
 mod official;
+mod progress;
 mod rights;
 mod served;
 mod sessions;

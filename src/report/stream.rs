@@ -1,0 +1,352 @@
+//! A run as lines of JSON, one for each thing that happens, for programs that watch: `--progress json`.
+//!
+//! Every line is an object with `v`, the version of this format, `event`, and `at`, a time as RFC 3339 in UTC. Fields and events may be added
+//! in a version; none is renamed, dropped, or means something else. What is not known is `null` or not there. No line holds a token, and
+//! links stand in the words of errors only.
+//!
+//! | event | when | fields |
+//! |---|---|---|
+//! | `start` | the run begins | `jobs`, `pending`, `in_doubt`, `running`, `succeeded`, `failed`, `moderated` |
+//! | `submitted` | a submission leaves | `index`, `job` (its 20-digit id) |
+//! | `accepted` | it was taken, and is paid for | `index`, `job`, `task_id` |
+//! | `ready` | its task is done, its images are fetched next | `index`, `job` |
+//! | `setback` | something went wrong and the job goes on | `index`, `job`, `stage` (`submit`, `poll`, `download`, `task`), `error_code`, `error` |
+//! | `finished` | it has ended | `index`, `job`, `status` (`succeeded`, `failed`, `moderated`), `files` (below OUT) or `error_code`, `error` |
+//! | `progress` | every 5 s | `jobs`, `done`, `succeeded`, `failed`, `moderated`, `submitting`, `queued`, `running`, `downloading`, `waiting`, `per_second`, `per_second_allowed`, `seconds_left`, `quota_left`, `cost`, `why` (words) |
+//! | `hold` | no submission leaves from now on | `why` (`throttled`, `down`, `quota`), `until` |
+//! | `go` | submissions leave again | |
+//! | `stopping` | the run stops before its end | `why` (`interrupted`, `unauthorized`, `quota`, `failures`, `unreachable`, `disk`) |
+//! | `message` | anything else is said, warnings and errors included | `text` |
+//! | `end` | the run is over; always the last line | `exit_code`, and if the run began `stop` (as `why` of `stopping`, or `null`), `seconds`, `jobs`, `pending`, `in_doubt`, `running`, `succeeded`, `failed`, `moderated`, `results` |
+
+use std::io::Write;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::model::counts::Counts;
+use crate::model::event::{Event, EventKind};
+use crate::model::outcome::{Fault, FaultKind, Outcome};
+use crate::model::pace::{Hold, HoldReason, Pace, Stopping};
+use crate::model::time::{Moment, Timestamp};
+use crate::report::results::rfc3339;
+use crate::report::tally::Tally;
+use crate::report::{Reporter, said};
+
+/// The version of the format.
+const VERSION: u8 = 1;
+
+/// The time between two lines on progress.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Writes to a log. As with every log, one that cannot be written is no reason to stop paid work.
+pub struct Stream {
+    out: Box<dyn Write + Send>,
+    tally: Tally,
+    start: Option<Counts>,
+    next_at: Option<Moment>,
+    hold: Option<HoldReason>,
+    stopping: Option<Stopping>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    v: u8,
+    at: String,
+    #[serde(flatten)]
+    what: What<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum What<'a> {
+    Start(Standing),
+    Submitted(Whose),
+    Accepted {
+        #[serde(flatten)]
+        whose: Whose,
+        task_id: &'a str,
+    },
+    Ready(Whose),
+    Setback {
+        #[serde(flatten)]
+        whose: Whose,
+        stage: &'static str,
+        #[serde(flatten)]
+        error: Wrong<'a>,
+    },
+    Finished {
+        #[serde(flatten)]
+        whose: Whose,
+        status: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        files: Option<Vec<&'a str>>,
+        #[serde(flatten)]
+        error: Option<Wrong<'a>>,
+    },
+    Progress(Box<Progress>),
+    Hold {
+        why: &'static str,
+        until: String,
+    },
+    Go,
+    Stopping {
+        why: &'static str,
+    },
+    Message {
+        text: &'a str,
+    },
+    End {
+        exit_code: u8,
+        #[serde(flatten)]
+        summary: Option<End<'a>>,
+    },
+}
+
+#[derive(Serialize)]
+struct Whose {
+    index: u64,
+    job: String,
+}
+
+#[derive(Serialize)]
+struct Wrong<'a> {
+    error_code: &'static str,
+    error: &'a str,
+}
+
+#[derive(Serialize)]
+struct Standing {
+    jobs: u64,
+    pending: u64,
+    in_doubt: u64,
+    running: u64,
+    succeeded: u64,
+    failed: u64,
+    moderated: u64,
+}
+
+#[derive(Serialize)]
+struct Progress {
+    jobs: u64,
+    done: u64,
+    succeeded: u64,
+    failed: u64,
+    moderated: u64,
+    submitting: usize,
+    queued: usize,
+    running: usize,
+    downloading: usize,
+    waiting: usize,
+    per_second: Option<f64>,
+    per_second_allowed: Option<f64>,
+    seconds_left: Option<u64>,
+    quota_left: Option<u64>,
+    cost: Option<f64>,
+    why: Option<String>,
+}
+
+/// What a run came to, as its last line tells it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct End<'a> {
+    /// Why it stopped before its end, if it did: a word of [`Stopping`].
+    pub stop: Option<&'static str>,
+    /// How long it took.
+    pub seconds: f64,
+    /// Where its results are.
+    pub results: &'a str,
+    /// Where its jobs stand.
+    #[serde(flatten, serialize_with = "standing")]
+    pub counts: Counts,
+}
+
+/// A line for words that are no event of a job.
+pub fn message(at: Timestamp, text: &str) -> String {
+    line(at, What::Message { text })
+}
+
+/// The last line.
+pub fn end(at: Timestamp, exit_code: u8, summary: Option<End<'_>>) -> String {
+    line(at, What::End { exit_code, summary })
+}
+
+impl Stream {
+    /// Lines about a run that starts with these counts.
+    pub fn new(out: Box<dyn Write + Send>, start: Counts, tally: Tally) -> Self {
+        Self { out, tally, start: Some(start), next_at: None, hold: None, stopping: None }
+    }
+
+    /// Holds and stops that have begun, and the end of a hold.
+    fn changes(&mut self, now: Moment, pace: &Pace, text: &mut String) {
+        let hold = pace.hold.filter(|hold| hold.until > now);
+        let why = hold.map(|hold| hold.why);
+        if why != self.hold {
+            let what = hold.map_or(What::Go, |Hold { why, until }| What::Hold {
+                why: match why {
+                    HoldReason::Throttled => "throttled",
+                    HoldReason::Down => "down",
+                    HoldReason::Quota => "quota",
+                },
+                until: rfc3339(until.wall()),
+            });
+            text.push_str(&line(now.wall(), what));
+        }
+        if let Some(stopping) = pace.stopping.filter(|_| pace.stopping != self.stopping) {
+            text.push_str(&line(now.wall(), What::Stopping { why: stopping.word() }));
+        }
+        (self.hold, self.stopping) = (why, pace.stopping);
+    }
+
+    fn progress(&self, now: Moment, pace: &Pace) -> Progress {
+        let tally = &self.tally;
+        Progress {
+            jobs: tally.n_jobs(),
+            done: tally.n_done(),
+            succeeded: tally.n_succeeded(),
+            failed: tally.n_failed(),
+            moderated: tally.n_moderated(),
+            submitting: pace.n_submitting,
+            queued: pace.n_queued,
+            running: pace.n_running,
+            downloading: pace.n_downloading,
+            waiting: pace.n_waiting,
+            per_second: tally.rate(),
+            per_second_allowed: pace.allowed.map(|allowed| allowed.per_second),
+            seconds_left: tally.time_left(now, pace).map(|left| left.as_secs()),
+            quota_left: pace.quota_left,
+            cost: pace.cost,
+            why: said::why(tally, now, pace).map(|said| said.long),
+        }
+    }
+}
+
+impl Reporter for Stream {
+    fn show(&mut self, now: Moment, events: &[Event], pace: &Pace) {
+        let mut text = String::new();
+        text.extend(self.start.take().map(|start| line(now.wall(), What::Start(Standing::of(&start)))));
+        self.tally.add(now, events);
+        self.tally.see(pace);
+        text.extend(events.iter().filter_map(told));
+        self.changes(now, pace, &mut text);
+        if self.next_at.is_none_or(|next_at| now >= next_at) {
+            self.next_at = Some(now + INTERVAL);
+            text.push_str(&line(now.wall(), What::Progress(Box::new(self.progress(now, pace)))));
+        }
+        if !text.is_empty() {
+            let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
+        }
+    }
+
+    /// The last line is of those who know the exit code.
+    fn end(&mut self) {}
+}
+
+impl Standing {
+    fn of(counts: &Counts) -> Self {
+        let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
+        Self {
+            jobs: counts.n_jobs(),
+            pending: n_pending,
+            in_doubt: n_in_doubt,
+            running: n_running,
+            succeeded: n_succeeded,
+            failed: n_failed,
+            moderated: n_moderated,
+        }
+    }
+}
+
+fn standing<S: serde::Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Error> {
+    Standing::of(counts).serialize(serializer)
+}
+
+/// The line of an event; nothing for what only happens before a run.
+fn told(event: &Event) -> Option<String> {
+    let whose = Whose { index: event.index, job: event.job.to_string() };
+    let what = match &event.kind {
+        EventKind::SubmitStarted => What::Submitted(whose),
+        EventKind::Accepted(task) => What::Accepted { whose, task_id: &task.0 },
+        EventKind::Ready(_) => What::Ready(whose),
+        EventKind::Setback(stage, fault) => What::Setback { whose, stage: stage.word(), error: wrong(fault) },
+        EventKind::Finished(Outcome::Succeeded(artifacts)) => {
+            let files = artifacts.iter().map(|artifact| artifact.file_name.as_str()).collect();
+            What::Finished { whose, status: "succeeded", files: Some(files), error: None }
+        }
+        EventKind::Finished(Outcome::Failed(fault)) => {
+            let status = if fault.kind == FaultKind::Moderated { "moderated" } else { "failed" };
+            What::Finished { whose, status, files: None, error: Some(wrong(fault)) }
+        }
+        EventKind::Reopened(_) => return None,
+    };
+    Some(line(event.at, what))
+}
+
+fn wrong(fault: &Fault) -> Wrong<'_> {
+    Wrong { error_code: fault.kind.code(), error: &fault.message }
+}
+
+fn line(at: Timestamp, what: What<'_>) -> String {
+    let line = Line { v: VERSION, at: rfc3339(at), what };
+    serde_json::to_string(&line).expect("texts and numbers can be written") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::Stage;
+    use crate::report::fixtures::{Log, accepted, at, event, failed, in_flight, pending, succeeded, tally, throttled};
+
+    /// Goal: the format stays what it is. Method: every event there is, in full; change a line of this only with a new version.
+    #[test]
+    fn every_event_has_its_line() {
+        let log = Log::default();
+        let mut stream = Stream::new(Box::new(log.clone()), pending(3), tally(3).with_price("2 USD".parse().ok()));
+        let slow = Fault::new(FaultKind::Throttled { retry_after: None }, "slow\ndown");
+        let events = [
+            event(1, EventKind::SubmitStarted),
+            accepted(1, "5075521"),
+            event(1, EventKind::Ready(vec![crate::model::outcome::Url("https://x/?secret".into())])),
+            event(2, EventKind::Setback(Stage::Submit, slow)),
+            succeeded(1),
+            failed(3, FaultKind::Moderated, "\u{1b}[31mno"),
+        ];
+        let pace = Pace { hold: Some(throttled(2.0)), cost: Some(2.0), quota_left: Some(9), ..in_flight(1) };
+        stream.show(at(0.0), &events, &pace);
+        stream.show(at(2.0), &[], &Pace { stopping: Some(Stopping::Asked), ..pace });
+        stream.end();
+        let summary = End { stop: Some("interrupted"), seconds: 2.5, counts: pending(3), results: "out/results.csv" };
+        let all = log.text()
+            + &message(at(3.0).wall(), "a \"word\"\nand more")
+            + &end(at(3.0).wall(), 130, Some(summary))
+            + &end(at(3.0).wall(), 2, None);
+        assert!(!all.contains("secret"), "links are nobody's business");
+        insta::assert_snapshot!(all, @r#"
+        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"start","jobs":3,"pending":3,"in_doubt":0,"running":0,"succeeded":0,"failed":0,"moderated":0}
+        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"submitted","index":1,"job":"07070707070707070707"}
+        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"accepted","index":1,"job":"07070707070707070707","task_id":"5075521"}
+        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"ready","index":1,"job":"07070707070707070707"}
+        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"setback","index":2,"job":"07070707070707070707","stage":"submit","error_code":"throttled","error":"slow\ndown"}
+        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"finished","index":1,"job":"07070707070707070707","status":"succeeded","files":["images/000001-a-cat.png"]}
+        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"finished","index":3,"job":"07070707070707070707","status":"moderated","error_code":"moderated","error":"\u001b[31mno"}
+        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"hold","why":"throttled","until":"2027-01-15T08:00:02.000Z"}
+        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"progress","jobs":3,"done":2,"succeeded":1,"failed":0,"moderated":1,"submitting":0,"queued":0,"running":1,"downloading":0,"waiting":0,"per_second":null,"per_second_allowed":null,"seconds_left":null,"quota_left":9,"cost":2.0,"why":"throttled: next submission in 2 s"}
+        {"v":1,"at":"2027-01-15T08:00:02.000Z","event":"go"}
+        {"v":1,"at":"2027-01-15T08:00:02.000Z","event":"stopping","why":"interrupted"}
+        {"v":1,"at":"2027-01-15T08:00:03.000Z","event":"message","text":"a \"word\"\nand more"}
+        {"v":1,"at":"2027-01-15T08:00:03.000Z","event":"end","exit_code":130,"stop":"interrupted","seconds":2.5,"results":"out/results.csv","jobs":3,"pending":3,"in_doubt":0,"running":0,"succeeded":0,"failed":0,"moderated":0}
+        {"v":1,"at":"2027-01-15T08:00:03.000Z","event":"end","exit_code":2}
+        "#);
+    }
+
+    #[test]
+    fn nothing_is_written_where_nothing_is_new() {
+        let log = Log::default();
+        let mut stream = Stream::new(Box::new(log.clone()), pending(3), tally(3));
+        stream.show(at(0.0), &[], &in_flight(1));
+        let n = log.text().len();
+        stream.show(at(4.9), &[], &in_flight(1));
+        assert_eq!(log.text().len(), n);
+        stream.show(at(5.0), &[], &in_flight(1));
+        assert!(log.text().len() > n);
+    }
+}

@@ -1,0 +1,79 @@
+//! What a run says of itself while it goes on, to those who are no terminal: lines now and then, and JSON.
+
+use std::process::Output;
+
+use promptbatch::provider::simulator::config::Config;
+use serde_json::Value;
+
+use crate::bench::{Bench, expect_code, quick, stderr};
+
+/// What was said, line by line; all of it is JSON.
+fn lines(output: &Output) -> Vec<Value> {
+    let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    stderr(output).lines().map(parse).collect()
+}
+
+fn of<'a>(lines: &'a [Value], event: &'a str) -> impl Iterator<Item = &'a Value> {
+    lines.iter().filter(move |line| line["event"] == event)
+}
+
+/// Goal: a program that reads the lines knows of every job what the results say, and of the run what the exit code says.
+#[test]
+fn every_job_is_told_in_json_and_nothing_else_is_said() {
+    let bench = Bench::new(Config { fail_rate: 0.3, ..quick() });
+    bench.csv(20);
+    let secret = "geheim-4711";
+    let mut command = bench.run_command("prompts.csv", &["--progress", "json", "--price", "2 magicube"]);
+    let output = command.env("MODELSCOPE_API_KEY", secret).output().unwrap();
+    expect_code(&output, 100);
+    assert!(!stderr(&output).contains(secret));
+    let lines = lines(&output);
+    assert!(lines.iter().all(|line| line["v"] == 1 && line["at"].is_string()));
+    assert_eq!((lines[0]["event"].as_str(), lines[1]["event"].as_str()), (Some("message"), Some("start")));
+    assert_eq!((of(&lines, "accepted").count(), of(&lines, "ready").count() > 0), (20, true));
+    let end = lines.last().unwrap();
+    let n_succeeded = bench.results().iter().filter(|row| row["status"] == "succeeded").count();
+    assert_eq!((end["event"].as_str(), end["exit_code"].as_u64()), (Some("end"), Some(100)));
+    assert_eq!((end["stop"].is_null(), end["succeeded"].as_u64()), (true, Some(n_succeeded as u64)));
+    for row in bench.results() {
+        let index: u64 = row["index"].parse().unwrap();
+        let finished = of(&lines, "finished").find(|line| line["index"] == index).expect("every job ends");
+        assert_eq!(finished["status"], row["status"]);
+        assert_eq!(finished["files"][0].as_str().unwrap_or(""), row["file_name"]);
+        assert_eq!(finished["error_code"].as_str().unwrap_or(""), row["error_code"]);
+    }
+}
+
+#[test]
+fn a_run_that_stops_or_never_begins_has_a_last_line_too() {
+    let bench = Bench::new(Config { quota: Some(3), ..quick() });
+    bench.csv(9);
+    let stopped = bench.run("prompts.csv", &["--progress", "json", "-j", "1"]);
+    expect_code(&stopped, 75);
+    let told = lines(&stopped);
+    assert_eq!(of(&told, "stopping").map(|line| line["why"].as_str()).collect::<Vec<_>>(), [Some("quota")]);
+    let end = told.last().unwrap();
+    assert_eq!(
+        (end["exit_code"].as_u64(), end["stop"].as_str(), end["pending"].as_u64()),
+        (Some(75), Some("quota"), Some(6))
+    );
+    bench.write("bad.yaml", "- {prompt: a, sede: 5}\n");
+    let refused = bench.run("bad.yaml", &["--progress", "json"]);
+    expect_code(&refused, 2);
+    let told = lines(&refused);
+    assert_eq!(
+        (told.last().unwrap()["event"].as_str(), told.last().unwrap()["exit_code"].as_u64()),
+        (Some("end"), Some(2))
+    );
+    assert!(of(&told, "message").any(|line| line["text"].as_str().unwrap().contains("unknown field `sede`")));
+}
+
+#[test]
+fn a_log_is_told_of_a_hold_when_it_begins() {
+    let config = Config { rate: "1/s".parse().ok(), retry_after: Some(std::time::Duration::from_secs(3)), ..quick() };
+    let bench = Bench::new(config);
+    bench.csv(4);
+    let output = bench.run("prompts.csv", &[]);
+    expect_code(&output, 0);
+    assert!(stderr(&output).contains("throttled: next submission in "), "{}", stderr(&output));
+}
