@@ -136,7 +136,7 @@ one job together, not the jobs of one prompt.";
 
 pub const GALLERY: &str = "\
 Examples:
-  promptbatch gallery out/cats                          out/cats/gallery.html, to be opened in a browser
+  promptbatch gallery out/cats                          out/cats/gallery.html, for any browser
   promptbatch gallery out/cats --jobs 100001-200000     the second hundred thousand of a large run
-The page needs no server and no network. It shows the images of OUT, so it is moved together with OUT; thumbnails are in
-OUT/gallery, where only those are made that are new. Prints the path of the page.";
+The page needs no server and no network, and is moved together with OUT, whose images it shows.
+Thumbnails are in OUT/gallery, and only new ones are made. Prints the path of the page.";

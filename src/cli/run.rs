@@ -24,9 +24,9 @@ pub fn run(args: &RunArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Error, &error),
     };
+    let above = Above::default();
     let came_to = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
-        let above = Above::default();
         signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
         let face = |start: &Start<'_>| face(args, &out, start, &above);
         let mut chores = chores(args.show.display(), &above);
@@ -54,7 +54,7 @@ pub fn run(args: &RunArgs) -> Exit {
             if !args.gallery {
                 return exit;
             }
-            let mut chores = chores(args.show.display(), &Above::default());
+            let mut chores = chores(args.show.display(), &above);
             gallery::after_run(&out, args.show.quiet, exit, &mut *chores)
         }
     }

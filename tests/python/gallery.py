@@ -244,7 +244,7 @@ def contrast():
       if (c.length === 3 || c[3] > 0.9) return c; } return parse(getComputedStyle(document.body).backgroundColor); };
     const poor = [];
     for (const e of document.querySelectorAll('#top *, #facets *, #bar *, #panel *')) {
-      if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || !e.offsetParent || e.closest('.none, svg')) continue;
+      if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()) || !e.offsetParent || e.closest('svg')) continue;
       const [a, b] = [light(parse(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
       const ratio = (a + 0.05) / (b + 0.05);
       if (ratio < 4.5) poor.push(`${e.tagName} ${e.className} ${e.textContent.slice(0, 20)} ${ratio.toFixed(2)}`);

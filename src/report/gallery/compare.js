@@ -90,7 +90,7 @@ function openSide(group) {
     el('div', { class: 'side-head' },
       isOnePrompt ? said('h2', group[0].job.prompt) : el('h2', { text: t('side_by_side') }),
       el('span', { class: 'dim', text: t('zoom_hint') }),
-      el('button', { type: 'button', class: 'tool icon', text: '×', 'aria-label': t('close'), title: t('close'), onclick: () => dialog.close() })),
+      el('button', { type: 'button', class: 'tool icon', text: '×', 'aria-label': t('close'), title: t('close'), autofocus: true, onclick: () => dialog.close() })),
     el('div', { class: `columns n${group.length}`, onpointermove: aim, onclick: zoomAll },
       group.map((entry) => el('figure', {},
         el('div', { class: 'lens' }, entry.url ? el('img', { src: entry.url, alt: visible(entry.job.prompt), draggable: 'false' }) : placeholder(entry)),

@@ -69,7 +69,7 @@ function drawFacets(isOpen) {
   }
 }
 
-// The values of a facet, the chosen ones first, then by how many there are.
+// The values of a facet: few in their own order, many by how many there are of each, the chosen ones first.
 function drawValues(facet, list = facet.list) {
   const chosen = state.chosen.get(facet.key) ?? new Set();
   const wanted = plain(facet.wanted);
@@ -78,7 +78,7 @@ function drawValues(facet, list = facet.list) {
     if (chosen.has(value) || !wanted || plain(facet.label(value)).includes(wanted)) offered.push([value, facet.counts[code], code]);
   });
   const isFew = facet.values.length <= OFFERED_MAX;
-  offered.sort((a, b) => chosen.has(b[0]) - chosen.has(a[0]) || (isFew ? a[2] - b[2] : b[1] - a[1] || a[2] - b[2]));
+  offered.sort((a, b) => (isFew ? 0 : chosen.has(b[0]) - chosen.has(a[0]) || b[1] - a[1]) || a[2] - b[2]);
   const most = Math.max(OFFERED_MAX, chosen.size);
   const focused = list.contains(document.activeElement) ? document.activeElement.value : null;
   list.replaceChildren(...offered.slice(0, most).map(([value, n]) => {

@@ -52,6 +52,22 @@ function cellOf(i) {
         job.seconds === null ? null : el('span', { text: seconds(job.seconds) }))));
 }
 
+// While it flies past, nobody sees an image, and none is loaded.
+const flight = { isFast: false, at: 0, landing: 0, waiting: new Set() };
+
+function fly() {
+  flight.isFast = Math.abs(scrollY - flight.at) > innerHeight / 2;
+  flight.at = scrollY;
+  clearTimeout(flight.landing);
+  flight.landing = setTimeout(land, 80);
+}
+
+function land() {
+  flight.isFast = false;
+  for (const [image, source] of flight.waiting) if (image.isConnected) image.src = source;
+  flight.waiting.clear();
+}
+
 // The thumbnail of an entry, or why there is none.
 function picture(entry, isAlt = false) {
   const source = thumbnail(entry);
@@ -60,7 +76,8 @@ function picture(entry, isAlt = false) {
     const image = el('img', { alt: isAlt ? visible(entry.job.prompt) : '', decoding: 'async', class: 'coming', draggable: 'false' });
     image.addEventListener('load', () => image.classList.remove('coming'));
     image.addEventListener('error', () => frame.replaceChildren(placeholder(entry)));
-    image.src = source;
+    if (flight.isFast) flight.waiting.add([image, source]);
+    else image.src = source;
     frame.append(image);
   } else {
     frame.append(placeholder(entry));

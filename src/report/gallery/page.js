@@ -187,6 +187,7 @@ function scrolled() {
   isScheduled = true;
   requestAnimationFrame(() => {
     isScheduled = false;
+    fly();
     (grid.draw ?? drawGroups)?.();
     if (grid.draw) mark();
   });
