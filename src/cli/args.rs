@@ -14,6 +14,7 @@ use promptbatch::provider::simulator::faults::FaultSetting;
 use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration};
 use crate::cli::helps;
 use crate::cli::manifest_args::{InitArgs, ManifestArgs, PlanArgs, ValidateArgs};
+use crate::cli::reports::ReportArgs;
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
@@ -111,6 +112,9 @@ pub struct RunArgs {
     pub images: ImageArgs,
 
     #[command(flatten)]
+    pub reports: ReportArgs,
+
+    #[command(flatten)]
     pub show: ShowArgs,
 }
 
@@ -136,6 +140,9 @@ pub struct RetryArgs {
 
     #[command(flatten)]
     pub images: ImageArgs,
+
+    #[command(flatten)]
+    pub reports: ReportArgs,
 
     #[command(flatten)]
     pub show: ShowArgs,

@@ -13,6 +13,7 @@ mod manifest_args;
 pub mod panic;
 mod plan;
 mod reckoning;
+mod reports;
 mod run;
 mod show;
 mod signals;

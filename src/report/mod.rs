@@ -2,11 +2,13 @@
 
 pub mod bars;
 pub mod chores;
+pub mod ci;
 #[cfg(test)]
 mod fixtures;
 mod layout;
 mod left;
 pub mod lines;
+pub mod replaced;
 pub mod results;
 pub mod said;
 mod silence;

@@ -1,6 +1,7 @@
 //! The library's front door: a manifest in, images and results out, from wherever the last run left off.
 
 pub mod projection;
+pub mod reports;
 pub mod retry;
 pub mod verify;
 

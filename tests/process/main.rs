@@ -16,6 +16,7 @@ mod kill;
 mod links;
 mod official;
 mod progress;
+mod reports;
 mod rights;
 mod served;
 mod sessions;
