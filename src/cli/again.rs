@@ -3,10 +3,8 @@
 use std::path::Path;
 
 use promptbatch::driver::{Stops, stopper};
-use promptbatch::ledger::sqlite::RunFile;
 use promptbatch::model::counts::Counts;
 use promptbatch::model::limits::Limits;
-use promptbatch::model::price::Price;
 use promptbatch::model::progress::Progress;
 use promptbatch::model::text::escape;
 use promptbatch::report::bars::Above;
@@ -17,6 +15,7 @@ use promptbatch::run::{RunError, Summary};
 use crate::cli::args::{RetryArgs, VerifyArgs, failure_kinds_by_default};
 use crate::cli::exit::Exit;
 use crate::cli::flags::ShowArgs;
+use crate::cli::run::price;
 use crate::cli::show::{chores, ended, reporters};
 use crate::cli::{fail, print, runtime, signals, summary, tell};
 
@@ -25,6 +24,9 @@ const DAMAGED_MAX: usize = 50;
 
 /// Tries failed jobs again.
 pub fn retry(args: &RetryArgs) -> Exit {
+    if let Err(exit) = args.reports.check() {
+        return exit;
+    }
     let codes = if args.only.is_empty() { failure_kinds_by_default() } else { args.only.clone() };
     let options = Retry {
         out: args.out.clone(),
@@ -39,7 +41,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
             if !args.show.quiet {
                 tell(&format!("{}: {} once more", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
             }
-            reporters(&args.show, counts, price(args), above)
+            reporters(&args.show, counts, price(&args.pace, &args.out), above)
         };
         run_retry(options, face, chores, stops).await
     });
@@ -50,24 +52,20 @@ pub fn retry(args: &RetryArgs) -> Exit {
             return exit;
         }
     };
-    let exit = Exit::of_summary(&summary);
+    let exit = Exit::of_summary(&summary, args.reports.fail_under);
     if n_tried == 0 {
         tell(&format!(
             "nothing to try again of the failures asked for (--only): {}",
             summary::standing(&summary.counts)
         ));
     } else if args.show.is_for_people() {
-        for line in summary::words(&summary, &args.out, exit) {
+        for line in summary::words(&summary, &args.out, exit, args.reports.fail_under) {
             tell(&line);
         }
     }
+    let exit = args.reports.write(&args.out, &summary, price(&args.pace, &args.out).as_ref(), exit);
     ended(&args.show, exit, Some(&summary));
     exit
-}
-
-/// What an image costs: as the user says, or else the manifest that was run.
-fn price(args: &RetryArgs) -> Option<Price> {
-    args.pace.price.clone().or_else(|| RunFile::glance(&args.out, RunFile::price).unwrap_or_default())
 }
 
 /// Holds every image against its record, and fetches damaged ones again if asked to.
@@ -119,7 +117,7 @@ fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -
             tell(&line);
         }
     }
-    match Exit::of_summary(&summary) {
+    match Exit::of_summary(&summary, None) {
         // Jobs that have no image for other reasons are none of this verb's business.
         Exit::Done | Exit::Failures if is_whole => Exit::Done,
         Exit::Done => Exit::Failures,

@@ -18,6 +18,8 @@ use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, Progre
 use crate::cli::gallery::jobs;
 use crate::cli::helps;
 use crate::cli::manifest_args::{InitArgs, ManifestArgs, PlanArgs, ValidateArgs};
+use crate::cli::manuals::{CompletionsArgs, ManArgs};
+use crate::cli::reports::ReportArgs;
 use crate::cli::style_args::StyleArgs;
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
@@ -54,6 +56,7 @@ pub enum Verb {
     #[command(after_help = helps::VERIFY)]
     Verify(Box<VerifyArgs>),
     /// Tell the story of one job: every event, with its time
+    #[command(after_help = helps::LOG)]
     Log(LogArgs),
     /// Write results.csv, or results.jsonl, again from the ledger
     #[command(after_help = helps::RESULTS)]
@@ -65,7 +68,14 @@ pub enum Verb {
     #[command(after_help = helps::EXPORT)]
     Export(ExportArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
+    #[command(after_help = helps::SIMULATE)]
     Simulate(SimulateArgs),
+    /// Print the script by which a shell completes verbs, flags and their values
+    #[command(after_help = helps::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print a page of the manual, or write all of them
+    #[command(after_help = helps::MAN)]
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -163,6 +173,9 @@ pub struct RunArgs {
     pub style: StyleArgs,
 
     #[command(flatten)]
+    pub reports: ReportArgs,
+
+    #[command(flatten)]
     pub show: ShowArgs,
 }
 
@@ -188,6 +201,9 @@ pub struct RetryArgs {
 
     #[command(flatten)]
     pub images: ImageArgs,
+
+    #[command(flatten)]
+    pub reports: ReportArgs,
 
     #[command(flatten)]
     pub show: ShowArgs,

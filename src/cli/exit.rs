@@ -7,6 +7,8 @@ use promptbatch::ledger::error::LedgerError;
 use promptbatch::provider::registry::ConnectError;
 use promptbatch::run::{RunError, Summary};
 
+use crate::cli::reports::Share;
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -42,14 +44,15 @@ impl Exit {
         }
     }
 
-    /// How a run that came to its summary ends.
-    pub fn of_summary(summary: &Summary) -> Self {
+    /// How a run that came to its summary ends, if so much of it at least had to succeed.
+    pub fn of_summary(summary: &Summary, fail_under: Option<Share>) -> Self {
         match &summary.stop {
             Some(Stop::Interrupted(signal)) => Self::Interrupted(*signal),
             Some(Stop::Unauthorized(_)) => Self::Refused,
             Some(Stop::Quota(_) | Stop::Failures(_) | Stop::Unreachable(..)) => Self::Stopped,
             // The driver tells it as an error, with its cause.
             Some(Stop::Disk) => Self::Error,
+            None if fail_under.is_some_and(|share| share.is_reached(&summary.counts)) => Self::Done,
             // What is in doubt and held for the user has no image either.
             None if summary.counts.n_without_image() + summary.counts.n_unfinished() > 0 => Self::Failures,
             None => Self::Done,
@@ -100,6 +103,15 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_succeeds_is_enough_where_the_user_says_so_and_the_run_is_over() {
+        let some_failed = Counts { n_succeeded: 98, n_moderated: 2, ..Counts::default() };
+        let code = |stop, share: &str| Exit::of_summary(&summary(stop, some_failed), share.parse().ok()).code();
+        assert_eq!((code(None, "98%"), code(None, "98.1%")), (0, 100));
+        let interrupted = Some(Stop::Interrupted(Signal::Interrupt));
+        assert_eq!((code(interrupted, "50%"), code(Some(Stop::Failures(2)), "50%")), (130, 75));
+    }
+
+    #[test]
     fn every_ending_has_the_code_of_the_contract() {
         let fault = Fault::new(FaultKind::Unauthorized, "");
         let some_failed = Counts { n_succeeded: 1, n_failed: 1, ..Counts::default() };
@@ -119,7 +131,7 @@ mod tests {
             (Some(Stop::Interrupted(Signal::Hangup)), some_failed, 129),
         ];
         for (stop, counts, code) in rows {
-            assert_eq!(Exit::of_summary(&summary(stop.clone(), counts)).code(), code, "{stop:?} {counts:?}");
+            assert_eq!(Exit::of_summary(&summary(stop.clone(), counts), None).code(), code, "{stop:?} {counts:?}");
         }
     }
 }

@@ -24,6 +24,9 @@ A job whose task may still give the image that is paid for is asked for before i
 pending are left to `run`.";
 
 pub const VERIFY: &str = "\
+Examples:
+  promptbatch verify out/cats                           every image against its record
+  promptbatch verify out/cats --repair                  missing and damaged ones are fetched again
 Exit code 0: every image is what was recorded; 100: some are not.
 With --repair a missing or damaged image is fetched again from its task, if the provider still has it. Nothing is
 submitted: a job whose task is gone becomes pending, and `run` submits it again. A damaged file is kept in OUT/damaged.";
@@ -83,13 +86,17 @@ Nothing that is there is written over. The first line of the starter names the s
 server (VS Code with the YAML extension, Neovim, Helix and others).";
 
 pub const SCHEMA: &str = "\
-Example:
+Examples:
   promptbatch schema > prompts.schema.json
 and as the first line of a manifest:
   # yaml-language-server: $schema=prompts.schema.json
 It is of draft 2020-12. `validate` knows more than it: ids that are the same, lists that do not fit, names in prompts.";
 
 pub const RESULTS: &str = "\
+Examples:
+  promptbatch results out/cats                          out/cats/results.csv
+  promptbatch results out/cats --format jsonl           out/cats/results.jsonl
+  promptbatch results out/cats --include-dropped        with the rows that were removed
 Jobs that are no longer in the manifest are left out, and their images stay on disk.
 With --include-dropped they come last, with an empty index, until the next `run` writes
 results.csv again: a run always leaves the jobs of its manifest there, and no others.
@@ -140,3 +147,30 @@ Examples:
   promptbatch gallery out/cats --jobs 100001-200000     the second hundred thousand of a large run
 The page needs no server and no network, and is moved together with OUT, whose images it shows.
 Thumbnails are in OUT/gallery, and only new ones are made. Prints the path of the page.";
+
+pub const LOG: &str = "\
+Examples:
+  promptbatch log out/cats 17                           the seventeenth row of the manifest
+  promptbatch log out/cats cat-blue                     by its own id in the manifest
+  promptbatch log out/cats 5075521                      by the id of a task";
+
+pub const SIMULATE: &str = "\
+Examples:
+  promptbatch simulate                                  on http://127.0.0.1:8080, any token will do
+  promptbatch simulate --rate 2/s --quota 100           what a limit and a used-up quota look like
+  promptbatch simulate --fault 500=0.05 --fault cut=0.05
+  promptbatch run prompts.yaml --base-url http://127.0.0.1:8080/
+The address is printed on stdout. It runs until it is interrupted, and pictures are drawn by what is asked for.";
+
+pub const COMPLETIONS: &str = "\
+Examples:
+  promptbatch completions bash > ~/.local/share/bash-completion/completions/promptbatch
+  promptbatch completions zsh > ~/.zfunc/_promptbatch                   with ~/.zfunc in fpath
+  promptbatch completions fish > ~/.config/fish/completions/promptbatch.fish
+  promptbatch completions powershell >> $PROFILE";
+
+pub const MAN: &str = "\
+Examples:
+  promptbatch man | man -l -                            the page of the whole program
+  promptbatch man run | man -l -                        the page of one verb
+  promptbatch man --dir ~/.local/share/man/man1         all pages, for `man promptbatch-run`";

@@ -12,9 +12,11 @@ mod init;
 mod inspect;
 mod log;
 mod manifest_args;
+mod manuals;
 pub mod panic;
 mod plan;
 mod reckoning;
+mod reports;
 mod run;
 mod show;
 mod signals;
@@ -57,6 +59,8 @@ pub fn main() -> Exit {
         Verb::Results(args) => inspect::results(&args),
         Verb::Export(args) => export::export(&args),
         Verb::Simulate(args) => simulate::simulate(args),
+        Verb::Completions(args) => manuals::completions(&args),
+        Verb::Man(args) => manuals::man(&args),
     }
 }
 

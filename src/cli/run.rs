@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use promptbatch::driver::stopper;
+use promptbatch::ledger::sqlite::RunFile;
 use promptbatch::manifest::{Source, stem};
+use promptbatch::model::price::Price;
 use promptbatch::model::text::escape;
 use promptbatch::provider::registry::Choice;
 use promptbatch::report::Reporters;
@@ -12,12 +14,16 @@ use promptbatch::run::{self, Options, RunError, Start};
 
 use crate::cli::args::{ProviderName, RunArgs};
 use crate::cli::exit::Exit;
+use crate::cli::flags::PaceArgs;
 use crate::cli::manifest_args::ManifestArgs;
 use crate::cli::show::{chores, ended, reporters};
 use crate::cli::{diagnostics, fail, gallery, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
 pub fn run(args: &RunArgs) -> Exit {
+    if let Err(exit) = args.reports.check() {
+        return exit;
+    }
     let options = options(args);
     let out = options.out.clone();
     let runtime = match runtime() {
@@ -44,12 +50,13 @@ pub fn run(args: &RunArgs) -> Exit {
             exit
         }
         Ok(summary) => {
-            let exit = Exit::of_summary(&summary);
+            let exit = Exit::of_summary(&summary, args.reports.fail_under);
             if args.show.is_for_people() {
-                for line in summary::words(&summary, &out, exit) {
+                for line in summary::words(&summary, &out, exit, args.reports.fail_under) {
                     tell(&line);
                 }
             }
+            let exit = args.reports.write(&out, &summary, price(&args.pace, &out).as_ref(), exit);
             ended(&args.show, exit, Some(&summary));
             if !args.gallery {
                 return exit;
@@ -58,6 +65,11 @@ pub fn run(args: &RunArgs) -> Exit {
             gallery::after_run(&out, args.show.quiet, exit, &mut *chores)
         }
     }
+}
+
+/// What an image costs: as the user says, or else the manifest that was run.
+pub fn price(pace: &PaceArgs, out: &Path) -> Option<Price> {
+    pace.price.clone().or_else(|| RunFile::glance(out, RunFile::price).unwrap_or_default())
 }
 
 /// The manifest and how to read it.

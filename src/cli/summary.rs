@@ -14,6 +14,7 @@ use promptbatch::report::words::span;
 use promptbatch::run::Summary;
 
 use crate::cli::exit::Exit;
+use crate::cli::reports::Share;
 
 /// Characters of a prompt in a list.
 pub const PROMPT_CHARS_MAX: usize = 48;
@@ -22,17 +23,19 @@ pub const PROMPT_CHARS_MAX: usize = 48;
 const REASON_CHARS_MAX: usize = 400;
 
 /// The summary, line by line.
-pub fn words(summary: &Summary, out: &Path, exit: Exit) -> Vec<String> {
+pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share>) -> Vec<String> {
     let Summary { counts, counts_before, incidents, stop, failures, results, ended_at, elapsed } = summary;
     let out = escape(&out.display().to_string());
     if counts_before.n_unfinished() == 0 && stop.is_none() {
         let mut lines = vec![format!("nothing to do: {} in {out}", standing(counts))];
         lines.extend(failed(failures, counts));
+        lines.extend(fail_under.map(|share| share.words(counts)));
         return lines;
     }
     let mut lines = vec![format!("{} in {}, in {out}", standing(counts), span(*elapsed))];
     lines.extend(noted(incidents));
     lines.extend(failed(failures, counts));
+    lines.extend(fail_under.map(|share| share.words(counts)));
     lines.extend(stop.as_ref().map(|stop| stopped(stop, *ended_at)));
     lines.push(format!("results: {}", escape(&results.display().to_string())));
     if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {

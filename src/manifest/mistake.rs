@@ -24,7 +24,7 @@ pub enum ManifestError {
         mistakes: Mistakes,
     },
     /// The operating system did not let us read the file.
-    #[error("could not read {}: {source}", shown(path))]
+    #[error("could not read {}: {source}; {}", shown(path), unread(source.kind()))]
     Read {
         /// The file.
         path: PathBuf,
@@ -60,6 +60,16 @@ impl ManifestError {
             Self::Mistakes { mistakes } => mistakes.list(),
             Self::Read { .. } | Self::UnknownFormat { .. } | Self::Changed { .. } => &[],
         }
+    }
+}
+
+/// What to do where a file cannot be read.
+fn unread(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::NotFound => "see how it is spelt, or begin one with `promptbatch init`",
+        io::ErrorKind::PermissionDenied => "allow reading it",
+        io::ErrorKind::IsADirectory => "name the manifest in it",
+        _ => "mend that and run the same command again",
     }
 }
 

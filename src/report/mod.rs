@@ -2,6 +2,7 @@
 
 pub mod bars;
 pub mod chores;
+pub mod ci;
 pub mod dataset;
 #[cfg(test)]
 mod fixtures;

@@ -29,8 +29,8 @@ use crate::model::event::{Event, EventKind};
 use crate::model::outcome::{Fault, FaultKind, Outcome};
 use crate::model::pace::{Hold, HoldReason, Pace, Stopping};
 use crate::model::time::{Moment, Timestamp};
-use crate::report::results::rfc3339;
 use crate::report::tally::Tally;
+use crate::report::value::rfc3339;
 use crate::report::{Reporter, said};
 
 /// The version of the format.

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod export;
 pub mod gallery;
 pub mod projection;
+pub mod reports;
 pub mod retry;
 mod style;
 pub mod verify;

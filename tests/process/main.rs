@@ -19,6 +19,7 @@ mod library;
 mod links;
 mod official;
 mod progress;
+mod reports;
 mod rights;
 mod served;
 mod sessions;

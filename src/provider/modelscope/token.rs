@@ -47,7 +47,7 @@ pub enum TokenError {
     )]
     Missing,
     /// The file cannot be read.
-    #[error("could not read the token file {path}: {source}", path = .path.display())]
+    #[error("could not read the token file {path}: {source}; name a file that holds the token and nothing else", path = .path.display())]
     File {
         /// Which file.
         path: PathBuf,

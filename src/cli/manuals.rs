@@ -1,0 +1,76 @@
+//! `completions` and `man`: what shells complete, and the manual as pages, both made from the flags themselves.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use promptbatch::model::text::escape;
+
+use crate::cli::args::Cli;
+use crate::cli::exit::Exit;
+use crate::cli::{fail, print, tell};
+
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// For which shell
+    shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The page of this verb alone
+    #[arg(conflicts_with = "dir")]
+    verb: Option<String>,
+
+    /// Write the pages of all verbs to this folder: promptbatch.1, promptbatch-run.1 and so on
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// Prints the script by which a shell completes.
+pub fn completions(args: &CompletionsArgs) -> Exit {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "promptbatch", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}
+
+/// Prints a page of the manual, or writes all of them.
+pub fn man(args: &ManArgs) -> Exit {
+    // Pages name verbs as people type them, once the whole is built.
+    let mut top = Cli::command().disable_help_subcommand(true);
+    top.build();
+    if let Some(dir) = &args.dir {
+        return write_all(top, dir);
+    }
+    let wanted = args.verb.as_deref();
+    let verb = wanted.and_then(|verb| top.find_subcommand(verb)).cloned();
+    match (wanted, verb) {
+        (Some(name), None) => {
+            let verbs: Vec<_> = top.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+            tell(&format!("error: there is no verb {}; the verbs are {}", escape(name), verbs.join(", ")));
+            Exit::Usage
+        }
+        (_, verb) => {
+            let mut page = Vec::new();
+            match Man::new(verb.unwrap_or(top)).render(&mut page) {
+                Ok(()) => print(&String::from_utf8_lossy(&page)),
+                Err(error) => fail(Exit::Error, &error),
+            }
+        }
+    }
+}
+
+fn write_all(top: clap::Command, dir: &Path) -> Exit {
+    let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(top, dir));
+    match written {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            let dir = escape(&dir.to_string_lossy());
+            tell(&format!("error: could not write the pages to {dir}: {error}; name a folder that can be written"));
+            Exit::Error
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A run as one JSON object, for scripts.
+//!
+//! | field | |
+//! |---|---|
+//! | `v` | the version of this format: fields may be added in one, and none is renamed or dropped |
+//! | `out`, `provider` | the output folder, and who made the images |
+//! | `exit_code` | how the program ends |
+//! | `stop`, `stop_reason` | why the run stopped before its end, as a word (`interrupted`, `unauthorized`, `quota`, `failures`, `unreachable`, `disk`) and a sentence; else `null` |
+//! | `ended_at`, `seconds` | RFC 3339 in UTC, and how long it took |
+//! | `counts` | `jobs`, `succeeded`, `failed`, `moderated`, `in_doubt`, `running`, `pending` |
+//! | `success_share`, `fail_under` | the part of the jobs that succeeded, 0 to 1; what was asked for, as it was written, or `null` |
+//! | `submissions`, `submissions_in_doubt`, `tasks_lost` | of this run |
+//! | `cost` | `amount` and `unit` of all runs in the folder, where the price is known; else `null` |
+//! | `failures` | the first thousand jobs without an image: `index`, `id`, `status`, `prompt`, `model`, `task_id`, `error_code`, `error` |
+//! | `failures_more` | how many more there are |
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use crate::model::counts::Counts;
+use crate::model::phase::Known;
+use crate::report::ci::{Facts, Report, is_failure};
+use crate::report::value::rfc3339;
+
+/// Failures that are told one by one.
+const FAILURES_MAX: usize = 1000;
+
+/// Writes a report.
+pub struct Json<W: Write> {
+    out: W,
+    object: Value,
+    failures: Vec<Value>,
+    n_more: u64,
+}
+
+impl<W: Write> Json<W> {
+    /// Takes in what is known beforehand.
+    pub fn new(out: W, facts: &Facts) -> Self {
+        let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = facts.counts;
+        let object = json!({
+            "v": 1,
+            "out": facts.out,
+            "provider": facts.provider,
+            "exit_code": facts.exit_code,
+            "stop": facts.stop.as_ref().map(|(word, _)| word),
+            "stop_reason": facts.stop.as_ref().map(|(_, sentence)| sentence),
+            "ended_at": rfc3339(facts.ended_at),
+            "seconds": facts.elapsed.as_secs_f64(),
+            "counts": {
+                "jobs": facts.counts.n_jobs(),
+                "succeeded": n_succeeded,
+                "failed": n_failed,
+                "moderated": n_moderated,
+                "in_doubt": n_in_doubt,
+                "running": n_running,
+                "pending": n_pending,
+            },
+            "success_share": facts.success_share(),
+            "fail_under": facts.fail_under,
+            "submissions": facts.incidents.n_submits,
+            "submissions_in_doubt": facts.incidents.n_in_doubt,
+            "tasks_lost": facts.incidents.n_lost,
+            "cost": facts.cost.as_ref().map(|(amount, unit)| json!({ "amount": amount, "unit": unit })),
+        });
+        Self { out, object, failures: vec![], n_more: 0 }
+    }
+}
+
+impl<W: Write> Report for Json<W> {
+    fn job(&mut self, known: &Known) -> io::Result<()> {
+        if !is_failure(known) {
+            return Ok(());
+        }
+        if self.failures.len() == FAILURES_MAX {
+            self.n_more += 1;
+            return Ok(());
+        }
+        let Known { job, state } = known;
+        let fault = state.last_fault.as_ref();
+        self.failures.push(json!({
+            "index": job.index,
+            "id": super::id(known),
+            "status": state.status(),
+            "prompt": job.request.prompt,
+            "model": job.request.model,
+            "task_id": state.task.as_ref().map(|task| &task.0),
+            "error_code": fault.map(|fault| fault.kind.code()),
+            "error": fault.map(|fault| &fault.message),
+        }));
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        let Self { mut out, mut object, failures, n_more } = *self;
+        object["failures"] = failures.into();
+        object["failures_more"] = n_more.into();
+        serde_json::to_writer_pretty(&mut out, &object)?;
+        out.write_all(b"\n")?;
+        out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::ci::fixtures::{facts, jobs, report};
+
+    /// Goal: the format stays what it is; change a line of this only with a new version.
+    #[test]
+    fn a_run_is_one_object() {
+        insta::assert_snapshot!(report(|out| Box::new(Json::new(out, &facts())), &jobs()), @r#"
+        {
+          "cost": {
+            "amount": 10.0,
+            "unit": "magicube"
+          },
+          "counts": {
+            "failed": 1,
+            "in_doubt": 1,
+            "jobs": 6,
+            "moderated": 1,
+            "pending": 1,
+            "running": 1,
+            "succeeded": 1
+          },
+          "ended_at": "2027-01-15T08:00:00.000Z",
+          "exit_code": 75,
+          "fail_under": "98%",
+          "failures": [
+            {
+              "error": "no *such* | <model> @you #1",
+              "error_code": "invalid_request",
+              "id": "my <id>",
+              "index": 2,
+              "model": "a/b",
+              "prompt": "一只狗 & \"<b>\" \u001b[31m\n| `x` ￿",
+              "status": "failed",
+              "task_id": null
+            },
+            {
+              "error": "inappropriate\ncontent",
+              "error_code": "moderated",
+              "id": "59c1b20410bb453e969d",
+              "index": 3,
+              "model": "a/b",
+              "prompt": "a cow",
+              "status": "moderated",
+              "task_id": "5075521"
+            }
+          ],
+          "failures_more": 0,
+          "out": "out/prompts.v2",
+          "provider": "modelscope",
+          "seconds": 90.5,
+          "stop": "quota",
+          "stop_reason": "stopped: the daily quota is used up",
+          "submissions": 6,
+          "submissions_in_doubt": 1,
+          "success_share": 0.16666666666666666,
+          "tasks_lost": 1,
+          "v": 1
+        }
+        "#);
+    }
+
+    #[test]
+    fn of_many_failures_the_first_are_told_and_the_rest_counted() {
+        let failures = vec![jobs()[1].clone(); 1003];
+        let text = report(|out| Box::new(Json::new(out, &facts())), &failures);
+        let object: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((object["failures"].as_array().unwrap().len(), object["failures_more"].as_u64()), (1000, Some(3)));
+    }
+}

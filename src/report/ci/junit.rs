@@ -1,0 +1,247 @@
+//! A run as test results in the XML of `JUnit`, which every CI shows: a case a job, a failure for each without an image, and skipped what is not done yet.
+
+use std::io::{self, Write};
+
+use quick_xml::Writer;
+use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
+
+use crate::model::counts::Counts;
+use crate::model::outcome::{Fault, Outcome};
+use crate::model::phase::{Known, Phase};
+use crate::model::text::{escape, excerpt};
+use crate::report::ci::{Facts, Report};
+use crate::report::value::rfc3339;
+
+/// Characters of a prompt in the name of a case.
+const PROMPT_CHARS_MAX: usize = 120;
+
+/// Characters of a reason.
+const REASON_CHARS_MAX: usize = 1000;
+
+/// What Ant wants of a suite, and nobody else knows.
+const HOST: &str = "localhost";
+
+/// Writes a report.
+pub struct Junit<W: Write> {
+    xml: Writer<W>,
+    class: String,
+}
+
+impl<W: Write> Junit<W> {
+    /// Writes what is known beforehand.
+    pub fn new(out: W, facts: &Facts) -> io::Result<Self> {
+        let mut junit = Self { xml: Writer::new_with_indent(out, b' ', 1), class: class(&facts.name) };
+        let Counts { n_failed, n_moderated, n_in_doubt, n_pending, n_running, .. } = facts.counts;
+        let totals = [
+            ("tests", facts.counts.n_jobs().to_string()),
+            ("failures", (n_failed + n_moderated).to_string()),
+            ("errors", n_in_doubt.to_string()),
+            ("time", format!("{:.3}", facts.elapsed.as_secs_f64())),
+        ];
+        junit.xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
+        let mut suites = BytesStart::new("testsuites");
+        push(&mut suites, "name", "promptbatch");
+        for (name, value) in &totals {
+            push(&mut suites, name, value);
+        }
+        junit.xml.write_event(Event::Start(suites))?;
+        let mut suite = BytesStart::new("testsuite");
+        push(&mut suite, "name", &facts.name);
+        for (name, value) in &totals {
+            push(&mut suite, name, value);
+        }
+        push(&mut suite, "skipped", &(n_pending + n_running).to_string());
+        // Without a zone, as the schema has it.
+        push(&mut suite, "timestamp", rfc3339(facts.ended_at.before(facts.elapsed)).split('.').next().unwrap_or(""));
+        push(&mut suite, "hostname", HOST);
+        junit.xml.write_event(Event::Start(suite))?;
+        junit.properties(facts)?;
+        Ok(junit)
+    }
+
+    fn properties(&mut self, facts: &Facts) -> io::Result<()> {
+        let mut properties = vec![
+            ("out", facts.out.clone()),
+            ("provider", facts.provider.clone()),
+            ("exit_code", facts.exit_code.to_string()),
+            ("success_share", format!("{:.6}", facts.success_share())),
+            ("submissions", facts.incidents.n_submits.to_string()),
+            ("submissions_in_doubt", facts.incidents.n_in_doubt.to_string()),
+            ("tasks_lost", facts.incidents.n_lost.to_string()),
+        ];
+        properties.extend(facts.stop.iter().map(|(word, _)| ("stop", (*word).to_owned())));
+        properties
+            .extend(facts.cost.iter().map(|(amount, unit)| ("cost", format!("{amount} {unit}").trim_end().to_owned())));
+        self.xml.write_event(Event::Start(BytesStart::new("properties")))?;
+        for (name, value) in properties {
+            let mut property = BytesStart::new("property");
+            push(&mut property, "name", name);
+            push(&mut property, "value", &value);
+            self.xml.write_event(Event::Empty(property))?;
+        }
+        self.xml.write_event(Event::End(BytesEnd::new("properties")))
+    }
+
+    fn failed(&mut self, known: &Known, fault: &Fault) -> io::Result<()> {
+        self.verdict(known, "failure", fault.kind.code(), &fault.message)
+    }
+
+    /// Why a case is not well, and in the text below it all that helps to find out more.
+    fn verdict(&mut self, known: &Known, element: &str, kind: &str, reason: &str) -> io::Result<()> {
+        let mut verdict = BytesStart::new(element);
+        push(&mut verdict, "type", kind);
+        push(&mut verdict, "message", &excerpt(reason, REASON_CHARS_MAX));
+        self.xml.write_event(Event::Start(verdict))?;
+        let task = known.state.task.as_ref().map_or("none", |task| &task.0);
+        let lines = [
+            format!("{kind}: {}", excerpt(reason, REASON_CHARS_MAX)),
+            format!("job: {}, id {}", known.job.index, escape(&super::id(known))),
+            format!("task: {}", escape(task)),
+            format!("model: {}", escape(&known.job.request.model)),
+            format!("prompt: {}", excerpt(&known.job.request.prompt, REASON_CHARS_MAX)),
+        ];
+        self.xml.write_event(Event::Text(BytesText::new(&legal(&lines.join("\n")))))?;
+        self.xml.write_event(Event::End(BytesEnd::new(element)))
+    }
+
+    fn skipped(&mut self, why: &str) -> io::Result<()> {
+        let mut skipped = BytesStart::new("skipped");
+        push(&mut skipped, "message", why);
+        self.xml.write_event(Event::Empty(skipped))
+    }
+}
+
+impl<W: Write> Report for Junit<W> {
+    fn job(&mut self, known: &Known) -> io::Result<()> {
+        let name = format!("{:06} {}", known.job.index, excerpt(&known.job.request.prompt, PROMPT_CHARS_MAX));
+        let mut case = BytesStart::new("testcase");
+        push(&mut case, "name", &name);
+        push(&mut case, "classname", &self.class);
+        let seconds = known.state.duration().map_or(0.0, |duration| duration.as_secs_f64());
+        push(&mut case, "time", &format!("{seconds:.3}"));
+        if let Phase::Finished(Outcome::Succeeded(_)) = known.state.phase {
+            return self.xml.write_event(Event::Empty(case));
+        }
+        self.xml.write_event(Event::Start(case))?;
+        match &known.state.phase {
+            Phase::Finished(Outcome::Succeeded(_)) => Ok(()),
+            Phase::Finished(Outcome::Failed(fault)) => self.failed(known, fault),
+            Phase::Submitting => {
+                let reason = known.state.last_fault.as_ref().map_or("its answer was lost", |fault| &fault.message);
+                self.verdict(known, "error", "in_doubt", reason)
+            }
+            Phase::Pending => self.skipped("pending"),
+            Phase::Running(_) | Phase::Downloading(_) => self.skipped("running at the provider"),
+        }?;
+        self.xml.write_event(Event::End(BytesEnd::new("testcase")))
+    }
+
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
+        self.xml.write_event(Event::End(BytesEnd::new("testsuite")))?;
+        self.xml.write_event(Event::End(BytesEnd::new("testsuites")))?;
+        self.xml.get_mut().write_all(b"\n")?;
+        self.xml.get_mut().flush()
+    }
+}
+
+fn push(element: &mut BytesStart<'_>, name: &str, value: &str) {
+    element.push_attribute((name, legal(&escape(value)).as_str()));
+}
+
+/// What XML 1.0 can say at all: escaped control characters are text by now, and two code points are left that it has no way to write.
+fn legal(text: &str) -> String {
+    text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+}
+
+/// The name as a class: dots make packages of it.
+fn class(name: &str) -> String {
+    name.replace('.', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::ci::fixtures::{facts, jobs, report};
+
+    #[test]
+    fn every_kind_of_job_is_a_case() {
+        insta::assert_snapshot!(report(|out| Box::new(Junit::new(out, &facts()).unwrap()), &jobs()), @r#"
+        <?xml version="1.0" encoding="UTF-8"?>
+        <testsuites name="promptbatch" tests="6" failures="2" errors="1" time="90.500">
+         <testsuite name="prompts.v2" tests="6" failures="2" errors="1" time="90.500" skipped="2" timestamp="2027-01-15T07:58:29" hostname="localhost">
+          <properties>
+           <property name="out" value="out/prompts.v2"/>
+           <property name="provider" value="modelscope"/>
+           <property name="exit_code" value="75"/>
+           <property name="success_share" value="0.166667"/>
+           <property name="submissions" value="6"/>
+           <property name="submissions_in_doubt" value="1"/>
+           <property name="tasks_lost" value="1"/>
+           <property name="stop" value="quota"/>
+           <property name="cost" value="10 magicube"/>
+          </properties>
+          <testcase name="000001 a golden cat" classname="prompts_v2" time="15.000"/>
+          <testcase name="000002 一只狗 &amp; &quot;&lt;b&gt;&quot; \u{1b}[31m\n| `x` �" classname="prompts_v2" time="1.000">
+           <failure type="invalid_request" message="no *such* | &lt;model&gt; @you #1">invalid_request: no *such* | &lt;model&gt; @you #1
+        job: 2, id my &lt;id&gt;
+        task: none
+        model: a/b
+        prompt: 一只狗 &amp; &quot;&lt;b&gt;&quot; \u{1b}[31m\n| `x` �</failure>
+          </testcase>
+          <testcase name="000003 a cow" classname="prompts_v2" time="12.000">
+           <failure type="moderated" message="inappropriate\ncontent">moderated: inappropriate\ncontent
+        job: 3, id 59c1b20410bb453e969d
+        task: 5075521
+        model: a/b
+        prompt: a cow</failure>
+          </testcase>
+          <testcase name="000004 a heron" classname="prompts_v2" time="0.000">
+           <error type="in_doubt" message="the answer was lost">in_doubt: the answer was lost
+        job: 4, id fb9c419de15ec603ccf3
+        task: none
+        model: a/b
+        prompt: a heron</error>
+          </testcase>
+          <testcase name="000005 an owl" classname="prompts_v2" time="0.000">
+           <skipped message="running at the provider"/>
+          </testcase>
+          <testcase name="000006 a fox" classname="prompts_v2" time="0.000">
+           <skipped message="pending"/>
+          </testcase>
+         </testsuite>
+        </testsuites>
+        "#);
+    }
+
+    /// Goal: no prompt makes a file that no parser takes. Method: every character there is below the first supplementary plane, and one beyond,
+    /// read back by a parser.
+    #[test]
+    fn every_character_can_stand_in_a_prompt() {
+        let all: String = (0..0x1_0000).filter_map(char::from_u32).chain(['😀']).collect();
+        let chunks: Vec<String> =
+            all.chars().collect::<Vec<_>>().chunks(100).map(|chunk| chunk.iter().collect()).collect();
+        let jobs: Vec<Known> = chunks
+            .iter()
+            .map(|prompt| {
+                let mut known = jobs()[1].clone();
+                let mut job = (*known.job).clone();
+                job.request.prompt.clone_from(prompt);
+                known.job = job.into();
+                known
+            })
+            .collect();
+        let text = report(|out| Box::new(Junit::new(out, &facts()).unwrap()), &jobs);
+        let is_legal = |c: char| matches!(c, '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        assert!(text.chars().all(is_legal));
+        let mut reader = quick_xml::Reader::from_str(&text);
+        let mut n_cases = 0;
+        loop {
+            match reader.read_event().unwrap() {
+                Event::Eof => break,
+                Event::Start(start) if start.name().as_ref() == "testcase" => n_cases += 1,
+                _ => (),
+            }
+        }
+        assert_eq!(n_cases, chunks.len());
+    }
+}

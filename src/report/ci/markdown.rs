@@ -1,0 +1,228 @@
+//! A run as a page of Markdown, for a pull request or the summary of a job: how it stands, what failed and why, and what to do next.
+
+use std::cmp::Reverse;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::model::counts::Counts;
+use crate::model::outcome::Outcome;
+use crate::model::phase::{Known, Phase};
+use crate::model::price::Price;
+use crate::model::text::{excerpt, grouped};
+use crate::report::ci::{Facts, Report, is_failure};
+use crate::report::words::{rate, span};
+
+/// Failures that are told one by one.
+const FAILURES_MAX: usize = 50;
+
+/// Jobs that took longest and are told.
+const SLOWEST_MAX: usize = 5;
+
+/// Characters of a prompt and of a reason.
+const TEXT_CHARS_MAX: usize = 160;
+
+/// Writes a report.
+pub struct Markdown<W: Write> {
+    out: W,
+    facts: Facts,
+    failures: Vec<String>,
+    /// The slowest first.
+    slowest: Vec<(Reverse<Duration>, u64, String)>,
+}
+
+impl<W: Write> Markdown<W> {
+    /// Takes in what is known beforehand.
+    pub const fn new(out: W, facts: Facts) -> Self {
+        Self { out, facts, failures: vec![], slowest: vec![] }
+    }
+
+    fn counts(&self) -> Vec<String> {
+        let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = self.facts.counts;
+        let rows = [
+            ("succeeded", n_succeeded),
+            ("failed", n_failed),
+            ("moderated", n_moderated),
+            ("in doubt", n_in_doubt),
+            ("running at the provider", n_running),
+            ("pending", n_pending),
+        ];
+        let mut lines = vec!["| | jobs |".to_owned(), "|---|---:|".to_owned()];
+        let rows = rows.into_iter().filter(|(_, n)| *n > 0);
+        lines.extend(rows.map(|(word, n)| format!("| {word} | {} |", grouped(n))));
+        lines.push(format!("| **all** | **{}** |", grouped(self.facts.counts.n_jobs())));
+        lines
+    }
+
+    /// How long it took, how fast that was, and what it cost.
+    fn effort(&self) -> String {
+        let facts = &self.facts;
+        let mut words = vec![format!("Took {}", span(facts.elapsed))];
+        #[expect(clippy::cast_precision_loss, reason = "no run ends 2^53 jobs")]
+        let per_second = facts.n_ended as f64 / facts.elapsed.as_secs_f64();
+        words.extend((facts.n_ended > 0 && per_second.is_normal()).then(|| rate(per_second)));
+        words.push(format!("{} submissions", grouped(facts.incidents.n_submits)));
+        let cost = |(amount, unit): &(f64, String)| {
+            let price = Price { unit: unit.clone(), per_image: None, by_model: [].into() };
+            format!("{} so far", text(&price.amount(*amount)))
+        };
+        words.extend(facts.cost.as_ref().map(cost));
+        words.push(format!("exit code {}", facts.exit_code));
+        words.join(", ") + "."
+    }
+
+    fn next(&self) -> Vec<String> {
+        let facts = &self.facts;
+        let mut lines = vec![];
+        let n_unfinished = facts.counts.n_unfinished();
+        if facts.stop.is_some() && n_unfinished > 0 {
+            lines.push(format!("Run the same command again to go on: {} to do.", grouped(n_unfinished)));
+        }
+        if facts.counts.n_failed > 0 {
+            lines.push(format!("Try the failed ones again: {}", code(&format!("promptbatch retry {}", facts.out))));
+        }
+        lines
+    }
+}
+
+impl<W: Write> Report for Markdown<W> {
+    fn job(&mut self, known: &Known) -> io::Result<()> {
+        let prompt = || code(&excerpt(&known.job.request.prompt, TEXT_CHARS_MAX));
+        if is_failure(known) && self.failures.len() < FAILURES_MAX {
+            let reason = known.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
+            let reason = text(&excerpt(&reason, TEXT_CHARS_MAX));
+            let task =
+                known.state.task.as_ref().map_or_else(String::new, |task| code(&excerpt(&task.0, TEXT_CHARS_MAX)));
+            self.failures.push(format!("| {} | {} | {reason} | {task} |", known.job.index, prompt()));
+        }
+        let Phase::Finished(Outcome::Succeeded(_)) = known.state.phase else { return Ok(()) };
+        let Some(took) = known.state.duration() else { return Ok(()) };
+        let is_slow = self.slowest.len() < SLOWEST_MAX || self.slowest.last().is_some_and(|last| took > last.0.0);
+        if is_slow {
+            self.slowest.truncate(SLOWEST_MAX - 1);
+            self.slowest.push((Reverse(took), known.job.index, prompt()));
+            self.slowest.sort();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
+        let facts = &self.facts;
+        let Counts { n_succeeded, .. } = facts.counts;
+        let mark = if facts.exit_code == 0 { "✅" } else { "❌" };
+        let (n, of) = (grouped(n_succeeded), grouped(facts.counts.n_jobs()));
+        let mut lines = vec![format!("### {mark} {}: {n} of {of} images", text(&facts.name)), String::new()];
+        lines.extend(self.counts());
+        lines.extend([String::new(), self.effort()]);
+        lines.extend(facts.fail_under.iter().map(|asked| {
+            format!("At least {} had to succeed, {:.1}% did.", text(asked), 100.0 * facts.success_share())
+        }));
+        lines.extend(facts.stop.iter().flat_map(|(_, sentence)| [String::new(), format!("**{}**", text(sentence))]));
+        if !self.failures.is_empty() {
+            lines.extend(["", "| job | prompt | reason | task |", "|---:|---|---|---|"].map(str::to_owned));
+            lines.extend(self.failures.iter().cloned());
+            let n_more = facts.counts.n_without_image().saturating_sub(self.failures.len() as u64);
+            if n_more > 0 {
+                lines.extend([String::new(), format!("And {} more without an image.", grouped(n_more))]);
+            }
+        }
+        if !self.slowest.is_empty() {
+            lines.extend(
+                ["", "<details><summary>The slowest</summary>", "", "| job | prompt | took |", "|---:|---|---:|"]
+                    .map(str::to_owned),
+            );
+            lines.extend(
+                self.slowest.iter().map(|(took, index, prompt)| format!("| {index} | {prompt} | {} |", span(took.0))),
+            );
+            lines.extend(["", "</details>"].map(str::to_owned));
+        }
+        for line in self.next() {
+            lines.extend([String::new(), line]);
+        }
+        self.out.write_all((lines.join("\n") + "\n").as_bytes())?;
+        self.out.flush()
+    }
+}
+
+/// Text from outside, as it is: nothing of it is Markdown, HTML, a mention or a link.
+fn text(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' | '<' | '>' | '"' | '|' | '`' | '*' | '_' | '[' | ']' | '\\' | '~' | '$' | '#' | '@' | '{' | '}' => {
+                safe.extend(["&#", &u32::from(c).to_string(), ";"]);
+            }
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// The same as code, in which nobody is mentioned and no address is a link.
+fn code(words: &str) -> String {
+    format!("<code>{}</code>", text(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::ci::fixtures::{facts, jobs, report};
+
+    #[test]
+    fn a_run_is_a_page() {
+        insta::assert_snapshot!(report(|out| Box::new(Markdown::new(out, facts())), &jobs()), @r"
+        ### ❌ prompts.v2: 1 of 6 images
+
+        | | jobs |
+        |---|---:|
+        | succeeded | 1 |
+        | failed | 1 |
+        | moderated | 1 |
+        | in doubt | 1 |
+        | running at the provider | 1 |
+        | pending | 1 |
+        | **all** | **6** |
+
+        Took 91 s, 2.0/min, 6 submissions, 10 magicube so far, exit code 75.
+        At least 98% had to succeed, 16.7% did.
+
+        **stopped: the daily quota is used up**
+
+        | job | prompt | reason | task |
+        |---:|---|---|---|
+        | 2 | <code>一只狗 &#38; &#34;&#60;b&#62;&#34; &#92;u&#123;1b&#125;&#91;31m&#92;n&#124; &#96;x&#96; ￿</code> | invalid&#95;request: no &#42;such&#42; &#124; &#60;model&#62; &#64;you &#35;1 |  |
+        | 3 | <code>a cow</code> | moderated: inappropriate&#92;ncontent | <code>5075521</code> |
+
+        <details><summary>The slowest</summary>
+
+        | job | prompt | took |
+        |---:|---|---:|
+        | 1 | <code>a golden cat</code> | 15 s |
+
+        </details>
+
+        Run the same command again to go on: 3 to do.
+
+        Try the failed ones again: <code>promptbatch retry out/prompts.v2</code>
+        ");
+    }
+
+    #[test]
+    fn a_page_is_short_however_much_has_failed() {
+        let failures = vec![jobs()[1].clone(); 100_000];
+        let page = report(|out| Box::new(Markdown::new(out, facts())), &failures);
+        assert!(page.len() < 64 << 10, "{} bytes", page.len());
+    }
+
+    #[test]
+    fn the_slowest_are_told_slowest_first() {
+        let mut markdown = Markdown::new(vec![], facts());
+        for secs in [3, 1, 9, 2, 8, 7, 7] {
+            let mut known = jobs()[0].clone();
+            known.state.finished_at = Some(crate::model::time::Timestamp::from_millis(1000 * secs));
+            known.state.submitted_at = Some(crate::model::time::Timestamp::default());
+            markdown.job(&known).unwrap();
+        }
+        let took: Vec<_> = markdown.slowest.iter().map(|(took, ..)| took.0.as_secs()).collect();
+        assert_eq!(took, [9, 8, 7, 7, 3]);
+    }
+}

@@ -1,0 +1,184 @@
+//! Reports of a run for CI: what the ledger says, told by the writers of [`report::ci`](crate::report::ci), in files that are replaced as a whole.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::sqlite::RunFile;
+use crate::model::price::Price;
+use crate::report::ci::json::Json;
+use crate::report::ci::junit::Junit;
+use crate::report::ci::markdown::Markdown;
+use crate::report::ci::{Facts, Report};
+use crate::report::whole_file::WholeFile;
+
+/// The longest page that GitHub takes for the summary of a step, in bytes.
+const SUMMARY_BYTES_MAX: u64 = 1 << 20;
+
+/// A report that is wanted, written `junit=FILE`, `json=FILE` or `md=FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    kind: Kind,
+    path: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Junit,
+    Json,
+    Markdown,
+}
+
+/// Why a text is not a [`Wanted`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a report is junit=FILE, json=FILE or md=FILE")]
+pub struct WantedError;
+
+impl FromStr for Wanted {
+    type Err = WantedError;
+
+    fn from_str(text: &str) -> Result<Self, WantedError> {
+        let (kind, path) = text.split_once('=').ok_or(WantedError)?;
+        let kind = match kind.trim() {
+            "junit" => Kind::Junit,
+            "json" => Kind::Json,
+            "md" => Kind::Markdown,
+            _ => return Err(WantedError),
+        };
+        if path.is_empty() { Err(WantedError) } else { Ok(Self { kind, path: path.into() }) }
+    }
+}
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The ledger could not be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The file could not be written.
+    #[error("could not write the report {}: {cause}{}", path.display(), remedy(cause))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+fn remedy(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::NotFound => "; make its folder first",
+        io::ErrorKind::IsADirectory => "; name a file in it",
+        _ => "",
+    }
+}
+
+impl Wanted {
+    /// Makes sure that the report can be written, before anything is paid for. What is at its place stays.
+    pub fn check(&self) -> Result<(), ReportError> {
+        if self.path.is_dir() {
+            return Err(self.error(io::ErrorKind::IsADirectory.into()));
+        }
+        WholeFile::create(&self.path).map(drop).map_err(|cause| self.error(cause))
+    }
+
+    fn error(&self, cause: io::Error) -> ReportError {
+        ReportError::Write { path: self.path.clone(), cause }
+    }
+
+    fn write(&self, file: &RunFile, facts: &Facts) -> Result<(), ReportError> {
+        let mut whole = WholeFile::create(&self.path).map_err(|cause| self.error(cause))?;
+        let out = BufWriter::new(&mut whole);
+        let report: Box<dyn Report + '_> = match self.kind {
+            Kind::Junit => Box::new(Junit::new(out, facts).map_err(|cause| self.error(cause))?),
+            Kind::Json => Box::new(Json::new(out, facts)),
+            Kind::Markdown => Box::new(Markdown::new(out, facts.clone())),
+        };
+        let path = self.path.clone();
+        told(file, report, move |cause| ReportError::Write { path: path.clone(), cause })?;
+        whole.finish().map_err(|cause| self.error(cause))
+    }
+}
+
+/// Tells a report of every job of the manifest.
+fn told(
+    file: &RunFile,
+    mut report: Box<dyn Report + '_>,
+    error: impl Fn(io::Error) -> ReportError,
+) -> Result<(), ReportError> {
+    file.each_known(|known| report.job(&known).map_err(&error))?;
+    report.finish().map_err(error)
+}
+
+/// Writes the reports of the run in the folder `out`; facts that the ledger knows are taken from there, all at one moment. Then appends the
+/// page to the summary of the step, where that is wanted.
+///
+/// The outer error is of the reports, the inner one of the summary, without which a run is no worse.
+pub fn write(
+    out: &Path,
+    wanted: &[Wanted],
+    summary: Option<&Path>,
+    price: Option<&Price>,
+    facts: Facts,
+) -> Result<Result<(), ReportError>, ReportError> {
+    if wanted.is_empty() && summary.is_none() {
+        return Ok(Ok(()));
+    }
+    let file = RunFile::open_for_reading(out)?;
+    file.at_once(|| {
+        let paid = price.map(|price| file.paid(price)).transpose()?.flatten();
+        let cost = paid.zip(price).map(|(paid, price)| (paid, price.unit.clone()));
+        let facts = Facts { provider: file.provider()?, counts: file.counts()?, cost, ..facts };
+        wanted.iter().try_for_each(|wanted| wanted.write(&file, &facts))?;
+        Ok(summary.map_or(Ok(()), |path| append(path, &file, facts)))
+    })
+}
+
+/// GitHub reads the file when the step is over; what others have written there stays.
+fn append(path: &Path, file: &RunFile, facts: Facts) -> Result<(), ReportError> {
+    let error = |cause| ReportError::Write { path: path.to_owned(), cause };
+    let mut page = Vec::new();
+    told(file, Box::new(Markdown::new(&mut page, facts)), error)?;
+    let append = || {
+        let length = fs::metadata(path).map_or(0, |file| file.len());
+        if length + page.len() as u64 > SUMMARY_BYTES_MAX {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        File::options().append(true).create(true).open(path)?.write_all(&page)
+    };
+    append().map_err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wanted_report_is_a_kind_and_a_file() {
+        for (text, kind, path) in [
+            ("junit=a.xml", Kind::Junit, "a.xml"),
+            ("json=x/a=b.json", Kind::Json, "x/a=b.json"),
+            ("md=é.md", Kind::Markdown, "é.md"),
+        ] {
+            assert_eq!(text.parse(), Ok(Wanted { kind, path: path.into() }));
+        }
+        for text in ["", "junit", "junit=", "=a.xml", "html=a.html"] {
+            assert_eq!(text.parse::<Wanted>(), Err(WantedError), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_before_and_what_is_there_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let wanted = |name: &str| Wanted { kind: Kind::Json, path: folder.path().join(name) };
+        let words = |name: &str| wanted(name).check().unwrap_err().to_string();
+        assert!(words("absent/a.json").ends_with("; make its folder first"), "{}", words("absent/a.json"));
+        assert!(words("").ends_with("; name a file in it"), "{}", words(""));
+        fs::write(folder.path().join("a.json"), "before").unwrap();
+        wanted("a.json").check().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(fs::read_to_string(folder.path().join("a.json")).unwrap(), "before");
+    }
+}
