@@ -8,6 +8,7 @@ mod chores;
 mod contract;
 mod disk;
 mod edited;
+mod errors;
 mod exports;
 mod formats;
 mod gallery;

@@ -32,12 +32,28 @@ fn words(bench: &Bench, output: &Output) -> String {
 fn the_help_of_every_verb() {
     let bench = Bench::new(quick());
     for verb in [
-        "", "run", "plan", "validate", "init", "schema", "status", "retry", "verify", "log", "results", "gallery",
-        "export", "simulate",
+        "",
+        "run",
+        "plan",
+        "validate",
+        "init",
+        "schema",
+        "status",
+        "retry",
+        "verify",
+        "log",
+        "results",
+        "gallery",
+        "export",
+        "simulate",
+        "completions",
+        "man",
     ] {
         let mut args = vec![verb, "--help"];
         args.retain(|arg| !arg.is_empty());
         let output = bench.output(&args);
+        let has_examples = ["Examples:", "with no account"].iter().any(|word| stdout(&output).contains(word));
+        assert!(has_examples, "{verb} --help shows no example");
         insta::assert_snapshot!(format!("help-{}", if verb.is_empty() { "top" } else { verb }), stdout(&output));
     }
 }
@@ -91,4 +107,29 @@ fn the_errors_of_the_command_line() {
         .map(|args| format!("$ promptbatch {}\n{}", args.join(" "), words(&bench, &bench.output(args))))
         .collect();
     insta::assert_snapshot!("errors", all.join("\n"));
+}
+
+/// Goal: shells complete every verb and flag, and every verb has a page. Method: let a real shell read its script.
+#[test]
+fn shells_complete_and_the_manual_has_pages() {
+    let bench = Bench::new(quick());
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = stdout(&bench.output(&["completions", shell]));
+        for word in ["validate", "image-format", "webdataset"] {
+            assert!(script.contains(word), "{shell} does not complete {word}");
+        }
+    }
+    bench.write("promptbatch.bash", &stdout(&bench.output(&["completions", "bash"])));
+    let ask = "source promptbatch.bash; COMP_WORDS=(promptbatch run --image-f); COMP_CWORD=2; \
+               _promptbatch promptbatch --image-f run; echo \"${COMPREPLY[@]}\"";
+    let asked = std::process::Command::new("bash").args(["-c", ask]).current_dir(bench.folder.path()).output().unwrap();
+    assert_eq!(stdout(&asked).trim(), "--image-format", "{}", stderr(&asked));
+    assert!(bench.output(&["man", "--dir", "man"]).status.success());
+    let n_pages = std::fs::read_dir(bench.path("man")).unwrap().count();
+    let verbs = stdout(&bench.output(&["--help"]));
+    let n_verbs = verbs.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
+    let n_verbs = n_verbs.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   ")).count();
+    assert_eq!(n_pages, n_verbs, "one page each, and one of the whole for `help`, which has none");
+    let page = stdout(&bench.output(&["man", "run"]));
+    assert!(page.contains(".TH promptbatch-run 1") && page.contains("{index:06}"), "{page}");
 }

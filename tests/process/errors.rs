@@ -1,0 +1,260 @@
+//! Every error that a user can meet, as a set in one file: what happened, where, and what to do.
+//!
+//! What a command line brings about is brought about by the program. What needs a broken disk or a foreign ledger is made by hand, with no
+//! arm left open, so that a new kind of error comes here too. The mistakes in manifests are those of the corpus.
+
+use std::fmt::{Display, Write as _};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use promptbatch::driver::images::StoreError;
+use promptbatch::driver::images::check::NotAnImage;
+use promptbatch::driver::images::verify::Damage;
+use promptbatch::ledger::error::LedgerError;
+use promptbatch::model::outcome::ImageFormat;
+use promptbatch::provider::registry::ConnectError;
+use promptbatch::report::gallery::GalleryWriteError;
+use promptbatch::report::results::ResultsError;
+use promptbatch::run::export::ExportError;
+
+use crate::bench::{Bench, quick, stderr, stdout};
+
+fn io_error(kind: ErrorKind) -> io::Error {
+    kind.into()
+}
+
+fn lines<E: Display>(title: &str, errors: impl IntoIterator<Item = E>) -> String {
+    let lines: Vec<_> = errors.into_iter().map(|error| format!("error: {error}\n")).collect();
+    format!("# {title}\n\n{}\n", lines.concat())
+}
+
+/// Every variant once. The match has no open arm: who adds a variant adds it to the list above it.
+fn of_ledgers() -> Vec<LedgerError> {
+    let path = || Path::new("out/run.db").to_owned();
+    let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(5), Some("database is locked".into()));
+    let all = vec![
+        LedgerError::Held { path: path(), pid: "4711".into() },
+        LedgerError::Missing { path: "out".into() },
+        LedgerError::Foreign { path: path() },
+        LedgerError::Newer { path: path(), found: 9, known: 2 },
+        LedgerError::OtherProvider { path: path(), found: "simulator".into(), wanted: "modelscope https://x/".into() },
+        LedgerError::Link { path: path() },
+        LedgerError::Moved { path: path() },
+        LedgerError::Full { path: path() },
+        LedgerError::Sqlite { path: path(), source: busy },
+        LedgerError::Io { path: path(), source: io_error(ErrorKind::PermissionDenied) },
+        LedgerError::Damaged { path: path(), what: "a job makes no sense".into() },
+        LedgerError::Gone,
+    ];
+    for error in &all {
+        match error {
+            LedgerError::Held { .. }
+            | LedgerError::Missing { .. }
+            | LedgerError::Foreign { .. }
+            | LedgerError::Newer { .. }
+            | LedgerError::OtherProvider { .. }
+            | LedgerError::Link { .. }
+            | LedgerError::Moved { .. }
+            | LedgerError::Full { .. }
+            | LedgerError::Sqlite { .. }
+            | LedgerError::Io { .. }
+            | LedgerError::Damaged { .. }
+            | LedgerError::Gone => (),
+        }
+    }
+    all
+}
+
+fn of_stores() -> Vec<StoreError> {
+    let path = || Path::new("out/images").to_owned();
+    let refused = |kind| StoreError::Io { doing: "write to", path: path(), cause: io_error(kind) };
+    let all = vec![
+        refused(ErrorKind::StorageFull),
+        refused(ErrorKind::PermissionDenied),
+        refused(ErrorKind::TimedOut),
+        StoreError::Link { path: path() },
+        StoreError::Moved { path: path() },
+    ];
+    for error in &all {
+        match error {
+            StoreError::Io { .. } | StoreError::Link { .. } | StoreError::Moved { .. } => (),
+        }
+    }
+    all
+}
+
+fn of_images() -> Vec<NotAnImage> {
+    let all = vec![
+        NotAnImage::Empty,
+        NotAnImage::Text { what: "an HTML page", beginning: "<html><body>Not Found".into() },
+        NotAnImage::Other { what: "a GIF" },
+        NotAnImage::CutOff { n_bytes: 1000, bytes_min: 5000 },
+        NotAnImage::Damaged { format: ImageFormat::Png, near: 812, why: "a chunk's checksum is wrong" },
+        NotAnImage::TooLong { bytes_max: 64 << 20 },
+        NotAnImage::TooLarge { width: 20_000, height: 20_000, pixels_max: 100_000_000 },
+    ];
+    for error in &all {
+        match error {
+            NotAnImage::Empty
+            | NotAnImage::Text { .. }
+            | NotAnImage::Other { .. }
+            | NotAnImage::CutOff { .. }
+            | NotAnImage::Damaged { .. }
+            | NotAnImage::TooLong { .. }
+            | NotAnImage::TooLarge { .. } => (),
+        }
+    }
+    all
+}
+
+fn of_exports() -> Vec<ExportError> {
+    let dir = || Path::new("out/export/webdataset").to_owned();
+    let damaged = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(11), Some("malformed".into()));
+    vec![
+        ExportError::Foreign { dir: dir() },
+        ExportError::AmongImages { dir: "out/images".into() },
+        ExportError::Other { dir: dir(), was: "--to captions".into(), wanted: "--to webdataset".into() },
+        ExportError::OtherRun { dir: dir() },
+        ExportError::Held { dir: dir() },
+        ExportError::Shard { path: dir().join("train-000000.tar"), damage: Damage::Missing },
+        ExportError::Changed { file_name: "images/000001-a-cat.png".into(), damage: Damage::Content },
+        ExportError::State { path: dir().join("export.db"), source: damaged },
+        ExportError::Io { path: dir(), cause: io_error(ErrorKind::StorageFull) },
+        ExportError::NoParquet,
+    ]
+}
+
+/// What the program says to command lines that cannot be meant.
+fn of_command_lines() -> String {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    bench.write("empty.csv", "");
+    bench.write("token", "two words");
+    fs::create_dir(bench.path("folder")).unwrap();
+    assert_eq!(bench.run("prompts.csv", &["--name", "{index}"]).status.code(), Some(0));
+    let cases: &[&[&str]] = &[
+        &[],
+        &["rnu"],
+        &["run"],
+        &["run", "absent.yaml"],
+        &["run", "folder"],
+        &["run", "prompts.doc"],
+        &["run", "empty.csv"],
+        &["run", "-"],
+        &["run", "prompts.csv", "--rate", "fast"],
+        &["run", "prompts.csv", "--burst", "0"],
+        &["run", "prompts.csv", "-j", "0"],
+        &["run", "prompts.csv", "--downloads", "0"],
+        &["run", "prompts.csv", "--task-timeout", "soon"],
+        &["run", "prompts.csv", "--image-bytes-max", "large"],
+        &["run", "prompts.csv", "--image-pixels-max", "large"],
+        &["run", "prompts.csv", "--encoding", "klingon"],
+        &["run", "prompts.csv", "--format", "doc"],
+        &["run", "prompts.csv", "--prompt-col", "text"],
+        &["run", "prompts.csv", "--set", "size"],
+        &["run", "prompts.csv", "--set", "sise=1x1"],
+        &["run", "prompts.csv", "--set", "seed=many"],
+        &["run", "prompts.csv", "--base-url", "ftp://x"],
+        &["run", "prompts.csv", "--token-file", "absent"],
+        &["run", "prompts.csv", "--token-file", "token"],
+        &["run", "prompts.csv", "--provider", "dalle"],
+        &["run", "prompts.csv", "--name", "{index}.png"],
+        &["run", "prompts.csv", "--name", "{index"],
+        &["run", "prompts.csv", "--name", "{index:x}"],
+        &["run", "prompts.csv", "--name", "a b"],
+        &["run", "prompts.csv", "--name", "/{index}"],
+        &["run", "prompts.csv", "--name", "{colour}"],
+        &["run", "prompts.csv", "-o", "out", "--base-url", "URL", "--name", "{id}"],
+        &["run", "prompts.csv", "--image-format", "gif"],
+        &["run", "prompts.csv", "--image-quality", "0"],
+        &["run", "prompts.csv", "--report", "xml=x"],
+        &["run", "prompts.csv", "--report", "junit=absent/x.xml"],
+        &["run", "prompts.csv", "--fail-under", "lots"],
+        &["plan", "prompts.csv", "--price", "cheap"],
+        &["status", "absent"],
+        &["retry", "out", "--only", "bad_luck"],
+        &["log", "out", "99"],
+        &["results", "absent"],
+        &["results", "out", "--format", "xml"],
+        &["verify", "absent"],
+        &["gallery", "absent"],
+        &["gallery", "out", "--jobs", "nine"],
+        &["export", "out", "--to", "zip"],
+        &["export", "out", "--to", "captions", "--caption", "colour"],
+        &["export", "out", "--to", "captions", "-o", "out/images"],
+        &["export", "out", "--to", "captions", "-o", "folder", "--split", "a=2"],
+        &["init", "prompts.txt"],
+        &["init", "prompts.csv"],
+        &["completions", "csh"],
+        &["man", "rnu"],
+        &["simulate", "--fault", "gremlins=0.5"],
+    ];
+    let mut text = "# Command lines\n\n".to_owned();
+    for args in cases {
+        let args: Vec<&str> = args.iter().map(|arg| if *arg == "URL" { bench.simulator.url() } else { arg }).collect();
+        // Should one of them be right after all, it talks to nobody else.
+        let output = bench.command(&args).env("PROMPTBATCH_BASE_URL", bench.simulator.url()).output().unwrap();
+        let code = output.status.code().unwrap();
+        assert!([2, 3].contains(&code), "{args:?} ends with {code}: {}{}", stdout(&output), stderr(&output));
+        let words = stderr(&output).replace(bench.simulator.url(), "URL");
+        let shown = args.join(" ").replace(bench.simulator.url(), "URL");
+        // Usage of clap's own repeats the help, which has its snapshots.
+        let said: Vec<_> = words.lines().take_while(|line| !line.starts_with("Usage:")).collect();
+        let _ = writeln!(text, "$ promptbatch {shown}\n{}\n", said.join("\n").trim_end());
+    }
+    text
+}
+
+/// The first mistake in each manifest of the corpus.
+fn of_manifests() -> String {
+    let bench = Bench::new(quick());
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests/bad");
+    let mut paths: Vec<_> = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.is_file());
+    paths.sort();
+    assert!(paths.len() > 40);
+    let mut text = "# Mistakes in manifests, the first of each file\n\n".to_owned();
+    for path in paths {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let said = stderr(&bench.output(&["validate", path.to_str().unwrap()]));
+        let mut said =
+            said.lines().filter(|line| line.starts_with("error: ") || line.trim_start().starts_with("= help: "));
+        let (what, help) = (said.next().unwrap_or_default(), said.next().unwrap_or_default());
+        assert!(what.starts_with("error: "), "{name}");
+        let help = if help.starts_with("error: ") { String::new() } else { format!("\n{}", help.trim_start()) };
+        let _ = writeln!(text, "{name}: {what}{help}");
+    }
+    text + "\n"
+}
+
+#[test]
+fn every_error_that_a_user_can_meet() {
+    let full = || io_error(ErrorKind::StorageFull);
+    let connect = [
+        ConnectError::Unknown("midjourney".into()),
+        ConnectError::Elsewhere { place: "https://example.org/".into() },
+        ConnectError::Simulator(io_error(ErrorKind::AddrInUse)),
+    ];
+    let text = [
+        of_command_lines(),
+        lines("Providers", connect),
+        lines("Ledgers", of_ledgers()),
+        lines("Our own disk", of_stores()),
+        lines("Downloads that are no image: faults of a job", of_images()),
+        lines(
+            "Results and galleries",
+            [
+                ResultsError { path: "out/results.csv".into(), cause: full() }.to_string(),
+                GalleryWriteError { path: "out/gallery.html".into(), cause: full() }.to_string(),
+            ],
+        ),
+        lines("Exports", of_exports()),
+        of_manifests(),
+    ];
+    let text = text.concat();
+    for line in text.lines().filter(|line| line.starts_with("error: could not")) {
+        assert!(line.contains(';') || line.contains(':'), "an error says what to do, or what the system said: {line}");
+    }
+    insta::assert_snapshot!("every-error", text);
+}
