@@ -175,6 +175,10 @@ pub struct StatusArgs {
     /// One JSON object on stdout
     #[arg(long)]
     pub json: bool,
+
+    /// Look again and again until the run is over: drawn over itself on a terminal, elsewhere every 10 s
+    #[arg(long)]
+    pub watch: bool,
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,7 @@ mod simulate;
 mod standing;
 mod summary;
 mod units;
+mod watch;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -47,6 +48,7 @@ pub fn main() -> Exit {
         Verb::Validate(args) => inspect::validate(&args),
         Verb::Init(args) => init::init(&args),
         Verb::Schema => init::schema(),
+        Verb::Status(args) if args.watch => watch::watch(&args),
         Verb::Status(args) => inspect::status(&args),
         Verb::Retry(args) => again::retry(&args),
         Verb::Verify(args) => again::verify(&args),

@@ -15,6 +15,7 @@ mod silence;
 pub mod stream;
 pub mod tally;
 pub mod terminal;
+pub mod watch;
 pub mod words;
 
 use crate::model::event::Event;
