@@ -37,10 +37,10 @@
 //! | [`engine`] | decides everything, does nothing: lanes, rates, polls, retries | [`engine::Engine`] |
 //! | [`provider`] | ModelScope over HTTP, and a simulator of it; classifies every fault | [`provider::Provider`] |
 //! | [`ledger`] | the durable state, one SQLite file a run | [`ledger::record`] |
-//! | [`report`] | what people and scripts see: bar, lines, `results.csv` | [`report::Reporter`] |
+//! | [`report`] | what people and scripts see: bar, lines, `results.csv`, the gallery, datasets | [`report::Reporter`], [`report::dataset`] |
 //! | [`driver`] | the loop, the clock, and images on their way to disk | [`driver::drive`] |
 //! | [`plan`] | joins manifest and ledger: says what a run would do and take, takes a manifest in | [`plan::plan`], [`plan::estimate`] |
-//! | [`run`] | plan, resume, drive, results; and going back to what has ended | [`run::run`], [`run::retry`], [`run::verify`] |
+//! | [`run`] | plan, resume, drive, results; going back to what has ended, looking at it, datasets of it | [`run::batch`], [`run::run`], [`run::retry`], [`run::verify`], [`run::gallery`], [`run::export`] |
 //! | `cli`, `main` | the program `promptbatch` | `src/cli/mod.rs` |
 //!
 //! # The words
@@ -122,30 +122,14 @@
 //!
 //! # From Rust
 //!
-//! ```no_run
-//! use promptbatch::driver::images::check::CheckLimits;
-//! use promptbatch::manifest::Source;
-//! use promptbatch::model::limits::Limits;
-//! use promptbatch::model::progress::Unseen;
-//! use promptbatch::provider::registry::Choice;
-//! use promptbatch::report::Reporters;
-//! use promptbatch::run::{Options, run};
+//! [`run::batch::Batch`] is built up from a manifest, watched as a stream of what happens, and stopped at any moment; `examples/embed.rs` is a
+//! program around one. [`run::run`] is what it and the program call, for those who bring reporters and a runtime of their own.
 //!
-//! # async fn batch() -> Result<(), promptbatch::run::RunError> {
-//! let provider = Choice::Simulator(Box::default());
-//! let options = Options {
-//!     source: Source {
-//!         path: "prompts.yaml".into(),
-//!         default_model: Some(provider.default_model().into()),
-//!         ..Source::default()
-//!     },
-//!     out: "out/prompts".into(),
-//!     provider,
-//!     limits: Limits::default(),
-//!     image_limits: CheckLimits::default(),
-//! };
-//! let (_stopper, mut stops) = promptbatch::driver::stopper();
-//! let summary = run(options, |_start| Reporters::default(), &mut Unseen, &mut stops).await?;
+//! ```no_run
+//! use promptbatch::run::batch::Batch;
+//!
+//! # async fn batch() -> Result<(), Box<dyn std::error::Error>> {
+//! let summary = Batch::new("prompts.yaml").limits(|limits| limits.rate = "30/m".parse().ok()).start()?.summary().await?;
 //! println!("{} images", summary.counts.n_succeeded);
 //! # Ok(())
 //! # }

@@ -55,7 +55,7 @@ pub fn play(config: Config, limits: &Limits, moves: &[(u64, Taken)], end: u64) -
         let server = Arc::new(Mutex::new(Server::new(config)));
         let clock = Clock::simulated(START);
         let direct = Direct::new(server.clone(), clock, START, None);
-        let hands = Hands { provider: Arc::new(direct), store: Arc::new(Nowhere) };
+        let hands = Hands { provider: Arc::new(direct), store: Arc::new(Nowhere), naming: Arc::default() };
         let (stopper, mut stops) = driver::stopper();
         let (engine, mut ledger, mut reporters) = (Engine::new(limits.clone()), Endless(0), Reporters::default());
         let drive = driver::drive(engine, &mut ledger, &mut reporters, &hands, &clock, &mut stops);

@@ -113,10 +113,10 @@ impl World {
             }
             Action::Submit(job) => self.send(now, ONE_WAY, Way::Submit(job.index as usize)),
             Action::Poll(batch) => batch.into_iter().for_each(|(id, _)| self.send(now, ONE_WAY, Way::Poll(id))),
-            Action::Download(job, _) => {
+            Action::Download(origin, _) => {
                 let (file_name, format) = (String::new(), ImageFormat::Png);
                 let artifact = Artifact { file_name, sha256: [0; 32], bytes: 1, width: 1, height: 1, format };
-                self.send(now, ONE_WAY, Way::Back(Input::Downloaded(job.id, Ok(vec![artifact]))));
+                self.send(now, ONE_WAY, Way::Back(Input::Downloaded(origin.job.id, Ok(vec![artifact]))));
             }
         }
         None

@@ -1,20 +1,25 @@
 //! The flags, each with its environment variable; precedence: flag, environment, manifest, default.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use promptbatch::model::limits::Rate;
 use promptbatch::model::outcome::FaultKind;
 use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
+use promptbatch::report::results::Format;
 
+use crate::cli::export::ExportArgs;
 use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration};
+use crate::cli::gallery::jobs;
 use crate::cli::helps;
 use crate::cli::manifest_args::{InitArgs, ManifestArgs, PlanArgs, ValidateArgs};
 use crate::cli::reports::ReportArgs;
+use crate::cli::style_args::StyleArgs;
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
@@ -51,9 +56,15 @@ pub enum Verb {
     Verify(Box<VerifyArgs>),
     /// Tell the story of one job: every event, with its time
     Log(LogArgs),
-    /// Write results.csv again from the ledger
+    /// Write results.csv, or results.jsonl, again from the ledger
     #[command(after_help = helps::RESULTS)]
     Results(ResultsArgs),
+    /// Make gallery.html, one page to look at the images; works beside a live run
+    #[command(after_help = helps::GALLERY)]
+    Gallery(GalleryArgs),
+    /// Make a dataset of the verified images, which trainers load as it is; or add what is new to it
+    #[command(after_help = helps::EXPORT)]
+    Export(ExportArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
     Simulate(SimulateArgs),
 }
@@ -66,6 +77,40 @@ pub struct ResultsArgs {
     /// Add the jobs that are no longer in the manifest, after all others
     #[arg(long)]
     pub include_dropped: bool,
+
+    /// What they are written as
+    #[arg(long, default_value = "csv")]
+    pub format: ResultsFormat,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ResultsFormat {
+    /// OUT/results.csv, as every run leaves it
+    Csv,
+    /// OUT/results.jsonl: one JSON object a line, with numbers as numbers
+    Jsonl,
+}
+
+impl From<ResultsFormat> for Format {
+    fn from(format: ResultsFormat) -> Self {
+        match format {
+            ResultsFormat::Csv => Self::Csv,
+            ResultsFormat::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct GalleryArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Only the jobs with these indices, for example 100001-200000: a page holds 100,000
+    #[arg(long, value_name = "FROM-TO", value_parser = jobs, allow_hyphen_values = true)]
+    pub jobs: Option<RangeInclusive<u64>>,
 
     #[command(flatten)]
     pub progress: ProgressArgs,
@@ -110,6 +155,13 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub images: ImageArgs,
+
+    /// Make OUT/gallery.html at the end, or bring it up to date, also where the run stops early
+    #[arg(long, env = "PROMPTBATCH_GALLERY", action = ArgAction::SetTrue)]
+    pub gallery: bool,
+
+    #[command(flatten)]
+    pub style: StyleArgs,
 
     #[command(flatten)]
     pub reports: ReportArgs,

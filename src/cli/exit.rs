@@ -64,6 +64,8 @@ impl Exit {
         match error {
             RunError::Manifest(_)
             | RunError::Connect(ConnectError::Client(_) | ConnectError::Elsewhere { .. })
+            | RunError::Template(_)
+            | RunError::OtherNames { .. }
             | RunError::Ledger(LedgerError::Missing { .. }) => Self::Usage,
             RunError::Connect(ConnectError::Token(_)) => Self::Refused,
             RunError::Ledger(_)

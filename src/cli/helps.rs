@@ -92,4 +92,51 @@ It is of draft 2020-12. `validate` knows more than it: ids that are the same, li
 pub const RESULTS: &str = "\
 Jobs that are no longer in the manifest are left out, and their images stay on disk.
 With --include-dropped they come last, with an empty index, until the next `run` writes
-results.csv again: a run always leaves the jobs of its manifest there, and no others.";
+results.csv again: a run always leaves the jobs of its manifest there, and no others.
+
+With --format jsonl the same columns go to OUT/results.jsonl, one JSON object a line: numbers
+are numbers, what there is none of is null, and image_url, loras and params are the lists and
+objects that were given. The manifest's own columns stay text, as they are carried through.
+No run writes that file anew: ask for it again.";
+
+pub const EXPORT: &str = "\
+Examples:
+  promptbatch export out/cats --to imagefolder
+      from datasets import load_dataset
+      load_dataset(\"imagefolder\", data_dir=\"out/cats/export/imagefolder\")
+  promptbatch export out/cats --to webdataset -o cats --split train=0.95,test=0.05
+      webdataset.WebDataset(\"cats/train-{000000..000012}.tar\")
+  promptbatch export out/cats --to captions --caption tags -o train_data/10_cats
+  promptbatch export out/cats --to parquet --shard-bytes 1GiB
+      load_dataset(\"parquet\", data_dir=\"out/cats/export/parquet\")
+
+Every image is held against its recorded size and sha256 as it is taken. One that is missing or
+damaged is left out and named, and the exit code is 100. Jobs without an image are left out too,
+which is no failure.
+
+The same command goes on after an interruption, and adds what is new: what is there stays as it
+is, byte for byte, and new images go into new shards. An imagefolder and captions follow the run:
+an image that was made again takes the place of the one before, and one that is no longer in the
+manifest goes. Shards keep both; that is told, and --fresh builds all of them anew. Another
+format, split or caption, or another run, needs another folder, or --fresh.
+
+imagefolder  train/*.png, a folder for every 9,000, and train/metadata.jsonl: file_name, text
+             (the caption), the columns of results.csv that are about the image, and the
+             manifest's own (with input_ in front where a name is taken)
+webdataset   train-000000.tar and so on: ID.png (.jpg, .webp), ID.json with all columns, and
+             ID.txt with the caption. ID is the job's own of 20 digits; -2 follows for its second
+             image. The same run gives the same bytes
+captions     000001-a-golden-cat.png, 000001-a-golden-cat.txt and so on, all in one folder
+parquet      train-00000.parquet and so on: image (bytes and path) and all columns with their
+             types, 100 images a row group
+
+Images in folders are hard links where the disk can: the same file under a second name, which
+takes no room and must not be changed in place. --copy makes copies. Splits keep the images of
+one job together, not the jobs of one prompt.";
+
+pub const GALLERY: &str = "\
+Examples:
+  promptbatch gallery out/cats                          out/cats/gallery.html, for any browser
+  promptbatch gallery out/cats --jobs 100001-200000     the second hundred thousand of a large run
+The page needs no server and no network, and is moved together with OUT, whose images it shows.
+Thumbnails are in OUT/gallery, and only new ones are made. Prints the path of the page.";

@@ -42,9 +42,9 @@ pub fn status(args: &StatusArgs) -> Exit {
     }
 }
 
-/// Writes `results.csv` again.
+/// Writes the results again.
 pub fn results(args: &ResultsArgs) -> Exit {
-    let projection = Projection::new(&args.out);
+    let projection = Projection::written_as(args.format.into(), &args.out);
     let rows = if args.include_dropped { Rows::WithDropped } else { Rows::OfManifest };
     let file = RunFile::open_for_reading(&args.out).map_err(ProjectionError::from);
     let mut chores = chores(args.progress.display(), &Above::default());

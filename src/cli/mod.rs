@@ -4,7 +4,9 @@ mod again;
 mod args;
 mod diagnostics;
 mod exit;
+mod export;
 mod flags;
+mod gallery;
 mod helps;
 mod init;
 mod inspect;
@@ -19,6 +21,7 @@ mod show;
 mod signals;
 mod simulate;
 mod standing;
+mod style_args;
 mod summary;
 mod units;
 mod watch;
@@ -53,7 +56,9 @@ pub fn main() -> Exit {
         Verb::Retry(args) => again::retry(&args),
         Verb::Verify(args) => again::verify(&args),
         Verb::Log(args) => log::log(&args),
+        Verb::Gallery(args) => gallery::gallery(&args),
         Verb::Results(args) => inspect::results(&args),
+        Verb::Export(args) => export::export(&args),
         Verb::Simulate(args) => simulate::simulate(args),
     }
 }

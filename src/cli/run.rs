@@ -17,7 +17,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::PaceArgs;
 use crate::cli::manifest_args::ManifestArgs;
 use crate::cli::show::{chores, ended, reporters};
-use crate::cli::{diagnostics, fail, runtime, signals, summary, tell};
+use crate::cli::{diagnostics, fail, gallery, runtime, signals, summary, tell};
 
 /// Runs a manifest, or goes on with it.
 pub fn run(args: &RunArgs) -> Exit {
@@ -30,9 +30,9 @@ pub fn run(args: &RunArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Error, &error),
     };
+    let above = Above::default();
     let came_to = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
-        let above = Above::default();
         signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
         let face = |start: &Start<'_>| face(args, &out, start, &above);
         let mut chores = chores(args.show.display(), &above);
@@ -57,6 +57,12 @@ pub fn run(args: &RunArgs) -> Exit {
                 }
             }
             let exit = args.reports.write(&out, &summary, price(&args.pace, &out).as_ref(), exit);
+            let exit = if args.gallery {
+                let mut chores = chores(args.show.display(), &above);
+                gallery::after_run(&out, args.show.quiet, exit, &mut *chores)
+            } else {
+                exit
+            };
             ended(&args.show, exit, Some(&summary));
             exit
         }
@@ -98,6 +104,7 @@ fn options(args: &RunArgs) -> Options {
         provider,
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
+        style: args.style.wish(),
     }
 }
 
@@ -121,6 +128,12 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporte
         tell(&format!(
             "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back to have the images",
             summary::jobs(start.n_left_behind)
+        ));
+    }
+    if !start.style.naming.tells_apart() && start.counts.n_jobs() > 1 {
+        tell(&format!(
+            "note: several images may have one name by `{}`; each but the first gets its job's id behind it",
+            escape(&start.style.naming.to_string())
         ));
     }
     reporters(&args.show, &start.counts, start.price.clone(), above)

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use crate::driver::Hands;
-use crate::driver::images::{ImageStore, StoreError};
+use crate::driver::images::StoreError;
 use crate::engine::turn::Input;
 use crate::model::job::{Job, JobId};
-use crate::model::name::ImageName;
+use crate::model::origin::Origin;
 use crate::model::outcome::{Artifact, Fault, FaultKind, Status, TaskId, Url};
-use crate::provider::Provider;
 
 /// Submits a job.
 pub async fn submit(hands: Hands, job: Arc<Job>) -> Input {
@@ -31,27 +30,27 @@ pub async fn poll(hands: Hands, batch: Vec<(JobId, TaskId)>) -> Input {
 }
 
 /// Fetches the images of a job. The error is our own disk's, met with this job.
-pub async fn download(hands: Hands, job: Arc<Job>, urls: Vec<Url>) -> Result<Input, (JobId, StoreError)> {
-    let downloaded = caught(download_all(&*hands.provider, &*hands.store, &job, &urls)).await;
+pub async fn download(hands: Hands, origin: Origin, urls: Vec<Url>) -> Result<Input, (JobId, StoreError)> {
+    let id = origin.job.id;
+    let downloaded = caught(download_all(&hands, &origin, &urls)).await;
     match downloaded.unwrap_or_else(|| Ok(Err(panicked(FaultKind::Transient, "downloading")))) {
-        Ok(result) => Ok(Input::Downloaded(job.id, result)),
-        Err(error) => Err((job.id, error)),
+        Ok(result) => Ok(Input::Downloaded(id, result)),
+        Err(error) => Err((id, error)),
     }
 }
 
 async fn download_all(
-    provider: &dyn Provider,
-    store: &dyn ImageStore,
-    job: &Job,
+    hands: &Hands,
+    origin: &Origin,
     urls: &[Url],
 ) -> Result<Result<Vec<Artifact>, Fault>, StoreError> {
     let mut artifacts = Vec::with_capacity(urls.len());
     for (nth, url) in (1..).zip(urls) {
-        let body = match provider.download(url).await {
+        let body = match hands.provider.download(url).await {
             Ok(body) => body,
             Err(fault) => return Ok(Err(fault)),
         };
-        match store.save(ImageName::new(job, nth), body).await? {
+        match hands.store.save(hands.naming.name(origin.clone(), nth), body).await? {
             Ok(artifact) => artifacts.push(artifact),
             Err(fault) => return Ok(Err(fault)),
         }

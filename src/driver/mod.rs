@@ -23,6 +23,7 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::{self, Ledger, Loaded, Recorded};
 use crate::model::event::Event;
 use crate::model::job::JobId;
+use crate::model::name::template::Template;
 use crate::model::time::Moment;
 use crate::provider::Provider;
 use crate::report::{Reporter, Reporters};
@@ -54,6 +55,8 @@ pub struct Hands {
     pub provider: Arc<dyn Provider>,
     /// Where they are kept.
     pub store: Arc<dyn ImageStore>,
+    /// What they are called there.
+    pub naming: Arc<Template>,
 }
 
 impl std::fmt::Debug for Hands {
@@ -179,7 +182,7 @@ async fn perform(
             Action::Load { max } => loaded = Some(ledger.load(max).await?),
             Action::Submit(job) => drop(under_way.spawn(act::submit(hands.clone(), job).map(Ok))),
             Action::Poll(batch) => drop(under_way.spawn(act::poll(hands.clone(), batch).map(Ok))),
-            Action::Download(job, urls) => drop(under_way.spawn(act::download(hands.clone(), job, urls))),
+            Action::Download(origin, urls) => drop(under_way.spawn(act::download(hands.clone(), origin, urls))),
         }
     }
     Ok(loaded)

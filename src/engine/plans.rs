@@ -5,6 +5,7 @@ use crate::engine::lane::Wait;
 use crate::engine::turn::Action;
 use crate::engine::{Engine, Loading};
 use crate::model::event::EventKind;
+use crate::model::origin::Origin;
 use crate::model::phase::Phase;
 use crate::model::time::Moment;
 
@@ -20,7 +21,7 @@ impl Engine {
             let Phase::Downloading(urls) = &tracked.state.phase else {
                 unreachable!("only jobs with links are queued")
             };
-            actions.push(Action::Download(tracked.job.clone(), urls.clone()));
+            actions.push(Action::Download(Origin::new(&tracked.job, &tracked.state), urls.clone()));
         }
     }
 

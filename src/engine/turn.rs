@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::model::event::{Event, Stage};
 use crate::model::job::{Job, JobId};
+use crate::model::origin::Origin;
 use crate::model::outcome::{Acceptance, Artifact, Fault, Status, TaskId, Url};
 use crate::model::phase::Known;
 use crate::model::time::Moment;
@@ -21,7 +22,7 @@ pub enum Action {
     /// Ask how these tasks stand.
     Poll(Vec<(JobId, TaskId)>),
     /// Fetch, check and store the images of this job.
-    Download(Arc<Job>, Vec<Url>),
+    Download(Origin, Vec<Url>),
 }
 
 /// Something that came back, or came up.

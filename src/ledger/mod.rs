@@ -7,6 +7,7 @@ pub mod error;
 mod format;
 pub mod memory;
 pub mod sqlite;
+mod style;
 
 use std::sync::Arc;
 

@@ -17,6 +17,12 @@ pub enum Chore {
     Verify,
     /// Files are looked for that belong to no job: files.
     Strays,
+    /// The gallery's page is written: jobs.
+    Gallery,
+    /// Thumbnails are made: images.
+    Thumbnails,
+    /// Images are exported: jobs that have some.
+    Export,
 }
 
 /// One who is told how far a chore is.
@@ -57,9 +63,15 @@ impl<'a> Meter<'a> {
     pub fn begin(progress: &'a mut dyn Progress, chore: Chore, n_total: Option<u64>) -> Self {
         progress.begin(chore, n_total);
         let steps_max = match chore {
-            Chore::Check | Chore::Compare | Chore::Import | Chore::Sort | Chore::Results | Chore::Strays => STEPS,
+            Chore::Check
+            | Chore::Compare
+            | Chore::Import
+            | Chore::Sort
+            | Chore::Results
+            | Chore::Strays
+            | Chore::Gallery => STEPS,
             // An image may be large, and its disk slow.
-            Chore::Verify => 1,
+            Chore::Verify | Chore::Thumbnails | Chore::Export => 1,
         };
         Self { progress, steps_max, n_steps: 0, n_done: 0 }
     }

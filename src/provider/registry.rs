@@ -62,6 +62,12 @@ pub struct Connected {
 }
 
 impl Choice {
+    /// ModelScope at its own address, with the token from the environment.
+    pub fn modelscope() -> Self {
+        let (base_url, request_timeout) = (modelscope::BASE_URL.to_owned(), Duration::from_secs(60));
+        Self::ModelScope { base_url, token_file: None, request_timeout }
+    }
+
     /// The word for it in the results.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::model::counts::Counts;
 use crate::model::event::{Event, EventKind};
-use crate::model::job::JobId;
+use crate::model::job::{Job, JobId};
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId};
 use crate::model::pace::{Hold, HoldReason, Pace};
+use crate::model::phase::{JobState, Known};
+use crate::model::request::{Request, Size};
 use crate::model::time::{Moment, Timestamp};
 use crate::report::tally::Tally;
 use crate::report::terminal::{Terminal, Tty};
@@ -244,4 +246,25 @@ impl Tty for Screen {
         cells.write(text);
         Ok(())
     }
+}
+
+/// A job that has an image, with these further columns.
+pub fn known(prompt: &str, extras: &[(&str, &str)]) -> Known {
+    let request = Request {
+        prompt: prompt.into(),
+        model: "Qwen/Qwen-Image".into(),
+        size: Some(Size { width: 64, height: 48 }),
+        seed: Some(7),
+        steps: Some(30),
+        guidance: Some(3.5),
+        ..Request::default()
+    };
+    let extras = extras.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let job = Job { id: JobId::from_bytes([7; 10]), index: 1, label: None, request, extras };
+    let mut state = JobState::default();
+    let task = EventKind::Accepted(TaskId("5075521".into()));
+    for (secs, kind) in [(0.0, EventKind::SubmitStarted), (1.0, task), (2.5, succeeded(1).kind)] {
+        state.apply(at(secs).wall(), &kind);
+    }
+    Known { job: Arc::new(job), state }
 }

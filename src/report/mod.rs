@@ -3,19 +3,22 @@
 pub mod bars;
 pub mod chores;
 pub mod ci;
+pub mod dataset;
 #[cfg(test)]
 mod fixtures;
+pub mod gallery;
 mod layout;
 mod left;
 pub mod lines;
-pub mod replaced;
 pub mod results;
 pub mod said;
 mod silence;
 pub mod stream;
 pub mod tally;
 pub mod terminal;
+pub mod value;
 pub mod watch;
+pub mod whole_file;
 pub mod words;
 
 use crate::model::event::Event;

@@ -54,6 +54,9 @@ pub fn chore(chore: Chore) -> &'static str {
         Chore::Results => "writing results.csv",
         Chore::Verify => "checking images",
         Chore::Strays => "looking for files of no job",
+        Chore::Gallery => "writing gallery.html",
+        Chore::Thumbnails => "making thumbnails",
+        Chore::Export => "exporting images",
     }
 }
 
@@ -88,7 +91,15 @@ fn unit(chore: Chore, n: f64) -> (f64, &'static str) {
     match chore {
         Chore::Check if n < 1e6 => (1e3, " kB"),
         Chore::Check => (1e6, " MB"),
-        Chore::Compare | Chore::Import | Chore::Sort | Chore::Results | Chore::Verify | Chore::Strays => (1.0, ""),
+        Chore::Compare
+        | Chore::Import
+        | Chore::Sort
+        | Chore::Results
+        | Chore::Verify
+        | Chore::Strays
+        | Chore::Gallery
+        | Chore::Thumbnails
+        | Chore::Export => (1.0, ""),
     }
 }
 

@@ -1,8 +1,12 @@
 //! The library's front door: a manifest in, images and results out, from wherever the last run left off.
 
+pub mod batch;
+pub mod export;
+pub mod gallery;
 pub mod projection;
 pub mod reports;
 pub mod retry;
+mod style;
 pub mod verify;
 
 use std::path::{Path, PathBuf};
@@ -22,9 +26,11 @@ use crate::ledger::sqlite::{Imported, RunFile, SqliteLedger};
 use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::counts::{Counts, Incidents};
 use crate::model::limits::Limits;
+use crate::model::name::template::TemplateError;
 use crate::model::phase::Known;
 use crate::model::price::Price;
 use crate::model::progress::Progress;
+use crate::model::style::{Style, StyleWish};
 use crate::model::time::{Moment, Timestamp};
 use crate::plan::{self, PlanError};
 use crate::provider::registry::{Choice, ConnectError};
@@ -47,6 +53,8 @@ pub struct Options {
     pub limits: Limits,
     /// The largest image that is taken.
     pub image_limits: CheckLimits,
+    /// How the images are kept.
+    pub style: StyleWish,
 }
 
 /// Why a run could not begin, or not go on. What is recorded stays recorded.
@@ -64,6 +72,19 @@ pub enum RunError {
     /// Our own disk does not take the images.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The template of the names has a field that no job has.
+    #[error("could not name the images by --name: {0}")]
+    Template(#[from] TemplateError),
+    /// There are images already, under names of another template.
+    #[error("could not name the images by `--name {wanted}`: those in {} are named by `{was}` already; leave out --name, or choose another output folder", path.parent().unwrap_or(path).display())]
+    OtherNames {
+        /// The ledger.
+        path: PathBuf,
+        /// The template of the images that are there.
+        was: String,
+        /// The one that was asked for.
+        wanted: String,
+    },
     /// The results cannot be written.
     #[error(transparent)]
     Results(#[from] ProjectionError),
@@ -98,6 +119,8 @@ pub struct Start<'a> {
     pub imported: Option<Imported>,
     /// Jobs that are no longer in the manifest and may be paid for: this run does not fetch them.
     pub n_left_behind: u64,
+    /// How the images are kept.
+    pub style: &'a Style,
     /// What an image costs: by the limits, or else by the manifest.
     pub price: Option<Price>,
 }
@@ -140,26 +163,32 @@ pub async fn run(
         |file: &RunFile| Ok::<_, LedgerError>(fingerprint.is_some() && file.manifest_fingerprint()? == fingerprint);
     // Nothing is made for a manifest that is wrong.
     let first = if RunFile::glance(&options.out, is_known).unwrap_or(false) { None } else { Some(check()?) };
+    if let (Some(naming), Some(manifest)) = (&options.style.naming, &first) {
+        naming.check(manifest.columns())?;
+    }
     let mut file = RunFile::open(&options.out, &options.provider.identity()?)?;
     let manifest = match first {
         // Another run may have begun and ended in between.
         None if !is_known(&file)? => Some(check()?),
         first => first,
     };
+    let columns = manifest.as_ref().map_or_else(|| file.columns(), |manifest| Ok(manifest.columns().to_vec()))?;
+    let style = style::settle(&file, &options.style, &columns)?;
     let imported = manifest.as_ref().map(|manifest| plan::import(manifest, &mut file, progress)).transpose()?.flatten();
     let (counts_before, incidents_before) = (file.counts()?, file.incidents()?);
     let n_left_behind = file.n_left_behind()?;
-    let Options { out, provider, limits, image_limits, source: _ } = options;
+    let Options { out, provider, limits, image_limits, source: _, style: _ } = options;
     let price = limits.price.clone().or(file.price()?);
     let limits = Limits { price: price.clone(), ..limits };
-    let mut reporters =
-        face(&Start { manifest: manifest.as_ref(), counts: counts_before, imported, n_left_behind, price });
+    let counts = counts_before;
+    let start = Start { manifest: manifest.as_ref(), counts, imported, n_left_behind, price, style: &style };
+    let mut reporters = face(&start);
     // The manifest may be large, and the run is long.
     drop(manifest);
 
     let n_to_do = counts_before.n_unfinished();
     let before = Before { began, n_to_do, counts: counts_before, incidents: incidents_before };
-    let work = Work { out: &out, provider, limits, image_limits, scope: Scope::All };
+    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::All };
     work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
 }
 
@@ -178,6 +207,7 @@ struct Work<'a> {
     provider: Choice,
     limits: Limits,
     image_limits: CheckLimits,
+    style: Style,
     scope: Scope,
 }
 
@@ -233,8 +263,9 @@ impl Work<'_> {
         results: &Projection,
     ) -> Result<(RunFile, Ended), RunError> {
         let connected = self.provider.connect(self.image_limits.bytes_max)?;
-        let store = DiskStore::open(self.out, self.image_limits)?;
-        let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store) };
+        let store = DiskStore::open_making(self.out, self.image_limits, self.style.making)?;
+        let naming = Arc::new(self.style.naming);
+        let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store), naming };
         let paid = self.limits.price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
         let mut engine = Engine::new(self.limits);
         engine.remember(clock.now(), &file.history()?);

@@ -1,4 +1,4 @@
-//! `results.csv`: a projection of the ledger, made anew whenever it is out of date, and never read back.
+//! `results.csv`, or `results.jsonl`: a projection of the ledger, made anew whenever it is out of date, and never read back.
 
 use std::convert::Infallible;
 use std::fs;
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
 use crate::model::progress::{Chore, Meter, Progress, Unseen};
-use crate::report::results::{ResultsError, ResultsWriter};
+use crate::report::results::{Format, ResultsError, ResultsWriter};
 
 /// The shortest time between two rewrites during a run.
 const INTERVAL_MIN: Duration = Duration::from_secs(30);
@@ -48,14 +48,21 @@ pub enum Rows {
 pub struct Projection {
     out: PathBuf,
     path: PathBuf,
+    format: Format,
     /// One rewrite at a time.
     turn: Arc<Mutex<()>>,
 }
 
 impl Projection {
-    /// The results of the run in this folder.
+    /// `results.csv` of the run in this folder.
     pub fn new(out: &Path) -> Self {
-        Self { out: out.to_owned(), path: out.join("results.csv"), turn: Arc::default() }
+        Self::written_as(Format::Csv, out)
+    }
+
+    /// The results of the run in this folder in this format.
+    pub fn written_as(format: Format, out: &Path) -> Self {
+        let path = out.join("results").with_extension(format.extension());
+        Self { out: out.to_owned(), path, format, turn: Arc::default() }
     }
 
     /// Where they are.
@@ -84,7 +91,7 @@ impl Projection {
         file.at_once(|| {
             let provider = file.provider()?;
             let name = provider.split(' ').next().unwrap_or_default();
-            let mut writer = ResultsWriter::create(&self.path, name, &file.columns()?)?;
+            let mut writer = ResultsWriter::create(&self.path, self.format, name, &file.columns()?)?;
             let mut meter = Meter::begin(progress, Chore::Results, Some(file.counts()?.n_jobs()));
             let mut write = |known| {
                 meter.step();

@@ -12,7 +12,7 @@ use crate::report::ci::json::Json;
 use crate::report::ci::junit::Junit;
 use crate::report::ci::markdown::Markdown;
 use crate::report::ci::{Facts, Report};
-use crate::report::replaced::Replaced;
+use crate::report::whole_file::WholeFile;
 
 /// The longest page that GitHub takes for the summary of a step, in bytes.
 const SUMMARY_BYTES_MAX: u64 = 1 << 20;
@@ -81,7 +81,7 @@ impl Wanted {
         if self.path.is_dir() {
             return Err(self.error(io::ErrorKind::IsADirectory.into()));
         }
-        Replaced::create(&self.path).map(drop).map_err(|cause| self.error(cause))
+        WholeFile::create(&self.path).map(drop).map_err(|cause| self.error(cause))
     }
 
     fn error(&self, cause: io::Error) -> ReportError {
@@ -89,8 +89,8 @@ impl Wanted {
     }
 
     fn write(&self, file: &RunFile, facts: &Facts) -> Result<(), ReportError> {
-        let (replaced, partial) = Replaced::create(&self.path).map_err(|cause| self.error(cause))?;
-        let out = BufWriter::new(&partial);
+        let mut whole = WholeFile::create(&self.path).map_err(|cause| self.error(cause))?;
+        let out = BufWriter::new(&mut whole);
         let report: Box<dyn Report + '_> = match self.kind {
             Kind::Junit => Box::new(Junit::new(out, facts).map_err(|cause| self.error(cause))?),
             Kind::Json => Box::new(Json::new(out, facts)),
@@ -98,7 +98,7 @@ impl Wanted {
         };
         let path = self.path.clone();
         told(file, report, move |cause| ReportError::Write { path: path.clone(), cause })?;
-        replaced.place(&partial).map_err(|cause| self.error(cause))
+        whole.finish().map_err(|cause| self.error(cause))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::limits::Limits;
 use crate::model::progress::Progress;
 use crate::provider::registry::{Choice, ConnectError};
 use crate::report::Reporters;
-use crate::run::{Before, RunError, Scope, Summary, Work};
+use crate::run::{Before, RunError, Scope, Summary, Work, style};
 
 /// Everything that a retry needs to know. Where the run's tasks are, its ledger knows.
 #[derive(Clone, Debug)]
@@ -77,7 +77,8 @@ pub async fn retry(
     }
     let counts = file.counts()?;
     let mut reporters = if n_to_do > 0 { face(n_to_do, &counts) } else { Reporters::default() };
+    let style = style::known(&file)?;
     let before = Before { began, n_to_do, counts, incidents };
-    let work = Work { out: &out, provider, limits, image_limits, scope: Scope::Chosen };
+    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen };
     work.go_on(file, &before, &mut reporters, progress, &clock, stops).await.map(|summary| (n_to_do, summary))
 }

@@ -12,13 +12,14 @@ use crate::ledger::sqlite::{RunFile, Wanted};
 use crate::model::counts::Counts;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
-use crate::model::outcome::{Artifact, Outcome};
+use crate::model::outcome::{Artifact, ImageFormat, Outcome};
 use crate::model::phase::{Known, Phase};
 use crate::model::progress::{Chore, Meter, Progress};
+use crate::model::style::Sidecar;
 use crate::provider::registry::Choice;
 use crate::report::Reporters;
 use crate::run::retry::Access;
-use crate::run::{Before, RunError, Scope, Summary, Work};
+use crate::run::{Before, RunError, Scope, Summary, Work, style};
 
 /// Files that belong to no job, as many as are named.
 const STRAYS_MAX: usize = 20;
@@ -105,7 +106,7 @@ fn find_strays(
     file.gather_names()?;
     each_file(out, |name| {
         meter.step();
-        if !file.is_recorded(name)? {
+        if !is_recorded(file, name)? {
             verified.n_strays += 1;
             if verified.strays.len() < STRAYS_MAX {
                 verified.strays.push(name.to_owned());
@@ -115,6 +116,25 @@ fn find_strays(
     })?;
     verified.strays.sort();
     Ok(())
+}
+
+/// Whether it is an image of some job, or stands beside one.
+fn is_recorded(file: &RunFile, name: &str) -> Result<bool, LedgerError> {
+    let beside = [Sidecar::Txt, Sidecar::Json].into_iter().find_map(|sidecar| {
+        let stem = name.strip_suffix(sidecar.extension())?;
+        stem.strip_suffix('.')
+    });
+    let Some(stem) = beside else { return file.is_recorded(name) };
+    // The job's id stands behind its name where the name was taken.
+    let shared = stem.rsplit_once('-').filter(|(_, id)| id.parse::<JobId>().is_ok()).map(|(stem, _)| stem);
+    for stem in [Some(stem), shared].into_iter().flatten() {
+        for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
+            if file.is_recorded(&format!("{stem}.{}", format.extension()))? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Everything that a repair needs to know.
@@ -167,7 +187,8 @@ pub async fn repair(
         retries_max: limits.retries_max.min(REPAIR_RETRIES_MAX),
         ..limits
     };
+    let style = style::known(&file)?;
     let before = Before { began, n_to_do, counts, incidents };
-    let work = Work { out: &out, provider, limits, image_limits, scope: Scope::Chosen };
+    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen };
     work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
 }

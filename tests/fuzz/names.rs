@@ -3,8 +3,10 @@
 use std::path::{Component, Path};
 
 use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::name::template::Template;
 use promptbatch::model::name::{ImageName, slug};
-use promptbatch::model::outcome::ImageFormat;
+use promptbatch::model::origin::Origin;
+use promptbatch::model::outcome::{ImageFormat, TaskId};
 use promptbatch::model::request::Request;
 
 use crate::{Target, assert_safe};
@@ -52,8 +54,11 @@ fn check(input: &[u8]) -> String {
     let index = numbers.first().map_or(0, |byte| u64::MAX >> (byte % 64));
     let nth = 1 + usize::from(numbers.get(1).copied().unwrap_or(0));
     let request = Request { prompt: text.clone(), ..Request::default() };
-    let job = Job { id: JobId::new(&request.content(), 0), index, label: None, request, extras: vec![] };
-    for name in [ImageName::new(&job, nth), ImageName::with_stem(&job, nth, &text)] {
+    let extras = vec![("column".to_owned(), text.clone())];
+    let job = Job { id: JobId::new(&request.content(), 0), index, label: Some(text.clone()), request, extras };
+    let origin = Origin { task: Some(TaskId(text.clone())), ..Origin::of_job(job) };
+    let custom: Template = "{column}/{task_id:30}/{id}-{prompt}".parse().unwrap();
+    for name in [ImageName::new(origin.clone(), nth), custom.name(origin, nth)] {
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
             stays(&name.path(format));
             stays(&name.path_apart(format));
@@ -71,6 +76,6 @@ fn stays(path: &str) {
     let parts: Vec<_> = Path::new(path).components().collect();
     assert!(parts.iter().all(|part| matches!(part, Component::Normal(_))), "{path:?}");
     assert_eq!(parts[0].as_os_str(), "images", "{path:?}");
-    assert!(parts.len() <= 3 && !path.contains(['\\', ':', '\0', '\n']), "{path:?}");
+    assert!(parts.len() <= 4 && !path.contains(['\\', ':', '\0', '\n']), "{path:?}");
     assert!(path.split('/').all(|part| (1..=255).contains(&part.len()) && !part.starts_with(['.', '-'])), "{path:?}");
 }

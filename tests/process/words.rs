@@ -31,9 +31,10 @@ fn words(bench: &Bench, output: &Output) -> String {
 #[test]
 fn the_help_of_every_verb() {
     let bench = Bench::new(quick());
-    for verb in
-        ["", "run", "plan", "validate", "init", "schema", "status", "retry", "verify", "log", "results", "simulate"]
-    {
+    for verb in [
+        "", "run", "plan", "validate", "init", "schema", "status", "retry", "verify", "log", "results", "gallery",
+        "export", "simulate",
+    ] {
         let mut args = vec![verb, "--help"];
         args.retain(|arg| !arg.is_empty());
         let output = bench.output(&args);

@@ -190,7 +190,7 @@ impl Beats {
                 let input = Input::Polled(answers.collect());
                 self.comes(self.service.answer, input);
             }
-            Action::Download(job, _) => {
+            Action::Download(origin, _) => {
                 let artifact = Artifact {
                     file_name: "x.png".into(),
                     sha256: [0; 32],
@@ -200,7 +200,7 @@ impl Beats {
                     format: ImageFormat::Png,
                 };
                 let result = if has_fault { Err(fault()) } else { Ok(vec![artifact]) };
-                self.comes(self.service.image, Input::Downloaded(job.id, result));
+                self.comes(self.service.image, Input::Downloaded(origin.job.id, result));
             }
         }
     }

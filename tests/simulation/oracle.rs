@@ -6,6 +6,7 @@ use promptbatch::driver::images::check::{CheckLimits, inspect};
 use promptbatch::model::event::Event;
 use promptbatch::model::limits::{Concurrency, InDoubt};
 use promptbatch::model::name::ImageName;
+use promptbatch::model::origin::Origin;
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome};
 use promptbatch::model::phase::{JobState, Known, Phase};
 use promptbatch::provider::modelscope::body;
@@ -60,7 +61,7 @@ impl World {
         let is_left = |state: &JobState| state.status() == "failed" && has_died;
         let (mut files, known) = (self.store.files(), self.ledger.known());
         for Known { job, state } in known {
-            let name = ImageName::new(&job, 1).path(ImageFormat::Png);
+            let name = ImageName::new(Origin::of_job(job.clone()), 1).path(ImageFormat::Png);
             let is_there = files.remove(&name).is_some();
             assert!(is_there != artifacts(&state).is_empty() || is_left(&state), "{name}: {}", state.status());
         }
@@ -160,7 +161,7 @@ impl World {
             assert!(seen.insert(artifact.file_name.clone()), "{} belongs to two jobs", artifact.file_name);
         }
         for known in known.iter().filter(|known| known.state.n_submits == 0) {
-            let name = ImageName::new(&known.job, 1).path(ImageFormat::Png);
+            let name = ImageName::new(Origin::of_job(known.job.clone()), 1).path(ImageFormat::Png);
             assert!(!files.contains_key(&name), "{name} is there, and was never asked for");
         }
     }

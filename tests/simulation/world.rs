@@ -117,6 +117,7 @@ impl World {
         let hands = Hands {
             provider: Arc::new(Stepped(Witnessed(direct, witness.clone()), crash.clone())),
             store: Arc::new(Stepped(self.store.clone(), crash.clone())),
+            naming: Arc::default(),
         };
         let mut ledger = Stepped(Witnessed(self.ledger.session(), witness), crash.clone());
         let (_stopper, mut stops) = driver::stopper();

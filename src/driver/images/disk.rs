@@ -1,10 +1,13 @@
 //! Images kept below OUT: written aside, checked, synced, and given a name that no other file has.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use tokio::sync::Semaphore;
 use tokio::task::{consume_budget, spawn_blocking};
 
 use crate::driver::images::check::{CheckLimits, NotAnImage};
@@ -14,19 +17,30 @@ use crate::driver::images::place::Place;
 use crate::driver::images::settling::Settling;
 use crate::driver::images::{Body, ImageStore, Saved, bad_output};
 use crate::model::name::ImageName;
+use crate::model::style::Making;
 
 /// The images of one run, below OUT. Only one process at a time may open it: the one that holds the ledger.
 #[derive(Clone, Debug)]
 pub struct DiskStore {
     place: Arc<Place>,
+    makers: Arc<Semaphore>,
     settling: Settling,
 }
 
 impl DiskStore {
     /// Makes OUT, where the ledger is by now, ready to take images in, and clears away what a crash left half written.
+    /// Images are left as they come.
     pub fn open(out: &Path, limits: CheckLimits) -> Result<Self, StoreError> {
-        let place = Arc::new(Place::open(out, limits)?);
-        Ok(Self { place, settling: Settling::start(out)? })
+        Self::open_making(out, limits, Making::default())
+    }
+
+    /// The same, but something is made of each image before it gets its name.
+    pub fn open_making(out: &Path, limits: CheckLimits, making: Making) -> Result<Self, StoreError> {
+        let place = Arc::new(Place::open(out, limits, making)?);
+        // As many as there are cores: a picture takes four bytes a pixel while it is made into another.
+        let n_makers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let makers = Arc::new(Semaphore::new(n_makers));
+        Ok(Self { place, makers, settling: Settling::start(out)? })
     }
 
     async fn receive(&self, name: ImageName, mut body: Body<'_>) -> Saved {
@@ -47,6 +61,18 @@ impl DiskStore {
             if image.take(&piece) {
                 image = blocking(move || image.flush().map(|()| image)).await?;
             }
+        }
+        if image.is_to_be_made() {
+            let _maker = self.makers.acquire().await.expect("nobody closes it");
+            let (made, found) = blocking(move || {
+                let found = image.make();
+                (image, found)
+            })
+            .await;
+            if let Err(fault) = found? {
+                return Ok(Err(fault));
+            }
+            image = made;
         }
         // Reading a long one takes a while, in which others can become files.
         if image.is_long() {

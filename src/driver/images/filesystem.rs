@@ -20,7 +20,7 @@ const PAUSE: u32 = 10;
 
 /// The file system of the images.
 #[derive(Debug)]
-pub(super) struct FileSystem {
+pub(crate) struct FileSystem {
     /// A folder in it, open, where all of it can be synced at once and errors are told.
     whole: Option<File>,
     paused_until: Option<Instant>,
@@ -28,12 +28,12 @@ pub(super) struct FileSystem {
 
 impl FileSystem {
     /// The one that this folder is in.
-    pub(super) fn of(folder: &Path) -> Self {
+    pub(crate) fn of(folder: &Path) -> Self {
         Self { whole: File::open(folder).ok().filter(system::can_sync_whole), paused_until: None }
     }
 
     /// Makes the bytes of these files last, and says of each whether they will.
-    pub(super) fn sync(&mut self, files: &[&File]) -> Vec<io::Result<()>> {
+    pub(crate) fn sync(&mut self, files: &[&File]) -> Vec<io::Result<()>> {
         if files.len() >= TOGETHER_MIN && self.sync_whole() {
             return files.iter().map(|_| Ok(())).collect();
         }

@@ -1,13 +1,15 @@
 //! An image on its way in: gathered, checked, and written aside.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use crate::driver::images::bad_output;
-use crate::driver::images::check::{Checked, inspect};
+use crate::driver::images::check::{CheckLimits, Checked, inspect, recognised};
 use crate::driver::images::error::StoreError;
-use crate::driver::images::place::{Named, Partial, Place};
+use crate::driver::images::making::{beside, convert, tag, tag_head};
+use crate::driver::images::place::{Beside, Named, Partial, Place};
 use crate::model::name::ImageName;
-use crate::model::outcome::Fault;
+use crate::model::outcome::{Fault, ImageFormat};
 
 /// What is gathered of a body before it goes to the disk. Many images are shorter, and touch it only when they are whole.
 const PIECE_BYTES_MAX: usize = 256 << 10;
@@ -21,11 +23,23 @@ pub(super) struct Incoming {
     partial: Option<Partial>,
     /// What it was found to be, once all of it is here.
     checked: Option<Checked>,
+    head: Head,
+    /// Bytes that are ours, which no limit on what comes in is about; all of them, when the image was made anew.
+    n_own_bytes: u64,
+}
+
+/// What is known of an image by its first bytes.
+#[derive(Clone, Copy, Debug)]
+enum Head {
+    /// None has been looked at.
+    Unseen,
+    /// They are of this format, or of none.
+    Seen(Option<ImageFormat>),
 }
 
 impl Incoming {
     pub(super) const fn new(place: Arc<Place>, name: ImageName) -> Self {
-        Self { place, name, gathered: Vec::new(), partial: None, checked: None }
+        Self { place, name, gathered: Vec::new(), partial: None, checked: None, head: Head::Unseen, n_own_bytes: 0 }
     }
 
     /// Takes in the next bytes. True if what is gathered has to be [flushed](Self::flush) first of all.
@@ -39,11 +53,59 @@ impl Incoming {
         self.partial.is_some()
     }
 
+    /// Looks at its first bytes, which are all gathered, and writes into them what can be written there.
+    fn begin(&mut self) -> Option<ImageFormat> {
+        if let Head::Seen(format) = self.head {
+            return format;
+        }
+        let (making, format) = (self.place.making, recognised(&self.gathered));
+        if let Some(format) = format
+            && making.has_metadata
+            && making.conversion(format).is_none()
+        {
+            let n_before = self.gathered.len();
+            tag_head(format, &mut self.gathered, self.name.origin());
+            self.n_own_bytes = (self.gathered.len() - n_before) as u64;
+        }
+        self.head = Head::Seen(format);
+        format
+    }
+
+    /// Whether something is to be made of it for which all of it is needed.
+    pub(super) fn is_to_be_made(&mut self) -> bool {
+        let making = self.place.making;
+        let is_tagged_whole = |format| making.has_metadata && format == ImageFormat::WebP;
+        self.begin().is_some_and(|format| making.conversion(format).is_some() || is_tagged_whole(format))
+    }
+
+    /// All of it is here: makes of it what is wanted, if it is an image.
+    pub(super) fn make(&mut self) -> Result<Result<(), Fault>, StoreError> {
+        let mut format = match self.check()? {
+            Ok(checked) => checked.format,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        if let Some(partial) = &mut self.partial {
+            self.gathered = partial.read()?;
+        }
+        self.partial = None;
+        let conversion = self.place.making.conversion(format);
+        if let Some((made, to)) = conversion.and_then(|to| Some((convert(&self.gathered, format, to)?, to.to))) {
+            (self.gathered, format) = (made, to);
+        }
+        if self.place.making.has_metadata {
+            tag(format, &mut self.gathered, self.name.origin());
+        }
+        (self.checked, self.n_own_bytes) = (None, self.gathered.len() as u64);
+        Ok(Ok(()))
+    }
+
     /// Writes what is gathered.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
-        let partial = match self.partial.take() {
-            Some(partial) => partial,
-            None => self.place.begin(&self.name)?,
+        let partial = if let Some(partial) = self.partial.take() {
+            partial
+        } else {
+            self.begin();
+            self.place.begin(&self.name)?
         };
         self.partial.insert(partial).write(&self.gathered)?;
         self.gathered.clear();
@@ -58,7 +120,9 @@ impl Incoming {
         if self.is_long() {
             self.flush()?;
         }
-        let limits = &self.place.limits;
+        self.begin();
+        let limits = self.place.limits;
+        let limits = &CheckLimits { bytes_max: limits.bytes_max.saturating_add(self.n_own_bytes), ..limits };
         let found = match &mut self.partial {
             // What fits in memory is checked there, so that an error page never touches the disk.
             None => inspect(self.gathered.as_slice(), limits).expect("a slice cannot fail to be read"),
@@ -76,7 +140,14 @@ impl Incoming {
         };
         self.flush()?;
         let partial = self.partial.expect("what is flushed is in a file");
-        Ok(Ok(Written { place: self.place, name: self.name, partial, checked }))
+        let beside = match self.place.making.sidecar {
+            None => None,
+            Some(sidecar) => {
+                let text = beside(sidecar, self.name.origin(), &checked);
+                Some(self.place.begin_beside(&self.name, sidecar.extension(), text)?)
+            }
+        };
+        Ok(Ok(Written { place: self.place, name: self.name, partial, beside, checked }))
     }
 }
 
@@ -86,13 +157,22 @@ pub(super) struct Written {
     place: Arc<Place>,
     name: ImageName,
     pub(super) partial: Partial,
+    beside: Option<Beside>,
     checked: Checked,
 }
 
 impl Written {
+    /// The files that have to last before it gets its name.
+    pub(super) fn files(&self) -> impl Iterator<Item = &File> {
+        std::iter::once(&self.partial.file).chain(self.beside.iter().map(|beside| &beside.partial.file))
+    }
+
     /// Gives it its name, now that its bytes last.
     pub(super) fn put(self) -> Result<(Named, Checked), StoreError> {
         let named = self.place.put(self.partial, &self.name, &self.checked)?;
+        if let Some(beside) = self.beside {
+            self.place.put_beside(beside, &self.name, &named)?;
+        }
         Ok((named, self.checked))
     }
 }

@@ -3,12 +3,14 @@
 pub mod check;
 mod disk;
 mod error;
-mod filesystem;
-mod folders;
+pub(crate) mod filesystem;
+pub(crate) mod folders;
 mod incoming;
+mod making;
 mod memory;
 mod place;
 mod settling;
+pub mod thumbnails;
 pub mod verify;
 
 #[cfg(all(test, unix))]

@@ -1,7 +1,7 @@
 //! OUT as images see it: partial files that are gone unless they are named, and names that are never given twice.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, ErrorKind, Seek, Write};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,6 +11,7 @@ use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::filesystem;
 use crate::driver::images::folders::Folders;
 use crate::model::name::ImageName;
+use crate::model::style::Making;
 
 /// The folder of images that are not whole yet, below OUT.
 const PARTIALS: &str = ".partial";
@@ -20,6 +21,7 @@ const PARTIALS: &str = ".partial";
 pub(super) struct Place {
     out: PathBuf,
     pub(super) limits: CheckLimits,
+    pub(super) making: Making,
     folders: Folders,
     n_begun: AtomicU64,
     /// Held from the look whether a name is free to its taking, where the file system cannot do both at once.
@@ -28,7 +30,7 @@ pub(super) struct Place {
 
 impl Place {
     /// Makes OUT ready to take images in, and clears away what a crash left half written.
-    pub(super) fn open(out: &Path, limits: CheckLimits) -> Result<Self, StoreError> {
+    pub(super) fn open(out: &Path, limits: CheckLimits, making: Making) -> Result<Self, StoreError> {
         let partials = out.join(PARTIALS);
         // If a link has this name, the link goes and what it leads to stays.
         match fs::remove_dir_all(&partials) {
@@ -37,7 +39,7 @@ impl Place {
         }
         let folders = Folders::open(out)?;
         folders.make_ready("images")?;
-        Ok(Self { out: out.to_owned(), limits, folders, n_begun: AtomicU64::new(0), naming: Mutex::default() })
+        Ok(Self { out: out.to_owned(), limits, making, folders, n_begun: AtomicU64::new(0), naming: Mutex::default() })
     }
 
     /// A new, empty partial file. The number keeps it apart from an earlier attempt that may still be on its way out.
@@ -63,6 +65,39 @@ impl Place {
             partial.is_moved = true;
         }
         Ok(Named { file_name, folder })
+    }
+
+    /// A file with this text, which goes beside the image.
+    pub(super) fn begin_beside(
+        &self,
+        name: &ImageName,
+        extension: &'static str,
+        text: String,
+    ) -> Result<Beside, StoreError> {
+        let mut partial = self.begin(name)?;
+        partial.write(text.as_bytes())?;
+        Ok(Beside { partial, extension, text })
+    }
+
+    /// Gives that its name beside the image, which has its own. If there is a file with other words, it gets the job's id behind it.
+    pub(super) fn put_beside(&self, mut beside: Beside, name: &ImageName, image: &Named) -> Result<(), StoreError> {
+        let (extension, apart) = (beside.extension, name.beside_apart(beside.extension));
+        let is_apart =
+            image.file_name.rsplit_once('.').map(|(stem, _)| stem) == apart.rsplit_once('.').map(|(stem, _)| stem);
+        if !is_apart {
+            let target = self.out.join(name.beside(extension));
+            if self.name_new(&mut beside.partial, &target).map_err(at("write", &target))? {
+                return Ok(());
+            }
+            let is_file = fs::symlink_metadata(&target).is_ok_and(|found| found.is_file());
+            if is_file && fs::read(&target).map_err(at("read", &target))? == beside.text.as_bytes() {
+                return Ok(());
+            }
+        }
+        let target = self.out.join(apart);
+        fs::rename(&beside.partial.path, &target).map_err(at("write", &target))?;
+        beside.partial.is_moved = true;
+        Ok(())
     }
 
     /// Gives the file a name that is still free. False if it is not.
@@ -91,7 +126,8 @@ impl Place {
     fn is_same(&self, path: &Path, checked: &Checked) -> io::Result<bool> {
         match fs::symlink_metadata(path) {
             Ok(file) if file.is_file() && file.len() == checked.bytes => {
-                let found = inspect(BufReader::new(File::open(path)?), &self.limits)?;
+                let limits = CheckLimits { bytes_max: checked.bytes, ..self.limits };
+                let found = inspect(BufReader::new(File::open(path)?), &limits)?;
                 Ok(found.as_ref() == Ok(checked))
             }
             Ok(_) => Ok(false),
@@ -121,6 +157,14 @@ pub(super) struct Named {
     pub(super) folder: PathBuf,
 }
 
+/// A text on its way to its place beside an image.
+#[derive(Debug)]
+pub(super) struct Beside {
+    pub(super) partial: Partial,
+    extension: &'static str,
+    text: String,
+}
+
 /// A file that is not whole yet. It is gone with this value, unless it was given a name.
 #[derive(Debug)]
 pub(super) struct Partial {
@@ -132,6 +176,13 @@ pub(super) struct Partial {
 impl Partial {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.file.write_all(bytes).map_err(at("write", &self.path))
+    }
+
+    /// All of it.
+    pub(super) fn read(&mut self) -> Result<Vec<u8>, StoreError> {
+        let mut bytes = Vec::new();
+        let read = self.file.rewind().and_then(|()| self.file.read_to_end(&mut bytes));
+        read.map(|_| bytes).map_err(at("read", &self.path))
     }
 
     pub(super) fn inspect(&mut self, limits: &CheckLimits) -> Result<Result<Checked, NotAnImage>, StoreError> {
@@ -162,7 +213,7 @@ mod tests {
     #[test]
     fn without_links_a_rename_does_not_replace_either() {
         let out = tempfile::TempDir::new().unwrap();
-        let place = Place::open(out.path(), CheckLimits::default()).unwrap();
+        let place = Place::open(out.path(), CheckLimits::default(), Making::default()).unwrap();
         let name = out.path().join("name");
         let partial = |text: &str| {
             let path = out.path().join(text);

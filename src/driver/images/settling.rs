@@ -63,8 +63,12 @@ impl Settling {
 /// end the folders of the names are synced. Whatever stops one on this way stops only that one.
 fn settle(batch: Vec<Order>, file_system: &mut FileSystem) {
     let written: Vec<(Written, Reply)> = batch.into_iter().filter_map(write).collect();
-    let files: Vec<&File> = written.iter().map(|(image, _)| &image.partial.file).collect();
-    let synced = file_system.sync(&files);
+    let files: Vec<&File> = written.iter().flat_map(|(image, _)| image.files()).collect();
+    let n_files: Vec<usize> = written.iter().map(|(image, _)| image.files().count()).collect();
+    let mut synced = file_system.sync(&files).into_iter();
+    // An image lasts when what goes beside it does.
+    let synced = n_files.into_iter().map(|n| synced.by_ref().take(n).fold(Ok(()), Result::and));
+    let synced: Vec<io::Result<()>> = synced.collect();
     let named: Vec<_> = written.into_iter().zip(synced).filter_map(|((i, r), synced)| name(i, r, synced)).collect();
     let mut folders = BTreeMap::new();
     for ((Named { file_name, folder }, checked), reply) in named {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -51,11 +51,23 @@ impl fmt::Display for Damage {
 
 /// Holds one image against its record.
 pub fn check(out: &Path, artifact: &Artifact) -> Result<(), Damage> {
+    read_into(out, artifact, io::sink())
+}
+
+/// The bytes of one image, if they are what was recorded, and no folder on the way to them is a link.
+pub fn read(out: &Path, artifact: &Artifact) -> Result<Vec<u8>, Damage> {
+    let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    if artifact.file_name.match_indices('/').any(|(end, _)| is_link(&out.join(&artifact.file_name[..end]))) {
+        return Err(Damage::NotAFile);
+    }
+    let mut bytes = vec![];
+    read_into(out, artifact, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads one image, and says whether it is what was recorded.
+fn read_into(out: &Path, artifact: &Artifact, copy: impl io::Write) -> Result<(), Damage> {
     let path = inside(out, &artifact.file_name).ok_or(Damage::Outside)?;
-    let unreadable = |error: io::Error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => Damage::Missing,
-        _ => Damage::Unreadable(error.to_string()),
-    };
     let found = fs::symlink_metadata(&path).map_err(unreadable)?;
     if !found.is_file() {
         return Err(Damage::NotAFile);
@@ -63,17 +75,31 @@ pub fn check(out: &Path, artifact: &Artifact) -> Result<(), Damage> {
     if found.len() != artifact.bytes {
         return Err(Damage::Length { bytes: found.len(), recorded: artifact.bytes });
     }
-    let mut hasher = Hashing(Sha256::new());
-    File::open(&path).and_then(|mut file| io::copy(&mut file, &mut hasher)).map_err(unreadable)?;
-    let sha256: [u8; 32] = hasher.0.finalize().into();
+    let mut hasher = Hashing { sha256: Sha256::new(), copy };
+    // A file that grows while it is read is another one than was recorded, however much there is of it.
+    let read = File::open(&path).and_then(|file| io::copy(&mut file.take(artifact.bytes + 1), &mut hasher));
+    read.map_err(unreadable)?;
+    let sha256: [u8; 32] = hasher.sha256.finalize().into();
     if sha256 == artifact.sha256 { Ok(()) } else { Err(Damage::Content) }
 }
 
-struct Hashing(Sha256);
+#[expect(clippy::needless_pass_by_value, reason = "errors are handed on as they come")]
+fn unreadable(error: io::Error) -> Damage {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Damage::Missing,
+        _ => Damage::Unreadable(error.to_string()),
+    }
+}
 
-impl io::Write for Hashing {
+struct Hashing<W> {
+    sha256: Sha256,
+    copy: W,
+}
+
+impl<W: io::Write> io::Write for Hashing<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
+        self.sha256.update(bytes);
+        self.copy.write_all(bytes)?;
         Ok(bytes.len())
     }
 
@@ -104,7 +130,7 @@ fn free(path: &Path) -> PathBuf {
 }
 
 /// The path of a name below OUT, if that is where it leads.
-fn inside(out: &Path, file_name: &str) -> Option<PathBuf> {
+pub fn inside(out: &Path, file_name: &str) -> Option<PathBuf> {
     let is_plain = |component| matches!(component, Component::Normal(_));
     let is_inside = !file_name.is_empty() && Path::new(file_name).components().all(is_plain);
     is_inside.then(|| out.join(file_name))
@@ -151,6 +177,7 @@ mod tests {
         assert_eq!(check(out.path(), &whole), Err(Damage::Missing));
         fs::write(&path, "whole").unwrap();
         assert_eq!(check(out.path(), &whole), Ok(()));
+        assert_eq!(read(out.path(), &whole), Ok(b"whole".to_vec()));
         fs::write(&path, "whale").unwrap();
         assert_eq!(check(out.path(), &whole), Err(Damage::Content));
         fs::write(&path, "who").unwrap();
@@ -161,6 +188,39 @@ mod tests {
         for name in ["../a.png", "/etc/passwd", "images/../../a.png", ""] {
             assert_eq!(check(out.path(), &artifact(name, b"")), Err(Damage::Outside), "{name:?}");
         }
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_recorded() {
+        let out = tempfile::tempdir().unwrap();
+        fs::create_dir(out.path().join("images")).unwrap();
+        let (path, whole) = (out.path().join("images/a.png"), artifact("images/a.png", b"whole"));
+        assert_eq!(read(out.path(), &whole), Err(Damage::Missing));
+        fs::write(&path, "whole").unwrap();
+        assert_eq!(read(out.path(), &whole).as_deref(), Ok(&b"whole"[..]));
+        for (text, damage) in [
+            ("whale", Damage::Content),
+            ("who", Damage::Length { bytes: 3, recorded: 5 }),
+            ("whole and more", Damage::Length { bytes: 14, recorded: 5 }),
+        ] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(read(out.path(), &whole), Err(damage));
+        }
+        assert_eq!(read(out.path(), &artifact("../a.png", b"")), Err(Damage::Outside));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_read_through_a_link() {
+        let out = tempfile::tempdir().unwrap();
+        fs::create_dir(out.path().join("elsewhere")).unwrap();
+        fs::write(out.path().join("elsewhere/a.png"), "whole").unwrap();
+        std::os::unix::fs::symlink("elsewhere", out.path().join("images")).unwrap();
+        std::os::unix::fs::symlink("elsewhere/a.png", out.path().join("a.png")).unwrap();
+        for name in ["images/a.png", "a.png"] {
+            assert_eq!(read(out.path(), &artifact(name, b"whole")), Err(Damage::NotAFile), "{name}");
+        }
+        assert!(read(out.path(), &artifact("elsewhere/a.png", b"whole")).is_ok());
     }
 
     #[cfg(unix)]

@@ -27,7 +27,7 @@ fn settle(bench: &mut Bench, asked: &mut Vec<JobId>) -> usize {
                     let done = jobs.into_iter().map(|(id, _)| (id, Ok(Status::Done(urls(1)))));
                     bench.handle(Input::Polled(done.collect()));
                 }
-                Action::Download(job, _) => asked.push(job.id),
+                Action::Download(origin, _) => asked.push(origin.job.id),
                 Action::Load { .. } => panic!("all jobs were told"),
             }
         }

@@ -237,9 +237,9 @@ fn a_task_that_is_in_line_is_not_given_up() {
                     let is_done = (bench.now - start).as_secs() >= 30 * n;
                     bench.polled(n, Ok(if is_done { Status::Done(urls(n)) } else { Status::Running }));
                 }
-                Action::Download(job, _) => {
+                Action::Download(origin, _) => {
                     n_images += 1;
-                    bench.downloaded(job.index, Ok(vec![artifact()]));
+                    bench.downloaded(origin.job.index, Ok(vec![artifact()]));
                 }
                 Action::Load { .. } => bench.handle(Input::Loaded { jobs: vec![], more: false }),
             }
@@ -273,7 +273,7 @@ fn a_failed_download_asks_for_a_fresh_link() {
     bench.downloaded(1, Err(fault(FaultKind::BadOutput)));
     assert_eq!(bench.next().actions, [poll(1)]);
     bench.polled(1, Ok(Status::Done(urls(2))));
-    assert_eq!(bench.next().actions, [Action::Download(job(1).into(), urls(2))]);
+    assert_eq!(bench.next().actions, [fetch(1, urls(2))]);
     bench.downloaded(1, Ok(vec![artifact()]));
     assert!(bench.next().is_last);
     assert_eq!(bench.story(), "submit accepted ready download!bad_output ready succeeded");

@@ -73,3 +73,29 @@ fn fresh_links_teach_nothing_about_how_long_tasks_take() {
     }
     assert_eq!(bench.engine.schedule.median(), learnt);
 }
+
+/// Goal: what a name may be made of is the same whenever the image is fetched, in this process or in another.
+#[test]
+fn an_image_is_told_where_it_comes_from() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_accepted(1);
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    let told = |engine: &mut Engine, now| match engine.turn(now).actions.as_slice() {
+        [Action::Download(origin, _)] => origin.clone(),
+        actions => panic!("{actions:?}"),
+    };
+    let origin = told(&mut bench.engine, bench.now);
+    assert_eq!((origin.job.id, origin.task.clone()), (id(1), Some(task(1))));
+    assert_eq!(origin.submitted_at, Some(START.wall()));
+    let mut state = JobState::default();
+    let story = [EventKind::SubmitStarted, EventKind::Accepted(task(1)), EventKind::Ready(urls(1))];
+    for kind in &story {
+        state.apply(START.wall(), kind);
+    }
+    let mut resumed = Engine::new(fixed(1));
+    let later = START + Duration::from_hours(1);
+    resumed.turn(later);
+    resumed.handle(later, Input::Loaded { jobs: vec![Known { job: job(1).into(), state }], more: false });
+    assert_eq!(told(&mut resumed, later), origin);
+}

@@ -7,10 +7,6 @@ fn signed(n: u64, lifetime: Duration) -> Vec<Url> {
     vec![Url(format!("https://images/{n}.png?Expires={}", (START + lifetime).wall().millis() / 1000))]
 }
 
-fn fetch(n: u64, urls: Vec<Url>) -> Action {
-    Action::Download(job(n).into(), urls)
-}
-
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Two jobs with links, and room for one download: the first is under way, the second waits.

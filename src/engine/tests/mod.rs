@@ -12,6 +12,7 @@ mod stops;
 mod walk;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
@@ -19,6 +20,7 @@ use crate::engine::turn::{Action, Input, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::limits::{Concurrency, Limits};
+use crate::model::origin::Origin;
 use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, ImageFormat, Outcome, Status, TaskId, Url};
 use crate::model::pace::{Hold, HoldReason};
 use crate::model::phase::{JobState, Known};
@@ -97,8 +99,13 @@ impl Bench {
     }
 
     fn turn(&mut self) -> Turn {
-        let turn = self.engine.turn(self.now);
+        let mut turn = self.engine.turn(self.now);
         self.events.extend(turn.events.iter().cloned());
+        for action in &mut turn.actions {
+            if let Action::Download(origin, _) = action {
+                *origin = Origin::of_job(Arc::clone(&origin.job));
+            }
+        }
         turn
     }
 
@@ -164,8 +171,13 @@ fn poll(n: u64) -> Action {
     Action::Poll(vec![(id(n), task(n))])
 }
 
+/// The bench leaves out when and by which task; see `an_image_is_told_where_it_comes_from`.
+fn fetch(n: u64, urls: Vec<Url>) -> Action {
+    Action::Download(Origin::of_job(job(n)), urls)
+}
+
 fn download(n: u64) -> Action {
-    Action::Download(job(n).into(), urls(n))
+    fetch(n, urls(n))
 }
 
 fn word(kind: &EventKind) -> String {
@@ -344,9 +356,9 @@ fn only_a_look_ahead_is_in_memory() {
                     let done = batch.into_iter().map(|(id, _)| (id, Ok(Status::Done(urls(1))))).collect();
                     bench.handle(Input::Polled(done));
                 }
-                Action::Download(job, _) => {
+                Action::Download(origin, _) => {
                     n_done += 1;
-                    bench.downloaded(job.index, Ok(vec![artifact()]));
+                    bench.downloaded(origin.job.index, Ok(vec![artifact()]));
                 }
             }
         }

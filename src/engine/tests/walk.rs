@@ -102,9 +102,9 @@ fn answer(bench: &mut Bench, rng: &mut fastrand::Rng, action: Action, n_handed_o
             let status = if is_well { Ok(Status::Done(urls(1))) } else { status };
             bench.handle(Input::Polled(batch.into_iter().map(|(id, _)| (id, status.clone())).collect()));
         }
-        Action::Download(job, _) => {
+        Action::Download(origin, _) => {
             let result = if is_well { Ok(vec![artifact()]) } else { Err(any) };
-            bench.handle(Input::Downloaded(job.id, result));
+            bench.handle(Input::Downloaded(origin.job.id, result));
         }
     }
 }

@@ -6,11 +6,13 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
 use crate::ledger::sqlite::row::{self, COLUMNS, N_COLUMNS, UNFINISHED, WITHOUT_IMAGE};
+use crate::ledger::style::{style_from, style_text};
 use crate::model::counts::Counts;
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{Known, Phase};
+use crate::model::style::Style;
 use crate::model::time::Timestamp;
 
 impl RunFile {
@@ -41,6 +43,17 @@ impl RunFile {
         Ok(mean)
     }
 
+    /// How its images are kept, if that was ever settled.
+    pub fn style(&self) -> Result<Option<Style>, LedgerError> {
+        let Some(text) = self.meta("style")? else { return Ok(None) };
+        style_from(&text).map(Some).ok_or_else(|| self.damaged("what it says of its images is unreadable"))
+    }
+
+    /// Settles how its images are kept.
+    pub fn set_style(&self, style: &Style) -> Result<(), LedgerError> {
+        self.set_meta("style", &style_text(style))
+    }
+
     /// Changes whenever anything happens to the run: the last event and the manifest.
     pub fn mark(&self) -> Result<String, LedgerError> {
         let mut last: i64 = 0;
@@ -49,6 +62,17 @@ impl RunFile {
             Ok(Ok::<_, LedgerError>(()))
         })?;
         Ok(format!("{last} {}", self.manifest_fingerprint()?.unwrap_or_default()))
+    }
+
+    /// What tells this run from others, wherever its folder goes: the first thing that happened in it.
+    pub fn origin(&self) -> Result<String, LedgerError> {
+        let mut origin = String::new();
+        let sql = "SELECT lower(hex(id)), at FROM events JOIN jobs ON jobs.row = job ORDER BY seq LIMIT 1";
+        self.each(sql, (), |row| {
+            origin = format!("{} {}", row.get::<_, String>(0)?, row.get::<_, i64>(1)?);
+            Ok(Ok::<_, LedgerError>(()))
+        })?;
+        Ok(origin)
     }
 
     /// The mark of the run when its results were written last.

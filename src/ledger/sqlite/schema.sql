@@ -2,7 +2,8 @@
 -- Times are milliseconds since 1970-01-01T00:00:00Z.
 -- Also run over a ledger of an earlier version, in which what has not changed is there already.
 
--- What is true of the whole run: provider, columns (JSON array of the manifest's further columns), manifest (fingerprint).
+-- What is true of the whole run: provider, columns (JSON array of the manifest's further columns), manifest (fingerprint),
+-- style (how images are named and made).
 CREATE TABLE IF NOT EXISTS meta (
     key TEXT NOT NULL PRIMARY KEY,
     value ANY

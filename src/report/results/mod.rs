@@ -1,24 +1,18 @@
-//! `results.csv`: one line an image and one for every job without, so that no row of the manifest is missing from it.
+//! `results.csv`, and the same as JSON: one line an image and one for every job without, so that no row of the manifest is missing.
 
 mod file;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt::Write as _;
-use std::io::{self, Write};
-use std::num::NonZeroU8;
-
-use time::OffsetDateTime;
-use time::format_description::well_known::Iso8601;
-use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
+use std::io::{self, BufWriter, Write};
 
 pub use crate::report::results::file::{ResultsError, ResultsWriter};
+pub use crate::report::value::rfc3339;
 
 use crate::model::outcome::{Artifact, FaultKind, Outcome};
 use crate::model::phase::{JobState, Known, Phase};
-use crate::model::time::Timestamp;
+use crate::report::value::{NESTED, Object, Value, hex, nested};
 
 /// Our own columns, on which scripts rely: add behind the last, and change nothing.
 pub const COLUMNS: [&str; 26] = [
@@ -50,21 +44,58 @@ pub const COLUMNS: [&str; 26] = [
     "tasks_lost",
 ];
 
-/// The results as CSV, written to anything. [`ResultsWriter`] writes them to a file.
+/// What the results are written as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A table with a header, in which everything is text.
+    #[default]
+    Csv,
+    /// One JSON object a line, with the same columns: numbers are numbers, what there is none of is null, and the lists and
+    /// objects of a request are there too.
+    Jsonl,
+}
+
+impl Format {
+    /// How a file of it is called.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+        }
+    }
+}
+
+/// The results, written to anything. [`ResultsWriter`] writes them to a file.
 pub struct Results<W: Write> {
-    csv: csv::Writer<W>,
+    lines: Lines<W>,
     provider: String,
     /// The manifest's further columns, as jobs call them.
     columns: Vec<String>,
 }
 
+enum Lines<W: Write> {
+    Csv(Box<csv::Writer<W>>),
+    Jsonl { out: BufWriter<W>, names: Vec<String> },
+}
+
 impl<W: Write> Results<W> {
-    /// Writes the header: our columns and then the manifest's further ones.
-    pub fn new(out: W, provider: &str, columns: &[String]) -> io::Result<Self> {
+    /// Begins with our columns and then the manifest's further ones.
+    pub fn new(out: W, format: Format, provider: &str, columns: &[String]) -> io::Result<Self> {
         let columns = distinct(columns);
-        let mut csv = csv::Writer::from_writer(out);
-        csv.write_record(COLUMNS.into_iter().map(str::to_owned).chain(headings(&columns)))?;
-        Ok(Self { csv, provider: provider.to_owned(), columns })
+        let lines = match format {
+            Format::Csv => {
+                let mut csv = csv::Writer::from_writer(out);
+                csv.write_record(COLUMNS.into_iter().map(str::to_owned).chain(headings(&columns, &COLUMNS)))?;
+                Lines::Csv(Box::new(csv))
+            }
+            Format::Jsonl => {
+                let ours = [&COLUMNS[..], &NESTED].concat();
+                let further = headings(&columns, &ours);
+                let names = ours.into_iter().map(str::to_owned).chain(further).collect();
+                Lines::Jsonl { out: BufWriter::new(out), names }
+            }
+        };
+        Ok(Self { lines, provider: provider.to_owned(), columns })
     }
 
     /// Writes the lines of one job.
@@ -83,89 +114,103 @@ impl<W: Write> Results<W> {
         artifacts.iter().try_for_each(|artifact| self.write_line(known, Some(artifact)))
     }
 
-    /// Writes out what is still gathered and gives back what it was written to.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.csv.flush()?;
-        self.csv.into_inner().map_err(|error| io::Error::from(error.error().kind()))
+    fn write_line(&mut self, known: &Known, artifact: Option<&Artifact>) -> io::Result<()> {
+        let own = fields(known, artifact, &self.provider);
+        let carried = |column| known.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
+        let further = self.columns.iter().map(|column| Value::text_of(carried(column)));
+        match &mut self.lines {
+            Lines::Csv(csv) => {
+                for value in own.into_iter().chain(further) {
+                    csv.write_field(value.text().as_bytes())?;
+                }
+                csv.write_record(None::<&[u8]>)?;
+            }
+            Lines::Jsonl { out, names } => {
+                let values: Vec<_> = own.into_iter().chain(nested(&known.job.request)).chain(further).collect();
+                serde_json::to_writer(&mut *out, &Object(names, &values))?;
+                out.write_all(b"\n")?;
+            }
+        }
+        Ok(())
     }
 
-    fn write_line(&mut self, known: &Known, artifact: Option<&Artifact>) -> io::Result<()> {
-        let ours = fields(known, artifact, &self.provider);
-        let further = self.columns.iter().map(|column| {
-            let extra = known.job.extras.iter().find(|(name, _)| name == column);
-            Cow::from(extra.map_or("", |(_, text)| text))
-        });
-        for field in ours.into_iter().chain(further) {
-            self.csv.write_field(field.as_bytes())?;
+    /// Passes on what is still held back, and gives back what was written to.
+    pub fn finish(self) -> io::Result<W> {
+        match self.lines {
+            Lines::Csv(mut csv) => {
+                csv.flush()?;
+                csv.into_inner().map_err(|error| io::Error::from(error.error().kind()))
+            }
+            Lines::Jsonl { out, .. } => out.into_inner().map_err(io::IntoInnerError::into_error),
         }
-        Ok(self.csv.write_record(None::<&[u8]>)?)
     }
 }
 
-/// The fields of one line in the order of [`COLUMNS`].
-fn fields<'a>(known: &'a Known, artifact: Option<&'a Artifact>, provider: &'a str) -> [Cow<'a, str>; COLUMNS.len()] {
+/// What a line says of a job and one of its images, in the order of [`COLUMNS`].
+pub(super) fn fields<'a>(
+    known: &'a Known,
+    artifact: Option<&'a Artifact>,
+    provider: &'a str,
+) -> [Value<'a>; COLUMNS.len()] {
     let (job, state) = (&known.job, &known.state);
     let request = &job.request;
     let (error_code, error) = fault(state);
     [
-        show((job.index > 0).then_some(job.index)),
-        job.label.as_deref().map_or_else(|| job.id.to_string().into(), Cow::from),
-        state.status().into(),
-        artifact.map_or("", |artifact| &artifact.file_name).into(),
-        request.prompt.as_str().into(),
-        request.negative_prompt.as_deref().unwrap_or_default().into(),
-        request.model.as_str().into(),
-        show(request.size),
-        show(request.seed),
-        show(request.steps),
-        show(request.guidance),
-        provider.into(),
-        state.task.as_ref().map_or("", |task| &task.0).into(),
-        state.n_submits.to_string().into(),
-        show(state.submitted_at.map(rfc3339)),
-        show(state.finished_at.map(rfc3339)),
-        show(state.duration().map(|span| format!("{:.3}", span.as_secs_f64()))),
-        show(artifact.map(|artifact| artifact.width)),
-        show(artifact.map(|artifact| artifact.height)),
-        show(artifact.map(|artifact| artifact.bytes)),
-        artifact.map_or("", |artifact| artifact.format.extension()).into(),
-        show(artifact.map(|artifact| hex(&artifact.sha256))),
-        error_code.into(),
-        error.into(),
-        state.n_in_doubt.to_string().into(),
-        state.n_lost.to_string().into(),
+        Value::whole_of((job.index > 0).then_some(job.index)),
+        job.label.as_deref().map_or_else(|| Value::Text(job.id.to_string().into()), |label| Value::Text(label.into())),
+        Value::Text(state.status().into()),
+        Value::text_of(artifact.map(|artifact| artifact.file_name.as_str())),
+        Value::Text(request.prompt.as_str().into()),
+        Value::text_of(request.negative_prompt.as_deref()),
+        Value::Text(request.model.as_str().into()),
+        request.size.map_or(Value::None, |size| Value::Text(size.to_string().into())),
+        Value::whole_of(request.seed),
+        Value::whole_of(request.steps),
+        request.guidance.map_or(Value::None, Value::Real),
+        Value::Text(provider.into()),
+        Value::text_of(state.task.as_ref().map(|task| task.0.as_str())),
+        Value::Whole(state.n_submits.into()),
+        state.submitted_at.map_or(Value::None, Value::Time),
+        state.finished_at.map_or(Value::None, Value::Time),
+        state.duration().map_or(Value::None, Value::Span),
+        Value::whole_of(artifact.map(|artifact| artifact.width)),
+        Value::whole_of(artifact.map(|artifact| artifact.height)),
+        Value::whole_of(artifact.map(|artifact| artifact.bytes)),
+        Value::text_of(artifact.map(|artifact| artifact.format.extension())),
+        artifact.map_or(Value::None, |artifact| Value::Text(hex(&artifact.sha256).into())),
+        Value::text_of(error_code),
+        Value::text_of(error),
+        Value::Whole(state.n_in_doubt.into()),
+        Value::Whole(state.n_lost.into()),
     ]
 }
 
-/// What a field without a value says is nothing.
-fn show<T: ToString>(value: Option<T>) -> Cow<'static, str> {
-    value.map_or(Cow::Borrowed(""), |value| value.to_string().into())
-}
-
 /// The code and the words of what ended a job, or of what keeps it in doubt.
-fn fault(state: &JobState) -> (&str, &str) {
+pub fn fault(state: &JobState) -> (Option<&str>, Option<&str>) {
     const IN_DOUBT: &str = "the answer to the submission was lost: the request may have been accepted and paid for";
     match &state.phase {
-        Phase::Finished(Outcome::Failed(fault)) => (fault.kind.code(), &fault.message),
+        Phase::Finished(Outcome::Failed(fault)) => (Some(fault.kind.code()), Some(&fault.message)),
         // An older fault, of a submission before this one, explains nothing here.
         Phase::Submitting => {
             let fault = state.last_fault.as_ref().filter(|fault| fault.kind == FaultKind::InDoubt);
-            (FaultKind::InDoubt.code(), fault.map_or(IN_DOUBT, |fault| &fault.message))
+            (Some(FaultKind::InDoubt.code()), Some(fault.map_or(IN_DOUBT, |fault| &fault.message)))
         }
-        Phase::Finished(Outcome::Succeeded(_)) | Phase::Pending | Phase::Running(_) | Phase::Downloading(_) => ("", ""),
+        Phase::Finished(Outcome::Succeeded(_)) | Phase::Pending | Phase::Running(_) | Phase::Downloading(_) => {
+            (None, None)
+        }
     }
 }
 
 /// Each name once, in the order of its first appearance.
-fn distinct(columns: &[String]) -> Vec<String> {
+pub(super) fn distinct(columns: &[String]) -> Vec<String> {
     let mut seen = HashSet::new();
     columns.iter().filter(|column| seen.insert(*column)).cloned().collect()
 }
 
 /// What the manifest's further columns are called in the header: `input_` goes in front, again if need be, until a name is neither
 /// ours nor another column's.
-fn headings(columns: &[String]) -> Vec<String> {
-    let is_ours = |name: &str| COLUMNS.contains(&name);
+pub(super) fn headings(columns: &[String], ours: &[&str]) -> Vec<String> {
+    let is_ours = |name: &str| ours.contains(&name);
     let mut taken: Vec<String> = columns.iter().filter(|column| !is_ours(column)).cloned().collect();
     let mut heading = |column: &String| {
         if !is_ours(column) {
@@ -179,20 +224,4 @@ fn headings(columns: &[String]) -> Vec<String> {
         name
     };
     columns.iter().map(&mut heading).collect()
-}
-
-const MILLIS: EncodedConfig =
-    Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
-
-/// A time as RFC 3339 writes it, in UTC and to the millisecond. Nothing for a year of five digits, which it cannot write.
-pub fn rfc3339(at: Timestamp) -> String {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.millis()) * 1_000_000);
-    time.ok().and_then(|time| time.format(&Iso8601::<MILLIS>).ok()).unwrap_or_default()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a string takes any text");
-        hex
-    })
 }

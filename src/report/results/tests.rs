@@ -11,7 +11,8 @@ use crate::model::event::{EventKind, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::Fault;
 use crate::model::outcome::{ImageFormat, TaskId};
-use crate::model::request::{Request, Size};
+use crate::model::request::{Json, Request, Size};
+use crate::model::time::Timestamp;
 use crate::report::fixtures::artifact;
 
 use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
@@ -46,7 +47,7 @@ fn strings(names: &[&str]) -> Vec<String> {
 }
 
 fn table(columns: &[&str], jobs: &[Known]) -> String {
-    let mut results = Results::new(Vec::new(), "modelscope", &strings(columns)).unwrap();
+    let mut results = Results::new(Vec::new(), Format::Csv, "modelscope", &strings(columns)).unwrap();
     for known in jobs {
         results.write(known).unwrap();
     }
@@ -130,6 +131,33 @@ fn further_columns_follow_under_names_that_nothing_else_has() {
 }
 
 #[test]
+fn as_json_the_same_columns_have_types_and_the_request_has_its_lists() {
+    let job = with(
+        known(
+            7,
+            "say \"cat\"\n猫 🐈",
+            &[SubmitStarted, task(), Finished(Outcome::Succeeded(vec![artifact("images/7.png")]))],
+        ),
+        |job| {
+            job.request.seed = Some(u64::MAX);
+            job.request.guidance = Some(4.0);
+            job.request.image_url = vec!["https://a/b.png".into()];
+            job.request.params = [("tiles".to_owned(), Json("[1,2]".into()))].into();
+            job.extras = vec![("params".into(), "mine".into()), ("score".into(), "7".into())];
+        },
+    );
+    let mut results = Results::new(Vec::new(), Format::Jsonl, "modelscope", &strings(&["params", "score"])).unwrap();
+    for known in [job, known(8, "new", &[])] {
+        results.write(&known).unwrap();
+    }
+    let text = String::from_utf8(results.finish().unwrap()).unwrap();
+    insta::assert_snapshot!(text, @r#"
+    {"index":7,"id":"07070707070707070707","status":"succeeded","file_name":"images/7.png","prompt":"say \"cat\"\n猫 🐈","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":18446744073709551615,"steps":null,"guidance":4.0,"provider":"modelscope","task_id":"5075521","attempts":1,"submitted_at":"2027-01-15T08:00:00.000Z","finished_at":"2027-01-15T08:00:02.468Z","seconds":2.468,"width":64,"height":48,"bytes":1000,"format":"png","sha256":"abababababababababababababababababababababababababababababababab","error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":["https://a/b.png"],"loras":null,"params":{"tiles":[1,2]},"input_params":"mine","score":"7"}
+    {"index":8,"id":"08080808080808080808","status":"pending","file_name":null,"prompt":"new","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":null,"steps":null,"guidance":null,"provider":"modelscope","task_id":null,"attempts":0,"submitted_at":null,"finished_at":null,"seconds":null,"width":null,"height":null,"bytes":null,"format":null,"sha256":null,"error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":null,"loras":null,"params":null,"input_params":null,"score":null}
+    "#);
+}
+
+#[test]
 fn no_two_columns_share_a_name() {
     let mut columns = strings(&COLUMNS);
     columns.extend(COLUMNS.iter().map(|name| format!("input_{name}")));
@@ -178,7 +206,7 @@ fn a_file_is_replaced_as_a_whole() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("results.csv");
     fs::write(&path, "the old one").unwrap();
-    let mut writer = ResultsWriter::create(&path, "modelscope", &[]).unwrap();
+    let mut writer = ResultsWriter::create(&path, Format::Csv, "modelscope", &[]).unwrap();
     let jobs: Vec<Known> = (1..=200).map(|index| known(index, &"long ".repeat(100), &[])).collect();
     for known in &jobs {
         writer.write(known).unwrap();
@@ -192,7 +220,7 @@ fn a_file_is_replaced_as_a_whole() {
 #[test]
 fn a_writer_dropped_unfinished_leaves_nothing() {
     let out = TempDir::new().unwrap();
-    let mut writer = ResultsWriter::create(&out.path().join("results.csv"), "modelscope", &[]).unwrap();
+    let mut writer = ResultsWriter::create(&out.path().join("results.csv"), Format::Csv, "modelscope", &[]).unwrap();
     writer.write(&known(1, "x", &[])).unwrap();
     assert_eq!(names_in(&out).len(), 1);
     drop(writer);
@@ -209,7 +237,7 @@ fn links_are_replaced_and_not_followed() {
     for name in partials.chain(["results.csv".to_owned()]) {
         std::os::unix::fs::symlink(elsewhere.path().join(&name), out.path().join(&name)).unwrap();
     }
-    ResultsWriter::create(&path, "modelscope", &[]).unwrap().finish().unwrap();
+    ResultsWriter::create(&path, Format::Csv, "modelscope", &[]).unwrap().finish().unwrap();
     assert!(fs::symlink_metadata(&path).unwrap().is_file());
     assert_eq!(names_in(&elsewhere), [""; 0]);
     assert_eq!(names_in(&out).len(), 500, "one link has become the file");
@@ -219,7 +247,7 @@ fn links_are_replaced_and_not_followed() {
 fn two_writers_at_once_do_not_meet() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("results.csv");
-    let mut writers = ["one", "two"].map(|provider| ResultsWriter::create(&path, provider, &[]).unwrap());
+    let mut writers = ["one", "two"].map(|provider| ResultsWriter::create(&path, Format::Csv, provider, &[]).unwrap());
     for writer in &mut writers {
         writer.write(&known(1, "x", &[])).unwrap();
     }
@@ -240,7 +268,7 @@ fn what_a_killed_process_left_is_cleared_away_when_it_is_old() {
     leave(".results.csv.partial-1-0", 0);
     leave(".other.csv.partial-1-0", 0);
     leave(".results.csv.partial-2-0", u64::from(u32::MAX));
-    drop(ResultsWriter::create(&out.path().join("results.csv"), "modelscope", &[]).unwrap());
+    drop(ResultsWriter::create(&out.path().join("results.csv"), Format::Csv, "modelscope", &[]).unwrap());
     assert_eq!(names_in(&out), [".other.csv.partial-1-0", ".results.csv.partial-2-0"]);
 }
 
@@ -248,13 +276,13 @@ fn what_a_killed_process_left_is_cleared_away_when_it_is_old() {
 fn an_error_names_the_file() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("absent/results.csv");
-    let error = ResultsWriter::create(&path, "modelscope", &[]).err().unwrap().to_string();
+    let error = ResultsWriter::create(&path, Format::Csv, "modelscope", &[]).err().unwrap().to_string();
     assert!(error.starts_with(&format!("could not write {}: ", path.display())), "{error}");
     assert!(error.ends_with("; nothing is lost, write it again with `promptbatch results`"), "{error}");
 
     let folder = out.path().join("results.csv");
     fs::create_dir(&folder).unwrap();
-    let writer = ResultsWriter::create(&folder, "modelscope", &[]).unwrap();
+    let writer = ResultsWriter::create(&folder, Format::Csv, "modelscope", &[]).unwrap();
     assert!(writer.finish().is_err(), "a folder is not replaced");
     assert_eq!(names_in(&out), ["results.csv"], "and nothing else is left");
 }

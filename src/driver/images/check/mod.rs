@@ -156,6 +156,11 @@ fn recognise(head: &[u8]) -> Result<ImageFormat, NotAnImage> {
     }
 }
 
+/// The format of what begins so, if it is one that is taken.
+pub(super) fn recognised(head: &[u8]) -> Option<ImageFormat> {
+    recognise(head).ok()
+}
+
 /// What it is instead, for the user to see why the link did not give an image.
 fn name_other(head: &[u8]) -> NotAnImage {
     let text = String::from_utf8_lossy(head);

@@ -1,42 +1,51 @@
-//! Files that are replaced as a whole: whoever opens one sees all of the old one or all of the new one.
+//! A file that is replaced as a whole: whoever opens it sees all of the old one or all of the new one.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A file that is written beside its place and put there at the end. Dropped before that, it leaves nothing.
-pub struct Replaced {
+/// A file under way beside its place, which it takes at the end. Dropped before that, it leaves nothing.
+#[derive(Debug)]
+pub struct WholeFile {
+    file: File,
     path: PathBuf,
     partial: Partial,
 }
 
-impl Replaced {
-    /// Begins a file for this place.
-    pub fn create(path: &Path) -> io::Result<(Self, File)> {
+impl WholeFile {
+    /// Begins what shall stand at this path.
+    pub fn create(path: &Path) -> io::Result<Self> {
         let (partial, file) = Partial::beside(path)?;
-        Ok((Self { path: path.to_owned(), partial }, file))
+        Ok(Self { file, path: path.to_owned(), partial })
     }
 
-    /// Where it will be.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Makes the file last and puts it in its place.
-    pub fn place(self, file: &File) -> io::Result<()> {
+    /// Makes it last and puts it in its place.
+    pub fn finish(self) -> io::Result<()> {
+        let Self { file, path, partial } = self;
         file.sync_all()?;
-        fs::rename(&self.partial.0, &self.path)?;
-        sync_folder_of(&self.path)
+        fs::rename(&partial.0, &path)?;
+        sync_folder_of(&path)
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
 /// The file while it is written. It is gone with this value, unless it was given its name.
+#[derive(Debug)]
 struct Partial(PathBuf);
 
-/// What a killed process left is cleared away when it is this old: nobody writes results for so long.
+/// What a killed process left is cleared away when it is this old: nobody writes such a file for so long.
 const STALE_AGE: Duration = Duration::from_secs(3600);
 
 impl Partial {
@@ -88,4 +97,13 @@ fn sync_folder_of(path: &Path) -> io::Result<()> {
 
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What has to come before another try to write.
+pub fn first(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and ",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "allow writing there and ",
+        _ => "",
+    }
 }

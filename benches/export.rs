@@ -1,0 +1,164 @@
+//! Time and memory of `export`, per format: all of a run, the same again with nothing new, and with a thousand images more.
+//!
+//! `cargo bench --bench export [--features parquet] [-- IMAGES [SIDE]]`, square pictures of so many pixels a side. The ledger and the
+//! images are real, and nothing of them was paid for. Ends with an error where memory is more than it may be, whatever the number of
+//! images.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use promptbatch::ledger::Ledger;
+use promptbatch::ledger::sqlite::{RunFile, SqliteLedger};
+use promptbatch::manifest::{self, Source};
+use promptbatch::model::event::{Event, EventKind};
+use promptbatch::model::job::Job;
+use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome, TaskId};
+use promptbatch::model::phase::Known;
+use promptbatch::model::progress::Unseen;
+use promptbatch::model::request::Size;
+use promptbatch::model::time::Timestamp;
+use promptbatch::plan;
+use promptbatch::provider::simulator::picture::Picture;
+use sha2::{Digest, Sha256};
+
+/// Images and their sides in pixels, unless told otherwise.
+const IMAGES: u64 = 10_000;
+const SIDE: u32 = 32;
+
+/// Images that come to them.
+const MORE: u64 = 1_000;
+
+/// Images in one folder of the run.
+const FOLDER_IMAGES: u64 = 10_000;
+
+/// Jobs that are recorded together.
+const BATCH: usize = 4000;
+
+/// The most memory that an export may take, in kB.
+const PEAK_MAX: u64 = 150_000;
+
+/// How often a process is looked at. Its last memory before it ends is missed by no more.
+const LOOK: Duration = Duration::from_millis(2);
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse::<u64>().ok());
+    let n_images = numbers.next().unwrap_or(IMAGES);
+    let side = numbers.next().map_or(Ok(SIDE), u32::try_from)?;
+    let folder = tempfile::tempdir()?;
+    let began = Instant::now();
+    let bytes = run(folder.path(), n_images, side)?;
+    println!("{n_images} images, {} MB; made in {:.0} s", bytes / 1_000_000, began.elapsed().as_secs_f64());
+    println!("{:24} {:>10} {:>10} {:>10} {:>10}", "", "seconds", "images/s", "MB/s", "peak MB");
+    let formats: &[&str] = &["imagefolder", "captions", "webdataset", "parquet"];
+    let n_formats = if cfg!(feature = "parquet") { formats.len() } else { formats.len() - 1 };
+    let mut is_met = true;
+    let mut export = |name: &str, args: &[&str], n: u64, bytes: u64| -> Result<(), Box<dyn Error>> {
+        let (seconds, peak) = measure(folder.path(), args)?;
+        is_met &= peak <= PEAK_MAX;
+        #[expect(clippy::cast_precision_loss, reason = "figures of a bench")]
+        let (per_second, rate) = (n as f64 / seconds, bytes as f64 / 1e6 / seconds);
+        println!("{name:24} {seconds:>10.2} {per_second:>10.0} {rate:>10.1} {:>10}", peak / 1000);
+        Ok(())
+    };
+    for format in &formats[..n_formats] {
+        export(format, &["--to", format], n_images, bytes)?;
+        export("  nothing new", &["--to", format], 0, 0)?;
+    }
+    export("captions, copied", &["--to", "captions", "--copy", "-o", "copied"], n_images, bytes)?;
+    let more = run(folder.path(), n_images + MORE, side)?;
+    for format in &formats[..n_formats] {
+        export(&format!("{format}, {MORE} new"), &["--to", format], MORE, more)?;
+    }
+    Ok(if is_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Brings the run to so many jobs, all with their images, and says how many bytes those have that are new.
+fn run(folder: &Path, n_images: u64, side: u32) -> Result<u64, Box<dyn Error>> {
+    let path = folder.join("m.csv");
+    let rows = (0..n_images).map(|n| format!("\"a cat, number {n}\",{n},shelf {}\n", n / 100));
+    fs::write(&path, format!("prompt,seed,shelf\n{}", rows.collect::<String>()))?;
+    let manifest = manifest::open(Source { path, default_model: Some("Qwen/Qwen-Image".into()), ..Source::default() })?;
+    let out = folder.join("out");
+    let mut file = RunFile::open(&out, "simulator")?;
+    plan::import(&manifest, &mut file, &mut Unseen)?;
+    let mut ledger = SqliteLedger::start(file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let bytes = runtime.block_on(async {
+        let mut bytes = 0;
+        loop {
+            let jobs = ledger.load(BATCH).await?.jobs;
+            if jobs.is_empty() {
+                return Ok::<_, Box<dyn Error>>(bytes);
+            }
+            let mut events = vec![];
+            for Known { job, .. } in &jobs {
+                let artifact = image(&out, job, side)?;
+                bytes += artifact.bytes;
+                let task = EventKind::Accepted(TaskId(format!("{}", 5_000_000 + job.index)));
+                let end = EventKind::Finished(Outcome::Succeeded(vec![artifact]));
+                let at = Timestamp::from_millis(1_800_000_000_000);
+                let event = |kind| Event { job: job.id, index: job.index, at, kind };
+                events.extend([EventKind::SubmitStarted, task, end].map(event));
+            }
+            ledger.commit(events.into()).await?;
+        }
+    })?;
+    ledger.close()?;
+    Ok(bytes)
+}
+
+/// Draws a job's picture where a run puts it.
+fn image(out: &Path, job: &Job, side: u32) -> Result<Artifact, Box<dyn Error>> {
+    let file_name = match (job.index - 1) / FOLDER_IMAGES {
+        0 => format!("images/{:06}-a-cat.png", job.index),
+        n => format!("images/{n:05}/{:06}-a-cat.png", job.index),
+    };
+    let bytes = Picture::new(job.index, Size { width: side, height: side }).png();
+    let path = out.join(&file_name);
+    if job.index % FOLDER_IMAGES == 1 {
+        fs::create_dir_all(path.parent().ok_or("no folder")?)?;
+    }
+    fs::write(&path, &bytes)?;
+    let (sha256, format) = (Sha256::digest(&bytes).into(), ImageFormat::Png);
+    Ok(Artifact { file_name, sha256, bytes: bytes.len() as u64, width: side, height: side, format })
+}
+
+/// Runs `export`, and tells the seconds that it took and the most memory that it had, in kB.
+fn measure(folder: &Path, args: &[&str]) -> Result<(f64, u64), Box<dyn Error>> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_promptbatch"));
+    command.args(["export", "out"]).args(args).current_dir(folder);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).env("PROMPTBATCH_PROGRESS", "none");
+    let began = Instant::now();
+    let mut child = Killed(command.spawn()?);
+    let mut peak = 0;
+    loop {
+        // The kernel forgets a process's peak when it ends, so the last look counts.
+        peak = peak_kilobytes(child.0.id()).unwrap_or(peak);
+        if let Some(status) = child.0.try_wait()? {
+            let seconds = began.elapsed().as_secs_f64();
+            return status.success().then_some((seconds, peak)).ok_or_else(|| format!("{args:?}: {status}").into());
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// A process that does not outlive the bench.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The peak of a process's resident memory, as Linux tells it. Nothing of one that has ended.
+fn peak_kilobytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    peak.trim().trim_end_matches(" kB").parse().ok()
+}

@@ -1,0 +1,223 @@
+//! The verb `export`: a run's images as a dataset.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use promptbatch::model::text::{escape, grouped};
+use promptbatch::report::bars::Above;
+use promptbatch::report::dataset::Format;
+use promptbatch::report::dataset::metadata::Form;
+use promptbatch::report::dataset::split::Splits;
+use promptbatch::run::export::{Export, ExportError, Exported, LeftOut, ShardLimits, export as run_export};
+
+use crate::cli::exit::Exit;
+use crate::cli::flags::ProgressArgs;
+use crate::cli::inspect::exit_of;
+use crate::cli::show::chores;
+use crate::cli::units::bytes;
+use crate::cli::{fail, print, tell};
+
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// What the dataset is written as
+    #[arg(long, value_name = "FORMAT")]
+    pub to: ExportFormat,
+
+    /// The dataset's folder [default: OUT/export/FORMAT]
+    #[arg(short = 'o', long = "dir", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// A name for all of it, or names with shares: train=0.9,test=0.1. An image's own id decides, so that it stays where it is when
+    /// others are added [default: train; none for captions]
+    #[arg(long, value_name = "NAME|SHARES")]
+    pub split: Option<Splits>,
+
+    /// The column that captions are taken from: one of results.csv or of the manifest
+    #[arg(long, value_name = "COLUMN", default_value = "prompt")]
+    pub caption: String,
+
+    /// What the table of an imagefolder is written as [default: jsonl]
+    #[arg(long)]
+    pub metadata: Option<MetadataFormat>,
+
+    /// Images in a shard, of webdataset and parquet [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub shard_images: Option<NonZeroU64>,
+
+    /// Length of a shard, of webdataset and parquet [default: 512MiB]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub shard_bytes: Option<u64>,
+
+    /// Copy images also where they could be hard links, for whoever changes files in place
+    #[arg(long)]
+    pub copy: bool,
+
+    /// Replace what was exported to the folder before
+    #[arg(long)]
+    pub fresh: bool,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ExportFormat {
+    /// Files and a table of them, for Hugging Face's `datasets`
+    Imagefolder,
+    /// Tar shards, for `webdataset`
+    Webdataset,
+    /// Every image with its caption in a text file beside it, for kohya's and other trainers
+    Captions,
+    /// Parquet shards with the images in them, for `datasets`, the Hub, pandas and others
+    Parquet,
+}
+
+impl From<ExportFormat> for Format {
+    fn from(format: ExportFormat) -> Self {
+        match format {
+            ExportFormat::Imagefolder => Self::ImageFolder,
+            ExportFormat::Webdataset => Self::WebDataset,
+            ExportFormat::Captions => Self::Captions,
+            ExportFormat::Parquet => Self::Parquet,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum MetadataFormat {
+    /// metadata.jsonl, which keeps numbers apart from text
+    Jsonl,
+    /// metadata.csv, in which loaders take texts such as null and NA for nothing
+    Csv,
+}
+
+impl From<MetadataFormat> for Form {
+    fn from(format: MetadataFormat) -> Self {
+        match format {
+            MetadataFormat::Jsonl => Self::Jsonl,
+            MetadataFormat::Csv => Self::Csv,
+        }
+    }
+}
+
+/// Exports the images of a run, and says what came of it.
+pub fn export(args: &ExportArgs) -> Exit {
+    let options = match options(args) {
+        Ok(options) => options,
+        Err(words) => {
+            tell(&format!("error: {words}"));
+            return Exit::Usage;
+        }
+    };
+    let mut chores = chores(args.progress.display(), &Above::default());
+    let exported = match run_export(&options, &mut *chores) {
+        Ok(exported) => exported,
+        Err(error) => return fail(exit_of_export(&error), &error),
+    };
+    let printed = print(&format!("{}\n", escape(&options.dir.display().to_string())));
+    for line in words(args, &exported) {
+        tell(&line);
+    }
+    match printed {
+        Exit::Done if exported.n_left_out > 0 => Exit::Failures,
+        printed => printed,
+    }
+}
+
+/// What is asked for, or in words what does not go together.
+fn options(args: &ExportArgs) -> Result<Export, String> {
+    let format = Format::from(args.to);
+    let word = format.word();
+    if args.metadata.is_some() && format != Format::ImageFolder {
+        return Err(format!("could not use --metadata with {word}: only imagefolder has such a table"));
+    }
+    if !format.is_sharded() && (args.shard_images.is_some() || args.shard_bytes.is_some()) {
+        return Err(format!("could not use --shard-images or --shard-bytes with {word}: it has no shards"));
+    }
+    if format.is_sharded() && args.copy {
+        return Err(format!("could not use --copy with {word}: its shards hold copies anyway"));
+    }
+    let default = ShardLimits::default();
+    Ok(Export {
+        out: args.out.clone(),
+        dir: args.dir.clone().unwrap_or_else(|| args.out.join("export").join(word)),
+        format,
+        splits: args.split.clone(),
+        caption: args.caption.clone(),
+        metadata: args.metadata.map_or(Form::Jsonl, Form::from),
+        shard: ShardLimits {
+            images_max: args.shard_images.map_or(default.images_max, NonZeroU64::get),
+            bytes_max: args.shard_bytes.unwrap_or(default.bytes_max),
+        },
+        is_copied: args.copy,
+        is_fresh: args.fresh,
+    })
+}
+
+fn exit_of_export(error: &ExportError) -> Exit {
+    match error {
+        ExportError::Ledger(error) => exit_of(error),
+        ExportError::Column(_)
+        | ExportError::Foreign { .. }
+        | ExportError::AmongImages { .. }
+        | ExportError::Other { .. }
+        | ExportError::OtherRun { .. }
+        | ExportError::NoParquet => Exit::Usage,
+        ExportError::Store(_)
+        | ExportError::Held { .. }
+        | ExportError::Shard { .. }
+        | ExportError::Changed { .. }
+        | ExportError::State { .. }
+        | ExportError::Io { .. } => Exit::Error,
+    }
+}
+
+/// What came of it, in lines: what is there, what is new, and what is not as one may expect.
+fn words(args: &ExportArgs, exported: &Exported) -> Vec<String> {
+    let images = |n: u64| if n == 1 { "1 image".to_owned() } else { format!("{} images", grouped(n)) };
+    let mut parts = vec![images(exported.n_images)];
+    let counts = [
+        (exported.n_new, "new"),
+        (exported.n_renewed, "written again"),
+        (exported.n_removed, "removed, as the run has them no longer"),
+    ];
+    parts.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", grouped(*n))));
+    let files = [(exported.n_linked, "hard link"), (exported.n_copied, "copy"), (exported.n_shards, "shard")];
+    let plural = |n: u64, what: &str| match (n, what) {
+        (1, what) => format!("1 {what}"),
+        (n, "copy") => format!("{} copies", grouped(n)),
+        (n, what) => format!("{} {what}s", grouped(n)),
+    };
+    let files: Vec<String> = files.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| plural(n, what)).collect();
+    let files = if files.is_empty() { String::new() } else { format!(" ({})", files.join(", ")) };
+    let mut lines = vec![format!("{}{files}", parts.join(", "))];
+    if exported.n_new + exported.n_renewed + exported.n_removed == 0 {
+        lines[0] += ", nothing new";
+    }
+    if exported.n_without > 0 {
+        lines.push(format!("{} of the manifest without an image", plural(exported.n_without, "job")));
+    }
+    if exported.n_changed > 0 {
+        let n = images(exported.n_changed);
+        lines.push(format!("{n} changed since and stay in their shards as they were: --fresh builds all shards anew"));
+    }
+    if exported.n_gone > 0 {
+        let n = images(exported.n_gone);
+        lines.push(format!("{n} in shards that the run has no longer: --fresh builds all shards anew"));
+    }
+    if exported.n_left_out > 0 {
+        lines.push(format!("{} left out, missing or damaged:", images(exported.n_left_out)));
+        let named = exported.left_out.iter();
+        lines.extend(named.map(|LeftOut { index, file_name, damage }| format!("  {index:06} {file_name}: {damage}")));
+        let n_more = exported.n_left_out - exported.left_out.len() as u64;
+        lines.extend((n_more > 0).then(|| format!("  and {n_more} more")));
+        let out = args.out.display();
+        lines.push(format!("fetch them again with `promptbatch verify {out} --repair`, then export once more"));
+    }
+    lines
+}

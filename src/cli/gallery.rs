@@ -1,0 +1,124 @@
+//! `gallery`, and what `run --gallery` does at its end.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use promptbatch::model::progress::Progress;
+use promptbatch::model::text::{escape, grouped};
+use promptbatch::report::bars::Above;
+use promptbatch::run::gallery::{ALL, Gallery, GalleryError, gallery as make};
+
+use crate::cli::args::GalleryArgs;
+use crate::cli::exit::Exit;
+use crate::cli::inspect::exit_of;
+use crate::cli::show::chores;
+use crate::cli::{fail, print, tell};
+
+/// Images without a thumbnail that are named.
+const WITHOUT_MAX: usize = 5;
+
+/// Makes the gallery of a run.
+pub fn gallery(args: &GalleryArgs) -> Exit {
+    let mut chores = chores(args.progress.display(), &Above::default());
+    let made = make(&args.out, args.jobs.as_ref().unwrap_or(&ALL), &mut *chores);
+    drop(chores);
+    match made {
+        Ok(gallery) => {
+            for line in words(&gallery, &args.out) {
+                tell(&line);
+            }
+            print(&format!("{}\n", escape(&gallery.path.display().to_string())))
+        }
+        Err(GalleryError::Ledger(error)) => fail(exit_of(&error), &error),
+        Err(error) => fail(Exit::Error, &error),
+    }
+}
+
+/// Makes it at the end of a run, which is told already. A run without a mistake does not end well if its gallery does not.
+pub fn after_run(out: &Path, is_quiet: bool, exit: Exit, progress: &mut dyn Progress) -> Exit {
+    match make(out, &ALL, progress) {
+        Ok(gallery) => {
+            if !is_quiet {
+                for line in words(&gallery, out) {
+                    tell(&line);
+                }
+                tell(&format!("gallery: {}", escape(&gallery.path.display().to_string())));
+            }
+            exit
+        }
+        Err(error) => {
+            let failed = fail(Exit::Error, &error);
+            if exit == Exit::Done { failed } else { exit }
+        }
+    }
+}
+
+/// What it came to, line by line.
+fn words(gallery: &Gallery, out: &Path) -> Vec<String> {
+    let Gallery { n_jobs, n_wanted, n_shown, shown, n_images, n_new, n_pruned, without, .. } = gallery;
+    let out = escape(&out.display().to_string());
+    let count = |n: u64, one: &str| format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" });
+    let mut all = vec![count(*n_images, "image"), count(*n_new, "new thumbnail")];
+    all.extend((*n_pruned > 0).then(|| format!("{} removed", grouped(*n_pruned))));
+    all.extend((!without.is_empty()).then(|| format!("{} without", grouped(without.len() as u64))));
+    let mut lines = vec![all.join(", ")];
+    lines.extend(without.iter().take(WITHOUT_MAX).map(|(image, why)| format!("  {}: {why}", escape(&image.file_name))));
+    if without.len() > WITHOUT_MAX {
+        lines.push(format!("  and {} more: see `promptbatch verify {out}`", without.len() - WITHOUT_MAX));
+    }
+    if n_shown < n_wanted {
+        let last = shown.map_or(0, |(_, last)| last);
+        lines.push(format!(
+            "the page holds {} of {}: look at others with `promptbatch gallery {out} --jobs {}-{n_jobs}`",
+            grouped(*n_shown),
+            count(*n_wanted, "job"),
+            last + 1
+        ));
+    }
+    lines
+}
+
+/// Jobs by their index: `FROM-TO`, `FROM-` or `-TO`.
+pub fn jobs(text: &str) -> Result<RangeInclusive<u64>, String> {
+    let number = |text: &str, default| if text.is_empty() { Some(default) } else { text.parse().ok() };
+    let (from, to) = text.trim().split_once('-').unwrap_or((text, text));
+    let range = number(from.trim(), 1).zip(number(to.trim(), u64::MAX));
+    range
+        .filter(|(from, to)| 0 < *from && from <= to && !text.trim().trim_matches('-').is_empty())
+        .map(|(from, to)| from..=to)
+        .ok_or_else(|| "jobs are a first and a last index, for example 1-5000 or 100001-".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_are_asked_for_by_their_first_and_last_index() {
+        assert_eq!(
+            ["1-5000", " 7 ", "100001-", "-9"].map(jobs),
+            [Ok(1..=5000), Ok(7..=7), Ok(100_001..=u64::MAX), Ok(1..=9)]
+        );
+        for text in ["", "-", "0-3", "5-4", "a-b", "1-2-3", "1..3", "-1-3"] {
+            assert!(jobs(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_is_said_with_the_way_to_it() {
+        let gallery = Gallery {
+            n_jobs: 250_000,
+            n_wanted: 250_000,
+            shown: Some((1, 100_000)),
+            n_shown: 100_000,
+            n_images: 99_000,
+            n_new: 1,
+            n_pruned: 2,
+            ..Gallery::default()
+        };
+        insta::assert_snapshot!(words(&gallery, Path::new("out/cats")).join("\n"), @r"
+        99,000 images, 1 new thumbnail, 2 removed
+        the page holds 100,000 of 250,000 jobs: look at others with `promptbatch gallery out/cats --jobs 100001-250000`
+        ");
+    }
+}

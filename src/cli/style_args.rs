@@ -1,0 +1,94 @@
+//! Flags for how images are kept: names, formats, and what is written into and beside them.
+
+use std::num::NonZeroU8;
+
+use clap::{Args, ValueEnum};
+
+use promptbatch::model::name::template::Template;
+use promptbatch::model::outcome::ImageFormat;
+use promptbatch::model::style::{Conversion, Sidecar, StyleWish};
+
+/// How the images are kept. What is not said is as in the first run into the same folder.
+#[derive(Debug, Args)]
+pub struct StyleArgs {
+    /// What image files are called, without their extension: letters, digits, `-`, `_`, `/` between folders, and in braces
+    /// `index`, `id`, `task_id`, `slug`, `prompt`, `time`, `date`, `model`, `size`, `seed`, `steps`, `guidance`, `n`, or a column of the
+    /// manifest: `{category}/{index}`. `{index:06}` fills up with zeros, `{slug:40}` cuts. Times are of the submission, in UTC. Once
+    /// there are images, their names stay as they are [default: {index:06}-{slug}]
+    #[arg(long, value_name = "TEMPLATE", env = "PROMPTBATCH_NAME")]
+    name: Option<Template>,
+
+    /// Make every image into this format [default: keep]
+    #[arg(long, value_name = "FORMAT", env = "PROMPTBATCH_IMAGE_FORMAT")]
+    image_format: Option<FormatArg>,
+
+    /// How good a JPEG or a WebP is that is made, from 1 to 100
+    #[arg(long, value_name = "N", default_value = "90", value_parser = quality, env = "PROMPTBATCH_IMAGE_QUALITY")]
+    image_quality: NonZeroU8,
+
+    /// Write a file beside every image, with its name and another extension [default: none]
+    #[arg(long, value_name = "KIND", env = "PROMPTBATCH_SIDECAR")]
+    sidecar: Option<SidecarArg>,
+
+    /// Write prompt and parameters into every image, where other programs read them: PNG text, or EXIF [default: on]
+    #[arg(long, value_name = "on|off", env = "PROMPTBATCH_METADATA")]
+    metadata: Option<OnOff>,
+}
+
+impl StyleArgs {
+    pub fn wish(&self) -> StyleWish {
+        let conversion = |to| Some(Conversion { to, quality: self.image_quality });
+        StyleWish {
+            naming: self.name.clone(),
+            format: self.image_format.map(|format| match format {
+                FormatArg::Keep => None,
+                FormatArg::Png => conversion(ImageFormat::Png),
+                FormatArg::Jpeg => conversion(ImageFormat::Jpeg),
+                FormatArg::Webp => conversion(ImageFormat::WebP),
+            }),
+            has_metadata: self.metadata.map(|metadata| match metadata {
+                OnOff::On => true,
+                OnOff::Off => false,
+            }),
+            sidecar: self.sidecar.map(|sidecar| match sidecar {
+                SidecarArg::None => None,
+                SidecarArg::Txt => Some(Sidecar::Txt),
+                SidecarArg::Json => Some(Sidecar::Json),
+            }),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatArg {
+    /// The bytes of the API
+    Keep,
+    /// PNG: nothing is lost
+    Png,
+    /// JPEG; what is transparent becomes white
+    #[value(alias = "jpg")]
+    Jpeg,
+    /// WebP, at 100 without loss
+    Webp,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SidecarArg {
+    /// Nothing
+    None,
+    /// The prompt on one line, as training scripts read it
+    Txt,
+    /// Everything that the image was made from
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OnOff {
+    On,
+    Off,
+}
+
+fn quality(text: &str) -> Result<NonZeroU8, String> {
+    let quality = text.parse::<NonZeroU8>().ok().filter(|quality| quality.get() <= 100);
+    quality.ok_or_else(|| "a quality is a number from 1 to 100".to_owned())
+}

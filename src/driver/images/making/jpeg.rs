@@ -1,0 +1,30 @@
+//! JPEG: an EXIF segment at the beginning, behind the JFIF header if there is one.
+
+use crate::driver::images::making::exif;
+use crate::driver::images::making::tags::Tags;
+
+/// Puts the segment in, unless the image has one of its own there.
+pub(super) fn insert(head: &mut Vec<u8>, tags: &Tags) -> bool {
+    let Some(place) = place(head) else { return false };
+    let block = exif::block(tags);
+    let length = u16::try_from(2 + exif::JPEG_PREFIX.len() + block.len()).expect("the texts are cut to fit");
+    let segment = [b"\xff\xe1", &length.to_be_bytes()[..], exif::JPEG_PREFIX, &block].concat();
+    head.splice(place..place, segment);
+    true
+}
+
+fn place(head: &[u8]) -> Option<usize> {
+    let mut at = 2;
+    while let Some([0xff, marker @ 0xe0..=0xef, high, low]) = head.get(at..at + 4) {
+        let is_exif = *marker == 0xe1 && head.get(at + 4..)?.starts_with(exif::JPEG_PREFIX);
+        if is_exif {
+            return None;
+        }
+        // Behind the first segment of an application, which is JFIF's; all the others may come after ours.
+        if at > 2 || *marker != 0xe0 {
+            break;
+        }
+        at += 2 + usize::from(u16::from_be_bytes([*high, *low]));
+    }
+    (at <= head.len()).then_some(at)
+}

@@ -1,0 +1,83 @@
+//! What an image was made from, in the words that other programs look for.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use crate::driver::images::check::Checked;
+use crate::model::origin::Origin;
+use crate::model::request::{Json, Request};
+
+/// The texts that are written into an image.
+#[derive(Debug)]
+pub(super) struct Tags {
+    /// The prompt.
+    pub(super) prompt: String,
+    /// Prompt and parameters as Stable Diffusion's web interface writes them, which most viewers and sites read.
+    pub(super) parameters: String,
+    /// Everything, as JSON.
+    pub(super) record: String,
+}
+
+impl Tags {
+    /// What is known of where an image comes from.
+    pub(super) fn of(origin: &Origin) -> Self {
+        let request = &origin.job.request;
+        let prompt = request.prompt.replace('\0', "");
+        Self { prompt, parameters: parameters(request).replace('\0', ""), record: record(origin, None) }
+    }
+}
+
+/// `a cat`, then `Negative prompt: blurry`, then `Steps: 30, CFG scale: 3.5, Seed: 42, Size: 1024x768, Model: Qwen/Qwen-Image`.
+fn parameters(request: &Request) -> String {
+    let mut text = request.prompt.clone();
+    if let Some(negative) = &request.negative_prompt {
+        let _ = write!(text, "\nNegative prompt: {negative}");
+    }
+    let given = [
+        ("Steps", request.steps.map(|steps| steps.to_string())),
+        ("CFG scale", request.guidance.map(|guidance| guidance.to_string())),
+        ("Seed", request.seed.map(|seed| seed.to_string())),
+        ("Size", request.size.map(|size| size.to_string())),
+        ("Model", Some(request.model.clone())),
+    ];
+    let given = given.into_iter().filter_map(|(name, value)| Some(format!("{name}: {}", value?)));
+    text + "\n" + &given.collect::<Vec<_>>().join(", ")
+}
+
+/// The prompt on one line: those who train read a line an image.
+pub(super) fn caption(prompt: &str) -> String {
+    prompt.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// All that an image was made from, and what it is if that is known, as one JSON object. What was not given is left out.
+pub(super) fn record(origin: &Origin, checked: Option<&Checked>) -> String {
+    let (job, request) = (&origin.job, &origin.job.request);
+    let loras = request.loras.iter().map(|lora| json!({ "repo": lora.repo, "weight": lora.weight }));
+    let params = request.params.iter().map(|(name, Json(text))| {
+        let value: Value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
+        (name.clone(), value)
+    });
+    let columns = job.extras.iter().map(|(name, text)| (name.clone(), json!(text)));
+    let some = |value: Value| (value != json!([]) && value != json!({})).then_some(value);
+    let fields = [
+        ("prompt", Some(json!(request.prompt))),
+        ("negative_prompt", request.negative_prompt.as_ref().map(|text| json!(text))),
+        ("model", Some(json!(request.model))),
+        ("size", request.size.map(|size| json!(size.to_string()))),
+        ("seed", request.seed.map(|seed| json!(seed))),
+        ("steps", request.steps.map(|steps| json!(steps))),
+        ("guidance", request.guidance.map(|guidance| json!(guidance))),
+        ("image_url", some(json!(request.image_url))),
+        ("loras", some(loras.collect())),
+        ("params", some(Value::Object(params.collect()))),
+        ("id", Some(job.label.as_ref().map_or_else(|| json!(job.id.to_string()), |label| json!(label)))),
+        ("task_id", origin.task.as_ref().map(|task| json!(task.0))),
+        ("width", checked.map(|checked| json!(checked.width))),
+        ("height", checked.map(|checked| json!(checked.height))),
+        ("columns", some(Value::Object(columns.collect()))),
+    ];
+    let map: Map<String, Value> =
+        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+    serde_json::to_string_pretty(&Value::Object(map)).expect("a map of values is JSON")
+}

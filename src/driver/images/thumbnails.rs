@@ -1,0 +1,231 @@
+//! Thumbnails: small JPEGs of the images in OUT, each made once under a name that only this image has, and removed when nobody needs it.
+
+use std::fmt::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat as Codec, ImageReader, Limits, Rgb, RgbImage};
+
+use crate::driver::images::error::{StoreError, at};
+use crate::driver::images::folders::Folders;
+use crate::driver::images::verify::{Damage, read};
+use crate::model::outcome::{Artifact, ImageFormat};
+
+/// Where they are, below OUT: in 256 folders, which hold few files each even of a million images.
+pub const FOLDER: &str = "gallery";
+
+/// The longer side of a thumbnail, in pixels.
+const SIDE_MAX: u32 = 320;
+
+/// JPEG's scale from 1 to 100.
+const QUALITY: u8 = 80;
+
+/// Pixels of an image that is still made small: four bytes each while that lasts.
+const PIXELS_MAX: u64 = 100_000_000;
+
+/// Of images with more pixels only one at a time is in memory.
+const PIXELS_AT_ONCE: u64 = 16_000_000;
+
+/// Bytes of an image that is still read.
+const BYTES_MAX: u64 = 256 << 20;
+
+/// What was half written by a process that was killed is cleared away when it is this old.
+const STALE_AGE: Duration = Duration::from_secs(3600);
+
+/// How half-written files begin.
+const PARTIAL: &str = ".partial-";
+
+/// What an image is called as a thumbnail, below [`FOLDER`]: `ab/cd…ef.jpg`, the first half of its sha256. Others compute it from the
+/// sha256 too, so it stays as it is.
+pub fn name(sha256: &[u8; 32]) -> String {
+    let mut name = String::with_capacity(37);
+    for (i, byte) in sha256[..16].iter().enumerate() {
+        name.push_str(if i == 1 { "/" } else { "" });
+        write!(name, "{byte:02x}").expect("a string takes any text");
+    }
+    name + ".jpg"
+}
+
+/// How a thumbnail came to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// It was made just now.
+    New,
+    /// It was there.
+    Before,
+}
+
+/// Why an image has no thumbnail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unmade {
+    /// The image is not what was recorded.
+    Damaged(Damage),
+    /// It has too many bytes or pixels to be held in memory.
+    TooLarge,
+    /// Nobody can make sense of its bytes, which are what was recorded.
+    Undecodable(String),
+}
+
+impl fmt::Display for Unmade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Damaged(damage) => damage.fmt(f),
+            Self::TooLarge => write!(f, "more than {} megapixels or {} MiB", PIXELS_MAX / 1_000_000, BYTES_MAX >> 20),
+            Self::Undecodable(why) => write!(f, "not to be decoded: {why}"),
+        }
+    }
+}
+
+/// The thumbnails of one OUT. Any number of threads may make some.
+#[derive(Debug)]
+pub struct Thumbnails {
+    out: PathBuf,
+    folders: Folders,
+    /// Who has it may hold a large image.
+    room: Mutex<()>,
+    n_written: AtomicU64,
+}
+
+impl Thumbnails {
+    /// The thumbnails below `out`, which must be there.
+    pub fn open(out: &Path) -> Result<Self, StoreError> {
+        let folders = Folders::open(out)?;
+        folders.make(FOLDER)?;
+        Ok(Self { out: out.to_owned(), folders, room: Mutex::default(), n_written: AtomicU64::new(0) })
+    }
+
+    /// Sees to it that this image has its thumbnail. The outer error is our own disk's.
+    pub fn make(&self, artifact: &Artifact) -> Result<Result<Made, Unmade>, StoreError> {
+        let name = name(&artifact.sha256);
+        let (shard, file) = name.split_once('/').expect("it is in a folder");
+        let path = self.out.join(FOLDER).join(shard).join(file);
+        if is_whole(&path) {
+            return Ok(Ok(Made::Before));
+        }
+        let jpeg = match self.shrink(artifact) {
+            Ok(jpeg) => jpeg,
+            Err(why) => return Ok(Err(why)),
+        };
+        let folder = self.folders.make(&format!("{FOLDER}/{shard}"))?;
+        let n = self.n_written.fetch_add(1, Ordering::Relaxed);
+        let partial = folder.join(format!("{PARTIAL}{}-{n}", std::process::id()));
+        let written = fs::write(&partial, jpeg).and_then(|()| fs::rename(&partial, &path));
+        if written.is_err() {
+            // What is left of it may be what fills the disk.
+            let _ = fs::remove_file(&partial);
+        }
+        written.map_err(at("write", &path)).map(|()| Ok(Made::New))
+    }
+
+    fn shrink(&self, artifact: &Artifact) -> Result<Vec<u8>, Unmade> {
+        let pixels = u64::from(artifact.width) * u64::from(artifact.height);
+        if pixels > PIXELS_MAX || artifact.bytes > BYTES_MAX {
+            return Err(Unmade::TooLarge);
+        }
+        let _alone = (pixels > PIXELS_AT_ONCE).then(|| self.room.lock().unwrap_or_else(PoisonError::into_inner));
+        let bytes = read(&self.out, artifact).map_err(Unmade::Damaged)?;
+        encode(&bytes, artifact).map_err(|error| Unmade::Undecodable(error.to_string()))
+    }
+
+    /// Removes the thumbnails that nobody needs, by their names, and what killed processes left half written. Files of others stay.
+    pub fn prune(&self, is_needed: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
+        let folder = self.folders.make(FOLDER)?;
+        let mut n_removed = 0;
+        for shard in entries(&folder)? {
+            let shard = shard.to_string_lossy().into_owned();
+            let path = folder.join(&shard);
+            let is_shard = shard.len() == 2 && fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
+            for file in if is_shard { entries(&path)? } else { vec![] } {
+                let (path, file) = (path.join(&file), file.to_string_lossy().into_owned());
+                let is_over = match file.strip_prefix(PARTIAL) {
+                    Some(_) => is_stale(&path),
+                    None => is_name(&shard, &file) && !is_needed(&format!("{shard}/{file}")),
+                };
+                if is_over {
+                    fs::remove_file(&path).map_err(at("remove", &path))?;
+                    n_removed += 1;
+                }
+            }
+            if is_shard {
+                // It goes only if nothing is left in it.
+                let _ = fs::remove_dir(&path);
+            }
+        }
+        Ok(n_removed)
+    }
+}
+
+/// Whether these are a folder and a file as [`name`] gives them.
+fn is_name(shard: &str, file: &str) -> bool {
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    file.strip_suffix(".jpg").is_some_and(|stem| stem.len() == 30 && is_hex(stem)) && is_hex(shard)
+}
+
+fn is_stale(path: &Path) -> bool {
+    let age = fs::symlink_metadata(path).and_then(|found| found.modified()).map(|made| made.elapsed());
+    matches!(age, Ok(Ok(age)) if age > STALE_AGE)
+}
+
+fn entries(folder: &Path) -> Result<Vec<std::ffi::OsString>, StoreError> {
+    let names = fs::read_dir(folder).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+    match names {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(vec![]),
+        names => names.map_err(at("read", folder)),
+    }
+}
+
+/// Whether a thumbnail is there to its end: none is synced, and a loss of power can leave a file of zeros under the right name.
+fn is_whole(path: &Path) -> bool {
+    let read_end = || {
+        let mut end = [0; 2];
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-2))?;
+        file.read_exact(&mut end).map(|()| end)
+    };
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) && read_end().is_ok_and(|end| end == [0xff, 0xd9])
+}
+
+/// The image as a small JPEG, as upright as its file says, and on white where it lets that through.
+fn encode(bytes: &[u8], artifact: &Artifact) -> Result<Vec<u8>, ImageError> {
+    let codec = match artifact.format {
+        ImageFormat::Png => Codec::Png,
+        ImageFormat::Jpeg => Codec::Jpeg,
+        ImageFormat::WebP => Codec::WebP,
+    };
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(PIXELS_MAX * 8);
+    // As the file was checked by its record, so its pixels are as many as its record says.
+    (limits.max_image_width, limits.max_image_height) = (Some(artifact.width), Some(artifact.height));
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), codec);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder()?;
+    let orientation = decoder.orientation()?;
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    if image.color().has_alpha() {
+        image = on_white(&image).into();
+    }
+    if image.width().max(image.height()) > SIDE_MAX {
+        image = image.thumbnail(SIDE_MAX, SIDE_MAX);
+    }
+    image.apply_orientation(orientation);
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode_image(&image.to_rgb8())?;
+    Ok(jpeg)
+}
+
+fn on_white(image: &DynamicImage) -> RgbImage {
+    let image = image.to_rgba8();
+    RgbImage::from_fn(image.width(), image.height(), |x, y| {
+        let [red, green, blue, alpha] = image.get_pixel(x, y).0.map(u32::from);
+        let over = |part: u32| u8::try_from((part * alpha + 255 * (255 - alpha) + 127) / 255).unwrap_or(u8::MAX);
+        Rgb([over(red), over(green), over(blue)])
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! How a run keeps its images, as its ledger remembers it: one JSON object.
+
+use serde_json::{Value, json};
+
+use crate::model::outcome::ImageFormat;
+use crate::model::style::{Conversion, Making, Sidecar, Style};
+
+/// The style as text.
+pub fn style_text(style: &Style) -> String {
+    let Style { naming, making: Making { format, has_metadata, sidecar } } = style;
+    json!({
+        "name": naming.to_string(),
+        "format": format.map(|format| format.to.extension()),
+        "quality": format.map(|format| format.quality),
+        "metadata": has_metadata,
+        "sidecar": sidecar.map(Sidecar::extension),
+    })
+    .to_string()
+}
+
+/// The style that [`style_text`] wrote.
+pub fn style_from(text: &str) -> Option<Style> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let word = |name: &str| value.get(name).and_then(Value::as_str);
+    let format = match word("format") {
+        None => None,
+        Some(extension) => {
+            let quality = u8::try_from(value.get("quality")?.as_u64()?).ok()?.try_into().ok()?;
+            Some(Conversion { to: ImageFormat::from_extension(extension)?, quality })
+        }
+    };
+    let sidecar = match word("sidecar") {
+        None => None,
+        Some("txt") => Some(Sidecar::Txt),
+        Some("json") => Some(Sidecar::Json),
+        Some(_) => return None,
+    };
+    let has_metadata = value.get("metadata")?.as_bool()?;
+    Some(Style { naming: word("name")?.parse().ok()?, making: Making { format, has_metadata, sidecar } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_style_comes_back() {
+        let quality = 90.try_into().unwrap();
+        let formats = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP];
+        let formats = formats.map(|to| Some(Conversion { to, quality })).into_iter().chain([None]);
+        for format in formats {
+            for sidecar in [None, Some(Sidecar::Txt), Some(Sidecar::Json)] {
+                for has_metadata in [false, true] {
+                    let making = Making { format, has_metadata, sidecar };
+                    let style = Style { naming: "{category}/{index}".parse().unwrap(), making };
+                    assert_eq!(style_from(&style_text(&style)), Some(style));
+                }
+            }
+        }
+        assert_eq!(style_from(&style_text(&Style::default())), Some(Style::default()));
+        for damaged in
+            ["", "{}", r#"{"name": "{", "metadata": true}"#, r#"{"name": "x", "metadata": true, "sidecar": "y"}"#]
+        {
+            assert_eq!(style_from(damaged), None, "{damaged}");
+        }
+    }
+}

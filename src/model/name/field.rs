@@ -1,0 +1,146 @@
+//! The fields of a name template, and what each is for a job.
+
+use time::OffsetDateTime;
+
+use crate::model::job::JobId;
+use crate::model::name::slug::{SLUG_CHARS_MAX, STEM_BYTES_MAX, clean, cut, slug};
+use crate::model::name::template::TemplateError;
+use crate::model::origin::Origin;
+
+/// Equal rows among which `{n}` still counts.
+const COPIES_MAX: u32 = 10_000;
+
+/// Something that differs from job to job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Index,
+    Id,
+    TaskId,
+    Slug,
+    Prompt,
+    Time,
+    Date,
+    Model,
+    Size,
+    Seed,
+    Steps,
+    Guidance,
+    N,
+    /// A column that the manifest carries through.
+    Column(String),
+}
+
+/// Ours, by name.
+const OURS: [(&str, Field); 13] = [
+    ("index", Field::Index),
+    ("id", Field::Id),
+    ("task_id", Field::TaskId),
+    ("slug", Field::Slug),
+    ("prompt", Field::Prompt),
+    ("time", Field::Time),
+    ("date", Field::Date),
+    ("model", Field::Model),
+    ("size", Field::Size),
+    ("seed", Field::Seed),
+    ("steps", Field::Steps),
+    ("guidance", Field::Guidance),
+    ("n", Field::N),
+];
+
+impl Field {
+    /// The names of ours.
+    pub(super) fn words() -> String {
+        OURS.map(|(name, _)| format!("{{{name}}}")).join(" ")
+    }
+
+    /// The one that was probably meant.
+    pub(super) fn nearest(written: &str, columns: &[String]) -> Option<String> {
+        let names = OURS.iter().map(|(name, _)| *name).chain(columns.iter().map(String::as_str));
+        let close =
+            names.map(|name| (strsim::damerau_levenshtein(written, name), name)).filter(|(slips, _)| *slips < 3);
+        close.min().map(|(_, name)| name.to_owned())
+    }
+}
+
+/// A field as it stands in a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Value {
+    pub(super) field: Field,
+    /// Digits that a number has at least, or characters that a text has at most.
+    width: Option<usize>,
+}
+
+impl Value {
+    /// What stands between the braces: `index:06`.
+    pub(super) fn parse(inside: &str) -> Result<Self, TemplateError> {
+        let wrong = || TemplateError::Width(inside.to_owned());
+        let (name, width) = match inside.split_once(':') {
+            None => (inside, None),
+            Some((name, width)) => {
+                let digits = width.len() <= 3 && width.bytes().all(|byte| byte.is_ascii_digit());
+                let width = width.parse().ok().filter(|width| digits && (1..=200).contains(width));
+                (name, Some(width.ok_or_else(wrong)?))
+            }
+        };
+        let ours = OURS.into_iter().find(|(ours, _)| *ours == name);
+        Ok(Self { field: ours.map_or_else(|| Field::Column(name.to_owned()), |(_, field)| field), width })
+    }
+
+    /// What it is for a job, in characters that a file name may hold.
+    pub(super) fn of(&self, origin: &Origin) -> String {
+        let text = raw(&self.field, origin);
+        let text = clean(text.chars(), |c| c == '_', STEM_BYTES_MAX);
+        match self.width {
+            Some(width) if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                format!("{text:0>width$}")
+            }
+            Some(width) => cut(&text, width, STEM_BYTES_MAX).to_owned(),
+            None => text,
+        }
+    }
+}
+
+fn raw(field: &Field, origin: &Origin) -> String {
+    let (job, request) = (&origin.job, &origin.job.request);
+    match field {
+        Field::Index => job.index.to_string(),
+        Field::Id => job.label.clone().unwrap_or_else(|| job.id.to_string()),
+        Field::TaskId => show(origin.task.as_ref()),
+        Field::Slug => slug(&request.prompt),
+        Field::Prompt => {
+            let whole = clean(request.prompt.chars(), |c| c == '_', STEM_BYTES_MAX);
+            cut(&whole, SLUG_CHARS_MAX, STEM_BYTES_MAX).to_owned()
+        }
+        Field::Time => time_of(origin).map_or_else(String::new, |at| {
+            let (date, clock) = (date(at, ""), (at.hour(), at.minute(), at.second()));
+            format!("{date}-{:02}{:02}{:02}", clock.0, clock.1, clock.2)
+        }),
+        Field::Date => time_of(origin).map_or_else(String::new, |at| date(at, "-")),
+        Field::Model => request.model.clone(),
+        Field::Size => show(request.size),
+        Field::Seed => show(request.seed),
+        Field::Steps => show(request.steps),
+        Field::Guidance => show(request.guidance),
+        Field::N => {
+            let content = request.content();
+            show((0..COPIES_MAX).find(|n| JobId::new(&content, *n) == job.id).map(|n| n + 1))
+        }
+        Field::Column(name) => {
+            let own = job.extras.iter().find(|(column, _)| column == name);
+            own.map_or_else(String::new, |(_, text)| text.clone())
+        }
+    }
+}
+
+fn show<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+/// When the task was submitted, in UTC: the same on whatever machine, and whenever, the image is fetched.
+fn time_of(origin: &Origin) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(origin.submitted_at?.millis().div_euclid(1000)).ok()
+}
+
+fn date(at: OffsetDateTime, between: &str) -> String {
+    format!("{:04}{between}{:02}{between}{:02}", at.year(), u8::from(at.month()), at.day())
+}

@@ -1,0 +1,98 @@
+//! The table of an image folder: `metadata.jsonl` or `metadata.csv`, a line an image, found by its `file_name`.
+
+use std::io::{self, Write};
+
+use crate::report::dataset::record::{Columns, Record};
+
+/// What the table is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A JSON object a line, which keeps numbers and what is not there apart from text.
+    Jsonl,
+    /// A table with a header.
+    Csv,
+}
+
+impl Form {
+    /// What the file is called, as its loader expects it.
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::Jsonl => "metadata.jsonl",
+            Self::Csv => "metadata.csv",
+        }
+    }
+}
+
+/// Writes the table.
+pub enum Metadata<W: Write> {
+    /// Line by line.
+    Jsonl(W),
+    /// Row by row.
+    Csv(Box<csv::Writer<W>>),
+}
+
+impl<W: Write> Metadata<W> {
+    /// Begins it.
+    pub fn new(out: W, form: Form, columns: &Columns) -> io::Result<Self> {
+        match form {
+            Form::Jsonl => Ok(Self::Jsonl(out)),
+            Form::Csv => {
+                let mut csv = csv::Writer::from_writer(out);
+                csv.write_record(columns.names())?;
+                Ok(Self::Csv(Box::new(csv)))
+            }
+        }
+    }
+
+    /// Adds an image.
+    pub fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
+        match self {
+            Self::Jsonl(out) => {
+                serde_json::to_writer(&mut *out, &record.json())?;
+                out.write_all(b"\n")
+            }
+            Self::Csv(csv) => {
+                for value in record.values() {
+                    csv.write_field(value.text().as_bytes())?;
+                }
+                Ok(csv.write_record(None::<&[u8]>)?)
+            }
+        }
+    }
+
+    /// Passes on what is held back, and gives back what was written to.
+    pub fn finish(self) -> io::Result<W> {
+        match self {
+            Self::Jsonl(out) => Ok(out),
+            Self::Csv(mut csv) => {
+                csv.flush()?;
+                csv.into_inner().map_err(|error| io::Error::from(error.error().kind()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::{artifact, known};
+
+    fn table(form: Form) -> String {
+        let columns = Columns::new("modelscope", &["style".to_owned()], "prompt").unwrap();
+        let mut metadata = Metadata::new(Vec::new(), form, &columns).unwrap();
+        let (known, image) = (known("say \"猫\",\nloud 🐈", &[("style", "")]), artifact("images/1.png"));
+        metadata.write(&columns.record(&known, &image).at("00001/1.png")).unwrap();
+        String::from_utf8(metadata.finish().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_table_names_each_file_and_keeps_every_character() {
+        insta::assert_snapshot!(table(Form::Jsonl), @r#"{"file_name":"00001/1.png","text":"say \"猫\",\nloud 🐈","id":"07070707070707070707","prompt":"say \"猫\",\nloud 🐈","negative_prompt":null,"model":"Qwen/Qwen-Image","size":"64x48","seed":7,"steps":30,"guidance":3.5,"provider":"modelscope","task_id":"5075521","attempts":1,"submitted_at":"2027-01-15T08:00:00.000Z","finished_at":"2027-01-15T08:00:02.500Z","seconds":2.5,"width":64,"height":48,"bytes":1000,"format":"png","sha256":"abababababababababababababababababababababababababababababababab","image_url":null,"loras":null,"params":null,"style":""}"#);
+        insta::assert_snapshot!(table(Form::Csv), @r#"
+        file_name,text,id,prompt,negative_prompt,model,size,seed,steps,guidance,provider,task_id,attempts,submitted_at,finished_at,seconds,width,height,bytes,format,sha256,image_url,loras,params,style
+        00001/1.png,"say ""猫"",
+        loud 🐈",07070707070707070707,"say ""猫"",
+        loud 🐈",,Qwen/Qwen-Image,64x48,7,30,3.5,modelscope,5075521,1,2027-01-15T08:00:00.000Z,2027-01-15T08:00:02.500Z,2.500,64,48,1000,png,abababababababababababababababababababababababababababababababab,,,,
+        "#);
+    }
+}

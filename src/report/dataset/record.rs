@@ -1,0 +1,242 @@
+//! What a dataset says of an image: the columns of the results that are about what was asked for and what came of it, the caption
+//! as `text`, and the manifest's own columns.
+
+use std::borrow::Cow;
+
+use crate::model::outcome::Artifact;
+use crate::model::phase::Known;
+use crate::report::results::{self, distinct, fields, headings};
+use crate::report::value::{NESTED, Object, Value, nested};
+
+/// What kind of values a column has, the same in every row of every export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// Whole numbers.
+    Whole,
+    /// Numbers.
+    Real,
+    /// Moments.
+    Time,
+}
+
+/// Our own columns behind `file_name` and `text`. Where a job stands in its manifest is not among them: that changes with every edit.
+const OWN: [(&str, Kind); 19] = [
+    ("id", Kind::Text),
+    ("prompt", Kind::Text),
+    ("negative_prompt", Kind::Text),
+    ("model", Kind::Text),
+    ("size", Kind::Text),
+    ("seed", Kind::Whole),
+    ("steps", Kind::Whole),
+    ("guidance", Kind::Real),
+    ("provider", Kind::Text),
+    ("task_id", Kind::Text),
+    ("attempts", Kind::Whole),
+    ("submitted_at", Kind::Time),
+    ("finished_at", Kind::Time),
+    ("seconds", Kind::Real),
+    ("width", Kind::Whole),
+    ("height", Kind::Whole),
+    ("bytes", Kind::Whole),
+    ("format", Kind::Text),
+    ("sha256", Kind::Text),
+];
+
+/// Names that no column of the manifest has in a dataset: `image` is where its loaders put the pixels.
+const RESERVED: [&str; 3] = ["file_name", "text", "image"];
+
+/// Columns whose change alone makes no other record: a repair fetches the same image once more.
+const PASSING: [&str; 5] = ["task_id", "attempts", "submitted_at", "finished_at", "seconds"];
+
+/// The columns of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Columns {
+    names: Vec<String>,
+    kinds: Vec<Kind>,
+    /// The manifest's further columns, as jobs call them.
+    further: Vec<String>,
+    /// Which column `text` repeats.
+    caption: usize,
+    provider: String,
+}
+
+/// There is no such column to take captions from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("could not take captions from the column {name:?}, which there is not: the columns are {}", known.join(", "))]
+pub struct NoColumn {
+    /// What was asked for.
+    pub name: String,
+    /// What there is.
+    pub known: Vec<String>,
+}
+
+impl Columns {
+    /// The columns for a run with this provider and these further columns of the manifest, with captions from one of them all, by
+    /// its name in the dataset or in the manifest.
+    pub fn new(provider: &str, further: &[String], caption: &str) -> Result<Self, NoColumn> {
+        let further = distinct(further);
+        let own = OWN.iter().map(|(name, _)| *name).chain(NESTED);
+        let taken: Vec<&str> = own.clone().chain(RESERVED).collect();
+        let own: Vec<String> = own.map(str::to_owned).collect();
+        let headings = headings(&further, &taken);
+        let names: Vec<String> =
+            ["file_name", "text"].map(str::to_owned).into_iter().chain(own).chain(headings).collect();
+        let of_manifest = || further.iter().position(|name| name == caption).map(|at| names.len() - further.len() + at);
+        let Some(at) = names.iter().skip(2).position(|name| name == caption).map(|at| at + 2).or_else(of_manifest)
+        else {
+            return Err(NoColumn { name: caption.to_owned(), known: names[2..].to_vec() });
+        };
+        let own = [Kind::Text; 2].into_iter().chain(OWN.map(|(_, kind)| kind));
+        let kinds = own.chain(names.iter().skip(2 + OWN.len()).map(|_| Kind::Text)).collect();
+        Ok(Self { names, kinds, further, caption: at, provider: provider.to_owned() })
+    }
+
+    /// Their names; `file_name` is the first, and `text` the second.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Their kinds.
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
+    /// What there is to say of an image of a job.
+    pub fn record<'a>(&'a self, known: &'a Known, artifact: &'a Artifact) -> Record<'a> {
+        let all = fields(known, Some(artifact), &self.provider);
+        let mut values = vec![Value::Text(artifact.file_name.as_str().into()), Value::None];
+        let is_ours = |name: &str| OWN.iter().any(|(own, _)| *own == name);
+        values.extend(results::COLUMNS.iter().zip(all).filter(|(name, _)| is_ours(name)).map(|(_, value)| value));
+        // As text: what lists and objects hold differs from row to row, which no table of types takes.
+        values.extend(nested(&known.job.request).map(|value| match value {
+            Value::Nested(json) => Value::Text(json.to_string().into()),
+            other => other,
+        }));
+        let carried = |column| known.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
+        values.extend(self.further.iter().map(|column| Value::text_of(carried(column))));
+        values[1] = Value::Text(Cow::Owned(values[self.caption].text().into_owned()));
+        Record { names: &self.names, values }
+    }
+}
+
+/// What there is to say of one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record<'a> {
+    names: &'a [String],
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Record<'a> {
+    /// Its values, a column each.
+    pub fn values(&self) -> &[Value<'a>] {
+        &self.values
+    }
+
+    /// The caption.
+    pub fn caption(&self) -> Cow<'_, str> {
+        self.values[1].text()
+    }
+
+    /// Says where the image is in the dataset.
+    #[must_use]
+    pub fn at(mut self, file_name: &'a str) -> Self {
+        self.values[0] = Value::Text(file_name.into());
+        self
+    }
+
+    /// All of it as one JSON object.
+    pub fn json(&self) -> Object<'_> {
+        Object(self.names, &self.values)
+    }
+
+    /// A number that is another one when what this says of the image, or the image, is another one.
+    pub fn mark(&self) -> u64 {
+        let mut hasher = blake3::Hasher::new();
+        let lasting = self.names.iter().zip(&self.values).filter(|(name, _)| !PASSING.contains(&name.as_str()));
+        for (name, value) in lasting {
+            let text = value.text();
+            hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+            hasher.update(&(text.len() as u64).to_le_bytes()).update(text.as_bytes());
+        }
+        let mut mark = [0; 8];
+        mark.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        u64::from_le_bytes(mark)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::{artifact, known};
+
+    fn strings(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn columns(further: &[&str], caption: &str) -> Result<Columns, NoColumn> {
+        Columns::new("modelscope", &strings(further), caption)
+    }
+
+    /// Goal: a value is what its column says. Method: a record with a value everywhere, column by column.
+    #[test]
+    fn every_column_has_values_of_its_kind() {
+        let columns = columns(&["style"], "prompt").unwrap();
+        let (known, artifact) = (known("a cat", &[("style", "ink")]), artifact("images/1.png"));
+        let record = columns.record(&known, &artifact);
+        assert_eq!((columns.names().len(), columns.kinds().len()), (record.values().len(), record.values().len()));
+        for ((name, kind), value) in columns.names().iter().zip(columns.kinds()).zip(record.values()) {
+            let found = match value {
+                Value::Text(_) => Some(Kind::Text),
+                Value::Whole(_) => Some(Kind::Whole),
+                Value::Real(_) | Value::Span(_) => Some(Kind::Real),
+                Value::Time(_) => Some(Kind::Time),
+                Value::None => None,
+                Value::Nested(_) => panic!("{name} is nested"),
+            };
+            assert_eq!(found.unwrap_or(*kind), *kind, "{name}");
+            let is_given = !NESTED.contains(&name.as_str()) && name != "negative_prompt";
+            assert_eq!(found.is_some(), is_given, "{name}");
+        }
+        for (name, _) in OWN {
+            assert!(results::COLUMNS.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn captions_are_taken_from_any_column_of_ours_or_the_manifest() {
+        let (known, artifact) =
+            (known("a cat", &[("style", "ink"), ("text", "mine"), ("width", "wide")]), artifact("1.png"));
+        for (caption, expected) in
+            [("prompt", "a cat"), ("style", "ink"), ("text", "mine"), ("seed", "7"), ("width", "64")]
+        {
+            let columns = columns(&["style", "text", "width", "absent"], caption).unwrap();
+            assert_eq!(columns.record(&known, &artifact).caption(), expected, "{caption}");
+        }
+        assert_eq!(columns(&["absent"], "absent").unwrap().record(&known, &artifact).caption(), "");
+        let error = columns(&["style"], "stile").unwrap_err().to_string();
+        assert!(error.starts_with("could not take captions from the column \"stile\""), "{error}");
+        assert!(error.ends_with(", style"), "{error}");
+    }
+
+    #[test]
+    fn no_column_of_the_manifest_takes_the_place_of_ours() {
+        let columns = columns(&["text", "image", "file_name", "sha256", "params", "error"], "prompt").unwrap();
+        let further = &columns.names()[columns.names().len() - 6..];
+        assert_eq!(further, ["input_text", "input_image", "input_file_name", "input_sha256", "input_params", "error"]);
+    }
+
+    #[test]
+    fn a_mark_is_another_when_what_is_said_is_another() {
+        let columns = columns(&["style"], "prompt").unwrap();
+        let (first, image) = (known("a cat", &[("style", "ink")]), artifact("images/1.png"));
+        let mark = |known: &Known, artifact: &Artifact| columns.record(known, artifact).mark();
+        let mut fetched_again = first.clone();
+        fetched_again.state.n_submits += 1;
+        fetched_again.state.finished_at = None;
+        assert_eq!(mark(&first, &image), mark(&fetched_again, &image));
+        assert_ne!(mark(&first, &image), mark(&known("a cat", &[("style", "oil")]), &image));
+        assert_ne!(mark(&first, &image), mark(&first, &Artifact { sha256: [1; 32], ..image.clone() }));
+    }
+}

@@ -1,0 +1,120 @@
+//! Splits of a dataset: an image's own id says where it belongs, so that it stays there whatever is added.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::model::job::JobId;
+
+/// Splits of one dataset; more are a mistake.
+const SPLITS_MAX: usize = 16;
+
+/// The largest share: with more, the others would be nothing.
+const SHARE_MAX: f64 = 1e9;
+
+/// Characters of a name.
+const NAME_CHARS_MAX: usize = 40;
+
+/// One or several splits, each with its share.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Splits(Vec<(String, f64)>);
+
+/// Why a text does not name splits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a split is a name of letters, digits and _, such as train; several have shares: train=0.9,test=0.1")]
+pub struct SplitsError;
+
+impl Splits {
+    /// Their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The one that the images of this job belong to, as its number among the names.
+    ///
+    /// All that a job makes is in the same, and equal shares of other ids leave it there.
+    pub fn of(&self, job: JobId) -> usize {
+        let total: f64 = self.0.iter().map(|(_, share)| share).sum();
+        // The id is a hash, and its last bytes are as even as any.
+        let [.., a, b, c, d] = *job.bytes();
+        let place = f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0);
+        let ends = self.0.iter().scan(0.0, |end, (_, share)| {
+            *end += share;
+            Some(*end / total)
+        });
+        // Rounding leaves the last one whatever there is at the end.
+        ends.take(self.0.len() - 1).take_while(|end| place >= *end).count()
+    }
+}
+
+impl FromStr for Splits {
+    type Err = SplitsError;
+
+    fn from_str(text: &str) -> Result<Self, SplitsError> {
+        let mut splits = vec![];
+        let is_one = !text.contains([',', '=']);
+        for part in text.split(',') {
+            let (name, share) = match part.split_once('=') {
+                Some((name, share)) => (name, share.trim().parse().map_err(|_| SplitsError)?),
+                None if is_one => (part, 1.0),
+                None => return Err(SplitsError),
+            };
+            let name = name.trim();
+            let is_word = (1..=NAME_CHARS_MAX).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let is_new = !splits.iter().any(|(other, _): &(String, f64)| other.eq_ignore_ascii_case(name));
+            if !(is_word && is_new && share > 0.0 && share <= SHARE_MAX) {
+                return Err(SplitsError);
+            }
+            splits.push((name.to_owned(), share));
+        }
+        if splits.len() > SPLITS_MAX { Err(SplitsError) } else { Ok(Self(splits)) }
+    }
+}
+
+impl fmt::Display for Splits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [(name, _)] = self.0.as_slice() {
+            return f.write_str(name);
+        }
+        let parts: Vec<String> = self.0.iter().map(|(name, share)| format!("{name}={share}")).collect();
+        f.write_str(&parts.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::request::Request;
+
+    #[test]
+    fn splits_are_read_as_they_are_written() {
+        for text in ["train", "validation", "train=0.9,test=0.1", "a=8,b=1,c=1"] {
+            assert_eq!(text.parse::<Splits>().unwrap().to_string(), text);
+        }
+        assert_eq!(" train = 0.9 , test=.1".parse::<Splits>().unwrap().to_string(), "train=0.9,test=0.1");
+        for text in
+            ["", "a b", "../x", "a=1,a=2", "a=1,A=2", "a,b", "a=1,b", "a=0,b=1", "a=-1,b=1", "a=nan,b=1", "a=x", "a=1,"]
+        {
+            assert_eq!(text.parse::<Splits>(), Err(SplitsError), "{text:?}");
+        }
+    }
+
+    /// Goal: shares are kept, and a job is always in the same split. Method: many ids, and where each falls among others.
+    #[test]
+    fn a_job_belongs_to_a_split_by_its_id_alone() {
+        let splits: Splits = "train=0.8,validation=0.1,test=0.1".parse().unwrap();
+        let id = |n: u32| {
+            let request = Request { prompt: format!("a cat {n}"), model: "m".into(), ..Request::default() };
+            JobId::new(&request.content(), 0)
+        };
+        let mut counts = [0; 3];
+        (0..10_000).for_each(|n| counts[splits.of(id(n))] += 1);
+        assert!((7_850..8_150).contains(&counts[0]) && (900..1_100).contains(&counts[1]), "{counts:?}");
+        assert_eq!(splits.of(JobId::from_bytes([0; 10])), 0);
+        assert_eq!(splits.of(JobId::from_bytes([255; 10])), 2);
+        assert_eq!("train".parse::<Splits>().unwrap().of(id(1)), 0);
+        // Kept for ever: another rule would move images from what is trained on to what is tested.
+        let of_first: Vec<usize> = (0..12).map(|n| splits.of(id(n))).collect();
+        assert_eq!(of_first, [2, 0, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0]);
+    }
+}

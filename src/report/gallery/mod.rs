@@ -1,0 +1,216 @@
+//! The gallery: one page to look at a run, with all that it needs inside but the pictures, which lie beside it.
+//!
+//! Nothing from outside is ever markup: jobs are data blocks of JSON, and the page's script shows them as text. Its policy allows
+//! this one script, this one style sheet, pictures, and nothing else.
+
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::model::counts::Counts;
+use crate::model::outcome::Artifact;
+use crate::model::phase::Known;
+use crate::model::time::Timestamp;
+use crate::report::gallery::row::Row;
+use crate::report::value::hex;
+use crate::report::whole_file::{WholeFile, first};
+
+/// Jobs on one page: what a browser still filters between two key strokes.
+pub const JOBS_MAX: u64 = 100_000;
+
+/// Bytes of all the jobs on one page, which a browser reads at once.
+const BYTES_MAX: u64 = 96 << 20;
+
+/// Bytes of a data block, or a row more: a text of moderate length, of which the next one is independent.
+const BLOCK_BYTES: u64 = 1 << 20;
+
+const TEMPLATE: &str = include_str!("page.html");
+
+const STYLE: &str = concat!(include_str!("page.css"), include_str!("parts.css"));
+
+const SCRIPT: &str = concat!(
+    "'use strict';\n(() => {\n",
+    include_str!("words.js"),
+    include_str!("dom.js"),
+    include_str!("jobs.js"),
+    include_str!("facets.js"),
+    include_str!("grid.js"),
+    include_str!("detail.js"),
+    include_str!("compare.js"),
+    include_str!("failed.js"),
+    include_str!("charts.js"),
+    include_str!("page.js"),
+    "})();\n",
+);
+
+/// What the page says of the run as a whole.
+#[derive(Clone, Debug)]
+pub struct Head<'a> {
+    /// What the run is called: its folder.
+    pub name: &'a str,
+    /// Where its tasks are.
+    pub provider: &'a str,
+    /// The manifest's further columns.
+    pub columns: &'a [String],
+    /// Where all its jobs stand, on this page or not.
+    pub counts: Counts,
+    /// When the page was made.
+    pub made_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct HeadData<'a> {
+    name: &'a str,
+    provider: &'a str,
+    columns: &'a [String],
+    jobs: u64,
+    made: i64,
+}
+
+/// The page as it is written to anything, job by job. [`GalleryWriter`] writes it to a file.
+pub struct Page<W: Write> {
+    out: W,
+    columns: Vec<String>,
+    n_jobs: u64,
+    n_bytes: u64,
+    block_bytes: u64,
+}
+
+impl<W: Write> Page<W> {
+    /// Writes all that comes before the jobs.
+    pub fn new(mut out: W, head: &Head<'_>) -> io::Result<Self> {
+        let policy = format!(
+            "default-src 'none'; script-src '{}'; style-src '{}'; img-src 'self' file:; base-uri 'none'; form-action 'none'",
+            integrity(SCRIPT),
+            integrity(STYLE)
+        );
+        let [before, between, behind, _] = parts();
+        write!(out, "{before}{policy}{between}{STYLE}{behind}")?;
+        let Head { name, provider, columns, counts, made_at } = *head;
+        let data = HeadData { name, provider, columns, jobs: counts.n_jobs(), made: made_at.millis() };
+        write_block(&mut out, "head", &inert(&data)?)?;
+        Ok(Self { out, columns: columns.to_owned(), n_jobs: 0, n_bytes: 0, block_bytes: 0 })
+    }
+
+    /// Adds one job, if the page has room for it.
+    pub fn write(&mut self, known: &Known) -> io::Result<bool> {
+        if self.n_jobs == JOBS_MAX || self.n_bytes >= BYTES_MAX {
+            return Ok(false);
+        }
+        let row = inert(&Row::new(known, &self.columns))?;
+        self.out.write_all(if self.block_bytes == 0 { BLOCK_BEGIN } else { ",\n" }.as_bytes())?;
+        self.out.write_all(row.as_bytes())?;
+        let n_bytes = row.len() as u64 + 2;
+        self.n_jobs += 1;
+        self.n_bytes += n_bytes;
+        self.block_bytes += n_bytes;
+        if self.block_bytes >= BLOCK_BYTES {
+            self.end_block()?;
+        }
+        Ok(true)
+    }
+
+    fn end_block(&mut self) -> io::Result<()> {
+        self.block_bytes = 0;
+        self.out.write_all(BLOCK_END.as_bytes())
+    }
+
+    /// Writes what comes behind the jobs, also which of their images have no thumbnail, and gives back what it was written to.
+    pub fn finish<'a>(mut self, without: impl IntoIterator<Item = &'a Artifact>) -> io::Result<W> {
+        if self.block_bytes > 0 {
+            self.end_block()?;
+        }
+        let without: Vec<String> = without.into_iter().map(|artifact| hex(&artifact.sha256)).collect();
+        write_block(&mut self.out, "without", &inert(&without)?)?;
+        let [_, _, _, end] = parts();
+        write!(self.out, "<script>{SCRIPT}</script>{end}")?;
+        self.out.flush()?;
+        Ok(self.out)
+    }
+}
+
+const BLOCK_BEGIN: &str = "<script type=\"application/json\" class=\"jobs\">[\n";
+const BLOCK_END: &str = "\n]</script>\n";
+
+fn write_block(out: &mut impl Write, id: &str, json: &str) -> io::Result<()> {
+    writeln!(out, "<script type=\"application/json\" id=\"{id}\">{json}</script>")
+}
+
+/// The template around the policy, the style sheet and the data.
+fn parts() -> [&'static str; 4] {
+    let mut parts = TEMPLATE.split("@@");
+    std::array::from_fn(|_| parts.next().expect("the template has three gaps"))
+}
+
+/// A value as JSON that means the same to every reader and ends no script element: `<` begins neither a tag nor a comment, and
+/// the line ends that only some readers know are spelt out.
+fn inert(value: &impl Serialize) -> io::Result<String> {
+    let json = serde_json::to_string(value)?;
+    let mut inert = String::with_capacity(json.len());
+    let mut rest = json.as_str();
+    while let Some(at) = rest.find(['<', '\u{2028}', '\u{2029}']) {
+        let (before, from) = rest.split_at(at);
+        let c = from.chars().next().expect("it was found");
+        inert.push_str(before);
+        inert.push_str(match c {
+            '<' => "\\u003c",
+            '\u{2028}' => "\\u2028",
+            _ => "\\u2029",
+        });
+        rest = &from[c.len_utf8()..];
+    }
+    inert.push_str(rest);
+    Ok(inert)
+}
+
+/// How a policy names an element by what is in it.
+fn integrity(text: &str) -> String {
+    format!("sha256-{}", BASE64.encode(Sha256::digest(text)))
+}
+
+/// Writes `gallery.html` beside itself and puts it in its place at the end. Dropped before that, it leaves nothing.
+pub struct GalleryWriter {
+    page: Page<io::BufWriter<WholeFile>>,
+    path: PathBuf,
+}
+
+impl GalleryWriter {
+    /// Begins the page of a run.
+    pub fn create(path: &Path, head: &Head<'_>) -> Result<Self, GalleryWriteError> {
+        let page = WholeFile::create(path).and_then(|file| Page::new(io::BufWriter::new(file), head));
+        Ok(Self { page: page.map_err(error_at(path))?, path: path.to_owned() })
+    }
+
+    /// Adds one job, if the page has room for it.
+    pub fn write(&mut self, known: &Known) -> Result<bool, GalleryWriteError> {
+        self.page.write(known).map_err(error_at(&self.path))
+    }
+
+    /// Says which images have no thumbnail, makes the file last and puts it in its place.
+    pub fn finish<'a>(self, without: impl IntoIterator<Item = &'a Artifact>) -> Result<(), GalleryWriteError> {
+        let finished = self.page.finish(without).and_then(|buffer| buffer.into_inner().map_err(io::Error::from));
+        finished.and_then(WholeFile::finish).map_err(error_at(&self.path))
+    }
+}
+
+/// The gallery could not be written. It can be made again from the ledger at any time.
+#[derive(Debug, thiserror::Error)]
+#[error("could not write {}: {cause}; nothing is lost, {}write it again with `promptbatch gallery`", path.display(), first(cause.kind()))]
+pub struct GalleryWriteError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the system said.
+    pub cause: io::Error,
+}
+
+fn error_at(path: &Path) -> impl FnOnce(io::Error) -> GalleryWriteError {
+    move |cause| GalleryWriteError { path: path.to_owned(), cause }
+}

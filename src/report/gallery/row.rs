@@ -1,0 +1,130 @@
+//! A job as the page's script reads it: what has no value is left out.
+
+use serde::Serialize;
+
+use crate::model::outcome::{Artifact, Outcome};
+use crate::model::phase::{Known, Phase};
+use crate::model::text::excerpt;
+use crate::model::time::Timestamp;
+use crate::report::results::fault;
+use crate::report::value::hex;
+
+/// Characters of a parameter that are shown: a source image may be a data URI.
+const FURTHER_CHARS_MAX: usize = 200;
+
+/// One job. Times are milliseconds since 1970, sizes pixels and bytes.
+#[derive(Serialize)]
+pub struct Row<'a> {
+    index: u64,
+    id: String,
+    status: &'static str,
+    prompt: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    negative: Option<&'a str>,
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<String>,
+    /// As text: a script keeps no more than 53 bits of a number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guidance: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<&'a str>,
+    attempts: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    in_doubt: u32,
+    #[serde(skip_serializing_if = "is_zero")]
+    lost: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    submitted: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished: Option<i64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    code: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    error: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    images: Vec<Image<'a>>,
+    /// In the order of the columns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    columns: Vec<&'a str>,
+    /// Parameters that few jobs have, name and value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    further: Vec<(&'a str, String)>,
+}
+
+#[derive(Serialize)]
+struct Image<'a> {
+    file: &'a str,
+    sha256: String,
+    width: u32,
+    height: u32,
+    bytes: u64,
+}
+
+impl<'a> Row<'a> {
+    pub fn new(known: &'a Known, columns: &[String]) -> Self {
+        let (job, state) = (&known.job, &known.state);
+        let request = &job.request;
+        let artifacts: &[Artifact] = match &state.phase {
+            Phase::Finished(Outcome::Succeeded(artifacts)) => artifacts,
+            Phase::Finished(Outcome::Failed(_))
+            | Phase::Pending
+            | Phase::Submitting
+            | Phase::Running(_)
+            | Phase::Downloading(_) => &[],
+        };
+        let (code, error) = fault(state);
+        let (code, error) = (code.unwrap_or_default(), error.unwrap_or_default());
+        let extra = |column: &String| job.extras.iter().find(|(name, _)| name == column).map_or("", |(_, text)| text);
+        Self {
+            index: job.index,
+            id: job.label.clone().unwrap_or_else(|| job.id.to_string()),
+            status: state.status(),
+            prompt: &request.prompt,
+            negative: request.negative_prompt.as_deref(),
+            model: &request.model,
+            size: request.size.map(|size| size.to_string()),
+            seed: request.seed.map(|seed| seed.to_string()),
+            steps: request.steps,
+            guidance: request.guidance,
+            task: state.task.as_ref().map(|task| task.0.as_str()),
+            attempts: state.n_submits,
+            in_doubt: state.n_in_doubt,
+            lost: state.n_lost,
+            submitted: state.submitted_at.map(Timestamp::millis),
+            finished: state.finished_at.map(Timestamp::millis),
+            code,
+            error,
+            images: artifacts.iter().map(Image::new).collect(),
+            columns: columns.iter().map(extra).collect(),
+            further: further(known),
+        }
+    }
+}
+
+impl<'a> Image<'a> {
+    fn new(artifact: &'a Artifact) -> Self {
+        let Artifact { file_name, sha256, bytes, width, height, format: _ } = artifact;
+        Self { file: file_name, sha256: hex(sha256), width: *width, height: *height, bytes: *bytes }
+    }
+}
+
+fn further(known: &Known) -> Vec<(&str, String)> {
+    let request = &known.job.request;
+    let loras = request.loras.iter().map(|lora| match lora.weight {
+        Some(weight) => ("lora", format!("{} × {weight}", lora.repo)),
+        None => ("lora", lora.repo.clone()),
+    });
+    let sources = request.image_url.iter().map(|url| ("image_url", excerpt(url, FURTHER_CHARS_MAX)));
+    let params = request.params.iter().map(|(name, json)| (name.as_str(), excerpt(&json.0, FURTHER_CHARS_MAX)));
+    loras.chain(sources).chain(params).collect()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
+}

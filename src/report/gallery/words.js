@@ -1,0 +1,149 @@
+// Every word of the page, in English and in Chinese. `{0}` is filled in; `one|many` goes by the number.
+
+const WORDS = {
+  skip: ['Skip to the images', '跳到图片'],
+  loading: ['Reading the jobs…', '正在读取任务…'],
+  views: ['Views', '视图'],
+  images: ['Images', '图片'],
+  compare: ['Compare', '对比'],
+  failed_view: ['Failed', '失败'],
+  timing: ['Timing', '耗时'],
+  search: ['Search in prompts', '搜索提示词'],
+  search_hint: ['Search in prompts', '搜索提示词'],
+  filters: ['Filters', '筛选'],
+  language: ['切换到中文', 'Switch to English'],
+  language_short: ['中文', 'EN'],
+  theme: ['Light or dark', '浅色或深色'],
+  keys: ['Keyboard', '键盘操作'],
+  sort: ['Sort', '排序'],
+  thumbnail_size: ['Size of the thumbnails', '缩略图大小'],
+  by_index: ['Manifest order', '清单顺序'],
+  by_slowest: ['Slowest first', '最慢优先'],
+  by_fastest: ['Fastest first', '最快优先'],
+  by_newest: ['Newest first', '最新优先'],
+  by_oldest: ['Oldest first', '最旧优先'],
+  n_images: ['{0} image|{0} images', '{0} 张图片'],
+  n_jobs: ['{0} job|{0} jobs', '{0} 个任务'],
+  of: ['{0} of {1}', '{0} / {1}'],
+  and_without: ['{0}, {1} without', '{0}，{1} 个无图'],
+  clear: ['Clear all', '全部清除'],
+  remove_filter: ['Remove the filter {0}', '移除筛选 {0}'],
+  find_value: ['Find a value', '查找取值'],
+  more_values: ['{0} more: find them by typing', '另有 {0} 个，输入以查找'],
+  nothing: ['Nothing matches.', '没有匹配的结果。'],
+  nothing_hint: ['Take a filter away, or search for less.', '请减少筛选条件或缩短搜索词。'],
+  notice_part: ['This page holds {0} of {1} jobs. More: promptbatch gallery OUT --jobs FROM-TO', '本页包含 {1} 个任务中的 {0} 个。查看其余：promptbatch gallery OUT --jobs FROM-TO'],
+  status: ['Status', '状态'],
+  succeeded: ['Succeeded', '成功'],
+  failed: ['Failed', '失败'],
+  moderated: ['Moderated', '内容审核未通过'],
+  in_doubt: ['In doubt', '存疑'],
+  running: ['Running', '运行中'],
+  pending: ['Pending', '等待中'],
+  model: ['Model', '模型'],
+  size: ['Size', '尺寸'],
+  seed: ['Seed', '随机种子'],
+  steps: ['Steps', '步数'],
+  guidance: ['Guidance', '引导系数'],
+  none: ['(none)', '（无）'],
+  reason: ['Reason', '原因'],
+  prompt: ['Prompt', '提示词'],
+  negative: ['Negative prompt', '负面提示词'],
+  index: ['Number', '序号'],
+  id: ['Id', '标识'],
+  pixels: ['Pixels', '像素'],
+  bytes: ['File size', '文件大小'],
+  file: ['File', '文件'],
+  task: ['Task', '任务号'],
+  attempts: ['Submissions', '提交次数'],
+  doubts: ['In doubt', '存疑次数'],
+  lost: ['Lost tasks', '丢失的任务'],
+  submitted: ['Submitted', '提交时间'],
+  finished: ['Finished', '完成时间'],
+  seconds: ['Time taken', '耗时'],
+  open: ['Open the file', '打开文件'],
+  copy: ['Copy the prompt', '复制提示词'],
+  copied: ['Copied', '已复制'],
+  previous: ['Previous', '上一张'],
+  next: ['Next', '下一张'],
+  close: ['Close', '关闭'],
+  detail: ['One image', '单张图片'],
+  no_image: ['No image', '没有图片'],
+  no_thumbnail: ['The image is missing or damaged', '图片缺失或损坏'],
+  pick: ['Pick for comparing', '选入对比'],
+  unpick: ['Picked', '已选'],
+  picked: ['Picked for comparing', '已选入对比'],
+  compare_n: ['Compare {0}', '对比 {0} 张'],
+  pick_more: ['Pick one more', '再选一张'],
+  side_by_side: ['Side by side', '并排对比'],
+  zoom_hint: ['Click an image to look closer at all of them', '点击任一图片可同时放大全部'],
+  groups: ['{0} prompt with several images|{0} prompts with several images', '{0} 条提示词有多张图片'],
+  no_groups: ['No prompt has several images here.', '这里没有一条提示词对应多张图片。'],
+  no_groups_hint: ['Pick any two to four images in the grid to compare them.', '可在网格中任选两到四张图片进行对比。'],
+  n_more: ['{0} more', '另有 {0} 个'],
+  show_more: ['Show more', '显示更多'],
+  all_well: ['Nothing has failed.', '没有失败的任务。'],
+  all_well_hint: ['Every job that has ended has its image.', '所有已结束的任务都有图片。'],
+  reasons: ['{0} reason|{0} reasons', '{0} 种原因'],
+  no_timing: ['Nothing has finished yet.', '还没有任务完成。'],
+  over_time: ['Finished over time', '随时间完成的数量'],
+  rate: ['Rate', '速率'],
+  per: ['jobs per {0}', '每{0}任务数'],
+  histogram: ['Time taken', '耗时分布'],
+  histogram_note: ['from the last submission to the image on disk', '从最后一次提交到图片落盘'],
+  by_model: ['By model: median, and the middle 80 %', '按模型：中位数及中间 80%'],
+  median: ['Median', '中位数'],
+  p95: ['95th percentile', '第 95 百分位'],
+  from_to: ['From first to last', '总时长'],
+  mean_rate: ['Mean rate', '平均速率'],
+  on_disk: ['On disk', '占用空间'],
+  second: ['second', '秒'],
+  minute: ['minute', '分钟'],
+  hour: ['hour', '小时'],
+  day: ['day', '天'],
+  jobs_axis: ['jobs', '任务'],
+  key_search: ['Search', '搜索'],
+  key_views: ['Images, compare, failed, timing', '图片、对比、失败、耗时'],
+  key_move: ['Move among the images', '在图片间移动'],
+  key_open: ['Open', '打开'],
+  key_pick: ['Pick for comparing', '选入对比'],
+  key_side: ['Compare the picked ones', '对比已选图片'],
+  key_copy: ['Copy the prompt', '复制提示词'],
+  key_theme: ['Light or dark', '浅色或深色'],
+  key_close: ['Close; leave the search', '关闭；离开搜索框'],
+  key_help: ['This list', '本列表'],
+};
+
+let language = 0;
+
+// The words for a key. A number among what is filled in decides between one and many.
+function t(key, ...values) {
+  const forms = WORDS[key][language].split('|');
+  const form = forms.length > 1 && values[0] !== 1 ? forms[1] : forms[0];
+  return form.replace(/\{(\d)\}/g, (_, i) => typeof values[i] === 'number' ? number(values[i]) : values[i]);
+}
+
+const locale = () => ['en', 'zh-CN'][language];
+
+function number(value, digits = 0) {
+  return value.toLocaleString(locale(), { maximumFractionDigits: digits });
+}
+
+function seconds(value) {
+  if (value < 10) return `${number(value, value < 1 ? 2 : 1)} s`;
+  if (value < 120) return `${number(value)} s`;
+  if (value < 7200) return `${number(value / 60, value < 600 ? 1 : 0)} min`;
+  if (value < 172800) return `${number(value / 3600, 1)} h`;
+  return `${number(value / 86400, 1)} d`;
+}
+
+function fileSize(bytes) {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(1, bytes)) / 3)));
+  const value = bytes / 1000 ** power;
+  return `${number(value, power && value < 100 ? 1 : 0)} ${units[power]}`;
+}
+
+function moment(millis) {
+  return new Date(millis).toLocaleString(locale(), { dateStyle: 'medium', timeStyle: 'medium' });
+}

@@ -1,0 +1,342 @@
+//! Datasets whose images are files of their own: beside a table of them, or each with its caption. What is in the folder is what the
+//! run has.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use crate::driver::images::filesystem::FileSystem;
+use crate::driver::images::folders::Folders;
+use crate::driver::images::verify::{check, inside, read};
+use crate::model::outcome::Artifact;
+use crate::model::phase::Known;
+use crate::report::dataset::Format;
+use crate::report::dataset::metadata::{Form, Metadata};
+use crate::report::value::hex;
+use crate::run::export::aside::{Aside, link, remove, sync_names};
+use crate::run::export::error::{ExportError, at};
+use crate::run::export::state::{Had, State};
+use crate::run::export::{Keep, Work};
+
+/// Images in one folder. The Hub takes 10,000 entries, and the table and the folders below are among them.
+const FOLDER_IMAGES_MAX: u64 = if cfg!(test) { 4 } else { 9_000 };
+
+/// Images that are recorded and put in their place together.
+const BATCH: usize = if cfg!(test) { 3 } else { 256 };
+
+/// Bytes of a stem, which leave room for what tells it from another.
+const STEM_BYTES_MAX: usize = 200;
+
+/// The extension of a caption.
+const CAPTION: &str = "txt";
+
+/// Rows of the record that are looked at together.
+const PAGE: usize = 1000;
+
+/// A folder that follows the run.
+pub struct Folder {
+    folders: Folders,
+    file_system: FileSystem,
+    /// A table for each split; none where there are captions instead.
+    tables: Vec<Option<Table>>,
+    batch: Vec<Entry>,
+    can_link: bool,
+}
+
+struct Table {
+    aside: Aside,
+    metadata: Metadata<Hashed>,
+}
+
+/// An image whose place is recorded, and that is not there yet.
+struct Entry {
+    artifact: Artifact,
+    stem: String,
+    caption: Option<String>,
+}
+
+impl Folder {
+    pub fn new(work: &Work<'_>) -> Result<Self, ExportError> {
+        let dir = &work.options.dir;
+        let n_tables = work.splits.as_ref().map_or(0, |splits| splits.names().count());
+        work.state.begin()?;
+        Ok(Self {
+            folders: Folders::open(dir)?,
+            file_system: FileSystem::of(dir),
+            tables: (0..n_tables).map(|_| None).collect(),
+            batch: vec![],
+            can_link: !work.options.is_copied,
+        })
+    }
+
+    /// Records the images of the batch and then puts them in their place: what is in the folder is always on record, and what is on
+    /// record and not in the folder is taken again.
+    fn flush(&mut self, work: &mut Work<'_>) -> Result<(), ExportError> {
+        work.state.commit()?;
+        let dir = &work.options.dir;
+        let (mut waiting, mut touched) = (vec![], BTreeSet::new());
+        for (n, entry) in self.batch.drain(..).enumerate() {
+            let folder = match entry.stem.rsplit_once('/') {
+                Some((folder, _)) => self.folders.make_ready(folder)?,
+                None => dir.clone(),
+            };
+            touched.insert(folder);
+            let place = dir.join(format!("{}.{}", entry.stem, entry.artifact.format.extension()));
+            let Some(from) = inside(&work.options.out, &entry.artifact.file_name) else { continue };
+            // A disk that takes no link takes no other one either; what else is wrong is said of the copy.
+            self.can_link = self.can_link && link(&from, &place).is_ok();
+            if self.can_link {
+                work.told.n_linked += 1;
+            } else {
+                let changed = |damage| ExportError::Changed { file_name: entry.artifact.file_name.clone(), damage };
+                let bytes = read(&work.options.out, &entry.artifact).map_err(changed)?;
+                waiting.push((write(dir, &format!("{n}.image"), &bytes)?, place.clone()));
+                work.told.n_copied += 1;
+            }
+            if let Some(caption) = &entry.caption {
+                waiting
+                    .push((write(dir, &format!("{n}.{CAPTION}"), caption.as_bytes())?, place.with_extension(CAPTION)));
+            }
+        }
+        let files: Vec<&File> = waiting
+            .iter_mut()
+            .map(|(aside, _)| aside.flush())
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?;
+        self.file_system.sync(&files).into_iter().collect::<io::Result<()>>().map_err(at(dir))?;
+        waiting.into_iter().try_for_each(|(aside, place)| aside.settle(&place))?;
+        touched.iter().try_for_each(|folder| sync_names(folder))?;
+        work.state.begin()
+    }
+
+    /// Adds an image to its split's table.
+    fn tell(
+        &mut self,
+        work: &Work<'_>,
+        (known, artifact): (&Known, &Artifact),
+        (split, place): (usize, &str),
+    ) -> Result<(), ExportError> {
+        let (dir, form) = (&work.options.dir, work.options.metadata);
+        let table = match &mut self.tables[split] {
+            Some(table) => table,
+            none => {
+                let (aside, out) = Aside::new(dir, &format!("{split}.{}", form.file_name()))?;
+                let hashed = Hashed { out, hasher: blake3::Hasher::new() };
+                let metadata = Metadata::new(hashed, form, work.columns).map_err(at(dir))?;
+                none.insert(Table { aside, metadata })
+            }
+        };
+        table.metadata.write(&work.columns.record(known, artifact).at(place)).map_err(at(dir))
+    }
+
+    /// Puts the tables in their place that say anything new.
+    fn settle_tables(&mut self, work: &Work<'_>) -> Result<(), ExportError> {
+        let Some(splits) = &work.splits else { return Ok(()) };
+        let (dir, form) = (&work.options.dir, work.options.metadata);
+        for (split, table) in splits.names().zip(&mut self.tables) {
+            let (key, path) = (format!("table {split}"), dir.join(split).join(form.file_name()));
+            let Some(Table { mut aside, metadata }) = table.take() else {
+                remove(&path)?;
+                continue;
+            };
+            let Hashed { out, hasher } = metadata.finish().map_err(at(&path))?;
+            aside.written(out);
+            let hash = hex(hasher.finalize().as_bytes());
+            let is_there = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+            if !(is_there && work.state.setting(&key)?.as_deref() == Some(&hash)) {
+                aside.sync()?;
+                aside.settle(&path)?;
+                sync_names(&dir.join(split))?;
+                work.state.set(&key, &hash)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Keep for Folder {
+    fn take(&mut self, work: &mut Work<'_>, known: &Known, nth: usize, artifact: &Artifact) -> Result<(), ExportError> {
+        let is_captioned = work.options.format == Format::Captions;
+        let caption = is_captioned.then(|| work.columns.record(known, artifact).caption().into_owned());
+        let mark = mark(artifact, caption.as_deref());
+        let (split, prefix) = work.split_of(known);
+        let extension = artifact.format.extension();
+        let had = work.state.find(known.job.id, nth)?;
+        let is_whole =
+            had.as_ref().is_some_and(|had| had.mark == mark && is_there(work, had, artifact, caption.as_deref()));
+        let (row, stem) = match had {
+            Some(Had { row, place: Some((stem, _)), .. }) if is_whole => (row, stem),
+            had => {
+                if let Err(damage) = check(&work.options.out, artifact) {
+                    work.leave_out(known, artifact, damage);
+                    return Ok(());
+                }
+                let (row, stem) = if let Some(had) = had {
+                    work.told.n_renewed += 1;
+                    remove_files(&work.options.dir, &had)?;
+                    work.state.renew(had.row, mark, extension)?;
+                    (had.row, had.place.map(|(stem, _)| stem).unwrap_or_default())
+                } else {
+                    work.told.n_new += 1;
+                    let stem = new_stem(work, &prefix, known, nth, artifact)?;
+                    (work.state.add((known.job.id, nth), mark, Some((&stem, extension)))?, stem)
+                };
+                self.batch.push(Entry { artifact: artifact.clone(), stem: stem.clone(), caption });
+                (row, stem)
+            }
+        };
+        work.seen.insert(row);
+        work.told.n_images += 1;
+        if !is_captioned {
+            // The table is in the folder of its split.
+            let below = stem.strip_prefix(&format!("{prefix}/")).unwrap_or(&stem);
+            self.tell(work, (known, artifact), (split, &format!("{below}.{extension}")))?;
+        }
+        if self.batch.len() == BATCH { self.flush(work) } else { Ok(()) }
+    }
+
+    fn finish(&mut self, work: &mut Work<'_>) -> Result<(), ExportError> {
+        self.flush(work)?;
+        if work.options.format == Format::ImageFolder {
+            self.settle_tables(work)?;
+        }
+        // Files go before what is recorded of them, so that none is left behind.
+        each_image(&work.state, |had| {
+            if !work.seen.contains(had.row) {
+                remove_files(&work.options.dir, had)?;
+                work.state.forget(had.row)?;
+                work.told.n_removed += 1;
+            }
+            Ok(())
+        })?;
+        work.state.commit()
+    }
+}
+
+/// Removes all that was ever exported to this folder and is on record, and then the record.
+pub fn remove_all(dir: &Path, state: &State) -> Result<(), ExportError> {
+    let mut folders = BTreeSet::new();
+    each_image(state, |had| {
+        if let Some((folder, _)) = had.place.as_ref().and_then(|(stem, _)| stem.rsplit_once('/')) {
+            folders.insert(folder.to_owned());
+        }
+        remove_files(dir, had)
+    })?;
+    for (name, _) in state.shards()? {
+        remove(&dir.join(name))?;
+    }
+    for split in folders.clone().iter().filter_map(|folder| folder.split('/').next()) {
+        for form in [Form::Jsonl, Form::Csv] {
+            remove(&dir.join(split).join(form.file_name()))?;
+        }
+        folders.insert(split.to_owned());
+    }
+    // The deepest first. What holds anything else stays.
+    folders.iter().rev().for_each(|folder| drop(fs::remove_dir(dir.join(folder))));
+    state.at_once(|| state.clear())
+}
+
+fn each_image(state: &State, mut show: impl FnMut(&Had) -> Result<(), ExportError>) -> Result<(), ExportError> {
+    let mut last = 0;
+    loop {
+        let page = state.images_after(last, PAGE)?;
+        let Some(end) = page.last() else { return Ok(()) };
+        last = end.row;
+        page.iter().try_for_each(&mut show)?;
+    }
+}
+
+/// A number that is another one when the image is, or its caption.
+fn mark(artifact: &Artifact, caption: Option<&str>) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&artifact.sha256).update(caption.unwrap_or_default().as_bytes());
+    let mut mark = [0; 8];
+    mark.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(mark)
+}
+
+/// Whether the files of an image are in their place, as far as a look at the folder tells.
+fn is_there(work: &Work<'_>, had: &Had, artifact: &Artifact, caption: Option<&str>) -> bool {
+    let Some((stem, extension)) = &had.place else { return false };
+    let has = |extension: &str, bytes: u64| {
+        let found = fs::symlink_metadata(work.options.dir.join(format!("{stem}.{extension}")));
+        found.is_ok_and(|found| found.is_file() && found.len() == bytes)
+    };
+    has(extension, artifact.bytes) && caption.is_none_or(|caption| has(CAPTION, caption.len() as u64))
+}
+
+/// Removes the files of an image. A caption goes first: without one, the image would be taken for whole.
+fn remove_files(dir: &Path, had: &Had) -> Result<(), ExportError> {
+    let Some((stem, extension)) = &had.place else { return Ok(()) };
+    remove(&dir.join(format!("{stem}.{CAPTION}")))?;
+    remove(&dir.join(format!("{stem}.{extension}")))
+}
+
+/// A place that no other image has: the name of the run's own file, below its split.
+fn new_stem(
+    work: &Work<'_>,
+    prefix: &str,
+    known: &Known,
+    nth: usize,
+    artifact: &Artifact,
+) -> Result<String, ExportError> {
+    let n = work.state.place_one(prefix)?;
+    // Those who train on captions read one folder, and none below it.
+    let folder = match n / FOLDER_IMAGES_MAX {
+        n @ 1.. if work.options.format == Format::ImageFolder => format!("{n:05}"),
+        _ => String::new(),
+    };
+    let name = artifact.file_name.rsplit('/').next().unwrap_or_default();
+    let name = safe(name.rsplit_once('.').map_or(name, |(stem, _)| stem));
+    let apart = format!("{name}-{}-{nth}", known.job.id);
+    let numbered = (2..).map(|n: u64| format!("{apart}-{n}"));
+    for name in [name, apart.clone()].into_iter().chain(numbered) {
+        let parts = [prefix, &folder, &name];
+        let stem = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        if !work.state.is_taken(&stem)? {
+            return Ok(stem);
+        }
+    }
+    unreachable!("there are more numbers than images")
+}
+
+/// The name of a file with what not every file system takes, or what leads elsewhere, written as `-`. A run's own names have none
+/// of that, and a ledger may be anybody's.
+pub(super) fn safe(name: &str) -> String {
+    let is_kept = |c: char| !c.is_control() && !"/\\:*?\"<>|.".contains(c);
+    let mut kept = String::new();
+    for c in name.chars().map(|c| if is_kept(c) { c } else { '-' }) {
+        if kept.len() + c.len_utf8() > STEM_BYTES_MAX {
+            break;
+        }
+        kept.push(c);
+    }
+    if kept.trim_matches(['-', ' ']).is_empty() { "image".to_owned() } else { kept }
+}
+
+/// Writes a file aside.
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<Aside, ExportError> {
+    let (mut aside, mut out) = Aside::new(dir, name)?;
+    out.write_all(bytes).map_err(at(dir))?;
+    aside.written(out);
+    Ok(aside)
+}
+
+/// A file that is hashed as it is written.
+struct Hashed {
+    out: BufWriter<File>,
+    hasher: blake3::Hasher,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        self.out.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

@@ -1,0 +1,287 @@
+//! A run's images as a dataset: what is verified is taken, what is there already stays, and what was cut short is gone on with.
+//!
+//! A folder of files ([`folder`]) follows the run: an image that was made again takes the place of the one before, and one that is
+//! no longer in the manifest goes. Shards ([`shards`]) are written once and stay; what is new goes into new ones. Both record what is
+//! where ([`state`]) so that a kill at any moment costs one batch or one shard of work, and another export only looks at what is new.
+
+mod aside;
+mod error;
+mod folder;
+mod shards;
+mod state;
+
+use std::fs;
+use std::path::{Path, PathBuf, absolute};
+
+pub use crate::run::export::error::ExportError;
+
+use crate::driver::images::verify::Damage;
+use crate::ledger::sqlite::RunFile;
+use crate::model::outcome::{Artifact, Outcome};
+use crate::model::phase::{Known, Phase};
+use crate::model::progress::{Chore, Meter, Progress};
+use crate::report::dataset::Format;
+use crate::report::dataset::metadata::Form;
+use crate::report::dataset::record::Columns;
+use crate::report::dataset::split::Splits;
+use crate::run::export::error::at;
+use crate::run::export::folder::Folder;
+use crate::run::export::shards::Shards;
+use crate::run::export::state::State;
+
+/// Images left out that are named.
+const LEFT_OUT_MAX: usize = 50;
+
+/// What is exported, and how.
+#[derive(Clone, Debug)]
+pub struct Export {
+    /// The output folder of the run.
+    pub out: PathBuf,
+    /// The folder of the dataset.
+    pub dir: PathBuf,
+    /// What it is written as.
+    pub format: Format,
+    /// Its splits; by default all is `train`, and captions are in no folder of a split.
+    pub splits: Option<Splits>,
+    /// The column that captions are taken from.
+    pub caption: String,
+    /// What the table of an image folder is written as.
+    pub metadata: Form,
+    /// How much goes into a shard.
+    pub shard: ShardLimits,
+    /// Whether images are copied also where they could be hard links.
+    pub is_copied: bool,
+    /// Whether what was exported to the folder before is replaced.
+    pub is_fresh: bool,
+}
+
+/// How much goes into a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardLimits {
+    /// Images.
+    pub images_max: u64,
+    /// Bytes, as far as one image does not have more.
+    pub bytes_max: u64,
+}
+
+impl Default for ShardLimits {
+    fn default() -> Self {
+        Self { images_max: 10_000, bytes_max: 512 << 20 }
+    }
+}
+
+/// What came of an export.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Images of the run that are in the dataset.
+    pub n_images: u64,
+    /// Those of them that were not there before.
+    pub n_new: u64,
+    /// Those whose file took the place of an earlier one.
+    pub n_renewed: u64,
+    /// Files that are the run's own under a second name.
+    pub n_linked: u64,
+    /// Files that were copied.
+    pub n_copied: u64,
+    /// Shards that were written.
+    pub n_shards: u64,
+    /// Images whose file was removed, as the run has them no longer.
+    pub n_removed: u64,
+    /// Images in shards that have changed since, or what is said of them has.
+    pub n_changed: u64,
+    /// Images in shards that the run has no longer.
+    pub n_gone: u64,
+    /// Jobs of the manifest without an image.
+    pub n_without: u64,
+    /// Images that are missing or damaged.
+    pub n_left_out: u64,
+    /// The first of them.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An image that is not what was recorded, and so not in the dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its job's place in the manifest.
+    pub index: u64,
+    /// Its file, below OUT.
+    pub file_name: String,
+    /// What is wrong with it.
+    pub damage: Damage,
+}
+
+/// One way to keep the images of a dataset.
+trait Keep {
+    /// Takes an image in, if it is not there: the `nth` (from 1) of its job.
+    fn take(&mut self, work: &mut Work<'_>, known: &Known, nth: usize, artifact: &Artifact) -> Result<(), ExportError>;
+
+    /// Brings what is under way to its end.
+    fn finish(&mut self, work: &mut Work<'_>) -> Result<(), ExportError>;
+}
+
+/// What all ways to keep images work with.
+struct Work<'a> {
+    options: &'a Export,
+    columns: &'a Columns,
+    splits: Option<Splits>,
+    state: State,
+    seen: Seen,
+    told: Exported,
+}
+
+/// Exports the verified images of a run, or goes on with that, or adds what is new. Works beside a live run, and changes nothing of it.
+pub fn export(options: &Export, progress: &mut dyn Progress) -> Result<Exported, ExportError> {
+    if options.format == Format::Parquet && !cfg!(feature = "parquet") {
+        return Err(ExportError::NoParquet);
+    }
+    let file = RunFile::open_for_reading(&options.out)?;
+    file.at_once(|| {
+        let provider = file.provider()?;
+        let name = provider.split(' ').next().unwrap_or_default();
+        let columns = Columns::new(name, &file.columns()?, &options.caption)?;
+        let state = open(options, &columns, &file.origin()?)?;
+        let splits = match (options.format, &options.splits) {
+            (Format::Captions, None) => None,
+            (_, Some(splits)) => Some(splits.clone()),
+            (_, None) => Some("train".parse().expect("one word is a split")),
+        };
+        let (seen, told) = (Seen::default(), Exported::default());
+        let mut work = Work { options, columns: &columns, splits, state, seen, told };
+        let mut keep: Box<dyn Keep> = match options.format {
+            Format::ImageFolder | Format::Captions => Box::new(Folder::new(&work)?),
+            Format::WebDataset | Format::Parquet => Box::new(Shards::new(&work)?),
+        };
+        let counts = file.counts()?;
+        work.told.n_without = counts.n_jobs() - counts.n_succeeded;
+        let mut meter = Meter::begin(progress, Chore::Export, Some(counts.n_succeeded));
+        file.each_known(|known| {
+            if let Phase::Finished(Outcome::Succeeded(artifacts)) = &known.state.phase {
+                for (nth, artifact) in (1..).zip(artifacts) {
+                    keep.take(&mut work, &known, nth, artifact)?;
+                }
+                meter.step();
+            }
+            Ok::<_, ExportError>(())
+        })?;
+        keep.finish(&mut work)?;
+        aside::clear(&options.dir)?;
+        Ok(work.told)
+    })
+}
+
+/// Makes the dataset's folder and its record ready, and refuses what is not an export like this one.
+fn open(options: &Export, columns: &Columns, origin: &str) -> Result<State, ExportError> {
+    let dir = &options.dir;
+    let places = absolute(&options.out).and_then(|out| Ok((out, absolute(dir)?)));
+    let (out, place) = places.map_err(at(dir))?;
+    if place.starts_with(out.join("images")) {
+        return Err(ExportError::AmongImages { dir: dir.clone() });
+    }
+    make(&place)?;
+    let is_own = |name: &str| State::is_own_name(name) || name == aside::FOLDER;
+    if !dir.join(state::NAME).exists() {
+        for entry in fs::read_dir(dir).map_err(at(dir))? {
+            if !is_own(&entry.map_err(at(dir))?.file_name().to_string_lossy()) {
+                return Err(ExportError::Foreign { dir: dir.clone() });
+            }
+        }
+    }
+    let state = State::open(dir)?;
+    let (was, wanted) = (state.setting("flags")?, options.flags());
+    if options.is_fresh {
+        folder::remove_all(dir, &state)?;
+    } else if let Some(was) = was {
+        if was != wanted {
+            return Err(ExportError::Other {
+                dir: dir.clone(),
+                was: format!("`{was}`"),
+                wanted: format!("`{wanted}`"),
+            });
+        }
+        if state.setting("origin")?.as_deref() != Some(origin) {
+            return Err(ExportError::OtherRun { dir: dir.clone() });
+        }
+    }
+    aside::make_ready(dir)?;
+    let names = columns.names().join(", ");
+    match state.setting("columns")? {
+        // All shards of a Parquet dataset have the same columns.
+        Some(was) if options.format == Format::Parquet && was != names => {
+            let [was, wanted] = [was, names].map(|names| format!("the columns {names}"));
+            return Err(ExportError::Other { dir: dir.clone(), was, wanted });
+        }
+        _ => (),
+    }
+    state.at_once(|| {
+        state.set("flags", &wanted)?;
+        state.set("origin", origin)?;
+        state.set("columns", &names)
+    })?;
+    Ok(state)
+}
+
+/// Makes a folder and what is missing above it, to last.
+fn make(dir: &Path) -> Result<(), ExportError> {
+    let missing = dir.ancestors().take_while(|folder| !folder.exists()).count();
+    fs::create_dir_all(dir).map_err(at(dir))?;
+    dir.ancestors().skip(1).take(missing).try_for_each(aside::sync_names)
+}
+
+impl Export {
+    /// What makes another dataset of it if it is another, as flags.
+    fn flags(&self) -> String {
+        let splits = self.splits.as_ref().map(|splits| format!(" --split {splits}")).unwrap_or_default();
+        let is_csv = self.format == Format::ImageFolder && self.metadata == Form::Csv;
+        let metadata = if is_csv { " --metadata csv" } else { "" };
+        format!("--to {} --caption {}{splits}{metadata}", self.format.word(), self.caption)
+    }
+}
+
+impl Work<'_> {
+    /// The split of a job's images: its number, and its name, which is empty where there are none.
+    fn split_of(&self, known: &Known) -> (usize, String) {
+        self.splits.as_ref().map_or((0, String::new()), |splits| {
+            let at = splits.of(known.job.id);
+            (at, splits.names().nth(at).unwrap_or_default().to_owned())
+        })
+    }
+
+    fn leave_out(&mut self, known: &Known, artifact: &Artifact, damage: Damage) {
+        self.told.n_left_out += 1;
+        if self.told.left_out.len() < LEFT_OUT_MAX {
+            let (index, file_name) = (known.job.index, artifact.file_name.clone());
+            self.told.left_out.push(LeftOut { index, file_name, damage });
+        }
+    }
+}
+
+/// The recorded images that the run still has, a bit each.
+#[derive(Debug, Default)]
+struct Seen {
+    bits: Vec<u64>,
+    n: u64,
+}
+
+impl Seen {
+    fn insert(&mut self, row: i64) {
+        let (word, bit) = Self::place(row);
+        if self.bits.len() <= word {
+            self.bits.resize(word + 1, 0);
+        }
+        self.n += u64::from(self.bits[word] & bit == 0);
+        self.bits[word] |= bit;
+    }
+
+    fn contains(&self, row: i64) -> bool {
+        let (word, bit) = Self::place(row);
+        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    fn place(row: i64) -> (usize, u64) {
+        let row = usize::try_from(row).expect("rows are counted from 1");
+        (row / 64, 1 << (row % 64))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests;

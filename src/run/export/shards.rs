@@ -1,0 +1,184 @@
+//! Datasets of shards: many images in one file, which is written aside, put in its place, recorded, and never touched again.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind};
+
+use crate::driver::images::verify::{Damage, read};
+use crate::model::job::JobId;
+use crate::model::outcome::Artifact;
+use crate::model::phase::Known;
+use crate::report::dataset::Format;
+#[cfg(feature = "parquet")]
+use crate::report::dataset::parquet;
+use crate::report::dataset::record::Record;
+use crate::report::dataset::split::Splits;
+use crate::report::dataset::webdataset;
+use crate::run::export::aside::{Aside, remove, sync_names};
+use crate::run::export::error::{ExportError, at};
+use crate::run::export::{Keep, Work};
+
+/// The shards of a dataset, one open for each split.
+pub struct Shards {
+    open: Vec<Option<Open>>,
+}
+
+/// A shard that is being written.
+struct Open {
+    aside: Aside,
+    content: Content,
+    images: Vec<(JobId, usize, u64)>,
+}
+
+enum Content {
+    Tar(webdataset::Shard<BufWriter<File>>),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<parquet::Shard<BufWriter<File>>>),
+}
+
+impl Shards {
+    /// Makes sure that the shards on record are there, and none that was cut short.
+    pub fn new(work: &Work<'_>) -> Result<Self, ExportError> {
+        for (name, bytes) in work.state.shards()? {
+            let path = work.options.dir.join(&name);
+            if bytes == 0 {
+                remove(&path)?;
+                work.state.forget_shard(&name)?;
+                continue;
+            }
+            let damage = match fs::symlink_metadata(&path) {
+                Ok(found) if !found.is_file() => Damage::NotAFile,
+                Ok(found) if found.len() != bytes => Damage::Length { bytes: found.len(), recorded: bytes },
+                Ok(_) => continue,
+                Err(error) if error.kind() == ErrorKind::NotFound => Damage::Missing,
+                Err(error) => Damage::Unreadable(error.to_string()),
+            };
+            return Err(ExportError::Shard { path, damage });
+        }
+        let n_splits = work.splits.as_ref().map_or(1, |splits| splits.names().count());
+        Ok(Self { open: (0..n_splits).map(|_| None).collect() })
+    }
+
+    /// Puts the open shard of a split in its place, and then records what is in it. A crash in between leaves a shard that is written
+    /// again: its name is on record before it is there.
+    fn close(&mut self, work: &mut Work<'_>, (at_split, split): (usize, &str)) -> Result<(), ExportError> {
+        let Some(Open { mut aside, content, images }) = self.open[at_split].take() else { return Ok(()) };
+        let dir = &work.options.dir;
+        let number = work.state.n_shards(split)?;
+        let name = match work.options.format {
+            Format::Parquet => format!("{split}-{number:05}.parquet"),
+            Format::WebDataset | Format::ImageFolder | Format::Captions => format!("{split}-{number:06}.tar"),
+        };
+        let path = dir.join(&name);
+        aside.written(content.finish().map_err(at(&path))?);
+        aside.sync()?;
+        work.state.set_shard(&name, split, 0)?;
+        aside.settle(&path)?;
+        sync_names(dir)?;
+        let bytes = fs::symlink_metadata(&path).map_err(at(&path))?.len();
+        work.state.at_once(|| {
+            work.state.set_shard(&name, split, bytes)?;
+            for (job, nth, mark) in images {
+                let row = work.state.add((job, nth), mark, None)?;
+                work.seen.insert(row);
+            }
+            Ok(())
+        })?;
+        work.told.n_shards += 1;
+        Ok(())
+    }
+}
+
+impl Keep for Shards {
+    fn take(&mut self, work: &mut Work<'_>, known: &Known, nth: usize, artifact: &Artifact) -> Result<(), ExportError> {
+        let record = work.columns.record(known, artifact);
+        let mark = record.mark();
+        if let Some(had) = work.state.find(known.job.id, nth)? {
+            work.told.n_images += 1;
+            work.told.n_changed += u64::from(had.mark != mark);
+            work.seen.insert(had.row);
+            return Ok(());
+        }
+        let image = match read(&work.options.out, artifact) {
+            Ok(image) => image,
+            Err(damage) => {
+                work.leave_out(known, artifact, damage);
+                return Ok(());
+            }
+        };
+        let (at_split, split) = work.split_of(known);
+        let limits = work.options.shard;
+        let is_full = |open: &Open| {
+            let n = open.images.len() as u64;
+            n >= limits.images_max || open.content.bytes() + image.len() as u64 > limits.bytes_max
+        };
+        if self.open[at_split].as_ref().is_some_and(is_full) {
+            self.close(work, (at_split, &split))?;
+        }
+        let dir = &work.options.dir;
+        let open = match &mut self.open[at_split] {
+            Some(open) => open,
+            none => none.insert(Open::begin(work, &split)?),
+        };
+        open.content.add(known.job.id, nth, &image, artifact, &record).map_err(at(dir))?;
+        open.images.push((known.job.id, nth, mark));
+        work.told.n_images += 1;
+        work.told.n_new += 1;
+        Ok(())
+    }
+
+    fn finish(&mut self, work: &mut Work<'_>) -> Result<(), ExportError> {
+        let names: Vec<String> = work.splits.iter().flat_map(Splits::names).map(str::to_owned).collect();
+        for (at_split, split) in names.iter().enumerate() {
+            self.close(work, (at_split, split))?;
+        }
+        work.told.n_gone = work.state.n_images()? - work.seen.n;
+        Ok(())
+    }
+}
+
+impl Open {
+    fn begin(work: &Work<'_>, split: &str) -> Result<Self, ExportError> {
+        let dir = &work.options.dir;
+        let (aside, out) = Aside::new(dir, split)?;
+        let content = match work.options.format {
+            #[cfg(feature = "parquet")]
+            Format::Parquet => Content::Parquet(Box::new(parquet::Shard::new(out, work.columns).map_err(at(dir))?)),
+            _ => Content::Tar(webdataset::Shard::new(out)),
+        };
+        Ok(Self { aside, content, images: vec![] })
+    }
+}
+
+impl Content {
+    fn add(
+        &mut self,
+        job: JobId,
+        nth: usize,
+        image: &[u8],
+        artifact: &Artifact,
+        record: &Record<'_>,
+    ) -> io::Result<()> {
+        match self {
+            Self::Tar(shard) => shard.add(&webdataset::key(job, nth), image, artifact.format, record),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(shard) => shard.add(image, record),
+        }
+    }
+
+    /// How long the shard is by now.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Tar(shard) => shard.bytes(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(shard) => shard.bytes(),
+        }
+    }
+
+    fn finish(self) -> io::Result<BufWriter<File>> {
+        match self {
+            Self::Tar(shard) => shard.finish(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(shard) => shard.finish(),
+        }
+    }
+}

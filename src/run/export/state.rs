@@ -1,0 +1,243 @@
+//! What is exported, recorded beside it in a small `SQLite` file: an image is looked up, and not a million of them remembered.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use crate::model::job::JobId;
+use crate::run::export::error::ExportError;
+
+/// The file, in the dataset's folder. Loaders pass over names that begin with a dot.
+pub const NAME: &str = ".promptbatch-export.db";
+
+/// What `SQLite` keeps beside it while it writes.
+const JOURNAL: &str = ".promptbatch-export.db-journal";
+
+/// Marks the file as ours, in `PRAGMA application_id`: "pbex".
+const APPLICATION_ID: i64 = 0x7062_6578;
+
+/// The version of the schema.
+const VERSION: i64 = 1;
+
+/// The record of one export, held by one process at a time; the lock dies with it.
+#[derive(Debug)]
+pub struct State {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// An image that is exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Had {
+    /// Its number here.
+    pub row: i64,
+    /// What it was like then.
+    pub mark: u64,
+    /// Its file, if it has one of its own: stem and extension.
+    pub place: Option<(String, String)>,
+}
+
+impl State {
+    /// Whether a name in the dataset's folder is that of the record.
+    pub fn is_own_name(name: &str) -> bool {
+        [NAME, JOURNAL].contains(&name)
+    }
+
+    /// Opens the record in this folder, or makes it.
+    pub fn open(dir: &Path) -> Result<Self, ExportError> {
+        for name in [NAME, JOURNAL] {
+            match fs::symlink_metadata(dir.join(name)) {
+                Ok(found) if !found.is_file() => return Err(ExportError::Foreign { dir: dir.to_owned() }),
+                Ok(_) => (),
+                Err(error) if error.kind() == ErrorKind::NotFound => (),
+                Err(cause) => return Err(ExportError::Io { path: dir.join(name), cause }),
+            }
+        }
+        let path = dir.join(NAME);
+        let opened = Connection::open(&path).map_err(|source| ExportError::State { path: path.clone(), source })?;
+        let state = Self { connection: opened, path };
+        match state.prepare() {
+            Ok(true) => Ok(state),
+            Ok(false) => Err(ExportError::Foreign { dir: dir.to_owned() }),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                Err(ExportError::Held { dir: dir.to_owned() })
+            }
+            Err(error) => Err(state.error(error)),
+        }
+    }
+
+    /// Whether the file is ours.
+    fn prepare(&self) -> rusqlite::Result<bool> {
+        self.connection.busy_timeout(std::time::Duration::ZERO)?;
+        self.connection.pragma_update(None, "synchronous", "full")?;
+        self.connection.pragma_update(None, "locking_mode", "exclusive")?;
+        // In this mode the lock of the first writing is kept.
+        self.connection.execute_batch("BEGIN EXCLUSIVE")?;
+        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let is_known = match (pragma("application_id")?, pragma("user_version")?) {
+            (APPLICATION_ID, VERSION) => true,
+            (0, 0) => {
+                let schema = include_str!("state.sql");
+                let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};");
+                self.connection.execute_batch(&format!("{schema} {marks}"))?;
+                true
+            }
+            _ => false,
+        };
+        self.connection.execute_batch("COMMIT")?;
+        Ok(is_known)
+    }
+
+    /// Does several things, all or none of them.
+    pub fn at_once<T>(&self, work: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportError> {
+        let transaction = self.connection.unchecked_transaction().map_err(|error| self.error(error))?;
+        let done = work()?;
+        transaction.commit().map_err(|error| self.error(error))?;
+        Ok(done)
+    }
+
+    /// Begins to gather changes, until they are [committed](Self::commit).
+    pub fn begin(&self) -> Result<(), ExportError> {
+        self.batch("BEGIN")
+    }
+
+    /// Makes the gathered changes last.
+    pub fn commit(&self) -> Result<(), ExportError> {
+        self.batch("COMMIT")
+    }
+
+    fn batch(&self, sql: &str) -> Result<(), ExportError> {
+        self.connection.execute_batch(sql).map_err(|error| self.error(error))
+    }
+
+    /// A setting.
+    pub fn setting(&self, key: &str) -> Result<Option<String>, ExportError> {
+        self.get("SELECT value FROM settings WHERE key = ?1", [key], |row| row.get(0))
+    }
+
+    /// Keeps a setting.
+    pub fn set(&self, key: &str, value: &str) -> Result<(), ExportError> {
+        self.change("INSERT OR REPLACE INTO settings VALUES (?1, ?2)", params![key, value])
+    }
+
+    /// Where an image of a job is.
+    pub fn find(&self, job: JobId, nth: usize) -> Result<Option<Had>, ExportError> {
+        let sql = "SELECT row, mark, stem, extension FROM images WHERE job = ?1 AND n = ?2";
+        self.get(sql, params![job.bytes(), nth], |row| {
+            let stem: Option<String> = row.get(2)?;
+            let place = stem.zip(row.get(3)?);
+            Ok(Had { row: row.get(0)?, mark: row.get::<_, i64>(1)?.cast_unsigned(), place })
+        })
+    }
+
+    /// Whether an image has this stem already.
+    pub fn is_taken(&self, stem: &str) -> Result<bool, ExportError> {
+        let found = self.get("SELECT 1 FROM images WHERE folded = ?1", [fold(stem)], |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+
+    /// Adds an image, and says its number.
+    pub fn add(&self, (job, nth): (JobId, usize), mark: u64, place: Option<(&str, &str)>) -> Result<i64, ExportError> {
+        let sql = "INSERT INTO images (job, n, mark, stem, extension, folded) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let (stem, extension) = place.unzip();
+        self.change(sql, params![job.bytes(), nth, mark.cast_signed(), stem, extension, stem.map(fold)])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    /// Takes note that an image is another one by now.
+    pub fn renew(&self, row: i64, mark: u64, extension: &str) -> Result<(), ExportError> {
+        self.change(
+            "UPDATE images SET mark = ?2, extension = ?3 WHERE row = ?1",
+            params![row, mark.cast_signed(), extension],
+        )
+    }
+
+    /// Forgets an image.
+    pub fn forget(&self, row: i64) -> Result<(), ExportError> {
+        self.change("DELETE FROM images WHERE row = ?1", [row])
+    }
+
+    /// The images behind this row, at most `max` of them, in the order of rows.
+    pub fn images_after(&self, row: i64, max: usize) -> Result<Vec<Had>, ExportError> {
+        let read = || {
+            let sql = "SELECT row, mark, stem, extension FROM images WHERE row > ?1 ORDER BY row LIMIT ?2";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map(params![row, max], |row| {
+                let stem: Option<String> = row.get(2)?;
+                let place = stem.zip(row.get(3)?);
+                Ok(Had { row: row.get(0)?, mark: row.get::<_, i64>(1)?.cast_unsigned(), place })
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|error| self.error(error))
+    }
+
+    /// How many images ever got a file in this split, before this one, which is counted from now on.
+    pub fn place_one(&self, split: &str) -> Result<u64, ExportError> {
+        let before = self.get("SELECT n FROM placed WHERE split = ?1", [split], |row| row.get(0))?.unwrap_or(0);
+        self.change("INSERT OR REPLACE INTO placed VALUES (?1, ?2)", params![split, before + 1])?;
+        Ok(before)
+    }
+
+    /// How many shards there are of this split.
+    pub fn n_shards(&self, split: &str) -> Result<u64, ExportError> {
+        let counted = self.get("SELECT count(*) FROM shards WHERE split = ?1", [split], |row| row.get(0))?;
+        Ok(counted.unwrap_or(0))
+    }
+
+    /// Takes note of a shard that will be there, or of its length as it is: 0 until it is in its place.
+    pub fn set_shard(&self, name: &str, split: &str, bytes: u64) -> Result<(), ExportError> {
+        self.change("INSERT OR REPLACE INTO shards VALUES (?1, ?2, ?3)", params![name, split, bytes])
+    }
+
+    /// Forgets a shard.
+    pub fn forget_shard(&self, name: &str) -> Result<(), ExportError> {
+        self.change("DELETE FROM shards WHERE name = ?1", [name])
+    }
+
+    /// The shards and how long they are.
+    pub fn shards(&self) -> Result<Vec<(String, u64)>, ExportError> {
+        let read = || {
+            let mut statement = self.connection.prepare("SELECT name, bytes FROM shards ORDER BY name")?;
+            let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|error| self.error(error))
+    }
+
+    /// How many images there are.
+    pub fn n_images(&self) -> Result<u64, ExportError> {
+        Ok(self.get("SELECT count(*) FROM images", (), |row| row.get(0))?.unwrap_or(0))
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) -> Result<(), ExportError> {
+        self.batch("DELETE FROM images; DELETE FROM shards; DELETE FROM placed; DELETE FROM settings")
+    }
+
+    fn get<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, ExportError> {
+        let found = || self.connection.prepare_cached(sql)?.query_row(params, read).optional();
+        found().map_err(|error| self.error(error))
+    }
+
+    fn change(&self, sql: &str, params: impl rusqlite::Params) -> Result<(), ExportError> {
+        let changed = || self.connection.prepare_cached(sql)?.execute(params);
+        changed().map(drop).map_err(|error| self.error(error))
+    }
+
+    fn error(&self, source: rusqlite::Error) -> ExportError {
+        ExportError::State { path: self.path.clone(), source }
+    }
+}
+
+/// A stem as it is compared where upper and lower case are the same.
+fn fold(stem: &str) -> String {
+    stem.to_lowercase()
+}

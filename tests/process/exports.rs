@@ -1,0 +1,269 @@
+//! Datasets as their users meet them: loaded by the libraries they use, cut short by kill -9, and made beside a live run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf, absolute};
+use std::process::Command;
+use std::time::Duration;
+
+use promptbatch::provider::simulator::config::Config;
+
+use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};
+use crate::served::Served;
+
+/// Where a Python with what trainers use is; by default the one on the PATH.
+const PYTHON: &str = "PROMPTBATCH_TEST_PYTHON";
+
+/// Set where a missing Python is a failure and not a reason to skip.
+const PYTHON_REQUIRED: &str = "PROMPTBATCH_TEST_PYTHON_REQUIRED";
+
+/// Set where a missing strace is one.
+const STRACE_REQUIRED: &str = "PROMPTBATCH_TEST_STRACE_REQUIRED";
+
+/// Every call by which an export changes anything on disk, and what it asks the disk to keep.
+const CALLS: &str =
+    "link,linkat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,write,pwrite64,fsync,fdatasync,syncfs";
+
+/// More calls than an export of a few images makes.
+const KILLS_MAX: usize = 400;
+
+/// A prompt of every kind that some writer or reader could get wrong.
+const PROMPTS: [&str; 10] = [
+    "a golden cat",
+    "一只金色的猫，窗边，35毫米",
+    "a cat 🐈‍⬛ with \"quotes\", commas, and 'more'",
+    "two\nlines\r\nand three",
+    " spaces at both ends ",
+    "=1+1",
+    "2027-01-15",
+    "null",
+    "قطة ذهبية \u{202e}abc",
+    "back\\slash {\"json\": [1]} <b>&amp;</b>",
+];
+
+/// A finished run of [`PROMPTS`], some with a seed and some with a style.
+fn finished() -> Bench {
+    let bench = Bench::new(Config { image_size: None, ..quick() });
+    let mut table = csv::Writer::from_path(bench.path("prompts.csv")).unwrap();
+    table.write_record(["prompt", "model", "seed", "size", "style"]).unwrap();
+    for (n, prompt) in PROMPTS.iter().enumerate() {
+        let seed = if n % 2 == 0 { n.to_string() } else { String::new() };
+        table.write_record([prompt, "Qwen/Qwen-Image", seed.as_str(), "64x96", ["ink", "油画", ""][n % 3]]).unwrap();
+    }
+    table.flush().unwrap();
+    expect_code(&bench.run("prompts.csv", &["--progress", "none"]), 0);
+    bench
+}
+
+/// The files below a folder that an export writes, but for its record.
+fn dataset(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let names = if folder.exists() { files(folder) } else { vec![] };
+    let read = |name: String| {
+        let bytes = fs::read(folder.parent().unwrap().join(&name)).unwrap();
+        (name.split_once('/').unwrap().1.to_owned(), bytes)
+    };
+    names.into_iter().filter(|name| !name.contains("/.promptbatch-export.db")).map(read).collect()
+}
+
+/// A Python with these modules. Where there is none, that is said, or it is a failure where one is required.
+fn python(modules: &str) -> Option<PathBuf> {
+    let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3".into());
+    let python = absolute(&python).ok().filter(|path| path.exists()).unwrap_or_else(|| python.into());
+    let mut import = Command::new(&python);
+    let has = import.args(["-c", &format!("import {modules}")]).output().is_ok_and(|output| output.status.success());
+    if !has {
+        let words = format!("{} has not all of {modules}; pip install them, or set {PYTHON}", python.display());
+        assert!(std::env::var_os(PYTHON_REQUIRED).is_none(), "{words}");
+        eprintln!("SKIPPED: {words}");
+    }
+    has.then_some(python)
+}
+
+/// Goal: what was asked for comes back as it was, from every format, by the library that its users use. Method: a Python that loads
+/// each and compares it with the results.
+#[test]
+fn every_format_is_loaded_by_the_libraries_of_its_users() {
+    let Some(python) = python("datasets, webdataset, pyarrow, pandas, PIL") else { return };
+    let bench = finished();
+    expect_code(&bench.output(&["results", "out", "--format", "jsonl"]), 0);
+    let mut kinds = vec![
+        ("imagefolder", "folder", &[][..]),
+        ("imagefolder", "table", &["--metadata", "csv"][..]),
+        ("imagefolder", "parts", &["--split", "train=0.5,test=0.5"][..]),
+        ("captions", "captions", &[][..]),
+        ("webdataset", "shards", &["--shard-images", "4"][..]),
+    ];
+    if cfg!(feature = "parquet") {
+        kinds.push(("parquet", "parquet", &["--shard-images", "4"][..]));
+    }
+    let mut load = Command::new(python);
+    load.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/load_exports.py")).arg("out/results.jsonl");
+    for (format, dir, more) in &kinds {
+        expect_code(&bench.output(&[&["export", "out", "--to", format, "-o", dir][..], more].concat()), 0);
+        load.args([format, dir]);
+    }
+    let output = load.current_dir(bench.folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    assert_eq!(stdout(&output).lines().count(), kinds.len(), "{}", stdout(&output));
+}
+
+/// An export that is cut short: what is in the folder before, what is killed, and what goes on.
+struct Cut {
+    args: &'static [&'static str],
+    before: Option<&'static str>,
+    killed: &'static str,
+    then: &'static str,
+}
+
+const CUTS: [Cut; 4] = [
+    Cut {
+        args: &["webdataset", "--shard-images", "4", "--split", "train=1,test=1"],
+        before: None,
+        killed: "out",
+        then: "out",
+    },
+    // Between the kill and the next export somebody edits the manifest.
+    Cut { args: &["imagefolder", "--split", "train=1,test=1"], before: None, killed: "out", then: "edited" },
+    Cut { args: &["imagefolder"], before: Some("out"), killed: "edited", then: "edited" },
+    Cut { args: &["captions", "--copy"], before: Some("out"), killed: "edited", then: "edited" },
+];
+
+/// Goal: an export that is killed at any step goes on where it was, and comes to the same bytes as one that was not. Method: strace
+/// kills it at the first call that changes anything on disk, the next time at the second, and so on to the last.
+#[test]
+fn an_export_that_is_killed_at_any_step_goes_on() {
+    let bench = finished();
+    let copied = Command::new("cp").args(["-r", "out", "edited"]).current_dir(bench.folder.path()).status().unwrap();
+    assert!(copied.success());
+    let table = fs::read_to_string(bench.path("prompts.csv")).unwrap();
+    bench.write("prompts.csv", &table.replace("a golden cat", "a silver cat").replace("null", "none"));
+    let edited = ["run", "prompts.csv", "-o", "edited", "--base-url", bench.simulator.url(), "--progress", "none"];
+    expect_code(&bench.output(&edited), 0);
+    for Cut { args, before, killed, then } in CUTS {
+        let export = |out: &'static str, dir: &'static str| [&["export", out, "-o", dir, "--to"][..], args].concat();
+        let _ = fs::remove_dir_all(bench.path("whole"));
+        expect_code(&bench.output(&export(then, "whole")), 0);
+        let whole = dataset(&bench.path("whole"));
+        let mut n_kills = 0;
+        for nth in 1..=KILLS_MAX {
+            let _ = fs::remove_dir_all(bench.path("cut"));
+            if let Some(before) = before {
+                expect_code(&bench.output(&export(before, "cut")), 0);
+            }
+            if !is_killed(&bench, &export(killed, "cut"), nth) {
+                break;
+            }
+            n_kills += 1;
+            expect_code(&bench.output(&export(then, "cut")), 0);
+            assert!(dataset(&bench.path("cut")) == whole, "{args:?}, killed at call {nth}");
+            assert!(!bench.path("cut/.partial").exists(), "{args:?}, killed at call {nth}");
+        }
+        let is_skipped = n_kills == 0 && std::env::var_os(STRACE_REQUIRED).is_none();
+        assert!(is_skipped || (20..KILLS_MAX).contains(&n_kills), "{args:?}: {n_kills} kills");
+    }
+}
+
+/// Runs the program and kills it at the `nth` call that changes anything on disk. It may end before.
+fn is_killed(bench: &Bench, args: &[&str], nth: usize) -> bool {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}")]);
+    strace.args(["-e", &format!("inject={CALLS}:signal=KILL:when={nth}")]);
+    let command = bench.command(args);
+    strace.arg(command.get_program()).args(command.get_args()).current_dir(bench.folder.path());
+    match strace.output() {
+        Ok(output) if output.status.success() => false,
+        Ok(output) if output.status.code().is_none() => true,
+        failed if std::env::var_os(STRACE_REQUIRED).is_some() => panic!("strace is required here: {failed:?}"),
+        failed => {
+            eprintln!("SKIPPED: no process can be traced here, install strace: {failed:?}");
+            false
+        }
+    }
+}
+
+#[test]
+fn an_export_works_beside_a_live_run_and_adds_the_rest_later() {
+    let bench = Bench::new(Config { latency: Duration::from_millis(200), ..quick() });
+    bench.csv(30);
+    let mut run = bench.spawn("prompts.csv", &["--rate", "10/s", "--progress", "none"]);
+    wait_until("some images are there", || {
+        bench.path("out/images").exists() && files(&bench.path("out/images")).len() > 4
+    });
+    let export = || bench.output(&["export", "out", "--to", "webdataset"]);
+    let first = export();
+    expect_code(&first, 0);
+    assert!(stderr(&first).contains(" of the manifest without an image"), "{}", stderr(&first));
+    let before = dataset(&bench.path("out/export/webdataset"));
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    let second = export();
+    expect_code(&second, 0);
+    assert_eq!(stdout(&second), "out/export/webdataset\n");
+    assert!(stderr(&second).starts_with("30 images, "), "{}", stderr(&second));
+    let after = dataset(&bench.path("out/export/webdataset"));
+    assert!(after.len() > before.len() && before.iter().all(|(name, bytes)| after[name] == *bytes));
+    expect_code(&bench.output(&["verify", "out"]), 0);
+    bench.check_images(30);
+}
+
+#[test]
+fn what_is_missing_is_named_and_the_rest_is_exported() {
+    let bench = Bench::new(quick());
+    bench.csv(3);
+    let api = Served::new(&bench, &[]);
+    let run = ["run", "prompts.csv", "-o", "out", "--base-url", &api.url, "--progress", "none"];
+    expect_code(&bench.output(&run), 0);
+    let name = bench.results()[1]["file_name"].clone();
+    fs::remove_file(bench.path("out").join(&name)).unwrap();
+    let export = || bench.output(&["export", "out", "--to", "captions"]);
+    let output = export();
+    expect_code(&output, 100);
+    insta::assert_snapshot!(stderr(&output), @r"
+    2 images, 2 new (2 hard links)
+    1 image left out, missing or damaged:
+      000002 images/000002-a-cat-number-2.png: missing
+    fetch them again with `promptbatch verify out --repair`, then export once more
+    ");
+    assert_eq!(dataset(&bench.path("out/export/captions")).len(), 4);
+    expect_code(&bench.output(&["verify", "out", "--repair", "--progress", "none"]), 0);
+    let output = export();
+    expect_code(&output, 0);
+    assert_eq!(stderr(&output), "3 images, 1 new (1 hard link)\n");
+    assert_eq!(stderr(&export()), "3 images, nothing new\n");
+}
+
+#[test]
+fn flags_that_do_not_go_together_are_refused() {
+    let bench = finished();
+    let mut said = String::new();
+    for args in [
+        &["--to", "webdataset", "--metadata", "csv"][..],
+        &["--to", "captions", "--shard-images", "7"],
+        &["--to", "webdataset", "--copy"],
+        &["--to", "captions", "--caption", "stile"],
+        &["--to", "imagefolder", "--split", "../up"],
+        &["--to", "imagefolder", "-o", "out"],
+        &["--to", "imagefolder", "-o", "out/images/set"],
+    ] {
+        let output = bench.output(&[&["export", "out"][..], args].concat());
+        expect_code(&output, 2);
+        said += &stderr(&output);
+    }
+    if !cfg!(feature = "parquet") {
+        let output = bench.output(&["export", "out", "--to", "parquet"]);
+        expect_code(&output, 2);
+        assert!(stderr(&output).contains("cargo install promptbatch --features parquet"), "{}", stderr(&output));
+    }
+    insta::assert_snapshot!(said, @r#"
+    error: could not use --metadata with webdataset: only imagefolder has such a table
+    error: could not use --shard-images or --shard-bytes with captions: it has no shards
+    error: could not use --copy with webdataset: its shards hold copies anyway
+    error: could not take captions from the column "stile", which there is not: the columns are id, prompt, negative_prompt, model, size, seed, steps, guidance, provider, task_id, attempts, submitted_at, finished_at, seconds, width, height, bytes, format, sha256, image_url, loras, params, style
+    error: invalid value '../up' for '--split <NAME|SHARES>': a split is a name of letters, digits and _, such as train; several have shares: train=0.9,test=0.1
+
+    For more information, try '--help'.
+    error: could not export to out: there are other files in it, and no export; name a new or an empty folder with -o
+    error: could not export to out/images/set: the run keeps its own images there; name a folder elsewhere with -o
+    "#);
+    assert!(!bench.path("out/export").exists());
+    expect_code(&bench.output(&["export", "absent", "--to", "captions"]), 2);
+}

@@ -1,0 +1,152 @@
+//! The gallery: made, brought up to date and told of; and looked at by a real browser, without a server and without a network.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use promptbatch::provider::simulator::config::Config;
+
+use crate::bench::{Bench, files, quick, stderr, stdout};
+use crate::served::Served;
+
+/// Where a Python with Selenium is; by default the one on the PATH.
+const PYTHON: &str = "PROMPTBATCH_TEST_PYTHON";
+
+/// Set where a missing Selenium or Chromium is a failure and not a reason to skip.
+const BROWSER_REQUIRED: &str = "PROMPTBATCH_TEST_BROWSER_REQUIRED";
+
+fn thumbnails(bench: &Bench) -> Vec<String> {
+    files(&bench.path("out/gallery"))
+}
+
+/// Goal: a second gallery makes what is new and no more, and removes what nobody needs. Method: make one, damage and take away some
+/// of what it is made of, and make it again.
+#[test]
+fn a_gallery_is_made_once_and_brought_up_to_date() {
+    let bench = Bench::new(quick());
+    bench.csv(6);
+    let none = bench.output(&["gallery", "out"]);
+    assert_eq!(none.status.code(), Some(2), "{}", stderr(&none));
+    let run = bench.run("prompts.csv", &["--gallery"]);
+    assert_eq!(run.status.code(), Some(0));
+    assert!(stderr(&run).contains("6 images, 6 new thumbnails\ngallery: out/gallery.html\n"), "{}", stderr(&run));
+    assert_eq!(thumbnails(&bench).len(), 6);
+
+    let again = bench.output(&["gallery", "out"]);
+    assert_eq!(
+        (stdout(&again).as_str(), stderr(&again).as_str()),
+        ("out/gallery.html\n", "6 images, 0 new thumbnails\n")
+    );
+
+    // A job that is no longer wanted has no thumbnail, and a damaged image keeps the one that it had while it was whole.
+    let images = files(&bench.path("out/images"));
+    fs::write(bench.path("out").join(&images[0]), "damaged").unwrap();
+    fs::remove_file(bench.path("out").join(&images[1])).unwrap();
+    fs::remove_dir_all(bench.path("out/gallery")).unwrap();
+    bench.csv(5);
+    let less =
+        bench.run_command("prompts.csv", &["--progress", "none"]).env("PROMPTBATCH_GALLERY", "true").output().unwrap();
+    assert_eq!(less.status.code(), Some(0), "{}", stderr(&less));
+    let told = stderr(&less);
+    assert!(told.contains("5 images, 3 new thumbnails, 2 without\n"), "{told}");
+    assert!(told.contains(&format!("  {}: 7 bytes long instead of ", images[0])), "{told}");
+    assert!(told.contains(&format!("  {}: missing\n", images[1])), "{told}");
+    bench.csv(3);
+    bench.run("prompts.csv", &[]);
+    let pruned = stderr(&bench.output(&["gallery", "out"]));
+    assert!(pruned.starts_with("3 images, 0 new thumbnails, 2 removed, 2 without\n"), "{pruned}");
+    assert_eq!(thumbnails(&bench).len(), 1);
+}
+
+#[test]
+fn a_run_that_stops_early_has_its_gallery_and_a_part_can_be_asked_for() {
+    let bench = Bench::new(Config { quota: Some(4), ..quick() });
+    bench.csv(9);
+    let stopped = bench.run("prompts.csv", &["--gallery", "-j", "1"]);
+    assert_eq!(stopped.status.code(), Some(75));
+    assert!(stderr(&stopped).contains("4 images, 4 new thumbnails\n"), "{}", stderr(&stopped));
+    let page = || fs::read_to_string(bench.path("out/gallery.html")).unwrap();
+    assert_eq!(page().matches("\"status\":\"pending\"").count(), 5);
+    let part = bench.output(&["gallery", "out", "--jobs", "3-"]);
+    assert_eq!(stderr(&part), "2 images, 0 new thumbnails\n");
+    assert_eq!(page().matches("\"status\":").count(), 7);
+    assert_eq!(thumbnails(&bench).len(), 4, "the next look may be at the others again");
+    assert_eq!(bench.output(&["gallery", "out", "--jobs", "5-3"]).status.code(), Some(2));
+    bench.output(&["gallery", "out", "--progress", "none"]);
+    let quiet = bench.run("prompts.csv", &["--gallery", "-q"]);
+    assert_eq!(stderr(&quiet), "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_gallery_that_cannot_be_written_is_an_error_and_costs_nothing_else() {
+    let bench = Bench::new(quick());
+    bench.csv(2);
+    bench.run("prompts.csv", &[]);
+    std::os::unix::fs::symlink(bench.folder.path(), bench.path("out/gallery")).unwrap();
+    let verb = bench.output(&["gallery", "out"]);
+    assert_eq!(verb.status.code(), Some(1));
+    assert!(stderr(&verb).contains("could not write to out/gallery: it is a symbolic link"), "{}", stderr(&verb));
+    let run = bench.run("prompts.csv", &["--gallery"]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(!bench.path("out/gallery.html").exists());
+    bench.check_images(2);
+}
+
+/// Prompts that are markup, scripts, marks of direction, long, and of several scripts; over models, sizes and seeds.
+const MANIFEST: &str = r#"
+defaults: {size: 64x64}
+prompts:
+- {prompt: a calm lake at dawn, model: m/one, seed: 1, meta: {kind: place}}
+- {prompt: a calm lake at dawn, model: m/two, seed: 1, meta: {kind: place}}
+- {prompt: a calm lake at dawn, model: m/one, seed: 2, meta: {kind: place}}
+- {prompt: "江南水乡的清晨，薄雾笼罩石桥", model: m/one, size: 96x64, meta: {kind: place}}
+- {prompt: "قطة نائمة على نافذة", model: m/two, meta: {kind: animal}}
+- {prompt: "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>", model: m/one, meta: {kind: "<b>hostile</b>"}}
+- {prompt: "</script><script>document.title='taken'</script><!-- ", model: m/one, meta: {kind: "</script>"}}
+- {prompt: "left \u202Eright to left, and a line\u2028separator", model: m/one, meta: {kind: odd}}
+"#;
+
+#[test]
+fn a_browser_shows_all_of_it_and_runs_nothing_of_it() {
+    let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3".into());
+    let has = |program: &str, args: &[&str]| {
+        Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+    };
+    let is_there = has(&python, &["-c", "import selenium"])
+        && has("chromium", &["--version"])
+        && has("chromedriver", &["--version"]);
+    if !is_there {
+        assert!(
+            std::env::var_os(BROWSER_REQUIRED).is_none(),
+            "{python} has no selenium, or there is no chromium or chromedriver"
+        );
+        eprintln!("SKIPPED: no selenium in {python} ({PYTHON}), no chromium or no chromedriver on the PATH");
+        return;
+    }
+    let bench = Bench::new(quick());
+    let many = (1..=400).fold(MANIFEST.to_owned(), |text, n| {
+        text + &format!("- {{prompt: \"cat number {n} of many\", model: m/one, meta: {{kind: animal}}}}\n")
+    });
+    let run = |served: &Served, manifest: &str| {
+        bench.write("prompts.yaml", manifest);
+        bench.output(&["run", "prompts.yaml", "-o", "out", "--base-url", &served.url])
+    };
+    let served = Served::new(&bench, &[]);
+    let all_well = run(&served, &many);
+    assert_eq!(all_well.status.code(), Some(0), "{}", stderr(&all_well));
+    // Two that the provider refuses, and an image that is gone.
+    let served = served.again(&bench, &["--fail-rate", "1"]);
+    let two = "- {prompt: refused for its content, model: m/two}\n- {prompt: refused too, model: m/two}\n";
+    let refused = run(&served, &(many + two));
+    assert_eq!(refused.status.code(), Some(100), "{}", stderr(&refused));
+    let last = files(&bench.path("out/images")).pop().unwrap();
+    fs::remove_file(bench.path("out").join(last)).unwrap();
+    let made = bench.output(&["gallery", "out"]);
+    assert!(stderr(&made).contains("408 images"), "{}", stderr(&made));
+    assert!(stderr(&made).contains("1 without"), "{}", stderr(&made));
+
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/gallery.py");
+    let looked = Command::new(python).arg(script).arg(bench.path("out/gallery.html")).output().unwrap();
+    assert!(looked.status.success(), "{}\n{}", stdout(&looked), stderr(&looked));
+}
