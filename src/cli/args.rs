@@ -48,6 +48,7 @@ pub enum Verb {
     #[command(after_help = helps::SCHEMA)]
     Schema,
     /// Show where a run stands: counts and failures; works beside a live run
+    #[command(after_help = helps::STATUS)]
     Status(StatusArgs),
     /// Try the failed jobs of a run again, and nothing else
     #[command(after_help = helps::RETRY)]
@@ -236,6 +237,10 @@ pub struct StatusArgs {
     /// One JSON object on stdout
     #[arg(long)]
     pub json: bool,
+
+    /// Look again and again until the run is over: drawn over itself on a terminal, elsewhere every 10 s
+    #[arg(long)]
+    pub watch: bool,
 }
 
 #[derive(Debug, Args)]

@@ -174,3 +174,9 @@ Examples:
   promptbatch man | man -l -                            the page of the whole program
   promptbatch man run | man -l -                        the page of one verb
   promptbatch man --dir ~/.local/share/man/man1         all pages, for `man promptbatch-run`";
+
+pub const STATUS: &str = "\
+Examples:
+  promptbatch status out/cats                           counts, rate, time left, and the first failures
+  promptbatch status out/cats --watch                   drawn anew until the run is over
+  promptbatch status out/cats --json                    for scripts";

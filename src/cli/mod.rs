@@ -25,6 +25,7 @@ mod standing;
 mod style_args;
 mod summary;
 mod units;
+mod watch;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -51,6 +52,7 @@ pub fn main() -> Exit {
         Verb::Validate(args) => inspect::validate(&args),
         Verb::Init(args) => init::init(&args),
         Verb::Schema => init::schema(),
+        Verb::Status(args) if args.watch => watch::watch(&args),
         Verb::Status(args) => inspect::status(&args),
         Verb::Retry(args) => again::retry(&args),
         Verb::Verify(args) => again::verify(&args),

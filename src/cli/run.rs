@@ -57,12 +57,14 @@ pub fn run(args: &RunArgs) -> Exit {
                 }
             }
             let exit = args.reports.write(&out, &summary, price(&args.pace, &out).as_ref(), exit);
+            let exit = if args.gallery {
+                let mut chores = chores(args.show.display(), &above);
+                gallery::after_run(&out, args.show.quiet, exit, &mut *chores)
+            } else {
+                exit
+            };
             ended(&args.show, exit, Some(&summary));
-            if !args.gallery {
-                return exit;
-            }
-            let mut chores = chores(args.show.display(), &above);
-            gallery::after_run(&out, args.show.quiet, exit, &mut *chores)
+            exit
         }
     }
 }

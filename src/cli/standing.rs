@@ -10,7 +10,8 @@ use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::sqlite::RunFile;
 use promptbatch::model::counts::{Counts, Incidents};
 use promptbatch::model::phase::Known;
-use promptbatch::model::text::escape;
+use promptbatch::model::text::{escape, grouped};
+use promptbatch::model::time::Timestamp;
 use promptbatch::report::words::{rate, span};
 
 use crate::cli::summary;
@@ -39,12 +40,14 @@ impl Standing {
         let file = RunFile::open_for_reading(out)?;
         let pid = RunFile::holder(out);
         let now = Clock::system().now().wall();
-        let n_ended = match &pid {
-            Some(_) => file.n_ended_since(now.before(LATELY))?,
-            None => 0,
+        let lately = match &pid {
+            Some(_) => file.ended_since(now.before(LATELY))?,
+            None => None,
         };
+        // The first one only marks the time from which on the others are counted.
         #[expect(clippy::cast_precision_loss, reason = "jobs of ten minutes")]
-        let per_second = (n_ended > 0).then(|| n_ended as f64 / LATELY.as_secs_f64());
+        let rate = |(n, first): (u64, Timestamp)| n.saturating_sub(1) as f64 / now.since(first).as_secs_f64();
+        let per_second = lately.map(rate).filter(|rate| rate.is_normal());
         Ok(Self {
             provider: file.provider()?,
             counts: file.counts()?,
@@ -62,6 +65,33 @@ impl Standing {
             None => 0,
         };
         (Counts { n_in_doubt: self.counts.n_in_doubt - n_submitting, ..self.counts }, n_submitting)
+    }
+
+    /// Whether a process runs it at this moment.
+    pub fn is_live(&self) -> bool {
+        self.pid.is_some()
+    }
+
+    /// How its jobs stand.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// What there is to say of a run that goes on, beside how its jobs have ended.
+    pub fn live_words(&self) -> Vec<String> {
+        let (counts, n_submitting) = self.told();
+        let there = [
+            (n_submitting, "being submitted"),
+            (counts.n_running, "running at the provider"),
+            (counts.n_in_doubt, "in doubt"),
+            (counts.n_pending, "pending"),
+        ];
+        let there = there.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", grouped(n)));
+        let mut words: Vec<String> = there.collect();
+        words.extend(self.per_second.map(rate));
+        words.extend(self.left().map(|left| format!("about {} left", span(left))));
+        words.extend(self.pid.iter().map(|pid| format!("process {}", escape(pid))));
+        words
     }
 
     fn left(&self) -> Option<Duration> {

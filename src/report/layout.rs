@@ -2,6 +2,7 @@
 
 use console::{Style, measure_text_width};
 
+use crate::model::counts::Counts;
 use crate::model::pace::Pace;
 use crate::model::text::grouped;
 use crate::model::time::Moment;
@@ -44,13 +45,17 @@ pub fn block(tally: &Tally, now: Moment, pace: &Pace, area: Area) -> Vec<String>
         }
         rows[dropped].clear();
     }
-    let far = format!("{}/{}", grouped(tally.n_done()), grouped(tally.n_jobs()));
-    let percent = format!(" {:>3}%", share(tally.n_done(), tally.n_jobs(), 100));
-    let done = Done { good: tally.n_succeeded(), bad: tally.n_without_image(), all: tally.n_jobs() };
-    let mut lines = vec![bar(done, &far, &percent, area)];
+    let mut lines = vec![run_bar(tally, area)];
     lines.extend(rows.into_iter().flatten());
     lines.truncate(area.height.max(1));
     lines
+}
+
+fn run_bar(tally: &Tally, area: Area) -> String {
+    let far = format!("{}/{}", grouped(tally.n_done()), grouped(tally.n_jobs()));
+    let percent = format!(" {:>3}%", share(tally.n_done(), tally.n_jobs(), 100));
+    let done = Done { good: tally.n_succeeded(), bad: tally.n_without_image(), all: tally.n_jobs() };
+    bar(done, &far, &percent, area)
 }
 
 /// Facts on one line, the last ones in short words if need be; on several lines in short words if they do not fit on one.
@@ -95,6 +100,15 @@ fn cut(text: &str, width: usize) -> String {
     }
     let kept = kept.trim_end().trim_end_matches([',', ':']);
     if kept.is_empty() { console::truncate_str(text, width, "").into_owned() } else { kept.to_owned() }
+}
+
+/// Where a run of another process stands: the bar of the run, how its jobs have ended, and what else is known.
+pub fn standing(counts: &Counts, words: &[String], area: Area) -> Vec<String> {
+    let tally = Tally::new(counts);
+    let mut lines = vec![run_bar(&tally, area)];
+    lines.extend(flow(&said::ended(&tally), area));
+    lines.extend(flow(&words.iter().map(|text| Said::one(Tone::Plain, text.clone())).collect::<Vec<_>>(), area));
+    lines
 }
 
 /// A piece of work that is no run: how far it is, and a line on it.

@@ -17,6 +17,7 @@ pub mod stream;
 pub mod tally;
 pub mod terminal;
 pub mod value;
+pub mod watch;
 pub mod whole_file;
 pub mod words;
 

@@ -48,13 +48,18 @@ impl Said {
 
 /// How the jobs have ended, as far as any have, and how long it still takes: `1,190 succeeded`, `3 failed`, `about 7 min left`.
 pub fn outcomes(tally: &Tally, now: Moment, pace: &Pace) -> Vec<Said> {
-    let mut said = vec![Said::one(Tone::Good, format!("{} succeeded", grouped(tally.n_succeeded())))];
-    said.extend(shortfall(tally));
+    let mut said = ended(tally);
     said.extend(tally.time_left(now, pace).map(|left| {
         let left = span(left);
         Said::new(Tone::Strong, format!("about {left} left"), format!("{left} left"))
     }));
     said
+}
+
+/// How the jobs have ended, as far as any have.
+pub fn ended(tally: &Tally) -> Vec<Said> {
+    let succeeded = Said::one(Tone::Good, format!("{} succeeded", grouped(tally.n_succeeded())));
+    std::iter::once(succeeded).chain(shortfall(tally)).collect()
 }
 
 /// The jobs that have ended without an image.

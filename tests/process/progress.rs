@@ -5,7 +5,7 @@ use std::process::Output;
 use promptbatch::provider::simulator::config::Config;
 use serde_json::Value;
 
-use crate::bench::{Bench, expect_code, quick, stderr};
+use crate::bench::{Bench, expect_code, quick, stderr, stdout, wait_until};
 
 /// What was said, line by line; all of it is JSON.
 fn lines(output: &Output) -> Vec<Value> {
@@ -76,4 +76,21 @@ fn a_log_is_told_of_a_hold_when_it_begins() {
     let output = bench.run("prompts.csv", &[]);
     expect_code(&output, 0);
     assert!(stderr(&output).contains("throttled: next submission in "), "{}", stderr(&output));
+}
+
+/// Goal: whoever watches a live run sees it end, is told how fast it goes, and does not disturb it.
+#[test]
+fn a_live_run_can_be_watched_until_it_is_over() {
+    let bench = Bench::new(Config { latency: std::time::Duration::from_millis(300), ..quick() });
+    bench.csv(30);
+    let mut run = bench.spawn("prompts.csv", &["-j", "2"]);
+    wait_until("some are done", || bench.stats().n_accepted > 6);
+    let watched = bench.output(&["status", "out", "--watch", "--json"]);
+    expect_code(&watched, 0);
+    assert!(run.wait().unwrap().success());
+    let told: Vec<Value> = stdout(&watched).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (first, last) = (&told[0], told.last().unwrap());
+    assert_eq!(first["pid"].as_u64(), Some(run.id().into()));
+    assert!(first["jobs_per_second"].as_f64().is_some_and(|rate| (2.0..20.0).contains(&rate)), "{first}");
+    assert_eq!((last["pid"].is_null(), last["succeeded"].as_u64()), (true, Some(30)));
 }

@@ -11,6 +11,9 @@ use crate::model::time::Timestamp;
 /// Jobs that one name is taken for at most.
 const FOUND_MAX: usize = 10;
 
+/// Events that are looked at for the sake of a rate.
+const EVENTS_MAX: usize = 20_000;
+
 /// Digits of a job's id that are enough to be meant as its beginning.
 const ID_DIGITS_MIN: usize = 4;
 
@@ -44,23 +47,26 @@ impl RunFile {
         Ok(rows.into_iter().map(|(_, known)| known).collect())
     }
 
-    /// How many jobs have ended since `since`.
-    pub fn n_ended_since(&self, since: Timestamp) -> Result<u64, LedgerError> {
-        count(&self.connection, since).map_err(|error| self.error(error))
+    /// How many jobs have ended since `since`, and when the first of them did. Of many only the last are looked at.
+    pub fn ended_since(&self, since: Timestamp) -> Result<Option<(u64, Timestamp)>, LedgerError> {
+        ended(&self.connection, since).map_err(|error| self.error(error))
     }
 }
 
 /// Events are in the order of their times but for the steps of a wall clock, so the newest are looked at first, until they are too old.
-fn count(connection: &Connection, since: Timestamp) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare("SELECT at, kind FROM events ORDER BY seq DESC")?;
+fn ended(connection: &Connection, since: Timestamp) -> rusqlite::Result<Option<(u64, Timestamp)>> {
+    let mut statement =
+        connection.prepare(&format!("SELECT at, kind FROM events ORDER BY seq DESC LIMIT {EVENTS_MAX}"))?;
     let mut rows = statement.query(params![])?;
-    let mut n_ended = 0;
+    let mut found: Option<(u64, Timestamp)> = None;
     while let Some(row) = rows.next()? {
-        if row.get::<_, i64>(0)? < since.millis() {
+        let at = Timestamp::from_millis(row.get(0)?);
+        if at < since {
             break;
         }
-        let kind: String = row.get(1)?;
-        n_ended += u64::from(matches!(kind.as_str(), "succeeded" | "failed"));
+        if matches!(row.get_ref(1)?.as_str()?, "succeeded" | "failed") {
+            found = Some((found.map_or(0, |(n, _)| n) + 1, at));
+        }
     }
-    Ok(n_ended)
+    Ok(found)
 }

@@ -1,0 +1,56 @@
+//! How a run of another process stands, drawn over itself for as long as somebody looks.
+
+use indicatif::ProgressBar;
+
+use crate::model::counts::Counts;
+use crate::report::terminal::Terminal;
+use crate::report::{bars, layout};
+
+/// Draws on a terminal.
+pub struct Watch {
+    terminal: Terminal,
+    bar: ProgressBar,
+}
+
+impl Watch {
+    /// On this terminal, nothing yet.
+    pub fn on(terminal: Terminal) -> Self {
+        let bar = bars::bar(&terminal);
+        Self { terminal, bar }
+    }
+
+    /// Shows how the jobs stand, and what else is known.
+    pub fn show(&self, counts: &Counts, words: &[String]) {
+        self.bar.set_message(layout::standing(counts, words, bars::area(&self.terminal)).join("\n"));
+    }
+
+    /// The block goes.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::Screen;
+
+    #[test]
+    fn what_is_watched_is_drawn_over_itself_and_goes() {
+        let screen = Screen::new(60);
+        let watch = Watch::on(screen.terminal());
+        let words =
+            |n: u32| [format!("{n} being submitted"), "2.0/s".into(), "about 5 min left".into(), "process 4711".into()];
+        let counts = |n_succeeded| Counts { n_pending: 1000, n_succeeded, n_failed: 3, ..Counts::default() };
+        for (n, n_succeeded) in [(1, 100), (22, 500)] {
+            watch.show(&counts(n_succeeded), &words(n));
+        }
+        insta::assert_snapshot!(screen.text(), @r"
+        ━━━━━━━━━━━━━━━────────────────────────────── 503/1,503  33%
+        500 succeeded · 3 failed
+        22 being submitted · 2.0/s · about 5 min left · process 4711
+        ");
+        watch.end();
+        assert_eq!(screen.text(), "");
+    }
+}
