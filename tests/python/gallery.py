@@ -259,10 +259,15 @@ def contrast():
 
 
 def phone():
+    # A history of its own, as a browser keeps no more than fifty steps.
+    driver.switch_to.new_window("tab")
     emulate(375, 812)
     for view in ("images", "compare", "failed", "timing"):
         open_page(f"#view={view}")
         equal(js("return document.documentElement.scrollWidth"), 375, f"{view} is no wider than the screen")
+        beyond = """return [...document.querySelectorAll('#top *, #bar *, #panel > * > *')]
+            .filter((e) => e.getBoundingClientRect().right > 375.5).map((e) => e.outerHTML.slice(0, 80))"""
+        equal(js(beyond), [], f"{view} has nothing beyond the edge")
     open_page()
     shot("phone")
     js("document.getElementById('filters').click()")
@@ -273,6 +278,12 @@ def phone():
     driver.back()
     until("!document.getElementById('detail').open", "and the way back closes")
     equal(js("return document.title"), "out – promptbatch", "and stays on the page")
+    before = js("return history.length")
+    for _ in range(3):
+        js("document.querySelector('#grid .cell').click()")
+        js("document.getElementById('close').click()")
+        until("!location.hash.includes('open')", "the cross closes too")
+    assert js("return history.length") <= before + 1, "and leaves no trail of images to go back through"
 
 
 def nothing_went_out():
