@@ -57,7 +57,7 @@ pub struct PaceArgs {
     pub rate: Option<Rate>,
 
     /// Submissions that may leave at once under --rate
-    #[arg(long, value_name = "N", env = "PROMPTBATCH_BURST")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, env = "PROMPTBATCH_BURST")]
     pub burst: Option<NonZeroU32>,
 
     /// Polls at most, for example 50/s [default: no limit of ours]
@@ -65,7 +65,7 @@ pub struct PaceArgs {
     pub poll_rate: Option<Rate>,
 
     /// Downloads at once
-    #[arg(long, value_name = "N", default_value = "64", env = "PROMPTBATCH_DOWNLOADS")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one, env = "PROMPTBATCH_DOWNLOADS")]
     pub downloads: NonZeroU32,
 
     /// The longest wait that a provider's Retry-After or rate-limit header is followed for
@@ -250,6 +250,10 @@ impl From<OnQuotaArg> for OnQuota {
             OnQuotaArg::Wait => Self::Wait,
         }
     }
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "write a whole number of at least 1".to_owned())
 }
 
 /// A span of time as people write it.

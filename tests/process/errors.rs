@@ -183,7 +183,7 @@ fn of_command_lines() -> String {
         &["export", "out", "--to", "zip"],
         &["export", "out", "--to", "captions", "--caption", "colour"],
         &["export", "out", "--to", "captions", "-o", "out/images"],
-        &["export", "out", "--to", "captions", "-o", "folder", "--split", "a=2"],
+        &["export", "out", "--to", "captions", "-o", "folder", "--split", "a=b"],
         &["init", "prompts.txt"],
         &["init", "prompts.csv"],
         &["completions", "csh"],
@@ -206,6 +206,10 @@ fn of_command_lines() -> String {
     text
 }
 
+fn is_headed(line: &str) -> bool {
+    ["error: ", "warning: "].iter().any(|head| line.starts_with(head))
+}
+
 /// The first mistake in each manifest of the corpus.
 fn of_manifests() -> String {
     let bench = Bench::new(quick());
@@ -218,11 +222,10 @@ fn of_manifests() -> String {
     for path in paths {
         let name = path.file_name().unwrap().to_str().unwrap();
         let said = stderr(&bench.output(&["validate", path.to_str().unwrap()]));
-        let mut said =
-            said.lines().filter(|line| line.starts_with("error: ") || line.trim_start().starts_with("= help: "));
+        let mut said = said.lines().filter(|line| is_headed(line) || line.trim_start().starts_with("= help: "));
         let (what, help) = (said.next().unwrap_or_default(), said.next().unwrap_or_default());
-        assert!(what.starts_with("error: "), "{name}");
-        let help = if help.starts_with("error: ") { String::new() } else { format!("\n{}", help.trim_start()) };
+        assert!(is_headed(what), "{name}");
+        let help = if is_headed(help) { String::new() } else { format!("\n{}", help.trim_start()) };
         let _ = writeln!(text, "{name}: {what}{help}");
     }
     text + "\n"
