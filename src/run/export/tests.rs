@@ -58,7 +58,7 @@ impl World {
         let mut file = RunFile::open(&self.out(), "simulator").unwrap();
         let wanted = Wanted::Jobs([self.job(prompt)].into());
         file.reopen(Timestamp::default(), &wanted).unwrap();
-        self.make_images(file, "second");
+        self.make_images(file, "other");
     }
 
     fn job(&self, prompt: &str) -> JobId {
@@ -182,7 +182,7 @@ fn an_image_folder_follows_the_run() {
     for name in ["train/a.png", "train/d.png", "train/00001/e.png"] {
         assert_eq!(after[name], before[name], "{name}");
     }
-    assert_eq!(after["train/c.png"].0, b"second image of c");
+    assert_eq!(after["train/c.png"].0, b"other image of c");
     assert!(!after.contains_key("train/b.png") && after.contains_key("train/00001/x.png"));
     let told = world.told("train");
     assert!(told.len() == 6 && told.iter().all(|(_, is_there)| *is_there), "{told:?}");
