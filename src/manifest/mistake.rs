@@ -319,7 +319,10 @@ mod tests {
         let path = PathBuf::from("prompts.doc");
         let source = io::Error::from(io::ErrorKind::PermissionDenied);
         let cases = [
-            (ManifestError::Read { path: path.clone(), source }, "could not read prompts.doc: permission denied"),
+            (
+                ManifestError::Read { path: path.clone(), source },
+                "could not read prompts.doc: permission denied; allow reading it",
+            ),
             (
                 ManifestError::UnknownFormat { path: path.clone() },
                 "could not tell the format of prompts.doc: its name ends in none of .yaml, .yml, .csv, .tsv, .tab, .jsonl, \

@@ -149,7 +149,8 @@ impl Kinds {
         let done = self.courses[0].durations.believed();
         let n = f64::from(u8::try_from(n).unwrap_or(u8::MAX).clamp(1, LAST_MAX));
         let running = 1.0 - Place::of(age).value(done);
-        AGES[quantile(done, 1.0 - running / (n + 1.0))] - age
+        // A task may be older than any that is believed in: after a machine has slept, for one.
+        (AGES[quantile(done, 1.0 - running / (n + 1.0))] - age).max(0.0)
     }
 
     /// The age by which half of all tasks are done, in seconds.

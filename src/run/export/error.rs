@@ -1,12 +1,13 @@
 //! What can keep a run from being exported. Nothing of it touches the run.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::driver::images::StoreError;
 use crate::driver::images::verify::Damage;
 use crate::ledger::error::LedgerError;
 use crate::report::dataset::record::NoColumn;
+use crate::report::whole_file::first;
 
 /// Why an export could not begin, or not go on. What is exported stays, and the same command goes on.
 #[derive(Debug, thiserror::Error)]
@@ -93,15 +94,6 @@ pub enum ExportError {
         "could not export to parquet: this program was built without it; build it with `cargo install promptbatch --features parquet`"
     )]
     NoParquet,
-}
-
-/// What has to come before another try.
-fn first(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and ",
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "allow writing there and ",
-        _ => "",
-    }
 }
 
 /// What went wrong with this file or folder.
