@@ -1,8 +1,8 @@
 //! A run's images as a dataset: what is verified is taken, what is there already stays, and what was cut short is gone on with.
 //!
-//! A folder of files ([`folder`]) follows the run: an image that was made again takes the place of the one before, and one that is
-//! no longer in the manifest goes. Shards ([`shards`]) are written once and stay; what is new goes into new ones. Both record what is
-//! where ([`state`]) so that a kill at any moment costs one batch or one shard of work, and another export only looks at what is new.
+//! A folder of files (`folder`) follows the run: an image that was made again takes the place of the one before, and one that is
+//! no longer in the manifest goes. Shards (`shards`) are written once and stay; what is new goes into new ones. Both record what is
+//! where (`state`) so that a kill at any moment costs one batch or one shard of work, and another export only looks at what is new.
 
 mod aside;
 mod error;
