@@ -13,6 +13,8 @@ Examples:
   promptbatch run prompts.yaml                          to out/prompts, with the token in MODELSCOPE_API_KEY
   promptbatch run prompts.csv -o out/cats --rate 30/m   at most 30 submissions a minute
   promptbatch run prompts.yaml --set size=1024x1024     another default than the manifest's
+  promptbatch run prompts.csv --name '{category}/{time}-{slug}' --sidecar txt
+  promptbatch run prompts.csv --gallery --report md=summary.md --fail-under 98%
 The same command goes on after an interruption: what was accepted is fetched and never submitted again.";
 
 pub const RETRY: &str = "\

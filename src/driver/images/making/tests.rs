@@ -196,6 +196,21 @@ fn what_cannot_be_decoded_stays_what_it_is() {
     assert_eq!(files[&artifact[0].file_name], damaged);
 }
 
+/// Goal: the limit is on what comes in, and our own words do not make a paid image too long.
+#[tokio::test]
+async fn an_image_of_just_the_length_that_is_taken_gets_its_words_too() {
+    for body in samples().into_iter().chain([png(400, 400, 1)]) {
+        let out = TempDir::new().unwrap();
+        let limits = CheckLimits { bytes_max: body.len() as u64, ..CheckLimits::default() };
+        let making = Making { has_metadata: true, ..Making::default() };
+        let store = DiskStore::open_making(out.path(), limits, making).unwrap();
+        let name = || ImageName::new(origin("a cat"), 1);
+        let artifact = save(&store, name(), &body).await;
+        assert!(artifact.bytes > body.len() as u64, "{:?}", artifact.format);
+        assert_eq!(save(&store, name(), &body).await, artifact, "and the same again is the same file");
+    }
+}
+
 /// Saves these bodies, each for a job of its own with the same name, and gives what was told and what is there.
 #[tokio::main(flavor = "current_thread")]
 async fn saved(making: Making, bodies: &[Vec<u8>]) -> (Vec<Artifact>, BTreeMap<String, Vec<u8>>) {
