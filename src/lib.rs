@@ -37,7 +37,7 @@
 //! | [`engine`] | decides everything, does nothing: lanes, rates, polls, retries | [`engine::Engine`] |
 //! | [`provider`] | ModelScope over HTTP, and a simulator of it; classifies every fault | [`provider::Provider`] |
 //! | [`ledger`] | the durable state, one SQLite file a run | [`ledger::record`] |
-//! | [`report`] | what people and scripts see: bar, lines, `results.csv`, the gallery, datasets | [`report::Reporter`], [`report::dataset`] |
+//! | [`report`] | what people and scripts see: the block on a terminal, lines, JSON events, `results.csv`, reports for CI, the gallery, datasets | [`report::Reporter`], [`report::dataset`] |
 //! | [`driver`] | the loop, the clock, and images on their way to disk | [`driver::drive`] |
 //! | [`plan`] | joins manifest and ledger: says what a run would do and take, takes a manifest in | [`plan::plan`], [`plan::estimate`] |
 //! | [`run`] | plan, resume, drive, results; going back to what has ended, looking at it, datasets of it | [`run::batch`], [`run::run`], [`run::retry`], [`run::verify`], [`run::gallery`], [`run::export`] |

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::event::{Again, EventKind, Stage};
 use crate::model::job::Job;
-use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
+use crate::model::outcome::{Artifact, Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::time::Timestamp;
 
 /// Where a job stands.
@@ -143,6 +143,18 @@ impl JobState {
     /// Whether the last thing on record is that the answer to its submission was lost.
     pub fn is_doubt_counted(&self) -> bool {
         self.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::InDoubt)
+    }
+
+    /// Its images on disk; none unless it has succeeded.
+    pub fn artifacts(&self) -> &[Artifact] {
+        match &self.phase {
+            Phase::Finished(Outcome::Succeeded(artifacts)) => artifacts,
+            Phase::Finished(Outcome::Failed(_))
+            | Phase::Pending
+            | Phase::Submitting
+            | Phase::Running(_)
+            | Phase::Downloading(_) => &[],
+        }
     }
 
     /// The word for scripts: `status` in the results, of a run that is not under way.

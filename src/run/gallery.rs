@@ -13,8 +13,7 @@ use crate::driver::images::StoreError;
 use crate::driver::images::thumbnails::{Made, Thumbnails, Unmade, name};
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
-use crate::model::outcome::{Artifact, Outcome};
-use crate::model::phase::{Known, Phase};
+use crate::model::outcome::Artifact;
 use crate::model::progress::{Chore, Meter, Progress};
 use crate::report::gallery::{GalleryWriteError, GalleryWriter, Head};
 
@@ -72,7 +71,7 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
         let mut meter = Meter::begin(progress, Chore::Gallery, Some(n_jobs));
         file.each_known(|known| {
             meter.step();
-            let artifacts = artifacts(&known);
+            let artifacts = known.state.artifacts();
             // Those of jobs on other pages of the same run are kept: the next look may be at these.
             needed.extend(artifacts.iter().map(|artifact| key(&name(&artifact.sha256))));
             let index = known.job.index;
@@ -110,17 +109,6 @@ fn begin(file: &RunFile, out: &Path, path: &Path) -> Result<(GalleryWriter, u64)
         made_at: Clock::system().now().wall(),
     };
     Ok((GalleryWriter::create(path, &head)?, counts.n_jobs()))
-}
-
-fn artifacts(known: &Known) -> &[Artifact] {
-    match &known.state.phase {
-        Phase::Finished(Outcome::Succeeded(artifacts)) => artifacts,
-        Phase::Finished(Outcome::Failed(_))
-        | Phase::Pending
-        | Phase::Submitting
-        | Phase::Running(_)
-        | Phase::Downloading(_) => &[],
-    }
 }
 
 /// So much of a thumbnail's name as tells it from a million others; where it does not, one stays that could go.

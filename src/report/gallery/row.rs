@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::model::outcome::{Artifact, Outcome};
-use crate::model::phase::{Known, Phase};
+use crate::model::outcome::Artifact;
+use crate::model::phase::Known;
 use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
 use crate::report::results::fault;
@@ -69,14 +69,6 @@ impl<'a> Row<'a> {
     pub fn new(known: &'a Known, columns: &[String]) -> Self {
         let (job, state) = (&known.job, &known.state);
         let request = &job.request;
-        let artifacts: &[Artifact] = match &state.phase {
-            Phase::Finished(Outcome::Succeeded(artifacts)) => artifacts,
-            Phase::Finished(Outcome::Failed(_))
-            | Phase::Pending
-            | Phase::Submitting
-            | Phase::Running(_)
-            | Phase::Downloading(_) => &[],
-        };
         let (code, error) = fault(state);
         let (code, error) = (code.unwrap_or_default(), error.unwrap_or_default());
         let extra = |column: &String| job.extras.iter().find(|(name, _)| name == column).map_or("", |(_, text)| text);
@@ -99,7 +91,7 @@ impl<'a> Row<'a> {
             finished: state.finished_at.map(Timestamp::millis),
             code,
             error,
-            images: artifacts.iter().map(Image::new).collect(),
+            images: state.artifacts().iter().map(Image::new).collect(),
             columns: columns.iter().map(extra).collect(),
             further: further(known),
         }

@@ -100,14 +100,7 @@ impl<W: Write> Results<W> {
 
     /// Writes the lines of one job.
     pub fn write(&mut self, known: &Known) -> io::Result<()> {
-        let artifacts = match &known.state.phase {
-            Phase::Finished(Outcome::Succeeded(artifacts)) => artifacts.as_slice(),
-            Phase::Finished(Outcome::Failed(_))
-            | Phase::Pending
-            | Phase::Submitting
-            | Phase::Running(_)
-            | Phase::Downloading(_) => &[],
-        };
+        let artifacts = known.state.artifacts();
         if artifacts.is_empty() {
             return self.write_line(known, None);
         }

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::driver::images::check::Checked;
 use crate::model::origin::Origin;
-use crate::model::request::{Json, Request};
+use crate::model::request::Request;
+use crate::report::value::{self, nested};
 
 /// The texts that are written into an image.
 #[derive(Debug)]
@@ -53,13 +54,9 @@ pub(super) fn caption(prompt: &str) -> String {
 /// All that an image was made from, and what it is if that is known, as one JSON object. What was not given is left out.
 pub(super) fn record(origin: &Origin, checked: Option<&Checked>) -> String {
     let (job, request) = (&origin.job, &origin.job.request);
-    let loras = request.loras.iter().map(|lora| json!({ "repo": lora.repo, "weight": lora.weight }));
-    let params = request.params.iter().map(|(name, Json(text))| {
-        let value: Value = serde_json::from_str(text).unwrap_or_else(|_| json!(text));
-        (name.clone(), value)
-    });
+    let [image_url, loras, params] = nested(request).map(given);
     let columns = job.extras.iter().map(|(name, text)| (name.clone(), json!(text)));
-    let some = |value: Value| (value != json!([]) && value != json!({})).then_some(value);
+    let columns = (!job.extras.is_empty()).then(|| Value::Object(columns.collect()));
     let fields = [
         ("prompt", Some(json!(request.prompt))),
         ("negative_prompt", request.negative_prompt.as_ref().map(|text| json!(text))),
@@ -68,16 +65,21 @@ pub(super) fn record(origin: &Origin, checked: Option<&Checked>) -> String {
         ("seed", request.seed.map(|seed| json!(seed))),
         ("steps", request.steps.map(|steps| json!(steps))),
         ("guidance", request.guidance.map(|guidance| json!(guidance))),
-        ("image_url", some(json!(request.image_url))),
-        ("loras", some(loras.collect())),
-        ("params", some(Value::Object(params.collect()))),
+        ("image_url", image_url),
+        ("loras", loras),
+        ("params", params),
         ("id", Some(job.label.as_ref().map_or_else(|| json!(job.id.to_string()), |label| json!(label)))),
         ("task_id", origin.task.as_ref().map(|task| json!(task.0))),
         ("width", checked.map(|checked| json!(checked.width))),
         ("height", checked.map(|checked| json!(checked.height))),
-        ("columns", some(Value::Object(columns.collect()))),
+        ("columns", columns),
     ];
     let map: Map<String, Value> =
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     serde_json::to_string_pretty(&Value::Object(map)).expect("a map of values is JSON")
+}
+
+/// A list or an object, where there is one.
+fn given(value: value::Value<'_>) -> Option<Value> {
+    if let value::Value::Nested(json) = value { Some(json) } else { None }
 }
