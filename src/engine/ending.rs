@@ -61,6 +61,7 @@ impl Engine {
             | (
                 FaultKind::Transient
                 | FaultKind::InDoubt
+                | FaultKind::Rejected
                 | FaultKind::QuotaExhausted { .. }
                 | FaultKind::Moderated
                 | FaultKind::InvalidRequest
@@ -78,6 +79,7 @@ impl Engine {
                 | FaultKind::Unauthorized
                 | FaultKind::Transient
                 | FaultKind::InDoubt
+                | FaultKind::Rejected
                 | FaultKind::TaskLost
                 | FaultKind::Moderated
                 | FaultKind::InvalidRequest

@@ -136,6 +136,7 @@ impl Lane {
             }
             FaultKind::Transient | FaultKind::InDoubt => self.submits.faltered(now),
             FaultKind::QuotaExhausted { .. }
+            | FaultKind::Rejected
             | FaultKind::TaskLost
             | FaultKind::Moderated
             | FaultKind::InvalidRequest
@@ -221,6 +222,7 @@ impl Lane {
             // None of these says how the task stands.
             FaultKind::Transient
             | FaultKind::InDoubt
+            | FaultKind::Rejected
             | FaultKind::QuotaExhausted { .. }
             | FaultKind::Moderated
             | FaultKind::InvalidRequest

@@ -87,7 +87,11 @@ impl RetryPolicy {
             // The same words would be refused again, or the answer makes no sense: asking again may only cost.
             (
                 Stage::Submit,
-                FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::TaskLost | FaultKind::BadOutput,
+                FaultKind::Rejected
+                | FaultKind::Moderated
+                | FaultKind::InvalidRequest
+                | FaultKind::TaskLost
+                | FaultKind::BadOutput,
             ) => Verdict::Fail,
             // The task is paid for: only the provider's word ends the polling.
             (Stage::Poll, _) => at_once,
@@ -99,6 +103,7 @@ impl RetryPolicy {
                 | FaultKind::Unauthorized
                 | FaultKind::Transient
                 | FaultKind::InDoubt
+                | FaultKind::Rejected
                 | FaultKind::TaskLost
                 | FaultKind::BadOutput,
             ) => self.retry(past.n_setbacks, self.retries_max),
@@ -110,6 +115,7 @@ impl RetryPolicy {
                 | FaultKind::QuotaExhausted { .. }
                 | FaultKind::Transient
                 | FaultKind::InDoubt
+                | FaultKind::Rejected
                 | FaultKind::TaskLost
                 | FaultKind::Unauthorized,
             ) => self.retry(past.n_lost.saturating_sub(past.n_forgiven), self.resubmits_max),
@@ -136,11 +142,12 @@ mod tests {
     use super::*;
     use Stage::{Download, Poll, Submit, Task};
 
-    const KINDS: [FaultKind; 9] = [
+    const KINDS: [FaultKind; 10] = [
         FaultKind::Throttled { retry_after: None },
         FaultKind::QuotaExhausted { resets_at: None },
         FaultKind::Transient,
         FaultKind::InDoubt,
+        FaultKind::Rejected,
         FaultKind::TaskLost,
         FaultKind::Moderated,
         FaultKind::InvalidRequest,
@@ -165,10 +172,10 @@ mod tests {
         let worn = JobState { n_setbacks: 8, n_lost: 1, ..JobState::default() };
         let limits = Limits::default();
         for (stage, at_first, in_the_end) in [
-            (Submit, "aaaafffaf", "aafffffaf"),
-            (Poll, "aaaaaaaaa", "aaaaaaaaa"),
-            (Download, "aaaaaffaa", "fffffffff"),
-            (Task, "aaaaaffaf", "fffffffff"),
+            (Submit, "aaaaffffaf", "aaffffffaf"),
+            (Poll, "aaaaaaaaaa", "aaaaaaaaaa"),
+            (Download, "aaaaaaffaa", "ffffffffff"),
+            (Task, "aaaaaaffaf", "ffffffffff"),
         ] {
             assert_eq!(verdicts(&limits, stage, &fresh), at_first, "{stage:?} at first");
             assert_eq!(verdicts(&limits, stage, &worn), in_the_end, "{stage:?} in the end");
@@ -186,16 +193,16 @@ mod tests {
     #[test]
     fn what_was_lost_before_a_job_was_reopened_no_longer_counts() {
         let reopened = JobState { n_lost: 3, n_forgiven: 3, ..JobState::default() };
-        assert_eq!(verdicts(&Limits::default(), Task, &reopened), "aaaaaffaf");
+        assert_eq!(verdicts(&Limits::default(), Task, &reopened), "aaaaaaffaf");
         let lost_again = JobState { n_lost: 4, ..reopened };
-        assert_eq!(verdicts(&Limits::default(), Task, &lost_again), "fffffffff");
+        assert_eq!(verdicts(&Limits::default(), Task, &lost_again), "ffffffffff");
     }
 
     #[test]
     fn without_retries_the_first_setback_fails() {
         let limits = Limits { retries_max: 0, resubmits_max: 0, ..Limits::default() };
-        assert_eq!(verdicts(&limits, Submit, &JobState::default()), "aafffffaf");
-        assert_eq!(verdicts(&limits, Task, &JobState::default()), "fffffffff");
+        assert_eq!(verdicts(&limits, Submit, &JobState::default()), "aaffffffaf");
+        assert_eq!(verdicts(&limits, Task, &JobState::default()), "ffffffffff");
     }
 
     #[test]

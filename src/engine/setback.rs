@@ -31,7 +31,7 @@ impl Engine {
         self.stop_for(now, stage, &fault);
         let verdict = self.judge(stage, &fault, id);
         // A doubtful submission is recorded even if it ends the job: it may have cost money.
-        let is_doubt = stage == Stage::Submit && fault.kind == FaultKind::InDoubt;
+        let is_doubt = stage == Stage::Submit && fault.kind.leaves_doubt();
         let is_recorded = is_doubt || verdict != Verdict::Fail;
         if is_recorded {
             self.emit(now, id, EventKind::Setback(stage, fault.clone()));

@@ -109,6 +109,7 @@ pub fn fault_text(fault: &Fault) -> String {
         FaultKind::QuotaExhausted { resets_at } => resets_at.map(Timestamp::millis),
         FaultKind::Transient
         | FaultKind::InDoubt
+        | FaultKind::Rejected
         | FaultKind::TaskLost
         | FaultKind::Moderated
         | FaultKind::InvalidRequest
@@ -132,6 +133,7 @@ pub fn fault_from(text: &str) -> Option<Fault> {
         FaultKind::QuotaExhausted { resets_at: number.map(Timestamp::from_millis) },
         FaultKind::Transient,
         FaultKind::InDoubt,
+        FaultKind::Rejected,
         FaultKind::TaskLost,
         FaultKind::Moderated,
         FaultKind::InvalidRequest,
@@ -232,6 +234,7 @@ mod tests {
             Fault::new(FaultKind::QuotaExhausted { resets_at: Some(Timestamp::from_millis(77)) }, "tomorrow"),
             Fault::new(FaultKind::Transient, "t"),
             Fault::new(FaultKind::InDoubt, "d"),
+            Fault::new(FaultKind::Rejected, "r"),
             Fault::new(FaultKind::TaskLost, "l"),
             Fault::new(FaultKind::Moderated, "m"),
             Fault::new(FaultKind::InvalidRequest, "i"),

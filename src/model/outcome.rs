@@ -85,6 +85,9 @@ pub enum FaultKind {
     Transient,
     /// The request may have been accepted, and the answer was lost.
     InDoubt,
+    /// A proxy, a firewall or another server refused the submission, not surely the API. It may have been accepted behind that, and the
+    /// same request would most likely be refused again.
+    Rejected,
     /// The task was accepted once and is unknown now, or gave no result in time.
     TaskLost,
     /// Refused for its content.
@@ -99,11 +102,12 @@ pub enum FaultKind {
 
 impl FaultKind {
     /// The words of all kinds.
-    pub const CODES: [&'static str; 9] = [
+    pub const CODES: [&'static str; 10] = [
         "throttled",
         "quota_exhausted",
         "transient",
         "in_doubt",
+        "rejected",
         "task_lost",
         "moderated",
         "invalid_request",
@@ -118,11 +122,27 @@ impl FaultKind {
             Self::QuotaExhausted { .. } => "quota_exhausted",
             Self::Transient => "transient",
             Self::InDoubt => "in_doubt",
+            Self::Rejected => "rejected",
             Self::TaskLost => "task_lost",
             Self::Moderated => "moderated",
             Self::InvalidRequest => "invalid_request",
             Self::Unauthorized => "unauthorized",
             Self::BadOutput => "bad_output",
+        }
+    }
+
+    /// Whether a submission that ends with this fault may have been accepted, and so may be paid for.
+    pub const fn leaves_doubt(self) -> bool {
+        match self {
+            Self::InDoubt | Self::Rejected => true,
+            Self::Throttled { .. }
+            | Self::QuotaExhausted { .. }
+            | Self::Transient
+            | Self::TaskLost
+            | Self::Moderated
+            | Self::InvalidRequest
+            | Self::Unauthorized
+            | Self::BadOutput => false,
         }
     }
 }
@@ -217,6 +237,7 @@ mod tests {
             FaultKind::QuotaExhausted { resets_at: None },
             FaultKind::Transient,
             FaultKind::InDoubt,
+            FaultKind::Rejected,
             FaultKind::TaskLost,
             FaultKind::Moderated,
             FaultKind::InvalidRequest,

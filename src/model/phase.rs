@@ -61,7 +61,7 @@ impl JobState {
                 self.n_submits = self.n_submits.saturating_add(1);
                 self.submitted_at = Some(at);
                 // A submission under way is no longer the one that was in doubt.
-                self.last_fault.take_if(|fault| fault.kind == FaultKind::InDoubt);
+                self.last_fault.take_if(|fault| fault.kind.leaves_doubt());
             }
             EventKind::Accepted(task) => {
                 self.phase = Phase::Running(task.clone());
@@ -96,7 +96,7 @@ impl JobState {
     fn set_back(&mut self, stage: Stage, fault: &Fault) {
         let is_counted = !matches!(fault.kind, FaultKind::Throttled { .. } | FaultKind::QuotaExhausted { .. });
         match stage {
-            Stage::Submit if fault.kind == FaultKind::InDoubt => {
+            Stage::Submit if fault.kind.leaves_doubt() => {
                 self.phase = Phase::Submitting;
                 self.n_in_doubt = self.n_in_doubt.saturating_add(1);
             }
@@ -122,7 +122,7 @@ impl JobState {
             Phase::Finished(Outcome::Succeeded(_)) => false,
             Phase::Finished(Outcome::Failed(fault)) => match fault.kind {
                 // The task itself was refused; asking for it again would only hear the same.
-                FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::InDoubt => true,
+                FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::InDoubt | FaultKind::Rejected => true,
                 FaultKind::Throttled { .. }
                 | FaultKind::QuotaExhausted { .. }
                 | FaultKind::Transient
@@ -142,7 +142,7 @@ impl JobState {
 
     /// Whether the last thing on record is that the answer to its submission was lost.
     pub fn is_doubt_counted(&self) -> bool {
-        self.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::InDoubt)
+        self.last_fault.as_ref().is_some_and(|fault| fault.kind.leaves_doubt())
     }
 
     /// Its images on disk; none unless it has succeeded.

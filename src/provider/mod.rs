@@ -8,6 +8,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
+#[cfg(doc)]
+use crate::model::outcome::FaultKind;
 use crate::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
 use crate::model::request::Request;
 
@@ -16,7 +18,8 @@ pub type Body = BoxStream<'static, Result<Bytes, Fault>>;
 
 /// A service that makes images in tasks of its own. Cheap to share: one value serves a whole run.
 pub trait Provider: Send + Sync + 'static {
-    /// Asks for one image. Every `Ok` is a task that is paid for; a fault other than `InDoubt` promises that none is.
+    /// Asks for one image. Every `Ok` is a task that is paid for; a fault that [leaves no doubt](FaultKind::leaves_doubt)
+    /// promises that none is.
     fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>>;
 
     /// Asks how tasks stand; answers one result a task, in their order.

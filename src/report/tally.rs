@@ -83,7 +83,7 @@ impl Tally {
         match kind {
             EventKind::SubmitStarted => self.incidents.n_submits += 1,
             EventKind::Setback(Stage::Submit, fault) => {
-                self.incidents.n_in_doubt += u64::from(fault.kind == FaultKind::InDoubt);
+                self.incidents.n_in_doubt += u64::from(fault.kind.leaves_doubt());
             }
             EventKind::Setback(Stage::Task, _) => self.incidents.n_lost += 1,
             EventKind::Setback(Stage::Poll | Stage::Download, _) | EventKind::Accepted(_) | EventKind::Ready(_) => (),
@@ -243,6 +243,7 @@ mod tests {
             (event(1, EventKind::Ready(vec![])), [0; 7]),
             (setback(Stage::Submit, FaultKind::Transient), [0; 7]),
             (setback(Stage::Submit, FaultKind::InDoubt), [0, 0, 0, 0, 1, 0, 0]),
+            (setback(Stage::Submit, FaultKind::Rejected), [0, 0, 0, 0, 1, 0, 0]),
             (setback(Stage::Poll, FaultKind::InDoubt), [0; 7]),
             (setback(Stage::Download, FaultKind::BadOutput), [0; 7]),
             (setback(Stage::Task, FaultKind::TaskLost), [0, 0, 0, 0, 0, 1, 0]),

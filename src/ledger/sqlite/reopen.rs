@@ -19,7 +19,7 @@ use crate::model::time::Timestamp;
 const IS_LEFT: &str = "phase = 0 AND n_lost > n_forgiven";
 
 /// A job that is held in doubt.
-const IS_HELD: &str = "phase = 1 AND fault IS NOT NULL AND fault ->> 0 = 'in_doubt'";
+const IS_HELD: &str = "phase = 1 AND fault IS NOT NULL AND fault ->> 0 IN ('in_doubt', 'rejected')";
 
 /// Jobs that are reopened in one transaction.
 const PAGE_ROWS_MAX: usize = 1000;

@@ -8,7 +8,6 @@ use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
 use crate::model::counts::{Counts, Incidents};
-use crate::model::outcome::FaultKind;
 use crate::model::phase::JobState;
 
 /// Counts the totals anew, from every job.
@@ -39,7 +38,7 @@ impl Totals {
     /// What a job of the present manifest adds to them.
     pub fn of(state: &JobState) -> Self {
         let phase = format::phase_number(&state.phase);
-        let is_doubtful = state.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::InDoubt);
+        let is_doubtful = state.last_fault.as_ref().is_some_and(|fault| fault.kind.leaves_doubt());
         let is = |number| i64::from(phase == number);
         Self([
             is(format::phase::PENDING),

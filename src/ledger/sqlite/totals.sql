@@ -10,8 +10,8 @@ WITH sums AS MATERIALIZED (
            count(*) FILTER (WHERE position IS NOT NULL AND phase = 6) AS failed,
            coalesce(sum(n_submits), 0) AS submits,
            coalesce(sum(n_in_doubt), 0) AS submits_in_doubt,
-           count(*) FILTER (WHERE phase = 1 AND fault ->> 0 = 'in_doubt') AS doubts_held,
-           count(*) FILTER (WHERE phase = 6 AND fault ->> 0 = 'in_doubt') AS doubts_failed,
+           count(*) FILTER (WHERE phase = 1 AND fault ->> 0 IN ('in_doubt', 'rejected')) AS doubts_held,
+           count(*) FILTER (WHERE phase = 6 AND fault ->> 0 IN ('in_doubt', 'rejected')) AS doubts_failed,
            coalesce(sum(n_lost), 0) AS tasks_lost,
            coalesce(sum(n_reopened), 0) AS reopened
     FROM jobs

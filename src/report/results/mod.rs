@@ -185,7 +185,7 @@ pub fn fault(state: &JobState) -> (Option<&str>, Option<&str>) {
         Phase::Finished(Outcome::Failed(fault)) => (Some(fault.kind.code()), Some(&fault.message)),
         // An older fault, of a submission before this one, explains nothing here.
         Phase::Submitting => {
-            let fault = state.last_fault.as_ref().filter(|fault| fault.kind == FaultKind::InDoubt);
+            let fault = state.last_fault.as_ref().filter(|fault| fault.kind.leaves_doubt());
             (Some(FaultKind::InDoubt.code()), Some(fault.map_or(IN_DOUBT, |fault| &fault.message)))
         }
         Phase::Finished(Outcome::Succeeded(_)) | Phase::Pending | Phase::Running(_) | Phase::Downloading(_) => {
