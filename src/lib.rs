@@ -65,9 +65,11 @@
 //! 1. `SubmitStarted` is committed before the request leaves. Found last on a resume, that submission is *in doubt*: it may
 //!    have been accepted. `--in-doubt` decides, and the job's record says so.
 //! 2. A request that surely never arrived (refused connection, unknown host, failed handshake) is not in doubt. One whose
-//!    answer was lost (reset, timeout, cut or unreadable answer) is. A clear refusal is not.
+//!    answer was lost (reset, timeout, cut or unreadable answer) is, and so is one that was answered by anything but the API's own
+//!    envelope: what counts as a clear refusal is a closed list. An answer that names a task id is an acceptance, whatever its status.
 //! 3. `Accepted` is committed as soon as it is known. From then on the job is polled and never submitted again, unless the
-//!    provider itself says that the task is lost or failed, which is counted and limited (`--resubmits`).
+//!    provider itself says that the task is lost or failed. Repeated payments of a job, for doubts and losses together, are counted and
+//!    limited (`--resubmits`), and when many jobs want to be paid for again, one goes first ([`engine`], `brake`). A task id belongs to one job.
 //! 4. Failed downloads and expired links go back to *poll*, for fresh links; never to *submit*. A download that breaks off
 //!    goes on where it stopped first, if the host can tell that it is the same image.
 //! 5. An image is written aside, checked to its last byte, synced and renamed, and only then is `Finished` committed. A crash
@@ -77,8 +79,10 @@
 //!    counts as committed unless the files are still in their place: OUT may be moved or deleted under a run.
 //! 8. A disk that takes no images starts nothing more and waits for the answers under way, so that none of them is in doubt.
 //! 9. No file leaves OUT: a link below it is refused or replaced, never followed. OUT itself may be a link.
-//! 10. Silence is no answer. A task is given up when the provider does not know it, or says that it runs on past `--task-timeout` and it is
-//!     not in line (one that was accepted after it has ended, or none has ended for as long); never because nobody answers. And an outage fails no job: the run waits, and stops when that lasts too long (`--max-outage`).
+//! 10. Silence is no answer, and the age of a task by a clock is no evidence. A task is given up when the provider does not know it, or has
+//!     been heard to say for `--task-timeout`, by this process, that it still runs, and it is not waiting in a queue (`engine/listening.rs`,
+//!     `engine/fifo.rs`). And an outage fails no job: the run waits, and stops when that lasts too long (`--max-outage`). The same holds for refusals that
+//!     all jobs meet alike (`engine/refusals.rs`): they are the address's, the model's or the token's, and not the jobs'.
 //! 11. A used-up allowance stops submissions before one is refused, if the provider's headers say so. The run then stops, or waits
 //!     for the reset and tries with one submission (`--on-quota`).
 //! 12. Jobs that have ended are gone on with only by a recorded [`Reopened`](model::event::EventKind::Reopened): `retry` and

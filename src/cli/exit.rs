@@ -18,7 +18,7 @@ pub enum Exit {
     Error,
     /// Usage or manifest wrong; nothing was sent.
     Usage,
-    /// The token is missing, wrong or not allowed.
+    /// The token is missing, wrong or not allowed, or every job is refused alike.
     Refused,
     /// Stopped before the end; the same command goes on.
     Stopped,
@@ -48,7 +48,7 @@ impl Exit {
     pub fn of_summary(summary: &Summary, fail_under: Option<Share>) -> Self {
         match &summary.stop {
             Some(Stop::Interrupted(signal)) => Self::Interrupted(*signal),
-            Some(Stop::Unauthorized(_)) => Self::Refused,
+            Some(Stop::Unauthorized(_) | Stop::Refused(_)) => Self::Refused,
             Some(Stop::Quota(_) | Stop::Failures(_) | Stop::Unreachable(..)) => Self::Stopped,
             // The driver tells it as an error, with its cause.
             Some(Stop::Disk) => Self::Error,
@@ -122,6 +122,7 @@ mod tests {
             (None, Counts { n_moderated: 1, ..Counts::default() }, 100),
             (None, Counts { n_in_doubt: 1, ..Counts::default() }, 100),
             (Some(Stop::Unauthorized(fault.clone())), some_failed, 3),
+            (Some(Stop::Refused(fault.clone())), some_failed, 3),
             (Some(Stop::Quota(fault.clone())), some_failed, 75),
             (Some(Stop::Failures(1)), some_failed, 75),
             (Some(Stop::Unreachable(Stage::Poll, fault)), some_failed, 75),

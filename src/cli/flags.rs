@@ -76,8 +76,8 @@ pub struct PaceArgs {
     #[arg(long, value_name = "N", default_value_t = 8, env = "PROMPTBATCH_RETRIES")]
     pub retries: u32,
 
-    /// Lost or failed tasks that a job may submit again; each is paid for again
-    #[arg(long, value_name = "N", default_value_t = 1, env = "PROMPTBATCH_RESUBMITS")]
+    /// How often a job may be submitted again although that may be paid for again: after a lost answer, or a lost or failed task
+    #[arg(long, value_name = "N", default_value_t = 2, env = "PROMPTBATCH_RESUBMITS")]
     pub resubmits: u32,
 
     /// How long a task may take from its acceptance

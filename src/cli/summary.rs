@@ -110,6 +110,12 @@ pub fn stopped(stop: &Stop, ended_at: Timestamp) -> String {
     match stop {
         Stop::Interrupted(_) => "stopped: interrupted".to_owned(),
         Stop::Unauthorized(fault) => format!("stopped: {}", escape(&fault.message)),
+        Stop::Refused(fault) => {
+            let words = escape(&fault.message);
+            format!(
+                "stopped: every job is refused alike: {words}; check the address (--base-url), the model and the token"
+            )
+        }
         Stop::Quota(fault) => {
             let resets_at = if let FaultKind::QuotaExhausted { resets_at } = fault.kind { resets_at } else { None };
             let when = resets_at.map_or_else(String::new, |resets_at| {

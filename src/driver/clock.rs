@@ -6,41 +6,72 @@ use tokio::time::Instant;
 
 use crate::model::time::{Moment, Timestamp};
 
-/// Reads both clocks. On tokio's paused time it makes simulations run hours in milliseconds.
+/// Reads both clocks: the wall's, and one that goes on while the machine is suspended, so that a suspend is seen as the gap that it is. On tokio's paused time it makes simulations run hours in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
     /// What the wall showed at the origin, in a simulation; otherwise the system is asked.
     wall_at_origin: Option<Timestamp>,
+    /// For how long the machine has been suspended since it was started.
+    suspended: fn() -> Duration,
+    suspended_at_origin: Duration,
 }
 
 impl Clock {
     /// The clocks of this machine.
     pub fn system() -> Self {
-        Self { origin: Instant::now(), wall_at_origin: None }
+        Self::with_suspends(None, suspended)
     }
 
     /// A wall clock that shows `wall` now and goes exactly as tokio's time does.
     pub fn simulated(wall: Timestamp) -> Self {
-        Self { origin: Instant::now(), wall_at_origin: Some(wall) }
+        Self::with_suspends(Some(wall), || Duration::ZERO)
+    }
+
+    fn with_suspends(wall_at_origin: Option<Timestamp>, suspended: fn() -> Duration) -> Self {
+        Self { origin: Instant::now(), wall_at_origin, suspended, suspended_at_origin: suspended() }
     }
 
     /// What time it is.
     pub fn now(&self) -> Moment {
-        let elapsed = self.origin.elapsed();
+        let elapsed = self.origin.elapsed() + self.suspended();
         let wall = self.wall_at_origin.map_or_else(system_wall, |wall| after(wall, elapsed));
         Moment::new(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX), wall)
     }
 
     /// Waits for a moment.
     pub async fn sleep_until(&self, moment: Moment) {
-        let micros = u64::try_from(moment.micros()).unwrap_or(0);
-        tokio::time::sleep_until(self.origin + Duration::from_micros(micros)).await;
+        let since_origin = Duration::from_micros(u64::try_from(moment.micros()).unwrap_or(0));
+        tokio::time::sleep_until(self.origin + since_origin.saturating_sub(self.suspended())).await;
+    }
+
+    /// For how long the machine has been suspended since the origin.
+    fn suspended(&self) -> Duration {
+        (self.suspended)().saturating_sub(self.suspended_at_origin)
     }
 }
 
 fn after(wall: Timestamp, span: Duration) -> Timestamp {
     Timestamp::from_millis(wall.millis().saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+}
+
+/// How far the clock that goes on during a suspend is ahead of the one that tokio goes by.
+#[cfg(target_os = "linux")]
+fn suspended() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+
+    let read = |clock| {
+        let time = clock_gettime(clock);
+        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    };
+    let boot = read(ClockId::Boottime);
+    boot.saturating_sub(read(ClockId::Monotonic))
+}
+
+/// Elsewhere a suspend is seen by the wall clock alone.
+#[cfg(not(target_os = "linux"))]
+const fn suspended() -> Duration {
+    Duration::ZERO
 }
 
 fn system_wall() -> Timestamp {
@@ -59,6 +90,25 @@ mod tests {
         clock.sleep_until(start + Duration::from_secs(3600)).await;
         assert!(clock.now() - start >= Duration::from_secs(3600));
         assert!(clock.now().wall().since(start.wall()) >= Duration::from_secs(3600));
+    }
+
+    /// Goal: time in which the machine was suspended has passed, and is not waited for again. Method: a counter in place of the kernel's.
+    #[tokio::test(start_paused = true)]
+    async fn a_suspend_is_seen() {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static SECONDS: AtomicU64 = AtomicU64::new(1000);
+        let clock = Clock::with_suspends(None, || Duration::from_secs(SECONDS.load(Ordering::Relaxed)));
+        let start = clock.now();
+        SECONDS.store(4600, Ordering::Relaxed);
+        assert_eq!((clock.now() - start).as_secs(), 3600);
+        let began = Instant::now();
+        clock.sleep_until(start + Duration::from_secs(3610)).await;
+        assert_eq!(began.elapsed().as_secs(), 10);
+    }
+
+    #[test]
+    fn the_kernel_tells_how_long_the_machine_was_suspended() {
+        assert!(suspended() < Duration::from_secs(10 * 365 * 24 * 3600));
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,7 +16,15 @@ const ANSWERS_AWAITED: Duration = Duration::from_secs(5);
 /// A provider that has not answered once is out of reach for this part of the limit: most likely its address is wrong.
 const NEVER_ANSWERED_SHARE: u32 = 20;
 
+/// Polls one after the other that are refused for the token, before the run stops.
+const UNAUTHORIZED_MAX: u32 = 3;
+
 impl Engine {
+    /// Jobs in memory that wait to be submitted.
+    pub(super) fn n_unsubmitted(&self) -> usize {
+        self.to_submit.len() + self.to_submit_later.len() + self.brake.n_waiting() + self.refusals.n_waiting()
+    }
+
     /// Over means: nothing is awaited, and nothing is left that this run would still do.
     pub(super) fn is_over(&self, now: Moment) -> bool {
         if self.loading == Loading::Asked || self.lane.n_submits_out() > 0 {
@@ -26,9 +34,7 @@ impl Engine {
         match &self.stop {
             None => !is_awaiting && self.loading == Loading::Done && self.jobs.is_empty(),
             // What only waits to be submitted stays in the ledger.
-            Some(stop) if stop.drains() => {
-                !is_awaiting && self.jobs.len() == self.to_submit.len() + self.to_submit_later.len()
-            }
+            Some(stop) if stop.drains() => !is_awaiting && self.jobs.len() == self.n_unsubmitted(),
             Some(_) => !is_awaiting || self.gives_up_at().is_some_and(|moment| moment <= now),
         }
     }
@@ -53,8 +59,12 @@ impl Engine {
     /// Some faults are not one job's: they stop the run, or hold it back.
     pub(super) fn stop_for(&mut self, now: Moment, stage: Stage, fault: &Fault) {
         match (fault.kind, stage) {
-            (FaultKind::Unauthorized, Stage::Submit | Stage::Poll | Stage::Task) => {
-                self.stop_with(now, Stop::Unauthorized(fault.clone()));
+            (FaultKind::Unauthorized, Stage::Poll | Stage::Task) => {
+                // One refusal among successes of the same token is not the token's.
+                self.n_polls_unauthorized += 1;
+                if self.n_polls_unauthorized >= UNAUTHORIZED_MAX {
+                    self.stop_with(now, Stop::Unauthorized(fault.clone()));
+                }
             }
             (FaultKind::QuotaExhausted { .. }, Stage::Submit | Stage::Task) => self.quota_spent(now, fault),
             (FaultKind::Transient | FaultKind::InDoubt, Stage::Submit)
@@ -108,7 +118,7 @@ impl Engine {
     }
 
     /// Whether requests of this kind have met nothing but transient faults for longer than the user waits.
-    fn is_out_of_reach(&self, now: Moment, stage: Stage) -> bool {
+    pub(super) fn is_out_of_reach(&self, now: Moment, stage: Stage) -> bool {
         let max = self.limits.outage_max;
         let max = if self.lane.has_answered() { max } else { max / NEVER_ANSWERED_SHARE };
         self.lane.down_for(now, stage).is_some_and(|down_for| down_for >= max)

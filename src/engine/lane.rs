@@ -40,6 +40,10 @@ pub struct Lane {
     is_fixed: bool,
     /// Why the last submission that wanted to leave had to wait.
     slow: Option<Slow>,
+    /// Whether all submissions are refused alike, so that a refusal is no sign of life.
+    is_blocked: bool,
+    /// How many submissions may be under way because of refusals, if not any number.
+    refusals_max: Option<usize>,
 }
 
 /// Why nothing may leave now.
@@ -71,6 +75,8 @@ impl Lane {
             per_second: limits.rate.map(per_second),
             is_fixed: limits.concurrency != Concurrency::Auto,
             slow: None,
+            is_blocked: false,
+            refusals_max: None,
         }
     }
 
@@ -90,6 +96,7 @@ impl Lane {
 
     fn try_submit(&mut self, now: Moment) -> Result<Ticket, (Slow, Wait)> {
         let submits_max = if self.submits.is_probing() { 1 } else { self.submits_max };
+        let submits_max = self.refusals_max.map_or(submits_max, |max| max.min(submits_max));
         if self.n_submits_out >= submits_max || !self.remaining.has_room(self.n_submits_out) {
             return Err((Slow::Answers, Wait::Busy));
         }
@@ -113,7 +120,18 @@ impl Lane {
         self.remaining.told(now, ticket.left_at(), remaining);
         self.learner.accepted(now, ticket);
         self.submits.succeeded(now);
-        self.has_answered = true;
+        (self.has_answered, self.is_blocked) = (true, false);
+    }
+
+    /// No more submissions than this may be under way, as they may all be refused alike; `None` means any number.
+    pub const fn limit_submits(&mut self, max: Option<usize>) {
+        self.refusals_max = max;
+    }
+
+    /// All submissions are refused alike: one at a time tries, ever more seldom. A try that `is_costly` may be paid for.
+    pub fn block_submits(&mut self, now: Moment, is_costly: bool) {
+        self.is_blocked = true;
+        self.submits.block(now, is_costly);
     }
 
     /// The provider says beforehand that it takes nothing more for so long.
@@ -134,9 +152,11 @@ impl Lane {
                     _ => self.submits.refused(now, retry_after, refused.is_some()),
                 }
             }
-            FaultKind::Transient | FaultKind::InDoubt => self.submits.faltered(now),
+            FaultKind::Transient | FaultKind::InDoubt => self.submits.faltered(now, fault.kind.leaves_doubt()),
+            // A proxy that answers is no sign that the API does.
+            FaultKind::Rejected => (),
+            FaultKind::InvalidRequest | FaultKind::Unauthorized if self.is_blocked => (),
             FaultKind::QuotaExhausted { .. }
-            | FaultKind::Rejected
             | FaultKind::TaskLost
             | FaultKind::Moderated
             | FaultKind::InvalidRequest
@@ -226,7 +246,7 @@ impl Lane {
             | FaultKind::QuotaExhausted { .. }
             | FaultKind::Moderated
             | FaultKind::InvalidRequest
-            | FaultKind::BadOutput => self.polls.faltered(now),
+            | FaultKind::BadOutput => self.polls.faltered(now, false),
             // The API does answer polls, if only to say that it does not know this task.
             FaultKind::TaskLost => self.poll_succeeded(now),
             FaultKind::Unauthorized => (),

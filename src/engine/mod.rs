@@ -4,22 +4,27 @@
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
 //! the user tells, and those that nobody tells, from `window`, `learnt_rate`, `unheard` and `chance`), `remaining` (what the provider says
-//! of its allowance), `gain` (how many tasks are worth while), [`schedule`] (polls, and how long tasks take), `line` (who waits his turn),
-//! `downloads` (which image first), `plans` (what may leave now), [`retry`] (verdicts), `ending` (when a run is over, and why before its
-//! end) and `pace` (what is told of all that).
+//! of its allowance), `gain` (how many tasks are worth while), [`schedule`] (polls, and how long tasks take), `listening`
+//! (time that counts as evidence), `fifo` (tasks that wait in a queue), `recovery` (what an earlier process left), `refusals` (refusals that
+//! all jobs meet), `brake` (mass resubmission), `downloads` (which image first), `plans` (what may leave now), [`retry`] (verdicts), `setback`
+//! (what follows a fault), `ending` (when a run is over, and why before its end) and `pace` (what is told of all that).
 
+mod brake;
 mod chance;
 mod downloads;
 mod ending;
+mod fifo;
 mod gain;
 pub mod known_rate;
 pub mod lane;
 pub mod learner;
 mod learnt_rate;
-mod line;
+mod listening;
 mod pace;
 pub mod pacer;
 mod plans;
+mod recovery;
+mod refusals;
 mod remaining;
 pub mod retry;
 pub mod schedule;
@@ -28,23 +33,27 @@ pub mod turn;
 mod unheard;
 mod window;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::engine::brake::{Proof, ResubmitBrake};
 use crate::engine::downloads::Downloads;
+use crate::engine::fifo::{AcceptOrder, FifoDetector};
 use crate::engine::lane::Lane;
 use crate::engine::learner::Ticket;
-use crate::engine::line::Line;
+use crate::engine::listening::{AwakeClock, ListeningTime};
 use crate::engine::plans::sooner;
-use crate::engine::retry::RetryPolicy;
+use crate::engine::refusals::RefusalStreak;
+use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::engine::schedule::{Schedule, Watch};
 use crate::engine::turn::{Input, Stop, Turn};
 use crate::model::event::{Event, EventKind, Stage};
-use crate::model::history::{History, TaskKind};
+use crate::model::history::History;
 use crate::model::job::{Job, JobId};
 use crate::model::limits::Limits;
-use crate::model::outcome::{Acceptance, Artifact, Fault, Outcome, Status, TaskId};
-use crate::model::phase::{JobState, Known, Phase};
+use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, Outcome, Status, TaskId};
+use crate::model::phase::{JobState, Phase};
 use crate::model::time::Moment;
 
 /// Decides what a run does next.
@@ -53,8 +62,26 @@ pub struct Engine {
     limits: Limits,
     lane: Lane,
     schedule: Schedule,
-    line: Line,
+    fifo: FifoDetector,
     retry: RetryPolicy,
+    /// The time in which this process was running.
+    awake: AwakeClock,
+    /// The time in which it heard from the provider.
+    listening: ListeningTime,
+    /// Refusals since the last success.
+    refusals: RefusalStreak,
+    /// Holds back mass resubmission.
+    brake: ResubmitBrake,
+    /// Jobs whose task seems lost at present.
+    suspects: BTreeSet<JobId>,
+    /// Which job in memory has which task.
+    owners: HashMap<TaskId, JobId>,
+    /// Polls one after the other that were refused for the token, with no answer of another kind in between.
+    n_polls_unauthorized: u32,
+    /// Whether any submission of the whole run was ever accepted.
+    has_accepted: bool,
+    /// Whether this process has had one accepted.
+    has_accepted_here: bool,
     jobs: BTreeMap<JobId, Tracked>,
     /// Jobs that may be submitted, in manifest order.
     to_submit: VecDeque<JobId>,
@@ -100,8 +127,16 @@ struct Tracked {
     n_poll_faults: u32,
     /// Answers in a row that its task is unknown.
     n_unknown: u32,
-    /// When the first of them came.
-    unknown_since: Option<Moment>,
+    /// The awake time at which the first of them came.
+    unknown_since: Option<Duration>,
+    /// The awake time at which its task was accepted, or loaded from the ledger.
+    known_since: Duration,
+    /// How long this process has been hearing that its task still runs.
+    heard: ListeningTime,
+    /// Its place in the order of acceptance.
+    order: AcceptOrder,
+    /// How often it was refused and submitted once more, as another job was accepted in between.
+    n_refused: u32,
 }
 
 impl Tracked {
@@ -129,7 +164,16 @@ impl Engine {
         Self {
             lane: Lane::new(&limits),
             schedule: Schedule::new(limits.seed, limits.task_timeout),
-            line: Line::default(),
+            fifo: FifoDetector::default(),
+            awake: AwakeClock::default(),
+            listening: ListeningTime::default(),
+            refusals: RefusalStreak::default(),
+            brake: ResubmitBrake::new(Backoff::new(limits.seed ^ 0xb4)),
+            suspects: BTreeSet::new(),
+            owners: HashMap::new(),
+            n_polls_unauthorized: 0,
+            has_accepted: false,
+            has_accepted_here: false,
             retry: RetryPolicy::new(&limits),
             cost: limits.price.as_ref().map(|_| 0.0),
             limits,
@@ -152,12 +196,14 @@ impl Engine {
 
     /// Takes in what earlier processes of the run have learnt, before the first turn.
     pub fn remember(&mut self, now: Moment, history: &History) {
+        self.has_accepted |= !history.tasks.is_empty();
         self.lane.remember(now, history);
         self.schedule.remember(now, history);
     }
 
     /// Takes in what came back.
     pub fn handle(&mut self, now: Moment, input: Input) {
+        self.awake.look(now);
         match input {
             Input::Loaded { jobs, more } => {
                 self.loading = if more { Loading::More } else { Loading::Done };
@@ -167,13 +213,11 @@ impl Engine {
                     self.loaded(now, known);
                 }
             }
-            Input::Submitted(id, Ok(acceptance)) => self.accepted(now, id, acceptance),
-            Input::Submitted(id, Err(fault)) => {
-                let ticket = self.ticket(id);
-                self.lane.submit_refused(now, ticket, &fault);
-                self.tracked(id).is_in_flight = false;
-                self.set_back(now, id, Stage::Submit, fault);
-            }
+            Input::Submitted(id, Ok(acceptance)) => match self.other_owner(id, &acceptance.task) {
+                None => self.accepted(now, id, acceptance),
+                Some(fault) => self.submit_failed(now, id, fault),
+            },
+            Input::Submitted(id, Err(fault)) => self.submit_failed(now, id, fault),
             Input::Polled(answers) => {
                 self.lane.poll_answered();
                 for (id, answer) in answers {
@@ -195,6 +239,7 @@ impl Engine {
 
     /// What is to be recorded and done now.
     pub fn turn(&mut self, now: Moment) -> Turn {
+        self.awake.look(now);
         let mut actions = Vec::new();
         let mut wake_at = None;
         if self.stop.as_ref().is_none_or(Stop::drains) {
@@ -210,6 +255,9 @@ impl Engine {
         if self.stop.is_none() {
             self.plan_load(&mut actions);
         }
+        if self.suspects.is_empty() {
+            self.brake.rest();
+        }
         self.schedule.hurry(!self.to_submit.is_empty() && self.lane.is_full(now));
         // Once that has passed, only a submission is awaited.
         sooner(&mut wake_at, self.gives_up_at().filter(|moment| *moment > now));
@@ -221,47 +269,13 @@ impl Engine {
         self.stop.as_ref()
     }
 
-    /// A job from the ledger: a new one, or one that an earlier process left somewhere on its way.
-    fn loaded(&mut self, now: Moment, known: Known) {
-        let Known { job, state } = known;
-        let id = job.id;
-        let accepted_at = state.submitted_at.map_or(now, |wall| now.at_wall(wall));
-        let watch = Watch::new(self.schedule.kind(TaskKind::of(&job.request)), accepted_at);
-        let phase = state.phase.clone();
-        let (is_in_flight, is_queued) = (false, false);
-        let tracked = Tracked {
-            job,
-            state,
-            watch,
-            ticket: None,
-            is_in_flight,
-            is_queued,
-            n_poll_faults: 0,
-            n_unknown: 0,
-            unknown_since: None,
-        };
-        let is_counted = tracked.state.is_doubt_counted();
-        let before = self.jobs.insert(id, tracked);
-        assert!(before.is_none(), "the ledger hands out each job once");
-        match phase {
-            Phase::Pending | Phase::Submitting if !self.limits.is_submitting => drop(self.jobs.remove(&id)),
-            Phase::Pending => self.to_submit.push_back(id),
-            Phase::Submitting if is_counted => self.doubt_remembered(now, id),
-            Phase::Submitting => self.set_back(now, id, Stage::Submit, Fault::unanswered()),
-            Phase::Running(_) => {
-                self.lane.task_found();
-                self.tracked(id).is_in_flight = true;
-                self.last_accepted_at = self.last_accepted_at.max(Some(accepted_at));
-                self.schedule.plan_at(now, id, watch);
-            }
-            Phase::Downloading(urls) => self.to_download.push(now, id, &urls),
-            Phase::Finished(_) => drop(self.jobs.remove(&id)),
-        }
-    }
-
     fn accepted(&mut self, now: Moment, id: JobId, acceptance: Acceptance) {
         let ticket = self.ticket(id);
         self.lane.submit_accepted(now, ticket, acceptance.remaining);
+        self.listening.answered(self.awake.total());
+        (self.has_accepted, self.has_accepted_here, self.n_polls_unauthorized) = (true, true, 0);
+        self.brake.proved(id, Proof::Accepted);
+        self.owners.insert(acceptance.task.clone(), id);
         if let Some(pause) = acceptance.pause {
             self.lane.pause_submits(now, pause);
         }
@@ -270,18 +284,21 @@ impl Engine {
         self.last_accepted_at = Some(now);
         self.pay(id);
         self.emit(now, id, EventKind::Accepted(acceptance.task));
+        let (awake, order) = (self.awake.total(), self.fifo.accepted());
         let tracked = self.tracked(id);
         tracked.watch = tracked.watch.again(now);
-        tracked.poll_answered();
+        tracked.accepted(awake, order);
         let watch = tracked.watch;
         self.schedule.plan(now, id, watch);
+        self.settle_refusals(now, ticket.left_at());
     }
 
     fn polled(&mut self, now: Moment, id: JobId, answer: Result<Status, Fault>) {
         match answer {
             Ok(status) => {
                 self.lane.poll_succeeded(now);
-                self.tracked(id).poll_answered();
+                let n_unauthorized = self.n_polls_unauthorized;
+                self.poll_answered(id);
                 match status {
                     Status::Queued => self.still_running(now, id, true),
                     Status::Running => self.still_running(now, id, false),
@@ -291,6 +308,9 @@ impl Engine {
                         self.emit(now, id, EventKind::Ready(urls));
                     }
                     Status::Failed(fault) => {
+                        if fault.kind == FaultKind::Unauthorized {
+                            self.n_polls_unauthorized = n_unauthorized;
+                        }
                         self.seen_ended(now, id);
                         self.set_back(now, id, Stage::Task, fault);
                     }
@@ -298,6 +318,7 @@ impl Engine {
             }
             Err(fault) => {
                 self.lane.poll_refused(now, &fault);
+                self.listening.failed();
                 self.poll_failed(now, id, fault);
             }
         }
@@ -323,7 +344,8 @@ impl Engine {
         let is_failure = matches!(outcome, Outcome::Failed(_));
         self.task_ended(id);
         self.emit(now, id, EventKind::Finished(outcome));
-        self.jobs.remove(&id);
+        self.brake.proved(id, Proof::Ended);
+        self.forget(id);
         if is_failure {
             self.n_failures += 1;
             if self.limits.failures_max.is_some_and(|max| self.n_failures >= max) {
@@ -334,11 +356,14 @@ impl Engine {
 
     /// The API says that a task is at an end. Asked for once more, as its links are wanted again, it has nothing new to teach.
     fn seen_ended(&mut self, now: Moment, id: JobId) {
+        self.brake.proved(id, Proof::Ended);
         let tracked = &self.jobs[&id];
         if tracked.is_in_flight {
             self.schedule.ended(now, &tracked.watch);
-            self.lane.task_done(now, now - tracked.watch.accepted_at, tracked.watch.unheard(now));
-            self.line.ended(now, tracked.watch.accepted_at);
+            if !tracked.watch.is_restored() {
+                self.lane.task_done(now, now - tracked.watch.accepted_at, tracked.watch.unheard(now));
+            }
+            self.fifo.ended(self.listening.total(), tracked.order);
         }
         self.task_ended(id);
     }

@@ -68,6 +68,7 @@ impl From<&Stop> for Stopping {
         match stop {
             Stop::Interrupted(_) => Self::Asked,
             Stop::Unauthorized(_) => Self::Unauthorized,
+            Stop::Refused(_) => Self::Refused,
             Stop::Quota(_) => Self::Quota,
             Stop::Failures(_) => Self::Failures,
             Stop::Unreachable(..) => Self::Unreachable,

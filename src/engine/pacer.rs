@@ -12,6 +12,9 @@ use crate::model::time::{Moment, Timestamp};
 /// Transient faults in a row, from whichever jobs, after which the other side counts as down.
 const FALTERS_MAX: u32 = 8;
 
+/// The longest wait between two requests that may be paid for, while the other side seems down, in waits of a backoff.
+const COSTLY: u32 = 5;
+
 /// The wait before an allowance is tried again that should be back and is not, or of which nobody said when it will be.
 /// Doubled each time.
 const PROBE_FIRST: Duration = Duration::from_secs(5 * 60);
@@ -28,6 +31,20 @@ const RESET_MAX: Duration = Duration::from_secs(25 * 3600);
 /// Everybody's allowance comes back at the same moment: not all come at once.
 const RESET_SPREAD: Duration = Duration::from_secs(30);
 
+/// A used-up allowance, until the sooner of two moments: a clock that is set back must not prolong the wait, nor a sleep of the machine
+/// that the monotonic clock does not see.
+#[derive(Clone, Copy, Debug)]
+struct Spent {
+    until: Moment,
+    until_wall: Timestamp,
+}
+
+impl Spent {
+    fn is_over(self, now: Moment) -> bool {
+        self.until <= now || self.until_wall <= now.wall()
+    }
+}
+
 /// Paces one kind of request.
 #[derive(Debug)]
 pub struct Pacer {
@@ -41,9 +58,8 @@ pub struct Pacer {
     n_falters: u32,
     /// When the first of them came.
     down_since: Option<Moment>,
-    /// Until when the allowance is used up: by the wall clock, which goes on while a machine sleeps. It stays until a request
-    /// gets through, so that the first ones after it go one by one.
-    spent_until: Option<Timestamp>,
+    /// Until when the allowance is used up. It stays until a request gets through, so that the first ones after it go one by one.
+    spent: Option<Spent>,
     /// Refusals for a used-up allowance one after the other.
     n_spent: u32,
 }
@@ -59,7 +75,7 @@ impl Pacer {
             n_refusals: 0,
             n_falters: 0,
             down_since: None,
-            spent_until: None,
+            spent: None,
             n_spent: 0,
         }
     }
@@ -82,8 +98,9 @@ impl Pacer {
 
     /// Why and until when the gate is closed, if it is.
     pub fn hold(&self, now: Moment) -> Option<Hold> {
-        if let Some(until) = self.spent_until.filter(|until| *until > now.wall()) {
-            return Some(Hold { why: HoldReason::Quota, until: now.at_wall(until) });
+        if let Some(spent) = self.spent.filter(|spent| !spent.is_over(now)) {
+            let until = spent.until.min(now.at_wall(spent.until_wall));
+            return Some(Hold { why: HoldReason::Quota, until });
         }
         let why = if self.is_down() { HoldReason::Down } else { HoldReason::Throttled };
         self.closed_until(now).map(|until| Hold { why, until })
@@ -95,7 +112,7 @@ impl Pacer {
 
     /// Whether one request at a time should try, as the other side seems down or the allowance may be used up still.
     pub const fn is_probing(&self) -> bool {
-        self.is_down() || self.spent_until.is_some()
+        self.is_down() || self.spent.is_some()
     }
 
     /// Whether the other side seems down: many transient faults in a row, and nothing else.
@@ -131,14 +148,21 @@ impl Pacer {
         self.close(now + span.min(self.wait_max));
     }
 
-    /// Takes note of a transient fault. Many in a row close the gate too, and then one request at a time tries.
-    pub fn faltered(&mut self, now: Moment) {
+    /// Takes note of a transient fault. Many in a row close the gate too, and then one request at a time tries: more seldom where each
+    /// try `is_costly`, as it may be paid for.
+    pub fn faltered(&mut self, now: Moment, is_costly: bool) {
         self.n_falters = self.n_falters.saturating_add(1);
         self.down_since.get_or_insert(now);
         if self.is_down() && self.closed_until(now).is_none() {
             let wait = self.backoff.after(self.n_falters - FALTERS_MAX + 1);
-            self.close(now + wait);
+            self.close(now + if is_costly { wait * COSTLY } else { wait });
         }
+    }
+
+    /// Takes the other side for down at once.
+    pub fn block(&mut self, now: Moment, is_costly: bool) {
+        self.n_falters = self.n_falters.max(FALTERS_MAX - 1);
+        self.faltered(now, is_costly);
     }
 
     /// Takes note that the other side answers: it is not down, and says nothing of a pace.
@@ -152,7 +176,7 @@ impl Pacer {
     pub fn succeeded(&mut self, now: Moment) {
         self.answered();
         // One that left before the allowance was used up says nothing about the next one.
-        if self.spent_until.take_if(|until| *until <= now.wall()).is_some() {
+        if self.spent.take_if(|spent| spent.is_over(now)).is_some() {
             self.n_spent = 0;
         }
     }
@@ -161,21 +185,21 @@ impl Pacer {
     ///
     /// If it is not back when it should be, it is tried again ever more seldom, and not only a day later.
     pub fn spent(&mut self, now: Moment, resets_at: Option<Timestamp>) {
-        if self.spent_until.is_some_and(|until| until > now.wall()) {
+        if self.spent.is_some_and(|spent| !spent.is_over(now)) {
             return;
         }
         let probe = PROBE_FIRST.saturating_mul(1 << self.n_spent.saturating_sub(1).min(16)).min(PROBE_MAX);
         let spread = RESET_SPREAD.mul_f64(self.backoff.draw());
         let reset = resets_at
             .filter(|resets_at| *resets_at > now.wall())
-            .map(|resets_at| now.at_wall(resets_at).min(now + RESET_MAX) + spread);
+            .map(|resets_at| now + resets_at.since(now.wall()).min(RESET_MAX) + spread);
         let until = match reset {
             Some(reset) if self.n_spent == 0 => reset,
             Some(reset) => reset.min(now + probe),
             None => now + probe,
         };
         self.n_spent = if self.n_spent < PROBES_MAX { self.n_spent + 1 } else { 0 };
-        self.spent_until = Some(until.wall());
+        self.spent = Some(Spent { until, until_wall: until.wall() });
     }
 
     fn close(&mut self, until: Moment) {

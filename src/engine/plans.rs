@@ -46,16 +46,24 @@ impl Engine {
             && moment <= now
         {
             self.to_submit_later.pop_first();
-            self.to_submit.push_back(id);
+            self.submit_again(id);
         }
+        self.settle_last_refusals(now);
+        while let Some(id) = self.brake.pop(now) {
+            self.to_submit.push_front(id);
+        }
+        self.lane.limit_submits(self.refusals.submits_max(self.has_accepted_here));
         if self.meet_spent(now) {
             return None;
         }
         let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
-        while !self.to_submit.is_empty() && !self.is_backed_up() {
+        sooner(&mut wake_at, self.brake.wake_at(now));
+        while (!self.to_submit.is_empty() || self.refusals.has_probe()) && !self.is_backed_up() {
             match self.lane.take_submit(now) {
                 Ok(ticket) => {
-                    let id = self.to_submit.pop_front().expect("the queue is not empty");
+                    // While all are refused alike, those try that were refused already, and no further job.
+                    let probe = if self.refusals.is_blocking() { self.refusals.take_probe() } else { None };
+                    let id = probe.or_else(|| self.to_submit.pop_front()).expect("a job can be submitted");
                     self.emit(now, id, EventKind::SubmitStarted);
                     let tracked = self.tracked(id);
                     tracked.ticket = Some(ticket);
@@ -74,14 +82,18 @@ impl Engine {
 
     /// Whether images come home so much slower than tasks end that another one would only wait: in memory, while its links expire.
     pub(super) fn is_backed_up(&self) -> bool {
-        let n_elsewhere = self.lane.n_in_flight() + self.to_submit.len() + self.to_submit_later.len();
+        let n_elsewhere = self.lane.n_in_flight() + self.n_unsubmitted();
         self.jobs.len().saturating_sub(n_elsewhere) >= self.lane.cap().max(BACKLOG_MIN)
     }
 
     /// Keeps the look-ahead filled; jobs that wait out a setback use its room, so that an outage loads no more. What an earlier
     /// process left is loaded in any case.
     pub(super) fn plan_load(&mut self, actions: &mut Vec<Action>) {
-        let n_held = if self.is_past_known { self.to_submit.len() + self.to_submit_later.len() } else { 0 };
+        let n_held = if self.is_past_known {
+            self.to_submit.len() + self.to_submit_later.len() + self.brake.n_waiting()
+        } else {
+            0
+        };
         if self.loading == Loading::More && n_held * 2 <= self.limits.look_ahead_max {
             self.loading = Loading::Asked;
             actions.push(Action::Load { max: self.limits.look_ahead_max - n_held });

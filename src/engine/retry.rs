@@ -79,7 +79,8 @@ impl RetryPolicy {
                 FaultKind::Throttled { .. } | FaultKind::QuotaExhausted { .. } | FaultKind::Unauthorized,
             ) => at_once,
             (Stage::Submit, FaultKind::InDoubt) => match self.in_doubt {
-                InDoubt::Resubmit => self.retry(past.n_setbacks, self.retries_max),
+                // Each more may be paid for: past the limit, the job stays in doubt.
+                InDoubt::Resubmit => self.repay(past, Verdict::Hold),
                 InDoubt::Hold => Verdict::Hold,
                 InDoubt::Fail => Verdict::Fail,
             },
@@ -108,6 +109,8 @@ impl RetryPolicy {
                 | FaultKind::BadOutput,
             ) => self.retry(past.n_setbacks, self.retries_max),
             (Stage::Task, FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::BadOutput) => Verdict::Fail,
+            // It is paid for and may be found again: past the limit, the job stays with it.
+            (Stage::Task, FaultKind::TaskLost) => self.repay(past, Verdict::Hold),
             // Whatever ended it, the task was accepted, and the next one is paid for again.
             (
                 Stage::Task,
@@ -116,10 +119,18 @@ impl RetryPolicy {
                 | FaultKind::Transient
                 | FaultKind::InDoubt
                 | FaultKind::Rejected
-                | FaultKind::TaskLost
                 | FaultKind::Unauthorized,
-            ) => self.retry(past.n_lost.saturating_sub(past.n_forgiven), self.resubmits_max),
+            ) => self.repay(past, Verdict::Fail),
         }
+    }
+
+    /// Whether a job that stands at `past` may be submitted once more although that may be paid for again.
+    pub fn may_repay(&self, past: &JobState) -> bool {
+        past.n_repaid() < self.resubmits_max
+    }
+
+    fn repay(&mut self, past: &JobState, otherwise: Verdict) -> Verdict {
+        if self.may_repay(past) { Verdict::Again { after: self.backoff.after(past.n_repaid() + 1) } } else { otherwise }
     }
 
     /// The longest wait of a backoff, for a job that has had all the shorter ones.
@@ -169,13 +180,13 @@ mod tests {
     #[test]
     fn every_fault_at_every_stage_has_its_verdict() {
         let fresh = JobState::default();
-        let worn = JobState { n_setbacks: 8, n_lost: 1, ..JobState::default() };
+        let worn = JobState { n_setbacks: 8, n_lost: 1, n_in_doubt: 1, ..JobState::default() };
         let limits = Limits::default();
         for (stage, at_first, in_the_end) in [
-            (Submit, "aaaaffffaf", "aaffffffaf"),
+            (Submit, "aaaaffffaf", "aafhffffaf"),
             (Poll, "aaaaaaaaaa", "aaaaaaaaaa"),
             (Download, "aaaaaaffaa", "ffffffffff"),
-            (Task, "aaaaaaffaf", "ffffffffff"),
+            (Task, "aaaaaaffaf", "fffffhffff"),
         ] {
             assert_eq!(verdicts(&limits, stage, &fresh), at_first, "{stage:?} at first");
             assert_eq!(verdicts(&limits, stage, &worn), in_the_end, "{stage:?} in the end");
@@ -194,15 +205,15 @@ mod tests {
     fn what_was_lost_before_a_job_was_reopened_no_longer_counts() {
         let reopened = JobState { n_lost: 3, n_forgiven: 3, ..JobState::default() };
         assert_eq!(verdicts(&Limits::default(), Task, &reopened), "aaaaaaffaf");
-        let lost_again = JobState { n_lost: 4, ..reopened };
-        assert_eq!(verdicts(&Limits::default(), Task, &lost_again), "ffffffffff");
+        let lost_again = JobState { n_lost: 5, ..reopened };
+        assert_eq!(verdicts(&Limits::default(), Task, &lost_again), "fffffhffff");
     }
 
     #[test]
     fn without_retries_the_first_setback_fails() {
         let limits = Limits { retries_max: 0, resubmits_max: 0, ..Limits::default() };
-        assert_eq!(verdicts(&limits, Submit, &JobState::default()), "aaffffffaf");
-        assert_eq!(verdicts(&limits, Task, &JobState::default()), "ffffffffff");
+        assert_eq!(verdicts(&limits, Submit, &JobState::default()), "aafhffffaf");
+        assert_eq!(verdicts(&limits, Task, &JobState::default()), "fffffhffff");
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use crate::engine::brake::Proof;
+use crate::engine::refusals::{Settled, is_refusal};
 use crate::engine::retry::Verdict;
-use crate::engine::{Engine, Tracked};
+use crate::engine::turn::Stop;
+use crate::engine::{Engine, Loading};
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::JobId;
 use crate::model::limits::InDoubt;
 use crate::model::outcome::{Fault, FaultKind, Outcome};
-use crate::model::phase::JobState;
 use crate::model::time::Moment;
 
 /// A task that was accepted so lately may still be unknown to the servers that are asked for it, and one that has been unknown for no
@@ -18,26 +20,130 @@ const UNKNOWN_GRACE: Duration = Duration::from_secs(30);
 /// Answers in a row that a task is unknown, before it counts as lost.
 const UNKNOWN_MAX: u32 = 3;
 
-impl Tracked {
-    /// The API has told how its task stands.
-    pub(super) const fn poll_answered(&mut self) {
-        (self.n_poll_faults, self.n_unknown, self.unknown_since) = (0, 0, None);
-    }
-}
+/// How long a job that was refused waits for another try when no other job is left to show whether refusals have passed.
+const LAST_TRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Engine {
+    /// A submission was not accepted, or it is not known whether it was.
+    pub(super) fn submit_failed(&mut self, now: Moment, id: JobId, fault: Fault) {
+        let ticket = self.ticket(id);
+        self.lane.submit_refused(now, ticket, &fault);
+        self.tracked(id).is_in_flight = false;
+        if fault.kind.leaves_doubt() {
+            self.brake.failed(now, id);
+        }
+        if is_refusal(fault.kind) {
+            self.refused(now, id, fault);
+        } else {
+            self.set_back(now, id, Stage::Submit, fault);
+        }
+    }
+
+    /// A submission was refused, by a verdict on the job or by something that refuses every job.
+    fn refused(&mut self, now: Moment, id: JobId, fault: Fault) {
+        let may_wait = match fault.kind {
+            FaultKind::Rejected => {
+                self.retry.may_repay(&self.jobs[&id].state) && self.limits.in_doubt == InDoubt::Resubmit
+            }
+            _ => true,
+        };
+        self.emit(now, id, EventKind::Setback(Stage::Submit, fault.clone()));
+        let is_shared = self.refusals.push(now, id, &fault, may_wait);
+        if !may_wait {
+            self.leave_rejected(now, id, fault.clone());
+        }
+        if !is_shared {
+            return;
+        }
+        match fault.kind {
+            FaultKind::Unauthorized => self.stop_with(now, Stop::Unauthorized(fault)),
+            _ if !self.has_accepted => self.stop_with(now, Stop::Refused(fault)),
+            _ => {
+                self.refusals.block();
+                self.lane.block_submits(now, fault.kind.leaves_doubt());
+                if self.is_out_of_reach(now, Stage::Submit) {
+                    self.stop_with(now, Stop::Refused(fault));
+                }
+            }
+        }
+    }
+
+    /// A job that was rejected and may not be submitted again.
+    fn leave_rejected(&mut self, now: Moment, id: JobId, fault: Fault) {
+        match self.limits.in_doubt {
+            InDoubt::Fail => self.finish(now, id, Outcome::Failed(fault)),
+            InDoubt::Hold | InDoubt::Resubmit => self.forget(id),
+        }
+    }
+
+    /// A submission that left at that moment was accepted, which shows that jobs refused before it were refused for themselves, or that what
+    /// refused them has passed.
+    pub(super) fn settle_refusals(&mut self, now: Moment, left_at: Moment) {
+        for settled in self.refusals.succeeded(left_at) {
+            self.settle_refusal(now, settled);
+        }
+    }
+
+    /// A job that was refused alone, or twice, has failed. One that shared its refusal with others is submitted once more.
+    fn settle_refusal(&mut self, now: Moment, settled: Settled) {
+        let Settled { job, fault, is_shared } = settled;
+        if !is_shared || self.jobs[&job].n_refused > 0 {
+            return self.finish(now, job, Outcome::Failed(fault));
+        }
+        self.tracked(job).n_refused += 1;
+        self.submit_again(job);
+    }
+
+    /// Decides about refused jobs when no other submission is left that could show whether the refusals are theirs.
+    pub(super) fn settle_last_refusals(&mut self, now: Moment) {
+        let is_waited_for = self.refusals.is_blocking()
+            || self.lane.n_submits_out() > 0
+            || !self.to_submit.is_empty()
+            || !self.to_submit_later.is_empty()
+            || self.brake.n_waiting() > 0;
+        if is_waited_for || self.loading != Loading::Done || self.refusals.n_waiting() == 0 {
+            return;
+        }
+        for settled in self.refusals.take_all() {
+            let Settled { job, fault, is_shared } = &settled;
+            let is_first = self.jobs[job].n_refused == 0;
+            let stop = match (fault.kind, self.has_accepted) {
+                // Nothing was ever accepted, so that most likely the address, the model or the token is wrong.
+                (FaultKind::Unauthorized, false) => Stop::Unauthorized(fault.clone()),
+                (FaultKind::Rejected, false) => Stop::Refused(fault.clone()),
+                (_, false) if *is_shared && is_first => Stop::Refused(fault.clone()),
+                (_, true) if *is_shared && is_first => {
+                    self.tracked(settled.job).n_refused += 1;
+                    self.submit_later(now + LAST_TRY_AFTER, settled.job);
+                    continue;
+                }
+                _ => {
+                    self.settle_refusal(now, settled);
+                    continue;
+                }
+            };
+            self.stop_with(now, stop);
+            self.forget(settled.job);
+        }
+    }
+
     /// A fault befell a job at this stage: the job goes on, is held, or has failed.
     pub(super) fn set_back(&mut self, now: Moment, id: JobId, stage: Stage, fault: Fault) {
         self.stop_for(now, stage, &fault);
         let verdict = self.judge(stage, &fault, id);
-        // A doubtful submission is recorded even if it ends the job: it may have cost money.
         let is_doubt = stage == Stage::Submit && fault.kind.leaves_doubt();
-        let is_recorded = is_doubt || verdict != Verdict::Fail;
-        if is_recorded {
-            self.emit(now, id, EventKind::Setback(stage, fault.clone()));
+        match (stage, verdict) {
+            // The task is paid for and may come back: the job stays with it.
+            (Stage::Task, Verdict::Hold) => self.emit(now, id, EventKind::Setback(Stage::Poll, fault.clone())),
+            // A doubtful submission is recorded even if it ends the job: it may have cost money.
+            (_, Verdict::Fail) if !is_doubt => (),
+            (_, Verdict::Fail | Verdict::Hold | Verdict::Again { .. }) => {
+                self.emit(now, id, EventKind::Setback(stage, fault.clone()));
+            }
         }
         if stage == Stage::Task {
             self.task_ended(id);
+            self.suspects.remove(&id);
         }
         self.follow(now, id, stage, verdict, fault);
     }
@@ -46,17 +152,9 @@ impl Engine {
     fn judge(&mut self, stage: Stage, fault: &Fault, id: JobId) -> Verdict {
         let verdict = self.retry.judge(stage, fault, &self.jobs[&id].state);
         match (stage, verdict) {
-            // Nobody's submission gets through: the job waits with all others, until the outage ends or the run stops.
+            // No submission gets through: the job waits with all others, until the outage ends or the run stops.
             (Stage::Submit, Verdict::Fail) if fault.kind == FaultKind::Transient && self.lane.is_down() => {
                 Verdict::Again { after: self.retry.longest() }
-            }
-            // Each more may be paid for, and while all answers are lost none will tell: the job stays in doubt.
-            (Stage::Submit, Verdict::Fail)
-                if fault.kind == FaultKind::InDoubt
-                    && self.lane.is_down()
-                    && self.limits.in_doubt == InDoubt::Resubmit =>
-            {
-                Verdict::Hold
             }
             // An image that cannot be had now may be had later, and is paid for.
             (Stage::Download, Verdict::Fail) if !self.limits.is_submitting => Verdict::Hold,
@@ -68,35 +166,35 @@ impl Engine {
         }
     }
 
-    /// A submission that was in doubt when an earlier process ended, which has counted it already.
-    pub(super) fn doubt_remembered(&mut self, now: Moment, id: JobId) {
-        let state = &self.jobs[&id].state;
-        let fault = state.last_fault.clone().expect("a counted doubt has its fault");
-        // That setback was judged before: only its choice counts now, not one more wait or one retry less.
-        let before = JobState { n_setbacks: 0, ..state.clone() };
-        let verdict = match self.retry.judge(Stage::Submit, &fault, &before) {
-            Verdict::Again { .. } => Verdict::Again { after: Duration::ZERO },
-            verdict @ (Verdict::Hold | Verdict::Fail) => verdict,
-        };
-        self.follow(now, id, Stage::Submit, verdict, fault);
+    /// The API has told how a task stands.
+    pub(super) fn poll_answered(&mut self, id: JobId) {
+        let awake = self.awake.total();
+        self.listening.answered(awake);
+        self.n_polls_unauthorized = 0;
+        self.suspects.remove(&id);
+        self.tracked(id).poll_answered(awake);
     }
 
     /// A poll that told nothing: ask again, unless the API's answers agree that the task is gone.
     ///
     /// That its time is up is no reason to give it up without a word of the API: it is paid for, and may well be done.
     pub(super) fn poll_failed(&mut self, now: Moment, id: JobId, fault: Fault) {
+        let awake = self.awake.total();
         let tracked = self.tracked(id);
-        tracked.n_poll_faults += 1;
-        let age = now - tracked.watch.accepted_at;
+        tracked.poll_failed();
+        let known_for = awake - tracked.known_since;
         if fault.kind == FaultKind::TaskLost {
             tracked.n_unknown += 1;
-            let unknown_for = now - *tracked.unknown_since.get_or_insert(now);
-            if tracked.n_unknown >= UNKNOWN_MAX && age >= UNKNOWN_GRACE && unknown_for >= UNKNOWN_GRACE {
+            let unknown_for = awake - *tracked.unknown_since.get_or_insert(awake);
+            let is_lost =
+                tracked.n_unknown >= UNKNOWN_MAX && known_for >= UNKNOWN_GRACE && unknown_for >= UNKNOWN_GRACE;
+            self.suspects.insert(id);
+            if is_lost && self.may_give_up(now, id) {
                 return self.set_back(now, id, Stage::Task, fault);
             }
         }
         // Whatever became of it, it is no longer at work: it must not keep others from theirs.
-        if age >= self.limits.task_timeout {
+        if known_for >= self.limits.task_timeout {
             self.task_ended(id);
         }
         self.set_back(now, id, Stage::Poll, fault);
@@ -105,39 +203,62 @@ impl Engine {
     /// The API says that the task is not done: its next poll is planned, or it is given up when its time has passed and it is not in line.
     pub(super) fn still_running(&mut self, now: Moment, id: JobId, is_queued: bool) {
         self.queue(id, is_queued);
+        let (listening, task_timeout) = (self.listening.total(), self.limits.task_timeout);
         let tracked = self.jobs.get_mut(&id).expect("answers come only for jobs in memory");
         self.schedule.still_running(now, &mut tracked.watch);
-        let watch = tracked.watch;
-        let task_timeout = self.limits.task_timeout;
-        let is_late = now - watch.accepted_at >= task_timeout;
-        if is_late && !self.line.has(now, watch.accepted_at, task_timeout) {
-            let words = format!("no result within {} s of its acceptance (--task-timeout)", task_timeout.as_secs());
-            return self.set_back(now, id, Stage::Task, Fault::new(FaultKind::TaskLost, words));
+        let heard = tracked.heard.total();
+        tracked.watch.not_counted = (now - tracked.watch.accepted_at).saturating_sub(heard);
+        let (watch, order) = (tracked.watch, tracked.order);
+        if heard >= task_timeout && !self.fifo.may_be_queued(listening, order, task_timeout) {
+            self.suspects.insert(id);
+            if self.may_give_up(now, id) {
+                let words = format!("no result within {} s of its acceptance (--task-timeout)", task_timeout.as_secs());
+                return self.set_back(now, id, Stage::Task, Fault::new(FaultKind::TaskLost, words));
+            }
         }
         self.schedule.plan(now, id, watch);
     }
 
+    /// Whether a task that seems lost may be given up now: not while many seem lost at once, of which one goes first.
+    fn may_give_up(&mut self, now: Moment, id: JobId) -> bool {
+        let is_repaid = self.limits.is_submitting && self.retry.may_repay(&self.jobs[&id].state);
+        !is_repaid || self.brake.admit(now, id, self.suspects.len())
+    }
+
     fn poll_again(&mut self, now: Moment, id: JobId) {
-        let Tracked { n_poll_faults, watch, .. } = self.jobs[&id];
+        let (n_poll_faults, watch) = (self.jobs[&id].n_poll_faults, self.jobs[&id].watch);
         let wait = self.retry.poll_again_after(n_poll_faults);
         self.schedule.plan_at(now + wait, id, watch);
     }
 
-    fn follow(&mut self, now: Moment, id: JobId, stage: Stage, verdict: Verdict, fault: Fault) {
+    pub(super) fn follow(&mut self, now: Moment, id: JobId, stage: Stage, verdict: Verdict, fault: Fault) {
         match (verdict, stage) {
             (Verdict::Fail, _) => self.finish(now, id, Outcome::Failed(fault)),
-            (Verdict::Hold, _) => drop(self.jobs.remove(&id)),
+            (Verdict::Hold, _) => self.forget(id),
             (Verdict::Again { .. }, Stage::Poll) => self.poll_again(now, id),
-            (Verdict::Again { .. }, Stage::Submit | Stage::Task) if !self.limits.is_submitting => {
-                drop(self.jobs.remove(&id));
-            }
+            (Verdict::Again { .. }, Stage::Submit | Stage::Task) if !self.limits.is_submitting => self.forget(id),
             (Verdict::Again { after }, Stage::Download) => {
                 self.schedule.plan_at(now + after, id, self.jobs[&id].watch);
             }
-            (Verdict::Again { after: Duration::ZERO }, Stage::Submit | Stage::Task) => self.to_submit.push_front(id),
-            (Verdict::Again { after }, Stage::Submit | Stage::Task) => {
-                self.to_submit_later.insert((now + after, id));
-            }
+            (Verdict::Again { after: Duration::ZERO }, Stage::Submit | Stage::Task) => self.submit_again(id),
+            (Verdict::Again { after }, Stage::Submit | Stage::Task) => self.submit_later(now + after, id),
+        }
+    }
+
+    fn submit_later(&mut self, moment: Moment, id: JobId) {
+        self.to_submit_later.insert((moment, id));
+        if self.jobs[&id].state.n_repaid() > 0 && !self.brake.is_trial(id) {
+            self.brake.announce(id);
+        }
+    }
+
+    /// A job may be submitted again. Where that may be paid for once more, it is up to the brake when.
+    pub(super) fn submit_again(&mut self, id: JobId) {
+        let state = &self.jobs[&id].state;
+        if state.n_repaid() == 0 || self.brake.is_trial(id) {
+            self.to_submit.push_front(id);
+        } else {
+            self.brake.push(id, if state.is_in_doubt() { Proof::Accepted } else { Proof::Ended });
         }
     }
 }

@@ -54,6 +54,8 @@ pub enum Stop {
     Interrupted(Signal),
     /// The provider does not let us in.
     Unauthorized(Fault),
+    /// Every job is refused alike: the address or the model is wrong, or something on the way to the API refuses.
+    Refused(Fault),
     /// The allowance or the credit is used up.
     Quota(Fault),
     /// So many jobs have failed that the run is not worth going on with.
@@ -80,7 +82,7 @@ impl Stop {
     pub const fn drains(&self) -> bool {
         match self {
             Self::Interrupted(_) | Self::Unauthorized(_) | Self::Disk => false,
-            Self::Quota(_) | Self::Failures(_) => true,
+            Self::Refused(_) | Self::Quota(_) | Self::Failures(_) => true,
             // As long as polls are answered, the tasks in flight come home.
             Self::Unreachable(stage, _) => matches!(stage, Stage::Submit),
         }

@@ -30,7 +30,7 @@ pub struct Limits {
     pub look_ahead_max: usize,
     /// Setbacks in a row that a job survives while submitting or downloading.
     pub retries_max: u32,
-    /// Accepted tasks that a job may lose and be submitted again, each paid for again.
+    /// How often a job may be submitted again although an earlier submission is or may be paid for: in doubt, or its task lost.
     pub resubmits_max: u32,
     /// How long a task may take from its acceptance.
     pub task_timeout: Duration,
@@ -65,7 +65,7 @@ impl Default for Limits {
             downloads_max: 64,
             look_ahead_max: 256,
             retries_max: 8,
-            resubmits_max: 1,
+            resubmits_max: 2,
             task_timeout: Duration::from_secs(30 * 60),
             wait_max: Duration::from_secs(15 * 60),
             in_doubt: InDoubt::Resubmit,

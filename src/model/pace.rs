@@ -103,6 +103,8 @@ pub enum Stopping {
     Asked,
     /// The provider does not let us in.
     Unauthorized,
+    /// Every job is refused alike.
+    Refused,
     /// The allowance or the credit is used up.
     Quota,
     /// So many jobs have failed that the run is not worth going on with.
@@ -119,6 +121,7 @@ impl Stopping {
         match self {
             Self::Asked => "interrupted",
             Self::Unauthorized => "unauthorized",
+            Self::Refused => "refused",
             Self::Quota => "quota",
             Self::Failures => "failures",
             Self::Unreachable => "unreachable",

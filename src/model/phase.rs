@@ -37,7 +37,7 @@ pub struct JobState {
     pub n_setbacks: u32,
     /// Accepted tasks that were given up and followed by another submission, or will be.
     pub n_lost: u32,
-    /// Those of them that no longer count against the job, as it was reopened since.
+    /// Lost tasks and doubts that no longer count against the job, as it was reopened since.
     pub n_forgiven: u32,
     /// How often the user wanted it again after it had ended.
     pub n_reopened: u32,
@@ -88,7 +88,7 @@ impl JobState {
         };
         self.n_reopened += 1;
         self.n_setbacks = 0;
-        self.n_forgiven = self.n_lost;
+        self.n_forgiven = self.n_lost.saturating_add(self.n_in_doubt);
         self.finished_at = None;
         self.last_fault = None;
     }
@@ -138,6 +138,12 @@ impl JobState {
     /// Whether a submission may have been accepted without our knowing: its answer was lost, or the process died before it came.
     pub fn is_in_doubt(&self) -> bool {
         self.phase == Phase::Submitting
+    }
+
+    /// How often the job was, or is to be, submitted again although an earlier submission of it is or may be paid for, since it was
+    /// reopened last.
+    pub fn n_repaid(&self) -> u32 {
+        self.n_lost.saturating_add(self.n_in_doubt).saturating_sub(self.n_forgiven)
     }
 
     /// Whether the last thing on record is that the answer to its submission was lost.

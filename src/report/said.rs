@@ -151,13 +151,14 @@ pub fn stop(stopping: Stopping, pace: &Pace) -> Said {
     let why = match stopping {
         Stopping::Asked => "stopping",
         Stopping::Unauthorized => "token refused",
+        Stopping::Refused => "every job is refused",
         Stopping::Quota => "quota used up",
         Stopping::Failures => "too many have failed",
         Stopping::Unreachable => "no answer from the API",
         Stopping::Disk => "images cannot be written",
     };
     let last = match stopping {
-        Stopping::Quota | Stopping::Failures => pace.n_in_flight() + pace.n_downloading,
+        Stopping::Refused | Stopping::Quota | Stopping::Failures => pace.n_in_flight() + pace.n_downloading,
         Stopping::Asked | Stopping::Unauthorized | Stopping::Unreachable | Stopping::Disk => 0,
     };
     let waiting = match last {

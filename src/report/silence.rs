@@ -8,6 +8,22 @@ use crate::model::text::excerpt;
 /// Characters of the reason: a few lines.
 const REASON_CHARS_MAX: usize = 300;
 
+const NO_RESPONSE: &str = "no response, still trying";
+
+/// What an outage looks like that shows as faults of this kind; `None` for faults of one job.
+const fn lead(kind: FaultKind) -> Option<&'static str> {
+    match kind {
+        FaultKind::Transient | FaultKind::InDoubt => Some(NO_RESPONSE),
+        FaultKind::Rejected | FaultKind::InvalidRequest => Some("every submission is refused, still trying"),
+        FaultKind::Throttled { .. }
+        | FaultKind::QuotaExhausted { .. }
+        | FaultKind::TaskLost
+        | FaultKind::Moderated
+        | FaultKind::Unauthorized
+        | FaultKind::BadOutput => None,
+    }
+}
+
 /// What is known of an outage.
 #[derive(Debug, Default)]
 pub struct Silence {
@@ -19,9 +35,7 @@ impl Silence {
     /// Takes in what has happened; a line when an outage begins.
     pub fn line(&mut self, events: &[Event], pace: &Pace) -> Option<String> {
         let mut faults = events.iter().filter_map(|event| match &event.kind {
-            EventKind::Setback(Stage::Submit | Stage::Poll, fault) => {
-                matches!(fault.kind, FaultKind::Transient | FaultKind::InDoubt).then_some(fault)
-            }
+            EventKind::Setback(Stage::Submit | Stage::Poll, fault) => lead(fault.kind).map(|lead| (lead, fault)),
             EventKind::Setback(..)
             | EventKind::SubmitStarted
             | EventKind::Accepted(_)
@@ -29,16 +43,16 @@ impl Silence {
             | EventKind::Finished(_)
             | EventKind::Reopened(_) => None,
         });
-        if let Some(fault) = faults.next_back() {
-            self.last_fault = Some(excerpt(&fault.message, REASON_CHARS_MAX));
+        if let Some((lead, fault)) = faults.next_back() {
+            self.last_fault = Some(format!("{lead}: {}", excerpt(&fault.message, REASON_CHARS_MAX)));
         }
         let is_down = pace.hold.is_some_and(|hold| hold.why == HoldReason::Down);
         let is_news = is_down && !self.is_told;
         // It is told again only when something got through in between.
         let is_over = events.iter().any(|event| matches!(event.kind, EventKind::Accepted(_)));
         self.is_told = is_down || (self.is_told && !is_over);
-        let why = self.last_fault.as_deref().unwrap_or("nobody knows why");
-        is_news.then(|| format!("no answer, trying on: {why}"))
+        let why = self.last_fault.as_deref().unwrap_or(NO_RESPONSE);
+        is_news.then(|| why.to_owned())
     }
 }
 
@@ -57,7 +71,7 @@ mod tests {
         let mut silence = Silence::default();
         assert_eq!(silence.line(&fault, &in_flight(0)), None, "one fault is no outage");
         let told = silence.line(&[], &down).unwrap();
-        assert_eq!(told, "no answer, trying on: connection refused\\n\\u{1b}[31m");
+        assert_eq!(told, "no response, still trying: connection refused\\n\\u{1b}[31m");
         assert_eq!(silence.line(&fault, &down), None);
         assert_eq!(silence.line(&[], &in_flight(0)), None);
         assert_eq!(silence.line(&fault, &down), None, "the same outage goes on");

@@ -82,10 +82,10 @@ fn whoever_names_no_time_gets_a_backoff() {
 fn a_side_that_seems_down_is_tried_one_by_one() {
     let mut pacer = pacer();
     for i in 0..7 {
-        pacer.faltered(at(i));
+        pacer.faltered(at(i), false);
         assert!(pacer.take(at(i)).is_ok() && !pacer.is_probing());
     }
-    pacer.faltered(at(7));
+    pacer.faltered(at(7), false);
     assert!(pacer.take(at(7)).is_err() && pacer.is_probing());
     assert_eq!(pacer.hold(at(8)).map(|hold| hold.why), Some(HoldReason::Down));
     assert_eq!(pacer.down_for(at(8)), Duration::from_millis(8), "since the first of them");
@@ -141,4 +141,30 @@ fn what_left_before_the_allowance_was_used_up_says_nothing() {
     assert!(pacer.take(at(2)).is_err() && pacer.is_probing());
     pacer.spent(at(3), None);
     assert!(pacer.take(at(HOUR - 1)).is_err(), "nor does a second refusal");
+}
+
+#[test]
+fn a_wait_for_an_allowance_survives_a_clock_that_is_set() {
+    let (hour, day) = (HOUR * 1000, 24 * HOUR);
+    let at = |micros: i64, wall: i64| Moment::new(micros, Timestamp::from_millis(wall));
+    let mut pacer = pacer();
+    pacer.spent(at(0, day), Some(Timestamp::from_millis(day + 2 * HOUR)));
+    assert!(
+        pacer.take(at(hour, day - 365 * 24 * HOUR)).is_err(),
+        "one hour of two has passed, whatever the wall shows"
+    );
+    let hold = pacer.hold(at(hour, day - 365 * 24 * HOUR)).unwrap();
+    assert!(
+        hold.until - at(hour, 0) <= Duration::from_secs(3600 + 30),
+        "set back by a year, it waits no longer: {hold:?}"
+    );
+    assert!(pacer.take(at(2 * hour + 30_000_000, day - 365 * 24 * HOUR)).is_ok());
+}
+
+#[test]
+fn a_reset_that_is_years_away_is_waited_for_a_day_only() {
+    let mut pacer = pacer();
+    pacer.spent(at(0), Some(Timestamp::from_millis(i64::MAX)));
+    let hold = pacer.hold(at(1)).unwrap();
+    assert!(hold.until - at(1) <= Duration::from_secs(26 * 3600), "{hold:?}");
 }

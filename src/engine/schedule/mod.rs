@@ -52,12 +52,27 @@ pub struct Watch {
     running_at: Moment,
     /// When the last poll left.
     asked_at: Moment,
+    /// The time since its acceptance that does not count against its deadline.
+    pub not_counted: Duration,
+    /// Whether an earlier process had it accepted: its age is then only as right as two wall clocks, and teaches nothing.
+    is_restored: bool,
 }
 
 impl Watch {
     /// The watch over a task that was accepted at that moment.
     pub const fn new(kind: Kind, accepted_at: Moment) -> Self {
-        Self { accepted_at, kind, running_at: accepted_at, asked_at: accepted_at }
+        let (running_at, asked_at) = (accepted_at, accepted_at);
+        Self { accepted_at, kind, running_at, asked_at, not_counted: Duration::ZERO, is_restored: false }
+    }
+
+    /// The watch over a task that an earlier process had accepted, most likely at that moment.
+    pub const fn restored(kind: Kind, accepted_at: Moment) -> Self {
+        Self { is_restored: true, ..Self::new(kind, accepted_at) }
+    }
+
+    /// Whether an earlier process had the task accepted.
+    pub const fn is_restored(&self) -> bool {
+        self.is_restored
     }
 
     /// The watch over the next task of the same kind, accepted at that moment.
@@ -211,6 +226,9 @@ impl Schedule {
     }
 
     fn observe(&mut self, now: Moment, watch: &Watch, is_done: bool) {
+        if watch.is_restored {
+            return;
+        }
         let (from, to) = (watch.age(watch.running_at), watch.age(watch.asked_at));
         self.is_outdated |= self.kinds.observe(now, watch.kind, from, to, is_done);
         let n_planned = u32::try_from(self.due.len()).unwrap_or(u32::MAX);
@@ -234,7 +252,7 @@ impl Schedule {
         let Best { next, after } = self.kinds.best(watch.kind, running, self.is_hurried);
         let aim = next + (self.jitter.f64() - 0.5) * JITTER * (after - next).min(next - running);
         let wait = Duration::from_secs_f64((aim - watch.age(now)).max(0.0)).clamp(INTERVAL_MIN, INTERVAL_MAX);
-        let deadline = watch.accepted_at + self.task_timeout;
+        let deadline = watch.accepted_at + self.task_timeout + watch.not_counted;
         // A task is given up only on the API's word, so that it is asked for when its time is up.
         if deadline > now { deadline.min(now + wait) } else { now + wait }
     }

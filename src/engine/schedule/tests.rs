@@ -324,12 +324,13 @@ proptest! {
         for (from, wait, is_done) in answers {
             bench.now += 0.3;
             let accepted_at = at(bench.now + 1e6);
-            let watch = Watch { kind, accepted_at, running_at: accepted_at + Duration::from_secs_f64(from), asked_at: accepted_at + Duration::from_secs_f64(from + wait) };
+            let (running_at, asked_at) = (accepted_at + Duration::from_secs_f64(from), accepted_at + Duration::from_secs_f64(from + wait));
+            let watch = Watch { running_at, asked_at, ..Watch::new(kind, accepted_at) };
             bench.schedule.observe(at(bench.now), &watch, is_done);
         }
         for (age, part) in ages {
             let now = at(1e6 + age);
-            let watch = Watch { kind, accepted_at: at(1e6), running_at: at(1e6 + age * part), asked_at: now };
+            let watch = Watch { running_at: at(1e6 + age * part), asked_at: now, ..Watch::new(kind, at(1e6)) };
             bench.schedule.plan(now, id(1), watch);
             let moment = bench.schedule.next().unwrap();
             prop_assert!((INTERVAL_MIN..=INTERVAL_MAX).contains(&(moment - now)), "{:?}", moment - now);

@@ -1,12 +1,14 @@
 //! The engine by hand: what came back goes in, and every event and action that comes out is looked at.
 
 mod backlog;
+mod evidence;
 mod faults;
 mod fetching;
 mod links;
 mod outages;
 mod pace;
 mod quota;
+mod refusals;
 mod resume;
 mod stops;
 mod walk;
@@ -118,12 +120,22 @@ impl Bench {
             }
             let wake_at = turn.wake_at.expect("an idle engine that is not done says when to wake it");
             assert!(wake_at > self.now, "an engine that wants to be woken at once would spin");
-            self.now = wake_at;
+            self.wait(wake_at - self.now);
         }
         panic!("the engine does nothing");
     }
 
+    /// Lets time pass, in which the engine looks at the clock once a second as in the driver.
     fn wait(&mut self, span: Duration) {
+        let end = self.now + span;
+        while self.now < end {
+            self.now = (self.now + Duration::from_secs(1)).min(end);
+            self.engine.awake.look(self.now);
+        }
+    }
+
+    /// Lets time pass in which the process is stopped, or the machine asleep.
+    fn sleep(&mut self, span: Duration) {
         self.now = self.now + span;
     }
 
@@ -269,7 +281,7 @@ fn jobs_are_submitted_in_manifest_order() {
     let mut bench = Bench::with_pending(fixed(1), 5);
     for n in 1..=5 {
         assert_eq!(bench.next().actions, [submit(n)]);
-        bench.submit_fault(n, FaultKind::InvalidRequest);
+        bench.submit_fault(n, FaultKind::Moderated);
     }
     assert!(bench.next().is_last);
 }
@@ -309,7 +321,7 @@ fn a_submission_rate_is_kept() {
         let turn = bench.next();
         assert_eq!(turn.actions, [submit(n)]);
         left.push((bench.now - START).as_millis());
-        bench.submit_fault(n, FaultKind::InvalidRequest);
+        bench.submit_fault(n, FaultKind::Moderated);
     }
     // Five thousandths are left to clocks that differ.
     assert!(left.iter().zip(0_u128..).all(|(millis, n)| (n * 500..=n * 503).contains(millis)), "{left:?}");

@@ -16,7 +16,7 @@ use crate::model::phase::{Known, Phase};
 use crate::model::time::Timestamp;
 
 /// A reopened job whose task turned out to be lost: its next submission is left to a run.
-const IS_LEFT: &str = "phase = 0 AND n_lost > n_forgiven";
+const IS_LEFT: &str = "phase = 0 AND n_lost + n_in_doubt > n_forgiven";
 
 /// A job that is held in doubt.
 const IS_HELD: &str = "phase = 1 AND fault IS NOT NULL AND fault ->> 0 IN ('in_doubt', 'rejected')";

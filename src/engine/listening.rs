@@ -1,0 +1,103 @@
+//! Measures time as evidence: only while this process runs and hears from the provider does time say anything about a task.
+//!
+//! A deadline that a clock alone measures runs on while the machine sleeps, while the process is stopped or dead, while no answer gets
+//! through, and when the clock is set. None of that is a reason to give up a task that is paid for.
+
+use std::time::Duration;
+
+use crate::model::time::Moment;
+
+/// The longest gap between two looks at the clock that counts. The driver looks once a second; a longer gap means that the process was
+/// stopped or that the machine slept.
+const GAP_MAX: Duration = Duration::from_secs(5);
+
+/// Sums the time in which the process was running.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AwakeClock {
+    looked_at: Option<Moment>,
+    total: Duration,
+}
+
+impl AwakeClock {
+    /// Counts the time since the last look, unless the process cannot have been running all of it.
+    pub fn look(&mut self, now: Moment) {
+        if let Some(before) = self.looked_at.replace(now) {
+            let gap = now - before;
+            self.total += if gap <= GAP_MAX { gap } else { Duration::ZERO };
+        }
+    }
+
+    /// The time in which this process was running so far.
+    pub const fn total(&self) -> Duration {
+        self.total
+    }
+}
+
+/// Sums the time between answers that followed each other without a failed request in between.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListeningTime {
+    total: Duration,
+    /// The awake time of the last answer; `None` before the first one and after a request that failed.
+    answered_at: Option<Duration>,
+}
+
+impl ListeningTime {
+    /// An answer came at this [awake time](AwakeClock::total).
+    pub fn answered(&mut self, awake: Duration) {
+        if let Some(before) = self.answered_at.replace(awake) {
+            self.total += awake.saturating_sub(before);
+        }
+    }
+
+    /// A request was not answered, so that nothing is known of the time since the last answer.
+    pub const fn failed(&mut self) {
+        self.answered_at = None;
+    }
+
+    /// The time that counts.
+    pub const fn total(&self) -> Duration {
+        self.total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    fn at(millis: i64) -> Moment {
+        Moment::new(millis * 1000, Timestamp::from_millis(millis))
+    }
+
+    #[test]
+    fn a_gap_in_which_the_process_was_stopped_does_not_count() {
+        let mut clock = AwakeClock::default();
+        for millis in [1000, 2000, 3000, 3_603_000, 3_604_000] {
+            clock.look(at(millis));
+        }
+        assert_eq!(clock.total(), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn a_wall_clock_that_jumps_changes_nothing() {
+        let mut clock = AwakeClock::default();
+        for (micros, wall) in [(0, 0), (1_000_000, 99_999_999_999), (2_000_000, -99_999_999_999)] {
+            clock.look(Moment::new(micros, Timestamp::from_millis(wall)));
+        }
+        assert_eq!(clock.total(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn time_around_a_failed_request_does_not_count() {
+        let (mut listening, secs) = (ListeningTime::default(), Duration::from_secs);
+        for awake in [10, 12, 15] {
+            listening.answered(secs(awake));
+        }
+        assert_eq!(listening.total(), secs(5), "nothing before the first answer");
+        listening.failed();
+        listening.answered(secs(1000));
+        assert_eq!(listening.total(), secs(5));
+        listening.answered(secs(1001));
+        assert_eq!(listening.total(), secs(6));
+    }
+}

@@ -1,0 +1,124 @@
+//! Takes up what an earlier process left: jobs from the ledger, wherever on their way they are; and lets go of jobs that leave memory.
+
+use std::time::Duration;
+
+use crate::engine::fifo::AcceptOrder;
+use crate::engine::listening::ListeningTime;
+use crate::engine::retry::Verdict;
+use crate::engine::schedule::Watch;
+use crate::engine::{Engine, Tracked};
+use crate::model::event::Stage;
+use crate::model::history::TaskKind;
+use crate::model::job::JobId;
+use crate::model::outcome::{Fault, FaultKind, TaskId};
+use crate::model::phase::{JobState, Known, Phase};
+use crate::model::time::Moment;
+
+/// The oldest that a task of an earlier process is taken to be: the wall clock may have jumped by years since.
+const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Tracked {
+    /// Its task is accepted, at this awake time.
+    pub(super) fn accepted(&mut self, awake: Duration, order: AcceptOrder) {
+        (self.known_since, self.order, self.n_refused) = (awake, order, 0);
+        self.heard = ListeningTime::default();
+        self.poll_answered(awake);
+    }
+
+    /// The API has told how its task stands.
+    pub(super) fn poll_answered(&mut self, awake: Duration) {
+        (self.n_poll_faults, self.n_unknown, self.unknown_since) = (0, 0, None);
+        self.heard.answered(awake);
+    }
+
+    /// A poll told nothing of its task.
+    pub(super) const fn poll_failed(&mut self) {
+        self.n_poll_faults += 1;
+        self.heard.failed();
+    }
+}
+
+impl Engine {
+    /// A job from the ledger: a new one, or one that an earlier process left somewhere on its way.
+    pub(super) fn loaded(&mut self, now: Moment, known: Known) {
+        let Known { job, state } = known;
+        let id = job.id;
+        let past = state.submitted_at.map_or(now, |wall| now.at_wall(wall));
+        let accepted_at = if now - past > AGE_MAX { now } else { past.min(now) };
+        let watch = Watch::restored(self.schedule.kind(TaskKind::of(&job.request)), accepted_at);
+        let phase = state.phase.clone();
+        let is_counted = state.is_doubt_counted();
+        if let Some(task) = &state.task {
+            self.has_accepted = true;
+            self.owners.insert(task.clone(), id);
+        }
+        let tracked = Tracked {
+            job,
+            state,
+            watch,
+            ticket: None,
+            is_in_flight: false,
+            is_queued: false,
+            n_poll_faults: 0,
+            n_unknown: 0,
+            unknown_since: None,
+            known_since: self.awake.total(),
+            heard: ListeningTime::default(),
+            order: AcceptOrder::default(),
+            n_refused: 0,
+        };
+        let before = self.jobs.insert(id, tracked);
+        assert!(before.is_none(), "the ledger hands out each job once");
+        match phase {
+            Phase::Pending | Phase::Submitting if !self.limits.is_submitting => self.forget(id),
+            Phase::Pending if self.jobs[&id].state.n_repaid() > 0 => self.submit_again(id),
+            Phase::Pending => self.to_submit.push_back(id),
+            Phase::Submitting if is_counted => self.recover_in_doubt(now, id),
+            Phase::Submitting => self.set_back(now, id, Stage::Submit, Fault::unanswered()),
+            Phase::Running(_) => {
+                self.lane.task_found();
+                self.tracked(id).is_in_flight = true;
+                self.last_accepted_at = self.last_accepted_at.max(Some(accepted_at));
+                self.schedule.plan_at(now, id, watch);
+            }
+            Phase::Downloading(urls) => self.to_download.push(now, id, &urls),
+            Phase::Finished(_) => self.forget(id),
+        }
+    }
+
+    /// A submission that was in doubt when an earlier process ended, which has counted it already.
+    fn recover_in_doubt(&mut self, now: Moment, id: JobId) {
+        let state = &self.jobs[&id].state;
+        let fault = state.last_fault.clone().expect("a counted doubt has its fault");
+        // That doubt was judged before: only its choice counts now, not one more wait or one payment more.
+        let before = JobState { n_setbacks: 0, n_in_doubt: state.n_in_doubt.saturating_sub(1), ..state.clone() };
+        let verdict = match self.retry.judge(Stage::Submit, &fault, &before) {
+            Verdict::Again { .. } => Verdict::Again { after: Duration::ZERO },
+            verdict @ (Verdict::Hold | Verdict::Fail) => verdict,
+        };
+        self.follow(now, id, Stage::Submit, verdict, fault);
+    }
+
+    /// The doubt about an acceptance that names the task of another job: a cache may have answered, and the submission may be accepted too.
+    pub(super) fn other_owner(&self, id: JobId, task: &TaskId) -> Option<Fault> {
+        // A provider that knows a repeated submission by its content may well answer with the task that this job has already.
+        let owner = self.owners.get(task).filter(|owner| **owner != id)?;
+        let index = self.jobs.get(owner)?.job.index;
+        let words = format!(
+            "the answer names task {task}, which belongs to job {index}: a cache on the way to the API may have answered, and the \
+             submission may have been accepted"
+        );
+        Some(Fault::new(FaultKind::InDoubt, words))
+    }
+
+    /// Lets go of a job: it is finished, or it stays in the ledger as it is.
+    pub(super) fn forget(&mut self, id: JobId) {
+        if let Some(tracked) = self.jobs.remove(&id)
+            && let Some(task) = tracked.state.task
+        {
+            self.owners.remove(&task);
+        }
+        self.suspects.remove(&id);
+        self.brake.forget(id);
+    }
+}

@@ -1,0 +1,227 @@
+//! Tells refusals that every job meets alike from the refusal of one job.
+//!
+//! A wrong address, a misrouted gateway, a retired model and a revoked token refuse whatever job comes. A firewall that dislikes one prompt
+//! refuses that job and no other. One refusal alone does not say which it is: a later success of another job does.
+
+use crate::model::job::JobId;
+use crate::model::outcome::{Fault, FaultKind};
+use crate::model::time::Moment;
+
+/// Jobs that meet the same refusal, with no success in between, before it is taken for the way's and not for theirs.
+const JOBS_MAX: usize = 5;
+
+/// The same for a refused token, which is tried less often.
+const JOBS_MAX_UNAUTHORIZED: usize = 3;
+
+/// Characters of a message that are compared.
+const WORDS_CHARS_MAX: usize = 200;
+
+/// Refusals since the last success.
+#[derive(Debug, Default)]
+pub struct RefusalStreak {
+    met: Vec<Met>,
+    /// Whether submissions are held back because of them.
+    is_blocking: bool,
+}
+
+/// A job that was refused.
+#[derive(Debug)]
+struct Met {
+    job: JobId,
+    signature: String,
+    fault: Fault,
+    came_at: Moment,
+    /// Whether the job waits here; otherwise it is being tried again, or it is held.
+    is_waiting: bool,
+}
+
+/// What a success shows of a job that was refused before it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The job.
+    pub job: JobId,
+    /// How it was refused last.
+    pub fault: Fault,
+    /// Whether other jobs were refused alike at that time.
+    pub is_shared: bool,
+}
+
+/// Whether a fault is a refusal that may be every job's or one job's.
+pub const fn is_refusal(kind: FaultKind) -> bool {
+    match kind {
+        FaultKind::Rejected | FaultKind::InvalidRequest | FaultKind::Unauthorized => true,
+        FaultKind::Throttled { .. }
+        | FaultKind::QuotaExhausted { .. }
+        | FaultKind::Transient
+        | FaultKind::InDoubt
+        | FaultKind::TaskLost
+        | FaultKind::Moderated
+        | FaultKind::BadOutput => false,
+    }
+}
+
+impl RefusalStreak {
+    /// A job was refused, and waits here if it may be tried again. Says whether enough jobs have met the same.
+    pub fn push(&mut self, now: Moment, job: JobId, fault: &Fault, may_wait: bool) -> bool {
+        let signature = signature(fault);
+        self.met.retain(|met| met.job != job);
+        self.met.push(Met { job, signature, fault: fault.clone(), came_at: now, is_waiting: may_wait });
+        let max = if fault.kind == FaultKind::Unauthorized { JOBS_MAX_UNAUTHORIZED } else { JOBS_MAX };
+        self.n_alike(&self.met[self.met.len() - 1].signature) >= max
+    }
+
+    /// Holds submissions back from now on, but for one at a time.
+    pub const fn block(&mut self) {
+        self.is_blocking = true;
+    }
+
+    /// Whether submissions are held back.
+    pub const fn is_blocking(&self) -> bool {
+        self.is_blocking
+    }
+
+    /// How many submissions may be under way, if not any number: as many as may still meet the same refusal.
+    pub fn submits_max(&self, has_succeeded: bool) -> Option<usize> {
+        match self.met.len() {
+            _ if self.is_blocking => Some(1),
+            0 | 1 if has_succeeded => None,
+            0 => Some(JOBS_MAX),
+            n if has_succeeded || n >= JOBS_MAX => Some(1),
+            n => Some(JOBS_MAX - n),
+        }
+    }
+
+    /// The job that has waited longest, to be tried again.
+    pub fn take_probe(&mut self) -> Option<JobId> {
+        let met = self.met.iter_mut().find(|met| met.is_waiting)?;
+        met.is_waiting = false;
+        Some(met.job)
+    }
+
+    /// A submission that left at that moment was accepted: what was refused before it left was refused for reasons that have passed, or that
+    /// are the job's own.
+    pub fn succeeded(&mut self, left_at: Moment) -> Vec<Settled> {
+        if self.met.is_empty() {
+            return Vec::new();
+        }
+        let settled = |met: &Met| met.came_at <= left_at;
+        if self.met.iter().any(settled) {
+            self.is_blocking = false;
+        }
+        let counts: Vec<usize> = self.met.iter().map(|met| self.n_alike(&met.signature)).collect();
+        let mut waiting = Vec::new();
+        let mut rest = Vec::new();
+        for (met, n_alike) in std::mem::take(&mut self.met).into_iter().zip(counts) {
+            match (settled(&met), met.is_waiting) {
+                (true, true) => waiting.push(Settled { job: met.job, fault: met.fault, is_shared: n_alike > 1 }),
+                (true, false) => (),
+                (false, _) => rest.push(met),
+            }
+        }
+        self.met = rest;
+        waiting
+    }
+
+    /// All that wait, when no other submission is left that could show anything.
+    pub fn take_all(&mut self) -> Vec<Settled> {
+        let n_met = self.met.len();
+        let met = std::mem::take(&mut self.met).into_iter().filter(|met| met.is_waiting);
+        met.map(|met| Settled { job: met.job, fault: met.fault, is_shared: n_met > 1 }).collect()
+    }
+
+    /// Jobs that wait here.
+    pub fn n_waiting(&self) -> usize {
+        self.met.iter().filter(|met| met.is_waiting).count()
+    }
+
+    /// Whether a job that is refused already may be tried again now, to see whether the refusals have passed.
+    pub fn has_probe(&self) -> bool {
+        self.is_blocking && self.met.iter().any(|met| met.is_waiting)
+    }
+
+    fn n_alike(&self, signature: &str) -> usize {
+        self.met.iter().filter(|met| met.signature == signature).count()
+    }
+}
+
+/// What two refusals have in common that are the same: their kind and the words of the message, without the numbers and ids in them.
+fn signature(fault: &Fault) -> String {
+    let message = fault.message.to_lowercase();
+    let words = message.split_whitespace().filter(|word| !word.contains(|letter: char| letter.is_ascii_digit()));
+    let words: String = words.collect::<Vec<_>>().join(" ").chars().take(WORDS_CHARS_MAX).collect();
+    format!("{} {words}", fault.kind.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::time::Timestamp;
+
+    fn at(secs: i64) -> Moment {
+        Moment::new(secs * 1_000_000, Timestamp::from_millis(secs * 1000))
+    }
+
+    fn id(n: u8) -> JobId {
+        JobId::from_bytes([n; 10])
+    }
+
+    fn refused(words: &str) -> Fault {
+        Fault::new(FaultKind::Rejected, words)
+    }
+
+    fn settled(n: u8, fault: &Fault, is_shared: bool) -> Settled {
+        Settled { job: id(n), fault: fault.clone(), is_shared }
+    }
+
+    #[test]
+    fn five_jobs_that_meet_the_same_are_enough_whatever_numbers_it_names() {
+        let mut streak = RefusalStreak::default();
+        for n in 0..5 {
+            let fault = refused(&format!("status 404 with \"<html>\", request 7f{n}"));
+            assert_eq!(streak.push(at(i64::from(n)), id(n), &fault, true), n == 4);
+        }
+    }
+
+    #[test]
+    fn one_job_that_is_refused_again_and_again_is_one_job() {
+        let mut streak = RefusalStreak::default();
+        assert!((0..20).all(|secs| !streak.push(at(secs), id(1), &refused("status 404"), true)));
+    }
+
+    #[test]
+    fn refusals_of_other_words_are_not_alike() {
+        let mut streak = RefusalStreak::default();
+        let words = ["too long", "no such size", "bad seed", "bad lora", "bad steps", "bad guidance"];
+        assert!((0..).zip(words).all(|(n, words)| !streak.push(at(0), id(n), &refused(words), true)));
+    }
+
+    #[test]
+    fn a_token_is_tried_three_times() {
+        let mut streak = RefusalStreak::default();
+        let fault = Fault::new(FaultKind::Unauthorized, "no");
+        assert_eq!([0, 1, 2].map(|n| streak.push(at(0), id(n), &fault, true)), [false, false, true]);
+    }
+
+    #[test]
+    fn a_success_settles_what_was_refused_before_its_submission_left() {
+        let (mut streak, fault) = (RefusalStreak::default(), refused("status 403"));
+        streak.push(at(1), id(1), &fault, true);
+        streak.push(at(5), id(2), &fault, true);
+        assert_eq!(streak.succeeded(at(0)), [], "it left before the first refusal came");
+        assert_eq!(streak.succeeded(at(2)), [settled(1, &fault, true)]);
+        assert_eq!(streak.succeeded(at(6)), [settled(2, &fault, false)]);
+        assert_eq!(streak.n_waiting(), 0);
+    }
+
+    #[test]
+    fn while_all_is_refused_one_is_tried_at_a_time_and_a_success_ends_that() {
+        let (mut streak, fault) = (RefusalStreak::default(), refused("status 404"));
+        assert_eq!((streak.submits_max(false), streak.submits_max(true)), (Some(5), None));
+        (0..5).for_each(|n| drop(streak.push(at(1), id(n), &fault, true)));
+        streak.block();
+        assert_eq!((streak.submits_max(true), streak.has_probe()), (Some(1), true));
+        assert_eq!((streak.take_probe(), streak.take_probe()), (Some(id(0)), Some(id(1))));
+        assert_eq!(streak.succeeded(at(2)).len(), 3, "those that wait; the others have been sent");
+        assert!(!streak.is_blocking() && streak.submits_max(true).is_none());
+    }
+}

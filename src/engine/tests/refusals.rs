@@ -1,0 +1,151 @@
+//! Refusals that every job meets, and refusals of one job.
+
+use super::*;
+use crate::engine::turn::Stop;
+use crate::model::limits::InDoubt;
+
+fn rejected() -> Fault {
+    Fault::new(FaultKind::Rejected, "HTTP status 404 with \"<html>not found\"")
+}
+
+/// Answers for a span of time: submissions are refused while `is_refused` says so and accepted otherwise, tasks run for ever.
+fn play(bench: &mut Bench, span: Duration, fault: &Fault, is_refused: impl Fn(&Bench, &Job) -> bool) -> bool {
+    let end = bench.now + span;
+    while bench.now < end {
+        let turn = bench.next();
+        for action in turn.actions {
+            match action {
+                Action::Submit(job) if is_refused(bench, &job) => {
+                    bench.handle(Input::Submitted(job.id, Err(fault.clone())));
+                }
+                Action::Submit(job) => bench.submitted(job.index),
+                Action::Poll(batch) => {
+                    let answers = batch.into_iter().map(|(id, _)| (id, Ok(Status::Done(urls(1))))).collect();
+                    bench.handle(Input::Polled(answers));
+                }
+                Action::Download(origin, _) => bench.downloaded(origin.job.index, Ok(vec![artifact()])),
+                Action::Load { .. } => panic!("{action:?}"),
+            }
+        }
+        if turn.is_last {
+            return true;
+        }
+    }
+    false
+}
+
+fn n_met(bench: &Bench) -> usize {
+    let met = bench.events.iter().filter(|event| word(&event.kind).starts_with("submit!")).map(|event| event.index);
+    met.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+/// Goal: four seconds of a misrouted gateway fail no job and are met by five. Method: twenty jobs are accepted, then everything is refused
+/// for four seconds, by a page and by the API's own words.
+#[test]
+fn a_gateway_that_is_misrouted_for_seconds_fails_no_job() {
+    for fault in [rejected(), Fault::new(FaultKind::InvalidRequest, "model is loading (400)")] {
+        let mut bench = Bench::with_pending(Limits { rate: "20/s".parse().ok(), ..fixed(4) }, 200);
+        let is_over = play(&mut bench, Duration::from_secs(600), &fault, |bench, _| {
+            let n = bench.events.iter().filter(|event| word(&event.kind) == "accepted").count();
+            n >= 20 && bench.now - START < Duration::from_secs(5)
+        });
+        assert!(is_over && bench.engine.stop().is_none());
+        assert_eq!(bench.story().matches("succeeded").count(), 200);
+        assert!(n_met(&bench) <= 5 && n_met(&bench) > 2, "{} jobs have met it", n_met(&bench));
+    }
+}
+
+#[test]
+fn a_wrong_address_stops_the_run_after_five_jobs_and_fails_none() {
+    for fault in [rejected(), Fault::new(FaultKind::InvalidRequest, "the model a/b is retired or misspelt")] {
+        let mut bench = Bench::with_pending(fixed(64), 200);
+        assert!(play(&mut bench, Duration::from_secs(600), &fault, |_, _| true));
+        assert_eq!(bench.engine.stop(), Some(&Stop::Refused(fault)));
+        assert!(n_met(&bench) <= 5 && !bench.story().contains("failed"), "{}", bench.story());
+    }
+}
+
+#[test]
+fn a_small_batch_that_is_refused_as_a_whole_stops_too() {
+    for n in 1..5 {
+        let mut bench = Bench::with_pending(fixed(2), n);
+        assert!(play(&mut bench, Duration::from_secs(600), &rejected(), |_, _| true));
+        assert!(matches!(bench.engine.stop(), Some(Stop::Refused(_))), "{n} jobs: {}", bench.story());
+        assert!(!bench.story().contains("failed"));
+    }
+}
+
+#[test]
+fn one_job_that_is_refused_among_successes_fails_and_no_other() {
+    for kind in [FaultKind::Rejected, FaultKind::InvalidRequest, FaultKind::Unauthorized] {
+        for n in [1, 7, 20] {
+            let mut bench = Bench::with_pending(fixed(2), 20);
+            let is_over = play(&mut bench, Duration::from_secs(600), &fault(kind), |_, job| job.index == n);
+            assert!(is_over && bench.engine.stop().is_none(), "{kind:?}");
+            assert_eq!(bench.story().matches("succeeded").count(), 19);
+            assert!(bench.story().contains(&format!("failed:{}", kind.code())));
+            let n_sent = bench.events.iter().filter(|event| event.index == n && word(&event.kind) == "submit").count();
+            assert_eq!(n_sent, 1, "what refuses one job is not asked again: {}", bench.story());
+        }
+    }
+}
+
+#[test]
+fn a_few_jobs_that_are_refused_alike_among_successes_are_tried_once_more_and_fail() {
+    let mut bench = Bench::with_pending(fixed(1), 20);
+    let is_over = play(&mut bench, Duration::from_secs(600), &fault(FaultKind::InvalidRequest), |_, job| {
+        (5..8).contains(&job.index)
+    });
+    assert!(is_over && bench.engine.stop().is_none());
+    assert_eq!((bench.story().matches("succeeded").count(), bench.story().matches("failed").count()), (17, 3));
+}
+
+/// A gateway that refuses everything for hours: nothing fails, few jobs are in doubt, and the run stops when the user waits no longer.
+#[test]
+fn refusals_that_last_are_an_outage() {
+    let limits = Limits { outage_max: Duration::from_secs(3600), ..fixed(4) };
+    let mut bench = Bench::with_pending(limits, 200);
+    let is_over = play(&mut bench, Duration::from_secs(36_000), &rejected(), |bench, _| {
+        bench.now - START > Duration::from_secs(5)
+    });
+    assert!(is_over && matches!(bench.engine.stop(), Some(Stop::Refused(_))), "{:?}", bench.engine.stop());
+    assert!((3600..4200).contains(&(bench.now - START).as_secs()), "{:?}", bench.now - START);
+    assert!(!bench.story().contains("failed"));
+    assert!(n_met(&bench) < 20, "{} jobs are in doubt", n_met(&bench));
+}
+
+#[test]
+fn a_rejected_job_is_never_sent_again_under_hold() {
+    let mut bench = Bench::with_pending(Limits { in_doubt: InDoubt::Hold, ..fixed(1) }, 5);
+    bench.run_to_accepted(1);
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    assert_eq!(bench.next().actions, [download(1), submit(2)]);
+    bench.handle(Input::Submitted(id(2), Err(rejected())));
+    bench.downloaded(1, Ok(vec![artifact()]));
+    let is_over = play(&mut bench, Duration::from_secs(600), &rejected(), |_, _| false);
+    assert!(is_over && bench.engine.stop().is_none());
+    let sent: Vec<u64> =
+        bench.events.iter().filter(|event| word(&event.kind) == "submit").map(|event| event.index).collect();
+    assert_eq!(sent, [1, 2, 3, 4, 5]);
+    assert!(!bench.story().contains("failed"));
+}
+
+#[test]
+fn a_token_that_is_refused_after_successes_is_tried_with_three_jobs() {
+    let mut bench = Bench::with_pending(fixed(1), 20);
+    let is_over = play(&mut bench, Duration::from_secs(600), &fault(FaultKind::Unauthorized), |_, job| job.index > 4);
+    assert!(is_over && matches!(bench.engine.stop(), Some(Stop::Unauthorized(_))));
+    assert_eq!((n_met(&bench), bench.story().matches("failed").count()), (3, 0));
+}
+
+#[test]
+fn one_refused_poll_among_answered_ones_is_not_the_tokens() {
+    let mut bench = Bench::with_pending(fixed(1), 1);
+    bench.run_to_accepted(1);
+    for n in 0..30 {
+        assert_eq!(bench.next().actions, [poll(1)]);
+        bench.polled(1, if n % 3 == 0 { Ok(Status::Running) } else { Err(fault(FaultKind::Unauthorized)) });
+    }
+    assert_eq!(bench.engine.stop(), None);
+}
