@@ -44,6 +44,7 @@ struct Story {
     /// Counted setbacks while submitting or downloading since the last acceptance.
     n_setbacks: u32,
     n_lost: u32,
+    n_doubts: u32,
     /// Answers that the present task is unknown.
     n_unknown: u32,
 }
@@ -88,21 +89,25 @@ pub fn read(events: &[Event], limits: &Limits) -> Told {
 impl Story {
     const fn new() -> Self {
         let accepted_at = Timestamp::from_millis(0);
-        Self { place: Place::Idle, accepted_at, n_setbacks: 0, n_lost: 0, n_unknown: 0 }
+        Self { place: Place::Idle, accepted_at, n_setbacks: 0, n_lost: 0, n_doubts: 0, n_unknown: 0 }
     }
 
     fn go_on(&mut self, event: &Event, limits: &Limits) {
         use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
         let next = match (self.place.clone(), &event.kind) {
             (Place::Idle, SubmitStarted) => Place::Sent,
-            (Place::Doubt, SubmitStarted) if limits.in_doubt == InDoubt::Resubmit => Place::Sent,
+            (Place::Doubt, SubmitStarted) if limits.in_doubt == InDoubt::Resubmit => {
+                assert!(self.n_lost + self.n_doubts <= limits.resubmits_max, "one payment too many: {event:?}");
+                Place::Sent
+            }
             (Place::Sent, Accepted(task)) => {
                 (self.accepted_at, self.n_setbacks, self.n_unknown) = (event.at, 0, 0);
                 Place::Taken(task.clone())
             }
             (Place::Sent, Setback(Stage::Submit, fault)) => {
                 self.count(fault);
-                if fault.kind == FaultKind::InDoubt { Place::Doubt } else { Place::Idle }
+                self.n_doubts += u32::from(fault.kind.leaves_doubt());
+                if fault.kind.leaves_doubt() { Place::Doubt } else { Place::Idle }
             }
             (Place::Taken(task), Setback(Stage::Poll, fault)) => {
                 self.n_unknown += u32::from(fault.kind == FaultKind::TaskLost);
@@ -110,7 +115,7 @@ impl Story {
             }
             (Place::Taken(task), Ready(_)) => Place::Linked(task),
             (Place::Taken(task), Setback(Stage::Task, fault)) => {
-                assert!(self.n_lost < limits.resubmits_max, "one resubmission too many: {event:?}");
+                assert!(self.n_lost + self.n_doubts < limits.resubmits_max, "one payment too many: {event:?}");
                 assert!(self.is_true_loss(&task, event.at, fault, limits), "a task is given up for nothing: {event:?}");
                 self.n_lost += 1;
                 Place::Idle
@@ -155,17 +160,19 @@ impl Story {
     /// Whether the limits, or the provider's own words, explain this end.
     fn is_true_end(&self, at: Timestamp, fault: &Fault, limits: &Limits) -> bool {
         match &self.place {
-            Place::Idle | Place::Ended => false,
+            // A job that is refused among others that are accepted.
+            Place::Idle => matches!(fault.kind, FaultKind::InvalidRequest | FaultKind::Unauthorized),
+            Place::Ended => false,
             Place::Sent => fault.kind == FaultKind::Transient && self.n_setbacks >= limits.retries_max,
             Place::Doubt => {
-                let is_worn = limits.in_doubt == InDoubt::Resubmit && self.n_setbacks > limits.retries_max;
-                fault.kind == FaultKind::InDoubt && (limits.in_doubt == InDoubt::Fail || is_worn)
+                fault.kind == FaultKind::Rejected
+                    || (fault.kind == FaultKind::InDoubt && limits.in_doubt == InDoubt::Fail)
             }
             Place::Linked(_) => self.n_setbacks >= limits.retries_max,
             Place::Taken(task) => match (fault.kind, Task::from_id(&task.0).map(|task| task.fate())) {
                 (FaultKind::BadOutput, fate) => fate == Some(Fate::Empty),
                 (FaultKind::Moderated, fate) => fate == Some(Fate::Moderated),
-                _ => self.n_lost >= limits.resubmits_max && self.is_true_loss(task, at, fault, limits),
+                _ => self.n_lost + self.n_doubts >= limits.resubmits_max && self.is_true_loss(task, at, fault, limits),
             },
         }
     }
