@@ -105,6 +105,7 @@ fn options(args: &RunArgs) -> Options {
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
         style: args.style.wish(),
+        formula_guard: args.guard.is_wanted(),
     }
 }
 
