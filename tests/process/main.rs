@@ -19,6 +19,7 @@ mod kill;
 mod library;
 mod links;
 mod official;
+mod pipes;
 mod progress;
 mod reports;
 mod rights;
