@@ -89,6 +89,7 @@ pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
         default_model: Some(default_model.to_owned()),
         jobs_max: args.max_jobs,
         shuffle: args.shuffle,
+        allowed_folders: args.allow_files.iter().flat_map(|folders| &folders.0).cloned().collect(),
     }
 }
 

@@ -104,13 +104,15 @@ pub struct Source {
     pub jobs_max: Option<u64>,
     /// The seed by which the order of the work is drawn, whatever the manifest says.
     pub shuffle: Option<u64>,
+    /// Folders that the manifest may name files in, beside its own. Of a pipe or standard input its own is the current one.
+    pub allowed_folders: Vec<PathBuf>,
 }
 
 impl Source {
     fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
-        // How many jobs are allowed does not change what they are.
+        // How many jobs are allowed, and which files, does not change what they are.
         let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
-        let Self { jobs_max: _, shuffle, .. } = self;
+        let Self { jobs_max: _, shuffle, allowed_folders: _, .. } = self;
         let format = format.or_else(|| Format::of(path)).map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
