@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::model::link;
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
@@ -168,9 +169,9 @@ pub fn image_refused(status: u16, url: &Url) -> Fault {
     Fault::new(FaultKind::Transient, format!("could not download {}: HTTP status {status}", shown(url)))
 }
 
-/// As much of a link as a message needs.
+/// As much of a link as a message needs, without what may be secret.
 pub fn shown(url: &Url) -> String {
-    excerpt(&url.0, LINK_CHARS_MAX)
+    excerpt(&link::shown(&url.0), LINK_CHARS_MAX)
 }
 
 /// Whether a task can be asked for by this id: not one that is endless, or of which an address would make another.
