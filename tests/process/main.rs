@@ -20,6 +20,7 @@ mod kill;
 mod library;
 mod links;
 mod official;
+mod parts;
 mod pipes;
 mod progress;
 mod reach;
