@@ -14,7 +14,9 @@ use promptbatch::provider::simulator::faults::FaultSetting;
 use promptbatch::report::results::Format;
 
 use crate::cli::export::ExportArgs;
-use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration};
+use crate::cli::flags::{
+    AccessArgs, GuardArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration,
+};
 use crate::cli::gallery::jobs;
 use crate::cli::helps;
 use crate::cli::manifest_args::{InitArgs, ManifestArgs, PlanArgs, ValidateArgs};
@@ -93,6 +95,9 @@ pub struct ResultsArgs {
     pub format: ResultsFormat,
 
     #[command(flatten)]
+    pub guard: GuardArgs,
+
+    #[command(flatten)]
     pub progress: ProgressArgs,
 }
 
@@ -154,7 +159,7 @@ pub struct RunArgs {
     pub provider: ProviderName,
 
     /// Where the API is
-    #[arg(long, value_name = "URL", default_value = modelscope::BASE_URL, env = "PROMPTBATCH_BASE_URL")]
+    #[arg(long, value_name = "URL", default_value = modelscope::BASE_URL, env = "PROMPTBATCH_BASE_URL", hide_env_values = true)]
     pub base_url: String,
 
     #[command(flatten)]
@@ -172,6 +177,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub style: StyleArgs,
+
+    #[command(flatten)]
+    pub guard: GuardArgs,
 
     #[command(flatten)]
     pub reports: ReportArgs,

@@ -30,7 +30,7 @@ pub struct AccessArgs {
 #[derive(Debug, Args)]
 pub struct KnownAccessArgs {
     /// Where the API is, if neither at its own address nor on this machine: the token goes nowhere else unasked
-    #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL")]
+    #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL", hide_env_values = true)]
     base_url: Option<String>,
 
     #[command(flatten)]
@@ -145,6 +145,35 @@ impl ImageArgs {
     pub fn limits(&self) -> CheckLimits {
         CheckLimits { bytes_max: self.image_bytes_max, pixels_max: self.image_pixels_max }
     }
+}
+
+/// What becomes of texts that spreadsheets would compute.
+#[derive(Debug, Args)]
+pub struct GuardArgs {
+    /// Put ' before cells of results.csv that a spreadsheet would take for formulas; kept until it is said to be off
+    #[arg(
+        long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on",
+        env = "PROMPTBATCH_FORMULA_GUARD"
+    )]
+    formula_guard: Option<FormulaGuard>,
+}
+
+impl GuardArgs {
+    /// Whether it is wanted; `None` where nothing is said.
+    pub fn is_wanted(&self) -> Option<bool> {
+        self.formula_guard.map(|guard| match guard {
+            FormulaGuard::On => true,
+            FormulaGuard::Off => false,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormulaGuard {
+    /// A spreadsheet shows every text as text
+    On,
+    /// Every text is as it was given
+    Off,
 }
 
 /// What is shown while it goes on.

@@ -44,7 +44,7 @@ pub fn status(args: &StatusArgs) -> Exit {
 
 /// Writes the results again.
 pub fn results(args: &ResultsArgs) -> Exit {
-    let projection = Projection::written_as(args.format.into(), &args.out);
+    let projection = Projection::written_as(args.format.into(), &args.out).guarding(args.guard.is_wanted());
     let rows = if args.include_dropped { Rows::WithDropped } else { Rows::OfManifest };
     let file = RunFile::open_for_reading(&args.out).map_err(ProjectionError::from);
     let mut chores = chores(args.progress.display(), &Above::default());

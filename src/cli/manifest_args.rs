@@ -1,5 +1,6 @@
 //! The flags of the verbs that read a manifest: how it is read, and what is shown of it.
 
+use std::env;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -34,6 +35,10 @@ pub struct ManifestArgs {
     /// The column or key that holds your own id of each prompt
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
     pub id_col: Option<String>,
+
+    /// A folder that the manifest may read lists from, beside its own; may be repeated, in the variable with : between
+    #[arg(long = "allow-files", value_name = "DIR", value_parser = folders, env = "PROMPTBATCH_ALLOW_FILES")]
+    pub allow_files: Vec<Folders>,
 
     /// How many jobs lists, ranges, vars and `n` may make; prompts that are one job each are not limited [default: 10000]
     #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_JOBS")]
@@ -156,6 +161,20 @@ fn in_flight(text: &str) -> Result<InFlight, String> {
             Ok(n @ 1..) => Ok(InFlight(Some(n))),
             _ => Err("write a whole number of at least 1, or auto".to_owned()),
         },
+    }
+}
+
+/// One folder or more.
+#[derive(Clone, Debug)]
+pub struct Folders(pub Vec<PathBuf>);
+
+/// A folder, or several with the separator of `PATH` between them. What names a folder as a whole is that one.
+fn folders(text: &str) -> Result<Folders, String> {
+    let whole = PathBuf::from(text);
+    let all: Vec<_> = if whole.is_dir() { vec![whole] } else { env::split_paths(text).collect() };
+    match all.iter().find(|folder| !folder.is_dir()) {
+        Some(folder) => Err(format!("there is no folder {}", folder.display())),
+        None => Ok(Folders(all)),
     }
 }
 

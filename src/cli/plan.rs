@@ -32,7 +32,10 @@ pub fn plan(args: &PlanArgs) -> Exit {
     if let Some(format) = args.list {
         return write_list(args, format.into());
     }
-    let out = run::out(args.out.as_deref(), &args.manifest);
+    let out = match run::out(args.out.as_deref(), &args.manifest) {
+        Ok(out) => out,
+        Err(exit) => return exit,
+    };
     let mut chores = chores(args.progress.display(), &Above::default());
     let source = run::source(&args.manifest, modelscope::MODEL);
     let planned = manifest::open_watched(source.clone(), &mut *chores).map_err(PlanError::from);

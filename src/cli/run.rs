@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use promptbatch::driver::stopper;
 use promptbatch::ledger::sqlite::RunFile;
-use promptbatch::manifest::{Source, stem};
+use promptbatch::manifest::{Source, is_nameless, stem};
 use promptbatch::model::price::Price;
 use promptbatch::model::text::escape;
 use promptbatch::provider::registry::Choice;
@@ -24,7 +24,10 @@ pub fn run(args: &RunArgs) -> Exit {
     if let Err(exit) = args.reports.check() {
         return exit;
     }
-    let options = options(args);
+    let options = match options(args) {
+        Ok(options) => options,
+        Err(exit) => return exit,
+    };
     let out = options.out.clone();
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -86,10 +89,11 @@ pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
         default_model: Some(default_model.to_owned()),
         jobs_max: args.max_jobs,
         shuffle: args.shuffle,
+        allowed_folders: args.allow_files.iter().flat_map(|folders| &folders.0).cloned().collect(),
     }
 }
 
-fn options(args: &RunArgs) -> Options {
+fn options(args: &RunArgs) -> Result<Options, Exit> {
     let provider = match args.provider {
         ProviderName::Modelscope => Choice::ModelScope {
             base_url: args.base_url.clone(),
@@ -98,20 +102,29 @@ fn options(args: &RunArgs) -> Options {
         },
         ProviderName::Simulator => Choice::Simulator(Box::default()),
     };
-    Options {
+    Ok(Options {
         source: source(&args.manifest, provider.default_model()),
-        out: out(args.out.as_deref(), &args.manifest),
+        out: out(args.out.as_deref(), &args.manifest)?,
         provider,
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
         style: args.style.wish(),
-    }
+        formula_guard: args.guard.is_wanted(),
+    })
 }
 
-/// The output folder: the one that is named, or one called like the manifest.
-pub fn out(named: Option<&Path>, args: &ManifestArgs) -> PathBuf {
-    let default = || Path::new("out").join(stem(&args.manifest).unwrap_or("run".as_ref()));
-    named.map_or_else(default, Path::to_owned)
+/// The output folder: the one that is named, or one called like the manifest, which a pipe is not: each would be another one's.
+pub fn out(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
+    let path = &args.manifest;
+    match named {
+        Some(named) => Ok(named.to_owned()),
+        None if is_nameless(path) && path != Path::new("-") => {
+            let path = path.display();
+            tell(&format!("error: could not choose an output folder: {path} has no name of its own; add -o OUT"));
+            Err(Exit::Usage)
+        }
+        None => Ok(Path::new("out").join(stem(path).unwrap_or("run".as_ref()))),
+    }
 }
 
 /// Says what is about to happen and chooses how it is shown.

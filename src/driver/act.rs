@@ -9,8 +9,12 @@ use crate::driver::Hands;
 use crate::driver::images::StoreError;
 use crate::engine::turn::Input;
 use crate::model::job::{Job, JobId};
+use crate::model::name::ImageName;
 use crate::model::origin::Origin;
-use crate::model::outcome::{Artifact, Fault, FaultKind, Status, TaskId, Url};
+use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_MAX, Status, TaskId, Url};
+
+/// Images of a task whose faults are told one by one.
+const NAMED_MAX: usize = 3;
 
 /// Submits a job.
 pub async fn submit(hands: Hands, job: Arc<Job>) -> Input {
@@ -39,23 +43,63 @@ pub async fn download(hands: Hands, origin: Origin, urls: Vec<Url>) -> Result<In
     }
 }
 
+/// Fetches every image that can be had. Where some cannot, the fault names them and keeps the others.
 async fn download_all(
     hands: &Hands,
     origin: &Origin,
     urls: &[Url],
 ) -> Result<Result<Vec<Artifact>, Fault>, StoreError> {
-    let mut artifacts = Vec::with_capacity(urls.len());
-    for (nth, url) in (1..).zip(urls) {
-        let body = match hands.provider.download(url).await {
-            Ok(body) => body,
-            Err(fault) => return Ok(Err(fault)),
+    let (mut artifacts, mut faults) = (Vec::new(), Vec::new());
+    for (nth, url) in (1..).zip(urls.iter().take(IMAGES_MAX)) {
+        let name = hands.naming.name(origin.clone(), nth);
+        if let Some(kept) = kept(hands, origin, &name).await {
+            artifacts.push(kept);
+            continue;
+        }
+        let saved = match hands.provider.download(url).await {
+            Ok(body) => hands.store.save(name, body).await?,
+            Err(fault) => Err(fault),
         };
-        match hands.store.save(hands.naming.name(origin.clone(), nth), body).await? {
+        match saved {
             Ok(artifact) => artifacts.push(artifact),
-            Err(fault) => return Ok(Err(fault)),
+            Err(fault) => faults.push((nth, fault)),
         }
     }
-    Ok(Ok(artifacts))
+    Ok(match partly(urls.len(), faults) {
+        Some(fault) => Err(fault.keeping(artifacts)),
+        None => Ok(artifacts),
+    })
+}
+
+/// The image of this name, if it was saved before and is still there.
+async fn kept(hands: &Hands, origin: &Origin, name: &ImageName) -> Option<Artifact> {
+    let is_it = |artifact: &&Artifact| {
+        let paths = [name.path(artifact.format), name.path_apart(artifact.format)];
+        paths.contains(&artifact.file_name)
+    };
+    let artifact = origin.kept.iter().find(is_it)?;
+    hands.store.holds(artifact).await.then(|| artifact.clone())
+}
+
+/// What is wrong with a task of so many images, if anything is: the images that could not be had, and those beyond what is fetched.
+fn partly(n_images: usize, faults: Vec<(usize, Fault)>) -> Option<Fault> {
+    let too_many = (n_images > IMAGES_MAX).then(|| {
+        format!(
+            "the task has {n_images} images, and {IMAGES_MAX} of a task are fetched at most; `promptbatch log` shows the links of the others"
+        )
+    });
+    let n_missing = faults.len();
+    let kind = faults.first().map_or(FaultKind::BadOutput, |(_, fault)| fault.kind);
+    let named = |(nth, fault): (usize, Fault)| match n_images {
+        1 => fault.message,
+        _ => format!("image {nth} of {n_images}: {}", fault.message),
+    };
+    let mut words: Vec<String> = faults.into_iter().take(NAMED_MAX).map(named).collect();
+    if n_missing > NAMED_MAX {
+        words.push(format!("and {} more", n_missing - NAMED_MAX));
+    }
+    words.extend(too_many);
+    (!words.is_empty()).then(|| Fault::new(kind, words.join("; ")))
 }
 
 /// The result, or nothing if the code panicked.
@@ -65,4 +109,36 @@ async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
 
 fn panicked(kind: FaultKind, doing: &str) -> Fault {
     Fault::new(kind, format!("promptbatch itself failed while {doing}; please report it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(kind: FaultKind) -> Fault {
+        Fault::new(kind, "words")
+    }
+
+    #[test]
+    fn what_is_missing_of_a_task_is_named() {
+        let told = |n_images, missing: &[usize]| {
+            let faults = missing.iter().map(|nth| (*nth, fault(FaultKind::Transient))).collect();
+            partly(n_images, faults).map(|fault| fault.to_string())
+        };
+        for n_images in [1, 2, IMAGES_MAX] {
+            assert_eq!(told(n_images, &[]), None);
+        }
+        assert_eq!(told(1, &[1]).as_deref(), Some("transient: words"));
+        assert_eq!(told(2, &[2]).as_deref(), Some("transient: image 2 of 2: words"));
+        assert_eq!(told(2, &[1, 2]).as_deref(), Some("transient: image 1 of 2: words; image 2 of 2: words"));
+        let many = told(9, &[1, 2, 3, 4, 5]).expect("some are missing");
+        assert!(many.ends_with("image 3 of 9: words; and 2 more"), "{many}");
+        let beyond = told(17, &[]).expect("one is not fetched");
+        assert!(
+            beyond.starts_with("bad_output: the task has 17 images, and 16 of a task are fetched at most"),
+            "{beyond}"
+        );
+        let both = told(18, &[3]).expect("some are missing");
+        assert!(both.starts_with("transient: image 3 of 18: words; the task has 18 images"), "{both}");
+    }
 }

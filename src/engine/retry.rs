@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::event::Stage;
 use crate::model::limits::{InDoubt, Limits};
-use crate::model::outcome::{Fault, FaultKind};
+use crate::model::outcome::{Fault, FaultKind, IMAGES_MAX};
 use crate::model::phase::JobState;
 
 /// The first wait of a backoff.
@@ -97,6 +97,8 @@ impl RetryPolicy {
             // The task is paid for: only the provider's word ends the polling.
             (Stage::Poll, _) => at_once,
             (Stage::Download, FaultKind::Moderated | FaultKind::InvalidRequest) => Verdict::Fail,
+            // All that is ever fetched of a task is here.
+            (Stage::Download, _) if fault.kept.len() >= IMAGES_MAX => Verdict::Fail,
             (
                 Stage::Download,
                 FaultKind::Throttled { .. }

@@ -59,11 +59,23 @@ pub fn stem(path: &Path) -> Option<&OsStr> {
     if path == Path::new(STANDARD_INPUT) { Some("stdin".as_ref()) } else { uncompressed(path).file_stem() }
 }
 
+/// Whether a manifest has no name of its own: standard input, or an open file such as `/dev/fd/63`, which a shell makes of `<(...)`.
+pub fn is_nameless(path: &Path) -> bool {
+    let is_of_a_process = path.starts_with("/proc") && path.parent().is_some_and(|folder| folder.ends_with("fd"));
+    path == Path::new(STANDARD_INPUT)
+        || path == Path::new("/dev/stdin")
+        || path.starts_with("/dev/fd")
+        || is_of_a_process
+}
+
 /// How to make the format of a file known.
 pub(super) fn unknown(path: &Path) -> String {
     let names = Format::ALL.map(Format::name).join("|");
     if path == Path::new(STANDARD_INPUT) {
         return format!("standard input has no name that would tell it; add --format {names}");
+    }
+    if is_nameless(path) {
+        return format!("a pipe has no name that would tell it; add --format {names}");
     }
     if ending(uncompressed(path)).as_deref() == Some("json") {
         return "JSON is read line by line; convert it with jq -c '.[]' OLD > NEW.jsonl, or add --format jsonl if it is such lines".into();
@@ -125,6 +137,16 @@ mod tests {
     }
 
     #[test]
+    fn an_open_file_has_no_name() {
+        for name in ["-", "/dev/stdin", "/dev/fd/63", "/proc/self/fd/0", "/proc/17/fd/9"] {
+            assert!(is_nameless(Path::new(name)), "{name}");
+        }
+        for name in ["a.csv", "stdin", "dev/fd/63", "/dev/shm/a.csv", "/dev/fdx", "fd/0", "/proc/fd", ""] {
+            assert!(!is_nameless(Path::new(name)), "{name}");
+        }
+    }
+
+    #[test]
     fn what_is_unknown_is_told_with_a_way_out() {
         assert_eq!(
             unknown(Path::new("a.doc")),
@@ -132,6 +154,10 @@ mod tests {
              rename it, or add --format yaml|csv|tsv|jsonl|txt"
         );
         assert!(unknown(Path::new("-")).ends_with("; add --format yaml|csv|tsv|jsonl|txt"));
+        assert_eq!(
+            unknown(Path::new("/dev/fd/63")),
+            "a pipe has no name that would tell it; add --format yaml|csv|tsv|jsonl|txt"
+        );
         assert!(unknown(Path::new("a.json.gz")).contains("jq -c '.[]'"));
     }
 }

@@ -1,4 +1,4 @@
-//! Opens a manifest as UTF-8 text, whatever it lies in: a file or standard input, compressed or not, in any encoding.
+//! Opens a manifest as UTF-8 text, whatever it lies in: a file, a pipe or standard input, compressed or not, in any encoding.
 //!
 //! UTF-8 is passed on as it is, once it is known to be that. Whatever else it is becomes UTF-8 here, and a byte that has no meaning ends
 //! the reading: nothing is ever read as a replacement character.
@@ -191,13 +191,16 @@ impl Read for Bytes {
 /// Where the bytes come from.
 pub(super) enum Origin {
     File(File),
-    StandardInput(Spooled),
+    /// A pipe, a device or standard input.
+    Pipe(Spooled),
 }
 
 impl Origin {
     fn open(path: &Path) -> io::Result<Self> {
-        if path == Path::new(STANDARD_INPUT) {
-            return Spooled::standard_input().map(Self::StandardInput);
+        // A pipe that is opened twice waits for a second writer.
+        let is_pipe = || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        if path == Path::new(STANDARD_INPUT) || is_pipe() {
+            return Spooled::of(path).map(Self::Pipe);
         }
         File::open(path).map(Self::File)
     }
@@ -207,7 +210,7 @@ impl Read for Origin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::File(file) => file.read(buffer),
-            Self::StandardInput(spooled) => spooled.read(buffer),
+            Self::Pipe(spooled) => spooled.read(buffer),
         }
     }
 }
@@ -215,7 +218,7 @@ impl Read for Origin {
 /// How many bytes there are to be read, if that is known: of a pipe it is not.
 pub(super) fn n_bytes(path: &Path) -> Option<u64> {
     if path == Path::new(STANDARD_INPUT) {
-        return Spooled::standard_input().and_then(|spooled| spooled.n_bytes()).ok();
+        return Spooled::of(path).and_then(|spooled| spooled.n_bytes()).ok();
     }
     // Not opened: a pipe that somebody looks into is no longer whole.
     fs::metadata(path).ok().filter(Metadata::is_file).map(|file| file.len())

@@ -1,18 +1,21 @@
-//! Lists of texts in files beside the manifest: those that a field takes its values from, and wildcards.
+//! Lists of texts in files of the manifest's folder: those that a field takes its values from, and wildcards.
 //!
 //! One text a line, exactly as it stands there; blank lines and lines that begin with `#` are none. Each file is read once, and what was
 //! read is hashed, so that a manifest is another one as soon as one of its lists is.
 
+mod folders;
 mod names;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::manifest::field::misspelt;
 use crate::manifest::guess;
+use crate::manifest::lists::folders::{Folders, Missed, outside};
 use crate::manifest::mistake::{Place, Span, Wrong, wrong};
 use crate::manifest::read::shown_text;
 use crate::manifest::template::Wildcards;
@@ -40,6 +43,8 @@ type Texts = Arc<[String]>;
 pub(super) struct Lists {
     /// The manifest's.
     folder: PathBuf,
+    /// Where they may lie.
+    folders: Folders,
     read: BTreeMap<String, Result<Texts, Wrong>>,
     /// The names of the wildcards that there are, once they were asked for.
     names: Option<Result<Arc<[String]>, Wrong>>,
@@ -48,8 +53,10 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, read: BTreeMap::new(), names: None, n_bytes: 0, hasher: blake3::Hasher::new() }
+    /// The lists of a manifest in this folder; `allowed` are further folders that they may lie in.
+    pub(super) fn new(folder: PathBuf, allowed: &[PathBuf]) -> Self {
+        let folders = Folders::new(&folder, allowed);
+        Self { folder, folders, read: BTreeMap::new(), names: None, n_bytes: 0, hasher: blake3::Hasher::new() }
     }
 
     /// The texts of a file, at least one, by its name as seen from the manifest's folder.
@@ -70,10 +77,13 @@ impl Lists {
     fn read(&mut self, name: &str) -> Result<Texts, Wrong> {
         let shown = shown_text(name);
         let path = self.folder.join(name);
-        let bytes = match bytes(&path) {
+        let bytes = match self.folders.find(&path).and_then(|real| bytes(&real).map_err(Missed::Unreadable)) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing(&path, name)),
-            Err(error) => {
+            Err(Missed::Outside(real)) => return Err(outside(&format!("the list {shown}"), real.as_deref())),
+            Err(Missed::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(missing(&path, name));
+            }
+            Err(Missed::Unreadable(error)) => {
                 return Err(wrong(format!("the list {shown} could not be read: {error}"), "name a file that can be"));
             }
         };
@@ -96,7 +106,7 @@ impl Lists {
     /// The names of all wildcards.
     fn names(&mut self) -> Result<Arc<[String]>, Wrong> {
         let folder = self.folder.join(WILDCARDS);
-        self.names.get_or_insert_with(|| names::all(&folder)).clone()
+        self.names.get_or_insert_with(|| names::all(&folder, &self.folders)).clone()
     }
 }
 
@@ -135,8 +145,16 @@ impl Wildcards for Lists {
 /// The file's bytes, and of a file that is too long one more than it may have.
 fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     // A pipe may have no end, and would be empty the second time.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
+    let kind = fs::metadata(path)?.file_type();
+    let what = match kind {
+        _ if kind.is_file() => None,
+        _ if kind.is_dir() => Some("it is a folder"),
+        _ if kind.is_fifo() => Some("it is a pipe, which cannot be read twice"),
+        _ if kind.is_socket() => Some("it is a socket"),
+        _ => Some("it is a device"),
+    };
+    if let Some(what) = what {
+        return Err(io::Error::other(what));
     }
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;

@@ -8,7 +8,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | bytes to text | `input` (file, standard input, gzip), `encoding`, `guess`, `spool` |
+//! | bytes to text | `input` (file, pipe, standard input, gzip), `encoding`, `guess`, `spool` |
 //! | text to entries | `documents`, `yaml`, `tree` (YAML); `table`, `rows` (CSV), `tabs` (TSV), `columns`; `jsonl`; `texts` (TXT) |
 //! | values | `field`, `read`, `parts`, `range`, `lists` (other files), `families`; `fields` holds the good ones |
 //! | entries to jobs | `check`, `ways`, `sayings` and `template` (texts), `grid` and `draw` (lists), `expand`, `guard` |
@@ -68,7 +68,7 @@ pub use self::census::Census;
 use self::check::Checked;
 pub use self::encoding::Encoding;
 use self::encoding::Unreadable;
-pub use self::format::{Format, stem};
+pub use self::format::{Format, is_nameless, stem};
 use self::guess::Guess;
 use self::ids::Ids;
 pub use self::listing::{Listing, ListingError, list};
@@ -77,6 +77,7 @@ pub use self::mistake::{ManifestError, Mistake, Mistakes, Place, Span};
 use self::pass::{End, Pass};
 pub use self::schema::schema;
 pub use self::source_lines::lines_of;
+pub use self::spool::is_waiting;
 use self::yaml::Settings;
 use crate::model::job::Draft;
 use crate::model::price::Price;
@@ -103,13 +104,15 @@ pub struct Source {
     pub jobs_max: Option<u64>,
     /// The seed by which the order of the work is drawn, whatever the manifest says.
     pub shuffle: Option<u64>,
+    /// Folders that the manifest may name files in, beside its own. Of a pipe or standard input its own is the current one.
+    pub allowed_folders: Vec<PathBuf>,
 }
 
 impl Source {
     fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
-        // How many jobs are allowed does not change what they are.
-        let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, jobs_max: _, shuffle } =
-            self;
+        // How many jobs are allowed, and which files, does not change what they are.
+        let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
+        let Self { jobs_max: _, shuffle, allowed_folders: _, .. } = self;
         let format = format.or_else(|| Format::of(path)).map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
@@ -140,8 +143,7 @@ impl Source {
 }
 
 /// A hash of the file's bytes and of every option that changes what they mean: where it is known, that very manifest was checked before.
-/// Where the file lies does not matter. Only of a file proper, or of standard input: another pipe may have no end, and cannot be read
-/// twice. And not of one that may name other files: which ones, and what they hold, is known when it has been read.
+/// Where the file lies does not matter. Only of a file proper, or of standard input: another pipe may have no end. And not of one that may name other files: which ones, and what they hold, is known when it has been read.
 pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
     if input::n_bytes(&source.path).is_none() {
         return Err(io::ErrorKind::Unsupported.into());

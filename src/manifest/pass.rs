@@ -13,7 +13,7 @@ use crate::manifest::encoding::Encoding;
 use crate::manifest::entry::{Entry, Given, Raw};
 use crate::manifest::expand::Expand;
 use crate::manifest::field::{Field, nearest};
-use crate::manifest::format::Format;
+use crate::manifest::format::{Format, is_nameless};
 use crate::manifest::guard::JOBS_MAX;
 use crate::manifest::ids::Ids;
 use crate::manifest::input::Input;
@@ -59,7 +59,9 @@ impl Pass {
         let path = &source.path;
         let format = source.format.or_else(|| Format::of(path));
         let format = format.ok_or_else(|| ManifestError::UnknownFormat { path: path.clone() })?;
-        let mut lists = Lists::new(path.parent().unwrap_or(Path::new("")).to_owned());
+        // What has no name of its own is as if it were typed here.
+        let folder = path.parent().filter(|_| !is_nameless(path)).unwrap_or(Path::new(""));
+        let mut lists = Lists::new(folder.to_owned(), &source.allowed_folders);
         let mut shared = Shared::default();
         let mut settings = Settings::default();
         shared.lay_under(given_overrides(source, &mut findings.mistakes), &mut findings.mistakes);

@@ -1,46 +1,139 @@
-//! Keeps what standard input says in an unnamed file, since a manifest is read more than once.
+//! Spool of a manifest that can be read only once, such as standard input or a pipe, since a manifest is read more than once.
+//!
+//! What comes is kept in an unnamed file as it is read: the first reader waits for the writer, and all later ones read the file. A pipe is
+//! opened once a process, so nothing waits for a second writer that never comes.
 
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A reader of what standard input has said, from its beginning.
+use crate::manifest::format::STANDARD_INPUT;
+
+/// Bytes that are read of a pipe at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// A reader of what a pipe has said, from its beginning.
 #[derive(Debug)]
 pub(super) struct Spooled {
-    file: Arc<File>,
+    spool: Arc<Mutex<Spool>>,
     offset: u64,
 }
 
-/// A process has one standard input, and it says what it says once.
-static SAID: Mutex<Option<Arc<File>>> = Mutex::new(None);
+/// What a pipe has said so far, and where more comes from.
+#[derive(Default)]
+struct Spool {
+    file: Option<File>,
+    n_bytes: u64,
+    /// `None` before it is opened, and once it has come to its end.
+    pipe: Option<Box<dyn Read + Send>>,
+}
 
-impl Spooled {
-    /// Waits for the end of standard input when it is asked for the first time.
-    pub(super) fn standard_input() -> io::Result<Self> {
-        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = match &*said {
-            Some(file) => Arc::clone(file),
-            None => Arc::clone(said.insert(Arc::new(spool(io::stdin().lock())?))),
-        };
-        Ok(Self { file, offset: 0 })
-    }
-
-    /// How long it is.
-    pub(super) fn n_bytes(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+impl fmt::Debug for Spool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spool").field("n_bytes", &self.n_bytes).finish_non_exhaustive()
     }
 }
 
-fn spool(mut input: impl Read) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(&mut input, &mut file)?;
-    Ok(file)
+/// A pipe says what it says once a process.
+static SPOOLS: Mutex<BTreeMap<PathBuf, Arc<Mutex<Spool>>>> = Mutex::new(BTreeMap::new());
+
+/// Readers that wait for a writer at this moment.
+static N_WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether a manifest is waited for that comes through a pipe: a process that is told to end then need not wait for anything else.
+pub fn is_waiting() -> bool {
+    N_WAITING.load(Ordering::SeqCst) > 0
+}
+
+/// Does what may wait for the writer of a pipe.
+fn waiting<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    N_WAITING.fetch_add(1, Ordering::SeqCst);
+    let result = work();
+    N_WAITING.fetch_sub(1, Ordering::SeqCst);
+    result
+}
+
+impl Spooled {
+    /// A reader of the pipe with this path, or of standard input. Waits for a writer where it is asked for the first time.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let spool = Arc::clone(locked(&SPOOLS).entry(path.to_owned()).or_default());
+        let reader = Self { spool, offset: 0 };
+        reader.locked().begin(path)?;
+        Ok(reader)
+    }
+
+    /// How long it is; waits for its end.
+    pub(super) fn n_bytes(&self) -> io::Result<u64> {
+        let mut spool = self.locked();
+        while spool.take_more()? > 0 {}
+        Ok(spool.n_bytes)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Spool> {
+        locked(&self.spool)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Spool {
+    fn begin(&mut self, path: &Path) -> io::Result<()> {
+        if self.file.is_none() {
+            let pipe: Box<dyn Read + Send> = if path == Path::new(STANDARD_INPUT) {
+                Box::new(io::stdin())
+            } else {
+                Box::new(waiting(|| File::open(path))?)
+            };
+            self.pipe = Some(pipe);
+            self.file = Some(tempfile::tempfile().map_err(not_kept)?);
+        }
+        Ok(())
+    }
+
+    /// Reads on, and says how many bytes came: none at the end.
+    fn take_more(&mut self) -> io::Result<usize> {
+        let (Some(pipe), Some(file)) = (&mut self.pipe, &mut self.file) else { return Ok(0) };
+        let mut chunk = vec![0; CHUNK];
+        let n_bytes = waiting(|| pipe.read(&mut chunk))?;
+        file.write_all(&chunk[..n_bytes]).map_err(not_kept)?;
+        self.n_bytes += n_bytes as u64;
+        if n_bytes == 0 {
+            self.pipe = None;
+        }
+        Ok(n_bytes)
+    }
+}
+
+fn not_kept(error: io::Error) -> io::Error {
+    let folder = env::temp_dir();
+    io::Error::new(
+        error.kind(),
+        format!(
+            "it could not be kept in {} while it is read: {error}; set TMPDIR to a folder with room",
+            folder.display()
+        ),
+    )
 }
 
 impl Read for Spooled {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n_bytes = self.file.read_at(buffer, self.offset)?;
+        let mut spool = self.locked();
+        while self.offset >= spool.n_bytes && !buffer.is_empty() {
+            if spool.take_more()? == 0 {
+                return Ok(0);
+            }
+        }
+        let Some(file) = &spool.file else { return Ok(0) };
+        let n_bytes = file.read_at(buffer, self.offset)?;
+        drop(spool);
         self.offset += n_bytes as u64;
         Ok(n_bytes)
     }
@@ -50,12 +143,17 @@ impl Read for Spooled {
 mod tests {
     use super::*;
 
+    fn spooled(pipe: impl Read + Send + 'static) -> impl Fn() -> Spooled {
+        let file = Some(tempfile::tempfile().expect("a temporary file can be made"));
+        let spool = Arc::new(Mutex::new(Spool { file, n_bytes: 0, pipe: Some(Box::new(pipe)) }));
+        move || Spooled { spool: Arc::clone(&spool), offset: 0 }
+    }
+
     /// Goal: two readers do not move each other on. Method: read the second one in the middle of the first.
     #[test]
     fn what_is_spooled_is_read_as_often_as_wanted() {
         let said = "prompt\n猫\n".repeat(10_000);
-        let file = Arc::new(spool(said.as_bytes()).expect("a temporary file can be written"));
-        let reader = || Spooled { file: Arc::clone(&file), offset: 0 };
+        let reader = spooled(io::Cursor::new(said.clone()));
         let (mut first, mut read) = (reader(), String::new());
         let mut head = [0; 6];
         first.read_exact(&mut head).expect("there is that much");
@@ -63,5 +161,24 @@ mod tests {
         first.read_to_string(&mut read).expect("it can be read");
         assert_eq!(format!("prompt{read}"), said);
         assert_eq!(reader().n_bytes().ok(), Some(said.len() as u64));
+    }
+
+    /// Goal: no more is asked of a pipe than its reader wants. Method: one that fails behind its first words, which are read twice.
+    #[test]
+    fn only_what_is_wanted_is_waited_for() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("it was asked for more"))
+            }
+        }
+        let reader = spooled(io::Cursor::new("prompt\n").chain(Failing));
+        for _ in 0..2 {
+            let (mut reader, mut head) = (reader(), [0; 7]);
+            reader.read_exact(&mut head).expect("it was said");
+            assert_eq!(&head, b"prompt\n");
+            assert_eq!(reader.read(&mut head).unwrap_err().to_string(), "it was asked for more");
+        }
+        assert!(reader().n_bytes().is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! When a signed link expires, as its own query says; of any other link nothing is known.
+//! Links: when a signed one expires, as its own query says, and what of any link may be shown.
 
 use crate::model::outcome::Url;
 use crate::model::time::Timestamp;
@@ -21,6 +21,26 @@ pub fn expires_at(url: &Url) -> Option<Timestamp> {
     // Azure names the time; whoever encodes a query encodes its colons.
     let at_time = || utc(&value(query, "se")?.replace("%3A", ":").replace("%3a", ":")).map(Timestamp::millis);
     dated().or_else(at_second).or_else(at_time).map(Timestamp::from_millis)
+}
+
+/// The address without what may be secret: the name and password before its host, its query and its fragment.
+pub fn shown(text: &str) -> String {
+    const HIDDEN: &str = "…";
+    let end = text.find(['?', '#']).unwrap_or(text.len());
+    let (address, behind) = text.split_at(end);
+    let host_at = address.find("//").map_or(0, |at| at + 2);
+    let (scheme, rest) = address.split_at(host_at);
+    // A backslash parts a host from its path too, as parsers of web addresses read it. A name and password may hold an `@`.
+    let (host, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) || text.ends_with(']');
+    let host = match (host.rfind('@'), host.rsplit_once(':')) {
+        (Some(at), _) => format!("{HIDDEN}{}", &host[at..]),
+        // A password with a `/` or `?` in it, of which no parser would make one.
+        (None, Some((_, port))) if !is_port(port) => return format!("{scheme}{HIDDEN}"),
+        (None, Some(_) | None) => host.to_owned(),
+    };
+    let behind = behind.chars().next().map_or(String::new(), |mark| format!("{mark}{HIDDEN}"));
+    format!("{scheme}{host}{path}{behind}")
 }
 
 /// The first value of this name.
@@ -118,6 +138,32 @@ mod tests {
         assert_eq!(expires_at(&Url("https://images.example/a.png#?Expires=1790000000".into())), None);
     }
 
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        for (text, expected) in [
+            ("https://a.example/img/x.png", "https://a.example/img/x.png"),
+            ("https://a.example/x.png?Expires=1&Signature=s", "https://a.example/x.png?…"),
+            ("https://a.example/x.png#s", "https://a.example/x.png#…"),
+            ("https://a.example?key=s#t", "https://a.example?…"),
+            ("https://user:s@a.example/x", "https://…@a.example/x"),
+            ("https://user:s@s@a.example", "https://…@a.example"),
+            ("https://user@a.example\\@x", "https://…@a.example\\@x"),
+            ("https://a.example/@user/x", "https://a.example/@user/x"),
+            ("user:s@a.example/x", "…@a.example/x"),
+            ("//s@a.example", "//…@a.example"),
+            ("https://user:s/s@a.example", "https://…"),
+            ("https://user:s?s@a.example", "https://…"),
+            ("http://a.example:80/x", "http://a.example:80/x"),
+            ("http://[::1]:80/x", "http://[::1]:80/x"),
+            ("http://[::1]/x", "http://[::1]/x"),
+            ("a.example", "a.example"),
+            ("?s", "?…"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
     /// A text made of what matters here and of anything else.
     fn queries() -> impl Strategy<Value = String> {
         let names = DATED.into_iter().flat_map(|(date, seconds)| [date, seconds]).chain(["Expires", "se"]);
@@ -129,6 +175,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_is_too_odd(text in any::<String>(), query in queries()) {
+            shown(&text);
+            shown(&query);
             expires_at(&Url(text));
             expires_at(&Url(format!("?{query}")));
         }

@@ -66,7 +66,12 @@ pub struct Fault {
     pub kind: FaultKind,
     /// What happened, in the provider's words where it gave any, and what to do.
     pub message: String,
+    /// Images of the task that are on our disk all the same, where only others of it could not be had.
+    pub kept: Vec<Artifact>,
 }
+
+/// Images of one task that are fetched.
+pub const IMAGES_MAX: usize = 16;
 
 /// The kinds of fault. Providers classify, the engine's retry policy decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +160,13 @@ impl Fault {
 
     /// A fault of this kind with these words.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), kept: Vec::new() }
+    }
+
+    /// The same fault of a task of which these images are on our disk.
+    #[must_use]
+    pub fn keeping(self, kept: Vec<Artifact>) -> Self {
+        Self { kept, ..self }
     }
 }
 
@@ -170,7 +181,7 @@ impl fmt::Display for Fault {
 pub enum Outcome {
     /// Every image of the task is on our disk and was checked.
     Succeeded(Vec<Artifact>),
-    /// It ended without an image, for this reason.
+    /// It ended without all of its images, for this reason; mostly without any.
     Failed(Fault),
 }
 

@@ -49,6 +49,8 @@ pub struct JobState {
     pub finished_at: Option<Timestamp>,
     /// The last thing that went wrong.
     pub last_fault: Option<Fault>,
+    /// Images of its task that are on our disk while others of it are still to be fetched.
+    pub kept: Vec<Artifact>,
 }
 
 impl JobState {
@@ -58,6 +60,7 @@ impl JobState {
             EventKind::SubmitStarted => {
                 self.phase = Phase::Submitting;
                 self.task = None;
+                self.kept.clear();
                 self.n_submits = self.n_submits.saturating_add(1);
                 self.submitted_at = Some(at);
                 // A submission under way is no longer the one that was in doubt.
@@ -82,6 +85,18 @@ impl JobState {
     }
 
     fn reopen(&mut self, again: Again) {
+        self.kept = match (&self.phase, again) {
+            (Phase::Finished(Outcome::Failed(fault)), Again::Fetch) => fault.kept.clone(),
+            // An image of a success is fetched again because it is missing or damaged.
+            (
+                Phase::Pending
+                | Phase::Submitting
+                | Phase::Running(_)
+                | Phase::Downloading(_)
+                | Phase::Finished(Outcome::Succeeded(_) | Outcome::Failed(_)),
+                Again::Fetch | Again::Submit,
+            ) => Vec::new(),
+        };
         self.phase = match (again, self.task.clone()) {
             (Again::Fetch, Some(task)) => Phase::Running(task),
             (Again::Fetch, None) | (Again::Submit, _) => Phase::Pending,
@@ -103,6 +118,7 @@ impl JobState {
             Stage::Submit => self.phase = Phase::Pending,
             Stage::Poll => (),
             Stage::Download => {
+                self.kept.clone_from(&fault.kept);
                 self.phase = self.task.clone().map_or(Phase::Pending, Phase::Running);
             }
             Stage::Task => {
@@ -151,15 +167,12 @@ impl JobState {
         self.last_fault.as_ref().is_some_and(|fault| fault.kind.leaves_doubt())
     }
 
-    /// Its images on disk; none unless it has succeeded.
+    /// Its images on disk, once it has ended: all of its task, or those that could be had.
     pub fn artifacts(&self) -> &[Artifact] {
         match &self.phase {
             Phase::Finished(Outcome::Succeeded(artifacts)) => artifacts,
-            Phase::Finished(Outcome::Failed(_))
-            | Phase::Pending
-            | Phase::Submitting
-            | Phase::Running(_)
-            | Phase::Downloading(_) => &[],
+            Phase::Finished(Outcome::Failed(fault)) => &fault.kept,
+            Phase::Pending | Phase::Submitting | Phase::Running(_) | Phase::Downloading(_) => &[],
         }
     }
 
@@ -294,6 +307,36 @@ mod tests {
             Phase::Pending,
             "it never had a task"
         );
+    }
+
+    #[test]
+    fn what_was_saved_of_a_task_stays_until_the_next_submission() {
+        let image = Artifact {
+            file_name: "a".into(),
+            sha256: [0; 32],
+            bytes: 1,
+            width: 1,
+            height: 1,
+            format: crate::model::outcome::ImageFormat::Png,
+        };
+        let partly = fault(FaultKind::BadOutput).keeping(vec![image.clone()]);
+        let past = [EventKind::SubmitStarted, EventKind::Accepted(task())];
+        let set_back = fold(&[&past[..], &[EventKind::Setback(Stage::Download, partly.clone())]].concat());
+        assert_eq!((set_back.kept.as_slice(), set_back.artifacts()), (&[image.clone()][..], &[][..]));
+        let end = EventKind::Finished(Outcome::Failed(partly));
+        let ended = fold(&[&past[..], &[end.clone()]].concat());
+        assert_eq!(
+            (ended.status(), ended.artifacts(), ended.way_back()),
+            ("failed", &[image.clone()][..], Again::Fetch)
+        );
+        let again = |again| fold(&[&past[..], &[end.clone(), EventKind::Reopened(again)]].concat());
+        assert_eq!(again(Again::Fetch).kept, [image.clone()]);
+        assert_eq!(again(Again::Submit).kept, []);
+        let succeeded = EventKind::Finished(Outcome::Succeeded(vec![image]));
+        let repaired = fold(&[&past[..], &[succeeded, EventKind::Reopened(Again::Fetch)]].concat());
+        assert_eq!(repaired.kept, [], "a damaged one is fetched again");
+        let anew = fold(&[&past[..], &[end, EventKind::Reopened(Again::Fetch), EventKind::SubmitStarted]].concat());
+        assert_eq!(anew.kept, []);
     }
 
     #[test]

@@ -52,6 +52,33 @@ fn is_direction(c: char) -> bool {
     )
 }
 
+/// The text without a byte order mark before it and white space around it.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}').trim()
+}
+
+/// What kind of text begins so, or `None` for bytes that are no text: a page that came instead of an image.
+pub fn kind_of_text(head: &[u8]) -> Option<&'static str> {
+    let lower = trimmed(&String::from_utf8_lossy(head)).to_ascii_lowercase();
+    match lower.as_bytes() {
+        _ if lower.starts_with("<!doctype html") || lower.starts_with("<html") => Some("an HTML page"),
+        [b'<', ..] => Some("an XML or HTML text"),
+        [b'{' | b'[', ..] => Some("JSON"),
+        _ => is_text(head).then_some("plain text"),
+    }
+}
+
+/// Whether it is UTF-8 that people could read, though perhaps cut within a character.
+fn is_text(head: &[u8]) -> bool {
+    let is_readable = |text: &str| !text.chars().any(|c| c.is_control() && !c.is_whitespace());
+    match str::from_utf8(head) {
+        Ok(text) => is_readable(text),
+        Err(error) => {
+            error.error_len().is_none() && str::from_utf8(&head[..error.valid_up_to()]).is_ok_and(is_readable)
+        }
+    }
+}
+
 /// A count with its thousands parted: `1,632`.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();

@@ -71,6 +71,7 @@ impl Batch {
             limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
             image_limits: CheckLimits::default(),
             style: StyleWish::default(),
+            formula_guard: None,
         })
     }
 

@@ -55,6 +55,8 @@ pub struct Options {
     pub image_limits: CheckLimits,
     /// How the images are kept.
     pub style: StyleWish,
+    /// Whether `results.csv` is guarded against formulas in spreadsheets; `None` for what the last run was told, at first not.
+    pub formula_guard: Option<bool>,
 }
 
 /// Why a run could not begin, or not go on. What is recorded stays recorded.
@@ -177,7 +179,7 @@ pub async fn run(
     let imported = manifest.as_ref().map(|manifest| plan::import(manifest, &mut file, progress)).transpose()?.flatten();
     let (counts_before, incidents_before) = (file.counts()?, file.incidents()?);
     let n_left_behind = file.n_left_behind()?;
-    let Options { out, provider, limits, image_limits, source: _, style: _ } = options;
+    let Options { out, provider, limits, image_limits, formula_guard, source: _, style: _ } = options;
     let price = limits.price.clone().or(file.price()?);
     let limits = Limits { price: price.clone(), ..limits };
     let counts = counts_before;
@@ -188,7 +190,7 @@ pub async fn run(
 
     let n_to_do = counts_before.n_unfinished();
     let before = Before { began, n_to_do, counts: counts_before, incidents: incidents_before };
-    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::All };
+    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::All, formula_guard };
     work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
 }
 
@@ -209,6 +211,8 @@ struct Work<'a> {
     image_limits: CheckLimits,
     style: Style,
     scope: Scope,
+    /// As in [`Options`].
+    formula_guard: Option<bool>,
 }
 
 /// How things stood before a session.
@@ -232,7 +236,8 @@ impl Work<'_> {
         clock: &Clock,
         stops: &mut Stops,
     ) -> Result<Summary, RunError> {
-        let results = Projection::new(self.out);
+        let results = Projection::new(self.out).guarding(self.formula_guard);
+        results.settle(&file)?;
         let (file, ended) = match before.n_to_do {
             0 => (file, Ok(None)),
             _ => self.drive(file, reporters, clock, stops, &results).await?,

@@ -23,6 +23,9 @@ const SHARE: u32 = 100;
 /// What the line of a job takes at least, wherever that was measured: the first rewrite of a large run is no surprise.
 const LINE: Duration = Duration::from_micros(5);
 
+/// What the mark of results ends in that are guarded against formulas.
+const GUARDED: &str = " guarded";
+
 /// Why the results could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
@@ -49,6 +52,8 @@ pub struct Projection {
     out: PathBuf,
     path: PathBuf,
     format: Format,
+    /// Whether tables are guarded against formulas; `None` for what the last run was told.
+    formula_guard: Option<bool>,
     /// One rewrite at a time.
     turn: Arc<Mutex<()>>,
 }
@@ -62,7 +67,35 @@ impl Projection {
     /// The results of the run in this folder in this format.
     pub fn written_as(format: Format, out: &Path) -> Self {
         let path = out.join("results").with_extension(format.extension());
-        Self { out: out.to_owned(), path, format, turn: Arc::default() }
+        Self { out: out.to_owned(), path, format, formula_guard: None, turn: Arc::default() }
+    }
+
+    /// The same with cells that no spreadsheet takes for formulas, or with all text as it is. `None` for what the last run was told.
+    #[must_use]
+    pub fn guarding(self, formula_guard: Option<bool>) -> Self {
+        Self { formula_guard, ..self }
+    }
+
+    /// What they are written as.
+    fn format(&self, file: &RunFile) -> Result<Format, LedgerError> {
+        let is_guarded = match (self.format, self.formula_guard) {
+            (Format::Jsonl, _) => return Ok(Format::Jsonl),
+            (Format::GuardedCsv, _) => true,
+            (Format::Csv, Some(is_guarded)) => is_guarded,
+            (Format::Csv, None) => file.results_mark()?.is_some_and(|mark| mark.ends_with(GUARDED)),
+        };
+        Ok(if is_guarded { Format::GuardedCsv } else { Format::Csv })
+    }
+
+    /// Keeps what this run was told of formulas for the retries, repairs and looks to come.
+    pub fn settle(&self, file: &RunFile) -> Result<(), ProjectionError> {
+        let is_settled = self.format(file)? == Self { formula_guard: None, ..self.clone() }.format(file)?;
+        if is_settled { Ok(()) } else { Ok(file.set_results_mark(self.guard_mark(file)?)?) }
+    }
+
+    /// What the mark of results ends in.
+    fn guard_mark(&self, file: &RunFile) -> Result<&'static str, LedgerError> {
+        Ok(if self.format(file)? == Format::GuardedCsv { GUARDED } else { "" })
     }
 
     /// Where they are.
@@ -76,7 +109,8 @@ impl Projection {
         // The results of another run may be at this path by now.
         file.check_in_place()?;
         let mark = file.mark()?;
-        let of = |stamp: String| format!("{mark} {stamp}");
+        let guard = self.guard_mark(file)?;
+        let of = |stamp: String| format!("{mark} {stamp}{guard}");
         let written = file.results_mark()?;
         if self.stamp().is_some_and(|stamp| written == Some(of(stamp))) {
             return Ok(());
@@ -91,7 +125,7 @@ impl Projection {
         file.at_once(|| {
             let provider = file.provider()?;
             let name = provider.split(' ').next().unwrap_or_default();
-            let mut writer = ResultsWriter::create(&self.path, self.format, name, &file.columns()?)?;
+            let mut writer = ResultsWriter::create(&self.path, self.format(file)?, name, &file.columns()?)?;
             let mut meter = Meter::begin(progress, Chore::Results, Some(file.counts()?.n_jobs()));
             let mut write = |known| {
                 meter.step();

@@ -79,6 +79,6 @@ pub async fn retry(
     let mut reporters = if n_to_do > 0 { face(n_to_do, &counts) } else { Reporters::default() };
     let style = style::known(&file)?;
     let before = Before { began, n_to_do, counts, incidents };
-    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen };
+    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen, formula_guard: None };
     work.go_on(file, &before, &mut reporters, progress, &clock, stops).await.map(|summary| (n_to_do, summary))
 }

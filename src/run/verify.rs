@@ -82,17 +82,16 @@ pub fn verify(out: &Path, progress: &mut dyn Progress) -> Result<Verified, RunEr
     Ok(verified)
 }
 
-/// Whether the job has images, which were looked at.
+/// Looks at the images of a job, and says whether they are all that was wanted of it.
 fn look_at(out: &Path, known: &Known, verified: &mut Verified) -> bool {
-    let Phase::Finished(Outcome::Succeeded(artifacts)) = &known.state.phase else { return false };
-    for artifact in artifacts {
+    for artifact in known.state.artifacts() {
         verified.n_images += 1;
         if let Err(damage) = check(out, artifact) {
             let (job, index, artifact) = (known.job.id, known.job.index, artifact.clone());
             verified.damaged.push(Damaged { job, index, artifact, damage });
         }
     }
-    true
+    matches!(known.state.phase, Phase::Finished(Outcome::Succeeded(_)))
 }
 
 /// Looks up the name of every file.
@@ -189,6 +188,6 @@ pub async fn repair(
     };
     let style = style::known(&file)?;
     let before = Before { began, n_to_do, counts, incidents };
-    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen };
+    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen, formula_guard: None };
     work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
 }

@@ -1,7 +1,7 @@
 //! What is not trusted with the memory, the terminal or the secret: manifests, words from outside, and every answer.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -69,23 +69,6 @@ fn a_manifest_without_end_ends_in_an_error() {
         assert!(stderr(&output).len() < 2000, "{} bytes of words", stderr(&output).len());
     }
     assert!(!bench.path("out").exists());
-}
-
-#[test]
-fn signals_are_heard_while_a_manifest_is_read() {
-    let bench = Bench::new(quick());
-    assert!(Command::new("mkfifo").arg(bench.path("slow.csv")).status().unwrap().success());
-    let mut child = bench.spawn("slow.csv", &[]);
-    let mut pipe = fs::OpenOptions::new().write(true).open(bench.path("slow.csv")).unwrap();
-    pipe.write_all(b"prompt\na cat").unwrap();
-    let pid = child.id().to_string();
-    let interrupt = || Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert!(interrupt().success());
-    let mut heard = String::new();
-    BufReader::new(child.stderr.take().unwrap()).read_line(&mut heard).unwrap();
-    assert!(heard.contains("once more to exit at once"), "{heard}");
-    assert!(interrupt().success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 /// Goal: no byte that a terminal obeys is in what was said.

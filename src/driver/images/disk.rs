@@ -15,8 +15,9 @@ use crate::driver::images::error::StoreError;
 use crate::driver::images::incoming::Incoming;
 use crate::driver::images::place::Place;
 use crate::driver::images::settling::Settling;
-use crate::driver::images::{Body, ImageStore, Saved, bad_output};
+use crate::driver::images::{Body, ImageStore, Saved, bad_output, verify};
 use crate::model::name::ImageName;
+use crate::model::outcome::Artifact;
 use crate::model::style::Making;
 
 /// The images of one run, below OUT. Only one process at a time may open it: the one that holds the ledger.
@@ -93,6 +94,11 @@ impl DiskStore {
 impl ImageStore for DiskStore {
     fn save<'a>(&'a self, name: ImageName, body: Body<'a>) -> BoxFuture<'a, Saved> {
         Box::pin(self.receive(name, body))
+    }
+
+    fn holds<'a>(&'a self, artifact: &'a Artifact) -> BoxFuture<'a, bool> {
+        let (place, artifact) = (Arc::clone(&self.place), artifact.clone());
+        Box::pin(blocking(move || verify::check(&place.out, &artifact).is_ok()))
     }
 }
 

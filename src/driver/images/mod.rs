@@ -18,6 +18,8 @@ mod links;
 #[cfg(test)]
 mod tests;
 
+use std::future::ready;
+
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -44,6 +46,11 @@ pub trait ImageStore: Send + Sync + 'static {
     /// record. Any other file keeps the name, and the image goes to [`ImageName::path_apart`]. Dropped halfway, the future leaves
     /// nothing behind, or the whole image.
     fn save<'a>(&'a self, name: ImageName, body: Body<'a>) -> BoxFuture<'a, Saved>;
+
+    /// Whether this image is here as it was recorded. One that is not, or of which that is not known, is fetched again.
+    fn holds<'a>(&'a self, _artifact: &'a Artifact) -> BoxFuture<'a, bool> {
+        Box::pin(ready(false))
+    }
 }
 
 /// The fault of a provider whose task ended well and whose link gave this.

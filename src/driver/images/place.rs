@@ -19,7 +19,7 @@ const PARTIALS: &str = ".partial";
 /// OUT, and what is known about it.
 #[derive(Debug)]
 pub(super) struct Place {
-    out: PathBuf,
+    pub(super) out: PathBuf,
     pub(super) limits: CheckLimits,
     pub(super) making: Making,
     folders: Folders,

@@ -12,9 +12,9 @@ use crate::ledger::sqlite::circle::Circle;
 use crate::ledger::sqlite::row::{self, COLUMNS, UNFINISHED};
 use crate::ledger::sqlite::totals::Totals;
 use crate::ledger::{Loaded, format};
-use crate::model::event::{Event, EventKind};
+use crate::model::event::{Again, Event, EventKind};
 use crate::model::job::JobId;
-use crate::model::outcome::{Artifact, Outcome};
+use crate::model::outcome::{Artifact, Fault, Outcome};
 use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Timestamp;
 
@@ -99,7 +99,7 @@ impl Journal {
             if page.is_empty() && !self.circle_now().is_some_and(Circle::go_around) {
                 self.cursor = (self.cursor.0 + 1, 0);
             }
-            for (row, known) in page {
+            for (row, mut known) in page {
                 match self.circle_now() {
                     Some(circle) => circle.go_to(known.job.id.bytes()),
                     None => self.cursor.1 = i64::try_from(known.job.index).unwrap_or(i64::MAX),
@@ -107,6 +107,9 @@ impl Journal {
                 // A job that was handed out has meanwhile come to this phase.
                 if self.open.contains_key(&known.job.id) {
                     continue;
+                }
+                if known.state.n_reopened > 0 {
+                    known.state.kept = self.file.artifacts(known.job.id)?;
                 }
                 self.open.insert(known.job.id, Open { row, state: known.state.clone() });
                 jobs.push(known);
@@ -162,14 +165,20 @@ pub(super) fn write(
             states.entry(event.job).or_insert_with(|| state.clone()).apply(event.at, &event.kind);
             let (kind, detail) = format::event_columns(&event.kind);
             insert.execute(params![*row, event.at.millis(), kind, detail])?;
+            let was_reopened = state.n_reopened > 0;
             match &event.kind {
-                EventKind::Finished(Outcome::Succeeded(artifacts)) => write_artifacts(&transaction, *row, artifacts)?,
-                EventKind::Reopened(_) => drop(transaction.execute("DELETE FROM artifacts WHERE job = ?1", [*row])?),
-                EventKind::SubmitStarted
-                | EventKind::Accepted(_)
-                | EventKind::Ready(_)
-                | EventKind::Setback(..)
-                | EventKind::Finished(Outcome::Failed(_)) => (),
+                EventKind::Finished(Outcome::Succeeded(artifacts) | Outcome::Failed(Fault { kept: artifacts, .. })) => {
+                    if was_reopened {
+                        delete_artifacts(&transaction, *row)?;
+                    }
+                    write_artifacts(&transaction, *row, artifacts)?;
+                }
+                // What there is of a task stays until that is whole.
+                EventKind::Reopened(Again::Fetch) if matches!(state.phase, Phase::Finished(Outcome::Failed(_))) => (),
+                EventKind::Reopened(_) => delete_artifacts(&transaction, *row)?,
+                // The images of another task are none of this one.
+                EventKind::SubmitStarted if was_reopened => delete_artifacts(&transaction, *row)?,
+                EventKind::SubmitStarted | EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) => (),
             }
         }
         let mut change = Totals::default();
@@ -219,6 +228,10 @@ fn write_links(connection: &Connection, row: i64, before: &Phase, after: &Phase)
         (Phase::Pending | Phase::Submitting | Phase::Running(_) | Phase::Finished(_), _) => (),
     }
     Ok(())
+}
+
+fn delete_artifacts(connection: &Connection, row: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM artifacts WHERE job = ?1")?.execute([row]).map(drop)
 }
 
 fn write_artifacts(connection: &Connection, row: i64, artifacts: &[Artifact]) -> rusqlite::Result<()> {

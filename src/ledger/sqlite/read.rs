@@ -140,9 +140,11 @@ impl RunFile {
                     return Ok(Err(error));
                 }
             }
-            if let (Phase::Finished(Outcome::Succeeded(artifacts)), Some(artifact)) = (&mut known.state.phase, artifact)
-            {
-                artifacts.push(artifact);
+            match (&mut known.state.phase, artifact) {
+                (Phase::Finished(Outcome::Succeeded(artifacts)), Some(artifact)) => artifacts.push(artifact),
+                (Phase::Finished(Outcome::Failed(fault)), Some(artifact)) => fault.kept.push(artifact),
+                (Phase::Pending | Phase::Submitting | Phase::Running(_) | Phase::Downloading(_), Some(_))
+                | (_, None) => (),
             }
             current = Some(known);
             Ok(Ok(()))

@@ -47,6 +47,7 @@ pub fn known(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Known)>> {
         submitted_at: at(13)?,
         finished_at: at(14)?,
         last_fault: None,
+        kept: Vec::new(),
     };
     let (index, label) = (row.get(2)?, row.get(3)?);
     let read = || {

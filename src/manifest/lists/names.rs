@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::WILDCARDS;
+use super::folders::{Folders, Missed, outside};
 use crate::manifest::field::misspelt;
 use crate::manifest::mistake::{Wrong, wrong};
 use crate::model::text::escape;
@@ -26,13 +27,17 @@ pub(super) fn is_within(name: &str) -> bool {
     !name.is_empty() && !name.contains(['\\', ':']) && parts().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// The names of all lists below `folder`, in order; none where there is no such folder.
-pub(super) fn all(folder: &Path) -> Result<Arc<[String]>, Wrong> {
+/// The names of all lists below `folder`, in order; none where there is no such folder. None of its folders may lead out of `folders`.
+pub(super) fn all(folder: &Path, folders: &Folders) -> Result<Arc<[String]>, Wrong> {
     let mut names = Vec::new();
     let mut n_left = ENTRIES_MAX;
-    match walk(folder, "", DEPTH_MAX, &mut n_left, &mut names) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
-        Err(error) => {
+    match walk(folder, "", DEPTH_MAX, &mut n_left, &mut names, folders) {
+        Err(Missed::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => (),
+        Err(Missed::Outside(real)) => {
+            let what = format!("a folder of wildcards, `{WILDCARDS}` or one in it,");
+            return Err(outside(&what, real.as_deref()));
+        }
+        Err(Missed::Unreadable(error)) => {
             return Err(wrong(format!("the folder `{WILDCARDS}` could not be read: {error}"), "make it readable"));
         }
         Ok(()) => (),
@@ -45,9 +50,17 @@ pub(super) fn all(folder: &Path) -> Result<Arc<[String]>, Wrong> {
     Ok(names.into())
 }
 
-fn walk(folder: &Path, prefix: &str, depth: usize, n_left: &mut usize, names: &mut Vec<String>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
+fn walk(
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    n_left: &mut usize,
+    names: &mut Vec<String>,
+    folders: &Folders,
+) -> Result<(), Missed> {
+    folders.find(folder)?;
+    for entry in fs::read_dir(folder).map_err(Missed::Unreadable)? {
+        let entry = entry.map_err(Missed::Unreadable)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         if *n_left == 0 || name.starts_with('.') {
             continue;
@@ -57,7 +70,7 @@ fn walk(folder: &Path, prefix: &str, depth: usize, n_left: &mut usize, names: &m
         if let Some(stem) = name.strip_suffix(".txt") {
             names.push(format!("{prefix}{stem}"));
         } else if depth > 0 && path.is_dir() {
-            walk(&path, &format!("{prefix}{name}/"), depth - 1, n_left, names)?;
+            walk(&path, &format!("{prefix}{name}/"), depth - 1, n_left, names, folders)?;
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
 }
 
 fn lists(folder: &TempDir) -> Lists {
-    Lists::new(folder.path().to_owned())
+    Lists::new(folder.path().to_owned(), &[])
 }
 
 fn words(result: Result<Texts, Wrong>) -> String {
@@ -49,7 +49,7 @@ fn what_cannot_be_read_is_told() {
             "nowhere/x.txt",
             "there is no list `nowhere/x.txt`; write it, one text a line, or correct the name, which is as seen from the manifest",
         ),
-        ("..", "the list `..` could not be read: it is not a file; name a file that can be"),
+        ("sub", "the list `sub` could not be read: it is a folder; name a file that can be"),
         ("empty.txt", "the list `empty.txt` has no texts; write one a line"),
         (
             "latin.txt",

@@ -4,6 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::model::link;
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
@@ -11,11 +12,11 @@ use crate::provider::modelscope::fault::{Hints, Refusal, quota_spent};
 use crate::provider::modelscope::rate::RateTold;
 use crate::provider::modelscope::token::Token;
 
-/// Images of one task that are followed; more than one has never been seen.
-const IMAGES_MAX: usize = 16;
-
 /// The longest link that is followed, as in browsers and servers.
 const LINK_BYTES_MAX: usize = 8192;
+
+/// What stands where an image has no link that can be followed.
+const NO_LINK: &str = "(none that can be followed)";
 
 /// The longest task id that makes sense in an address.
 const TASK_ID_BYTES_MAX: usize = 512;
@@ -168,9 +169,9 @@ pub fn image_refused(status: u16, url: &Url) -> Fault {
     Fault::new(FaultKind::Transient, format!("could not download {}: HTTP status {status}", shown(url)))
 }
 
-/// As much of a link as a message needs.
+/// As much of a link as a message needs, without what may be secret.
 pub fn shown(url: &Url) -> String {
-    excerpt(&url.0, LINK_CHARS_MAX)
+    excerpt(&link::shown(&url.0), LINK_CHARS_MAX)
 }
 
 /// Whether a task can be asked for by this id: not one that is endless, or of which an address would make another.
@@ -193,13 +194,14 @@ fn task_id(json: &Value) -> Option<TaskId> {
 
 fn done(json: Option<&Value>) -> Status {
     let images = json.and_then(|json| json.get("output_images")).and_then(Value::as_array);
-    let links = images
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .filter(|link| (1..=LINK_BYTES_MAX).contains(&link.len()));
-    let urls: Vec<Url> = links.take(IMAGES_MAX).map(|link| Url(link.to_owned())).collect();
-    if urls.is_empty() {
+    let is_there = |image: &&Value| !image.is_null() && image.as_str() != Some("");
+    let is_usable = |link: &str| link.len() <= LINK_BYTES_MAX;
+    let link = |image: &Value| image.as_str().filter(|link| is_usable(link)).map(|link| Url(link.to_owned()));
+    let links: Vec<Option<Url>> = images.into_iter().flatten().filter(is_there).map(link).collect();
+    let has_any = links.iter().any(Option::is_some);
+    // An image whose link cannot be followed is one that is missing, and not one fewer.
+    let urls: Vec<Url> = links.into_iter().map(|link| link.unwrap_or_else(|| Url(NO_LINK.to_owned()))).collect();
+    if !has_any {
         return Status::Failed(Fault::new(
             FaultKind::BadOutput,
             "the task succeeded and has no image that can be fetched",

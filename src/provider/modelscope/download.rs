@@ -35,7 +35,7 @@ pub struct Bounds {
 /// Begins to fetch an image.
 pub async fn open(client: &Client, url: &Url, bounds: Bounds) -> Result<Body, Fault> {
     let mut time_is_up = Box::pin(sleep(bounds.request_timeout.saturating_mul(TIMEOUTS_MAX)));
-    let response = sent(client.get(image_url(url)?), &mut time_is_up).await.map_err(|words| lost(url, &words))?;
+    let response = sent(client.get(image_url(url)?), &mut time_is_up).await.map_err(|error| lost(url, &error))?;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(answer::image_refused(status, url));
@@ -109,7 +109,7 @@ impl Download {
         self.stands.begin_again()?;
         let range = format!("bytes={}-", self.stands.n_bytes);
         let request = self.client.get(&self.url.0).header(RANGE, range).header(IF_RANGE, &mark.value);
-        let response = sent(request, &mut self.time_is_up).await?;
+        let response = sent(request, &mut self.time_is_up).await.map_err(|error| error.words)?;
         let total = mark.total_of_rest(response.status().as_u16(), response.headers(), &self.stands)?;
         self.stands.bytes_total = Some(total);
         self.response = response;
@@ -193,16 +193,17 @@ fn content_range(text: &str) -> Option<(u64, u64, u64)> {
 }
 
 /// Sends a request within the time that is left.
-async fn sent(request: RequestBuilder, time_is_up: &mut Pin<Box<Sleep>>) -> Result<Response, String> {
+async fn sent(request: RequestBuilder, time_is_up: &mut Pin<Box<Sleep>>) -> Result<Response, Lost> {
     select! {
         biased;
-        () = time_is_up => Err("it took too long".into()),
-        response = request.send() => response.map_err(|error| Lost::from(error).words),
+        () = time_is_up => Err(Lost::on_the_way("it took too long")),
+        response = request.send() => response.map_err(Lost::from),
     }
 }
 
-fn lost(url: &Url, words: &str) -> Fault {
-    Fault::new(FaultKind::Transient, format!("could not download {}: {words}", answer::shown(url)))
+fn lost(url: &Url, Lost { words, is_refused, .. }: &Lost) -> Fault {
+    let kind = if *is_refused { FaultKind::BadOutput } else { FaultKind::Transient };
+    Fault::new(kind, format!("could not download {}: {words}", answer::shown(url)))
 }
 
 fn too_long(n_bytes: u64, bytes_max: u64) -> Fault {

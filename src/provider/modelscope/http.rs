@@ -7,10 +7,12 @@ use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, Url};
 
+use crate::model::link;
 use crate::model::outcome::{Fault, FaultKind, TaskId, Url as Link};
 use crate::model::text::excerpt;
 use crate::provider::modelscope::answer::{self, Answer, http_date};
 use crate::provider::modelscope::rate::RateTold;
+use crate::provider::modelscope::reach::{Reach, Refused};
 
 /// The longest answer of the API that is read.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -37,7 +39,7 @@ pub enum ClientError {
         "could not use {text:?} as the address of the API: {why}; give one like https://api-inference.modelscope.cn (--base-url)"
     )]
     BaseUrl {
-        /// What was given.
+        /// What was given, without what may be secret.
         text: String,
         /// What is wrong with it.
         why: String,
@@ -54,14 +56,26 @@ pub struct Lost {
     pub was_sent: bool,
     /// What happened.
     pub words: String,
+    /// Whether it would have gone to an address that images are not fetched from.
+    pub is_refused: bool,
+}
+
+impl Lost {
+    /// A request that may have reached the other side.
+    pub fn on_the_way(words: impl Into<String>) -> Self {
+        Self { was_sent: true, words: words.into(), is_refused: false }
+    }
 }
 
 impl From<reqwest::Error> for Lost {
     fn from(error: reqwest::Error) -> Self {
+        if let Some(refused) = Refused::among(&error) {
+            return Self { was_sent: false, words: refused.to_string(), is_refused: true };
+        }
         // Refused connections, unknown hosts and failed handshakes all come before the first byte of a request.
         let was_sent = !(error.is_connect() || error.is_builder());
         let words = if error.is_timeout() { "timed out".to_owned() } else { chain(&error.without_url()) };
-        Self { was_sent, words }
+        Self { was_sent, words, is_refused: false }
     }
 }
 
@@ -79,7 +93,7 @@ fn chain(error: &dyn Error) -> String {
 
 /// The address of the API, checked, without `/v1`.
 pub fn base(text: &str) -> Result<Url, ClientError> {
-    let refuse = |why: String| ClientError::BaseUrl { text: text.to_owned(), why };
+    let refuse = |why: String| ClientError::BaseUrl { text: link::shown(text), why };
     let trimmed = text.trim().trim_end_matches('/');
     let trimmed = trimmed.strip_suffix("/v1").unwrap_or(trimmed);
     let url = Url::parse(trimmed).map_err(|error| refuse(error.to_string()))?;
@@ -95,7 +109,7 @@ pub fn base(text: &str) -> Result<Url, ClientError> {
 /// Where one kind of request goes, below the address of the API.
 pub fn below(base: &Url, path: &str) -> Result<Url, ClientError> {
     let text = format!("{}{path}", base.as_str().trim_end_matches('/'));
-    Url::parse(&text).map_err(|error| ClientError::BaseUrl { text, why: error.to_string() })
+    Url::parse(&text).map_err(|error| ClientError::BaseUrl { text: link::shown(&text), why: error.to_string() })
 }
 
 /// Where to ask for a task, however odd its id is.
@@ -122,19 +136,24 @@ pub fn image_url(link: &Link) -> Result<Url, Fault> {
 }
 
 /// The client that carries the token: HTTP/1.1, no redirects, and no retries of its own under a paid request.
-pub fn api_client(base: &Url, headers: HeaderMap, timeout: Duration) -> Result<Client, ClientError> {
+pub fn api_client(base: &Url, headers: HeaderMap, timeout: Duration, reach: &Reach) -> Result<Client, ClientError> {
     let builder = builder(base, timeout).default_headers(headers).redirect(Policy::none()).timeout(timeout);
-    Ok(builder.build()?)
+    Ok(builder.dns_resolver(reach.api_resolver()).build()?)
 }
 
-/// The client for images: no token, and redirects that never lead from HTTPS to HTTP.
-pub fn image_client(base: &Url, timeout: Duration) -> Result<Client, ClientError> {
-    let policy = Policy::custom(|attempt| match refused_redirect(attempt.previous(), attempt.url()) {
+/// The client for images: no token, redirects that never lead from HTTPS to HTTP, and every hop within `reach`.
+pub fn image_client(base: &Url, timeout: Duration, reach: &Reach) -> Result<Client, ClientError> {
+    let within = reach.clone();
+    let policy = Policy::custom(move |attempt| match refused_redirect(attempt.previous(), attempt.url()) {
         Some(why) => attempt.error(why),
-        None => attempt.follow(),
+        None => match within.check(attempt.url()) {
+            Err(refused) => attempt.error(refused),
+            Ok(()) => attempt.follow(),
+        },
     });
+    let builder = builder(base, timeout).redirect(policy).referer(false).dns_resolver(reach.image_resolver());
     // A large image may take its time, as long as it does not fall silent.
-    Ok(builder(base, timeout).redirect(policy).referer(false).read_timeout(timeout).build()?)
+    Ok(builder.read_timeout(timeout).build()?)
 }
 
 /// Why a redirect of an image link is not followed, if it is not.
@@ -184,7 +203,7 @@ pub async fn answer(mut response: Response) -> Result<Answer, Lost> {
         // A million chunks of one byte must not keep everybody else waiting.
         tokio::task::consume_budget().await;
         if body.len() + chunk.len() > BODY_BYTES_MAX {
-            return Err(Lost { was_sent: true, words: format!("an answer of more than {BODY_BYTES_MAX} bytes") });
+            return Err(Lost::on_the_way(format!("an answer of more than {BODY_BYTES_MAX} bytes")));
         }
         body.extend_from_slice(&chunk);
     }

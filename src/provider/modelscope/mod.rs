@@ -8,7 +8,10 @@ pub mod body;
 mod download;
 pub mod fault;
 mod http;
+mod quoting;
 pub mod rate;
+mod reach;
+mod realm;
 pub mod token;
 
 use std::time::Duration;
@@ -24,6 +27,7 @@ use crate::provider::modelscope::answer::Answer;
 use crate::provider::modelscope::download::Bounds;
 pub use crate::provider::modelscope::http::ClientError;
 use crate::provider::modelscope::http::Lost;
+use crate::provider::modelscope::reach::Reach;
 use crate::provider::modelscope::token::Token;
 use crate::provider::{Body, Provider};
 
@@ -65,6 +69,8 @@ pub struct ModelScope {
     token: Token,
     api: Client,
     images: Client,
+    /// Where links to images may lead.
+    reach: Reach,
     bounds: Bounds,
 }
 
@@ -76,12 +82,13 @@ impl ModelScope {
         headers.insert(AUTHORIZATION, settings.token.header());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("x-modelscope-async-mode", HeaderValue::from_static("true"));
-        let api = http::api_client(&base, headers, settings.request_timeout)?;
-        let images = http::image_client(&base, settings.request_timeout)?;
+        let reach = Reach::of_api(&base);
+        let api = http::api_client(&base, headers, settings.request_timeout, &reach)?;
+        let images = http::image_client(&base, settings.request_timeout, &reach)?;
         let bounds = Bounds { request_timeout: settings.request_timeout, bytes_max: settings.image_bytes_max };
         let submissions = http::below(&base, "/v1/images/generations")?;
         let tasks = http::below(&base, "/v1/tasks")?;
-        Ok(Self { submissions, tasks, token: settings.token.clone(), api, images, bounds })
+        Ok(Self { submissions, tasks, token: settings.token.clone(), api, images, reach, bounds })
     }
 
     /// Sends a request. Whatever the answer repeats of it, the token is not there.
@@ -93,10 +100,10 @@ impl ModelScope {
         let body = body::text(request)?;
         match self.ask(self.api.post(self.submissions.clone()).body(body)).await {
             Ok(answer) => answer::submitted(&answer, &request.model),
-            Err(Lost { was_sent: false, words }) => {
+            Err(Lost { was_sent: false, words, .. }) => {
                 Err(Fault::new(FaultKind::Transient, format!("could not reach the API: {words}")))
             }
-            Err(Lost { was_sent: true, words }) => {
+            Err(Lost { was_sent: true, words, .. }) => {
                 let words = format!("the answer to the submission was lost ({words}): it may have been accepted");
                 Err(Fault::new(FaultKind::InDoubt, words))
             }
@@ -111,6 +118,17 @@ impl ModelScope {
             Err(lost) => Err(Fault::new(FaultKind::Transient, format!("could not poll: {}", lost.words))),
         }
     }
+
+    /// Begins to fetch an image from where links may lead.
+    async fn fetch(&self, url: &Url) -> Result<Body, Fault> {
+        let hidden = |fault: Fault| Fault { message: self.token.hide_in_text(&fault.message), ..fault };
+        self.reach.check(&http::image_url(url)?).map_err(|refused| {
+            let words = format!("could not download {}: {refused}", answer::shown(url));
+            hidden(Fault::new(FaultKind::BadOutput, words))
+        })?;
+        let body = download::open(&self.images, url, self.bounds).await.map_err(hidden)?;
+        Ok(quoting::guarded(body, self.token.clone(), self.reach.is_quotable()))
+    }
 }
 
 impl Provider for ModelScope {
@@ -124,6 +142,6 @@ impl Provider for ModelScope {
     }
 
     fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
-        download::open(&self.images, url, self.bounds).boxed()
+        self.fetch(url).boxed()
     }
 }

@@ -1,11 +1,16 @@
-//! The token: where it is found, and that it is never shown.
+//! The token: where it is found, and that it is never shown, however others write it.
+
+mod spelling;
 
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use reqwest::header::HeaderValue;
+
+use crate::provider::modelscope::token::spelling::Spelling;
 
 /// The variables that hold the token, in the order in which they are tried: the API's documentation, its MCP server, its
 /// samples and its users have each their own.
@@ -25,11 +30,15 @@ const BYTES_MAX: u64 = 4096;
 const SECRET_BYTES_MIN: usize = 8;
 
 /// What stands in its place there.
-const HIDDEN: &[u8] = b"(the token)";
+const HIDDEN: &str = "(the token)";
 
 /// An access token. It goes into one header of requests to the API and nowhere else.
 #[derive(Clone)]
-pub struct Token(HeaderValue);
+pub struct Token {
+    header: HeaderValue,
+    /// What others may write in its place; none of a token that is no secret.
+    spellings: Arc<[Spelling]>,
+}
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +83,9 @@ impl Token {
         }
         let mut value = HeaderValue::from_str(&format!("{SCHEME}{text}")).map_err(|_| malformed())?;
         value.set_sensitive(true);
-        Ok(Self(value))
+        let is_secret = text.len() >= SECRET_BYTES_MIN;
+        let spellings = if is_secret { Spelling::all(text.as_bytes()).into() } else { Arc::default() };
+        Ok(Self { header: value, spellings })
     }
 
     /// The token from this file, or else from the environment, which `variable` looks up.
@@ -93,24 +104,37 @@ impl Token {
 
     /// The value of the `Authorization` header, marked so that no layer below writes it into a log.
     pub(super) fn header(&self) -> HeaderValue {
-        self.0.clone()
+        self.header.clone()
     }
 
-    /// The same bytes without the token: what the other side was sent, it can repeat.
+    /// The same bytes without the token: what the other side was sent, it can repeat, also encoded.
     pub(super) fn hide(&self, bytes: &[u8]) -> Vec<u8> {
-        let secret = &self.0.as_bytes()[SCHEME.len()..];
-        if secret.len() < SECRET_BYTES_MIN {
-            return bytes.to_vec();
-        }
         let mut hidden = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
-        while let Some(at) = rest.windows(secret.len()).position(|window| window == secret) {
-            hidden.extend_from_slice(&rest[..at]);
-            hidden.extend_from_slice(HIDDEN);
-            rest = &rest[at + secret.len()..];
+        while let Some(first) = rest.first() {
+            match self.spellings.iter().filter_map(|spelling| spelling.n_bytes_at(rest)).max() {
+                Some(n_bytes) => {
+                    hidden.extend_from_slice(HIDDEN.as_bytes());
+                    rest = &rest[n_bytes..];
+                }
+                None => {
+                    hidden.push(*first);
+                    rest = &rest[1..];
+                }
+            }
         }
-        hidden.extend_from_slice(rest);
         hidden
+    }
+
+    /// The same text without the token.
+    pub(super) fn hide_in_text(&self, text: &str) -> String {
+        // A spelling is ASCII, so what is left of a text is text.
+        String::from_utf8(self.hide(text.as_bytes())).unwrap_or_else(|_| HIDDEN.to_owned())
+    }
+
+    /// How many bytes a token may take where it is written with the longest escapes that are usual.
+    pub(super) fn n_bytes_written_max(&self) -> usize {
+        spelling::ESCAPE_BYTES_MAX * (self.header.len() - SCHEME.len())
     }
 }
 
@@ -119,7 +143,7 @@ mod tests {
     use super::*;
 
     fn value(token: &Token) -> &str {
-        token.0.to_str().unwrap()
+        token.header.to_str().unwrap()
     }
 
     #[test]

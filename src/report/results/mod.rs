@@ -1,6 +1,7 @@
 //! `results.csv`, and the same as JSON: one line an image and one for every job without, so that no row of the manifest is missing.
 
 mod file;
+mod guard;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ pub use crate::report::value::rfc3339;
 
 use crate::model::outcome::{Artifact, FaultKind, Outcome};
 use crate::model::phase::{JobState, Known, Phase};
+use crate::report::results::guard::guarded;
 use crate::report::value::{NESTED, Object, Value, hex, nested};
 
 /// Our own columns, on which scripts rely: add behind the last, and change nothing.
@@ -50,6 +52,8 @@ pub enum Format {
     /// A table with a header, in which everything is text.
     #[default]
     Csv,
+    /// The same for spreadsheets: no text in it is taken for a formula.
+    GuardedCsv,
     /// One JSON object a line, with the same columns: numbers are numbers, what there is none of is null, and the lists and
     /// objects of a request are there too.
     Jsonl,
@@ -59,7 +63,7 @@ impl Format {
     /// How a file of it is called.
     pub const fn extension(self) -> &'static str {
         match self {
-            Self::Csv => "csv",
+            Self::Csv | Self::GuardedCsv => "csv",
             Self::Jsonl => "jsonl",
         }
     }
@@ -74,7 +78,7 @@ pub struct Results<W: Write> {
 }
 
 enum Lines<W: Write> {
-    Csv(Box<csv::Writer<W>>),
+    Csv { csv: Box<csv::Writer<W>>, is_guarded: bool },
     Jsonl { out: BufWriter<W>, names: Vec<String> },
 }
 
@@ -83,10 +87,12 @@ impl<W: Write> Results<W> {
     pub fn new(out: W, format: Format, provider: &str, columns: &[String]) -> io::Result<Self> {
         let columns = distinct(columns);
         let lines = match format {
-            Format::Csv => {
-                let mut csv = csv::Writer::from_writer(out);
-                csv.write_record(COLUMNS.into_iter().map(str::to_owned).chain(headings(&columns, &COLUMNS)))?;
-                Lines::Csv(Box::new(csv))
+            Format::Csv | Format::GuardedCsv => {
+                let (mut csv, is_guarded) = (Box::new(csv::Writer::from_writer(out)), format == Format::GuardedCsv);
+                let further = headings(&columns, &COLUMNS).into_iter();
+                let further = further.map(|name| if is_guarded { guarded(name.into()).into_owned() } else { name });
+                csv.write_record(COLUMNS.into_iter().map(str::to_owned).chain(further))?;
+                Lines::Csv { csv, is_guarded }
             }
             Format::Jsonl => {
                 let ours = [&COLUMNS[..], &NESTED].concat();
@@ -112,9 +118,12 @@ impl<W: Write> Results<W> {
         let carried = |column| known.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
         let further = self.columns.iter().map(|column| Value::text_of(carried(column)));
         match &mut self.lines {
-            Lines::Csv(csv) => {
+            Lines::Csv { csv, is_guarded } => {
                 for value in own.into_iter().chain(further) {
-                    csv.write_field(value.text().as_bytes())?;
+                    // A number is one, whatever its sign.
+                    let is_text = matches!(value, Value::Text(_) | Value::Nested(_));
+                    let text = if *is_guarded && is_text { guarded(value.text()) } else { value.text() };
+                    csv.write_field(text.as_bytes())?;
                 }
                 csv.write_record(None::<&[u8]>)?;
             }
@@ -130,7 +139,7 @@ impl<W: Write> Results<W> {
     /// Passes on what is still held back, and gives back what was written to.
     pub fn finish(self) -> io::Result<W> {
         match self.lines {
-            Lines::Csv(mut csv) => {
+            Lines::Csv { mut csv, .. } => {
                 csv.flush()?;
                 csv.into_inner().map_err(|error| io::Error::from(error.error().kind()))
             }

@@ -155,10 +155,10 @@ pub fn export(options: &Export, progress: &mut dyn Progress) -> Result<Exported,
         work.told.n_without = counts.n_jobs() - counts.n_succeeded;
         let mut meter = Meter::begin(progress, Chore::Export, Some(counts.n_succeeded));
         file.each_known(|known| {
-            if let Phase::Finished(Outcome::Succeeded(artifacts)) = &known.state.phase {
-                for (nth, artifact) in (1..).zip(artifacts) {
-                    keep.take(&mut work, &known, nth, artifact)?;
-                }
+            for (nth, artifact) in (1..).zip(known.state.artifacts()) {
+                keep.take(&mut work, &known, nth, artifact)?;
+            }
+            if let Phase::Finished(Outcome::Succeeded(_)) = &known.state.phase {
                 meter.step();
             }
             Ok::<_, ExportError>(())

@@ -17,7 +17,7 @@ use std::io::{self, BufRead, Read};
 
 use crate::driver::images::check::walk::{Stop, Walk};
 use crate::model::outcome::ImageFormat;
-use crate::model::text::excerpt;
+use crate::model::text::{excerpt, kind_of_text, trimmed};
 
 /// What an image may measure at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,27 +163,9 @@ pub(super) fn recognised(head: &[u8]) -> Option<ImageFormat> {
 
 /// What it is instead, for the user to see why the link did not give an image.
 fn name_other(head: &[u8]) -> NotAnImage {
-    let text = String::from_utf8_lossy(head);
-    let text = text.trim_start_matches('\u{feff}').trim();
-    let lower = text.to_ascii_lowercase();
-    let what = match lower.as_bytes() {
-        _ if lower.starts_with("<!doctype html") || lower.starts_with("<html") => "an HTML page",
-        [b'<', ..] => "an XML or HTML text",
-        [b'{' | b'[', ..] => "JSON",
-        _ if is_text(head) => "plain text",
-        _ => return NotAnImage::Other { what: name_binary(head) },
-    };
-    NotAnImage::Text { what, beginning: excerpt(text, 120) }
-}
-
-/// Whether it is UTF-8 that people could read, though perhaps cut within a character.
-fn is_text(head: &[u8]) -> bool {
-    let is_readable = |text: &str| !text.chars().any(|c| c.is_control() && !c.is_whitespace());
-    match str::from_utf8(head) {
-        Ok(text) => is_readable(text),
-        Err(error) => {
-            error.error_len().is_none() && str::from_utf8(&head[..error.valid_up_to()]).is_ok_and(is_readable)
-        }
+    match kind_of_text(head) {
+        Some(what) => NotAnImage::Text { what, beginning: excerpt(trimmed(&String::from_utf8_lossy(head)), 120) },
+        None => NotAnImage::Other { what: name_binary(head) },
     }
 }
 

@@ -151,6 +151,19 @@ fn a_done_task_gives_its_links() {
     assert_eq!(poll(200, body), Ok(Status::Done(vec![Url("https://x/1.png".into()), Url("https://x/2.png".into())])));
 }
 
+/// Goal: no image is dropped without a word. Method: more of them than are fetched, and entries that are no links.
+#[test]
+fn every_image_of_a_task_is_counted() {
+    let links = |images: &str| match poll(200, &format!(r#"{{"task_status":"SUCCEED","output_images":{images}}}"#)) {
+        Ok(Status::Done(urls)) => urls.into_iter().map(|url| url.0).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let many = (1..=40).map(|n| format!("https://x/{n}")).collect::<Vec<_>>();
+    assert_eq!(links(&format!("{many:?}")), many);
+    assert_eq!(links(r#"["https://x/1", null, ""]"#), ["https://x/1"]);
+    assert_eq!(links(r#"[7, "https://x/2", {}]"#).len(), 3);
+}
+
 #[test]
 fn success_without_an_image_is_no_success() {
     for images in ["[]", "null", "[\"\"]", "[null]", "\"https://x\""] {
@@ -228,7 +241,8 @@ fn what_the_api_says_is_kept_within_bounds() {
     assert!(fault.message.contains("modelscope.cn/my"), "the remedy is not cut off");
     let link = format!("https://x/{}", "a".repeat(1 << 20));
     let body = format!(r#"{{"task_status":"SUCCEED","output_images":["{link}","https://x/1.png"]}}"#);
-    assert_eq!(poll(200, &body), Ok(Status::Done(vec![Url("https://x/1.png".into())])));
+    let missing = Url("(none that can be followed)".into());
+    assert_eq!(poll(200, &body), Ok(Status::Done(vec![missing, Url("https://x/1.png".into())])));
     assert_eq!(
         image_refused(404, &Url(link)).message.chars().count(),
         "could not download : HTTP status 404".len() + 200
