@@ -1,3 +1,5 @@
+//! What links may lead to, in any spelling and by any name, and where the API itself makes an exception.
+
 use super::*;
 
 fn url(text: &str) -> Url {
