@@ -95,6 +95,10 @@
 //!     written over: an image whose name is taken gets its job's id behind it ([`model::name`], `driver/images/making`).
 //! 15. Pages, reports and datasets are projections too: made from the ledger, of images that were held against their records, and
 //!     replaced or added to so that a crash leaves all of the old or all of the new.
+//! 16. Hostile inputs reach only so far: a manifest reads files of its own folder (`manifest/lists/folders`), an image link leads to public
+//!     addresses or to where the API itself is (`provider/modelscope/reach`), and no page from elsewhere is quoted.
+//! 17. A task of several images that gives only some keeps these with its failure ([`model::outcome::Fault::kept`]), and a retry fetches
+//!     the others.
 //!
 //! Acting before recording does not compile: the driver performs a [`Recorded`](ledger::Recorded) only, and
 //! [`ledger::record`] is what makes one.

@@ -150,7 +150,7 @@ impl ImageArgs {
 /// What becomes of texts that spreadsheets would compute.
 #[derive(Debug, Args)]
 pub struct GuardArgs {
-    /// Put ' before cells of results.csv that a spreadsheet would take for formulas; kept until it is said to be off
+    /// Put ' before cells of results.csv that a spreadsheet would take for formulas; later runs of the folder keep to it
     #[arg(
         long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on",
         env = "PROMPTBATCH_FORMULA_GUARD"

@@ -11,7 +11,7 @@ use crate::engine::turn::Input;
 use crate::model::job::{Job, JobId};
 use crate::model::name::ImageName;
 use crate::model::origin::Origin;
-use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_MAX, Status, TaskId, Url};
+use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_COUNTED_MAX, IMAGES_MAX, Status, TaskId, Url};
 
 /// Images of a task whose faults are told one by one.
 const NAMED_MAX: usize = 3;
@@ -84,8 +84,9 @@ async fn kept(hands: &Hands, origin: &Origin, name: &ImageName) -> Option<Artifa
 /// What is wrong with a task of so many images, if anything is: the images that could not be had, and those beyond what is fetched.
 fn partly(n_images: usize, faults: Vec<(usize, Fault)>) -> Option<Fault> {
     let too_many = (n_images > IMAGES_MAX).then(|| {
+        let at_least = if n_images >= IMAGES_COUNTED_MAX { "at least " } else { "" };
         format!(
-            "the task has {n_images} images, and {IMAGES_MAX} of a task are fetched at most; `promptbatch log` shows the links of the others"
+            "the task has {at_least}{n_images} images, and {IMAGES_MAX} of a task are fetched at most; `promptbatch log` shows the links of the others"
         )
     });
     let n_missing = faults.len();
@@ -138,6 +139,8 @@ mod tests {
             beyond.starts_with("bad_output: the task has 17 images, and 16 of a task are fetched at most"),
             "{beyond}"
         );
+        let most = told(IMAGES_COUNTED_MAX, &[]).expect("some are not fetched");
+        assert!(most.contains("the task has at least 32 images"), "{most}");
         let both = told(18, &[3]).expect("some are missing");
         assert!(both.starts_with("transient: image 3 of 18: words; the task has 18 images"), "{both}");
     }

@@ -93,7 +93,7 @@ impl Spool {
                 Box::new(waiting(|| File::open(path))?)
             };
             self.pipe = Some(pipe);
-            self.file = Some(tempfile::tempfile().map_err(not_kept)?);
+            self.file = Some(tempfile::tempfile().map_err(|error| not_kept(&error))?);
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ impl Spool {
         let (Some(pipe), Some(file)) = (&mut self.pipe, &mut self.file) else { return Ok(0) };
         let mut chunk = vec![0; CHUNK];
         let n_bytes = waiting(|| pipe.read(&mut chunk))?;
-        file.write_all(&chunk[..n_bytes]).map_err(not_kept)?;
+        file.write_all(&chunk[..n_bytes]).map_err(|error| not_kept(&error))?;
         self.n_bytes += n_bytes as u64;
         if n_bytes == 0 {
             self.pipe = None;
@@ -112,7 +112,7 @@ impl Spool {
     }
 }
 
-fn not_kept(error: io::Error) -> io::Error {
+fn not_kept(error: &io::Error) -> io::Error {
     let folder = env::temp_dir();
     io::Error::new(
         error.kind(),

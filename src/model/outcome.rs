@@ -73,6 +73,9 @@ pub struct Fault {
 /// Images of one task that are fetched.
 pub const IMAGES_MAX: usize = 16;
 
+/// Images of one task that are counted: a provider that names more is not followed any further.
+pub const IMAGES_COUNTED_MAX: usize = 32;
+
 /// The kinds of fault. Providers classify, the engine's retry policy decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {

@@ -324,13 +324,13 @@ mod tests {
         let set_back = fold(&[&past[..], &[EventKind::Setback(Stage::Download, partly.clone())]].concat());
         assert_eq!((set_back.kept.as_slice(), set_back.artifacts()), (&[image.clone()][..], &[][..]));
         let end = EventKind::Finished(Outcome::Failed(partly));
-        let ended = fold(&[&past[..], &[end.clone()]].concat());
+        let ended = fold(&[&past[..], std::slice::from_ref(&end)].concat());
         assert_eq!(
             (ended.status(), ended.artifacts(), ended.way_back()),
             ("failed", &[image.clone()][..], Again::Fetch)
         );
         let again = |again| fold(&[&past[..], &[end.clone(), EventKind::Reopened(again)]].concat());
-        assert_eq!(again(Again::Fetch).kept, [image.clone()]);
+        assert_eq!(again(Again::Fetch).kept, std::slice::from_ref(&image));
         assert_eq!(again(Again::Submit).kept, []);
         let succeeded = EventKind::Finished(Outcome::Succeeded(vec![image]));
         let repaired = fold(&[&past[..], &[succeeded, EventKind::Reopened(Again::Fetch)]].concat());

@@ -39,8 +39,8 @@ fn formulas_are_text_where_that_is_wanted() {
 #[test]
 fn a_token_is_hidden_in_every_encoding() {
     let secret = "ms-0815/geheim+4711";
-    let percent = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
-    let json_escaped = secret.bytes().map(|byte| format!("\\\\u{byte:04x}")).collect::<String>();
+    let percent = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
+    let json_escaped = secret.bytes().map(|byte| format!("\\\\u{byte:04x}")).collect::<Vec<_>>().concat();
     let ways = [
         secret.to_owned(),
         secret.replace('/', "%2F").replace('+', "%2b"),

@@ -1,8 +1,8 @@
 //! Hostile inputs reach only so far: files that a manifest names, and addresses that an API links to.
 
 use std::fs;
-use std::io::Write;
-use std::net::{TcpListener, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output, Stdio};
 
@@ -149,49 +149,61 @@ fn image_links_lead_to_no_inner_address() {
     assert!(error.contains("the metadata service of cloud machines"), "{error}");
 }
 
-/// The address of this machine in a private network, if it has one.
-fn private_address() -> Option<String> {
-    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    socket.connect("192.0.2.1:9").ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    let std::net::IpAddr::V4(v4) = address else { return None };
-    (v4.is_private() && TcpListener::bind((v4, 0)).is_ok()).then(|| v4.to_string())
+/// An address of this machine that others reach it by, if it has one.
+fn own_address() -> Option<IpAddr> {
+    let by = |from: &str, to: &str| {
+        let socket = UdpSocket::bind(from).ok()?;
+        // Nothing is sent: this only chooses the address from which it would be.
+        socket.connect(to).ok()?;
+        Some(socket.local_addr().ok()?.ip()).filter(|own| !own.is_loopback() && TcpListener::bind((*own, 0)).is_ok())
+    };
+    by("0.0.0.0:0", "192.0.2.1:9").or_else(|| by("[::]:0", "[2001:db8::1]:9"))
 }
 
-/// Goal: an API in a private network cannot have this machine ask itself. Method: the same API, asked at the machine's own address there.
+/// Goal: an API elsewhere cannot have this machine ask itself, by whatever name. Method: an API at the machine's address in its network.
 #[test]
-fn a_private_api_leads_to_its_network_and_not_to_this_machine() {
-    let Some(own) = private_address() else { return };
-    let listener = TcpListener::bind((own.as_str(), 0)).unwrap();
+fn an_api_elsewhere_leads_to_its_own_network_and_not_to_this_machine() {
+    let Some(own) = own_address() else { return };
+    let listener = TcpListener::bind((own, 0)).unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    let inner = Host::new(|_| response("200 OK", "", b"geheim-4711"));
-    let at_home = base.clone();
+    let inner = Host::new(|_| response("200 OK", "", &png()));
+    let links = [
+        format!("{base}/x.png"),
+        format!("{}/x", inner.url),
+        format!("{}/x", inner.url.replace("127.0.0.1", "localhost")),
+    ];
     std::thread::spawn(move || {
         for connection in listener.incoming() {
             let mut connection = connection.unwrap();
             let mut head = [0; 4096];
-            let n = std::io::Read::read(&mut connection, &mut head).unwrap_or(0);
+            let n = connection.read(&mut head).unwrap_or(0);
             let request = String::from_utf8_lossy(&head[..n]).into_owned();
-            let links = |links: &[&str]| {
-                json(&format!(r#"{{"task_status":"SUCCEED","output_images":{}}}"#, serde_json::json!(links)))
-            };
-            let answer = match request.as_str() {
-                request if request.starts_with("POST") && request.contains("inner") => json(r#"{"task_id":"1"}"#),
-                request if request.starts_with("POST") => json(r#"{"task_id":"2"}"#),
-                request if request.contains("/tasks/1") => links(&[&format!("{}/x", inner.url)]),
-                request if request.contains("/tasks/2") => links(&[&format!("{at_home}/x.png")]),
-                _ => response("200 OK", "", &png()),
+            let task = (0..links.len()).find(|n| {
+                request.contains(&format!("\"prompt\":\"{n}\"")) || request.contains(&format!("/tasks/{n} "))
+            });
+            let answer = match task {
+                Some(task) if request.starts_with("POST") => json(&format!(r#"{{"task_id":"{task}"}}"#)),
+                Some(task) => json(&format!(r#"{{"task_status":"SUCCEED","output_images":["{}"]}}"#, links[task])),
+                None => response("200 OK", "", &png()),
             };
             let _ = connection.write_all(&answer);
         }
     });
     let bench = Bench::new(quick());
-    bench.write("p.csv", "prompt\ninner\nat home\n");
-    let output = bench.output(&["run", "p.csv", "-o", "out", "--retries", "0", "--base-url", &base]);
+    bench.write("p.csv", "prompt\n0\n1\n2\n");
+    let output = bench.output(&["run", "p.csv", "-o", "out", "--retries", "1", "--base-url", &base]);
     expect_code(&output, 100);
     let rows = rows(&bench.path("out/results.csv"));
-    assert_eq!([&rows[0]["status"], &rows[1]["status"]], ["failed", "succeeded"], "{}", stderr(&output));
-    assert!(rows[0]["error"].contains("from 127.0.0.1, an address of this machine"), "{}", rows[0]["error"]);
+    let column = |name: &str| rows.iter().map(|row| row[name].clone()).collect::<Vec<_>>();
+    assert_eq!(column("status"), ["succeeded", "failed", "failed"], "{}", stderr(&output));
+    assert_eq!(column("error_code"), ["", "bad_output", "bad_output"], "{rows:?}");
+    assert!(
+        rows[1]["error"].contains("not fetched from 127.0.0.1, an address of this machine"),
+        "{}",
+        rows[1]["error"]
+    );
+    assert!(rows[2]["error"].contains("not fetched from localhost at "), "{}", rows[2]["error"]);
+    assert!(inner.heads().is_empty(), "nothing was asked there");
 }
 
 /// Goal: what a page of an inner host says is nowhere. Method: an API on loopback, which may link there.

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::model::link;
-use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
+use crate::model::outcome::{Acceptance, Fault, FaultKind, IMAGES_COUNTED_MAX, Status, TaskId, Url};
 use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
 use crate::provider::modelscope::fault::{Hints, Refusal, quota_spent};
@@ -197,7 +197,8 @@ fn done(json: Option<&Value>) -> Status {
     let is_there = |image: &&Value| !image.is_null() && image.as_str() != Some("");
     let is_usable = |link: &str| link.len() <= LINK_BYTES_MAX;
     let link = |image: &Value| image.as_str().filter(|link| is_usable(link)).map(|link| Url(link.to_owned()));
-    let links: Vec<Option<Url>> = images.into_iter().flatten().filter(is_there).map(link).collect();
+    let links: Vec<Option<Url>> =
+        images.into_iter().flatten().filter(is_there).map(link).take(IMAGES_COUNTED_MAX).collect();
     let has_any = links.iter().any(Option::is_some);
     // An image whose link cannot be followed is one that is missing, and not one fewer.
     let urls: Vec<Url> = links.into_iter().map(|link| link.unwrap_or_else(|| Url(NO_LINK.to_owned()))).collect();

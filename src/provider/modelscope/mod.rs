@@ -1,7 +1,8 @@
 //! ModelScope's API-Inference over HTTP: submit, poll, download.
 //!
 //! Two clients, so that the token cannot stray: one for the API, which follows no redirect, and one for images, which has
-//! never seen the token. [`answer`] reads what came back, without any input or output of its own.
+//! never seen the token. Where links to images may lead is decided in `reach`. [`answer`] reads what came back, without any
+//! input or output of its own.
 
 pub mod answer;
 pub mod body;

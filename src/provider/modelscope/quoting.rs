@@ -135,6 +135,6 @@ mod tests {
     }
 
     fn escaped(text: &str) -> String {
-        text.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect()
+        text.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<Vec<_>>().concat()
     }
 }

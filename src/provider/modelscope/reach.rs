@@ -88,18 +88,25 @@ impl Reach {
         self.api_realms.fetch_or(realm(address).bit(), Ordering::Relaxed);
     }
 
-    /// Whether links may lead to this realm because the API is in it. An API that was ever found at a public address, or was not found
-    /// yet, as behind a proxy, counts as public.
+    /// Whether the API was found in this realm.
+    fn is_api_in(&self, there: Realm) -> bool {
+        self.api_realms.load(Ordering::Relaxed) & there.bit() != 0
+    }
+
+    /// Whether the API is in the internet. One that was ever found there counts, and one that was not found yet, as behind a proxy.
+    fn is_api_public(&self) -> bool {
+        let is_found = self.api_realms.load(Ordering::Relaxed) != 0;
+        !is_found || self.is_api_in(Realm::Public) || self.is_api_in(Realm::Benchmark)
+    }
+
+    /// Whether links may lead to this realm because the API itself is in it.
     fn is_at_home(&self, there: Realm) -> bool {
-        let realms = self.api_realms.load(Ordering::Relaxed);
-        let is_public = realms & (Realm::Public.bit() | Realm::Benchmark.bit()) != 0;
-        !is_public && realms & there.bit() != 0
+        !self.is_api_public() && self.is_api_in(there)
     }
 
     /// Whether the answers of image hosts may be quoted: not where they come from a network that is not public.
     pub fn is_quotable(&self) -> bool {
-        let realms = self.api_realms.load(Ordering::Relaxed);
-        realms == 0 || realms & Realm::Public.bit() != 0
+        self.is_api_public()
     }
 
     /// Judges what a link writes, before anything is sent. A name is judged again when it is resolved.
@@ -122,9 +129,10 @@ impl Reach {
         let is_open = match there {
             Realm::Public => true,
             // Local proxies that tunnel everything answer every name with such an address.
-            Realm::Benchmark => !is_written || self.is_at_home(there),
-            Realm::Reserved => false,
-            Realm::Loopback | Realm::Private | Realm::Shared | Realm::LinkLocal => self.is_at_home(there),
+            Realm::Benchmark => !is_written || self.is_api_in(there),
+            Realm::Loopback | Realm::Private | Realm::Shared | Realm::LinkLocal | Realm::Reserved => {
+                self.is_at_home(there)
+            }
         };
         if is_open { Ok(()) } else { Err(there.words()) }
     }
@@ -158,7 +166,9 @@ impl Reach {
         let reach = self.clone();
         Resolver(Arc::new(move |host: &str, found: Vec<SocketAddr>| {
             if host.eq_ignore_ascii_case(&reach.api_host) {
-                found.iter().for_each(|address| reach.note_api(address.ip()));
+                for address in &found {
+                    reach.note_api(address.ip());
+                }
             }
             Ok(found)
         }))

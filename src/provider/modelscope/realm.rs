@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Where an address leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Realm {
-    /// The internet.
+    /// The internet. Addresses for documentation count as such: no host is there, but in tests and examples.
     Public,
     /// This machine: 127.0.0.0/8, `::1`, and the unspecified address, which connects to this machine as well.
     Loopback,
@@ -13,11 +13,11 @@ pub enum Realm {
     Private,
     /// A provider's network behind its NAT, 100.64.0.0/10.
     Shared,
-    /// The neighbours on the wire: 169.254.0.0/16 and fe80::/10.
+    /// The neighbours on the wire: 169.254.0.0/16 and `fe80::/10`.
     LinkLocal,
     /// 198.18.0.0/15, meant for benchmarks and used by local proxies that tunnel everything.
     Benchmark,
-    /// No single host: multicast, broadcast, documentation, reserved.
+    /// No single host: multicast, broadcast, reserved.
     Reserved,
 }
 
@@ -73,10 +73,8 @@ const fn of_v4(address: Ipv4Addr) -> Realm {
         [100, 64..=127, ..] => Realm::Shared,
         [169, 254, ..] => Realm::LinkLocal,
         [198, 18..=19, ..] => Realm::Benchmark,
-        // "This network", protocol assignments, documentation, the 6to4 relay; multicast, reserved, broadcast.
-        [0, ..] | [192, 0, 0 | 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [192, 88, 99, _] | [224..=255, ..] => {
-            Realm::Reserved
-        }
+        // "This network", protocol assignments, the 6to4 relay; multicast, reserved, broadcast.
+        [0 | 224..=255, ..] | [192, 0, 0, _] | [192, 88, 99, _] => Realm::Reserved,
         _ => Realm::Public,
     }
 }
@@ -92,8 +90,8 @@ fn of_v6(address: Ipv6Addr) -> Realm {
         // Unique local, site-local, and NAT64 of a network's own.
         [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] | [0x64, 0xff9b, 1, ..] => Realm::Private,
         [0xfe80..=0xfebf, ..] => Realm::LinkLocal,
-        // Protocol assignments and documentation.
-        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Realm::Reserved,
+        // Protocol assignments.
+        [0x2001, 0..=0x1ff, ..] => Realm::Reserved,
         [0x2000..=0x3fff, ..] => Realm::Public,
         _ => Realm::Reserved,
     }
@@ -104,9 +102,8 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
         // IPv4-mapped, -translated and -compatible; NAT64.
-        [0, 0, 0, 0, 0, 0xffff, high, low]
+        [0, 0, 0, 0, 0, 0xffff | 0, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0, 0, 0, 0, 0, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
         // 6to4.
         [0x2002, high, low, ..] => Some(v4(high, low)),
@@ -130,7 +127,8 @@ mod tests {
                 "1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.1 169.253.255.255 \
                  169.255.0.0 172.15.255.255 172.32.0.0 192.167.255.255 192.169.0.0 192.0.1.1 198.17.255.255 198.20.0.0 \
                  223.255.255.255 2606:4700::1111 2a00:1450::1 2001:4860:4860::8888 2001:200::1 3ffe::1 ::ffff:1.1.1.1 \
-                 64:ff9b::8.8.8.8 2002:808:808::1 ::ffff:0:8.8.8.8 2a00::5efe:8.8.8.8",
+                 64:ff9b::8.8.8.8 2002:808:808::1 ::ffff:0:8.8.8.8 2a00::5efe:8.8.8.8 \
+                 192.0.2.1 198.51.100.1 203.0.113.1 2001:db8::1 3fff::1",
             ),
             (
                 Realm::Loopback,
@@ -147,8 +145,8 @@ mod tests {
             (Realm::Benchmark, "198.18.0.0 198.19.255.255 ::ffff:198.18.0.1"),
             (
                 Realm::Reserved,
-                "0.0.0.1 0.255.255.255 192.0.0.1 192.0.0.192 192.0.2.1 198.51.100.1 203.0.113.1 192.88.99.1 224.0.0.1 \
-                 239.255.255.255 240.0.0.1 255.255.255.255 ff02::1 ff0e::1 100::1 2001:db8::1 3fff::1 4000::1 5f00::1 \
+                "0.0.0.1 0.255.255.255 192.0.0.1 192.0.0.192 192.88.99.1 224.0.0.1 \
+                 239.255.255.255 240.0.0.1 255.255.255.255 ff02::1 ff0e::1 100::1 4000::1 2001:2::1 5f00::1 \
                  ::ffff:255.255.255.255 64:ff9b::224.0.0.1 1::1 e000::1 fe00::1",
             ),
         ];

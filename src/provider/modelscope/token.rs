@@ -112,16 +112,13 @@ impl Token {
         let mut hidden = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while let Some(first) = rest.first() {
-            match self.spellings.iter().filter_map(|spelling| spelling.n_bytes_at(rest)).max() {
-                Some(n_bytes) => {
-                    hidden.extend_from_slice(HIDDEN.as_bytes());
-                    rest = &rest[n_bytes..];
-                }
-                None => {
-                    hidden.push(*first);
-                    rest = &rest[1..];
-                }
+            let n_bytes = self.spellings.iter().filter_map(|spelling| spelling.n_bytes_at(rest)).max();
+            if n_bytes.is_some() {
+                hidden.extend_from_slice(HIDDEN.as_bytes());
+            } else {
+                hidden.push(*first);
             }
+            rest = &rest[n_bytes.unwrap_or(1)..];
         }
         hidden
     }

@@ -159,7 +159,7 @@ fn every_image_of_a_task_is_counted() {
         other => panic!("{other:?}"),
     };
     let many = (1..=40).map(|n| format!("https://x/{n}")).collect::<Vec<_>>();
-    assert_eq!(links(&format!("{many:?}")), many);
+    assert_eq!(links(&format!("{many:?}")), many[..32], "more are not kept in memory");
     assert_eq!(links(r#"["https://x/1", null, ""]"#), ["https://x/1"]);
     assert_eq!(links(r#"[7, "https://x/2", {}]"#).len(), 3);
 }

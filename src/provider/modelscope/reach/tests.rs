@@ -1,3 +1,5 @@
+//! What links may lead to, in any spelling and by any name, and where the API itself makes an exception.
+
 use super::*;
 
 fn url(text: &str) -> Url {
@@ -68,7 +70,6 @@ fn a_public_api_leads_to_no_inner_address_in_any_spelling() {
         "198.18.0.1",
         "[ff02::1]",
         "168.63.129.16",
-        "192.0.2.1",
     ] {
         assert!(!is_open(&reach, &format!("http://{host}/x.png")), "{host}");
     }
@@ -110,6 +111,14 @@ fn links_may_lead_to_where_the_api_itself_is_and_not_elsewhere_inside() {
         assert!(!at_home.is_quotable(), "{base}");
     }
     assert!(reach(PUBLIC).is_quotable() && reach("http://1.1.1.1").is_quotable());
+}
+
+#[test]
+fn an_api_for_tests_or_behind_a_tunnel_leads_to_addresses_like_its_own() {
+    for (base, link) in [("http://198.18.0.1", "http://198.19.0.1/x"), ("http://192.0.2.1", "http://198.51.100.1/x")] {
+        let reach = reach(base);
+        assert!(is_open(&reach, link) && !is_open(&reach, "http://127.0.0.1/x") && reach.is_quotable(), "{base}");
+    }
 }
 
 #[test]

@@ -21,8 +21,9 @@ pub(super) struct Spelling {
 impl Spelling {
     /// All ways to write a secret.
     pub(super) fn all(secret: &[u8]) -> Vec<Self> {
-        let hexadecimal: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-        let plain = [secret.to_vec(), hexadecimal.into_bytes()].map(|letters| Self { letters, has_no_case: true });
+        let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+        let hexadecimal = secret.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
+        let plain = [secret.to_vec(), hexadecimal].map(|letters| Self { letters, has_no_case: true });
         let in_base64 = (0..3).flat_map(|n_before| {
             let alphabets = [STANDARD_NO_PAD, URL_SAFE_NO_PAD];
             alphabets.map(|alphabet| Self {
@@ -126,7 +127,7 @@ mod tests {
     const SECRET: &str = "ms-1f+2/3=zZ";
 
     fn each(write: impl Fn(u8) -> String) -> String {
-        SECRET.bytes().map(write).collect()
+        SECRET.bytes().map(write).collect::<Vec<_>>().concat()
     }
 
     #[test]
