@@ -168,9 +168,12 @@ impl Engine {
                 }
             }
             Input::Submitted(id, Ok(acceptance)) => self.accepted(now, id, acceptance),
-            Input::Submitted(id, Err(fault)) => {
+            Input::Submitted(id, Err(mut fault)) => {
                 let ticket = self.ticket(id);
                 self.lane.submit_refused(now, ticket, &fault);
+                if let Some(wait) = fault.retry_after.take() {
+                    self.lane.pause_submits(now, wait);
+                }
                 self.tracked(id).is_in_flight = false;
                 self.set_back(now, id, Stage::Submit, fault);
             }
@@ -296,8 +299,11 @@ impl Engine {
                     }
                 }
             }
-            Err(fault) => {
+            Err(mut fault) => {
                 self.lane.poll_refused(now, &fault);
+                if let Some(wait) = fault.retry_after.take() {
+                    self.lane.pause_polls(now, wait);
+                }
                 self.poll_failed(now, id, fault);
             }
         }

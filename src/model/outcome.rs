@@ -66,6 +66,9 @@ pub struct Fault {
     pub kind: FaultKind,
     /// What happened, in the provider's words where it gave any, and what to do.
     pub message: String,
+    /// How long the answer asked to wait before the next request, whatever its status; `None` if it did not. Not for throttling,
+    /// which carries it in its kind, and not recorded: it is about the provider, not about the job.
+    pub retry_after: Option<Duration>,
 }
 
 /// The kinds of fault. Providers classify, the engine's retry policy decides.
@@ -155,7 +158,13 @@ impl Fault {
 
     /// A fault of this kind with these words.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), retry_after: None }
+    }
+
+    /// The same fault with the wait that its answer asked for.
+    #[must_use]
+    pub fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..self }
     }
 }
 
