@@ -102,7 +102,7 @@ impl Story {
             }
             (Place::Sent, Setback(Stage::Submit, fault)) => {
                 self.count(fault);
-                if fault.kind == FaultKind::InDoubt { Place::Doubt } else { Place::Idle }
+                if fault.kind.leaves_doubt() { Place::Doubt } else { Place::Idle }
             }
             (Place::Taken(task), Setback(Stage::Poll, fault)) => {
                 self.n_unknown += u32::from(fault.kind == FaultKind::TaskLost);
@@ -159,7 +159,8 @@ impl Story {
             Place::Sent => fault.kind == FaultKind::Transient && self.n_setbacks >= limits.retries_max,
             Place::Doubt => {
                 let is_worn = limits.in_doubt == InDoubt::Resubmit && self.n_setbacks > limits.retries_max;
-                fault.kind == FaultKind::InDoubt && (limits.in_doubt == InDoubt::Fail || is_worn)
+                fault.kind.leaves_doubt()
+                    && (fault.kind == FaultKind::Rejected || limits.in_doubt == InDoubt::Fail || is_worn)
             }
             Place::Linked(_) => self.n_setbacks >= limits.retries_max,
             Place::Taken(task) => match (fault.kind, Task::from_id(&task.0).map(|task| task.fate())) {
