@@ -71,7 +71,7 @@ pub enum Verb {
     #[command(after_help = helps::EXPORT)]
     Export(ExportArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
-    #[command(after_help = helps::SIMULATE)]
+    #[command(after_help = helps::simulate())]
     Simulate(SimulateArgs),
     /// Print the script by which a shell completes verbs, flags and their values
     #[command(after_help = helps::COMPLETIONS)]
@@ -290,7 +290,8 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     pub fail_rate: f64,
 
-    /// A fault and its probability, for example submit-500=0.05; may be repeated
+    /// A fault of those listed below and its probability, for example submit-500=0.05; may be
+    /// repeated
     #[arg(long = "fault", value_name = "KIND=P")]
     pub faults: Vec<FaultSetting>,
 

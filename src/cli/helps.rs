@@ -1,5 +1,7 @@
 //! What stands below the flags of each verb: examples, exit codes, and the shape of what is printed.
 
+use promptbatch::provider::simulator::faults;
+
 pub const TOP: &str = "\
 Try it, with no account and no cost:
   promptbatch run examples/prompts.yaml --provider simulator
@@ -156,13 +158,18 @@ Examples:
   promptbatch log out/cats cat-blue                     by its own id in the manifest
   promptbatch log out/cats 5075521                      by the id of a task";
 
-pub const SIMULATE: &str = "\
+const SIMULATE: &str = "\
 Examples:
   promptbatch simulate                                  on http://127.0.0.1:8080, any token will do
   promptbatch simulate --rate 2/s --quota 100           what a limit and a used-up quota look like
   promptbatch simulate --fault 500=0.05 --fault cut=0.05
   promptbatch run prompts.yaml --base-url http://127.0.0.1:8080/
 The address is printed on stdout. It runs until it is interrupted, and pictures are drawn by what is asked for.";
+
+/// The examples of `simulate`, and every fault that it can play.
+pub fn simulate() -> String {
+    format!("{SIMULATE}\n\n{}", faults::help())
+}
 
 pub const COMPLETIONS: &str = "\
 Examples:

@@ -1,6 +1,7 @@
 //! The last words of a run: what there is, where it is, what failed and why, and what to do next.
 
 use std::path::Path;
+use std::time::Duration;
 
 use promptbatch::engine::turn::Stop;
 use promptbatch::model::counts::{Counts, Incidents};
@@ -105,6 +106,18 @@ pub fn failed(failures: &[Known], counts: &Counts) -> Vec<String> {
     lines
 }
 
+/// A daily allowance is back within a day. Where the clock of the provider says otherwise, its clock or ours is wrong.
+const RESET_MAX: Duration = Duration::from_secs(25 * 3600);
+
+/// When to come back, by the provider's word; without a moment that makes no sense on this machine's clock.
+fn come_back(resets_at: Timestamp, ended_at: Timestamp) -> String {
+    let wait = resets_at.since(ended_at);
+    if wait.is_zero() || wait > RESET_MAX {
+        return "; come back tomorrow (the clocks of the provider and of this machine do not agree)".to_owned();
+    }
+    format!("; come back at {}, in {}", rfc3339(resets_at), span(wait))
+}
+
 /// Why a run stopped before its end, and when to come back where that is known.
 pub fn stopped(stop: &Stop, ended_at: Timestamp) -> String {
     match stop {
@@ -118,9 +131,7 @@ pub fn stopped(stop: &Stop, ended_at: Timestamp) -> String {
         }
         Stop::Quota(fault) => {
             let resets_at = if let FaultKind::QuotaExhausted { resets_at } = fault.kind { resets_at } else { None };
-            let when = resets_at.map_or_else(String::new, |resets_at| {
-                format!("; come back at {}, in {}", rfc3339(resets_at), span(resets_at.since(ended_at)))
-            });
+            let when = resets_at.map_or_else(String::new, |resets_at| come_back(resets_at, ended_at));
             format!("stopped: {}{when}", escape(&fault.message))
         }
         Stop::Unreachable(stage, fault) => {
@@ -132,5 +143,31 @@ pub fn stopped(stop: &Stop, ended_at: Timestamp) -> String {
         }
         Stop::Disk => "stopped: the images could not be written".to_owned(),
         Stop::Failures(n) => format!("stopped: {n} jobs have failed (--max-failures)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
+
+    fn hours(n: i64) -> Timestamp {
+        Timestamp::from_millis(NOW.millis() + n * 3_600_000)
+    }
+
+    #[test]
+    fn a_reset_within_a_day_is_named() {
+        let words = come_back(hours(7), NOW);
+        assert!(words.contains(&rfc3339(hours(7))) && words.ends_with("in 7 h"), "{words}");
+    }
+
+    /// Clocks in the year 9999, in 1970, a week off, or beyond all dates.
+    #[test]
+    fn a_reset_that_makes_no_sense_is_not_named() {
+        for millis in [253_402_300_799_000, 0, NOW.millis(), hours(26).millis(), i64::MAX, i64::MIN] {
+            let words = come_back(Timestamp::from_millis(millis), NOW);
+            assert!(words.starts_with("; come back tomorrow") && !words.contains(", in"), "{millis}: {words}");
+        }
     }
 }

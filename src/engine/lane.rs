@@ -139,6 +139,11 @@ impl Lane {
         self.submits.pause(now, span);
     }
 
+    /// An answer to a poll asks to wait for so long.
+    pub fn pause_polls(&mut self, now: Moment, span: Duration) {
+        self.polls.pause(now, span);
+    }
+
     /// A submission was not taken, or nobody knows.
     pub fn submit_refused(&mut self, now: Moment, ticket: Ticket, fault: &Fault) {
         self.n_submits_out -= 1;

@@ -316,9 +316,12 @@ impl Engine {
                     }
                 }
             }
-            Err(fault) => {
+            Err(mut fault) => {
                 self.lane.poll_refused(now, &fault);
                 self.listening.failed();
+                if let Some(wait) = fault.retry_after.take() {
+                    self.lane.pause_polls(now, wait);
+                }
                 self.poll_failed(now, id, fault);
             }
         }

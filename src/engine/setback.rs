@@ -25,9 +25,12 @@ const LAST_TRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// A submission was not accepted, or it is not known whether it was.
-    pub(super) fn submit_failed(&mut self, now: Moment, id: JobId, fault: Fault) {
+    pub(super) fn submit_failed(&mut self, now: Moment, id: JobId, mut fault: Fault) {
         let ticket = self.ticket(id);
         self.lane.submit_refused(now, ticket, &fault);
+        if let Some(wait) = fault.retry_after.take() {
+            self.lane.pause_submits(now, wait);
+        }
         self.tracked(id).is_in_flight = false;
         if fault.kind.leaves_doubt() {
             self.brake.failed(now, id);

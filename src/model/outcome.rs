@@ -68,6 +68,9 @@ pub struct Fault {
     pub message: String,
     /// Images of the task that are on our disk all the same, where only others of it could not be had.
     pub kept: Vec<Artifact>,
+    /// How long the answer asked to wait before the next request, whatever its status; `None` if it did not. Not for throttling,
+    /// which carries it in its kind, and not recorded: it is about the provider, not about the job.
+    pub retry_after: Option<Duration>,
 }
 
 /// Images of one task that are fetched.
@@ -163,13 +166,19 @@ impl Fault {
 
     /// A fault of this kind with these words.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), kept: Vec::new() }
+        Self { kind, message: message.into(), retry_after: None, kept: Vec::new() }
     }
 
     /// The same fault of a task of which these images are on our disk.
     #[must_use]
     pub fn keeping(self, kept: Vec<Artifact>) -> Self {
         Self { kept, ..self }
+    }
+
+    /// The same fault with the wait that its answer asked for.
+    #[must_use]
+    pub fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..self }
     }
 }
 

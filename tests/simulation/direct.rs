@@ -97,7 +97,15 @@ impl Direct {
         let date = Some(self.clock.now().wall());
         let retry_after = reply.header("retry-after").map(str::to_owned);
         let rate = RateTold::read(|name| reply.header(name), date);
-        Ok(Answer { status: reply.status, retry_after, date, remaining, rate, body: reply.body.into_bytes() })
+        Ok(Answer {
+            status: reply.status,
+            retry_after,
+            date,
+            remaining,
+            rate,
+            body: reply.body.into_bytes(),
+            cut: None,
+        })
     }
 
     async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {
@@ -112,7 +120,7 @@ impl Direct {
     async fn poll_one(&self, task: &TaskId) -> Result<Status, Fault> {
         let get = HttpRequest::get(format!("/v1/tasks/{task}")).with("x-modelscope-task-type", "image_generation");
         match self.answer(get).await {
-            Ok(answer) => answer::polled(&answer),
+            Ok(answer) => answer::polled(&answer, task),
             Err(Lost::Refused | Lost::Cut | Lost::TimedOut) => {
                 Err(Fault::new(FaultKind::Transient, "the answer was lost"))
             }

@@ -60,7 +60,7 @@ fn stormy(seed: u64, faults: &[&str]) -> Config {
 }
 
 /// Faults that pass: everything that a run must survive without losing a job.
-const PASSING: [&str; 9] = [
+const PASSING: [&str; 12] = [
     "500=0.08",
     "cut=0.05",
     "garbage=0.05",
@@ -70,6 +70,9 @@ const PASSING: [&str; 9] = [
     "image-html=0.05",
     "poll-not-found=0.05",
     "image-404=0.05",
+    "submit-id-error=0.05",
+    "poll-gateway=0.05",
+    "poll-mixed=0.05",
 ];
 
 /// Tasks that are lost or fail, and must be paid for again.

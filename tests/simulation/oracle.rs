@@ -94,7 +94,7 @@ impl World {
         let told = self.check_stories();
         let stats = self.server_stats();
         self.check_places(&stats);
-        let is_hidden = |fault: &&PlannedFault| matches!(fault, PlannedFault::Submit(fault) if fault.accepts());
+        let is_hidden = |fault: &&PlannedFault| matches!(fault, PlannedFault::Submit(fault) if fault.hides_task());
         let n_hidden: u64 = PlannedFault::all().filter(|fault| is_hidden(&fault)).map(|f| stats.n_faults(f)).sum();
         let n_known: u32 = told.accepted.values().sum();
         assert_eq!(stats.n_accepted, u64::from(n_known) + n_hidden, "{told:?}");

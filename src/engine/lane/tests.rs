@@ -201,3 +201,15 @@ fn as_many_are_under_way_as_the_provider_says_remain() {
     lane.submit_accepted(at(92), tickets[2], Some(0));
     assert_eq!(take_all(&mut lane, at(93)).len(), 1);
 }
+
+/// A wait that comes with a fault of any kind holds requests of its own kind back, and no others.
+#[test]
+fn a_wait_holds_submissions_or_polls_back() {
+    let mut lane = Lane::new(&Limits { wait_max: Duration::from_secs(60), ..fixed(3) });
+    lane.pause_polls(at(0), Duration::from_secs(5));
+    assert_eq!(lane.take_poll(at(0)), Err(Wait::Until(at(5000))));
+    assert!(lane.take_submit(at(0)).is_ok());
+    lane.pause_submits(at(0), Duration::MAX);
+    assert_eq!(why(&mut lane, at(0)), Some(Wait::Until(at(60_000))), "no longer than --max-wait");
+    assert!(lane.take_poll(at(5000)).is_ok());
+}

@@ -331,3 +331,19 @@ fn an_outage_is_not_paid_for_by_every_job() {
     }
     assert!(n_submits < 50 + 30, "{n_submits} submissions in two minutes of outage");
 }
+
+#[test]
+fn a_wait_that_comes_with_a_doubt_holds_all_submissions_back_and_is_not_recorded() {
+    let mut bench = Bench::with_pending(fixed(1), 2);
+    bench.next();
+    let before = bench.now;
+    let doubt = fault(FaultKind::InDoubt).with_retry_after(Some(Duration::from_secs(30)));
+    bench.handle(Input::Submitted(job(1).id, Err(doubt)));
+    bench.next();
+    assert_eq!(bench.now, before + Duration::from_secs(30));
+    let recorded = bench.events.iter().filter_map(|event| match &event.kind {
+        EventKind::Setback(_, fault) => Some(fault.retry_after),
+        _ => None,
+    });
+    assert_eq!(recorded.collect::<Vec<_>>(), [None]);
+}

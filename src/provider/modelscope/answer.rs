@@ -1,6 +1,8 @@
-//! Reads the API's answers, without any input or output: what is not known is never taken for "it worked".
+//! Reads the API's answers, without any input or output: what is not known is never taken for "it worked", nor for "it was refused".
+//!
+//! [`verdicts`](crate::provider::modelscope::verdicts) holds the table that decides; here it is asked, and its verdicts become results.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -8,9 +10,13 @@ use crate::model::link;
 use crate::model::outcome::{Acceptance, Fault, FaultKind, IMAGES_COUNTED_MAX, Status, TaskId, Url};
 use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
-use crate::provider::modelscope::fault::{Hints, Refusal, quota_spent};
+use crate::provider::modelscope::envelope::Envelope;
+use crate::provider::modelscope::fault::{self, Hints, quota_spent};
+use crate::provider::modelscope::ids::{self, Found};
 use crate::provider::modelscope::rate::RateTold;
 use crate::provider::modelscope::token::Token;
+use crate::provider::modelscope::verdicts::{Asked, Reason, Seen, Verdict};
+use crate::provider::modelscope::waits;
 
 /// The longest link that is followed, as in browsers and servers.
 const LINK_BYTES_MAX: usize = 8192;
@@ -18,13 +24,10 @@ const LINK_BYTES_MAX: usize = 8192;
 /// What stands where an image has no link that can be followed.
 const NO_LINK: &str = "(none that can be followed)";
 
-/// The longest task id that makes sense in an address.
-const TASK_ID_BYTES_MAX: usize = 512;
-
 /// Characters of a link that a message shows.
 const LINK_CHARS_MAX: usize = 200;
 
-/// A whole answer of the API.
+/// An answer of the API, or of what stands before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
@@ -37,8 +40,10 @@ pub struct Answer {
     pub remaining: Option<u64>,
     /// What the rate-limit headers say of the pace.
     pub rate: RateTold,
-    /// The body.
+    /// The body, or its beginning.
     pub body: Vec<u8>,
+    /// Why the body is not whole; `None` if it is.
+    pub cut: Option<String>,
 }
 
 impl Answer {
@@ -58,30 +63,25 @@ impl Answer {
         self
     }
 
+    /// The body, if it is a whole JSON object.
     fn json(&self) -> Option<Value> {
+        if self.cut.is_some() {
+            return None;
+        }
         serde_json::from_slice(&self.body).ok().filter(Value::is_object)
     }
 
-    /// `Retry-After`, in seconds or as a date.
+    /// How long `Retry-After` asks to wait, with any status.
     fn retry_after(&self) -> Option<Duration> {
-        let text = self.retry_after.as_ref()?.trim();
-        if let Ok(secs) = text.parse::<f64>() {
-            return Duration::try_from_secs_f64(secs).ok();
-        }
-        Some(http_date(text)?.since(self.date?))
+        waits::retry_after(self.retry_after.as_ref()?, self.date)
     }
 
-    /// Whether somebody said in plain words that nothing is taken at present, and not that what was taken got lost.
-    fn is_turned_away(&self) -> bool {
-        let text = String::from_utf8_lossy(&self.body).to_lowercase();
-        !text.trim().is_empty() && !["upstream", "reset", "timeout", "timed out"].iter().any(|word| text.contains(word))
-    }
-
+    /// How long to wait after a refusal.
     fn hints(&self) -> Hints {
         Hints { retry_after: self.retry_after().or(self.rate.after_refusal()), date: self.date }
     }
 
-    /// What an unreadable answer begins with, for the user.
+    /// What the body begins with, for the user.
     fn excerpt(&self) -> String {
         match String::from_utf8_lossy(&self.body).trim() {
             "" => "nothing".to_owned(),
@@ -89,79 +89,164 @@ impl Answer {
         }
     }
 
-    /// The refusal in this answer. An error status needs no readable body to be one.
-    fn refusal(&self, json: Option<&Value>) -> Option<Refusal> {
-        let told = json.and_then(|json| Refusal::read(self.status, json));
-        told.or_else(|| (!(200..300).contains(&self.status)).then(|| Refusal::of_status(self.status)))
-    }
-
-    fn in_doubt(&self, what: &str) -> Fault {
-        let words = format!("{what}, {}: it may have been accepted", self.excerpt());
-        Fault::new(FaultKind::InDoubt, words)
+    /// A fault that says what came, with the wait that the answer asks for.
+    fn fault(&self, kind: FaultKind, words: impl Into<String>) -> Fault {
+        Fault::new(kind, words).with_retry_after(self.retry_after())
     }
 }
 
-/// A date as HTTP writes it.
-pub fn http_date(text: &str) -> Option<Timestamp> {
-    let since_epoch = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    i64::try_from(since_epoch.as_millis()).ok().map(Timestamp::from_millis)
+/// What of a body counts for its verdict.
+struct Parts {
+    json: Option<Value>,
+    envelope: Option<Envelope>,
+    id: Found,
+    task_status: Option<String>,
 }
 
-/// The task that a submission was answered with, and whether it was the last that the allowance allows.
+impl Parts {
+    fn of(answer: &Answer) -> Self {
+        let json = answer.json();
+        let envelope = json.as_ref().and_then(|json| Envelope::read(answer.status, json));
+        let task_status = json.as_ref().and_then(|json| json.get("task_status")?.as_str().map(str::to_uppercase));
+        Self { json, envelope, id: ids::find(&answer.body), task_status }
+    }
+
+    fn words(&self) -> &str {
+        self.envelope.as_ref().map_or("", |envelope| &envelope.message)
+    }
+
+    fn seen<'a>(&'a self, answer: &Answer, model: &'a str, task: Option<&'a TaskId>) -> Seen<'a> {
+        Seen {
+            status: answer.status,
+            id: &self.id,
+            task_status: self.task_status.as_deref(),
+            is_own: self.envelope.as_ref().is_some_and(|envelope| envelope.is_own),
+            words: self.words(),
+            task,
+            model,
+            retry_after: answer.retry_after(),
+            is_spent: answer.remaining == Some(0),
+        }
+    }
+}
+
+/// The task that a submission was answered with, and what the answer says of the next one.
 ///
-/// Only a [clear refusal](Refusal::is_clear) promises that nothing was accepted. Any other server error may come from a gateway,
-/// behind which the request may have been carried out: that is in doubt. So is every answer of success without one task that
-/// can be asked for, whatever else it says.
+/// An id that can be read is an accepted task, whatever stands around it. Only a clear refusal promises that nothing was accepted;
+/// every other answer leaves doubt.
 pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
-    let json = answer.json();
-    let told = json.as_ref().and_then(|json| Refusal::read(answer.status, json));
-    match (answer.status, told, json.as_ref().and_then(task_id)) {
-        (200..300, None, Some(task)) => {
-            let spent = (answer.remaining == Some(0)).then(|| quota_spent("0 requests remaining", answer.date));
-            let remaining = [answer.remaining, answer.rate.remaining].into_iter().flatten().min();
-            Ok(Acceptance { task, spent, pause: answer.rate.spent_for, remaining, quota_left: answer.remaining })
+    let parts = Parts::of(answer);
+    let verdict = parts.seen(answer, model, None).verdict(Asked::Submit);
+    match (verdict, &parts.id) {
+        (Verdict::Accepted, Found::One(task)) => Ok(accepted(answer, task.clone())),
+        (Verdict::Refused(reason), _) => {
+            let fault = fault::refused(reason, answer.status, parts.words(), model, &answer.hints());
+            // A throttle carries its wait in its kind.
+            let wait = answer.retry_after().filter(|_| reason != Reason::Throttled);
+            Err(fault.with_retry_after(wait))
         }
-        (200..300, Some(told), None) if told.is_clear() => Err(told.fault(model, &answer.hints())),
-        (200..300, Some(_), _) => Err(answer.in_doubt("an answer that is neither a task nor a refusal")),
-        (200..300, None, None) => Err(answer.in_doubt("an answer without a usable task id")),
-        (_, Some(told), _) if told.is_clear() => Err(told.fault(model, &answer.hints())),
-        (500.., Some(_), _) => Err(answer.in_doubt(&format!("status {}", answer.status))),
-        (_, Some(told), _) => Err(told.fault(model, &answer.hints())),
-        (503, None, _) if answer.is_turned_away() => Err(Refusal::of_status(503).fault(model, &answer.hints())),
-        (..500, None, _) => Err(Refusal::of_status(answer.status).fault(model, &answer.hints())),
-        (500.., None, _) => Err(answer.in_doubt(&format!("status {}", answer.status))),
+        (Verdict::Redirected, _) => {
+            let words = format!(
+                "status {}, a redirect, which is not followed, {}: it may have been accepted; check --base-url",
+                answer.status,
+                answer.excerpt()
+            );
+            Err(answer.fault(FaultKind::Rejected, words))
+        }
+        (Verdict::Rejected, _) => {
+            let words = format!(
+                "status {} not in the form of the API, most likely from a proxy, a firewall or another server, {}: it may have \
+                 been accepted behind it; check --base-url and the network",
+                answer.status,
+                answer.excerpt()
+            );
+            Err(answer.fault(FaultKind::Rejected, words))
+        }
+        (_, id) => {
+            let what = match (id, &answer.cut) {
+                (Found::Several, _) => "an answer with several task ids".to_owned(),
+                (_, Some(cut)) => format!("the answer broke off ({cut})"),
+                (Found::Unusable, None) => "an answer without a usable task id".to_owned(),
+                (Found::Nothing | Found::One(_), None) if (200..300).contains(&answer.status) => {
+                    "an answer without a task id".to_owned()
+                }
+                (Found::Nothing | Found::One(_), None) => format!("status {}", answer.status),
+            };
+            let words = format!("{what}, {}: it may have been accepted", answer.excerpt());
+            Err(answer.fault(FaultKind::InDoubt, words))
+        }
     }
 }
 
-/// How a task stands.
-pub fn polled(answer: &Answer) -> Result<Status, Fault> {
-    let json = answer.json();
-    let status = json.as_ref().and_then(|json| json.get("task_status")).and_then(Value::as_str).map(str::to_uppercase);
-    match (answer.status, status.as_deref()) {
-        (200..300, Some("SUCCEED" | "SUCCEEDED" | "SUCCESS")) => Ok(done(json.as_ref())),
-        (200..300, Some("FAILED" | "FAILURE")) => failed(json.as_ref()),
-        (200..300, Some("PENDING" | "QUEUED")) => Ok(Status::Queued),
-        (200..300, Some(_)) => Ok(Status::Running),
-        (200..300, None) if answer.refusal(json.as_ref()).is_none() => {
-            let words = format!("could not poll: an answer without a status, {}", answer.excerpt());
-            Err(Fault::new(FaultKind::Transient, words))
+fn accepted(answer: &Answer, task: TaskId) -> Acceptance {
+    let spent = (answer.remaining == Some(0)).then(|| quota_spent("0 requests remaining", answer.date));
+    let remaining = [answer.remaining, answer.rate.remaining].into_iter().flatten().min();
+    // With a status of success, Retry-After says when to poll.
+    let retry_after = answer.retry_after().filter(|_| !(200..300).contains(&answer.status));
+    let pause = answer.rate.spent_for.max(retry_after);
+    Acceptance { task, spent, pause, remaining, quota_left: answer.remaining }
+}
+
+/// How this task stands.
+pub fn polled(answer: &Answer, task: &TaskId) -> Result<Status, Fault> {
+    let parts = Parts::of(answer);
+    let words = parts.words();
+    match parts.seen(answer, "", Some(task)).verdict(Asked::Poll) {
+        Verdict::Done => Ok(done(parts.json.as_ref())),
+        Verdict::Queued => Ok(Status::Queued),
+        Verdict::Running => Ok(Status::Running),
+        Verdict::Failed => Ok(Status::Failed(failed(answer, parts.envelope.as_ref()))),
+        Verdict::Unknown => Err(Fault::new(FaultKind::TaskLost, format!("the API does not know this task: {words}"))),
+        Verdict::OtherTask => {
+            let words =
+                format!("could not poll: an answer about another task than {}, {}", shown_id(task), answer.excerpt());
+            Err(answer.fault(FaultKind::Transient, words))
         }
-        // Only the API itself can tell that it does not know a task; a gateway that has lost its API says 404 too.
-        (404 | 410, _) if json.as_ref().and_then(|json| Refusal::read(answer.status, json)).is_none() => {
-            let words = format!("could not poll: status {} with {}", answer.status, answer.excerpt());
-            Err(Fault::new(FaultKind::Transient, words))
-        }
-        _ => {
-            let refusal = answer.refusal(json.as_ref()).unwrap_or(Refusal::of_status(500));
-            if matches!(refusal.status, 404 | 410) || is_unknown(&refusal) {
-                return Err(Fault::new(
-                    FaultKind::TaskLost,
-                    format!("the API does not know this task: {}", refusal.message),
-                ));
-            }
-            Err(refusal.fault("", &answer.hints()))
-        }
+        Verdict::PollUnauthorized => Err(fault::unauthorized(&format!("{words} ({})", answer.status))),
+        Verdict::PollThrottled => Err(fault::refused(Reason::Throttled, answer.status, words, "", &answer.hints())),
+        Verdict::Accepted
+        | Verdict::Refused(_)
+        | Verdict::Redirected
+        | Verdict::Rejected
+        | Verdict::InDoubt
+        | Verdict::Silence => Err(silence(answer)),
     }
+}
+
+/// An answer to a poll that says nothing of its task.
+fn silence(answer: &Answer) -> Fault {
+    let what = match (&answer.cut, answer.status) {
+        (Some(cut), _) => format!("the answer broke off ({cut})"),
+        (None, 200..300) => "an answer without a status".to_owned(),
+        (None, status) => format!("status {status}"),
+    };
+    answer.fault(FaultKind::Transient, format!("could not poll: {what}, {}", answer.excerpt()))
+}
+
+/// A task that has failed, by the code that the API gives.
+fn failed(answer: &Answer, envelope: Option<&Envelope>) -> Fault {
+    let seen = seen_failed(envelope);
+    let Verdict::Refused(reason) = seen.verdict(Asked::FailedTask) else { return silence(answer) };
+    fault::refused(reason, seen.status, seen.words, "", &Hints::default())
+}
+
+fn seen_failed(envelope: Option<&Envelope>) -> Seen<'_> {
+    Seen {
+        status: envelope.and_then(|envelope| envelope.code).unwrap_or(500),
+        id: &Found::Nothing,
+        task_status: None,
+        is_own: false,
+        words: envelope.map_or("the task failed without a reason", |envelope| &envelope.message),
+        task: None,
+        model: "",
+        retry_after: None,
+        is_spent: false,
+    }
+}
+
+/// A task id in words for the user.
+fn shown_id(task: &TaskId) -> String {
+    excerpt(&task.0, 80)
 }
 
 /// An image link that did not answer with an image: a fresh link may.
@@ -172,24 +257,6 @@ pub fn image_refused(status: u16, url: &Url) -> Fault {
 /// As much of a link as a message needs, without what may be secret.
 pub fn shown(url: &Url) -> String {
     excerpt(&link::shown(&url.0), LINK_CHARS_MAX)
-}
-
-/// Whether a task can be asked for by this id: not one that is endless, or of which an address would make another.
-pub fn is_usable(task: &TaskId) -> bool {
-    let TaskId(id) = task;
-    let is_dots = matches!(id.trim(), "." | "..");
-    !id.trim().is_empty() && id.len() <= TASK_ID_BYTES_MAX && !is_dots && !id.contains(char::is_control)
-}
-
-/// The task id of an accepted submission, a string or a whole number.
-fn task_id(json: &Value) -> Option<TaskId> {
-    let id = match json.get("task_id")? {
-        Value::String(text) => text.clone(),
-        // A larger number has been rounded on the way, and so names another task.
-        Value::Number(number) => number.as_u64()?.to_string(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    Some(TaskId(id)).filter(is_usable)
 }
 
 fn done(json: Option<&Value>) -> Status {
@@ -209,22 +276,6 @@ fn done(json: Option<&Value>) -> Status {
         ));
     }
     Status::Done(urls)
-}
-
-/// A task that the API calls failed: unknown, which may pass, or really failed.
-fn failed(json: Option<&Value>) -> Result<Status, Fault> {
-    let told = json.and_then(|json| Refusal::read(200, json));
-    let refusal = told.unwrap_or(Refusal { status: 500, message: "the task failed without a reason".into() });
-    if is_unknown(&refusal) {
-        return Err(Fault::new(FaultKind::TaskLost, format!("the API does not know this task: {}", refusal.message)));
-    }
-    Ok(Status::Failed(refusal.fault("", &Hints::default())))
-}
-
-fn is_unknown(refusal: &Refusal) -> bool {
-    let message = refusal.message.to_lowercase();
-    let says = |words: &str| message.contains(words);
-    says("task") && (says("not found") || says("not exist") || says("expired"))
 }
 
 #[cfg(test)]

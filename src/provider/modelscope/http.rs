@@ -10,9 +10,11 @@ use reqwest::{Client, ClientBuilder, Response, Url};
 use crate::model::link;
 use crate::model::outcome::{Fault, FaultKind, TaskId, Url as Link};
 use crate::model::text::excerpt;
-use crate::provider::modelscope::answer::{self, Answer, http_date};
+use crate::provider::modelscope::answer::{self, Answer};
 use crate::provider::modelscope::rate::RateTold;
 use crate::provider::modelscope::reach::{Reach, Refused};
+use crate::provider::modelscope::waits::server_date;
+use crate::provider::modelscope::{ids, plain};
 
 /// The longest answer of the API that is read.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -118,7 +120,7 @@ pub fn task_url(tasks: &Url, task: &TaskId) -> Result<Url, Fault> {
         let words = format!("the task id {} cannot be asked for", excerpt(&task.0, 80));
         Fault::new(FaultKind::TaskLost, words)
     };
-    if !answer::is_usable(task) {
+    if !ids::is_usable(task) {
         return Err(odd());
     }
     let mut url = tasks.clone();
@@ -190,24 +192,28 @@ pub fn is_loopback(url: &Url) -> bool {
     })
 }
 
-/// Reads a whole answer, within bounds.
-pub async fn answer(mut response: Response) -> Result<Answer, Lost> {
+/// Reads an answer, within bounds. Of a body that breaks off or is too long, the beginning is kept: it may hold a task id.
+pub async fn answer(mut response: Response) -> Answer {
     let status = response.status().as_u16();
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after = header("retry-after").map(str::to_owned);
-    let date = header("date").and_then(http_date);
+    let date = header("date").and_then(server_date);
     let remaining = REMAINING.into_iter().filter_map(|name| header(name)?.trim().parse().ok()).min();
     let rate = RateTold::read(header, date);
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+    let cut = loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_BYTES_MAX => {
+                break Some(format!("an answer of more than {BODY_BYTES_MAX} bytes"));
+            }
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Ok(None) => break None,
+            Err(error) => break Some(Lost::from(error).words),
+        }
         // A million chunks of one byte must not keep everybody else waiting.
         tokio::task::consume_budget().await;
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
-            return Err(Lost::on_the_way(format!("an answer of more than {BODY_BYTES_MAX} bytes")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer { status, retry_after, date, remaining, rate, body })
+    };
+    Answer { status, retry_after, date, remaining, rate, body: plain::bytes(body), cut }
 }
 
 #[cfg(test)]

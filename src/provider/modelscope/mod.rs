@@ -7,13 +7,18 @@
 pub mod answer;
 pub mod body;
 mod download;
+pub mod envelope;
 pub mod fault;
 mod http;
+pub mod ids;
+mod plain;
 mod quoting;
 pub mod rate;
 mod reach;
 mod realm;
 pub mod token;
+pub mod verdicts;
+pub mod waits;
 
 use std::time::Duration;
 
@@ -94,7 +99,7 @@ impl ModelScope {
 
     /// Sends a request. Whatever the answer repeats of it, the token is not there.
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, Lost> {
-        Ok(http::answer(request.send().await?).await?.without(&self.token))
+        Ok(http::answer(request.send().await?).await.without(&self.token))
     }
 
     async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {
@@ -115,7 +120,7 @@ impl ModelScope {
         let url = http::task_url(&self.tasks, task)?;
         let request = self.api.get(url).header("x-modelscope-task-type", "image_generation");
         match self.ask(request).await {
-            Ok(answer) => answer::polled(&answer),
+            Ok(answer) => answer::polled(&answer, task),
             Err(lost) => Err(Fault::new(FaultKind::Transient, format!("could not poll: {}", lost.words))),
         }
     }

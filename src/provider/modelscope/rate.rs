@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::time::Timestamp;
-use crate::provider::modelscope::answer::http_date;
+use crate::provider::modelscope::waits::{seconds, span};
 
 /// Headers that come in pairs: how many requests are left, and when there will be more.
 const PAIRS: [(&str, &str); 4] = [
@@ -15,11 +15,6 @@ const PAIRS: [(&str, &str); 4] = [
     // OpenAI, and those who do as it does.
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
 ];
-
-/// Numbers from here on are seconds since the epoch, and from the next on milliseconds: a wait is not of thirty years.
-const EPOCH_SECS_MIN: f64 = 1e9;
-const EPOCH_MILLIS_MIN: f64 = 1e11;
-const NO_MOMENT: f64 = 1e15;
 
 /// What the rate-limit headers of an answer say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,55 +91,12 @@ fn value<'a>(parts: &[&'a str], key: &str) -> Option<&'a str> {
     parts.iter().filter_map(|part| part.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| value)
 }
 
-/// How long it is until then: seconds, a moment since the epoch, a date, or `6m0s`.
-fn span(text: &str, date: Option<Timestamp>) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(number) = text.parse::<f64>() {
-        let millis = match number {
-            EPOCH_MILLIS_MIN..NO_MOMENT => number,
-            EPOCH_SECS_MIN..EPOCH_MILLIS_MIN => number * 1000.0,
-            _ => return seconds(text),
-        };
-        #[expect(clippy::cast_possible_truncation, reason = "below `NO_MOMENT`")]
-        return Some(Timestamp::from_millis(millis as i64).since(date?));
-    }
-    match http_date(text) {
-        Some(then) => Some(then.since(date?)),
-        None => compound(text),
-    }
-}
-
-fn seconds(text: &str) -> Option<Duration> {
-    Duration::try_from_secs_f64(text.parse().ok()?).ok()
-}
-
-/// A span as Go writes it: `6m0s`, `120ms`, `1h2m3.5s`.
-fn compound(text: &str) -> Option<Duration> {
-    let (mut rest, mut whole) = (text, Duration::ZERO);
-    while !rest.is_empty() {
-        let number_end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.')?;
-        let unit_end = rest[number_end..].find(|letter: char| letter.is_ascii_digit());
-        let (number, unit) = rest[..unit_end.map_or(rest.len(), |end| number_end + end)].split_at(number_end);
-        let secs = match unit {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            "d" => 86_400.0,
-            _ => return None,
-        };
-        let part = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * secs).ok()?;
-        whole = whole.checked_add(part)?;
-        rest = &rest[number.len() + unit.len()..];
-    }
-    (!text.is_empty()).then_some(whole)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::provider::modelscope::waits::{SPAN_MAX, http_date};
 
     const NOON: &str = "Tue, 24 Nov 2026 12:00:00 GMT";
 
@@ -239,7 +191,7 @@ mod tests {
         }
 
         #[test]
-        fn seconds_are_what_they_are(secs in 0..100_000_000_u64) {
+        fn seconds_are_what_they_are(secs in 0..=SPAN_MAX.as_secs()) {
             let text = secs.to_string();
             let headers = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", &*text)];
             prop_assert_eq!(spent_for(&headers), Some(u128::from(secs) * 1000));

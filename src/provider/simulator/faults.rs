@@ -36,15 +36,42 @@ pub enum SubmitFault {
     Hang,
     /// 502 with a gateway's page; not accepted.
     Html,
+    /// The answer of something on the way, one of its [pages](crate::provider::simulator::pages); not accepted.
+    Gateway,
+    /// The same; accepted behind it.
+    GatewayAccepted,
+    /// Accepted, and answered with 400, 429, 500 or 503 and an error, with the task's id in it.
+    IdError,
+    /// The answer to the submission before, from a cache on the way; not accepted.
+    Cached,
+    /// 401 in the envelope of the API, this once; not accepted.
+    Unauthorized,
+    /// 403 in the envelope of the API, this once; not accepted.
+    Forbidden,
+    /// 404, 405, 301 or 400 from another service, to this submission and all others for four seconds; not accepted.
+    Misrouted,
 }
 
 impl SubmitFault {
     /// Whether the task is accepted, and so paid for, all the same.
     pub const fn accepts(self) -> bool {
         match self {
-            Self::CutAfter | Self::Garbage | Self::Hang => true,
-            Self::Busy | Self::Throttled | Self::CutBefore | Self::Html => false,
+            Self::CutAfter | Self::Garbage | Self::Hang | Self::GatewayAccepted | Self::IdError => true,
+            Self::Busy
+            | Self::Throttled
+            | Self::CutBefore
+            | Self::Html
+            | Self::Gateway
+            | Self::Cached
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::Misrouted => false,
         }
+    }
+
+    /// Whether the task is accepted and the answer does not give its id.
+    pub const fn hides_task(self) -> bool {
+        self.accepts() && !matches!(self, Self::IdError)
     }
 }
 
@@ -63,6 +90,12 @@ pub enum PollFault {
     Hang,
     /// FAILED "task not found", this once.
     NotFound,
+    /// The answer of something on the way, one of its [pages](crate::provider::simulator::pages).
+    Gateway,
+    /// The answer to another poll, which names its task.
+    Mixed,
+    /// 401 in the envelope of the API, this once.
+    Unauthorized,
 }
 
 /// What can befall a task.
@@ -101,52 +134,75 @@ use PollFault as P;
 use SubmitFault as S;
 use TaskFault as T;
 
-/// Every fault by its name.
-const NAMES: [(&str, PlannedFault); 23] = [
-    ("submit-500", Submit(S::Busy)),
-    ("submit-429", Submit(S::Throttled)),
-    ("submit-cut-before", Submit(S::CutBefore)),
-    ("submit-cut-after", Submit(S::CutAfter)),
-    ("submit-garbage", Submit(S::Garbage)),
-    ("submit-hang", Submit(S::Hang)),
-    ("submit-html", Submit(S::Html)),
-    ("poll-500", Poll(P::Busy)),
-    ("poll-429", Poll(P::Throttled)),
-    ("poll-cut", Poll(P::Cut)),
-    ("poll-garbage", Poll(P::Garbage)),
-    ("poll-hang", Poll(P::Hang)),
-    ("poll-not-found", Poll(P::NotFound)),
-    ("task-failed", Task(T::Failed)),
-    ("task-stuck", Task(T::Stuck)),
-    ("task-empty", Task(T::Empty)),
-    ("image-500", Image(I::Broken)),
-    ("image-404", Image(I::NotFound)),
-    ("image-cut", Image(I::Cut)),
-    ("image-short", Image(I::Short)),
-    ("image-html", Image(I::Html)),
-    ("image-hang", Image(I::Hang)),
-    ("image-expired", Image(I::Expired)),
+/// Every fault by its name, and what it is in a few words.
+const NAMES: [(&str, PlannedFault, &str); 33] = [
+    ("submit-500", Submit(S::Busy), "500 \"Server is busy\"; not accepted"),
+    ("submit-429", Submit(S::Throttled), "429 \"Too many requests\"; not accepted"),
+    ("submit-cut-before", Submit(S::CutBefore), "connection dropped; not accepted"),
+    ("submit-cut-after", Submit(S::CutAfter), "accepted, then the connection is dropped"),
+    ("submit-garbage", Submit(S::Garbage), "accepted, answered with 200 and no JSON"),
+    ("submit-hang", Submit(S::Hang), "accepted, never answered"),
+    ("submit-html", Submit(S::Html), "502 with a page; not accepted"),
+    ("submit-gateway", Submit(S::Gateway), "a page of some proxy, firewall or gateway; not accepted"),
+    ("submit-gateway-accepted", Submit(S::GatewayAccepted), "the same, accepted behind it"),
+    ("submit-id-error", Submit(S::IdError), "accepted, the id in an answer of 400, 429, 500 or 503"),
+    ("submit-cached", Submit(S::Cached), "the previous submission's answer; not accepted"),
+    ("submit-401", Submit(S::Unauthorized), "401 once; not accepted"),
+    ("submit-403", Submit(S::Forbidden), "403 once; not accepted"),
+    ("submit-misrouted", Submit(S::Misrouted), "another service answers all for 4 s; not accepted"),
+    ("poll-500", Poll(P::Busy), "500 \"Server is busy\""),
+    ("poll-429", Poll(P::Throttled), "429 \"Too many requests\""),
+    ("poll-cut", Poll(P::Cut), "connection dropped in mid-answer"),
+    ("poll-garbage", Poll(P::Garbage), "200 and no JSON"),
+    ("poll-hang", Poll(P::Hang), "never answered"),
+    ("poll-not-found", Poll(P::NotFound), "\"task not found\" once"),
+    ("poll-gateway", Poll(P::Gateway), "a page of some proxy, firewall or gateway"),
+    ("poll-mixed", Poll(P::Mixed), "the answer to a poll for another task"),
+    ("poll-401", Poll(P::Unauthorized), "401 once"),
+    ("task-failed", Task(T::Failed), "ends FAILED with code 500"),
+    ("task-stuck", Task(T::Stuck), "PROCESSING for ever"),
+    ("task-empty", Task(T::Empty), "ends SUCCEED with no image"),
+    ("image-500", Image(I::Broken), "500"),
+    ("image-404", Image(I::NotFound), "404, as for an expired link"),
+    ("image-cut", Image(I::Cut), "connection dropped halfway"),
+    ("image-short", Image(I::Short), "half of the bytes, as if they were all"),
+    ("image-html", Image(I::Html), "200 with a page instead"),
+    ("image-hang", Image(I::Hang), "never answered"),
+    ("image-expired", Image(I::Expired), "403, as for a signed link that has expired"),
 ];
 
 /// Names that stand for several faults at once, each with the given probability.
-const GROUPS: [(&str, &[PlannedFault]); 6] = [
+const GROUPS: [(&str, &[PlannedFault]); 8] = [
     ("500", &[Submit(S::Busy), Poll(P::Busy), Image(I::Broken)]),
     ("429", &[Submit(S::Throttled), Poll(P::Throttled)]),
+    ("401", &[Submit(S::Unauthorized), Poll(P::Unauthorized)]),
     ("cut", &[Submit(S::CutBefore), Submit(S::CutAfter), Poll(P::Cut), Image(I::Cut)]),
     ("garbage", &[Submit(S::Garbage), Submit(S::Html), Poll(P::Garbage), Image(I::Html)]),
+    ("gateway", &[Submit(S::Gateway), Submit(S::GatewayAccepted), Poll(P::Gateway)]),
     ("truncated", &[Image(I::Cut), Image(I::Short)]),
     ("hang", &[Submit(S::Hang), Poll(P::Hang), Image(I::Hang)]),
 ];
 
+/// The faults and the groups for `--help`, one a line.
+pub fn help() -> String {
+    let faults = NAMES.iter().map(|(name, _, words)| format!("  {name:<24} {words}"));
+    let groups = GROUPS.iter().map(|(name, faults)| {
+        let names: Vec<_> = faults.iter().map(|fault| fault.name()).collect();
+        format!("  {name:<24} {}", names.join(", "))
+    });
+    let [faults, groups] = [faults.collect::<Vec<_>>(), groups.collect()].map(|lines: Vec<String>| lines.join("\n"));
+    format!("Faults:\n{faults}\nGroups of faults:\n{groups}")
+}
+
 impl PlannedFault {
     /// Every fault there is.
     pub fn all() -> impl Iterator<Item = Self> {
-        NAMES.into_iter().map(|(_, fault)| fault)
+        NAMES.into_iter().map(|(_, fault, _)| fault)
     }
 
     /// Its name on the command line and in the statistics.
     pub fn name(self) -> &'static str {
-        NAMES.into_iter().find(|(_, fault)| *fault == self).map(|(name, _)| name).expect("NAMES has every fault")
+        NAMES.into_iter().find(|(_, fault, _)| *fault == self).map(|(name, ..)| name).expect("NAMES has every fault")
     }
 }
 
@@ -168,7 +224,7 @@ impl FromStr for PlannedFault {
 }
 
 fn faults_named(text: &str) -> Result<Vec<PlannedFault>, FaultSettingError> {
-    let single = NAMES.into_iter().find(|(name, _)| *name == text).map(|(_, fault)| vec![fault]);
+    let single = NAMES.into_iter().find(|(name, ..)| *name == text).map(|(_, fault, _)| vec![fault]);
     let group = || GROUPS.into_iter().find(|(name, _)| *name == text).map(|(_, faults)| faults.to_vec());
     single.or_else(group).ok_or_else(|| FaultSettingError::unknown(text))
 }
@@ -192,7 +248,7 @@ pub enum FaultSettingError {
     #[error("`{0}` is not a probability: use a number from 0 to 1, for example 0.05")]
     Probability(String),
     /// There is no such fault.
-    #[error("there is no fault `{kind}`; {hint}the faults are {}, and the groups {}", list(&NAMES), list(&GROUPS))]
+    #[error("there is no fault `{kind}`; {hint}the faults are {}, and the groups {}", list(NAMES.map(|(name, ..)| name)), list(GROUPS.map(|(name, _)| name)))]
     Unknown {
         /// What was asked for.
         kind: String,
@@ -201,13 +257,13 @@ pub enum FaultSettingError {
     },
 }
 
-fn list<T>(named: &[(&str, T)]) -> String {
-    named.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+fn list<const N: usize>(names: [&str; N]) -> String {
+    names.join(", ")
 }
 
 impl FaultSettingError {
     fn unknown(kind: &str) -> Self {
-        let names = NAMES.iter().map(|(name, _)| *name).chain(GROUPS.iter().map(|(name, _)| *name));
+        let names = NAMES.iter().map(|(name, ..)| *name).chain(GROUPS.iter().map(|(name, _)| *name));
         let nearest = names
             .map(|name| (strsim::jaro_winkler(name, kind), name))
             .filter(|(likeness, _)| *likeness > 0.8)
@@ -299,64 +355,4 @@ impl FromIterator<FaultSetting> for FaultPlan {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plan(settings: &[&str]) -> FaultPlan {
-        settings.iter().map(|text| text.parse::<FaultSetting>().unwrap()).collect()
-    }
-
-    #[test]
-    fn every_name_reads_back() {
-        for fault in PlannedFault::all() {
-            assert_eq!(fault.to_string().parse(), Ok(fault));
-            assert_eq!(plan(&[&format!("{fault}=0.25")]).probability(fault).to_bits(), 0.25_f64.to_bits());
-        }
-    }
-
-    #[test]
-    fn a_group_sets_all_its_members_and_a_later_setting_wins() {
-        let plan = plan(&["cut=0.5", "poll-cut=0"]);
-        let likely = |fault| plan.probability(fault) > 0.0;
-        assert!(likely(Submit(S::CutBefore)) && likely(Submit(S::CutAfter)) && likely(Image(I::Cut)));
-        assert!(!likely(Poll(P::Cut)) && !likely(Image(I::Short)));
-        assert_eq!(PlannedFault::all().filter(|fault| likely(*fault)).count(), 3);
-    }
-
-    #[test]
-    fn an_unknown_name_is_answered_with_the_nearest_and_all() {
-        let error = "submit-50=0.1".parse::<FaultSetting>().unwrap_err().to_string();
-        assert!(
-            error.starts_with("there is no fault `submit-50`; did you mean `submit-500`? the faults are "),
-            "{error}"
-        );
-        for (name, _) in NAMES {
-            assert!(error.contains(name), "{error}");
-        }
-        let error = "sunshine=1".parse::<FaultSetting>().unwrap_err().to_string();
-        assert!(!error.contains("did you mean"), "{error}");
-        assert!("cut".parse::<PlannedFault>().is_err(), "a group is not one fault");
-    }
-
-    #[test]
-    fn what_is_not_a_probability_is_refused() {
-        for text in ["", "1.1", "-0.1", "NaN", "inf", "often", "5%"] {
-            let error = format!("submit-500={text}").parse::<FaultSetting>();
-            assert_eq!(error, Err(FaultSettingError::Probability(text.into())));
-        }
-        assert_eq!("submit-500".parse::<FaultSetting>(), Err(FaultSettingError::Form));
-    }
-
-    #[test]
-    fn draws_follow_the_probabilities() {
-        let plan = plan(&["submit-500=0.3", "submit-html=0.2", "poll-hang=1"]);
-        let mut rng = Rng::with_seed(1);
-        let draws: Vec<_> = (0..10_000).map(|_| plan.draw_submit(&mut rng)).collect();
-        let n = |fault| draws.iter().filter(|draw| **draw == fault).count();
-        assert!((2_800..3_200).contains(&n(Some(S::Busy))), "{}", n(Some(S::Busy)));
-        assert!((1_800..2_200).contains(&n(Some(S::Html))), "{}", n(Some(S::Html)));
-        assert_eq!(n(None) + n(Some(S::Busy)) + n(Some(S::Html)), 10_000);
-        assert!((0..100).all(|_| plan.draw_poll(&mut rng) == Some(P::Hang)), "a probability of 1 is always");
-        assert!((0..100).all(|_| plan.draw_image(&mut rng).is_none()), "a probability of 0 is never");
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ mod gallery;
 mod gate;
 pub mod http;
 pub mod message;
+pub mod pages;
 pub mod picture;
 pub mod range;
 pub mod refusal;

@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod fault_tests;
+mod gateway;
 mod image;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::provider::simulator::gate::Gate;
 use crate::provider::simulator::message::{BODY_BYTES_MAX, ContentKey, Delivery, HttpRequest, Reply, hash};
 use crate::provider::simulator::picture::Picture;
 use crate::provider::simulator::refusal::Refusal;
+use crate::provider::simulator::server::gateway::Gateway;
 use crate::provider::simulator::stats::Stats;
 use crate::provider::simulator::task::{Fate, Progress, Task};
 
@@ -49,6 +51,7 @@ pub struct Server {
     rng: Rng,
     stats: Stats,
     accepted: BTreeMap<ContentKey, u32>,
+    gateway: Gateway,
 }
 
 impl Server {
@@ -56,7 +59,7 @@ impl Server {
     pub fn new(config: Config) -> Self {
         let gate = Gate::new(&config);
         let rng = Rng::with_seed(config.seed);
-        Self { config, gate, rng, stats: Stats::default(), accepted: BTreeMap::new() }
+        Self { config, gate, rng, stats: Stats::default(), accepted: BTreeMap::new(), gateway: Gateway::default() }
     }
 
     /// Answers one request. The same requests at the same times get the same answers from every server with the same
@@ -138,22 +141,38 @@ impl Server {
             return Err(Refusal::Synchronous);
         }
         let submission = check::submission(&request.body)?;
-        let Some(fault) = self.config.faults.draw_submit(&mut self.rng) else {
+        if let Some(reply) = self.misrouted(now) {
+            return Ok(reply);
+        }
+        // A cache that has seen nothing yet lets the first submission through.
+        let fault = self.config.faults.draw_submit(&mut self.rng);
+        let Some(fault) = fault.filter(|fault| *fault != SubmitFault::Cached || self.cached().is_some()) else {
             return self.accept(now, &submission);
         };
-        if fault.accepts() {
-            self.accept(now, &submission)?;
-        }
+        let acceptance = if fault.accepts() { Some(self.accept(now, &submission)?) } else { None };
         self.count_fault(PlannedFault::Submit(fault));
-        Ok(match fault {
-            SubmitFault::Busy => self.error(500, BUSY),
+        Ok(match (fault, acceptance) {
+            (SubmitFault::IdError, Some(acceptance)) => self.id_in_error(acceptance),
+            (fault, _) => self.spoil(now, fault),
+        })
+    }
+
+    /// What the client sees of a submission that this befalls.
+    fn spoil(&mut self, now: Timestamp, fault: SubmitFault) -> Reply {
+        match fault {
+            SubmitFault::Busy | SubmitFault::IdError => self.error(500, BUSY),
             SubmitFault::Throttled => self.throttled(),
             SubmitFault::Html => Reply::page(502),
             SubmitFault::CutBefore => Reply::lost(Delivery::CutBefore),
             SubmitFault::CutAfter => Reply::lost(Delivery::CutAfter),
             SubmitFault::Garbage => Reply::garbage(),
             SubmitFault::Hang => Reply::lost(Delivery::Hang),
-        })
+            SubmitFault::Gateway | SubmitFault::GatewayAccepted => self.page(),
+            SubmitFault::Cached => self.cached().unwrap_or_else(|| self.error(500, BUSY)),
+            SubmitFault::Unauthorized => self.error(401, &Refusal::Unauthorized.to_string()),
+            SubmitFault::Forbidden => self.error(403, "Forbidden"),
+            SubmitFault::Misrouted => self.misroute(now),
+        }
     }
 
     fn accept(&mut self, now: Timestamp, submission: &Submission) -> Result<Reply, Refusal> {
@@ -180,7 +199,9 @@ impl Server {
         if rng.bool() {
             answer["task_status"] = "SUCCEED".into();
         }
-        Ok(self.with_quota(Reply::json(200, &answer)))
+        let acceptance = self.with_quota(Reply::json(200, &answer));
+        self.cache(&acceptance);
+        Ok(acceptance)
     }
 
     fn poll(&mut self, now: Timestamp, request: &HttpRequest, id: &str) -> Result<Reply, Refusal> {
@@ -202,6 +223,9 @@ impl Server {
             PollFault::Garbage => Reply::garbage(),
             PollFault::Hang => Reply::lost(Delivery::Hang),
             PollFault::NotFound => self.failed(id, 500, "task not found"),
+            PollFault::Gateway => self.page(),
+            PollFault::Mixed => self.other_task(now, request),
+            PollFault::Unauthorized => self.error(401, &Refusal::Unauthorized.to_string()),
         })
     }
 

@@ -1,10 +1,14 @@
 //! Every fault that can be planned, played in virtual time.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::tests::{CAT, assert_refused, at, calm, faulty, image_path, poll, status, submission, submit, without};
 use super::*;
+use crate::provider::simulator::faults::FaultPlan;
 use crate::provider::simulator::message::Body;
+use crate::provider::simulator::pages;
 
 fn played(server: &Server, fault: &str) -> u64 {
     server.stats().n_faults(fault.parse().unwrap())
@@ -17,6 +21,8 @@ fn submissions_that_fail_before_they_count_are_not_accepted() {
         ("submit-429", 429, Delivery::Whole),
         ("submit-html", 502, Delivery::Whole),
         ("submit-cut-before", 200, Delivery::CutBefore),
+        ("submit-401", 401, Delivery::Whole),
+        ("submit-403", 403, Delivery::Whole),
     ] {
         let mut server = faulty(fault);
         let reply = server.handle(at(0), &submission(CAT));
@@ -38,6 +44,74 @@ fn submissions_whose_answer_is_lost_are_accepted() {
     }
 }
 
+fn is_page(reply: &Reply) -> bool {
+    let Body::Bytes(body) = &reply.body else { return false };
+    pages::all().any(|page| page.status == reply.status && page.body.as_bytes() == body)
+}
+
+#[test]
+fn a_gateway_answers_with_its_own_pages_whether_or_not_it_has_passed_the_submission_on() {
+    for (fault, n_accepted) in [("submit-gateway", 0), ("submit-gateway-accepted", 100)] {
+        let mut server = faulty(fault);
+        let replies: Vec<_> = (0..100).map(|_| server.handle(at(0), &submission(CAT))).collect();
+        assert!(replies.iter().all(is_page), "{fault}");
+        let statuses: BTreeSet<_> = replies.iter().map(|reply| reply.status).collect();
+        assert!(statuses.len() > 10, "pages of many kinds: {statuses:?}");
+        assert_eq!((server.stats().n_accepted, played(&server, fault)), (n_accepted, 100), "{fault}");
+    }
+    let mut server = faulty("poll-gateway");
+    let id = submit(&mut server, at(0), CAT);
+    assert!((0..20).all(|_| is_page(&server.handle(at(0), &poll(&id)))));
+}
+
+#[test]
+fn an_id_comes_in_an_error() {
+    let mut server = faulty("submit-id-error");
+    let mut statuses = BTreeSet::new();
+    for n in 1..=30 {
+        let reply = server.handle(at(0), &submission(CAT));
+        statuses.insert(reply.status);
+        let answer: Value = serde_json::from_slice(&reply.body.into_bytes()).unwrap();
+        assert!(answer["errors"]["message"].is_string(), "{answer}");
+        let task = Task::from_id(answer["task_id"].as_str().unwrap());
+        assert!(task.is_some() && server.n_accepted(CAT.as_bytes()) == n, "{answer}");
+    }
+    assert_eq!(statuses, [400, 429, 500, 503].into());
+}
+
+#[test]
+fn a_cache_gives_one_id_to_two_submissions() {
+    let mut server = faulty("submit-cached");
+    let dog = CAT.replace("cat", "dog");
+    let first = submit(&mut server, at(0), CAT);
+    assert_eq!(submit(&mut server, at(0), &dog), first);
+    assert_eq!((server.n_accepted(CAT.as_bytes()), server.n_accepted(dog.as_bytes())), (1, 0));
+    assert_eq!(played(&server, "submit-cached"), 1, "the first found nothing in the cache");
+}
+
+#[test]
+fn a_wrong_route_answers_every_submission_for_a_while() {
+    let mut server = faulty("submit-misrouted");
+    let first = server.handle(at(0), &submission(CAT));
+    assert!(is_page(&first) && matches!(first.status, 301 | 400 | 404 | 405), "{first:?}");
+    server.config.faults = FaultPlan::default();
+    for millis in [1, 2000, 3999] {
+        assert_eq!(server.handle(at(millis), &submission(CAT)), first);
+    }
+    submit(&mut server, at(4000), CAT);
+    assert_eq!((server.stats().n_accepted, played(&server, "submit-misrouted")), (1, 4));
+}
+
+#[test]
+fn a_mixed_up_poll_names_another_task() {
+    let mut server = faulty("poll-mixed");
+    let id = submit(&mut server, at(0), CAT);
+    let answer = status(&mut server, at(1000), &id);
+    let other = answer["task_id"].as_str().unwrap();
+    assert!(other != id && Task::from_id(other).is_some(), "{answer}");
+    assert_ne!(answer["output_images"], status(&mut Server::new(calm()), at(1000), &id)["output_images"]);
+}
+
 #[test]
 fn a_fault_does_not_hide_a_refusal() {
     let mut server = faulty("submit-hang");
@@ -56,6 +130,8 @@ fn polls_fail_for_the_moment() {
         ("poll-garbage", 200, Delivery::Whole, "task_id"),
         ("poll-hang", 200, Delivery::Hang, ""),
         ("poll-not-found", 200, Delivery::Whole, "task not found"),
+        ("poll-mixed", 200, Delivery::Whole, "SUCCEED"),
+        ("poll-401", 401, Delivery::Whole, "Alibaba"),
     ] {
         let mut server = faulty(fault);
         let id = submit(&mut server, at(0), CAT);

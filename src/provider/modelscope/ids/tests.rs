@@ -1,0 +1,190 @@
+//! Ids in whole, damaged and misleading answers.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn found(body: &str) -> Found {
+    find(body.as_bytes())
+}
+
+fn one(id: &str) -> Found {
+    Found::One(TaskId(id.into()))
+}
+
+#[test]
+fn an_id_is_read_from_damaged_answers() {
+    for body in [
+        r#"{"task_id":"5"}"#,
+        r#"{"task_id":5}"#,
+        "\u{feff} \n{ \"task_id\" : \"5\" }",
+        r#"{"request_id":"r","task_id":"5"} trailing garbage"#,
+        r#"{"task_id":"5"}{"request_id":"r"}"#,
+        r#"{"task_id":"5""#,
+        r#"{"task_id":"5","prompt":"cut he"#,
+        r#"{"task_id":5,"#,
+        r#"{"task_id":"5" trailing"#,
+        r#"{"note":"\ud800","task_id":"5"}"#,
+        r#"{"note":"\u12","task_id":"5"}"#,
+        r#"{"note":"\x41\'","task_id":"5"}"#,
+        "{\"note\":\"a raw\nbreak\",\"task_id\":\"5\"}",
+        r#"{"n":NaN,"m":-Infinity,"task_id":"5"}"#,
+        r"{'n': None, 'it': 'has \'quotes\'', 'task_id': '5'}",
+        r#"{task_id: "5"}"#,
+        r#"{"task\u005fid":"5"}"#,
+        r#"{"task_id":"\u0035"}"#,
+        r#"{"task_id":"5","task_id":5}"#,
+        r#"{"task_id":null,"data":{"task_id":"5"}}"#,
+        r#"{"task_id":"","output":{"task_id":"5"}}"#,
+        r#"{"data":{"x":[{"task_id":"7"}],"task_id":"5"},"errors":{"task_id":"6"}}"#,
+        r#"{"errors":{"code":500,"message":"it's {odd"},"task_id":"5"}"#,
+        r#"{"a":[it's, 'x}'],"task_id":"5"}"#,
+        r#"{,"task_id":"5",}"#,
+    ] {
+        assert_eq!(found(body), one("5"), "{body}");
+    }
+    assert_eq!(find(b"{\"note\":\"\xff\xfe\xc3\",\"task_id\":\"5\"}"), one("5"));
+    assert_eq!(found(r#"{"task_id":"\ud83d\udc08"}"#), one("🐈"));
+    let deep = format!("{{\"x\":{}{},\"task_id\":\"5\"}}", "[".repeat(400_000), "]".repeat(400_000));
+    assert_eq!(found(&deep), one("5"));
+}
+
+#[test]
+fn numbers_are_taken_by_their_digits_and_never_rounded() {
+    for (number, id) in [
+        ("5", "5"),
+        ("0", "0"),
+        ("007", "007"),
+        ("1.0", "1"),
+        ("5075521.000", "5075521"),
+        ("1e6", "1000000"),
+        ("1.5E+3", "1500"),
+        ("5.075521e6", "5075521"),
+        ("18446744073709551616", "18446744073709551616"),
+        ("99999999999999999999999999", "99999999999999999999999999"),
+        ("123456789012345.0", "123456789012345"),
+        ("1.", "1"),
+    ] {
+        assert_eq!(found(&format!(r#"{{"task_id":{number}}}"#)), one(id), "{number}");
+        assert_eq!(found(&format!(r#"{{"task_id":{number},"x":1}}"#)), one(id), "{number}");
+        assert_eq!(
+            found(&format!(r#"{{"task_id":{number}"#)),
+            Found::Unusable,
+            "{number}: digits may have been cut off"
+        );
+    }
+    for number in [
+        "1.5",
+        "-1",
+        "1e400",
+        "1e-1",
+        "5.07552e+06",
+        "1.2345678901234567e19",
+        "12345678901234567168.0",
+        "0.0",
+        "1e",
+        "e5",
+        ".5",
+        "0x10",
+        "1_0",
+        "1e99999999999999999999",
+        "NaN",
+        "true",
+        "abc",
+    ] {
+        assert_eq!(found(&format!(r#"{{"task_id":{number}}}"#)), Found::Unusable, "{number}");
+    }
+}
+
+/// Goal: words of a prompt, a page or a quoted body never become a task.
+#[test]
+fn an_id_elsewhere_is_not_taken() {
+    for body in [
+        "",
+        "null",
+        "\"task_id\":\"5\"",
+        r#"<html>{"task_id":"5"}</html>"#,
+        r#"[{"task_id":"5"}]"#,
+        r#""{\"task_id\":\"5\"}""#,
+        r#"{"prompt":"\"task_id\":\"5\""}"#,
+        r#"{"prompt":"a cat\",\"task_id\":\"5"}"#,
+        r#"{"errors":{"message":"m","task_id":"5"}}"#,
+        r#"{"input":{"task_id":"5"}}"#,
+        r#"{"data":[{"task_id":"5"}]}"#,
+        r#"{"data":{"data":{"task_id":"5"}}}"#,
+        r#"{"task_id":null}"#,
+        r#"{"message":"bad prompt "a cat", "task_id":"5"}"#,
+        r#"{"errors":{"message":"bad "x"],"task_id":"5"}}"#,
+        r#"{"TASK_ID":"5","taskid":"5","id":"5"}"#,
+        "data: {\"task_id\":\"5\"}",
+    ] {
+        assert_eq!(found(body), Found::Nothing, "{body}");
+    }
+}
+
+#[test]
+fn an_id_that_cannot_be_asked_for_is_unusable() {
+    let long = format!(r#"{{"task_id":"{}"}}"#, "9".repeat(513));
+    for body in [
+        &long,
+        r#"{"task_id":""}"#,
+        r#"{"task_id":" "}"#,
+        r#"{"task_id":"."}"#,
+        r#"{"task_id":".."}"#,
+        r#"{"task_id":"\t.."}"#,
+        r#"{"task_id":"5\u0000"}"#,
+        r#"{"task_id":"5\ud800"}"#,
+        r#"{"task_id":["5"]}"#,
+        r#"{"task_id":{"id":"5"}}"#,
+        r#"{"task_id":"5"#,
+        r#"{"task_id":"5"6"}"#,
+        r#"{"task_id":}"#,
+        r#"{"task_id":"#,
+    ] {
+        assert_eq!(found(body), Found::Unusable, "{body}");
+    }
+    assert_eq!(find(b"{\"task_id\":\"5\xff\"}"), Found::Unusable, "a damaged id names another task");
+    assert_eq!(found(&format!(r#"{{"task_id":"{}"}}"#, "9".repeat(512))), one(&"9".repeat(512)));
+}
+
+#[test]
+fn ids_that_contradict_each_other_are_told_apart_from_one() {
+    for body in [
+        r#"{"task_id":"5","task_id":"6"}"#,
+        r#"{"task_id":"5","task_id":"6","task_id":"5"}"#,
+        r#"{"task_id":"5","data":{"task_id":6}}"#,
+        r#"{"task_id":"5"}{"task_id":"6"}"#,
+        r#"{"task_id":"5","task_id":1.5}"#,
+    ] {
+        assert_eq!(found(body), Found::Several, "{body}");
+    }
+}
+
+proptest! {
+    /// Whatever surrounds it, an id at the top of valid JSON is found, and nothing breaks on a cut or a changed byte.
+    #[test]
+    fn an_id_survives_what_surrounds_it(
+        id in "[A-Za-z0-9-]{1,40}", note in any::<String>(), at in 0..1000_usize, byte in any::<u8>(), is_first in any::<bool>(),
+    ) {
+        let note = serde_json::to_string(&note).unwrap();
+        let body = if is_first {
+            format!(r#"{{"task_id":"{id}","a":[{note},{{"b":{note}}}]}}"#)
+        } else {
+            format!(r#"{{"a":[{note},{{{note}:{note}}}],"task_id":"{id}"}}"#)
+        };
+        prop_assert_eq!(found(&body), one(&id));
+        let at = at % body.len();
+        // A cut never gives another id.
+        let cut = find(&body.as_bytes()[..at]);
+        prop_assert!(cut == one(&id) || matches!(cut, Found::Nothing | Found::Unusable), "{:?}", cut);
+        let mut changed = body.into_bytes();
+        changed[at] = byte;
+        find(&changed);
+    }
+
+    #[test]
+    fn no_bytes_break_it(body in proptest::collection::vec(any::<u8>(), 0..300), shaped in "[{}\\[\\]\":,'\\\\a-z0-9 ]{0,80}") {
+        find(&body);
+        find(shaped.as_bytes());
+    }
+}

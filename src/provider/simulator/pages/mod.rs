@@ -1,0 +1,33 @@
+//! What proxies, load balancers, firewalls and frameworks answer in place of the API: status, headers and body, from memory of the
+//! real ones. None of these answers proves what became of the request.
+
+mod clouds;
+mod frameworks;
+mod page;
+mod proxies;
+
+pub use page::Page;
+
+/// Every page.
+pub fn all() -> impl Iterator<Item = &'static Page> {
+    [proxies::PAGES, clouds::PAGES, frameworks::PAGES].into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_page_has_its_own_name_and_a_status_that_can_be_sent() {
+        let names: BTreeSet<_> = all().map(|page| page.name).collect();
+        assert_eq!(names.len(), all().count());
+        assert!(all().all(|page| (200..600).contains(&page.status)));
+    }
+
+    #[test]
+    fn none_holds_a_task() {
+        assert!(all().all(|page| !page.body.contains("task_id")));
+    }
+}
