@@ -85,12 +85,15 @@
 //!     `verify --repair` send a job back to the task that is paid for, wherever that may still give the image.
 //! 13. A ledger of an earlier version is brought to the present one, all or nothing, when a run goes on with it, and read as it is
 //!     by those that only look. `tests/ledgers` keeps one of each version.
+//!     Every row has a checksum. A mark beside the ledger shows one that went back in time, which is refused; accepted, all that may
+//!     have been submitted since is in doubt (`ledger/sqlite/watermark.rs`, `ledger/sqlite/older.rs`).
 //!
 //! 14. A name depends on the job and its task alone, and so does all that is made of an image: what is fetched again after a crash is the
 //!     same file. The ledger keeps the template and the rest of the style, and later runs, retries and repairs follow it. No file is
 //!     written over: an image whose name is taken gets its job's id behind it ([`model::name`], `driver/images/making`).
 //! 15. Pages, reports and datasets are projections too: made from the ledger, of images that were held against their records, and
 //!     replaced or added to so that a crash leaves all of the old or all of the new.
+//! 16. One task belongs to one job: an acceptance with a task that is on record already is in doubt (`driver/owners.rs`).
 //!
 //! Acting before recording does not compile: the driver performs a [`Recorded`](ledger::Recorded) only, and
 //! [`ledger::record`] is what makes one.

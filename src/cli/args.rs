@@ -14,7 +14,9 @@ use promptbatch::provider::simulator::faults::FaultSetting;
 use promptbatch::report::results::Format;
 
 use crate::cli::export::ExportArgs;
-use crate::cli::flags::{AccessArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration};
+use crate::cli::flags::{
+    AccessArgs, ConsentArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration,
+};
 use crate::cli::gallery::jobs;
 use crate::cli::helps;
 use crate::cli::manifest_args::{InitArgs, ManifestArgs, PlanArgs, ValidateArgs};
@@ -159,6 +161,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub access: AccessArgs,
+
+    #[command(flatten)]
+    pub consent: ConsentArgs,
 
     #[command(flatten)]
     pub pace: PaceArgs,

@@ -23,6 +23,7 @@ use crate::model::style::StyleWish;
 use crate::model::time::Moment;
 use crate::provider::registry::Choice;
 use crate::report::{Reporter, Reporters};
+use crate::run::consent::Consent;
 use crate::run::{Options, RunError, Summary, run};
 
 /// Updates that wait for a reader who is slower than the run.
@@ -71,6 +72,7 @@ impl Batch {
             limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
             image_limits: CheckLimits::default(),
             style: StyleWish::default(),
+            consent: Consent::default(),
         })
     }
 

@@ -9,6 +9,7 @@ mod contract;
 mod disk;
 mod edited;
 mod errors;
+mod evidence;
 mod exports;
 mod formats;
 mod gallery;
