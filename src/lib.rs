@@ -89,6 +89,8 @@
 //!     `verify --repair` send a job back to the task that is paid for, wherever that may still give the image.
 //! 13. A ledger of an earlier version is brought to the present one, all or nothing, when a run goes on with it, and read as it is
 //!     by those that only look. `tests/ledgers` keeps one of each version.
+//!     Every row has a checksum. A mark beside the ledger shows one that went back in time, which is refused; accepted, all that may
+//!     have been submitted since is in doubt (`ledger/sqlite/watermark.rs`, `ledger/sqlite/older.rs`).
 //!
 //! 14. A name depends on the job and its task alone, and so does all that is made of an image: what is fetched again after a crash is the
 //!     same file. The ledger keeps the template and the rest of the style, and later runs, retries and repairs follow it. No file is
@@ -99,6 +101,7 @@
 //!     addresses or to where the API itself is (`provider/modelscope/reach`), and no page from elsewhere is quoted.
 //! 17. A task of several images that gives only some keeps these with its failure ([`model::outcome::Fault::kept`]), and a retry fetches
 //!     the others.
+//! 18. One task belongs to one job: an acceptance with a task that is on record already is in doubt (`driver/owners.rs`).
 //!
 //! Acting before recording does not compile: the driver performs a [`Recorded`](ledger::Recorded) only, and
 //! [`ledger::record`] is what makes one.

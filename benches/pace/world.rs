@@ -12,12 +12,12 @@ use promptbatch::driver::{self, Hands};
 use promptbatch::engine::Engine;
 use promptbatch::engine::turn::{Signal, Stop};
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::{Ledger, Loaded};
+use promptbatch::ledger::{Ledger, Loaded, Owner};
 use promptbatch::model::event::Event;
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::{Limits, Rate};
 use promptbatch::model::name::ImageName;
-use promptbatch::model::outcome::{Artifact, ImageFormat};
+use promptbatch::model::outcome::{Artifact, ImageFormat, TaskId};
 use promptbatch::model::phase::Known;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
@@ -104,6 +104,10 @@ impl Ledger for Endless {
         });
         let loaded = Loaded { jobs: jobs.take(max).collect(), more: true };
         ready(Ok(loaded)).boxed()
+    }
+
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>> {
+        ready(Ok(vec![None; tasks.len()])).boxed()
     }
 }
 

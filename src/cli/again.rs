@@ -15,7 +15,7 @@ use promptbatch::run::{RunError, Summary};
 use crate::cli::args::{RetryArgs, VerifyArgs, failure_kinds_by_default};
 use crate::cli::exit::Exit;
 use crate::cli::flags::ShowArgs;
-use crate::cli::run::price;
+use crate::cli::run::{OTHER_ACCOUNT, price};
 use crate::cli::show::{chores, ended, reporters};
 use crate::cli::{fail, print, runtime, signals, summary, tell};
 
@@ -37,7 +37,10 @@ pub fn retry(args: &RetryArgs) -> Exit {
         image_limits: args.images.limits(),
     };
     let came_to = drive(&args.show, async |above, chores, stops| {
-        let face = |n_to_do: u64, counts: &Counts| {
+        let face = |n_to_do: u64, counts: &Counts, is_other_account: bool| {
+            if is_other_account {
+                tell(OTHER_ACCOUNT);
+            }
             if !args.show.quiet {
                 tell(&format!("{}: {} once more", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
             }
@@ -71,7 +74,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
 /// Holds every image against its record, and fetches damaged ones again if asked to.
 pub fn verify(args: &VerifyArgs) -> Exit {
     let mut chores = chores(args.show.display(), &Above::default());
-    let verified = match run_verify(&args.out, &mut *chores) {
+    let verified = match run_verify(&args.out, args.known.consent.consent(), &mut *chores) {
         Ok(verified) => verified,
         Err(error) => return fail(Exit::of_error(&error), &error),
     };
@@ -98,14 +101,19 @@ fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -
     };
     let ended = drive(&args.show, async |above, chores, stops| {
         // Nothing is submitted, and so nothing is paid for.
-        let face = |counts: &Counts| reporters(&args.show, counts, None, above);
+        let face = |counts: &Counts, is_other_account: bool| {
+            if is_other_account {
+                tell(OTHER_ACCOUNT);
+            }
+            reporters(&args.show, counts, None, above)
+        };
         run_repair(options, verified, face, chores, stops).await
     });
     let summary = match ended {
         Ok(summary) => summary,
         Err(exit) => return exit,
     };
-    let after = match run_verify(&args.out, progress) {
+    let after = match run_verify(&args.out, args.known.consent.consent(), progress) {
         Ok(after) => after,
         Err(error) => return fail(Exit::of_error(&error), &error),
     };

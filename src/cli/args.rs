@@ -15,7 +15,7 @@ use promptbatch::report::results::Format;
 
 use crate::cli::export::ExportArgs;
 use crate::cli::flags::{
-    AccessArgs, GuardArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration,
+    AccessArgs, ConsentArgs, GuardArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration,
 };
 use crate::cli::gallery::jobs;
 use crate::cli::helps;
@@ -164,6 +164,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub access: AccessArgs,
+
+    #[command(flatten)]
+    pub consent: ConsentArgs,
 
     #[command(flatten)]
     pub pace: PaceArgs,

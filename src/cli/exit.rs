@@ -52,6 +52,8 @@ impl Exit {
             Some(Stop::Quota(_) | Stop::Failures(_) | Stop::Unreachable(..)) => Self::Stopped,
             // The driver tells it as an error, with its cause.
             Some(Stop::Disk) => Self::Error,
+            // Nothing is called done that is not on disk, whatever share has to succeed.
+            None if summary.present.n_missing > 0 => Self::Failures,
             None if fail_under.is_some_and(|share| share.is_reached(&summary.counts)) => Self::Done,
             // What is in doubt and held for the user has no image either.
             None if summary.counts.n_without_image() + summary.counts.n_unfinished() > 0 => Self::Failures,
@@ -66,7 +68,7 @@ impl Exit {
             | RunError::Connect(ConnectError::Client(_) | ConnectError::Elsewhere { .. })
             | RunError::Template(_)
             | RunError::OtherNames { .. }
-            | RunError::Ledger(LedgerError::Missing { .. }) => Self::Usage,
+            | RunError::Ledger(LedgerError::Missing { .. } | LedgerError::Older { .. }) => Self::Usage,
             RunError::Connect(ConnectError::Token(_)) => Self::Refused,
             RunError::Ledger(_)
             | RunError::Store(_)
@@ -88,6 +90,7 @@ mod tests {
     use promptbatch::model::counts::{Counts, Incidents};
     use promptbatch::model::event::Stage;
     use promptbatch::model::outcome::{Fault, FaultKind};
+    use promptbatch::run::present::Present;
 
     fn summary(stop: Option<Stop>, counts: Counts) -> Summary {
         Summary {
@@ -96,6 +99,7 @@ mod tests {
             incidents: Incidents::default(),
             stop,
             failures: vec![],
+            present: Present::default(),
             results: "results.csv".into(),
             ended_at: promptbatch::model::time::Timestamp::default(),
             elapsed: std::time::Duration::ZERO,
@@ -109,6 +113,20 @@ mod tests {
         assert_eq!((code(None, "98%"), code(None, "98.1%")), (0, 100));
         let interrupted = Some(Stop::Interrupted(Signal::Interrupt));
         assert_eq!((code(interrupted, "50%"), code(Some(Stop::Failures(2)), "50%")), (130, 75));
+    }
+
+    #[test]
+    fn an_image_that_is_not_on_disk_is_not_done() {
+        let whole = summary(None, Counts { n_succeeded: 6, ..Counts::default() });
+        let present = |n_missing| Present { n_looked: 6, n_missing, is_all: true };
+        for (n_missing, code) in [(0, 0), (1, 100), (6, 100)] {
+            let summary = Summary { present: present(n_missing), ..whole.clone() };
+            for share in [None, "50%".parse().ok()] {
+                assert_eq!(Exit::of_summary(&summary, share).code(), code, "{n_missing} {share:?}");
+            }
+        }
+        let stop = Some(Stop::Interrupted(Signal::Interrupt));
+        assert_eq!(Exit::of_summary(&Summary { present: present(1), stop, ..whole }, None).code(), 130);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::model::limits::{Concurrency, InDoubt, Limits, OnQuota, Rate};
 use promptbatch::model::price::Price;
 use promptbatch::report::bars::can_be_drawn;
+use promptbatch::run::consent::Consent;
 use promptbatch::run::retry::Access;
 
 use crate::cli::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
@@ -35,13 +36,36 @@ pub struct KnownAccessArgs {
 
     #[command(flatten)]
     access: AccessArgs,
+
+    #[command(flatten)]
+    pub consent: ConsentArgs,
 }
 
 impl KnownAccessArgs {
     pub fn access(&self) -> Access {
         let AccessArgs { token_file, request_timeout } = &self.access;
         let (token_file, base_url) = (token_file.clone(), self.base_url.clone());
-        Access { token_file, base_url, request_timeout: *request_timeout }
+        Access { token_file, base_url, request_timeout: *request_timeout, consent: self.consent.consent() }
+    }
+}
+
+/// What a run does not go on with unasked.
+#[derive(Debug, Args)]
+pub struct ConsentArgs {
+    /// Go on with a ledger that is older than OUT/run.mark says, such as one restored from a copy: the jobs that may have been
+    /// submitted since are in doubt (--in-doubt)
+    #[arg(long, env = "PROMPTBATCH_ACCEPT_OLDER_LEDGER", action = ArgAction::SetTrue)]
+    accept_older_ledger: bool,
+
+    /// Go on with the account of this token as the batch's own: tasks of the account that it was begun with and that this one
+    /// does not know are lost, and submitted again
+    #[arg(long, env = "PROMPTBATCH_NEW_ACCOUNT", action = ArgAction::SetTrue)]
+    new_account: bool,
+}
+
+impl ConsentArgs {
+    pub fn consent(&self) -> Consent {
+        Consent { is_older_accepted: self.accept_older_ledger, is_account_new: self.new_account }
     }
 }
 

@@ -58,7 +58,7 @@ pub fn results(args: &ResultsArgs) -> Exit {
 /// A folder without a run is the user's mistake; a ledger that cannot be read is not.
 pub fn exit_of(error: &LedgerError) -> Exit {
     match error {
-        LedgerError::Missing { .. } => Exit::Usage,
+        LedgerError::Missing { .. } | LedgerError::Older { .. } => Exit::Usage,
         LedgerError::Held { .. }
         | LedgerError::Foreign { .. }
         | LedgerError::Newer { .. }

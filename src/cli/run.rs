@@ -19,6 +19,11 @@ use crate::cli::manifest_args::ManifestArgs;
 use crate::cli::show::{chores, ended, reporters};
 use crate::cli::{diagnostics, fail, gallery, runtime, signals, summary, tell};
 
+/// What is told of a token that is not of the batch's account.
+pub const OTHER_ACCOUNT: &str = "warning: the token is of another account than the one that this batch was begun with. Tasks of that \
+account cannot be fetched with it, and stay unfinished: use that token again to have them. New submissions go to the account of this \
+token. If that account is gone for good, --new-account submits its unfinished tasks again, which is paid for again";
+
 /// Runs a manifest, or goes on with it.
 pub fn run(args: &RunArgs) -> Exit {
     if let Err(exit) = args.reports.check() {
@@ -110,6 +115,7 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         image_limits: args.images.limits(),
         style: args.style.wish(),
         formula_guard: args.guard.is_wanted(),
+        consent: args.consent.consent(),
     })
 }
 
@@ -137,6 +143,9 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporte
         return Reporters::default();
     }
     tell(&opening(args, out, start));
+    if start.is_other_account {
+        tell(OTHER_ACCOUNT);
+    }
     if start.n_left_behind > 0 {
         tell(&format!(
             "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back to have the images",

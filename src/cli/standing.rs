@@ -32,12 +32,18 @@ pub struct Standing {
     pid: Option<String>,
     /// Jobs that ended lately, a second; only of a run that goes on.
     per_second: Option<f64>,
+    /// Why the ledger is older than its mark says, if it is.
+    older: Option<String>,
+    /// Whether the whole ledger was held against its checksums. If not, what is shown was.
+    is_checked_whole: bool,
 }
 
 impl Standing {
     /// The run in this folder. Works beside a live run.
     pub fn of(out: &Path) -> Result<Self, LedgerError> {
+        let older = RunFile::older(out)?.map(|error| error.to_string());
         let file = RunFile::open_for_reading(out)?;
+        let is_checked_whole = file.check_if_small()?;
         let pid = RunFile::holder(out);
         let now = Clock::system().now().wall();
         let lately = match &pid {
@@ -55,6 +61,8 @@ impl Standing {
             failures: file.failures(FAILURES_MAX)?,
             pid,
             per_second,
+            older,
+            is_checked_whole,
         })
     }
 
@@ -104,6 +112,7 @@ impl Standing {
     pub fn words(&self) -> String {
         let (counts, n_submitting) = self.told();
         let mut lines = vec![summary::standing(&counts)];
+        lines.extend(self.older.as_ref().map(|older| format!("warning: {older}")));
         if let Some(pid) = &self.pid {
             let mut words = vec![format!("running now, as process {}", escape(pid))];
             words.extend((n_submitting > 0).then(|| format!("{n_submitting} being submitted")));
@@ -112,6 +121,10 @@ impl Standing {
             lines.push(words.join(", "));
         }
         lines.push(format!("provider: {}", escape(&self.provider)));
+        if !self.is_checked_whole {
+            lines
+                .push("ledger: what is shown here is as it was recorded; for all of it: promptbatch verify".to_owned());
+        }
         lines.push(format!("submissions so far: {}", self.incidents.n_submits));
         lines.extend(summary::noted(&self.incidents));
         if self.counts.n_without_image() > 0 {
@@ -150,6 +163,8 @@ impl Standing {
             "tasks_lost": incidents.n_lost,
             "reopened": incidents.n_reopened,
             "failures": failures,
+            "ledger_checked": if self.is_checked_whole { "whole" } else { "shown" },
+            "ledger_older": self.older,
         });
         standing.to_string() + "\n"
     }

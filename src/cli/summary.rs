@@ -13,6 +13,7 @@ use promptbatch::model::time::Timestamp;
 use promptbatch::report::results::rfc3339;
 use promptbatch::report::words::span;
 use promptbatch::run::Summary;
+use promptbatch::run::present::Present;
 
 use crate::cli::exit::Exit;
 use crate::cli::reports::Share;
@@ -25,10 +26,11 @@ const REASON_CHARS_MAX: usize = 400;
 
 /// The summary, line by line.
 pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share>) -> Vec<String> {
-    let Summary { counts, counts_before, incidents, stop, failures, results, ended_at, elapsed } = summary;
+    let Summary { counts, counts_before, incidents, stop, failures, present, results, ended_at, elapsed } = summary;
     let out = escape(&out.display().to_string());
     if counts_before.n_unfinished() == 0 && stop.is_none() {
         let mut lines = vec![format!("nothing to do: {} in {out}", standing(counts))];
+        lines.extend(missing(present, &out));
         lines.extend(failed(failures, counts));
         lines.extend(fail_under.map(|share| share.words(counts)));
         return lines;
@@ -38,6 +40,7 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share
     lines.extend(failed(failures, counts));
     lines.extend(fail_under.map(|share| share.words(counts)));
     lines.extend(stop.as_ref().map(|stop| stopped(stop, *ended_at)));
+    lines.extend(missing(present, &out));
     lines.push(format!("results: {}", escape(&results.display().to_string())));
     if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
         let n = counts.n_unfinished();
@@ -46,6 +49,15 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share
         lines.push(format!("submit those in doubt again: promptbatch retry {out} --only in_doubt"));
     }
     lines
+}
+
+/// Images on record that are not on the disk, and what to do about it.
+fn missing(present: &Present, out: &str) -> Option<String> {
+    let Present { n_looked, n_missing, is_all } = *present;
+    let of = if is_all { format!("{n_looked} images") } else { format!("{n_looked} images looked at, a part of all,") };
+    let are = if n_missing == 1 { "is missing or has" } else { "are missing or have" };
+    let words = || format!("{n_missing} of {of} {are} another size than recorded: promptbatch verify {out} --repair");
+    (n_missing > 0).then(words)
 }
 
 /// So many jobs.

@@ -6,6 +6,7 @@
 mod act;
 pub mod clock;
 pub mod images;
+mod owners;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,8 +137,15 @@ pub async fn drive(
             biased;
             stop = stops.next() => engine.handle(clock.now(), Input::Stop(stop)),
             Some(done) = under_way.join_next() => {
-                for done in gather(done, &mut under_way).await {
-                    engine.handle(clock.now(), returned(done, &mut broken));
+                let done = gather(done, &mut under_way).await;
+                let inputs = done.into_iter().map(|done| returned(done, &mut broken)).collect();
+                let (inputs, asked) = owners::settle(inputs, ledger).await;
+                for input in inputs {
+                    engine.handle(clock.now(), input);
+                }
+                if let Err(error) = asked {
+                    broken.get_or_insert(error.into());
+                    engine.handle(clock.now(), Input::Stop(Stop::Disk));
                 }
             }
             () = clock.sleep_until(soon(wake_at, now + WAIT_MAX)) => (),

@@ -48,6 +48,18 @@ pub enum LedgerError {
         /// Where this run would look for them.
         wanted: String,
     },
+    /// It went back in time: the mark beside it tells of more.
+    #[error(
+        "could not go on with {path}: {what}, so it is older than the ledger that was here (restored from a copy, or was run.db-wal \
+         deleted?), and what was accepted since would be paid for again; put the newer run.db and run.db-wal back, or use \
+         --accept-older-ledger, which takes the jobs that may have been submitted since for in doubt", path = .path.display()
+    )]
+    Older {
+        /// The ledger.
+        path: PathBuf,
+        /// What it lacks.
+        what: String,
+    },
     /// One of its files is a symbolic link.
     #[error("could not open {path}: it is a symbolic link, and a run keeps its files in its output folder; move the file itself there, or make the whole output folder the link", path = .path.display())]
     Link {

@@ -7,9 +7,10 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::{Ledger, Loaded};
-use crate::model::event::Event;
+use crate::ledger::{Ledger, Loaded, Owner};
+use crate::model::event::{Event, EventKind};
 use crate::model::job::{Job, JobId};
+use crate::model::outcome::TaskId;
 use crate::model::phase::{Known, Phase};
 
 /// The shared content. Clones are the same ledger; [`MemoryLedger::session`] starts as a new process would.
@@ -23,13 +24,14 @@ pub struct MemoryLedger {
 struct Content {
     jobs: BTreeMap<JobId, Known>,
     events: Vec<Event>,
+    owners: BTreeMap<TaskId, Owner>,
 }
 
 impl MemoryLedger {
     /// A ledger of these jobs, all pending.
     pub fn new(jobs: impl IntoIterator<Item = Job>) -> Self {
         let known = jobs.into_iter().map(|job| (job.id, Known { job: Arc::new(job), state: <_>::default() }));
-        let content = Content { jobs: known.collect(), events: Vec::new() };
+        let content = Content { jobs: known.collect(), ..Content::default() };
         Self { content: Arc::new(Mutex::new(content)), handed_out: BTreeSet::new() }
     }
 
@@ -61,6 +63,10 @@ impl MemoryLedger {
             let known = content.jobs.get_mut(&event.job).expect("events are of jobs that were handed out");
             known.state.apply(event.at, &event.kind);
             content.events.push(event.clone());
+            if let EventKind::Accepted(task) = &event.kind {
+                let owner = Owner { job: event.job, index: Some(event.index) };
+                content.owners.entry(task.clone()).or_insert(owner);
+            }
         }
     }
 
@@ -88,5 +94,11 @@ impl Ledger for MemoryLedger {
     fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
         let loaded = self.load_now(max);
         ready(Ok(loaded)).boxed()
+    }
+
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>> {
+        let content = self.content();
+        let owners = tasks.iter().map(|task| content.owners.get(task).copied()).collect();
+        ready(Ok(owners)).boxed()
     }
 }

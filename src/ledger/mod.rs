@@ -15,6 +15,8 @@ use futures::future::BoxFuture;
 
 use crate::ledger::error::LedgerError;
 use crate::model::event::Event;
+use crate::model::job::JobId;
+use crate::model::outcome::TaskId;
 use crate::model::phase::Known;
 
 /// What the driver needs of a ledger.
@@ -25,6 +27,19 @@ pub trait Ledger: Send {
     /// Hands out at most `max` jobs that were not handed out before: unfinished ones first, then pending ones in
     /// manifest order.
     fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>>;
+
+    /// Says which job each of these tasks belongs to, in their order; `None` for a task that no submission on record became. Every
+    /// submission counts that was ever accepted: also of tasks that were lost, and of jobs that left the manifest.
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>>;
+}
+
+/// The job that a task belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The job.
+    pub job: JobId,
+    /// Its place in the manifest; `None` if it is no longer there.
+    pub index: Option<u64>,
 }
 
 /// A page of jobs.

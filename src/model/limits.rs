@@ -44,6 +44,9 @@ pub struct Limits {
     pub outage_max: Duration,
     /// Whether anything is submitted at all. If not, only what is paid for is fetched, and the rest is left pending.
     pub is_submitting: bool,
+    /// Whether the token is of the account that the tasks on record were submitted with. If not, a task that the API does not know may
+    /// be there for the other account.
+    pub is_same_account: bool,
     /// Jobs that may fail before the run stops.
     pub failures_max: Option<u64>,
     /// What an image costs, by which what is paid for is counted.
@@ -72,6 +75,7 @@ impl Default for Limits {
             on_quota: OnQuota::Stop,
             outage_max: Duration::from_secs(3600),
             is_submitting: true,
+            is_same_account: true,
             failures_max: None,
             price: None,
             seed: 0,

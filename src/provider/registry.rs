@@ -104,6 +104,18 @@ impl Choice {
         if is_meant || is_known { Ok(()) } else { Err(ConnectError::Elsewhere { place: place.clone() }) }
     }
 
+    /// What tells the account of the token from others: a salted hash. `None` where there is no account, or no token to be found, which
+    /// [`connect`](Self::connect) then tells.
+    pub fn account(&self, salt: &str) -> Option<String> {
+        match self {
+            Self::ModelScope { token_file, .. } => {
+                let token = Token::find(token_file.as_deref(), |name| std::env::var(name).ok());
+                token.ok().map(|token| token.fingerprint(salt))
+            }
+            Self::Simulator(_) => None,
+        }
+    }
+
     /// Whether there is a usable address and a token. Sends nothing, and starts nothing.
     pub fn check(&self) -> Result<(), ConnectError> {
         match self {

@@ -23,6 +23,7 @@ use crate::model::style::StyleWish;
 use crate::model::time::Moment;
 use crate::provider::registry::Choice;
 use crate::report::{Reporter, Reporters};
+use crate::run::consent::Consent;
 use crate::run::{Options, RunError, Summary, run};
 
 /// Updates that wait for a reader who is slower than the run.
@@ -72,6 +73,7 @@ impl Batch {
             image_limits: CheckLimits::default(),
             style: StyleWish::default(),
             formula_guard: None,
+            consent: Consent::default(),
         })
     }
 

@@ -1,8 +1,10 @@
 //! The library's front door: a manifest in, images and results out, from wherever the last run left off.
 
 pub mod batch;
+pub mod consent;
 pub mod export;
 pub mod gallery;
+pub mod present;
 pub mod projection;
 pub mod reports;
 pub mod retry;
@@ -35,6 +37,8 @@ use crate::model::time::{Moment, Timestamp};
 use crate::plan::{self, PlanError};
 use crate::provider::registry::{Choice, ConnectError};
 use crate::report::Reporters;
+use crate::run::consent::Consent;
+use crate::run::present::Present;
 use crate::run::projection::{Projection, ProjectionError};
 
 /// Failed jobs that a summary tells of.
@@ -57,6 +61,8 @@ pub struct Options {
     pub style: StyleWish,
     /// Whether `results.csv` is guarded against formulas in spreadsheets; `None` for what the last run was told, at first not.
     pub formula_guard: Option<bool>,
+    /// What the user agrees to.
+    pub consent: Consent,
 }
 
 /// Why a run could not begin, or not go on. What is recorded stays recorded.
@@ -125,6 +131,8 @@ pub struct Start<'a> {
     pub style: &'a Style,
     /// What an image costs: by the limits, or else by the manifest.
     pub price: Option<Price>,
+    /// Whether the token is of another account than the one that the batch was begun with.
+    pub is_other_account: bool,
 }
 
 /// What a run came to.
@@ -140,6 +148,8 @@ pub struct Summary {
     pub stop: Option<Stop>,
     /// The first few jobs without an image.
     pub failures: Vec<Known>,
+    /// Whether the images on record are on the disk.
+    pub present: Present,
     /// `results.csv`.
     pub results: PathBuf,
     /// When it ended.
@@ -168,7 +178,8 @@ pub async fn run(
     if let (Some(naming), Some(manifest)) = (&options.style.naming, &first) {
         naming.check(manifest.columns())?;
     }
-    let mut file = RunFile::open(&options.out, &options.provider.identity()?)?;
+    let consent = options.consent;
+    let mut file = consent.open(&options.out, Some(&options.provider.identity()?), began.wall())?;
     let manifest = match first {
         // Another run may have begun and ended in between.
         None if !is_known(&file)? => Some(check()?),
@@ -179,11 +190,15 @@ pub async fn run(
     let imported = manifest.as_ref().map(|manifest| plan::import(manifest, &mut file, progress)).transpose()?.flatten();
     let (counts_before, incidents_before) = (file.counts()?, file.incidents()?);
     let n_left_behind = file.n_left_behind()?;
-    let Options { out, provider, limits, image_limits, formula_guard, source: _, style: _ } = options;
+    let Options { out, provider, limits, image_limits, formula_guard, source: _, style: _, consent: _ } = options;
     let price = limits.price.clone().or(file.price()?);
-    let limits = Limits { price: price.clone(), ..limits };
     let counts = counts_before;
-    let start = Start { manifest: manifest.as_ref(), counts, imported, n_left_behind, price, style: &style };
+    // What has nothing to do needs no token.
+    let is_same_account = counts.n_unfinished() == 0 || consent.is_same_account(&file, &provider)?;
+    let limits = Limits { price: price.clone(), is_same_account, ..limits };
+    let (manifest_now, is_other_account) = (manifest.as_ref(), !is_same_account);
+    let start =
+        Start { manifest: manifest_now, counts, imported, n_left_behind, price, style: &style, is_other_account };
     let mut reporters = face(&start);
     // The manifest may be large, and the run is long.
     drop(manifest);
@@ -236,7 +251,8 @@ impl Work<'_> {
         clock: &Clock,
         stops: &mut Stops,
     ) -> Result<Summary, RunError> {
-        let results = Projection::new(self.out).guarding(self.formula_guard);
+        let out = self.out;
+        let results = Projection::new(out).guarding(self.formula_guard);
         results.settle(&file)?;
         let (file, ended) = match before.n_to_do {
             0 => (file, Ok(None)),
@@ -253,6 +269,7 @@ impl Work<'_> {
             incidents: file.incidents()? - before.incidents,
             stop,
             failures: file.failures(FAILURES_MAX)?,
+            present: present::look(out, &file)?,
             results: results.path().to_owned(),
             ended_at: now.wall(),
             elapsed: now - before.began,

@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::driver::Stops;
 use crate::driver::clock::Clock;
 use crate::driver::images::check::CheckLimits;
-use crate::ledger::sqlite::{RunFile, Wanted};
+use crate::ledger::sqlite::Wanted;
 use crate::model::counts::Counts;
 use crate::model::limits::Limits;
 use crate::model::progress::Progress;
 use crate::provider::registry::{Choice, ConnectError};
 use crate::report::Reporters;
+use crate::run::consent::Consent;
 use crate::run::{Before, RunError, Scope, Summary, Work, style};
 
 /// Everything that a retry needs to know. Where the run's tasks are, its ledger knows.
@@ -40,6 +41,8 @@ pub struct Access {
     pub base_url: Option<String>,
     /// How long one request may take.
     pub request_timeout: Duration,
+    /// What the user agrees to.
+    pub consent: Consent,
 }
 
 impl Access {
@@ -53,18 +56,18 @@ impl Access {
 
 /// Tries the failed jobs of a run again. Those whose task may still give the image that is paid for are asked for first.
 ///
-/// `face` makes the reporters once it is known how many jobs there are to do, and how all stand. That number comes back with what
-/// it came to.
+/// `face` makes the reporters once it is known how many jobs there are to do, how all stand, and whether the token is of another account
+/// than the one that the batch was begun with. That number comes back with what it came to.
 pub async fn retry(
     options: Retry,
-    face: impl FnOnce(u64, &Counts) -> Reporters,
+    face: impl FnOnce(u64, &Counts, bool) -> Reporters,
     progress: &mut dyn Progress,
     stops: &mut Stops,
 ) -> Result<(u64, Summary), RunError> {
     let Retry { out, codes, is_anew, access, limits, image_limits } = options;
     let clock = Clock::system();
     let began = clock.now();
-    let mut file = RunFile::open_existing(&out)?;
+    let mut file = access.consent.open(&out, None, began.wall())?;
     let provider = Choice::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
     let incidents = file.incidents()?;
     let limits = Limits { price: limits.price.or(file.price()?), ..limits };
@@ -76,7 +79,9 @@ pub async fn retry(
         file.reopen(began.wall(), &wanted)?;
     }
     let counts = file.counts()?;
-    let mut reporters = if n_to_do > 0 { face(n_to_do, &counts) } else { Reporters::default() };
+    let is_same_account = n_to_do == 0 || access.consent.is_same_account(&file, &provider)?;
+    let limits = Limits { is_same_account, ..limits };
+    let mut reporters = if n_to_do > 0 { face(n_to_do, &counts, !is_same_account) } else { Reporters::default() };
     let style = style::known(&file)?;
     let before = Before { began, n_to_do, counts, incidents };
     let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen, formula_guard: None };

@@ -18,6 +18,7 @@ use crate::model::progress::{Chore, Meter, Progress};
 use crate::model::style::Sidecar;
 use crate::provider::registry::Choice;
 use crate::report::Reporters;
+use crate::run::consent::Consent;
 use crate::run::retry::Access;
 use crate::run::{Before, RunError, Scope, Summary, Work, style};
 
@@ -63,9 +64,14 @@ pub struct Damaged {
     pub damage: Damage,
 }
 
-/// Holds every image of the run in this folder against its record. Changes nothing, and works beside a live run.
-pub fn verify(out: &Path, progress: &mut dyn Progress) -> Result<Verified, RunError> {
+/// Holds the whole ledger of the run in this folder against its checksums and its mark, and every image against its record. Changes
+/// nothing, and works beside a live run.
+pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Result<Verified, RunError> {
+    if let Some(older) = RunFile::older(out)?.filter(|_| !consent.is_older_accepted) {
+        return Err(older.into());
+    }
     let file = RunFile::open_for_reading(out)?;
+    file.check_whole()?;
     let mut meter = Meter::begin(progress, Chore::Verify, Some(file.counts()?.n_succeeded));
     let mut verified = Verified::default();
     file.each_known(|known| {
@@ -155,33 +161,37 @@ pub struct Repair {
 pub async fn repair(
     options: Repair,
     verified: &Verified,
-    face: impl FnOnce(&Counts) -> Reporters,
+    face: impl FnOnce(&Counts, bool) -> Reporters,
     progress: &mut dyn Progress,
     stops: &mut Stops,
 ) -> Result<Summary, RunError> {
     let Repair { out, access, limits, image_limits } = options;
     let clock = Clock::system();
     let began = clock.now();
-    let mut file = RunFile::open_existing(&out)?;
+    let mut file = access.consent.open(&out, None, began.wall())?;
     let provider = Choice::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
     access.check(&provider)?;
     let incidents = file.incidents()?;
-    // First the record, then the names: after a crash in between, the next look finds less to do and not a lost image.
-    // And only what is damaged still: another repair may have come first.
+    // Only what is damaged still: another repair may have come first.
     let damaged: Vec<&Damaged> =
         verified.damaged.iter().filter(|damaged| check(&out, &damaged.artifact).is_err()).collect();
     let jobs = damaged.iter().map(|damaged| damaged.job).chain(verified.being_fetched.iter().copied());
-    let n_to_do = file.reopen(began.wall(), &Wanted::Jobs(jobs.collect()))?;
+    let jobs = Wanted::Jobs(jobs.collect());
+    // First the names, then the record: after a crash in between, the image is missing, and is fetched again under the name that it had.
+    // The other way round, what is damaged would keep that name.
     for Damaged { artifact, damage, .. } in damaged {
         // What cannot be read may be whole.
         if !matches!(damage, Damage::Unreadable(_)) {
             set_aside(&out, &artifact.file_name)?;
         }
     }
+    let n_to_do = file.reopen(began.wall(), &jobs)?;
     let counts = file.counts()?;
-    let mut reporters = face(&counts);
+    let is_same_account = n_to_do == 0 || access.consent.is_same_account(&file, &provider)?;
+    let mut reporters = face(&counts, !is_same_account);
     let limits = Limits {
         is_submitting: false,
+        is_same_account,
         resubmits_max: u32::MAX,
         retries_max: limits.retries_max.min(REPAIR_RETRIES_MAX),
         ..limits

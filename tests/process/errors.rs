@@ -39,6 +39,7 @@ fn of_ledgers() -> Vec<LedgerError> {
         LedgerError::Foreign { path: path() },
         LedgerError::Newer { path: path(), found: 9, known: 2 },
         LedgerError::OtherProvider { path: path(), found: "simulator".into(), wanted: "modelscope https://x/".into() },
+        LedgerError::Older { path: path(), what: "it ends with event 12, and 40 had been recorded".into() },
         LedgerError::Link { path: path() },
         LedgerError::Moved { path: path() },
         LedgerError::Full { path: path() },
@@ -54,6 +55,7 @@ fn of_ledgers() -> Vec<LedgerError> {
             | LedgerError::Foreign { .. }
             | LedgerError::Newer { .. }
             | LedgerError::OtherProvider { .. }
+            | LedgerError::Older { .. }
             | LedgerError::Link { .. }
             | LedgerError::Moved { .. }
             | LedgerError::Full { .. }

@@ -18,9 +18,9 @@ const PYTHON: &str = "PROMPTBATCH_TEST_PYTHON";
 const PYTHON_REQUIRED: &str = "PROMPTBATCH_TEST_PYTHON_REQUIRED";
 
 /// Set where a missing strace is one.
-const STRACE_REQUIRED: &str = "PROMPTBATCH_TEST_STRACE_REQUIRED";
+pub const STRACE_REQUIRED: &str = "PROMPTBATCH_TEST_STRACE_REQUIRED";
 
-/// Every call by which an export changes anything on disk, and what it asks the disk to keep.
+/// Every call by which a program changes anything on disk, and what it asks the disk to keep.
 const CALLS: &str =
     "link,linkat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,write,pwrite64,fsync,fdatasync,syncfs";
 
@@ -164,7 +164,7 @@ fn an_export_that_is_killed_at_any_step_goes_on() {
 }
 
 /// Runs the program and kills it at the `nth` call that changes anything on disk. It may end before.
-fn is_killed(bench: &Bench, args: &[&str], nth: usize) -> bool {
+pub fn is_killed(bench: &Bench, args: &[&str], nth: usize) -> bool {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}")]);
     strace.args(["-e", &format!("inject={CALLS}:signal=KILL:when={nth}")]);

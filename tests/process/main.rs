@@ -21,6 +21,7 @@ mod kill;
 mod library;
 mod links;
 mod official;
+mod own_past;
 mod parts;
 mod pipes;
 mod progress;

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use promptbatch::driver::images::{Body as ImageBody, ImageStore, Saved, StoreError};
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::{Ledger, Loaded};
+use promptbatch::ledger::{Ledger, Loaded, Owner};
 use promptbatch::model::event::Event;
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
@@ -149,5 +149,9 @@ impl<L: Ledger + Sync> Ledger for Stepped<L> {
             ledger.load(max).await
         }
         .boxed()
+    }
+
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>> {
+        self.0.owners(tasks)
     }
 }

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::memory::MemoryLedger;
-use promptbatch::ledger::{Ledger, Loaded};
+use promptbatch::ledger::{Ledger, Loaded, Owner};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::JobId;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
@@ -120,5 +120,9 @@ impl<L: Ledger + Sync> Ledger for Witnessed<L> {
 
     fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
         self.0.load(max)
+    }
+
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>> {
+        self.0.owners(tasks)
     }
 }

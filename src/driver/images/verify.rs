@@ -54,6 +54,12 @@ pub fn check(out: &Path, artifact: &Artifact) -> Result<(), Damage> {
     read_into(out, artifact, io::sink())
 }
 
+/// Whether there is a file of the recorded size, without a look into it.
+pub fn is_there(out: &Path, artifact: &Artifact) -> bool {
+    let found = inside(out, &artifact.file_name).and_then(|path| fs::symlink_metadata(path).ok());
+    found.is_some_and(|found| found.is_file() && found.len() == artifact.bytes)
+}
+
 /// The bytes of one image, if they are what was recorded, and no folder on the way to them is a link.
 pub fn read(out: &Path, artifact: &Artifact) -> Result<Vec<u8>, Damage> {
     let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
@@ -175,18 +181,22 @@ mod tests {
         fs::create_dir(out.path().join("images")).unwrap();
         let whole = artifact("images/a.png", b"whole");
         assert_eq!(check(out.path(), &whole), Err(Damage::Missing));
+        assert!(!is_there(out.path(), &whole));
         fs::write(&path, "whole").unwrap();
         assert_eq!(check(out.path(), &whole), Ok(()));
         assert_eq!(read(out.path(), &whole), Ok(b"whole".to_vec()));
         fs::write(&path, "whale").unwrap();
         assert_eq!(check(out.path(), &whole), Err(Damage::Content));
+        assert!(is_there(out.path(), &whole), "a look at the size does not see it");
         fs::write(&path, "who").unwrap();
+        assert!(!is_there(out.path(), &whole));
         assert_eq!(check(out.path(), &whole), Err(Damage::Length { bytes: 3, recorded: 5 }));
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         assert_eq!(check(out.path(), &whole), Err(Damage::NotAFile));
         for name in ["../a.png", "/etc/passwd", "images/../../a.png", ""] {
             assert_eq!(check(out.path(), &artifact(name, b"")), Err(Damage::Outside), "{name:?}");
+            assert!(!is_there(out.path(), &artifact(name, b"")), "{name:?}");
         }
     }
 

@@ -7,13 +7,16 @@ use std::thread;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::guard::{self, Guard};
 use crate::ledger::sqlite::migrate::{self, VERSION};
-use crate::ledger::sqlite::totals::RECOUNTED;
-use crate::ledger::sqlite::{folder, still};
+use crate::ledger::sqlite::totals::INSERT_RECOUNTED;
+use crate::ledger::sqlite::watermark::{self, Found, Mark, MarkFile, UNBOUNDED};
+use crate::ledger::sqlite::{folder, still, sum};
+use crate::model::time::Timestamp;
 
 /// Marks the file as ours, in `PRAGMA application_id`: "pbat".
 const APPLICATION_ID: i64 = 0x7062_6174;
@@ -42,33 +45,79 @@ pub struct RunFile {
     lock: Option<File>,
     /// What is written must be in its place. A reader writes nothing.
     guard: Option<Guard>,
+    /// How far the ledger has come, kept beside it by the process that writes.
+    pub(super) mark: Option<MarkFile>,
+    /// The version of the schema that the file has; 0 for a new one.
+    pub(super) version: i64,
 }
 
 impl RunFile {
     /// Opens the ledger in the folder `out` for writing, and makes both if they are not there.
     ///
     /// `provider` says where the run's tasks are. A run never changes its provider: task ids mean nothing elsewhere.
+    ///
+    /// One that is older than the mark beside it is refused.
     pub fn open(out: &Path, provider: &str) -> Result<Self, LedgerError> {
+        Self::open_as(out, provider, None)
+    }
+
+    /// The same, but goes on with a ledger that is older than the mark beside it: jobs that may have been submitted since are recorded
+    /// as in doubt, at this time.
+    pub fn open_accepting_older(out: &Path, provider: &str, at: Timestamp) -> Result<Self, LedgerError> {
+        Self::open_as(out, provider, Some(at))
+    }
+
+    fn open_as(out: &Path, provider: &str, accepts_older: Option<Timestamp>) -> Result<Self, LedgerError> {
         folder::make(out)?;
         guard::refuse_strangers(out)?;
         let path = out.join("run.db");
         let lock = lock(&out.join("run.lock"), &path)?;
         guard::refuse_a_lost_ledger(out)?;
+        let found = watermark::find(out)?;
+        // A ledger that is missing would be made anew before it could be refused.
+        if let (Found::Mark(Mark { seq: n @ 1.., .. }, _), false, None) = (found, path.exists(), accepts_older) {
+            return Err(LedgerError::Older { path, what: format!("it is missing, and {n} events had been recorded") });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut file = Self::connect(path, None, flags, Some(lock))?;
         file.refuse_another(provider)?;
-        file.prepare().map_err(|error| file.error(error))??;
-        file.settle_provider(provider)?;
+        if file.version > 0 {
+            file.check_if_small()?;
+        }
+        let lacks = file.lacks(&found)?;
+        match (lacks, accepts_older) {
+            (Some(what), None) => return Err(file.is_older(what)),
+            (None, _) => file.settle(provider)?,
+            (Some(_), Some(at)) => {
+                file.settle(provider)?;
+                let bound = if let Found::Mark(mark, _) = found { mark.handed_out } else { UNBOUNDED };
+                file.doubt(at, bound)?;
+            }
+        }
+        file.open_mark(out, found)?;
         folder::sync(out)?;
         file.guard = file.lock.as_ref().map(|lock| Guard::new(out, lock)).transpose()?;
         file.merge_when_closed(true);
         Ok(file)
     }
 
+    /// Brings the file to the present version, and settles where its tasks are.
+    fn settle(&mut self, provider: &str) -> Result<(), LedgerError> {
+        self.prepare().map_err(|error| self.error(error))??;
+        self.version = VERSION;
+        self.settle_provider(provider)
+    }
+
     /// Opens the ledger that is in the folder `out` for writing, wherever its tasks are.
     pub fn open_existing(out: &Path) -> Result<Self, LedgerError> {
         let provider = Self::open_for_reading(out)?.provider()?;
         Self::open(out, &provider)
+    }
+
+    /// The same, but [goes on with an older one](Self::open_accepting_older).
+    pub fn open_existing_accepting_older(out: &Path, at: Timestamp) -> Result<Self, LedgerError> {
+        let provider = Self::open_for_reading(out)?.provider()?;
+        Self::open_accepting_older(out, &provider, at)
     }
 
     /// Opens the ledger in the folder `out` for reading, also beside a process that writes.
@@ -108,14 +157,14 @@ impl RunFile {
     /// `uri` is the same path with options of `SQLite`'s.
     pub(super) fn connect_for_reading(out: &Path, path: PathBuf, uri: Option<&str>) -> Result<Self, LedgerError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        let file = Self::connect(path, uri, flags, None)?;
-        let version = file.check().map_err(|error| file.error(error))??;
+        let mut file = Self::connect(path, uri, flags, None)?;
+        file.version = file.check().map_err(|error| file.error(error))??;
+        let is_begun = file.version > 0 && {
+            migrate::read_as_present(&file.connection, file.version).map_err(|error| file.error(error))?;
+            file.meta("provider")?.is_some()
+        };
         // A run that has not said yet where its tasks are has not begun.
-        if version == 0 || file.meta("provider")?.is_none() {
-            return Err(LedgerError::Missing { path: out.to_owned() });
-        }
-        migrate::read_as_present(&file.connection, version).map_err(|error| file.error(error))?;
-        Ok(file)
+        if is_begun { Ok(file) } else { Err(LedgerError::Missing { path: out.to_owned() }) }
     }
 
     fn connect(path: PathBuf, uri: Option<&str>, flags: OpenFlags, lock: Option<File>) -> Result<Self, LedgerError> {
@@ -125,8 +174,9 @@ impl RunFile {
         };
         match opened {
             Ok(connection) => {
-                let file = Self { connection, path, lock, guard: None };
+                let file = Self { connection, path, lock, guard: None, mark: None, version: 0 };
                 file.merge_when_closed(false);
+                sum::add_functions(&file.connection).map_err(|error| file.error(error))?;
                 Ok(file)
             }
             Err(source) => Err(sqlite_error(path, source)),
@@ -167,8 +217,9 @@ impl RunFile {
         }
         if version == 0 {
             self.connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {SCHEMA} {INDEXES} INSERT INTO totals (name, n) {RECOUNTED}; \
-                 PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+                "BEGIN IMMEDIATE; {SCHEMA} {INDEXES} {INSERT_RECOUNTED} {} \
+                 PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;",
+                migrate::keep_schema()
             ))?;
         }
         Ok(Ok(()))
@@ -204,8 +255,9 @@ impl RunFile {
     }
 
     /// Refuses the ledger of another provider before anything is done to it.
-    fn refuse_another(&self, provider: &str) -> Result<(), LedgerError> {
-        match self.check().map_err(|error| self.error(error))?? {
+    fn refuse_another(&mut self, provider: &str) -> Result<(), LedgerError> {
+        self.version = self.check().map_err(|error| self.error(error))??;
+        match self.version {
             0 => Ok(()),
             _ => match self.meta("provider")? {
                 Some(found) if found != provider => {
@@ -221,16 +273,33 @@ impl RunFile {
     }
 
     pub(super) fn meta(&self, key: &str) -> Result<Option<String>, LedgerError> {
-        let read = || {
-            let mut statement = self.connection.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
-            statement.query_map([key], |row| row.get(0))?.next().transpose()
-        };
-        read().map_err(|error| self.error(error))
+        let (mut value, is_reader) = (None, self.lock.is_none());
+        // A ledger of an earlier version that is not settled yet has no checksums.
+        let sum = if self.version == VERSION || is_reader { "sum" } else { "row_sum('meta', key, value)" };
+        self.each(&format!("SELECT key, value, {sum} FROM meta WHERE key = ?1"), [key], |row| {
+            if row.get_ref(2)? != ValueRef::Integer(sum::of_row("meta", [row.get_ref(0)?, row.get_ref(1)?])) {
+                return Ok(Err(self.damaged(format!("the entry {key:?} of its table meta is not what was recorded"))));
+            }
+            value = row.get(1)?;
+            Ok(Ok(()))
+        })?;
+        Ok(value)
     }
 
     pub(super) fn set_meta(&self, key: &str, value: &str) -> Result<(), LedgerError> {
-        let written = self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", [key, value]);
+        let sql = "INSERT OR REPLACE INTO meta VALUES (?1, ?2, row_sum('meta', ?1, ?2))";
+        let written = self.connection.execute(sql, [key, value]);
         self.written(written.map(drop))
+    }
+
+    /// Takes note of a commit in the mark: its last event, and the submissions that it started.
+    pub(super) fn advance(&mut self, seq: i64, sum: i64, n_submits: u64) -> Result<(), LedgerError> {
+        self.mark.as_mut().map_or(Ok(()), |mark| mark.advance(seq, sum, n_submits))
+    }
+
+    /// Takes note in the mark, so that it lasts, that pending jobs up to this position are handed out.
+    pub(super) fn reserve(&mut self, position: u64) -> Result<(), LedgerError> {
+        self.mark.as_mut().map_or(Ok(()), |mark| mark.reserve(position))
     }
 
     /// An error of `SQLite`'s in words that say what to do, where there is something.
@@ -263,7 +332,10 @@ fn sqlite_error(path: PathBuf, source: Error) -> LedgerError {
     // A value of another kind or size than we ever write.
     let is_odd = matches!(
         source,
-        Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) | Error::InvalidColumnType(..)
+        Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+            | Error::StatementChangedRows(_)
     );
     match source.sqlite_error_code() {
         _ if is_odd => LedgerError::Damaged { path, what: source.to_string() },

@@ -41,9 +41,9 @@ impl RunFile {
         let sql = format!("SELECT {COLUMNS} FROM jobs WHERE {condition} ORDER BY position LIMIT {FOUND_MAX}");
         let read = || {
             let mut statement = self.connection.prepare(&sql)?;
-            statement.query_map([name], row::known)?.collect::<rusqlite::Result<Option<Vec<_>>>>()
+            statement.query_map([name], row::known)?.collect::<rusqlite::Result<Result<Vec<_>, _>>>()
         };
-        let rows = read().map_err(|error| self.error(error))?.ok_or_else(|| self.damaged("a job makes no sense"))?;
+        let rows = read().map_err(|error| self.error(error))?.map_err(|odd| self.damaged(odd))?;
         Ok(rows.into_iter().map(|(_, known)| known).collect())
     }
 

@@ -82,7 +82,7 @@ mod tests {
             fs::copy(closed.join(name), killed.join(name)).unwrap();
         }
         drop(file);
-        for (out, n_files) in [(closed, 2), (killed, 3)] {
+        for (out, n_files) in [(closed, 3), (killed, 3)] {
             let before = files(&out);
             assert_eq!(before.len(), n_files, "{before:?}");
             assert_eq!(provider(&out).unwrap(), "simulator");
@@ -122,7 +122,7 @@ mod tests {
     fn a_ledger_without_a_provider_is_no_run_yet() {
         let folder = tempfile::tempdir().unwrap();
         let file = RunFile::open(folder.path(), "simulator").unwrap();
-        file.connection.execute("DELETE FROM meta", ()).unwrap();
+        file.connection.execute("DELETE FROM meta WHERE key = 'provider'", ()).unwrap();
         drop(file);
         assert!(matches!(provider(folder.path()), Err(LedgerError::Missing { .. })));
         assert!(matches!(RunFile::open_for_reading(folder.path()), Err(LedgerError::Missing { .. })));

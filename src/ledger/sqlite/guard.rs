@@ -7,8 +7,8 @@ use std::process;
 
 use crate::ledger::error::LedgerError;
 
-/// What a ledger is made of: our own two files and those that `SQLite` keeps beside its own.
-const NAMES: [&str; 5] = ["run.db", "run.db-wal", "run.db-shm", "run.db-journal", "run.lock"];
+/// What a ledger is made of: our own three files and those that `SQLite` keeps beside its own.
+const NAMES: [&str; 6] = ["run.db", "run.db-wal", "run.db-shm", "run.db-journal", "run.lock", "run.mark"];
 
 /// Ledgers are written in pages, and pages are whole sectors.
 const SECTOR_BYTES: u64 = 512;

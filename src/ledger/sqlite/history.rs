@@ -7,6 +7,7 @@ use rusqlite::{Row, params};
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::owner::check_event;
 use crate::model::history::{History, PastTask, TaskKind};
 use crate::model::time::Timestamp;
 
@@ -23,10 +24,13 @@ impl RunFile {
         // What is read backwards has its end first.
         let mut ready_at: HashMap<i64, Timestamp> = HashMap::new();
         let mut took = vec![];
-        let sql = format!("SELECT job, at, kind FROM events ORDER BY seq DESC LIMIT {EVENTS_MAX}");
+        let sql = format!("SELECT seq, job, at, kind, detail, sum FROM events ORDER BY seq DESC LIMIT {EVENTS_MAX}");
         self.each(&sql, (), |row| {
-            let (job, at) = (row.get(0)?, Timestamp::from_millis(row.get(1)?));
-            match row.get_ref(2)?.as_str()? {
+            if let Err(odd) = check_event(row) {
+                return Ok(Err(self.damaged(odd)));
+            }
+            let (job, at) = (row.get(1)?, Timestamp::from_millis(row.get(2)?));
+            match row.get_ref(3)?.as_str()? {
                 "submit" => history.submitted_at.push(at),
                 "ready" if took.len() < TASKS_MAX => drop(ready_at.insert(job, at)),
                 "accepted" => took.extend(ready_at.remove(&job).map(|ready_at| (job, ready_at.since(at)))),

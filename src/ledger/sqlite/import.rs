@@ -1,13 +1,15 @@
 //! Taking a manifest in: who is new, who is known already, and who is no longer there.
 
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
 use crate::ledger::sqlite::file::INDEXES;
+use crate::ledger::sqlite::journal::one;
 use crate::ledger::sqlite::totals;
 use crate::ledger::sqlite::walk::{Had, New, Walk};
+use crate::ledger::sqlite::watermark::UNBOUNDED;
 use crate::model::job::{Draft, JobId};
 
 const WITHOUT_INDEXES: &str =
@@ -24,6 +26,15 @@ pub struct Imported {
     pub n_dropped: u64,
 }
 
+/// What the rows of a manifest came to.
+struct Rows {
+    imported: Imported,
+    /// Whether a job has another place now.
+    is_moved: bool,
+    /// Whether new jobs are in doubt, as an older ledger was accepted.
+    is_doubted: bool,
+}
+
 impl RunFile {
     /// Takes the rows of a manifest in, all or none. Equal rows are told apart by their occurrence, so the ids of the
     /// others do not change when rows are moved, inserted or removed.
@@ -35,9 +46,20 @@ impl RunFile {
     ) -> Result<Imported, E> {
         let began = self.with_large_cache().and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"));
         began.map_err(|error| self.error(error))?;
-        let imported = self.import_rows(fingerprint, columns, drafts);
+        let imported =
+            self.import_rows(fingerprint, columns, drafts).and_then(|Rows { imported, is_moved, is_doubted }| {
+                // From now on the order in which jobs were handed out says nothing of their places.
+                if is_moved {
+                    self.reserve(UNBOUNDED)?;
+                }
+                Ok((imported, is_doubted))
+            });
         let ended = match imported {
-            Ok(imported) => self.written(self.connection.execute_batch("COMMIT")).map(|()| imported).map_err(E::from),
+            Ok((imported, is_doubted)) => {
+                let committed = self.written(self.connection.execute_batch("COMMIT"));
+                let advanced = committed.and_then(|()| if is_doubted { self.advance_to_last() } else { Ok(()) });
+                advanced.map(|()| imported).map_err(E::from)
+            }
             Err(error) => {
                 // A full disk may have rolled it back already, and the first error is the one to tell.
                 let _ = self.connection.execute_batch("ROLLBACK");
@@ -54,15 +76,17 @@ impl RunFile {
         fingerprint: &str,
         columns: &[String],
         drafts: impl Iterator<Item = Result<Draft, E>>,
-    ) -> Result<Imported, E> {
+    ) -> Result<Rows, E> {
         let sql = |error| E::from(self.error(error));
-        let is_empty = "SELECT NOT EXISTS (SELECT 1 FROM jobs)";
-        let is_first: bool = self.connection.query_row(is_empty, (), |row| row.get(0)).map_err(sql)?;
-        let imported = if is_first { self.import_first(drafts)? } else { self.import_edited(drafts)? };
+        let last = "SELECT coalesce(max(row), 0) FROM jobs";
+        let last_row: i64 = self.connection.query_row(last, (), |row| row.get(0)).map_err(sql)?;
+        let (imported, is_moved) =
+            if last_row == 0 { (self.import_first(drafts)?, false) } else { self.import_edited(last_row, drafts)? };
         totals::recount(&self.connection).map_err(sql)?;
+        let is_doubted = self.doubt_new(last_row)?;
         self.set_meta("columns", &serde_json::json!(columns).to_string())?;
         self.set_meta("manifest", fingerprint)?;
-        Ok(imported)
+        Ok(Rows { imported, is_moved, is_doubted })
     }
 
     /// Into a ledger without jobs they are written one after the other, and sorted when all are there: however many they are, none is
@@ -77,7 +101,8 @@ impl RunFile {
         for (position, draft) in (1..).zip(drafts) {
             let draft = draft?;
             let id = JobId::new(&draft.request.content(), 0);
-            insert(&self.connection, id, Some(position), &draft).map_err(sql)?;
+            let row = i64::try_from(position).expect("rows of a manifest are counted in 63 bits");
+            insert(&self.connection, row, id, Some(position), &draft).map_err(sql)?;
             n_new = position;
         }
         self.index_first()?;
@@ -107,17 +132,18 @@ impl RunFile {
                 return Ok(Err(self.damaged("a job makes no sense")));
             };
             let id = JobId::new(&request.content(), occurrence);
-            let update = "UPDATE jobs SET id = ?2 WHERE row = ?1";
-            self.connection.prepare_cached(update)?.execute(params![number, id.bytes()])?;
+            let update = "UPDATE jobs SET id = ?2, job_sum = row_sum('job', row, ?2, position, label, request, extras) WHERE row = ?1";
+            one(self.connection.prepare_cached(update)?.execute(params![number, id.bytes()])?)?;
             Ok(Ok(()))
         })
     }
 
-    /// Into a ledger with jobs only what is different is written.
+    /// Into a ledger with jobs only what is different is written. Says whether a job has another place now.
     fn import_edited<E: From<LedgerError>>(
         &self,
+        mut last_row: i64,
         drafts: impl Iterator<Item = Result<Draft, E>>,
-    ) -> Result<Imported, E> {
+    ) -> Result<(Imported, bool), E> {
         let sql = |error| E::from(self.error(error));
         self.connection.execute_batch(include_str!("moves.sql")).map_err(sql)?;
         let last = "SELECT coalesce(max(position), 0) FROM jobs WHERE position IS NOT NULL";
@@ -129,7 +155,9 @@ impl RunFile {
             let had = walk.step(draft.request.content(), |id| {
                 // As long as the old places are taken, a new job waits for its own among them.
                 let free = (position > last).then_some(position);
-                let row = insert(&self.connection, id, free, &draft)?;
+                last_row += 1;
+                let row = last_row;
+                insert(&self.connection, row, id, free, &draft)?;
                 if free.is_none() {
                     move_to(&self.connection, row, Some(position))?;
                 }
@@ -148,49 +176,71 @@ impl RunFile {
         if imported.n_dropped > 0 {
             self.drop_others(&walk)?;
         }
-        self.move_all()?;
-        Ok(imported)
+        let is_moved = self.move_all()?;
+        Ok((imported, is_moved))
     }
 
     /// Those that no row of the manifest has lose their place.
     fn drop_others(&self, walk: &Walk<'_>) -> Result<(), LedgerError> {
-        self.each("SELECT row FROM jobs WHERE position IS NOT NULL", (), |row| {
-            let row = row.get(0)?;
-            if !walk.has_taken(row) {
-                move_to(&self.connection, row, None)?;
+        self.each("SELECT row, id FROM jobs NOT INDEXED WHERE position IS NOT NULL", (), |row| {
+            let (row, id): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
+            if walk.has_taken(row) {
+                return Ok(Ok(()));
             }
+            // One that its own id does not lead to may be in the manifest and not have been found. It would be paid for again.
+            let found = "SELECT row FROM jobs INDEXED BY jobs_by_id WHERE id = ?1";
+            let found = self.connection.prepare_cached(found)?.query_row([id], |row| row.get(0)).optional()?;
+            if found != Some(row) {
+                return Ok(Err(self.damaged(format!("the index of ids does not lead to the job in row {row}"))));
+            }
+            move_to(&self.connection, row, None)?;
             Ok(Ok(()))
         })
     }
 
     /// Gives everybody the place that was found. In any order but this, two would have the same one for a while.
-    fn move_all(&self) -> Result<(), LedgerError> {
+    /// Says whether there was any need.
+    fn move_all(&self) -> Result<bool, LedgerError> {
         let move_all = || {
-            let is_needed = "SELECT EXISTS (SELECT 1 FROM moves)";
-            if !self.connection.query_row(is_needed, (), |row| row.get::<_, bool>(0))? {
-                return Ok(());
+            let n_moves = "SELECT count(*) FROM moves";
+            let n_moves: usize = self.connection.query_row(n_moves, (), |row| row.get(0))?;
+            if n_moves == 0 {
+                return Ok(false);
             }
             self.with_small_cache()?;
-            self.connection.execute_batch(&format!(
-                "{WITHOUT_INDEXES} UPDATE jobs SET position = moves.position FROM moves WHERE moves.row = jobs.row; {INDEXES}"
-            ))
+            self.connection.execute_batch(WITHOUT_INDEXES)?;
+            // A row that is not what was recorded keeps its place, and so the number of changes is another.
+            let n_updated = self.connection.execute(
+                "UPDATE jobs SET position = moves.position, \
+                 job_sum = row_sum('job', jobs.row, id, moves.position, label, request, extras) FROM moves \
+                 WHERE moves.row = jobs.row AND job_sum IS row_sum('job', jobs.row, id, jobs.position, label, request, extras)",
+                (),
+            )?;
+            if n_updated != n_moves {
+                return Err(rusqlite::Error::StatementChangedRows(n_updated));
+            }
+            self.connection.execute_batch(INDEXES)?;
+            Ok(true)
         };
         move_all().map_err(|error| self.error(error))
     }
 }
 
-fn insert(connection: &Connection, id: JobId, position: Option<u64>, draft: &Draft) -> rusqlite::Result<i64> {
-    let sql = "INSERT INTO jobs (id, position, label, request, extras) VALUES (?1, ?2, ?3, ?4, ?5)";
+fn insert(connection: &Connection, row: i64, id: JobId, position: Option<u64>, draft: &Draft) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, \
+               row_sum('job', ?1, ?2, ?3, ?4, ?5, ?6), row_sum('state', ?1, 0, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0))";
     let (request, extras) = (format::request_text(&draft.request), format::extras_text(&draft.extras));
-    connection.prepare_cached(sql)?.insert(params![id.bytes(), position, draft.label, request, extras])
+    connection.prepare_cached(sql)?.execute(params![row, id.bytes(), position, draft.label, request, extras])?;
+    Ok(())
 }
 
 /// Writes down what is different about a known job.
 fn keep(connection: &Connection, had: &Had, position: u64, draft: &Draft) -> rusqlite::Result<()> {
     let extras = format::extras_text(&draft.extras);
     if had.label != draft.label || had.extras != extras {
-        let sql = "UPDATE jobs SET label = ?2, extras = ?3 WHERE row = ?1";
-        connection.prepare_cached(sql)?.execute(params![had.row, draft.label, extras])?;
+        let sql = "UPDATE jobs SET label = ?2, extras = ?3, job_sum = row_sum('job', row, id, position, ?2, request, ?3) \
+                   WHERE row = ?1 AND job_sum IS row_sum('job', row, id, position, label, request, extras)";
+        one(connection.prepare_cached(sql)?.execute(params![had.row, draft.label, extras])?)?;
     }
     if had.position == Some(position) { Ok(()) } else { move_to(connection, had.row, Some(position)) }
 }

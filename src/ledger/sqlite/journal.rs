@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, params};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::RunFile;
 use crate::ledger::sqlite::circle::Circle;
+use crate::ledger::sqlite::older::last_seq;
 use crate::ledger::sqlite::row::{self, COLUMNS, UNFINISHED};
 use crate::ledger::sqlite::totals::Totals;
-use crate::ledger::{Loaded, format};
+use crate::ledger::sqlite::watermark::UNBOUNDED;
+use crate::ledger::sqlite::{RunFile, owner, sum};
+use crate::ledger::{Loaded, Owner, format};
 use crate::model::event::{Again, Event, EventKind};
 use crate::model::job::JobId;
-use crate::model::outcome::{Artifact, Fault, Outcome};
+use crate::model::outcome::{Artifact, Fault, Outcome, TaskId};
 use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Timestamp;
 
@@ -41,6 +44,8 @@ pub struct Journal {
     circle: Option<Circle>,
     /// Whether only those jobs are handed out that were [chosen](RunFile::choose).
     is_chosen_only: bool,
+    /// Unfinished jobs of the manifest that were not handed out yet, by the totals; `None` for a journal of chosen ones.
+    n_left: Option<u64>,
 }
 
 /// A job that is under way: its row, and the state that its row holds.
@@ -54,12 +59,13 @@ impl Journal {
     /// A journal that has handed out nothing yet.
     pub fn new(file: RunFile) -> Result<Self, LedgerError> {
         let circle = file.circle()?;
-        Ok(Self { file, open: BTreeMap::new(), cursor: (0, 0), circle, is_chosen_only: false })
+        let n_left = Some(file.counts()?.n_unfinished());
+        Ok(Self { file, open: BTreeMap::new(), cursor: (0, 0), circle, is_chosen_only: false, n_left })
     }
 
     /// A journal that hands out only the jobs that were [chosen](RunFile::choose).
     pub fn of_chosen(file: RunFile) -> Result<Self, LedgerError> {
-        Ok(Self { is_chosen_only: true, ..Self::new(file)? })
+        Ok(Self { is_chosen_only: true, n_left: None, ..Self::new(file)? })
     }
 
     /// The file.
@@ -81,7 +87,11 @@ impl Journal {
             thread::sleep(FULL_WAIT);
             result = write(&mut self.file.connection, &self.open, events);
         }
-        for (id, state) in self.file.written(result)? {
+        let Written { states, last, n_submits } = self.file.written(result)?;
+        if let Some((seq, sum)) = last {
+            self.file.advance(seq, sum, n_submits)?;
+        }
+        for (id, state) in states {
             if matches!(state.phase, Phase::Finished(_)) {
                 self.open.remove(&id);
             } else if let Some(open) = self.open.get_mut(&id) {
@@ -94,6 +104,7 @@ impl Journal {
     /// The next `max` jobs that were not handed out before.
     pub fn load(&mut self, max: usize) -> Result<Loaded, LedgerError> {
         let mut jobs = Vec::new();
+        let mut reserved = 0;
         while jobs.len() < max && self.cursor.0 < PHASES.len() {
             let page = self.page(max - jobs.len())?;
             if page.is_empty() && !self.circle_now().is_some_and(Circle::go_around) {
@@ -108,14 +119,31 @@ impl Journal {
                 if self.open.contains_key(&known.job.id) {
                     continue;
                 }
+                if known.state.phase == Phase::Pending {
+                    reserved = reserved.max(if self.circle.is_some() { UNBOUNDED } else { known.job.index });
+                }
                 if known.state.n_reopened > 0 {
                     known.state.kept = self.file.artifacts(known.job.id)?;
                 }
                 self.open.insert(known.job.id, Open { row, state: known.state.clone() });
+                self.n_left = self.n_left.map(|n| n.saturating_sub(1));
                 jobs.push(known);
             }
         }
-        Ok(Loaded { jobs, more: self.cursor.0 < PHASES.len() })
+        let more = self.cursor.0 < PHASES.len();
+        if let (false, Some(n @ 1..)) = (more, self.n_left) {
+            let what =
+                format!("its totals tell of {n} unfinished jobs more than it holds; promptbatch verify says where");
+            return Err(self.file.damaged(what));
+        }
+        // Before a job can be submitted, the mark says so.
+        self.file.reserve(reserved)?;
+        Ok(Loaded { jobs, more })
+    }
+
+    /// The job that a task belongs to.
+    pub fn owner(&self, task: &TaskId) -> Result<Option<Owner>, LedgerError> {
+        self.file.owner(task)
     }
 
     /// The circle, while it is pending jobs that are handed out.
@@ -140,8 +168,7 @@ impl Journal {
             statement.query_map(params![position, max], row::known)?.collect::<rusqlite::Result<Vec<_>>>()
         };
         let rows = read().map_err(|error| self.file.error(error))?;
-        let rows: Option<Vec<_>> = rows.into_iter().collect();
-        rows.ok_or_else(|| self.file.damaged("a job makes no sense"))
+        rows.into_iter().collect::<Result<_, _>>().map_err(|odd| self.file.damaged(odd))
     }
 }
 
@@ -149,56 +176,95 @@ fn is_full<T>(result: &rusqlite::Result<T>) -> bool {
     result.as_ref().is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DiskFull))
 }
 
-/// The states that the events lead to, recorded with them.
+/// What was recorded.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// The states that the events led to.
+    pub(super) states: BTreeMap<JobId, JobState>,
+    /// Number and checksum of the last event; `None` where there was none.
+    pub(super) last: Option<(i64, i64)>,
+    /// Submissions that were started.
+    pub(super) n_submits: u64,
+}
+
+/// Records events and the states that they lead to, in a transaction of their own.
 pub(super) fn write(
     connection: &mut Connection,
     open: &BTreeMap<JobId, Open>,
     events: &[Event],
-) -> rusqlite::Result<BTreeMap<JobId, JobState>> {
+) -> rusqlite::Result<Written> {
     let transaction = connection.transaction()?;
-    let mut states = BTreeMap::new();
-    {
-        let mut insert =
-            transaction.prepare_cached("INSERT INTO events (job, at, kind, detail) VALUES (?1, ?2, ?3, ?4)")?;
-        for event in events {
-            let Some(Open { row, state }) = open.get(&event.job) else { continue };
-            states.entry(event.job).or_insert_with(|| state.clone()).apply(event.at, &event.kind);
-            let (kind, detail) = format::event_columns(&event.kind);
-            insert.execute(params![*row, event.at.millis(), kind, detail])?;
-            let was_reopened = state.n_reopened > 0;
-            match &event.kind {
-                EventKind::Finished(Outcome::Succeeded(artifacts) | Outcome::Failed(Fault { kept: artifacts, .. })) => {
-                    if was_reopened {
-                        delete_artifacts(&transaction, *row)?;
-                    }
-                    write_artifacts(&transaction, *row, artifacts)?;
-                }
-                // What there is of a task stays until that is whole.
-                EventKind::Reopened(Again::Fetch) if matches!(state.phase, Phase::Finished(Outcome::Failed(_))) => (),
-                EventKind::Reopened(_) => delete_artifacts(&transaction, *row)?,
-                // The images of another task are none of this one.
-                EventKind::SubmitStarted if was_reopened => delete_artifacts(&transaction, *row)?,
-                EventKind::SubmitStarted | EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) => (),
-            }
-        }
-        let mut change = Totals::default();
-        for (id, state) in &states {
-            let Open { row, state: before } = &open[id];
-            write_state(&transaction, *row, state)?;
-            write_links(&transaction, *row, &before.phase, &state.phase)?;
-            change += Totals::of(state) - Totals::of(before);
-        }
-        change.write(&transaction)?;
-    }
+    let written = write_in(&transaction, open, events)?;
     transaction.commit()?;
-    Ok(states)
+    Ok(written)
+}
+
+/// The same in a transaction that is under way.
+pub(super) fn write_in(
+    connection: &Connection,
+    open: &BTreeMap<JobId, Open>,
+    events: &[Event],
+) -> rusqlite::Result<Written> {
+    let mut written = Written { states: BTreeMap::new(), last: None, n_submits: 0 };
+    let sql = "INSERT INTO events (seq, job, at, kind, detail, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let mut insert = connection.prepare_cached(sql)?;
+    let mut own = connection.prepare_cached("INSERT INTO tasks (key, event) VALUES (?1, ?2)")?;
+    for (seq, event) in (last_seq(connection)? + 1..).zip(events.iter().filter(|event| open.contains_key(&event.job))) {
+        let Open { row, state } = &open[&event.job];
+        written.states.entry(event.job).or_insert_with(|| state.clone()).apply(event.at, &event.kind);
+        let (kind, detail) = format::event_columns(&event.kind);
+        let text = detail.as_deref().map_or(ValueRef::Null, ValueRef::from);
+        let (job, at) = (ValueRef::Integer(*row), ValueRef::Integer(event.at.millis()));
+        let sum = sum::of_row("event", [ValueRef::Integer(seq), job, at, kind.into(), text]);
+        insert.execute(params![seq, *row, event.at.millis(), kind, detail, sum])?;
+        written.last = Some((seq, sum));
+        match &event.kind {
+            EventKind::SubmitStarted => written.n_submits += 1,
+            EventKind::Accepted(task) => drop(own.execute(params![owner::key(&task.0), seq])?),
+            EventKind::Finished(_) | EventKind::Reopened(_) | EventKind::Ready(_) | EventKind::Setback(..) => (),
+        }
+        write_images_of(connection, *row, state, &event.kind)?;
+    }
+    let mut change = Totals::default();
+    for (id, state) in &written.states {
+        let Open { row, state: before } = &open[id];
+        write_state(connection, *row, state)?;
+        write_links(connection, *row, &before.phase, &state.phase)?;
+        change += Totals::of(state) - Totals::of(before);
+    }
+    change.write(connection)?;
+    Ok(written)
+}
+
+/// The images that an event leaves on record for a job that stood at `before`.
+fn write_images_of(connection: &Connection, row: i64, before: &JobState, kind: &EventKind) -> rusqlite::Result<()> {
+    let was_reopened = before.n_reopened > 0;
+    match kind {
+        EventKind::Finished(Outcome::Succeeded(artifacts) | Outcome::Failed(Fault { kept: artifacts, .. })) => {
+            if was_reopened {
+                delete_artifacts(connection, row)?;
+            }
+            write_artifacts(connection, row, artifacts)
+        }
+        // What there is of a task stays until that is whole.
+        EventKind::Reopened(Again::Fetch) if matches!(before.phase, Phase::Finished(Outcome::Failed(_))) => Ok(()),
+        EventKind::Reopened(_) => delete_artifacts(connection, row),
+        // The images of another task are none of this one.
+        EventKind::SubmitStarted if was_reopened => delete_artifacts(connection, row),
+        EventKind::SubmitStarted | EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) => Ok(()),
+    }
+}
+
+/// What must change one row and changed none or several: an index or a key is not what it was.
+pub(super) fn one(n_changed: usize) -> rusqlite::Result<()> {
+    if n_changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(n_changed)) }
 }
 
 fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite::Result<()> {
     let sql = "UPDATE jobs SET phase = ?2, task = ?3, n_submits = ?4, n_setbacks = ?5, n_lost = ?6, n_in_doubt = ?7, \
-               submitted_at = ?8, finished_at = ?9, fault = ?10, n_forgiven = ?11, n_reopened = ?12 \
-               WHERE row = ?1";
-    connection.prepare_cached(sql)?.execute(params![
+               submitted_at = ?8, finished_at = ?9, fault = ?10, n_forgiven = ?11, n_reopened = ?12, \
+               state_sum = row_sum('state', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) WHERE row = ?1";
+    let n_changed = connection.prepare_cached(sql)?.execute(params![
         row,
         format::phase_number(&state.phase),
         state.task.as_ref().map(|task| &task.0),
@@ -212,14 +278,14 @@ fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite:
         state.n_forgiven,
         state.n_reopened,
     ])?;
-    Ok(())
+    one(n_changed)
 }
 
 /// Where the images are is kept as long as they are on their way.
 fn write_links(connection: &Connection, row: i64, before: &Phase, after: &Phase) -> rusqlite::Result<()> {
     match (before, after) {
         (_, Phase::Downloading(urls)) => {
-            let sql = "INSERT OR REPLACE INTO links (job, urls) VALUES (?1, ?2)";
+            let sql = "INSERT OR REPLACE INTO links (job, urls, sum) VALUES (?1, ?2, row_sum('links', ?1, ?2))";
             connection.prepare_cached(sql)?.execute(params![row, format::urls_text(urls)])?;
         }
         (Phase::Downloading(_), _) => {
@@ -235,8 +301,8 @@ fn delete_artifacts(connection: &Connection, row: i64) -> rusqlite::Result<()> {
 }
 
 fn write_artifacts(connection: &Connection, row: i64, artifacts: &[Artifact]) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO artifacts (job, n, file_name, sha256, bytes, width, height, format) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let sql = "INSERT OR REPLACE INTO artifacts (job, n, file_name, sha256, bytes, width, height, format, sum) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, row_sum('artifact', ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8))";
     let mut insert = connection.prepare_cached(sql)?;
     for (n, artifact) in (0_i64..).zip(artifacts) {
         let Artifact { file_name, sha256, bytes, width, height, format } = artifact;

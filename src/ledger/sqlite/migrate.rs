@@ -3,25 +3,57 @@
 use rusqlite::Connection;
 
 use crate::ledger::sqlite::file::{INDEXES, SCHEMA};
-use crate::ledger::sqlite::totals::RECOUNTED;
+use crate::ledger::sqlite::totals::{INSERT_RECOUNTED, RECOUNTED};
+use crate::ledger::sqlite::whole::SCHEMA_SUM;
 
 /// The present version of the schema, in `PRAGMA user_version`.
-pub const VERSION: i64 = 3;
+///
+/// Version 2 added two columns to `jobs`, version 3 the tables `links` and `totals`, version 4 the checksums and the table `tasks`.
+pub const VERSION: i64 = 4;
 
 /// What version 2 added to the columns of `jobs`; all are 0 in an older ledger.
 const COLUMNS_SINCE_2: [&str; 2] = ["n_forgiven", "n_reopened"];
 
+/// The columns of `jobs`, with the checksums that they have in the present version.
+const JOBS: &str = "row, id, position, label, request, extras, phase, task, n_submits, n_setbacks, n_lost, n_in_doubt, submitted_at, \
+                    finished_at, fault, n_forgiven, n_reopened, row_sum('job', row, id, position, label, request, extras) AS job_sum, \
+                    row_sum('state', row, phase, task, n_submits, n_setbacks, n_lost, n_in_doubt, submitted_at, finished_at, fault, \
+                    n_forgiven, n_reopened) AS state_sum";
+
+/// The same of the other tables.
+const META: &str = "key, value, row_sum('meta', key, value) AS sum";
+const LINKS: &str = "job, urls, row_sum('links', job, urls) AS sum";
+const ARTIFACTS: &str = "job, n, file_name, sha256, bytes, width, height, format, \
+                         row_sum('artifact', job, n, file_name, sha256, bytes, width, height, format) AS sum";
+const EVENTS: &str = "seq, job, at, kind, detail, row_sum('event', seq, job, at, kind, detail) AS sum";
+
+/// Keeps the checksum of all definitions.
+pub fn keep_schema() -> String {
+    format!("INSERT OR REPLACE INTO meta SELECT 'schema', sum, row_sum('meta', 'schema', sum) FROM ({SCHEMA_SUM});")
+}
+
 /// Brings an older ledger to the present version, all or nothing.
 pub fn to_present(connection: &Connection, version: i64) -> rusqlite::Result<()> {
-    // The jobs of old are put aside, and the present tables made and filled from them; those that have not changed stay.
-    let zeros = missing_columns(version).iter().fold(String::new(), |sql, column| sql + ", 0 AS " + column);
+    // The tables of old are put aside, and the present ones made and filled from them.
+    let jobs = jobs_of(version, "old_jobs");
+    let (links, had) = if version < 3 {
+        ("(SELECT row AS job, urls FROM old_jobs WHERE urls IS NOT NULL)", "")
+    } else {
+        ("old_links", "ALTER TABLE links RENAME TO old_links; DROP TABLE totals;")
+    };
+    let gone = if version < 3 { "" } else { "DROP TABLE old_links;" };
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; DROP VIEW overview; ALTER TABLE jobs RENAME TO old_jobs; {SCHEMA} \
-         INSERT INTO links SELECT row, urls FROM old_jobs WHERE urls IS NOT NULL; \
-         INSERT INTO jobs SELECT row, id, position, label, request, extras, phase, task, n_submits, n_setbacks, n_lost, n_in_doubt, \
-         submitted_at, finished_at, fault, n_forgiven, n_reopened FROM (SELECT *{zeros} FROM old_jobs); \
-         DROP TABLE old_jobs; {INDEXES} INSERT INTO totals (name, n) {RECOUNTED}; \
-         PRAGMA user_version = {VERSION}; COMMIT;"
+        "BEGIN IMMEDIATE; DROP VIEW overview; {had} ALTER TABLE jobs RENAME TO old_jobs; ALTER TABLE events RENAME TO old_events; \
+         ALTER TABLE artifacts RENAME TO old_artifacts; ALTER TABLE meta RENAME TO old_meta; {SCHEMA} \
+         INSERT INTO meta SELECT {META} FROM old_meta; \
+         INSERT INTO links SELECT {LINKS} FROM {links}; \
+         INSERT INTO jobs SELECT {JOBS} FROM {jobs}; \
+         INSERT INTO artifacts SELECT {ARTIFACTS} FROM old_artifacts; \
+         INSERT INTO events SELECT {EVENTS} FROM old_events; \
+         INSERT INTO tasks SELECT task_key(detail), seq FROM events WHERE kind = 'accepted' ORDER BY 1, 2; \
+         DROP TABLE old_jobs; DROP TABLE old_events; DROP TABLE old_artifacts; DROP TABLE old_meta; {gone} {INDEXES} {INSERT_RECOUNTED} \
+         {schema} PRAGMA user_version = {VERSION}; COMMIT;",
+        schema = keep_schema(),
     ))
 }
 
@@ -31,14 +63,22 @@ pub fn read_as_present(connection: &Connection, version: i64) -> rusqlite::Resul
     if version == VERSION {
         return Ok(());
     }
-    let zeros = missing_columns(version).iter().fold(String::new(), |sql, column| sql + ", 0 AS " + column);
+    let jobs = jobs_of(version, "main.jobs");
+    let links =
+        if version < 3 { "(SELECT row AS job, urls FROM main.jobs WHERE urls IS NOT NULL)" } else { "main.links" };
     connection.execute_batch(&format!(
-        "CREATE TEMP VIEW jobs AS SELECT *{zeros} FROM main.jobs; \
-         CREATE TEMP VIEW links AS SELECT row AS job, urls FROM main.jobs WHERE urls IS NOT NULL; \
-         CREATE TEMP VIEW totals AS {RECOUNTED}"
+        "CREATE TEMP VIEW meta AS SELECT {META} FROM main.meta; \
+         CREATE TEMP VIEW jobs AS SELECT {JOBS} FROM {jobs}; \
+         CREATE TEMP VIEW links AS SELECT {LINKS} FROM {links}; \
+         CREATE TEMP VIEW artifacts AS SELECT {ARTIFACTS} FROM main.artifacts; \
+         CREATE TEMP VIEW events AS SELECT {EVENTS} FROM main.events; \
+         CREATE TEMP VIEW totals AS SELECT name, n, row_sum('total', name, n) AS sum FROM ({RECOUNTED})"
     ))
 }
 
-fn missing_columns(version: i64) -> &'static [&'static str] {
-    if version < 2 { &COLUMNS_SINCE_2 } else { &[] }
+/// The jobs of a table of this version, with the columns that it lacks.
+fn jobs_of(version: i64, table: &str) -> String {
+    let missing: &[&str] = if version < 2 { &COLUMNS_SINCE_2 } else { &[] };
+    let zeros = missing.iter().fold(String::new(), |sql, column| sql + ", 0 AS " + column);
+    format!("(SELECT *{zeros} FROM {table})")
 }

@@ -3,6 +3,7 @@
 //! [`RunFile`] is the open file; [`SqliteLedger`] gives it to a thread and talks to that. The driver waits for each commit
 //! and meanwhile the answers of the provider gather, so that one sync serves all of them: group commit without a timer.
 
+mod account;
 mod circle;
 mod diff;
 mod file;
@@ -14,13 +15,18 @@ mod history;
 mod import;
 mod journal;
 mod migrate;
+mod older;
+mod owner;
 mod price;
 mod read;
 mod reopen;
 mod row;
 mod still;
+mod sum;
 mod totals;
 mod walk;
+mod watermark;
+mod whole;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +36,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
+pub use crate::ledger::sqlite::account::AccountCheck;
 pub use crate::ledger::sqlite::diff::{Diff, Shown};
 pub use crate::ledger::sqlite::file::RunFile;
 pub use crate::ledger::sqlite::import::Imported;
@@ -37,8 +44,9 @@ pub use crate::ledger::sqlite::reopen::Wanted;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::journal::Journal;
-use crate::ledger::{Ledger, Loaded};
+use crate::ledger::{Ledger, Loaded, Owner};
 use crate::model::event::Event;
+use crate::model::outcome::TaskId;
 
 /// A run's file on a thread of its own.
 #[derive(Debug)]
@@ -52,6 +60,7 @@ pub struct SqliteLedger {
 enum Order {
     Commit(Arc<[Event]>, oneshot::Sender<Result<(), LedgerError>>),
     Load(usize, oneshot::Sender<Result<Loaded, LedgerError>>),
+    Owners(Vec<TaskId>, oneshot::Sender<Result<Vec<Option<Owner>>, LedgerError>>),
 }
 
 impl SqliteLedger {
@@ -75,6 +84,10 @@ impl SqliteLedger {
                 match order {
                     Order::Commit(events, reply) => drop(reply.send(journal.commit(&events))),
                     Order::Load(max, reply) => drop(reply.send(journal.load(max))),
+                    Order::Owners(tasks, reply) => {
+                        let owners = tasks.iter().map(|task| journal.owner(task)).collect();
+                        drop(reply.send(owners));
+                    }
                 }
             }
             journal.into_file()
@@ -107,6 +120,10 @@ impl Ledger for SqliteLedger {
 
     fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
         self.ask(|reply| Order::Load(max, reply))
+    }
+
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>> {
+        self.ask(|reply| Order::Owners(tasks, reply))
     }
 }
 

@@ -25,9 +25,13 @@ impl RunFile {
     /// event.
     pub fn paid(&self, price: &Price) -> Result<Option<f64>, LedgerError> {
         let mut paid = Some(0.0);
-        let sql = "SELECT request ->> 'model', sum(n) FROM \
-                   (SELECT job, count(*) AS n FROM events WHERE kind = 'accepted' GROUP BY job) JOIN jobs ON row = job GROUP BY 1";
+        let sql = "SELECT request ->> 'model', sum(n), sum(n_odd) FROM \
+                   (SELECT job, count(*) AS n, sum(sum IS NOT row_sum('event', seq, job, at, kind, detail)) AS n_odd \
+                   FROM events WHERE kind = 'accepted' GROUP BY job) JOIN jobs ON row = job GROUP BY 1";
         self.each(sql, (), |row| {
+            if row.get::<_, i64>(2)? > 0 {
+                return Ok(Err(self.damaged("events are not what was recorded; promptbatch verify says which")));
+            }
             let (model, n): (String, u32) = (row.get(0)?, row.get(1)?);
             paid = paid.zip(price.of(&model)).map(|(paid, price)| paid + price * f64::from(n));
             Ok(Ok::<_, LedgerError>(()))

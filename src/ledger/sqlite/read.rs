@@ -5,7 +5,8 @@ use rusqlite::Row;
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
-use crate::ledger::sqlite::row::{self, COLUMNS, N_COLUMNS, UNFINISHED, WITHOUT_IMAGE};
+use crate::ledger::sqlite::owner::check_event;
+use crate::ledger::sqlite::row::{self, ARTIFACT_COLUMNS, COLUMNS, N_COLUMNS, UNFINISHED, WITHOUT_IMAGE};
 use crate::ledger::style::{style_from, style_text};
 use crate::model::counts::Counts;
 use crate::model::event::EventKind;
@@ -117,20 +118,21 @@ impl RunFile {
         mut show: impl FnMut(Known) -> Result<(), E>,
     ) -> Result<(), E> {
         let sql = format!(
-            "SELECT {COLUMNS}, file_name, sha256, bytes, width, height, artifacts.format \
+            "SELECT {COLUMNS}, {ARTIFACT_COLUMNS} \
              FROM jobs LEFT JOIN artifacts ON job = row WHERE {which}"
         );
         // The images of a job are rows one after the other.
         let mut current: Option<Known> = None;
         self.each(&sql, (), |row| {
-            let Some((_, mut known)) = row::known(row)? else {
-                return Ok(Err(self.damaged("a job makes no sense").into()));
+            let mut known = match row::known(row)? {
+                Ok((_, known)) => known,
+                Err(odd) => return Ok(Err(self.damaged(odd).into())),
             };
             let artifact = match row.get_ref(N_COLUMNS)? {
                 rusqlite::types::ValueRef::Null => None,
                 _ => match row::artifact(row, N_COLUMNS)? {
-                    None => return Ok(Err(self.damaged("an image makes no sense").into())),
-                    artifact => artifact,
+                    Ok(artifact) => Some(artifact),
+                    Err(odd) => return Ok(Err(self.damaged(odd).into())),
                 },
             };
             if let Some(done) = current.take() {
@@ -150,6 +152,34 @@ impl RunFile {
             Ok(Ok(()))
         })?;
         current.map_or(Ok(()), show)
+    }
+
+    /// Shows the images of the present manifest to `show`: all of them, or those of an even part of about `jobs_max` jobs. Says whether
+    /// it was all.
+    pub fn each_image(&self, jobs_max: u64, mut show: impl FnMut(Artifact)) -> Result<bool, LedgerError> {
+        let sql = |which| {
+            format!(
+                "SELECT {ARTIFACT_COLUMNS} FROM jobs CROSS JOIN artifacts ON job = row \
+                 WHERE {which} phase = 4 AND position IS NOT NULL"
+            )
+        };
+        let mut shown = |row: &Row<'_>| Ok(row::artifact(row, 0)?.map(&mut show).map_err(|odd| self.damaged(odd)));
+        if self.counts()?.n_succeeded <= jobs_max {
+            self.each(&sql(""), (), shown)?;
+            return Ok(true);
+        }
+        let mut last = 0;
+        self.each("SELECT coalesce(max(row), 0) FROM jobs", (), |row| {
+            last = row.get(0)?;
+            Ok(Ok::<_, LedgerError>(()))
+        })?;
+        let step = usize::try_from(last / jobs_max.max(1)).unwrap_or(usize::MAX).max(1);
+        // Another part each time.
+        let first = fastrand::usize(0..step) as u64 + 1;
+        for row in (first..=last).step_by(step) {
+            self.each(&sql("row = ?1 AND"), [row], &mut shown)?;
+        }
+        Ok(false)
     }
 
     /// How many jobs that are no longer in the manifest were submitted and have not ended.
@@ -187,23 +217,24 @@ impl RunFile {
         );
         let mut failures = Vec::new();
         self.each(&sql, [i64::try_from(max).unwrap_or(i64::MAX)], |row| {
-            let Some((_, known)) = row::known(row)? else { return Ok(Err(self.damaged("a job makes no sense"))) };
-            failures.push(known);
-            Ok(Ok(()))
+            Ok(row::known(row)?.map(|(_, known)| failures.push(known)).map_err(|odd| self.damaged(odd)))
         })?;
         Ok(failures)
     }
 
     /// What happened to a job, in order. The images of a success are not told again here.
     pub fn events(&self, job: JobId) -> Result<Vec<(Timestamp, EventKind)>, LedgerError> {
-        let sql = "SELECT at, kind, detail FROM events WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY seq";
+        let sql = "SELECT seq, job, at, kind, detail, sum FROM events WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY seq";
         let mut events = Vec::new();
         self.each(sql, [job.bytes()], |row| {
-            let (kind, detail): (String, Option<String>) = (row.get(1)?, row.get(2)?);
+            if let Err(odd) = check_event(row) {
+                return Ok(Err(self.damaged(odd)));
+            }
+            let (kind, detail): (String, Option<String>) = (row.get(3)?, row.get(4)?);
             match format::event_from(&kind, detail.as_deref()) {
                 None => Ok(Err(self.damaged(format!("an event {kind:?} makes no sense")))),
                 Some(kind) => {
-                    events.push((Timestamp::from_millis(row.get(0)?), kind));
+                    events.push((Timestamp::from_millis(row.get(2)?), kind));
                     Ok(Ok(()))
                 }
             }
@@ -213,15 +244,12 @@ impl RunFile {
 
     /// The images of a job.
     pub fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, LedgerError> {
-        let sql = "SELECT file_name, sha256, bytes, width, height, format FROM artifacts \
-                   WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY n";
+        let sql = format!(
+            "SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY n"
+        );
         let mut artifacts = Vec::new();
-        self.each(sql, [job.bytes()], |row| {
-            let Some(artifact) = row::artifact(row, 0)? else {
-                return Ok(Err(self.damaged("an image makes no sense")));
-            };
-            artifacts.push(artifact);
-            Ok(Ok(()))
+        self.each(&sql, [job.bytes()], |row| {
+            Ok(row::artifact(row, 0)?.map(|artifact| artifacts.push(artifact)).map_err(|odd| self.damaged(odd)))
         })?;
         Ok(artifacts)
     }

@@ -7,7 +7,7 @@ use rusqlite::params;
 use crate::ledger::error::LedgerError;
 use crate::ledger::format::phase::{DOWNLOADING, FAILED, MODERATED, RUNNING, SUBMITTING, SUCCEEDED};
 use crate::ledger::sqlite::RunFile;
-use crate::ledger::sqlite::journal::{self, Open};
+use crate::ledger::sqlite::journal::{self, Open, Written};
 use crate::ledger::sqlite::row::{self, COLUMNS, UNFINISHED};
 use crate::model::event::{Again, Event, EventKind, Stage};
 use crate::model::job::JobId;
@@ -63,7 +63,10 @@ impl RunFile {
             let open: BTreeMap<JobId, Open> =
                 page.into_iter().map(|(row, Known { job, state })| (job.id, Open { row, state })).collect();
             let written = journal::write(&mut self.connection, &open, &events);
-            self.written(written)?;
+            let Written { last, n_submits, states: _ } = self.written(written)?;
+            if let Some((seq, sum)) = last {
+                self.advance(seq, sum, n_submits)?;
+            }
         }
         Ok(n_chosen)
     }
@@ -116,9 +119,9 @@ impl RunFile {
         let read = || {
             let mut statement = self.connection.prepare_cached(&sql)?;
             let rows = statement.query_map(params![after, is_doubt_wanted, PAGE_ROWS_MAX], row::known)?;
-            rows.collect::<rusqlite::Result<Option<Vec<_>>>>()
+            rows.collect::<rusqlite::Result<Result<Vec<_>, _>>>()
         };
-        read().map_err(|error| self.error(error))?.ok_or_else(|| self.damaged("a job makes no sense"))
+        read().map_err(|error| self.error(error))?.map_err(|odd| self.damaged(odd))
     }
 }
 

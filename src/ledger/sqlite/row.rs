@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 
 use crate::ledger::format;
+use crate::ledger::sqlite::sum;
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::{Artifact, ImageFormat, Outcome, TaskId};
 use crate::model::phase::{JobState, Known, Phase};
@@ -13,10 +15,17 @@ use crate::model::time::Timestamp;
 /// The columns that [`known`] reads, in its order.
 pub const COLUMNS: &str = "row, id, coalesce(position, 0), label, request, extras, phase, task, \
                            CASE phase WHEN 3 THEN (SELECT urls FROM links WHERE job = row) END, n_submits, n_setbacks, \
-                           n_lost, n_in_doubt, submitted_at, finished_at, fault, n_forgiven, n_reopened";
+                           n_lost, n_in_doubt, submitted_at, finished_at, fault, n_forgiven, n_reopened, job_sum, state_sum, \
+                           CASE phase WHEN 3 THEN (SELECT sum FROM links WHERE job = row) END";
 
 /// How many columns that are.
-pub const N_COLUMNS: usize = 18;
+pub const N_COLUMNS: usize = 21;
+
+/// The columns that [`artifact`] reads, in its order.
+pub const ARTIFACT_COLUMNS: &str = "file_name, sha256, bytes, width, height, artifacts.format, job, n, sum";
+
+/// A row that is not what was recorded, in words.
+pub type Odd = String;
 
 /// What a run goes on with: the words of the index of those, without which `SQLite` would not look there.
 pub const UNFINISHED: &str = "phase <= 3";
@@ -26,8 +35,55 @@ pub const WITHOUT_IMAGE: &str = "phase >= 5";
 
 /// A row of `jobs`: its number, the job and its state; the images of a success are still missing.
 ///
-/// The inner `None` means that a column makes no sense.
-pub fn known(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Known)>> {
+/// The inner error is a row that is not what was recorded, or makes no sense.
+pub fn known(row: &Row<'_>) -> rusqlite::Result<Result<(i64, Known), Odd>> {
+    if let Err(odd) = check(row)? {
+        return Ok(Err(odd));
+    }
+    read(row).map(|known| known.ok_or_else(|| format!("{} makes no sense", name(row))))
+}
+
+/// The job of a row in words, as far as it can be read.
+fn name(row: &Row<'_>) -> String {
+    let number = |column| row.get::<_, i64>(column).unwrap_or(0);
+    match number(2) {
+        0 => format!("a job that has left the manifest (row {})", number(0)),
+        position => format!("job {position} (row {})", number(0)),
+    }
+}
+
+/// Holds the columns of a row against their checksums.
+fn check(row: &Row<'_>) -> rusqlite::Result<Result<(), Odd>> {
+    let value = |column: usize| row.get_ref(column);
+    // A job that has left the manifest has no position, which is read as 0.
+    let position = match value(2)? {
+        ValueRef::Integer(0) => ValueRef::Null,
+        position => position,
+    };
+    let job = sum::of_row("job", [value(0)?, value(1)?, position, value(3)?, value(4)?, value(5)?]);
+    let mut state = [ValueRef::Null; 12];
+    for (place, column) in state.iter_mut().zip([0, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17]) {
+        *place = value(column)?;
+    }
+    let state = sum::of_row("state", state);
+    let are_links_whole = match value(8)? {
+        ValueRef::Null => true,
+        links => value(20)? == ValueRef::Integer(sum::of_row("links", [value(0)?, links])),
+    };
+    let odd = if value(18)? != ValueRef::Integer(job) {
+        "what is asked for (its id, place, label, request or further columns)"
+    } else if value(19)? != ValueRef::Integer(state) {
+        "where it stands (its phase, task, counters, times or fault)"
+    } else if !are_links_whole {
+        "the list of its links"
+    } else {
+        return Ok(Ok(()));
+    };
+    Ok(Err(format!("{}: {odd} is not what was recorded", name(row))))
+}
+
+/// A row whose checksums are right; nothing where a column makes no sense.
+fn read(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Known)>> {
     let id: [u8; 10] = row.get(1)?;
     let request: String = row.get(4)?;
     let extras: Option<String> = row.get(5)?;
@@ -50,7 +106,7 @@ pub fn known(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Known)>> {
         kept: Vec::new(),
     };
     let (index, label) = (row.get(2)?, row.get(3)?);
-    let read = || {
+    let rest = || {
         state.last_fault = fault.map(|text| format::fault_from(&text).ok_or(())).transpose().ok()?;
         state.phase = match phase {
             format::phase::PENDING => Phase::Pending,
@@ -67,13 +123,24 @@ pub fn known(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Known)>> {
         let job = Job { id: JobId::from_bytes(id), index, label, request, extras: format::extras_from(extras)? };
         Some(Known { job: Arc::new(job), state })
     };
-    Ok(read().zip(Some(row.get(0)?)).map(|(known, row)| (row, known)))
+    Ok(rest().zip(Some(row.get(0)?)).map(|(known, row)| (row, known)))
 }
 
-/// A row of `artifacts`, beginning with the column `file_name` at `first`.
-pub fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Artifact>> {
+/// A row of `artifacts`, whose [columns](ARTIFACT_COLUMNS) begin at `first`.
+pub fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Artifact, Odd>> {
+    let mut values = [ValueRef::Null; 8];
+    for (place, column) in values.iter_mut().zip([6, 7, 0, 1, 2, 3, 4, 5]) {
+        *place = row.get_ref(first + column)?;
+    }
+    let odd = |what| {
+        let number = |column| row.get::<_, i64>(first + column).unwrap_or(0);
+        Ok(Err(format!("image {} of the job in row {} {what}", number(7) + 1, number(6))))
+    };
+    if row.get_ref(first + 8)? != ValueRef::Integer(sum::of_row("artifact", values)) {
+        return odd("is not what was recorded of it");
+    }
     let format: String = row.get(first + 5)?;
-    Ok(Some(Artifact {
+    Ok(Ok(Artifact {
         file_name: row.get(first)?,
         sha256: row.get(first + 1)?,
         bytes: row.get(first + 2)?,
@@ -81,7 +148,7 @@ pub fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Artifact
         height: row.get(first + 4)?,
         format: match ImageFormat::from_extension(&format) {
             Some(format) => format,
-            None => return Ok(None),
+            None => return odd("makes no sense"),
         },
     }))
 }

@@ -1,16 +1,18 @@
 -- The ledger of a run. Made for reading with any SQLite tool: sqlite3 -readonly run.db 'SELECT * FROM overview'
 -- Times are milliseconds since 1970-01-01T00:00:00Z.
--- Also run over a ledger of an earlier version, in which what has not changed is there already.
+-- Every row has its checksum (sum, job_sum, state_sum): CRC-32, by the function row_sum of promptbatch.
 
 -- What is true of the whole run: provider, columns (JSON array of the manifest's further columns), manifest (fingerprint),
--- style (how images are named and made).
-CREATE TABLE IF NOT EXISTS meta (
+-- style (how images are named and made), run (a number drawn for it), account and account_salt (whose token, as a salted hash),
+-- doubt (up to which position new jobs may have been submitted by a lost ledger), schema (checksum of these definitions).
+CREATE TABLE meta (
     key TEXT NOT NULL PRIMARY KEY,
-    value ANY
+    value ANY,
+    sum INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- One row a job, ever. The columns from phase on are the fold of the job's events.
-CREATE TABLE IF NOT EXISTS jobs (
+CREATE TABLE jobs (
     row INTEGER PRIMARY KEY,
     id BLOB NOT NULL,             -- 10 bytes, from the content
     position INTEGER,             -- from 1, in manifest order; NULL: no longer in the manifest
@@ -27,24 +29,27 @@ CREATE TABLE IF NOT EXISTS jobs (
     finished_at INTEGER,
     fault TEXT,                   -- JSON: [code, words], the last one
     n_forgiven INTEGER NOT NULL DEFAULT 0, -- of n_lost, those before the job was reopened
-    n_reopened INTEGER NOT NULL DEFAULT 0
+    n_reopened INTEGER NOT NULL DEFAULT 0,
+    job_sum INTEGER NOT NULL,     -- of row, id, position, label, request, extras
+    state_sum INTEGER NOT NULL    -- of row and the columns from phase on
 ) STRICT;
 
-
 -- Where the images of a job are while it is downloading: a JSON array. In the jobs' own rows they would leave holes.
-CREATE TABLE IF NOT EXISTS links (
+CREATE TABLE links (
     job INTEGER PRIMARY KEY,
-    urls TEXT NOT NULL
+    urls TEXT NOT NULL,
+    sum INTEGER NOT NULL
 ) STRICT;
 
 -- How many: jobs of the present manifest by phase, and what has come up in all jobs ever. Kept up by every commit.
-CREATE TABLE IF NOT EXISTS totals (
+CREATE TABLE totals (
     name TEXT NOT NULL PRIMARY KEY,
-    n INTEGER NOT NULL
+    n INTEGER NOT NULL,
+    sum INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- The images on disk.
-CREATE TABLE IF NOT EXISTS artifacts (
+CREATE TABLE artifacts (
     job INTEGER NOT NULL,
     n INTEGER NOT NULL,           -- from 0
     file_name TEXT NOT NULL,      -- below the output folder
@@ -53,17 +58,26 @@ CREATE TABLE IF NOT EXISTS artifacts (
     width INTEGER NOT NULL,
     height INTEGER NOT NULL,
     format TEXT NOT NULL,
+    sum INTEGER NOT NULL,
     PRIMARY KEY (job, n)
 ) STRICT, WITHOUT ROWID;
 
 -- Everything that happened, in order.
-CREATE TABLE IF NOT EXISTS events (
+CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
     job INTEGER NOT NULL,
     at INTEGER NOT NULL,
     kind TEXT NOT NULL,
-    detail TEXT
+    detail TEXT,
+    sum INTEGER NOT NULL
 ) STRICT;
+
+-- Which event accepted a task. The key is the number at the end of the task's id, or else a hash of the id.
+CREATE TABLE tasks (
+    key INTEGER NOT NULL,
+    event INTEGER NOT NULL,
+    PRIMARY KEY (key, event)
+) STRICT, WITHOUT ROWID;
 
 CREATE VIEW overview AS
 SELECT position,

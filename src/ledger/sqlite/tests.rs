@@ -1,6 +1,8 @@
 //! The ledger on a real file: what is committed is there, and only one process writes.
 
 mod again;
+mod backwards;
+mod flips;
 mod names;
 mod older;
 mod totals;
@@ -327,8 +329,15 @@ fn a_damaged_row_is_told_and_not_guessed() {
     let raw = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
     raw.execute("UPDATE jobs SET request = '{}'", ()).unwrap();
     drop(raw);
-    let mut journal = Journal::new(RunFile::open(folder.path(), "simulator").unwrap()).unwrap();
-    assert!(matches!(journal.load(1), Err(LedgerError::Damaged { .. })));
+    let words = RunFile::open(folder.path(), "simulator").unwrap_err().to_string();
+    assert!(words.contains("job 1 (row 1): what is asked for, or its place"), "{words}");
+    let mut n_known = 0;
+    let read = RunFile::open_for_reading(folder.path()).unwrap().each_known(|_| {
+        n_known += 1;
+        Ok::<_, LedgerError>(())
+    });
+    let words = read.unwrap_err().to_string();
+    assert!(n_known == 0 && words.contains("job 1 (row 1): what is asked for (its id"), "{words}");
 }
 
 #[test]

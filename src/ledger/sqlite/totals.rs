@@ -2,16 +2,25 @@
 
 use std::ops::{AddAssign, Sub};
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::journal::one;
+use crate::ledger::sqlite::{RunFile, sum};
 use crate::model::counts::{Counts, Incidents};
 use crate::model::phase::JobState;
 
 /// Counts the totals anew, from every job.
 pub const RECOUNTED: &str = include_str!("totals.sql");
+
+/// Writes them down, into a table that is empty.
+pub const INSERT_RECOUNTED: &str = concat!(
+    "INSERT INTO totals (name, n, sum) SELECT name, n, row_sum('total', name, n) FROM (",
+    include_str!("totals.sql"),
+    ");"
+);
 
 /// The names of the totals in the ledger: the phases in their order, and then what has come up.
 const NAMES: [&str; 13] = [
@@ -59,9 +68,12 @@ impl Totals {
 
     /// Adds this change to the totals of a ledger.
     pub fn write(self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut update = connection.prepare_cached("UPDATE totals SET n = n + ?2 WHERE name = ?1")?;
+        // A total that is not what was recorded is not counted on.
+        let sql = "UPDATE totals SET n = n + ?2, sum = row_sum('total', name, n + ?2) \
+                   WHERE name = ?1 AND sum IS row_sum('total', name, n)";
+        let mut update = connection.prepare_cached(sql)?;
         for (name, n) in NAMES.iter().zip(self.0).filter(|(_, n)| *n != 0) {
-            update.execute(params![name, n])?;
+            one(update.execute(params![name, n])?)?;
         }
         Ok(())
     }
@@ -83,7 +95,7 @@ impl Sub for Totals {
 
 /// Counts the totals anew and writes them down.
 pub fn recount(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!("DELETE FROM totals; INSERT INTO totals (name, n) {RECOUNTED};"))
+    connection.execute_batch(&format!("DELETE FROM totals; {INSERT_RECOUNTED}"))
 }
 
 impl RunFile {
@@ -115,7 +127,11 @@ impl RunFile {
 
     fn totals(&self) -> Result<[u64; NAMES.len()], LedgerError> {
         let mut totals = [None; NAMES.len()];
-        self.each("SELECT name, n FROM totals", (), |row| {
+        self.each("SELECT name, n, sum FROM totals", (), |row| {
+            if row.get_ref(2)? != ValueRef::Integer(sum::of_row("total", [row.get_ref(0)?, row.get_ref(1)?])) {
+                let name = row.get_ref(0)?.as_str().unwrap_or("?");
+                return Ok(Err(self.damaged(format!("its total of {name} is not what was recorded"))));
+            }
             let (name, n): (String, u64) = (row.get(0)?, row.get(1)?);
             if let Some(i) = NAMES.iter().position(|known| *known == name) {
                 totals[i] = Some(n);

@@ -107,6 +107,13 @@ impl Token {
         self.header.clone()
     }
 
+    /// A hash of the token with this salt: tells accounts apart, and gives nothing of the token away.
+    pub(crate) fn fingerprint(&self, salt: &str) -> String {
+        let mut hasher = blake3::Hasher::new_derive_key("promptbatch 2026 the account of a run");
+        hasher.update(&(salt.len() as u64).to_le_bytes()).update(salt.as_bytes()).update(self.header.as_bytes());
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+
     /// The same bytes without the token: what the other side was sent, it can repeat, also encoded.
     pub(super) fn hide(&self, bytes: &[u8]) -> Vec<u8> {
         let mut hidden = Vec::with_capacity(bytes.len());
@@ -202,6 +209,21 @@ mod tests {
         }
         assert_eq!(token.hide(b"\xffgeheim-4711\xfe"), b"\xff(the token)\xfe");
         assert_eq!(Token::new("x", "x").unwrap().hide(b"example"), b"example", "no secret, and in every text");
+    }
+
+    #[test]
+    fn a_fingerprint_tells_tokens_and_salts_apart() {
+        let [one, other] = ["geheim-4711", "geheim-4712"].map(|text| Token::new(text, "x").unwrap());
+        let prints = [one.fingerprint("a"), one.fingerprint("b"), other.fingerprint("a"), one.fingerprint("")];
+        let different: std::collections::BTreeSet<_> = prints.iter().collect();
+        assert_eq!(different.len(), 4, "{prints:?}");
+        assert_eq!(one.clone().fingerprint("a"), prints[0]);
+        assert!(prints.iter().all(|print| print.len() == 32 && !print.contains("geheim")));
+        assert_eq!(
+            Token::new(" geheim-4711\n", "x").unwrap().fingerprint("a"),
+            prints[0],
+            "white space is no part of it"
+        );
     }
 
     #[test]

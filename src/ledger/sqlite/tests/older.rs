@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::*;
+use crate::ledger::sqlite::migrate::VERSION;
 
 /// A kept ledger of an earlier version, and what is known of it.
 struct Kept {
@@ -16,8 +17,9 @@ struct Kept {
 }
 
 /// Version 1: two succeeded, one moderated, one held in doubt, one failed, one pending after a setback. Version 2: killed while three
-/// images were downloading, beside two that had succeeded, one of them after a doubt, and a moderated one.
-const KEPT: [Kept; 2] = [
+/// images were downloading, beside two that had succeeded, one of them after a doubt, and a moderated one. Version 3: killed while one job
+/// was running and one was held in doubt, beside six that had succeeded and one that had left the manifest.
+const KEPT: [Kept; 3] = [
     Kept {
         path: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v1.db"),
         provider: "modelscope http://127.0.0.1:18200",
@@ -46,6 +48,29 @@ const KEPT: [Kept; 2] = [
         },
         unfinished: &[2, 3, 4],
     },
+    Kept {
+        path: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v3.db"),
+        provider: "modelscope http://127.0.0.1:18400",
+        statuses: &[
+            "succeeded",
+            "succeeded",
+            "succeeded",
+            "succeeded",
+            "succeeded",
+            "succeeded",
+            "running",
+            "in_doubt",
+        ],
+        incidents: Incidents {
+            n_submits: 12,
+            n_in_doubt: 4,
+            n_doubts_held: 1,
+            n_doubts_failed: 0,
+            n_lost: 0,
+            n_reopened: 0,
+        },
+        unfinished: &[8, 7],
+    },
 ];
 
 fn statuses(file: &RunFile) -> Vec<&'static str> {
@@ -68,7 +93,8 @@ fn an_older_ledger_is_read_without_a_change() {
         assert_eq!(statuses(&file), kept.statuses);
         assert_eq!(file.incidents().unwrap(), kept.incidents);
         let n_running = kept.statuses.iter().filter(|status| **status == "running").count() as u64;
-        assert_eq!((file.counts().unwrap().n_jobs(), file.counts().unwrap().n_running), (6, n_running));
+        let n_jobs = kept.statuses.len() as u64;
+        assert_eq!((file.counts().unwrap().n_jobs(), file.counts().unwrap().n_running), (n_jobs, n_running));
         assert!(all(&file).iter().all(|known| match &known.state.phase {
             Phase::Downloading(urls) => !urls.is_empty(),
             _ => true,
@@ -90,12 +116,20 @@ fn an_older_ledger_is_gone_on_with() {
         let mut journal = Journal::new(file).unwrap();
         let jobs = journal.load(10).unwrap().jobs;
         assert_eq!(jobs.iter().map(|known| known.job.index).collect::<Vec<_>>(), kept.unfinished);
+        let mut n_tasks = 0;
+        for known in &jobs {
+            // The tasks of old have their owners.
+            let Some(task) = &known.state.task else { continue };
+            assert_eq!(journal.owner(task).unwrap().map(|owner| owner.job), Some(known.job.id));
+            n_tasks += 1;
+        }
+        assert!(n_tasks > 0 || !kept.statuses.contains(&"running"));
         let ended = |known: &Known| event(known, 1, EventKind::Finished(Outcome::Succeeded(vec![artifact("x")])));
         journal.commit(&jobs.iter().map(ended).collect::<Vec<_>>()).unwrap();
         drop(journal);
         let file = RunFile::open(folder.path(), kept.provider).unwrap();
         let version = file.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
-        assert_eq!((version.unwrap(), file.counts().unwrap().n_unfinished()), (3, 0));
+        assert_eq!((version.unwrap(), file.counts().unwrap().n_unfinished()), (VERSION, 0));
     }
 }
 
@@ -116,6 +150,8 @@ fn every_way_leads_to_the_same_schema() {
     let new = schema(&RunFile::open(folder.path(), "simulator").unwrap());
     for kept in KEPT {
         let folder = kept.copy();
-        assert_eq!(schema(&RunFile::open(folder.path(), kept.provider).unwrap()), new);
+        let file = RunFile::open(folder.path(), kept.provider).unwrap();
+        assert_eq!(schema(&file), new);
+        file.check_whole().unwrap();
     }
 }

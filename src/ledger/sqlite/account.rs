@@ -1,0 +1,73 @@
+//! Whose account the tasks of a run are in, as a salted hash of the token they were submitted with. The token itself is never here.
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::sqlite::RunFile;
+
+const ACCOUNT: &str = "account";
+const SALT: &str = "account_salt";
+
+/// How an account compares with the one that the tasks of a run are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountCheck {
+    /// It is the same.
+    Same,
+    /// None was recorded yet, and now this one is.
+    First,
+    /// It is another one. What was recorded stays.
+    Different,
+}
+
+impl RunFile {
+    /// The salt by which tokens are hashed for this run: drawn once, so that the hashes of two runs cannot be compared.
+    pub fn account_salt(&self) -> Result<String, LedgerError> {
+        if let Some(salt) = self.meta(SALT)? {
+            return Ok(salt);
+        }
+        let salt = format!("{:032x}", fastrand::u128(..));
+        self.set_meta(SALT, &salt)?;
+        Ok(salt)
+    }
+
+    /// Compares the salted hash of a token with the one that was recorded first, and records it if there is none.
+    pub fn settle_account(&self, hash: &str) -> Result<AccountCheck, LedgerError> {
+        match self.meta(ACCOUNT)? {
+            Some(known) if known == hash => Ok(AccountCheck::Same),
+            Some(_) => Ok(AccountCheck::Different),
+            None => {
+                self.adopt_account(hash)?;
+                Ok(AccountCheck::First)
+            }
+        }
+    }
+
+    /// Records this account in the place of the one that was recorded.
+    pub fn adopt_account(&self, hash: &str) -> Result<(), LedgerError> {
+        self.set_meta(ACCOUNT, hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::sqlite::tests::file;
+
+    #[test]
+    fn the_first_account_is_kept_until_another_is_adopted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(folder.path(), &["cat"]);
+        let salt = file.account_salt().unwrap();
+        assert_eq!((salt.len(), file.account_salt().unwrap()), (32, salt.clone()));
+        let check = |file: &RunFile, hash| file.settle_account(hash).unwrap();
+        assert_eq!(check(&file, "one"), AccountCheck::First);
+        assert_eq!(check(&file, "one"), AccountCheck::Same);
+        assert_eq!(check(&file, "two"), AccountCheck::Different);
+        assert_eq!(check(&file, "one"), AccountCheck::Same, "what was recorded stays");
+        file.adopt_account("two").unwrap();
+        drop(file);
+        let file = RunFile::open(folder.path(), "simulator").unwrap();
+        assert_eq!((check(&file, "two"), check(&file, "one")), (AccountCheck::Same, AccountCheck::Different));
+        assert_eq!(file.account_salt().unwrap(), salt);
+        let other = tempfile::tempdir().unwrap();
+        assert_ne!(crate::ledger::sqlite::tests::file(other.path(), &["cat"]).account_salt().unwrap(), salt);
+    }
+}

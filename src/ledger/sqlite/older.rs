@@ -1,0 +1,184 @@
+//! A ledger that went back in time: how that is noticed, and what is in doubt when a run goes on with it all the same.
+//!
+//! What an older ledger calls pending may have been submitted since. Jobs are handed out in the order of their positions, and the mark
+//! bounds the position up to which that was done, so these pending jobs are in doubt: those up to the bound, or all of them where the
+//! order was another meanwhile. Jobs up to the bound that are new to the ledger are in doubt too when the next manifest is taken in.
+//! What the ledger knows as running keeps its task. What had failed stays so.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::ledger::error::LedgerError;
+use crate::ledger::sqlite::journal::{self, Open};
+use crate::ledger::sqlite::migrate::VERSION;
+use crate::ledger::sqlite::row::{self, COLUMNS};
+use crate::ledger::sqlite::watermark::{self, Found, Mark, MarkFile, UNBOUNDED};
+use crate::ledger::sqlite::{RunFile, owner};
+use crate::model::event::{Event, EventKind, Stage};
+use crate::model::job::JobId;
+use crate::model::outcome::{Fault, FaultKind};
+use crate::model::phase::Known;
+use crate::model::time::Timestamp;
+
+/// The name under which the bound is kept for the next manifest.
+const DOUBT: &str = "doubt";
+
+/// The name under which the run's number is kept.
+const RUN: &str = "run";
+
+/// Jobs that are looked at at once.
+const PAGE_ROWS_MAX: i64 = 1000;
+
+impl RunFile {
+    /// Why the ledger in the folder `out` is older than its mark says, if it is. Works beside a live run.
+    pub fn older(out: &Path) -> Result<Option<LedgerError>, LedgerError> {
+        // First the mark: what is recorded meanwhile only makes the ledger newer.
+        let found = watermark::find(out)?;
+        let file = Self::open_for_reading(out)?;
+        Ok(file.lacks(&found)?.map(|what| file.is_older(what)))
+    }
+
+    /// What the ledger lacks of what its mark tells of, in words.
+    pub(super) fn lacks(&self, found: &Found) -> Result<Option<String>, LedgerError> {
+        let Found::Mark(mark @ Mark { seq: 1.., .. }, _) = *found else { return Ok(None) };
+        let words = match self.version {
+            0 => format!("it is missing, and {} events had been recorded", mark.seq),
+            VERSION if self.meta(RUN)?.as_deref() != Some(&hex(mark.run)) => {
+                "it is the ledger of another run".to_owned()
+            }
+            VERSION => match self.event_sum(mark.seq)? {
+                Some(sum) if sum == mark.sum => return Ok(None),
+                Some(_) => format!("its event {} is another than the one that had been recorded", mark.seq),
+                None => format!("it ends with event {}, and {} had been recorded", self.last_event()?.0, mark.seq),
+            },
+            version => format!("it is of version {version}, and a later version had gone on with it"),
+        };
+        Ok(Some(words))
+    }
+
+    pub(super) fn is_older(&self, what: String) -> LedgerError {
+        LedgerError::Older { path: self.path().to_owned(), what }
+    }
+
+    /// Opens the mark of a ledger that is settled, and goes on from what was found there.
+    pub(super) fn open_mark(&mut self, out: &Path, found: Found) -> Result<(), LedgerError> {
+        let run = if let Some(run) = self.meta(RUN)? {
+            run
+        } else {
+            let run = hex(fastrand::u128(..).to_le_bytes());
+            self.set_meta(RUN, &run)?;
+            run
+        };
+        let run = from_hex(&run).ok_or_else(|| self.damaged("its own number is unreadable"))?;
+        let (seq, sum) = self.last_event()?;
+        let handed_out = match found {
+            Found::Mark(mark, _) if mark.seq > 0 || mark.run == run => mark.handed_out,
+            // What was handed out before there was a mark is not known.
+            Found::Mark(..) | Found::None => {
+                if seq > 0 {
+                    UNBOUNDED
+                } else {
+                    0
+                }
+            }
+        };
+        let mark = Mark { run, seq, sum, n_submits: self.incidents()?.n_submits, handed_out };
+        self.mark = Some(MarkFile::open(out, mark, found)?);
+        Ok(())
+    }
+
+    /// Counts every pending job as in doubt that a newer ledger may have submitted, and remembers to do so with jobs that come with the
+    /// next manifest: all of it or nothing.
+    pub(super) fn doubt(&mut self, at: Timestamp, handed_out: u64) -> Result<(), LedgerError> {
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| self.error(error))?;
+        let doubted = self
+            .doubt_pending(at, handed_out, 0)
+            .and_then(|()| self.set_meta(DOUBT, &format!("{handed_out} {}", at.millis())));
+        match doubted {
+            Ok(()) => self.written(self.connection.execute_batch("COMMIT")),
+            Err(error) => {
+                let _ = self.connection.execute_batch("ROLLBACK");
+                Err(error)
+            }
+        }
+    }
+
+    /// The same for the jobs behind this row, which have just been taken in, if an older ledger was accepted since the last manifest.
+    pub(super) fn doubt_new(&self, last_row: i64) -> Result<bool, LedgerError> {
+        let Some(doubt) = self.meta(DOUBT)?.filter(|doubt| !doubt.is_empty()) else { return Ok(false) };
+        let parsed = doubt.split_once(' ').and_then(|(bound, at)| Some((bound.parse().ok()?, at.parse().ok()?)));
+        let (handed_out, at) = parsed.ok_or_else(|| self.damaged("what it says of lost records is unreadable"))?;
+        self.doubt_pending(Timestamp::from_millis(at), handed_out, last_row)?;
+        self.set_meta(DOUBT, "")?;
+        Ok(true)
+    }
+
+    fn doubt_pending(&self, at: Timestamp, handed_out: u64, last_row: i64) -> Result<(), LedgerError> {
+        let which = match i64::try_from(handed_out) {
+            Ok(bound) => format!("AND position <= {bound}"),
+            Err(_) => String::new(),
+        };
+        let mut after = last_row;
+        loop {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM jobs WHERE phase = 0 AND row > ?1 {which} ORDER BY row LIMIT {PAGE_ROWS_MAX}"
+            );
+            let mut page = vec![];
+            self.each(&sql, [after], |row| {
+                Ok(row::known(row)?.map(|known| page.push(known)).map_err(|odd| self.damaged(odd)))
+            })?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            let events: Vec<Event> = page.iter().map(|(_, known)| in_doubt(at, known)).collect();
+            let open: BTreeMap<JobId, Open> =
+                page.into_iter().map(|(row, Known { job, state })| (job.id, Open { row, state })).collect();
+            let written = journal::write_in(&self.connection, &open, &events);
+            written.map_err(|error| self.error(error))?;
+        }
+    }
+
+    /// Brings the mark up to the last event.
+    pub(super) fn advance_to_last(&mut self) -> Result<(), LedgerError> {
+        let (seq, sum) = self.last_event()?;
+        self.mark.as_mut().map_or(Ok(()), |mark| mark.advance(seq, sum, 0))
+    }
+
+    /// Number and checksum of the last event; zeros where there is none.
+    fn last_event(&self) -> Result<(i64, i64), LedgerError> {
+        let last = last_seq(&self.connection).map_err(|error| self.error(error))?;
+        Ok((last, self.event_sum(last)?.unwrap_or(0)))
+    }
+
+    fn event_sum(&self, seq: i64) -> Result<Option<i64>, LedgerError> {
+        let mut sum = None;
+        let sql = "SELECT seq, job, at, kind, detail, sum FROM events WHERE seq = ?1";
+        self.each(sql, params![seq], |row| {
+            sum = Some(row.get(5)?);
+            Ok(owner::check_event(row).map_err(|odd| self.damaged(odd)))
+        })?;
+        Ok(sum)
+    }
+}
+
+/// The number of the last event, 0 for none.
+pub(super) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
+    let sql = "SELECT seq FROM events ORDER BY seq DESC LIMIT 1";
+    Ok(connection.prepare_cached(sql)?.query_row((), |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+fn in_doubt(at: Timestamp, known: &Known) -> Event {
+    let words = "the ledger went back to an older one: this job may have been submitted and accepted since";
+    let kind = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, words));
+    Event { job: known.job.id, index: known.job.index, at, kind }
+}
+
+fn hex(bytes: [u8; 16]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn from_hex(text: &str) -> Option<[u8; 16]> {
+    let number = (text.len() == 32).then(|| u128::from_str_radix(text, 16).ok())??;
+    Some(number.to_be_bytes())
+}

@@ -1,0 +1,189 @@
+//! Bits that flip on the disk: told, by row, or harmless; never believed with another value.
+
+use std::fs;
+
+use super::*;
+
+/// All that a ledger tells, through everything that reads.
+fn told(out: &Path) -> Result<String, LedgerError> {
+    let file = RunFile::open_for_reading(out)?;
+    file.check_if_small()?;
+    read(&file)
+}
+
+fn read(file: &RunFile) -> Result<String, LedgerError> {
+    let mut told = vec![
+        format!("{:?} {:?} {:?}", file.provider()?, file.columns()?, file.manifest_fingerprint()?),
+        format!("{:?} {:?} {:?}", file.style()?, file.counts()?, file.incidents()?),
+        format!("{:?} {:?}", file.failures(100)?, file.history()?),
+    ];
+    let mut show = |known: Known| {
+        let events = file.events(known.job.id)?;
+        told.push(format!("{known:?} {events:?} {:?}", file.artifacts(known.job.id)?));
+        for (_, kind) in events {
+            if let EventKind::Accepted(task) = kind {
+                told.push(format!("{:?}", file.owner(&task)?));
+            }
+        }
+        Ok::<_, LedgerError>(())
+    };
+    file.each_known(&mut show)?;
+    file.each_dropped(&mut show)?;
+    Ok(told.join("\n"))
+}
+
+/// A ledger on small pages, in which something of every kind is recorded. What a file of small pages is made of is the same.
+fn small(out: &Path) {
+    let path = out.join("run.db");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch("PRAGMA page_size = 512; VACUUM;").unwrap();
+    drop(raw);
+    let mut journal =
+        Journal::new(file(out, &["cat", "dog", "cow", "a prompt that is rather long ".repeat(30).trim()])).unwrap();
+    let jobs = journal.load(10).unwrap().jobs;
+    let events: Vec<_> = (0..).zip(life()).map(|(millis, kind)| event(&jobs[0], millis, kind)).collect();
+    journal.commit(&events).unwrap();
+    let running = [EventKind::SubmitStarted, EventKind::Accepted(TaskId("0f8fad5b-d9cb".into()))];
+    journal.commit(&running.map(|kind| event(&jobs[1], 1, kind))).unwrap();
+    let refused = Outcome::Failed(Fault::new(FaultKind::Moderated, "no"));
+    journal.commit(&[event(&jobs[2], 5, EventKind::Finished(refused))]).unwrap();
+    let accepted = EventKind::Accepted(TaskId("77777777".into()));
+    let links = EventKind::Ready(vec![Url("https://x/1".into())]);
+    journal.commit(&[EventKind::SubmitStarted, accepted, links].map(|kind| event(&jobs[3], 7, kind))).unwrap();
+    drop(journal.into_file());
+}
+
+#[test]
+fn a_bit_that_flips_is_told_or_harmless() {
+    flip_every(7);
+}
+
+#[test]
+#[ignore = "it takes a minute, and the one above looks at an even part of it"]
+fn each_byte_may_flip() {
+    flip_every(1);
+}
+
+/// Goal: no bit that flips is read as another value. Method: flip a bit of every so-many-th byte of a small ledger in turn, another one each
+/// time, and read all of it: what is not told as damage must be what it was.
+fn flip_every(step: usize) {
+    let (folder, flipped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    small(folder.path());
+    let whole = fs::read(folder.path().join("run.db")).unwrap();
+    let expected = told(folder.path()).unwrap();
+    let path = flipped.path().join("run.db");
+    let (mut n_told, mut n_harmless) = (0, 0);
+    for byte in (0..whole.len()).step_by(step) {
+        let mut bytes = whole.clone();
+        bytes[byte] ^= 1 << (byte.wrapping_mul(2_654_435_761) >> 16 & 7);
+        fs::write(&path, &bytes).unwrap();
+        match told(flipped.path()) {
+            Ok(text) => {
+                assert!(text == expected, "byte {byte} of page {} is believed:\n{text}\n{expected}", byte / 512 + 1);
+                n_harmless += 1;
+            }
+            Err(_) => n_told += 1,
+        }
+    }
+    assert!(n_told > whole.len() / step / 3 && n_harmless > 0, "{n_told} told, {n_harmless} harmless");
+}
+
+/// Goal: what a run goes on with is checked too, and nothing is written into what is damaged. Method: the same for some of the bytes, but
+/// to go on with it.
+#[test]
+fn a_run_does_not_go_on_with_a_flipped_bit() {
+    let (folder, flipped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    small(folder.path());
+    let whole = fs::read(folder.path().join("run.db")).unwrap();
+    let go_on = |out: &Path| {
+        let mut journal = Journal::new(RunFile::open(out, "simulator")?)?;
+        let jobs = journal.load(10)?.jobs;
+        Ok::<_, LedgerError>((jobs, read(&journal.into_file())?))
+    };
+    let expected = go_on(folder.path()).unwrap();
+    let path = flipped.path().join("run.db");
+    let mut n_told = 0;
+    for byte in (0..whole.len()).step_by(97) {
+        drop(fs::remove_file(flipped.path().join("run.mark")));
+        drop(fs::remove_file(flipped.path().join("run.db-wal")));
+        let mut bytes = whole.clone();
+        bytes[byte] ^= 1 << (byte % 8);
+        fs::write(&path, &bytes).unwrap();
+        match go_on(flipped.path()) {
+            Ok(all) => assert!(all == expected, "byte {byte} of page {} is believed", byte / 512 + 1),
+            Err(error) => {
+                assert_eq!(fs::read(&path).unwrap(), bytes, "byte {byte}: {error}");
+                n_told += 1;
+            }
+        }
+    }
+    assert!(n_told > 20, "{n_told}");
+}
+
+/// Goal: of a large ledger, in which only what is read is checked, each row that is read is. Method: change each column of each table.
+#[test]
+fn every_column_of_every_row_has_its_checksum() {
+    let columns = [
+        ("jobs", "request", "'{\"prompt\":\"x\",\"model\":\"m\"}'", "what is asked for"),
+        ("jobs", "label", "'other'", "what is asked for"),
+        ("jobs", "extras", "NULL", "what is asked for"),
+        ("jobs", "task", "'5075523'", "where it stands"),
+        ("jobs", "n_submits", "n_submits + 1", "where it stands"),
+        ("jobs", "n_in_doubt", "n_in_doubt + 1", "where it stands"),
+        ("jobs", "n_lost", "n_lost + 1", "where it stands"),
+        ("jobs", "n_forgiven", "9", "where it stands"),
+        ("jobs", "n_reopened", "9", "where it stands"),
+        ("jobs", "n_setbacks", "9", "where it stands"),
+        ("jobs", "submitted_at", "9", "where it stands"),
+        ("jobs", "finished_at", "9", "where it stands"),
+        ("jobs", "fault", "'[\"transient\",\"x\"]'", "where it stands"),
+        ("links", "urls", "'[\"https://x/2\"]'", "its links"),
+        ("artifacts", "file_name", "'images/other.png'", "image 1 of the job in row 1"),
+        ("artifacts", "sha256", "x'00'", "image 1 of the job in row 1"),
+        ("artifacts", "bytes", "bytes + 1", "image 1 of the job in row 1"),
+        ("artifacts", "width", "width + 1", "image 1 of the job in row 1"),
+        ("artifacts", "format", "'webp'", "image 1 of the job in row 1"),
+        ("events", "detail", "'5075523'", "event"),
+        ("events", "at", "at + 1", "event"),
+        ("events", "kind", "'submit'", "event"),
+        ("events", "job", "job + 1", "event"),
+        ("totals", "n", "n + 1", "its total of"),
+        ("meta", "value", "'other'", "of its table meta is not what was recorded"),
+    ];
+    for (table, column, value, words) in columns {
+        let folder = tempfile::tempdir().unwrap();
+        small(folder.path());
+        let raw = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
+        raw.execute(&format!("UPDATE {table} SET {column} = {value}"), ()).unwrap();
+        drop(raw);
+        let error = match RunFile::open_for_reading(folder.path()) {
+            Ok(file) => read(&file).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert!(error.contains(words), "{table}.{column}: {error}");
+        let whole = RunFile::open_for_reading(folder.path()).and_then(|file| file.check_whole());
+        assert!(whole.is_err(), "{table}.{column}");
+    }
+}
+
+/// Goal: rows that are gone are told though nothing reads them. Method: delete each row by the side door.
+#[test]
+fn a_row_that_is_gone_is_told() {
+    for (table, is_told_by_load) in
+        [("jobs", true), ("totals", true), ("links", true), ("tasks", false), ("meta", true)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        small(folder.path());
+        let raw = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
+        raw.execute(&format!("DELETE FROM {table}"), ()).unwrap();
+        drop(raw);
+        let file = RunFile::open_for_reading(folder.path());
+        let whole = file.and_then(|file| {
+            if is_told_by_load {
+                return Journal::new(file).and_then(|mut journal| journal.load(10)).map(drop);
+            }
+            file.check_whole()
+        });
+        assert!(whole.is_err(), "{table}");
+    }
+}

@@ -1,0 +1,185 @@
+//! What a run believes of its own past: a ledger that went back in time or was damaged, another account, images that are gone, and a
+//! repair that is killed.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::bench::{Bench, expect_code, files, quick, stderr, stdout};
+use crate::exports::{STRACE_REQUIRED, is_killed};
+
+/// More calls than a repair of a few images makes.
+const KILLS_MAX: usize = 400;
+
+fn copy_ledger(from: &Path, to: &Path) {
+    for name in ["run.db", "run.db-wal"] {
+        drop(fs::remove_file(to.join(name)));
+        if from.join(name).exists() {
+            fs::copy(from.join(name), to.join(name)).unwrap();
+        }
+    }
+}
+
+/// Goal: nothing is paid for twice because a ledger was restored from a copy. Method: two jobs, a copy of the ledger, two more; then the
+/// copy is put back, so that two paid jobs are new to it.
+#[test]
+fn an_older_ledger_is_refused_until_it_is_accepted_and_then_nothing_is_paid_for_untold() {
+    let bench = Bench::new(quick());
+    let (out, older) = (bench.path("out"), bench.path("older"));
+    bench.csv(2);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    fs::create_dir(&older).unwrap();
+    copy_ledger(&out, &older);
+    bench.csv(4);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    assert_eq!(bench.stats().n_accepted, 4);
+
+    copy_ledger(&older, &out);
+    for args in [&["retry", "out"][..], &["verify", "out"], &["verify", "out", "--repair"]] {
+        let output = bench.output(args);
+        expect_code(&output, 2);
+        assert!(stderr(&output).contains("--accept-older-ledger"), "{args:?}: {}", stderr(&output));
+    }
+    let refused = bench.run("prompts.csv", &[]);
+    expect_code(&refused, 2);
+    assert!(stderr(&refused).contains("out/run.db: it ends with event "), "{}", stderr(&refused));
+    let status = bench.output(&["status", "out"]);
+    expect_code(&status, 0);
+    assert!(stdout(&status).contains("warning: could not go on with out/run.db"), "{}", stdout(&status));
+    assert_eq!(bench.stats().n_submits, 4, "nothing was sent");
+
+    let held = bench.run("prompts.csv", &["--accept-older-ledger", "--in-doubt", "hold"]);
+    expect_code(&held, 100);
+    let statuses = || bench.results().iter().map(|row| row["status"].clone()).collect::<Vec<_>>();
+    assert_eq!(statuses(), ["succeeded", "succeeded", "in_doubt", "in_doubt"]);
+    assert_eq!(bench.stats().n_submits, 4, "what may be paid for is held");
+    expect_code(&bench.output(&["status", "out"]), 0);
+    expect_code(&bench.output(&["retry", "out", "--only", "in_doubt", "--progress", "none"]), 0);
+    assert_eq!(bench.stats().n_accepted, 6);
+    // One more each was paid for, and that is told of each.
+    let told = bench.results().iter().map(|row| 1 + row["submits_in_doubt"].parse::<u64>().unwrap()).sum::<u64>();
+    assert_eq!(told, bench.stats().n_accepted);
+}
+
+/// Goal: whose tasks they are is remembered, and the token is nowhere. Method: the same batch with one token, another one, and the first
+/// one again; then the other one as the batch's own.
+#[test]
+fn another_accounts_token_is_told_of_until_it_is_made_the_batchs_own() {
+    let bench = Bench::new(quick());
+    let run = |n: usize, token: &str, more: &[&str]| {
+        bench.csv(n);
+        let output = bench.run_command("prompts.csv", more).env("MODELSCOPE_API_KEY", token).output().unwrap();
+        expect_code(&output, 0);
+        stderr(&output).contains("the token is of another account than the one that this batch was begun with")
+    };
+    assert!(!run(1, "the-first-token", &[]));
+    assert!(!run(2, "the-first-token", &[]));
+    assert!(run(3, "the-second-token", &[]));
+    assert!(!run(3, "the-second-token", &[]), "what has nothing to do needs no account");
+    assert!(run(4, "the-second-token", &[]), "the batch is still the first one's");
+    assert!(!run(5, "the-first-token", &[]));
+    assert!(!run(6, "the-second-token", &["--new-account"]));
+    assert!(!run(7, "the-second-token", &[]));
+    assert!(run(8, "the-first-token", &[]));
+    for name in ["run.db", "run.mark", "results.csv"] {
+        let bytes = fs::read(bench.path("out").join(name)).unwrap();
+        for token in ["the-first-token", "the-second-token"] {
+            assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "{name} holds {token}");
+        }
+    }
+}
+
+/// Goal: what is not on disk is not called done. Method: images deleted, cut, replaced by a folder; and one whose bytes alone are others,
+/// which only `verify` sees.
+#[test]
+fn images_that_are_gone_are_told_by_a_run_that_has_nothing_to_do() {
+    let bench = Bench::new(quick());
+    bench.csv(6);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    let names = files(&bench.path("out/images"));
+    let path = |n: usize| bench.path("out").join(&names[n]);
+    let whole = fs::read(path(0)).unwrap();
+    fs::write(path(0), vec![0; whole.len()]).unwrap();
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    fs::remove_file(path(1)).unwrap();
+    let one = bench.run("prompts.csv", &[]);
+    expect_code(&one, 100);
+    let words = "1 of 6 images is missing or has another size than recorded: promptbatch verify out --repair";
+    assert!(stderr(&one).contains(words), "{}", stderr(&one));
+    fs::write(path(2), &whole[..100]).unwrap();
+    fs::remove_file(path(3)).unwrap();
+    fs::create_dir(path(3)).unwrap();
+    for more in [&[][..], &["--fail-under", "10%"]] {
+        let three = bench.run("prompts.csv", more);
+        expect_code(&three, 100);
+        assert!(stderr(&three).contains("3 of 6 images are missing or have another size"), "{}", stderr(&three));
+    }
+    bench.csv(7);
+    let with_more = bench.run("prompts.csv", &[]);
+    expect_code(&with_more, 100);
+    assert!(stderr(&with_more).contains("3 of 7 images are missing"), "{}", stderr(&with_more));
+    expect_code(&bench.output(&["verify", "out", "--repair", "--progress", "none"]), 0);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    bench.check_images(7);
+    assert_eq!(bench.stats().n_submits, 7, "nothing was paid for again");
+}
+
+/// Goal: a flipped bit is told by every verb that counts on it, by its row. Method: change a column by the side door.
+#[test]
+fn a_damaged_row_is_told_by_every_verb() {
+    let bench = Bench::new(quick());
+    bench.csv(3);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    let raw = rusqlite::Connection::open(bench.path("out/run.db")).unwrap();
+    raw.execute("UPDATE jobs SET n_in_doubt = 1 WHERE position = 2", ()).unwrap();
+    drop(raw);
+    for args in
+        [&["status", "out"][..], &["verify", "out"], &["results", "out"], &["retry", "out"], &["log", "out", "2"]]
+    {
+        let output = bench.output(args);
+        expect_code(&output, 1);
+        let told = stderr(&output);
+        assert!(told.contains("job 2 (row 2): where it stands") && told.contains("is damaged"), "{args:?}: {told}");
+    }
+    let run = bench.run("prompts.csv", &[]);
+    expect_code(&run, 1);
+    assert!(stderr(&run).contains("job 2 (row 2): where it stands"), "{}", stderr(&run));
+}
+
+/// Goal: a repair that is killed at any step loses nothing, and pays for nothing. Method: strace kills it at the first call that changes
+/// anything on disk, the next time at the second, and so on to the last; the same command again brings all images home under their names,
+/// and what stood there is still to be had.
+#[test]
+fn a_repair_that_is_killed_at_any_step_goes_on() {
+    let bench = Bench::new(quick());
+    bench.csv(3);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    bench.write("token", "test-token");
+    let names = files(&bench.path("out/images"));
+    let [damaged, missing] = [&names[0], &names[1]].map(|name| bench.path("out").join(name));
+    let mut flipped = fs::read(&damaged).unwrap();
+    flipped[50] ^= 1;
+    fs::write(&damaged, &flipped).unwrap();
+    fs::remove_file(missing).unwrap();
+    fs::rename(bench.path("out"), bench.path("before")).unwrap();
+    let repair = ["verify", "out", "--repair", "--progress", "none", "--token-file", "token"];
+    let mut n_kills = 0;
+    for nth in 1..=KILLS_MAX {
+        let _ = fs::remove_dir_all(bench.path("out"));
+        let copied = Command::new("cp").args(["-r", "before", "out"]).current_dir(bench.folder.path()).status();
+        assert!(copied.unwrap().success());
+        if !is_killed(&bench, &repair, nth) {
+            break;
+        }
+        n_kills += 1;
+        expect_code(&bench.output(&repair), 0);
+        expect_code(&bench.run("prompts.csv", &[]), 0);
+        bench.check_images(3);
+        assert_eq!(files(&bench.path("out/images")), names, "killed at call {nth}");
+        let kept = bench.path("out/damaged").join(&names[0]);
+        assert!(fs::read(&kept).is_ok_and(|bytes| bytes == flipped), "killed at call {nth}: what was there is kept");
+        assert_eq!(bench.stats().n_submits, 3, "killed at call {nth}: nothing is submitted");
+    }
+    let is_skipped = n_kills == 0 && std::env::var_os(STRACE_REQUIRED).is_none();
+    assert!(is_skipped || (20..KILLS_MAX).contains(&n_kills), "{n_kills} kills");
+}
