@@ -91,6 +91,7 @@
 //!     written over: an image whose name is taken gets its job's id behind it ([`model::name`], `driver/images/making`).
 //! 15. Pages, reports and datasets are projections too: made from the ledger, of images that were held against their records, and
 //!     replaced or added to so that a crash leaves all of the old or all of the new.
+//! 16. A limit on the cost (`--max-cost`) counts what is in doubt, and what is under way, as paid: no lost answer and no crash makes it exceed.
 //!
 //! Acting before recording does not compile: the driver performs a [`Recorded`](ledger::Recorded) only, and
 //! [`ledger::record`] is what makes one.

@@ -4,7 +4,7 @@
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
 //! the user tells, and those that nobody tells, from `window`, `learnt_rate`, `unheard` and `chance`), `remaining` (what the provider says
-//! of its allowance), `gain` (how many tasks are worth while), [`schedule`] (polls, and how long tasks take), `line` (who waits his turn),
+//! of its allowance), `spending` and `part` (what the user allows), `gain` (how many tasks are worth while), [`schedule`] (polls, and how long tasks take), `line` (who waits his turn),
 //! `downloads` (which image first), `plans` (what may leave now), [`retry`] (verdicts), `ending` (when a run is over, and why before its
 //! end) and `pace` (what is told of all that).
 
@@ -19,11 +19,13 @@ mod learnt_rate;
 mod line;
 mod pace;
 pub mod pacer;
+mod part;
 mod plans;
 mod remaining;
 pub mod retry;
 pub mod schedule;
 mod setback;
+pub mod spending;
 pub mod turn;
 mod unheard;
 mod window;
@@ -35,9 +37,11 @@ use crate::engine::downloads::Downloads;
 use crate::engine::lane::Lane;
 use crate::engine::learner::Ticket;
 use crate::engine::line::Line;
+use crate::engine::part::Part;
 use crate::engine::plans::sooner;
 use crate::engine::retry::RetryPolicy;
 use crate::engine::schedule::{Schedule, Watch};
+use crate::engine::spending::{Settled, Spending};
 use crate::engine::turn::{Input, Stop, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::{History, TaskKind};
@@ -73,14 +77,20 @@ pub struct Engine {
     /// The fault that the next submission would meet: the provider said that the allowance is used up.
     spent: Option<Fault>,
     n_failures: u64,
+    /// Jobs that have ended, the failed ones included.
+    n_ended: u64,
     /// Tasks in flight that wait at the provider for their turn.
     n_queued: usize,
     /// When the task was accepted that was accepted last.
     last_accepted_at: Option<Moment>,
     /// Submissions that the provider said are left of the allowance.
     quota_left: Option<u64>,
-    /// What was paid for so far, where prices are known.
-    cost: Option<f64>,
+    /// What was paid for so far, and the limit on it.
+    spending: Spending,
+    /// How much of the batch this process works on.
+    part: Part,
+    /// When the time is up after which nothing more is submitted, if it ever is.
+    ends_at: Option<Moment>,
 }
 
 /// A job in memory.
@@ -131,7 +141,8 @@ impl Engine {
             schedule: Schedule::new(limits.seed, limits.task_timeout),
             line: Line::default(),
             retry: RetryPolicy::new(&limits),
-            cost: limits.price.as_ref().map(|_| 0.0),
+            spending: Spending::new(&limits),
+            part: Part::new(limits.jobs_max),
             limits,
             jobs: BTreeMap::new(),
             to_submit: VecDeque::new(),
@@ -144,9 +155,11 @@ impl Engine {
             stopped_at: None,
             spent: None,
             n_failures: 0,
+            n_ended: 0,
             n_queued: 0,
             last_accepted_at: None,
             quota_left: None,
+            ends_at: None,
         }
     }
 
@@ -164,13 +177,14 @@ impl Engine {
                 // What an earlier process left comes first, and after it what is pending.
                 self.is_past_known |= !more || jobs.iter().any(|known| known.state.phase == Phase::Pending);
                 for known in jobs {
-                    self.loaded(now, known);
+                    self.take_in(now, known);
                 }
             }
             Input::Submitted(id, Ok(acceptance)) => self.accepted(now, id, acceptance),
             Input::Submitted(id, Err(fault)) => {
                 let ticket = self.ticket(id);
                 self.lane.submit_refused(now, ticket, &fault);
+                self.settle(id, if fault.kind.leaves_doubt() { Settled::InDoubt } else { Settled::Free });
                 self.tracked(id).is_in_flight = false;
                 self.set_back(now, id, Stage::Submit, fault);
             }
@@ -213,7 +227,11 @@ impl Engine {
         self.schedule.hurry(!self.to_submit.is_empty() && self.lane.is_full(now));
         // Once that has passed, only a submission is awaited.
         sooner(&mut wake_at, self.gives_up_at().filter(|moment| *moment > now));
-        Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last: self.is_over(now) }
+        let is_last = self.is_over(now);
+        if is_last {
+            self.close_part();
+        }
+        Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last }
     }
 
     /// Why the run stops before its end, if it does.
@@ -268,7 +286,7 @@ impl Engine {
         self.spent = acceptance.spent;
         self.quota_left = acceptance.quota_left;
         self.last_accepted_at = Some(now);
-        self.pay(id);
+        self.settle(id, Settled::Paid);
         self.emit(now, id, EventKind::Accepted(acceptance.task));
         let tracked = self.tracked(id);
         tracked.watch = tracked.watch.again(now);
@@ -324,12 +342,7 @@ impl Engine {
         self.task_ended(id);
         self.emit(now, id, EventKind::Finished(outcome));
         self.jobs.remove(&id);
-        if is_failure {
-            self.n_failures += 1;
-            if self.limits.failures_max.is_some_and(|max| self.n_failures >= max) {
-                self.stop_with(now, Stop::Failures(self.n_failures));
-            }
-        }
+        self.ended(now, is_failure);
     }
 
     /// The API says that a task is at an end. Asked for once more, as its links are wanted again, it has nothing new to teach.

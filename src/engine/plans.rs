@@ -2,7 +2,7 @@
 
 use crate::engine::downloads::BACKLOG_MIN;
 use crate::engine::lane::Wait;
-use crate::engine::turn::Action;
+use crate::engine::turn::{Action, Stop};
 use crate::engine::{Engine, Loading};
 use crate::model::event::EventKind;
 use crate::model::origin::Origin;
@@ -48,14 +48,21 @@ impl Engine {
             self.to_submit_later.pop_first();
             self.to_submit.push_back(id);
         }
-        if self.meet_spent(now) {
+        let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
+        if !self.to_submit.is_empty() || wake_at.is_some() {
+            sooner(&mut wake_at, self.time_is_up_at(now));
+        }
+        if self.meet_spent(now) || self.meet_duration(now) {
             return None;
         }
-        let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
         while !self.to_submit.is_empty() && !self.is_backed_up() {
+            if self.meet_cost(now) {
+                break;
+            }
             match self.lane.take_submit(now) {
                 Ok(ticket) => {
                     let id = self.to_submit.pop_front().expect("the queue is not empty");
+                    self.spending.reserve(&self.jobs[&id].job.request.model);
                     self.emit(now, id, EventKind::SubmitStarted);
                     let tracked = self.tracked(id);
                     tracked.ticket = Some(ticket);
@@ -72,6 +79,30 @@ impl Engine {
         wake_at
     }
 
+    /// Stops when the time is up and a job would still be submitted. Says whether the run stops.
+    fn meet_duration(&mut self, now: Moment) -> bool {
+        let is_waiting = !self.to_submit.is_empty() || !self.to_submit_later.is_empty();
+        if let Some(max) = self.limits.duration_max
+            && is_waiting
+            && self.ends_at.is_some_and(|ends_at| ends_at <= now)
+        {
+            self.stop_with(now, Stop::Duration(max));
+        }
+        self.stop.is_some()
+    }
+
+    /// Whether the limit on the cost keeps the next submission from leaving. While submissions are under way, their answers may still
+    /// make room for it; after that the run stops.
+    fn meet_cost(&mut self, now: Moment) -> bool {
+        let Some(next) = self.to_submit.front() else { return false };
+        match self.spending.check(&self.jobs[next].job.request.model) {
+            Ok(()) => return false,
+            Err(_) if self.lane.n_submits_out() > 0 => (),
+            Err(capped) => self.stop_with(now, Stop::Cost(Box::new(capped))),
+        }
+        true
+    }
+
     /// Whether images come home so much slower than tasks end that another one would only wait: in memory, while its links expire.
     pub(super) fn is_backed_up(&self) -> bool {
         let n_elsewhere = self.lane.n_in_flight() + self.to_submit.len() + self.to_submit_later.len();
@@ -84,7 +115,7 @@ impl Engine {
         let n_held = if self.is_past_known { self.to_submit.len() + self.to_submit_later.len() } else { 0 };
         if self.loading == Loading::More && n_held * 2 <= self.limits.look_ahead_max {
             self.loading = Loading::Asked;
-            actions.push(Action::Load { max: self.limits.look_ahead_max - n_held });
+            actions.push(Action::Load { max: self.part.ask(self.limits.look_ahead_max - n_held) });
         }
     }
 }

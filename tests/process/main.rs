@@ -18,6 +18,7 @@ mod http;
 mod kill;
 mod library;
 mod links;
+mod money;
 mod official;
 mod progress;
 mod reports;

@@ -4,6 +4,7 @@ mod backlog;
 mod faults;
 mod fetching;
 mod links;
+mod money;
 mod outages;
 mod pace;
 mod quota;
