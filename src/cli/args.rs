@@ -167,7 +167,7 @@ pub struct RunArgs {
     pub images: ImageArgs,
 
     /// Show what the run would do, as `plan` does; send and write nothing
-    #[arg(long)]
+    #[arg(long, env = "PROMPTBATCH_DRY_RUN", action = ArgAction::SetTrue)]
     pub dry_run: bool,
 
     /// Make OUT/gallery.html at the end, or bring it up to date, also where the run stops early

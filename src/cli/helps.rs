@@ -4,9 +4,10 @@ pub const TOP: &str = "\
 Try it, with no account and no cost:
   promptbatch run examples/prompts.yaml --provider simulator
 
-Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong (nothing was sent),
-3 token refused, 5 this part is done and others are outstanding (--limit), 75 stopped before the end (quota, outage,
-a limit on cost, time or failures), 100 some jobs failed, 129, 130 and 143 interrupted.
+Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong (nothing was
+sent), 3 token refused, 5 this part is done and others are outstanding (--limit), 75 stopped before
+the end (quota, outage, a limit on cost, time or failures), 100 some jobs failed, 129, 130 and 143
+interrupted.
 After 1, 3, 5, 75, 129, 130 and 143 the same command goes on where it left off.";
 
 pub const RUN: &str = "\
@@ -16,7 +17,7 @@ Examples:
   promptbatch run prompts.yaml --set size=1024x1024     another default than the manifest's
   promptbatch run prompts.csv --name '{category}/{time}-{slug}' --sidecar txt
   promptbatch run prompts.csv --price '2 magicube' --max-cost 200 --max-duration 8h
-  promptbatch run prompts.csv --limit 10 --shuffle 1    ten jobs, a fair sample; the next ten by the same command
+  promptbatch run prompts.csv --limit 10 --shuffle 1    ten of them, drawn by lot; again for more
   promptbatch run prompts.csv --gallery --report md=summary.md --fail-under 98%
 The same command goes on after an interruption: what was accepted is fetched and never submitted again.";
 

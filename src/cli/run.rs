@@ -171,6 +171,6 @@ fn opening(args: &RunArgs, out: &Path, start: &Start<'_>) -> String {
     };
     let manifest = escape(&args.manifest.manifest.display().to_string());
     let limit = args.pace.limit.map(u64::from).filter(|limit| *limit < counts.n_unfinished());
-    let part = limit.map_or_else(String::new, |limit| format!(", {limit} of them now (--limit)"));
-    format!("{manifest}: {}{past}{part}; to {}", summary::jobs(counts.n_jobs()), escape(&out.display().to_string()))
+    let now = limit.map_or_else(String::new, |limit| format!(", {limit} of them now (--limit)"));
+    format!("{manifest}: {}{past}{now}; to {}", summary::jobs(counts.n_jobs()), escape(&out.display().to_string()))
 }

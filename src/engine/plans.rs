@@ -98,7 +98,7 @@ impl Engine {
         match self.spending.check(&self.jobs[next].job.request.model) {
             Ok(()) => return false,
             Err(_) if self.lane.n_submits_out() > 0 => (),
-            Err(capped) => self.stop_with(now, Stop::Cost(Box::new(capped))),
+            Err(capped) => self.stop_with(now, Stop::Cost(capped)),
         }
         true
     }

@@ -61,7 +61,7 @@ impl Spending {
     }
 
     /// Whether a submission to this model may leave. One whose price is not known may not, where there is a limit.
-    pub fn check(&self, model: &str) -> Result<(), Capped> {
+    pub fn check(&self, model: &str) -> Result<(), Box<Capped>> {
         let Some(max) = self.max else { return Ok(()) };
         let next = self.price_of(model);
         let after = self.cost.zip(next).map(|(cost, next)| cost.most() + self.reserved + next);
@@ -69,7 +69,7 @@ impl Spending {
             return Ok(());
         }
         let unit = self.price.as_ref().map_or_else(String::new, |price| price.unit.clone());
-        Err(Capped { cost: self.cost, next, max, unit })
+        Err(Box::new(Capped { cost: self.cost, next, max, unit }))
     }
 
     /// A submission to this model leaves.
@@ -104,8 +104,7 @@ mod tests {
     use super::*;
 
     fn spending(price: &str, max: &str) -> Spending {
-        let (price, cost_max) = (price.parse().ok(), max.parse().ok());
-        Spending::new(&Limits { price, cost_max, ..Limits::default() })
+        Spending::new(&Limits { cost_max: max.parse().ok(), price: price.parse().ok(), ..Limits::default() })
     }
 
     /// How many submissions leave at once.
