@@ -102,6 +102,7 @@
 //! 17. A task of several images that gives only some keeps these with its failure ([`model::outcome::Fault::kept`]), and a retry fetches
 //!     the others.
 //! 18. One task belongs to one job: an acceptance with a task that is on record already is in doubt (`driver/owners.rs`).
+//! 19. A limit on the cost (`--max-cost`) counts what is in doubt, and what is under way, as paid: no lost answer and no crash makes it exceed.
 //!
 //! Acting before recording does not compile: the driver performs a [`Recorded`](ledger::Recorded) only, and
 //! [`ledger::record`] is what makes one.

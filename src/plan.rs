@@ -8,8 +8,10 @@ use std::path::Path;
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::{Diff, Imported, RunFile, Shown};
 use crate::manifest::{self, Manifest, ManifestError, Source};
+use crate::model::cost::Cost;
 use crate::model::counts::Counts;
 use crate::model::job::Draft;
+use crate::model::price::Price;
 use crate::model::progress::{Chore, Meter, Progress};
 use crate::plan::estimate::Experience;
 
@@ -84,6 +86,28 @@ pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize, progress: &mut dy
             Ok(Plan { diff, provider: None, experience: Experience::default() })
         }
         Ok(_) | Err(PlanError::Ledger(_) | PlanError::Manifest(_)) => compared,
+    }
+}
+
+/// The price by which a run of the manifest into the folder `out` would count, unless `told` is another, and what the run in that folder
+/// has cost so far by that price. Looks at every event, and writes nothing.
+pub fn paid(
+    manifest: &Manifest,
+    out: &Path,
+    told: Option<&Price>,
+) -> Result<(Option<Price>, Option<Cost>), LedgerError> {
+    let told = told.or(manifest.price()).cloned();
+    let read = |file: &RunFile| {
+        let price = told.clone().map_or_else(|| file.price_used(), |price| Ok(Some(price)))?;
+        let cost = price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
+        Ok((price, cost))
+    };
+    match RunFile::glance(out, read) {
+        Err(LedgerError::Missing { .. }) => {
+            let cost = told.as_ref().map(|_| Cost::default());
+            Ok((told, cost))
+        }
+        paid => paid,
     }
 }
 

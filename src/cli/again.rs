@@ -44,7 +44,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
             if !args.show.quiet {
                 tell(&format!("{}: {} once more", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
             }
-            reporters(&args.show, counts, price(&args.pace, &args.out), above)
+            reporters(&args.show, counts, price(&args.pace, &args.out), args.pace.limit.map(u64::from), above)
         };
         run_retry(options, face, chores, stops).await
     });
@@ -105,7 +105,7 @@ fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -
             if is_other_account {
                 tell(OTHER_ACCOUNT);
             }
-            reporters(&args.show, counts, None, above)
+            reporters(&args.show, counts, None, None, above)
         };
         run_repair(options, verified, face, chores, stops).await
     });
@@ -168,7 +168,7 @@ fn repaired(out: &Path, before: &Verified, summary: &Summary, after: &Verified, 
             if n_pending == 1 { "is" } else { "are" }
         ));
     }
-    lines.extend(summary.stop.as_ref().map(|stop| summary::stopped(stop, summary.ended_at)));
+    lines.extend(summary.stop.as_ref().map(|stop| summary::stopped(stop, summary)));
     lines.extend(match after.wanted() {
         0 if is_whole => Some(format!("every image in {out} is what was recorded")),
         0 => None,

@@ -174,6 +174,10 @@ pub struct RunArgs {
     #[command(flatten)]
     pub images: ImageArgs,
 
+    /// Show what the run would do, as `plan` does; send and write nothing
+    #[arg(long, env = "PROMPTBATCH_DRY_RUN", action = ArgAction::SetTrue)]
+    pub dry_run: bool,
+
     /// Make OUT/gallery.html at the end, or bring it up to date, also where the run stops early
     #[arg(long, env = "PROMPTBATCH_GALLERY", action = ArgAction::SetTrue)]
     pub gallery: bool,

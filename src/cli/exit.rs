@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use promptbatch::engine::turn::{Signal, Stop};
 use promptbatch::ledger::error::LedgerError;
+use promptbatch::model::share::Share;
 use promptbatch::provider::registry::ConnectError;
 use promptbatch::run::{RunError, Summary};
 
-use crate::cli::reports::Share;
+use crate::cli::reports::is_reached;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub enum Exit {
     Usage,
     /// The token is missing, wrong or not allowed, or every job is refused alike.
     Refused,
+    /// This part is done, others of the manifest are outstanding; the same command goes on with them.
+    Part,
     /// Stopped before the end; the same command goes on.
     Stopped,
     /// Finished, and some jobs have no image.
@@ -36,6 +39,7 @@ impl Exit {
             Self::Error => 1,
             Self::Usage => 2,
             Self::Refused => 3,
+            Self::Part => 5,
             Self::Stopped => 75,
             Self::Failures => 100,
             Self::Interrupted(Signal::Hangup) => 129,
@@ -49,12 +53,15 @@ impl Exit {
         match &summary.stop {
             Some(Stop::Interrupted(signal)) => Self::Interrupted(*signal),
             Some(Stop::Unauthorized(_) | Stop::Refused(_)) => Self::Refused,
-            Some(Stop::Quota(_) | Stop::Failures(_) | Stop::Unreachable(..)) => Self::Stopped,
+            Some(Stop::Quota(_) | Stop::Failures(_) | Stop::Unreachable(..) | Stop::Cost(_) | Stop::Duration(_)) => {
+                Self::Stopped
+            }
+            Some(Stop::Limit(_)) => Self::Part,
             // The driver tells it as an error, with its cause.
             Some(Stop::Disk) => Self::Error,
             // Nothing is called done that is not on disk, whatever share has to succeed.
             None if summary.present.n_missing > 0 => Self::Failures,
-            None if fail_under.is_some_and(|share| share.is_reached(&summary.counts)) => Self::Done,
+            None if fail_under.is_some_and(|share| is_reached(share, &summary.counts)) => Self::Done,
             // What is in doubt and held for the user has no image either.
             None if summary.counts.n_without_image() + summary.counts.n_unfinished() > 0 => Self::Failures,
             None => Self::Done,
@@ -68,6 +75,7 @@ impl Exit {
             | RunError::Connect(ConnectError::Client(_) | ConnectError::Elsewhere { .. })
             | RunError::Template(_)
             | RunError::OtherNames { .. }
+            | RunError::Cost(_)
             | RunError::Ledger(LedgerError::Missing { .. } | LedgerError::Older { .. }) => Self::Usage,
             RunError::Connect(ConnectError::Token(_)) => Self::Refused,
             RunError::Ledger(_)
@@ -97,7 +105,9 @@ mod tests {
             counts,
             counts_before: Counts::default(),
             incidents: Incidents::default(),
+            cost: None,
             stop,
+            n_outstanding: 0,
             failures: vec![],
             present: Present::default(),
             results: "results.csv".into(),
@@ -143,6 +153,8 @@ mod tests {
             (Some(Stop::Refused(fault.clone())), some_failed, 3),
             (Some(Stop::Quota(fault.clone())), some_failed, 75),
             (Some(Stop::Failures(1)), some_failed, 75),
+            (Some(Stop::Duration(std::time::Duration::ZERO)), some_failed, 75),
+            (Some(Stop::Limit(1)), some_failed, 5),
             (Some(Stop::Unreachable(Stage::Poll, fault)), some_failed, 75),
             (Some(Stop::Disk), some_failed, 1),
             (Some(Stop::Interrupted(Signal::Interrupt)), some_failed, 130),

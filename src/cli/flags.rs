@@ -1,13 +1,14 @@
 //! Groups of flags that several verbs share: how the provider is reached, the pace and the limits, and what is shown.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
 use promptbatch::driver::images::check::CheckLimits;
-use promptbatch::model::limits::{Concurrency, InDoubt, Limits, OnQuota, Rate};
+use promptbatch::model::cost::CostLimit;
+use promptbatch::model::limits::{Concurrency, FailuresMax, InDoubt, Limits, OnQuota, Rate};
 use promptbatch::model::price::Price;
 use promptbatch::report::bars::can_be_drawn;
 use promptbatch::run::consent::Consent;
@@ -120,13 +121,29 @@ pub struct PaceArgs {
     #[arg(long, value_name = "D", default_value = "1h", value_parser = duration, env = "PROMPTBATCH_MAX_OUTAGE")]
     pub max_outage: Duration,
 
-    /// What an image costs, for example '2 magicube': what is paid for is counted [default: the manifest's `price`]
+    /// What an image costs, for example '2 magicube': what is paid for is counted [default: the manifest's `price`, or else what an
+    /// earlier run was told]
     #[arg(long, env = "PROMPTBATCH_PRICE")]
     pub price: Option<Price>,
 
-    /// Stop when so many jobs have failed
-    #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_FAILURES")]
-    pub max_failures: Option<u64>,
+    /// Submit nothing more that could bring the cost of all runs into this folder above this amount, for example 20 or '20 magicube'.
+    /// Submissions in doubt count in full. The tasks in flight are seen through, and the exit code is 75. It needs a price
+    #[arg(long, value_name = "AMOUNT", env = "PROMPTBATCH_MAX_COST")]
+    pub max_cost: Option<CostLimit>,
+
+    /// Submit nothing more after this time, for example 90m or 8h. The tasks in flight are seen through, and the exit code is 75 if jobs
+    /// are left
+    #[arg(long, value_name = "D", value_parser = duration, env = "PROMPTBATCH_MAX_DURATION")]
+    pub max_duration: Option<Duration>,
+
+    /// Work on at most so many unfinished jobs; those that are under way come first. The exit code is 5 if others are outstanding, and the
+    /// same command goes on with them
+    #[arg(long, value_name = "N", value_parser = some_jobs, env = "PROMPTBATCH_LIMIT")]
+    pub limit: Option<NonZeroU64>,
+
+    /// Stop when so many jobs have failed, or such a part of those that have ended, once 20 have: for example 20 or 5%
+    #[arg(long, value_name = "N|P%", env = "PROMPTBATCH_MAX_FAILURES")]
+    pub max_failures: Option<FailuresMax>,
 }
 
 impl PaceArgs {
@@ -145,6 +162,9 @@ impl PaceArgs {
             on_quota: self.on_quota.into(),
             outage_max: self.max_outage,
             failures_max: self.max_failures,
+            jobs_max: self.limit.map(NonZeroU64::get),
+            duration_max: self.max_duration,
+            cost_max: self.max_cost.clone(),
             price: self.price.clone(),
             // Two machines that start together must not knock together for ever.
             seed: fastrand::u64(..),
@@ -303,6 +323,13 @@ impl From<OnQuotaArg> for OnQuota {
             OnQuotaArg::Wait => Self::Wait,
         }
     }
+}
+
+/// A number of jobs. None at all is taken for a mistake: some programs mean no limit by it.
+pub fn some_jobs(text: &str) -> Result<NonZeroU64, String> {
+    text.trim().parse().map_err(|_| {
+        "write a whole number of at least 1, or leave --limit out to work on all jobs (`plan` works on none)".to_owned()
+    })
 }
 
 fn at_least_one(text: &str) -> Result<NonZeroU32, String> {

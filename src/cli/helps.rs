@@ -6,9 +6,11 @@ pub const TOP: &str = "\
 Try it, with no account and no cost:
   promptbatch run examples/prompts.yaml --provider simulator
 
-Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong (nothing was sent),
-3 token refused, 75 stopped before the end (quota, outage, limit), 100 some jobs failed, 129, 130 and 143 interrupted.
-After 1, 3, 75, 129, 130 and 143 the same command goes on where it left off.";
+Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong (nothing was
+sent), 3 token refused, 5 this part is done and others are outstanding (--limit), 75 stopped before
+the end (quota, outage, a limit on cost, time or failures), 100 some jobs failed, 129, 130 and 143
+interrupted.
+After 1, 3, 5, 75, 129, 130 and 143 the same command goes on where it left off.";
 
 pub const RUN: &str = "\
 Examples:
@@ -16,6 +18,8 @@ Examples:
   promptbatch run prompts.csv -o out/cats --rate 30/m   at most 30 submissions a minute
   promptbatch run prompts.yaml --set size=1024x1024     another default than the manifest's
   promptbatch run prompts.csv --name '{category}/{time}-{slug}' --sidecar txt
+  promptbatch run prompts.csv --price '2 magicube' --max-cost 200 --max-duration 8h
+  promptbatch run prompts.csv --limit 10 --shuffle 1    ten of them, drawn by lot; again for more
   promptbatch run prompts.csv --gallery --report md=summary.md --fail-under 98%
 The same command goes on after an interruption: what was accepted is fetched and never submitted again.";
 
@@ -63,7 +67,12 @@ Examples:
                     was (index, id and prompt before) and changes (a list of field, was, is)
   kinds             how many jobs of the whole manifest: a list of model, size (or null) and jobs
   estimate          of what would be submitted: seconds, latency_seconds, disk_bytes and
-                    cost (unit, from, to), which is null where a price is not known";
+                    cost (unit, from, to), which is null where a price is not known;
+                    the jobs in doubt are in to, as they may be submitted again
+  limit             the most jobs that would be worked on (--limit), or null
+  paid              what the run has cost so far: unit, amount (for sure), amount_max (if every
+                    submission in doubt was accepted), submissions_in_doubt; null without a price
+  max_cost          the amount of --max-cost, or null";
 
 pub const VALIDATE: &str = "\
 Examples:

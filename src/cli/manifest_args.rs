@@ -1,15 +1,17 @@
 //! The flags of the verbs that read a manifest: how it is read, and what is shown of it.
 
 use std::env;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use promptbatch::manifest::{Encoding, Format, Listing};
+use promptbatch::model::cost::CostLimit;
 use promptbatch::model::limits::Rate;
 use promptbatch::model::price::Price;
 
-use crate::cli::flags::ProgressArgs;
+use crate::cli::flags::{ProgressArgs, some_jobs};
 
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
@@ -128,6 +130,14 @@ pub struct PlanArgs {
     /// What an image costs, for example '2 magicube' [default: the manifest's `price`]
     #[arg(long, env = "PROMPTBATCH_PRICE")]
     pub price: Option<Price>,
+
+    /// Show how much is left of this limit on the cost of all runs into the folder, for example 20 or '20 magicube'
+    #[arg(long, value_name = "AMOUNT", env = "PROMPTBATCH_MAX_COST")]
+    pub max_cost: Option<CostLimit>,
+
+    /// Reckon with at most so many unfinished jobs; those that are under way come first
+    #[arg(long, value_name = "N", value_parser = some_jobs, env = "PROMPTBATCH_LIMIT")]
+    pub limit: Option<NonZeroU64>,
 
     #[command(flatten)]
     pub progress: ProgressArgs,

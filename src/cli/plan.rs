@@ -1,6 +1,7 @@
 //! `plan`: what `run` would do with a manifest, in words or as JSON.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -13,10 +14,12 @@ use promptbatch::model::text::{escape, excerpt, excerpts_apart};
 use promptbatch::plan::{self, Plan, PlanError};
 use promptbatch::provider::modelscope;
 use promptbatch::report::bars::Above;
+use promptbatch::run::money::check_price;
 
 use crate::cli::exit::Exit;
-use crate::cli::manifest_args::PlanArgs;
-use crate::cli::reckoning::Reckoning;
+use crate::cli::flags::Display;
+use crate::cli::manifest_args::{InFlight, ManifestArgs, PlanArgs};
+use crate::cli::reckoning::{Reckoning, Told};
 use crate::cli::show::chores;
 use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
 use crate::cli::{diagnostics, fail, print, run};
@@ -32,27 +35,46 @@ pub fn plan(args: &PlanArgs) -> Exit {
     if let Some(format) = args.list {
         return write_list(args, format.into());
     }
-    let out = match run::out(args.out.as_deref(), &args.manifest) {
+    let told = Told {
+        rate: args.rate,
+        in_flight: args.concurrency.and_then(|InFlight(in_flight)| in_flight),
+        price: args.price.as_ref(),
+        cost_max: args.max_cost.as_ref(),
+        jobs_max: args.limit.map(NonZeroU64::get),
+    };
+    show(&args.manifest, args.out.as_deref(), &told, args.json, args.progress.display())
+}
+
+/// Shows what a run of this manifest would do under what the user tells.
+pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &Told<'_>, is_json: bool, display: Display) -> Exit {
+    let out = match run::out(out, args) {
         Ok(out) => out,
         Err(exit) => return exit,
     };
-    let mut chores = chores(args.progress.display(), &Above::default());
-    let source = run::source(&args.manifest, modelscope::MODEL);
+    let mut chores = chores(display, &Above::default());
+    let source = run::source(args, modelscope::MODEL);
     let planned = manifest::open_watched(source.clone(), &mut *chores).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
         diagnostics::warn(&manifest);
         let plan = plan::plan(&manifest, &out, SHOWN_MAX, &mut *chores)?;
-        Ok((manifest, plan))
+        let (price, paid) = plan::paid(&manifest, &out, told.price)?;
+        Ok((manifest, plan, price, paid))
     });
     drop(chores);
-    let path = &args.manifest.manifest;
+    let path = &args.manifest;
     match planned {
-        Ok((manifest, plan)) => {
-            let reckoning = Reckoning::new(args, &manifest, &plan);
-            if args.json {
+        Ok((manifest, plan, price, paid)) => {
+            if let Err(error) = check_price(told.cost_max, price.as_ref()) {
+                return fail(Exit::Usage, &error);
+            }
+            let reckoning = Reckoning::new(told, &manifest, &plan, price.as_ref(), paid);
+            if is_json {
                 let mut object = object(&plan, path, &out);
                 object["kinds"] = reckoning.kinds_object();
                 object["estimate"] = reckoning.object();
+                object["limit"] = told.jobs_max.into();
+                object["paid"] = reckoning.paid_object();
+                object["max_cost"] = told.cost_max.map(|max| max.amount.number()).into();
                 return print(&format!("{object}\n"));
             }
             let mut lines = words(&plan, path, &out);

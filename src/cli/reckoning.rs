@@ -3,26 +3,49 @@
 use serde_json::{Value, json};
 
 use promptbatch::manifest::{Census, Manifest};
+use promptbatch::model::cost::{Amount, Cost, CostLimit};
 use promptbatch::model::job::Draft;
+use promptbatch::model::limits::Rate;
 use promptbatch::model::price::Price;
 use promptbatch::model::request::Size;
 use promptbatch::model::text::{escape, excerpt, grouped};
 use promptbatch::plan::Plan;
-use promptbatch::plan::estimate::{Estimate, Pace, estimate};
+use promptbatch::plan::estimate::{Estimate, Pace, estimate as reckon};
 use promptbatch::report::words::span;
 
-use crate::cli::manifest_args::{InFlight, PlanArgs};
 use crate::cli::plan::SHOWN_MAX;
-use crate::cli::summary::PROMPT_CHARS_MAX;
+use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
 use crate::cli::units;
 
 /// Kinds of jobs that are shown.
 const KINDS_MAX: usize = 12;
 
+/// What the user tells of a run that is planned.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told<'a> {
+    /// How fast submissions may leave.
+    pub rate: Option<Rate>,
+    /// How many tasks may be in flight.
+    pub in_flight: Option<u32>,
+    /// What an image costs.
+    pub price: Option<&'a Price>,
+    /// The limit on the cost.
+    pub cost_max: Option<&'a CostLimit>,
+    /// The most jobs that are worked on.
+    pub jobs_max: Option<u64>,
+}
+
 /// What a plan is reckoned with, and what comes of it.
 pub struct Reckoning<'a> {
     census: &'a Census,
     price: Option<&'a Price>,
+    /// What the run has cost so far. `None` where a price is not known.
+    paid: Option<Cost>,
+    cost_max: Option<&'a CostLimit>,
+    /// How many of so many unfinished jobs are worked on, where that is not all of them.
+    part: Option<(u64, u64)>,
+    /// Jobs in doubt that may be submitted again.
+    n_in_doubt: u64,
     pace: Pace,
     /// Whether the ledger told how long tasks take, and how large images are.
     is_known: (bool, bool),
@@ -32,19 +55,37 @@ pub struct Reckoning<'a> {
 }
 
 impl<'a> Reckoning<'a> {
-    pub fn new(args: &'a PlanArgs, manifest: &'a Manifest, plan: &Plan) -> Self {
-        let in_flight = args.concurrency.and_then(|InFlight(in_flight)| in_flight);
-        let pace = Pace { rate: args.rate, in_flight };
-        let (census, price) = (manifest.census(), args.price.as_ref().or(manifest.price()));
-        let n_to_submit = plan.n_to_submit();
+    pub fn new(
+        told: &Told<'a>,
+        manifest: &'a Manifest,
+        plan: &Plan,
+        price: Option<&'a Price>,
+        paid: Option<Cost>,
+    ) -> Self {
+        let pace = Pace { rate: told.rate, in_flight: told.in_flight };
+        let (census, counts) = (manifest.census(), plan.counts());
+        let n_unfinished = counts.n_unfinished();
+        let part = told.jobs_max.filter(|max| *max < n_unfinished).map(|max| (max, n_unfinished));
+        // What is under way comes first: what is in doubt, then what was accepted.
+        let n_part = part.map_or(n_unfinished, |(n, _)| n);
+        let n_in_doubt = counts.n_in_doubt.min(n_part);
+        let n_to_submit = plan.n_to_submit().min(n_part.saturating_sub(counts.n_in_doubt + counts.n_running));
+        let mut estimate = reckon(n_to_submit, census, price, pace, plan.experience);
+        // Those in doubt may be submitted again on top, which is paid for again.
+        let with_doubts = reckon(n_to_submit + n_in_doubt, census, price, pace, plan.experience).cost;
+        estimate.cost = estimate.cost.zip(with_doubts).map(|((from, _), (_, to))| (from, to));
         Self {
             census,
             price,
+            paid,
+            cost_max: told.cost_max,
+            part,
+            n_in_doubt,
             pace,
             is_known: (plan.experience.latency.is_some(), plan.experience.image_bytes.is_some()),
             is_new: plan.provider.is_none(),
             n_to_submit,
-            estimate: estimate(n_to_submit, census, price, pace, plan.experience),
+            estimate,
         }
     }
 
@@ -61,9 +102,19 @@ impl<'a> Reckoning<'a> {
             }
             lines.extend(last.into_iter().map(|(index, draft)| ending(index, draft)));
         }
+        lines.extend(self.part.map(|(n, of)| {
+            format!(
+                "limit: {n} of {of} unfinished jobs would be worked on, {} left for the next such run (--limit)",
+                of - n
+            )
+        }));
         if self.n_to_submit > 0 {
             lines.extend([self.time(), self.cost(), self.disk()]);
+        } else if self.n_in_doubt > 0 && self.price.is_some() {
+            lines.push(self.cost());
         }
+        lines.extend(self.paid_words());
+        lines.extend(self.left());
         lines
     }
 
@@ -116,8 +167,50 @@ impl<'a> Reckoning<'a> {
             Some((from, to)) if (to - from).abs() < 1e-9 => {
                 format!("cost: {} ({} an image)", escape(&price.amount(to)), escape(&price.to_string()))
             }
-            Some((from, to)) => format!("cost: {} to {}", escape(&price.amount(from)), escape(&price.amount(to))),
+            Some((from, to)) => {
+                let doubts = match self.n_in_doubt {
+                    0 => String::new(),
+                    n => format!(" ({} in doubt may be submitted again)", jobs(n)),
+                };
+                format!("cost: {} to {}{doubts}", escape(&price.amount(from)), escape(&price.amount(to)))
+            }
         }
+    }
+
+    /// What the run has cost so far, where it has cost anything.
+    fn paid_words(&self) -> Option<String> {
+        let paid = self.paid.filter(|paid| paid.most() > Amount::ZERO)?;
+        Some(format!("cost so far: {}", escape(&paid.words(&self.price?.unit))))
+    }
+
+    /// What is left of the limit on the cost.
+    fn left(&self) -> Option<String> {
+        let (max, price) = (self.cost_max?, self.price?);
+        let limit = format!("--max-cost {}", max.amount.with_unit(&price.unit));
+        let (Some(paid), Some((from, to))) = (self.paid, self.estimate.cost) else {
+            return Some(format!("{}: cannot be kept, as a price is not told; `run` would refuse it", escape(&limit)));
+        };
+        let left = max.amount.without(paid.most());
+        let verdict = if Amount::new(to) <= left {
+            "enough for this"
+        } else if Amount::new(from) <= left {
+            "perhaps not enough for this: the run might stop before its end, with exit code 75"
+        } else {
+            "not enough for this: the run would stop before its end, with exit code 75"
+        };
+        Some(escape(&format!("{limit}: {left} left of it, {verdict}")))
+    }
+
+    /// What the run has cost so far, for scripts.
+    pub fn paid_object(&self) -> Value {
+        self.paid.zip(self.price).map_or(Value::Null, |(paid, price)| {
+            json!({
+                "unit": price.unit,
+                "amount": paid.sure.number(),
+                "amount_max": paid.most().number(),
+                "submissions_in_doubt": paid.n_in_doubt,
+            })
+        })
     }
 
     fn disk(&self) -> String {

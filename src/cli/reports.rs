@@ -1,15 +1,14 @@
 //! What CI gets of a run: reports in files, the page of the step, and an exit code that a few failures do not turn red.
 
 use std::env;
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use clap::Args;
 
 use promptbatch::model::counts::Counts;
 use promptbatch::model::pace::Stopping;
 use promptbatch::model::price::Price;
+use promptbatch::model::share::Share;
 use promptbatch::report::ci::Facts;
 use promptbatch::run::Summary;
 use promptbatch::run::reports::{self, Wanted};
@@ -32,44 +31,19 @@ pub struct ReportArgs {
     pub fail_under: Option<Share>,
 }
 
-/// A part of the jobs, in millionths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share(u32);
-
-impl FromStr for Share {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let percent = text.trim().strip_suffix('%').and_then(|text| text.trim().parse::<f64>().ok());
-        match percent {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to a million")]
-            Some(percent) if (0.0..=100.0).contains(&percent) => Ok(Self((percent * 10_000.0).round() as u32)),
-            Some(_) | None => Err("write a part of a hundred, from 0% to 100%, for example 98% or 99.5%"),
-        }
-    }
+/// Whether at least this part of all jobs has succeeded.
+pub fn is_reached(share: Share, counts: &Counts) -> bool {
+    share.is_reached(counts.n_succeeded, counts.n_jobs())
 }
 
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}%", f64::from(self.0) / 10_000.0)
-    }
-}
-
-impl Share {
-    /// Whether at least this part of all jobs has succeeded.
-    pub fn is_reached(self, counts: &Counts) -> bool {
-        u128::from(counts.n_succeeded) * 1_000_000 >= u128::from(counts.n_jobs()) * u128::from(self.0)
-    }
-
-    /// What follows for the exit code, in words.
-    pub fn words(self, counts: &Counts) -> String {
-        #[expect(clippy::cast_precision_loss, reason = "no manifest has 2^53 jobs")]
-        let percent = 100.0 * counts.n_succeeded as f64 / (counts.n_jobs().max(1)) as f64;
-        // Rounded down, so that no 97.99 looks like the 98 that it is not.
-        let percent = (percent * 10.0).floor() / 10.0;
-        let verdict = if self.is_reached(counts) { "as many as" } else { "fewer than" };
-        format!("{percent:.1}% succeeded, {verdict} asked for (--fail-under {self})")
-    }
+/// What follows from that for the exit code, in words.
+pub fn share_words(share: Share, counts: &Counts) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "no manifest has 2^53 jobs")]
+    let percent = 100.0 * counts.n_succeeded as f64 / (counts.n_jobs().max(1)) as f64;
+    // Rounded down, so that no 97.99 looks like the 98 that it is not.
+    let percent = (percent * 10.0).floor() / 10.0;
+    let verdict = if is_reached(share, counts) { "as many as" } else { "fewer than" };
+    format!("{percent:.1}% succeeded, {verdict} asked for (--fail-under {share})")
 }
 
 impl ReportArgs {
@@ -105,7 +79,7 @@ impl ReportArgs {
             counts: summary.counts,
             cost: None,
             incidents: summary.incidents,
-            stop: stop.map(|stop| (Stopping::from(stop).word(), stopped(stop, summary.ended_at))),
+            stop: stop.map(|stop| (Stopping::from(stop).word(), stopped(stop, summary))),
             exit_code: exit.code(),
             ended_at: summary.ended_at,
             elapsed: summary.elapsed,
@@ -124,25 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_a_part_of_a_hundred() {
-        for (text, share) in
-            [("98%", 980_000), ("99.5 %", 995_000), ("0%", 0), ("100%", 1_000_000), ("33.3333%", 333_333)]
-        {
-            assert_eq!(text.parse(), Ok(Share(share)));
-        }
-        for text in ["", "98", "0.98", "101%", "-1%", "nan%", "%"] {
-            assert!(text.parse::<Share>().is_err(), "{text}");
-        }
-        assert_eq!((Share(980_000).to_string(), Share(995_000).to_string()), ("98%".into(), "99.5%".into()));
-    }
-
-    #[test]
     fn a_share_is_reached_exactly_or_not() {
         let share: Share = "98%".parse().unwrap();
-        assert!(share.is_reached(&counts(98, 2)) && !share.is_reached(&counts(97, 2)));
-        assert!(share.is_reached(&Counts::default()), "of none, all");
-        assert!(!"100%".parse::<Share>().unwrap().is_reached(&counts(u64::MAX >> 1, 1)));
-        assert_eq!(share.words(&counts(9799, 201)), "97.9% succeeded, fewer than asked for (--fail-under 98%)");
-        assert_eq!(share.words(&counts(98, 2)), "98.0% succeeded, as many as asked for (--fail-under 98%)");
+        assert!(is_reached(share, &counts(98, 2)) && !is_reached(share, &counts(97, 2)));
+        assert!(is_reached(share, &Counts::default()), "of none, all");
+        assert!(!is_reached("100%".parse().unwrap(), &counts(u64::MAX >> 1, 1)));
+        assert_eq!(share_words(share, &counts(9799, 201)), "97.9% succeeded, fewer than asked for (--fail-under 98%)");
+        assert_eq!(share_words(share, &counts(98, 2)), "98.0% succeeded, as many as asked for (--fail-under 98%)");
     }
 }

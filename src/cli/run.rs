@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use promptbatch::driver::stopper;
 use promptbatch::ledger::sqlite::RunFile;
 use promptbatch::manifest::{Source, is_nameless, stem};
+use promptbatch::model::limits::Concurrency;
 use promptbatch::model::price::Price;
 use promptbatch::model::text::escape;
 use promptbatch::provider::registry::Choice;
@@ -16,8 +17,9 @@ use crate::cli::args::{ProviderName, RunArgs};
 use crate::cli::exit::Exit;
 use crate::cli::flags::PaceArgs;
 use crate::cli::manifest_args::ManifestArgs;
+use crate::cli::reckoning::Told;
 use crate::cli::show::{chores, ended, reporters};
-use crate::cli::{diagnostics, fail, gallery, runtime, signals, summary, tell};
+use crate::cli::{diagnostics, fail, gallery, plan, runtime, signals, summary, tell};
 
 /// What is told of a token that is not of the batch's account.
 pub const OTHER_ACCOUNT: &str = "warning: the token is of another account than the one that this batch was begun with. Tasks of that \
@@ -26,6 +28,9 @@ token. If that account is gone for good, --new-account submits its unfinished ta
 
 /// Runs a manifest, or goes on with it.
 pub fn run(args: &RunArgs) -> Exit {
+    if args.dry_run {
+        return plan::show(&args.manifest, args.out.as_deref(), &told(&args.pace), false, args.show.display());
+    }
     if let Err(exit) = args.reports.check() {
         return exit;
     }
@@ -77,9 +82,26 @@ pub fn run(args: &RunArgs) -> Exit {
     }
 }
 
-/// What an image costs: as the user says, or else the manifest that was run.
+/// What a plan of this run is reckoned with.
+const fn told(pace: &PaceArgs) -> Told<'_> {
+    Told {
+        rate: pace.rate,
+        in_flight: match pace.concurrency {
+            Concurrency::Auto => None,
+            Concurrency::Fixed(n) => Some(n.get()),
+        },
+        price: pace.price.as_ref(),
+        cost_max: pace.max_cost.as_ref(),
+        jobs_max: match pace.limit {
+            Some(n) => Some(n.get()),
+            None => None,
+        },
+    }
+}
+
+/// What an image costs: as the user says, or else as the run that was just made counted.
 pub fn price(pace: &PaceArgs, out: &Path) -> Option<Price> {
-    pace.price.clone().or_else(|| RunFile::glance(out, RunFile::price).unwrap_or_default())
+    pace.price.clone().or_else(|| RunFile::glance(out, RunFile::price_used).unwrap_or_default())
 }
 
 /// The manifest and how to read it.
@@ -158,7 +180,7 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporte
             escape(&start.style.naming.to_string())
         ));
     }
-    reporters(&args.show, &start.counts, start.price.clone(), above)
+    reporters(&args.show, &start.counts, start.price.clone(), args.pace.limit.map(u64::from), above)
 }
 
 fn opening(args: &RunArgs, out: &Path, start: &Start<'_>) -> String {
@@ -170,5 +192,7 @@ fn opening(args: &RunArgs, out: &Path, start: &Start<'_>) -> String {
         (done, _) => format!(", {done} done before"),
     };
     let manifest = escape(&args.manifest.manifest.display().to_string());
-    format!("{manifest}: {}{past}; to {}", summary::jobs(counts.n_jobs()), escape(&out.display().to_string()))
+    let limit = args.pace.limit.map(u64::from).filter(|limit| *limit < counts.n_unfinished());
+    let now = limit.map_or_else(String::new, |limit| format!(", {limit} of them now (--limit)"));
+    format!("{manifest}: {}{past}{now}; to {}", summary::jobs(counts.n_jobs()), escape(&out.display().to_string()))
 }

@@ -20,9 +20,15 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{Display, ShowArgs};
 use crate::cli::speak_json;
 
-/// How a run is shown that goes on from these counts, at this price.
-pub fn reporters(show: &ShowArgs, counts: &Counts, price: Option<Price>, above: &Above) -> Reporters {
-    let tally = Tally::new(counts).with_price(price);
+/// How a run is shown that goes on from these counts, at this price, and works on so many jobs at most.
+pub fn reporters(
+    show: &ShowArgs,
+    counts: &Counts,
+    price: Option<Price>,
+    jobs_max: Option<u64>,
+    above: &Above,
+) -> Reporters {
+    let tally = Tally::new(counts).with_price(price).with_jobs_max(jobs_max);
     match show.display() {
         Display::Nothing => Reporters::default(),
         Display::Json => Reporters(vec![Box::new(Stream::new(Box::new(io::stderr()), *counts, tally))]),

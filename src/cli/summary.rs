@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use promptbatch::engine::spending::Capped;
 use promptbatch::engine::turn::Stop;
 use promptbatch::model::counts::{Counts, Incidents};
 use promptbatch::model::event::Stage;
 use promptbatch::model::outcome::FaultKind;
 use promptbatch::model::phase::Known;
+use promptbatch::model::share::Share;
 use promptbatch::model::text::{escape, excerpt};
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::results::rfc3339;
@@ -16,7 +18,7 @@ use promptbatch::run::Summary;
 use promptbatch::run::present::Present;
 
 use crate::cli::exit::Exit;
-use crate::cli::reports::Share;
+use crate::cli::reports::share_words;
 
 /// Characters of a prompt in a list.
 pub const PROMPT_CHARS_MAX: usize = 48;
@@ -26,24 +28,27 @@ const REASON_CHARS_MAX: usize = 400;
 
 /// The summary, line by line.
 pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share>) -> Vec<String> {
-    let Summary { counts, counts_before, incidents, stop, failures, present, results, ended_at, elapsed } = summary;
+    let Summary { counts, counts_before, incidents, cost, stop, failures, present, results, elapsed, .. } = summary;
     let out = escape(&out.display().to_string());
     if counts_before.n_unfinished() == 0 && stop.is_none() {
         let mut lines = vec![format!("nothing to do: {} in {out}", standing(counts))];
         lines.extend(missing(present, &out));
         lines.extend(failed(failures, counts));
-        lines.extend(fail_under.map(|share| share.words(counts)));
+        lines.extend(fail_under.map(|share| share_words(share, counts)));
         return lines;
     }
     let mut lines = vec![format!("{} in {}, in {out}", standing(counts), span(*elapsed))];
     lines.extend(noted(incidents));
+    lines.extend(cost.as_ref().map(|(cost, unit)| format!("cost so far: {}", escape(&cost.words(unit)))));
     lines.extend(failed(failures, counts));
-    lines.extend(fail_under.map(|share| share.words(counts)));
-    lines.extend(stop.as_ref().map(|stop| stopped(stop, *ended_at)));
+    lines.extend(fail_under.map(|share| share_words(share, counts)));
+    lines.extend(stop.as_ref().map(|stop| stopped(stop, summary)));
     lines.extend(missing(present, &out));
     lines.push(format!("results: {}", escape(&results.display().to_string())));
-    if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
-        let n = counts.n_unfinished();
+    let n = counts.n_unfinished();
+    if let Some(Stop::Cost(_)) = stop {
+        lines.push(format!("run the same command again with a higher --max-cost to go on: {} unfinished", jobs(n)));
+    } else if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
         lines.push(format!("run the same command again to go on: {} unfinished", jobs(n)));
     } else if counts.n_in_doubt > 0 {
         lines.push(format!("submit those in doubt again: promptbatch retry {out} --only in_doubt"));
@@ -131,7 +136,8 @@ fn come_back(resets_at: Timestamp, ended_at: Timestamp) -> String {
 }
 
 /// Why a run stopped before its end, and when to come back where that is known.
-pub fn stopped(stop: &Stop, ended_at: Timestamp) -> String {
+pub fn stopped(stop: &Stop, summary: &Summary) -> String {
+    let Summary { ended_at, counts, counts_before, n_outstanding, .. } = summary;
     match stop {
         Stop::Interrupted(_) => "stopped: interrupted".to_owned(),
         Stop::Unauthorized(fault) => format!("stopped: {}", escape(&fault.message)),
@@ -143,7 +149,7 @@ pub fn stopped(stop: &Stop, ended_at: Timestamp) -> String {
         }
         Stop::Quota(fault) => {
             let resets_at = if let FaultKind::QuotaExhausted { resets_at } = fault.kind { resets_at } else { None };
-            let when = resets_at.map_or_else(String::new, |resets_at| come_back(resets_at, ended_at));
+            let when = resets_at.map_or_else(String::new, |resets_at| come_back(resets_at, *ended_at));
             format!("stopped: {}{when}", escape(&fault.message))
         }
         Stop::Unreachable(stage, fault) => {
@@ -155,7 +161,35 @@ pub fn stopped(stop: &Stop, ended_at: Timestamp) -> String {
         }
         Stop::Disk => "stopped: the images could not be written".to_owned(),
         Stop::Failures(n) => format!("stopped: {n} jobs have failed (--max-failures)"),
+        Stop::Cost(capped) => capped_words(capped),
+        Stop::Duration(max) => format!("stopped: the time is up (--max-duration {})", span(*max)),
+        Stop::Limit(_) => {
+            let n_done = counts_before.n_unfinished().saturating_sub(counts.n_unfinished());
+            format!(
+                "this part is done: {} done, {n_outstanding} outstanding; run the same command for more",
+                jobs(n_done)
+            )
+        }
     }
+}
+
+/// Where the limit on the cost has stopped a run.
+fn capped_words(capped: &Capped) -> String {
+    let Capped { cost, next, max, unit } = capped;
+    let limit = format!("--max-cost {}", max.with_unit(unit));
+    let (Some(cost), Some(next)) = (cost, next) else {
+        return escape(&format!("stopped at {limit}: a price is not known, so nothing more is submitted"));
+    };
+    let doubts = match cost.n_in_doubt {
+        0 => String::new(),
+        1 => " (1 submission in doubt counts in full)".to_owned(),
+        n => format!(" ({n} submissions in doubt count in full)"),
+    };
+    // The cost has the unit of the limit.
+    let at = cost.short_words("");
+    escape(&format!(
+        "stopped at {at} of {limit}{doubts}; run again with a higher limit, as the next image costs {next}"
+    ))
 }
 
 #[cfg(test)]

@@ -56,6 +56,29 @@ impl Engine {
         }
     }
 
+    /// A job has ended. Too many that have failed stop the run.
+    pub(super) fn ended(&mut self, now: Moment, is_failure: bool) {
+        self.n_ended += 1;
+        self.n_failures += u64::from(is_failure);
+        // A part of the jobs is also reached by one that has not failed: by the last one of the first few.
+        if self.limits.failures_max.is_some_and(|max| max.is_reached(self.n_failures, self.n_ended)) {
+            self.stop_with(now, Stop::Failures(self.n_failures));
+        }
+    }
+
+    /// Counts the time that the run may take from this moment on, which is the begin of this process.
+    pub fn count_duration_from(&mut self, began: Moment) {
+        self.ends_at = self.limits.duration_max.map(|max| began + max);
+    }
+
+    /// When the time is up after which nothing more is submitted; counted from the first look unless it was told since when.
+    pub(super) fn time_is_up_at(&mut self, now: Moment) -> Option<Moment> {
+        if self.ends_at.is_none() {
+            self.count_duration_from(now);
+        }
+        self.ends_at
+    }
+
     /// Some faults are not one job's: they stop the run, or hold it back.
     pub(super) fn stop_for(&mut self, now: Moment, stage: Stage, fault: &Fault) {
         match (fault.kind, stage) {

@@ -4,10 +4,11 @@
 //! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
 //! the user tells, and those that nobody tells, from `window`, `learnt_rate`, `unheard` and `chance`), `remaining` (what the provider says
-//! of its allowance), `gain` (how many tasks are worth while), [`schedule`] (polls, and how long tasks take), `listening`
-//! (time that counts as evidence), `fifo` (tasks that wait in a queue), `recovery` (what an earlier process left), `refusals` (refusals that
-//! all jobs meet), `brake` (mass resubmission), `downloads` (which image first), `plans` (what may leave now), [`retry`] (verdicts), `setback`
-//! (what follows a fault), `ending` (when a run is over, and why before its end) and `pace` (what is told of all that).
+//! of its allowance), `spending` and `part` (what the user allows), `gain` (how many tasks are worth while), [`schedule`] (polls, and how
+//! long tasks take), `listening` (time that counts as evidence), `fifo` (tasks that wait in a queue), `recovery` (what an earlier process
+//! left), `refusals` (refusals that all jobs meet), `brake` (mass resubmission), `downloads` (which image first), `plans` (what may leave now),
+//! [`retry`] (verdicts), `setback` (what follows a fault), `ending` (when a run is over, and why before its end) and `pace` (what is told of
+//! all that).
 
 mod brake;
 mod chance;
@@ -22,6 +23,7 @@ mod learnt_rate;
 mod listening;
 mod pace;
 pub mod pacer;
+mod part;
 mod plans;
 mod recovery;
 mod refusals;
@@ -29,6 +31,7 @@ mod remaining;
 pub mod retry;
 pub mod schedule;
 mod setback;
+pub mod spending;
 pub mod turn;
 mod unheard;
 mod window;
@@ -43,10 +46,12 @@ use crate::engine::fifo::{AcceptOrder, FifoDetector};
 use crate::engine::lane::Lane;
 use crate::engine::learner::Ticket;
 use crate::engine::listening::{AwakeClock, ListeningTime};
+use crate::engine::part::Part;
 use crate::engine::plans::sooner;
 use crate::engine::refusals::RefusalStreak;
 use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::engine::schedule::{Schedule, Watch};
+use crate::engine::spending::{Settled, Spending};
 use crate::engine::turn::{Input, Stop, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::History;
@@ -100,14 +105,20 @@ pub struct Engine {
     /// The fault that the next submission would meet: the provider said that the allowance is used up.
     spent: Option<Fault>,
     n_failures: u64,
+    /// Jobs that have ended, the failed ones included.
+    n_ended: u64,
     /// Tasks in flight that wait at the provider for their turn.
     n_queued: usize,
     /// When the task was accepted that was accepted last.
     last_accepted_at: Option<Moment>,
     /// Submissions that the provider said are left of the allowance.
     quota_left: Option<u64>,
-    /// What was paid for so far, where prices are known.
-    cost: Option<f64>,
+    /// What was paid for so far, and the limit on it.
+    spending: Spending,
+    /// How much of the batch this process works on.
+    part: Part,
+    /// When the time is up after which nothing more is submitted, if it ever is.
+    ends_at: Option<Moment>,
 }
 
 /// A job in memory.
@@ -175,7 +186,8 @@ impl Engine {
             has_accepted: false,
             has_accepted_here: false,
             retry: RetryPolicy::new(&limits),
-            cost: limits.price.as_ref().map(|_| 0.0),
+            spending: Spending::new(&limits),
+            part: Part::new(limits.jobs_max),
             limits,
             jobs: BTreeMap::new(),
             to_submit: VecDeque::new(),
@@ -188,9 +200,11 @@ impl Engine {
             stopped_at: None,
             spent: None,
             n_failures: 0,
+            n_ended: 0,
             n_queued: 0,
             last_accepted_at: None,
             quota_left: None,
+            ends_at: None,
         }
     }
 
@@ -210,7 +224,7 @@ impl Engine {
                 // What an earlier process left comes first, and after it what is pending.
                 self.is_past_known |= !more || jobs.iter().any(|known| known.state.phase == Phase::Pending);
                 for known in jobs {
-                    self.loaded(now, known);
+                    self.take_in(now, known);
                 }
             }
             Input::Submitted(id, Ok(acceptance)) => match self.other_owner(id, &acceptance.task) {
@@ -261,7 +275,11 @@ impl Engine {
         self.schedule.hurry(!self.to_submit.is_empty() && self.lane.is_full(now));
         // Once that has passed, only a submission is awaited.
         sooner(&mut wake_at, self.gives_up_at().filter(|moment| *moment > now));
-        Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last: self.is_over(now) }
+        let is_last = self.is_over(now);
+        if is_last {
+            self.close_part();
+        }
+        Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last }
     }
 
     /// Why the run stops before its end, if it does.
@@ -282,7 +300,7 @@ impl Engine {
         self.spent = acceptance.spent;
         self.quota_left = acceptance.quota_left;
         self.last_accepted_at = Some(now);
-        self.pay(id);
+        self.settle(id, Settled::Paid);
         self.emit(now, id, EventKind::Accepted(acceptance.task));
         let (awake, order) = (self.awake.total(), self.fifo.accepted());
         let tracked = self.tracked(id);
@@ -349,12 +367,7 @@ impl Engine {
         self.emit(now, id, EventKind::Finished(outcome));
         self.brake.proved(id, Proof::Ended);
         self.forget(id);
-        if is_failure {
-            self.n_failures += 1;
-            if self.limits.failures_max.is_some_and(|max| self.n_failures >= max) {
-                self.stop_with(now, Stop::Failures(self.n_failures));
-            }
-        }
+        self.ended(now, is_failure);
     }
 
     /// The API says that a task is at an end. Asked for once more, as its links are wanted again, it has nothing new to teach.

@@ -1,7 +1,9 @@
 //! What the engine tells those who show a run: what is under way, what holds it back, and how long things take.
 
+use crate::engine::spending::Settled;
 use crate::engine::turn::Stop;
 use crate::engine::{Engine, Loading};
+use crate::model::cost::Cost;
 use crate::model::event::Stage;
 use crate::model::job::JobId;
 use crate::model::pace::{Latency, Pace, Slow, Stopping};
@@ -21,24 +23,23 @@ impl Engine {
             places: self.lane.places(),
             latency: self.latency(now),
             quota_left: self.quota_left,
-            cost: self.cost,
+            cost: self.spending.cost(),
             hold: self.lane.hold(now),
             down_for: self.lane.down_for(now, Stage::Submit).or_else(|| self.lane.down_for(now, Stage::Poll)),
             slow: self.slow(),
-            stopping: self.stop.as_ref().map(Stopping::from),
+            // That a part is done is no reason to show that the run stops.
+            stopping: self.stop.as_ref().filter(|stop| !matches!(stop, Stop::Limit(_))).map(Stopping::from),
         }
     }
 
-    /// Tells what the submissions cost that earlier processes made, so that all of them are counted; nothing where no price is known.
-    pub const fn remember_cost(&mut self, cost: Option<f64>) {
-        self.cost = cost;
+    /// Tells what the submissions cost that earlier processes made, so that all of them are counted; `None` where no price is known.
+    pub const fn remember_cost(&mut self, cost: Option<Cost>) {
+        self.spending.remember(cost);
     }
 
-    /// A submission of this job was taken, which is paid for.
-    pub(super) fn pay(&mut self, id: JobId) {
-        let of_model = |model: &str| self.limits.price.as_ref().and_then(|price| price.of(model));
-        let more = of_model(&self.jobs[&id].job.request.model);
-        self.cost = self.cost.zip(more).map(|(cost, more)| cost + more);
+    /// A submission of this job was answered.
+    pub(super) fn settle(&mut self, id: JobId, settled: Settled) {
+        self.spending.settle(&self.jobs[&id].job.request.model, settled);
     }
 
     /// The provider's last word on a task in flight is that it waits there for its turn, or that it does not.
@@ -73,6 +74,9 @@ impl From<&Stop> for Stopping {
             Stop::Failures(_) => Self::Failures,
             Stop::Unreachable(..) => Self::Unreachable,
             Stop::Disk => Self::Disk,
+            Stop::Cost(_) => Self::Cost,
+            Stop::Duration(_) => Self::Duration,
+            Stop::Limit(_) => Self::Limit,
         }
     }
 }

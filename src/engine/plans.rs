@@ -2,9 +2,10 @@
 
 use crate::engine::downloads::BACKLOG_MIN;
 use crate::engine::lane::Wait;
-use crate::engine::turn::Action;
+use crate::engine::turn::{Action, Stop};
 use crate::engine::{Engine, Loading};
 use crate::model::event::EventKind;
+use crate::model::job::JobId;
 use crate::model::origin::Origin;
 use crate::model::phase::Phase;
 use crate::model::time::Moment;
@@ -53,17 +54,25 @@ impl Engine {
             self.to_submit.push_front(id);
         }
         self.lane.limit_submits(self.refusals.submits_max(self.has_accepted_here));
-        if self.meet_spent(now) {
-            return None;
-        }
         let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
         sooner(&mut wake_at, self.brake.wake_at(now));
-        while (!self.to_submit.is_empty() || self.refusals.has_probe()) && !self.is_backed_up() {
+        if self.n_unsubmitted() > 0 {
+            sooner(&mut wake_at, self.time_is_up_at(now));
+        }
+        if self.meet_spent(now) || self.meet_duration(now) {
+            return None;
+        }
+        while let Some(next) = self.next_to_submit()
+            && !self.is_backed_up()
+        {
+            if self.meet_cost(now, next) {
+                break;
+            }
             match self.lane.take_submit(now) {
                 Ok(ticket) => {
-                    // While all are refused alike, those try that were refused already, and no further job.
                     let probe = if self.refusals.is_blocking() { self.refusals.take_probe() } else { None };
                     let id = probe.or_else(|| self.to_submit.pop_front()).expect("a job can be submitted");
+                    self.spending.reserve(&self.jobs[&id].job.request.model);
                     self.emit(now, id, EventKind::SubmitStarted);
                     let tracked = self.tracked(id);
                     tracked.ticket = Some(ticket);
@@ -78,6 +87,35 @@ impl Engine {
             }
         }
         wake_at
+    }
+
+    /// The job that is submitted next. While all are refused alike, one that was refused already tries, and no further job.
+    fn next_to_submit(&self) -> Option<JobId> {
+        let probe = if self.refusals.is_blocking() { self.refusals.probe() } else { None };
+        probe.or_else(|| self.to_submit.front().copied())
+    }
+
+    /// Stops when the time is up and a job would still be submitted. Says whether the run stops.
+    fn meet_duration(&mut self, now: Moment) -> bool {
+        let is_waiting = self.n_unsubmitted() > 0;
+        if let Some(max) = self.limits.duration_max
+            && is_waiting
+            && self.ends_at.is_some_and(|ends_at| ends_at <= now)
+        {
+            self.stop_with(now, Stop::Duration(max));
+        }
+        self.stop.is_some()
+    }
+
+    /// Whether the limit on the cost keeps the next submission from leaving. While submissions are under way, their answers may still
+    /// make room for it; after that the run stops.
+    fn meet_cost(&mut self, now: Moment, next: JobId) -> bool {
+        match self.spending.check(&self.jobs[&next].job.request.model) {
+            Ok(()) => return false,
+            Err(_) if self.lane.n_submits_out() > 0 => (),
+            Err(capped) => self.stop_with(now, Stop::Cost(capped)),
+        }
+        true
     }
 
     /// Whether images come home so much slower than tasks end that another one would only wait: in memory, while its links expire.
@@ -96,7 +134,7 @@ impl Engine {
         };
         if self.loading == Loading::More && n_held * 2 <= self.limits.look_ahead_max {
             self.loading = Loading::Asked;
-            actions.push(Action::Load { max: self.limits.look_ahead_max - n_held });
+            actions.push(Action::Load { max: self.part.ask(self.limits.look_ahead_max - n_held) });
         }
     }
 }

@@ -37,7 +37,7 @@ struct Met {
 
 /// What a success shows of a job that was refused before it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Settled {
+pub struct SettledRefusal {
     /// The job.
     pub job: JobId,
     /// How it was refused last.
@@ -100,7 +100,7 @@ impl RefusalStreak {
 
     /// A submission that left at that moment was accepted: what was refused before it left was refused for reasons that have passed, or that
     /// are the job's own.
-    pub fn succeeded(&mut self, left_at: Moment) -> Vec<Settled> {
+    pub fn succeeded(&mut self, left_at: Moment) -> Vec<SettledRefusal> {
         if self.met.is_empty() {
             return Vec::new();
         }
@@ -113,7 +113,7 @@ impl RefusalStreak {
         let mut rest = Vec::new();
         for (met, n_alike) in std::mem::take(&mut self.met).into_iter().zip(counts) {
             match (settled(&met), met.is_waiting) {
-                (true, true) => waiting.push(Settled { job: met.job, fault: met.fault, is_shared: n_alike > 1 }),
+                (true, true) => waiting.push(SettledRefusal { job: met.job, fault: met.fault, is_shared: n_alike > 1 }),
                 (true, false) => (),
                 (false, _) => rest.push(met),
             }
@@ -123,10 +123,10 @@ impl RefusalStreak {
     }
 
     /// All that wait, when no other submission is left that could show anything.
-    pub fn take_all(&mut self) -> Vec<Settled> {
+    pub fn take_all(&mut self) -> Vec<SettledRefusal> {
         let n_met = self.met.len();
         let met = std::mem::take(&mut self.met).into_iter().filter(|met| met.is_waiting);
-        met.map(|met| Settled { job: met.job, fault: met.fault, is_shared: n_met > 1 }).collect()
+        met.map(|met| SettledRefusal { job: met.job, fault: met.fault, is_shared: n_met > 1 }).collect()
     }
 
     /// Jobs that wait here.
@@ -134,9 +134,9 @@ impl RefusalStreak {
         self.met.iter().filter(|met| met.is_waiting).count()
     }
 
-    /// Whether a job that is refused already may be tried again now, to see whether the refusals have passed.
-    pub fn has_probe(&self) -> bool {
-        self.is_blocking && self.met.iter().any(|met| met.is_waiting)
+    /// The job that [`take_probe`](Self::take_probe) would give.
+    pub fn probe(&self) -> Option<JobId> {
+        self.met.iter().find(|met| met.is_waiting).map(|met| met.job)
     }
 
     fn n_alike(&self, signature: &str) -> usize {
@@ -169,8 +169,8 @@ mod tests {
         Fault::new(FaultKind::Rejected, words)
     }
 
-    fn settled(n: u8, fault: &Fault, is_shared: bool) -> Settled {
-        Settled { job: id(n), fault: fault.clone(), is_shared }
+    fn settled(n: u8, fault: &Fault, is_shared: bool) -> SettledRefusal {
+        SettledRefusal { job: id(n), fault: fault.clone(), is_shared }
     }
 
     #[test]
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!((streak.submits_max(false), streak.submits_max(true)), (Some(5), None));
         assert!((0..5).map(|n| streak.push(at(1), id(n), &fault, true)).any(|is_shared| is_shared));
         streak.block();
-        assert_eq!((streak.submits_max(true), streak.has_probe()), (Some(1), true));
+        assert_eq!((streak.submits_max(true), streak.probe()), (Some(1), Some(id(0))));
         assert_eq!((streak.take_probe(), streak.take_probe()), (Some(id(0)), Some(id(1))));
         assert_eq!(streak.succeeded(at(2)).len(), 3, "those that wait; the others have been sent");
         assert!(!streak.is_blocking() && streak.submits_max(true).is_none());

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::engine::brake::Proof;
-use crate::engine::refusals::{Settled, is_refusal};
+use crate::engine::refusals::{SettledRefusal, is_refusal};
 use crate::engine::retry::Verdict;
+use crate::engine::spending::Settled;
 use crate::engine::turn::Stop;
 use crate::engine::{Engine, Loading};
 use crate::model::event::{EventKind, Stage};
@@ -31,6 +32,7 @@ impl Engine {
         if let Some(wait) = fault.retry_after.take() {
             self.lane.pause_submits(now, wait);
         }
+        self.settle(id, if fault.kind.leaves_doubt() { Settled::InDoubt } else { Settled::Free });
         self.tracked(id).is_in_flight = false;
         if fault.kind.leaves_doubt() {
             self.brake.failed(now, id);
@@ -88,8 +90,8 @@ impl Engine {
     }
 
     /// A job that was refused alone, or twice, has failed. One that shared its refusal with others is submitted once more.
-    fn settle_refusal(&mut self, now: Moment, settled: Settled) {
-        let Settled { job, fault, is_shared } = settled;
+    fn settle_refusal(&mut self, now: Moment, settled: SettledRefusal) {
+        let SettledRefusal { job, fault, is_shared } = settled;
         if !is_shared || self.jobs[&job].n_refused > 0 {
             return self.finish(now, job, Outcome::Failed(fault));
         }
@@ -108,7 +110,7 @@ impl Engine {
             return;
         }
         for settled in self.refusals.take_all() {
-            let Settled { job, fault, is_shared } = &settled;
+            let SettledRefusal { job, fault, is_shared } = &settled;
             let is_first = self.jobs[job].n_refused == 0;
             let stop = match (fault.kind, self.has_accepted) {
                 // Nothing was ever accepted, so that most likely the address, the model or the token is wrong.

@@ -1,7 +1,9 @@
 //! What goes into the engine and what comes out of it, as plain data.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::engine::spending::Capped;
 use crate::model::event::{Event, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::origin::Origin;
@@ -64,6 +66,12 @@ pub enum Stop {
     Unreachable(Stage, Fault),
     /// Our own disk does not take the images, or does not give the jobs. The driver knows why.
     Disk,
+    /// The next submission could cost more than the user allows.
+    Cost(Box<Capped>),
+    /// So much time has passed that the user wants no more submissions.
+    Duration(Duration),
+    /// So many jobs are what the user wants at a time, and others are outstanding. It is told at the end only.
+    Limit(u64),
 }
 
 /// How the user asked for the stop.
@@ -82,7 +90,12 @@ impl Stop {
     pub const fn drains(&self) -> bool {
         match self {
             Self::Interrupted(_) | Self::Unauthorized(_) | Self::Disk => false,
-            Self::Refused(_) | Self::Quota(_) | Self::Failures(_) => true,
+            Self::Refused(_)
+            | Self::Quota(_)
+            | Self::Failures(_)
+            | Self::Cost(_)
+            | Self::Duration(_)
+            | Self::Limit(_) => true,
             // As long as polls are answered, the tasks in flight come home.
             Self::Unreachable(stage, _) => matches!(stage, Stage::Submit),
         }

@@ -5,7 +5,9 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::model::cost::CostLimit;
 use crate::model::price::Price;
+use crate::model::share::Share;
 
 /// Every limit that the engine keeps.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +50,13 @@ pub struct Limits {
     /// be there for the other account.
     pub is_same_account: bool,
     /// Jobs that may fail before the run stops.
-    pub failures_max: Option<u64>,
+    pub failures_max: Option<FailuresMax>,
+    /// Jobs that this process works on, those included that an earlier process has begun; `None` means all that are not finished.
+    pub jobs_max: Option<u64>,
+    /// The time after which nothing more is submitted, from the begin of this process; `None` means no end.
+    pub duration_max: Option<Duration>,
+    /// The most that all processes of the run may pay together. What is in doubt counts as paid. It needs a `price`.
+    pub cost_max: Option<CostLimit>,
     /// What an image costs, by which what is paid for is counted.
     pub price: Option<Price>,
     /// Seed of the jitter, so that a simulated run repeats exactly.
@@ -77,6 +85,9 @@ impl Default for Limits {
             is_submitting: true,
             is_same_account: true,
             failures_max: None,
+            jobs_max: None,
+            duration_max: None,
+            cost_max: None,
             price: None,
             seed: 0,
         }
@@ -104,6 +115,56 @@ impl FromStr for Concurrency {
         match text {
             "auto" => Ok(Self::Auto),
             number => number.parse().map(Self::Fixed).map_err(|_| ConcurrencyError),
+        }
+    }
+}
+
+/// How many failed jobs stop a run: a number, or a part of the jobs that have ended in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailuresMax {
+    /// This many.
+    Count(u64),
+    /// This part, once [`FailuresMax::ENDED_MIN`] jobs have ended. Of nothing at all, the first failure is too much.
+    Share(Share),
+}
+
+impl FailuresMax {
+    /// Jobs that must have ended before a part of them tells anything: the first failure is no hundred per cent.
+    pub const ENDED_MIN: u64 = 20;
+
+    /// Whether so many failures among so many jobs that have ended are too many.
+    pub fn is_reached(self, n_failed: u64, n_ended: u64) -> bool {
+        let is_reached = match self {
+            Self::Count(max) => n_failed >= max,
+            Self::Share(share) => {
+                let is_enough = n_ended >= Self::ENDED_MIN || share.is_zero();
+                is_enough && share.is_reached(n_failed, n_ended)
+            }
+        };
+        n_failed > 0 && is_reached
+    }
+}
+
+/// Why a text is not a [`FailuresMax`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write a whole number of jobs, or a part of those that have ended, from 0% to 100%: for example 20 or 5%")]
+pub struct FailuresMaxError;
+
+impl FromStr for FailuresMax {
+    type Err = FailuresMaxError;
+
+    fn from_str(text: &str) -> Result<Self, FailuresMaxError> {
+        let text = text.trim();
+        let count = || text.parse().map(Self::Count).map_err(|_| FailuresMaxError);
+        text.parse().map_or_else(|_| count(), |share| Ok(Self::Share(share)))
+    }
+}
+
+impl fmt::Display for FailuresMax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(n) => n.fmt(f),
+            Self::Share(share) => share.fmt(f),
         }
     }
 }
@@ -198,6 +259,44 @@ mod tests {
         assert_eq!("3".parse(), Ok(Concurrency::Fixed(NonZeroU32::new(3).unwrap())));
         for text in ["", "0", "-1", "many", "1.5"] {
             assert_eq!(text.parse::<Concurrency>(), Err(ConcurrencyError), "{text:?}");
+        }
+    }
+    #[test]
+    fn failures_are_a_number_or_a_part_of_those_that_have_ended() {
+        for text in ["0", "1", "20", "5%", "0.5%", "100%", "0%"] {
+            assert_eq!(text.parse::<FailuresMax>().unwrap().to_string(), text);
+        }
+        assert_eq!(" 5 % ".parse::<FailuresMax>().unwrap().to_string(), "5%");
+        for text in ["", "-1", "1.5", "101%", "%", "many", "0.05"] {
+            assert_eq!(text.parse::<FailuresMax>(), Err(FailuresMaxError), "{text:?}");
+        }
+    }
+
+    /// Goal: a part means something from the first few jobs on, and no single failure at the start is a hundred per cent.
+    #[test]
+    fn a_part_of_few_jobs_says_nothing_yet() {
+        let is_reached =
+            |text: &str, n_failed, n_ended| text.parse::<FailuresMax>().unwrap().is_reached(n_failed, n_ended);
+        let table = [
+            ("3", 2, 100, false),
+            ("3", 3, 3, true),
+            ("0", 0, 1, false),
+            ("0", 1, 1, true),
+            ("5%", 1, 1, false),
+            ("5%", 19, 19, false),
+            ("5%", 1, 20, true),
+            ("5%", 1, 21, false),
+            ("5%", 5, 100, true),
+            ("0.5%", 1, 200, true),
+            ("0.5%", 1, 201, false),
+            ("100%", 19, 19, false),
+            ("100%", 19, 20, false),
+            ("100%", 20, 20, true),
+            ("0%", 0, 100, false),
+            ("0%", 1, 1, true),
+        ];
+        for (text, n_failed, n_ended, expected) in table {
+            assert_eq!(is_reached(text, n_failed, n_ended), expected, "{n_failed} of {n_ended} under {text}");
         }
     }
 }

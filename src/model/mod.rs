@@ -1,6 +1,7 @@
 //! The words of the house: plain values with no input or output, no clock, no async and no serde, which every other room may use.
 
 pub mod change;
+pub mod cost;
 pub mod counts;
 pub mod event;
 pub mod history;
@@ -15,6 +16,7 @@ pub mod phase;
 pub mod price;
 pub mod progress;
 pub mod request;
+pub mod share;
 pub mod style;
 pub mod text;
 pub mod time;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::cost::Cost;
 use crate::model::time::Moment;
 
 /// What is under way at one moment, and what more may be.
@@ -25,8 +26,8 @@ pub struct Pace {
     pub latency: Option<Latency>,
     /// Submissions that are left of the allowance, where the provider says so.
     pub quota_left: Option<u64>,
-    /// What all submissions that were taken cost, those of earlier processes included, where the price is known.
-    pub cost: Option<f64>,
+    /// What all submissions cost, those of earlier processes included, where the price is known.
+    pub cost: Option<Cost>,
     /// Why and until when no submission leaves, if none does.
     pub hold: Option<Hold>,
     /// How long the provider has been out of reach, if it is.
@@ -113,6 +114,12 @@ pub enum Stopping {
     Unreachable,
     /// Our own disk does not take the images.
     Disk,
+    /// The next submission could cost more than the user allows.
+    Cost,
+    /// The time is up after which the user wants no more submissions.
+    Duration,
+    /// As many jobs as the user wants at a time have ended, and others are outstanding.
+    Limit,
 }
 
 impl Stopping {
@@ -126,6 +133,9 @@ impl Stopping {
             Self::Failures => "failures",
             Self::Unreachable => "unreachable",
             Self::Disk => "disk",
+            Self::Cost => "cost",
+            Self::Duration => "duration",
+            Self::Limit => "limit",
         }
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use crate::model::cost::Amount;
+
 /// A price for each image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Price {
@@ -21,11 +23,14 @@ impl Price {
         self.by_model.get(model).copied().or(self.per_image)
     }
 
-    /// An amount in this price's unit, such as `24 magicube`: at most four decimals, and none that are zero.
+    /// The same as an exact amount.
+    pub fn amount_of(&self, model: &str) -> Option<Amount> {
+        self.of(model).map(Amount::new)
+    }
+
+    /// An amount in this price's unit, such as `24 magicube`: at most nine decimals, and none that are zero at the end.
     pub fn amount(&self, amount: f64) -> String {
-        let digits = format!("{amount:.4}");
-        let digits = digits.trim_end_matches('0').trim_end_matches('.');
-        format!("{digits} {}", self.unit).trim_end().to_owned()
+        Amount::new(amount).with_unit(&self.unit)
     }
 }
 
@@ -41,7 +46,7 @@ impl FromStr for Price {
         let text = text.trim();
         let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(split);
-        let number = number.parse::<f64>().map_err(|_| PriceError)?;
+        let number = number.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or(PriceError)?;
         let unit = unit.trim();
         let is_unit = |c: char| !c.is_ascii_digit() && !c.is_control() && c != '.';
         if !unit.chars().all(is_unit) {
@@ -74,6 +79,7 @@ mod tests {
         for text in ["", "magicube", "-1 USD", "1.2.3", "2 3", "2 a\u{7}", "nan", "1e5"] {
             assert_eq!(text.parse::<Price>(), Err(PriceError), "{text}");
         }
+        assert_eq!("9".repeat(400).parse::<Price>(), Err(PriceError), "no number is that large");
     }
 
     #[test]
@@ -82,6 +88,10 @@ mod tests {
         assert_eq!((price.of("a/b"), price.of("c/d")), (Some(2.5), Some(1.0)));
         assert_eq!(Price { per_image: None, ..price.clone() }.of("c/d"), None);
         assert_eq!(price.to_string(), "1 magicube, 2.5 magicube for a/b");
-        assert_eq!(price.amount(1.0 / 3.0), "0.3333 magicube");
+        assert_eq!(
+            (price.amount(0.1 + 0.2), price.amount(0.00125)),
+            ("0.3 magicube".into(), "0.00125 magicube".into())
+        );
+        assert_eq!((price.amount_of("a/b"), price.amount_of("c/d")), (Some(Amount::new(2.5)), Some(Amount::new(1.0))));
     }
 }

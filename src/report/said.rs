@@ -115,7 +115,7 @@ pub fn speed(tally: &Tally, pace: &Pace) -> Vec<Said> {
         let long = if is_short { format!("{text}, less than there is to do") } else { text.clone() };
         Said::new(if is_short { Tone::Wary } else { Tone::Plain }, long, text)
     });
-    let cost = tally.cost(pace).map(|cost| Said::new(Tone::Plain, format!("{cost} so far"), cost));
+    let cost = tally.cost(pace).map(|(long, short)| Said::new(Tone::Plain, format!("{long} so far"), short));
     [pace_said, quota, cost].into_iter().flatten().collect()
 }
 
@@ -156,9 +156,17 @@ pub fn stop(stopping: Stopping, pace: &Pace) -> Said {
         Stopping::Failures => "too many have failed",
         Stopping::Unreachable => "no answer from the API",
         Stopping::Disk => "images cannot be written",
+        Stopping::Cost => "limit on the cost reached",
+        Stopping::Duration => "time is up",
+        Stopping::Limit => "part done",
     };
     let last = match stopping {
-        Stopping::Refused | Stopping::Quota | Stopping::Failures => pace.n_in_flight() + pace.n_downloading,
+        Stopping::Refused
+        | Stopping::Quota
+        | Stopping::Failures
+        | Stopping::Cost
+        | Stopping::Duration
+        | Stopping::Limit => pace.n_in_flight() + pace.n_downloading,
         Stopping::Asked | Stopping::Unauthorized | Stopping::Unreachable | Stopping::Disk => 0,
     };
     let waiting = match last {

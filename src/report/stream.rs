@@ -12,10 +12,10 @@
 //! | `ready` | its task is done, its images are fetched next | `index`, `job` |
 //! | `setback` | something went wrong and the job goes on | `index`, `job`, `stage` (`submit`, `poll`, `download`, `task`), `error_code`, `error` |
 //! | `finished` | it has ended | `index`, `job`, `status` (`succeeded`, `failed`, `moderated`), `files` (below OUT) or `error_code`, `error` |
-//! | `progress` | every 5 s | `jobs`, `done`, `succeeded`, `failed`, `moderated`, `submitting`, `queued`, `running`, `downloading`, `waiting`, `per_second`, `per_second_allowed`, `seconds_left`, `quota_left`, `cost`, `why` (words) |
+//! | `progress` | every 5 s | `jobs`, `done`, `succeeded`, `failed`, `moderated`, `submitting`, `queued`, `running`, `downloading`, `waiting`, `per_second`, `per_second_allowed`, `seconds_left`, `quota_left`, `cost` (for sure), `cost_max` (if every submission in doubt was accepted), `why` (words) |
 //! | `hold` | no submission leaves from now on | `why` (`throttled`, `down`, `quota`), `until` |
 //! | `go` | submissions leave again | |
-//! | `stopping` | the run stops before its end | `why` (`interrupted`, `unauthorized`, `quota`, `failures`, `unreachable`, `disk`) |
+//! | `stopping` | the run stops before its end | `why` (`interrupted`, `unauthorized`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `limit`) |
 //! | `message` | anything else is said, warnings and errors included | `text` |
 //! | `end` | the run is over; always the last line | `exit_code`, and if the run began `stop` (as `why` of `stopping`, or `null`), `seconds`, `jobs`, `pending`, `in_doubt`, `running`, `succeeded`, `failed`, `moderated`, `results` |
 
@@ -143,6 +143,7 @@ struct Progress {
     seconds_left: Option<u64>,
     quota_left: Option<u64>,
     cost: Option<f64>,
+    cost_max: Option<f64>,
     why: Option<String>,
 }
 
@@ -214,7 +215,8 @@ impl Stream {
             per_second_allowed: pace.allowed.map(|allowed| allowed.per_second),
             seconds_left: tally.time_left(now, pace).map(|left| left.as_secs()),
             quota_left: pace.quota_left,
-            cost: pace.cost,
+            cost: pace.cost.map(|cost| cost.sure.number()),
+            cost_max: pace.cost.map(|cost| cost.most().number()),
             why: said::why(tally, now, pace).map(|said| said.long),
         }
     }
@@ -293,6 +295,7 @@ fn line(at: Timestamp, what: What<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::cost::{Amount, Cost};
     use crate::model::event::Stage;
     use crate::report::fixtures::{Log, accepted, at, event, failed, in_flight, pending, succeeded, tally, throttled};
 
@@ -310,7 +313,8 @@ mod tests {
             succeeded(1),
             failed(3, FaultKind::Moderated, "\u{1b}[31mno"),
         ];
-        let pace = Pace { hold: Some(throttled(2.0)), cost: Some(2.0), quota_left: Some(9), ..in_flight(1) };
+        let cost = Cost { sure: Amount::new(2.0), in_doubt: Amount::new(0.5), n_in_doubt: 1 };
+        let pace = Pace { hold: Some(throttled(2.0)), cost: Some(cost), quota_left: Some(9), ..in_flight(1) };
         stream.show(at(0.0), &events, &pace);
         stream.show(at(2.0), &[], &Pace { stopping: Some(Stopping::Asked), ..pace });
         stream.end();
@@ -329,7 +333,7 @@ mod tests {
         {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"finished","index":1,"job":"07070707070707070707","status":"succeeded","files":["images/000001-a-cat.png"]}
         {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"finished","index":3,"job":"07070707070707070707","status":"moderated","error_code":"moderated","error":"\u001b[31mno"}
         {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"hold","why":"throttled","until":"2027-01-15T08:00:02.000Z"}
-        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"progress","jobs":3,"done":2,"succeeded":1,"failed":0,"moderated":1,"submitting":0,"queued":0,"running":1,"downloading":0,"waiting":0,"per_second":null,"per_second_allowed":null,"seconds_left":null,"quota_left":9,"cost":2.0,"why":"throttled: next submission in 2 s"}
+        {"v":1,"at":"2027-01-15T08:00:00.000Z","event":"progress","jobs":3,"done":2,"succeeded":1,"failed":0,"moderated":1,"submitting":0,"queued":0,"running":1,"downloading":0,"waiting":0,"per_second":null,"per_second_allowed":null,"seconds_left":null,"quota_left":9,"cost":2.0,"cost_max":2.5,"why":"throttled: next submission in 2 s"}
         {"v":1,"at":"2027-01-15T08:00:02.000Z","event":"go"}
         {"v":1,"at":"2027-01-15T08:00:02.000Z","event":"stopping","why":"interrupted"}
         {"v":1,"at":"2027-01-15T08:00:03.000Z","event":"message","text":"a \"word\"\nand more"}

@@ -29,6 +29,8 @@ pub struct Tally {
     /// The most that was ever left of the allowance.
     quota_most: Option<u64>,
     price: Option<Price>,
+    /// Jobs that this process works on at most; `None` means all that are not finished.
+    jobs_max: Option<u64>,
 }
 
 impl Tally {
@@ -46,6 +48,7 @@ impl Tally {
             n_ended: 0,
             quota_most: None,
             price: None,
+            jobs_max: None,
         }
     }
 
@@ -53,6 +56,12 @@ impl Tally {
     #[must_use]
     pub fn with_price(self, price: Option<Price>) -> Self {
         Self { price, ..self }
+    }
+
+    /// The same of a process that works on so many jobs at most; `None` means all that are not finished.
+    #[must_use]
+    pub fn with_jobs_max(self, jobs_max: Option<u64>) -> Self {
+        Self { jobs_max, ..self }
     }
 
     /// Takes in what has happened until now, which may be nothing but the passing of time.
@@ -133,9 +142,10 @@ impl Tally {
         self.incidents
     }
 
-    /// Those that have not ended.
+    /// Those that have not ended, as far as this process works on them.
     pub fn n_left(&self) -> u64 {
-        self.n_jobs.saturating_sub(self.n_done())
+        let n_left = self.n_jobs.saturating_sub(self.n_done());
+        self.jobs_max.map_or(n_left, |max| n_left.min(max.saturating_sub(self.n_ended)))
     }
 
     /// Those of them that are not under way.
@@ -144,9 +154,10 @@ impl Tally {
         self.n_left().saturating_sub(n_there)
     }
 
-    /// What was paid for so far, in the unit of its price.
-    pub fn cost(&self, pace: &Pace) -> Option<String> {
-        Some(self.price.as_ref()?.amount(pace.cost?))
+    /// What was paid for so far, in the unit of its price: in full, and in fewer characters.
+    pub fn cost(&self, pace: &Pace) -> Option<(String, String)> {
+        let (unit, cost) = (&self.price.as_ref()?.unit, pace.cost?);
+        Some((cost.words(unit), cost.short_words(unit)))
     }
 
     /// Bytes of the images that this process has saved.
@@ -292,6 +303,16 @@ mod tests {
         tally.add(at(0.0), &[succeeded(1)]);
         assert_eq!((tally.n_done(), tally.n_succeeded()), (93, 91));
         assert_eq!(tally.incidents(), Incidents::default());
+    }
+
+    #[test]
+    fn what_is_left_of_a_part_is_the_part() {
+        let mut tally = Tally::new(&pending(10)).with_jobs_max(Some(3));
+        assert_eq!((tally.n_left(), tally.n_jobs()), (3, 10));
+        tally.add(at(0.0), &[succeeded(1), failed(2, FaultKind::Moderated, "")]);
+        assert_eq!((tally.n_left(), tally.n_done()), (1, 2));
+        let large = Tally::new(&pending(10)).with_jobs_max(Some(100));
+        assert_eq!(large.n_left(), 10);
     }
 
     /// A tally of 1,000 jobs after `secs` seconds with so many finished at each of those seconds.

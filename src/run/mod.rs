@@ -4,6 +4,7 @@ pub mod batch;
 pub mod consent;
 pub mod export;
 pub mod gallery;
+pub mod money;
 pub mod present;
 pub mod projection;
 pub mod reports;
@@ -26,8 +27,9 @@ use crate::engine::turn::Stop;
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::{Imported, RunFile, SqliteLedger};
 use crate::manifest::{self, Manifest, ManifestError, Source};
+use crate::model::cost::Cost;
 use crate::model::counts::{Counts, Incidents};
-use crate::model::limits::Limits;
+use crate::model::limits::{InDoubt, Limits};
 use crate::model::name::template::TemplateError;
 use crate::model::phase::Known;
 use crate::model::price::Price;
@@ -38,6 +40,7 @@ use crate::plan::{self, PlanError};
 use crate::provider::registry::{Choice, ConnectError};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
+use crate::run::money::CostError;
 use crate::run::present::Present;
 use crate::run::projection::{Projection, ProjectionError};
 
@@ -93,6 +96,9 @@ pub enum RunError {
         /// The one that was asked for.
         wanted: String,
     },
+    /// A limit on the cost cannot be kept.
+    #[error(transparent)]
+    Cost(#[from] CostError),
     /// The results cannot be written.
     #[error(transparent)]
     Results(#[from] ProjectionError),
@@ -144,8 +150,12 @@ pub struct Summary {
     pub counts_before: Counts,
     /// What came up in this run.
     pub incidents: Incidents,
+    /// What all runs of the folder cost, and its unit. `None` where no price is known, or there was nothing to do.
+    pub cost: Option<(Cost, String)>,
     /// Why it stopped before the end, if it did.
     pub stop: Option<Stop>,
+    /// Jobs that are left for the next such command, where it was limited to some of them; else 0.
+    pub n_outstanding: u64,
     /// The first few jobs without an image.
     pub failures: Vec<Known>,
     /// Whether the images on record are on the disk.
@@ -178,6 +188,11 @@ pub async fn run(
     if let (Some(naming), Some(manifest)) = (&options.style.naming, &first) {
         naming.check(manifest.columns())?;
     }
+    if let Some(manifest) = &first {
+        let known = RunFile::glance(&options.out, RunFile::price_used).unwrap_or_default();
+        let price = options.limits.price.as_ref().or(manifest.price()).or(known.as_ref());
+        money::check_price(options.limits.cost_max.as_ref(), price)?;
+    }
     let consent = options.consent;
     let mut file = consent.open(&options.out, Some(&options.provider.identity()?), began.wall())?;
     let manifest = match first {
@@ -191,11 +206,13 @@ pub async fn run(
     let (counts_before, incidents_before) = (file.counts()?, file.incidents()?);
     let n_left_behind = file.n_left_behind()?;
     let Options { out, provider, limits, image_limits, formula_guard, source: _, style: _, consent: _ } = options;
-    let price = limits.price.clone().or(file.price()?);
+    let price = file.settle_price(limits.price.clone())?;
+    let limits = Limits { price: price.clone(), ..limits };
+    money::check_jobs(&limits, &file)??;
     let counts = counts_before;
     // What has nothing to do needs no token.
     let is_same_account = counts.n_unfinished() == 0 || consent.is_same_account(&file, &provider)?;
-    let limits = Limits { price: price.clone(), is_same_account, ..limits };
+    let limits = Limits { is_same_account, ..limits };
     let (manifest_now, is_other_account) = (manifest.as_ref(), !is_same_account);
     let start =
         Start { manifest: manifest_now, counts, imported, n_left_behind, price, style: &style, is_other_account };
@@ -254,20 +271,32 @@ impl Work<'_> {
         let out = self.out;
         let results = Projection::new(out).guarding(self.formula_guard);
         results.settle(&file)?;
+        let price = self.limits.price.clone().filter(|_| before.n_to_do > 0);
+        let is_holding = self.limits.in_doubt == InDoubt::Hold;
         let (file, ended) = match before.n_to_do {
             0 => (file, Ok(None)),
-            _ => self.drive(file, reporters, clock, stops, &results).await?,
+            _ => self.drive(file, before.began, reporters, clock, stops, &results).await?,
         };
         // Whatever ended the run, the results say what is recorded; the reason why it ended is told first.
         let refreshed = results.refresh(&file, progress);
         let stop = ended?;
         refreshed?;
         let now = clock.now();
+        let (counts, incidents) = (file.counts()?, file.incidents()?);
+        // What is held for the user is not left for the next part.
+        let n_held = if is_holding { incidents.n_doubts_held.min(counts.n_in_doubt) } else { 0 };
+        let n_outstanding = match stop {
+            Some(Stop::Limit(_)) => counts.n_unfinished().saturating_sub(n_held),
+            _ => 0,
+        };
+        let cost = price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
         Ok(Summary {
-            counts: file.counts()?,
+            counts,
             counts_before: before.counts,
-            incidents: file.incidents()? - before.incidents,
+            incidents: incidents - before.incidents,
+            cost: cost.zip(price.map(|price| price.unit)),
             stop,
+            n_outstanding,
             failures: file.failures(FAILURES_MAX)?,
             present: present::look(out, &file)?,
             results: results.path().to_owned(),
@@ -279,6 +308,7 @@ impl Work<'_> {
     async fn drive(
         self,
         file: RunFile,
+        began: Moment,
         reporters: &mut Reporters,
         clock: &Clock,
         stops: &mut Stops,
@@ -292,6 +322,7 @@ impl Work<'_> {
         let mut engine = Engine::new(self.limits);
         engine.remember(clock.now(), &file.history()?);
         engine.remember_cost(paid);
+        engine.count_duration_from(began);
         let n_jobs = file.counts()?.n_jobs();
         let mut ledger = match self.scope {
             Scope::All => SqliteLedger::start(file)?,

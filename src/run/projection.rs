@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
+use crate::model::phase::Known;
 use crate::model::progress::{Chore, Meter, Progress, Unseen};
 use crate::report::results::{Format, ResultsError, ResultsWriter};
 
@@ -110,7 +111,9 @@ impl Projection {
         file.check_in_place()?;
         let mark = file.mark()?;
         let guard = self.guard_mark(file)?;
-        let of = |stamp: String| format!("{mark} {stamp}{guard}");
+        // Another price makes another column `cost`.
+        let price = file.price_used()?.map_or_else(|| "unpriced".to_owned(), |price| price.to_string());
+        let of = |stamp: String| format!("{mark} {price} {stamp}{guard}");
         let written = file.results_mark()?;
         if self.stamp().is_some_and(|stamp| written == Some(of(stamp))) {
             return Ok(());
@@ -127,9 +130,16 @@ impl Projection {
             let name = provider.split(' ').next().unwrap_or_default();
             let mut writer = ResultsWriter::create(&self.path, self.format(file)?, name, &file.columns()?)?;
             let mut meter = Meter::begin(progress, Chore::Results, Some(file.counts()?.n_jobs()));
-            let mut write = |known| {
+            let price = file.price_used()?;
+            if price.is_some() {
+                file.gather_accepted()?;
+            }
+            let mut write = |known: Known| {
                 meter.step();
-                Ok::<_, ProjectionError>(writer.write(&known)?)
+                let price = price.as_ref().and_then(|price| price.amount_of(&known.job.request.model));
+                let cost =
+                    price.map(|price| Ok::<_, LedgerError>(price.times(file.n_accepted(&known)?))).transpose()?;
+                Ok::<_, ProjectionError>(writer.write_with_cost(&known, cost)?)
             };
             file.each_known(&mut write)?;
             match rows {

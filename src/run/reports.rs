@@ -129,7 +129,7 @@ pub fn write(
     let file = RunFile::open_for_reading(out)?;
     file.at_once(|| {
         let paid = price.map(|price| file.paid(price)).transpose()?.flatten();
-        let cost = paid.zip(price).map(|(paid, price)| (paid, price.unit.clone()));
+        let cost = paid.zip(price).map(|(cost, price)| (cost, price.unit.clone()));
         let facts = Facts { provider: file.provider()?, counts: file.counts()?, cost, ..facts };
         wanted.iter().try_for_each(|wanted| wanted.write(&file, &facts))?;
         Ok(summary.map_or(Ok(()), |path| append(path, &file, facts)))

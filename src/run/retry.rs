@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::driver::Stops;
 use crate::driver::clock::Clock;
 use crate::driver::images::check::CheckLimits;
+use crate::engine::turn::Stop;
 use crate::ledger::sqlite::Wanted;
 use crate::model::counts::Counts;
 use crate::model::limits::Limits;
@@ -13,7 +14,7 @@ use crate::model::progress::Progress;
 use crate::provider::registry::{Choice, ConnectError};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
-use crate::run::{Before, RunError, Scope, Summary, Work, style};
+use crate::run::{Before, RunError, Scope, Summary, Work, money, style};
 
 /// Everything that a retry needs to know. Where the run's tasks are, its ledger knows.
 #[derive(Clone, Debug)]
@@ -70,13 +71,17 @@ pub async fn retry(
     let mut file = access.consent.open(&out, None, began.wall())?;
     let provider = Choice::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
     let incidents = file.incidents()?;
-    let limits = Limits { price: limits.price.or(file.price()?), ..limits };
+    let limits = Limits { price: file.settle_price(limits.price)?, ..limits };
+    money::check_jobs(&limits, &file)??;
     let wanted = Wanted::Failed { codes, is_anew };
-    let n_to_do = file.choose(&wanted)?;
+    let n_wanted = file.choose(&wanted)?;
+    // What is not tried now is not reopened either.
+    let n_to_do = limits.jobs_max.map_or(Ok(n_wanted), |max| file.narrow(max))?;
+    let limits = Limits { jobs_max: None, ..limits };
     if n_to_do > 0 {
         // Without a token nothing is reopened: it would only be pending, and `run` would take it up.
         access.check(&provider)?;
-        file.reopen(began.wall(), &wanted)?;
+        file.reopen_chosen(began.wall(), &wanted)?;
     }
     let counts = file.counts()?;
     let is_same_account = n_to_do == 0 || access.consent.is_same_account(&file, &provider)?;
@@ -85,5 +90,10 @@ pub async fn retry(
     let style = style::known(&file)?;
     let before = Before { began, n_to_do, counts, incidents };
     let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen, formula_guard: None };
-    work.go_on(file, &before, &mut reporters, progress, &clock, stops).await.map(|summary| (n_to_do, summary))
+    let mut summary = work.go_on(file, &before, &mut reporters, progress, &clock, stops).await?;
+    if n_wanted > n_to_do && summary.stop.is_none() {
+        summary.stop = Some(Stop::Limit(n_to_do));
+        summary.n_outstanding = n_wanted - n_to_do;
+    }
+    Ok((n_to_do, summary))
 }

@@ -20,6 +20,7 @@ mod http;
 mod kill;
 mod library;
 mod links;
+mod money;
 mod official;
 mod own_past;
 mod parts;

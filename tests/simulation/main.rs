@@ -11,6 +11,7 @@ mod conserving;
 mod crash;
 mod direct;
 mod disk;
+mod money;
 mod oracle;
 mod outage;
 mod pace;

@@ -23,6 +23,7 @@ use promptbatch::report::Reporters;
 
 use crate::crash::{Crash, Stepped};
 use crate::direct::{Direct, Outage};
+use crate::money;
 use crate::witness::{Complaints, Witness, Witnessed};
 
 /// Longer than any of these worlds needs, in virtual time.
@@ -122,8 +123,10 @@ impl World {
         let mut ledger = Stepped(Witnessed(self.ledger.session(), witness), crash.clone());
         let (_stopper, mut stops) = driver::stopper();
         let mut reporters = Reporters::default();
+        let paid = limits.price.as_ref().map(|price| money::paid(&self.ledger, price));
         let mut engine = Engine::new(limits);
         engine.remember(clock.now(), &self.history());
+        engine.remember_cost(paid);
         let drive = driver::drive(engine, &mut ledger, &mut reporters, &hands, &clock, &mut stops);
         let session = select! {
             biased;

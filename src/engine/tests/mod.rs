@@ -5,6 +5,7 @@ mod evidence;
 mod faults;
 mod fetching;
 mod links;
+mod money;
 mod outages;
 mod pace;
 mod quota;

@@ -1,6 +1,7 @@
 //! What the engine tells those who show a run: where its jobs are, what it waits for, and what it has cost.
 
 use super::*;
+use crate::model::cost::{Amount, Cost};
 use crate::model::pace::{Allowed, Pace, Slow, Stopping};
 
 fn pace(bench: &Bench) -> Pace {
@@ -83,12 +84,27 @@ fn the_time_that_the_last_task_takes_runs_down() {
 fn every_accepted_task_is_paid_for() {
     let price = "2 magicube".parse().ok();
     let mut bench = Bench::with_pending(Limits { price, ..fixed(2) }, 2);
-    bench.engine.remember_cost(Some(10.0));
+    let paid = Cost { sure: Amount::new(10.0), ..Cost::default() };
+    bench.engine.remember_cost(Some(paid));
     bench.turn();
+    assert_eq!(pace(&bench).cost, Some(paid), "what is under way is not told before its answer");
     bench.submitted(1);
-    assert_eq!(pace(&bench).cost, Some(12.0));
+    let paid = Cost { sure: Amount::new(12.0), ..Cost::default() };
+    assert_eq!(pace(&bench).cost, Some(paid));
     bench.submit_fault(2, FaultKind::InvalidRequest);
-    assert_eq!(pace(&bench).cost, Some(12.0), "a refusal costs nothing");
+    assert_eq!(pace(&bench).cost, Some(paid), "a refusal costs nothing");
+}
+
+/// Goal: a submission in doubt is told as what it may have cost. Method: one of each kind that leaves a doubt.
+#[test]
+fn a_doubt_makes_the_cost_a_range() {
+    let price = "2 magicube".parse().ok();
+    let mut bench = Bench::with_pending(Limits { price, ..fixed(2) }, 2);
+    bench.turn();
+    bench.submit_fault(1, FaultKind::InDoubt);
+    bench.submit_fault(2, FaultKind::Rejected);
+    let cost = pace(&bench).cost.unwrap();
+    assert_eq!(cost.words("magicube"), "0 to 4 magicube (2 submissions in doubt)");
 }
 
 #[test]

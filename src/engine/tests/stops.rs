@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::turn::{Signal, Stop};
+use crate::model::limits::FailuresMax;
 
 const INTERRUPT: Stop = Stop::Interrupted(Signal::Interrupt);
 
@@ -184,7 +185,7 @@ fn a_user_can_cut_a_drain_short_but_nothing_else_replaces_a_reason() {
 
 #[test]
 fn a_run_stops_when_too_many_jobs_have_failed() {
-    let mut bench = Bench::with_pending(Limits { failures_max: Some(3), ..fixed(1) }, 10);
+    let mut bench = Bench::with_pending(Limits { failures_max: Some(FailuresMax::Count(3)), ..fixed(1) }, 10);
     for n in 1..=3 {
         assert_eq!(bench.next().actions, [submit(n)]);
         bench.submit_fault(n, FaultKind::Moderated);

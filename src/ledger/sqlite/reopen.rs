@@ -52,6 +52,26 @@ impl RunFile {
     /// Chooses what is wanted, and reopens what of it has ended.
     pub fn reopen(&mut self, at: Timestamp, wanted: &Wanted) -> Result<u64, LedgerError> {
         let n_chosen = self.choose(wanted)?;
+        self.reopen_chosen(at, wanted)?;
+        Ok(n_chosen)
+    }
+
+    /// Keeps only the first `max` of the chosen jobs chosen: those that are on their way, then the others, both in manifest order. Says how
+    /// many that are.
+    pub fn narrow(&self, max: u64) -> Result<u64, LedgerError> {
+        let narrow = || {
+            let sql = format!(
+                "DELETE FROM chosen WHERE row NOT IN (SELECT jobs.row FROM jobs JOIN chosen ON jobs.row = chosen.row \
+                 ORDER BY NOT ({UNFINISHED}), position LIMIT ?1)"
+            );
+            self.connection.execute(&sql, [i64::try_from(max).unwrap_or(i64::MAX)])?;
+            self.connection.query_row("SELECT count(*) FROM chosen", (), |row| row.get(0))
+        };
+        narrow().map_err(|error| self.error(error))
+    }
+
+    /// Reopens what of the chosen jobs has ended.
+    pub fn reopen_chosen(&mut self, at: Timestamp, wanted: &Wanted) -> Result<(), LedgerError> {
         let is_doubt_wanted = matches!(wanted, Wanted::Failed { codes, .. } if codes.iter().any(|code| code == FaultKind::InDoubt.code()));
         let is_anew = matches!(wanted, Wanted::Failed { is_anew: true, .. });
         let mut after = 0;
@@ -68,7 +88,7 @@ impl RunFile {
                 self.advance(seq, sum, n_submits)?;
             }
         }
-        Ok(n_chosen)
+        Ok(())
     }
 
     /// The jobs whose images are to be fetched again, and are not there yet.

@@ -1,6 +1,7 @@
 //! The block on terminals of every width, with resizes and keys pressed in between: what is to be read, and that nothing is left behind.
 
 use super::*;
+use crate::model::cost::{Amount, Cost};
 use crate::model::outcome::FaultKind;
 use crate::model::pace::{Allowed, Latency, Slow};
 use crate::report::fixtures::{Screen, accepted, at, failed, in_flight, succeeded, tally, throttled};
@@ -37,7 +38,7 @@ fn throttled_pace() -> Pace {
         allowed: Some(Allowed { per_second: 2.5, is_told: true }),
         latency: Some(Latency { mean: Duration::from_secs(6), tail: Duration::from_secs(15) }),
         quota_left: Some(412),
-        cost: Some(240.0),
+        cost: Some(Cost { sure: Amount::new(240.0), ..Cost::default() }),
         hold: Some(throttled(72.0)),
         ..Pace::default()
     }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use super::{Facts, Report};
+use crate::model::cost::{Amount, Cost};
 use crate::model::counts::{Counts, Incidents};
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::{Job, JobId};
@@ -25,7 +26,7 @@ pub fn facts() -> Facts {
         ended_at: Timestamp::from_millis(1_800_000_000_000),
         elapsed: std::time::Duration::from_millis(90_500),
         n_ended: 3,
-        cost: Some((10.0, "magicube".into())),
+        cost: Some((Cost { sure: Amount::new(10.0), in_doubt: Amount::new(2.0), n_in_doubt: 1 }, "magicube".into())),
         fail_under: Some("98%".into()),
     }
 }

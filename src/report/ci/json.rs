@@ -5,12 +5,13 @@
 //! | `v` | the version of this format: fields may be added in one, and none is renamed or dropped |
 //! | `out`, `provider` | the output folder, and who made the images |
 //! | `exit_code` | how the program ends |
-//! | `stop`, `stop_reason` | why the run stopped before its end, as a word (`interrupted`, `unauthorized`, `quota`, `failures`, `unreachable`, `disk`) and a sentence; else `null` |
+//! | `stop`, `stop_reason` | why the run stopped before its end, as a word (`interrupted`, `unauthorized`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `limit`) and a sentence; else `null` |
 //! | `ended_at`, `seconds` | RFC 3339 in UTC, and how long it took |
 //! | `counts` | `jobs`, `succeeded`, `failed`, `moderated`, `in_doubt`, `running`, `pending` |
 //! | `success_share`, `fail_under` | the part of the jobs that succeeded, 0 to 1; what was asked for, as it was written, or `null` |
 //! | `submissions`, `submissions_in_doubt`, `tasks_lost` | of this run |
-//! | `cost` | `amount` and `unit` of all runs in the folder, where the price is known; else `null` |
+//! | `cost` | `amount` and `unit` of all runs in the folder, where the price is known: what is paid for sure; else `null` |
+//! | `cost_max` | the amount if every submission in doubt was accepted too; `null` where the price is not known |
 //! | `failures` | the first thousand jobs without an image: `index`, `id`, `status`, `prompt`, `model`, `task_id`, `error_code`, `error` |
 //! | `failures_more` | how many more there are |
 
@@ -61,7 +62,8 @@ impl<W: Write> Json<W> {
             "submissions": facts.incidents.n_submits,
             "submissions_in_doubt": facts.incidents.n_in_doubt,
             "tasks_lost": facts.incidents.n_lost,
-            "cost": facts.cost.as_ref().map(|(amount, unit)| json!({ "amount": amount, "unit": unit })),
+            "cost": facts.cost.as_ref().map(|(cost, unit)| json!({ "amount": cost.sure.number(), "unit": unit })),
+            "cost_max": facts.cost.as_ref().map(|(cost, _)| cost.most().number()),
         });
         Self { out, object, failures: vec![], n_more: 0 }
     }
@@ -115,6 +117,7 @@ mod tests {
             "amount": 10.0,
             "unit": "magicube"
           },
+          "cost_max": 12.0,
           "counts": {
             "failed": 1,
             "in_doubt": 1,

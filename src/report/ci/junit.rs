@@ -70,8 +70,11 @@ impl<W: Write> Junit<W> {
             ("tasks_lost", facts.incidents.n_lost.to_string()),
         ];
         properties.extend(facts.stop.iter().map(|(word, _)| ("stop", (*word).to_owned())));
-        properties
-            .extend(facts.cost.iter().map(|(amount, unit)| ("cost", format!("{amount} {unit}").trim_end().to_owned())));
+        properties.extend(
+            facts.cost.iter().flat_map(|(cost, unit)| {
+                [("cost", cost.sure.with_unit(unit)), ("cost_max", cost.most().with_unit(unit))]
+            }),
+        );
         self.xml.write_event(Event::Start(BytesStart::new("properties")))?;
         for (name, value) in properties {
             let mut property = BytesStart::new("property");
@@ -179,6 +182,7 @@ mod tests {
            <property name="tasks_lost" value="1"/>
            <property name="stop" value="quota"/>
            <property name="cost" value="10 magicube"/>
+           <property name="cost_max" value="12 magicube"/>
           </properties>
           <testcase name="000001 a golden cat" classname="prompts_v2" time="15.000"/>
           <testcase name="000002 一只狗 &amp; &quot;&lt;b&gt;&quot; \u{1b}[31m\n| `x` �" classname="prompts_v2" time="1.000">

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use crate::model::cost::Cost;
 use crate::model::counts::Counts;
 use crate::model::outcome::Outcome;
 use crate::model::phase::{Known, Phase};
-use crate::model::price::Price;
 use crate::model::text::{excerpt, grouped};
 use crate::report::ci::{Facts, Report, is_failure};
 use crate::report::words::{rate, span};
@@ -61,10 +61,7 @@ impl<W: Write> Markdown<W> {
         let per_second = facts.n_ended as f64 / facts.elapsed.as_secs_f64();
         words.extend((facts.n_ended > 0 && per_second.is_normal()).then(|| rate(per_second)));
         words.push(format!("{} submissions", grouped(facts.incidents.n_submits)));
-        let cost = |(amount, unit): &(f64, String)| {
-            let price = Price { unit: unit.clone(), per_image: None, by_model: [].into() };
-            format!("{} so far", text(&price.amount(*amount)))
-        };
+        let cost = |(cost, unit): &(Cost, String)| format!("{} so far", text(&cost.words(unit)));
         words.extend(facts.cost.as_ref().map(cost));
         words.push(format!("exit code {}", facts.exit_code));
         words.join(", ") + "."
@@ -182,7 +179,7 @@ mod tests {
         | pending | 1 |
         | **all** | **6** |
 
-        Took 91 s, 2.0/min, 6 submissions, 10 magicube so far, exit code 75.
+        Took 91 s, 2.0/min, 6 submissions, 10 to 12 magicube (1 submission in doubt) so far, exit code 75.
         At least 98% had to succeed, 16.7% did.
 
         **stopped: the daily quota is used up**

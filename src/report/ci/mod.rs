@@ -10,6 +10,7 @@ pub mod markdown;
 use std::io;
 use std::time::Duration;
 
+use crate::model::cost::Cost;
 use crate::model::counts::{Counts, Incidents};
 use crate::model::outcome::Outcome;
 use crate::model::phase::{Known, Phase};
@@ -38,8 +39,8 @@ pub struct Facts {
     pub elapsed: Duration,
     /// Jobs that ended in it.
     pub n_ended: u64,
-    /// What all runs of the folder cost, as an amount and its unit, where the price is known.
-    pub cost: Option<(f64, String)>,
+    /// What all runs of the folder cost, and its unit, where the price is known.
+    pub cost: Option<(Cost, String)>,
     /// The part of the jobs that had to succeed, in the user's words, if it was told.
     pub fail_under: Option<String>,
 }

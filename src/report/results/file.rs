@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::model::cost::Amount;
 use crate::model::phase::Known;
 use crate::report::results::{Format, Results};
 use crate::report::whole_file::{WholeFile, first};
@@ -21,9 +22,14 @@ impl ResultsWriter {
         Ok(Self { results, path: path.to_owned() })
     }
 
-    /// Adds one job.
+    /// Adds one job whose price is not known.
     pub fn write(&mut self, known: &Known) -> Result<(), ResultsError> {
-        self.results.write(known).map_err(error_at(&self.path))
+        self.write_with_cost(known, None)
+    }
+
+    /// Adds one job. `cost` is `None` where its price is not known.
+    pub fn write_with_cost(&mut self, known: &Known, cost: Option<Amount>) -> Result<(), ResultsError> {
+        self.results.write_with_cost(known, cost).map_err(error_at(&self.path))
     }
 
     /// Makes the file last and puts it in its place.

@@ -11,12 +11,13 @@ use std::io::{self, BufWriter, Write};
 pub use crate::report::results::file::{ResultsError, ResultsWriter};
 pub use crate::report::value::rfc3339;
 
+use crate::model::cost::Amount;
 use crate::model::outcome::{Artifact, FaultKind, Outcome};
 use crate::model::phase::{JobState, Known, Phase};
 use crate::report::results::guard::guarded;
 use crate::report::value::{NESTED, Object, Value, hex, nested};
 
-/// Our own columns, on which scripts rely: add behind the last, and change nothing.
+/// Our own columns, on which scripts rely: change nothing, and add none here. New ones go behind the manifest's own.
 pub const COLUMNS: [&str; 26] = [
     "index",
     "id",
@@ -45,6 +46,10 @@ pub const COLUMNS: [&str; 26] = [
     "submits_in_doubt",
     "tasks_lost",
 ];
+
+/// Our columns behind the manifest's own: what the submissions of a job cost for sure. It stands in the first line of a job, so that
+/// the column adds up.
+pub const LAST_COLUMNS: [&str; 1] = ["cost"];
 
 /// What the results are written as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,37 +94,46 @@ impl<W: Write> Results<W> {
         let lines = match format {
             Format::Csv | Format::GuardedCsv => {
                 let (mut csv, is_guarded) = (Box::new(csv::Writer::from_writer(out)), format == Format::GuardedCsv);
-                let further = headings(&columns, &COLUMNS).into_iter();
+                let further = headings(&columns, &[&COLUMNS[..], &LAST_COLUMNS].concat()).into_iter();
                 let further = further.map(|name| if is_guarded { guarded(name.into()).into_owned() } else { name });
-                csv.write_record(COLUMNS.into_iter().map(str::to_owned).chain(further))?;
+                let names = COLUMNS.into_iter().map(str::to_owned).chain(further);
+                csv.write_record(names.chain(LAST_COLUMNS.map(str::to_owned)))?;
                 Lines::Csv { csv, is_guarded }
             }
             Format::Jsonl => {
                 let ours = [&COLUMNS[..], &NESTED].concat();
-                let further = headings(&columns, &ours);
-                let names = ours.into_iter().map(str::to_owned).chain(further).collect();
+                let further = headings(&columns, &[&ours[..], &LAST_COLUMNS].concat());
+                let names = ours.into_iter().map(str::to_owned).chain(further).chain(LAST_COLUMNS.map(str::to_owned));
+                let names = names.collect();
                 Lines::Jsonl { out: BufWriter::new(out), names }
             }
         };
         Ok(Self { lines, provider: provider.to_owned(), columns })
     }
 
-    /// Writes the lines of one job.
+    /// Writes the lines of one job whose price is not known.
     pub fn write(&mut self, known: &Known) -> io::Result<()> {
-        let artifacts = known.state.artifacts();
-        if artifacts.is_empty() {
-            return self.write_line(known, None);
-        }
-        artifacts.iter().try_for_each(|artifact| self.write_line(known, Some(artifact)))
+        self.write_with_cost(known, None)
     }
 
-    fn write_line(&mut self, known: &Known, artifact: Option<&Artifact>) -> io::Result<()> {
+    /// Writes the lines of one job. `cost` is `None` where its price is not known.
+    pub fn write_with_cost(&mut self, known: &Known, cost: Option<Amount>) -> io::Result<()> {
+        let artifacts = known.state.artifacts();
+        if artifacts.is_empty() {
+            return self.write_line(known, None, cost);
+        }
+        let costs = std::iter::once(cost).chain(std::iter::repeat(None));
+        artifacts.iter().zip(costs).try_for_each(|(artifact, cost)| self.write_line(known, Some(artifact), cost))
+    }
+
+    fn write_line(&mut self, known: &Known, artifact: Option<&Artifact>, cost: Option<Amount>) -> io::Result<()> {
         let own = fields(known, artifact, &self.provider);
         let carried = |column| known.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
         let further = self.columns.iter().map(|column| Value::text_of(carried(column)));
+        let last = [cost.map_or(Value::None, |cost| Value::Real(cost.number()))];
         match &mut self.lines {
             Lines::Csv { csv, is_guarded } => {
-                for value in own.into_iter().chain(further) {
+                for value in own.into_iter().chain(further).chain(last) {
                     // A number is one, whatever its sign.
                     let is_text = matches!(value, Value::Text(_) | Value::Nested(_));
                     let text = if *is_guarded && is_text { guarded(value.text()) } else { value.text() };
@@ -128,7 +142,8 @@ impl<W: Write> Results<W> {
                 csv.write_record(None::<&[u8]>)?;
             }
             Lines::Jsonl { out, names } => {
-                let values: Vec<_> = own.into_iter().chain(nested(&known.job.request)).chain(further).collect();
+                let own = own.into_iter().chain(nested(&known.job.request));
+                let values: Vec<_> = own.chain(further).chain(last).collect();
                 serde_json::to_writer(&mut *out, &Object(names, &values))?;
                 out.write_all(b"\n")?;
             }

@@ -108,8 +108,8 @@ fn text_of_every_kind_comes_back_as_it_was() {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let back: Vec<String> = reader.records().map(|record| record.unwrap()[4].to_owned()).collect();
     assert_eq!(back, prompts);
-    insta::assert_snapshot!(lines_of(&jobs[0]), @r#"1,01010101010101010101,pending,,"a, b",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0"#);
-    insta::assert_snapshot!(lines_of(&jobs[1]), @r#"2,02020202020202020202,pending,,"say ""cat""",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0"#);
+    insta::assert_snapshot!(lines_of(&jobs[0]), @r#"1,01010101010101010101,pending,,"a, b",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0,"#);
+    insta::assert_snapshot!(lines_of(&jobs[1]), @r#"2,02020202020202020202,pending,,"say ""cat""",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0,"#);
 }
 
 #[test]
@@ -124,10 +124,10 @@ fn further_columns_follow_under_names_that_nothing_else_has() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[0].strip_prefix(&own),
-        Some(",input_input_status,input_status,artist,absent,input_seed,input_input_seed")
+        Some(",input_input_status,input_status,artist,absent,input_seed,input_input_seed,cost")
     );
-    assert!(lines[1].ends_with(",,0,0,mine,also mine,\"Ada, L.\",,7,"), "{}", lines[1]);
-    assert!(lines[2].ends_with(",,0,0,,,,,,"), "{}", lines[2]);
+    assert!(lines[1].ends_with(",,0,0,mine,also mine,\"Ada, L.\",,7,,"), "{}", lines[1]);
+    assert!(lines[2].ends_with(",,0,0,,,,,,,"), "{}", lines[2]);
 }
 
 #[test]
@@ -152,8 +152,8 @@ fn as_json_the_same_columns_have_types_and_the_request_has_its_lists() {
     }
     let text = String::from_utf8(results.finish().unwrap()).unwrap();
     insta::assert_snapshot!(text, @r#"
-    {"index":7,"id":"07070707070707070707","status":"succeeded","file_name":"images/7.png","prompt":"say \"cat\"\n猫 🐈","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":18446744073709551615,"steps":null,"guidance":4.0,"provider":"modelscope","task_id":"5075521","attempts":1,"submitted_at":"2027-01-15T08:00:00.000Z","finished_at":"2027-01-15T08:00:02.468Z","seconds":2.468,"width":64,"height":48,"bytes":1000,"format":"png","sha256":"abababababababababababababababababababababababababababababababab","error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":["https://a/b.png"],"loras":null,"params":{"tiles":[1,2]},"input_params":"mine","score":"7"}
-    {"index":8,"id":"08080808080808080808","status":"pending","file_name":null,"prompt":"new","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":null,"steps":null,"guidance":null,"provider":"modelscope","task_id":null,"attempts":0,"submitted_at":null,"finished_at":null,"seconds":null,"width":null,"height":null,"bytes":null,"format":null,"sha256":null,"error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":null,"loras":null,"params":null,"input_params":null,"score":null}
+    {"index":7,"id":"07070707070707070707","status":"succeeded","file_name":"images/7.png","prompt":"say \"cat\"\n猫 🐈","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":18446744073709551615,"steps":null,"guidance":4.0,"provider":"modelscope","task_id":"5075521","attempts":1,"submitted_at":"2027-01-15T08:00:00.000Z","finished_at":"2027-01-15T08:00:02.468Z","seconds":2.468,"width":64,"height":48,"bytes":1000,"format":"png","sha256":"abababababababababababababababababababababababababababababababab","error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":["https://a/b.png"],"loras":null,"params":{"tiles":[1,2]},"input_params":"mine","score":"7","cost":null}
+    {"index":8,"id":"08080808080808080808","status":"pending","file_name":null,"prompt":"new","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":null,"steps":null,"guidance":null,"provider":"modelscope","task_id":null,"attempts":0,"submitted_at":null,"finished_at":null,"seconds":null,"width":null,"height":null,"bytes":null,"format":null,"sha256":null,"error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":null,"loras":null,"params":null,"input_params":null,"score":null,"cost":null}
     "#);
 }
 
@@ -165,10 +165,31 @@ fn no_two_columns_share_a_name() {
     let text = table(&columns.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
     let mut names: Vec<&str> = text.trim_end().split(',').collect();
     let n_names = names.len();
-    assert_eq!(n_names, COLUMNS.len() * 3 + 3);
+    assert_eq!(n_names, COLUMNS.len() * 3 + 3 + LAST_COLUMNS.len());
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), n_names);
+}
+
+/// Goal: the column `cost` adds up, and stands behind all others. Method: a job with two images, one with none, and a manifest with a
+/// column of that name.
+#[test]
+fn the_cost_of_a_job_stands_in_its_first_line_behind_all_columns() {
+    let two = vec![artifact("images/1.png"), artifact("images/1-2.png")];
+    let mut two = known(1, "x", &[SubmitStarted, task(), Finished(Outcome::Succeeded(two))]);
+    Arc::make_mut(&mut two.job).extras = vec![("cost".into(), "mine".into())];
+    let moderated = known(2, "y", &[SubmitStarted, task(), failed(FaultKind::Moderated, "")]);
+    let mut results = Results::new(Vec::new(), Format::Csv, "modelscope", &strings(&["cost"])).unwrap();
+    results.write_with_cost(&two, Some(Amount::new(0.04))).unwrap();
+    results.write_with_cost(&moderated, Some(Amount::new(2.0))).unwrap();
+    results.write(&known(3, "z", &[])).unwrap();
+    let text = String::from_utf8(results.finish().unwrap()).unwrap();
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
+    assert_eq!(names[COLUMNS.len()..], ["input_cost", "cost"]);
+    let last = |record: &csv::StringRecord| [record.len() - 2, record.len() - 1].map(|at| record[at].to_owned());
+    let cells: Vec<[String; 2]> = reader.records().map(|record| last(&record.unwrap())).collect();
+    assert_eq!(cells, [["mine", "0.04"], ["mine", ""], ["", "2"], ["", ""]].map(|pair| pair.map(str::to_owned)));
 }
 
 #[test]

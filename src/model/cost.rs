@@ -1,0 +1,217 @@
+//! Amounts of money: exact sums, a cost that is known up to what is in doubt, and the most that a run may cost.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+use std::str::FromStr;
+
+use crate::model::price::Price;
+
+/// How many of the smallest amounts make one unit.
+const SCALE: u32 = 1_000_000_000;
+
+/// Decimals of an amount.
+const DECIMALS: usize = 9;
+
+/// An amount in billionths of the unit of a price. Sums are exact, so that a limit can be reached and is never exceeded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Amount(u128);
+
+impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// The amount nearest to this number, and never zero for a number above zero. Numbers below zero and NaN count as zero.
+    pub fn new(number: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what is too large saturates")]
+        let billionths = (number * f64::from(SCALE)).round() as u128;
+        Self(if number > 0.0 { billionths.max(1) } else { 0 })
+    }
+
+    /// The same as a number, for JSON and tables.
+    pub fn number(self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "the nearest number is wanted")]
+        let billionths = self.0 as f64;
+        billionths / f64::from(SCALE)
+    }
+
+    /// So many times this amount.
+    #[must_use]
+    pub const fn times(self, n: u64) -> Self {
+        Self(self.0.saturating_mul(n as u128))
+    }
+
+    /// What is left of it without `other`; zero where that is more.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// The amount with its unit, such as `24 magicube`.
+    pub fn with_unit(self, unit: &str) -> String {
+        format!("{self} {unit}").trim_end().to_owned()
+    }
+}
+
+impl Add for Amount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Self::add)
+    }
+}
+
+impl fmt::Display for Amount {
+    /// As many decimals as it has, and none that are zero at the end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.0 / u128::from(SCALE), self.0 % u128::from(SCALE));
+        let digits = format!("{whole}.{part:0DECIMALS$}");
+        f.write_str(digits.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// What the submissions of a run cost: for sure, and at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Of the submissions that are known to be accepted.
+    pub sure: Amount,
+    /// Of the submissions in doubt: each of them may have been accepted too.
+    pub in_doubt: Amount,
+    /// How many submissions are in doubt.
+    pub n_in_doubt: u64,
+}
+
+impl Cost {
+    /// The cost if every submission in doubt was accepted.
+    pub fn most(&self) -> Amount {
+        self.sure + self.in_doubt
+    }
+
+    /// The cost with its unit, such as `20 magicube`, or `20 to 30 magicube (5 submissions in doubt)`.
+    pub fn words(&self, unit: &str) -> String {
+        let Self { sure, n_in_doubt, .. } = self;
+        if self.most() == *sure {
+            return sure.with_unit(unit);
+        }
+        let submissions = if *n_in_doubt == 1 { "submission" } else { "submissions" };
+        format!("{sure} to {} ({n_in_doubt} {submissions} in doubt)", self.most().with_unit(unit))
+    }
+
+    /// The same in fewer characters: `20 to 30 magicube`.
+    pub fn short_words(&self, unit: &str) -> String {
+        let Self { sure, .. } = self;
+        let most = self.most().with_unit(unit);
+        if self.most() == *sure { most } else { format!("{sure} to {most}") }
+    }
+}
+
+/// The most that a run may cost over all its processes, as the user writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostLimit {
+    /// The amount.
+    pub amount: Amount,
+    /// The unit. `None` means the unit of the price.
+    pub unit: Option<String>,
+}
+
+/// Why a text is not a [`CostLimit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a limit on the cost is a number, with or without the unit of the price: for example 20 or \"20 magicube\"")]
+pub struct CostLimitError;
+
+impl FromStr for CostLimit {
+    type Err = CostLimitError;
+
+    fn from_str(text: &str) -> Result<Self, CostLimitError> {
+        // It is written as a price is.
+        let Price { unit, per_image, .. } = text.parse().map_err(|_| CostLimitError)?;
+        let amount = Amount::new(per_image.ok_or(CostLimitError)?);
+        Ok(Self { amount, unit: (!unit.is_empty()).then_some(unit) })
+    }
+}
+
+impl CostLimit {
+    /// Whether the limit is in this unit.
+    pub fn is_in(&self, unit: &str) -> bool {
+        self.unit.as_ref().is_none_or(|own| own.to_lowercase() == unit.to_lowercase())
+    }
+}
+
+impl fmt::Display for CostLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.amount.with_unit(self.unit.as_deref().unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_exact_where_floats_are_not() {
+        let tenth = Amount::new(0.1);
+        assert_eq!([tenth; 3].into_iter().sum::<Amount>(), Amount::new(0.3));
+        assert_eq!(tenth.times(1_000_000), Amount::new(100_000.0));
+        assert!((0.1 + 0.2 > 0.3) && tenth + Amount::new(0.2) == Amount::new(0.3));
+        assert_eq!((Amount::new(0.04).number(), Amount::new(0.3).number()), (0.04, 0.3));
+        assert_eq!(Amount::new(2.5).without(Amount::new(3.0)), Amount::ZERO);
+    }
+
+    #[test]
+    fn amounts_are_shown_without_needless_zeros() {
+        for (number, text) in [
+            (0.0, "0"),
+            (24.0, "24"),
+            (100.0, "100"),
+            (0.5, "0.5"),
+            (0.00125, "0.00125"),
+            (1e-9, "0.000000001"),
+            (-1.0, "0"),
+            (f64::NAN, "0"),
+        ] {
+            assert_eq!(Amount::new(number).to_string(), text, "{number}");
+        }
+        assert_eq!(Amount::new(1e-30).to_string(), "0.000000001", "no price above zero is free");
+        assert_eq!(Amount::new(f64::INFINITY) + Amount::new(1.0), Amount::new(f64::INFINITY), "it saturates");
+    }
+
+    #[test]
+    fn a_cost_is_a_range_where_there_are_doubts() {
+        let cost =
+            |sure, in_doubt, n_in_doubt| Cost { sure: Amount::new(sure), in_doubt: Amount::new(in_doubt), n_in_doubt };
+        let words = |cost: Cost, unit| (cost.words(unit), cost.short_words(unit));
+        let told = |long: &str, short: &str| (long.to_owned(), short.to_owned());
+        assert_eq!(words(cost(20.0, 0.0, 0), "magicube"), told("20 magicube", "20 magicube"));
+        assert_eq!(
+            words(cost(20.0, 10.0, 5), "magicube"),
+            told("20 to 30 magicube (5 submissions in doubt)", "20 to 30 magicube")
+        );
+        assert_eq!(words(cost(0.0, 0.5, 1), ""), told("0 to 0.5 (1 submission in doubt)", "0 to 0.5"));
+        assert_eq!(words(cost(0.0, 0.0, 3), "USD"), told("0 USD", "0 USD"), "what is free costs nothing twice");
+    }
+
+    #[test]
+    fn a_limit_is_an_amount_with_or_without_a_unit() {
+        let limit = |text: &str| text.parse::<CostLimit>().unwrap();
+        assert_eq!(limit("20"), CostLimit { amount: Amount::new(20.0), unit: None });
+        assert_eq!(limit(" 0.5 USD "), CostLimit { amount: Amount::new(0.5), unit: Some("USD".into()) });
+        assert_eq!(limit("19.99元").to_string(), "19.99 元");
+        for text in ["", "USD", "-1", "1.2.3", "nan", "inf", "2 3"] {
+            assert_eq!(text.parse::<CostLimit>(), Err(CostLimitError), "{text}");
+        }
+        assert!(limit("20").is_in("USD") && limit("20 usd").is_in("USD") && limit("20").is_in(""));
+        assert!(!limit("20 USD").is_in("magicube") && !limit("20 USD").is_in(""));
+    }
+}

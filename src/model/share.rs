@@ -1,0 +1,78 @@
+//! A part of a hundred, as people write it: `98%`, `0.5%`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// All of it, in millionths.
+const WHOLE: u32 = 1_000_000;
+
+/// A part of a whole, in millionths: 0 to 1,000,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(u32);
+
+/// Why a text is not a [`Share`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("write a part of a hundred, from 0% to 100%, for example 98% or 99.5%")]
+pub struct ShareError;
+
+impl FromStr for Share {
+    type Err = ShareError;
+
+    fn from_str(text: &str) -> Result<Self, ShareError> {
+        let percent = text.trim().strip_suffix('%').and_then(|text| text.trim().parse::<f64>().ok());
+        match percent {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to a million")]
+            Some(percent) if (0.0..=100.0).contains(&percent) => Ok(Self((percent * 10_000.0).round() as u32)),
+            Some(_) | None => Err(ShareError),
+        }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", f64::from(self.0) / 10_000.0)
+    }
+}
+
+impl Share {
+    /// Whether `n` is at least this part of `of`.
+    pub fn is_reached(self, n: u64, of: u64) -> bool {
+        u128::from(n) * u128::from(WHOLE) >= u128::from(of) * u128::from(self.0)
+    }
+
+    /// Whether this part is nothing.
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_a_part_of_a_hundred() {
+        for (text, share) in [
+            ("98%", 980_000),
+            ("99.5 %", 995_000),
+            ("0%", 0),
+            ("100%", 1_000_000),
+            ("33.3333%", 333_333),
+            ("0.5%", 5000),
+        ] {
+            assert_eq!(text.parse(), Ok(Share(share)));
+        }
+        for text in ["", "98", "0.98", "101%", "-1%", "nan%", "%"] {
+            assert_eq!(text.parse::<Share>(), Err(ShareError), "{text}");
+        }
+        assert_eq!((Share(980_000).to_string(), Share(995_000).to_string()), ("98%".into(), "99.5%".into()));
+    }
+
+    #[test]
+    fn a_share_is_reached_exactly_or_not() {
+        let share: Share = "98%".parse().unwrap();
+        assert!(share.is_reached(98, 100) && !share.is_reached(97, 99));
+        assert!(share.is_reached(0, 0), "of none, all");
+        assert!(!"100%".parse::<Share>().unwrap().is_reached(u64::MAX >> 1, (u64::MAX >> 1) + 1));
+    }
+}
