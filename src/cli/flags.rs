@@ -21,7 +21,7 @@ pub struct AccessArgs {
     #[arg(long, value_name = "FILE", env = "PROMPTBATCH_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// How long one request may take: 500ms, 30s, 2m; an image may take ten times as long, but not be silent longer
+    /// How long one request may take: 500ms, 30s, 2m; an image may take longer, but not be silent for so long
     #[arg(long, value_name = "D", default_value = "60s", value_parser = duration, env = "PROMPTBATCH_REQUEST_TIMEOUT")]
     pub request_timeout: Duration,
 }

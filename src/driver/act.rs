@@ -7,6 +7,8 @@ use futures::FutureExt;
 
 use crate::driver::Hands;
 use crate::driver::images::StoreError;
+use crate::driver::meter::Meter;
+use crate::driver::transfer;
 use crate::engine::turn::Input;
 use crate::model::job::{Job, JobId};
 use crate::model::origin::Origin;
@@ -30,9 +32,14 @@ pub async fn poll(hands: Hands, batch: Vec<(JobId, TaskId)>) -> Input {
 }
 
 /// Fetches the images of a job. The error is our own disk's, met with this job.
-pub async fn download(hands: Hands, origin: Origin, urls: Vec<Url>) -> Result<Input, (JobId, StoreError)> {
+pub async fn download(
+    hands: Hands,
+    meter: Arc<Meter>,
+    origin: Origin,
+    urls: Vec<Url>,
+) -> Result<Input, (JobId, StoreError)> {
     let id = origin.job.id;
-    let downloaded = caught(download_all(&hands, &origin, &urls)).await;
+    let downloaded = caught(download_all(&hands, &meter, &origin, &urls)).await;
     match downloaded.unwrap_or_else(|| Ok(Err(panicked(FaultKind::Transient, "downloading")))) {
         Ok(result) => Ok(Input::Downloaded(id, result)),
         Err(error) => Err((id, error)),
@@ -41,16 +48,13 @@ pub async fn download(hands: Hands, origin: Origin, urls: Vec<Url>) -> Result<In
 
 async fn download_all(
     hands: &Hands,
+    meter: &Meter,
     origin: &Origin,
     urls: &[Url],
 ) -> Result<Result<Vec<Artifact>, Fault>, StoreError> {
     let mut artifacts = Vec::with_capacity(urls.len());
     for (nth, url) in (1..).zip(urls) {
-        let body = match hands.provider.download(url).await {
-            Ok(body) => body,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        match hands.store.save(hands.naming.name(origin.clone(), nth), body).await? {
+        match transfer::image(hands, meter, &hands.naming.name(origin.clone(), nth), url).await? {
             Ok(artifact) => artifacts.push(artifact),
             Err(fault) => return Ok(Err(fault)),
         }

@@ -5,7 +5,7 @@
 //! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
 //! the user tells, and those that nobody tells, from `window`, `learnt_rate`, `unheard` and `chance`), `remaining` (what the provider says
 //! of its allowance), `gain` (how many tasks are worth while), [`schedule`] (polls, and how long tasks take), `line` (who waits his turn),
-//! `downloads` (which image first), `plans` (what may leave now), [`retry`] (verdicts), `ending` (when a run is over, and why before its
+//! `downloads` (which image first), `parallel` (how many of them at a time), `plans` (what may leave now), [`retry`] (verdicts), `ending` (when a run is over, and why before its
 //! end) and `pace` (what is told of all that).
 
 mod chance;
@@ -19,6 +19,7 @@ mod learnt_rate;
 mod line;
 mod pace;
 pub mod pacer;
+mod parallel;
 mod plans;
 mod remaining;
 pub mod retry;
@@ -181,14 +182,15 @@ impl Engine {
                 }
             }
             Input::Downloaded(id, result) => {
-                self.lane.download_answered();
+                self.lane.download_answered(now, id, result.is_ok());
                 self.downloaded(now, id, result);
             }
             // The job stays where it is, for a run with a better disk.
-            Input::Unsaved(_) => {
-                self.lane.download_answered();
+            Input::Unsaved(id) => {
+                self.lane.download_answered(now, id, false);
                 self.stop_with(now, Stop::Disk);
             }
+            Input::Received(received) => self.lane.received(now, received),
             Input::Stop(stop) => self.stop_with(now, stop),
         }
     }

@@ -11,6 +11,7 @@ pub mod name;
 pub mod origin;
 pub mod outcome;
 pub mod pace;
+pub mod part;
 pub mod phase;
 pub mod price;
 pub mod progress;

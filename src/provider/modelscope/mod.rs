@@ -8,6 +8,7 @@ pub mod body;
 mod download;
 pub mod fault;
 mod http;
+mod pieces;
 pub mod rate;
 pub mod token;
 
@@ -19,13 +20,14 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder};
 
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
+use crate::model::part::Part;
 use crate::model::request::Request;
 use crate::provider::modelscope::answer::Answer;
 use crate::provider::modelscope::download::Bounds;
 pub use crate::provider::modelscope::http::ClientError;
 use crate::provider::modelscope::http::Lost;
 use crate::provider::modelscope::token::Token;
-use crate::provider::{Body, Provider};
+use crate::provider::{Download, Provider};
 
 /// Where the API is unless the user says otherwise.
 pub const BASE_URL: &str = "https://api-inference.modelscope.cn";
@@ -50,7 +52,7 @@ pub struct Settings {
     pub base_url: String,
     /// Who we are.
     pub token: Token,
-    /// How long one request may take; for a download, how long it may stay silent, and a tenth of what it may take in all.
+    /// How long one request may take; for a download, how long it may stay silent.
     pub request_timeout: Duration,
     /// How long an image may be.
     pub image_bytes_max: u64,
@@ -78,7 +80,7 @@ impl ModelScope {
         headers.insert("x-modelscope-async-mode", HeaderValue::from_static("true"));
         let api = http::api_client(&base, headers, settings.request_timeout)?;
         let images = http::image_client(&base, settings.request_timeout)?;
-        let bounds = Bounds { request_timeout: settings.request_timeout, bytes_max: settings.image_bytes_max };
+        let bounds = Bounds::new(settings.request_timeout, settings.image_bytes_max);
         let submissions = http::below(&base, "/v1/images/generations")?;
         let tasks = http::below(&base, "/v1/tasks")?;
         Ok(Self { submissions, tasks, token: settings.token.clone(), api, images, bounds })
@@ -123,7 +125,7 @@ impl Provider for ModelScope {
         join_all(tasks.iter().map(|task| self.poll_one(task))).boxed()
     }
 
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
-        download::open(&self.images, url, self.bounds).boxed()
+    fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
+        download::open(&self.images, url, part, &self.bounds).boxed()
     }
 }
