@@ -69,7 +69,7 @@
 //! 3. `Accepted` is committed as soon as it is known. From then on the job is polled and never submitted again, unless the
 //!    provider itself says that the task is lost or failed, which is counted and limited (`--resubmits`).
 //! 4. Failed downloads and expired links go back to *poll*, for fresh links; never to *submit*. A download that breaks off
-//!    goes on where it stopped first, if the host can tell that it is the same image.
+//!    goes on where it stopped first, in this process or a later one, if the host can tell that it is the same image.
 //! 5. An image is written aside, checked to its last byte, synced and renamed, and only then is `Finished` committed. A crash
 //!    in between repeats one download: the same bytes are taken for the image itself.
 //! 6. `results.csv` is a projection of the ledger, replaced atomically, never read back.

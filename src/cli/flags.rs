@@ -64,7 +64,7 @@ pub struct PaceArgs {
     #[arg(long, value_name = "RATE", env = "PROMPTBATCH_POLL_RATE")]
     pub poll_rate: Option<Rate>,
 
-    /// Downloads at once
+    /// Downloads at once, at most: on a slow line fewer are
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one, env = "PROMPTBATCH_DOWNLOADS")]
     pub downloads: NonZeroU32,
 

@@ -17,6 +17,7 @@ mod hostile;
 mod http;
 mod kill;
 mod library;
+mod lines;
 mod links;
 mod official;
 mod progress;

@@ -19,6 +19,11 @@ const PIECE_BYTES_MAX: usize = 256 << 10;
 /// As much of the beginning as tells formats apart.
 const HEAD_BYTES: u64 = 64;
 
+/// A file is not begun with less: what is written into an image has its place behind its header, which is a segment of up to 64 KiB in
+/// a JPEG.
+const BEGIN_BYTES: usize = 66 << 10;
+const PNG_BEGIN_BYTES: usize = 1024;
+
 /// Some of an image gathered in memory, and what came before that in a partial file.
 #[derive(Debug)]
 pub(super) struct Incoming {
@@ -74,8 +79,13 @@ impl Incoming {
     }
 
     /// Whether some of it is gathered that would be lost if the process ended now, and could be kept.
-    pub(super) const fn has_to_keep(&self) -> bool {
-        self.host.is_some() && !self.gathered.is_empty()
+    pub(super) fn has_to_keep(&self) -> bool {
+        let bytes_min = match self.head {
+            Head::Seen(_) => 1,
+            Head::Unseen if recognised(&self.gathered) == Some(ImageFormat::Png) => PNG_BEGIN_BYTES,
+            Head::Unseen => BEGIN_BYTES,
+        };
+        self.host.is_some() && self.gathered.len() >= bytes_min
     }
 
     /// Nothing of it is kept: its bytes are not those of an image.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::driver::images::descriptors::patiently;
 use crate::model::part::{Part, Validator};
 
 /// What the name of a journal ends with, behind that of its file.
@@ -75,7 +76,7 @@ impl Journal {
     /// A journal of a file that is empty.
     pub(super) fn begin(file: &Path, label: Label) -> io::Result<Self> {
         let path = path_of(file);
-        fs::write(&path, label.to_line())?;
+        patiently(|| fs::write(&path, label.to_line()))?;
         Ok(Self { path, label, hasher: blake3::Hasher::new(), n_bytes: 0 })
     }
 
@@ -85,7 +86,7 @@ impl Journal {
         self.n_bytes += bytes.len() as u64;
         let line = format!("{} {}\n", self.n_bytes, self.hasher.finalize().to_hex());
         // It is not held open: a run may have many of them and few descriptors.
-        let mut file = File::options().write(true).open(&self.path)?;
+        let mut file = patiently(|| File::options().write(true).open(&self.path))?;
         file.seek(SeekFrom::End(0))?;
         file.write_all(line.as_bytes())
     }
@@ -94,14 +95,14 @@ impl Journal {
     pub(super) fn read(file: &Path) -> io::Result<Option<Self>> {
         let path = path_of(file);
         let mut text = String::new();
-        File::open(&path)?.take(JOURNAL_BYTES_MAX).read_to_string(&mut text)?;
+        patiently(|| File::open(&path))?.take(JOURNAL_BYTES_MAX).read_to_string(&mut text)?;
         let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
         let Some(label) = lines.next().and_then(Label::of_line) else { return Ok(None) };
         let marks = lines.map_while(|line| {
             let (n_bytes, hash) = line.split_once(' ')?;
             Some((n_bytes.parse::<u64>().ok()?, blake3::Hash::from_hex(hash).ok()?))
         });
-        let mut reader = BufReader::with_capacity(PIECE_BYTES, File::open(file)?);
+        let mut reader = BufReader::with_capacity(PIECE_BYTES, patiently(|| File::open(file))?);
         let (mut hasher, mut n_bytes) = (blake3::Hasher::new(), 0);
         for (mark, hash) in marks {
             let Some(n_more) = mark.checked_sub(n_bytes) else { break };

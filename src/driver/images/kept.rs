@@ -114,3 +114,6 @@ impl Kept {
         std::mem::take(&mut *self.lock()).into_values().for_each(Remnant::remove);
     }
 }
+
+#[cfg(test)]
+mod tests;

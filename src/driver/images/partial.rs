@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::driver::images::check::{CheckLimits, Checked, NotAnImage, inspect};
+use crate::driver::images::descriptors::patiently;
 use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::journal::{Journal, Label, path_of};
 
@@ -42,7 +43,7 @@ impl Remnant {
     /// Opens the file to go on with it, without what may be behind its last mark.
     pub(super) fn open(mut self, kept: &Kept, key: String) -> io::Result<Option<Partial>> {
         let Some(journal) = self.journal().cloned() else { return Ok(None) };
-        let mut file = File::options().read(true).write(true).open(&self.path)?;
+        let mut file = patiently(|| File::options().read(true).write(true).open(&self.path))?;
         file.set_len(journal.file_bytes())?;
         file.seek(SeekFrom::End(0))?;
         let keeping = Keeping { journal, kept: kept.clone(), key };

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::driver::images::check::{CheckLimits, Checked, inspect};
+use crate::driver::images::descriptors::patiently;
 use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::filesystem;
 use crate::driver::images::folders::Folders;
@@ -79,7 +80,8 @@ impl Place {
         let folder = self.folders.make(PARTIALS)?;
         let n = self.n_begun.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{}-{n}", name.partial()));
-        let file = File::options().read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))?;
+        let begin = || File::options().read(true).write(true).create_new(true).open(&path);
+        let file = patiently(begin).map_err(at("create", &path))?;
         Ok(Partial::new(path, file))
     }
 
@@ -159,7 +161,7 @@ impl Place {
         match fs::symlink_metadata(path) {
             Ok(file) if file.is_file() && file.len() == checked.bytes => {
                 let limits = CheckLimits { bytes_max: checked.bytes, ..self.limits };
-                let found = inspect(BufReader::new(File::open(path)?), &limits)?;
+                let found = inspect(BufReader::new(patiently(|| File::open(path))?), &limits)?;
                 Ok(found.as_ref() == Ok(checked))
             }
             Ok(_) => Ok(false),

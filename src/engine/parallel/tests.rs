@@ -93,7 +93,7 @@ impl Line {
 
 #[test]
 fn on_a_fast_line_all_that_may_be_are_soon_under_way() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         let mut line = Line::new(seed, 1e8, 1e7);
         line.fetch(400, 20_000.0);
         let n_steps = line.seen.iter().position(|n| *n == 64).expect("the limit is reached");
@@ -105,7 +105,7 @@ fn on_a_fast_line_all_that_may_be_are_soon_under_way() {
 /// connection fills.
 #[test]
 fn on_a_full_line_few_are_under_way() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         let mut line = Line::new(seed, 500_000.0, 500_000.0);
         let seconds = line.fetch(64, 5e6);
         assert!(line.median() <= 5, "seed {seed}: {} at a time", line.median());
@@ -117,7 +117,7 @@ fn on_a_full_line_few_are_under_way() {
 /// Goal: where the host limits each connection, many are under way. Method: connections that get a fortieth of the line.
 #[test]
 fn where_each_connection_is_slow_many_are_under_way() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         let mut line = Line::new(seed, 2e6, 50_000.0);
         let seconds = line.fetch(400, 1e6);
         assert!(line.median() >= 32, "seed {seed}: {} at a time", line.median());
@@ -129,7 +129,7 @@ fn where_each_connection_is_slow_many_are_under_way() {
 /// carries a hundredth.
 #[test]
 fn when_the_line_becomes_slow_fewer_are_under_way() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         let mut line = Line::new(seed, 1e8, 1e7);
         line.fetch(400, 20_000.0);
         assert_eq!(line.parallel.now_max, 64);
@@ -143,7 +143,7 @@ fn when_the_line_becomes_slow_fewer_are_under_way() {
 /// Goal: images that come drop by drop do not hold up the others. Method: one in ten never ends, each of them takes a place.
 #[test]
 fn what_comes_drop_by_drop_leaves_room_for_others() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         let mut line = Line::new(seed, 500_000.0, 500_000.0);
         line.drip_every = 10;
         let seconds = line.fetch(300, 1e6);

@@ -15,6 +15,7 @@ use crate::provider::Download;
 use crate::provider::modelscope::answer;
 use crate::provider::modelscope::http::{Lost, image_url};
 use crate::provider::modelscope::pieces::{Others, Pieces};
+use crate::provider::modelscope::sockets::{Slot, Sockets};
 
 /// What every download keeps to.
 #[derive(Clone, Debug)]
@@ -25,12 +26,14 @@ pub struct Bounds {
     pub bytes_max: u64,
     /// How fast other images came.
     pub others: Arc<Others>,
+    /// All requests under way.
+    pub sockets: Arc<Sockets>,
 }
 
 impl Bounds {
     /// Images of up to so many bytes, none of which is silent for so long.
-    pub fn new(request_timeout: Duration, bytes_max: u64) -> Self {
-        Self { request_timeout, bytes_max, others: Arc::default() }
+    pub fn new(request_timeout: Duration, bytes_max: u64, sockets: Arc<Sockets>) -> Self {
+        Self { request_timeout, bytes_max, others: Arc::default(), sockets }
     }
 }
 
@@ -44,25 +47,27 @@ pub async fn open(
     let address = image_url(url)?;
     if let Some(part) = part.filter(|part| part.n_bytes > 0) {
         let request = client.get(address.clone()).header(RANGE, format!("bytes={}-", part.n_bytes));
-        let response = sent(request.header(IF_RANGE, part.validator.text()), url).await?;
-        match response.status().as_u16() {
+        let request = request.header(IF_RANGE, part.validator.text());
+        let answer = sent(request, url, bounds).await?;
+        match answer.0.status().as_u16() {
             206 => {
-                if let Ok(total) = rest_total(response.headers(), part) {
+                if let Ok(total) = rest_total(answer.0.headers(), part) {
                     let (bytes_total, validator) = (Some(total), Some(part.validator.clone()));
-                    return Ok(arriving(response, part.n_bytes, bytes_total, validator, bounds));
+                    return Ok(arriving(answer, part.n_bytes, bytes_total, validator, bounds));
                 }
             }
             // The part cannot be gone on with: the image has changed, or has no more bytes than those.
             416 => (),
             // The host sends all of it: it knows no ranges, or the image has changed.
-            _ => return whole(response, url, bounds),
+            _ => return whole(answer, url, bounds),
         }
     }
-    whole(sent(client.get(address), url).await?, url, bounds)
+    whole(sent(client.get(address), url, bounds).await?, url, bounds)
 }
 
 /// A whole image, if the answer brings one.
-fn whole(response: Response, url: &Url, bounds: &Bounds) -> Result<Download<'static>, Fault> {
+fn whole(answer: (Response, Slot), url: &Url, bounds: &Bounds) -> Result<Download<'static>, Fault> {
+    let response = &answer.0;
     let status = response.status().as_u16();
     if status != 200 {
         return Err(answer::image_refused(status, url));
@@ -72,17 +77,17 @@ fn whole(response: Response, url: &Url, bounds: &Bounds) -> Result<Download<'sta
         return Err(too_long(n_bytes, bounds.bytes_max));
     }
     let validator = validator(response.headers());
-    Ok(arriving(response, 0, bytes_total, validator, bounds))
+    Ok(arriving(answer, 0, bytes_total, validator, bounds))
 }
 
 fn arriving(
-    response: Response,
+    answer: (Response, Slot),
     n_before: u64,
     bytes_total: Option<u64>,
     validator: Option<Validator>,
     bounds: &Bounds,
 ) -> Download<'static> {
-    let pieces = Pieces::new(response, n_before, bytes_total, validator.is_some(), bounds);
+    let pieces = Pieces::new(answer, n_before, bytes_total, validator.is_some(), bounds);
     let body = stream::try_unfold(pieces, async |mut pieces| {
         let piece = pieces.next().await?;
         Ok(piece.map(|piece| (piece, pieces)))
@@ -144,8 +149,8 @@ fn content_range(text: &str) -> Option<(u64, u64, u64)> {
     (first <= last && last < total).then_some((first, last, total))
 }
 
-async fn sent(request: RequestBuilder, url: &Url) -> Result<Response, Fault> {
-    request.send().await.map_err(|error| {
+async fn sent(request: RequestBuilder, url: &Url, bounds: &Bounds) -> Result<(Response, Slot), Fault> {
+    bounds.sockets.send(request).await.map_err(|error| {
         let words = format!("could not download {}: {}", answer::shown(url), Lost::from(error).words);
         Fault::new(FaultKind::Transient, words)
     })

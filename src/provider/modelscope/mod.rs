@@ -10,8 +10,10 @@ pub mod fault;
 mod http;
 mod pieces;
 pub mod rate;
+mod sockets;
 pub mod token;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -26,6 +28,7 @@ use crate::provider::modelscope::answer::Answer;
 use crate::provider::modelscope::download::Bounds;
 pub use crate::provider::modelscope::http::ClientError;
 use crate::provider::modelscope::http::Lost;
+use crate::provider::modelscope::sockets::Sockets;
 use crate::provider::modelscope::token::Token;
 use crate::provider::{Download, Provider};
 
@@ -68,6 +71,7 @@ pub struct ModelScope {
     api: Client,
     images: Client,
     bounds: Bounds,
+    sockets: Arc<Sockets>,
 }
 
 impl ModelScope {
@@ -80,15 +84,17 @@ impl ModelScope {
         headers.insert("x-modelscope-async-mode", HeaderValue::from_static("true"));
         let api = http::api_client(&base, headers, settings.request_timeout)?;
         let images = http::image_client(&base, settings.request_timeout)?;
-        let bounds = Bounds::new(settings.request_timeout, settings.image_bytes_max);
+        let sockets = Sockets::new();
+        let bounds = Bounds::new(settings.request_timeout, settings.image_bytes_max, Arc::clone(&sockets));
         let submissions = http::below(&base, "/v1/images/generations")?;
         let tasks = http::below(&base, "/v1/tasks")?;
-        Ok(Self { submissions, tasks, token: settings.token.clone(), api, images, bounds })
+        Ok(Self { submissions, tasks, token: settings.token.clone(), api, images, bounds, sockets })
     }
 
     /// Sends a request. Whatever the answer repeats of it, the token is not there.
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, Lost> {
-        Ok(http::answer(request.send().await?).await?.without(&self.token))
+        let (response, _slot) = self.sockets.send(request).await?;
+        Ok(http::answer(response).await?.without(&self.token))
     }
 
     async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {

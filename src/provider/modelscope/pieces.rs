@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::model::outcome::{Fault, FaultKind};
 use crate::provider::modelscope::download::Bounds;
 use crate::provider::modelscope::http::Lost;
+use crate::provider::modelscope::sockets::Slot;
 
 /// How often a slow download is looked at, in request timeouts.
 const TIMEOUTS_PER_LOOK: u32 = 10;
@@ -28,6 +29,8 @@ const ENDS_MAX: usize = 32;
 /// The body of an answer.
 pub struct Pieces {
     response: Response,
+    /// Held until all has come.
+    _slot: Slot,
     /// Bytes of the image so far, those of earlier answers included.
     n_bytes: u64,
     n_before: u64,
@@ -44,11 +47,19 @@ pub struct Pieces {
 
 impl Pieces {
     /// The bytes behind the first `n_before` of an image of `bytes_total`, if that is known.
-    pub fn new(response: Response, n_before: u64, bytes_total: Option<u64>, is_kept: bool, bounds: &Bounds) -> Self {
+    pub fn new(
+        answer: (Response, Slot),
+        n_before: u64,
+        bytes_total: Option<u64>,
+        is_kept: bool,
+        bounds: &Bounds,
+    ) -> Self {
         let look_span = bounds.request_timeout.saturating_mul(TIMEOUTS_PER_LOOK).min(LOOK_SPAN_MAX);
         let began = Instant::now();
+        let (response, slot) = answer;
         Self {
             response,
+            _slot: slot,
             n_bytes: n_before,
             n_before,
             bytes_total,
