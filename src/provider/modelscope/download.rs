@@ -107,15 +107,13 @@ impl Validator {
 /// The validator in an answer whose host says that it serves ranges: a strong `ETag`, or else a date that is one.
 fn validator(headers: &HeaderMap) -> Option<Validator> {
     headers.get(ACCEPT_RANGES).filter(|ranges| *ranges == "bytes")?;
-    match headers.get(ETAG) {
-        Some(etag) => strong_etag(etag),
-        None => {
-            // Dates count whole seconds: of an image that changed in the second of this answer there may be two.
-            let (date, modified) = (headers.get(DATE)?, headers.get(LAST_MODIFIED)?);
-            let modified = modified.to_str().ok().filter(|_| date != modified)?;
-            Some(Validator::LastModified(modified.to_owned()))
-        }
+    if let Some(etag) = headers.get(ETAG) {
+        return strong_etag(etag);
     }
+    // Dates count whole seconds: of an image that changed in the second of this answer there may be two.
+    let (date, modified) = (headers.get(DATE)?, headers.get(LAST_MODIFIED)?);
+    let modified = modified.to_str().ok().filter(|_| date != modified)?;
+    Some(Validator::LastModified(modified.to_owned()))
 }
 
 fn strong_etag(value: &HeaderValue) -> Option<Validator> {
