@@ -71,7 +71,7 @@
 //!    provider itself says that the task is lost or failed. Repeated payments of a job, for doubts and losses together, are counted and
 //!    limited (`--resubmits`), and when many jobs want to be paid for again, one goes first ([`engine`], `brake`). A task id belongs to one job.
 //! 4. Failed downloads and expired links go back to *poll*, for fresh links; never to *submit*. A download that breaks off
-//!    goes on where it stopped first, if the host can tell that it is the same image.
+//!    goes on where it stopped first, in this process or a later one, if the host can tell that it is the same image.
 //! 5. An image is written aside, checked to its last byte, synced and renamed, and only then is `Finished` committed. A crash
 //!    in between repeats one download: the same bytes are taken for the image itself.
 //! 6. `results.csv` is a projection of the ledger, replaced atomically, never read back.

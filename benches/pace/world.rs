@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, StreamExt};
 
 use promptbatch::driver::clock::Clock;
-use promptbatch::driver::images::{Body, ImageStore, Saved};
+use promptbatch::driver::images::{ImageStore, Saved};
 use promptbatch::driver::{self, Hands};
 use promptbatch::engine::Engine;
 use promptbatch::engine::turn::{Signal, Stop};
@@ -18,9 +18,11 @@ use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::{Limits, Rate};
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Artifact, ImageFormat, TaskId};
+use promptbatch::model::part::Part;
 use promptbatch::model::phase::Known;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
+use promptbatch::provider::Download;
 use promptbatch::provider::simulator::config::Config;
 use promptbatch::provider::simulator::server::Server;
 use promptbatch::report::Reporters;
@@ -115,9 +117,15 @@ impl Ledger for Endless {
 struct Nowhere;
 
 impl ImageStore for Nowhere {
-    fn save<'a>(&'a self, _name: ImageName, body: Body<'a>) -> BoxFuture<'a, Saved> {
+    fn part<'a>(&'a self, _name: &'a ImageName) -> BoxFuture<'a, Option<Part>> {
+        ready(None).boxed()
+    }
+
+    fn forget(&self, _job: JobId) {}
+
+    fn save<'a>(&'a self, _name: ImageName, image: Download<'a>) -> BoxFuture<'a, Saved> {
         async {
-            body.for_each(|_| ready(())).await;
+            image.body.for_each(|_| ready(())).await;
             let (file_name, sha256) = ("x.png".to_owned(), [0; 32]);
             Ok(Ok(Artifact { file_name, sha256, bytes: 1, width: 1, height: 1, format: ImageFormat::Png }))
         }

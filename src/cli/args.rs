@@ -23,6 +23,7 @@ use crate::cli::manifest_args::{InitArgs, ManifestArgs, PlanArgs, ValidateArgs};
 use crate::cli::manuals::{CompletionsArgs, ManArgs};
 use crate::cli::reports::ReportArgs;
 use crate::cli::style_args::StyleArgs;
+use crate::cli::units::bytes;
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
@@ -313,6 +314,10 @@ pub struct SimulateArgs {
     /// How long a link to an image lasts, for example 30s [default: for ever]
     #[arg(long, value_name = "D", value_parser = duration)]
     pub link_lifetime: Option<Duration>,
+
+    /// A slow line: bytes a second that all images share, for example 100kB [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub line: Option<u64>,
 }
 
 fn failure_kind(text: &str) -> Result<String, String> {

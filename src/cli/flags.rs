@@ -23,7 +23,7 @@ pub struct AccessArgs {
     #[arg(long, value_name = "FILE", env = "PROMPTBATCH_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// How long one request may take: 500ms, 30s, 2m; an image may take ten times as long, but not be silent longer
+    /// How long one request may take: 500ms, 30s, 2m; an image may take longer, but not be silent for so long
     #[arg(long, value_name = "D", default_value = "60s", value_parser = duration, env = "PROMPTBATCH_REQUEST_TIMEOUT")]
     pub request_timeout: Duration,
 }
@@ -89,7 +89,7 @@ pub struct PaceArgs {
     #[arg(long, value_name = "RATE", env = "PROMPTBATCH_POLL_RATE")]
     pub poll_rate: Option<Rate>,
 
-    /// Downloads at once
+    /// Downloads at once, at most: on a slow line fewer are
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one, env = "PROMPTBATCH_DOWNLOADS")]
     pub downloads: NonZeroU32,
 

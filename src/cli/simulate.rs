@@ -51,6 +51,7 @@ fn config(args: SimulateArgs) -> Config {
         image_size: args.image_size,
         pictures_bytes_max: PICTURES_BYTES_MAX,
         link_lifetime: args.link_lifetime,
+        line: args.line,
         ..Config::default()
     }
 }

@@ -7,6 +7,8 @@ use futures::FutureExt;
 
 use crate::driver::Hands;
 use crate::driver::images::StoreError;
+use crate::driver::meter::Meter;
+use crate::driver::transfer;
 use crate::engine::turn::Input;
 use crate::model::job::{Job, JobId};
 use crate::model::name::ImageName;
@@ -34,9 +36,14 @@ pub async fn poll(hands: Hands, batch: Vec<(JobId, TaskId)>) -> Input {
 }
 
 /// Fetches the images of a job. The error is our own disk's, met with this job.
-pub async fn download(hands: Hands, origin: Origin, urls: Vec<Url>) -> Result<Input, (JobId, StoreError)> {
+pub async fn download(
+    hands: Hands,
+    meter: Arc<Meter>,
+    origin: Origin,
+    urls: Vec<Url>,
+) -> Result<Input, (JobId, StoreError)> {
     let id = origin.job.id;
-    let downloaded = caught(download_all(&hands, &origin, &urls)).await;
+    let downloaded = caught(download_all(&hands, &meter, &origin, &urls)).await;
     match downloaded.unwrap_or_else(|| Ok(Err(panicked(FaultKind::Transient, "downloading")))) {
         Ok(result) => Ok(Input::Downloaded(id, result)),
         Err(error) => Err((id, error)),
@@ -46,6 +53,7 @@ pub async fn download(hands: Hands, origin: Origin, urls: Vec<Url>) -> Result<In
 /// Fetches every image that can be had. Where some cannot, the fault names them and keeps the others.
 async fn download_all(
     hands: &Hands,
+    meter: &Meter,
     origin: &Origin,
     urls: &[Url],
 ) -> Result<Result<Vec<Artifact>, Fault>, StoreError> {
@@ -56,11 +64,7 @@ async fn download_all(
             artifacts.push(kept);
             continue;
         }
-        let saved = match hands.provider.download(url).await {
-            Ok(body) => hands.store.save(name, body).await?,
-            Err(fault) => Err(fault),
-        };
-        match saved {
+        match transfer::image(hands, meter, &name, url).await? {
             Ok(artifact) => artifacts.push(artifact),
             Err(fault) => faults.push((nth, fault)),
         }

@@ -6,7 +6,9 @@
 mod act;
 pub mod clock;
 pub mod images;
+mod meter;
 mod owners;
+mod transfer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +20,12 @@ use tokio::task::{JoinError, JoinSet, yield_now};
 
 use crate::driver::clock::Clock;
 use crate::driver::images::{ImageStore, StoreError};
+use crate::driver::meter::Meter;
 use crate::engine::Engine;
 use crate::engine::turn::{Action, Input, Stop, Turn};
 use crate::ledger::error::LedgerError;
 use crate::ledger::{self, Ledger, Loaded, Recorded};
-use crate::model::event::Event;
+use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
 use crate::model::name::template::Template;
 use crate::model::time::Moment;
@@ -109,15 +112,19 @@ pub async fn drive(
     clock: &Clock,
     stops: &mut Stops,
 ) -> Result<Option<Stop>, DriveError> {
-    let mut under_way = JoinSet::new();
+    let (mut under_way, meter) = (JoinSet::new(), Arc::new(Meter::default()));
     let mut broken = None;
     loop {
         let now = clock.now();
+        if let Some(received) = meter.take() {
+            engine.handle(now, Input::Received(received));
+        }
         let Turn { events, actions, wake_at, is_last } = engine.turn(now);
         let events: Arc<[Event]> = events.into();
         let actions = ledger::record(ledger, &events, actions).await?;
+        forget_parts(&events, hands);
         reporters.show(now, &events, &engine.pace(now));
-        let loaded = match perform(actions, ledger, hands, &mut under_way).await {
+        let loaded = match perform(actions, ledger, hands, &meter, &mut under_way).await {
             Ok(loaded) => loaded,
             Err(error) => {
                 broken.get_or_insert(error.into());
@@ -182,6 +189,7 @@ async fn perform(
     actions: Recorded<Vec<Action>>,
     ledger: &mut dyn Ledger,
     hands: &Hands,
+    meter: &Arc<Meter>,
     under_way: &mut JoinSet<Returned>,
 ) -> Result<Option<Loaded>, LedgerError> {
     let mut loaded = None;
@@ -190,10 +198,22 @@ async fn perform(
             Action::Load { max } => loaded = Some(ledger.load(max).await?),
             Action::Submit(job) => drop(under_way.spawn(act::submit(hands.clone(), job).map(Ok))),
             Action::Poll(batch) => drop(under_way.spawn(act::poll(hands.clone(), batch).map(Ok))),
-            Action::Download(origin, urls) => drop(under_way.spawn(act::download(hands.clone(), origin, urls))),
+            Action::Download(origin, urls) => {
+                under_way.spawn(act::download(hands.clone(), Arc::clone(meter), origin, urls));
+            }
         }
     }
     Ok(loaded)
+}
+
+/// Parts of images are of no use when their job has ended, or is submitted for another task.
+fn forget_parts(events: &[Event], hands: &Hands) {
+    for event in events {
+        match event.kind {
+            EventKind::SubmitStarted | EventKind::Finished(_) => hands.store.forget(event.job),
+            EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) | EventKind::Reopened(_) => (),
+        }
+    }
 }
 
 /// What a task brought back; the first error of our own disk is kept. Panics were caught inside the task, and nothing aborts it

@@ -42,6 +42,7 @@ fn accepted(input: &mut Input) -> Option<(JobId, TaskId, &mut Input)> {
         | Input::Loaded { .. }
         | Input::Polled(_)
         | Input::Downloaded(..)
+        | Input::Received(_)
         | Input::Unsaved(_)
         | Input::Stop(_) => None,
     }

@@ -50,11 +50,6 @@ impl Downloads {
     pub fn len(&self) -> usize {
         self.expiring.len() + self.others.len()
     }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 #[cfg(test)]
@@ -88,9 +83,9 @@ mod tests {
         for (n, secs) in jobs {
             downloads.push(at(0), id(n), &links(&[secs]));
         }
-        assert_eq!((downloads.len(), downloads.is_empty()), (6, false));
+        assert_eq!(downloads.len(), 6);
         assert_eq!(popped(&mut downloads), [2, 1, 3, 9, 8, 7].map(id));
-        assert!(downloads.is_empty());
+        assert_eq!(downloads.len(), 0);
     }
 
     #[test]

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use crate::engine::learner::{Learner, Refused, Ticket};
 use crate::engine::pacer::Pacer;
+use crate::engine::parallel::Parallel;
 use crate::engine::remaining::Remaining;
 use crate::engine::retry::Backoff;
+use crate::engine::turn::Received;
 use crate::model::event::Stage;
 use crate::model::history::History;
+use crate::model::job::JobId;
 use crate::model::limits::{Concurrency, Limits, Rate};
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::pace::{Allowed, Hold, Slow};
@@ -26,12 +29,11 @@ pub struct Lane {
     remaining: Remaining,
     n_submits_out: usize,
     n_polls_out: usize,
-    n_downloads_out: usize,
+    downloads: Parallel,
     /// Tasks that occupy a place at the provider, submissions under way included.
     n_in_flight: usize,
     submits_max: usize,
     polls_max: usize,
-    downloads_max: usize,
     /// Whether the API has ever given this process an answer that says anything.
     has_answered: bool,
     /// The rate that the user allows, a second.
@@ -66,11 +68,10 @@ impl Lane {
             remaining: Remaining::default(),
             n_submits_out: 0,
             n_polls_out: 0,
-            n_downloads_out: 0,
+            downloads: Parallel::new(limits.downloads_max),
             n_in_flight: 0,
             submits_max: limits.submits_max.max(in_two_seconds(limits.rate)),
             polls_max: limits.polls_max,
-            downloads_max: limits.downloads_max,
             has_answered: false,
             per_second: limits.rate.map(per_second),
             is_fixed: limits.concurrency != Concurrency::Auto,
@@ -258,23 +259,34 @@ impl Lane {
         }
     }
 
-    /// Takes leave for one download.
-    pub const fn take_download(&mut self) -> Result<(), Wait> {
-        if self.n_downloads_out >= self.downloads_max {
-            return Err(Wait::Busy);
-        }
-        self.n_downloads_out += 1;
-        Ok(())
+    /// Whether one more download may begin.
+    pub fn has_room_to_download(&self) -> bool {
+        self.downloads.has_room()
     }
 
-    /// A download came back.
-    pub const fn download_answered(&mut self) {
-        self.n_downloads_out -= 1;
+    /// The images of a job begin to be fetched.
+    pub fn download_begun(&mut self, now: Moment, job: JobId) {
+        self.downloads.begin(now, job);
+    }
+
+    /// All downloads have begun that may begin now.
+    pub fn downloads_planned(&mut self) {
+        self.downloads.planned();
+    }
+
+    /// A download came back, with the images or without.
+    pub fn download_answered(&mut self, now: Moment, job: JobId, is_home: bool) {
+        self.downloads.end(now, job, is_home);
+    }
+
+    /// The downloads under way have received something, or nothing for too long.
+    pub fn received(&mut self, now: Moment, received: Received) {
+        self.downloads.received(now, received);
     }
 
     /// Requests whose answer is awaited.
-    pub const fn n_out(&self) -> usize {
-        self.n_submits_out + self.n_polls_out + self.n_downloads_out
+    pub fn n_out(&self) -> usize {
+        self.n_submits_out + self.n_polls_out + self.downloads.n_out()
     }
 
     /// Submissions whose answer is awaited.
@@ -283,8 +295,8 @@ impl Lane {
     }
 
     /// Downloads under way.
-    pub const fn n_downloads_out(&self) -> usize {
-        self.n_downloads_out
+    pub fn n_downloads_out(&self) -> usize {
+        self.downloads.n_out()
     }
 
     /// How many tasks may be in flight, as far as is known.

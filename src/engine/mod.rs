@@ -6,9 +6,9 @@
 //! the user tells, and those that nobody tells, from `window`, `learnt_rate`, `unheard` and `chance`), `remaining` (what the provider says
 //! of its allowance), `spending` and `part` (what the user allows), `gain` (how many tasks are worth while), [`schedule`] (polls, and how
 //! long tasks take), `listening` (time that counts as evidence), `fifo` (tasks that wait in a queue), `recovery` (what an earlier process
-//! left), `refusals` (refusals that all jobs meet), `brake` (mass resubmission), `downloads` (which image first), `plans` (what may leave now),
-//! [`retry`] (verdicts), `setback` (what follows a fault), `ending` (when a run is over, and why before its end) and `pace` (what is told of
-//! all that).
+//! left), `refusals` (refusals that all jobs meet), `brake` (mass resubmission), `downloads` (which image first), `parallel` (how many of them
+//! at a time), `plans` (what may leave now), [`retry`] (verdicts), `setback` (what follows a fault), `ending` (when a run is over, and why
+//! before its end) and `pace` (what is told of all that).
 
 mod brake;
 mod chance;
@@ -23,6 +23,7 @@ mod learnt_rate;
 mod listening;
 mod pace;
 pub mod pacer;
+mod parallel;
 mod part;
 mod plans;
 mod recovery;
@@ -239,14 +240,15 @@ impl Engine {
                 }
             }
             Input::Downloaded(id, result) => {
-                self.lane.download_answered();
+                self.lane.download_answered(now, id, result.is_ok());
                 self.downloaded(now, id, result);
             }
             // The job stays where it is, for a run with a better disk.
-            Input::Unsaved(_) => {
-                self.lane.download_answered();
+            Input::Unsaved(id) => {
+                self.lane.download_answered(now, id, false);
                 self.stop_with(now, Stop::Disk);
             }
+            Input::Received(received) => self.lane.received(now, received),
             Input::Stop(stop) => self.stop_with(now, stop),
         }
     }

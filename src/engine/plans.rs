@@ -16,14 +16,17 @@ impl Engine {
         while let Some(id) = self.to_download.pop_expired(now) {
             self.schedule.plan_at(now, id, self.jobs[&id].watch);
         }
-        while !self.to_download.is_empty() && self.lane.take_download().is_ok() {
-            let id = self.to_download.pop().expect("the queue is not empty");
+        while self.lane.has_room_to_download()
+            && let Some(id) = self.to_download.pop()
+        {
+            self.lane.download_begun(now, id);
             let tracked = &self.jobs[&id];
             let Phase::Downloading(urls) = &tracked.state.phase else {
                 unreachable!("only jobs with links are queued")
             };
             actions.push(Action::Download(Origin::new(&tracked.job, &tracked.state), urls.clone()));
         }
+        self.lane.downloads_planned();
     }
 
     pub(super) fn plan_polls(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {

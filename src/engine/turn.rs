@@ -45,8 +45,19 @@ pub enum Input {
     Downloaded(JobId, Result<Vec<Artifact>, Fault>),
     /// Our own disk did not take the images of a `Download`. The job has done nothing wrong, and no other could go on either.
     Unsaved(JobId),
+    /// What the downloads under way have received.
+    Received(Received),
     /// Stop before the end.
     Stop(Stop),
+}
+
+/// What all downloads together have received since that was last told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes of images.
+    pub n_bytes: u64,
+    /// Transfers that broke off after a silence.
+    pub n_stalled: usize,
 }
 
 /// Why a run stops before its end.

@@ -12,6 +12,7 @@ pub mod name;
 pub mod origin;
 pub mod outcome;
 pub mod pace;
+pub mod part;
 pub mod phase;
 pub mod price;
 pub mod progress;

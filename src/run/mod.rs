@@ -317,7 +317,7 @@ impl Work<'_> {
         let connected = self.provider.connect(self.image_limits.bytes_max)?;
         let store = DiskStore::open_making(self.out, self.image_limits, self.style.making)?;
         let naming = Arc::new(self.style.naming);
-        let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store), naming };
+        let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store.clone()), naming };
         let paid = self.limits.price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
         let mut engine = Engine::new(self.limits);
         engine.remember(clock.now(), &file.history()?);
@@ -332,6 +332,10 @@ impl Work<'_> {
             ended = driver::drive(engine, &mut ledger, reporters, &hands, clock, stops) => ended.map_err(RunError::from),
             never = results.keep_fresh(n_jobs) => match never {},
         };
+        if self.scope == Scope::All && matches!(ended, Ok(None)) {
+            // No job is left that could go on with a part of an image.
+            store.clear();
+        }
         Ok((ledger.close()?, ended))
     }
 }

@@ -22,6 +22,7 @@ use promptbatch::model::outcome::{Artifact, Outcome, TaskId, Url};
 use promptbatch::model::progress::Unseen;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
+use promptbatch::provider::Download;
 use promptbatch::run::projection::Projection;
 
 /// Jobs in the manifest.
@@ -100,7 +101,7 @@ pub async fn save_together(root: &Path) {
         let id = JobId::new(&request.content(), n);
         let job = Job { id, index: n.into(), label: None, request: request.clone(), extras: vec![] };
         let body = stream::iter([Ok(Bytes::from(png(n.into())))]).boxed();
-        store.save(ImageName::new(Origin::of_job(job.clone()), 1), body).await.unwrap().unwrap();
+        store.save(ImageName::new(Origin::of_job(job.clone()), 1), Download::whole(body)).await.unwrap().unwrap();
     };
     let mut saves: FuturesUnordered<_> = (1..=IMAGES_AT_ONCE).map(save).collect();
     while saves.next().await.is_some() {
@@ -116,7 +117,7 @@ async fn save(store: &DiskStore, job: &Job, part: u64, n: u64) -> Artifact {
     }
     let image = png(part * JOBS_PER_RUN + n);
     let body = stream::iter([Ok(Bytes::from(image))]).boxed();
-    store.save(ImageName::new(Origin::of_job(job.clone()), 1), body).await.unwrap().unwrap()
+    store.save(ImageName::new(Origin::of_job(job.clone()), 1), Download::whole(body)).await.unwrap().unwrap()
 }
 
 /// Another program has merged the log into the ledger: from now on the log is written from its beginning again.

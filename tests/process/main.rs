@@ -19,6 +19,7 @@ mod hostile;
 mod http;
 mod kill;
 mod library;
+mod lines;
 mod links;
 mod money;
 mod official;

@@ -257,7 +257,7 @@ impl Beats {
                 }
             }
             Input::Downloaded(_, result) => self.n_finished += u64::from(result.is_ok()),
-            Input::Loaded { .. } | Input::Unsaved(_) | Input::Stop(_) => (),
+            Input::Loaded { .. } | Input::Received(_) | Input::Unsaved(_) | Input::Stop(_) => (),
         }
     }
 

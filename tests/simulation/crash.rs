@@ -11,14 +11,16 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::Notify;
 
-use promptbatch::driver::images::{Body as ImageBody, ImageStore, Saved, StoreError};
+use promptbatch::driver::images::{ImageStore, Saved, StoreError};
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::{Ledger, Loaded, Owner};
 use promptbatch::model::event::Event;
+use promptbatch::model::job::JobId;
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
+use promptbatch::model::part::Part;
 use promptbatch::model::request::Request;
-use promptbatch::provider::{Body, Provider};
+use promptbatch::provider::{Download, Provider};
 
 /// Counts steps; at the chosen one, time stands still for whoever takes it, and the world is told.
 #[derive(Clone)]
@@ -119,15 +121,23 @@ impl<P: Provider> Provider for Stepped<P> {
         self.1.request(self.0.poll(tasks)).boxed()
     }
 
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.1.request(self.0.download(url)).boxed()
+    fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
+        self.1.request(self.0.download(url, part)).boxed()
     }
 }
 
 impl<S: ImageStore> ImageStore for Stepped<S> {
-    fn save<'a>(&'a self, name: ImageName, body: ImageBody<'a>) -> BoxFuture<'a, Saved> {
+    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<Part>> {
+        self.0.part(name)
+    }
+
+    fn forget(&self, job: JobId) {
+        self.0.forget(job);
+    }
+
+    fn save<'a>(&'a self, name: ImageName, image: Download<'a>) -> BoxFuture<'a, Saved> {
         let end = stream::once(self.1.step()).filter_map(|()| std::future::ready(None));
-        let save = self.0.save(name, body.chain(end).boxed());
+        let save = self.0.save(name, Download { body: image.body.chain(end).boxed(), ..image });
         let full =
             || StoreError::Io { doing: "write", path: "images".into(), cause: io::Error::from(ErrorKind::StorageFull) };
         self.1.write(save, full).boxed()

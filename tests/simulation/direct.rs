@@ -9,6 +9,7 @@ use futures::{FutureExt, StreamExt, stream};
 
 use promptbatch::driver::clock::Clock;
 use promptbatch::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
+use promptbatch::model::part::{Part, Validator};
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::provider::modelscope::answer::{self, Answer};
@@ -16,7 +17,7 @@ use promptbatch::provider::modelscope::body;
 use promptbatch::provider::modelscope::rate::RateTold;
 use promptbatch::provider::simulator::message::{Delivery, HttpRequest, Reply};
 use promptbatch::provider::simulator::server::Server;
-use promptbatch::provider::{Body, Provider};
+use promptbatch::provider::{Download, Provider};
 
 /// How long a request waits for an answer that never comes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -127,25 +128,33 @@ impl Direct {
         }
     }
 
-    async fn open_image(&self, url: &Url) -> Result<Body, Fault> {
+    async fn open_image(&self, url: &Url, part: Option<&Part>) -> Result<Download<'static>, Fault> {
         let path = url.0.find("/img/").map_or("", |at| &url.0[at..]);
         let cut = || Fault::new(FaultKind::Transient, "the download broke off");
         self.reach().await.map_err(|_| cut())?;
         // The image host never sees the token.
-        let reply = self.server.lock().unwrap().handle(self.clock.now().wall(), &HttpRequest::get(path));
+        let mut request = HttpRequest::get(path);
+        if let Some(Part { n_bytes, validator: Validator::ETag(etag), .. }) = part {
+            request = request.with("range", format!("bytes={n_bytes}-")).with("if-range", etag);
+        }
+        let reply = self.server.lock().unwrap().handle(self.clock.now().wall(), &request).drawn();
         tokio::time::sleep(reply.delay).await;
         let (delivery, status) = (reply.delivery, reply.status);
+        let n_before = part.filter(|_| status == 206).map_or(0, |part| part.n_bytes);
+        let validator = reply.header("etag").map(|etag| Validator::ETag(etag.to_owned()));
         let bytes = Bytes::from(reply.body.into_bytes());
-        match delivery {
-            Delivery::Whole if status == 200 => Ok(stream::iter([Ok(bytes)]).boxed()),
-            Delivery::Whole => Err(answer::image_refused(status, url)),
-            Delivery::CutMidway => Ok(stream::iter([Ok(bytes.slice(..bytes.len() / 2)), Err(cut())]).boxed()),
-            Delivery::CutBefore | Delivery::CutAfter => Err(cut()),
+        let bytes_total = Some(n_before + bytes.len() as u64);
+        let body = match delivery {
+            Delivery::Whole if matches!(status, 200 | 206) => stream::iter([Ok(bytes)]).boxed(),
+            Delivery::Whole => return Err(answer::image_refused(status, url)),
+            Delivery::CutMidway => stream::iter([Ok(bytes.slice(..bytes.len() / 2)), Err(cut())]).boxed(),
+            Delivery::CutBefore | Delivery::CutAfter => return Err(cut()),
             Delivery::Hang => {
                 tokio::time::sleep(REQUEST_TIMEOUT).await;
-                Err(cut())
+                return Err(cut());
             }
-        }
+        };
+        Ok(Download { n_before, bytes_total, validator, body })
     }
 }
 
@@ -158,7 +167,7 @@ impl Provider for Direct {
         futures::future::join_all(tasks.iter().map(|task| self.poll_one(task))).boxed()
     }
 
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.open_image(url).boxed()
+    fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
+        self.open_image(url, part).boxed()
     }
 }

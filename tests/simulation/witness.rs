@@ -13,8 +13,9 @@ use promptbatch::ledger::{Ledger, Loaded, Owner};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::JobId;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
+use promptbatch::model::part::Part;
 use promptbatch::model::request::Request;
-use promptbatch::provider::{Body, Provider};
+use promptbatch::provider::{Download, Provider};
 
 /// What one process has recorded and what it has asked for.
 #[derive(Clone)]
@@ -103,8 +104,8 @@ impl<P: Provider> Provider for Witnessed<P> {
         .boxed()
     }
 
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.0.download(url)
+    fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
+        self.0.download(url, part)
     }
 }
 

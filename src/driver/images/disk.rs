@@ -4,21 +4,30 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use tokio::select;
 use tokio::sync::Semaphore;
 use tokio::task::{consume_budget, spawn_blocking};
+use tokio::time::{Instant, sleep_until};
 
 use crate::driver::images::check::{CheckLimits, NotAnImage};
 use crate::driver::images::error::StoreError;
 use crate::driver::images::incoming::Incoming;
 use crate::driver::images::place::Place;
 use crate::driver::images::settling::Settling;
-use crate::driver::images::{Body, ImageStore, Saved, bad_output, verify};
+use crate::driver::images::{ImageStore, Saved, bad_output, verify};
+use crate::model::job::JobId;
 use crate::model::name::ImageName;
-use crate::model::outcome::Artifact;
+use crate::model::outcome::{Artifact, Fault, FaultKind};
+use crate::model::part::Part;
 use crate::model::style::Making;
+use crate::provider::{Body, Download};
+
+/// How long bytes that could be kept are in memory only.
+const UNKEPT_MAX: Duration = Duration::from_secs(1);
 
 /// The images of one run, below OUT. Only one process at a time may open it: the one that holds the ledger.
 #[derive(Clone, Debug)]
@@ -44,25 +53,24 @@ impl DiskStore {
         Ok(Self { place, makers, settling: Settling::start(out)? })
     }
 
-    async fn receive(&self, name: ImageName, mut body: Body<'_>) -> Saved {
-        let bytes_max = self.place.limits.bytes_max;
-        let mut image = Incoming::new(Arc::clone(&self.place), name);
-        let mut n_bytes = 0;
-        while let Some(piece) = body.next().await {
-            // Millions of pieces of one byte must not keep everybody else waiting.
-            consume_budget().await;
-            let piece = match piece {
-                Ok(piece) => piece,
-                Err(fault) => return Ok(Err(fault)),
-            };
-            n_bytes += piece.len() as u64;
-            if n_bytes > bytes_max {
-                return Ok(Err(bad_output(&NotAnImage::TooLong { bytes_max })));
+    async fn receive(&self, name: ImageName, download: Download<'_>) -> Saved {
+        let Download { n_before, bytes_total, validator, mut body } = download;
+        let place = Arc::clone(&self.place);
+        let host = validator.map(|validator| (validator, bytes_total));
+        let begin = move || match n_before {
+            0 => {
+                place.kept.forget(&name.partial());
+                Ok(Some(Incoming::new(place, name, host)))
             }
-            if image.take(&piece) {
-                image = blocking(move || image.flush().map(|()| image)).await?;
-            }
-        }
+            _ => Incoming::resumed(place, name, host, n_before),
+        };
+        let Some(image) = (if n_before == 0 { begin() } else { blocking(begin).await })? else {
+            return Ok(Err(Fault::new(FaultKind::Transient, "the part of the image that came before is gone")));
+        };
+        let mut image = match self.gather(image, n_before, &mut body).await? {
+            Ok(image) => image,
+            Err(fault) => return Ok(Err(fault)),
+        };
         if image.is_to_be_made() {
             let _maker = self.makers.acquire().await.expect("nobody closes it");
             let (made, found) = blocking(move || {
@@ -89,17 +97,88 @@ impl DiskStore {
         }
         self.settling.settle(image).await
     }
+
+    /// Takes in all that comes. What can be kept is on the disk at most a second later, and when it breaks off.
+    async fn gather(
+        &self,
+        mut image: Incoming,
+        n_before: u64,
+        body: &mut Body<'_>,
+    ) -> Result<Result<Incoming, Fault>, StoreError> {
+        let bytes_max = self.place.limits.bytes_max;
+        let mut n_bytes = n_before;
+        let mut flushed_at = Instant::now();
+        loop {
+            let piece = select! {
+                biased;
+                piece = body.next() => piece,
+                () = async { sleep_until(flushed_at + UNKEPT_MAX).await }, if image.has_to_keep() => {
+                    (image, flushed_at) = (flushed(image).await?, Instant::now());
+                    continue;
+                }
+            };
+            // Millions of pieces of one byte must not keep everybody else waiting.
+            consume_budget().await;
+            let piece = match piece {
+                None => return Ok(Ok(image)),
+                Some(Ok(piece)) => piece,
+                Some(Err(fault)) => {
+                    if fault.kind == FaultKind::BadOutput {
+                        image.let_go();
+                    } else if image.has_to_keep() {
+                        flushed(image).await?;
+                    }
+                    return Ok(Err(fault));
+                }
+            };
+            n_bytes += piece.len() as u64;
+            if n_bytes > bytes_max {
+                image.let_go();
+                return Ok(Err(bad_output(&NotAnImage::TooLong { bytes_max })));
+            }
+            let is_due = image.has_to_keep() && flushed_at.elapsed() >= UNKEPT_MAX;
+            if image.take(&piece) || is_due {
+                (image, flushed_at) = (flushed(image).await?, Instant::now());
+            }
+        }
+    }
+
+    /// Removes all parts of images: no job is left that could go on with one.
+    pub fn clear(&self) {
+        self.place.kept.clear();
+    }
 }
 
 impl ImageStore for DiskStore {
-    fn save<'a>(&'a self, name: ImageName, body: Body<'a>) -> BoxFuture<'a, Saved> {
-        Box::pin(self.receive(name, body))
+    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<Part>> {
+        let place = Arc::clone(&self.place);
+        let name = name.clone();
+        Box::pin(async move {
+            // Most have none.
+            if !place.kept.has(&name.partial()) {
+                return None;
+            }
+            blocking(move || place.part(&name)).await
+        })
     }
 
     fn holds<'a>(&'a self, artifact: &'a Artifact) -> BoxFuture<'a, bool> {
         let (place, artifact) = (Arc::clone(&self.place), artifact.clone());
         Box::pin(blocking(move || verify::check(&place.out, &artifact).is_ok()))
     }
+
+    fn save<'a>(&'a self, name: ImageName, image: Download<'a>) -> BoxFuture<'a, Saved> {
+        Box::pin(self.receive(name, image))
+    }
+
+    fn forget(&self, job: JobId) {
+        self.place.kept.forget_job(job);
+    }
+}
+
+/// The image with all that is gathered of it on the disk.
+async fn flushed(mut image: Incoming) -> Result<Incoming, StoreError> {
+    blocking(move || image.flush().map(|()| image)).await
 }
 
 /// Runs what waits for the disk on a thread that may wait.

@@ -3,11 +3,13 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::driver::images::descriptors::is_shortage;
+
 /// Our own disk failed; no job is to blame, and no job could go on.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file system refused.
-    #[error("could not {doing} {}: {cause}; {}", path.display(), remedy(cause.kind()))]
+    #[error("could not {doing} {}: {cause}; {}", path.display(), remedy(cause))]
     Io {
         /// What was tried: a verb.
         doing: &'static str,
@@ -49,11 +51,15 @@ pub(super) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> 
     move |cause| StoreError::Io { doing, path: path.to_owned(), cause }
 }
 
-fn remedy(kind: ErrorKind) -> &'static str {
-    match kind {
+fn remedy(cause: &io::Error) -> &'static str {
+    let is_short = is_shortage(cause);
+    match cause.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and run the same command again to go on",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "allow writing there or choose another folder, and run the same command again"
+        }
+        _ if is_short => {
+            "close other programs or allow this one more open files (ulimit -n), and run the same command again to go on"
         }
         _ => "once that is mended, run the same command again to go on",
     }

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use crate::driver::images::descriptors::patiently;
 use crate::driver::images::error::{StoreError, at};
 
 /// Folders that are kept open. A run works on few at a time, and a system gives a process a thousand files or so.
@@ -113,7 +114,7 @@ fn step(path: &Path, known: Option<(u64, u64)>) -> Result<Metadata, StoreError> 
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     if cfg!(unix) {
-        File::open(path).and_then(|folder| folder.sync_all()).map_err(at("sync", path))?;
+        patiently(|| File::open(path)).and_then(|folder| folder.sync_all()).map_err(at("sync", path))?;
     }
     Ok(())
 }

@@ -7,12 +7,22 @@ use crate::driver::images::bad_output;
 use crate::driver::images::check::{CheckLimits, Checked, inspect, recognised};
 use crate::driver::images::error::StoreError;
 use crate::driver::images::making::{beside, convert, tag, tag_head};
-use crate::driver::images::place::{Beside, Named, Partial, Place};
+use crate::driver::images::partial::Partial;
+use crate::driver::images::place::{Beside, Named, Place};
 use crate::model::name::ImageName;
 use crate::model::outcome::{Fault, ImageFormat};
+use crate::model::part::Validator;
 
 /// What is gathered of a body before it goes to the disk. Many images are shorter, and touch it only when they are whole.
 const PIECE_BYTES_MAX: usize = 256 << 10;
+
+/// As much of the beginning as tells formats apart.
+const HEAD_BYTES: u64 = 64;
+
+/// A file is not begun with less: what is written into an image has its place behind its header, which is a segment of up to 64 KiB in
+/// a JPEG.
+const BEGIN_BYTES: usize = 66 << 10;
+const PNG_BEGIN_BYTES: usize = 1024;
 
 /// Some of an image gathered in memory, and what came before that in a partial file.
 #[derive(Debug)]
@@ -24,6 +34,8 @@ pub(super) struct Incoming {
     /// What it was found to be, once all of it is here.
     checked: Option<Checked>,
     head: Head,
+    /// By what its rest can be asked for, and how long it is: then what has come is kept if it breaks off.
+    host: Option<(Validator, Option<u64>)>,
     /// Bytes that are ours, which no limit on what comes in is about; all of them, when the image was made anew.
     n_own_bytes: u64,
 }
@@ -38,8 +50,21 @@ enum Head {
 }
 
 impl Incoming {
-    pub(super) const fn new(place: Arc<Place>, name: ImageName) -> Self {
-        Self { place, name, gathered: Vec::new(), partial: None, checked: None, head: Head::Unseen, n_own_bytes: 0 }
+    pub(super) fn new(place: Arc<Place>, name: ImageName, host: Option<(Validator, Option<u64>)>) -> Self {
+        let (gathered, head) = (Vec::new(), Head::Unseen);
+        Self { place, name, gathered, partial: None, checked: None, head, host, n_own_bytes: 0 }
+    }
+
+    /// An image of which so many bytes came before; `None` if they are not here any more.
+    pub(super) fn resumed(
+        place: Arc<Place>,
+        name: ImageName,
+        host: Option<(Validator, Option<u64>)>,
+        n_before: u64,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some((mut partial, n_own_bytes)) = place.go_on(&name, n_before)? else { return Ok(None) };
+        let head = Head::Seen(recognised(&partial.head(HEAD_BYTES)?));
+        Ok(Some(Self { partial: Some(partial), head, n_own_bytes, ..Self::new(place, name, host) }))
     }
 
     /// Takes in the next bytes. True if what is gathered has to be [flushed](Self::flush) first of all.
@@ -51,6 +76,24 @@ impl Incoming {
     /// Whether some of it is in a file, as it is too long to be kept in memory.
     pub(super) const fn is_long(&self) -> bool {
         self.partial.is_some()
+    }
+
+    /// Whether some of it is gathered that would be lost if the process ended now, and could be kept.
+    pub(super) fn has_to_keep(&self) -> bool {
+        let bytes_min = match self.head {
+            Head::Seen(_) => 1,
+            Head::Unseen if recognised(&self.gathered) == Some(ImageFormat::Png) => PNG_BEGIN_BYTES,
+            Head::Unseen => BEGIN_BYTES,
+        };
+        self.host.is_some() && self.gathered.len() >= bytes_min
+    }
+
+    /// Nothing of it is kept: its bytes are not those of an image.
+    pub(super) fn let_go(&mut self) {
+        self.host = None;
+        if let Some(partial) = &mut self.partial {
+            partial.let_go();
+        }
     }
 
     /// Looks at its first bytes, which are all gathered, and writes into them what can be written there.
@@ -87,7 +130,8 @@ impl Incoming {
         if let Some(partial) = &mut self.partial {
             self.gathered = partial.read()?;
         }
-        self.partial = None;
+        // What is made of it is not what came.
+        (self.partial, self.host) = (None, None);
         let conversion = self.place.making.conversion(format);
         if let Some((made, to)) = conversion.and_then(|to| Some((convert(&self.gathered, format, to)?, to.to))) {
             (self.gathered, format) = (made, to);
@@ -105,7 +149,12 @@ impl Incoming {
             partial
         } else {
             self.begin();
-            self.place.begin(&self.name)?
+            let mut partial = self.place.begin(&self.name)?;
+            if let Some((validator, bytes_total)) = &self.host {
+                let label = self.place.label(&self.name, validator.clone(), *bytes_total, self.n_own_bytes);
+                partial.keep(label, &self.place.kept, self.name.partial());
+            }
+            partial
         };
         self.partial.insert(partial).write(&self.gathered)?;
         self.gathered.clear();
@@ -129,6 +178,9 @@ impl Incoming {
             Some(partial) => partial.inspect(limits)?,
         };
         self.checked = found.as_ref().ok().copied();
+        if found.is_err() {
+            self.let_go();
+        }
         Ok(found.map_err(|why| bad_output(&why)))
     }
 
@@ -138,6 +190,10 @@ impl Incoming {
             Ok(checked) => checked,
             Err(fault) => return Ok(Err(fault)),
         };
+        if !self.is_long() {
+            // It is written once, and named at once.
+            self.host = None;
+        }
         self.flush()?;
         let partial = self.partial.expect("what is flushed is in a file");
         let beside = match self.place.making.sidecar {
@@ -173,6 +229,7 @@ impl Written {
         if let Some(beside) = self.beside {
             self.place.put_beside(beside, &self.name, &named)?;
         }
+        self.place.kept.forget(&self.name.partial());
         Ok((named, self.checked))
     }
 }

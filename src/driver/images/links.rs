@@ -45,7 +45,7 @@ impl World {
 }
 
 async fn refused(store: &DiskStore, name: ImageName) -> StoreError {
-    store.save(name, body(&png(9, 7, 1))).await.unwrap_err()
+    store.save(name, Download::whole(body(&png(9, 7, 1)))).await.unwrap_err()
 }
 
 /// Three megabytes: enough that a partial file is written before the image is whole.

@@ -1,44 +1,76 @@
 //! Images kept in memory, for simulations: no thread, no file, and the same rules as on disk.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
 
 use crate::driver::images::check::{CheckLimits, NotAnImage, inspect};
-use crate::driver::images::{Body, ImageStore, Saved, artifact, bad_output};
+use crate::driver::images::{ImageStore, Saved, artifact, bad_output};
+use crate::model::job::JobId;
 use crate::model::name::ImageName;
+use crate::model::outcome::{FaultKind, TaskId};
+use crate::model::part::{Part, Validator};
+use crate::provider::Download;
 
 /// Images by their path. Clones share them, so they outlive a simulated crash of whoever holds one.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    /// What there is of images that are not whole.
+    parts: Arc<Mutex<BTreeMap<String, KeptPart>>>,
     limits: CheckLimits,
+}
+
+/// Some of an image, and how its host knows the rest.
+#[derive(Debug)]
+struct KeptPart {
+    task: Option<TaskId>,
+    validator: Validator,
+    bytes_total: Option<u64>,
+    bytes: Vec<u8>,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new(limits: CheckLimits) -> Self {
-        Self { files: Arc::default(), limits }
+        Self { limits, ..Self::default() }
     }
 
     /// Every file, by its path below OUT.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.files).clone()
     }
 
     /// Puts a file where an image may want to go, or damages one.
     pub fn put(&self, path: &str, bytes: Vec<u8>) {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), bytes);
+        lock(&self.files).insert(path.to_owned(), bytes);
     }
 
-    async fn receive(&self, name: ImageName, mut body: Body<'_>) -> Saved {
-        let mut bytes = Vec::new();
+    async fn receive(&self, name: ImageName, download: Download<'_>) -> Saved {
+        let Download { n_before, bytes_total, validator, mut body } = download;
+        let earlier = lock(&self.parts).remove(&name.partial());
+        let mut bytes = match n_before {
+            0 => vec![],
+            _ => {
+                earlier.filter(|earlier| earlier.bytes.len() as u64 == n_before).expect("the part that was told").bytes
+            }
+        };
         while let Some(piece) = body.next().await {
             match piece {
                 Ok(piece) => bytes.extend_from_slice(&piece),
-                Err(fault) => return Ok(Err(fault)),
+                Err(fault) => {
+                    if let Some(validator) =
+                        validator.filter(|_| fault.kind != FaultKind::BadOutput && !bytes.is_empty())
+                    {
+                        let task = name.origin().task.clone();
+                        let kept = KeptPart { task, validator, bytes_total, bytes };
+                        lock(&self.parts).insert(name.partial(), kept);
+                    }
+                    return Ok(Err(fault));
+                }
             }
             if bytes.len() as u64 > self.limits.bytes_max {
                 return Ok(Err(bad_output(&NotAnImage::TooLong { bytes_max: self.limits.bytes_max })));
@@ -48,7 +80,7 @@ impl MemoryStore {
             Ok(checked) => checked,
             Err(why) => return Ok(Err(bad_output(&why))),
         };
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = lock(&self.files);
         let path = name.path(checked.format);
         let path =
             if files.get(&path).is_none_or(|file| *file == bytes) { path } else { name.path_apart(checked.format) };
@@ -58,7 +90,27 @@ impl MemoryStore {
 }
 
 impl ImageStore for MemoryStore {
-    fn save<'a>(&'a self, name: ImageName, body: Body<'a>) -> BoxFuture<'a, Saved> {
-        Box::pin(self.receive(name, body))
+    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<Part>> {
+        let mut parts = lock(&self.parts);
+        let kept = parts.remove(&name.partial()).filter(|kept| kept.task == name.origin().task);
+        let part = kept.map(|kept| {
+            let (n_bytes, bytes_total, validator) = (kept.bytes.len() as u64, kept.bytes_total, kept.validator.clone());
+            parts.insert(name.partial(), kept);
+            Part { n_bytes, bytes_total, validator }
+        });
+        Box::pin(ready(part))
     }
+
+    fn save<'a>(&'a self, name: ImageName, image: Download<'a>) -> BoxFuture<'a, Saved> {
+        Box::pin(self.receive(name, image))
+    }
+
+    fn forget(&self, job: JobId) {
+        let of_job = format!("{job}-");
+        lock(&self.parts).retain(|key, _| !key.starts_with(&of_job));
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,16 +1,20 @@
 //! OUT as images see it: partial files that are gone unless they are named, and names that are never given twice.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, ErrorKind, Read, Seek, Write};
+use std::io::{self, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::driver::images::check::{CheckLimits, Checked, NotAnImage, inspect};
+use crate::driver::images::check::{CheckLimits, Checked, inspect};
+use crate::driver::images::descriptors::patiently;
 use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::filesystem;
 use crate::driver::images::folders::Folders;
+use crate::driver::images::journal::Label;
+use crate::driver::images::partial::{Kept, Partial};
 use crate::model::name::ImageName;
+use crate::model::part::{Part, Validator};
 use crate::model::style::Making;
 
 /// The folder of images that are not whole yet, below OUT.
@@ -23,23 +27,52 @@ pub(super) struct Place {
     pub(super) limits: CheckLimits,
     pub(super) making: Making,
     folders: Folders,
+    /// Partial files that a later download may go on with.
+    pub(super) kept: Kept,
     n_begun: AtomicU64,
     /// Held from the look whether a name is free to its taking, where the file system cannot do both at once.
     naming: Mutex<()>,
 }
 
 impl Place {
-    /// Makes OUT ready to take images in, and clears away what a crash left half written.
+    /// Makes OUT ready to take images in, and clears away what a crash left half written and nothing can go on with.
     pub(super) fn open(out: &Path, limits: CheckLimits, making: Making) -> Result<Self, StoreError> {
         let partials = out.join(PARTIALS);
-        // If a link has this name, the link goes and what it leads to stays.
-        match fs::remove_dir_all(&partials) {
-            Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(at("clear", &partials)(cause)),
-            _ => (),
-        }
+        let (kept, n_next) = Kept::find(&partials).map_err(at("clear", &partials))?;
         let folders = Folders::open(out)?;
         folders.make_ready("images")?;
-        Ok(Self { out: out.to_owned(), limits, making, folders, n_begun: AtomicU64::new(0), naming: Mutex::default() })
+        let n_begun = AtomicU64::new(n_next);
+        Ok(Self { out: out.to_owned(), limits, making, folders, kept, n_begun, naming: Mutex::default() })
+    }
+
+    /// How much there is of an image from an earlier download.
+    pub(super) fn part(&self, name: &ImageName) -> Option<Part> {
+        let is_right = |label: &Label, part: &Part| {
+            let bytes_max = self.limits.bytes_max;
+            let is_short = part.n_bytes.max(part.bytes_total.unwrap_or(0)) <= bytes_max;
+            let is_possible = part.bytes_total.is_none_or(|total| part.n_bytes <= total);
+            let same = self.label(name, part.validator.clone(), part.bytes_total, label.n_own_bytes);
+            is_short && is_possible && *label == same
+        };
+        self.kept.part(&name.partial(), is_right)
+    }
+
+    /// Opens what there is of an image behind so many of its bytes; also gives how many bytes of the file are ours.
+    pub(super) fn go_on(&self, name: &ImageName, n_bytes: u64) -> Result<Option<(Partial, u64)>, StoreError> {
+        let folder = self.folders.make(PARTIALS)?;
+        self.kept.take(&name.partial(), n_bytes).map_err(at("read", &folder))
+    }
+
+    /// What is written down of an image of which a part is kept.
+    pub(super) fn label(
+        &self,
+        name: &ImageName,
+        validator: Validator,
+        bytes_total: Option<u64>,
+        n_own_bytes: u64,
+    ) -> Label {
+        let task = name.origin().task.as_ref().map(|task| task.0.clone());
+        Label { task, making: format!("{:?}", self.making), validator, bytes_total, n_own_bytes }
     }
 
     /// A new, empty partial file. The number keeps it apart from an earlier attempt that may still be on its way out.
@@ -47,8 +80,9 @@ impl Place {
         let folder = self.folders.make(PARTIALS)?;
         let n = self.n_begun.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{}-{n}", name.partial()));
-        let file = File::options().read(true).write(true).create_new(true).open(&path).map_err(at("create", &path))?;
-        Ok(Partial { path, file, is_moved: false })
+        let begin = || File::options().read(true).write(true).create_new(true).open(&path);
+        let file = patiently(begin).map_err(at("create", &path))?;
+        Ok(Partial::new(path, file))
     }
 
     /// Gives a written and synced file its name, and returns the name. It lasts once its folder is synced.
@@ -127,7 +161,7 @@ impl Place {
         match fs::symlink_metadata(path) {
             Ok(file) if file.is_file() && file.len() == checked.bytes => {
                 let limits = CheckLimits { bytes_max: checked.bytes, ..self.limits };
-                let found = inspect(BufReader::new(File::open(path)?), &limits)?;
+                let found = inspect(BufReader::new(patiently(|| File::open(path))?), &limits)?;
                 Ok(found.as_ref() == Ok(checked))
             }
             Ok(_) => Ok(false),
@@ -165,46 +199,6 @@ pub(super) struct Beside {
     text: String,
 }
 
-/// A file that is not whole yet. It is gone with this value, unless it was given a name.
-#[derive(Debug)]
-pub(super) struct Partial {
-    path: PathBuf,
-    pub(super) file: File,
-    is_moved: bool,
-}
-
-impl Partial {
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write_all(bytes).map_err(at("write", &self.path))
-    }
-
-    /// All of it.
-    pub(super) fn read(&mut self) -> Result<Vec<u8>, StoreError> {
-        let mut bytes = Vec::new();
-        let read = self.file.rewind().and_then(|()| self.file.read_to_end(&mut bytes));
-        read.map(|_| bytes).map_err(at("read", &self.path))
-    }
-
-    pub(super) fn inspect(&mut self, limits: &CheckLimits) -> Result<Result<Checked, NotAnImage>, StoreError> {
-        let found = self.file.rewind().and_then(|()| inspect(BufReader::new(&self.file), limits));
-        found.map_err(at("read", &self.path))
-    }
-
-    /// What went wrong with it, in words.
-    pub(super) fn failed(&self, doing: &'static str, cause: io::Error) -> StoreError {
-        at(doing, &self.path)(cause)
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        if !self.is_moved {
-            // What stays behind is cleared away by the next `open`.
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,7 +212,8 @@ mod tests {
         let partial = |text: &str| {
             let path = out.path().join(text);
             fs::write(&path, text).unwrap();
-            Partial { file: File::open(&path).unwrap(), path, is_moved: false }
+            let file = File::open(&path).unwrap();
+            Partial::new(path, file)
         };
         let (mut one, mut two) = (partial("one"), partial("two"));
         assert!(place.look_and_rename(&mut one, &name).unwrap());

@@ -12,6 +12,7 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use crate::driver::images::check::Checked;
+use crate::driver::images::descriptors;
 use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::filesystem::FileSystem;
 use crate::driver::images::folders::sync_folder;
@@ -40,9 +41,11 @@ impl Settling {
     pub(super) fn start(out: &Path) -> Result<Self, StoreError> {
         let (orders, inbox) = mpsc::channel();
         let mut file_system = FileSystem::of(out);
+        // A small part of the descriptors that there are.
+        let batch_max = (descriptors::limit() / 8).clamp(1, BATCH_MAX);
         let work = move || {
             while let Ok(first) = inbox.recv() {
-                let batch = std::iter::once(first).chain(inbox.try_iter()).take(BATCH_MAX).collect();
+                let batch = std::iter::once(first).chain(inbox.try_iter()).take(batch_max).collect();
                 settle(batch, &mut file_system);
             }
         };

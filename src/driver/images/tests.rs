@@ -7,6 +7,8 @@ use std::path::Path;
 use futures::{StreamExt, stream};
 use tempfile::TempDir;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::driver::images::check::fixtures::{JPEG_BASELINE, bytes, png};
 use crate::driver::images::check::{CheckLimits, inspect};
@@ -14,6 +16,7 @@ use crate::model::job::{Job, JobId};
 use crate::model::origin::Origin;
 use crate::model::outcome::ImageFormat;
 use crate::model::request::Request;
+use crate::provider::Body;
 
 /// A store that a test can look into.
 trait Open: ImageStore {
@@ -45,8 +48,16 @@ impl Disk {
 }
 
 impl ImageStore for Disk {
-    fn save<'a>(&'a self, name: ImageName, body: Body<'a>) -> BoxFuture<'a, Saved> {
-        self.store.save(name, body)
+    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<Part>> {
+        self.store.part(name)
+    }
+
+    fn save<'a>(&'a self, name: ImageName, image: Download<'a>) -> BoxFuture<'a, Saved> {
+        self.store.save(name, image)
+    }
+
+    fn forget(&self, job: JobId) {
+        self.store.forget(job);
     }
 }
 
@@ -94,7 +105,7 @@ pub fn body(bytes: &[u8]) -> Body<'static> {
 }
 
 pub async fn save<S: ImageStore + ?Sized>(store: &S, name: ImageName, bytes: &[u8]) -> Result<Artifact, Fault> {
-    store.save(name, body(bytes)).await.unwrap()
+    store.save(name, Download::whole(body(bytes))).await.unwrap()
 }
 
 fn names<S: Open + ?Sized>(store: &S) -> Vec<String> {
@@ -205,7 +216,7 @@ async fn a_fault_on_the_way_is_passed_on_and_leaves_nothing_behind() {
     for store in stores(CheckLimits::default()) {
         for image in [png(9, 7, 1), big(1)] {
             let body = body(&image).chain(stream::iter([Err(fault.clone())])).boxed();
-            assert_eq!(store.save(cat(0), body).await.unwrap(), Err(fault.clone()));
+            assert_eq!(store.save(cat(0), Download::whole(body)).await.unwrap(), Err(fault.clone()));
             assert_eq!(names(&*store), [""; 0]);
         }
     }
@@ -215,7 +226,7 @@ async fn a_fault_on_the_way_is_passed_on_and_leaves_nothing_behind() {
 async fn a_body_without_end_is_left_at_the_limit() {
     for store in stores(CheckLimits { bytes_max: 3 << 20, ..CheckLimits::default() }) {
         let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 16_384]))).boxed();
-        let fault = store.save(cat(0), endless).await.unwrap().unwrap_err();
+        let fault = store.save(cat(0), Download::whole(endless)).await.unwrap().unwrap_err();
         let words = "the download is longer than the limit of 3145728 bytes (--image-bytes-max)";
         assert_eq!(fault, Fault::new(FaultKind::BadOutput, words));
         assert_eq!(names(&*store), [""; 0]);
@@ -269,7 +280,7 @@ async fn what_a_crash_left_half_written_is_cleared_away() {
 async fn a_save_given_up_halfway_leaves_nothing_behind() {
     let disk = Disk::new(CheckLimits::default());
     let stuck = body(&big(1)).chain(stream::pending()).boxed();
-    let save = disk.save(cat(0), stuck);
+    let save = disk.save(cat(0), Download::whole(stuck));
     assert!(tokio::time::timeout(std::time::Duration::from_millis(300), save).await.is_err());
     assert_eq!(names(&disk), [""; 0]);
 }
@@ -296,7 +307,7 @@ async fn a_failing_disk_is_our_own_error_and_names_the_path() {
     let disk = Disk::new(CheckLimits::default());
     fs::remove_dir(disk.out.path().join("images")).unwrap();
     fs::write(disk.out.path().join("images"), b"in the way").unwrap();
-    let error = disk.save(cat(0), body(&png(9, 7, 1))).await.unwrap_err().to_string();
+    let error = disk.save(cat(0), Download::whole(body(&png(9, 7, 1)))).await.unwrap_err().to_string();
     assert!(error.starts_with("could not write to ") && error.contains("images: not a directory; "), "{error}");
 
     let error = DiskStore::open(disk.out.path(), CheckLimits::default()).unwrap_err().to_string();

@@ -89,11 +89,13 @@ fn polls_and_downloads_have_their_own_limits() {
     let mut lane = Lane::new(&Limits { polls_max: 1, downloads_max: 1, ..fixed(3) });
     assert_eq!(lane.take_poll(at(0)), Ok(()));
     assert_eq!(lane.take_poll(at(0)), Err(Wait::Busy));
-    assert_eq!(lane.take_download(), Ok(()));
-    assert_eq!(lane.take_download(), Err(Wait::Busy));
+    let job = JobId::from_bytes([1; 10]);
+    assert!(lane.has_room_to_download());
+    lane.download_begun(at(0), job);
+    assert!(!lane.has_room_to_download());
     assert_eq!(lane.n_out(), 2);
     lane.poll_answered();
-    lane.download_answered();
+    lane.download_answered(at(0), job, true);
     assert_eq!(lane.n_out(), 0);
 }
 

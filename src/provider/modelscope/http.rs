@@ -13,6 +13,7 @@ use crate::model::text::excerpt;
 use crate::provider::modelscope::answer::{self, Answer};
 use crate::provider::modelscope::rate::RateTold;
 use crate::provider::modelscope::reach::{Reach, Refused};
+use crate::provider::modelscope::sockets::limit;
 use crate::provider::modelscope::waits::server_date;
 use crate::provider::modelscope::{ids, plain};
 
@@ -178,7 +179,7 @@ fn builder(base: &Url, timeout: Duration) -> ClientBuilder {
         .retry(reqwest::retry::never())
         // Before the time for the whole request is over: one that found no connection was surely not sent.
         .connect_timeout(CONNECT_TIMEOUT.min(timeout / 2))
-        .pool_max_idle_per_host(IDLE_MAX)
+        .pool_max_idle_per_host(limit().map_or(IDLE_MAX, |limit| IDLE_MAX.min(limit / 8)))
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tcp_nodelay(true);
     if is_loopback(base) { builder.no_proxy() } else { builder }

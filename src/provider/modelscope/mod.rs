@@ -11,15 +11,18 @@ pub mod envelope;
 pub mod fault;
 mod http;
 pub mod ids;
+mod pieces;
 mod plain;
 mod quoting;
 pub mod rate;
 mod reach;
 mod realm;
+mod sockets;
 pub mod token;
 pub mod verdicts;
 pub mod waits;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -28,14 +31,16 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder};
 
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
+use crate::model::part::Part;
 use crate::model::request::Request;
 use crate::provider::modelscope::answer::Answer;
 use crate::provider::modelscope::download::Bounds;
 pub use crate::provider::modelscope::http::ClientError;
 use crate::provider::modelscope::http::Lost;
 use crate::provider::modelscope::reach::Reach;
+use crate::provider::modelscope::sockets::Sockets;
 use crate::provider::modelscope::token::Token;
-use crate::provider::{Body, Provider};
+use crate::provider::{Download, Provider};
 
 /// Where the API is unless the user says otherwise.
 pub const BASE_URL: &str = "https://api-inference.modelscope.cn";
@@ -60,7 +65,7 @@ pub struct Settings {
     pub base_url: String,
     /// Who we are.
     pub token: Token,
-    /// How long one request may take; for a download, how long it may stay silent, and a tenth of what it may take in all.
+    /// How long one request may take; for a download, how long it may stay silent.
     pub request_timeout: Duration,
     /// How long an image may be.
     pub image_bytes_max: u64,
@@ -78,6 +83,7 @@ pub struct ModelScope {
     /// Where links to images may lead.
     reach: Reach,
     bounds: Bounds,
+    sockets: Arc<Sockets>,
 }
 
 impl ModelScope {
@@ -91,15 +97,17 @@ impl ModelScope {
         let reach = Reach::of_api(&base);
         let api = http::api_client(&base, headers, settings.request_timeout, &reach)?;
         let images = http::image_client(&base, settings.request_timeout, &reach)?;
-        let bounds = Bounds { request_timeout: settings.request_timeout, bytes_max: settings.image_bytes_max };
+        let sockets = Sockets::new();
+        let bounds = Bounds::new(settings.request_timeout, settings.image_bytes_max, Arc::clone(&sockets));
         let submissions = http::below(&base, "/v1/images/generations")?;
         let tasks = http::below(&base, "/v1/tasks")?;
-        Ok(Self { submissions, tasks, token: settings.token.clone(), api, images, reach, bounds })
+        Ok(Self { submissions, tasks, token: settings.token.clone(), api, images, reach, bounds, sockets })
     }
 
     /// Sends a request. Whatever the answer repeats of it, the token is not there.
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, Lost> {
-        Ok(http::answer(request.send().await?).await.without(&self.token))
+        let (response, _slot) = self.sockets.send(request).await?;
+        Ok(http::answer(response).await.without(&self.token))
     }
 
     async fn submit_one(&self, request: &Request) -> Result<Acceptance, Fault> {
@@ -126,14 +134,19 @@ impl ModelScope {
     }
 
     /// Begins to fetch an image from where links may lead.
-    async fn fetch(&self, url: &Url) -> Result<Body, Fault> {
+    async fn fetch(&self, url: &Url, part: Option<&Part>) -> Result<Download<'static>, Fault> {
         let hidden = |fault: Fault| Fault { message: self.token.hide_in_text(&fault.message), ..fault };
         self.reach.check(&http::image_url(url)?).map_err(|refused| {
             let words = format!("could not download {}: {refused}", answer::shown(url));
             hidden(Fault::new(FaultKind::BadOutput, words))
         })?;
-        let body = download::open(&self.images, url, self.bounds).await.map_err(hidden)?;
-        Ok(quoting::guarded(body, self.token.clone(), self.reach.is_quotable()))
+        let download = download::open(&self.images, url, part, &self.bounds).await.map_err(hidden)?;
+        // What follows a part that is here was judged by its beginning.
+        if download.n_before > 0 {
+            return Ok(download);
+        }
+        let body = quoting::guarded(download.body, self.token.clone(), self.reach.is_quotable());
+        Ok(Download { body, ..download })
     }
 }
 
@@ -147,7 +160,7 @@ impl Provider for ModelScope {
         join_all(tasks.iter().map(|task| self.poll_one(task))).boxed()
     }
 
-    fn download<'a>(&'a self, url: &'a Url) -> BoxFuture<'a, Result<Body, Fault>> {
-        self.fetch(url).boxed()
+    fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
+        self.fetch(url, part).boxed()
     }
 }

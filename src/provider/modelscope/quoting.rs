@@ -21,7 +21,7 @@ const TEXT_BYTES: usize = 4096;
 const SHOWN_CHARS_MAX: usize = 120;
 
 /// The body of an image, or a fault in its place that tells what text it is.
-pub fn guarded(body: Body, token: Token, is_quotable: bool) -> Body {
+pub fn guarded(body: Body<'static>, token: Token, is_quotable: bool) -> Body<'static> {
     let begun = async move {
         let (head, rest) = match gathered(body, HEAD_BYTES, BytesMut::new()).await {
             Ok(begun) => begun,
@@ -40,7 +40,7 @@ pub fn guarded(body: Body, token: Token, is_quotable: bool) -> Body {
 }
 
 /// How a text begins, without the token; `None` where that cannot be told apart from the token's beginning.
-async fn quoted(rest: Body, head: BytesMut, token: &Token) -> Option<String> {
+async fn quoted(rest: Body<'static>, head: BytesMut, token: &Token) -> Option<String> {
     // A text that breaks off is shown as far as it came.
     let text = gathered(rest, TEXT_BYTES, head.clone()).await.map_or(head, |(text, _)| text);
     let mut shown = token.hide(&text);
@@ -53,7 +53,11 @@ async fn quoted(rest: Body, head: BytesMut, token: &Token) -> Option<String> {
 }
 
 /// At least so many bytes, or all if there are fewer, and what follows them.
-async fn gathered(mut body: Body, n_bytes_min: usize, mut held: BytesMut) -> Result<(BytesMut, Body), Fault> {
+async fn gathered(
+    mut body: Body<'static>,
+    n_bytes_min: usize,
+    mut held: BytesMut,
+) -> Result<(BytesMut, Body<'static>), Fault> {
     while held.len() < n_bytes_min {
         match body.next().await {
             Some(piece) => held.extend_from_slice(&piece?),

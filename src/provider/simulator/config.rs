@@ -37,6 +37,8 @@ pub struct Config {
     pub pictures_bytes_max: usize,
     /// How long a link leads to its image, from the poll that gave it, to the second below; by default for ever.
     pub link_lifetime: Option<Duration>,
+    /// Bytes a second that all images together are sent at; none means as fast as this machine can.
+    pub line: Option<u64>,
     /// The one token that is accepted; by default any is that is not empty.
     pub token: Option<String>,
 }
@@ -57,6 +59,7 @@ impl Default for Config {
             image_size: None,
             pictures_bytes_max: 0,
             link_lifetime: None,
+            line: None,
             token: None,
         }
     }

@@ -5,7 +5,6 @@
 mod tests;
 
 use std::convert::Infallible;
-use std::future::ready;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -18,7 +17,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::{Error, Router};
-use futures::{StreamExt, TryStreamExt, stream};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
@@ -29,6 +29,7 @@ use crate::model::time::Timestamp;
 use crate::provider::simulator::config::Config;
 use crate::provider::simulator::connection::{Fuse, FusedListener};
 use crate::provider::simulator::gallery::Gallery;
+use crate::provider::simulator::line::Line;
 use crate::provider::simulator::message::{BODY_BYTES_MAX, Delivery, HttpRequest, Reply};
 use crate::provider::simulator::picture::Picture;
 use crate::provider::simulator::refusal::Refusal;
@@ -58,11 +59,11 @@ impl Simulator {
     pub async fn start(config: Config, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let pictures_bytes_max = config.pictures_bytes_max;
+        let (pictures_bytes_max, line) = (config.pictures_bytes_max, config.line.map(Line::new).map(Arc::new));
         let server = Arc::new(Mutex::new(Server::new(config)));
         let (stop, stopped) = watch::channel(false);
         let gallery = Arc::new(Gallery::new(pictures_bytes_max));
-        let face = Face { server: Arc::clone(&server), gallery, stopped: stopped.clone() };
+        let face = Face { server: Arc::clone(&server), gallery, line, stopped: stopped.clone() };
         let service = Router::new().fallback(answer).with_state(face).into_make_service_with_connect_info::<Fuse>();
         let serve = axum::serve(FusedListener(listener), service).with_graceful_shutdown(stop_signal(stopped));
         let serving = tokio::spawn(async move {
@@ -159,6 +160,8 @@ impl Drop for SimulatorThread {
 struct Face {
     server: Arc<Mutex<Server>>,
     gallery: Arc<Gallery>,
+    /// What all images share, if that is slow.
+    line: Option<Arc<Line>>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -172,7 +175,7 @@ async fn answer(State(face): State<Face>, ConnectInfo(fuse): ConnectInfo<Fuse>, 
         sleep(reply.delay).await;
     }
     match reply.delivery {
-        Delivery::Whole | Delivery::CutMidway => send(reply, &face.gallery, &fuse).await,
+        Delivery::Whole | Delivery::CutMidway => send(reply, &face, &fuse).await,
         Delivery::CutBefore | Delivery::CutAfter => silence(&fuse),
         Delivery::Hang => {
             // Until the client goes away, which drops this future, or the simulator stops.
@@ -203,11 +206,12 @@ async fn read(request: Request) -> Result<Option<HttpRequest>, Error> {
 }
 
 /// Sends the answer, all of it or, for [`Delivery::CutMidway`], its first half.
-async fn send(reply: Reply, gallery: &Gallery, fuse: &Fuse) -> Response {
+async fn send(reply: Reply, face: &Face, fuse: &Fuse) -> Response {
+    let is_picture = reply.body.picture().is_some();
     let drawn = match reply.body.picture() {
         None => reply.drawn(),
         Some(picture) => {
-            let Some(file) = file(picture, gallery).await else { return silence(fuse) };
+            let Some(file) = file(picture, &face.gallery).await else { return silence(fuse) };
             reply.drawn_by(|_| file)
         }
     };
@@ -221,8 +225,14 @@ async fn send(reply: Reply, gallery: &Gallery, fuse: &Fuse) -> Response {
     }
     *response.body_mut() = if drawn.delivery == Delivery::CutMidway {
         response.headers_mut().insert(header::CONTENT_LENGTH, bytes.len().into());
-        half(bytes, fuse.clone())
+        half(bytes, face, fuse.clone())
+    } else if is_picture && face.line.is_some() {
+        response.headers_mut().insert(header::CONTENT_LENGTH, bytes.len().into());
+        Body::from_stream(pieces(bytes, face))
     } else {
+        if is_picture {
+            lock(&face.server).sent_of_images(bytes.len());
+        }
         bytes.into()
     };
     response
@@ -239,16 +249,35 @@ async fn file(picture: Picture, gallery: &Gallery) -> Option<Vec<u8>> {
     Some(file)
 }
 
+/// The bytes of an image in pieces, each of which waits for its turn on the line and is counted as it leaves.
+fn pieces(bytes: Vec<u8>, face: &Face) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+    let (bytes, line, server) = (Bytes::from(bytes), face.line.clone(), Arc::clone(&face.server));
+    let piece_bytes = line.as_ref().map_or(usize::MAX, |line| line.piece_bytes());
+    stream::unfold(bytes, move |mut rest| {
+        let (line, server) = (line.clone(), Arc::clone(&server));
+        async move {
+            let piece = rest.split_to(rest.len().min(piece_bytes));
+            if piece.is_empty() {
+                return None;
+            }
+            if let Some(line) = line {
+                line.pass(piece.len()).await;
+            }
+            lock(&server).sent_of_images(piece.len());
+            Some((Ok(piece), rest))
+        }
+    })
+}
+
 /// The first half of these bytes, and then the connection breaks.
-fn half(mut bytes: Vec<u8>, fuse: Fuse) -> Body {
+fn half(mut bytes: Vec<u8>, face: &Face, fuse: Fuse) -> Body {
     bytes.truncate(bytes.len() / 2);
-    let first = stream::once(ready(Ok::<_, Infallible>(bytes)));
     // Asked for the rest, hyper has buffered the first half; it flushes before it waits.
     let rest = stream::poll_fn(move |_| {
         fuse.blow_at_flush();
         Poll::Pending
     });
-    Body::from_stream(first.chain(rest))
+    Body::from_stream(pieces(bytes, face).chain(rest))
 }
 
 /// An answer of which no byte leaves, as the connection breaks on its first.

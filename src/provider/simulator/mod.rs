@@ -10,6 +10,7 @@ pub mod faults;
 mod gallery;
 mod gate;
 pub mod http;
+mod line;
 pub mod message;
 pub mod pages;
 pub mod picture;

@@ -84,6 +84,11 @@ impl Server {
         &self.stats
     }
 
+    /// Counts bytes of images that were handed to their connections.
+    pub(super) const fn sent_of_images(&mut self, n_bytes: usize) {
+        self.stats.n_image_bytes += n_bytes as u64;
+    }
+
     /// How often each content was accepted. Whatever a client has been through, no number should be above 1 without
     /// its knowing.
     pub const fn accepted(&self) -> &BTreeMap<ContentKey, u32> {

@@ -27,6 +27,8 @@ pub struct Stats {
     pub n_images: u64,
     /// Requests for the rest of an image that was begun before, among them.
     pub n_images_continued: u64,
+    /// Bytes of images that were handed to their connections.
+    pub n_image_bytes: u64,
     /// Requests for images by links that had expired, among them.
     pub n_links_expired: u64,
     /// Requests for images that brought a token along, which is nobody's business there.
@@ -60,6 +62,7 @@ impl Stats {
             "polls_lost": self.n_polls_lost,
             "images": self.n_images,
             "images_continued": self.n_images_continued,
+            "image_bytes": self.n_image_bytes,
             "links_expired": self.n_links_expired,
             "token_leaks": self.n_token_leaks,
             "refused": self.refused,

@@ -18,6 +18,7 @@ use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, TaskId};
 use crate::model::request::Request;
 use crate::model::style::{Conversion, Making};
+use crate::provider::Download;
 
 const PROMPT: &str = "一只金色的猫\nwith \"quotes\" 🐈";
 
@@ -231,7 +232,7 @@ async fn saved(making: Making, bodies: &[Vec<u8>]) -> (Vec<Artifact>, BTreeMap<S
 
 async fn save(store: &DiskStore, name: ImageName, body: &[u8]) -> Artifact {
     let pieces: Vec<_> = body.chunks(1000).map(|piece| Ok(bytes::Bytes::copy_from_slice(piece))).collect();
-    store.save(name, stream::iter(pieces).boxed()).await.unwrap().unwrap()
+    store.save(name, Download::whole(stream::iter(pieces).boxed())).await.unwrap().unwrap()
 }
 
 /// Goal: what is recorded is what is on disk, whatever is made of short images and long ones; and the same again is the same file.

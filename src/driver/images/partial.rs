@@ -1,0 +1,154 @@
+//! A file that is not whole yet: gone when it is left, or kept with its journal, so that a later download goes on with it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::driver::images::check::{CheckLimits, Checked, NotAnImage, inspect};
+use crate::driver::images::descriptors::patiently;
+use crate::driver::images::error::{StoreError, at};
+use crate::driver::images::journal::{Journal, Label, path_of};
+
+/// A file that is kept, and its journal once that was read.
+#[derive(Debug)]
+pub(super) struct Remnant {
+    path: PathBuf,
+    journal: Option<Journal>,
+}
+
+impl Remnant {
+    /// What an earlier process left.
+    pub(super) const fn found(path: PathBuf) -> Self {
+        Self { path, journal: None }
+    }
+
+    /// The journal, read and held against the file; `None` if that cannot be gone on with.
+    pub(super) fn journal(&mut self) -> Option<&Journal> {
+        if self.journal.is_none() {
+            let is_file = fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file());
+            self.journal = if is_file { Journal::read(&self.path).ok().flatten() } else { None };
+        }
+        self.journal.as_ref()
+    }
+
+    /// Removes both files.
+    pub(super) fn remove(self) {
+        // What stays behind is cleared away at the end of the run, or by the next one.
+        let _ = fs::remove_file(path_of(&self.path));
+        let _ = fs::remove_file(self.path);
+    }
+
+    /// Opens the file to go on with it, without what may be behind its last mark.
+    pub(super) fn open(mut self, kept: &Kept, key: String) -> io::Result<Option<Partial>> {
+        let Some(journal) = self.journal().cloned() else { return Ok(None) };
+        let mut file = patiently(|| File::options().read(true).write(true).open(&self.path))?;
+        file.set_len(journal.file_bytes())?;
+        file.seek(SeekFrom::End(0))?;
+        let keeping = Keeping { journal, kept: kept.clone(), key };
+        Ok(Some(Partial { path: self.path, file, is_moved: false, keeping: Some(keeping) }))
+    }
+}
+
+/// Partial files that are kept, by the image that they are of. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept(Arc<Mutex<BTreeMap<String, Remnant>>>);
+
+impl Kept {
+    /// Keeps a file in place of an earlier one of the same image.
+    pub(super) fn put(&self, key: String, remnant: Remnant) {
+        let earlier = self.lock().insert(key, remnant);
+        earlier.into_iter().for_each(Remnant::remove);
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Remnant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A file that is not whole yet. It is gone with this value, unless it was given a name, or has a journal and so is kept.
+#[derive(Debug)]
+pub(super) struct Partial {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) is_moved: bool,
+    keeping: Option<Keeping>,
+}
+
+#[derive(Debug)]
+struct Keeping {
+    journal: Journal,
+    kept: Kept,
+    key: String,
+}
+
+impl Partial {
+    pub(super) const fn new(path: PathBuf, file: File) -> Self {
+        Self { path, file, is_moved: false, keeping: None }
+    }
+
+    /// The file, which is empty, is kept with a journal. Where that cannot be written, it is only not kept.
+    pub(super) fn keep(&mut self, label: Label, kept: &Kept, key: String) {
+        let journal = Journal::begin(&self.path, label).ok();
+        self.keeping = journal.map(|journal| Keeping { journal, kept: kept.clone(), key });
+    }
+
+    /// The file is not kept any more.
+    pub(super) fn let_go(&mut self) {
+        if let Some(Keeping { journal, .. }) = self.keeping.take() {
+            journal.remove();
+        }
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.file.write_all(bytes).map_err(at("write", &self.path))?;
+        if let Some(keeping) = &mut self.keeping
+            && keeping.journal.write(bytes).is_err()
+        {
+            self.let_go();
+        }
+        Ok(())
+    }
+
+    /// Its first bytes, at most so many.
+    pub(super) fn head(&mut self, n_bytes: u64) -> Result<Vec<u8>, StoreError> {
+        let mut head = Vec::new();
+        let read = self.file.rewind().and_then(|()| Read::by_ref(&mut self.file).take(n_bytes).read_to_end(&mut head));
+        let back = read.and_then(|_| self.file.seek(SeekFrom::End(0)));
+        back.map(|_| head).map_err(at("read", &self.path))
+    }
+
+    /// All of it.
+    pub(super) fn read(&mut self) -> Result<Vec<u8>, StoreError> {
+        self.head(u64::MAX)
+    }
+
+    pub(super) fn inspect(&mut self, limits: &CheckLimits) -> Result<Result<Checked, NotAnImage>, StoreError> {
+        let found = self.file.rewind().and_then(|()| inspect(BufReader::new(&self.file), limits));
+        let back = found.and_then(|found| self.file.seek(SeekFrom::End(0)).map(|_| found));
+        back.map_err(at("read", &self.path))
+    }
+
+    /// What went wrong with it, in words.
+    pub(super) fn failed(&self, doing: &'static str, cause: io::Error) -> StoreError {
+        at(doing, &self.path)(cause)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let path = std::mem::take(&mut self.path);
+        match self.keeping.take() {
+            // The journal of what is named is of no more use.
+            Some(Keeping { journal, .. }) if self.is_moved => journal.remove(),
+            Some(Keeping { journal, kept, key }) if journal.part().n_bytes > 0 => {
+                kept.put(key, Remnant { path, journal: Some(journal) });
+            }
+            Some(Keeping { journal, .. }) => Remnant { path, journal: Some(journal) }.remove(),
+            None if self.is_moved => (),
+            // What stays behind is cleared away by the next `open`.
+            None => drop(fs::remove_file(path)),
+        }
+    }
+}

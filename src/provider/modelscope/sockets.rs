@@ -1,0 +1,214 @@
+//! Requests under way, which need a descriptor of this process each: where these run out, requests wait and fewer are under way.
+//!
+//! That is this machine's fault. No request has left by then, so that none is in doubt, and neither a host nor a job is to blame.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::{RequestBuilder, Response};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Too many open files: in this process, and on this machine.
+const SHORTAGES: [i32; 2] = [24, 23];
+
+/// Descriptors for other things than requests and their images: the ledger, results, folders, connections that wait.
+const RESERVED: usize = 32;
+
+/// The first wait for a descriptor, doubled each time, and the longest.
+const WAIT: Duration = Duration::from_millis(50);
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// How long a request waits for a descriptor in all.
+const SHORT_MAX: Duration = Duration::from_secs(120);
+
+/// After a shortage, one more request may be under way each time that so long has passed.
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// How many requests may be under way.
+#[derive(Debug)]
+pub struct Sockets {
+    state: Mutex<State>,
+    freed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    n_out: usize,
+    /// The most that may ever be; `None` where that is not known.
+    most: Option<usize>,
+    /// The most that may be now.
+    max: Option<usize>,
+    /// When they ran out last, or one more was let out.
+    changed_at: Instant,
+}
+
+/// A request under way, until its answer has been read.
+#[derive(Debug)]
+pub struct Slot(Arc<Sockets>);
+
+impl Sockets {
+    /// As many requests as this process may have descriptors for, with a file for each image, and until they run out.
+    pub fn new() -> Arc<Self> {
+        Self::up_to(limit().map(|limit| (limit.saturating_sub(RESERVED) / 3).max(1)))
+    }
+
+    fn up_to(most: Option<usize>) -> Arc<Self> {
+        let state = State { n_out: 0, most, max: most, changed_at: Instant::now() };
+        Arc::new(Self { state: Mutex::new(state), freed: Notify::new() })
+    }
+
+    /// Sends a request, when there is a descriptor for it.
+    pub async fn send(self: &Arc<Self>, request: RequestBuilder) -> Result<(Response, Slot), reqwest::Error> {
+        let until = Instant::now() + SHORT_MAX;
+        let mut wait = WAIT;
+        loop {
+            let slot = self.slot(until).await;
+            // A body that cannot be sent twice has one attempt; there is none here.
+            let Some(attempt) = request.try_clone() else {
+                return Ok((request.send().await?, slot));
+            };
+            match attempt.send().await {
+                Ok(response) => return Ok((response, slot)),
+                Err(error) if Instant::now() < until && is_short(&error) => {
+                    drop(slot);
+                    self.ran_out();
+                    sleep(wait).await;
+                    wait = (wait * 2).min(WAIT_MAX);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for a place, but not for ever: then the request says what is wrong.
+    async fn slot(self: &Arc<Self>, until: Instant) -> Slot {
+        loop {
+            let freed = self.freed.notified();
+            if self.take(until <= Instant::now()) {
+                return Slot(Arc::clone(self));
+            }
+            // One more may also be let out because time has passed.
+            let _ = timeout_at(until.min(Instant::now() + RECOVERY), freed).await;
+        }
+    }
+
+    fn take(&self, in_any_case: bool) -> bool {
+        let mut state = self.lock();
+        let now = Instant::now();
+        if let Some(max) = state.max.filter(|max| state.n_out >= *max && !in_any_case) {
+            if state.most == state.max || now - state.changed_at < RECOVERY {
+                return false;
+            }
+            (state.max, state.changed_at) = (Some(max + 1), now);
+        }
+        state.n_out += 1;
+        true
+    }
+
+    /// There was no descriptor for one more than are under way now.
+    fn ran_out(&self) {
+        let mut state = self.lock();
+        let n_out = state.n_out.max(1);
+        state.max = Some(state.max.map_or(n_out, |max| max.min(n_out)));
+        state.changed_at = Instant::now();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.lock().n_out -= 1;
+        self.0.freed.notify_one();
+    }
+}
+
+/// Whether no connection was made because there is no descriptor left. Where the error does not say so, as that of a name that could not
+/// be looked up, a file that is always there does.
+fn is_short(error: &reqwest::Error) -> bool {
+    if !error.is_connect() {
+        return false;
+    }
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(is_shortage) {
+            return true;
+        }
+        cause = error.source();
+    }
+    File::open("/dev/null").is_err_and(|error| is_shortage(&error))
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| SHORTAGES.contains(&code))
+}
+
+/// How many descriptors this process may have, where the system says so and there is a limit.
+pub fn limit() -> Option<usize> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_shortage_fewer_are_under_way_and_more_again_later() {
+        let sockets = Sockets::up_to(None);
+        let until = Instant::now() + Duration::from_secs(3600);
+        let mut slots = vec![];
+        for _ in 0..10 {
+            slots.push(sockets.slot(until).await);
+        }
+        sockets.ran_out();
+        assert!(!sockets.take(false), "as many as there were descriptors for");
+        slots.truncate(4);
+        sockets.ran_out();
+        assert_eq!(sockets.lock().max, Some(4));
+        drop(slots.pop());
+        slots.push(sockets.slot(until).await);
+        let began = Instant::now();
+        slots.push(sockets.slot(until).await);
+        assert!(began.elapsed() >= RECOVERY, "one more is tried when some time has passed");
+        drop(slots);
+        sockets.ran_out();
+        let state = sockets.lock();
+        assert_eq!((state.n_out, state.max), (0, Some(1)), "one may always leave");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_does_not_wait_for_ever() {
+        let sockets = Sockets::up_to(None);
+        let until = Instant::now() + Duration::from_secs(3);
+        let held = sockets.slot(until).await;
+        sockets.ran_out();
+        let began = Instant::now();
+        drop(sockets.slot(until).await);
+        assert_eq!(began.elapsed(), Duration::from_secs(3));
+        drop(held);
+        assert_eq!(sockets.lock().n_out, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_system_allows_is_never_passed() {
+        let sockets = Sockets::up_to(Some(2));
+        let held = [sockets.take(false), sockets.take(false)];
+        tokio::time::advance(RECOVERY * 10).await;
+        assert_eq!((held, sockets.take(false)), ([true, true], false));
+    }
+
+    #[test]
+    fn only_missing_descriptors_are_a_shortage() {
+        for (code, expected) in [(23, true), (24, true), (2, false), (111, false), (28, false)] {
+            assert_eq!(is_shortage(&io::Error::from_raw_os_error(code)), expected, "{code}");
+        }
+        assert!(!is_shortage(&io::ErrorKind::NotFound.into()));
+    }
+}
