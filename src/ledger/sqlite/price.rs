@@ -11,8 +11,11 @@ use crate::model::phase::Known;
 use crate::model::price::Price;
 
 /// Submissions that were accepted, by model.
-const ACCEPTED: &str = "SELECT request ->> 'model', sum(n) FROM \
-     (SELECT job, count(*) AS n FROM events WHERE kind = 'accepted' GROUP BY job) JOIN jobs ON row = job GROUP BY 1";
+const ACCEPTED: &str =
+    "SELECT request ->> 'model', count(*) FROM events JOIN jobs ON row = job WHERE kind = 'accepted' GROUP BY 1";
+
+/// The same where all models have one price: a third of the time, as no job is looked at.
+const ACCEPTED_OF_ALL: &str = "SELECT '', count(*) FROM events WHERE kind = 'accepted'";
 
 /// Submissions in doubt, by model: those whose answer was lost, and those that no answer is on record of. A submission is accepted once
 /// at most, so that one of a job in doubt that turned out to be accepted is no longer in doubt.
@@ -69,7 +72,8 @@ impl RunFile {
             None if n > 0 => *cost = None,
             None => (),
         };
-        self.each(ACCEPTED, (), |row| {
+        let accepted = if price.by_model.is_empty() { ACCEPTED_OF_ALL } else { ACCEPTED };
+        self.each(accepted, (), |row| {
             add(&mut cost, &row.get::<_, String>(0)?, row.get(1)?, true);
             Ok(Ok::<_, LedgerError>(()))
         })?;
@@ -225,6 +229,7 @@ mod tests {
         ];
         let file = with_past(folder.path(), &past).await;
         assert_eq!(file.paid(&by_model(2.0)).unwrap(), Some(cost(4.0, 14.0, 7)));
+        assert_eq!(file.paid(&"2 USD".parse().unwrap()).unwrap(), Some(cost(4.0, 14.0, 7)), "one price for all");
         assert_eq!(file.paid(&"0 USD".parse().unwrap()).unwrap(), Some(cost(0.0, 0.0, 7)));
         file.gather_accepted().unwrap();
         let n_accepted: Vec<u64> = all(&file).iter().map(|known| file.n_accepted(known).unwrap()).collect();
