@@ -65,7 +65,9 @@ pub fn listen(stopper: Stopper, is_quiet: bool, above: Above) -> std::io::Result
                 }
                 // A run that is to stop may begin to wait for its manifest only now.
                 () = sleep(LOOK_EVERY), if asked.is_some() => {
-                    asked.into_iter().for_each(|heard| end_waiting(heard, is_quiet));
+                    if let Some(heard) = asked {
+                        end_waiting(heard, is_quiet);
+                    }
                     continue;
                 }
                 else => return,
