@@ -27,19 +27,15 @@ pub fn bytes(body: Vec<u8>) -> Vec<u8> {
         Encoding::Utf8 if n_mark == 0 => body,
         Encoding::Utf8 => body[n_mark..].to_vec(),
         Encoding::Utf16 { is_big_endian } => {
-            let units = body[n_mark..].chunks_exact(2).map(|pair| match is_big_endian {
-                true => u16::from_be_bytes([pair[0], pair[1]]),
-                false => u16::from_le_bytes([pair[0], pair[1]]),
-            });
+            let unit: fn([u8; 2]) -> u16 = if is_big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
+            let units = body[n_mark..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
             let text: String =
                 char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
             text.into_bytes()
         }
         Encoding::Utf32 { is_big_endian } => {
-            let units = body[n_mark..].chunks_exact(4).map(|four| match is_big_endian {
-                true => u32::from_be_bytes([four[0], four[1], four[2], four[3]]),
-                false => u32::from_le_bytes([four[0], four[1], four[2], four[3]]),
-            });
+            let unit: fn([u8; 4]) -> u32 = if is_big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+            let units = body[n_mark..].chunks_exact(4).map(|four| unit([four[0], four[1], four[2], four[3]]));
             let text: String = units.map(|unit| char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
             text.into_bytes()
         }
