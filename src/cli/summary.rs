@@ -50,6 +50,12 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share
         lines.push(format!("run the same command again with a higher --max-cost to go on: {} unfinished", jobs(n)));
     } else if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
         lines.push(format!("run the same command again to go on: {} unfinished", jobs(n)));
+    } else if counts.n_running > 0 {
+        let n = jobs(counts.n_running);
+        lines.push(format!(
+            "held: the tasks of {n} seem lost, and are paid for; run the same command to ask for them again, or let them be paid for \
+             once more: promptbatch retry {out} --only task_lost"
+        ));
     } else if counts.n_in_doubt > 0 {
         lines.push(format!("submit those in doubt again: promptbatch retry {out} --only in_doubt"));
     }

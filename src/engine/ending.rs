@@ -135,7 +135,11 @@ impl Engine {
 
     fn quota_spent(&mut self, now: Moment, fault: &Fault) {
         match (self.limits.on_quota, fault.kind) {
-            (OnQuota::Wait, FaultKind::QuotaExhausted { resets_at }) => self.lane.quota_spent(now, resets_at),
+            (OnQuota::Wait, FaultKind::QuotaExhausted { resets_at }) => {
+                // By the provider's clock, where it is known: ours may be wrong.
+                let resets_at = fault.resets_in.map(|wait| (now + wait).wall()).or(resets_at);
+                self.lane.quota_spent(now, resets_at);
+            }
             (OnQuota::Stop | OnQuota::Wait, _) => self.stop_with(now, Stop::Quota(fault.clone())),
         }
     }

@@ -133,8 +133,9 @@ impl Engine {
     }
 
     /// A fault befell a job at this stage: the job goes on, is held, or has failed.
-    pub(super) fn set_back(&mut self, now: Moment, id: JobId, stage: Stage, fault: Fault) {
+    pub(super) fn set_back(&mut self, now: Moment, id: JobId, stage: Stage, mut fault: Fault) {
         self.stop_for(now, stage, &fault);
+        fault.resets_in = None;
         let verdict = self.judge(stage, &fault, id);
         let is_doubt = stage == Stage::Submit && fault.kind.leaves_doubt();
         match (stage, verdict) {
@@ -193,6 +194,9 @@ impl Engine {
             let unknown_for = awake - *tracked.unknown_since.get_or_insert(awake);
             let is_lost =
                 tracked.n_unknown >= UNKNOWN_MAX && known_for >= UNKNOWN_GRACE && unknown_for >= UNKNOWN_GRACE;
+            if is_lost && !self.limits.is_same_account {
+                return self.hold_for_its_account(now, id, fault);
+            }
             self.suspects.insert(id);
             if is_lost && self.may_give_up(now, id) {
                 return self.set_back(now, id, Stage::Task, fault);
@@ -203,6 +207,15 @@ impl Engine {
             self.task_ended(id);
         }
         self.set_back(now, id, Stage::Poll, fault);
+    }
+
+    /// A task that is unknown to another account than the one that paid for it is not lost: the job stays with it.
+    fn hold_for_its_account(&mut self, now: Moment, id: JobId, fault: Fault) {
+        let words =
+            format!("{}; the token is of another account than the one that the batch was begun with", fault.message);
+        self.emit(now, id, EventKind::Setback(Stage::Poll, Fault::new(FaultKind::TaskLost, words)));
+        self.task_ended(id);
+        self.forget(id);
     }
 
     /// The API says that the task is not done: its next poll is planned, or it is given up when its time has passed and it is not in line.

@@ -71,6 +71,8 @@ pub struct Fault {
     /// How long the answer asked to wait before the next request, whatever its status; `None` if it did not. Not for throttling,
     /// which carries it in its kind, and not recorded: it is about the provider, not about the job.
     pub retry_after: Option<Duration>,
+    /// How long the allowance is used up by the provider's own clock, where it told the time; not recorded either.
+    pub resets_in: Option<Duration>,
 }
 
 /// Images of one task that are fetched.
@@ -166,7 +168,7 @@ impl Fault {
 
     /// A fault of this kind with these words.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, kept: Vec::new() }
+        Self { kind, message: message.into(), retry_after: None, resets_in: None, kept: Vec::new() }
     }
 
     /// The same fault of a task of which these images are on our disk.

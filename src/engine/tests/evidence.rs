@@ -178,6 +178,15 @@ fn when_all_tasks_vanish_one_goes_first() {
     }
 }
 
+#[test]
+fn a_task_that_another_account_does_not_know_is_not_lost() {
+    let limits = Limits { is_same_account: false, ..fixed(8) };
+    let mut bench = Bench::new(limits, (1..=5).map(|n| running(n, HOUR)).collect());
+    assert_eq!(all_unknown(&mut bench, HOUR), [0; 0], "nothing is paid for again");
+    assert!(bench.next().is_last);
+    assert!(!bench.story().contains("task!") && !bench.story().contains("failed"), "{}", bench.story());
+}
+
 /// Goal: a crash loop that left many submissions in doubt does not pay for all of them at once. Method: twenty doubts, whose submissions are
 /// in doubt again.
 #[test]

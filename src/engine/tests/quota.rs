@@ -91,6 +91,17 @@ fn a_machine_that_slept_through_the_reset_goes_on_when_it_wakes() {
     assert_eq!(bench.turn().actions.len(), 1);
 }
 
+/// Goal: a machine whose clock is wrong by a day waits as long as the provider's clock says.
+#[test]
+fn the_wait_for_an_allowance_goes_by_the_providers_clock() {
+    let mut bench = Bench::with_pending(waiting(1), 2);
+    bench.next();
+    let wrong = FaultKind::QuotaExhausted { resets_at: Some((START + 31 * HOUR).wall()) };
+    bench.handle(Input::Submitted(id(1), Err(Fault { resets_in: Some(2 * HOUR), ..fault(wrong) })));
+    assert_eq!(bench.next().actions.len(), 1);
+    assert!((2 * HOUR..2 * HOUR + Duration::from_secs(31)).contains(&(bench.now - START)), "{:?}", bench.now - START);
+}
+
 #[test]
 fn waiting_for_an_allowance_can_be_interrupted() {
     let mut bench = Bench::with_pending(waiting(1), 2);

@@ -21,6 +21,9 @@ const IS_LEFT: &str = "phase = 0 AND n_lost + n_in_doubt > n_forgiven";
 /// A job that is held in doubt.
 const IS_HELD: &str = "phase = 1 AND fault IS NOT NULL AND fault ->> 0 IN ('in_doubt', 'rejected')";
 
+/// A job that is held with a task that seems lost, and may not be paid for once more unasked.
+const IS_HELD_LOST: &str = "phase = 2 AND fault IS NOT NULL AND fault ->> 0 = 'task_lost'";
+
 /// Jobs that are reopened in one transaction.
 const PAGE_ROWS_MAX: usize = 1000;
 
@@ -114,6 +117,7 @@ impl RunFile {
                     "INSERT INTO chosen SELECT row FROM jobs WHERE position IS NOT NULL AND ( \
                      (phase IN ({MODERATED}, {FAILED}) AND fault ->> 0 IN (SELECT value FROM json_each(?1))) \
                      OR (phase = {SUBMITTING} AND 'in_doubt' IN (SELECT value FROM json_each(?1))) \
+                     OR ({IS_HELD_LOST} AND 'task_lost' IN (SELECT value FROM json_each(?1))) \
                      OR (phase <= {DOWNLOADING} AND n_reopened > 0 AND NOT ({IS_LEFT}) AND NOT ({IS_HELD})))"
                 );
                 self.connection.execute(&sql, [codes])?;
@@ -134,7 +138,7 @@ impl RunFile {
     fn ended(&self, after: i64, is_doubt_wanted: bool) -> Result<Vec<(i64, Known)>, LedgerError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs WHERE row > ?1 AND row IN (SELECT row FROM chosen) \
-             AND (phase IN ({SUCCEEDED}, {MODERATED}, {FAILED}) OR (?2 AND phase = {SUBMITTING})) ORDER BY row LIMIT ?3"
+             AND (phase IN ({SUCCEEDED}, {MODERATED}, {FAILED}) OR (?2 AND phase = {SUBMITTING}) OR ({IS_HELD_LOST})) ORDER BY row LIMIT ?3"
         );
         let read = || {
             let mut statement = self.connection.prepare_cached(&sql)?;
@@ -153,6 +157,18 @@ fn reopening(at: Timestamp, known: &Known, is_anew: bool) -> Vec<Event> {
     if state.phase == Phase::Submitting && !state.is_doubt_counted() {
         events.push(event(EventKind::Setback(Stage::Submit, Fault::unanswered())));
     }
-    events.push(event(EventKind::Reopened(if is_anew { Again::Submit } else { state.way_back() })));
+    let again = match (&state.phase, is_anew) {
+        (Phase::Running(_), true) => {
+            let lost =
+                state.last_fault.clone().unwrap_or_else(|| Fault::new(FaultKind::TaskLost, "given up by the user"));
+            events.push(event(EventKind::Setback(Stage::Task, lost)));
+            Again::Submit
+        }
+        // The task that seems lost is asked for once more before another one is paid for.
+        (Phase::Running(_), false) => Again::Fetch,
+        (_, true) => Again::Submit,
+        (_, false) => state.way_back(),
+    };
+    events.push(event(EventKind::Reopened(again)));
     events
 }

@@ -28,7 +28,8 @@ pub fn quota_spent(quoted: &str, date: Option<Timestamp>) -> Fault {
         Timestamp::from_millis(n_days * DAY_MILLIS + RESET_OF_DAY_MILLIS)
     });
     let words = format!("the daily quota is used up: {quoted}; it is back five minutes after midnight, Asia/Shanghai");
-    Fault::new(FaultKind::QuotaExhausted { resets_at }, words)
+    let resets_in = resets_at.zip(date).map(|(resets_at, date)| resets_at.since(date));
+    Fault { resets_in, ..Fault::new(FaultKind::QuotaExhausted { resets_at }, words) }
 }
 
 /// A refusal for this reason, in the words of the API (`message`, empty where it gave none) and with its status.

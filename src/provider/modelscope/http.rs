@@ -63,12 +63,7 @@ pub struct Lost {
     pub is_refused: bool,
 }
 
-impl Lost {
-    /// A request that may have reached the other side.
-    pub fn on_the_way(words: impl Into<String>) -> Self {
-        Self { was_sent: true, words: words.into(), is_refused: false }
-    }
-}
+impl Lost {}
 
 impl From<reqwest::Error> for Lost {
     fn from(error: reqwest::Error) -> Self {
