@@ -1,6 +1,7 @@
 //! Images on their way in: nothing gets its final name before it is whole, checked and safely on disk.
 
 pub mod check;
+mod decoders;
 mod disk;
 mod error;
 pub(crate) mod filesystem;

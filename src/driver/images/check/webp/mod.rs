@@ -34,7 +34,7 @@ pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<Size, Stop> {
     while walk.n_passed() < end {
         let chunk = Chunk::begin(walk, end, "a chunk is longer than the file claims to be")?;
         match &chunk.kind {
-            b"VP8X" if size.is_none() => size = Some(canvas(walk)?),
+            b"VP8X" if size.is_none() => size = Some(canvas(walk, &chunk)?),
             b"VP8 " | b"VP8L" if !has_image => {
                 size = Some(image(walk, &chunk, size)?);
                 has_image = true;
@@ -84,7 +84,11 @@ impl Chunk {
     }
 }
 
-fn canvas<R: BufRead>(walk: &mut Walk<R>) -> Result<Size, Stop> {
+fn canvas<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk) -> Result<Size, Stop> {
+    // As libwebp has it, which takes no longer ones.
+    if chunk.n_left(walk)? != 10 {
+        return Err(walk.damaged(WebP, "its header has an impossible length"));
+    }
     let [_flags, _, _, _, w0, w1, w2, h0, h1, h2] = walk.array()?;
     let size = (side([w0, w1, w2]) + 1, side([h0, h1, h2]) + 1);
     walk.measure(WebP, size.0, size.1)?;
@@ -169,7 +173,10 @@ fn alpha<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, size: Option<Size>) -> R
     let Some(size) = size else { return Ok(()) };
     let [kind] = walk.array()?;
     let n_bytes = chunk.n_left(walk)?;
-    match kind & 3 {
+    // Compression, filter, what was done before, and two bits to come: libwebp takes no more than 1 for the last two.
+    let (compression, before, reserved) = (kind & 3, kind >> 4 & 3, kind >> 6);
+    match compression {
+        _ if before > 1 || reserved > 1 => Err(walk.damaged(WebP, "its transparency has an unknown encoding")),
         0 if n_bytes < u64::from(size.0) * u64::from(size.1) => {
             let n_rows = n_bytes / u64::from(size.0);
             Err(ended(u32::try_from(n_rows).unwrap_or(size.1), size))
