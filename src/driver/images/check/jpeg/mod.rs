@@ -69,10 +69,12 @@ pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
             }
             (TEM | RST0..=RST7, _) => marker(walk)?,
             (SOI, _) => return Err(walk.damaged(Jpeg, "it begins a second time")),
-            _ => {
+            // Data of applications, tables of arithmetic codes, a number of lines, a comment.
+            (0xcc | 0xdc | 0xe0..=0xef | 0xfe, _) => {
                 pass_segment(walk)?;
                 marker(walk)?
             }
+            _ => return Err(walk.damaged(Jpeg, "it has a segment of an unknown kind")),
         };
     }
     let Some(image) = image.filter(|image| image.n_scans > 0) else {

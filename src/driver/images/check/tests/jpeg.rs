@@ -37,6 +37,13 @@ fn a_jpeg_must_be_made_as_the_format_says() {
     );
     assert_eq!(why(&jpeg(&[b"\xff\xc0\0\x0b\x08\0\0\0\x03\x01\x01\x11\0", SCAN, END])), "it has no pixels");
 
+    for marker in [0x02, 0xbf, 0xc8, 0xde, 0xdf, 0xf0, 0xfd] {
+        let segment = [0xff, marker, 0, 2];
+        assert_eq!(why(&jpeg(&[&segment, &dqt, SOF, SCAN, END])), "it has a segment of an unknown kind");
+    }
+    for marker in [0xcc, 0xdc, 0xe0, 0xef, 0xfe] {
+        assert!(look(&jpeg(&[&[0xff, marker, 0, 2], &dqt, SOF, SCAN, END])).is_ok(), "{marker:x}");
+    }
     assert_eq!(why(&jpeg(&[SOF, SCAN, END])), "a quantisation table is missing");
     let with = |at: usize, byte: u8, sof: bool| {
         let mut parts = [SOF.to_vec(), SCAN.to_vec()];

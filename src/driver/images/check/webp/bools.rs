@@ -2,7 +2,8 @@
 //!
 //! It notices the end of its data exactly when libwebp does, so that what libwebp opens is not refused.
 
-/// Reads one partition.
+/// Reads one partition. It is copied where many bits are read, so that it stays in registers.
+#[derive(Clone, Copy)]
 pub(super) struct Bools<'a> {
     data: &'a [u8],
     /// How much of the data has gone into the value.
@@ -66,12 +67,13 @@ impl<'a> Bools<'a> {
             self.at += 7;
             self.n_bits += 56;
         } else {
-            self.load_last();
+            *self = self.with_last();
         }
     }
 
+    /// Takes in one of the last bytes, or a zero in its place.
     #[cold]
-    fn load_last(&mut self) {
+    fn with_last(mut self) -> Self {
         if let Some(next) = self.data.get(self.at) {
             self.value = self.value << 8 | u64::from(*next);
             self.at += 1;
@@ -83,6 +85,7 @@ impl<'a> Bools<'a> {
             self.n_bits += 8;
             self.is_over = true;
         }
+        self
     }
 
     /// Whether more was read than there is.
