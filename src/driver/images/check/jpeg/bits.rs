@@ -42,7 +42,7 @@ pub(super) struct Bits<'a, R> {
     /// The next bits, the first of them on top.
     word: u64,
     /// How many bits of the word count.
-    n_bits: u32,
+    n_ready: u32,
     is_behind_ff: bool,
     /// The marker at which the data end, if it has been reached.
     marker: Option<u8>,
@@ -51,17 +51,18 @@ pub(super) struct Bits<'a, R> {
 impl<'a, R: BufRead> Bits<'a, R> {
     pub(super) fn new(walk: &'a mut Walk<R>) -> Self {
         let piece = Vec::with_capacity(PIECE_BYTES);
-        Self { walk, piece, at: 0, word: 0, n_bits: 0, is_behind_ff: false, marker: None }
+        Self { walk, piece, at: 0, word: 0, n_ready: 0, is_behind_ff: false, marker: None }
     }
 
     /// The next bits, at least 32 of them unless the data end before that; zeros follow the end.
     #[inline]
     pub(super) fn peek(&mut self) -> Result<u64, Fault> {
-        if self.n_bits < 32 {
+        if self.n_ready < 32 {
             if let Some(next) = self.piece[self.at..].first_chunk::<8>() {
-                self.word |= u64::from_be_bytes(*next) >> self.n_bits;
-                self.at += (63 - self.n_bits as usize) >> 3;
-                self.n_bits |= 56;
+                self.word |= u64::from_be_bytes(*next) >> self.n_ready;
+                self.at += (63 - self.n_ready as usize) >> 3;
+                // Seven bytes and the odd bits: the same as adding the bits of the bytes taken.
+                self.n_ready |= 0x38;
             } else {
                 self.refill()?;
             }
@@ -72,11 +73,11 @@ impl<'a, R: BufRead> Bits<'a, R> {
     /// Passes over bits that were [peeked](Self::peek) at: 32 at most.
     #[inline]
     pub(super) fn pass(&mut self, n: u32) -> Result<(), Fault> {
-        if n > self.n_bits {
+        if n > self.n_ready {
             return Err(Fault::Short);
         }
         self.word <<= n;
-        self.n_bits -= n;
+        self.n_ready -= n;
         Ok(())
     }
 
@@ -100,7 +101,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
 
     #[cold]
     fn refill(&mut self) -> Result<(), Fault> {
-        while self.n_bits <= 56 {
+        while self.n_ready <= 56 {
             if self.at == self.piece.len() {
                 if self.marker.is_some() {
                     break;
@@ -108,9 +109,9 @@ impl<'a, R: BufRead> Bits<'a, R> {
                 self.fetch()?;
                 continue;
             }
-            self.word |= u64::from(self.piece[self.at]) << (56 - self.n_bits);
+            self.word |= u64::from(self.piece[self.at]) << (56 - self.n_ready);
             self.at += 1;
-            self.n_bits += 8;
+            self.n_ready += 8;
         }
         Ok(())
     }
@@ -139,13 +140,13 @@ impl<'a, R: BufRead> Bits<'a, R> {
                 _ => Fault::Short,
             });
         }
-        (self.word, self.n_bits, self.marker) = (0, 0, None);
+        (self.word, self.n_ready, self.marker) = (0, 0, None);
         Ok(())
     }
 
     /// Passes over what pads the data and gives the code of the marker at their end.
     pub(super) fn end(&mut self) -> Result<u8, Fault> {
-        let mut n_left = self.n_bits as usize / 8 + self.piece.len() - self.at;
+        let mut n_left = self.n_ready as usize / 8 + self.piece.len() - self.at;
         loop {
             if n_left > PADDING_BYTES_MAX {
                 return Err(Fault::Damaged("its pixels end long before their data"));

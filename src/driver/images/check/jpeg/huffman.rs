@@ -183,7 +183,7 @@ mod tests {
         // 0: a value of 1 bit; 10: a run of 3 and a value of 2 bits; 110: the end.
         let table = Huffman::new(&[1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0x01, 0x32, 0x00]).unwrap();
         let steps = Steps::of(&table);
-        let word = 0b00_10_11_110 << 55;
+        let word = 0b0_0101_1110 << 55;
         assert_eq!(steps.next(word, 1), Some(Step { n_bits: 9, n: 5, is_end: true }));
         assert_eq!(steps.next(word, 58), Some(Step { n_bits: 9, n: 5, is_end: true }), "it ends before the last one");
         assert_eq!(steps.next(word, 59), Some(Step { n_bits: 2, n: 1, is_end: false }), "the end is the next block's");

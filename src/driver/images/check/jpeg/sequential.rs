@@ -16,21 +16,25 @@ struct Coded<'a> {
     n_blocks: u32,
     dc: &'a Huffman,
     /// A lossless image has no such codes.
-    ac: Option<Steps<'a>>,
+    ac: Option<&'a Steps<'a>>,
 }
 
 /// Passes over the data of one scan and gives the code of the marker behind it.
 pub(super) fn pass<R: BufRead>(walk: &mut Walk<R>, frame: &Frame, scan: &Scan, tables: &Tables) -> Result<u8, Stop> {
+    // Colours share tables as a rule.
+    let mut shared: Vec<(usize, Steps)> = vec![];
+    for part in &scan.components {
+        if frame.process == Process::Sequential && shared.iter().all(|(number, _)| *number != part.ac) {
+            shared.push((part.ac, Steps::of(tables.ac(part.ac))));
+        }
+    }
     let parts: Vec<Coded> = scan
         .components
         .iter()
-        .map(|part| {
-            let has_ac = frame.process == Process::Sequential;
-            Coded {
-                n_blocks: scan.blocks_of(frame, *part),
-                dc: tables.dc(part.dc),
-                ac: has_ac.then(|| Steps::of(tables.ac(part.ac))),
-            }
+        .map(|part| Coded {
+            n_blocks: scan.blocks_of(frame, *part),
+            dc: tables.dc(part.dc),
+            ac: shared.iter().find(|(number, _)| *number == part.ac).map(|(_, steps)| steps),
         })
         .collect();
     intervals::pass(walk, frame, scan.grid(frame), tables.restart_interval, |bits, steps| {
@@ -38,7 +42,7 @@ pub(super) fn pass<R: BufRead>(walk: &mut Walk<R>, frame: &Frame, scan: &Scan, t
             for part in &parts {
                 for _ in 0..part.n_blocks {
                     difference(bits, part.dc)?;
-                    if let Some(ac) = &part.ac {
+                    if let Some(ac) = part.ac {
                         block(bits, ac)?;
                     }
                 }

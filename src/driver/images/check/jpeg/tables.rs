@@ -91,7 +91,7 @@ impl Tables {
                 return Err(walk.damaged(Jpeg, "a quantisation table is missing"));
             }
         }
-        let (has_dc, has_ac) = match frame.process {
+        let (uses_first, uses_rest) = match frame.process {
             Process::Sequential => (true, true),
             Process::Progressive => (scan.is_base(frame.process), scan.first > 0),
             Process::Lossless => (true, false),
@@ -103,7 +103,7 @@ impl Tables {
             put_standard(&mut self.ac, [standard::AC_LUMA, standard::AC_CHROMA]);
         }
         for part in &scan.components {
-            for (is_used, slots, number) in [(has_dc, &self.dc, part.dc), (has_ac, &self.ac, part.ac)] {
+            for (is_used, slots, number) in [(uses_first, &self.dc, part.dc), (uses_rest, &self.ac, part.ac)] {
                 let is_there = match slots.get(number).filter(|_| is_used) {
                     _ if !is_used => continue,
                     None | Some(Slot::Missing) => {
@@ -116,7 +116,7 @@ impl Tables {
                     return Err(walk.damaged(Jpeg, "a table of codes is impossible"));
                 }
             }
-            if has_dc && !self.dc(part.dc).are_lengths(size_max) {
+            if uses_first && !self.dc(part.dc).are_lengths(size_max) {
                 return Err(walk.damaged(Jpeg, "a table of codes is impossible"));
             }
         }

@@ -10,8 +10,11 @@ use crate::driver::images::check::png::passes::{Layout, Pass};
 /// Bytes that a back reference of deflate reaches back at most.
 const LOOKBACK_BYTES: usize = 32 << 10;
 
-/// Bytes of inflated data that are held: twice the lookback, so that each byte is moved once.
+/// Bytes of inflated data that are held at most: some more than the lookback, so that bytes are moved seldom.
 const WINDOW_BYTES: usize = 4 * LOOKBACK_BYTES;
+
+/// Bytes of the window behind the data of a small image: the inflater is slower at the very end of a buffer.
+const SPARE_BYTES: usize = 1 << 10;
 
 /// Why pixel data are not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +50,13 @@ impl Pixels {
     pub(super) fn new(layout: Layout) -> Self {
         let passes = layout.passes();
         let n_rows_max = passes.iter().map(|pass| pass.n_rows).sum();
+        let n_bytes: u64 = passes.iter().map(|pass| pass.n_rows * pass.row_bytes).sum();
+        let window_bytes = usize::try_from(n_bytes).unwrap_or(WINDOW_BYTES).saturating_add(SPARE_BYTES);
         let mut passes = passes.into_iter();
         let pass = passes.next().unwrap_or_default();
         Self {
             inflater: Decompressor::new(),
-            window: vec![0; WINDOW_BYTES],
+            window: vec![0; window_bytes.min(WINDOW_BYTES)],
             filled: 0,
             passes,
             pass,
@@ -90,8 +95,10 @@ impl Pixels {
     /// One step of the inflater: bytes read and written, or `None` at a flaw.
     fn inflate(&mut self, input: &[u8], is_last: bool) -> Option<(usize, usize)> {
         if self.filled == self.window.len() {
-            self.window.copy_within(self.filled - LOOKBACK_BYTES.., 0);
-            self.filled = LOOKBACK_BYTES;
+            // Only a window of full size fills: a smaller one has room for more than the image.
+            let begin = self.filled.saturating_sub(LOOKBACK_BYTES);
+            self.window.copy_within(begin.., 0);
+            self.filled -= begin;
         }
         match self.inflater.read(input, &mut self.window, self.filled, is_last) {
             Ok((n_read, n_inflated)) => {

@@ -18,7 +18,7 @@ pub(super) struct Bits<'a, R> {
     /// The next bits, the first of them lowest.
     word: u64,
     /// How many bits of the word count.
-    n_bits: u32,
+    n_ready: u32,
 }
 
 /// Why a chunk of pixels is not whole.
@@ -41,17 +41,18 @@ impl From<Stop> for Fault {
 impl<'a, R: BufRead> Bits<'a, R> {
     /// Those of the next `n_bytes`.
     pub(super) fn new(walk: &'a mut Walk<R>, n_bytes: u64) -> Self {
-        Self { walk, n_left: n_bytes, piece: vec![], at: 0, word: 0, n_bits: 0 }
+        Self { walk, n_left: n_bytes, piece: vec![], at: 0, word: 0, n_ready: 0 }
     }
 
     /// The next bits, at least 32 of them unless the chunk ends before that; zeros follow the end.
     #[inline]
     pub(super) fn peek(&mut self) -> Result<u64, Fault> {
-        if self.n_bits < 32 {
+        if self.n_ready < 32 {
             if let Some(next) = self.piece[self.at..].first_chunk::<8>() {
-                self.word |= u64::from_le_bytes(*next) << self.n_bits;
-                self.at += (63 - self.n_bits as usize) >> 3;
-                self.n_bits |= 56;
+                self.word |= u64::from_le_bytes(*next) << self.n_ready;
+                self.at += (63 - self.n_ready as usize) >> 3;
+                // Seven bytes and the odd bits: the same as adding the bits of the bytes taken.
+                self.n_ready |= 0x38;
             } else {
                 self.refill()?;
             }
@@ -62,11 +63,11 @@ impl<'a, R: BufRead> Bits<'a, R> {
     /// Passes over bits that were [peeked](Self::peek) at: 32 at most.
     #[inline]
     pub(super) fn pass(&mut self, n: u32) -> Result<(), Fault> {
-        if n > self.n_bits {
+        if n > self.n_ready {
             return Err(Fault::Short);
         }
         self.word >>= n;
-        self.n_bits -= n;
+        self.n_ready -= n;
         Ok(())
     }
 
@@ -81,7 +82,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
 
     #[cold]
     fn refill(&mut self) -> Result<(), Fault> {
-        while self.n_bits <= 56 {
+        while self.n_ready <= 56 {
             if self.at == self.piece.len() {
                 if self.n_left == 0 {
                     break;
@@ -93,16 +94,16 @@ impl<'a, R: BufRead> Bits<'a, R> {
                 self.walk.pass(n_bytes, |bytes| piece.extend_from_slice(bytes))?;
                 self.n_left -= n_bytes;
             }
-            self.word |= u64::from(self.piece[self.at]) << self.n_bits;
+            self.word |= u64::from(self.piece[self.at]) << self.n_ready;
             self.at += 1;
-            self.n_bits += 8;
+            self.n_ready += 8;
         }
         Ok(())
     }
 
     /// Whole bytes that have not been read.
     pub(super) fn n_bytes_left(&self) -> u64 {
-        u64::from(self.n_bits / 8) + (self.piece.len() - self.at) as u64 + self.n_left
+        u64::from(self.n_ready / 8) + (self.piece.len() - self.at) as u64 + self.n_left
     }
 
     /// Passes over the rest of the chunk.
