@@ -192,7 +192,7 @@ fn what_cannot_be_decoded_stays_what_it_is() {
     checked(&unknown);
     assert_eq!(convert(&unknown, ImageFormat::Jpeg, conversion(ImageFormat::Png, 90)), None);
     let making = Making { format: Some(conversion(ImageFormat::Png, 90)), ..Making::default() };
-    let (artifact, files) = saved(making, &[unknown.clone()]);
+    let (artifact, files) = saved(making, std::slice::from_ref(&unknown));
     assert_eq!(files[&artifact[0].file_name], unknown);
 }
 

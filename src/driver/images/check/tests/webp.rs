@@ -1,4 +1,4 @@
-//! WebPs whose chunks are right, around pixels that are or are not.
+//! `WebP` files whose chunks are right, around pixels that are or are not.
 
 use super::{bytes, fixtures, look, why};
 use crate::driver::images::check::NotAnImage;
@@ -60,8 +60,8 @@ fn a_webp_must_be_made_as_the_format_says() {
 }
 
 /// Where the data of the only chunk of this kind begin and end.
-fn data(image: &[u8], kind: &[u8; 4]) -> (usize, usize) {
-    let at = image.windows(4).position(|window| window == kind).unwrap() + 8;
+fn data(image: &[u8], kind: [u8; 4]) -> (usize, usize) {
+    let at = image.windows(4).position(|window| *window == kind).unwrap() + 8;
     (at, at + u32::from_le_bytes(image[at - 4..at].try_into().unwrap()) as usize)
 }
 
@@ -83,7 +83,7 @@ fn pixels_that_end_early_are_refused() {
         (fixtures::WEBP_ALPHA, b"VP8 ", 10, 1),
     ] {
         let image = bytes(image);
-        let place = data(&image, kind);
+        let place = data(&image, *kind);
         let whole = &image[place.0..place.1];
         assert!(look(&with(&image, place, whole)).is_ok());
         let last_bytes = whole.len() - n_spare - usize::from(whole.ends_with(b"\0"));
@@ -94,7 +94,7 @@ fn pixels_that_end_early_are_refused() {
         let zeroed = [&whole[..n_head], &vec![0; whole.len() - n_head]].concat();
         let found = look(&with(&image, place, &zeroed));
         assert!(found.is_err() || kind == b"ALPH", "zeroed {kind:?}: {found:?}");
-        let half = look(&with(&image, place, &whole[..whole.len() / 2 + 1]));
+        let half = look(&with(&image, place, &whole[..=whole.len() / 2]));
         assert!(matches!(half, Err(NotAnImage::PixelsEnd { .. } | NotAnImage::Damaged { .. })), "{half:?}");
     }
 }
@@ -115,7 +115,7 @@ fn every_frame_of_an_animation_is_read() {
 #[test]
 fn transparency_that_is_not_compressed_has_a_byte_a_pixel() {
     let image = bytes(fixtures::WEBP_ALPHA);
-    let place = data(&image, b"ALPH");
+    let place = data(&image, *b"ALPH");
     let raw = |n: usize| look(&with(&image, place, &vec![0; 1 + n]));
     assert!(raw(240).is_ok());
     assert!(matches!(raw(239), Err(NotAnImage::PixelsEnd { n_rows: 11, n_rows_max: 12, .. })), "{:?}", raw(239));
