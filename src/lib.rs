@@ -72,7 +72,7 @@
 //!    limited (`--resubmits`), and when many jobs want to be paid for again, one goes first ([`engine`], `brake`). A task id belongs to one job.
 //! 4. Failed downloads and expired links go back to *poll*, for fresh links; never to *submit*. A download that breaks off
 //!    goes on where it stopped first, in this process or a later one, if the host can tell that it is the same image.
-//! 5. An image is written aside, checked to its last byte, synced and renamed, and only then is `Finished` committed. A crash
+//! 5. An image is written aside, checked to its last byte and pixel, synced and renamed, and only then is `Finished` committed. A crash
 //!    in between repeats one download: the same bytes are taken for the image itself.
 //! 6. `results.csv` is a projection of the ledger, replaced atomically, never read back.
 //! 7. The ledger is SQLite (WAL, `synchronous=FULL`), with one writing process at a time; the lock dies with its holder. Nothing

@@ -93,6 +93,7 @@ fn of_images() -> Vec<NotAnImage> {
         NotAnImage::Other { what: "a GIF" },
         NotAnImage::CutOff { n_bytes: 1000, bytes_min: 5000 },
         NotAnImage::Damaged { format: ImageFormat::Png, near: 812, why: "a chunk's checksum is wrong" },
+        NotAnImage::PixelsEnd { format: ImageFormat::Png, n_rows: 17, n_rows_max: 512 },
         NotAnImage::TooLong { bytes_max: 64 << 20 },
         NotAnImage::TooLarge { width: 20_000, height: 20_000, pixels_max: 100_000_000 },
     ];
@@ -103,6 +104,7 @@ fn of_images() -> Vec<NotAnImage> {
             | NotAnImage::Other { .. }
             | NotAnImage::CutOff { .. }
             | NotAnImage::Damaged { .. }
+            | NotAnImage::PixelsEnd { .. }
             | NotAnImage::TooLong { .. }
             | NotAnImage::TooLarge { .. } => (),
         }

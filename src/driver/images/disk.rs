@@ -1,9 +1,7 @@
 //! Images kept below OUT: written aside, checked, synced, and given a name that no other file has.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -14,6 +12,7 @@ use tokio::task::{consume_budget, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
 use crate::driver::images::check::{CheckLimits, NotAnImage};
+use crate::driver::images::decoders::DECODERS_MAX;
 use crate::driver::images::error::StoreError;
 use crate::driver::images::incoming::Incoming;
 use crate::driver::images::place::Place;
@@ -47,9 +46,8 @@ impl DiskStore {
     /// The same, but something is made of each image before it gets its name.
     pub fn open_making(out: &Path, limits: CheckLimits, making: Making) -> Result<Self, StoreError> {
         let place = Arc::new(Place::open(out, limits, making)?);
-        // As many as there are cores: a picture takes four bytes a pixel while it is made into another.
-        let n_makers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let makers = Arc::new(Semaphore::new(n_makers));
+        // Those that wait to be decoded wait here, without a thread.
+        let makers = Arc::new(Semaphore::new(DECODERS_MAX));
         Ok(Self { place, makers, settling: Settling::start(out)? })
     }
 

@@ -1,6 +1,7 @@
 //! Images on their way in: nothing gets its final name before it is whole, checked and safely on disk.
 
 pub mod check;
+mod decoders;
 mod descriptors;
 mod disk;
 mod error;

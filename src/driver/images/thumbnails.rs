@@ -5,12 +5,12 @@ use std::fs::{self, File};
 use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat as Codec, ImageReader, Limits, Rgb, RgbImage};
 
+use crate::driver::images::decoders::admit;
 use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::folders::Folders;
 use crate::driver::images::verify::{Damage, read};
@@ -27,9 +27,6 @@ const QUALITY: u8 = 80;
 
 /// Pixels of an image that is still made small: four bytes each while that lasts.
 const PIXELS_MAX: u64 = 100_000_000;
-
-/// Of images with more pixels only one at a time is in memory.
-const PIXELS_AT_ONCE: u64 = 16_000_000;
 
 /// Bytes of an image that is still read.
 const BYTES_MAX: u64 = 256 << 20;
@@ -86,8 +83,6 @@ impl fmt::Display for Unmade {
 pub struct Thumbnails {
     out: PathBuf,
     folders: Folders,
-    /// Who has it may hold a large image.
-    room: Mutex<()>,
     n_written: AtomicU64,
 }
 
@@ -96,7 +91,7 @@ impl Thumbnails {
     pub fn open(out: &Path) -> Result<Self, StoreError> {
         let folders = Folders::open(out)?;
         folders.make(FOLDER)?;
-        Ok(Self { out: out.to_owned(), folders, room: Mutex::default(), n_written: AtomicU64::new(0) })
+        Ok(Self { out: out.to_owned(), folders, n_written: AtomicU64::new(0) })
     }
 
     /// Sees to it that this image has its thumbnail. The outer error is our own disk's.
@@ -127,7 +122,6 @@ impl Thumbnails {
         if pixels > PIXELS_MAX || artifact.bytes > BYTES_MAX {
             return Err(Unmade::TooLarge);
         }
-        let _alone = (pixels > PIXELS_AT_ONCE).then(|| self.room.lock().unwrap_or_else(PoisonError::into_inner));
         let bytes = read(&self.out, artifact).map_err(Unmade::Damaged)?;
         encode(&bytes, artifact).map_err(|error| Unmade::Undecodable(error.to_string()))
     }
@@ -205,9 +199,10 @@ fn encode(bytes: &[u8], artifact: &Artifact) -> Result<Vec<u8>, ImageError> {
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let orientation = decoder.orientation()?;
+    let _admitted = admit(decoder.total_bytes());
     let mut image = DynamicImage::from_decoder(decoder)?;
     if image.color().has_alpha() {
-        image = on_white(&image).into();
+        image = on_white(image).into();
     }
     if image.width().max(image.height()) > SIDE_MAX {
         image = image.thumbnail(SIDE_MAX, SIDE_MAX);
@@ -218,8 +213,8 @@ fn encode(bytes: &[u8], artifact: &Artifact) -> Result<Vec<u8>, ImageError> {
     Ok(jpeg)
 }
 
-fn on_white(image: &DynamicImage) -> RgbImage {
-    let image = image.to_rgba8();
+fn on_white(image: DynamicImage) -> RgbImage {
+    let image = image.into_rgba8();
     RgbImage::from_fn(image.width(), image.height(), |x, y| {
         let [red, green, blue, alpha] = image.get_pixel(x, y).0.map(u32::from);
         let over = |part: u32| u8::try_from((part * alpha + 255 * (255 - alpha) + 127) / 255).unwrap_or(u8::MAX);

@@ -1,7 +1,7 @@
-//! Whether bytes are one whole image, told in a single pass and in bounded memory; no pixel is decoded.
+//! Whether bytes are one whole image, told in a single pass and in bounded memory.
 //!
 //! A general decoder is content with half a JPEG. This walk is not: it goes over every chunk or segment to the end marker, and
-//! hashes on the way.
+//! hashes on the way. The pixels' codes are read to the last row, so that a decoder will read them too; no picture is held.
 
 mod jpeg;
 mod png;
@@ -87,6 +87,16 @@ pub enum NotAnImage {
         /// What is wrong there.
         why: &'static str,
     },
+    /// Its pixel data end early, though the file is whole.
+    #[error("the {}'s pixel data end after row {n_rows} of {n_rows_max}", words(*.format))]
+    PixelsEnd {
+        /// What it began as.
+        format: ImageFormat,
+        /// Whole rows that are there; those of all passes together in an interlaced PNG.
+        n_rows: u64,
+        /// Rows that the image has.
+        n_rows_max: u64,
+    },
     /// It is longer than `bytes_max`.
     #[error("the download is longer than the limit of {bytes_max} bytes (--image-bytes-max)")]
     TooLong {
@@ -109,26 +119,20 @@ pub enum NotAnImage {
 pub fn inspect(mut reader: impl BufRead, limits: &CheckLimits) -> io::Result<Result<Checked, NotAnImage>> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-    match inspect_from(&head, Walk::new(head.chain(reader), limits.bytes_max), limits) {
+    match inspect_from(&head, Walk::new(head.chain(reader), *limits)) {
         Ok(checked) => Ok(Ok(checked)),
         Err(Stop::NotAnImage(why)) => Ok(Err(why)),
         Err(Stop::Read(error)) => Err(error),
     }
 }
 
-fn inspect_from<R: BufRead>(head: &[u8], mut walk: Walk<R>, limits: &CheckLimits) -> Result<Checked, Stop> {
+fn inspect_from<R: BufRead>(head: &[u8], mut walk: Walk<R>) -> Result<Checked, Stop> {
     let format = recognise(head)?;
     let (width, height) = match format {
         ImageFormat::Png => png::walk(&mut walk)?,
         ImageFormat::Jpeg => jpeg::walk(&mut walk)?,
         ImageFormat::WebP => webp::walk(&mut walk)?,
     };
-    if width == 0 || height == 0 {
-        return Err(walk.damaged(format, "it has no pixels"));
-    }
-    if u64::from(width) * u64::from(height) > limits.pixels_max {
-        return Err(NotAnImage::TooLarge { width, height, pixels_max: limits.pixels_max }.into());
-    }
     // Real files have things behind their end: padding, a second picture, a camera's own data. Every reader passes over them, and
     // refusing would throw a whole, paid image away. They are part of the file, so they are counted and hashed.
     let (bytes, sha256) = walk.finish()?;

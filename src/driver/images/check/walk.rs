@@ -4,7 +4,7 @@ use std::io::{self, BufRead, ErrorKind};
 
 use sha2::{Digest, Sha256};
 
-use crate::driver::images::check::NotAnImage;
+use crate::driver::images::check::{CheckLimits, NotAnImage};
 use crate::model::outcome::ImageFormat;
 
 /// A reader on its way to its end.
@@ -12,10 +12,11 @@ pub(super) struct Walk<R> {
     reader: R,
     hasher: Sha256,
     n_passed: u64,
-    bytes_max: u64,
+    limits: CheckLimits,
 }
 
 /// Why a walk ended early.
+#[derive(Debug)]
 pub(super) enum Stop {
     /// The reader failed.
     Read(io::Error),
@@ -30,8 +31,8 @@ impl From<NotAnImage> for Stop {
 }
 
 impl<R: BufRead> Walk<R> {
-    pub fn new(reader: R, bytes_max: u64) -> Self {
-        Self { reader, hasher: Sha256::new(), n_passed: 0, bytes_max }
+    pub fn new(reader: R, limits: CheckLimits) -> Self {
+        Self { reader, hasher: Sha256::new(), n_passed: 0, limits }
     }
 
     /// How many bytes lie behind.
@@ -96,8 +97,20 @@ impl<R: BufRead> Walk<R> {
         NotAnImage::Damaged { format, near: self.n_passed, why }.into()
     }
 
+    /// Whether an image may measure so much. To be asked before anything is made of its pixels.
+    pub fn measure(&self, format: ImageFormat, width: u32, height: u32) -> Result<(), Stop> {
+        let pixels_max = self.limits.pixels_max;
+        if width == 0 || height == 0 {
+            return Err(self.damaged(format, "it has no pixels"));
+        }
+        if u64::from(width) * u64::from(height) > pixels_max {
+            return Err(NotAnImage::TooLarge { width, height, pixels_max }.into());
+        }
+        Ok(())
+    }
+
     /// Shows what the reader has ready to `take`, which says how much of it to pass over. True at the end, where there is nothing.
-    fn step(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<bool, Stop> {
+    pub fn step(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<bool, Stop> {
         while self.reader.fill_buf().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
         let bytes = self.reader.fill_buf().map_err(Stop::Read)?;
         if bytes.is_empty() {
@@ -107,8 +120,8 @@ impl<R: BufRead> Walk<R> {
         self.hasher.update(&bytes[..n_taken]);
         self.reader.consume(n_taken);
         self.n_passed += n_taken as u64;
-        if self.n_passed > self.bytes_max {
-            return Err(NotAnImage::TooLong { bytes_max: self.bytes_max }.into());
+        if self.n_passed > self.limits.bytes_max {
+            return Err(NotAnImage::TooLong { bytes_max: self.limits.bytes_max }.into());
         }
         Ok(false)
     }

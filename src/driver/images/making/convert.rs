@@ -8,6 +8,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
 use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, Rgb, RgbImage};
 
+use crate::driver::images::decoders::{Admitted, admit};
 use crate::model::outcome::ImageFormat;
 use crate::model::style::Conversion;
 
@@ -20,7 +21,12 @@ const LOSSLESS: u8 = 100;
 /// The whole image in another format, upright, with its colour profile where the format is written with one.
 pub fn convert(bytes: &[u8], from: ImageFormat, conversion: Conversion) -> Option<Vec<u8>> {
     // A decoder that panics over an image is no reason to lose it.
-    catch_unwind(|| encode(decode(bytes, from)?, conversion)).ok().flatten()
+    catch_unwind(|| {
+        let (picture, _admitted) = decode(bytes, from)?;
+        encode(picture, conversion)
+    })
+    .ok()
+    .flatten()
 }
 
 struct Picture {
@@ -28,7 +34,8 @@ struct Picture {
     profile: Option<Vec<u8>>,
 }
 
-fn decode(bytes: &[u8], from: ImageFormat) -> Option<Picture> {
+/// The picture, and its place among the decoders for as long as it is in memory.
+fn decode(bytes: &[u8], from: ImageFormat) -> Option<(Picture, Admitted<'static>)> {
     let format = match from {
         ImageFormat::Png => image::ImageFormat::Png,
         ImageFormat::Jpeg => image::ImageFormat::Jpeg,
@@ -40,9 +47,10 @@ fn decode(bytes: &[u8], from: ImageFormat) -> Option<Picture> {
     reader.limits(limits);
     let mut decoder = reader.into_decoder().ok()?;
     let (profile, orientation) = (decoder.icc_profile().ok()?, decoder.orientation().ok()?);
+    let admitted = admit(decoder.total_bytes());
     let mut pixels = DynamicImage::from_decoder(decoder).ok()?;
     pixels.apply_orientation(orientation);
-    Some(Picture { pixels, profile })
+    Some((Picture { pixels, profile }, admitted))
 }
 
 fn encode(Picture { pixels, profile }: Picture, Conversion { to, quality }: Conversion) -> Option<Vec<u8>> {
@@ -53,7 +61,7 @@ fn encode(Picture { pixels, profile }: Picture, Conversion { to, quality }: Conv
             write(encoder, &pixels, profile)?;
         }
         ImageFormat::Jpeg => {
-            let pixels = DynamicImage::ImageRgb8(on_white(&pixels));
+            let pixels = DynamicImage::ImageRgb8(on_white(pixels));
             write(JpegEncoder::new_with_quality(&mut out, quality), &pixels, profile)?;
         }
         ImageFormat::WebP if quality == LOSSLESS => {
@@ -85,11 +93,11 @@ fn write(mut encoder: impl ImageEncoder, pixels: &DynamicImage, profile: Option<
 }
 
 /// The picture as JPEG can show it: eight bits a colour, and white where nothing is.
-fn on_white(pixels: &DynamicImage) -> RgbImage {
+fn on_white(pixels: DynamicImage) -> RgbImage {
     if !pixels.color().has_alpha() {
-        return pixels.to_rgb8();
+        return pixels.into_rgb8();
     }
-    let pixels = pixels.to_rgba8();
+    let pixels = pixels.into_rgba8();
     let blend = |colour: u8, alpha: u8| {
         let sum = u32::from(colour) * u32::from(alpha) + 255 * (255 - u32::from(alpha));
         u8::try_from((sum + 127) / 255).expect("a mean of two bytes is one")

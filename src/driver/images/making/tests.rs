@@ -182,19 +182,19 @@ fn what_is_transparent_becomes_white() {
 
 #[test]
 fn what_cannot_be_decoded_stays_what_it_is() {
-    let whole = png(9, 7, 1);
-    // A stream that is not what it says, in a chunk whose checksum is right.
-    let mut damaged = whole.clone();
-    let data = damaged.windows(4).position(|window| window == b"IDAT").unwrap();
-    let length = u32::from_be_bytes(damaged[data - 4..data].try_into().unwrap()) as usize;
-    damaged[data + 4..data + 12].fill(0xff);
-    let crc = crc32fast::hash(&damaged[data..data + 4 + length]);
-    damaged[data + 4 + length..data + 8 + length].copy_from_slice(&crc.to_be_bytes());
-    checked(&damaged);
-    assert_eq!(convert(&damaged, ImageFormat::Png, conversion(ImageFormat::Jpeg, 90)), None);
-    let making = Making { format: Some(conversion(ImageFormat::Jpeg, 90)), ..Making::default() };
-    let (artifact, files) = saved(making, &[damaged.clone()]);
-    assert_eq!(files[&artifact[0].file_name], damaged);
+    // Its codes are arithmetic: libjpeg knows them, the decoder that is used here does not.
+    let parts = [
+        &b"\xff\xd8\xff\xdb\0\x43\0"[..],
+        &[1; 64],
+        b"\xff\xc9\0\x0b\x08\0\x02\0\x03\x01\x01\x11\0",
+        b"\xff\xda\0\x08\x01\x01\0\0\x3f\0data\xff\xd9",
+    ];
+    let unknown = parts.concat();
+    checked(&unknown);
+    assert_eq!(convert(&unknown, ImageFormat::Jpeg, conversion(ImageFormat::Png, 90)), None);
+    let making = Making { format: Some(conversion(ImageFormat::Png, 90)), ..Making::default() };
+    let (artifact, files) = saved(making, std::slice::from_ref(&unknown));
+    assert_eq!(files[&artifact[0].file_name], unknown);
 }
 
 /// Goal: the limit is on what comes in, and our own words do not make a paid image too long.

@@ -1,0 +1,200 @@
+//! Reads the coded data of a JPEG bit by bit: takes the zeros behind 0xff away, and stops at markers.
+
+use std::io::BufRead;
+
+use memchr::memchr;
+
+use crate::driver::images::check::NotAnImage;
+use crate::driver::images::check::jpeg::huffman::Huffman;
+use crate::driver::images::check::jpeg::{RST0, RST7};
+use crate::driver::images::check::walk::{Stop, Walk};
+use crate::model::outcome::ImageFormat::Jpeg;
+
+/// Bytes that are taken in at once.
+const PIECE_BYTES: usize = 8 << 10;
+
+/// Bytes that may lie unread between the last code and a marker. Some cameras and encoders pad so; decoders pass over them.
+const PADDING_BYTES_MAX: usize = 16;
+
+/// The coded data are not what they should be at this point.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// A marker comes before the code ends.
+    Short,
+    /// No such code, or it leads out of the block.
+    Damaged(&'static str),
+    /// The reader's own failure, or the end of the file.
+    Stop(Stop),
+}
+
+impl From<Stop> for Fault {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+/// The bits of a scan.
+pub(super) struct Bits<'a, R> {
+    walk: &'a mut Walk<R>,
+    piece: Vec<u8>,
+    /// How much of the piece has gone into the word.
+    at: usize,
+    /// The next bits, the first of them on top.
+    word: u64,
+    /// How many bits of the word count.
+    n_ready: u32,
+    is_behind_ff: bool,
+    /// The marker at which the data end, if it has been reached.
+    marker: Option<u8>,
+}
+
+impl<'a, R: BufRead> Bits<'a, R> {
+    pub(super) fn new(walk: &'a mut Walk<R>) -> Self {
+        let piece = Vec::with_capacity(PIECE_BYTES);
+        Self { walk, piece, at: 0, word: 0, n_ready: 0, is_behind_ff: false, marker: None }
+    }
+
+    /// The next bits, at least 32 of them unless the data end before that; zeros follow the end.
+    #[inline]
+    pub(super) fn peek(&mut self) -> Result<u64, Fault> {
+        if self.n_ready < 32 {
+            if let Some(next) = self.piece[self.at..].first_chunk::<8>() {
+                self.word |= u64::from_be_bytes(*next) >> self.n_ready;
+                self.at += (63 - self.n_ready as usize) >> 3;
+                // Seven bytes and the odd bits: the same as adding the bits of the bytes taken.
+                self.n_ready |= 0x38;
+            } else {
+                self.refill()?;
+            }
+        }
+        Ok(self.word)
+    }
+
+    /// Passes over bits that were [peeked](Self::peek) at: 32 at most.
+    #[inline]
+    pub(super) fn pass(&mut self, n: u32) -> Result<(), Fault> {
+        if n > self.n_ready {
+            return Err(Fault::Short);
+        }
+        self.word <<= n;
+        self.n_ready -= n;
+        Ok(())
+    }
+
+    /// The next `n` bits, 16 at most.
+    #[inline]
+    pub(super) fn take(&mut self, n: u32) -> Result<u32, Fault> {
+        let word = self.peek()?;
+        self.pass(n)?;
+        // Two shifts, as one by 64 is none.
+        Ok(u32::try_from(word >> 1 >> (63 - n)).expect("16 bits at most"))
+    }
+
+    /// Passes over one code and gives its symbol.
+    #[inline]
+    pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, Fault> {
+        let word = self.peek()?;
+        let (symbol, n) = table.symbol(word).ok_or(Fault::Damaged("a code of its pixel data is unknown"))?;
+        self.pass(n)?;
+        Ok(symbol)
+    }
+
+    #[cold]
+    fn refill(&mut self) -> Result<(), Fault> {
+        while self.n_ready <= 56 {
+            if self.at == self.piece.len() {
+                if self.marker.is_some() {
+                    break;
+                }
+                self.fetch()?;
+                continue;
+            }
+            self.word |= u64::from(self.piece[self.at]) << (56 - self.n_ready);
+            self.at += 1;
+            self.n_ready += 8;
+        }
+        Ok(())
+    }
+
+    /// Takes in the next piece of the data, all of the one before having been used.
+    fn fetch(&mut self) -> Result<(), Stop> {
+        self.at = 0;
+        self.piece.clear();
+        while self.piece.is_empty() && self.marker.is_none() {
+            let (piece, is_behind_ff, marker) = (&mut self.piece, &mut self.is_behind_ff, &mut self.marker);
+            let is_over = self.walk.step(|bytes| unstuff(bytes, piece, is_behind_ff, marker))?;
+            if is_over {
+                let n_bytes = self.walk.n_passed();
+                return Err(NotAnImage::CutOff { n_bytes, bytes_min: n_bytes + 1 }.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends an interval behind the last of its codes and begins the next one: its restart marker must be the `nth`.
+    pub(super) fn restart(&mut self, nth: u32) -> Result<(), Fault> {
+        let marker = self.end()?;
+        if u32::from(marker) != u32::from(RST0) + nth % 8 {
+            return Err(match marker {
+                RST0..=RST7 => Fault::Damaged("its restart markers are out of order"),
+                _ => Fault::Short,
+            });
+        }
+        (self.word, self.n_ready, self.marker) = (0, 0, None);
+        Ok(())
+    }
+
+    /// Passes over what pads the data and gives the code of the marker at their end.
+    pub(super) fn end(&mut self) -> Result<u8, Fault> {
+        let mut n_left = self.n_ready as usize / 8 + self.piece.len() - self.at;
+        loop {
+            if n_left > PADDING_BYTES_MAX {
+                return Err(Fault::Damaged("its pixels end long before their data"));
+            }
+            if let Some(marker) = self.marker {
+                self.at = self.piece.len();
+                return Ok(marker);
+            }
+            self.fetch()?;
+            n_left += self.piece.len();
+        }
+    }
+
+    /// The complaint about the data, of which whole rows of pixels are read.
+    pub(super) fn told(&self, fault: Fault, n_rows: u64, height: u32) -> Stop {
+        match fault {
+            Fault::Stop(stop) => stop,
+            Fault::Damaged(why) => self.walk.damaged(Jpeg, why),
+            Fault::Short => {
+                let n_rows_max = height.into();
+                NotAnImage::PixelsEnd { format: Jpeg, n_rows: n_rows.min(n_rows_max), n_rows_max }.into()
+            }
+        }
+    }
+}
+
+/// Moves data into `piece` up to the next marker, without the zeros that make 0xff data. Gives the number of bytes taken.
+fn unstuff(bytes: &[u8], piece: &mut Vec<u8>, is_behind_ff: &mut bool, marker: &mut Option<u8>) -> usize {
+    let mut at = 0;
+    while at < bytes.len() && piece.len() < PIECE_BYTES {
+        if *is_behind_ff {
+            *is_behind_ff = bytes[at] == 0xff;
+            at += 1;
+            match bytes[at - 1] {
+                0xff => (),
+                0 => piece.push(0xff),
+                code => {
+                    *marker = Some(code);
+                    break;
+                }
+            }
+            continue;
+        }
+        let rest = &bytes[at..bytes.len().min(at + PIECE_BYTES - piece.len())];
+        let n = memchr(0xff, rest).unwrap_or(rest.len());
+        piece.extend_from_slice(&rest[..n]);
+        *is_behind_ff = n < rest.len();
+        at += n + usize::from(*is_behind_ff);
+    }
+    at
+}

@@ -1,0 +1,40 @@
+//! Goes over the steps of a scan of a JPEG, interval by interval between its restart markers.
+
+use std::io::BufRead;
+
+use crate::driver::images::check::jpeg::bits::{Bits, Fault};
+use crate::driver::images::check::jpeg::frame::{Frame, Grid};
+use crate::driver::images::check::walk::{Stop, Walk};
+
+/// Steps of an interval: the next one, and the first that is not of this interval.
+#[derive(Debug)]
+pub(super) struct Steps {
+    pub(super) next: usize,
+    pub(super) end: usize,
+}
+
+/// Has `read` go over each interval of a scan, and gives the code of the marker behind the scan. `interval` is 0 if there is only one.
+pub(super) fn pass<R: BufRead>(
+    walk: &mut Walk<R>,
+    frame: &Frame,
+    grid: Grid,
+    interval: u16,
+    mut read: impl FnMut(&mut Bits<R>, &mut Steps) -> Result<(), Fault>,
+) -> Result<u8, Stop> {
+    let n_steps = grid.count();
+    let interval = if interval == 0 { n_steps } else { interval.into() };
+    let mut bits = Bits::new(walk);
+    let mut steps = Steps { next: 0, end: interval.min(n_steps) };
+    let mut nth = 0;
+    loop {
+        let mut passed = read(&mut bits, &mut steps);
+        if steps.end == n_steps {
+            let ended = passed.and_then(|()| bits.end());
+            return ended.map_err(|fault| bits.told(fault, grid.whole_rows(steps.next), frame.height));
+        }
+        passed = passed.and_then(|()| bits.restart(nth));
+        passed.map_err(|fault| bits.told(fault, grid.whole_rows(steps.next), frame.height))?;
+        steps.end = (steps.end + interval).min(n_steps);
+        nth += 1;
+    }
+}

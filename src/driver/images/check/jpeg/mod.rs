@@ -1,0 +1,173 @@
+//! The walk over a JPEG: every segment by its length, every scan code by code, up to the end marker.
+//!
+//! Huffman-coded images (baseline, extended, progressive, lossless) have their codes read to the last block. Arithmetic codes are passed
+//! over: a decoder makes pixels of any bytes there, and takes missing ones for zeros. Hierarchical images are refused, as no common
+//! decoder opens them.
+
+mod bits;
+mod frame;
+mod huffman;
+mod intervals;
+mod progressive;
+mod scan;
+mod sequential;
+mod standard;
+mod tables;
+
+use std::io::BufRead;
+
+use crate::driver::images::check::jpeg::frame::{Frame, Process};
+use crate::driver::images::check::jpeg::progressive::Nonzero;
+use crate::driver::images::check::jpeg::scan::Scan;
+use crate::driver::images::check::jpeg::tables::Tables;
+use crate::driver::images::check::walk::{Stop, Walk};
+use crate::model::outcome::ImageFormat::Jpeg;
+
+const TEM: u8 = 0x01;
+const DHT: u8 = 0xc4;
+const RST0: u8 = 0xd0;
+const RST7: u8 = 0xd7;
+const SOI: u8 = 0xd8;
+const EOI: u8 = 0xd9;
+const SOS: u8 = 0xda;
+const DQT: u8 = 0xdb;
+const DRI: u8 = 0xdd;
+
+/// Scans of an image at most. Encoders write about ten; thousands of empty ones would keep a decoder busy for hours.
+const SCANS_MAX: u32 = 1_000;
+
+/// Passes over one JPEG from its start marker to its end marker and gives its width and height.
+pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
+    walk.array::<2>()?;
+    let mut tables = Tables::default();
+    let mut image: Option<Image> = None;
+    let mut next = marker(walk)?;
+    loop {
+        next = match (next, &mut image) {
+            (EOI, _) => break,
+            (SOS, None) => return Err(walk.damaged(Jpeg, "its data come before its size")),
+            (SOS, Some(image)) => image.scan(walk, &mut tables)?,
+            (DHT, _) => {
+                tables.read_huffman(walk)?;
+                marker(walk)?
+            }
+            (DQT, _) => {
+                tables.read_quantisation(walk)?;
+                marker(walk)?
+            }
+            (DRI, _) => {
+                tables.read_restart_interval(walk)?;
+                marker(walk)?
+            }
+            // All the frame headers; the two left out among them are tables of arithmetic codes and an extension.
+            (0xc0..=0xcf, Some(_)) if !matches!(next, 0xc8 | 0xcc) => {
+                return Err(walk.damaged(Jpeg, "it names its size twice"));
+            }
+            (0xc0..=0xcf, None) if !matches!(next, 0xc8 | 0xcc) => {
+                image = Some(Image::new(Frame::read(walk, next)?));
+                marker(walk)?
+            }
+            (TEM | RST0..=RST7, _) => marker(walk)?,
+            (SOI, _) => return Err(walk.damaged(Jpeg, "it begins a second time")),
+            // Data of applications, tables of arithmetic codes, a number of lines, a comment.
+            (0xcc | 0xdc | 0xe0..=0xef | 0xfe, _) => {
+                pass_segment(walk)?;
+                marker(walk)?
+            }
+            _ => return Err(walk.damaged(Jpeg, "it has a segment of an unknown kind")),
+        };
+    }
+    let Some(image) = image.filter(|image| image.n_scans > 0) else {
+        return Err(walk.damaged(Jpeg, "it ends without any image data"));
+    };
+    if !image.has_data.iter().all(|has_data| *has_data) {
+        return Err(walk.damaged(Jpeg, "it ends without the data of one of its colours"));
+    }
+    Ok((image.frame.width, image.frame.height))
+}
+
+/// An image of which some scans may have been read.
+struct Image {
+    frame: Frame,
+    n_scans: u32,
+    /// Of each component: whether a scan had the base of its pixels, which is all that a decoder asks for.
+    has_data: Vec<bool>,
+    /// What later scans of a progressive image must know of the earlier ones.
+    nonzero: Nonzero,
+}
+
+impl Image {
+    fn new(frame: Frame) -> Self {
+        Self { n_scans: 0, has_data: vec![false; frame.components.len()], nonzero: Nonzero::of(&frame), frame }
+    }
+
+    /// Passes over one scan and gives the code of the marker behind it.
+    fn scan<R: BufRead>(&mut self, walk: &mut Walk<R>, tables: &mut Tables) -> Result<u8, Stop> {
+        self.n_scans += 1;
+        if self.n_scans > SCANS_MAX {
+            return Err(walk.damaged(Jpeg, "it has more than 1,000 scans"));
+        }
+        let scan = Scan::read(walk, &self.frame)?;
+        for nth in &scan.components {
+            self.has_data[nth.component] |= scan.is_base(self.frame.process);
+        }
+        tables.require(walk, &self.frame, &scan)?;
+        match self.frame.process {
+            Process::Arithmetic => pass_scan(walk),
+            Process::Sequential | Process::Lossless => sequential::pass(walk, &self.frame, &scan, tables),
+            Process::Progressive => progressive::pass(walk, &self.frame, &scan, tables, &mut self.nonzero),
+        }
+    }
+}
+
+/// The next marker's code, which stands behind one 0xff or several.
+fn marker<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
+    if walk.array()? != [0xff] {
+        return Err(walk.damaged(Jpeg, "a marker is missing"));
+    }
+    match code(walk)? {
+        0 => Err(walk.damaged(Jpeg, "a marker is missing")),
+        code => Ok(code),
+    }
+}
+
+fn code<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
+    loop {
+        let [code] = walk.array()?;
+        if code != 0xff {
+            return Ok(code);
+        }
+    }
+}
+
+/// Passes over coded data and gives the code of the marker that ends it. A zero behind 0xff means that it was data.
+fn pass_scan<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
+    loop {
+        walk.pass_until(0xff)?;
+        match code(walk)? {
+            0 | RST0..=RST7 => (),
+            marker => return Ok(marker),
+        }
+    }
+}
+
+/// The length of a segment's content; the two bytes that tell it are counted in the file but not here.
+fn segment_bytes<R: BufRead>(walk: &mut Walk<R>) -> Result<u64, Stop> {
+    match u16::from_be_bytes(walk.array()?) {
+        0 | 1 => Err(walk.damaged(Jpeg, "a segment has an impossible length")),
+        length => Ok(u64::from(length) - 2),
+    }
+}
+
+fn pass_segment<R: BufRead>(walk: &mut Walk<R>) -> Result<(), Stop> {
+    let n_bytes = segment_bytes(walk)?;
+    walk.pass(n_bytes, |_| ())
+}
+
+/// The content of a segment, which is less than 64 KiB.
+fn segment<R: BufRead>(walk: &mut Walk<R>) -> Result<Vec<u8>, Stop> {
+    let n_bytes = segment_bytes(walk)?;
+    let mut content = vec![];
+    walk.pass(n_bytes, |bytes| content.extend_from_slice(bytes))?;
+    Ok(content)
+}

@@ -1,0 +1,183 @@
+//! The scans of progressive JPEGs, each of which has some bits of some coefficients.
+//!
+//! How long a refinement is depends on the coefficients that are not zero yet. One bit of each is kept for that: an eighth of the bytes
+//! of the pixels, and only of images that have more than their base.
+
+use std::io::BufRead;
+
+use crate::driver::images::check::jpeg::bits::{Bits, Fault};
+use crate::driver::images::check::jpeg::frame::Frame;
+use crate::driver::images::check::jpeg::huffman::Huffman;
+use crate::driver::images::check::jpeg::intervals::{self, Steps};
+use crate::driver::images::check::jpeg::scan::Scan;
+use crate::driver::images::check::jpeg::sequential::difference;
+use crate::driver::images::check::jpeg::tables::Tables;
+use crate::driver::images::check::walk::{Stop, Walk};
+
+/// Of each block of each component: which coefficients are known not to be zero.
+#[derive(Debug, Default)]
+pub(super) struct Nonzero(Vec<Vec<u64>>);
+
+impl Nonzero {
+    pub(super) fn of(frame: &Frame) -> Self {
+        Self(vec![vec![]; frame.components.len()])
+    }
+
+    /// Those of one component, all of them zero if it is new.
+    fn blocks(&mut self, component: usize, n_blocks: usize) -> &mut [u64] {
+        let blocks = &mut self.0[component];
+        blocks.resize(n_blocks, 0);
+        blocks
+    }
+}
+
+/// Passes over the data of one scan and gives the code of the marker behind it.
+pub(super) fn pass<R: BufRead>(
+    walk: &mut Walk<R>,
+    frame: &Frame,
+    scan: &Scan,
+    tables: &Tables,
+    nonzero: &mut Nonzero,
+) -> Result<u8, Stop> {
+    let (grid, interval) = (scan.grid(frame), tables.restart_interval);
+    if scan.first == 0 {
+        let parts: Vec<_> = scan.components.iter().map(|part| (scan.blocks_of(frame, *part), part.dc)).collect();
+        return intervals::pass(walk, frame, grid, interval, |bits, steps| {
+            while steps.next < steps.end {
+                for (n_blocks, table) in &parts {
+                    for _ in 0..*n_blocks {
+                        if scan.is_refinement {
+                            bits.take(1)?;
+                        } else {
+                            difference(bits, tables.dc(*table))?;
+                        }
+                    }
+                }
+                steps.next += 1;
+            }
+            Ok(())
+        });
+    }
+    let [part] = scan.components[..] else { unreachable!("the scan header is checked") };
+    let blocks = nonzero.blocks(part.component, grid.count());
+    let table = tables.ac(part.ac);
+    intervals::pass(walk, frame, grid, interval, |bits, steps| {
+        if scan.is_refinement {
+            refine(bits, table, scan, blocks, steps)
+        } else {
+            begin(bits, table, scan, blocks, steps)
+        }
+    })
+}
+
+/// The first bits of coefficients.
+fn begin<R: BufRead>(
+    bits: &mut Bits<R>,
+    table: &Huffman,
+    scan: &Scan,
+    blocks: &mut [u64],
+    steps: &mut Steps,
+) -> Result<(), Fault> {
+    while steps.next < steps.end {
+        let mut at = scan.first;
+        let mut n_ended = 1;
+        while at <= scan.last {
+            let symbol = bits.symbol(table)?;
+            let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
+            if size == 0 && run < 15 {
+                n_ended = ended(bits, run)?;
+                break;
+            }
+            bits.take(size)?;
+            at += run;
+            if at > scan.last {
+                return Err(Fault::Damaged("a block of its pixel data is too long"));
+            }
+            blocks[steps.next] |= u64::from(size > 0) << at;
+            at += 1;
+        }
+        // A run of ended blocks takes no time, however many they are.
+        steps.next = steps.end.min(steps.next + n_ended);
+    }
+    Ok(())
+}
+
+/// How many blocks end, the current one first.
+fn ended<R: BufRead>(bits: &mut Bits<R>, run: u32) -> Result<usize, Fault> {
+    Ok((1 << run) + bits.take(run)? as usize)
+}
+
+/// One more bit of coefficients, some of which become known with it.
+fn refine<R: BufRead>(
+    bits: &mut Bits<R>,
+    table: &Huffman,
+    scan: &Scan,
+    blocks: &mut [u64],
+    steps: &mut Steps,
+) -> Result<(), Fault> {
+    let band = (!0_u64 >> (63 - scan.last)) & (!0 << scan.first);
+    let mut n_ended = 0;
+    while steps.next < steps.end {
+        let known = &mut blocks[steps.next];
+        let mut at = scan.first;
+        while n_ended == 0 && at <= scan.last {
+            let symbol = bits.symbol(table)?;
+            let (run, size) = (u32::from(symbol >> 4), symbol & 15);
+            match size {
+                0 if run < 15 => {
+                    n_ended = ended(bits, run)?;
+                    break;
+                }
+                0 => (),
+                1 => {
+                    bits.take(1)?;
+                }
+                _ => return Err(Fault::Damaged("a code of its pixel data is unknown")),
+            }
+            at = pass_known(bits, *known, at, scan.last, run)?;
+            if size == 1 {
+                if at > scan.last {
+                    return Err(Fault::Damaged("a block of its pixel data is too long"));
+                }
+                *known |= 1 << at;
+            }
+            at += 1;
+        }
+        if n_ended > 0 {
+            n_ended -= 1;
+            // The rest of the block: a bit of each coefficient that is known.
+            let left = if at < 64 { *known & band & (!0 << at) } else { 0 };
+            pass_bits(bits, left.count_ones())?;
+        }
+        steps.next += 1;
+    }
+    Ok(())
+}
+
+/// Passes over `run` coefficients that stay zero, and a bit of each known one before and behind them. Gives the place after that.
+fn pass_known<R: BufRead>(bits: &mut Bits<R>, known: u64, mut at: u32, last: u32, mut run: u32) -> Result<u32, Fault> {
+    let mut n_known = 0;
+    while at <= last {
+        if known >> at & 1 == 1 {
+            n_known += 1;
+        } else if run == 0 {
+            break;
+        } else {
+            run -= 1;
+        }
+        at += 1;
+    }
+    pass_bits(bits, n_known)?;
+    Ok(at)
+}
+
+/// Passes over 64 bits at most.
+fn pass_bits<R: BufRead>(bits: &mut Bits<R>, mut n: u32) -> Result<(), Fault> {
+    while n > 0 {
+        let n_now = n.min(32);
+        bits.peek()?;
+        bits.pass(n_now)?;
+        n -= n_now;
+    }
+    Ok(())
+}

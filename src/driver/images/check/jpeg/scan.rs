@@ -1,0 +1,96 @@
+//! The header of one scan of a JPEG: which components it has, and which part of their coefficients.
+
+use std::io::BufRead;
+
+use crate::driver::images::check::jpeg::frame::{Frame, Grid, Process};
+use crate::driver::images::check::jpeg::segment;
+use crate::driver::images::check::walk::{Stop, Walk};
+use crate::model::outcome::ImageFormat::Jpeg;
+
+/// Blocks of an MCU at most.
+const MCU_BLOCKS_MAX: u32 = 10;
+
+/// What a scan has of one component.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// Which one of the frame.
+    pub(super) component: usize,
+    /// The numbers of its Huffman tables.
+    pub(super) dc: usize,
+    pub(super) ac: usize,
+}
+
+/// What a scan header says.
+#[derive(Clone, Debug)]
+pub(super) struct Scan {
+    pub(super) components: Vec<Part>,
+    /// The first and the last coefficient, in zigzag order.
+    pub(super) first: u32,
+    pub(super) last: u32,
+    /// Whether it has one more bit of coefficients that an earlier scan had.
+    pub(super) is_refinement: bool,
+}
+
+impl Scan {
+    pub(super) fn read<R: BufRead>(walk: &mut Walk<R>, frame: &Frame) -> Result<Self, Stop> {
+        let content = segment(walk)?;
+        let n = usize::from(content.first().copied().unwrap_or(0));
+        if !(1..=4).contains(&n) || content.len() != 4 + 2 * n {
+            return Err(walk.damaged(Jpeg, "a scan header has an impossible length"));
+        }
+        let mut components: Vec<Part> = Vec::new();
+        for pair in content[1..=2 * n].chunks(2) {
+            let is_free = |nth: usize| components.iter().all(|part| part.component != nth);
+            let found = (0..frame.components.len()).find(|nth| frame.components[*nth].id == pair[0] && is_free(*nth));
+            let Some(component) = found else {
+                return Err(walk.damaged(Jpeg, "a scan has a colour that the image does not have"));
+            };
+            components.push(Part { component, dc: usize::from(pair[1] >> 4), ac: usize::from(pair[1] & 15) });
+        }
+        let n_blocks: u32 =
+            components.iter().map(|part| frame.components[part.component]).map(|part| part.h * part.v).sum();
+        if n > 1 && n_blocks > MCU_BLOCKS_MAX {
+            return Err(walk.damaged(Jpeg, "a scan has too many blocks at once"));
+        }
+        let [first, last, bits]: [u8; 3] = [content[2 * n + 1], content[2 * n + 2], content[2 * n + 3]];
+        let scan = Self { components, first: first.into(), last: last.into(), is_refinement: bits >> 4 != 0 };
+        if frame.process == Process::Progressive && !scan.is_progression(bits) {
+            return Err(walk.damaged(Jpeg, "a scan has an impossible part of the image"));
+        }
+        Ok(scan)
+    }
+
+    /// Whether a progressive image may have such a scan: the rules of libjpeg.
+    fn is_progression(&self, bits: u8) -> bool {
+        let (earlier, now) = (bits >> 4, bits & 15);
+        let is_band = match self.first {
+            0 => self.last == 0,
+            first => first <= self.last && self.last < 64 && self.components.len() == 1,
+        };
+        is_band && now <= 13 && (earlier == 0 || earlier == now + 1)
+    }
+
+    /// Whether it has what everything else of its components is added to.
+    pub(super) const fn is_base(&self, process: Process) -> bool {
+        match process {
+            Process::Sequential | Process::Lossless => true,
+            Process::Progressive | Process::Arithmetic => self.first == 0 && !self.is_refinement,
+        }
+    }
+
+    /// What the scan is made of: blocks, if it has one component, and MCUs otherwise.
+    pub(super) fn grid(&self, frame: &Frame) -> Grid {
+        match self.components[..] {
+            [part] => frame.blocks(frame.components[part.component]),
+            _ => frame.mcus(),
+        }
+    }
+
+    /// Blocks of each component in one step over the grid.
+    pub(super) fn blocks_of(&self, frame: &Frame, part: Part) -> u32 {
+        match self.components[..] {
+            [_] => 1,
+            _ => frame.components[part.component].h * frame.components[part.component].v,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The scans of baseline, extended and lossless JPEGs, in which each block or sample comes once.
+
+use std::io::BufRead;
+
+use crate::driver::images::check::jpeg::bits::{Bits, Fault};
+use crate::driver::images::check::jpeg::frame::{Frame, Process};
+use crate::driver::images::check::jpeg::huffman::{Huffman, Steps};
+use crate::driver::images::check::jpeg::intervals;
+use crate::driver::images::check::jpeg::scan::Scan;
+use crate::driver::images::check::jpeg::tables::Tables;
+use crate::driver::images::check::walk::{Stop, Walk};
+
+/// How the blocks of one component are coded.
+struct Coded<'a> {
+    /// Blocks in one step over the grid.
+    n_blocks: u32,
+    dc: &'a Huffman,
+    /// A lossless image has no such codes.
+    ac: Option<&'a Steps<'a>>,
+}
+
+/// Passes over the data of one scan and gives the code of the marker behind it.
+pub(super) fn pass<R: BufRead>(walk: &mut Walk<R>, frame: &Frame, scan: &Scan, tables: &Tables) -> Result<u8, Stop> {
+    // Colours share tables as a rule.
+    let mut shared: Vec<(usize, Steps)> = vec![];
+    for part in &scan.components {
+        if frame.process == Process::Sequential && shared.iter().all(|(number, _)| *number != part.ac) {
+            shared.push((part.ac, Steps::of(tables.ac(part.ac))));
+        }
+    }
+    let parts: Vec<Coded> = scan
+        .components
+        .iter()
+        .map(|part| Coded {
+            n_blocks: scan.blocks_of(frame, *part),
+            dc: tables.dc(part.dc),
+            ac: shared.iter().find(|(number, _)| *number == part.ac).map(|(_, steps)| steps),
+        })
+        .collect();
+    intervals::pass(walk, frame, scan.grid(frame), tables.restart_interval, |bits, steps| {
+        while steps.next < steps.end {
+            for part in &parts {
+                for _ in 0..part.n_blocks {
+                    difference(bits, part.dc)?;
+                    if let Some(ac) = part.ac {
+                        block(bits, ac)?;
+                    }
+                }
+            }
+            steps.next += 1;
+        }
+        Ok(())
+    })
+}
+
+/// Passes over a difference: a code for its length, and its bits. One of 16 bits, which only lossless images have, needs none.
+#[inline]
+pub(super) fn difference<R: BufRead>(bits: &mut Bits<R>, table: &Huffman) -> Result<(), Fault> {
+    let word = bits.peek()?;
+    let (size, n_bits) = table.symbol(word).ok_or(Fault::Damaged("a code of its pixel data is unknown"))?;
+    bits.pass(n_bits + if size < 16 { u32::from(size) } else { 0 })
+}
+
+/// Passes over the coefficients of a block but its first.
+#[inline]
+fn block<R: BufRead>(bits: &mut Bits<R>, table: &Steps) -> Result<(), Fault> {
+    let mut at = 1;
+    while at < 64 {
+        let word = bits.peek()?;
+        let step = table.next(word, at).ok_or(Fault::Damaged("a code of its pixel data is unknown"))?;
+        bits.pass(step.n_bits)?;
+        at += step.n;
+        if step.is_end {
+            return Ok(());
+        }
+    }
+    if at > 64 { Err(Fault::Damaged("a block of its pixel data is too long")) } else { Ok(()) }
+}

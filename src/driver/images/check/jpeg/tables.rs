@@ -1,0 +1,158 @@
+//! The tables of a JPEG, which stand before the scans that use them.
+
+use std::io::BufRead;
+
+use crate::driver::images::check::jpeg::frame::{Frame, Process};
+use crate::driver::images::check::jpeg::huffman::Huffman;
+use crate::driver::images::check::jpeg::scan::Scan;
+use crate::driver::images::check::jpeg::segment;
+use crate::driver::images::check::jpeg::standard::{self, Codes};
+use crate::driver::images::check::walk::{Stop, Walk};
+use crate::model::outcome::ImageFormat::Jpeg;
+
+/// Tables of each kind at most.
+const TABLES_MAX: usize = 4;
+
+/// The longest difference of a sample, in bits, by the kind of image.
+const DIFFERENCE_BITS_MAX: u8 = 15;
+const LOSSLESS_BITS_MAX: u8 = 16;
+
+/// A Huffman table, or none yet. One that is wrong is told when a scan uses it.
+#[derive(Debug, Default)]
+enum Slot {
+    #[default]
+    Missing,
+    Wrong,
+    There(Huffman),
+}
+
+/// The tables that the file has given so far.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    dc: [Slot; TABLES_MAX],
+    ac: [Slot; TABLES_MAX],
+    has_quantisation: [bool; TABLES_MAX],
+    /// Steps between restart markers, or 0 if there are none.
+    pub(super) restart_interval: u16,
+}
+
+impl Tables {
+    /// Takes in a segment of Huffman tables.
+    pub(super) fn read_huffman<R: BufRead>(&mut self, walk: &mut Walk<R>) -> Result<(), Stop> {
+        let content = segment(walk)?;
+        let mut rest = content.as_slice();
+        while let Some((kind, counts, behind)) = split_counts(rest) {
+            let n_symbols = counts.iter().map(|count| usize::from(*count)).sum();
+            let slots = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
+            let slot = slots.get_mut(usize::from(kind & 15)).filter(|_| kind >> 4 < 2 && n_symbols <= 256);
+            let (Some(slot), Some((symbols, behind))) = (slot, behind.split_at_checked(n_symbols)) else {
+                return Err(walk.damaged(Jpeg, "a table of codes is impossible"));
+            };
+            *slot = Huffman::new(counts, symbols).map_or(Slot::Wrong, Slot::There);
+            rest = behind;
+        }
+        if rest.is_empty() { Ok(()) } else { Err(walk.damaged(Jpeg, "a table of codes has an impossible length")) }
+    }
+
+    /// Takes in a segment of quantisation tables, of which it only matters which ones there are.
+    pub(super) fn read_quantisation<R: BufRead>(&mut self, walk: &mut Walk<R>) -> Result<(), Stop> {
+        let content = segment(walk)?;
+        let mut rest = content.as_slice();
+        while let [kind, behind @ ..] = rest {
+            let n_bytes = if kind >> 4 == 0 { 64 } else { 128 };
+            let (Some(slot), Some(behind)) =
+                (self.has_quantisation.get_mut(usize::from(kind & 15)), behind.get(n_bytes..))
+            else {
+                return Err(walk.damaged(Jpeg, "a quantisation table is impossible"));
+            };
+            *slot = true;
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    /// Takes in the number of steps between restart markers.
+    pub(super) fn read_restart_interval<R: BufRead>(&mut self, walk: &mut Walk<R>) -> Result<(), Stop> {
+        match segment(walk)?[..] {
+            [high, low] => {
+                self.restart_interval = u16::from_be_bytes([high, low]);
+                Ok(())
+            }
+            _ => Err(walk.damaged(Jpeg, "its restart interval has an impossible length")),
+        }
+    }
+
+    /// Sees to it that all tables are there that this scan uses.
+    pub(super) fn require<R: BufRead>(&mut self, walk: &Walk<R>, frame: &Frame, scan: &Scan) -> Result<(), Stop> {
+        for part in &scan.components {
+            let number = usize::from(frame.components[part.component].quantisation);
+            let has_quantisation = self.has_quantisation.get(number).copied().unwrap_or(false);
+            if frame.process != Process::Lossless && !has_quantisation {
+                return Err(walk.damaged(Jpeg, "a quantisation table is missing"));
+            }
+        }
+        let (uses_first, uses_rest) = match frame.process {
+            Process::Sequential => (true, true),
+            Process::Progressive => (scan.is_base(frame.process), scan.first > 0),
+            Process::Lossless => (true, false),
+            Process::Arithmetic => (false, false),
+        };
+        let size_max = if frame.process == Process::Lossless { LOSSLESS_BITS_MAX } else { DIFFERENCE_BITS_MAX };
+        if frame.process == Process::Sequential {
+            put_standard(&mut self.dc, [standard::DC_LUMA, standard::DC_CHROMA]);
+            put_standard(&mut self.ac, [standard::AC_LUMA, standard::AC_CHROMA]);
+        }
+        for part in &scan.components {
+            for (is_used, slots, number) in [(uses_first, &self.dc, part.dc), (uses_rest, &self.ac, part.ac)] {
+                let is_there = match slots.get(number).filter(|_| is_used) {
+                    _ if !is_used => continue,
+                    None | Some(Slot::Missing) => {
+                        return Err(walk.damaged(Jpeg, "a table of codes is missing"));
+                    }
+                    Some(Slot::Wrong) => false,
+                    Some(Slot::There(_)) => true,
+                };
+                if !is_there {
+                    return Err(walk.damaged(Jpeg, "a table of codes is impossible"));
+                }
+            }
+            if uses_first && !self.dc(part.dc).are_lengths(size_max) {
+                return Err(walk.damaged(Jpeg, "a table of codes is impossible"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A table of differences that was [required](Self::require).
+    pub(super) fn dc(&self, number: usize) -> &Huffman {
+        required(&self.dc[number])
+    }
+
+    /// A table of coefficients that was [required](Self::require).
+    pub(super) fn ac(&self, number: usize) -> &Huffman {
+        required(&self.ac[number])
+    }
+}
+
+fn required(slot: &Slot) -> &Huffman {
+    match slot {
+        Slot::There(table) => table,
+        Slot::Missing | Slot::Wrong => unreachable!("the scan's tables are required first"),
+    }
+}
+
+/// The kind of a table, how many codes there are of each length, and what follows.
+fn split_counts(content: &[u8]) -> Option<(u8, &[u8; 16], &[u8])> {
+    let (kind, rest) = content.split_first()?;
+    let (counts, rest) = rest.split_first_chunk()?;
+    Some((*kind, counts, rest))
+}
+
+/// Fills in for the first two tables, where they are missing.
+fn put_standard(slots: &mut [Slot; TABLES_MAX], codes: [Codes; 2]) {
+    for (slot, (counts, symbols)) in slots.iter_mut().zip(codes) {
+        if matches!(slot, Slot::Missing) {
+            *slot = Huffman::new(&counts, symbols).map_or(Slot::Wrong, Slot::There);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The walk over a PNG: every chunk's length and checksum, and the pixels to their last row, from the header to the end chunk.
+
+mod passes;
+mod pixels;
+
+use std::io::BufRead;
+
+use crate::driver::images::check::NotAnImage;
+use crate::driver::images::check::png::passes::Layout;
+use crate::driver::images::check::png::pixels::{Flaw, Pixels};
+use crate::driver::images::check::walk::{Stop, Walk};
+use crate::model::outcome::ImageFormat::Png;
+
+/// The colour type of images whose pixels are numbers of colours in a palette.
+const INDEXED: u8 = 3;
+
+/// Where the pixels stand that are being read.
+enum Data {
+    /// None has come.
+    Ahead(Layout),
+    /// Some have come, in chunks one behind the other.
+    Here(Box<Pixels>),
+    /// They are all there. Decoders pass over data in chunks that come later, and so does this walk.
+    Behind,
+}
+
+/// Passes over one PNG from its signature to the end of `IEND` and gives its width and height.
+pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
+    walk.array::<8>()?;
+    let (layout, colour) = header(walk)?;
+    let mut data = Data::Ahead(layout);
+    let mut has_palette = false;
+    loop {
+        let n_bytes = u32::from_be_bytes(walk.array()?);
+        if n_bytes > i32::MAX.cast_unsigned() {
+            return Err(walk.damaged(Png, "a chunk is longer than the format allows"));
+        }
+        let kind: [u8; 4] = walk.array()?;
+        if &kind == b"IDAT" {
+            if colour == INDEXED && !has_palette {
+                return Err(walk.damaged(Png, "its colours are missing"));
+            }
+            data = match data {
+                Data::Ahead(layout) => Data::Here(Box::new(Pixels::new(layout))),
+                begun => begun,
+            };
+            pass_chunk(walk, kind, n_bytes, |bytes| {
+                if let Data::Here(pixels) = &mut data {
+                    pixels.take(bytes);
+                }
+            })?;
+            continue;
+        }
+        data = match data {
+            Data::Here(pixels) => {
+                finish(walk, *pixels)?;
+                Data::Behind
+            }
+            other => other,
+        };
+        pass_chunk(walk, kind, n_bytes, |_| ())?;
+        match &kind {
+            b"IEND" if !matches!(data, Data::Behind) => {
+                return Err(walk.damaged(Png, "it ends without any image data"));
+            }
+            b"IEND" => return Ok((layout.width, layout.height)),
+            b"IHDR" => return Err(walk.damaged(Png, "it has a second header")),
+            b"PLTE" => has_palette = true,
+            [b'a'..=b'z', ..] => (),
+            // A capital letter first means that no image can be made without knowing what is in the chunk.
+            [b'A'..=b'Z', ..] => return Err(walk.damaged(Png, "it has a required chunk of an unknown kind")),
+            _ => return Err(walk.damaged(Png, "it has a chunk without a name")),
+        }
+    }
+}
+
+/// Says what the pixels lack, if they are not whole.
+fn finish<R: BufRead>(walk: &Walk<R>, pixels: Pixels) -> Result<(), Stop> {
+    pixels.finish().map_err(|flaw| match flaw {
+        Flaw::Damaged(why) => walk.damaged(Png, why),
+        Flaw::Short { n_rows, n_rows_max } => NotAnImage::PixelsEnd { format: Png, n_rows, n_rows_max }.into(),
+    })
+}
+
+/// Passes over the header and gives the layout of the pixels and their colour type.
+fn header<R: BufRead>(walk: &mut Walk<R>) -> Result<(Layout, u8), Stop> {
+    let start: [u8; 8] = walk.array()?;
+    if start != *b"\0\0\0\x0dIHDR" {
+        return Err(walk.damaged(Png, "it does not begin with its header"));
+    }
+    let fields: [u8; 13] = walk.array()?;
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(b"IHDR");
+    crc.update(&fields);
+    verify(walk, crc)?;
+
+    let [w0, w1, w2, w3, h0, h1, h2, h3, depth, colour, compression, filter, interlace] = fields;
+    let is_depth_known = match colour {
+        0 => matches!(depth, 1 | 2 | 4 | 8 | 16),
+        3 => matches!(depth, 1 | 2 | 4 | 8),
+        2 | 4 | 6 => matches!(depth, 8 | 16),
+        _ => false,
+    };
+    if !is_depth_known || compression != 0 || filter != 0 || interlace > 1 {
+        return Err(walk.damaged(Png, "its header names an unknown encoding"));
+    }
+    let (width, height) = (u32::from_be_bytes([w0, w1, w2, w3]), u32::from_be_bytes([h0, h1, h2, h3]));
+    walk.measure(Png, width, height)?;
+    let n_channels = match colour {
+        2 => 3,
+        4 => 2,
+        6 => 4,
+        _ => 1,
+    };
+    Ok((Layout { width, height, bits_per_pixel: n_channels * depth, is_interlaced: interlace == 1 }, colour))
+}
+
+/// Passes over the data of one chunk and its checksum.
+fn pass_chunk<R: BufRead>(
+    walk: &mut Walk<R>,
+    kind: [u8; 4],
+    n_bytes: u32,
+    mut show: impl FnMut(&[u8]),
+) -> Result<(), Stop> {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&kind);
+    walk.pass(u64::from(n_bytes), |bytes| {
+        crc.update(bytes);
+        show(bytes);
+    })?;
+    verify(walk, crc)
+}
+
+fn verify<R: BufRead>(walk: &mut Walk<R>, crc: crc32fast::Hasher) -> Result<(), Stop> {
+    if u32::from_be_bytes(walk.array()?) != crc.finalize() {
+        return Err(walk.damaged(Png, "the checksum of a chunk is wrong"));
+    }
+    Ok(())
+}

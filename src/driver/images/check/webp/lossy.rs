@@ -1,0 +1,103 @@
+//! The pixels of lossy WebP, one key frame of VP8: every mode and coefficient read, up to the last macroblock. RFC 6386.
+//!
+//! The rows of macroblocks take turns in up to eight partitions, and each depends on the row above it. So the compressed data are held
+//! in memory, and nothing that is made of them is.
+
+use crate::driver::images::check::webp::bools::Bools;
+use crate::driver::images::check::webp::modes::{Modes, Segments};
+use crate::driver::images::check::webp::tokens::{Contexts, Tokens};
+
+/// Bytes that may lie unread behind the last code of a partition. Encoders pad with up to four.
+const PADDING_BYTES_MAX: usize = 16;
+
+/// Rows of pixels of a macroblock.
+const ROWS: u32 = 16;
+
+/// Why the data of an image are not whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Flaw {
+    /// They end behind so many whole rows of pixels.
+    Short(u32),
+    /// They contradict the format.
+    Damaged(&'static str),
+}
+
+/// Reads all of one frame: its first three bytes, of which the rest has been read, and all that follows its size.
+pub(super) fn pass(tag: [u8; 3], data: &[u8], width: u32, height: u32) -> Result<(), Flaw> {
+    let [low, middle, high] = tag;
+    let tag = u32::from_le_bytes([low, middle, high, 0]);
+    if tag >> 1 & 7 > 3 || tag >> 4 & 1 == 0 {
+        return Err(Flaw::Damaged("its image data are of a kind that is not shown"));
+    }
+    let (first, rest) = data.split_at_checked((tag >> 5) as usize).ok_or(Flaw::Short(0))?;
+    let mut first = Bools::new(first);
+    // The colour space, and whether colours have to be clamped.
+    first.number(2);
+    let segments = Segments::read(&mut first);
+    pass_filter(&mut first);
+    let n_partitions = 1_usize << first.number(2);
+    let mut partitions = partitions(rest, n_partitions).ok_or(Flaw::Short(0))?;
+    pass_quantisers(&mut first);
+    // Whether the probabilities are kept for the next frame.
+    first.flag();
+    let tokens = Tokens::read(&mut first);
+    let columns = width.div_ceil(16) as usize;
+    let mut modes = Modes::read(&mut first, segments, columns);
+    let mut contexts = Contexts::new(columns);
+    for row in 0..height.div_ceil(ROWS) {
+        modes.read_row(&mut first);
+        if first.is_over() {
+            return Err(Flaw::Short(row * ROWS));
+        }
+        let partition = &mut partitions[row as usize % n_partitions];
+        contexts.begin_row();
+        for (column, macroblock) in modes.row().iter().enumerate() {
+            if macroblock.is_skipped {
+                contexts.skip(column, macroblock.has_block_modes);
+            } else {
+                tokens.pass(partition, &mut contexts, column, macroblock.has_block_modes);
+            }
+            if partition.is_over() {
+                return Err(Flaw::Short(row * ROWS));
+            }
+        }
+    }
+    if partitions.iter().chain([&first]).any(|partition| partition.n_bytes_left() > PADDING_BYTES_MAX) {
+        return Err(Flaw::Damaged("its pixels end long before their data"));
+    }
+    Ok(())
+}
+
+/// The settings of the filter of edges.
+fn pass_filter(first: &mut Bools) {
+    // Its kind, level and sharpness.
+    first.number(1 + 6 + 3);
+    let has_changes = first.flag();
+    if has_changes && first.flag() {
+        for _ in 0..8 {
+            first.pass_signed(6);
+        }
+    }
+}
+
+fn pass_quantisers(first: &mut Bools) {
+    first.number(7);
+    for _ in 0..5 {
+        first.pass_signed(4);
+    }
+}
+
+/// The partitions of the coefficients: the lengths of all but the last stand in front. As libwebp does, one that is said to be longer
+/// than the data is taken to end with them.
+fn partitions(rest: &[u8], n: usize) -> Option<Vec<Bools<'_>>> {
+    let (lengths, mut rest) = rest.split_at_checked(3 * (n - 1))?;
+    let mut partitions = Vec::new();
+    for length in lengths.chunks_exact(3) {
+        let length = u32::from_le_bytes([length[0], length[1], length[2], 0]) as usize;
+        let (partition, behind) = rest.split_at(length.min(rest.len()));
+        partitions.push(Bools::new(partition));
+        rest = behind;
+    }
+    partitions.push(Bools::new(rest));
+    (!rest.is_empty()).then_some(partitions)
+}

@@ -1,0 +1,112 @@
+//! How the macroblocks of a lossy WebP are predicted: all that the first partition has behind its header. RFC 6386, sections 8, 10 and 11.
+//!
+//! Only two things of it matter for what follows: whether a macroblock has coefficients, and in how many kinds of blocks.
+
+use crate::driver::images::check::webp::bools::Bools;
+use crate::driver::images::check::webp::probabilities::BLOCK_MODES;
+
+/// The modes of blocks of 4x4 pixels that stand for those of whole macroblocks.
+const DC: u8 = 0;
+const TRUE_MOTION: u8 = 1;
+const VERTICAL: u8 = 2;
+const HORIZONTAL: u8 = 3;
+
+/// The tree of the modes of blocks: a number above 0 is the place of the next pair, any other one a mode with its sign turned.
+const BLOCK_TREE: [i8; 18] = [0, 2, -1, 4, -2, 6, 8, 12, -3, 10, -5, -6, -4, 14, -7, 16, -8, -9];
+
+/// The parts of an image that are coded differently.
+pub(super) struct Segments {
+    /// Probabilities of the number of a macroblock's segment, if it is written.
+    probabilities: Option<[u8; 3]>,
+}
+
+impl Segments {
+    pub(super) fn read(first: &mut Bools) -> Self {
+        if !first.flag() {
+            return Self { probabilities: None };
+        }
+        let (is_map_new, is_data_new) = (first.flag(), first.flag());
+        if is_data_new {
+            // Whether the numbers are differences, four quantisers, four levels of the filter.
+            first.flag();
+            for n_bits in [7, 7, 7, 7, 6, 6, 6, 6] {
+                first.pass_signed(n_bits);
+            }
+        }
+        let mut probability = || if first.flag() { u8::try_from(first.number(8)).unwrap_or(u8::MAX) } else { u8::MAX };
+        Self { probabilities: is_map_new.then(|| [probability(), probability(), probability()]) }
+    }
+}
+
+/// What matters of one macroblock.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Macroblock {
+    /// It has no coefficients.
+    pub(super) is_skipped: bool,
+    /// Its 16 blocks are predicted one by one.
+    pub(super) has_block_modes: bool,
+}
+
+/// The modes, row by row.
+pub(super) struct Modes {
+    segments: Segments,
+    /// The probability that a macroblock is not skipped, if that is written.
+    skip: Option<u8>,
+    /// The modes of the lowest blocks of the row above.
+    above: Vec<[u8; 4]>,
+    row: Vec<Macroblock>,
+}
+
+impl Modes {
+    pub(super) fn read(first: &mut Bools, segments: Segments, columns: usize) -> Self {
+        let skip = first.flag().then(|| u8::try_from(first.number(8)).unwrap_or(u8::MAX));
+        Self { segments, skip, above: vec![[DC; 4]; columns], row: vec![Macroblock::default(); columns] }
+    }
+
+    /// The row that was read last.
+    pub(super) fn row(&self) -> &[Macroblock] {
+        &self.row
+    }
+
+    pub(super) fn read_row(&mut self, first: &mut Bools) {
+        let mut left = [DC; 4];
+        for (macroblock, above) in self.row.iter_mut().zip(&mut self.above) {
+            if let Some([which, low, high]) = self.segments.probabilities {
+                let which = first.bit(which);
+                first.bit(if which { high } else { low });
+            }
+            macroblock.is_skipped = self.skip.is_some_and(|skip| first.bit(skip));
+            macroblock.has_block_modes = !first.bit(145);
+            if macroblock.has_block_modes {
+                read_blocks(first, above, &mut left);
+            } else {
+                let mode = match first.bit(156) {
+                    true if first.bit(128) => TRUE_MOTION,
+                    true => HORIZONTAL,
+                    false if first.bit(163) => VERTICAL,
+                    false => DC,
+                };
+                (*above, left) = ([mode; 4], [mode; 4]);
+            }
+            // The mode of the colours.
+            let _ = first.bit(142) && first.bit(114) && first.bit(183);
+        }
+    }
+}
+
+fn read_blocks(first: &mut Bools, above: &mut [u8; 4], left: &mut [u8; 4]) {
+    for left in left {
+        for above in &mut *above {
+            let place = (usize::from(*above) * 10 + usize::from(*left)) * 9;
+            let probabilities = &BLOCK_MODES[place..place + 9];
+            let mut at = 0_usize;
+            let mode = loop {
+                match BLOCK_TREE[at + usize::from(first.bit(probabilities[at / 2]))] {
+                    next @ 1.. => at = usize::from(next.unsigned_abs()),
+                    mode => break mode.unsigned_abs(),
+                }
+            };
+            (*above, *left) = (mode, mode);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The memory that decoded images may take: at most two are decoded at once, wherever that is, and a large one alone.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Images that are decoded at once.
+pub(super) const DECODERS_MAX: usize = 2;
+
+/// Bytes that the images being decoded may take together. An image that takes more is decoded alone.
+const BYTES_MAX: u64 = 512 << 20;
+
+/// A decoded image is there twice while it is decoded, shrunk or encoded: once more in the decoder's or the encoder's own form.
+const COPIES: u64 = 2;
+
+/// The decoders of this process.
+static DECODERS: Budget = Budget::new(BYTES_MAX);
+
+/// Waits until an image of so many decoded bytes may be decoded, and holds its place until the value is dropped.
+///
+/// It blocks, so it is only for threads that may wait.
+pub(super) fn admit(decoded_bytes: u64) -> Admitted<'static> {
+    DECODERS.admit(decoded_bytes.saturating_mul(COPIES))
+}
+
+/// Bytes and decoders that are in use. Images are admitted in the order in which they ask, so that small ones do not pass a large one
+/// for ever.
+struct Budget {
+    bytes_max: u64,
+    in_use: Mutex<InUse>,
+    freed: Condvar,
+}
+
+#[derive(Default)]
+struct InUse {
+    n_decoders: usize,
+    n_bytes: u64,
+    /// The number of the next image to ask, and of the next one to be admitted.
+    next_asked: u64,
+    next_admitted: u64,
+}
+
+impl InUse {
+    const fn has_room(&self, n_bytes: u64, bytes_max: u64) -> bool {
+        self.n_decoders == 0 || (self.n_decoders < DECODERS_MAX && self.n_bytes.saturating_add(n_bytes) <= bytes_max)
+    }
+}
+
+impl Budget {
+    const fn new(bytes_max: u64) -> Self {
+        let in_use = InUse { n_decoders: 0, n_bytes: 0, next_asked: 0, next_admitted: 0 };
+        Self { bytes_max, in_use: Mutex::new(in_use), freed: Condvar::new() }
+    }
+
+    fn admit(&self, n_bytes: u64) -> Admitted<'_> {
+        let mut in_use = self.lock();
+        let number = in_use.next_asked;
+        in_use.next_asked += 1;
+        let must_wait =
+            |in_use: &mut InUse| in_use.next_admitted != number || !in_use.has_room(n_bytes, self.bytes_max);
+        let mut in_use = self.freed.wait_while(in_use, must_wait).unwrap_or_else(PoisonError::into_inner);
+        in_use.next_admitted += 1;
+        in_use.n_decoders += 1;
+        in_use.n_bytes += n_bytes;
+        drop(in_use);
+        // The next one may have room as well.
+        self.freed.notify_all();
+        Admitted { budget: self, n_bytes }
+    }
+
+    /// Counters that a panic elsewhere left are whole.
+    fn lock(&self) -> MutexGuard<'_, InUse> {
+        self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place among the decoders.
+pub(super) struct Admitted<'a> {
+    budget: &'a Budget,
+    n_bytes: u64,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        let mut in_use = self.budget.lock();
+        in_use.n_decoders -= 1;
+        in_use.n_bytes -= self.n_bytes;
+        drop(in_use);
+        self.budget.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_two_within_the_budget_and_for_any_one_alone() {
+        let in_use = |n_decoders, n_bytes| InUse { n_decoders, n_bytes, ..InUse::default() };
+        assert!(in_use(0, 0).has_room(101, 100), "a large one alone");
+        assert!(in_use(1, 60).has_room(40, 100));
+        assert!(!in_use(1, 60).has_room(41, 100));
+        assert!(!in_use(1, 101).has_room(0, 100), "nothing beside a large one");
+        assert!(!in_use(2, 2).has_room(1, 100), "a third one");
+        assert!(!in_use(1, 1).has_room(u64::MAX, 100));
+    }
+
+    /// Goal: the budget holds whoever asks, and all are admitted. Method: threads of many sizes, each of which looks at what is in use.
+    #[test]
+    fn threads_never_exceed_it_and_all_get_their_turn() {
+        let budget = Budget::new(100);
+        thread::scope(|scope| {
+            for seed in 0..8 {
+                let budget = &budget;
+                scope.spawn(move || {
+                    let mut sizes = fastrand::Rng::with_seed(seed);
+                    for _ in 0..200 {
+                        let n_bytes = sizes.u64(1..150);
+                        let admitted = budget.admit(n_bytes);
+                        let in_use = budget.lock();
+                        let (n, sum) = (in_use.n_decoders, in_use.n_bytes);
+                        drop(in_use);
+                        assert!(n == 1 && sum == n_bytes || n == 2 && sum <= 100, "{n} decoders with {sum} bytes");
+                        thread::yield_now();
+                        drop(admitted);
+                    }
+                });
+            }
+        });
+        let in_use = budget.lock();
+        assert_eq!((in_use.n_decoders, in_use.n_bytes, in_use.next_admitted), (0, 0, 1600));
+    }
+
+    #[test]
+    fn a_decoder_that_panics_gives_its_place_back() {
+        let budget = Budget::new(100);
+        let decode = || {
+            let _admitted = budget.admit(80);
+            panic!("a strange image");
+        };
+        catch_unwind(AssertUnwindSafe(decode)).unwrap_err();
+        drop(budget.admit(80));
+        assert_eq!(budget.lock().n_decoders, 0);
+    }
+}
