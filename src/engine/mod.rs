@@ -170,9 +170,10 @@ impl Engine {
             Input::Submitted(id, Ok(acceptance)) => self.accepted(now, id, acceptance),
             Input::Submitted(id, Err(fault)) => {
                 let ticket = self.ticket(id);
-                self.lane.submit_refused(now, ticket, &fault);
+                let wait = self.lane.submit_refused(now, ticket, &fault);
                 self.tracked(id).is_in_flight = false;
                 self.set_back(now, id, Stage::Submit, fault);
+                self.wait_alone(now, id, wait);
             }
             Input::Polled(answers) => {
                 self.lane.poll_answered();

@@ -68,6 +68,19 @@ impl Engine {
         }
     }
 
+    /// A submission that chance refused is tried again when the provider says, if it says when, and no other job waits for that.
+    ///
+    /// As many as are loaded ahead may not all wait, or there would be nothing else to submit: then the job goes behind the others.
+    pub(super) fn wait_alone(&mut self, now: Moment, id: JobId, wait: Option<Duration>) {
+        let Some(wait) = wait.filter(|_| self.to_submit.front() == Some(&id)) else { return };
+        self.to_submit.pop_front();
+        if self.to_submit_later.len() < self.limits.look_ahead_max / 4 {
+            self.to_submit_later.insert((now + wait.min(self.limits.wait_max), id));
+        } else {
+            self.to_submit.push_back(id);
+        }
+    }
+
     /// A submission that was in doubt when an earlier process ended, which has counted it already.
     pub(super) fn doubt_remembered(&mut self, now: Moment, id: JobId) {
         let state = &self.jobs[&id].state;
