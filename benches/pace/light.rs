@@ -42,6 +42,7 @@ pub struct Count {
     pub accepted: u64,
 }
 
+#[derive(Clone, Copy)]
 enum What {
     Refused(Ticket),
     Accepted(Ticket, f64),
