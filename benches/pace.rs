@@ -3,9 +3,13 @@
 //!
 //! `cargo bench --bench pace [-- WORD]`: only the scenarios that have this word in their name.
 
+#[path = "pace/chance.rs"]
+mod chance;
 #[path = "../tests/simulation/direct.rs"]
 #[expect(dead_code, reason = "the simulation has outages, and this does not")]
 mod direct;
+#[path = "pace/light.rs"]
+mod light;
 #[path = "pace/world.rs"]
 mod world;
 
@@ -85,6 +89,7 @@ fn main() {
     let word = std::env::args().skip(1).find(|arg| !arg.starts_with("--")).unwrap_or_default();
     println!("{:<28} {:>15} {:>8} {:>9} {:>10}", "service", "takes", "used", "refused", "followed");
     let n_missed: usize = scenarios().iter().filter(|s| s.name.contains(&word)).map(measure).sum();
+    let n_missed = n_missed + chance::measure(&word);
     println!("{n_missed} goals missed");
     std::process::exit(i32::from(n_missed > 0));
 }

@@ -113,7 +113,7 @@
 //! ([`engine::known_rate`]); a restart counts what the process before has sent ([`model::history`]). Of limits that nobody tells, a refusal does
 //! not say which one it met ([`engine::learner`]): the first one cuts both the rate and the tasks in flight to what was taken, and what is
 //! taken or refused next tells which it was. Each refusal is paid for with submissions that are taken, so that few are refused for the sake of
-//! knowing more (`engine/window.rs`); refusals by chance are told from limits by a test (`engine/chance.rs`), and no more leave than the provider says
+//! knowing more (`engine/window.rs`); single refusals are chance until they come close together (`engine/chance.rs`), and no more leave than the provider says
 //! remain (`engine/remaining.rs`).
 //!
 //! A task is asked for when that is worth a poll ([`engine::schedule`]): what is believed about how long its kind takes is learnt from every answer,

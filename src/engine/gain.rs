@@ -120,6 +120,11 @@ impl Gain {
         }
     }
 
+    /// Submissions were held back: what was counted does not say what the provider does with more.
+    pub const fn disturbed(&mut self) {
+        (self.full_since, self.n_ended) = (None, 0);
+    }
+
     /// So many tasks end in a second.
     fn judge(&mut self, now: Moment, rate: f64) {
         let worth = whole(SPARE * rate * self.least).max(MIN);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::engine::chance::{Chance, Load, Verdict};
 use crate::engine::learner::{Learner, Refused, Ticket};
 use crate::engine::pacer::Pacer;
 use crate::engine::parallel::Parallel;
@@ -25,6 +26,8 @@ pub struct Lane {
     submits: Pacer,
     polls: Pacer,
     learner: Learner,
+    /// Whether refused polls are chance.
+    poll_chance: Chance,
     /// What remains of the allowance.
     remaining: Remaining,
     n_submits_out: usize,
@@ -65,6 +68,7 @@ impl Lane {
             submits: pacer(limits.rate, limits.burst, 0x5b),
             polls: pacer(limits.poll_rate, None, 0x90),
             learner: Learner::new(limits.concurrency, limits.rate.is_some()),
+            poll_chance: Chance::new(),
             remaining: Remaining::default(),
             n_submits_out: 0,
             n_polls_out: 0,
@@ -145,17 +149,26 @@ impl Lane {
         self.polls.pause(now, span);
     }
 
-    /// A submission was not taken, or nobody knows.
-    pub fn submit_refused(&mut self, now: Moment, ticket: Ticket, fault: &Fault) {
+    /// A submission was not taken, or it is not known whether it was. Gives for how long its job alone is to wait, if it is: chance refused
+    /// it, and named a time.
+    pub fn submit_refused(&mut self, now: Moment, ticket: Ticket, fault: &Fault) -> Option<Duration> {
         self.n_submits_out -= 1;
         self.n_in_flight -= 1;
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
                 let refused = self.learner.refused(now, ticket);
-                match retry_after {
-                    None if refused == Some(Refused::Cut) => self.submits.answered(),
-                    _ => self.submits.refused(now, retry_after, refused.is_some()),
+                match (refused, retry_after) {
+                    // Where a limit refuses besides, its cut sees to it.
+                    (Some(Refused::Chance | Refused::Cut) | None, Some(wait)) if self.learner.is_chance_trusted() => {
+                        self.submits.answered();
+                        return Some(wait);
+                    }
+                    // Until chance is plain, the time counts for all, and only that.
+                    (Some(Refused::Chance), Some(_)) => self.submits.refused(now, retry_after, false),
+                    (Some(Refused::Chance | Refused::Cut), None) => self.submits.answered(),
+                    (Some(Refused::Cut | Refused::Wait), _) => self.submits.refused(now, retry_after, true),
+                    (None, _) => self.submits.refused(now, retry_after, false),
                 }
             }
             FaultKind::Transient | FaultKind::InDoubt => self.submits.faltered(now, fault.kind.leaves_doubt()),
@@ -172,6 +185,7 @@ impl Lane {
                 self.has_answered = true;
             }
         }
+        None
     }
 
     /// Nothing is submitted until the allowance is back; `resets_at` is when the provider says that it will be.
@@ -234,6 +248,7 @@ impl Lane {
     /// A poll was answered with a status.
     pub fn poll_succeeded(&mut self, now: Moment) {
         self.polls.succeeded(now);
+        self.poll_chance.accepted();
         self.has_answered = true;
     }
 
@@ -243,7 +258,13 @@ impl Lane {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
                 let is_first = self.polls.hold(now).is_none();
-                self.polls.refused(now, retry_after, is_first);
+                let is_chance = self.poll_chance.refused(Load::Unclear) == Verdict::Chance;
+                // Its task is asked for again in a while, and no other poll waits.
+                if is_first && is_chance && (retry_after.is_none() || self.poll_chance.is_trusted()) {
+                    self.polls.answered();
+                } else {
+                    self.polls.refused(now, retry_after, is_first);
+                }
             }
             // None of these says how the task stands.
             FaultKind::Transient

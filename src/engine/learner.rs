@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::engine::chance::Chance;
+use crate::engine::chance::{Chance, Load, Verdict};
 use crate::engine::gain::Gain;
 use crate::engine::learnt_rate::LearntRate;
 use crate::engine::unheard::Unheard;
@@ -26,6 +26,9 @@ const BEYOND_MAX: Duration = Duration::from_secs(20);
 /// So many standard deviations more tasks than is to be expected may have ended unheard: as a rule, and before a rate is taken for proven.
 const AS_A_RULE: f64 = 1.5;
 const AT_MOST: f64 = 2.0;
+
+/// A pace is clearly less than another one below this part of it.
+const LESS: f64 = 0.93;
 
 /// Refusals in a row, at fewer and fewer tasks in flight, after which it is for want of a place; and so many that decide nothing.
 const PATIENCE: u32 = 4;
@@ -57,6 +60,8 @@ pub struct Learner {
     unheard: Unheard,
     /// Whether refusals have no reason.
     chance: Chance,
+    /// None before the first cut.
+    before: Option<Before>,
     /// When the last refusal came that was the first of its burst.
     refused_at: Option<Moment>,
     /// From when on one may leave that is beyond the window: not right after another, or a slow rate would refuse it.
@@ -74,6 +79,15 @@ pub struct Learner {
 enum Reason {
     Rate,
     Window,
+}
+
+/// What was known before cuts that may not help.
+#[derive(Debug)]
+struct Before {
+    /// The most submissions that were taken a second, lately, at a refusal since then.
+    pace: f64,
+    window: Window,
+    rate: LearntRate,
 }
 
 /// A refusal of which nobody knows the reason yet.
@@ -103,6 +117,7 @@ impl Learner {
             case: None,
             unheard: Unheard::default(),
             chance: Chance::new(),
+            before: None,
             refused_at: None,
             beyond_at: None,
             n_refusals: 0,
@@ -127,6 +142,17 @@ impl Learner {
     /// Whether nobody knows which limit refuses.
     pub const fn is_in_doubt(&self) -> bool {
         self.case.is_some()
+    }
+
+    /// A limit is known to exist, and nothing speaks for chance.
+    #[cfg(test)]
+    pub const fn distrust_chance(&mut self) {
+        self.chance.distrust();
+    }
+
+    /// Whether refusals were seen to be chance, so that a wait that one names is its own job's alone.
+    pub const fn is_chance_trusted(&self) -> bool {
+        self.chance.is_trusted()
     }
 
     /// How many tasks are known to be taken, and are worth while.
@@ -197,7 +223,7 @@ impl Learner {
     /// A submission was taken.
     pub fn accepted(&mut self, now: Moment, ticket: Ticket) {
         self.n_refusals = 0;
-        self.chance.heard(false);
+        self.chance.accepted();
         let since = self.rate.since_accepted(now);
         self.rate.accepted(now);
         self.beyond_at = Some(now + since.max(self.rate.interval(now)).min(BEYOND_MAX) / 2);
@@ -220,7 +246,17 @@ impl Learner {
 
     /// A submission was refused. Gives how it is to be met; nothing if it left before an earlier refusal came, and says nothing new.
     pub fn refused(&mut self, now: Moment, ticket: Ticket) -> Option<Refused> {
-        if self.refused_at.is_some_and(|at| ticket.left_at <= at) {
+        let is_late = self.refused_at.is_some_and(|at| ticket.left_at <= at);
+        if is_late && !self.chance.is_presumed() {
+            self.window.refused_too();
+            return None;
+        }
+        let load = self.load(now, ticket.n_others);
+        let n_before = match self.chance.refused(load) {
+            Verdict::Chance => return Some(Refused::Chance),
+            Verdict::Limit { n_before } => n_before,
+        };
+        if is_late {
             self.window.refused_too();
             return None;
         }
@@ -228,16 +264,59 @@ impl Learner {
         self.n_refusals += 1;
         self.n_at_most = if ticket.n_others >= self.n_others_max { self.n_at_most + 1 } else { 0 };
         self.n_others_max = 0;
-        let was_chance = self.chance.is_proven();
-        self.chance.heard(true);
-        if self.chance.is_proven() && !was_chance {
-            (self.rate, self.case) = (LearntRate::new(), None);
-            self.window.forget();
+        if self.chance.is_dense() || load == Load::Beyond || self.before.is_none() {
+            let (window, rate) = (self.window.clone(), self.rate.clone());
+            self.before = Some(Before { pace: rate.pace(now), window, rate });
         }
-        if !self.chance.is_proven() {
-            self.cut(now, ticket.n_others);
+        if self.chance.is_proven_by_cut(load) {
+            self.restore();
+            return Some(Refused::Chance);
+        }
+        if let Some(gain) = &mut self.gain {
+            gain.disturbed();
+        }
+        self.cut(now, ticket.n_others);
+        if self.reason == Some(Reason::Window) {
+            (0..n_before).for_each(|_| self.window.refused_too());
         }
         Some(if self.n_refusals > 1 { Refused::Wait } else { Refused::Cut })
+    }
+
+    /// Takes back cuts that did not help.
+    fn restore(&mut self) {
+        self.case = None;
+        if let Some(before) = self.before.take() {
+            let n_taken = self.window.cap();
+            (self.window, self.rate) = (before.window, before.rate);
+            self.window.found(n_taken);
+        }
+    }
+
+    /// How the load at a refusal compares to what is known to be taken, by the limit that refuses as far as that is known.
+    fn load(&mut self, now: Moment, n_others: usize) -> Load {
+        let pace = self.rate.pace(now);
+        let (top, pace_top) = self.before.as_mut().map_or((self.window.cap(), pace), |before| {
+            before.pace = before.pace.max(pace);
+            (before.window.cap(), before.pace)
+        });
+        let rate = self.rate.believed(now).map(|_| match self.rate.has_rested(now) {
+            true => Load::Beyond,
+            false if pace < LESS * pace_top => Load::Within,
+            false => Load::Unclear,
+        });
+        let window = (n_others > 0 && self.window.is_found()).then(|| match n_others + 1 + self.doubt(top) {
+            _ if n_others >= self.window.cap() => Load::Beyond,
+            n if n < top => Load::Within,
+            _ => Load::Unclear,
+        });
+        match (self.reason, rate, window) {
+            (_, Some(Load::Beyond), None) | (Some(Reason::Rate) | None, Some(Load::Beyond), Some(_)) => Load::Beyond,
+            (_, _, Some(Load::Beyond)) => Load::Beyond,
+            (Some(Reason::Rate), Some(load), _) | (_, Some(load), None) => load,
+            (Some(Reason::Window), _, Some(load)) | (_, None, Some(load)) => load,
+            (None, Some(Load::Within), Some(Load::Within)) => Load::Within,
+            (None, Some(_), Some(_)) | (_, None, None) => Load::Unclear,
+        }
     }
 
     /// Cuts what refused, or both if nobody knows.
@@ -247,7 +326,7 @@ impl Learner {
                 if let Some(case) = self.case.take() {
                     self.window = case.window_before;
                 }
-                self.rate.refused(now, true);
+                self.rate.refused(now, true, self.chance.share());
                 self.reason = Some(Reason::Rate);
             }
             Some(Reason::Window) => {
@@ -298,7 +377,7 @@ impl Learner {
         let (window_before, rate_before) = before
             .map_or_else(|| (self.window.clone(), self.rate.clone()), |case| (case.window_before, case.rate_before));
         self.window.refused(n_others, self.noise(n_others), true);
-        self.rate.refused(now, false);
+        self.rate.refused(now, false, self.chance.share());
         self.n_at_most = 0;
         let wait = self.rate.now(now).map_or(0.0, |rate| (1.5 * f64::from(self.n_refusals) / rate).min(60.0));
         let test_at = now + Duration::from_secs_f64(wait);
@@ -309,6 +388,8 @@ impl Learner {
 /// How a refusal is to be met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
+    /// It was chance: nobody but its job waits.
+    Chance,
     /// Nobody submits for a while.
     Wait,
     /// What was cut sees to it: there is room when a task ends, or in a moment.

@@ -102,8 +102,8 @@ impl LearntRate {
         }
     }
 
-    /// A submission was refused, for the rate's sake as far as is known.
-    pub fn refused(&mut self, now: Moment, is_sure: bool) {
+    /// A submission was refused, for the rate's sake as far as is known. `chance` is the share that is refused by chance besides; 0 if none is known.
+    pub fn refused(&mut self, now: Moment, is_sure: bool, chance: f64) {
         let has_grown = self.has_rested(now);
         self.n_unexplained = if has_grown || self.base.is_none() { 0 } else { self.n_unexplained + 1 };
         if self.n_accepted > 0 {
@@ -114,7 +114,14 @@ impl LearntRate {
             let whole = (f64::from(self.n_accepted) + 0.5) / span;
             // Where no bursts are allowed, it was refused as soon as it had grown too much. Where they are, it is too much still, the next
             // refusals come soon, and tell how much.
-            let found = if has_grown && is_sure { current } else { f64::midpoint(whole, current.min(whole * 2.0)) };
+            let found = if chance > 0.0 {
+                // Refusals came close together for a while, so that what was taken meanwhile is the rate; chance refuses its share of it.
+                self.lately(now) / (1.0 - chance)
+            } else if has_grown && is_sure {
+                current
+            } else {
+                f64::midpoint(whole, current.min(whole * 2.0))
+            };
             let is_new = self.base.is_none() || has_grown || self.n_accepted >= REST_ACCEPTED / 2;
             self.base = Some(found.clamp(0.5 * current.min(self.lately(now)), current) * SHY);
             // A few more words on the same rate are taken together.
@@ -144,6 +151,11 @@ impl LearntRate {
     /// The time between two submissions that were taken lately.
     pub fn interval(&self, now: Moment) -> Duration {
         Duration::try_from_secs_f64(1.0 / self.lately(now)).unwrap_or(Duration::MAX)
+    }
+
+    /// Submissions that were taken lately, a second.
+    pub fn pace(&self, now: Moment) -> f64 {
+        self.lately(now)
     }
 
     fn lately(&self, now: Moment) -> f64 {

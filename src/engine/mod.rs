@@ -33,6 +33,7 @@ pub mod retry;
 pub mod schedule;
 mod setback;
 pub mod spending;
+mod tracked;
 pub mod turn;
 mod unheard;
 mod window;
@@ -43,7 +44,7 @@ use std::time::Duration;
 
 use crate::engine::brake::{Proof, ResubmitBrake};
 use crate::engine::downloads::Downloads;
-use crate::engine::fifo::{AcceptOrder, FifoDetector};
+use crate::engine::fifo::FifoDetector;
 use crate::engine::lane::Lane;
 use crate::engine::learner::Ticket;
 use crate::engine::listening::{AwakeClock, ListeningTime};
@@ -51,8 +52,9 @@ use crate::engine::part::Part;
 use crate::engine::plans::sooner;
 use crate::engine::refusals::RefusalStreak;
 use crate::engine::retry::{Backoff, RetryPolicy};
-use crate::engine::schedule::{Schedule, Watch};
+use crate::engine::schedule::Schedule;
 use crate::engine::spending::{Settled, Spending};
+use crate::engine::tracked::Tracked;
 use crate::engine::turn::{Input, Stop, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::History;
@@ -120,43 +122,6 @@ pub struct Engine {
     part: Part,
     /// When the time is up after which nothing more is submitted, if it ever is.
     ends_at: Option<Moment>,
-}
-
-/// A job in memory.
-#[derive(Debug)]
-struct Tracked {
-    job: Arc<Job>,
-    state: JobState,
-    /// What the polls of its task have said.
-    watch: Watch,
-    /// Its submission under way.
-    ticket: Option<Ticket>,
-    /// Whether its task counts as in flight at the provider.
-    is_in_flight: bool,
-    /// Whether it waits there for its turn.
-    is_queued: bool,
-    /// Failed polls in a row.
-    n_poll_faults: u32,
-    /// Answers in a row that its task is unknown.
-    n_unknown: u32,
-    /// The awake time at which the first of them came.
-    unknown_since: Option<Duration>,
-    /// The awake time at which its task was accepted, or loaded from the ledger.
-    known_since: Duration,
-    /// How long this process has been hearing that its task still runs.
-    heard: ListeningTime,
-    /// Its place in the order of acceptance.
-    order: AcceptOrder,
-    /// How often it was refused and submitted once more, as another job was accepted in between.
-    n_refused: u32,
-}
-
-impl Tracked {
-    /// Its task is asked for now, if it has one.
-    fn ask(&mut self, now: Moment) -> Option<TaskId> {
-        self.watch.asked(now);
-        self.state.task.clone()
-    }
 }
 
 /// Where the engine stands with the ledger.

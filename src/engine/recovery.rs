@@ -6,7 +6,8 @@ use crate::engine::fifo::AcceptOrder;
 use crate::engine::listening::ListeningTime;
 use crate::engine::retry::Verdict;
 use crate::engine::schedule::Watch;
-use crate::engine::{Engine, Tracked};
+use crate::engine::tracked::Tracked;
+use crate::engine::Engine;
 use crate::model::event::Stage;
 use crate::model::history::TaskKind;
 use crate::model::job::JobId;
@@ -16,27 +17,6 @@ use crate::model::time::Moment;
 
 /// The oldest that a task of an earlier process is taken to be: the wall clock may have jumped by years since.
 const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
-
-impl Tracked {
-    /// Its task is accepted, at this awake time.
-    pub(super) fn accepted(&mut self, awake: Duration, order: AcceptOrder) {
-        (self.known_since, self.order, self.n_refused) = (awake, order, 0);
-        self.heard = ListeningTime::default();
-        self.poll_answered(awake);
-    }
-
-    /// The API has told how its task stands.
-    pub(super) fn poll_answered(&mut self, awake: Duration) {
-        (self.n_poll_faults, self.n_unknown, self.unknown_since) = (0, 0, None);
-        self.heard.answered(awake);
-    }
-
-    /// A poll told nothing of its task.
-    pub(super) const fn poll_failed(&mut self) {
-        self.n_poll_faults += 1;
-        self.heard.failed();
-    }
-}
 
 impl Engine {
     /// A job from the ledger: a new one, or one that an earlier process left somewhere on its way.

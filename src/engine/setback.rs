@@ -28,7 +28,7 @@ impl Engine {
     /// A submission was not accepted, or it is not known whether it was.
     pub(super) fn submit_failed(&mut self, now: Moment, id: JobId, mut fault: Fault) {
         let ticket = self.ticket(id);
-        self.lane.submit_refused(now, ticket, &fault);
+        let alone = self.lane.submit_refused(now, ticket, &fault);
         if let Some(wait) = fault.retry_after.take() {
             self.lane.pause_submits(now, wait);
         }
@@ -41,6 +41,7 @@ impl Engine {
             self.refused(now, id, fault);
         } else {
             self.set_back(now, id, Stage::Submit, fault);
+            self.wait_alone(now, id, alone);
         }
     }
 
@@ -169,6 +170,19 @@ impl Engine {
                 Verdict::Again { after: Duration::ZERO }
             }
             (_, verdict) => verdict,
+        }
+    }
+
+    /// A submission that chance refused is tried again when the provider says, if it says when, and no other job waits for that.
+    ///
+    /// As many as are loaded ahead may not all wait, or there would be nothing else to submit: then the job goes behind the others.
+    fn wait_alone(&mut self, now: Moment, id: JobId, wait: Option<Duration>) {
+        let Some(wait) = wait.filter(|_| self.to_submit.front() == Some(&id)) else { return };
+        self.to_submit.pop_front();
+        if self.to_submit_later.len() < self.limits.look_ahead_max / 4 {
+            self.to_submit_later.insert((now + wait.min(self.limits.wait_max), id));
+        } else {
+            self.to_submit.push_back(id);
         }
     }
 

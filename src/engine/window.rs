@@ -162,11 +162,6 @@ impl Window {
         }
     }
 
-    /// Forgets what was refused.
-    pub const fn forget(&mut self) {
-        self.account = None;
-    }
-
     /// Whether that a submission was refused with so many others in flight is about what this window says: tasks that have ended unheard make
     /// it seem larger than it is, but not by much.
     pub fn explains(&self, n_others: usize) -> bool {

@@ -73,6 +73,44 @@ fn a_refused_submission_frees_its_place_and_closes_the_gate() {
     assert_eq!(lane.hold(at(1)).map(|hold| hold.until), Some(at(2000)));
 }
 
+/// Chance refuses one in fifty, and says a time. At first that holds all back, and once refusals were seen to be chance, only the job itself.
+#[test]
+fn a_time_that_chance_names_is_for_one_job_alone() {
+    let mut lane = Lane::new(&fixed(3));
+    let refuse = |lane: &mut Lane, second: i64| {
+        for nth in 0..49 {
+            let ticket = lane.take_submit(at(second * 1000 + nth)).unwrap();
+            lane.submit_accepted(at(second * 1000 + nth), ticket, None);
+            lane.task_ended();
+        }
+        let ticket = lane.take_submit(at(second * 1000 + 50)).unwrap();
+        lane.submit_refused(at(second * 1000 + 50), ticket, &throttled())
+    };
+    assert_eq!(refuse(&mut lane, 0), None);
+    assert_eq!(lane.hold(at(51)).map(|hold| hold.until), Some(at(2050)));
+    for nth in 1..8 {
+        refuse(&mut lane, 10 * nth);
+    }
+    assert_eq!(refuse(&mut lane, 100), Some(Duration::from_secs(2)));
+    assert_eq!((lane.hold(at(100_051)), take_all(&mut lane, at(100_051)).len()), (None, 3));
+}
+
+#[test]
+fn a_poll_that_chance_refuses_holds_up_no_other() {
+    let mut lane = Lane::new(&fixed(3));
+    let fault = Fault::new(FaultKind::Throttled { retry_after: None }, "");
+    for nth in 0..1000 {
+        assert_eq!(lane.take_poll(at(nth)), Ok(()), "{nth}");
+        lane.poll_answered();
+        if nth % 50 == 49 { lane.poll_refused(at(nth), &fault) } else { lane.poll_succeeded(at(nth)) }
+    }
+    let is_held = (1000..1020).any(|nth| {
+        lane.poll_refused(at(nth), &fault);
+        lane.take_poll(at(nth)).is_err()
+    });
+    assert!(is_held, "many in a row are no chance");
+}
+
 #[test]
 fn polls_go_on_while_submissions_are_held_back() {
     let mut lane = Lane::new(&fixed(3));
@@ -115,6 +153,7 @@ fn auto_grows_while_it_is_used_and_nothing_is_refused() {
 #[test]
 fn a_burst_of_refusals_cuts_to_what_was_taken() {
     let mut lane = Lane::new(&fixed(8));
+    lane.learner.distrust_chance();
     let tickets = take_all(&mut lane, at(0));
     for ticket in &tickets[..4] {
         lane.submit_accepted(at(40), *ticket, None);

@@ -146,6 +146,7 @@ fn a_rate_that_is_taken_for_places_does_no_great_harm() {
 #[test]
 fn an_empty_provider_that_refuses_has_a_rate() {
     let mut learner = Learner::new(Concurrency::Auto, false);
+    learner.distrust_chance();
     let ticket = learner.take(at(0), 0);
     assert_eq!(learner.refused(at(40), ticket), Some(Refused::Cut));
     assert_eq!(learner.reason, Some(Reason::Rate));
@@ -157,6 +158,7 @@ fn an_empty_provider_that_refuses_has_a_rate() {
 #[test]
 fn only_the_first_refusal_of_a_burst_counts() {
     let mut learner = Learner::new(Concurrency::Auto, false);
+    learner.distrust_chance();
     let tickets: Vec<Ticket> = (0..4).map(|n| learner.take(at(0), n)).collect();
     learner.accepted(at(40), tickets[0]);
     learner.accepted(at(40), tickets[1]);
@@ -172,6 +174,7 @@ fn only_the_first_refusal_of_a_burst_counts() {
 fn a_case_ends_with_the_next_word() {
     for is_taken in [true, false] {
         let mut learner = Learner::new(Concurrency::Auto, false);
+        learner.distrust_chance();
         learner.ended(at(0), 1, Duration::from_secs(1), Duration::ZERO);
         for n in 0..4 {
             let ticket = learner.take(at(0), n);

@@ -31,7 +31,7 @@ impl Bucket {
                 self.rate.take(at(now));
                 if self.tokens < 1.0 {
                     self.n_refused += 1;
-                    self.rate.refused(at(now), true);
+                    self.rate.refused(at(now), true, 0.0);
                 } else {
                     self.tokens -= 1.0;
                     self.n_accepted += 1;

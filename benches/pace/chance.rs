@@ -1,0 +1,111 @@
+//! What refusals by chance cost beyond their own share, for hours, with and without limits that are told, and besides a hidden limit.
+
+use std::time::Duration;
+
+use promptbatch::model::limits::{Concurrency, Limits};
+
+use crate::light::{Count, Service, play};
+
+/// Constants were tuned on seeds below 400, and are judged by these.
+const SEEDS: std::ops::Range<u64> = 1000..1020;
+
+/// The shares that chance refuses.
+const SHARES: [f64; 4] = [0.001, 0.01, 0.05, 0.1];
+
+/// Chance costs its own share, and at most so much of the rest, with every seed.
+const GOAL: f64 = 0.95;
+
+/// At least so much of a hidden limit is used besides chance, with the median seed.
+const HIDDEN_GOAL: f64 = 0.9;
+
+/// What the user tells, and for how many seconds that is played.
+struct Told {
+    name: &'static str,
+    limits: Limits,
+    end: u32,
+}
+
+fn told() -> [Told; 4] {
+    let limits = |rate: &str, n: Option<u32>| Limits {
+        rate: rate.parse().ok(),
+        concurrency: n.and_then(|n| n.try_into().ok()).map_or(Concurrency::Auto, Concurrency::Fixed),
+        ..Limits::default()
+    };
+    // Where nothing is told, sixteen hundred leave a second, and minutes are as many submissions as hours elsewhere.
+    [
+        Told { name: "nothing told", limits: limits("", None), end: 300 },
+        Told { name: "--rate 100/s -j 600", limits: limits("100/s", Some(600)), end: 3600 },
+        Told { name: "-j 10", limits: limits("", Some(10)), end: 4 * 3600 },
+        Told { name: "--rate 20/s", limits: limits("20/s", None), end: 2 * 3600 },
+    ]
+}
+
+/// Measures every row whose name has this word in it, and prints them; gives the number of goals missed.
+pub fn measure(word: &str) -> usize {
+    println!("\n{:<44} {:>8} {:>8}", "chance, of what is taken without it", "median", "worst");
+    told().iter().map(|told| measure_told(told, word)).sum::<usize>() + measure_hidden(word)
+}
+
+fn measure_told(told: &Told, word: &str) -> usize {
+    let mut without: Option<Vec<u64>> = None;
+    let mut n_missed = 0;
+    for retry_after in [None, Some(Duration::from_secs(1))] {
+        for chance in SHARES {
+            let wait = if retry_after.is_some() { ", Retry-After" } else { "" };
+            let name = format!("chance {:.1} %, {}{wait}", chance * 100.0, told.name);
+            if !name.contains(word) {
+                continue;
+            }
+            let run = |service| play(service, &told.limits, 0, told.end).accepted;
+            let without =
+                without.get_or_insert_with(|| SEEDS.map(|seed| run(Service { seed, ..Service::default() })).collect());
+            let taken = SEEDS.map(|seed| run(Service { chance, retry_after, seed, rate: None }));
+            let shares = taken.zip(without).map(|(n, all)| float(n) / (float(*all) * (1.0 - chance)));
+            n_missed += row(&name, shares.collect(), |_, worst| worst >= GOAL);
+        }
+    }
+    n_missed
+}
+
+/// A hidden rate and chance at once.
+fn measure_hidden(word: &str) -> usize {
+    println!("\n{:<44} {:>8} {:>8}", "chance besides a hidden rate, of that rate", "median", "worst");
+    let mut n_missed = 0;
+    for text in ["20/s", "100/s"] {
+        for chance in [0.01, 0.05] {
+            let name = format!("chance {:.1} %, hidden {text}", chance * 100.0);
+            if !name.contains(word) {
+                continue;
+            }
+            let per_second = text.trim_end_matches("/s").parse().unwrap_or(1.0);
+            let run = |seed| {
+                let service = Service { chance, rate: text.parse().ok(), retry_after: None, seed };
+                let Count { submits, accepted } = play(service, &Limits::default(), 60, 3660);
+                (float(accepted) / (per_second * 3600.0), 1.0 - float(accepted) / float(submits))
+            };
+            let (used, refused): (Vec<f64>, Vec<f64>) = SEEDS.map(run).unzip();
+            n_missed += row(&name, used, |median, _| median >= HIDDEN_GOAL);
+            println!("{:<44} {:>7.1}%", "  refused, chance included", median(refused) * 100.0);
+        }
+    }
+    n_missed
+}
+
+fn row(name: &str, shares: Vec<f64>, is_reached: impl Fn(f64, f64) -> bool) -> usize {
+    let worst = shares.iter().copied().fold(f64::INFINITY, f64::min);
+    let median = median(shares);
+    let is_missed = !is_reached(median, worst);
+    let mark = if is_missed { "  missed" } else { "" };
+    println!("{name:<44} {:>7.1}% {:>7.1}%{mark}", median * 100.0, worst * 100.0);
+    usize::from(is_missed)
+}
+
+fn median(mut shares: Vec<f64>) -> f64 {
+    shares.sort_by(f64::total_cmp);
+    shares[shares.len() / 2]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "some millions")]
+const fn float(n: u64) -> f64 {
+    n as f64
+}

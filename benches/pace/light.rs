@@ -1,0 +1,192 @@
+//! The lane alone against a service of a few lines, in virtual time: hours of a hundred submissions a second in a moment.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use promptbatch::engine::lane::{Lane, Wait};
+use promptbatch::engine::learner::Ticket;
+use promptbatch::model::limits::{Limits, Rate};
+use promptbatch::model::outcome::{Fault, FaultKind};
+use promptbatch::model::time::{Moment, Timestamp};
+
+/// How long half of the tasks take at most, in seconds, and how far the others are from it.
+const LATENCY: f64 = 5.0;
+const SIGMA: f64 = 0.3;
+
+/// How long an answer takes, in seconds, give or take a fifth.
+const ANSWER: f64 = 0.04;
+
+/// How long the end of a task is not heard of, on average, in seconds.
+const UNHEARD: f64 = 0.1;
+
+/// Timers wake at whole milliseconds.
+const GRAIN_MICROS: i64 = 1000;
+
+/// What the service refuses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Service {
+    /// The share of submissions that it refuses by chance.
+    pub chance: f64,
+    /// What it takes besides; none if there is no limit. It allows bursts of one second's worth.
+    pub rate: Option<Rate>,
+    /// The Retry-After of every refusal.
+    pub retry_after: Option<Duration>,
+    pub seed: u64,
+}
+
+/// Submissions and how they were answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Count {
+    pub submits: u64,
+    pub accepted: u64,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Refused(Ticket),
+    Accepted(Ticket, f64),
+    Ended(f64),
+}
+
+/// Something that comes back, at a moment in microseconds; the number keeps those of one moment in order.
+struct Event(i64, u64, What);
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Event {}
+
+impl PartialOrd for Event {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Event {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.0, self.1).cmp(&(other.0, other.1))
+    }
+}
+
+struct World {
+    service: Service,
+    lane: Lane,
+    rng: fastrand::Rng,
+    events: BinaryHeap<Reverse<Event>>,
+    n_events: u64,
+    now: i64,
+    /// When the service's bucket will be full again, in microseconds.
+    full_at: i64,
+    count: Count,
+}
+
+/// Plays for so many seconds, and counts what happens after the first ones.
+pub fn play(service: Service, limits: &Limits, warm_up: u32, end: u32) -> Count {
+    let mut world = World {
+        service,
+        lane: Lane::new(&Limits { seed: service.seed, ..limits.clone() }),
+        rng: fastrand::Rng::with_seed(service.seed),
+        events: BinaryHeap::new(),
+        n_events: 0,
+        now: 0,
+        full_at: 0,
+        count: Count::default(),
+    };
+    world.play_until(i64::from(warm_up) * 1_000_000);
+    world.count = Count::default();
+    world.play_until(i64::from(end) * 1_000_000);
+    world.count
+}
+
+impl World {
+    fn play_until(&mut self, end: i64) {
+        while self.now < end {
+            let wake = self.submit_all();
+            let next = self.events.peek().map_or(i64::MAX, |event| event.0.0);
+            self.now = next.min(wake).max(self.now);
+            while self.events.peek().is_some_and(|event| event.0.0 <= self.now) {
+                if let Some(Reverse(Event(_, _, what))) = self.events.pop() {
+                    self.hear(what);
+                }
+            }
+        }
+    }
+
+    fn at(&self) -> Moment {
+        Moment::new(self.now, Timestamp::from_millis(1_790_000_000_000 + self.now / 1000))
+    }
+
+    fn after(&mut self, seconds: f64, what: What) {
+        self.n_events += 1;
+        self.events.push(Reverse(Event(self.now + micros(seconds), self.n_events, what)));
+    }
+
+    /// Submits what may leave, and says when more may.
+    fn submit_all(&mut self) -> i64 {
+        loop {
+            let ticket = match self.lane.take_submit(self.at()) {
+                Ok(ticket) => ticket,
+                Err(Wait::Busy) => return i64::MAX,
+                Err(Wait::Until(moment)) => {
+                    return (moment.micros() + GRAIN_MICROS - 1) / GRAIN_MICROS * GRAIN_MICROS;
+                }
+            };
+            self.count.submits += 1;
+            let answer = ANSWER * (0.8 + 0.4 * self.rng.f64());
+            if self.rng.f64() < self.service.chance || !self.has_token() {
+                self.after(answer, What::Refused(ticket));
+            } else {
+                self.count.accepted += 1;
+                let task = LATENCY * (SIGMA * self.normal()).exp();
+                self.after(answer, What::Accepted(ticket, task));
+            }
+        }
+    }
+
+    /// Takes a token of the service's bucket.
+    fn has_token(&mut self) -> bool {
+        let Some(rate) = self.service.rate else { return true };
+        let interval = micros(rate.interval().as_secs_f64());
+        let full_at = self.full_at.max(self.now);
+        let has_one = full_at - self.now <= (1_000_000 - interval).max(0);
+        if has_one {
+            self.full_at = full_at + interval;
+        }
+        has_one
+    }
+
+    fn hear(&mut self, what: What) {
+        let now = self.at();
+        match what {
+            What::Refused(ticket) => {
+                let fault = Fault::new(FaultKind::Throttled { retry_after: self.service.retry_after }, "");
+                // There are always other jobs, so that one that waits alone holds up nothing.
+                let _waits = self.lane.submit_refused(now, ticket, &fault);
+            }
+            What::Accepted(ticket, task) => {
+                self.lane.submit_accepted(now, ticket, None);
+                let took = task - UNHEARD * (1.0 - self.rng.f64()).ln();
+                self.after(took, What::Ended(took));
+            }
+            What::Ended(took) => {
+                self.lane.task_done(now, Duration::from_secs_f64(took), Duration::from_secs_f64(UNHEARD));
+                self.lane.task_ended();
+            }
+        }
+    }
+
+    /// A standard normal number (Box and Muller).
+    fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.rng.f64()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.rng.f64()).cos()
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "some hours")]
+fn micros(seconds: f64) -> i64 {
+    (seconds * 1e6) as i64
+}
