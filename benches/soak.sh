@@ -35,7 +35,7 @@ server=$!
 # More prompts than the time suffices for, so that the run is measured in full swing.
 awk -v n=$((minutes * 60 * rate * 2)) 'BEGIN { for (i = 1; i <= n; i++) print "a cat with the number " i }' >"$folder/prompts.txt"
 sleep 1
-MODELSCOPE_API_KEY=ms-00000000-0000-0000-0000-000000000000 "$program" run "$folder/prompts.txt" --out "$folder/out" \
+MODELSCOPE_API_KEY=x "$program" run "$folder/prompts.txt" --out "$folder/out" \
     --base-url "http://127.0.0.1:$port/" --rate "$rate/s" -j $((rate * 10)) --retries 8 --resubmits 8 >"$folder/run.log" 2>&1 &
 run=$!
 
