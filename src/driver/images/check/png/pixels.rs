@@ -43,6 +43,8 @@ pub(super) struct Pixels {
     n_rows: u64,
     n_rows_max: u64,
     is_whole: bool,
+    /// Told when the stream has nothing worse, so that the words do not depend on the pieces in which it comes.
+    has_unknown_filter: bool,
     flaw: Option<Flaw>,
 }
 
@@ -64,6 +66,7 @@ impl Pixels {
             n_rows: 0,
             n_rows_max,
             is_whole: false,
+            has_unknown_filter: false,
             flaw: None,
         }
     }
@@ -84,7 +87,11 @@ impl Pixels {
         while !self.is_over() {
             self.inflate(&[], true);
         }
-        self.flaw.map_or(Ok(()), Err)
+        match self.flaw {
+            Some(flaw) => Err(flaw),
+            None if self.has_unknown_filter => Err(Flaw::Damaged("a row of its pixel data has an unknown filter")),
+            None => Ok(()),
+        }
     }
 
     /// Whether nothing more can be learnt from the data.
@@ -128,10 +135,7 @@ impl Pixels {
                     self.is_whole = true;
                     return;
                 }
-                if self.window[at] > 4 {
-                    self.flaw = Some(Flaw::Damaged("a row of its pixel data has an unknown filter"));
-                    return;
-                }
+                self.has_unknown_filter |= self.window[at] > 4;
                 self.n_row_bytes_left = self.pass.row_bytes;
             }
             let n_here = self.n_row_bytes_left.min((self.filled - at) as u64);
