@@ -13,8 +13,8 @@ const LOOKBACK_BYTES: usize = 32 << 10;
 /// Bytes of inflated data that are held at most: some more than the lookback, so that bytes are moved seldom.
 const WINDOW_BYTES: usize = 4 * LOOKBACK_BYTES;
 
-/// Bytes of the window behind the data of a small image: the inflater is slower at the very end of a buffer.
-const SPARE_BYTES: usize = 1 << 10;
+/// Bytes behind the last row that are inflated for the sake of the checksum at their end; it is not asked for behind more of them.
+const SURPLUS_BYTES_MAX: u64 = 1 << 10;
 
 /// Why pixel data are not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub(super) struct Pixels {
     window: Vec<u8>,
     /// Where inflated data end in the window.
     filled: usize,
+    /// Bytes that may still be inflated.
+    n_bytes_left: u64,
     passes: std::vec::IntoIter<Pass>,
     pass: Pass,
     /// Bytes of the current row that are still to come.
@@ -43,6 +45,8 @@ pub(super) struct Pixels {
     n_rows: u64,
     n_rows_max: u64,
     is_whole: bool,
+    /// Told when the stream has nothing worse, so that the words do not depend on the pieces in which it comes.
+    has_unknown_filter: bool,
     flaw: Option<Flaw>,
 }
 
@@ -51,19 +55,22 @@ impl Pixels {
         let passes = layout.passes();
         let n_rows_max = passes.iter().map(|pass| pass.n_rows).sum();
         let n_bytes: u64 = passes.iter().map(|pass| pass.n_rows * pass.row_bytes).sum();
-        let window_bytes = usize::try_from(n_bytes).unwrap_or(WINDOW_BYTES).saturating_add(SPARE_BYTES);
+        let n_bytes_left = n_bytes + SURPLUS_BYTES_MAX;
+        let window_bytes = usize::try_from(n_bytes_left).unwrap_or(WINDOW_BYTES);
         let mut passes = passes.into_iter();
         let pass = passes.next().unwrap_or_default();
         Self {
             inflater: Decompressor::new(),
             window: vec![0; window_bytes.min(WINDOW_BYTES)],
             filled: 0,
+            n_bytes_left,
             passes,
             pass,
             n_row_bytes_left: 0,
             n_rows: 0,
             n_rows_max,
             is_whole: false,
+            has_unknown_filter: false,
             flaw: None,
         }
     }
@@ -84,7 +91,11 @@ impl Pixels {
         while !self.is_over() {
             self.inflate(&[], true);
         }
-        self.flaw.map_or(Ok(()), Err)
+        match self.flaw {
+            Some(flaw) => Err(flaw),
+            None if self.has_unknown_filter => Err(Flaw::Damaged("a row of its pixel data has an unknown filter")),
+            None => Ok(()),
+        }
     }
 
     /// Whether nothing more can be learnt from the data.
@@ -100,10 +111,13 @@ impl Pixels {
             self.window.copy_within(begin.., 0);
             self.filled -= begin;
         }
-        match self.inflater.read(input, &mut self.window, self.filled, is_last) {
+        let room = usize::try_from(self.n_bytes_left).unwrap_or(WINDOW_BYTES);
+        let end = self.window.len().min(self.filled.saturating_add(room));
+        match self.inflater.read(input, &mut self.window[..end], self.filled, is_last) {
             Ok((n_read, n_inflated)) => {
                 let begin = self.filled;
                 self.filled += n_inflated;
+                self.n_bytes_left -= n_inflated as u64;
                 self.count(begin);
                 // The inflater has compared the checksum by then.
                 self.is_whole |= self.flaw.is_none() && self.inflater.is_done() && self.n_rows == self.n_rows_max;
@@ -125,13 +139,10 @@ impl Pixels {
             if self.n_row_bytes_left == 0 {
                 if self.n_rows == self.n_rows_max {
                     // Data behind the last row: libpng passes over them too, and nothing says how many there are.
-                    self.is_whole = true;
+                    self.is_whole |= self.n_bytes_left == 0;
                     return;
                 }
-                if self.window[at] > 4 {
-                    self.flaw = Some(Flaw::Damaged("a row of its pixel data has an unknown filter"));
-                    return;
-                }
+                self.has_unknown_filter |= self.window[at] > 4;
                 self.n_row_bytes_left = self.pass.row_bytes;
             }
             let n_here = self.n_row_bytes_left.min((self.filled - at) as u64);
