@@ -39,8 +39,6 @@ mod unheard;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
-use std::time::Duration;
 
 use crate::engine::brake::{Proof, ResubmitBrake};
 use crate::engine::downloads::Downloads;
@@ -58,10 +56,10 @@ use crate::engine::tracked::Tracked;
 use crate::engine::turn::{Input, Stop, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::History;
-use crate::model::job::{Job, JobId};
+use crate::model::job::JobId;
 use crate::model::limits::Limits;
 use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, Outcome, Status, TaskId};
-use crate::model::phase::{JobState, Phase};
+use crate::model::phase::Phase;
 use crate::model::time::Moment;
 
 /// Decides what a run does next.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::engine::Engine;
 use crate::engine::fifo::AcceptOrder;
 use crate::engine::listening::ListeningTime;
 use crate::engine::retry::Verdict;
 use crate::engine::schedule::Watch;
 use crate::engine::tracked::Tracked;
-use crate::engine::Engine;
 use crate::model::event::Stage;
 use crate::model::history::TaskKind;
 use crate::model::job::JobId;

@@ -29,7 +29,7 @@ use std::time::Duration;
 use promptbatch::engine::turn::Stop;
 use promptbatch::model::limits::{Concurrency, InDoubt, Limits};
 use promptbatch::provider::simulator::config::Config;
-use promptbatch::provider::simulator::faults::{FaultSetting, PlannedFault};
+use promptbatch::provider::simulator::faults::FaultSetting;
 
 use crate::crash::Crash;
 use crate::world::{Session, World};
@@ -75,23 +75,6 @@ const PASSING: [&str; 12] = [
     "poll-gateway=0.05",
     "poll-mixed=0.05",
 ];
-
-/// Faults that the engine does not survive yet: it stops at the first refused token, fails a job that something on the way has
-/// refused, and takes one id for two jobs.
-const UNSURVIVED: [&str; 7] = [
-    "submit-gateway",
-    "submit-gateway-accepted",
-    "submit-cached",
-    "submit-401",
-    "submit-403",
-    "submit-misrouted",
-    "poll-401",
-];
-
-/// All faults but those.
-fn survived() -> impl Iterator<Item = PlannedFault> {
-    PlannedFault::all().filter(|fault| !UNSURVIVED.contains(&fault.name()))
-}
 
 /// Tasks that are lost or fail, and must be paid for again.
 const LOSING: [&str; 2] = ["task-failed=0.15", "task-stuck=0.1"];

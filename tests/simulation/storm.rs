@@ -7,9 +7,10 @@ use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::model::outcome::Outcome;
 use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::faults::PlannedFault;
 
 use crate::world::{self, World};
-use crate::{calm, limits, survived};
+use crate::{calm, limits};
 
 const JOBS: u64 = 1000;
 
@@ -24,7 +25,7 @@ const TIME_MAX: Duration = Duration::from_secs(6 * 3600);
 fn a_tenth_of_every_fault_at_once_ends_in_images_and_true_reasons() {
     let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
     world::simulate(async {
-        let faults = survived().fold(Config::default().faults, |plan, fault| plan.with(fault, 0.1));
+        let faults = PlannedFault::all().fold(Config::default().faults, |plan, fault| plan.with(fault, 0.1));
         let world = World::new(JOBS, Config { faults, ..calm(11) });
         // Patience for what passes; tasks that fail or are lost may be paid for again twice.
         let concurrency = Concurrency::Fixed(100.try_into().unwrap());
@@ -50,7 +51,7 @@ fn a_tenth_of_every_fault_at_once_ends_in_images_and_true_reasons() {
         println!("{n_doubts} doubts, {n_lost} tasks lost or failed, in {span:?}: {ends:#?}");
         assert!(span < TIME_MAX, "{span:?}");
         assert_eq!(ends.values().sum::<u64>(), JOBS);
-        for fault in survived() {
+        for fault in PlannedFault::all() {
             assert!(stats.n_faults(fault) > 20, "{fault} was never played");
         }
     });
