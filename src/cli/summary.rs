@@ -149,9 +149,12 @@ pub fn stopped(stop: &Stop, summary: &Summary) -> String {
         Stop::Unauthorized(fault) => format!("stopped: {}", escape(&fault.message)),
         Stop::Refused(fault) => {
             let words = escape(&fault.message);
-            format!(
-                "stopped: every job is refused alike: {words}; check the address (--base-url), the model and the token"
-            )
+            let check = if words.contains("--base-url") {
+                ""
+            } else {
+                "; check the address (--base-url), the model and the token"
+            };
+            format!("stopped: every job is refused alike: {words}{check}")
         }
         Stop::Quota(fault) => {
             let resets_at = if let FaultKind::QuotaExhausted { resets_at } = fault.kind { resets_at } else { None };

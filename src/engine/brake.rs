@@ -110,6 +110,11 @@ impl ResubmitBrake {
         }
     }
 
+    /// A job on trial was refused, which shows nothing: it is on trial no longer.
+    pub fn withdraw(&mut self, job: JobId) {
+        self.trials.remove(&job);
+    }
+
     /// A job leaves the engine without an answer that says anything.
     pub fn forget(&mut self, job: JobId) {
         self.trials.remove(&job);

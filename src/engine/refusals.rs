@@ -33,6 +33,8 @@ struct Met {
     came_at: Moment,
     /// Whether the job waits here; otherwise it is being tried again, or it is held.
     is_waiting: bool,
+    /// Whether nothing has been accepted since.
+    is_last: bool,
 }
 
 /// What a success shows of a job that was refused before it.
@@ -65,9 +67,10 @@ impl RefusalStreak {
     pub fn push(&mut self, now: Moment, job: JobId, fault: &Fault, may_wait: bool) -> bool {
         let signature = signature(fault);
         self.met.retain(|met| met.job != job);
-        self.met.push(Met { job, signature, fault: fault.clone(), came_at: now, is_waiting: may_wait });
+        self.met.push(Met { job, signature, fault: fault.clone(), came_at: now, is_waiting: may_wait, is_last: true });
         let max = if fault.kind == FaultKind::Unauthorized { JOBS_MAX_UNAUTHORIZED } else { JOBS_MAX };
-        self.n_alike(&self.met[self.met.len() - 1].signature) >= max
+        let signature = &self.met[self.met.len() - 1].signature;
+        self.met.iter().filter(|met| met.is_last && met.signature == *signature).count() >= max
     }
 
     /// Holds submissions back from now on, but for one at a time.
@@ -82,9 +85,9 @@ impl RefusalStreak {
 
     /// How many submissions may be under way, if not any number: as many as may still meet the same refusal.
     pub fn submits_max(&self, has_succeeded: bool) -> Option<usize> {
-        match self.met.len() {
+        match self.met.iter().filter(|met| met.is_last).count() {
             _ if self.is_blocking => Some(1),
-            0 | 1 if has_succeeded => None,
+            0..=2 if has_succeeded => None,
             0 => Some(JOBS_MAX),
             n if has_succeeded || n >= JOBS_MAX => Some(1),
             n => Some(JOBS_MAX - n),
@@ -115,7 +118,8 @@ impl RefusalStreak {
             match (settled(&met), met.is_waiting) {
                 (true, true) => waiting.push(SettledRefusal { job: met.job, fault: met.fault, is_shared: n_alike > 1 }),
                 (true, false) => (),
-                (false, _) => rest.push(met),
+                // It left before that one was refused: it shows that not all are refused, and nothing of that job.
+                (false, _) => rest.push(Met { is_last: false, ..met }),
             }
         }
         self.met = rest;
@@ -211,6 +215,18 @@ mod tests {
         assert_eq!(streak.succeeded(at(2)), [settled(1, &fault, true)]);
         assert_eq!(streak.succeeded(at(6)), [settled(2, &fault, false)]);
         assert_eq!(streak.n_waiting(), 0);
+    }
+
+    /// Goal: refusals by chance, among many submissions that are answered at the same time, are those of their jobs alone.
+    #[test]
+    fn refusals_among_acceptances_are_not_the_ways_however_many_are_under_way() {
+        let (mut streak, fault) = (RefusalStreak::default(), Fault::new(FaultKind::Unauthorized, "no"));
+        for n in 0..20 {
+            assert!(!streak.push(at(1), id(n), &fault, true), "{n}");
+            streak.succeeded(at(0));
+        }
+        assert!(!streak.push(at(2), id(30), &fault, true) && !streak.push(at(2), id(31), &fault, true));
+        assert!(streak.push(at(2), id(32), &fault, true), "three with nothing accepted in between");
     }
 
     #[test]

@@ -54,6 +54,8 @@ impl Engine {
             _ => true,
         };
         self.emit(now, id, EventKind::Setback(Stage::Submit, fault.clone()));
+        // A refusal says nothing of what was lost or in doubt before, and others must not wait for this job.
+        self.brake.withdraw(id);
         let is_shared = self.refusals.push(now, id, &fault, may_wait);
         if !may_wait {
             self.leave_rejected(now, id, fault.clone());

@@ -45,7 +45,7 @@ fn a_redirect_of_the_api_is_not_followed() {
     let api = Host::new(move |_| response("307 Temporary Redirect", &format!("Location: {target}\r\n"), b""));
     let bench = Bench::new(quick());
     let output = run_one(&bench, &api.url, &[]);
-    expect_code(&output, 100);
+    expect_code(&output, 3);
     assert!(other.heads().is_empty(), "neither the prompt nor the token goes there");
     assert!(stderr(&output).contains("--base-url"), "{}", stderr(&output));
 }

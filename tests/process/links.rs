@@ -11,11 +11,19 @@ use promptbatch::provider::simulator::config::Config;
 use crate::bench::{Bench, expect_code, quick, rows, stderr};
 use crate::host::{Host, api_with_images_at, png, response, run_one};
 
-/// A JPEG of 3 x 2 pixels whose data nothing but their length protects: mixed with another's, it would still pass for whole.
+/// A JPEG of 640 x 400 grey pixels whose blocks take one byte each, whatever their shade: mixed with another's, it would still pass for
+/// whole.
 fn jpeg(seed: u8) -> Vec<u8> {
-    let data: Vec<u8> = (0..4000_u32).map(|n| u8::try_from((n * 7 + u32::from(seed)) % 251).unwrap()).collect();
-    let head = b"\xff\xd8\xff\xc0\0\x0b\x08\0\x02\0\x03\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0";
-    [head, data.as_slice(), b"\xff\xd9"].concat()
+    let block = |n: u32| u8::try_from((n * 7 + u32::from(seed) * 3) % 64).unwrap() << 1;
+    let data: Vec<u8> = (0..4000).map(block).collect();
+    let quantization = [&b"\xff\xdb\0\x43\0"[..], &[1; 64]].concat();
+    let frame = b"\xff\xc0\0\x0b\x08\x01\x90\x02\x80\x01\x01\x11\0";
+    // One code of one bit each: six bits follow for the shade, and then the block ends.
+    let huffman = |class: u8, symbol: u8| [&[0xff, 0xc4, 0, 0x14, class, 1][..], &[0; 15], &[symbol]].concat();
+    let scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0";
+    let parts: [&[u8]; 8] =
+        [b"\xff\xd8", &quantization, frame, &huffman(0, 6), &huffman(0x10, 0), scan, &data, b"\xff\xd9"];
+    parts.concat()
 }
 
 /// What a host says that can go on with an image.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::driver::images::bad_output;
 use crate::driver::images::check::{CheckLimits, Checked, inspect, recognised};
 use crate::driver::images::error::StoreError;
-use crate::driver::images::making::{beside, convert, tag, tag_head};
+use crate::driver::images::making::{beside, convert, jpeg_head_bytes, tag, tag_head};
 use crate::driver::images::partial::Partial;
 use crate::driver::images::place::{Beside, Named, Place};
 use crate::model::name::ImageName;
@@ -19,10 +19,11 @@ const PIECE_BYTES_MAX: usize = 256 << 10;
 /// As much of the beginning as tells formats apart.
 const HEAD_BYTES: u64 = 64;
 
-/// A file is not begun with less: what is written into an image has its place behind its header, which is a segment of up to 64 KiB in
-/// a JPEG.
-const BEGIN_BYTES: usize = 66 << 10;
-const PNG_BEGIN_BYTES: usize = 1024;
+/// A file is not begun with less: what is written into an image has its place behind its header.
+const BEGIN_BYTES: usize = 512;
+
+/// The same of what is no image as far as can be seen.
+const UNKNOWN_BEGIN_BYTES: usize = 66 << 10;
 
 /// Some of an image gathered in memory, and what came before that in a partial file.
 #[derive(Debug)]
@@ -82,8 +83,11 @@ impl Incoming {
     pub(super) fn has_to_keep(&self) -> bool {
         let bytes_min = match self.head {
             Head::Seen(_) => 1,
-            Head::Unseen if recognised(&self.gathered) == Some(ImageFormat::Png) => PNG_BEGIN_BYTES,
-            Head::Unseen => BEGIN_BYTES,
+            Head::Unseen => match recognised(&self.gathered) {
+                Some(ImageFormat::Png | ImageFormat::WebP) => BEGIN_BYTES,
+                Some(ImageFormat::Jpeg) => BEGIN_BYTES.max(jpeg_head_bytes(&self.gathered)),
+                None => UNKNOWN_BEGIN_BYTES,
+            },
         };
         self.host.is_some() && self.gathered.len() >= bytes_min
     }

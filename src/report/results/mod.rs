@@ -212,9 +212,12 @@ pub fn fault(state: &JobState) -> (Option<&str>, Option<&str>) {
             let fault = state.last_fault.as_ref().filter(|fault| fault.kind.leaves_doubt());
             (Some(FaultKind::InDoubt.code()), Some(fault.map_or(IN_DOUBT, |fault| &fault.message)))
         }
-        Phase::Finished(Outcome::Succeeded(_)) | Phase::Pending | Phase::Running(_) | Phase::Downloading(_) => {
-            (None, None)
+        // The job is held with a task that seems lost, or is about to be found lost.
+        Phase::Running(_) => {
+            let fault = state.last_fault.as_ref().filter(|fault| fault.kind == FaultKind::TaskLost);
+            (fault.map(|fault| fault.kind.code()), fault.map(|fault| fault.message.as_str()))
         }
+        Phase::Finished(Outcome::Succeeded(_)) | Phase::Pending | Phase::Downloading(_) => (None, None),
     }
 }
 

@@ -28,3 +28,12 @@ fn place(head: &[u8]) -> Option<usize> {
     }
     (at <= head.len()).then_some(at)
 }
+
+/// How many bytes must be here before it is known where the segment goes.
+pub(in crate::driver::images) fn head_bytes(head: &[u8]) -> usize {
+    let first = match head.get(2..6) {
+        Some([0xff, 0xe0, high, low]) => 2 + usize::from(u16::from_be_bytes([*high, *low])),
+        Some(_) | None => 0,
+    };
+    2 + first + 4 + exif::JPEG_PREFIX.len()
+}

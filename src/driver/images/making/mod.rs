@@ -12,6 +12,7 @@ mod tests;
 mod webp;
 
 pub(super) use crate::driver::images::making::convert::convert;
+pub(super) use crate::driver::images::making::jpeg::head_bytes as jpeg_head_bytes;
 
 use crate::driver::images::making::tags::Tags;
 use crate::model::outcome::ImageFormat;
