@@ -46,7 +46,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
             }
             reporters(&args.show, counts, price(&args.pace, &args.out), args.pace.limit.map(u64::from), above)
         };
-        run_retry(options, face, chores, stops).await
+        Box::pin(run_retry(options, face, chores, stops)).await
     });
     let (n_tried, summary) = match came_to {
         Ok(came_to) => came_to,

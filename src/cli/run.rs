@@ -50,7 +50,7 @@ pub fn run(args: &RunArgs) -> Exit {
         let face = |start: &Start<'_>| face(args, &out, start, &above);
         let mut chores = chores(args.show.display(), &above);
         let source = options.source.clone();
-        run::run(options, face, &mut *chores, &mut stops).await.map_err(|error| match &error {
+        Box::pin(run::run(options, face, &mut *chores, &mut stops)).await.map_err(|error| match &error {
             RunError::Manifest(error) => diagnostics::refuse(error, &source),
             error => fail(Exit::of_error(error), error),
         })

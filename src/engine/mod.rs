@@ -286,6 +286,7 @@ impl Engine {
                     Status::Queued => self.still_running(now, id, true),
                     Status::Running => self.still_running(now, id, false),
                     Status::Done(urls) => {
+                        self.brake.proved(id, Proof::Ended);
                         self.seen_ended(now, id);
                         self.to_download.push(now, id, &urls);
                         self.emit(now, id, EventKind::Ready(urls));
@@ -337,7 +338,6 @@ impl Engine {
 
     /// The API says that a task is at an end. Asked for once more, as its links are wanted again, it has nothing new to teach.
     fn seen_ended(&mut self, now: Moment, id: JobId) {
-        self.brake.proved(id, Proof::Ended);
         let tracked = &self.jobs[&id];
         if tracked.is_in_flight {
             self.schedule.ended(now, &tracked.watch);

@@ -151,6 +151,10 @@ impl Engine {
             }
         }
         if stage == Stage::Task {
+            // One that is lost was judged before it was given up.
+            if fault.kind != FaultKind::TaskLost && matches!(verdict, Verdict::Again { .. }) {
+                self.brake.failed(now, id);
+            }
             self.task_ended(id);
             self.suspects.remove(&id);
         }
@@ -204,18 +208,15 @@ impl Engine {
         let awake = self.awake.total();
         let tracked = self.tracked(id);
         tracked.poll_failed();
-        let known_for = awake - tracked.known_since;
+        let known_for = awake.saturating_sub(tracked.known_since);
         if fault.kind == FaultKind::TaskLost {
             tracked.n_unknown += 1;
-            let unknown_for = awake - *tracked.unknown_since.get_or_insert(awake);
+            let unknown_for = awake.saturating_sub(*tracked.unknown_since.get_or_insert(awake));
             let is_lost =
                 tracked.n_unknown >= UNKNOWN_MAX && known_for >= UNKNOWN_GRACE && unknown_for >= UNKNOWN_GRACE;
-            if is_lost && !self.limits.is_same_account {
-                return self.hold_for_its_account(now, id, fault);
-            }
             self.suspects.insert(id);
-            if is_lost && self.may_give_up(now, id) {
-                return self.set_back(now, id, Stage::Task, fault);
+            if is_lost && self.given_up(now, id, fault.clone()) {
+                return;
             }
         }
         // Whatever became of it, it is no longer at work: it must not keep others from theirs.
@@ -225,13 +226,23 @@ impl Engine {
         self.set_back(now, id, Stage::Poll, fault);
     }
 
-    /// A task that is unknown to another account than the one that paid for it is not lost: the job stays with it.
-    fn hold_for_its_account(&mut self, now: Moment, id: JobId, fault: Fault) {
-        let words =
-            format!("{}; the token is of another account than the one that the batch was begun with", fault.message);
-        self.emit(now, id, EventKind::Setback(Stage::Poll, Fault::new(FaultKind::TaskLost, words)));
+    /// A task seems lost: says whether its job is done with it. Another account does not know it, and a run that stops submits nothing: then
+    /// the job stays with its task, for a later run to ask.
+    fn given_up(&mut self, now: Moment, id: JobId, mut fault: Fault) -> bool {
+        self.suspects.insert(id);
+        if !self.limits.is_same_account {
+            fault.message += "; the token is of another account than the one that the batch was begun with";
+        } else if self.stop.is_none() {
+            let may_give_up = self.may_give_up(now, id);
+            if may_give_up {
+                self.set_back(now, id, Stage::Task, fault);
+            }
+            return may_give_up;
+        }
+        self.emit(now, id, EventKind::Setback(Stage::Poll, fault));
         self.task_ended(id);
         self.forget(id);
+        true
     }
 
     /// The API says that the task is not done: its next poll is planned, or it is given up when its time has passed and it is not in line.
@@ -244,10 +255,9 @@ impl Engine {
         tracked.watch.not_counted = (now - tracked.watch.accepted_at).saturating_sub(heard);
         let (watch, order) = (tracked.watch, tracked.order);
         if heard >= task_timeout && !self.fifo.may_be_queued(listening, order, task_timeout) {
-            self.suspects.insert(id);
-            if self.may_give_up(now, id) {
-                let words = format!("no result within {} s of its acceptance (--task-timeout)", task_timeout.as_secs());
-                return self.set_back(now, id, Stage::Task, Fault::new(FaultKind::TaskLost, words));
+            let words = format!("no result within {} s of its acceptance (--task-timeout)", task_timeout.as_secs());
+            if self.given_up(now, id, Fault::new(FaultKind::TaskLost, words)) {
+                return;
             }
         }
         self.schedule.plan(now, id, watch);
@@ -256,6 +266,8 @@ impl Engine {
     /// Whether a task that seems lost may be given up now: not while many seem lost at once, of which one goes first.
     fn may_give_up(&mut self, now: Moment, id: JobId) -> bool {
         let is_repaid = self.limits.is_submitting && self.retry.may_repay(&self.jobs[&id].state);
+        // A job on trial whose new task is lost as well shows that the trial has failed.
+        self.brake.failed(now, id);
         !is_repaid || self.brake.admit(now, id, self.suspects.len())
     }
 

@@ -75,6 +75,8 @@ pub struct Beats {
     pub in_flight_max: usize,
     /// Whether the engine is also asked before anything can have changed.
     pub is_disturbed: bool,
+    /// Whether any submission was accepted.
+    pub has_accepted: bool,
 }
 
 /// Why a submission may have to wait that no fault holds back.
@@ -119,6 +121,7 @@ impl Beats {
             delays: vec![],
             in_flight_max: 0,
             is_disturbed: false,
+            has_accepted: false,
             service,
         }
     }
@@ -241,6 +244,7 @@ impl Beats {
     fn note(&mut self, input: &Input) {
         match input {
             Input::Submitted(id, result) => {
+                self.has_accepted |= result.is_ok();
                 self.n_submits_out -= 1;
                 if result.is_err() {
                     self.in_flight.remove(id);

