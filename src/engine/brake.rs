@@ -12,6 +12,9 @@ use crate::model::time::Moment;
 /// Jobs that may be submitted again at once without a trial.
 const FREE: usize = 3;
 
+/// How many times longer the next trial waits where a new task was lost too.
+const LOST_TIMES: u32 = 30;
+
 /// What shows that submitting a job again was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -99,14 +102,14 @@ impl ResubmitBrake {
 
     /// A job is in doubt again, or its new task is lost too.
     pub fn failed(&mut self, now: Moment, job: JobId) {
-        if self.trials.remove(&job).is_none() {
-            return;
-        }
+        let Some(proof) = self.trials.remove(&job) else { return };
         let was_last = self.allowance == 1;
         self.allowance = (self.allowance / 2).max(1);
         if was_last {
             self.n_failed += 1;
-            self.closed_until = Some(now + self.backoff.after(self.n_failed));
+            // An answer that is lost shows at once; that a new task is lost as well takes as long as the task.
+            let times = if proof == Proof::Ended { LOST_TIMES } else { 1 };
+            self.closed_until = Some(now + self.backoff.after(self.n_failed) * times);
         }
     }
 

@@ -87,10 +87,8 @@ impl RefusalStreak {
     pub fn submits_max(&self, has_succeeded: bool) -> Option<usize> {
         match self.met.iter().filter(|met| met.is_last).count() {
             _ if self.is_blocking => Some(1),
-            0..=2 if has_succeeded => None,
-            0 => Some(JOBS_MAX),
-            n if has_succeeded || n >= JOBS_MAX => Some(1),
-            n => Some(JOBS_MAX - n),
+            0 if has_succeeded => None,
+            n => Some(JOBS_MAX.saturating_sub(n).max(1)),
         }
     }
 

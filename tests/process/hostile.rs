@@ -98,18 +98,28 @@ fn last(request: &str) -> usize {
     request.split(' ').nth(1).unwrap().rsplit('/').next().unwrap().parse().unwrap()
 }
 
+/// Few at a time: eight lost answers in a row look like an outage, which is waited out.
 #[test]
 fn an_absurd_answer_to_a_submission_is_in_doubt() {
-    let api = Wild::new(|request, to| ABSURD[number(request)].1(to));
-    let bench = Bench::new(quick());
-    numbers(&bench, ABSURD.len());
-    let output = run(&bench, &api.url, &["--in-doubt", "hold"]);
-    expect_code(&output, 100);
-    for (row, (what, _)) in rows(&bench.path("out/results.csv")).iter().zip(ABSURD) {
-        assert_eq!((row["status"].as_str(), row["attempts"].as_str()), ("in_doubt", "1"), "{what}: {}", row["error"]);
-        assert!(row["error"].len() < 1000, "{what}: {}", row["error"].len());
+    for answers in ABSURD.chunks(7) {
+        let answers = answers.to_vec();
+        let whats: Vec<&str> = answers.iter().map(|(what, _)| *what).collect();
+        let api = Wild::new(move |request, to| answers[number(request)].1(to));
+        let bench = Bench::new(quick());
+        numbers(&bench, whats.len());
+        let output = run(&bench, &api.url, &["--in-doubt", "hold"]);
+        expect_code(&output, 100);
+        for (row, what) in rows(&bench.path("out/results.csv")).iter().zip(&whats) {
+            assert_eq!(
+                (row["status"].as_str(), row["attempts"].as_str()),
+                ("in_doubt", "1"),
+                "{what}: {}",
+                row["error"]
+            );
+            assert!(row["error"].len() < 1000, "{what}: {}", row["error"].len());
+        }
+        assert_eq!(api.n_requests("POST"), whats.len(), "none is submitted again");
     }
-    assert_eq!(api.n_requests("POST"), ABSURD.len(), "none is submitted again");
 }
 
 /// Goal: an absurd answer to a poll or a download costs one more of these, and never one more submission.
