@@ -9,7 +9,7 @@
 //! | [`split`] | which of `train`, `test` and so on an image belongs to |
 //! | [`metadata`] | `metadata.jsonl` or `metadata.csv` of an image folder |
 //! | [`webdataset`] | tar shards |
-//! | [`parquet`] | Parquet shards, with the images in them |
+//! | `parquet` | Parquet shards, with the images in them |
 
 pub mod metadata;
 #[cfg(feature = "parquet")]
