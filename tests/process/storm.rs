@@ -56,7 +56,9 @@ fn storm(n_jobs: usize, probability: f64) {
     let (stats, n_doubts) = (bench.stats(), told.doubts.values().sum::<u32>());
     println!("{} submissions, {} accepted, {} twice", stats.n_submits, stats.n_accepted, stats.n_accepted_twice);
     println!("{n_doubts} doubts, {} tasks lost or failed, in {elapsed:.0?}: {ends:#?}", told.n_lost);
-    assert_eq!((ends.values().sum(), stats.n_contents), (n_jobs, n_jobs as u64));
+    assert_eq!(ends.values().sum::<usize>(), n_jobs);
+    // A job that a firewall refuses never gets to the API.
+    assert!((n_jobs as u64 * 9 / 10..=n_jobs as u64).contains(&stats.n_contents), "{stats:?}");
     assert!(ends["an image"] * 10 >= n_jobs * 7, "{ends:?}");
     assert!(stats.n_accepted_twice <= u64::from(n_doubts + told.n_lost), "{stats:?}");
     assert_eq!((stats.n_token_leaks, stats.n_polls_lost), (0, 0));
