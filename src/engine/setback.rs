@@ -92,14 +92,16 @@ impl Engine {
         }
     }
 
-    /// A job that was refused alone, or twice, has failed. One that shared its refusal with others is submitted once more.
+    /// A job that was refused twice has failed, and so has one that the API itself refused alone. One that shared its refusal with others,
+    /// or whose refusal came from something else on the way, is submitted once more: gateways refuse all for seconds while they restart.
     fn settle_refusal(&mut self, now: Moment, settled: SettledRefusal) {
         let SettledRefusal { job, fault, is_shared } = settled;
-        if !is_shared || self.jobs[&job].n_refused > 0 {
+        let may_have_passed = is_shared || fault.kind == FaultKind::Rejected;
+        if !may_have_passed || self.jobs[&job].n_refused > 0 {
             return self.finish(now, job, Outcome::Failed(fault));
         }
         self.tracked(job).n_refused += 1;
-        self.submit_again(job);
+        if is_shared { self.submit_again(job) } else { self.submit_later(now + LAST_TRY_AFTER, job) }
     }
 
     /// Decides about refused jobs when no other submission is left that could show whether the refusals are theirs.

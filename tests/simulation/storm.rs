@@ -32,7 +32,9 @@ fn passing() -> impl Iterator<Item = PlannedFault> {
 fn some_of_every_fault_at_once_ends_in_images_and_true_reasons() {
     let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
     world::simulate(async {
-        let faults = passing().fold(Config::default().faults, |plan, fault| plan.with(fault, 0.03));
+        // What answers every submission for seconds is drawn less often than what befalls one, or nothing else would be seen.
+        let chance = |fault: PlannedFault| if fault.name() == "submit-misrouted" { 0.01 } else { 0.03 };
+        let faults = passing().fold(Config::default().faults, |plan, fault| plan.with(fault, chance(fault)));
         let world = World::new(JOBS, Config { faults, ..calm(11) });
         // Patience for what passes; tasks that fail or are lost may be paid for again twice.
         let concurrency = Concurrency::Fixed(100.try_into().unwrap());
@@ -63,7 +65,8 @@ fn some_of_every_fault_at_once_ends_in_images_and_true_reasons() {
         assert_eq!(ends.values().sum::<u64>() + n_held, JOBS);
         assert!(n_held < JOBS / 8, "{n_held} jobs are held");
         for fault in passing() {
-            assert!(stats.n_faults(fault) > 20, "{fault} was never played");
+            let n_played = stats.n_faults(fault);
+            assert!(n_played >= 10, "{fault} was played {n_played} times");
         }
     });
 }
