@@ -123,6 +123,26 @@ fn faults_that_pass_change_nothing_in_the_results() {
     }
 }
 
+/// Goal: a cache that repeats the answer to another submission never gives a job the image of another.
+///
+/// Method: no answer is lost, so that the job whose task it is has always been recorded before.
+#[test]
+fn answers_from_a_cache_are_in_doubt_and_mix_up_no_images() {
+    let mut n_in_doubt = 0;
+    for seed in 0..20 {
+        n_in_doubt += world::simulate(async move {
+            let expected = World::new(12, calm(seed)).outcomes_of_a_calm_run().await;
+            let world = World::new(12, stormy(seed, &["submit-cached=0.3", "submit-500=0.1", "submit-429=0.1"]));
+            world.run_to_the_end(&limits(seed)).await;
+            world.check();
+            world.check_exact();
+            assert_eq!(world.outcomes(), expected, "seed {seed}");
+            world.n_in_doubt()
+        });
+    }
+    assert!(n_in_doubt > 40, "the fault must bite: {n_in_doubt}");
+}
+
 #[test]
 fn lost_tasks_are_counted_and_made_again() {
     let mut n_lost = 0;
