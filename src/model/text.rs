@@ -57,9 +57,13 @@ pub fn trimmed(text: &str) -> &str {
     text.trim_start_matches('\u{feff}').trim()
 }
 
-/// What kind of text begins so, or `None` for bytes that are no text: a page that came instead of an image.
+/// Bytes at the beginning of a text that say what kind it is, white space before it included.
+const KIND_BYTES_MAX: usize = 256;
+
+/// Kind of the text that begins with these bytes, or `None` if they are not text.
 pub fn kind_of_text(head: &[u8]) -> Option<&'static str> {
-    let lower = trimmed(&String::from_utf8_lossy(head)).to_ascii_lowercase();
+    let beginning = &head[..head.len().min(KIND_BYTES_MAX)];
+    let lower = trimmed(&String::from_utf8_lossy(beginning)).to_ascii_lowercase();
     match lower.as_bytes() {
         _ if lower.starts_with("<!doctype html") || lower.starts_with("<html") => Some("an HTML page"),
         [b'<', ..] => Some("an XML or HTML text"),

@@ -3,7 +3,7 @@
 //! The first bytes of a download are held until it is clear that they are no text. A text ends the download here, so that nothing which
 //! knows of images ever quotes one.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
 
 use crate::model::outcome::{Fault, FaultKind};
@@ -23,13 +23,13 @@ const SHOWN_CHARS_MAX: usize = 120;
 /// The body of an image, or a fault in its place that tells what text it is.
 pub fn guarded(body: Body<'static>, token: Token, is_quotable: bool) -> Body<'static> {
     let begun = async move {
-        let (head, rest) = match gathered(body, HEAD_BYTES, BytesMut::new()).await {
+        let (head, rest) = match gathered(body, HEAD_BYTES, Bytes::new()).await {
             Ok(begun) => begun,
             Err(fault) => return stream::iter([Err(fault)]).boxed(),
         };
         let is_image = head.starts_with(b"RIFF");
         let Some(what) = kind_of_text(&head).filter(|_| !is_image && !head.is_empty()) else {
-            return stream::iter([Ok(head.freeze())]).chain(rest).boxed();
+            return stream::iter([Ok(head)]).chain(rest).boxed();
         };
         let beginning = if is_quotable { quoted(rest, head, &token).await } else { None };
         let beginning = beginning.unwrap_or_else(|| "what it says is not shown".to_owned());
@@ -40,7 +40,7 @@ pub fn guarded(body: Body<'static>, token: Token, is_quotable: bool) -> Body<'st
 }
 
 /// How a text begins, without the token; `None` where that cannot be told apart from the token's beginning.
-async fn quoted(rest: Body<'static>, head: BytesMut, token: &Token) -> Option<String> {
+async fn quoted(rest: Body<'static>, head: Bytes, token: &Token) -> Option<String> {
     // A text that breaks off is shown as far as it came.
     let text = gathered(rest, TEXT_BYTES, head.clone()).await.map_or(head, |(text, _)| text);
     let mut shown = token.hide(&text);
@@ -52,16 +52,20 @@ async fn quoted(rest: Body<'static>, head: BytesMut, token: &Token) -> Option<St
     (!shown.is_empty()).then_some(shown)
 }
 
-/// At least so many bytes, or all if there are fewer, and what follows them.
-async fn gathered(
-    mut body: Body<'static>,
-    n_bytes_min: usize,
-    mut held: BytesMut,
-) -> Result<(BytesMut, Body<'static>), Fault> {
+/// Reads until at least this number of bytes is there, or all if there are fewer. Returns them, and the rest of the body.
+///
+/// Bytes that come as one piece are passed on without a copy: nearly every image does.
+async fn gathered(mut body: Body<'static>, n_bytes_min: usize, begun: Bytes) -> Result<(Bytes, Body<'static>), Fault> {
+    let mut held = begun;
     while held.len() < n_bytes_min {
-        match body.next().await {
-            Some(piece) => held.extend_from_slice(&piece?),
-            None => break,
+        let Some(piece) = body.next().await else { break };
+        let piece = piece?;
+        if held.is_empty() {
+            held = piece;
+        } else {
+            let mut joined = BytesMut::from(held);
+            joined.extend_from_slice(&piece);
+            held = joined.freeze();
         }
     }
     Ok((held, body))
