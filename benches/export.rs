@@ -1,8 +1,8 @@
-//! Time and memory of `export`, per format: all of a run, the same again with nothing new, and with a thousand images more.
+//! Benchmark of `export` by format: time and memory for a whole run, again without changes, and with new images.
 //!
-//! `cargo bench --bench export [--features parquet] [-- IMAGES [SIDE]]`, square pictures of so many pixels a side. The ledger and the
-//! images are real, and nothing of them was paid for. Ends with an error where memory is more than it may be, whatever the number of
-//! images.
+//! `cargo bench --bench export [--features parquet] [-- IMAGES [SIDE]]`: square pictures with `SIDE` pixels per side. A
+//! thousand images are added for the last table. The ledger and the images are real, and none of them was paid for.
+//! Ends with an error if the memory exceeds its limit, which does not depend on the number of images.
 
 use std::error::Error;
 use std::fs;
@@ -25,23 +25,23 @@ use promptbatch::plan;
 use promptbatch::provider::simulator::picture::Picture;
 use sha2::{Digest, Sha256};
 
-/// Images and their sides in pixels, unless told otherwise.
+/// Default number of images. `SIDE` is their default side, in pixels.
 const IMAGES: u64 = 10_000;
 const SIDE: u32 = 32;
 
-/// Images that come to them.
+/// Number of images that are added later.
 const MORE: u64 = 1_000;
 
-/// Images in one folder of the run.
+/// Number of images in one folder of the run.
 const FOLDER_IMAGES: u64 = 10_000;
 
-/// Jobs that are recorded together.
+/// Number of jobs that are recorded together.
 const BATCH: usize = 4000;
 
-/// The most memory that an export may take, in kB.
+/// Maximum memory of an export, in kB.
 const PEAK_MAX: u64 = 150_000;
 
-/// How often a process is looked at. Its last memory before it ends is missed by no more.
+/// Interval at which a process is sampled. Its memory during the last interval before its end is missed.
 const LOOK: Duration = Duration::from_millis(2);
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -76,7 +76,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if is_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Brings the run to so many jobs, all with their images, and says how many bytes those have that are new.
+/// Extends the run to `n_images` jobs, all with their images. Returns the size of the new images, in bytes.
 fn run(folder: &Path, n_images: u64, side: u32) -> Result<u64, Box<dyn Error>> {
     let path = folder.join("m.csv");
     let rows = (0..n_images).map(|n| format!("\"a cat, number {n}\",{n},shelf {}\n", n / 100));
@@ -111,7 +111,7 @@ fn run(folder: &Path, n_images: u64, side: u32) -> Result<u64, Box<dyn Error>> {
     Ok(bytes)
 }
 
-/// Draws a job's picture where a run puts it.
+/// Draws a job's picture at the path that a run uses.
 fn image(out: &Path, job: &Job, side: u32) -> Result<Artifact, Box<dyn Error>> {
     let file_name = match (job.index - 1) / FOLDER_IMAGES {
         0 => format!("images/{:06}-a-cat.png", job.index),
@@ -127,7 +127,7 @@ fn image(out: &Path, job: &Job, side: u32) -> Result<Artifact, Box<dyn Error>> {
     Ok(Artifact { file_name, sha256, bytes: bytes.len() as u64, width: side, height: side, format })
 }
 
-/// Runs `export`, and tells the seconds that it took and the most memory that it had, in kB.
+/// Runs `export`. Returns its duration in seconds and its peak memory in kB.
 fn measure(folder: &Path, args: &[&str]) -> Result<(f64, u64), Box<dyn Error>> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_promptbatch"));
     command.args(["export", "out"]).args(args).current_dir(folder);
@@ -136,7 +136,7 @@ fn measure(folder: &Path, args: &[&str]) -> Result<(f64, u64), Box<dyn Error>> {
     let mut child = Killed(command.spawn()?);
     let mut peak = 0;
     loop {
-        // The kernel forgets a process's peak when it ends, so the last look counts.
+        // The kernel discards a process's peak when it ends, so the last sample counts.
         peak = peak_kilobytes(child.0.id()).unwrap_or(peak);
         if let Some(status) = child.0.try_wait()? {
             let seconds = began.elapsed().as_secs_f64();
@@ -146,7 +146,7 @@ fn measure(folder: &Path, args: &[&str]) -> Result<(f64, u64), Box<dyn Error>> {
     }
 }
 
-/// A process that does not outlive the bench.
+/// Process that does not outlive the benchmark.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -156,7 +156,7 @@ impl Drop for Killed {
     }
 }
 
-/// The peak of a process's resident memory, as Linux tells it. Nothing of one that has ended.
+/// Returns the peak resident memory of a process, in kB, as Linux reports it. `None` if the process has ended.
 fn peak_kilobytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,8 +1,9 @@
-//! What the ledger costs: acknowledged durable transitions a second, and bytes a finished job.
+//! Benchmark of the ledger: acknowledged durable transitions per second, and bytes per finished job.
 //!
-//! `cargo bench --bench ledger [-- JOBS [ROUNDS]]`. So many tasks are in flight, each with its next transition as soon as the last
-//! one is acknowledged, and every commit takes what has gathered, as the driver's do. The goals are 100,000 transitions a second
-//! with 2,000 tasks in flight, and 600 bytes a finished job beyond its own text.
+//! `cargo bench --bench ledger [-- JOBS [ROUNDS]]`. A fixed number of tasks is in flight. Each makes its next
+//! transition as soon as the last one is acknowledged. Every commit contains the transitions that have gathered, as the
+//! driver's commits do. Goals: 100,000 transitions per second with 2,000 tasks in flight, and 600 bytes per finished
+//! job without its own text.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -22,10 +23,10 @@ use promptbatch::model::time::Timestamp;
 const RATE_MIN: f64 = 100_000.0;
 const BYTES_MAX: f64 = 600.0;
 
-/// Tasks in flight; the goal is for 2,000.
+/// Numbers of tasks in flight. The goal is for 2,000.
 const IN_FLIGHT: [usize; 4] = [1, 64, 512, 2000];
 
-/// Events from a job's submission to its image.
+/// Number of events from a job's submission to its image.
 const LIFE: usize = 4;
 
 fn main() {
@@ -39,7 +40,7 @@ fn main() {
     );
     let mut is_missed = false;
     for n_in_flight in IN_FLIGHT {
-        // One task at a time is one sync a transition: a few of them tell enough.
+        // One task at a time means one sync per transition, of which a few are enough.
         let n_jobs = n_jobs.min(n_in_flight * 500);
         let mut rounds: Vec<Round> = (0..n_rounds).map(|_| runtime.block_on(measure(n_jobs, n_in_flight))).collect();
         rounds.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
@@ -60,7 +61,7 @@ fn main() {
 struct Round {
     seconds: f64,
     n_commits: usize,
-    /// The file's, but for what the jobs themselves say.
+    /// Size of the file, without the text of the jobs themselves.
     bytes: usize,
 }
 
@@ -105,7 +106,7 @@ fn draft(n: usize) -> Draft {
     Draft { label: None, request, extras: vec![] }
 }
 
-/// What happens to a job at this step of its life, with names and links as long as the API's.
+/// Returns the event of a job at this step, with names and links as long as the API's.
 fn event(known: &Known, step: usize) -> Event {
     let index = known.job.index;
     let kind = match step {

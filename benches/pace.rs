@@ -1,7 +1,9 @@
-//! How much of a provider's limits is used, at how many refusals, and how soon a limit that moves is followed: the real engine and
-//! driver against the simulated service, in virtual time. Every figure is the worst of several seeds. Exits with 1 when a goal is missed.
+//! Benchmark of rate control: use of a provider's limits, refusals, and the time to follow a limit that moves.
 //!
-//! `cargo bench --bench pace [-- WORD]`: only the scenarios that have this word in their name.
+//! The real engine and driver run against the simulated service, in virtual time. Every figure is the worst of several
+//! seeds. Exits with 1 if a goal is missed.
+//!
+//! `cargo bench --bench pace [-- WORD]` runs only the scenarios that have this word in their name.
 
 #[path = "pace/chance.rs"]
 mod chance;
@@ -20,22 +22,22 @@ use promptbatch::provider::simulator::config::Config;
 
 use crate::world::{Sample, Taken, play};
 
-/// A run and every move of a limit have so many seconds before they are judged.
+/// Warm-up of a run, and of every move of a limit, before its use is judged, in seconds.
 const WARM_UP: usize = 60;
 
-/// A limit is followed once nine tenths of it are used over so many seconds.
+/// Period in seconds over which nine tenths of a limit must be used, so that the limit counts as followed.
 const FOLLOWED: usize = 10;
 
-/// Each service is played with these.
+/// Seeds of each scenario.
 const SEEDS: [u64; 3] = [7, 8, 9];
 
-/// One service, and what we know of it.
+/// Simulated service, and the limits that the user sets.
 struct Scenario {
     name: String,
     latency: u64,
     limits: Limits,
     retry_after: Option<Duration>,
-    /// What it takes, and from which second on.
+    /// Limits of the service, each with the second from which it applies.
     takes: Vec<(u64, Taken)>,
     end: u64,
     share_min: f64,
@@ -94,15 +96,16 @@ fn main() {
     std::process::exit(i32::from(n_missed > 0));
 }
 
-/// How a limit was used.
+/// Use of a limit.
 struct Row {
     used: f64,
     refused: f64,
-    /// After how many seconds it was followed.
+    /// Number of seconds after which the limit was followed. `None` means never.
     followed: Option<usize>,
 }
 
-/// Plays one scenario with every seed and prints a row for each of its limits, with the worst; gives the number of goals missed.
+/// Plays one scenario with every seed, and prints the worst figures for each of its limits. Returns the number of
+/// missed goals.
 fn measure(scenario: &Scenario) -> usize {
     let Scenario { name, takes, share_min, refused_max, .. } = scenario;
     let played: Vec<Vec<Row>> = SEEDS.iter().map(|seed| rows(scenario, *seed)).collect();
@@ -151,7 +154,7 @@ fn seconds(n: u64) -> usize {
     usize::try_from(n * 10).expect("some minutes")
 }
 
-/// How much of what the service takes was used, of whichever limit was nearer.
+/// Returns the used share of the service's limit, for the limit that was nearer.
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 fn share(samples: &[Sample], taken: Taken) -> f64 {
     let (first, last, n) = (samples[0], samples[samples.len() - 1], samples.len() as f64);

@@ -1,8 +1,9 @@
-//! What it costs a run to keep `results.csv` fresh while it goes on: the real program against `promptbatch simulate` in another process.
+//! Benchmark of rewriting `results.csv` during a run of the real program against a `promptbatch simulate` process.
 //!
-//! `cargo bench --bench results [-- JOBS [RATE]]`, so many a second. The results are written by a thread of this name, which is there only
-//! while it writes: the kernel tells when it is, and what CPU it used. Ends with an error where that is too large a part of the run's
-//! time, or where they were never written: a rewrite is waited for a time that grows with the jobs, so the rate must be low enough.
+//! `cargo bench --bench results [-- JOBS [RATE]]`, with `RATE` jobs per second. A thread named `results` writes the
+//! results, and exists only while it writes. The kernel reports when it exists, and the CPU time that it used. Ends
+//! with an error if its share of the run's time is too large, or if no results were written. The wait before a rewrite
+//! grows with the number of jobs, so the rate must be low enough.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -13,20 +14,20 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Jobs and how many of them a second, unless told otherwise: minutes, in which the results are written twice.
+/// Default number of jobs. At `RATE` jobs per second the run takes minutes, in which the results are written twice.
 const JOBS: u32 = 200_000;
 const RATE: u32 = 800;
 
-/// The largest part of a run's time, in a hundred.
+/// Maximum share of a run's time, in percent.
 const SHARE_MAX: f64 = 2.0;
 
-/// How often the threads are looked at. A rewrite may be taken for so much longer or shorter than it was.
+/// Interval at which the threads are sampled. A measured rewrite is too long or too short by at most this time.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Ticks of CPU time in a second, on every Linux.
 const TICKS: f64 = 100.0;
 
-/// A process that does not outlive the bench.
+/// Process that does not outlive the benchmark.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -36,7 +37,7 @@ impl Drop for Killed {
     }
 }
 
-/// One time that the results were written.
+/// One rewrite of the results.
 struct Rewrite {
     began: Duration,
     took: Duration,
@@ -89,7 +90,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if is_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Takes note of the thread that writes the results, if it is there at this moment.
+/// Records the thread that writes the results, if it exists at this moment.
 fn watch(tasks: &Path, now: Duration, rewrites: &mut BTreeMap<PathBuf, Rewrite>) {
     for task in fs::read_dir(tasks).into_iter().flatten().flatten().map(|task| task.path()) {
         if fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "results") {
@@ -101,15 +102,16 @@ fn watch(tasks: &Path, now: Duration, rewrites: &mut BTreeMap<PathBuf, Rewrite>)
     }
 }
 
-/// User and system time of a process or a thread, in seconds, as Linux tells it.
+/// Returns the user and system time of a process or a thread, in seconds, as Linux reports it.
 fn cpu_of(stat: &Path) -> Option<f64> {
     let stat = fs::read_to_string(stat).ok()?;
-    // The name in parentheses may hold anything; behind it the fields are numbers, these the 12th and 13th.
+    // The name in parentheses may contain anything. The fields after it are numbers, of which these are the 12th and
+    // 13th.
     let (_, fields) = stat.rsplit_once(')')?;
     Some(fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS)
 }
 
-/// A service whose tasks take no time and whose pictures have about 12 kB.
+/// Starts a service whose tasks take no time and whose pictures have about 12 kB.
 fn simulator() -> Result<(Killed, String), Box<dyn Error>> {
     let mut simulate = Command::new(env!("CARGO_BIN_EXE_promptbatch"));
     simulate.args(["simulate", "--port", "0", "--latency", "0s", "--image-size", "110x110"]);

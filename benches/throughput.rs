@@ -1,13 +1,15 @@
-//! Jobs per second, CPU and memory of the real program against the real simulator, each in a process of its own, on loopback; and
-//! of two peers against the same simulator, in the same rounds.
+//! Benchmark of jobs per second, CPU and memory: the real program against the real simulator, on loopback.
 //!
-//! `cargo bench --bench throughput [-- JOBS [ROUNDS]]`. Tasks take no time, pictures have about 12 kB, nothing is limited. Ours is
-//! durable as in any run: every turn of the ledger synced, every image checked, synced and named. The peer `aiohttp_peer.py` is the
-//! script that people write, with neither ledger nor sync. `wrk` with `ceiling.lua` sends the same three requests a job and throws
-//! the answers away: nothing can be faster against this simulator on this machine.
+//! Each of them is a separate process. Two peers use the same simulator, in the same rounds.
 //!
-//! A warm-up that is not counted has the simulator draw its pictures. CPU is user and system time of the client alone. No folder is
-//! deleted before the end: for minutes after a deletion, ext4 makes new files slowly.
+//! `cargo bench --bench throughput [-- JOBS [ROUNDS]]`. Tasks take no time, pictures have about 12 kB, and nothing is
+//! limited. Our client is durable as in any run: every turn of the ledger is synced, and every image is checked, synced
+//! and renamed. The peer `aiohttp_peer.py` is a typical script, with neither ledger nor sync. `wrk` with `ceiling.lua`
+//! sends the same three requests per job, and discards the answers. No client can be faster against this simulator on
+//! this machine.
+//!
+//! A warm-up that is not counted makes the simulator draw its pictures. CPU is the user and system time of the client
+//! alone. No folder is deleted before the end: for minutes after a deletion, ext4 creates new files slowly.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -17,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Which interpreter runs the peer; `python3` unless it is set.
+/// Environment variable with the interpreter of the peer. The default is `python3`.
 const PYTHON: &str = "PROMPTBATCH_TEST_PYTHON";
 
 /// Ticks of a process's CPU time in a second, on every Linux.
@@ -32,7 +34,7 @@ impl Drop for Killed {
     }
 }
 
-/// Who is measured.
+/// Measured client.
 #[derive(Clone, Copy, PartialEq)]
 enum Client {
     Ours,
@@ -40,7 +42,7 @@ enum Client {
     Wrk,
 }
 
-/// One client in one round.
+/// Measurements of one client in one round.
 #[derive(Clone, Copy)]
 struct Measured {
     seconds: f64,
@@ -59,7 +61,7 @@ impl Measured {
     }
 }
 
-/// What all rounds share.
+/// State that all rounds share.
 struct World {
     folder: TempDir,
     url: String,
@@ -136,7 +138,7 @@ impl Client {
         }
     }
 
-    /// Whether it can be measured here. That it cannot is said aloud.
+    /// Reports whether the client can be measured here. If not, prints a notice.
     fn is_here(self) -> bool {
         let (mut probe, remedy) = match self {
             Self::Ours => return true,
@@ -151,7 +153,7 @@ impl Client {
                 (probe, "install wrk".to_owned())
             }
         };
-        // wrk calls a question for its version a mistake, and answers it.
+        // wrk reports a mistake when asked for its version, and prints it.
         let ran = probe.stdout(Stdio::null()).stderr(Stdio::null()).status();
         let is_here = ran.is_ok_and(|status| status.success() || self == Self::Wrk);
         if !is_here {
@@ -205,7 +207,7 @@ impl World {
         command
     }
 
-    /// One of the simulator's own counts.
+    /// Returns one of the simulator's own counts.
     fn stat(&self, name: &str) -> f64 {
         let host = self.url.trim_start_matches("http://");
         let mut stream = std::net::TcpStream::connect(host).expect("the simulator listens");
@@ -216,7 +218,7 @@ impl World {
         rest.split([',', '}']).next().and_then(|number| number.parse().ok()).expect("a number")
     }
 
-    /// How long the images are, on average.
+    /// Returns the average size of the images, in bytes.
     fn image_bytes(&self) -> u64 {
         let images = fs::read_dir(self.folder.path().join("warm-up/images")).expect("the images of the warm-up");
         let bytes: Vec<u64> = images.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).collect();
@@ -224,9 +226,9 @@ impl World {
     }
 }
 
-/// Runs a command to its end: how long that took, the CPU it used, and its peak memory in kB, which its last look before the end tells.
+/// Runs a command to its end. Returns its duration, its CPU time, and its peak memory in kB, as of the last sample.
 fn watch(mut command: Command) -> (f64, f64, u64) {
-    // What the client before it left unwritten must not be written in this one's time.
+    // Data that the previous client left unwritten must not be written during this client's time.
     let _ = Command::new("sync").status();
     let cpu_before = cpu_of_children();
     let began = Instant::now();
@@ -244,15 +246,16 @@ fn watch(mut command: Command) -> (f64, f64, u64) {
     (seconds, cpu_of_children() - cpu_before, peak)
 }
 
-/// User and system time of all processes that were waited for, in seconds, as Linux tells it.
+/// Returns the user and system time of all child processes that were waited for, in seconds, as Linux reports it.
 fn cpu_of_children() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").expect("Linux tells");
-    // The name in parentheses may hold anything; behind it the fields are numbers, these the 14th and 15th.
+    // The name in parentheses may contain anything. The fields after it are numbers, of which these are the 14th and
+    // 15th.
     let (_, fields) = stat.rsplit_once(')').expect("a name");
     fields.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
 
-/// The peak of a process's resident memory.
+/// Returns the peak resident memory of a process, in kB.
 fn peak_memory(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB").parse().ok()

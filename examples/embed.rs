@@ -1,7 +1,7 @@
-//! A program with a batch inside: it writes a manifest, watches the batch, stops it in the middle, and goes on where it stopped.
+//! Program with an embedded batch: it writes a manifest, watches the batch, stops it in the middle, and resumes it.
 //!
-//! `cargo run --example embed` needs no account: the images come from the simulator. With [`Choice::modelscope`] they come from
-//! ModelScope, and the token from the environment.
+//! `cargo run --example embed` needs no account, because the images come from the simulator. With
+//! [`Choice::modelscope`] they come from ModelScope, and the token from the environment.
 
 use std::error::Error;
 
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .limits(|limits| limits.concurrency = Concurrency::Fixed(2.try_into().expect("two is not zero")))
         .style(StyleWish { naming: Some("{animal}/{index:03}".parse()?), ..StyleWish::default() });
 
-    // Stopped after two images.
+    // Stops the batch after two images.
     let mut running = batch.clone().start()?;
     let mut n_images = 0;
     while let Some(update) = running.next().await {
@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let summary = running.summary().await?;
     println!("stopped with {} of {} images", summary.counts.n_succeeded, summary.counts.n_jobs());
 
-    // The same batch again: what is paid for comes home, and the rest is made.
+    // Starts the same batch again: paid images are downloaded, and the rest is made.
     let summary = batch.start()?.summary().await?;
     println!("{} images, {} submissions in this run", summary.counts.n_succeeded, summary.incidents.n_submits);
     assert_eq!(summary.counts.n_succeeded, summary.counts.n_jobs());

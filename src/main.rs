@@ -1,10 +1,12 @@
-//! The program: arguments in, exit code out. Everything else is in the library or in `cli`.
+//! Entry point of the program `promptbatch`: turns arguments into an exit code.
+//!
+//! Everything else is in the library or in `cli`.
 
 mod cli;
 
 use std::process::ExitCode;
 
-/// Seven parts in a hundred less CPU for a job than with the system's, and a tenth more of them a second.
+/// Memory allocator: uses 7 % less CPU per job than the system allocator, and completes 10 % more jobs per second.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! Manifest and ledger joined: who is new, who is known already, who has gone.
+//! Join of a manifest with a ledger: determines which jobs are new, known or removed.
 
 pub mod estimate;
 
@@ -15,48 +15,48 @@ use crate::model::price::Price;
 use crate::model::progress::{Chore, Meter, Progress};
 use crate::plan::estimate::Experience;
 
-/// Why a manifest could not be joined with a ledger.
+/// Reason why a manifest could not be joined with a ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// The manifest is wrong, or has changed while it was read.
+    /// Manifest that is invalid, or that changed while it was read.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// The ledger did not take it.
+    /// Ledger that did not accept the manifest.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-/// What a run of a manifest would do.
+/// Plan of a run: the effect that a run of a manifest would have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// How the manifest differs from what the output folder has.
+    /// Differences between the manifest and the jobs in the output folder.
     pub diff: Diff,
-    /// Where the tasks of the run in that folder are. Nothing where no run has begun.
+    /// Provider of the tasks of the run in that folder; `None` if no run has begun.
     pub provider: Option<String>,
-    /// What the run so far tells of times and sizes.
+    /// Task durations and image sizes measured in the run so far.
     pub experience: Experience,
 }
 
 impl Plan {
-    /// Jobs that would be submitted for certain: those in doubt may come on top.
+    /// Counts the jobs that would certainly be submitted. Jobs in doubt may be added to them.
     pub const fn n_to_submit(&self) -> u64 {
         self.diff.n_new + self.diff.n_changed + self.diff.standing.n_pending
     }
 
-    /// Where all the jobs of the manifest would stand as the run begins.
+    /// Counts all jobs of the manifest by status, as at the start of the run.
     pub const fn counts(&self) -> Counts {
         Counts { n_pending: self.n_to_submit(), ..self.diff.standing }
     }
 }
 
-/// The fingerprint of a manifest as a ledger keeps it, before anything of it is checked: a ledger that has it took in this very
-/// manifest. Nothing where the file cannot be read; why, [`manifest::open`] tells.
+/// Returns the fingerprint of a manifest as a ledger keeps it, before any of the manifest is checked. A ledger with this
+/// fingerprint has imported exactly this manifest. `None` if the file cannot be read; [`manifest::open`] reports the reason.
 pub fn fingerprint_of(source: &Source) -> Option<String> {
     manifest::fingerprint(source).ok().map(hex)
 }
 
-/// Takes the manifest into the ledger, all or none. Returns nothing when the ledger knows this very manifest: then no row
-/// of it is looked at.
+/// Imports the manifest into the ledger, all or none. Returns `None` if the ledger already has exactly this manifest. In that
+/// case no row of it is read.
 pub fn import(
     manifest: &Manifest,
     file: &mut RunFile,
@@ -66,15 +66,15 @@ pub fn import(
     if file.manifest_fingerprint()?.as_deref() == Some(&fingerprint) {
         return Ok(None);
     }
-    // Before the jobs: once the ledger knows this manifest, nobody asks again.
+    // Settings come before the jobs: a manifest that the ledger knows is not imported again.
     file.shuffle(manifest.shuffle())?;
     file.set_price(manifest.price())?;
     let mut meter = Meter::begin(progress, Chore::Import, Some(manifest.n_jobs()));
     file.import(&fingerprint, manifest.columns(), drafts(manifest, &mut meter)?).map(Some)
 }
 
-/// Tells what a run of the manifest into the folder `out` would do, with the first `shown_max` jobs of each kind. Sends nothing and
-/// writes nothing, also beside a live run.
+/// Predicts what a run of the manifest into the folder `out` would do. Lists the first `shown_max` jobs of each kind. Sends
+/// nothing and writes nothing, also during a live run.
 pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize, progress: &mut dyn Progress) -> Result<Plan, PlanError> {
     let compared = RunFile::glance(out, |file| {
         let diff = compare(manifest, file, shown_max, progress)?;
@@ -89,8 +89,8 @@ pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize, progress: &mut dy
     }
 }
 
-/// The price by which a run of the manifest into the folder `out` would count, unless `told` is another, and what the run in that folder
-/// has cost so far by that price. Looks at every event, and writes nothing.
+/// Returns the price that a run of the manifest into the folder `out` would use. Also returns the cost of the run so far at
+/// that price. The argument `told` overrides the price. `None` means unknown. Reads every event, and writes nothing.
 pub fn paid(
     manifest: &Manifest,
     out: &Path,
@@ -117,7 +117,7 @@ fn experience(file: &RunFile) -> Result<Experience, LedgerError> {
     Ok(Experience { latency: took.get(took.len() / 2).copied(), image_bytes: file.image_bytes_mean()? })
 }
 
-/// The same differences that [`import`] would make.
+/// Computes the differences that [`import`] would make.
 fn compare(
     manifest: &Manifest,
     file: &RunFile,
@@ -131,7 +131,8 @@ fn compare(
     file.diff(drafts(manifest, &mut meter)?, shown_max)
 }
 
-/// The manifest's rows, each of them a step. What a ledger does after the last one takes long too, if they are many.
+/// Yields the manifest's rows, each as one step of progress. After the last row the ledger still has work, which takes long for
+/// many rows.
 fn drafts(
     manifest: &Manifest,
     meter: &mut Meter<'_>,

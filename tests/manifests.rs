@@ -1,7 +1,7 @@
-//! Every manifest of the corpus against its snapshot: the drafts of a good one, the words about a bad one.
+//! Snapshot tests of every manifest in the corpus: the jobs of a good one, the messages about a bad one.
 //!
-//! A snapshot is the contract with those who read it. `INSTA_UPDATE=always cargo test --test manifests` writes them anew; look at
-//! the difference before you keep it.
+//! A snapshot is the contract with its readers. `INSTA_UPDATE=always cargo test --test manifests` writes the snapshots
+//! again. Check the difference before you keep it.
 
 use std::fmt::Write;
 use std::fs;
@@ -13,12 +13,12 @@ use promptbatch::model::job::Draft;
 use promptbatch::model::request::{Json, Lora, Request};
 use serde_json::Value;
 
-/// The manifests of one folder of the corpus, by name.
+/// Returns the manifests of one folder of the corpus, by name.
 fn corpus(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests").join(folder);
     let entries = fs::read_dir(folder).expect("the corpus is there");
     let paths = entries.map(|entry| entry.expect("the folder can be read").path());
-    // A folder holds what manifests name.
+    // A subfolder holds files that manifests refer to.
     let mut paths: Vec<PathBuf> = paths.filter(|path| path.is_file()).collect();
     paths.sort();
     paths
@@ -32,9 +32,9 @@ fn name(path: &Path) -> String {
     path.file_name().expect("a file has a name").to_string_lossy().into_owned()
 }
 
-/// The draft as a reader would note it: what is there, and nothing of what is not.
+/// Formats the draft with the values that are set, and without all others.
 fn note(draft: &Draft) -> String {
-    // Taken apart, so that no field can be forgotten here.
+    // The patterns list every field, so that no field can be forgotten here.
     let Draft { label, request, extras } = draft;
     let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = request;
     let mut note = format!("{prompt:?}");
@@ -100,14 +100,14 @@ fn bad_manifests_give_all_their_mistakes() {
     }
 }
 
-/// What a YAML file says, as the JSON that editors hold against a schema.
+/// Converts a YAML file to the JSON that editors validate against a schema.
 fn as_json(text: &str) -> Value {
     let mut value: serde_yaml::Value = serde_yaml::from_str(text).expect("it is YAML");
     value.apply_merge().expect("its merges are good");
     serde_json::to_value(value).expect("all of it is JSON too")
 }
 
-/// Manifests that the schema refuses, and so does the reader.
+/// Manifests that the schema and the reader both refuse.
 const BAD: [&str; 45] = [
     "[]",
     "x",
@@ -156,8 +156,8 @@ const BAD: [&str; 45] = [
     "{shuffle: -1, prompts: [y]}",
 ];
 
-/// Goal: editors are told the truth. Method: the schema, which is held against that of its draft first, takes every good manifest of
-/// the corpus, and refuses each of these.
+/// Goal: editors get correct results. Method: first validate the schema against that of its draft. Then it accepts
+/// every good manifest of the corpus, and refuses each of these.
 #[test]
 fn the_schema_takes_good_manifests_and_no_bad_ones() {
     let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
@@ -168,7 +168,7 @@ fn the_schema_takes_good_manifests_and_no_bad_ones() {
     let examples = ["prompts.yaml", "starter.yaml"].map(|name| root.join("examples").join(name));
     let is_yaml = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
     for path in corpus("good").into_iter().filter(is_yaml).chain(examples) {
-        // Editors read UTF-8, and hold each document of a stream against a schema by itself.
+        // Editors read UTF-8, and validate each document of a stream separately.
         let Ok(text) = fs::read_to_string(&path) else { continue };
         if text.lines().filter(|line| line.starts_with("---")).count() > 1 {
             continue;
@@ -195,7 +195,7 @@ fn the_schema_takes_good_manifests_and_no_bad_ones() {
     }
 }
 
-/// Goal: a starter is good, small, and shows no warning to somebody who has just begun.
+/// Goal: the starter is valid and small, and shows no warning to a new user.
 #[test]
 fn the_starter_is_a_small_and_good_manifest() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/starter.yaml");
@@ -206,7 +206,7 @@ fn the_starter_is_a_small_and_good_manifest() {
     insta::assert_snapshot!("starter", notes(&manifest, &path));
 }
 
-/// Goal: what newcomers copy is right, and shows what it says it shows.
+/// Goal: the example that new users copy is valid, and shows what it announces.
 #[test]
 fn the_example_is_a_good_manifest_without_warnings() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/prompts.yaml");

@@ -1,16 +1,17 @@
-//! Keeps the house in order: floors, sizes, opening sentences, and what must not stand in any file.
+//! Checks of the source files: layers, sizes, opening sentences, and texts that no file may contain.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lines of a source file.
+/// Maximum number of lines of a source file.
 const FILE_LINES_MAX: usize = 400;
 
-/// Lines of a function, from its `fn` to its closing brace.
+/// Maximum number of lines of a function, from its `fn` to its closing brace.
 const FUNCTION_LINES_MAX: usize = 70;
 
-/// The floors from the bottom up. A room imports from lower floors only; rooms of one floor do not import each other.
+/// Layers from the bottom up. A module imports from lower layers only, and modules of one layer do not import each
+/// other.
 const FLOORS: [&[&str]; 6] = [
     &["model"],
     &["provider", "ledger", "engine", "report", "manifest"],
@@ -20,14 +21,14 @@ const FLOORS: [&[&str]; 6] = [
     &["main"],
 ];
 
-/// A file and its text.
+/// Path and text of a file.
 struct Source {
     path: PathBuf,
     text: String,
 }
 
 impl Source {
-    /// The room that a file of `src` belongs to: the first folder, or the name of the file.
+    /// Returns the module of a file in `src`: the first folder, or the name of the file.
     fn room(&self) -> String {
         let first = self.path.strip_prefix("src").unwrap().iter().next().unwrap().to_str().unwrap();
         first.trim_end_matches(".rs").to_owned()
@@ -69,7 +70,8 @@ fn floor(room: &str) -> usize {
     found.unwrap_or_else(|| panic!("the room {room} has no floor: give it one in tests/tidy.rs and in src/lib.rs"))
 }
 
-/// The rooms that a file mentions as `crate::room` (or, from the program, as `promptbatch::room`).
+/// Returns the modules that a file mentions as `crate::room` (or, in the program, as `promptbatch::room`), with their
+/// lines.
 fn imports(source: &Source) -> Vec<(usize, String)> {
     let mut imports = vec![];
     for (number, line) in (1..).zip(source.text.lines()) {
@@ -133,7 +135,7 @@ fn the_engine_asks_nobody_for_the_time() {
     }
 }
 
-/// The clock of the driver, and that of the simulated service, which is another machine's.
+/// Exempts the clock of the driver, and that of the simulated service, which represents another machine.
 #[test]
 fn only_the_clocks_ask_what_time_it_is() {
     let clocks = [Path::new("src/driver/clock.rs"), Path::new("src/provider/simulator/http.rs")];
@@ -212,7 +214,7 @@ fn no_secret_and_no_path_of_a_machine_is_in_the_project() {
     }
 }
 
-/// `ms-` and a UUID.
+/// Reports whether a text contains `ms-` and a UUID.
 fn looks_like_a_token(text: &str) -> bool {
     text.match_indices("ms-").any(|(at, _)| {
         let rest = &text.as_bytes()[at + 3..];

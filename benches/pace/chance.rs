@@ -1,4 +1,4 @@
-//! What refusals by chance cost beyond their own share, for hours, with and without limits that are told, and besides a hidden limit.
+//! Cost of random refusals beyond their own share, over hours: with and without configured limits, and with a hidden one.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use promptbatch::model::limits::{Concurrency, Limits};
 
 use crate::light::{Count, Service, play};
 
-/// Constants were tuned on seeds below 400, and are judged by these.
+/// Seeds that judge the constants, which were tuned on seeds below 400.
 const SEEDS: std::ops::Range<u64> = 1000..1020;
 
-/// The shares that chance refuses.
+/// Shares of submissions that are refused at random.
 const SHARES: [f64; 4] = [0.001, 0.01, 0.05, 0.1];
 
-/// Chance costs its own share, and at most so much of the rest, with every seed.
+/// Minimum use of the submissions that random refusals leave, with every seed.
 const GOAL: f64 = 0.95;
 
-/// At least so much of a hidden limit is used besides chance, with the median seed.
+/// Minimum use of a hidden limit under random refusals, with the median seed.
 const HIDDEN_GOAL: f64 = 0.9;
 
-/// What the user tells, and for how many seconds that is played.
+/// Limits that the user sets, and the duration of the simulation in seconds.
 struct Told {
     name: &'static str,
     limits: Limits,
@@ -31,7 +31,8 @@ fn told() -> [Told; 4] {
         concurrency: n.and_then(|n| n.try_into().ok()).map_or(Concurrency::Auto, Concurrency::Fixed),
         ..Limits::default()
     };
-    // Where nothing is told, sixteen hundred leave a second, and minutes are as many submissions as hours elsewhere.
+    // Without configured limits, sixteen hundred submissions leave per second. Minutes are then as many submissions as
+    // hours elsewhere.
     [
         Told { name: "nothing told", limits: limits("", None), end: 300 },
         Told { name: "--rate 100/s -j 600", limits: limits("100/s", Some(600)), end: 3600 },
@@ -40,7 +41,7 @@ fn told() -> [Told; 4] {
     ]
 }
 
-/// Measures every row whose name has this word in it, and prints them; gives the number of goals missed.
+/// Measures and prints every row whose name contains this word. Returns the number of missed goals.
 pub fn measure(word: &str) -> usize {
     println!("\n{:<44} {:>8} {:>8}", "chance, of what is taken without it", "median", "worst");
     told().iter().map(|told| measure_told(told, word)).sum::<usize>() + measure_hidden(word)
@@ -67,7 +68,7 @@ fn measure_told(told: &Told, word: &str) -> usize {
     n_missed
 }
 
-/// A hidden rate and chance at once.
+/// Measures a hidden rate and random refusals at once.
 fn measure_hidden(word: &str) -> usize {
     println!("\n{:<44} {:>8} {:>8}", "chance besides a hidden rate, of that rate", "median", "worst");
     let mut n_missed = 0;

@@ -1,4 +1,6 @@
-//! The lane alone against a service of a few lines, in virtual time: hours of a hundred submissions a second in a moment.
+//! Simulation of the lane alone against a minimal service, in virtual time: hours of submissions in a moment.
+//!
+//! There are a hundred submissions per second.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -10,32 +12,32 @@ use promptbatch::model::limits::{Limits, Rate};
 use promptbatch::model::outcome::{Fault, FaultKind};
 use promptbatch::model::time::{Moment, Timestamp};
 
-/// How long half of the tasks take at most, in seconds, and how far the others are from it.
+/// Median duration of a task, in seconds. `SIGMA` is the standard deviation of the logarithm.
 const LATENCY: f64 = 5.0;
 const SIGMA: f64 = 0.3;
 
-/// How long an answer takes, in seconds, give or take a fifth.
+/// Duration of an answer in seconds, plus or minus a fifth.
 const ANSWER: f64 = 0.04;
 
-/// How long the end of a task is not heard of, on average, in seconds.
+/// Average time until the end of a task is noticed, in seconds.
 const UNHEARD: f64 = 0.1;
 
-/// Timers wake at whole milliseconds.
+/// Resolution of timers, which wake at whole milliseconds.
 const GRAIN_MICROS: i64 = 1000;
 
-/// What the service refuses.
+/// Refusals of the simulated service.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Service {
-    /// The share of submissions that it refuses by chance.
+    /// Share of submissions that the service refuses at random.
     pub chance: f64,
-    /// What it takes besides; none if there is no limit. It allows bursts of one second's worth.
+    /// Rate limit in addition, which allows bursts of one second's worth. `None` means no limit.
     pub rate: Option<Rate>,
-    /// The Retry-After of every refusal.
+    /// Retry-After of every refusal. `None` means that there is no such header.
     pub retry_after: Option<Duration>,
     pub seed: u64,
 }
 
-/// Submissions and how they were answered.
+/// Numbers of submissions and acceptances.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Count {
     pub submits: u64,
@@ -49,7 +51,7 @@ enum What {
     Ended(f64),
 }
 
-/// Something that comes back, at a moment in microseconds; the number keeps those of one moment in order.
+/// Future event, at a moment in microseconds. The number keeps events of the same moment in order.
 struct Event(i64, u64, What);
 
 impl PartialEq for Event {
@@ -79,12 +81,12 @@ struct World {
     events: BinaryHeap<Reverse<Event>>,
     n_events: u64,
     now: i64,
-    /// When the service's bucket will be full again, in microseconds.
+    /// Time at which the service's token bucket is full again, in microseconds.
     full_at: i64,
     count: Count,
 }
 
-/// Plays for so many seconds, and counts what happens after the first ones.
+/// Simulates `end` seconds, and counts what happens after the first `warm_up` seconds.
 pub fn play(service: Service, limits: &Limits, warm_up: u32, end: u32) -> Count {
     let mut world = World {
         service,
@@ -125,7 +127,7 @@ impl World {
         self.events.push(Reverse(Event(self.now + micros(seconds), self.n_events, what)));
     }
 
-    /// Submits what may leave, and says when more may.
+    /// Submits as much as may leave, and returns when more may leave.
     fn submit_all(&mut self) -> i64 {
         loop {
             let ticket = match self.lane.take_submit(self.at()) {
@@ -147,7 +149,7 @@ impl World {
         }
     }
 
-    /// Takes a token of the service's bucket.
+    /// Takes a token from the service's bucket. Returns `false` if there is none.
     fn has_token(&mut self) -> bool {
         let Some(rate) = self.service.rate else { return true };
         let interval = micros(rate.interval().as_secs_f64());
@@ -164,7 +166,7 @@ impl World {
         match what {
             What::Refused(ticket) => {
                 let fault = Fault::new(FaultKind::Throttled { retry_after: self.service.retry_after }, "");
-                // There are always other jobs, so that one that waits alone holds up nothing.
+                // Other jobs are always available, so a single job that waits delays nothing.
                 let _waits = self.lane.submit_refused(now, ticket, &fault);
             }
             What::Accepted(ticket, task) => {
@@ -179,7 +181,7 @@ impl World {
         }
     }
 
-    /// A standard normal number (Box and Muller).
+    /// Returns a standard normal number (Box and Muller).
     fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.rng.f64()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.rng.f64()).cos()

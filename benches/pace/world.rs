@@ -1,4 +1,4 @@
-//! A service with limits that nobody tells and that move, an endless batch, and the real engine and driver between them, in virtual time.
+//! Virtual-time simulation of a service with hidden limits that move: the real engine and driver with an endless batch.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,20 +29,20 @@ use promptbatch::report::Reporters;
 
 use crate::direct::Direct;
 
-/// What the wall shows when a world begins.
+/// Wall-clock time at the start of a world.
 const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
-/// How often the service is looked at.
+/// Interval at which the service is sampled.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// What the service takes in.
+/// Limits of the service. `None` means no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Taken {
     pub rate: Option<Rate>,
     pub concurrency: Option<u32>,
 }
 
-/// A look at the service.
+/// Counts of the service at one moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
     pub submits: u64,
@@ -50,7 +50,8 @@ pub struct Sample {
     pub unfinished: usize,
 }
 
-/// Plays one service: what it takes at first, and what it takes from which second on. Gives what was seen at every tick until `end`.
+/// Simulates one service. `moves` holds its later limits, each with the second from which it applies. Returns a sample
+/// for every tick until `end`, in seconds.
 pub fn play(config: Config, limits: &Limits, moves: &[(u64, Taken)], end: u64) -> Vec<Sample> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
@@ -89,7 +90,7 @@ async fn watch(server: &Mutex<Server>, clock: &Clock, moves: &[(u64, Taken)], en
     samples
 }
 
-/// Jobs without end, and no memory of what became of them.
+/// Ledger with an endless supply of jobs, which records nothing.
 struct Endless(u64);
 
 impl Ledger for Endless {
@@ -113,7 +114,7 @@ impl Ledger for Endless {
     }
 }
 
-/// A disk that takes everything and keeps nothing.
+/// Image store that accepts everything and keeps nothing.
 struct Nowhere;
 
 impl ImageStore for Nowhere {

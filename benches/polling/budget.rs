@@ -1,4 +1,4 @@
-//! More polls due than may leave: many tasks accepted together, and many in flight all the time.
+//! Polling with more due polls than may leave: many tasks accepted together, and many in flight all the time.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::law::{Law, Scene, Tasks, kind};
 use crate::optimum::Optimum;
 use crate::world::{self, Load};
 
-/// Tasks in flight.
+/// Number of tasks in flight.
 const IN_FLIGHT: u32 = 2000;
 
-/// Tasks of a run that goes on, and how many of the first are not counted.
+/// Number of tasks of a continuous run. The first `WARM_UP` of them are not counted.
 const TASKS: usize = 14_000;
 const WARM_UP: usize = 4000;
 
-/// Tasks that an earlier process has seen, so that the engine knows the law from the start.
+/// Number of tasks that an earlier process has seen, so that the engine knows the distribution from the start.
 const PAST: usize = 400;
 
 const SCENES: [(&str, Scene); 3] = [
@@ -30,7 +30,7 @@ const SCENES: [(&str, Scene); 3] = [
     ),
 ];
 
-/// Prints both tables, and says which goals are missed.
+/// Prints both tables, and returns the missed goals.
 pub fn show() -> Vec<String> {
     println!("2,000 tasks accepted together, 50 polls/s");
     println!("  {:<26} {:<38} {:>6} {:>7}", "", "", "polls", "delay s");
@@ -43,7 +43,8 @@ pub fn show() -> Vec<String> {
     missed
 }
 
-/// The engine against whoever knows the law and the optimum's plan, and asks first for what was due first; and against whoever knows every end.
+/// Compares the engine with clients that poll in the order of due times. One knows the distribution and the optimal
+/// plan, one polls every 5 s, and one knows every end.
 fn compare(name: &str, scene: Scene, n_tasks: usize, n_skipped: usize, poll_rate: Option<Rate>) -> Option<String> {
     let load = Load { n_in_flight: IN_FLIGHT, poll_rate };
     let tasks = || Tasks::new(scene, n_tasks, 1);
@@ -70,12 +71,12 @@ fn compare(name: &str, scene: Scene, n_tasks: usize, n_skipped: usize, poll_rate
         let delay = optima[0].delay_for(likely.polls);
         println!("  {name:<26} {:<38} {:>6.2} {delay:>7.2}", "the optimum for as many polls", likely.polls);
     }
-    // A run that goes on is held against the five seconds, and shown beside the optimum.
+    // A continuous run is compared with the five-second rule, and the optimum is shown next to it.
     let most = if n_skipped > 0 { five.delay } else { first.delay };
     (likely.delay > most).then(|| format!("{name}: first come, first served is better under a budget"))
 }
 
-/// What an earlier process tells of such tasks.
+/// Returns the history of an earlier process with such tasks.
 fn past(scene: Scene) -> History {
     let tasks = Tasks::new(scene, PAST, 2);
     let past = |n| {

@@ -1,4 +1,4 @@
-//! What the schedule itself costs, in real time.
+//! CPU cost of the polling schedule itself, in real time.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,21 +9,21 @@ use promptbatch::model::time::{Moment, Timestamp};
 
 use crate::world;
 
-/// Polls of a round.
+/// Number of polls in a round.
 const POLLS: u32 = 200_000;
 
-/// Rounds, of which the median is told.
+/// Number of rounds, of which the median is reported.
 const ROUNDS: u64 = 5;
 
-/// The least time between two polls of the bench.
+/// Minimum time between two polls of the benchmark.
 const GAP: Duration = Duration::from_micros(100);
 
-/// What a round came to.
+/// Result of a round.
 struct Round {
-    /// What each poll has cost.
+    /// Cost of each poll.
     per_poll: Duration,
     polls_per_second: f64,
-    /// The part of one core.
+    /// Share of one core.
     part: f64,
 }
 

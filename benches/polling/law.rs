@@ -1,19 +1,19 @@
-//! How long the tasks of a bench take: laws to draw from, and the worlds that are made of them.
+//! Distributions of task durations for the benchmark, and the scenes made of them.
 
 use std::f64::consts::TAU;
 
 use fastrand::Rng;
 
-/// A law of durations, in seconds.
+/// Distribution of durations, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub enum Law {
-    /// Of this median; `sigma` is the standard deviation of the logarithm.
+    /// Lognormal distribution with this median. `sigma` is the standard deviation of the logarithm.
     Lognormal { median: f64, sigma: f64 },
-    /// One or the other, as often.
+    /// Two lognormal distributions, each with probability 0.5.
     Either { medians: [f64; 2], sigma: f64 },
-    /// Power law: the share that takes longer than t is (least / t) to this power.
+    /// Power law: the share of tasks that takes longer than t is (least / t) to this power.
     Pareto { least: f64, power: f64 },
-    /// Anything between the two.
+    /// Uniform distribution between the two values.
     Uniform { least: f64, most: f64 },
 }
 
@@ -32,21 +32,22 @@ fn normal(rng: &mut Rng) -> f64 {
     (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (TAU * rng.f64()).cos()
 }
 
-/// Which law a task follows.
+/// Assignment of distributions to tasks.
 #[derive(Clone, Copy, Debug)]
 pub enum Scene {
-    /// All the same one.
+    /// One distribution for all tasks.
     Steady(Law),
-    /// Two models take turns, and each has its own.
+    /// Two models in turn, each with its own distribution.
     Kinds([Law; 2]),
-    /// From the middle of the run on, another one.
+    /// Another distribution from the middle of the run on.
     Shift([Law; 2]),
-    /// It is the time of work: each of so many servers does one task after the other, in the order of submission.
+    /// Distribution of the processing time. Each of `n_servers` servers processes one task after the other, in the
+    /// order of submission.
     Queue { law: Law, n_servers: usize },
 }
 
 impl Scene {
-    /// The laws that the scene is made of, each for as many tasks.
+    /// Returns the distributions of the scene, each for as many tasks.
     pub fn laws(self) -> Vec<Law> {
         match self {
             Self::Steady(law) | Self::Queue { law, .. } => vec![law],
@@ -54,7 +55,7 @@ impl Scene {
         }
     }
 
-    /// Which of them the n-th of so many tasks follows.
+    /// Returns the distribution of the n-th of `n_tasks` tasks.
     fn law_of(self, n: usize, n_tasks: usize) -> Law {
         match self {
             Self::Steady(law) | Self::Queue { law, .. } => law,
@@ -64,17 +65,17 @@ impl Scene {
     }
 }
 
-/// Which of two models the n-th task is for.
+/// Returns which of two models the n-th task is for.
 pub const fn kind(n: usize) -> usize {
     n % 2
 }
 
-/// The provider's side: takes tasks, and knows when each is done.
+/// Provider side: accepts tasks, and knows when each is done.
 pub struct Tasks {
     scene: Scene,
-    /// Drawn beforehand, so that every client meets the same ones.
+    /// Durations drawn in advance, so that every client gets the same ones.
     durations: Vec<f64>,
-    /// When each server will be free.
+    /// Time at which each server becomes free.
     free_at: Vec<f64>,
 }
 
@@ -90,12 +91,12 @@ impl Tasks {
         self.durations.len()
     }
 
-    /// How long the n-th task is at work, in seconds.
+    /// Returns the processing time of the n-th task, in seconds.
     pub fn duration(&self, n: usize) -> f64 {
         self.durations[n]
     }
 
-    /// Takes the n-th task at that moment, and says when it will be done.
+    /// Accepts the n-th task at that moment, and returns when it will be done.
     pub fn accept(&mut self, n: usize, now: f64) -> f64 {
         match self.scene {
             Scene::Steady(_) | Scene::Kinds(_) | Scene::Shift(_) => now + self.durations[n],

@@ -1,8 +1,10 @@
-//! How many polls a task costs and how long its end goes unnoticed: the real engine in virtual time, against the mathematical optimum
-//! for who knows the law of durations, and against fixed rules.
+//! Benchmark of polling: the number of polls per task, and how long its end goes unnoticed.
 //!
-//! `cargo bench --bench polling [-- SEEDS [SCENE]]`. No sockets and no real time: but for the last table, all figures repeat exactly. Ends with
-//! an error if the engine misses its goals.
+//! The real engine runs in virtual time. It is compared with the mathematical optimum for a known distribution of
+//! durations, and with fixed rules.
+//!
+//! `cargo bench --bench polling [-- SEEDS [SCENE]]`. There are no sockets and no real time: except for the last table,
+//! all figures repeat exactly. Ends with an error if the engine misses its goals.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -25,27 +27,27 @@ use crate::law::{Law, Scene, Tasks};
 use crate::optimum::Optimum;
 use crate::world::{Fate, Load};
 
-/// Tasks of a run.
+/// Number of tasks in a run.
 const TASKS: usize = 1200;
 
-/// Of these, the first, in which the engine learns.
+/// Number of first tasks, in which the engine learns.
 const WARM_UP: usize = 100;
 
-/// Tasks that are looked at after a shift.
+/// Number of tasks that are evaluated after a shift.
 const AFTER: usize = 100;
 
-/// Every scene is played with so many tasks in flight.
+/// Numbers of tasks in flight with which every scene is played.
 const IN_FLIGHT: [u32; 3] = [8, 20, 50];
 
-/// How far above the optimum the engine may be.
+/// Maximum ratio of the engine to the optimum.
 const RATIO_MAX: f64 = 1.15;
 
-/// Polls a task, and seconds from its end to the poll that finds it done.
+/// Polls per task, and seconds from the end of a task to the poll that finds it done.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
-    /// Polls.
+    /// Average number of polls per task.
     pub polls: f64,
-    /// Seconds.
+    /// Average delay, in seconds.
     pub delay: f64,
 }
 
@@ -62,13 +64,13 @@ impl Figures {
         Self { polls, delay: figures.iter().map(|each| each.delay).sum::<f64>() / n }
     }
 
-    /// Seconds that a task costs when a poll costs `price`.
+    /// Returns the cost of a task in seconds, when a poll costs `price` seconds.
     pub fn cost(self, price: f64) -> f64 {
         self.delay + price * self.polls
     }
 }
 
-/// Every scene, and whether its law stays the same.
+/// Every scene, and whether its distribution stays the same.
 const SCENES: [(&str, bool, Scene); 13] = [
     ("lognormal 15 s, sigma 0.1", true, Scene::Steady(Law::Lognormal { median: 15.0, sigma: 0.1 })),
     ("lognormal 15 s, sigma 0.3", true, Scene::Steady(Law::Lognormal { median: 15.0, sigma: 0.3 })),
@@ -97,15 +99,15 @@ const SCENES: [(&str, bool, Scene); 13] = [
     ),
 ];
 
-/// A client to measure: the engine, or a fixed rule.
+/// Client to measure: the engine, or a fixed rule.
 #[derive(Clone, Copy)]
 enum Client {
     Engine,
-    /// Asks every five seconds.
+    /// Polls every five seconds.
     FiveSeconds,
-    /// Waits two seconds, and half as long again after every poll, up to ten.
+    /// Waits two seconds, and half as long again after every poll, up to ten seconds.
     Growing,
-    /// Waits for half of the task's age, between half a second and five.
+    /// Waits for half of the task's age, between half a second and five seconds.
     HalfAge,
 }
 
@@ -126,18 +128,18 @@ impl Client {
     }
 }
 
-/// The age at which the answer to the last poll was there, if there was one.
+/// Returns the age at which the answer to the last poll arrived. Before the first poll, returns the age itself.
 fn answered(age: f64, n_polls: u32) -> f64 {
     if n_polls > 0 { age + 2.0 * world::ONE_WAY } else { age }
 }
 
-/// What a client came to in all runs of a scene.
+/// Result of a client in all runs of a scene.
 struct Measured {
-    /// After the warm-up.
+    /// Figures after the warm-up.
     all: Figures,
-    /// In the tasks that follow the middle of the run.
+    /// Figures of the tasks that follow the middle of the run.
     after: Figures,
-    /// How long the tasks of each run have taken.
+    /// Durations of the tasks in each run.
     took: Vec<Vec<f64>>,
 }
 
@@ -151,11 +153,12 @@ fn measure(client: Client, scene: Scene, n_seeds: u64) -> Measured {
     Measured { all: part(WARM_UP, TASKS), after: part(TASKS / 2, TASKS / 2 + AFTER), took }
 }
 
-/// Measures one scene, prints its lines, and says which goals are missed.
+/// Measures one scene, prints its lines, and returns the missed goals.
 fn show(name: &str, is_steady: bool, scene: Scene, n_seeds: u64) -> Vec<String> {
     let engine = measure(Client::Engine, scene, n_seeds);
     let optima: Vec<_> = match scene {
-        // What a task has to wait for is not in the law: the best for who knows how long all of them took.
+        // The waiting time of a task is not in the distribution. So the optimum is that for known durations of all
+        // tasks.
         Scene::Queue { .. } => engine.took.iter().cloned().map(Optimum::of_durations).collect(),
         Scene::Steady(_) | Scene::Kinds(_) | Scene::Shift(_) => scene.laws().into_iter().map(Optimum::of).collect(),
     };
@@ -199,7 +202,7 @@ fn show(name: &str, is_steady: bool, scene: Scene, n_seeds: u64) -> Vec<String> 
     missed
 }
 
-/// The optimum at some prices, to hold against other computations of it.
+/// Prints the optimum at some prices, for comparison with other computations of it.
 fn show_curve() {
     println!("the optimum for lognormal durations of median 15 s");
     println!("  {:>6} {:>7} {:>7} {:>7}", "sigma", "price", "polls", "delay s");

@@ -1,22 +1,22 @@
-//! The mathematical optimum for who knows the law: exact dynamic programming over a fine grid, with nothing of the program in it.
+//! Mathematical optimum for a known distribution: dynamic programming over a fine grid, without code of the program.
 
 use fastrand::Rng;
 
 use crate::Figures;
 use crate::law::Law;
 
-/// Durations that stand for a law.
+/// Number of durations that represent a distribution.
 const SAMPLES: usize = 100_000;
 
-/// Ages at which a poll may be placed.
+/// Number of ages at which a poll may be placed.
 const AGES: usize = 1200;
 
-/// The optimum for one law, at any price.
+/// Optimum for one distribution, at any price.
 pub struct Optimum {
     ages: Vec<f64>,
-    /// The share that is done by each age.
+    /// Share of tasks that are done by each age.
     done: Vec<f64>,
-    /// What those have taken, as a mean over all.
+    /// Sum of the durations of those tasks, divided by the number of all tasks.
     taken: Vec<f64>,
 }
 
@@ -45,7 +45,8 @@ impl Optimum {
         Self { ages, done, taken }
     }
 
-    /// The fewest seconds of delay and polls a task, at this price of a poll, and the age of the poll after every age.
+    /// Returns the delay and the polls per task with the lowest cost, at this price of a poll. Also returns the age of
+    /// the next poll for every age.
     pub fn at(&self, price: f64) -> (Figures, Vec<f64>) {
         let mut rest = vec![Figures::default(); AGES + 1];
         let mut next = vec![0.0; AGES + 1];
@@ -62,7 +63,7 @@ impl Optimum {
         (rest[0], next)
     }
 
-    /// The shortest delay for so many polls a task: on the line between two points of the curve.
+    /// Returns the shortest delay for this number of polls per task, on the line between two points of the curve.
     pub fn delay_for(&self, polls: f64) -> f64 {
         let (mut dear, mut cheap) = (100.0, 0.001);
         for _ in 0..24 {
@@ -76,10 +77,10 @@ impl Optimum {
         few.delay + (many.delay - few.delay) * (polls - few.polls) / (many.polls - few.polls)
     }
 
-    /// When to ask next for a task that still ran at this age.
+    /// Returns the age of the next poll for a task that still ran at this age.
     pub fn next_after(&self, next: &[f64], age: f64) -> f64 {
         let step = self.ages.partition_point(|other| *other <= age + 1e-9) - 1;
-        // Beyond all that was drawn.
+        // The age is beyond all sampled durations.
         if step >= AGES { age * 1.1 } else { next[step] }
     }
 }

@@ -1,4 +1,4 @@
-//! Virtual time: the real engine, or a fixed rule, against a provider that answers after a tenth of a second.
+//! Virtual-time simulation: the real engine, or a fixed rule, against a provider that answers after 0.1 seconds.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -17,20 +17,20 @@ use promptbatch::model::time::{Moment, Timestamp};
 
 use crate::law::{Tasks, kind};
 
-/// From here to the provider, and from there to here, in seconds.
+/// Network delay between the client and the provider in one direction, in seconds.
 pub const ONE_WAY: f64 = 0.05;
 
-/// What became of a task.
+/// Result of a task.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fate {
     pub n_polls: u32,
-    /// From its end to the arrival of the poll that found it done, in seconds.
+    /// Time from its end to the arrival of the poll that found it done, in seconds.
     pub delay: f64,
-    /// From its acceptance by the provider to its end.
+    /// Time from its acceptance by the provider to its end, in seconds.
     pub took: f64,
 }
 
-/// How much at once.
+/// Number of tasks in flight, and the limit on polls.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     pub n_in_flight: u32,
@@ -45,22 +45,22 @@ fn at(micros: i64) -> Moment {
     Moment::new(micros, Timestamp::from_millis(1_790_000_000_000 + micros / 1000))
 }
 
-/// The job for the n-th task.
+/// Returns the job for the n-th task.
 pub fn job(n: usize) -> Job {
     let request = Request { prompt: n.to_string(), model: format!("model/{}", kind(n)), ..Request::default() };
     Job { id: JobId::new(&request.content(), 0), index: n as u64, label: None, request, extras: vec![] }
 }
 
-/// What is on its way between the engine and the provider.
+/// Message in transit between the engine and the provider.
 enum Way {
-    /// A submission, to the provider.
+    /// Submission, on its way to the provider.
     Submit(usize),
     Back(Input),
-    /// A poll, to the provider.
+    /// Poll, on its way to the provider.
     Poll(JobId),
 }
 
-/// The engine's provider, and the time between the two.
+/// Simulated provider, and the messages in transit.
 struct World {
     tasks: Tasks,
     numbers: HashMap<JobId, usize>,
@@ -78,7 +78,7 @@ impl World {
         self.arrivals.push(Reverse((now + micros(seconds), self.n_sent)));
     }
 
-    /// Something has arrived at the provider, or here.
+    /// Processes the arrival of a message. Returns an input if the message arrived at the engine.
     fn arrive(&mut self, now: i64, way: Way) -> Option<Input> {
         let seconds = now as f64 / 1e6;
         match way {
@@ -123,7 +123,7 @@ impl World {
     }
 }
 
-/// The real engine.
+/// Runs the real engine, and returns the result of each task.
 pub fn engine(tasks: Tasks, load: Load, history: &History, seed: u64) -> Vec<Fate> {
     let n_tasks = tasks.len();
     let limits = Limits {
@@ -177,8 +177,9 @@ pub fn engine(tasks: Tasks, load: Load, history: &History, seed: u64) -> Vec<Fat
     }
 }
 
-/// A client that asks by a fixed rule, and for all tasks first come, first served. The rule is given a task's number, its age at the last
-/// poll (zero before the first) and how many there were, and says at which age to ask next.
+/// Runs a client that polls by a fixed rule, first come, first served for all tasks. The rule receives a task's number,
+/// its age at the last poll, and the number of polls. The age is zero before the first poll. The rule returns the age at
+/// which to poll next.
 pub fn client(mut tasks: Tasks, load: Load, rule: impl Fn(usize, f64, u32) -> f64) -> Vec<Fate> {
     let n_tasks = tasks.len();
     let interval = load.poll_rate.map_or(0.0, |rate| rate.interval().as_secs_f64());

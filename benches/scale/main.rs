@@ -1,7 +1,7 @@
-//! Time and memory of the real program on a manifest of a million rows and the ledger of a run of it that is all but over.
+//! Benchmark of time and memory: the real program on a million rows, and on the ledger of a nearly finished run.
 //!
-//! `cargo bench --bench scale [-- --rows N]`: a million unless told otherwise. The goals are those for a million; times may grow with
-//! the rows beyond that, memory may not. Ends with an error when one is missed.
+//! `cargo bench --bench scale [-- --rows N]`: a million rows by default. The goals are those for a million rows. Beyond
+//! that, times may grow with the rows, and memory may not. Ends with an error if a goal is missed.
 
 mod material;
 
@@ -15,36 +15,36 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Rows, unless told otherwise.
+/// Default number of rows.
 const ROWS: u64 = 1_000_000;
 
-/// The most memory that any verb may take, in kB.
+/// Maximum memory of any command, in kB.
 const PEAK_MAX: u64 = 150_000;
 
-/// How often a process is looked at. Its last memory before it ends is missed by no more.
+/// Interval at which a process is sampled. Its memory during the last interval before its end is missed.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// A run that submits nothing for so long is broken.
+/// Time without a submission after which a run counts as broken.
 const PATIENCE: Duration = Duration::from_secs(1800);
 
-/// What one process is to do, and within which time.
+/// Command that one process runs, and its time limit.
 struct Task {
     name: &'static str,
     args: &'static [&'static str],
-    /// Seconds at a million rows.
+    /// Time limit in seconds, at a million rows.
     goal: f64,
     until: Until,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
-    /// It ends by itself.
+    /// Until the process ends normally.
     End,
-    /// A submission comes in; then it is killed.
+    /// Until a submission arrives. Then the process is killed.
     Submission,
 }
 
-/// In this order: the last ones change the ledger.
+/// Tasks, in this order because the last ones change the ledger.
 const TASKS: [Task; 10] = [
     Task { name: "validate", args: &["validate", "m.csv"], goal: 5.0, until: Until::End },
     Task { name: "plan, no run yet", args: &["plan", "m.csv", "-o", "none"], goal: 5.0, until: Until::End },
@@ -100,7 +100,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let is_met = seconds <= goal && peak <= PEAK_MAX;
         is_all_met &= is_met;
         let word = if is_met { "ok" } else { "MISSED" };
-        // One that is over before it could be looked at has no peak that is known.
+        // A process that ended before it was sampled has no known peak.
         let peak = if peak == 0 { "-".to_owned() } else { (peak / 1000).to_string() };
         let peak_max = PEAK_MAX / 1000;
         println!("{:48} {seconds:>8.2} {goal:>8.2} {peak:>9} {peak_max:>9}  {word}", task.name);
@@ -108,9 +108,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     Ok(if is_all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs the program, and tells the seconds that it took and the most memory that it had, in kB.
+/// Runs the program. Returns its duration in seconds and its peak memory in kB.
 fn measure(task: &Task, folder: &Path, service: &Service) -> Result<(f64, u64), Box<dyn Error>> {
-    // What an earlier process submitted in its last moment is nobody's first submission.
+    // A submission that an earlier process made in its last moment must not count.
     while service.submissions.try_recv().is_ok() {}
     let mut command = Command::new(env!("CARGO_BIN_EXE_promptbatch"));
     command.args(task.args).current_dir(folder).stdout(Stdio::null()).env("PROMPTBATCH_PROGRESS", "none");
@@ -121,7 +121,7 @@ fn measure(task: &Task, folder: &Path, service: &Service) -> Result<(f64, u64), 
     let mut child = Killed(command.spawn()?);
     let mut peak = 0;
     while began.elapsed() < PATIENCE {
-        // The kernel forgets a process's peak when it ends, so the last look counts.
+        // The kernel discards a process's peak when it ends, so the last sample counts.
         peak = peak_kilobytes(child.0.id()).unwrap_or(peak);
         if let Ok(at) = service.submissions.try_recv() {
             return Ok(((at - began).as_secs_f64(), peak));
@@ -136,7 +136,7 @@ fn measure(task: &Task, folder: &Path, service: &Service) -> Result<(f64, u64), 
     Err(format!("{}: nothing for {} s", task.name, PATIENCE.as_secs()).into())
 }
 
-/// A process that does not outlive the bench.
+/// Process that does not outlive the benchmark.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -146,14 +146,14 @@ impl Drop for Killed {
     }
 }
 
-/// The peak of a process's resident memory, as Linux tells it. Nothing of one that has ended.
+/// Returns the peak resident memory of a process, in kB, as Linux reports it. `None` if the process has ended.
 fn peak_kilobytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).ok()?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     peak.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// An address that hears submissions and answers none.
+/// Server that receives submissions and answers none.
 struct Service {
     url: String,
     submissions: Receiver<Instant>,
@@ -174,7 +174,7 @@ impl Service {
     }
 }
 
-/// Listens until the other side is gone.
+/// Reads until the other side closes the connection.
 fn hear(mut stream: TcpStream, heard: &Sender<Instant>) {
     let mut bytes = [0; 4096];
     while let Ok(n @ 1..) = stream.read(&mut bytes) {

@@ -1,4 +1,4 @@
-//! What the bench looks at: manifests of any length, and the ledger of a run that is all but over.
+//! Input data of the benchmark: manifests of any length, and the ledger of a nearly finished run.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -17,23 +17,24 @@ use promptbatch::model::time::Timestamp;
 use promptbatch::plan;
 use promptbatch::provider::registry::Choice;
 
-/// Jobs that the run has still to do.
+/// Number of jobs that the run still has to do.
 pub const PENDING: u64 = 10;
 
-/// Jobs whose events are recorded in one commit: as many as a turn of a fast run has.
+/// Number of jobs whose events are recorded in one commit, as many as in a turn of a fast run.
 const BATCH: usize = 4000;
 
-/// Rows of the edited manifest: every so many one is written anew, and as many in a row are turned around.
+/// Length of a block in the edited manifest. In each block one prompt is changed, and the first `TURNED` rows are
+/// reversed.
 const EDIT_EVERY: u64 = 1000;
 const TURNED: u64 = 10;
 
-/// Writes a manifest of so many rows: a table with ids, prompts, sizes, seeds and a column that is carried through.
+/// Writes a manifest of `n_rows` rows: a table with ids, prompts, sizes, seeds, and a column that is carried through.
 pub fn manifest(path: &Path, n_rows: u64) -> io::Result<()> {
     write(path, 0..n_rows, |_| "")
 }
 
-/// The same as somebody has edited it: a row more at the top, the second one gone, some prompts written anew, and some rows in
-/// another order.
+/// Writes an edited version of the manifest. It has one more row at the top, and the second row is removed. Some
+/// prompts are changed, and some rows are in another order.
 pub fn edited(path: &Path, n_rows: u64) -> io::Result<()> {
     let turned = |n: u64| {
         let (block, place) = (n / EDIT_EVERY, n % EDIT_EVERY);
@@ -58,12 +59,13 @@ fn write(path: &Path, rows: impl Iterator<Item = u64>, again: impl Fn(u64) -> &'
     out.into_inner()?.sync_all()
 }
 
-/// How the bench's manifests are read, as the program reads them.
+/// Returns the source of the benchmark's manifests, as the program reads them.
 fn source(path: &Path, provider: &Choice) -> Source {
     Source { path: path.to_owned(), default_model: Some(provider.default_model().into()), ..Source::default() }
 }
 
-/// The ledger of a run of this manifest in which all jobs but [`PENDING`] have their image; on disk there is none of them.
+/// Creates the ledger of a run of this manifest, in which all jobs but [`PENDING`] have their image. No image is on
+/// disk.
 pub fn ledger(manifest: &Path, out: &Path, base_url: &str) -> Result<(), Box<dyn std::error::Error>> {
     let request_timeout = Duration::from_secs(60);
     let provider = Choice::ModelScope { base_url: base_url.to_owned(), token_file: None, request_timeout };
@@ -90,7 +92,7 @@ async fn fill(ledger: &mut SqliteLedger, n_done: u64) -> Result<(), LedgerError>
     Ok(())
 }
 
-/// Every job of a batch from its submission to its image, one after the other as in a run: all submitted, all accepted, all done.
+/// Returns all events of a batch from submission to image, ordered as in a run: all submitted, all accepted, all done.
 fn lives(jobs: &[Known], at: i64) -> Vec<Event> {
     let kinds: [fn(u64) -> EventKind; 4] = [
         |_| EventKind::SubmitStarted,

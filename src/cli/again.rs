@@ -1,4 +1,4 @@
-//! The verbs that go back to what has ended: `retry` and `verify`.
+//! Commands that return to ended jobs: `retry` and `verify`.
 
 use std::path::Path;
 
@@ -19,10 +19,10 @@ use crate::cli::run::{OTHER_ACCOUNT, price};
 use crate::cli::show::{chores, ended, reporters};
 use crate::cli::{fail, print, runtime, signals, summary, tell};
 
-/// Damaged images that are named.
+/// Maximum number of damaged images listed.
 const DAMAGED_MAX: usize = 50;
 
-/// Tries failed jobs again.
+/// Retries failed jobs.
 pub fn retry(args: &RetryArgs) -> Exit {
     if let Err(exit) = args.reports.check() {
         return exit;
@@ -42,7 +42,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
                 tell(OTHER_ACCOUNT);
             }
             if !args.show.quiet {
-                tell(&format!("{}: {} once more", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
+                tell(&format!("{}: retrying {}", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
             }
             reporters(&args.show, counts, price(&args.pace, &args.out), args.pace.limit.map(u64::from), above)
         };
@@ -58,7 +58,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
     let exit = Exit::of_summary(&summary, args.reports.fail_under);
     if n_tried == 0 {
         tell(&format!(
-            "nothing to try again of the failures asked for (--only): {}",
+            "nothing to retry: no failures of the selected kinds (--only): {}",
             summary::standing(&summary.counts)
         ));
     } else if args.show.is_for_people() {
@@ -71,7 +71,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
     exit
 }
 
-/// Holds every image against its record, and fetches damaged ones again if asked to.
+/// Compares every image with its record, and downloads damaged images again if requested.
 pub fn verify(args: &VerifyArgs) -> Exit {
     let mut chores = chores(args.show.display(), &Above::default());
     let verified = match run_verify(&args.out, args.known.consent.consent(), &mut *chores) {
@@ -86,7 +86,7 @@ pub fn verify(args: &VerifyArgs) -> Exit {
         return Exit::Done;
     }
     if !args.repair {
-        tell("fetch them again from the tasks that are paid for: the same command with --repair");
+        tell("add --repair to fetch them again from the tasks that are already paid for");
         return Exit::Failures;
     }
     repair(args, &verified, &mut *chores)
@@ -100,7 +100,7 @@ fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -
         image_limits: args.images.limits(),
     };
     let ended = drive(&args.show, async |above, chores, stops| {
-        // Nothing is submitted, and so nothing is paid for.
+        // A repair submits nothing, so it costs nothing.
         let face = |counts: &Counts, is_other_account: bool| {
             if is_other_account {
                 tell(OTHER_ACCOUNT);
@@ -117,7 +117,7 @@ fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -
         Ok(after) => after,
         Err(error) => return fail(Exit::of_error(&error), &error),
     };
-    // Nor has a job ended without its image, or become pending.
+    // A complete repair also means that no further job ended without its image or became pending.
     let is_none_less = summary.counts.n_without_image() == summary.counts_before.n_without_image();
     let is_whole = after.wanted() == 0 && is_none_less && summary.incidents.n_lost == 0;
     if !args.show.quiet {
@@ -126,7 +126,7 @@ fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -
         }
     }
     match Exit::of_summary(&summary, None) {
-        // Jobs that have no image for other reasons are none of this verb's business.
+        // Jobs without an image for other reasons do not concern this command.
         Exit::Done | Exit::Failures if is_whole => Exit::Done,
         Exit::Done => Exit::Failures,
         exit => exit,
@@ -135,9 +135,10 @@ fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -
 
 fn found(verified: &Verified) -> String {
     let n_damaged = verified.damaged.len();
+    let images = if verified.n_images == 1 { "image" } else { "images" };
     let mut lines = vec![match n_damaged {
-        0 => format!("{} images, all as they were recorded", verified.n_images),
-        _ => format!("{} images, {n_damaged} of them missing or damaged:", verified.n_images),
+        0 => format!("{} {images}, all as recorded", verified.n_images),
+        _ => format!("{} {images}, {n_damaged} of them missing or damaged:", verified.n_images),
     }];
     let named = verified.damaged.iter().take(DAMAGED_MAX);
     lines.extend(named.map(|Damaged { index, artifact, damage, .. }| {
@@ -148,10 +149,11 @@ fn found(verified: &Verified) -> String {
     }
     if !verified.being_fetched.is_empty() {
         let n = summary::jobs(verified.being_fetched.len() as u64);
-        lines.push(format!("the images of {n} are being fetched again and are not there yet"));
+        lines.push(format!("the images of {n} are being fetched again and have not arrived yet"));
     }
     if verified.n_strays > 0 {
-        lines.push(format!("{} files below images/ belong to no job:", verified.n_strays));
+        let files = if verified.n_strays == 1 { "file under images/ does" } else { "files under images/ do" };
+        lines.push(format!("{} {files} not belong to any job:", verified.n_strays));
         lines.extend(verified.strays.iter().map(|name| format!("  {}", escape(name))));
     }
     lines.join("\n") + "\n"
@@ -160,24 +162,26 @@ fn found(verified: &Verified) -> String {
 fn repaired(out: &Path, before: &Verified, summary: &Summary, after: &Verified, is_whole: bool) -> Vec<String> {
     let out = escape(&out.display().to_string());
     let n_pending = summary.incidents.n_lost;
-    let mut lines = vec![format!("the images of {} were asked for again", summary::jobs(before.wanted() as u64))];
+    let mut lines = vec![format!("requested the images of {} again", summary::jobs(before.wanted() as u64))];
     if n_pending > 0 {
         lines.push(format!(
-            "{} cannot be fetched any more and {} pending: `promptbatch run` submits again, which is paid for again",
+            "{} can no longer be fetched and {} pending: `promptbatch run` submits again, which is paid for again",
             summary::jobs(n_pending),
             if n_pending == 1 { "is" } else { "are" }
         ));
     }
     lines.extend(summary.stop.as_ref().map(|stop| summary::stopped(stop, summary)));
     lines.extend(match after.wanted() {
-        0 if is_whole => Some(format!("every image in {out} is what was recorded")),
+        0 if is_whole => Some(format!("every image in {out} matches its record")),
         0 => None,
-        n => Some(format!("the images of {} are not there yet: run the same command again", summary::jobs(n as u64))),
+        n => {
+            Some(format!("the images of {} have not arrived yet: run the same command again", summary::jobs(n as u64)))
+        }
     });
     lines
 }
 
-/// Runs work that can be stopped by signals, and says its error.
+/// Runs work that signals can stop, and prints its error.
 fn drive<T>(
     show: &ShowArgs,
     work: impl AsyncFnOnce(&Above, &mut dyn Progress, &mut Stops) -> Result<T, RunError>,

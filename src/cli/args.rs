@@ -1,4 +1,4 @@
-//! The flags, each with its environment variable; precedence: flag, environment, manifest, default.
+//! Command-line flags, each with its environment variable. Precedence: flag, environment, manifest, default.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -35,49 +35,49 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Run a manifest, or go on with it
+    /// Run a manifest, or resume it
     #[command(after_help = helps::RUN)]
     Run(Box<RunArgs>),
     /// Show what `run` would do with a manifest: new, changed, kept and dropped jobs; sends and writes nothing
     #[command(after_help = helps::PLAN)]
     Plan(PlanArgs),
-    /// Show every mistake in a manifest, with its line, a caret under the place, and a remedy; sends nothing
+    /// List every mistake in a manifest, with its line and a fix; sends nothing
     #[command(after_help = helps::VALIDATE)]
     Validate(ValidateArgs),
-    /// Write a manifest to start from, and its JSON Schema beside it
+    /// Write a starter manifest, and its JSON Schema beside it
     #[command(after_help = helps::INIT)]
     Init(InitArgs),
-    /// Print the JSON Schema of YAML manifests, by which editors complete and check
+    /// Print the JSON Schema of YAML manifests, for completion and checks in editors
     #[command(after_help = helps::SCHEMA)]
     Schema,
-    /// Show where a run stands: counts and failures; works beside a live run
+    /// Show the state of a run: counts and failures; works during a live run
     #[command(after_help = helps::STATUS)]
     Status(StatusArgs),
-    /// Try the failed jobs of a run again, and nothing else
+    /// Retry the failed jobs of a run, and nothing else
     #[command(after_help = helps::RETRY)]
     Retry(Box<RetryArgs>),
-    /// Hold every image against its recorded size and sha256
+    /// Check every image against its recorded size and sha256
     #[command(after_help = helps::VERIFY)]
     Verify(Box<VerifyArgs>),
-    /// Tell the story of one job: every event, with its time
+    /// Show the history of one job: every event, with its time
     #[command(after_help = helps::LOG)]
     Log(LogArgs),
-    /// Write results.csv, or results.jsonl, again from the ledger
+    /// Rewrite results.csv, or results.jsonl, from the ledger
     #[command(after_help = helps::RESULTS)]
     Results(ResultsArgs),
-    /// Make gallery.html, one page to look at the images; works beside a live run
+    /// Make gallery.html, one page that shows the images; works during a live run
     #[command(after_help = helps::GALLERY)]
     Gallery(GalleryArgs),
-    /// Make a dataset of the verified images, which trainers load as it is; or add what is new to it
+    /// Export (or update) a dataset of the verified images that trainers load directly
     #[command(after_help = helps::EXPORT)]
     Export(ExportArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
     #[command(after_help = helps::simulate())]
     Simulate(SimulateArgs),
-    /// Print the script by which a shell completes verbs, flags and their values
+    /// Generate shell completions for commands, flags and their values
     #[command(after_help = helps::COMPLETIONS)]
     Completions(CompletionsArgs),
-    /// Print a page of the manual, or write all of them
+    /// Print a manual page, or write all of them
     #[command(after_help = helps::MAN)]
     Man(ManArgs),
 }
@@ -91,7 +91,7 @@ pub struct ResultsArgs {
     #[arg(long)]
     pub include_dropped: bool,
 
-    /// What they are written as
+    /// Format of the results
     #[arg(long, default_value = "csv")]
     pub format: ResultsFormat,
 
@@ -104,9 +104,9 @@ pub struct ResultsArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum ResultsFormat {
-    /// OUT/results.csv, as every run leaves it
+    /// OUT/results.csv, as every run writes it
     Csv,
-    /// OUT/results.jsonl: one JSON object a line, with numbers as numbers
+    /// OUT/results.jsonl: one JSON object per line, with numbers as numbers
     Jsonl,
 }
 
@@ -124,7 +124,7 @@ pub struct GalleryArgs {
     /// The output folder of a run
     pub out: PathBuf,
 
-    /// Only the jobs with these indices, for example 100001-200000: a page holds 100,000
+    /// Only the jobs with these indices, for example 100001-200000: a page holds at most 100,000
     #[arg(long, value_name = "FROM-TO", value_parser = jobs, allow_hyphen_values = true)]
     pub jobs: Option<RangeInclusive<u64>>,
 
@@ -155,11 +155,11 @@ pub struct RunArgs {
     #[arg(short, long, env = "PROMPTBATCH_OUT")]
     pub out: Option<PathBuf>,
 
-    /// Who makes the images
+    /// Image provider
     #[arg(long, default_value = "modelscope", env = "PROMPTBATCH_PROVIDER")]
     pub provider: ProviderName,
 
-    /// Where the API is
+    /// API base URL
     #[arg(long, value_name = "URL", default_value = modelscope::BASE_URL, env = "PROMPTBATCH_BASE_URL", hide_env_values = true)]
     pub base_url: String,
 
@@ -175,11 +175,11 @@ pub struct RunArgs {
     #[command(flatten)]
     pub images: ImageArgs,
 
-    /// Show what the run would do, as `plan` does; send and write nothing
+    /// Show what the run would do, like `plan`; send and write nothing
     #[arg(long, env = "PROMPTBATCH_DRY_RUN", action = ArgAction::SetTrue)]
     pub dry_run: bool,
 
-    /// Make OUT/gallery.html at the end, or bring it up to date, also where the run stops early
+    /// Make or update OUT/gallery.html at the end, even if the run stops early
     #[arg(long, env = "PROMPTBATCH_GALLERY", action = ArgAction::SetTrue)]
     pub gallery: bool,
 
@@ -201,12 +201,12 @@ pub struct RetryArgs {
     /// The output folder of a run
     pub out: PathBuf,
 
-    /// Only failures of these kinds, by their words in the column `error_code`; also `timeout` (for `task_lost`) and `in_doubt`
-    /// [default: every kind but `moderated` and `in_doubt`]
+    /// Only failures of these kinds, as named in the column `error_code`; also `timeout` (for `task_lost`) and `in_doubt`
+    /// [default: every kind except `moderated` and `in_doubt`]
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = failure_kind, env = "PROMPTBATCH_ONLY")]
     pub only: Vec<String>,
 
-    /// Submit them anew even where a task may still give the image that is paid for
+    /// Submit them again even if a task may still give the image that is paid for
     #[arg(long)]
     pub anew: bool,
 
@@ -231,7 +231,7 @@ pub struct VerifyArgs {
     /// The output folder of a run
     pub out: PathBuf,
 
-    /// Fetch what is missing or damaged again, from the tasks that are paid for; nothing is submitted
+    /// Fetch missing or damaged images again, from the tasks that are already paid for; nothing is submitted
     #[arg(long)]
     pub repair: bool,
 
@@ -250,11 +250,11 @@ pub struct StatusArgs {
     /// The output folder of a run
     pub out: PathBuf,
 
-    /// One JSON object on stdout
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
 
-    /// Look again and again until the run is over: drawn over itself on a terminal, elsewhere every 10 s
+    /// Refresh until the run ends: in place on a terminal, every 10 s elsewhere
     #[arg(long)]
     pub watch: bool,
 }
@@ -270,11 +270,11 @@ pub struct LogArgs {
 
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
-    /// Port on 127.0.0.1; 0 for any that is free
+    /// Port on 127.0.0.1, or 0 for any free port
     #[arg(long, default_value_t = 8080, env = "PROMPTBATCH_PORT")]
     pub port: u16,
 
-    /// Median time that a task takes
+    /// Median time of a task
     #[arg(long, value_name = "D", default_value = "2s", value_parser = duration)]
     pub latency: Duration,
 
@@ -286,15 +286,15 @@ pub struct SimulateArgs {
     #[arg(long)]
     pub rate: Option<Rate>,
 
-    /// Refuse submissions beyond so many unfinished tasks
+    /// Refuse submissions beyond this many unfinished tasks
     #[arg(long, value_name = "N")]
     pub concurrency: Option<u32>,
 
-    /// Submissions a day, then the quota is used up
+    /// Submissions per day before the quota is used up
     #[arg(long, value_name = "N")]
     pub quota: Option<u32>,
 
-    /// Share of the tasks that are refused for their content, 0 to 1
+    /// Share of the tasks to refuse for their content, 0 to 1
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     pub fail_rate: f64,
 
@@ -303,19 +303,19 @@ pub struct SimulateArgs {
     #[arg(long = "fault", value_name = "KIND=P")]
     pub faults: Vec<FaultSetting>,
 
-    /// Seed of every draw
+    /// Seed of all random choices
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 
-    /// Draw every image at this size, whatever is asked for
+    /// Draw every image at this size, whatever size is requested
     #[arg(long, value_name = "WxH")]
     pub image_size: Option<Size>,
 
-    /// How long a link to an image lasts, for example 30s [default: for ever]
+    /// How long a link to an image lasts, for example 30s [default: forever]
     #[arg(long, value_name = "D", value_parser = duration)]
     pub link_lifetime: Option<Duration>,
 
-    /// A slow line: bytes a second that all images share, for example 100kB [default: no limit]
+    /// Bandwidth that all images share, in bytes per second, for example 100kB [default: unlimited]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub line: Option<u64>,
 }
@@ -326,7 +326,8 @@ fn failure_kind(text: &str) -> Result<String, String> {
     is_known.then(|| text.to_owned()).ok_or_else(|| format!("the kinds are timeout, {}", FaultKind::CODES.join(", ")))
 }
 
-/// What `retry` tries again if nobody says more: not what was refused for its content, nor what may have been paid for.
+/// Returns the failure kinds that `retry` retries by default: all except content refusals and submissions that may have
+/// been paid for.
 pub fn failure_kinds_by_default() -> Vec<String> {
     let is_default = |kind: &&str| !matches!(*kind, "moderated" | "in_doubt");
     FaultKind::CODES.into_iter().filter(is_default).map(str::to_owned).collect()

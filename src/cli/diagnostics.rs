@@ -1,4 +1,4 @@
-//! Mistakes in a manifest, told like those of a compiler: the line, a caret under the place, what is wrong, and a remedy.
+//! Diagnostics for mistakes in a manifest, like those of a compiler: the line, carets, the problem and a remedy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -14,19 +14,19 @@ use promptbatch::model::text::escape;
 use crate::cli::exit::Exit;
 use crate::cli::{fail, is_json, tell};
 
-/// Mistakes, and warnings, that are told before the rest is counted.
+/// Maximum number of mistakes, and of warnings, that are printed. The rest is counted.
 const SHOWN_MAX: usize = 20;
 
-/// Columns of a terminal as it is for most people; longer lines are cut around the place.
+/// Width of a common terminal, in columns. Longer lines are cut around the span.
 const COLUMNS: usize = 80;
 
-/// Characters that have carets under them: these fit on a terminal even where each is two columns wide.
+/// Maximum number of characters with carets under them. They fit on a terminal even if each is two columns wide.
 const CARETS_MAX: usize = 30;
 
-/// Characters from the place on that are looked at: nobody sees more, and a file may be one line.
+/// Maximum number of characters read from the start of the span: a terminal shows no more, and a file may be one line.
 const BEHIND_MAX: usize = 200;
 
-/// Tells why there is no manifest to run.
+/// Prints why a manifest cannot be run.
 pub fn refuse(error: &ManifestError, source: &Source) -> Exit {
     let ManifestError::Mistakes { mistakes } = error else { return fail(Exit::Usage, error) };
     show(source, Severity::Warning, mistakes.warnings());
@@ -38,7 +38,7 @@ pub fn refuse(error: &ManifestError, source: &Source) -> Exit {
     Exit::Usage
 }
 
-/// Tells what is allowed in a manifest and probably not meant.
+/// Prints warnings about text that a manifest allows, but that is probably unintended.
 pub fn warn(manifest: &Manifest) {
     show(manifest.source(), Severity::Warning, manifest.warnings());
     let n = manifest.n_warnings();
@@ -66,11 +66,13 @@ fn show(source: &Source, severity: Severity, mistakes: &[Mistake]) {
         told.push_str(&render(&renderer, &group(source, severity, mistake, &lines)));
         told.push_str("\n\n");
     }
-    // Every part of it is escaped, and the colours must not be. Where nobody listens, nothing is said.
+    // Every part of the text is already escaped, and the colours must not be. Write errors are ignored, because no
+    // reader is left.
     drop(io::stderr().write_all(told.as_bytes()));
 }
 
-/// The mistake as text, a little narrower than the terminal: accents and the like are not counted exactly.
+/// Renders a mistake as text, slightly narrower than the terminal: accents and similar characters are not counted
+/// exactly.
 fn render(renderer: &Renderer, group: &Group<'_>) -> String {
     renderer.clone().decor_style(DecorStyle::Ascii).term_width(COLUMNS - 2).render(std::slice::from_ref(group))
 }
@@ -80,7 +82,7 @@ fn lines(source: &Source, mistakes: &[Mistake]) -> BTreeMap<u64, String> {
     lines_of(source, &numbers)
 }
 
-/// Colours are for terminals that show them and for people who did not switch them off.
+/// Reports whether colours are used: only on terminals that show them, and not if the user switched them off.
 fn is_coloured() -> bool {
     let is_unset = |name: &str| env::var_os(name).is_none_or(|value| value.is_empty());
     io::stderr().is_terminal() && is_unset("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
@@ -103,7 +105,7 @@ fn group(source: &Source, severity: Severity, mistake: &Mistake, lines: &BTreeMa
         }
         (Place::Line(line), Some(text)) => {
             let whole = Span { line, begin: 0, end: 0 };
-            // Without a place in the line nothing else names its number beside the path.
+            // Without a span, only this path shows the number of the line.
             title(&mistake.what).element(snippet(format!("{path}:{line}"), text, whole, AnnotationKind::Visible))
         }
         (Place::Span(span), Some(text)) => {
@@ -113,9 +115,9 @@ fn group(source: &Source, severity: Severity, mistake: &Mistake, lines: &BTreeMa
     group.element(Level::HELP.message(escape(&mistake.remedy)))
 }
 
-/// The line with its number, and carets under the span.
+/// Builds the line with its number, and carets under the span.
 fn snippet(path: String, line: &str, span: Span, kind: AnnotationKind) -> Snippet<'static, Annotation<'static>> {
-    // The file may not be what it was when the span was found.
+    // The file may have changed since the span was found.
     let (before, rest) = line.split_at(line.floor_char_boundary(span.begin as usize));
     let pointed = &rest[..rest.ceil_char_boundary((span.end - span.begin) as usize)];
     let pointed: String = pointed.chars().take(CARETS_MAX).map(shown).collect();
@@ -126,7 +128,8 @@ fn snippet(path: String, line: &str, span: Span, kind: AnnotationKind) -> Snippe
     Snippet::source(text).path(path).line_start(number(span.line)).annotation(kind.span(begin..end))
 }
 
-/// A character as it may stand on a terminal: one for one, so that places stay where they are.
+/// Replaces a character that is not safe on a terminal. Each character becomes exactly one, so that columns stay
+/// aligned.
 fn shown(c: char) -> char {
     if c == '\t' {
         return ' ';
@@ -139,12 +142,12 @@ fn number(line: u64) -> usize {
     usize::try_from(line).unwrap_or(usize::MAX)
 }
 
-/// The column, from 1 and in characters, of a byte of the line.
+/// Returns the column of a byte of the line, in characters from 1.
 fn column(line: &str, byte: u32) -> usize {
     line[..line.floor_char_boundary(byte as usize)].chars().count() + 1
 }
 
-/// What `validate` found, as one object for editors and scripts: a manifest or what is wrong with it.
+/// Builds the result of `validate` as one JSON object for editors and scripts: the number of jobs, or the mistakes.
 pub fn object(source: &Source, read: Result<&Manifest, &ManifestError>) -> Value {
     let (mistakes, n_mistakes, warnings, n_warnings) = match read {
         Ok(manifest) => (&[][..], 0, manifest.warnings(), manifest.n_warnings()),
@@ -204,7 +207,7 @@ fn told_of(source: &Source, severity: &str, mistake: &Mistake, lines: &BTreeMap<
 mod tests {
     use super::*;
 
-    /// A mistake about `text` on line 7, as it is told without colours.
+    /// Renders a mistake about `text` on line 7, without colours.
     fn told(place: Place, text: &str) -> String {
         let source = Source { path: "p.yaml".into(), ..Source::default() };
         let mistake = Mistake { place, what: "unknown field `sede`".into(), remedy: "did you mean `seed`?".into() };
@@ -247,8 +250,8 @@ mod tests {
         assert!(told(Place::Entry(3), "").starts_with("error: entry 3: unknown"));
     }
 
-    /// Goal: whatever stands in a line, what is shown of it fits, is harmless, and no place is beyond its end. Method: long lines of
-    /// narrow, wide and dangerous characters, with places everywhere, short, long, within characters and behind the end.
+    /// Goal: every shown line fits, is harmless, and has no caret beyond its end. Method: long lines of narrow, wide
+    /// and dangerous characters. The spans are everywhere: short, long, within characters and behind the end.
     #[test]
     fn long_lines_are_cut_around_the_place() {
         for unit in ["word ", "一只猫", "e\u{301}x ", "a\u{1b}[31m\u{202e}\u{9b}", "\tx"] {

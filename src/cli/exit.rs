@@ -1,4 +1,4 @@
-//! The exit codes that scripts rely on: every way a run can end has its own.
+//! Exit codes for scripts: every kind of ending has its own code.
 
 use std::process::ExitCode;
 
@@ -10,29 +10,29 @@ use promptbatch::run::{RunError, Summary};
 
 use crate::cli::reports::is_reached;
 
-/// How the program ends.
+/// Ending of the program, which determines its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Every job has its image, also when there was nothing left to do.
+    /// Every job has its image, even if nothing was left to do.
     Done,
     /// Unexpected error.
     Error,
-    /// Usage or manifest wrong; nothing was sent.
+    /// Wrong usage or manifest; nothing was sent.
     Usage,
-    /// The token is missing, wrong or not allowed, or every job is refused alike.
+    /// Token missing, wrong or not allowed, or every job refused for the same reason.
     Refused,
-    /// This part is done, others of the manifest are outstanding; the same command goes on with them.
+    /// This part is done, and other jobs of the manifest are outstanding. The same command continues with them.
     Part,
-    /// Stopped before the end; the same command goes on.
+    /// Stopped before the end. The same command continues.
     Stopped,
     /// Finished, and some jobs have no image.
     Failures,
-    /// Interrupted; the same command goes on.
+    /// Interrupted. The same command continues.
     Interrupted(Signal),
 }
 
 impl Exit {
-    /// The number.
+    /// Returns the exit code.
     pub const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -48,7 +48,8 @@ impl Exit {
         }
     }
 
-    /// How a run that came to its summary ends, if so much of it at least had to succeed.
+    /// Returns the ending of a run from its summary. `fail_under` is the minimum share of jobs that must succeed.
+    /// `None` means all jobs.
     pub fn of_summary(summary: &Summary, fail_under: Option<Share>) -> Self {
         match &summary.stop {
             Some(Stop::Interrupted(signal)) => Self::Interrupted(*signal),
@@ -57,18 +58,18 @@ impl Exit {
                 Self::Stopped
             }
             Some(Stop::Limit(_)) => Self::Part,
-            // The driver tells it as an error, with its cause.
+            // The driver reports a disk error separately, with its cause.
             Some(Stop::Disk) => Self::Error,
-            // Nothing is called done that is not on disk, whatever share has to succeed.
+            // A job whose image is not on disk is never done, whatever share has to succeed.
             None if summary.present.n_missing > 0 => Self::Failures,
             None if fail_under.is_some_and(|share| is_reached(share, &summary.counts)) => Self::Done,
-            // What is in doubt and held for the user has no image either.
+            // A job in doubt that is held for the user has no image either.
             None if summary.counts.n_without_image() + summary.counts.n_unfinished() > 0 => Self::Failures,
             None => Self::Done,
         }
     }
 
-    /// How a run that broke off ends.
+    /// Returns the ending of a run that failed with an error.
     pub const fn of_error(error: &RunError) -> Self {
         match error {
             RunError::Manifest(_)

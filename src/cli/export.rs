@@ -1,4 +1,4 @@
-//! The verb `export`: a run's images as a dataset.
+//! Command `export`: writes the images of a run as a dataset.
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub struct ExportArgs {
     /// The output folder of a run
     pub out: PathBuf,
 
-    /// What the dataset is written as
+    /// Format of the dataset
     #[arg(long, value_name = "FORMAT")]
     pub to: ExportFormat,
 
@@ -32,32 +32,32 @@ pub struct ExportArgs {
     #[arg(short = 'o', long = "dir", value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
-    /// A name for all of it, or names with shares: train=0.9,test=0.1. An image's own id decides, so that it stays where it is when
+    /// One split name, or several with shares: train=0.9,test=0.1. The id of an image decides its split, so it stays there when
     /// others are added [default: train; none for captions]
     #[arg(long, value_name = "NAME|SHARES")]
     pub split: Option<Splits>,
 
-    /// The column that captions are taken from: one of results.csv or of the manifest
+    /// The column to use for captions: one of results.csv or of the manifest
     #[arg(long, value_name = "COLUMN", default_value = "prompt")]
     pub caption: String,
 
-    /// What the table of an imagefolder is written as [default: jsonl]
+    /// Format of the metadata table of an imagefolder [default: jsonl]
     #[arg(long)]
     pub metadata: Option<MetadataFormat>,
 
-    /// Images in a shard, of webdataset and parquet [default: 10000]
+    /// Maximum images per shard, for webdataset and parquet [default: 10000]
     #[arg(long, value_name = "N")]
     pub shard_images: Option<NonZeroU64>,
 
-    /// Length of a shard, of webdataset and parquet [default: 512MiB]
+    /// Maximum size of a shard, for webdataset and parquet [default: 512MiB]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub shard_bytes: Option<u64>,
 
-    /// Copy images also where they could be hard links, for whoever changes files in place
+    /// Copy images even where hard links are possible, so that files can be changed in place
     #[arg(long)]
     pub copy: bool,
 
-    /// Replace what was exported to the folder before
+    /// Replace the earlier export in the folder
     #[arg(long)]
     pub fresh: bool,
 
@@ -67,11 +67,11 @@ pub struct ExportArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum ExportFormat {
-    /// Files and a table of them, for Hugging Face's `datasets`
+    /// Image files and a metadata table, for Hugging Face's `datasets`
     Imagefolder,
     /// Tar shards, for `webdataset`
     Webdataset,
-    /// Every image with its caption in a text file beside it, for kohya's and other trainers
+    /// Every image with its caption in a text file beside it, for kohya and other trainers
     Captions,
     /// Parquet shards with the images in them, for `datasets`, the Hub, pandas and others
     Parquet,
@@ -92,7 +92,7 @@ impl From<ExportFormat> for Format {
 pub enum MetadataFormat {
     /// metadata.jsonl, which keeps numbers apart from text
     Jsonl,
-    /// metadata.csv, in which loaders take texts such as null and NA for nothing
+    /// metadata.csv, where loaders read texts such as null and NA as missing
     Csv,
 }
 
@@ -105,7 +105,7 @@ impl From<MetadataFormat> for Form {
     }
 }
 
-/// Exports the images of a run, and says what came of it.
+/// Exports the images of a run, and prints the result.
 pub fn export(args: &ExportArgs) -> Exit {
     let options = match options(args) {
         Ok(options) => options,
@@ -129,12 +129,12 @@ pub fn export(args: &ExportArgs) -> Exit {
     }
 }
 
-/// What is asked for, or in words what does not go together.
+/// Converts the arguments to options. Returns an error text for flags that do not work together.
 fn options(args: &ExportArgs) -> Result<Export, String> {
     let format = Format::from(args.to);
     let word = format.word();
     if args.metadata.is_some() && format != Format::ImageFolder {
-        return Err(format!("could not use --metadata with {word}: only imagefolder has such a table"));
+        return Err(format!("could not use --metadata with {word}: only imagefolder has a metadata table"));
     }
     if !format.is_sharded() && (args.shard_images.is_some() || args.shard_bytes.is_some()) {
         return Err(format!("could not use --shard-images or --shard-bytes with {word}: it has no shards"));
@@ -177,14 +177,14 @@ fn exit_of_export(error: &ExportError) -> Exit {
     }
 }
 
-/// What came of it, in lines: what is there, what is new, and what is not as one may expect.
+/// Formats the result, line by line: images in the dataset, new images, and unexpected findings.
 fn words(args: &ExportArgs, exported: &Exported) -> Vec<String> {
     let images = |n: u64| if n == 1 { "1 image".to_owned() } else { format!("{} images", grouped(n)) };
     let mut parts = vec![images(exported.n_images)];
     let counts = [
         (exported.n_new, "new"),
         (exported.n_renewed, "written again"),
-        (exported.n_removed, "removed, as the run has them no longer"),
+        (exported.n_removed, "removed (no longer in the run)"),
     ];
     parts.extend(counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", grouped(*n))));
     let files = [(exported.n_linked, "hard link"), (exported.n_copied, "copy"), (exported.n_shards, "shard")];
@@ -200,24 +200,27 @@ fn words(args: &ExportArgs, exported: &Exported) -> Vec<String> {
         lines[0] += ", nothing new";
     }
     if exported.n_without > 0 {
-        lines.push(format!("{} of the manifest without an image", plural(exported.n_without, "job")));
+        let have = if exported.n_without == 1 { "has no image yet and was" } else { "have no image yet and were" };
+        lines.push(format!("{} {have} skipped", plural(exported.n_without, "job")));
     }
     if exported.n_changed > 0 {
         let n = images(exported.n_changed);
-        lines.push(format!("{n} changed since and stay in their shards as they were: --fresh builds all shards anew"));
+        lines.push(format!(
+            "{n} changed since the last export, and their shards keep the old versions: --fresh rebuilds all shards"
+        ));
     }
     if exported.n_gone > 0 {
         let n = images(exported.n_gone);
-        lines.push(format!("{n} in shards that the run has no longer: --fresh builds all shards anew"));
+        lines.push(format!("{n} in shards but no longer in the run: --fresh rebuilds all shards"));
     }
     if exported.n_left_out > 0 {
-        lines.push(format!("{} left out, missing or damaged:", images(exported.n_left_out)));
+        lines.push(format!("{} missing or damaged, and left out:", images(exported.n_left_out)));
         let named = exported.left_out.iter();
         lines.extend(named.map(|LeftOut { index, file_name, damage }| format!("  {index:06} {file_name}: {damage}")));
         let n_more = exported.n_left_out - exported.left_out.len() as u64;
         lines.extend((n_more > 0).then(|| format!("  and {n_more} more")));
         let out = args.out.display();
-        lines.push(format!("fetch them again with `promptbatch verify {out} --repair`, then export once more"));
+        lines.push(format!("fetch them again with `promptbatch verify {out} --repair`, then export again"));
     }
     lines
 }

@@ -1,4 +1,4 @@
-//! Groups of flags that several verbs share: how the provider is reached, the pace and the limits, and what is shown.
+//! Groups of flags that several commands share: access to the provider, rate and limits, and output.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub struct AccessArgs {
     #[arg(long, value_name = "FILE", env = "PROMPTBATCH_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// How long one request may take: 500ms, 30s, 2m; an image may take longer, but not be silent for so long
+    /// Timeout of one request: 500ms, 30s, 2m; an image may take longer, unless no data arrives for this long
     #[arg(long, value_name = "D", default_value = "60s", value_parser = duration, env = "PROMPTBATCH_REQUEST_TIMEOUT")]
     pub request_timeout: Duration,
 }
@@ -31,7 +31,7 @@ pub struct AccessArgs {
 /// How the provider is reached that a ledger names.
 #[derive(Debug, Args)]
 pub struct KnownAccessArgs {
-    /// Where the API is, if neither at its own address nor on this machine: the token goes nowhere else unasked
+    /// API base URL, if neither the provider's own nor on this machine: the token is sent nowhere else unless you say so
     #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL", hide_env_values = true)]
     base_url: Option<String>,
 
@@ -53,13 +53,13 @@ impl KnownAccessArgs {
 /// What a run does not go on with unasked.
 #[derive(Debug, Args)]
 pub struct ConsentArgs {
-    /// Go on with a ledger that is older than OUT/run.mark says, such as one restored from a copy: the jobs that may have been
-    /// submitted since are in doubt (--in-doubt)
+    /// Resume with a ledger that is older than OUT/run.mark says, such as one restored from a copy: the jobs that may have been
+    /// submitted since then are in doubt (--in-doubt)
     #[arg(long, env = "PROMPTBATCH_ACCEPT_OLDER_LEDGER", action = ArgAction::SetTrue)]
     accept_older_ledger: bool,
 
-    /// Go on with the account of this token as the batch's own: tasks of the account that it was begun with and that this one
-    /// does not know are lost, and submitted again
+    /// Continue the batch with the account of this token: tasks of the old account that this one does not know are lost, and
+    /// submitted again
     #[arg(long, env = "PROMPTBATCH_NEW_ACCOUNT", action = ArgAction::SetTrue)]
     new_account: bool,
 }
@@ -73,75 +73,76 @@ impl ConsentArgs {
 /// The pace, and what is done when something goes wrong.
 #[derive(Debug, Args)]
 pub struct PaceArgs {
-    /// Tasks in flight: a number, or `auto` to start low and learn
+    /// Maximum tasks in flight: a number, or `auto` to start low and learn the limit
     #[arg(short = 'j', long, value_name = "N|auto", default_value = "auto", env = "PROMPTBATCH_CONCURRENCY")]
     pub concurrency: Concurrency,
 
-    /// Submissions at most: 10/s, 30/m, 500/h, 125/d [default: no limit of ours]
+    /// Maximum submission rate: 10/s, 30/m, 500/h, 125/d [default: unlimited]
     #[arg(long, env = "PROMPTBATCH_RATE")]
     pub rate: Option<Rate>,
 
-    /// Submissions that may leave at once under --rate
+    /// Submissions that may be sent at once under --rate
     #[arg(long, value_name = "N", value_parser = at_least_one, env = "PROMPTBATCH_BURST")]
     pub burst: Option<NonZeroU32>,
 
-    /// Polls at most, for example 50/s [default: no limit of ours]
+    /// Maximum poll rate, for example 50/s [default: unlimited]
     #[arg(long, value_name = "RATE", env = "PROMPTBATCH_POLL_RATE")]
     pub poll_rate: Option<Rate>,
 
-    /// Downloads at once, at most: on a slow line fewer are
+    /// Maximum downloads at once; on a slow connection there are fewer
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one, env = "PROMPTBATCH_DOWNLOADS")]
     pub downloads: NonZeroU32,
 
-    /// The longest wait that a provider's Retry-After or rate-limit header is followed for
+    /// Longest wait to accept from a provider's Retry-After or rate-limit header
     #[arg(long, value_name = "D", default_value = "15m", value_parser = duration, env = "PROMPTBATCH_MAX_WAIT")]
     pub max_wait: Duration,
 
-    /// Setbacks in a row that a job survives while submitting or downloading
+    /// Consecutive errors before a job fails, while submitting or downloading
     #[arg(long, value_name = "N", default_value_t = 8, env = "PROMPTBATCH_RETRIES")]
     pub retries: u32,
 
-    /// How often a job may be submitted again although that may be paid for again: after a lost answer, or a lost or failed task
+    /// How often a job may be submitted again at the risk of paying twice: after a lost response, or a lost or failed task
     #[arg(long, value_name = "N", default_value_t = 2, env = "PROMPTBATCH_RESUBMITS")]
     pub resubmits: u32,
 
-    /// How long a task may take from its acceptance
+    /// Maximum time of a task, from its acceptance
     #[arg(long, value_name = "D", default_value = "30m", value_parser = duration, env = "PROMPTBATCH_TASK_TIMEOUT")]
     pub task_timeout: Duration,
 
-    /// What becomes of a submission whose answer was lost, which may have been accepted
+    /// What to do with a submission whose response was lost, and which may have been accepted
     #[arg(long, default_value = "resubmit", env = "PROMPTBATCH_IN_DOUBT")]
     pub in_doubt: InDoubtArg,
 
-    /// What a used-up daily quota does to the run
+    /// What to do when the daily quota is used up
     #[arg(long, default_value = "stop", env = "PROMPTBATCH_ON_QUOTA")]
     pub on_quota: OnQuotaArg,
 
-    /// How long the API may be out of reach before the run stops with exit code 75
+    /// How long the API may be unreachable before the run stops with exit code 75
     #[arg(long, value_name = "D", default_value = "1h", value_parser = duration, env = "PROMPTBATCH_MAX_OUTAGE")]
     pub max_outage: Duration,
 
-    /// What an image costs, for example '2 magicube': what is paid for is counted [default: the manifest's `price`, or else what an
-    /// earlier run was told]
+    /// Price of an image, for example '2 magicube', to count the cost [default: the manifest's `price`, or else that of an
+    /// earlier run]
     #[arg(long, env = "PROMPTBATCH_PRICE")]
     pub price: Option<Price>,
 
-    /// Submit nothing more that could bring the cost of all runs into this folder above this amount, for example 20 or '20 magicube'.
-    /// Submissions in doubt count in full. The tasks in flight are seen through, and the exit code is 75. It needs a price
+    /// Submit nothing more that could raise the cost of all runs in this folder above this amount, for example 20 or '20
+    /// magicube'. Submissions in doubt count in full. The tasks in flight are completed, and the exit code is 75. Needs a price
     #[arg(long, value_name = "AMOUNT", env = "PROMPTBATCH_MAX_COST")]
     pub max_cost: Option<CostLimit>,
 
-    /// Submit nothing more after this time, for example 90m or 8h. The tasks in flight are seen through, and the exit code is 75 if jobs
-    /// are left
+    /// Submit nothing more after this time, for example 90m or 8h. The tasks in flight are completed, and the exit code is 75 if
+    /// jobs are left
     #[arg(long, value_name = "D", value_parser = duration, env = "PROMPTBATCH_MAX_DURATION")]
     pub max_duration: Option<Duration>,
 
-    /// Work on at most so many unfinished jobs; those that are under way come first. The exit code is 5 if others are outstanding, and the
-    /// same command goes on with them
+    /// Work on at most this many unfinished jobs; those already under way come first. The exit code is 5 if others are
+    /// outstanding, and the same command continues with them
     #[arg(long, value_name = "N", value_parser = some_jobs, env = "PROMPTBATCH_LIMIT")]
     pub limit: Option<NonZeroU64>,
 
-    /// Stop when so many jobs have failed, or such a part of those that have ended, once 20 have: for example 20 or 5%
+    /// Stop when this many jobs have failed, or this percentage of the jobs that have ended, once 20 have ended: for example 20
+    /// or 5%
     #[arg(long, value_name = "N|P%", env = "PROMPTBATCH_MAX_FAILURES")]
     pub max_failures: Option<FailuresMax>,
 }
@@ -166,7 +167,7 @@ impl PaceArgs {
             duration_max: self.max_duration,
             cost_max: self.max_cost.clone(),
             price: self.price.clone(),
-            // Two machines that start together must not knock together for ever.
+            // A random seed keeps two machines that start together from retrying in lockstep forever.
             seed: fastrand::u64(..),
             ..Limits::default()
         }
@@ -176,11 +177,11 @@ impl PaceArgs {
 /// The largest image that is taken.
 #[derive(Debug, Args)]
 pub struct ImageArgs {
-    /// How long an image file may be: 64MiB, 20MB, or bytes
+    /// Maximum image file size: 64MiB, 20MB, or bytes
     #[arg(long, value_name = "SIZE", default_value = BYTES_MAX, value_parser = bytes, env = "PROMPTBATCH_IMAGE_BYTES_MAX")]
     pub image_bytes_max: u64,
 
-    /// How many pixels an image may have, width times height: 100MP, or pixels
+    /// Maximum pixels of an image, width times height: 100MP, or pixels
     #[arg(long, value_name = "N", default_value = PIXELS_MAX, value_parser = pixels, env = "PROMPTBATCH_IMAGE_PIXELS_MAX")]
     pub image_pixels_max: u64,
 }
@@ -194,7 +195,7 @@ impl ImageArgs {
 /// What becomes of texts that spreadsheets would compute.
 #[derive(Debug, Args)]
 pub struct GuardArgs {
-    /// Put ' before cells of results.csv that a spreadsheet would take for formulas; later runs of the folder keep to it
+    /// Put ' before cells of results.csv that a spreadsheet would read as formulas; later runs in the folder do the same
     #[arg(
         long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on",
         env = "PROMPTBATCH_FORMULA_GUARD"
@@ -203,7 +204,7 @@ pub struct GuardArgs {
 }
 
 impl GuardArgs {
-    /// Whether it is wanted; `None` where nothing is said.
+    /// Returns the user's choice. `None` means that the user did not choose.
     pub fn is_wanted(&self) -> Option<bool> {
         self.formula_guard.map(|guard| match guard {
             FormulaGuard::On => true,
@@ -216,7 +217,7 @@ impl GuardArgs {
 enum FormulaGuard {
     /// A spreadsheet shows every text as text
     On,
-    /// Every text is as it was given
+    /// Every text is written as it was given
     Off,
 }
 
@@ -226,17 +227,17 @@ pub struct ShowArgs {
     #[command(flatten)]
     progress: ProgressArgs,
 
-    /// Say nothing but errors
+    /// Print errors only
     #[arg(short, long, conflicts_with = "verbose", env = "PROMPTBATCH_QUIET")]
     pub quiet: bool,
 
-    /// Tell of every accepted job, with its task id, and of every setback
+    /// Also print every accepted job, with its task id, and every setback
     #[arg(short, long, env = "PROMPTBATCH_VERBOSE", action = ArgAction::SetTrue)]
     pub verbose: bool,
 }
 
 impl ShowArgs {
-    /// Whether anything but errors and warnings is told in words.
+    /// Reports whether text other than errors and warnings is printed.
     pub fn is_for_people(&self) -> bool {
         !self.quiet && self.display() != Display::Json
     }
@@ -265,7 +266,7 @@ impl ProgressArgs {
     }
 }
 
-/// How progress is shown here and now.
+/// Form of the progress output on the present standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Display {
     Bar,
@@ -282,7 +283,7 @@ enum Progress {
     Bar,
     /// A line now and then, and one for every change
     Plain,
-    /// A line of JSON for everything that happens, and nothing else on stderr
+    /// One line of JSON per event, and nothing else on stderr
     Json,
     /// Nothing
     None,
@@ -292,7 +293,7 @@ enum Progress {
 pub enum InDoubtArg {
     /// Submit it again, and count it
     Resubmit,
-    /// Leave it for you
+    /// Leave it for you to decide
     Hold,
     /// Fail the job
     Fail,
@@ -310,9 +311,9 @@ impl From<InDoubtArg> for InDoubt {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum OnQuotaArg {
-    /// See the tasks in flight through, and stop with exit code 75
+    /// Complete the tasks in flight, then stop with exit code 75
     Stop,
-    /// Wait for the next allowance, then try with one submission
+    /// Wait for the quota to reset, then try with one submission
     Wait,
 }
 
@@ -325,7 +326,7 @@ impl From<OnQuotaArg> for OnQuota {
     }
 }
 
-/// A number of jobs. None at all is taken for a mistake: some programs mean no limit by it.
+/// Parses a number of jobs, at least 1. Zero is refused as a mistake, because some programs use it for no limit.
 pub fn some_jobs(text: &str) -> Result<NonZeroU64, String> {
     text.trim().parse().map_err(|_| {
         "write a whole number of at least 1, or leave --limit out to work on all jobs (`plan` works on none)".to_owned()
@@ -336,7 +337,7 @@ fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
     text.parse().map_err(|_| "write a whole number of at least 1".to_owned())
 }
 
-/// A span of time as people write it.
+/// Parses a duration as users write it, such as `500ms`, `30s` or `2h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "a duration is a number and a unit, for example 500ms, 30s, 10m or 2h".to_owned())

@@ -1,4 +1,4 @@
-//! `gallery`, and what `run --gallery` does at its end.
+//! Command `gallery`, also used by `run --gallery` at the end of a run.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::cli::inspect::exit_of;
 use crate::cli::show::chores;
 use crate::cli::{fail, print, tell};
 
-/// Images without a thumbnail that are named.
+/// Maximum number of images without a thumbnail that are listed.
 const WITHOUT_MAX: usize = 5;
 
-/// Makes the gallery of a run.
+/// Writes the gallery of a run.
 pub fn gallery(args: &GalleryArgs) -> Exit {
     let mut chores = chores(args.progress.display(), &Above::default());
     let made = make(&args.out, args.jobs.as_ref().unwrap_or(&ALL), &mut *chores);
@@ -34,7 +34,8 @@ pub fn gallery(args: &GalleryArgs) -> Exit {
     }
 }
 
-/// Makes it at the end of a run, which is told already. A run without a mistake does not end well if its gallery does not.
+/// Writes the gallery at the end of a run, after the summary. A gallery that fails turns a successful run into an
+/// error.
 pub fn after_run(out: &Path, is_quiet: bool, exit: Exit, progress: &mut dyn Progress) -> Exit {
     match make(out, &ALL, progress) {
         Ok(gallery) => {
@@ -53,14 +54,14 @@ pub fn after_run(out: &Path, is_quiet: bool, exit: Exit, progress: &mut dyn Prog
     }
 }
 
-/// What it came to, line by line.
+/// Formats the result, line by line.
 fn words(gallery: &Gallery, out: &Path) -> Vec<String> {
     let Gallery { n_jobs, n_wanted, n_shown, shown, n_images, n_new, n_pruned, without, .. } = gallery;
     let out = escape(&out.display().to_string());
     let count = |n: u64, one: &str| format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" });
     let mut all = vec![count(*n_images, "image"), count(*n_new, "new thumbnail")];
     all.extend((*n_pruned > 0).then(|| format!("{} removed", grouped(*n_pruned))));
-    all.extend((!without.is_empty()).then(|| format!("{} without", grouped(without.len() as u64))));
+    all.extend((!without.is_empty()).then(|| format!("{} without a thumbnail", grouped(without.len() as u64))));
     let mut lines = vec![all.join(", ")];
     lines.extend(without.iter().take(WITHOUT_MAX).map(|(image, why)| format!("  {}: {why}", escape(&image.file_name))));
     if without.len() > WITHOUT_MAX {
@@ -69,7 +70,7 @@ fn words(gallery: &Gallery, out: &Path) -> Vec<String> {
     if n_shown < n_wanted {
         let last = shown.map_or(0, |(_, last)| last);
         lines.push(format!(
-            "the page holds {} of {}: look at others with `promptbatch gallery {out} --jobs {}-{n_jobs}`",
+            "the page holds {} of {}: see the others with `promptbatch gallery {out} --jobs {}-{n_jobs}`",
             grouped(*n_shown),
             count(*n_wanted, "job"),
             last + 1
@@ -78,7 +79,7 @@ fn words(gallery: &Gallery, out: &Path) -> Vec<String> {
     lines
 }
 
-/// Jobs by their index: `FROM-TO`, `FROM-` or `-TO`.
+/// Parses a range of job indices: `N`, `FROM-TO`, `FROM-` or `-TO`.
 pub fn jobs(text: &str) -> Result<RangeInclusive<u64>, String> {
     let number = |text: &str, default| if text.is_empty() { Some(default) } else { text.parse().ok() };
     let (from, to) = text.trim().split_once('-').unwrap_or((text, text));
@@ -118,7 +119,7 @@ mod tests {
         };
         insta::assert_snapshot!(words(&gallery, Path::new("out/cats")).join("\n"), @r"
         99,000 images, 1 new thumbnail, 2 removed
-        the page holds 100,000 of 250,000 jobs: look at others with `promptbatch gallery out/cats --jobs 100001-250000`
+        the page holds 100,000 of 250,000 jobs: see the others with `promptbatch gallery out/cats --jobs 100001-250000`
         ");
     }
 }

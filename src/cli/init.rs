@@ -1,4 +1,4 @@
-//! The verbs for those who begin: `init` writes a manifest to start from, `schema` prints what editors check one by.
+//! Commands for a first manifest: `init` writes a starter, `schema` prints the JSON Schema for editors.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -11,18 +11,18 @@ use crate::cli::exit::Exit;
 use crate::cli::manifest_args::InitArgs;
 use crate::cli::{print, tell};
 
-/// A manifest that shows the language; its first line names the schema.
+/// Starter manifest that shows the language. Its first line names the schema.
 const STARTER: &str = include_str!("../../examples/starter.yaml");
 
-/// The schema's file, as the starter calls it.
+/// File name of the schema, as the starter names it.
 const SCHEMA_NAME: &str = "prompts.schema.json";
 
-/// Prints the JSON Schema of manifests in YAML.
+/// Prints the JSON Schema of YAML manifests.
 pub fn schema() -> Exit {
     print(&manifest::schema())
 }
 
-/// Writes a manifest to start from, and its schema beside it; never over a file that is there.
+/// Writes a starter manifest, and its schema next to it. Existing files are never overwritten.
 pub fn init(args: &InitArgs) -> Exit {
     let path = args.manifest.as_path();
     let without_schema = STARTER.split_once('\n').map_or(STARTER, |(_, rest)| rest);
@@ -32,7 +32,7 @@ pub fn init(args: &InitArgs) -> Exit {
     let shown = escape(&path.to_string_lossy());
     let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
     if !is_yaml {
-        tell(&format!("error: could not write {shown}: a starter is YAML; call it {shown}.yaml"));
+        tell(&format!("error: could not write {shown}: a starter is YAML; name it {shown}.yaml"));
         return Exit::Usage;
     }
     let schema = (!args.no_schema).then(|| path.with_file_name(SCHEMA_NAME));
@@ -42,7 +42,7 @@ pub fn init(args: &InitArgs) -> Exit {
     {
         let schema = escape(&schema.to_string_lossy());
         tell(&format!(
-            "error: could not write {schema}: another file of that name is there; move it away, or use --no-schema"
+            "error: could not write {schema}: a different file with that name exists; move it away, or use --no-schema"
         ));
         return Exit::Usage;
     }
@@ -50,7 +50,7 @@ pub fn init(args: &InitArgs) -> Exit {
     if let Err(error) = create(path, text) {
         let (why, exit) = match error.kind() {
             ErrorKind::AlreadyExists => {
-                ("it is there already; give the starter another name, or move it away".to_owned(), Exit::Usage)
+                ("it already exists; give the starter another name, or move it away".to_owned(), Exit::Usage)
             }
             _ => (escape(&error.to_string()), Exit::Error),
         };

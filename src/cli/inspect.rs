@@ -1,4 +1,4 @@
-//! The verbs that only look: `validate`, `status`, `results`.
+//! Commands that leave a run unchanged: `validate`, `status` and `results`.
 
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::sqlite::RunFile;
@@ -15,7 +15,7 @@ use crate::cli::show::chores;
 use crate::cli::standing::Standing;
 use crate::cli::{diagnostics, fail, print, run, summary};
 
-/// Shows every mistake in a manifest.
+/// Prints every mistake in a manifest.
 pub fn validate(args: &ValidateArgs) -> Exit {
     let path = escape(&args.manifest.manifest.display().to_string());
     let mut chores = chores(args.progress.display(), &Above::default());
@@ -34,7 +34,7 @@ pub fn validate(args: &ValidateArgs) -> Exit {
     }
 }
 
-/// Shows where a run stands.
+/// Prints the status of a run.
 pub fn status(args: &StatusArgs) -> Exit {
     match Standing::of(&args.out).map(|standing| if args.json { standing.json() } else { standing.words() }) {
         Ok(text) => print(&text),
@@ -42,7 +42,7 @@ pub fn status(args: &StatusArgs) -> Exit {
     }
 }
 
-/// Writes the results again.
+/// Writes the results again from the ledger.
 pub fn results(args: &ResultsArgs) -> Exit {
     let projection = Projection::written_as(args.format.into(), &args.out).guarding(args.guard.is_wanted());
     let rows = if args.include_dropped { Rows::WithDropped } else { Rows::OfManifest };
@@ -55,7 +55,7 @@ pub fn results(args: &ResultsArgs) -> Exit {
     }
 }
 
-/// A folder without a run is the user's mistake; a ledger that cannot be read is not.
+/// Returns the exit code for a ledger error. A folder without a run is the user's mistake, an unreadable ledger is not.
 pub fn exit_of(error: &LedgerError) -> Exit {
     match error {
         LedgerError::Missing { .. } | LedgerError::Older { .. } => Exit::Usage,

@@ -1,4 +1,4 @@
-//! `log`: the story of one job, from its events.
+//! Command `log`: prints the history of one job, from its events.
 
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::sqlite::RunFile;
@@ -14,10 +14,10 @@ use crate::cli::exit::Exit;
 use crate::cli::inspect::exit_of;
 use crate::cli::{fail, print, tell};
 
-/// Characters of a prompt, of a link and of a fault's words.
+/// Maximum length of a prompt, a link or a fault message, in characters.
 const TEXT_CHARS_MAX: usize = 2000;
 
-/// Tells the story of one job.
+/// Prints the history of one job.
 pub fn log(args: &LogArgs) -> Exit {
     let told = RunFile::open_for_reading(&args.out).and_then(|file| {
         let found = file.find(&args.job)?;
@@ -44,7 +44,7 @@ fn not_one(name: &str, found: &[Known]) -> String {
         );
     }
     let ids: Vec<_> = found.iter().map(|known| format!("{} ({})", known.job.index, known.job.id)).collect();
-    format!("error: could not tell which job is {name:?}: it may be {}", ids.join(", "))
+    format!("error: several jobs match {name:?}: {}", ids.join(", "))
 }
 
 fn story(file: &RunFile, known: &Known) -> Result<String, LedgerError> {

@@ -1,4 +1,4 @@
-//! The flags of the verbs that read a manifest: how it is read, and what is shown of it.
+//! Flags of the commands that read a manifest: how to read the manifest, and what to print.
 
 use std::env;
 use std::num::NonZeroU64;
@@ -15,14 +15,14 @@ use crate::cli::flags::{ProgressArgs, some_jobs};
 
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
-    /// The prompts: a YAML, CSV, TSV, JSONL or TXT file, or - for standard input; each also compressed by gzip
+    /// The prompts: a YAML, CSV, TSV, JSONL or TXT file, or - for standard input; any of them may be gzipped
     pub manifest: PathBuf,
 
-    /// What the prompts are written as, where the file's name does not tell
+    /// Format of the manifest, if the file's extension does not show it
     #[arg(long, value_enum, env = "PROMPTBATCH_FORMAT")]
     pub format: Option<FormatArg>,
 
-    /// What the file is encoded in, such as gb18030, where it is not UTF-8 and does not show what it is
+    /// Encoding of the file, such as gb18030, if it is not UTF-8 and cannot be detected
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ENCODING")]
     pub encoding: Option<Encoding>,
 
@@ -34,19 +34,20 @@ pub struct ManifestArgs {
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_PROMPT_COL")]
     pub prompt_col: Option<String>,
 
-    /// The column or key that holds your own id of each prompt
+    /// The column or key that holds your own id for each prompt
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
     pub id_col: Option<String>,
 
-    /// A folder that the manifest may read lists from, beside its own; may be repeated, in the variable with : between
+    /// Another folder that the manifest may read lists from; may be repeated, or separated by : in the variable
     #[arg(long = "allow-files", value_name = "DIR", value_parser = folders, env = "PROMPTBATCH_ALLOW_FILES")]
     pub allow_files: Vec<Folders>,
 
-    /// How many jobs lists, ranges, vars and `n` may make; prompts that are one job each are not limited [default: 10000]
+    /// Maximum number of jobs that lists, ranges, vars and `n` may expand to; prompts that are one job each are not limited
+    /// [default: 10000]
     #[arg(long, value_name = "N", env = "PROMPTBATCH_MAX_JOBS")]
     pub max_jobs: Option<u64>,
 
-    /// Do the work in an order that this seed draws, so that a run stopped early is a fair sample; names and results stay in
+    /// Do the work in a random order given by this seed, so that a run stopped early is a fair sample; names and results stay in
     /// manifest order
     #[arg(long, value_name = "SEED", env = "PROMPTBATCH_SHUFFLE")]
     pub shuffle: Option<u64>,
@@ -54,15 +55,15 @@ pub struct ManifestArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum FormatArg {
-    /// A list of prompts, or documents parted by ---
+    /// A list of prompts, or documents separated by ---
     Yaml,
     /// A table with a header
     Csv,
-    /// The same with tabs, in which quotes are mostly just quotes
+    /// A table with tabs, where most quotes are just part of the text
     Tsv,
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
-    /// One prompt a line
+    /// One prompt per line
     Txt,
 }
 
@@ -83,7 +84,7 @@ pub struct ValidateArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
 
-    /// Print one JSON object instead of words
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
 
@@ -93,11 +94,11 @@ pub struct ValidateArgs {
 
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Where to write it, a name that ends in .yaml or .yml; - for stdout
+    /// File to write, with a name that ends in .yaml or .yml; - for stdout
     #[arg(default_value = "prompts.yaml")]
     pub manifest: PathBuf,
 
-    /// Write no prompts.schema.json beside it, and do not name it
+    /// Do not write prompts.schema.json beside it, nor refer to it
     #[arg(long)]
     pub no_schema: bool,
 }
@@ -111,31 +112,31 @@ pub struct PlanArgs {
     #[arg(short, long, env = "PROMPTBATCH_OUT")]
     pub out: Option<PathBuf>,
 
-    /// Print one JSON object instead of words
+    /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,
 
-    /// Write every job out instead, itself a manifest: one row or line a job, with nothing left to combine
+    /// Write out every job instead, as a manifest of its own: one row or line per job, with nothing left to combine
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "csv", require_equals = true, conflicts_with = "json")]
     pub list: Option<ListFormat>,
 
-    /// Reckon the time with submissions at this rate, for example 30/m
+    /// Estimate the time for submissions at this rate, for example 30/m
     #[arg(long, env = "PROMPTBATCH_RATE")]
     pub rate: Option<Rate>,
 
-    /// Reckon the time with so many tasks in flight
+    /// Estimate the time for this many tasks in flight
     #[arg(short = 'j', long, value_name = "N", env = "PROMPTBATCH_CONCURRENCY", value_parser = in_flight)]
     pub concurrency: Option<InFlight>,
 
-    /// What an image costs, for example '2 magicube' [default: the manifest's `price`]
+    /// Price of an image, for example '2 magicube' [default: the manifest's `price`]
     #[arg(long, env = "PROMPTBATCH_PRICE")]
     pub price: Option<Price>,
 
-    /// Show how much is left of this limit on the cost of all runs into the folder, for example 20 or '20 magicube'
+    /// Show how much is left of this limit on the cost of all runs in the folder, for example 20 or '20 magicube'
     #[arg(long, value_name = "AMOUNT", env = "PROMPTBATCH_MAX_COST")]
     pub max_cost: Option<CostLimit>,
 
-    /// Reckon with at most so many unfinished jobs; those that are under way come first
+    /// Plan for at most this many unfinished jobs; those already under way come first
     #[arg(long, value_name = "N", value_parser = some_jobs, env = "PROMPTBATCH_LIMIT")]
     pub limit: Option<NonZeroU64>,
 
@@ -147,7 +148,7 @@ pub struct PlanArgs {
 pub enum ListFormat {
     /// A table
     Csv,
-    /// A JSON object a line
+    /// One JSON object per line
     Jsonl,
 }
 
@@ -160,7 +161,7 @@ impl From<ListFormat> for Listing {
     }
 }
 
-/// Tasks in flight, where that is a number.
+/// Number of tasks in flight. `None` means `auto`.
 #[derive(Clone, Copy, Debug)]
 pub struct InFlight(pub Option<u32>);
 
@@ -174,11 +175,12 @@ fn in_flight(text: &str) -> Result<InFlight, String> {
     }
 }
 
-/// One folder or more.
+/// One or several folders.
 #[derive(Clone, Debug)]
 pub struct Folders(pub Vec<PathBuf>);
 
-/// A folder, or several with the separator of `PATH` between them. What names a folder as a whole is that one.
+/// Parses one folder, or several with the separator of `PATH` between them. A text that names an existing folder is not
+/// split.
 fn folders(text: &str) -> Result<Folders, String> {
     let whole = PathBuf::from(text);
     let all: Vec<_> = if whole.is_dir() { vec![whole] } else { env::split_paths(text).collect() };

@@ -1,4 +1,4 @@
-//! `completions` and `man`: what shells complete, and the manual as pages, both made from the flags themselves.
+//! Commands `completions` and `man`: shell completions and manual pages, both generated from the flags.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,31 +15,31 @@ use crate::cli::{fail, print, tell};
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
-    /// For which shell
+    /// Shell to generate completions for
     shell: Shell,
 }
 
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The page of this verb alone
+    /// Only the page of this command
     #[arg(conflicts_with = "dir")]
     verb: Option<String>,
 
-    /// Write the pages of all verbs to this folder: promptbatch.1, promptbatch-run.1 and so on
+    /// Write the pages of all commands to this folder: promptbatch.1, promptbatch-run.1 and so on
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
 
-/// Prints the script by which a shell completes.
+/// Prints the completion script of a shell.
 pub fn completions(args: &CompletionsArgs) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "promptbatch", &mut script);
     print(&String::from_utf8_lossy(&script))
 }
 
-/// Prints a page of the manual, or writes all of them.
+/// Prints a manual page, or writes all of them.
 pub fn man(args: &ManArgs) -> Exit {
-    // Pages name verbs as people type them, once the whole is built.
+    // Pages name commands as users type them only after the build of the whole.
     let mut top = Cli::command().disable_help_subcommand(true);
     top.build();
     if let Some(dir) = &args.dir {
@@ -50,7 +50,7 @@ pub fn man(args: &ManArgs) -> Exit {
     match (wanted, verb) {
         (Some(name), None) => {
             let verbs: Vec<_> = top.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-            tell(&format!("error: there is no verb {}; the verbs are {}", escape(name), verbs.join(", ")));
+            tell(&format!("error: there is no command {}; the commands are {}", escape(name), verbs.join(", ")));
             Exit::Usage
         }
         (_, verb) => {
@@ -69,7 +69,7 @@ fn write_all(top: clap::Command, dir: &Path) -> Exit {
         Ok(()) => Exit::Done,
         Err(error) => {
             let dir = escape(&dir.to_string_lossy());
-            tell(&format!("error: could not write the pages to {dir}: {error}; name a folder that can be written"));
+            tell(&format!("error: could not write the pages to {dir}: {error}; name a writable folder"));
             Exit::Error
         }
     }

@@ -1,4 +1,6 @@
-//! The face: flags in, words and exit codes out. It decides nothing that a Rust program could not ask of the library.
+//! Command-line interface: flags in, messages and exit codes out.
+//!
+//! The interface decides nothing that a Rust program could not request from the library.
 
 mod again;
 mod args;
@@ -40,7 +42,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::cli::args::{Cli, Verb};
 use crate::cli::exit::Exit;
 
-/// Does what the command line says.
+/// Executes the command line.
 pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -66,14 +68,15 @@ pub fn main() -> Exit {
     }
 }
 
-/// Shows help and version on stdout, mistakes on stderr; in plain letters where control sequences were given, as they are repeated.
+/// Prints help and version on stdout, and usage errors on stderr. The message repeats arguments, so control sequences
+/// in them are escaped.
 fn complain(error: &clap::Error) -> Exit {
     let ours = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROMPTBATCH_"));
     let mut given = env::args_os().chain(ours.map(|(_, value)| value));
     let is_plain = given.all(|text| text::escape(&text.to_string_lossy()) == text.to_string_lossy());
     let words = text::lines(&error.render().to_string());
     match (is_plain, error.use_stderr()) {
-        // There is nobody to tell if that fails.
+        // If printing fails, no stream is left for a message.
         (true, _) => drop(error.print()),
         (false, true) => tell(words.trim_end()),
         (false, false) => return print(&words),
@@ -81,38 +84,38 @@ fn complain(error: &clap::Error) -> Exit {
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }
 
-/// A runtime of one thread: all work here is waiting, and a second thread costs more than it brings.
+/// Creates a runtime with one thread: all work here is waiting, and a second thread costs more than it gains.
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-/// Says an error and passes on how the program ends.
+/// Prints an error, and returns the exit code.
 fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {
     tell(&format!("error: {error}"));
     exit
 }
 
-/// Lines for people, on stderr, where no control sequence of a path or of anybody's words arrives raw. Where nobody listens,
-/// nothing is said.
+/// Prints lines for people on stderr, with every control sequence escaped. Write errors are ignored, because no reader
+/// is left.
 fn tell(lines: &str) {
     let words = text::lines(lines);
     let words = if is_json() { stream::message(Clock::system().now().wall(), &words) } else { words + "\n" };
     drop(io::stderr().write_all(words.as_bytes()));
 }
 
-/// Whether whoever listens on stderr reads JSON.
+/// Whether the reader of stderr expects JSON.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
 
 fn is_json() -> bool {
     IS_JSON.load(Ordering::Relaxed)
 }
 
-/// From now on, what is told is told as JSON.
+/// Switches all further messages to JSON.
 fn speak_json() {
     IS_JSON.store(true, Ordering::Relaxed);
 }
 
-/// Data for scripts, on stdout; on a terminal as safe to show as what is told. A reader that has gone away is no error.
+/// Prints data for scripts on stdout. On a terminal, control sequences are escaped. A closed pipe is not an error.
 fn print(data: &str) -> Exit {
     let safe = io::stdout().is_terminal().then(|| text::lines(data));
     let bytes = safe.as_deref().unwrap_or(data).as_bytes();

@@ -1,20 +1,21 @@
-//! A panic of the program itself: told in words that help to mend it, and never a hang, never a secret.
+//! Panic handler of the program: prints a message that helps to fix the bug, never hangs, and reveals no secret.
 
 use std::panic::{self, PanicHookInfo, UnwindSafe};
 
 use crate::cli::exit::Exit;
 use crate::cli::tell;
 
-/// Does `work`. Should it panic, that is an ending like any other.
+/// Runs `work`. A panic becomes an ordinary ending with an exit code.
 pub fn guarded(work: impl FnOnce() -> Exit + UnwindSafe) -> Exit {
     panic::set_hook(Box::new(|panic| tell(&words(panic))));
     panic::catch_unwind(work).unwrap_or_else(|_| {
-        tell("error: nothing recorded is lost; run the same command again to go on");
+        tell("error: nothing recorded is lost; run the same command again to resume");
         Exit::Error
     })
 }
 
-/// Where it happened, and why as far as that is a text of ours: one that was put together may hold anything.
+/// Formats the location of a panic. The reason is included only if it is a constant text: a formatted one may contain a
+/// secret.
 fn words(panic: &PanicHookInfo) -> String {
     let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
     let why = panic.payload().downcast_ref::<&str>().map_or_else(String::new, |why| format!(" ({why})"));
@@ -30,7 +31,7 @@ mod tests {
 
     const ROLE: &str = "TEST_PANIC_ROLE";
 
-    /// The process that panics, which the test below starts; by itself it does nothing.
+    /// Panics in a child process that the test below starts. Without the role variable, it does nothing.
     #[test]
     fn child() {
         let Ok(role) = env::var(ROLE) else { return };
@@ -41,7 +42,7 @@ mod tests {
         std::process::exit(i32::from(exit.code()));
     }
 
-    /// Goal: a panic ends with exit code 1, with words and a place, and repeats no text that was put together at run time.
+    /// Goal: a panic ends with exit code 1, a message and a location, and repeats no text formatted at run time.
     #[test]
     fn a_panic_is_an_ending_in_words_and_without_secrets() {
         let panicked = |role: &str| {

@@ -1,4 +1,4 @@
-//! `plan`: what `run` would do with a manifest, in words or as JSON.
+//! Command `plan`: shows what `run` would do with a manifest, as text or as JSON.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -24,10 +24,10 @@ use crate::cli::show::chores;
 use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
 use crate::cli::{diagnostics, fail, print, run};
 
-/// Jobs of each kind that are shown.
+/// Maximum number of jobs shown for each kind of difference.
 pub const SHOWN_MAX: usize = 5;
 
-/// Characters of a value that was or is.
+/// Maximum length of an old or a new value, in characters.
 const VALUE_CHARS_MAX: usize = 48;
 
 /// Shows what a run would do.
@@ -45,7 +45,7 @@ pub fn plan(args: &PlanArgs) -> Exit {
     show(&args.manifest, args.out.as_deref(), &told, args.json, args.progress.display())
 }
 
-/// Shows what a run of this manifest would do under what the user tells.
+/// Shows what a run of this manifest would do with the user's settings.
 pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &Told<'_>, is_json: bool, display: Display) -> Exit {
     let out = match run::out(out, args) {
         Ok(out) => out,
@@ -86,7 +86,7 @@ pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &Told<'_>, is_json: b
     }
 }
 
-/// Writes every job out.
+/// Writes every job to stdout.
 fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
     let mut chores = chores(args.progress.display(), &Above::default());
     let source = run::source(&args.manifest, modelscope::MODEL);
@@ -104,11 +104,11 @@ fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
     }
 }
 
-/// A headline, the differences, and what follows from them, line by line.
+/// Formats the headline, the differences and their consequences, line by line.
 fn words(plan: &Plan, manifest: &Path, out: &Path) -> Vec<String> {
     let diff = &plan.diff;
     let mut lines = vec![headline(plan, manifest, out)];
-    let kept = [(diff.n_moved, "at another place"), (diff.n_relabelled, "with another id or other further columns")];
+    let kept = [(diff.n_moved, "moved"), (diff.n_relabelled, "with a new id or new values in other columns")];
     let kept: Vec<_> = kept.into_iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{n} {how}")).collect();
     if !kept.is_empty() {
         lines.push(format!("of those kept: {}", kept.join(", ")));
@@ -116,7 +116,7 @@ fn words(plan: &Plan, manifest: &Path, out: &Path) -> Vec<String> {
     let of = |shown: &[Shown]| shown.iter().map(job).collect::<Vec<_>>();
     let changed: Vec<_> = diff.changed.iter().map(|(was, is)| changed(was, is)).collect();
     lines.extend(list("new", diff.n_new, &of(&diff.new)));
-    lines.extend(list("changed, to be made anew; the images from before stay on disk", diff.n_changed, &changed));
+    lines.extend(list("changed, to be made again; the old images stay on disk", diff.n_changed, &changed));
     lines.extend(list("back again", diff.n_back, &of(&diff.back)));
     lines.extend(list("dropped; their images stay on disk", diff.n_dropped, &of(&diff.dropped)));
     lines.extend(leaving(&diff.leaving));
@@ -143,7 +143,7 @@ fn headline(plan: &Plan, manifest: &Path, out: &Path) -> String {
     format!("{manifest}: {n_jobs}, compared with {out}: {}", kinds.join(", "))
 }
 
-/// A kind of difference with the first jobs of it; nothing for none.
+/// Formats a kind of difference with its first jobs. Empty if there are none.
 fn list(kind: &str, n: u64, shown: &[String]) -> Vec<String> {
     let mut lines = Vec::new();
     if n > 0 {
@@ -162,7 +162,7 @@ fn job(shown: &Shown) -> String {
     format!("  {:06} {label}{}", shown.index, excerpt(&shown.request.prompt, PROMPT_CHARS_MAX))
 }
 
-/// The job as it is, and below it each field that was another.
+/// Formats the present job, and below it each field that had another value.
 fn changed(was: &Shown, is: &Shown) -> String {
     let value = |text: &Option<String>| text.clone().unwrap_or_else(|| "(none)".to_owned());
     let changes = changes(&was.request, &is.request).into_iter().map(|Change { field, was, is }| {
@@ -172,19 +172,19 @@ fn changed(was: &Shown, is: &Shown) -> String {
     job(is) + &changes.collect::<String>()
 }
 
-/// What is paid for, or may be, and would be lost.
+/// Warns about leaving jobs that are or may be paid for, and whose images would be lost.
 fn leaving(leaving: &Counts) -> Option<String> {
     let n = leaving.n_running + leaving.n_in_doubt;
     (n > 0).then(|| {
         format!(
             "warning: {} that would leave the manifest may be at the provider and paid for, and would not be fetched; \
-             to have the images, let the manifest that had them run to its end first",
+             to get the images, first let a run with the old manifest finish",
             jobs(n)
         )
     })
 }
 
-/// What `run` would send, and what it would leave alone.
+/// Formats what `run` would send, and what it would leave unchanged.
 fn would(plan: &Plan) -> Vec<String> {
     let Counts { n_in_doubt, n_running, n_succeeded, n_moderated, n_failed, .. } = plan.counts();
     let n_to_submit = plan.n_to_submit();
@@ -196,10 +196,7 @@ fn would(plan: &Plan) -> Vec<String> {
         lines.push(format!("would fetch: {}, accepted already", jobs(n_running)));
     }
     if n_in_doubt > 0 {
-        lines.push(format!(
-            "in doubt: {}, about which --in-doubt decides (by default they are submitted again)",
-            jobs(n_in_doubt)
-        ));
+        lines.push(format!("in doubt: {}, handled as --in-doubt says (by default: submitted again)", jobs(n_in_doubt)));
     }
     if lines.is_empty() {
         lines.push("nothing to do: `run` would send nothing".to_owned());
@@ -212,7 +209,7 @@ fn would(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// All of it for scripts; texts are whole and raw.
+/// Builds the whole plan as JSON for scripts. Texts are complete and unescaped.
 fn object(plan: &Plan, manifest: &Path, out: &Path) -> Value {
     let diff = &plan.diff;
     let first = |shown: &[Shown]| shown.iter().map(shown_object).collect::<Vec<_>>();

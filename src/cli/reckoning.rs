@@ -1,4 +1,4 @@
-//! What a manifest comes to, and what a run of it would take, in words and as JSON.
+//! Estimate for a manifest, as text and as JSON: its jobs by kind, and the time, cost and disk of a run.
 
 use serde_json::{Value, json};
 
@@ -17,37 +17,37 @@ use crate::cli::plan::SHOWN_MAX;
 use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
 use crate::cli::units;
 
-/// Kinds of jobs that are shown.
+/// Maximum number of kinds of jobs shown.
 const KINDS_MAX: usize = 12;
 
-/// What the user tells of a run that is planned.
+/// Settings from the user for a planned run. `None` means that the user did not set the value.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Told<'a> {
-    /// How fast submissions may leave.
+    /// Maximum rate of submissions.
     pub rate: Option<Rate>,
-    /// How many tasks may be in flight.
+    /// Maximum number of tasks in flight.
     pub in_flight: Option<u32>,
-    /// What an image costs.
+    /// Price of an image.
     pub price: Option<&'a Price>,
-    /// The limit on the cost.
+    /// Limit on the cost.
     pub cost_max: Option<&'a CostLimit>,
-    /// The most jobs that are worked on.
+    /// Maximum number of jobs to work on.
     pub jobs_max: Option<u64>,
 }
 
-/// What a plan is reckoned with, and what comes of it.
+/// Inputs and result of the estimate for a plan.
 pub struct Reckoning<'a> {
     census: &'a Census,
     price: Option<&'a Price>,
-    /// What the run has cost so far. `None` where a price is not known.
+    /// Cost of the run so far. `None` if a price is unknown.
     paid: Option<Cost>,
     cost_max: Option<&'a CostLimit>,
-    /// How many of so many unfinished jobs are worked on, where that is not all of them.
+    /// Number of jobs to work on, and number of unfinished jobs. `None` if the run works on all unfinished jobs.
     part: Option<(u64, u64)>,
-    /// Jobs in doubt that may be submitted again.
+    /// Number of jobs in doubt that may be submitted again.
     n_in_doubt: u64,
     pace: Pace,
-    /// Whether the ledger told how long tasks take, and how large images are.
+    /// Whether the ledger knows the duration of tasks, and whether it knows the size of images.
     is_known: (bool, bool),
     is_new: bool,
     n_to_submit: u64,
@@ -66,12 +66,12 @@ impl<'a> Reckoning<'a> {
         let (census, counts) = (manifest.census(), plan.counts());
         let n_unfinished = counts.n_unfinished();
         let part = told.jobs_max.filter(|max| *max < n_unfinished).map(|max| (max, n_unfinished));
-        // What is under way comes first: what is in doubt, then what was accepted.
+        // Jobs in progress come first: those in doubt, then the accepted ones.
         let n_part = part.map_or(n_unfinished, |(n, _)| n);
         let n_in_doubt = counts.n_in_doubt.min(n_part);
         let n_to_submit = plan.n_to_submit().min(n_part.saturating_sub(counts.n_in_doubt + counts.n_running));
         let mut estimate = reckon(n_to_submit, census, price, pace, plan.experience);
-        // Those in doubt may be submitted again on top, which is paid for again.
+        // Jobs in doubt may be submitted again in addition, which is paid for again.
         let with_doubts = reckon(n_to_submit + n_in_doubt, census, price, pace, plan.experience).cost;
         estimate.cost = estimate.cost.zip(with_doubts).map(|((from, _), (_, to))| (from, to));
         Self {
@@ -89,12 +89,12 @@ impl<'a> Reckoning<'a> {
         }
     }
 
-    /// Kinds of jobs, the last of them, and what it takes, line by line.
+    /// Formats the kinds of jobs, the last jobs, and the estimate, line by line.
     pub fn words(&self) -> Vec<String> {
         let mut lines = self.kinds();
         if self.is_new {
             let first = self.census.n_jobs() - self.census.last().count() as u64 + 1;
-            // Those that are among the first ones are shown above.
+            // Jobs that are among the first ones are already shown above.
             let last: Vec<_> =
                 (first..).zip(self.census.last()).filter(|(index, _)| *index > SHOWN_MAX as u64).collect();
             if !last.is_empty() {
@@ -103,10 +103,7 @@ impl<'a> Reckoning<'a> {
             lines.extend(last.into_iter().map(|(index, draft)| ending(index, draft)));
         }
         lines.extend(self.part.map(|(n, of)| {
-            format!(
-                "limit: {n} of {of} unfinished jobs would be worked on, {} left for the next such run (--limit)",
-                of - n
-            )
+            format!("limit: {n} of {of} unfinished jobs would be worked on, {} left for later runs (--limit)", of - n)
         }));
         if self.n_to_submit > 0 {
             lines.extend([self.time(), self.cost(), self.disk()]);
@@ -123,7 +120,7 @@ impl<'a> Reckoning<'a> {
         let widest = kinds.iter().take(KINDS_MAX).map(|(_, _, n)| grouped(*n).len()).max().unwrap_or(0);
         let mut lines = vec!["models and sizes:".to_owned()];
         for (model, size, n) in kinds.iter().take(KINDS_MAX) {
-            let size = size.map_or("the size that the model chooses".to_owned(), |size| size.to_string());
+            let size = size.map_or("the model's default size".to_owned(), |size| size.to_string());
             lines.push(format!("  {:>widest$}  {}, {size}", grouped(*n), escape(model)));
         }
         let n_more = kinds.len().saturating_sub(KINDS_MAX) as u64;
@@ -137,12 +134,12 @@ impl<'a> Reckoning<'a> {
 
     fn time(&self) -> String {
         let Estimate { latency, time, .. } = &self.estimate;
-        let known = if self.is_known.0 { "as they took so far" } else { "a guess" };
-        let tasks = format!("tasks of {}, {known}", span(*latency));
+        let tasks = if self.is_known.0 { "measured" } else { "assuming" };
+        let tasks = format!("{tasks} {} each", span(*latency));
         let pace = match (self.pace.rate, self.pace.in_flight) {
             (None, None) => {
                 return format!(
-                    "time: about {} one task at a time ({tasks}); more at a time take less: say --rate and -j to reckon with them",
+                    "time: about {} sequentially ({tasks}); pass --rate and -j for a better estimate",
                     span(*time)
                 );
             }
@@ -155,14 +152,14 @@ impl<'a> Reckoning<'a> {
 
     fn cost(&self) -> String {
         let Some(price) = self.price else {
-            return "cost: unknown; tell the price of an image with `price:` in the manifest or --price \"2 magicube\""
+            return "cost: unknown; give the price of an image with `price:` in the manifest or --price \"2 magicube\""
                 .to_owned();
         };
         match self.estimate.cost {
             None => {
                 let unknown = self.census.kinds().map(|(model, _, _)| model).find(|model| price.of(model).is_none());
-                let model = unknown.map_or_else(String::new, |model| format!(" of {}", escape(model)));
-                format!("cost: unknown; no price{model} is told")
+                let model = unknown.map_or_else(String::new, |model| format!(" for {}", escape(model)));
+                format!("cost: unknown; no price{model} is given")
             }
             Some((from, to)) if (to - from).abs() < 1e-9 => {
                 format!("cost: {} ({} an image)", escape(&price.amount(to)), escape(&price.to_string()))
@@ -177,31 +174,31 @@ impl<'a> Reckoning<'a> {
         }
     }
 
-    /// What the run has cost so far, where it has cost anything.
+    /// Formats the cost of the run so far. `None` if the run has cost nothing.
     fn paid_words(&self) -> Option<String> {
         let paid = self.paid.filter(|paid| paid.most() > Amount::ZERO)?;
         Some(format!("cost so far: {}", escape(&paid.words(&self.price?.unit))))
     }
 
-    /// What is left of the limit on the cost.
+    /// Formats how much is left of the cost limit. `None` without a limit or a price.
     fn left(&self) -> Option<String> {
         let (max, price) = (self.cost_max?, self.price?);
         let limit = format!("--max-cost {}", max.amount.with_unit(&price.unit));
         let (Some(paid), Some((from, to))) = (self.paid, self.estimate.cost) else {
-            return Some(format!("{}: cannot be kept, as a price is not told; `run` would refuse it", escape(&limit)));
+            return Some(format!("{}: cannot be enforced, as a price is missing; `run` refuses it", escape(&limit)));
         };
         let left = max.amount.without(paid.most());
         let verdict = if Amount::new(to) <= left {
-            "enough for this"
+            "enough"
         } else if Amount::new(from) <= left {
-            "perhaps not enough for this: the run might stop before its end, with exit code 75"
+            "perhaps not enough: the run might stop early, with exit code 75"
         } else {
-            "not enough for this: the run would stop before its end, with exit code 75"
+            "not enough: the run would stop early, with exit code 75"
         };
-        Some(escape(&format!("{limit}: {left} left of it, {verdict}")))
+        Some(escape(&format!("{limit}: {left} left, {verdict}")))
     }
 
-    /// What the run has cost so far, for scripts.
+    /// Returns the cost of the run so far, as JSON for scripts.
     pub fn paid_object(&self) -> Value {
         self.paid.zip(self.price).map_or(Value::Null, |(paid, price)| {
             json!({
@@ -214,17 +211,17 @@ impl<'a> Reckoning<'a> {
     }
 
     fn disk(&self) -> String {
-        let known = if self.is_known.1 { "as large as the images so far" } else { "a guess by the sizes" };
+        let known = if self.is_known.1 { "based on the images so far" } else { "estimated from the sizes" };
         format!("disk: about {} ({known})", units::shown(self.estimate.disk_bytes))
     }
 
-    /// How many jobs of each model and size, for scripts.
+    /// Returns the numbers of jobs by model and size, as JSON for scripts.
     pub fn kinds_object(&self) -> Value {
         let kind = |(model, size, n): (&str, Option<_>, u64)| json!({ "model": model, "size": size.map(|size: Size| size.to_string()), "jobs": n });
         self.census.kinds().map(kind).collect()
     }
 
-    /// The estimate, for scripts.
+    /// Returns the estimate, as JSON for scripts.
     pub fn object(&self) -> Value {
         let Estimate { latency, time, cost, disk_bytes } = &self.estimate;
         let unit = self.price.map(|price| price.unit.as_str());

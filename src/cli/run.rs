@@ -1,4 +1,4 @@
-//! `run`: settings from flags, a face for the progress, and the end told in a summary.
+//! Command `run`: builds settings from flags, selects the progress output, and prints the summary.
 
 use std::path::{Path, PathBuf};
 
@@ -21,12 +21,12 @@ use crate::cli::reckoning::Told;
 use crate::cli::show::{chores, ended, reporters};
 use crate::cli::{diagnostics, fail, gallery, plan, runtime, signals, summary, tell};
 
-/// What is told of a token that is not of the batch's account.
-pub const OTHER_ACCOUNT: &str = "warning: the token is of another account than the one that this batch was begun with. Tasks of that \
-account cannot be fetched with it, and stay unfinished: use that token again to have them. New submissions go to the account of this \
-token. If that account is gone for good, --new-account submits its unfinished tasks again, which is paid for again";
+/// Warning about a token that belongs to another account than the batch.
+pub const OTHER_ACCOUNT: &str = "warning: the token belongs to a different account than the one that this batch was started with. \
+Tasks of the old account cannot be fetched with it and stay unfinished: use the old token again to get them. New submissions go to the \
+account of this token. If the old account is gone for good, --new-account submits its unfinished tasks again, which is paid for again";
 
-/// Runs a manifest, or goes on with it.
+/// Runs a manifest, or continues its run.
 pub fn run(args: &RunArgs) -> Exit {
     if args.dry_run {
         return plan::show(&args.manifest, args.out.as_deref(), &told(&args.pace), false, args.show.display());
@@ -55,7 +55,7 @@ pub fn run(args: &RunArgs) -> Exit {
             error => fail(Exit::of_error(error), error),
         })
     });
-    // An image that a slow disk still takes in is not waited for: it is fetched again.
+    // The process does not wait for an image that a slow disk still writes: the next run downloads it again.
     runtime.shutdown_background();
     match came_to {
         Err(exit) => {
@@ -82,7 +82,7 @@ pub fn run(args: &RunArgs) -> Exit {
     }
 }
 
-/// What a plan of this run is reckoned with.
+/// Returns the settings for the estimate of this run.
 const fn told(pace: &PaceArgs) -> Told<'_> {
     Told {
         rate: pace.rate,
@@ -99,12 +99,12 @@ const fn told(pace: &PaceArgs) -> Told<'_> {
     }
 }
 
-/// What an image costs: as the user says, or else as the run that was just made counted.
+/// Returns the price of an image: the user's, or else the price that the last run used. `None` if both are unknown.
 pub fn price(pace: &PaceArgs, out: &Path) -> Option<Price> {
     pace.price.clone().or_else(|| RunFile::glance(out, RunFile::price_used).unwrap_or_default())
 }
 
-/// The manifest and how to read it.
+/// Builds the source of the manifest: its path, and how to read it.
 pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
     Source {
         path: args.manifest.clone(),
@@ -141,7 +141,8 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
     })
 }
 
-/// The output folder: the one that is named, or one called like the manifest, which a pipe is not: each would be another one's.
+/// Returns the output folder: the given one, or one named after the manifest. A pipe has another name each time, so its
+/// folder must be given.
 pub fn out(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
     let path = &args.manifest;
     match named {
@@ -155,7 +156,7 @@ pub fn out(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
     }
 }
 
-/// Says what is about to happen and chooses how it is shown.
+/// Prints what is about to happen, and selects how progress is shown.
 fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporters {
     if args.show.quiet {
         return Reporters::default();
@@ -170,13 +171,13 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporte
     }
     if start.n_left_behind > 0 {
         tell(&format!(
-            "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back to have the images",
+            "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back to get the images",
             summary::jobs(start.n_left_behind)
         ));
     }
     if !start.style.naming.tells_apart() && start.counts.n_jobs() > 1 {
         tell(&format!(
-            "note: several images may have one name by `{}`; each but the first gets its job's id behind it",
+            "note: `{}` may give several images the same name; all but the first get their job's id appended",
             escape(&start.style.naming.to_string())
         ));
     }
@@ -188,11 +189,11 @@ fn opening(args: &RunArgs, out: &Path, start: &Start<'_>) -> String {
     let n_done = counts.n_jobs() - counts.n_unfinished();
     let past = match (n_done, start.imported) {
         (0, _) => String::new(),
-        (done, Some(imported)) if imported.n_new > 0 => format!(", {done} done before, {} new", imported.n_new),
-        (done, _) => format!(", {done} done before"),
+        (done, Some(imported)) if imported.n_new > 0 => format!(", {done} already done, {} new", imported.n_new),
+        (done, _) => format!(", {done} already done"),
     };
     let manifest = escape(&args.manifest.manifest.display().to_string());
     let limit = args.pace.limit.map(u64::from).filter(|limit| *limit < counts.n_unfinished());
     let now = limit.map_or_else(String::new, |limit| format!(", {limit} of them now (--limit)"));
-    format!("{manifest}: {}{past}{now}; to {}", summary::jobs(counts.n_jobs()), escape(&out.display().to_string()))
+    format!("{manifest}: {}{past}{now} -> {}", summary::jobs(counts.n_jobs()), escape(&out.display().to_string()))
 }

@@ -1,4 +1,4 @@
-//! How work is shown while it goes on: a bar on a terminal, lines elsewhere, or nothing.
+//! Display of progress: a bar on a terminal, lines elsewhere, JSON, or nothing.
 
 use std::io::{self, Write};
 
@@ -20,7 +20,8 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{Display, ShowArgs};
 use crate::cli::speak_json;
 
-/// How a run is shown that goes on from these counts, at this price, and works on so many jobs at most.
+/// Creates the reporters of a run that continues from these counts. `jobs_max` limits the jobs to work on. `None` means
+/// all.
 pub fn reporters(
     show: &ShowArgs,
     counts: &Counts,
@@ -37,7 +38,8 @@ pub fn reporters(
     }
 }
 
-/// The last line of a run that is shown as JSON: how it ended, and what it came to if it came to a summary.
+/// Writes the last JSON line of a run: its exit code and its summary. `summary` is `None` if the run failed with an
+/// error.
 pub fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
     if show.display() != Display::Json {
         return;
@@ -49,11 +51,11 @@ pub fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
         results: &results,
         counts: *counts,
     });
-    // There is nobody to tell if that fails.
+    // If the write fails, no stream is left for a message.
     let _ = io::stderr().write_all(end(Clock::system().now().wall(), exit.code(), summary).as_bytes());
 }
 
-/// How long work is shown that is no run.
+/// Creates the display for a long operation that is not a run.
 pub fn chores(display: Display, above: &Above) -> Box<dyn Progress> {
     let clock = Clock::system();
     let now = move || clock.now();

@@ -1,5 +1,7 @@
-//! Signals: the first asks the run to stop, the second ends the process at once. Neither loses what is recorded. A process that was stopped
-//! and goes on draws below what the shell has written meanwhile.
+//! Signal handling: the first signal requests a stop, the second ends the process at once.
+//!
+//! Neither signal loses recorded data. A suspended process that continues draws below what the shell has written
+//! meanwhile.
 
 use std::process;
 use std::thread;
@@ -19,20 +21,19 @@ use promptbatch::report::bars::Above;
 use crate::cli::exit::Exit;
 use crate::cli::tell;
 
-/// What is said to the first signal.
-const STOPPING: &str =
-    "stopping: waiting for the answers that are under way; once more to exit at once, nothing recorded is lost";
+/// Message after the first signal.
+const STOPPING: &str = "stopping: waiting for the requests in flight; press Ctrl-C again to exit now, nothing is lost";
 
-/// What is said to the first signal while a pipe has yet to give the manifest.
-const WAITED: &str = "stopped while the manifest was waited for: nothing was sent";
+/// Message after the first signal, if a pipe has yet to deliver the manifest.
+const WAITED: &str = "stopped while waiting for the manifest: nothing was sent";
 
-/// How often a run that is to stop is looked at whether it waits for its manifest.
+/// Interval at which a stopping run is checked for a wait on its manifest.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// SIGCONT, which has no name in tokio.
 const CONTINUE: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 18 } else { 19 };
 
-/// Ends the process if it waits for a pipe to give the manifest: nothing is under way before that is read.
+/// Ends the process if it waits for a pipe to deliver the manifest: before that, nothing is in progress.
 fn end_waiting(heard: Signal, is_quiet: bool) {
     if manifest::is_waiting() {
         if !is_quiet {
@@ -42,8 +43,8 @@ fn end_waiting(heard: Signal, is_quiet: bool) {
     }
 }
 
-/// Listens from now on, on a thread of its own: a large manifest keeps the other one busy. The first signal is acknowledged above the
-/// bar, if there is one at that moment; the second takes the bar away.
+/// Listens from now on, on a separate thread, because a large manifest keeps the main thread busy. The first signal is
+/// acknowledged above the bar, if one is drawn. The second signal removes the bar.
 pub fn listen(stopper: Stopper, is_quiet: bool, above: Above) -> std::io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();

@@ -1,4 +1,4 @@
-//! `simulate`: serves the simulated API until it is told to stop.
+//! Command `simulate`: serves the simulated API until a signal stops it.
 
 use std::io;
 
@@ -12,17 +12,17 @@ use crate::cli::args::SimulateArgs;
 use crate::cli::exit::Exit;
 use crate::cli::{print, runtime, tell};
 
-/// Drawn pictures that are kept: tests and benches ask for the same ones again and again.
+/// Maximum size of the cached pictures, in bytes. Tests and benchmarks request the same pictures again and again.
 const PICTURES_BYTES_MAX: usize = 128 << 20;
 
-/// Serves until SIGINT or SIGTERM. Its address is the one line on stdout.
+/// Serves until SIGINT or SIGTERM. The address is the only line on stdout.
 pub fn simulate(args: SimulateArgs) -> Exit {
     if !(0.0..=1.0).contains(&args.fail_rate) || !(0.0..=10.0).contains(&args.latency_sigma) {
-        tell("error: --fail-rate is a number from 0 to 1, and --latency-sigma one from 0 to 10");
+        tell("error: --fail-rate must be from 0 to 1, and --latency-sigma from 0 to 10");
         return Exit::Usage;
     }
     if args.image_size.is_some_and(|size| size.width.max(size.height) > u32::from(SIDE_PIXELS_MAX)) {
-        tell(&format!("error: --image-size has sides of at most {SIDE_PIXELS_MAX} pixels"));
+        tell(&format!("error: the sides of --image-size must be at most {SIDE_PIXELS_MAX} pixels"));
         return Exit::Usage;
     }
     let port = args.port;
@@ -77,7 +77,7 @@ async fn serve(config: Config, port: u16) -> io::Result<Exit> {
     let stats = simulator.stats();
     simulator.shutdown().await;
     tell(&format!(
-        "{} submissions seen, {} accepted, {} images sent for",
+        "{} submissions seen, {} accepted, {} images requested",
         stats.n_submits, stats.n_accepted, stats.n_images
     ));
     Ok(Exit::Done)

@@ -1,4 +1,4 @@
-//! Where a run stands, for `status`: in words for people, as one JSON object for scripts.
+//! Status of a run, for `status`: as text for people, as one JSON object for scripts.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,30 +16,30 @@ use promptbatch::report::words::{rate, span};
 
 use crate::cli::summary;
 
-/// Failed jobs that are shown.
+/// Maximum number of failed jobs shown.
 const FAILURES_MAX: usize = 20;
 
-/// The time over which the rate is taken.
+/// Period over which the rate is measured.
 const LATELY: Duration = Duration::from_secs(10 * 60);
 
-/// Where a run stands.
+/// Status of a run, read from its ledger.
 pub struct Standing {
     provider: String,
     counts: Counts,
     incidents: Incidents,
     failures: Vec<Known>,
-    /// The process that runs it at this moment.
+    /// Id of the process that runs it now. `None` if no process does.
     pid: Option<String>,
-    /// Jobs that ended lately, a second; only of a run that goes on.
+    /// Jobs ended per second during the last ten minutes. `None` if the run is not live, or the rate is unknown.
     per_second: Option<f64>,
-    /// Why the ledger is older than its mark says, if it is.
+    /// Reason why the ledger is older than its watermark says. `None` if it is not.
     older: Option<String>,
-    /// Whether the whole ledger was held against its checksums. If not, what is shown was.
+    /// Whether the whole ledger was compared with its checksums. If not, the shown rows were.
     is_checked_whole: bool,
 }
 
 impl Standing {
-    /// The run in this folder. Works beside a live run.
+    /// Reads the status of the run in this folder. Works next to a live run.
     pub fn of(out: &Path) -> Result<Self, LedgerError> {
         let older = RunFile::older(out)?.map(|error| error.to_string());
         let file = RunFile::open_for_reading(out)?;
@@ -50,8 +50,8 @@ impl Standing {
             Some(_) => file.ended_since(now.before(LATELY))?,
             None => None,
         };
-        // The first one only marks the time from which on the others are counted.
-        #[expect(clippy::cast_precision_loss, reason = "jobs of ten minutes")]
+        // The first end only marks the time from which the others are counted.
+        #[expect(clippy::cast_precision_loss, reason = "ten minutes have fewer than 2^53 jobs")]
         let rate = |(n, first): (u64, Timestamp)| n.saturating_sub(1) as f64 / now.since(first).as_secs_f64();
         let per_second = lately.map(rate).filter(|rate| rate.is_normal());
         Ok(Self {
@@ -66,7 +66,8 @@ impl Standing {
         })
     }
 
-    /// The counts, and how many submissions are under way at this moment: of a run that goes on, only what is held is in doubt.
+    /// Returns the counts, and the number of submissions in progress. In a live run, only a held submission is in
+    /// doubt.
     fn told(&self) -> (Counts, u64) {
         let n_submitting = match &self.pid {
             Some(_) => self.counts.n_in_doubt.saturating_sub(self.incidents.n_doubts_held),
@@ -75,17 +76,17 @@ impl Standing {
         (Counts { n_in_doubt: self.counts.n_in_doubt - n_submitting, ..self.counts }, n_submitting)
     }
 
-    /// Whether a process runs it at this moment.
+    /// Reports whether a process runs it now.
     pub fn is_live(&self) -> bool {
         self.pid.is_some()
     }
 
-    /// How its jobs stand.
+    /// Returns the numbers of jobs by status.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }
 
-    /// What there is to say of a run that goes on, beside how its jobs have ended.
+    /// Formats the facts about a live run, except the outcomes of its jobs.
     pub fn live_words(&self) -> Vec<String> {
         let (counts, n_submitting) = self.told();
         let there = [
@@ -103,12 +104,12 @@ impl Standing {
     }
 
     fn left(&self) -> Option<Duration> {
-        #[expect(clippy::cast_precision_loss, reason = "nobody waits for so many jobs that the last digit counts")]
+        #[expect(clippy::cast_precision_loss, reason = "no estimate needs the last digit of a number of jobs")]
         let n_unfinished = self.counts.n_unfinished() as f64;
         Duration::try_from_secs_f64(n_unfinished / self.per_second?).ok()
     }
 
-    /// For people.
+    /// Formats the status for people.
     pub fn words(&self) -> String {
         let (counts, n_submitting) = self.told();
         let mut lines = vec![summary::standing(&counts)];
@@ -122,8 +123,7 @@ impl Standing {
         }
         lines.push(format!("provider: {}", escape(&self.provider)));
         if !self.is_checked_whole {
-            lines
-                .push("ledger: what is shown here is as it was recorded; for all of it: promptbatch verify".to_owned());
+            lines.push("ledger: only what is shown here was checked; for the rest: promptbatch verify".to_owned());
         }
         lines.push(format!("submissions so far: {}", self.incidents.n_submits));
         lines.extend(summary::noted(&self.incidents));
@@ -134,7 +134,7 @@ impl Standing {
         lines.join("\n") + "\n"
     }
 
-    /// For scripts.
+    /// Formats the status as JSON for scripts.
     pub fn json(&self) -> String {
         let (counts, n_submitting) = self.told();
         let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = counts;

@@ -1,4 +1,4 @@
-//! Flags for how images are kept: names, formats, and what is written into and beside them.
+//! Flags for stored images: names, formats, embedded metadata and sidecar files.
 
 use std::num::NonZeroU8;
 
@@ -11,26 +11,26 @@ use promptbatch::model::style::{Conversion, Sidecar, StyleWish};
 /// How the images are kept. What is not said is as in the first run into the same folder.
 #[derive(Debug, Args)]
 pub struct StyleArgs {
-    /// What image files are called, without their extension: letters, digits, `-`, `_`, `/` between folders, and in braces
-    /// `index`, `id`, `task_id`, `slug`, `prompt`, `time`, `date`, `model`, `size`, `seed`, `steps`, `guidance`, `n`, or a column of the
-    /// manifest: `{category}/{index}`. `{index:06}` fills up with zeros, `{slug:40}` cuts. Times are of the submission, in UTC. Once
-    /// there are images, their names stay as they are [default: {index:06}-{slug}]
+    /// Names of the image files, without their extension: letters, digits, `-`, `_`, `/` between folders, and in braces `index`,
+    /// `id`, `task_id`, `slug`, `prompt`, `time`, `date`, `model`, `size`, `seed`, `steps`, `guidance`, `n`, or a column of the manifest:
+    /// `{category}/{index}`. `{index:06}` pads with zeros, `{slug:40}` truncates. Times are of the submission, in UTC. The template
+    /// cannot change once there are images [default: {index:06}-{slug}]
     #[arg(long, value_name = "TEMPLATE", env = "PROMPTBATCH_NAME")]
     name: Option<Template>,
 
-    /// Make every image into this format [default: keep]
+    /// Convert every image to this format [default: keep]
     #[arg(long, value_name = "FORMAT", env = "PROMPTBATCH_IMAGE_FORMAT")]
     image_format: Option<FormatArg>,
 
-    /// How good a JPEG or a WebP is that is made, from 1 to 100
+    /// JPEG/WebP quality, from 1 to 100
     #[arg(long, value_name = "N", default_value = "90", value_parser = quality, env = "PROMPTBATCH_IMAGE_QUALITY")]
     image_quality: NonZeroU8,
 
-    /// Write a file beside every image, with its name and another extension [default: none]
+    /// Write a file beside every image, with the same name and another extension [default: none]
     #[arg(long, value_name = "KIND", env = "PROMPTBATCH_SIDECAR")]
     sidecar: Option<SidecarArg>,
 
-    /// Write prompt and parameters into every image, where other programs read them: PNG text, or EXIF [default: on]
+    /// Embed the prompt and the parameters in every image, where other programs read them: PNG text, or EXIF [default: on]
     #[arg(long, value_name = "on|off", env = "PROMPTBATCH_METADATA")]
     metadata: Option<OnOff>,
 }
@@ -61,14 +61,14 @@ impl StyleArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FormatArg {
-    /// The bytes of the API
+    /// The bytes from the API, unchanged
     Keep,
-    /// PNG: nothing is lost
+    /// PNG, lossless
     Png,
-    /// JPEG; what is transparent becomes white
+    /// JPEG; transparency becomes white
     #[value(alias = "jpg")]
     Jpeg,
-    /// WebP, at 100 without loss
+    /// WebP, lossless at 100
     Webp,
 }
 

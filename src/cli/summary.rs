@@ -1,4 +1,4 @@
-//! The last words of a run: what there is, where it is, what failed and why, and what to do next.
+//! Summary at the end of a run: counts, location, failures with reasons, and the next steps.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,13 +20,13 @@ use promptbatch::run::present::Present;
 use crate::cli::exit::Exit;
 use crate::cli::reports::share_words;
 
-/// Characters of a prompt in a list.
+/// Maximum length of a prompt in a list, in characters.
 pub const PROMPT_CHARS_MAX: usize = 48;
 
-/// Characters of a reason.
+/// Maximum length of a reason, in characters.
 const REASON_CHARS_MAX: usize = 400;
 
-/// The summary, line by line.
+/// Formats the summary, line by line.
 pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share>) -> Vec<String> {
     let Summary { counts, counts_before, incidents, cost, stop, failures, present, results, elapsed, .. } = summary;
     let out = escape(&out.display().to_string());
@@ -47,36 +47,37 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share
     lines.push(format!("results: {}", escape(&results.display().to_string())));
     let n = counts.n_unfinished();
     if let Some(Stop::Cost(_)) = stop {
-        lines.push(format!("run the same command again with a higher --max-cost to go on: {} unfinished", jobs(n)));
+        lines.push(format!("run the same command again with a higher --max-cost to resume: {} unfinished", jobs(n)));
     } else if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
-        lines.push(format!("run the same command again to go on: {} unfinished", jobs(n)));
+        lines.push(format!("run the same command again to resume: {} unfinished", jobs(n)));
     } else if counts.n_running > 0 {
         let n = jobs(counts.n_running);
         lines.push(format!(
-            "held: the tasks of {n} seem lost, and are paid for; run the same command to ask for them again, or let them be paid for \
-             once more: promptbatch retry {out} --only task_lost"
+            "held: the tasks of {n} seem lost, and are paid for; run the same command to ask for them again, or submit and pay \
+             for them again: promptbatch retry {out} --only task_lost"
         ));
     } else if counts.n_in_doubt > 0 {
-        lines.push(format!("submit those in doubt again: promptbatch retry {out} --only in_doubt"));
+        lines.push(format!("to submit those in doubt again: promptbatch retry {out} --only in_doubt"));
     }
     lines
 }
 
-/// Images on record that are not on the disk, and what to do about it.
+/// Warns about recorded images that are not on the disk, and names the command that fixes it. `None` if no image is
+/// missing.
 fn missing(present: &Present, out: &str) -> Option<String> {
     let Present { n_looked, n_missing, is_all } = *present;
-    let of = if is_all { format!("{n_looked} images") } else { format!("{n_looked} images looked at, a part of all,") };
+    let of = if is_all { format!("{n_looked} images") } else { format!("{n_looked} images checked (a sample)") };
     let are = if n_missing == 1 { "is missing or has" } else { "are missing or have" };
-    let words = || format!("{n_missing} of {of} {are} another size than recorded: promptbatch verify {out} --repair");
+    let words = || format!("{n_missing} of {of} {are} the wrong size: promptbatch verify {out} --repair");
     (n_missing > 0).then(words)
 }
 
-/// So many jobs.
+/// Formats a number of jobs: `1 job`, `12 jobs`.
 pub fn jobs(n: u64) -> String {
     if n == 1 { "1 job".to_owned() } else { format!("{n} jobs") }
 }
 
-/// How the jobs stand, such as `12 of 12 succeeded`.
+/// Formats the numbers of jobs by status, such as `12 of 12 succeeded`.
 pub fn standing(counts: &Counts) -> String {
     let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
     let mut words = vec![format!("{n_succeeded} of {} succeeded", counts.n_jobs())];
@@ -91,7 +92,7 @@ pub fn standing(counts: &Counts) -> String {
     words.join(", ")
 }
 
-/// What cost something, or may have.
+/// Lists incidents that cost something, or may have. `None` if there are none.
 pub fn noted(incidents: &Incidents) -> Option<String> {
     let mut words = Vec::new();
     if incidents.n_in_doubt > 0 {
@@ -103,7 +104,7 @@ pub fn noted(incidents: &Incidents) -> Option<String> {
         let fates: Vec<_> = fates.into_iter().filter(|(n, _)| *n > 0).map(|(n, fate)| format!("{n} {fate}")).collect();
         let (n, were) =
             (incidents.n_in_doubt, if incidents.n_in_doubt == 1 { "submission was" } else { "submissions were" });
-        words.push(format!("{n} {were} in doubt, as the answer was lost: {}", fates.join(", ")));
+        words.push(format!("{n} {were} in doubt, as the response was lost: {}", fates.join(", ")));
     }
     if incidents.n_lost > 0 {
         let (n, were) = (incidents.n_lost, if incidents.n_lost == 1 { "task was" } else { "tasks were" });
@@ -112,7 +113,7 @@ pub fn noted(incidents: &Incidents) -> Option<String> {
     (!words.is_empty()).then(|| format!("note: {}", words.join("; ")))
 }
 
-/// The failed jobs, as many as are told, and how many more there are.
+/// Formats the listed failed jobs, and the number of further ones.
 pub fn failed(failures: &[Known], counts: &Counts) -> Vec<String> {
     let mut lines: Vec<String> = failures
         .iter()
@@ -124,24 +125,26 @@ pub fn failed(failures: &[Known], counts: &Counts) -> Vec<String> {
         .collect();
     let n_more = counts.n_without_image().saturating_sub(failures.len() as u64);
     if n_more > 0 {
-        lines.push(format!("  and {n_more} more: see the column error in results.csv"));
+        lines.push(format!("  and {n_more} more: see the column `error` in results.csv"));
     }
     lines
 }
 
-/// A daily allowance is back within a day. Where the clock of the provider says otherwise, its clock or ours is wrong.
+/// Longest plausible wait for a daily quota, which resets within a day. A longer wait means that one of the two clocks
+/// is wrong.
 const RESET_MAX: Duration = Duration::from_secs(25 * 3600);
 
-/// When to come back, by the provider's word; without a moment that makes no sense on this machine's clock.
+/// Formats when to run again, according to the provider. A time that is implausible on this machine's clock is left
+/// out.
 fn come_back(resets_at: Timestamp, ended_at: Timestamp) -> String {
     let wait = resets_at.since(ended_at);
     if wait.is_zero() || wait > RESET_MAX {
-        return "; come back tomorrow (the clocks of the provider and of this machine do not agree)".to_owned();
+        return "; come back tomorrow (the clocks of the provider and of this machine disagree)".to_owned();
     }
     format!("; come back at {}, in {}", rfc3339(resets_at), span(wait))
 }
 
-/// Why a run stopped before its end, and when to come back where that is known.
+/// Formats why a run stopped before its end, and when to run again, if known.
 pub fn stopped(stop: &Stop, summary: &Summary) -> String {
     let Summary { ended_at, counts, counts_before, n_outstanding, .. } = summary;
     match stop {
@@ -154,7 +157,7 @@ pub fn stopped(stop: &Stop, summary: &Summary) -> String {
             } else {
                 "; check the address (--base-url), the model and the token"
             };
-            format!("stopped: every job is refused alike: {words}{check}")
+            format!("stopped: every job is refused for the same reason: {words}{check}")
         }
         Stop::Quota(fault) => {
             let resets_at = if let FaultKind::QuotaExhausted { resets_at } = fault.kind { resets_at } else { None };
@@ -169,7 +172,7 @@ pub fn stopped(stop: &Stop, summary: &Summary) -> String {
             format!("stopped: {doing} for too long (--max-outage): {}", escape(&fault.message))
         }
         Stop::Disk => "stopped: the images could not be written".to_owned(),
-        Stop::Failures(n) => format!("stopped: {n} jobs have failed (--max-failures)"),
+        Stop::Failures(n) => format!("stopped: {} failed (--max-failures)", jobs(*n)),
         Stop::Cost(capped) => capped_words(capped),
         Stop::Duration(max) => format!("stopped: the time is up (--max-duration {})", span(*max)),
         Stop::Limit(_) => {
@@ -182,7 +185,7 @@ pub fn stopped(stop: &Stop, summary: &Summary) -> String {
     }
 }
 
-/// Where the limit on the cost has stopped a run.
+/// Formats where the limit on the cost stopped a run.
 fn capped_words(capped: &Capped) -> String {
     let Capped { cost, next, max, unit } = capped;
     let limit = format!("--max-cost {}", max.with_unit(unit));
@@ -217,7 +220,7 @@ mod tests {
         assert!(words.contains(&rfc3339(hours(7))) && words.ends_with("in 7 h"), "{words}");
     }
 
-    /// Clocks in the year 9999, in 1970, a week off, or beyond all dates.
+    /// Uses reset times in the year 9999, in 1970, now, in 26 hours, and beyond all dates.
     #[test]
     fn a_reset_that_makes_no_sense_is_not_named() {
         for millis in [253_402_300_799_000, 0, NOW.millis(), hours(26).millis(), i64::MAX, i64::MIN] {

@@ -1,4 +1,4 @@
-//! `status --watch`: how a run stands, again and again until it is over; beside the process that runs it, and without disturbing it.
+//! Command `status --watch`: shows the status repeatedly until the run is over, without disturbing the running process.
 
 use std::io::{self, IsTerminal};
 use std::thread;
@@ -14,11 +14,11 @@ use crate::cli::inspect::exit_of;
 use crate::cli::standing::Standing;
 use crate::cli::{fail, print};
 
-/// The time between two looks of somebody at a terminal, and of a log or a script.
+/// Interval between two updates on a terminal. `PRINTED_EVERY` is the interval for a log or a script.
 const DRAWN_EVERY: Duration = Duration::from_secs(1);
 const PRINTED_EVERY: Duration = Duration::from_secs(10);
 
-/// Shows where a run stands until no process runs it any more.
+/// Shows the status of a run until no process runs it any more.
 pub fn watch(args: &StatusArgs) -> Exit {
     let is_drawn = !args.json && io::stdout().is_terminal() && can_be_drawn();
     let block = is_drawn.then(|| Watch::on(Terminal::stderr()));

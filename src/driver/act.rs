@@ -1,4 +1,6 @@
-//! The three requests as tasks of their own. A panic inside one is that request's fault and nobody else's.
+//! Requests to the provider (submit, poll, download), each run in its own task.
+//!
+//! A panic inside one request becomes the fault of that request only.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -15,27 +17,27 @@ use crate::model::name::ImageName;
 use crate::model::origin::Origin;
 use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_COUNTED_MAX, IMAGES_MAX, Status, TaskId, Url};
 
-/// Images of a task whose faults are told one by one.
+/// Maximum number of failed images that the fault of a task lists one by one.
 const NAMED_MAX: usize = 3;
 
-/// Submits a job.
+/// Submits a job. A panic of the provider's code puts the submission in doubt.
 pub async fn submit(hands: Hands, job: Arc<Job>) -> Input {
     let submitted = caught(hands.provider.submit(&job.request)).await;
-    // Nobody knows how far a request came whose code panicked.
+    // The provider's code may panic before or after the API received the request. The submission is therefore in doubt.
     let result = submitted.unwrap_or_else(|| Err(panicked(FaultKind::InDoubt, "submitting")));
     Input::Submitted(job.id, result)
 }
 
-/// Asks how tasks stand.
+/// Polls the status of tasks. Returns one answer per job.
 pub async fn poll(hands: Hands, batch: Vec<(JobId, TaskId)>) -> Input {
     let (jobs, tasks): (Vec<JobId>, Vec<TaskId>) = batch.into_iter().unzip();
     let answers: Vec<Result<Status, Fault>> = caught(hands.provider.poll(&tasks)).await.unwrap_or_default();
-    // Every job gets an answer, whatever the provider's code did.
+    // Every job receives an answer, even if the provider's code panics or returns too few answers.
     let missing = std::iter::repeat_with(|| Err(panicked(FaultKind::Transient, "polling")));
     Input::Polled(jobs.into_iter().zip(answers.into_iter().chain(missing)).collect())
 }
 
-/// Fetches the images of a job. The error is our own disk's, met with this job.
+/// Downloads the images of a job. The error is a failure of the local disk, together with the affected job.
 pub async fn download(
     hands: Hands,
     meter: Arc<Meter>,
@@ -50,7 +52,7 @@ pub async fn download(
     }
 }
 
-/// Fetches every image that can be had. Where some cannot, the fault names them and keeps the others.
+/// Downloads every available image. If some images fail, the fault names the failed images and keeps the others.
 async fn download_all(
     hands: &Hands,
     meter: &Meter,
@@ -75,7 +77,8 @@ async fn download_all(
     })
 }
 
-/// The image of this name, if it was saved before and is still there.
+/// Returns the recorded artifact of this name from an earlier download. `None` if no such artifact is recorded, or its
+/// file is missing or changed.
 async fn kept(hands: &Hands, origin: &Origin, name: &ImageName) -> Option<Artifact> {
     let is_it = |artifact: &&Artifact| {
         let paths = [name.path(artifact.format), name.path_apart(artifact.format)];
@@ -85,12 +88,13 @@ async fn kept(hands: &Hands, origin: &Origin, name: &ImageName) -> Option<Artifa
     hands.store.holds(artifact).await.then(|| artifact.clone())
 }
 
-/// What is wrong with a task of so many images, if anything is: the images that could not be had, and those beyond what is fetched.
+/// Builds the fault of a task with `n_images` images: failed images, and images beyond the limit per task. `None` if
+/// every image was fetched.
 fn partly(n_images: usize, faults: Vec<(usize, Fault)>) -> Option<Fault> {
     let too_many = (n_images > IMAGES_MAX).then(|| {
         let at_least = if n_images >= IMAGES_COUNTED_MAX { "at least " } else { "" };
         format!(
-            "the task has {at_least}{n_images} images, and {IMAGES_MAX} of a task are fetched at most; `promptbatch log` shows the links of the others"
+            "the task has {at_least}{n_images} images, and at most {IMAGES_MAX} per task are fetched; `promptbatch log` shows the links of the others"
         )
     });
     let n_missing = faults.len();
@@ -107,7 +111,7 @@ fn partly(n_images: usize, faults: Vec<(usize, Fault)>) -> Option<Fault> {
     (!words.is_empty()).then(|| Fault::new(kind, words.join("; ")))
 }
 
-/// The result, or nothing if the code panicked.
+/// Runs the future. Returns `None` if its code panics.
 async fn caught<T>(work: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(work).catch_unwind().await.ok()
 }
@@ -140,7 +144,7 @@ mod tests {
         assert!(many.ends_with("image 3 of 9: words; and 2 more"), "{many}");
         let beyond = told(17, &[]).expect("one is not fetched");
         assert!(
-            beyond.starts_with("bad_output: the task has 17 images, and 16 of a task are fetched at most"),
+            beyond.starts_with("bad_output: the task has 17 images, and at most 16 per task are fetched"),
             "{beyond}"
         );
         let most = told(IMAGES_COUNTED_MAX, &[]).expect("some are not fetched");

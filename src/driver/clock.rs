@@ -1,4 +1,4 @@
-//! The only place that asks what time it is.
+//! Clock of the driver: the only place that reads the current time.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,24 +6,25 @@ use tokio::time::Instant;
 
 use crate::model::time::{Moment, Timestamp};
 
-/// Reads both clocks: the wall's, and one that goes on while the machine is suspended, so that a suspend is seen as the gap that it is. On tokio's paused time it makes simulations run hours in milliseconds.
+/// Reads two clocks: the wall clock, and a monotonic clock that continues while the machine is suspended. A suspend
+/// thus appears as a gap of its true length. On tokio's paused time, simulations run hours in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     origin: Instant,
-    /// What the wall showed at the origin, in a simulation; otherwise the system is asked.
+    /// Wall-clock time at the origin, in a simulation. `None` otherwise: the system clock is read then.
     wall_at_origin: Option<Timestamp>,
-    /// For how long the machine has been suspended since it was started.
+    /// Returns the total time that the machine has been suspended since it was started.
     suspended: fn() -> Duration,
     suspended_at_origin: Duration,
 }
 
 impl Clock {
-    /// The clocks of this machine.
+    /// Returns a clock that reads the clocks of this machine.
     pub fn system() -> Self {
         Self::with_suspends(None, suspended)
     }
 
-    /// A wall clock that shows `wall` now and goes exactly as tokio's time does.
+    /// Returns a clock for simulations. Its wall clock shows `wall` now and advances exactly as tokio's time does.
     pub fn simulated(wall: Timestamp) -> Self {
         Self::with_suspends(Some(wall), || Duration::ZERO)
     }
@@ -32,20 +33,20 @@ impl Clock {
         Self { origin: Instant::now(), wall_at_origin, suspended, suspended_at_origin: suspended() }
     }
 
-    /// What time it is.
+    /// Returns the current time of both clocks.
     pub fn now(&self) -> Moment {
         let elapsed = self.origin.elapsed() + self.suspended();
         let wall = self.wall_at_origin.map_or_else(system_wall, |wall| after(wall, elapsed));
         Moment::new(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX), wall)
     }
 
-    /// Waits for a moment.
+    /// Waits until `moment`. Returns at once if `moment` has passed.
     pub async fn sleep_until(&self, moment: Moment) {
         let since_origin = Duration::from_micros(u64::try_from(moment.micros()).unwrap_or(0));
         tokio::time::sleep_until(self.origin + since_origin.saturating_sub(self.suspended())).await;
     }
 
-    /// For how long the machine has been suspended since the origin.
+    /// Returns the time that the machine has been suspended since the origin.
     fn suspended(&self) -> Duration {
         (self.suspended)().saturating_sub(self.suspended_at_origin)
     }
@@ -55,7 +56,8 @@ fn after(wall: Timestamp, span: Duration) -> Timestamp {
     Timestamp::from_millis(wall.millis().saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// How far the clock that goes on during a suspend is ahead of the one that tokio goes by.
+/// Returns how far the boot-time clock is ahead of the monotonic clock. Tokio uses the monotonic clock, which stops
+/// during a suspend.
 #[cfg(target_os = "linux")]
 fn suspended() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
@@ -68,7 +70,7 @@ fn suspended() -> Duration {
     boot.saturating_sub(read(ClockId::Monotonic))
 }
 
-/// Elsewhere a suspend is seen by the wall clock alone.
+/// Returns zero: outside Linux, only the wall clock shows a suspend.
 #[cfg(not(target_os = "linux"))]
 const fn suspended() -> Duration {
     Duration::ZERO
@@ -92,7 +94,8 @@ mod tests {
         assert!(clock.now().wall().since(start.wall()) >= Duration::from_secs(3600));
     }
 
-    /// Goal: time in which the machine was suspended has passed, and is not waited for again. Method: a counter in place of the kernel's.
+    /// Goal: suspended time counts as passed, and the clock does not wait for it again. Method: a counter in place of
+    /// the kernel's clock.
     #[tokio::test(start_paused = true)]
     async fn a_suspend_is_seen() {
         use std::sync::atomic::{AtomicU64, Ordering};

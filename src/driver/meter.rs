@@ -1,4 +1,4 @@
-//! What all downloads together have received, counted as it comes, and told to the engine now and then.
+//! Meter of all downloads together: counts received bytes and stalls for the engine.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use crate::engine::turn::Received;
 use crate::provider::{Body, Download};
 
-/// A transfer that breaks off after so long a silence has stalled; one that breaks off at once was cut by its host.
+/// Shortest silence before a break that counts as a stall. A transfer that breaks off at once was cut by its host.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
-/// Counts since they were last taken.
+/// Counts since the last report.
 #[derive(Debug, Default)]
 pub struct Meter {
     n_bytes: AtomicU64,
@@ -20,13 +20,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// What has been received since this was last asked for; `None` where that is nothing.
+    /// Returns the counts since the last call, and resets them; `None` if nothing was received and nothing stalled.
     pub fn take(&self) -> Option<Received> {
         let (n_bytes, n_stalled) = (self.n_bytes.swap(0, Ordering::Relaxed), self.n_stalled.swap(0, Ordering::Relaxed));
         (n_bytes > 0 || n_stalled > 0).then_some(Received { n_bytes, n_stalled })
     }
 
-    /// The same image, counted as it arrives.
+    /// Counts the bytes of a download as they arrive.
     pub fn counted<'a>(&'a self, download: Download<'a>) -> Download<'a> {
         let mut last_at = Instant::now();
         let body: Body<'a> = download.body;
@@ -40,7 +40,7 @@ impl Meter {
         Download { body: counted.boxed(), ..download }
     }
 
-    /// A transfer that was silent since then broke off.
+    /// Records that a transfer broke off, after a silence since `silent_since`.
     pub fn broke_off(&self, silent_since: Instant) {
         let has_stalled = silent_since.elapsed() >= SILENCE_MIN;
         self.n_stalled.fetch_add(usize::from(has_stalled), Ordering::Relaxed);

@@ -1,7 +1,7 @@
-//! Acts: one loop, five verbs: decide, record, show, act, wait.
+//! Main loop of a run, in five steps: decide, record, show, act, wait.
 //!
-//! Everything that takes time runs in a task of its own and comes back as an [`Input`]. What arrives while a commit is under
-//! way is handled in the next turn, so that one sync serves all of it.
+//! Slow work runs in separate tasks and returns as an [`Input`]. Inputs that arrive during a commit are handled in the
+//! next turn, so that one sync serves them all.
 
 mod act;
 pub mod clock;
@@ -32,34 +32,34 @@ use crate::model::time::Moment;
 use crate::provider::Provider;
 use crate::report::{Reporter, Reporters};
 
-/// Answers that are taken in before the next turn, at most.
+/// Maximum number of inputs per turn.
 const INPUTS_MAX: usize = 4096;
 
-/// How often those that can go on are let go on before a turn, at most, while that brings more answers.
+/// Maximum number of rounds before a turn. In each round, ready tasks run on, as long as that brings more inputs.
 const ROUNDS_MAX: usize = 64;
 
-/// The longest wait between two turns: a display that stands still looks dead.
+/// Longest wait between two turns. A display without changes looks dead.
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// Why a run could not go on. What is recorded stays recorded.
+/// Reason why a run could not continue. Recorded events stay recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
-    /// The ledger did not take it.
+    /// Failure of the ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Our own disk did not take an image.
+    /// Failure of the local disk to save an image.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What the driver acts with.
+/// Services that the driver uses.
 #[derive(Clone)]
 pub struct Hands {
-    /// Where images are made.
+    /// Provider that makes the images.
     pub provider: Arc<dyn Provider>,
-    /// Where they are kept.
+    /// Store that keeps the images.
     pub store: Arc<dyn ImageStore>,
-    /// What they are called there.
+    /// Template of the image names in the store.
     pub naming: Arc<Template>,
 }
 
@@ -69,24 +69,24 @@ impl std::fmt::Debug for Hands {
     }
 }
 
-/// Tells a run to stop, from anywhere.
+/// Handle that stops a run, from any task or thread.
 #[derive(Clone, Debug)]
 pub struct Stopper(mpsc::UnboundedSender<Stop>);
 
-/// Where a run hears that it should stop.
+/// Receiver of requests to stop a run.
 #[derive(Debug)]
 pub struct Stops(mpsc::UnboundedReceiver<Stop>);
 
-/// The two ends of a run's bell rope.
+/// Creates the stop channel of a run and returns its two ends.
 pub fn stopper() -> (Stopper, Stops) {
     let (sender, receiver) = mpsc::unbounded_channel();
     (Stopper(sender), Stops(receiver))
 }
 
 impl Stopper {
-    /// Asks the run to stop. Nothing is lost, and the same command goes on later.
+    /// Requests a stop of the run. Nothing is lost, and the same command resumes the run later.
     pub fn stop(&self, why: Stop) {
-        // A run that has ended needs no telling.
+        // A run that has ended needs no such request.
         drop(self.0.send(why));
     }
 }
@@ -100,10 +100,10 @@ impl Stops {
     }
 }
 
-/// Runs until the engine's last turn. Returns why it stopped before the end, if it did.
+/// Runs the loop until the engine's last turn. Returns the reason for an early stop; `None` if the run finished.
 ///
-/// When our own disk takes no images, or the ledger gives no more jobs, what is under way is still waited for and recorded: an answer
-/// that nobody takes in would leave its job in doubt, and paid for twice.
+/// The local disk may save no images, or the ledger may load no more jobs. Requests in flight are then still awaited
+/// and recorded. A lost answer would leave its job in doubt, and the job would be paid for twice.
 pub async fn drive(
     mut engine: Engine,
     ledger: &mut dyn Ledger,
@@ -160,8 +160,8 @@ pub async fn drive(
     }
 }
 
-/// What has come back by now, and what comes as soon as those that can go on have done so: a commit costs little more for many
-/// events than for one. Nothing is waited for.
+/// Collects finished tasks, and tasks that finish without waiting. A commit of many events costs little more than a
+/// commit of one.
 async fn gather(first: Done, under_way: &mut JoinSet<Returned>) -> Vec<Done> {
     let mut gathered = vec![first];
     for _ in 0..ROUNDS_MAX {
@@ -175,7 +175,7 @@ async fn gather(first: Done, under_way: &mut JoinSet<Returned>) -> Vec<Done> {
     gathered
 }
 
-/// The sooner of the moment that the engine wants, if it wants one, and this one.
+/// Returns the earlier of `at_most` and the engine's wake-up time, if there is one.
 fn soon(wake_at: Option<Moment>, at_most: Moment) -> Moment {
     wake_at.map_or(at_most, |moment| moment.min(at_most))
 }
@@ -184,7 +184,7 @@ type Returned = Result<Input, (JobId, StoreError)>;
 
 type Done = Result<Returned, JoinError>;
 
-/// Starts what may be done now. Only what is recorded gets here.
+/// Starts the actions of a turn. Every action has its events recorded by now.
 async fn perform(
     actions: Recorded<Vec<Action>>,
     ledger: &mut dyn Ledger,
@@ -206,7 +206,7 @@ async fn perform(
     Ok(loaded)
 }
 
-/// Parts of images are of no use when their job has ended, or is submitted for another task.
+/// Removes partial downloads of jobs that have ended, or are submitted as a new task.
 fn forget_parts(events: &[Event], hands: &Hands) {
     for event in events {
         match event.kind {
@@ -216,8 +216,8 @@ fn forget_parts(events: &[Event], hands: &Hands) {
     }
 }
 
-/// What a task brought back; the first error of our own disk is kept. Panics were caught inside the task, and nothing aborts it
-/// while the loop runs.
+/// Returns the input of a finished task, and keeps the first error of the local disk. Panics are caught inside the
+/// task, and no task is aborted while the loop runs.
 fn returned(done: Done, broken: &mut Option<DriveError>) -> Input {
     match done.expect("a task of the driver neither panics nor is aborted") {
         Ok(input) => input,
@@ -236,8 +236,8 @@ mod tests {
 
     const ANSWER: Returned = Ok(Input::Unsaved(JobId::from_bytes([0; 10])));
 
-    /// Goal: answers that need no waiting share a turn, and none is waited for. Method: some that have a few more steps to go, one
-    /// that takes an hour, and a clock that moves only when everybody waits.
+    /// Goal: inputs that need no waiting share a turn, and no input is waited for. Method: tasks with a few more steps,
+    /// and a task of one hour. The clock moves only when all tasks wait.
     #[tokio::test(start_paused = true)]
     async fn a_turn_takes_in_what_comes_of_itself_and_waits_for_nothing() {
         let mut under_way = JoinSet::new();

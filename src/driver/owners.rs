@@ -1,7 +1,7 @@
-//! One task belongs to one job: an acceptance with a task that is on record already is in doubt.
+//! Ownership check of tasks: one task belongs to one job, so an acceptance with a recorded task is in doubt.
 //!
-//! A cache or a proxy on the way may give one answer to several submissions. The job that is told of another job's task would fetch
-//! that job's image. Its own submission may have been accepted all the same.
+//! A cache or a proxy on the network path may return one answer to several submissions. A job with another job's task
+//! would fetch that job's image. The job's own submission may have been accepted all the same.
 
 use std::collections::HashSet;
 
@@ -11,8 +11,8 @@ use crate::ledger::{Ledger, Owner};
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind, TaskId};
 
-/// Puts acceptances in doubt whose task belongs to an earlier submission: one that the ledger has on record, or one among these
-/// answers, which are not recorded yet. If the ledger cannot be asked, the answers stay as they are, for the sake of what was accepted.
+/// Puts an acceptance in doubt if its task belongs to an earlier submission. That submission is in the ledger, or among
+/// these answers and not recorded yet. If the ledger cannot be read, the answers stay unchanged, to keep accepted tasks.
 pub async fn settle(mut inputs: Vec<Input>, ledger: &mut dyn Ledger) -> (Vec<Input>, Result<(), LedgerError>) {
     let mut accepted: Vec<(JobId, TaskId, &mut Input)> = inputs.iter_mut().filter_map(accepted).collect();
     if accepted.is_empty() {
@@ -28,7 +28,7 @@ pub async fn settle(mut inputs: Vec<Input>, ledger: &mut dyn Ledger) -> (Vec<Inp
         let whose = match owner {
             Some(owner) => words(*job, owner),
             None if new.insert(&*task) => continue,
-            None => "which another submission was given at the same time".to_owned(),
+            None => "which another submission received at the same time".to_owned(),
         };
         **input = Input::Submitted(*job, Err(doubt(task, &whose)));
     }
@@ -50,7 +50,7 @@ fn accepted(input: &mut Input) -> Option<(JobId, TaskId, &mut Input)> {
 
 fn words(job: JobId, owner: Owner) -> String {
     match owner.index {
-        _ if owner.job == job => "which an earlier submission of this job became".to_owned(),
+        _ if owner.job == job => "which is an earlier submission of this job".to_owned(),
         Some(index) => format!("which belongs to job {index}"),
         None => format!("which belongs to the job {}, no longer in the manifest", owner.job.short()),
     }
@@ -58,8 +58,8 @@ fn words(job: JobId, owner: Owner) -> String {
 
 fn doubt(task: &TaskId, whose: &str) -> Fault {
     let message = format!(
-        "the API answered with task {task}, {whose}: a cache or a proxy on the way to the API may have given an earlier answer again; \
-         the submission may have been accepted all the same"
+        "the API answered with task {task}, {whose}: a cache or a proxy in front of the API may have repeated an earlier response; \
+         the submission may still have been accepted"
     );
     Fault::new(FaultKind::InDoubt, message)
 }
@@ -83,7 +83,7 @@ mod tests {
         Input::Submitted(job(n).id, Ok(Acceptance::from(TaskId(task.into()))))
     }
 
-    /// The word for what became of each answer: its task, or what its fault says of the owner.
+    /// Returns the outcome of each answer: its task, or the owner that its fault names.
     async fn settled(ledger: &mut MemoryLedger, answers: Vec<Input>) -> Vec<String> {
         let (inputs, asked) = settle(answers, ledger).await;
         asked.unwrap();
@@ -108,10 +108,10 @@ mod tests {
         ledger.commit([event].into()).await.unwrap();
         let answers = vec![answer(1, "t1"), answer(2, "t1"), answer(3, "t2"), answer(4, "t2"), answer(2, "t3")];
         let expected = [
-            "which an earlier submission of this job became",
+            "which is an earlier submission of this job",
             "which belongs to job 1",
             "t2",
-            "which another submission was given at the same time",
+            "which another submission received at the same time",
             "t3",
         ];
         assert_eq!(settled(&mut ledger, answers).await, expected);

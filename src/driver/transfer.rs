@@ -1,4 +1,4 @@
-//! One image from its host to our disk: gone on with as long as it progresses, over any number of connections.
+//! Transfer of one image from its host to disk, resumed over any number of connections while it progresses.
 
 use tokio::time::Instant;
 
@@ -10,15 +10,15 @@ use crate::model::outcome::{Artifact, Fault, FaultKind, Url};
 use crate::model::part::Part;
 use crate::provider::Download;
 
-/// A connection that brings at least so many bytes is worth another one, also when it breaks off; so is one that brings this part of the
-/// image.
+/// Minimum progress that justifies another connection after a broken one. The larger value counts: `GAIN_BYTES_MIN`
+/// bytes, or the length of the image divided by `GAIN_PARTS`.
 const GAIN_BYTES_MIN: u64 = 1024;
 const GAIN_PARTS: u64 = 1000;
 
-/// Connections in a row that may bring less, but something.
+/// Maximum number of consecutive connections whose progress is below that minimum, but not zero.
 const SMALL_GAINS_MAX: u32 = 5;
 
-/// Fetches an image, or what is missing of it. The outer error is our own disk's.
+/// Downloads an image, or its missing bytes. The outer error is a failure of the local disk.
 pub async fn image(
     hands: &Hands,
     meter: &Meter,
@@ -40,7 +40,7 @@ pub async fn image(
         };
         part = hands.store.part(name).await;
         match &part {
-            // What was put together is no image, or cannot be put together: that may be the fault of the parts.
+            // The joined bytes are not an image, or cannot be joined. The earlier bytes may be at fault.
             None if is_resumed && !has_restarted => has_restarted = true,
             Some(part) if fault.kind == FaultKind::Transient && part.n_bytes > n_before => {
                 let is_small = part.n_bytes - n_before < gain_min(part);
@@ -54,7 +54,7 @@ pub async fn image(
     }
 }
 
-/// Begins to fetch what is missing. Of an image that is all here nothing is.
+/// Requests the missing bytes. A complete image has none, so no request is sent.
 async fn open(hands: &Hands, meter: &Meter, url: &Url, part: Option<&Part>) -> Result<Download<'static>, Fault> {
     if let Some(Part { n_bytes, bytes_total, validator }) = part.filter(|part| part.is_whole()) {
         let (n_before, validator, body) = (*n_bytes, Some(validator.clone()), Box::pin(futures::stream::empty()));
@@ -68,7 +68,7 @@ async fn open(hands: &Hands, meter: &Meter, url: &Url, part: Option<&Part>) -> R
     opened
 }
 
-/// How much a connection has to bring.
+/// Returns the minimum progress of a connection, in bytes.
 fn gain_min(part: &Part) -> u64 {
     GAIN_BYTES_MIN.max(part.bytes_total.unwrap_or(0) / GAIN_PARTS)
 }

@@ -1,7 +1,7 @@
-//! Holds back mass resubmission: when many tasks seem lost or in doubt at once, the cause is most likely not the tasks.
+//! Brake on mass resubmission: many tasks that seem lost or in doubt at once are most likely not the cause.
 //!
-//! A few jobs may be submitted again at any time. When more want to, one goes first as a trial. Each trial that comes out well doubles how
-//! many may be on trial at once; one that fails halves it, and a single one that fails makes the next one wait.
+//! A few jobs may be resubmitted at any time. When more jobs wait, one goes first as a trial. Each successful trial doubles the number of
+//! concurrent trials. A failed trial halves that number. If a single trial fails, the next one waits for a backoff.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -9,40 +9,40 @@ use crate::engine::retry::Backoff;
 use crate::model::job::JobId;
 use crate::model::time::Moment;
 
-/// Jobs that may be submitted again at once without a trial.
+/// Jobs that may be resubmitted at once without a trial.
 const FREE: usize = 3;
 
-/// How many times longer the next trial waits where a new task was lost too.
+/// Factor on the wait for the next trial, after a trial whose new task was lost too.
 const LOST_TIMES: u32 = 30;
 
-/// What shows that submitting a job again was right.
+/// Evidence that a resubmission was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// Its submission is answered: it was in doubt because an answer was lost.
+    /// Acceptance of the submission. It is enough for a job in doubt, whose earlier answer was lost.
     Accepted,
-    /// Its new task ends: the one before was lost.
+    /// End of the new task. It is required for a job whose earlier task was lost.
     Ended,
 }
 
-/// Decides which jobs may be submitted again, and so be paid for again.
+/// Decides which jobs may be resubmitted, and so be paid for again.
 #[derive(Debug)]
 pub struct ResubmitBrake {
-    /// Jobs that are ready to be submitted again, in their order.
+    /// Jobs ready for resubmission, in order.
     waiting: VecDeque<(JobId, Proof)>,
-    /// Jobs that will be ready after a wait of their own.
+    /// Jobs that become ready after their own backoff.
     coming: BTreeSet<JobId>,
-    /// Jobs that were submitted again and have not shown whether that was right.
+    /// Resubmitted jobs that have not yet shown whether the resubmission was right.
     trials: BTreeMap<JobId, Proof>,
-    /// How many may be on trial at once.
+    /// Maximum number of concurrent trials.
     allowance: usize,
-    /// Trials one after the other that failed.
+    /// Consecutive failed trials, while only one at a time is allowed.
     n_failed: u32,
     closed_until: Option<Moment>,
     backoff: Backoff,
 }
 
 impl ResubmitBrake {
-    /// A brake whose waits repeat for the same seed.
+    /// Creates a brake whose waits repeat for the same seed of `backoff`.
     pub fn new(backoff: Backoff) -> Self {
         Self {
             waiting: VecDeque::new(),
@@ -55,23 +55,23 @@ impl ResubmitBrake {
         }
     }
 
-    /// A job will be ready to be submitted again after a wait of its own.
+    /// Announces a job that becomes ready for resubmission after its own backoff.
     pub fn announce(&mut self, job: JobId) {
         self.coming.insert(job);
     }
 
-    /// A job is ready to be submitted again.
+    /// Queues a job that is ready for resubmission.
     pub fn push(&mut self, job: JobId, proof: Proof) {
         self.coming.remove(&job);
         self.waiting.push_back((job, proof));
     }
 
-    /// Whether a job may be submitted as often as it takes until its submission is answered, as it is on trial.
+    /// Returns whether a job is on trial. It may then be submitted repeatedly until a submission is answered.
     pub fn is_trial(&self, job: JobId) -> bool {
         self.trials.contains_key(&job)
     }
 
-    /// The next job that may be submitted again now.
+    /// Takes the next job that may be resubmitted now. The job is then on trial.
     pub fn pop(&mut self, now: Moment) -> Option<JobId> {
         if self.waiting.is_empty() || !self.has_room(now, self.waiting.len()) {
             return None;
@@ -81,7 +81,7 @@ impl ResubmitBrake {
         Some(job)
     }
 
-    /// Whether a job whose task seems lost, one of `n_suspected`, may be submitted again now. It is then on trial.
+    /// Returns whether a job whose task seems lost, one of `n_suspected`, may be resubmitted now. An admitted job is on trial.
     pub fn admit(&mut self, now: Moment, job: JobId, n_suspected: usize) -> bool {
         let is_admitted = self.has_room(now, self.waiting.len() + n_suspected);
         if is_admitted {
@@ -90,7 +90,7 @@ impl ResubmitBrake {
         is_admitted
     }
 
-    /// A job's submission was answered, or its task has ended.
+    /// Processes evidence: the submission of a job was answered, or its task has ended.
     pub fn proved(&mut self, job: JobId, proof: Proof) {
         let is_proof = self.trials.get(&job).is_some_and(|wanted| *wanted == proof || proof == Proof::Ended);
         if is_proof {
@@ -100,37 +100,37 @@ impl ResubmitBrake {
         }
     }
 
-    /// A job is in doubt again, or its new task is lost too.
+    /// Ends a failed trial: the job is in doubt again, or its new task is lost too.
     pub fn failed(&mut self, now: Moment, job: JobId) {
         let Some(proof) = self.trials.remove(&job) else { return };
         let was_last = self.allowance == 1;
         self.allowance = (self.allowance / 2).max(1);
         if was_last {
             self.n_failed += 1;
-            // An answer that is lost shows at once; that a new task is lost as well takes as long as the task.
+            // A lost answer shows at once. A lost new task shows only after the duration of a task.
             let times = if proof == Proof::Ended { LOST_TIMES } else { 1 };
             self.closed_until = Some(now + self.backoff.after(self.n_failed) * times);
         }
     }
 
-    /// A job on trial was refused, which shows nothing: it is on trial no longer.
+    /// Ends the trial of a job that was refused: a refusal proves nothing about the trial.
     pub fn withdraw(&mut self, job: JobId) {
         self.trials.remove(&job);
     }
 
-    /// A job leaves the engine without an answer that says anything.
+    /// Removes a job that leaves the engine without evidence.
     pub fn forget(&mut self, job: JobId) {
         self.trials.remove(&job);
         self.coming.remove(&job);
         self.waiting.retain(|(waiting, _)| *waiting != job);
     }
 
-    /// Jobs that wait to be submitted again.
+    /// Returns the number of jobs that wait for resubmission.
     pub fn n_waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// When the next job may go, if only time has to pass.
+    /// Returns when the next job may be resubmitted, if only time has to pass; otherwise `None`.
     pub fn wake_at(&self, now: Moment) -> Option<Moment> {
         self.closed_until.filter(|until| *until > now && !self.waiting.is_empty())
     }
@@ -143,7 +143,8 @@ impl ResubmitBrake {
         self.trials.len() < self.allowance && self.closed_until.is_none_or(|until| until <= now)
     }
 
-    /// No task seems lost at present. What was learnt holds for one accumulation of jobs, and the next one has a cause of its own.
+    /// Resets the brake, unless a job is on trial, waiting or announced. Called when no task seems lost. Trial results apply to one
+    /// accumulation of jobs; the next accumulation has its own cause.
     pub fn rest(&mut self) {
         if self.trials.is_empty() && self.waiting.is_empty() && self.coming.is_empty() {
             (self.allowance, self.n_failed, self.closed_until) = (FREE, 0, None);

@@ -1,89 +1,92 @@
-//! Cumulative sum test (Page, 1954) that separates refusals by chance from those of a limit.
+//! Cumulative sum test (Page, 1954) that separates random refusals from the refusals of a limit.
 //!
-//! Chance refuses the same share of all submissions, however many leave. A limit refuses more when more leave, nothing once that is cut, and one
-//! after the other while it is exceeded. So a single refusal among many submissions that are taken is no reason to cut anything: cuts that do not
-//! help would follow each other faster than what was cut grows again.
+//! Random refusals affect the same share of all submissions, however many leave. A limit refuses more when more leave, and nothing once the
+//! submissions are cut. While it is exceeded, it refuses one after the other. A single refusal among many accepted submissions is therefore
+//! no reason for a cut. Cuts that do not help would follow each other faster than the limits grow back.
 //!
-//! At first a refusal counts as chance until several come close together. From then on a limit is known to exist, and a refusal beyond what is
-//! known to be taken is the limit's at once. What chance does besides is learnt in two ways: from refusals within the known limits that stay
-//! single, and from cuts that do not help. When that is proven, all refusals count as chance again until they come more often than chance's do.
+//! At first a refusal counts as random until several come close together. From then on a limit is known to exist. A refusal beyond the
+//! known limits then belongs to the limit at once. Random refusals besides a limit show in two ways: single refusals within known limits,
+//! and cuts that do not help. Once that is proven, all refusals count as random again, until they come more often than random refusals do.
 
-/// Submissions taken between two refusals, at least, for the second one to say something about chance: a limit that fell refuses more often.
+/// Minimum number of accepted submissions between two refusals for the second one to say anything about randomness. A limit that fell
+/// refuses more often.
 const APART: u32 = 6;
 
-/// Refusals with fewer submissions taken in between come one after the other.
+/// Refusals with fewer accepted submissions in between are consecutive.
 const DENSE: u32 = 2;
 
-/// The least share that a limit refuses beyond chance's, when it is exceeded by enough to be noticed.
+/// Minimum share that a limit refuses beyond the random share, when it is exceeded by a noticeable amount.
 const EXCESS: f64 = 0.05;
 
-/// Sums of logarithms of likelihood ratios at which refusals are a limit's: once chance is proven, and before.
+/// Sums of log-likelihood ratios above which refusals belong to a limit: while refusals are presumed random, and otherwise.
 const ALARM: f64 = 8.0;
 const ALARM_UNPROVEN: f64 = 4.5;
 
-/// Refusals in a row are a limit's when chance makes that many with the probability `exp(-RUN)`: once it is proven, and before.
+/// Refusals in a row belong to a limit if random refusals produce that many with a probability below `exp(-RUN)`. The first
+/// value applies while refusals are presumed random.
 const RUN: f64 = 13.0;
 const RUN_UNPROVEN: f64 = 9.0;
 
-/// The share that chance refuses is taken for at least this and at most that. Below the lower bound a few refusals would be alarming.
+/// Bounds of the estimated random share. Below the lower bound, a few refusals would raise an alarm.
 const SHARE_MIN: f64 = 0.005;
 const SHARE_MAX: f64 = 0.15;
 
-/// The share is told from about so many answers, and from these before any.
+/// Approximate number of answers from which the share is estimated, and the answers and refusals assumed before any.
 const MEMORY: f64 = 20_000.0;
 const FIRST_ANSWERS: f64 = 50.0;
 const FIRST_REFUSED: f64 = 0.5;
 
-/// What a refusal that stays single adds to the trust in chance, and to the leaning towards it.
+/// Amount that a single refusal adds to the trust in randomness, and to the leaning towards it.
 const SINGLE: f64 = 0.5;
 
-/// The trust from which on a Retry-After is for one request alone.
+/// Minimum trust from which a Retry-After applies to one request alone.
 const TRUST_SHOWN: f64 = 1.0;
 
-/// The trust that proves chance, what it is worth then, and what a refusal beyond the known limits takes from it before.
+/// Trust that proves randomness, trust after that proof, and loss by a refusal beyond the known limits before it.
 const TRUST_PROOF: f64 = 6.0;
 const TRUST_MAX: f64 = 8.0;
 const TRUST_LOST: f64 = 0.75;
 
-/// An alarm takes a whole unit of trust where chance refuses this share at most, and less where it refuses more, down to that part: alarms
-/// among many refusals by chance are expected.
+/// Random share up to which an alarm costs a whole unit of trust. Above it the cost falls, down to `ALARM_COST_MIN`: alarms among many
+/// random refusals are expected.
 const RARE: f64 = 0.01;
 const ALARM_COST_MIN: f64 = 0.5;
 
-/// The leaning towards chance: refusals within the known limits are waited with only while it is at least 1.
+/// Leaning towards randomness: initial value, maximum, and losses. Refusals within the known limits count as random only while the leaning
+/// is at least 1.
 const LEANING_FIRST: f64 = 2.0;
 const LEANING_MAX: f64 = 4.0;
 const LEANING_BEYOND: f64 = 0.25;
 const LEANING_ALARM: f64 = 0.5;
 
-/// Cuts that did not help, less what refusals beyond the known limits take from them, that prove chance.
+/// Cuts without effect that prove randomness, and the reduction of their number by a refusal beyond the known limits.
 const USELESS_CUTS: f64 = 4.0;
 const USELESS_LOST: f64 = 1.25;
 
-/// How the load at a refusal compares to what is known to be taken.
+/// Load at a refusal, compared with the known limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Load {
-    /// Clearly less than was taken before the last cuts.
+    /// Load clearly below the level that was accepted before the last cuts.
     Within,
-    /// Nothing is known, or not clearly.
+    /// Unknown or unclear load.
     Unclear,
-    /// More: it was a trial.
+    /// Load above the known limits: the submission was a trial.
     Beyond,
 }
 
-/// What a refusal is taken for.
+/// Cause to which a refusal is attributed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Chance: nothing follows from it.
+    /// Randomness: the refusal has no consequences.
     Chance,
-    /// A limit's, and so many just before it too that had been taken for chance.
+    /// Limit, which also caused some earlier refusals that had counted as random.
     Limit {
-        /// How many.
+        /// Number of these earlier refusals.
         n_before: u32,
     },
 }
 
-/// Answers, and refusals among them.
+/// Numbers of answers, and of refusals among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Count {
     answers: f64,
@@ -101,29 +104,29 @@ impl Count {
     }
 }
 
-/// Whether refusals are chance.
+/// Test that decides whether refusals are random.
 #[derive(Clone, Debug)]
 pub struct Chance {
-    /// Whether all refusals count as chance until an alarm.
+    /// Says whether all refusals count as random until an alarm.
     is_presumed: bool,
     trust: f64,
     leaning: f64,
-    /// What chance was seen to refuse.
+    /// Answers and random refusals seen so far.
     seen: Count,
-    /// What speaks for a limit, and the answers since something does.
+    /// Evidence for a limit, and the answers since the evidence rose above zero.
     suspicion: f64,
     suspect: Count,
-    /// Refusals in a row.
+    /// Consecutive refusals.
     n_run: u32,
-    /// Submissions taken since the last refusal that led to a cut.
+    /// Submissions accepted since the last refusal that led to a cut.
     n_accepted: u32,
-    /// Cuts that did not help, and the answers that they were made by.
+    /// Cuts without effect, and the answers on which the cuts were based.
     useless: f64,
     cuts: Count,
 }
 
 impl Chance {
-    /// Refusals are chance until several come close together.
+    /// Creates a test in which refusals count as random until several come close together.
     pub const fn new() -> Self {
         let nothing = Count { answers: 0.0, refused: 0.0 };
         Self {
@@ -140,33 +143,33 @@ impl Chance {
         }
     }
 
-    /// A limit is known to exist, and nothing speaks for chance.
+    /// Sets the state in which a limit is known to exist, and nothing points to random refusals.
     #[cfg(test)]
     pub const fn distrust(&mut self) {
         (self.is_presumed, self.trust, self.leaning) = (false, 0.0, 0.0);
     }
 
-    /// Whether all refusals count as chance until an alarm.
+    /// Returns whether all refusals count as random until an alarm.
     pub const fn is_presumed(&self) -> bool {
         self.is_presumed
     }
 
-    /// Whether chance is more than presumed: refusals have stayed single.
+    /// Returns whether randomness is more than presumed: refusals have stayed single.
     pub const fn is_trusted(&self) -> bool {
         self.is_presumed && self.trust >= TRUST_SHOWN
     }
 
-    /// The share of submissions that chance refuses; 0 where it is not presumed.
+    /// Returns the share of submissions that are refused at random; 0 if refusals are not presumed random.
     pub fn share(&self) -> f64 {
         if self.is_presumed { self.seen.share().min(SHARE_MAX) } else { 0.0 }
     }
 
-    /// Whether a refusal now comes right after the one that led to the last cut.
+    /// Returns whether a refusal now directly follows the one that led to the last cut.
     pub const fn is_dense(&self) -> bool {
         self.n_accepted < DENSE
     }
 
-    /// A submission was taken.
+    /// Records an accepted submission.
     pub fn accepted(&mut self) {
         self.n_run = 0;
         self.n_accepted = self.n_accepted.saturating_add(1);
@@ -175,7 +178,7 @@ impl Chance {
         self.weigh(((1.0 - share - excess(share)) / (1.0 - share)).ln());
     }
 
-    /// A submission was refused at this load.
+    /// Records a refused submission at this load, and returns the cause of the refusal.
     pub fn refused(&mut self, load: Load) -> Verdict {
         if !self.is_presumed && (load == Load::Beyond || self.leaning < 1.0) {
             return self.expected(load);
@@ -191,7 +194,7 @@ impl Chance {
         Verdict::Chance
     }
 
-    /// A refusal that the known limits explain, or that is not waited with.
+    /// Handles a refusal that the known limits explain, or that must not wait for further evidence.
     fn expected(&mut self, load: Load) -> Verdict {
         match load {
             Load::Beyond => {
@@ -204,9 +207,9 @@ impl Chance {
         Verdict::Limit { n_before: 0 }
     }
 
-    /// Refusals came close together.
+    /// Handles refusals that came close together.
     fn alarmed(&mut self, share: f64) -> Verdict {
-        // Those beyond what chance makes of as many answers were the limit's, and so were those in a row.
+        // Refusals beyond the expected number of random ones belonged to the limit, and so did those in a row.
         let in_a_row = if self.n_run > 1 { f64::from(self.n_run) } else { 0.0 };
         let excess = (self.suspect.refused - share * self.suspect.answers).max(in_a_row);
         self.seen.refused = (self.seen.refused - excess).max(0.0);
@@ -222,7 +225,8 @@ impl Chance {
         Verdict::Limit { n_before: self.n_run - 1 }
     }
 
-    /// A refusal at this load leads to a cut. Gives whether chance is proven now by cuts that did not help, so that it must not.
+    /// Records that a refusal at this load leads to a cut. Returns whether cuts without effect now prove randomness, so that the cut must
+    /// not be made.
     pub fn is_proven_by_cut(&mut self, load: Load) -> bool {
         let n_accepted = std::mem::take(&mut self.n_accepted);
         if self.is_presumed || n_accepted < APART {
@@ -266,7 +270,7 @@ impl Chance {
         }
     }
 
-    /// Adds to the suspicion. What speaks against it is not saved up.
+    /// Adds evidence for a limit. Evidence against it is not accumulated.
     fn weigh(&mut self, evidence: f64) {
         self.suspicion += evidence;
         if self.suspicion > 0.0 {
@@ -282,7 +286,7 @@ impl Chance {
     }
 }
 
-/// What a limit refuses beyond chance's share: enough to be told from it.
+/// Returns the share that a limit refuses beyond the random share: enough to distinguish the two.
 const fn excess(share: f64) -> f64 {
     share.max(EXCESS)
 }

@@ -1,4 +1,4 @@
-//! Which images are fetched next: those whose links expire soonest, then the others as they came.
+//! Download queue: jobs whose links expire soonest come first, then all others in order of arrival.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,24 +7,24 @@ use crate::model::link;
 use crate::model::outcome::Url;
 use crate::model::time::Moment;
 
-/// Jobs whose tasks have ended and whose images are not home, at least, before nothing more is submitted: enough to keep every
-/// download busy while the next tasks run.
+/// Minimum backlog of jobs, with ended tasks and images still to fetch, at which submissions stop. It keeps every download busy while the
+/// next tasks run.
 pub const BACKLOG_MIN: usize = 1000;
 
-/// Jobs whose images can be fetched.
+/// Queue of jobs whose images can be downloaded.
 #[derive(Debug, Default)]
 pub struct Downloads {
-    /// Jobs whose links say when they expire, numbered as they came.
+    /// Jobs whose links name an expiry time, numbered in order of arrival.
     expiring: BTreeMap<(Moment, u64), JobId>,
     others: VecDeque<JobId>,
     n_pushed: u64,
 }
 
 impl Downloads {
-    /// Takes in a job with its links.
+    /// Adds a job with its links.
     ///
-    /// A link that seems to have expired before it came is not believed: our clock may be wrong, and a request in vain costs less
-    /// than a task that is taken for lost.
+    /// A link that seems expired on arrival counts as a link without expiry. The local clock may be wrong, and a useless request costs less
+    /// than a task that counts as lost.
     pub fn push(&mut self, now: Moment, job: JobId, urls: &[Url]) {
         let expires_at = urls.iter().filter_map(link::expires_at).min().map(|wall| now.at_wall(wall));
         match expires_at {
@@ -34,19 +34,19 @@ impl Downloads {
         self.n_pushed += 1;
     }
 
-    /// The next to be fetched.
+    /// Takes the next job to download.
     pub fn pop(&mut self) -> Option<JobId> {
         let soonest = self.expiring.pop_first().map(|(_, job)| job);
         soonest.or_else(|| self.others.pop_front())
     }
 
-    /// One whose links have expired while it waited: it needs fresh ones.
+    /// Takes a job whose links expired while it waited. The job needs fresh links.
     pub fn pop_expired(&mut self, now: Moment) -> Option<JobId> {
         let soonest = self.expiring.first_entry()?;
         (soonest.key().0 <= now).then(|| soonest.remove())
     }
 
-    /// How many wait.
+    /// Returns the number of waiting jobs.
     pub fn len(&self) -> usize {
         self.expiring.len() + self.others.len()
     }
@@ -65,7 +65,7 @@ mod tests {
         JobId::from_bytes([n; 10])
     }
 
-    /// Links that expire at these seconds after the start, or at none that is known.
+    /// Builds links that expire at these seconds after the start; `None` means without a known expiry.
     fn links(secs: &[Option<i64>]) -> Vec<Url> {
         let query =
             |secs: &Option<i64>| secs.map_or(String::new(), |secs| format!("?Expires={}", 1_790_000_000 + secs));
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(popped(&mut downloads), [2, 3].map(id));
     }
 
-    /// A clock that is ahead, or a link that means something else by its words, must not keep a job from ever being fetched.
+    /// A fast local clock, or a link that means something else by `Expires`, must not prevent a download for ever.
     #[test]
     fn a_link_that_came_expired_is_fetched_all_the_same() {
         let mut downloads = Downloads::default();

@@ -1,38 +1,39 @@
-//! Detects a first-in, first-out queue at the provider: a task that takes too long may only wait for its turn there.
+//! Detection of a first-in, first-out queue at the provider: a slow task may only wait for its turn.
 //!
-//! Order is the order in which this process had tasks accepted. Clocks may have jumped between processes, so tasks of earlier processes
-//! count as equally old, and older than all of this one.
+//! Order is the order in which this process had tasks accepted. Clocks may have jumped between processes. Tasks of earlier processes
+//! therefore count as equally old, and older than all tasks of this process.
 
 use std::time::Duration;
 
-/// The place of a task in the order of acceptance; zero for every task of an earlier process.
+/// Position of a task in the order of acceptance; zero for every task of an earlier process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AcceptOrder(u64);
 
-/// What the ends of tasks say about those that have not ended.
+/// Evidence about unfinished tasks, from the ends of other tasks.
 #[derive(Debug, Default)]
 pub struct FifoDetector {
     n_accepted: u64,
-    /// The youngest task that was seen to end.
+    /// Youngest task that was seen to end.
     youngest_ended: AcceptOrder,
-    /// The [listening time](crate::engine::listening::ListeningTime) at which the last end was seen; zero before the first.
+    /// [Listening time](crate::engine::listening::ListeningTime) of the most recent end; zero before the first.
     last_end_at: Duration,
 }
 
 impl FifoDetector {
-    /// A task is accepted now.
+    /// Returns the position of a task that is accepted now.
     pub const fn accepted(&mut self) -> AcceptOrder {
         self.n_accepted += 1;
         AcceptOrder(self.n_accepted)
     }
 
-    /// A task was seen to have ended.
+    /// Records the end of a task.
     pub fn ended(&mut self, listening: Duration, order: AcceptOrder) {
         self.youngest_ended = self.youngest_ended.max(order);
         self.last_end_at = listening;
     }
 
-    /// Whether a task may still be waiting for its turn: no younger one has ended, and the last end is less than `patience` ago.
+    /// Returns whether a task may still wait for its turn. In that case no younger task has ended, and the most recent end is less than
+    /// `patience` ago.
     pub fn may_be_queued(&self, listening: Duration, order: AcceptOrder, patience: Duration) -> bool {
         order >= self.youngest_ended && listening.saturating_sub(self.last_end_at) < patience
     }
@@ -74,7 +75,7 @@ mod tests {
         assert!(fifo.may_be_queued(secs(149), second, PATIENCE) && !fifo.may_be_queued(secs(150), second, PATIENCE));
     }
 
-    /// Their order is not known, so that none of them overtakes another.
+    /// Order among tasks of earlier processes is unknown, so none of them overtakes another.
     #[test]
     fn tasks_of_earlier_processes_overtake_each_other_never_and_are_overtaken_by_new_ones() {
         let mut fifo = FifoDetector::default();

@@ -1,58 +1,59 @@
-//! How many tasks in flight are worth while where nothing is ever refused: a provider may take everything and let it wait.
+//! Throughput probe: finds how many tasks in flight are useful at a provider that accepts everything and lets it wait.
 //!
-//! Beyond what nobody has to prove, more must bring more: tasks that end in a second are counted, and the window doubles as long as that
-//! helps. When it no longer does, or tasks take so long that most of them must be waiting, the window shrinks to what is worked on and some.
+//! A fixed number of tasks needs no proof. Beyond it, more tasks in flight must raise the throughput, measured as task ends per second. The
+//! window doubles as long as that helps. The window shrinks when that no longer helps, or when long durations show that most tasks must be
+//! waiting. It then holds the tasks being worked on, and some more.
 
 use std::time::Duration;
 
 use crate::model::time::Moment;
 
-/// Tasks in flight that need no proof: none may end for a long time, and some hundreds waste nothing.
+/// Number of tasks in flight that needs no proof. None may end for a long time, and some hundreds waste nothing.
 const UNPROVEN_MAX: usize = 512;
 
-/// Twice as many in flight must make so many times as many end in a second.
+/// Minimum factor by which twice as many tasks in flight must raise the task ends per second.
 const GAIN_MIN: f64 = 1.25;
 
-/// The fewest that are tried.
+/// Minimum window of a trial.
 const MIN: usize = 16;
 
-/// So many times as many as are worked on, if all took as long as the shortest.
+/// Window as a multiple of the tasks being worked on, if all tasks took as long as the shortest.
 const SPARE: f64 = 4.0;
 
-/// So many tasks end before one place less is used.
+/// Number of task ends after which the window shrinks by one slot.
 const SLOWNESS: usize = 4;
 
-/// Tasks that end in one measurement, at least.
+/// Minimum number of task ends in one measurement.
 const ENDED_MIN: usize = 16;
 
-/// More is tried again after this, doubled each time that it was in vain.
+/// Time until a larger window is tried again, doubled after each unsuccessful trial, and its maximum.
 const REST: Duration = Duration::from_secs(300);
 const REST_MAX: Duration = Duration::from_secs(3600);
 
-/// How many tasks in flight are worth while.
+/// Estimate of the useful number of tasks in flight.
 #[derive(Debug)]
 pub struct Gain {
     cap: usize,
     trial: Trial,
-    /// The shortest time that a task took, in seconds.
+    /// Shortest duration of a task so far, in seconds.
     least: f64,
-    /// Since when so many have been in flight.
+    /// Moment since which the window has been full; `None` if it is not.
     full_since: Option<Moment>,
-    /// Tasks that have ended since it is measured.
+    /// Task ends since the measurement began.
     n_ended: usize,
     rest: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Trial {
-    /// What is in flight now is measured, at first, and later.
+    /// Measurement of the present window, at first and later.
     First,
     Again,
-    /// Twice as many as those of which so many ended in a second.
+    /// Trial of a doubled window; `before` is the number of task ends per second with half of it.
     More {
         before: f64,
     },
-    /// Nothing is tried until then, and no more are in flight than are worked on, and some.
+    /// Pause without trials until that moment. The window shrinks to `floor`: the tasks being worked on, and some more.
     Rest {
         until: Moment,
         floor: usize,
@@ -60,27 +61,27 @@ enum Trial {
 }
 
 impl Gain {
-    /// Nothing is known.
+    /// Creates an estimate without any knowledge.
     pub const fn new() -> Self {
         Self { cap: UNPROVEN_MAX, trial: Trial::First, least: f64::INFINITY, full_since: None, n_ended: 0, rest: REST }
     }
 
-    /// So many tasks of an earlier process are there.
+    /// Records that `n_in_flight` tasks of an earlier process are at the provider.
     pub fn found(&mut self, n_in_flight: usize) {
         self.cap = self.cap.max(n_in_flight);
     }
 
-    /// How many tasks in flight are worth while, as far as is known.
+    /// Returns how many tasks in flight are useful, as far as is known.
     pub const fn cap(&self) -> usize {
         self.cap
     }
 
-    /// Takes note that one of so many tasks in flight has ended, and how long it took.
+    /// Records the end of one of `n_in_flight` tasks, and its duration.
     pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration) {
         self.least = self.least.min(took.as_secs_f64().max(0.001));
         if let Trial::Rest { until, floor } = self.trial {
             if self.cap > floor {
-                // Slowly, as what is learnt of how long tasks take is no longer true when fewer wait.
+                // The window shrinks slowly, because measured durations no longer apply when fewer tasks wait.
                 self.n_ended += 1;
                 self.cap -= usize::from(self.n_ended.is_multiple_of(SLOWNESS));
                 return;
@@ -90,7 +91,7 @@ impl Gain {
             }
             self.turn_to(Trial::Again);
         }
-        // What is not used teaches nothing: not before it is full, nor when much of it is left unused later.
+        // An unused window teaches nothing: neither before it is full, nor later when much of it is left unused.
         let is_full = n_in_flight * 10 >= self.cap * 9 && n_in_flight <= self.cap;
         if n_in_flight * 2 < self.cap || (self.full_since.is_none() && !is_full) {
             (self.full_since, self.n_ended) = (None, 0);
@@ -108,8 +109,9 @@ impl Gain {
         }
     }
 
-    /// After how many seconds, and for how many, ends are counted. In a trial, for two times round of all tasks in flight, after those have
-    /// gone that left before; how long that takes follows from how many end in a second. At first nobody knows that.
+    /// Returns the number of seconds before task ends are counted, and the number of seconds for which they are. A trial counts two rounds
+    /// of all tasks in flight, after the tasks that left earlier have ended. The length of a round follows from the task ends per second,
+    /// which are unknown at first.
     fn times(&self) -> (f64, f64) {
         match self.trial {
             Trial::First | Trial::Again | Trial::Rest { .. } => (2.0 * self.least, 4.0 * self.least),
@@ -120,16 +122,17 @@ impl Gain {
         }
     }
 
-    /// Submissions were held back: what was counted does not say what the provider does with more.
+    /// Discards the measurement, because submissions were held back. It would not show how the provider reacts to more tasks.
     pub const fn disturbed(&mut self) {
         (self.full_since, self.n_ended) = (None, 0);
     }
 
-    /// So many tasks end in a second.
+    /// Decides the next step from `rate`, the number of task ends per second.
     fn judge(&mut self, now: Moment, rate: f64) {
         let worth = whole(SPARE * rate * self.least).max(MIN);
         match self.trial {
-            // Tasks that differ much look as if some waited. Then more is tried as soon as there are fewer, and helps.
+            // Tasks of very different durations look as if some waited. A larger window is then tried as soon as there are fewer tasks, and
+            // helps.
             Trial::First if worth * 2 <= self.cap => self.turn_to(Trial::Rest { until: now, floor: worth }),
             Trial::First | Trial::Again | Trial::Rest { .. } => self.double(rate),
             Trial::More { before } if rate >= GAIN_MIN * before => {
@@ -154,12 +157,12 @@ impl Gain {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "some thousands")]
+#[expect(clippy::cast_precision_loss, reason = "at most some thousands")]
 const fn float(n: usize) -> f64 {
     n as f64
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and too many are all")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; large values saturate")]
 const fn whole(n: f64) -> usize {
     n as usize
 }

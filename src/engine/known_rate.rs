@@ -1,4 +1,4 @@
-//! The rate that the user allows, kept exactly and used to the full: by governor, on a clock that the engine sets.
+//! Rate limiter for the configured rate, kept exactly and used fully: by governor, on a clock that the engine sets.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -17,40 +17,41 @@ use crate::model::time::Moment;
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, EngineClock, NoOpMiddleware<Nanos>>;
 
-/// governor counts whole cells: ten to a request let one that left late be made up for by less than a whole one.
+/// Cells per request. governor counts whole cells. Ten cells per request allow lateness to be compensated in fractions of a request.
 const CELLS: u32 = 10;
 
-/// A request may leave late by this much, and the next ones make up for it: timers and commits take milliseconds. At most one
-/// request's worth, so that a server that allows a burst of two refuses none.
+/// Lateness of a request that the next requests may compensate: timers and commits take milliseconds. It covers at most one request, so
+/// that a server that allows a burst of two refuses none.
 const LATE: Duration = Duration::from_millis(20);
 
-/// At rates at which that is many requests, by as much as a timer's grain holds up.
+/// Lateness that may be compensated at high rates, even if it covers many requests: the granularity of a timer.
 const GRAIN: Duration = Duration::from_millis(4);
 
-/// The least that may be made up for, in requests.
+/// Minimum lateness that may be compensated, in requests.
 const LATE_MIN: f64 = 0.3;
 
-/// Requests that are remembered one by one, so that no span ever sees more than its count.
+/// Maximum number of requests that are remembered one by one, so that no span ever exceeds its count.
 const RECENT_MAX: u32 = 1024;
 
-/// A span is taken for so much longer, in thousandths, as no two clocks and no two ways through a network are alike.
+/// Extra length of a span, in thousandths: no two clocks and no two network paths are identical.
 const MARGIN: u32 = 5;
 
-/// governor's clock knows no time before its zero, and what an earlier process sent was before ours.
+/// Offset of the clock for governor, in microseconds. That clock has no time before zero, and an earlier process sent requests before the
+/// zero of this process.
 const EPOCH_MICROS: i64 = 2 * 24 * 3600 * 1_000_000;
 
-/// Permits at a rate: evenly spaced, and never more than its count in any of its spans, as a server counts that has a sliding
-/// window. Both go by the monotonic clock, so that a clock that is set, or a machine that sleeps, gives none away.
+/// Issues permits at a rate, evenly spaced. No span ever sees more than its count, as a server with a sliding window counts. Both checks
+/// use the monotonic clock. A clock that is set, or a machine that sleeps, therefore adds no permits.
 #[derive(Debug)]
 pub struct KnownRate {
     limiter: Limiter,
     clock: EngineClock,
-    /// What a request takes after a pause: the whole bucket, so that only lateness is made up for, and not leisure.
+    /// Cells of a request after a pause: the whole bucket, so that only lateness is compensated, and not idle time.
     after_pause: NonZeroU32,
     recent: Option<Recent>,
 }
 
-/// The last requests of one span.
+/// Most recent requests of one span.
 #[derive(Debug)]
 struct Recent {
     sent_at: VecDeque<Moment>,
@@ -58,7 +59,7 @@ struct Recent {
     span: Duration,
 }
 
-/// governor's clock, set from the engine's `now`: it never asks the machine for the time.
+/// Clock for governor, set from the engine's `now`. It never reads the time of the machine.
 #[derive(Clone, Debug, Default)]
 struct EngineClock(Arc<AtomicU64>);
 
@@ -78,10 +79,10 @@ impl EngineClock {
 }
 
 impl KnownRate {
-    /// Permits at this rate. A `burst` that the user names may leave at once, and adds to what a span may see.
+    /// Creates a limiter at this rate. A `burst` that the user names may leave at once, and adds to the maximum of a span.
     pub fn new(rate: Rate, burst: Option<NonZeroU32>) -> Self {
         let interval = if rate.count.get() > RECENT_MAX && burst.is_none() {
-            // Too many to remember: what may be made up for is taken off the rate instead.
+            // These are too many requests to remember: the rate is reduced by what may be compensated.
             rate.interval().mul_f64(1.0 + (1.0 + late_max(rate)) / f64::from(rate.count.get()))
         } else {
             rate.interval()
@@ -100,10 +101,10 @@ impl KnownRate {
         Self { limiter: RateLimiter::direct_with_clock(quota, clock.clone()), clock, after_pause, recent }
     }
 
-    /// Counts a request that left before this process began. One that seems to have left after `now` tells of a clock that was set
-    /// back: it counts as sent just now, which holds up one request and not a day's worth.
+    /// Counts a request that left before this process began. A `sent_at` after `now` means that the clock was set back. Such a request
+    /// counts as sent now, which delays one request and not a day's worth.
     pub fn remember(&mut self, now: Moment, sent_at: Moment) {
-        // One too many in the past is not made undone by one less in the present.
+        // One request too many in the past is not undone by one request less in the present.
         let _ = self.check(sent_at.min(now));
         if sent_at <= now
             && let Some(recent) = &mut self.recent
@@ -112,7 +113,7 @@ impl KnownRate {
         }
     }
 
-    /// Takes one permit, or says when to ask again.
+    /// Takes one permit, or returns the moment of the next attempt.
     pub fn take(&mut self, now: Moment) -> Result<(), Moment> {
         if let Some(free_at) = self.recent.as_ref().and_then(Recent::free_at).filter(|free_at| *free_at > now) {
             return Err(free_at);
@@ -132,7 +133,7 @@ impl KnownRate {
         }
         check(EACH).map_err(|not_until| {
             let wait = Duration::from(not_until.earliest_possible().duration_since(self.clock.now()));
-            // Moments have microseconds: round up, or the next question comes a hair too early.
+            // Moments have a resolution of microseconds. Without rounding up, the next attempt would come slightly too early.
             now + wait + Duration::from_micros(1)
         })
     }
@@ -146,7 +147,7 @@ impl Recent {
         self.sent_at.push_back(sent_at);
     }
 
-    /// When the span has room for one more, if it is full.
+    /// Returns when a full span has room for one more request; `None` if the span is not full.
     fn free_at(&self) -> Option<Moment> {
         (self.sent_at.len() == self.count).then(|| self.sent_at[0] + self.span)
     }
@@ -154,13 +155,13 @@ impl Recent {
 
 const EACH: NonZeroU32 = NonZeroU32::new(CELLS).expect("ten cells");
 
-/// How many requests may be made up for that left late.
+/// Returns how many late requests may be compensated.
 fn late_max(rate: Rate) -> f64 {
     let in_span = |span: Duration| f64::from(rate.count.get()) * span.as_secs_f64() / rate.per.as_secs_f64();
     in_span(LATE).clamp(LATE_MIN, 1.0).max(in_span(GRAIN))
 }
 
-/// The cells of a bucket that lets lateness be made up for.
+/// Returns the number of cells of a bucket that allows lateness to be compensated.
 fn late_cells(rate: Rate) -> NonZeroU32 {
     #[expect(
         clippy::cast_possible_truncation,

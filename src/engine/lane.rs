@@ -1,4 +1,4 @@
-//! One provider's budgets: submissions, tasks in flight, polls and downloads, and what each refusal does to them.
+//! Budgets of one provider: submissions, tasks in flight, polls and downloads, and the effect of each refusal on them.
 
 use std::time::Duration;
 
@@ -17,51 +17,50 @@ use crate::model::outcome::{Fault, FaultKind};
 use crate::model::pace::{Allowed, Hold, Slow};
 use crate::model::time::{Moment, Timestamp};
 
-/// The most submissions whose answer is awaited, for the sake of a known rate.
+/// Maximum number of submissions whose answer is awaited, at a configured rate.
 const SUBMITS_MAX: f64 = 1024.0;
 
-/// One provider's pace.
+/// Budgets of one provider.
 #[derive(Debug)]
 pub struct Lane {
     submits: Pacer,
     polls: Pacer,
     learner: Learner,
-    /// Whether refused polls are chance.
+    /// Test for random refusals of polls.
     poll_chance: Chance,
-    /// What remains of the allowance.
     remaining: Remaining,
     n_submits_out: usize,
     n_polls_out: usize,
     downloads: Parallel,
-    /// Tasks that occupy a place at the provider, submissions under way included.
+    /// Tasks that occupy a slot at the provider, including submissions under way.
     n_in_flight: usize,
     submits_max: usize,
     polls_max: usize,
-    /// Whether the API has ever given this process an answer that says anything.
+    /// Says whether the API has ever given this process an informative answer.
     has_answered: bool,
-    /// The rate that the user allows, a second.
+    /// Configured rate, in submissions per second.
     per_second: Option<f64>,
-    /// Whether the user says how many tasks may be in flight.
+    /// Says whether the user set the in-flight limit.
     is_fixed: bool,
-    /// Why the last submission that wanted to leave had to wait.
+    /// Reason why the last submission that was attempted had to wait.
     slow: Option<Slow>,
-    /// Whether all submissions are refused alike, so that a refusal is no sign of life.
+    /// Says whether all submissions are refused for one reason. A refusal then does not prove that the API works.
     is_blocked: bool,
-    /// How many submissions may be under way because of refusals, if not any number.
+    /// Maximum number of submissions under way because of refusals; `None` means any number.
     refusals_max: Option<usize>,
 }
 
-/// Why nothing may leave now.
+/// Reason why nothing may leave now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// An answer has to come first.
+    /// Waits for an answer.
     Busy,
-    /// Time has to pass first.
+    /// Waits for this moment.
     Until(Moment),
 }
 
 impl Lane {
-    /// The lane that these limits describe.
+    /// Creates the lane that these limits describe.
     pub fn new(limits: &Limits) -> Self {
         let pacer = |rate, burst, salt| Pacer::new(rate, burst, Backoff::new(limits.seed ^ salt), limits.wait_max);
         Self {
@@ -85,14 +84,14 @@ impl Lane {
         }
     }
 
-    /// Counts what earlier processes have sent: a restart is no reason to send more than the rate allows.
+    /// Counts the submissions of earlier processes: a restart must not send more than the rate allows.
     pub fn remember(&mut self, now: Moment, history: &History) {
         for sent_at in &history.submitted_at {
             self.submits.remember(now, now.at_wall(*sent_at));
         }
     }
 
-    /// Takes leave for one submission; it then counts as under way and in flight.
+    /// Takes a permit for one submission, which then counts as under way and in flight.
     pub fn take_submit(&mut self, now: Moment) -> Result<Ticket, Wait> {
         let taken = self.try_submit(now);
         self.slow = taken.err().map(|(slow, _)| slow);
@@ -119,7 +118,8 @@ impl Lane {
         Ok(ticket)
     }
 
-    /// A submission was taken: its task stays in flight. So many more are taken, where the provider says that.
+    /// Records an accepted submission, whose task stays in flight. `remaining` is the number of further ones that the provider accepts, if
+    /// reported.
     pub fn submit_accepted(&mut self, now: Moment, ticket: Ticket, remaining: Option<u64>) {
         self.n_submits_out -= 1;
         self.remaining.told(now, ticket.left_at(), remaining);
@@ -128,29 +128,30 @@ impl Lane {
         (self.has_answered, self.is_blocked) = (true, false);
     }
 
-    /// No more submissions than this may be under way, as they may all be refused alike; `None` means any number.
+    /// Limits the submissions under way, as all of them may be refused for the same reason; `None` means any number.
     pub const fn limit_submits(&mut self, max: Option<usize>) {
         self.refusals_max = max;
     }
 
-    /// All submissions are refused alike: one at a time tries, ever more seldom. A try that `is_costly` may be paid for.
+    /// Handles submissions that are all refused for the same reason. One at a time probes, at growing intervals. A probe that `is_costly`
+    /// may be paid for.
     pub fn block_submits(&mut self, now: Moment, is_costly: bool) {
         self.is_blocked = true;
         self.submits.block(now, is_costly);
     }
 
-    /// The provider says beforehand that it takes nothing more for so long.
+    /// Applies a pause that the provider announces: it accepts nothing more for `span`.
     pub fn pause_submits(&mut self, now: Moment, span: Duration) {
         self.submits.pause(now, span);
     }
 
-    /// An answer to a poll asks to wait for so long.
+    /// Applies a wait that the answer to a poll requests.
     pub fn pause_polls(&mut self, now: Moment, span: Duration) {
         self.polls.pause(now, span);
     }
 
-    /// A submission was not taken, or it is not known whether it was. Gives for how long its job alone is to wait, if it is: chance refused
-    /// it, and named a time.
+    /// Records a submission that was not accepted, or may have been. Returns how long its job alone has to wait, if a random refusal named
+    /// a time.
     pub fn submit_refused(&mut self, now: Moment, ticket: Ticket, fault: &Fault) -> Option<Duration> {
         self.n_submits_out -= 1;
         self.n_in_flight -= 1;
@@ -159,12 +160,12 @@ impl Lane {
                 self.has_answered = true;
                 let refused = self.learner.refused(now, ticket);
                 match (refused, retry_after) {
-                    // Where a limit refuses besides, its cut sees to it.
+                    // If a limit also refuses, its cut is enough.
                     (Some(Refused::Chance | Refused::Cut) | None, Some(wait)) if self.learner.is_chance_trusted() => {
                         self.submits.answered();
                         return Some(wait);
                     }
-                    // Until chance is plain, the time counts for all, and only that.
+                    // Until refusals have proved random, the named time counts for all jobs, and nothing more follows.
                     (Some(Refused::Chance), Some(_)) => self.submits.refused(now, retry_after, false),
                     (Some(Refused::Chance | Refused::Cut), None) => self.submits.answered(),
                     (Some(Refused::Cut | Refused::Wait), _) => self.submits.refused(now, retry_after, true),
@@ -172,7 +173,7 @@ impl Lane {
                 }
             }
             FaultKind::Transient | FaultKind::InDoubt => self.submits.faltered(now, fault.kind.leaves_doubt()),
-            // A proxy that answers is no sign that the API does.
+            // The answer of a proxy does not show that the API answers.
             FaultKind::Rejected => (),
             FaultKind::InvalidRequest | FaultKind::Unauthorized if self.is_blocked => (),
             FaultKind::QuotaExhausted { .. }
@@ -188,17 +189,18 @@ impl Lane {
         None
     }
 
-    /// Nothing is submitted until the allowance is back; `resets_at` is when the provider says that it will be.
+    /// Holds all submissions back until the quota resets; `resets_at` is the time that the provider names for that.
     pub fn quota_spent(&mut self, now: Moment, resets_at: Option<Timestamp>) {
         self.submits.spent(now, resets_at);
     }
 
-    /// Whether submissions meet nothing but transient faults, whichever job they are of.
+    /// Returns whether submissions of any jobs meet nothing but transient faults.
     pub const fn is_down(&self) -> bool {
         self.submits.is_down()
     }
 
-    /// How long the API has been out of reach for requests of this kind: many transient faults in a row, and nothing else.
+    /// Returns the duration of an API outage for requests of this kind; `None` means no outage. An outage is many consecutive transient
+    /// faults, and no other answer.
     pub fn down_for(&self, now: Moment, stage: Stage) -> Option<Duration> {
         let pacer = match stage {
             Stage::Submit => &self.submits,
@@ -208,28 +210,28 @@ impl Lane {
         pacer.is_down().then(|| pacer.down_for(now))
     }
 
-    /// Whether the API has ever given this process an answer that says anything.
+    /// Returns whether the API has ever given this process an informative answer.
     pub const fn has_answered(&self) -> bool {
         self.has_answered
     }
 
-    /// A task that an earlier process left at the provider occupies a place there.
+    /// Records a task that an earlier process left at the provider, where it occupies a slot.
     pub fn task_found(&mut self) {
         self.n_in_flight += 1;
         self.learner.found(self.n_in_flight);
     }
 
-    /// A task in flight was found done. It took so long, and has been done for so long of that, as is to be expected.
+    /// Records a task in flight that was found done: its duration, and the expected delay of the detection.
     pub fn task_done(&mut self, now: Moment, took: Duration, unheard: Duration) {
         self.learner.ended(now, self.n_in_flight, took, unheard);
     }
 
-    /// A task no longer occupies a place at the provider.
+    /// Frees the slot of a task at the provider.
     pub const fn task_ended(&mut self) {
         self.n_in_flight -= 1;
     }
 
-    /// Takes leave for one poll request.
+    /// Takes a permit for one poll request.
     pub fn take_poll(&mut self, now: Moment) -> Result<(), Wait> {
         let polls_max = if self.polls.is_probing() { 1 } else { self.polls_max };
         if self.n_polls_out >= polls_max {
@@ -240,33 +242,33 @@ impl Lane {
         Ok(())
     }
 
-    /// A poll request came back.
+    /// Records the return of a poll request.
     pub const fn poll_answered(&mut self) {
         self.n_polls_out -= 1;
     }
 
-    /// A poll was answered with a status.
+    /// Records a poll that was answered with a status.
     pub fn poll_succeeded(&mut self, now: Moment) {
         self.polls.succeeded(now);
         self.poll_chance.accepted();
         self.has_answered = true;
     }
 
-    /// A poll was answered with a fault.
+    /// Records a poll that was answered with a fault.
     pub fn poll_refused(&mut self, now: Moment, fault: &Fault) {
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
                 let is_first = self.polls.hold(now).is_none();
                 let is_chance = self.poll_chance.refused(Load::Unclear) == Verdict::Chance;
-                // Its task is asked for again in a while, and no other poll waits.
+                // The task of this poll is polled again after a while, and no other poll waits.
                 if is_first && is_chance && (retry_after.is_none() || self.poll_chance.is_trusted()) {
                     self.polls.answered();
                 } else {
                     self.polls.refused(now, retry_after, is_first);
                 }
             }
-            // None of these says how the task stands.
+            // None of these faults shows the state of the task.
             FaultKind::Transient
             | FaultKind::InDoubt
             | FaultKind::Rejected
@@ -274,93 +276,93 @@ impl Lane {
             | FaultKind::Moderated
             | FaultKind::InvalidRequest
             | FaultKind::BadOutput => self.polls.faltered(now, false),
-            // The API does answer polls, if only to say that it does not know this task.
+            // The API does answer polls, even if only to report an unknown task.
             FaultKind::TaskLost => self.poll_succeeded(now),
             FaultKind::Unauthorized => (),
         }
     }
 
-    /// Whether one more download may begin.
+    /// Returns whether one more download may begin.
     pub fn has_room_to_download(&self) -> bool {
         self.downloads.has_room()
     }
 
-    /// The images of a job begin to be fetched.
+    /// Records the beginning of a download.
     pub fn download_begun(&mut self, now: Moment, job: JobId) {
         self.downloads.begin(now, job);
     }
 
-    /// All downloads have begun that may begin now.
+    /// Records that all downloads that may begin now have begun.
     pub fn downloads_planned(&mut self) {
         self.downloads.planned();
     }
 
-    /// A download came back, with the images or without.
+    /// Records the end of a download; `is_home` says whether its images arrived.
     pub fn download_answered(&mut self, now: Moment, job: JobId, is_home: bool) {
         self.downloads.end(now, job, is_home);
     }
 
-    /// The downloads under way have received something, or nothing for too long.
+    /// Processes a report of what the downloads under way have received, and of stalls.
     pub fn received(&mut self, now: Moment, received: Received) {
         self.downloads.received(now, received);
     }
 
-    /// Requests whose answer is awaited.
+    /// Returns the number of requests whose answer is awaited.
     pub fn n_out(&self) -> usize {
         self.n_submits_out + self.n_polls_out + self.downloads.n_out()
     }
 
-    /// Submissions whose answer is awaited.
+    /// Returns the number of submissions whose answer is awaited.
     pub const fn n_submits_out(&self) -> usize {
         self.n_submits_out
     }
 
-    /// Downloads under way.
+    /// Returns the number of downloads under way.
     pub fn n_downloads_out(&self) -> usize {
         self.downloads.n_out()
     }
 
-    /// How many tasks may be in flight, as far as is known.
+    /// Returns how many tasks may be in flight, as far as is known.
     pub fn cap(&self) -> usize {
         self.learner.cap()
     }
 
-    /// Tasks that occupy a place at the provider, submissions under way included.
+    /// Returns the number of tasks that occupy a slot at the provider, including submissions under way.
     pub const fn n_in_flight(&self) -> usize {
         self.n_in_flight
     }
 
-    /// Whether ends should be heard of soon: the provider takes no more tasks than are in flight, so that the end of one lets the next
-    /// submission leave; or nobody knows whether it does.
+    /// Returns whether ends of tasks should be detected soon. All slots may be in use, so that only an end lets the next submission leave.
+    /// Or the cause of a refusal may be unknown.
     pub fn is_full(&self, now: Moment) -> bool {
         let has_room = self.learner.has_room(now, self.n_in_flight) || self.submits.hold(now).is_some();
         self.learner.is_in_doubt() || (self.learner.has_found_places() && !has_room)
     }
 
-    /// How fast submissions may leave: the lower of what the user allows and what the provider was found to take.
+    /// Returns the lower of the configured rate and the estimated rate of submissions; `None` if both are unknown.
     pub fn allowed(&self, now: Moment) -> Option<Allowed> {
         let told = self.per_second.map(|per_second| Allowed { per_second, is_told: true });
         let learnt = self.learner.rate(now).map(|per_second| Allowed { per_second, is_told: false });
         told.into_iter().chain(learnt).min_by(|a, b| a.per_second.total_cmp(&b.per_second))
     }
 
-    /// How many tasks may be in flight, where the user says so or some were refused.
+    /// Returns the in-flight limit; `None` if the user did not set it and no refusal has shown it.
     pub fn places(&self) -> Option<usize> {
         (self.is_fixed || self.learner.has_found_places()).then(|| self.learner.cap())
     }
 
-    /// Why the last submission that wanted to leave had to wait, if it had to.
+    /// Returns why the last submission that was attempted had to wait; `None` if it did not wait.
     pub const fn slow(&self) -> Option<Slow> {
         self.slow
     }
 
-    /// Why and until when submissions are held back, or polls that nobody answers, if they are.
+    /// Returns why and until when submissions are held back, or polls in an outage; `None` if neither is.
     pub fn hold(&self, now: Moment) -> Option<Hold> {
         self.submits.hold(now).or_else(|| self.polls.hold(now).filter(|_| self.polls.is_down()))
     }
 }
 
-/// A known rate goes on though the answers take their time, within reason.
+/// Returns the submissions of two seconds, within bounds. A configured rate is thus kept although answers take time.
 fn in_two_seconds(rate: Option<Rate>) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and SUBMITS_MAX")]
     rate.map_or(0, |rate| (2.0 * per_second(rate)).min(SUBMITS_MAX) as usize)

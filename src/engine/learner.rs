@@ -1,11 +1,11 @@
-//! Learns what a provider takes from what it refuses, and tells the two limits apart that refuse alike.
+//! Adaptive limiter: learns a rate limit and a concurrency limit from refusals that do not name the limit.
 //!
-//! A refusal does not say whether submissions come too fast or too many tasks are in flight. The first one cuts both; what is taken or
-//! refused next tells which it was, and the other gets back what it had. From then on, refusals are for the same reason as before as
+//! A refusal does not say whether submissions come too fast or too many tasks are in flight. The first refusal cuts both limits. The next
+//! acceptances and refusals show which limit it was, and the other limit is restored. Later refusals are attributed to the same limit as
 //! long as that explains them.
 //!
-//! Tasks that have ended unheard make more seem to be in flight than are. One that is taken with a few more than were refused may have found
-//! the place of one of those, and tells nothing; only clearly more tell that it was the rate.
+//! Tasks that have ended undetected make the number of tasks in flight seem larger than it is. A submission accepted with a few more tasks
+//! may have found such a slot, and proves nothing. Only clearly more tasks in flight prove that the rate was the cause.
 
 use std::time::Duration;
 
@@ -17,23 +17,23 @@ use crate::engine::window::Window;
 use crate::model::limits::Concurrency;
 use crate::model::time::Moment;
 
-/// With no more tasks in flight than this, one that has just ended makes all the difference: what was taken once proves little.
+/// Number of tasks in flight up to which one task that just ended matters: a single acceptance proves little.
 const FEW: usize = 16;
 
-/// No submission waits longer than half of this for its being beyond the window.
+/// Maximum wait of a submission because it is beyond the window, times two.
 const BEYOND_MAX: Duration = Duration::from_secs(20);
 
-/// So many standard deviations more tasks than is to be expected may have ended unheard: as a rule, and before a rate is taken for proven.
+/// Standard deviations added to the expected number of undetected ends: by default, and before a rate counts as proven.
 const AS_A_RULE: f64 = 1.5;
 const AT_MOST: f64 = 2.0;
 
-/// A pace is clearly less than another one below this part of it.
+/// Ratio below which one acceptance rate is clearly lower than another.
 const LESS: f64 = 0.93;
 
-/// Refusals in a row, at fewer and fewer tasks in flight, after which it is for want of a place; and so many that decide nothing.
+/// Consecutive refusals, at fewer and fewer tasks in flight, after which a missing slot is the cause. Also limits undecided refusals.
 const PATIENCE: u32 = 4;
 
-/// A submission under way: when it left, and how many other tasks were in flight then.
+/// Permit of a submission under way: when it left, and how many other tasks were in flight then.
 #[derive(Clone, Copy, Debug)]
 pub struct Ticket {
     left_at: Moment,
@@ -41,71 +41,71 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// When it left.
+    /// Returns when the submission left.
     pub const fn left_at(&self) -> Moment {
         self.left_at
     }
 }
 
-/// Both limits, and which of them refuses.
+/// Limiter that estimates both limits, and which of them refuses.
 #[derive(Debug)]
 pub struct Learner {
     window: Window,
-    /// What is worth while as long as nothing is refused, if that is to be found out.
+    /// Useful number of tasks in flight while nothing is refused; `None` if it is not to be measured.
     gain: Option<Gain>,
     rate: LearntRate,
     reason: Option<Reason>,
     case: Option<Case>,
-    /// Tasks in flight that may have ended.
+    /// Estimate of the tasks in flight that have ended undetected.
     unheard: Unheard,
-    /// Whether refusals have no reason.
+    /// Test for random refusals.
     chance: Chance,
-    /// None before the first cut.
+    /// Limits before the last cuts; `None` before the first cut.
     before: Option<Before>,
-    /// When the last refusal came that was the first of its burst.
+    /// Moment of the last refusal that was the first of its burst.
     refused_at: Option<Moment>,
-    /// From when on one may leave that is beyond the window: not right after another, or a slow rate would refuse it.
+    /// Moment from which one submission beyond the window may leave. A low rate would refuse it directly after another one.
     beyond_at: Option<Moment>,
-    /// Such refusals in a row.
+    /// Consecutive refusals, each the first of its burst.
     n_refusals: u32,
-    /// The most tasks that were in flight since then when one more was taken.
+    /// Maximum number of other tasks in flight at an acceptance since the last refusal.
     n_others_max: usize,
-    /// Refusals one after the other that met the most tasks in flight since the one before.
+    /// Consecutive refusals with at least as many tasks in flight as at any acceptance since the previous one.
     n_at_most: u32,
 }
 
-/// Why a provider refuses.
+/// Limit that causes a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
     Rate,
     Window,
 }
 
-/// What was known before cuts that may not help.
+/// Limits as they were before cuts that may not help.
 #[derive(Debug)]
 struct Before {
-    /// The most submissions that were taken a second, lately, at a refusal since then.
+    /// Maximum recent acceptance rate at a refusal since then, in submissions per second.
     pace: f64,
     window: Window,
     rate: LearntRate,
 }
 
-/// A refusal of which nobody knows the reason yet.
+/// Refusal whose cause is not known yet.
 #[derive(Debug)]
 struct Case {
     n_others: usize,
-    /// From when on one more than the window holds may leave, to see: a rate would have room for one again.
+    /// Moment from which one task beyond the window may be submitted as a test: a rate would allow one again.
     test_at: Moment,
-    /// The most tasks that were in flight when a later one was taken.
+    /// Maximum number of other tasks in flight at a later acceptance; `None` before one.
     n_others_max: Option<usize>,
-    /// Refusals since it was opened that did not decide it.
+    /// Refusals since the case was opened that did not decide it.
     n_undecided: u32,
     window_before: Window,
     rate_before: LearntRate,
 }
 
 impl Learner {
-    /// Knows nothing but what the user says. Where the rate is known, it says what is worth while.
+    /// Creates a limiter that knows only the user's settings. A configured rate already gives the useful number of tasks.
     pub fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
         let gain = (concurrency == Concurrency::Auto && !is_rate_known).then(Gain::new);
         let (window, rate) = (Window::new(concurrency), LearntRate::new());
@@ -126,7 +126,7 @@ impl Learner {
         }
     }
 
-    /// So many tasks of an earlier process are there.
+    /// Records that `n_in_flight` tasks of an earlier process are at the provider.
     pub fn found(&mut self, n_in_flight: usize) {
         self.window.found(n_in_flight);
         if let Some(gain) = &mut self.gain {
@@ -134,38 +134,38 @@ impl Learner {
         }
     }
 
-    /// Whether it is known how many tasks are taken, as more were refused.
+    /// Returns whether the in-flight limit is known from a refusal.
     pub const fn has_found_places(&self) -> bool {
         self.window.is_found()
     }
 
-    /// Whether nobody knows which limit refuses.
+    /// Returns whether it is unknown which limit refuses.
     pub const fn is_in_doubt(&self) -> bool {
         self.case.is_some()
     }
 
-    /// A limit is known to exist, and nothing speaks for chance.
+    /// Sets the state in which a limit is known to exist, and nothing points to random refusals.
     #[cfg(test)]
     pub const fn distrust_chance(&mut self) {
         self.chance.distrust();
     }
 
-    /// Whether refusals were seen to be chance, so that a wait that one names is its own job's alone.
+    /// Returns whether refusals have proved random, so that a wait named by one applies to its own job alone.
     pub const fn is_chance_trusted(&self) -> bool {
         self.chance.is_trusted()
     }
 
-    /// How many tasks are known to be taken, and are worth while.
+    /// Returns how many tasks are known to be accepted and useful.
     pub fn cap(&self) -> usize {
         self.window.cap().min(self.worth())
     }
 
-    /// How many tasks in flight are worth while. Where some are refused, that says it.
+    /// Returns how many tasks in flight are useful; once some are refused, the window alone decides.
     fn worth(&self) -> usize {
         self.gain.as_ref().filter(|_| !self.window.is_found()).map_or(usize::MAX, Gain::cap)
     }
 
-    /// One of so many tasks in flight has ended. It took so long, and has been done for so long of that, as is to be expected.
+    /// Records the end of one of `n_in_flight` tasks, its duration `took`, and the expected delay `unheard` of its detection.
     pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration, unheard: Duration) {
         self.unheard.ended(took, unheard);
         if let Some(gain) = self.gain.as_mut().filter(|_| !self.window.is_found()) {
@@ -173,7 +173,7 @@ impl Learner {
         }
     }
 
-    /// Whether one more task has room among so many.
+    /// Returns whether one more task may be submitted with `n_in_flight` in flight.
     pub fn has_room(&self, now: Moment, n_in_flight: usize) -> bool {
         let is_test = self.case.as_ref().is_some_and(|case| {
             let room = (case.n_others + self.doubt(case.n_others) + 1).min(self.window.max());
@@ -183,12 +183,12 @@ impl Learner {
         is_test || (n_in_flight < self.room() && may_go_beyond)
     }
 
-    /// Of so many tasks in flight, how many may have ended.
+    /// Returns how many of `n` tasks in flight may have ended.
     fn noise(&self, n: usize) -> usize {
         self.unheard.among(n, AS_A_RULE)
     }
 
-    /// How many more than so many tasks in flight prove that there are more places. A few are soon heard of.
+    /// Returns by how much a number must exceed `n` tasks in flight to prove more slots. The ends of a few tasks are detected soon.
     fn doubt(&self, n: usize) -> usize {
         if n <= FEW { 0 } else { self.unheard.among(n, AT_MOST) }
     }
@@ -197,30 +197,30 @@ impl Learner {
         self.window.room(self.noise(self.window.cap())).min(self.worth())
     }
 
-    /// When there will be room without any task's end, if only time has to pass.
+    /// Returns when there will be room without the end of a task; `None` if only an end makes room.
     pub fn room_at(&self, now: Moment, n_in_flight: usize) -> Option<Moment> {
         let test_at = self.case.as_ref().map(|case| case.test_at);
         let beyond_at = self.beyond_at.filter(|_| n_in_flight < self.room());
         [test_at, beyond_at].into_iter().flatten().filter(|at| *at > now).min()
     }
 
-    /// When the next submission may leave, if not now.
+    /// Returns when the next submission may leave; `None` means now.
     pub fn next_at(&self, now: Moment) -> Option<Moment> {
         self.rate.next_at(now)
     }
 
-    /// The rate that is taken, in submissions a second, as far as refusals have taught.
+    /// Returns the rate that the provider accepts, in submissions per second; `None` as long as refusals have not shown it.
     pub fn rate(&self, now: Moment) -> Option<f64> {
         self.rate.believed(now)
     }
 
-    /// A submission leaves, with so many others in flight.
+    /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
     pub fn take(&mut self, now: Moment, n_others: usize) -> Ticket {
         self.rate.take(now);
         Ticket { left_at: now, n_others }
     }
 
-    /// A submission was taken.
+    /// Records an accepted submission.
     pub fn accepted(&mut self, now: Moment, ticket: Ticket) {
         self.n_refusals = 0;
         self.chance.accepted();
@@ -237,14 +237,14 @@ impl Learner {
             if ticket.n_others < case.n_others + self.doubt(case.n_others) {
                 self.case = Some(case);
             } else {
-                // As many tasks were there as when it was refused, or more: it was not for want of a place.
+                // At least as many tasks were in flight as at the refusal, so a missing slot was not the cause.
                 self.window = case.window_before;
                 self.reason = Some(Reason::Rate);
             }
         }
     }
 
-    /// A submission was refused. Gives how it is to be met; nothing if it left before an earlier refusal came, and says nothing new.
+    /// Records a refused submission and returns the reaction; `None` if an earlier refusal of the same burst already counted.
     pub fn refused(&mut self, now: Moment, ticket: Ticket) -> Option<Refused> {
         let is_late = self.refused_at.is_some_and(|at| ticket.left_at <= at);
         if is_late && !self.chance.is_presumed() {
@@ -282,7 +282,7 @@ impl Learner {
         Some(if self.n_refusals > 1 { Refused::Wait } else { Refused::Cut })
     }
 
-    /// Takes back cuts that did not help.
+    /// Reverts cuts that did not help.
     fn restore(&mut self) {
         self.case = None;
         if let Some(before) = self.before.take() {
@@ -292,7 +292,7 @@ impl Learner {
         }
     }
 
-    /// How the load at a refusal compares to what is known to be taken, by the limit that refuses as far as that is known.
+    /// Returns how the load at a refusal compares with the known limits, by the limit that refuses, if known.
     fn load(&mut self, now: Moment, n_others: usize) -> Load {
         let pace = self.rate.pace(now);
         let (top, pace_top) = self.before.as_mut().map_or((self.window.cap(), pace), |before| {
@@ -319,7 +319,7 @@ impl Learner {
         }
     }
 
-    /// Cuts what refused, or both if nobody knows.
+    /// Cuts the limit that refused, or both if the cause is unknown.
     fn cut(&mut self, now: Moment, n_others: usize) {
         match self.judge(now, n_others) {
             Some(Reason::Rate) => {
@@ -341,7 +341,7 @@ impl Learner {
         }
     }
 
-    /// Why a submission was refused, as far as that is known.
+    /// Returns the limit that refused a submission; `None` if it is not known.
     fn judge(&self, now: Moment, n_others: usize) -> Option<Reason> {
         if n_others == 0 {
             return Some(Reason::Rate);
@@ -351,11 +351,11 @@ impl Learner {
             return match case.n_others_max {
                 Some(max) if max >= n_others + doubt || n_others + doubt < case.n_others => Some(Reason::Rate),
                 Some(_) if doubt == 0 || case.n_undecided >= PATIENCE => Some(Reason::Window),
-                // What was the reason before still is as long as nothing speaks against it.
+                // The previous cause still applies, as long as nothing contradicts it.
                 Some(_) => self.reason.filter(|reason| *reason == Reason::Rate && self.rate.explains(now)),
-                // Tasks ended and that did not help: time may, for some while.
+                // Tasks ended and that did not help. Time may help, for some refusals.
                 None if n_others < case.n_others && self.n_refusals < PATIENCE => None,
-                // Where nothing was known, or nothing like it, the rate is a guess, and may have been tested too soon.
+                // Without any comparable knowledge, the rate is a guess, and may have been tested too soon.
                 None if self.n_refusals < PATIENCE - 1 && self.is_news(case) => None,
                 None => Some(Reason::Window),
             };
@@ -366,7 +366,7 @@ impl Learner {
         })
     }
 
-    /// Whether nothing that is known prepared for this case.
+    /// Returns whether nothing known so far predicted this case.
     const fn is_news(&self, case: &Case) -> bool {
         self.reason.is_none() || (case.n_others + 1) * 4 < case.window_before.cap()
     }
@@ -385,14 +385,14 @@ impl Learner {
     }
 }
 
-/// How a refusal is to be met.
+/// Reaction to a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// It was chance: nobody but its job waits.
+    /// Random refusal: only its own job waits.
     Chance,
-    /// Nobody submits for a while.
+    /// Pause of all submissions for a while.
     Wait,
-    /// What was cut sees to it: there is room when a task ends, or in a moment.
+    /// Cut of a limit, which is enough: there is room when a task ends, or in a moment.
     Cut,
 }
 

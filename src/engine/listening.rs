@@ -1,17 +1,17 @@
-//! Measures time as evidence: only while this process runs and hears from the provider does time say anything about a task.
+//! Time as evidence: it counts only while this process runs and receives answers from the provider.
 //!
-//! A deadline that a clock alone measures runs on while the machine sleeps, while the process is stopped or dead, while no answer gets
-//! through, and when the clock is set. None of that is a reason to give up a task that is paid for.
+//! A deadline measured by a clock alone also runs during machine sleep, in a stopped process, and without answers. It also changes when the
+//! clock is set. None of these is a reason to give up a task that is paid for.
 
 use std::time::Duration;
 
 use crate::model::time::Moment;
 
-/// The longest gap between two looks at the clock that counts. The driver looks once a second; a longer gap means that the process was
-/// stopped or that the machine slept.
+/// Maximum gap between two looks at the clock that counts. The driver looks once a second. A longer gap means that the process was stopped
+/// or that the machine slept.
 const GAP_MAX: Duration = Duration::from_secs(5);
 
-/// Sums the time in which the process was running.
+/// Sum of the time in which the process was running.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AwakeClock {
     looked_at: Option<Moment>,
@@ -19,7 +19,7 @@ pub struct AwakeClock {
 }
 
 impl AwakeClock {
-    /// Counts the time since the last look, unless the process cannot have been running all of it.
+    /// Adds the time since the last look, unless the process cannot have been running all the time.
     pub fn look(&mut self, now: Moment) {
         if let Some(before) = self.looked_at.replace(now) {
             let gap = now - before;
@@ -27,34 +27,34 @@ impl AwakeClock {
         }
     }
 
-    /// The time in which this process was running so far.
+    /// Returns the time in which this process was running so far.
     pub const fn total(&self) -> Duration {
         self.total
     }
 }
 
-/// Sums the time between answers that followed each other without a failed request in between.
+/// Sum of the time between consecutive answers without a failed request in between.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ListeningTime {
     total: Duration,
-    /// The awake time of the last answer; `None` before the first one and after a request that failed.
+    /// Awake time of the last answer; `None` before the first answer and after a failed request.
     answered_at: Option<Duration>,
 }
 
 impl ListeningTime {
-    /// An answer came at this [awake time](AwakeClock::total).
+    /// Records an answer at this [awake time](AwakeClock::total).
     pub fn answered(&mut self, awake: Duration) {
         if let Some(before) = self.answered_at.replace(awake) {
             self.total += awake.saturating_sub(before);
         }
     }
 
-    /// A request was not answered, so that nothing is known of the time since the last answer.
+    /// Records a request without an answer: nothing is known about the time since the last answer.
     pub const fn failed(&mut self) {
         self.answered_at = None;
     }
 
-    /// The time that counts.
+    /// Returns the time that counts.
     pub const fn total(&self) -> Duration {
         self.total
     }

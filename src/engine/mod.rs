@@ -1,14 +1,16 @@
-//! Decides everything and does nothing: no tokio, no clock, no files, no requests.
+//! Deterministic state machine that decides what a run does next: no tokio, no clock, no files, no requests.
 //!
-//! The driver tells the engine what came back ([`Engine::handle`]) and asks it what to do ([`Engine::turn`]). Both are
-//! given the time. The engine holds the jobs in flight and a small look-ahead; all others stay in the ledger until it
-//! asks for them. Its concerns have a file each: [`lane`] (budgets), [`pacer`] (gate), [`known_rate`] and [`learner`] (the limits that
-//! the user tells, and those that nobody tells, from `window`, `learnt_rate`, `unheard` and `chance`), `remaining` (what the provider says
-//! of its allowance), `spending` and `part` (what the user allows), `gain` (how many tasks are worth while), [`schedule`] (polls, and how
-//! long tasks take), `listening` (time that counts as evidence), `fifo` (tasks that wait in a queue), `recovery` (what an earlier process
-//! left), `refusals` (refusals that all jobs meet), `brake` (mass resubmission), `downloads` (which image first), `parallel` (how many of them
-//! at a time), `plans` (what may leave now), [`retry`] (verdicts), `setback` (what follows a fault), `ending` (when a run is over, and why
-//! before its end) and `pace` (what is told of all that).
+//! The driver passes results in ([`Engine::handle`]) and requests the next work ([`Engine::turn`]). Both calls receive the current time.
+//! The engine holds the jobs in flight and a small look-ahead. All other jobs stay in the ledger until the engine loads them. Each concern
+//! has its own file:
+//!
+//! - [`lane`], [`pacer`] and `plans`: the budgets of one provider, the gate of one kind of request, and dispatch.
+//! - [`known_rate`] and [`learner`]: configured limits, and estimated ones (from `window`, `learnt_rate`, `unheard` and `chance`).
+//! - `remaining`, `spending` and `part`: the provider's quota hint, the user's cost limit, and the user's job limit.
+//! - `gain`, `parallel` and `downloads`: useful numbers of tasks in flight and of concurrent downloads, and the order of downloads.
+//! - [`schedule`], `fifo` and `listening`: poll times and task durations, queues at the provider, and time that counts as evidence.
+//! - [`retry`], `setback`, `refusals` and `brake`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
+//! - `recovery`, `ending` and `pace`: jobs of an earlier process, the end of a run, and the progress snapshot.
 
 mod brake;
 mod chance;
@@ -70,71 +72,69 @@ pub struct Engine {
     schedule: Schedule,
     fifo: FifoDetector,
     retry: RetryPolicy,
-    /// The time in which this process was running.
+    /// Time in which this process was running.
     awake: AwakeClock,
-    /// The time in which it heard from the provider.
+    /// Time between consecutive answers of the provider, without a failed request in between.
     listening: ListeningTime,
     /// Refusals since the last success.
     refusals: RefusalStreak,
-    /// Holds back mass resubmission.
     brake: ResubmitBrake,
-    /// Jobs whose task seems lost at present.
+    /// Jobs whose task may be lost at present.
     suspects: BTreeSet<JobId>,
-    /// Which job in memory has which task.
+    /// Owner of each task id, for jobs in memory.
     owners: HashMap<TaskId, JobId>,
-    /// Polls one after the other that were refused for the token, with no answer of another kind in between.
+    /// Consecutive polls refused for the token, with no answer of another kind in between.
     n_polls_unauthorized: u32,
-    /// Whether any submission of the whole run was ever accepted.
+    /// Says whether any process of this run has had a submission accepted.
     has_accepted: bool,
-    /// Whether this process has had one accepted.
+    /// Says whether this process has had a submission accepted.
     has_accepted_here: bool,
     jobs: BTreeMap<JobId, Tracked>,
-    /// Jobs that may be submitted, in manifest order.
+    /// Jobs ready for submission, in manifest order.
     to_submit: VecDeque<JobId>,
-    /// Jobs whose next submission waits out a setback.
+    /// Jobs in backoff before their next submission, with the end of the backoff.
     to_submit_later: BTreeSet<(Moment, JobId)>,
-    /// Jobs whose images can be fetched.
+    /// Jobs whose images can be downloaded.
     to_download: Downloads,
-    /// What has happened since the last turn.
+    /// Events since the last turn.
     events: Vec<Event>,
     loading: Loading,
-    /// Whether all is loaded that an earlier process left on its way.
+    /// Says whether every job that an earlier process left unfinished is loaded.
     is_past_known: bool,
     stop: Option<Stop>,
-    /// When the answers under way became all that is waited for.
+    /// Moment from which only the answers under way are awaited; `None` without such a stop.
     stopped_at: Option<Moment>,
-    /// The fault that the next submission would meet: the provider said that the allowance is used up.
+    /// Fault that the next submission would meet: the provider reported a used-up quota.
     spent: Option<Fault>,
     n_failures: u64,
-    /// Jobs that have ended, the failed ones included.
+    /// Finished jobs, including failed ones.
     n_ended: u64,
-    /// Tasks in flight that wait at the provider for their turn.
+    /// Tasks in flight that the provider reports as queued.
     n_queued: usize,
-    /// When the task was accepted that was accepted last.
+    /// Acceptance time of the most recently accepted task.
     last_accepted_at: Option<Moment>,
-    /// Submissions that the provider said are left of the allowance.
+    /// Submissions left in the quota, as the provider last reported.
     quota_left: Option<u64>,
-    /// What was paid for so far, and the limit on it.
     spending: Spending,
-    /// How much of the batch this process works on.
+    /// Share of the batch that this process works on.
     part: Part,
-    /// When the time is up after which nothing more is submitted, if it ever is.
+    /// Moment after which nothing more is submitted; `None` means no limit.
     ends_at: Option<Moment>,
 }
 
-/// Where the engine stands with the ledger.
+/// State of the engine's requests to the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loading {
-    /// There may be more jobs.
+    /// Request possible: the ledger may hold more jobs.
     More,
-    /// An answer is awaited.
+    /// Request sent: the answer of the ledger is awaited.
     Asked,
-    /// Every job was handed out.
+    /// End of the ledger: every job was handed out.
     Done,
 }
 
 impl Engine {
-    /// An engine that knows no job yet; its first turn asks for some.
+    /// Creates an engine without jobs; its first turn requests some from the ledger.
     pub fn new(limits: Limits) -> Self {
         Self {
             lane: Lane::new(&limits),
@@ -172,20 +172,20 @@ impl Engine {
         }
     }
 
-    /// Takes in what earlier processes of the run have learnt, before the first turn.
+    /// Applies the experience of earlier processes of the run. Call this before the first turn.
     pub fn remember(&mut self, now: Moment, history: &History) {
         self.has_accepted |= !history.tasks.is_empty();
         self.lane.remember(now, history);
         self.schedule.remember(now, history);
     }
 
-    /// Takes in what came back.
+    /// Processes a result or a request from the driver.
     pub fn handle(&mut self, now: Moment, input: Input) {
         self.awake.look(now);
         match input {
             Input::Loaded { jobs, more } => {
                 self.loading = if more { Loading::More } else { Loading::Done };
-                // What an earlier process left comes first, and after it what is pending.
+                // Jobs that an earlier process left come first, and pending jobs follow.
                 self.is_past_known |= !more || jobs.iter().any(|known| known.state.phase == Phase::Pending);
                 for known in jobs {
                     self.take_in(now, known);
@@ -206,7 +206,7 @@ impl Engine {
                 self.lane.download_answered(now, id, result.is_ok());
                 self.downloaded(now, id, result);
             }
-            // The job stays where it is, for a run with a better disk.
+            // The job keeps its phase, for a run with a working disk.
             Input::Unsaved(id) => {
                 self.lane.download_answered(now, id, false);
                 self.stop_with(now, Stop::Disk);
@@ -216,7 +216,7 @@ impl Engine {
         }
     }
 
-    /// What is to be recorded and done now.
+    /// Returns what the driver has to record and to do now.
     pub fn turn(&mut self, now: Moment) -> Turn {
         self.awake.look(now);
         let mut actions = Vec::new();
@@ -226,7 +226,7 @@ impl Engine {
             sooner(&mut wake_at, self.plan_polls(now, &mut actions));
         }
         if self.stop.is_none() {
-            // A place at the provider is free only when every task there has been counted.
+            // A slot at the provider is known to be free only after every task there has been counted.
             if self.is_past_known {
                 sooner(&mut wake_at, self.plan_submits(now, &mut actions));
             }
@@ -238,7 +238,7 @@ impl Engine {
             self.brake.rest();
         }
         self.schedule.hurry(!self.to_submit.is_empty() && self.lane.is_full(now));
-        // Once that has passed, only a submission is awaited.
+        // After this moment, only the answer to a submission is awaited.
         sooner(&mut wake_at, self.gives_up_at().filter(|moment| *moment > now));
         let is_last = self.is_over(now);
         if is_last {
@@ -247,7 +247,7 @@ impl Engine {
         Turn { events: std::mem::take(&mut self.events), actions, wake_at, is_last }
     }
 
-    /// Why the run stops before its end, if it does.
+    /// Returns why the run stops before its end; `None` if it does not.
     pub const fn stop(&self) -> Option<&Stop> {
         self.stop.as_ref()
     }
@@ -318,7 +318,7 @@ impl Engine {
         }
     }
 
-    /// Records an event and folds it in, with the same function that the ledger folds with.
+    /// Records an event and folds it into the job's state, with the same function that the ledger uses.
     fn emit(&mut self, now: Moment, id: JobId, kind: EventKind) {
         let tracked = self.tracked(id);
         let at = now.wall();
@@ -336,7 +336,7 @@ impl Engine {
         self.ended(now, is_failure);
     }
 
-    /// The API says that a task is at an end. Asked for once more, as its links are wanted again, it has nothing new to teach.
+    /// Processes the end of a task, as reported by the API. A task polled again for fresh links has nothing new to teach.
     fn seen_ended(&mut self, now: Moment, id: JobId) {
         let tracked = &self.jobs[&id];
         if tracked.is_in_flight {
@@ -349,7 +349,7 @@ impl Engine {
         self.task_ended(id);
     }
 
-    /// Frees the place of a job's task at the provider, if it holds one.
+    /// Frees the slot of a job's task at the provider, if the task holds one.
     fn task_ended(&mut self, id: JobId) {
         if std::mem::take(&mut self.tracked(id).is_in_flight) {
             self.queue(id, false);

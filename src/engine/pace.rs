@@ -1,4 +1,4 @@
-//! What the engine tells those who show a run: what is under way, what holds it back, and how long things take.
+//! Progress snapshot of the engine: what is under way, what limits it, and how long tasks take.
 
 use crate::engine::spending::Settled;
 use crate::engine::turn::Stop;
@@ -10,7 +10,7 @@ use crate::model::pace::{Latency, Pace, Slow, Stopping};
 use crate::model::time::Moment;
 
 impl Engine {
-    /// What is under way, for the progress display.
+    /// Returns what is under way, for the progress display.
     pub fn pace(&self, now: Moment) -> Pace {
         let n_submitting = self.lane.n_submits_out();
         Pace {
@@ -27,22 +27,22 @@ impl Engine {
             hold: self.lane.hold(now),
             down_for: self.lane.down_for(now, Stage::Submit).or_else(|| self.lane.down_for(now, Stage::Poll)),
             slow: self.slow(),
-            // That a part is done is no reason to show that the run stops.
+            // A job limit that was reached is not shown as a stop of the run.
             stopping: self.stop.as_ref().filter(|stop| !matches!(stop, Stop::Limit(_))).map(Stopping::from),
         }
     }
 
-    /// Tells what the submissions cost that earlier processes made, so that all of them are counted; `None` where no price is known.
+    /// Sets the cost of earlier processes, so that all submissions are counted; `None` if a price is unknown.
     pub const fn remember_cost(&mut self, cost: Option<Cost>) {
         self.spending.remember(cost);
     }
 
-    /// A submission of this job was answered.
+    /// Settles the cost of a submission of this job that was answered.
     pub(super) fn settle(&mut self, id: JobId, settled: Settled) {
         self.spending.settle(&self.jobs[&id].job.request.model, settled);
     }
 
-    /// The provider's last word on a task in flight is that it waits there for its turn, or that it does not.
+    /// Records whether the provider last reported a task in flight as queued.
     pub(super) fn queue(&mut self, id: JobId, is_queued: bool) {
         let tracked = self.tracked(id);
         let before = std::mem::replace(&mut tracked.is_queued, is_queued && tracked.is_in_flight);

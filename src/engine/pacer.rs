@@ -1,4 +1,4 @@
-//! When the next request of one kind may leave: its rate, and a gate that one refusal closes for everybody.
+//! Gate for one kind of request: its rate limit, and a pause for all jobs after one refusal.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -9,30 +9,29 @@ use crate::model::limits::Rate;
 use crate::model::pace::{Hold, HoldReason};
 use crate::model::time::{Moment, Timestamp};
 
-/// Transient faults in a row, from whichever jobs, after which the other side counts as down.
+/// Consecutive transient faults, of any jobs, after which the remote side counts as down.
 const FALTERS_MAX: u32 = 8;
 
-/// The longest wait between two requests that may be paid for, while the other side seems down, in waits of a backoff.
+/// Factor on the backoff between two requests that may be paid for, while the remote side seems down.
 const COSTLY: u32 = 5;
 
-/// The wait before an allowance is tried again that should be back and is not, or of which nobody said when it will be.
-/// Doubled each time.
+/// Wait before the first probe of a quota that is not back in time, or whose reset time is unknown. Doubled each time.
 const PROBE_FIRST: Duration = Duration::from_secs(5 * 60);
 
-/// The longest such wait.
+/// Maximum wait between two quota probes.
 const PROBE_MAX: Duration = Duration::from_secs(3600);
 
-/// Such tries in a row, after which the provider's word for the next reset counts again.
+/// Consecutive quota probes, after which the reset time that the provider names counts again.
 const PROBES_MAX: u32 = 6;
 
-/// The longest wait for a reset: a day and a little, whatever a clock that is wrong says.
+/// Maximum wait for a reset: a day and a little more, whatever a wrong clock shows.
 const RESET_MAX: Duration = Duration::from_secs(25 * 3600);
 
-/// Everybody's allowance comes back at the same moment: not all come at once.
+/// Maximum random delay after a reset. All clients get their quota back at the same moment, and must not all send at once.
 const RESET_SPREAD: Duration = Duration::from_secs(30);
 
-/// A used-up allowance, until the sooner of two moments: a clock that is set back must not prolong the wait, nor a sleep of the machine
-/// that the monotonic clock does not see.
+/// Used-up quota, until the earlier of two moments. A clock that is set back must not prolong the wait. Neither must a sleep of the machine
+/// that the monotonic clock does not count.
 #[derive(Clone, Copy, Debug)]
 struct Spent {
     until: Moment,
@@ -52,20 +51,20 @@ pub struct Pacer {
     backoff: Backoff,
     wait_max: Duration,
     closed_until: Option<Moment>,
-    /// Refusals one after the other, each of which came after the gate had opened again.
+    /// Consecutive refusals, each of which came after the gate had opened again.
     n_refusals: u32,
-    /// Transient faults one after the other.
+    /// Consecutive transient faults.
     n_falters: u32,
-    /// When the first of them came.
+    /// Moment of the first of the consecutive transient faults.
     down_since: Option<Moment>,
-    /// Until when the allowance is used up. It stays until a request gets through, so that the first ones after it go one by one.
+    /// Used-up quota. It is kept until a request succeeds, so that the first requests after the reset leave one by one.
     spent: Option<Spent>,
-    /// Refusals for a used-up allowance one after the other.
+    /// Consecutive refusals for a used-up quota.
     n_spent: u32,
 }
 
 impl Pacer {
-    /// A pacer at this rate (none: no rate), whose refusals are waited out no longer than `wait_max`.
+    /// Creates a pacer at this rate (`None` means no rate limit). A wait that a refusal requests is limited to `wait_max`.
     pub fn new(rate: Option<Rate>, burst: Option<NonZeroU32>, backoff: Backoff, wait_max: Duration) -> Self {
         Self {
             rate: rate.map(|rate| KnownRate::new(rate, burst)),
@@ -80,14 +79,14 @@ impl Pacer {
         }
     }
 
-    /// Counts a request that left at that moment, before this process began.
+    /// Counts a request that left at `sent_at`, before this process began.
     pub fn remember(&mut self, now: Moment, sent_at: Moment) {
         if let Some(rate) = &mut self.rate {
             rate.remember(now, sent_at);
         }
     }
 
-    /// Takes one permit, or says when to ask again.
+    /// Takes one permit, or returns the moment of the next attempt.
     pub fn take(&mut self, now: Moment) -> Result<(), Moment> {
         match (self.hold(now), &mut self.rate) {
             (Some(hold), _) => Err(hold.until),
@@ -96,7 +95,7 @@ impl Pacer {
         }
     }
 
-    /// Why and until when the gate is closed, if it is.
+    /// Returns why and until when the gate is closed; `None` if it is open.
     pub fn hold(&self, now: Moment) -> Option<Hold> {
         if let Some(spent) = self.spent.filter(|spent| !spent.is_over(now)) {
             let until = spent.until.min(now.at_wall(spent.until_wall));
@@ -110,29 +109,29 @@ impl Pacer {
         self.closed_until.filter(|until| *until > now)
     }
 
-    /// Whether one request at a time should try, as the other side seems down or the allowance may be used up still.
+    /// Returns whether one request at a time should probe. In that case the remote side seems down, or the quota may still be used up.
     pub const fn is_probing(&self) -> bool {
         self.is_down() || self.spent.is_some()
     }
 
-    /// Whether the other side seems down: many transient faults in a row, and nothing else.
+    /// Returns whether the remote side seems down: many consecutive transient faults, and no other answer.
     pub const fn is_down(&self) -> bool {
         self.n_falters >= FALTERS_MAX
     }
 
-    /// How long nothing but transient faults has come back.
+    /// Returns the time since the first consecutive transient fault; zero without one.
     pub fn down_for(&self, now: Moment) -> Duration {
         self.down_since.map_or(Duration::ZERO, |since| now - since)
     }
 
-    /// Closes the gate after a refusal. Only the first of a burst counts, unless another names a time.
+    /// Closes the gate after a refusal. Only the first refusal of a burst counts, unless another one names a wait.
     pub fn refused(&mut self, now: Moment, retry_after: Option<Duration>, is_first: bool) {
         if is_first {
             self.n_refusals += 1;
         }
-        // Whoever refuses is not down.
+        // A remote side that refuses is not down.
         (self.n_falters, self.down_since) = (0, None);
-        // Whoever says "at once" and refuses has not said how long.
+        // A refusal with a wait of zero has not named a wait.
         match retry_after.filter(|wait| !wait.is_zero()) {
             Some(wait) => self.pause(now, wait),
             None if is_first => {
@@ -143,13 +142,13 @@ impl Pacer {
         }
     }
 
-    /// Closes the gate before anything is refused: the provider says that it takes nothing more for so long.
+    /// Closes the gate before anything is refused: the provider announces that it accepts nothing more for `span`.
     pub fn pause(&mut self, now: Moment, span: Duration) {
         self.close(now + span.min(self.wait_max));
     }
 
-    /// Takes note of a transient fault. Many in a row close the gate too, and then one request at a time tries: more seldom where each
-    /// try `is_costly`, as it may be paid for.
+    /// Records a transient fault. Many in a row also close the gate, and then one request at a time probes. Probes are less frequent if
+    /// each one `is_costly`, as it may be paid for.
     pub fn faltered(&mut self, now: Moment, is_costly: bool) {
         self.n_falters = self.n_falters.saturating_add(1);
         self.down_since.get_or_insert(now);
@@ -159,31 +158,31 @@ impl Pacer {
         }
     }
 
-    /// Takes the other side for down at once.
+    /// Treats the remote side as down at once.
     pub fn block(&mut self, now: Moment, is_costly: bool) {
         self.n_falters = self.n_falters.max(FALTERS_MAX - 1);
         self.faltered(now, is_costly);
     }
 
-    /// Takes note that the other side answers: it is not down, and says nothing of a pace.
+    /// Records an answer: the remote side is not down, and the answer says nothing about the rate.
     pub const fn answered(&mut self) {
         self.n_refusals = 0;
         self.n_falters = 0;
         self.down_since = None;
     }
 
-    /// Takes note that a request got through.
+    /// Records a request that succeeded.
     pub fn succeeded(&mut self, now: Moment) {
         self.answered();
-        // One that left before the allowance was used up says nothing about the next one.
+        // A request that left before the quota was used up says nothing about the next quota.
         if self.spent.take_if(|spent| spent.is_over(now)).is_some() {
             self.n_spent = 0;
         }
     }
 
-    /// Closes the gate until the allowance is back. Refusals that come while it is closed say nothing new.
+    /// Closes the gate until the quota resets. Refusals that arrive while the gate is closed add no information.
     ///
-    /// If it is not back when it should be, it is tried again ever more seldom, and not only a day later.
+    /// If the quota is not back in time, probes follow at growing intervals, and not only a day later.
     pub fn spent(&mut self, now: Moment, resets_at: Option<Timestamp>) {
         if self.spent.is_some_and(|spent| !spent.is_over(now)) {
             return;

@@ -1,9 +1,9 @@
-//! How many downloads at a time are worth while, found by hill climbing on the bytes a second that all of them receive together.
+//! Hill climbing on download concurrency, by the bytes per second that all downloads receive together.
 //!
-//! Where images come within a second, more at a time cost nothing: each that ends lets one more begin, up to the limit. Where they take
-//! longer, twice as many must receive more together, or the number goes back: on a line that is full, more at a time only make each of
-//! them slower, so that more is lost when something breaks. From time to time it is tried whether fewer receive as much. A transfer that
-//! stalls halves the number; none that is under way is ever stopped for it.
+//! If images arrive within a second, more downloads at a time cost nothing. Each one that ends lets one more begin, up to the limit. If
+//! images take longer, twice as many downloads must receive more together, or the number goes back. On a saturated line, more downloads
+//! only slow each other down, and more is lost when something breaks. From time to time, fewer downloads are tried. A transfer that stalls
+//! halves the number, but no transfer under way is ever stopped for that.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,35 +12,35 @@ use crate::engine::turn::Received;
 use crate::model::job::JobId;
 use crate::model::time::Moment;
 
-/// How many begin at once, while nothing is known of the line.
+/// Initial number of downloads, while nothing is known of the line.
 const FIRST: usize = 4;
 
-/// The fewest at a time: while one connection is set up, another one receives.
+/// Minimum number of downloads: while one connection is set up, another one receives.
 const MIN: usize = 2;
 
-/// An image that comes within this time needs no proof that more at a time are worth while.
+/// Duration of an image up to which more downloads at a time need no proof.
 const QUICK: Duration = Duration::from_secs(1);
 
-/// An image that took longer than this may be one of too many.
+/// Duration of an image above which there may be too many downloads.
 const SLOW: Duration = Duration::from_secs(10);
 
-/// Twice as many must receive so many times as much.
+/// Minimum factor by which twice as many downloads must raise the throughput.
 const GAIN_MIN: f64 = 1.25;
 
-/// Half as many must receive this part of what all did.
+/// Minimum fraction of the throughput that half as many downloads must keep.
 const KEPT_MIN: f64 = 0.85;
 
-/// After a change of the number, until the measurement begins: connections are set up, and earlier ones end.
+/// Time from a change of the number to the measurement: connections are set up, and earlier ones end.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// How long a measurement takes.
+/// Duration of a measurement.
 const SPAN: Duration = Duration::from_secs(3);
 
-/// Nothing is tried for so long after a trial in vain, doubled each time.
+/// Pause after an unsuccessful trial, doubled each time, and its maximum.
 const REST: Duration = Duration::from_secs(30);
 const REST_MAX: Duration = Duration::from_secs(600);
 
-/// How many downloads at a time are worth while.
+/// Estimate of the useful number of concurrent downloads.
 #[derive(Debug)]
 pub struct Parallel {
     max: usize,
@@ -48,42 +48,41 @@ pub struct Parallel {
     /// Downloads under way, and when each began.
     under_way: BTreeMap<JobId, Moment>,
     trial: Trial,
-    /// Whether as many as may be were under way when the last of them began.
+    /// Says whether the limit was reached when the last downloads began.
     was_full: bool,
     measured: Measured,
     rest: Duration,
-    /// Whether an image took long since fewer were last tried.
+    /// Says whether an image was slow since fewer downloads were last tried.
     was_slow: bool,
-    /// When the number was last halved by a stall.
+    /// Moment at which the number was last halved by a stall.
     halved_at: Option<Moment>,
-    /// Whether the driver tells of bytes at all.
+    /// Says whether the driver has reported any bytes.
     has_received: bool,
 }
 
-/// The measurement that is going on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Measured {
     Not,
-    /// It begins at this moment.
+    /// Start at this moment.
     From(Moment),
-    /// It began at this moment, and so many bytes have come since.
+    /// Start at this moment in the past, and the bytes received since.
     Since(Moment, u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Trial {
-    /// What so many receive is measured.
+    /// Measurement of the present number.
     Level,
-    /// Twice as many as those `from`, which received so many bytes a second.
+    /// Trial of twice as many downloads as `from`, which received `before` bytes per second.
     More { from: usize, before: f64 },
-    /// Half as many as those `from`.
+    /// Trial of half as many downloads as `from`, which received `before` bytes per second.
     Less { from: usize, before: f64 },
-    /// Nothing is tried until then, unless less than half of so many bytes a second arrives.
+    /// Pause until that moment, unless fewer than half of `before` bytes per second arrive.
     Rest { until: Moment, before: f64 },
 }
 
 impl Parallel {
-    /// Up to so many at a time.
+    /// Creates an estimate for at most `max` downloads at a time.
     pub fn new(max: usize) -> Self {
         Self {
             max,
@@ -99,26 +98,26 @@ impl Parallel {
         }
     }
 
-    /// How many are under way.
+    /// Returns the number of downloads under way.
     pub fn n_out(&self) -> usize {
         self.under_way.len()
     }
 
-    /// Whether one more may begin.
+    /// Returns whether one more download may begin.
     pub fn has_room(&self) -> bool {
         self.n_out() < self.now_max
     }
 
-    /// A download begins.
+    /// Records the beginning of a download.
     pub fn begin(&mut self, now: Moment, job: JobId) {
         self.under_way.insert(job, now);
     }
 
-    /// A download has ended, with its images or without.
+    /// Records the end of a download; `is_home` says whether its images arrived.
     pub fn end(&mut self, now: Moment, job: JobId, is_home: bool) {
         let Some(began_at) = self.under_way.remove(&job) else { return };
         let took = now - began_at;
-        // Without a word about bytes there is nothing by which more at a time could be judged.
+        // Without reports of bytes, the effect of more downloads cannot be judged.
         let is_quick = took < QUICK || !self.has_received;
         if is_home && is_quick && self.was_full && self.now_max < self.max {
             self.turn_to(Trial::Level, self.now_max + 1);
@@ -126,7 +125,7 @@ impl Parallel {
         self.was_slow |= is_home && took >= SLOW;
     }
 
-    /// What the downloads under way have received since this was last told.
+    /// Processes a report of what the downloads under way have received.
     pub fn received(&mut self, now: Moment, received: Received) {
         self.has_received |= received.n_bytes > 0;
         if received.n_stalled > 0 {
@@ -135,18 +134,18 @@ impl Parallel {
         self.measure(now, received.n_bytes);
     }
 
-    /// All that may begin now has begun.
+    /// Records that all downloads that may begin now have begun.
     pub fn planned(&mut self) {
         self.was_full = !self.has_room();
     }
 
-    /// Adds to the measurement, which counts only while as many as may be are under way.
+    /// Adds to the measurement, which counts only while the limit is reached.
     fn measure(&mut self, now: Moment, n_bytes: u64) {
         self.measured = match self.measured {
             _ if !self.was_full => Measured::Not,
             Measured::Not => Measured::From(now + SETTLING),
             Measured::From(moment) if now < moment => return,
-            // What has come up to now is of the time before.
+            // Bytes received up to now belong to the time before the measurement.
             Measured::From(_) => Measured::Since(now, 0),
             Measured::Since(began_at, so_far) => Measured::Since(began_at, so_far + n_bytes),
         };
@@ -158,13 +157,13 @@ impl Parallel {
         }
     }
 
-    /// So many bytes a second arrive.
+    /// Decides the next step from `rate`, in bytes per second.
     fn judge(&mut self, now: Moment, rate: f64) {
         let is_over_full = self.n_out() > self.now_max;
         match self.trial {
-            // What is under way, or the line, is not what it was: images that hardly come must not keep all others from coming.
+            // The images or the line have changed. Images that hardly arrive must not keep all others from arriving.
             Trial::Rest { before, .. } | Trial::Less { before, .. } if rate * 2.0 < before => self.try_more(now, rate),
-            // Those too many have to end first.
+            // Downloads above the limit have to end first.
             _ if is_over_full => (),
             Trial::Level => self.try_more(now, rate),
             Trial::More { before, .. } if rate >= GAIN_MIN * before => {
@@ -189,13 +188,13 @@ impl Parallel {
     }
 
     fn try_less(&mut self, rate: f64) {
-        // The next trial is one of more, unless images are slow then too.
+        // The next trial is one of more downloads, unless images are slow then too.
         self.was_slow = false;
         let from = self.now_max;
         self.turn_to(Trial::Less { from, before: rate }, from.div_ceil(2).max(MIN));
     }
 
-    /// A trial was in vain.
+    /// Ends an unsuccessful trial.
     fn back_off(&mut self, now: Moment, before: f64, now_max: usize) {
         self.rest_at(now, before, now_max);
         self.rest = (self.rest * 2).min(REST_MAX);
@@ -205,7 +204,7 @@ impl Parallel {
         self.turn_to(Trial::Rest { until: now + self.rest, before }, now_max);
     }
 
-    /// Transfers fell silent: fewer at a time, once for all that were under way together.
+    /// Halves the number after stalled transfers, once for all that were under way together.
     fn halve(&mut self, now: Moment) {
         let oldest = self.under_way.values().min().copied();
         let is_counted = self.halved_at.is_some_and(|at| oldest.is_none_or(|oldest| oldest <= at));

@@ -1,6 +1,6 @@
-//! The part of a batch that one process works on: at most so many jobs, those included that an earlier process has begun.
+//! Job limit of one process: the maximum number of jobs, including those that an earlier process has begun.
 //!
-//! What is held for the user is not worked on, and takes no place in it. Once the part is full, one more job is asked for, only to know
+//! Jobs that are held for the user are not worked on, and do not count. Once the limit is reached, a further job is loaded only to learn
 //! whether others are outstanding.
 
 use crate::engine::turn::Stop;
@@ -9,30 +9,30 @@ use crate::model::limits::InDoubt;
 use crate::model::phase::{Known, Phase};
 use crate::model::time::Moment;
 
-/// Jobs that are asked for at once, to find one that is outstanding behind those that are held.
+/// Number of jobs loaded at once to find an outstanding one behind those that are held.
 const PROBE_MAX: usize = 32;
 
-/// How much of the batch this process has taken.
+/// Share of the batch that this process works on.
 #[derive(Debug)]
 pub struct Part {
-    /// Jobs that may still be taken. `None` means all.
+    /// Jobs that may still be added; `None` means all.
     left: Option<u64>,
     n_taken: u64,
     has_others: bool,
 }
 
 impl Part {
-    /// A part of at most so many jobs. `None` means all.
+    /// Creates a share of at most `jobs_max` jobs; `None` means all.
     pub const fn new(jobs_max: Option<u64>) -> Self {
         Self { left: jobs_max, n_taken: 0, has_others: false }
     }
 
-    /// Whether no further job is taken.
+    /// Returns whether no further job is added.
     pub const fn is_full(&self) -> bool {
         matches!(self.left, Some(0))
     }
 
-    /// How many jobs to ask for, where there is room for `max`.
+    /// Returns how many jobs to load if there is room for `max`.
     pub fn ask(&self, max: usize) -> usize {
         match self.left {
             None => max,
@@ -50,10 +50,10 @@ impl Part {
 }
 
 impl Engine {
-    /// Takes in a job from the ledger, or notes that it is outstanding.
+    /// Adds a job from the ledger, or notes that it is outstanding.
     pub(super) fn take_in(&mut self, now: Moment, known: Known) {
         if self.part.is_full() {
-            // No other job is waited for before submissions leave.
+            // Submissions do not wait for any other job.
             self.is_past_known = true;
             if !self.is_held(&known) {
                 self.part.has_others = true;
@@ -68,7 +68,7 @@ impl Engine {
         }
     }
 
-    /// Whether an earlier process has left this job to the user, and this one does too.
+    /// Returns whether an earlier process left this job to the user, and this process does too.
     fn is_held(&self, known: &Known) -> bool {
         match known.state.phase {
             Phase::Pending => !self.limits.is_submitting,
@@ -79,7 +79,7 @@ impl Engine {
         }
     }
 
-    /// The run is over: says that it was only a part of the batch, if others are outstanding.
+    /// Records at the end of the run that other jobs are outstanding, if there are any.
     pub(super) fn close_part(&mut self) {
         if self.stop.is_none() && self.part.has_others {
             self.stop = Some(Stop::Limit(self.part.n_taken));

@@ -1,4 +1,4 @@
-//! What may leave now: downloads, polls and submissions, each as far as its budget goes, and jobs to go on with.
+//! Dispatch: downloads, polls and submissions that may leave now within their budgets, and requests for further jobs.
 
 use crate::engine::downloads::BACKLOG_MIN;
 use crate::engine::lane::Wait;
@@ -12,7 +12,7 @@ use crate::model::time::Moment;
 
 impl Engine {
     pub(super) fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        // Nobody has done anything wrong, and the next poll brings fresh links.
+        // The job is not at fault, and its next poll returns fresh links.
         while let Some(id) = self.to_download.pop_expired(now) {
             self.schedule.plan_at(now, id, self.jobs[&id].watch);
         }
@@ -92,13 +92,13 @@ impl Engine {
         wake_at
     }
 
-    /// The job that is submitted next. While all are refused alike, one that was refused already tries, and no further job.
+    /// Returns the job to submit next. While all jobs are refused for the same reason, only a job that was refused already is tried.
     fn next_to_submit(&self) -> Option<JobId> {
         let probe = if self.refusals.is_blocking() { self.refusals.probe() } else { None };
         probe.or_else(|| self.to_submit.front().copied())
     }
 
-    /// Stops when the time is up and a job would still be submitted. Says whether the run stops.
+    /// Stops the run when its time is up and a job still waits for submission. Returns whether the run stops.
     fn meet_duration(&mut self, now: Moment) -> bool {
         let is_waiting = self.n_unsubmitted() > 0;
         if let Some(max) = self.limits.duration_max
@@ -110,8 +110,8 @@ impl Engine {
         self.stop.is_some()
     }
 
-    /// Whether the limit on the cost keeps the next submission from leaving. While submissions are under way, their answers may still
-    /// make room for it; after that the run stops.
+    /// Returns whether the cost limit prevents the next submission. Answers to submissions under way may still free a part of the limit.
+    /// After them, the run stops.
     fn meet_cost(&mut self, now: Moment, next: JobId) -> bool {
         match self.spending.check(&self.jobs[&next].job.request.model) {
             Ok(()) => return false,
@@ -121,14 +121,14 @@ impl Engine {
         true
     }
 
-    /// Whether images come home so much slower than tasks end that another one would only wait: in memory, while its links expire.
+    /// Returns whether downloads lag so far behind that another task would only wait: in memory, while its links expire.
     pub(super) fn is_backed_up(&self) -> bool {
         let n_elsewhere = self.lane.n_in_flight() + self.n_unsubmitted();
         self.jobs.len().saturating_sub(n_elsewhere) >= self.lane.cap().max(BACKLOG_MIN)
     }
 
-    /// Keeps the look-ahead filled; jobs that wait out a setback use its room, so that an outage loads no more. What an earlier
-    /// process left is loaded in any case.
+    /// Keeps the look-ahead filled. Jobs in backoff count against it, so that an outage loads no further jobs. Jobs of an earlier process
+    /// are loaded in any case.
     pub(super) fn plan_load(&mut self, actions: &mut Vec<Action>) {
         let n_held = if self.is_past_known {
             self.to_submit.len() + self.to_submit_later.len() + self.brake.n_waiting()
@@ -142,7 +142,7 @@ impl Engine {
     }
 }
 
-/// Keeps the sooner of two moments.
+/// Keeps the earlier of two moments; `None` means no moment.
 pub(super) fn sooner(wake_at: &mut Option<Moment>, other: Option<Moment>) {
     *wake_at = match (*wake_at, other) {
         (Some(a), Some(b)) => Some(a.min(b)),

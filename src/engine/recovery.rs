@@ -1,4 +1,4 @@
-//! Takes up what an earlier process left: jobs from the ledger, wherever on their way they are; and lets go of jobs that leave memory.
+//! Recovery of jobs that an earlier process left in the ledger, in any phase, and removal of jobs from memory.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::model::outcome::{Fault, FaultKind, TaskId};
 use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Moment;
 
-/// The oldest that a task of an earlier process is taken to be: the wall clock may have jumped by years since.
+/// Maximum assumed age of a task of an earlier process: the wall clock may have jumped by years since.
 const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Engine {
-    /// A job from the ledger: a new one, or one that an earlier process left somewhere on its way.
+    /// Loads a job from the ledger: a new one, or one that an earlier process left unfinished.
     pub(super) fn loaded(&mut self, now: Moment, known: Known) {
         let Known { job, state } = known;
         let id = job.id;
@@ -66,11 +66,11 @@ impl Engine {
         }
     }
 
-    /// A submission that was in doubt when an earlier process ended, which has counted it already.
+    /// Resumes a job whose submission was in doubt when an earlier process ended. That process has counted the doubt already.
     fn recover_in_doubt(&mut self, now: Moment, id: JobId) {
         let state = &self.jobs[&id].state;
         let fault = state.last_fault.clone().expect("a counted doubt has its fault");
-        // That doubt was judged before: only its choice counts now, not one more wait or one payment more.
+        // The doubt was judged before. Only the policy's choice counts now, without one more wait or one more payment.
         let before = JobState { n_setbacks: 0, n_in_doubt: state.n_in_doubt.saturating_sub(1), ..state.clone() };
         let verdict = match self.retry.judge(Stage::Submit, &fault, &before) {
             Verdict::Again { .. } => Verdict::Again { after: Duration::ZERO },
@@ -79,19 +79,20 @@ impl Engine {
         self.follow(now, id, Stage::Submit, verdict, fault);
     }
 
-    /// The doubt about an acceptance that names the task of another job: a cache may have answered, and the submission may be accepted too.
+    /// Returns the doubt about an acceptance that names the task of another job; `None` without such a doubt. A cache may have answered,
+    /// and the submission may have been accepted too.
     pub(super) fn other_owner(&self, id: JobId, task: &TaskId) -> Option<Fault> {
-        // A provider that knows a repeated submission by its content may well answer with the task that this job has already.
+        // A provider that recognises a repeated submission by its content may answer with the task that this job already has.
         let owner = self.owners.get(task).filter(|owner| **owner != id)?;
         let index = self.jobs.get(owner)?.job.index;
         let words = format!(
-            "the answer names task {task}, which belongs to job {index}: a cache on the way to the API may have answered, and the \
+            "the response names task {task}, which belongs to job {index}: a cache in front of the API may have answered, and the \
              submission may have been accepted"
         );
         Some(Fault::new(FaultKind::InDoubt, words))
     }
 
-    /// Lets go of a job: it is finished, or it stays in the ledger as it is.
+    /// Removes a job from memory: it is finished, or it stays in the ledger as it is.
     pub(super) fn forget(&mut self, id: JobId) {
         if let Some(tracked) = self.jobs.remove(&id)
             && let Some(task) = tracked.state.task

@@ -1,54 +1,54 @@
-//! Tells refusals that every job meets alike from the refusal of one job.
+//! Detection of refusals that affect every job, as distinct from the refusal of one job.
 //!
-//! A wrong address, a misrouted gateway, a retired model and a revoked token refuse whatever job comes. A firewall that dislikes one prompt
-//! refuses that job and no other. One refusal alone does not say which it is: a later success of another job does.
+//! A wrong address, a misrouted gateway, a retired model and a revoked token refuse any job. A firewall that blocks one prompt refuses that
+//! job and no other. One refusal alone does not show which it is. A later success of another job does.
 
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::time::Moment;
 
-/// Jobs that meet the same refusal, with no success in between, before it is taken for the way's and not for theirs.
+/// Number of jobs with the same refusal, and no success in between, that proves the network path the cause.
 const JOBS_MAX: usize = 5;
 
-/// The same for a refused token, which is tried less often.
+/// Number of jobs with a refused token that proves the token the cause. A token is tried less often.
 const JOBS_MAX_UNAUTHORIZED: usize = 3;
 
-/// Characters of a message that are compared.
+/// Maximum number of characters of a message that are compared.
 const WORDS_CHARS_MAX: usize = 200;
 
 /// Refusals since the last success.
 #[derive(Debug, Default)]
 pub struct RefusalStreak {
     met: Vec<Met>,
-    /// Whether submissions are held back because of them.
+    /// Says whether submissions are held back because of the refusals.
     is_blocking: bool,
 }
 
-/// A job that was refused.
+/// Job that was refused.
 #[derive(Debug)]
 struct Met {
     job: JobId,
     signature: String,
     fault: Fault,
     came_at: Moment,
-    /// Whether the job waits here; otherwise it is being tried again, or it is held.
+    /// Says whether the job waits here. Otherwise it is being tried again, or it is held.
     is_waiting: bool,
-    /// Whether nothing has been accepted since.
+    /// Says whether no submission has been accepted since this refusal.
     is_last: bool,
 }
 
-/// What a success shows of a job that was refused before it.
+/// Conclusion from a success about a job that was refused before it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SettledRefusal {
-    /// The job.
+    /// Refused job.
     pub job: JobId,
-    /// How it was refused last.
+    /// Most recent refusal of the job.
     pub fault: Fault,
-    /// Whether other jobs were refused alike at that time.
+    /// Says whether other jobs were refused for the same reason at that time.
     pub is_shared: bool,
 }
 
-/// Whether a fault is a refusal that may be every job's or one job's.
+/// Returns whether a fault is a refusal, which may concern every job or one job.
 pub const fn is_refusal(kind: FaultKind) -> bool {
     match kind {
         FaultKind::Rejected | FaultKind::InvalidRequest | FaultKind::Unauthorized => true,
@@ -63,7 +63,7 @@ pub const fn is_refusal(kind: FaultKind) -> bool {
 }
 
 impl RefusalStreak {
-    /// A job was refused, and waits here if it may be tried again. Says whether enough jobs have met the same.
+    /// Records a refused job. It waits here if it may be tried again. Returns whether enough jobs have met the same refusal.
     pub fn push(&mut self, now: Moment, job: JobId, fault: &Fault, may_wait: bool) -> bool {
         let signature = signature(fault);
         self.met.retain(|met| met.job != job);
@@ -73,17 +73,17 @@ impl RefusalStreak {
         self.met.iter().filter(|met| met.is_last && met.signature == *signature).count() >= max
     }
 
-    /// Holds submissions back from now on, but for one at a time.
+    /// Holds submissions back from now on, except for one at a time.
     pub const fn block(&mut self) {
         self.is_blocking = true;
     }
 
-    /// Whether submissions are held back.
+    /// Returns whether submissions are held back.
     pub const fn is_blocking(&self) -> bool {
         self.is_blocking
     }
 
-    /// How many submissions may be under way, if not any number: as many as may still meet the same refusal.
+    /// Returns how many submissions may be under way: as many as may still meet the same refusal. `None` means any number.
     pub fn submits_max(&self, has_succeeded: bool) -> Option<usize> {
         match self.met.iter().filter(|met| met.is_last).count() {
             _ if self.is_blocking => Some(1),
@@ -92,15 +92,15 @@ impl RefusalStreak {
         }
     }
 
-    /// The job that has waited longest, to be tried again.
+    /// Takes the job that has waited longest, to try it again.
     pub fn take_probe(&mut self) -> Option<JobId> {
         let met = self.met.iter_mut().find(|met| met.is_waiting)?;
         met.is_waiting = false;
         Some(met.job)
     }
 
-    /// A submission that left at that moment was accepted: what was refused before it left was refused for reasons that have passed, or that
-    /// are the job's own.
+    /// Processes the acceptance of a submission that left at `left_at`. A job that was refused before that moment was refused for reasons
+    /// that have passed, or for its own content.
     pub fn succeeded(&mut self, left_at: Moment) -> Vec<SettledRefusal> {
         if self.met.is_empty() {
             return Vec::new();
@@ -116,7 +116,8 @@ impl RefusalStreak {
             match (settled(&met), met.is_waiting) {
                 (true, true) => waiting.push(SettledRefusal { job: met.job, fault: met.fault, is_shared: n_alike > 1 }),
                 (true, false) => (),
-                // It left before that one was refused: it shows that not all are refused, and nothing of that job.
+                // The accepted submission left before this job was refused. It shows that not all jobs are refused, and nothing about this
+                // job.
                 (false, _) => rest.push(Met { is_last: false, ..met }),
             }
         }
@@ -124,19 +125,19 @@ impl RefusalStreak {
         waiting
     }
 
-    /// All that wait, when no other submission is left that could show anything.
+    /// Takes all waiting jobs, when no other submission is left that could show anything.
     pub fn take_all(&mut self) -> Vec<SettledRefusal> {
         let n_met = self.met.len();
         let met = std::mem::take(&mut self.met).into_iter().filter(|met| met.is_waiting);
         met.map(|met| SettledRefusal { job: met.job, fault: met.fault, is_shared: n_met > 1 }).collect()
     }
 
-    /// Jobs that wait here.
+    /// Returns the number of jobs that wait here.
     pub fn n_waiting(&self) -> usize {
         self.met.iter().filter(|met| met.is_waiting).count()
     }
 
-    /// The job that [`take_probe`](Self::take_probe) would give.
+    /// Returns the job that [`take_probe`](Self::take_probe) would return.
     pub fn probe(&self) -> Option<JobId> {
         self.met.iter().find(|met| met.is_waiting).map(|met| met.job)
     }
@@ -146,7 +147,7 @@ impl RefusalStreak {
     }
 }
 
-/// What two refusals have in common that are the same: their kind and the words of the message, without the numbers and ids in them.
+/// Returns what identical refusals have in common: their kind and the words of the message, without numbers and ids.
 fn signature(fault: &Fault) -> String {
     let message = fault.message.to_lowercase();
     let words = message.split_whitespace().filter(|word| !word.contains(|letter: char| letter.is_ascii_digit()));
@@ -215,7 +216,7 @@ mod tests {
         assert_eq!(streak.n_waiting(), 0);
     }
 
-    /// Goal: refusals by chance, among many submissions that are answered at the same time, are those of their jobs alone.
+    /// Goal: random refusals, among many submissions that are answered at the same time, are attributed to their jobs alone.
     #[test]
     fn refusals_among_acceptances_are_not_the_ways_however_many_are_under_way() {
         let (mut streak, fault) = (RefusalStreak::default(), Fault::new(FaultKind::Unauthorized, "no"));

@@ -1,18 +1,18 @@
-//! How many submissions may leave before the provider's allowance is used up, as far as it says how much remains of it.
+//! Quota hint: limits submissions under way to the number that the provider reports as remaining.
 //!
-//! What is told may be old when it comes: submissions that are under way may not be counted in it, and answers overtake each other. So as
-//! many may be under way as remain, and no answer raises that unless its submission left after the last word was heard.
+//! The reported number may be outdated on arrival. It may not include the submissions under way, and answers overtake each other. At most
+//! as many submissions are under way as remain. An answer raises that number only if its submission left after the last report arrived.
 
 use crate::model::time::Moment;
 
-/// The provider's last word on what remains.
+/// Most recent report of the provider on what remains.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Remaining {
     told: Option<(u64, Moment)>,
 }
 
 impl Remaining {
-    /// Takes in what the answer to a submission tells that left at that moment.
+    /// Processes the report in the answer to a submission that left at `left_at`; `None` means no report.
     pub fn told(&mut self, now: Moment, left_at: Moment, remaining: Option<u64>) {
         self.told = match (self.told, remaining) {
             (Some((before, told_at)), _) if left_at < told_at && remaining.is_none_or(|n| n >= before) => self.told,
@@ -20,8 +20,8 @@ impl Remaining {
         };
     }
 
-    /// Whether one more may leave with so many under way. One always may with none under way: the word may be out of date, and nobody
-    /// else brings a new one.
+    /// Returns whether one more submission may leave with `n_submits_out` under way. One may always leave with none under way. The report
+    /// may be outdated, and only an answer brings a new one.
     pub fn has_room(&self, n_submits_out: usize) -> bool {
         self.told.is_none_or(|(n, _)| u64::try_from(n_submits_out).is_ok_and(|n_out| n_out < n.max(1)))
     }

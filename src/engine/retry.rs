@@ -1,4 +1,6 @@
-//! What follows a fault: again, and when, or the end of the job. Providers classify; this decides.
+//! Retry policy: what follows a fault, which is another attempt after a wait, or the end of the job.
+//!
+//! Providers classify faults, and this policy decides.
 
 use std::time::Duration;
 
@@ -7,49 +9,49 @@ use crate::model::limits::{InDoubt, Limits};
 use crate::model::outcome::{Fault, FaultKind, IMAGES_MAX};
 use crate::model::phase::JobState;
 
-/// The first wait of a backoff.
+/// First wait of a backoff.
 const BASE: Duration = Duration::from_secs(1);
 
-/// The longest wait of a backoff.
+/// Maximum wait of a backoff.
 const CAP: Duration = Duration::from_secs(60);
 
-/// Exponential backoff with equal jitter: half of the wait is sure, the other half is drawn.
+/// Exponential backoff with equal jitter: half of the wait is fixed, the other half is random.
 #[derive(Debug)]
 pub struct Backoff(fastrand::Rng);
 
 impl Backoff {
-    /// A backoff whose draws repeat for the same seed.
+    /// Creates a backoff whose random waits repeat for the same seed.
     pub fn new(seed: u64) -> Self {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// The wait after the `n`-th (from 1) setback in a row: 0.5 to 1 s, doubled each time, up to a minute.
+    /// Returns the wait after `n` consecutive setbacks (from 1): 0.5 to 1 s, doubled each time, up to a minute.
     pub fn after(&mut self, n: u32) -> Duration {
         let whole = BASE.saturating_mul(1 << n.saturating_sub(1).min(16)).min(CAP);
         whole.mul_f64(0.5 + 0.5 * self.0.f64())
     }
 
-    /// A number from 0 to 1 by lot.
+    /// Returns a random number from 0 to 1.
     pub fn draw(&mut self) -> f64 {
         self.0.f64()
     }
 }
 
-/// What becomes of a job after a fault.
+/// Consequence of a fault for its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes on, after this wait.
+    /// Another attempt, after this wait.
     Again {
-        /// How long to leave it alone.
+        /// Time before the next attempt.
         after: Duration,
     },
-    /// It is left to the user as it stands.
+    /// Hold: the job is left to the user in its present phase.
     Hold,
-    /// It has failed.
+    /// Failure of the job.
     Fail,
 }
 
-/// Decides what follows a fault.
+/// Policy that decides what follows a fault.
 #[derive(Debug)]
 pub struct RetryPolicy {
     backoff: Backoff,
@@ -59,7 +61,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The policy that these limits describe.
+    /// Creates the policy that these limits describe.
     pub fn new(limits: &Limits) -> Self {
         Self {
             backoff: Backoff::new(limits.seed),
@@ -69,23 +71,23 @@ impl RetryPolicy {
         }
     }
 
-    /// The verdict on a job that stands at `past` and meets `fault` at `stage`.
+    /// Returns the verdict on a job with the state `past` that meets `fault` at `stage`.
     pub fn judge(&mut self, stage: Stage, fault: &Fault, past: &JobState) -> Verdict {
         let at_once = Verdict::Again { after: Duration::ZERO };
         match (stage, fault.kind) {
-            // The lane's gate or the run's stop make it wait; the job itself has done nothing wrong.
+            // The lane's gate or the end of the run makes the job wait. The job itself is not at fault.
             (
                 Stage::Submit,
                 FaultKind::Throttled { .. } | FaultKind::QuotaExhausted { .. } | FaultKind::Unauthorized,
             ) => at_once,
             (Stage::Submit, FaultKind::InDoubt) => match self.in_doubt {
-                // Each more may be paid for: past the limit, the job stays in doubt.
+                // Each further submission may be paid for. Past the limit, the job stays in doubt.
                 InDoubt::Resubmit => self.repay(past, Verdict::Hold),
                 InDoubt::Hold => Verdict::Hold,
                 InDoubt::Fail => Verdict::Fail,
             },
             (Stage::Submit, FaultKind::Transient) => self.retry(past.n_setbacks, self.retries_max),
-            // The same words would be refused again, or the answer makes no sense: asking again may only cost.
+            // The same request would be refused again, or the answer makes no sense. Another attempt may only cost money.
             (
                 Stage::Submit,
                 FaultKind::Rejected
@@ -94,10 +96,10 @@ impl RetryPolicy {
                 | FaultKind::TaskLost
                 | FaultKind::BadOutput,
             ) => Verdict::Fail,
-            // The task is paid for: only the provider's word ends the polling.
+            // The task is paid for: only an answer of the provider ends the polling.
             (Stage::Poll, _) => at_once,
             (Stage::Download, FaultKind::Moderated | FaultKind::InvalidRequest) => Verdict::Fail,
-            // All that is ever fetched of a task is here.
+            // All images that are ever fetched of a task are stored.
             (Stage::Download, _) if fault.kept.len() >= IMAGES_MAX => Verdict::Fail,
             (
                 Stage::Download,
@@ -111,9 +113,9 @@ impl RetryPolicy {
                 | FaultKind::BadOutput,
             ) => self.retry(past.n_setbacks, self.retries_max),
             (Stage::Task, FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::BadOutput) => Verdict::Fail,
-            // It is paid for and may be found again: past the limit, the job stays with it.
+            // The task is paid for and may be found again. Past the limit, the job stays with it.
             (Stage::Task, FaultKind::TaskLost) => self.repay(past, Verdict::Hold),
-            // Whatever ended it, the task was accepted, and the next one is paid for again.
+            // The task was accepted, whatever ended it, and the next one is paid for again.
             (
                 Stage::Task,
                 FaultKind::Throttled { .. }
@@ -126,7 +128,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Whether a job that stands at `past` may be submitted once more although that may be paid for again.
+    /// Returns whether a job with the state `past` may be submitted once more, although that may be paid for again.
     pub fn may_repay(&self, past: &JobState) -> bool {
         past.n_repaid() < self.resubmits_max
     }
@@ -135,12 +137,12 @@ impl RetryPolicy {
         if self.may_repay(past) { Verdict::Again { after: self.backoff.after(past.n_repaid() + 1) } } else { otherwise }
     }
 
-    /// The longest wait of a backoff, for a job that has had all the shorter ones.
+    /// Returns the longest wait of a backoff, for a job that has had all the shorter ones.
     pub fn longest(&mut self) -> Duration {
         self.backoff.after(u32::MAX)
     }
 
-    /// When to poll again after `n` failed polls in a row.
+    /// Returns the wait before the next poll, after `n` consecutive failed polls.
     pub fn poll_again_after(&mut self, n: u32) -> Duration {
         self.backoff.after(n)
     }
@@ -168,7 +170,7 @@ mod tests {
         FaultKind::BadOutput,
     ];
 
-    /// `a` again, `f` fail, `h` hold, in the order of `KINDS`.
+    /// Verdicts in the order of `KINDS`: `a` for another attempt, `f` for a failure, `h` for a hold.
     fn verdicts(limits: &Limits, stage: Stage, past: &JobState) -> String {
         let mut judge = RetryPolicy::new(limits);
         let letter = |kind| match judge.judge(stage, &Fault::new(kind, ""), past) {

@@ -1,4 +1,4 @@
-//! What the engine does about a fault: the verdict of the retry policy, turned into events and queues.
+//! Consequences of a fault: turns the verdict of the retry policy into events and queues.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use crate::model::limits::InDoubt;
 use crate::model::outcome::{Fault, FaultKind, Outcome};
 use crate::model::time::Moment;
 
-/// A task that was accepted so lately may still be unknown to the servers that are asked for it, and one that has been unknown for no
-/// longer may be known again: servers are replaced while a run goes on.
+/// Grace period for unknown tasks. A task accepted more recently may still be unknown to the servers that are polled. A task that has been
+/// unknown for less time may become known again, because servers are replaced during a run.
 const UNKNOWN_GRACE: Duration = Duration::from_secs(30);
 
-/// Answers in a row that a task is unknown, before it counts as lost.
+/// Consecutive answers that a task is unknown, after which it counts as lost.
 const UNKNOWN_MAX: u32 = 3;
 
-/// How long a job that was refused waits for another try when no other job is left to show whether refusals have passed.
+/// Wait of a refused job before its next attempt, when no other job can show whether the refusals have passed.
 const LAST_TRY_AFTER: Duration = Duration::from_secs(5);
 
 impl Engine {
-    /// A submission was not accepted, or it is not known whether it was.
+    /// Handles a submission that was not accepted, or may have been.
     pub(super) fn submit_failed(&mut self, now: Moment, id: JobId, mut fault: Fault) {
         let ticket = self.ticket(id);
         let alone = self.lane.submit_refused(now, ticket, &fault);
@@ -45,7 +45,7 @@ impl Engine {
         }
     }
 
-    /// A submission was refused, by a verdict on the job or by something that refuses every job.
+    /// Handles a refused submission. The refusal is a verdict on the job, or comes from something that refuses every job.
     fn refused(&mut self, now: Moment, id: JobId, fault: Fault) {
         let may_wait = match fault.kind {
             FaultKind::Rejected => {
@@ -54,7 +54,7 @@ impl Engine {
             _ => true,
         };
         self.emit(now, id, EventKind::Setback(Stage::Submit, fault.clone()));
-        // A refusal says nothing of what was lost or in doubt before, and others must not wait for this job.
+        // A refusal says nothing about earlier losses and doubts, and others must not wait for this job.
         self.brake.withdraw(id);
         let is_shared = self.refusals.push(now, id, &fault, may_wait);
         if !may_wait {
@@ -76,7 +76,7 @@ impl Engine {
         }
     }
 
-    /// A job that was rejected and may not be submitted again.
+    /// Handles a job that was rejected and may not be submitted again.
     fn leave_rejected(&mut self, now: Moment, id: JobId, fault: Fault) {
         match self.limits.in_doubt {
             InDoubt::Fail => self.finish(now, id, Outcome::Failed(fault)),
@@ -84,16 +84,16 @@ impl Engine {
         }
     }
 
-    /// A submission that left at that moment was accepted, which shows that jobs refused before it were refused for themselves, or that what
-    /// refused them has passed.
+    /// Settles refusals after the acceptance of a submission that left at `left_at`. Jobs refused before that moment were refused for their
+    /// own content, or the cause has passed.
     pub(super) fn settle_refusals(&mut self, now: Moment, left_at: Moment) {
         for settled in self.refusals.succeeded(left_at) {
             self.settle_refusal(now, settled);
         }
     }
 
-    /// A job that was refused twice has failed, and so has one that the API itself refused alone. One that shared its refusal with others,
-    /// or whose refusal came from something else on the way, is submitted once more: gateways refuse all for seconds while they restart.
+    /// Fails a job that was refused twice, and a job that the API itself refused alone. Other jobs are submitted once more: they shared
+    /// their refusal, or something else on the network path refused them. Gateways refuse all requests for seconds while they restart.
     fn settle_refusal(&mut self, now: Moment, settled: SettledRefusal) {
         let SettledRefusal { job, fault, is_shared } = settled;
         let may_have_passed = is_shared || fault.kind == FaultKind::Rejected;
@@ -104,7 +104,7 @@ impl Engine {
         if is_shared { self.submit_again(job) } else { self.submit_later(now + LAST_TRY_AFTER, job) }
     }
 
-    /// Decides about refused jobs when no other submission is left that could show whether the refusals are theirs.
+    /// Decides about refused jobs when no other submission is left that could show whether the refusals are their own.
     pub(super) fn settle_last_refusals(&mut self, now: Moment) {
         let is_waited_for = self.refusals.is_blocking()
             || self.lane.n_submits_out() > 0
@@ -137,14 +137,14 @@ impl Engine {
         }
     }
 
-    /// A fault befell a job at this stage: the job goes on, is held, or has failed.
+    /// Handles a fault of a job at this stage: the job continues, is held, or fails.
     pub(super) fn set_back(&mut self, now: Moment, id: JobId, stage: Stage, mut fault: Fault) {
         self.stop_for(now, stage, &fault);
         fault.resets_in = None;
         let verdict = self.judge(stage, &fault, id);
         let is_doubt = stage == Stage::Submit && fault.kind.leaves_doubt();
         match (stage, verdict) {
-            // The task is paid for and may come back: the job stays with it.
+            // The task is paid for and may become known again: the job stays with it.
             (Stage::Task, Verdict::Hold) => self.emit(now, id, EventKind::Setback(Stage::Poll, fault.clone())),
             // A doubtful submission is recorded even if it ends the job: it may have cost money.
             (_, Verdict::Fail) if !is_doubt => (),
@@ -153,7 +153,7 @@ impl Engine {
             }
         }
         if stage == Stage::Task {
-            // One that is lost was judged before it was given up.
+            // A lost task was judged before it was given up.
             if fault.kind != FaultKind::TaskLost && matches!(verdict, Verdict::Again { .. }) {
                 self.brake.failed(now, id);
             }
@@ -163,17 +163,17 @@ impl Engine {
         self.follow(now, id, stage, verdict, fault);
     }
 
-    /// The retry policy's verdict, unless what is wrong is not the job's.
+    /// Returns the verdict of the retry policy, unless the cause lies outside the job.
     fn judge(&mut self, stage: Stage, fault: &Fault, id: JobId) -> Verdict {
         let verdict = self.retry.judge(stage, fault, &self.jobs[&id].state);
         match (stage, verdict) {
-            // No submission gets through: the job waits with all others, until the outage ends or the run stops.
+            // No submission succeeds: the job waits with all others, until the outage ends or the run stops.
             (Stage::Submit, Verdict::Fail) if fault.kind == FaultKind::Transient && self.lane.is_down() => {
                 Verdict::Again { after: self.retry.longest() }
             }
-            // An image that cannot be had now may be had later, and is paid for.
+            // An image that cannot be fetched now may be fetched later, and is paid for.
             (Stage::Download, Verdict::Fail) if !self.limits.is_submitting => Verdict::Hold,
-            // A task that is gone is left to be submitted by another run.
+            // A task that is gone is left for another run to submit again.
             (Stage::Task, Verdict::Fail) if !self.limits.is_submitting && fault.kind != FaultKind::Moderated => {
                 Verdict::Again { after: Duration::ZERO }
             }
@@ -181,9 +181,10 @@ impl Engine {
         }
     }
 
-    /// A submission that chance refused is tried again when the provider says, if it says when, and no other job waits for that.
+    /// Delays a job that was refused at random until the time that the provider names, if any. No other job waits for that.
     ///
-    /// As many as are loaded ahead may not all wait, or there would be nothing else to submit: then the job goes behind the others.
+    /// Not all jobs of the look-ahead may wait, or nothing could be submitted. Beyond a quarter of it, the job goes behind the others
+    /// instead.
     fn wait_alone(&mut self, now: Moment, id: JobId, wait: Option<Duration>) {
         let Some(wait) = wait.filter(|_| self.to_submit.front() == Some(&id)) else { return };
         self.to_submit.pop_front();
@@ -194,7 +195,7 @@ impl Engine {
         }
     }
 
-    /// The API has told how a task stands.
+    /// Records an answer of the API about a task.
     pub(super) fn poll_answered(&mut self, id: JobId) {
         let awake = self.awake.total();
         self.listening.answered(awake);
@@ -203,9 +204,9 @@ impl Engine {
         self.tracked(id).poll_answered(awake);
     }
 
-    /// A poll that told nothing: ask again, unless the API's answers agree that the task is gone.
+    /// Handles a poll that gave no information. The task is polled again, unless the API's answers agree that it is gone.
     ///
-    /// That its time is up is no reason to give it up without a word of the API: it is paid for, and may well be done.
+    /// A passed deadline does not end the task without an answer of the API. The task is paid for, and may well be done.
     pub(super) fn poll_failed(&mut self, now: Moment, id: JobId, fault: Fault) {
         let awake = self.awake.total();
         let tracked = self.tracked(id);
@@ -221,19 +222,19 @@ impl Engine {
                 return;
             }
         }
-        // Whatever became of it, it is no longer at work: it must not keep others from theirs.
+        // The task no longer runs, whatever became of it, and must not keep others from running.
         if known_for >= self.limits.task_timeout {
             self.task_ended(id);
         }
         self.set_back(now, id, Stage::Poll, fault);
     }
 
-    /// A task seems lost: says whether its job is done with it. Another account does not know it, and a run that stops submits nothing: then
-    /// the job stays with its task, for a later run to ask.
+    /// Handles a task that seems lost, and returns whether its job is done with it. Another account does not know the task, and a run that
+    /// stops submits nothing. In both cases the job stays with its task, for a later run to poll.
     fn given_up(&mut self, now: Moment, id: JobId, mut fault: Fault) -> bool {
         self.suspects.insert(id);
         if !self.limits.is_same_account {
-            fault.message += "; the token is of another account than the one that the batch was begun with";
+            fault.message += "; the token belongs to a different account than the one that the batch was started with";
         } else if self.stop.is_none() {
             let may_give_up = self.may_give_up(now, id);
             if may_give_up {
@@ -247,7 +248,7 @@ impl Engine {
         true
     }
 
-    /// The API says that the task is not done: its next poll is planned, or it is given up when its time has passed and it is not in line.
+    /// Handles a report that the task is not done. Its next poll is planned, or it is given up when its time is up and it is not queued.
     pub(super) fn still_running(&mut self, now: Moment, id: JobId, is_queued: bool) {
         self.queue(id, is_queued);
         let (listening, task_timeout) = (self.listening.total(), self.limits.task_timeout);
@@ -265,7 +266,7 @@ impl Engine {
         self.schedule.plan(now, id, watch);
     }
 
-    /// Whether a task that seems lost may be given up now: not while many seem lost at once, of which one goes first.
+    /// Returns whether a task that seems lost may be given up now. While many tasks seem lost at once, one goes first.
     fn may_give_up(&mut self, now: Moment, id: JobId) -> bool {
         let is_repaid = self.limits.is_submitting && self.retry.may_repay(&self.jobs[&id].state);
         // A job on trial whose new task is lost as well shows that the trial has failed.
@@ -300,7 +301,7 @@ impl Engine {
         }
     }
 
-    /// A job may be submitted again. Where that may be paid for once more, it is up to the brake when.
+    /// Queues a job for another submission. If that may be paid for once more, the brake decides when.
     pub(super) fn submit_again(&mut self, id: JobId) {
         let state = &self.jobs[&id].state;
         if state.n_repaid() == 0 || self.brake.is_trial(id) {

@@ -1,66 +1,66 @@
-//! What the run's submissions cost, for sure and at most, and whether one more may leave under the user's limit.
+//! Cost accounting: the certain and the maximum cost of the run's submissions, and the check of the user's limit.
 //!
-//! A submission that leaves is reserved for, and its answer settles that: accepted, in doubt, or refused and free. So the limit holds
-//! with any number of submissions under way. What is in doubt counts as paid against the limit.
+//! A submission reserves its price when it leaves. Its answer settles the reservation: accepted, in doubt, or refused and free. The limit
+//! therefore holds for any number of submissions under way. Submissions in doubt count as paid against the limit.
 
 use crate::model::cost::{Amount, Cost};
 use crate::model::limits::Limits;
 use crate::model::price::Price;
 
-/// The running cost.
+/// Running cost of the run.
 #[derive(Debug)]
 pub struct Spending {
     price: Option<Price>,
     max: Option<Amount>,
-    /// `None` where a price is not known.
+    /// Cost so far; `None` if a price is unknown.
     cost: Option<Cost>,
-    /// Reserved for the submissions whose answer is awaited.
+    /// Amount reserved for submissions whose answer is awaited.
     reserved: Amount,
 }
 
-/// The limit on the cost keeps a submission from leaving.
+/// Cost limit that keeps a submission from leaving.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capped {
-    /// What is paid for, and in doubt. `None` where a price is not known.
+    /// Cost that is paid, and cost in doubt; `None` if a price is unknown.
     pub cost: Option<Cost>,
-    /// What the next submission costs. `None` where its price is not known.
+    /// Price of the next submission; `None` if it is unknown.
     pub next: Option<Amount>,
-    /// The limit.
+    /// Limit that the user set.
     pub max: Amount,
-    /// The unit of all of these.
+    /// Unit of all these amounts; empty without a price.
     pub unit: String,
 }
 
-/// How a submission ended, as far as money is concerned.
+/// Result of a submission, as far as its cost is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// It was accepted.
+    /// Acceptance: the submission is paid for.
     Paid,
-    /// It may have been accepted.
+    /// Doubt: the submission may have been accepted.
     InDoubt,
-    /// It was not accepted.
+    /// Refusal: the submission is free.
     Free,
 }
 
 impl Spending {
-    /// Nothing is paid for yet.
+    /// Creates an account without any cost.
     pub fn new(limits: &Limits) -> Self {
         let price = limits.price.clone();
         let cost = price.as_ref().map(|_| Cost::default());
         Self { price, max: limits.cost_max.as_ref().map(|limit| limit.amount), cost, reserved: Amount::ZERO }
     }
 
-    /// Goes on from what earlier processes have paid.
+    /// Sets the cost of earlier processes, from which this one continues; `None` if a price is unknown.
     pub const fn remember(&mut self, cost: Option<Cost>) {
         self.cost = cost;
     }
 
-    /// What is paid for, and in doubt, so far. `None` where a price is not known.
+    /// Returns the cost so far, paid and in doubt; `None` if a price is unknown.
     pub const fn cost(&self) -> Option<Cost> {
         self.cost
     }
 
-    /// Whether a submission to this model may leave. One whose price is not known may not, where there is a limit.
+    /// Checks whether a submission to this model may leave. Under a limit, a submission with an unknown price may not.
     pub fn check(&self, model: &str) -> Result<(), Box<Capped>> {
         let Some(max) = self.max else { return Ok(()) };
         let next = self.price_of(model);
@@ -72,18 +72,18 @@ impl Spending {
         Err(Box::new(Capped { cost: self.cost, next, max, unit }))
     }
 
-    /// A submission to this model leaves.
+    /// Reserves the price of a submission to this model, which leaves now.
     pub fn reserve(&mut self, model: &str) {
         self.reserved += self.price_of(model).unwrap_or_default();
     }
 
-    /// A submission to this model was answered, or never will be.
+    /// Settles a submission to this model that was answered, or never will be.
     pub fn settle(&mut self, model: &str, settled: Settled) {
         let price = self.price_of(model);
         self.reserved = self.reserved.without(price.unwrap_or_default());
         match (settled, &mut self.cost, price) {
             (Settled::Free, _, _) => (),
-            // One price that is not known makes the sum unknown.
+            // One unknown price makes the sum unknown.
             (Settled::Paid | Settled::InDoubt, _, None) => self.cost = None,
             (Settled::Paid | Settled::InDoubt, None, Some(_)) => (),
             (Settled::Paid, Some(cost), Some(price)) => cost.sure += price,
@@ -107,7 +107,7 @@ mod tests {
         Spending::new(&Limits { cost_max: max.parse().ok(), price: price.parse().ok(), ..Limits::default() })
     }
 
-    /// How many submissions leave at once.
+    /// Returns how many submissions may leave at once.
     fn n_leaving(spending: &mut Spending) -> usize {
         (0..1000).take_while(|_| spending.check("a/b").is_ok().then(|| spending.reserve("a/b")).is_some()).count()
     }

@@ -1,4 +1,4 @@
-//! A job in memory, and what is known of it beyond its state.
+//! Job in memory, and the knowledge about it beyond its recorded state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,58 +12,58 @@ use crate::model::outcome::TaskId;
 use crate::model::phase::JobState;
 use crate::model::time::Moment;
 
-/// A job in memory.
+/// Job in memory.
 #[derive(Debug)]
 pub struct Tracked {
-    /// The job.
+    /// Immutable part of the job.
     pub job: Arc<Job>,
-    /// The fold of its events.
+    /// State folded from the job's events.
     pub state: JobState,
-    /// What the polls of its task have said.
+    /// Poll state of the job's task.
     pub watch: Watch,
-    /// Its submission under way.
+    /// Permit of the submission under way; `None` if none is.
     pub ticket: Option<Ticket>,
-    /// Whether its task counts as in flight at the provider.
+    /// Says whether the job's task counts as in flight at the provider.
     pub is_in_flight: bool,
-    /// Whether it waits there for its turn.
+    /// Says whether the provider last reported the task as queued.
     pub is_queued: bool,
-    /// Failed polls in a row.
+    /// Consecutive failed polls.
     pub n_poll_faults: u32,
-    /// Answers in a row that its task is unknown.
+    /// Consecutive answers that the task is unknown.
     pub n_unknown: u32,
-    /// The awake time at which the first of them came.
+    /// Awake time of the first of those answers about an unknown task; `None` if the task is known.
     pub unknown_since: Option<Duration>,
-    /// The awake time at which its task was accepted, or loaded from the ledger.
+    /// Awake time at which the task was accepted, or loaded from the ledger.
     pub known_since: Duration,
-    /// How long this process has been hearing that its task still runs.
+    /// Time for which this process has received answers that the task still runs.
     pub heard: ListeningTime,
-    /// Its place in the order of acceptance.
+    /// Position of the task in the order of acceptance.
     pub order: AcceptOrder,
-    /// How often it was refused and submitted once more, as another job was accepted in between.
+    /// Number of refusals after which the job was submitted once more, as another job was accepted in between.
     pub n_refused: u32,
 }
 
 impl Tracked {
-    /// Its task is asked for now, if it has one.
+    /// Records a poll that leaves now, and returns the polled task; `None` if the job has no task.
     pub fn ask(&mut self, now: Moment) -> Option<TaskId> {
         self.watch.asked(now);
         self.state.task.clone()
     }
 
-    /// Its task is accepted, at this awake time.
+    /// Records the acceptance of the job's task, at this awake time.
     pub fn accepted(&mut self, awake: Duration, order: AcceptOrder) {
         (self.known_since, self.order, self.n_refused) = (awake, order, 0);
         self.heard = ListeningTime::default();
         self.poll_answered(awake);
     }
 
-    /// The API has told how its task stands.
+    /// Records an answer of the API about the task.
     pub fn poll_answered(&mut self, awake: Duration) {
         (self.n_poll_faults, self.n_unknown, self.unknown_since) = (0, 0, None);
         self.heard.answered(awake);
     }
 
-    /// A poll told nothing of its task.
+    /// Records a poll without information about the task.
     pub const fn poll_failed(&mut self) {
         self.n_poll_faults += 1;
         self.heard.failed();

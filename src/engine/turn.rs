@@ -1,4 +1,4 @@
-//! What goes into the engine and what comes out of it, as plain data.
+//! Inputs and outputs of the engine, as plain data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,93 +11,93 @@ use crate::model::outcome::{Acceptance, Artifact, Fault, Status, TaskId, Url};
 use crate::model::phase::Known;
 use crate::model::time::Moment;
 
-/// Something for the driver to do. Its result comes back as the [`Input`] of the same name.
+/// Work for the driver. Its result returns as the [`Input`] of the same name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Ask the ledger for more jobs: unfinished ones first, then pending ones in manifest order.
+    /// Loads more jobs from the ledger: unfinished ones first, then pending ones in manifest order.
     Load {
-        /// How many at most.
+        /// Maximum number of jobs.
         max: usize,
     },
-    /// Submit this job. Its `SubmitStarted` is recorded by then.
+    /// Submits this job. The event `SubmitStarted` is recorded before the submission leaves.
     Submit(Arc<Job>),
-    /// Ask how these tasks stand.
+    /// Polls the status of these tasks.
     Poll(Vec<(JobId, TaskId)>),
-    /// Fetch, check and store the images of this job.
+    /// Downloads, verifies and stores the images of this job.
     Download(Origin, Vec<Url>),
 }
 
-/// Something that came back, or came up.
+/// Result of an action, or a report from outside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// The ledger's answer to `Load`.
+    /// Answer of the ledger to `Load`.
     Loaded {
         /// Jobs that were not handed out before.
         jobs: Vec<Known>,
-        /// Whether there are more.
+        /// Says whether the ledger has more jobs.
         more: bool,
     },
-    /// The provider's answer to `Submit`.
+    /// Answer of the provider to `Submit`.
     Submitted(JobId, Result<Acceptance, Fault>),
-    /// The provider's answers to `Poll`, one for every task asked for.
+    /// Answers of the provider to `Poll`, one for every polled task.
     Polled(Vec<(JobId, Result<Status, Fault>)>),
-    /// What became of a `Download`.
+    /// Result of a `Download`.
     Downloaded(JobId, Result<Vec<Artifact>, Fault>),
-    /// Our own disk did not take the images of a `Download`. The job has done nothing wrong, and no other could go on either.
+    /// Failure of the local disk to store the images of a `Download`. The job is not at fault, and no other job could continue either.
     Unsaved(JobId),
-    /// What the downloads under way have received.
+    /// Progress of the downloads under way.
     Received(Received),
-    /// Stop before the end.
+    /// Request to stop before the end.
     Stop(Stop),
 }
 
-/// What all downloads together have received since that was last told.
+/// Progress of all downloads together since the previous report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// Bytes of images.
     pub n_bytes: u64,
-    /// Transfers that broke off after a silence.
+    /// Transfers that broke off after a period without data.
     pub n_stalled: usize,
 }
 
-/// Why a run stops before its end.
+/// Reason why a run stops before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The user asked for it.
+    /// Request of the user.
     Interrupted(Signal),
-    /// The provider does not let us in.
+    /// Refusal of the token by the provider.
     Unauthorized(Fault),
-    /// Every job is refused alike: the address or the model is wrong, or something on the way to the API refuses.
+    /// Refusal of every job for the same reason. The address or the model is wrong, or something on the network path to the API refuses.
     Refused(Fault),
-    /// The allowance or the credit is used up.
+    /// Quota or credit that is used up.
     Quota(Fault),
-    /// So many jobs have failed that the run is not worth going on with.
+    /// Failure limit that was reached, with the number of failed jobs.
     Failures(u64),
-    /// The provider has been out of reach for so long, for requests of this kind, that the run waits no longer.
+    /// Outage of the provider, for requests of this kind, that has lasted longer than the limit.
     Unreachable(Stage, Fault),
-    /// Our own disk does not take the images, or does not give the jobs. The driver knows why.
+    /// Local disk that cannot store the images or read the jobs. The driver knows the cause.
     Disk,
-    /// The next submission could cost more than the user allows.
+    /// Cost limit that the next submission could exceed.
     Cost(Box<Capped>),
-    /// So much time has passed that the user wants no more submissions.
+    /// Duration limit that was reached, after which nothing more is submitted.
     Duration(Duration),
-    /// So many jobs are what the user wants at a time, and others are outstanding. It is told at the end only.
+    /// Job limit of the process that was reached, with others outstanding. It is reported at the end only.
     Limit(u64),
 }
 
-/// How the user asked for the stop.
+/// Signal by which the user requested the stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGINT, Ctrl-C.
     Interrupt,
     /// SIGTERM.
     Terminate,
-    /// SIGHUP: the terminal has gone.
+    /// SIGHUP: the terminal was closed.
     Hangup,
 }
 
 impl Stop {
-    /// Whether the jobs in flight are still seen through. If not, only the answers that are under way are waited for.
+    /// Returns whether the jobs in flight are still completed. If not, only the answers under way are awaited.
     pub const fn drains(&self) -> bool {
         match self {
             Self::Interrupted(_) | Self::Unauthorized(_) | Self::Disk => false,
@@ -107,21 +107,21 @@ impl Stop {
             | Self::Cost(_)
             | Self::Duration(_)
             | Self::Limit(_) => true,
-            // As long as polls are answered, the tasks in flight come home.
+            // The tasks in flight complete as long as polls are answered.
             Self::Unreachable(stage, _) => matches!(stage, Stage::Submit),
         }
     }
 }
 
-/// One beat of the engine.
+/// Result of one step of the engine.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Turn {
-    /// To be recorded before anything below is done.
+    /// Events to record before any action begins.
     pub events: Vec<Event>,
-    /// To be done.
+    /// Actions to perform.
     pub actions: Vec<Action>,
-    /// When to come again if nothing arrives before.
+    /// Moment of the next step if no input arrives earlier; `None` means no such moment.
     pub wake_at: Option<Moment>,
-    /// Whether the run is over.
+    /// Says whether the run is over.
     pub is_last: bool,
 }

@@ -1,14 +1,14 @@
-//! How many of the tasks in flight may have ended without our knowing: so much less is there than seems to be.
+//! Detection lag: estimates how many tasks in flight have already ended without a poll that showed it.
 
 use std::time::Duration;
 
-/// Ends that count, about.
+/// Approximate number of recent task ends that count.
 const COUNT: f64 = 30.0;
 
-/// The part of its time for which a task has ended unheard, before any has been seen to: nobody knows how long tasks take.
+/// Assumed detection lag as a fraction of the task duration, before any task was seen to end.
 const UNKNOWN: f64 = 0.3;
 
-/// What the ends of tasks tell: how long tasks take, and for how long nobody hears of their end.
+/// Exponential averages of the task duration and of the detection lag, in seconds.
 #[derive(Clone, Debug, Default)]
 pub struct Unheard {
     took: f64,
@@ -16,13 +16,13 @@ pub struct Unheard {
 }
 
 impl Unheard {
-    /// A task was found done that took so long, and has been done for so long of that, as is to be expected.
+    /// Records a task that was found done. `took` is its duration, and `unheard` the expected time for which its end was undetected.
     pub fn ended(&mut self, took: Duration, unheard: Duration) {
         self.took += (took.as_secs_f64() - self.took) / COUNT;
         self.unheard += (unheard.as_secs_f64() - self.unheard) / COUNT;
     }
 
-    /// Of so many tasks in flight, how many may have ended: as is to be expected, and so many standard deviations more.
+    /// Returns how many of `n` tasks in flight may have ended: the expected number, plus `deviations` standard deviations.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

@@ -1,59 +1,60 @@
-//! How many tasks may be in flight at the provider: what the user says, or what the provider was found to take.
+//! Concurrency limit: how many tasks may be in flight, as configured or as found from the provider's refusals.
 
 use crate::model::limits::Concurrency;
 
-/// Tasks in flight that `auto` begins with.
+/// Initial number of tasks in flight for `auto`.
 const FIRST: usize = 4;
 
-/// Tasks in flight that `auto` never exceeds.
+/// Maximum number of tasks in flight for `auto`.
 const MAX: usize = 16_384;
 
-/// What a refusal costs, in submissions that are taken: so few are refused that are wanted in order to know what is taken.
+/// Price of a refusal, in accepted submissions. Refusals are wanted only as often as they are needed to know the limit.
 const PRICE: i32 = 25;
 
-/// The most that may be owed.
+/// Maximum debt, in accepted submissions.
 const DEBT_MAX: i32 = 4 * PRICE;
 
-/// A refusal that surprised is tried again after so many submissions that are taken.
+/// Accepted submissions before the next probe, after a refusal that was unexpected.
 const SURPRISED: i32 = 2;
 
-/// A refusal with nothing taken since the one before cuts at least one part in so many.
+/// Divisor of the window that gives the minimum cut by a refusal with no acceptance since the previous one.
 const CUT_SHARE: usize = 32;
 
-/// How many tasks may be in flight.
+/// Limit on the number of tasks in flight.
 ///
-/// It grows by one for every submission that is taken, as long as it is used, until something is refused. A refusal cuts it to what was in
-/// flight then, and not to half of that: the rest is in use.
+/// The window grows by one for every accepted submission, as long as it is used, until a submission is refused. A refusal cuts it to the
+/// number of tasks then in flight. It is not halved: the rest is in use.
 ///
-/// From then on every submission that is taken pays a part of a refusal, and when a whole one is paid, the window grows by one. So it stays
-/// where so many are refused as are paid for, however many tasks have ended unheard. One that is taken although clearly more are in
-/// flight than when the last one was refused shows that the limit has moved, and costs nothing: the next one follows at once.
+/// From then on, every accepted submission pays a part of a refusal. When a whole refusal is paid, the window grows by one. The window
+/// therefore stays where as many submissions are refused as are paid for, however many tasks have ended undetected. A submission may be
+/// accepted with clearly more tasks in flight than at the last refusal. Such an acceptance shows that the limit has moved, and costs
+/// nothing. The next step of growth follows at once.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// Known to be taken.
+    /// Number of tasks that the provider is known to accept.
     cap: usize,
-    /// What it was when it began to be cut.
+    /// Value of `cap` when the current cuts began.
     top: usize,
     max: usize,
-    /// None before the first refusal.
+    /// Probe budget; `None` before the first refusal.
     account: Option<Account>,
 }
 
-/// What is known since a refusal.
+/// Probe budget and observations since a refusal.
 #[derive(Clone, Copy, Debug)]
 struct Account {
-    /// Submissions that were taken and have paid for nothing yet; what is owed if negative.
+    /// Accepted submissions that have paid for nothing yet; a negative value is a debt.
     credit: i32,
-    /// Refusals that are paid for and have not come: one for each step of the window, as many as noise may bring.
+    /// Paid refusals that have not come: one per step of the window, at most as many as noise may cause.
     n_paid: usize,
-    /// Submissions taken since the last refusal.
+    /// Submissions accepted since the last refusal.
     n_accepted: u32,
-    /// As many as were in flight when it came, or a few more.
+    /// Number of tasks in flight at the last refusal, or slightly more.
     ceiling: usize,
 }
 
 impl Account {
-    /// As good as if much had been taken.
+    /// Initial budget, as if many submissions had been accepted.
     const NEW: Self = Self { credit: PRICE, n_paid: 0, n_accepted: u32::MAX, ceiling: usize::MAX };
 
     fn charge(&mut self) {
@@ -62,7 +63,7 @@ impl Account {
 }
 
 impl Window {
-    /// The window that the user wants. A number is the most of it.
+    /// Creates the window that the user configures. A fixed number is also its maximum.
     pub fn new(concurrency: Concurrency) -> Self {
         let (cap, max) = match concurrency {
             Concurrency::Fixed(n) => (n.get() as usize, n.get() as usize),
@@ -71,30 +72,30 @@ impl Window {
         Self { cap, top: cap, max, account: None }
     }
 
-    /// So many tasks of an earlier process are there, so the provider takes as many.
+    /// Raises the window to `n_in_flight` tasks of an earlier process, since the provider accepts as many.
     pub fn found(&mut self, n_in_flight: usize) {
         self.cap = self.cap.max(n_in_flight).min(self.max);
     }
 
-    /// Whether more than it holds was ever refused.
+    /// Returns whether a submission was ever refused for lack of a slot.
     pub const fn is_found(&self) -> bool {
         self.account.is_some()
     }
 
-    /// How many are known to be taken.
+    /// Returns the number of tasks that the provider is known to accept.
     pub const fn cap(&self) -> usize {
         self.cap
     }
 
-    /// More than this are never wanted.
+    /// Returns the maximum of the window.
     pub const fn max(&self) -> usize {
         self.max
     }
 
-    /// How many may be in flight now, if `noise` of them may have ended unheard.
+    /// Returns how many tasks may be in flight now, if `noise` of them may have ended undetected.
     pub fn room(&self, noise: usize) -> usize {
         let beyond = match self.account {
-            // A limit that has moved is followed by so many at a time.
+            // A limit that has moved is followed by this many tasks at a time.
             Some(account) if account.credit >= PRICE && self.cap > account.ceiling => noise.max(1),
             Some(account) if account.credit >= PRICE => 1,
             Some(_) | None => 0,
@@ -102,10 +103,10 @@ impl Window {
         self.cap.saturating_add(beyond).min(self.max)
     }
 
-    /// Takes note that a submission was taken, with so many others in flight, of which `noise` may have ended unheard.
+    /// Records a submission that was accepted with `n_others` other tasks in flight, of which `noise` may have ended undetected.
     pub fn accepted(&mut self, n_others: usize, noise: usize) {
         match &mut self.account {
-            // A window that is not used says nothing about whether a larger one would be.
+            // An unused window does not show whether a larger one would be used.
             None if (n_others + 1) * 2 >= self.cap => self.cap += 1,
             None => (),
             Some(account) => {
@@ -123,23 +124,23 @@ impl Window {
         self.cap = self.cap.min(self.max);
     }
 
-    /// Takes note that a submission was refused for want of a place, with so many others in flight, of which `noise` may have ended
-    /// unheard. One that surprised is tried again sooner.
+    /// Records a submission that was refused for lack of a slot. Of the `n_others` other tasks in flight, `noise` may have ended
+    /// undetected. After an unexpected refusal the next probe comes sooner.
     pub fn refused(&mut self, n_others: usize, noise: usize, is_surprise: bool) {
         let mut account = self.account.unwrap_or(Account::NEW);
-        // Nothing was taken meanwhile: a limit that fell has nothing to do with what was known before.
+        // No submission was accepted in between: a limit that fell is unrelated to what was known before.
         let is_falling = account.n_accepted == 0;
         if is_falling || account.n_accepted >= PRICE.unsigned_abs() {
             self.top = self.cap.min(n_others + 1);
         }
-        // Who was seen to move that far may have gone further.
+        // A limit that was seen to move this far may have moved further.
         let has_moved = self.cap > account.ceiling.saturating_add(noise + 1);
         match account.n_paid {
             0 if is_falling => (),
             0 => account.charge(),
             _ => account.n_paid -= 1,
         }
-        // One beyond the window says that it is right.
+        // A refusal beyond the window confirms the window.
         if n_others < self.cap {
             let most = match self.account {
                 None => n_others,
@@ -155,15 +156,15 @@ impl Window {
         self.account = Some(account);
     }
 
-    /// Takes note of one more refusal, which says nothing new and costs as much.
+    /// Records one more refusal, which adds no information and costs the same.
     pub fn refused_too(&mut self) {
         if let Some(account) = &mut self.account {
             account.charge();
         }
     }
 
-    /// Whether that a submission was refused with so many others in flight is about what this window says: tasks that have ended unheard make
-    /// it seem larger than it is, but not by much.
+    /// Returns whether this window explains a refusal with `n_others` other tasks in flight. Tasks that have ended undetected make the
+    /// window seem larger than it is, but not by much.
     pub fn explains(&self, n_others: usize) -> bool {
         let was_taken = self.account.is_some_and(|account| account.n_accepted > 0);
         let known = if was_taken { self.top } else { self.cap };

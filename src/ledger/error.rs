@@ -1,124 +1,126 @@
-//! What can keep a ledger from opening or recording. Each of these stops the run; none loses what was recorded.
+//! Errors that prevent a ledger from opening or recording.
+//!
+//! Each of them stops the run; none loses a recorded event.
 
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-/// Why a ledger could not be used.
+/// Reason why a ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// Another live process writes to it.
+    /// Lock held by another live process that writes to the ledger.
     #[error("could not open {path}: process {pid} is running this batch; wait for it, or stop it with Ctrl-C", path = .path.display())]
     Held {
-        /// The ledger.
+        /// Path of the ledger.
         path: PathBuf,
-        /// The process that holds it, as far as it is known.
+        /// Process id of the lock holder, or `(unknown)`.
         pid: String,
     },
-    /// There is none.
+    /// Missing ledger: the folder holds no run.
     #[error("could not find a run in {path}: there is no run.db; name the output folder of a run", path = .path.display())]
     Missing {
-        /// The output folder.
+        /// Path of the output folder.
         path: PathBuf,
     },
-    /// The file is something else.
+    /// Foreign file: not a ledger of this program.
     #[error("could not open {path}: it is not a promptbatch ledger; move it away, or choose another output folder (-o)", path = .path.display())]
     Foreign {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// A later version of this program wrote it.
+    /// Newer ledger, written by a later version of this program.
     #[error("could not open {path}: its format is version {found}, and this promptbatch reads up to {known}; use a newer promptbatch", path = .path.display())]
     Newer {
-        /// The ledger.
+        /// Path of the ledger.
         path: PathBuf,
-        /// Its version.
+        /// Schema version of the ledger.
         found: i64,
-        /// The last version that is read.
+        /// Latest schema version that this program reads.
         known: i64,
     },
-    /// The run in it talks to another provider.
-    #[error("could not go on with {path}: its tasks are at {found}, and this run is for {wanted}; choose another output folder (-o), or the provider that it began with", path = .path.display())]
+    /// Provider mismatch: the run in the ledger uses another provider.
+    #[error("could not resume {path}: its tasks are at {found}, and this run is for {wanted}; choose another output folder (-o), or the provider that it was started with", path = .path.display())]
     OtherProvider {
-        /// The ledger.
+        /// Path of the ledger.
         path: PathBuf,
-        /// Where its tasks are.
+        /// Provider that has the recorded tasks.
         found: String,
-        /// Where this run would look for them.
+        /// Provider that this run would ask.
         wanted: String,
     },
-    /// It went back in time: the mark beside it tells of more.
+    /// Older ledger: lacks events that its watermark (`run.mark`) claims.
     #[error(
-        "could not go on with {path}: {what}, so it is older than the ledger that was here (restored from a copy, or was run.db-wal \
-         deleted?), and what was accepted since would be paid for again; put the newer run.db and run.db-wal back, or use \
-         --accept-older-ledger, which takes the jobs that may have been submitted since for in doubt", path = .path.display()
+        "could not resume {path}: {what}, so it is older than the ledger that was here before (was it restored from a copy, or \
+         was run.db-wal deleted?), and tasks accepted since then would be paid for again; put the newer run.db and run.db-wal back, or use \
+         --accept-older-ledger, which treats the jobs that may have been submitted since then as in doubt", path = .path.display()
     )]
     Older {
-        /// The ledger.
+        /// Path of the ledger.
         path: PathBuf,
-        /// What it lacks.
+        /// Description of the missing events.
         what: String,
     },
-    /// One of its files is a symbolic link.
-    #[error("could not open {path}: it is a symbolic link, and a run keeps its files in its output folder; move the file itself there, or make the whole output folder the link", path = .path.display())]
+    /// Symbolic link in the place of one of the ledger's files.
+    #[error("could not open {path}: it is a symbolic link, and a run must keep its files in its output folder; move the file itself there, or make the whole output folder the link", path = .path.display())]
     Link {
-        /// The file.
+        /// Path of the link.
         path: PathBuf,
     },
-    /// One of its files is not the one any more that this run opened.
-    #[error("could not record in {path}: it was moved, deleted or replaced while the run was going on; put it back, and run the same command again to go on", path = .path.display())]
+    /// Moved file: a file of the ledger is no longer the file that this run opened.
+    #[error("could not record in {path}: it was moved, deleted or replaced during the run; put it back, and run the same command again to resume", path = .path.display())]
     Moved {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// The disk is full.
-    #[error("could not write {path}: the disk is full; free some space and run the same command again to go on", path = .path.display())]
+    /// Full disk: the ledger could not be written.
+    #[error("could not write {path}: the disk is full; free some space and run the same command again to resume", path = .path.display())]
     Full {
-        /// The ledger.
+        /// Path of the ledger.
         path: PathBuf,
     },
-    /// `SQLite` refused.
+    /// Failure reported by `SQLite`.
     #[error("could not read or write {path}: {source}; {}", sqlite_remedy(source), path = .path.display())]
     Sqlite {
-        /// The ledger.
+        /// Path of the ledger.
         path: PathBuf,
-        /// What it said.
+        /// Error from `SQLite`.
         source: rusqlite::Error,
     },
-    /// The file system refused.
+    /// Failure reported by the file system.
     #[error("could not use {path}: {source}; {}", remedy(source.kind()), path = .path.display())]
     Io {
-        /// The file or folder.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// What it said.
+        /// Error from the operating system.
         source: io::Error,
     },
-    /// What is stored makes no sense.
+    /// Damaged ledger: a stored value is invalid or does not match its checksum.
     #[error("could not read {path}: {what}; the file is damaged: restore it from a copy, or choose another output folder (-o)", path = .path.display())]
     Damaged {
-        /// The ledger.
+        /// Path of the ledger.
         path: PathBuf,
-        /// Where it makes no sense.
+        /// Description of the damage and its location.
         what: String,
     },
-    /// The ledger's thread has gone.
+    /// Ledger thread that has ended unexpectedly.
     #[error(
-        "could not record what happened: the ledger's thread has ended unexpectedly; run the same command again to go on"
+        "could not record what happened: the ledger's thread has ended unexpectedly; run the same command again to resume"
     )]
     Gone,
 }
 
 fn remedy(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and run the same command again to go on",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and run the same command again to resume",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "allow writing there, or choose another output folder (-o)"
         }
         ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
-            "move away what is in the way there, or choose another output folder (-o)"
+            "move away the file or folder that is in the way, or choose another output folder (-o)"
         }
-        _ => "once that is mended, run the same command again to go on",
+        _ => "once that is fixed, run the same command again to resume",
     }
 }
 
@@ -130,6 +132,6 @@ fn sqlite_remedy(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "close the other program that has it open, and run the same command again"
         }
-        _ => "once that is mended, run the same command again to go on",
+        _ => "once that is fixed, run the same command again to resume",
     }
 }

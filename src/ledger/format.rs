@@ -1,4 +1,6 @@
-//! How requests, faults and phases are written into the ledger's columns: JSON for people's tools, words for kinds.
+//! Encoding of requests, faults and phases in the columns of the ledger.
+//!
+//! Values are JSON, so that other tools can read them; kinds are words.
 
 use serde_json::{Map, Value, json};
 
@@ -8,25 +10,24 @@ use crate::model::phase::Phase;
 use crate::model::request::{Json, Lora, Request};
 use crate::model::time::Timestamp;
 
-/// The `phase` column: small numbers in the order of a job's life, the ends told apart for counting.
+/// Numbers in the column `phase`, in the order of a job's life. Each kind of ending has its own number, for counting.
 pub mod phase {
-    /// Nothing under way.
+    /// Job without a submission or task in flight.
     pub const PENDING: i64 = 0;
-    /// A submission has left.
+    /// Job with a submission that was sent.
     pub const SUBMITTING: i64 = 1;
-    /// At the provider.
+    /// Job with an accepted task at the provider.
     pub const RUNNING: i64 = 2;
-    /// Links known.
+    /// Job with a finished task, whose image links are known.
     pub const DOWNLOADING: i64 = 3;
-    /// Images on disk.
+    /// Job with images on disk.
     pub const SUCCEEDED: i64 = 4;
-    /// Refused for its content.
+    /// Job that was refused for its content.
     pub const MODERATED: i64 = 5;
-    /// Ended without an image.
+    /// Job that ended without an image.
     pub const FAILED: i64 = 6;
 }
 
-/// The `phase` column of a phase.
 pub fn phase_number(phase: &Phase) -> i64 {
     match phase {
         Phase::Pending => phase::PENDING,
@@ -39,7 +40,7 @@ pub fn phase_number(phase: &Phase) -> i64 {
     }
 }
 
-/// A request as one JSON object; what was not given is left out.
+/// Writes a request as one JSON object; absent fields are left out.
 pub fn request_text(request: &Request) -> String {
     let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = request;
     let mut map = Map::new();
@@ -59,7 +60,7 @@ pub fn request_text(request: &Request) -> String {
     Value::Object(map).to_string()
 }
 
-/// The request that [`request_text`] wrote.
+/// Parses the request that [`request_text`] wrote; `None` if the text is not a request.
 pub fn request_from(text: &str) -> Option<Request> {
     let map: Map<String, Value> = serde_json::from_str(text).ok()?;
     let text = |name: &str| map.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -81,28 +82,28 @@ pub fn request_from(text: &str) -> Option<Request> {
     })
 }
 
-/// Pairs of column and text, as a JSON array of arrays; nothing for none.
+/// Writes pairs of column and text as a JSON array of arrays; `None` without pairs.
 pub fn extras_text(extras: &[(String, String)]) -> Option<String> {
     (!extras.is_empty()).then(|| json!(extras).to_string())
 }
 
-/// The pairs that [`extras_text`] wrote.
+/// Parses the pairs that [`extras_text`] wrote; `None` if the text is not a list of pairs.
 pub fn extras_from(text: Option<String>) -> Option<Vec<(String, String)>> {
     text.map_or(Some(Vec::new()), |text| serde_json::from_str(&text).ok())
 }
 
-/// Links, as a JSON array.
+/// Writes links as a JSON array.
 pub fn urls_text(urls: &[Url]) -> String {
     json!(urls.iter().map(|url| &url.0).collect::<Vec<_>>()).to_string()
 }
 
-/// The links that [`urls_text`] wrote.
+/// Parses the links that [`urls_text`] wrote; `None` if the text is not a list of links.
 pub fn urls_from(text: &str) -> Option<Vec<Url>> {
     let urls: Vec<String> = serde_json::from_str(text).ok()?;
     Some(urls.into_iter().map(Url).collect())
 }
 
-/// A fault as its code, its words and, for the two kinds that have one, a number.
+/// Writes a fault as a JSON array: its code and its message. Two kinds add a number in milliseconds.
 pub fn fault_text(fault: &Fault) -> String {
     let number = match fault.kind {
         FaultKind::Throttled { retry_after } => retry_after.and_then(|wait| i64::try_from(wait.as_millis()).ok()),
@@ -122,7 +123,7 @@ pub fn fault_text(fault: &Fault) -> String {
     }
 }
 
-/// The fault that [`fault_text`] wrote.
+/// Parses the fault that [`fault_text`] wrote; `None` if the text is not a fault.
 pub fn fault_from(text: &str) -> Option<Fault> {
     let parts: Vec<Value> = serde_json::from_str(text).ok()?;
     let number = parts.get(2).and_then(Value::as_i64);
@@ -145,7 +146,7 @@ pub fn fault_from(text: &str) -> Option<Fault> {
     Some(Fault::new(kind, parts.get(1)?.as_str()?))
 }
 
-/// The `kind` and `detail` columns of an event. The images of a success are rows of their own.
+/// Returns the columns `kind` and `detail` of an event. Images of a success are stored as separate rows.
 pub fn event_columns(kind: &EventKind) -> (&'static str, Option<String>) {
     match kind {
         EventKind::SubmitStarted => ("submit", None),
@@ -167,7 +168,7 @@ pub fn event_columns(kind: &EventKind) -> (&'static str, Option<String>) {
     }
 }
 
-/// The event kind that [`event_columns`] wrote, but for the images of a success.
+/// Parses the event kind that [`event_columns`] wrote, without the images of a success.
 pub fn event_from(kind: &str, detail: Option<&str>) -> Option<EventKind> {
     let setback = |stage| Some(EventKind::Setback(stage, fault_from(detail?)?));
     match kind {

@@ -1,4 +1,4 @@
-//! A ledger in memory, for simulations: it outlives the driver, as a file outlives a process.
+//! In-memory ledger for simulations: outlives the driver, as a file outlives a process.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::model::job::{Job, JobId};
 use crate::model::outcome::TaskId;
 use crate::model::phase::{Known, Phase};
 
-/// The shared content. Clones are the same ledger; [`MemoryLedger::session`] starts as a new process would.
+/// In-memory ledger. Clones share one content; [`MemoryLedger::session`] starts as a new process would.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLedger {
     content: Arc<Mutex<Content>>,
@@ -28,27 +28,27 @@ struct Content {
 }
 
 impl MemoryLedger {
-    /// A ledger of these jobs, all pending.
+    /// Creates a ledger of these jobs, all pending.
     pub fn new(jobs: impl IntoIterator<Item = Job>) -> Self {
         let known = jobs.into_iter().map(|job| (job.id, Known { job: Arc::new(job), state: <_>::default() }));
         let content = Content { jobs: known.collect(), ..Content::default() };
         Self { content: Arc::new(Mutex::new(content)), handed_out: BTreeSet::new() }
     }
 
-    /// The same ledger, opened by another process: nothing is handed out yet.
+    /// Opens the same ledger as another process would: no job is handed out yet.
     #[must_use]
     pub fn session(&self) -> Self {
         Self { content: self.content.clone(), handed_out: BTreeSet::new() }
     }
 
-    /// Every job and where it stands, in manifest order.
+    /// Returns every job with its current state, in manifest order.
     pub fn known(&self) -> Vec<Known> {
         let mut known: Vec<_> = self.content().jobs.values().cloned().collect();
         known.sort_by_key(|known| known.job.index);
         known
     }
 
-    /// Every event that was recorded, in order.
+    /// Returns every recorded event, in the order of recording.
     pub fn events(&self) -> Vec<Event> {
         self.content().events.clone()
     }

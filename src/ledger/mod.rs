@@ -1,7 +1,9 @@
-//! The durable state of a run. What is not recorded here has not happened.
+//! Ledger: the durable state of a run.
 //!
-//! [`record`] is the only way to make a [`Recorded`], and the driver performs nothing else: acting before recording does
-//! not compile. There are two ledgers: [`sqlite`] for every run, [`memory`] for simulations.
+//! An event that is not recorded here has not happened.
+//!
+//! Only [`record`] creates a [`Recorded`], and the driver performs nothing else. Acting before recording therefore does not
+//! compile. There are two ledgers: [`sqlite`] for every run, and [`memory`] for simulations.
 
 pub mod error;
 mod format;
@@ -19,50 +21,50 @@ use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
 use crate::model::phase::Known;
 
-/// What the driver needs of a ledger.
+/// Operations that the driver needs from a ledger.
 pub trait Ledger: Send {
-    /// Records these events, all or none, and answers when they are durable.
+    /// Records all of these events or none, and returns when they are durable.
     fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>>;
 
-    /// Hands out at most `max` jobs that were not handed out before: unfinished ones first, then pending ones in
-    /// manifest order.
+    /// Hands out at most `max` jobs that were not handed out before. Unfinished jobs come first, then pending jobs in manifest
+    /// order.
     fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>>;
 
-    /// Says which job each of these tasks belongs to, in their order; `None` for a task that no submission on record became. Every
-    /// submission counts that was ever accepted: also of tasks that were lost, and of jobs that left the manifest.
+    /// Finds the job that owns each task, in the order of `tasks`. `None` means that no recorded submission became the task.
+    /// Every submission that was ever accepted counts, including lost tasks and jobs that left the manifest.
     fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>>;
 }
 
-/// The job that a task belongs to.
+/// Owner of a task: the job whose submission became the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
-    /// The job.
+    /// Id of the job.
     pub job: JobId,
-    /// Its place in the manifest; `None` if it is no longer there.
+    /// Index of the job in the manifest, from 1; `None` if the job is no longer in the manifest.
     pub index: Option<u64>,
 }
 
-/// A page of jobs.
+/// Page of jobs, returned by one load.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loaded {
-    /// The jobs, each with where it stands.
+    /// Jobs of the page, each with its current state.
     pub jobs: Vec<Known>,
-    /// Whether there may be more.
+    /// Says whether more jobs may follow.
     pub more: bool,
 }
 
-/// Something that may be done, because what led to it is recorded.
+/// Action that is allowed, because its cause is recorded.
 #[derive(Debug)]
 pub struct Recorded<T>(T);
 
 impl<T> Recorded<T> {
-    /// What may be done.
+    /// Returns the allowed action.
     pub fn into_inner(self) -> T {
         self.0
     }
 }
 
-/// Records the events of a turn and releases what follows from them.
+/// Records the events of a turn, and then releases the action that follows from them.
 pub async fn record<T>(ledger: &mut dyn Ledger, events: &Arc<[Event]>, then: T) -> Result<Recorded<T>, LedgerError> {
     if !events.is_empty() {
         ledger.commit(events.clone()).await?;

@@ -1,11 +1,10 @@
-//! How a run keeps its images, as its ledger remembers it: one JSON object.
+//! Serialization of a run's output style as one JSON object in the ledger.
 
 use serde_json::{Value, json};
 
 use crate::model::outcome::ImageFormat;
 use crate::model::style::{Conversion, Making, Sidecar, Style};
 
-/// The style as text.
 pub fn style_text(style: &Style) -> String {
     let Style { naming, making: Making { format, has_metadata, sidecar } } = style;
     json!({
@@ -18,7 +17,7 @@ pub fn style_text(style: &Style) -> String {
     .to_string()
 }
 
-/// The style that [`style_text`] wrote.
+/// Parses the style that [`style_text`] wrote; `None` if the text is damaged.
 pub fn style_from(text: &str) -> Option<Style> {
     let value: Value = serde_json::from_str(text).ok()?;
     let word = |name: &str| value.get(name).and_then(Value::as_str);

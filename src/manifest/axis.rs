@@ -1,8 +1,8 @@
-//! A field's one value, or the several that are tried in turn.
+//! Value of a field: one value, or a list of values to expand.
 
 use std::sync::Arc;
 
-/// One value or more, never none.
+/// Values of a field: one value or a list, never empty.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Axis<T> {
     One(T),
@@ -10,17 +10,17 @@ pub(super) enum Axis<T> {
 }
 
 impl<T> Axis<T> {
-    /// All these values in turn; nothing for none.
+    /// Creates a list of values. Returns `None` for an empty list.
     pub(super) fn many(values: Vec<T>) -> Option<Self> {
         (!values.is_empty()).then(|| Self::Many(values.into()))
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     pub(super) fn n(&self) -> u64 {
         self.values().len() as u64
     }
 
-    /// The value at this place.
+    /// Returns the value at index `i`, from 0.
     pub(super) fn at(&self, i: u64) -> &T {
         &self.values()[usize::try_from(i).expect("what is in memory can be counted")]
     }
@@ -32,14 +32,14 @@ impl<T> Axis<T> {
         }
     }
 
-    /// Whether it was written as a list, be it of one value.
+    /// Returns whether the values were written as a list, even if it has only one value.
     pub(super) const fn is_list(&self) -> bool {
         matches!(self, Self::Many(_))
     }
 }
 
 impl<T: Clone> Axis<T> {
-    /// The one value, out of a list of one too.
+    /// Returns the first value, or the single value.
     pub(super) fn into_first(self) -> T {
         match self {
             Self::One(value) => value,

@@ -1,17 +1,17 @@
-//! What a manifest comes to: how many jobs of each model and size, and the first and the last of them.
+//! Manifest summary: the number of jobs per model and size, and the first and last jobs.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::job::Draft;
 use crate::model::request::{Request, Size};
 
-/// Jobs that are kept from either end.
+/// Number of jobs that are kept at each end.
 const ENDS_MAX: usize = 3;
 
-/// Models and sizes that are counted apart.
+/// Limit on the pairs of model and size that are counted separately.
 const KINDS_MAX: usize = 10_000;
 
-/// The jobs of a manifest, counted.
+/// Counts of the jobs in a manifest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Census {
     n_jobs: u64,
@@ -23,7 +23,7 @@ pub struct Census {
 }
 
 impl Census {
-    /// Takes note of the next job.
+    /// Adds the next job.
     pub(super) fn add(&mut self, draft: Draft) {
         self.n_jobs += 1;
         if self.first.len() < ENDS_MAX {
@@ -36,7 +36,7 @@ impl Census {
         }
     }
 
-    /// Counts the model and the size of a job. Whether it is the first of this kind.
+    /// Counts the model and the size of a job. Returns whether this pair is new.
     pub(super) fn count(&mut self, request: &Request) -> bool {
         if let Some(sizes) = self.kinds.get_mut(&request.model)
             && let Some(n) = sizes.get_mut(&request.size)
@@ -53,27 +53,28 @@ impl Census {
         true
     }
 
-    /// How many jobs there are.
+    /// Returns the number of jobs.
     pub const fn n_jobs(&self) -> u64 {
         self.n_jobs
     }
 
-    /// Model, size and how many jobs of both; models by name, sizes from small to large, the provider's own size first.
+    /// Returns each model and size with its number of jobs. Models are sorted by name, and sizes from small to large.
+    /// A size of `None` means the provider's default size and comes first.
     pub fn kinds(&self) -> impl Iterator<Item = (&str, Option<Size>, u64)> {
         self.kinds.iter().flat_map(|(model, sizes)| sizes.iter().map(|(size, n)| (model.as_str(), *size, *n)))
     }
 
-    /// Jobs of further models and sizes, which are too many to be counted apart.
+    /// Returns the number of jobs of further models and sizes, beyond the limit of 10,000 pairs.
     pub const fn n_others(&self) -> u64 {
         self.n_others
     }
 
-    /// The first jobs, up to three.
+    /// Returns the first jobs, up to three.
     pub fn first(&self) -> &[Draft] {
         &self.first
     }
 
-    /// The last jobs, up to three, without those that are among the first.
+    /// Returns the last jobs, up to three, without those in `first`.
     pub fn last(&self) -> impl Iterator<Item = &Draft> {
         self.last.iter()
     }
@@ -88,7 +89,7 @@ mod tests {
         Draft { label: None, request, extras: vec![] }
     }
 
-    /// What is told of so many jobs: the prompts of the first and of the last.
+    /// Returns the prompts of the first and of the last jobs in a summary of `n` jobs.
     fn ends(n: usize) -> (Vec<String>, Vec<String>) {
         let mut census = Census::default();
         for i in 1..=n {

@@ -1,4 +1,4 @@
-//! Checks every entry against the known fields and against the other entries, and lays it over what all of them share.
+//! Entry checks: validates each entry alone and against the other entries, and applies the shared defaults.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
@@ -23,23 +23,23 @@ use crate::manifest::{families, read};
 use crate::model::job::Draft;
 use crate::model::request::Request;
 
-/// Columns that entries may carry through together.
+/// Limit on the passthrough columns of all entries together.
 const COLUMNS_MAX: usize = 1_000;
 
-/// What all entries share, where they do not say otherwise.
+/// Defaults of all entries, used where an entry gives no own value.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared {
     fields: Fields,
-    /// How lists combine and what texts may name.
+    /// Expansion options: how lists combine, the vars and the syntax.
     pub(super) ways: Arc<Ways>,
-    /// Extras of the manifest's defaults.
+    /// Passthrough values of the manifest's defaults.
     pub(super) extras: Vec<(String, String)>,
-    /// Where the highest layer that gives a model gives it.
+    /// Location of the shared model, in the layer with the highest precedence.
     model_place: Option<Place>,
 }
 
 impl Shared {
-    /// Lays one more layer of fields under those that are there.
+    /// Adds a layer of fields with a lower precedence than the existing ones.
     pub(super) fn lay_under(&mut self, given: Vec<Given>, mistakes: &mut Found) {
         let model = given.iter().find(|given| given.field == Field::Model);
         self.model_place = self.model_place.or(model.map(|given| given.place));
@@ -48,11 +48,11 @@ impl Shared {
     }
 }
 
-/// The checks of one pass over a manifest.
+/// State of the checks in one pass over a manifest.
 #[derive(Debug)]
 pub(super) struct Checker {
     shared: Shared,
-    /// The shared vars and syntax, once an entry needed them; nothing if something is wrong with them.
+    /// Shared vars and syntax, set when an entry first needs them. The inner `None` means that they have a mistake.
     scope: OnceCell<Option<Arc<Scope>>>,
     known: Known,
     vars_used: BTreeSet<String>,
@@ -65,9 +65,9 @@ pub(super) struct Checker {
     census: Census,
 }
 
-/// What a pass has found out when it is at its end.
+/// Results of the checks at the end of a pass.
 pub(super) struct Checked {
-    /// The carried columns in the order in which they were first seen.
+    /// Passthrough columns, in the order of their first occurrence.
     pub(super) columns: Vec<String>,
     pub(super) ids: Ids,
     pub(super) census: Census,
@@ -90,13 +90,13 @@ impl Checker {
         }
     }
 
-    /// The jobs of an entry laid over what it shares, unless it is wrong by itself or beside the entries before it.
+    /// Checks an entry with the shared defaults applied, and returns its jobs. Returns `None` after a mistake.
     pub(super) fn check(&mut self, mut entry: Entry, lists: &mut Lists, findings: &mut Findings) -> Option<Jobs> {
         let n_mistakes = findings.mistakes.n();
         let [prompt_place, model_place, id_place, seed_place] =
             [Field::Prompt, Field::Model, Field::Id, Field::Seed].map(|field| entry.place_of(field));
         if !entry.given.iter().any(|given| given.field == Field::Prompt) {
-            let remedy = "say what the image shows, or take the entry out";
+            let remedy = "describe the image, or remove the entry";
             findings.mistakes.push(prompt_place, wrong("this entry has no prompt", remedy));
         }
         let gives_model = entry.given.iter().any(|given| given.field == Field::Model);
@@ -133,7 +133,7 @@ impl Checker {
         (is_few && findings.mistakes.n() == n_mistakes).then_some(jobs)
     }
 
-    /// The jobs of an entry with lists or templates.
+    /// Builds the jobs of an entry with lists or templates.
     fn grid(
         &mut self,
         (mut fields, extras): (Fields, Vec<(String, String)>),
@@ -172,7 +172,7 @@ impl Checker {
         }
     }
 
-    /// Takes note of a job that will be made.
+    /// Counts a job, and warns about a doubtful size.
     pub(super) fn count(&mut self, request: &Request, place: Place, warnings: &mut Found) {
         if self.census.count(request)
             && let Some(doubt) = families::doubt(&request.model, request)
@@ -181,25 +181,25 @@ impl Checker {
         }
     }
 
-    /// Keeps the first jobs and the last ones to show them.
+    /// Adds a job to the summary, which keeps the first and the last jobs.
     pub(super) fn keep(&mut self, draft: Draft) {
         self.census.add(draft);
     }
 
-    /// Takes note of the id of an entry, or of a job that has one of its own.
+    /// Records the id of an entry, or of a job with an own id, and reports a duplicate.
     pub(super) fn check_id(&mut self, id: &str, prompt: &str, place: Place, mistakes: &mut Found) {
         let Some(first) = self.ids.add(id, prompt, place) else { return };
         let shown = read::shown_text(id);
         let wrong = if first == place {
             let remedy = "put a var in it, such as `{animal}`, or carry it through under `meta:`";
-            wrong(format!("the id {shown} is that of several prompts"), remedy)
+            wrong(format!("the id {shown} is used by several prompts"), remedy)
         } else {
-            wrong(format!("the id {shown} is also that of {}", other_place(first)), "give one of them another id")
+            wrong(format!("the id {shown} is also used by {}", other_place(first)), "give one of them another id")
         };
         mistakes.push(place, wrong);
     }
 
-    /// Warns of each odd model once, however many entries name it.
+    /// Warns once about each unusual model name, in however many entries it occurs.
     fn check_model(&mut self, model: &str, place: Place, warnings: &mut Found) {
         if read::is_repo_id(model) || self.models.contains(model) {
             return;
@@ -215,7 +215,7 @@ impl Checker {
                 continue;
             }
             if self.columns.len() == COLUMNS_MAX {
-                let what = format!("the entries carry more than {COLUMNS_MAX} columns through");
+                let what = format!("the entries have more than {COLUMNS_MAX} columns to carry through");
                 mistakes.push(place, wrong(what, "use the same names in all entries"));
             }
             if let Err(wrong) = read::column(column) {
@@ -226,7 +226,7 @@ impl Checker {
         }
     }
 
-    /// Tells what only shows at the end.
+    /// Reports the problems that are known only at the end.
     pub(super) fn finish(self, findings: &mut Findings) -> Checked {
         for (name, var) in self.shared.ways.vars.iter().filter(|(name, _)| !self.vars_used.contains(*name)) {
             findings.warnings.push(var.place, unused(name));
@@ -248,10 +248,10 @@ impl Checker {
 
 fn unused(name: &str) -> Wrong {
     let shown = read::shown_text(name);
-    wrong(format!("no prompt names the var {shown}"), format!("write {{{name}}} in a prompt, or take {shown} out"))
+    wrong(format!("no prompt uses the var {shown}"), format!("write {{{name}}} in a prompt, or remove {shown}"))
 }
 
-/// The jobs of an entry that has one value for each field: all alike but for their seeds.
+/// Builds the jobs of an entry with one value per field. They are identical except for their seeds.
 fn plain(fields: Fields, extras: Vec<(String, String)>) -> Option<Jobs> {
     let text = |text: Option<Axis<Text>>| text.map(|axis| axis.into_first().text);
     let request = Request {
@@ -278,7 +278,7 @@ fn check_last_seed(fields: &Fields, place: Place, mistakes: &mut Found) {
     }
 }
 
-/// The extras of the defaults with the entry's own text where it gives one, then the entry's others.
+/// Merges the passthrough values of the defaults and of the entry. The entry's own texts win; its other columns come last.
 fn with_shared(shared: &[(String, String)], mut own: Vec<(String, String)>) -> Vec<(String, String)> {
     if shared.is_empty() {
         return own;

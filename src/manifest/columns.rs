@@ -1,17 +1,17 @@
-//! What becomes of the columns of a table, and of the keys of an object, by their names.
+//! Column mapping: assigns the columns of a table, or the keys of an object, to fields by their names.
 
 use crate::manifest::field::{Field, joined, misspelt, nearest};
 use crate::manifest::mistake::{Findings, Place, Wrong, wrong};
 use crate::manifest::read::shown_text;
 
-/// Which columns hold the prompt and the id, where they are not called so.
+/// Names of the prompt column and the id column, if the user gave them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     pub(super) prompt: Option<String>,
     pub(super) id: Option<String>,
 }
 
-/// What becomes of the cells of a column.
+/// Meaning of a column: a known field or a passthrough column.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Column {
     Known(Field),
@@ -26,7 +26,7 @@ impl Column {
         }
     }
 
-    /// The column with this title, which stands beside `titles`.
+    /// Maps the column with this title. `titles` are all titles of the table or object.
     pub(super) fn of<'a>(title: &str, names: &Names, titles: &(impl Iterator<Item = &'a str> + Clone)) -> Self {
         let is = |name: &Option<String>| name.as_ref().is_some_and(|name| is_meant(title, name, titles.clone()));
         match Field::titled(title) {
@@ -40,7 +40,7 @@ impl Column {
     }
 }
 
-/// The name of a column; data frames leave that of their index empty.
+/// Returns the name of a column. Data frames leave the title of their index empty; such a column is named by its number.
 pub(super) fn title(i: usize, written: &str) -> String {
     match written.trim() {
         "" => format!("column_{}", i + 1),
@@ -48,13 +48,13 @@ pub(super) fn title(i: usize, written: &str) -> String {
     }
 }
 
-/// Whether an option that names a column means the one with this title: the one that is called exactly so, or else one that is nearly.
+/// Returns whether an option's `name` means this title. An exact match wins. Without one, case, spaces, `-` and `_` do not count.
 fn is_meant<'a>(title: &str, name: &str, mut titles: impl Iterator<Item = &'a str>) -> bool {
     let name = name.trim();
     title == name || joined(title) == joined(name) && titles.all(|title| title != name)
 }
 
-/// Whether one of the titles is what an option asks for.
+/// Returns whether one of the titles matches the name in an option.
 pub(super) fn has(titles: &[String], name: &str) -> bool {
     titles.iter().any(|title| joined(title) == joined(name))
 }
@@ -64,7 +64,7 @@ pub(super) fn no_such_column(option: &str, name: &str, titles: &[String]) -> Wro
         Some(near) => format!("did you mean {}?", shown_text(near)),
         None => format!("the header has {}", listed(titles)),
     };
-    wrong(format!("no column is called {}, which {option} asks for", shown_text(name)), remedy)
+    wrong(format!("no column is called {}, which {option} names", shown_text(name)), remedy)
 }
 
 pub(super) fn no_prompt_column(titles: &[String]) -> Wrong {
@@ -75,12 +75,12 @@ pub(super) fn no_prompt_column(titles: &[String]) -> Wrong {
     wrong("no column is called `prompt`", remedy)
 }
 
-/// The name that somebody probably gave to the prompt.
+/// Finds a title that probably means the prompt.
 pub(super) fn meant_for_prompt<'a>(mut titles: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     titles.find(|title| nearest(title, [Field::Prompt.name()]).is_some())
 }
 
-/// The first few titles, for a message.
+/// Lists the first few titles for a message.
 fn listed(titles: &[String]) -> String {
     const SHOWN_MAX: usize = 8;
     let shown: Vec<String> = titles.iter().take(SHOWN_MAX).map(|title| shown_text(title)).collect();
@@ -88,7 +88,7 @@ fn listed(titles: &[String]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// Warns of a column that is carried through and was probably meant to be sent.
+/// Warns about a passthrough column whose name looks like a misspelt field.
 pub(super) fn warn_of_slip(kind: &str, title: &str, place: Place, findings: &mut Findings) {
     let known = Field::ALL.into_iter().map(Field::name);
     if let Some(near) = misspelt(title, known).filter(|near| joined(near) != joined(title)) {

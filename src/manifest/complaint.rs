@@ -1,62 +1,66 @@
-//! What the YAML parser complains of, in words that help somebody who wrote prompts.
+//! Translation of the YAML parser's errors into messages for authors of prompts.
 
 use crate::manifest::mistake::{Wrong, wrong};
 use crate::model::text::excerpt;
 
-/// A part of the parser's words, what is wrong, and what to do.
+/// Table of a part of the parser's message, the description of the problem, and the remedy.
 const COMPLAINTS: [(&str, &str, &str); 13] = [
     ("scanning a quoted scalar", "a quote is opened here and never closed", "close it"),
     ("scanning an alias", "an unquoted text begins with `*`", "put the text in quotes"),
     ("scanning an anchor", "an unquoted text begins with `&`", "put the text in quotes"),
     ("unknown anchor", "`*` repeats an anchor that is not above it", "put the text in quotes if it begins with `*`"),
-    ("tab character", "a tab is used to indent", "indent by spaces"),
+    ("tab character", "a tab is used to indent", "indent with spaces"),
     (
         "cannot start any token",
-        "a text begins with a character that means something to YAML",
-        "put the text in quotes, and indent by spaces",
+        "a text begins with a character that is special in YAML",
+        "put the text in quotes, and indent with spaces",
     ),
     (
         "mapping values are not allowed",
-        "an unquoted text holds a second `: `",
+        "an unquoted text contains a second `: `",
         "put the whole text in quotes, or check the indentation",
     ),
     (
         "did not find expected key",
-        "this does not line up with the fields above, or goes on behind a closing quote or bracket",
-        "indent the fields of a prompt alike, and put the whole of a text in quotes",
+        "this does not line up with the fields above, or continues after a closing quote or bracket",
+        "indent the fields of a prompt equally, and put whole texts in quotes",
     ),
     (
         "expected '-' indicator",
         "this does not line up with the entries above",
-        "begin each prompt with `- ` in the same column, and indent its fields alike",
+        "begin each prompt with `- ` in the same column, and indent its fields equally",
     ),
     (
         "expected ',' or",
         "a bracket or brace is not closed, or a comma is missing",
         "close it, or put the text in quotes",
     ),
-    ("expected node content", "a bracket or brace is open, or closed without being open", "put the text in quotes"),
+    (
+        "expected node content",
+        "a bracket or brace is never closed, or closed without being opened",
+        "put the text in quotes",
+    ),
     ("recursion limit", "lists or maps are nested too deeply", "write the prompts as one flat list"),
     ("repetition limit", "aliases repeat too much", "write the entries out, or share values under `defaults:`"),
 ];
 
-/// The parser's words in ours.
+/// Translates a message of the parser.
 pub(super) fn explain(complaint: &str) -> Wrong {
     if let Some((_, what, remedy)) = COMPLAINTS.iter().find(|(words, _, _)| complaint.contains(words)) {
         return wrong(*what, *remedy);
     }
     let problem = complaint.split(" at line ").next().unwrap_or(complaint);
-    let what = format!("this is not good YAML: {}", excerpt(problem, 80));
+    let what = format!("invalid YAML: {}", excerpt(problem, 80));
     wrong(what, "check the indentation and the quotes here and above")
 }
 
-/// Where a quote is opened that is never closed; the parser itself points to the end of the file.
+/// Returns the position of an unclosed quote. The parser itself reports the end of the file.
 pub(super) fn opening(complaint: &str) -> Option<(usize, usize)> {
     let (_, place) = complaint.split_once("scanning a quoted scalar")?;
     line_and_column(place)
 }
 
-/// The place in the parser's words ` at line 3 column 5`, which leave out the very beginning of the text.
+/// Parses the position ` at line 3 column 5` of the parser's message. An empty text means the beginning of the document.
 pub(super) fn line_and_column(words: &str) -> Option<(usize, usize)> {
     if words.is_empty() {
         return Some((1, 1));
@@ -91,6 +95,6 @@ mod tests {
     #[test]
     fn unknown_complaints_are_passed_on_in_their_own_words() {
         let wrong = explain("did not find the moon at line 3 column 1, while looking up at line 2 column 1");
-        assert_eq!(wrong.what, "this is not good YAML: did not find the moon");
+        assert_eq!(wrong.what, "invalid YAML: did not find the moon");
     }
 }

@@ -1,5 +1,6 @@
-//! Reads YAML document by document: one is a whole manifest, or the head of a stream in which every further one is an entry or a list of
-//! entries. Memory is that of one document.
+//! YAML document reader: a single document is a whole manifest; in a stream, the first document is the head.
+//!
+//! Every further document of a stream is an entry or a list of entries. One document at a time is in memory.
 
 use std::io;
 use std::mem;
@@ -14,20 +15,20 @@ use crate::manifest::pass::Entries;
 use crate::manifest::text_lines::{Got, TextLines};
 use crate::manifest::yaml::{self, Parsed, Part};
 
-/// The largest document: it is held in memory, many times its size.
+/// Size limit of a document in bytes. A document is held in memory, where it takes many times its size.
 const DOCUMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// The most lines of a document: the place of each is held in memory too.
+/// Limit on the lines of a document. The position of each line is held in memory too.
 const DOCUMENT_LINES_MAX: u64 = 4_000_000;
 
-/// The entries of a stream of documents.
+/// Entries of a stream of documents.
 pub(super) struct Documents {
     lines: TextLines<Input>,
-    /// Where the text that is held begins.
+    /// First line of the buffered text.
     line: u64,
-    /// The document that is being read, and behind it what belongs to the next one.
+    /// Buffered text: the current document, and after it the beginning of the next one.
     text: String,
-    /// Where the end of the document was marked by `...`, so that what comes behind it belongs to the next one.
+    /// End of the document, if it was marked by `...`: the next line and the offset. Text after it belongs to the next document.
     end: Option<(u64, usize)>,
     state: State,
     is_done: bool,
@@ -36,16 +37,16 @@ pub(super) struct Documents {
     n_entries: u64,
 }
 
-/// What the text that is held amounts to.
+/// Properties of the buffered text.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    /// Whether a line of `---` begins it.
+    /// Records that the text begins with a line of `---`.
     is_marked: bool,
-    /// Whether it holds more than comments and directives.
+    /// Records that the text has more than comments and directives.
     has_content: bool,
 }
 
-/// A document that holds something.
+/// Document that is not empty.
 struct Document {
     line: u64,
     text: String,
@@ -53,7 +54,7 @@ struct Document {
 }
 
 impl Documents {
-    /// Reads the first document: what it says for all entries, and the stream of those.
+    /// Reads the first document. Returns the stream of entries, and the settings for all entries.
     pub(super) fn open(input: Input, lists: &mut Lists, findings: &mut Findings) -> io::Result<(Self, Parsed)> {
         let mut documents = Self {
             lines: TextLines::new(input),
@@ -71,7 +72,7 @@ impl Documents {
         Ok((documents, head))
     }
 
-    /// What the next document says.
+    /// Parses the next document. Returns `None` at the end, or after a mistake.
     fn next_parsed(&mut self, lists: &mut Lists, findings: &mut Findings) -> io::Result<Option<Parsed>> {
         let document = match self.next_document()? {
             Ok(Some(document)) => document,
@@ -97,7 +98,7 @@ impl Documents {
             findings,
         );
         self.n_entries += parsed.entries.len() as u64;
-        // For the next one, so that a million of them do not ask for memory a million times.
+        // Reuses the buffer for the next document, so that a million documents do not need a million allocations.
         if self.text.is_empty() {
             self.text = document.text;
             self.text.clear();
@@ -105,7 +106,7 @@ impl Documents {
         Ok(Some(parsed))
     }
 
-    /// The next document that holds something, or what is wrong with its length.
+    /// Returns the next document that is not empty, or the mistake that the document is too long.
     fn next_document(&mut self) -> io::Result<Result<Option<Document>, Wrong>> {
         let mut bytes = Vec::new();
         while !self.is_done {
@@ -142,7 +143,7 @@ impl Documents {
         Ok(Ok(None))
     }
 
-    /// Puts a line behind the text.
+    /// Appends a line to the text.
     fn add(&mut self, line: u64, text: &str, begins: bool) {
         if self.text.is_empty() {
             self.line = line;
@@ -159,7 +160,7 @@ impl Documents {
         }
     }
 
-    /// Takes the document that ends before this line, unless it holds nothing.
+    /// Takes the document that ends before this line. Returns `None` if the document is empty.
     fn take(&mut self, line: u64) -> Option<Document> {
         let (next_line, end) = self.end.take().unwrap_or((line, self.text.len()));
         let rest = self.text.split_off(end);
@@ -193,12 +194,12 @@ impl Entries for Documents {
     }
 }
 
-/// Whether the line is a marker of documents: YAML takes it for one wherever it stands, also within a text.
+/// Returns whether the line is a document marker. YAML recognises a marker anywhere, also within a text.
 fn is_marker(line: &str, marker: &str) -> bool {
     line.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']))
 }
 
-/// Whether the line says anything, at the beginning of a document.
+/// Returns whether the line, at the beginning of a document, has content.
 fn is_content(line: &str) -> bool {
     let text = line.trim_start();
     !text.is_empty() && !text.starts_with('#') && !line.starts_with('%')

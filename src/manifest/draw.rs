@@ -1,15 +1,15 @@
-//! Draws lots: a shuffled order of `0..size` that is known at every place without shuffling, and is the same on every machine for ever.
+//! Pseudorandom permutation of `0..size` with direct access to every position, identical on all machines and in all versions.
 //!
-//! The order is a Feistel network over the next even number of bits; what falls outside of `0..size` is sent through again until
-//! it falls inside. A sample is the beginning of the order, so a larger sample holds the smaller one.
+//! The permutation is a Feistel network over the next even number of bits. A result outside `0..size` goes through the network again
+//! until it is inside (cycle walking). A sample is a prefix of the permutation, so a larger sample contains the smaller one.
 
-/// Rounds of the network. Four make it a permutation that looks random; the rest is for small numbers, whose halves hold little.
+/// Rounds of the network. Four rounds make a permutation that looks random. The others are for small sizes, whose halves have few bits.
 const N_ROUNDS: usize = 10;
 
-/// Bits of a half at least: a network over fewer makes only some of the orders.
+/// Minimum of bits per half. A network with fewer bits makes only some of the permutations.
 const HALF_BITS_MIN: u32 = 4;
 
-/// The numbers below `size` in an order that only `key` decides.
+/// Permutation of the numbers below `size`; only `key` decides the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Draw {
     size: u64,
@@ -29,10 +29,10 @@ impl Draw {
         Self { size, half_bits: bits.div_ceil(2).max(HALF_BITS_MIN), round_keys }
     }
 
-    /// The number at place `i`, which is below `size` as the number is.
+    /// Returns the number at position `i`. Both are below `size`.
     pub(super) fn nth(&self, i: u64) -> u64 {
         assert!(i < self.size, "there are only {} places", self.size);
-        // The network puts every number somewhere else and none twice: going round from `i` comes back to `i` at the latest.
+        // Termination: the network is a permutation, so repeated application returns to `i` at the latest.
         let mut number = self.permuted(i);
         while number >= self.size {
             number = self.permuted(number);
@@ -50,7 +50,7 @@ impl Draw {
     }
 }
 
-/// A number that looks unlike the one it is made from: the finalizer of `SplitMix64`.
+/// Mixes the bits of a number with the finalizer of `SplitMix64`.
 fn mixed(number: u64) -> u64 {
     let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -70,7 +70,7 @@ mod tests {
         (0..size).map(|i| draw.nth(i)).collect()
     }
 
-    /// A changed order would make other jobs of a manifest that was paid for.
+    /// Goal: permutations stay the same in all versions. A changed order would make different jobs of a manifest that was paid for.
     #[test]
     fn known_orders_are_kept_for_ever() {
         assert_eq!(order(b"42", 10), [3, 1, 0, 6, 5, 9, 8, 4, 2, 7]);
@@ -90,8 +90,8 @@ mod tests {
         }
     }
 
-    /// Goal: no number is favoured, and no order. Method: many keys; chi-square is about the number of cases where
-    /// all is well.
+    /// Goal: all numbers and all orders are equally likely. Method: many keys, and a chi-square statistic. It is near the number of cases
+    /// for a uniform distribution.
     #[test]
     fn all_numbers_and_all_orders_are_drawn_about_equally_often() {
         for size in [2_u64, 3, 4, 5, 10, 17, 100] {

@@ -1,4 +1,4 @@
-//! The encodings of text: what the first bytes of a file tell, and what is said of a file that is not in the one it should be in.
+//! Text encodings: detection from the first bytes of a file, and the mistakes for a file in an unexpected encoding.
 
 use std::fmt;
 use std::io;
@@ -8,29 +8,29 @@ use encoding_rs::{Decoder, DecoderResult, GB18030, GBK, UTF_8, UTF_16BE, UTF_16L
 
 use crate::manifest::mistake::{Place, Wrong, wrong};
 
-/// An encoding of text, such as UTF-8 or GB18030.
+/// Text encoding, such as UTF-8 or GB18030.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding(&'static encoding_rs::Encoding);
 
 impl Encoding {
-    /// What a manifest is in unless something tells otherwise.
+    /// Default encoding of a manifest.
     pub const UTF8: Self = Self(UTF_8);
 
     pub(super) const UTF16_LE: Self = Self(UTF_16LE);
     pub(super) const UTF16_BE: Self = Self(UTF_16BE);
     pub(super) const GB18030: Self = Self(GB18030);
 
-    /// Any of GBK is GB18030, which has more characters.
+    /// Wraps the encoding. GBK becomes GB18030, which contains all its characters and more.
     pub(super) fn new(encoding: &'static encoding_rs::Encoding) -> Self {
         if encoding == GBK { Self::GB18030 } else { Self(encoding) }
     }
 
-    /// Its name, which `--encoding` and iconv take too.
+    /// Returns the name of the encoding. `--encoding` and iconv accept this name.
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// What decodes it, without a mark.
+    /// Returns a new decoder, which does not handle a byte order mark.
     pub(super) fn decoder(self) -> Decoder {
         self.0.new_decoder_without_bom_handling()
     }
@@ -46,7 +46,7 @@ impl FromStr for Encoding {
     fn from_str(label: &str) -> Result<Self, String> {
         let found = encoding_rs::Encoding::for_label_no_replacement(label.trim().as_bytes());
         found.map(Self::new).ok_or_else(|| {
-            "some names of encodings are utf-8, utf-16le, gb18030, gbk, big5, shift_jis, euc-kr, windows-1252".into()
+            "known encodings include utf-8, utf-16le, gb18030, gbk, big5, shift_jis, euc-kr, windows-1252".into()
         })
     }
 }
@@ -57,7 +57,8 @@ impl fmt::Display for Encoding {
     }
 }
 
-/// The encoding of a text that begins with `head`, and how long its mark is. `wanted` is what the user says, or an earlier look.
+/// Returns the encoding of a text that begins with `head`, and the length of its byte order mark in bytes.
+/// `wanted` is the encoding that the user named or an earlier detection found.
 pub(super) fn of_head(head: &[u8], wanted: Option<Encoding>) -> Result<(Encoding, usize), Unreadable> {
     if head.starts_with(b"\xff\xfe\0\0") || head.starts_with(b"\0\0\xfe\xff") {
         return Err(Unreadable::Utf32);
@@ -74,8 +75,8 @@ pub(super) fn of_head(head: &[u8], wanted: Option<Encoding>) -> Result<(Encoding
     }
 }
 
-/// The kind of UTF-16 that a text without a mark is in, where that is certain: read so it has lines, or else letters, and read the
-/// other way it has none; there are so many of them that this is no UTF-8; and all its characters are those of a text.
+/// Detects UTF-16 without a byte order mark, only where it is certain. The text has line ends, or else ASCII characters, in one byte
+/// order and none in the other. They are too many for UTF-8, and every character is one that texts contain.
 fn unmarked_utf16(head: &[u8]) -> Option<Encoding> {
     let [mut n_ascii, mut n_returns] = [[0_usize; 2]; 2];
     for pair in head.as_chunks::<2>().0 {
@@ -95,7 +96,7 @@ fn unmarked_utf16(head: &[u8]) -> Option<Encoding> {
     if n_ascii < 2 || n_ascii < head.len() / 8 && str::from_utf8(head).is_ok() {
         return None;
     }
-    // A character that the end of the head cuts in two is no fault of the text.
+    // Ignores a partial character at the end of the head: the text has no error there.
     let whole = &head[..head.len() & !1];
     let mut text = String::with_capacity(2 * whole.len() + 16);
     let (result, _) = encoding.decoder().decode_to_string_without_replacement(whole, &mut text, false);
@@ -103,19 +104,19 @@ fn unmarked_utf16(head: &[u8]) -> Option<Encoding> {
     (is_whole && text.chars().all(is_of_text)).then_some(encoding)
 }
 
-/// Whether texts hold such a character, other than by mistake.
+/// Returns whether texts contain such a character on purpose.
 fn is_of_text(c: char) -> bool {
     !matches!(c, '\u{e000}'..='\u{f8ff}') && (!c.is_control() || matches!(c, '\n' | '\r' | '\t'))
 }
 
-/// Why a file gives no text. It travels as an [`io::Error`], and is a mistake of the manifest in the end.
+/// Reason why a file gives no text. It is passed as an [`io::Error`] and finally becomes a mistake of the manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     #[error("the file holds bytes that are not UTF-8 text")]
     NotUtf8,
     #[error("line {line} is not {encoding} text")]
     Malformed { line: u64, encoding: Encoding },
-    #[error("the file begins with the mark of {mark}")]
+    #[error("the file begins with the byte order mark of {mark}")]
     Mark { mark: Encoding, wanted: Encoding },
     #[error("the file is UTF-32 text")]
     Utf32,
@@ -124,22 +125,22 @@ pub(super) enum Unreadable {
 }
 
 impl Unreadable {
-    /// What an error of reading is, where it is one of these.
+    /// Returns the reason inside a read error. `None` if the error is of another type.
     pub(super) fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// Where and what it is for somebody who wrote prompts.
+    /// Returns the location and the mistake in words for an author of prompts.
     pub(super) fn told(&self) -> (Place, Wrong) {
         match self {
             Self::NotUtf8 => (Place::File, wrong(self.to_string(), SAVE_AS_UTF8)),
             Self::Malformed { line, encoding } => {
                 let what = format!("this line is not {encoding} text");
-                (Place::Line(*line), wrong(what, "give --encoding the file's own, or save it as UTF-8"))
+                (Place::Line(*line), wrong(what, "give the right --encoding, or save the file as UTF-8"))
             }
             Self::Mark { mark, wanted } => {
-                let what = format!("the file begins with the mark of {mark}, and --encoding says {wanted}");
-                (Place::Line(1), wrong(what, "leave --encoding out"))
+                let what = format!("the file begins with the byte order mark of {mark}, and --encoding says {wanted}");
+                (Place::Line(1), wrong(what, "omit --encoding"))
             }
             Self::Utf32 => (Place::Line(1), wrong(self.to_string(), "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW")),
             Self::Gzip { .. } => (Place::File, wrong(self.to_string(), "compress it again from the original")),
@@ -155,16 +156,16 @@ impl From<Unreadable> for io::Error {
     }
 }
 
-/// Counts the lines of a text that comes in pieces, whichever way they end.
+/// Counter of the lines of a text that comes in pieces, for all three kinds of line ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LineCount {
     n_ended: u64,
-    /// Whether the piece before ended with a carriage return, of which a line feed at the beginning of the next one is a part.
+    /// Records that the last piece ended with a carriage return. A line feed at the beginning of the next piece belongs to that line end.
     after_return: bool,
 }
 
 impl LineCount {
-    /// Goes on behind a piece.
+    /// Counts the lines of the next piece.
     pub(super) fn add(&mut self, piece: &[u8]) {
         for byte in piece {
             self.n_ended += u64::from(*byte == b'\r' || *byte == b'\n' && !self.after_return);
@@ -172,7 +173,7 @@ impl LineCount {
         }
     }
 
-    /// The line that comes next, from 1.
+    /// Returns the number of the current line, from 1.
     pub(super) const fn line(self) -> u64 {
         1 + self.n_ended
     }

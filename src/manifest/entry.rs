@@ -1,55 +1,55 @@
-//! What one entry of a manifest says before it is checked: where the formats meet.
+//! Unchecked entry of a manifest: the common output of all format parsers.
 
 use crate::manifest::field::Field;
 use crate::manifest::mistake::Place;
 use crate::manifest::value::Value;
 use crate::manifest::ways::Ways;
 
-/// One prompt with its fields, as it was written.
+/// Entry with its fields, as written.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     pub(super) place: Place,
     pub(super) given: Vec<Given>,
-    /// What is carried through to the results: column and text.
+    /// Passthrough values, as pairs of column and text.
     pub(super) extras: Vec<(String, String)>,
-    /// What it says about lists, vars and syntax, if anything.
+    /// Expansion options of the entry: how lists combine, vars and syntax. `None` if the entry gives none.
     pub(super) ways: Option<Box<Ways>>,
 }
 
 impl Entry {
-    /// Where the entry gives this field, or else where it begins.
+    /// Returns the location of this field, or else of the entry.
     pub(super) fn place_of(&self, field: Field) -> Place {
         self.given.iter().find(|given| given.field == field).map_or(self.place, |given| given.place)
     }
 }
 
-/// One field and its value, or the values that are to be tried in turn.
+/// Field with its value, or with its list of values to expand.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Given {
     pub(super) field: Field,
-    /// Where it is named.
+    /// Location of the field's name.
     pub(super) place: Place,
     pub(super) said: Said,
 }
 
 impl Given {
-    /// A field with one value, at one place.
+    /// Creates a field with one value at one location.
     pub(super) const fn one(field: Field, raw: Raw, place: Place) -> Self {
         Self { field, place, said: Said::One(Located { raw, place }) }
     }
 }
 
-/// What is said of a field.
+/// Value of a field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Said {
     One(Located),
-    /// Values that are to be tried in turn.
+    /// List of values to expand.
     Many(Vec<Located>),
-    /// Something that could not be read, which has been told.
+    /// Value that could not be read. The mistake was reported.
     Unreadable,
 }
 
-/// What an item of a list is, as far as it tells whether the list is one value or several.
+/// Type of a list item, for the decision whether the list is one value or several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     WholeNumber,
@@ -57,12 +57,12 @@ pub(super) enum Item {
     Other,
 }
 
-/// Whether a list holds values to be tried in turn, and is not one value that has parts.
+/// Returns whether a list contains values to expand, and is not one composite value.
 pub(super) fn is_axis(field: Field, items: &[Item]) -> bool {
     match field {
-        // Several source images of one request.
+        // Source images in one list belong to one request.
         Field::ImageUrl => !items.is_empty() && items.iter().all(|item| *item == Item::List),
-        // Width and height, as they are not written here.
+        // Width and height are not written as a list here; a list of two numbers is one wrong size.
         Field::Size => items != [Item::WholeNumber, Item::WholeNumber],
         Field::Prompt
         | Field::NegativePrompt
@@ -77,18 +77,18 @@ pub(super) fn is_axis(field: Field, items: &[Item]) -> bool {
     }
 }
 
-/// A value and where it stands.
+/// Value and its location.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Located {
     pub(super) raw: Raw,
     pub(super) place: Place,
 }
 
-/// A value before it is known to be a good one.
+/// Unchecked value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Raw {
-    /// The cell of a table or the value of a flag: text that may stand for anything.
+    /// Untyped text: the cell of a table or the value of a flag. The text may mean a value of any type.
     Cell(String),
-    /// A value whose format has types.
+    /// Value from a format with types.
     Typed(Value),
 }

@@ -1,17 +1,17 @@
-//! The jobs of one entry, one after the other.
+//! Job iterator of one entry.
 
 use crate::manifest::check::Checker;
 use crate::manifest::grid::Grid;
 use crate::manifest::mistake::{Findings, Place};
 use crate::model::job::Draft;
 
-/// All jobs of an entry.
+/// Jobs of an entry.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nearly all are of the large kind")]
+#[expect(clippy::large_enum_variant, reason = "only one exists at a time, and nearly all are of the large variant")]
 pub(super) enum Jobs {
-    /// Equal ones, or with seeds that count up from the entry's own.
+    /// Identical jobs, or jobs whose seeds count up from the entry's seed.
     Alike { draft: Draft, n: u32 },
-    /// Those of lists and templates.
+    /// Jobs of lists and templates.
     Of(Box<Grid>),
 }
 
@@ -24,7 +24,7 @@ impl Jobs {
         Self::Of(Box::new(grid))
     }
 
-    /// How many there are.
+    /// Returns the number of jobs.
     pub(super) fn n(&self) -> u64 {
         match self {
             Self::Alike { n, .. } => u64::from(*n),
@@ -32,7 +32,7 @@ impl Jobs {
         }
     }
 
-    /// The numbers whose product that is.
+    /// Returns the factors of the number of jobs, each with a label.
     pub(super) fn factors(&self) -> Vec<(u64, String)> {
         match self {
             Self::Alike { n, .. } => vec![(u64::from(*n), "images each".to_owned())],
@@ -40,7 +40,7 @@ impl Jobs {
         }
     }
 
-    /// The columns that they carry through.
+    /// Returns the passthrough columns of the jobs.
     pub(super) fn columns(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
             Self::Alike { draft, .. } => Box::new(draft.extras.iter().map(|(column, _)| column.as_str())),
@@ -48,7 +48,7 @@ impl Jobs {
         }
     }
 
-    /// The id and the prompt that all of them have, if they are alike.
+    /// Returns the id and the prompt of all jobs. `None` if the entry has no id, or if the jobs differ.
     pub(super) fn only_id(&self) -> Option<(&str, &str)> {
         match self {
             Self::Alike { draft, .. } => draft.label.as_deref().map(|id| (id, draft.request.prompt.as_str())),
@@ -57,7 +57,7 @@ impl Jobs {
     }
 }
 
-/// Gives jobs one by one.
+/// Iterator over the jobs.
 #[derive(Debug)]
 pub(super) struct Expand {
     jobs: Jobs,
@@ -70,7 +70,7 @@ impl Expand {
         Self { jobs, place, i: 0 }
     }
 
-    /// The next good job; what is wrong with those before it goes to the findings.
+    /// Returns the next valid job. The mistakes of jobs before it go to `findings`.
     pub(super) fn next(&mut self, checker: &mut Checker, findings: &mut Findings) -> Option<Draft> {
         while self.i < self.jobs.n() {
             let made = match &mut self.jobs {
@@ -90,7 +90,7 @@ impl Expand {
         None
     }
 
-    /// Jobs that are not alike have ids of their own.
+    /// Records the id of a job from a grid, because each of these jobs has its own id.
     fn check_id(&self, draft: &Draft, checker: &mut Checker, findings: &mut Findings) {
         let (Jobs::Of(grid), Some(id)) = (&self.jobs, &draft.label) else { return };
         let place = grid.place_of_ids().unwrap_or(self.place);

@@ -1,6 +1,7 @@
-//! What is documented of the sizes that families of models take: enough for a doubt, never for a refusal.
+//! Documented image sizes of model families: a size outside them causes a warning, never a refusal.
 //!
-//! The API is the judge. Models come and go and limits change, so a family is known by its name only, and what is not known is not doubted.
+//! The API decides what is valid. Models and limits change, so a family is recognised by name only, and an unknown model causes no
+//! warning.
 
 use std::ops::RangeInclusive;
 
@@ -8,16 +9,16 @@ use crate::manifest::mistake::{Wrong, wrong};
 use crate::manifest::read::shown_text;
 use crate::model::request::{Request, Size};
 
-/// Models that share limits.
+/// Models with the same limits.
 struct Family {
     name: &'static str,
-    /// How the names of its models are recognised: words that follow each other, the last of them perhaps the beginning of a longer one.
+    /// Patterns in the names of the models: consecutive words. The last word may be the beginning of a longer word.
     marks: &'static [&'static str],
-    /// Pixels of a side.
+    /// Range of a side in pixels.
     side: RangeInclusive<u32>,
 }
 
-/// From the documentation of ModelScope's API-Inference.
+/// Families from the documentation of ModelScope's API-Inference.
 const FAMILIES: [Family; 4] = [
     Family { name: "Qwen-Image", marks: &["-qwen-image-"], side: 64..=1664 },
     Family { name: "Z-Image-Turbo", marks: &["-z-image-turbo-"], side: 512..=2048 },
@@ -29,7 +30,7 @@ const FAMILIES: [Family; 4] = [
     },
 ];
 
-/// What is doubtful about the size that `request` asks of `model`.
+/// Returns a warning if the documentation of `model` does not include the requested size. `None` if there is no doubt.
 pub(super) fn doubt(model: &str, request: &Request) -> Option<Wrong> {
     let Size { width, height } = request.size?;
     let Family { name, side, .. } = family(model)?;
@@ -38,10 +39,10 @@ pub(super) fn doubt(model: &str, request: &Request) -> Option<Wrong> {
     }
     let (low, high) = (side.start(), side.end());
     let what = format!(
-        "`size` is {width}x{height}, and {name} models such as {} are documented to take sides of {low} to {high} pixels",
+        "`size` is {width}x{height}, and {name} models such as {} are documented to accept sides of {low} to {high} pixels",
         shown_text(model)
     );
-    Some(wrong(what, "keep to that, or try it with one image first"))
+    Some(wrong(what, "stay within that, or try it with one image first"))
 }
 
 fn family(model: &str) -> Option<&'static Family> {
@@ -109,8 +110,8 @@ mod tests {
             doubt("Qwen/Qwen-Image", &Request { size, ..Request::default() }).expect("it is too wide");
         assert_eq!(
             what,
-            "`size` is 2048x1024, and Qwen-Image models such as `Qwen/Qwen-Image` are documented to take sides of 64 to 1664 pixels"
+            "`size` is 2048x1024, and Qwen-Image models such as `Qwen/Qwen-Image` are documented to accept sides of 64 to 1664 pixels"
         );
-        assert_eq!(remedy, "keep to that, or try it with one image first");
+        assert_eq!(remedy, "stay within that, or try it with one image first");
     }
 }

@@ -1,6 +1,6 @@
-//! The fields that a manifest may give, and the one that somebody meant by another name.
+//! Fields of a manifest, and the lookup of the field that a misspelt or foreign name means.
 
-/// A field of a prompt that we know.
+/// Known field of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Field {
     Prompt,
@@ -18,7 +18,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    /// All of them, in the order in which a message lists them.
+    /// List of all fields, in the order in which a message lists them.
     pub(super) const ALL: [Self; 12] = [
         Self::Prompt,
         Self::NegativePrompt,
@@ -34,7 +34,7 @@ impl Field {
         Self::Params,
     ];
 
-    /// Its name in a manifest.
+    /// Returns the name of the field in a manifest.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Prompt => "prompt",
@@ -52,18 +52,18 @@ impl Field {
         }
     }
 
-    /// The field with exactly this name.
+    /// Returns the field with exactly this name.
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|field| field.name() == name)
     }
 
-    /// The field that a column or key with this name gives, whatever its case and however its words are joined.
+    /// Returns the field of a column or key with this name. Case, spaces, `-` and `_` do not count.
     pub(super) fn titled(title: &str) -> Option<Self> {
         let title = joined(title);
         Self::ALL.into_iter().find(|field| joined(field.name()) == title)
     }
 
-    /// Whether it says which entry this is, and so cannot be shared by all of them.
+    /// Returns whether the field identifies one entry, and so cannot be shared by all entries.
     pub(super) const fn is_of_one_entry(self) -> bool {
         match self {
             Self::Prompt | Self::Id => true,
@@ -80,7 +80,7 @@ impl Field {
         }
     }
 
-    /// Whether it is a field of the request that is sent, and so must not hide among `params` too.
+    /// Returns whether the field is part of the request, and so must not occur in `params` too.
     pub(super) const fn is_sent(self) -> bool {
         match self {
             Self::Prompt
@@ -97,7 +97,7 @@ impl Field {
     }
 }
 
-/// What other programs call our fields.
+/// Names of our fields in other programs, in alphabetical order.
 const ELSEWHERE: [(&str, &str); 19] = [
     ("caption", "prompt"),
     ("cfg", "guidance"),
@@ -120,20 +120,20 @@ const ELSEWHERE: [(&str, &str); 19] = [
     ("text", "prompt"),
 ];
 
-/// The one of `names` that was probably meant by `written`: a slip of the fingers, or another program's word for it.
+/// Finds the one of `names` that `written` probably means: a misspelt name, or another program's name of the field.
 pub(super) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let plain = plain(written);
     let elsewhere = ELSEWHERE.iter().find(|(word, _)| *word == plain).map(|(_, ours)| *ours);
     misspelt(written, names.clone()).or_else(|| names.into_iter().find(|name| Some(*name) == elsewhere))
 }
 
-/// The one of `names` that `written` is within a slip or two of.
+/// Finds the one of `names` that differs from `written` by one or two typing errors.
 pub(super) fn misspelt<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = plain(written);
     let n_chars = written.chars().count();
     names
         .into_iter()
-        // Comparing takes time and memory with the product of both lengths: nobody's slip is a megabyte long.
+        // Limits the lengths: a comparison takes time and memory with the product of both. A misspelt name is never a megabyte long.
         .filter(|name| n_chars <= NAME_CHARS_MAX && n_chars.abs_diff(name.chars().count()) <= slips_max(name))
         .map(|name| (strsim::damerau_levenshtein(&written, &plain(name)), name))
         .filter(|(slips, name)| *slips <= slips_max(name))
@@ -141,10 +141,10 @@ pub(super) fn misspelt<'a>(written: &str, names: impl IntoIterator<Item = &'a st
         .map(|(_, name)| name)
 }
 
-/// The longest name in which slips are looked for.
+/// Longest name in characters that is compared.
 const NAME_CHARS_MAX: usize = 100;
 
-/// How many slips still leave a name recognisable: none in `id`, one in `size`, two in `guidance`.
+/// Returns how many typing errors leave a name recognisable: none in `id`, one in `size`, two in `guidance`.
 fn slips_max(name: &str) -> usize {
     match name.chars().count() {
         0..=2 => 0,
@@ -153,12 +153,12 @@ fn slips_max(name: &str) -> usize {
     }
 }
 
-/// A name of which only the letters count: not their case, nor how its words are joined.
+/// Normalizes a name for comparison: lower case, without spaces, `-` and `_`.
 pub(super) fn joined(name: &str) -> String {
     name.trim().to_lowercase().replace([' ', '-', '_'], "")
 }
 
-/// A name without what people vary freely: case, and how its words are joined.
+/// Normalizes the parts of a name that people vary: lower case, and `_` for spaces and `-`.
 fn plain(name: &str) -> String {
     name.trim().to_lowercase().replace([' ', '-'], "_")
 }

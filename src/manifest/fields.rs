@@ -1,4 +1,4 @@
-//! The fields of an entry, or those that entries share, as good values: each with one value or with several that are tried in turn.
+//! Valid fields of an entry, or of the shared defaults, each with one value or a list to expand.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use crate::manifest::ways::Ways;
 use crate::manifest::{parts, range, read};
 use crate::model::request::{Lora, Size};
 
-/// A text and where it stands.
+/// Text and its location.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Text {
     pub(super) text: String,
     pub(super) place: Place,
 }
 
-/// The fields that are good.
+/// Valid fields. `None` means that the field is not given.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Fields {
     pub(super) prompt: Option<Axis<Text>>,
@@ -36,7 +36,7 @@ pub(super) struct Fields {
     pub(super) params: Option<Axis<BTreeMap<String, Value>>>,
 }
 
-/// Whether texts are what is sent, or templates that are checked once they are written out.
+/// Mode of the text fields: sent literally, or rendered from templates and checked afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Texts {
     Literal,
@@ -50,7 +50,7 @@ impl Texts {
 }
 
 impl Fields {
-    /// Whether each field has one value.
+    /// Returns whether no field has a list of values.
     pub(super) fn is_one(&self) -> bool {
         fn is_one<T>(axis: Option<&Axis<T>>) -> bool {
             axis.is_none_or(|axis| !axis.is_list())
@@ -70,7 +70,7 @@ impl Fields {
             && is_one(params.as_ref())
     }
 
-    /// The good ones of the fields that were given; of one given twice the last.
+    /// Reads the given fields and keeps the valid ones. If a field occurs twice, the last one wins.
     pub(super) fn read(given: Vec<Given>, texts: Texts, mistakes: &mut Found) -> Self {
         let mut fields = Self::default();
         for Given { field, place, said } in given {
@@ -117,7 +117,7 @@ impl Fields {
         }
     }
 
-    /// These fields, and those of `lower` where these give none; `params` are laid over each other name by name.
+    /// Merges these fields with `lower`. A field of `lower` is used only where these have none; `params` are merged by name.
     pub(super) fn or(self, lower: &Self) -> Self {
         Self {
             prompt: self.prompt.or_else(|| lower.prompt.clone()),
@@ -152,12 +152,12 @@ fn laid_over(
             params.extend(upper);
             Some(Axis::One(params))
         }
-        // Lists are not mixed: which value goes with which would be anybody's guess.
+        // Lists are not merged, because it is unclear which values belong together.
         (upper, lower) => upper.or_else(|| lower.cloned()),
     }
 }
 
-/// Reads all that is said of one field.
+/// Reader of all values of one field.
 struct Reader<'a> {
     field: Field,
     place: Place,
@@ -178,7 +178,7 @@ impl Reader<'_> {
             Said::One(located) => value(located).map(Axis::One),
             Said::Many(list) if list.is_empty() => {
                 let name = self.field.name();
-                let remedy = format!("write a value or more, or leave `{name}` out");
+                let remedy = format!("write at least one value, or leave `{name}` out");
                 self.mistakes.push(self.place, wrong(format!("`{name}` is an empty list"), remedy));
                 None
             }
@@ -191,7 +191,7 @@ impl Reader<'_> {
     }
 }
 
-/// What is said, with a range as all its numbers and a cell that holds a list as its parts.
+/// Expands a range to its numbers, and a cell with a JSON list to its items.
 fn spread(field: Field, said: Said) -> Result<Said, (Place, Wrong)> {
     let Said::One(Located { raw, place }) = said else { return Ok(said) };
     let text = match &raw {
@@ -223,7 +223,7 @@ fn spread(field: Field, said: Said) -> Result<Said, (Place, Wrong)> {
     Ok(Said::Many(values.into_iter().map(|value| Located { raw: Raw::Typed(value), place }).collect()))
 }
 
-/// The parts of a cell that is a list as JSON writes it; prompts and ids are never read so, and source images are one value.
+/// Returns the items of a cell with a JSON list. Prompts and ids are never read as lists, and source images are one value.
 fn listed(field: Field, raw: &Raw) -> Option<Vec<Value>> {
     let Raw::Cell(text) = raw else { return None };
     let may_be_list = match field {

@@ -1,28 +1,28 @@
-//! The formats of a manifest, told by the name of its file or by its user.
+//! Manifest formats, derived from the file name or named by the user.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// A format that is read.
+/// Manifest format that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// A list, or a map with `defaults` and `prompts`; also a stream of documents parted by `---`.
+    /// YAML: a list, or a map with `defaults` and `prompts`, or a stream of documents separated by `---`.
     Yaml,
-    /// A table with commas, or else semicolons or tabs, between the cells and quotes around those that need them.
+    /// Table with commas between the cells, or else semicolons or tabs. Cells that need it are quoted.
     Csv,
-    /// A table with tabs between the cells, in which a quote is mostly a quote.
+    /// Table with tabs between the cells. A quote is usually part of the text.
     Tsv,
-    /// One JSON object a line.
+    /// JSON Lines: one JSON object per line.
     Jsonl,
-    /// One prompt a line.
+    /// Plain text: one prompt per line.
     Txt,
 }
 
 impl Format {
-    /// All of them, in the order in which a message lists them.
+    /// List of all formats, in the order in which a message lists them.
     pub const ALL: [Self; 5] = [Self::Yaml, Self::Csv, Self::Tsv, Self::Jsonl, Self::Txt];
 
-    /// The word for it.
+    /// Returns the name of the format, such as `yaml`, as the `--format` option spells it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Yaml => "yaml",
@@ -33,7 +33,7 @@ impl Format {
         }
     }
 
-    /// The endings of the files that hold it.
+    /// File extensions of the format, in lower case and without the dot.
     const fn endings(self) -> &'static [&'static str] {
         match self {
             Self::Yaml => &["yaml", "yml"],
@@ -44,22 +44,22 @@ impl Format {
         }
     }
 
-    /// The format that the ending of a name tells, a `.gz` behind it left aside.
+    /// Returns the format that the file extension names; a final `.gz` is ignored. `None` for an unknown extension.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let ending = ending(uncompressed(path))?;
         Self::ALL.into_iter().find(|format| format.endings().contains(&ending.as_str()))
     }
 }
 
-/// The name under which a manifest stands for standard input.
+/// Path that means standard input.
 pub(super) const STANDARD_INPUT: &str = "-";
 
-/// What a manifest is called without its endings: `prompts` for `prompts.csv.gz`, `stdin` for standard input.
+/// Returns the name without its extensions: `prompts` for `prompts.csv.gz`, `stdin` for standard input.
 pub fn stem(path: &Path) -> Option<&OsStr> {
     if path == Path::new(STANDARD_INPUT) { Some("stdin".as_ref()) } else { uncompressed(path).file_stem() }
 }
 
-/// Whether a manifest has no name of its own: standard input, or an open file such as `/dev/fd/63`, which a shell makes of `<(...)`.
+/// Returns whether the path names no file: standard input, or an open file such as `/dev/fd/63` from a shell's `<(...)`.
 pub fn is_nameless(path: &Path) -> bool {
     let is_of_a_process = path.starts_with("/proc") && path.parent().is_some_and(|folder| folder.ends_with("fd"));
     path == Path::new(STANDARD_INPUT)
@@ -68,21 +68,21 @@ pub fn is_nameless(path: &Path) -> bool {
         || is_of_a_process
 }
 
-/// How to make the format of a file known.
+/// Explains how to specify the format of a file.
 pub(super) fn unknown(path: &Path) -> String {
     let names = Format::ALL.map(Format::name).join("|");
     if path == Path::new(STANDARD_INPUT) {
-        return format!("standard input has no name that would tell it; add --format {names}");
+        return format!("standard input has no file name; add --format {names}");
     }
     if is_nameless(path) {
-        return format!("a pipe has no name that would tell it; add --format {names}");
+        return format!("a pipe has no file name; add --format {names}");
     }
     if ending(uncompressed(path)).as_deref() == Some("json") {
-        return "JSON is read line by line; convert it with jq -c '.[]' OLD > NEW.jsonl, or add --format jsonl if it is such lines".into();
+        return "JSON is read line by line; convert it with jq -c '.[]' OLD > NEW.jsonl, or add --format jsonl if it already has one object per line".into();
     }
     let endings: Vec<_> = Format::ALL.iter().flat_map(|format| format.endings()).copied().collect();
     format!(
-        "its name ends in none of .{}, or one of them and .gz; rename it, or add --format {names}",
+        "its name does not end in any of .{}, or in one of these followed by .gz; rename it, or add --format {names}",
         endings.join(", .")
     )
 }
@@ -91,7 +91,7 @@ fn ending(path: &Path) -> Option<String> {
     path.extension().map(|ending| ending.to_string_lossy().to_lowercase())
 }
 
-/// The path without its `.gz`.
+/// Returns the path without its `.gz`.
 fn uncompressed(path: &Path) -> &Path {
     match ending(path).as_deref() {
         Some("gz") => path.file_stem().map_or(path, Path::new),
@@ -150,14 +150,11 @@ mod tests {
     fn what_is_unknown_is_told_with_a_way_out() {
         assert_eq!(
             unknown(Path::new("a.doc")),
-            "its name ends in none of .yaml, .yml, .csv, .tsv, .tab, .jsonl, .ndjson, .txt, or one of them and .gz; \
+            "its name does not end in any of .yaml, .yml, .csv, .tsv, .tab, .jsonl, .ndjson, .txt, or in one of these followed by .gz; \
              rename it, or add --format yaml|csv|tsv|jsonl|txt"
         );
         assert!(unknown(Path::new("-")).ends_with("; add --format yaml|csv|tsv|jsonl|txt"));
-        assert_eq!(
-            unknown(Path::new("/dev/fd/63")),
-            "a pipe has no name that would tell it; add --format yaml|csv|tsv|jsonl|txt"
-        );
+        assert_eq!(unknown(Path::new("/dev/fd/63")), "a pipe has no file name; add --format yaml|csv|tsv|jsonl|txt");
         assert!(unknown(Path::new("a.json.gz")).contains("jq -c '.[]'"));
     }
 }

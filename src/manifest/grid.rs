@@ -1,8 +1,8 @@
-//! All jobs of one entry with lists: how many there are, and any of them by its number, without those before it.
+//! Parameter grid: the jobs of one entry with lists, their number, and direct access to each by its index.
 //!
-//! The order is fixed: prompts vary slowest, then negative prompts, ids, vars by their names, models, sizes, steps, guidance, source
-//! images, adapters, parameters and seeds, and the images of one combination fastest. It does not depend on the order in which the
-//! manifest names the fields.
+//! The order is fixed and does not depend on the order of the fields in the manifest. Prompts vary slowest. After them come negative
+//! prompts, ids, vars by name, models, sizes, steps, guidance, source images, adapters, parameters and seeds. The images of one
+//! combination vary fastest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
@@ -20,7 +20,7 @@ use crate::manifest::ways::Combine;
 use crate::model::job::Draft;
 use crate::model::request::Request;
 
-/// The jobs of an entry.
+/// Jobs of an entry with lists or templates.
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
     way: Combine,
@@ -28,35 +28,35 @@ pub(super) struct Grid {
     negative_prompts: Option<Sayings>,
     ids: Option<Sayings>,
     vars: Vec<(String, Arc<Sayings>)>,
-    /// The other fields.
+    /// Fields other than the texts.
     fields: Fields,
     extras: Vec<(String, String)>,
-    /// How many of each combination.
+    /// Number of images per combination.
     n_copies: u64,
     branches: Vec<Branch>,
     draw: Option<Draw>,
     n_combinations: u64,
 }
 
-/// Combinations that have the same lists. Prompts that name different vars are combined with different ones.
+/// Combinations of the same lists. Prompts that use different vars have different branches.
 #[derive(Clone, Debug)]
 struct Branch {
-    /// The number of the first combination.
+    /// Index of the first combination.
     begin: u64,
-    /// The number of the first text of its prompts.
+    /// Index of the first text of the branch's prompt.
     first_text: u64,
-    /// How many values each list has, in the order of [`Grid`].
+    /// Number of values in each list, in the order of [`Grid`].
     sizes: Vec<u64>,
 }
 
-/// The lists behind those of texts and vars.
+/// Number of lists after those of texts and vars.
 const N_FIELDS: usize = 8;
 
-/// Before the vars: prompts, negative prompts, ids.
+/// Number of lists before the vars: prompts, negative prompts, ids.
 const N_TEXTS: usize = 3;
 
 impl Grid {
-    /// The jobs of an entry whose texts have been read. Of its fields those with texts are not looked at.
+    /// Builds the grid of an entry whose texts have been parsed. The text fields in `fields` are ignored.
     pub(super) fn new(
         says: Says,
         fields: Fields,
@@ -67,7 +67,7 @@ impl Grid {
         let n_copies = match &fields.seed {
             Some(seed) if seed.is_list() && fields.n.is_some_and(|n| n > 1) => {
                 let what = format!("`n` is {}, and `seed` is a list", fields.n.unwrap_or(1));
-                return Err((way.1, wrong(what, "write all the seeds that you want, and leave `n` out")));
+                return Err((way.1, wrong(what, "list all the seeds you want, and leave `n` out")));
             }
             _ => u64::from(fields.n.unwrap_or(1)),
         };
@@ -109,33 +109,33 @@ impl Grid {
         Ok(grid)
     }
 
-    /// How many jobs there are; `u64::MAX` for as many or more.
+    /// Returns the number of jobs. `u64::MAX` means at least as many.
     pub(super) fn n(&self) -> u64 {
         self.n_combinations.saturating_mul(self.n_copies)
     }
 
-    /// The vars that some text names.
+    /// Returns the names of the vars that a text uses.
     pub(super) fn vars(&self) -> impl Iterator<Item = &str> {
         self.vars.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The columns that its jobs carry through.
+    /// Returns the passthrough columns of the jobs.
     pub(super) fn columns(&self) -> impl Iterator<Item = &str> {
         let own = self.extras.iter().map(|(column, _)| column.as_str());
         own.chain(self.vars().filter(|name| !self.extras.iter().any(|(column, _)| column == name)))
     }
 
-    /// Where its ids are written.
+    /// Returns the location of the ids. `None` if the entry has no ids.
     pub(super) fn place_of_ids(&self) -> Option<Place> {
         self.ids.as_ref().map(Sayings::place)
     }
 
-    /// Every kind of list that has several values: how many and what they are, such as `4 models`.
+    /// Returns the factors of the number of jobs with their labels, such as `4 models`. Factors of 1 are left out.
     pub(super) fn factors(&self) -> Vec<(u64, String)> {
         let copies = (self.n_copies, "images each".to_owned());
         let is_uniform = self.branches.windows(2).all(|pair| pair[0].sizes == pair[1].sizes);
         let mut factors = match (self.way, self.branches.first()) {
-            (Combine::Sample { .. }, _) => vec![(self.n_combinations, "drawn combinations".to_owned())],
+            (Combine::Sample { .. }, _) => vec![(self.n_combinations, "sampled combinations".to_owned())],
             (Combine::Zip | Combine::Cycle, _) => vec![(self.n_combinations, "values in turn".to_owned())],
             (Combine::Grid, Some(first)) if is_uniform => {
                 let n_prompts = (self.branches.len() as u64, "prompts".to_owned());
@@ -156,7 +156,7 @@ impl Grid {
         texts.map(str::to_owned).into_iter().chain(vars).chain(fields.into_iter().chain(more).map(str::to_owned))
     }
 
-    /// The lists of each prompt combined, each value with each.
+    /// Builds one branch per prompt: the Cartesian product of its lists.
     fn branch(&mut self) {
         let others: BTreeSet<&str> =
             [self.negative_prompts.as_ref(), self.ids.as_ref()].into_iter().flatten().flat_map(Sayings::vars).collect();
@@ -174,22 +174,22 @@ impl Grid {
         self.n_combinations = begin;
     }
 
-    /// All lists side by side.
+    /// Combines all lists in parallel.
     fn walk_together(&mut self, place: Place) -> Result<(), (Place, Wrong)> {
         let sizes = self.sizes(self.prompts.n(), |_| true);
         let longest = sizes.iter().copied().max().unwrap_or(1);
         let several = || sizes.iter().zip(self.names()).filter(|(size, _)| **size > 1);
         if self.way == Combine::Zip && several().any(|(size, _)| *size != longest) {
             let lists: Vec<String> = several().map(|(size, name)| format!("{size} {name}")).collect();
-            let what = format!("`expand: zip` walks through lists of one length, and there are {}", lists.join(", "));
-            return Err((place, wrong(what, "make them equally long, or write `expand: cycle`")));
+            let what = format!("`expand: zip` needs lists of the same length, and there are {}", lists.join(", "));
+            return Err((place, wrong(what, "make them the same length, or write `expand: cycle`")));
         }
         self.branches = vec![Branch { begin: 0, first_text: 0, sizes }];
         self.n_combinations = longest;
         Ok(())
     }
 
-    /// How many values each list has; 1 for what is not there, or not named.
+    /// Returns the number of values of each list. It is 1 for a missing list, or a var that is not used.
     fn sizes(&self, n_texts: u64, is_named: impl Fn(&str) -> bool) -> Vec<u64> {
         let texts = |texts: &Option<Sayings>| texts.as_ref().map_or(1, Sayings::n);
         let mut sizes = vec![n_texts, texts(&self.negative_prompts), texts(&self.ids)];
@@ -212,7 +212,7 @@ impl Grid {
         ]
     }
 
-    /// The job with this number, from 0.
+    /// Builds the job with index `i`, from 0.
     pub(super) fn draft(&self, i: u64) -> Result<Draft, (Place, Wrong)> {
         let (mut combination, copy) = (i / self.n_copies, i % self.n_copies);
         if let Some(draw) = &self.draw {
@@ -249,7 +249,7 @@ impl Grid {
         Ok(Draft { label, request, extras: self.extras(&values) })
     }
 
-    /// What the vars are in this combination: text and whether it is named there.
+    /// Renders the vars of this combination. The flag of each var records whether the branch uses it.
     fn values(&self, branch: &Branch, places: &[u64]) -> BTreeMap<&str, (String, bool)> {
         let mut values = BTreeMap::new();
         for (i, (name, texts)) in self.vars.iter().enumerate() {
@@ -260,7 +260,7 @@ impl Grid {
         values
     }
 
-    /// What is carried through: the entry's own, and the vars as columns under their names.
+    /// Returns the passthrough values: the entry's own, and each var as a column under its name.
     fn extras(&self, values: &BTreeMap<&str, (String, bool)>) -> Vec<(String, String)> {
         let mut extras = self.extras.clone();
         for (name, (text, is_named)) in values {
@@ -273,7 +273,7 @@ impl Grid {
 }
 
 impl Branch {
-    /// The place in each list for this combination of them.
+    /// Returns the index into each list for this combination.
     fn places(&self, combination: u64, way: Combine) -> Vec<u64> {
         let mut places = vec![0; self.sizes.len()];
         let mut rest = combination;
@@ -296,7 +296,7 @@ fn at<T: Clone>(axis: Option<&Axis<T>>, place: u64) -> Option<T> {
     axis.map(|axis| axis.at(place).clone())
 }
 
-/// A text as it is sent, checked now that it is written out.
+/// Checks a rendered text.
 fn said(field: Field, (text, place): (String, Place)) -> Result<String, (Place, Wrong)> {
     let raw = Raw::Cell(text);
     let read = match field {

@@ -1,15 +1,15 @@
-//! Keeps a short manifest with long lists from becoming a million paid jobs unnoticed, and shows the arithmetic.
+//! Job limit: prevents a short manifest with long lists from making a million paid jobs unnoticed, and shows the arithmetic.
 
 use crate::manifest::mistake::{Place, Wrong, wrong};
 use crate::model::text::grouped;
 
-/// Jobs that lists may make if nobody says more.
+/// Default limit on the jobs that lists may make.
 pub(super) const JOBS_MAX: u64 = 10_000;
 
-/// Different products that are told apart; more of them are as good as different.
+/// Limit on the products that are recorded. Further products count as different without being recorded.
 const SHAPES_MAX: usize = 64;
 
-/// What the lists of a manifest have made so far. Entries that are one job each are not counted: their author wrote each of them.
+/// Counter of the jobs that lists have made. Entries with one job each do not count, because their author wrote each of them.
 #[derive(Debug)]
 pub(super) struct Guard {
     jobs_max: u64,
@@ -18,13 +18,13 @@ pub(super) struct Guard {
     shapes: Vec<Shape>,
 }
 
-/// Entries whose lists are equally long.
+/// Entries with lists of the same lengths.
 #[derive(Debug)]
 struct Shape {
     factors: Vec<(u64, String)>,
     n_entries: u64,
     n_jobs: u64,
-    /// Where the first of them is.
+    /// Location of the first of these entries.
     place: Place,
 }
 
@@ -33,7 +33,7 @@ impl Guard {
         Self { jobs_max, n_jobs: 0, n_entries: 0, shapes: Vec::new() }
     }
 
-    /// Takes note of an entry with lists. Whether all its jobs and those before it are still few enough.
+    /// Counts an entry with lists. Returns whether all jobs so far are within the limit.
     pub(super) fn allows(&mut self, n_jobs: u64, factors: impl FnOnce() -> Vec<(u64, String)>, place: Place) -> bool {
         if n_jobs <= 1 {
             return true;
@@ -50,7 +50,7 @@ impl Guard {
         self.n_jobs <= self.jobs_max
     }
 
-    /// What to say if there are too many, and where.
+    /// Returns the mistake and its location if there are too many jobs.
     pub(super) fn refusal(&self) -> Option<(Place, Wrong)> {
         if self.n_jobs <= self.jobs_max {
             return None;
@@ -68,10 +68,10 @@ impl Guard {
             )
         };
         let remedy = if self.n_jobs == u64::MAX {
-            "make the lists shorter, or draw some of the combinations with `expand: {sample: 100, seed: 1}`".to_owned()
+            "shorten the lists, or sample some of the combinations with `expand: {sample: 100, seed: 1}`".to_owned()
         } else {
             format!(
-                "run with --max-jobs {} if you mean it, or draw some of them with `expand: {{sample: 100, seed: 1}}`",
+                "run with --max-jobs {} if you mean it, or sample some of them with `expand: {{sample: 100, seed: 1}}`",
                 self.n_jobs
             )
         };
@@ -80,7 +80,7 @@ impl Guard {
 }
 
 impl Shape {
-    /// Such as `3 prompts x 4 models x 100 seeds = 1,200 jobs`.
+    /// Formats the product, such as `3 prompts x 4 models x 100 seeds = 1,200 jobs`.
     fn arithmetic(&self) -> String {
         let has_prompts = self.factors.first().is_some_and(|(_, name)| name == "prompts");
         let entries = (self.n_entries, if has_prompts { "entries" } else { "prompts" }.to_owned());

@@ -1,8 +1,7 @@
-//! Looks at a whole file that is not UTF-8: it is GB18030 beyond doubt, or it is refused with the command that converts it.
+//! Encoding detection for a file that is not UTF-8: certainly GB18030, or refused with a command that converts it.
 //!
-//! A detector alone is not enough: Korean, Japanese and Russian texts of a few words are good GB18030 too, and would become Chinese
-//! words that nobody wrote. So three witnesses have to agree: every byte has a meaning in GB18030, the detector says so, and the
-//! characters are those that people write.
+//! A detector alone is not enough. Short Korean, Japanese and Russian texts are valid GB18030 too, and would turn into unrelated Chinese
+//! words. So three checks must agree: all bytes are valid in GB18030, the detector reports GB18030, and the characters are common.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -16,25 +15,25 @@ use crate::manifest::encoding::{Encoding, LineCount, Unreadable, of_head};
 use crate::manifest::input::{Bytes, Input};
 use crate::manifest::mistake::{Place, Wrong, wrong};
 
-/// What a file is in that is not UTF-8.
+/// Encoding of a file that is not UTF-8.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Guess {
     Certain(Encoding),
-    /// The line of the first byte that is not UTF-8, and what the file looks like.
+    /// Line of the first byte that is not UTF-8, and the most likely encoding.
     Doubtful {
         line: u64,
         likely: Encoding,
     },
-    /// The same, where what comes before it is UTF-8 without doubt.
+    /// Line of the first byte that is not UTF-8, in a file whose text before that byte is certainly UTF-8.
     Mixed {
         line: u64,
     },
 }
 
-/// Characters beyond ASCII after which nothing more is learnt; what comes then is still held against the encoding as it is read.
+/// Characters beyond ASCII after which detection stops. Later characters are still checked against the encoding as they are decoded.
 const EVIDENCE_MAX: usize = 1 << 20;
 
-/// Reads the file as far as it takes to tell.
+/// Reads as much of the file as detection needs.
 pub(super) fn look(path: &Path) -> io::Result<Guess> {
     let mut bytes = Bytes::open(path)?;
     let mut witnesses = Witnesses::new();
@@ -49,7 +48,7 @@ pub(super) fn look(path: &Path) -> io::Result<Guess> {
     witnesses.verdict(|| first_bad_line(Input::open(path, Some(Encoding::UTF8))?))
 }
 
-/// The text of a small file that is in memory, whatever it is in, or where and why it has none.
+/// Decodes a small file in memory, in any encoding. An error gives the location and the reason.
 pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, (Place, Wrong)> {
     let (mut encoding, mark_len) = of_head(bytes, None).map_err(|unreadable| unreadable.told())?;
     let bytes = &bytes[mark_len..];
@@ -81,7 +80,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, (Place, Wrong)> {
     }
 }
 
-/// Those who have to agree.
+/// Checks that must agree.
 struct Witnesses {
     detector: EncodingDetector,
     evidence: Evidence,
@@ -107,7 +106,7 @@ impl Witnesses {
     }
 }
 
-/// The line of the first byte that is not UTF-8, and whether there are characters before it that are nothing else.
+/// Returns the line of the first byte that is not UTF-8, and whether certain UTF-8 precedes that byte.
 fn first_bad_line(mut input: impl BufRead) -> io::Result<(u64, bool)> {
     let mut lines = LineCount::default();
     let mut is_after_utf8 = false;
@@ -116,7 +115,7 @@ fn first_bad_line(mut input: impl BufRead) -> io::Result<(u64, bool)> {
             Ok([]) => return Ok((lines.line(), is_after_utf8)),
             Ok(text) => {
                 lines.add(text);
-                // Two bytes may be one by chance, three are not.
+                // Detects sequences of three bytes or more. Two bytes can form a valid UTF-8 character by chance, but three cannot.
                 is_after_utf8 |= text.iter().any(|byte| *byte >= 0xe0);
                 let n_bytes = text.len();
                 input.consume(n_bytes);
@@ -129,29 +128,28 @@ fn first_bad_line(mut input: impl BufRead) -> io::Result<(u64, bool)> {
     }
 }
 
-/// Where and what is wrong with a file whose encoding is not certain.
+/// Returns the location and the mistake for a file whose encoding is not certain.
 pub(super) fn refusal(line: u64, likely: Option<Encoding>) -> (Place, Wrong) {
     let (place, Wrong { what, remedy }) = refused(line, likely);
     let flag = likely.map_or(String::new(), |likely| format!(", or add --encoding {likely}"));
     (place, wrong(what, remedy + &flag))
 }
 
-/// The same of a file for which no flag speaks.
+/// Returns the same location and mistake as `refusal`, for a file that has no `--encoding` option.
 fn refused(line: u64, likely: Option<Encoding>) -> (Place, Wrong) {
     let wrong = match likely.map(iconv_name) {
-        None => wrong(
-            "this line is not UTF-8 text, as those before it are",
-            "write it anew in an editor that shows it wrong",
-        ),
+        None => {
+            wrong("this line is not UTF-8 text, unlike those before it", "retype it in an editor that shows it garbled")
+        }
         Some(name) => wrong(
-            format!("this line is not UTF-8 text; the file looks like {name}, which is not certain"),
+            format!("this line is not UTF-8 text; the file looks like {name}, but that is not certain"),
             format!("convert it: iconv -f {name} -t UTF-8 OLD > NEW"),
         ),
     };
     (Place::Line(line), wrong)
 }
 
-/// What iconv calls the encoding: to the Web, `Shift_JIS` and `EUC-KR` are what Windows makes of them.
+/// Returns iconv's name of the encoding. The Web standard uses `Shift_JIS` and `EUC-KR` for the Windows variants of these encodings.
 fn iconv_name(encoding: Encoding) -> &'static str {
     match encoding.name() {
         "gb18030" => "GB18030",
@@ -161,14 +159,14 @@ fn iconv_name(encoding: Encoding) -> &'static str {
     }
 }
 
-/// What the bytes of a file tell for GB18030 and against it.
+/// Statistics of a file's bytes for and against GB18030.
 #[derive(Debug)]
 struct Evidence {
-    /// Pairs of bytes that are the characters most written, in Chinese and in prompts.
+    /// Byte pairs of the most frequent characters, in Chinese texts and in prompts.
     common: HashSet<[u8; 2]>,
-    /// The first byte of a character whose next one has not come.
+    /// First byte of a character whose second byte has not been read.
     lead: Option<u8>,
-    /// Bytes that are still to come of a character of four.
+    /// Bytes still to be read of a four-byte character.
     n_to_come: u8,
     is_broken: bool,
     n_chars: usize,
@@ -203,7 +201,7 @@ impl Evidence {
         }
     }
 
-    /// Of all pairs, those of GB2312 are usual: punctuation (rows 1 to 3), and the half of its characters that are written most (rows 16 to 55).
+    /// Counts a pair. Usual pairs in GB2312 are punctuation (rows 1 to 3) and the frequent half of characters (rows 16 to 55).
     fn add_pair(&mut self, pair: [u8; 2]) {
         self.n_chars += 1;
         let [lead, trail] = pair;
@@ -217,7 +215,7 @@ impl Evidence {
         }
     }
 
-    /// Nearly every character is usual, and every third or so is one that nobody can do without.
+    /// Returns whether nearly all characters are usual and about every third one is among the most frequent.
     fn is_convincing(&self) -> bool {
         let is_whole = !self.is_broken && self.lead.is_none() && self.n_to_come == 0;
         let is_cut = self.n_chars > EVIDENCE_MAX && !self.is_broken;
@@ -228,16 +226,16 @@ impl Evidence {
     }
 }
 
-/// Chinese characters without which nothing is certain.
+/// Minimum of Chinese characters for a certain result.
 const WORDS_MIN: usize = 2;
 
-/// Of real texts it is 93 and more, of a list of rare plants too.
+/// Minimum share of usual characters. Real texts have 93 percent and more, and so does a list of rare plants.
 const USUAL_PERCENT_MIN: usize = 90;
 
-/// Of real texts and of lists of words it is 45 and more; of other languages read as Chinese 20 and less.
+/// Minimum share of frequent characters. Real texts and word lists have 45 percent and more; other languages read as Chinese, 20 and less.
 const COMMON_PERCENT_MIN: usize = 40;
 
-/// The characters that Chinese texts are mostly made of, and those that prompts are.
+/// Most frequent characters of Chinese texts and of prompts.
 const COMMON: &str = "\
 的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如\
 都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实日军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高\

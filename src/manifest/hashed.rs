@@ -1,8 +1,8 @@
-//! A reader that hashes what passes through it, so that a file can be known again.
+//! Hashing reader: computes the hash of all bytes that are read through it, to detect a changed file.
 
 use std::io::{self, Read};
 
-/// Reads from `R` and hashes it.
+/// Reader of `R` that hashes its data.
 #[derive(Debug)]
 pub(super) struct Hashed<R> {
     input: R,
@@ -15,12 +15,12 @@ impl<R: Read> Hashed<R> {
         Self { input, hasher: blake3::Hasher::new(), n_bytes: 0 }
     }
 
-    /// The hash of what has been read.
+    /// Returns the hash of the bytes read so far.
     pub(super) fn digest(&self) -> blake3::Hash {
         self.hasher.finalize()
     }
 
-    /// How many bytes have been read.
+    /// Returns the number of bytes read so far.
     pub(super) fn n_bytes(&self) -> u64 {
         self.n_bytes
     }

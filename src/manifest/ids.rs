@@ -1,5 +1,7 @@
-//! Ids that are given to different prompts, found among any number of them in the memory of half a million: what is kept is a hash of each
-//! id and of its prompt, and sorted runs of both go to disk. Several images of one prompt may share its id.
+//! Detector of duplicate ids: finds ids of different prompts among any number, in the memory of half a million ids.
+//!
+//! A hash of each id and a hash of its prompt are kept. Sorted runs of both go to disk (external merge sort). Several images of one prompt
+//! may share its id.
 
 use std::cmp::Reverse;
 use std::collections::hash_map::RandomState;
@@ -10,30 +12,30 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 use crate::manifest::mistake::Place;
 
-/// Ids that are held in memory, 16 bytes each.
+/// Limit on the ids in memory, 16 bytes each.
 const RUN_MAX: usize = 1 << 19;
 
-/// Ids that are told of for being given twice; a file with more of them has another fault.
+/// Limit on the duplicate ids that are reported. A file with more of them has another problem.
 const REPEATED_MAX: usize = 100_000;
 
-/// What is done about ids.
+/// Phase of the search for duplicate ids.
 #[derive(Debug)]
 pub(super) enum Ids {
-    /// A first pass gathers them.
+    /// First pass, which collects the hashes of the ids.
     Gathered(Gathered),
-    /// A second pass tells where those are that the first one found twice.
+    /// Second pass, which reports the locations of the duplicates that the first pass found.
     Told(Told),
-    /// They were looked at before, and are all different.
+    /// Pass without a search, because an earlier pass found no duplicate.
     Different,
 }
 
 impl Ids {
-    /// For a first pass.
+    /// Creates the collector for a first pass.
     pub(super) fn gathered() -> Self {
         Self::Gathered(Gathered::new(RUN_MAX))
     }
 
-    /// Takes note of the id of a prompt. Where another prompt was given it before, if that is known by now.
+    /// Records the id of a prompt. Returns the location where another prompt got the same id, if that is known yet.
     pub(super) fn add(&mut self, id: &str, prompt: &str, place: Place) -> Option<Place> {
         match self {
             Self::Gathered(gathered) => {
@@ -45,7 +47,7 @@ impl Ids {
         }
     }
 
-    /// What a second pass has to tell of, after a first one that found something to tell of.
+    /// Ends a first pass. Returns the duplicates for a second pass, or `None` if there are none.
     pub(super) fn repeated(self) -> io::Result<Option<Self>> {
         match self {
             Self::Gathered(gathered) => Ok(gathered.repeated()?.map(Self::Told)),
@@ -54,16 +56,16 @@ impl Ids {
     }
 }
 
-/// Those of an id and of its prompt.
+/// Hashes of an id and of its prompt.
 type Hashes = (u64, u64);
 
-/// The hashes of all ids so far.
+/// Hashes of all ids so far.
 #[derive(Debug)]
 pub(super) struct Gathered {
     hasher: RandomState,
     run_max: usize,
     run: Vec<Hashes>,
-    /// Sorted ones on disk, in files that have no name and end with this value.
+    /// Sorted runs on disk, in unnamed temporary files that are deleted with this value.
     runs: Vec<File>,
 }
 
@@ -74,14 +76,14 @@ impl Gathered {
 
     fn add(&mut self, id: &str, prompt: &str) {
         let hashes = (self.hasher.hash_one(id), self.hasher.hash_one(prompt));
-        // The images of one prompt mostly come one after the other.
+        // Skips a repetition, because the images of one prompt usually follow each other.
         if self.run.last() == Some(&hashes) {
             return;
         }
         self.run.push(hashes);
         if self.run.len().is_multiple_of(self.run_max) {
             self.run.sort_unstable();
-            // Where there is no room on disk, there is some in memory.
+            // Keeps the run in memory if the disk is full.
             if let Ok(file) = written(&self.run) {
                 self.runs.push(file);
                 self.run.clear();
@@ -89,7 +91,7 @@ impl Gathered {
         }
     }
 
-    /// The ids that were given more than once, if there are any. Two ids may have one hash: that is found out when they are told.
+    /// Returns the ids that were given to several prompts, if any. Different ids may have equal hashes; the second pass detects that.
     fn repeated(mut self) -> io::Result<Option<Told>> {
         self.run.sort_unstable();
         let mut runs: Vec<Box<dyn Iterator<Item = io::Result<Hashes>>>> = vec![Box::new(self.run.into_iter().map(Ok))];
@@ -115,12 +117,12 @@ impl Gathered {
     }
 }
 
-/// Ids that are likely to be given twice, and where each was first given.
+/// Probable duplicate ids, and the first location of each.
 #[derive(Debug)]
 pub(super) struct Told {
     hasher: RandomState,
     twice: HashSet<u64>,
-    /// The hash of its prompt, too.
+    /// First location of each id, and the hash of its prompt.
     first: HashMap<String, (Place, u64)>,
 }
 
@@ -163,7 +165,7 @@ mod tests {
         format!("prompt {line}")
     }
 
-    /// The lines of ids that were given to other prompts before, each with the line where, through both passes.
+    /// Returns the lines whose id another prompt had before, each with the earlier line. Runs both passes.
     fn found(ids: &[String], run_max: usize) -> Vec<(u64, u64)> {
         let mut gathered = Ids::Gathered(Gathered::new(run_max));
         for (line, id) in (1..).zip(ids) {
@@ -179,8 +181,8 @@ mod tests {
         found
     }
 
-    /// Goal: every repeated id is found, in one run and across runs. Method: as many ids as fill some runs, three of them again at the
-    /// end, with runs of every length from one that stays in memory to those of a single id.
+    /// Goal: every duplicate id is found, within one run and across runs. Method: ids that fill several runs, three of them repeated at
+    /// the end. Run lengths go from one id to a single run that stays in memory.
     #[test]
     fn ids_that_come_again_are_found_wherever_they_are() {
         let mut ids: Vec<String> = (1..=100).map(|n| format!("id {n}")).collect();

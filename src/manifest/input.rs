@@ -1,7 +1,7 @@
-//! Opens a manifest as UTF-8 text, whatever it lies in: a file, a pipe or standard input, compressed or not, in any encoding.
+//! Manifest input as UTF-8 text: from a file, a pipe or standard input, compressed or not, in any encoding.
 //!
-//! UTF-8 is passed on as it is, once it is known to be that. Whatever else it is becomes UTF-8 here, and a byte that has no meaning ends
-//! the reading: nothing is ever read as a replacement character.
+//! UTF-8 is passed on unchanged after validation. Any other encoding is converted to UTF-8 here. A byte without a meaning ends the read:
+//! no text is ever read as a replacement character.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
@@ -15,30 +15,30 @@ use crate::manifest::format::STANDARD_INPUT;
 use crate::manifest::hashed::Hashed;
 use crate::manifest::spool::Spooled;
 
-/// Bytes that are read at a time.
+/// Bytes per read.
 const CHUNK: usize = 64 * 1024;
 
-/// The room for a chunk as UTF-8: a byte of another encoding becomes three at most, and a rest of the chunk before may come with it.
+/// Buffer size for a decoded chunk. One byte of another encoding becomes at most three bytes. The rest of the previous chunk may be added.
 const TEXT_MAX: usize = 3 * CHUNK + 16;
 
-/// A manifest as UTF-8 text.
+/// Reader of a manifest as UTF-8 text.
 pub(super) struct Input {
     bytes: Bytes,
     encoding: Encoding,
-    /// Nothing for UTF-8.
+    /// `None` for UTF-8, and after decoding has ended.
     decoder: Option<Decoder>,
-    /// What was read and is not decoded yet.
+    /// Bytes that were read and are not decoded yet.
     chunk: Vec<u8>,
     is_last: bool,
     text: Vec<u8>,
     begin: usize,
     lines: LineCount,
-    /// Told when the text before it has been taken.
+    /// Decoding error that is returned after the text before it.
     trouble: Option<Unreadable>,
 }
 
 impl Input {
-    /// Begins to read. The encoding is the one that is known, if any is; a mark tells it too.
+    /// Opens the file. `wanted` is the known encoding; `None` uses the byte order mark, or detects UTF-16, or else assumes UTF-8.
     pub(super) fn open(path: &Path, wanted: Option<Encoding>) -> io::Result<Self> {
         let mut bytes = Bytes::open(path)?;
         let mut chunk = Vec::with_capacity(CHUNK);
@@ -50,22 +50,22 @@ impl Input {
         Ok(Self { bytes, encoding, decoder, chunk, is_last, text, begin: 0, lines, trouble: None })
     }
 
-    /// What the text was in.
+    /// Returns the encoding of the file.
     pub(super) fn encoding(&self) -> Encoding {
         self.encoding
     }
 
-    /// How many bytes of the file have been read, compressed as they are.
+    /// Returns how many bytes of the file have been read, before decompression.
     pub(super) fn n_bytes(&self) -> u64 {
         self.bytes.hashed().n_bytes()
     }
 
-    /// The hash of the bytes that have been read, compressed as they are.
+    /// Returns the hash of the bytes that have been read, before decompression.
     pub(super) fn digest(&self) -> blake3::Hash {
         self.bytes.hashed().digest()
     }
 
-    /// Makes more text, unless there is none; what trouble comes behind it is told the next time.
+    /// Decodes more text if there is any. An error that follows this text is returned by the next call.
     fn refill(&mut self) -> io::Result<()> {
         if let Some(trouble) = self.trouble.clone() {
             return Err(trouble.into());
@@ -90,7 +90,7 @@ impl Input {
         }
     }
 
-    /// Takes the chunk as UTF-8, but for the beginning of a character at its end.
+    /// Validates the chunk as UTF-8. A partial character at its end stays for the next chunk.
     fn check(&mut self) {
         let (n_good, is_cut) = match str::from_utf8(&self.chunk) {
             Ok(text) => (text.len(), false),
@@ -111,7 +111,7 @@ impl Input {
         self.chunk.drain(..n_read);
         self.lines.add(&self.text);
         match result {
-            // One that has come to its end cannot be asked again, and there is nothing left to ask it for.
+            // Drops a finished decoder: it must not be called again, and no bytes are left for it.
             DecoderResult::InputEmpty if self.is_last => {}
             DecoderResult::InputEmpty | DecoderResult::OutputFull => self.decoder = Some(decoder),
             DecoderResult::Malformed(..) => {
@@ -142,13 +142,13 @@ impl Read for Input {
     }
 }
 
-/// The bytes of a manifest as its author wrote them, before anybody compressed them.
+/// Bytes of a manifest after decompression.
 pub(super) enum Bytes {
     Plain(Box<BufReader<Hashed<Origin>>>),
     Gzip(Box<MultiGzDecoder<BufReader<Hashed<Origin>>>>),
 }
 
-/// What the bytes of every gzip file begin with.
+/// First bytes of every gzip file.
 const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
 
 impl Bytes {
@@ -159,7 +159,7 @@ impl Bytes {
         Ok(if is_gzip { gzip(input) } else { Self::Plain(Box::new(input)) })
     }
 
-    /// Reads until the chunk is full. Whether that was all.
+    /// Reads until the chunk is full. Returns whether the input has ended.
     fn fill(&mut self, chunk: &mut Vec<u8>) -> io::Result<bool> {
         let wanted = CHUNK.saturating_sub(chunk.len()) as u64;
         let n_bytes = self.by_ref().take(wanted).read_to_end(chunk)?;
@@ -188,16 +188,16 @@ impl Read for Bytes {
     }
 }
 
-/// Where the bytes come from.
+/// Source of the bytes.
 pub(super) enum Origin {
     File(File),
-    /// A pipe, a device or standard input.
+    /// Pipe, device or standard input.
     Pipe(Spooled),
 }
 
 impl Origin {
     fn open(path: &Path) -> io::Result<Self> {
-        // A pipe that is opened twice waits for a second writer.
+        // Detects a pipe, because a pipe that is opened twice waits for a second writer.
         let is_pipe = || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
         if path == Path::new(STANDARD_INPUT) || is_pipe() {
             return Spooled::of(path).map(Self::Pipe);
@@ -215,16 +215,16 @@ impl Read for Origin {
     }
 }
 
-/// How many bytes there are to be read, if that is known: of a pipe it is not.
+/// Returns the number of bytes to read. `None` if it is unknown, as for a pipe.
 pub(super) fn n_bytes(path: &Path) -> Option<u64> {
     if path == Path::new(STANDARD_INPUT) {
         return Spooled::of(path).and_then(|spooled| spooled.n_bytes()).ok();
     }
-    // Not opened: a pipe that somebody looks into is no longer whole.
+    // Reads only the metadata: opening a pipe and reading from it would take data away.
     fs::metadata(path).ok().filter(Metadata::is_file).map(|file| file.len())
 }
 
-/// The hash of all bytes as they are on disk, in the memory of one buffer.
+/// Computes the hash of all bytes as they are on disk. Needs the memory of one buffer.
 pub(super) fn digest(path: &Path) -> io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(Origin::open(path)?)?;

@@ -1,4 +1,4 @@
-//! JSON to values and back: for cells that hold an object, and for nested extras that are carried through as text.
+//! JSON conversion: parses cells that contain an object, and serializes nested passthrough values.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,22 +11,22 @@ use crate::manifest::read::shown_text;
 use crate::manifest::value::Value;
 use crate::model::text::excerpt;
 
-/// Characters of the parser's own words that a message shows.
+/// Characters of the parser's own message that are shown.
 const PROBLEM_CHARS_MAX: usize = 80;
 
-/// The value that `text` holds, or what is wrong with it.
+/// Parses the value in `text`. An error is the parser's message.
 pub(super) fn read(text: &str) -> Result<Value, String> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let value = Seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     value.map_err(|error| excerpt(&error.to_string(), PROBLEM_CHARS_MAX))
 }
 
-/// The value as compact JSON. Numbers that JSON does not know become null.
+/// Serializes the value as compact JSON. Numbers that JSON does not support become null.
 pub(super) fn write(value: &Value) -> String {
     json(value).to_string()
 }
 
-/// Builds a value, and refuses a name that is given twice, of which `serde_json` itself takes the last.
+/// Seed that builds a value. It rejects a duplicate name, of which `serde_json` itself would use the last.
 struct Seed;
 
 impl<'de> DeserializeSeed<'de> for Seed {
@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for Seed {
     }
 }
 
-/// JSON without the space between its parts; numbers and texts stay as they are written.
+/// Removes the white space between the tokens of JSON. Numbers and texts stay as they are written.
 pub(super) fn compact(json: &str) -> String {
     let mut compact = String::with_capacity(json.len());
     let mut is_text = false;

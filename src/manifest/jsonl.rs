@@ -1,4 +1,6 @@
-//! Reads JSON Lines: one object a line, whose keys are matched as the titles of columns are; a line may also be just a prompt, as a text.
+//! JSON Lines reader: one object per line, or one prompt per line as a JSON string.
+//!
+//! Keys are matched like column titles.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -25,16 +27,16 @@ use crate::manifest::ways::{self, Combine, EXPAND, Ways};
 use crate::manifest::yaml::META;
 use crate::model::text::excerpt;
 
-/// The most keys of an object: each takes memory, and no results have so many columns.
+/// Limit on the keys of an object. Each key needs memory, and no results have this many columns.
 const KEYS_MAX: usize = 10_000;
 
-/// Keys whose meaning is remembered; a file with more of them carries more columns than any may.
+/// Limit on the keys whose meaning is cached. A file with more keys has more passthrough columns than are allowed.
 const REMEMBERED_MAX: usize = 2_000;
 
-/// Characters of the parser's own words that a message shows.
+/// Characters of the parser's own message that are shown.
 const PROBLEM_CHARS_MAX: usize = 80;
 
-/// The lines of a file as entries.
+/// Lines of a file as entries.
 pub(super) struct Jsonl {
     lines: TextLines<Input>,
     names: Names,
@@ -43,13 +45,13 @@ pub(super) struct Jsonl {
     is_done: bool,
 }
 
-/// A key of an object and its value, as it is written.
+/// Key of an object and the source text of its value.
 struct Pair<'a> {
     name: String,
     value: &'a RawValue,
 }
 
-/// A line and its number.
+/// Line and its number.
 #[derive(Clone, Copy)]
 struct Line<'a> {
     number: u64,
@@ -61,7 +63,7 @@ impl Jsonl {
         Self { lines: TextLines::new(input), names, columns: HashMap::new(), n_lines: 0, is_done: false }
     }
 
-    /// What a line says, or nothing where the mistakes say why.
+    /// Parses a line. Returns `None` if the line has a mistake.
     fn entry(&mut self, line: Line, findings: &mut Findings) -> Option<Entry> {
         let place = Place::Line(line.number);
         let mut entry = Entry { place, given: Vec::new(), extras: Vec::new(), ways: None };
@@ -69,14 +71,14 @@ impl Jsonl {
             Some(b'{') => match pairs(line.text) {
                 Ok(pairs) => return self.object(line, &pairs, entry, findings),
                 Err(error) => {
-                    // What is no object even on the first line is probably one that goes on over several.
+                    // Stops after this line: an incomplete object on the first line probably continues over several lines.
                     self.is_done = error.is_eof() && self.n_lines == 1;
                     findings.mistakes.push(line.place_of(&error), explain(&error));
                 }
             },
             Some(b'[') => {
                 self.is_done = self.n_lines == 1;
-                let remedy = "write one object a line: jq -c '.[]' OLD > NEW";
+                let remedy = "write one object per line: jq -c '.[]' OLD > NEW";
                 findings.mistakes.push(place, wrong("this line is a list, not an object", remedy));
             }
             _ => match json::read(line.text) {
@@ -89,7 +91,7 @@ impl Jsonl {
                     findings.mistakes.push(place, wrong(what, OBJECT_REMEDY));
                 }
                 Err(problem) => {
-                    let what = format!("this line is no JSON object: {}", without_place(&problem));
+                    let what = format!("this line is not a JSON object: {}", without_place(&problem));
                     findings.mistakes.push(place, wrong(what, OBJECT_REMEDY));
                 }
             },
@@ -128,7 +130,7 @@ impl Jsonl {
         (findings.mistakes.n() == n_mistakes).then_some(entry)
     }
 
-    /// What becomes of a key; what is odd about it is told where it is first met.
+    /// Returns the meaning of a key. Warnings about a key are given where it first occurs.
     fn column(&mut self, title: &str, pairs: &[Pair], place: Place, findings: &mut Findings) -> Column {
         if let Some(column) = self.columns.get(title) {
             return column.clone();
@@ -144,7 +146,7 @@ impl Jsonl {
     }
 }
 
-/// How the lists of an object combine, where it says so; what merely is called like that is carried through.
+/// Reads how the lists of an object combine. Another value under the name `expand` is passed through.
 fn combine(title: &str, value: &RawValue) -> Option<Combine> {
     if title != EXPAND {
         return None;
@@ -152,7 +154,7 @@ fn combine(title: &str, value: &RawValue) -> Option<Combine> {
     json::read(value.get()).ok().and_then(|value| ways::combine(&value).ok())
 }
 
-/// What an object carries through: column and text, each name once.
+/// Passthrough values of an object, as pairs of column and text. Names are unique.
 #[derive(Default)]
 struct Carried {
     list: Vec<(String, String)>,
@@ -179,13 +181,13 @@ impl Entries for Jsonl {
             match got {
                 Got::Line => {}
                 Got::End if self.n_lines == 0 => {
-                    let remedy = "write one object a line, for example {\"prompt\": \"a golden cat in the snow\"}";
+                    let remedy = "write one object per line, for example {\"prompt\": \"a golden cat in the snow\"}";
                     findings.mistakes.push(Place::File, wrong("the file is empty", remedy));
                     break;
                 }
                 Got::End => break,
                 Got::TooLong => {
-                    let remedy = "write one object a line: jq -c . OLD > NEW";
+                    let remedy = "write one object per line: jq -c . OLD > NEW";
                     findings.mistakes.push(Place::Line(number), wrong("this line is longer than 32 MiB", remedy));
                     break;
                 }
@@ -209,13 +211,13 @@ impl Entries for Jsonl {
 }
 
 impl Line<'_> {
-    /// Where a value stands that was borrowed from this line.
+    /// Returns the location of a value that was borrowed from this line.
     fn place(self, value: &RawValue) -> Place {
         let begin = value.get().as_ptr().addr() - self.text.as_ptr().addr();
         self.span(begin, begin + value.get().len())
     }
 
-    /// Where the parser stopped.
+    /// Returns the location at which the parser stopped.
     fn place_of(self, error: &serde_json::Error) -> Place {
         let begin = self.text.floor_char_boundary(error.column().saturating_sub(1));
         let n_bytes = self.text[begin..].chars().next().map_or(0, char::len_utf8);
@@ -230,7 +232,7 @@ impl Line<'_> {
     }
 }
 
-/// The pairs of the object that is all of the line, in their order.
+/// Parses a line that is one object, and returns its pairs in their order.
 fn pairs(text: &str) -> serde_json::Result<Vec<Pair<'_>>> {
     let mut deserializer = Deserializer::from_str(text);
     let pairs = deserializer.deserialize_map(PairsVisitor)?;
@@ -263,16 +265,16 @@ impl<'de> Visitor<'de> for PairsVisitor {
     }
 }
 
-/// What is behind the name of a key that is given twice.
+/// End of the message about a key that occurs twice.
 const TWICE: &str = " is given twice";
 
-const OBJECT_REMEDY: &str = "write one object a line, for example {\"prompt\": \"a golden cat in the snow\"}";
+const OBJECT_REMEDY: &str = "write one object per line, for example {\"prompt\": \"a golden cat in the snow\"}";
 
 fn given_twice(name: &str) -> Wrong {
     wrong(format!("{}{TWICE}", shown_text(name)), "keep one of them")
 }
 
-/// The parser's words in ours.
+/// Translates an error of the parser into a mistake.
 fn explain(error: &serde_json::Error) -> Wrong {
     let complaint = error.to_string();
     let problem = without_place(&complaint);
@@ -284,35 +286,33 @@ fn explain(error: &serde_json::Error) -> Wrong {
         return wrong(what, "write each object on one line: jq -c . OLD > NEW");
     }
     let remedy = match problem {
-        "key must be a string" => "put names and texts in double quotes",
-        "trailing characters" => "write one object a line, and nothing behind it",
+        "key must be a string" => "put names and strings in double quotes",
+        "trailing characters" => "write one object per line, and nothing after it",
         _ => "check the quotes and commas of this line",
     };
-    wrong(format!("this is not good JSON: {}", excerpt(problem, PROBLEM_CHARS_MAX)), remedy)
+    wrong(format!("invalid JSON: {}", excerpt(problem, PROBLEM_CHARS_MAX)), remedy)
 }
 
-/// The parser's words without the place, which is told in another way.
+/// Removes the position from the parser's message. It is shown separately.
 fn without_place(complaint: &str) -> &str {
     complaint.rsplit_once(" at line ").map_or(complaint, |(problem, _)| problem)
 }
 
 fn no_prompt(pairs: &[Pair], asked_for: Option<&str>) -> Wrong {
     if let Some(name) = asked_for {
-        let what = format!("this object has no {}, which --prompt-col asks for", shown_text(name));
-        return wrong(what, "say what the image shows, or take the line out");
+        let what = format!("this object has no {}, which --prompt-col names", shown_text(name));
+        return wrong(what, "describe the image, or remove the line");
     }
     match columns::meant_for_prompt(pairs.iter().map(|pair| pair.name.as_str())) {
         Some(name) => {
             let remedy = format!("if it is {}, run with --prompt-col {name:?}", shown_text(name));
             wrong("this object has no `prompt`", remedy)
         }
-        None => {
-            wrong("this object has no `prompt`", "say what the image shows, or name its key with --prompt-col NAME")
-        }
+        None => wrong("this object has no `prompt`", "describe the image, or name its key with --prompt-col NAME"),
     }
 }
 
-/// The value of a field, or those of a list that are to be tried in turn. Nothing for a null, but for that of a prompt.
+/// Reads the value of a field, or its list of values to expand. Returns `None` for null, except for a prompt.
 fn said(field: Field, value: &RawValue, line: Line) -> Result<Option<Said>, Wrong> {
     let place = line.place(value);
     let good =
@@ -338,12 +338,12 @@ fn items(values: &[Value]) -> Vec<Item> {
     values.iter().map(item).collect()
 }
 
-/// A whole number that a data frame has written as 42.0.
+/// Converts a float with a whole value to an integer, because data frames write 42 as 42.0.
 fn settled(field: Field, value: Value) -> Value {
-    /// Up to here every whole number has a float of its own.
+    /// Limit below which every whole number is exact as a float.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     match (field, value) {
-        #[expect(clippy::cast_possible_truncation, reason = "it is whole, and far within the range")]
+        #[expect(clippy::cast_possible_truncation, reason = "the number is whole and far within the range")]
         (Field::Seed | Field::Steps | Field::N, Value::Float(number))
             if number.fract() == 0.0 && number.abs() < EXACT_MAX =>
         {
@@ -353,13 +353,13 @@ fn settled(field: Field, value: Value) -> Value {
     }
 }
 
-/// What is carried through of an object's `meta`.
+/// Reads the passthrough values of an object's `meta`.
 fn meta(value: &RawValue) -> Result<Vec<(String, String)>, Wrong> {
     let pairs = pairs(value.get()).map_err(|error| explain(&error))?;
     Ok(pairs.into_iter().map(|pair| (pair.name, extra(pair.value))).collect())
 }
 
-/// The names and values of a cell that holds an object.
+/// Reads the names and values of a cell that contains an object. Returns `None` for any other cell.
 pub(super) fn parts(cell: &str) -> Option<Vec<(String, String)>> {
     if !cell.starts_with('{') {
         return None;
@@ -367,7 +367,7 @@ pub(super) fn parts(cell: &str) -> Option<Vec<(String, String)>> {
     serde_json::from_str::<&RawValue>(cell).ok().and_then(|value| meta(value).ok())
 }
 
-/// A value as the text of a cell: numbers with the digits that are written, lists and objects as compact JSON.
+/// Formats a value as the text of a cell: numbers with their written digits, lists and objects as compact JSON.
 fn extra(value: &RawValue) -> String {
     let written = value.get();
     match written.as_bytes().first() {

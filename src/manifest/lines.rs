@@ -1,29 +1,28 @@
-//! Finds the place in a text that a YAML parser's line and column mean.
+//! Line index of a YAML text: converts the parser's line and column into a location as an editor shows it.
 //!
-//! YAML 1.1 breaks lines at three characters that no editor breaks lines at, and so counts differently from the reader of a message.
+//! YAML 1.1 has three line break characters that no editor treats as line breaks. So its line numbers differ from those of an editor.
 
 use crate::manifest::mistake::{Place, Span};
 
-/// A place in a text.
+/// Position in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
-    /// The line that an editor shows, from 1.
+    /// Line as an editor shows it, from 1.
     pub(super) line: u64,
-    /// Bytes from the beginning of the text.
+    /// Offset from the beginning of the text, in bytes.
     pub(super) offset: usize,
 }
 
-/// Where the lines of a text begin.
+/// Index of the beginnings of the lines of a text.
 #[derive(Debug)]
 pub(super) struct Lines<'a> {
     text: &'a str,
-    /// The lines as YAML counts them.
+    /// Lines as YAML counts them.
     begins: Vec<Begin>,
-    /// The offset of every so many-th character: a file may be one line of a million characters.
+    /// Offset of every `CHARS_PER_MILESTONE`-th character, because a file may be one line of a million characters.
     milestones: Vec<usize>,
 }
 
-/// The beginning of a line.
 #[derive(Clone, Copy, Debug)]
 struct Begin {
     mark: Mark,
@@ -32,11 +31,11 @@ struct Begin {
 
 const CHARS_PER_MILESTONE: usize = 64;
 
-/// The longest token that is told whole.
+/// Longest token in bytes that is returned whole.
 const TOKEN_BYTES_MAX: usize = 2_000;
 
 impl<'a> Lines<'a> {
-    /// The lines of a text that begins on this line of its file.
+    /// Indexes a text that begins on this line of its file.
     pub(super) fn new(text: &'a str, mut line: u64) -> Self {
         let mut begins = vec![Begin { mark: Mark { line, offset: 0 }, n_chars_before: 0 }];
         let mut milestones = Vec::new();
@@ -59,7 +58,7 @@ impl<'a> Lines<'a> {
         Self { text, begins, milestones }
     }
 
-    /// The place of the parser's line and column, both from 1, the column in characters.
+    /// Converts the parser's line and column to a position. Both count from 1; the column counts characters.
     pub(super) fn mark(&self, line: usize, column: usize) -> Option<Mark> {
         let begin = self.begins.get(line.checked_sub(1)?)?;
         let n_chars_before = begin.n_chars_before + column.checked_sub(1)?;
@@ -73,23 +72,23 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The end of the text, which is on its last line even when that one is ended.
+    /// Returns the end of the text. It is on the last line, even if that line ends with a line break.
     pub(super) fn end(&self) -> Mark {
         let offset = self.text.len();
         Mark { line: self.line_at(offset.saturating_sub(1)), offset }
     }
 
-    /// The line that an editor shows at this offset.
+    /// Returns the line that an editor shows at this offset.
     pub(super) fn line_at(&self, offset: usize) -> u64 {
         let n_before = self.begins.partition_point(|begin| begin.mark.offset <= offset);
         self.begins[n_before - 1].mark.line
     }
 
-    /// What is written at `mark`, to the end of its line at most: all of a text in quotes, `scalar` where that is what stands there, or
-    /// else what there is before a comment.
+    /// Returns the source text at `mark`, at most to the end of its line. A quoted text is returned with its quotes. `scalar` is
+    /// returned if the text begins with it. Otherwise the result ends before a comma, a closing bracket or a comment.
     pub(super) fn token(&self, mark: Mark, scalar: &str) -> &'a str {
         let rest = &self.text[mark.offset..];
-        // A file may be one line of a million characters: what is behind the first few is not looked at.
+        // Limits the search to the first few characters, because a file may be one line of a million characters.
         let line = rest[..rest.floor_char_boundary(TOKEN_BYTES_MAX)].split(['\n', '\r']).next().unwrap_or_default();
         let quote = line.chars().next().filter(|c| matches!(c, '"' | '\''));
         if let Some(quote) = quote {
@@ -101,7 +100,7 @@ impl<'a> Lines<'a> {
         line.split([',', ']', '}']).next().unwrap_or_default().split(" #").next().unwrap_or_default().trim_end()
     }
 
-    /// Where the token at `mark` stands.
+    /// Returns the location of the token at `mark`.
     pub(super) fn place(&self, mark: Mark, scalar: &str) -> Place {
         let line = &self.begins[self.begins.partition_point(|begin| begin.mark.line < mark.line)];
         let begin = mark.offset - line.mark.offset;
@@ -111,12 +110,12 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Where the comment stands that follows the unquoted `scalar` at `mark` and was probably not meant as one: after ` #`, a letter or a
-    /// digit follows, as in `cat #1`.
+    /// Returns the location of a comment after the unquoted `scalar` at `mark` that was probably meant as text. In such a comment, a
+    /// letter or a digit follows ` #` directly, as in `cat #1`.
     pub(super) fn lost_hash(&self, mark: Mark, scalar: &str) -> Option<Place> {
         let rest = self.text[mark.offset..].strip_prefix(scalar)?;
         let comment = rest.trim_start_matches([' ', '\t']);
-        // A comment that is meant as one has a space after its sign.
+        // Excludes an intended comment, which has a space after its `#`.
         let is_lost = comment.len() < rest.len()
             && comment.strip_prefix('#').is_some_and(|comment| comment.starts_with(char::is_alphanumeric));
         let offset = self.text.len() - comment.len();
@@ -124,7 +123,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// A text with its quotes, or the whole line where they are not closed on it.
+/// Returns a text with its quotes, or the whole line if the quote is not closed on that line.
 fn quoted(line: &str, quote: char) -> &str {
     let mut is_escaped = false;
     for (i, c) in line.char_indices().skip(1) {

@@ -1,6 +1,7 @@
-//! Writes every job of a manifest out as a manifest of its own, one row or line a job, with nothing left to combine or to substitute.
+//! Manifest listing: writes each job as one row or line of a new manifest, without lists or vars.
 //!
-//! Read back, it is the same jobs with the same ids: what a table's cell or a line cannot say under its own name goes into `meta`.
+//! A listing that is read back gives the same jobs with the same ids. Values that a table cell or a line cannot hold under their own name
+//! go into `meta`.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -15,27 +16,27 @@ use crate::manifest::yaml::META;
 use crate::model::job::Draft;
 use crate::model::request::{Json, Lora};
 
-/// The formats that are written.
+/// Format of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
-    /// A table, with the columns that some job needs.
+    /// CSV table with the columns that at least one job needs.
     Csv,
-    /// A JSON object a line.
+    /// JSON Lines: one JSON object per line.
     Jsonl,
 }
 
-/// Why a manifest could not be listed.
+/// Reason why a listing failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ListingError {
-    /// It cannot be read a second time.
+    /// Manifest that cannot be read a second time.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// It cannot be written.
+    /// Write error of the output.
     #[error("could not write the list: {0}")]
     Write(#[from] io::Error),
 }
 
-/// Writes all jobs, in manifest order.
+/// Writes all jobs in manifest order.
 pub fn list(manifest: &Manifest, listing: Listing, out: impl Write) -> Result<(), ListingError> {
     match listing {
         Listing::Csv => csv(manifest, out),
@@ -92,7 +93,7 @@ fn jsonl(manifest: &Manifest, out: impl Write) -> Result<(), ListingError> {
     Ok(())
 }
 
-/// What a job is made of: `n` is not among it, for every job has a line of its own.
+/// Fields of a job. `n` is not among them, because every job has its own line.
 const FIELDS: [Field; 11] = [
     Field::Prompt,
     Field::NegativePrompt,
@@ -107,11 +108,11 @@ const FIELDS: [Field; 11] = [
     Field::Id,
 ];
 
-/// What a table of all jobs needs columns for.
+/// Columns that a table of all jobs needs.
 #[derive(Default)]
 struct Needs {
     fields: BTreeSet<&'static str>,
-    /// Extras that a cell cannot hold.
+    /// Passthrough columns that a cell cannot hold.
     not_plain: BTreeSet<String>,
     has_meta: bool,
 }
@@ -124,7 +125,7 @@ impl Needs {
             }
         }
         for (name, text) in &draft.extras {
-            // A lone return is read as the end of a line, whichever way it was meant.
+            // Excludes text with a carriage return, which a reader would take for a line end.
             if !is_free(name) || text.contains('\r') {
                 self.has_meta = true;
                 if !self.not_plain.contains(name) {
@@ -139,7 +140,7 @@ impl Needs {
     }
 }
 
-/// Whether something that is carried through can stand under its own name and be taken for that again.
+/// Returns whether a passthrough column can keep its name and is read back as a passthrough column.
 fn is_free(name: &str) -> bool {
     let is_ours = Field::titled(name).is_some() || name == META || name == EXPAND;
     let is_name = name == name.trim() && !name.is_empty() && !name.contains(char::is_control);
@@ -152,7 +153,7 @@ fn in_meta(draft: &Draft, is_plain: impl Fn(&str) -> bool) -> String {
     if meta.is_empty() { String::new() } else { Value::from(meta).to_string() }
 }
 
-/// The field as a table holds it.
+/// Formats the field as the text of a cell.
 fn cell(field: Field, draft: &Draft) -> String {
     match value(field, draft) {
         Value::Null => String::new(),
@@ -161,7 +162,7 @@ fn cell(field: Field, draft: &Draft) -> String {
     }
 }
 
-/// The field as JSON; null where the job has none.
+/// Converts the field to JSON. Returns null if the job does not have the field.
 fn value(field: Field, Draft { label, request, extras: _ }: &Draft) -> Value {
     match field {
         Field::Prompt => json!(request.prompt),

@@ -1,7 +1,7 @@
-//! Lists of texts in files of the manifest's folder: those that a field takes its values from, and wildcards.
+//! List files in the manifest's folder: the values of a field or a var, and wildcards.
 //!
-//! One text a line, exactly as it stands there; blank lines and lines that begin with `#` are none. Each file is read once, and what was
-//! read is hashed, so that a manifest is another one as soon as one of its lists is.
+//! One text per line, exactly as written. Blank lines and lines that begin with `#` are skipped. Each file is read once and hashed, so a
+//! change in a list file changes the manifest's fingerprint.
 
 mod folders;
 mod names;
@@ -21,45 +21,45 @@ use crate::manifest::read::shown_text;
 use crate::manifest::template::Wildcards;
 use crate::model::text::escape;
 
-/// Bytes of one list.
+/// Limit on the size of one list in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
-/// Bytes of all lists of a manifest, which are kept.
+/// Limit on the size of all lists of a manifest in bytes. All of them are kept in memory.
 const ALL_BYTES_MAX: u64 = 256 << 20;
 
-/// Texts of one list.
+/// Limit on the texts of one list.
 const TEXTS_MAX: usize = 1_000_000;
 
-/// Names in a folder among which a misspelt one is looked for.
+/// Limit on the names in a folder that are compared with a misspelt name.
 const NEIGHBOURS_MAX: usize = 10_000;
 
-/// Where the wildcards lie, beside the manifest.
+/// Name of the folder with the wildcards, in the manifest's folder.
 const WILDCARDS: &str = "wildcards";
 
 type Texts = Arc<[String]>;
 
-/// The lists of one manifest.
+/// List files of one manifest.
 #[derive(Debug)]
 pub(super) struct Lists {
-    /// The manifest's.
+    /// Folder of the manifest.
     folder: PathBuf,
-    /// Where they may lie.
+    /// Folders in which list files are allowed.
     folders: Folders,
     read: BTreeMap<String, Result<Texts, Wrong>>,
-    /// The names of the wildcards that there are, once they were asked for.
+    /// Names of the existing wildcards. `None` before they are first needed.
     names: Option<Result<Arc<[String]>, Wrong>>,
     n_bytes: u64,
     hasher: blake3::Hasher,
 }
 
 impl Lists {
-    /// The lists of a manifest in this folder; `allowed` are further folders that they may lie in.
+    /// Creates the lists of a manifest in this folder. `allowed` are further folders for list files.
     pub(super) fn new(folder: PathBuf, allowed: &[PathBuf]) -> Self {
         let folders = Folders::new(&folder, allowed);
         Self { folder, folders, read: BTreeMap::new(), names: None, n_bytes: 0, hasher: blake3::Hasher::new() }
     }
 
-    /// The texts of a file, at least one, by its name as seen from the manifest's folder.
+    /// Returns the texts of a file, at least one. `name` is relative to the manifest's folder.
     pub(super) fn of_file(&mut self, name: &str) -> Result<Texts, Wrong> {
         if let Some(known) = self.read.get(name) {
             return known.clone();
@@ -69,7 +69,7 @@ impl Lists {
         result
     }
 
-    /// A hash of the names and bytes of all files in the order in which they were read; none where none was.
+    /// Returns a hash of the names and bytes of all files, in the order in which they were read. `None` if no file was read.
     pub(super) fn digest(&self) -> Option<blake3::Hash> {
         (self.n_bytes > 0).then(|| self.hasher.finalize())
     }
@@ -84,7 +84,7 @@ impl Lists {
                 return Err(missing(&path, name));
             }
             Err(Missed::Unreadable(error)) => {
-                return Err(wrong(format!("the list {shown} could not be read: {error}"), "name a file that can be"));
+                return Err(wrong(format!("the list {shown} could not be read: {error}"), "name a readable file"));
             }
         };
         let n_bytes = bytes.len() as u64;
@@ -97,13 +97,12 @@ impl Lists {
         let texts = texts(&shown, &bytes)?;
         self.n_bytes += n_bytes;
         for part in [name.as_bytes(), &bytes] {
-            // Every part carries its length, so that none can run into the next.
+            // Length of each part precedes the part, so that two adjacent parts cannot be confused.
             self.hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
         }
         Ok(texts)
     }
 
-    /// The names of all wildcards.
     fn names(&mut self) -> Result<Arc<[String]>, Wrong> {
         let folder = self.folder.join(WILDCARDS);
         self.names.get_or_insert_with(|| names::all(&folder, &self.folders)).clone()
@@ -111,13 +110,13 @@ impl Lists {
 }
 
 impl Wildcards for Lists {
-    /// `a/b` is `wildcards/a/b.txt`; of a name with `*` all files that it fits follow each other in the order of their names.
+    /// Returns the texts of a wildcard: `a/b` means `wildcards/a/b.txt`. A name with `*` means all matching files, in name order.
     fn values(&mut self, name: &str) -> Result<Texts, Wrong> {
         let shown = shown_text(&format!("__{name}__"));
         let name = name.trim_matches('/');
         if !names::is_within(name) {
-            let what = format!("the wildcard {shown} does not lie in the folder `{WILDCARDS}`");
-            return Err(wrong(what, "name a list below it, as in `__animals/birds__`"));
+            let what = format!("the wildcard {shown} is not in the folder `{WILDCARDS}`");
+            return Err(wrong(what, "name a list inside it, as in `__animals/birds__`"));
         }
         let file = |name: &str| format!("{WILDCARDS}/{name}.txt");
         if !name.contains('*') {
@@ -142,9 +141,9 @@ impl Wildcards for Lists {
     }
 }
 
-/// The file's bytes, and of a file that is too long one more than it may have.
+/// Reads a file, up to one byte more than the limit.
 fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    // A pipe may have no end, and would be empty the second time.
+    // Rejects a pipe: it may have no end, and would be empty in the second read.
     let kind = fs::metadata(path)?.file_type();
     let what = match kind {
         _ if kind.is_file() => None,
@@ -172,7 +171,7 @@ fn texts(shown: &str, bytes: &[u8]) -> Result<Texts, Wrong> {
     let is_text = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let texts: Vec<_> = lines.filter(is_text).take(TEXTS_MAX + 1).map(str::to_owned).collect();
     match texts.len() {
-        0 => Err(wrong(format!("the list {shown} has no texts"), "write one a line")),
+        0 => Err(wrong(format!("the list {shown} has no texts"), "write one per line")),
         n if n > TEXTS_MAX => Err(wrong(format!("the list {shown} has more than {TEXTS_MAX} texts"), too_many())),
         _ => Ok(texts.into()),
     }
@@ -182,21 +181,21 @@ fn too_many() -> String {
     format!("shorten it to {TEXTS_MAX}")
 }
 
-/// What is wrong with a name that is no file's, and whose name it nearly is.
+/// Creates the mistake for a missing file, with the name of a similar file as the remedy.
 fn missing(path: &Path, name: &str) -> Wrong {
-    let what = format!("there is no list {}", shown_text(name));
+    let what = format!("list not found: {}", shown_text(name));
     let neighbours = path.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();
     let neighbours: Vec<_> =
         neighbours.take(NEIGHBOURS_MAX).flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     let Some(written) = path.file_name().and_then(|name| name.to_str()) else {
-        return wrong(what, "name a file, as seen from the manifest");
+        return wrong(what, "name a file, relative to the manifest");
     };
     let with_ending = format!("{written}.txt");
     let nearly = neighbours.iter().find(|other| **other == with_ending).map(String::as_str);
     let nearly = nearly.or_else(|| misspelt(written, neighbours.iter().map(String::as_str)));
     let remedy = match nearly {
         Some(nearly) => format!("did you mean `{}`?", escape(&name.replace(written, nearly))),
-        None => "write it, one text a line, or correct the name, which is as seen from the manifest".to_owned(),
+        None => "create it, with one text per line, or correct the path, which is relative to the manifest".to_owned(),
     };
     wrong(what, remedy)
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a manifest: where it is, what it is and what to do about it.
+//! Diagnostics of a manifest: the location of a problem, its description and a remedy.
 
 use std::fmt;
 use std::io;
@@ -8,45 +8,45 @@ use crate::manifest::encoding::Unreadable;
 use crate::manifest::format;
 use crate::model::text::escape;
 
-/// Mistakes that [`ManifestError`] prints before it counts the rest.
+/// Number of mistakes that [`ManifestError`] prints; it only counts the rest.
 const MISTAKES_SHOWN_MAX: usize = 20;
 
-/// Mistakes that are kept with their words; further ones are only counted, so that a file of rubbish stays cheap.
+/// Limit on the mistakes whose text is kept. Further mistakes are only counted, so that a file of random data needs little memory.
 const MISTAKES_KEPT_MAX: usize = 1_000;
 
-/// Why there is no manifest to run.
+/// Reason why a manifest cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// The file was read, and what it says cannot be run.
+    /// Mistakes in a file that was read.
     #[error("could not use {}: {mistakes}", shown(&mistakes.path))]
     Mistakes {
-        /// All of them, not only the first.
+        /// List of all mistakes, not only the first one.
         mistakes: Mistakes,
     },
-    /// The operating system did not let us read the file.
+    /// Read error of the operating system.
     #[error("could not read {}: {source}; {}", shown(path), unread(source.kind()))]
     Read {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error from the operating system.
         source: io::Error,
     },
-    /// The ending of the file's name says nothing that we know.
-    #[error("could not tell the format of {}: {}", shown(path), format::unknown(path))]
+    /// File extension that names no known format.
+    #[error("could not detect the format of {}: {}", shown(path), format::unknown(path))]
     UnknownFormat {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// The file is not what it was when it was checked.
-    #[error("could not go on with {}: it was changed while it was being read; start again", shown(path))]
+    /// File that changed after it was checked.
+    #[error("could not continue with {}: it was changed while it was being read; start again", shown(path))]
     Changed {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
     },
 }
 
 impl ManifestError {
-    /// Why a file gives no text, where that is a mistake in the file and not one of the system.
+    /// Returns the reason why a file gives no text, if the file is at fault. Returns the error unchanged if the system is at fault.
     pub(super) fn into_unreadable(self) -> Result<Unreadable, Self> {
         match &self {
             Self::Read { source, .. } => Unreadable::of(source).cloned().ok_or(self),
@@ -54,7 +54,7 @@ impl ManifestError {
         }
     }
 
-    /// The mistakes in the file, if that is what is wrong: the first thousand, by line.
+    /// Returns the mistakes in the file: at most the first thousand, sorted by line. Empty for any other error.
     pub fn mistakes(&self) -> &[Mistake] {
         match self {
             Self::Mistakes { mistakes } => mistakes.list(),
@@ -63,34 +63,34 @@ impl ManifestError {
     }
 }
 
-/// What to do where a file cannot be read.
+/// Returns the remedy for a file that cannot be read.
 fn unread(kind: io::ErrorKind) -> &'static str {
     match kind {
-        io::ErrorKind::NotFound => "see how it is spelt, or begin one with `promptbatch init`",
-        io::ErrorKind::PermissionDenied => "allow reading it",
+        io::ErrorKind::NotFound => "check the path, or create one with `promptbatch init`",
+        io::ErrorKind::PermissionDenied => "make it readable",
         io::ErrorKind::IsADirectory => "name the manifest in it",
-        _ => "mend that and run the same command again",
+        _ => "fix that and run the same command again",
     }
 }
 
-/// One thing that is wrong, or doubtful, in a manifest.
+/// Diagnostic of a manifest: one mistake or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where.
+    /// Location of the problem.
     pub place: Place,
-    /// What is wrong, such as "unknown field `promt`".
+    /// Description of the problem, such as "unknown field `promt`".
     pub what: String,
-    /// What to do about it, such as "did you mean `prompt`?".
+    /// Remedy, such as "did you mean `prompt`?".
     pub remedy: String,
 }
 
 impl Mistake {
-    /// The line of the manifest, from 1, if it is known.
+    /// Returns the line of the manifest, from 1. `None` if the line is unknown.
     pub const fn line(&self) -> Option<u64> {
         self.place.line()
     }
 
-    /// The whole sentence about the manifest at `path`: `prompts.yaml:12: what is wrong; what to do`.
+    /// Formats the diagnostic for the manifest at `path`: `prompts.yaml:12: what is wrong; what to do`.
     pub fn at(&self, path: &Path) -> String {
         let Self { place, what, remedy } = self;
         let path = shown(path);
@@ -103,23 +103,23 @@ impl Mistake {
     }
 }
 
-/// Where a mistake is. A line is never guessed: where it is not known, the entry is counted.
+/// Location of a problem. A line is never guessed: if the line is unknown, the location is the number of the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Among the options that were given with the manifest.
+    /// Options that were given with the manifest.
     CommandLine,
-    /// In the file as a whole.
+    /// File as a whole.
     File,
-    /// On this line, from 1.
+    /// Line, from 1.
     Line(u64),
-    /// In these characters of a line.
+    /// Range of characters within a line.
     Span(Span),
-    /// In this entry, from 1, on a line that could not be told.
+    /// Entry, from 1, whose line is unknown.
     Entry(u64),
 }
 
 impl Place {
-    /// The line, from 1, if it is known.
+    /// Returns the line, from 1. `None` if the line is unknown.
     pub const fn line(self) -> Option<u64> {
         match self {
             Self::Line(line) | Self::Span(Span { line, .. }) => Some(line),
@@ -127,7 +127,7 @@ impl Place {
         }
     }
 
-    /// What places are told by, in the order of the file.
+    /// Returns the sort key of a location, for the order of the file.
     const fn order(self) -> (u8, u64, u32) {
         match self {
             Self::CommandLine => (0, 0, 0),
@@ -139,18 +139,18 @@ impl Place {
     }
 }
 
-/// Some characters of one line, counted in bytes of the line as UTF-8 from 0, whatever the file's own encoding is.
+/// Range of characters within one line. Offsets are bytes of the line in UTF-8, also for a file in another encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The line, from 1.
+    /// Line, from 1.
     pub line: u64,
-    /// Where they begin.
+    /// Byte offset of the beginning, from 0.
     pub begin: u32,
-    /// Where they end.
+    /// Byte offset of the end, exclusive.
     pub end: u32,
 }
 
-/// All mistakes of one manifest; prints the first twenty, and how many more there are.
+/// List of the mistakes in one manifest. Prints the first twenty, and the number of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes {
     path: PathBuf,
@@ -159,27 +159,27 @@ pub struct Mistakes {
 }
 
 impl Mistakes {
-    /// What was found in the manifest at `path`.
+    /// Creates the list of the mistakes and warnings in the manifest at `path`, sorted by location.
     pub(super) fn new(path: PathBuf, Findings { mistakes, warnings }: Findings) -> Self {
         Self { path, found: mistakes.sorted(), warnings: warnings.sorted() }
     }
 
-    /// What is allowed and probably not meant: the first thousand, by line.
+    /// Returns the warnings: input that is allowed and probably not intended. At most the first thousand, sorted by line.
     pub fn warnings(&self) -> &[Mistake] {
         self.warnings.list()
     }
 
-    /// How many warnings there are, those beyond the thousandth included.
+    /// Returns the number of warnings, those beyond the thousandth included.
     pub const fn n_warnings(&self) -> u64 {
         self.warnings.n
     }
 
-    /// The first thousand of them, by line.
+    /// Returns the mistakes: at most the first thousand, sorted by line.
     pub fn list(&self) -> &[Mistake] {
         self.found.list()
     }
 
-    /// How many there are, those beyond the thousandth included.
+    /// Returns the number of mistakes, those beyond the thousandth included.
     pub const fn n(&self) -> u64 {
         self.found.n
     }
@@ -199,7 +199,7 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// Mistakes or warnings as they are found: the first ones in words, all of them counted.
+/// Collector of mistakes or warnings. The first ones are kept with their text, and all are counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     kept: Vec<Mistake>,
@@ -207,7 +207,7 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Adds a mistake, but not twice the same: an alias repeats the mistakes of its anchor.
+    /// Adds a mistake, but no duplicate: an alias repeats the mistakes of its anchor.
     pub(super) fn push(&mut self, place: Place, wrong: Wrong) {
         let Wrong { what, remedy } = wrong;
         let mistake = Mistake { place, what, remedy };
@@ -227,30 +227,30 @@ impl Found {
         &self.kept
     }
 
-    /// The same in the order of the file.
+    /// Sorts the kept mistakes by location.
     pub(super) fn sorted(mut self) -> Self {
         self.kept.sort_by_key(|mistake| mistake.place.order());
         self
     }
 }
 
-/// What one pass over a manifest has found so far.
+/// Diagnostics of one pass over a manifest.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
-    /// What must be put right before anything is sent.
+    /// Mistakes, which must be fixed before any submission.
     pub(super) mistakes: Found,
-    /// What is allowed, and probably not meant.
+    /// Warnings: input that is allowed and probably not intended.
     pub(super) warnings: Found,
 }
 
-/// A mistake before it is known where: what is wrong and what to do.
+/// Problem without a location: its description and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     pub(super) what: String,
     pub(super) remedy: String,
 }
 
-/// Shorthand for a [`Wrong`].
+/// Creates a [`Wrong`].
 pub(super) fn wrong(what: impl Into<String>, remedy: impl Into<String>) -> Wrong {
     Wrong { what: what.into(), remedy: remedy.into() }
 }
@@ -321,16 +321,16 @@ mod tests {
         let cases = [
             (
                 ManifestError::Read { path: path.clone(), source },
-                "could not read prompts.doc: permission denied; allow reading it",
+                "could not read prompts.doc: permission denied; make it readable",
             ),
             (
                 ManifestError::UnknownFormat { path: path.clone() },
-                "could not tell the format of prompts.doc: its name ends in none of .yaml, .yml, .csv, .tsv, .tab, .jsonl, \
-                 .ndjson, .txt, or one of them and .gz; rename it, or add --format yaml|csv|tsv|jsonl|txt",
+                "could not detect the format of prompts.doc: its name does not end in any of .yaml, .yml, .csv, .tsv, .tab, .jsonl, \
+                 .ndjson, .txt, or in one of these followed by .gz; rename it, or add --format yaml|csv|tsv|jsonl|txt",
             ),
             (
                 ManifestError::Changed { path },
-                "could not go on with prompts.doc: it was changed while it was being read; start again",
+                "could not continue with prompts.doc: it was changed while it was being read; start again",
             ),
         ];
         for (error, words) in cases {

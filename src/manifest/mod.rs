@@ -1,18 +1,18 @@
-//! Reads what the user wrote, checks all of it, and gives the wanted images one by one: in manifest order, as often as asked.
+//! Manifest reader: parses and checks the whole manifest, then yields its jobs one by one in manifest order.
 //!
-//! A manifest is read twice. [`open`] reads it to the end and tells every mistake at once; [`Manifest::drafts`] reads it again and
-//! gives the work. Rows, lines and documents are streamed both times, so a million of them cost no more memory than ten.
-//! A file that is not the same the second time is an error, and never a different batch.
+//! A manifest is read twice. [`open`] reads it to the end and reports every mistake at once. [`Manifest::drafts`] reads it again and
+//! yields the jobs. Both passes stream rows, lines and documents, so a million of them need no more memory than ten.
+//! A file that differs in the second pass is an error; it never yields a different batch.
 //!
-//! On its way from bytes to jobs a manifest passes these files:
+//! Stages from bytes to jobs, and the files of each stage:
 //!
-//! | | |
+//! | stage | files |
 //! |---|---|
 //! | bytes to text | `input` (file, pipe, standard input, gzip), `encoding`, `guess`, `spool` |
 //! | text to entries | `documents`, `yaml`, `tree` (YAML); `table`, `rows` (CSV), `tabs` (TSV), `columns`; `jsonl`; `texts` (TXT) |
-//! | values | `field`, `read`, `parts`, `range`, `lists` (other files), `families`; `fields` holds the good ones |
+//! | values | `field`, `read`, `parts`, `range`, `lists` (other files), `families`; `fields` holds the valid ones |
 //! | entries to jobs | `check`, `ways`, `sayings` and `template` (texts), `grid` and `draw` (lists), `expand`, `guard` |
-//! | what is told | `mistake`, `complaint`, `source_lines`, `census`; `schema`, `listing` |
+//! | diagnostics and output | `mistake`, `complaint`, `source_lines`, `census`; `schema`, `listing` |
 
 mod axis;
 mod census;
@@ -83,40 +83,41 @@ use crate::model::job::Draft;
 use crate::model::price::Price;
 use crate::model::progress::{Chore, Meter, Progress, Unseen};
 
-/// A manifest and the options that change what it means.
+/// Manifest file and the options that change its meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
-    /// The file, or `-` for standard input. It may be compressed by gzip.
+    /// Path of the file, or `-` for standard input. The file may be compressed with gzip.
     pub path: PathBuf,
-    /// Its format, where the ending of its name does not tell.
+    /// Format of the file. `None` means the format that the file extension names.
     pub format: Option<Format>,
-    /// Its encoding, where it is not UTF-8 and does not show what it is.
+    /// Encoding of the file. `None` means UTF-8, or the encoding that is detected from the file's bytes.
     pub encoding: Option<Encoding>,
-    /// The column of a table, or the key of an object, that holds the prompts, where it is not called `prompt`.
+    /// Name of the table column or object key that holds the prompt. `None` means `prompt`.
     pub prompt_column: Option<String>,
-    /// The column of a table that holds the ids, where it is not called `id`.
+    /// Name of the table column or object key that holds the id. `None` means `id`.
     pub id_column: Option<String>,
-    /// Fields and values that beat the manifest's defaults, but not what an entry says itself; of one given twice the last.
+    /// Pairs of field and value. They override the manifest's defaults, but not an entry's own fields. The last pair of a field wins.
     pub overrides: Vec<(String, String)>,
-    /// The model of entries for which nothing else names one.
+    /// Model of the entries for which nothing else names a model. `None` means no default.
     pub default_model: Option<String>,
-    /// How many jobs lists may make; 10,000 if nobody says more. Entries that are one job each are not limited.
+    /// Limit on the jobs that lists make. `None` means 10,000. Entries that make one job each are not limited.
     pub jobs_max: Option<u64>,
-    /// The seed by which the order of the work is drawn, whatever the manifest says.
+    /// Seed of the shuffled work order. It replaces the seed in the manifest. `None` keeps the manifest's setting.
     pub shuffle: Option<u64>,
-    /// Folders that the manifest may name files in, beside its own. Of a pipe or standard input its own is the current one.
+    /// Folders whose files the manifest may name, in addition to its own folder.
+    /// The own folder of a pipe or of standard input is the working directory.
     pub allowed_folders: Vec<PathBuf>,
 }
 
 impl Source {
     fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
-        // How many jobs are allowed, and which files, does not change what they are.
+        // Leaves out the job limit and the allowed folders, because they do not change what the jobs are.
         let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
         let Self { jobs_max: _, shuffle, allowed_folders: _, .. } = self;
         let format = format.or_else(|| Format::of(path)).map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
-            // Every part carries its length, so that none can run into the next; an absent one has none.
+            // Length of each part precedes the part, so that two adjacent parts cannot be confused. `u64::MAX` marks an absent part.
             hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
             hasher.update(text.unwrap_or_default().as_bytes());
         };
@@ -142,8 +143,11 @@ impl Source {
     }
 }
 
-/// A hash of the file's bytes and of every option that changes what they mean: where it is known, that very manifest was checked before.
-/// Where the file lies does not matter. Only of a file proper, or of standard input: another pipe may have no end. And not of one that may name other files: which ones, and what they hold, is known when it has been read.
+/// Computes a hash of the file's bytes and of every option that changes their meaning. The location of the file does not count.
+/// A known fingerprint means that exactly this manifest was checked before.
+///
+/// Returns an `Unsupported` error for a pipe other than standard input, because that pipe may have no end.
+/// The same error is returned for a manifest that may name other files. Their names and contents are known only after the read.
 pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
     if input::n_bytes(&source.path).is_none() {
         return Err(io::ErrorKind::Unsupported.into());
@@ -154,15 +158,15 @@ pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
     input::digest(&source.path).map(|digest| source.fingerprint(digest, None))
 }
 
-/// A checked manifest.
+/// Manifest that passed all checks.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     source: Source,
-    /// What the file is in, if that was found out by a look at all of it.
+    /// Encoding that was detected from the whole file. `None` if no detection was needed.
     encoding: Option<Encoding>,
-    /// The hash of the file's bytes.
+    /// Hash of the file's bytes as they are on disk.
     digest: blake3::Hash,
-    /// The hash of all lists that it names, if it names any.
+    /// Hash of all list files that the manifest names. `None` if it names none.
     lists: Option<blake3::Hash>,
     columns: Vec<String>,
     census: Census,
@@ -170,18 +174,18 @@ pub struct Manifest {
     warnings: Found,
 }
 
-/// Reads and checks a whole manifest. All its mistakes are told at once.
+/// Reads and checks a whole manifest. Reports all its mistakes at once.
 pub fn open(source: Source) -> Result<Manifest, ManifestError> {
     open_watched(source, &mut Unseen)
 }
 
-/// The same, told step by step.
+/// Reads and checks a whole manifest like `open`, and reports the progress of the read.
 pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manifest, ManifestError> {
     let (manifest, findings, ids) = read(&source, None, Ids::gathered(), progress)?;
     let temporary = |source| ManifestError::Read { path: env::temp_dir(), source };
     let findings = match ids.repeated().map_err(temporary)? {
         None => findings,
-        // Which ones they are is told by reading it all again, for once.
+        // Reads the manifest again to find where the repeated ids are.
         Some(ids) => {
             let (again, findings, _) = read(&source, manifest.encoding, ids, progress)?;
             if again.digest != manifest.digest {
@@ -196,7 +200,7 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
     Ok(Manifest { warnings: findings.warnings.sorted(), ..manifest })
 }
 
-/// Reads a manifest to its end, whatever is wrong with it.
+/// Reads a manifest to its end, even if it has mistakes.
 fn read(
     source: &Source,
     encoding: Option<Encoding>,
@@ -238,60 +242,60 @@ fn read(
 }
 
 impl Manifest {
-    /// The file.
+    /// Returns the path of the file, or `-` for standard input.
     pub fn path(&self) -> &Path {
         &self.source.path
     }
 
-    /// The file, and the options that change what it means.
+    /// Returns the file and the options that change its meaning.
     pub const fn source(&self) -> &Source {
         &self.source
     }
 
-    /// How many images are wanted: every entry as often as its `n` says.
+    /// Returns the number of requested images. Each entry counts as often as its `n` says.
     pub const fn n_jobs(&self) -> u64 {
         self.census.n_jobs()
     }
 
-    /// What an image costs, if the manifest says so.
+    /// Returns the price of an image. `None` if the manifest states none.
     pub const fn price(&self) -> Option<&Price> {
         self.settings.price.as_ref()
     }
 
-    /// The seed by which the order of the work is drawn, if the manifest or its source asks for that.
+    /// Returns the seed of the shuffled work order: that of the source, else that of the manifest. `None` means manifest order.
     pub fn shuffle(&self) -> Option<u64> {
         self.source.shuffle.or(self.settings.shuffle)
     }
 
-    /// What it comes to: models, sizes, the first jobs and the last.
+    /// Returns the summary of the jobs: models, sizes, the first jobs and the last.
     pub const fn census(&self) -> &Census {
         &self.census
     }
 
-    /// The columns that are carried through to the results, in the order in which the manifest first names them.
+    /// Returns the passthrough columns, in the order in which the manifest first names them. The results contain them unchanged.
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
 
-    /// What is allowed and probably not meant: the first thousand, by line.
+    /// Returns the warnings: input that is allowed and probably not intended. At most the first thousand, sorted by line.
     pub fn warnings(&self) -> &[Mistake] {
         self.warnings.list()
     }
 
-    /// How many warnings there are, those beyond the thousandth included.
+    /// Returns the number of warnings, those beyond the thousandth included.
     pub const fn n_warnings(&self) -> u64 {
         self.warnings.n()
     }
 
-    /// The [fingerprint] of what was checked.
+    /// Returns the [fingerprint] of the checked manifest.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.source.fingerprint(self.digest, self.lists)
     }
 
-    /// Reads the manifest again and gives a draft for each wanted image, in manifest order.
+    /// Reads the manifest again and yields one job specification for each requested image, in manifest order.
     ///
-    /// Nothing is given when the file is not what [`open`] checked. Should it be changed while it is read, the last item is an
-    /// error: what came before it belongs together only when no error came.
+    /// Yields nothing if the file is not the one that [`open`] checked. If the file changes during the read, the last item is an
+    /// error. The items form one consistent batch only if no error follows them.
     pub fn drafts(&self) -> Result<impl Iterator<Item = Result<Draft, ManifestError>> + use<>, ManifestError> {
         let path = self.path();
         if input::digest(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })? != self.digest {
@@ -303,7 +307,7 @@ impl Manifest {
     }
 }
 
-/// The second pass.
+/// Iterator over the jobs of the second pass.
 struct Drafts {
     path: PathBuf,
     digest: blake3::Hash,

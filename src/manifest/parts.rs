@@ -1,4 +1,4 @@
-//! Reads the fields that have parts: source images, adapters and the parameters that we do not know.
+//! Parser of the composite fields: source images, adapters and provider-specific parameters.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +10,20 @@ use crate::manifest::read::{is_repo_id, short_text, shown, shown_text};
 use crate::manifest::value::Value;
 use crate::model::request::Lora;
 
-/// Adapters that the provider mixes in one image.
+/// Limit of the provider on the adapters of one image.
 const LORAS_MAX: usize = 6;
 
-/// How far the weights may be from 1 in sum, for those who write thirds as 0.333.
+/// Tolerance for the sum of the weights, which should be 1. Thirds may be written as 0.333.
 const WEIGHTS_SLACK: f64 = 0.001_5;
 
-/// The source images of an edit model.
+/// Parses the source images of an edit model.
 pub(super) fn image_url(raw: Raw) -> Result<Vec<String>, Wrong> {
     let urls = match structured(Field::ImageUrl, raw, '[')? {
         Value::List(urls) => urls,
         other => vec![other],
     };
     if urls.is_empty() {
-        return Err(wrong("`image_url` is an empty list", "write one URL or more, or leave `image_url` out"));
+        return Err(wrong("`image_url` is an empty list", "write one or more URLs, or leave `image_url` out"));
     }
     urls.into_iter().map(one_image_url).collect()
 }
@@ -46,7 +46,7 @@ fn one_image_url(value: Value) -> Result<String, Wrong> {
     Err(wrong(format!("`image_url` is {}, not a URL", shown_text(&url)), REMEDY))
 }
 
-/// The adapters: one repository id, or several with their weights.
+/// Parses the adapters: one repository id, or several with their weights.
 pub(super) fn loras(raw: Raw) -> Result<Vec<Lora>, Wrong> {
     const REMEDY: &str = "write one repository id (org/name), or a map of repository ids to weights";
     match structured(Field::Loras, raw, '{')? {
@@ -61,7 +61,7 @@ pub(super) fn loras(raw: Raw) -> Result<Vec<Lora>, Wrong> {
 fn weighted(weights: BTreeMap<String, Value>) -> Result<Vec<Lora>, Wrong> {
     let n_loras = weights.len();
     if n_loras == 0 {
-        return Err(wrong("`loras` is an empty map", "write one adapter or more, or leave `loras` out"));
+        return Err(wrong("`loras` is an empty map", "write one or more adapters, or leave `loras` out"));
     }
     if n_loras > LORAS_MAX {
         return Err(wrong(format!("`loras` names {n_loras} adapters"), format!("keep at most {LORAS_MAX}")));
@@ -79,7 +79,7 @@ fn weighted(weights: BTreeMap<String, Value>) -> Result<Vec<Lora>, Wrong> {
         loras.push(Lora { repo: repo_id(repo)?, weight: Some(weight) });
     }
     let sum: f64 = loras.iter().filter_map(|lora| lora.weight).sum();
-    // Written so that a sum that is not a number is refused too.
+    // Comparison in this form also rejects a sum of NaN.
     if (sum - 1.0).abs() <= WEIGHTS_SLACK {
         return Ok(loras);
     }
@@ -92,10 +92,10 @@ fn repo_id(text: String) -> Result<String, Wrong> {
     if is_repo_id(&repo) {
         return Ok(repo);
     }
-    Err(wrong(format!("`loras` names {}, which is no repository id", shown_text(&repo)), "write it as org/name"))
+    Err(wrong(format!("`loras` names {}, which is not a repository id", shown_text(&repo)), "write it as org/name"))
 }
 
-/// Fields that the provider may know and we do not.
+/// Parses parameters that the provider may know and this program does not.
 pub(super) fn params(raw: Raw) -> Result<BTreeMap<String, Value>, Wrong> {
     let params = match structured(Field::Params, raw, '{')? {
         Value::Map(params) => params,
@@ -107,11 +107,11 @@ pub(super) fn params(raw: Raw) -> Result<BTreeMap<String, Value>, Wrong> {
     for (name, value) in &params {
         if let Some(field) = Field::named(name).filter(|field| field.is_sent()) {
             let what = format!("`params` holds `{name}`, which is a field of its own", name = field.name());
-            return Err(wrong(what, format!("take `{name}` out of `params` and write it beside `prompt`")));
+            return Err(wrong(what, format!("move `{name}` out of `params` and write it next to `prompt`")));
         }
         if !is_sendable(value) {
             let what = format!("{} in `params` holds a number that is not finite", shown_text(name));
-            return Err(wrong(what, "write a finite number; JSON knows no other"));
+            return Err(wrong(what, "write a finite number; JSON has no other"));
         }
     }
     Ok(params)
@@ -126,12 +126,12 @@ fn is_sendable(value: &Value) -> bool {
     }
 }
 
-/// The value itself, where a cell that begins with `open` holds it as JSON.
+/// Returns the value. A cell that begins with `open` is parsed as JSON.
 fn structured(field: Field, raw: Raw, open: char) -> Result<Value, Wrong> {
     match raw {
         Raw::Typed(value) => Ok(value),
         Raw::Cell(text) if text.trim_start().starts_with(open) => json::read(&text).map_err(|problem| {
-            wrong(format!("`{}` is not good JSON: {problem}", field.name()), "check its quotes, commas and brackets")
+            wrong(format!("`{}` is not valid JSON: {problem}", field.name()), "check its quotes, commas and brackets")
         }),
         Raw::Cell(text) => Ok(Value::Text(text)),
     }
@@ -145,7 +145,7 @@ mod tests {
         Raw::Cell(text.to_owned())
     }
 
-    /// The value that a YAML file would give, written as JSON.
+    /// Parses JSON to the value that a YAML file would give.
     fn typed(text: &str) -> Raw {
         Raw::Typed(json::read(text).expect("the test writes good JSON"))
     }
@@ -181,12 +181,12 @@ mod tests {
             (typed("7"), no_url("the number 7")),
             (typed("[null]"), no_url("null")),
             (typed(r#"["https://a", {}]"#), no_url("a map")),
-            (typed("[]"), "`image_url` is an empty list; write one URL or more, or leave `image_url` out".to_owned()),
+            (typed("[]"), "`image_url` is an empty list; write one or more URLs, or leave `image_url` out".to_owned()),
             (typed(r#""""#), "`image_url` is empty; write its value, or leave `image_url` out".to_owned()),
         ] {
             assert_eq!(words(image_url(raw.clone())), expected, "{raw:?}");
         }
-        assert!(words(image_url(cell("[https://a]"))).starts_with("`image_url` is not good JSON: expected value"));
+        assert!(words(image_url(cell("[https://a]"))).starts_with("`image_url` is not valid JSON: expected value"));
     }
 
     #[test]
@@ -229,10 +229,10 @@ mod tests {
                 typed(r#"{"a/1":1,"a/2":1,"a/3":1,"a/4":1,"a/5":1,"a/6":1,"a/7":1}"#),
                 "`loras` names 7 adapters; keep at most 6".to_owned(),
             ),
-            (typed("{}"), "`loras` is an empty map; write one adapter or more, or leave `loras` out".to_owned()),
+            (typed("{}"), "`loras` is an empty map; write one or more adapters, or leave `loras` out".to_owned()),
             (
                 cell("watercolour"),
-                "`loras` names `watercolour`, which is no repository id; write it as org/name".to_owned(),
+                "`loras` names `watercolour`, which is not a repository id; write it as org/name".to_owned(),
             ),
             (typed(r#"["a/b"]"#), format!("`loras` is a list; {shape}")),
             (typed("null"), format!("`loras` is null; {shape}")),
@@ -263,18 +263,18 @@ mod tests {
             (cell("[1]"), shape("`[1]`")),
             (
                 cell(r#"{"seed": 5}"#),
-                "`params` holds `seed`, which is a field of its own; take `seed` out of `params` and write it beside `prompt`"
+                "`params` holds `seed`, which is a field of its own; move `seed` out of `params` and write it next to `prompt`"
                     .to_owned(),
             ),
             (
                 Raw::Typed(Value::Map([("eta".to_owned(), nan)].into())),
-                "`eta` in `params` holds a number that is not finite; write a finite number; JSON knows no other".to_owned(),
+                "`eta` in `params` holds a number that is not finite; write a finite number; JSON has no other".to_owned(),
             ),
         ] {
             assert_eq!(words(params(raw.clone())), expected, "{raw:?}");
         }
         assert!(
-            words(params(cell("{scheduler: euler}"))).starts_with("`params` is not good JSON: key must be a string")
+            words(params(cell("{scheduler: euler}"))).starts_with("`params` is not valid JSON: key must be a string")
         );
     }
 }

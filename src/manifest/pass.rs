@@ -1,4 +1,4 @@
-//! One pass over a manifest in any format: from its bytes to checked entries.
+//! Single pass over a manifest in any format: from its bytes to checked jobs.
 
 use std::io::{self, BufRead};
 use std::mem;
@@ -26,30 +26,29 @@ use crate::manifest::texts::Texts;
 use crate::manifest::yaml::{self, Settings};
 use crate::model::job::Draft;
 
-/// A pass that is under way.
+/// State of a pass in progress.
 pub(super) struct Pass {
     path: PathBuf,
-    /// Nothing where there is nothing to be read, as the findings say.
+    /// `None` if there is nothing to read; the diagnostics say why.
     entries: Option<Box<dyn Entries>>,
     settings: Settings,
     lists: Lists,
     checker: Checker,
-    /// What is left of the present entry.
+    /// Remaining jobs of the current entry.
     jobs: Option<Expand>,
 }
 
-/// The entries of a manifest in any format, one after the other.
+/// Entries of a manifest in any format, in file order.
 pub(super) trait Entries {
-    /// The next one; what is wrong before it goes to the findings. It may name lists that lie beside the manifest.
+    /// Returns the next entry. Problems before that entry go to `findings`. An entry may name list files in the manifest's folder.
     fn next_entry(&mut self, lists: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>>;
 
-    /// What they are read from.
+    /// Returns the input that the entries are read from.
     fn input(&self) -> &Input;
 }
 
 impl Pass {
-    /// Begins to read, in the encoding that an earlier pass found out. Mistakes that are found go to the findings; what cannot be read
-    /// at all is an error.
+    /// Begins to read, in the encoding that an earlier pass detected. Mistakes go to `findings`. An unreadable file is an error.
     pub(super) fn start(
         source: &Source,
         encoding: Option<Encoding>,
@@ -59,7 +58,7 @@ impl Pass {
         let path = &source.path;
         let format = source.format.or_else(|| Format::of(path));
         let format = format.ok_or_else(|| ManifestError::UnknownFormat { path: path.clone() })?;
-        // What has no name of its own is as if it were typed here.
+        // Uses the working directory as the folder of a manifest without a name of its own.
         let folder = path.parent().filter(|_| !is_nameless(path)).unwrap_or(Path::new(""));
         let mut lists = Lists::new(folder.to_owned(), &source.allowed_folders);
         let mut shared = Shared::default();
@@ -83,7 +82,7 @@ impl Pass {
         Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
     }
 
-    /// The next good job; the mistakes of those before it go to the findings.
+    /// Returns the next valid job. The mistakes of invalid jobs before it go to `findings`.
     pub(super) fn next_draft(&mut self, findings: &mut Findings) -> Result<Option<Draft>, ManifestError> {
         loop {
             if let Some(draft) = self.jobs.as_mut().and_then(|jobs| jobs.next(&mut self.checker, findings)) {
@@ -98,38 +97,37 @@ impl Pass {
         }
     }
 
-    /// Takes a job as one of those that are shown.
+    /// Adds a job to the summary.
     pub(super) fn keep(&mut self, draft: Draft) {
         self.checker.keep(draft);
     }
 
-    /// How many bytes of the file have been read, compressed as they are.
+    /// Returns how many bytes of the file have been read, before decompression.
     pub(super) fn n_bytes(&self) -> Option<u64> {
         self.entries.as_ref().map(|entries| entries.input().n_bytes())
     }
 
-    /// What the manifest says of the run as a whole.
+    /// Takes the settings of the whole run.
     pub(super) fn take_settings(&mut self) -> Settings {
         mem::take(&mut self.settings)
     }
 
-    /// What is known at the end.
     pub(super) fn finish(self, findings: &mut Findings) -> End {
         let digest = self.entries.map_or(blake3::hash(&[]), |entries| entries.input().digest());
         End { checked: self.checker.finish(findings), digest, lists: self.lists.digest() }
     }
 }
 
-/// What is known when a manifest has been read to its end.
+/// Results that are known at the end of a manifest.
 pub(super) struct End {
     pub(super) checked: Checked,
-    /// The hash of all bytes of the file.
+    /// Hash of all bytes of the file.
     pub(super) digest: blake3::Hash,
-    /// The hash of all lists that were read beside it, if there were any.
+    /// Hash of all list files that were read. `None` if there were none.
     pub(super) lists: Option<blake3::Hash>,
 }
 
-/// Whether the manifest may name other files, as far as a look at its words can tell.
+/// Returns whether the manifest may name other files. A search for two words decides.
 pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
     if source.format.or_else(|| Format::of(&source.path)) != Some(Format::Yaml) {
         return Ok(false);
@@ -139,7 +137,7 @@ pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
     let mut input = Input::open(&source.path, source.encoding)?;
     let mut held = Vec::new();
     loop {
-        // A word may begin at the end of one piece and go on in the next.
+        // Keeps the end of the last piece, because a word may begin there and end in the next piece.
         held.drain(..held.len().saturating_sub(n_kept));
         let piece = input.fill_buf()?;
         let n_bytes = piece.len();
@@ -154,14 +152,14 @@ pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
     }
 }
 
-/// What a manifest says before its entries.
+/// Settings that a manifest gives before its entries.
 struct Head<'a> {
     shared: &'a mut Shared,
     settings: &'a mut Settings,
     lists: &'a mut Lists,
 }
 
-/// The entries of a file in this format; what it says for all of them is laid under what they share already.
+/// Opens the entries of a file in this format. The file's own defaults go below the shared fields that exist already.
 fn open(
     format: Format,
     input: Input,
@@ -187,12 +185,12 @@ fn open(
     })
 }
 
-/// What is not read as UTF-8, and nobody asked to be, is told.
+/// Warns if the file is not read as UTF-8 and the user did not name an encoding.
 fn warn_of_encoding(source: &Source, input: &Input, warnings: &mut Found) {
     let encoding = input.encoding();
     if encoding != Encoding::UTF8 && source.encoding.is_none() {
         let what = format!("the file is not UTF-8 and is read as {encoding}");
-        let remedy = format!("see that its prompts are right; --encoding {encoding} says that it is so");
+        let remedy = format!("check the prompts; confirm with --encoding {encoding}");
         warnings.push(Place::File, wrong(what, remedy));
     }
 }
@@ -225,11 +223,11 @@ fn given_model(source: &Source) -> Vec<Given> {
     raw.into_iter().map(|raw| Given::one(Field::Model, raw, Place::CommandLine)).collect()
 }
 
-/// Only tables and objects have columns to name.
+/// Reports options that name a column, for formats without columns.
 fn refuse_column_options(source: &Source, format: Format, mistakes: &mut Found) {
     let remedy = match format {
         Format::Csv | Format::Tsv | Format::Jsonl => return,
-        Format::Yaml => |field: Field| format!("call the field `{}` in the manifest", field.name()),
+        Format::Yaml => |field: Field| format!("name the field `{}` in the manifest", field.name()),
         Format::Txt => |_| "every line is a prompt".to_owned(),
     };
     for (option, column, field) in

@@ -1,15 +1,15 @@
-//! Ranges of numbers as people write them: `1..8` with both ends, `8..1` downwards, `3.5..5.0..0.5` with a step, exact to the last digit.
+//! Number ranges as people write them: `1..8` with both ends, `8..1` downwards, `3.5..5.0..0.5` with a step, in exact decimal arithmetic.
 
 use crate::manifest::mistake::{Wrong, wrong};
 use crate::manifest::read::shown_text;
 
-/// Numbers that one range may stand for.
+/// Limit on the numbers of one range.
 const VALUES_MAX: i128 = 1_000_000;
 
-/// Digits behind the point: with as many before it, no sum here is beyond `i128`.
+/// Limit on decimal places. With as many digits before the point, every sum here fits in `i128`.
 const FRACTION_DIGITS_MAX: usize = 15;
 
-/// The whole numbers of a range; none where the text is no range at all.
+/// Expands a range of whole numbers. Returns `None` if the text is no range.
 pub(super) fn integers(text: &str) -> Option<Result<Vec<i64>, Wrong>> {
     let range = match read(text)? {
         Ok(range) => range,
@@ -23,7 +23,7 @@ pub(super) fn integers(text: &str) -> Option<Result<Vec<i64>, Wrong>> {
     Some(range.values(text).map(|values| values.map(whole).collect()))
 }
 
-/// The numbers of a range, each as near as a float can be to what adding on paper gives; none where the text is no range at all.
+/// Expands a range of decimal numbers. Each float is the nearest to the exact decimal sum. Returns `None` if the text is no range.
 pub(super) fn decimals(text: &str) -> Option<Result<Vec<f64>, Wrong>> {
     let range = match read(text)? {
         Ok(range) => range,
@@ -37,28 +37,28 @@ pub(super) fn decimals(text: &str) -> Option<Result<Vec<f64>, Wrong>> {
     Some(range.values(text).map(|values| values.map(|value| float(value, n_digits)).collect()))
 }
 
-/// A range in units of the last digit that was written.
+/// Range in units of the last written decimal place.
 #[derive(Debug)]
 struct Range {
     first: i128,
     last: i128,
     step: Option<i128>,
-    /// Digits behind the point.
+    /// Number of decimal places.
     n_digits: usize,
 }
 
-/// Reads `first..last` or `first..last..step`.
+/// Parses `first..last` or `first..last..step`.
 fn read(text: &str) -> Option<Result<Range, Wrong>> {
     let parts: Vec<_> = text.split("..").take(4).map(str::trim).collect();
-    // Other languages write `1..=8` and `1...8`.
+    // Accepts the notations `1..=8` and `1...8` of other languages, in order to suggest the right one.
     let plain: Vec<_> = parts.iter().map(|part| part.trim_start_matches(['=', '.']).trim_start()).collect();
     if !matches!(plain.len(), 2 | 3) || !plain.iter().all(|part| is_number(part)) {
         return None;
     }
     if plain != parts {
-        let what = format!("{} is not how a range is written", shown_text(text));
+        let what = format!("{} is not a valid range", shown_text(text));
         let written = shown_text(&plain.join(".."));
-        return Some(Err(wrong(what, format!("write {written}, which has both ends in it"))));
+        return Some(Err(wrong(what, format!("write {written}, which includes both ends"))));
     }
     let n_digits = plain.iter().map(|part| fraction(part).len()).max().unwrap_or(0);
     let numbers: Option<Vec<_>> = plain.iter().map(|part| number(part, n_digits)).collect();
@@ -67,7 +67,7 @@ fn read(text: &str) -> Option<Result<Range, Wrong>> {
         Some([first, last, step]) => Ok(Range { first: *first, last: *last, step: Some(*step), n_digits }),
         _ => {
             let what = format!("a number in the range {} has too many digits", shown_text(text));
-            Err(wrong(what, format!("write it with at most 18, and {FRACTION_DIGITS_MAX} behind the point")))
+            Err(wrong(what, format!("write it with at most 18, and {FRACTION_DIGITS_MAX} after the point")))
         }
     })
 }
@@ -82,7 +82,7 @@ impl Range {
             return Err(wrong(format!("the range {shown} has a step of 0"), "leave the step out, or write another"));
         }
         if way == -step.signum() {
-            let remedy = "turn the ends around, or write a step with the other sign";
+            let remedy = "swap the ends, or write a step with the other sign";
             return Err(wrong(format!("the range {shown} steps away from its end"), remedy));
         }
         let n = (last - first) / step + 1;
@@ -94,7 +94,7 @@ impl Range {
     }
 }
 
-/// Digits, perhaps with a sign before and a fraction behind them.
+/// Returns whether the text is a number: digits, perhaps with a sign before them and a fraction after them.
 fn is_number(text: &str) -> bool {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
@@ -107,7 +107,7 @@ fn fraction(number: &str) -> &str {
     number.split_once('.').map_or("", |(_, fraction)| fraction)
 }
 
-/// A number in units of its `n_digits`-th digit behind the point.
+/// Parses a number in units of the `n_digits`-th decimal place.
 fn number(text: &str, n_digits: usize) -> Option<i128> {
     let fraction = fraction(text);
     let whole = &text[..text.find('.').unwrap_or(text.len())];
@@ -117,7 +117,7 @@ fn number(text: &str, n_digits: usize) -> Option<i128> {
     format!("{whole}{fraction:0<n_digits$}").parse().ok()
 }
 
-/// The float nearest to `value` with `n_digits` behind the point.
+/// Returns the float nearest to `value` with `n_digits` decimal places.
 fn float(value: i128, n_digits: usize) -> f64 {
     format!("{value}e-{n_digits}").parse().expect("it is written as a float")
 }
@@ -193,19 +193,19 @@ mod tests {
             ("1..8..0", "the range `1..8..0` has a step of 0; leave the step out, or write another"),
             (
                 "1..8..-1",
-                "the range `1..8..-1` steps away from its end; turn the ends around, or write a step with the other sign",
+                "the range `1..8..-1` steps away from its end; swap the ends, or write a step with the other sign",
             ),
             (
                 "8..1..1",
-                "the range `8..1..1` steps away from its end; turn the ends around, or write a step with the other sign",
+                "the range `8..1..1` steps away from its end; swap the ends, or write a step with the other sign",
             ),
             ("1..1000001", "the range `1..1000001` has 1000001 numbers; write a range of at most 1000000"),
             (
                 "1..9223372036854775808",
-                "a number in the range `1..9223372036854775808` has too many digits; write it with at most 18, and 15 behind the point",
+                "a number in the range `1..9223372036854775808` has too many digits; write it with at most 18, and 15 after the point",
             ),
-            ("1..=8", "`1..=8` is not how a range is written; write `1..8`, which has both ends in it"),
-            ("1...8", "`1...8` is not how a range is written; write `1..8`, which has both ends in it"),
+            ("1..=8", "`1..=8` is not a valid range; write `1..8`, which includes both ends"),
+            ("1...8", "`1...8` is not a valid range; write `1..8`, which includes both ends"),
         ] {
             assert_eq!(integers(text).expect("it is a range").map_err(words), Err(told.to_owned()));
             assert_eq!(decimals(text).expect("it is a range").map_err(words), Err(told.to_owned()));
@@ -225,7 +225,7 @@ mod tests {
             prop_assert_eq!(integers.is_some(), decimals.is_some());
         }
 
-        /// Goal: every step is there and none twice. Method: compare with stepping on by hand.
+        /// Goal: every number of the range occurs exactly once. Method: compare with a plain loop of steps.
         #[test]
         fn ranges_are_what_stepping_gives(first in -99..99_i64, last in -99..99_i64, step in 1..9_u8) {
             let (signed, wanted): (_, Vec<_>) = if first <= last {

@@ -1,4 +1,4 @@
-//! Reads the value of each field, and refuses what no provider would draw: wrong types, sizes, ranges.
+//! Value parser of each field: rejects wrong types, sizes and ranges that no provider accepts.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -11,16 +11,16 @@ use crate::manifest::value::Value;
 use crate::model::request::{Json, Size};
 use crate::model::text::excerpt;
 
-/// The provider takes texts of fewer than 2000 characters.
+/// Limit of the provider: it accepts texts of fewer than 2000 characters.
 const TEXT_CHARS_MAX: usize = 1_999;
 
-/// An id ends in file names.
+/// Limit on the length of an id, because the id becomes part of file names.
 const ID_CHARS_MAX: usize = 200;
 
-/// A column's name stands in the ledger with every row.
+/// Limit on the length of a column name, because the ledger stores the name with every row.
 const COLUMN_CHARS_MAX: usize = 200;
 
-/// Pixels of one side of an image; the models themselves are narrower, each in its own way.
+/// Pixels of one side of an image. Each model has its own narrower range.
 const SIDE: RangeInclusive<u32> = 64..=2048;
 
 const SEED: RangeInclusive<i64> = 0..=SEED_MAX;
@@ -28,22 +28,22 @@ const STEPS: RangeInclusive<i64> = 1..=100;
 const N: RangeInclusive<i64> = 1..=10_000;
 const GUIDANCE: RangeInclusive<f64> = 1.5..=20.0;
 
-/// The highest seed that the provider takes.
+/// Highest seed that the provider accepts.
 pub(super) const SEED_MAX: i64 = (1 << 31) - 1;
 
 /// Characters of a wrong value that a message shows.
 const SHOWN_CHARS_MAX: usize = 40;
 
-/// The text of an image: not empty, not too long, as it was written.
+/// Parses a prompt: not empty, not too long, otherwise exactly as written.
 pub(super) fn prompt(raw: Raw) -> Result<String, Wrong> {
     let text = long_text(Field::Prompt, raw)?;
     if text.trim().is_empty() {
-        return Err(wrong("`prompt` is empty", "say what the image shows, or take the entry out"));
+        return Err(wrong("`prompt` is empty", "describe the image, or remove the entry"));
     }
     Ok(text)
 }
 
-/// What the image must not show; empty is a way to say "nothing" where the defaults say something.
+/// Parses a negative prompt. An empty text is valid: it cancels the negative prompt of the defaults.
 pub(super) fn negative_prompt(raw: Raw) -> Result<String, Wrong> {
     long_text(Field::NegativePrompt, raw)
 }
@@ -62,18 +62,17 @@ fn long_text(field: Field, raw: Raw) -> Result<String, Wrong> {
     }
 }
 
-/// The provider's name of a model.
 pub(super) fn model(raw: Raw) -> Result<String, Wrong> {
     short_text(Field::Model, raw)
 }
 
-/// Whether this is `org/name`, as every model id is so far.
+/// Returns whether the text has the form `org/name`. All model ids so far have this form.
 pub(super) fn is_repo_id(text: &str) -> bool {
     let is_part = |part: &str| !part.is_empty() && !part.contains(['/', ' ', '\t']);
     text.split_once('/').is_some_and(|(org, name)| is_part(org) && is_part(name))
 }
 
-/// The user's own name for an entry; a number is as good as a word.
+/// Parses the user's own id of an entry. A number is accepted as text.
 pub(super) fn id(raw: Raw) -> Result<String, Wrong> {
     let id = short_text(Field::Id, number_as_text(raw))?;
     match id.chars().count() {
@@ -91,7 +90,7 @@ fn number_as_text(raw: Raw) -> Raw {
     }
 }
 
-/// One word or so, on one line; the space around it says nothing.
+/// Parses a non-empty text on one line. Removes the white space around it.
 pub(super) fn short_text(field: Field, raw: Raw) -> Result<String, Wrong> {
     let name = field.name();
     let text = text(field, raw)?;
@@ -105,7 +104,7 @@ pub(super) fn short_text(field: Field, raw: Raw) -> Result<String, Wrong> {
     }
 }
 
-/// A text that is checked when it is written out.
+/// Returns a text without checks. The checks follow when the template is rendered.
 pub(super) fn loose(field: Field, raw: Raw) -> Result<String, Wrong> {
     match field {
         Field::Id => text(field, number_as_text(raw)),
@@ -131,7 +130,7 @@ fn text(field: Field, raw: Raw) -> Result<String, Wrong> {
     Err(wrong(format!("`{name}` is {}, not text", shown(&value)), remedy))
 }
 
-/// Width and height in pixels.
+/// Parses width and height in pixels.
 pub(super) fn size(raw: &Raw) -> Result<Size, Wrong> {
     let written = match raw {
         Raw::Cell(text) | Raw::Typed(Value::Text(text)) => text.clone(),
@@ -158,7 +157,7 @@ fn is_drawable(size: Size) -> bool {
     SIDE.contains(&size.width) && SIDE.contains(&size.height)
 }
 
-/// The size that somebody meant by `1024`, `1024*768`, `1024×768` or `1024 x 768 px`.
+/// Guesses the size that the user meant by `1024`, `1024*768`, `1024×768` or `1024 x 768 px`.
 fn meant_size(written: &str) -> Option<Size> {
     let mut sides = written.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
     let width = sides.next()?.parse().ok()?;
@@ -174,18 +173,16 @@ fn number_text(value: &Value) -> String {
     }
 }
 
-/// The random seed.
 pub(super) fn seed(raw: &Raw) -> Result<u64, Wrong> {
     let number = whole(Field::Seed, raw, SEED, ", or leave it out for a random one")?;
     Ok(number.cast_unsigned())
 }
 
-/// Sampling steps.
 pub(super) fn steps(raw: &Raw) -> Result<u32, Wrong> {
     whole(Field::Steps, raw, STEPS, "").map(small)
 }
 
-/// How many images.
+/// Parses the number of images.
 pub(super) fn n(raw: &Raw) -> Result<u32, Wrong> {
     whole(Field::N, raw, N, "").map(small)
 }
@@ -198,7 +195,7 @@ fn whole(field: Field, raw: &Raw, range: RangeInclusive<i64>, or_else: &str) -> 
     let name = field.name();
     let remedy = || format!("write a whole number from {} to {}{or_else}", range.start(), range.end());
     let (number, shown) = match raw {
-        // Spreadsheets and data frames write a column of whole numbers as 42.0 as soon as one cell of it is empty.
+        // Spreadsheets and data frames write whole numbers as 42.0 as soon as one cell of the column is empty.
         Raw::Cell(text) => {
             let text = text.trim();
             (text.strip_suffix(".0").unwrap_or(text).parse().ok(), shown_text(text))
@@ -221,7 +218,7 @@ fn whole(field: Field, raw: &Raw, range: RangeInclusive<i64>, or_else: &str) -> 
     }
 }
 
-/// How closely the image follows the prompt.
+/// Parses the guidance scale: how closely the image follows the prompt.
 pub(super) fn guidance(raw: &Raw) -> Result<f64, Wrong> {
     let remedy = format!("write a number from {} to {}", GUIDANCE.start(), GUIDANCE.end());
     let (number, shown) = match raw {
@@ -247,12 +244,12 @@ pub(super) fn guidance(raw: &Raw) -> Result<f64, Wrong> {
     }
 }
 
-/// Parameters as they are sent.
+/// Serializes parameters as they are sent.
 pub(super) fn sent(params: &BTreeMap<String, Value>) -> BTreeMap<String, Json> {
     params.iter().map(|(name, value)| (name.clone(), Json(json::write(value)))).collect()
 }
 
-/// The name of something that is carried through to the results.
+/// Checks the length of a passthrough column's name.
 pub(super) fn column(name: &str) -> Result<(), Wrong> {
     match name.chars().count() {
         0..=COLUMN_CHARS_MAX => Ok(()),
@@ -263,7 +260,7 @@ pub(super) fn column(name: &str) -> Result<(), Wrong> {
     }
 }
 
-/// A value as a message names it.
+/// Formats a value for a message.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
@@ -276,12 +273,12 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-/// A text as a message names it.
+/// Formats a text for a message: shortened and in backticks.
 pub(super) fn shown_text(text: &str) -> String {
     format!("`{}`", excerpt(text, SHOWN_CHARS_MAX))
 }
 
 fn control(field: Field, c: char) -> Wrong {
     let code = u32::from(c);
-    wrong(format!("`{}` holds the control character U+{code:04X}", field.name()), "take it out")
+    wrong(format!("`{}` holds the control character U+{code:04X}", field.name()), "remove it")
 }

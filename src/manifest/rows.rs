@@ -1,104 +1,101 @@
-//! Splits a table into rows as RFC 4180 has it, and knows where in the file each cell stands.
+//! CSV tokenizer: splits a table into rows according to RFC 4180 and records the location of each cell.
 //!
-//! The rows are those of the `csv` crate, against which this is tested. What that crate does not tell is said here: a quote that is
-//! never closed and where it was opened, text that follows a closing quote, and the true line of a row after blank lines, after
-//! cells of several lines, and whichever way the lines end. Memory is that of one row.
+//! Tests compare the rows with those of the `csv` crate. That crate does not report an unclosed quote with its line, or text
+//! after a closing quote; this tokenizer does. The tokenizer also knows the true line of a row after blank lines, multi-line cells and
+//! any line end. One row at a time is in memory.
 
 use std::io::{self, BufRead};
 
 use crate::manifest::encoding::Unreadable;
 use crate::manifest::mistake::{Span, Wrong, wrong};
 
-/// The longest row: an image as a data URI fits, a file swallowed by an open quote does not.
+/// Longest row in bytes. An image as a data URI fits, but not a file after an unclosed quote.
 pub(super) const ROW_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// The most cells of a row: even empty ones take memory, and no header names so many.
+/// Limit on the cells of a row. Even empty cells need memory, and no header has this many.
 pub(super) const ROW_CELLS_MAX: usize = 10_000;
 
-/// The rows of a table.
 #[derive(Debug)]
 pub(super) struct Rows<R> {
     input: R,
     delimiter: u8,
     pub(super) row_bytes_max: usize,
-    /// Where the byte that comes next stands.
+    /// Position of the next byte.
     next: Spot,
-    /// Whether the byte before was a carriage return, of which a line feed that comes next is a part.
+    /// Records that the last byte was a carriage return. A line feed that comes next belongs to the same line end.
     after_return: bool,
     is_done: bool,
 }
 
-/// A place in the file.
+/// Position in the file.
 #[derive(Clone, Copy, Debug)]
 struct Spot {
-    /// From 1.
+    /// Line, from 1.
     line: u64,
-    /// Bytes of the line before it.
+    /// Offset within the line in bytes, from 0.
     column: u32,
 }
 
-/// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
-    /// The line that it begins on, from 1.
+    /// First line of the row, from 1.
     pub(super) line: u64,
     pub(super) cells: Vec<Cell>,
 }
 
-/// One cell: its text without quotes, and where it stands with them, on its first line.
+/// Cell: its text without quotes, and its span with the quotes, on its first line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
     pub(super) text: String,
     pub(super) place: Span,
 }
 
-/// Why there is no row.
+/// Reason why a row is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadRow {
-    /// The line that is wrong, from 1.
+    /// Line of the problem, from 1.
     pub(super) line: u64,
     pub(super) wrong: Wrong,
-    /// Whether nothing that comes after it can be made out.
+    /// Records that the text after this row cannot be interpreted.
     pub(super) is_last: bool,
 }
 
-/// Where in a cell the reader is.
+/// Tokenizer state within a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Start,
     Bare,
-    /// In quotes that were opened on this line.
+    /// Inside quotes that were opened on this line.
     Quoted(u64),
-    /// After the quotes that were opened on this line.
+    /// After the closing quote of a cell whose quotes were opened on this line.
     Closed(u64),
 }
 
-/// A byte of which a row is made, or that ends one.
+/// Effect of a byte: the row continues or ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Goes,
-    /// The row ends with what was taken.
+    /// End of the row.
     Ends,
 }
 
 impl<R: BufRead> Rows<R> {
-    /// The rows of a text that begins on this line of the file.
+    /// Creates a tokenizer for a text that begins on this line of the file.
     pub(super) const fn new(input: R, delimiter: u8, line: u64) -> Self {
         let next = Spot { line, column: 0 };
         Self { input, delimiter, row_bytes_max: ROW_BYTES_MAX, next, after_return: false, is_done: false }
     }
 
-    /// What the rows are read from.
+    /// Returns the input that the rows are read from.
     pub(super) const fn input(&self) -> &R {
         &self.input
     }
 
-    /// What parts the cells.
     pub(super) const fn delimiter(&self) -> u8 {
         self.delimiter
     }
 
-    /// The next row that is not blank.
+    /// Returns the next row that is not blank.
     pub(super) fn next_row(&mut self) -> io::Result<Option<Result<Row, BadRow>>> {
         if self.is_done {
             return Ok(None);
@@ -176,7 +173,7 @@ impl<R: BufRead> Rows<R> {
 }
 
 impl Spot {
-    /// The place behind a byte that stands here.
+    /// Returns the position after a byte at this position.
     const fn behind(self, byte: u8) -> Self {
         match byte {
             b'\n' => Self { line: self.line + 1, column: 0 },
@@ -195,10 +192,10 @@ pub(super) fn never_closed(opened: u64) -> BadRow {
     BadRow { line: opened, wrong, is_last: true }
 }
 
-/// What stands outside quotes and should not.
+/// Misplaced quotes or text.
 #[derive(Clone, Copy, Debug)]
 enum Stray {
-    /// A space before the opening quote, which makes the quotes part of the text.
+    /// Space before an opening quote. The space makes the quotes part of the text.
     Before,
     /// Text after the quotes that were opened on this line.
     After(u64),
@@ -207,7 +204,7 @@ enum Stray {
 impl Stray {
     fn words(self) -> Wrong {
         match self {
-            Self::Before => wrong("a space stands before an opening quote", "take the space out"),
+            Self::Before => wrong("there is a space before an opening quote", "remove the space"),
             Self::After(opened) => wrong(
                 format!("text follows the closing quote of a cell that is opened on line {opened}"),
                 "close that cell where it ends, and double a quote inside it",
@@ -216,21 +213,21 @@ impl Stray {
     }
 }
 
-/// The cells of a row: their bytes in one piece, and where each of them ends.
+/// Cells of a row: their bytes in one buffer, and the end of each cell.
 #[derive(Debug)]
 struct Cells {
     bytes: Vec<u8>,
-    /// Where each cell ends among the bytes, and where it stands in the file.
+    /// End of each cell in the buffer, and its span in the file.
     ends: Vec<(usize, Span)>,
-    /// Where the row begins.
+    /// Beginning of the row.
     begin: Spot,
-    /// Where the last cell begins, which has not ended.
+    /// Beginning of the last cell, which has not ended.
     cell: Spot,
-    /// Where the first line of that cell ends, if it goes on to another.
+    /// End of the first line of that cell, if the cell continues on another line.
     line_end: Option<u32>,
-    /// Whether that cell is nothing but spaces outside quotes so far.
+    /// Records that the last cell has only spaces outside quotes so far.
     last_is_blank: bool,
-    /// The first stray thing, and its line.
+    /// First misplaced item, and its line.
     stray: Option<(u64, Stray)>,
 }
 
@@ -251,7 +248,7 @@ impl Cells {
         self.ends.is_empty()
     }
 
-    /// Takes what is nothing but text, of a cell that has begun. How much that is.
+    /// Consumes plain text of a cell that has begun, and returns its length in bytes.
     fn take_plain(&mut self, at: At, piece: &[u8], delimiter: u8) -> usize {
         let is_text = match at {
             At::Bare => !self.last_is_blank,
@@ -267,7 +264,7 @@ impl Cells {
         n_plain
     }
 
-    /// Takes the byte that stands `here`, and says whether the row ends with it.
+    /// Consumes the byte at position `here`, and returns whether the row ends with it.
     fn take(&mut self, at: &mut At, byte: u8, delimiter: u8, here: Spot, next: Spot) -> Step {
         match (*at, byte) {
             (At::Start, b'\n') if self.is_empty() => (self.begin, self.cell) = (next, next),
@@ -312,7 +309,7 @@ impl Cells {
         Step::Goes
     }
 
-    /// Ends the last cell, behind which something stands `here`.
+    /// Ends the last cell at position `here`.
     fn end(&mut self, here: Spot) {
         let Spot { line, column: begin } = self.cell;
         let end = self.line_end.take().unwrap_or(here.column);

@@ -1,4 +1,4 @@
-//! The texts of an entry as templates: prompts, negative prompts, ids and the values of vars, each of one or of several.
+//! Text templates of an entry: prompts, negative prompts, ids and the values of vars, each with one or several templates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use crate::manifest::mistake::{Findings, Place, Span, wrong};
 use crate::manifest::template::{Flaw, Known, Reading, Syntax, Template};
 use crate::manifest::ways::{Combine, Ways};
 
-/// All texts of an entry.
+/// Texts of an entry as templates.
 #[derive(Clone, Debug)]
 pub(super) struct Says {
     pub(super) prompts: Sayings,
     pub(super) negative_prompts: Option<Sayings>,
     pub(super) ids: Option<Sayings>,
-    /// Those that some text names.
+    /// Vars that a text uses.
     pub(super) vars: Vec<(String, Arc<Sayings>)>,
 }
 
-/// Templates, one after the other.
+/// List of templates; their texts are numbered consecutively.
 #[derive(Clone, Debug)]
 pub(super) struct Sayings {
     all: Vec<(Template, Place)>,
-    /// The number of the first text behind each.
+    /// Number of the first text after each template.
     ends: Vec<u64>,
     is_list: bool,
     key: blake3::Hash,
@@ -40,7 +40,7 @@ impl Sayings {
         Self { ends: ends.collect(), all, is_list, key }
     }
 
-    /// How many texts there are in all.
+    /// Returns the number of texts of all templates.
     pub(super) fn n(&self) -> u64 {
         self.ends.last().copied().unwrap_or(1)
     }
@@ -53,17 +53,17 @@ impl Sayings {
         self.is_list
     }
 
-    /// Where the first of them is.
+    /// Returns the location of the first template.
     pub(super) fn place(&self) -> Place {
         self.all.first().map_or(Place::File, |(_, place)| *place)
     }
 
-    /// The vars that any of them names.
+    /// Returns the names of the vars that the templates use.
     pub(super) fn vars(&self) -> impl Iterator<Item = &str> {
         self.all().flat_map(Template::vars)
     }
 
-    /// The text with this number, and where it stands.
+    /// Renders the text with number `i`, from 0, and returns it with its location.
     pub(super) fn text<'a>(&self, i: u64, value: &dyn Fn(&str) -> &'a str) -> (String, Place) {
         let at = self.ends.partition_point(|end| *end <= i);
         let begin = if at == 0 { 0 } else { self.ends[at - 1] };
@@ -71,7 +71,7 @@ impl Sayings {
         (template.text(i - begin, value), *place)
     }
 
-    /// What draws are made by: the words as they are written, so that an entry keeps its draws wherever it moves.
+    /// Computes the key of the sampling permutation from the seed and the texts as written. So an entry keeps its sample when it moves.
     pub(super) fn key(&self, way: Combine) -> [u8; 32] {
         let seed = if let Combine::Sample { seed, .. } = way { seed } else { 0 };
         let mut hasher = blake3::Hasher::new();
@@ -80,7 +80,7 @@ impl Sayings {
     }
 }
 
-/// What texts may name, and how they are written.
+/// Vars in scope, and the template syntax.
 #[derive(Debug)]
 pub(super) struct Scope {
     syntax: Syntax,
@@ -88,7 +88,7 @@ pub(super) struct Scope {
     vars: BTreeMap<String, Arc<Sayings>>,
 }
 
-/// Reads texts as templates.
+/// Parser of texts as templates.
 pub(super) struct TextReader<'a> {
     pub(super) lists: &'a mut Lists,
     pub(super) known: &'a mut Known,
@@ -96,10 +96,10 @@ pub(super) struct TextReader<'a> {
 }
 
 impl Scope {
-    /// The vars and the syntax, and nothing where a value of a var is wrong.
+    /// Parses the values of the vars. Returns `None` if one of them has a mistake.
     pub(super) fn read(ways: &Ways, reader: &mut TextReader<'_>) -> Option<Self> {
         let syntax = ways.syntax.unwrap_or_default();
-        // Values name no other vars.
+        // Values of vars cannot use other vars.
         let alone = Self { syntax, names: BTreeSet::new(), vars: BTreeMap::new() };
         let read: Vec<_> =
             ways.vars.iter().map(|(name, var)| (name.clone(), reader.read(&var.texts, true, &alone))).collect();
@@ -109,7 +109,7 @@ impl Scope {
 }
 
 impl TextReader<'_> {
-    /// All texts of an entry, and nothing where one of them is wrong.
+    /// Parses all texts of an entry. Returns `None` if one of them has a mistake.
     pub(super) fn says(
         &mut self,
         prompt: &Axis<Text>,
@@ -131,7 +131,7 @@ impl TextReader<'_> {
         self.read(axis.values(), axis.is_list(), scope)
     }
 
-    /// All templates of a field, unless something is wrong with one of them.
+    /// Parses all templates of a field. Returns `None` if one of them has a mistake.
     fn read(&mut self, texts: &[Text], is_list: bool, scope: &Scope) -> Option<Sayings> {
         let mut hasher = blake3::Hasher::new();
         let mut all = Vec::with_capacity(texts.len());
@@ -151,7 +151,7 @@ impl TextReader<'_> {
         match Template::parse(text, &mut reading) {
             Ok(template) => {
                 if template.has_weights() {
-                    let wrong = wrong("weights count for nothing here", "each option is taken as often as each other");
+                    let wrong = wrong("weights have no effect here", "all options are equally likely");
                     self.findings.warnings.push(*place, wrong);
                 }
                 Some((template, *place))
@@ -166,13 +166,13 @@ impl TextReader<'_> {
     }
 }
 
-/// The place of some bytes of a text, where the text stands on one line as it is.
+/// Returns the location of a byte range of a text. If the text is not on one line as written, returns the location of the whole text.
 pub(super) fn within(place: Place, text: &str, begin: usize, end: usize) -> Place {
     let Place::Span(Span { line, begin: first, end: last }) = place else { return place };
     let n_quotes = match (last - first) as usize {
         width if width == text.len() => 0,
         width if width == text.len() + 2 => 1,
-        // Escapes or more than one line: where each byte came from is not known.
+        // Rejects texts with escapes or line breaks, in which the origin of each byte is unknown.
         _ => return place,
     };
     let at = |offset: usize| u32::try_from(offset).ok().and_then(|offset| first.checked_add(offset));

@@ -1,9 +1,9 @@
-//! The YAML manifest as a JSON Schema (draft 2020-12), by which editors complete and check what is written.
+//! JSON Schema (draft 2020-12) of the YAML manifest, which editors use for completion and validation.
 //!
-//! A schema knows less than [`open`](super::open): not that two ids are the same, nor that lists are of one length. What it refuses is
-//! refused there too.
+//! A schema checks less than [`open`](super::open): it detects no equal ids and no lists of different lengths. Input that the schema
+//! rejects is rejected there too. Doc comments of the types below become descriptions in the schema.
 
-#![expect(dead_code, reason = "these types are made for their shapes, and no value of them is ever needed")]
+#![expect(dead_code, reason = "only the shapes of these types are used, and no value of them is ever made")]
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
-/// The schema, as JSON.
+/// Returns the schema as JSON text.
 pub fn schema() -> String {
     let mut schema = SchemaGenerator::default().into_root_schema_for::<Manifest>();
     RecursiveTransform(without_null).transform(&mut schema);
     format!("{:#}\n", schema.as_value())
 }
 
-/// A field that may be left out may not be null for that.
+/// Removes null from the types of optional fields: a field may be left out, but must not be null.
 fn without_null(schema: &mut Schema) {
     let null = json!("null");
     if let Some(Value::Array(types)) = schema.get_mut("type") {
@@ -38,11 +38,11 @@ fn without_null(schema: &mut Schema) {
     }
 }
 
-/// Image prompts for promptbatch: a list of prompts, or a map of what they share and the list.
+/// Image prompts for promptbatch: a list of prompts, or a map with shared values and the list.
 #[derive(JsonSchema)]
 #[schemars(untagged, title = "promptbatch manifest")]
 enum Manifest {
-    /// The prompts.
+    /// List of prompts.
     List(#[schemars(length(min = 1))] Vec<Entry>),
     Map(Box<Whole>),
 }
@@ -50,22 +50,22 @@ enum Manifest {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Whole {
-    /// What all prompts share, unless one of them says otherwise.
+    /// Values for all prompts that do not give their own.
     defaults: Option<Defaults>,
-    /// The prompts, one image each unless lists or `n` say more.
+    /// Prompts, one image each unless lists or `n` request more.
     #[schemars(length(min = 1))]
     prompts: Vec<Entry>,
-    /// Names that prompts mention as {name}, and what may stand in their place.
+    /// Variables that prompts use as {name}, and their values.
     vars: Option<BTreeMap<VarName, Var>>,
-    /// How prompts are written.
+    /// Template syntax of the prompts.
     syntax: Option<Syntax>,
-    /// What an image costs; `plan` adds it up.
+    /// Price of an image; `plan` adds it up.
     price: Option<Price>,
-    /// Do the work in an order drawn by this seed, so that a run stopped early is a fair sample.
+    /// Seed for a shuffled order of the work, so that a run stopped early is a fair sample.
     shuffle: Option<u64>,
 }
 
-/// A prompt: its text alone, or a map of fields.
+/// Prompt: a text, or a map of fields.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum Entry {
@@ -76,9 +76,9 @@ enum Entry {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Fields {
-    /// What the image shows.
+    /// Text that describes the image.
     prompt: Texts<Prompt>,
-    /// Your own name for the prompt: it names the files. With vars in it, each job has its own.
+    /// Your own name for the prompt, used in file names. With vars in it, each job has its own id.
     id: Option<Texts<Id>>,
     #[schemars(flatten)]
     shared: Shared,
@@ -91,41 +91,41 @@ struct Defaults {
     shared: Shared,
 }
 
-/// The fields that a prompt and the defaults may give.
+/// Fields that a prompt and the defaults may give.
 #[derive(JsonSchema)]
 struct Shared {
-    /// What the image must not show.
+    /// Text that describes what the image must not show.
     negative_prompt: Option<Texts<NegativePrompt>>,
-    /// The model, or several to try in turn, such as Qwen/Qwen-Image.
+    /// Model, or a list of models, such as Qwen/Qwen-Image.
     model: Option<Texts<Model>>,
     /// Width and height in pixels, from 64x64 to 2048x2048.
     size: Option<Texts<Size>>,
-    /// The random seed: one, a list, or a range such as 1..8. Left out, each image is a surprise.
+    /// Random seed: one number, a list, or a range such as 1..8. Without a seed, each image is random.
     seed: Option<Seeds>,
-    /// Sampling steps.
+    /// Number of sampling steps.
     steps: Option<Steps>,
-    /// How closely the image follows the prompt.
+    /// Guidance scale: how closely the image follows the prompt.
     guidance: Option<Guidances>,
-    /// The source image of an edit model, or several of one request; a list of lists is tried in turn.
+    /// Source image of an edit model, or a list of source images for one request. A list of lists is expanded.
     image_url: Option<Images>,
-    /// An adapter, or several with weights that sum to 1.
+    /// Adapter, or several adapters with weights that sum to 1.
     loras: Option<OneOrMany<Loras>>,
-    /// How many images; with one seed they count up from it.
+    /// Number of images. With one seed, the seeds count up from it.
     #[schemars(range(min = 1, max = 10_000))]
     n: Option<u32>,
-    /// Sent as they are, for what the model knows and promptbatch does not.
+    /// Further parameters that the model supports. They are sent unchanged.
     params: Option<OneOrMany<BTreeMap<String, Value>>>,
-    /// Carried through to the results, and not sent.
+    /// Values that are passed through to the results and not sent.
     meta: Option<BTreeMap<String, Value>>,
-    /// How lists combine.
+    /// Mode in which lists are combined.
     expand: Option<Expand>,
-    /// Names that prompts mention as {name}, and what may stand in their place.
+    /// Variables that prompts use as {name}, and their values.
     vars: Option<BTreeMap<VarName, Var>>,
-    /// How prompts are written.
+    /// Template syntax of the prompts.
     syntax: Option<Syntax>,
 }
 
-/// One value, or several to be tried in turn.
+/// Value, or a list of values to expand.
 #[derive(JsonSchema)]
 #[schemars(untagged, inline)]
 enum OneOrMany<T> {
@@ -133,7 +133,7 @@ enum OneOrMany<T> {
     Many(#[schemars(length(min = 1))] Vec<T>),
 }
 
-/// One value, several to be tried in turn, or the lines of a file.
+/// Value, list of values to expand, or the lines of a file.
 #[derive(JsonSchema)]
 #[schemars(untagged, inline)]
 enum Texts<T> {
@@ -142,7 +142,7 @@ enum Texts<T> {
     Lines(Lines),
 }
 
-/// The lines of a text file beside the manifest.
+/// Lines of a text file in the manifest's folder.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Lines {
@@ -259,8 +259,8 @@ enum Loras {
     ),
 }
 
-/// How lists combine: `grid` takes each value with each, `zip` walks through lists of one length together, `cycle` begins shorter
-/// ones again, and a sample is drawn from the grid.
+/// Mode in which lists are combined. `grid` takes each value with each; `zip` combines lists of equal length in parallel. `cycle` does
+/// the same and repeats shorter lists; a sample is drawn from the grid.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum Expand {
@@ -271,15 +271,15 @@ enum Expand {
 #[derive(JsonSchema)]
 #[schemars(inline, rename_all = "lowercase")]
 enum Way {
-    /// Each value with each.
+    /// Cartesian product: each value with each value of the other lists.
     Grid,
-    /// The first with the first, the second with the second; all lists are of one length.
+    /// Parallel lists of equal length: the first values together, then the second ones.
     Zip,
-    /// The same, shorter lists from their beginning again.
+    /// Parallel lists; shorter lists start again from their beginning.
     Cycle,
 }
 
-/// So many jobs of the grid, drawn by a seed; none twice.
+/// Sample of this many jobs of the grid, drawn with a seed and without repetition.
 #[derive(JsonSchema)]
 #[schemars(inline, deny_unknown_fields)]
 struct Sample {
@@ -291,9 +291,9 @@ struct Sample {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 enum Syntax {
-    /// {name} is a var; {{ and }} are braces.
+    /// Plain syntax: {name} is a var; {{ and }} are braces.
     Plain,
-    /// Also {a|b}, {2$$a|b|c} and __wildcard__, as dynamic prompts write them.
+    /// Dynamic syntax: also {a|b}, {2$$a|b|c} and __wildcard__, as in Dynamic Prompts.
     Dynamic,
 }
 
@@ -301,7 +301,7 @@ enum Syntax {
 #[schemars(inline)]
 struct VarName(#[schemars(regex(pattern = r"^[\p{L}\p{N}_-]+$"))] String);
 
-/// What may stand in the place of a var.
+/// Value or values of a variable.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum Var {
@@ -310,7 +310,7 @@ enum Var {
     Lines(Lines),
 }
 
-/// A text, a number, or a range of whole numbers such as 1..8.
+/// Text, number, or a range of whole numbers such as 1..8.
 #[derive(JsonSchema)]
 #[schemars(untagged, inline)]
 enum VarValue {
@@ -321,10 +321,10 @@ enum VarValue {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Price {
-    /// What is counted, such as magicube or EUR.
+    /// Unit of the price, such as magicube or EUR.
     #[schemars(regex(pattern = r"\S"))]
     unit: Option<String>,
-    /// What one image costs, or a map from models to what theirs cost.
+    /// Price of one image, or a map from models to prices.
     per_image: PerImage,
 }
 
@@ -345,7 +345,7 @@ mod tests {
     use crate::manifest::field::Field;
     use crate::manifest::yaml::{META, PARTS, WAYS};
 
-    /// The names of an object's properties, wherever it is defined.
+    /// Returns the names of the properties of a type in the schema.
     fn names(schema: &Value, of: &str) -> Vec<String> {
         let properties = schema["$defs"][of]["properties"].as_object();
         properties.unwrap_or_else(|| panic!("{of} has no properties: {schema:#}")).keys().cloned().collect()
@@ -357,7 +357,7 @@ mod tests {
         names
     }
 
-    /// Goal: a field that a manifest may give is never unknown to editors, and no other is known.
+    /// Goal: the schema has exactly the fields that a manifest may give.
     #[test]
     fn every_field_is_in_the_schema() {
         let schema: Value = serde_json::from_str(&schema()).expect("a schema is JSON");

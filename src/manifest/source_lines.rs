@@ -1,4 +1,4 @@
-//! Some lines of a manifest as they are written, for those who are shown where a mistake is.
+//! Source lines of a manifest, for messages that show the location of a mistake.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
@@ -8,20 +8,20 @@ use crate::manifest::encoding::Unreadable;
 use crate::manifest::guess::{self, Guess};
 use crate::manifest::input::{self, Input};
 
-/// Bytes of all lines that are given together: what would be beyond them is left out.
+/// Limit on the size of all returned lines together, in bytes. Lines beyond the limit are left out.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The lines with these numbers, from 1, as text and without their ends; as many as can be read again. [`Span`](super::Span)s count
-/// in the bytes of these.
+/// Returns the lines with these numbers, from 1, without their line ends. Lines that cannot be read again are missing.
+/// [`Span`](super::Span)s count in the bytes of these lines.
 ///
-/// The file may have been changed since it was checked: what stands there now is given, and whoever looks sees it.
+/// The lines are those of the current file, which may have changed since the check.
 pub fn lines_of(source: &Source, numbers: &BTreeSet<u64>) -> BTreeMap<u64, String> {
     let mut lines = BTreeMap::new();
-    // A pipe gives nothing twice: who opens it again waits for ever.
+    // Excludes a pipe: its data cannot be read again, and a second open waits for ever.
     let (Some(last), Some(_)) = (numbers.last(), input::n_bytes(&source.path)) else { return lines };
     let mut read =
         |encoding| Input::open(&source.path, encoding).and_then(|input| pick(input, numbers, *last, &mut lines));
-    // What could be read before an error is worth showing.
+    // Keeps the lines before a read error, because they are still useful.
     if let Err(error) = read(source.encoding)
         && let Some(Unreadable::NotUtf8) = Unreadable::of(&error)
         && let Ok(Guess::Certain(encoding)) = guess::look(&source.path)
@@ -50,14 +50,14 @@ fn pick(
         after_return &= part.is_empty();
         if is_wanted {
             n_bytes += part.len();
-            // A part of a line would be taken for all of it.
+            // Drops the whole line, because a part of a line would look like all of it.
             is_wanted = n_bytes <= BYTES_MAX;
             line.extend_from_slice(if is_wanted { part } else { b"" });
         }
         let n_used = part.len() + usize::from(end.is_some());
         if let Some(end) = end {
             let is_newline = bytes[end] == b'\n';
-            // A return and a newline are one end of a line.
+            // Counts a carriage return and a line feed after it as one line end.
             if !(is_newline && after_return) {
                 keep(is_wanted, number, &line, lines);
                 if number == last {
@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    /// Goal: lines are those of an editor, however they end and wherever the reader's blocks do. Method: blocks of every small size.
+    /// Goal: lines are those of an editor, for every kind of line end and every block boundary. Method: blocks of every small size.
     #[test]
     fn lines_are_found_by_their_numbers() {
         let bytes = "a\r\nb\rc\n\n猫 d".as_bytes();

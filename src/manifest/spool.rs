@@ -1,7 +1,7 @@
-//! Spool of a manifest that can be read only once, such as standard input or a pipe, since a manifest is read more than once.
+//! Spool of a manifest from a pipe or standard input, which can be read only once.
 //!
-//! What comes is kept in an unnamed file as it is read: the first reader waits for the writer, and all later ones read the file. A pipe is
-//! opened once a process, so nothing waits for a second writer that never comes.
+//! A manifest is read more than once. So the data is copied to an unnamed temporary file as it is read. The first reader waits for the
+//! writer; later readers use the file. A pipe is opened once per process, so no reader waits for a second writer that never comes.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -15,22 +15,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::manifest::format::STANDARD_INPUT;
 
-/// Bytes that are read of a pipe at a time.
+/// Bytes per read from a pipe.
 const CHUNK: usize = 64 * 1024;
 
-/// A reader of what a pipe has said, from its beginning.
+/// Reader of a pipe's data from the beginning.
 #[derive(Debug)]
 pub(super) struct Spooled {
     spool: Arc<Mutex<Spool>>,
     offset: u64,
 }
 
-/// What a pipe has said so far, and where more comes from.
+/// Data that was read from a pipe so far, and the pipe itself.
 #[derive(Default)]
 struct Spool {
     file: Option<File>,
     n_bytes: u64,
-    /// `None` before it is opened, and once it has come to its end.
+    /// `None` before the pipe is opened and after its end.
     pipe: Option<Box<dyn Read + Send>>,
 }
 
@@ -40,18 +40,18 @@ impl fmt::Debug for Spool {
     }
 }
 
-/// A pipe says what it says once a process.
+/// Spools by path, because the data of a pipe can be read only once per process.
 static SPOOLS: Mutex<BTreeMap<PathBuf, Arc<Mutex<Spool>>>> = Mutex::new(BTreeMap::new());
 
-/// Readers that wait for a writer at this moment.
+/// Number of readers that wait for a writer now.
 static N_WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether a manifest is waited for that comes through a pipe: a process that is told to end then need not wait for anything else.
+/// Returns whether a reader waits for a manifest from a pipe. A process that is asked to stop then has nothing else to wait for.
 pub fn is_waiting() -> bool {
     N_WAITING.load(Ordering::SeqCst) > 0
 }
 
-/// Does what may wait for the writer of a pipe.
+/// Runs `work`, which may block until the writer of a pipe sends data.
 fn waiting<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     N_WAITING.fetch_add(1, Ordering::SeqCst);
     let result = work();
@@ -60,7 +60,7 @@ fn waiting<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 }
 
 impl Spooled {
-    /// A reader of the pipe with this path, or of standard input. Waits for a writer where it is asked for the first time.
+    /// Opens a reader of the pipe at this path, or of standard input. The first call for a pipe waits for a writer.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let spool = Arc::clone(locked(&SPOOLS).entry(path.to_owned()).or_default());
         let reader = Self { spool, offset: 0 };
@@ -68,7 +68,7 @@ impl Spooled {
         Ok(reader)
     }
 
-    /// How long it is; waits for its end.
+    /// Returns the length of the data in bytes. Waits for the end of the pipe.
     pub(super) fn n_bytes(&self) -> io::Result<u64> {
         let mut spool = self.locked();
         while spool.take_more()? > 0 {}
@@ -98,7 +98,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Reads on, and says how many bytes came: none at the end.
+    /// Reads the next chunk from the pipe and returns its length in bytes. Returns 0 at the end.
     fn take_more(&mut self) -> io::Result<usize> {
         let (Some(pipe), Some(file)) = (&mut self.pipe, &mut self.file) else { return Ok(0) };
         let mut chunk = vec![0; CHUNK];
@@ -117,7 +117,7 @@ fn not_kept(error: &io::Error) -> io::Error {
     io::Error::new(
         error.kind(),
         format!(
-            "it could not be kept in {} while it is read: {error}; set TMPDIR to a folder with room",
+            "it could not be buffered in {} while it is read: {error}; set TMPDIR to a folder with enough space",
             folder.display()
         ),
     )
@@ -149,7 +149,7 @@ mod tests {
         move || Spooled { spool: Arc::clone(&spool), offset: 0 }
     }
 
-    /// Goal: two readers do not move each other on. Method: read the second one in the middle of the first.
+    /// Goal: two readers have independent offsets. Method: read with the second one in the middle of the first.
     #[test]
     fn what_is_spooled_is_read_as_often_as_wanted() {
         let said = "prompt\n猫\n".repeat(10_000);
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(reader().n_bytes().ok(), Some(said.len() as u64));
     }
 
-    /// Goal: no more is asked of a pipe than its reader wants. Method: one that fails behind its first words, which are read twice.
+    /// Goal: a pipe is not read further than its reader requests. Method: a pipe that fails after its first bytes, which are read twice.
     #[test]
     fn only_what_is_wanted_is_waited_for() {
         struct Failing;

@@ -1,4 +1,4 @@
-//! Reads a table whose header row names the fields; other columns are carried through to the results untouched.
+//! Table reader: the header row names the fields, and the other columns are passed through to the results unchanged.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Chain, Cursor, Read};
@@ -16,16 +16,15 @@ use crate::manifest::rows::{BadRow, Cell, ROW_BYTES_MAX, Row, Rows};
 use crate::manifest::tabs::Tabs;
 use crate::manifest::yaml::META;
 
-/// The entries of a table.
 pub(super) struct Table {
     rows: AnyRows,
     columns: Vec<Column>,
     n_rows: u64,
 }
 
-/// The rows of a table of either kind.
+/// Rows of a CSV or TSV table.
 enum AnyRows {
-    /// The beginning was looked at before it is read.
+    /// CSV rows. The beginning of the file was read in advance to detect the delimiter.
     Csv(Rows<Chain<Cursor<Vec<u8>>, Input>>),
     Tsv(Tabs<Input>),
 }
@@ -40,8 +39,8 @@ impl AnyRows {
 }
 
 impl Table {
-    /// Reads the header of a table whose cells are parted by commas, or by what its beginning shows instead. None means that there is
-    /// nothing to go on with, and that the mistakes say why.
+    /// Reads the header of a CSV table. Cells are separated by commas, or by the delimiter that the beginning of the table shows.
+    /// Returns `None` if no columns are usable; the mistakes say why.
     pub(super) fn open_csv(mut input: Input, names: &Names, findings: &mut Findings) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
         let mut line = 1;
@@ -57,7 +56,7 @@ impl Table {
         Self::open(AnyRows::Csv(rows), names, findings)
     }
 
-    /// The same of a table whose cells are parted by tabs.
+    /// Reads the header of a TSV table, like `open_csv`.
     pub(super) fn open_tsv(input: Input, names: &Names, findings: &mut Findings) -> io::Result<Option<Self>> {
         Self::open(AnyRows::Tsv(Tabs::new(input)), names, findings)
     }
@@ -101,7 +100,7 @@ impl Table {
         let n_columns = self.columns.len();
         let cells = if n_cells == 1 { "cell" } else { "cells" };
         let remedy = match &self.rows {
-            _ if n_cells < n_columns => "add the cells that are missing, empty ones too".to_owned(),
+            _ if n_cells < n_columns => "add the missing cells, even if they are empty".to_owned(),
             AnyRows::Csv(rows) => format!("put a cell that holds a {} in quotes", delimiter_name(rows.delimiter())),
             AnyRows::Tsv(_) => "put a cell that holds a tab in quotes".to_owned(),
         };
@@ -134,12 +133,12 @@ impl Entries for Table {
     }
 }
 
-/// A cell without a character has no place of its own.
+/// Returns the location of a cell. An empty cell has the location of its line.
 fn place_of(span: Span) -> Place {
     if span.begin < span.end { Place::Span(span) } else { Place::Line(span.line) }
 }
 
-/// What parts cells, in the order in which it is tried.
+/// Delimiters between cells, in the order in which they are tried.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 fn delimiter_name(delimiter: u8) -> String {
@@ -151,8 +150,8 @@ fn delimiter_name(delimiter: u8) -> String {
     }
 }
 
-/// Reads the beginning of a table, up to the end of its first line that is not blank, into `head`. If it is Excel's `sep=;`, what that
-/// says parts the cells, and it is taken away.
+/// Reads the beginning of a table into `head`, up to the end of the first line that is not blank.
+/// If that line is Excel's `sep=;`, the delimiter is returned and the line is removed from `head`.
 fn take_sep_line(input: &mut Input, head: &mut Vec<u8>) -> io::Result<Option<u8>> {
     while head.len() <= ROW_BYTES_MAX {
         let piece = input.fill_buf()?;
@@ -169,14 +168,14 @@ fn take_sep_line(input: &mut Input, head: &mut Vec<u8>) -> io::Result<Option<u8>
     }
     let line = head.trim_ascii_end();
     let said = line.strip_prefix(b"sep=").or_else(|| line.strip_prefix(b"SEP="));
-    // A tab at the end is no space here.
+    // Looks at the untrimmed bytes: a tab after `sep=` is a delimiter, not white space.
     let sep = match said {
         Some([sep]) => Some(*sep).filter(|sep| sep.is_ascii_punctuation() && *sep != b'"'),
         Some([]) => head.get(b"sep=".len()).copied().filter(|byte| *byte == b'\t'),
         Some(_) | None => None,
     };
     if sep.is_some() {
-        // Of a line end of two characters the second one is still to come, and is no line.
+        // Skips the second character of a two-character line end. It is still unread and does not start a new line.
         if head.ends_with(b"\r") && input.fill_buf()?.first() == Some(&b'\n') {
             input.consume(1);
         }
@@ -185,7 +184,7 @@ fn take_sep_line(input: &mut Input, head: &mut Vec<u8>) -> io::Result<Option<u8>
     Ok(sep)
 }
 
-/// What parts the cells of a header: the first that makes a column for the prompts, or else whatever parts it at all.
+/// Detects the delimiter of a header: the first one that yields a prompt column, or else that separates cells.
 fn delimiter_of(head: &[u8], names: &Names) -> u8 {
     let titles = |delimiter: u8| match Rows::new(head, delimiter, 1).next_row() {
         Ok(Some(Ok(header))) => titles_of(&header),
@@ -200,7 +199,7 @@ fn delimiter_of(head: &[u8], names: &Names) -> u8 {
     found.or_else(parts).unwrap_or(b',')
 }
 
-/// The columns that the header names, unless some of it is wrong.
+/// Reads the columns of the header. Returns `None` if the header has a mistake.
 fn columns_of(header: &Row, names: &Names, findings: &mut Findings) -> Option<Vec<Column>> {
     let place = |i: usize| place_of(header.cells[i].place);
     let n_mistakes = findings.mistakes.n();
@@ -219,7 +218,7 @@ fn columns_of(header: &Row, names: &Names, findings: &mut Findings) -> Option<Ve
             findings.mistakes.push(place(i), wrong(what, "rename or remove one of them"));
         }
         if let Column::Extra(title) = column {
-            // Said before the rows are read, each of which carries the name along.
+            // Reported here, once, because every row carries the name along.
             read::column(title).unwrap_or_else(|wrong| findings.mistakes.push(place(i), wrong));
             columns::warn_of_slip("column", title, place(i), findings);
         }

@@ -1,8 +1,8 @@
-//! Splits a table with tabs into rows, as people write such tables: a quote at the beginning of a cell is mostly one that somebody says
-//! something in, and seldom one that a program put around the cell.
+//! TSV tokenizer, in which a quote at the beginning of a cell is usually part of the text.
 //!
-//! A cell is quoted if it begins with a quote, and the next one that is not doubled is followed by a tab or the end of the line. It may
-//! then hold tabs, and go on over several lines. Whatever does not make a row like that is read as it stands, quotes and all.
+//! People write tables in this form; such a quote seldom comes from a program that quoted the cell. A quoted cell begins with a quote.
+//! A tab or the end of the line follows the next quote that is not doubled. A quoted cell may contain tabs and line breaks. If no row
+//! results from this rule, the line is read literally, with its quotes.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
@@ -13,16 +13,16 @@ use crate::manifest::mistake::{Found, Place, Span, wrong};
 use crate::manifest::rows::{BadRow, Cell, ROW_BYTES_MAX, ROW_CELLS_MAX, Row, never_closed, too_many_cells};
 use crate::manifest::text_lines::{Got, TextLines};
 
-/// The rows of a table with tabs.
+/// Rows of a TSV table.
 #[derive(Debug)]
 pub(super) struct Tabs<R> {
     lines: TextLines<R>,
-    /// Lines that a quoted cell was looked for in, and was not there.
+    /// Lines that were read in search of the end of a quoted cell and are not part of it.
     ahead: VecDeque<Result<Line, BadRow>>,
-    /// The cells of the header, when it has been read.
+    /// Number of cells in the header. `None` before the header is read.
     n_columns: Option<usize>,
     is_done: bool,
-    /// What has been warned of, which is done once.
+    /// Records that the warning about literal quotes was given, because each warning is given once.
     has_quotes: bool,
     has_swallowed: bool,
 }
@@ -33,15 +33,15 @@ struct Line {
     text: String,
 }
 
-/// A cell among the text of its row.
+/// Range of a cell within the text of its row.
 #[derive(Clone, Debug)]
 struct Piece {
-    /// With its quotes.
+    /// Byte range, with the quotes.
     bytes: Range<usize>,
     is_quoted: bool,
 }
 
-/// A row that is being read: its lines in one piece, and where each of them begins.
+/// Row under construction: its lines in one buffer, and the offset of each line.
 struct Draft {
     first: u64,
     text: String,
@@ -55,12 +55,12 @@ impl<R: BufRead> Tabs<R> {
         Self { lines, ahead, n_columns: None, is_done: false, has_quotes: false, has_swallowed: false }
     }
 
-    /// What the rows are read from.
+    /// Returns the input that the rows are read from.
     pub(super) const fn input(&self) -> &R {
         self.lines.input()
     }
 
-    /// The next row that is not blank.
+    /// Returns the next row that is not blank.
     pub(super) fn next_row(&mut self, warnings: &mut Found) -> io::Result<Option<Result<Row, BadRow>>> {
         let line = loop {
             match self.next_line()? {
@@ -76,7 +76,7 @@ impl<R: BufRead> Tabs<R> {
         Ok(Some(if is_wide { Err(too_many_cells(number)) } else { row }))
     }
 
-    /// The row that begins with this line.
+    /// Reads the row that begins with this line.
     fn row(&mut self, line: &Line, warnings: &mut Found) -> io::Result<Result<Row, BadRow>> {
         let plain = plain_pieces(&line.text);
         let mut quoted = Draft::new(line);
@@ -109,7 +109,7 @@ impl<R: BufRead> Tabs<R> {
         Ok(Ok(plain.into_row()))
     }
 
-    /// Goes on with a cell that is open at the end of its line, over as many lines as it takes. Gives the lines that it took.
+    /// Continues a cell that is open at the end of its line, over as many lines as needed. Returns those lines.
     fn look_ahead(&mut self, draft: &mut Draft, mut open: usize) -> io::Result<(Ended, Vec<Line>)> {
         let mut taken = Vec::new();
         loop {
@@ -164,43 +164,43 @@ impl<R: BufRead> Tabs<R> {
         let is_literal = |piece: &&Piece| !piece.is_quoted && draft.text[piece.bytes.clone()].starts_with('"');
         if let Some(piece) = draft.pieces.iter().find(is_literal).filter(|_| !self.has_quotes) {
             self.has_quotes = true;
-            let what = "this cell begins with a quote and does not end with it, so that it is read as it stands";
-            let remedy = "where a quote should go around a whole cell, double those inside it";
+            let what = "this cell begins with a quote and does not end with one, so it is read verbatim";
+            let remedy = "if the quote is meant to enclose the whole cell, double those inside it";
             warnings.push(Place::Span(draft.place(piece)), wrong(what, remedy));
         }
     }
 
-    /// Tells of a line that would have been a row of its own, as the one above it with the open quote.
+    /// Warns about a line inside a quoted cell that would be a complete row without the quote.
     fn warn_of_swallowed(&mut self, taken: &[Line], n_columns: usize, draft: &Draft, warnings: &mut Found) {
         let is_row = |line: &Line| n_columns > 1 && plain_pieces(&line.text).len() == n_columns;
         if let Some(line) = taken.iter().find(|line| is_row(line)).filter(|_| !self.has_swallowed) {
             self.has_swallowed = true;
-            let what = format!("line {} is part of a cell that a quote opens on line {}", line.number, draft.first);
-            let remedy = "if that quote is one of the text, put the whole cell in quotes and double it";
+            let what = format!("line {} is part of a quoted cell that begins on line {}", line.number, draft.first);
+            let remedy = "if that quote is part of the text, put the whole cell in quotes and double it";
             warnings.push(Place::Line(draft.first), wrong(what, remedy));
         }
     }
 }
 
-/// How a row ends in which cells are quoted.
+/// Result for a row with a quoted cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ended {
     Closed,
-    /// A quoted cell would end in the middle of a text.
+    /// Quoted cell whose closing quote would be in the middle of a text.
     Stray,
-    /// A quoted cell would never end.
+    /// Quoted cell without an end.
     Never,
 }
 
-/// How far a row is split.
+/// Progress of splitting a row into cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Split {
     Done,
-    /// The cell that begins here is quoted and does not end.
+    /// Quoted cell that begins at this offset and has no end yet.
     Open(usize),
 }
 
-/// Where a quoted cell ends.
+/// End of a quoted cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closing {
     At(usize),
@@ -208,7 +208,7 @@ enum Closing {
     Never,
 }
 
-/// The first quote that is not doubled.
+/// Finds the first quote that is not doubled.
 fn closing(text: &str, from: usize) -> Closing {
     let bytes = text.as_bytes();
     let mut at = from;
@@ -223,7 +223,7 @@ fn closing(text: &str, from: usize) -> Closing {
     Closing::Never
 }
 
-/// The cells of a line in which quotes mean nothing.
+/// Splits a line at its tabs; quotes have no meaning.
 fn plain_pieces(text: &str) -> Vec<Piece> {
     let mut begin = 0;
     let piece = |cell: &str| {
@@ -245,7 +245,7 @@ impl Draft {
         self.text.push_str(&line.text);
     }
 
-    /// Splits what comes from the cell that begins at `at`.
+    /// Splits the text from the cell that begins at `at`.
     fn split(&mut self, mut at: usize) -> Split {
         loop {
             let bare_end = self.text[at..].find('\t').map_or(self.text.len(), |n| at + n);
@@ -262,7 +262,7 @@ impl Draft {
         }
     }
 
-    /// Where a cell stands, on its first line.
+    /// Returns the span of a cell on its first line.
     fn place(&self, piece: &Piece) -> Span {
         let n = self.begins.partition_point(|begin| *begin <= piece.bytes.start) - 1;
         let line_end = self.begins.get(n + 1).map_or(self.text.len(), |next| next - 1);

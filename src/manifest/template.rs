@@ -1,7 +1,7 @@
-//! The text of a prompt as a template whose texts can be counted, and any of them written without writing those before it.
+//! Prompt template: its texts are counted, and each text is rendered by its index, without the texts before it.
 //!
-//! Two syntaxes: [`plain`] has vars only, [`dynamic`] is what users of dynamic prompts know. Neither draws lots: a template has so
-//! many texts in one fixed order, and what picks among them stands elsewhere.
+//! Two syntaxes exist: [`plain`] has vars only, and [`dynamic`] is the syntax of the program Dynamic Prompts. Neither samples at random:
+//! the texts of a template have a fixed order, and another module selects among them.
 
 mod dynamic;
 mod node;
@@ -18,10 +18,10 @@ use crate::manifest::field::misspelt;
 use crate::manifest::mistake::{Wrong, wrong};
 use crate::manifest::read::shown_text;
 
-/// Flaws of one text that are told; a text of nothing but braces has as many as characters.
+/// Limit on the flaws of one text that are reported. A text that consists of braces has one flaw per character.
 const FLAWS_MAX: usize = 100;
 
-/// A prompt's text with its choices still open.
+/// Parsed template of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Template {
     node: Node,
@@ -29,41 +29,41 @@ pub(super) struct Template {
     has_weights: bool,
 }
 
-/// How a text is to be read.
+/// Template syntax.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Syntax {
-    /// `{name}` is the value of a var, `{{` and `}}` are braces.
+    /// Plain syntax: `{name}` is the value of a var; `{{` and `}}` are braces.
     #[default]
     Plain,
-    /// `{a|b}`, `{2$$a|b|c}`, `__wildcard__`, and `{name}` for vars too.
+    /// Dynamic syntax: `{a|b}`, `{2$$a|b|c}`, `__wildcard__`, and `{name}` for vars too.
     Dynamic,
 }
 
-/// What is known while a text is read.
+/// Context of parsing a text.
 pub(super) struct Reading<'a> {
     pub(super) syntax: Syntax,
-    /// The names of the vars in scope.
+    /// Names of the vars in scope.
     pub(super) vars: &'a BTreeSet<String>,
     pub(super) wildcards: &'a mut dyn Wildcards,
-    /// Kept from one text to the next.
+    /// Cache of wildcards, kept from one text to the next.
     pub(super) known: &'a mut Known,
 }
 
-/// Where the texts of a wildcard come from.
+/// Source of the texts of wildcards.
 pub(super) trait Wildcards {
-    /// The texts of a wildcard by its name, or of all that a name with `*` fits: not yet read as templates, and at least one.
+    /// Returns the texts of a wildcard, or of all wildcards that match a name with `*`. They are unparsed, and at least one.
     fn values(&mut self, name: &str) -> Result<Arc<[String]>, Wrong>;
 }
 
-/// The wildcards that were read as templates before, so that a list of a million lines is read once and not once a prompt.
+/// Cache of parsed wildcards, so that a list of a million lines is parsed once and not once per prompt.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    /// The vars that were in scope then: with others the same words may mean something else.
+    /// Vars that were in scope. With other vars, the same text may have another meaning.
     vars: BTreeSet<String>,
     wildcards: BTreeMap<String, Result<Template, Wrong>>,
 }
 
-/// One thing that is wrong in a text: its bytes from `begin` to before `end`.
+/// Mistake in a text, at the bytes from `begin` up to but not including `end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
     pub(super) begin: usize,
@@ -72,12 +72,12 @@ pub(super) struct Flaw {
 }
 
 impl Template {
-    /// A text in which everything stands for itself.
+    /// Creates a template of a literal text, in which no character is special.
     pub(super) fn literal(text: String) -> Self {
         Self { node: Node::Text(text.into()), vars: Vec::new(), has_weights: false }
     }
 
-    /// Reads a text. Its flaws are told all at once, the first hundred of them, in the order of the text.
+    /// Parses a text. Reports all its flaws at once, at most the first hundred, in the order of the text.
     pub(super) fn parse(text: &str, reading: &mut Reading<'_>) -> Result<Self, Vec<Flaw>> {
         match reading.syntax {
             Syntax::Plain => plain::read(text, reading.vars),
@@ -90,22 +90,22 @@ impl Template {
         }
     }
 
-    /// How many texts this stands for, at least 1; `u64::MAX` where there are as many or more.
+    /// Returns the number of texts, at least 1. `u64::MAX` means at least as many.
     pub(super) fn n(&self) -> u64 {
         self.node.n()
     }
 
-    /// The names of the vars in it, each once, in the order in which they are first mentioned.
+    /// Returns the names of the vars, each once, in the order of their first use.
     pub(super) fn vars(&self) -> Vec<&str> {
         self.vars.iter().map(|name| &**name).collect()
     }
 
-    /// Whether it gives weights to options, which count for nothing where every text is wanted once.
+    /// Returns whether options have weights. They have no effect, because every text is made once.
     pub(super) fn has_weights(&self) -> bool {
         self.has_weights
     }
 
-    /// The text at place `i` of [`n`](Self::n), with vars replaced. The last choice varies fastest.
+    /// Renders the text at index `i` of [`n`](Self::n), with vars replaced. The last choice varies fastest.
     pub(super) fn text<'a>(&self, i: u64, value: &dyn Fn(&str) -> &'a str) -> String {
         let mut text = String::new();
         self.node.write(i, value, &mut text);
@@ -113,7 +113,7 @@ impl Template {
     }
 }
 
-/// Gathers what both syntaxes find: the flaws, and the vars in order.
+/// Collector of the flaws, and of the vars in order, for both syntaxes.
 #[derive(Debug, Default)]
 struct Gathered {
     flaws: Vec<Flaw>,
@@ -145,7 +145,7 @@ impl Gathered {
     }
 }
 
-/// Whether a var can be called this: letters of any script, digits, `_` and `-`.
+/// Returns whether the text is a valid name of a var: letters of any script, digits, `_` and `-`.
 pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_of_name)
 }
@@ -154,9 +154,9 @@ fn is_of_name(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '-')
 }
 
-/// What is wrong with a placeholder that names no var, if one is nearly called so.
+/// Returns the mistake for a placeholder that names no var. `None` if no var has a similar name.
 fn misspelt_var(written: &str, vars: &BTreeSet<String>, braces: &str) -> Option<Wrong> {
     let meant = misspelt(written, vars.iter().map(String::as_str))?;
     let what = format!("no var is called {}", shown_text(written.trim()));
-    Some(wrong(what, format!("did you mean `{meant}`? write `{braces}` for braces that are meant")))
+    Some(wrong(what, format!("did you mean `{meant}`? write `{braces}` for literal braces")))
 }

@@ -1,29 +1,28 @@
-//! The lines of a text, whichever way they end, in the memory of one.
+//! Line reader for all three kinds of line ends; needs the memory of one line.
 
 use std::io::{self, BufRead};
 use std::mem;
 
-/// The longest line: an image as a data URI fits.
+/// Longest line in bytes. An image as a data URI fits.
 pub(super) const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// The lines of what is read.
 #[derive(Debug)]
 pub(super) struct TextLines<R> {
     input: R,
     n_lines: u64,
-    /// Whether the line before ended with a carriage return, of which a line feed that comes next is a part.
+    /// Records that the last line ended with a carriage return. A line feed that comes next belongs to that line end.
     after_return: bool,
     is_ended: bool,
     pub(super) line_bytes_max: usize,
 }
 
-/// What comes of reading a line.
+/// Result of reading a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Got {
     Line,
-    /// There is no further line.
+    /// End of the input: there is no further line.
     End,
-    /// The line is longer than any may be; nothing that comes after it can be made out.
+    /// Line above the length limit. The text after it cannot be interpreted.
     TooLong,
 }
 
@@ -32,22 +31,22 @@ impl<R: BufRead> TextLines<R> {
         Self { input, n_lines: 0, after_return: false, is_ended: false, line_bytes_max: LINE_BYTES_MAX }
     }
 
-    /// What the lines are read from.
+    /// Returns the input that the lines are read from.
     pub(super) const fn input(&self) -> &R {
         &self.input
     }
 
-    /// The line that was read last, from 1.
+    /// Returns the number of the last line that was read, from 1.
     pub(super) const fn line(&self) -> u64 {
         self.n_lines
     }
 
-    /// Whether that line has an end, which the last one of a file may not have.
+    /// Returns whether the last line has a line end. The last line of a file may have none.
     pub(super) const fn is_ended(&self) -> bool {
         self.is_ended
     }
 
-    /// Puts the next line behind what `text` holds, without its end.
+    /// Appends the next line to `text`, without its line end.
     pub(super) fn next_line(&mut self, text: &mut Vec<u8>) -> io::Result<Got> {
         let begin = text.len();
         if mem::take(&mut self.after_return) && self.input.fill_buf()?.first() == Some(&b'\n') {
@@ -96,7 +95,7 @@ mod tests {
         told
     }
 
-    /// Goal: lines are the same however they end and wherever the reading stops in between.
+    /// Goal: lines are the same for every kind of line end and every buffer size.
     #[test]
     fn lines_end_in_every_way() {
         for end in ["\n", "\r\n", "\r"] {

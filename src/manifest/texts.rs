@@ -1,4 +1,4 @@
-//! Reads a text with one prompt a line: exactly as it stands there, but for the end of the line.
+//! TXT parser: one prompt per line, exactly as written, without the line end.
 
 use std::io;
 
@@ -11,11 +11,11 @@ use crate::manifest::mistake::{Findings, Place, Span, wrong};
 use crate::manifest::pass::Entries;
 use crate::manifest::text_lines::{Got, TextLines};
 
-/// The lines of a text as entries.
+/// Lines of a text file as entries.
 pub(super) struct Texts {
     lines: TextLines<Input>,
     n_prompts: u64,
-    /// Whether it was said that nothing here is a comment.
+    /// Records that the warning about a line with `# ` was given.
     has_hash: bool,
 }
 
@@ -28,7 +28,7 @@ impl Texts {
         if !self.has_hash && text.starts_with("# ") {
             self.has_hash = true;
             let what = "this line is a prompt too, although it begins with `# `";
-            let remedy = "take it out if it is meant as a comment: a TXT manifest has none";
+            let remedy = "remove it if it is meant as a comment: TXT manifests have no comments";
             findings.warnings.push(Place::Line(self.lines.line()), wrong(what, remedy));
         }
     }
@@ -43,13 +43,13 @@ impl Entries for Texts {
             match got {
                 Got::Line => {}
                 Got::End if self.n_prompts == 0 => {
-                    findings.mistakes.push(Place::File, wrong("the text is empty", "write one prompt a line"));
+                    findings.mistakes.push(Place::File, wrong("the text is empty", "write one prompt per line"));
                     return Ok(None);
                 }
                 Got::End => return Ok(None),
                 Got::TooLong => {
                     let what = "this line is longer than 32 MiB";
-                    findings.mistakes.push(Place::Line(line), wrong(what, "write one prompt a line"));
+                    findings.mistakes.push(Place::Line(line), wrong(what, "write one prompt per line"));
                     return Ok(None);
                 }
             }

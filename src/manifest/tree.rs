@@ -1,8 +1,8 @@
-//! Reads YAML into a tree in which every value knows its line, and refuses what YAML allows and nobody means.
+//! YAML tree reader: parses YAML into nodes with positions, and rejects constructs that YAML allows and authors do not intend.
 //!
-//! `serde_yaml` says where an error is, and where nothing else is. So each scalar is first put aside and then refused: the refusal
-//! comes back with the scalar's line and column, and reading goes on behind it. The depth of nesting and the replaying of aliases
-//! are limited by `serde_yaml` itself, the size of the tree is limited here.
+//! `serde_yaml` reports the position of an error, but not of a value. So the reader first stores each scalar and then returns an error
+//! for it. The error comes back with the scalar's line and column, and reading continues after it. `serde_yaml` itself limits the depth of
+//! nesting and the expansion of aliases. This module limits the size of the tree.
 
 use std::collections::{HashMap, hash_map};
 use std::fmt::{self, Display};
@@ -15,27 +15,26 @@ use crate::manifest::mistake::{Found, Place, Wrong, wrong};
 use crate::manifest::read::{shown, shown_text};
 use crate::manifest::value::Value;
 
-/// A value and where it begins.
+/// Value and the position of its beginning.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
-    /// None for a list or map that is empty, or that an alias replays: its parts know their places, which are elsewhere.
+    /// `None` for a list or map that is empty or that an alias repeats. The parts of a repeated one have their own positions elsewhere.
     pub(super) mark: Option<Mark>,
-    /// Whether an alias replays it.
+    /// Records that the node comes from an alias.
     is_replayed: bool,
     pub(super) kind: Kind,
 }
 
-/// The value of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
-    /// Neither a list nor a map.
+    /// Value that is neither a list nor a map.
     Scalar(Value),
     List(Vec<Node>),
-    /// Names are unique, and merge keys (`<<`) are merged.
+    /// Map with unique names. Merge keys (`<<`) are merged.
     Map(Vec<Pair>),
 }
 
-/// One name of a map and its value.
+/// Name and value of a map entry.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pair {
     pub(super) name: String,
@@ -44,7 +43,7 @@ pub(super) struct Pair {
 }
 
 impl Kind {
-    /// The value as a message names it.
+    /// Formats the value for a message.
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Scalar(value) => shown(value),
@@ -55,7 +54,7 @@ impl Kind {
 }
 
 impl Node {
-    /// The value without its places.
+    /// Removes the positions from the value.
     pub(super) fn into_value(self) -> Value {
         match self.kind {
             Kind::Scalar(value) => value,
@@ -65,7 +64,7 @@ impl Node {
     }
 }
 
-/// The one document that `text` holds. None, and a mistake that says why, when it could not be read to its end.
+/// Parses the only document of `text`. Returns `None` if it could not be read to its end, and reports the mistake.
 pub(super) fn read(text: &str, lines: &Lines, mistakes: &mut Found) -> Option<Node> {
     if let Some(offset) = too_deep(text) {
         mistakes.push(Place::Line(lines.line_at(offset)), explain("recursion limit"));
@@ -80,27 +79,27 @@ pub(super) fn read(text: &str, lines: &Lines, mistakes: &mut Found) -> Option<No
             let complaint = error.to_string();
             let wrong = state.refusal.take().unwrap_or_else(|| explain(&complaint));
             let place = opening(&complaint).or(error.location().map(|place| (place.line(), place.column())));
-            // The parser finds the end of a file on a line behind the last one.
+            // Replaces a position after the last line: the parser reports the end of a file there.
             let mark = place.map(|(line, column)| lines.mark(line, column).unwrap_or(lines.end()));
             state.mistakes.push(place_of(mark), wrong);
             return None;
         }
     };
     if documents.next().is_some() {
-        // Only behind a character that ends a line for YAML and for nobody else.
-        let wrong = wrong("a `---` stands in the middle of a line", "put the text in quotes");
+        // Cause: a character that is a line break for YAML and for no editor. Nothing else starts a second document here.
+        let wrong = wrong("there is a `---` in the middle of a line", "put the text in quotes");
         state.mistakes.push(Place::File, wrong);
     }
     Some(node)
 }
 
-/// Brackets that may be open at once before the parser is asked at all.
+/// Limit on brackets that are open at once, checked before the parser runs.
 const OPEN_MAX: usize = 5_000;
 
-/// Where more brackets are open than any manifest has, with no closing one and no new entry between them.
+/// Returns the offset at which too many brackets are open, with no closing bracket and no new entry between them.
 ///
-/// The parser refuses a depth of 128, but only when it has read everything, in a time that grows with the square of the depth.
-/// Who hides closing brackets in quotes between the open ones can still make it slow: telling those apart takes a parser.
+/// The parser rejects a depth of 128, but only after it has read everything. That time grows with the square of the depth.
+/// Closing brackets in quotes between the open ones can still make the parser slow: only a parser can detect those.
 fn too_deep(text: &str) -> Option<usize> {
     let mut n_open = 0;
     let mut line_begin = 0;
@@ -123,26 +122,26 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
-/// The nodes that a file may make of each of its bytes. Without aliases it makes less than one, with a map of defaults that is merged
-/// into every entry a few.
+/// Limit on nodes per byte of the file. A file without aliases makes less than one node per byte. A map of defaults that is merged
+/// into every entry makes a few.
 const NODES_PER_BYTE: usize = 4;
 
-/// The nodes that any file may make.
+/// Number of nodes that any file may make.
 const NODES_MIN: usize = 200_000;
 
-/// The text that all nodes together may hold: several times the largest file, so that only aliases can reach it.
+/// Limit on the text of all nodes in bytes. It is several times the largest file, so only aliases can reach it.
 const TEXT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// What the reading of one file shares.
+/// Shared state of reading one file.
 struct State<'a> {
     lines: &'a Lines<'a>,
     n_nodes: usize,
     n_nodes_max: usize,
     n_text_bytes: usize,
-    /// The offset of the last scalar in the file so far: what lies before it is replayed by an alias.
+    /// Offset of the last scalar in the file so far. A scalar before this offset is repeated by an alias.
     furthest: usize,
     mistakes: &'a mut Found,
-    /// The words for the error that ends the reading, where they are ours.
+    /// Mistake for the error that ends the reading. `None` if the error comes from the parser.
     refusal: Option<Wrong>,
 }
 
@@ -156,13 +155,13 @@ impl State<'_> {
         Err(self.refuse(wrong("aliases repeat too much", remedy)))
     }
 
-    /// Ends the reading; the error that comes back will say where.
+    /// Ends the reading. The error will come back with the position.
     fn refuse<E: serde::de::Error>(&mut self, wrong: Wrong) -> E {
         self.refusal = Some(wrong);
         E::custom(HERE)
     }
 
-    /// The scalar that was put aside, at the place that its refusal tells.
+    /// Returns the stored scalar, at the position in its error.
     fn scalar(&mut self, value: Value, refusal: &impl Display) -> Node {
         let refusal = refusal.to_string();
         let place = refusal.rsplit_once(HERE).and_then(|(_, place)| line_and_column(place));
@@ -174,10 +173,10 @@ impl State<'_> {
     }
 }
 
-/// The whole message of a refusal; the parser writes the place behind it, or nothing where that is the very beginning.
+/// Message of an artificial error. The parser appends the position, or nothing at the very beginning of the text.
 const HERE: &str = "here";
 
-/// Reads the next value, whatever it is.
+/// Seed that reads the next value of any type.
 struct Seed<'a, 'b>(&'a mut State<'b>);
 
 impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
@@ -197,7 +196,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
 
 struct NodeVisitor<'a, 'b> {
     state: &'a mut State<'b>,
-    /// Where a scalar is put aside.
+    /// Storage for the scalar that was read.
     scalar: &'a mut Option<Value>,
 }
 
@@ -286,17 +285,17 @@ impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
     fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Node, A::Error> {
         let (tag, _) = tagged.variant::<String>()?;
         let what = format!("the tag {} has no meaning here", shown_text(&format!("!{tag}")));
-        Err(self.state.refuse(wrong(what, "take it out, or put the text in quotes if it begins with `!`")))
+        Err(self.state.refuse(wrong(what, "remove it, or put the text in quotes if it begins with `!`")))
     }
 }
 
-/// A list or map begins where its first part does, unless that part is replayed from elsewhere.
+/// Returns the position of a list or map: that of its first part, unless an alias repeats that part.
 fn of_container(first: Option<(Option<Mark>, bool)>) -> (Option<Mark>, bool) {
     let (mark, is_replayed) = first.unwrap_or_default();
     (mark.filter(|_| !is_replayed), is_replayed)
 }
 
-/// Gathers the names of one map.
+/// Collector of the names of one map.
 #[derive(Default)]
 struct MapReader {
     first: Option<(Option<Mark>, bool)>,
@@ -316,7 +315,7 @@ impl MapReader {
             Kind::Scalar(Value::Int(number)) => number.to_string(),
             Kind::Scalar(Value::Bool(flag)) => flag.to_string(),
             other @ (Kind::Scalar(_) | Kind::List(_) | Kind::Map(_)) => {
-                let what = format!("a field is named by {}, not by a text", other.shown());
+                let what = format!("a field's name is {}, not text", other.shown());
                 return state.mistakes.push(place, wrong(what, "put its name in quotes"));
             }
         };
@@ -347,7 +346,7 @@ impl MapReader {
         }
     }
 
-    /// Its own names come before merged ones, and those merged first before later ones.
+    /// Builds the map. Its own names take precedence over merged ones, and earlier merges over later ones.
     fn finish(mut self) -> Node {
         for pair in self.merged {
             if let hash_map::Entry::Vacant(vacant) = self.names.entry(pair.name.clone()) {
@@ -361,7 +360,7 @@ impl MapReader {
 }
 
 fn cannot_merge(kind: &Kind) -> Wrong {
-    wrong(format!("`<<` merges {}, not a map", kind.shown()), "write the alias of a map behind it: `<<: *name`")
+    wrong(format!("`<<` merges {}, not a map", kind.shown()), "write the alias of a map after it: `<<: *name`")
 }
 
 fn place_of(mark: Option<Mark>) -> Place {

@@ -1,22 +1,19 @@
-//! What YAML and JSON have in common, before it is checked: the tree that both readers build.
+//! Common value tree of YAML and JSON, before validation.
 
 use std::collections::BTreeMap;
 
-/// A value of a manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
-    /// Nothing: `null` or `~`.
+    /// Empty value: `null` or `~`.
     Null,
-    /// `true` or `false`
+    /// Boolean: `true` or `false`.
     Bool(bool),
-    /// A whole number.
+    /// Whole number.
     Int(i64),
-    /// Any other number.
+    /// Number that is not whole.
     Float(f64),
-    /// A string.
     Text(String),
-    /// A sequence.
     List(Vec<Value>),
-    /// A map; keys are sorted, so that equal maps are written alike.
+    /// Map with sorted keys, so that equal maps are serialized identically.
     Map(BTreeMap<String, Value>),
 }

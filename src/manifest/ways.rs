@@ -1,4 +1,4 @@
-//! How an entry with lists becomes jobs: what combines them, which vars its texts may name, and how the texts are written.
+//! Expansion options of an entry: how its lists combine, which vars its texts may use, and the template syntax.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,30 +9,30 @@ use crate::manifest::read::{shown, shown_text};
 use crate::manifest::template::Syntax;
 use crate::manifest::value::Value;
 
-/// How lists combine.
+/// Mode in which lists are combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Combine {
-    /// Each value with each.
+    /// Cartesian product: each value with each value of the other lists.
     #[default]
     Grid,
-    /// The first with the first, the second with the second; all lists are of one length.
+    /// Parallel lists of equal length: the first values together, then the second ones.
     Zip,
-    /// The same, the shorter lists from their beginning again.
+    /// Parallel lists; shorter lists start again from their beginning.
     Cycle,
-    /// So many of the grid, drawn by this seed; none twice.
+    /// Sample of `n` combinations of the grid, drawn without replacement with this seed.
     Sample { n: u64, seed: u64 },
 }
 
-/// The name of the field that says so.
+/// Name of the field with the mode.
 pub(super) const EXPAND: &str = "expand";
 
-/// The name of the field that says how texts are written.
+/// Name of the field with the template syntax.
 pub(super) const SYNTAX: &str = "syntax";
 
-/// The name of the field that holds vars.
+/// Name of the field with the vars.
 pub(super) const VARS: &str = "vars";
 
-/// What an entry, or the whole manifest, says of all this.
+/// Expansion options of an entry or of the whole manifest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Ways {
     pub(super) combine: Option<(Combine, Place)>,
@@ -40,16 +40,16 @@ pub(super) struct Ways {
     pub(super) syntax: Option<Syntax>,
 }
 
-/// A name that texts may mention, and what may stand in its place.
+/// Template variable and its values.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Var {
-    /// Where it is named.
+    /// Location of the variable's name.
     pub(super) place: Place,
     pub(super) texts: Vec<Text>,
 }
 
 impl Ways {
-    /// What this says, and what `lower` says where this says nothing.
+    /// Merges these options with `lower`, whose options are used where these have none.
     pub(super) fn or(self, lower: &Self) -> Self {
         let mut vars = Arc::clone(&lower.vars);
         if !self.vars.is_empty() {
@@ -59,13 +59,13 @@ impl Ways {
         Self { combine: self.combine.or(lower.combine), vars, syntax: self.syntax.or(lower.syntax) }
     }
 
-    /// Whether texts are templates, and not what is sent.
+    /// Returns whether texts are templates, not literal texts.
     pub(super) fn has_templates(&self) -> bool {
         !self.vars.is_empty() || self.syntax == Some(Syntax::Dynamic)
     }
 }
 
-/// Reads `grid`, `zip`, `cycle` or `{sample: N, seed: S}`.
+/// Parses `grid`, `zip`, `cycle` or `{sample: N, seed: S}`.
 pub(super) fn combine(value: &Value) -> Result<Combine, Wrong> {
     const REMEDY: &str = "write `grid`, `zip`, `cycle` or `{sample: 100, seed: 1}`";
     match value {
@@ -87,7 +87,7 @@ pub(super) fn combine(value: &Value) -> Result<Combine, Wrong> {
                 (Some(n @ 1..), seed, has_seed) if seed.is_some() == has_seed => {
                     Ok(Combine::Sample { n, seed: seed.unwrap_or(0) })
                 }
-                _ => Err(wrong(format!("`{EXPAND}` is not a sample of so many"), REMEDY)),
+                _ => Err(wrong(format!("`{EXPAND}` is not a valid sample"), REMEDY)),
             }
         }
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) => {
@@ -96,7 +96,7 @@ pub(super) fn combine(value: &Value) -> Result<Combine, Wrong> {
     }
 }
 
-/// Reads `plain` or `dynamic`.
+/// Parses `plain` or `dynamic`.
 pub(super) fn syntax(value: &Value) -> Result<Syntax, Wrong> {
     match value {
         Value::Text(word) if word == "plain" => Ok(Syntax::Plain),
@@ -132,9 +132,9 @@ mod tests {
         for (text, what) in [
             (r#""product""#, "`expand` is `product`"),
             ("3", "`expand` is the number 3"),
-            (r#"{"sample": 0}"#, "`expand` is not a sample of so many"),
-            (r#"{"sample": 5, "seed": -1}"#, "`expand` is not a sample of so many"),
-            (r#"{"seed": 1}"#, "`expand` is not a sample of so many"),
+            (r#"{"sample": 0}"#, "`expand` is not a valid sample"),
+            (r#"{"sample": 5, "seed": -1}"#, "`expand` is not a valid sample"),
+            (r#"{"seed": 1}"#, "`expand` is not a valid sample"),
             (r#"{"sample": 5, "sed": 1}"#, "`expand` holds the unknown `sed`"),
         ] {
             assert_eq!(read(text), Err(what.to_owned()), "{text}");

@@ -1,4 +1,4 @@
-//! Reads a YAML manifest: a list of texts and maps, or a map with `defaults` and `prompts`.
+//! YAML manifest reader: a list of texts and maps, or a map with `defaults` and `prompts`.
 
 mod settings;
 mod surprises;
@@ -19,56 +19,56 @@ use crate::manifest::ways::{EXPAND, SYNTAX, VARS, Ways};
 pub(super) use crate::manifest::yaml::settings::Settings;
 pub(super) use crate::manifest::yaml::ways::WORDS_OF_OTHER_FILES;
 
-/// What a YAML manifest says.
+/// Contents of one YAML document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Parsed {
     pub(super) defaults: Vec<Given>,
-    /// What the defaults carry through to the results: column and text.
+    /// Passthrough columns of the defaults, as pairs of column and text.
     pub(super) extras: Vec<(String, String)>,
-    /// How lists combine and what texts may name, for all entries.
+    /// Expansion options for all entries: how lists combine, the vars and the syntax.
     pub(super) ways: Ways,
     pub(super) settings: Settings,
     pub(super) entries: Vec<Entry>,
 }
 
-/// The field whose parts are carried through to the results.
+/// Name of the field whose parts are passed through to the results.
 pub(super) const META: &str = "meta";
 
-/// The fields of a manifest that is a map.
+/// Names of the fields of a manifest that is a map.
 pub(super) const PARTS: [&str; 6] = ["defaults", "prompts", VARS, SYNTAX, settings::PRICE, settings::SHUFFLE];
 
-/// The fields of an entry that say what becomes of the others.
+/// Names of the entry fields that control the expansion of the other fields.
 pub(super) const WAYS: [&str; 3] = [EXPAND, VARS, SYNTAX];
 
-/// What a document is of its manifest.
+/// Role of a document in its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// All of it.
+    /// Single document, which is the whole manifest.
     Whole,
-    /// The first of several.
+    /// First of several documents.
     Head,
     Further,
 }
 
-/// A document among others.
+/// Document of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Document<'a> {
     pub(super) text: &'a str,
-    /// The line of the file that it begins on, from 1.
+    /// Line of the file on which the document begins, from 1.
     pub(super) line: u64,
     pub(super) part: Part,
-    /// The entries that come before it.
+    /// Number of entries in the documents before this one.
     pub(super) n_entries: u64,
 }
 
-/// Reads what a document says, as far as it can be read.
+/// Parses a document as far as possible. Mistakes go to `findings`.
 pub(super) fn parse(document: Document, files: &mut Lists, findings: &mut Findings) -> Parsed {
     let Document { text, line, part, n_entries } = document;
     let mut parsed = Parsed::default();
     let lines = Lines::new(text, line);
     if let Some((i, c)) = text.char_indices().find(|(_, c)| !is_yaml(*c)) {
         let what = format!("this line holds the character U+{:04X}, which YAML does not allow", u32::from(c));
-        findings.mistakes.push(Place::Line(lines.line_at(i)), wrong(what, "take it out"));
+        findings.mistakes.push(Place::Line(lines.line_at(i)), wrong(what, "remove it"));
         return parsed;
     }
     if let Some(node) = tree::read(text, &lines, &mut findings.mistakes) {
@@ -81,12 +81,12 @@ pub(super) fn parse(document: Document, files: &mut Lists, findings: &mut Findin
     parsed
 }
 
-/// Whether the parser takes this character at all; it does not say where it found another.
+/// Returns whether the parser accepts this character. For any other character, the parser reports no position.
 const fn is_yaml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// What one map says.
+/// Contents of one map.
 #[derive(Default)]
 struct FieldsOf {
     given: Vec<Given>,
@@ -115,7 +115,7 @@ impl Reader<'_> {
                 self.parts(pairs, part, place, parsed);
             }
             (Part::Further, Node { kind: Kind::Map(pairs), .. }) if !is_entry(&pairs) && has_part(&pairs) => {
-                let remedy = "give `defaults` in the first document only, and let every further one be a prompt";
+                let remedy = "give `defaults` in the first document only, and make every later one a prompt";
                 self.mistake(place, "this document is a manifest of its own", remedy);
             }
             (Part::Head | Part::Further, node) => self.prompts(vec![node], place, parsed),
@@ -129,7 +129,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The map with `defaults` and `prompts`.
+    /// Reads the map with `defaults` and `prompts`.
     fn parts(&mut self, pairs: Vec<Pair>, part: Part, whole: Place, parsed: &mut Parsed) {
         let mut has_prompts = false;
         let is_entry = is_entry(&pairs);
@@ -142,7 +142,7 @@ impl Reader<'_> {
                         Kind::List(nodes) => self.prompts(nodes, place, parsed),
                         other @ (Kind::Scalar(_) | Kind::Map(_)) => {
                             let what = format!("`prompts` is {}, not a list", other.shown());
-                            let remedy = "write each prompt on a line of its own that begins with `- `";
+                            let remedy = "write each prompt on its own line, beginning with `- `";
                             self.mistake(place, what, remedy);
                         }
                     }
@@ -181,7 +181,7 @@ impl Reader<'_> {
             Some(near) => format!("did you mean `{near}`?"),
             None if Field::named(name).is_some() => "put it under `defaults:` to use it for all prompts".to_owned(),
             None if name == EXPAND => "put it under `defaults:` to use it for all prompts".to_owned(),
-            None => format!("beside `prompts` a manifest has only {}", others.join(", ")),
+            None => format!("next to `prompts` a manifest may have only {}", others.join(", ")),
         };
         self.mistake(place, format!("unknown field {}", shown_text(name)), remedy);
     }
@@ -229,7 +229,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The known fields of a map, its `meta`, and what it says about lists.
+    /// Reads the known fields of a map, its `meta` and its expansion options.
     fn fields(&mut self, pairs: Vec<Pair>, whole: Place) -> FieldsOf {
         let mut fields = FieldsOf::default();
         for Pair { name, mark, node } in pairs {
@@ -244,7 +244,7 @@ impl Reader<'_> {
                 None => {
                     let near = self.unknown_field(&name, place);
                     if near == Some(Field::Prompt.name()) {
-                        // What was meant is clear: this entry needs no second mistake about a missing prompt.
+                        // Prevents a second mistake about a missing prompt, because the intended field is clear.
                         fields.given.push(Given::one(Field::Prompt, Raw::Typed(node.into_value()), place));
                     }
                 }
@@ -253,7 +253,7 @@ impl Reader<'_> {
         fields
     }
 
-    /// The value of a field, or those of a list that are to be tried in turn.
+    /// Reads the value of a field, or its list of values to expand.
     fn said(&mut self, field: Field, node: Node, name: Place) -> Said {
         if !matches!(field, Field::Loras | Field::Params)
             && let Some(texts) = self.lines_of_file(&node, name)
@@ -266,14 +266,14 @@ impl Reader<'_> {
             return if is_told { Said::Unreadable } else { Said::One(self.located(node, name)) };
         }
         let Kind::List(nodes) = node.kind else { unreachable!("an axis is a list") };
-        // Each of them is looked at, also behind one that is wrong.
+        // Checks every item, even after a wrong one.
         if nodes.iter().filter(|node| self.surprises(field, node, name)).count() > 0 {
             return Said::Unreadable;
         }
         Said::Many(nodes.into_iter().map(|node| self.located(node, name)).collect())
     }
 
-    /// A value at its own place, where that is on the line of its name.
+    /// Returns a value with its own location. A list or map has the location of its name.
     fn located(&self, node: Node, name: Place) -> Located {
         let place = match &node.kind {
             Kind::Scalar(value) => self.place_of_value(node.mark, value, name),
@@ -291,7 +291,7 @@ impl Reader<'_> {
         mark.map_or(or, |mark| self.lines.place(mark, name))
     }
 
-    /// Says what to do about a field that we do not know, and tells which one was probably meant.
+    /// Reports an unknown field with a remedy, and returns the name of the field that was probably meant.
     fn unknown_field(&mut self, name: &str, place: Place) -> Option<&'static str> {
         let near = nearest(name, Field::ALL.into_iter().map(Field::name).chain([META]).chain(WAYS));
         let carry = format!("put it under `{META}:` to carry it through, or `params:` to send it");
@@ -314,7 +314,7 @@ impl Reader<'_> {
         }
     }
 
-    /// An extra as the text of a cell.
+    /// Formats a passthrough value as the text of a cell.
     fn extra(&self, node: Node) -> String {
         let mark = node.mark;
         match node.into_value() {
@@ -327,7 +327,7 @@ impl Reader<'_> {
 
 pub(super) const NO_PROMPTS_REMEDY: &str = "write a list under `prompts:`, for example `- a golden cat in the snow`";
 
-/// Whether a map is one prompt, and not a manifest.
+/// Returns whether a map is a single prompt, not a manifest.
 fn is_entry(pairs: &[Pair]) -> bool {
     pairs.iter().any(|pair| pair.name == Field::Prompt.name())
 }
@@ -336,7 +336,7 @@ fn has_part(pairs: &[Pair]) -> bool {
     pairs.iter().any(|pair| PARTS.contains(&pair.name.as_str()))
 }
 
-/// What the items of a list are.
+/// Classifies the items of a list.
 fn items(nodes: &[Node]) -> Vec<Item> {
     let item = |node: &Node| match node.kind {
         Kind::Scalar(Value::Int(_)) => Item::WholeNumber,
@@ -346,7 +346,7 @@ fn items(nodes: &[Node]) -> Vec<Item> {
     nodes.iter().map(item).collect()
 }
 
-/// The last words of a text, which a message can show whole.
+/// Returns the end of a text, short enough for a message.
 fn tail(text: &str) -> &str {
     const CHARS_MAX: usize = 24;
     match text.char_indices().rev().nth(CHARS_MAX - 1) {

@@ -1,21 +1,21 @@
-//! What is different between two requests, field by field, in the manifest's words.
+//! Differences between two requests, field by field, under the names that a manifest uses.
 
 use std::collections::BTreeSet;
 
 use crate::model::request::{Json, Lora, Request};
 
-/// One field of a request that is not what it was. Nothing stands for a field that was not given.
+/// Field that differs between two requests. `None` means that the field was not given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The field's name in a manifest, such as `size` or `params.style`.
+    /// Name of the field in a manifest, such as `size` or `params.style`.
     pub field: String,
-    /// What it was.
+    /// Earlier value.
     pub was: Option<String>,
-    /// What it is.
+    /// Present value.
     pub is: Option<String>,
 }
 
-/// The fields in which two requests differ, in the manifest's order.
+/// Returns the fields in which two requests differ, in the manifest's order.
 pub fn changes(was: &Request, is: &Request) -> Vec<Change> {
     let names: BTreeSet<_> = was.params.keys().chain(is.params.keys()).collect();
     let params = names.into_iter().map(|name| {
@@ -27,7 +27,7 @@ pub fn changes(was: &Request, is: &Request) -> Vec<Change> {
     all.filter(|change| change.was != change.is).collect()
 }
 
-/// Every field but `params`. They are taken apart here, so that a new one cannot be forgotten.
+/// Returns every field except `params`. The pattern names all fields, so that a new one cannot be forgotten.
 fn fields(request: &Request) -> [(&'static str, Option<String>); 9] {
     let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params: _ } = request;
     let lora = |lora: &Lora| lora.weight.map_or(lora.repo.clone(), |weight| format!("{}: {weight}", lora.repo));

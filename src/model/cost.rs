@@ -1,4 +1,4 @@
-//! Amounts of money: exact sums, a cost that is known up to what is in doubt, and the most that a run may cost.
+//! Amounts of money: exact sums, a cost that includes submissions in doubt, and the maximum cost of a run.
 
 use std::fmt;
 use std::iter::Sum;
@@ -7,47 +7,46 @@ use std::str::FromStr;
 
 use crate::model::price::Price;
 
-/// How many of the smallest amounts make one unit.
+/// Number of smallest amounts in one unit.
 const SCALE: u32 = 1_000_000_000;
 
-/// Decimals of an amount.
 const DECIMALS: usize = 9;
 
-/// An amount in billionths of the unit of a price. Sums are exact, so that a limit can be reached and is never exceeded.
+/// Amount in billionths of the unit of a price. Sums are exact, so that a limit can be reached and is never exceeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(u128);
 
 impl Amount {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
 
-    /// The amount nearest to this number, and never zero for a number above zero. Numbers below zero and NaN count as zero.
+    /// Returns the amount nearest to `number`, and never zero for a number above zero. Numbers below zero and NaN count as zero.
     pub fn new(number: f64) -> Self {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what is too large saturates")]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "large numbers saturate")]
         let billionths = (number * f64::from(SCALE)).round() as u128;
         Self(if number > 0.0 { billionths.max(1) } else { 0 })
     }
 
-    /// The same as a number, for JSON and tables.
+    /// Returns the amount as a number of units, for JSON and tables.
     pub fn number(self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "the nearest number is wanted")]
         let billionths = self.0 as f64;
         billionths / f64::from(SCALE)
     }
 
-    /// So many times this amount.
+    /// Returns the amount multiplied by `n`, saturating.
     #[must_use]
     pub const fn times(self, n: u64) -> Self {
         Self(self.0.saturating_mul(n as u128))
     }
 
-    /// What is left of it without `other`; zero where that is more.
+    /// Returns the amount minus `other`; zero if `other` is larger.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// The amount with its unit, such as `24 magicube`.
+    /// Formats the amount with its unit, such as `24 magicube`.
     pub fn with_unit(self, unit: &str) -> String {
         format!("{self} {unit}").trim_end().to_owned()
     }
@@ -74,7 +73,7 @@ impl Sum for Amount {
 }
 
 impl fmt::Display for Amount {
-    /// As many decimals as it has, and none that are zero at the end.
+    /// Writes as many decimals as the amount has, without trailing zeros.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, part) = (self.0 / u128::from(SCALE), self.0 % u128::from(SCALE));
         let digits = format!("{whole}.{part:0DECIMALS$}");
@@ -82,24 +81,24 @@ impl fmt::Display for Amount {
     }
 }
 
-/// What the submissions of a run cost: for sure, and at most.
+/// Cost of the submissions of a run: certain, and at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Of the submissions that are known to be accepted.
+    /// Cost of the submissions that are known to be accepted.
     pub sure: Amount,
-    /// Of the submissions in doubt: each of them may have been accepted too.
+    /// Cost of the submissions in doubt; each of them may have been accepted too.
     pub in_doubt: Amount,
-    /// How many submissions are in doubt.
+    /// Number of submissions in doubt.
     pub n_in_doubt: u64,
 }
 
 impl Cost {
-    /// The cost if every submission in doubt was accepted.
+    /// Returns the cost if every submission in doubt was accepted.
     pub fn most(&self) -> Amount {
         self.sure + self.in_doubt
     }
 
-    /// The cost with its unit, such as `20 magicube`, or `20 to 30 magicube (5 submissions in doubt)`.
+    /// Formats the cost with its unit, such as `20 magicube`, or `20 to 30 magicube (5 submissions in doubt)`.
     pub fn words(&self, unit: &str) -> String {
         let Self { sure, n_in_doubt, .. } = self;
         if self.most() == *sure {
@@ -109,7 +108,7 @@ impl Cost {
         format!("{sure} to {} ({n_in_doubt} {submissions} in doubt)", self.most().with_unit(unit))
     }
 
-    /// The same in fewer characters: `20 to 30 magicube`.
+    /// Formats the cost with its unit in fewer characters: `20 to 30 magicube`.
     pub fn short_words(&self, unit: &str) -> String {
         let Self { sure, .. } = self;
         let most = self.most().with_unit(unit);
@@ -117,16 +116,16 @@ impl Cost {
     }
 }
 
-/// The most that a run may cost over all its processes, as the user writes it.
+/// Maximum cost of a run over all its processes, as the user writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CostLimit {
-    /// The amount.
+    /// Maximum amount.
     pub amount: Amount,
-    /// The unit. `None` means the unit of the price.
+    /// Unit of the amount; `None` means the unit of the price.
     pub unit: Option<String>,
 }
 
-/// Why a text is not a [`CostLimit`].
+/// Error for a text that is not a [`CostLimit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a limit on the cost is a number, with or without the unit of the price: for example 20 or \"20 magicube\"")]
 pub struct CostLimitError;
@@ -135,7 +134,7 @@ impl FromStr for CostLimit {
     type Err = CostLimitError;
 
     fn from_str(text: &str) -> Result<Self, CostLimitError> {
-        // It is written as a price is.
+        // A cost limit is written like a price.
         let Price { unit, per_image, .. } = text.parse().map_err(|_| CostLimitError)?;
         let amount = Amount::new(per_image.ok_or(CostLimitError)?);
         Ok(Self { amount, unit: (!unit.is_empty()).then_some(unit) })
@@ -143,7 +142,7 @@ impl FromStr for CostLimit {
 }
 
 impl CostLimit {
-    /// Whether the limit is in this unit.
+    /// Returns whether the limit is in this unit, in any case of letters. A limit without a unit is in every unit.
     pub fn is_in(&self, unit: &str) -> bool {
         self.unit.as_ref().is_none_or(|own| own.to_lowercase() == unit.to_lowercase())
     }

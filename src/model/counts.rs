@@ -1,60 +1,60 @@
-//! How many: the jobs of a run by status, and what came up along the way.
+//! Counts of a run: jobs by status, and incidents for the summary.
 
 use std::ops::Sub;
 
-/// How many jobs of the present manifest have each status.
+/// Number of jobs of the present manifest with each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Nothing is under way for them yet.
+    /// Jobs for which nothing is under way yet.
     pub n_pending: u64,
-    /// A submission may have been accepted, and nobody knows.
+    /// Jobs with a submission that may have been accepted; that is not known.
     pub n_in_doubt: u64,
-    /// Accepted, their images not on disk yet.
+    /// Jobs that were accepted, and whose images are not on disk yet.
     pub n_running: u64,
-    /// Their images are on disk.
+    /// Jobs whose images are on disk.
     pub n_succeeded: u64,
-    /// Refused for their content.
+    /// Jobs that were refused for their content.
     pub n_moderated: u64,
-    /// Ended without an image for any other reason.
+    /// Jobs that ended without an image for any other reason.
     pub n_failed: u64,
 }
 
 impl Counts {
-    /// All jobs.
+    /// Returns the number of all jobs.
     pub const fn n_jobs(&self) -> u64 {
         self.n_unfinished() + self.n_succeeded + self.n_without_image()
     }
 
-    /// Those that a run would go on with.
+    /// Returns the number of jobs with which a run would continue.
     pub const fn n_unfinished(&self) -> u64 {
         self.n_pending + self.n_in_doubt + self.n_running
     }
 
-    /// Those that ended without an image, for whatever reason.
+    /// Returns the number of jobs that ended without an image, for any reason.
     pub const fn n_without_image(&self) -> u64 {
         self.n_moderated + self.n_failed
     }
 }
 
-/// What came up along the way, for the summary: each costs money or is worth knowing.
+/// Incidents for the summary: each costs money or is worth knowing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Incidents {
     /// Submissions that have left.
     pub n_submits: u64,
-    /// Submissions whose answer was lost. What became of them: held, failed, and all others submitted again.
+    /// Submissions whose answer was lost: those held, those failed, and all others, which were submitted again.
     pub n_in_doubt: u64,
-    /// Those that are held for the user.
+    /// Submissions in doubt that are held for the user.
     pub n_doubts_held: u64,
-    /// Those that failed their job.
+    /// Submissions in doubt that failed their job.
     pub n_doubts_failed: u64,
     /// Accepted tasks that were given up.
     pub n_lost: u64,
-    /// Jobs that were wanted again after they had ended.
+    /// Jobs that were reopened after they had ended.
     pub n_reopened: u64,
 }
 
 impl Incidents {
-    /// The submissions in doubt that were followed by another of the same job.
+    /// Returns the number of submissions in doubt that were followed by another submission of the same job.
     pub const fn n_doubts_resubmitted(&self) -> u64 {
         self.n_in_doubt.saturating_sub(self.n_doubts_held).saturating_sub(self.n_doubts_failed)
     }
@@ -63,7 +63,7 @@ impl Incidents {
 impl Sub for Incidents {
     type Output = Self;
 
-    /// What came up since `before`.
+    /// Returns the incidents since `before`.
     fn sub(self, before: Self) -> Self {
         Self {
             n_submits: self.n_submits.saturating_sub(before.n_submits),

@@ -1,63 +1,63 @@
-//! The one event enum: recorded by the ledger, shown by the reporters, folded into a job's state.
+//! Events of jobs: recorded by the ledger, shown by the reporters, and folded into a job's state.
 
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, Outcome, TaskId, Url};
 use crate::model::time::Timestamp;
 
-/// One thing that happened to one job at one moment.
+/// Event of one job at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// To which job.
+    /// Job to which the event belongs.
     pub job: JobId,
-    /// The job's place in the manifest, for readers who do not hold the job.
+    /// Position of the job in the manifest, for readers without access to the job.
     pub index: u64,
-    /// When, by the wall clock.
+    /// Time of the event by the wall clock.
     pub at: Timestamp,
-    /// What.
+    /// Content of the event.
     pub kind: EventKind,
 }
 
-/// What can happen to a job.
+/// Kind of an event, with its data.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EventKind {
-    /// A submission is about to leave. Found last on a resume, it is in doubt.
+    /// Submission that is about to leave. As the last event found on a resume, it means that the submission is in doubt.
     SubmitStarted,
-    /// The provider has taken it, and from now on it is paid for.
+    /// Acceptance by the provider. From now on the task is paid for.
     Accepted(TaskId),
-    /// The task is done and its images can be fetched here.
+    /// Completion of the task, with the addresses of its images.
     Ready(Vec<Url>),
-    /// Something went wrong and the job goes on.
+    /// Fault at a stage, after which the job continues.
     Setback(Stage, Fault),
-    /// The job has ended.
+    /// End of the job.
     Finished(Outcome),
-    /// The user wants a job again that had ended: its faults so far no longer count against it.
+    /// Reopening of an ended job by the user. Its faults so far no longer count against it.
     Reopened(Again),
 }
 
-/// What a reopened job goes back to.
+/// Point to which a reopened job returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// To its last task, which is paid for: its images are fetched again.
+    /// Last task of the job, which is paid for: its images are fetched again.
     Fetch,
-    /// To a new submission, which is paid for again.
+    /// New submission, which is paid for again.
     Submit,
 }
 
-/// Where a setback befell a job, and so what it goes back to.
+/// Stage at which a job met a fault, and thus the stage to which it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// While submitting: submit again; a job in doubt stays so until then.
+    /// Submission: the job is submitted again. A job in doubt stays so until then.
     Submit,
-    /// While polling: poll again.
+    /// Poll: the task is polled again.
     Poll,
-    /// While downloading: poll again, for fresh links.
+    /// Download: the task is polled again, for fresh links.
     Download,
-    /// The accepted task itself is gone or has failed: submit again, which is paid for again.
+    /// Accepted task, which is gone or has failed: the job is submitted again, which is paid for again.
     Task,
 }
 
 impl Stage {
-    /// The word for it in the ledger and on the screen.
+    /// Returns the name of the stage in the ledger and on the screen.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Submit => "submit",

@@ -1,39 +1,39 @@
-//! What the earlier processes of a run have learnt, and a later one need not learn again.
+//! Experience of the earlier processes of a run, which a later process need not gain again.
 
 use std::time::Duration;
 
 use crate::model::request::{Request, Size};
 use crate::model::time::Timestamp;
 
-/// The recent past of a run, as its ledger tells it. Empty for a first run.
+/// Recent past of a run, from its ledger; empty for a first run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// How long the last tasks took, in the order in which they were found done.
+    /// Durations of the last tasks, in the order in which they were found done.
     pub tasks: Vec<PastTask>,
-    /// When the last submissions left, in their order.
+    /// Times of the last submissions, in order.
     pub submitted_at: Vec<Timestamp>,
 }
 
-/// A task that was found done.
+/// Task that was found done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastTask {
-    /// What kind of task it was.
+    /// Kind of the task.
     pub kind: TaskKind,
-    /// From its acceptance to the poll that found it done.
+    /// Time from the acceptance of the task to the poll that found it done.
     pub took: Duration,
 }
 
-/// Tasks of one kind take about as long as each other.
+/// Kind of task: tasks of one kind take about the same time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskKind {
-    /// The model.
+    /// Name of the model.
     pub model: String,
-    /// The size, if one was asked for.
+    /// Requested size; `None` if the request names none.
     pub size: Option<Size>,
 }
 
 impl TaskKind {
-    /// The kind of task that this request becomes.
+    /// Returns the kind of task that this request becomes.
     pub fn of(request: &Request) -> Self {
         Self { model: request.model.clone(), size: request.size }
     }

@@ -1,18 +1,18 @@
-//! A job: one wanted image, immutable, named by its content and not by its place in the manifest.
+//! Job: one image request, immutable, identified by its content and not by its position in the manifest.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::model::request::{Content, Request};
 
-/// The identity of a job: 80 bits from its content and its occurrence among equal rows, written as 20 hexadecimal digits.
+/// Identity of a job: 80 bits from its content and its occurrence among equal rows, written as 20 hexadecimal digits.
 ///
-/// Moving, inserting or removing other rows of the manifest does not change it.
+/// Moving, inserting or removing other rows of the manifest does not change the identity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId([u8; 10]);
 
 impl JobId {
-    /// The id of the `occurrence`-th (from 0) job with this content.
+    /// Returns the id of the `occurrence`-th (from 0) job with this content.
     pub fn new(content: &Content, occurrence: u32) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(content.bytes()).update(&occurrence.to_le_bytes());
@@ -21,17 +21,17 @@ impl JobId {
         Self(id)
     }
 
-    /// The bytes of the id, as the ledger stores them.
+    /// Returns the bytes of the id, as the ledger stores them.
     pub const fn bytes(&self) -> &[u8; 10] {
         &self.0
     }
 
-    /// The id with these bytes.
+    /// Creates the id from its bytes.
     pub const fn from_bytes(bytes: [u8; 10]) -> Self {
         Self(bytes)
     }
 
-    /// The first eight digits: enough to tell the jobs of one run apart where people read.
+    /// Returns the first eight digits, which are enough for people to distinguish the jobs of one run.
     pub fn short(&self) -> String {
         self.to_string()[..8].to_owned()
     }
@@ -49,7 +49,7 @@ impl fmt::Debug for JobId {
     }
 }
 
-/// Why a text is not a [`JobId`].
+/// Error for a text that is not a [`JobId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a job id is 20 hexadecimal digits")]
 pub struct JobIdError;
@@ -69,29 +69,29 @@ impl FromStr for JobId {
     }
 }
 
-/// One wanted image request.
+/// One image request of a manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
-    /// Who it is.
+    /// Identity of the job.
     pub id: JobId,
-    /// Its place among the manifest's jobs, from 1; 0 when it is no longer one of them.
+    /// Position among the manifest's jobs, from 1; 0 if the job is no longer one of them.
     pub index: u64,
-    /// The user's own name for it (the manifest's `id`), if any.
+    /// User's own name for the job (the manifest's `id`), if any.
     pub label: Option<String>,
-    /// What is asked of the provider.
+    /// Request to the provider.
     pub request: Request,
-    /// What the manifest carries through to the results: column and text, in the manifest's order.
+    /// Data carried from the manifest through to the results: column and text, in the manifest's order.
     pub extras: Vec<(String, String)>,
 }
 
-/// A row of the manifest before the ledger has told which occurrence of its content it is.
+/// Row of the manifest, before the ledger has determined which occurrence of its content the row is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {
-    /// The user's own name for the job, if any.
+    /// User's own name for the job, if any.
     pub label: Option<String>,
-    /// What is asked of the provider.
+    /// Request to the provider.
     pub request: Request,
-    /// What is carried through to the results.
+    /// Data carried through to the results.
     pub extras: Vec<(String, String)>,
 }
 

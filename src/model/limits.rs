@@ -1,4 +1,4 @@
-//! The limits of a run: a number with a name and a unit for everything that could grow.
+//! Limits of a run: a number with a name and a unit for everything that could grow.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,55 +9,55 @@ use crate::model::cost::CostLimit;
 use crate::model::price::Price;
 use crate::model::share::Share;
 
-/// Every limit that the engine keeps.
+/// Limits and policies that the engine applies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Tasks in flight at the provider.
+    /// Maximum number of tasks in flight at the provider.
     pub concurrency: Concurrency,
-    /// Submissions per unit of time; none means as fast as the provider lets us.
+    /// Submissions per unit of time; `None` means as fast as the provider allows.
     pub rate: Option<Rate>,
-    /// Submissions that may leave at once under `rate`; by default they leave one by one, and what a timer was late is made up for.
+    /// Submissions that may leave at once under `rate`. `None` means one by one, where the lateness of a timer is compensated.
     pub burst: Option<NonZeroU32>,
-    /// Polls per unit of time.
+    /// Polls per unit of time; `None` means no rate limit.
     pub poll_rate: Option<Rate>,
-    /// Submissions whose answer is awaited.
+    /// Maximum number of submissions whose answer is awaited.
     pub submits_max: usize,
-    /// Polls whose answer is awaited.
+    /// Maximum number of polls whose answer is awaited.
     pub polls_max: usize,
-    /// Tasks that one poll may ask for.
+    /// Maximum number of tasks in one poll.
     pub poll_batch_max: usize,
-    /// Downloads under way.
+    /// Maximum number of downloads under way.
     pub downloads_max: usize,
-    /// Jobs held in memory that wait for their turn to be submitted.
+    /// Maximum number of jobs in memory that wait for their submission.
     pub look_ahead_max: usize,
-    /// Setbacks in a row that a job survives while submitting or downloading.
+    /// Maximum number of consecutive setbacks that a job survives while submitting or downloading.
     pub retries_max: u32,
-    /// How often a job may be submitted again although an earlier submission is or may be paid for: in doubt, or its task lost.
+    /// Maximum number of resubmissions after a submission that is or may be paid for: in doubt, or task lost.
     pub resubmits_max: u32,
-    /// How long a task may take from its acceptance.
+    /// Maximum time that a task may take from its acceptance.
     pub task_timeout: Duration,
-    /// The longest wait that a provider's Retry-After or rate-limit header is followed for.
+    /// Maximum wait that is accepted from a provider's Retry-After or rate-limit header.
     pub wait_max: Duration,
-    /// What becomes of a submission whose answer was lost.
+    /// Policy for a submission whose answer was lost.
     pub in_doubt: InDoubt,
-    /// What a used-up allowance does to the run.
+    /// Policy for a used-up quota.
     pub on_quota: OnQuota,
-    /// How long the provider may be out of reach before the run stops.
+    /// Maximum duration of an outage of the provider, after which the run stops.
     pub outage_max: Duration,
-    /// Whether anything is submitted at all. If not, only what is paid for is fetched, and the rest is left pending.
+    /// Says whether anything is submitted at all. If not, only paid images are fetched, and the rest is left pending.
     pub is_submitting: bool,
-    /// Whether the token is of the account that the tasks on record were submitted with. If not, a task that the API does not know may
-    /// be there for the other account.
+    /// Says whether the token belongs to the account of the tasks on record. If not, a task that the API does not know may exist for the
+    /// other account.
     pub is_same_account: bool,
-    /// Jobs that may fail before the run stops.
+    /// Failed jobs at which the run stops; `None` means no limit.
     pub failures_max: Option<FailuresMax>,
-    /// Jobs that this process works on, those included that an earlier process has begun; `None` means all that are not finished.
+    /// Maximum number of jobs for this process, including those that an earlier process has begun; `None` means all unfinished jobs.
     pub jobs_max: Option<u64>,
-    /// The time after which nothing more is submitted, from the begin of this process; `None` means no end.
+    /// Time from the beginning of this process after which nothing more is submitted; `None` means no end.
     pub duration_max: Option<Duration>,
-    /// The most that all processes of the run may pay together. What is in doubt counts as paid. It needs a `price`.
+    /// Maximum cost of all processes of the run together; `None` means no limit. Submissions in doubt count as paid. It requires a `price`.
     pub cost_max: Option<CostLimit>,
-    /// What an image costs, by which what is paid for is counted.
+    /// Price of an image, from which the cost is computed; `None` if it is unknown.
     pub price: Option<Price>,
     /// Seed of the jitter, so that a simulated run repeats exactly.
     pub seed: u64,
@@ -94,16 +94,16 @@ impl Default for Limits {
     }
 }
 
-/// How many tasks may be in flight.
+/// Limit on the number of tasks in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concurrency {
-    /// Start low, grow while the provider takes it, and learn from what it refuses.
+    /// Starts low, grows while the provider accepts more, and learns from refusals.
     Auto,
-    /// This many at most.
+    /// Maximum that the user sets.
     Fixed(NonZeroU32),
 }
 
-/// Why a text is not a [`Concurrency`].
+/// Error for a text that is not a [`Concurrency`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("concurrency is `auto` or a whole number of at least 1")]
 pub struct ConcurrencyError;
@@ -119,20 +119,20 @@ impl FromStr for Concurrency {
     }
 }
 
-/// How many failed jobs stop a run: a number, or a part of the jobs that have ended in this process.
+/// Failed jobs that stop a run: a number, or a percentage of the jobs that have ended in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailuresMax {
-    /// This many.
+    /// Number of failed jobs.
     Count(u64),
-    /// This part, once [`FailuresMax::ENDED_MIN`] jobs have ended. Of nothing at all, the first failure is too much.
+    /// Percentage of failed jobs, once [`FailuresMax::ENDED_MIN`] jobs have ended. At 0 %, the first failure is too much.
     Share(Share),
 }
 
 impl FailuresMax {
-    /// Jobs that must have ended before a part of them tells anything: the first failure is no hundred per cent.
+    /// Minimum number of ended jobs before a percentage counts: the first failure must not count as a hundred per cent.
     pub const ENDED_MIN: u64 = 20;
 
-    /// Whether so many failures among so many jobs that have ended are too many.
+    /// Returns whether `n_failed` failures among `n_ended` ended jobs are too many.
     pub fn is_reached(self, n_failed: u64, n_ended: u64) -> bool {
         let is_reached = match self {
             Self::Count(max) => n_failed >= max,
@@ -145,9 +145,11 @@ impl FailuresMax {
     }
 }
 
-/// Why a text is not a [`FailuresMax`].
+/// Error for a text that is not a [`FailuresMax`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write a whole number of jobs, or a part of those that have ended, from 0% to 100%: for example 20 or 5%")]
+#[error(
+    "write a whole number of jobs, or a percentage of those that have ended, from 0% to 100%: for example 20 or 5%"
+)]
 pub struct FailuresMaxError;
 
 impl FromStr for FailuresMax {
@@ -169,43 +171,43 @@ impl fmt::Display for FailuresMax {
     }
 }
 
-/// What becomes of a submission that may have been accepted and whose answer was lost.
+/// Policy for a submission that may have been accepted and whose answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InDoubt {
-    /// Submit it again and count it: it may be paid for twice.
+    /// Submits the job again and counts it: the job may be paid for twice.
     Resubmit,
-    /// Leave it to the user.
+    /// Leaves the job to the user.
     Hold,
-    /// Fail the job.
+    /// Fails the job.
     Fail,
 }
 
-/// What a used-up allowance does to the run.
+/// Policy for a used-up quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnQuota {
-    /// See the tasks in flight through, and stop.
+    /// Completes the tasks in flight, and stops.
     Stop,
-    /// Wait for the next allowance, and then try with one submission.
+    /// Waits for the next quota, and then probes with one submission.
     Wait,
 }
 
-/// So many in a span of time, written `10/s`, `30/m`, `500/h` or `125/d`.
+/// Rate: a number per span of time, written `10/s`, `30/m`, `500/h` or `125/d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many.
+    /// Number per span.
     pub count: NonZeroU32,
-    /// In which span.
+    /// Length of the span.
     pub per: Duration,
 }
 
 impl Rate {
-    /// The time between two at an even pace.
+    /// Returns the time between two requests at an even pace.
     pub fn interval(self) -> Duration {
         self.per / self.count.get()
     }
 }
 
-/// Why a text is not a [`Rate`].
+/// Error for a text that is not a [`Rate`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a rate is a whole number of at least 1 and a unit, s, m, h or d: for example 10/s, 30/m, 500/h or 125/d")]
 pub struct RateError;
@@ -272,7 +274,7 @@ mod tests {
         }
     }
 
-    /// Goal: a part means something from the first few jobs on, and no single failure at the start is a hundred per cent.
+    /// Goal: a percentage is meaningful after the first few jobs, but one early failure is not a hundred per cent.
     #[test]
     fn a_part_of_few_jobs_says_nothing_yet() {
         let is_reached =

@@ -1,13 +1,13 @@
-//! Links: when a signed one expires, as its own query says, and what of any link may be shown.
+//! Links: the expiry time that a signed link names, and the part of any link that may be shown.
 
 use crate::model::outcome::Url;
 use crate::model::time::Timestamp;
 
-/// Signatures that name the time of signing and the seconds that they last: AWS (version 4), Google (4), OSS (4).
+/// Signatures that name the time of signing and their lifetime in seconds: AWS (version 4), Google (4), OSS (4).
 const DATED: [(&str, &str); 3] =
     [("X-Amz-Date", "X-Amz-Expires"), ("X-Goog-Date", "X-Goog-Expires"), ("x-oss-date", "x-oss-expires")];
 
-/// When this link expires, by the clock of whoever signed it.
+/// Returns when this link expires, by the clock of its signer; `None` if the link does not say.
 pub fn expires_at(url: &Url) -> Option<Timestamp> {
     let query = url.0.split('#').next()?.split_once('?')?.1;
     let dated = || {
@@ -16,26 +16,26 @@ pub fn expires_at(url: &Url) -> Option<Timestamp> {
             Some(signed_at.millis().saturating_add(millis(value(query, seconds)?)?))
         })
     };
-    // OSS (version 1), CloudFront and Google (version 2) name the second itself.
+    // OSS (version 1), CloudFront and Google (version 2) name the second of the expiry itself.
     let at_second = || millis(value(query, "Expires")?);
-    // Azure names the time; whoever encodes a query encodes its colons.
+    // Azure names the time. Encoders of a query also encode its colons.
     let at_time = || utc(&value(query, "se")?.replace("%3A", ":").replace("%3a", ":")).map(Timestamp::millis);
     dated().or_else(at_second).or_else(at_time).map(Timestamp::from_millis)
 }
 
-/// The address without what may be secret: the name and password before its host, its query and its fragment.
+/// Returns the address without what may be secret: the name and password before its host, its query and its fragment.
 pub fn shown(text: &str) -> String {
     const HIDDEN: &str = "…";
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let (address, behind) = text.split_at(end);
     let host_at = address.find("//").map_or(0, |at| at + 2);
     let (scheme, rest) = address.split_at(host_at);
-    // A backslash parts a host from its path too, as parsers of web addresses read it. A name and password may hold an `@`.
+    // A backslash also separates a host from its path, as parsers of web addresses read it. A name and password may contain an `@`.
     let (host, path) = rest.split_at(rest.find(['/', '\\']).unwrap_or(rest.len()));
     let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) || text.ends_with(']');
     let host = match (host.rfind('@'), host.rsplit_once(':')) {
         (Some(at), _) => format!("{HIDDEN}{}", &host[at..]),
-        // A password with a `/` or `?` in it, of which no parser would make one.
+        // A password with a `/` or `?` in it, which no parser would read as a password.
         (None, Some((_, port))) if !is_port(port) => return format!("{scheme}{HIDDEN}"),
         (None, Some(_) | None) => host.to_owned(),
     };
@@ -43,18 +43,18 @@ pub fn shown(text: &str) -> String {
     format!("{scheme}{host}{path}{behind}")
 }
 
-/// The first value of this name.
+/// Returns the first value of this name, in any case of letters.
 fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     pairs.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// A whole number of seconds, in milliseconds.
+/// Converts a whole number of seconds to milliseconds.
 fn millis(seconds: &str) -> Option<i64> {
     seconds.parse::<u32>().ok().map(|seconds| i64::from(seconds) * 1000)
 }
 
-/// A time such as `20130524T000000Z`, `2013-05-24T00:00:00Z`, `2013-05-24T00:00Z` or `2013-05-24`.
+/// Parses a time such as `20130524T000000Z`, `2013-05-24T00:00:00Z`, `2013-05-24T00:00Z` or `2013-05-24`.
 fn utc(text: &str) -> Option<Timestamp> {
     let (date, time) = match text.split_once('T') {
         Some((date, time)) => (date, time.strip_suffix('Z')?),
@@ -69,14 +69,14 @@ fn utc(text: &str) -> Option<Timestamp> {
     is_a_time.then(|| Timestamp::from_millis(seconds * 1000))
 }
 
-/// The number in a text of so many digits, wherever `separator` stands between them.
+/// Returns the number in a text of `n_digits` digits, with `separator` at any place between them.
 fn number(text: &str, separator: char, n_digits: usize) -> Option<i64> {
     let digits = text.replace(separator, "");
     let is_number = digits.len() == n_digits && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| digits.parse().ok()).flatten()
 }
 
-/// Days from 1970-01-01 to this date.
+/// Returns the number of days from 1970-01-01 to this date.
 const fn days(year: i64, month: i64, day: i64) -> i64 {
     // Years that begin in March have their leap day at the end, and months that follow a rule.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    /// A text made of what matters here and of anything else.
+    /// Generates texts from relevant words and from arbitrary characters.
     fn queries() -> impl Strategy<Value = String> {
         let names = DATED.into_iter().flat_map(|(date, seconds)| [date, seconds]).chain(["Expires", "se"]);
         let words = names.chain(["=", "&", "?", "#", "%3A", "T", "Z", "-", ":", "20260229", "235960", "4294967295"]);

@@ -1,4 +1,4 @@
-//! The words of the house: plain values with no input or output, no clock, no async and no serde, which every other room may use.
+//! Domain types for every other module: plain values with no input or output, no clock, no async and no serde.
 
 pub mod change;
 pub mod cost;

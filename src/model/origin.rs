@@ -1,4 +1,4 @@
-//! Where an image comes from: all that its name and its caption may tell.
+//! Provenance of an image: the data that its name and its caption may contain.
 
 use std::sync::Arc;
 
@@ -7,27 +7,27 @@ use crate::model::outcome::{Artifact, TaskId};
 use crate::model::phase::JobState;
 use crate::model::time::Timestamp;
 
-/// The job, the task and the time of an image. They are the same whenever the image is fetched, so that its name is too.
+/// Job, task and time of an image. They are the same whenever the image is fetched, and therefore so is its name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
-    /// Whose image it is.
+    /// Job to which the image belongs.
     pub job: Arc<Job>,
-    /// The task that made it.
+    /// Task that made the image; `None` if it is unknown.
     pub task: Option<TaskId>,
-    /// When that was submitted.
+    /// Time of the task's submission; `None` if it is unknown.
     pub submitted_at: Option<Timestamp>,
-    /// Images of the task that were saved before, when others of it could not be had.
+    /// Images of the task that were saved before, when others of it could not be fetched.
     pub kept: Vec<Artifact>,
 }
 
 impl Origin {
-    /// What a job's record tells.
+    /// Creates the provenance from a job's record.
     pub fn new(job: &Arc<Job>, state: &JobState) -> Self {
         let (task, submitted_at, kept) = (state.task.clone(), state.submitted_at, state.kept.clone());
         Self { job: Arc::clone(job), task, submitted_at, kept }
     }
 
-    /// A job of which nothing more is known.
+    /// Creates the provenance of a job of which nothing more is known.
     pub fn of_job(job: impl Into<Arc<Job>>) -> Self {
         Self { job: job.into(), task: None, submitted_at: None, kept: Vec::new() }
     }

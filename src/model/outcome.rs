@@ -1,11 +1,11 @@
-//! How things went: the provider's answers, what went wrong out there, and how a job ended.
+//! Results of requests and jobs: the provider's answers, faults, and how a job ended.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::model::time::Timestamp;
 
-/// The provider's own id of an accepted job, whatever the API sends.
+/// Task id: the provider's own id of an accepted job, as the API sends it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(pub String);
 
@@ -15,7 +15,7 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// Where an image can be fetched, as the provider wrote it.
+/// Address from which an image can be fetched, as the provider wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Url(pub String);
 
@@ -25,18 +25,18 @@ impl fmt::Display for Url {
     }
 }
 
-/// A submission that was taken.
+/// Answer to a submission that was accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Acceptance {
-    /// The task that it became.
+    /// Task that the submission became.
     pub task: TaskId,
-    /// The fault that the next submission would meet, where the provider said that this one has used up the allowance.
+    /// Fault that the next submission would meet, if the provider reported that this one used up the quota; otherwise `None`.
     pub spent: Option<Fault>,
-    /// How long the provider takes nothing more, where it said so beforehand.
+    /// Time for which the provider accepts nothing more, if it announced that.
     pub pause: Option<Duration>,
-    /// How many more requests the provider said that it takes for now, where it did.
+    /// Number of further requests that the provider accepts for now, if it reported that.
     pub remaining: Option<u64>,
-    /// How many more submissions the provider said that the allowance has, where it did.
+    /// Number of further submissions in the quota, if the provider reported that.
     pub quota_left: Option<u64>,
 }
 
@@ -46,75 +46,75 @@ impl From<TaskId> for Acceptance {
     }
 }
 
-/// What a poll told about a task.
+/// Status of a task, from a poll.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Status {
-    /// In line for its turn.
+    /// Queued at the provider.
     Queued,
-    /// At work; also every status that we do not know.
+    /// Running; also every status that is unknown here.
     Running,
-    /// Done, with the links of its images; never empty.
+    /// Done, with the addresses of its images, which are never empty.
     Done(Vec<Url>),
     /// Ended without an image.
     Failed(Fault),
 }
 
-/// What went wrong out there: its kind, as the provider's code classified it, and the words for the user.
+/// Fault outside this program: its kind, as the provider's code classified it, and the message for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What may be done about it.
+    /// Classification, which determines what can be done.
     pub kind: FaultKind,
-    /// What happened, in the provider's words where it gave any, and what to do.
+    /// Description of the fault, in the provider's words where it gave any, and the remedy.
     pub message: String,
-    /// Images of the task that are on our disk all the same, where only others of it could not be had.
+    /// Images of the task that are on the local disk, although others of it could not be fetched.
     pub kept: Vec<Artifact>,
-    /// How long the answer asked to wait before the next request, whatever its status; `None` if it did not. Not for throttling,
-    /// which carries it in its kind, and not recorded: it is about the provider, not about the job.
+    /// Wait before the next request that the answer requested, whatever its status; `None` if it requested none. A throttling fault carries
+    /// its wait in `kind` instead. This wait is not recorded: it concerns the provider, and not the job.
     pub retry_after: Option<Duration>,
-    /// How long the allowance is used up by the provider's own clock, where it told the time; not recorded either.
+    /// Time until the quota resets by the provider's own clock; `None` if the provider did not name a time. Not recorded either.
     pub resets_in: Option<Duration>,
 }
 
-/// Images of one task that are fetched.
+/// Maximum number of images of one task that are fetched.
 pub const IMAGES_MAX: usize = 16;
 
-/// Images of one task that are counted: a provider that names more is not followed any further.
+/// Maximum number of images of one task that are counted: further ones that a provider names are ignored.
 pub const IMAGES_COUNTED_MAX: usize = 32;
 
-/// The kinds of fault. Providers classify, the engine's retry policy decides.
+/// Kind of a fault. Providers classify, and the engine's retry policy decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// Too many requests; `retry_after` where the provider named a time.
+    /// Throttling: too many requests. `retry_after` is set if the provider named a time.
     Throttled {
-        /// How long the provider asks us to wait.
+        /// Wait that the provider requests.
         retry_after: Option<Duration>,
     },
-    /// The allowance or the credit is used up.
+    /// Quota or credit that is used up.
     QuotaExhausted {
-        /// When there is a new one, where that is known.
+        /// Time of the next quota, if it is known.
         resets_at: Option<Timestamp>,
     },
-    /// Likely to pass: busy servers, broken connections, requests that surely never arrived.
+    /// Transient fault: busy servers, broken connections, requests that certainly never arrived.
     Transient,
-    /// The request may have been accepted, and the answer was lost.
+    /// Doubt: the request may have been accepted, and the answer was lost.
     InDoubt,
-    /// A proxy, a firewall or another server refused the submission, not surely the API. It may have been accepted behind that, and the
-    /// same request would most likely be refused again.
+    /// Refusal of the submission by a proxy, a firewall or another server, and not certainly by the API. The request may have been accepted
+    /// behind that server, and would most likely be refused again.
     Rejected,
-    /// The task was accepted once and is unknown now, or gave no result in time.
+    /// Loss of a task that was accepted once: it is unknown now, or gave no result in time.
     TaskLost,
-    /// Refused for its content.
+    /// Refusal for the content.
     Moderated,
-    /// Refused for its form: model, parameter, length.
+    /// Refusal for the form: model, parameter, length.
     InvalidRequest,
-    /// The token is missing, wrong or not allowed.
+    /// Token that is missing, wrong or not allowed.
     Unauthorized,
-    /// The task ended well and gave no whole image.
+    /// Output without a complete image, from a task that ended well.
     BadOutput,
 }
 
 impl FaultKind {
-    /// The words of all kinds.
+    /// Codes of all kinds.
     pub const CODES: [&'static str; 10] = [
         "throttled",
         "quota_exhausted",
@@ -128,7 +128,7 @@ impl FaultKind {
         "bad_output",
     ];
 
-    /// The word for scripts: `error_code` in the results.
+    /// Returns the code for scripts: `error_code` in the results.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Throttled { .. } => "throttled",
@@ -144,7 +144,7 @@ impl FaultKind {
         }
     }
 
-    /// Whether a submission that ends with this fault may have been accepted, and so may be paid for.
+    /// Returns whether a submission that ends with this fault may have been accepted, and may thus be paid for.
     pub const fn leaves_doubt(self) -> bool {
         match self {
             Self::InDoubt | Self::Rejected => true,
@@ -161,23 +161,23 @@ impl FaultKind {
 }
 
 impl Fault {
-    /// The doubt about a submission whose process ended before its answer came.
+    /// Creates the doubt about a submission whose process ended before its answer came.
     pub fn unanswered() -> Self {
-        Self::new(FaultKind::InDoubt, "the run ended before the answer to this submission came")
+        Self::new(FaultKind::InDoubt, "the run ended before the response to this submission arrived")
     }
 
-    /// A fault of this kind with these words.
+    /// Creates a fault of this kind with this message.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), retry_after: None, resets_in: None, kept: Vec::new() }
     }
 
-    /// The same fault of a task of which these images are on our disk.
+    /// Returns the fault with the images of its task that are on the local disk.
     #[must_use]
     pub fn keeping(self, kept: Vec<Artifact>) -> Self {
         Self { kept, ..self }
     }
 
-    /// The same fault with the wait that its answer asked for.
+    /// Returns the fault with the wait that its answer requested.
     #[must_use]
     pub fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
         Self { retry_after, ..self }
@@ -190,33 +190,33 @@ impl fmt::Display for Fault {
     }
 }
 
-/// How a job ended.
+/// Result of a job that has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// Every image of the task is on our disk and was checked.
+    /// Success: every image of the task is on the local disk and verified.
     Succeeded(Vec<Artifact>),
-    /// It ended without all of its images, for this reason; mostly without any.
+    /// Failure for this reason: some images of the job are missing, and mostly all.
     Failed(Fault),
 }
 
-/// An image on our disk.
+/// Image on the local disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Artifact {
-    /// Its path below OUT, with `/` between the parts.
+    /// Path below OUT, with `/` between the parts.
     pub file_name: String,
     /// SHA-256 of the file's bytes.
     pub sha256: [u8; 32],
-    /// Length of the file.
+    /// Length of the file, in bytes.
     pub bytes: u64,
-    /// Pixels from left to right.
+    /// Width, in pixels.
     pub width: u32,
-    /// Pixels from top to bottom.
+    /// Height, in pixels.
     pub height: u32,
-    /// What the bytes are, whatever the link was called.
+    /// Format of the bytes, whatever the link was called.
     pub format: ImageFormat,
 }
 
-/// The image formats that are recognised by their bytes.
+/// Image formats that are recognised by their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ImageFormat {
     /// Portable Network Graphics.
@@ -228,7 +228,7 @@ pub enum ImageFormat {
 }
 
 impl ImageFormat {
-    /// The word for it in the results, the ledger and file extensions: `png`, `jpg`, `webp`.
+    /// Returns the name of the format in the results, the ledger and file extensions: `png`, `jpg`, `webp`.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Png => "png",
@@ -237,7 +237,7 @@ impl ImageFormat {
         }
     }
 
-    /// The format with this extension.
+    /// Returns the format with this extension; `None` for any other text.
     pub fn from_extension(text: &str) -> Option<Self> {
         [Self::Png, Self::Jpeg, Self::WebP].into_iter().find(|format| format.extension() == text)
     }

@@ -1,129 +1,129 @@
-//! How fast a run goes at one moment, what holds it back, and what it is known to take: for those who show it.
+//! Progress snapshot: the pace of a run at one moment, what holds the run back, and its known limits.
 
 use std::time::Duration;
 
 use crate::model::cost::Cost;
 use crate::model::time::Moment;
 
-/// What is under way at one moment, and what more may be.
+/// Work under way at one moment, and the limits on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pace {
     /// Submissions whose answer is awaited.
     pub n_submitting: usize,
-    /// Tasks that wait at the provider for their turn, by its own last word.
+    /// Tasks that the provider last reported as queued.
     pub n_queued: usize,
     /// All other tasks at the provider.
     pub n_running: usize,
-    /// Jobs whose images are being fetched, or wait for that.
+    /// Jobs whose images are being downloaded, or wait for that.
     pub n_downloading: usize,
-    /// Jobs that wait out a setback before their next submission.
+    /// Jobs in backoff before their next submission.
     pub n_waiting: usize,
-    /// How fast submissions may leave, where anybody says or it was found.
+    /// Rate limit on submissions; `None` if it is neither configured nor estimated.
     pub allowed: Option<Allowed>,
-    /// How many tasks may be in flight, where anybody says or it was found.
+    /// In-flight limit on tasks; `None` if it is neither configured nor found.
     pub places: Option<usize>,
-    /// How long tasks take, once any was seen to end.
+    /// Task durations; `None` before any task was seen to end.
     pub latency: Option<Latency>,
-    /// Submissions that are left of the allowance, where the provider says so.
+    /// Submissions left in the quota; `None` if the provider does not say.
     pub quota_left: Option<u64>,
-    /// What all submissions cost, those of earlier processes included, where the price is known.
+    /// Cost of all submissions, including those of earlier processes; `None` if a price is unknown.
     pub cost: Option<Cost>,
-    /// Why and until when no submission leaves, if none does.
+    /// Reason and end of a pause in which no submission leaves; `None` without one.
     pub hold: Option<Hold>,
-    /// How long the provider has been out of reach, if it is.
+    /// Duration of the provider's outage so far; `None` without one.
     pub down_for: Option<Duration>,
-    /// Why no more submissions leave than do, if jobs wait for theirs.
+    /// Reason why no more submissions leave; `None` if no job waits.
     pub slow: Option<Slow>,
-    /// Why the run stops before its end, if it does.
+    /// Reason why the run stops before its end; `None` if it does not.
     pub stopping: Option<Stopping>,
 }
 
 impl Pace {
-    /// Jobs being submitted or running at the provider.
+    /// Returns the number of jobs that are being submitted, or are at the provider.
     pub const fn n_in_flight(&self) -> usize {
         self.n_submitting + self.n_queued + self.n_running
     }
 }
 
-/// A rate of submissions.
+/// Rate limit on submissions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Allowed {
-    /// Submissions a second.
+    /// Submissions per second.
     pub per_second: f64,
-    /// Whether the user says so; else the provider's refusals have taught it.
+    /// Says whether the user configured the rate. Otherwise it was estimated from the provider's refusals.
     pub is_told: bool,
 }
 
-/// How long tasks take, from their acceptance until their end is heard of.
+/// Task durations, from the acceptance until the end is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
-    /// On average.
+    /// Mean duration.
     pub mean: Duration,
-    /// Until the last one of those in flight, from now on, as is to be expected; where jobs wait to be submitted, of those that are
-    /// submitted last, from then on.
+    /// Expected time from now until the last task in flight ends. If jobs wait for submission, it is the time of the tasks submitted last,
+    /// from their submission.
     pub tail: Duration,
 }
 
-/// Submissions are held back, for everybody.
+/// Pause in which all submissions are held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// Why.
+    /// Reason of the pause.
     pub why: HoldReason,
-    /// Until when.
+    /// End of the pause.
     pub until: Moment,
 }
 
-/// Why submissions are held back.
+/// Reason why submissions are held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldReason {
-    /// The provider says that they come too fast.
+    /// Throttling: the provider reports that submissions come too fast.
     Throttled,
-    /// The provider does not take any, or cannot be reached.
+    /// Outage: the provider accepts nothing, or cannot be reached.
     Down,
-    /// The allowance or the credit is used up.
+    /// Quota or credit that is used up.
     Quota,
 }
 
-/// What keeps the next submission from leaving now.
+/// Reason why the next submission does not leave now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slow {
-    /// The rate.
+    /// Rate limit.
     Rate,
-    /// As many tasks are in flight as may be.
+    /// In-flight limit on tasks.
     Places,
-    /// As many submissions are under way as may be.
+    /// Limit on submissions under way.
     Answers,
-    /// Images come home so much slower than tasks end that another one would only wait.
+    /// Downloads that lag so far behind that another task would only wait.
     Downloads,
 }
 
-/// Why a run stops before its end.
+/// Reason why a run stops before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stopping {
-    /// The user asked for it.
+    /// Request of the user.
     Asked,
-    /// The provider does not let us in.
+    /// Refusal of the token by the provider.
     Unauthorized,
-    /// Every job is refused alike.
+    /// Refusal of every job for the same reason.
     Refused,
-    /// The allowance or the credit is used up.
+    /// Quota or credit that is used up.
     Quota,
-    /// So many jobs have failed that the run is not worth going on with.
+    /// Failure limit that was reached: continuing is not worthwhile.
     Failures,
-    /// The provider has been out of reach for too long.
+    /// Outage of the provider that has lasted too long.
     Unreachable,
-    /// Our own disk does not take the images.
+    /// Local disk that does not store the images.
     Disk,
-    /// The next submission could cost more than the user allows.
+    /// Cost limit that the next submission could exceed.
     Cost,
-    /// The time is up after which the user wants no more submissions.
+    /// Duration limit that was reached: the user wants no more submissions.
     Duration,
-    /// As many jobs as the user wants at a time have ended, and others are outstanding.
+    /// Job limit of one process that was reached, with other jobs outstanding.
     Limit,
 }
 
 impl Stopping {
-    /// The word for scripts.
+    /// Returns the code for scripts.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Asked => "interrupted",

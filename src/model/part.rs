@@ -1,27 +1,27 @@
-//! The first part of an image that is on our disk already, and how its host knows the rest of the very same bytes.
+//! Partial download: the first bytes of an image on the local disk, and the host's identifier of the same image.
 
-/// What an image host calls this version of an image: a strong validator of HTTP, equal for equal bytes only.
+/// Strong validator of HTTP: the host's identifier of an image version, equal for equal bytes only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Validator {
-    /// A strong `ETag`, with its quotes.
+    /// Strong `ETag`, with its quotes.
     ETag(String),
-    /// A `Last-Modified` that is older than the answer that told it.
+    /// `Last-Modified` that is older than the answer that carried it.
     LastModified(String),
 }
 
-/// How much of an image is here.
+/// First bytes of an image that are on the local disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Its first bytes, as they came.
+    /// Number of bytes, unchanged from the host.
     pub n_bytes: u64,
-    /// How many the whole image has; `None` where the host did not say.
+    /// Length of the whole image, in bytes; `None` if the host did not say.
     pub bytes_total: Option<u64>,
-    /// What the host calls the image that these are bytes of.
+    /// Validator of the image to which the bytes belong.
     pub validator: Validator,
 }
 
 impl Part {
-    /// Whether nothing is missing.
+    /// Returns whether no byte is missing.
     pub fn is_whole(&self) -> bool {
         self.bytes_total == Some(self.n_bytes)
     }

@@ -1,4 +1,4 @@
-//! Where a job stands, as the fold of its events: the same function live, in the ledger and on a resume.
+//! State of a job, folded from its events by the same function live, in the ledger and on a resume.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,53 +8,54 @@ use crate::model::job::Job;
 use crate::model::outcome::{Artifact, Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::time::Timestamp;
 
-/// Where a job stands.
+/// Phase of a job, from its submission to its end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Phase {
-    /// Nothing is under way and nothing is paid for.
+    /// Pending: nothing is under way, and nothing is paid for.
     #[default]
     Pending,
-    /// A submission has left, or may have left, and no answer is recorded.
+    /// Submitting: a submission has left, or may have left, and no answer is recorded.
     Submitting,
-    /// Accepted, and polled until its task is done.
+    /// Running: the job was accepted, and is polled until its task is done.
     Running(TaskId),
-    /// Its task is done and the images are being fetched.
+    /// Downloading: the task is done, and the images are being fetched.
     Downloading(Vec<Url>),
-    /// Ended.
+    /// Finished: the job has ended.
     Finished(Outcome),
 }
 
-/// All that is kept of a job's past: its phase, and what the retry policy and the results need to know.
+/// Data that are kept of a job's past: its phase, and what the retry policy and the results need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobState {
-    /// Where it stands.
+    /// Present phase.
     pub phase: Phase,
-    /// The task of the last acceptance.
+    /// Task of the last acceptance; `None` before it, and after a new submission.
     pub task: Option<TaskId>,
     /// Submissions that have left.
     pub n_submits: u32,
-    /// Setbacks while submitting or downloading since the last step forward; throttling is nobody's fault and is not counted.
+    /// Setbacks while submitting or downloading since the last acceptance or reopening. Throttling and a used-up quota are not the job's
+    /// fault, and are not counted.
     pub n_setbacks: u32,
     /// Accepted tasks that were given up and followed by another submission, or will be.
     pub n_lost: u32,
     /// Lost tasks and doubts that no longer count against the job, as it was reopened since.
     pub n_forgiven: u32,
-    /// How often the user wanted it again after it had ended.
+    /// Number of times that the user reopened the job after its end.
     pub n_reopened: u32,
     /// Submissions whose answer was lost.
     pub n_in_doubt: u32,
-    /// When the last submission left.
+    /// Time of the last submission.
     pub submitted_at: Option<Timestamp>,
-    /// When the job ended.
+    /// Time of the job's end; `None` as long as it has not ended.
     pub finished_at: Option<Timestamp>,
-    /// The last thing that went wrong.
+    /// Most recent fault.
     pub last_fault: Option<Fault>,
-    /// Images of its task that are on our disk while others of it are still to be fetched.
+    /// Images of the job's task on the local disk, while others of the task are still to be fetched.
     pub kept: Vec<Artifact>,
 }
 
 impl JobState {
-    /// Takes one event in.
+    /// Applies one event.
     pub fn apply(&mut self, at: Timestamp, kind: &EventKind) {
         match kind {
             EventKind::SubmitStarted => {
@@ -132,12 +133,12 @@ impl JobState {
         self.last_fault = Some(fault.clone());
     }
 
-    /// What a job goes back to that the user wants again: to its task wherever that may still give the image that is paid for.
+    /// Returns the point to which a reopened job returns: its task, wherever that may still give the paid image.
     pub fn way_back(&self) -> Again {
         let is_judged = match &self.phase {
             Phase::Finished(Outcome::Succeeded(_)) => false,
             Phase::Finished(Outcome::Failed(fault)) => match fault.kind {
-                // The task itself was refused; asking for it again would only hear the same.
+                // The task itself was refused, and another poll would return the same refusal.
                 FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::InDoubt | FaultKind::Rejected => true,
                 FaultKind::Throttled { .. }
                 | FaultKind::QuotaExhausted { .. }
@@ -151,23 +152,23 @@ impl JobState {
         if is_judged || self.task.is_none() { Again::Submit } else { Again::Fetch }
     }
 
-    /// Whether a submission may have been accepted without our knowing: its answer was lost, or the process died before it came.
+    /// Returns whether a submission may have been accepted unnoticed: the answer was lost, or the process died before it came.
     pub fn is_in_doubt(&self) -> bool {
         self.phase == Phase::Submitting
     }
 
-    /// How often the job was, or is to be, submitted again although an earlier submission of it is or may be paid for, since it was
-    /// reopened last.
+    /// Returns the number of resubmissions, made or due, after a submission that is or may be paid for. The count begins at the last
+    /// reopening.
     pub fn n_repaid(&self) -> u32 {
         self.n_lost.saturating_add(self.n_in_doubt).saturating_sub(self.n_forgiven)
     }
 
-    /// Whether the last thing on record is that the answer to its submission was lost.
+    /// Returns whether the last recorded event is the loss of the answer to a submission.
     pub fn is_doubt_counted(&self) -> bool {
         self.last_fault.as_ref().is_some_and(|fault| fault.kind.leaves_doubt())
     }
 
-    /// Its images on disk, once it has ended: all of its task, or those that could be had.
+    /// Returns the images on disk of an ended job: all of its task, or those that could be fetched.
     pub fn artifacts(&self) -> &[Artifact] {
         match &self.phase {
             Phase::Finished(Outcome::Succeeded(artifacts)) => artifacts,
@@ -176,7 +177,7 @@ impl JobState {
         }
     }
 
-    /// The word for scripts: `status` in the results, of a run that is not under way.
+    /// Returns the status for scripts: `status` in the results, for a run that is not under way.
     pub fn status(&self) -> &'static str {
         match &self.phase {
             Phase::Pending => "pending",
@@ -188,18 +189,18 @@ impl JobState {
         }
     }
 
-    /// From the last submission to the end.
+    /// Returns the time from the last submission to the end; `None` before the end.
     pub fn duration(&self) -> Option<Duration> {
         Some(self.finished_at?.since(self.submitted_at?))
     }
 }
 
-/// A job together with where it stands.
+/// Job with its state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Known {
-    /// The job.
+    /// Immutable part of the job.
     pub job: Arc<Job>,
-    /// The fold of its events.
+    /// State folded from the job's events.
     pub state: JobState,
 }
 

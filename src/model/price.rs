@@ -1,4 +1,4 @@
-//! What an image costs, as the user tells it: no provider says so.
+//! Price of an image, as the user states it: no provider reports it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,35 +6,35 @@ use std::str::FromStr;
 
 use crate::model::cost::Amount;
 
-/// A price for each image.
+/// Price of each image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Price {
-    /// What it is counted in, such as `magicube` or `USD`; empty if nobody said.
+    /// Unit of the price, such as `magicube` or `USD`; empty if none was given.
     pub unit: String,
-    /// The price of an image of every model that is not named below.
+    /// Price per image of every model that `by_model` does not name; `None` if it is unknown.
     pub per_image: Option<f64>,
-    /// The price of an image by model.
+    /// Price per image, by model.
     pub by_model: BTreeMap<String, f64>,
 }
 
 impl Price {
-    /// The price of an image of this model, if it is known.
+    /// Returns the price of an image of this model; `None` if it is unknown.
     pub fn of(&self, model: &str) -> Option<f64> {
         self.by_model.get(model).copied().or(self.per_image)
     }
 
-    /// The same as an exact amount.
+    /// Returns the price of an image of this model as an exact amount; `None` if it is unknown.
     pub fn amount_of(&self, model: &str) -> Option<Amount> {
         self.of(model).map(Amount::new)
     }
 
-    /// An amount in this price's unit, such as `24 magicube`: at most nine decimals, and none that are zero at the end.
+    /// Formats an amount in this price's unit, such as `24 magicube`, with at most nine decimals and without trailing zeros.
     pub fn amount(&self, amount: f64) -> String {
         Amount::new(amount).with_unit(&self.unit)
     }
 }
 
-/// Why a text is not a [`Price`].
+/// Error for a text that is not a [`Price`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a price is a number and a unit, for example \"2 magicube\" or \"0.04 USD\"")]
 pub struct PriceError;

@@ -1,43 +1,44 @@
-//! Chores, which are work of our own that may take long, told step by step to whoever shows it. Here nobody asks what time it is, and nothing is shown.
+//! Progress of long operations, reported step by step to a display; no function here reads a clock or shows anything.
 
-/// Work of our own that may take long, and in what it is counted.
+/// Long operation of this program, and the unit in which it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chore {
-    /// A manifest is read and checked: its bytes.
+    /// Reads and checks a manifest; counted in bytes of it.
     Check,
-    /// A manifest is compared with the jobs of a ledger: its jobs.
+    /// Compares a manifest with the jobs of a ledger; counted in jobs of the manifest.
     Compare,
-    /// A manifest is taken into a ledger: its jobs.
+    /// Imports a manifest into a ledger; counted in jobs of the manifest.
     Import,
-    /// What was read is put in order: nobody counts that.
+    /// Sorts the data that was read; not counted.
     Sort,
-    /// The results are written: jobs.
+    /// Writes the results; counted in jobs.
     Results,
-    /// Images are held against their records: jobs that have some.
+    /// Checks images against their records; counted in jobs that have images.
     Verify,
-    /// Files are looked for that belong to no job: files.
+    /// Searches for files that belong to no job; counted in files.
     Strays,
-    /// The gallery's page is written: jobs.
+    /// Writes the page of the gallery; counted in jobs.
     Gallery,
-    /// Thumbnails are made: images.
+    /// Makes thumbnails; counted in images.
     Thumbnails,
-    /// Images are exported: jobs that have some.
+    /// Exports images; counted in jobs that have images.
     Export,
 }
 
-/// One who is told how far a chore is.
+/// Receiver of the progress of operations.
 pub trait Progress: Send {
-    /// A chore begins; of how much, if that is known. One that follows another without an end in between goes on from that.
+    /// Begins an operation of `n_total` steps; `None` means that the total is unknown. An operation that follows another one without an end
+    /// in between continues it.
     fn begin(&mut self, chore: Chore, n_total: Option<u64>);
 
-    /// So much of it is done.
+    /// Reports that `n_done` steps are done in all.
     fn at(&mut self, n_done: u64);
 
-    /// It is over, whether it came to its end or not.
+    /// Ends the operation, whether it is complete or not.
     fn end(&mut self);
 }
 
-/// Nobody looks.
+/// Receiver that ignores all progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unseen;
 
@@ -47,10 +48,10 @@ impl Progress for Unseen {
     fn end(&mut self) {}
 }
 
-/// Steps of a light chore that are told as one: a row costs less than a look at the clock is worth.
+/// Steps of a light operation reported as one: a row costs less than a look at the clock is worth.
 const STEPS: u32 = 256;
 
-/// A chore under way. It is over when this goes, also where an error cuts it short.
+/// Operation under way. Dropping it ends the operation, also where an error cuts it short.
 pub struct Meter<'a> {
     progress: &'a mut dyn Progress,
     steps_max: u32,
@@ -59,7 +60,7 @@ pub struct Meter<'a> {
 }
 
 impl<'a> Meter<'a> {
-    /// Begins.
+    /// Begins an operation of `n_total` steps; `None` means that the total is unknown.
     pub fn begin(progress: &'a mut dyn Progress, chore: Chore, n_total: Option<u64>) -> Self {
         progress.begin(chore, n_total);
         let steps_max = match chore {
@@ -76,17 +77,17 @@ impl<'a> Meter<'a> {
         Self { progress, steps_max, n_steps: 0, n_done: 0 }
     }
 
-    /// What was counted is done, and another chore follows from it.
+    /// Begins another operation that follows from the counted one.
     pub fn turn_to(&mut self, chore: Chore) {
         self.progress.begin(chore, None);
     }
 
-    /// One more is done.
+    /// Counts one more step.
     pub fn step(&mut self) {
         self.at(self.n_done + 1);
     }
 
-    /// So much is done in all, one step further on.
+    /// Sets the number of steps done to `n_done`, and counts that as one step.
     pub fn at(&mut self, n_done: u64) {
         self.n_done = n_done;
         self.n_steps += 1;

@@ -1,23 +1,23 @@
-//! What a job asks of a provider: a prompt and its parameters, and the content hash that identifies them.
+//! Request to a provider: a prompt and its parameters, and the content hash that identifies them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// Everything that is sent to a provider for one image. Two equal requests are the same work.
+/// Data that are sent to a provider for one image. Two equal requests are the same work.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// The text that describes the image.
+    /// Text that describes the image.
     pub prompt: String,
-    /// The provider's name of the model, such as `Qwen/Qwen-Image`.
+    /// Provider's name of the model, such as `Qwen/Qwen-Image`.
     pub model: String,
-    /// What the image must not show.
+    /// Text that describes what the image must not show.
     pub negative_prompt: Option<String>,
     /// Width and height of the image, in pixels.
     pub size: Option<Size>,
-    /// The random seed, 0 to 2^31 - 1 where the provider says so.
+    /// Random seed, 0 to 2^31 - 1 where the provider says so.
     pub seed: Option<u64>,
-    /// Sampling steps.
+    /// Number of sampling steps.
     pub steps: Option<u32>,
     /// Guidance scale: how closely the image follows the prompt.
     pub guidance: Option<f64>,
@@ -25,29 +25,29 @@ pub struct Request {
     pub image_url: Vec<String>,
     /// Low-rank adapters to apply, by repository id.
     pub loras: Vec<Lora>,
-    /// Fields that the provider may know and we do not, sent as they were given.
+    /// Fields that the provider may know and this program does not, sent as they were given.
     pub params: BTreeMap<String, Json>,
 }
 
-/// One low-rank adapter and, where several are mixed, its weight.
+/// Low-rank adapter and, where several are mixed, its weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lora {
-    /// The repository id, such as `org/name`.
+    /// Repository id, such as `org/name`.
     pub repo: String,
-    /// Its share in the mix; the weights of a request sum to 1.
+    /// Share in the mix; the weights of a request sum to 1. `None` if no weight was given.
     pub weight: Option<f64>,
 }
 
 /// Width and height in pixels, written `1024x768`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size {
-    /// Pixels from left to right.
+    /// Width, in pixels.
     pub width: u32,
-    /// Pixels from top to bottom.
+    /// Height, in pixels.
     pub height: u32,
 }
 
-/// Why a text is not a [`Size`].
+/// Error for a text that is not a [`Size`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a size is written WIDTHxHEIGHT in pixels, for example 1024x1024")]
 pub struct SizeError;
@@ -71,23 +71,23 @@ impl fmt::Display for Size {
     }
 }
 
-/// A JSON value as its text, keys sorted and without spaces, so that equal values hash alike and this floor needs no serde.
+/// JSON value as its text, with sorted keys and without spaces. Equal values therefore have equal hashes, and this layer needs no serde.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Json(pub String);
 
-/// What two requests with the same content share: the hash of everything that is sent.
+/// Hash of everything that is sent, which two requests with the same content share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Content([u8; 32]);
 
 impl Content {
-    /// The 32 bytes of the hash.
+    /// Returns the 32 bytes of the hash.
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
 impl Request {
-    /// The hash of this request. It does not depend on how the manifest spelt it, nor on columns that are only carried through.
+    /// Returns the hash of this request. It does not depend on the spelling in the manifest, nor on columns that are only carried through.
     pub fn content(&self) -> Content {
         let mut canon = Canon(blake3::Hasher::new());
         canon.text("promptbatch request 1");
@@ -114,7 +114,7 @@ impl Request {
     }
 }
 
-/// Writes values so that no two different ones give the same bytes: every part carries its kind or its length.
+/// Canonical hasher: no two different values give the same bytes, as every part carries its kind or its length.
 struct Canon(blake3::Hasher);
 
 impl Canon {
@@ -123,7 +123,7 @@ impl Canon {
     }
 
     fn float(&mut self, number: f64) {
-        // 0.0 and -0.0 are equal and must hash alike.
+        // 0.0 and -0.0 are equal and must have the same hash.
         let number = if number == 0.0 { 0.0 } else { number };
         self.number(number.to_bits());
     }

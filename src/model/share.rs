@@ -1,18 +1,18 @@
-//! A part of a hundred, as people write it: `98%`, `0.5%`.
+//! Percentage, as people write it: `98%`, `0.5%`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// All of it, in millionths.
+/// Whole, in millionths.
 const WHOLE: u32 = 1_000_000;
 
-/// A part of a whole, in millionths: 0 to 1,000,000.
+/// Fraction of a whole, in millionths: 0 to 1,000,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share(u32);
 
-/// Why a text is not a [`Share`].
+/// Error for a text that is not a [`Share`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write a part of a hundred, from 0% to 100%, for example 98% or 99.5%")]
+#[error("write a percentage from 0% to 100%, for example 98% or 99.5%")]
 pub struct ShareError;
 
 impl FromStr for Share {
@@ -35,12 +35,12 @@ impl fmt::Display for Share {
 }
 
 impl Share {
-    /// Whether `n` is at least this part of `of`.
+    /// Returns whether `n` is at least this fraction of `of`.
     pub fn is_reached(self, n: u64, of: u64) -> bool {
         u128::from(n) * u128::from(WHOLE) >= u128::from(of) * u128::from(self.0)
     }
 
-    /// Whether this part is nothing.
+    /// Returns whether this fraction is zero.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }

@@ -1,64 +1,64 @@
-//! How images are kept: what they are called, what they are made into, and what is written into and beside them.
+//! Output options of images: their names, their conversion, and what is written into them and into sidecar files.
 
 use std::num::NonZeroU8;
 
 use crate::model::name::template::Template;
 use crate::model::outcome::ImageFormat;
 
-/// How the images of a run are kept. The ledger knows it, so that a resumed run, a retry and a repair keep them alike.
+/// Output options of the images of a run. The ledger stores them, so that a resumed run, a retry and a repair apply the same ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Style {
-    /// What they are called.
+    /// Template of the file names.
     pub naming: Template,
-    /// What else is done with them.
+    /// Post-processing of the images.
     pub making: Making,
 }
 
 impl Default for Style {
-    /// Readable names, and pictures that tell their prompts.
+    /// Selects readable names, and images that contain their prompts.
     fn default() -> Self {
         Self { naming: Template::default(), making: Making { has_metadata: true, ..Making::default() } }
     }
 }
 
-/// What is done with an image before it gets its name. The default is nothing: its bytes stay as they come.
+/// Post-processing of an image before it gets its name. By default there is none, and the bytes stay as they come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Making {
-    /// What every image is made into; one that has that format already is not touched, nor is one that cannot be decoded.
+    /// Conversion of every image; `None` means none. An image is not changed if it already has that format or cannot be decoded.
     pub format: Option<Conversion>,
-    /// Whether prompt and parameters are written into it, as PNG text or EXIF.
+    /// Says whether prompt and parameters are written into the image, as PNG text or EXIF.
     pub has_metadata: bool,
-    /// What is written beside it.
+    /// Sidecar file of each image; `None` means none.
     pub sidecar: Option<Sidecar>,
 }
 
 impl Making {
-    /// What an image of this format is made into.
+    /// Returns the conversion of an image of this format; `None` if the image stays as it is.
     pub fn conversion(&self, from: ImageFormat) -> Option<Conversion> {
         self.format.filter(|conversion| conversion.to != from)
     }
 }
 
-/// What an image is made into.
+/// Conversion of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conversion {
-    /// The format.
+    /// Target format.
     pub to: ImageFormat,
-    /// From 1 to 100, for formats that lose something: PNG does not.
+    /// Quality from 1 to 100, for formats that are lossy: PNG is not.
     pub quality: NonZeroU8,
 }
 
-/// A file beside each image, with its name and another extension.
+/// Sidecar file of each image, with the name of the image and another extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sidecar {
-    /// The prompt, as those who train on captions want it.
+    /// Prompt, in the form that training on captions requires.
     Txt,
-    /// All of what the image was made from.
+    /// All data from which the image was made.
     Json,
 }
 
 impl Sidecar {
-    /// Its extension.
+    /// Returns the file extension.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Txt => "txt",
@@ -67,21 +67,21 @@ impl Sidecar {
     }
 }
 
-/// What a user says of the style; what is left open is as it was in the first run, or else as it is by default.
+/// User's choice of output options. What is left open stays as in the first run, or else has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StyleWish {
-    /// What images are called.
+    /// Template of the file names; `None` if it is left open.
     pub naming: Option<Template>,
-    /// What they are made into; the inner nothing is to leave them as they come.
+    /// Conversion; `None` if it is left open, and an inner `None` to leave images as they come.
     pub format: Option<Option<Conversion>>,
-    /// Whether prompt and parameters are written into them.
+    /// Says whether prompt and parameters are written into images; `None` if it is left open.
     pub has_metadata: Option<bool>,
-    /// What is written beside them; the inner nothing is nothing.
+    /// Sidecar file; `None` if it is left open, and an inner `None` for no file.
     pub sidecar: Option<Option<Sidecar>>,
 }
 
 impl StyleWish {
-    /// The style that keeps to this wish, and in all else to `before`.
+    /// Returns the options of this choice, and for all that is left open those of `before`.
     pub fn or(&self, before: &Style) -> Style {
         Style {
             naming: self.naming.clone().unwrap_or_else(|| before.naming.clone()),

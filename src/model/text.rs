@@ -1,6 +1,6 @@
-//! Text from outside, made safe to show: no control sequence of a prompt, an error or a file name reaches a terminal raw.
+//! Escaping of external text for display: no control sequence of a prompt, error or file name reaches a terminal.
 
-/// The text with control and invisible direction characters written as escapes, line breaks included.
+/// Returns the text with control and invisible direction characters written as escapes, including line breaks.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -15,12 +15,12 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// A text of several lines, each of them escaped: what is wholly ours but for names and words from outside.
+/// Returns a text of several lines, each of them escaped. The text is our own, except for names and words from outside.
 pub fn lines(text: &str) -> String {
     text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }
 
-/// The escaped text, cut to `chars_max` characters with an ellipsis where it was longer.
+/// Returns the escaped text, cut to `chars_max` characters with an ellipsis if it was longer.
 pub fn excerpt(text: &str, chars_max: usize) -> String {
     let escaped = escape(text);
     if escaped.chars().count() <= chars_max {
@@ -30,7 +30,7 @@ pub fn excerpt(text: &str, chars_max: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Two texts as excerpts that show where they differ: what a cut would leave of a long beginning in common is left out.
+/// Returns two texts as excerpts that show where they differ. A long common beginning, which would fill the excerpts, is left out.
 pub fn excerpts_apart(one: &str, other: &str, chars_max: usize) -> [String; 2] {
     let texts = [escape(one), escape(other)];
     let n_same = texts[0].chars().zip(texts[1].chars()).take_while(|(a, b)| a == b).count();
@@ -44,7 +44,7 @@ pub fn excerpts_apart(one: &str, other: &str, chars_max: usize) -> [String; 2] {
     })
 }
 
-/// Characters that turn the direction of the text around them, hide it, or break its line where no editor would.
+/// Returns whether a character reverses the text around it, hides it, or breaks its line where no editor would.
 fn is_direction(c: char) -> bool {
     matches!(
         c,
@@ -52,15 +52,16 @@ fn is_direction(c: char) -> bool {
     )
 }
 
-/// The text without a byte order mark before it and white space around it.
+/// Returns the text without a byte order mark before it and white space around it.
 pub fn trimmed(text: &str) -> &str {
     text.trim_start_matches('\u{feff}').trim()
 }
 
-/// Bytes at the beginning of a text that say what kind it is, white space before it included.
+/// Number of bytes, leading white space included, from which the kind of a text is detected.
 const KIND_BYTES_MAX: usize = 256;
 
-/// Kind of the text that begins with these bytes, or `None` if they are not text.
+/// Returns the kind of text that begins with these bytes, for a page that came instead of an image. `None` means that the bytes are not
+/// text.
 pub fn kind_of_text(head: &[u8]) -> Option<&'static str> {
     let beginning = &head[..head.len().min(KIND_BYTES_MAX)];
     let lower = trimmed(&String::from_utf8_lossy(beginning)).to_ascii_lowercase();
@@ -72,7 +73,7 @@ pub fn kind_of_text(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether it is UTF-8 that people could read, though perhaps cut within a character.
+/// Returns whether the bytes are readable UTF-8, which may be cut within a character.
 fn is_text(head: &[u8]) -> bool {
     let is_readable = |text: &str| !text.chars().any(|c| c.is_control() && !c.is_whitespace());
     match str::from_utf8(head) {
@@ -83,7 +84,7 @@ fn is_text(head: &[u8]) -> bool {
     }
 }
 
-/// A count with its thousands parted: `1,632`.
+/// Formats a count with thousands separators: `1,632`.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,39 +1,39 @@
-//! Two clocks read at once: a monotonic one for deciding and the wall's for the records.
+//! Two clocks read at once: a monotonic clock for decisions, and the wall clock for records.
 //!
-//! Nothing here asks what time it is. Every function that needs the time is given a [`Moment`]; only the driver's clock makes them.
+//! No function here reads a clock. Every function that needs the time receives a [`Moment`], and only the driver's clock makes those.
 
 use std::cmp::Ordering;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// A wall-clock time in milliseconds since the Unix epoch: what the records carry.
+/// Wall-clock time in milliseconds since the Unix epoch, as in the records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The time `millis` milliseconds after 1970-01-01T00:00:00Z.
+    /// Creates the time `millis` milliseconds after 1970-01-01T00:00:00Z.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since 1970-01-01T00:00:00Z.
+    /// Returns the milliseconds since 1970-01-01T00:00:00Z.
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// The time so long before this one.
+    /// Returns the time that is `span` earlier.
     #[must_use]
     pub fn before(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long after `earlier` this is; zero when it is not after it, as wall clocks do step back.
+    /// Returns the time since `earlier`; zero if `earlier` is later, as wall clocks do step back.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// One reading of both clocks. Moments are ordered by the monotonic one alone.
+/// Reading of both clocks at one moment. Moments are ordered by the monotonic clock alone.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     micros: i64,
@@ -41,27 +41,27 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The moment `micros` microseconds after the process's origin, at which the wall clock showed `wall`.
+    /// Creates the moment `micros` microseconds after the process's origin, at which the wall clock showed `wall`.
     pub const fn new(micros: i64, wall: Timestamp) -> Self {
         Self { micros, wall }
     }
 
-    /// Monotonic microseconds since the process's origin; negative for what an earlier process recorded.
+    /// Returns the monotonic microseconds since the process's origin; negative for what an earlier process recorded.
     pub const fn micros(self) -> i64 {
         self.micros
     }
 
-    /// What the wall clock shows at this moment.
+    /// Returns the time that the wall clock shows at this moment.
     pub const fn wall(self) -> Timestamp {
         self.wall
     }
 
-    /// How long after `earlier` this is, zero when it is not after it.
+    /// Returns the time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.micros.saturating_sub(earlier.micros)).unwrap_or(0))
     }
 
-    /// The moment at which the wall clock showed, or will show, `wall`, seen from this one.
+    /// Returns the moment at which the wall clock showed, or will show, `wall`, seen from this moment.
     #[must_use]
     pub fn at_wall(self, wall: Timestamp) -> Self {
         let ahead = wall.millis().saturating_sub(self.wall.millis());

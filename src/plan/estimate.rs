@@ -1,4 +1,4 @@
-//! What a run would take: time, money and disk, from what is known and, where nothing is, from what is typical.
+//! Estimate of a run's duration, cost and disk space, from measured values or else from typical ones.
 
 use std::time::Duration;
 
@@ -7,50 +7,50 @@ use crate::model::limits::Rate;
 use crate::model::price::Price;
 use crate::model::request::Size;
 
-/// How long a task takes where no ledger tells: the middle of what is seen of quick models.
+/// Task latency without a measurement: the middle of the values seen with fast models.
 const TYPICAL_LATENCY: Duration = Duration::from_secs(20);
 
-/// The size of an image for which none was asked for.
+/// Image size for a request that names none.
 const TYPICAL_SIZE: Size = Size { width: 1024, height: 1024 };
 
-/// Bytes of a PNG for each of its pixels, as photographs have them.
+/// Bytes per pixel of a PNG, as photographs have them.
 const BYTES_PER_PIXEL: f64 = 1.5;
 
-/// Bytes of the ledger and the results for each job, beside its own text.
+/// Bytes per job in the ledger and the results, in addition to the job's own text.
 const BYTES_PER_JOB: u64 = 800;
 
-/// What the ledger of a run tells about its images so far.
+/// Measurements of a run's tasks and images so far, from its ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Experience {
-    /// The median of how long the last tasks took.
+    /// Median duration of the last tasks; `None` without a measurement.
     pub latency: Option<Duration>,
-    /// The mean size of the last images, in bytes.
+    /// Mean size of the last images, in bytes; `None` without a measurement.
     pub image_bytes: Option<u64>,
 }
 
-/// What is known of the pace.
+/// Limits of the pace, as far as they are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
-    /// How fast submissions may leave.
+    /// Rate limit of submissions; `None` if unknown.
     pub rate: Option<Rate>,
-    /// How many tasks may be under way.
+    /// In-flight limit of tasks; `None` if unknown.
     pub in_flight: Option<u32>,
 }
 
-/// What it would take to make the images that are missing.
+/// Estimate for the images that are still missing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Estimate {
-    /// How long a task takes.
+    /// Latency of one task.
     pub latency: Duration,
-    /// From the first submission to the last image.
+    /// Time from the first submission to the last image.
     pub time: Duration,
-    /// What all of it costs, from the least to the most it may be; nothing where a price is not known.
+    /// Lowest and highest possible cost of all of them; `None` if a price is unknown.
     pub cost: Option<(f64, f64)>,
-    /// Bytes on disk.
+    /// Disk space, in bytes.
     pub disk_bytes: u64,
 }
 
-/// Reckons with `n` jobs of a manifest.
+/// Estimates the effort for `n` jobs of a manifest.
 pub fn estimate(n: u64, census: &Census, price: Option<&Price>, pace: Pace, experience: Experience) -> Estimate {
     let latency = experience.latency.unwrap_or(TYPICAL_LATENCY);
     let share = if census.n_jobs() == 0 { 0.0 } else { real(n) / real(census.n_jobs()) };
@@ -66,7 +66,8 @@ pub fn estimate(n: u64, census: &Census, price: Option<&Price>, pace: Pace, expe
     }
 }
 
-/// The slower of both: how submissions may leave, and how places get free. Where neither is known, one task at a time.
+/// Returns the longer of two times: by the rate limit, and by the in-flight limit. Assumes one task at a time if neither is
+/// known.
 fn time(n: u64, latency: Duration, Pace { rate, in_flight }: Pace) -> Duration {
     if n == 0 {
         return Duration::ZERO;
@@ -78,7 +79,8 @@ fn time(n: u64, latency: Duration, Pace { rate, in_flight }: Pace) -> Duration {
     Duration::try_from_secs_f64(secs).unwrap_or(Duration::MAX)
 }
 
-/// Exactly what `n` jobs cost if it is all of them or all cost the same; else from the cheapest to the dearest that they may be.
+/// Returns the exact cost of `n` jobs if they are all jobs or have one price. Otherwise returns the range from the cheapest
+/// selection of jobs to the most expensive one.
 fn cost(n: u64, census: &Census, price: &Price) -> Option<(f64, f64)> {
     let mut kinds = census
         .kinds()
@@ -114,7 +116,7 @@ fn real(n: u64) -> f64 {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "it is a count, and what is too large saturates"
+    reason = "n is a count that is never negative, and too large values saturate"
 )]
 fn whole(n: f64) -> u64 {
     n as u64
@@ -125,7 +127,7 @@ mod tests {
     use super::*;
     use crate::manifest::{self, Source};
 
-    /// What a manifest of so many jobs of both models comes to.
+    /// Returns the census of a manifest with the given number of jobs for each of the two models.
     fn census(n_a: u32, n_b: u32) -> Census {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.csv");

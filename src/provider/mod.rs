@@ -1,4 +1,5 @@
-//! What a provider is: three requests and their faults. Providers classify what went wrong; the engine decides what follows.
+//! Provider interface: requests to submit, poll and download, and the faults of failed requests.
+//! A provider classifies each failure as a fault. The engine decides what follows from the fault.
 
 pub mod modelscope;
 pub mod registry;
@@ -14,23 +15,23 @@ use crate::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
 use crate::model::part::{Part, Validator};
 use crate::model::request::Request;
 
-/// The bytes of an image as they arrive.
+/// Stream of the bytes of an image, in order of arrival.
 pub type Body<'a> = BoxStream<'a, Result<Bytes, Fault>>;
 
-/// An image that arrives: all of it, or what is missing of it.
+/// Download of an image that has begun: the whole image, or its missing rest.
 pub struct Download<'a> {
-    /// How many of its bytes come before those of the body: all of the part that was given, or none.
+    /// Number of image bytes that precede `body`: the length of the given part, or 0 for a whole image.
     pub n_before: u64,
-    /// How many bytes the whole image has; `None` where the host does not say.
+    /// Length of the whole image in bytes; `None` if the host does not send it.
     pub bytes_total: Option<u64>,
-    /// What the host calls it; `None` where its rest cannot be asked for later.
+    /// Validator of the image, as HTTP defines it; `None` if a later request cannot resume this download.
     pub validator: Option<Validator>,
-    /// The bytes.
+    /// Bytes from `n_before` to the end of the image.
     pub body: Body<'a>,
 }
 
 impl<'a> Download<'a> {
-    /// A whole image whose rest cannot be asked for later.
+    /// Creates a download of a whole image that cannot be resumed later.
     pub fn whole(body: Body<'a>) -> Self {
         Self { n_before: 0, bytes_total: None, validator: None, body }
     }
@@ -43,16 +44,17 @@ impl std::fmt::Debug for Download<'_> {
     }
 }
 
-/// A service that makes images in tasks of its own. Cheap to share: one value serves a whole run.
+/// Service that creates images in its own asynchronous tasks. Sharing is cheap: one value serves a whole run.
 pub trait Provider: Send + Sync + 'static {
-    /// Asks for one image. Every `Ok` is a task that is paid for; a fault that [leaves no doubt](FaultKind::leaves_doubt)
-    /// promises that none is.
+    /// Submits a request for one image.
+    ///
+    /// Every `Ok` is a task that is paid for. A fault that [leaves no doubt](FaultKind::leaves_doubt) guarantees that nothing is paid for.
     fn submit<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Acceptance, Fault>>;
 
-    /// Asks how tasks stand; answers one result a task, in their order.
+    /// Polls tasks; returns one result per task, in the order of `tasks`.
     fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>>;
 
-    /// Begins to fetch an image, or what is missing of it. Where the host does not have the rest of these very bytes, the whole image
-    /// comes. No credential goes along.
+    /// Starts the download of an image, or of the rest that follows `part`. If the host cannot continue exactly these bytes, the whole
+    /// image is downloaded. The request carries no credential.
     fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>>;
 }

@@ -1,4 +1,4 @@
-//! The providers by name, and how to get from a name to one that can be asked.
+//! Registry of providers: maps a provider's name and settings to a client that is ready for requests.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,64 +11,66 @@ use crate::provider::modelscope::{self, ModelScope, Settings};
 use crate::provider::simulator::config::Config;
 use crate::provider::simulator::http::{Simulator, SimulatorThread};
 
-/// Which provider, and how to reach it.
+/// Selected provider and its connection settings.
 #[derive(Clone, Debug)]
 pub enum Choice {
-    /// ModelScope's API-Inference, or whatever speaks like it.
+    /// ModelScope's API-Inference, or any API with the same protocol.
     ModelScope {
-        /// Where it is.
+        /// Base URL of the API.
         base_url: String,
-        /// Where the token is, if not in the environment.
+        /// File that holds the token; `None` reads the token from the environment.
         token_file: Option<PathBuf>,
-        /// How long one request may take.
+        /// Timeout of one request; for a download, the longest time without a byte.
         request_timeout: Duration,
     },
-    /// A simulated API in this very process, asked over real HTTP: no account, no money.
+    /// Simulated API in this process, called over real HTTP. It needs no account and costs no money.
     Simulator(Box<Config>),
 }
 
-/// Why a provider cannot be asked.
+/// Reasons why a provider cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// There is no usable token.
+    /// Token is missing or unusable.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// There is no usable address, or no HTTPS.
+    /// Base URL is unusable, or HTTPS cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// A ledger names a provider that this program does not know.
-    #[error("could not find the provider {0:?}, where the tasks of this run are; use the promptbatch that made it")]
-    Unknown(String),
-    /// A ledger names an address that the user does not.
+    /// Provider that a ledger names and this program does not know. The value is its identity.
     #[error(
-        "could not go on with a run whose tasks are at {place}: the token goes there only if you say so; add --base-url {place}"
+        "could not find the provider {0:?}, which has the tasks of this run; use the promptbatch version that made it"
+    )]
+    Unknown(String),
+    /// Base URL that comes from a ledger and is not confirmed by the user.
+    #[error(
+        "could not resume a run whose tasks are at {place}: the token is sent there only if you say so; add --base-url {place}"
     )]
     Elsewhere {
-        /// The address.
+        /// Base URL in the ledger.
         place: String,
     },
-    /// The simulated API cannot be started.
+    /// Simulated API cannot be started.
     #[error("could not start the simulated API on this machine: {0}")]
     Simulator(#[from] std::io::Error),
 }
 
-/// A provider that can be asked, and what has to live as long.
+/// Provider that is ready for requests, with the resources that must live as long.
 #[derive(Clone)]
 pub struct Connected {
-    /// The provider.
+    /// Client of the provider.
     pub provider: Arc<dyn Provider>,
-    /// The simulated API behind it, if it is one.
+    /// Simulated API behind the provider; `None` for a real API.
     pub simulator: Option<Arc<SimulatorThread>>,
 }
 
 impl Choice {
-    /// ModelScope at its own address, with the token from the environment.
+    /// Selects ModelScope at its default address, with the token from the environment.
     pub fn modelscope() -> Self {
         let (base_url, request_timeout) = (modelscope::BASE_URL.to_owned(), Duration::from_secs(60));
         Self::ModelScope { base_url, token_file: None, request_timeout }
     }
 
-    /// The word for it in the results.
+    /// Returns the provider's name in the results.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::ModelScope { .. } => "modelscope",
@@ -76,7 +78,7 @@ impl Choice {
         }
     }
 
-    /// The name and, where it matters, the place: what the tasks of a run belong to.
+    /// Returns the name and, for ModelScope, the base URL. The tasks of a run belong to this identity.
     pub fn identity(&self) -> Result<String, ConnectError> {
         match self {
             Self::ModelScope { base_url, .. } => Ok(format!("modelscope {}", modelscope::base_url(base_url)?)),
@@ -84,7 +86,7 @@ impl Choice {
         }
     }
 
-    /// The provider with this [identity](Self::identity), as a ledger keeps it.
+    /// Returns the provider with this [identity](Self::identity), as a ledger stores it.
     pub fn named(identity: &str, token_file: Option<PathBuf>, request_timeout: Duration) -> Result<Self, ConnectError> {
         match identity.split_once(' ') {
             Some(("modelscope", base_url)) => {
@@ -95,7 +97,9 @@ impl Choice {
         }
     }
 
-    /// Whether a token may be sent there: to the API's own address, to this machine, or to where the user says.
+    /// Checks that the token may be sent to the base URL of this provider.
+    ///
+    /// Allowed is the base URL that the user gives in `base_url`. Without it, the API's default address and this machine are allowed.
     pub fn check_place(&self, base_url: Option<&str>) -> Result<(), ConnectError> {
         let Self::ModelScope { base_url: place, .. } = self else { return Ok(()) };
         let said = base_url.map(modelscope::base_url).transpose()?;
@@ -104,8 +108,8 @@ impl Choice {
         if is_meant || is_known { Ok(()) } else { Err(ConnectError::Elsewhere { place: place.clone() }) }
     }
 
-    /// What tells the account of the token from others: a salted hash. `None` where there is no account, or no token to be found, which
-    /// [`connect`](Self::connect) then tells.
+    /// Returns a salted hash that identifies the account of the token. `None` if there is no account, or if no token is found.
+    /// [`connect`](Self::connect) then reports the missing token.
     pub fn account(&self, salt: &str) -> Option<String> {
         match self {
             Self::ModelScope { token_file, .. } => {
@@ -116,7 +120,7 @@ impl Choice {
         }
     }
 
-    /// Whether there is a usable address and a token. Sends nothing, and starts nothing.
+    /// Checks that there is a usable base URL and a token. Sends no request and starts nothing.
     pub fn check(&self) -> Result<(), ConnectError> {
         match self {
             Self::ModelScope { .. } => self.connect(u64::MAX).map(drop),
@@ -124,14 +128,15 @@ impl Choice {
         }
     }
 
-    /// The model that is asked for when nobody names one.
+    /// Returns the default model, for requests that name no model.
     pub const fn default_model(&self) -> &'static str {
         match self {
             Self::ModelScope { .. } | Self::Simulator(_) => modelscope::MODEL,
         }
     }
 
-    /// Finds the token and makes the clients. Sends nothing. Images that say that they are longer are not begun.
+    /// Finds the token, creates the HTTP clients, and starts the simulator if it is the provider. Sends no request. An image that announces
+    /// more than `image_bytes_max` bytes is not downloaded.
     pub fn connect(&self, image_bytes_max: u64) -> Result<Connected, ConnectError> {
         match self {
             Self::ModelScope { base_url, token_file, request_timeout } => {

@@ -1,4 +1,4 @@
-//! Progress on a terminal: one calm block that is drawn over itself, with what is worth a line printed above it.
+//! Progress block on a terminal: redrawn in place, with important events printed above it as lines.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::report::tally::Tally;
 use crate::report::terminal::Terminal;
 use crate::report::{Reporter, words};
 
-/// The time between two looks: numbers that change faster cannot be read.
+/// Interval between two redraws: a reader cannot follow numbers that change faster.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Columns of a block on however wide a terminal: a bar across a whole room is hard to read.
+/// Maximum width of the block in columns, on a terminal of any width. A bar across a very wide screen is hard to read.
 const WIDTH_MAX: usize = 100;
 
-/// Draws on a terminal.
+/// Draws the progress of a run on a terminal.
 pub struct Bars {
     terminal: Terminal,
     bar: ProgressBar,
@@ -32,7 +32,8 @@ pub struct Bars {
 }
 
 impl Bars {
-    /// A block for a run that goes on from this tally. If verbose, every acceptance and setback gets a line too.
+    /// Creates the block of a run that continues from `tally`. If `is_verbose`, every acceptance and every setback also
+    /// gets a line.
     pub fn on(terminal: Terminal, above: Above, tally: Tally, is_verbose: bool) -> Self {
         let bar = bar(&terminal);
         above.follow(&terminal, &bar);
@@ -40,7 +41,7 @@ impl Bars {
     }
 }
 
-/// A bar of indicatif whose message is the whole block.
+/// Creates an indicatif bar whose message is the whole block.
 pub(super) fn bar(terminal: &Terminal) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg}").expect("the template is well formed");
     let bar = ProgressBar::with_draw_target(None, terminal.target());
@@ -48,24 +49,25 @@ pub(super) fn bar(terminal: &Terminal) -> ProgressBar {
     bar
 }
 
-/// Where a block goes on this terminal, at this moment.
+/// Returns the present size and colour setting for a block on this terminal.
 pub(super) fn area(terminal: &Terminal) -> Area {
     let width = usize::from(terminal.width()).min(WIDTH_MAX);
     let height = terminal.height().into();
     Area { width, height, is_coloured: terminal.is_coloured() }
 }
 
-/// Whether a bar can be drawn on standard error. It cannot in a pipe, nor on a terminal that cannot move its cursor.
+/// Reports whether a bar can be drawn on standard error. Drawing is impossible in a pipe, or on a terminal that cannot
+/// move its cursor.
 pub fn can_be_drawn() -> bool {
     !ProgressDrawTarget::stderr().is_hidden()
 }
 
-/// Prints lines above the bar of this moment, from anywhere, without breaking it.
+/// Prints lines above the current bar, from any thread, without breaking the bar.
 #[derive(Clone, Debug, Default)]
 pub struct Above(Arc<Mutex<Option<(Terminal, ProgressBar)>>>);
 
 impl Above {
-    /// Prints a line, if there is a bar.
+    /// Prints a line above the bar. Returns `false`, and prints nothing, if no bar is drawn.
     #[must_use]
     pub fn line(&self, line: &str) -> bool {
         let block = self.block();
@@ -73,12 +75,12 @@ impl Above {
         block.is_some()
     }
 
-    /// Takes the bar away, if there is one: the process is about to end.
+    /// Removes the bar, if there is one, because the process is about to end.
     pub fn clear(&self) {
         self.block().iter().for_each(|(_, bar)| bar.finish_and_clear());
     }
 
-    /// Begins the block anew below what somebody else has written on the terminal.
+    /// Restarts the block below text that another process wrote on the terminal.
     pub fn begin_anew(&self) {
         self.block().iter().for_each(|(terminal, _)| terminal.forget());
     }
@@ -111,7 +113,7 @@ impl Reporter for Bars {
         }
     }
 
-    /// The block goes, as its numbers are stale from now on; the lines printed above it stay.
+    /// Removes the block, because its numbers become stale. The lines printed above it stay.
     fn end(&mut self) {
         self.above.leave();
         self.bar.finish_and_clear();

@@ -1,5 +1,6 @@
-//! Long work before and after a run, on a terminal or in a log: how far it is, how fast, and how long still. Nothing of what is soon
-//! over.
+//! Progress of long operations before and after a run, on a terminal or in a log: amount, rate and time left.
+//!
+//! Short operations are not shown.
 
 use std::io::Write;
 use std::time::Duration;
@@ -12,18 +13,18 @@ use crate::report::bars::{self, Above};
 use crate::report::terminal::Terminal;
 use crate::report::{layout, lines, words};
 
-/// A chore that is over so soon is not mentioned.
+/// Time after which an operation is shown. Shorter operations are not mentioned.
 const PATIENCE: Duration = Duration::from_millis(700);
 
-/// The time between two looks at a bar.
+/// Interval between two redraws of the bar.
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Shows one piece of work after the other.
+/// Shows one operation after the other.
 pub struct Chores {
     clock: Box<dyn Fn() -> Moment + Send>,
     face: Face,
     under_way: Option<UnderWay>,
-    /// When something is shown again, at the earliest.
+    /// Earliest moment of the next output. `None` means at once.
     next_at: Option<Moment>,
 }
 
@@ -32,7 +33,6 @@ enum Face {
     Bar { terminal: Terminal, above: Above, bar: Option<ProgressBar> },
 }
 
-/// A chore as it is told.
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
     chore: Chore,
@@ -41,12 +41,12 @@ struct UnderWay {
 }
 
 impl Chores {
-    /// One line now and then.
+    /// Creates a reporter that writes a line at intervals.
     pub fn lines(out: Box<dyn Write + Send>, clock: impl Fn() -> Moment + Send + 'static) -> Self {
         Self::new(Face::Lines(out), clock)
     }
 
-    /// A bar on this terminal for each piece of work.
+    /// Creates a reporter that draws a bar on this terminal for each operation.
     pub fn bar(terminal: Terminal, above: Above, clock: impl Fn() -> Moment + Send + 'static) -> Self {
         Self::new(Face::Bar { terminal, above, bar: None }, clock)
     }
@@ -60,7 +60,7 @@ impl Progress for Chores {
     fn begin(&mut self, chore: Chore, n_total: Option<u64>) {
         let began = (self.clock)();
         let before = self.under_way.replace(UnderWay { chore, n_total, began });
-        // What follows from a chore that was mentioned is mentioned at once: it may have nothing to count.
+        // An operation that follows a shown one is shown at once, because it may have nothing to count.
         if before.is_some_and(|before| before.began + PATIENCE <= began) {
             self.face.clear();
             self.next_at = Some(began + self.face.show(&UnderWay { chore, n_total, began }, began, 0));
@@ -83,7 +83,7 @@ impl Progress for Chores {
 }
 
 impl Face {
-    /// Shows how far it is; the time until the next look comes back.
+    /// Shows the progress. Returns the time until the next output.
     fn show(&mut self, under_way: &UnderWay, now: Moment, n_done: u64) -> Duration {
         let UnderWay { chore, n_total, began } = *under_way;
         let far = words::far(chore, n_done, n_total);
@@ -92,7 +92,7 @@ impl Face {
             Self::Lines(out) => {
                 let far = if far.is_empty() { far } else { format!(": {far}") };
                 speed.insert(0, format!("{}{far}", words::chore(chore)));
-                // As with every log: one that cannot be written is no reason to stop.
+                // Write errors are ignored, as for every log: a broken log must not stop the operation.
                 let _ = writeln!(out, "{}", speed.join(", "));
                 lines::INTERVAL
             }
@@ -102,7 +102,7 @@ impl Face {
                     above.follow(terminal, &bar);
                     bar
                 });
-                // A narrow terminal cuts off the end, and the time left is worth more than the rate.
+                // A narrow terminal cuts off the end, and the time left matters more than the rate.
                 speed.push(words::chore(chore).to_owned());
                 speed.reverse();
                 let lines = layout::chore(n_done, n_total, &far, &speed, bars::area(terminal));
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::report::fixtures::{Log, Screen, at};
 
-    /// A clock that a test sets.
+    /// Clock that a test sets.
     #[derive(Clone)]
     struct Hand(Arc<Mutex<Moment>>);
 
@@ -171,8 +171,8 @@ mod tests {
         chore(Chore::Check, None, 70.0, 1, 400_000);
         insta::assert_snapshot!(log.text(), @r"
         checking the manifest: 39/112 MB, 56 MB/s, about 2 s left
-        taking the manifest in: 348000/1000000, 40000/s, about 17 s left
-        taking the manifest in: 748000/1000000, 40000/s, about 7 s left
+        importing the manifest: 348000/1000000, 40000/s, about 17 s left
+        importing the manifest: 748000/1000000, 40000/s, about 7 s left
         checking images: 31/900, 44/s, about 20 s left
         checking images: 481/900, 45/s, about 10 s left
         checking the manifest: 280 kB, 400 kB/s
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!((log.text(), screen.text()), (String::new(), String::new()));
     }
 
-    /// A manifest is taken in within so many seconds, and then sorted.
+    /// Simulates an import that takes `secs` seconds, followed by a sort.
     fn import_and_sort(chores: &mut Chores, hand: &Hand, secs: f64) {
         hand.set(0.0);
         chores.begin(Chore::Import, Some(900_000));
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(log.text(), "");
         import_and_sort(&mut chores, &hand, 3.0);
         insta::assert_snapshot!(log.text(), @r"
-        taking the manifest in: 900000/900000, 300000/s
+        importing the manifest: 900000/900000, 300000/s
         sorting the jobs
         ");
     }
@@ -263,7 +263,7 @@ mod tests {
         ");
     }
 
-    /// Goal: whatever wraps is overwritten as a whole. Method: look for leftovers at every width.
+    /// Goal: a redraw overwrites every wrapped row. Method: look for leftovers at every width.
     #[test]
     fn nothing_is_left_behind_at_any_width() {
         for width in 12..=120 {

@@ -1,4 +1,4 @@
-//! A run in a few words, for the tests of this room.
+//! Test fixtures of the reporters: events, counts, a log and a terminal.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::model::time::{Moment, Timestamp};
 use crate::report::tally::Tally;
 use crate::report::terminal::{Terminal, Tty};
 
-/// So many seconds into the run.
+/// Returns the moment `secs` seconds into the run.
 pub fn at(secs: f64) -> Moment {
     let start = Moment::new(0, Timestamp::from_millis(1_800_000_000_000));
     if secs < 0.0 { Moment::new(-1, start.wall()) } else { start + Duration::from_secs_f64(secs) }
@@ -29,12 +29,12 @@ pub fn in_flight(n_in_flight: usize) -> Pace {
     Pace { n_running: n_in_flight, ..Pace::default() }
 }
 
-/// A run of so many jobs of which nothing is done.
+/// Returns the tally of a run of `n_jobs` jobs, none of them done.
 pub fn tally(n_jobs: u64) -> Tally {
     Tally::new(&pending(n_jobs))
 }
 
-/// Submissions are held back until so many seconds into the run.
+/// Returns a hold that keeps submissions back until `secs` seconds into the run.
 pub fn throttled(secs: f64) -> Hold {
     Hold { why: HoldReason::Throttled, until: at(secs) }
 }
@@ -60,7 +60,7 @@ pub fn accepted(index: u64, task: &str) -> Event {
     event(index, EventKind::Accepted(TaskId(task.into())))
 }
 
-/// A log that a test can read while the reporter holds it.
+/// Log that a test can read while the reporter holds it.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -80,7 +80,8 @@ impl Log {
     }
 }
 
-/// A terminal as far as a block needs one: it wraps at its width, and may wrap anew when that changes.
+/// Simulated terminal with the features that a block needs: it wraps at its width, and may rewrap when the width
+/// changes.
 #[derive(Clone, Debug)]
 pub struct Screen(Arc<Mutex<Cells>>);
 
@@ -88,7 +89,7 @@ pub struct Screen(Arc<Mutex<Cells>>);
 struct Cells {
     columns: usize,
     reflows: bool,
-    /// Each row, and whether it goes on in the next one.
+    /// Characters of each row, and whether the line continues in the next row.
     rows: Vec<(Vec<char>, bool)>,
     row: usize,
     column: usize,
@@ -96,7 +97,7 @@ struct Cells {
 }
 
 impl Cells {
-    /// The row of the cursor, as long as its column needs.
+    /// Returns the row of the cursor, extended up to its column.
     fn here(&mut self) -> &mut Vec<char> {
         let n_rows = self.rows.len().max(self.row + 1);
         self.rows.resize(n_rows, (vec![], false));
@@ -165,7 +166,7 @@ impl Cells {
         self.here();
     }
 
-    /// Lines longer than the new width are wrapped, and those that were wrapped are joined first. The cursor stays at its line.
+    /// Joins wrapped rows, then wraps lines longer than the new width. The cursor stays in its line.
     fn resize(&mut self, columns: usize) {
         let before = std::mem::replace(&mut self.columns, columns);
         if !self.reflows {
@@ -205,7 +206,7 @@ impl Screen {
         Self(Arc::new(Mutex::new(cells)))
     }
 
-    /// For what draws on it, without colours.
+    /// Returns a terminal for drawing, without colours.
     pub fn terminal(&self) -> Terminal {
         Terminal::on(self.clone(), false)
     }
@@ -214,12 +215,12 @@ impl Screen {
         self.0.lock().unwrap().resize(columns);
     }
 
-    /// What the keyboard echoes.
+    /// Writes what the keyboard echoes.
     pub fn echo(&self, text: &str) {
         self.0.lock().unwrap().write(text);
     }
 
-    /// What can be read on it, line by line.
+    /// Returns the visible text, line by line.
     pub fn text(&self) -> String {
         let rows = self.0.lock().unwrap().rows.clone();
         let lines: Vec<_> = rows.into_iter().map(|(row, _)| String::from_iter(row).trim_end().to_owned()).collect();
@@ -248,7 +249,7 @@ impl Tty for Screen {
     }
 }
 
-/// A job that has an image, with these further columns.
+/// Returns a job that has an image, with these further columns.
 pub fn known(prompt: &str, extras: &[(&str, &str)]) -> Known {
     let request = Request {
         prompt: prompt.into(),

@@ -1,4 +1,4 @@
-//! The block on a terminal, laid out for its width: the same facts in fewer words and more lines the narrower it is, and never half a word.
+//! Layout of the progress block: a narrower terminal gets shorter words and more lines, but never half a word.
 
 use console::{Style, measure_text_width};
 
@@ -9,27 +9,27 @@ use crate::model::time::Moment;
 use crate::report::said::{self, Said, Tone};
 use crate::report::tally::Tally;
 
-/// Between two facts on one line.
+/// Separator between two facts on one line.
 const BETWEEN: &str = " · ";
 
-/// The shortest bar that is worth its place.
+/// Minimum width of a bar, in columns. A shorter bar is left out.
 const BAR_MIN: usize = 4;
 
-/// What a bar is drawn with: a cell that is done, half of one, and one that is left.
+/// Characters of a bar: a done cell, half a done cell, and a cell that is left.
 const BAR: [char; 3] = ['━', '╸', '─'];
 
-/// Where a block is drawn.
+/// Space in which a block is drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Area {
-    /// Columns.
+    /// Width in columns.
     pub width: usize,
-    /// Rows that it may take.
+    /// Maximum height in rows.
     pub height: usize,
     /// Whether colours are shown.
     pub is_coloured: bool,
 }
 
-/// What is shown of a run at one moment, line by line.
+/// Lays out the block of a run at one moment, as lines.
 pub fn block(tally: &Tally, now: Moment, pace: &Pace, area: Area) -> Vec<String> {
     let rows = [
         said::outcomes(tally, now, pace),
@@ -38,7 +38,7 @@ pub fn block(tally: &Tally, now: Moment, pace: &Pace, area: Area) -> Vec<String>
         said::why(tally, now, pace).into_iter().collect(),
     ];
     let mut rows = rows.map(|row| flow(&row, area));
-    // Where it is too low, why it is slow is worth more than how fast it is, and that more than what is where.
+    // On a terminal with too few rows, facts are dropped in this order: tasks in flight, rates, reason for slowness.
     for dropped in [1, 2, 3] {
         if rows.iter().map(Vec::len).sum::<usize>() < area.height {
             break;
@@ -58,7 +58,8 @@ fn run_bar(tally: &Tally, area: Area) -> String {
     bar(done, &far, &percent, area)
 }
 
-/// Facts on one line, the last ones in short words if need be; on several lines in short words if they do not fit on one.
+/// Arranges facts on one line, the last ones in short form if necessary. If they do not fit, uses several lines in
+/// short form.
 fn flow(said: &[Said], area: Area) -> Vec<String> {
     let width = |texts: &[&str]| {
         let between = texts.len().saturating_sub(1) * measure_text_width(BETWEEN);
@@ -86,7 +87,7 @@ fn flow(said: &[Said], area: Area) -> Vec<String> {
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-/// As many whole words as fit; of one that does not fit, its beginning.
+/// Truncates text to the whole words that fit. If the first word does not fit, keeps its beginning.
 fn cut(text: &str, width: usize) -> String {
     if measure_text_width(text) <= width {
         return text.to_owned();
@@ -102,7 +103,7 @@ fn cut(text: &str, width: usize) -> String {
     if kept.is_empty() { console::truncate_str(text, width, "").into_owned() } else { kept.to_owned() }
 }
 
-/// Where a run of another process stands: the bar of the run, how its jobs have ended, and what else is known.
+/// Lays out the status of a run of another process: its bar, the outcomes of its jobs, and further facts.
 pub fn standing(counts: &Counts, words: &[String], area: Area) -> Vec<String> {
     let tally = Tally::new(counts);
     let mut lines = vec![run_bar(&tally, area)];
@@ -111,14 +112,14 @@ pub fn standing(counts: &Counts, words: &[String], area: Area) -> Vec<String> {
     lines
 }
 
-/// A piece of work that is no run: how far it is, and a line on it.
+/// Lays out an operation that is not a run: its bar, and a line with its details. `n_total` is `None` if unknown.
 pub fn chore(n_done: u64, n_total: Option<u64>, far: &str, words: &[String], area: Area) -> Vec<String> {
     let said: Vec<_> = words.iter().map(|text| Said::one(Tone::Plain, text.clone())).collect();
     let lines = flow(&said, area);
     std::iter::once(bar(Done { good: n_done, bad: 0, all: n_total.unwrap_or(0) }, far, "", area)).chain(lines).collect()
 }
 
-/// Of how many so many are done well, and so many not well.
+/// Numbers of items: ended well, ended badly, and all.
 #[derive(Clone, Copy)]
 struct Done {
     good: u64,
@@ -126,7 +127,7 @@ struct Done {
     all: u64,
 }
 
-/// A bar and behind it how far it is; where there is room, more.
+/// Draws a bar, followed by the progress text, and by `more` if it fits.
 fn bar(done: Done, far: &str, more: &str, area: Area) -> String {
     let mut words = format!(" {far}{more}");
     if area.width < 2 * BAR_MIN + words.len() {
@@ -138,7 +139,7 @@ fn bar(done: Done, far: &str, more: &str, area: Area) -> String {
     if far.is_empty() { strip(done, area.width, area) } else { strip(done, area.width - words.len(), area) + &words }
 }
 
-/// A bar of so many cells; what is not well stands out at its tip.
+/// Draws a bar of `n_cells` cells. Failures are a different colour, at the tip of the done part.
 fn strip(done: Done, n_cells: usize, area: Area) -> String {
     let Done { good, bad, all } = done;
     let halves = share(good + bad, all, 2 * n_cells);
@@ -151,7 +152,7 @@ fn strip(done: Done, n_cells: usize, area: Area) -> String {
     green + &red + &tip + &paint(&of(BAR[2], n_cells - n_full - halves % 2), Tone::Faint, area)
 }
 
-/// So much of `whole` as `n` is of `all`, rounded down.
+/// Returns the part of `whole` that corresponds to `n` of `all`, rounded down.
 fn share(n: u64, all: u64, whole: usize) -> usize {
     let part = u128::from(n) * (whole as u128) / u128::from(all.max(1));
     usize::try_from(part).unwrap_or(usize::MAX).min(whole)

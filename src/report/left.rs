@@ -1,30 +1,33 @@
-//! How long a run still takes, as honestly as can be told: from the pace that is allowed and the time that tasks take, and from what was
-//! seen only where that is less, or all there is.
+//! Estimate of the time left in a run, from the allowed rate and the duration of tasks.
+//!
+//! The measured rate replaces the expected rate only if it is lower, or if nothing else is known.
 
 use std::time::Duration;
 
 use crate::model::pace::{HoldReason, Pace};
 use crate::model::time::Moment;
 
-/// What was seen counts where it is less than this part of what should be: less than that is no chance.
+/// Part of the expected rate below which the measured rate counts: a larger deviation is not chance.
 const CONTRADICTION: f64 = 0.8;
 
-/// An allowance is for a day.
+/// Period of a quota: one day.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Jobs that have ended in a second.
+/// Measured rate of ended jobs.
 #[derive(Clone, Copy, Debug)]
 pub struct Measured {
-    /// So many.
+    /// Jobs ended per second.
     pub per_second: f64,
-    /// Whether they were enough to tell.
+    /// Whether enough jobs have ended for a reliable rate.
     pub is_sure: bool,
 }
 
-/// How long it takes until the last of `n_left` jobs has ended, given how many have ended in a second. Nothing where nobody knows.
+/// Estimates the time until the last of `n_left` jobs has ended. `measured` is the observed rate of ended jobs. Returns
+/// `None` if nothing is known.
 ///
-/// Waits come first: the run is held back, and an allowance that is used up is enough for so many jobs a day as it was, of which the
-/// most that was seen is `quota_most`. Then what is to be submitted leaves as fast as it may, and last come the tasks that take longest.
+/// The estimate is a sum. Waits come first: a hold, and, with a used-up quota, one day for every `quota_most` jobs.
+/// `quota_most` is the largest quota left that was seen. Then the jobs still to be submitted leave at the expected
+/// rate. The slowest tasks come last.
 pub fn time_left(
     now: Moment,
     n_left: u64,
@@ -49,12 +52,12 @@ pub fn time_left(
     };
     let days = DAY.saturating_mul(u32::try_from(n_days).unwrap_or(u32::MAX));
     let submitting = Duration::try_from_secs_f64(float(n_to_submit) / throughput(pace, measured)?).ok()?;
-    // On the days before the last one, submitting is a part of the waiting.
+    // On all days before the last one, submitting is part of the daily wait.
     let submitting = if n_days > 0 { submitting / u32::try_from(n_days + 1).unwrap_or(u32::MAX) } else { submitting };
     wait.checked_add(days)?.checked_add(submitting)?.checked_add(tail.unwrap_or_default())
 }
 
-/// Submissions a second in the long run.
+/// Estimates the long-term rate, in submissions per second.
 fn throughput(pace: &Pace, measured: Option<Measured>) -> Option<f64> {
     let by_rate = pace.allowed.map(|allowed| allowed.per_second);
     let by_places = pace.places.zip(pace.latency).map(|(places, latency)| {
@@ -74,7 +77,7 @@ fn throughput(pace: &Pace, measured: Option<Measured>) -> Option<f64> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nobody waits for so many jobs that the last digit counts")]
+#[expect(clippy::cast_precision_loss, reason = "no estimate needs the last digit of a number of jobs")]
 fn float(n: u64) -> f64 {
     n as f64
 }
@@ -135,7 +138,7 @@ mod tests {
         assert_eq!(left(100, &Pace { hold: Some(throttled(-1.0)), ..pace }, None), Some(100));
     }
 
-    /// 250 jobs with an allowance of 100 a day, used up until in an hour: there are two more days after that one.
+    /// Example: 250 jobs with a quota of 100 per day that resets in one hour. Two more days follow that reset.
     #[test]
     fn an_allowance_that_is_enough_for_a_part_takes_days() {
         let hold = Some(Hold { why: HoldReason::Quota, until: at(3600.0) });

@@ -1,4 +1,4 @@
-//! Progress for logs and pipes: one plain line now and then.
+//! Progress for logs and pipes: one plain text line at intervals.
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::report::silence::Silence;
 use crate::report::tally::Tally;
 use crate::report::{Reporter, said, words};
 
-/// The time between two lines of progress.
+/// Interval between two progress lines.
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 
-/// A hold that is over sooner is not worth a line of its own.
+/// Minimum length of a hold that gets its own line.
 const HOLD_MIN: Duration = Duration::from_secs(2);
 
-/// Writes to a log. A log that cannot be written is no reason to stop paid work, so its errors are passed over.
+/// Writes progress lines to a log. Write errors are ignored, because a broken log must not stop paid work.
 pub struct Lines {
     out: Box<dyn Write + Send>,
     tally: Tally,
@@ -28,7 +28,7 @@ pub struct Lines {
     told: State,
 }
 
-/// What is told as soon as it changes.
+/// State whose changes are printed at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct State {
     hold: Option<HoldReason>,
@@ -36,13 +36,14 @@ struct State {
 }
 
 impl Lines {
-    /// Lines about a run that goes on from this tally; if verbose, one also for every acceptance and setback.
+    /// Creates a reporter for a run that continues from `tally`. If `is_verbose`, every acceptance and every setback
+    /// also gets a line.
     pub fn new(out: Box<dyn Write + Send>, tally: Tally, is_verbose: bool) -> Self {
         let (silence, told) = (Silence::default(), State::default());
         Self { out, tally, silence, is_verbose, next_at: None, last_pace: None, told }
     }
 
-    /// All there is to say in one line.
+    /// Formats the present progress as one line.
     fn progress(&self, now: Moment, pace: &Pace) -> String {
         let mut parts = self.standing();
         let long = |said: Said| said.long;
@@ -57,7 +58,7 @@ impl Lines {
         std::iter::once(done).chain(said::shortfall(&self.tally).map(|said| said.long)).collect()
     }
 
-    /// A line for a hold or a stop that has begun, and for submissions that go on.
+    /// Returns a line when a hold or a stop begins, and when submissions resume.
     fn change(&self, now: Moment, pace: &Pace) -> Option<String> {
         let (before, after) = (self.told, self.state(now, pace));
         if before == after || pace.n_in_flight() + pace.n_downloading == 0 && after.stopping.is_some() {
@@ -70,7 +71,7 @@ impl Lines {
         }
     }
 
-    /// A hold that is told stays so until it is over.
+    /// Returns the state to print. A printed hold counts until it is over, even when less than `HOLD_MIN` is left.
     fn state(&self, now: Moment, pace: &Pace) -> State {
         let hold = pace.hold.filter(|hold| {
             let is_told = self.told.hold == Some(hold.why);
@@ -121,7 +122,7 @@ mod tests {
     use crate::model::outcome::FaultKind;
     use crate::report::fixtures::{Log, accepted, at, failed, in_flight, succeeded, tally, throttled};
 
-    /// A minute of a run: two jobs finish every second, and one fails halfway.
+    /// Simulates one minute of a run: two jobs finish every second, and one fails halfway.
     fn minute(is_verbose: bool) -> String {
         let log = Log::default();
         let mut lines = Lines::new(Box::new(log.clone()), tally(1000), is_verbose);

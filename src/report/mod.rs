@@ -1,4 +1,4 @@
-//! What people and scripts see of a run: readers of its events, which cannot answer back.
+//! Output of a run for people and scripts: reporters that read its events and cannot influence it.
 
 pub mod bars;
 pub mod chores;
@@ -25,16 +25,17 @@ use crate::model::event::Event;
 use crate::model::pace::Pace;
 use crate::model::time::Moment;
 
-/// One way to show a run while it goes on.
+/// Displays or writes the progress of one run.
 pub trait Reporter: Send {
-    /// What has just been recorded, and what is under way. Called on every turn, also when nothing has happened.
+    /// Receives the events recorded since the last call, and the present pace. The driver calls it on every turn, even
+    /// without events.
     fn show(&mut self, now: Moment, events: &[Event], pace: &Pace);
 
-    /// The run is over, whether to its end or not.
+    /// Ends the output: the run is over, finished or stopped early.
     fn end(&mut self);
 }
 
-/// Several reporters as one, or none at all.
+/// Forwards every call to several reporters, or to none.
 #[derive(Default)]
 pub struct Reporters(pub Vec<Box<dyn Reporter>>);
 

@@ -1,4 +1,4 @@
-//! What is said of a run at one moment: facts, each in full and in short, the same on a terminal and in a log.
+//! Status messages of a run at one moment: facts in long and short form, identical on a terminal and in a log.
 
 use crate::model::pace::{HoldReason, Pace, Slow, Stopping};
 use crate::model::text::grouped;
@@ -6,47 +6,48 @@ use crate::model::time::{Moment, Timestamp};
 use crate::report::tally::Tally;
 use crate::report::words::{rate, span};
 
-/// A fact in so many words, and in fewer where there is no room for them.
+/// Fact about a run, in a long form, and in a short form for narrow terminals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// In full.
+    /// Long form, shown where the line has room.
     pub long: String,
-    /// In short.
+    /// Short form, shown where the long form does not fit.
     pub short: String,
-    /// How it is meant.
+    /// Severity, which selects the colour.
     pub tone: Tone,
 }
 
-/// How a fact is meant, which a terminal may show in a colour.
+/// Severity of a fact, which a terminal may show as a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// As it is.
+    /// Neutral: no colour.
     Plain,
-    /// What people look for first.
+    /// Most important to a reader: bold.
     Strong,
-    /// What is seldom looked for.
+    /// Seldom needed: dimmed.
     Faint,
-    /// As it should be.
+    /// Success: green.
     Good,
-    /// As it should not be.
+    /// Failure: red.
     Bad,
-    /// Worth knowing.
+    /// Warning: yellow.
     Wary,
 }
 
 impl Said {
-    /// A fact in two ways.
+    /// Creates a fact from its long form and its short form.
     pub fn new(tone: Tone, long: String, short: String) -> Self {
         Self { long, short, tone }
     }
 
-    /// A fact that needs no shorter words.
+    /// Creates a fact whose long and short forms are identical.
     pub fn one(tone: Tone, text: String) -> Self {
         Self { long: text.clone(), short: text, tone }
     }
 }
 
-/// How the jobs have ended, as far as any have, and how long it still takes: `1,190 succeeded`, `3 failed`, `about 7 min left`.
+/// Returns how many jobs ended with each outcome, and the estimated time left: `1,190 succeeded`, `3 failed`,
+/// `about 7 min left`.
 pub fn outcomes(tally: &Tally, now: Moment, pace: &Pace) -> Vec<Said> {
     let mut said = ended(tally);
     said.extend(tally.time_left(now, pace).map(|left| {
@@ -56,23 +57,24 @@ pub fn outcomes(tally: &Tally, now: Moment, pace: &Pace) -> Vec<Said> {
     said
 }
 
-/// How the jobs have ended, as far as any have.
+/// Returns how many jobs ended with each outcome. Failed and moderated jobs are mentioned only if there are any.
 pub fn ended(tally: &Tally) -> Vec<Said> {
     let succeeded = Said::one(Tone::Good, format!("{} succeeded", grouped(tally.n_succeeded())));
     std::iter::once(succeeded).chain(shortfall(tally)).collect()
 }
 
-/// The jobs that have ended without an image.
+/// Returns how many jobs ended without an image: failed or moderated, each only if there are any.
 pub fn shortfall(tally: &Tally) -> impl Iterator<Item = Said> {
     let parts = [(tally.n_failed(), "failed", Tone::Bad), (tally.n_moderated(), "moderated", Tone::Wary)];
     let said = |(n, word, tone)| Said::one(tone, format!("{} {word}", grouped(n)));
     parts.into_iter().filter(|(n, ..)| *n > 0).map(said)
 }
 
-/// What is under way, and where: `16 in flight: 3 queued, 13 running`, `2 downloading`.
+/// Returns what is in progress, by stage: `16 in flight: 3 queued, 13 running`, `2 downloading`.
 pub fn flight(pace: &Pace) -> Vec<Said> {
     let n_in_flight = pace.n_in_flight();
-    // Some always are on their way: that is told only where it explains something.
+    // A few submissions are always on their way. Their count is shown only if it is at least a quarter of the tasks in
+    // flight.
     let (n_submitting, n_running) = match pace.n_submitting {
         n if n * 4 >= n_in_flight => (n, pace.n_running),
         n => (0, pace.n_running + n),
@@ -86,7 +88,7 @@ pub fn flight(pace: &Pace) -> Vec<Said> {
         let long = if is_plain { short.clone() } else { format!("{short}: {}", kinds.join(", ")) };
         said.push(Said::new(Tone::Plain, long, short));
     }
-    let others = [(pace.n_downloading, "downloading", ""), (pace.n_waiting, "waiting", " to try again")];
+    let others = [(pace.n_downloading, "downloading", ""), (pace.n_waiting, "waiting", " to retry")];
     let others = others.into_iter().filter(|(n, ..)| *n > 0);
     said.extend(
         others.map(|(n, word, more)| Said::new(Tone::Plain, format!("{n} {word}{more}"), format!("{n} {word}"))),
@@ -94,8 +96,8 @@ pub fn flight(pace: &Pace) -> Vec<Said> {
     said
 }
 
-/// How fast it goes and how fast it may, what is left of the allowance, and what it has cost, as far as any of that is known:
-/// `2.1/s of 2.5/s allowed`, `quota: 412 left`, `240 magicube so far`.
+/// Returns the rate achieved and allowed, the quota left and the cost so far, each if known: `2.1/s of 2.5/s allowed`,
+/// `quota: 412 left`, `240 magicube so far`.
 pub fn speed(tally: &Tally, pace: &Pace) -> Vec<Said> {
     let achieved = tally.rate().map(rate);
     let allowed = pace.allowed.map(|allowed| (rate(allowed.per_second), allowed.is_told));
@@ -103,23 +105,28 @@ pub fn speed(tally: &Tally, pace: &Pace) -> Vec<Said> {
         (None, None) => None,
         (Some(achieved), None) => Some(Said::one(Tone::Plain, achieved)),
         (None, Some((allowed, true))) => Some(Said::one(Tone::Plain, format!("at most {allowed}"))),
-        (None, Some((allowed, false))) => Some(Said::one(Tone::Plain, format!("about {allowed} are taken"))),
+        (None, Some((allowed, false))) => Some(Said::one(Tone::Plain, format!("API accepts about {allowed}"))),
         (Some(achieved), Some((allowed, is_told))) => {
-            let long = if is_told { format!("{allowed} allowed") } else { format!("about {allowed} that are taken") };
-            Some(Said::new(Tone::Plain, format!("{achieved} of {long}"), format!("{achieved} of {allowed}")))
+            let long = if is_told {
+                format!("{achieved} of {allowed} allowed")
+            } else {
+                format!("{achieved}, API accepts about {allowed}")
+            };
+            Some(Said::new(Tone::Plain, long, format!("{achieved} of {allowed}")))
         }
     };
     let quota = pace.quota_left.map(|left| {
         let text = format!("quota: {} left", grouped(left));
         let is_short = left < tally.n_to_submit(pace);
-        let long = if is_short { format!("{text}, less than there is to do") } else { text.clone() };
+        let long = if is_short { format!("{text}, less than needed") } else { text.clone() };
         Said::new(if is_short { Tone::Wary } else { Tone::Plain }, long, text)
     });
     let cost = tally.cost(pace).map(|(long, short)| Said::new(Tone::Plain, format!("{long} so far"), short));
     [pace_said, quota, cost].into_iter().flatten().collect()
 }
 
-/// Why it is not faster, or stops: `throttled: next submission in 12 s`.
+/// Explains why the run is not faster, or stops: `throttled: next submission in 12 s`. Returns `None` if nothing limits
+/// the run.
 pub fn why(tally: &Tally, now: Moment, pace: &Pace) -> Option<Said> {
     if let Some(stopping) = pace.stopping {
         return Some(stop(stopping, pace));
@@ -127,7 +134,8 @@ pub fn why(tally: &Tally, now: Moment, pace: &Pace) -> Option<Said> {
     hold(now, pace).or_else(|| slow(tally, pace))
 }
 
-/// Why nothing is submitted, where that is so: `quota used up until 16:05 UTC: next submission in 7 h 12 min`.
+/// Explains why no submission leaves: `quota used up until 16:05 UTC: next submission in 7 h 12 min`. Returns `None` if
+/// submissions are not held back at `now`.
 pub fn hold(now: Moment, pace: &Pace) -> Option<Said> {
     let hold = pace.hold.filter(|hold| hold.until > now)?;
     let wait = span(hold.until - now);
@@ -136,7 +144,7 @@ pub fn hold(now: Moment, pace: &Pace) -> Option<Said> {
         HoldReason::Down => {
             let silence = pace.down_for.filter(|silence| silence.as_secs() > 0);
             let silence = silence.map_or_else(String::new, |silence| format!(" for {}", span(silence)));
-            (format!("no answer from the API{silence}: next try in {wait}"), format!("no answer: {wait}"))
+            (format!("no response from the API{silence}: next try in {wait}"), format!("no response: {wait}"))
         }
         HoldReason::Quota => {
             let until = clock(hold.until.wall());
@@ -146,17 +154,17 @@ pub fn hold(now: Moment, pace: &Pace) -> Option<Said> {
     Some(Said::new(Tone::Wary, long, short))
 }
 
-/// Why a run stops, and what it waits for.
+/// Explains why a run stops, and what it still waits for.
 pub fn stop(stopping: Stopping, pace: &Pace) -> Said {
     let why = match stopping {
         Stopping::Asked => "stopping",
         Stopping::Unauthorized => "token refused",
         Stopping::Refused => "every job is refused",
         Stopping::Quota => "quota used up",
-        Stopping::Failures => "too many have failed",
-        Stopping::Unreachable => "no answer from the API",
+        Stopping::Failures => "too many failures",
+        Stopping::Unreachable => "no response from the API",
         Stopping::Disk => "images cannot be written",
-        Stopping::Cost => "limit on the cost reached",
+        Stopping::Cost => "cost limit reached",
         Stopping::Duration => "time is up",
         Stopping::Limit => "part done",
     };
@@ -170,7 +178,7 @@ pub fn stop(stopping: Stopping, pace: &Pace) -> Said {
         Stopping::Asked | Stopping::Unauthorized | Stopping::Unreachable | Stopping::Disk => 0,
     };
     let waiting = match last {
-        0 => "waiting for the last answers".to_owned(),
+        0 => "waiting for the last responses".to_owned(),
         n => format!("waiting for the {n} in flight"),
     };
     Said::new(Tone::Wary, format!("{why}: {waiting}"), why.to_owned())
@@ -187,22 +195,22 @@ fn slow(tally: &Tally, pace: &Pace) -> Option<Said> {
         (None, _) => None,
         (Some(Slow::Rate), _) => {
             let allowed = pace.allowed?;
-            let held = format!("held to {}", rate(allowed.per_second));
-            faint(format!("{held}{}", if allowed.is_told { " by --rate" } else { ": more was refused" }), held)
+            let held = format!("limited to {}", rate(allowed.per_second));
+            faint(format!("{held}{}", if allowed.is_told { " by --rate" } else { ": the API refused more" }), held)
         }
         (Some(Slow::Places), Some(places)) => {
             let of = format!("{n_in_flight} of {places} in flight");
-            faint(format!("waiting for places: {of}"), of)
+            faint(format!("waiting for a free slot: {of}"), of)
         }
         (Some(Slow::Places), None) => {
-            faint("learning how many tasks the API takes at once".to_owned(), "learning the limits".to_owned())
+            faint("learning how many tasks the API accepts at once".to_owned(), "learning the limits".to_owned())
         }
-        (Some(Slow::Answers), _) => one(format!("waiting for {} answers", pace.n_submitting)),
+        (Some(Slow::Answers), _) => one(format!("waiting for {} responses", pace.n_submitting)),
         (Some(Slow::Downloads), _) => one(format!("waiting for {} downloads", pace.n_downloading)),
     }
 }
 
-/// The time of the day at which something will be: `16:05 UTC`. Wherever the reader is, this is no riddle.
+/// Formats a time of day: `16:05 UTC`. UTC is unambiguous in every time zone.
 fn clock(at: Timestamp) -> String {
     let minutes = at.millis().div_euclid(60_000);
     format!("{:02}:{:02} UTC", minutes.div_euclid(60).rem_euclid(24), minutes.rem_euclid(60))
@@ -237,8 +245,8 @@ mod tests {
         assert_eq!((said(12.0, &pace), said(12.0, &in_flight(1))), (None, None));
         let down = Pace { hold: Some(Hold { why: HoldReason::Down, until: at(40.0) }), ..in_flight(1) };
         let two_minutes = Pace { down_for: Some(Duration::from_secs(120)), ..down };
-        assert_eq!(said(0.0, &down), words("no answer from the API: next try in 40 s", "no answer: 40 s"));
-        assert_eq!(said(0.0, &two_minutes).unwrap()[0], "no answer from the API for 2 min: next try in 40 s");
+        assert_eq!(said(0.0, &down), words("no response from the API: next try in 40 s", "no response: 40 s"));
+        assert_eq!(said(0.0, &two_minutes).unwrap()[0], "no response from the API for 2 min: next try in 40 s");
         let quota = Pace { hold: Some(Hold { why: HoldReason::Quota, until: at(25_920.0) }), ..in_flight(1) };
         assert_eq!(said(0.0, &quota).unwrap()[0], "quota used up until 15:12 UTC: next submission in 7 h 12 min");
     }

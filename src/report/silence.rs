@@ -1,16 +1,17 @@
-//! Why nobody answers, said once when an outage begins: a wrong address and a provider that is down look alike on a bar.
+//! Outage notice, printed once when an outage begins: on a bar, a wrong address looks like an unavailable provider.
 
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::outcome::FaultKind;
 use crate::model::pace::{HoldReason, Pace};
 use crate::model::text::excerpt;
 
-/// Characters of the reason: a few lines.
+/// Maximum length of the reason, in characters: a few lines.
 const REASON_CHARS_MAX: usize = 300;
 
 const NO_RESPONSE: &str = "no response, still trying";
 
-/// What an outage looks like that shows as faults of this kind; `None` for faults of one job.
+/// Returns the text that introduces an outage with faults of this kind. `None` means that such faults indicate no
+/// outage.
 const fn lead(kind: FaultKind) -> Option<&'static str> {
     match kind {
         FaultKind::Transient | FaultKind::InDoubt => Some(NO_RESPONSE),
@@ -24,7 +25,7 @@ const fn lead(kind: FaultKind) -> Option<&'static str> {
     }
 }
 
-/// What is known of an outage.
+/// State of the current outage, and the last fault that explains it.
 #[derive(Debug, Default)]
 pub struct Silence {
     last_fault: Option<String>,
@@ -32,7 +33,7 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// Takes in what has happened; a line when an outage begins.
+    /// Records new events. Returns a line when an outage begins.
     pub fn line(&mut self, events: &[Event], pace: &Pace) -> Option<String> {
         let mut faults = events.iter().filter_map(|event| match &event.kind {
             EventKind::Setback(Stage::Submit | Stage::Poll, fault) => lead(fault.kind).map(|lead| (lead, fault)),
@@ -48,7 +49,7 @@ impl Silence {
         }
         let is_down = pace.hold.is_some_and(|hold| hold.why == HoldReason::Down);
         let is_news = is_down && !self.is_told;
-        // It is told again only when something got through in between.
+        // The notice is repeated only after a submission was accepted in between.
         let is_over = events.iter().any(|event| matches!(event.kind, EventKind::Accepted(_)));
         self.is_told = is_down || (self.is_told && !is_over);
         let why = self.last_fault.as_deref().unwrap_or(NO_RESPONSE);

@@ -1,22 +1,22 @@
-//! A run as lines of JSON, one for each thing that happens, for programs that watch: `--progress json`.
+//! JSON event stream of a run for programs, one object per line: `--progress json`.
 //!
-//! Every line is an object with `v`, the version of this format, `event`, and `at`, a time as RFC 3339 in UTC. Fields and events may be added
-//! in a version; none is renamed, dropped, or means something else. What is not known is `null` or not there. No line holds a token, and
-//! links stand in the words of errors only.
+//! Every line is an object. Its fields `v` (version of this format), `event` and `at` (time as RFC 3339 in UTC) are
+//! always present. A version may gain fields and events. None is renamed, dropped, or given another meaning. An unknown
+//! value is `null` or left out. No line contains a token, and links appear only in error messages.
 //!
 //! | event | when | fields |
 //! |---|---|---|
 //! | `start` | the run begins | `jobs`, `pending`, `in_doubt`, `running`, `succeeded`, `failed`, `moderated` |
 //! | `submitted` | a submission leaves | `index`, `job` (its 20-digit id) |
-//! | `accepted` | it was taken, and is paid for | `index`, `job`, `task_id` |
-//! | `ready` | its task is done, its images are fetched next | `index`, `job` |
-//! | `setback` | something went wrong and the job goes on | `index`, `job`, `stage` (`submit`, `poll`, `download`, `task`), `error_code`, `error` |
-//! | `finished` | it has ended | `index`, `job`, `status` (`succeeded`, `failed`, `moderated`), `files` (below OUT) or `error_code`, `error` |
-//! | `progress` | every 5 s | `jobs`, `done`, `succeeded`, `failed`, `moderated`, `submitting`, `queued`, `running`, `downloading`, `waiting`, `per_second`, `per_second_allowed`, `seconds_left`, `quota_left`, `cost` (for sure), `cost_max` (if every submission in doubt was accepted), `why` (words) |
+//! | `accepted` | the submission was accepted, and is paid for | `index`, `job`, `task_id` |
+//! | `ready` | the task is done, its images are downloaded next | `index`, `job` |
+//! | `setback` | an attempt failed and the job continues | `index`, `job`, `stage` (`submit`, `poll`, `download`, `task`), `error_code`, `error` |
+//! | `finished` | the job has ended | `index`, `job`, `status` (`succeeded`, `failed`, `moderated`), `files` (below OUT) or `error_code`, `error` |
+//! | `progress` | every 5 s | `jobs`, `done`, `succeeded`, `failed`, `moderated`, `submitting`, `queued`, `running`, `downloading`, `waiting`, `per_second`, `per_second_allowed`, `seconds_left`, `quota_left`, `cost` (certain), `cost_max` (if every submission in doubt was accepted), `why` (text) |
 //! | `hold` | no submission leaves from now on | `why` (`throttled`, `down`, `quota`), `until` |
-//! | `go` | submissions leave again | |
-//! | `stopping` | the run stops before its end | `why` (`interrupted`, `unauthorized`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `limit`) |
-//! | `message` | anything else is said, warnings and errors included | `text` |
+//! | `go` | submissions resume | |
+//! | `stopping` | the run stops before its end | `why` (`interrupted`, `unauthorized`, `refused`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `limit`) |
+//! | `message` | any other message is printed, including warnings and errors | `text` |
 //! | `end` | the run is over; always the last line | `exit_code`, and if the run began `stop` (as `why` of `stopping`, or `null`), `seconds`, `jobs`, `pending`, `in_doubt`, `running`, `succeeded`, `failed`, `moderated`, `results` |
 
 use std::io::Write;
@@ -33,13 +33,13 @@ use crate::report::tally::Tally;
 use crate::report::value::rfc3339;
 use crate::report::{Reporter, said};
 
-/// The version of the format.
+/// Version of the format, in the field `v`.
 const VERSION: u8 = 1;
 
-/// The time between two lines on progress.
+/// Interval between two `progress` lines.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Writes to a log. As with every log, one that cannot be written is no reason to stop paid work.
+/// Writes JSON lines to a log. Write errors are ignored, as for every log: a broken log must not stop paid work.
 pub struct Stream {
     out: Box<dyn Write + Send>,
     tally: Tally,
@@ -147,37 +147,37 @@ struct Progress {
     why: Option<String>,
 }
 
-/// What a run came to, as its last line tells it.
+/// Result of a run, written in its last line.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct End<'a> {
-    /// Why it stopped before its end, if it did: a word of [`Stopping`].
+    /// Reason why the run stopped before its end, a word of [`Stopping`]. `None` if it did not.
     pub stop: Option<&'static str>,
-    /// How long it took.
+    /// Duration of the run, in seconds.
     pub seconds: f64,
-    /// Where its results are.
+    /// Path of the results.
     pub results: &'a str,
-    /// Where its jobs stand.
+    /// Numbers of jobs by status.
     #[serde(flatten, serialize_with = "standing")]
     pub counts: Counts,
 }
 
-/// A line for words that are no event of a job.
+/// Formats a `message` line, for text that is not an event of a job.
 pub fn message(at: Timestamp, text: &str) -> String {
     line(at, What::Message { text })
 }
 
-/// The last line.
+/// Formats the `end` line, which is the last one. `summary` is `None` if the run never began.
 pub fn end(at: Timestamp, exit_code: u8, summary: Option<End<'_>>) -> String {
     line(at, What::End { exit_code, summary })
 }
 
 impl Stream {
-    /// Lines about a run that starts with these counts.
+    /// Creates a stream for a run that starts with these counts.
     pub fn new(out: Box<dyn Write + Send>, start: Counts, tally: Tally) -> Self {
         Self { out, tally, start: Some(start), next_at: None, hold: None, stopping: None }
     }
 
-    /// Holds and stops that have begun, and the end of a hold.
+    /// Appends lines for holds and stops that have begun, and for the end of a hold.
     fn changes(&mut self, now: Moment, pace: &Pace, text: &mut String) {
         let hold = pace.hold.filter(|hold| hold.until > now);
         let why = hold.map(|hold| hold.why);
@@ -239,7 +239,7 @@ impl Reporter for Stream {
         }
     }
 
-    /// The last line is of those who know the exit code.
+    /// Writes nothing: the caller that knows the exit code writes the last line.
     fn end(&mut self) {}
 }
 
@@ -262,7 +262,7 @@ fn standing<S: serde::Serializer>(counts: &Counts, serializer: S) -> Result<S::O
     Standing::of(counts).serialize(serializer)
 }
 
-/// The line of an event; nothing for what only happens before a run.
+/// Formats an event as a line. Returns `None` for an event that only happens before a run.
 fn told(event: &Event) -> Option<String> {
     let whose = Whose { index: event.index, job: event.job.to_string() };
     let what = match &event.kind {
@@ -299,7 +299,8 @@ mod tests {
     use crate::model::event::Stage;
     use crate::report::fixtures::{Log, accepted, at, event, failed, in_flight, pending, succeeded, tally, throttled};
 
-    /// Goal: the format stays what it is. Method: every event there is, in full; change a line of this only with a new version.
+    /// Goal: the format stays stable. Method: format every event in full. Change a line of this snapshot only with a
+    /// new version.
     #[test]
     fn every_event_has_its_line() {
         let log = Log::default();

@@ -1,4 +1,4 @@
-//! The running totals of a run, and how fast it goes: a fold of its events, with no display in it.
+//! Running totals and rate of a run: a fold of its events, without any display code.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::model::price::Price;
 use crate::model::time::Moment;
 use crate::report::left::{self, Measured};
 
-/// Jobs that must have ended before their rate says anything against what should be.
+/// Number of jobs that must have ended before their measured rate may contradict the expected rate.
 const SURE_MIN: u64 = 30;
 
-/// How far the run is.
+/// Totals of a run: its jobs by outcome, incidents, rate, time left and cost.
 #[derive(Clone, Debug)]
 pub struct Tally {
     n_jobs: u64,
@@ -24,17 +24,17 @@ pub struct Tally {
     image_bytes: u64,
     last_minute: Window,
     last_hour: Window,
-    /// Jobs that have ended in this process.
+    /// Number of jobs that have ended in this process.
     n_ended: u64,
-    /// The most that was ever left of the allowance.
+    /// Largest quota left that the provider ever reported. `None` before the first report.
     quota_most: Option<u64>,
     price: Option<Price>,
-    /// Jobs that this process works on at most; `None` means all that are not finished.
+    /// Maximum number of jobs that this process works on. `None` means all unfinished jobs.
     jobs_max: Option<u64>,
 }
 
 impl Tally {
-    /// The totals before this process has done anything.
+    /// Creates the totals from the counts at the start of this process.
     pub fn new(start: &Counts) -> Self {
         Self {
             n_jobs: start.n_jobs(),
@@ -52,26 +52,26 @@ impl Tally {
         }
     }
 
-    /// The same, with a price for what it costs.
+    /// Sets the price, whose unit the cost is shown in. `None` means that no cost is shown.
     #[must_use]
     pub fn with_price(self, price: Option<Price>) -> Self {
         Self { price, ..self }
     }
 
-    /// The same of a process that works on so many jobs at most; `None` means all that are not finished.
+    /// Sets the maximum number of jobs that this process works on. `None` means all unfinished jobs.
     #[must_use]
     pub fn with_jobs_max(self, jobs_max: Option<u64>) -> Self {
         Self { jobs_max, ..self }
     }
 
-    /// Takes in what has happened until now, which may be nothing but the passing of time.
+    /// Adds the events up to `now`. Without events, the call records only that time has passed.
     pub fn add(&mut self, now: Moment, events: &[Event]) {
         let n_done = self.n_done();
         for event in events {
             self.add_one(&event.kind);
         }
         let n_finished = self.n_done() - n_done;
-        // The first tasks take their time: the rate is taken from the first end on.
+        // The first tasks need a full task duration to end, so the rate is measured from the first end.
         if self.n_ended > 0 {
             self.last_minute.add(now, n_finished);
             self.last_hour.add(now, n_finished);
@@ -82,12 +82,12 @@ impl Tally {
         self.n_ended += n_finished;
     }
 
-    /// Takes note of what is left of the allowance.
+    /// Records how much quota is left.
     pub fn see(&mut self, pace: &Pace) {
         self.quota_most = self.quota_most.max(pace.quota_left);
     }
 
-    /// Counts as [`JobState`](crate::model::phase::JobState) does, so that these totals and the ledger's agree.
+    /// Counts as [`JobState`](crate::model::phase::JobState) does, so that these totals agree with the ledger.
     fn add_one(&mut self, kind: &EventKind) {
         match kind {
             EventKind::SubmitStarted => self.incidents.n_submits += 1,
@@ -102,92 +102,93 @@ impl Tally {
             }
             EventKind::Finished(Outcome::Failed(fault)) if fault.kind == FaultKind::Moderated => self.n_moderated += 1,
             EventKind::Finished(Outcome::Failed(_)) => self.n_failed += 1,
-            // That happens before a run, and is in the counts that it starts with.
+            // Reopening happens before a run, so the starting counts include it.
             EventKind::Reopened(_) => (),
         }
     }
 
-    /// All jobs of the manifest.
+    /// Returns the number of all jobs of the manifest.
     pub fn n_jobs(&self) -> u64 {
         self.n_jobs
     }
 
-    /// Those that have ended, one way or the other.
+    /// Returns the number of jobs that have ended, with or without an image.
     pub fn n_done(&self) -> u64 {
         self.n_succeeded + self.n_without_image()
     }
 
-    /// Those whose images are on disk.
+    /// Returns the number of jobs whose images are on disk.
     pub fn n_succeeded(&self) -> u64 {
         self.n_succeeded
     }
 
-    /// Those refused for their content.
+    /// Returns the number of jobs refused for their content (moderated).
     pub fn n_moderated(&self) -> u64 {
         self.n_moderated
     }
 
-    /// Those that ended without an image for any other reason.
+    /// Returns the number of jobs that ended without an image for any other reason than moderation.
     pub fn n_failed(&self) -> u64 {
         self.n_failed
     }
 
-    /// Those that ended without an image, for whatever reason.
+    /// Returns the number of jobs that ended without an image, for any reason.
     pub fn n_without_image(&self) -> u64 {
         self.n_moderated + self.n_failed
     }
 
-    /// What came up in this process.
+    /// Returns the incidents of this process: submissions, lost answers and lost tasks.
     pub fn incidents(&self) -> Incidents {
         self.incidents
     }
 
-    /// Those that have not ended, as far as this process works on them.
+    /// Returns the number of jobs that have not ended, limited to those that this process works on.
     pub fn n_left(&self) -> u64 {
         let n_left = self.n_jobs.saturating_sub(self.n_done());
         self.jobs_max.map_or(n_left, |max| n_left.min(max.saturating_sub(self.n_ended)))
     }
 
-    /// Those of them that are not under way.
+    /// Returns the number of jobs left that are neither in flight nor downloading.
     pub fn n_to_submit(&self, pace: &Pace) -> u64 {
         let n_there = u64::try_from(pace.n_in_flight() + pace.n_downloading).unwrap_or(u64::MAX);
         self.n_left().saturating_sub(n_there)
     }
 
-    /// What was paid for so far, in the unit of its price: in full, and in fewer characters.
+    /// Formats the cost so far in the unit of the price: the full text, then a shorter one. `None` if the price or the
+    /// cost is unknown.
     pub fn cost(&self, pace: &Pace) -> Option<(String, String)> {
         let (unit, cost) = (&self.price.as_ref()?.unit, pace.cost?);
         Some((cost.words(unit), cost.short_words(unit)))
     }
 
-    /// Bytes of the images that this process has saved.
+    /// Returns the size in bytes of the images that this process has saved.
     pub fn image_bytes(&self) -> u64 {
         self.image_bytes
     }
 
-    /// Jobs finished per second: over the last minute or, where that saw too few, over the last hour. None until that is enough to
-    /// tell.
+    /// Returns the jobs finished per second over the last minute. If that minute saw too few, the last hour counts.
+    /// `None` means that too little was measured.
     pub fn rate(&self) -> Option<f64> {
         let minute = self.last_minute.rate(5, Duration::from_secs(5));
         minute.or_else(|| self.last_hour.rate(2, Duration::from_mins(1)))
     }
 
-    /// How long the rest takes, where that can be told.
+    /// Estimates the time until the last job ends. `None` if no estimate is possible.
     pub fn time_left(&self, now: Moment, pace: &Pace) -> Option<Duration> {
         let measured = self.rate().map(|per_second| Measured { per_second, is_sure: self.n_ended >= SURE_MIN });
         left::time_left(now, self.n_left(), pace, measured, self.quota_most)
     }
 }
 
-/// Spans that a window covers.
+/// Number of equal time spans that a window covers.
 const BUCKETS: u8 = 60;
 
-/// How many finished lately: a ring of counts, one for each equal span of time.
+/// Sliding window over recently finished jobs: a ring of counters, one for each equal time span.
 #[derive(Clone, Debug)]
 struct Window {
     span_micros: i64,
     counts: [u64; BUCKETS as usize],
-    /// The first and the last moment looked at, in microseconds.
+    /// First and last recorded moment, in microseconds. `None` before the first one.
     seen: Option<(i64, i64)>,
 }
 
@@ -197,7 +198,7 @@ impl Window {
         Self { span_micros, counts: [0; BUCKETS as usize], seen: None }
     }
 
-    /// Which span since the origin a moment falls into.
+    /// Returns the index of the span, counted from the origin of time, that contains a moment.
     fn span_of(&self, micros: i64) -> i64 {
         micros.div_euclid(self.span_micros)
     }
@@ -218,7 +219,8 @@ impl Window {
         self.seen = Some((first, now));
     }
 
-    /// How many a second in the time that the ring covers, if it covers `span_min` and has seen `n_min`.
+    /// Returns the rate per second over the time that the ring covers. `None` if the ring covers less than `span_min`,
+    /// or counted fewer than `n_min`.
     fn rate(&self, n_min: u64, span_min: Duration) -> Option<f64> {
         let (first, last) = self.seen?;
         let oldest = (self.span_of(last) - i64::from(BUCKETS) + 1) * self.span_micros;
@@ -240,7 +242,7 @@ mod tests {
         event(1, EventKind::Setback(stage, Fault::new(kind, "words")))
     }
 
-    /// What of a tally a table can show: succeeded, moderated, failed, submits, in doubt, lost, bytes.
+    /// Returns the totals that a table can compare: succeeded, moderated, failed, submits, in doubt, lost, bytes.
     fn totals(tally: &Tally) -> [u64; 7] {
         let Incidents { n_submits, n_in_doubt, n_lost, .. } = tally.incidents();
         [tally.n_succeeded(), tally.n_moderated(), tally.n_failed(), n_submits, n_in_doubt, n_lost, tally.image_bytes()]
@@ -271,7 +273,7 @@ mod tests {
         }
     }
 
-    /// Goal: what is shown live is what the ledger would tell. Method: fold the same events both ways.
+    /// Goal: the live totals equal those of the ledger. Method: fold the same events both ways.
     #[test]
     fn incidents_are_those_of_the_jobs_states() {
         let story = [
@@ -299,7 +301,7 @@ mod tests {
         let start = Counts { n_pending: 5, n_in_doubt: 1, n_running: 2, n_succeeded: 90, n_moderated: 1, n_failed: 1 };
         let mut tally = Tally::new(&start);
         assert_eq!((tally.n_jobs(), tally.n_done(), tally.n_without_image()), (100, 92, 2));
-        // A job that was accepted before needs no more than its end.
+        // A job accepted in an earlier process adds only its end event.
         tally.add(at(0.0), &[succeeded(1)]);
         assert_eq!((tally.n_done(), tally.n_succeeded()), (93, 91));
         assert_eq!(tally.incidents(), Incidents::default());
@@ -315,7 +317,7 @@ mod tests {
         assert_eq!(large.n_left(), 10);
     }
 
-    /// A tally of 1,000 jobs after `secs` seconds with so many finished at each of those seconds.
+    /// Returns a tally of 1,000 jobs after `secs` seconds, with `n_finished` jobs finished at each of those seconds.
     fn after(secs: u32, n_finished: impl Fn(u32) -> usize) -> Tally {
         let mut tally = Tally::new(&pending(1000));
         for sec in 0..=secs {

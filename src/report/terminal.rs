@@ -1,8 +1,10 @@
-//! A terminal under indicatif: every frame is one write, lines end where their text ends, and the block that was drawn last is found again
-//! at whatever width the terminal has by now.
+//! Terminal for indicatif: one write per frame, no padding at line ends, and no block lost after a resize.
 //!
-//! indicatif fills each line with blanks up to the edge and rests its cursor there: a resize then wraps all of them, and a `^C` that the
-//! keyboard echoes begins a line of its own, and both leave something behind. Here the cursor rests at the beginning of the row below.
+//! The last block is found again at the present width of the terminal.
+//!
+//! Without this module, indicatif fills each line with blanks up to the edge and leaves its cursor there. A resize then
+//! wraps all of these lines, and a `^C` that the keyboard echoes starts a new line. Both leave something behind. Here
+//! the cursor rests at the start of the row below.
 
 use std::env;
 use std::fmt;
@@ -12,19 +14,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use console::{Term, measure_text_width};
 use indicatif::{ProgressDrawTarget, TermLike};
 
-/// What a terminal is from here.
+/// Operations that a terminal provides to this module.
 pub trait Tty: fmt::Debug + Send + Sync {
-    /// Its rows and its columns.
+    /// Returns the numbers of rows and columns.
     fn size(&self) -> (u16, u16);
 
-    /// Whether it wraps what it shows anew when its width changes.
+    /// Reports whether the terminal rewraps its text when its width changes.
     fn reflows(&self) -> bool;
 
     /// Writes text and control sequences.
     fn write(&self, text: &str) -> io::Result<()>;
 }
 
-/// Standard error.
 #[derive(Debug)]
 struct Stderr;
 
@@ -35,7 +36,7 @@ impl Tty for Stderr {
 
     fn reflows(&self) -> bool {
         let is_set = |name| env::var_os(name).is_some();
-        // xterm, GNU screen and the consoles of Linux cut off what no longer fits.
+        // xterm, GNU screen and the Linux console cut off text that no longer fits.
         let cuts_off =
             is_set("XTERM_VERSION") || is_set("STY") || env::var_os("TERM").is_some_and(|term| term == "linux");
         is_set("TMUX") || !cuts_off
@@ -46,7 +47,7 @@ impl Tty for Stderr {
     }
 }
 
-/// A terminal with at most one block of lines at the end of what is written on it.
+/// Terminal with at most one block of lines, at the end of its text.
 #[derive(Clone, Debug)]
 pub struct Terminal(Arc<Inner>);
 
@@ -57,15 +58,15 @@ struct Inner {
     frame: Mutex<Frame>,
 }
 
-/// What indicatif draws, until it says that this is all of it.
+/// Lines that indicatif draws, collected until it flushes them.
 #[derive(Debug, Default)]
 struct Frame {
     lines: Vec<String>,
-    /// Rows of the last frame that are to be overwritten.
+    /// Number of rows of the last frame that are to be overwritten.
     n_stale: usize,
-    /// Whether blanks are to come, up to the edge.
+    /// Whether the next write is padding up to the edge.
     is_filler_next: bool,
-    /// The lines of the last frame.
+    /// Lines of the last frame.
     drawn: Vec<Drawn>,
 }
 
@@ -76,27 +77,27 @@ struct Drawn {
 }
 
 impl Terminal {
-    /// Standard error.
+    /// Returns the terminal of standard error.
     pub fn stderr() -> Self {
         Self::on(Stderr, console::colors_enabled_stderr())
     }
 
-    /// A terminal that is shown colours, or is not.
+    /// Creates a terminal, with or without colours.
     pub fn on(tty: impl Tty + 'static, is_coloured: bool) -> Self {
         Self(Arc::new(Inner { tty: Box::new(tty), is_coloured, frame: Mutex::default() }))
     }
 
-    /// Where indicatif draws, as often as it is told to.
+    /// Returns the target on which indicatif draws, without a rate limit.
     pub fn target(&self) -> ProgressDrawTarget {
         ProgressDrawTarget::term_like(Box::new(self.clone()))
     }
 
-    /// Whether it is shown colours.
+    /// Reports whether the terminal shows colours.
     pub fn is_coloured(&self) -> bool {
         self.0.is_coloured
     }
 
-    /// Forgets where the block is: somebody else has written below it. It begins anew there.
+    /// Forgets the position of the block, because other text was written below it. The next block starts there.
     pub fn forget(&self) {
         self.frame().drawn.clear();
     }
@@ -107,7 +108,7 @@ impl Terminal {
 }
 
 impl Frame {
-    /// How many rows the stale lines take at this width.
+    /// Returns the number of rows that the stale lines take at this width.
     fn rows_stale(&self, columns: usize, reflows: bool) -> usize {
         let (mut n_left, mut rows) = (self.n_stale, 0);
         for drawn in self.drawn.iter().rev() {
@@ -130,12 +131,12 @@ impl TermLike for Terminal {
         self.0.tty.size().1
     }
 
-    /// The rows that a block may take: the cursor has one.
+    /// Returns the maximum height of a block: all rows but one, which the cursor takes.
     fn height(&self) -> u16 {
         self.0.tty.size().0.saturating_sub(1).max(1)
     }
 
-    // Where the cursor has to go is known better here.
+    // Moves of the cursor are ignored, because this type knows better where the cursor must go.
     fn move_cursor_up(&self, _: usize) -> io::Result<()> {
         Ok(())
     }
@@ -188,7 +189,7 @@ impl TermLike for Terminal {
         for line in lines {
             let width = measure_text_width(&line);
             let rows = rows_of(width, columns);
-            // What was there goes as its row is written anew, so that nothing is ever blank in between.
+            // Each row is cleared just before it is rewritten, so that no row is blank in between.
             text += if rows > 1 { "\x1b[J" } else { "\x1b[K" };
             text += &line;
             text += "\r\n";

@@ -1,4 +1,4 @@
-//! What stands in one field of a table: typed, so that CSV, JSON and Arrow say the same of it.
+//! Typed value of one table field, so that CSV, JSON and Arrow show the same value.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -14,37 +14,37 @@ use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimeP
 use crate::model::request::{Json as Given, Request};
 use crate::model::time::Timestamp;
 
-/// A value, or none.
+/// Value of one field, or none.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// There is none: nothing in CSV, null elsewhere.
+    /// No value: an empty field in CSV, `null` in JSON and Arrow.
     None,
-    /// Text as it is.
+    /// Text, unchanged.
     Text(Cow<'a, str>),
-    /// A whole number.
+    /// Integer, never negative.
     Whole(u64),
-    /// A number.
+    /// Floating-point number.
     Real(f64),
-    /// A moment, in UTC and to the millisecond.
+    /// Point in time, in UTC with millisecond precision.
     Time(Timestamp),
-    /// A span of time, in seconds and to the millisecond.
+    /// Duration in seconds, with millisecond precision.
     Span(Duration),
-    /// A list or an object.
+    /// JSON array or object.
     Nested(Json),
 }
 
 impl<'a> Value<'a> {
-    /// Text, or none.
+    /// Returns the text as a value, or `Value::None` for `None`.
     pub fn text_of(text: Option<&'a str>) -> Self {
         text.map_or(Self::None, |text| Self::Text(text.into()))
     }
 
-    /// A whole number, or none.
+    /// Returns the integer as a value, or `Value::None` for `None`.
     pub fn whole_of<T: Into<u64>>(number: Option<T>) -> Self {
         number.map_or(Self::None, |number| Self::Whole(number.into()))
     }
 
-    /// How a table of text shows it.
+    /// Formats the value for a text table such as CSV.
     pub fn text(&self) -> Cow<'_, str> {
         match self {
             Self::None => "".into(),
@@ -72,7 +72,7 @@ impl Serialize for Value<'_> {
     }
 }
 
-/// One JSON object: names, and a value for each.
+/// Serializes as one JSON object: the field names, and a value for each.
 pub struct Object<'a>(pub &'a [String], pub &'a [Value<'a>]);
 
 impl Serialize for Object<'_> {
@@ -83,19 +83,20 @@ impl Serialize for Object<'_> {
     }
 }
 
-/// A span as a number of seconds that reads as it was measured.
+/// Converts a duration to seconds, truncated to milliseconds, so that the number reads as it was measured.
 pub fn seconds(span: Duration) -> f64 {
-    // A span of a few thousand years has fewer milliseconds than a float can tell apart.
+    // A span of a few thousand years has fewer milliseconds than a float can distinguish.
     Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)).as_secs_f64()
 }
 
-/// The parts of a request that are lists or objects, in the order of [`NESTED`]; none where nothing was given.
+/// Returns the fields of a request that are lists or objects, in the order of [`NESTED`]. A field that the request does
+/// not set is `Value::None`.
 pub fn nested(request: &Request) -> [Value<'static>; 3] {
     let Request { image_url, loras, params, .. } = request;
     let given = |is_given: bool, json: Json| if is_given { Value::Nested(json) } else { Value::None };
     let loras_json = loras.iter().map(|lora| json!({ "repo": lora.repo, "weight": lora.weight })).collect();
     let param = |(name, Given(text)): (&String, &Given)| {
-        // What the ledger holds was JSON when it was taken in.
+        // The ledger stores text that was valid JSON when the manifest was imported.
         (name.clone(), serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.clone())))
     };
     [
@@ -105,19 +106,20 @@ pub fn nested(request: &Request) -> [Value<'static>; 3] {
     ]
 }
 
-/// What [`nested`] tells of.
+/// Names of the fields that [`nested`] returns.
 pub const NESTED: [&str; 3] = ["image_url", "loras", "params"];
 
 const MILLIS: EncodedConfig =
     Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
 
-/// A time as RFC 3339 writes it, in UTC and to the millisecond. Nothing for a year of five digits, which it cannot write.
+/// Formats a time as RFC 3339, in UTC with milliseconds. Returns an empty string for a year of five digits, which
+/// RFC 3339 cannot express.
 pub fn rfc3339(at: Timestamp) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.millis()) * 1_000_000);
     time.ok().and_then(|time| time.format(&Iso8601::<MILLIS>).ok()).unwrap_or_default()
 }
 
-/// Bytes as hexadecimal digits.
+/// Formats bytes as lowercase hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("a string takes any text");

@@ -1,4 +1,4 @@
-//! How a run of another process stands, drawn over itself for as long as somebody looks.
+//! Status of a run in another process, redrawn in place for as long as the user watches.
 
 use indicatif::ProgressBar;
 
@@ -6,25 +6,25 @@ use crate::model::counts::Counts;
 use crate::report::terminal::Terminal;
 use crate::report::{bars, layout};
 
-/// Draws on a terminal.
+/// Draws the status on a terminal.
 pub struct Watch {
     terminal: Terminal,
     bar: ProgressBar,
 }
 
 impl Watch {
-    /// On this terminal, nothing yet.
+    /// Creates an empty block on this terminal.
     pub fn on(terminal: Terminal) -> Self {
         let bar = bars::bar(&terminal);
         Self { terminal, bar }
     }
 
-    /// Shows how the jobs stand, and what else is known.
+    /// Shows the numbers of jobs by status, and further facts.
     pub fn show(&self, counts: &Counts, words: &[String]) {
         self.bar.set_message(layout::standing(counts, words, bars::area(&self.terminal)).join("\n"));
     }
 
-    /// The block goes.
+    /// Removes the block.
     pub fn end(&self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! A file that is replaced as a whole: whoever opens it sees all of the old one or all of the new one.
+//! Atomic file replacement: a reader sees the whole old file or the whole new file.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -7,7 +7,7 @@ use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A file under way beside its place, which it takes at the end. Dropped before that, it leaves nothing.
+/// Temporary file that replaces its target at the end. Dropped earlier, it leaves no file.
 #[derive(Debug)]
 pub struct WholeFile {
     file: File,
@@ -16,13 +16,13 @@ pub struct WholeFile {
 }
 
 impl WholeFile {
-    /// Begins what shall stand at this path.
+    /// Creates the temporary file for this path.
     pub fn create(path: &Path) -> io::Result<Self> {
         let (partial, file) = Partial::beside(path)?;
         Ok(Self { file, path: path.to_owned(), partial })
     }
 
-    /// Makes it last and puts it in its place.
+    /// Syncs the temporary file, renames it into place, and syncs the folder.
     pub fn finish(self) -> io::Result<()> {
         let Self { file, path, partial } = self;
         file.sync_all()?;
@@ -41,16 +41,16 @@ impl Write for WholeFile {
     }
 }
 
-/// The file while it is written. It is gone with this value, unless it was given its name.
+/// Path of the temporary file. Dropping this value removes the file, unless it was renamed.
 #[derive(Debug)]
 struct Partial(PathBuf);
 
-/// What a killed process left is cleared away when it is this old: nobody writes such a file for so long.
+/// Age at which the temporary file of a killed process is removed: no process writes such a file for so long.
 const STALE_AGE: Duration = Duration::from_secs(3600);
 
 impl Partial {
-    /// A file in the same folder, as a rename cannot leave the file system. Its name is no other writer's, in this process or in
-    /// another: a run may end while its results are asked for.
+    /// Creates the file in the same folder, because a rename cannot leave the file system. Its name is unique among all
+    /// writers, in this process and in others. A run may end while another process writes its results.
     fn beside(path: &Path) -> io::Result<(Self, File)> {
         static N_MADE: AtomicU64 = AtomicU64::new(0);
         let name = path.file_name().ok_or(ErrorKind::IsADirectory)?.to_string_lossy();
@@ -58,7 +58,8 @@ impl Partial {
         sweep(path, &begin)?;
         let n = N_MADE.fetch_add(1, Ordering::Relaxed);
         let partial = path.with_file_name(format!("{begin}{}-{n}", process::id()));
-        // What has this name can only be left from a process that had our number. If it is a link, only the link goes.
+        // A file of this name can only come from an earlier process with our process id. If the file is a link, only
+        // the link is removed.
         match fs::remove_file(&partial) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => (),
@@ -68,7 +69,7 @@ impl Partial {
     }
 }
 
-/// Removes the files of killed processes beside `path` whose names begin so.
+/// Removes stale files of killed processes next to `path`, whose names start with `begin`.
 fn sweep(path: &Path, begin: &str) -> io::Result<()> {
     for entry in fs::read_dir(folder_of(path))? {
         let entry = entry?;
@@ -82,12 +83,12 @@ fn sweep(path: &Path, begin: &str) -> io::Result<()> {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // After the rename there is nothing to remove.
+        // After the rename, no file is left to remove.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Makes a rename last. Elsewhere than on Unix folders cannot be synced, nor need they be.
+/// Makes a rename durable. On systems other than Unix, folders cannot be synced and need not be.
 fn sync_folder_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(folder_of(path))?.sync_all()?;
@@ -99,7 +100,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// What has to come before another try to write.
+/// Returns what the user has to do before the next attempt to write. Empty if nothing is known.
 pub fn first(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and ",

@@ -1,4 +1,4 @@
-//! How a run is put into words, the same on a terminal and in a log.
+//! Text for durations, rates, operations and events, identical on a terminal and in a log.
 
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use crate::model::progress::Chore;
 use crate::model::text::excerpt;
 use crate::report::tally::Tally;
 
-/// A span of time to two digits or so: `95 s`, `7 min`, `1 h 20 min`, `2 d 3 h`. A part of a second counts as one.
+/// Formats a duration to about two digits: `95 s`, `7 min`, `1 h 20 min`, `2 d 3 h`. A fraction of a second counts as
+/// one second.
 pub fn span(span: Duration) -> String {
     let secs = span.as_secs().saturating_add((span.subsec_nanos() > 0).into());
     let mins = secs.saturating_add(30) / 60;
@@ -28,7 +29,7 @@ fn with_rest(n: u64, unit: &str, n_rest: u64, unit_rest: &str) -> String {
     }
 }
 
-/// A rate in the unit in which it reads well: `2.1/s`, `30/min`, `4.0/h`.
+/// Formats a rate in the unit that reads best: `2.1/s`, `30/min`, `4.0/h`.
 pub fn rate(per_second: f64) -> String {
     let (count, unit) = match per_second {
         1.0.. => (per_second, "s"),
@@ -38,34 +39,35 @@ pub fn rate(per_second: f64) -> String {
     format!("{}/{unit}", short(count))
 }
 
-/// A number to two digits at least.
+/// Formats a number to at least two digits.
 fn short(count: f64) -> String {
     let decimals = usize::from(count < 9.95);
     format!("{count:.decimals$}")
 }
 
-/// What a chore is called.
+/// Returns the text that names an operation.
 pub fn chore(chore: Chore) -> &'static str {
     match chore {
         Chore::Check => "checking the manifest",
         Chore::Compare => "comparing the manifest",
-        Chore::Import => "taking the manifest in",
+        Chore::Import => "importing the manifest",
         Chore::Sort => "sorting the jobs",
         Chore::Results => "writing results.csv",
         Chore::Verify => "checking images",
-        Chore::Strays => "looking for files of no job",
+        Chore::Strays => "looking for stray files",
         Chore::Gallery => "writing gallery.html",
         Chore::Thumbnails => "making thumbnails",
         Chore::Export => "exporting images",
     }
 }
 
-/// How far a chore is, of how much if that is known: `348000/1000000`, `39/112 MB`. Nothing of what is not counted.
+/// Formats the progress of an operation, with the total if known: `348000/1000000`, `39/112 MB`. Returns an empty
+/// string if nothing is counted.
 pub fn far(chore: Chore, n_done: u64, n_total: Option<u64>) -> String {
     if n_done == 0 && n_total.is_none() {
         return String::new();
     }
-    // A file may grow while it is read.
+    // The file may grow while it is read.
     let n_total = n_total.map(|n_total| n_total.max(n_done));
     let (one, unit) = unit(chore, float(n_total.unwrap_or(n_done)));
     let amount = |n: u64| if one > 1.0 { short(float(n) / one) } else { n.to_string() };
@@ -73,7 +75,7 @@ pub fn far(chore: Chore, n_done: u64, n_total: Option<u64>) -> String {
     format!("{}{of}{unit}", amount(n_done))
 }
 
-/// How fast a chore goes on the whole, and how long still: `56 MB/s`, `about 2 s left`.
+/// Formats the average rate of an operation, and the time left: `56 MB/s`, `about 2 s left`. Empty if no rate is known.
 pub fn chore_speed(chore: Chore, n_done: u64, n_total: Option<u64>, elapsed: Duration) -> Vec<String> {
     let per_second = float(n_done) / elapsed.as_secs_f64();
     if !per_second.is_normal() {
@@ -86,7 +88,7 @@ pub fn chore_speed(chore: Chore, n_done: u64, n_total: Option<u64>, elapsed: Dur
     std::iter::once(rate).chain(left.map(|left| format!("about {} left", span(left)))).collect()
 }
 
-/// The unit in which so much of a chore reads well, and its name.
+/// Returns the unit in which this amount of an operation reads best: its size and its name.
 fn unit(chore: Chore, n: f64) -> (f64, &'static str) {
     match chore {
         Chore::Check if n < 1e6 => (1e3, " kB"),
@@ -103,17 +105,18 @@ fn unit(chore: Chore, n: f64) -> (f64, &'static str) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "nobody waits for so much that the last digit counts")]
+#[expect(clippy::cast_precision_loss, reason = "no text shows the last digit")]
 fn float(n: u64) -> f64 {
     n as f64
 }
 
-/// How far: `120/1000 done`.
+/// Formats the number of ended jobs: `120/1000 done`.
 pub fn done(tally: &Tally) -> String {
     format!("{}/{} done", tally.n_done(), tally.n_jobs())
 }
 
-/// A line for an event that is worth one: a failure always, an acceptance and a setback only if asked for.
+/// Formats an event as a line. A failure always gets one, an acceptance or a setback only if `is_verbose`. All other
+/// events return `None`.
 pub fn event(event: &Event, is_verbose: bool) -> Option<String> {
     let index = event.index;
     match &event.kind {
@@ -131,7 +134,7 @@ pub fn event(event: &Event, is_verbose: bool) -> Option<String> {
     }
 }
 
-/// A fault's code and words, safe to show and not longer than a few lines.
+/// Formats the code and the message of a fault, escaped and at most a few lines long.
 fn words(fault: &Fault) -> String {
     excerpt(&fault.to_string(), 300)
 }

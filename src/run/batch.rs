@@ -1,4 +1,4 @@
-//! A batch as a Rust program runs it: built up from a manifest, watched as a stream of what happens, and stopped at any moment.
+//! Batch API for Rust programs: built from a manifest, observed as a stream of updates, and stopped at any moment.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,13 +26,13 @@ use crate::report::{Reporter, Reporters};
 use crate::run::consent::Consent;
 use crate::run::{Options, RunError, Summary, run};
 
-/// Updates that wait for a reader who is slower than the run.
+/// Updates buffered for a reader that is slower than the run.
 const UPDATES_MAX: usize = 16_384;
 
-/// The shortest time between two [`Update::Pace`].
+/// Shortest time between two [`Update::Pace`].
 const PACE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A batch that is not begun yet. What is not said is as in the program `promptbatch run`.
+/// Batch that has not begun. Options that are not set are those of the program `promptbatch run`.
 ///
 /// ```
 /// use futures::StreamExt;
@@ -61,7 +61,7 @@ const PACE_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Batch(Options);
 
 impl Batch {
-    /// The prompts of this manifest, to ModelScope, into `out/<name of the manifest>`.
+    /// Creates a batch of the prompts in this manifest, for ModelScope, into `out/<name of the manifest>`.
     pub fn new(manifest: impl Into<PathBuf>) -> Self {
         let path = manifest.into();
         let out = Path::new("out").join(manifest::stem(&path).unwrap_or("run".as_ref()));
@@ -77,43 +77,43 @@ impl Batch {
         })
     }
 
-    /// Where images, results and ledger go.
+    /// Sets the output folder for images, results and ledger.
     #[must_use]
     pub fn out(mut self, folder: impl Into<PathBuf>) -> Self {
         self.0.out = folder.into();
         self
     }
 
-    /// Who makes the images.
+    /// Sets the provider of the images.
     #[must_use]
     pub fn provider(mut self, provider: Choice) -> Self {
         self.0.provider = provider;
         self
     }
 
-    /// Rates, tasks in flight, patience: every limit of the engine.
+    /// Changes the limits of the engine: rates, tasks in flight, waiting times and all others.
     #[must_use]
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.0.limits);
         self
     }
 
-    /// What images are called, what they are made into, and what is written into and beside them.
+    /// Sets the output style: names of the images, their conversion, their metadata and their sidecars.
     #[must_use]
     pub fn style(mut self, style: StyleWish) -> Self {
         self.0.style = style;
         self
     }
 
-    /// Everything else: how the manifest is read, and the largest image that is taken.
+    /// Changes any other option, such as how the manifest is read, or the largest image that is accepted.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.0);
         self
     }
 
-    /// Begins the batch, or goes on with it, on a thread of its own, so that nothing that the caller does holds it up.
-    /// The error is that the system gives no thread.
+    /// Starts or resumes the batch on its own thread, so that the caller cannot delay it. Fails if the system provides no
+    /// thread.
     pub fn start(self) -> io::Result<Running> {
         let Self(mut options) = self;
         options.source.default_model.get_or_insert_with(|| options.provider.default_model().to_owned());
@@ -127,7 +127,7 @@ impl Batch {
                 Reporters(vec![Box::new(feed.begun(start.counts))])
             };
             let came = runtime.block_on(run(options, face, &mut Unseen, &mut stops));
-            // Nobody may be left to hear it. The ledger knows.
+            // Ignores a receiver that is gone; the ledger has the result.
             drop(ended.send(came));
             runtime.shutdown_background();
         };
@@ -136,21 +136,21 @@ impl Batch {
     }
 }
 
-/// Something to know about a running batch.
+/// Update about a running batch.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Update {
-    /// It is known what there is to do; nothing is sent yet.
+    /// Start of the run: the jobs by status. Nothing is sent yet.
     Begun(Counts),
-    /// Something happened to a job, and is recorded.
+    /// Event of a job, already recorded.
     Happened(Event),
-    /// What is under way, about once a second while anything happens.
+    /// Pace of the run, about once a second while events occur.
     Pace(Box<Pace>),
-    /// So many updates before the next one came when too many waited to be read. The ledger has them all.
+    /// Number of updates dropped before the next one, because too many waited to be read. The ledger has all of them.
     Missed(u64),
 }
 
-/// A batch under way: a stream of [`Update`]s, which ends with the run. Dropped, it stops the run as [`stop`](Self::stop) does.
+/// Running batch: a stream of [`Update`]s that ends with the run. Dropping it stops the run, as [`stop`](Self::stop) does.
 #[derive(Debug)]
 pub struct Running {
     updates: mpsc::Receiver<Update>,
@@ -159,18 +159,18 @@ pub struct Running {
 }
 
 impl Running {
-    /// Asks the run to stop: nothing more is submitted, what is in flight is recorded, results are written. The same batch goes on
+    /// Stops the run: nothing more is submitted, tasks in flight are recorded, results are written. The same batch can resume
     /// later, and pays for nothing twice.
     pub fn stop(&self) {
         self.stopper.stop(Stop::Interrupted(Signal::Interrupt));
     }
 
-    /// Something that stops the run from elsewhere, also when this value is away.
+    /// Returns a handle that stops the run from elsewhere, also after this value has been moved.
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
-    /// Waits for the end, and says what the run came to.
+    /// Waits for the end of the run, and returns its summary.
     pub async fn summary(mut self) -> Result<Summary, RunError> {
         (&mut self.summary).await.expect("the thread of the batch tells how it ended")
     }
@@ -190,7 +190,7 @@ impl Drop for Running {
     }
 }
 
-/// Writes updates where they are read, and never waits for the reader.
+/// Reporter that sends updates to the stream, and never waits for the reader.
 struct Feed {
     sender: mpsc::Sender<Update>,
     n_missed: u64,
@@ -238,7 +238,7 @@ mod tests {
     use crate::model::job::JobId;
     use crate::model::time::Timestamp;
 
-    /// Goal: a reader who sleeps costs the run nothing but a bounded memory, and hears how much was missed.
+    /// Goal: a reader that sleeps costs the run only bounded memory, and learns how much was missed.
     #[test]
     fn what_is_not_read_is_counted() {
         let (sender, mut updates) = mpsc::channel(2);

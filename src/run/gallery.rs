@@ -1,4 +1,4 @@
-//! The gallery of a run: its jobs from the ledger on a page, and a thumbnail of every image of theirs beside it.
+//! Gallery of a run: a page with its jobs from the ledger, and a thumbnail of each of their images.
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -17,50 +17,51 @@ use crate::model::outcome::Artifact;
 use crate::model::progress::{Chore, Meter, Progress};
 use crate::report::gallery::{GalleryWriteError, GalleryWriter, Head};
 
-/// Images that are made small at once: each may take the memory of all its pixels.
+/// Images scaled down at once; each may need the memory of all its pixels.
 const THREADS_MAX: usize = 8;
 
-/// Every job.
+/// Index range that selects every job.
 pub const ALL: RangeInclusive<u64> = 1..=u64::MAX;
 
-/// Why there is no gallery. Nothing else is touched.
+/// Reason why no gallery was made. No other file is changed.
 #[derive(Debug, thiserror::Error)]
 pub enum GalleryError {
-    /// The ledger could not be read.
+    /// Ledger that could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A thumbnail could not be written.
+    /// Thumbnail that could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The page could not be written.
+    /// Page that could not be written.
     #[error(transparent)]
     Write(#[from] GalleryWriteError),
 }
 
-/// What a gallery came to.
+/// Result of making a gallery.
 #[derive(Clone, Debug, Default)]
 pub struct Gallery {
-    /// The page.
+    /// Path of the page.
     pub path: PathBuf,
     /// Jobs of the run.
     pub n_jobs: u64,
-    /// Jobs that were asked for, as far as there are any.
+    /// Jobs that were requested and exist.
     pub n_wanted: u64,
-    /// The first and the last of those on the page, by their index; none where it is empty.
+    /// Indexes of the first and the last requested job on the page; `None` if the page is empty.
     pub shown: Option<(u64, u64)>,
     /// Jobs on the page.
     pub n_shown: u64,
     /// Images on the page.
     pub n_images: u64,
-    /// Thumbnails that were made just now; the others were there.
+    /// Thumbnails that were made by this call; the others existed.
     pub n_new: u64,
-    /// Thumbnails that nobody needed any more.
+    /// Thumbnails that were removed, because no job needs them.
     pub n_pruned: u64,
-    /// Images without a thumbnail, in manifest order, and why.
+    /// Images without a thumbnail, in manifest order, with the reason.
     pub without: Vec<(Artifact, Unmade)>,
 }
 
-/// Makes the gallery of the run in this folder, of the jobs with these indices, as far as a page has room. Works beside a live run.
+/// Makes the gallery of the run in the folder `out`, for the jobs with these indexes. Jobs beyond the capacity of a page are
+/// left out. Works during a live run.
 pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progress) -> Result<Gallery, GalleryError> {
     let file = RunFile::open_for_reading(out)?;
     let mut gallery = Gallery { path: out.join("gallery.html"), ..Gallery::default() };
@@ -72,7 +73,7 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
         file.each_known(|known| {
             meter.step();
             let artifacts = known.state.artifacts();
-            // Those of jobs on other pages of the same run are kept: the next look may be at these.
+            // Thumbnails of jobs on other pages of the run are kept, because the next call may show those jobs.
             needed.extend(artifacts.iter().map(|artifact| key(&name(&artifact.sha256))));
             let index = known.job.index;
             if jobs.contains(&index) {
@@ -87,13 +88,13 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
         })?;
         Ok::<_, GalleryError>(page)
     })?;
-    // What takes long holds no ledger open, in which a run may be writing.
+    // Closes the ledger before the slow part, because a run may be writing to it.
     drop(file);
     gallery.n_images = images.len() as u64;
     let thumbnails = Thumbnails::open(out)?;
     make(&thumbnails, &images, &mut gallery, progress)?;
     page.finish(gallery.without.iter().map(|(artifact, _)| artifact))?;
-    // The page before this one may have shown them until now.
+    // Prunes last: the previous page may have shown these thumbnails until now.
     gallery.n_pruned = thumbnails.prune(|name| needed.contains(&key(name)))?;
     Ok(gallery)
 }
@@ -111,13 +112,14 @@ fn begin(file: &RunFile, out: &Path, path: &Path) -> Result<(GalleryWriter, u64)
     Ok((GalleryWriter::create(path, &head)?, counts.n_jobs()))
 }
 
-/// So much of a thumbnail's name as tells it from a million others; where it does not, one stays that could go.
+/// Returns a part of a thumbnail's name that distinguishes it from a million others. A collision only keeps a thumbnail too
+/// long.
 fn key(name: &str) -> u64 {
     let digits: String = name.chars().filter(char::is_ascii_hexdigit).take(16).collect();
     u64::from_str_radix(&digits, 16).unwrap_or_default()
 }
 
-/// Makes the thumbnails on all cores, and notes what came of each.
+/// Makes the thumbnails on all cores, and records the result of each.
 fn make(
     thumbnails: &Thumbnails,
     images: &[Artifact],

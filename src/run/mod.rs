@@ -1,4 +1,4 @@
-//! The library's front door: a manifest in, images and results out, from wherever the last run left off.
+//! Public API of the library: turns a manifest into images and results, and resumes where the last run stopped.
 
 pub mod batch;
 pub mod consent;
@@ -44,62 +44,62 @@ use crate::run::money::CostError;
 use crate::run::present::Present;
 use crate::run::projection::{Projection, ProjectionError};
 
-/// Failed jobs that a summary tells of.
+/// Failed jobs listed in a summary, at most.
 const FAILURES_MAX: usize = 10;
 
-/// Everything that a run needs to know.
+/// Options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The manifest, and how to read it.
+    /// Manifest, and how to read it.
     pub source: Source,
-    /// The output folder.
+    /// Output folder.
     pub out: PathBuf,
-    /// Who makes the images.
+    /// Provider of the images.
     pub provider: Choice,
-    /// The limits that the engine keeps.
+    /// Limits that the engine keeps.
     pub limits: Limits,
-    /// The largest image that is taken.
+    /// Largest image that is accepted.
     pub image_limits: CheckLimits,
-    /// How the images are kept.
+    /// Requested output style; settings that are `None` keep the style of the run so far.
     pub style: StyleWish,
-    /// Whether `results.csv` is guarded against formulas in spreadsheets; `None` for what the last run was told, at first not.
+    /// Guards `results.csv` against formulas in spreadsheets; `None` keeps the setting of the last run, which is off at first.
     pub formula_guard: Option<bool>,
-    /// What the user agrees to.
+    /// Consent given by the user.
     pub consent: Consent,
 }
 
-/// Why a run could not begin, or not go on. What is recorded stays recorded.
+/// Reason why a run could not begin or continue. Recorded events stay recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The manifest is wrong.
+    /// Manifest that is invalid.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// The ledger cannot be used.
+    /// Ledger that cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The provider cannot be asked.
+    /// Provider that cannot be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// Our own disk does not take the images.
+    /// Disk that does not accept the images.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The template of the names has a field that no job has.
+    /// Name template with a field that no job has.
     #[error("could not name the images by --name: {0}")]
     Template(#[from] TemplateError),
-    /// There are images already, under names of another template.
-    #[error("could not name the images by `--name {wanted}`: those in {} are named by `{was}` already; leave out --name, or choose another output folder", path.parent().unwrap_or(path).display())]
+    /// Name template that differs from the template of existing images.
+    #[error("could not name the images by `--name {wanted}`: those in {} are already named by `{was}`; leave out --name, or choose another output folder", path.parent().unwrap_or(path).display())]
     OtherNames {
-        /// The ledger.
+        /// Path of the ledger.
         path: PathBuf,
-        /// The template of the images that are there.
+        /// Template of the existing images.
         was: String,
-        /// The one that was asked for.
+        /// Requested template.
         wanted: String,
     },
-    /// A limit on the cost cannot be kept.
+    /// Cost limit that cannot be enforced.
     #[error(transparent)]
     Cost(#[from] CostError),
-    /// The results cannot be written.
+    /// Results that cannot be written.
     #[error(transparent)]
     Results(#[from] ProjectionError),
 }
@@ -122,55 +122,56 @@ impl From<DriveError> for RunError {
     }
 }
 
-/// What is known before the first request.
+/// Facts that are known before the first request.
 #[derive(Debug)]
 pub struct Start<'a> {
-    /// The checked manifest; nothing when it is the one of the last run, which is not checked again.
+    /// Checked manifest; `None` if it is the manifest of the last run, which is not checked again.
     pub manifest: Option<&'a Manifest>,
-    /// Where its jobs stand.
+    /// Jobs of the manifest by status.
     pub counts: Counts,
-    /// What is new since the last run; nothing when the manifest is the same.
+    /// Changes since the last run; `None` if the manifest is the same.
     pub imported: Option<Imported>,
-    /// Jobs that are no longer in the manifest and may be paid for: this run does not fetch them.
+    /// Jobs that are no longer in the manifest and may be paid for; this run does not fetch them.
     pub n_left_behind: u64,
-    /// How the images are kept.
+    /// Output style of the images.
     pub style: &'a Style,
-    /// What an image costs: by the limits, or else by the manifest.
+    /// Price of an image: from the limits, else from the manifest, else from the last run; `None` if unknown.
     pub price: Option<Price>,
-    /// Whether the token is of another account than the one that the batch was begun with.
+    /// Says whether the token is of another account than the one that the batch began with.
     pub is_other_account: bool,
 }
 
-/// What a run came to.
+/// Summary of a finished or stopped run.
 #[derive(Clone, Debug)]
 pub struct Summary {
-    /// Where the jobs stand now.
+    /// Jobs by status, at the end of the run.
     pub counts: Counts,
-    /// Where they stood at the start.
+    /// Jobs by status, at the start of the run.
     pub counts_before: Counts,
-    /// What came up in this run.
+    /// Incidents of this run.
     pub incidents: Incidents,
-    /// What all runs of the folder cost, and its unit. `None` where no price is known, or there was nothing to do.
+    /// Cost of all runs of the folder, with its unit. `None` if no price is known, or nothing was to do.
     pub cost: Option<(Cost, String)>,
-    /// Why it stopped before the end, if it did.
+    /// Reason why the run stopped before the end; `None` if it did not.
     pub stop: Option<Stop>,
-    /// Jobs that are left for the next such command, where it was limited to some of them; else 0.
+    /// Jobs left for the next such command, if this one was limited to some of them; else 0.
     pub n_outstanding: u64,
-    /// The first few jobs without an image.
+    /// First few jobs without an image.
     pub failures: Vec<Known>,
-    /// Whether the images on record are on the disk.
+    /// Presence of the recorded images on the disk.
     pub present: Present,
-    /// `results.csv`.
+    /// Path of `results.csv`.
     pub results: PathBuf,
-    /// When it ended.
+    /// Time at which the run ended.
     pub ended_at: Timestamp,
-    /// How long it took.
+    /// Duration of the run.
     pub elapsed: Duration,
 }
 
-/// Runs a manifest, or goes on with it. A finished run does nothing, and sends nothing.
+/// Runs a manifest, or resumes its run. A finished run does nothing, and sends nothing.
 ///
-/// `face` makes the reporters once it is known what there is to do; what takes long before and after that tells `progress`.
+/// The closure `face` creates the reporters once it is known what there is to do. Slow steps before and after that are reported
+/// to `progress`.
 pub async fn run(
     options: Options,
     face: impl FnOnce(&Start<'_>) -> Reporters,
@@ -183,7 +184,7 @@ pub async fn run(
     let fingerprint = plan::fingerprint_of(&options.source);
     let is_known =
         |file: &RunFile| Ok::<_, LedgerError>(fingerprint.is_some() && file.manifest_fingerprint()? == fingerprint);
-    // Nothing is made for a manifest that is wrong.
+    // Files are created only for a valid manifest.
     let first = if RunFile::glance(&options.out, is_known).unwrap_or(false) { None } else { Some(check()?) };
     if let (Some(naming), Some(manifest)) = (&options.style.naming, &first) {
         naming.check(manifest.columns())?;
@@ -196,7 +197,7 @@ pub async fn run(
     let consent = options.consent;
     let mut file = consent.open(&options.out, Some(&options.provider.identity()?), began.wall())?;
     let manifest = match first {
-        // Another run may have begun and ended in between.
+        // Checks again: another run may have begun and ended in between.
         None if !is_known(&file)? => Some(check()?),
         first => first,
     };
@@ -210,14 +211,14 @@ pub async fn run(
     let limits = Limits { price: price.clone(), ..limits };
     money::check_jobs(&limits, &file)??;
     let counts = counts_before;
-    // What has nothing to do needs no token.
+    // Needs a token only if there is something to do.
     let is_same_account = counts.n_unfinished() == 0 || consent.is_same_account(&file, &provider)?;
     let limits = Limits { is_same_account, ..limits };
     let (manifest_now, is_other_account) = (manifest.as_ref(), !is_same_account);
     let start =
         Start { manifest: manifest_now, counts, imported, n_left_behind, price, style: &style, is_other_account };
     let mut reporters = face(&start);
-    // The manifest may be large, and the run is long.
+    // Frees the manifest, which may be large, because the run is long.
     drop(manifest);
 
     let n_to_do = counts_before.n_unfinished();
@@ -226,16 +227,16 @@ pub async fn run(
     work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
 }
 
-/// Which jobs a session is for.
+/// Jobs that a session drives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
-    /// All that are not finished.
+    /// Jobs that are not finished.
     All,
-    /// Those that were reopened just now.
+    /// Jobs that were reopened just now.
     Chosen,
 }
 
-/// What a session drives with.
+/// Inputs of a session.
 struct Work<'a> {
     out: &'a Path,
     provider: Choice,
@@ -243,11 +244,11 @@ struct Work<'a> {
     image_limits: CheckLimits,
     style: Style,
     scope: Scope,
-    /// As in [`Options`].
+    /// Setting as in [`Options`].
     formula_guard: Option<bool>,
 }
 
-/// How things stood before a session.
+/// Baseline of a session: the state before it.
 struct Before {
     began: Moment,
     n_to_do: u64,
@@ -258,7 +259,7 @@ struct Before {
 type Ended = Result<Option<Stop>, RunError>;
 
 impl Work<'_> {
-    /// Drives what there is to do, if there is anything, writes the results, and says what it came to.
+    /// Drives the open jobs, if there are any, writes the results, and returns the summary.
     async fn go_on(
         self,
         file: RunFile,
@@ -277,13 +278,13 @@ impl Work<'_> {
             0 => (file, Ok(None)),
             _ => self.drive(file, before.began, reporters, clock, stops, &results).await?,
         };
-        // Whatever ended the run, the results say what is recorded; the reason why it ended is told first.
+        // Results show what is recorded, whatever ended the run. The reason for the end is reported first.
         let refreshed = results.refresh(&file, progress);
         let stop = ended?;
         refreshed?;
         let now = clock.now();
         let (counts, incidents) = (file.counts()?, file.incidents()?);
-        // What is held for the user is not left for the next part.
+        // Jobs held for the user are not left for the next part.
         let n_held = if is_holding { incidents.n_doubts_held.min(counts.n_in_doubt) } else { 0 };
         let n_outstanding = match stop {
             Some(Stop::Limit(_)) => counts.n_unfinished().saturating_sub(n_held),
@@ -333,7 +334,7 @@ impl Work<'_> {
             never = results.keep_fresh(n_jobs) => match never {},
         };
         if self.scope == Scope::All && matches!(ended, Ok(None)) {
-            // No job is left that could go on with a part of an image.
+            // Partial downloads are removed: no job is left that could resume one.
             store.clear();
         }
         Ok((ledger.close()?, ended))

@@ -1,4 +1,4 @@
-//! What must be known before anything is paid for under a limit on the cost.
+//! Preconditions of a cost limit, checked before anything is paid for.
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
@@ -7,42 +7,42 @@ use crate::model::limits::Limits;
 use crate::model::price::Price;
 use crate::model::text::escape;
 
-/// Why a limit on the cost cannot be kept. Nothing was sent.
+/// Reason why a cost limit cannot be enforced. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum CostError {
-    /// No price is known.
+    /// Price that is not known.
     #[error(
         "could not limit the cost to `--max-cost {max}`: the price of an image is not known; \
-         tell it with --price \"2 magicube\" or `price:` in the manifest"
+         give it with --price \"2 magicube\" or `price:` in the manifest"
     )]
     NoPrice {
-        /// The limit.
+        /// Cost limit.
         max: CostLimit,
     },
-    /// There are prices, but not of this model.
+    /// Price that is known for other models, but not for this one.
     #[error(
-        "could not limit the cost to `--max-cost {max}`: no price of {}{} is told; \
-         add it to `price:` in the manifest, or tell one price for all models with --price \"2 magicube\"",
+        "could not limit the cost to `--max-cost {max}`: no price for {}{} is given; \
+         add it to `price:` in the manifest, or give one price for all models with --price \"2 magicube\"",
         escape(model),
         place(*index)
     )]
     NoPriceOf {
-        /// The limit.
+        /// Cost limit.
         max: CostLimit,
-        /// The model.
+        /// Model without a price.
         model: String,
-        /// The index of its first job; 0 of one that is no longer in the manifest.
+        /// Index of the model's first job; 0 if that job is no longer in the manifest.
         index: u64,
     },
-    /// The limit and the price are in different units.
+    /// Price whose unit differs from the unit of the limit.
     #[error(
-        "could not limit the cost to `--max-cost {max}`: the price is in {}; tell both in the same unit, or the limit without one",
+        "could not limit the cost to `--max-cost {max}`: the price is in {}; give both in the same unit, or the limit without a unit",
         unit(price)
     )]
     OtherUnit {
-        /// The limit.
+        /// Cost limit.
         max: CostLimit,
-        /// The price.
+        /// Price of an image.
         price: Price,
     },
 }
@@ -55,7 +55,7 @@ fn unit(price: &Price) -> String {
     if price.unit.is_empty() { "no unit".to_owned() } else { format!("`{}`", escape(&price.unit)) }
 }
 
-/// Makes sure that a limit on the cost, if there is one, can be counted in this price.
+/// Checks that the cost limit, if there is one, can be counted in this price.
 pub fn check_price(max: Option<&CostLimit>, price: Option<&Price>) -> Result<(), CostError> {
     let Some(max) = max.cloned() else { return Ok(()) };
     match price {
@@ -65,7 +65,7 @@ pub fn check_price(max: Option<&CostLimit>, price: Option<&Price>) -> Result<(),
     }
 }
 
-/// Makes sure that the price of every job of a run is known that may be submitted, or has been, if there is a limit on the cost.
+/// Checks that a price is known for every job that may be submitted or has been. Does so only under a cost limit.
 pub fn check_jobs(limits: &Limits, file: &RunFile) -> Result<Result<(), CostError>, LedgerError> {
     if let Err(error) = check_price(limits.cost_max.as_ref(), limits.price.as_ref()) {
         return Ok(Err(error));

@@ -1,4 +1,4 @@
-//! Whether the images on record are on the disk, by a look at their names and sizes; `verify` reads their bytes.
+//! Presence check of the recorded images: compares names and sizes with the disk; `verify` reads the bytes.
 
 use std::path::Path;
 
@@ -6,21 +6,21 @@ use crate::driver::images::verify::is_there;
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
 
-/// Jobs whose images are looked at. Of more jobs an even part is: each look is a call of the system.
+/// Jobs whose images are checked, at most. More jobs are sampled evenly, because each check is a system call.
 const JOBS_MAX: u64 = 20_000;
 
-/// What a look at the images came to.
+/// Result of a presence check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Present {
-    /// Images that were looked at.
+    /// Images that were checked.
     pub n_looked: u64,
-    /// Those that are missing, or of another size than recorded.
+    /// Checked images that are missing, or differ from the recorded size.
     pub n_missing: u64,
-    /// Whether that were all images of the manifest. If not, they were an even part.
+    /// Says whether all images of the manifest were checked, or else an evenly spaced sample.
     pub is_all: bool,
 }
 
-/// Looks at the images of the present manifest, or at an even part of them.
+/// Checks the images of the present manifest, or an evenly spaced sample of them.
 pub(super) fn look(out: &Path, file: &RunFile) -> Result<Present, LedgerError> {
     let mut present = Present::default();
     present.is_all = file.each_image(JOBS_MAX, |artifact| {

@@ -1,4 +1,4 @@
-//! `results.csv`, or `results.jsonl`: a projection of the ledger, made anew whenever it is out of date, and never read back.
+//! Projection of the ledger to `results.csv` or `results.jsonl`, rewritten whenever it is out of date, and never read back.
 
 use std::convert::Infallible;
 use std::fs;
@@ -15,69 +15,70 @@ use crate::model::phase::Known;
 use crate::model::progress::{Chore, Meter, Progress, Unseen};
 use crate::report::results::{Format, ResultsError, ResultsWriter};
 
-/// The shortest time between two rewrites during a run.
+/// Shortest time between two rewrites during a run.
 const INTERVAL_MIN: Duration = Duration::from_secs(30);
 
-/// Rewriting during a run takes one part in so many of its time. What takes twice as long as expected is still a small part.
+/// Inverse share of a run's time spent on rewrites. A rewrite that takes twice as long as expected is still a small part.
 const SHARE: u32 = 100;
 
-/// What the line of a job takes at least, wherever that was measured: the first rewrite of a large run is no surprise.
+/// Least time per line of a job, over all measurements. With it, the cost of the first rewrite of a large run is foreseen.
 const LINE: Duration = Duration::from_micros(5);
 
-/// What the mark of results ends in that are guarded against formulas.
+/// Suffix of the stored revision if the results are guarded against formulas.
 const GUARDED: &str = " guarded";
 
-/// Why the results could not be written.
+/// Reason why the results could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
-    /// The ledger could not be read.
+    /// Ledger that could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The file could not be written.
+    /// File that could not be written.
     #[error(transparent)]
     Write(#[from] ResultsError),
 }
 
-/// Which jobs the results tell of.
+/// Jobs that the results contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
-    /// Those of the present manifest.
+    /// Jobs of the present manifest.
     OfManifest,
-    /// After them those that are no longer in it.
+    /// Jobs of the present manifest, followed by the jobs that are no longer in it.
     WithDropped,
 }
 
-/// The results of one output folder.
+/// Results of one output folder.
 #[derive(Clone, Debug)]
 pub struct Projection {
     out: PathBuf,
     path: PathBuf,
     format: Format,
-    /// Whether tables are guarded against formulas; `None` for what the last run was told.
+    /// Guards tables against formulas; `None` keeps the setting of the last run.
     formula_guard: Option<bool>,
-    /// One rewrite at a time.
+    /// Lock that allows one rewrite at a time.
     turn: Arc<Mutex<()>>,
 }
 
 impl Projection {
-    /// `results.csv` of the run in this folder.
+    /// Creates the projection to `results.csv` for the run in the folder `out`.
     pub fn new(out: &Path) -> Self {
         Self::written_as(Format::Csv, out)
     }
 
-    /// The results of the run in this folder in this format.
+    /// Creates the projection in this format for the run in the folder `out`.
     pub fn written_as(format: Format, out: &Path) -> Self {
         let path = out.join("results").with_extension(format.extension());
         Self { out: out.to_owned(), path, format, formula_guard: None, turn: Arc::default() }
     }
 
-    /// The same with cells that no spreadsheet takes for formulas, or with all text as it is. `None` for what the last run was told.
+    /// Sets whether cells are changed so that no spreadsheet reads them as formulas, or all text stays as it is. `None` keeps
+    /// the setting of the last run.
     #[must_use]
     pub fn guarding(self, formula_guard: Option<bool>) -> Self {
         Self { formula_guard, ..self }
     }
 
-    /// What they are written as.
+    /// Returns the format in which the results are written.
     fn format(&self, file: &RunFile) -> Result<Format, LedgerError> {
         let is_guarded = match (self.format, self.formula_guard) {
             (Format::Jsonl, _) => return Ok(Format::Jsonl),
@@ -88,30 +89,30 @@ impl Projection {
         Ok(if is_guarded { Format::GuardedCsv } else { Format::Csv })
     }
 
-    /// Keeps what this run was told of formulas for the retries, repairs and looks to come.
+    /// Stores the formula setting of this run for later retries, repairs and reads.
     pub fn settle(&self, file: &RunFile) -> Result<(), ProjectionError> {
         let is_settled = self.format(file)? == Self { formula_guard: None, ..self.clone() }.format(file)?;
         if is_settled { Ok(()) } else { Ok(file.set_results_mark(self.guard_mark(file)?)?) }
     }
 
-    /// What the mark of results ends in.
+    /// Returns the suffix of the stored revision.
     fn guard_mark(&self, file: &RunFile) -> Result<&'static str, LedgerError> {
         Ok(if self.format(file)? == Format::GuardedCsv { GUARDED } else { "" })
     }
 
-    /// Where they are.
+    /// Returns the path of the results.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Writes them if something has happened since they were written last, or if the file is no longer what was written then:
-    /// a run always leaves the jobs of its manifest there, and no others.
+    /// Writes the results if anything has happened since the last write. Also writes them if the file is no longer the one
+    /// written then. A run always leaves the jobs of its manifest there, and no others.
     pub fn refresh(&self, file: &RunFile, progress: &mut dyn Progress) -> Result<(), ProjectionError> {
-        // The results of another run may be at this path by now.
+        // Results of another run may be at this path by now.
         file.check_in_place()?;
         let mark = file.mark()?;
         let guard = self.guard_mark(file)?;
-        // Another price makes another column `cost`.
+        // Includes the price, because another price changes the column `cost`.
         let price = file.price_used()?.map_or_else(|| "unpriced".to_owned(), |price| price.to_string());
         let of = |stamp: String| format!("{mark} {price} {stamp}{guard}");
         let written = file.results_mark()?;
@@ -122,7 +123,7 @@ impl Projection {
         Ok(file.set_results_mark(&of(self.stamp().unwrap_or_default()))?)
     }
 
-    /// Writes them.
+    /// Writes the results, also if they are up to date.
     pub fn rewrite(&self, file: &RunFile, rows: Rows, progress: &mut dyn Progress) -> Result<(), ProjectionError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         file.at_once(|| {
@@ -150,14 +151,14 @@ impl Projection {
         })
     }
 
-    /// What changes when anybody else writes the file; nothing when it is not there.
+    /// Returns length and modification time, which change if another program writes the file; `None` if the file is missing.
     fn stamp(&self) -> Option<String> {
         let file = fs::metadata(&self.path).ok()?;
         let age = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(format!("{}+{}", file.len(), age.as_nanos()))
     }
 
-    /// Rewrites them now and then beside a run of so many jobs, so that a look at them is never a look at yesterday. Never returns.
+    /// Rewrites the results now and then during a run of `n_jobs` jobs: they are never long out of date. Never returns.
     pub async fn keep_fresh(&self, n_jobs: u64) -> Infallible {
         let mut last = Duration::ZERO;
         loop {
@@ -165,20 +166,22 @@ impl Projection {
             let (results, (done, cost)) = (self.clone(), oneshot::channel());
             let rewrite = move || {
                 let began = Instant::now();
-                // If it fails, it fails at the end of the run too, and is told there.
+                // Ignores a failure, which repeats at the end of the run and is reported there.
                 let _ = RunFile::open_for_reading(&results.out)
                     .map(|file| results.rewrite(&file, Rows::OfManifest, &mut Unseen));
-                // Nobody waits when the run has ended meanwhile.
+                // Ignores a receiver that is gone, because the run has ended meanwhile.
                 let _ = done.send(began.elapsed());
             };
-            // Not on one of the threads that write images: of the many that there are, each would keep what `SQLite` once took there.
+            // Uses a separate thread, not one of the many that write images. Each of those would keep the memory that `SQLite`
+            // once took there.
             let _ = thread::Builder::new().name("results".into()).spawn(rewrite);
             last = cost.await.unwrap_or_default();
         }
     }
 }
 
-/// The time before a rewrite, in which it is earned: the run may end right after it. The last one took so long.
+/// Returns the pause before a rewrite. It pays for the rewrite in advance, as the run may end right after it. `last` is the
+/// duration of the last rewrite.
 fn pause(n_jobs: u64, last: Duration) -> Duration {
     let expected = (LINE * u32::try_from(n_jobs).unwrap_or(u32::MAX)).max(last);
     INTERVAL_MIN.max(expected * SHARE)
@@ -194,7 +197,7 @@ mod tests {
         assert_eq!((seconds(0, 0.0), seconds(60_000, 0.1)), (30.0, 30.0));
         assert_eq!((seconds(1_000_000, 0.0), seconds(1_000_000, 4.0)), (500.0, 500.0));
         assert_eq!((seconds(10, 0.5), seconds(1_000_000, 8.0)), (50.0, 800.0));
-        // Some run for years, and none panics.
+        // Extreme numbers lead to pauses of years, but never to a panic.
         assert!(seconds(u64::MAX, 0.0) > 1e6);
     }
 }

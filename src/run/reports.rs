@@ -1,4 +1,6 @@
-//! Reports of a run for CI: what the ledger says, told by the writers of [`report::ci`](crate::report::ci), in files that are replaced as a whole.
+//! Reports of a run for CI, from the ledger.
+//!
+//! The writers of [`report::ci`](crate::report::ci) produce them, in files that are replaced as a whole.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -14,10 +16,10 @@ use crate::report::ci::markdown::Markdown;
 use crate::report::ci::{Facts, Report};
 use crate::report::whole_file::WholeFile;
 
-/// The longest page that GitHub takes for the summary of a step, in bytes.
+/// Longest page that GitHub accepts for the summary of a step, in bytes.
 const SUMMARY_BYTES_MAX: u64 = 1 << 20;
 
-/// A report that is wanted, written `junit=FILE`, `json=FILE` or `md=FILE`.
+/// Requested report, written `junit=FILE`, `json=FILE` or `md=FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     kind: Kind,
@@ -31,7 +33,7 @@ enum Kind {
     Markdown,
 }
 
-/// Why a text is not a [`Wanted`].
+/// Reason why a text is not a [`Wanted`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a report is junit=FILE, json=FILE or md=FILE")]
 pub struct WantedError;
@@ -51,32 +53,32 @@ impl FromStr for Wanted {
     }
 }
 
-/// Why a report could not be written.
+/// Reason why a report could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// The ledger could not be read.
+    /// Ledger that could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// The file could not be written.
+    /// File that could not be written.
     #[error("could not write the report {}: {cause}{}", path.display(), remedy(cause))]
     Write {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error from the operating system.
         cause: io::Error,
     },
 }
 
 fn remedy(cause: &io::Error) -> &'static str {
     match cause.kind() {
-        io::ErrorKind::NotFound => "; make its folder first",
+        io::ErrorKind::NotFound => "; create its folder first",
         io::ErrorKind::IsADirectory => "; name a file in it",
         _ => "",
     }
 }
 
 impl Wanted {
-    /// Makes sure that the report can be written, before anything is paid for. What is at its place stays.
+    /// Checks that the report can be written, before anything is paid for. An existing file stays as it is.
     pub fn check(&self) -> Result<(), ReportError> {
         if self.path.is_dir() {
             return Err(self.error(io::ErrorKind::IsADirectory.into()));
@@ -102,7 +104,7 @@ impl Wanted {
     }
 }
 
-/// Tells a report of every job of the manifest.
+/// Passes every job of the manifest to a report, and finishes it.
 fn told(
     file: &RunFile,
     mut report: Box<dyn Report + '_>,
@@ -112,10 +114,10 @@ fn told(
     report.finish().map_err(error)
 }
 
-/// Writes the reports of the run in the folder `out`; facts that the ledger knows are taken from there, all at one moment. Then appends the
-/// page to the summary of the step, where that is wanted.
+/// Writes the reports of the run in the folder `out`. Facts that the ledger has are read from one snapshot of it. Then appends
+/// the page to the summary of the step, if that is requested.
 ///
-/// The outer error is of the reports, the inner one of the summary, without which a run is no worse.
+/// The outer error concerns the reports. The inner error concerns the summary, which a run can do without.
 pub fn write(
     out: &Path,
     wanted: &[Wanted],
@@ -136,7 +138,7 @@ pub fn write(
     })
 }
 
-/// GitHub reads the file when the step is over; what others have written there stays.
+/// Appends the page to the file that GitHub reads after the step. Content from other programs stays.
 fn append(path: &Path, file: &RunFile, facts: Facts) -> Result<(), ReportError> {
     let error = |cause| ReportError::Write { path: path.to_owned(), cause };
     let mut page = Vec::new();
@@ -174,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let wanted = |name: &str| Wanted { kind: Kind::Json, path: folder.path().join(name) };
         let words = |name: &str| wanted(name).check().unwrap_err().to_string();
-        assert!(words("absent/a.json").ends_with("; make its folder first"), "{}", words("absent/a.json"));
+        assert!(words("absent/a.json").ends_with("; create its folder first"), "{}", words("absent/a.json"));
         assert!(words("").ends_with("; name a file in it"), "{}", words(""));
         fs::write(folder.path().join("a.json"), "before").unwrap();
         wanted("a.json").check().unwrap();

@@ -1,4 +1,4 @@
-//! Failed jobs once more, and nothing else: no manifest is read, and what is pending stays so.
+//! Retry of failed jobs only: reads no manifest, and leaves pending jobs pending.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,49 +16,50 @@ use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::{Before, RunError, Scope, Summary, Work, money, style};
 
-/// Everything that a retry needs to know. Where the run's tasks are, its ledger knows.
+/// Options of a retry. The ledger knows the provider of the run's tasks.
 #[derive(Clone, Debug)]
 pub struct Retry {
-    /// The output folder of the run.
+    /// Output folder of the run.
     pub out: PathBuf,
-    /// The reasons of the failures that are tried again, in the words of [`FaultKind::code`](crate::model::outcome::FaultKind::code).
+    /// Reasons of the failures to retry, as codes of [`FaultKind::code`](crate::model::outcome::FaultKind::code).
     pub codes: Vec<String>,
-    /// Whether they are submitted anew even where a task may still give the image that is paid for.
+    /// Forces a new submission even if a task may still give the image that is paid for.
     pub is_anew: bool,
-    /// How the provider is reached.
+    /// Access to the provider.
     pub access: Access,
-    /// The limits that the engine keeps.
+    /// Limits that the engine keeps.
     pub limits: Limits,
-    /// The largest image that is taken.
+    /// Largest image that is accepted.
     pub image_limits: CheckLimits,
 }
 
-/// How the provider that a ledger names is reached.
+/// Access to the provider that a ledger names.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// Where the token is, if not in the environment.
+    /// File with the token; `None` reads the token from the environment.
     pub token_file: Option<PathBuf>,
-    /// Where the user says that the API is.
+    /// Address of the API according to the user; `None` if not given.
     pub base_url: Option<String>,
-    /// How long one request may take.
+    /// Timeout of one request.
     pub request_timeout: Duration,
-    /// What the user agrees to.
+    /// Consent given by the user.
     pub consent: Consent,
 }
 
 impl Access {
-    /// Whether there is a token, and it may go to this provider, which a ledger names. A ledger may be anybody's, and does not decide
-    /// alone where the token goes.
+    /// Checks that a token exists and may be sent to this provider, which a ledger names. A ledger may come from any source,
+    /// and does not decide alone where the token is sent.
     pub(super) fn check(&self, provider: &Choice) -> Result<(), ConnectError> {
         provider.check_place(self.base_url.as_deref())?;
         provider.check()
     }
 }
 
-/// Tries the failed jobs of a run again. Those whose task may still give the image that is paid for are asked for first.
+/// Retries the failed jobs of a run. A job whose task may still give the image that is paid for polls that task first.
 ///
-/// `face` makes the reporters once it is known how many jobs there are to do, how all stand, and whether the token is of another account
-/// than the one that the batch was begun with. That number comes back with what it came to.
+/// The closure `face` creates the reporters. It receives the number of jobs to do, all jobs by status, and whether the account
+/// has changed. It has changed if the token is of another account than the batch began with. Returns the number of jobs with
+/// the summary.
 pub async fn retry(
     options: Retry,
     face: impl FnOnce(u64, &Counts, bool) -> Reporters,
@@ -75,11 +76,11 @@ pub async fn retry(
     money::check_jobs(&limits, &file)??;
     let wanted = Wanted::Failed { codes, is_anew };
     let n_wanted = file.choose(&wanted)?;
-    // What is not tried now is not reopened either.
+    // Jobs that are not retried now are not reopened either.
     let n_to_do = limits.jobs_max.map_or(Ok(n_wanted), |max| file.narrow(max))?;
     let limits = Limits { jobs_max: None, ..limits };
     if n_to_do > 0 {
-        // Without a token nothing is reopened: it would only be pending, and `run` would take it up.
+        // Jobs are reopened only with a token: otherwise they would become pending, and `run` would submit them.
         access.check(&provider)?;
         file.reopen_chosen(began.wall(), &wanted)?;
     }

@@ -1,12 +1,12 @@
-//! How a run keeps its images: settled by its first session, and kept to by all others.
+//! Output style of a run: determined by its first session, and kept by all later ones.
 
 use crate::ledger::sqlite::RunFile;
 use crate::model::counts::Counts;
 use crate::model::style::{Making, Style, StyleWish};
 use crate::run::RunError;
 
-/// What is said of the style settles it, until there is an image; from then on names stay as they are, and the rest may change for the
-/// images to come. The names must be such as jobs with these columns can have.
+/// Determines the style of the run from the user's settings and the stored style. Once an image exists, names stay as they are,
+/// and other settings may change for later images. The names must be possible for jobs with these columns.
 pub(super) fn settle(file: &RunFile, wish: &StyleWish, columns: &[String]) -> Result<Style, RunError> {
     let before = known(file)?;
     let style = wish.or(&before);
@@ -22,7 +22,7 @@ pub(super) fn settle(file: &RunFile, wish: &StyleWish, columns: &[String]) -> Re
     Ok(style)
 }
 
-/// The style of the run so far. One of before styles were recorded leaves images as they come.
+/// Returns the style of the run so far. A run from before styles were recorded keeps images as they come.
 pub(super) fn known(file: &RunFile) -> Result<Style, RunError> {
     let has_begun = file.counts()? != Counts::default();
     let default = if has_begun { Style { making: Making::default(), ..Style::default() } } else { Style::default() };

@@ -1,4 +1,4 @@
-//! Every image against its record; and what is missing or damaged fetched again from the task that was paid for.
+//! Verification of every image against its record, and repair of missing or damaged ones from their paid tasks.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,50 +22,51 @@ use crate::run::consent::Consent;
 use crate::run::retry::Access;
 use crate::run::{Before, RunError, Scope, Summary, Work, style};
 
-/// Files that belong to no job, as many as are named.
+/// Untracked files that are named, at most.
 const STRAYS_MAX: usize = 20;
 
-/// Setbacks that a repair survives: an image that its host no longer has is not worth more.
+/// Retries of a job in a repair: an image that its host no longer has is not worth more.
 const REPAIR_RETRIES_MAX: u32 = 2;
 
-/// What was found.
+/// Result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Images that were looked at.
+    /// Images that were checked.
     pub n_images: u64,
-    /// Those that are not what was recorded, in manifest order.
+    /// Images that are not what was recorded, in manifest order.
     pub damaged: Vec<Damaged>,
-    /// Jobs whose images an earlier repair, or a retry, began to fetch again and has not brought home.
+    /// Jobs whose images an earlier repair or retry began to fetch again and has not completed.
     pub being_fetched: Vec<JobId>,
-    /// Files below `images/` that belong to no job; not counted beside a live run, which names a file before it records it.
+    /// Files below `images/` that belong to no job. Not counted during a live run, because a run names a file before it records
+    /// it.
     pub n_strays: u64,
-    /// The names of the first of them.
+    /// Names of the first of these files.
     pub strays: Vec<String>,
 }
 
 impl Verified {
-    /// How many jobs have images to be fetched.
+    /// Returns the number of jobs whose images have to be fetched.
     pub fn wanted(&self) -> usize {
         let jobs = self.damaged.iter().map(|damaged| damaged.job).chain(self.being_fetched.iter().copied());
         jobs.collect::<BTreeSet<_>>().len()
     }
 }
 
-/// An image that is not what was recorded.
+/// Image that is not what was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damaged {
-    /// Whose it is.
+    /// Id of the job that owns the image.
     pub job: JobId,
-    /// The job's place in the manifest.
+    /// Index of the job in the manifest.
     pub index: u64,
-    /// What was recorded of it.
+    /// Record of the image.
     pub artifact: Artifact,
-    /// What is wrong with it.
+    /// Damage of the image.
     pub damage: Damage,
 }
 
-/// Holds the whole ledger of the run in this folder against its checksums and its mark, and every image against its record. Changes
-/// nothing, and works beside a live run.
+/// Checks the whole ledger of the run in the folder `out` against its checksums and its watermark. Checks every image against
+/// its record. Changes nothing, and works during a live run.
 pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Result<Verified, RunError> {
     if let Some(older) = RunFile::older(out)?.filter(|_| !consent.is_older_accepted) {
         return Err(older.into());
@@ -88,7 +89,7 @@ pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Resu
     Ok(verified)
 }
 
-/// Looks at the images of a job, and says whether they are all that was wanted of it.
+/// Checks the images of a job. Returns whether the job succeeded, that is, whether these are all of its images.
 fn look_at(out: &Path, known: &Known, verified: &mut Verified) -> bool {
     for artifact in known.state.artifacts() {
         verified.n_images += 1;
@@ -100,7 +101,7 @@ fn look_at(out: &Path, known: &Known, verified: &mut Verified) -> bool {
     matches!(known.state.phase, Phase::Finished(Outcome::Succeeded(_)))
 }
 
-/// Looks up the name of every file.
+/// Looks up the name of every file, and counts the files that are not recorded.
 fn find_strays(
     out: &Path,
     file: &RunFile,
@@ -123,14 +124,14 @@ fn find_strays(
     Ok(())
 }
 
-/// Whether it is an image of some job, or stands beside one.
+/// Returns whether a file is an image of some job, or the sidecar of one.
 fn is_recorded(file: &RunFile, name: &str) -> Result<bool, LedgerError> {
     let beside = [Sidecar::Txt, Sidecar::Json].into_iter().find_map(|sidecar| {
         let stem = name.strip_suffix(sidecar.extension())?;
         stem.strip_suffix('.')
     });
     let Some(stem) = beside else { return file.is_recorded(name) };
-    // The job's id stands behind its name where the name was taken.
+    // Sidecars whose name was in use have the job's id appended.
     let shared = stem.rsplit_once('-').filter(|(_, id)| id.parse::<JobId>().is_ok()).map(|(stem, _)| stem);
     for stem in [Some(stem), shared].into_iter().flatten() {
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
@@ -142,22 +143,22 @@ fn is_recorded(file: &RunFile, name: &str) -> Result<bool, LedgerError> {
     Ok(false)
 }
 
-/// Everything that a repair needs to know.
+/// Options of a repair.
 #[derive(Clone, Debug)]
 pub struct Repair {
-    /// The output folder of the run.
+    /// Output folder of the run.
     pub out: PathBuf,
-    /// How the provider is reached.
+    /// Access to the provider.
     pub access: Access,
-    /// The limits that the engine keeps.
+    /// Limits that the engine keeps.
     pub limits: Limits,
-    /// The largest image that is taken.
+    /// Largest image that is accepted.
     pub image_limits: CheckLimits,
 }
 
-/// Fetches damaged images again from the tasks that were paid for. Nothing is submitted: a job whose task is gone becomes pending,
-/// and `run` submits it again; one whose image cannot be had now stays on its way, for the next repair or run. What stood at the name
-/// of a damaged image is kept in `damaged/`.
+/// Fetches damaged images again from the tasks that were paid for. Nothing is submitted. A job whose task is gone becomes
+/// pending, and `run` submits it again. A job whose image is not available now stays under way, for the next repair or run. The
+/// file with the name of a damaged image is kept in `damaged/`.
 pub async fn repair(
     options: Repair,
     verified: &Verified,
@@ -172,15 +173,15 @@ pub async fn repair(
     let provider = Choice::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
     access.check(&provider)?;
     let incidents = file.incidents()?;
-    // Only what is damaged still: another repair may have come first.
+    // Images are checked again, because another repair may have come first.
     let damaged: Vec<&Damaged> =
         verified.damaged.iter().filter(|damaged| check(&out, &damaged.artifact).is_err()).collect();
     let jobs = damaged.iter().map(|damaged| damaged.job).chain(verified.being_fetched.iter().copied());
     let jobs = Wanted::Jobs(jobs.collect());
-    // First the names, then the record: after a crash in between, the image is missing, and is fetched again under the name that it had.
-    // The other way round, what is damaged would keep that name.
+    // Names change before the record does. After a crash in between, the image is missing, and is fetched again under its old
+    // name. In the other order, the damaged file would keep that name.
     for Damaged { artifact, damage, .. } in damaged {
-        // What cannot be read may be whole.
+        // Skips unreadable files, which may be whole.
         if !matches!(damage, Damage::Unreadable(_)) {
             set_aside(&out, &artifact.file_name)?;
         }

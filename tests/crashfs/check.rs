@@ -1,4 +1,4 @@
-//! What must be true of whatever a power loss leaves.
+//! Invariants of every disk state that a power loss leaves.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use promptbatch::model::phase::{JobState, Known, Phase};
 use crate::disk::Image;
 use crate::session::{JOBS, LIFE, OUT, PROVIDER, import};
 
-/// What the process was told to be done before the power went.
+/// Numbers of operations that were acknowledged before the power loss.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Acked {
     pub imports: usize,
@@ -38,20 +38,20 @@ impl Acked {
     }
 }
 
-/// Writes an image of the disk into a folder.
+/// Writes a disk image into a folder.
 pub fn write(image: &Image, root: &Path) {
     for (path, bytes) in image {
         let path = root.join(path);
         match bytes {
             None => fs::create_dir(path).unwrap(),
-            // It is memory that processes share, and no disk owes anything for it.
+            // The file is memory shared between processes, and a disk guarantees nothing for it.
             Some(_) if path.ends_with("run.db-shm") => fs::write(path, vec![0xA5; 32_768]).unwrap(),
             Some(bytes) => fs::write(path, bytes).unwrap(),
         }
     }
 }
 
-/// Opens what was left and says what is wrong with it.
+/// Opens the remaining files, and returns what is wrong with them.
 pub fn check(root: &Path, acked: Acked) -> Result<(), String> {
     let out = root.join(OUT);
     let has_results = out.join("results.csv").exists();
@@ -75,7 +75,7 @@ pub fn check(root: &Path, acked: Acked) -> Result<(), String> {
             state.apply(*at, kind);
         }
         n_images += images(&out, &known)?;
-        // The images of a success are told by the job itself.
+        // The images of a success are stored with the job, not in its events.
         if let (Phase::Finished(Outcome::Succeeded(_)), folded) = (&known.state.phase, &mut state.phase) {
             *folded = known.state.phase.clone();
         }
@@ -95,7 +95,7 @@ pub fn check(root: &Path, acked: Acked) -> Result<(), String> {
     expect(n_new + n_jobs == JOBS, || format!("{n_new} new jobs beside {n_jobs}"))
 }
 
-/// Images that were being saved at once, with no ledger beside them: what was saved is there, and nothing is there in part.
+/// Checks images that were being saved at once, without a ledger. Saved images exist, and no image exists in part.
 pub fn check_saved(root: &Path, acked: Acked) -> Result<(), String> {
     let images = root.join(OUT).join("images");
     all_whole(&images)?;
@@ -103,7 +103,7 @@ pub fn check_saved(root: &Path, acked: Acked) -> Result<(), String> {
     expect(n_images >= acked.saved, || format!("{n_images} images are there, and {} were said to be", acked.saved))
 }
 
-/// A ledger of an earlier version that was being made present: whatever the moment, nothing of it is lost.
+/// Checks a ledger of an earlier version that was being migrated: at no moment is any part of it lost.
 pub fn check_made_present(root: &Path, jobs: &[Known]) -> Result<(), String> {
     let out = root.join(OUT);
     let file = RunFile::open_existing(&out).map_err(|error| format!("not opened: {error}"))?;
@@ -113,7 +113,7 @@ pub fn check_made_present(root: &Path, jobs: &[Known]) -> Result<(), String> {
     expect(all(&file).map_err(text)? == jobs, || "the jobs are others".to_owned())
 }
 
-/// How many events there are, which are the first so many that the process recorded.
+/// Returns the number of events. They must be the first events that the process recorded, in order.
 fn events(raw: &Connection) -> rusqlite::Result<Result<usize, String>> {
     let sql = "SELECT position, kind FROM events JOIN jobs ON job = row ORDER BY seq";
     let mut statement = raw.prepare(sql)?;
@@ -127,7 +127,7 @@ fn events(raw: &Connection) -> rusqlite::Result<Result<usize, String>> {
     Ok(Ok(told.len()))
 }
 
-/// Every job.
+/// Returns every job.
 pub fn all(file: &RunFile) -> Result<Vec<Known>, LedgerError> {
     let mut all = vec![];
     file.each_known(|known| {
@@ -137,7 +137,7 @@ pub fn all(file: &RunFile) -> Result<Vec<Known>, LedgerError> {
     Ok(all)
 }
 
-/// How many images a job has. Each must be there, and whole.
+/// Returns the number of images of a job. Each image must exist and be complete.
 fn images(out: &Path, known: &Known) -> Result<usize, String> {
     let Phase::Finished(Outcome::Succeeded(artifacts)) = &known.state.phase else { return Ok(0) };
     for artifact in artifacts {
@@ -149,7 +149,7 @@ fn images(out: &Path, known: &Known) -> Result<usize, String> {
     Ok(artifacts.len())
 }
 
-/// Whatever has the name of an image is one, also if no event tells of it yet.
+/// Checks that every file with the name of an image is a complete image, even before an event mentions it.
 fn all_whole(folder: &Path) -> Result<(), String> {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.map_err(text)?.path();
@@ -163,7 +163,7 @@ fn all_whole(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Results are there as a whole or not at all.
+/// Checks that the results exist as a whole or not at all.
 fn results(out: &Path) -> Result<(), String> {
     let bytes = fs::read(out.join("results.csv")).map_err(text)?;
     expect(bytes.ends_with(b"\n"), || "the results are cut".to_owned())?;

@@ -1,4 +1,4 @@
-//! A disk that keeps only what it was told to keep: what is not synced may be there after a crash, or not, or in part.
+//! Disk model that keeps only synced data: after a crash, unsynced data may be present, missing or partial.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,26 +7,26 @@ use fastrand::Rng;
 
 use crate::trace::Op;
 
-/// Disks write so many bytes at once, or none of them.
+/// Number of bytes that a disk writes at once or not at all.
 const SECTOR_BYTES: usize = 512;
 
-/// What a crash leaves: folders (no bytes) and files, by path.
+/// State after a crash: folders (no bytes) and files, by path.
 pub type Image = BTreeMap<PathBuf, Option<Vec<u8>>>;
 
-/// What becomes of everything that is not synced.
+/// Treatment of all unsynced data at a crash.
 #[derive(Clone, Copy, Debug)]
 pub enum Fate {
     Lost,
     Kept,
-    /// Each sector, each length and each name for itself.
+    /// Random choice for each sector, each length and each name. The value is the seed.
     Drawn(u64),
 }
 
-/// What is on the disk, and what is only on its way there.
+/// State of the disk: synced data, and pending changes.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     files: Vec<File>,
-    /// The names that will be there, and those that are there for the program.
+    /// Names that survive a crash, and names that the program sees.
     kept: BTreeMap<PathBuf, Entry>,
     seen: BTreeMap<PathBuf, Entry>,
     /// Changes to names that no sync has reached yet, in order.
@@ -55,12 +55,12 @@ enum Entry {
 struct Change {
     path: PathBuf,
     entry: Option<Entry>,
-    /// The other half of a rename: a name does not go before the new one is there.
+    /// New name of a rename: the old name is not removed before the new one exists.
     after: Option<PathBuf>,
 }
 
 impl Disk {
-    /// A disk that has held these for long.
+    /// Creates a disk on which these files are fully synced.
     pub fn holding(image: &Image) -> Self {
         let mut disk = Self::default();
         for (path, bytes) in image {
@@ -77,7 +77,7 @@ impl Disk {
         disk
     }
 
-    /// An operation of the program.
+    /// Applies an operation of the program.
     pub fn apply(&mut self, op: &Op) {
         match op {
             Op::Create(path) if self.seen.contains_key(path) => (),
@@ -125,7 +125,7 @@ impl Disk {
         self.pending.push(Change { path: path.to_owned(), entry, after });
     }
 
-    /// The file of this name; nothing for one that has lost its name.
+    /// Returns the file of this name. Returns `None` for a file that has lost its name.
     fn file(&mut self, path: &Path) -> Option<&mut File> {
         match self.seen.get(path) {
             Some(Entry::File(n)) => Some(&mut self.files[*n]),
@@ -138,7 +138,8 @@ impl Disk {
             file.sync();
             return;
         }
-        // The sync of a folder keeps the names in it. The half of a rename in another folder is kept only with the first half.
+        // The sync of a folder keeps the names in it. The half of a rename in another folder is kept only with the
+        // first half.
         let changes = std::mem::take(&mut self.pending);
         let (in_it, others): (Vec<_>, Vec<_>) =
             changes.into_iter().partition(|change| change.path.parent() == Some(path));
@@ -150,20 +151,20 @@ impl Disk {
         }
         self.pending = others;
         for change in &mut self.pending {
-            // What waited for a name that is kept by now waits no longer.
+            // A change no longer waits for a name that is kept by now.
             change.after.take_if(|first| in_it.iter().any(|kept| kept.path == *first && kept.entry.is_some()));
         }
     }
 
-    /// Whether anything is on its way.
+    /// Reports whether no change is pending.
     pub fn is_settled(&self) -> bool {
         self.pending.is_empty() && self.files.iter().all(|file| file.pending.is_empty())
     }
 
-    /// What is there after a crash now.
+    /// Returns the state of the disk after a crash at this moment.
     pub fn crash(&self, fate: Fate) -> Image {
         let mut rng = Rng::with_seed(if let Fate::Drawn(seed) = fate { seed } else { 0 });
-        // Each image has its own odds, so that some lose a little and some nearly all.
+        // Each image has its own probability, so that some lose a little and some lose nearly everything.
         let odds = rng.f64();
         let mut draw = || match fate {
             Fate::Lost => false,
@@ -181,7 +182,7 @@ impl Disk {
         }
         let mut image = Image::new();
         for (path, entry) in &names {
-            // Without its folder a name is nowhere.
+            // A name without its folder is unreachable.
             let is_reachable = path
                 .ancestors()
                 .skip(1)
@@ -211,7 +212,7 @@ impl File {
         self.pending.clear();
     }
 
-    /// What is synced, with those of the later pieces that were kept.
+    /// Returns the synced bytes, with those later pieces that were kept.
     fn bytes(&self, mut is_kept: impl FnMut(&Piece) -> bool) -> Vec<u8> {
         let mut all = self.kept.clone();
         for piece in &self.pending {

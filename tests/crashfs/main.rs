@@ -1,8 +1,8 @@
-//! Power loss: the program's own writes, taken apart at every point, on a disk that drops what was not synced.
+//! Power loss test: the program's own writes, interrupted at every point, on a disk that drops unsynced data.
 //!
-//! A child process does two short runs under strace. Its trace is played on a model of a disk, and after every single operation
-//! the power goes: what is left, in the worst case and in many between, must open, hold every event that was acknowledged and
-//! every image that an event names, and let the run go on.
+//! A child process does two short runs under strace. Its trace is replayed on a model of a disk, and the power fails
+//! after every single operation. The remaining state, in the worst case and in many intermediate ones, must open. It
+//! must contain every acknowledged event, and every image that an event names. The run must be able to continue.
 
 mod check;
 mod disk;
@@ -23,16 +23,16 @@ use crate::check::Acked;
 use crate::disk::{Disk, Fate, Image};
 use crate::trace::Op;
 
-/// Where the child works; unset in every other process.
+/// Environment variable with the folder of the child. Unset in every other process.
 const ROOT: &str = "PROMPTBATCH_TEST_CRASHFS_ROOT";
 
-/// Set where strace must be there, as in CI.
+/// Environment variable that makes strace mandatory, as in CI.
 const REQUIRED: &str = "PROMPTBATCH_TEST_STRACE_REQUIRED";
 
-/// Images drawn at random after each operation, besides the two extremes.
+/// Number of random disk images after each operation, in addition to the two extremes.
 const DRAWS: u64 = 6;
 
-/// Which session the child does.
+/// Environment variable with the session that the child performs.
 const SESSION: &str = "PROMPTBATCH_TEST_CRASHFS_SESSION";
 
 #[test]
@@ -52,7 +52,7 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().unwrap()
 }
 
-/// What a session did to its disk, which held these at its start; nothing where processes cannot be traced.
+/// Returns the operations of a session on a disk that held `held` at its start. `None` if processes cannot be traced.
 fn traced(session: &str, held: &Image) -> Option<Vec<Op>> {
     let folder = scratch();
     let (root, log) = (folder.path().join("root"), folder.path().join("log"));
@@ -73,19 +73,19 @@ fn traced(session: &str, held: &Image) -> Option<Vec<Op>> {
     Some(trace::read(&std::fs::read_to_string(&log).unwrap(), &root))
 }
 
-/// What the two runs did to an empty disk.
+/// Returns the operations of the two runs on an empty disk.
 fn runs() -> Option<Vec<Op>> {
     let ops = traced("runs", &Image::new())?;
     assert!(ops.len() > 200, "only {} operations were traced", ops.len());
     Some(ops)
 }
 
-/// A folder in memory, where there is one: these tests write thousands of small files.
+/// Creates a folder in memory, if the system has one: these tests write thousands of small files.
 fn scratch() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// How much was tried: operations, images of the disk after them, and how many of those were different.
+/// Extent of a test: operations, disk images after them, and distinct images.
 #[derive(Debug, Default)]
 struct Tally {
     points: usize,
@@ -93,12 +93,13 @@ struct Tally {
     different: usize,
 }
 
-/// Plays the operations of the two runs, all but the syncs that are skipped, and checks what is left after each.
+/// Replays the operations of the two runs, without the skipped syncs, and checks the state after each.
 fn lose_power_everywhere(ops: &[Op], draws: u64, is_skipped: impl Fn(&Path, Acked) -> bool) -> Result<Tally, String> {
     lose_power(Disk::default(), ops, draws, is_skipped, check::check)
 }
 
-/// Plays these operations on a disk, all but the syncs that are skipped, loses power after each and checks what is left.
+/// Replays these operations on a disk, without the skipped syncs. Loses power after each operation, and checks the
+/// state.
 fn lose_power(
     mut disk: Disk,
     ops: &[Op],
@@ -167,7 +168,7 @@ fn a_power_loss_at_any_point_loses_nothing_however_often_it_is_tried() {
 
 /// Goal: the tests above can fail, and each sync of the program is needed.
 ///
-/// Method: a disk that ignores the syncs of one file or folder. Ignoring those of the log once the manifest is in is what
+/// Method: a disk that ignores the syncs of one file or folder. Ignoring those of the log after the import is what
 /// `synchronous=normal` does.
 #[test]
 fn without_any_one_of_its_syncs_something_is_lost() {
@@ -188,8 +189,8 @@ fn without_any_one_of_its_syncs_something_is_lost() {
     }
 }
 
-/// Goal: images that share a sync are as safe as those that have one each. Method: many are saved at once, and the power goes after
-/// each operation; and the same on a disk that ignores the syncs of everything, which must do harm.
+/// Goal: images that share a sync are as safe as those with one sync each. Method: save many images at once, and lose
+/// power after each operation. Then repeat on a disk that ignores the shared syncs, which must do harm.
 #[test]
 fn a_power_loss_while_images_share_a_sync_loses_none_that_was_saved() {
     let Some(ops) = traced("together", &Image::new()) else { return };
@@ -205,8 +206,8 @@ fn a_power_loss_while_images_share_a_sync_loses_none_that_was_saved() {
     }
 }
 
-/// Goal: a ledger of an earlier version is made present as a whole or not at all. Method: a kept one, and a power loss after each
-/// operation; and the same on a disk that ignores the syncs of the file itself, which must do harm.
+/// Goal: the migration of an older ledger is atomic. Method: a stored ledger, and a power loss after each operation.
+/// Then repeat on a disk that ignores the syncs of the file itself, which must do harm.
 #[test]
 fn a_power_loss_while_an_older_ledger_is_made_present_does_no_harm() {
     for name in ["v1.db", "v2.db"] {

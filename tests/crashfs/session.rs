@@ -1,4 +1,4 @@
-//! What the traced process does: two short runs of a few jobs, each step acknowledged once it is done.
+//! Work of the traced process: two short runs of a few jobs, each step acknowledged once it is done.
 
 use std::fs::File;
 use std::io::Write;
@@ -25,27 +25,27 @@ use promptbatch::model::time::Timestamp;
 use promptbatch::provider::Download;
 use promptbatch::run::projection::Projection;
 
-/// Jobs in the manifest.
+/// Number of jobs in the manifest.
 pub const JOBS: u64 = 6;
 
-/// Jobs that each of the two runs finishes.
+/// Number of jobs that each of the two runs finishes.
 const JOBS_PER_RUN: u64 = 3;
 
-/// Images that are saved at once: more than share a sync by far, however many the first sync of all takes.
+/// Number of images saved at once: far more than share a sync, however many the first shared sync covers.
 const IMAGES_AT_ONCE: u32 = 30;
 
-/// Where the process writes down what is done. The disk of the tests does not hold it.
+/// File in which the process acknowledges steps. The disk model does not contain it.
 pub const ACKS: &str = "acks";
 
-/// The output folder: two levels that are new.
+/// Output folder, with two new levels.
 pub const OUT: &str = "out/prompts";
 
-/// What the ledger's events are called, for one job.
+/// Names of the ledger's events for one job.
 pub const LIFE: [&str; 4] = ["submit", "accepted", "ready", "succeeded"];
 
 pub const PROVIDER: &str = "simulator";
 
-/// Takes the manifest in, as every run does.
+/// Imports the manifest, as every run does.
 pub fn import(file: &mut RunFile) -> Result<u64, LedgerError> {
     let draft = |n| {
         let request = Request { prompt: format!("a cat, number {n}"), model: "a/b".into(), ..Request::default() };
@@ -54,7 +54,7 @@ pub fn import(file: &mut RunFile) -> Result<u64, LedgerError> {
     Ok(file.import("manifest", &[], (1..=JOBS).map(draft))?.n_new)
 }
 
-/// Does all of it below `root`.
+/// Performs both runs below `root`.
 pub async fn run(root: &Path) {
     let mut acks = File::create(root.join(ACKS)).unwrap();
     let mut done = |what: &str| acks.write_all(format!("{what}\n").as_bytes()).unwrap();
@@ -109,7 +109,7 @@ pub async fn save_together(root: &Path) {
     }
 }
 
-/// Saves an image, the last of each run in a folder of its own.
+/// Saves an image. The last image of each run goes to a separate folder.
 async fn save(store: &DiskStore, job: &Job, part: u64, n: u64) -> Artifact {
     let mut job = job.clone();
     if n == JOBS_PER_RUN {
@@ -120,7 +120,8 @@ async fn save(store: &DiskStore, job: &Job, part: u64, n: u64) -> Artifact {
     store.save(ImageName::new(Origin::of_job(job.clone()), 1), Download::whole(body)).await.unwrap().unwrap()
 }
 
-/// Another program has merged the log into the ledger: from now on the log is written from its beginning again.
+/// Simulates another program that checkpoints the log into the ledger. From then on, the log is written from its
+/// beginning again.
 fn merge(out: &Path) {
     let other = rusqlite::Connection::open(out.join("run.db")).unwrap();
     let (busy, in_log, merged): (i64, i64, i64) =
@@ -128,7 +129,7 @@ fn merge(out: &Path) {
     assert!(busy == 0 && in_log == merged && in_log > 0, "{busy} {in_log} {merged}");
 }
 
-/// A small picture of noise: a few sectors that no compression makes one.
+/// Draws a small picture of noise, so that compression does not reduce its few sectors to one.
 fn png(seed: u64) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let pixels: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(24 * 24 * 3).collect();

@@ -1,17 +1,17 @@
-//! Reads what a process did to its files out of a trace by strace, and refuses to guess at what it does not know.
+//! Parser for strace output: reads the file operations of a process, and panics at unknown calls instead of guessing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The calls that change files, make them last, or open them. Whatever else writes would be seen as missing bytes.
+/// System calls that change, sync or open files. A write by any other call would show as missing bytes.
 pub const CALLS: &str = "open,openat,creat,mkdir,mkdirat,write,pwrite64,writev,pwritev,pwritev2,lseek,fsync,fdatasync,ftruncate,\
                          truncate,fallocate,unlink,unlinkat,rmdir,rename,renameat,renameat2,link,linkat,symlink,symlinkat,\
                          copy_file_range,sendfile,sync_file_range,sync,syncfs";
 
-/// One thing that a process did to its files, and that worked.
+/// One successful file operation of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// A file was opened, and made if it was not there.
+    /// File opened, and created if it did not exist.
     Create(PathBuf),
     Folder(PathBuf),
     Write {
@@ -20,16 +20,16 @@ pub enum Op {
         bytes: Vec<u8>,
     },
     Truncate(PathBuf, u64),
-    /// A file or a folder was made to last.
+    /// Sync of a file or a folder.
     Sync(PathBuf),
-    /// Everything was made to last.
+    /// Sync of everything.
     SyncAll,
     Link(PathBuf, PathBuf),
     Rename(PathBuf, PathBuf),
     Remove(PathBuf),
 }
 
-/// What happened below `root`, in order. Paths are relative to it.
+/// Returns the operations below `root`, in order. Paths are relative to `root`.
 pub fn read(text: &str, root: &Path) -> Vec<Op> {
     let mut reader = Reader { root, offsets: BTreeMap::new(), begun: BTreeMap::new(), ops: vec![] };
     for line in text.lines() {
@@ -40,9 +40,9 @@ pub fn read(text: &str, root: &Path) -> Vec<Op> {
 
 struct Reader<'a> {
     root: &'a Path,
-    /// Where the next plain write through a file descriptor goes.
+    /// Position of the next plain write, by file descriptor.
     offsets: BTreeMap<String, u64>,
-    /// Calls that another thread's came in between of.
+    /// Calls that are interrupted in the trace by the call of another thread.
     begun: BTreeMap<String, String>,
     ops: Vec<Op>,
 }
@@ -69,7 +69,7 @@ impl Reader<'_> {
         let (call, result) = line.rsplit_once(" = ").unwrap_or_else(|| panic!("no result: {line}"));
         let (name, args) = call.trim_end().split_once('(').unwrap_or_else(|| panic!("no arguments: {line}"));
         let args: Vec<&str> = args.strip_suffix(')').unwrap_or(args).split(", ").collect();
-        // Nothing was done by what failed, and by what the end of the process cut off.
+        // A failed call changed nothing, and neither did a call that the end of the process cut off.
         if !result.starts_with('-') && !result.starts_with('?') {
             self.done(name, &args, result);
         }
@@ -119,7 +119,7 @@ impl Reader<'_> {
         self.push_one(&file(args[0]), |path| Op::Write { path, at, bytes });
     }
 
-    /// Adds what was done, if it was done below the root.
+    /// Adds an operation, if its path is below the root.
     fn push_one(&mut self, path: &str, op: impl FnOnce(PathBuf) -> Op) {
         self.ops.extend(self.below(path).map(op));
     }
@@ -133,19 +133,20 @@ impl Reader<'_> {
     }
 }
 
-/// The number of a file descriptor: `5` in `5</path>`.
+/// Returns the number of a file descriptor: `5` in `5</path>`.
 fn descriptor(arg: &str) -> &str {
     arg.split('<').next().unwrap_or(arg)
 }
 
-/// The path of a file descriptor. A file that has lost its name keeps it here, with a mark that makes it nobody's.
+/// Returns the path of a file descriptor. A file that has lost its name keeps it here with a mark, and returns an empty
+/// path.
 fn file(arg: &str) -> String {
     let (_, path) = arg.split_once('<').unwrap_or_else(|| panic!("no path: {arg}"));
     let (path, mark) = path.split_once('>').unwrap_or_else(|| panic!("no path: {arg}"));
     if mark.trim().is_empty() { string(path) } else { String::new() }
 }
 
-/// The text of a string argument.
+/// Returns the text of a string argument.
 fn text(arg: &str) -> String {
     string(arg.trim_matches('"'))
 }
@@ -154,7 +155,7 @@ fn string(escaped: &str) -> String {
     String::from_utf8(unescape(escaped)).expect("paths here are UTF-8")
 }
 
-/// Bytes from `\x61\x62`.
+/// Decodes bytes from `\x61\x62`.
 fn unescape(escaped: &str) -> Vec<u8> {
     let bytes = escaped.split("\\x").skip(1);
     bytes.map(|hex| u8::from_str_radix(hex, 16).unwrap_or_else(|_| panic!("no byte: {hex}"))).collect()

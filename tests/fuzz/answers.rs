@@ -1,4 +1,4 @@
-//! Answers of the API: none is taken for a task that is not there, none that may have cost something for a refusal.
+//! Fuzz target for API answers: none creates a task that does not exist, and none that may cost something is a refusal.
 
 use promptbatch::model::outcome::{Fault, Status, TaskId};
 use promptbatch::model::text::escape;
@@ -60,7 +60,7 @@ pub const TARGET: Target = Target {
     check,
 };
 
-/// The first line is the status and the Retry-After, the rest is the body.
+/// Inputs to start with. The first line is the status and the Retry-After, and the rest is the body.
 const SEEDS: [&str; 14] = [
     "200 \n{\"task_id\":\"5075521\",\"task_status\":\"SUCCEED\",\"request_id\":\"r\"}",
     "200 \n{\"task_status\":\"SUCCEED\",\"output_images\":[\"https://x/1.png\",\"https://x/2.png\"],\"time_taken\":18812.86}",
@@ -82,7 +82,7 @@ fn check(input: &[u8]) -> String {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
     let head = String::from_utf8_lossy(&input[..end]).into_owned();
     let (status, retry_after) = head.split_once(' ').unwrap_or((&head, ""));
-    // HTTP itself allows no other.
+    // HTTP itself allows no other status.
     let status = status.parse().unwrap_or(200).clamp(100, 999);
     let retry_after = (!retry_after.is_empty()).then(|| retry_after.to_owned());
     let body = input.get(end + 1..).unwrap_or_default().to_vec();
@@ -124,12 +124,12 @@ fn check(input: &[u8]) -> String {
     )
 }
 
-/// The body without the zeros of UTF-16 and UTF-32.
+/// Returns the body without the zeros of UTF-16 and UTF-32.
 fn plain(body: &[u8]) -> Vec<u8> {
     body.iter().copied().filter(|byte| *byte != 0).collect()
 }
 
-/// A fault in words that are bounded, hold no secret and can be made safe to show.
+/// Formats a fault. Checks that its text is bounded, contains no secret, and can be made safe to show.
 fn words(fault: &Fault) -> String {
     let words = fault.to_string();
     assert!(words.chars().count() < 2500, "{} characters", words.chars().count());

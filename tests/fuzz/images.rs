@@ -1,4 +1,4 @@
-//! Downloads that should be images: whole ones are known as such, however they come in, and nothing else is.
+//! Fuzz target for downloads: complete images are recognized however they arrive, and nothing else is accepted.
 
 use std::io::BufReader;
 
@@ -23,7 +23,7 @@ pub const TARGET: Target = Target {
     check,
 };
 
-/// One grey block with a quantisation table and, as in Motion JPEG, no Huffman tables.
+/// One grey block with a quantization table and, as in Motion JPEG, without Huffman tables.
 const JPEG: &[u8] = b"\xff\xd8\xff\xe0\x00\x04ab\xff\xdb\x00\x43\x00\
     0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\
     \xff\xc0\x00\x0b\x08\x00\x01\x00\x01\x01\x01\x11\x00\
@@ -53,20 +53,20 @@ fn check(input: &[u8]) -> String {
         }
         Err(why) => {
             assert_safe(&why.to_string());
-            // Behind the colon stands how a text begins.
+            // The text after the colon is the beginning of the input.
             outline(why.to_string().split(": ").next().unwrap())
         }
     }
 }
 
-/// A PNG that a real decoder opens has the size that it says.
+/// Checks that a PNG that a real decoder opens has the size that was found.
 fn same_size(input: &[u8], width: u32, height: u32) {
     if let Ok(reader) = png::Decoder::new(std::io::Cursor::new(input)).read_info() {
         assert_eq!((reader.info().width, reader.info().height), (width, height));
     }
 }
 
-/// Most often makes the checksums of a PNG right, without which nothing behind the first slip would be looked at.
+/// Usually corrects the checksums of a PNG. Otherwise nothing after the first change would be read.
 fn mend(input: &mut [u8], rng: &mut Rng) {
     let mut at = 8;
     while input.starts_with(b"\x89PNG") && rng.u8(0..20) > 0 {

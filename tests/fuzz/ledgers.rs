@@ -1,4 +1,4 @@
-//! Ledgers with bytes changed, missing or from elsewhere: read or refused in words, and what is not ours is not touched.
+//! Fuzz target for ledgers with changed, missing or foreign bytes: read or refused with a message, foreign files unchanged.
 
 use std::fs;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub const TARGET: Target = Target {
     check,
 };
 
-/// A run's two files: what SQLite has written into the ledger, and what it would next.
+/// Two files of a run: the ledger, and the log that SQLite would merge into it next.
 #[derive(Clone, PartialEq, Eq)]
 struct Files {
     db: Vec<u8>,
@@ -65,7 +65,7 @@ fn draft(n: usize) -> Draft {
     Draft { label: Some(format!("l{n}")), request, extras: vec![("note".into(), "x".into())] }
 }
 
-/// A small run with jobs in every phase: once with everything in the file itself, once with the last part still in the log.
+/// Returns a small run with jobs in every phase: once completely in the file, once with the last part still in the log.
 fn whole() -> &'static [Files; 2] {
     static WHOLE: OnceLock<[Files; 2]> = OnceLock::new();
     WHOLE.get_or_init(|| {
@@ -105,7 +105,8 @@ fn whole() -> &'static [Files; 2] {
     })
 }
 
-/// Each four bytes of the input are one damage: what, where (twice), and with which byte.
+/// Applies the damages of an input. The first byte selects the files. Each four further bytes are one damage: its kind,
+/// its position (two bytes), and a byte.
 fn damaged(input: &[u8]) -> Files {
     let (which, damages) = input.split_at(input.len().min(1));
     let mut files = whole()[usize::from(which.first().is_some_and(|byte| byte % 2 == 1))].clone();
@@ -113,7 +114,7 @@ fn damaged(input: &[u8]) -> Files {
         let [what, high, low, byte] = std::array::from_fn(|i| damage.get(i).copied().unwrap_or(0));
         let bytes = if what & 0x80 != 0 && !files.wal.is_empty() { &mut files.wal } else { &mut files.db };
         let at = match what & 0x40 {
-            // The header and the first page decide what the rest is taken for.
+            // The header and the first page determine how the rest is interpreted.
             0 => usize::from(u16::from_be_bytes([high, low])) * bytes.len().max(1) / 65536,
             _ => usize::from(u16::from_be_bytes([high, low]) % 512),
         };
@@ -150,7 +151,7 @@ fn check(input: &[u8]) -> String {
     [looked, worked].map(|result| result.map_or_else(|error| words(&error), |()| "well".to_owned())).join("; ")
 }
 
-/// Everything that is ever read of a ledger.
+/// Reads everything that is ever read from a ledger.
 fn read_all(file: &RunFile) -> Result<(), LedgerError> {
     file.provider()?;
     file.columns()?;
@@ -167,7 +168,7 @@ fn read_all(file: &RunFile) -> Result<(), LedgerError> {
     jobs.into_iter().try_for_each(|job| file.events(job).map(drop))
 }
 
-/// What a run does with a ledger.
+/// Performs the operations of a run on a ledger.
 fn work(mut file: RunFile) -> Result<(), LedgerError> {
     read_all(&file)?;
     file.import("g", &["note".to_owned()], (0..50).map(|n| Ok::<_, LedgerError>(draft(n))))?;
@@ -180,7 +181,7 @@ fn work(mut file: RunFile) -> Result<(), LedgerError> {
     file.set_results_mark("m")
 }
 
-/// An error in words; the end of our own thread is none that a damaged file may bring about.
+/// Formats an error. A damaged file must never end our own thread.
 fn words(error: &LedgerError) -> String {
     assert!(!matches!(error, LedgerError::Gone), "the ledger's thread has panicked");
     outline(&error.to_string()).split_once(": ").map_or_else(String::new, |(_, words)| words.to_owned())

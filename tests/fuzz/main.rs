@@ -1,7 +1,8 @@
-//! Whatever is read from outside, damaged in every way that chance finds: no panic, no hang, no escape, no word that is not safe.
+//! Fuzz tests of all input from outside: random damage causes no panic, no hang, no escape and no unsafe text.
 //!
-//! Plain `cargo test` replays the kept inputs and tries some hundred new ones, always the same. For longer, one target at a time:
-//! `PROMPTBATCH_FUZZ_SECS=600 cargo test --test fuzz answers -- --ignored --nocapture`. What is found is kept in `tests/corpus`.
+//! Plain `cargo test` replays the stored inputs and tries some hundred new ones, always the same. For longer runs, one
+//! target at a time: `PROMPTBATCH_FUZZ_SECS=600 cargo test --test fuzz answers -- --ignored --nocapture`. Inputs that
+//! cause a failure are stored in `tests/corpus`.
 
 mod answers;
 mod images;
@@ -22,28 +23,29 @@ use fastrand::Rng;
 
 use crate::mutate::mutated;
 
-/// An input that takes longer is a hang, on the slowest machine too.
+/// Time after which an input counts as a hang, even on the slowest machine.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Inputs that are mutated further, at most.
+/// Maximum number of inputs that are mutated further.
 const POOL_MAX: usize = 4000;
 
-/// Something that reads what others wrote.
+/// Fuzz target: a part of the program that reads input from outside.
 #[derive(Clone, Copy)]
 pub struct Target {
-    /// Its name, and that of its folder below `tests/corpus`.
+    /// Name of the target, and of its folder below `tests/corpus`.
     pub name: &'static str,
-    /// Inputs to begin with, beside those that are kept.
+    /// Inputs to start with, in addition to the stored ones.
     pub seeds: fn() -> Vec<Vec<u8>>,
-    /// Pieces that such inputs are made of.
+    /// Pieces that such inputs consist of.
     pub words: &'static [&'static str],
-    /// Puts right what chance cannot: checksums, lengths.
+    /// Corrects what random changes cannot: checksums and lengths.
     pub mend: fn(&mut [u8], &mut Rng),
-    /// Reads an input, panics if something does not hold, and tells in words what came of it. New words are worth following.
+    /// Reads an input, and panics if an invariant does not hold. Returns the result as text. An input with a new text
+    /// is mutated further.
     pub check: fn(&[u8]) -> String,
 }
 
-/// For how long, and from which seed.
+/// Extent of a fuzz test: a number of tries, or a time.
 #[derive(Clone, Copy)]
 enum Budget {
     Tries(usize),
@@ -110,8 +112,8 @@ fn for_long(target: Target) {
     fuzz(target, Budget::Time(Duration::from_secs(secs)), fastrand::u64(..));
 }
 
-/// Goal: every input is read or refused. Method: replay what is kept, then mutate what gave new words; a thread of its own reads
-/// the inputs, this one watches that it goes on.
+/// Goal: every input is read or refused. Method: replay the stored inputs, then mutate those that gave a new text. A
+/// separate thread reads the inputs, and this one detects hangs.
 fn fuzz(target: Target, budget: Budget, seed: u64) {
     let under_way = Arc::new(Mutex::new((Instant::now(), vec![])));
     let watched = under_way.clone();
@@ -162,7 +164,7 @@ fn folder(target: Target) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus").join(target.name)
 }
 
-/// The inputs that are kept, by name.
+/// Returns the stored inputs, sorted by name.
 fn kept(target: Target) -> Vec<Vec<u8>> {
     let entries = fs::read_dir(folder(target)).expect("the corpus is there");
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -170,14 +172,14 @@ fn kept(target: Target) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// Keeps an input that found something.
+/// Stores an input that caused a failure.
 fn keep(target: Target, input: &[u8]) -> PathBuf {
     let path = folder(target).join(format!("found-{}", &blake3::hash(input).to_hex()[..12]));
     fs::create_dir_all(folder(target)).and_then(|()| fs::write(&path, input)).unwrap();
     path
 }
 
-/// Words without what differs from input to input: numbers, and what stands in quotes.
+/// Removes from a text what differs from input to input: numbers, and quoted parts.
 pub fn outline(words: &str) -> String {
     let mut outline = String::new();
     let mut quote = None;
@@ -193,7 +195,7 @@ pub fn outline(words: &str) -> String {
     outline
 }
 
-/// Nothing that a terminal would obey is in these words, but for the breaks of their lines.
+/// Checks that a text contains nothing that a terminal would obey, except line breaks.
 #[track_caller]
 pub fn assert_safe(words: &str) {
     let is_safe =

@@ -1,4 +1,4 @@
-//! Manifests in every format and under every option: each is read or refused, and what is read can be sent.
+//! Fuzz target for manifests in every format and with every option: each is read or refused, and its jobs can be sent.
 
 use std::cell::LazyCell;
 use std::fs;
@@ -92,10 +92,11 @@ pub const TARGET: Target = Target {
     check,
 };
 
-/// One name for each format.
+/// One file name for each format.
 const NAMES: [&str; 5] = ["p.yaml", "p.csv", "p.tsv", "p.jsonl", "p.txt"];
 
-/// The manifests of the corpus, each under the options that are given most; what is compressed also as it was before.
+/// Returns the manifests of the corpus, each with the most common options. Compressed manifests are included
+/// uncompressed too.
 fn seeds() -> Vec<Vec<u8>> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests");
     let files = ["good", "bad"].into_iter().flat_map(|folder| fs::read_dir(tests.join(folder)).unwrap());
@@ -114,7 +115,7 @@ fn seeds() -> Vec<Vec<u8>> {
     };
     let seed = |path: &Path, bytes: &[u8]| [&[b'0', format(path)][..], bytes].concat();
     let mut seeds = Vec::new();
-    // A folder holds what manifests name.
+    // A subfolder holds files that manifests refer to.
     for path in paths.into_iter().filter(|path| path.is_file()) {
         let bytes = fs::read(&path).unwrap();
         let mut plain = Vec::new();
@@ -126,7 +127,7 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// The first byte says which options are given, the second one the format, the rest is the file.
+/// Reads an input. The first byte selects the options, the second one the format, and the rest is the file.
 fn check(input: &[u8]) -> String {
     thread_local!(static FOLDER: LazyCell<TempDir> = LazyCell::new(|| tempfile::tempdir().unwrap()));
     let (options, bytes) = input.split_at(input.len().min(2));
@@ -156,13 +157,13 @@ fn check(input: &[u8]) -> String {
             assert_safe(&words);
             assert!(words.len() < 20_000, "{} bytes of words", words.len());
             assert!(matches!(error, ManifestError::Mistakes { .. }) && !error.mistakes().is_empty(), "{words}");
-            // Of many mistakes the first tell enough.
+            // Of many mistakes, the first ones are sufficient.
             outline(&words.lines().skip(1).take(2).collect::<Vec<_>>().join(" "))
         }
     }
 }
 
-/// How many drafts there are, at most 1000; each can be sent as it is.
+/// Returns the number of drafts, at most 1,000. Checks that each can be sent unchanged.
 fn good(manifest: &manifest::Manifest) -> u64 {
     let drafts = manifest.drafts().unwrap().take(1000).map(|draft| draft.expect("the file is the same"));
     let n_drafts = drafts.map(|draft| {

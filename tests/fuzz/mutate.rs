@@ -1,11 +1,11 @@
-//! Makes new inputs of old ones: small slips, pieces in the wrong place, far too much of something, two files in one.
+//! Mutation of inputs: small changes, misplaced pieces, excessive repetition, and two files joined in one.
 
 use fastrand::Rng;
 
-/// The longest input.
+/// Maximum length of an input, in bytes.
 const BYTES_MAX: usize = 64 << 10;
 
-/// One of the pool, changed once or a few times.
+/// Returns an input of the pool, changed once or a few times.
 pub fn mutated(pool: &[Vec<u8>], words: &[&str], rng: &mut Rng) -> Vec<u8> {
     let mut input = rng.choice(pool).cloned().unwrap_or_default();
     for _ in 0..=rng.u8(0..4) {
@@ -42,7 +42,7 @@ fn insert(input: &mut Vec<u8>, at: usize, word: &str, n: usize) {
     input.splice(at..at, word.repeat(n.min(BYTES_MAX / word.len().max(1))).into_bytes());
 }
 
-/// A piece of such inputs, or a number at which things change.
+/// Returns a piece of such inputs, or a number at a limit.
 fn word<'a>(words: &[&'a str], rng: &mut Rng) -> &'a str {
     const NUMBERS: [&str; 10] =
         ["0", "-1", "1e400", "65536", "2147483648", "4294967296", "18446744073709551616", "NaN", "1.5", "00"];

@@ -1,4 +1,4 @@
-//! Prompts and stems from which names of files are made: none leads out of its folder.
+//! Fuzz target for file names made from prompts and other texts: no name leads out of its folder.
 
 use std::path::{Component, Path};
 
@@ -47,7 +47,7 @@ pub const TARGET: Target = Target {
     check,
 };
 
-/// The first two bytes are the index and the number of the image, the rest is the text.
+/// Reads an input. The first two bytes are the index and the number of the image, and the rest is the text.
 fn check(input: &[u8]) -> String {
     let (numbers, text) = input.split_at(input.len().min(2));
     let text = String::from_utf8_lossy(text).into_owned();
@@ -70,7 +70,7 @@ fn check(input: &[u8]) -> String {
     once.chars().take(4).map(|c| if c.is_ascii() { 'a' } else { c }).collect()
 }
 
-/// Below `images`, and a name that every file system takes.
+/// Checks that a path is below `images`, and that every file system accepts its name.
 fn stays(path: &str) {
     assert_safe(path);
     let parts: Vec<_> = Path::new(path).components().collect();

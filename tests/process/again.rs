@@ -1,4 +1,4 @@
-//! Going back to what has ended: `retry`, `verify`, `log`, `status`, and what each of them costs.
+//! Commands for ended jobs: `retry`, `verify`, `log` and `status`, and what each of them costs.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ fn failed_jobs_are_tried_again_and_nothing_else() {
     let api = Served::new(&bench, &["--fault", "task-failed=1"]);
     expect_code(&run(&bench, &api, &["--resubmits", "0"]), 100);
     assert_eq!(statuses(&bench), ["failed", "failed", "failed"]);
-    // Two more rows that are known and not done: their submissions were refused for the day.
+    // Two more rows are known and not done: the daily quota refused their submissions.
     let api = api.again(&bench, &["--quota", "0"]);
     bench.csv(5);
     expect_code(&run(&bench, &api, &[]), 75);
@@ -40,7 +40,7 @@ fn failed_jobs_are_tried_again_and_nothing_else() {
     bench.check_images(5);
     let again = bench.output(&["retry", "out"]);
     expect_code(&again, 0);
-    assert!(stderr(&again).contains("nothing to try again"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("nothing to retry"), "{}", stderr(&again));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn moderated_jobs_are_tried_again_only_if_asked_for() {
     expect_code(&bench.output(&["retry", "out", "--only", "nonsense"]), 2);
 }
 
-/// A task that was given up too early is paid for: its image is fetched, and nothing is paid again.
+/// Checks that a task given up too early is paid for: its image is downloaded, and nothing is paid again.
 #[test]
 fn a_task_that_took_too_long_is_asked_for_before_it_is_paid_for_again() {
     let bench = Bench::new(quick());
@@ -80,7 +80,7 @@ fn jobs_that_were_held_in_doubt_are_submitted_when_the_user_says_so() {
     let output = run(&bench, &api, &["--in-doubt", "hold"]);
     expect_code(&output, 100);
     let words = stderr(&output);
-    assert!(words.contains("3 submissions were in doubt, as the answer was lost: 3 held for you"), "{words}");
+    assert!(words.contains("3 submissions were in doubt, as the response was lost: 3 held for you"), "{words}");
     assert!(words.contains("promptbatch retry out --only in_doubt"), "{words}");
     let api = api.again(&bench, &[]);
     expect_code(&run(&bench, &api, &["--in-doubt", "hold"]), 100);
@@ -91,7 +91,7 @@ fn jobs_that_were_held_in_doubt_are_submitted_when_the_user_says_so() {
     bench.check_images(3);
     assert_eq!(column(&bench.results(), "submits_in_doubt"), ["1", "1", "1"]);
     let status = stdout(&bench.output(&["status", "out"]));
-    assert!(status.contains("3 submissions were in doubt, as the answer was lost: 3 submitted again"), "{status}");
+    assert!(status.contains("3 submissions were in doubt, as the response was lost: 3 submitted again"), "{status}");
 }
 
 #[test]
@@ -118,8 +118,8 @@ fn damaged_images_are_found_and_fetched_again_from_what_was_paid_for() {
         "5 images, 3 of them missing or damaged",
         ": missing",
         "bytes long instead of",
-        "its sha256 is another",
-        "1 files below images/ belong to no job",
+        "its sha256 differs",
+        "1 file under images/ does not belong to any job",
         "images/mine.png",
     ] {
         assert!(words.contains(part), "{part} is missing in:\n{words}");
@@ -135,7 +135,8 @@ fn damaged_images_are_found_and_fetched_again_from_what_was_paid_for() {
     assert_eq!(api.count("submits"), 5);
 }
 
-/// Trouble at the image host is no reason to pay again: the job stays on its way, and the same command goes on.
+/// Checks that a fault of the image host is no reason to pay again. The job stays running, and the same command
+/// continues.
 #[test]
 fn an_image_that_cannot_be_had_now_is_fetched_by_the_next_repair() {
     let bench = Bench::new(quick());
@@ -151,7 +152,7 @@ fn an_image_that_cannot_be_had_now_is_fetched_by_the_next_repair() {
     assert_eq!(statuses(&bench), ["running", "succeeded"]);
     let output = bench.output(&["verify", "out"]);
     expect_code(&output, 100);
-    assert!(stdout(&output).contains("are being fetched again and are not there yet"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("are being fetched again and have not arrived yet"), "{}", stdout(&output));
     let api = api.again(&bench, &[]);
     expect_code(&repair(), 0);
     assert_eq!(api.count("submits"), 0);
@@ -169,7 +170,7 @@ fn an_image_whose_task_is_gone_becomes_pending_and_is_left_to_a_run() {
     let api = api.again(&bench, &["--fault", "poll-not-found=1"]);
     let output = bench.output(&["verify", "out", "--repair", "--progress", "none"]);
     expect_code(&output, 100);
-    assert!(stderr(&output).contains("1 job cannot be fetched any more and is pending"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("1 job can no longer be fetched and is pending"), "{}", stderr(&output));
     assert!(!stderr(&output).contains("every image"), "{}", stderr(&output));
     let api = api.again(&bench, &[]);
     expect_code(&bench.output(&["retry", "out"]), 100);
@@ -179,7 +180,7 @@ fn an_image_whose_task_is_gone_becomes_pending_and_is_left_to_a_run() {
     bench.check_images(2);
 }
 
-/// A job whose task is there and whose image is not, for good, is submitted again only if that is said.
+/// Checks that a job with a task and without an image, for good, is submitted again only with `--anew`.
 #[test]
 fn a_job_is_submitted_anew_when_the_user_says_so() {
     let bench = Bench::new(quick());

@@ -1,4 +1,4 @@
-//! What somebody meets who begins: a starter and its schema, and mistakes that are shown where they are.
+//! First steps of a new user: a starter and its schema, and mistakes that are shown at their location.
 
 use std::fs;
 
@@ -11,7 +11,8 @@ fn read(bench: &Bench, name: &str) -> String {
     fs::read_to_string(bench.path(name)).expect("it is there")
 }
 
-/// Goal: a beginner is told what to do next, and nothing that was there is lost. Method: init and plan, then init where something is.
+/// Goal: a new user learns what to do next, and no existing file is lost. Method: init and plan, then init over
+/// existing files.
 #[test]
 fn a_starter_is_written_once_and_can_be_planned() {
     let bench = Bench::new(Config::default());
@@ -27,7 +28,7 @@ fn a_starter_is_written_once_and_can_be_planned() {
 
     let again = bench.output(&["init"]);
     assert_eq!(again.status.code(), Some(2));
-    assert!(stderr(&again).contains("could not write prompts.yaml: it is there already"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("could not write prompts.yaml: it already exists"), "{}", stderr(&again));
     assert_eq!(read(&bench, "prompts.yaml"), first);
     let other = bench.output(&["init", "other.yml"]);
     assert_eq!(other.status.code(), Some(0), "{}", stderr(&other));

@@ -1,4 +1,4 @@
-//! A folder, a simulated API that outlives every process, and ways to start the program and look at what it left.
+//! Test bench: a folder, a simulated API that outlives every process, and helpers that run the program and read its output.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,16 +12,16 @@ use promptbatch::provider::simulator::stats::Stats;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// A folder of a test's own and the API that its runs talk to.
+/// Separate folder of one test, and the API that its runs use.
 pub struct Bench {
     pub folder: TempDir,
     pub simulator: SimulatorThread,
 }
 
-/// A row of `results.csv`, by column.
+/// Row of `results.csv`, by column.
 pub type Row = BTreeMap<String, String>;
 
-/// Quick tasks and small pictures.
+/// Returns a configuration with quick tasks and small pictures.
 pub fn quick() -> Config {
     Config { latency: std::time::Duration::from_millis(100), image_size: "64x64".parse().ok(), ..Config::default() }
 }
@@ -41,13 +41,13 @@ impl Bench {
         self.path(name)
     }
 
-    /// A CSV of so many different prompts.
+    /// Writes a CSV manifest of `n` different prompts.
     pub fn csv(&self, n: usize) -> PathBuf {
         let rows = (1..=n).map(|n| format!("\"a cat, number {n}\",kind {}\n", n % 7));
         self.write("prompts.csv", &["prompt,category\n".to_owned()].into_iter().chain(rows).collect::<String>())
     }
 
-    /// The program, in this folder, knowing nothing of the tester's environment but a token.
+    /// Returns a command of the program in this folder. Its environment holds only the PATH and a token.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_promptbatch"));
         command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("MODELSCOPE_API_KEY", "test-token");
@@ -59,7 +59,7 @@ impl Bench {
         self.command(args).output().unwrap()
     }
 
-    /// `run MANIFEST -o out`, against this bench's API.
+    /// Returns the command `run MANIFEST -o out`, against this bench's API.
     pub fn run_command(&self, manifest: &str, more: &[&str]) -> Command {
         let mut args = vec!["run", manifest, "-o", "out", "--base-url", self.simulator.url()];
         args.extend(more);
@@ -70,7 +70,7 @@ impl Bench {
         self.run_command(manifest, more).output().unwrap()
     }
 
-    /// Runs, and again after every stop before the end, as one is told to.
+    /// Runs, and runs again after every early stop, as the program advises.
     pub fn run_to_the_end(&self, manifest: &str, more: &[&str]) -> Output {
         let mut runs = std::iter::repeat_with(|| self.run(manifest, more)).take(20);
         runs.find(|output| output.status.code() != Some(75)).expect("a batch has an end")
@@ -88,7 +88,8 @@ impl Bench {
         rows(&self.path("out/results.csv"))
     }
 
-    /// Goal: what the results call succeeded is on disk, whole, and what they say it is; and nothing else is there.
+    /// Goal: every succeeded job has its image on disk, complete and as described in the results. No other file is
+    /// there.
     pub fn check_images(&self, n_jobs: usize) {
         let rows = self.results();
         assert_eq!(rows.len(), n_jobs);
@@ -112,12 +113,12 @@ impl Bench {
     }
 }
 
-/// The rows of a results file.
+/// Returns the rows of a results file.
 pub fn rows(path: &Path) -> Vec<Row> {
     csv::Reader::from_path(path).unwrap().deserialize().map(|row| row.unwrap()).collect()
 }
 
-/// The files below a folder such as `out/images`, from that folder on, as the results write them.
+/// Returns the files below a folder such as `out/images`. Paths start with that folder, as in the results.
 pub fn files(folder: &Path) -> Vec<String> {
     let mut names = vec![];
     let mut folders = vec![folder.to_owned()];
@@ -148,13 +149,13 @@ pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The exit code, with what the program said if it is another one.
+/// Checks the exit code. A failure shows the output of the program.
 #[track_caller]
 pub fn expect_code(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}{}", stdout(output), stderr(output));
 }
 
-/// Waits until something is true of the world.
+/// Waits until a condition is true, for at most 30 s.
 #[track_caller]
 pub fn wait_until(what: &str, is_true: impl Fn() -> bool) {
     for _ in 0..3000 {

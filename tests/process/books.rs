@@ -1,4 +1,4 @@
-//! Both sides' books: what the ledger of a run tells, job by job, against what the simulated API has accepted and what is on disk.
+//! Comparison of both sides: the ledger of a run, job by job, against the simulated API and the disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,15 +16,15 @@ use sha2::{Digest, Sha256};
 use crate::bench::Bench;
 use crate::story::{self, Told};
 
-/// The ledger at one moment.
+/// Content of the ledger at one moment.
 pub struct Books {
     pub known: Vec<Known>,
-    /// The events of every job, one job after the other.
+    /// Events of every job, one job after the other.
     pub events: Vec<Event>,
 }
 
 impl Books {
-    /// Reads a copy, so that the next process finds the file just as the last one left it.
+    /// Reads a copy, so that the next process finds the file exactly as the last one left it.
     pub fn read(bench: &Bench) -> Self {
         let copy = tempfile::tempdir().unwrap();
         for name in ["run.db", "run.db-wal"] {
@@ -36,7 +36,7 @@ impl Books {
         let (mut known, mut events) = (vec![], vec![]);
         let file = match RunFile::open_for_reading(copy.path()) {
             Ok(file) => file,
-            // The process died before there was anything to record.
+            // The process died before it had anything to record.
             Err(LedgerError::Missing { .. }) => return Self { known, events },
             Err(error) => panic!("{error}"),
         };
@@ -47,7 +47,7 @@ impl Books {
         .unwrap();
         for Known { job, state } in &known {
             for (at, mut kind) in file.events(job.id).unwrap() {
-                // The images of a success are rows of their own, which the state was read with.
+                // The images of a success are separate rows, which the state already contains.
                 if let (EventKind::Finished(outcome), Phase::Finished(with_images)) = (&mut kind, &state.phase) {
                     outcome.clone_from(with_images);
                 }
@@ -57,7 +57,7 @@ impl Books {
         Self { known, events }
     }
 
-    /// Jobs by phase: pending, submitting, running, downloading, finished.
+    /// Returns the numbers of jobs by phase: pending, submitting, running, downloading, finished.
     pub fn phases(&self) -> [usize; 5] {
         let mut phases = [0; 5];
         for known in &self.known {
@@ -73,8 +73,8 @@ impl Books {
         phases
     }
 
-    /// Goal: every accepted task is on record or in doubt, none was made again without a reason that is on record, and every image
-    /// that is called done is on disk. True at every moment at which no process runs.
+    /// Goal: every accepted task is on record or in doubt. No task was repeated without a recorded reason. Every image
+    /// of a succeeded job is on disk. This holds at every moment at which no process runs.
     pub fn check(&self, bench: &Bench, limits: &Limits) -> Told {
         let told = story::read(&self.events, limits);
         let server = bench.simulator.server().lock().unwrap();

@@ -1,4 +1,4 @@
-//! Long work of our own: told on standard error while it goes on, unless nobody wants to know.
+//! Long operations of our own: reported on standard error while they run, unless the user disables it.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::bench::{Bench, expect_code, quick, stderr, stdout};
 
-/// Checks a manifest that comes in through a pipe and stands still for a while in between.
+/// Validates a manifest that arrives through a pipe and pauses for a while in between.
 fn validated_slowly(bench: &Bench, more: &[&str]) -> Output {
     let pipe = bench.path("slow.csv");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -22,7 +22,8 @@ fn validated_slowly(bench: &Bench, more: &[&str]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// Goal: what takes long is told of in a log, and data stay data. Method: a manifest whose rows take a second to come.
+/// Goal: a long operation is reported in a log, and the data output stays pure. Method: a manifest whose rows take a
+/// second to arrive.
 #[test]
 fn a_check_that_takes_long_is_told_of() {
     let bench = Bench::new(quick());
@@ -41,8 +42,9 @@ fn where_nobody_wants_to_know_nothing_is_told() {
     assert_eq!(stderr(&output), "");
 }
 
-/// Goal: going on with a million rows costs no look at them. Method: a manifest that is warned of whenever it is checked; it is the first
-/// time and when it was edited, and in between it is not. A wrong one is refused beside the ledger as anywhere.
+/// Goal: continuing with a million rows does not read them again. Method: a manifest that causes a warning whenever it
+/// is checked. The warning appears the first time and after an edit, and not in between. A wrong manifest is refused
+/// even if there is a ledger.
 #[test]
 fn a_manifest_that_is_known_is_not_checked_again() {
     let bench = Bench::new(quick());

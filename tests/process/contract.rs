@@ -1,4 +1,4 @@
-//! What scripts rely on: exit codes, files, and which requests are sent.
+//! Behaviour that scripts rely on: exit codes, files, and which requests are sent.
 
 use std::fs;
 

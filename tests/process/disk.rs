@@ -1,4 +1,4 @@
-//! Our own disk at its worst: full, read-only, closed, moved away and deleted, at the start and in the middle of a run.
+//! Failures of our own disk: full, read-only, closed, moved and deleted, at the start and in the middle of a run.
 
 use std::fs;
 use std::path::PathBuf;
@@ -15,19 +15,19 @@ use sha2::{Digest, Sha256};
 
 use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};
 
-/// Set where file systems must be mountable, as in CI.
+/// Environment variable that makes mounting mandatory, as in CI.
 pub const REQUIRED: &str = "PROMPTBATCH_TEST_TMPFS_REQUIRED";
 
-/// Room for everything.
+/// Size in KiB that is enough for everything.
 const KIB_ENOUGH: u64 = 64 << 10;
 
-/// A disk of its own size, mounted for as long as this value lives.
+/// Disk of a fixed size, mounted for as long as this value lives.
 struct SmallDisk {
     at: PathBuf,
 }
 
 impl SmallDisk {
-    /// Nothing where nothing can be mounted, which is said aloud.
+    /// Mounts a disk. Returns `None`, and prints a notice, if nothing can be mounted.
     fn mount(at: PathBuf, options: &str) -> Option<Self> {
         fs::create_dir_all(&at).unwrap();
         let mut mount = Command::new("mount");
@@ -59,14 +59,14 @@ fn size(kib: u64) -> String {
     format!("size={kib}k")
 }
 
-/// Tasks and answers that take a little, so that there is always something under way.
+/// Returns a configuration in which tasks and answers take some time, so that requests are always in progress.
 pub fn slow() -> Config {
     Config { answer_delay: Duration::from_millis(20), ..quick() }
 }
 
-/// What must be true of OUT however its disk has failed: the ledger is sound, and what it calls an image is one.
+/// Checks OUT after any disk failure: the ledger is sound, and every recorded image is complete.
 ///
-/// The ledger is looked at in a copy, as a full disk has no room for an index beside it.
+/// The ledger is read in a copy, because a full disk has no space for an index next to it.
 pub fn check_intact(bench: &Bench) {
     let out = bench.path("out");
     if out.join("images").exists() {
@@ -99,7 +99,7 @@ pub fn check_intact(bench: &Bench) {
     file.each_known(check).unwrap();
 }
 
-/// Goal: nothing is lost and nothing paid for twice but what was in doubt, now that the disk is well again.
+/// Goal: after the disk is repaired, nothing is lost, and only submissions in doubt are paid for twice.
 #[track_caller]
 fn check_goes_on(bench: &Bench, n_jobs: usize) {
     expect_code(&bench.run("prompts.csv", &[]), 0);
@@ -118,8 +118,8 @@ fn expect_full(output: &Output) {
     assert!(is_clear && words.contains("free some space"), "{words}");
 }
 
-/// Goal: an image that finds no room ends the run and puts no job in doubt. Method: a disk that takes what the ledger writes and
-/// hardly one new file, and submissions that are under way when the images come.
+/// Goal: an image without space on disk ends the run, and puts no job in doubt. Method: a disk that accepts the
+/// ledger's writes and hardly one new file. Submissions are in progress when the images arrive.
 #[test]
 fn a_disk_too_full_for_an_image_loses_no_answer() {
     let (answer_delay, latency) = (Duration::from_millis(200), Duration::from_millis(300));
@@ -137,11 +137,11 @@ fn a_disk_too_full_for_an_image_loses_no_answer() {
     assert_eq!((bench.stats().n_submits, bench.stats().n_accepted_twice), (48, 0));
 }
 
-/// Sizes that are tried at once: most of a run is waiting.
+/// Number of sizes that are tested in parallel: most of a run is waiting.
 const LANES: usize = 4;
 
-/// Goal: wherever the disk becomes full, the words are clear and the run goes on. Method: disks of growing size, from one that
-/// holds nothing to one that holds all, so that the point of failure moves through everything that is written.
+/// Goal: wherever the disk becomes full, the message is clear and the run can continue. Method: disks of growing size,
+/// from one that holds nothing to one that holds everything. So the failure moves through all writes.
 #[test]
 fn a_disk_that_becomes_full_anywhere_is_told_and_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
@@ -158,8 +158,8 @@ fn a_disk_that_becomes_full_anywhere_is_told_and_gone_on_with() {
     assert!(met.len() >= 15 && met.len() > n_with_images && n_with_images >= 5, "{met:?}");
 }
 
-/// Runs on a disk of this size until it is full, and then with room for all: how many images were asked for before. Nothing if
-/// the size was enough, or if nothing can be mounted.
+/// Runs on a disk of this size until it is full, and then with enough space. Returns the number of images requested
+/// before. Returns `None` if the size was enough, or if nothing can be mounted.
 fn full_at(kib: u64) -> Option<u64> {
     let bench = Bench::new(Config { latency: Duration::from_millis(20), ..quick() });
     let disk = SmallDisk::mount(bench.path("out"), &size(kib))?;
@@ -181,8 +181,8 @@ fn full_at(kib: u64) -> Option<u64> {
     Some(n_images)
 }
 
-/// Goal: a disk that another program fills up is no end either. Method: a filler takes what is left in the middle of a run, and
-/// is removed afterwards.
+/// Goal: a disk that another program fills does not end the batch either. Method: a file takes the rest of the disk in
+/// the middle of a run, and is removed afterwards.
 #[test]
 fn a_disk_that_another_program_fills_up_is_gone_on_with() {
     let bench = Bench::new(slow());
@@ -224,7 +224,7 @@ fn a_path_that_cannot_be_a_folder_is_told_and_sends_nothing() {
     for out in ["file", "file/out"] {
         let output = bench.output(&["run", "prompts.csv", "-o", out, "--base-url", bench.simulator.url()]);
         expect_code(&output, 1);
-        assert!(stderr(&output).contains("move away what is in the way there"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("move away the file or folder that is in the way"), "{}", stderr(&output));
     }
     assert_eq!(
         (fs::read_to_string(bench.path("file")).unwrap().as_str(), bench.stats().n_submits),
@@ -232,7 +232,7 @@ fn a_path_that_cannot_be_a_folder_is_told_and_sends_nothing() {
     );
 }
 
-/// Goal: a ledger that cannot be used is refused by every verb, in words, with 1, and left as it is.
+/// Goal: every command refuses an unusable ledger with a message and with exit code 1, and leaves it unchanged.
 #[test]
 fn a_ledger_that_cannot_be_used_is_refused_by_every_verb() {
     let bench = Bench::new(quick());
@@ -269,7 +269,8 @@ fn a_ledger_that_cannot_be_used_is_refused_by_every_verb() {
     assert_eq!(bench.stats().n_submits, n_submits);
 }
 
-/// Goal: a run whose folder goes ends with clear words, makes nothing in its place, and goes on when it is back.
+/// Goal: a run whose folder disappears ends with a clear message, and creates nothing in its place. The run continues
+/// when the folder is back.
 #[test]
 fn a_folder_that_goes_in_the_middle_of_a_run_is_told() {
     let bench = Bench::new(slow());
@@ -296,7 +297,7 @@ fn a_folder_that_goes_in_the_middle_of_a_run_is_told() {
     assert!(!bench.path("out").exists(), "nothing is made where it was");
 }
 
-/// Goal: what is linked out of OUT is refused before the first request.
+/// Goal: a link that leads out of OUT is refused before the first request.
 #[test]
 fn links_out_of_the_folder_are_refused_and_send_nothing() {
     let bench = Bench::new(quick());

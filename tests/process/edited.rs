@@ -1,4 +1,4 @@
-//! Edited manifests: `plan` says what will happen, `run` does just that and no more, and what was dropped is not lost.
+//! Edited manifests: `plan` announces what will happen, `run` does exactly that, and no dropped job is lost.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use crate::bench::{Bench, Row, expect_code, files, quick, stderr, stdout, wait_until};
 
-/// `plan MANIFEST -o out`.
+/// Runs `plan MANIFEST -o out`, and returns its JSON.
 fn plan(bench: &Bench, manifest: &str) -> Value {
     let output = bench.output(&["plan", manifest, "-o", "out", "--json"]);
     expect_code(&output, 0);
     serde_json::from_str(&stdout(&output)).unwrap()
 }
 
-/// The counts of a plan that are not 0, in alphabetical order.
+/// Returns the counts of a plan that are not 0, in alphabetical order.
 fn counts(plan: &Value) -> String {
     let kinds = ["back", "changed", "dropped", "kept", "moved", "new", "relabelled", "submit"];
     let counts = kinds.map(|kind| (kind, plan[kind].as_u64().unwrap()));
@@ -26,7 +26,7 @@ fn counts(plan: &Value) -> String {
     words.join(", ")
 }
 
-/// The bytes of every file in a folder, by name: the images, or all of a run.
+/// Returns the bytes of every file in a folder, by name: the images, or all files of a run.
 fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     files(folder).into_iter().map(|name| (name.clone(), fs::read(folder.with_file_name(name)).unwrap())).collect()
 }
@@ -35,7 +35,8 @@ fn column(rows: &[Row], name: &str) -> Vec<String> {
     rows.iter().map(|row| row[name].clone()).collect()
 }
 
-/// Edits the manifest, plans, runs, and checks that the plan was right and that every file that was there still is, unchanged.
+/// Edits the manifest, plans it and runs it. Checks that the plan was right, and that every existing file is still
+/// there, unchanged.
 ///
 /// Returns the results.
 fn edit(bench: &Bench, manifest: &str, expected: &str) -> Vec<Row> {
@@ -61,13 +62,13 @@ fn edit(bench: &Bench, manifest: &str, expected: &str) -> Vec<Row> {
     rows
 }
 
-/// Where the images of these rows are, and what is in them.
+/// Returns the path and the hash of each image, by prompt.
 fn images(rows: &[Row]) -> BTreeMap<String, String> {
     rows.iter().map(|row| (row["prompt"].clone(), format!("{} {}", row["file_name"], row["sha256"]))).collect()
 }
 
-/// Goal: whatever is done to the rows of a manifest, no request is sent that need not be, and the results follow. Method: one
-/// edit after the other on one run, each first planned, then run, and compared with what the simulator has seen.
+/// Goal: after any edit of the rows, no unnecessary request is sent, and the results follow. Method: one edit after the
+/// other on one run. Each edit is planned, run, and compared with what the simulator has received.
 #[test]
 fn every_edit_does_the_least() {
     let bench = Bench::new(quick());
@@ -115,8 +116,8 @@ fn a_row_is_known_again_by_its_id() {
     assert_eq!(counts(&plan), "3 kept", "what was taken in is no difference any more");
 }
 
-/// Goal: an image is never written over another job's, though their names begin alike after a reorder. Method: a new row with the
-/// same words takes the place, and so the index, of an old one.
+/// Goal: an image never overwrites another job's image, although their names begin identically after a reorder. Method:
+/// a new row with the same words takes the position, and so the index, of an old one.
 #[test]
 fn a_new_job_does_not_take_the_file_of_an_old_one() {
     let bench = Bench::new(quick());
@@ -170,7 +171,7 @@ fn a_plan_without_a_run_creates_nothing() {
     assert_eq!(fs::read_dir(bench.path("out")).unwrap().count(), 0);
 }
 
-/// Plans an edited manifest and checks that no file of the run has changed and that there is no other.
+/// Plans an edited manifest, and checks that no file of the run has changed and no file was added.
 #[track_caller]
 fn expect_no_trace(bench: &Bench, expected: &str) {
     bench.write("edited.csv", "prompt,category\n\"a cat, number 1\",x\na dog,y\n");
@@ -180,8 +181,8 @@ fn expect_no_trace(bench: &Bench, expected: &str) {
     assert!(before == after, "{:?} became {:?}", before.keys(), after.keys());
 }
 
-/// Goal: a plan writes nothing, whatever state a run is in, nor does it need to be allowed to. Method: compare all files before
-/// and after it beside a live run, after a kill, and when the run is done and its folder is locked.
+/// Goal: a plan writes nothing in any state of a run, and needs no permission to write. Method: compare all files
+/// before and after the plan. Do so during a live run, after a kill, and when the run is done and its folder is locked.
 #[test]
 fn a_plan_writes_nothing() {
     let bench = Bench::new(Config { latency: Duration::from_secs(600), ..quick() });
@@ -219,13 +220,13 @@ fn what_cannot_be_planned_is_told() {
     assert!(stderr(&output).contains("not a promptbatch ledger"), "{}", stderr(&output));
 }
 
-/// The words of a plan; what differs from run to run is taken out.
+/// Returns the text of a plan, without the parts that differ from run to run.
 fn words(bench: &Bench, manifest: &str) -> String {
     let output = bench.output(&["plan", manifest, "-o", "out"]);
     expect_code(&output, 0);
     let words = format!("{}{}", stdout(&output), stderr(&output)).replace(bench.simulator.url(), "URL");
-    // How long tasks took so far was measured by a clock.
-    let is_measured = |line: &&str| line.starts_with("time: about ") && line.contains("as they took so far");
+    // The duration of earlier tasks was measured by a clock.
+    let is_measured = |line: &&str| line.starts_with("time: about ") && line.contains("(measured ");
     match words.lines().find(is_measured) {
         Some(line) => words.replace(line, "time: as measured"),
         None => words,

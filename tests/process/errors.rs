@@ -1,7 +1,8 @@
 //! Every error that a user can meet, as a set in one file: what happened, where, and what to do.
 //!
-//! What a command line brings about is brought about by the program. What needs a broken disk or a foreign ledger is made by hand, with no
-//! arm left open, so that a new kind of error comes here too. The mistakes in manifests are those of the corpus.
+//! The program itself produces the errors of command lines. Errors that need a broken disk or a foreign ledger are
+//! constructed by hand. Their matches are exhaustive, so that a new kind of error is added here too. The mistakes in
+//! manifests are those of the corpus.
 
 use std::fmt::{Display, Write as _};
 use std::fs;
@@ -29,7 +30,7 @@ fn lines<E: Display>(title: &str, errors: impl IntoIterator<Item = E>) -> String
     format!("# {title}\n\n{}\n", lines.concat())
 }
 
-/// Every variant once. The match has no open arm: who adds a variant adds it to the list above it.
+/// Returns every variant once. The match is exhaustive: a new variant must be added to the list above it.
 fn of_ledgers() -> Vec<LedgerError> {
     let path = || Path::new("out/run.db").to_owned();
     let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(5), Some("database is locked".into()));
@@ -45,7 +46,7 @@ fn of_ledgers() -> Vec<LedgerError> {
         LedgerError::Full { path: path() },
         LedgerError::Sqlite { path: path(), source: busy },
         LedgerError::Io { path: path(), source: io_error(ErrorKind::PermissionDenied) },
-        LedgerError::Damaged { path: path(), what: "a job makes no sense".into() },
+        LedgerError::Damaged { path: path(), what: "a job cannot be decoded".into() },
         LedgerError::Gone,
     ];
     for error in &all {
@@ -129,7 +130,7 @@ fn of_exports() -> Vec<ExportError> {
     ]
 }
 
-/// Command lines that cannot be meant; `URL` is where the bench's API is.
+/// Command lines that can only be mistakes. `URL` is replaced by the address of the bench's API.
 const CANNOT_BE_MEANT: &[&[&str]] = &[
     &[],
     &["rnu"],
@@ -188,7 +189,7 @@ const CANNOT_BE_MEANT: &[&[&str]] = &[
     &["simulate", "--fault", "gremlins=0.5"],
 ];
 
-/// What the program says to command lines that cannot be meant.
+/// Returns the messages of the program for command lines that can only be mistakes.
 fn of_command_lines() -> String {
     let bench = Bench::new(quick());
     bench.csv(2);
@@ -199,13 +200,13 @@ fn of_command_lines() -> String {
     let mut text = "# Command lines\n\n".to_owned();
     for args in CANNOT_BE_MEANT {
         let args: Vec<&str> = args.iter().map(|arg| if *arg == "URL" { bench.simulator.url() } else { arg }).collect();
-        // Should one of them be right after all, it talks to nobody else.
+        // If one of the command lines is valid after all, it contacts only the bench's API.
         let output = bench.command(&args).env("PROMPTBATCH_BASE_URL", bench.simulator.url()).output().unwrap();
         let code = output.status.code().unwrap();
         assert!([2, 3].contains(&code), "{args:?} ends with {code}: {}{}", stdout(&output), stderr(&output));
         let words = stderr(&output).replace(bench.simulator.url(), "URL");
         let shown = args.join(" ").replace(bench.simulator.url(), "URL");
-        // Usage of clap's own repeats the help, which has its snapshots.
+        // The usage text of clap repeats the help, which has its own snapshots.
         let said: Vec<_> = words.lines().take_while(|line| !line.starts_with("Usage:")).collect();
         let _ = writeln!(text, "$ promptbatch {shown}\n{}\n", said.join("\n").trim_end());
     }
@@ -216,7 +217,7 @@ fn is_headed(line: &str) -> bool {
     ["error: ", "warning: "].iter().any(|head| line.starts_with(head))
 }
 
-/// The first mistake in each manifest of the corpus.
+/// Returns the first mistake in each manifest of the corpus.
 fn of_manifests() -> String {
     let bench = Bench::new(quick());
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests/bad");

@@ -1,4 +1,4 @@
-//! What an answer proves, over real connections: ids in damaged answers, gateways in place of the API, answers of another task.
+//! Evidence in answers, over real connections: ids in damaged answers, gateways in place of the API, answers of other tasks.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use crate::bench::{Bench, expect_code, quick, rows, stderr};
 use crate::host::{Host, json, png, response, run_one};
 
-/// An API that answers submissions like this, and whose tasks are done.
+/// Starts an API that answers submissions with `answer`, and whose tasks are done.
 fn api_that_accepts_with(answer: Vec<u8>) -> (Host, Host) {
     let images = Host::new(|_| response("200 OK", "", &png()));
     let link = format!("{}/x.png", images.url);
@@ -22,7 +22,8 @@ fn n_posts(api: &Host) -> usize {
     api.heads().iter().filter(|head| head.starts_with("post")).count()
 }
 
-/// Goal: a task whose id can be read is polled and not paid for again. Method: the id in answers that no strict reader takes.
+/// Goal: a task whose id can be read is polled, and not paid for again. Method: the id in answers that no strict parser
+/// accepts.
 #[test]
 fn an_id_that_can_be_read_is_a_task() {
     let body = r#"{"task_id":"5075521","errors":{"code":500,"message":"busy"},"request_id":"r"}"#;
@@ -59,7 +60,8 @@ fn an_id_that_can_be_read_is_a_task() {
     }
 }
 
-/// Goal: what does not prove a refusal is counted. Method: answers that were taken for clear refusals, each of them once.
+/// Goal: an answer that does not prove a refusal is counted. Method: answers that were treated as clear refusals
+/// before, each once.
 #[test]
 fn an_answer_that_is_not_the_apis_own_refusal_is_counted() {
     let busy = r#"{"errors":{"code":503,"message":"Server is busy, please try again later"},"request_id":"r"}"#;
@@ -82,7 +84,8 @@ fn an_answer_that_is_not_the_apis_own_refusal_is_counted() {
     }
 }
 
-/// Goal: no page and no answer about another task ends a task, or gives it a wrong image. Method: they answer the first polls.
+/// Goal: no page and no answer about another task ends a task, or gives it a wrong image. Method: such answers to the
+/// first polls.
 #[test]
 fn polls_that_others_answer_are_silence() {
     let images = Host::new(|_| response("200 OK", "", &png()));

@@ -1,4 +1,4 @@
-//! Datasets as their users meet them: loaded by the libraries they use, cut short by kill -9, and made beside a live run.
+//! Datasets in use: loaded by the libraries of their users, interrupted by kill -9, and exported during a live run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,23 +11,23 @@ use promptbatch::provider::simulator::config::Config;
 use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};
 use crate::served::Served;
 
-/// Where a Python with what trainers use is; by default the one on the PATH.
+/// Environment variable with a Python that has the libraries of trainers. The default is the Python on the PATH.
 const PYTHON: &str = "PROMPTBATCH_TEST_PYTHON";
 
-/// Set where a missing Python is a failure and not a reason to skip.
+/// Environment variable that makes a missing Python a failure, and not a reason to skip.
 const PYTHON_REQUIRED: &str = "PROMPTBATCH_TEST_PYTHON_REQUIRED";
 
-/// Set where a missing strace is one.
+/// Environment variable that makes a missing strace a failure.
 pub const STRACE_REQUIRED: &str = "PROMPTBATCH_TEST_STRACE_REQUIRED";
 
-/// Every call by which a program changes anything on disk, and what it asks the disk to keep.
+/// System calls by which a program changes the disk, and those by which it syncs.
 const CALLS: &str =
     "link,linkat,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,write,pwrite64,fsync,fdatasync,syncfs";
 
-/// More calls than an export of a few images makes.
+/// Upper limit on the calls of an export of a few images.
 const KILLS_MAX: usize = 400;
 
-/// A prompt of every kind that some writer or reader could get wrong.
+/// Prompts of every kind that a writer or a reader could get wrong.
 const PROMPTS: [&str; 10] = [
     "a golden cat",
     "一只金色的猫，窗边，35毫米",
@@ -41,7 +41,7 @@ const PROMPTS: [&str; 10] = [
     "back\\slash {\"json\": [1]} <b>&amp;</b>",
 ];
 
-/// A finished run of [`PROMPTS`], some with a seed and some with a style.
+/// Creates a finished run of [`PROMPTS`], some with a seed and some with a style.
 fn finished() -> Bench {
     let bench = Bench::new(Config { image_size: None, ..quick() });
     let mut table = csv::Writer::from_path(bench.path("prompts.csv")).unwrap();
@@ -55,7 +55,7 @@ fn finished() -> Bench {
     bench
 }
 
-/// The files below a folder that an export writes, but for its record.
+/// Returns the files of an export below a folder, without its own record.
 fn dataset(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let names = if folder.exists() { files(folder) } else { vec![] };
     let read = |name: String| {
@@ -65,7 +65,7 @@ fn dataset(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     names.into_iter().filter(|name| !name.contains("/.promptbatch-export.db")).map(read).collect()
 }
 
-/// A Python with these modules. Where there is none, that is said, or it is a failure where one is required.
+/// Returns a Python with these modules. If there is none, prints a notice, or fails where a Python is required.
 fn python(modules: &str) -> Option<PathBuf> {
     let python = std::env::var(PYTHON).unwrap_or_else(|_| "python3".into());
     let python = absolute(&python).ok().filter(|path| path.exists()).unwrap_or_else(|| python.into());
@@ -79,8 +79,8 @@ fn python(modules: &str) -> Option<PathBuf> {
     has.then_some(python)
 }
 
-/// Goal: what was asked for comes back as it was, from every format, by the library that its users use. Method: a Python that loads
-/// each and compares it with the results.
+/// Goal: every format returns the original values, through the library that its users use. Method: a Python script
+/// loads each dataset, and compares it with the results.
 #[test]
 fn every_format_is_loaded_by_the_libraries_of_its_users() {
     let Some(python) = python("datasets, webdataset, pyarrow, pandas, PIL") else { return };
@@ -107,7 +107,7 @@ fn every_format_is_loaded_by_the_libraries_of_its_users() {
     assert_eq!(stdout(&output).lines().count(), kinds.len(), "{}", stdout(&output));
 }
 
-/// An export that is cut short: what is in the folder before, what is killed, and what goes on.
+/// Interrupted export: the run exported before, the run whose export is killed, and the run exported next.
 struct Cut {
     args: &'static [&'static str],
     before: Option<&'static str>,
@@ -122,14 +122,14 @@ const CUTS: [Cut; 4] = [
         killed: "out",
         then: "out",
     },
-    // Between the kill and the next export somebody edits the manifest.
+    // The manifest is edited between the kill and the next export.
     Cut { args: &["imagefolder", "--split", "train=1,test=1"], before: None, killed: "out", then: "edited" },
     Cut { args: &["imagefolder"], before: Some("out"), killed: "edited", then: "edited" },
     Cut { args: &["captions", "--copy"], before: Some("out"), killed: "edited", then: "edited" },
 ];
 
-/// Goal: an export that is killed at any step goes on where it was, and comes to the same bytes as one that was not. Method: strace
-/// kills it at the first call that changes anything on disk, the next time at the second, and so on to the last.
+/// Goal: an export killed at any step continues, and gives the same bytes as an uninterrupted one. Method: strace kills
+/// it at the first call that changes the disk, then at the second, and so on.
 #[test]
 fn an_export_that_is_killed_at_any_step_goes_on() {
     let bench = finished();
@@ -163,7 +163,7 @@ fn an_export_that_is_killed_at_any_step_goes_on() {
     }
 }
 
-/// Runs the program and kills it at the `nth` call that changes anything on disk. It may end before.
+/// Runs the program, and kills it at the `nth` call that changes the disk. Returns `false` if the program ended before.
 pub fn is_killed(bench: &Bench, args: &[&str], nth: usize) -> bool {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}")]);
@@ -192,7 +192,7 @@ fn an_export_works_beside_a_live_run_and_adds_the_rest_later() {
     let export = || bench.output(&["export", "out", "--to", "webdataset"]);
     let first = export();
     expect_code(&first, 0);
-    assert!(stderr(&first).contains(" of the manifest without an image"), "{}", stderr(&first));
+    assert!(stderr(&first).contains(" no image yet and w"), "{}", stderr(&first));
     let before = dataset(&bench.path("out/export/webdataset"));
     assert_eq!(run.wait().unwrap().code(), Some(0));
     let second = export();
@@ -219,9 +219,9 @@ fn what_is_missing_is_named_and_the_rest_is_exported() {
     expect_code(&output, 100);
     insta::assert_snapshot!(stderr(&output), @r"
     2 images, 2 new (2 hard links)
-    1 image left out, missing or damaged:
+    1 image missing or damaged, and left out:
       000002 images/000002-a-cat-number-2.png: missing
-    fetch them again with `promptbatch verify out --repair`, then export once more
+    fetch them again with `promptbatch verify out --repair`, then export again
     ");
     assert_eq!(dataset(&bench.path("out/export/captions")).len(), 4);
     expect_code(&bench.output(&["verify", "out", "--repair", "--progress", "none"]), 0);
@@ -254,15 +254,15 @@ fn flags_that_do_not_go_together_are_refused() {
         assert!(stderr(&output).contains("cargo install promptbatch --features parquet"), "{}", stderr(&output));
     }
     insta::assert_snapshot!(said, @r#"
-    error: could not use --metadata with webdataset: only imagefolder has such a table
+    error: could not use --metadata with webdataset: only imagefolder has a metadata table
     error: could not use --shard-images or --shard-bytes with captions: it has no shards
     error: could not use --copy with webdataset: its shards hold copies anyway
-    error: could not take captions from the column "stile", which there is not: the columns are id, prompt, negative_prompt, model, size, seed, steps, guidance, provider, task_id, attempts, submitted_at, finished_at, seconds, width, height, bytes, format, sha256, image_url, loras, params, style
-    error: invalid value '../up' for '--split <NAME|SHARES>': a split is a name of letters, digits and _, such as train; several have shares: train=0.9,test=0.1
+    error: no column "stile" to take captions from; the columns are id, prompt, negative_prompt, model, size, seed, steps, guidance, provider, task_id, attempts, submitted_at, finished_at, seconds, width, height, bytes, format, sha256, image_url, loras, params, style
+    error: invalid value '../up' for '--split <NAME|SHARES>': a split is a name of letters, digits and _, such as train, or several of them with shares: train=0.9,test=0.1
 
     For more information, try '--help'.
-    error: could not export to out: there are other files in it, and no export; name a new or an empty folder with -o
-    error: could not export to out/images/set: the run keeps its own images there; name a folder elsewhere with -o
+    error: could not export to out: it holds other files and no export; choose a new or empty folder with -o
+    error: could not export to out/images/set: the run keeps its own images there; choose a folder elsewhere with -o
     "#);
     assert!(!bench.path("out/export").exists());
     expect_code(&bench.output(&["export", "absent", "--to", "captions"]), 2);

@@ -1,4 +1,4 @@
-//! Manifests as people have them: by standard input, compressed, and in the shapes of public prompt benchmarks.
+//! Manifests as users have them: from standard input, compressed, and in the shapes of public prompt benchmarks.
 
 use std::fs;
 use std::fs::File;
@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 
 use crate::bench::{Bench, expect_code, quick, rows, stderr, stdout};
 
-/// Runs what is piped in, without an output folder of its own.
+/// Runs a manifest from standard input, without a given output folder.
 fn piped(bench: &Bench, text: &str, more: &[&str]) -> Output {
     bench.write("piped", text);
     let mut args = vec!["run", "-", "--base-url", bench.simulator.url()];
@@ -18,7 +18,8 @@ fn piped(bench: &Bench, text: &str, more: &[&str]) -> Output {
     bench.command(&args).stdin(File::open(bench.path("piped")).unwrap()).output().unwrap()
 }
 
-/// Goal: standard input, which can be read once, is checked, taken in and known again. Method: the same twice, then more.
+/// Goal: standard input, which can be read only once, is checked, imported and recognized again. Method: the same input
+/// twice, then more.
 #[test]
 fn standard_input_is_a_manifest() {
     let bench = Bench::new(quick());
@@ -46,7 +47,7 @@ fn standard_input_needs_a_format() {
     assert!(stderr(&output).contains("gb18030"), "{}", stderr(&output));
 }
 
-/// Goal: the prompt sets that people evaluate models with run with no flag, and their columns come out again.
+/// Goal: public prompt sets for the evaluation of models run without a flag, and their columns appear in the results.
 #[test]
 fn public_benchmarks_run_as_they_are() {
     let bench = Bench::new(quick());
@@ -80,7 +81,8 @@ fn public_benchmarks_run_as_they_are() {
     }
 }
 
-/// Goal: an encoding that was guessed is told before anything is sent, and one that was not ends in a command that works.
+/// Goal: a guessed encoding is reported before anything is sent. An encoding that is not recognized ends in a command
+/// that works.
 #[test]
 fn other_encodings_are_told() {
     let bench = Bench::new(quick());

@@ -1,4 +1,4 @@
-//! The gallery: made, brought up to date and told of; and looked at by a real browser, without a server and without a network.
+//! Gallery: written, updated and reported, and opened in a real browser, without a server and without a network.
 
 use std::fs;
 use std::path::Path;
@@ -9,18 +9,18 @@ use promptbatch::provider::simulator::config::Config;
 use crate::bench::{Bench, files, quick, stderr, stdout};
 use crate::served::Served;
 
-/// Where a Python with Selenium is; by default the one on the PATH.
+/// Environment variable with a Python that has Selenium. The default is the Python on the PATH.
 const PYTHON: &str = "PROMPTBATCH_TEST_PYTHON";
 
-/// Set where a missing Selenium or Chromium is a failure and not a reason to skip.
+/// Environment variable that makes a missing Selenium or Chromium a failure, and not a reason to skip.
 const BROWSER_REQUIRED: &str = "PROMPTBATCH_TEST_BROWSER_REQUIRED";
 
 fn thumbnails(bench: &Bench) -> Vec<String> {
     files(&bench.path("out/gallery"))
 }
 
-/// Goal: a second gallery makes what is new and no more, and removes what nobody needs. Method: make one, damage and take away some
-/// of what it is made of, and make it again.
+/// Goal: a second gallery makes only what is new, and removes what is unused. Method: make a gallery, damage and remove
+/// some of its inputs, and make it again.
 #[test]
 fn a_gallery_is_made_once_and_brought_up_to_date() {
     let bench = Bench::new(quick());
@@ -38,7 +38,7 @@ fn a_gallery_is_made_once_and_brought_up_to_date() {
         ("out/gallery.html\n", "6 images, 0 new thumbnails\n")
     );
 
-    // A job that is no longer wanted has no thumbnail, and a damaged image keeps the one that it had while it was whole.
+    // A dropped job has no thumbnail. A damaged image keeps the thumbnail from before the damage.
     let images = files(&bench.path("out/images"));
     fs::write(bench.path("out").join(&images[0]), "damaged").unwrap();
     fs::remove_file(bench.path("out").join(&images[1])).unwrap();
@@ -46,16 +46,16 @@ fn a_gallery_is_made_once_and_brought_up_to_date() {
     bench.csv(5);
     let less =
         bench.run_command("prompts.csv", &["--progress", "none"]).env("PROMPTBATCH_GALLERY", "true").output().unwrap();
-    // The images that are gone are told by the run too.
+    // The run also reports the missing images.
     assert_eq!(less.status.code(), Some(100), "{}", stderr(&less));
     let told = stderr(&less);
-    assert!(told.contains("5 images, 3 new thumbnails, 2 without\n"), "{told}");
+    assert!(told.contains("5 images, 3 new thumbnails, 2 without a thumbnail\n"), "{told}");
     assert!(told.contains(&format!("  {}: 7 bytes long instead of ", images[0])), "{told}");
     assert!(told.contains(&format!("  {}: missing\n", images[1])), "{told}");
     bench.csv(3);
     bench.run("prompts.csv", &[]);
     let pruned = stderr(&bench.output(&["gallery", "out"]));
-    assert!(pruned.starts_with("3 images, 0 new thumbnails, 2 removed, 2 without\n"), "{pruned}");
+    assert!(pruned.starts_with("3 images, 0 new thumbnails, 2 removed, 2 without a thumbnail\n"), "{pruned}");
     assert_eq!(thumbnails(&bench).len(), 1);
 }
 
@@ -94,7 +94,7 @@ fn a_gallery_that_cannot_be_written_is_an_error_and_costs_nothing_else() {
     bench.check_images(2);
 }
 
-/// Prompts that are markup, scripts, marks of direction, long, and of several scripts; over models, sizes and seeds.
+/// Prompts with markup, scripts, direction marks, long text and several scripts, over models, sizes and seeds.
 const MANIFEST: &str = r#"
 defaults: {size: 64x64}
 prompts:
@@ -136,7 +136,7 @@ fn a_browser_shows_all_of_it_and_runs_nothing_of_it() {
     let served = Served::new(&bench, &[]);
     let all_well = run(&served, &many);
     assert_eq!(all_well.status.code(), Some(0), "{}", stderr(&all_well));
-    // Two that the provider refuses, and an image that is gone.
+    // The provider refuses two jobs, and one image is missing.
     let served = served.again(&bench, &["--fail-rate", "1"]);
     let two = "- {prompt: refused for its content, model: m/two}\n- {prompt: refused too, model: m/two}\n";
     let refused = run(&served, &(many + two));

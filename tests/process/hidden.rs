@@ -1,4 +1,4 @@
-//! What is not shown, or not as it is: the token in any encoding, secrets in addresses, formulas in tables.
+//! Hidden or changed output: the token in any encoding, secrets in addresses, formulas in tables.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ fn formulas_are_text_where_that_is_wanted() {
     assert!(!fs::read_to_string(bench.path("out/results.csv")).unwrap().contains("'=1+1"));
 }
 
-/// Goal: no encoding of the token is shown. Method: an API and an image host that repeat it in each.
+/// Goal: no encoding of the token is shown. Method: an API and an image host that repeat the token in each encoding.
 #[test]
 fn a_token_is_hidden_in_every_encoding() {
     let secret = "ms-0815/geheim+4711";

@@ -1,4 +1,4 @@
-//! Small servers that behave as no friendly one would, each for one test.
+//! Small servers with unfriendly behaviour, each for one test.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use promptbatch::provider::simulator::picture::Picture;
 
 use crate::bench::Bench;
 
-/// A server on loopback that answers every request with what a function makes of its head, and keeps the heads.
+/// Server on loopback that answers every request with a function of its head, and records the heads.
 pub struct Host {
     pub url: String,
     heads: Arc<Mutex<Vec<String>>>,
@@ -21,7 +21,7 @@ impl Host {
         })
     }
 
-    /// One that writes its answers itself, in its own time.
+    /// Creates a server whose function writes the answers itself, at its own speed.
     pub fn talking(answer: impl Fn(&str, &mut TcpStream) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -78,13 +78,13 @@ pub fn png() -> Vec<u8> {
 pub fn run_one(bench: &Bench, url: &str, more: &[&str]) -> std::process::Output {
     bench.write("one.csv", "prompt\na cat\n");
     let mut args = vec!["run", "one.csv", "-o", "out", "--base-url", url];
-    // The bytes on disk are held against those of the host.
+    // The bytes on disk are compared with those of the host.
     args.extend(["--metadata", "off"]);
     args.extend(more);
     bench.output(&args)
 }
 
-/// An API that accepts everything and links to images on another host.
+/// Starts an API that accepts everything and links to images on another host.
 pub fn api_with_images_at(link: String) -> Host {
     Host::new(move |head| {
         if head.starts_with("post /v1/images/generations ") {

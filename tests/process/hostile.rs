@@ -1,4 +1,4 @@
-//! An API and an image host that answer with everything but what was asked for: no hang, no memory, no wrong conclusion.
+//! Hostile API and image host: absurd answers cause no hang, no memory growth and no wrong conclusion.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -12,10 +12,10 @@ use promptbatch::provider::simulator::picture::Picture;
 use crate::bench::{Bench, expect_code, quick, rows, stderr};
 use crate::wild::{Wild, caged, for_ever, respond, slowly};
 
-/// A way to answer, and what it is called.
+/// Name of an answer, and the function that writes it.
 type Answer = (&'static str, fn(&mut TcpStream) -> io::Result<()>);
 
-/// Answers that are none, to whatever was asked.
+/// Absurd answers, given to any request.
 const ABSURD: [Answer; 17] = [
     ("a header without end", |to| for_ever(to, b"HTTP/1.1 200 OK\r\nX: ", b"x")),
     ("headers without end", |to| for_ever(to, b"HTTP/1.1 200 OK\r\n", b"X: y\r\n")),
@@ -46,7 +46,7 @@ fn drip(to: &mut TcpStream) -> io::Result<()> {
     }
 }
 
-/// Where images are refused as they may be, beside all that is absurd.
+/// Refused redirects of an image, in addition to the absurd answers.
 const REDIRECTS: [Answer; 8] = [
     ("a redirect to itself", |to| respond(to, "302 Found", "Location: ?\r\n", b"")),
     ("a redirect to a file", |to| respond(to, "302 Found", "Location: file:///etc/passwd\r\n", b"")),
@@ -75,7 +75,7 @@ fn png(to: &mut TcpStream) -> io::Result<()> {
     respond(to, "200 OK", "", &Picture::new(7, "32x32".parse().unwrap()).png())
 }
 
-/// Prompts that are numbers from 0.
+/// Writes a manifest whose prompts are the numbers from 0.
 fn numbers(bench: &Bench, n: usize) {
     let numbers: Vec<_> = (0..n).map(|n| n.to_string()).collect();
     bench.write("n.csv", &format!("prompt\n{}\n", numbers.join("\n")));
@@ -88,17 +88,17 @@ fn run(bench: &Bench, url: &str, more: &[&str]) -> std::process::Output {
     caged(bench, &args).output().unwrap()
 }
 
-/// The number in the prompt of a submission.
+/// Returns the number in the prompt of a submission.
 fn number(request: &str) -> usize {
     request.rsplit_once("\"prompt\":\"").unwrap().1.split('"').next().unwrap().parse().unwrap()
 }
 
-/// The number at the end of a path such as `/v1/tasks/7`.
+/// Returns the number at the end of a path such as `/v1/tasks/7`.
 fn last(request: &str) -> usize {
     request.split(' ').nth(1).unwrap().rsplit('/').next().unwrap().parse().unwrap()
 }
 
-/// Few at a time: eight lost answers in a row look like an outage, which is waited out.
+/// Uses a few answers at a time: eight lost answers in a row look like an outage, for whose end the run waits.
 #[test]
 fn an_absurd_answer_to_a_submission_is_in_doubt() {
     for answers in ABSURD.chunks(7) {
@@ -124,7 +124,7 @@ fn an_absurd_answer_to_a_submission_is_in_doubt() {
 
 /// Goal: an absurd answer to a poll or a download costs one more of these, and never one more submission.
 ///
-/// Method: the first answer to each poll, and to each image, is one of the absurd ones, the second is as it should be.
+/// Method: the first answer to each poll and to each image request is absurd, and the second is correct.
 #[test]
 fn absurd_answers_to_polls_and_downloads_are_asked_for_again() {
     let answers: Vec<Answer> = ABSURD.into_iter().chain(REDIRECTS).collect();
@@ -177,7 +177,7 @@ fn links_that_lead_to_no_image_are_named_and_not_followed() {
         assert_eq!(row["error_code"], "bad_output", "{row:?}");
         assert!(row["error"].len() < 500 && row["attempts"] == "1", "{row:?}");
     }
-    assert!(stderr(&output).contains("the link file:///etc/passwd is no web address"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("the link file:///etc/passwd is not a web address"), "{}", stderr(&output));
 }
 
 #[test]

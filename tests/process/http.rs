@@ -1,4 +1,4 @@
-//! Small servers that behave as no friendly one would: who is sent the token, and what a lost answer is taken for.
+//! Servers with unfriendly behaviour: which hosts receive the token, and how a lost answer is classified.
 
 use std::net::TcpListener;
 

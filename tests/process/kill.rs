@@ -1,4 +1,4 @@
-//! Dying and going on: kill -9 at random moments, and the signals that ask politely.
+//! Crash and resume: kill -9 at random moments, and the signals that request a stop.
 
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -10,17 +10,17 @@ use promptbatch::provider::simulator::faults::FaultSetting;
 use crate::bench::{Bench, expect_code, quick, wait_until};
 use crate::books::Books;
 
-/// One batch and what befalls it.
+/// Parameters of one batch: its kills, jobs and faults.
 struct Plan {
     n_kills: usize,
     n_jobs: usize,
     faults: &'static [&'static str],
 }
 
-/// What a test run has time for: the kills alone.
+/// Batch for a normal test run: kills without faults.
 const FEW: Plan = Plan { n_kills: 25, n_jobs: 100, faults: &[] };
 
-/// Everything that passes, at once.
+/// Batch with all transient faults at once.
 const MANY: Plan = Plan {
     n_kills: 200,
     n_jobs: 500,
@@ -36,7 +36,7 @@ const MANY: Plan = Plan {
     ],
 };
 
-/// A patience that no batch here uses up, and requests that hang for a moment only.
+/// Flags with more retries than any batch here uses, and with requests that hang for only a moment.
 const FLAGS: [&str; 8] = ["-j", "8", "--retries", "50", "--resubmits", "20", "--request-timeout", "500ms"];
 
 fn limits() -> Limits {
@@ -48,14 +48,15 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Goal: no death loses an image or an accepted task, and the simulator has accepted no task more than the ledger accounts for.
+/// Goal: no kill loses an image or an accepted task. The simulator has accepted no more tasks than the ledger accounts
+/// for.
 ///
-/// Method: kill -9 the real program again and again at random moments of one batch, under faults, and compare both sides' books and
-/// the disk after every death and at the end.
+/// Method: kill -9 the real program again and again at random moments of one batch, under faults. Compare the records
+/// of both sides and the disk after every kill and at the end.
 fn kill_again_and_again(&Plan { n_kills, n_jobs, faults }: &Plan) {
     let began = Instant::now();
     let faults = faults.iter().map(|text| text.parse::<FaultSetting>().unwrap()).collect();
-    // A while on the way for every answer, so that requests are under way when death comes.
+    // Every answer takes some time, so that requests are in progress when the process is killed.
     let (latency, answer_delay) = (Duration::from_millis(600), Duration::from_millis(40));
     let bench = Bench::new(Config { latency, faults, answer_delay, ..quick() });
     bench.csv(n_jobs);
@@ -64,7 +65,7 @@ fn kill_again_and_again(&Plan { n_kills, n_jobs, faults }: &Plan) {
     for nth in 0..n_kills {
         let n_before = n_requests(&bench);
         let mut child = bench.spawn("prompts.csv", &FLAGS);
-        // Most are at work when they die, and some are still about to begin.
+        // Most processes are killed while they work, and some before they begin.
         if !nth.is_multiple_of(8) {
             wait_until("it asks for something", || n_requests(&bench) > n_before);
         }

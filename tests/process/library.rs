@@ -1,4 +1,4 @@
-//! A batch inside another program: watched, stopped, dropped, and gone on with.
+//! Batch inside another program: watched, stopped, dropped and resumed.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use promptbatch::run::batch::{Batch, Update};
 
 use crate::bench::{Bench, quick, wait_until};
 
-/// Eight jobs to the bench's API, two at a time.
+/// Creates a batch of eight jobs for the bench's API, two at a time.
 fn batch(bench: &Bench) -> Batch {
     std::fs::write(bench.path("token"), "test-token").unwrap();
     let (base_url, token_file) = (bench.simulator.url().to_owned(), Some(bench.path("token")));
@@ -22,7 +22,7 @@ fn batch(bench: &Bench) -> Batch {
     Batch::new(bench.csv(8)).out(bench.path("out")).provider(provider).limits(|limits| limits.concurrency = concurrency)
 }
 
-/// Goal: what is stopped in the middle is gone on with, and nothing is paid for twice.
+/// Goal: a batch that is stopped in the middle resumes, and nothing is paid for twice.
 #[tokio::test]
 async fn a_batch_is_watched_stopped_and_gone_on_with() {
     let bench = Bench::new(quick());
@@ -47,7 +47,7 @@ async fn a_batch_is_watched_stopped_and_gone_on_with() {
     bench.check_images(8);
 }
 
-/// Goal: nobody who lets go of a batch goes on paying for it.
+/// Goal: a dropped batch stops, so that it costs nothing more.
 #[tokio::test]
 async fn a_batch_that_is_dropped_stops() {
     let bench = Bench::new(quick());

@@ -1,4 +1,4 @@
-//! Slow lines and cut ones: what progresses arrives, however slow, and no byte of it is fetched twice, whoever dies in between.
+//! Slow and interrupted downloads: an image that progresses arrives, and no byte is downloaded twice, even after a kill.
 
 use std::fs;
 use std::io::Write;
@@ -14,13 +14,14 @@ use crate::bench::{Bench, expect_code, files, quick, rows, stderr, wait_until};
 use crate::host::{api_with_images_at, png, run_one};
 use crate::wild::Wild;
 
-/// Pictures of this size over a line of so many bytes a second.
+/// Returns a service that sends pictures of this size, `line` bytes per second in all.
 fn slow(line: u64, size: &str) -> Config {
     Config { line: Some(line), image_size: size.parse().ok(), latency_sigma: 0.0, ..quick() }
 }
 
-/// Goal: a slow line is used to the full, and nothing is fetched twice. Method: request timeouts that are far shorter than the time in
-/// which all images come, and than the time of one if all came together.
+/// Goal: a slow connection is fully used, and nothing is downloaded twice. Method: request timeouts that are far
+/// shorter than the download of all images. They are also shorter than the download of one image while all share the
+/// connection.
 #[test]
 fn over_a_slow_line_all_images_arrive_in_its_time() {
     let bench = Bench::new(slow(100_000, "180x180"));
@@ -37,8 +38,8 @@ fn over_a_slow_line_all_images_arrive_in_its_time() {
     assert!(!bench.path("out/.partial").exists());
 }
 
-/// Goal: a kill costs no more than the last second of a transfer. Method: one large image over a slow line, and a kill -9 of the program
-/// again and again.
+/// Goal: a kill costs at most the last second of a transfer. Method: one large image over a slow connection, and a
+/// repeated kill -9 of the program.
 #[test]
 fn a_kill_in_the_middle_of_an_image_costs_little_of_it() {
     let bench = Bench::new(slow(200_000, "2000x2000"));
@@ -47,7 +48,7 @@ fn a_kill_in_the_middle_of_an_image_costs_little_of_it() {
         let before = bench.stats().n_image_bytes;
         let mut run = bench.spawn("prompts.csv", &["--metadata", "off"]);
         wait_until("a part of the image is kept", || bench.stats().n_image_bytes > before + 150_000);
-        // The second in which bytes may be in memory only passes, and some.
+        // Waits longer than the second in which bytes may be only in memory.
         thread::sleep(Duration::from_millis(500));
         run.kill().unwrap();
         run.wait().unwrap();
@@ -59,7 +60,7 @@ fn a_kill_in_the_middle_of_an_image_costs_little_of_it() {
     let image = fs::metadata(bench.path("out").join(&bench.results()[0]["file_name"])).unwrap().len();
     let stats = bench.stats();
     assert!(image > 600_000, "{image} bytes");
-    // Two kills, each with what came in the last second.
+    // Two kills, each of which loses the bytes of the last second.
     assert!(
         stats.n_image_bytes < image + 2 * 250_000,
         "{} bytes for an image of {image}: {stats:?}",
@@ -70,7 +71,7 @@ fn a_kill_in_the_middle_of_an_image_costs_little_of_it() {
     assert!(!bench.path("out/.partial").exists());
 }
 
-/// Some of the answers of a host in turn, the last for ever; and the `Range` of each request.
+/// Host that gives its answers in turn, the last one forever, and records the `Range` of each request.
 struct Ranged {
     host: Wild,
     ranges: Arc<Mutex<Vec<Option<usize>>>>,
@@ -105,7 +106,7 @@ fn image(seed: u64) -> Vec<u8> {
     Picture::new(seed, "200x200".parse().unwrap()).png()
 }
 
-/// So many bytes of an image from its byte `start` on, under these headers, then a broken connection.
+/// Sends `n_bytes` bytes of an image from byte `start`, under these headers, and then breaks the connection.
 fn send(to: &mut TcpStream, start: Option<usize>, image: &[u8], headers: &str, n_bytes: usize) -> std::io::Result<()> {
     let (begin, total) = (start.unwrap_or(0), image.len());
     let status = match start {
@@ -131,11 +132,12 @@ fn is_refused(to: &mut TcpStream, _: Option<usize>) -> std::io::Result<()> {
     crate::wild::respond(to, "403 Forbidden", "", b"expired")
 }
 
-/// Answers, and the ranges that are asked for in their course.
+/// Name of a course, its answers, and the ranges that are requested.
 type Course = (&'static str, &'static [Answer], &'static [Option<usize>]);
 
-/// Goal: a part is gone on with where the host says that it is one of the same bytes, and never else; no image comes of parts that do not
-/// fit, and that costs one more request at most, and no job. Method: one image whose first answer breaks off, and many hosts.
+/// Goal: a partial download continues only if the host confirms that the bytes are the same. Parts that do not fit
+/// never form an image. They cost at most one more request, and no job. Method: one image whose first answer breaks
+/// off, and many hosts.
 #[test]
 fn a_part_is_gone_on_with_only_where_that_is_right() {
     let lies: Answer = |to, start| {
@@ -189,7 +191,7 @@ fn a_part_is_gone_on_with_only_where_that_is_right() {
     assert_eq!(images.ranges(), [None, None, None], "a weak validator is none");
 }
 
-/// Goal: nothing is left of a job that has failed. Method: a host that breaks off and then refuses.
+/// Goal: a failed job leaves no partial file. Method: a host that breaks off and then refuses.
 #[test]
 fn a_part_is_gone_when_its_job_has_failed() {
     let images = Ranged::new(&[is_cut, is_refused]);
@@ -201,8 +203,8 @@ fn a_part_is_gone_when_its_job_has_failed() {
     assert!(!bench.path("out/.partial").exists());
 }
 
-/// Goal: a slow host that is never silent is waited for, without any other to compare it with. Method: one that takes longer than ten
-/// request timeouts.
+/// Goal: a slow host that is never silent is waited for, even without another host for comparison. Method: a host that
+/// takes longer than ten request timeouts.
 #[test]
 fn an_image_that_comes_slowly_is_waited_for() {
     let images = Ranged::new(&[|to, start| {
@@ -220,7 +222,8 @@ fn an_image_that_comes_slowly_is_waited_for() {
     assert_eq!(images.ranges(), [None]);
 }
 
-/// Goal: descriptors that run out cost time and nothing else: no job, no doubt, no setback. Method: a process that may have few open.
+/// Goal: a lack of file descriptors costs only time: no job, no doubt, no setback. Method: a process with a low limit
+/// on open files.
 #[test]
 fn few_descriptors_cost_nothing_but_time() {
     for limit in [30, 64] {

@@ -1,4 +1,4 @@
-//! Image links: downloads that break off and go on, links that expire, and images that nobody wants.
+//! Image links: interrupted downloads that continue, links that expire, and images that are not wanted.
 
 use std::fs;
 use std::io::Write;
@@ -11,14 +11,14 @@ use promptbatch::provider::simulator::config::Config;
 use crate::bench::{Bench, expect_code, quick, rows, stderr};
 use crate::host::{Host, api_with_images_at, png, response, run_one};
 
-/// A JPEG of 640 x 400 grey pixels whose blocks take one byte each, whatever their shade: mixed with another's, it would still pass for
-/// whole.
+/// Returns a JPEG of 640 x 400 grey pixels whose blocks take one byte each, whatever their shade. Mixed with another
+/// such JPEG, it would still look complete.
 fn jpeg(seed: u8) -> Vec<u8> {
     let block = |n: u32| u8::try_from((n * 7 + u32::from(seed) * 3) % 64).unwrap() << 1;
     let data: Vec<u8> = (0..4000).map(block).collect();
     let quantization = [&b"\xff\xdb\0\x43\0"[..], &[1; 64]].concat();
     let frame = b"\xff\xc0\0\x0b\x08\x01\x90\x02\x80\x01\x01\x11\0";
-    // One code of one bit each: six bits follow for the shade, and then the block ends.
+    // Each table has one code of one bit. Six bits follow for the shade, and then the block ends.
     let huffman = |class: u8, symbol: u8| [&[0xff, 0xc4, 0, 0x14, class, 1][..], &[0; 15], &[symbol]].concat();
     let scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0";
     let parts: [&[u8]; 8] =
@@ -26,17 +26,17 @@ fn jpeg(seed: u8) -> Vec<u8> {
     parts.concat()
 }
 
-/// What a host says that can go on with an image.
+/// Header of a host that can continue an image.
 const RANGES: &str = "Accept-Ranges: bytes\r\n";
 
-/// An answer whose connection breaks after some of the body that it promised.
+/// Returns an answer whose connection breaks after `n_bytes` bytes of the promised body.
 fn cut(status: &str, headers: &str, body: &[u8], n_bytes: usize) -> Vec<u8> {
     let mut answer = response(status, headers, body);
     answer.truncate(answer.len() - body.len() + n_bytes);
     answer
 }
 
-/// Where the client wants to go on, if it does.
+/// Returns the start of the requested range. `None` if the client requests the whole image.
 fn range_start(head: &str) -> Option<usize> {
     let range = head.lines().find_map(|line| line.strip_prefix("range: bytes="))?;
     Some(range.strip_suffix('-').expect("a range to the end").parse().unwrap())
@@ -50,7 +50,7 @@ fn n_polls(api: &Host) -> usize {
     api.heads().iter().filter(|head| head.starts_with("get /v1/tasks/")).count()
 }
 
-/// The one image of a run, and that no part of another file is beside it.
+/// Returns the only image of a run, and checks that no other file is next to it.
 fn only_image(bench: &Bench) -> Vec<u8> {
     let names: Vec<_> = fs::read_dir(bench.path("out/images")).unwrap().map(|entry| entry.unwrap().path()).collect();
     let [name] = names.as_slice() else { panic!("{names:?}") };
@@ -61,7 +61,8 @@ fn never_sees_the_token(host: &Host) {
     assert!(host.heads().iter().all(|head| !head.contains("authorization") && !head.contains("test-token")));
 }
 
-/// Goal: no byte is fetched twice. Method: a host that breaks off every 1,000 bytes, or ends there as if that were all.
+/// Goal: no byte is downloaded twice. Method: a host that breaks off every 1,000 bytes, or ends there as if the image
+/// were complete.
 #[test]
 fn a_download_that_breaks_off_goes_on_where_it_stopped() {
     let image = jpeg(1);
@@ -114,8 +115,9 @@ fn a_download_goes_on_through_the_redirect_that_it_began_with() {
     }
 }
 
-/// The first answer breaks off; what the request for its rest is answered with; the image that a fresh start finds; and whether there is
-/// one, or the answer itself is the whole image.
+/// Checks an interrupted download. The first answer breaks off, and `answer` replies to the request for the rest. A
+/// fresh start finds the image `found_after`. `is_asked_anew` says whether there is a fresh start. If not, the answer
+/// itself is the whole image.
 fn goes_on_with(answer: impl Fn(usize) -> Vec<u8> + Send + 'static, found_after: &[u8], is_asked_anew: bool) {
     let (one, found) = (jpeg(1), found_after.to_vec());
     let n_whole = Mutex::new(0);
@@ -168,7 +170,7 @@ fn a_part_from_the_wrong_place_never_gets_into_an_image() {
     goes_on_with(move |start| part(start + 1, &at(start + 1)), &image, true);
     goes_on_with(move |_| part(0, &at(0)), &image, true);
     goes_on_with(move |start| part(start, ""), &image, true);
-    // It says the right place, and sends more than there can be.
+    // The header names the right position, and the body has more bytes than the rest.
     goes_on_with(move |start| part(start - 100, &at(start)), &image, true);
     goes_on_with(|_| response("416 Range Not Satisfiable", "", b""), &image, true);
 }
@@ -214,8 +216,8 @@ fn a_host_that_falls_silent_is_asked_for_the_rest() {
     assert_eq!(starts, [None, Some(1500), Some(3000)]);
 }
 
-/// Goal: links that do not last as long as the queue cost nothing but polls. Method: one download at a time, each held back, so that
-/// the queue takes several lifetimes.
+/// Goal: links that expire before the queue ends cost only polls. Method: one delayed download at a time, so that the
+/// queue takes several lifetimes.
 #[test]
 fn links_that_expire_in_the_queue_are_replaced_by_fresh_ones() {
     let lifetime = Some(Duration::from_secs(2));
@@ -242,7 +244,7 @@ fn cuts_and_expired_links_cost_no_image() {
     assert_eq!((stats.n_accepted, stats.n_accepted_twice, stats.n_token_leaks), (100, 0, 0));
 }
 
-/// A PNG that is right in every byte and claims this size.
+/// Returns a PNG that is correct in every byte and claims this size.
 fn png_of(width: u32, height: u32) -> Vec<u8> {
     let chunk = |kind: &[u8], data: &[u8]| {
         let length = u32::try_from(data.len()).unwrap().to_be_bytes();
@@ -254,7 +256,7 @@ fn png_of(width: u32, height: u32) -> Vec<u8> {
     [b"\x89PNG\r\n\x1a\n".as_slice(), &header, &chunk(b"IDAT", b"x"), &chunk(b"IEND", b"")].concat()
 }
 
-/// What a run says whose image host answers with this.
+/// Returns the error of a run whose image host gives this answer, and the output of the run.
 fn refused(answer: Vec<u8>, flags: &[&str]) -> (String, Output) {
     let images = Host::new(move |_| answer.clone());
     let api = api_with_images_at(format!("{}/x.png", images.url));
@@ -271,14 +273,14 @@ fn refused(answer: Vec<u8>, flags: &[&str]) -> (String, Output) {
 fn what_is_no_image_that_is_wanted_is_named() {
     let ok = |body: &[u8]| response("200 OK", "Content-Type: image/png\r\n", body);
     let without_length = |body: &[u8]| [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", body].concat();
-    // It promises more than could ever come, and the run must not wait for it.
+    // The answer promises more than could ever arrive, and the run must not wait for it.
     let endless = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n".to_vec();
     let half = &png()[..png().len() / 2];
     let long = format!("the download is {} bytes long, more than the limit of 500 (--image-bytes-max)", png().len());
     let small = ["--image-bytes-max", "500"];
     for (answer, flags, words) in [
         (ok(&png()), &small[..], long.as_str()),
-        (without_length(&png()), &small, "longer than the limit of 500 bytes (--image-bytes-max)"),
+        (without_length(&png()), &small, "larger than the limit of 500 bytes (--image-bytes-max)"),
         (endless, &[], "the download is 99999999999 bytes long, more than the limit of 67108864"),
         (ok(&png()), &["--image-pixels-max", "1023"], "32x32 pixels, more than the limit of 1023 (--image-pixels-max)"),
         (ok(&png_of(100_000, 100_000)), &[], "100000x100000 pixels, more than the limit of 100000000"),

@@ -1,4 +1,4 @@
-//! The real program as a real process: real HTTP on loopback, real files, real signals, and kill -9.
+//! Tests of the real program as a real process: real HTTP on loopback, real files, real signals, and kill -9.
 
 mod again;
 mod begin;

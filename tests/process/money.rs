@@ -1,4 +1,4 @@
-//! What a user allows: a limit on the cost, on the time, and on the jobs that one command works on; and what is told of the money.
+//! Limits of the user on the cost, the time and the jobs of one command, and the reported cost.
 
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -23,7 +23,7 @@ fn expect_words(output: &Output, words: &str) {
     assert!(stderr(output).contains(words), "{words:?} is not in:\n{}", stderr(output));
 }
 
-/// The sum of the column `cost`.
+/// Returns the sum of the column `cost`.
 fn cost_column(bench: &Bench) -> u64 {
     let results = bench.results();
     let cells = results.iter().map(|row| row["cost"].as_str()).filter(|cell| !cell.is_empty());
@@ -38,7 +38,7 @@ fn a_limit_on_the_cost_is_used_up_and_never_exceeded_over_all_runs() {
     expect_code(&output, 75);
     expect_words(&output, "stopped at 6 of --max-cost 7 magicube; run again with a higher limit");
     expect_words(&output, "cost so far: 6 magicube");
-    expect_words(&output, "run the same command again with a higher --max-cost to go on: 7 jobs unfinished");
+    expect_words(&output, "run the same command again with a higher --max-cost to resume: 7 jobs unfinished");
     assert_eq!((bench.stats().n_submits, cost_column(&bench)), (3, 6));
     assert_eq!(bench.results().iter().filter(|row| row["status"] == "succeeded").count(), 3, "they are seen through");
     let report: Value = serde_json::from_slice(&std::fs::read(bench.path("r.json")).unwrap()).unwrap();
@@ -48,7 +48,7 @@ fn a_limit_on_the_cost_is_used_up_and_never_exceeded_over_all_runs() {
     );
     expect_code(&priced(&bench, &["--max-cost", "7 magicube"]), 75);
     assert_eq!(bench.stats().n_submits, 3, "the limit is on all runs together");
-    // The price was told before.
+    // An earlier run was given the price.
     let output = run(&bench, &["--max-cost", "20"]);
     expect_code(&output, 0);
     assert_eq!((bench.stats().n_accepted, cost_column(&bench)), (10, 20));
@@ -65,7 +65,7 @@ fn a_limit_on_the_cost_that_cannot_be_kept_is_refused_before_anything_is_sent() 
     expect_code(&output, 2);
     expect_words(
         &output,
-        "the price of an image is not known; tell it with --price \"2 magicube\" or `price:` in the manifest",
+        "the price of an image is not known; give it with --price \"2 magicube\" or `price:` in the manifest",
     );
     assert!(!bench.path("out").exists(), "nothing is made");
     let output = priced(&bench, &["--max-cost", "20 USD"]);
@@ -80,7 +80,7 @@ fn a_limit_on_the_cost_that_cannot_be_kept_is_refused_before_anything_is_sent() 
     );
     let output = bench.run("two.yaml", &["--max-cost", "20"]);
     expect_code(&output, 2);
-    expect_words(&output, "no price of Tongyi-MAI/Z-Image-Turbo (job 2) is told");
+    expect_words(&output, "no price for Tongyi-MAI/Z-Image-Turbo (job 2) is given");
     let output = priced(&bench, &["--max-cost", "1.99"]);
     expect_code(&output, 75);
     expect_words(&output, "stopped at 0 of --max-cost 1.99 magicube");
@@ -90,7 +90,7 @@ fn a_limit_on_the_cost_that_cannot_be_kept_is_refused_before_anything_is_sent() 
     assert_eq!(bench.stats().n_submits, 1);
 }
 
-/// Goal: the limit holds where processes die with submissions under way. Method: kill -9 the real program again and again.
+/// Goal: the limit holds if processes die with submissions in flight. Method: kill -9 the real program again and again.
 #[test]
 fn a_limit_on_the_cost_holds_over_kills() {
     let faults = ["submit-cut-after=0.1", "500=0.05"].map(|fault| fault.parse().unwrap());
@@ -117,7 +117,8 @@ fn a_limit_on_the_cost_holds_over_kills() {
     expect_words(&output, "of --max-cost 61 magicube");
 }
 
-/// Goal: what was paid lies within what is told, and is not told to be less. Method: answers lost on purpose, against the server's books.
+/// Goal: the paid amount is within the reported range, and is not reported too low. Method: lose answers on purpose,
+/// and compare with the server's counts.
 #[test]
 fn the_cost_is_told_as_a_range_where_answers_were_lost() {
     let faults = ["submit-cut-after=0.4"].map(|fault| fault.parse().unwrap());
@@ -177,13 +178,14 @@ fn a_part_is_of_a_job_at_least_and_of_all_at_most() {
     }
     expect_words(&bench.run("prompts.csv", &["--limit", "0"]), "write a whole number of at least 1");
     assert_eq!(bench.stats().n_submits, 0);
-    // Failures and others outstanding: the part comes first; with none outstanding, the failures do.
+    // With failures and outstanding jobs, the exit code is that of a part. Without outstanding jobs, it is that of the
+    // failures.
     expect_code(&run(&bench, &["--limit", "2"]), 5);
     expect_code(&run(&bench, &["--limit", "2"]), 100);
     expect_code(&run(&bench, &["--limit", "100"]), 100);
 }
 
-/// Goal: a retry keeps the limits too, and what it does not try now stays failed.
+/// Goal: a retry keeps the limits too, and jobs that it does not retry now stay failed.
 #[test]
 fn a_retry_keeps_the_limits() {
     let bench = Bench::new(Config { fail_rate: 1.0, ..quick() });
@@ -199,7 +201,7 @@ fn a_retry_keeps_the_limits() {
         (7, 5)
     );
     assert_eq!(cost_column(&bench), 14);
-    // The price was told before; two more are paid for, and the rest waits for a higher limit.
+    // An earlier run was given the price. Two more jobs are paid for, and the rest waits for a higher limit.
     let output = retry(&["--max-cost", "19"]);
     expect_code(&output, 75);
     expect_words(&output, "stopped at 18 of --max-cost 19 magicube");
@@ -213,7 +215,7 @@ fn time_that_is_up_stops_a_run_that_has_more_to_submit() {
     let output = run(&bench, &["--rate", "1/h", "--max-duration", "1500ms"]);
     expect_code(&output, 75);
     expect_words(&output, "stopped: the time is up (--max-duration");
-    expect_words(&output, "run the same command again to go on: 2 jobs unfinished");
+    expect_words(&output, "run the same command again to resume: 2 jobs unfinished");
     assert_eq!(bench.results().iter().filter(|row| row["status"] == "succeeded").count(), 1);
     expect_code(&bench.run("prompts.csv", &["--max-duration", "soon"]), 2);
     expect_code(&run(&bench, &["--max-duration", "1h"]), 0);
@@ -225,7 +227,7 @@ fn a_part_of_the_jobs_may_fail() {
     bench.csv(40);
     let output = run(&bench, &["-j", "1", "--max-failures", "50%"]);
     expect_code(&output, 75);
-    expect_words(&output, "stopped: 20 jobs have failed (--max-failures)");
+    expect_words(&output, "stopped: 20 jobs failed (--max-failures)");
     expect_code(&run(&bench, &["--max-failures", "101%"]), 2);
 }
 
@@ -239,10 +241,10 @@ fn a_plan_shows_the_limits_and_so_does_a_dry_run() {
     let plan = bench.output(&[&["plan", "prompts.csv", "-o", "out"], &flags[..]].concat());
     expect_code(&plan, 0);
     for words in [
-        "limit: 5 of 6 unfinished jobs would be worked on, 1 left for the next such run (--limit)",
+        "limit: 5 of 6 unfinished jobs would be worked on, 1 left for later runs (--limit)",
         "cost: 10 magicube",
         "cost so far: 8 magicube",
-        "--max-cost 17 magicube: 9 left of it, not enough for this",
+        "--max-cost 17 magicube: 9 left, not enough",
     ] {
         assert!(stdout(&plan).contains(words), "{words}\n{}", stdout(&plan));
     }

@@ -1,14 +1,14 @@
-//! The API's official Python sample against `promptbatch simulate`, with nothing changed but its base URL and its token.
+//! Official Python sample of the API against `promptbatch simulate`, with only its base URL and its token changed.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::bench::{Bench, quick, stderr};
 
-/// Where a Python with `requests` and Pillow is; by default the one on the PATH.
+/// Environment variable with a Python that has `requests` and Pillow. The default is the Python on the PATH.
 const PYTHON: &str = "PROMPTBATCH_TEST_PYTHON";
 
-/// Set where a missing Python is a failure and not a reason to skip.
+/// Environment variable that makes a missing Python a failure, and not a reason to skip.
 const PYTHON_REQUIRED: &str = "PROMPTBATCH_TEST_PYTHON_REQUIRED";
 
 struct Killed(Child);

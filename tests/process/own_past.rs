@@ -1,5 +1,4 @@
-//! What a run believes of its own past: a ledger that went back in time or was damaged, another account, images that are gone, and a
-//! repair that is killed.
+//! Consistency of a run with its past: an older or damaged ledger, another account, missing images, an interrupted repair.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +7,7 @@ use std::process::Command;
 use crate::bench::{Bench, expect_code, files, quick, stderr, stdout};
 use crate::exports::{STRACE_REQUIRED, is_killed};
 
-/// More calls than a repair of a few images makes.
+/// Upper limit on the calls of a repair of a few images.
 const KILLS_MAX: usize = 400;
 
 fn copy_ledger(from: &Path, to: &Path) {
@@ -20,8 +19,8 @@ fn copy_ledger(from: &Path, to: &Path) {
     }
 }
 
-/// Goal: nothing is paid for twice because a ledger was restored from a copy. Method: two jobs, a copy of the ledger, two more; then the
-/// copy is put back, so that two paid jobs are new to it.
+/// Goal: a ledger restored from a copy causes no unreported second payment. Method: two jobs, a copy of the ledger, two
+/// more jobs. Then the copy is restored, so that two paid jobs are new to it.
 #[test]
 fn an_older_ledger_is_refused_until_it_is_accepted_and_then_nothing_is_paid_for_untold() {
     let bench = Bench::new(quick());
@@ -45,7 +44,7 @@ fn an_older_ledger_is_refused_until_it_is_accepted_and_then_nothing_is_paid_for_
     assert!(stderr(&refused).contains("out/run.db: it ends with event "), "{}", stderr(&refused));
     let status = bench.output(&["status", "out"]);
     expect_code(&status, 0);
-    assert!(stdout(&status).contains("warning: could not go on with out/run.db"), "{}", stdout(&status));
+    assert!(stdout(&status).contains("warning: could not resume out/run.db"), "{}", stdout(&status));
     assert_eq!(bench.stats().n_submits, 4, "nothing was sent");
 
     let held = bench.run("prompts.csv", &["--accept-older-ledger", "--in-doubt", "hold"]);
@@ -56,13 +55,13 @@ fn an_older_ledger_is_refused_until_it_is_accepted_and_then_nothing_is_paid_for_
     expect_code(&bench.output(&["status", "out"]), 0);
     expect_code(&bench.output(&["retry", "out", "--only", "in_doubt", "--progress", "none"]), 0);
     assert_eq!(bench.stats().n_accepted, 6);
-    // One more each was paid for, and that is told of each.
+    // Each of the two was paid for once more, and the results report it.
     let told = bench.results().iter().map(|row| 1 + row["submits_in_doubt"].parse::<u64>().unwrap()).sum::<u64>();
     assert_eq!(told, bench.stats().n_accepted);
 }
 
-/// Goal: whose tasks they are is remembered, and the token is nowhere. Method: the same batch with one token, another one, and the first
-/// one again; then the other one as the batch's own.
+/// Goal: the account of the tasks is remembered, and the token is stored nowhere. Method: the same batch with one
+/// token, another one, and the first one again. Then the other token becomes the batch's own.
 #[test]
 fn another_accounts_token_is_told_of_until_it_is_made_the_batchs_own() {
     let bench = Bench::new(quick());
@@ -70,7 +69,7 @@ fn another_accounts_token_is_told_of_until_it_is_made_the_batchs_own() {
         bench.csv(n);
         let output = bench.run_command("prompts.csv", more).env("MODELSCOPE_API_KEY", token).output().unwrap();
         expect_code(&output, 0);
-        stderr(&output).contains("the token is of another account than the one that this batch was begun with")
+        stderr(&output).contains("the token belongs to a different account than the one")
     };
     assert!(!run(1, "the-first-token", &[]));
     assert!(!run(2, "the-first-token", &[]));
@@ -89,8 +88,8 @@ fn another_accounts_token_is_told_of_until_it_is_made_the_batchs_own() {
     }
 }
 
-/// Goal: what is not on disk is not called done. Method: images deleted, cut, replaced by a folder; and one whose bytes alone are others,
-/// which only `verify` sees.
+/// Goal: an image that is not on disk is not done. Method: images that are deleted, cut, or replaced by a folder. One
+/// more has only changed bytes, which only `verify` detects.
 #[test]
 fn images_that_are_gone_are_told_by_a_run_that_has_nothing_to_do() {
     let bench = Bench::new(quick());
@@ -104,7 +103,7 @@ fn images_that_are_gone_are_told_by_a_run_that_has_nothing_to_do() {
     fs::remove_file(path(1)).unwrap();
     let one = bench.run("prompts.csv", &[]);
     expect_code(&one, 100);
-    let words = "1 of 6 images is missing or has another size than recorded: promptbatch verify out --repair";
+    let words = "1 of 6 images is missing or has the wrong size: promptbatch verify out --repair";
     assert!(stderr(&one).contains(words), "{}", stderr(&one));
     fs::write(path(2), &whole[..100]).unwrap();
     fs::remove_file(path(3)).unwrap();
@@ -112,7 +111,7 @@ fn images_that_are_gone_are_told_by_a_run_that_has_nothing_to_do() {
     for more in [&[][..], &["--fail-under", "10%"]] {
         let three = bench.run("prompts.csv", more);
         expect_code(&three, 100);
-        assert!(stderr(&three).contains("3 of 6 images are missing or have another size"), "{}", stderr(&three));
+        assert!(stderr(&three).contains("3 of 6 images are missing or have the wrong size"), "{}", stderr(&three));
     }
     bench.csv(7);
     let with_more = bench.run("prompts.csv", &[]);
@@ -124,7 +123,8 @@ fn images_that_are_gone_are_told_by_a_run_that_has_nothing_to_do() {
     assert_eq!(bench.stats().n_submits, 7, "nothing was paid for again");
 }
 
-/// Goal: a flipped bit is told by every verb that counts on it, by its row. Method: change a column by the side door.
+/// Goal: every command that relies on a row reports a flipped bit by that row. Method: change a column directly in the
+/// database.
 #[test]
 fn a_damaged_row_is_told_by_every_verb() {
     let bench = Bench::new(quick());
@@ -139,16 +139,16 @@ fn a_damaged_row_is_told_by_every_verb() {
         let output = bench.output(args);
         expect_code(&output, 1);
         let told = stderr(&output);
-        assert!(told.contains("job 2 (row 2): where it stands") && told.contains("is damaged"), "{args:?}: {told}");
+        assert!(told.contains("job 2 (row 2): its state") && told.contains("is damaged"), "{args:?}: {told}");
     }
     let run = bench.run("prompts.csv", &[]);
     expect_code(&run, 1);
-    assert!(stderr(&run).contains("job 2 (row 2): where it stands"), "{}", stderr(&run));
+    assert!(stderr(&run).contains("job 2 (row 2): its state"), "{}", stderr(&run));
 }
 
-/// Goal: a repair that is killed at any step loses nothing, and pays for nothing. Method: strace kills it at the first call that changes
-/// anything on disk, the next time at the second, and so on to the last; the same command again brings all images home under their names,
-/// and what stood there is still to be had.
+/// Goal: a repair that is killed at any step loses nothing, and pays for nothing. Method: strace kills it at the first
+/// call that changes the disk, then at the second, and so on. The same command then restores all images under their
+/// names, and the damaged file is still available.
 #[test]
 fn a_repair_that_is_killed_at_any_step_goes_on() {
     let bench = Bench::new(quick());

@@ -1,4 +1,4 @@
-//! Tasks of several images: what can be had is kept, and what is missing is told.
+//! Tasks of several images: available images are kept, and missing ones are reported.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::bench::{Bench, expect_code, files, quick, rows, stderr, stdout};
 use crate::host::{Host, json, png, response, run_one};
 
-/// An API whose one task has these images.
+/// Starts an API whose only task has these images.
 fn api_of(links: &[String]) -> Host {
     let links = serde_json::json!(links).to_string();
     Host::new(move |head| {
@@ -19,8 +19,8 @@ fn api_of(links: &[String]) -> Host {
     })
 }
 
-/// Goal: of a task's images those that can be had are kept, and the others named and fetched later. Method: two images, of which the
-/// second is gone until the third request for it.
+/// Goal: the available images of a task are kept, and the others are reported and downloaded later. Method: two images,
+/// of which the second is missing until the third request for it.
 #[test]
 fn a_task_of_which_one_image_is_missing_keeps_the_other() {
     let n_asked = AtomicUsize::new(0);
@@ -83,7 +83,7 @@ fn images_beyond_the_limit_are_told() {
         assert!(rows.iter().all(|row| !row["file_name"].is_empty()));
         if n == 17 {
             assert!(
-                rows[0]["error"].starts_with("the task has 17 images, and 16 of a task are fetched at most"),
+                rows[0]["error"].starts_with("the task has 17 images, and at most 16 per task are fetched"),
                 "{}",
                 rows[0]["error"]
             );

@@ -1,4 +1,4 @@
-//! Manifests that come through pipes: read once, and waited for no longer than the user wants.
+//! Manifests from pipes: read once, and waited for no longer than the user wants.
 
 use std::fs;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::bench::{Bench, expect_code, quick, stderr, wait_until};
 
-/// A pipe that is written once, by somebody who takes his time.
+/// Creates a pipe, to which a separate thread writes once.
 fn fifo(bench: &Bench, name: &str, text: &'static str) {
     assert!(Command::new("mkfifo").arg(bench.path(name)).status().unwrap().success());
     let path = bench.path(name);
@@ -19,7 +19,7 @@ fn a_pipe_is_read_once() {
     fifo(&bench, "p.csv", "prompt,id\na cat,1\na dog,2\n");
     expect_code(&bench.run("p.csv", &[]), 0);
     bench.check_images(2);
-    // Wrong encodings and mistakes are looked at more than once.
+    // Wrong encodings and mistakes need more than one pass over the input.
     fifo(&bench, "bad.csv", "prompt,size\na cat,big\n");
     let output = bench.output(&["validate", "bad.csv"]);
     expect_code(&output, 2);
@@ -50,10 +50,11 @@ fn what_a_shell_substitutes_is_a_manifest() {
     assert!(stderr(&nameless).contains("has no name of its own; add -o OUT"), "{}", stderr(&nameless));
     let formless = shell("RUN <(printf 'prompt\\na cat\\n') -o out");
     expect_code(&formless, 2);
-    assert!(stderr(&formless).contains("a pipe has no name that would tell it; add --format"), "{}", stderr(&formless));
+    assert!(stderr(&formless).contains("a pipe has no file name; add --format"), "{}", stderr(&formless));
 }
 
-/// Goal: one signal ends a program that waits for a pipe. Method: nobody writes to one, and somebody stops in the middle of the other.
+/// Goal: one signal ends a program that waits for a pipe. Method: one pipe without a writer, and one whose writer stops
+/// in the middle.
 #[test]
 fn a_signal_ends_the_wait_for_a_pipe_at_once() {
     for (signal, code) in [("TERM", 143), ("INT", 130), ("HUP", 129)] {
@@ -68,7 +69,7 @@ fn a_signal_ends_the_wait_for_a_pipe_at_once() {
                 pipe
             });
             let pid = child.id().to_string();
-            // The thread that hears signals is there before the manifest is opened.
+            // The thread that receives signals exists before the manifest is opened.
             let listens = || {
                 let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
                 let names =

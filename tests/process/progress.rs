@@ -1,4 +1,4 @@
-//! What a run says of itself while it goes on, to those who are no terminal: lines now and then, and JSON.
+//! Progress output of a run without a terminal: lines at intervals, and JSON.
 
 use std::process::Output;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::bench::{Bench, expect_code, quick, stderr, stdout, wait_until};
 
-/// What was said, line by line; all of it is JSON.
+/// Parses the output line by line. All of it must be JSON.
 fn lines(output: &Output) -> Vec<Value> {
     let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     stderr(output).lines().map(parse).collect()
@@ -17,7 +17,7 @@ fn of<'a>(lines: &'a [Value], event: &'a str) -> impl Iterator<Item = &'a Value>
     lines.iter().filter(move |line| line["event"] == event)
 }
 
-/// Goal: a program that reads the lines knows of every job what the results say, and of the run what the exit code says.
+/// Goal: the JSON lines report of every job what the results contain, and of the run what the exit code means.
 #[test]
 fn every_job_is_told_in_json_and_nothing_else_is_said() {
     let bench = Bench::new(Config { fail_rate: 0.3, ..quick() });
@@ -78,7 +78,7 @@ fn a_log_is_told_of_a_hold_when_it_begins() {
     assert!(stderr(&output).contains("throttled: next submission in "), "{}", stderr(&output));
 }
 
-/// Goal: whoever watches a live run sees it end, is told how fast it goes, and does not disturb it.
+/// Goal: a watcher of a live run sees its end, learns its rate, and does not disturb it.
 #[test]
 fn a_live_run_can_be_watched_until_it_is_over() {
     let bench = Bench::new(Config { latency: std::time::Duration::from_millis(300), ..quick() });

@@ -1,4 +1,4 @@
-//! Hostile inputs reach only so far: files that a manifest names, and addresses that an API links to.
+//! Limits on hostile inputs: the files that a manifest names, and the addresses that an API links to.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,7 +9,8 @@ use std::process::{Command, Output, Stdio};
 use crate::bench::{Bench, expect_code, quick, rows, stderr, stdout};
 use crate::host::{Host, api_with_images_at, json, png, response, run_one};
 
-/// A manifest in a folder of its own, whose prompts are the lines of this file; the secret lies beside the folder.
+/// Creates a manifest in a separate folder, whose prompts are the lines of this file. The secret is in another folder
+/// next to it.
 fn with_list(name: &str) -> Bench {
     let bench = Bench::new(quick());
     fs::create_dir_all(bench.path("own/wildcards")).unwrap();
@@ -28,7 +29,8 @@ const VERBS: [&[&str]; 4] =
 
 const RUN: &[&str] = &["run", "own/p.yaml", "-o", "out", "--provider", "simulator"];
 
-/// Goal: nothing outside the manifest's folder is read, and nothing is sent. Method: each way out, with each verb.
+/// Goal: nothing outside the manifest's folder is read, and nothing is sent. Method: each path out of the folder, with
+/// each command.
 #[test]
 fn a_manifest_names_no_file_outside_its_folder() {
     for name in [
@@ -113,7 +115,8 @@ fn a_manifest_from_standard_input_names_files_of_the_current_folder() {
     }
 }
 
-/// What a run of one job tells whose link, or the redirect of whose link, leads there; and the words of its failure.
+/// Runs one job whose link, or the redirect of whose link, leads to `link`. Returns the error of the job, and the
+/// output.
 fn linked_to(link: &str, is_redirected: bool, flags: &[&str]) -> (String, Output) {
     let target = link.to_owned();
     let host = Host::new(move |_| response("302 Found", &format!("Location: {target}\r\n"), b""));
@@ -127,8 +130,8 @@ fn linked_to(link: &str, is_redirected: bool, flags: &[&str]) -> (String, Output
     (row["error"].clone(), output)
 }
 
-/// Goal: an API makes this machine ask nothing that is not public. Method: links and redirects to inner addresses, of an API on
-/// loopback: only that is where the API itself is.
+/// Goal: an API cannot make this machine request an address that is not public. Method: links and redirects to internal
+/// addresses, from an API on loopback. For that API only loopback is allowed, because the API itself is there.
 #[test]
 fn image_links_lead_to_no_inner_address() {
     let inner = [
@@ -149,18 +152,19 @@ fn image_links_lead_to_no_inner_address() {
     assert!(error.contains("the metadata service of cloud machines"), "{error}");
 }
 
-/// An address of this machine that others reach it by, if it has one.
+/// Returns an address by which other machines reach this one. `None` if there is none.
 fn own_address() -> Option<IpAddr> {
     let by = |from: &str, to: &str| {
         let socket = UdpSocket::bind(from).ok()?;
-        // Nothing is sent: this only chooses the address from which it would be.
+        // Nothing is sent: the call only selects the local address.
         socket.connect(to).ok()?;
         Some(socket.local_addr().ok()?.ip()).filter(|own| !own.is_loopback() && TcpListener::bind((*own, 0)).is_ok())
     };
     by("0.0.0.0:0", "192.0.2.1:9").or_else(|| by("[::]:0", "[2001:db8::1]:9"))
 }
 
-/// Goal: an API elsewhere cannot have this machine ask itself, by whatever name. Method: an API at the machine's address in its network.
+/// Goal: an API on another machine cannot make this machine request itself, by any name. Method: an API at the
+/// machine's address in its network.
 #[test]
 fn an_api_elsewhere_leads_to_its_own_network_and_not_to_this_machine() {
     let Some(own) = own_address() else { return };
@@ -206,7 +210,7 @@ fn an_api_elsewhere_leads_to_its_own_network_and_not_to_this_machine() {
     assert!(inner.heads().is_empty(), "nothing was asked there");
 }
 
-/// Goal: what a page of an inner host says is nowhere. Method: an API on loopback, which may link there.
+/// Goal: the content of a page of an internal host appears nowhere. Method: an API on loopback, which may link there.
 #[test]
 fn what_an_inner_host_says_is_not_shown() {
     let host = Host::new(|_| response("200 OK", "", b"<html>root:x:0:0 geheim-4711"));

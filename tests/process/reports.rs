@@ -1,4 +1,4 @@
-//! What CI gets of a run: reports that others can read, whatever the prompts say, and an exit code.
+//! Reports of a run for CI: readable by other programs, whatever the prompts contain, and an exit code.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::bench::{Bench, expect_code, quick, stderr};
 
 const ALL: [&str; 6] = ["--report", "junit=r.xml", "--report", "json=r.json", "--report", "md=r.md"];
 
-/// An element of a report, and what stands in it.
+/// Element of a report, with its attributes and its children.
 #[derive(Debug, Default)]
 struct Element {
     name: String,
@@ -55,7 +55,8 @@ impl Element {
         self.attributes[name].parse().unwrap()
     }
 
-    /// The shape that Jenkins' schema (junit-10.xsd) and the stricter one of Ant ask for: which elements stand where, with which attributes.
+    /// Checks the elements, their places and their attributes against Jenkins' schema (junit-10.xsd) and the stricter
+    /// one of Ant.
     fn check(&self) {
         let (attributes, children): (&[&str], &[&str]) = match self.name.as_str() {
             "testsuites" => (&["errors", "failures", "name", "tests", "time"], &["testsuite"]),
@@ -81,7 +82,7 @@ impl Element {
     }
 }
 
-/// The report, whose totals are those of its cases.
+/// Parses the report, and checks that its totals are those of its cases.
 fn junit(bench: &Bench) -> Element {
     let suites = parse(&fs::read_to_string(bench.path("r.xml")).unwrap());
     suites.check();
@@ -100,7 +101,8 @@ fn json(bench: &Bench) -> Value {
     serde_json::from_slice(&fs::read(bench.path("r.json")).unwrap()).unwrap()
 }
 
-/// Goal: every report says of every job what the results say, also where a prompt would be XML, Markdown or a control sequence.
+/// Goal: every report agrees with the results for every job, even if a prompt contains XML, Markdown or a control
+/// sequence.
 #[test]
 fn reports_say_what_the_results_say() {
     let bench = Bench::new(Config { fail_rate: 0.4, ..quick() });
@@ -146,7 +148,7 @@ fn reports_say_what_the_results_say() {
     assert!(!page.contains(['@', '`', '\u{1b}', '\u{202e}']) && !page.contains("<b>"), "{page}");
 }
 
-/// Goal: a run that stops early leaves its reports too, and the next one replaces them.
+/// Goal: a run that stops early writes its reports too, and the next run replaces them.
 #[test]
 fn a_run_that_stops_leaves_reports_and_the_next_one_replaces_them() {
     let bench = Bench::new(Config { fail_rate: 0.3, ..quick() });
@@ -159,10 +161,10 @@ fn a_run_that_stops_leaves_reports_and_the_next_one_replaces_them() {
     let told = json(&bench);
     assert_eq!((told["stop"].as_str(), told["counts"]["pending"].as_u64()), (Some("failures"), Some(n_pending)));
     let page = fs::read_to_string(bench.path("r.md")).unwrap();
-    assert!(page.contains(&format!("Run the same command again to go on: {n_pending} to do.")), "{page}");
+    assert!(page.contains(&format!("Run the same command again to resume: {n_pending} left to do.")), "{page}");
     expect_code(&bench.run("prompts.csv", &ALL), 100);
     assert_eq!((junit(&bench).children[0].number("skipped"), json(&bench)["exit_code"].as_u64()), (0, Some(100)));
-    // Nothing to do is an ending like any other.
+    // A run with nothing to do ends like any other.
     fs::remove_file(bench.path("r.xml")).unwrap();
     expect_code(&bench.run("prompts.csv", &ALL), 100);
     assert_eq!(junit(&bench).number("tests"), 20);
@@ -175,7 +177,7 @@ fn a_report_that_cannot_be_written_is_known_before_anything_is_sent() {
     let output = bench.run("prompts.csv", &["--report", "junit=absent/r.xml"]);
     expect_code(&output, 2);
     assert!(
-        stderr(&output).contains("absent/r.xml") && stderr(&output).contains("make its folder first"),
+        stderr(&output).contains("absent/r.xml") && stderr(&output).contains("create its folder first"),
         "{}",
         stderr(&output)
     );
@@ -208,9 +210,9 @@ fn some_failures_may_be_few_enough() {
     bench.csv(20);
     let output = bench.run("prompts.csv", &["--fail-under", "10%"]);
     expect_code(&output, 0);
-    assert!(stderr(&output).contains("% succeeded, as many as asked for (--fail-under 10%)"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("% succeeded (required: 10%, --fail-under)"), "{}", stderr(&output));
     let output = bench.run("prompts.csv", &["--fail-under", "99.5%"]);
     expect_code(&output, 100);
-    assert!(stderr(&output).contains("fewer than asked for (--fail-under 99.5%)"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("% succeeded, below the required 99.5% (--fail-under)"), "{}", stderr(&output));
     expect_code(&bench.run("prompts.csv", &["--fail-under", "0.98"]), 2);
 }

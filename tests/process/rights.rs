@@ -1,4 +1,4 @@
-//! Missing rights on our own folder: told with the path, at the start and in the middle of a run.
+//! Missing permissions on our own folder: reported with the path, at the start and in the middle of a run.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,8 @@ use std::process::{Command, Output, Stdio};
 use crate::bench::{Bench, expect_code, stderr, stdout, wait_until};
 use crate::disk::{REQUIRED, check_intact, slow};
 
-/// The program as somebody whom permissions bind, who may write in the bench's folder; nothing where nobody can be that.
+/// Copies the program for a user whom permissions restrict, and who may write in the bench's folder. `None` if no other
+/// user is possible.
 fn as_nobody(bench: &Bench) -> Option<PathBuf> {
     let program = bench.path("promptbatch");
     fs::copy(env!("CARGO_BIN_EXE_promptbatch"), &program).unwrap();
@@ -24,7 +25,7 @@ fn as_nobody(bench: &Bench) -> Option<PathBuf> {
     }
 }
 
-/// Nobody's number on most systems; any that is not root's will do.
+/// User id of `nobody` on most systems. Any id that is not root's works.
 const NOBODY_ARGS: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 
 fn nobodys(bench: &Bench, program: &Path, args: &[&str]) -> Command {
@@ -45,7 +46,8 @@ fn chmod(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Goal: missing rights are told with the path, at the start and in the middle, and the run goes on with them.
+/// Goal: missing permissions are reported with the path, at the start and in the middle. With the permissions, the run
+/// continues.
 #[test]
 fn missing_rights_are_told_and_the_run_goes_on_with_them() {
     let bench = Bench::new(slow());

@@ -1,4 +1,4 @@
-//! A simulated API in a process of its own, which can be stopped and come back at the same address with other faults.
+//! Simulated API in a separate process, which can be stopped and restarted at the same address with other faults.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 
 use crate::bench::Bench;
 
-/// A running `promptbatch simulate`; it dies with this value.
+/// Running `promptbatch simulate`, which is killed when this value is dropped.
 pub struct Served {
     child: Child,
     pub url: String,
@@ -17,7 +17,7 @@ impl Served {
         Self::at(bench, "0", more)
     }
 
-    /// The same API after a restart, with these settings.
+    /// Restarts the API at the same address, with these settings.
     pub fn again(self, bench: &Bench, more: &[&str]) -> Self {
         let port = self.url.rsplit(':').next().unwrap().to_owned();
         drop(self);
@@ -37,7 +37,7 @@ impl Served {
         Self { child, url: url.trim().to_owned() }
     }
 
-    /// One of the simulator's counts since it started.
+    /// Returns one of the simulator's counts since it started.
     pub fn count(&self, name: &str) -> u64 {
         let mut connection = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
         write!(connection, "GET /stats HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();

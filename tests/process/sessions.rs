@@ -1,4 +1,4 @@
-//! A run and those after it: tokens that are refused halfway, quotas, outages, and what the next session makes of them.
+//! Successive sessions of a run: tokens refused halfway, quotas, outages, and the behaviour of the next session.
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use crate::bench::{Bench, expect_code, quick, stderr, wait_until};
 use crate::host::{Host, api_with_images_at, json, png, response};
 use crate::served::Served;
 
-/// An API that refuses the token after so many submissions, until it is mended; and the images.
+/// Starts an API that refuses the token after `n_taken` submissions, until `is_mended` is set. Also starts the image
+/// host.
 fn api_that_refuses_after(n_taken: usize, is_mended: Arc<AtomicUsize>) -> Host {
     let images = Host::new(|_| response("200 OK", "", &png()));
     let n_posts = AtomicUsize::new(0);
@@ -132,7 +133,8 @@ fn a_run_that_nobody_listens_to_goes_on() {
     bench.check_images(4);
 }
 
-/// Goal: a terminal that is closed is an interruption like any other. Method: run on a terminal, close it when tasks are in flight.
+/// Goal: a closed terminal is an interruption like any other. Method: run on a terminal, and close it while tasks are
+/// in flight.
 #[test]
 fn a_terminal_that_is_closed_stops_the_run_cleanly() {
     let python = std::env::var("PROMPTBATCH_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
@@ -161,7 +163,7 @@ fn a_terminal_that_is_closed_stops_the_run_cleanly() {
     assert_eq!(bench.stats().n_submits, 4);
 }
 
-/// Goal: an image host that drips does not keep a run that is told to stop.
+/// Goal: a slow image host does not delay a run that has to stop.
 #[test]
 fn a_slow_download_does_not_delay_a_stop() {
     let images = Host::new(|_| {

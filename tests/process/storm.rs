@@ -1,4 +1,4 @@
-//! Everything that goes wrong on the way, at once: every fault that the simulator knows.
+//! Stress test of the real program: all quick faults of the simulator at once.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,22 +12,24 @@ use promptbatch::provider::simulator::faults::{FaultPlan, PlannedFault};
 use crate::bench::{Bench, expect_code, quick};
 use crate::books::Books;
 
-/// Faults that take minutes, stop a run, or cannot be told from the truth: pages that ask to wait, wrong routes for seconds, a token that is
-/// refused by lot, and a cache that gives an answer again which was lost the first time. `tests/simulation` plays them in virtual time.
+/// Faults that take minutes, stop a run, or are indistinguishable from the truth. Some pages request a wait, and some
+/// requests are routed wrongly for seconds. A token is refused at random, and a cache repeats an answer that was lost.
+/// `tests/simulation` covers these faults in virtual time.
 const SLOW: [&str; 4] = ["gateway", "misrouted", "-401", "cached"];
 
 fn quick_faults() -> impl Iterator<Item = PlannedFault> {
     PlannedFault::all().filter(|fault| !SLOW.iter().any(|part| fault.name().contains(part)))
 }
 
-/// What ends a job only for a reason that the provider gave: patience for all that passes, and little for what does not.
+/// Flags under which a job ends only for a reason that the provider gave: many retries for transient faults, and few
+/// for others.
 const FLAGS: [&str; 10] =
     ["-j", "500", "--retries", "50", "--resubmits", "2", "--request-timeout", "2s", "--task-timeout", "5s"];
 
-/// Goal: every job ends with its image or for a reason that the provider itself gave, and both sides' books agree.
+/// Goal: every job ends with its image or for a reason that the provider itself gave. The counts of both sides agree.
 ///
-/// Method: every fault with the same probability, short patience with single requests and tasks, and the story of every job read
-/// line by line.
+/// Method: every fault with the same probability, and short timeouts for single requests and tasks. The history of
+/// every job is checked event by event.
 fn storm(n_jobs: usize, probability: f64) {
     let began = Instant::now();
     let faults = quick_faults().fold(FaultPlan::default(), |plan, fault| plan.with(fault, probability));
@@ -45,7 +47,7 @@ fn storm(n_jobs: usize, probability: f64) {
         let end = match &known.state.phase {
             Phase::Finished(Outcome::Succeeded(_)) => "an image".to_owned(),
             Phase::Finished(Outcome::Failed(fault)) => fault.to_string(),
-            // What may not be paid for once more is held.
+            // A job that may not be paid for again is held.
             Phase::Submitting | Phase::Running(_) if known.state.n_repaid() >= limits.resubmits_max => {
                 "held".to_owned()
             }
@@ -57,12 +59,12 @@ fn storm(n_jobs: usize, probability: f64) {
     println!("{} submissions, {} accepted, {} twice", stats.n_submits, stats.n_accepted, stats.n_accepted_twice);
     println!("{n_doubts} doubts, {} tasks lost or failed, in {elapsed:.0?}: {ends:#?}", told.n_lost);
     assert_eq!(ends.values().sum::<usize>(), n_jobs);
-    // A job that a firewall refuses never gets to the API.
+    // A job that a firewall refuses never reaches the API.
     assert!((n_jobs as u64 * 9 / 10..=n_jobs as u64).contains(&stats.n_contents), "{stats:?}");
     assert!(ends["an image"] * 10 >= n_jobs * 7, "{ends:?}");
     assert!(stats.n_accepted_twice <= u64::from(n_doubts + told.n_lost), "{stats:?}");
     assert_eq!((stats.n_token_leaks, stats.n_polls_lost), (0, 0));
-    // Every fault has befallen somebody, or this was no storm.
+    // Every fault must have occurred, or the test has not tested it.
     let unseen: Vec<_> = quick_faults().filter(|fault| stats.n_faults(*fault) == 0).collect();
     assert!(unseen.is_empty(), "{unseen:?}");
 }

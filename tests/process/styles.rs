@@ -1,4 +1,4 @@
-//! What images are called, what they are made into, and what is written into and beside them.
+//! Names and formats of images, and the data written into them and next to them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::bench::{Bench, expect_code, files, quick, stderr, wait_until};
 
-/// Fourteen jobs in seven categories.
+/// Creates a bench with fourteen jobs in seven categories.
 fn named(config: Config) -> Bench {
     let bench = Bench::new(config);
     bench.csv(14);
@@ -33,20 +33,24 @@ fn a_template_names_folders_and_files() {
     expect_code(&bench.output(&["verify", "out"]), 0);
 }
 
-/// Goal: names that are the same overwrite nothing, and somebody is told.
+/// Goal: equal names overwrite nothing, and the user is informed.
 #[test]
 fn names_that_collide_get_the_id_behind_them() {
     let bench = named(quick());
     let output = bench.run("prompts.csv", &["--name", "{category}"]);
     expect_code(&output, 0);
-    assert!(stderr(&output).contains("note: several images may have one name by `{category}`"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("note: `{category}` may give several images the same name"),
+        "{}",
+        stderr(&output)
+    );
     bench.check_images(14);
     let plain = names(&bench).iter().filter(|name| name.len() == "images/kind-1.png".len()).count();
     assert_eq!(plain, 7, "one of each category has the plain name: {:?}", names(&bench));
 }
 
-/// Goal: whatever cuts a run short, names are as the first session said. Method: kill it in the middle, edit the manifest, go on
-/// without the flag, then with another template.
+/// Goal: after any interruption, names follow the first session. Method: kill the run in the middle, edit the manifest,
+/// and continue without the flag. Then use another template.
 #[test]
 fn a_resumed_run_names_as_the_first_did() {
     let bench = named(Config { latency: std::time::Duration::from_millis(300), ..quick() });
@@ -69,20 +73,20 @@ fn a_resumed_run_names_as_the_first_did() {
     let before = names(&bench);
     let output = bench.run("prompts.csv", &["--name", "{index}"]);
     expect_code(&output, 2);
-    assert!(stderr(&output).contains("are named by `{time}/{slug}` already"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("are already named by `{time}/{slug}`"), "{}", stderr(&output));
     expect_code(&bench.run("prompts.csv", &["--name", "{time}/{slug}"]), 0);
     assert_eq!(names(&bench), before);
 }
 
-/// Goal: a template is refused before anything is sent, and nothing is made for it.
+/// Goal: a wrong template is refused before anything is sent, and nothing is created for it.
 #[test]
 fn a_wrong_template_is_refused_before_anything_is_sent() {
     let bench = named(quick());
     for (template, words) in [
         ("{categroy}/{index}", "perhaps {category}"),
-        ("../{index}", "a name holds no dot"),
+        ("../{index}", "a name has no dots"),
         ("{index}.png", "leave out `.png`"),
-        ("{index", "is a brace alone"),
+        ("{index", "is a single brace"),
         ("", "has no name"),
     ] {
         let output = bench.run("prompts.csv", &["--name", template]);
@@ -91,7 +95,7 @@ fn a_wrong_template_is_refused_before_anything_is_sent() {
         assert!(!bench.path("out").exists(), "{template}");
     }
     assert_eq!(bench.stats().n_submits, 0);
-    // A column that goes away later is missed before anything is sent, too.
+    // A column that is removed later is also missed before anything is sent.
     expect_code(&bench.run("prompts.csv", &["--name", "{category}-{index}"]), 0);
     bench.write("prompts.csv", "prompt\na dog\n");
     let output = bench.run("prompts.csv", &[]);
@@ -100,7 +104,8 @@ fn a_wrong_template_is_refused_before_anything_is_sent() {
     assert_eq!(bench.stats().n_submits, 14);
 }
 
-/// Goal: what is made of images is recorded, verified, the same after a repair, and stays so in a run that does not say it again.
+/// Goal: converted images are recorded, verified, and identical after a repair. A later run without the flags keeps the
+/// format.
 #[test]
 fn images_become_what_is_asked_for_and_stay_so() {
     let bench = named(quick());
@@ -132,7 +137,7 @@ fn images_become_what_is_asked_for_and_stay_so() {
     assert_eq!(bench.stats().n_submits, 15, "nothing was paid for twice");
 }
 
-/// Goal: pictures tell their prompts to the programs that people use. Method: let Pillow read them, in every format.
+/// Goal: common programs can read the prompt of a picture. Method: Pillow reads pictures of every format.
 #[test]
 fn a_picture_tells_its_prompt() {
     let python = std::env::var("PROMPTBATCH_TEST_PYTHON").unwrap_or_else(|_| "python3".into());

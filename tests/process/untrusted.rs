@@ -1,4 +1,4 @@
-//! What is not trusted with the memory, the terminal or the secret: manifests, words from outside, and every answer.
+//! Untrusted inputs (manifests, outside text, every answer): no access to the memory, the terminal or the secret.
 
 use std::fs;
 use std::io::Write;
@@ -9,13 +9,13 @@ use std::thread;
 use crate::bench::{Bench, expect_code, quick, rows, stderr, stdout};
 use crate::wild::{Wild, caged, respond};
 
-/// Bytes that a manifest without end writes at most.
+/// Maximum number of bytes that an endless manifest writes.
 const ENDLESS_BYTES: usize = 1 << 30;
 
-/// Control sequences, invisible characters and turned text, as a JSON string would carry them.
+/// Control sequences, invisible characters and changes of direction, as a JSON string contains them.
 const NASTY: &str = r"\u001b]0;owned\u0007\u001b[2J\u0000\u007f\u0085\u009b31m\u202egnp.tac\u2066\u061c\r\n\tend";
 
-/// A manifest that is written while it is read: `begin`, and then `again` for a gigabyte or until nobody reads any more.
+/// Writes a manifest while it is read: `begin`, and then `again` up to a gigabyte, or until the reader closes the pipe.
 fn endless(bench: &Bench, name: &str, begin: &'static [u8], again: &'static [u8]) {
     let path = bench.path(name);
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
@@ -31,10 +31,11 @@ fn endless(bench: &Bench, name: &str, begin: &'static [u8], again: &'static [u8]
     });
 }
 
-/// A file, its beginning, what follows again and again, and the words that it ends in.
+/// Name of a file, its beginning, the repeated part, and the words of the expected error.
 type Endless = (&'static str, &'static [u8], &'static [u8], &'static [&'static str]);
 
-/// Goal: a gigabyte ends in words with a line and a limit. Method: the program has less than that to use, and a pipe has no end.
+/// Goal: a gigabyte ends in a message with a line and a limit. Method: the program has less memory than that, and the
+/// pipe has no end.
 #[test]
 fn a_manifest_without_end_ends_in_an_error() {
     const BYTES_MAX: &str = "longer than 33554432 bytes";
@@ -71,7 +72,7 @@ fn a_manifest_without_end_ends_in_an_error() {
     assert!(!bench.path("out").exists());
 }
 
-/// Goal: no byte that a terminal obeys is in what was said.
+/// Checks that the output contains no character that a terminal obeys.
 #[track_caller]
 fn assert_safe(output: &Output) {
     for text in [stdout(output), stderr(output)] {
@@ -154,7 +155,7 @@ fn nothing_that_was_typed_reaches_the_terminal_raw() {
     }
 }
 
-/// Whether these bytes are in any file of a folder, or of one in it.
+/// Reports whether these bytes are in any file of a folder, or of its subfolders.
 fn is_in(folder: &Path, secret: &[u8]) -> bool {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
         let has = |path: &Path| fs::read(path).unwrap().windows(secret.len()).any(|window| window == secret);
@@ -162,9 +163,9 @@ fn is_in(folder: &Path, secret: &[u8]) -> bool {
     })
 }
 
-/// Goal: the token is in no word, file or command line, whatever the API repeats of it.
+/// Goal: the token is in no message, file or command line, whatever the API repeats of it.
 ///
-/// Method: an API that sends every request back, in every way that an answer is read, and another try with each way.
+/// Method: an API that repeats the token, in every part of an answer that is read. Each part is tested separately.
 #[test]
 fn a_token_that_the_api_repeats_is_nowhere() {
     let secret = "geheim-4711-0815";

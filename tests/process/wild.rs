@@ -1,4 +1,4 @@
-//! A server that writes whatever it likes, for as long as it likes, and the program in a narrow cage.
+//! Server that writes arbitrary and endless answers, and the program with limited memory.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use crate::bench::Bench;
 
-/// A server on loopback; each connection is answered once, on a thread of its own.
+/// Server on loopback that answers each connection once, on a separate thread.
 pub struct Wild {
     pub url: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Wild {
-    /// `answer` is given the whole request and writes what it wants; the client may have had enough at any time.
+    /// Creates a server. `answer` receives the whole request and writes anything. The client may close the connection
+    /// at any time.
     pub fn new(answer: impl Fn(&str, &mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -35,13 +36,13 @@ impl Wild {
         Self { url, heads }
     }
 
-    /// How many requests began like this.
+    /// Returns the number of requests that started with `begin`.
     pub fn n_requests(&self, begin: &str) -> usize {
         self.heads.lock().unwrap().iter().filter(|head| head.starts_with(begin)).count()
     }
 }
 
-/// The head and the body of a request.
+/// Reads the head and the body of a request.
 fn request(connection: &mut TcpStream) -> String {
     let mut bytes = vec![];
     let mut piece = [0; 4096];
@@ -61,19 +62,20 @@ fn request(connection: &mut TcpStream) -> String {
     }
 }
 
-/// A whole answer.
+/// Writes a complete answer.
 pub fn respond(connection: &mut TcpStream, status: &str, headers: &str, body: &[u8]) -> std::io::Result<()> {
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n");
     connection.write_all(&[head.as_bytes(), body].concat())
 }
 
-/// The same bytes again and again, until nobody listens any more.
+/// Writes the same bytes again and again, until the client closes the connection.
 pub fn for_ever(connection: &mut TcpStream, begin: &[u8], again: &[u8]) -> std::io::Result<()> {
     pour(connection, begin, &again.repeat(1 + 65_536 / again.len()), Duration::from_millis(5))
 }
 
-/// The same, one piece now and then: what is parsed byte by byte keeps an unoptimised parser busy for too long.
+/// Writes the same bytes, one piece at a time with pauses. A byte-by-byte parser without optimization would otherwise
+/// be busy for too long.
 pub fn slowly(connection: &mut TcpStream, begin: &[u8], again: &[u8]) -> std::io::Result<()> {
     pour(connection, begin, &again.repeat(100), Duration::from_millis(20))
 }
@@ -86,7 +88,7 @@ fn pour(connection: &mut TcpStream, begin: &[u8], piece: &[u8], pause: Duration)
     }
 }
 
-/// The program with 1 GB of address space: what would fill the memory ends it, and the test fails.
+/// Returns the program with 1 GB of address space. Filling the memory ends it, and the test fails.
 pub fn caged(bench: &Bench, args: &[&str]) -> Command {
     let mut command = bench.command(&[]);
     let environment: Vec<_> =

@@ -1,4 +1,4 @@
-//! What people read, as snapshots: help, summaries, and the errors that a user can meet.
+//! Snapshots of the text that users read: help, summaries, and errors.
 
 use std::process::Output;
 
@@ -6,7 +6,7 @@ use promptbatch::provider::simulator::config::Config;
 
 use crate::bench::{Bench, quick, stderr, stdout};
 
-/// The words of a run with what differs from run to run taken out: times, ports, process ids.
+/// Returns the text of a run, without the parts that differ from run to run: times, ports, process ids.
 fn words(bench: &Bench, output: &Output) -> String {
     let text = format!("{}{}exit {}\n", stdout(output), stderr(output), output.status.code().unwrap());
     let text = text.replace(bench.simulator.url(), "URL");
@@ -15,7 +15,7 @@ fn words(bench: &Bench, output: &Output) -> String {
         (Some(from), Some(to)) => format!("{}come back at TIME, in SPAN{}", &text[..from], &text[to..]),
         _ => text,
     };
-    // How often progress is told depends on the machine.
+    // The number of progress lines depends on the machine.
     let is_progress = |line: &&str| {
         line.split(' ').next().is_some_and(|word| word.contains('/') && word.as_bytes()[0].is_ascii_digit())
     };
@@ -109,7 +109,8 @@ fn the_errors_of_the_command_line() {
     insta::assert_snapshot!("errors", all.join("\n"));
 }
 
-/// Goal: shells complete every verb and flag, and every verb has a page. Method: let a real shell read its script.
+/// Goal: shells complete every command and flag, and every command has a page. Method: let a real shell read its
+/// script.
 #[test]
 fn shells_complete_and_the_manual_has_pages() {
     let bench = Bench::new(quick());

@@ -83,7 +83,7 @@ def shot(name):
 def load():
     emulate(1280, 900)
     open_page()
-    equal(count(), "408 images, 2 without", "the count")
+    equal(count(), "408 images, 2 jobs without one", "the count")
     until("[...document.querySelectorAll('#grid img')].every((image) => image.complete && image.naturalWidth)", "thumbnails load")
     n_cells = js("return document.querySelectorAll('#grid .cell').length")
     assert 10 <= n_cells < 80, f"only what is seen exists, and {n_cells} cells do"
@@ -112,15 +112,15 @@ def search():
     until("document.querySelector('.empty')", "nothing is said to match")
     keys(Keys.ESCAPE)
     js("document.querySelector('#chips .link').click()")
-    equal(count(), "408 images, 2 without", "all again")
+    equal(count(), "408 images, 2 jobs without one", "all again")
 
 
 def filter():
     box = lambda facet, value: driver.find_element(By.CSS_SELECTOR, f'[data-facet="{facet}"] input[value="{value}"]')
     box("model", "m/two").click()
-    equal(count(), "2 of 408 images, 2 without", "one model")
+    equal(count(), "2 of 408 images, 2 jobs without one", "one model")
     box("status", "moderated").click()
-    equal(count(), "0 of 408 images, 2 without", "and one status")
+    equal(count(), "0 of 408 images, 2 jobs without one", "and one status")
     box("status", "moderated").click()
     box("column.kind", "animal").click()
     equal(count(), "1 of 408 images", "and a column")

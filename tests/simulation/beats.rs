@@ -1,5 +1,6 @@
-//! The engine alone, beat by beat, against a service that is a few numbers: thousands of tasks in flight in no time, and a look at
-//! every decision.
+//! Discrete-event simulation of the engine alone, against a service that is described by a few numbers.
+//!
+//! Thousands of tasks in flight take no time, and a test can inspect every decision.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -13,25 +14,25 @@ use promptbatch::model::phase::Known;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::{Moment, Timestamp};
 
-/// A service that is a few numbers. Times are in seconds.
+/// Parameters of a simulated service. Times are in seconds.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// How long every answer takes, and every image.
+    /// Duration of every answer, and of every image download.
     pub answer: f64,
     pub image: f64,
-    /// How long tasks take at most, and which part of that at least.
+    /// Maximum duration of a task, and the minimum as a share of the maximum.
     pub task: f64,
     pub shortest: f64,
-    /// Tasks that are worked on at once; others wait.
+    /// Number of tasks processed at once. Other tasks wait.
     pub servers: usize,
-    /// Unfinished tasks and submissions a second, beyond which submissions are refused.
+    /// Limits on unfinished tasks, and on submissions per second. Submissions beyond a limit are refused.
     pub places: usize,
     pub rate: f64,
-    /// The part of requests that come to nothing.
+    /// Share of requests that fail.
     pub faults: f64,
 }
 
-/// A service that takes everything and works on all of it at once.
+/// Service that accepts every submission and processes all tasks at once.
 pub const WILLING: Service = Service {
     answer: 0.04,
     image: 0.04,
@@ -43,49 +44,49 @@ pub const WILLING: Service = Service {
     faults: 0.0,
 };
 
-/// A run of the engine against a service, and what was seen of it. Times are in microseconds.
+/// Run of the engine against a service, with its measurements. Times are in microseconds.
 pub struct Beats {
     pub engine: Engine,
     pub limits: Limits,
     service: Service,
     rng: fastrand::Rng,
     pub now: i64,
-    /// What comes back, and when.
+    /// Pending answers, by their time of arrival.
     coming: BTreeMap<(i64, u64), Input>,
     n_coming: u64,
     n_jobs: u64,
     n_loaded: u64,
-    /// Jobs that were handed out and of which nothing is at the provider.
+    /// Jobs that were given to the engine and have nothing at the provider.
     to_submit: BTreeSet<JobId>,
     n_submits_out: usize,
-    /// Tasks and submissions of which the engine has not heard that they ended.
+    /// Tasks and submissions whose end the engine does not know yet.
     in_flight: BTreeSet<JobId>,
-    /// When each task ends.
+    /// End of each task.
     ends: BTreeMap<JobId, i64>,
-    /// When each server is free again.
+    /// Time at which each server becomes free.
     free_at: BTreeSet<(i64, usize)>,
-    /// When the service's rate is used up no more.
+    /// Time until which the rate of the service is used up.
     full_at: i64,
-    /// When the last submissions left, and how many did in all.
+    /// Times of the last submissions, and the number of all submissions.
     pub sent: VecDeque<i64>,
     pub n_sent: u64,
     pub n_finished: u64,
-    /// From the end of each task to the answer that told of it.
+    /// Delay from the end of each task to the answer that reported it.
     pub delays: Vec<i64>,
     pub in_flight_max: usize,
-    /// Whether the engine is also asked before anything can have changed.
+    /// Whether the engine is also called before anything can have changed.
     pub is_disturbed: bool,
     /// Whether any submission was accepted.
     pub has_accepted: bool,
 }
 
-/// Why a submission may have to wait that no fault holds back.
+/// Earliest time of a submission that no fault holds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Free {
-    /// It need not.
+    /// Submission is possible at once.
     Now,
     At(i64),
-    /// Until something comes back.
+    /// Submission is possible after the next answer.
     AfterAnswer,
 }
 
@@ -126,7 +127,8 @@ impl Beats {
         }
     }
 
-    /// Goes on until that second, or until the run is over; gives whether it is. Every turn is shown to `look` when it has been done.
+    /// Simulates until that second, or until the run is over. Returns whether the run is over. Calls `look` after every
+    /// completed turn.
     pub fn run(&mut self, until: f64, mut look: impl FnMut(&Self, &Turn)) -> bool {
         while self.now < micros(until) {
             let turn = self.engine.turn(moment(self.now));
@@ -146,7 +148,8 @@ impl Beats {
         false
     }
 
-    /// Goes to when something comes back, or the engine wants to be woken. Before that it must have nothing to do, whoever asks.
+    /// Advances to the next answer, or to the engine's wake-up time. Before that time the engine must have nothing to
+    /// do, whenever it is called.
     fn wait(&mut self, turn: &Turn) {
         let back_at = self.coming.first_key_value().map(|((at, _), _)| *at);
         let next = [back_at, turn.wake_at.map(Moment::micros)].into_iter().flatten().min();
@@ -208,7 +211,7 @@ impl Beats {
         }
     }
 
-    /// What the service says to a submission.
+    /// Returns the service's answer to a submission.
     fn submit(&mut self, job: &Job) -> Result<Acceptance, Fault> {
         let is_full = self.service.places < usize::MAX && {
             let is_unfinished = |id: &&JobId| self.ends.get(id).is_some_and(|at| *at > self.now);
@@ -235,7 +238,7 @@ impl Beats {
     }
 
     fn comes(&mut self, after: f64, input: Input) {
-        // No two answers take exactly as long as each other.
+        // No two answers take exactly the same time.
         let at = self.now + micros(after * (0.8 + 0.4 * self.rng.f64()));
         self.n_coming += 1;
         self.coming.insert((at, self.n_coming), input);
@@ -273,7 +276,7 @@ impl Beats {
         self.engine.handle(moment(self.now), Input::Loaded { jobs, more: self.n_loaded < self.n_jobs });
     }
 
-    /// Jobs that could be submitted now, for all that is wrong with them.
+    /// Returns the number of jobs that could be submitted now, without those that wait after a fault.
     pub fn n_ready(&self) -> usize {
         self.to_submit.len() - self.engine.pace(moment(self.now)).n_waiting
     }
@@ -290,8 +293,9 @@ impl Beats {
         !self.coming.is_empty()
     }
 
-    /// When the user's limits let one more submission leave, counted without the engine: `n_max` tasks in flight, so many answers
-    /// awaited, and the rate, evenly spaced and never more than its count in a span.
+    /// Returns when the user's limits allow one more submission, computed without the engine. The limits are `n_max`
+    /// tasks in flight, `submits_max` awaited answers, and the rate. Submissions are evenly spaced, and a period of the
+    /// rate never has more than its count.
     pub fn free(&self, n_max: usize, submits_max: usize) -> Free {
         if self.in_flight.len() >= n_max || self.n_submits_out >= submits_max {
             return Free::AfterAnswer;
@@ -300,9 +304,9 @@ impl Beats {
         let span = i64::try_from(rate.per.as_micros()).unwrap();
         let count = rate.count.get() as usize;
         let spaced = self.sent.back().map(|at| at + span / i64::try_from(count).unwrap());
-        // Half a hundredth more, as no two clocks are alike.
+        // Half a percent is added, because no two clocks run at the same speed.
         let counted = self.sent.len().checked_sub(count).map(|nth| self.sent[nth] + span + span / 200);
-        // Moments have microseconds, and are rounded up.
+        // Moments have microsecond resolution, and are rounded up.
         let at = spaced.max(counted).map_or(0, |at| at + 10);
         if at > self.now { Free::At(at) } else { Free::Now }
     }

@@ -1,4 +1,4 @@
-//! Nothing waits that may leave, and no kind of request makes another wait.
+//! Work conservation: no submission waits that may leave, and no kind of request delays another.
 
 use promptbatch::engine::turn::Turn;
 use promptbatch::model::limits::{Concurrency, Limits};
@@ -6,16 +6,17 @@ use promptbatch::model::time::Moment;
 
 use crate::beats::{Beats, Free, Service, WILLING};
 
-/// Answers to submissions that are awaited at most when no rate is known, or one that needs no more.
+/// Maximum number of awaited answers to submissions, without a known rate or with one that needs no more.
 const SUBMITS_MAX: usize = 64;
 
 fn fixed(n: u32) -> Concurrency {
     Concurrency::Fixed(n.try_into().unwrap())
 }
 
-/// Goal: a submission that may leave has left by the end of the turn, and the engine wants to be woken no later than when the next may.
+/// Goal: a submission that may leave has left by the end of the turn. The engine wakes no later than the next one may
+/// leave.
 ///
-/// Method: the user's limits are counted a second time, by other means, and compared after every turn.
+/// Method: compute the user's limits a second time, by other means, and compare after every turn.
 fn check_conserving(beats: &Beats, turn: &Turn, n_max: usize) {
     let wake_at = turn.wake_at.map(Moment::micros);
     let at = format!("at {} us, {:?}, woken at {wake_at:?}", beats.now, beats.limits);
@@ -23,7 +24,7 @@ fn check_conserving(beats: &Beats, turn: &Turn, n_max: usize) {
         return;
     }
     assert!(wake_at.is_some() || beats.is_awaiting(), "jobs wait for nothing {at}");
-    // Until the first is accepted, all may be refused alike.
+    // Until the first acceptance, all submissions may be refused for the same reason.
     let submits_max = if beats.has_accepted { SUBMITS_MAX } else { 5 };
     let free = beats.free(n_max, submits_max);
     match (free, beats.hold_until()) {
@@ -61,8 +62,8 @@ fn what_the_users_limits_let_leave_has_left() {
     }
 }
 
-/// Goal: the same against limits that nobody tells. Method: the engine is also asked at moments at which nothing has come back and it did
-/// not want to be woken; whatever it does then has been forgotten before.
+/// Goal: the same holds for limits that are not configured. Method: also call the engine at moments without an answer
+/// and without a requested wake-up. An action at such a moment had been forgotten before.
 #[test]
 fn nothing_is_forgotten_until_somebody_happens_to_ask() {
     for seed in 0..60 {
@@ -89,14 +90,14 @@ fn nothing_is_forgotten_until_somebody_happens_to_ask() {
     }
 }
 
-/// What happened in the last thirty seconds of a run at a known rate.
+/// Measurements of the last thirty seconds of a run at a known rate.
 #[derive(Debug)]
 struct Seen {
-    /// Submitted, noticed to have ended, and fetched: a second.
+    /// Tasks submitted, noticed as ended, and downloaded, per second.
     n_sent: f64,
     n_noticed: f64,
     n_fetched: f64,
-    /// Within so many seconds, nineteen of twenty ends were noticed.
+    /// Delay in seconds within which nineteen of twenty ends were noticed.
     delay: f64,
 }
 
@@ -119,8 +120,8 @@ fn seen(rate: &str, poll_rate: Option<&str>, service: Service) -> Seen {
     Seen { n_sent, n_noticed, n_fetched, delay }
 }
 
-/// Goal: thousands of tasks that are due and images that come slowly take nothing from submissions, nor the other way. Method: a known
-/// rate, which shows what submissions lose; and polls of which there are enough, or hardly enough.
+/// Goal: thousands of due tasks and slow images do not delay submissions, and submissions do not delay them. Method: a
+/// known rate, which shows lost submissions, with enough polls and with hardly enough.
 #[test]
 fn polls_and_downloads_keep_no_submission_from_leaving() {
     let slow = Service { task: 60.0, image: 1.0, ..WILLING };
@@ -130,7 +131,7 @@ fn polls_and_downloads_keep_no_submission_from_leaving() {
         "{enough:?}"
     );
     assert!(enough.delay < 10.0, "{enough:?}");
-    // More tasks end than may be asked for: nearly every poll finds one.
+    // More tasks end than may be polled, so nearly every poll finds an ended one.
     let few = seen("50/s", Some("30/s"), slow);
     assert!(few.n_sent > 0.95 * 50.0 && few.n_noticed > 0.95 * 30.0 && few.n_fetched > 0.95 * 30.0, "{few:?}");
 }

@@ -1,7 +1,7 @@
-//! A death or a full disk at a chosen step, and the wrappers that count the steps of everything that acts.
+//! Fault injection: a crash or a full disk at a chosen step. Wrappers count the steps of every action.
 //!
-//! Each action has a step before it (it never happens) and one after it (it has happened, and nobody hears of it). A save has
-//! one in between: the bytes are here, and the file has no name yet.
+//! Each action has two steps. Before the first, the action never happens. After the second, the action happened and its
+//! result is lost. A save has one more step in between: the bytes are written, and the file has no name yet.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -22,16 +22,16 @@ use promptbatch::model::part::Part;
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Download, Provider};
 
-/// Counts steps; at the chosen one, time stands still for whoever takes it, and the world is told.
+/// Counts steps. At the chosen step, the caller never continues, and the world is notified.
 #[derive(Clone)]
 pub struct Crash(Arc<Inner>);
 
 struct Inner {
-    /// The step that nobody survives; steps count from 1.
+    /// Step at which the process crashes. Steps count from 1, so 0 means never.
     at_step: u64,
-    /// Of the provider's requests, every so-many-th panics.
+    /// Interval of provider requests that panic: every n-th one. `None` means never.
     panic_every: Option<u64>,
-    /// The write, of an event or an image, that the disk has no room for.
+    /// Write of an event or an image for which the disk has no space.
     full: Option<Full>,
     n_steps: AtomicU64,
     n_requests: AtomicU64,
@@ -39,12 +39,12 @@ struct Inner {
     happened: Notify,
 }
 
-/// A write that is refused.
+/// Write that a full disk refuses.
 #[derive(Clone, Copy, Debug)]
 pub struct Full {
-    /// Which one, from 1.
+    /// Number of the write, from 1.
     pub at_write: u64,
-    /// Whether it was done all the same, as when only the last sync fails.
+    /// Whether the write was done nevertheless, as when only the last sync fails.
     pub is_late: bool,
 }
 
@@ -57,12 +57,12 @@ impl Crash {
         Self::at(0)
     }
 
-    /// No crash, but requests that panic now and then.
+    /// Creates an injection without a crash, in which every n-th request panics.
     pub fn panicking_every(n: u64) -> Self {
         Self::new(0, Some(n), None)
     }
 
-    /// No crash, but a disk that is full.
+    /// Creates an injection without a crash, in which the disk is full.
     pub fn full(full: Full) -> Self {
         Self::new(0, None, Some(full))
     }
@@ -97,7 +97,7 @@ impl Crash {
         result
     }
 
-    /// One write, or the error of a disk that is full before or after it.
+    /// Performs one write, or returns the error of a disk that is full before or after it.
     async fn write<T, E>(&self, write: impl Future<Output = Result<T, E>>, full: impl Fn() -> E) -> Result<T, E> {
         let n = self.0.n_writes.fetch_add(1, Ordering::Relaxed) + 1;
         let refusal = self.0.full.filter(|full| full.at_write == n);
@@ -109,7 +109,7 @@ impl Crash {
     }
 }
 
-/// Something that acts, with steps around each of its actions.
+/// Wrapper that adds steps around each action of the inner value.
 pub struct Stepped<T>(pub T, pub Crash);
 
 impl<P: Provider> Provider for Stepped<P> {
@@ -147,7 +147,7 @@ impl<S: ImageStore> ImageStore for Stepped<S> {
 impl<L: Ledger + Sync> Ledger for Stepped<L> {
     fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
         let Self(ledger, crash) = self;
-        // The future of a commit must not begin before its first step.
+        // The future of a commit must not start before its first step.
         let commit = async move { ledger.commit(events).await };
         crash.write(commit, || LedgerError::Full { path: "run.db".into() }).boxed()
     }

@@ -1,4 +1,4 @@
-//! The simulated API asked without a network, and the hours in which it cannot be reached.
+//! Simulated API called without a network, with outages in which it cannot be reached.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,37 +19,37 @@ use promptbatch::provider::simulator::message::{Delivery, HttpRequest, Reply};
 use promptbatch::provider::simulator::server::Server;
 use promptbatch::provider::{Download, Provider};
 
-/// How long a request waits for an answer that never comes.
+/// Time that a request waits for an answer that never comes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The provider, without a network: the same bodies and the same reading of answers, handed over directly.
+/// Provider without a network: the same request bodies and the same parsing of answers, passed directly.
 pub struct Direct {
     server: Arc<Mutex<Server>>,
     clock: Clock,
-    /// When the outage is counted from.
+    /// Start of the world, from which an outage is measured.
     start: Timestamp,
     outage: Option<Outage>,
 }
 
-/// A time in which nothing gets through to the provider.
+/// Period in which no request reaches the provider.
 #[derive(Clone, Copy, Debug)]
 pub struct Outage {
-    /// From the world's beginning.
+    /// Start and end, measured from the start of the world.
     pub from: Duration,
     pub until: Duration,
     pub kind: Silence,
 }
 
-/// What an outage looks like from here.
+/// Kind of an outage, as the client sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Silence {
-    /// No connection: the request surely never arrived.
+    /// No connection: the request certainly never arrived.
     Refused,
-    /// No answer: the request may have arrived, for all we know.
+    /// No answer: the request may have arrived.
     Unanswered,
 }
 
-/// What a lost answer looks like from here.
+/// Kind of a lost answer, as the client sees it.
 enum Lost {
     Refused,
     Cut,
@@ -132,7 +132,7 @@ impl Direct {
         let path = url.0.find("/img/").map_or("", |at| &url.0[at..]);
         let cut = || Fault::new(FaultKind::Transient, "the download broke off");
         self.reach().await.map_err(|_| cut())?;
-        // The image host never sees the token.
+        // The image host never receives the token.
         let mut request = HttpRequest::get(path);
         if let Some(Part { n_bytes, validator: Validator::ETag(etag), .. }) = part {
             request = request.with("range", format!("bytes={n_bytes}-")).with("if-range", etag);

@@ -1,16 +1,17 @@
-//! Our own disk is full: at an event, at an image, before the write and after it.
+//! Full disk on our own side: at an event or at an image, before the write or after it.
 
 use crate::crash::{Crash, Full};
 use crate::world::{self, Session, World};
 use crate::{PASSING, calm, limits, stormy};
 
-/// Writes that no run of such a world needs.
+/// Upper limit on the writes of a run in such a world.
 const WRITES_MAX: u64 = 1000;
 
-/// Goal: a disk that is full stops the run with an error, and when there is room again nothing is lost or doubled.
+/// Goal: a full disk stops the run with an error. When space is available again, a later run loses and duplicates
+/// nothing.
 ///
-/// Method: refuse the first write, be it of events or of an image; then the second; until a run needs no more. Each time once before
-/// it is done and once after.
+/// Method: refuse the first write of events or of an image, then the second, until a run needs no more writes. Refuse
+/// each write once before it is done and once after.
 #[test]
 fn a_full_disk_stops_the_run_and_a_later_one_goes_on() {
     let mut n_stopped = 0;
@@ -23,7 +24,7 @@ fn a_full_disk_stops_the_run_and_a_later_one_goes_on() {
     assert!(n_stopped > 100, "the disk must be full: {n_stopped}");
 }
 
-/// Runs a world whose disk is full at this write, and then again. Says whether it was full.
+/// Runs a world whose disk is full at this write, and then again. Returns whether the disk was full.
 fn full_at(at_write: u64, is_late: bool, seed: u64, faults: &[&str]) -> bool {
     world::simulate(async move {
         let expected = World::new(4, calm(seed)).outcomes_of_a_calm_run().await;

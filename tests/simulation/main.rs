@@ -1,10 +1,11 @@
-//! The whole of a run in virtual time: engine, driver, ledger in memory, and the simulated API called directly. No sockets, no
-//! threads, no real clock; the same seed gives the same run.
+//! Simulation of a whole run in virtual time: engine, driver, in-memory ledger, and the simulated API called directly.
 //!
-//! Goal: whatever goes wrong out there, and wherever the process dies, a run ends with the results of the calm run, and no
-//! accepted task is submitted again unless its submission was in doubt or the task was lost.
+//! There are no sockets, no threads and no real clock. The same seed gives the same run.
 //!
-//! Method: run the world, move the crash by one, run it again.
+//! Goal: after any fault outside and a crash at any point, the results equal those of a run without faults. No accepted
+//! task is submitted again, unless its submission was in doubt or the task was lost.
+//!
+//! Method: run the world, move the crash by one step, and run the world again.
 
 mod beats;
 mod conserving;
@@ -60,7 +61,7 @@ fn stormy(seed: u64, faults: &[&str]) -> Config {
     Config { faults: faults.iter().map(|text| text.parse::<FaultSetting>().unwrap()).collect(), ..calm(seed) }
 }
 
-/// Faults that pass: everything that a run must survive without losing a job.
+/// Transient faults, which a run must survive without losing a job.
 const PASSING: [&str; 12] = [
     "500=0.08",
     "cut=0.05",
@@ -76,12 +77,13 @@ const PASSING: [&str; 12] = [
     "poll-mixed=0.05",
 ];
 
-/// All faults but a cache that gives an answer again whose first delivery was lost: that answer cannot be told from a new one.
+/// Returns all faults except a cache that repeats an answer whose first delivery was lost. Such an answer is
+/// indistinguishable from a new one.
 fn survived() -> impl Iterator<Item = PlannedFault> {
     PlannedFault::all().filter(|fault| fault.name() != "submit-cached")
 }
 
-/// Tasks that are lost or fail, and must be paid for again.
+/// Faults that lose or fail tasks, which must then be paid for again.
 const LOSING: [&str; 2] = ["task-failed=0.15", "task-stuck=0.1"];
 
 #[test]
@@ -95,7 +97,7 @@ fn a_calm_run_succeeds_with_one_submission_a_job() {
     });
 }
 
-/// The same seed gives the same events at the same moments; another gives others.
+/// Checks that the same seed gives the same events at the same moments, and that another seed gives others.
 #[test]
 fn a_run_repeats_exactly() {
     let events = |seed| {
@@ -160,7 +162,7 @@ fn lost_tasks_are_counted_and_made_again() {
     assert!(n_lost > 20, "the faults must bite: {n_lost}");
 }
 
-/// A machine that dies again and again still gets there, one step at a time at the worst.
+/// Checks that a run still ends after crash upon crash, at worst one step at a time.
 #[test]
 fn crash_after_crash_still_ends() {
     for seed in 0..20 {
@@ -180,7 +182,7 @@ fn crash_after_crash_still_ends() {
     }
 }
 
-/// A provider whose code panics is a provider that failed: the run goes on, and nothing hangs.
+/// Checks that a panic in the provider's code is a failure of the provider: the run continues, and nothing hangs.
 #[test]
 fn a_panic_is_one_requests_fault() {
     world::simulate(async {
@@ -228,7 +230,7 @@ fn a_quota_is_come_back_to_day_after_day() {
     });
 }
 
-/// Hidden limits of the provider are found, and what it refuses costs nobody a job.
+/// Checks that hidden limits of the provider are found, and that its refusals cost no job.
 #[test]
 fn a_provider_that_takes_one_task_at_a_time_is_not_stampeded() {
     world::simulate(async {

@@ -1,4 +1,4 @@
-//! A limit on the cost, kept by the server's own books: whatever goes wrong, however often the process dies.
+//! Cost limit, checked against the server's own counts, under all faults and repeated crashes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::crash::Crash;
 use crate::world::{self, Session, World};
 use crate::{LOSING, PASSING, calm, limits, stormy};
 
-/// What an image costs.
+/// Price of an image, in USD.
 const PRICE: f64 = 0.7;
 
-/// Faults that hide what the server has accepted.
+/// Faults that hide which submissions the server has accepted.
 const HIDING: [&str; 3] = ["submit-cut-after=0.2", "submit-garbage=0.1", "500=0.05"];
 
-/// What a ledger tells of the money, by a look at every event: the second accountant, beside the SQL of the real ledger.
+/// Computes the cost from every event of a ledger, independently of the SQL of the real ledger.
 pub fn paid(ledger: &MemoryLedger, price: &Price) -> Cost {
     let mut n_accepted: BTreeMap<_, u64> = BTreeMap::new();
     for event in ledger.events() {
@@ -44,7 +44,7 @@ pub fn paid(ledger: &MemoryLedger, price: &Price) -> Cost {
     cost
 }
 
-/// The limits of a run that may pay for so many images, and a little less than for one more.
+/// Returns limits for a run that may pay for `n_images` images, and for a little less than one more.
 fn capped(seed: u64, n_images: u64, concurrency: u32) -> Limits {
     let price: Price = format!("{PRICE} USD").parse().unwrap();
     let max = price.amount_of("").unwrap().times(n_images) + Amount::new(PRICE * 0.999);
@@ -58,7 +58,7 @@ fn capped(seed: u64, n_images: u64, concurrency: u32) -> Limits {
 }
 
 impl World {
-    /// What the server's books say was paid is within what ours say, and within the limit.
+    /// Checks that the cost by the server's counts is within our recorded bounds, and within the limit.
     fn check_cost(&self, limits: &Limits) {
         let price = limits.price.as_ref().unwrap();
         let told = paid(&self.ledger, price);
@@ -69,9 +69,9 @@ impl World {
     }
 }
 
-/// Goal: the limit holds over processes that die, with answers lost and tasks lost, with many submissions under way.
+/// Goal: the limit holds across crashes, with lost answers, lost tasks and many submissions in flight.
 ///
-/// Method: crash after crash at any step, until a process stops at the limit; by then the next image would not have fitted.
+/// Method: crash at random steps, until a process stops at the limit. By then, the next image would exceed the limit.
 #[test]
 fn the_servers_books_never_exceed_the_limit() {
     let (mut n_stopped, mut n_crashes, mut n_in_doubt) = (0, 0, 0);
@@ -110,7 +110,7 @@ fn the_servers_books_never_exceed_the_limit() {
     assert!(n_stopped > 20 && n_crashes > 50 && n_in_doubt > 20, "{n_stopped} {n_crashes} {n_in_doubt}: it must bite");
 }
 
-/// Goal: a higher limit goes on where the lower one has stopped, and nothing is paid for twice on the way.
+/// Goal: a higher limit continues where the lower one stopped, and nothing is paid for twice.
 #[test]
 fn a_higher_limit_goes_on() {
     world::simulate(async {
@@ -127,7 +127,8 @@ fn a_higher_limit_goes_on() {
     });
 }
 
-/// Goal: parts of a batch come to the whole of it, each with as many jobs as it may, also where a process dies in between.
+/// Goal: parts of a batch add up to the whole batch, even if a process crashes in between. Each part has as many jobs
+/// as allowed.
 #[test]
 fn part_after_part_is_the_batch() {
     world::simulate(async {
@@ -154,7 +155,7 @@ fn part_after_part_is_the_batch() {
     });
 }
 
-/// Goal: when the time is up, what was submitted comes home, and the next process goes on.
+/// Goal: when the time is up, submitted tasks complete, and the next process continues.
 #[test]
 fn time_after_time_is_the_batch() {
     world::simulate(async {

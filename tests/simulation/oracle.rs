@@ -1,4 +1,4 @@
-//! What must be true of a world, after a crash and at the end.
+//! Invariants of a world, after a crash and at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,14 +17,14 @@ use crate::pace;
 use crate::story::{self, Told};
 use crate::world::World;
 
-/// Status, file name and sha256 of a job.
+/// Outcome of a job: status, file name and sha256.
 pub type End = (&'static str, String, [u8; 32]);
 
-/// How every job ended, by its place in the manifest.
+/// Outcome of every job, by its index in the manifest.
 pub type Ends = BTreeMap<u64, End>;
 
 impl World {
-    /// How every job ended.
+    /// Returns the outcome of every job.
     pub fn outcomes(&self) -> Ends {
         let ends = self.ledger.known().into_iter().map(|known| {
             let artifact = artifacts(&known.state).first().cloned();
@@ -35,14 +35,14 @@ impl World {
         ends.collect()
     }
 
-    /// Runs this world without any trouble, and says how it ended.
+    /// Runs this world without faults, and returns its outcomes.
     pub async fn outcomes_of_a_calm_run(self) -> Ends {
         self.run(crate::limits(0)).await;
         self.check();
         self.outcomes()
     }
 
-    /// What holds at every moment, also right after a crash.
+    /// Checks the invariants that hold at every moment, even right after a crash.
     pub fn check_after_crash(&self) {
         let complaints = self.complaints.lock().unwrap();
         assert!(complaints.is_empty(), "{complaints:?}");
@@ -53,10 +53,11 @@ impl World {
         self.check_files(&known);
     }
 
-    /// What holds after a run.
+    /// Checks the invariants that hold after a run.
     pub fn check(&self) {
         self.check_after_crash();
-        // A crash between a name and its record leaves a whole file; nobody owns it if every later download fails.
+        // A crash between a rename and its record leaves a complete file. No job owns the file if every later download
+        // fails.
         let has_died = self.sessions.lock().unwrap().iter().any(|begun| begun.has_died);
         let is_left = |state: &JobState| state.status() == "failed" && has_died;
         let (mut files, known) = (self.store.files(), self.ledger.known());
@@ -69,11 +70,12 @@ impl World {
         assert_eq!(self.server_stats().n_token_leaks, 0);
     }
 
-    /// What holds when a run has come to its end: every job has its image or a failure that the story has found true, or is held.
+    /// Checks the invariants of a completed run. Every job has its image, or a failure that its event history confirms,
+    /// or is held.
     pub fn check_end(&self, expected: &Ends) {
         self.check();
         let limits = self.sessions.lock().unwrap().last().unwrap().limits.clone();
-        // What may not be paid for once more is held.
+        // A job that may not be paid for again is held.
         let is_worn = |state: &JobState| state.n_repaid() >= limits.resubmits_max;
         let worn: BTreeSet<u64> =
             self.ledger.known().iter().filter(|known| is_worn(&known.state)).map(|known| known.job.index).collect();
@@ -88,8 +90,8 @@ impl World {
         }
     }
 
-    /// What the server accepted is what the ledger knows of and what the faults have hidden, to the task. Not true of a world with
-    /// crashes, which hide answers too.
+    /// Checks that the server accepted exactly the tasks in the ledger and those hidden by faults. Not valid for a
+    /// world with crashes, which hide answers too.
     pub fn check_exact(&self) {
         let told = self.check_stories();
         let stats = self.server_stats();
@@ -100,8 +102,8 @@ impl World {
         assert_eq!(stats.n_accepted, u64::from(n_known) + n_hidden, "{told:?}");
     }
 
-    /// Goal: the concurrency that was asked for is kept by the server's own count. What a lost answer hides is not ours to count, and a
-    /// task that is taken for lost may go on.
+    /// Goal: the server's own count confirms the requested concurrency. The check is skipped after a lost answer or a
+    /// lost task: the first hides a task, the second may still run.
     fn check_places(&self, stats: &Stats) {
         let sessions = self.sessions.lock().unwrap();
         if let Concurrency::Fixed(max) = sessions.last().expect("a process has begun").limits.concurrency
@@ -121,7 +123,7 @@ impl World {
         story::read(&events, limits)
     }
 
-    /// The stored state of every job is the fold of its events.
+    /// Checks that the stored state of every job is the fold of its events.
     fn check_fold(&self, known: &[Known]) {
         let mut states: BTreeMap<_, JobState> = BTreeMap::new();
         for event in self.ledger.events() {
@@ -132,8 +134,9 @@ impl World {
         }
     }
 
-    /// Accepted tasks, by content: at least those on record, and one more only for each doubt and each submission whose answer a
-    /// crash has swallowed. Of those on record, one for each job and one for each loss.
+    /// Checks the tasks that the server accepted, by content. There are at least as many as on record. There is one
+    /// more only for each doubt, and for each submission whose answer a crash lost. On record, there is one for each
+    /// job and one for each loss.
     fn check_money(&self, known: &[Known], told: &Told) {
         let mut contents: BTreeMap<String, [u32; 4]> = BTreeMap::new();
         for Known { job, state } in known {
@@ -156,7 +159,7 @@ impl World {
         }
     }
 
-    /// Every image that the ledger calls done is there, whole, and the one that was recorded.
+    /// Checks that every image of a succeeded job exists, is complete, and is the recorded one.
     fn check_files(&self, known: &[Known]) {
         let files = self.store.files();
         let mut seen = BTreeSet::new();

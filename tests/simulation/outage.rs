@@ -1,5 +1,6 @@
-//! Silence from the other side, longer than any task's time: an outage, and a machine that slept. Silence is no answer, so nothing
-//! may be given up for it and paid for again.
+//! Outages and a sleeping machine: the provider is silent for longer than any task takes.
+//!
+//! Silence is no answer, so no task may be given up because of it and paid for again.
 
 use std::time::Duration;
 
@@ -15,15 +16,16 @@ const JOBS: u64 = 12;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Nobody's patience ends in these worlds: only the provider's word may end a job.
+/// Returns limits without a limit on retries: only an answer of the provider may end a job.
 fn patient(seed: u64) -> Limits {
     Limits { retries_max: u32::MAX, ..limits(seed) }
 }
 
-/// Goal: hours without the provider cost no task that was accepted before, and no doubt that is not counted.
+/// Goal: hours without the provider cost no task that was accepted before, and every doubt is counted.
 ///
-/// Method: nothing gets through from a moment on, which moves from the first submission to the last download, for much longer than
-/// a task's time; once with refused connections, and once with requests that are never answered.
+/// Method: from some moment on, no request gets through, for much longer than a task takes. The moment moves from the
+/// first submission to the last download. Each outage occurs once with refused connections, and once with requests that
+/// are never answered.
 #[test]
 fn hours_without_an_answer_cost_no_accepted_task() {
     let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
@@ -48,9 +50,10 @@ fn hours_without_an_answer_cost_no_accepted_task() {
     assert!(n_doubts > 10, "some submissions must meet the silence: {n_doubts}");
 }
 
-/// Goal: a task that ended while the machine slept is fetched and not made again, even if the network is not up at first.
+/// Goal: a task that ended while the machine slept is downloaded, not submitted again. This holds even if the network
+/// is down at first.
 ///
-/// Method: end the process at every step, let three days pass, and begin again with polls that fail.
+/// Method: crash the process at every step, let three days pass, and start again with polls that fail.
 #[test]
 fn what_ended_while_the_machine_slept_is_fetched() {
     let expected = world::simulate(World::new(4, calm(0)).outcomes_of_a_calm_run());
@@ -78,7 +81,7 @@ fn what_ended_while_the_machine_slept_is_fetched() {
     assert!(n_slept > 150, "{n_slept}");
 }
 
-/// A task that the provider itself still calls running when its time is up is given up, and only that.
+/// Checks that a task is given up only if the provider itself still reports it running after the task timeout.
 #[test]
 fn a_stuck_task_is_given_up_on_the_providers_word() {
     world::simulate(async {

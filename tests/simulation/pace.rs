@@ -1,4 +1,4 @@
-//! How much at once, and how fast: what the events say of the concurrency and the rate that were asked for.
+//! Checks on the recorded events: the requested concurrency and the requested rate are kept.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -7,8 +7,8 @@ use promptbatch::model::event::{Event, EventKind, Stage};
 use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::model::time::Timestamp;
 
-/// Goal: never more tasks at the provider than the concurrency allows, whichever process looked after them. A task whose time is up
-/// keeps nobody from theirs, though it may still be asked for.
+/// Goal: the provider never has more tasks than the concurrency allows, whichever process polled them. A task past its
+/// timeout does not count, although it may still be polled.
 pub fn check_in_flight(events: &[Event], limits: &Limits) {
     let Concurrency::Fixed(max) = limits.concurrency else { return };
     let mut in_flight = BTreeMap::new();
@@ -25,10 +25,10 @@ pub fn check_in_flight(events: &[Event], limits: &Limits) {
     }
 }
 
-/// Goal: never more submissions in any span of time than the rate allows, whichever process sent them.
+/// Goal: no span of time has more submissions than the rate allows, whichever processes sent them.
 ///
-/// Method: as servers count. In any of the rate's own spans no more than its count, and in any window no more than its share of it and
-/// a burst: the user's, or the one that makes up for a late timer.
+/// Method: count as servers do. Any period of the rate has at most its count. Any window has at most its share of the
+/// rate, plus a burst. The burst is the user's, or the one that compensates for a late timer.
 pub fn check_rate(events: &[Event], limits: &Limits) {
     let Some(rate) = limits.rate else { return };
     let sent: Vec<i64> =

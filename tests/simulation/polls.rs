@@ -1,4 +1,4 @@
-//! How soon the end of a task is noticed, and by how many polls: the whole program in virtual time.
+//! Polling of the whole program in virtual time: how soon the end of a task is noticed, and by how many polls.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,17 +13,18 @@ use crate::{calm, limits};
 
 const JOBS: u64 = 600;
 
-/// Tasks in which the schedule learns.
+/// Number of tasks during which the schedule learns.
 const WARM_UP: usize = 100;
 
-/// The best for who knows how long tasks take (`cargo bench --bench polling`): 2.8 polls and 1.52 s, at 0.6 s a poll.
+/// Optimum for a known distribution of task durations (`cargo bench --bench polling`): 2.8 polls and a delay of 1.52 s.
+/// One poll costs as much as a delay of 0.6 s.
 const OPTIMUM: f64 = 0.6 * 2.8 + 1.52;
 
-/// Asking every five seconds.
+/// Polls per task and delay in seconds, when polling every five seconds.
 const FIVE_SECONDS: (f64, f64) = (3.58, 2.56);
 
-/// Goal: after a warm-up, polls and delays are near the optimum for tasks of 15 s. Method: the ids of simulated tasks tell when they ended,
-/// the ledger when that was noticed, and the server how often it was asked.
+/// Goal: after a warm-up, polls and delays are near the optimum for tasks of 15 s. Method: the id of a simulated task
+/// contains its end. The ledger records when the end was noticed, and the server counts the polls.
 #[test]
 fn ends_are_noticed_soon_and_by_few_polls() {
     for seed in [21, 22, 23] {
@@ -54,7 +55,7 @@ fn ends_are_noticed_soon_and_by_few_polls() {
             let n_polls = u32::try_from(world.server_stats().n_polls).unwrap();
             let polls = f64::from(n_polls) / f64::from(u32::try_from(JOBS).unwrap());
             let found = format!("seed {seed}: {polls} polls a task, {delay} s");
-            // Those of the warm-up are among the polls.
+            // The polls include those of the warm-up.
             assert!(0.6 * polls + delay < 1.15 * OPTIMUM, "{found}");
             assert!(polls < FIVE_SECONDS.0 && delay < FIVE_SECONDS.1, "{found}");
         });

@@ -1,4 +1,4 @@
-//! A batch larger than the allowance of a day: the normal case, played through in virtual time.
+//! Batch larger than a daily quota: the normal case, simulated in virtual time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::{calm, limits, stormy};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// 500 jobs, 125 a day.
+/// Returns a service with a quota of 125 per day, for a batch of 500 jobs.
 fn batch(seed: u64) -> Config {
     Config { quota: Some(125), ..calm(seed) }
 }
@@ -23,8 +23,8 @@ fn patient(seed: u64) -> Limits {
     Limits { on_quota: OnQuota::Wait, concurrency: Concurrency::Fixed(8.try_into().unwrap()), ..limits(seed) }
 }
 
-/// Goal: four days' allowances make 500 images in four days, in one process, with no job lost or doubled. Method: let it wait for
-/// each reset, and look at both sides' books and at the calendar.
+/// Goal: four daily quotas make 500 images in four days, in one process, with no job lost or duplicated. Method: wait
+/// for each reset, and compare the counts of both sides and the calendar.
 #[test]
 fn a_batch_of_four_allowances_waits_for_each_and_ends_on_the_fourth_day() {
     for seed in [11, 12] {
@@ -46,7 +46,7 @@ fn a_batch_of_four_allowances_waits_for_each_and_ends_on_the_fourth_day() {
     }
 }
 
-/// How many tasks were accepted on each day of Asia/Shanghai.
+/// Returns the number of tasks accepted on each day, in the time zone Asia/Shanghai.
 fn accepted_by_day(world: &World) -> BTreeMap<i64, u64> {
     let mut days = BTreeMap::new();
     for event in world.ledger_events() {
@@ -57,7 +57,8 @@ fn accepted_by_day(world: &World) -> BTreeMap<i64, u64> {
     days
 }
 
-/// The same with a crash now and then, and with faults: no submission is wasted on a used-up allowance but one a process.
+/// Repeats the test with occasional crashes and faults. At most one submission per process is wasted on a used-up
+/// quota.
 #[test]
 fn crashes_and_faults_do_not_change_that() {
     world::simulate(async {
@@ -80,7 +81,7 @@ fn crashes_and_faults_do_not_change_that() {
     });
 }
 
-/// With `--on-quota stop` the user, or a timer, comes back every day.
+/// Simulates `--on-quota stop`: the user, or a timer, continues the run every day.
 #[test]
 fn a_run_that_stops_for_a_quota_is_gone_on_with_day_after_day() {
     world::simulate(async {

@@ -1,4 +1,4 @@
-//! Everything at once: a tenth of all submissions, polls, tasks and images for each fault that the simulator knows.
+//! Stress test: every fault that the simulator knows at once, for submissions, polls, tasks and images.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,28 +15,29 @@ use crate::{calm, limits, survived};
 
 const JOBS: u64 = 1000;
 
-/// In which a thousand jobs are done, whatever befalls them.
+/// Time limit for a thousand jobs under all faults.
 const TIME_MAX: Duration = Duration::from_secs(6 * 3600);
 
-/// All faults but a token that is refused by lot, which stops a run each time that it is refused three times one after the other.
+/// Returns all faults except a randomly refused token, which stops a run after three refusals in a row.
 fn passing() -> impl Iterator<Item = PlannedFault> {
     survived().filter(|fault| !fault.name().ends_with("-401"))
 }
 
-/// Goal: every job ends, with its image or for a reason that the provider itself gave, in bounded time, and both sides' books agree
-/// to the task.
+/// Goal: every job ends in bounded time, with its image or for a reason that the provider itself gave. The counts of
+/// both sides agree to the task.
 ///
-/// Method: two requests in five go wrong, some with a Retry-After of minutes, and so does one task in ten; the story of every job is checked
-/// line by line.
+/// Method: two requests in five fail, some with a Retry-After of minutes, and so does one task in ten. The history of
+/// every job is checked event by event.
 #[test]
 fn some_of_every_fault_at_once_ends_in_images_and_true_reasons() {
     let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
     world::simulate(async {
-        // What answers every submission for seconds is drawn less often than what befalls one, or nothing else would be seen.
+        // A fault that affects every submission for seconds is rarer than one that affects a single submission.
+        // Otherwise it would hide all other faults.
         let chance = |fault: PlannedFault| if fault.name() == "submit-misrouted" { 0.01 } else { 0.03 };
         let faults = passing().fold(Config::default().faults, |plan, fault| plan.with(fault, chance(fault)));
         let world = World::new(JOBS, Config { faults, ..calm(11) });
-        // Patience for what passes; tasks that fail or are lost may be paid for again twice.
+        // Retries suffice for transient faults. Failed or lost tasks may be paid for again twice.
         let concurrency = Concurrency::Fixed(100.try_into().unwrap());
         let limits = Limits { concurrency, look_ahead_max: 256, resubmits_max: 2, ..limits(11) };
         world.run_to_the_end(&limits).await;
@@ -59,7 +60,7 @@ fn some_of_every_fault_at_once_ends_in_images_and_true_reasons() {
         println!("{} submissions, {} accepted for {} contents", stats.n_submits, stats.n_accepted, stats.n_contents);
         println!("{n_doubts} doubts, {n_lost} tasks lost or failed, in {span:?}: {ends:#?}");
         assert!(span < TIME_MAX, "{span:?}");
-        // What may not be paid for once more is held.
+        // A job that may not be paid for again is held.
         let is_held = |known: &Known| !matches!(known.state.phase, Phase::Finished(_)) && known.state.n_repaid() >= 2;
         let n_held = world.ledger.known().iter().filter(|known| is_held(known)).count() as u64;
         assert_eq!(ends.values().sum::<u64>() + n_held, JOBS);

@@ -1,6 +1,6 @@
-//! One job's events as a story that must make sense: what may follow what, and whether the reasons given are true.
+//! Event history of one job as a state machine: which event may follow which, and whether the given reasons are true.
 //!
-//! Deliberately not written with the fold that the engine and the ledger share: two that count alike would err alike.
+//! Deliberately written without the fold that the engine and the ledger share: shared code would share its errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,27 +12,28 @@ use promptbatch::model::outcome::{Fault, FaultKind, Outcome, TaskId};
 use promptbatch::model::time::Timestamp;
 use promptbatch::provider::simulator::task::{Fate, Task};
 
-/// Answers of the provider that a task is unknown, before anybody may believe it; the last is the loss itself.
+/// Minimum number of answers that a task is unknown, before the task may be declared lost. The last answer is the loss
+/// itself.
 const UNKNOWN_MIN: u32 = 2;
 
-/// The youngest task that may be believed unknown.
+/// Minimum age of a task that may be declared unknown.
 const UNKNOWN_AGE_MIN: Duration = Duration::from_secs(30);
 
-/// How long an answer may be on its way: what it says was true when it left.
+/// Maximum time that an answer travels: its content was true when it was sent.
 const ANSWER_AGE_MAX: Duration = Duration::from_secs(2);
 
-/// Where a job is in its story.
+/// State of a job in its history.
 #[derive(Clone, Debug, PartialEq)]
 enum Place {
     /// Nothing is at the provider.
     Idle,
-    /// A submission has left.
+    /// A submission was sent and has no answer yet.
     Sent,
-    /// Its answer was lost.
+    /// The answer to the submission was lost.
     Doubt,
-    /// This task is at the provider.
+    /// The provider accepted this task.
     Taken(TaskId),
-    /// The task's images can be fetched.
+    /// The images of this task can be downloaded.
     Linked(TaskId),
     Ended,
 }
@@ -41,26 +42,26 @@ enum Place {
 struct Story {
     place: Place,
     accepted_at: Timestamp,
-    /// Counted setbacks while submitting or downloading since the last acceptance.
+    /// Number of counted setbacks while submitting or downloading, since the last acceptance.
     n_setbacks: u32,
     n_lost: u32,
     n_doubts: u32,
-    /// Answers that the present task is unknown.
+    /// Number of answers that the present task is unknown.
     n_unknown: u32,
 }
 
-/// What a whole ledger tells, added up.
+/// Totals of a whole ledger.
 #[derive(Debug, Default)]
 pub struct Told {
-    /// Submissions of each job by what is known of them: accepted, in doubt, and not heard of yet.
+    /// Submissions of each job by their result: accepted, in doubt, and not answered yet.
     pub accepted: BTreeMap<JobId, u32>,
     pub doubts: BTreeMap<JobId, u32>,
     pub open: BTreeMap<JobId, u32>,
-    /// Tasks that were given up so that their jobs were submitted again.
+    /// Number of tasks that were given up, so that their jobs were submitted again.
     pub n_lost: u32,
 }
 
-/// Reads every job's story; panics at the first line that makes no sense.
+/// Reads the history of every job. Panics at the first event that is impossible.
 pub fn read(events: &[Event], limits: &Limits) -> Told {
     let mut stories: BTreeMap<JobId, Story> = BTreeMap::new();
     let mut tasks = BTreeSet::new();
@@ -142,10 +143,10 @@ impl Story {
         self.n_setbacks += is_counted as u32;
     }
 
-    /// Whether the provider itself gave this up: the task's id says how it really ended.
+    /// Reports whether the provider itself gave up this task. The id of a simulated task contains its real end.
     fn is_true_loss(&self, task: &TaskId, at: Timestamp, fault: &Fault, limits: &Limits) -> bool {
         let real = Task::from_id(&task.0).expect("a task of the simulator");
-        // A later process counts from when the submission left.
+        // A later process counts from the moment at which the submission left.
         let age = at.since(self.accepted_at) + ANSWER_AGE_MAX;
         let was_told = self.n_unknown >= UNKNOWN_MIN && age >= UNKNOWN_AGE_MIN;
         let is_unfinished = real.fate() == Fate::Stuck || at.since(real.ends_at()) <= ANSWER_AGE_MAX;
@@ -157,10 +158,10 @@ impl Story {
         }
     }
 
-    /// Whether the limits, or the provider's own words, explain this end.
+    /// Reports whether the limits, or the provider's own answers, explain this end.
     fn is_true_end(&self, at: Timestamp, fault: &Fault, limits: &Limits) -> bool {
         match &self.place {
-            // A job that is refused among others that are accepted.
+            // The job is refused while others are accepted.
             Place::Idle => matches!(fault.kind, FaultKind::InvalidRequest | FaultKind::Unauthorized),
             Place::Ended => false,
             Place::Sent => fault.kind == FaultKind::Transient && self.n_setbacks >= limits.retries_max,

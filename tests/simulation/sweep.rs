@@ -1,5 +1,4 @@
-//! Crashes everywhere: every kind of fault the simulator has, every choice about doubts, and the death moved on by one step each
-//! time.
+//! Crash sweep: every fault of the simulator, every policy for doubts, and a crash at every step.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -15,25 +14,25 @@ use crate::oracle::Ends;
 use crate::world::{self, Session, World};
 use crate::{calm, limits, survived};
 
-/// Jobs of a world that is crashed everywhere; two of them ask for the same.
+/// Number of jobs in a swept world. Two of them request the same image.
 const JOBS: u64 = 4;
 
-/// How likely a fault is that comes alone.
+/// Probability of a fault that occurs alone.
 const ALONE: f64 = 0.3;
 
-/// How likely each is of all at once.
+/// Probability of each fault, when all occur together.
 const TOGETHER: f64 = 0.06;
 
-/// Seeds of the sample.
+/// Number of seeds of the sample.
 const SEEDS_FEW: u64 = 2;
 
-/// Seeds of the whole.
+/// Number of seeds of the full sweep.
 const SEEDS_MANY: u64 = 200;
 
-/// Steps that no run of such a world needs: more means that it does not end.
+/// Upper limit on the steps of a run in such a world. A run with more steps does not end.
 const STEPS_MAX: u64 = 20_000;
 
-/// One world, to be crashed at each of its steps.
+/// World that is crashed at each of its steps.
 #[derive(Clone, Debug)]
 struct Scenario {
     faults: FaultPlan,
@@ -41,14 +40,14 @@ struct Scenario {
     seed: u64,
 }
 
-/// What a sweep has met, by its name.
+/// Counts of a sweep, by name.
 #[derive(Debug, Default)]
 struct Tally {
     counts: BTreeMap<&'static str, u64>,
     played: BTreeMap<PlannedFault, u64>,
 }
 
-/// No fault, each alone, two at random, and all of them together.
+/// Returns fault plans: no fault, each fault alone, two random faults, and all together.
 fn plans(seed: u64) -> Vec<FaultPlan> {
     let kinds: Vec<PlannedFault> = survived().collect();
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -63,7 +62,7 @@ fn scenarios(n_seeds: u64) -> Vec<Scenario> {
     for seed in 0..n_seeds {
         for (faults, nth) in plans(seed).into_iter().zip(seed..) {
             let in_doubt = [InDoubt::Resubmit, InDoubt::Hold, InDoubt::Fail, InDoubt::Resubmit][(nth % 4) as usize];
-            // Now and then the patience is short, so that jobs fail of it, and the pace is given.
+            // Some scenarios allow few retries, so that jobs fail for that reason. Some have a given rate.
             let patience = if nth.is_multiple_of(5) { (1, 1) } else { (50, 20) };
             let rate = if nth.is_multiple_of(3) { "2/s".parse().ok() } else { None };
             let (retries_max, resubmits_max) = patience;
@@ -74,8 +73,8 @@ fn scenarios(n_seeds: u64) -> Vec<Scenario> {
     scenarios
 }
 
-/// A crash at this step, in every second world another one some steps into the next process, and then a run to the end. Says
-/// whether the first crash came before the end of the run.
+/// Crashes a world at this step. In every second world, the next process crashes too, some steps later. Then runs the
+/// world to the end. Returns whether the first crash came before the end of the run.
 fn crashed_at(at_step: u64, scenario: &Scenario, expected: &Ends, tally: &mut Tally) -> bool {
     let Scenario { faults, limits, seed } = scenario.clone();
     world::simulate(async {
@@ -119,7 +118,7 @@ fn crash_everywhere(scenario: &Scenario, expected: &Ends, tally: &mut Tally) {
     panic!("a world without an end: {scenario:?}");
 }
 
-/// Says which world it was, if a check panicked in it.
+/// Prints the scenario and the step, if a check panicked.
 struct Culprit<'a>(&'a Scenario, u64);
 
 impl Drop for Culprit<'_> {
@@ -130,7 +129,7 @@ impl Drop for Culprit<'_> {
     }
 }
 
-/// Sweeps over all of these, on every core: each world is one thread's alone.
+/// Sweeps over all scenarios, on every core. Each world belongs to one thread.
 fn sweep(scenarios: &[Scenario]) -> Tally {
     let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
     let (next, whole) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
@@ -160,9 +159,10 @@ impl Tally {
     }
 }
 
-/// Goal: nothing is paid twice, nothing is lost and no failure is invented, wherever the process dies and whatever goes wrong.
+/// Goal: with any crash and any fault, nothing is paid for twice, nothing is lost, and no failure is invented.
 ///
-/// Method: every fault alone, in pairs and all at once; for each, one world for every step of its run, with a crash there.
+/// Method: every fault alone, in pairs and all at once. For each, one world for every step of its run, with a crash at
+/// that step.
 fn crash_everywhere_under_every_fault(n_seeds: u64) {
     let began = Instant::now();
     let scenarios = scenarios(n_seeds);

@@ -1,5 +1,4 @@
-//! Who stands beside the provider and the ledger and sees what is done in which order: nothing is asked of the provider before
-//! the ledger has recorded that it will be.
+//! Order checker between the provider and the ledger: no request is sent before the ledger has recorded it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -17,30 +16,30 @@ use promptbatch::model::part::Part;
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Download, Provider};
 
-/// What one process has recorded and what it has asked for.
+/// Records what one process has committed and what it has sent.
 #[derive(Clone)]
 pub struct Witness(Arc<Mutex<Seen>>);
 
 struct Seen {
-    /// What every job asks for.
+    /// Content that every job requests.
     contents: BTreeMap<JobId, JobId>,
-    /// Submissions that are recorded and have not left, by content.
+    /// Number of submissions that are recorded and not yet sent, by content.
     n_announced: BTreeMap<JobId, u64>,
     /// Tasks that are recorded as accepted.
     tasks: BTreeSet<TaskId>,
     complaints: Complaints,
 }
 
-/// What went wrong; a panic in the middle of a run would be taken for a fault of the provider.
+/// Violations found. A panic during a run would count as a fault of the provider.
 pub type Complaints = Arc<Mutex<Vec<String>>>;
 
-/// What a request asks for: equal for jobs that ask for the same.
+/// Returns the content of a request as an id, equal for jobs with equal requests.
 fn content(request: &Request) -> JobId {
     JobId::new(&request.content(), 0)
 }
 
 impl Witness {
-    /// A witness of one process that begins with this ledger.
+    /// Creates a checker for one process that starts with this ledger.
     pub fn new(ledger: &MemoryLedger, complaints: Complaints) -> Self {
         let known = ledger.known();
         let contents = known.iter().map(|known| (known.job.id, content(&known.job.request))).collect();
@@ -84,7 +83,7 @@ impl Seen {
     }
 }
 
-/// Something that acts, before a witness.
+/// Wrapper that reports every action to a checker.
 pub struct Witnessed<T>(pub T, pub Witness);
 
 impl<P: Provider> Provider for Witnessed<P> {

@@ -1,4 +1,4 @@
-//! A provider, a disk and a ledger that outlive the process, and the process that runs between them.
+//! Simulated world: a provider, a disk and a ledger that outlive the process, and the process between them.
 
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -26,16 +26,16 @@ use crate::direct::{Direct, Outage};
 use crate::money;
 use crate::witness::{Complaints, Witness, Witnessed};
 
-/// Longer than any of these worlds needs, in virtual time.
+/// Maximum length of a session in virtual time, longer than any of these worlds needs.
 const SESSION_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Processes that a batch may need.
+/// Maximum number of processes for a batch.
 const SESSIONS_MAX: usize = 100;
 
-/// After a stop, until the next process begins.
+/// Time from a stop until the next process starts.
 const PAUSE: Duration = Duration::from_secs(3600);
 
-/// What the wall shows when a world begins.
+/// Wall-clock time at the start of a world.
 const START: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
 /// Runs a future in virtual time.
@@ -44,35 +44,35 @@ pub fn simulate<T>(future: impl Future<Output = T>) -> T {
     runtime.block_on(future)
 }
 
-/// Everything that a crash of the process does not touch.
+/// State that a crash of the process does not affect.
 pub struct World {
     pub server: Arc<Mutex<Server>>,
     pub ledger: MemoryLedger,
     pub store: MemoryStore,
-    /// When nobody can reach the provider, from the world's beginning.
+    /// Period in which the provider is unreachable, measured from the start of the world.
     pub outage: Option<Outage>,
     pub complaints: Complaints,
-    /// One for each process so far.
+    /// One entry for each process so far.
     pub sessions: Mutex<Vec<Begun>>,
     clock: OnceLock<Clock>,
 }
 
-/// A process that has begun.
+/// Process that has started.
 #[derive(Clone)]
 pub struct Begun {
     pub limits: Limits,
-    /// Whether it ended in the middle of something.
+    /// Whether the process crashed or failed.
     pub has_died: bool,
 }
 
-/// How a process ended.
+/// End of a process.
 #[derive(Debug)]
 pub enum Session {
-    /// By itself, with the reason if it was before the end of the batch.
+    /// Normal end, with the reason if the batch was not finished.
     Ended(Option<Stop>),
-    /// Of a full disk.
+    /// Failure because of a full disk.
     Failed(DriveError),
-    /// In the middle of something.
+    /// Crash.
     Crashed,
 }
 
@@ -89,7 +89,7 @@ impl World {
         }
     }
 
-    /// One process that nothing befalls. Gives why it stopped before the end, if it did.
+    /// Runs one process without a crash. Returns why it stopped before the end, if it did.
     pub async fn run(&self, limits: Limits) -> Option<Stop> {
         match self.session(limits, &Crash::never()).await {
             Session::Ended(stop) => stop,
@@ -97,11 +97,11 @@ impl World {
         }
     }
 
-    /// One process after the other, a while after every stop, until the batch is done.
+    /// Runs one process after the other, with a pause after every stop, until the batch is done.
     pub async fn run_to_the_end(&self, limits: &Limits) {
         for _ in 0..SESSIONS_MAX {
             let Some(stop) = self.run(limits.clone()).await else { return };
-            // Among enough refusals by lot, some come one after the other: the user looks, and runs the same command again.
+            // Among enough random refusals, some come in a row. The user then runs the same command again.
             assert!(!matches!(stop, Stop::Interrupted(_) | Stop::Failures(_)), "{stop:?}");
             self.check_after_crash();
             tokio::time::sleep(PAUSE).await;
@@ -109,9 +109,9 @@ impl World {
         panic!("a batch without an end");
     }
 
-    /// One process, from its start to its end or to what befalls it.
+    /// Runs one process from its start to its end or its crash.
     pub async fn session(&self, limits: Limits, crash: &Crash) -> Session {
-        // Time goes on between two processes.
+        // Time continues between two processes.
         let clock = *self.clock.get_or_init(|| Clock::simulated(START));
         self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), has_died: false });
         let witness = Witness::new(&self.ledger, self.complaints.clone());
@@ -142,7 +142,7 @@ impl World {
         session
     }
 
-    /// What the ledger would tell of the pace so far.
+    /// Returns the history that the ledger would report.
     fn history(&self) -> History {
         let events = self.ledger.events();
         let submits = events.iter().filter(|event| event.kind == EventKind::SubmitStarted);
@@ -151,7 +151,7 @@ impl World {
 }
 
 fn job(n: u64) -> Job {
-    // Every third row repeats an earlier one: equal prompts are jobs of their own.
+    // Every third row repeats an earlier one: equal prompts are separate jobs.
     let content = if n.is_multiple_of(3) { n - 1 } else { n };
     let request = Request { prompt: format!("猫 number {content}"), model: "a/b".into(), ..Request::default() };
     let occurrence = u32::from(n.is_multiple_of(3));

@@ -1,4 +1,4 @@
-//! How many tasks in flight `auto` finds to be worth while, where a provider takes everything.
+//! Adaptive concurrency (`auto`) with a provider that accepts everything: how many tasks in flight are worthwhile.
 
 use promptbatch::model::limits::Limits;
 
@@ -8,8 +8,9 @@ fn beats(seed: u64, service: Service) -> Beats {
     Beats::new(u64::MAX, &Limits { seed, ..Limits::default() }, service)
 }
 
-/// Goal: what would only wait in a queue is not sent, and no server is idle for that. Method: so many servers that work on one task each,
-/// in 4.5 s on average, and an endless queue before them. Now and then more is tried, so that the middle of many looks counts.
+/// Goal: no task is sent that would only wait in a queue, and no server is idle because of that. Method: each of
+/// `servers` servers works on one task, for 4.5 s on average, behind an endless queue. The engine sometimes probes a
+/// higher number, so the median of many samples counts.
 #[test]
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 fn a_queue_is_not_filled() {
@@ -34,7 +35,8 @@ fn a_queue_is_not_filled() {
     }
 }
 
-/// Goal: where all tasks are worked on at once, more and more are sent, whether they take alike or not. Method: no limit at all.
+/// Goal: if all tasks are processed at once, more and more are sent, whether their durations are equal or not. Method:
+/// no limit at all.
 #[test]
 fn without_limits_thousands_are_in_flight() {
     for (task, shortest, until) in [(5.0, 1.0, 150), (5.0, 0.5, 120), (5.0, 0.02, 150), (60.0, 0.5, 900)] {
@@ -51,7 +53,8 @@ fn without_limits_thousands_are_in_flight() {
     }
 }
 
-/// Goal: many are sent though nobody has seen a task end. Method: the first seconds of tasks that take half a minute at least.
+/// Goal: many tasks are sent before any task has ended. Method: the first seconds of tasks that take at least half a
+/// minute.
 #[test]
 fn hundreds_are_in_flight_before_the_first_has_ended() {
     let mut beats = beats(1, Service { task: 60.0, ..WILLING });

@@ -1,28 +1,32 @@
-//! The memory that decoded images may take: at most two are decoded at once, wherever that is, and a large one alone.
+//! Memory budget of the image decoders: at most two images are decoded at once, and a large image alone.
+//!
+//! The limit applies to the whole process.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Images that are decoded at once.
+/// Maximum number of images decoded at the same time.
 pub(super) const DECODERS_MAX: usize = 2;
 
-/// Bytes that the images being decoded may take together. An image that takes more is decoded alone.
+/// Memory limit in bytes for all images being decoded together. A larger image is decoded alone.
 const BYTES_MAX: u64 = 512 << 20;
 
-/// A decoded image is there twice while it is decoded, shrunk or encoded: once more in the decoder's or the encoder's own form.
+/// Number of copies of a decoded image in memory. During decoding, scaling or encoding, the decoder or encoder holds a
+/// second copy in its own form.
 const COPIES: u64 = 2;
 
-/// The decoders of this process.
+/// Decoder budget of this process.
 static DECODERS: Budget = Budget::new(BYTES_MAX);
 
-/// Waits until an image of so many decoded bytes may be decoded, and holds its place until the value is dropped.
+/// Waits until an image of `decoded_bytes` bytes may be decoded. Returns a permit, which holds the memory until it is
+/// dropped.
 ///
-/// It blocks, so it is only for threads that may wait.
+/// Blocks the thread: call this function only on threads that may block.
 pub(super) fn admit(decoded_bytes: u64) -> Admitted<'static> {
     DECODERS.admit(decoded_bytes.saturating_mul(COPIES))
 }
 
-/// Bytes and decoders that are in use. Images are admitted in the order in which they ask, so that small ones do not pass a large one
-/// for ever.
+/// Decoders and bytes in use. Images are admitted in the order of their requests, so that small images cannot overtake
+/// a large image forever.
 struct Budget {
     bytes_max: u64,
     in_use: Mutex<InUse>,
@@ -33,7 +37,7 @@ struct Budget {
 struct InUse {
     n_decoders: usize,
     n_bytes: u64,
-    /// The number of the next image to ask, and of the next one to be admitted.
+    /// Queue numbers of the next request, and of the next image to admit.
     next_asked: u64,
     next_admitted: u64,
 }
@@ -61,18 +65,18 @@ impl Budget {
         in_use.n_decoders += 1;
         in_use.n_bytes += n_bytes;
         drop(in_use);
-        // The next one may have room as well.
+        // The budget may have room for the next image as well.
         self.freed.notify_all();
         Admitted { budget: self, n_bytes }
     }
 
-    /// Counters that a panic elsewhere left are whole.
+    /// Locks the counters. A panic of another thread leaves the counters consistent, so poisoning is ignored.
     fn lock(&self) -> MutexGuard<'_, InUse> {
         self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place among the decoders.
+/// Permit to decode one image. Dropping the permit returns its memory to the budget.
 pub(super) struct Admitted<'a> {
     budget: &'a Budget,
     n_bytes: u64,
@@ -106,7 +110,8 @@ mod tests {
         assert!(!in_use(1, 1).has_room(u64::MAX, 100));
     }
 
-    /// Goal: the budget holds whoever asks, and all are admitted. Method: threads of many sizes, each of which looks at what is in use.
+    /// Goal: the budget holds for all threads, and every request is admitted. Method: threads request many sizes, and
+    /// each thread checks the usage.
     #[test]
     fn threads_never_exceed_it_and_all_get_their_turn() {
         let budget = Budget::new(100);

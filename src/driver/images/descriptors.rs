@@ -1,24 +1,24 @@
-//! Descriptors of this process, which each open file needs: where they run out, a file waits until others are closed.
+//! File descriptors of this process: when no descriptor is free, opening a file waits until other files are closed.
 
 use std::fs;
 use std::io;
 use std::thread;
 use std::time::Duration;
 
-/// Too many open files: in this process, and on this machine.
+/// Error codes for too many open files: in this process (24), and on this machine (23).
 const SHORTAGES: [i32; 2] = [24, 23];
 
-/// The first wait, doubled each time, and the longest.
+/// First wait between two attempts, doubled after each attempt, and the longest wait.
 const WAIT: Duration = Duration::from_millis(5);
 const WAIT_MAX: Duration = Duration::from_millis(500);
 
-/// How often a file is tried: for about a minute in all.
+/// Maximum number of attempts to open a file: about a minute in all.
 const TRIES_MAX: u32 = 120;
 
-/// What a process may have open where nobody says how many.
+/// Assumed number of files that a process may open, if the system reports no limit.
 const LIMIT: usize = 256;
 
-/// Opens a file, however long that takes within reason: downloads and syncs under way close theirs.
+/// Opens a file. Retries for about a minute while no descriptor is free: downloads and syncs in progress close their files.
 pub(super) fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let mut wait = WAIT;
     for _ in 0..TRIES_MAX {
@@ -31,17 +31,17 @@ pub(super) fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Resul
     open()
 }
 
-/// Whether there was no descriptor left.
+/// Returns whether the error is a shortage of file descriptors.
 pub(super) fn is_shortage(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| SHORTAGES.contains(&code))
 }
 
-/// How many descriptors this process may have.
+/// Returns the number of file descriptors that this process may have.
 pub(super) fn limit() -> usize {
     fs::read_to_string("/proc/self/limits").ok().and_then(|limits| limit_in(&limits)).unwrap_or(LIMIT)
 }
 
-/// The first number in the line `Max open files  1024  524288  files`; nothing that is unlimited.
+/// Parses the first number in the line `Max open files  1024  524288  files`. `None` if the number is `unlimited`.
 fn limit_in(limits: &str) -> Option<usize> {
     limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
 }

@@ -1,4 +1,6 @@
-//! Images kept below OUT: written aside, checked, synced, and given a name that no other file has.
+//! Image store on disk: writes a temporary file, checks it, syncs it, and renames it to a unique name.
+//!
+//! The final name is one that no other file has.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,10 +27,10 @@ use crate::model::part::Part;
 use crate::model::style::Making;
 use crate::provider::{Body, Download};
 
-/// How long bytes that could be kept are in memory only.
+/// Longest time that bytes of a resumable download stay in memory only.
 const UNKEPT_MAX: Duration = Duration::from_secs(1);
 
-/// The images of one run, below OUT. Only one process at a time may open it: the one that holds the ledger.
+/// Images of one run, below the output folder. Only one process at a time may open the store: the process that holds the ledger.
 #[derive(Clone, Debug)]
 pub struct DiskStore {
     place: Arc<Place>,
@@ -37,16 +39,16 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// Makes OUT, where the ledger is by now, ready to take images in, and clears away what a crash left half written.
-    /// Images are left as they come.
+    /// Prepares the output folder for images and removes half-written files of a crash. The folder must exist: the
+    /// ledger is already in it. Images keep the bytes that the host sent.
     pub fn open(out: &Path, limits: CheckLimits) -> Result<Self, StoreError> {
         Self::open_making(out, limits, Making::default())
     }
 
-    /// The same, but something is made of each image before it gets its name.
+    /// Opens the store, and post-processes each image before its final name.
     pub fn open_making(out: &Path, limits: CheckLimits, making: Making) -> Result<Self, StoreError> {
         let place = Arc::new(Place::open(out, limits, making)?);
-        // Those that wait to be decoded wait here, without a thread.
+        // Images that wait for a decoder wait here, without a thread.
         let makers = Arc::new(Semaphore::new(DECODERS_MAX));
         Ok(Self { place, makers, settling: Settling::start(out)? })
     }
@@ -81,7 +83,7 @@ impl DiskStore {
             }
             image = made;
         }
-        // Reading a long one takes a while, in which others can become files.
+        // The check of a long image takes a while. Other images can be saved meanwhile.
         if image.is_long() {
             let (read, found) = blocking(move || {
                 let found = image.check();
@@ -96,7 +98,7 @@ impl DiskStore {
         self.settling.settle(image).await
     }
 
-    /// Takes in all that comes. What can be kept is on the disk at most a second later, and when it breaks off.
+    /// Receives the whole body. Bytes of a resumable download reach the disk at most one second later, and when the connection breaks.
     async fn gather(
         &self,
         mut image: Incoming,
@@ -115,7 +117,7 @@ impl DiskStore {
                     continue;
                 }
             };
-            // Millions of pieces of one byte must not keep everybody else waiting.
+            // A body of millions of one-byte pieces must not delay all other tasks.
             consume_budget().await;
             let piece = match piece {
                 None => return Ok(Ok(image)),
@@ -141,7 +143,7 @@ impl DiskStore {
         }
     }
 
-    /// Removes all parts of images: no job is left that could go on with one.
+    /// Removes all partial downloads: no job is left that could resume one.
     pub fn clear(&self) {
         self.place.kept.clear();
     }
@@ -152,7 +154,7 @@ impl ImageStore for DiskStore {
         let place = Arc::clone(&self.place);
         let name = name.clone();
         Box::pin(async move {
-            // Most have none.
+            // Most images have no partial download.
             if !place.kept.has(&name.partial()) {
                 return None;
             }
@@ -174,12 +176,12 @@ impl ImageStore for DiskStore {
     }
 }
 
-/// The image with all that is gathered of it on the disk.
+/// Writes all gathered bytes of the image to disk and returns the image.
 async fn flushed(mut image: Incoming) -> Result<Incoming, StoreError> {
     blocking(move || image.flush().map(|()| image)).await
 }
 
-/// Runs what waits for the disk on a thread that may wait.
+/// Runs blocking disk work on a thread that may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     spawn_blocking(work).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }

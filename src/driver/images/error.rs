@@ -1,39 +1,39 @@
-//! What can keep our own disk from taking images; each of these stops the run, and none loses what was recorded.
+//! Failures of the local disk while images are saved; each failure stops the run, and none loses what was recorded.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::driver::images::descriptors::is_shortage;
 
-/// Our own disk failed; no job is to blame, and no job could go on.
+/// Failure of the local disk. No job is to blame, and no job could continue.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file system refused.
+    /// Error of the file system.
     #[error("could not {doing} {}: {cause}; {}", path.display(), remedy(cause))]
     Io {
-        /// What was tried: a verb.
+        /// Attempted operation, as a verb.
         doing: &'static str,
-        /// On which file or folder.
+        /// File or folder of the operation.
         path: PathBuf,
-        /// What the system said.
+        /// Error reported by the system.
         cause: io::Error,
     },
-    /// A folder below OUT is a symbolic link, and images would end elsewhere.
-    #[error("could not write to {}: it is a symbolic link, and images stay in the output folder; move the folder itself there, or make the whole output folder the link", path.display())]
+    /// Symbolic link in place of a folder below the output folder. Images would leave the output folder.
+    #[error("could not write to {}: it is a symbolic link, and images must stay in the output folder; move the folder itself there, or make the whole output folder the link", path.display())]
     Link {
-        /// The folder.
+        /// Path of the link.
         path: PathBuf,
     },
-    /// A folder is not the one any more that this run found or made.
-    #[error("could not write to {}: the folder was moved, deleted or replaced while the run was going on; put it back, or accept the loss, and run the same command again to go on", path.display())]
+    /// Folder that was moved, deleted or replaced after the run found or created it.
+    #[error("could not write to {}: the folder was moved, deleted or replaced during the run; put it back, or accept the loss, and run the same command again to resume", path.display())]
     Moved {
-        /// The folder.
+        /// Path of the folder.
         path: PathBuf,
     },
 }
 
 impl StoreError {
-    /// The same for another image that it befell as well.
+    /// Copies the error for another image that the same failure affects.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Io { doing, path, cause } => {
@@ -46,7 +46,7 @@ impl StoreError {
     }
 }
 
-/// What went wrong while this was done to that file or folder.
+/// Adds the operation and its file or folder to an I/O error.
 pub(super) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     move |cause| StoreError::Io { doing, path: path.to_owned(), cause }
 }
@@ -54,13 +54,13 @@ pub(super) fn at(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> 
 fn remedy(cause: &io::Error) -> &'static str {
     let is_short = is_shortage(cause);
     match cause.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and run the same command again to go on",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and run the same command again to resume",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
             "allow writing there or choose another folder, and run the same command again"
         }
         _ if is_short => {
-            "close other programs or allow this one more open files (ulimit -n), and run the same command again to go on"
+            "close other programs or allow this one more open files (ulimit -n), and run the same command again to resume"
         }
-        _ => "once that is mended, run the same command again to go on",
+        _ => "once that is fixed, run the same command again to resume",
     }
 }

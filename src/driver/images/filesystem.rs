@@ -1,4 +1,4 @@
-//! What a file system can do for us: sync everything at once, and give a name only if it is free.
+//! File system operations: syncs all files at once, and renames a file only to a free name.
 
 use std::fs::File;
 use std::io;
@@ -6,33 +6,36 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// So many files are worth a sync of everything. Fewer are synced one by one, which leaves alone what other programs wrote.
+/// Minimum number of files for a sync of the whole file system. Fewer files are synced one by one, which does not write
+/// other programs' data.
 const TOGETHER_MIN: usize = 8;
 
-/// Files that are synced at the same time where each is synced for itself. A journal takes them together.
+/// Maximum number of files synced in parallel, if each file is synced separately. The journal of the file system
+/// commits them together.
 const THREADS_MAX: usize = 8;
 
-/// A sync of everything that takes longer has other programs' data to write.
+/// Longest normal sync of the whole file system. A longer sync has to write other programs' data.
 const TOGETHER_SPAN_MAX: Duration = Duration::from_millis(100);
 
-/// After such a one, it is left alone for so many times as long: a busy neighbour costs a run a tenth of its time at most.
+/// Pause after a slow sync of the whole file system, as a multiple of its duration. Other busy programs thus cost a run
+/// at most a tenth of its time.
 const PAUSE: u32 = 10;
 
-/// The file system of the images.
+/// File system of the images.
 #[derive(Debug)]
 pub(crate) struct FileSystem {
-    /// A folder in it, open, where all of it can be synced at once and errors are told.
+    /// Open folder in the file system. `None` if the whole file system cannot be synced at once, or such a sync reports no errors.
     whole: Option<File>,
     paused_until: Option<Instant>,
 }
 
 impl FileSystem {
-    /// The one that this folder is in.
+    /// Returns the file system that contains `folder`.
     pub(crate) fn of(folder: &Path) -> Self {
         Self { whole: File::open(folder).ok().filter(system::can_sync_whole), paused_until: None }
     }
 
-    /// Makes the bytes of these files last, and says of each whether they will.
+    /// Syncs the files to disk. Returns one result per file, in the same order.
     pub(crate) fn sync(&mut self, files: &[&File]) -> Vec<io::Result<()>> {
         if files.len() >= TOGETHER_MIN && self.sync_whole() {
             return files.iter().map(|_| Ok(())).collect();
@@ -48,7 +51,7 @@ impl FileSystem {
         })
     }
 
-    /// Whether everything that was written is synced. An error may be that of any file: each is asked for its own then.
+    /// Syncs all written data and returns whether this succeeded. An error may belong to any file, so each file is then synced separately.
     fn sync_whole(&mut self) -> bool {
         let Some(whole) = &self.whole else { return false };
         let began = Instant::now();
@@ -72,14 +75,14 @@ mod system {
 
     use rustix::fs::{CWD, RenameFlags, fstatfs, renameat_with, syncfs};
 
-    /// Kernels before this one sync everything and keep the errors for themselves.
+    /// First kernel version whose `syncfs` reports errors. Earlier kernels sync all data but do not report errors.
     const ERRORS_SINCE: (u32, u32) = (5, 8);
 
-    /// ext2 to ext4, XFS, btrfs and tmpfs, by the numbers that the kernel gives them. Of a network's or a program's file system nobody
-    /// can say what `syncfs` does.
+    /// Magic numbers that the kernel gives ext2 to ext4, XFS, btrfs and tmpfs. On network and user-space file systems,
+    /// the effect of `syncfs` is unknown.
     const KNOWN: [i64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994];
 
-    #[expect(clippy::useless_conversion, reason = "the number has another type on other processors")]
+    #[expect(clippy::useless_conversion, reason = "the type of `f_type` differs between processor architectures")]
     pub(super) fn can_sync_whole(folder: &File) -> bool {
         let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         version(&release).is_some_and(|version| version >= ERRORS_SINCE)
@@ -90,12 +93,12 @@ mod system {
         Ok(syncfs(folder)?)
     }
 
-    /// Renames a file, unless the new name is taken.
+    /// Renames a file, unless the new name exists.
     pub(in crate::driver::images) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
     }
 
-    /// The first two numbers of `6.1.0-rc1`.
+    /// Parses the first two numbers of a release such as `6.1.0-rc1`.
     fn version(release: &str) -> Option<(u32, u32)> {
         let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
         Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
@@ -135,7 +138,7 @@ mod system {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Renames a file, unless the new name is taken.
+    /// Renames a file, unless the new name exists. Unsupported outside Linux.
     pub(in crate::driver::images) fn rename_new(_from: &Path, _to: &Path) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
@@ -163,8 +166,8 @@ mod tests {
         }
     }
 
-    /// Goal: a sync of everything that fails, or may not be tried, is nobody's fault. Method: one that always fails, as it is asked of
-    /// a file that is no folder of a disk, and one that is paused.
+    /// Goal: a sync of the whole file system that fails or is paused causes no error. Method: a sync of `/dev/null`,
+    /// which is not a folder of a disk and always fails, and a paused sync.
     #[cfg(target_os = "linux")]
     #[test]
     fn where_everything_cannot_be_synced_each_file_is() {
@@ -180,7 +183,7 @@ mod tests {
         }
     }
 
-    /// A process's own file system has no disk to be synced to, and nobody knows what it would do.
+    /// The file system `/proc` has no disk to sync to, and the effect of `syncfs` on it is unknown.
     #[cfg(target_os = "linux")]
     #[test]
     fn an_unknown_file_system_is_never_synced_as_a_whole() {

@@ -1,4 +1,4 @@
-//! The folders below OUT: made to last, never links, and still the ones that they were.
+//! Folders below the output folder: synced to disk, never symbolic links, and never replaced unnoticed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -9,20 +9,21 @@ use std::sync::{Mutex, PoisonError};
 use crate::driver::images::descriptors::patiently;
 use crate::driver::images::error::{StoreError, at};
 
-/// Folders that are kept open. A run works on few at a time, and a system gives a process a thousand files or so.
+/// Maximum number of folders kept open. A run works on few folders at a time, and a system allows a process about a
+/// thousand open files.
 const OPEN_MAX: usize = 64;
 
-/// The folders of one run. OUT itself may be a link: that is its owner's choice.
+/// Folders of one run. The output folder itself may be a symbolic link: that is the owner's choice.
 #[derive(Debug)]
 pub struct Folders {
     out: PathBuf,
     held: Held,
-    /// Those whose names are there to stay.
+    /// Folders whose names are durable, by path below the output folder.
     ready: Mutex<BTreeMap<String, Held>>,
 }
 
-/// Which folder it is, whatever its name. It is kept open, so that its number is nobody else's and stays its own: some file systems
-/// give a new number to what was long out of use.
+/// Identity of a folder, whatever its name. The folder stays open, so that its inode number cannot pass to another
+/// folder and cannot change. Some file systems give a new number to a folder that was unused for long.
 #[derive(Debug)]
 struct Held {
     identity: (u64, u64),
@@ -36,14 +37,14 @@ impl Held {
 }
 
 impl Folders {
-    /// The folders below `out`, which must be there.
+    /// Opens the folders below `out`, which must exist.
     pub fn open(out: &Path) -> Result<Self, StoreError> {
         let found = fs::metadata(out).map_err(at("use", out))?;
         Ok(Self { out: out.to_owned(), held: Held::new(out, &found), ready: Mutex::default() })
     }
 
-    /// Makes sure that a folder below OUT and those between are there to stay, and returns its path. One found there may be new
-    /// too, if a crash came before its sync.
+    /// Creates a folder below the output folder and its parents, makes their names durable, and returns the path.
+    /// Existing folders are synced too: a crash may have come before their first sync.
     pub fn make_ready(&self, folder: &str) -> Result<PathBuf, StoreError> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_out()?;
@@ -58,7 +59,7 @@ impl Folders {
                 ready.insert(name.to_owned(), Held::new(&path, &found));
             }
         }
-        // What is forgotten is looked at anew if it is needed again. The first is the one above them all.
+        // A forgotten folder is checked again when it is needed. The first entry is the parent of all others.
         while ready.len() > OPEN_MAX
             && let Some(name) = ready.keys().nth(1).cloned()
         {
@@ -67,7 +68,7 @@ impl Folders {
         Ok(path)
     }
 
-    /// Makes sure that a folder right below OUT is there for now. Nothing is lost if it goes.
+    /// Creates a folder directly below the output folder, without a sync. A loss of this folder loses no data.
     pub fn make(&self, folder: &str) -> Result<PathBuf, StoreError> {
         self.check_out()?;
         let path = self.out.join(folder);
@@ -84,13 +85,13 @@ impl Folders {
     }
 }
 
-/// Makes one folder, or makes sure that the one there is no link and, if it is known, is the same.
+/// Creates one folder, or checks an existing folder: not a symbolic link, and still the `known` folder, if given.
 fn step(path: &Path, known: Option<(u64, u64)>) -> Result<Metadata, StoreError> {
     let find = || fs::symlink_metadata(path);
     let found = match (find(), known) {
         (Err(error), None) if error.kind() == ErrorKind::NotFound => {
             match fs::create_dir(path) {
-                // Another image was quicker.
+                // Another image created the folder first.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => (),
                 made => made.map_err(at("create", path))?,
             }
@@ -110,7 +111,7 @@ fn step(path: &Path, known: Option<(u64, u64)>) -> Result<Metadata, StoreError> 
     }
 }
 
-/// Makes the names in a folder last. Elsewhere than on Unix folders cannot be synced, nor need they be.
+/// Makes the names in a folder durable. Systems other than Unix cannot sync folders and do not need it.
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     if cfg!(unix) {
@@ -119,7 +120,7 @@ pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A folder's device and its number there. Elsewhere than on Unix it is enough that one is there.
+/// Returns the device and the inode number of a folder. Outside Unix, the existence of a folder is enough.
 #[cfg(unix)]
 fn identity(found: &Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;

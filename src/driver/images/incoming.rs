@@ -1,4 +1,4 @@
-//! An image on its way in: gathered, checked, and written aside.
+//! Image being received: gathered in memory, checked, and written to a temporary file.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -13,40 +13,43 @@ use crate::model::name::ImageName;
 use crate::model::outcome::{Fault, ImageFormat};
 use crate::model::part::Validator;
 
-/// What is gathered of a body before it goes to the disk. Many images are shorter, and touch it only when they are whole.
+/// Maximum number of bytes gathered in memory before a write to disk. Many images are shorter, and reach the disk only
+/// when they are complete.
 const PIECE_BYTES_MAX: usize = 256 << 10;
 
-/// As much of the beginning as tells formats apart.
+/// Number of leading bytes that are enough to distinguish the formats.
 const HEAD_BYTES: u64 = 64;
 
-/// A file is not begun with less: what is written into an image has its place behind its header.
+/// Minimum number of bytes for a new temporary file. Metadata is inserted after the image's header, which must be in memory.
 const BEGIN_BYTES: usize = 512;
 
-/// The same of what is no image as far as can be seen.
+/// Minimum number of bytes for a new temporary file, if the format is unknown so far.
 const UNKNOWN_BEGIN_BYTES: usize = 66 << 10;
 
-/// Some of an image gathered in memory, and what came before that in a partial file.
+/// Image whose latest bytes are in memory, and whose earlier bytes are in a temporary file.
 #[derive(Debug)]
 pub(super) struct Incoming {
     place: Arc<Place>,
     name: ImageName,
     gathered: Vec<u8>,
     partial: Option<Partial>,
-    /// What it was found to be, once all of it is here.
+    /// Result of the check, once all bytes are present.
     checked: Option<Checked>,
     head: Head,
-    /// By what its rest can be asked for, and how long it is: then what has come is kept if it breaks off.
+    /// HTTP validator for a request of the remaining bytes, and the total length in bytes. If set, received bytes are
+    /// kept when the connection breaks.
     host: Option<(Validator, Option<u64>)>,
-    /// Bytes that are ours, which no limit on what comes in is about; all of them, when the image was made anew.
+    /// Number of bytes added by this program. The limit on received bytes excludes them. After post-processing, all
+    /// bytes count as added.
     n_own_bytes: u64,
 }
 
-/// What is known of an image by its first bytes.
+/// Result of the format recognition by the first bytes.
 #[derive(Clone, Copy, Debug)]
 enum Head {
-    /// None has been looked at.
+    /// First bytes not examined yet.
     Unseen,
-    /// They are of this format, or of none.
+    /// First bytes examined: their format, or `None` for an unknown format.
     Seen(Option<ImageFormat>),
 }
 
@@ -56,7 +59,7 @@ impl Incoming {
         Self { place, name, gathered, partial: None, checked: None, head, host, n_own_bytes: 0 }
     }
 
-    /// An image of which so many bytes came before; `None` if they are not here any more.
+    /// Resumes an image after its first `n_before` bytes. `None` if these bytes are no longer on disk.
     pub(super) fn resumed(
         place: Arc<Place>,
         name: ImageName,
@@ -68,18 +71,18 @@ impl Incoming {
         Ok(Some(Self { partial: Some(partial), head, n_own_bytes, ..Self::new(place, name, host) }))
     }
 
-    /// Takes in the next bytes. True if what is gathered has to be [flushed](Self::flush) first of all.
+    /// Appends the next bytes in memory. Returns `true` if the gathered bytes have to be [flushed](Self::flush) first.
     pub(super) fn take(&mut self, piece: &[u8]) -> bool {
         self.gathered.extend_from_slice(piece);
         self.gathered.len() >= PIECE_BYTES_MAX
     }
 
-    /// Whether some of it is in a file, as it is too long to be kept in memory.
+    /// Returns whether some bytes are in a temporary file, because the image is too long for memory.
     pub(super) const fn is_long(&self) -> bool {
         self.partial.is_some()
     }
 
-    /// Whether some of it is gathered that would be lost if the process ended now, and could be kept.
+    /// Returns whether memory holds bytes that an end of the process would lose and that a flush could keep.
     pub(super) fn has_to_keep(&self) -> bool {
         let bytes_min = match self.head {
             Head::Seen(_) => 1,
@@ -92,7 +95,7 @@ impl Incoming {
         self.host.is_some() && self.gathered.len() >= bytes_min
     }
 
-    /// Nothing of it is kept: its bytes are not those of an image.
+    /// Stops keeping received bytes for a resumed download: they are not bytes of an image.
     pub(super) fn let_go(&mut self) {
         self.host = None;
         if let Some(partial) = &mut self.partial {
@@ -100,7 +103,7 @@ impl Incoming {
         }
     }
 
-    /// Looks at its first bytes, which are all gathered, and writes into them what can be written there.
+    /// Recognises the format by the first bytes, which are all in memory. Inserts the metadata that belongs there.
     fn begin(&mut self) -> Option<ImageFormat> {
         if let Head::Seen(format) = self.head {
             return format;
@@ -118,14 +121,14 @@ impl Incoming {
         format
     }
 
-    /// Whether something is to be made of it for which all of it is needed.
+    /// Returns whether post-processing needs all bytes of the image.
     pub(super) fn is_to_be_made(&mut self) -> bool {
         let making = self.place.making;
         let is_tagged_whole = |format| making.has_metadata && format == ImageFormat::WebP;
         self.begin().is_some_and(|format| making.conversion(format).is_some() || is_tagged_whole(format))
     }
 
-    /// All of it is here: makes of it what is wanted, if it is an image.
+    /// Post-processes the complete image, if its bytes are an image.
     pub(super) fn make(&mut self) -> Result<Result<(), Fault>, StoreError> {
         let mut format = match self.check()? {
             Ok(checked) => checked.format,
@@ -134,7 +137,7 @@ impl Incoming {
         if let Some(partial) = &mut self.partial {
             self.gathered = partial.read()?;
         }
-        // What is made of it is not what came.
+        // The processed bytes differ from the received bytes, so no part is kept for a resumed download.
         (self.partial, self.host) = (None, None);
         let conversion = self.place.making.conversion(format);
         if let Some((made, to)) = conversion.and_then(|to| Some((convert(&self.gathered, format, to)?, to.to))) {
@@ -147,7 +150,7 @@ impl Incoming {
         Ok(Ok(()))
     }
 
-    /// Writes what is gathered.
+    /// Writes the gathered bytes to the temporary file.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         let partial = if let Some(partial) = self.partial.take() {
             partial
@@ -165,7 +168,7 @@ impl Incoming {
         Ok(())
     }
 
-    /// All of it is here: finds out what it is. The fault is that it is no image.
+    /// Checks the complete image. Returns a fault if the bytes are not an image.
     pub(super) fn check(&mut self) -> Result<Result<Checked, Fault>, StoreError> {
         if let Some(checked) = self.checked {
             return Ok(Ok(checked));
@@ -177,7 +180,7 @@ impl Incoming {
         let limits = self.place.limits;
         let limits = &CheckLimits { bytes_max: limits.bytes_max.saturating_add(self.n_own_bytes), ..limits };
         let found = match &mut self.partial {
-            // What fits in memory is checked there, so that an error page never touches the disk.
+            // An image that fits in memory is checked there, so that an error page never reaches the disk.
             None => inspect(self.gathered.as_slice(), limits).expect("a slice cannot fail to be read"),
             Some(partial) => partial.inspect(limits)?,
         };
@@ -188,14 +191,14 @@ impl Incoming {
         Ok(found.map_err(|why| bad_output(&why)))
     }
 
-    /// Writes it aside, if it is an image.
+    /// Writes the image and its sidecar file to temporary files, if the bytes are an image.
     pub(super) fn write(mut self) -> Result<Result<Written, Fault>, StoreError> {
         let checked = match self.check()? {
             Ok(checked) => checked,
             Err(fault) => return Ok(Err(fault)),
         };
         if !self.is_long() {
-            // It is written once, and named at once.
+            // The file is written once and renamed at once, so no journal is needed.
             self.host = None;
         }
         self.flush()?;
@@ -211,7 +214,7 @@ impl Incoming {
     }
 }
 
-/// A whole image in a partial file.
+/// Complete image in a temporary file.
 #[derive(Debug)]
 pub(super) struct Written {
     place: Arc<Place>,
@@ -222,12 +225,12 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// The files that have to last before it gets its name.
+    /// Returns the files that must be durable before the image receives its final name.
     pub(super) fn files(&self) -> impl Iterator<Item = &File> {
         std::iter::once(&self.partial.file).chain(self.beside.iter().map(|beside| &beside.partial.file))
     }
 
-    /// Gives it its name, now that its bytes last.
+    /// Renames the image and its sidecar file to their final names, after their bytes are durable.
     pub(super) fn put(self) -> Result<(Named, Checked), StoreError> {
         let named = self.place.put(self.partial, &self.name, &self.checked)?;
         if let Some(beside) = self.beside {

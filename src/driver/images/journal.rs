@@ -1,7 +1,7 @@
-//! The journal of a partial file: of which image it is, and how much of it is as it was written.
+//! Journal of a temporary file: identifies the image, and records how many bytes of the file are valid.
 //!
-//! It is a file beside it. Its first line says of which image the bytes are; each further line says how many bytes there were at a time,
-//! and their BLAKE3 hash. Nothing of it is synced: what a power loss left of both is used as far as the hashes agree.
+//! The journal is a second file in the same folder. Its first line identifies the image. Each further line gives a
+//! number of bytes and their BLAKE3 hash. Neither file is synced: after a power loss, bytes are used as far as the hashes match.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -12,27 +12,27 @@ use serde_json::{Value, json};
 use crate::driver::images::descriptors::patiently;
 use crate::model::part::{Part, Validator};
 
-/// What the name of a journal ends with, behind that of its file.
+/// Suffix of the journal's file name, appended to the name of the temporary file.
 pub(super) const JOURNAL: &str = ".journal";
 
-/// The longest journal that is read: more lines than any image within reason has.
+/// Maximum number of bytes read from a journal. No image of reasonable size has a longer journal.
 const JOURNAL_BYTES_MAX: u64 = 4 << 20;
 
-/// How much of a file is read at a time.
+/// Bytes of a file read at a time.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Of which image the bytes of a partial file are, and what was done with them.
+/// Identity of the image in a temporary file, and the processing of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Label {
-    /// The task that made the image.
+    /// Id of the task that made the image; `None` if unknown.
     pub(super) task: Option<String>,
-    /// What is made of images; a file that was begun for something else is of no use.
+    /// Post-processing settings. A file begun with other settings cannot be used.
     pub(super) making: String,
-    /// What the host calls it.
+    /// HTTP validator of the image at its host.
     pub(super) validator: Validator,
-    /// How many bytes the whole image has, as it comes; `None` where that is not known.
+    /// Length of the whole image in bytes, as its host sends it; `None` if unknown.
     pub(super) bytes_total: Option<u64>,
-    /// How many of the bytes in the file are ours and did not come.
+    /// Number of bytes in the file that were added by this program, not received.
     pub(super) n_own_bytes: u64,
 }
 
@@ -62,36 +62,37 @@ impl Label {
     }
 }
 
-/// The journal of a partial file that is kept.
+/// Journal of a temporary file that is kept.
 #[derive(Clone, Debug)]
 pub(super) struct Journal {
     path: PathBuf,
     pub(super) label: Label,
-    /// Of all bytes of the file so far.
+    /// Hash of all bytes of the file so far.
     hasher: blake3::Hasher,
     n_bytes: u64,
 }
 
 impl Journal {
-    /// A journal of a file that is empty.
+    /// Creates the journal of an empty file.
     pub(super) fn begin(file: &Path, label: Label) -> io::Result<Self> {
         let path = path_of(file);
         patiently(|| fs::write(&path, label.to_line()))?;
         Ok(Self { path, label, hasher: blake3::Hasher::new(), n_bytes: 0 })
     }
 
-    /// These bytes were written behind the others.
+    /// Records that `bytes` were appended to the file.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hasher.update(bytes);
         self.n_bytes += bytes.len() as u64;
         let line = format!("{} {}\n", self.n_bytes, self.hasher.finalize().to_hex());
-        // It is not held open: a run may have many of them and few descriptors.
+        // The journal is not kept open: a run may have many journals and few file descriptors.
         let mut file = patiently(|| File::options().write(true).open(&self.path))?;
         file.seek(SeekFrom::End(0))?;
         file.write_all(line.as_bytes())
     }
 
-    /// Reads what was left of a file and its journal, and finds how much of the file is as it was written.
+    /// Reads a temporary file and its journal from an earlier process, and finds how many bytes are valid. `None` if no
+    /// received byte is valid.
     pub(super) fn read(file: &Path) -> io::Result<Option<Self>> {
         let path = path_of(file);
         let mut text = String::new();
@@ -117,18 +118,17 @@ impl Journal {
         Ok(is_useful.then_some(Self { path, label, hasher, n_bytes }))
     }
 
-    /// How long the file is, as far as is known.
+    /// Returns the length of the file in bytes, as far as known.
     pub(super) const fn file_bytes(&self) -> u64 {
         self.n_bytes
     }
 
-    /// Removes it.
     pub(super) fn remove(self) {
-        // What stays behind is cleared away at the end of the run, or by the next one.
+        // A file that cannot be removed here is removed later: at the end of the run, or by the next.
         let _ = fs::remove_file(self.path);
     }
 
-    /// How much of the image the file has.
+    /// Returns how much of the image the file contains.
     pub(super) fn part(&self) -> Part {
         let Label { validator, bytes_total, n_own_bytes, .. } = &self.label;
         let n_bytes = self.n_bytes.saturating_sub(*n_own_bytes);
@@ -136,7 +136,7 @@ impl Journal {
     }
 }
 
-/// The path of the journal of this file.
+/// Returns the path of the journal of a temporary file.
 pub(super) fn path_of(file: &Path) -> PathBuf {
     let mut path = file.as_os_str().to_owned();
     path.push(JOURNAL);

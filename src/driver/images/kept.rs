@@ -1,4 +1,4 @@
-//! The partial files of this run that a later download may go on with, by the image that they are of.
+//! Temporary files of a run that a later download may resume, by image.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,8 +11,8 @@ use crate::model::job::JobId;
 use crate::model::part::Part;
 
 impl Kept {
-    /// Looks through the folder of the partial files, keeps those that have a journal, and clears all others away. Also gives the first
-    /// number that no file there has in its name.
+    /// Scans the folder of temporary files, keeps files with a journal, and removes all others. Also returns the first
+    /// number that no file name there contains.
     pub(super) fn find(folder: &Path) -> io::Result<(Self, u64)> {
         let kept = Self::default();
         let is_folder = match fs::symlink_metadata(folder) {
@@ -21,7 +21,7 @@ impl Kept {
             Err(error) => return Err(error),
         };
         if !is_folder {
-            // If a link has this name, the link goes and what it leads to stays.
+            // If a symbolic link has this name, the link is removed and its target stays.
             fs::remove_file(folder)?;
             return Ok((kept, 0));
         }
@@ -49,14 +49,15 @@ impl Kept {
                 Some(_) | None => fs::remove_file(path)?,
             }
         }
-        // Only for tidiness, and only if nothing is in it.
+        // Removes the folder only if it is empty, for tidiness.
         let _ = fs::remove_dir(folder);
         Ok((kept, n_next))
     }
 
-    /// How much there is of an image, if it can be gone on with: `is_right` looks at what its label says.
+    /// Returns how much of an image is on disk, if the download can be resumed. `is_right` examines the label. A file
+    /// that cannot be resumed is removed.
     pub(super) fn part(&self, key: &str, is_right: impl FnOnce(&Label, &Part) -> bool) -> Option<Part> {
-        // It is not there for others while its bytes are read.
+        // The file is not available to other downloads while its bytes are read.
         let mut remnant = self.lock().remove(key)?;
         let part = remnant.journal().map(|journal| (journal.part(), &journal.label));
         let part = part.filter(|(part, label)| is_right(label, part)).map(|(part, _)| part);
@@ -68,7 +69,8 @@ impl Kept {
         part
     }
 
-    /// Takes the file of an image out, to go on with it behind so many of its bytes; also gives how many bytes in it are ours.
+    /// Takes out the file of an image, to resume after its first `n_bytes` bytes. Also returns the number of bytes
+    /// added by this program. `None` if the file has another number of image bytes.
     pub(super) fn take(&self, key: &str, n_bytes: u64) -> io::Result<Option<(Partial, u64)>> {
         let Some(mut remnant) = self.lock().remove(key) else { return Ok(None) };
         let n_own_bytes = match remnant.journal() {
@@ -82,18 +84,18 @@ impl Kept {
         Ok(partial.map(|partial| (partial, n_own_bytes)))
     }
 
-    /// Whether there may be something of an image.
+    /// Returns whether a file of the image may exist.
     pub(super) fn has(&self, key: &str) -> bool {
         self.lock().contains_key(key)
     }
 
-    /// Removes the file of an image.
+    /// Removes the file of an image, if there is one.
     pub(super) fn forget(&self, key: &str) {
         let remnant = self.lock().remove(key);
         remnant.into_iter().for_each(Remnant::remove);
     }
 
-    /// Removes the files of a job.
+    /// Removes the files of all images of a job.
     pub(super) fn forget_job(&self, job: JobId) {
         let mut files = self.lock();
         if files.is_empty() {
@@ -109,7 +111,6 @@ impl Kept {
         keys.iter().filter_map(|key| files.remove(key)).for_each(Remnant::remove);
     }
 
-    /// Removes all files.
     pub(super) fn clear(&self) {
         std::mem::take(&mut *self.lock()).into_values().for_each(Remnant::remove);
     }

@@ -1,4 +1,4 @@
-//! Nothing leaves OUT, and nothing is written beside a folder that has gone: links, and folders moved in the middle of a run.
+//! Tests of symbolic links and moved folders: no file leaves the output folder, and no vanished folder is created again.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use crate::driver::images::check::fixtures::png;
 use crate::model::origin::Origin;
 use crate::model::outcome::ImageFormat;
 
-/// OUT, and a folder elsewhere that no file may come to.
+/// Output folder, and a folder elsewhere that no file may reach.
 struct World {
     folder: TempDir,
 }
@@ -48,7 +48,7 @@ async fn refused(store: &DiskStore, name: ImageName) -> StoreError {
     store.save(name, Download::whole(body(&png(9, 7, 1)))).await.unwrap_err()
 }
 
-/// Three megabytes: enough that a partial file is written before the image is whole.
+/// Returns an image of three megabytes, so that a temporary file is written before the image is complete.
 fn big() -> Vec<u8> {
     png(900, 900, 1)
 }
@@ -92,7 +92,7 @@ async fn a_linked_folder_of_partial_files_is_replaced_at_the_start_and_refused_l
     assert_eq!(fs::read_dir(world.elsewhere()).unwrap().count(), 1);
 }
 
-/// Goal: a link is never the image, even if it leads to equal bytes, and is never written through.
+/// Goal: a link never counts as the image, even if its target has equal bytes. No bytes are written through a link.
 #[tokio::test]
 async fn a_link_at_the_name_of_an_image_is_another_file() {
     let world = World::new();
@@ -125,7 +125,7 @@ async fn the_output_folder_itself_may_be_a_link() {
     assert!(world.out(&artifact.file_name).exists());
 }
 
-/// Goal: a run whose folders have gone says so, and makes no new ones where nobody would look for the images.
+/// Goal: a run whose folders vanish reports an error. It creates no new folders where no user would look for images.
 #[tokio::test]
 async fn a_folder_that_goes_in_the_middle_of_a_run_ends_it() {
     for gone in ["", "images", "images/00001"] {
@@ -147,8 +147,8 @@ async fn a_folder_that_goes_in_the_middle_of_a_run_ends_it() {
     }
 }
 
-/// Goal: a run over many folders keeps few of them open, and still knows the one above them. Method: more folders than are kept
-/// open, there and back.
+/// Goal: a run over many folders keeps few of them open, and still knows their parent folder. Method: more folders than
+/// may stay open, and some of them again.
 #[tokio::test]
 async fn any_number_of_folders_is_used_with_few_of_them_open() {
     let world = World::new();

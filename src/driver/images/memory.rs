@@ -1,4 +1,4 @@
-//! Images kept in memory, for simulations: no thread, no file, and the same rules as on disk.
+//! Image store in memory, for simulations: no threads, no files, and the same rules as on disk.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -15,16 +15,16 @@ use crate::model::outcome::{FaultKind, TaskId};
 use crate::model::part::{Part, Validator};
 use crate::provider::Download;
 
-/// Images by their path. Clones share them, so they outlive a simulated crash of whoever holds one.
+/// Images by their path. Clones share the images, so that the images survive a simulated crash of one holder.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryStore {
     files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
-    /// What there is of images that are not whole.
+    /// Partial downloads, by image.
     parts: Arc<Mutex<BTreeMap<String, KeptPart>>>,
     limits: CheckLimits,
 }
 
-/// Some of an image, and how its host knows the rest.
+/// First bytes of an image, and the data to request its remaining bytes from the host.
 #[derive(Debug)]
 struct KeptPart {
     task: Option<TaskId>,
@@ -34,17 +34,17 @@ struct KeptPart {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new(limits: CheckLimits) -> Self {
         Self { limits, ..Self::default() }
     }
 
-    /// Every file, by its path below OUT.
+    /// Returns every file by its path below the output folder.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
         lock(&self.files).clone()
     }
 
-    /// Puts a file where an image may want to go, or damages one.
+    /// Writes a file at `path`, to occupy the name of an image or to damage an image.
     pub fn put(&self, path: &str, bytes: Vec<u8>) {
         lock(&self.files).insert(path.to_owned(), bytes);
     }

@@ -1,4 +1,4 @@
-//! Images on their way in: nothing gets its final name before it is whole, checked and safely on disk.
+//! Images on their way to disk: no image receives its final name before it is complete, checked and synced.
 
 pub mod check;
 mod decoders;
@@ -38,33 +38,36 @@ use crate::model::outcome::{Artifact, Fault, FaultKind};
 use crate::model::part::Part;
 use crate::provider::Download;
 
-/// How a save went. The outer error is our own disk's and stops the run; the fault is the provider's and sets one job back.
+/// Result of a save. The outer error is a failure of the local disk and stops the run. The inner fault is the
+/// provider's and fails one attempt of one job.
 pub type Saved = Result<Result<Artifact, Fault>, StoreError>;
 
-/// Where images are kept.
+/// Store for the images of a run.
 pub trait ImageStore: Send + Sync + 'static {
-    /// How much of an image is here already, from a download that broke off; its bytes are as they came. What is of another task than the
-    /// name's is none of it, and is gone.
+    /// Returns how much of an image an earlier, broken download left in the store. The bytes are as the host sent them.
+    /// A partial download of another task than the name's does not count and is removed.
     fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<Part>>;
 
-    /// Takes one image in: writes it aside, checks it, syncs it, and only then gives it its name. Bytes that come before those of the
-    /// body are those of the [part](Self::part).
+    /// Saves one image: writes a temporary file, checks it, syncs it, and only then gives it its final name. Bytes
+    /// before those of the body are those of the [part](Self::part).
     ///
-    /// An equal file that has the name already is taken for the image itself, as it is after a crash between the naming and its
-    /// record. Any other file keeps the name, and the image goes to [`ImageName::path_apart`]. Dropped halfway, the future leaves
-    /// nothing behind, or the whole image, or a part to go on with, where the host can do that. A part of what is no image is not kept.
+    /// An existing file of this name with equal bytes counts as the image itself. A crash between the rename and its
+    /// record leaves such a file. Any other file keeps the name, and the image goes to [`ImageName::path_apart`]. If
+    /// the future is dropped halfway, it leaves nothing, the whole image, or a partial download. A partial download
+    /// remains only if the host can resume it and its bytes are an image.
     fn save<'a>(&'a self, name: ImageName, image: Download<'a>) -> BoxFuture<'a, Saved>;
 
-    /// Whether this image is here as it was recorded. One that is not, or of which that is not known, is fetched again.
+    /// Returns whether the image is in the store as recorded. A missing or damaged image, or an image of unknown state,
+    /// is fetched again.
     fn holds<'a>(&'a self, _artifact: &'a Artifact) -> BoxFuture<'a, bool> {
         Box::pin(ready(false))
     }
 
-    /// Removes what there is of a job's images that are not whole: the job has ended, or a new task makes others.
+    /// Removes the partial downloads of a job: the job has ended, or a new task makes other images.
     fn forget(&self, job: JobId);
 }
 
-/// The fault of a provider whose task ended well and whose link gave this.
+/// Builds the fault of a task that succeeded, but whose link returned no valid image.
 fn bad_output(why: &NotAnImage) -> Fault {
     Fault::new(FaultKind::BadOutput, why.to_string())
 }

@@ -1,4 +1,4 @@
-//! A file that is not whole yet: gone when it is left, or kept with its journal, so that a later download goes on with it.
+//! Temporary file of an incomplete image: removed when dropped, or kept with its journal for a later download to resume.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,7 +11,7 @@ use crate::driver::images::descriptors::patiently;
 use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::journal::{Journal, Label, path_of};
 
-/// A file that is kept, and its journal once that was read.
+/// Temporary file that is kept, and its journal. The journal is `None` until it is read.
 #[derive(Debug)]
 pub(super) struct Remnant {
     path: PathBuf,
@@ -19,12 +19,12 @@ pub(super) struct Remnant {
 }
 
 impl Remnant {
-    /// What an earlier process left.
+    /// Wraps a file that an earlier process left.
     pub(super) const fn found(path: PathBuf) -> Self {
         Self { path, journal: None }
     }
 
-    /// The journal, read and held against the file; `None` if that cannot be gone on with.
+    /// Returns the journal, verified against the file. `None` if the download cannot be resumed.
     pub(super) fn journal(&mut self) -> Option<&Journal> {
         if self.journal.is_none() {
             let is_file = fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file());
@@ -33,14 +33,14 @@ impl Remnant {
         self.journal.as_ref()
     }
 
-    /// Removes both files.
+    /// Removes the file and its journal.
     pub(super) fn remove(self) {
-        // What stays behind is cleared away at the end of the run, or by the next one.
+        // Files that cannot be removed here are removed later: at the end of the run, or by the next run.
         let _ = fs::remove_file(path_of(&self.path));
         let _ = fs::remove_file(self.path);
     }
 
-    /// Opens the file to go on with it, without what may be behind its last mark.
+    /// Opens the file to resume the download, without bytes after the last valid journal entry.
     pub(super) fn open(mut self, kept: &Kept, key: String) -> io::Result<Option<Partial>> {
         let Some(journal) = self.journal().cloned() else { return Ok(None) };
         let mut file = patiently(|| File::options().read(true).write(true).open(&self.path))?;
@@ -51,12 +51,12 @@ impl Remnant {
     }
 }
 
-/// Partial files that are kept, by the image that they are of. Clones share them.
+/// Temporary files that are kept, by image. Clones share the files.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept(Arc<Mutex<BTreeMap<String, Remnant>>>);
 
 impl Kept {
-    /// Keeps a file in place of an earlier one of the same image.
+    /// Keeps a file in place of an earlier file of the same image.
     pub(super) fn put(&self, key: String, remnant: Remnant) {
         let earlier = self.lock().insert(key, remnant);
         earlier.into_iter().for_each(Remnant::remove);
@@ -67,7 +67,8 @@ impl Kept {
     }
 }
 
-/// A file that is not whole yet. It is gone with this value, unless it was given a name, or has a journal and so is kept.
+/// Temporary file of an incomplete image. Dropping the value removes the file, unless it was renamed, or is kept
+/// because it has a journal.
 #[derive(Debug)]
 pub(super) struct Partial {
     pub(super) path: PathBuf,
@@ -88,13 +89,13 @@ impl Partial {
         Self { path, file, is_moved: false, keeping: None }
     }
 
-    /// The file, which is empty, is kept with a journal. Where that cannot be written, it is only not kept.
+    /// Starts a journal for the file, which must be empty. If the journal cannot be written, the file is merely not kept.
     pub(super) fn keep(&mut self, label: Label, kept: &Kept, key: String) {
         let journal = Journal::begin(&self.path, label).ok();
         self.keeping = journal.map(|journal| Keeping { journal, kept: kept.clone(), key });
     }
 
-    /// The file is not kept any more.
+    /// Stops keeping the file, and removes its journal.
     pub(super) fn let_go(&mut self) {
         if let Some(Keeping { journal, .. }) = self.keeping.take() {
             journal.remove();
@@ -111,7 +112,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Its first bytes, at most so many.
+    /// Returns the first bytes of the file, at most `n_bytes`.
     pub(super) fn head(&mut self, n_bytes: u64) -> Result<Vec<u8>, StoreError> {
         let mut head = Vec::new();
         let read = self.file.rewind().and_then(|()| Read::by_ref(&mut self.file).take(n_bytes).read_to_end(&mut head));
@@ -119,7 +120,6 @@ impl Partial {
         back.map(|_| head).map_err(at("read", &self.path))
     }
 
-    /// All of it.
     pub(super) fn read(&mut self) -> Result<Vec<u8>, StoreError> {
         self.head(u64::MAX)
     }
@@ -130,7 +130,7 @@ impl Partial {
         back.map_err(at("read", &self.path))
     }
 
-    /// What went wrong with it, in words.
+    /// Converts an I/O error of this file into an error of the store.
     pub(super) fn failed(&self, doing: &'static str, cause: io::Error) -> StoreError {
         at(doing, &self.path)(cause)
     }
@@ -140,14 +140,14 @@ impl Drop for Partial {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.path);
         match self.keeping.take() {
-            // The journal of what is named is of no more use.
+            // A renamed file no longer needs its journal.
             Some(Keeping { journal, .. }) if self.is_moved => journal.remove(),
             Some(Keeping { journal, kept, key }) if journal.part().n_bytes > 0 => {
                 kept.put(key, Remnant { path, journal: Some(journal) });
             }
             Some(Keeping { journal, .. }) => Remnant { path, journal: Some(journal) }.remove(),
             None if self.is_moved => (),
-            // What stays behind is cleared away by the next `open`.
+            // A file that cannot be removed here is removed by the next `open`.
             None => drop(fs::remove_file(path)),
         }
     }

@@ -1,4 +1,4 @@
-//! OUT as images see it: partial files that are gone unless they are named, and names that are never given twice.
+//! Output folder of the images: temporary files that are removed unless renamed, and final names that are never given twice.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind};
@@ -17,25 +17,25 @@ use crate::model::name::ImageName;
 use crate::model::part::{Part, Validator};
 use crate::model::style::Making;
 
-/// The folder of images that are not whole yet, below OUT.
+/// Folder of incomplete images, below the output folder.
 const PARTIALS: &str = ".partial";
 
-/// OUT, and what is known about it.
+/// Output folder, its settings and its temporary files.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) out: PathBuf,
     pub(super) limits: CheckLimits,
     pub(super) making: Making,
     folders: Folders,
-    /// Partial files that a later download may go on with.
+    /// Temporary files that a later download may resume.
     pub(super) kept: Kept,
     n_begun: AtomicU64,
-    /// Held from the look whether a name is free to its taking, where the file system cannot do both at once.
+    /// Lock held from the check for a free name until the rename, if the file system cannot do both atomically.
     naming: Mutex<()>,
 }
 
 impl Place {
-    /// Makes OUT ready to take images in, and clears away what a crash left half written and nothing can go on with.
+    /// Prepares the output folder for images, and removes half-written files of a crash that no download can resume.
     pub(super) fn open(out: &Path, limits: CheckLimits, making: Making) -> Result<Self, StoreError> {
         let partials = out.join(PARTIALS);
         let (kept, n_next) = Kept::find(&partials).map_err(at("clear", &partials))?;
@@ -45,7 +45,7 @@ impl Place {
         Ok(Self { out: out.to_owned(), limits, making, folders, kept, n_begun, naming: Mutex::default() })
     }
 
-    /// How much there is of an image from an earlier download.
+    /// Returns how much of an image is here from an earlier download. `None` if its label or its length does not fit.
     pub(super) fn part(&self, name: &ImageName) -> Option<Part> {
         let is_right = |label: &Label, part: &Part| {
             let bytes_max = self.limits.bytes_max;
@@ -57,13 +57,14 @@ impl Place {
         self.kept.part(&name.partial(), is_right)
     }
 
-    /// Opens what there is of an image behind so many of its bytes; also gives how many bytes of the file are ours.
+    /// Opens the partial download of an image after its first `n_bytes` bytes. Also returns how many bytes of the file
+    /// were added by this program.
     pub(super) fn go_on(&self, name: &ImageName, n_bytes: u64) -> Result<Option<(Partial, u64)>, StoreError> {
         let folder = self.folders.make(PARTIALS)?;
         self.kept.take(&name.partial(), n_bytes).map_err(at("read", &folder))
     }
 
-    /// What is written down of an image of which a part is kept.
+    /// Builds the label that identifies an image in the journal of its temporary file.
     pub(super) fn label(
         &self,
         name: &ImageName,
@@ -75,7 +76,7 @@ impl Place {
         Label { task, making: format!("{:?}", self.making), validator, bytes_total, n_own_bytes }
     }
 
-    /// A new, empty partial file. The number keeps it apart from an earlier attempt that may still be on its way out.
+    /// Creates an empty temporary file. The number in its name separates it from an earlier attempt that may not have ended yet.
     pub(super) fn begin(&self, name: &ImageName) -> Result<Partial, StoreError> {
         let folder = self.folders.make(PARTIALS)?;
         let n = self.n_begun.fetch_add(1, Ordering::Relaxed);
@@ -85,7 +86,7 @@ impl Place {
         Ok(Partial::new(path, file))
     }
 
-    /// Gives a written and synced file its name, and returns the name. It lasts once its folder is synced.
+    /// Renames a written and synced file to its final name, and returns the name. The name is durable once its folder is synced.
     pub(super) fn put(&self, mut partial: Partial, name: &ImageName, checked: &Checked) -> Result<Named, StoreError> {
         let folder = self.folders.make_ready(name.folder())?;
         let mut file_name = name.path(checked.format);
@@ -94,14 +95,14 @@ impl Place {
         if !is_placed && !self.is_same(&target, checked).map_err(at("read", &target))? {
             file_name = name.path_apart(checked.format);
             let target = self.out.join(&file_name);
-            // The name has the job's id in it: what is there can only be an earlier image of this very job.
+            // The name contains the job's id, so an existing file can only be an earlier image of this job.
             fs::rename(&partial.path, &target).map_err(at("write", &target))?;
             partial.is_moved = true;
         }
         Ok(Named { file_name, folder })
     }
 
-    /// A file with this text, which goes beside the image.
+    /// Writes a temporary file with the text of the image's sidecar file.
     pub(super) fn begin_beside(
         &self,
         name: &ImageName,
@@ -113,7 +114,8 @@ impl Place {
         Ok(Beside { partial, extension, text })
     }
 
-    /// Gives that its name beside the image, which has its own. If there is a file with other words, it gets the job's id behind it.
+    /// Renames the sidecar file to match the image, which has its final name. If a file with another text exists, the
+    /// job's id is appended to the name.
     pub(super) fn put_beside(&self, mut beside: Beside, name: &ImageName, image: &Named) -> Result<(), StoreError> {
         let (extension, apart) = (beside.extension, name.beside_apart(beside.extension));
         let is_apart =
@@ -134,14 +136,14 @@ impl Place {
         Ok(())
     }
 
-    /// Gives the file a name that is still free. False if it is not.
+    /// Renames the file to a free name. Returns `false` if the name exists.
     fn name_new(&self, partial: &mut Partial, to: &Path) -> io::Result<bool> {
         let result = filesystem::rename_new(&partial.path, to);
         partial.is_moved = result.is_ok();
         match result.or_else(|error| if is_taken(&error) { Err(error) } else { fs::hard_link(&partial.path, to) }) {
             Ok(()) => Ok(true),
             Err(error) if is_taken(&error) => Ok(false),
-            // Not every file system has either, and the refusals differ. If the disk is at fault, the rename will say so.
+            // Some file systems have neither operation, and their errors differ. If the disk is at fault, the rename reports it.
             Err(_) => self.look_and_rename(partial, to),
         }
     }
@@ -156,7 +158,8 @@ impl Place {
         Ok(true)
     }
 
-    /// Whether the file at `path` is that image, byte for byte. A link to it is not: what it leads to may go at any time.
+    /// Returns whether the file at `path` is the image, byte for byte. A symbolic link does not count: its target may
+    /// vanish at any time.
     fn is_same(&self, path: &Path, checked: &Checked) -> io::Result<bool> {
         match fs::symlink_metadata(path) {
             Ok(file) if file.is_file() && file.len() == checked.bytes => {
@@ -177,21 +180,21 @@ fn is_taken(error: &io::Error) -> bool {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Only for tidiness, and only if nothing is in it.
+        // Removes the folder only if it is empty, for tidiness.
         let _ = fs::remove_dir(self.out.join(PARTIALS));
     }
 }
 
-/// A file that has its name, which is not there to stay yet.
+/// File with its final name, which is not durable yet.
 #[derive(Debug)]
 pub(super) struct Named {
-    /// The name, below OUT.
+    /// Final path, relative to the output folder.
     pub(super) file_name: String,
-    /// Where the name is.
+    /// Folder that contains the name, and has to be synced.
     pub(super) folder: PathBuf,
 }
 
-/// A text on its way to its place beside an image.
+/// Sidecar file of an image, before its final name.
 #[derive(Debug)]
 pub(super) struct Beside {
     pub(super) partial: Partial,
@@ -203,7 +206,8 @@ pub(super) struct Beside {
 mod tests {
     use super::*;
 
-    /// What file systems without links fall back on, asked directly, as the tests run on one that has them.
+    /// Tests the fallback for file systems without hard links. The test calls it directly, because the tests run on a
+    /// file system that has them.
     #[test]
     fn without_links_a_rename_does_not_replace_either() {
         let out = tempfile::TempDir::new().unwrap();

@@ -1,4 +1,6 @@
-//! The thread on which images become files. Those that came while it waited for the disk share its next syncs.
+//! Thread that saves images to disk in batches.
+//!
+//! Images that arrive while the thread waits for the disk share its next syncs.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -20,10 +22,10 @@ use crate::driver::images::incoming::{Incoming, Written};
 use crate::driver::images::place::Named;
 use crate::driver::images::{Saved, artifact};
 
-/// Images that share a sync at most. Each of them has a name, a file descriptor and a part of itself in memory.
+/// Maximum number of images per batch. Each image has a name, a file descriptor and some bytes in memory.
 const BATCH_MAX: usize = 128;
 
-/// Where images wait for the thread. It ends when nobody can send it any more.
+/// Queue of the thread. The thread ends when all senders are dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Settling(mpsc::Sender<Order>);
 
@@ -33,15 +35,15 @@ struct Order {
     reply: Reply,
 }
 
-/// A panic over an image is told where that image is waited for.
+/// Channel for the result of an image. A panic while an image is saved continues in the task that waits for the image.
 type Reply = oneshot::Sender<Result<Saved, Box<dyn Any + Send>>>;
 
 impl Settling {
-    /// Starts the thread for images below this folder.
+    /// Starts the thread for images below `out`.
     pub(super) fn start(out: &Path) -> Result<Self, StoreError> {
         let (orders, inbox) = mpsc::channel();
         let mut file_system = FileSystem::of(out);
-        // A small part of the descriptors that there are.
+        // A batch uses a small part of the available file descriptors.
         let batch_max = (descriptors::limit() / 8).clamp(1, BATCH_MAX);
         let work = move || {
             while let Ok(first) = inbox.recv() {
@@ -53,23 +55,23 @@ impl Settling {
         Ok(Self(orders))
     }
 
-    /// Makes a file of an image, once it is found to be one, and waits until both its bytes and its name last.
+    /// Saves an image, if its bytes are an image. Waits until both its bytes and its name are durable.
     pub(super) async fn settle(&self, image: Incoming) -> Saved {
         let (reply, answer) = oneshot::channel();
-        // The thread lives as long as this value, and answers everything or drops it with a panic of its own.
+        // The thread lives as long as this value. The thread answers every order, or drops the order by a panic of its own.
         self.0.send(Order { image, reply }).expect("the thread of the images is there");
         answer.await.expect("the thread of the images answers").unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
-/// Takes all of these as far as they come: each is checked and written, then all are synced, then each gets its name, and at the
-/// end the folders of the names are synced. Whatever stops one on this way stops only that one.
+/// Saves a batch: checks and writes each image, syncs all files, and renames each image. Then syncs the folders of the
+/// names. A failure of one image does not stop the others.
 fn settle(batch: Vec<Order>, file_system: &mut FileSystem) {
     let written: Vec<(Written, Reply)> = batch.into_iter().filter_map(write).collect();
     let files: Vec<&File> = written.iter().flat_map(|(image, _)| image.files()).collect();
     let n_files: Vec<usize> = written.iter().map(|(image, _)| image.files().count()).collect();
     let mut synced = file_system.sync(&files).into_iter();
-    // An image lasts when what goes beside it does.
+    // An image is durable only if its sidecar file is durable too.
     let synced = n_files.into_iter().map(|n| synced.by_ref().take(n).fold(Ok(()), Result::and));
     let synced: Vec<io::Result<()>> = synced.collect();
     let named: Vec<_> = written.into_iter().zip(synced).filter_map(|((i, r), synced)| name(i, r, synced)).collect();
@@ -82,7 +84,7 @@ fn settle(batch: Vec<Order>, file_system: &mut FileSystem) {
 }
 
 fn write(Order { image, reply }: Order) -> Option<(Written, Reply)> {
-    // Nobody waits for it any more.
+    // The caller no longer waits for this image.
     if reply.is_closed() {
         return None;
     }
@@ -100,7 +102,8 @@ fn name(image: Written, reply: Reply, synced: io::Result<()>) -> Option<((Named,
     })
 }
 
-/// What comes of one step of an image, or nothing if it ended there. By the time that is told, the image has let go of its place.
+/// Runs one step of an image. Returns `None` if the image ended there. The image has released the output folder before
+/// the answer is sent.
 fn go_on<T>(reply: Reply, step: impl FnOnce() -> Result<T, Saved>) -> Option<(T, Reply)> {
     match catch_unwind(AssertUnwindSafe(step)) {
         Ok(Ok(came)) => return Some((came, reply)),
@@ -110,7 +113,7 @@ fn go_on<T>(reply: Reply, step: impl FnOnce() -> Result<T, Saved>) -> Option<(T,
     None
 }
 
-/// Tells how it went, if anybody still wants to know.
+/// Sends the result of an image, if a task still waits for it.
 fn answer(reply: Reply, how: Result<Saved, Box<dyn Any + Send>>) {
     drop(reply.send(how));
 }

@@ -1,4 +1,4 @@
-//! Both stores keep the same promises; the disk keeps a few more.
+//! Tests of both image stores: common guarantees, and a few more of the store on disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::model::outcome::ImageFormat;
 use crate::model::request::Request;
 use crate::provider::Body;
 
-/// A store that a test can look into.
+/// Image store whose files a test can read and write.
 trait Open: ImageStore {
     fn files(&self) -> BTreeMap<String, Vec<u8>>;
     fn put(&self, path: &str, bytes: Vec<u8>);
@@ -34,7 +34,7 @@ impl Open for MemoryStore {
     }
 }
 
-/// A store in a folder that is gone with it.
+/// Image store in a temporary folder, which is removed with the value.
 struct Disk {
     store: DiskStore,
     out: TempDir,
@@ -98,7 +98,7 @@ pub fn cat(occurrence: u32) -> ImageName {
     ImageName::new(Origin::of_job(job(1, "a cat", occurrence)), 1)
 }
 
-/// A body that comes in pieces, as bodies do.
+/// Returns a body that arrives in pieces, as real bodies do.
 pub fn body(bytes: &[u8]) -> Body<'static> {
     let pieces: Vec<_> = bytes.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     stream::iter(pieces).boxed()
@@ -112,7 +112,7 @@ fn names<S: Open + ?Sized>(store: &S) -> Vec<String> {
     store.files().into_keys().collect()
 }
 
-/// More than the pieces in which the disk is written.
+/// Returns an image longer than the pieces in which the store writes to disk.
 fn big(seed: u64) -> Vec<u8> {
     let bytes = png(900, 900, seed);
     assert!(bytes.len() > 2 << 20, "{} bytes", bytes.len());
@@ -153,7 +153,7 @@ async fn a_folder_is_made_when_its_first_image_comes() {
     }
 }
 
-/// A crash between the naming of an image and the record of it repeats the download, and must not repeat the file.
+/// A crash between the rename and its record repeats the download, and must not repeat the file.
 #[tokio::test]
 async fn an_equal_file_is_taken_for_the_image_itself() {
     for store in stores(CheckLimits::default()) {
@@ -227,13 +227,13 @@ async fn a_body_without_end_is_left_at_the_limit() {
     for store in stores(CheckLimits { bytes_max: 3 << 20, ..CheckLimits::default() }) {
         let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 16_384]))).boxed();
         let fault = store.save(cat(0), Download::whole(endless)).await.unwrap().unwrap_err();
-        let words = "the download is longer than the limit of 3145728 bytes (--image-bytes-max)";
+        let words = "the download is larger than the limit of 3145728 bytes (--image-bytes-max)";
         assert_eq!(fault, Fault::new(FaultKind::BadOutput, words));
         assert_eq!(names(&*store), [""; 0]);
     }
 }
 
-/// Goal: a name is never given twice. Method: many jobs want the same one at once.
+/// Goal: a name is never given twice. Method: many jobs request the same name at once.
 #[tokio::test]
 async fn saves_of_the_same_name_at_once_all_end_well() {
     for store in stores(CheckLimits::default()) {
@@ -321,7 +321,7 @@ fn an_error_of_the_disk_says_what_to_do() {
     };
     assert_eq!(
         error(std::io::ErrorKind::StorageFull),
-        "could not write OUT/x: no storage space; free some space and run the same command again to go on"
+        "could not write OUT/x: no storage space; free some space and run the same command again to resume"
     );
     assert_eq!(
         error(std::io::ErrorKind::PermissionDenied),

@@ -1,4 +1,6 @@
-//! Thumbnails: small JPEGs of the images in OUT, each made once under a name that only this image has, and removed when nobody needs it.
+//! Thumbnails: small JPEGs of the images in the output folder, each made once and removed when no longer needed.
+//!
+//! The name of a thumbnail belongs to one image only.
 
 use std::fmt::{self, Write as _};
 use std::fs::{self, File};
@@ -16,29 +18,29 @@ use crate::driver::images::folders::Folders;
 use crate::driver::images::verify::{Damage, read};
 use crate::model::outcome::{Artifact, ImageFormat};
 
-/// Where they are, below OUT: in 256 folders, which hold few files each even of a million images.
+/// Folder of the thumbnails, below the output folder. Its 256 subfolders hold few files each, even for a million images.
 pub const FOLDER: &str = "gallery";
 
-/// The longer side of a thumbnail, in pixels.
+/// Longer side of a thumbnail, in pixels.
 const SIDE_MAX: u32 = 320;
 
-/// JPEG's scale from 1 to 100.
+/// JPEG quality, from 1 to 100.
 const QUALITY: u8 = 80;
 
-/// Pixels of an image that is still made small: four bytes each while that lasts.
+/// Maximum number of pixels of an image with a thumbnail. Decoding takes four bytes per pixel.
 const PIXELS_MAX: u64 = 100_000_000;
 
-/// Bytes of an image that is still read.
+/// Maximum length of an image with a thumbnail, in bytes.
 const BYTES_MAX: u64 = 256 << 20;
 
-/// What was half written by a process that was killed is cleared away when it is this old.
+/// Age at which a half-written file of a killed process is removed.
 const STALE_AGE: Duration = Duration::from_secs(3600);
 
-/// How half-written files begin.
+/// Prefix of the names of half-written files.
 const PARTIAL: &str = ".partial-";
 
-/// What an image is called as a thumbnail, below [`FOLDER`]: `ab/cd…ef.jpg`, the first half of its sha256. Others compute it from the
-/// sha256 too, so it stays as it is.
+/// Returns the name of an image's thumbnail, below [`FOLDER`]: `ab/cd…ef.jpg`, the first half of its SHA-256. Other
+/// programs compute the name from the SHA-256 too, so it must not change.
 pub fn name(sha256: &[u8; 32]) -> String {
     let mut name = String::with_capacity(37);
     for (i, byte) in sha256[..16].iter().enumerate() {
@@ -48,23 +50,23 @@ pub fn name(sha256: &[u8; 32]) -> String {
     name + ".jpg"
 }
 
-/// How a thumbnail came to be there.
+/// Result of a successful request for a thumbnail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Made {
-    /// It was made just now.
+    /// Thumbnail made by this request.
     New,
-    /// It was there.
+    /// Thumbnail that existed before.
     Before,
 }
 
-/// Why an image has no thumbnail.
+/// Reason why an image has no thumbnail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unmade {
-    /// The image is not what was recorded.
+    /// Image file that differs from its record.
     Damaged(Damage),
-    /// It has too many bytes or pixels to be held in memory.
+    /// Image with too many bytes or pixels to be held in memory.
     TooLarge,
-    /// Nobody can make sense of its bytes, which are what was recorded.
+    /// Image file that matches its record but cannot be decoded, with the decoder's message.
     Undecodable(String),
 }
 
@@ -73,12 +75,12 @@ impl fmt::Display for Unmade {
         match self {
             Self::Damaged(damage) => damage.fmt(f),
             Self::TooLarge => write!(f, "more than {} megapixels or {} MiB", PIXELS_MAX / 1_000_000, BYTES_MAX >> 20),
-            Self::Undecodable(why) => write!(f, "not to be decoded: {why}"),
+            Self::Undecodable(why) => write!(f, "cannot be decoded: {why}"),
         }
     }
 }
 
-/// The thumbnails of one OUT. Any number of threads may make some.
+/// Thumbnails of one output folder. Any number of threads may make thumbnails at once.
 #[derive(Debug)]
 pub struct Thumbnails {
     out: PathBuf,
@@ -87,14 +89,14 @@ pub struct Thumbnails {
 }
 
 impl Thumbnails {
-    /// The thumbnails below `out`, which must be there.
+    /// Opens the thumbnails below `out`, which must exist.
     pub fn open(out: &Path) -> Result<Self, StoreError> {
         let folders = Folders::open(out)?;
         folders.make(FOLDER)?;
         Ok(Self { out: out.to_owned(), folders, n_written: AtomicU64::new(0) })
     }
 
-    /// Sees to it that this image has its thumbnail. The outer error is our own disk's.
+    /// Makes the thumbnail of an image, unless it exists. The outer error is a failure of the local disk.
     pub fn make(&self, artifact: &Artifact) -> Result<Result<Made, Unmade>, StoreError> {
         let name = name(&artifact.sha256);
         let (shard, file) = name.split_once('/').expect("it is in a folder");
@@ -111,7 +113,7 @@ impl Thumbnails {
         let partial = folder.join(format!("{PARTIAL}{}-{n}", std::process::id()));
         let written = fs::write(&partial, jpeg).and_then(|()| fs::rename(&partial, &path));
         if written.is_err() {
-            // What is left of it may be what fills the disk.
+            // The rest of the failed write may be what fills the disk.
             let _ = fs::remove_file(&partial);
         }
         written.map_err(at("write", &path)).map(|()| Ok(Made::New))
@@ -126,7 +128,8 @@ impl Thumbnails {
         encode(&bytes, artifact).map_err(|error| Unmade::Undecodable(error.to_string()))
     }
 
-    /// Removes the thumbnails that nobody needs, by their names, and what killed processes left half written. Files of others stay.
+    /// Removes thumbnails whose names are not needed, and half-written files of killed processes. Other files stay.
+    /// Returns the number of removed files.
     pub fn prune(&self, is_needed: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
         let folder = self.folders.make(FOLDER)?;
         let mut n_removed = 0;
@@ -146,7 +149,7 @@ impl Thumbnails {
                 }
             }
             if is_shard {
-                // It goes only if nothing is left in it.
+                // The folder is removed only if it is empty.
                 let _ = fs::remove_dir(&path);
             }
         }
@@ -154,7 +157,7 @@ impl Thumbnails {
     }
 }
 
-/// Whether these are a folder and a file as [`name`] gives them.
+/// Returns whether a folder and a file have the form that [`name`] gives them.
 fn is_name(shard: &str, file: &str) -> bool {
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     file.strip_suffix(".jpg").is_some_and(|stem| stem.len() == 30 && is_hex(stem)) && is_hex(shard)
@@ -173,7 +176,8 @@ fn entries(folder: &Path) -> Result<Vec<std::ffi::OsString>, StoreError> {
     }
 }
 
-/// Whether a thumbnail is there to its end: none is synced, and a loss of power can leave a file of zeros under the right name.
+/// Returns whether a thumbnail is complete to its end marker. No thumbnail is synced, and a power loss can leave a file
+/// of zeros under the right name.
 fn is_whole(path: &Path) -> bool {
     let read_end = || {
         let mut end = [0; 2];
@@ -184,7 +188,7 @@ fn is_whole(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) && read_end().is_ok_and(|end| end == [0xff, 0xd9])
 }
 
-/// The image as a small JPEG, as upright as its file says, and on white where it lets that through.
+/// Encodes the image as a small JPEG: upright as its file says, and with white in place of transparency.
 fn encode(bytes: &[u8], artifact: &Artifact) -> Result<Vec<u8>, ImageError> {
     let codec = match artifact.format {
         ImageFormat::Png => Codec::Png,
@@ -193,7 +197,7 @@ fn encode(bytes: &[u8], artifact: &Artifact) -> Result<Vec<u8>, ImageError> {
     };
     let mut limits = Limits::default();
     limits.max_alloc = Some(PIXELS_MAX * 8);
-    // As the file was checked by its record, so its pixels are as many as its record says.
+    // The file matches its record, so its pixels are as many as recorded.
     (limits.max_image_width, limits.max_image_height) = (Some(artifact.width), Some(artifact.height));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), codec);
     reader.limits(limits);

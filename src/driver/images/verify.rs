@@ -1,4 +1,6 @@
-//! Images on our disk held against what was recorded of them; nothing is changed but the names of damaged ones, on request.
+//! Verification of images on disk against their records.
+//!
+//! Nothing is changed, except that damaged images are renamed on request.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -11,28 +13,28 @@ use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::folders::{Folders, sync_folder};
 use crate::model::outcome::Artifact;
 
-/// Where damaged images are put, below OUT, when a whole one takes their place.
+/// Quarantine folder for damaged images that a whole image replaces, below the output folder.
 const ASIDE: &str = "damaged";
 
-/// Why a file is not the image that was recorded.
+/// Reason why a file is not the recorded image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// There is no file of that name.
+    /// Missing file: the recorded name does not exist.
     Missing,
-    /// There is something else of that name: a folder, or a link.
+    /// Folder or link in place of a regular file.
     NotAFile,
-    /// Its length is another.
+    /// File of another length than recorded.
     Length {
-        /// How many bytes it has.
+        /// Actual length in bytes.
         bytes: u64,
-        /// How many were recorded.
+        /// Recorded length in bytes.
         recorded: u64,
     },
-    /// Its bytes are others.
+    /// File of the recorded length with other bytes.
     Content,
-    /// The system does not let it be read.
+    /// File that the system does not allow to be read, with the system's message.
     Unreadable(String),
-    /// Its recorded name leads out of the output folder.
+    /// Recorded name that leads out of the output folder.
     Outside,
 }
 
@@ -42,25 +44,25 @@ impl fmt::Display for Damage {
             Self::Missing => f.write_str("missing"),
             Self::NotAFile => f.write_str("not a file"),
             Self::Length { bytes, recorded } => write!(f, "{bytes} bytes long instead of {recorded}"),
-            Self::Content => f.write_str("changed: its sha256 is another"),
+            Self::Content => f.write_str("changed: its sha256 differs"),
             Self::Unreadable(why) => write!(f, "unreadable: {why}"),
-            Self::Outside => f.write_str("recorded under a name outside of the output folder"),
+            Self::Outside => f.write_str("recorded under a name outside the output folder"),
         }
     }
 }
 
-/// Holds one image against its record.
+/// Verifies one image against its record.
 pub fn check(out: &Path, artifact: &Artifact) -> Result<(), Damage> {
     read_into(out, artifact, io::sink())
 }
 
-/// Whether there is a file of the recorded size, without a look into it.
+/// Returns whether a file of the recorded size exists, without reading it.
 pub fn is_there(out: &Path, artifact: &Artifact) -> bool {
     let found = inside(out, &artifact.file_name).and_then(|path| fs::symlink_metadata(path).ok());
     found.is_some_and(|found| found.is_file() && found.len() == artifact.bytes)
 }
 
-/// The bytes of one image, if they are what was recorded, and no folder on the way to them is a link.
+/// Returns the bytes of one image, if they match the record. Fails if a folder on their path is a symbolic link.
 pub fn read(out: &Path, artifact: &Artifact) -> Result<Vec<u8>, Damage> {
     let is_link = |path: &Path| fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     if artifact.file_name.match_indices('/').any(|(end, _)| is_link(&out.join(&artifact.file_name[..end]))) {
@@ -71,7 +73,7 @@ pub fn read(out: &Path, artifact: &Artifact) -> Result<Vec<u8>, Damage> {
     Ok(bytes)
 }
 
-/// Reads one image, and says whether it is what was recorded.
+/// Copies the bytes of one image into `copy`, and verifies them against the record.
 fn read_into(out: &Path, artifact: &Artifact, copy: impl io::Write) -> Result<(), Damage> {
     let path = inside(out, &artifact.file_name).ok_or(Damage::Outside)?;
     let found = fs::symlink_metadata(&path).map_err(unreadable)?;
@@ -82,14 +84,14 @@ fn read_into(out: &Path, artifact: &Artifact, copy: impl io::Write) -> Result<()
         return Err(Damage::Length { bytes: found.len(), recorded: artifact.bytes });
     }
     let mut hasher = Hashing { sha256: Sha256::new(), copy };
-    // A file that grows while it is read is another one than was recorded, however much there is of it.
+    // A file that grows during the read differs from its record, so at most one further byte is read.
     let read = File::open(&path).and_then(|file| io::copy(&mut file.take(artifact.bytes + 1), &mut hasher));
     read.map_err(unreadable)?;
     let sha256: [u8; 32] = hasher.sha256.finalize().into();
     if sha256 == artifact.sha256 { Ok(()) } else { Err(Damage::Content) }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "errors are handed on as they come")]
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes errors by value")]
 fn unreadable(error: io::Error) -> Damage {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Damage::Missing,
@@ -114,7 +116,8 @@ impl<W: io::Write> io::Write for Hashing<W> {
     }
 }
 
-/// Moves what stands at a damaged image's name to `damaged/`, where it is kept for whoever may want it. Nothing, if nothing is there.
+/// Moves a damaged file to the quarantine folder `damaged/`, where users can still find it. Returns its new path, or
+/// `None` if there is no such file.
 pub fn set_aside(out: &Path, file_name: &str) -> Result<Option<PathBuf>, StoreError> {
     let Some(path) = inside(out, file_name) else { return Ok(None) };
     if fs::symlink_metadata(&path).is_err() {
@@ -128,21 +131,21 @@ pub fn set_aside(out: &Path, file_name: &str) -> Result<Option<PathBuf>, StoreEr
     Ok(Some(target))
 }
 
-/// The path itself, or with the first number behind it that makes it a new one.
+/// Returns the path itself, or the path with the first number appended that makes it unused.
 fn free(path: &Path) -> PathBuf {
     let numbered = (2..).map(|n: u64| PathBuf::from(format!("{}.{n}", path.display())));
     let mut paths = std::iter::once(path.to_owned()).chain(numbered);
     paths.find(|path| fs::symlink_metadata(path).is_err()).expect("there are more numbers than files")
 }
 
-/// The path of a name below OUT, if that is where it leads.
+/// Resolves a name below the output folder. `None` if the name leads out of the folder.
 pub fn inside(out: &Path, file_name: &str) -> Option<PathBuf> {
     let is_plain = |component| matches!(component, Component::Normal(_));
     let is_inside = !file_name.is_empty() && Path::new(file_name).components().all(is_plain);
     is_inside.then(|| out.join(file_name))
 }
 
-/// Shows the name of every file below `images/`, as a record would call it, until `show` has an error.
+/// Calls `show` with the name of every file below `images/`, in the form of a record. Stops at the first error.
 pub fn each_file<E: From<StoreError>>(out: &Path, mut show: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
     let mut folders = vec!["images".to_owned()];
     while let Some(folder) = folders.pop() {

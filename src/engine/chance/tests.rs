@@ -1,4 +1,4 @@
-//! Chance and limits by hand, and a learner against services that refuse by chance, by a limit, and by both; with seeds that repeat.
+//! Tests of the randomness test, alone and in a limiter. Simulated services refuse at random, by a limit, or both, with fixed seeds.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::engine::learner::{Learner, Refused};
 use crate::model::limits::Concurrency;
 use crate::model::time::{Moment, Timestamp};
 
-/// Answers by lot until one of them is a limit's, or so many; gives how many that took.
+/// Gives random answers until a refusal is attributed to a limit. Returns the number of answers; `None` after `most` answers.
 fn until_alarm(chance: &mut Chance, share: f64, most: u32, rng: &mut fastrand::Rng) -> Option<u32> {
     (1..=most).find(|_| {
         if rng.f64() < share {
@@ -19,8 +19,8 @@ fn until_alarm(chance: &mut Chance, share: f64, most: u32, rng: &mut fastrand::R
     })
 }
 
-/// Goal: chance of any share that is likely is told from a limit for long. Method: at most a few alarms in 200,000 answers, and none that
-/// ends the trust.
+/// Goal: any likely random share is distinguished from a limit for a long time. Method: at most a few alarms in 200,000 answers, and none
+/// that ends the trust.
 #[test]
 fn chance_is_presumed_as_long_as_it_refuses_alike() {
     for share in [0.001, 0.01, 0.05, 0.1] {
@@ -56,7 +56,7 @@ fn a_few_refusals_in_a_row_are_no_chance() {
     assert!(!chance.is_presumed() && chance.share() <= 0.0);
 }
 
-/// A limit that is known and kept: what is refused beyond it is the limit's, at once and for ever.
+/// Case: a limit is known and kept. A refusal beyond it belongs to the limit, at once and for ever.
 #[test]
 fn trials_beyond_a_known_limit_prove_no_chance() {
     let mut chance = Chance::new();
@@ -82,16 +82,16 @@ fn cuts_that_do_not_help_prove_chance_and_those_of_a_limit_that_falls_do_not() {
     assert!(chance.is_trusted() && (chance.share() - 1.0 / 21.0).abs() < 0.01, "{}", chance.share());
 }
 
-/// A service that refuses by chance, and by a rate or for want of places; answers come at once, and so does the word of every end.
+/// Simulated service that refuses at random, and by a rate or for lack of slots. Its answers, and the ends of its tasks, are known at once.
 struct Service {
     learner: Learner,
     rng: fastrand::Rng,
     chance: f64,
-    /// Submissions a second that it takes, in bursts of one second's.
+    /// Submissions per second that it accepts, in bursts of one second's worth.
     per_second: f64,
     tokens: f64,
     places: usize,
-    /// How many leave a second at most, as the user says.
+    /// Maximum submissions per second that the user configured.
     told: f64,
     ends_at: VecDeque<i64>,
     next_at: f64,
@@ -120,7 +120,7 @@ impl Service {
         }
     }
 
-    /// Plays so many seconds of whole milliseconds, and gives how many submissions were taken a second.
+    /// Simulates these seconds in steps of a millisecond, and returns the number of accepted submissions per second.
     fn play(&mut self, seconds: std::ops::Range<i64>) -> f64 {
         (self.n_accepted, self.n_refused) = (0, 0);
         let (from, to) = (seconds.start * 1000, seconds.end * 1000);
@@ -211,7 +211,7 @@ fn a_limit_that_goes_and_leaves_chance_is_forgotten() {
     }
 }
 
-/// Half is refused for a second of every minute: what was taken before is taken soon after.
+/// Case: half of the submissions are refused for a second of every minute. The accepted rate recovers soon after each burst.
 #[test]
 fn bursts_of_chance_are_got_over() {
     for seed in 0..3 {

@@ -1,4 +1,4 @@
-//! Permits at a rate, as servers count them: over a run, in any span, after pauses and across processes.
+//! Tests of permits at a rate, as servers count: over a run, in any span, after pauses and across processes.
 
 use proptest::prelude::*;
 
@@ -23,8 +23,8 @@ fn known(text: &str) -> KnownRate {
     KnownRate::new(rate(text), None)
 }
 
-/// When permits are given from one moment to another, if asked for at the first whole millisecond after the moment that it names, as
-/// timers do, and `late` later.
+/// Returns when permits are given between two moments. Each request for a permit comes, as with timers, at the first whole millisecond
+/// after the named moment, plus `late`.
 fn permits(known: &mut KnownRate, from: i64, until: i64, mut late: impl FnMut() -> i64) -> Vec<i64> {
     let (mut now, mut permits) = (from, vec![]);
     while now < until {
@@ -39,7 +39,7 @@ fn permits(known: &mut KnownRate, from: i64, until: i64, mut late: impl FnMut() 
     permits
 }
 
-/// The most permits that any span of this length saw, its end excluded.
+/// Returns the maximum number of permits in any span of this length, its end excluded.
 fn most(permits: &[i64], span: i64) -> usize {
     (0..permits.len())
         .map(|first| permits[first..].partition_point(|at| *at < permits[first] + span))
@@ -47,7 +47,7 @@ fn most(permits: &[i64], span: i64) -> usize {
         .unwrap_or(0)
 }
 
-/// How many of these a token bucket of this rate refuses that holds `burst`.
+/// Returns how many of these permits a token bucket of this rate refuses that holds `burst` tokens.
 fn n_refused(permits: &[i64], rate: Rate, burst: u32) -> usize {
     let (mut tokens, mut last, mut n_refused) = (f64::from(burst), i64::MIN / 2, 0);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of some days")]
@@ -59,7 +59,7 @@ fn n_refused(permits: &[i64], rate: Rate, burst: u32) -> usize {
     n_refused
 }
 
-/// A span in which a rate gives about a thousand permits, in milliseconds.
+/// Returns the time in which a rate gives about a thousand permits, in milliseconds.
 fn long(rate: Rate) -> i64 {
     i64::try_from((rate.interval() * 1000).as_millis()).unwrap()
 }
@@ -73,7 +73,7 @@ fn at_least_ninety_eight_in_a_hundred_are_used() {
     }
 }
 
-/// Goal: what leaves late is made up for. Method: every wake-up comes up to two milliseconds late.
+/// Goal: lateness is compensated. Method: every wake-up comes up to two milliseconds late.
 #[test]
 fn timers_that_are_late_cost_nothing() {
     for text in RATES {
@@ -97,7 +97,7 @@ fn what_was_sent_before_counts() {
     assert!(known.take(at(40_301)).is_ok());
 }
 
-/// A day's worth was sent, and then the clock was set back: nobody knows how long ago that was, and nobody waits for a day.
+/// Case: a day's worth was sent, and then the clock was set back. The elapsed time is unknown, and no request waits for a day.
 #[test]
 fn a_clock_that_was_set_back_holds_up_one_request() {
     let mut known = known("125/d");
@@ -110,8 +110,8 @@ fn a_clock_that_was_set_back_holds_up_one_request() {
 }
 
 proptest! {
-    /// Goal: no server refuses what leaves here, be it one that counts in sliding windows or a token bucket that allows a burst of as many
-    /// as a few. Method: two processes, whose wake-ups are late by some milliseconds and now and then by seconds.
+    /// Goal: no server refuses these requests, with sliding windows or with a token bucket and a burst of a few. Method: two processes,
+    /// whose wake-ups are late by some milliseconds, and now and then by seconds.
     #[test]
     fn nothing_leaves_that_the_rate_forbids(nth in 0..RATES.len(), seed: u64, cut in 1..900_i64) {
         let rate = rate(RATES[nth]);
@@ -130,7 +130,7 @@ proptest! {
         prop_assert_eq!(n_refused(&sent, rate, burst), 0, "{} with a burst of {}", RATES[nth], burst);
     }
 
-    /// A burst that the user names is all that any window sees beyond its share.
+    /// Property: a window sees at most its share, and the burst that the user names.
     #[test]
     fn no_window_sees_more_than_its_share_and_the_burst(burst in 1..20_u32, seed: u64) {
         let mut rng = fastrand::Rng::with_seed(seed);

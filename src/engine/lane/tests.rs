@@ -1,4 +1,4 @@
-//! One lane by hand: what leaves, what waits, and what each answer does to it.
+//! Tests of one lane: what leaves, what waits, and what each answer does to it.
 
 use std::num::NonZeroU32;
 
@@ -55,7 +55,7 @@ fn submissions_under_way_have_a_limit_of_their_own() {
     assert_eq!(take_all(&mut lane, at(0)).len(), 1);
 }
 
-/// Two seconds' worth may be under way, however slow the answers are.
+/// Two seconds' worth of submissions may be under way, however slow the answers are.
 #[test]
 fn a_known_rate_is_not_held_up_by_answers_under_way() {
     let mut lane = Lane::new(&Limits { rate: "200/s".parse().ok(), ..fixed(1000) });
@@ -73,7 +73,8 @@ fn a_refused_submission_frees_its_place_and_closes_the_gate() {
     assert_eq!(lane.hold(at(1)).map(|hold| hold.until), Some(at(2000)));
 }
 
-/// Chance refuses one in fifty, and says a time. At first that holds all back, and once refusals were seen to be chance, only the job itself.
+/// Case: random refusals hit one submission in fifty, and name a time. At first that time holds all jobs back. Once refusals have proved
+/// random, it holds back only the job itself.
 #[test]
 fn a_time_that_chance_names_is_for_one_job_alone() {
     let mut lane = Lane::new(&fixed(3));
@@ -149,7 +150,7 @@ fn auto_grows_while_it_is_used_and_nothing_is_refused() {
     assert_eq!(lane.n_in_flight(), 7);
 }
 
-/// Four of eight were taken: the next ones wait for places, but one that tries; and nobody waits for a gate.
+/// Case: four of eight submissions were accepted. The next ones wait for slots, except for one that probes, and none waits for the gate.
 #[test]
 fn a_burst_of_refusals_cuts_to_what_was_taken() {
     let mut lane = Lane::new(&fixed(8));
@@ -165,7 +166,7 @@ fn a_burst_of_refusals_cuts_to_what_was_taken() {
     assert_eq!((lane.hold(at(40)), take_all(&mut lane, test_at).len()), (None, 1));
 }
 
-/// However the waits go, the lane names no moment that has passed: the driver would spin.
+/// A wait never names a moment that has passed: the driver would spin.
 #[test]
 fn a_wait_is_never_over_already() {
     let mut rng = fastrand::Rng::with_seed(3);
@@ -228,7 +229,7 @@ fn polls_of_an_api_that_is_down_go_one_at_a_time() {
     assert_eq!((lane.take_poll(at(60_000)), lane.take_poll(at(60_000))), (Ok(()), Ok(())));
 }
 
-/// What is under way with the last of an allowance is counted, and one always may leave, to hear what has become of it.
+/// Submissions under way count against what remains of the quota. One may always leave, to learn what has become of it.
 #[test]
 fn as_many_are_under_way_as_the_provider_says_remain() {
     let mut lane = Lane::new(&fixed(100));
@@ -243,7 +244,7 @@ fn as_many_are_under_way_as_the_provider_says_remain() {
     assert_eq!(take_all(&mut lane, at(93)).len(), 1);
 }
 
-/// A wait that comes with a fault of any kind holds requests of its own kind back, and no others.
+/// A wait that comes with a fault of any kind holds back requests of its own kind, and no others.
 #[test]
 fn a_wait_holds_submissions_or_polls_back() {
     let mut lane = Lane::new(&Limits { wait_max: Duration::from_secs(60), ..fixed(3) });

@@ -1,4 +1,4 @@
-//! A learner by hand, against a provider that refuses alike for its two limits.
+//! Tests of the limiter against a provider whose two limits refuse identically.
 
 use super::*;
 use crate::model::time::Timestamp;
@@ -7,14 +7,14 @@ fn at(millis: i64) -> Moment {
     Moment::new(millis * 1000, Timestamp::from_millis(millis))
 }
 
-/// A provider whose tasks all take as long, and of whose ends everybody hears at once.
+/// Simulated provider whose tasks all take the same time, and whose task ends are known at once.
 struct Provider {
     learner: Learner,
     task_millis: i64,
     places: usize,
     per_second: f64,
     tokens: f64,
-    /// When the tasks in flight end.
+    /// End times of the tasks in flight, in milliseconds.
     ends_at: std::collections::VecDeque<i64>,
     closed_until: i64,
     n_accepted: usize,
@@ -53,7 +53,7 @@ impl Provider {
         }
     }
 
-    /// One submission, if one may leave, that is answered at once.
+    /// Sends one submission, if one may leave, and answers it at once.
     fn submit(&mut self, now: i64) -> bool {
         let n_others = self.ends_at.len();
         if !self.learner.has_room(at(now), n_others) || self.learner.next_at(at(now)).is_some() {
@@ -128,7 +128,7 @@ fn a_rate_is_told_from_places() {
     }
 }
 
-/// A slow rate that allows no burst looks like a few places. It is used in part even then, at few refusals.
+/// A low rate without bursts looks like a few slots. It is used in part even then, with few refusals.
 #[test]
 fn a_rate_that_is_taken_for_places_does_no_great_harm() {
     let mut provider = Provider::new(5000, NO_LIMIT, 1.0);
@@ -142,7 +142,7 @@ fn a_rate_that_is_taken_for_places_does_no_great_harm() {
     );
 }
 
-/// What is refused with nothing in flight is not refused for want of a place.
+/// A refusal with nothing in flight is not caused by a missing slot.
 #[test]
 fn an_empty_provider_that_refuses_has_a_rate() {
     let mut learner = Learner::new(Concurrency::Auto, false);
@@ -169,7 +169,7 @@ fn only_the_first_refusal_of_a_burst_counts() {
     assert_eq!(cut(&learner), before);
 }
 
-/// The first refusal cuts both limits, and the next word gives back what was cut without a reason.
+/// The first refusal cuts both limits, and the next answer restores what was cut without a reason.
 #[test]
 fn a_case_ends_with_the_next_word() {
     for is_taken in [true, false] {
@@ -200,7 +200,7 @@ fn a_case_ends_with_the_next_word() {
     }
 }
 
-/// A limit of the other kind than the one before is used too, whatever it is taken for.
+/// A limit of the other kind than the one before is used too, whatever it is attributed to.
 #[test]
 fn reasons_change() {
     let mut provider = Provider::new(5000, 50, NO_RATE);
@@ -215,7 +215,8 @@ fn reasons_change() {
     assert!(provider.n_accepted >= 4 * 24 * 9 / 10 && provider.refused() <= 0.05, "{}", provider.n_accepted);
 }
 
-/// Goal: a provider that refuses one in ten by lot is not gone slower and slower for. Method: let it, and see that thousands get through.
+/// Goal: random refusals of one in ten do not slow submissions down ever further. Method: simulate such a provider, and check that
+/// thousands are accepted.
 #[test]
 fn chance_is_borne() {
     let (mut learner, mut rng) = (Learner::new(Concurrency::Auto, false), fastrand::Rng::with_seed(1));

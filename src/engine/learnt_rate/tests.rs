@@ -1,4 +1,4 @@
-//! A learnt rate by hand, against a provider's token bucket.
+//! Tests of an estimated rate against a provider's token bucket.
 
 use super::*;
 use crate::model::time::Timestamp;
@@ -7,7 +7,7 @@ fn at(millis: i64) -> Moment {
     Moment::new(millis * 1000, Timestamp::from_millis(millis))
 }
 
-/// A token bucket asked by a learnt rate at whole milliseconds.
+/// Token bucket that receives submissions at an estimated rate, at whole milliseconds.
 struct Bucket {
     rate: LearntRate,
     per_second: f64,
@@ -42,7 +42,7 @@ impl Bucket {
         self
     }
 
-    /// The share of the rate that was used over so many seconds.
+    /// Returns the share of the rate that was used over `seconds`.
     fn share(&self, seconds: f64) -> f64 {
         f64::from(self.n_accepted) / (self.per_second * seconds)
     }

@@ -1,4 +1,4 @@
-//! A gate by hand: what closes it, for how long, and who tries first.
+//! Tests of the gate: what closes it, for how long, and which request probes first.
 
 use super::*;
 use crate::model::time::Timestamp;
@@ -96,7 +96,7 @@ fn a_side_that_seems_down_is_tried_one_by_one() {
 
 const HOUR: i64 = 3_600_000;
 
-/// Moments at which a pacer asks again, in minutes, when every try is refused for a used-up allowance that is back at `resets_at`.
+/// Returns the moments, in minutes, at which a pacer probes a used-up quota, if every probe is refused. The quota resets at `resets_at`.
 fn tries(resets_at: impl Fn(Moment) -> Option<Timestamp>, n: usize) -> Vec<i64> {
     let mut pacer = pacer();
     let mut now = at(0);

@@ -1,25 +1,25 @@
-//! Lines of all kinds as a few numbers: what they carry together, what one connection gets of it, and how long images are.
+//! Tests on simulated lines, given by their total bandwidth, the bandwidth of one connection, and the image size.
 
 use super::*;
 use crate::model::time::Timestamp;
 
-/// A step of the model.
+/// Time step of the simulation.
 const STEP: Duration = Duration::from_millis(100);
 
-/// A line, and images that wait for it.
+/// Simulated line, and the images to fetch over it.
 struct Line {
     parallel: Parallel,
     rng: fastrand::Rng,
     now: Moment,
-    /// Bytes a second of all together, and of each connection at most.
+    /// Bytes per second of all connections together, and of each connection at most.
     all: f64,
     each: f64,
-    /// Of so many images one comes drop by drop; 0 for none.
+    /// Interval of images that trickle: one in this many; 0 for none.
     drip_every: u64,
-    /// Bytes that are left of each image under way, and whether it comes drop by drop.
+    /// Bytes left of each image under way, and whether it trickles.
     under_way: BTreeMap<JobId, (f64, bool)>,
     n_begun: u64,
-    /// How many were under way at each step.
+    /// Number of downloads under way at each step.
     seen: Vec<usize>,
 }
 
@@ -38,7 +38,7 @@ impl Line {
         }
     }
 
-    /// Fetches so many images of about so many bytes; gives how many seconds that takes.
+    /// Fetches `n_images` images of about `image_bytes` bytes, and returns the number of seconds that this takes.
     fn fetch(&mut self, n_images: u64, image_bytes: f64) -> f64 {
         let (began, last) = (self.now, self.n_begun + n_images);
         let is_wanted = |under_way: &BTreeMap<JobId, (f64, bool)>| under_way.values().any(|(_, is_drip)| !is_drip);
@@ -68,7 +68,7 @@ impl Line {
         let share = (self.all / n_sharing as f64).min(self.each) * seconds;
         let mut n_bytes = 0.0;
         for (left, is_drip) in self.under_way.values_mut() {
-            // Shares differ a little from one to another.
+            // Shares differ slightly between connections.
             let came = if *is_drip { 1.0 } else { (share * (0.8 + 0.4 * self.rng.f64())).min(*left) };
             *left -= came;
             n_bytes += came;
@@ -83,7 +83,7 @@ impl Line {
         self.parallel.received(self.now, Received { n_bytes: n_bytes as u64, n_stalled: 0 });
     }
 
-    /// How many were under way in the middle of all steps, by size.
+    /// Returns the median number of downloads under way, over all steps.
     fn median(&self) -> usize {
         let mut seen = self.seen.clone();
         seen.sort_unstable();
@@ -101,7 +101,7 @@ fn on_a_fast_line_all_that_may_be_are_soon_under_way() {
     }
 }
 
-/// Goal: a full line is not shared by more than it takes to fill it, and never idle. Method: large images on a line that one
+/// Goal: a saturated line is shared by no more downloads than fill it, and is never idle. Method: large images on a line that one
 /// connection fills.
 #[test]
 fn on_a_full_line_few_are_under_way() {
@@ -114,7 +114,7 @@ fn on_a_full_line_few_are_under_way() {
     }
 }
 
-/// Goal: where the host limits each connection, many are under way. Method: connections that get a fortieth of the line.
+/// Goal: where the host limits each connection, many downloads are under way. Method: connections that get a fortieth of the line.
 #[test]
 fn where_each_connection_is_slow_many_are_under_way() {
     for seed in 0..8 {
@@ -125,7 +125,7 @@ fn where_each_connection_is_slow_many_are_under_way() {
     }
 }
 
-/// Goal: what was right for a fast line does not stay when the line is slow. Method: small images, then large ones on a line that
+/// Goal: the right number for a fast line does not stay when the line becomes slow. Method: small images, then large ones on a line that
 /// carries a hundredth.
 #[test]
 fn when_the_line_becomes_slow_fewer_are_under_way() {
@@ -140,7 +140,7 @@ fn when_the_line_becomes_slow_fewer_are_under_way() {
     }
 }
 
-/// Goal: images that come drop by drop do not hold up the others. Method: one in ten never ends, each of them takes a place.
+/// Goal: images that trickle do not hold up the others. Method: one in ten never ends, and each of them occupies a slot.
 #[test]
 fn what_comes_drop_by_drop_leaves_room_for_others() {
     for seed in 0..8 {

@@ -1,17 +1,17 @@
-//! The ages that are told apart: a grid whose steps grow with age, as a second matters to a quick task and not to a slow one.
+//! Grid of task ages whose steps grow with age: a second matters to short tasks, not to long ones.
 
 use std::sync::LazyLock;
 
-/// Steps of the grid.
+/// Number of steps of the grid.
 pub const STEPS: usize = 700;
 
-/// The first age after zero, in seconds.
+/// First age after zero, in seconds.
 const FIRST: f64 = 0.1;
 
-/// Each age is longer than the one before by this part: 700 steps reach beyond a day.
+/// Relative growth from one age to the next: 700 steps reach beyond a day.
 const GROWTH: f64 = 0.02;
 
-/// Every age of the grid, in seconds, from zero.
+/// Ages of the grid in seconds, from zero.
 pub static AGES: LazyLock<[f64; STEPS + 1]> = LazyLock::new(|| {
     let mut ages = [0.0; STEPS + 1];
     let mut age = FIRST;
@@ -22,7 +22,7 @@ pub static AGES: LazyLock<[f64; STEPS + 1]> = LazyLock::new(|| {
     ages
 });
 
-/// Where an age lies on the grid: a step, and how much of the next one has passed.
+/// Position of an age on the grid: a step, and the part of the next step that has passed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
     step: usize,
@@ -30,7 +30,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place of an age in seconds; what is beyond the grid's end counts as its end.
+    /// Returns the position of an age in seconds. An age beyond the end of the grid counts as its end.
     pub fn of(age: f64) -> Self {
         let steps = if age < FIRST { 0.0 } else { 1.0 + (age / FIRST).ln() / GROWTH };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and bounded below")]
@@ -39,13 +39,13 @@ impl Place {
         Self { step, part: part.clamp(0.0, 1.0) }
     }
 
-    /// The value there of what is known at every age of the grid.
+    /// Returns the value at this position, from values at every age of the grid.
     pub fn value(self, values: &[f64]) -> f64 {
         let (before, after) = (values[self.step], values[self.step + 1]);
         before + (after - before) * self.part
     }
 
-    /// The nearest age of the grid.
+    /// Returns the index of the nearest age of the grid.
     pub fn nearest(self) -> usize {
         self.step + usize::from(self.part >= 0.5)
     }

@@ -1,87 +1,87 @@
-//! How long tasks take, learnt from what their polls said.
+//! Estimator of task durations from the answers of polls, as a weighted mixture of experts.
 //!
-//! A poll tells only that a task ended between two ages, or still runs at one. Several experts make a distribution of that, each with a
-//! memory and a fineness of its own, and one of them never learns. What is believed is their mixture, weighted by how well each has
-//! foreseen the last answers, where no expert is ever given up (fixed share: Herbster and Warmuth, 1998). So a change is noticed as soon as
-//! answers surprise, in whichever direction, and an age beyond all experience is left to the one who never had any.
+//! A poll shows only that a task ended between two ages, or still runs at one. Several experts derive a distribution from that. Each has
+//! its own memory and resolution, and one of them never learns. The estimate is their mixture, weighted by how well each expert predicted
+//! the last answers. No expert is ever given up (fixed share: Herbster and Warmuth, 1998). A change in either direction is therefore
+//! noticed as soon as answers are unexpected. An age beyond all experience is left to the expert without experience.
 
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 use crate::engine::schedule::ages::{AGES, Place, STEPS};
 
-/// Tasks that are remembered.
+/// Maximum number of tasks that are remembered.
 const TASKS_MAX: usize = 256;
 
-/// An expert's memory, and how finely it looks.
+/// Memory and resolution of an expert.
 struct Manner {
-    /// Tasks: each newer one makes those before it count less by one part in so many.
+    /// Memory in tasks: each newer task reduces the weight of the tasks before it by one part in `memory`.
     memory: f64,
-    /// Steps of the grid, to either side, over which what is seen of one age says something about others.
+    /// Steps of the grid, to either side, over which an observation at one age applies to other ages.
     width: usize,
 }
 
-/// A short memory that follows a change within a few tasks, and long ones for smooth distributions and for sharp ones.
+/// A short memory that follows a change within a few tasks, and long ones for smooth and for sharp distributions.
 const MANNERS: [Manner; 3] =
     [Manner { memory: 8.0, width: 10 }, Manner { memory: 100.0, width: 6 }, Manner { memory: 100.0, width: 2 }];
 
-/// What an expert believed before its first task counts for as much as this part of a task.
+/// Weight of an expert's initial belief, as a fraction of one task.
 const BASE_WEIGHT: f64 = 0.1;
 
-/// The part of all trust that is shared out anew after every answer.
+/// Fraction of the total weight that is redistributed equally after every answer.
 const SHARE: f64 = 0.002;
 
-/// The least that an answer is worth: one surprise alone overthrows nobody.
+/// Minimum likelihood of an answer: a single unexpected answer must not overturn the weights.
 const LIKELIHOOD_MIN: f64 = 1e-4;
 
-/// Rounds of estimation at a time. Each begins where the last one ended, so that few are needed.
+/// Rounds of estimation per update. Each update begins from the previous result, so that few are needed.
 const ROUNDS: usize = 2;
 
-/// Before anything is known, half of all tasks are done after so many seconds.
+/// Prior median of the task duration, in seconds.
 const PRIOR_MEDIAN: f64 = 3.0;
 
-/// The share of tasks that are done by every age of the grid, before anything is known: the longer a task runs, the longer it may go on.
+/// Prior share of tasks done by every age of the grid. The longer a task runs, the longer it may still run.
 pub static PRIOR: LazyLock<Vec<f64>> = LazyLock::new(|| AGES.iter().map(|age| age / (age + PRIOR_MEDIAN)).collect());
 
-/// What a poll said of a task that still ran at `from`: it was done by `to`, or not.
+/// Answer of a poll about a task that still ran at `from`: done by `to`, or not.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
-    /// The age at which it was last known to run.
+    /// Age at which the task was last known to run.
     pub from: Place,
-    /// The age at which it was asked for.
+    /// Age at which the task was polled.
     pub to: Place,
-    /// Whether it was done.
+    /// Says whether the task was done.
     pub is_done: bool,
 }
 
-/// The steps of the grid between which a task has ended.
+/// Steps of the grid between which a task has ended.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     from: usize,
     to: usize,
 }
 
-/// One view of how long tasks take.
+/// One estimate of the task duration.
 #[derive(Debug)]
 struct Expert {
-    /// Its part of all trust.
+    /// Part of the total weight, from 0 to 1.
     weight: f64,
-    /// The share of tasks that are done by every age of the grid.
+    /// Share of tasks that are done by every age of the grid.
     done: Vec<f64>,
 }
 
-/// Learns how long tasks of one kind take.
+/// Learns the durations of tasks of one kind.
 #[derive(Debug)]
 pub struct Durations {
-    /// The last tasks that were found done, the newest first.
+    /// Last tasks that were found done, newest first.
     tasks: VecDeque<Span>,
-    /// Those that are told what to believe, and then one for each manner of learning.
+    /// Experts with a given estimate, followed by one expert for each manner of learning.
     experts: Vec<Expert>,
     believed: Vec<f64>,
 }
 
 impl Durations {
-    /// What is told is trusted, before its first task.
+    /// Creates an estimator from given estimates, which it trusts before its first task.
     pub fn new(told: &[&[f64]]) -> Self {
         let base = told.last().expect("it is told something");
         let views = told.iter().chain(std::iter::repeat_n(base, MANNERS.len()));
@@ -92,12 +92,12 @@ impl Durations {
         durations
     }
 
-    /// The share of tasks that are done by every age of the grid, as far as is known.
+    /// Returns the estimated share of tasks that are done by every age of the grid.
     pub fn believed(&self) -> &[f64] {
         &self.believed
     }
 
-    /// Takes in what a poll said. What is believed changes only with [`Durations::relearn`].
+    /// Processes the answer of a poll. The estimate changes only with [`Durations::relearn`].
     pub fn observe(&mut self, answer: Answer) {
         for expert in &mut self.experts {
             let (before, by_then) = (answer.from.value(&expert.done), answer.to.value(&expert.done));
@@ -113,7 +113,7 @@ impl Durations {
         }
     }
 
-    /// Makes a belief of all that was taken in, and of what it is told now.
+    /// Updates the estimate from all answers so far, and from the estimates that are given now.
     pub fn relearn(&mut self, told: &[&[f64]]) {
         let (told_to, learning) = self.experts.split_at_mut(told.len());
         for (expert, done) in told_to.iter_mut().zip(told) {
@@ -133,8 +133,8 @@ impl Durations {
 }
 
 impl Expert {
-    /// One round of estimation from tasks whose ends are known to lie between two ages (smoothed expectation maximisation: Silverman,
-    /// Jones, Wilson and Nychka, 1990): each task is spread over its span as is believed so far, and the sum is smoothed.
+    /// Performs one round of smoothed expectation maximisation (Silverman, Jones, Wilson and Nychka, 1990). The ends of the tasks are known
+    /// to lie between two ages. Each task is spread over its span by the estimate so far, and the sum is smoothed.
     fn relearn(&mut self, tasks: &VecDeque<Span>, manner: &Manner, base: &[f64]) {
         let mut density = [0.0; STEPS + 1];
         let mut weight = 1.0;
@@ -160,17 +160,17 @@ impl Expert {
     }
 }
 
-/// Makes the weights sum to one, of which `share` is divided equally.
+/// Normalises the weights to a sum of one, of which `share` is divided equally.
 fn share_out(experts: &mut [Expert], share: f64) {
     let sum: f64 = experts.iter().map(|expert| expert.weight).sum();
-    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    #[expect(clippy::cast_precision_loss, reason = "a few experts")]
     let equal = share / experts.len() as f64;
     for expert in experts {
         expert.weight = (1.0 - share) * expert.weight / sum + equal;
     }
 }
 
-/// Replaces each value by the mean of those no further away than `width`.
+/// Replaces each value by the mean of the values within a distance of `width`.
 fn smooth(values: &mut [f64; STEPS], width: usize) {
     let mut sums = [0.0; STEPS + 1];
     for i in 0..STEPS {
@@ -178,7 +178,7 @@ fn smooth(values: &mut [f64; STEPS], width: usize) {
     }
     for (i, value) in values.iter_mut().enumerate() {
         let (first, last) = (i.saturating_sub(width), (i + width + 1).min(STEPS));
-        #[expect(clippy::cast_precision_loss, reason = "hundreds")]
+        #[expect(clippy::cast_precision_loss, reason = "at most some hundreds")]
         let n = (last - first) as f64;
         *value = (sums[last] - sums[first]) / n;
     }

@@ -1,4 +1,4 @@
-//! What is known of each kind of task, and when its tasks are best asked for.
+//! Estimates for each kind of task, and the best times to poll its tasks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,83 +9,83 @@ use crate::engine::schedule::optimum;
 use crate::model::history::TaskKind;
 use crate::model::time::Moment;
 
-/// Kinds that are told apart; all others are taken together.
+/// Maximum number of kinds with their own estimates; all other kinds share one.
 const KINDS_MAX: usize = 32;
 
-/// What a poll costs: as much as so many seconds in which a task is done and nobody knows.
+/// Cost of a poll, in seconds during which a task is done and undetected.
 ///
-/// At this price polls are fewer and delays shorter than with a poll every five seconds, for tasks that take longer than that.
+/// Compared with a poll every five seconds, polls are fewer and delays shorter, for tasks that take longer than that.
 pub const POLL_PRICE: f64 = 0.6;
 
-/// What it costs while jobs wait for the place of a task that may be done, as a part of the time that half of all tasks take: a delay is
-/// theirs too, and keeps a place idle for a part of what a task takes.
+/// Cost of a poll while jobs wait for slots, as a fraction of the median task duration. Tasks in those slots may be done. A delay then also
+/// delays those jobs, and leaves a slot idle for a fraction of a task duration.
 const POLL_PART_HURRIED: f64 = 0.003;
 
-/// Between two estimations of one kind, which bounds what learning costs.
+/// Time between two estimations of one kind, which limits the cost of learning.
 const RELEARN_EVERY: Duration = Duration::from_millis(250);
 
-/// While little is known, each growth of the experience by one part in so many changes what is made of it.
+/// Divisor of the number of answers. While little is known, growth by this fraction starts a new estimation.
 const RELEARN_PART: u32 = 8;
 
-/// The part of tasks whose times say how long tasks take.
+/// Fraction of tasks, the shortest ones, from which the mean duration is computed.
 const MOST: f64 = 0.98;
 
-/// More of the last tasks than this are not told apart: how long the slowest of many takes is not known so well.
+/// Maximum number of last tasks that are distinguished. The duration of the slowest of many tasks is not known precisely.
 const LAST_MAX: u8 = 50;
 
-/// A plan that moves by less than this part is the same plan.
+/// Relative change below which a plan counts as unchanged.
 const MOVE_MIN: f64 = 0.1;
 
-/// A kind of task, by its number.
+/// Kind of task, as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind(u8);
 
 /// All kinds together.
 const ALL: Kind = Kind(0);
 
-/// What is known of every kind.
+/// Estimates for every kind.
 #[derive(Debug)]
 pub struct Kinds {
     numbers: BTreeMap<TaskKind, Kind>,
-    /// By number.
+    /// Estimates, indexed by the number of the kind.
     courses: Vec<Course>,
     has_seen_an_end: bool,
 }
 
-/// What is known of one kind, and what follows for its polls.
+/// Estimates for one kind, and the poll plan that follows from them.
 #[derive(Debug)]
 struct Course {
     durations: Durations,
-    /// Seconds that a task runs on average until every age of the grid.
+    /// Expected running time in seconds, up to every age of the grid.
     running_for: Vec<f64>,
-    /// The best age of the next poll for every age of the grid at which a task still runs.
+    /// Best age of the next poll, for every age of the grid at which a task still runs.
     next: Vec<f64>,
-    /// The same while jobs wait for places.
+    /// Best age of the next poll while jobs wait for slots.
     next_hurried: Vec<f64>,
     learnt_at: Option<Moment>,
     n_answers: u32,
-    /// Answers that what is believed does not know of yet.
+    /// Answers that are not part of the estimate yet.
     n_new: u32,
 }
 
-/// When a task is best asked for.
+/// Best ages to poll a task.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Best {
-    /// At this age, in seconds.
+    /// Age of the next poll, in seconds.
     pub next: f64,
-    /// And if it runs on, at this one.
+    /// Age of the poll after the next one, in seconds, if the task still runs.
     pub after: f64,
 }
 
 impl Default for Kinds {
-    /// Nothing is known of any kind.
+    /// Creates estimates without any knowledge.
     fn default() -> Self {
         Self { numbers: BTreeMap::new(), courses: vec![Course::new(&[&PRIOR])], has_seen_an_end: false }
     }
 }
 
 impl Kinds {
-    /// The number of a kind, which it keeps.
+    /// Returns the number of a kind. A kind keeps its number.
     pub fn number(&mut self, kind: TaskKind) -> Kind {
         if let Some(number) = self.numbers.get(&kind) {
             return *number;
@@ -100,8 +100,7 @@ impl Kinds {
         }
     }
 
-    /// Takes in what a poll said of a task that was last known to run at age `from` and was asked for at `to`, in seconds.
-    /// Returns whether plans have moved by it.
+    /// Processes a poll at age `to` of a task that was last known to run at age `from`, in seconds. Returns whether plans have changed.
     pub fn observe(&mut self, now: Moment, kind: Kind, from: f64, to: f64, is_done: bool) -> bool {
         self.has_seen_an_end |= is_done;
         let answer = Answer { from: Place::of(from), to: Place::of(to), is_done };
@@ -113,12 +112,12 @@ impl Kinds {
         has_moved
     }
 
-    /// Whether any task was ever found done.
+    /// Returns whether any task was ever found done.
     pub const fn has_seen_an_end(&self) -> bool {
         self.has_seen_an_end
     }
 
-    /// When a task is best asked for that still ran at this age.
+    /// Returns the best ages to poll a task that still ran at age `running`, in seconds.
     pub fn best(&self, kind: Kind, running: f64, is_hurried: bool) -> Best {
         let course = self.course(kind);
         let plan = if is_hurried { &course.next_hurried } else { &course.next };
@@ -126,10 +125,10 @@ impl Kinds {
         Best { next, after: Place::of(next).value(plan) }
     }
 
-    /// For how long, in seconds, a task has been done without our knowing, as is to be expected of one that was last known to run at age
-    /// `from` and is not asked for before `to`.
+    /// Returns the expected time, in seconds, for which a task has been done undetected. The task was last known to run at age `from`, and
+    /// is not polled before age `to`.
     ///
-    /// It grows without bound, ever faster: whatever else there is to ask for, this task's turn comes.
+    /// The result grows without bound, and ever faster. Every task is therefore polled at some time, whatever else is due.
     pub fn delay(&self, kind: Kind, from: f64, to: f64) -> f64 {
         let course = self.course(kind);
         let (from_place, to_place) = (Place::of(from), Place::of(to));
@@ -138,27 +137,27 @@ impl Kinds {
         (to - from - running_for / running.max(f64::MIN_POSITIVE)).max(0.0)
     }
 
-    /// How long tasks take on average, in seconds, but for the few that take longest: of those hardly anything is known.
+    /// Returns the mean task duration in seconds, without the few longest tasks, of which hardly anything is known.
     pub fn mean(&self) -> f64 {
         let Course { durations, running_for, .. } = &self.courses[0];
         running_for[quantile(durations.believed(), MOST)]
     }
 
-    /// In how many seconds the last of `n` tasks is done of this age or older, as is to be expected.
+    /// Returns the expected time, in seconds, until the last of `n` tasks of this age or older is done.
     pub fn left(&self, age: f64, n: usize) -> f64 {
         let done = self.courses[0].durations.believed();
         let n = f64::from(u8::try_from(n).unwrap_or(u8::MAX).clamp(1, LAST_MAX));
         let running = 1.0 - Place::of(age).value(done);
-        // A task may be older than any that is believed in: after a machine has slept, for one.
+        // A task may be older than any age in the estimate, for example after the machine has slept.
         (AGES[quantile(done, 1.0 - running / (n + 1.0))] - age).max(0.0)
     }
 
-    /// The age by which half of all tasks are done, in seconds.
+    /// Returns the age by which half of all tasks are done, in seconds.
     pub fn median(&self) -> f64 {
         median(self.courses[0].durations.believed())
     }
 
-    /// What is known of a kind: of a new one, what is known of all.
+    /// Returns the estimates for a kind; for a kind without answers, the estimates for all kinds.
     fn course(&self, kind: Kind) -> &Course {
         let course = &self.courses[usize::from(kind.0)];
         if course.n_answers > 0 { course } else { &self.courses[0] }
@@ -180,12 +179,12 @@ impl Course {
         course
     }
 
-    /// Takes in an answer, and now and then makes something of it. Returns whether the plan has moved.
+    /// Processes an answer, and updates the estimate from time to time. Returns whether the plan has changed.
     fn observe(&mut self, now: Moment, answer: Answer, told: &[&[f64]]) -> bool {
         self.durations.observe(answer);
         self.n_answers = self.n_answers.saturating_add(1);
         self.n_new += 1;
-        // An hour of experience may come in one moment, out of the ledger.
+        // An hour of experience may arrive in one moment, from the ledger.
         let has_grown = self.n_new.saturating_mul(RELEARN_PART) >= self.n_answers;
         let is_time = self.learnt_at.is_none_or(|moment| now - moment >= RELEARN_EVERY);
         if !has_grown && !is_time {
@@ -209,19 +208,19 @@ impl Course {
         }
     }
 
-    /// The ages of a task's first two polls.
+    /// Returns the ages of a task's first two polls.
     fn first_polls(&self) -> [f64; 2] {
         let first = self.next[0];
         [first, Place::of(first).value(&self.next)]
     }
 }
 
-/// The age by which half of all tasks are done.
+/// Returns the age by which half of all tasks are done.
 fn median(done: &[f64]) -> f64 {
     AGES[quantile(done, 0.5)]
 }
 
-/// The first age of the grid by which this share of tasks is done.
+/// Returns the index of the first age of the grid by which this share of tasks is done.
 fn quantile(done: &[f64], share: f64) -> usize {
     done.partition_point(|done| *done < share).min(STEPS)
 }

@@ -1,8 +1,8 @@
-//! The one poll scheduler: which task is asked for next, and when.
+//! Poll scheduler for all tasks: which task is polled next, and when.
 //!
-//! It learns how long tasks take ([`durations`], for each of the [`kinds`]), and asks when a second of delay and a poll balance
-//! ([`optimum`]). There is no timer per job, but one ordered set of all; and where more are due than may leave, those go first whose being
-//! done unnoticed costs most by now.
+//! It learns how long tasks take ([`durations`], for each of the [`kinds`]). It polls when the cost of a second of delay and the cost of a
+//! poll balance ([`optimum`]). One ordered set holds all tasks; no job has its own timer. If more polls are due than may leave, those tasks
+//! go first whose undetected end costs most by now.
 
 pub mod ages;
 pub mod durations;
@@ -18,75 +18,75 @@ use crate::model::job::JobId;
 use crate::model::pace::Latency;
 use crate::model::time::Moment;
 
-/// The shortest wait between two polls of a task.
+/// Minimum wait between two polls of a task.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
-/// The longest.
+/// Maximum wait between two polls of a task.
 const INTERVAL_MAX: Duration = Duration::from_secs(300);
 
-/// A poll is moved by so much of the time to the one after it: tasks that were accepted together must not be asked for together for
-/// ever, and ages that nobody is asked at teach nothing.
+/// Jitter of a poll, as a fraction of the time to the poll after it. Tasks accepted together must not be polled together for ever, and ages
+/// without polls teach nothing.
 const JITTER: f64 = 0.2;
 
-/// So many tasks are asked for early while none has been seen to end, the first after the shortest wait and each next one after twice as
-/// long: a few polls tell whether tasks take a tenth of a second or many seconds.
+/// Number of early polls while no task has been seen to end. The first one comes after the minimum wait, and each further one after twice
+/// as long. A few polls show whether tasks take a tenth of a second or many seconds.
 const SCOUTS: u32 = 5;
 
-/// A task of an earlier process ended somewhere in the last part of the time after which it was found done.
+/// Fraction of its recorded duration for which a task of an earlier process surely ran. It ended somewhere in the remaining part.
 const PAST_PART: f64 = 0.8;
 
-/// Between two rankings of the tasks that are due.
+/// Time between two rankings of the tasks that are due.
 const RANK_EVERY: Duration = Duration::from_millis(100);
 
-/// Between two replannings of all tasks, and so much longer for each of them: that costs a few parts in a hundred of the time at most.
+/// Time between two replannings of all tasks, and the extra time for each of them. Replanning costs a few per cent of the time at most.
 const REPLAN_EVERY: Duration = Duration::from_millis(100);
 const REPLAN_EACH: Duration = Duration::from_micros(50);
 
-/// What the polls of one task have said.
+/// Poll state of one task.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
-    /// When the task was accepted, or its submission left.
+    /// Moment at which the task was accepted, or its submission left.
     pub accepted_at: Moment,
     kind: Kind,
-    /// When the last poll left after which it still ran.
+    /// Moment of the last poll after which the task still ran.
     running_at: Moment,
-    /// When the last poll left.
+    /// Moment of the last poll.
     asked_at: Moment,
-    /// The time since its acceptance that does not count against its deadline.
+    /// Time since the acceptance that does not count against the task's deadline.
     pub not_counted: Duration,
-    /// Whether an earlier process had it accepted: its age is then only as right as two wall clocks, and teaches nothing.
+    /// Says whether an earlier process had the task accepted. Its age is then only as precise as two wall clocks, and is not learnt from.
     is_restored: bool,
 }
 
 impl Watch {
-    /// The watch over a task that was accepted at that moment.
+    /// Creates the poll state of a task that was accepted at that moment.
     pub const fn new(kind: Kind, accepted_at: Moment) -> Self {
         let (running_at, asked_at) = (accepted_at, accepted_at);
         Self { accepted_at, kind, running_at, asked_at, not_counted: Duration::ZERO, is_restored: false }
     }
 
-    /// The watch over a task that an earlier process had accepted, most likely at that moment.
+    /// Creates the poll state of a task that an earlier process had accepted, most likely at that moment.
     pub const fn restored(kind: Kind, accepted_at: Moment) -> Self {
         Self { is_restored: true, ..Self::new(kind, accepted_at) }
     }
 
-    /// Whether an earlier process had the task accepted.
+    /// Returns whether an earlier process had the task accepted.
     pub const fn is_restored(&self) -> bool {
         self.is_restored
     }
 
-    /// The watch over the next task of the same kind, accepted at that moment.
+    /// Returns the poll state of the next task of the same kind, accepted at that moment.
     #[must_use]
     pub const fn again(self, accepted_at: Moment) -> Self {
         Self::new(self.kind, accepted_at)
     }
 
-    /// A poll leaves.
+    /// Records a poll that leaves.
     pub const fn asked(&mut self, now: Moment) {
         self.asked_at = now;
     }
 
-    /// For how long its task has been done without our knowing, as is to be expected, now that it is known.
+    /// Returns the expected time for which the task has been done undetected, now that its end is known.
     pub fn unheard(&self, now: Moment) -> Duration {
         (now - self.asked_at) + (self.asked_at - self.running_at) / 2
     }
@@ -96,36 +96,35 @@ impl Watch {
     }
 }
 
-/// When each task is polled next.
+/// Schedule of the next poll of each task.
 #[derive(Debug)]
 pub struct Schedule {
     due: BTreeMap<(Moment, JobId), Planned>,
-    /// Those that are due and have not left, the most urgent last.
+    /// Polls that are due and have not left, the most urgent last.
     late: Vec<Late>,
     ranked_at: Option<Moment>,
     kinds: Kinds,
     n_scouts: u32,
-    /// Whether tasks are planned by what is no longer believed.
+    /// Says whether tasks are planned by outdated estimates.
     is_outdated: bool,
     replanned_at: Option<Moment>,
-    /// Whether jobs wait for the places of tasks.
+    /// Says whether jobs wait for the slots of tasks.
     is_hurried: bool,
     task_timeout: Duration,
     jitter: fastrand::Rng,
 }
 
-/// A poll to come.
 #[derive(Clone, Copy, Debug)]
 struct Planned {
     watch: Watch,
-    /// Whether its moment follows from what is believed.
+    /// Says whether the moment follows from the estimates.
     is_learnt: bool,
 }
 
-/// A poll that is due.
+/// Poll that is due.
 #[derive(Clone, Copy, Debug)]
 struct Late {
-    /// Seconds for which its task has been done without our knowing, as is to be expected.
+    /// Expected time, in seconds, for which the task has been done undetected.
     delay: f64,
     since: Moment,
     job: JobId,
@@ -133,7 +132,7 @@ struct Late {
 }
 
 impl Schedule {
-    /// An empty schedule, whose jitter repeats for the same seed. Every task is asked for when its time is up, if not before.
+    /// Creates an empty schedule, whose jitter repeats for the same seed. Every task is polled at its deadline, if not before.
     pub fn new(seed: u64, task_timeout: Duration) -> Self {
         Self {
             due: BTreeMap::new(),
@@ -159,12 +158,12 @@ impl Schedule {
         }
     }
 
-    /// The number of a kind, for the watches over its tasks.
+    /// Returns the number of a kind, for the poll states of its tasks.
     pub fn kind(&mut self, kind: TaskKind) -> Kind {
         self.kinds.number(kind)
     }
 
-    /// Asks more often from now on, as jobs wait for the places of tasks that may be done; or no longer.
+    /// Turns more frequent polls on or off. They are on while jobs wait for slots of tasks that may be done.
     pub const fn hurry(&mut self, is_hurried: bool) {
         self.is_hurried = is_hurried;
     }
@@ -185,13 +184,13 @@ impl Schedule {
         self.due.insert((moment, job), Planned { watch, is_learnt: false });
     }
 
-    /// Takes in that a task still ran when it was last asked for.
+    /// Records that a task still ran at its last poll.
     pub fn still_running(&mut self, now: Moment, watch: &mut Watch) {
         self.observe(now, watch, false);
         watch.running_at = watch.asked_at;
     }
 
-    /// Takes in that a task had ended when it was last asked for.
+    /// Records that a task had ended at its last poll.
     pub fn ended(&mut self, now: Moment, watch: &Watch) {
         self.observe(now, watch, true);
     }
@@ -205,14 +204,14 @@ impl Schedule {
         self.late.pop().map(|late| late.job)
     }
 
-    /// When the next poll is due, or was.
+    /// Returns when the next poll is due, or was due; `None` without a planned poll.
     pub fn next(&self) -> Option<Moment> {
         let late = self.late.last().map(|late| late.since);
         late.or_else(|| self.due.first_key_value().map(|((moment, _), _)| *moment))
     }
 
-    /// How long tasks take, and how long from now on until the last of `n` of them ends of which the youngest was accepted then. Nothing
-    /// before any has been seen to end.
+    /// Returns the mean task duration, and the expected time from now until the last of `n` tasks ends. The youngest of these tasks was
+    /// accepted at `accepted_at`. `None` means that no task has been seen to end.
     pub fn latency(&self, accepted_at: Moment, now: Moment, n: usize) -> Option<Latency> {
         let seconds = Duration::from_secs_f64;
         let age = (now - accepted_at).as_secs_f64();
@@ -220,7 +219,7 @@ impl Schedule {
         self.kinds.has_seen_an_end().then(latency)
     }
 
-    /// How long half of all tasks take at most, as far as is known.
+    /// Returns the median task duration, as far as is known.
     pub fn median(&self) -> Duration {
         Duration::from_secs_f64(self.kinds.median())
     }
@@ -239,7 +238,7 @@ impl Schedule {
         }
     }
 
-    /// Plans all polls anew whose moment follows from what is believed.
+    /// Replans all polls whose moment follows from the estimates.
     fn replan(&mut self, now: Moment) {
         for ((moment, job), planned) in std::mem::take(&mut self.due) {
             let moment = if planned.is_learnt { self.best_moment(now, &planned.watch) } else { moment };
@@ -253,11 +252,11 @@ impl Schedule {
         let aim = next + (self.jitter.f64() - 0.5) * JITTER * (after - next).min(next - running);
         let wait = Duration::from_secs_f64((aim - watch.age(now)).max(0.0)).clamp(INTERVAL_MIN, INTERVAL_MAX);
         let deadline = watch.accepted_at + self.task_timeout + watch.not_counted;
-        // A task is given up only on the API's word, so that it is asked for when its time is up.
+        // A task is given up only after an answer of the API, so it is polled at its deadline.
         if deadline > now { deadline.min(now + wait) } else { now + wait }
     }
 
-    /// Brings what is due into the order in which it leaves.
+    /// Sorts the due polls into the order in which they leave.
     fn rank(&mut self, now: Moment) {
         self.ranked_at = Some(now);
         while let Some(entry) = self.due.first_entry()

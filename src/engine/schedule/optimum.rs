@@ -1,10 +1,10 @@
-//! When to ask for a task whose duration has a known distribution, at the least expected cost of delay and polls.
+//! Optimal poll times for a known distribution of task durations, at the least expected cost of delay and polls.
 
 use std::collections::VecDeque;
 
 use crate::engine::schedule::ages::{AGES, STEPS};
 
-/// A poll as a choice: what it costs as a straight line in the share of tasks that are done when it is chosen.
+/// Candidate poll. Its cost is a straight line in the share of tasks that are done when it is chosen.
 struct Choice {
     step: usize,
     slope: f64,
@@ -17,18 +17,18 @@ impl Choice {
     }
 }
 
-/// For every age of the grid at which a task still runs, the best age of its next poll, in seconds.
+/// Computes the best age of a running task's next poll, in seconds, for every age of the grid.
 ///
 /// `done` is the share of tasks that are done by each age. A second of delay costs one, and a poll `price` (in seconds).
 ///
-/// With F the share done and E the expected cost of all later polls, over all tasks, a poll at b after one at a costs
-/// `price (1 - F(a)) + (integral from a to b of (b - t) dF) + E(b)`. For a fixed b that is, but for what depends on a alone, a straight line
-/// in F(a) of slope -b. So the best b of every a is found, from the last age down, on the lower hull of these lines: in one pass.
+/// Let F be the share done, and E the expected cost of all later polls, over all tasks. After a poll at a, a poll at b costs
+/// `price (1 - F(a)) + (integral from a to b of (b - t) dF) + E(b)`. For a fixed b, except for terms in a alone, that is a straight line
+/// in F(a) of slope -b. The best b of every a lies on the lower hull of these lines. One pass from the last age down finds it.
 pub fn next_polls(done: &[f64], price: f64, next: &mut [f64]) {
     let ages = &*AGES;
     let mut choices: VecDeque<Choice> = VecDeque::with_capacity(64);
     let mut cost_after = 0.0;
-    // What the tasks done by an age have taken, summed up.
+    // Sum of the durations of all tasks done by an age.
     let mut taken: f64 = (0..STEPS).map(|i| (done[i + 1] - done[i]) * f64::midpoint(ages[i], ages[i + 1])).sum();
     next[STEPS] = ages[STEPS];
     for step in (0..STEPS).rev() {
@@ -38,7 +38,7 @@ pub fn next_polls(done: &[f64], price: f64, next: &mut [f64]) {
             choices.pop_back();
         }
         choices.push_back(choice);
-        // From here on fewer and fewer tasks are done, so that a choice once beaten by an earlier poll stays so.
+        // Fewer and fewer tasks are done from here on. A candidate that was once beaten by an earlier poll therefore stays beaten.
         while choices.len() >= 2 && choices[1].cost(done[step]) <= choices[0].cost(done[step]) {
             choices.pop_front();
         }
@@ -49,7 +49,7 @@ pub fn next_polls(done: &[f64], price: f64, next: &mut [f64]) {
     }
 }
 
-/// Whether the middle one of three lines of growing slope is nowhere the lowest.
+/// Returns whether the middle one of three lines of growing slope is nowhere the lowest.
 fn is_hidden(first: &Choice, middle: &Choice, last: &Choice) -> bool {
     (last.base - first.base) * (middle.slope - first.slope) <= (middle.base - first.base) * (last.slope - first.slope)
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
     use crate::engine::schedule::durations::PRIOR;
 
-    /// The least cost from every age of the grid on, per task that is accepted, tried out choice by choice.
+    /// Returns the least cost from every age of the grid on, per accepted task, found by trying every candidate.
     fn costs_by_trial(done: &[f64], price: f64) -> Vec<f64> {
         let ages = &*AGES;
         let mut costs = vec![0.0; STEPS + 1];
@@ -67,7 +67,7 @@ mod tests {
             let (mut best, mut delay_part, mut ended) = (f64::INFINITY, 0.0, 0.0);
             for to in from + 1..=STEPS {
                 let more = done[to] - done[to - 1];
-                // Those that ended before have waited for one step more, and the new ones for half of it.
+                // Tasks that ended before have waited for one step more, and the new ones for half of it.
                 let step = ages[to] - ages[to - 1];
                 delay_part += ended * step + more * step / 2.0;
                 ended += more;
@@ -90,7 +90,7 @@ mod tests {
         cost
     }
 
-    /// Goal: the one pass over the hull finds the optimum. Method: try every choice, for a broad, a sharp and a double distribution.
+    /// Goal: the single pass over the hull finds the optimum. Method: try every candidate, for a broad, a sharp and a double distribution.
     #[test]
     fn no_other_plan_costs_less() {
         let step = |at: f64, sharp: f64| move |age: &f64| 1.0 - 1.0 / (1.0 + (age / at).powf(sharp));

@@ -1,4 +1,4 @@
-//! The schedule by hand: tasks whose durations are known here and not there.
+//! Tests of the schedule with tasks whose durations are known to the test, and not to the schedule.
 
 use std::f64::consts::TAU;
 
@@ -28,14 +28,14 @@ fn lognormal(rng: &mut Rng, median: f64, sigma: f64) -> f64 {
     median * (sigma * (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (TAU * rng.f64()).cos()).exp()
 }
 
-/// A schedule, and the time.
+/// Schedule under test, with the current time in seconds.
 struct Bench {
     schedule: Schedule,
     now: f64,
     rng: Rng,
 }
 
-/// What a task came to: its polls, and the seconds from its end to the last of them.
+/// Cost of a task: its polls, and the seconds from its end to the last of them.
 type Cost = (f64, f64);
 
 impl Bench {
@@ -43,7 +43,7 @@ impl Bench {
         Self { schedule: Schedule::new(seed, TIMEOUT), now: 0.0, rng: Rng::with_seed(seed) }
     }
 
-    /// Watches one task until it is found done.
+    /// Polls one task until it is found done.
     fn watch(&mut self, kind: Kind, took: f64) -> Cost {
         let start = self.now;
         let mut watch = Watch::new(kind, at(start));
@@ -64,7 +64,7 @@ impl Bench {
         }
     }
 
-    /// The mean cost of so many tasks, one after the other.
+    /// Returns the mean cost of `n` tasks, one after the other.
     fn watch_many(&mut self, n: usize, kind: Kind, median: f64, sigma: f64) -> Cost {
         let mut sum = (0.0, 0.0);
         for _ in 0..n {
@@ -80,7 +80,7 @@ impl Bench {
         self.schedule.kind(named(model))
     }
 
-    /// The ages at which a task is asked for that never ends.
+    /// Returns the ages at which a task that never ends is polled.
     fn ages_of_a_stuck_task(&mut self, kind: Kind, until: f64) -> Vec<f64> {
         let start = self.now;
         let mut watch = Watch::new(kind, at(start));
@@ -124,9 +124,8 @@ fn before_anything_is_known_polls_begin_soon_and_grow_rare() {
     assert!(ages.len() < 60, "{} polls in ten minutes", ages.len());
 }
 
-/// The bounds are 15 % above the optimum for who knows the distribution (`cargo bench --bench polling`), in polls and in delay.
-/// Goal: quick tasks are known to be quick before the first poll of what might have been slow ones. Method: a hundred that were accepted
-/// together, and an answer to the first that is asked for; then as many whose kind has a past.
+/// Goal: quick tasks are known to be quick before the first poll of what might have been slow ones. Method: a hundred tasks are accepted
+/// together, and the first one that is polled is answered. Then as many tasks follow whose kind has a past.
 #[test]
 fn a_few_are_asked_for_early_and_tell_of_all_others() {
     let mut bench = Bench::new(1);
@@ -151,6 +150,7 @@ fn a_few_are_asked_for_early_and_tell_of_all_others() {
     assert_eq!(due_by(&mut bench, 1.0), 0, "where it is known from an earlier process, nobody is sent ahead");
 }
 
+/// Bounds in polls and in delay: 15 % above the optimum for a known distribution (`cargo bench --bench polling`).
 #[test]
 fn polls_come_where_tasks_are_known_to_end() {
     for (sigma, polls, delay) in [(0.1, 1.89, 0.84), (0.3, 2.8, 1.52), (0.6, 3.94, 1.99)] {
@@ -164,7 +164,7 @@ fn polls_come_where_tasks_are_known_to_end() {
     }
 }
 
-/// Goal: a change is noticed within some tasks, up or down. Method: the optimum for the new times is 2.8 polls and 1.6 s.
+/// Goal: a change is noticed within some tasks, up or down. Method: the optimum for the new durations is 2.8 polls and 1.6 s.
 #[test]
 fn a_shift_is_followed_in_both_directions() {
     for (before, after) in [(15.0, 30.0), (30.0, 10.0), (5.0, 100.0), (100.0, 2.0)] {
@@ -185,7 +185,7 @@ fn a_shift_is_followed_in_both_directions() {
     }
 }
 
-/// Goal: a task that never ends costs few polls, and its last word is heard when its time is up. Method: one among tasks of 15 s.
+/// Goal: a task that never ends costs few polls, and is polled at its deadline. Method: one such task among tasks of 15 s.
 #[test]
 fn a_stuck_task_is_asked_for_ever_more_seldom_and_when_its_time_is_up() {
     let mut bench = Bench::new(4);
@@ -240,8 +240,8 @@ fn what_earlier_processes_saw_counts_from_the_first_task_on() {
     assert!((12.0..16.5).contains(&first), "the first poll comes after {first} s");
 }
 
-/// Goal: when few of many may leave, those go first whose end is most likely to have gone unnoticed for long. Method: all are due at the
-/// same moment; their kinds are known to take 5 s and 60 s.
+/// Goal: when few of many polls may leave, those with the most likely and longest undetected ends go first. Method: all are due at the same
+/// moment, and their kinds are known to take 5 s and 60 s.
 #[test]
 fn of_those_that_are_due_the_most_likely_go_first() {
     let mut bench = Bench::new(9);
@@ -257,8 +257,8 @@ fn of_those_that_are_due_the_most_likely_go_first() {
     assert_eq!(order, [2, 3, 5, 4, 1].map(id));
 }
 
-/// Goal: a task that may never end is asked for still, whatever else is due. Method: one poll may leave at a time, and there are always
-/// twenty tasks that are surely done.
+/// Goal: a task that may never end is still polled, whatever else is due. Method: one poll may leave at a time, and there are always twenty
+/// tasks that are surely done.
 #[test]
 fn nobody_waits_for_ever_behind_likelier_ones() {
     let mut bench = Bench::new(10);
@@ -313,7 +313,7 @@ fn tasks_that_were_accepted_together_are_not_asked_for_together() {
 }
 
 proptest! {
-    /// Whatever was answered, the next poll comes after a moment and before long.
+    /// Property: after any answers, the next poll comes neither at once nor too late.
     #[test]
     fn a_planned_poll_is_neither_at_once_nor_for_ever_away(
         answers in prop::collection::vec((0.0..5000.0_f64, 0.0..5000.0_f64, any::<bool>()), 0..60),

@@ -1,4 +1,4 @@
-//! A provider that is faster than its image host: what is submitted is what can be fetched.
+//! Tests with a provider that is faster than its image host: only what can be fetched is submitted.
 
 use super::*;
 use crate::engine::downloads::BACKLOG_MIN;
@@ -6,8 +6,8 @@ use crate::engine::downloads::BACKLOG_MIN;
 const JOBS: u64 = 1500;
 const IN_FLIGHT: usize = 3;
 
-/// Lets every task end at once until the engine has nothing more to do. The jobs whose images it asks for go to `asked`; how many
-/// submissions left comes back.
+/// Ends every task at once until the engine has nothing more to do. Adds the jobs whose images are requested to `asked`, and returns the
+/// number of submissions.
 fn settle(bench: &mut Bench, asked: &mut Vec<JobId>) -> usize {
     let mut n_submits = 0;
     loop {
@@ -34,7 +34,7 @@ fn settle(bench: &mut Bench, asked: &mut Vec<JobId>) -> usize {
     }
 }
 
-/// Goal: memory does not grow with the images that wait, and no submission is held back longer than that. Method: a host that gives
+/// Goal: memory does not grow with waiting images, and no submission is held back longer than that requires. Method: a host that returns
 /// nothing; then one image at a time.
 #[test]
 fn submissions_wait_while_images_pile_up() {

@@ -1,4 +1,4 @@
-//! What counts as evidence before a task that is paid for is given up: answers that this process heard, and never a clock.
+//! Tests of the evidence needed to give up a paid task: answers that this process received, and never a clock.
 
 use super::*;
 use crate::engine::retry::RetryPolicy;
@@ -17,7 +17,7 @@ fn number(id_: JobId) -> u64 {
     (1..100).find(|n| id(*n) == id_).unwrap()
 }
 
-/// Plays a provider that works on one task at a time, two seconds on each, in the order of their numbers, until the run ends.
+/// Simulates a provider until the run ends. It works on one task at a time, in numerical order, two seconds on each.
 fn work_in_order(bench: &mut Bench, started: Moment) {
     loop {
         let turn = bench.next();
@@ -39,8 +39,8 @@ fn work_in_order(bench: &mut Bench, started: Moment) {
     }
 }
 
-/// Goal: a restart makes no queue forgotten, so that no task is paid for twice. Method: twelve tasks of two seconds each at a provider that works
-/// in order, a timeout of eight seconds, and a process that takes them up after any number of seconds.
+/// Goal: a restart does not forget the provider's queue, so that no task is paid for twice. Method: twelve tasks of two seconds each at a
+/// provider that works in order, and a timeout of eight seconds. A new process resumes them after any number of seconds.
 #[test]
 fn after_a_restart_tasks_that_wait_for_their_turn_are_not_given_up() {
     for age in (0..24).map(Duration::from_secs) {
@@ -54,7 +54,7 @@ fn after_a_restart_tasks_that_wait_for_their_turn_are_not_given_up() {
     }
 }
 
-/// Polls job 1 with answers that it still runs until the engine gives it up or sends it again; gives when that was.
+/// Answers the polls of job 1 with `Running` until the engine gives the task up or submits the job again. Returns that moment.
 fn until_given_up(bench: &mut Bench) -> Moment {
     for _ in 0..10_000 {
         let turn = bench.next();
@@ -112,7 +112,7 @@ fn a_wall_clock_that_jumps_in_mid_run_gives_up_no_task() {
     assert!((100..130).contains(&(given_up - START).as_secs()));
 }
 
-/// Time between an unanswered poll and the next answer says nothing of the task.
+/// Time between an unanswered poll and the next answer says nothing about the task.
 #[test]
 fn time_without_answers_does_not_count() {
     let mut bench = Bench::with_pending(Limits { task_timeout: Duration::from_secs(60), ..fixed(1) }, 1);
@@ -126,7 +126,7 @@ fn time_without_answers_does_not_count() {
     }
 }
 
-/// Says for each lost task whether it was submitted again, when all of `n` are unknown to the API from now on.
+/// Answers every poll with an unknown task for `span`. Returns the jobs that were submitted again.
 fn all_unknown(bench: &mut Bench, span: Duration) -> Vec<u64> {
     let (end, mut again) = (bench.now + span, vec![]);
     while bench.now < end {
@@ -151,8 +151,8 @@ fn all_unknown(bench: &mut Bench, span: Duration) -> Vec<u64> {
     again
 }
 
-/// Goal: a provider, or a gateway, that knows no task any more is paid once more and not eight times. Method: all of eight tasks are
-/// unknown for an hour, the one that is submitted again as well; then all are known again.
+/// Goal: a provider or a gateway that no longer knows any task is paid once more, and not eight times. Method: all of eight tasks are
+/// unknown for 15 minutes, including the one that is submitted again. Then all are known again.
 #[test]
 fn when_all_tasks_vanish_one_goes_first() {
     let jobs = (1..=8).map(|n| running(n, HOUR)).collect();
@@ -181,7 +181,7 @@ fn when_all_tasks_vanish_one_goes_first() {
             }
         }
     }
-    // A job that was a trial too often is held.
+    // A job that was on trial too often is held.
     assert!((7..=8).contains(&n_done), "{n_done}");
 }
 
@@ -194,8 +194,8 @@ fn a_task_that_another_account_does_not_know_is_not_lost() {
     assert!(!bench.story().contains("task!") && !bench.story().contains("failed"), "{}", bench.story());
 }
 
-/// Goal: a crash loop that left many submissions in doubt does not pay for all of them at once. Method: twenty doubts, whose submissions are
-/// in doubt again.
+/// Goal: a crash loop that left many submissions in doubt does not pay for all of them at once. Method: twenty jobs in doubt, whose new
+/// submissions are in doubt again.
 #[test]
 fn of_many_doubts_one_goes_first_and_the_rest_only_when_it_is_answered() {
     let doubtful = |n| past(n, HOUR, &[EventKind::SubmitStarted]);
@@ -253,7 +253,8 @@ fn repeated_payments_of_a_job_have_one_limit_whatever_they_are_for() {
     }
 }
 
-/// A cache on the way that answers with what it answered before: the job's own submission is in doubt, and the other's image is not its own.
+/// Case: a cache on the network path repeats an earlier answer. The job's own submission is in doubt, and the image of the other job is not
+/// its own.
 #[test]
 fn an_id_belongs_to_one_job() {
     let mut bench = Bench::with_pending(fixed(2), 2);

@@ -1,4 +1,4 @@
-//! What each fault at each stage leads to, event by event.
+//! Tests of the consequences of each fault at each stage, event by event.
 
 use super::*;
 use crate::model::limits::InDoubt;
@@ -38,7 +38,7 @@ fn a_clear_refusal_fails_the_job_and_no_other() {
     bench.submit_fault(1, FaultKind::InvalidRequest);
     bench.run_to_accepted(2);
     bench.turn();
-    // That another job is accepted shows that it is this job's own.
+    // The acceptance of another job shows that the refusal concerns this job alone.
     assert_eq!(bench.story(), "submit submit!invalid_request submit accepted failed:invalid_request");
 }
 
@@ -153,8 +153,8 @@ fn a_lost_task_is_submitted_again_twice_and_then_held() {
     assert_eq!(story, format!("{lost} {lost} submit accepted poll!task_lost"));
 }
 
-/// Goal: servers that are replaced while a run goes on, and know no task for a while, cost no task. Method: half a minute less a
-/// little of agreement, then the truth.
+/// Goal: servers that are replaced during a run, and know no task for a while, cost no task. Method: unknown-task answers for slightly less
+/// than half a minute, and then the true status.
 #[test]
 fn a_task_that_is_unknown_for_a_while_is_not_given_up() {
     let mut bench = Bench::with_pending(fixed(1), 1);
@@ -173,7 +173,7 @@ fn a_task_that_is_unknown_for_a_while_is_not_given_up() {
     assert_eq!(bench.next().actions, [download(1)]);
 }
 
-/// Whatever a task ends with, it was accepted: the next one is paid for, and there are only so many.
+/// Case: the task was accepted, whatever it ends with. The next one is paid for, and the number of tasks is limited.
 #[test]
 fn a_task_is_submitted_again_only_so_often_whatever_ended_it() {
     for kind in [FaultKind::QuotaExhausted { resets_at: None }, FaultKind::Throttled { retry_after: None }] {
@@ -229,8 +229,8 @@ fn a_task_that_runs_for_ever_ends_at_its_deadline() {
     assert_eq!(bench.story(), "submit accepted poll!task_lost", "held, as it is paid for and may be done yet");
 }
 
-/// Goal: what is paid for and only waits its turn is not given up. Method: ten tasks at a provider that works on one at a time, half a minute
-/// on each, and is asked for them with a third of the time that all need together.
+/// Goal: a paid task that only waits for its turn is not given up. Method: ten tasks at a provider that works on one at a time, half a
+/// minute on each. The timeout is a third of the time that all tasks need together.
 #[test]
 fn a_task_that_is_in_line_is_not_given_up() {
     let limits = Limits { task_timeout: Duration::from_secs(100), resubmits_max: 0, ..fixed(10) };

@@ -1,4 +1,4 @@
-//! Only fetching: what is paid for comes home, nothing is submitted, and only a task that is gone leaves its job pending.
+//! Tests of runs that only fetch: nothing is submitted, and only a job whose task is gone becomes pending.
 
 use super::*;
 use crate::model::event::Again;
@@ -7,7 +7,7 @@ fn fetching() -> Limits {
     Limits { is_submitting: false, resubmits_max: u32::MAX, retries_max: 1, ..fixed(2) }
 }
 
-/// A job whose image was lost from our disk and is wanted again.
+/// Builds a job whose image was lost from the local disk and is wanted again.
 fn reopened(n: u64) -> Known {
     let succeeded = EventKind::Finished(Outcome::Succeeded(vec![artifact()]));
     let life = [EventKind::SubmitStarted, EventKind::Accepted(task(n)), succeeded, EventKind::Reopened(Again::Fetch)];
@@ -59,7 +59,7 @@ fn nothing_is_submitted_and_nothing_waits_for_it() {
     assert_eq!(bench.story(), "");
 }
 
-/// Goal: how long a task takes is learnt once. Method: one that has ended is asked for again and again, as its image cannot be had.
+/// Goal: the duration of a task is learnt once. Method: a task that has ended is polled again and again, as its image cannot be fetched.
 #[test]
 fn fresh_links_teach_nothing_about_how_long_tasks_take() {
     let mut bench = Bench::with_pending(Limits { retries_max: 50, ..fixed(1) }, 1);
@@ -74,7 +74,7 @@ fn fresh_links_teach_nothing_about_how_long_tasks_take() {
     assert_eq!(bench.engine.schedule.median(), learnt);
 }
 
-/// Goal: what a name may be made of is the same whenever the image is fetched, in this process or in another.
+/// Goal: the data for an image name are identical whenever the image is fetched, in this process or in another.
 #[test]
 fn an_image_is_told_where_it_comes_from() {
     let mut bench = Bench::with_pending(fixed(1), 1);

@@ -1,15 +1,15 @@
-//! Links that expire while their jobs wait.
+//! Tests of links that expire while their jobs wait.
 
 use super::*;
 
-/// Links of job `n` that expire so long after the start.
+/// Builds links of job `n` that expire `lifetime` after the start.
 fn signed(n: u64, lifetime: Duration) -> Vec<Url> {
     vec![Url(format!("https://images/{n}.png?Expires={}", (START + lifetime).wall().millis() / 1000))]
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Two jobs with links, and room for one download: the first is under way, the second waits.
+/// Prepares two jobs with links, and room for one download: the first is under way, the second waits.
 fn two_with_links(lifetime: Duration) -> Bench {
     let mut bench = Bench::with_pending(Limits { downloads_max: 1, ..fixed(2) }, 2);
     bench.turn();
@@ -50,7 +50,7 @@ fn a_link_that_expired_in_the_queue_costs_a_poll_and_no_setback() {
     assert_eq!(bench.story(), "submit submit accepted accepted ready ready ready succeeded succeeded");
 }
 
-/// A clock that is wrong must neither keep a job from its image nor make the engine ask for links without end.
+/// A wrong clock must neither keep a job from its image nor make the engine request links without end.
 #[test]
 fn a_fresh_link_that_seems_expired_is_followed() {
     let mut bench = two_with_links(MINUTE);
@@ -61,7 +61,7 @@ fn a_fresh_link_that_seems_expired_is_followed() {
     assert_eq!(bench.turn().actions, [fetch(2, signed(2, MINUTE))]);
 }
 
-/// Found expired after a crash, a link is tried once more: if our clock is wrong it works, and if not it costs one request.
+/// A link found expired after a crash is tried once more. It works if the local clock is wrong, and otherwise costs one request.
 #[test]
 fn a_remembered_link_that_seems_expired_is_followed() {
     let links = signed(1, Duration::ZERO);

@@ -1,4 +1,4 @@
-//! The engine by hand: what came back goes in, and every event and action that comes out is looked at.
+//! Tests of the engine: they feed it inputs, and check every event and action that it returns.
 
 mod backlog;
 mod evidence;
@@ -30,11 +30,11 @@ use crate::model::phase::{JobState, Known};
 use crate::model::request::Request;
 use crate::model::time::{Moment, Timestamp};
 
-/// An engine and a clock that goes only when it is told to.
+/// Engine under test, with a clock that moves only when the test moves it.
 struct Bench {
     engine: Engine,
     now: Moment,
-    /// Every event so far.
+    /// Events so far.
     events: Vec<Event>,
 }
 
@@ -68,7 +68,7 @@ fn pending(n: u64) -> Known {
     Known { job: job(n).into(), state: JobState::default() }
 }
 
-/// A job whose past is these events, the first of them `age` before the bench's start.
+/// Builds a job with these past events, at `age` before the start of the test.
 fn past(n: u64, age: Duration, kinds: &[EventKind]) -> Known {
     let mut state = JobState::default();
     let at = Timestamp::from_millis(START.wall().millis() - i64::try_from(age.as_millis()).unwrap());
@@ -85,7 +85,7 @@ fn fixed(n: u32) -> Limits {
 const START: Moment = Moment::new(0, Timestamp::from_millis(1_750_000_000_000));
 
 impl Bench {
-    /// An engine that was just told of these jobs, and that there are no others.
+    /// Creates an engine that has just received these jobs, and the report that no others exist.
     fn new(limits: Limits, jobs: Vec<Known>) -> Self {
         let mut bench = Self { engine: Engine::new(limits), now: START, events: vec![] };
         assert!(matches!(bench.turn().actions[..], [Action::Load { .. }]), "the first turn asks for jobs");
@@ -112,7 +112,7 @@ impl Bench {
         turn
     }
 
-    /// The next turn in which something is to be done, at the moment at which the engine wanted it.
+    /// Returns the next turn that is not empty, at the moment that the engine requested.
     fn next(&mut self) -> Turn {
         for _ in 0..100 {
             let turn = self.turn();
@@ -126,7 +126,7 @@ impl Bench {
         panic!("the engine does nothing");
     }
 
-    /// Lets time pass, in which the engine looks at the clock once a second as in the driver.
+    /// Advances time, in which the engine looks at the clock once a second as in the driver.
     fn wait(&mut self, span: Duration) {
         let end = self.now + span;
         while self.now < end {
@@ -135,7 +135,7 @@ impl Bench {
         }
     }
 
-    /// Lets time pass in which the process is stopped, or the machine asleep.
+    /// Advances time in which the process is stopped, or the machine is asleep.
     fn sleep(&mut self, span: Duration) {
         self.now = self.now + span;
     }
@@ -169,7 +169,7 @@ impl Bench {
         assert_eq!(self.next().actions, [download(n)]);
     }
 
-    /// The words of every event so far, such as `submit accepted ready succeeded`.
+    /// Returns the words of all events so far, such as `submit accepted ready succeeded`.
     fn story(&self) -> String {
         let words: Vec<_> = self.events.iter().map(|event| word(&event.kind)).collect();
         words.join(" ")
@@ -184,7 +184,7 @@ fn poll(n: u64) -> Action {
     Action::Poll(vec![(id(n), task(n))])
 }
 
-/// The bench leaves out when and by which task; see `an_image_is_told_where_it_comes_from`.
+/// Leaves out the time and the task, as the bench does; see `an_image_is_told_where_it_comes_from`.
 fn fetch(n: u64, urls: Vec<Url>) -> Action {
     Action::Download(Origin::of_job(job(n)), urls)
 }
@@ -324,11 +324,11 @@ fn a_submission_rate_is_kept() {
         left.push((bench.now - START).as_millis());
         bench.submit_fault(n, FaultKind::Moderated);
     }
-    // Five thousandths are left to clocks that differ.
+    // Five thousandths are left for clocks that differ.
     assert!(left.iter().zip(0_u128..).all(|(millis, n)| (n * 500..=n * 503).contains(millis)), "{left:?}");
 }
 
-/// The provider says that nothing more is taken for a while: the next submission waits, and nothing is refused.
+/// Case: the provider announces a pause. The next submission waits, and nothing is refused.
 #[test]
 fn an_announced_pause_is_kept() {
     let mut bench = Bench::with_pending(fixed(10), 3);

@@ -1,4 +1,4 @@
-//! What the user allows: money, time, jobs and failures, each to its last bit and no further.
+//! Tests of the user's limits on money, time, jobs and failures: each is used fully and never exceeded.
 
 use super::*;
 use crate::engine::spending::Capped;
@@ -17,7 +17,7 @@ fn stop_of(bench: &Bench) -> &Capped {
     }
 }
 
-/// Answers what the engine does: every submission is accepted, and every task has ended like this.
+/// Answers the actions of the engine: every submission is accepted, and every task has this status.
 fn answer(bench: &mut Bench, actions: Vec<Action>, status: impl Fn(JobId) -> Status) {
     for action in actions {
         match action {
@@ -32,7 +32,7 @@ fn answer(bench: &mut Bench, actions: Vec<Action>, status: impl Fn(JobId) -> Sta
     }
 }
 
-/// Answers every poll and download until the run is over, and submissions are no longer to be expected.
+/// Answers every poll and download until the run is over. No further submission is expected.
 fn see_through(bench: &mut Bench) {
     for _ in 0..1000 {
         let turn = bench.next();
@@ -74,7 +74,7 @@ fn a_refusal_makes_room_and_a_doubt_does_not() {
     bench.submit_fault(2, FaultKind::InDoubt);
     assert_eq!(n_submits(&bench.turn()), 0);
     bench.submit_fault(3, FaultKind::Rejected);
-    // The first one has left the lane; both doubts count in full, and the next one would be too much.
+    // The first job has left the lane. Both doubts count in full, and one more submission would exceed the limit.
     see_through(&mut bench);
     let cost = stop_of(&bench).cost.unwrap();
     assert_eq!((cost.sure, cost.most(), cost.n_in_doubt), (Amount::ZERO, Amount::new(4.0), 2));
@@ -158,7 +158,7 @@ fn the_time_counts_from_the_begin_of_the_process_and_ends_a_wait() {
     let turn = bench.next();
     assert!(turn.is_last && turn.actions.is_empty());
     assert!(matches!(bench.engine.stop(), Some(Stop::Duration(_))));
-    // A wait for the provider ends with the time too.
+    // A pause by the provider ends with the time limit too.
     let limits = Limits { duration_max: Some(Duration::from_secs(60)), ..fixed(1) };
     let mut bench = Bench::with_pending(limits, 2);
     assert_eq!(bench.turn().actions, [submit(1)]);
@@ -168,7 +168,7 @@ fn the_time_counts_from_the_begin_of_the_process_and_ends_a_wait() {
     assert!(turn.is_last && bench.now == START + Duration::from_secs(60), "{turn:?} at {:?}", bench.now);
 }
 
-/// An engine that works on so many jobs, and what it asks the ledger for first.
+/// Creates an engine with this job limit, and returns the number of jobs that it loads first.
 fn part(jobs_max: u64, limits: Limits) -> (Bench, usize) {
     let limits = Limits { jobs_max: Some(jobs_max), ..limits };
     let mut bench = Bench { engine: Engine::new(limits), now: START, events: vec![] };
@@ -229,7 +229,7 @@ fn what_is_under_way_counts_as_a_part_too() {
     assert_eq!((bench.engine.stop(), bench.story().as_str()), (Some(&Stop::Limit(1)), "ready succeeded"));
 }
 
-/// Goal: jobs that are left to the user take no place, or a part of them would never come to the others.
+/// Goal: jobs that are left to the user do not count against the limit. Otherwise a part of them would never reach the others.
 #[test]
 fn what_is_held_takes_no_place() {
     let doubt = EventKind::Setback(Stage::Submit, fault(FaultKind::InDoubt));
@@ -245,8 +245,8 @@ fn what_is_held_takes_no_place() {
     assert_eq!(bench.engine.stop(), None, "only a job that is held is left");
 }
 
-/// Goal: the rest of the batch keeps no job of the part from being submitted. Method: a part that is full of running tasks, of which one is
-/// lost, while others run behind it.
+/// Goal: the rest of the batch keeps no job of the part from being submitted. Method: a part that is full of running tasks, one of which is
+/// lost while others run behind it.
 #[test]
 fn a_task_of_a_full_part_is_submitted_again() {
     let (mut bench, _) = part(1, fixed(64));
@@ -262,10 +262,10 @@ fn a_task_of_a_full_part_is_submitted_again() {
 #[test]
 fn a_part_of_those_that_have_ended_may_fail() {
     let share = |text: &str| Limits { failures_max: Some(text.parse().unwrap()), ..fixed(1) };
-    // One of 19 says nothing yet, and one of 20 is too much.
+    // One failure in 19 says nothing yet, and one in 20 is too much.
     for (limit, n_ended) in [("5%", 20), ("0%", 1), ("1", 1)] {
         let mut bench = Bench::with_pending(share(limit), 40);
-        // Only the first job fails, and the others succeed one after the other.
+        // Job 1 fails, and the others succeed one after the other.
         while bench.engine.stop().is_none() {
             let turn = bench.next();
             answer(&mut bench, turn.actions, |of| match of {

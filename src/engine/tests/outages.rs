@@ -1,4 +1,4 @@
-//! Nobody answers: what is paid for is kept, what is not is not held against its job, and the run does not wait for ever.
+//! Tests of outages: paid tasks are kept, unpaid jobs are not blamed, and the run does not wait for ever.
 
 use super::*;
 use crate::engine::turn::Stop;
@@ -11,7 +11,7 @@ fn patient(n: u32) -> Limits {
     Limits { task_timeout: Duration::from_secs(100), outage_max: Duration::from_secs(7200), ..fixed(n) }
 }
 
-/// Answers whatever leaves, submissions and polls, with broken connections for this long.
+/// Answers every submission and every poll with a broken connection, for this time.
 fn outage(bench: &mut Bench, span: Duration) -> Turn {
     let end = bench.now + span;
     loop {
@@ -43,7 +43,8 @@ fn a_task_is_not_given_up_because_nobody_answers() {
     assert!(!bench.story().contains("task!"), "{}", bench.story());
 }
 
-/// One task whose polls fail for ever, while those of another are answered: it is paid for, so it is asked for as long as the run goes on.
+/// Case: the polls of one task fail for ever, while those of another are answered. The task is paid for, so it is polled as long as the run
+/// continues.
 #[test]
 fn a_task_whose_polls_alone_fail_is_not_given_up() {
     let mut bench = Bench::with_pending(patient(2), 2);
@@ -122,7 +123,7 @@ fn an_api_that_has_never_answered_is_waited_for_a_few_minutes_only() {
     assert!((360..480).contains(&(bench.now - START).as_secs()), "{:?}", bench.now - START);
 }
 
-/// Each lost answer may be a task that is paid for: an API that loses them all is not sent a whole manifest again and again.
+/// Lost answers may each be a paid task. An API that loses all answers must not receive the whole manifest again and again.
 #[test]
 fn lost_answers_in_a_row_cost_little_and_stop_the_run() {
     let mut bench = Bench::with_pending(Limits { retries_max: 1, ..patient(20) }, 40);
@@ -145,7 +146,8 @@ fn lost_answers_in_a_row_cost_little_and_stop_the_run() {
     assert!(!bench.story().contains("failed"), "{}", bench.story());
 }
 
-/// A poll that is refused for its form says nothing of the task: it is asked for as long as that lasts, and others go on meanwhile.
+/// Case: a poll is refused for its form, which says nothing about the task. The task is polled as long as that lasts, and other jobs
+/// continue meanwhile.
 #[test]
 fn a_poll_that_is_refused_for_ever_keeps_nobody_and_ends() {
     let mut bench = Bench::with_pending(patient(1), 2);
@@ -177,7 +179,7 @@ fn a_poll_that_is_refused_for_ever_keeps_nobody_and_ends() {
     assert!(matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Poll, _))));
 }
 
-/// A provider that refuses is there.
+/// A provider that refuses is reachable.
 #[test]
 fn a_provider_that_throttles_between_faults_is_not_out_of_reach() {
     let mut bench = Bench::with_pending(patient(1), 1);

@@ -1,4 +1,4 @@
-//! What the engine tells those who show a run: where its jobs are, what it waits for, and what it has cost.
+//! Tests of the progress snapshot: where the jobs are, what the run waits for, and what it has cost.
 
 use super::*;
 use crate::model::cost::{Amount, Cost};
@@ -52,7 +52,7 @@ fn what_is_waited_for_is_told() {
     assert_eq!(pace(&bench).slow, None, "nothing waits");
 }
 
-/// Goal: how long tasks take is told once it is known, and the last one of those in flight is waited for less and less.
+/// Goal: task durations are reported once they are known, and the remaining time of the last task decreases.
 #[test]
 fn the_time_that_the_last_task_takes_runs_down() {
     let mut bench = Bench::with_pending(fixed(1), 31);
@@ -75,7 +75,7 @@ fn the_time_that_the_last_task_takes_runs_down() {
     assert!((5.0..15.0).contains(&mean), "{mean} s");
     bench.wait(Duration::from_secs(3));
     assert!(latency(&bench).tail < before, "{:?} is not less than {before:?}", latency(&bench).tail);
-    // The machine has slept, and nobody asked meanwhile.
+    // The machine has slept, and no poll left meanwhile.
     bench.wait(Duration::from_hours(24 * 365));
     assert_eq!(latency(&bench).tail, Duration::ZERO);
 }
@@ -95,7 +95,7 @@ fn every_accepted_task_is_paid_for() {
     assert_eq!(pace(&bench).cost, Some(paid), "a refusal costs nothing");
 }
 
-/// Goal: a submission in doubt is told as what it may have cost. Method: one of each kind that leaves a doubt.
+/// Goal: a submission in doubt is reported as a possible cost. Method: one submission of each kind that leaves a doubt.
 #[test]
 fn a_doubt_makes_the_cost_a_range() {
     let price = "2 magicube".parse().ok();

@@ -1,4 +1,4 @@
-//! A used-up allowance: nothing more is submitted, what is in flight comes home, and then the run stops or waits.
+//! Tests of a used-up quota: nothing more is submitted, tasks in flight complete, and then the run stops or waits.
 
 use super::*;
 use crate::engine::turn::Stop;
@@ -19,7 +19,7 @@ fn waiting(n: u32) -> Limits {
     Limits { on_quota: OnQuota::Wait, ..fixed(n) }
 }
 
-/// Sees job `n` through: polled, done, downloaded.
+/// Completes job `n`: polled, done, downloaded.
 fn see_through(bench: &mut Bench, n: u64) {
     assert_eq!(bench.next().actions, [poll(n)]);
     bench.polled(n, Ok(Status::Done(urls(n))));
@@ -86,7 +86,7 @@ fn a_machine_that_slept_through_the_reset_goes_on_when_it_wakes() {
     bench.next();
     bench.handle(Input::Submitted(id(1), Err(spent())));
     assert!(bench.turn().actions.is_empty());
-    // The monotonic clock stood still; the wall clock did not.
+    // The monotonic clock stopped; the wall clock did not.
     bench.now = Moment::new(bench.now.micros() + 1_000_000, (bench.now + 8 * HOUR).wall());
     assert_eq!(bench.turn().actions.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Refusals that every job meets, and refusals of one job.
+//! Tests of refusals that every job meets, and of refusals of one job.
 
 use super::*;
 use crate::engine::turn::Stop;
@@ -8,7 +8,8 @@ fn rejected() -> Fault {
     Fault::new(FaultKind::Rejected, "HTTP status 404 with \"<html>not found\"")
 }
 
-/// Answers for a span of time: submissions are refused while `is_refused` says so and accepted otherwise, tasks run for ever.
+/// Answers for a span of time, and returns whether the run is over. Submissions are refused while `is_refused` says so and accepted
+/// otherwise. Tasks are done at their first poll.
 fn play(bench: &mut Bench, span: Duration, fault: &Fault, is_refused: impl Fn(&Bench, &Job) -> bool) -> bool {
     let end = bench.now + span;
     while bench.now < end {
@@ -39,8 +40,8 @@ fn n_met(bench: &Bench) -> usize {
     met.collect::<std::collections::BTreeSet<_>>().len()
 }
 
-/// Goal: four seconds of a misrouted gateway fail no job and are met by five. Method: twenty jobs are accepted, then everything is refused
-/// for four seconds, by a page and by the API's own words.
+/// Goal: four seconds of a misrouted gateway fail no job, and at most five jobs meet it. Method: twenty jobs are accepted. Then everything
+/// is refused for four seconds, by a web page or by the API's own words.
 #[test]
 fn a_gateway_that_is_misrouted_for_seconds_fails_no_job() {
     for fault in [rejected(), Fault::new(FaultKind::InvalidRequest, "model is loading (400)")] {
@@ -85,7 +86,9 @@ fn one_job_that_is_refused_among_successes_fails_and_no_other() {
             assert_eq!(bench.story().matches("succeeded").count(), 19);
             assert!(bench.story().contains(&format!("failed:{}", kind.code())));
             let n_sent = bench.events.iter().filter(|event| event.index == n && word(&event.kind) == "submit").count();
-            assert_eq!(n_sent, 1, "what refuses one job is not asked again: {}", bench.story());
+            // A gateway that restarts refuses for seconds, so its refusal is checked once more.
+            let n_expected = if kind == FaultKind::Rejected { 2 } else { 1 };
+            assert_eq!(n_sent, n_expected, "{kind:?}: {}", bench.story());
         }
     }
 }
@@ -100,7 +103,7 @@ fn a_few_jobs_that_are_refused_alike_among_successes_are_tried_once_more_and_fai
     assert_eq!((bench.story().matches("succeeded").count(), bench.story().matches("failed").count()), (17, 3));
 }
 
-/// A gateway that refuses everything for hours: nothing fails, few jobs are in doubt, and the run stops when the user waits no longer.
+/// Case: a gateway refuses everything for hours. Nothing fails, few jobs are in doubt, and the run stops at the outage limit.
 #[test]
 fn refusals_that_last_are_an_outage() {
     let limits = Limits { outage_max: Duration::from_secs(3600), ..fixed(4) };

@@ -1,4 +1,4 @@
-//! A resume is a first run with a past: what an earlier process left is gone on with, and never paid for again.
+//! Tests of resume: a first run with a past, in which unfinished work continues, and is never paid for again.
 
 use super::*;
 use crate::model::limits::InDoubt;
@@ -24,7 +24,7 @@ fn accepted_tasks_take_their_places_at_the_provider() {
     assert_eq!(bench.turn().actions, [poll(1)], "the one place is taken");
 }
 
-/// The ledger answers in pages, and a doubt on the first of them must not take the place of a task on the second.
+/// The ledger answers in pages. A doubt on the first page must not occupy the slot of a task on the second.
 #[test]
 fn nothing_is_submitted_before_every_task_of_an_earlier_process_is_counted() {
     let doubtful = |n| past(n, AGE, &[EventKind::SubmitStarted, doubt()]);

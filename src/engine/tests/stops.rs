@@ -1,4 +1,4 @@
-//! Stopping before the end: what is still awaited, what is left for the next run, and what the run says of it.
+//! Tests of early stops: what is still awaited, what is left for the next run, and what the run reports.
 
 use super::*;
 use crate::engine::turn::{Signal, Stop};

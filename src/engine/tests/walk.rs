@@ -1,4 +1,4 @@
-//! Random walks: whatever the other side answers, and in whatever order, the promises hold.
+//! Random walks: the promises hold for any answers of the provider, in any order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What a walk keeps of one job, to hold the engine against.
+/// Record of one job, against which the engine is checked.
 #[derive(Default)]
 struct Witness {
     n_submits: u32,
@@ -16,7 +16,7 @@ struct Witness {
     is_finished: bool,
 }
 
-/// Goal: no answer of the other side makes the engine pay twice, forget a job, hang, or exceed its limits.
+/// Goal: no answer of the provider makes the engine pay twice, forget a job, hang, or exceed its limits.
 ///
 /// Method: answer every action at random, in random order and with random delays, and check each turn.
 fn walk(seed: u64, n_jobs: u64, concurrency: u32) {
@@ -42,7 +42,7 @@ fn walk(seed: u64, n_jobs: u64, concurrency: u32) {
         assert!(bench.engine.lane.n_in_flight() <= concurrency as usize);
         open.extend(turn.actions);
         if turn.is_last {
-            // A stop that sees nothing through waits for polls and downloads a moment only.
+            // A stop that completes nothing waits only a moment for polls and downloads.
             let is_cut_short = bench.engine.stop().is_some_and(|stop| !stop.drains());
             assert!(is_cut_short || open.is_empty());
             assert!(

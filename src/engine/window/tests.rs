@@ -1,4 +1,4 @@
-//! A window by hand, against a provider of so many places.
+//! Tests of a window against a provider with a fixed number of slots.
 
 use std::num::NonZeroU32;
 
@@ -8,8 +8,8 @@ fn auto() -> Window {
     Window::new(Concurrency::Auto)
 }
 
-/// A provider that is always full: one task ends at every tick, of which everybody hears at once, and as many submissions leave as there
-/// is room for.
+/// Simulated provider that is always full. One task ends at every tick, which is known at once. As many submissions leave as there is room
+/// for.
 struct Full {
     window: Window,
     places: usize,
@@ -23,7 +23,7 @@ impl Full {
         Self { window: auto(), places, n_in_flight: 0, n_submits: 0, n_refused: 0 }
     }
 
-    /// Plays seconds of ten ticks each.
+    /// Simulates these seconds, in ten ticks each.
     fn play(&mut self, seconds: std::ops::Range<i64>) {
         for _ in (seconds.start * 10)..(seconds.end * 10) {
             self.n_in_flight = self.n_in_flight.saturating_sub(1);

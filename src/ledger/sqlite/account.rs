@@ -1,4 +1,6 @@
-//! Whose account the tasks of a run are in, as a salted hash of the token they were submitted with. The token itself is never here.
+//! Account that owns the tasks of a run, as a salted hash of the token used for submissions.
+//!
+//! The token itself is never stored here.
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
@@ -6,19 +8,20 @@ use crate::ledger::sqlite::RunFile;
 const ACCOUNT: &str = "account";
 const SALT: &str = "account_salt";
 
-/// How an account compares with the one that the tasks of a run are in.
+/// Result of comparing an account with the account of a run's tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountCheck {
-    /// It is the same.
+    /// Account equal to the recorded one.
     Same,
-    /// None was recorded yet, and now this one is.
+    /// First account of the run: none was recorded before, and this one is recorded now.
     First,
-    /// It is another one. What was recorded stays.
+    /// Account different from the recorded one, which stays recorded.
     Different,
 }
 
 impl RunFile {
-    /// The salt by which tokens are hashed for this run: drawn once, so that the hashes of two runs cannot be compared.
+    /// Returns the salt for hashing the tokens of this run. It is random and drawn once, so hashes of two runs cannot be
+    /// compared.
     pub fn account_salt(&self) -> Result<String, LedgerError> {
         if let Some(salt) = self.meta(SALT)? {
             return Ok(salt);
@@ -28,7 +31,7 @@ impl RunFile {
         Ok(salt)
     }
 
-    /// Compares the salted hash of a token with the one that was recorded first, and records it if there is none.
+    /// Compares the salted hash of a token with the one recorded first, and records it if there is none.
     pub fn settle_account(&self, hash: &str) -> Result<AccountCheck, LedgerError> {
         match self.meta(ACCOUNT)? {
             Some(known) if known == hash => Ok(AccountCheck::Same),
@@ -40,7 +43,7 @@ impl RunFile {
         }
     }
 
-    /// Records this account in the place of the one that was recorded.
+    /// Records this account in place of the recorded one.
     pub fn adopt_account(&self, hash: &str) -> Result<(), LedgerError> {
         self.set_meta(ACCOUNT, hash)
     }

@@ -1,7 +1,7 @@
-//! Another order of the work than the manifest's: pending jobs by their ids, around the circle of all ids from a place that a seed draws.
+//! Shuffled order of pending jobs: around the ring of all ids, from a start that a seed selects.
 //!
-//! Ids are hashes, so this is a random order that nobody has to store: what is done when a run is stopped is a fair sample of the
-//! manifest, the same on every machine. A resume goes on with what is left, in the same order.
+//! Ids are hashes, so this order is random and needs no storage. The jobs done when a run stops are a fair sample of the
+//! manifest. The order is the same on every machine. A resume continues with the remaining jobs in the same order.
 
 use rusqlite::{Row, params};
 
@@ -10,24 +10,24 @@ use crate::ledger::format;
 use crate::ledger::sqlite::RunFile;
 use crate::ledger::sqlite::row::{COLUMNS, UNFINISHED};
 
-/// The name under which the seed is kept.
+/// Key in the table `meta` for the seed.
 const SEED: &str = "shuffle";
 
-/// Made only for runs that need it: it would cost all others a write for each submission.
+/// Index created only for shuffled runs: in other runs it would cost one more write per submission.
 const INDEX: &str = "CREATE INDEX IF NOT EXISTS jobs_pending_by_id ON jobs (id) WHERE phase = 0";
 
-/// How far around the circle the jobs were handed out.
+/// Cursor in the ring: how far the jobs were handed out.
 #[derive(Clone, Debug)]
 pub(super) struct Circle {
     start: [u8; 10],
-    /// The id behind which to go on; before all of them where it is empty.
+    /// Id after which the next page begins; empty for the first of all ids.
     after: Vec<u8>,
-    /// Whether the end of all ids was passed.
+    /// Records whether the cursor has passed the end of all ids.
     is_around: bool,
 }
 
 impl RunFile {
-    /// Sets the seed of the order in which pending jobs are handed out; without one it is the manifest's.
+    /// Sets the seed of the order in which pending jobs are handed out; `None` selects manifest order.
     pub fn shuffle(&self, seed: Option<u64>) -> Result<(), LedgerError> {
         let seed = seed.map(|seed| seed.to_string());
         if self.meta(SEED)?.unwrap_or_default() == seed.as_deref().unwrap_or_default() {
@@ -36,7 +36,7 @@ impl RunFile {
         self.set_meta(SEED, seed.as_deref().unwrap_or_default())
     }
 
-    /// The circle, if the order is not the manifest's, with the index that makes it quick.
+    /// Returns the shuffled order and creates the index that makes it fast; `None` for manifest order.
     pub(super) fn circle(&self) -> Result<Option<Circle>, LedgerError> {
         let seed = self.meta(SEED)?.filter(|seed| !seed.is_empty());
         let index = if seed.is_some() { INDEX } else { "DROP INDEX IF EXISTS jobs_pending_by_id" };
@@ -54,7 +54,7 @@ impl Circle {
         Self { start, after: start.to_vec(), is_around: false }
     }
 
-    /// The next pending jobs, at most `max`, and none when the circle is closed.
+    /// Returns at most `max` pending jobs that come next, and none when the ring is closed.
     pub(super) fn page<T>(
         &self,
         file: &RunFile,
@@ -73,12 +73,12 @@ impl Circle {
         statement.query_map(params![self.after, self.start, max], read)?.collect()
     }
 
-    /// Goes on behind this id.
+    /// Moves the cursor behind this id.
     pub(super) fn go_to(&mut self, id: &[u8; 10]) {
         self.after = id.to_vec();
     }
 
-    /// Goes around the end. Whether there is anything behind it.
+    /// Moves the cursor from the end of the ids to the beginning. Returns `false` if it had passed the end before.
     pub(super) fn go_around(&mut self) -> bool {
         if self.is_around {
             return false;
@@ -96,7 +96,7 @@ mod tests {
     use crate::ledger::sqlite::tests::{draft, event};
     use crate::model::event::EventKind;
 
-    /// The order in which forty jobs are handed out, three at a time.
+    /// Returns the order in which forty jobs are handed out, three at a time.
     fn order(seed: Option<u64>) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let mut file = RunFile::open(folder.path(), "simulator").unwrap();
@@ -132,7 +132,8 @@ mod tests {
         }
     }
 
-    /// Goal: a resume goes on in the same order, with what was accepted first. Method: finish none of the first five, and open it again.
+    /// Goal: a resume continues in the same order, with submitted jobs first. Method: finish none of the first five, and open
+    /// it again.
     #[test]
     fn a_resume_goes_on_where_the_order_was_left() {
         let folder = tempfile::tempdir().unwrap();

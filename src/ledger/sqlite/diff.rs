@@ -1,7 +1,7 @@
-//! How an edited manifest differs from the one that was taken in last: told beforehand, by the rule that taking it in goes by.
+//! Differences between an edited manifest and the last imported one, by the same rule as the import.
 //!
-//! The rows that differ go into temporary tables, which `SQLite` keeps in a file of its own: a million of them cost little
-//! memory. The ledger itself is only read.
+//! Rows that differ go into temporary tables, which `SQLite` keeps in a separate file. A million of them cost little memory.
+//! The ledger itself is only read.
 
 use rusqlite::{Row, params};
 
@@ -13,57 +13,57 @@ use crate::model::counts::Counts;
 use crate::model::job::{Draft, JobId};
 use crate::model::request::Request;
 
-/// How a manifest differs from the jobs that a ledger has. Every row of the manifest is either new, changed, kept or back.
+/// Differences between a manifest and the jobs of a ledger. Every row of the manifest is new, changed, kept or back.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diff {
-    /// Jobs that the ledger does not know and that take nobody's place.
+    /// Jobs that the ledger does not know and that replace no other job.
     pub n_new: u64,
-    /// New jobs in the place of one that has gone: the same label, or else the same position.
+    /// New jobs that replace a removed job: one with the same label, or else at the same position.
     pub n_changed: u64,
-    /// Jobs that have a place in the ledger and keep one.
+    /// Jobs that have a position in the ledger and keep one.
     pub n_kept: u64,
-    /// Kept ones whose place is another.
+    /// Kept jobs whose position changes.
     pub n_moved: u64,
-    /// Kept ones whose label or carried-through columns are others.
+    /// Kept jobs whose label or carried-through columns change.
     pub n_relabelled: u64,
-    /// Jobs that had been dropped and return, with whatever images they have.
+    /// Jobs that had been dropped and return, with all their images.
     pub n_back: u64,
-    /// Jobs that lose their place to nobody.
+    /// Jobs that lose their position without a replacement.
     pub n_dropped: u64,
-    /// Where those stand that are kept or back.
+    /// Kept and returning jobs, by status.
     pub standing: Counts,
-    /// Where those stand that lose their place, be it to a changed one.
+    /// Jobs that lose their position, by status, including those that a changed job replaces.
     pub leaving: Counts,
-    /// The first new ones, by position; so are the other lists.
+    /// First new jobs, by position; the other lists are sorted by position too.
     pub new: Vec<Shown>,
-    /// The first changed ones: what was, and what is now.
+    /// First changed jobs: the old job and the new one.
     pub changed: Vec<(Shown, Shown)>,
-    /// The first of those that are back.
+    /// First jobs that return.
     pub back: Vec<Shown>,
-    /// The first dropped ones, by the position they had.
+    /// First dropped jobs, by their former position.
     pub dropped: Vec<Shown>,
 }
 
-/// A job as a list of differences shows it.
+/// Job in a list of differences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shown {
-    /// Its place in the manifest that it is, or was, a part of.
+    /// Index in the manifest that has, or had, the job.
     pub index: u64,
-    /// The user's own name for it, if any.
+    /// User's own name for the job (the manifest's `id`); `None` if there is none.
     pub label: Option<String>,
-    /// What is asked of the provider.
+    /// Request to the provider.
     pub request: Request,
 }
 
 impl Shown {
-    /// The draft at this place.
+    /// Creates the entry for the draft at this index.
     pub fn new(index: u64, draft: Draft) -> Self {
         Self { index, label: draft.label, request: draft.request }
     }
 }
 
 impl RunFile {
-    /// Compares the rows of a manifest with the jobs of this ledger, and lists the first `shown_max` of each kind.
+    /// Compares the rows of a manifest with the jobs of this ledger. Lists the first `shown_max` jobs of each kind.
     pub fn diff<E: From<LedgerError>>(
         &self,
         drafts: impl Iterator<Item = Result<Draft, E>>,
@@ -100,14 +100,14 @@ impl RunFile {
         Ok(diff)
     }
 
-    /// Takes note of a row that the ledger does not know, unless an earlier one has this id.
+    /// Records a row that the ledger does not know; returns `None` if an earlier row has this id.
     fn is_unknown(&self, id: JobId, index: u64, draft: &Draft) -> rusqlite::Result<Option<New>> {
         let insert = "INSERT INTO temp.unknown VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
         let row = params![index, id.bytes(), draft.label, format::request_text(&draft.request)];
         Ok((self.connection.prepare_cached(insert)?.execute(row)? > 0).then_some(New::Elsewhere))
     }
 
-    /// Takes note of the jobs that have a place in the ledger and none in the manifest.
+    /// Records the jobs that have a position in the ledger and none in the manifest.
     fn find_gone(&self, walk: &Walk<'_>, diff: &mut Diff) -> Result<(), LedgerError> {
         if diff.n_kept == self.counts()?.n_jobs() {
             return Ok(());
@@ -148,10 +148,10 @@ impl RunFile {
         })
     }
 
-    /// The inner error is a request that makes no sense.
+    /// Reads a job from the columns that begin at `first`. The inner error is an invalid request.
     fn shown(&self, row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Shown, LedgerError>> {
         let (index, label, request): (_, _, String) = (row.get(first)?, row.get(first + 1)?, row.get(first + 2)?);
-        let request = format::request_from(&request).ok_or_else(|| self.damaged("a job makes no sense"));
+        let request = format::request_from(&request).ok_or_else(|| self.damaged("a job cannot be decoded"));
         Ok(request.map(|request| Shown { index, label, request }))
     }
 }

@@ -1,4 +1,4 @@
-//! Opening `run.db`: by one writing process at a time, never anything that is not a ledger, never a newer one.
+//! Opening of `run.db`: allows one writing process at a time, and refuses foreign and newer files.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -18,36 +18,37 @@ use crate::ledger::sqlite::watermark::{self, Found, Mark, MarkFile, UNBOUNDED};
 use crate::ledger::sqlite::{folder, still, sum};
 use crate::model::time::Timestamp;
 
-/// Marks the file as ours, in `PRAGMA application_id`: "pbat".
+/// Marks the file as a promptbatch ledger, in `PRAGMA application_id`: "pbat".
 const APPLICATION_ID: i64 = 0x7062_6174;
 
-/// What `SQLite` keeps of a ledger in memory, in KiB.
+/// Page cache of `SQLite` for a ledger in KiB: normally, and while a manifest is compared.
 const CACHE_KIB: i64 = 2 * 1024;
 const CACHE_KIB_LARGE: i64 = 8 * 1024;
 
-/// How often, and how far apart, a lock is tried that is taken.
+/// Attempts to take a lock that is held, and the pause between them.
 const LOCK_TRIES: usize = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// The longest process id that is read from a lock file, which may be anybody's.
+/// Longest process id that is read from a lock file, in bytes. Any program may have written that file.
 const PID_BYTES_MAX: u64 = 20;
 
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
 
 pub(super) const INDEXES: &str = include_str!("indexes.sql");
 
-/// A run's ledger, open.
+/// Open ledger of a run.
 #[derive(Debug)]
 pub struct RunFile {
     pub(super) connection: Connection,
     path: PathBuf,
-    /// Held while this process may write; the system frees it when the process dies, however it dies.
+    /// Lock file, held while this process may write; `None` for a reader. The system frees the lock when the process dies, for
+    /// any reason.
     lock: Option<File>,
-    /// What is written must be in its place. A reader writes nothing.
+    /// Guard that checks that written files are in place; `None` for a reader, which writes nothing.
     guard: Option<Guard>,
-    /// How far the ledger has come, kept beside it by the process that writes.
+    /// Watermark file, which records how far the ledger has come; kept by the process that writes.
     pub(super) mark: Option<MarkFile>,
-    /// The version of the schema that the file has; 0 for a new one.
+    /// Schema version of the file; 0 for a new file.
     pub(super) version: i64,
 }
 
@@ -55,17 +56,18 @@ pub struct RunFile {
 const STATEMENTS_MAX: usize = 128;
 
 impl RunFile {
-    /// Opens the ledger in the folder `out` for writing, and makes both if they are not there.
+    /// Opens the ledger in the folder `out` for writing, and creates the folder and the ledger if they are missing.
     ///
-    /// `provider` says where the run's tasks are. A run never changes its provider: task ids mean nothing elsewhere.
+    /// `provider` identifies the provider of the run's tasks. A run never changes its provider: task ids mean nothing
+    /// elsewhere.
     ///
-    /// One that is older than the mark beside it is refused.
+    /// A ledger that is older than its watermark is refused.
     pub fn open(out: &Path, provider: &str) -> Result<Self, LedgerError> {
         Self::open_as(out, provider, None)
     }
 
-    /// The same, but goes on with a ledger that is older than the mark beside it: jobs that may have been submitted since are recorded
-    /// as in doubt, at this time.
+    /// Opens the ledger for writing even if it is older than its watermark. Jobs that may have been submitted since are
+    /// recorded as in doubt, at the time `at`.
     pub fn open_accepting_older(out: &Path, provider: &str, at: Timestamp) -> Result<Self, LedgerError> {
         Self::open_as(out, provider, Some(at))
     }
@@ -77,7 +79,7 @@ impl RunFile {
         let lock = lock(&out.join("run.lock"), &path)?;
         guard::refuse_a_lost_ledger(out)?;
         let found = watermark::find(out)?;
-        // A ledger that is missing would be made anew before it could be refused.
+        // Refuses a missing ledger here, because opening would create a new one.
         if let (Found::Mark(Mark { seq: n @ 1.., .. }, _), false, None) = (found, path.exists(), accepts_older) {
             return Err(LedgerError::Older { path, what: format!("it is missing, and {n} events had been recorded") });
         }
@@ -104,26 +106,26 @@ impl RunFile {
         Ok(file)
     }
 
-    /// Brings the file to the present version, and settles where its tasks are.
+    /// Migrates the file to the current schema version, and records the provider of its tasks.
     fn settle(&mut self, provider: &str) -> Result<(), LedgerError> {
         self.prepare().map_err(|error| self.error(error))??;
         self.version = VERSION;
         self.settle_provider(provider)
     }
 
-    /// Opens the ledger that is in the folder `out` for writing, wherever its tasks are.
+    /// Opens the existing ledger in the folder `out` for writing, with the provider that it names.
     pub fn open_existing(out: &Path) -> Result<Self, LedgerError> {
         let provider = Self::open_for_reading(out)?.provider()?;
         Self::open(out, &provider)
     }
 
-    /// The same, but [goes on with an older one](Self::open_accepting_older).
+    /// Opens the existing ledger in the folder `out` for writing, and [accepts an older one](Self::open_accepting_older).
     pub fn open_existing_accepting_older(out: &Path, at: Timestamp) -> Result<Self, LedgerError> {
         let provider = Self::open_for_reading(out)?.provider()?;
         Self::open_accepting_older(out, &provider, at)
     }
 
-    /// Opens the ledger in the folder `out` for reading, also beside a process that writes.
+    /// Opens the ledger in the folder `out` for reading, also while another process writes.
     pub fn open_for_reading(out: &Path) -> Result<Self, LedgerError> {
         guard::refuse_strangers(out)?;
         guard::refuse_a_lost_ledger(out)?;
@@ -139,7 +141,7 @@ impl RunFile {
         }
     }
 
-    /// The process that writes to the ledger in the folder `out` at this moment, if one does.
+    /// Returns the id of the process that writes to the ledger in the folder `out`; `None` if no process does.
     pub fn holder(out: &Path) -> Option<String> {
         let file = File::open(out.join("run.lock")).ok()?;
         match file.try_lock_shared() {
@@ -152,12 +154,12 @@ impl RunFile {
         }
     }
 
-    /// Where the file is.
+    /// Returns the path of `run.db`.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// `uri` is the same path with options of `SQLite`'s.
+    /// Opens a connection for reading. `uri` is the same path with options of `SQLite`; `None` opens the plain path.
     pub(super) fn connect_for_reading(out: &Path, path: PathBuf, uri: Option<&str>) -> Result<Self, LedgerError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
         let mut file = Self::connect(path, uri, flags, None)?;
@@ -166,7 +168,7 @@ impl RunFile {
             migrate::read_as_present(&file.connection, file.version).map_err(|error| file.error(error))?;
             file.meta("provider")?.is_some()
         };
-        // A run that has not said yet where its tasks are has not begun.
+        // Treats a run without a recorded provider as not begun.
         if is_begun { Ok(file) } else { Err(LedgerError::Missing { path: out.to_owned() }) }
     }
 
@@ -187,22 +189,22 @@ impl RunFile {
         }
     }
 
-    /// Compiles each statement once. Otherwise `SQLite`, which looks for a better plan for every new value of a parameter, compiles a query by
-    /// an index again at each call: that was a quarter of the ledger's CPU.
+    /// Compiles each statement once. Otherwise `SQLite` looks for a better plan for every new value of a parameter, and compiles a query by
+    /// an index again at each call. That was a third of the ledger's CPU.
     fn keep_statements(&self) {
         // It fails for no connection that is open.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);
         self.connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     }
 
-    /// Whether `SQLite` merges what it keeps beside the file into it when it closes, and deletes that by its name. Not before
-    /// the file is known to be a ledger, and not after another has taken its place.
+    /// Sets whether `SQLite`, on closing, merges the log into the file and deletes the log by its name. Merging is off until
+    /// the file is known to be a ledger, and after another file has replaced it.
     fn merge_when_closed(&self, is_wanted: bool) {
-        // It fails for no connection that is open.
+        // Succeeds for every open connection.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted);
     }
 
-    /// Makes sure that what was written is where the next run will look for it.
+    /// Checks that the written files are where the next run will look for them.
     pub fn check_in_place(&self) -> Result<(), LedgerError> {
         let checked = self.guard.as_ref().map_or(Ok(()), Guard::check);
         if checked.is_err() {
@@ -211,7 +213,7 @@ impl RunFile {
         checked
     }
 
-    /// What came of writing. Nothing is called written that is not in its place.
+    /// Converts the result of a write. A write counts only if the files are still in place.
     pub(super) fn written<T>(&self, result: rusqlite::Result<T>) -> Result<T, LedgerError> {
         self.check_in_place()?;
         result.map_err(|error| self.error(error))
@@ -237,18 +239,18 @@ impl RunFile {
         Ok(Ok(()))
     }
 
-    /// Lets `SQLite` keep more of the ledger in memory, while a manifest is compared with it whose rows may be in any order: those inner
-    /// pages of its indexes through which every search goes. The rest the system keeps as well as we would.
+    /// Enlarges the page cache while a manifest is compared with the ledger, because the rows may be in any order. The cache
+    /// then keeps the inner index pages that every search reads. The system caches the other pages equally well.
     pub(super) fn with_large_cache(&self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "cache_size", -CACHE_KIB_LARGE)
     }
 
-    /// Keeps little of it, as a run looks at few jobs at a time. To sort takes as much again.
+    /// Shrinks the page cache, because a run reads few jobs at a time. Sorting takes the same amount again.
     pub(super) fn with_small_cache(&self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "cache_size", -CACHE_KIB)
     }
 
-    /// The version of the schema, 0 for an empty file.
+    /// Returns the schema version, 0 for an empty file. The inner error is a refusal of the file.
     fn check(&self) -> rusqlite::Result<Result<i64, LedgerError>> {
         self.connection.busy_timeout(Duration::from_secs(10))?;
         let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -266,7 +268,7 @@ impl RunFile {
         })
     }
 
-    /// Refuses the ledger of another provider before anything is done to it.
+    /// Refuses a ledger of another provider before anything in it changes.
     fn refuse_another(&mut self, provider: &str) -> Result<(), LedgerError> {
         self.version = self.check().map_err(|error| self.error(error))??;
         match self.version {
@@ -286,11 +288,11 @@ impl RunFile {
 
     pub(super) fn meta(&self, key: &str) -> Result<Option<String>, LedgerError> {
         let (mut value, is_reader) = (None, self.lock.is_none());
-        // A ledger of an earlier version that is not settled yet has no checksums.
+        // Ledgers of an earlier version have no checksums until they are migrated.
         let sum = if self.version == VERSION || is_reader { "sum" } else { "row_sum('meta', key, value)" };
         self.each(&format!("SELECT key, value, {sum} FROM meta WHERE key = ?1"), [key], |row| {
             if row.get_ref(2)? != ValueRef::Integer(sum::of_row("meta", [row.get_ref(0)?, row.get_ref(1)?])) {
-                return Ok(Err(self.damaged(format!("the entry {key:?} of its table meta is not what was recorded"))));
+                return Ok(Err(self.damaged(format!("its meta entry {key:?} does not match its checksum"))));
             }
             value = row.get(1)?;
             Ok(Ok(()))
@@ -304,17 +306,17 @@ impl RunFile {
         self.written(written.map(drop))
     }
 
-    /// Takes note of a commit in the mark: its last event, and the submissions that it started.
+    /// Advances the watermark after a commit: to its last event, and by the submissions that it started.
     pub(super) fn advance(&mut self, seq: i64, sum: i64, n_submits: u64) -> Result<(), LedgerError> {
         self.mark.as_mut().map_or(Ok(()), |mark| mark.advance(seq, sum, n_submits))
     }
 
-    /// Takes note in the mark, so that it lasts, that pending jobs up to this position are handed out.
+    /// Records durably in the watermark that pending jobs up to this position are handed out.
     pub(super) fn reserve(&mut self, position: u64) -> Result<(), LedgerError> {
         self.mark.as_mut().map_or(Ok(()), |mark| mark.reserve(position))
     }
 
-    /// An error of `SQLite`'s in words that say what to do, where there is something.
+    /// Converts an error of `SQLite` into an error with a remedy, if one exists.
     pub(super) fn error(&self, source: Error) -> LedgerError {
         let error = sqlite_error(self.path.clone(), source);
         if let LedgerError::Damaged { .. } = error {
@@ -328,7 +330,7 @@ impl RunFile {
     }
 }
 
-/// Takes the lock, also if someone who only looks whether it is taken has it at this moment.
+/// Takes the lock. Retries, because a process that only tests the lock may hold it at this moment.
 fn take(file: &File) -> Result<(), TryLockError> {
     for _ in 0..LOCK_TRIES {
         match file.try_lock() {
@@ -339,9 +341,9 @@ fn take(file: &File) -> Result<(), TryLockError> {
     file.try_lock()
 }
 
-/// `SQLite` does not always say that a disk is full or closed; the disk itself does.
+/// Converts an error of `SQLite`. Probes the disk too, because `SQLite` does not always report a full or write-protected disk.
 fn sqlite_error(path: PathBuf, source: Error) -> LedgerError {
-    // A value of another kind or size than we ever write.
+    // Value of a type or size that this program never writes.
     let is_odd = matches!(
         source,
         Error::FromSqlConversionFailure(..)
@@ -367,7 +369,7 @@ fn sqlite_error(path: PathBuf, source: Error) -> LedgerError {
     }
 }
 
-/// Takes the lock file, or says who has it. A dead process holds nothing, whatever its file says.
+/// Takes the lock file, or reports the process that holds it. A dead process holds no lock, whatever the file says.
 fn lock(path: &Path, ledger: &Path) -> Result<File, LedgerError> {
     let io = |source| LedgerError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();

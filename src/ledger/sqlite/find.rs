@@ -1,4 +1,4 @@
-//! One job among all, by whatever a user calls it; and how fast jobs have ended lately.
+//! Lookup of one job by any of its names, and the number of recently finished jobs.
 
 use rusqlite::{Connection, params};
 
@@ -8,19 +8,19 @@ use crate::ledger::sqlite::row::{self, COLUMNS};
 use crate::model::phase::Known;
 use crate::model::time::Timestamp;
 
-/// Jobs that one name is taken for at most.
+/// Jobs returned for one name, at most.
 const FOUND_MAX: usize = 10;
 
-/// Events that are looked at for the sake of a rate.
+/// Events read for a completion rate, at most.
 const EVENTS_MAX: usize = 20_000;
 
-/// Digits of a job's id that are enough to be meant as its beginning.
+/// Minimum digits of a job id prefix.
 const ID_DIGITS_MIN: usize = 4;
 
 impl RunFile {
-    /// The jobs of this name: the manifest's own id or else the index, else the beginning of the job's id, else the id of one of
-    /// its tasks. The images of one entry share its id, and ids their
-    /// beginnings, so there may be several; at most ten are given.
+    /// Finds the jobs with this name. Tries the manifest's own id, the index, a prefix of the job's id and the task ids. The
+    /// first of these that matches decides. Images of one entry share its id, and ids may share a prefix, so several jobs may
+    /// match. Returns at most ten jobs.
     pub fn find(&self, name: &str) -> Result<Vec<Known>, LedgerError> {
         let ways = ["label = ?1", "position = ?1", "lower(hex(id)) LIKE ?1 || '%'"];
         for (way, condition) in ways.into_iter().enumerate() {
@@ -47,13 +47,15 @@ impl RunFile {
         Ok(rows.into_iter().map(|(_, known)| known).collect())
     }
 
-    /// How many jobs have ended since `since`, and when the first of them did. Of many only the last are looked at.
+    /// Counts the jobs that ended since `since`, and returns the time of the first of these endings. Returns `None` if no job
+    /// ended. Reads only the last events if there are many.
     pub fn ended_since(&self, since: Timestamp) -> Result<Option<(u64, Timestamp)>, LedgerError> {
         ended(&self.connection, since).map_err(|error| self.error(error))
     }
 }
 
-/// Events are in the order of their times but for the steps of a wall clock, so the newest are looked at first, until they are too old.
+/// Reads the newest events first, until one is too old. Events are in the order of their times, except for steps of the wall
+/// clock.
 fn ended(connection: &Connection, since: Timestamp) -> rusqlite::Result<Option<(u64, Timestamp)>> {
     let mut statement =
         connection.prepare(&format!("SELECT at, kind FROM events ORDER BY seq DESC LIMIT {EVENTS_MAX}"))?;

@@ -1,4 +1,4 @@
-//! Makes OUT and the folders above it so that they are still there after a power loss.
+//! Creation of OUT and its parent folders, durable across a power loss.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::ledger::error::LedgerError;
 
-/// Makes a folder and what is missing above it, each synced into the one above before anything is put into it.
+/// Creates a folder and its missing parents. Each is synced into its parent before it receives any content.
 ///
-/// The lowest one that is there already may have been made by a process that was killed before its sync. Those above it were
-/// synced before it was made.
+/// The lowest existing folder may come from a process that was killed before its sync. Its parent is therefore synced too. The
+/// folders above were synced before that folder was created.
 pub fn make(path: &Path) -> Result<(), LedgerError> {
     let mut missing = vec![];
     let mut found = path;
@@ -20,7 +20,7 @@ pub fn make(path: &Path) -> Result<(), LedgerError> {
     sync(above(found))?;
     for folder in missing.into_iter().rev() {
         match fs::create_dir(folder) {
-            // Another process, or a path that goes down and up again.
+            // Folder created by another process, or a path that goes down and up again (`x/../y`).
             Err(error) if error.kind() == ErrorKind::AlreadyExists && folder.is_dir() => (),
             made => made.map_err(|source| LedgerError::Io { path: folder.to_owned(), source })?,
         }
@@ -29,19 +29,19 @@ pub fn make(path: &Path) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Makes the names in a folder last. Elsewhere than on Unix folders cannot be synced, nor need they be.
+/// Makes the names in a folder durable. Outside Unix, folders cannot be synced and need no sync.
 pub fn sync(path: &Path) -> Result<(), LedgerError> {
     if !cfg!(unix) {
         return Ok(());
     }
     match File::open(path).and_then(|folder| folder.sync_all()) {
-        // A folder above OUT may be closed to us, and then there is no way to sync it.
+        // Folders above OUT may deny access to this process, and then cannot be synced.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
         synced => synced.map_err(|source: io::Error| LedgerError::Io { path: path.to_owned(), source }),
     }
 }
 
-/// The folder that a path's last name is in.
+/// Returns the folder that contains a path's last name.
 fn above(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -1,4 +1,4 @@
-//! A full disk, as `SQLite` meets one: told in words, waited for, and costing nothing that was recorded.
+//! Tests of a full disk as `SQLite` reports it: explained, waited for, and without loss of recorded events.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use crate::model::event::EventKind;
 use crate::model::outcome::TaskId;
 use crate::model::phase::Phase;
 
-/// Goal: a disk that is full for a moment costs nothing. Method: the file may not grow until another thread allows it, and the
-/// state is the fold of the events all the same.
+/// Goal: a disk that is full for a moment costs nothing. Method: the file may not grow until another thread allows it. The
+/// stored state must still be the fold of the events.
 #[test]
 fn a_disk_that_is_full_for_a_moment_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::new(file(folder.path(), &["cat"])).unwrap();
     let jobs = journal.load(1).unwrap().jobs;
     let file = journal.into_file();
-    // What another connection deletes makes room within the limit.
+    // Rows that another connection deletes free space within the limit.
     file.connection.execute_batch("CREATE TABLE ballast (x); INSERT INTO ballast VALUES (zeroblob(400000))").unwrap();
     let n_pages = file.connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0)).unwrap();
     file.connection.pragma_update(None, "max_page_count", n_pages).unwrap();
@@ -37,7 +37,7 @@ fn a_disk_that_is_full_for_a_moment_is_waited_for() {
     assert_eq!((state.phase, state.n_submits), (Phase::Running(task), 1));
 }
 
-/// A full disk as `SQLite` reports one: the file may not grow any further.
+/// Simulation of a full disk as `SQLite` reports it: the file may not grow any further.
 #[test]
 fn a_full_disk_is_told_in_words_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();

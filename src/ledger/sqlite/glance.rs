@@ -1,5 +1,6 @@
-//! Reading a ledger without leaving a trace: no file is made or touched, neither beside a live run nor in a folder that
-//! nobody may write to.
+//! Read access to a ledger that leaves no trace.
+//!
+//! No file is created or changed, neither during a live run nor in a folder without write permission.
 
 use std::fs;
 use std::path::Path;
@@ -8,13 +9,13 @@ use std::time::SystemTime;
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::{RunFile, still};
 
-/// Looks at a ledger that changes meanwhile. More than one run would have to begin and end during each of them.
+/// Attempts to read a ledger that changes meanwhile. During each attempt, more than one run would have to begin and end.
 const LOOKS_MAX: usize = 3;
 
 impl RunFile {
-    /// Shows the ledger in the folder `out` to `read` at one moment of its life, and writes nothing whatever.
+    /// Passes a snapshot of the ledger in the folder `out` to `read`, and writes nothing.
     ///
-    /// `read` may be called again: what it made of a ledger that changed meanwhile is thrown away.
+    /// `read` may be called again: its result for a ledger that changed meanwhile is discarded.
     pub fn glance<T, E: From<LedgerError>>(out: &Path, mut read: impl FnMut(&Self) -> Result<T, E>) -> Result<T, E> {
         let path = out.join("run.db");
         let is_there =
@@ -27,15 +28,15 @@ impl RunFile {
         for _ in 0..LOOKS_MAX {
             let before = stamp(&path);
             if is_there(&wal)? {
-                // Somebody has it open, or died with it open, and what there is will do to read by.
+                // Log present: a process has the ledger open, or died with it open. The existing files are enough for reading.
                 match open("readonly_shm=1") {
                     Ok(file) => return file.at_once(|| read(&file)),
-                    // Only where it is incomplete, as in the first moments of a run, must it be completed.
+                    // Incomplete files, as in the first moments of a run, are the only ones that must be completed.
                     Err(_) => break,
                 }
             }
-            // Nobody has it open. `SQLite` would make files only to read, so it is told that nothing will change, and that is
-            // checked afterwards.
+            // Log absent: no process has the ledger open. `SQLite` would create files only to read. The option `immutable`
+            // therefore states that nothing will change, and the check afterwards verifies that.
             let looked = open("immutable=1").map_err(E::from).and_then(|file| file.at_once(|| read(&file)));
             if stamp(&path) == before && !is_there(&wal)? {
                 return looked;
@@ -46,7 +47,7 @@ impl RunFile {
     }
 }
 
-/// What changes when anything is written to a file; nothing when that cannot be known.
+/// Returns length and modification time, which change with every write; `None` if they cannot be read.
 fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
     let file = fs::metadata(path).ok()?;
     Some((file.len(), file.modified().ok()?))
@@ -58,7 +59,7 @@ mod tests {
 
     use super::*;
 
-    /// Every file of a folder and the hash of its bytes.
+    /// Returns every file of a folder, with the hash of its bytes.
     fn files(folder: &Path) -> BTreeMap<String, blake3::Hash> {
         let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
         let hash = |path| blake3::hash(&fs::read(path).unwrap());
@@ -69,9 +70,9 @@ mod tests {
         RunFile::glance(out, RunFile::provider)
     }
 
-    /// Goal: a glance changes no byte and makes no file. Method: look at a ledger in the states that a run can leave it in, under
-    /// a name that a URI has to spell out, and compare the folder before and after. That a live run is not disturbed either is
-    /// seen in `tests/process/edited.rs`, as the two would share their memory in one process.
+    /// Goal: a snapshot read changes no byte and creates no file. Method: read a ledger in each state that a run can leave it
+    /// in. The folder has a name that a URI must escape; compare the folder before and after. The test in
+    /// `tests/process/edited.rs` covers a live run, because within one process both would share memory.
     #[test]
     fn a_glance_leaves_no_trace() {
         let folder = tempfile::tempdir().unwrap();
@@ -117,7 +118,7 @@ mod tests {
         assert_eq!(files(folder.path()).len(), 1);
     }
 
-    /// In its first moments a run has said nothing of itself yet, and may have died before it did.
+    /// Runs in their first moments have recorded nothing about themselves, and may have died at that point.
     #[test]
     fn a_ledger_without_a_provider_is_no_run_yet() {
         let folder = tempfile::tempdir().unwrap();

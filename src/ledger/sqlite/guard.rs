@@ -1,4 +1,4 @@
-//! Guards the files of a ledger: none is a way out of OUT, none replaces an earlier run's, and none is swapped under a live run.
+//! Guard of a ledger's files: prevents links out of OUT, replaced runs, and files swapped during a run.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind, Write};
@@ -7,16 +7,16 @@ use std::process;
 
 use crate::ledger::error::LedgerError;
 
-/// What a ledger is made of: our own three files and those that `SQLite` keeps beside its own.
+/// Files of a ledger: three of this program, and those that `SQLite` adds to `run.db`.
 const NAMES: [&str; 6] = ["run.db", "run.db-wal", "run.db-shm", "run.db-journal", "run.lock", "run.mark"];
 
-/// Ledgers are written in pages, and pages are whole sectors.
+/// Sector size in bytes. Ledgers are written in pages, and pages are whole sectors.
 const SECTOR_BYTES: u64 = 512;
 
-/// What is written to see whether the disk takes anything: more than `SQLite` ever asks for at once.
+/// Bytes that test whether the disk accepts a write: more than `SQLite` ever requests at once.
 const PROBE_BYTES: usize = 1 << 18;
 
-/// Refuses what is no plain file under one of a ledger's names: it would be written through, or waited for.
+/// Refuses anything but a plain file under a ledger's name: writes would go through it, or wait for it.
 pub fn refuse_strangers(out: &Path) -> Result<(), LedgerError> {
     for name in NAMES {
         let path = out.join(name);
@@ -31,10 +31,10 @@ pub fn refuse_strangers(out: &Path) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Refuses to begin anew where a run has been and its ledger is lost: all of it would be paid for again.
+/// Refuses to start again where a run's ledger is lost: all of the run would be paid for again.
 ///
-/// A run that dies while it makes its ledger leaves an empty file too, and nothing beside it. The first page is on the disk before
-/// anything is in the file beside it, which `SQLite` would throw away for a ledger without pages.
+/// A run that dies while it creates its ledger leaves an empty file too, but no other file. The first page is on the disk
+/// before the log holds anything. `SQLite` would discard the log of a ledger without pages.
 pub fn refuse_a_lost_ledger(out: &Path) -> Result<(), LedgerError> {
     let path = out.join("run.db");
     let what = match (bytes(out, "run.db"), bytes(out, "run.db-wal")) {
@@ -46,8 +46,8 @@ pub fn refuse_a_lost_ledger(out: &Path) -> Result<(), LedgerError> {
     Err(LedgerError::Damaged { path, what: what.into() })
 }
 
-/// Whether the end of a ledger is missing. `SQLite` would fill a last page up with zeros, and take less than a header for nothing.
-/// While something is being merged into the ledger or undone, its end may be anywhere.
+/// Returns whether the end of a ledger is missing. `SQLite` would pad a last page with zeros, and treat less than a header as
+/// empty. During a merge into the ledger, or its undoing, the end may be anywhere.
 pub fn is_cut(out: &Path) -> bool {
     let n_beside = bytes(out, "run.db-wal") + bytes(out, "run.db-journal");
     n_beside == 0 && !bytes(out, "run.db").is_multiple_of(SECTOR_BYTES)
@@ -57,7 +57,7 @@ fn bytes(out: &Path, name: &str) -> u64 {
     fs::metadata(out.join(name)).map_or(0, |found| found.len())
 }
 
-/// Asks the disk itself what is wrong, because `SQLite` only tells that something is.
+/// Tests the disk itself for the cause of an error, because `SQLite` only reports that there is one.
 pub fn probe(out: &Path) -> io::Result<()> {
     let path = out.join(format!(".run.probe-{}", process::id()));
     let _ = fs::remove_file(&path);
@@ -70,22 +70,22 @@ pub fn probe(out: &Path) -> io::Result<()> {
     written
 }
 
-/// The files that a run writes, as they were when it opened them.
+/// Files that a run writes, as they were when it opened them.
 ///
-/// A file that was deleted or replaced can still be written to, and what is recorded there is gone with the process. The
-/// files are looked at and never opened here: closing one would free the locks that `SQLite` holds on it.
+/// A deleted or replaced file can still be written to, but its records are lost with the process. These files are never opened
+/// here: closing one would free the locks that `SQLite` holds on it.
 #[derive(Debug)]
 pub struct Guard(Vec<(PathBuf, Identity)>);
 
 impl Guard {
-    /// Takes note of the files in `out`, of which this lock is one.
+    /// Records the identities of the files in `out`, one of which is this lock.
     pub fn new(out: &Path, lock: &File) -> Result<Self, LedgerError> {
         let lock_path = out.join("run.lock");
         let held = lock.metadata().map_err(|source| LedgerError::Io { path: lock_path.clone(), source })?;
         let mut files = vec![(lock_path, identity(&held))];
         let (path, log) = (out.join("run.db"), out.join("run.db-wal"));
         files.push((path.clone(), find(path)?));
-        // Where memory cannot be shared, `SQLite` keeps no log but undoes.
+        // `SQLite` uses a rollback journal in place of the log if memory cannot be shared.
         if log.exists() {
             files.push((log.clone(), find(log)?));
         }
@@ -94,7 +94,7 @@ impl Guard {
         Ok(guard)
     }
 
-    /// Makes sure that each is still in its place.
+    /// Checks that each file is still in place.
     pub fn check(&self) -> Result<(), LedgerError> {
         for (path, known) in &self.0 {
             if find(path.clone())? != *known {
@@ -115,8 +115,7 @@ fn find(path: PathBuf) -> Result<Identity, LedgerError> {
     }
 }
 
-/// A file's device and its number there, which no other has while the file is open. Elsewhere than on Unix an open file stays
-/// in its place.
+/// Device and inode of a file, which no other file has while it is open. Outside Unix, an open file stays in place.
 type Identity = (u64, u64);
 
 #[cfg(unix)]

@@ -1,4 +1,4 @@
-//! What the end of a ledger tells of the pace: when submissions left, and how long tasks took.
+//! Recent history from the end of a ledger: when submissions left, and how long tasks took.
 
 use std::collections::HashMap;
 
@@ -11,17 +11,17 @@ use crate::ledger::sqlite::owner::check_event;
 use crate::model::history::{History, PastTask, TaskKind};
 use crate::model::time::Timestamp;
 
-/// Events that are looked at, from the last one back: some thousands of tasks, read in a moment.
+/// Events read, from the last one back: some thousands of tasks, read in a moment.
 const EVENTS_MAX: usize = 20_000;
 
-/// Tasks that are told of.
+/// Tasks returned, at most.
 const TASKS_MAX: usize = 1000;
 
 impl RunFile {
-    /// The recent past of the run.
+    /// Returns the recent past of the run.
     pub fn history(&self) -> Result<History, LedgerError> {
         let mut history = History::default();
-        // What is read backwards has its end first.
+        // Reading backwards meets the end of a task before its beginning.
         let mut ready_at: HashMap<i64, Timestamp> = HashMap::new();
         let mut took = vec![];
         let sql = format!("SELECT seq, job, at, kind, detail, sum FROM events ORDER BY seq DESC LIMIT {EVENTS_MAX}");
@@ -74,8 +74,8 @@ mod tests {
         ledger.commit(events.into()).await.unwrap();
     }
 
-    /// Goal: the times are those of one task each, whatever befell its job before and after. Method: one job that loses a task and has to
-    /// ask twice for links, and one that is still under way.
+    /// Goal: each duration is that of one task, whatever happened to its job before and after. Method: one job that loses a
+    /// task and has to request links twice, and one that is still under way.
     #[tokio::test]
     async fn the_end_of_a_ledger_tells_how_long_tasks_took() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Taking a manifest in: who is new, who is known already, and who is no longer there.
+//! Import of a manifest: determines which jobs are new, known or no longer there.
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
@@ -15,29 +15,29 @@ use crate::model::job::{Draft, JobId};
 const WITHOUT_INDEXES: &str =
     "DROP INDEX jobs_by_id; DROP INDEX jobs_by_position; DROP INDEX jobs_unfinished; DROP INDEX jobs_without_image;";
 
-/// What taking a manifest in came to.
+/// Result of a manifest import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Jobs that the ledger did not know.
+    /// Jobs that the ledger did not know before the import.
     pub n_new: u64,
-    /// Jobs that it knew, wherever they stand.
+    /// Jobs that the ledger knew, in any phase.
     pub n_kept: u64,
-    /// Jobs that it knows and that are not in the manifest. They keep their images and cost nothing.
+    /// Jobs that the ledger knows and the manifest does not contain. They keep their images and cost nothing.
     pub n_dropped: u64,
 }
 
-/// What the rows of a manifest came to.
+/// Result of importing the rows, before the commit.
 struct Rows {
     imported: Imported,
-    /// Whether a job has another place now.
+    /// Records whether a job changed its position.
     is_moved: bool,
-    /// Whether new jobs are in doubt, as an older ledger was accepted.
+    /// Records whether new jobs are in doubt, because an older ledger was accepted.
     is_doubted: bool,
 }
 
 impl RunFile {
-    /// Takes the rows of a manifest in, all or none. Equal rows are told apart by their occurrence, so the ids of the
-    /// others do not change when rows are moved, inserted or removed.
+    /// Imports the rows of a manifest, all or none. Equal rows are distinguished by their occurrence. Moving, inserting or
+    /// removing rows therefore does not change the ids of the others.
     pub fn import<E: From<LedgerError>>(
         &mut self,
         fingerprint: &str,
@@ -48,7 +48,7 @@ impl RunFile {
         began.map_err(|error| self.error(error))?;
         let imported =
             self.import_rows(fingerprint, columns, drafts).and_then(|Rows { imported, is_moved, is_doubted }| {
-                // From now on the order in which jobs were handed out says nothing of their places.
+                // Positions no longer show the order in which jobs were handed out.
                 if is_moved {
                     self.reserve(UNBOUNDED)?;
                 }
@@ -61,12 +61,12 @@ impl RunFile {
                 advanced.map(|()| imported).map_err(E::from)
             }
             Err(error) => {
-                // A full disk may have rolled it back already, and the first error is the one to tell.
+                // Ignores a failed rollback: a full disk may have caused one already, and the first error is the important one.
                 let _ = self.connection.execute_batch("ROLLBACK");
                 Err(error)
             }
         };
-        // It only costs memory if that fails.
+        // Failure here only costs memory.
         let _ = self.with_small_cache();
         ended
     }
@@ -89,8 +89,8 @@ impl RunFile {
         Ok(Rows { imported, is_moved, is_doubted })
     }
 
-    /// Into a ledger without jobs they are written one after the other, and sorted when all are there: however many they are, none is
-    /// looked for.
+    /// Imports into a ledger without jobs. Writes the rows in sequence, and sorts them at the end: no row is looked up, however
+    /// many there are.
     fn import_first<E: From<LedgerError>>(
         &self,
         drafts: impl Iterator<Item = Result<Draft, E>>,
@@ -121,7 +121,7 @@ impl RunFile {
         indexed.map_err(|error| self.error(error))
     }
 
-    /// Gives the jobs with the content of an earlier one the ids of their occurrences.
+    /// Assigns ids by occurrence to jobs that repeat the content of an earlier one.
     fn tell_repeated_apart(&self) -> Result<(), LedgerError> {
         let listed = self.connection.execute_batch(include_str!("repeated.sql"));
         listed.map_err(|error| self.error(error))?;
@@ -129,7 +129,7 @@ impl RunFile {
         self.each(repeated, (), |row| {
             let (number, occurrence, text): (i64, u32, String) = row.try_into()?;
             let Some(request) = format::request_from(&text) else {
-                return Ok(Err(self.damaged("a job makes no sense")));
+                return Ok(Err(self.damaged("a job cannot be decoded")));
             };
             let id = JobId::new(&request.content(), occurrence);
             let update = "UPDATE jobs SET id = ?2, job_sum = row_sum('job', row, ?2, position, label, request, extras) WHERE row = ?1";
@@ -138,7 +138,7 @@ impl RunFile {
         })
     }
 
-    /// Into a ledger with jobs only what is different is written. Says whether a job has another place now.
+    /// Imports into a ledger with jobs: writes only the differences. Returns whether a job changed its position.
     fn import_edited<E: From<LedgerError>>(
         &self,
         mut last_row: i64,
@@ -153,7 +153,7 @@ impl RunFile {
         for (position, draft) in (1..).zip(drafts) {
             let draft = draft?;
             let had = walk.step(draft.request.content(), |id| {
-                // As long as the old places are taken, a new job waits for its own among them.
+                // Delays the position of a new job as long as the old positions are occupied.
                 let free = (position > last).then_some(position);
                 last_row += 1;
                 let row = last_row;
@@ -180,14 +180,15 @@ impl RunFile {
         Ok((imported, is_moved))
     }
 
-    /// Those that no row of the manifest has lose their place.
+    /// Removes the position of each job that no row of the manifest has.
     fn drop_others(&self, walk: &Walk<'_>) -> Result<(), LedgerError> {
         self.each("SELECT row, id FROM jobs NOT INDEXED WHERE position IS NOT NULL", (), |row| {
             let (row, id): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
             if walk.has_taken(row) {
                 return Ok(Ok(()));
             }
-            // One that its own id does not lead to may be in the manifest and not have been found. It would be paid for again.
+            // Refuses a job that its own id does not lead to. Such a job may be in the manifest unnoticed, and would be paid
+            // for again.
             let found = "SELECT row FROM jobs INDEXED BY jobs_by_id WHERE id = ?1";
             let found = self.connection.prepare_cached(found)?.query_row([id], |row| row.get(0)).optional()?;
             if found != Some(row) {
@@ -198,8 +199,8 @@ impl RunFile {
         })
     }
 
-    /// Gives everybody the place that was found. In any order but this, two would have the same one for a while.
-    /// Says whether there was any need.
+    /// Assigns all new positions in one update, without indexes. In any other order, two jobs would share a position for a
+    /// while. Returns whether any job moved.
     fn move_all(&self) -> Result<bool, LedgerError> {
         let move_all = || {
             let n_moves = "SELECT count(*) FROM moves";
@@ -209,7 +210,7 @@ impl RunFile {
             }
             self.with_small_cache()?;
             self.connection.execute_batch(WITHOUT_INDEXES)?;
-            // A row that is not what was recorded keeps its place, and so the number of changes is another.
+            // Damaged rows keep their positions, so the number of changed rows differs.
             let n_updated = self.connection.execute(
                 "UPDATE jobs SET position = moves.position, \
                  job_sum = row_sum('job', jobs.row, id, moves.position, label, request, extras) FROM moves \
@@ -234,7 +235,7 @@ fn insert(connection: &Connection, row: i64, id: JobId, position: Option<u64>, d
     Ok(())
 }
 
-/// Writes down what is different about a known job.
+/// Stores the differences of a known job.
 fn keep(connection: &Connection, had: &Had, position: u64, draft: &Draft) -> rusqlite::Result<()> {
     let extras = format::extras_text(&draft.extras);
     if had.label != draft.label || had.extras != extras {

@@ -1,4 +1,4 @@
-//! The writing side of a run: events in, jobs out.
+//! Write path of a run: records events and hands out jobs.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -21,34 +21,33 @@ use crate::model::outcome::{Artifact, Fault, Outcome, TaskId};
 use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Timestamp;
 
-/// The order in which jobs are handed out: what is under way first, then what is pending.
+/// Order in which jobs are handed out: jobs under way first, then pending jobs.
 const PHASES: [i64; 4] =
     [format::phase::SUBMITTING, format::phase::RUNNING, format::phase::DOWNLOADING, format::phase::PENDING];
 
-/// How long a full disk is waited for, ten times over. An image that does not fit gives back what it took when it is given up, and
-/// what the provider has answered meanwhile must not be lost over it.
+/// Pause between two attempts to commit to a full disk. An image that does not fit releases its space when it is given up.
+/// Answers that the provider has sent meanwhile must not be lost.
 const FULL_WAIT: Duration = Duration::from_millis(100);
 
-/// How often.
 const FULL_RETRIES_MAX: u32 = 10;
 
-/// A run's file and the jobs of it that are in the driver's hands.
+/// Run file, together with the jobs that the driver holds.
 #[derive(Debug)]
 pub struct Journal {
     file: RunFile,
-    /// The jobs that were handed out and are not finished.
+    /// Jobs that were handed out and are not finished.
     open: BTreeMap<JobId, Open>,
-    /// The phase (by its place in `PHASES`) and the position up to which jobs were handed out.
+    /// Phase (as an index into `PHASES`) and position up to which jobs were handed out.
     cursor: (usize, i64),
-    /// The order of pending jobs, where it is not the manifest's.
+    /// Shuffled order of pending jobs; `None` for manifest order.
     circle: Option<Circle>,
-    /// Whether only those jobs are handed out that were [chosen](RunFile::choose).
+    /// Restricts the journal to the jobs that were [selected](RunFile::choose).
     is_chosen_only: bool,
-    /// Unfinished jobs of the manifest that were not handed out yet, by the totals; `None` for a journal of chosen ones.
+    /// Unfinished jobs of the manifest that are not handed out yet, by the totals. `None` for a journal of selected jobs.
     n_left: Option<u64>,
 }
 
-/// A job that is under way: its row, and the state that its row holds.
+/// Job under way: its row number, and the state stored in that row.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) row: i64,
@@ -56,24 +55,23 @@ pub(super) struct Open {
 }
 
 impl Journal {
-    /// A journal that has handed out nothing yet.
+    /// Creates a journal that has handed out no job yet.
     pub fn new(file: RunFile) -> Result<Self, LedgerError> {
         let circle = file.circle()?;
         let n_left = Some(file.counts()?.n_unfinished());
         Ok(Self { file, open: BTreeMap::new(), cursor: (0, 0), circle, is_chosen_only: false, n_left })
     }
 
-    /// A journal that hands out only the jobs that were [chosen](RunFile::choose).
+    /// Creates a journal that hands out only the jobs that were [selected](RunFile::choose).
     pub fn of_chosen(file: RunFile) -> Result<Self, LedgerError> {
         Ok(Self { is_chosen_only: true, n_left: None, ..Self::new(file)? })
     }
 
-    /// The file.
     pub fn into_file(self) -> RunFile {
         self.file
     }
 
-    /// Records these events and the states they lead to in one transaction.
+    /// Records these events and the resulting states in one transaction.
     pub fn commit(&mut self, events: &[Event]) -> Result<(), LedgerError> {
         let unknown = events.iter().find(|event| !self.open.contains_key(&event.job));
         if let Some(event) = unknown {
@@ -101,7 +99,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The next `max` jobs that were not handed out before.
+    /// Returns the next `max` jobs that were not handed out before.
     pub fn load(&mut self, max: usize) -> Result<Loaded, LedgerError> {
         let mut jobs = Vec::new();
         let mut reserved = 0;
@@ -115,7 +113,7 @@ impl Journal {
                     Some(circle) => circle.go_to(known.job.id.bytes()),
                     None => self.cursor.1 = i64::try_from(known.job.index).unwrap_or(i64::MAX),
                 }
-                // A job that was handed out has meanwhile come to this phase.
+                // Skips a job that was handed out earlier and has reached this phase meanwhile.
                 if self.open.contains_key(&known.job.id) {
                     continue;
                 }
@@ -133,20 +131,19 @@ impl Journal {
         let more = self.cursor.0 < PHASES.len();
         if let (false, Some(n @ 1..)) = (more, self.n_left) {
             let what =
-                format!("its totals tell of {n} unfinished jobs more than it holds; promptbatch verify says where");
+                format!("its totals count {n} more unfinished jobs than it holds; `promptbatch verify` shows where");
             return Err(self.file.damaged(what));
         }
-        // Before a job can be submitted, the mark says so.
+        // Raises the watermark before a job can be submitted.
         self.file.reserve(reserved)?;
         Ok(Loaded { jobs, more })
     }
 
-    /// The job that a task belongs to.
     pub fn owner(&self, task: &TaskId) -> Result<Option<Owner>, LedgerError> {
         self.file.owner(task)
     }
 
-    /// The circle, while it is pending jobs that are handed out.
+    /// Returns the shuffled order while pending jobs are handed out.
     fn circle_now(&mut self) -> Option<&mut Circle> {
         let is_pending = PHASES.get(self.cursor.0) == Some(&format::phase::PENDING);
         self.circle.as_mut().filter(|_| is_pending)
@@ -176,18 +173,18 @@ fn is_full<T>(result: &rusqlite::Result<T>) -> bool {
     result.as_ref().is_err_and(|error| error.sqlite_error_code() == Some(ErrorCode::DiskFull))
 }
 
-/// What was recorded.
+/// Result of one commit.
 #[derive(Debug)]
 pub(super) struct Written {
-    /// The states that the events led to.
+    /// States after the events.
     pub(super) states: BTreeMap<JobId, JobState>,
-    /// Number and checksum of the last event; `None` where there was none.
+    /// Number and checksum of the last event; `None` if no event was written.
     pub(super) last: Option<(i64, i64)>,
-    /// Submissions that were started.
+    /// Submissions that the events started.
     pub(super) n_submits: u64,
 }
 
-/// Records events and the states that they lead to, in a transaction of their own.
+/// Records events and the resulting states in a new transaction.
 pub(super) fn write(
     connection: &mut Connection,
     open: &BTreeMap<JobId, Open>,
@@ -199,7 +196,7 @@ pub(super) fn write(
     Ok(written)
 }
 
-/// The same in a transaction that is under way.
+/// Records events and the resulting states in the transaction that is already open.
 pub(super) fn write_in(
     connection: &Connection,
     open: &BTreeMap<JobId, Open>,
@@ -236,7 +233,7 @@ pub(super) fn write_in(
     Ok(written)
 }
 
-/// The images that an event leaves on record for a job that stood at `before`.
+/// Writes or deletes the recorded images of a job, as an event requires. `before` is the job's state before the commit.
 fn write_images_of(connection: &Connection, row: i64, before: &JobState, kind: &EventKind) -> rusqlite::Result<()> {
     let was_reopened = before.n_reopened > 0;
     match kind {
@@ -246,16 +243,16 @@ fn write_images_of(connection: &Connection, row: i64, before: &JobState, kind: &
             }
             write_artifacts(connection, row, artifacts)
         }
-        // What there is of a task stays until that is whole.
+        // Images of an incomplete task stay until the task is complete.
         EventKind::Reopened(Again::Fetch) if matches!(before.phase, Phase::Finished(Outcome::Failed(_))) => Ok(()),
         EventKind::Reopened(_) => delete_artifacts(connection, row),
-        // The images of another task are none of this one.
+        // Images of an earlier task do not belong to the next one.
         EventKind::SubmitStarted if was_reopened => delete_artifacts(connection, row),
         EventKind::SubmitStarted | EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) => Ok(()),
     }
 }
 
-/// What must change one row and changed none or several: an index or a key is not what it was.
+/// Fails unless exactly one row was changed. Any other number means that an index or a key is damaged.
 pub(super) fn one(n_changed: usize) -> rusqlite::Result<()> {
     if n_changed == 1 { Ok(()) } else { Err(rusqlite::Error::StatementChangedRows(n_changed)) }
 }
@@ -281,7 +278,7 @@ fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite:
     one(n_changed)
 }
 
-/// Where the images are is kept as long as they are on their way.
+/// Stores the image links only while the images are being downloaded.
 fn write_links(connection: &Connection, row: i64, before: &Phase, after: &Phase) -> rusqlite::Result<()> {
     match (before, after) {
         (_, Phase::Downloading(urls)) => {

@@ -1,4 +1,6 @@
-//! Ledgers of earlier versions: made present when a run goes on with them, and read as they are by those that only look.
+//! Migration of ledgers of earlier versions.
+//!
+//! A run that resumes an older ledger migrates it; a reader reads it unchanged.
 
 use rusqlite::Connection;
 
@@ -6,35 +8,36 @@ use crate::ledger::sqlite::file::{INDEXES, SCHEMA};
 use crate::ledger::sqlite::totals::{INSERT_RECOUNTED, RECOUNTED};
 use crate::ledger::sqlite::whole::SCHEMA_SUM;
 
-/// The present version of the schema, in `PRAGMA user_version`.
+/// Current schema version, in `PRAGMA user_version`.
 ///
-/// Version 2 added two columns to `jobs`, version 3 the tables `links` and `totals`, version 4 the checksums and the table `tasks`.
+/// Version 2 added two columns to `jobs`. Version 3 added the tables `links` and `totals`. Version 4 added the checksums and
+/// the table `tasks`.
 pub const VERSION: i64 = 4;
 
-/// What version 2 added to the columns of `jobs`; all are 0 in an older ledger.
+/// Columns that version 2 added to `jobs`; all are 0 in an older ledger.
 const COLUMNS_SINCE_2: [&str; 2] = ["n_forgiven", "n_reopened"];
 
-/// The columns of `jobs`, with the checksums that they have in the present version.
+/// Columns of `jobs`, with their checksums in the current version.
 const JOBS: &str = "row, id, position, label, request, extras, phase, task, n_submits, n_setbacks, n_lost, n_in_doubt, submitted_at, \
                     finished_at, fault, n_forgiven, n_reopened, row_sum('job', row, id, position, label, request, extras) AS job_sum, \
                     row_sum('state', row, phase, task, n_submits, n_setbacks, n_lost, n_in_doubt, submitted_at, finished_at, fault, \
                     n_forgiven, n_reopened) AS state_sum";
 
-/// The same of the other tables.
+/// Columns of the other tables, with their checksums.
 const META: &str = "key, value, row_sum('meta', key, value) AS sum";
 const LINKS: &str = "job, urls, row_sum('links', job, urls) AS sum";
 const ARTIFACTS: &str = "job, n, file_name, sha256, bytes, width, height, format, \
                          row_sum('artifact', job, n, file_name, sha256, bytes, width, height, format) AS sum";
 const EVENTS: &str = "seq, job, at, kind, detail, row_sum('event', seq, job, at, kind, detail) AS sum";
 
-/// Keeps the checksum of all definitions.
+/// Returns the SQL that stores the checksum of all definitions.
 pub fn keep_schema() -> String {
     format!("INSERT OR REPLACE INTO meta SELECT 'schema', sum, row_sum('meta', 'schema', sum) FROM ({SCHEMA_SUM});")
 }
 
-/// Brings an older ledger to the present version, all or nothing.
+/// Migrates an older ledger to the current version, all or nothing.
 pub fn to_present(connection: &Connection, version: i64) -> rusqlite::Result<()> {
-    // The tables of old are put aside, and the present ones made and filled from them.
+    // Old tables are renamed; the current tables are created and filled from them.
     let jobs = jobs_of(version, "old_jobs");
     let (links, had) = if version < 3 {
         ("(SELECT row AS job, urls FROM old_jobs WHERE urls IS NOT NULL)", "")
@@ -57,8 +60,8 @@ pub fn to_present(connection: &Connection, version: i64) -> rusqlite::Result<()>
     ))
 }
 
-/// Lets a reader see an older ledger as one of the present version, without a change to the file: what it lacks is put before it
-/// by views that only this connection has.
+/// Presents an older ledger to a reader as one of the current version, without changing the file. Views that only this
+/// connection has supply the missing columns and tables.
 pub fn read_as_present(connection: &Connection, version: i64) -> rusqlite::Result<()> {
     if version == VERSION {
         return Ok(());
@@ -76,7 +79,7 @@ pub fn read_as_present(connection: &Connection, version: i64) -> rusqlite::Resul
     ))
 }
 
-/// The jobs of a table of this version, with the columns that it lacks.
+/// Returns the jobs of a table of this version, with zeros for the columns that it lacks.
 fn jobs_of(version: i64, table: &str) -> String {
     let missing: &[&str] = if version < 2 { &COLUMNS_SINCE_2 } else { &[] };
     let zeros = missing.iter().fold(String::new(), |sql, column| sql + ", 0 AS " + column);

@@ -1,7 +1,8 @@
-//! The ledger of every real run: one `SQLite` file, written by one thread of its own, one commit a turn.
+//! Ledger of every real run: one `SQLite` file, written by its own thread, with one commit per turn.
 //!
-//! [`RunFile`] is the open file; [`SqliteLedger`] gives it to a thread and talks to that. The driver waits for each commit
-//! and meanwhile the answers of the provider gather, so that one sync serves all of them: group commit without a timer.
+//! [`RunFile`] is the open file. [`SqliteLedger`] moves the file to a thread and sends commands to that thread. While the
+//! driver waits for a commit, answers of the provider queue up. One fsync then serves all of them: group commit without a
+//! timer.
 
 mod account;
 mod circle;
@@ -48,14 +49,14 @@ use crate::ledger::{Ledger, Loaded, Owner};
 use crate::model::event::Event;
 use crate::model::outcome::TaskId;
 
-/// A run's file on a thread of its own.
+/// Ledger file on its own thread.
 #[derive(Debug)]
 pub struct SqliteLedger {
     orders: mpsc::UnboundedSender<Order>,
     thread: JoinHandle<RunFile>,
 }
 
-/// What the thread is asked for. The driver asks for one thing at a time.
+/// Command to the ledger thread. The driver sends one command at a time.
 #[derive(Debug)]
 enum Order {
     Commit(Arc<[Event]>, oneshot::Sender<Result<(), LedgerError>>),
@@ -64,13 +65,13 @@ enum Order {
 }
 
 impl SqliteLedger {
-    /// Gives the file to a new thread.
+    /// Moves the file to a new thread that hands out every unfinished job.
     pub fn start(file: RunFile) -> Result<Self, LedgerError> {
         let path = file.path().to_owned();
         Self::start_journal(path, Journal::new(file)?)
     }
 
-    /// The same for only those jobs that were [reopened](RunFile::reopen) last.
+    /// Moves the file to a new thread that hands out only the jobs that were [reopened](RunFile::reopen) last.
     pub fn start_chosen(file: RunFile) -> Result<Self, LedgerError> {
         let path = file.path().to_owned();
         Self::start_journal(path, Journal::of_chosen(file)?)
@@ -80,7 +81,7 @@ impl SqliteLedger {
         let (orders, mut inbox) = mpsc::unbounded_channel();
         let work = move || {
             while let Some(order) = inbox.blocking_recv() {
-                // Nobody listens any more when the driver was dropped; what was committed stays committed.
+                // Replies fail only after the driver was dropped; committed events stay committed.
                 match order {
                     Order::Commit(events, reply) => drop(reply.send(journal.commit(&events))),
                     Order::Load(max, reply) => drop(reply.send(journal.load(max))),
@@ -96,7 +97,7 @@ impl SqliteLedger {
         Ok(Self { orders, thread: thread.map_err(|source| LedgerError::Io { path, source })? })
     }
 
-    /// Ends the thread and gives the file back.
+    /// Stops the thread and returns the file.
     pub fn close(self) -> Result<RunFile, LedgerError> {
         drop(self.orders);
         self.thread.join().map_err(|_| LedgerError::Gone)

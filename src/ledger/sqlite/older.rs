@@ -1,9 +1,9 @@
-//! A ledger that went back in time: how that is noticed, and what is in doubt when a run goes on with it all the same.
+//! Detection of a ledger that went back in time, and the doubts that arise if a run accepts it.
 //!
-//! What an older ledger calls pending may have been submitted since. Jobs are handed out in the order of their positions, and the mark
-//! bounds the position up to which that was done, so these pending jobs are in doubt: those up to the bound, or all of them where the
-//! order was another meanwhile. Jobs up to the bound that are new to the ledger are in doubt too when the next manifest is taken in.
-//! What the ledger knows as running keeps its task. What had failed stays so.
+//! Jobs that are pending in an older ledger may have been submitted since. Jobs are handed out in the order of their positions,
+//! and the watermark bounds the last position. Pending jobs up to that bound are therefore in doubt. If the order was different
+//! meanwhile, all pending jobs are in doubt. Jobs up to the bound that are new to the ledger become in doubt with the next
+//! manifest import. A running job keeps its task. A failed job stays failed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,25 +22,26 @@ use crate::model::outcome::{Fault, FaultKind};
 use crate::model::phase::Known;
 use crate::model::time::Timestamp;
 
-/// The name under which the bound is kept for the next manifest.
+/// Key in the table `meta` for the bound, which the next import needs.
 const DOUBT: &str = "doubt";
 
-/// The name under which the run's number is kept.
+/// Key in the table `meta` for the run's random number.
 const RUN: &str = "run";
 
-/// Jobs that are looked at at once.
+/// Jobs read at once.
 const PAGE_ROWS_MAX: i64 = 1000;
 
 impl RunFile {
-    /// Why the ledger in the folder `out` is older than its mark says, if it is. Works beside a live run.
+    /// Returns the reason why the ledger in the folder `out` is older than its watermark; `None` if it is not. Works during a
+    /// live run.
     pub fn older(out: &Path) -> Result<Option<LedgerError>, LedgerError> {
-        // First the mark: what is recorded meanwhile only makes the ledger newer.
+        // Reads the watermark first: later records only make the ledger newer.
         let found = watermark::find(out)?;
         let file = Self::open_for_reading(out)?;
         Ok(file.lacks(&found)?.map(|what| file.is_older(what)))
     }
 
-    /// What the ledger lacks of what its mark tells of, in words.
+    /// Describes the events that the watermark claims and the ledger lacks; `None` if it lacks none.
     pub(super) fn lacks(&self, found: &Found) -> Result<Option<String>, LedgerError> {
         let Found::Mark(mark @ Mark { seq: 1.., .. }, _) = *found else { return Ok(None) };
         let words = match self.version {
@@ -50,10 +51,10 @@ impl RunFile {
             }
             VERSION => match self.event_sum(mark.seq)? {
                 Some(sum) if sum == mark.sum => return Ok(None),
-                Some(_) => format!("its event {} is another than the one that had been recorded", mark.seq),
+                Some(_) => format!("its event {} differs from the one that had been recorded", mark.seq),
                 None => format!("it ends with event {}, and {} had been recorded", self.last_event()?.0, mark.seq),
             },
-            version => format!("it is of version {version}, and a later version had gone on with it"),
+            version => format!("it is version {version}, and a later version had already continued it"),
         };
         Ok(Some(words))
     }
@@ -62,7 +63,7 @@ impl RunFile {
         LedgerError::Older { path: self.path().to_owned(), what }
     }
 
-    /// Opens the mark of a ledger that is settled, and goes on from what was found there.
+    /// Opens the watermark file of a migrated ledger, and continues from the watermark found there.
     pub(super) fn open_mark(&mut self, out: &Path, found: Found) -> Result<(), LedgerError> {
         let run = if let Some(run) = self.meta(RUN)? {
             run
@@ -75,7 +76,7 @@ impl RunFile {
         let (seq, sum) = self.last_event()?;
         let handed_out = match found {
             Found::Mark(mark, _) if mark.seq > 0 || mark.run == run => mark.handed_out,
-            // What was handed out before there was a mark is not known.
+            // Jobs handed out before the first watermark are unknown.
             Found::Mark(..) | Found::None => {
                 if seq > 0 {
                     UNBOUNDED
@@ -89,8 +90,8 @@ impl RunFile {
         Ok(())
     }
 
-    /// Counts every pending job as in doubt that a newer ledger may have submitted, and remembers to do so with jobs that come with the
-    /// next manifest: all of it or nothing.
+    /// Records as in doubt every pending job that a newer ledger may have submitted. Stores the bound, so that the next import
+    /// does the same for its new jobs. All or nothing.
     pub(super) fn doubt(&mut self, at: Timestamp, handed_out: u64) -> Result<(), LedgerError> {
         self.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| self.error(error))?;
         let doubted = self
@@ -105,11 +106,12 @@ impl RunFile {
         }
     }
 
-    /// The same for the jobs behind this row, which have just been taken in, if an older ledger was accepted since the last manifest.
+    /// Records the jobs behind this row, which were just imported, as in doubt. Does so only if an older ledger was accepted
+    /// since the last manifest, and returns whether one was.
     pub(super) fn doubt_new(&self, last_row: i64) -> Result<bool, LedgerError> {
         let Some(doubt) = self.meta(DOUBT)?.filter(|doubt| !doubt.is_empty()) else { return Ok(false) };
         let parsed = doubt.split_once(' ').and_then(|(bound, at)| Some((bound.parse().ok()?, at.parse().ok()?)));
-        let (handed_out, at) = parsed.ok_or_else(|| self.damaged("what it says of lost records is unreadable"))?;
+        let (handed_out, at) = parsed.ok_or_else(|| self.damaged("its entry about lost records is unreadable"))?;
         self.doubt_pending(Timestamp::from_millis(at), handed_out, last_row)?;
         self.set_meta(DOUBT, "")?;
         Ok(true)
@@ -139,13 +141,13 @@ impl RunFile {
         }
     }
 
-    /// Brings the mark up to the last event.
+    /// Advances the watermark to the last event.
     pub(super) fn advance_to_last(&mut self) -> Result<(), LedgerError> {
         let (seq, sum) = self.last_event()?;
         self.mark.as_mut().map_or(Ok(()), |mark| mark.advance(seq, sum, 0))
     }
 
-    /// Number and checksum of the last event; zeros where there is none.
+    /// Returns number and checksum of the last event; zeros if there is none.
     fn last_event(&self) -> Result<(i64, i64), LedgerError> {
         let last = last_seq(&self.connection).map_err(|error| self.error(error))?;
         Ok((last, self.event_sum(last)?.unwrap_or(0)))
@@ -162,14 +164,14 @@ impl RunFile {
     }
 }
 
-/// The number of the last event, 0 for none.
+/// Returns the number of the last event, 0 for none.
 pub(super) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
     let sql = "SELECT seq FROM events ORDER BY seq DESC LIMIT 1";
     Ok(connection.prepare_cached(sql)?.query_row((), |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
 fn in_doubt(at: Timestamp, known: &Known) -> Event {
-    let words = "the ledger went back to an older one: this job may have been submitted and accepted since";
+    let words = "the ledger was replaced by an older copy: this job may have been submitted and accepted since";
     let kind = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, words));
     Event { job: known.job.id, index: known.job.index, at, kind }
 }

@@ -1,4 +1,6 @@
-//! Which job a task belongs to: the task ids of all submissions that were ever accepted, found by a number made of the id.
+//! Lookup of the job that owns a task, among the tasks of all submissions that were ever accepted.
+//!
+//! Tasks are indexed by a number derived from the task id.
 
 use rusqlite::{Row, params};
 
@@ -8,15 +10,15 @@ use crate::ledger::sqlite::{RunFile, sum};
 use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
 
-/// Digits at the end of a task id that tell it apart.
+/// Digits at the end of a task id that are enough to distinguish it.
 const DIGITS_MIN: usize = 6;
 
-/// Digits that an integer of 64 bits surely holds.
+/// Digits that always fit into a 64-bit integer.
 const DIGITS_MAX: usize = 18;
 
-/// The number under which a task id is found. Several ids may share it, so the text decides.
+/// Returns the number under which a task id is indexed. Several ids may share it, so the text decides.
 ///
-/// Most providers count their tasks. The number at the end of such an id keeps neighbours together in the index, so that a commit
+/// Most providers count their tasks. The number at the end of such an id keeps neighbours together in the index. A commit then
 /// writes few of its pages. A hash would scatter them over all of it.
 pub fn key(task: &str) -> i64 {
     let n_digits = task.bytes().rev().take_while(u8::is_ascii_digit).count();
@@ -32,8 +34,8 @@ pub fn key(task: &str) -> i64 {
 }
 
 impl RunFile {
-    /// The job that this task belongs to, if the ledger knows the task: be it the last one of the job or an earlier one, and be the job
-    /// in the manifest or not.
+    /// Finds the job that owns this task; `None` if the ledger does not know the task. The task may be the job's last one or an
+    /// earlier one. The job may have left the manifest.
     pub fn owner(&self, task: &TaskId) -> Result<Option<Owner>, LedgerError> {
         let sql = "SELECT seq, job, at, kind, detail, sum, id, position FROM tasks CROSS JOIN events ON seq = event \
                    CROSS JOIN jobs ON row = job WHERE key = ?1 ORDER BY event";
@@ -52,7 +54,7 @@ impl RunFile {
     }
 }
 
-/// Whether a row that begins with `seq, job, at, kind, detail, sum` of `events` is what was recorded; if not, which one is meant.
+/// Checks a row that begins with `seq, job, at, kind, detail, sum` of `events` against its checksum. The error names the event.
 pub(super) fn check_event(row: &Row<'_>) -> Result<(), String> {
     let is_whole = || {
         let values = [row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?, row.get_ref(4)?];
@@ -62,7 +64,7 @@ pub(super) fn check_event(row: &Row<'_>) -> Result<(), String> {
         return Ok(());
     }
     let number = |column| row.get::<_, i64>(column).unwrap_or(0);
-    Err(format!("event {} (of the job in row {}) is not what was recorded of it", number(0), number(1)))
+    Err(format!("event {} (of the job in row {}) does not match its checksum", number(0), number(1)))
 }
 
 #[cfg(test)]
@@ -85,8 +87,8 @@ mod tests {
         assert_ne!(key("abc"), key("abd"));
     }
 
-    /// Goal: one id is found whatever became of its task and its job. Method: a job that loses a task and gets another, a job that
-    /// leaves the manifest, and ids that share a number.
+    /// Goal: an id is found whatever happened to its task and its job. Method: a job that loses a task and gets another, a job
+    /// that leaves the manifest, ids with one number.
     #[test]
     fn every_task_that_was_ever_accepted_has_its_owner() {
         let folder = tempfile::tempdir().unwrap();

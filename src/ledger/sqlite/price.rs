@@ -1,4 +1,6 @@
-//! What the manifest says an image costs, kept for runs that need not read it again, and what was paid for so far.
+//! Price of an image according to the manifest, and the cost of all submissions so far.
+//!
+//! The price is stored for runs that need not read the manifest again.
 
 use serde_json::{Map, Value, json};
 
@@ -10,15 +12,15 @@ use crate::model::cost::Cost;
 use crate::model::phase::Known;
 use crate::model::price::Price;
 
-/// Submissions that were accepted, by model.
+/// Accepted submissions, by model.
 const ACCEPTED: &str =
     "SELECT request ->> 'model', count(*) FROM events JOIN jobs ON row = job WHERE kind = 'accepted' GROUP BY 1";
 
-/// The same where all models have one price: a third of the time, as no job is looked at.
+/// Accepted submissions if all models have one price: takes a third of the time, as no job is read.
 const ACCEPTED_OF_ALL: &str = "SELECT '', count(*) FROM events WHERE kind = 'accepted'";
 
-/// Submissions in doubt, by model: those whose answer was lost, and those that no answer is on record of. A submission is accepted once
-/// at most, so that one of a job in doubt that turned out to be accepted is no longer in doubt.
+/// Submissions in doubt, by model: submissions whose answer was lost, and submissions without an answer on record. A submission
+/// is accepted at most once. A submission in doubt that turned out to be accepted is therefore no longer in doubt.
 const DOUBTS: &str = "WITH doubtful AS MATERIALIZED ( \
          SELECT row, request ->> 'model' AS model, n_submits, \
                 n_in_doubt + (phase = 1 AND coalesce(fault ->> 0, '') NOT IN ('in_doubt', 'rejected')) AS n_doubts \
@@ -30,18 +32,18 @@ const DOUBTS: &str = "WITH doubtful AS MATERIALIZED ( \
      FROM doubtful LEFT JOIN taken ON job = row GROUP BY model";
 
 impl RunFile {
-    /// Keeps what the manifest says.
+    /// Stores the price of the manifest; `None` if the manifest names none.
     pub fn set_price(&self, price: Option<&Price>) -> Result<(), LedgerError> {
         self.set_meta("price", &price.map(price_text).unwrap_or_default())
     }
 
-    /// What the manifest said that was taken in last.
+    /// Returns the price of the last imported manifest; `None` if it named none.
     pub fn price(&self) -> Result<Option<Price>, LedgerError> {
         Ok(self.meta("price")?.and_then(|text| price_from(&text)))
     }
 
-    /// The price by which a run counts: what its user says, or else the manifest, or else what was said last. It is kept for later runs
-    /// and for the results.
+    /// Determines the price of a run: the user's, else the manifest's, else the last one. Stores it for later runs and for the
+    /// results. Returns `None` if no price is known.
     pub fn settle_price(&self, told: Option<Price>) -> Result<Option<Price>, LedgerError> {
         let before = self.price_used()?;
         let price = match told.map_or_else(|| self.price(), |price| Ok(Some(price)))? {
@@ -54,13 +56,13 @@ impl RunFile {
         Ok(price)
     }
 
-    /// The price by which the last run counted.
+    /// Returns the price that the last run used; `None` if it had none.
     pub fn price_used(&self) -> Result<Option<Price>, LedgerError> {
         Ok(self.meta("price_used")?.and_then(|text| price_from(&text)))
     }
 
-    /// What all submissions cost, those of dropped jobs included: for sure the accepted ones, and at most also those in doubt. `None`
-    /// where a price is not known. Looks at every event.
+    /// Sums the cost of all submissions, including those of dropped jobs. Accepted submissions are the certain part.
+    /// Submissions in doubt are the possible part. Returns `None` if a price is unknown. Reads every event.
     pub fn paid(&self, price: &Price) -> Result<Option<Cost>, LedgerError> {
         let mut cost = Some(Cost::default());
         let add = |cost: &mut Option<Cost>, model: &str, n: u64, is_sure: bool| match price.amount_of(model) {
@@ -86,7 +88,7 @@ impl RunFile {
         Ok(cost)
     }
 
-    /// Whether a look at every job for its doubts is worth it.
+    /// Returns whether there may be doubts, so that reading every job is worth the time.
     fn may_have_doubts(&self) -> Result<bool, LedgerError> {
         let mut is_submitting = false;
         let sql = format!("SELECT EXISTS (SELECT 1 FROM jobs WHERE {UNFINISHED} AND phase = {SUBMITTING})");
@@ -97,8 +99,8 @@ impl RunFile {
         Ok(is_submitting || self.incidents()?.n_in_doubt > 0)
     }
 
-    /// The first model without a price, of all jobs that may cost something or have, and the index of its first job; 0 of one that has
-    /// left the manifest. `None` where every price is known.
+    /// Finds the first model without a price, among all jobs that have cost something or may. Also returns the index of its
+    /// first job. The index is 0 for a job that has left the manifest. Returns `None` if every price is known.
     pub fn first_without_price(&self, price: &Price) -> Result<Option<(String, u64)>, LedgerError> {
         if price.per_image.is_some() {
             return Ok(None);
@@ -116,8 +118,8 @@ impl RunFile {
         Ok(first)
     }
 
-    /// Gets ready to tell [how many submissions of a job were accepted](Self::n_accepted), as it is at this moment: in a temporary table,
-    /// which `SQLite` keeps in a file of its own. Looks at every event.
+    /// Prepares [the number of accepted submissions of a job](Self::n_accepted), as of this moment. Uses a temporary table,
+    /// which `SQLite` keeps in a separate file. Reads every event.
     pub fn gather_accepted(&self) -> Result<(), LedgerError> {
         let gathered = self.connection.execute_batch(
             "DROP TABLE IF EXISTS temp.accepted; CREATE TEMP TABLE accepted (id BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID; \
@@ -127,9 +129,10 @@ impl RunFile {
         gathered.map_err(|error| self.error(error))
     }
 
-    /// How many submissions of this job were accepted. The [table](Self::gather_accepted) of those with several must be there.
+    /// Counts the accepted submissions of this job. Needs the [table](Self::gather_accepted) of the jobs with several
+    /// submissions.
     pub fn n_accepted(&self, known: &Known) -> Result<u64, LedgerError> {
-        // The only submission was accepted if it has a task.
+        // Job with a single submission: accepted if the job has a task.
         if known.state.n_submits <= 1 {
             return Ok(known.state.task.is_some().into());
         }
@@ -181,7 +184,7 @@ mod tests {
         EventKind::Accepted(TaskId(n.to_string()))
     }
 
-    /// A ledger in which these jobs have this past.
+    /// Creates a ledger whose jobs have these events as their past.
     async fn with_past(folder: &std::path::Path, past: &[(&str, Vec<EventKind>)]) -> RunFile {
         let file = file(folder, &past.iter().map(|(prompt, _)| *prompt).collect::<Vec<_>>());
         let jobs = all(&file);
@@ -193,7 +196,7 @@ mod tests {
         ledger.close().unwrap()
     }
 
-    /// Goal: every task that was accepted is paid for, and nothing else. Method: one job that loses a task, one that is refused.
+    /// Goal: every accepted task is paid for, and nothing else. Method: one job that loses a task, and one that is refused.
     #[tokio::test]
     async fn every_accepted_task_is_paid_for() {
         use EventKind::SubmitStarted;
@@ -210,8 +213,8 @@ mod tests {
         assert_eq!(file.paid(&unknown).unwrap(), None, "nobody knows what that model costs");
     }
 
-    /// Goal: a submission in doubt counts once, at most, and none does that is known to be accepted or refused. Method: each way into a
-    /// doubt and out of it.
+    /// Goal: a submission in doubt counts once at most. A submission that is known to be accepted or refused does not count.
+    /// Method: each way into a doubt and out of it.
     #[tokio::test]
     async fn what_is_in_doubt_may_be_paid_for() {
         use EventKind::SubmitStarted;
@@ -258,7 +261,7 @@ mod tests {
         assert_eq!(n_accepted(&file), [2, 1, 1, 1, 0, 0]);
         drop(file);
         let folder = tempfile::tempdir().unwrap();
-        // One that is wanted again has been paid for before.
+        // Reopened jobs were also paid for before their reopening.
         let past = [("again", vec![SubmitStarted, task(1), moderated(), again, SubmitStarted, task(2), moderated()])];
         let file = with_past(folder.path(), &past).await;
         file.gather_accepted().unwrap();

@@ -1,4 +1,4 @@
-//! What is read from a ledger beside the run: every job in manifest order, what failed, what happened to a job.
+//! Read access to a ledger outside a run: jobs in manifest order, failures, and the events of a job.
 
 use rusqlite::Row;
 
@@ -17,23 +17,23 @@ use crate::model::style::Style;
 use crate::model::time::Timestamp;
 
 impl RunFile {
-    /// Where the run's tasks are.
+    /// Returns the provider of the run's tasks, as its name and, if it matters, its address.
     pub fn provider(&self) -> Result<String, LedgerError> {
         self.meta("provider")?.ok_or_else(|| self.damaged("it names no provider"))
     }
 
-    /// The manifest's further columns, in its order.
+    /// Returns the manifest's further columns, in its order.
     pub fn columns(&self) -> Result<Vec<String>, LedgerError> {
         let Some(text) = self.meta("columns")? else { return Ok(Vec::new()) };
-        serde_json::from_str(&text).map_err(|_| self.damaged("its list of columns is no list"))
+        serde_json::from_str(&text).map_err(|_| self.damaged("its list of columns is not a list"))
     }
 
-    /// The fingerprint of the manifest that was imported last.
+    /// Returns the fingerprint of the last imported manifest; `None` before the first import.
     pub fn manifest_fingerprint(&self) -> Result<Option<String>, LedgerError> {
         self.meta("manifest")
     }
 
-    /// How many bytes the last thousand images have on average; nothing where there are none.
+    /// Returns the mean size of the last thousand images, in bytes; `None` without images.
     pub fn image_bytes_mean(&self) -> Result<Option<u64>, LedgerError> {
         let mut mean = None;
         let sql = "SELECT CAST(avg(bytes) AS INTEGER) FROM (SELECT bytes FROM artifacts ORDER BY job DESC LIMIT 1000)";
@@ -44,18 +44,18 @@ impl RunFile {
         Ok(mean)
     }
 
-    /// How its images are kept, if that was ever settled.
+    /// Returns the output style of the images; `None` if none was recorded.
     pub fn style(&self) -> Result<Option<Style>, LedgerError> {
         let Some(text) = self.meta("style")? else { return Ok(None) };
-        style_from(&text).map(Some).ok_or_else(|| self.damaged("what it says of its images is unreadable"))
+        style_from(&text).map(Some).ok_or_else(|| self.damaged("its entry about the images is unreadable"))
     }
 
-    /// Settles how its images are kept.
+    /// Records the output style of the images.
     pub fn set_style(&self, style: &Style) -> Result<(), LedgerError> {
         self.set_meta("style", &style_text(style))
     }
 
-    /// Changes whenever anything happens to the run: the last event and the manifest.
+    /// Returns a revision that changes whenever anything happens to the run: its last event and its manifest.
     pub fn mark(&self) -> Result<String, LedgerError> {
         let mut last: i64 = 0;
         self.each("SELECT coalesce(max(seq), 0) FROM events", (), |row| {
@@ -65,7 +65,7 @@ impl RunFile {
         Ok(format!("{last} {}", self.manifest_fingerprint()?.unwrap_or_default()))
     }
 
-    /// What tells this run from others, wherever its folder goes: the first thing that happened in it.
+    /// Returns an identity of this run that is independent of its folder: its first event. Empty before that event.
     pub fn origin(&self) -> Result<String, LedgerError> {
         let mut origin = String::new();
         let sql = "SELECT lower(hex(id)), at FROM events JOIN jobs ON jobs.row = job ORDER BY seq LIMIT 1";
@@ -76,17 +76,17 @@ impl RunFile {
         Ok(origin)
     }
 
-    /// The mark of the run when its results were written last.
+    /// Returns the run's revision at the last write of the results; `None` before the first write.
     pub fn results_mark(&self) -> Result<Option<String>, LedgerError> {
         self.meta("results")
     }
 
-    /// Takes note that the results were written at this mark.
+    /// Records that the results were written at this revision.
     pub fn set_results_mark(&self, mark: &str) -> Result<(), LedgerError> {
         self.set_meta("results", mark)
     }
 
-    /// Counts `n` jobs of this phase.
+    /// Adds `n` jobs of this phase to the counts.
     pub(super) fn count(&self, counts: &mut Counts, phase: i64, n: u64) -> Result<(), LedgerError> {
         let counted = match phase {
             format::phase::PENDING => &mut counts.n_pending,
@@ -101,13 +101,13 @@ impl RunFile {
         Ok(())
     }
 
-    /// Shows every job of the present manifest to `show`, in manifest order, one at a time.
+    /// Passes every job of the present manifest to `show`, in manifest order, one at a time.
     pub fn each_known<E: From<LedgerError>>(&self, show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
         self.each_with_images("position IS NOT NULL ORDER BY position, n", show)
     }
 
-    /// Shows every job that is no longer in the manifest to `show`, one at a time, in the order in which the ledger came to know
-    /// them. Their index is 0.
+    /// Passes every job that is no longer in the manifest to `show`, one at a time. They come in the order of their first
+    /// import, with index 0.
     pub fn each_dropped<E: From<LedgerError>>(&self, show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
         self.each_with_images("position IS NULL ORDER BY row, n", show)
     }
@@ -121,7 +121,7 @@ impl RunFile {
             "SELECT {COLUMNS}, {ARTIFACT_COLUMNS} \
              FROM jobs LEFT JOIN artifacts ON job = row WHERE {which}"
         );
-        // The images of a job are rows one after the other.
+        // Images of a job are consecutive rows.
         let mut current: Option<Known> = None;
         self.each(&sql, (), |row| {
             let mut known = match row::known(row)? {
@@ -154,8 +154,8 @@ impl RunFile {
         current.map_or(Ok(()), show)
     }
 
-    /// Shows the images of the present manifest to `show`: all of them, or those of an even part of about `jobs_max` jobs. Says whether
-    /// it was all.
+    /// Passes images of the present manifest to `show`: all, or those of an evenly spaced sample of about `jobs_max` jobs.
+    /// Returns whether it was all.
     pub fn each_image(&self, jobs_max: u64, mut show: impl FnMut(Artifact)) -> Result<bool, LedgerError> {
         let sql = |which| {
             format!(
@@ -174,7 +174,7 @@ impl RunFile {
             Ok(Ok::<_, LedgerError>(()))
         })?;
         let step = usize::try_from(last / jobs_max.max(1)).unwrap_or(usize::MAX).max(1);
-        // Another part each time.
+        // Random start, so that each call reads another sample.
         let first = fastrand::usize(0..step) as u64 + 1;
         for row in (first..=last).step_by(step) {
             self.each(&sql("row = ?1 AND"), [row], &mut shown)?;
@@ -182,7 +182,7 @@ impl RunFile {
         Ok(false)
     }
 
-    /// How many jobs that are no longer in the manifest were submitted and have not ended.
+    /// Counts the jobs that were submitted, have not ended and are no longer in the manifest.
     pub fn n_left_behind(&self) -> Result<u64, LedgerError> {
         let pending = format::phase::PENDING;
         let sql = format!("SELECT count(*) FROM jobs WHERE {UNFINISHED} AND phase > {pending} AND position IS NULL");
@@ -194,14 +194,14 @@ impl RunFile {
         Ok(n)
     }
 
-    /// Gets ready to tell [whether names are recorded](Self::is_recorded), as they are at this moment: in a temporary table, which
-    /// `SQLite` keeps in a file of its own.
+    /// Prepares [the lookup of recorded names](Self::is_recorded), as of this moment. Uses a temporary table, which `SQLite`
+    /// keeps in a separate file.
     pub fn gather_names(&self) -> Result<(), LedgerError> {
         let gathered = self.connection.execute_batch(include_str!("names.sql"));
         gathered.map_err(|error| self.error(error))
     }
 
-    /// Whether an image of any job, be it in the manifest or not, has this name.
+    /// Returns whether an image of any job has this name, including jobs that left the manifest.
     pub fn is_recorded(&self, file_name: &str) -> Result<bool, LedgerError> {
         let read = || {
             let mut statement = self.connection.prepare_cached("SELECT 1 FROM temp.names WHERE file_name = ?1")?;
@@ -210,7 +210,7 @@ impl RunFile {
         read().map_err(|error| self.error(error))
     }
 
-    /// The first `max` jobs, in manifest order, that ended without an image.
+    /// Returns the first `max` jobs that ended without an image, in manifest order.
     pub fn failures(&self, max: usize) -> Result<Vec<Known>, LedgerError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs WHERE {WITHOUT_IMAGE} AND position IS NOT NULL ORDER BY position LIMIT ?1"
@@ -222,7 +222,7 @@ impl RunFile {
         Ok(failures)
     }
 
-    /// What happened to a job, in order. The images of a success are not told again here.
+    /// Returns the events of a job, in order. The images of a success are not repeated here.
     pub fn events(&self, job: JobId) -> Result<Vec<(Timestamp, EventKind)>, LedgerError> {
         let sql = "SELECT seq, job, at, kind, detail, sum FROM events WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY seq";
         let mut events = Vec::new();
@@ -232,7 +232,7 @@ impl RunFile {
             }
             let (kind, detail): (String, Option<String>) = (row.get(3)?, row.get(4)?);
             match format::event_from(&kind, detail.as_deref()) {
-                None => Ok(Err(self.damaged(format!("an event {kind:?} makes no sense")))),
+                None => Ok(Err(self.damaged(format!("an event {kind:?} cannot be decoded")))),
                 Some(kind) => {
                     events.push((Timestamp::from_millis(row.get(2)?), kind));
                     Ok(Ok(()))
@@ -242,7 +242,7 @@ impl RunFile {
         Ok(events)
     }
 
-    /// The images of a job.
+    /// Returns the images of a job, in order.
     pub fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, LedgerError> {
         let sql = format!(
             "SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY n"
@@ -254,7 +254,7 @@ impl RunFile {
         Ok(artifacts)
     }
 
-    /// Reads several times what belongs together: all of it at one moment, whatever another process records meanwhile.
+    /// Runs several related reads on one snapshot, whatever another process records meanwhile.
     pub fn at_once<T, E: From<LedgerError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let moment = self.connection.unchecked_transaction().map_err(|error| self.error(error))?;
         let read = read()?;
@@ -262,7 +262,7 @@ impl RunFile {
         Ok(read)
     }
 
-    /// Runs a query and shows each row; the inner error is the reader's own.
+    /// Runs a query and passes each row to `show`; the inner error comes from `show`.
     pub(super) fn each<E: From<LedgerError>>(
         &self,
         sql: &str,

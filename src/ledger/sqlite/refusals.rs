@@ -1,4 +1,4 @@
-//! What is refused: files that are no ledger, lost and damaged ones, links, and files swapped under a live run.
+//! Tests of refusals: foreign files, lost and damaged ledgers, links, and files swapped during a live run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use super::*;
 use crate::model::event::EventKind;
 use crate::model::outcome::TaskId;
 
-/// Every file in a folder, but for what looking at a ledger leaves beside it: the lock, an index, an empty file.
+/// Returns every file in a folder, except what reading a ledger leaves there: the lock, an index, an empty log.
 fn files(out: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     let files = entries.map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(path).unwrap()));
@@ -24,7 +24,7 @@ fn files(out: &Path) -> BTreeMap<String, Vec<u8>> {
     files.filter(|(name, bytes)| !is_left(name, bytes)).collect()
 }
 
-/// Opens what cannot be opened, to go on with it and to read it, and makes sure that nothing is changed by that.
+/// Opens a ledger that must be refused, for writing and for reading, and checks that this changes nothing.
 #[track_caller]
 fn refused(out: &Path) -> LedgerError {
     let before = files(out);
@@ -35,14 +35,14 @@ fn refused(out: &Path) -> LedgerError {
     error
 }
 
-/// A ledger of a few jobs, well closed.
+/// Creates a ledger of a few jobs, properly closed.
 fn closed(prompts: &[&str]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     drop(file(folder.path(), prompts));
     folder
 }
 
-/// A ledger as a killed process leaves it: some of it is still in the file beside it.
+/// Creates a ledger as a killed process leaves it: a part of it is still in the log.
 fn killed(prompts: &[&str]) -> TempDir {
     let (live, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = file(live.path(), prompts);
@@ -82,7 +82,7 @@ fn another_programs_database_is_refused_untouched() {
     assert!(matches!(refused(folder.path()), LedgerError::Foreign { .. }));
 }
 
-/// Goal: a newer program's ledger is left to it, also one whose last records are still beside it.
+/// Goal: a newer program's ledger stays unchanged, even if its last records are still in the log.
 #[test]
 fn a_newer_ledger_is_refused_untouched() {
     for folder in [closed(&["cat"]), killed(&["cat"])] {
@@ -116,7 +116,7 @@ fn a_truncated_ledger_is_refused_untouched() {
     }
 }
 
-/// Goal: a bad page is told when it is met, and never taken for less than there was. Method: spoil each page in turn.
+/// Goal: a damaged page is reported when it is read, and never hides jobs. Method: damage each page in turn.
 #[test]
 fn a_spoiled_page_is_told_when_it_is_met() {
     let many: Vec<String> = (0..300).map(|n| format!("a cat, number {n}, that sits on a mat")).collect();
@@ -147,7 +147,7 @@ fn a_spoiled_page_is_told_when_it_is_met() {
     assert!(n_told > 20, "only {n_told} spoiled pages were met");
 }
 
-/// Goal: nobody pays again because a ledger has been lost in a copy or a repair.
+/// Goal: no job is paid for again because a ledger was lost in a copy or a repair.
 #[test]
 fn an_empty_ledger_beside_images_is_refused_and_a_fresh_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
@@ -160,7 +160,7 @@ fn an_empty_ledger_beside_images_is_refused_and_a_fresh_one_is_not() {
     assert!(words.contains("it is empty, and there are images beside it"), "{words}");
 }
 
-/// `SQLite` would throw away what is beside a ledger that is not there.
+/// `SQLite` would discard the log of a missing ledger.
 #[test]
 fn the_records_of_a_ledger_that_was_moved_away_are_kept() {
     let folder = killed(&["cat"]);
@@ -212,7 +212,7 @@ fn a_path_that_cannot_be_a_folder_is_told_with_a_remedy() {
     for out in ["file", "file/out", "file/deep/out", "dangling"] {
         let words = RunFile::open(&folder.path().join(out), "simulator").unwrap_err().to_string();
         assert!(
-            words.starts_with("could not use ") && words.contains("move away what is in the way"),
+            words.starts_with("could not use ") && words.contains("move away the file or folder that is in the way"),
             "{out}: {words}"
         );
     }
@@ -227,7 +227,7 @@ fn every_missing_folder_above_is_made() {
     }
 }
 
-/// Goal: the lock is the living process, not the file. Method: files of dead processes, of none and of other programs.
+/// Goal: the living process holds the lock, not the file. Method: lock files of dead processes, of none and of other programs.
 #[test]
 fn a_stale_lock_is_no_obstacle() {
     for text in ["999999", "1", "", "not a number", "-1\n"] {
@@ -246,8 +246,8 @@ fn a_live_process_is_named_and_its_lock_left_alone() {
     assert_eq!(fs::read_to_string(folder.path().join("run.lock")).unwrap(), std::process::id().to_string());
 }
 
-/// Goal: nothing is called recorded that the next run will not find. Method: take each file away, or put another in its place,
-/// in the middle of a run; then put it back.
+/// Goal: only records that the next run will find count as recorded. Method: remove or replace each file in the middle of a
+/// run.
 #[test]
 fn a_file_that_goes_in_the_middle_of_a_run_ends_it() {
     for name in ["", "run.db", "run.db-wal", "run.lock"] {

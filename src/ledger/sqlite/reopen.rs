@@ -1,4 +1,4 @@
-//! Jobs that had ended and are wanted again: which they are, and that the ledger says so before anything is done about it.
+//! Reopening of finished jobs: selects them, and records that before any action follows.
 
 use std::collections::BTreeMap;
 
@@ -15,35 +15,35 @@ use crate::model::outcome::{Fault, FaultKind};
 use crate::model::phase::{Known, Phase};
 use crate::model::time::Timestamp;
 
-/// A reopened job whose task turned out to be lost: its next submission is left to a run.
+/// Reopened job whose task turned out to be lost: `run` makes its next submission.
 const IS_LEFT: &str = "phase = 0 AND n_lost + n_in_doubt > n_forgiven";
 
-/// A job that is held in doubt.
+/// Job held in doubt.
 const IS_HELD: &str = "phase = 1 AND fault IS NOT NULL AND fault ->> 0 IN ('in_doubt', 'rejected')";
 
-/// A job that is held with a task that seems lost, and may not be paid for once more unasked.
+/// Job held with a task that seems lost; another payment for it needs the user's request.
 const IS_HELD_LOST: &str = "phase = 2 AND fault IS NOT NULL AND fault ->> 0 = 'task_lost'";
 
-/// Jobs that are reopened in one transaction.
+/// Jobs reopened in one transaction.
 const PAGE_ROWS_MAX: usize = 1000;
 
-/// Which jobs are wanted again.
+/// Selection of the jobs to reopen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Those of the present manifest that failed for one of these reasons (words of [`FaultKind::code`]), and those that an earlier
-    /// call reopened and that are still on their way. With `in_doubt` among the words, also those that are held in doubt.
+    /// Jobs of the present manifest that failed for one of these reasons (codes of [`FaultKind::code`]). Includes jobs that an
+    /// earlier call reopened and that are not finished. With the code `in_doubt`, includes jobs held in doubt.
     Failed {
-        /// The reasons.
+        /// Codes of the reasons.
         codes: Vec<String>,
-        /// Whether they are submitted anew even where a task may still give the image that is paid for.
+        /// Forces a new submission even if a task may still give the image that is paid for.
         is_anew: bool,
     },
-    /// These.
+    /// Jobs with these ids.
     Jobs(Vec<JobId>),
 }
 
 impl RunFile {
-    /// Chooses what is wanted for [a journal of only that](super::SqliteLedger::start_chosen), and says how many jobs that are.
+    /// Selects jobs for [a journal of only these](super::SqliteLedger::start_chosen), and returns their number.
     pub fn choose(&self, wanted: &Wanted) -> Result<u64, LedgerError> {
         let chosen = || {
             self.choose_rows(wanted)?;
@@ -52,15 +52,15 @@ impl RunFile {
         chosen().map_err(|error| self.error(error))
     }
 
-    /// Chooses what is wanted, and reopens what of it has ended.
+    /// Selects jobs, reopens those that have ended, and returns the number of selected jobs.
     pub fn reopen(&mut self, at: Timestamp, wanted: &Wanted) -> Result<u64, LedgerError> {
         let n_chosen = self.choose(wanted)?;
         self.reopen_chosen(at, wanted)?;
         Ok(n_chosen)
     }
 
-    /// Keeps only the first `max` of the chosen jobs chosen: those that are on their way, then the others, both in manifest order. Says how
-    /// many that are.
+    /// Keeps only the first `max` of the selected jobs: jobs under way first, then the others, both in manifest order. Returns
+    /// the number of jobs kept.
     pub fn narrow(&self, max: u64) -> Result<u64, LedgerError> {
         let narrow = || {
             let sql = format!(
@@ -73,7 +73,7 @@ impl RunFile {
         narrow().map_err(|error| self.error(error))
     }
 
-    /// Reopens what of the chosen jobs has ended.
+    /// Reopens the selected jobs that have ended.
     pub fn reopen_chosen(&mut self, at: Timestamp, wanted: &Wanted) -> Result<(), LedgerError> {
         let is_doubt_wanted = matches!(wanted, Wanted::Failed { codes, .. } if codes.iter().any(|code| code == FaultKind::InDoubt.code()));
         let is_anew = matches!(wanted, Wanted::Failed { is_anew: true, .. });
@@ -94,7 +94,7 @@ impl RunFile {
         Ok(())
     }
 
-    /// The jobs whose images are to be fetched again, and are not there yet.
+    /// Returns the jobs whose images are to be fetched again and are not complete yet.
     pub fn being_fetched_again(&self) -> Result<Vec<JobId>, LedgerError> {
         let sql = format!(
             "SELECT id FROM jobs WHERE {UNFINISHED} AND phase IN ({RUNNING}, {DOWNLOADING}) AND n_reopened > 0 AND position IS NOT NULL \
@@ -134,7 +134,7 @@ impl RunFile {
         Ok(())
     }
 
-    /// The next chosen jobs that have ended, or are held in doubt if that is wanted.
+    /// Returns the next selected jobs that have ended, or that are held in doubt if `is_doubt_wanted` is set.
     fn ended(&self, after: i64, is_doubt_wanted: bool) -> Result<Vec<(i64, Known)>, LedgerError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs WHERE row > ?1 AND row IN (SELECT row FROM chosen) \
@@ -149,7 +149,7 @@ impl RunFile {
     }
 }
 
-/// What is recorded of a job that is wanted again. A doubt that nobody has counted yet is counted first.
+/// Returns the events that reopen a job. A doubt that is not counted yet is counted first.
 fn reopening(at: Timestamp, known: &Known, is_anew: bool) -> Vec<Event> {
     let Known { job, state } = known;
     let event = |kind| Event { job: job.id, index: job.index, at, kind };
@@ -164,7 +164,7 @@ fn reopening(at: Timestamp, known: &Known, is_anew: bool) -> Vec<Event> {
             events.push(event(EventKind::Setback(Stage::Task, lost)));
             Again::Submit
         }
-        // The task that seems lost is asked for once more before another one is paid for.
+        // Polls a task that seems lost once more, before another one is paid for.
         (Phase::Running(_), false) => Again::Fetch,
         (_, true) => Again::Submit,
         (_, false) => state.way_back(),

@@ -1,4 +1,4 @@
-//! Rows of the ledger and the words of the house, in both directions.
+//! Conversion of ledger rows into domain types, with a check of their checksums.
 
 use std::sync::Arc;
 
@@ -12,38 +12,37 @@ use crate::model::outcome::{Artifact, ImageFormat, Outcome, TaskId};
 use crate::model::phase::{JobState, Known, Phase};
 use crate::model::time::Timestamp;
 
-/// The columns that [`known`] reads, in its order.
+/// Columns that [`known`] reads, in its order.
 pub const COLUMNS: &str = "row, id, coalesce(position, 0), label, request, extras, phase, task, \
                            CASE phase WHEN 3 THEN (SELECT urls FROM links WHERE job = row) END, n_submits, n_setbacks, \
                            n_lost, n_in_doubt, submitted_at, finished_at, fault, n_forgiven, n_reopened, job_sum, state_sum, \
                            CASE phase WHEN 3 THEN (SELECT sum FROM links WHERE job = row) END";
 
-/// How many columns that are.
 pub const N_COLUMNS: usize = 21;
 
-/// The columns that [`artifact`] reads, in its order.
+/// Columns that [`artifact`] reads, in its order.
 pub const ARTIFACT_COLUMNS: &str = "file_name, sha256, bytes, width, height, artifacts.format, job, n, sum";
 
-/// A row that is not what was recorded, in words.
+/// Description of a row that is not what was recorded.
 pub type Odd = String;
 
-/// What a run goes on with: the words of the index of those, without which `SQLite` would not look there.
+/// Condition for unfinished jobs. `SQLite` uses their index only if the query repeats the index's own words.
 pub const UNFINISHED: &str = "phase <= 3";
 
-/// What ended without an image, likewise.
+/// Condition for jobs that ended without an image, in the words of their index.
 pub const WITHOUT_IMAGE: &str = "phase >= 5";
 
-/// A row of `jobs`: its number, the job and its state; the images of a success are still missing.
+/// Reads a row of `jobs`: its number, the job and its state. Images of a success are not included.
 ///
-/// The inner error is a row that is not what was recorded, or makes no sense.
+/// The inner error is a row that is not what was recorded, or is invalid.
 pub fn known(row: &Row<'_>) -> rusqlite::Result<Result<(i64, Known), Odd>> {
     if let Err(odd) = check(row)? {
         return Ok(Err(odd));
     }
-    read(row).map(|known| known.ok_or_else(|| format!("{} makes no sense", name(row))))
+    read(row).map(|known| known.ok_or_else(|| format!("{} cannot be decoded", name(row))))
 }
 
-/// The job of a row in words, as far as it can be read.
+/// Names the job of a row for a message, as far as the row is readable.
 fn name(row: &Row<'_>) -> String {
     let number = |column| row.get::<_, i64>(column).unwrap_or(0);
     match number(2) {
@@ -52,10 +51,10 @@ fn name(row: &Row<'_>) -> String {
     }
 }
 
-/// Holds the columns of a row against their checksums.
+/// Compares the columns of a row with their checksums.
 fn check(row: &Row<'_>) -> rusqlite::Result<Result<(), Odd>> {
     let value = |column: usize| row.get_ref(column);
-    // A job that has left the manifest has no position, which is read as 0.
+    // Jobs that have left the manifest have no position, which is read as 0.
     let position = match value(2)? {
         ValueRef::Integer(0) => ValueRef::Null,
         position => position,
@@ -71,18 +70,18 @@ fn check(row: &Row<'_>) -> rusqlite::Result<Result<(), Odd>> {
         links => value(20)? == ValueRef::Integer(sum::of_row("links", [value(0)?, links])),
     };
     let odd = if value(18)? != ValueRef::Integer(job) {
-        "what is asked for (its id, place, label, request or further columns)"
+        "its request (id, position, label, parameters or other columns)"
     } else if value(19)? != ValueRef::Integer(state) {
-        "where it stands (its phase, task, counters, times or fault)"
+        "its state (phase, task, counters, times or fault)"
     } else if !are_links_whole {
-        "the list of its links"
+        "its list of links"
     } else {
         return Ok(Ok(()));
     };
-    Ok(Err(format!("{}: {odd} is not what was recorded", name(row))))
+    Ok(Err(format!("{}: {odd} does not match its checksum", name(row))))
 }
 
-/// A row whose checksums are right; nothing where a column makes no sense.
+/// Reads a row whose checksums are correct; `None` if a column is invalid.
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Known)>> {
     let id: [u8; 10] = row.get(1)?;
     let request: String = row.get(4)?;
@@ -126,7 +125,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Known)>> {
     Ok(rest().zip(Some(row.get(0)?)).map(|(known, row)| (row, known)))
 }
 
-/// A row of `artifacts`, whose [columns](ARTIFACT_COLUMNS) begin at `first`.
+/// Reads a row of `artifacts`, whose [columns](ARTIFACT_COLUMNS) begin at `first`.
 pub fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Artifact, Odd>> {
     let mut values = [ValueRef::Null; 8];
     for (place, column) in values.iter_mut().zip([6, 7, 0, 1, 2, 3, 4, 5]) {
@@ -137,7 +136,7 @@ pub fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Artifact
         Ok(Err(format!("image {} of the job in row {} {what}", number(7) + 1, number(6))))
     };
     if row.get_ref(first + 8)? != ValueRef::Integer(sum::of_row("artifact", values)) {
-        return odd("is not what was recorded of it");
+        return odd("does not match its checksum");
     }
     let format: String = row.get(first + 5)?;
     Ok(Ok(Artifact {
@@ -148,7 +147,7 @@ pub fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Artifact
         height: row.get(first + 4)?,
         format: match ImageFormat::from_extension(&format) {
             Some(format) => format,
-            None => return odd("makes no sense"),
+            None => return odd("cannot be decoded"),
         },
     }))
 }

@@ -1,5 +1,6 @@
-//! Ledgers that do not change, such as in an archive: read where nothing may be written, though `SQLite` likes to keep an index
-//! beside a file that it reads.
+//! Immutable ledgers, for example in an archive: read where nothing may be written.
+//!
+//! `SQLite` normally keeps an index in the folder of a file that it reads.
 
 use std::fs;
 use std::path::Path;
@@ -8,18 +9,18 @@ use rusqlite::ErrorCode;
 
 use crate::ledger::error::LedgerError;
 
-/// Whether this ledger could be read without an index: nobody writes to it, and no log of it is left.
+/// Returns whether this ledger can be read without an index. It can if no process writes to it and no log is left.
 pub fn may_be_read(path: &Path, error: &LedgerError) -> bool {
     let is_refused = match error {
         LedgerError::Sqlite { source, .. } => source.sqlite_error_code() == Some(ErrorCode::CannotOpen),
-        // The folder itself takes nothing.
+        // Covers a folder that accepts no file.
         LedgerError::Io { .. } | LedgerError::Full { .. } => true,
         _ => false,
     };
     is_refused && fs::metadata(path.with_file_name("run.db-wal")).map_or(0, |log| log.len()) == 0
 }
 
-/// A path with options behind it, as `SQLite` reads it: as a URI, in which `?`, `#` and `%` have a meaning.
+/// Returns a path with options as the URI that `SQLite` reads. `?`, `#` and `%` have a meaning there, so the path is escaped.
 pub fn uri(path: &Path, options: &str) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {

@@ -1,8 +1,8 @@
-//! Checksums of rows: CRC-32 over the type, the length and the bytes of each value, with the name of the table in front.
+//! Checksums of rows: CRC-32 over the table's name and the type, length and bytes of each value.
 //!
-//! `SQLite` has no checksums of its own, so a bit that flips on the disk would be read as another task id or another phase. Every row of
-//! the ledger carries one. SQL has it as the function `row_sum(NAME, VALUE, ...)`, on connections of this program only: no schema
-//! needs the function, so other tools read the ledger as before.
+//! `SQLite` has no checksums of its own. A flipped bit on the disk would be read as another task id or phase. Every row of the
+//! ledger therefore carries a checksum. In SQL the function is `row_sum(NAME, VALUE, ...)`, on connections of this program
+//! only. No schema needs the function, so other tools read the ledger as before.
 
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
@@ -10,7 +10,7 @@ use rusqlite::types::ValueRef;
 
 use crate::ledger::sqlite::owner;
 
-/// The checksum of these values, as `SQLite` stores it in four bytes.
+/// Returns the checksum of these values, as a number that `SQLite` stores in four bytes.
 pub fn of<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     let mut hasher = crc32fast::Hasher::new();
     for value in values {
@@ -26,16 +26,16 @@ pub fn of<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
         hasher.update(&head);
         hasher.update(bytes);
     }
-    // The same 32 bits with a sign: `SQLite` needs six bytes for the upper half of the unsigned ones.
+    // Signed form of the same 32 bits: `SQLite` needs six bytes for the upper half of the unsigned range.
     i64::from(hasher.finalize().cast_signed())
 }
 
-/// The checksum of a row of this table.
+/// Returns the checksum of a row of this table.
 pub fn of_row<'a>(table: &'a str, values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     of(std::iter::once(ValueRef::from(table)).chain(values))
 }
 
-/// Gives a connection the functions `row_sum` and `task_key`.
+/// Registers the functions `row_sum` and `task_key` on a connection.
 pub fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("row_sum", -1, flags, |context| {
@@ -84,7 +84,7 @@ mod tests {
         assert!(i32::try_from(in_sql).is_ok(), "it fits into four bytes");
     }
 
-    /// Goal: one bit that flips is always seen. Method: flip each bit of a row that is as long as most.
+    /// Goal: one flipped bit is always detected. Method: flip each bit of a row of typical length.
     #[test]
     fn a_flipped_bit_changes_the_sum() {
         let text = b"a golden cat on a red sofa by the window, watercolour on rough paper".to_vec();

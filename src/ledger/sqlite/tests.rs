@@ -1,4 +1,4 @@
-//! The ledger on a real file: what is committed is there, and only one process writes.
+//! Tests of the ledger on a real file: committed events are there, and only one process writes.
 
 mod again;
 mod backwards;
@@ -50,7 +50,7 @@ pub fn all(file: &RunFile) -> Vec<Known> {
     all
 }
 
-/// Index and prompt of every job, in manifest order.
+/// Returns the index and the prompt of every job, in manifest order.
 fn prompts(file: &RunFile) -> Vec<(u64, String)> {
     all(file).iter().map(|known| (known.job.index, known.job.request.prompt.clone())).collect()
 }
@@ -64,7 +64,7 @@ fn artifact(name: &str) -> Artifact {
     Artifact { file_name, sha256: [7; 32], bytes: 12_345, width: 64, height: 32, format: ImageFormat::Png }
 }
 
-/// Every kind of event, in an order that a life could have.
+/// Returns events of every kind, in an order that a job's life could have.
 fn life() -> Vec<EventKind> {
     let fault = |kind| Fault::new(kind, "what happened: \"quoted\"\n二");
     vec![
@@ -85,8 +85,8 @@ fn life() -> Vec<EventKind> {
     ]
 }
 
-/// Goal: the columns of a job are the fold of its events, whatever has happened. Method: after every event of a life, compare
-/// the stored state with the fold, through a fresh reader.
+/// Goal: the columns of a job are the fold of its events, whatever has happened. Method: after every event, compare the stored
+/// state with the fold, through a new reader.
 #[test]
 fn the_stored_state_is_the_fold_of_the_events() {
     let folder = tempfile::tempdir().unwrap();
@@ -279,7 +279,7 @@ fn the_database_of_another_program_is_left_alone() {
     assert!(matches!(RunFile::open(folder.path(), "simulator"), Err(LedgerError::Foreign { .. })));
 }
 
-/// Goal: a log is part of its file. Method: the files of a run and of another program, as a killed process leaves them.
+/// Goal: a log is a part of its file. Method: the files of a run and of another program, as a killed process leaves them.
 #[test]
 fn a_log_that_is_not_ours_or_alone_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -330,14 +330,14 @@ fn a_damaged_row_is_told_and_not_guessed() {
     raw.execute("UPDATE jobs SET request = '{}'", ()).unwrap();
     drop(raw);
     let words = RunFile::open(folder.path(), "simulator").unwrap_err().to_string();
-    assert!(words.contains("job 1 (row 1): what is asked for, or its place"), "{words}");
+    assert!(words.contains("job 1 (row 1): its request, or its position"), "{words}");
     let mut n_known = 0;
     let read = RunFile::open_for_reading(folder.path()).unwrap().each_known(|_| {
         n_known += 1;
         Ok::<_, LedgerError>(())
     });
     let words = read.unwrap_err().to_string();
-    assert!(n_known == 0 && words.contains("job 1 (row 1): what is asked for (its id"), "{words}");
+    assert!(n_known == 0 && words.contains("job 1 (row 1): its request (id"), "{words}");
 }
 
 #[test]

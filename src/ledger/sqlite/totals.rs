@@ -1,4 +1,4 @@
-//! What `status` tells of a million jobs without a look at each: totals that every commit keeps up.
+//! Totals that every commit maintains, so that `status` counts a million jobs without reading each.
 
 use std::ops::{AddAssign, Sub};
 
@@ -12,17 +12,17 @@ use crate::ledger::sqlite::{RunFile, sum};
 use crate::model::counts::{Counts, Incidents};
 use crate::model::phase::JobState;
 
-/// Counts the totals anew, from every job.
+/// Query that recounts the totals from every job.
 pub const RECOUNTED: &str = include_str!("totals.sql");
 
-/// Writes them down, into a table that is empty.
+/// Statement that stores the recounted totals in an empty table.
 pub const INSERT_RECOUNTED: &str = concat!(
     "INSERT INTO totals (name, n, sum) SELECT name, n, row_sum('total', name, n) FROM (",
     include_str!("totals.sql"),
     ");"
 );
 
-/// The names of the totals in the ledger: the phases in their order, and then what has come up.
+/// Names of the totals in the ledger: the phases in their order, then the incidents.
 const NAMES: [&str; 13] = [
     "pending",
     "submitting",
@@ -39,12 +39,12 @@ const NAMES: [&str; 13] = [
     "reopened",
 ];
 
-/// The totals, or how they change, in the order of [`NAMES`].
+/// Totals, or changes of totals, in the order of [`NAMES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals([i64; NAMES.len()]);
 
 impl Totals {
-    /// What a job of the present manifest adds to them.
+    /// Returns the contribution of one job of the present manifest.
     pub fn of(state: &JobState) -> Self {
         let phase = format::phase_number(&state.phase);
         let is_doubtful = state.last_fault.as_ref().is_some_and(|fault| fault.kind.leaves_doubt());
@@ -68,7 +68,7 @@ impl Totals {
 
     /// Adds this change to the totals of a ledger.
     pub fn write(self, connection: &Connection) -> rusqlite::Result<()> {
-        // A total that is not what was recorded is not counted on.
+        // Total that does not match its checksum is not updated, so the commit fails.
         let sql = "UPDATE totals SET n = n + ?2, sum = row_sum('total', name, n + ?2) \
                    WHERE name = ?1 AND sum IS row_sum('total', name, n)";
         let mut update = connection.prepare_cached(sql)?;
@@ -93,13 +93,13 @@ impl Sub for Totals {
     }
 }
 
-/// Counts the totals anew and writes them down.
+/// Recounts the totals and stores them.
 pub fn recount(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("DELETE FROM totals; {INSERT_RECOUNTED}"))
 }
 
 impl RunFile {
-    /// How many jobs of the present manifest have each status.
+    /// Returns the number of jobs of the present manifest by status.
     pub fn counts(&self) -> Result<Counts, LedgerError> {
         let totals = self.totals()?;
         Ok(Counts {
@@ -112,7 +112,7 @@ impl RunFile {
         })
     }
 
-    /// What came up in all the runs of this ledger, dropped jobs included: they were paid for too.
+    /// Returns the incidents of all runs of this ledger. Dropped jobs are included, because they were paid for too.
     pub fn incidents(&self) -> Result<Incidents, LedgerError> {
         let totals = self.totals()?;
         Ok(Incidents {
@@ -130,7 +130,7 @@ impl RunFile {
         self.each("SELECT name, n, sum FROM totals", (), |row| {
             if row.get_ref(2)? != ValueRef::Integer(sum::of_row("total", [row.get_ref(0)?, row.get_ref(1)?])) {
                 let name = row.get_ref(0)?.as_str().unwrap_or("?");
-                return Ok(Err(self.damaged(format!("its total of {name} is not what was recorded"))));
+                return Ok(Err(self.damaged(format!("its total of {name} does not match its checksum"))));
             }
             let (name, n): (String, u64) = (row.get(0)?, row.get(1)?);
             if let Some(i) = NAMES.iter().position(|known| *known == name) {

@@ -1,8 +1,9 @@
-//! Finds the jobs of a manifest in a ledger, row by row: the one rule that decides what is the same job in an edited manifest.
+//! Matching of manifest rows to ledger jobs: the one rule that decides which job is the same after an edit.
 //!
-//! A job's id comes from its content, and the `n`-th row of a content is the `n`-th job of that content. Most rows of most edited
-//! manifests are where they were, one after the other; so the ledger is read in its own order beside the manifest, and only what is not
-//! found there is looked up by its id. What is remembered of a million rows is a bit each, and some contents that repeat.
+//! A job's id comes from its content. The `n`-th row of a content is the `n`-th job of that content. Most rows of most edited
+//! manifests keep their order. The ledger is therefore read in its own order, in parallel with the manifest, as in a merge
+//! join. Only a job not found there is looked up by its id. A million rows need one bit each in memory, and some space for
+//! repeated contents.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,49 +12,48 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::model::job::JobId;
 use crate::model::request::Content;
 
-/// Rows that are read ahead. The manifests of tests are small, and must meet the ends of pages too.
+/// Rows read ahead. Tests have small manifests and must also meet the ends of pages.
 const PAGE_ROWS: usize = if cfg!(test) { 3 } else { 256 };
 
-/// Rows that were found one after the other, after which the next ones are expected to follow.
+/// Rows found directly one after the other, after which the next rows are expected to follow.
 const STREAK: u32 = 2;
 
-/// Contents that repeat and are remembered, 40 bytes each.
+/// Repeated contents kept in memory, at 40 bytes each.
 const CONTENTS_MAX: usize = if cfg!(test) { 2 } else { 1 << 16 };
 
-/// A job that the ledger knows.
+/// Job that the ledger knows.
 #[derive(Clone, Debug)]
 pub struct Had {
     pub row: i64,
     id: JobId,
-    /// Its place in the manifest that was taken in last; none if it was not there.
+    /// Position in the last imported manifest; `None` if the job was not in it.
     pub position: Option<u64>,
     pub label: Option<String>,
     pub extras: Option<String>,
     pub phase: i64,
 }
 
-/// A walk through a manifest and a ledger side by side.
+/// Parallel cursor over a manifest and a ledger.
 pub struct Walk<'a> {
     connection: &'a Connection,
     taken: Rows,
     occurrences: Occurrences,
-    /// What is expected next, in the order of positions.
+    /// Jobs expected next, in the order of positions.
     page: VecDeque<Had>,
-    /// The position up to which that was read.
+    /// Position up to which the page was read.
     after: u64,
-    /// Rows that were found right behind each other.
+    /// Rows found directly one after the other.
     streak: u32,
 }
 
 impl<'a> Walk<'a> {
-    /// A walk from the beginning.
     pub fn new(connection: &'a Connection) -> Self {
         let (taken, occurrences) = (Rows::default(), Occurrences::default());
         Self { connection, taken, occurrences, page: VecDeque::new(), after: 0, streak: STREAK }
     }
 
-    /// The job for the next row of the manifest, if the ledger knows it. If not, `new` is offered ids until it takes one, and says
-    /// the row of the job that it made, if it made one where this walk looks.
+    /// Finds the job for the next row of the manifest; `None` if the ledger does not know it. In that case `new` is offered ids
+    /// until it accepts one. `new` returns the row of the job that it created, if it created one in the ledger.
     pub fn step(
         &mut self,
         content: Content,
@@ -79,7 +79,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether a row of the manifest has this job.
+    /// Returns whether a row of the manifest has this job.
     pub fn has_taken(&self, row: i64) -> bool {
         self.taken.contains(row)
     }
@@ -92,7 +92,7 @@ impl<'a> Walk<'a> {
             return Ok(Some(next));
         }
         let found = self.look_up(id)?;
-        // One that is taken already was only asked for because its content repeats, and says nothing of what comes next.
+        // Matched jobs were looked up only because their content repeats, and do not predict the next row.
         let free = found.as_ref().filter(|had| !self.taken.contains(had.row));
         if let Some(position) = free.and_then(|had| had.position) {
             self.go_to(position);
@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
         Ok(found)
     }
 
-    /// What comes after a job that was found elsewhere is expected next, if it is on the page or that happens again and again.
+    /// Expects the jobs behind this position next, if they are on the page or if this happens repeatedly.
     fn go_to(&mut self, position: u64) {
         let is_on_page = |had: &Had| had.position.is_some_and(|other| other > position);
         let is_ahead = self.page.front().is_some_and(|next| next.position < Some(position));
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
         self.page = statement.query_map(params![self.after], had)?.collect::<rusqlite::Result<_>>()?;
         match self.page.back().and_then(|last| last.position) {
             Some(last) => self.after = last,
-            // There is nothing more to expect.
+            // End of the ledger: no further job is expected.
             None => self.streak = 0,
         }
         Ok(())
@@ -133,11 +133,11 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Where a new job was put.
+/// Location of a new job.
 pub enum New {
-    /// Into the ledger, with this row.
+    /// Row of the ledger.
     InLedger(i64),
-    /// Where this walk does not look.
+    /// Location that the cursor does not read.
     Elsewhere,
 }
 
@@ -146,7 +146,7 @@ fn had(row: &Row<'_>) -> rusqlite::Result<Had> {
     Ok(Had { row: number, id: JobId::from_bytes(id), position, label, extras, phase })
 }
 
-/// A set of rows, a bit each.
+/// Set of rows, with one bit per row.
 #[derive(Default)]
 struct Rows(Vec<u64>);
 
@@ -161,7 +161,7 @@ impl Rows {
         self.0.get(word).is_some_and(|bits| bits & bit != 0)
     }
 
-    /// Says whether it was not there before.
+    /// Adds a row, and returns whether it was absent before.
     fn insert(&mut self, row: i64) -> bool {
         let is_new = !self.contains(row);
         let (word, bit) = Self::place(row);
@@ -173,18 +173,18 @@ impl Rows {
     }
 }
 
-/// How often contents that repeat have come: of so many of them, those that repeat most. To forget one costs time and nothing else, as
-/// its jobs are found taken one by one.
+/// Occurrence counts of the contents that repeat most. Forgetting one costs only time, as its jobs are then found matched one
+/// by one.
 #[derive(Default)]
 struct Occurrences(HashMap<Content, u32>);
 
 impl Occurrences {
-    /// The first occurrence that may be free.
+    /// Returns the first occurrence that may be unmatched.
     fn first(&self, content: &Content) -> u32 {
         self.0.get(content).copied().unwrap_or(0)
     }
 
-    /// The ones before this occurrence are taken.
+    /// Records that all occurrences before this one are matched.
     fn repeats(&mut self, content: Content, occurrence: u32) {
         if self.0.len() >= CONTENTS_MAX {
             let mut least = 2;

@@ -1,15 +1,17 @@
-//! High-water mark of a ledger, in a file of its own (`run.mark`): how far the ledger had come, so that one that went back in time is
-//! known: restored from a backup, copied over by an older one, or without its log.
+//! High-water mark of a ledger, in a separate file (`run.mark`): detects a ledger that went back in time.
 //!
-//! The mark claims an event that the ledger must have, by its number and its checksum. It is written after each commit and before the
-//! next one, and never before a commit is durable, so a power loss or a kill in between leaves it behind the ledger and never ahead.
-//! It is synced at the end of a session and after every 256 commits: so far behind may a power loss leave it.
+//! A ledger goes back in time if it is restored from a backup, or overwritten by an older copy. So does a ledger without its
+//! log.
 //!
-//! It also bounds which jobs may have been submitted: `handed_out` is synced before a job at a higher position is handed out. Bounds are
-//! reserved ahead, so that this costs a sync for thousands of jobs.
+//! The watermark claims an event that the ledger must have, by number and checksum. It is written after each commit and before
+//! the next. It is never written before a commit is durable. A power loss or a kill in between leaves it behind the ledger and
+//! never ahead. It is synced at the end of a session and after every 256 commits. A power loss may leave it that far behind.
 //!
-//! Two slots in sectors of their own are written in turn, so that one is whole whatever becomes of a write. A folder that is copied or
-//! moved as a whole takes its mark along. One that goes back as a whole, with the mark in it, is not noticed.
+//! The watermark also bounds the jobs that may have been submitted. The bound `handed_out` is synced before a job at a higher
+//! position is handed out. Bounds are reserved ahead, so thousands of jobs cost one sync.
+//!
+//! Two slots in separate sectors are written in turn, so one is whole whatever happens to a write. A folder that is copied or
+//! moved as a whole keeps its watermark. A folder that goes back as a whole, watermark included, is not detected.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -17,60 +19,61 @@ use std::path::{Path, PathBuf};
 
 use crate::ledger::error::LedgerError;
 
-/// The file, beside `run.db`.
+/// File name, in the folder of `run.db`.
 const NAME: &str = "run.mark";
 
-/// Commits that a power loss may take from the mark, though not from the ledger.
+/// Commits that a power loss may remove from the watermark, though not from the ledger.
 const COMMITS_UNSYNCED_MAX: u32 = 256;
 
-/// Positions that are reserved at once.
+/// Positions reserved at once.
 const RESERVED: u64 = 4096;
 
-/// The bound where it is not known: every pending job may have been submitted.
+/// Bound if none is known: every pending job may have been submitted.
 pub const UNBOUNDED: u64 = u64::MAX;
 
 const MAGIC: &[u8; 8] = b"pbmark1\n";
 const SLOT_BYTES: usize = 512;
 const FIELD_BYTES: usize = 8 + 8 + 16 + 4 * 8;
 
-/// How far a ledger had come.
+/// Watermark: how far a ledger had come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
-    /// The run, by the number that its ledger drew for itself.
+    /// Identity of the run: the random number that its ledger generated.
     pub run: [u8; 16],
-    /// The number of the last event; 0 for none.
+    /// Number of the last event; 0 for none.
     pub seq: i64,
-    /// The checksum of that event.
+    /// Checksum of the last event.
     pub sum: i64,
-    /// Submissions that had been started.
+    /// Submissions started up to that event.
     pub n_submits: u64,
-    /// No job at a higher position was ever handed out to be submitted.
+    /// Highest reserved position: no job at a higher one was ever handed out for submission.
     pub handed_out: u64,
 }
 
-/// What was found in the place of a mark.
+/// Content found in the watermark file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// None: a run of an earlier version, or one whose mark was deleted or never finished. The ledger is believed, and gets one.
+    /// Watermark absent: an earlier version made the run, or the watermark was deleted or never finished. The ledger is
+    /// trusted, and gets a watermark.
     None,
-    /// This one, with the number of the write that wrote it.
+    /// Watermark present, with the number of the write that wrote it.
     Mark(Mark, u64),
 }
 
-/// The file, open for writing.
+/// Watermark file, open for writing.
 #[derive(Debug)]
 pub struct MarkFile {
     file: File,
     path: PathBuf,
     mark: Mark,
-    /// The number of the last write.
+    /// Number of the last write.
     n_writes: u64,
     n_unsynced: u32,
-    /// Whether the last write was done.
+    /// Records whether the last write succeeded.
     is_written: bool,
 }
 
-/// Reads the mark in the folder `out`. A file that holds something else is refused: it is not ours to write over.
+/// Reads the watermark in the folder `out`. A file with other content is refused, because this program must not overwrite it.
 pub fn find(out: &Path) -> Result<Found, LedgerError> {
     let path = out.join(NAME);
     let mut bytes = Vec::new();
@@ -83,7 +86,7 @@ pub fn find(out: &Path) -> Result<Found, LedgerError> {
     let slots = bytes.chunks(SLOT_BYTES).filter_map(from_slot);
     match slots.max_by_key(|(_, n_writes)| *n_writes) {
         Some((mark, n_writes)) => Ok(Found::Mark(mark, n_writes)),
-        // The first write may have been cut: the file is empty, holds zeros, or its magic is there and the rest is not.
+        // Accepts a cut first write: the file is empty, holds zeros, or has its magic bytes and not the rest.
         None if bytes.iter().all(|byte| *byte == 0) || bytes.chunks(SLOT_BYTES).any(|slot| slot.starts_with(MAGIC)) => {
             Ok(Found::None)
         }
@@ -92,24 +95,24 @@ pub fn find(out: &Path) -> Result<Found, LedgerError> {
 }
 
 impl MarkFile {
-    /// Opens the mark in the folder `out`, and writes this one in the place of what was found there.
+    /// Opens the watermark file in the folder `out`, and replaces the watermark found there with this one.
     pub fn open(out: &Path, mark: Mark, found: Found) -> Result<Self, LedgerError> {
         let path = out.join(NAME);
         let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = opened.map_err(|source| LedgerError::Io { path: path.clone(), source })?;
         let n_writes = if let Found::Mark(_, n_writes) = found { n_writes } else { 0 };
         let mut mark = Self { file, path, mark, n_writes, n_unsynced: 0, is_written: false };
-        // Both slots, as what is in the other one may claim more than this mark does.
+        // Both slots are written, because the other one may claim more than this watermark does.
         mark.write().and_then(|()| mark.write()).map_err(|source| mark.error(source))?;
         mark.sync()?;
         Ok(mark)
     }
 
-    /// Takes note of a commit that is durable: its last event, and the submissions that it started.
+    /// Advances the watermark to a durable commit: to its last event, and by the submissions that it started.
     pub fn advance(&mut self, seq: i64, sum: i64, n_submits: u64) -> Result<(), LedgerError> {
         self.mark = Mark { seq, sum, n_submits: self.mark.n_submits + n_submits, ..self.mark };
         self.n_unsynced += 1;
-        // A write that fails leaves the mark behind, which is allowed; one that goes on failing is told by the sync.
+        // Failed writes leave the watermark behind, which is allowed. The sync reports writes that keep failing.
         let written = self.write();
         if self.n_unsynced < COMMITS_UNSYNCED_MAX {
             return Ok(());
@@ -118,7 +121,7 @@ impl MarkFile {
         self.sync()
     }
 
-    /// Makes sure that the bound covers this position before a job there is handed out. It is synced when this returns.
+    /// Raises the bound to cover this position, before a job there is handed out. The bound is synced on return.
     pub fn reserve(&mut self, position: u64) -> Result<(), LedgerError> {
         if position <= self.mark.handed_out {
             return Ok(());
@@ -157,7 +160,7 @@ impl MarkFile {
 
 impl Drop for MarkFile {
     fn drop(&mut self) {
-        // If either fails, the mark is behind, which is allowed.
+        // Failure leaves the watermark behind, which is allowed.
         let is_written = self.is_written || self.write().is_ok();
         if is_written && self.n_unsynced > 0 {
             let _ = self.sync();
@@ -193,7 +196,7 @@ fn to_slot(mark: &Mark, n_writes: u64) -> [u8; SLOT_BYTES] {
     slot
 }
 
-/// The mark in a slot and the number of its write; nothing where it is not whole.
+/// Parses the watermark in a slot, and the number of its write; `None` if the slot is not whole.
 fn from_slot(slot: &[u8]) -> Option<(Mark, u64)> {
     let (fields, rest) = slot.split_at_checked(FIELD_BYTES)?;
     let crc = u32::from_le_bytes(rest.get(..4)?.try_into().ok()?);
@@ -234,12 +237,12 @@ mod tests {
         drop(file);
         let found = find(folder.path()).unwrap();
         assert_eq!(found, Found::Mark(there(9, -2, 7, 10 + RESERVED), 4), "reserved once for both");
-        // An older one takes its place, and the slot that is not written next does not bring the newer one back.
+        // Replaces the newer watermark by an older one. The slot that is not written next does not bring the newer one back.
         drop(MarkFile::open(folder.path(), mark(1), found).unwrap());
         assert_eq!(find(folder.path()).unwrap(), Found::Mark(mark(1), 6));
     }
 
-    /// Goal: one slot is whole whatever becomes of the write of the other. Method: spoil each byte of the later slot in turn.
+    /// Goal: one slot is whole whatever happens to the write of the other. Method: damage each byte of the later slot in turn.
     #[test]
     fn a_spoiled_slot_leaves_the_other() {
         let folder = tempfile::tempdir().unwrap();

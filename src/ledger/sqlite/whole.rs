@@ -1,29 +1,29 @@
-//! The whole ledger against itself: the structure that `SQLite` keeps, the checksum of every row, and what one table tells of another.
+//! Integrity check of a whole ledger: `SQLite`'s structure, the checksum of every row, and consistency between tables.
 //!
-//! Every row that is read is held against its checksum anyway. This finds rows that nobody reads, rows that are gone, and indexes that
-//! lead elsewhere. It reads everything: a ledger of a few megabytes is looked through whenever a run or `status` opens it, a larger one
-//! by `verify` only.
+//! Every row is compared with its checksum whenever it is read. This check also finds rows that no query reads, missing rows,
+//! and indexes that lead to wrong rows. It reads everything. A run and `status` check a ledger of a few megabytes at each
+//! opening; only `verify` checks a larger one.
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::RunFile;
 use crate::ledger::sqlite::migrate::VERSION;
 use crate::ledger::sqlite::totals::RECOUNTED;
 
-/// The largest ledger that is looked through whenever it is opened, in bytes.
+/// Largest ledger that is checked at each opening, in bytes.
 const SMALL_BYTES_MAX: i64 = 4 << 20;
 
-/// Findings that are told.
+/// Findings reported, at most.
 const FOUND_MAX: usize = 10;
 
-/// The checksum of all definitions, in SQL. The index of a shuffled order comes and goes.
+/// Checksum of all definitions, in SQL. Excludes the index of a shuffled order, which comes and goes.
 pub const SCHEMA_SUM: &str = "SELECT CAST(sum(row_sum('schema', type, name, tbl_name, sql)) AS TEXT) AS sum FROM main.sqlite_schema \
                               WHERE name NOT LIKE 'sqlite_%' AND name <> 'jobs_pending_by_id'";
 
-/// What is wrong with the rows, each with the words for it.
+/// Queries for damaged rows; each row of the answer describes one of them.
 const ODD_ROWS: [&str; 9] = [
-    "SELECT coalesce('job ' || position, 'a job that has left the manifest') || ' (row ' || row || '): what is asked for, or its place' \
+    "SELECT coalesce('job ' || position, 'a job that has left the manifest') || ' (row ' || row || '): its request, or its position' \
      FROM jobs WHERE job_sum IS NOT row_sum('job', row, id, position, label, request, extras)",
-    "SELECT coalesce('job ' || position, 'a job that has left the manifest') || ' (row ' || row || '): where it stands' FROM jobs WHERE \
+    "SELECT coalesce('job ' || position, 'a job that has left the manifest') || ' (row ' || row || '): its state' FROM jobs WHERE \
      state_sum IS NOT row_sum('state', row, phase, task, n_submits, n_setbacks, n_lost, n_in_doubt, submitted_at, finished_at, fault, \
      n_forgiven, n_reopened)",
     "SELECT 'the links of the job in row ' || job FROM links WHERE sum IS NOT row_sum('links', job, urls)",
@@ -38,7 +38,7 @@ const ODD_ROWS: [&str; 9] = [
 ];
 
 impl RunFile {
-    /// Holds the whole ledger against itself. The error names the first rows that are not what was recorded.
+    /// Checks the whole ledger. The error names the first rows that are not what was recorded.
     pub fn check_whole(&self) -> Result<(), LedgerError> {
         let mut found = vec![];
         self.each(&format!("PRAGMA integrity_check({FOUND_MAX})"), (), |row| {
@@ -57,10 +57,10 @@ impl RunFile {
         let n_more = found.len().saturating_sub(FOUND_MAX);
         found.truncate(FOUND_MAX);
         let more = if n_more > 0 { ", and more" } else { "" };
-        Err(self.damaged(format!("what it holds is not what was recorded: {}{more}", found.join("; "))))
+        Err(self.damaged(format!("its contents differ from what was recorded: {}{more}", found.join("; "))))
     }
 
-    /// The same for a ledger of a few megabytes. Says whether it is one.
+    /// Checks the whole ledger if it has only a few megabytes. Returns whether it has.
     pub fn check_if_small(&self) -> Result<bool, LedgerError> {
         let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let bytes = pragma("page_count").and_then(|pages| Ok(pages * pragma("page_size")?));

@@ -1,4 +1,4 @@
-//! Confinement of list files: a manifest names files in its own folder, or in folders that the user allows, wherever links lead.
+//! Confinement of list files to the manifest's folder and the folders that the user allows, with links resolved.
 
 use std::fs;
 use std::io;
@@ -7,34 +7,34 @@ use std::path::{Path, PathBuf};
 use crate::manifest::mistake::{Wrong, wrong};
 use crate::model::text::escape;
 
-/// Folders of the system whose files are no texts: what they hold depends on who reads them.
+/// System folders whose files are no texts: their contents depend on the process that reads them.
 const OF_THE_SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
 
-/// The folders that lists may be in.
+/// Folders in which list files are allowed.
 #[derive(Debug)]
 pub(super) struct Folders {
-    /// Their real paths, without links.
+    /// Real paths of the folders, with links resolved.
     roots: Vec<PathBuf>,
 }
 
-/// Why there is no file that may be read.
+/// Reason why a file may not be read.
 #[derive(Debug)]
 pub(super) enum Missed {
-    /// It is outside of all folders. Its real path is told only where it exists.
+    /// File outside all folders. The real path is set only if the file exists.
     Outside(Option<PathBuf>),
-    /// There is none, or it cannot be looked at.
+    /// File that does not exist or cannot be accessed.
     Unreadable(io::Error),
 }
 
 impl Folders {
-    /// The manifest's own, and those that the user allows; one that does not exist allows nothing.
+    /// Resolves the manifest's own folder and the folders that the user allows. A missing folder allows nothing.
     pub(super) fn new(own: &Path, allowed: &[PathBuf]) -> Self {
         let own = if own.as_os_str().is_empty() { Path::new(".") } else { own };
         let roots = std::iter::once(own).chain(allowed.iter().map(PathBuf::as_path));
         Self { roots: roots.filter_map(|folder| fs::canonicalize(folder).ok()).collect() }
     }
 
-    /// The real path of what has this one, if that is in the folders. Whether there is anything elsewhere is not told.
+    /// Returns the real path of the file if it is in one of the folders. A path elsewhere gives `Outside`, whether a file exists or not.
     pub(super) fn find(&self, path: &Path) -> Result<PathBuf, Missed> {
         let error = match fs::canonicalize(path) {
             Ok(real) if self.holds(&real) => return Ok(real),
@@ -42,7 +42,7 @@ impl Folders {
             Err(error) => error,
         };
         let there = path.ancestors().skip(1).find_map(|folder| fs::canonicalize(folder).ok());
-        // A link without a target leads to where that would be.
+        // Treats a link without a target as outside, because its target may be outside.
         let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
         match there {
             Some(folder) if self.holds(&folder) && !is_link => Err(Missed::Unreadable(error)),
@@ -57,7 +57,7 @@ impl Folders {
     }
 }
 
-/// What is told of a file that is outside.
+/// Creates the mistake for a file outside the folders.
 pub(super) fn outside(what: &str, real: Option<&Path>) -> Wrong {
     let (leads, folder) = match real.and_then(|real| Some((real, real.parent()?))) {
         Some((real, folder)) => {
@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    /// Goal: no name leads out. Method: each shape of a name, in a folder that lies beside another one with a secret.
+    /// Goal: no name leads out of the folder. Method: each form of a name, in a folder next to another one with a secret.
     #[test]
     fn only_what_is_in_the_folders_is_found() {
         let all = tempfile::tempdir().expect("a temporary folder can be made");

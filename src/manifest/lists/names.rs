@@ -1,4 +1,4 @@
-//! The names of wildcards: which there are, which of them one with `*` fits, and which one was probably meant.
+//! Wildcard names: a directory listing, pattern matching with `*`, and suggestions for misspelt names.
 
 use std::fs;
 use std::io;
@@ -11,23 +11,23 @@ use crate::manifest::field::misspelt;
 use crate::manifest::mistake::{Wrong, wrong};
 use crate::model::text::escape;
 
-/// Files and folders below the folder of wildcards.
+/// Limit on the files and folders below the folder of wildcards.
 const ENTRIES_MAX: usize = 100_000;
 
-/// Folders within folders there; a link may lead back to where it lies.
+/// Limit on nested folders there. A link may lead back to a parent folder.
 pub(super) const DEPTH_MAX: usize = 16;
 
-/// Characters of a name with `*`.
+/// Limit on the characters of a pattern. The rest is ignored.
 const PATTERN_CHARS_MAX: usize = 200;
 
-/// Whether the name stays below the folder that it is looked for in.
+/// Returns whether the name stays below the folder in which it is looked up.
 pub(super) fn is_within(name: &str) -> bool {
     let parts = || Path::new(name).components();
-    // What other systems take for a root or a separator has no place in a name that means the same everywhere.
+    // Rejects the root and separator signs of other systems, so that a name means the same everywhere.
     !name.is_empty() && !name.contains(['\\', ':']) && parts().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// The names of all lists below `folder`, in order; none where there is no such folder. None of its folders may lead out of `folders`.
+/// Lists the names of all lists below `folder`, sorted. No names if the folder is missing. No subfolder may lead out of `folders`.
 pub(super) fn all(folder: &Path, folders: &Folders) -> Result<Arc<[String]>, Wrong> {
     let mut names = Vec::new();
     let mut n_left = ENTRIES_MAX;
@@ -76,16 +76,16 @@ fn walk(
     Ok(())
 }
 
-/// Whether `pattern` fits `name`: `*` is any part of a folder's or file's name, `**` any part of a path.
+/// Returns whether `pattern` matches `name`. `*` is any part of a folder or file name, and `**` is any part of a path.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let name: Vec<_> = name.chars().collect();
     let pattern: Vec<_> = pattern.chars().take(PATTERN_CHARS_MAX).collect();
-    // Whether the pattern so far fits the first so many characters.
+    // Entry `n` records whether the pattern so far matches the first `n` characters.
     let mut fits = vec![false; name.len() + 1];
     fits[0] = true;
     for (i, sign) in pattern.iter().enumerate() {
         if *sign == '*' {
-            // The second of two is the one that leaps over folders.
+            // Detects the second of two `*`, which also matches `/`.
             let leaps = i > 0 && pattern[i - 1] == '*';
             for n in 1..=name.len() {
                 fits[n] |= fits[n - 1] && (leaps || name[n - 1] != '/');
@@ -100,19 +100,19 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
     fits[name.len()]
 }
 
-/// What is wrong with a name that is none of `names`, and which of them it nearly is.
+/// Creates the mistake for a name that matches none of `names`, with a similar name as the remedy.
 pub(super) fn missing(shown: &str, name: &str, names: &[String]) -> Wrong {
     let ending = format!("/{name}");
     let elsewhere = names.iter().find(|other| other.ends_with(&ending)).map(String::as_str);
     let meant = elsewhere.or_else(|| misspelt(name.trim_end_matches(".txt"), names.iter().map(String::as_str)));
     let what = if name.contains('*') {
-        format!("the wildcard {shown} fits no list")
+        format!("the wildcard {shown} matches no list")
     } else {
-        format!("there is no list for the wildcard {shown}")
+        format!("no list for the wildcard {shown}")
     };
     let remedy = match meant {
         Some(meant) => format!("did you mean `__{}__`?", escape(meant)),
-        None => format!("write `{WILDCARDS}/{}.txt` beside the manifest, one text a line", escape(name)),
+        None => format!("write `{WILDCARDS}/{}.txt` beside the manifest, with one text per line", escape(name)),
     };
     wrong(what, remedy)
 }

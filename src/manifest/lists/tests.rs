@@ -1,10 +1,10 @@
-//! Lists in a folder of their own.
+//! List files in a temporary folder.
 
 use tempfile::TempDir;
 
 use super::*;
 
-/// A folder with files in it.
+/// Creates a folder with these files.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     for (name, bytes) in files {
@@ -42,18 +42,18 @@ fn what_cannot_be_read_is_told() {
     ]);
     let mut lists = lists(&folder);
     for (name, told) in [
-        ("animal.txt", "there is no list `animal.txt`; did you mean `animals.txt`?"),
-        ("animals", "there is no list `animals`; did you mean `animals.txt`?"),
-        ("sub/colors.txt", "there is no list `sub/colors.txt`; did you mean `sub/colours.txt`?"),
+        ("animal.txt", "list not found: `animal.txt`; did you mean `animals.txt`?"),
+        ("animals", "list not found: `animals`; did you mean `animals.txt`?"),
+        ("sub/colors.txt", "list not found: `sub/colors.txt`; did you mean `sub/colours.txt`?"),
         (
             "nowhere/x.txt",
-            "there is no list `nowhere/x.txt`; write it, one text a line, or correct the name, which is as seen from the manifest",
+            "list not found: `nowhere/x.txt`; create it, with one text per line, or correct the path, which is relative to the manifest",
         ),
-        ("sub", "the list `sub` could not be read: it is a folder; name a file that can be"),
-        ("empty.txt", "the list `empty.txt` has no texts; write one a line"),
+        ("sub", "the list `sub` could not be read: it is a folder; name a readable file"),
+        ("empty.txt", "the list `empty.txt` has no texts; write one per line"),
         (
             "latin.txt",
-            "in line 2 of the list `latin.txt`, this line is not UTF-8 text; the file looks like windows-1252, which is not certain; \
+            "in line 2 of the list `latin.txt`, this line is not UTF-8 text; the file looks like windows-1252, but that is not certain; \
              convert it: iconv -f windows-1252 -t UTF-8 OLD > NEW",
         ),
         ("utf16.txt", "in line 1 of the list `utf16.txt`, this line is not UTF-16LE text; save the file as UTF-8"),
@@ -80,7 +80,7 @@ fn long_lists_are_refused() {
     assert_eq!(words(lists.of_file("large.txt")), told);
 }
 
-/// Goal: a list that was changed makes another manifest. Method: change a name, a text, the order, and where one file ends.
+/// Goal: a changed list changes the digest. Method: change a name, a text, the order, and the boundary between two parts.
 #[test]
 fn the_digest_covers_names_bytes_and_order() {
     let digest = |files: &[(&str, &[u8])]| {
@@ -142,17 +142,17 @@ fn wildcards_lie_in_their_folder() {
     ] {
         assert_eq!(*lists.values(name).expect("it is good"), *texts, "{name}");
     }
-    let outside = "name a list below it, as in `__animals/birds__`";
+    let outside = "name a list inside it, as in `__animals/birds__`";
     for (name, told) in [
-        ("../secret", "the wildcard `__../secret__` does not lie in the folder `wildcards`; ".to_owned() + outside),
-        ("animals/../../secret", "the wildcard `__animals/../../secret__` does not lie in the folder `wildcards`; ".to_owned() + outside),
-        ("c:\\x", "the wildcard `__c:\\x__` does not lie in the folder `wildcards`; ".to_owned() + outside),
-        ("/", "the wildcard `__/__` does not lie in the folder `wildcards`; ".to_owned() + outside),
-        ("birds", "there is no list for the wildcard `__birds__`; did you mean `__animals/birds__`?".to_owned()),
-        ("Animals/birds", "there is no list for the wildcard `__Animals/birds__`; did you mean `__animals/birds__`?".to_owned()),
-        ("animals/birds.txt", "there is no list for the wildcard `__animals/birds.txt__`; did you mean `__animals/birds__`?".to_owned()),
-        ("trees", "there is no list for the wildcard `__trees__`; write `wildcards/trees.txt` beside the manifest, one text a line".to_owned()),
-        ("tr*", "the wildcard `__tr*__` fits no list; write `wildcards/tr*.txt` beside the manifest, one text a line".to_owned()),
+        ("../secret", "the wildcard `__../secret__` is not in the folder `wildcards`; ".to_owned() + outside),
+        ("animals/../../secret", "the wildcard `__animals/../../secret__` is not in the folder `wildcards`; ".to_owned() + outside),
+        ("c:\\x", "the wildcard `__c:\\x__` is not in the folder `wildcards`; ".to_owned() + outside),
+        ("/", "the wildcard `__/__` is not in the folder `wildcards`; ".to_owned() + outside),
+        ("birds", "no list for the wildcard `__birds__`; did you mean `__animals/birds__`?".to_owned()),
+        ("Animals/birds", "no list for the wildcard `__Animals/birds__`; did you mean `__animals/birds__`?".to_owned()),
+        ("animals/birds.txt", "no list for the wildcard `__animals/birds.txt__`; did you mean `__animals/birds__`?".to_owned()),
+        ("trees", "no list for the wildcard `__trees__`; write `wildcards/trees.txt` beside the manifest, with one text per line".to_owned()),
+        ("tr*", "the wildcard `__tr*__` matches no list; write `wildcards/tr*.txt` beside the manifest, with one text per line".to_owned()),
     ] {
         assert_eq!(words(lists.values(name)), told);
     }
@@ -170,5 +170,5 @@ fn links_that_lead_back_end() {
 #[test]
 fn without_a_folder_there_are_no_wildcards() {
     let folder = folder(&[]);
-    assert!(words(lists(&folder).values("a")).starts_with("there is no list for the wildcard `__a__`; write"));
+    assert!(words(lists(&folder).values("a")).starts_with("no list for the wildcard `__a__`; write"));
 }

@@ -1,8 +1,8 @@
-//! The dynamic syntax: choices, counts, weights, wildcards and comments, as users of dynamic prompts know them.
+//! Dynamic template syntax: choices, counts, weights, wildcards and comments, in the syntax of Dynamic Prompts.
 //!
-//! What differs from theirs, each because a text is paid for: several options are joined in the order in which they stand and in no other;
-//! spaces around an option stay, unless a line break is among them; `\` before `{ } | # $ % _` takes their meaning away; and what
-//! is not read (`${..}`, `%{..}`, `~`, `@`, parameters of wildcards) or was hardly meant (`#1`, an open `__`) is a flaw.
+//! Differences from that program exist because each text is paid for. Several options are joined only in the order in which they are
+//! written. Spaces around an option stay, unless a line break is among them. `\` before `{ } | # $ % _` escapes the character.
+//! Unsupported syntax is a flaw: `${..}`, `%{..}`, `~`, `@` and parameters of wildcards. So is a probable error: `#1`, an open `__`.
 
 mod marks;
 mod wildcard;
@@ -11,16 +11,16 @@ use super::node::Node;
 use super::{Flaw, Gathered, Reading, Template};
 use crate::manifest::mistake::{Wrong, wrong};
 
-/// Choices within choices, those in wildcards included.
+/// Limit on nested choices, those in wildcards included.
 const DEPTH_MAX: usize = 32;
 
-/// The most that writing one text may take, in bytes: far above what any provider reads.
+/// Limit on the cost of rendering one text, in bytes: far above what any provider reads.
 const EFFORT_MAX: u64 = 1 << 20;
 
-/// Options of the wildcards that one text mentions.
+/// Limit on the options of all wildcards in one text.
 const OPTIONS_MAX: usize = 1 << 22;
 
-/// Characters that may mean something; between them everything is text.
+/// Characters that may be special. All text between them is literal.
 const SPECIAL: [char; 8] = ['\\', '{', '}', '|', '#', '_', '$', '%'];
 
 pub(super) fn read(text: &str, reading: &mut Reading<'_>) -> Result<Template, Vec<Flaw>> {
@@ -29,38 +29,38 @@ pub(super) fn read(text: &str, reading: &mut Reading<'_>) -> Result<Template, Ve
     parser.gathered.template(node, parser.has_weights)
 }
 
-/// Reads one text from its beginning to its end.
+/// Parser of one text.
 struct Parser<'p, 'r> {
     text: &'p str,
-    /// Bytes read.
+    /// Offset of the next byte to read.
     at: usize,
     reading: &'p mut Reading<'r>,
     trail: Trail,
     gathered: Gathered,
     has_weights: bool,
-    /// Whether a flaw was found behind which nothing can be read.
+    /// Records a flaw after which parsing cannot continue.
     gave_up: bool,
 }
 
-/// How the reader came to the text that it reads now.
+/// Nesting of the current text.
 #[derive(Debug, Default)]
 struct Trail {
     depth: usize,
     n_options: usize,
-    /// The wildcards that are being read, from the outermost to the innermost.
+    /// Wildcards that are being parsed, from the outermost to the innermost.
     wildcards: Vec<String>,
-    /// Whether a text was refused because of where it stands, and not because of what it says.
+    /// Records that a text was rejected because of its nesting, not because of its contents.
     is_full: bool,
 }
 
-/// What a row of parts is, which says where it ends.
+/// Kind of a sequence of parts, which determines where the sequence ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Row {
-    /// The whole of a text: `|` and `}` mean nothing in it.
+    /// Whole text, in which `|` and `}` are literal.
     Whole,
-    /// An option, up to a `|` or `}`.
+    /// Option, which ends at a `|` or `}`.
     Option,
-    /// An option that will be joined with others: spaces around it are nobody's.
+    /// Option that is joined with others. Spaces around it are removed.
     Joined,
 }
 
@@ -77,7 +77,7 @@ impl<'p, 'r> Parser<'p, 'r> {
         self.gathered.flaw(begin, self.at, wrong);
     }
 
-    /// Tells a flaw behind which nothing can be read.
+    /// Reports a flaw after which parsing cannot continue.
     fn give_up(&mut self, begin: usize, wrong: Wrong) -> Node {
         self.flaw(begin, wrong);
         self.at = self.text.len();
@@ -118,13 +118,13 @@ impl<'p, 'r> Parser<'p, 'r> {
         self.within_limits(begin, Node::row(parts))
     }
 
-    /// Reads a part that is not text, behind the text that comes before it.
+    /// Parses a part that is not text, and first adds the literal text before it.
     fn part(&mut self, read: fn(&mut Self) -> Node, literal: &mut String, parts: &mut Vec<Node>) {
         parts.extend((!literal.is_empty()).then(|| Node::Text(std::mem::take(literal).into())));
         parts.push(read(self));
     }
 
-    /// Reads a var, or options from `{` to `}`.
+    /// Parses a var, or options from `{` to `}`.
     fn choice(&mut self) -> Node {
         let begin = self.at;
         if let Some(name) = self.var() {
@@ -151,7 +151,7 @@ impl<'p, 'r> Parser<'p, 'r> {
                 None if self.gave_up => return Node::empty(),
                 None => {
                     self.at = begin + 1;
-                    let remedy = "close it with `}`, or write `\\{` for a brace that is meant";
+                    let remedy = "close it with `}`, or write `\\{` for a literal brace";
                     return self.give_up(begin, wrong("a `{` is never closed", remedy));
                 }
             }
@@ -160,14 +160,14 @@ impl<'p, 'r> Parser<'p, 'r> {
         let node = match count {
             None => Node::one_of(options),
             Some(count) => {
-                // Of a single wildcard, several of its texts are meant.
+                // Expands a single wildcard to its texts, because several of them are meant.
                 if let [Node::OneOf(choice)] = &*options {
                     options = choice.options().to_vec();
                 }
                 let n_options = options.len();
                 Node::some_of(options, count.sizes, count.joiner).unwrap_or_else(|| {
-                    let what = format!("the ways to take so many of {n_options} options are too many to count");
-                    self.flaw(begin, wrong(what, "take fewer, or give fewer options"));
+                    let what = format!("there are too many ways to choose that many of {n_options} options");
+                    self.flaw(begin, wrong(what, "choose fewer, or give fewer options"));
                     Node::empty()
                 })
             }
@@ -175,14 +175,14 @@ impl<'p, 'r> Parser<'p, 'r> {
         self.within_limits(begin, node)
     }
 
-    /// Refuses a node that could not be written, whatever it was made of.
+    /// Rejects a node that is too deep or too expensive to render.
     fn within_limits(&mut self, begin: usize, node: Node) -> Node {
         let measure = node.measure();
         if measure.depth > DEPTH_MAX {
             return self.give_up(begin, too_deep());
         }
         if measure.effort_max > EFFORT_MAX {
-            let wrong = wrong("the longest text of this is above a million characters", "repeat less in it");
+            let wrong = wrong("the longest text of this has more than a million characters", "repeat less in it");
             return self.give_up(begin, wrong);
         }
         node

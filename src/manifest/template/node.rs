@@ -1,4 +1,4 @@
-//! What a template is made of, and how the text at a place is written: by division, never by counting up to it.
+//! Node tree of a template: renders the text at an index by division, without enumeration.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
@@ -6,48 +6,47 @@ use std::sync::Arc;
 
 use super::some_of::SomeOf;
 
-/// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     Text(Box<str>),
-    /// The value of the var of this name.
+    /// Value of the var with this name.
     Var(Box<str>),
     Row(Arc<Row>),
     OneOf(Arc<OneOf>),
     SomeOf(Arc<SomeOf>),
 }
 
-/// Parts one after the other.
+/// Sequence of parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
     parts: Box<[Part]>,
     measure: Measure,
 }
 
-/// A part of a row, and how many texts the parts behind it have: after so many texts it goes on to its next one.
+/// Part of a sequence. `n_behind` is the number of texts of the parts after it. After that many texts, this part advances.
 #[derive(Debug, PartialEq, Eq)]
 struct Part {
     node: Node,
     n_behind: u64,
 }
 
-/// Exactly one of several options.
+/// Choice of exactly one of several options.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OneOf {
     options: Box<[Node]>,
-    /// For each option, how many texts it and those before it have.
+    /// Number of texts of each option and the options before it.
     ends: Box<[u64]>,
     measure: Measure,
 }
 
-/// What must be known of a node before it may be used.
+/// Limits of a node that are checked before the node is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Measure {
-    /// Texts, up to `u64::MAX`.
+    /// Number of texts, up to `u64::MAX`.
     pub(super) n: u64,
-    /// Choices within choices.
+    /// Depth of nested choices.
     pub(super) depth: usize,
-    /// The most that writing one text takes: bytes, and parts that may be empty.
+    /// Maximum cost of rendering one text: its bytes and parts, because a part may be empty.
     pub(super) effort_max: u64,
 }
 
@@ -79,7 +78,7 @@ impl Node {
         Self::Row(Arc::new(Row { parts: measured.into(), measure }))
     }
 
-    /// One of `options`, of which there is at least one. A text that stands there twice counts once: nobody wants to pay for it twice.
+    /// Builds a choice of one of `options`, at least one. A repeated text counts once, so that an image is not paid for twice.
     pub(super) fn one_of(options: Vec<Self>) -> Self {
         let mut options = distinct(options);
         if options.len() < 2 {
@@ -101,7 +100,7 @@ impl Node {
         Self::OneOf(Arc::new(OneOf { options: options.into(), ends, measure }))
     }
 
-    /// From so many to so many of `options`, joined; none where there are too many to count.
+    /// Builds a choice of a joined subset of `options`. `sizes` is the range of its size. Returns `None` if there are too many to count.
     pub(super) fn some_of(options: Vec<Self>, sizes: RangeInclusive<u64>, joiner: &str) -> Option<Self> {
         SomeOf::new(options, sizes, joiner).map(|choice| Self::SomeOf(Arc::new(choice)))
     }
@@ -119,7 +118,7 @@ impl Node {
         self.measure().n
     }
 
-    /// Writes the text at place `i`. Wherever a count stops at `u64::MAX` it is beyond any `i`, and the quotients are right.
+    /// Renders the text at index `i`. A count that saturates at `u64::MAX` is above any `i`, so the quotients are right.
     pub(super) fn write<'a>(&self, i: u64, value: &dyn Fn(&str) -> &'a str, out: &mut String) {
         match self {
             Self::Text(text) => out.push_str(text),
@@ -139,14 +138,14 @@ impl Node {
     }
 }
 
-/// The options without the texts that stood there before.
+/// Removes the options whose text occurred before.
 pub(super) fn distinct(options: Vec<Node>) -> Vec<Node> {
     let mut seen = HashSet::new();
     let is_new: Vec<bool> = options
         .iter()
         .map(|option| match option {
             Node::Text(text) => seen.insert(&**text),
-            // Telling whether two of these are alike may take longer than anybody can wait.
+            // Equality of two such nodes may take too long to decide.
             Node::Var(_) | Node::Row(_) | Node::OneOf(_) | Node::SomeOf(_) => true,
         })
         .collect();

@@ -1,4 +1,4 @@
-//! The plain syntax: `{name}` is a var, `{{` and `}}` are braces, and nothing else means anything.
+//! Plain template syntax: `{name}` is a var, `{{` and `}}` are braces, and no other character is special.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ pub(super) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<
             at = brace + 2;
             continue;
         }
-        // A name ends before the next brace, whichever that is: so no part of the text is looked through twice.
+        // Search stops at the next brace of either kind, so that no part of the text is searched twice.
         let name = rest.strip_prefix('{').and_then(|rest| rest.split_once(['{', '}'])).map(|(name, _)| name);
         let name = name.filter(|name| rest[1 + name.len()..].starts_with('}'));
         at = brace + name.map_or(1, |name| name.len() + 2);
@@ -40,13 +40,13 @@ pub(super) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<
     gathered.template(Node::row(parts), false)
 }
 
-/// What is wrong where `rest` begins with a brace, and with the `name` in it if there is one.
+/// Creates the mistake for the brace at the beginning of `rest`. `name` is the text inside the braces, if they are closed.
 fn flaw(rest: &str, name: Option<&str>, vars: &BTreeSet<String>) -> Wrong {
     let Some(name) = name else {
         return if rest.starts_with('{') {
-            wrong("a `{` is never closed", "write `{{` for a brace that is meant")
+            wrong("a `{` is never closed", "write `{{` for a literal brace")
         } else {
-            wrong("a `}` closes nothing", "write `}}` for a brace that is meant")
+            wrong("a `}` closes nothing", "write `}}` for a literal brace")
         };
     };
     let doubled = format!("{{{{{}}}}}", excerpt(name, 40));
@@ -61,5 +61,5 @@ fn flaw(rest: &str, name: Option<&str>, vars: &BTreeSet<String>) -> Wrong {
     };
     let known: Vec<_> = vars.iter().take(5).map(|name| format!("`{{{name}}}`")).collect();
     let more = if vars.len() > known.len() { ", .." } else { "" };
-    wrong(what, format!("write {}{more}, or `{doubled}` for braces that are meant", known.join(", ")))
+    wrong(what, format!("write {}{more}, or `{doubled}` for literal braces", known.join(", ")))
 }

@@ -1,28 +1,28 @@
-//! Several of several options, joined: which ones they are in the text at a place is found by counting, not by trying.
+//! Subset choice: several of several options, joined; the subset at an index is found by combinatorial counting (unranking).
 //!
-//! The options keep the order in which they were written. Dynamic prompts also makes every other order of the same words; here each text
-//! is a paid image, and nobody asks for "red, blue" who already has "blue, red". Whoever does can write both.
+//! Options keep the order in which they were written. Dynamic Prompts also makes every other order of the same words. Here each text is
+//! a paid image, and "red, blue" adds nothing to "blue, red". A user who needs both orders can write both.
 
 use std::ops::RangeInclusive;
 
 use super::node::{Measure, Node, distinct};
 
-/// Entries of the table of counts, 8 bytes each.
+/// Limit on the entries of the table of counts, 8 bytes each.
 const COUNTS_MAX: usize = 1 << 22;
 
-/// From so many to so many of the options.
+/// Choice of a subset of the options.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SomeOf {
     options: Box<[Node]>,
     sizes: RangeInclusive<usize>,
     joiner: Box<str>,
-    /// In how many ways `k` options can be taken from those at `at` and after it, each with its own texts: at `at * (max + 1) + k`.
+    /// Number of ways to choose `k` options from those at `at` and after it, each with its texts. The index is `at * (max + 1) + k`.
     counts: Box<[u64]>,
     measure: Measure,
 }
 
 impl SomeOf {
-    /// A choice of `sizes` among `options`; none where there are too many to count. Who wants more than there are gets all of them.
+    /// Builds a choice of `sizes` options. Returns `None` if the table of counts is too large. Sizes above the number of options mean all.
     pub(super) fn new(options: Vec<Node>, sizes: RangeInclusive<u64>, joiner: &str) -> Option<Self> {
         let options = distinct(options);
         let clamp = |size: u64| usize::try_from(size).unwrap_or(usize::MAX).min(options.len());
@@ -49,7 +49,7 @@ impl SomeOf {
         self.counts[at * (self.sizes.end() + 1) + k]
     }
 
-    /// Writes the text at place `i`: few options come before many, and earlier ones before later ones.
+    /// Renders the text at index `i`. Small subsets come before large ones, and earlier options before later ones.
     pub(super) fn write<'a>(&self, mut i: u64, value: &dyn Fn(&str) -> &'a str, out: &mut String) {
         let mut n_left = 0;
         for k in self.sizes.clone() {
@@ -72,7 +72,7 @@ impl SomeOf {
         }
     }
 
-    /// The first option at place `i` of the ways to take `k` from those at `at` and after it, and how many ways begin with an earlier one.
+    /// Finds the first option of way `i` to choose `k` options from `at` on. Also returns the number of ways with an earlier first option.
     fn first(&self, at: usize, k: usize, i: u64) -> (usize, u64) {
         let n = self.count(at, k);
         if n == u64::MAX {
@@ -87,7 +87,7 @@ impl SomeOf {
         (first, n_before(first))
     }
 
-    /// The same where there are too many to subtract: then few options are gone through, as each begins very many ways.
+    /// Finds the same option by a linear search where counts are saturated. Few options are visited, because each begins very many ways.
     fn first_of_many(&self, at: usize, k: usize, i: u64) -> (usize, u64) {
         let mut n_before: u64 = 0;
         for (other, option) in self.options.iter().enumerate().skip(at) {
@@ -100,7 +100,7 @@ impl SomeOf {
         unreachable!("{i} is below the number of ways, which is the sum of all of these")
     }
 
-    /// Adds an option to those since `begin`; an empty one needs no joiner.
+    /// Appends an option to the text since `begin`. An empty option needs no joiner.
     fn join<'a>(&self, option: &Node, i: u64, begin: usize, value: &dyn Fn(&str) -> &'a str, out: &mut String) {
         let end = out.len();
         if end > begin {
@@ -114,7 +114,7 @@ impl SomeOf {
     }
 }
 
-/// The table of counts, from the last option to the first.
+/// Fills the table of counts, from the last option to the first.
 fn counts(options: &[Node], width: usize) -> Vec<u64> {
     let mut counts = vec![0_u64; (options.len() + 1) * width];
     counts[options.len() * width] = 1;

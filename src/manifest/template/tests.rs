@@ -1,4 +1,4 @@
-//! What texts a template stands for: tables of what people write, and properties that hold for whatever they write.
+//! Tests of template texts: tables of typical input, and properties of any input.
 
 mod dynamic;
 mod plain;
@@ -6,7 +6,7 @@ mod properties;
 
 use super::*;
 
-/// Wildcards from a table.
+/// Wildcards from a table, and the names that were requested.
 struct Table(BTreeMap<&'static str, Vec<&'static str>>, Vec<String>);
 
 impl Wildcards for Table {
@@ -34,7 +34,7 @@ fn table() -> Table {
     Table(lists.into_iter().collect(), Vec::new())
 }
 
-/// Reads a text with the vars `animal` and `place` in scope.
+/// Parses a text with the vars `animal` and `place` in scope.
 fn parse(syntax: Syntax, text: &str) -> Result<Template, Vec<Flaw>> {
     let vars = ["animal", "place"].map(str::to_owned).into();
     let mut reading = Reading { syntax, vars: &vars, wildcards: &mut table(), known: &mut Known::default() };
@@ -49,12 +49,12 @@ fn value(name: &str) -> &'static str {
     }
 }
 
-/// All texts of a template, in order.
+/// Renders all texts of a template, in order.
 fn texts(template: &Template) -> Vec<String> {
     (0..template.n()).map(|i| template.text(i, &value)).collect()
 }
 
-/// What is wrong with a text: each flaw's words, behind the part of the text that they are about.
+/// Formats the flaws of a text: the affected part of the text, then the message.
 fn flaws(syntax: Syntax, text: &str) -> Vec<String> {
     let flaws = parse(syntax, text).expect_err("it has flaws");
     let shown = |flaw: &Flaw| format!("{}: {}; {}", &text[flaw.begin..flaw.end], flaw.wrong.what, flaw.wrong.remedy);

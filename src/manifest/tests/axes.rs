@@ -1,11 +1,11 @@
-//! Lists: how they combine, in which order, how many jobs they make, and how they are refused.
+//! Tests of lists: the modes of combination, the order, the number of jobs, and the refusals.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::model::request::Size;
 
-/// The jobs of a manifest, each as its prompt, model, size, steps, guidance and seed, what is not there left out.
+/// Returns the jobs of a manifest as texts: prompt, model, size, steps, guidance and seed. Missing values are left out.
 fn jobs(text: &str) -> Vec<String> {
     requests(yaml(text)).iter().map(short).collect()
 }
@@ -114,17 +114,20 @@ fn lists_that_cannot_be_combined_are_refused() {
         &[
             (
                 "- {prompt: x, seed: [1, 2, 3], model: [a/b, c/d], expand: zip}",
-                &["p:1: `expand: zip` walks through lists of one length, and there are 2 models, 3 seeds; \
-                   make them equally long, or write `expand: cycle`"],
+                &["p:1: `expand: zip` needs lists of the same length, and there are 2 models, 3 seeds; \
+                   make them the same length, or write `expand: cycle`"],
             ),
-            ("- {prompt: x, seed: []}", &["p:1: `seed` is an empty list; write a value or more, or leave `seed` out"]),
+            (
+                "- {prompt: x, seed: []}",
+                &["p:1: `seed` is an empty list; write at least one value, or leave `seed` out"],
+            ),
             (
                 "- {prompt: x, n: [1, 2]}",
                 &["p:1: `n` is a list, not a whole number; write one number: it counts the images of each combination"],
             ),
             (
                 "- {prompt: x, n: 2, seed: [1, 2]}",
-                &["p:1: `n` is 2, and `seed` is a list; write all the seeds that you want, and leave `n` out"],
+                &["p:1: `n` is 2, and `seed` is a list; list all the seeds you want, and leave `n` out"],
             ),
             (
                 "- {prompt: [x, y], id: [p, q]}",
@@ -160,7 +163,7 @@ fn ids_go_with_zipped_prompts() {
     let told = yaml("- {prompt: [x, y], id: [p, q], expand: zip}").expect("it is good");
     assert_eq!(told.drafts.iter().map(|draft| draft.label.as_deref()).collect::<Vec<_>>(), [Some("p"), Some("q")]);
     let twice = yaml("- {prompt: [x, y], id: [p, q], expand: zip}\n- {prompt: z, id: q}");
-    assert_eq!(twice, Err(vec!["p:2: the id `q` is also that of line 1; give one of them another id".to_owned()]));
+    assert_eq!(twice, Err(vec!["p:2: the id `q` is also used by line 1; give one of them another id".to_owned()]));
 }
 
 #[test]
@@ -177,7 +180,7 @@ fn too_many_jobs_are_refused_with_the_arithmetic() {
         open_with("p.yaml", text, limit),
         Err(vec![
             "p:2: 3 prompts x 4 models x 100 seeds = 1,200 jobs, and --max-jobs allows 1,000; \
-             run with --max-jobs 1200 if you mean it, or draw some of them with `expand: {sample: 100, seed: 1}`"
+             run with --max-jobs 1200 if you mean it, or sample some of them with `expand: {sample: 100, seed: 1}`"
                 .to_owned()
         ])
     );
@@ -200,7 +203,7 @@ fn rows_are_not_limited() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// Goal: as many jobs as the arithmetic says, no two of a grid alike. Method: lists of any length for some fields, every way to combine.
+    /// Goal: the number of jobs is the calculated one, and no two jobs of a grid are identical. Method: random list lengths in each mode.
     #[test]
     fn the_arithmetic_holds(n_prompts in 1..4_usize, n_sizes in 1..4_u32, n_steps in 1..4_u32, n_seeds in 1..5_usize, n_sample in 1..60_u64) {
         let list = |n: usize, item: &dyn Fn(usize) -> String| (1..=n).map(item).collect::<Vec<_>>().join(", ");
@@ -238,7 +241,7 @@ fn a_longer_sample_begins_with_the_shorter_one() {
     assert_eq!(sample(10, 1), short, "and the same the same");
 }
 
-/// The draws of a manifest must never change between versions: others would be paid for again.
+/// Goal: the sample of a manifest is the same in all versions. A different sample would be paid for again.
 #[test]
 fn the_draws_of_a_known_sample_are_kept_for_ever() {
     let all = requests(yaml("- {prompt: x, seed: 1..1000, expand: {sample: 4, seed: 7}}"));

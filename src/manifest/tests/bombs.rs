@@ -1,15 +1,15 @@
-//! Small files that would grow large, and large ones that only look like them.
+//! Tests of resource limits: small files that would expand to a large size, and large files that only look similar.
 
 use std::fmt::Write;
 
 use super::*;
 
-/// One piece of text after the other.
+/// Concatenates numbered pieces of text.
 fn numbered(n: usize, piece: impl Fn(usize) -> String) -> String {
     (0..n).map(piece).collect::<Vec<_>>().concat()
 }
 
-/// Goal: no small file takes long or much. Method: bombs of every kind; one that is not stopped takes minutes and all the memory.
+/// Goal: no small file needs much time or memory. Method: bombs of every kind. A bomb that is not stopped takes minutes and all memory.
 #[test]
 fn bombs_end_in_a_mistake() {
     let aliases = |n_levels: usize, width: usize| {
@@ -76,7 +76,7 @@ fn brackets_in_prompts_are_no_nesting() {
 #[test]
 fn columns_are_limited() {
     let text = numbered(1_002, |i| format!("- {{prompt: a, meta: {{c{i}: x}}}}\n"));
-    let mistake = "p:1001: the entries carry more than 1000 columns through; use the same names in all entries";
+    let mistake = "p:1001: the entries have more than 1000 columns to carry through; use the same names in all entries";
     assert_eq!(yaml(&text), Err(vec![mistake.to_owned()]));
     let long = format!("- {{prompt: a, meta: {{{}: x}}}}\n", "c".repeat(201));
     let table = format!("prompt,{}\na,x\n", "c".repeat(201));

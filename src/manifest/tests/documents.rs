@@ -1,4 +1,4 @@
-//! YAML manifests as a whole.
+//! Tests of complete YAML manifests.
 
 use super::*;
 use crate::model::request::{Json, Lora};

@@ -1,4 +1,4 @@
-//! Text in other encodings: Chinese is read where it is certain, everything else is refused with the way out, and nothing is ever read wrong.
+//! Tests of other encodings: certain Chinese is read, other encodings are refused with a remedy, and no text is misread.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ const CHINESE: [&str; 10] = [
     "复古海报，蒸汽火车穿过雪山",
 ];
 
-/// The same in other languages, each in the encodings that people still have it in.
+/// Prompts in other languages, each in the encodings that are still in use.
 const OTHERS: [(&str, &encoding_rs::Encoding); 16] = [
     ("一隻金色的貓坐在雪地裡，水墨畫風格的山水，遠處有一座寺廟，細節豐富", BIG5),
     ("一個穿紅色漢服的女孩在櫻花樹下讀書，電影光影，超現實主義", BIG5),
@@ -61,9 +61,7 @@ fn chinese_of_any_length_is_read() {
     assert_eq!(told.drafts.iter().map(|draft| draft.request.prompt.as_str()).collect::<Vec<_>>(), CHINESE);
     assert_eq!(
         told.warnings,
-        [
-            "p: the file is not UTF-8 and is read as gb18030; see that its prompts are right; --encoding gb18030 says that it is so"
-        ]
+        ["p: the file is not UTF-8 and is read as gb18030; check the prompts; confirm with --encoding gb18030"]
     );
     for prompt in CHINESE {
         let told = open_with("p.csv", &table(&[prompt], GB18030), |_| ());
@@ -71,7 +69,7 @@ fn chinese_of_any_length_is_read() {
     }
 }
 
-/// Goal: what is not Chinese never becomes Chinese, however little there is of it. Method: every beginning of every text.
+/// Goal: text in another language is never read as Chinese, however short. Method: every prefix of every text.
 #[test]
 fn other_languages_are_refused_and_never_misread() {
     let mut n_refused = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Files as text: whatever they lie in, the text is the same; and what is no text is told.
+//! Tests of the input: the text is the same from any container, and other data is reported.
 
 use std::io::{self, Read, Write};
 
@@ -16,7 +16,7 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory can be written")
 }
 
-/// The text of a file, or how far it goes and what comes then.
+/// Reads the text of a file. An error contains the text before it.
 fn read(bytes: &[u8], encoding: Option<&str>) -> Result<String, (String, Unreadable)> {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join("p");
@@ -81,7 +81,7 @@ fn damaged_gzip_is_told() {
 }
 
 proptest! {
-    /// Goal: no character is lost or made up where pieces meet. Method: texts that are much longer than a piece, and shifted by any offset.
+    /// Goal: no character is lost or added at chunk boundaries. Method: texts much longer than a chunk, shifted by any offset.
     #[test]
     fn any_text_is_read_whole(shift in 0_usize..8, text in "[a猫🐈é\r\n]{1,40}") {
         let text = "x".repeat(shift) + &text.repeat(4_000);

@@ -1,4 +1,4 @@
-//! JSON Lines: one object a line.
+//! Tests of JSON Lines manifests.
 
 use proptest::prelude::*;
 
@@ -65,8 +65,7 @@ fn the_keys_of_prompt_and_id_can_be_named() {
     assert_eq!((told.drafts[0].request.prompt.as_str(), told.drafts[0].label.as_deref()), ("a cat", Some("7")));
     assert_eq!(told.columns, ["prompt", "id"]);
     let told = open_with("p.jsonl", b"{\"a\": 1}", |source| source.prompt_column = Some("b".into()));
-    let mistake =
-        "p:1: this object has no `b`, which --prompt-col asks for; say what the image shows, or take the line out";
+    let mistake = "p:1: this object has no `b`, which --prompt-col names; describe the image, or remove the line";
     assert_eq!(told, Err(vec![mistake.to_owned()]));
 }
 
@@ -78,7 +77,7 @@ fn lines_that_cannot_be_used_are_all_told() {
             (
                 "\n \n",
                 &[
-                    "p: the file is empty; write one object a line, for example {\"prompt\": \"a golden cat in the snow\"}",
+                    "p: the file is empty; write one object per line, for example {\"prompt\": \"a golden cat in the snow\"}",
                 ],
             ),
             (
@@ -90,21 +89,21 @@ fn lines_that_cannot_be_used_are_all_told() {
                     "p:2: `prompt` is null, not text; write the text, in quotes if it is meant to be the word null",
                     "p:3: `prompt` is the number 7, not text; put it in quotes: prompt: \"7\"",
                     "p:4: this object has no `prompt`; if it is `caption`, run with --prompt-col \"caption\"",
-                    "p:5: this object has no `prompt`; say what the image shows, or name its key with --prompt-col NAME",
+                    "p:5: this object has no `prompt`; describe the image, or name its key with --prompt-col NAME",
                     "p:6: this line is the number 7, not an object; \
-                     write one object a line, for example {\"prompt\": \"a golden cat in the snow\"}",
-                    "p:7: this is not good JSON: key must be a string; put names and texts in double quotes",
-                    "p:8: this is not good JSON: trailing characters; write one object a line, and nothing behind it",
+                     write one object per line, for example {\"prompt\": \"a golden cat in the snow\"}",
+                    "p:7: invalid JSON: key must be a string; put names and strings in double quotes",
+                    "p:8: invalid JSON: trailing characters; write one object per line, and nothing after it",
                     "p:9: the line ends before its object does; write each object on one line: jq -c . OLD > NEW",
-                    "p:10: this line is a list, not an object; write one object a line: jq -c '.[]' OLD > NEW",
-                    "p:11: this line is no JSON object: expected value; \
-                     write one object a line, for example {\"prompt\": \"a golden cat in the snow\"}",
-                    "p:12: this is not good JSON: trailing comma; check the quotes and commas of this line",
+                    "p:10: this line is a list, not an object; write one object per line: jq -c '.[]' OLD > NEW",
+                    "p:11: this line is not a JSON object: expected value; \
+                     write one object per line, for example {\"prompt\": \"a golden cat in the snow\"}",
+                    "p:12: invalid JSON: trailing comma; check the quotes and commas of this line",
                 ],
             ),
             (
                 "[\n  {\"prompt\": \"a\"},\n  {\"prompt\": \"b\"}\n]\n",
-                &["p:1: this line is a list, not an object; write one object a line: jq -c '.[]' OLD > NEW"],
+                &["p:1: this line is a list, not an object; write one object per line: jq -c '.[]' OLD > NEW"],
             ),
             (
                 "{\n  \"prompt\": \"a\"\n}\n",
@@ -144,7 +143,7 @@ fn keys_that_were_probably_meant_to_be_sent_are_warned_of_once() {
     assert_eq!(told.warnings, ["p:1: the key `step` is carried through and not sent; rename it if you meant `steps`"]);
 }
 
-/// Goal: the caret is under the value. Method: cut the line there.
+/// Goal: the span covers the value. Method: cut the line at the span.
 #[test]
 fn a_mistake_knows_its_place() {
     let line = "{\"prompt\": \"猫\", \"seed\": -12 , \"n\": \"x\"}";
@@ -167,13 +166,13 @@ fn a_mistake_knows_its_place() {
 fn an_object_is_limited() {
     let keys = (0..10_001).map(|i| format!(", \"k{i}\": 1")).collect::<Vec<_>>().concat();
     let told = jsonl(&format!("{{\"prompt\": \"a\"{keys}}}")).expect_err("it has too many keys");
-    assert!(told[0].starts_with("p:1: this is not good JSON: an object has more than 10000 keys"), "{told:?}");
+    assert!(told[0].starts_with("p:1: invalid JSON: an object has more than 10000 keys"), "{told:?}");
     let deep = format!("{{\"prompt\": \"a\", \"x\": {}}}", "[".repeat(100_000));
     assert!(jsonl(&deep).is_err());
 }
 
 proptest! {
-    /// Goal: what `serde_json` writes is read char for char, whatever stands in it.
+    /// Goal: output of `serde_json` is read without any change, for all contents.
     #[test]
     fn texts_that_serde_json_writes_are_read_char_for_char(texts in prop::collection::vec("\\PC{0,20}", 1..10)) {
         let lines: String = texts

@@ -1,4 +1,4 @@
-//! Manifests written out job by job, and read back: the same jobs with the same ids, whatever they are made of.
+//! Tests of listings: a listing that is read back gives the same jobs with the same ids.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::model::job::JobId;
 use crate::model::request::Content;
 
-/// All jobs of a file with this name, and the list of them in both formats.
+/// Returns all jobs of a file with this name, and its listing in both formats.
 fn listed(name: &str, text: &[u8]) -> (Vec<Draft>, [Vec<u8>; 2]) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join(name);
@@ -24,7 +24,7 @@ fn listed(name: &str, text: &[u8]) -> (Vec<Draft>, [Vec<u8>; 2]) {
     (drafts, lists)
 }
 
-/// The ids that a ledger gives to these jobs, in their order.
+/// Returns the ids that the ledger assigns to these jobs, in their order.
 fn ids(drafts: &[Draft]) -> Vec<JobId> {
     let mut occurrences: BTreeMap<[u8; 32], u32> = BTreeMap::new();
     let mut id = |content: Content| {
@@ -35,11 +35,11 @@ fn ids(drafts: &[Draft]) -> Vec<JobId> {
     drafts.iter().map(|draft| id(draft.request.content())).collect()
 }
 
-/// The job with what is carried through in the order of its names: a list has one order of columns for all jobs.
+/// Sorts the passthrough values of a job by name, because a listing has one column order for all jobs.
 fn in_order(draft: &Draft) -> Draft {
     let mut draft = draft.clone();
     draft.extras.sort();
-    // A table says that there is nothing by an empty cell.
+    // Removes empty values, because an empty cell of a table means no value.
     draft.extras.retain(|(_, text)| !text.is_empty());
     draft
 }
@@ -102,7 +102,7 @@ fn grids_and_samples_come_back_as_their_jobs() {
     assert_same("p.yaml", b"- {prompt: '{a|b} {2$$c|d|e}', syntax: dynamic, n: 2}");
 }
 
-/// Any text that a prompt may be.
+/// Generates any valid prompt.
 fn prompt() -> impl Strategy<Value = String> {
     "[\\PC\n\t]{1,40}".prop_filter("it must say something", |text| {
         !text.trim().is_empty() && !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t'))
@@ -128,7 +128,7 @@ fn job() -> impl Strategy<Value = serde_json::Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Goal: a list is the manifest it came from. Method: jobs of any texts and numbers as JSONL, written out in both formats and read back.
+    /// Goal: a listing is equivalent to its manifest. Method: random jobs as JSONL, written in both formats and read back.
     #[test]
     fn any_jobs_come_back(jobs in prop::collection::vec(job(), 1..6)) {
         let text: String = jobs.iter().map(|job| job.to_string() + "\n").collect();

@@ -1,4 +1,4 @@
-//! Whole manifests through the public face, written to a temporary folder.
+//! Tests of whole manifests through the public API, in a temporary folder.
 
 mod axes;
 mod bombs;
@@ -28,7 +28,7 @@ use crate::model::request::Request;
 
 const MODEL: &str = "Qwen/Qwen-Image";
 
-/// What comes of a manifest.
+/// Result of opening a manifest.
 #[derive(Debug, PartialEq)]
 struct Told {
     drafts: Vec<Draft>,
@@ -36,7 +36,7 @@ struct Told {
     warnings: Vec<String>,
 }
 
-/// Opens `bytes` as a file with this name, with the options that `change` makes.
+/// Opens `bytes` as a file with this name. `change` sets further options.
 fn open_with(name: &str, bytes: &[u8], change: impl FnOnce(&mut Source)) -> Result<Told, Vec<String>> {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join(name);
@@ -59,7 +59,7 @@ fn csv(text: &str) -> Result<Told, Vec<String>> {
     open_with("p.csv", text.as_bytes(), |_| ())
 }
 
-/// The requests of a good manifest without warnings.
+/// Returns the requests of a valid manifest without warnings.
 fn requests(told: Result<Told, Vec<String>>) -> Vec<Request> {
     let told = told.expect("the manifest is good");
     assert_eq!(told.warnings, [""; 0]);
@@ -70,7 +70,7 @@ fn prompts(told: Result<Told, Vec<String>>) -> Vec<String> {
     requests(told).into_iter().map(|request| request.prompt).collect()
 }
 
-/// Checks that each manifest has exactly the mistakes below it.
+/// Checks that each manifest has exactly the listed mistakes.
 fn assert_mistakes(read: fn(&str) -> Result<Told, Vec<String>>, cases: &[(&str, &[&str])]) {
     for (text, mistakes) in cases {
         match read(text) {

@@ -1,4 +1,4 @@
-//! The options beside a manifest: who beats whom, and what they may not do.
+//! Tests of the options of a manifest: their precedence and their limits.
 
 use super::*;
 
@@ -164,8 +164,8 @@ fn columns_that_are_not_there_are_refused() {
     assert_eq!(
         told(Some("captoin"), Some("nr")),
         [
-            "p:1: no column is called `captoin`, which --prompt-col asks for; did you mean `caption`?",
-            "p:1: no column is called `nr`, which --id-col asks for; the header has `caption`, `key`",
+            "p:1: no column is called `captoin`, which --prompt-col names; did you mean `caption`?",
+            "p:1: no column is called `nr`, which --id-col names; the header has `caption`, `key`",
         ]
     );
 }
@@ -174,6 +174,6 @@ fn columns_that_are_not_there_are_refused() {
 fn a_yaml_manifest_has_no_columns_to_name() {
     let told = open_with("p.yaml", b"- a\n", |source| source.id_column = Some("key".into()));
     let mistake = "command line: --id-col names a column, and a YAML manifest has none; \
-                   call the field `id` in the manifest, and leave --id-col out";
+                   name the field `id` in the manifest, and leave --id-col out";
     assert_eq!(told, Err(vec![mistake.to_owned()]));
 }

@@ -1,8 +1,8 @@
-//! Two passes over one file: the same batch or an error, and the hash by which a manifest is known again.
+//! Tests of the two passes over a file, which yield the same batch or an error, and of the fingerprint.
 
 use super::*;
 
-/// A manifest in a folder of its own, which goes with it.
+/// Opens a manifest in a temporary folder, which is deleted on drop.
 fn opened(name: &str, text: &str) -> (tempfile::TempDir, Manifest) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join(name);
@@ -40,7 +40,7 @@ fn a_file_that_was_changed_gives_no_draft() {
     }
 }
 
-/// Goal: a table that is changed under the reader ends in an error. Method: change its end while its beginning is being read.
+/// Goal: a table that changes during the read ends in an error. Method: change its end while its beginning is being read.
 #[test]
 fn a_table_that_is_changed_while_it_is_read_ends_in_an_error() {
     let text = format!("prompt\n{}", "a golden cat in the snow\n".repeat(20_000));
@@ -85,7 +85,7 @@ fn files_that_cannot_be_read_are_told_from_bad_ones() {
     }
 }
 
-/// Goal: whatever changes the jobs changes the fingerprint, and nothing else does. Method: change each thing in turn.
+/// Goal: every change of the jobs changes the fingerprint, and no other change does. Method: change each option in turn.
 #[test]
 fn every_option_changes_the_fingerprint_and_the_place_does_not() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");

@@ -1,4 +1,4 @@
-//! What holds for every manifest, however strange.
+//! Properties of every manifest.
 
 use std::fmt::Write;
 
@@ -6,12 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Opens a manifest and checks what must hold whatever comes of it.
+/// Opens a manifest and checks the properties of the result.
 fn open_any(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join(name);
     fs::write(&path, bytes).expect("a file can be written there");
-    // In UTF-16 every line end is such a byte too, and so is a part of some characters.
+    // Counts all LF and CR bytes. In UTF-16 every line end contains such a byte, and so do some characters.
     let n_lines = bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64 + 1;
     let n_lines = if bytes.starts_with(b"\x1f\x8b") { u64::MAX } else { n_lines };
     let is_within = |mistake: &Mistake| mistake.line().is_none_or(|line| (1..=n_lines).contains(&line));
@@ -30,10 +30,10 @@ fn open_any(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// One name for each format.
+/// File names, one for each format.
 const NAMES: [&str; 5] = ["p.yaml", "p.csv", "p.tsv", "p.jsonl", "p.txt"];
 
-/// Texts of the pieces that manifests are made of, in any order.
+/// Generates texts of typical manifest tokens in any order.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(vec![
@@ -97,7 +97,7 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
 
-/// Prompts that can be drawn: any characters but control ones, with line breaks.
+/// Generates valid prompts: any characters except control characters, with line breaks.
 fn drawable() -> impl Strategy<Value = String> {
     "[\\PC\n\t]{1,60}".prop_filter("it must say something", |text| {
         !text.trim().is_empty() && !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t'))
@@ -132,7 +132,7 @@ proptest! {
         open_any("p.yaml", format!("- prompt: a\n- {text}").as_bytes())?;
     }
 
-    /// Goal: damage to what is compressed, or in another encoding, never passes for text. Method: change any byte of such a file.
+    /// Goal: damaged compressed or encoded data is never read as text. Method: change any byte of such a file.
     #[test]
     fn any_damage_ends_in_drafts_or_mistakes(text in pieces(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let text = format!("prompt,n\n一只猫,1\n{text}");
@@ -174,7 +174,7 @@ proptest! {
         prop_assert_eq!(told.drafts.into_iter().map(|draft| draft.request.prompt).collect::<Vec<_>>(), wanted);
     }
 
-    /// Goal: `n` adds up and seeds count on. Method: compare with a plain sum and plain ranges.
+    /// Goal: `n` makes the right number of images, and their seeds count up. Method: compare with a plain sum and plain ranges.
     #[test]
     fn images_add_up(rows in prop::collection::vec((1_u32..=20, prop::option::of(0_u64..1_000)), 1..20)) {
         let mut text = "prompt,n,seed\n".to_owned();
@@ -188,14 +188,14 @@ proptest! {
         prop_assert_eq!(told.iter().map(|request| request.seed).collect::<Vec<_>>(), seeds);
     }
 
-    /// Goal: a mistake's line is the line of its entry, whatever stands before it. Method: put a wrong entry behind any good ones.
+    /// Goal: the line of a mistake is the line of its entry, after any other entries. Method: put a wrong entry after any valid ones.
     #[test]
     fn a_mistake_is_told_with_its_line(before in prop::collection::vec(drawable(), 0..8)) {
         let mut text = serde_yaml::to_string(&before).expect("texts can be written");
         if before.is_empty() {
             text.clear();
         }
-        // What only YAML breaks lines at is no line for an editor.
+        // Counts only line feeds: the other line breaks of YAML are none for an editor.
         let line = text.matches('\n').count() + 1;
         text += "- 42\n";
         let expected = format!("p:{line}: `prompt` is the number 42, not text; put it in quotes: prompt: \"42\"");

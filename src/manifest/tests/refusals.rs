@@ -1,4 +1,4 @@
-//! What is refused in a YAML manifest, and on which line.
+//! Tests of the mistakes in YAML manifests and their lines.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn an_empty_manifest_is_a_mistake() {
 
 #[test]
 fn parts_of_the_manifest_that_are_not_what_they_should_be_are_refused() {
-    let lines = "write each prompt on a line of its own that begins with `- `";
+    let lines = "write each prompt on its own line, beginning with `- `";
     assert_mistakes(
         yaml,
         &[
@@ -60,7 +60,7 @@ fn parts_of_the_manifest_that_are_not_what_they_should_be_are_refused() {
             (
                 "x: 1\nprompts: [a]\n",
                 &[
-                    "p:1: unknown field `x`; beside `prompts` a manifest has only `defaults`, `vars`, `syntax`, `price`, `shuffle`",
+                    "p:1: unknown field `x`; next to `prompts` a manifest may have only `defaults`, `vars`, `syntax`, `price`, `shuffle`",
                 ],
             ),
             (
@@ -100,18 +100,18 @@ fn entries_that_are_no_prompts_are_refused_with_their_lines() {
             (
                 "- a\n- {}\n- []\n",
                 &[
-                    "p: entry 2: this entry has no prompt; say what the image shows, or take the entry out",
+                    "p: entry 2: this entry has no prompt; describe the image, or remove the entry",
                     &format!("p: entry 3: {list}"),
                 ],
             ),
             (
                 "- ''\n- |\n",
                 &[
-                    "p:1: `prompt` is empty; say what the image shows, or take the entry out",
-                    "p:2: `prompt` is empty; say what the image shows, or take the entry out",
+                    "p:1: `prompt` is empty; describe the image, or remove the entry",
+                    "p:2: `prompt` is empty; describe the image, or remove the entry",
                 ],
             ),
-            ("- size: 64x64\n", &["p:1: this entry has no prompt; say what the image shows, or take the entry out"]),
+            ("- size: 64x64\n", &["p:1: this entry has no prompt; describe the image, or remove the entry"]),
             (
                 "- prompt: a\n  meta: [b]\n- prompt: b\n  meta: c\n",
                 &[
@@ -177,11 +177,11 @@ fn ids_that_two_entries_share_are_refused_with_both_lines() {
         &[
             (
                 "- {prompt: a, id: x}\n- b\n- prompt: c\n  id: x\n",
-                &["p:4: the id `x` is also that of line 1; give one of them another id"],
+                &["p:4: the id `x` is also used by line 1; give one of them another id"],
             ),
             (
                 "- {prompt: a, id: 7}\n- {prompt: b, id: '7'}\n",
-                &["p:2: the id `7` is also that of line 1; give one of them another id"],
+                &["p:2: the id `7` is also used by line 1; give one of them another id"],
             ),
         ],
     );
@@ -200,7 +200,7 @@ fn a_mistake_in_an_anchor_is_told_where_it_is_and_once() {
                 "- prompt: a\n  meta: &m {x: 1}\n- *m\n",
                 &[
                     "p:2: unknown field `x`; put it under `meta:` to carry it through, or `params:` to send it",
-                    "p: entry 2: this entry has no prompt; say what the image shows, or take the entry out",
+                    "p: entry 2: this entry has no prompt; describe the image, or remove the entry",
                 ],
             ),
         ],
@@ -209,7 +209,7 @@ fn a_mistake_in_an_anchor_is_told_where_it_is_and_once() {
 
 #[test]
 fn merges_of_anything_but_maps_are_refused() {
-    let remedy = "not a map; write the alias of a map behind it: `<<: *name`";
+    let remedy = "not a map; write the alias of a map after it: `<<: *name`";
     assert_mistakes(
         yaml,
         &[
@@ -221,19 +221,16 @@ fn merges_of_anything_but_maps_are_refused() {
 
 #[test]
 fn what_yaml_allows_and_nobody_means_is_refused() {
-    let tag = "has no meaning here; take it out, or put the text in quotes if it begins with `!`";
+    let tag = "has no meaning here; remove it, or put the text in quotes if it begins with `!`";
     assert_mistakes(
         yaml,
         &[
             ("- a\n- !cat b\n", &[&format!("p:2: the tag `!cat` {tag}")]),
             ("- !cat\n", &[&format!("p:1: the tag `!cat` {tag}")]),
             ("- !cat {prompt: a}\n", &[&format!("p:1: the tag `!cat` {tag}")]),
-            (
-                "- prompt: a\n  ? [b]\n  : c\n",
-                &["p:2: a field is named by a list, not by a text; put its name in quotes"],
-            ),
-            ("- prompt: a\n  ~: c\n", &["p:2: a field is named by null, not by a text; put its name in quotes"]),
-            ("- a\u{85}--- b\n", &["p: a `---` stands in the middle of a line; put the text in quotes"]),
+            ("- prompt: a\n  ? [b]\n  : c\n", &["p:2: a field's name is a list, not text; put its name in quotes"]),
+            ("- prompt: a\n  ~: c\n", &["p:2: a field's name is null, not text; put its name in quotes"]),
+            ("- a\u{85}--- b\n", &["p: there is a `---` in the middle of a line; put the text in quotes"]),
             (
                 "- prompt: a\n  seed: 99999999999999999999\n",
                 &["p:2: the number 99999999999999999999 is too large; write a smaller one, or put it in quotes"],
@@ -242,25 +239,22 @@ fn what_yaml_allows_and_nobody_means_is_refused() {
                 "- prompt: a\n  params: {x: -9999999999999999999}\n",
                 &["p:2: the number -9999999999999999999 is too large; write a smaller one, or put it in quotes"],
             ),
-            (
-                "- a\n- b\u{7}c\n",
-                &["p:2: this line holds the character U+0007, which YAML does not allow; take it out"],
-            ),
-            ("- a\n- \0\n", &["p:2: this line holds the character U+0000, which YAML does not allow; take it out"]),
-            ("- \"a\\u0007b\"\n", &["p:1: `prompt` holds the control character U+0007; take it out"]),
+            ("- a\n- b\u{7}c\n", &["p:2: this line holds the character U+0007, which YAML does not allow; remove it"]),
+            ("- a\n- \0\n", &["p:2: this line holds the character U+0000, which YAML does not allow; remove it"]),
+            ("- \"a\\u0007b\"\n", &["p:1: `prompt` holds the control character U+0007; remove it"]),
         ],
     );
 }
 
 #[test]
 fn what_is_no_yaml_is_refused_in_words_for_prompts() {
-    let second = "an unquoted text holds a second `: `; put the whole text in quotes, or check the indentation";
+    let second = "an unquoted text contains a second `: `; put the whole text in quotes, or check the indentation";
     let begins =
-        "a text begins with a character that means something to YAML; put the text in quotes, and indent by spaces";
-    let align = "this does not line up with the fields above, or goes on behind a closing quote or bracket; \
-                 indent the fields of a prompt alike, and put the whole of a text in quotes";
+        "a text begins with a character that is special in YAML; put the text in quotes, and indent with spaces";
+    let align = "this does not line up with the fields above, or continues after a closing quote or bracket; \
+                 indent the fields of a prompt equally, and put whole texts in quotes";
     let anchor = "`*` repeats an anchor that is not above it; put the text in quotes if it begins with `*`";
-    let open = "a bracket or brace is open, or closed without being open; put the text in quotes";
+    let open = "a bracket or brace is never closed, or closed without being opened; put the text in quotes";
     for (text, line, mistake) in [
         ("- a\n- prompt: cat: a portrait\n", 2, second),
         ("- prompt: a\n    size: 64x64\n", 2, second),
@@ -268,7 +262,7 @@ fn what_is_no_yaml_is_refused_in_words_for_prompts() {
             "- prompt: a\n size: 64x64\n",
             2,
             "this does not line up with the entries above; \
-            begin each prompt with `- ` in the same column, and indent its fields alike",
+            begin each prompt with `- ` in the same column, and indent its fields equally",
         ),
         ("- a\n- prompt: [masterpiece] cat\n", 2, align),
         ("- prompt: \"a\" cat\n", 1, align),
@@ -279,7 +273,7 @@ fn what_is_no_yaml_is_refused_in_words_for_prompts() {
         ("- @cat\n", 1, begins),
         ("- `cat`\n", 1, begins),
         ("- %cat\n", 1, begins),
-        ("- a\n- b\n\t- c\n", 3, "a tab is used to indent; indent by spaces"),
+        ("- a\n- b\n\t- c\n", 3, "a tab is used to indent; indent with spaces"),
         ("- a\n- \"cat\n- b\n- c\n", 2, "a quote is opened here and never closed; close it"),
         ("- a\n- b\n- 'cat\n", 3, "a quote is opened here and never closed; close it"),
         (

@@ -1,4 +1,4 @@
-//! Rows of tables: their cells, their lines, and the csv crate as the judge.
+//! Tests of CSV rows: their cells and lines, compared with the `csv` crate.
 
 use std::io::{self, BufReader, Read};
 
@@ -9,7 +9,7 @@ use crate::manifest::rows::{Row, Rows};
 
 type Told = Result<(u64, Vec<String>), (u64, String)>;
 
-/// All rows of a text as line and cells, or as line and what is wrong.
+/// Returns all rows of a text: the line and the cells, or the line and the mistake.
 fn rows(text: &[u8]) -> Vec<Told> {
     let mut rows = Rows::new(text, b',', 1);
     let mut told = Vec::new();
@@ -21,7 +21,7 @@ fn rows(text: &[u8]) -> Vec<Told> {
     told
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "it stands beside bad ones in a list")]
+#[expect(clippy::unnecessary_wraps, reason = "the tests put it in one list with the results of `bad`")]
 fn row(line: u64, cells: &[&str]) -> Told {
     Ok((line, cells.iter().map(ToString::to_string).collect()))
 }
@@ -76,7 +76,7 @@ fn nothing_has_no_rows() {
     }
 }
 
-/// Goal: every cell knows where it stands, with its quotes. Method: cut the file there.
+/// Goal: the span of every cell is right and includes the quotes. Method: cut the file at the span.
 #[test]
 fn every_cell_knows_its_place() {
     for end in ["\n", "\r\n", "\r"] {
@@ -105,7 +105,7 @@ fn an_open_quote_is_told_where_it_opens() {
 #[test]
 fn what_is_stray_is_told_and_reading_goes_on() {
     let after = |line| format!("text follows the closing quote of a cell that is opened on line {line}");
-    let before = "a space stands before an opening quote";
+    let before = "there is a space before an opening quote";
     assert_eq!(rows(b"\"a\" ,b\nc,d"), [bad(1, &after(1)), row(2, &["c", "d"])]);
     assert_eq!(rows(b"x\n\"a,1\n\"b\",2\nc,3"), [row(1, &["x"]), bad(3, &after(2)), row(4, &["c", "3"])]);
     assert_eq!(rows(b"a, \"b\"\nc"), [bad(1, before), row(2, &["c"])]);
@@ -129,7 +129,7 @@ fn a_row_is_limited() {
     assert_eq!(limited(b"a\n\"b\nc\",\"\n"), (2, what(), remedy));
 }
 
-/// Goal: cells that hold nothing are limited too, as remembering where each of them ends is not free.
+/// Goal: the number of cells is limited even if they are empty, because the end of each cell needs memory.
 #[test]
 fn the_cells_of_a_row_are_limited() {
     let mut rows = Rows::new(BufReader::new(b"a\n".chain(io::repeat(b','))), b',', 1);
@@ -139,14 +139,14 @@ fn the_cells_of_a_row_are_limited() {
     assert_eq!(rows.next_row().expect("memory can be read"), None);
 }
 
-/// Goal: a megabyte of spaces with a megabyte of quotes behind them takes no longer than a megabyte of letters.
+/// Goal: a megabyte of spaces before a megabyte of quotes takes no longer than a megabyte of letters.
 #[test]
 fn quotes_behind_many_spaces_are_not_compared_with_each_of_them() {
     let text = format!("{}x{}", " ".repeat(1 << 20), "\"".repeat(1 << 20));
     assert_eq!(rows(text.as_bytes()), [row(1, &[&text])]);
 }
 
-/// Texts in which quotes, commas and line ends meet as often as they can.
+/// Generates texts with frequent quotes, commas and line ends.
 fn nasty() -> impl Strategy<Value = String> {
     proptest::collection::vec(
         prop_oneof![
@@ -167,8 +167,8 @@ fn nasty() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// Goal: our rows are those of the crate that everybody uses. Method: read the same text with both; we see line ends as one
-    /// character, so it is given such a text.
+    /// Goal: our rows equal those of the `csv` crate. Method: read the same text with both. Our reader treats each line end as one
+    /// character, so the text contains only such line ends.
     #[test]
     fn rows_are_those_of_the_csv_crate(text in nasty()) {
         let text = text.replace("\r\n", "\n");
@@ -177,12 +177,12 @@ proptest! {
         let theirs: Vec<Vec<String>> = reader.deserialize().collect::<Result<_, _>>().expect("it is text");
         prop_assert_eq!(ours.len(), theirs.len());
         for (ours, theirs) in ours.into_iter().zip(theirs) {
-            // What we refuse, that crate takes for something.
+            // Allows our mistakes, because the `csv` crate reads such a row without an error.
             prop_assert!(ours.is_err() || ours.is_ok_and(|(_, cells)| cells == theirs));
         }
     }
 
-    /// Goal: a row's line is where it begins. Method: cut the text before that line; the row is then the first.
+    /// Goal: the line of a row is the line of its beginning. Method: cut the text before that line; the row is then the first.
     #[test]
     fn a_text_cut_at_the_line_of_a_row_begins_with_that_row(text in nasty()) {
         let text = text.replace("\r\n", "\n");

@@ -1,4 +1,4 @@
-//! Streams of YAML documents.
+//! Tests of streams of YAML documents.
 
 use super::*;
 
@@ -63,14 +63,14 @@ fn mistakes_are_told_with_the_lines_of_the_file() {
                     &format!("p:4: {size}"),
                     &format!("p:8: {size}"),
                     &format!("p:10: {size}"),
-                    "p: entry 4: this entry has no prompt; say what the image shows, or take the entry out",
-                    "p: entry 5: this entry has no prompt; say what the image shows, or take the entry out",
+                    "p: entry 4: this entry has no prompt; describe the image, or remove the entry",
+                    "p: entry 5: this entry has no prompt; describe the image, or remove the entry",
                 ],
             ),
             (
                 "a\n---\n- b: c: d\n---\nprompt: e\nseed: x\n",
                 &[
-                    "p:3: an unquoted text holds a second `: `; put the whole text in quotes, or check the indentation",
+                    "p:3: an unquoted text contains a second `: `; put the whole text in quotes, or check the indentation",
                     "p:6: `seed` is `x`, not a whole number; \
                      write a whole number from 0 to 2147483647, or leave it out for a random one",
                 ],
@@ -85,7 +85,7 @@ fn mistakes_are_told_with_the_lines_of_the_file() {
             (
                 "prompts: [a]\n---\ndefaults: {n: 2}\nprompts: [b]\n",
                 &["p:3: this document is a manifest of its own; \
-                     give `defaults` in the first document only, and let every further one be a prompt"],
+                     give `defaults` in the first document only, and make every later one a prompt"],
             ),
             (
                 "defaults: {n: 2}\n---\n# nothing\n",
@@ -94,13 +94,13 @@ fn mistakes_are_told_with_the_lines_of_the_file() {
             ("---\n---\n...\n", &[&format!("p: {empty}")]),
             (
                 "{prompt: a, id: x}\n---\n{prompt: b, id: x}\n",
-                &["p:3: the id `x` is also that of line 1; give one of them another id"],
+                &["p:3: the id `x` is also used by line 1; give one of them another id"],
             ),
         ],
     );
 }
 
-/// Goal: what one document cannot bear is told with the way out, and that way is open. Method: a list that is too large, and the same
+/// Goal: a document above the limit is refused with a remedy, and the remedy works. Method: a list that is too large, and the same
 /// prompts as documents.
 #[test]
 fn what_is_too_much_for_one_document_is_read_as_several() {

@@ -1,4 +1,4 @@
-//! What YAML reads otherwise than its author meant: told with what is written, or taken as it is written.
+//! Tests of the YAML lints: misread values are reported as written, or accepted as written.
 
 use super::*;
 
@@ -94,7 +94,7 @@ fn texts_that_only_look_like_something_else_stay() {
 fn words_that_are_true_or_false_elsewhere_are_warned_of() {
     let remark = |line: u64, word: &str| {
         format!(
-            "p:{line}: `{word}` is a word here, and true or false to other readers of YAML; put it in quotes: \"{word}\""
+            "p:{line}: `{word}` is text here, but true or false to other YAML parsers; put it in quotes: \"{word}\""
         )
     };
     let told = yaml("vars: {a: [yes, Off, \"no\"]}\nprompts:\n- No\n- 'on'\n- {prompt: [off, '{a} b']}");

@@ -1,4 +1,4 @@
-//! Tables as a whole.
+//! Tests of complete CSV tables.
 
 use super::*;
 use crate::model::request::{Json, Lora};
@@ -132,10 +132,10 @@ fn rows_that_cannot_be_used_are_all_told() {
             (
                 "prompt,size\na\n\"b\nc\",64x64,d\n\n,64x64\n\" \",\nd,1024*768\n",
                 &[
-                    "p:2: this row has 1 cell and the header 2; add the cells that are missing, empty ones too",
+                    "p:2: this row has 1 cell and the header 2; add the missing cells, even if they are empty",
                     "p:3: this row has 3 cells and the header 2; put a cell that holds a comma in quotes",
-                    "p:6: this entry has no prompt; say what the image shows, or take the entry out",
-                    "p:7: `prompt` is empty; say what the image shows, or take the entry out",
+                    "p:6: this entry has no prompt; describe the image, or remove the entry",
+                    "p:7: `prompt` is empty; describe the image, or remove the entry",
                     "p:8: `size` is `1024*768`, not WIDTHxHEIGHT; write 1024x768",
                 ],
             ),
@@ -156,7 +156,7 @@ fn rows_that_cannot_be_used_are_all_told() {
                      write width and height in pixels, from 64x64 to 2048x2048, for example 1024x768",
                 ],
             ),
-            ("prompt,id\na,x\nb,y\nc,x\n", &["p:4: the id `x` is also that of line 2; give one of them another id"]),
+            ("prompt,id\na,x\nb,y\nc,x\n", &["p:4: the id `x` is also used by line 2; give one of them another id"]),
             (
                 "prompt,n,seed\na,2,2147483647\n",
                 &["p:2: the last of the 2 seeds is 2147483648, above 2147483647; lower `seed` or `n`"],

@@ -1,4 +1,4 @@
-//! One prompt a line.
+//! Tests of TXT manifests: one prompt per line.
 
 use super::*;
 
@@ -22,7 +22,7 @@ fn nothing_is_a_comment_which_is_told_once() {
     assert_eq!(
         told.warnings,
         ["p:1: this line is a prompt too, although it begins with `# `; \
-          take it out if it is meant as a comment: a TXT manifest has none"]
+          remove it if it is meant as a comment: TXT manifests have no comments"]
     );
 }
 
@@ -32,9 +32,9 @@ fn texts_that_cannot_be_used_are_refused() {
     assert_mistakes(
         txt,
         &[
-            ("", &["p: the text is empty; write one prompt a line"]),
-            ("\n \r\n", &["p: the text is empty; write one prompt a line"]),
-            ("a\nb\0c\n", &["p:2: `prompt` holds the control character U+0000; take it out"]),
+            ("", &["p: the text is empty; write one prompt per line"]),
+            ("\n \r\n", &["p: the text is empty; write one prompt per line"]),
+            ("a\nb\0c\n", &["p:2: `prompt` holds the control character U+0000; remove it"]),
             (&format!("a\n{long}\n"), &["p:2: `prompt` has 2000 characters; shorten it to at most 1999"]),
         ],
     );

@@ -1,4 +1,4 @@
-//! Tables with tabs: quotes that are said and quotes that are put around a cell.
+//! Tests of TSV tables: quotes that are part of the text, and quotes around a cell.
 
 use proptest::prelude::*;
 
@@ -8,15 +8,15 @@ fn tsv(text: &str) -> Result<Told, Vec<String>> {
     open_with("p.tsv", text.as_bytes(), |_| ())
 }
 
-/// The prompts of a table with two columns, and whether it was warned of.
+/// Returns the prompts of a table with two columns, and the warnings.
 fn read(rows: &str) -> (Vec<String>, Vec<String>) {
     let told = tsv(&format!("Prompt\tNote\n{rows}")).unwrap_or_else(|mistakes| panic!("{rows:?}: {mistakes:?}"));
     let prompts = told.drafts.into_iter().map(|draft| draft.request.prompt).collect();
     (prompts, told.warnings)
 }
 
-const LITERAL: &str = "this cell begins with a quote and does not end with it, so that it is read as it stands; \
-                       where a quote should go around a whole cell, double those inside it";
+const LITERAL: &str = "this cell begins with a quote and does not end with one, so it is read verbatim; \
+                       if the quote is meant to enclose the whole cell, double those inside it";
 
 #[test]
 fn cells_are_what_stands_between_tabs() {
@@ -37,7 +37,7 @@ fn cells_are_what_stands_between_tabs() {
     }
 }
 
-/// Goal: prompts that begin with a quote somebody says reach the API with it.
+/// Goal: a prompt that begins with a literal quote is sent with that quote.
 #[test]
 fn quotes_that_are_said_are_kept_and_told_once() {
     for (rows, prompts) in [
@@ -58,8 +58,8 @@ fn a_row_that_a_quote_swallows_is_told() {
     assert_eq!(prompts, ["open\tx\nanother\ty\n5"]);
     assert_eq!(
         warnings,
-        ["p:2: line 3 is part of a cell that a quote opens on line 2; \
-          if that quote is one of the text, put the whole cell in quotes and double it"]
+        ["p:2: line 3 is part of a quoted cell that begins on line 2; \
+          if that quote is part of the text, put the whole cell in quotes and double it"]
     );
 }
 
@@ -71,7 +71,7 @@ fn rows_that_cannot_be_used_are_all_told() {
             (
                 "prompt\tsize\na\nb\t5\tc\nd\t64x64\n\"e\tf\tg\n",
                 &[
-                    "p:2: this row has 1 cell and the header 2; add the cells that are missing, empty ones too",
+                    "p:2: this row has 1 cell and the header 2; add the missing cells, even if they are empty",
                     "p:3: this row has 3 cells and the header 2; put a cell that holds a tab in quotes",
                     "p:5: a quote is opened here and never closed; close it, or double it to mean a quote",
                 ],
@@ -86,7 +86,7 @@ fn rows_that_cannot_be_used_are_all_told() {
     );
 }
 
-/// Goal: a benchmark of this shape is read with no flag, and its columns are carried through.
+/// Goal: a benchmark of this form is read without options, and its columns are passed through.
 #[test]
 fn the_columns_of_a_public_benchmark_are_carried_through() {
     let told = tsv("Prompt\tCategory\tChallenge\tNote\n\"Brick\"\tAbstract\tBasic\t\n\
@@ -99,7 +99,7 @@ fn the_columns_of_a_public_benchmark_are_carried_through() {
     assert_eq!(told.warnings, [format!("p:3: {LITERAL}")]);
 }
 
-/// Goal: many open quotes take no longer than many lines. Method: every line opens one, and the last one could close them all.
+/// Goal: many open quotes take no longer than many lines. Method: every line opens a quote, and the last one could close all of them.
 #[test]
 fn open_quotes_are_not_looked_for_again_and_again() {
     let text = format!("prompt\tx\n{}\"a\t{}", "\"a\tb\n".repeat(20_000), "b\n".repeat(1_000_000));
@@ -108,7 +108,7 @@ fn open_quotes_are_not_looked_for_again_and_again() {
 }
 
 proptest! {
-    /// Goal: a quote at a place of its own is kept as it is. Method: cells without tabs and with any quotes, of which the first is closed
+    /// Goal: a quote inside a cell stays as it is. Method: cells without tabs and with any quotes, of which the first is closed
     /// on its line or is none.
     #[test]
     fn cells_that_cannot_be_quoted_are_read_as_they_stand(cells in prop::collection::vec("[a\" ]{0,6}a", 1..6)) {

@@ -1,4 +1,4 @@
-//! Values of single fields: what is taken, and the words for what is not.
+//! Tests of single field values: the accepted ones, and the messages for the others.
 
 use crate::manifest::entry::Raw;
 use crate::manifest::mistake::{Wrong, wrong};
@@ -23,7 +23,7 @@ fn float(number: f64) -> Raw {
 
 const SIZE_REMEDY: &str = "write width and height in pixels, from 64x64 to 2048x2048, for example 1024x768";
 
-/// Checks that `read` refuses each value with the words beside it.
+/// Checks that `read` refuses each value with the given message.
 fn assert_refused<T: std::fmt::Debug>(read: impl Fn(Raw) -> Result<T, Wrong>, cases: &[(Raw, &str)]) {
     for (raw, words) in cases {
         let wrong = read(raw.clone()).expect_err("the value is wrong");
@@ -56,7 +56,7 @@ fn a_negative_prompt_may_be_empty() {
 
 #[test]
 fn prompts_that_cannot_be_drawn_are_refused() {
-    let empty = "`prompt` is empty; say what the image shows, or take the entry out";
+    let empty = "`prompt` is empty; describe the image, or remove the entry";
     assert_refused(
         prompt,
         &[
@@ -65,10 +65,10 @@ fn prompts_that_cannot_be_drawn_are_refused() {
             (typed("\u{3000}"), empty),
             (cell(&"a".repeat(2_000)), "`prompt` has 2000 characters; shorten it to at most 1999"),
             (typed(&"猫".repeat(2_500)), "`prompt` has 2500 characters; shorten it to at most 1999"),
-            (cell("a\0b"), "`prompt` holds the control character U+0000; take it out"),
-            (cell("a\rb"), "`prompt` holds the control character U+000D; take it out"),
-            (typed("\x1b[31m"), "`prompt` holds the control character U+001B; take it out"),
-            (typed("a\u{85}"), "`prompt` holds the control character U+0085; take it out"),
+            (cell("a\0b"), "`prompt` holds the control character U+0000; remove it"),
+            (cell("a\rb"), "`prompt` holds the control character U+000D; remove it"),
+            (typed("\x1b[31m"), "`prompt` holds the control character U+001B; remove it"),
+            (typed("a\u{85}"), "`prompt` holds the control character U+0085; remove it"),
             (
                 Raw::Typed(Value::Null),
                 "`prompt` is null, not text; write the text, in quotes if it is meant to be the word null",
@@ -98,7 +98,7 @@ fn short_texts_that_are_none_are_refused() {
         model,
         &[
             (typed("  "), "`model` is empty; write its value, or leave `model` out"),
-            (typed("a/b\nc"), "`model` holds the control character U+000A; take it out"),
+            (typed("a/b\nc"), "`model` holds the control character U+000A; remove it"),
             (int(1), "`model` is the number 1, not text; put it in quotes: model: \"1\""),
         ],
     );

@@ -1,8 +1,8 @@
-//! Vars, lists in other files, and the syntax of dynamic prompts, through whole manifests.
+//! Tests of vars, list files and the dynamic syntax in whole manifests.
 
 use super::*;
 
-/// Opens a manifest beside other files.
+/// Opens a manifest with other files in the same folder.
 fn open_beside(text: &str, files: &[(&str, &str)]) -> Result<Told, Vec<String>> {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     for (name, text) in files.iter().chain(&[("p.yaml", text)]) {
@@ -90,18 +90,18 @@ fn lines_of_a_file_are_values() {
 fn files_that_are_not_there_are_told_once() {
     assert_eq!(
         open_beside("- {prompt: {from: animal.txt}}", &[("animals.txt", "cat")]),
-        Err(vec!["p:1: there is no list `animal.txt`; did you mean `animals.txt`?".to_owned()])
+        Err(vec!["p:1: list not found: `animal.txt`; did you mean `animals.txt`?".to_owned()])
     );
     let told = open_beside("vars: {a: {from: 7}}\nprompts: ['{a}']", &[]).expect_err("7 is no file");
     assert_eq!(
         told,
         [
-            "p:1: `from` is the number 7, not the name of a file; write the name of a text file with one value a line, such as `{from: animals.txt}`"
+            "p:1: `from` is the number 7, not the name of a file; write the name of a text file with one value per line, such as `{from: animals.txt}`"
         ]
     );
 }
 
-/// Goal: a list is a part of its manifest. Method: change the list between two passes, and look at the hash by which a manifest is known.
+/// Goal: a list file is a part of its manifest. Method: change the list between two passes, and compare the fingerprints.
 #[test]
 fn a_list_that_was_changed_is_a_changed_manifest() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -153,8 +153,8 @@ fn what_is_wrong_with_vars_is_told_where_it_is() {
             (
                 "vars: {animal: cat}\nprompts:\n- a {animl}\n- '{animal} {'\n",
                 &[
-                    "p:3: no var is called `animl`; did you mean `animal`? write `{{animl}}` for braces that are meant",
-                    "p:4: a `{` is never closed; write `{{` for a brace that is meant",
+                    "p:3: no var is called `animl`; did you mean `animal`? write `{{animl}}` for literal braces",
+                    "p:4: a `{` is never closed; write `{{` for a literal brace",
                 ],
             ),
             (
@@ -171,15 +171,15 @@ fn what_is_wrong_with_vars_is_told_where_it_is() {
             ),
             (
                 "vars: {a b: 1}\nprompts: [b]",
-                &["p:1: the var `a b` has a character that names cannot have; use letters, digits, `_` and `-`"],
+                &["p:1: the var `a b` has a character that is not allowed in names; use letters, digits, `_` and `-`"],
             ),
             (
                 "vars: {a: []}\nprompts: ['{a}']",
-                &["p:1: the var `a` is an empty list; write a value or more, or take `a` out"],
+                &["p:1: the var `a` is an empty list; write at least one value, or remove `a`"],
             ),
             (
                 "vars: {a: ['', b]}\nprompts: ['{a}']",
-                &["p:2: `prompt` is empty; say what the image shows, or take the entry out"],
+                &["p:2: `prompt` is empty; describe the image, or remove the entry"],
             ),
         ],
     );
@@ -191,8 +191,8 @@ fn vars_that_nothing_names_are_told() {
     assert_eq!(
         told.warnings,
         [
-            "p:1: no prompt names the var `b`; write {b} in a prompt, or take `b` out",
-            "p:2: no prompt names the var `c`; write {c} in a prompt, or take `c` out",
+            "p:1: no prompt uses the var `b`; write {b} in a prompt, or remove `b`",
+            "p:2: no prompt uses the var `c`; write {c} in a prompt, or remove `c`",
         ]
     );
 }
@@ -200,7 +200,7 @@ fn vars_that_nothing_names_are_told() {
 #[test]
 fn a_var_that_only_one_of_its_own_name_hides_is_named_by_nothing() {
     let told = yaml("vars: {a: 1}\nprompts: [{prompt: '{a}', vars: {a: 2}}]").expect("it is good");
-    assert_eq!(told.warnings, ["p:1: no prompt names the var `a`; write {a} in a prompt, or take `a` out"]);
+    assert_eq!(told.warnings, ["p:1: no prompt uses the var `a`; write {a} in a prompt, or remove `a`"]);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn ids_with_vars_are_unique_too() {
     let text = "vars: {a: [x, y]}\nprompts: [{prompt: '{a}', id: 'i-{a}'}, {prompt: z, id: i-y}]";
     assert_eq!(
         yaml(text),
-        Err(vec!["p:2: the id `i-y` is also that of line 2; give one of them another id".to_owned()])
+        Err(vec!["p:2: the id `i-y` is also used by line 2; give one of them another id".to_owned()])
     );
 }
 
@@ -228,7 +228,7 @@ fn the_price_and_the_order_are_read() {
                 "price: 2\nshuffle: yes\nprompts: [x]",
                 &[
                     "p:1: `price` is the number 2, not a map; write `price: {unit: magicube, per_image: 2}`, or numbers by model below `per_image:`",
-                    "p:2: `shuffle` is `yes`, not a whole number; write any number from 0 up: the same number is the same order",
+                    "p:2: `shuffle` is `yes`, not a whole number; write any number from 0 up: the same number gives the same order",
                 ],
             ),
             (

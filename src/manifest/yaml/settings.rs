@@ -1,4 +1,4 @@
-//! What a YAML manifest says about the run as a whole: what an image costs, and in which order the work is done.
+//! Run settings of a YAML manifest: the price of an image and the order of the work.
 
 use std::collections::BTreeMap;
 
@@ -9,24 +9,24 @@ use crate::manifest::value::Value;
 use crate::manifest::yaml::Reader;
 use crate::model::price::Price;
 
-/// The name of the field that tells the price.
+/// Name of the field with the price.
 pub(super) const PRICE: &str = "price";
 
-/// The name of the field that tells the seed of the order.
+/// Name of the field with the seed of the work order.
 pub(super) const SHUFFLE: &str = "shuffle";
 
 const PRICE_REMEDY: &str = "write `price: {unit: magicube, per_image: 2}`, or numbers by model below `per_image:`";
 
-/// What is true of the whole run.
+/// Settings of the whole run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::manifest) struct Settings {
     pub(in crate::manifest) price: Option<Price>,
-    /// The seed by which the work is shuffled.
+    /// Seed for shuffling the work. `None` keeps manifest order.
     pub(in crate::manifest) shuffle: Option<u64>,
 }
 
 impl Reader<'_> {
-    /// A whole number by which the order of the work is drawn.
+    /// Reads the seed of the work order, a whole number from 0.
     pub(super) fn shuffle(&mut self, node: Node, place: Place) -> Option<u64> {
         let value = node.into_value();
         if let Value::Int(seed) = value
@@ -35,11 +35,11 @@ impl Reader<'_> {
             return Some(seed);
         }
         let what = format!("`{SHUFFLE}` is {}, not a whole number", shown(&value));
-        self.mistake(place, what, "write any number from 0 up: the same number is the same order");
+        self.mistake(place, what, "write any number from 0 up: the same number gives the same order");
         None
     }
 
-    /// What an image costs: a number for all models, or one for each.
+    /// Reads the price of an image: one number for all models, or one number per model.
     pub(super) fn price(&mut self, node: Node, place: Place) -> Option<Price> {
         let Kind::Map(pairs) = node.kind else {
             self.mistake(place, format!("`{PRICE}` is {}, not a map", node.kind.shown()), PRICE_REMEDY);
@@ -76,7 +76,7 @@ impl Reader<'_> {
             }
         }
         if price.per_image.is_none() && price.by_model.is_empty() && self.findings.mistakes.n() == n_mistakes {
-            self.mistake(place, format!("`{PRICE}` names no `per_image`"), PRICE_REMEDY);
+            self.mistake(place, format!("`{PRICE}` has no `per_image`"), PRICE_REMEDY);
         }
         Some(price)
     }
@@ -84,7 +84,7 @@ impl Reader<'_> {
 
 fn number(value: &Value) -> Option<f64> {
     match value {
-        #[expect(clippy::cast_precision_loss, reason = "no image costs so much that it matters")]
+        #[expect(clippy::cast_precision_loss, reason = "no price is so high that the lost precision matters")]
         Value::Int(number @ 0..) => Some(*number as f64),
         Value::Float(number) if number.is_finite() && *number >= 0.0 => Some(*number),
         _ => None,

@@ -1,4 +1,4 @@
-//! What YAML makes of words and numbers that their author meant otherwise, told with what is written and not with what became of it.
+//! YAML lints: words and numbers that YAML interprets differently from their author, reported as they are written in the file.
 
 use crate::manifest::entry::{Entry, Located, Raw, Said};
 use crate::manifest::field::Field;
@@ -16,7 +16,7 @@ use crate::manifest::yaml::{Parsed, Reader, tail};
 const WORDS_OF_ELSEWHERE: [&str; 4] = ["yes", "no", "on", "off"];
 
 impl Reader<'_> {
-    /// Looks at a value of a field before it is read, and says whether a mistake was told of it.
+    /// Checks a value of a field before it is read. Returns whether a mistake was reported.
     pub(super) fn surprises(&mut self, field: Field, node: &Node, name: Place) -> bool {
         let Kind::Scalar(value) = &node.kind else { return false };
         let place = self.place_of_value(node.mark, value, name);
@@ -35,7 +35,7 @@ impl Reader<'_> {
         true
     }
 
-    /// Warns of a text that is less than its author sees, or something else to other programs.
+    /// Warns about a text that a comment cuts short, or that other YAML readers do not read as text.
     pub(super) fn warn_of_text(&mut self, mark: Option<Mark>, value: &Value, place: Place) {
         let (Some(at), Value::Text(text)) = (mark, value) else { return };
         if let Some(lost) = self.lines.lost_hash(at, text) {
@@ -44,18 +44,18 @@ impl Reader<'_> {
             self.findings.warnings.push(lost, wrong);
         }
         if WORDS_OF_ELSEWHERE.contains(&text.to_lowercase().as_str()) && self.written(mark, value).is_some() {
-            let what = format!("`{text}` is a word here, and true or false to other readers of YAML");
+            let what = format!("`{text}` is text here, but true or false to other YAML parsers");
             self.findings.warnings.push(place, wrong(what, format!("put it in quotes: \"{text}\"")));
         }
     }
 
-    /// The value as its author sees it, where it is neither in quotes nor behind an anchor, an alias or a tag.
+    /// Returns the value as it is written. `None` if it is in quotes, or has an anchor, an alias or a tag.
     pub(super) fn written(&self, mark: Option<Mark>, value: &Value) -> Option<&str> {
         let text = if let Value::Text(text) = value { text } else { "" };
         let token = self.lines.token(mark?, text);
         let is_plain = match value {
             Value::Text(text) => token == text,
-            // Where there is nothing, the place is that of what comes next.
+            // Position of an empty value is that of the next token, so only a written null counts.
             Value::Null => matches!(token, "~" | "null" | "Null" | "NULL"),
             Value::Bool(flag) => token.eq_ignore_ascii_case(&flag.to_string()),
             Value::Int(_) | Value::Float(_) => {
@@ -67,7 +67,7 @@ impl Reader<'_> {
         is_plain.then_some(token)
     }
 
-    /// The text of a number as its author sees it: `1.10` and not 1.1.
+    /// Returns a number as it is written: `1.10`, not 1.1.
     pub(super) fn number(&self, mark: Option<Mark>, value: &Value) -> Option<String> {
         let read = match value {
             Value::Int(number) => number.to_string(),
@@ -77,7 +77,7 @@ impl Reader<'_> {
         Some(self.written(mark, value).map_or(read, str::to_owned))
     }
 
-    /// Warns of the first prompt that looks like a template in a manifest that has none.
+    /// Warns about the first prompt that looks like a template in a manifest without vars.
     pub(super) fn warn_of_placeholder(&mut self, parsed: &Parsed) {
         let is_plain = |entry: &&Entry| {
             let says_nothing = entry.ways.as_ref().is_none_or(|ways| ways.vars.is_empty() && ways.syntax.is_none());
@@ -99,7 +99,7 @@ impl Reader<'_> {
     }
 }
 
-/// The first `{name}` of a text, and where it stands.
+/// Finds the first `{name}` of a text, and its location.
 fn placeholder(Located { raw, place }: &Located) -> Option<(Place, &str)> {
     let (Raw::Cell(text) | Raw::Typed(Value::Text(text))) = raw else { return None };
     text.match_indices('{').find_map(|(begin, _)| {
@@ -108,7 +108,7 @@ fn placeholder(Located { raw, place }: &Located) -> Option<(Place, &str)> {
     })
 }
 
-/// A number that was meant where YAML reads text, or a whole one that it reads as another.
+/// Detects a number that YAML reads as text, or a whole number that YAML reads as a float.
 fn whole(field: Field, written: &str, value: &Value) -> Option<Wrong> {
     let meant = match value {
         Value::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => format!("{number}"),
@@ -130,7 +130,7 @@ fn decimal(field: Field, written: &str, value: &Value) -> Option<Wrong> {
     meant.is_finite().then(|| wrong(read_as(field, written, value), format!("write {meant}")))
 }
 
-/// A text that was meant where YAML reads something else that does not look like it.
+/// Detects a text that YAML reads as another type, if the value differs from what is written.
 fn text(field: Field, written: &str, value: &Value) -> Option<Wrong> {
     let is_as_it_looks = match value {
         Value::Text(_) | Value::Null | Value::List(_) | Value::Map(_) => true,

@@ -1,4 +1,4 @@
-//! What a YAML manifest says about lists, vars and the writing of texts, and the values that lie in other files.
+//! Expansion options of a YAML manifest: lists, vars, template syntax, and values from other files.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::manifest::value::Value;
 use crate::manifest::ways::{self, SYNTAX, VARS, Var, Ways};
 use crate::manifest::yaml::Reader;
 
-/// The one name of a map that stands for the lines of a file.
+/// Key of a map such as `{from: animals.txt}`, which means the lines of a file. The map has no other key.
 const FROM: &str = "from";
 
 impl Reader<'_> {
@@ -40,7 +40,7 @@ impl Reader<'_> {
         for Pair { name, mark, node } in pairs {
             let place = self.place_of_name(&name, mark, place);
             if !is_name(&name) {
-                let what = format!("the var {} has a character that names cannot have", shown_text(&name));
+                let what = format!("the var {} has a character that is not allowed in names", shown_text(&name));
                 self.mistake(place, what, "use letters, digits, `_` and `-`");
                 continue;
             }
@@ -50,7 +50,7 @@ impl Reader<'_> {
         ways.vars = Arc::new(vars);
     }
 
-    /// The values of a var; its name after a mistake, so that nobody is told of an empty prompt as well.
+    /// Reads the values of a var. After a mistake, the name is its only value, so that no second mistake about an empty prompt follows.
     fn var(&mut self, name: &str, node: Node, place: Place) -> Vec<Text> {
         if let Some(texts) = self.lines_of_file(&node, place) {
             return texts.map_or_else(
@@ -64,7 +64,7 @@ impl Reader<'_> {
         };
         if nodes.is_empty() {
             let what = format!("the var {} is an empty list", shown_text(name));
-            self.mistake(place, what, format!("write a value or more, or take {} out", shown_text(name)));
+            self.mistake(place, what, format!("write at least one value, or remove {}", shown_text(name)));
         }
         let mut texts = Vec::new();
         for node in nodes {
@@ -101,8 +101,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The lines of a file, where a value is `{from: animals.txt}`, or nothing after a mistake.
-    #[expect(clippy::option_option, reason = "no such map, a map that says nothing good, and lines are three things")]
+    /// Reads the lines of a file for a value such as `{from: animals.txt}`. Returns `None` for another value, `Some(None)` after a mistake.
+    #[expect(clippy::option_option, reason = "another value, a mistake and the lines are three different results")]
     pub(super) fn lines_of_file(&mut self, node: &Node, place: Place) -> Option<Option<Arc<[String]>>> {
         let Kind::Map(pairs) = &node.kind else { return None };
         let [Pair { name, mark, node }] = pairs.as_slice() else { return None };
@@ -125,7 +125,7 @@ impl Reader<'_> {
     }
 }
 
-const FROM_REMEDY: &str = "write the name of a text file with one value a line, such as `{from: animals.txt}`";
+const FROM_REMEDY: &str = "write the name of a text file with one value per line, such as `{from: animals.txt}`";
 
-/// The word for which a file is read: where it is missing, a manifest is one file.
+/// Words without which a manifest names no other file.
 pub(in crate::manifest) const WORDS_OF_OTHER_FILES: [&str; 2] = [FROM, "dynamic"];

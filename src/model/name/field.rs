@@ -1,4 +1,4 @@
-//! The fields of a name template, and what each is for a job.
+//! Fields of a name template, and their value for a job.
 
 use time::OffsetDateTime;
 
@@ -7,10 +7,10 @@ use crate::model::name::slug::{SLUG_CHARS_MAX, STEM_BYTES_MAX, clean, cut, slug}
 use crate::model::name::template::TemplateError;
 use crate::model::origin::Origin;
 
-/// Equal rows among which `{n}` still counts.
+/// Maximum number of equal rows among which `{n}` counts.
 const COPIES_MAX: u32 = 10_000;
 
-/// Something that differs from job to job.
+/// Field whose value differs from job to job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Field {
     Index,
@@ -26,11 +26,11 @@ pub(super) enum Field {
     Steps,
     Guidance,
     N,
-    /// A column that the manifest carries through.
+    /// Column that the manifest carries through.
     Column(String),
 }
 
-/// Ours, by name.
+/// Built-in fields, by name.
 const OURS: [(&str, Field); 13] = [
     ("index", Field::Index),
     ("id", Field::Id),
@@ -48,12 +48,12 @@ const OURS: [(&str, Field); 13] = [
 ];
 
 impl Field {
-    /// The names of ours.
+    /// Returns the names of the built-in fields.
     pub(super) fn words() -> String {
         OURS.map(|(name, _)| format!("{{{name}}}")).join(" ")
     }
 
-    /// The one that was probably meant.
+    /// Returns the field that was probably meant; `None` if no name is close.
     pub(super) fn nearest(written: &str, columns: &[String]) -> Option<String> {
         let names = OURS.iter().map(|(name, _)| *name).chain(columns.iter().map(String::as_str));
         let close =
@@ -62,16 +62,16 @@ impl Field {
     }
 }
 
-/// A field as it stands in a template.
+/// Field as written in a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Value {
     pub(super) field: Field,
-    /// Digits that a number has at least, or characters that a text has at most.
+    /// Minimum number of digits of a number, or maximum number of characters of a text; `None` means no limit.
     width: Option<usize>,
 }
 
 impl Value {
-    /// What stands between the braces: `index:06`.
+    /// Parses the text between the braces: `index:06`.
     pub(super) fn parse(inside: &str) -> Result<Self, TemplateError> {
         let wrong = || TemplateError::Width(inside.to_owned());
         let (name, width) = match inside.split_once(':') {
@@ -86,7 +86,7 @@ impl Value {
         Ok(Self { field: ours.map_or_else(|| Field::Column(name.to_owned()), |(_, field)| field), width })
     }
 
-    /// What it is for a job, in characters that a file name may hold.
+    /// Returns the value for a job, in characters that a file name may contain.
     pub(super) fn of(&self, origin: &Origin) -> String {
         let text = raw(&self.field, origin);
         let text = clean(text.chars(), |c| c == '_', STEM_BYTES_MAX);
@@ -136,7 +136,7 @@ fn show<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
-/// When the task was submitted, in UTC: the same on whatever machine, and whenever, the image is fetched.
+/// Returns the submission time of the task, in UTC: the same on any machine, whenever the image is fetched.
 fn time_of(origin: &Origin) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(origin.submitted_at?.millis().div_euclid(1000)).ok()
 }

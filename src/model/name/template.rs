@@ -1,4 +1,4 @@
-//! `--name`: what image files are called, in the user's words, checked before anything is sent.
+//! Template of image file names (`--name`), in the user's words and checked before anything is sent.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,18 +9,16 @@ use crate::model::name::{ImageName, folder};
 use crate::model::origin::Origin;
 use crate::model::text::escape;
 
-/// What files are called if nobody says anything.
 const DEFAULT: &str = "{index:06}-{slug}";
 
-/// How long a template may be.
 const TEMPLATE_BYTES_MAX: usize = 500;
 
-/// Folders in one another.
+/// Maximum depth of nested folders.
 const FOLDERS_MAX: usize = 8;
 
-/// What image files are called: text, `{fields}`, and `/` between folders.
+/// Template of image file names: text, `{fields}`, and `/` between folders.
 ///
-/// A name depends on the job and its task alone, so a resumed run names as the first did.
+/// A name depends on the job and its task alone. A resumed run therefore gives the same names as the first run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: String,
@@ -28,7 +26,7 @@ pub struct Template {
     stem: Part,
 }
 
-/// A folder or a stem.
+/// Folder or stem.
 type Part = Vec<Piece>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,41 +35,43 @@ enum Piece {
     Value(Value),
 }
 
-/// Why a template is none.
+/// Error in a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// There is nothing, or nothing before or between slashes.
-    #[error("a folder or the file has no name: neither begin nor end with `/`, and write one `/` at a time")]
+    /// Name that is empty: no text at all, or none before or between slashes.
+    #[error("a folder or the file has no name: do not begin or end with `/`, and do not repeat it")]
     Nameless,
-    /// It is longer than anybody's.
+    /// Length above the maximum.
     #[error("it is longer than {TEMPLATE_BYTES_MAX} bytes")]
     Long,
-    /// Folders without end.
-    #[error("more than {FOLDERS_MAX} folders in one another")]
+    /// Depth of folders above the maximum.
+    #[error("more than {FOLDERS_MAX} nested folders")]
     Deep,
-    /// A brace without its other one.
-    #[error("character {at} is a brace alone: fields are written {{index}}, and a brace cannot be part of a file name")]
+    /// Brace without its counterpart.
+    #[error(
+        "character {at} is a single brace: fields are written {{index}}, and a brace cannot be part of a file name"
+    )]
     Brace {
-        /// From 1.
+        /// Position of the character, from 1.
         at: usize,
     },
-    /// What no file name should hold.
+    /// Character that a file name should not contain.
     #[error("`{}` cannot be part of the name: use letters, digits, `-`, `_`, `/` for folders, and fields such as {{index}}", escape(&.0.to_string()))]
     Character(char),
-    /// A dot would be taken for the beginning of an extension.
-    #[error("a name holds no dot, and the image's own extension is added by itself: leave out `{}`", escape(.0))]
+    /// Dot, which would look like the beginning of an extension.
+    #[error("a name has no dots, and the image's own extension is added automatically: leave out `{}`", escape(.0))]
     Dot(String),
-    /// What follows the colon is no width.
-    #[error("`{{{}}}`: after the colon comes a number, as in {{index:06}}, which fills up with zeros, or {{slug:40}}, which cuts", escape(.0))]
+    /// Text after the colon that is not a width.
+    #[error("`{{{}}}`: after the colon comes a number, as in {{index:06}}, which pads with zeros, or {{slug:40}}, which truncates", escape(.0))]
     Width(String),
-    /// No field of ours, and no column of the manifest.
+    /// Field that is neither built in nor a column of the manifest.
     #[error("there is no field {{{}}}{}; the fields are {}{}", escape(.name), guess(.nearest.as_deref()), Field::words(), also(.columns))]
     Unknown {
-        /// What was written.
+        /// Name as it was written.
         name: String,
-        /// What was probably meant.
+        /// Name that was probably meant; `None` if no name is close.
         nearest: Option<String>,
-        /// The manifest's own columns.
+        /// Columns of the manifest.
         columns: Vec<String>,
     },
 }
@@ -112,7 +112,7 @@ impl FromStr for Template {
                 '{' => {
                     let inside: Vec<char> = chars.by_ref().map(|(_, c)| c).take_while(|c| *c != '}').collect();
                     let n_read = inside.len() + 1;
-                    // The closing brace may be missing; then everything was read.
+                    // The closing brace may be missing. In that case everything was read.
                     let is_closed = text.chars().nth(at - 1 + n_read) == Some('}');
                     if !is_closed || inside.contains(&'{') {
                         return Err(TemplateError::Brace { at });
@@ -141,7 +141,7 @@ impl FromStr for Template {
 }
 
 impl Template {
-    /// Whether every field is one of ours or one of these columns.
+    /// Checks that every field is built in or one of these columns.
     pub fn check(&self, columns: &[String]) -> Result<(), TemplateError> {
         let parts = self.folders.iter().chain([&self.stem]);
         for piece in parts.flatten() {
@@ -155,13 +155,14 @@ impl Template {
         Ok(())
     }
 
-    /// Whether no two jobs get the same name. Others never overwrite each other either: the later one gets its job's id behind it.
+    /// Returns whether no two jobs get the same name. Other templates never cause overwriting either: the later file gets its job's id as a
+    /// suffix.
     pub fn tells_apart(&self) -> bool {
         let mut pieces = self.folders.iter().flatten().chain(&self.stem);
         pieces.any(|piece| matches!(piece, Piece::Value(Value { field: Field::Index | Field::TaskId, .. })))
     }
 
-    /// The name of the `nth` image (from 1) of what came from there.
+    /// Returns the name of the `nth` image (from 1) with this provenance.
     pub fn name(&self, origin: Origin, nth: usize) -> ImageName {
         if self.text == DEFAULT {
             return ImageName::new(origin, nth);
@@ -179,7 +180,7 @@ impl Template {
     }
 }
 
-/// What stands there for this job. Where it is too long, the longest value gives way, so that an index at the end stays.
+/// Returns the text of a folder or stem for this job. If it is too long, the longest value is cut, so that an index at the end stays.
 fn written(part: &[Piece], origin: &Origin) -> String {
     let mut texts: Vec<(bool, String)> = part
         .iter()

@@ -1,4 +1,4 @@
-//! Names that people read and no prompt can abuse.
+//! Tests of names that people can read and no prompt can abuse.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn job(index: u64, prompt: &str) -> Origin {
     Origin::of_job(Job { id, index, label: None, request, extras: vec![] })
 }
 
-/// A name of the user's making, in the folder that is the job's anyway.
+/// Creates a name with a stem that the user chose, in the job's own folder.
 fn custom(origin: Origin, nth: usize, stem: &str) -> ImageName {
     ImageName::with_stem(folder(origin.job.index), stem, origin, nth)
 }
@@ -145,7 +145,7 @@ fn a_new_folder_begins_after_every_ten_thousand() {
     }
 }
 
-/// Letters, marks, controls, separators and symbols, far more often than chance would mix them.
+/// Generates letters, marks, controls, separators and symbols, far more often than purely random text would mix them.
 fn nasty() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         any::<char>().prop_map(String::from),
@@ -191,7 +191,7 @@ proptest! {
     }
 }
 
-/// A job with something in every field.
+/// Creates a job with a value in every field.
 fn full() -> Origin {
     let request = Request {
         prompt: "A golden Cat".into(),
@@ -255,9 +255,9 @@ fn a_template_that_is_none_says_why() {
         ("a/", "a folder or the file has no name"),
         ("../{index}", "leave out `../{index}`"),
         ("{index}.png", "leave out `.png`"),
-        ("a{index", "character 2 is a brace alone"),
-        ("a}b", "character 2 is a brace alone"),
-        ("{{index}}", "character 1 is a brace alone"),
+        ("a{index", "character 2 is a single brace"),
+        ("a}b", "character 2 is a single brace"),
+        ("{{index}}", "character 1 is a single brace"),
         ("a b", "` ` cannot be part of the name"),
         ("C:\\{index}", "`:` cannot be part of the name"),
         ("a\u{202e}", "`\\u{202e}` cannot be part of the name"),
@@ -265,7 +265,7 @@ fn a_template_that_is_none_says_why() {
         ("{index:+6}", "after the colon comes a number"),
         ("{index:0}", "after the colon comes a number"),
         ("{slug:999}", "after the colon comes a number"),
-        ("a/a/a/a/a/a/a/a/a/a", "more than 8 folders"),
+        ("a/a/a/a/a/a/a/a/a/a", "more than 8 nested folders"),
     ];
     for (text, words) in table {
         let error = text.parse::<Template>().unwrap_err().to_string();

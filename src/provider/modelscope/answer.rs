@@ -1,6 +1,8 @@
-//! Reads the API's answers, without any input or output: what is not known is never taken for "it worked", nor for "it was refused".
+//! Parser of the API's responses, without I/O.
+//! A response of unknown meaning counts neither as success nor as refusal.
 //!
-//! [`verdicts`](crate::provider::modelscope::verdicts) holds the table that decides; here it is asked, and its verdicts become results.
+//! [`verdicts`](crate::provider::modelscope::verdicts) holds the decision table. This module queries the table and converts its verdicts to
+//! results.
 
 use std::time::Duration;
 
@@ -18,40 +20,40 @@ use crate::provider::modelscope::token::Token;
 use crate::provider::modelscope::verdicts::{Asked, Reason, Seen, Verdict};
 use crate::provider::modelscope::waits;
 
-/// The longest link that is followed, as in browsers and servers.
+/// Longest image link that is followed, in bytes; a limit that is usual in browsers and servers.
 const LINK_BYTES_MAX: usize = 8192;
 
-/// What stands where an image has no link that can be followed.
+/// Placeholder for the link of an image that has no usable link.
 const NO_LINK: &str = "(none that can be followed)";
 
-/// Characters of a link that a message shows.
+/// Longest excerpt of a link in a message, in characters.
 const LINK_CHARS_MAX: usize = 200;
 
-/// An answer of the API, or of what stands before it.
+/// Response of the API, or of a gateway or proxy in front of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status.
+    /// HTTP status code.
     pub status: u16,
-    /// The `Retry-After` header, as it came.
+    /// Value of the `Retry-After` header, not parsed; `None` if absent.
     pub retry_after: Option<String>,
-    /// The `Date` header: what time it is over there, which is what their days go by.
+    /// Server time from the `Date` header; `None` if absent or implausible. The days of the quota follow this clock.
     pub date: Option<Timestamp>,
-    /// Submissions that are left of the allowance, the least of what the rate-limit headers say.
+    /// Submissions left of the quota: the lowest value of the API's rate-limit headers; `None` if absent.
     pub remaining: Option<u64>,
-    /// What the rate-limit headers say of the pace.
+    /// Rate limit that the rate-limit headers describe.
     pub rate: RateTold,
-    /// The body, or its beginning.
+    /// Body, or its beginning if `cut` is set.
     pub body: Vec<u8>,
-    /// Why the body is not whole; `None` if it is.
+    /// Reason why the body is incomplete; `None` for a complete body.
     pub cut: Option<String>,
 }
 
 impl Answer {
-    /// The answer without the token that went along with its request, however the token is written there.
+    /// Returns the response without the token of its request, in whatever encoding the token is repeated.
     #[must_use]
     pub fn without(mut self, token: &Token) -> Self {
         self.body = token.hide(&self.body);
-        // An escaped token shows only once it is read.
+        // An escaped token is visible only after the JSON is parsed.
         if self.body.contains(&b'\\')
             && let Some(json) = self.json()
         {
@@ -63,7 +65,7 @@ impl Answer {
         self
     }
 
-    /// The body, if it is a whole JSON object.
+    /// Parses the body; `None` unless the body is a complete JSON object.
     fn json(&self) -> Option<Value> {
         if self.cut.is_some() {
             return None;
@@ -71,17 +73,17 @@ impl Answer {
         serde_json::from_slice(&self.body).ok().filter(Value::is_object)
     }
 
-    /// How long `Retry-After` asks to wait, with any status.
+    /// Returns the wait that `Retry-After` requests, for any status.
     fn retry_after(&self) -> Option<Duration> {
         waits::retry_after(self.retry_after.as_ref()?, self.date)
     }
 
-    /// How long to wait after a refusal.
+    /// Returns the wait after a refusal, and the server time.
     fn hints(&self) -> Hints {
         Hints { retry_after: self.retry_after().or(self.rate.after_refusal()), date: self.date }
     }
 
-    /// What the body begins with, for the user.
+    /// Quotes the beginning of the body for the user: at most 80 characters.
     fn excerpt(&self) -> String {
         match String::from_utf8_lossy(&self.body).trim() {
             "" => "nothing".to_owned(),
@@ -89,13 +91,13 @@ impl Answer {
         }
     }
 
-    /// A fault that says what came, with the wait that the answer asks for.
+    /// Creates a fault with this message and the wait that `Retry-After` requests.
     fn fault(&self, kind: FaultKind, words: impl Into<String>) -> Fault {
         Fault::new(kind, words).with_retry_after(self.retry_after())
     }
 }
 
-/// What of a body counts for its verdict.
+/// Parts of a body that determine its verdict.
 struct Parts {
     json: Option<Value>,
     envelope: Option<Envelope>,
@@ -130,10 +132,10 @@ impl Parts {
     }
 }
 
-/// The task that a submission was answered with, and what the answer says of the next one.
+/// Returns the task that a submission created, and the response's information about the next submission.
 ///
-/// An id that can be read is an accepted task, whatever stands around it. Only a clear refusal promises that nothing was accepted;
-/// every other answer leaves doubt.
+/// A readable task id proves an accepted task, whatever else the response contains. Only a clear refusal guarantees that nothing was
+/// accepted. Every other response leaves doubt.
 pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
     let parts = Parts::of(answer);
     let verdict = parts.seen(answer, model, None).verdict(Asked::Submit);
@@ -141,7 +143,7 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
         (Verdict::Accepted, Found::One(task)) => Ok(accepted(answer, task.clone())),
         (Verdict::Refused(reason), _) => {
             let fault = fault::refused(reason, answer.status, parts.words(), model, &answer.hints());
-            // A throttle carries its wait in its kind.
+            // A throttling fault carries its wait in its kind.
             let wait = answer.retry_after().filter(|_| reason != Reason::Throttled);
             Err(fault.with_retry_after(wait))
         }
@@ -155,7 +157,7 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
         }
         (Verdict::Rejected, _) => {
             let words = format!(
-                "status {} not in the form of the API, most likely from a proxy, a firewall or another server, {}: it may have \
+                "status {} not in the API's format, most likely from a proxy, a firewall or another server, {}: it may have \
                  been accepted behind it; check --base-url and the network",
                 answer.status,
                 answer.excerpt()
@@ -164,11 +166,11 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
         }
         (_, id) => {
             let what = match (id, &answer.cut) {
-                (Found::Several, _) => "an answer with several task ids".to_owned(),
-                (_, Some(cut)) => format!("the answer broke off ({cut})"),
-                (Found::Unusable, None) => "an answer without a usable task id".to_owned(),
+                (Found::Several, _) => "a response with several task ids".to_owned(),
+                (_, Some(cut)) => format!("the response broke off ({cut})"),
+                (Found::Unusable, None) => "a response without a usable task id".to_owned(),
                 (Found::Nothing | Found::One(_), None) if (200..300).contains(&answer.status) => {
-                    "an answer without a task id".to_owned()
+                    "a response without a task id".to_owned()
                 }
                 (Found::Nothing | Found::One(_), None) => format!("status {}", answer.status),
             };
@@ -181,13 +183,13 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
 fn accepted(answer: &Answer, task: TaskId) -> Acceptance {
     let spent = (answer.remaining == Some(0)).then(|| quota_spent("0 requests remaining", answer.date));
     let remaining = [answer.remaining, answer.rate.remaining].into_iter().flatten().min();
-    // With a status of success, Retry-After says when to poll.
+    // With a 2xx status, Retry-After is about the next poll, not about the next submission.
     let retry_after = answer.retry_after().filter(|_| !(200..300).contains(&answer.status));
     let pause = answer.rate.spent_for.max(retry_after);
     Acceptance { task, spent, pause, remaining, quota_left: answer.remaining }
 }
 
-/// How this task stands.
+/// Returns the status of `task`, from the response to its poll.
 pub fn polled(answer: &Answer, task: &TaskId) -> Result<Status, Fault> {
     let parts = Parts::of(answer);
     let words = parts.words();
@@ -199,7 +201,7 @@ pub fn polled(answer: &Answer, task: &TaskId) -> Result<Status, Fault> {
         Verdict::Unknown => Err(Fault::new(FaultKind::TaskLost, format!("the API does not know this task: {words}"))),
         Verdict::OtherTask => {
             let words =
-                format!("could not poll: an answer about another task than {}, {}", shown_id(task), answer.excerpt());
+                format!("could not poll: a response about a task other than {}, {}", shown_id(task), answer.excerpt());
             Err(answer.fault(FaultKind::Transient, words))
         }
         Verdict::PollUnauthorized => Err(fault::unauthorized(&format!("{words} ({})", answer.status))),
@@ -213,17 +215,17 @@ pub fn polled(answer: &Answer, task: &TaskId) -> Result<Status, Fault> {
     }
 }
 
-/// An answer to a poll that says nothing of its task.
+/// Creates the fault for a poll response that says nothing about its task.
 fn silence(answer: &Answer) -> Fault {
     let what = match (&answer.cut, answer.status) {
-        (Some(cut), _) => format!("the answer broke off ({cut})"),
-        (None, 200..300) => "an answer without a status".to_owned(),
+        (Some(cut), _) => format!("the response broke off ({cut})"),
+        (None, 200..300) => "a response without a status".to_owned(),
         (None, status) => format!("status {status}"),
     };
     answer.fault(FaultKind::Transient, format!("could not poll: {what}, {}", answer.excerpt()))
 }
 
-/// A task that has failed, by the code that the API gives.
+/// Creates the fault of a failed task, from the code that the API gives.
 fn failed(answer: &Answer, envelope: Option<&Envelope>) -> Fault {
     let seen = seen_failed(envelope);
     let Verdict::Refused(reason) = seen.verdict(Asked::FailedTask) else { return silence(answer) };
@@ -244,17 +246,17 @@ fn seen_failed(envelope: Option<&Envelope>) -> Seen<'_> {
     }
 }
 
-/// A task id in words for the user.
+/// Shortens a task id to at most 80 characters, for messages.
 fn shown_id(task: &TaskId) -> String {
     excerpt(&task.0, 80)
 }
 
-/// An image link that did not answer with an image: a fresh link may.
+/// Creates the fault for an image link whose response is not an image. The fault is transient, because a new link may work.
 pub fn image_refused(status: u16, url: &Url) -> Fault {
     Fault::new(FaultKind::Transient, format!("could not download {}: HTTP status {status}", shown(url)))
 }
 
-/// As much of a link as a message needs, without what may be secret.
+/// Shortens a link for messages and removes parts that may be secret.
 pub fn shown(url: &Url) -> String {
     excerpt(&link::shown(&url.0), LINK_CHARS_MAX)
 }
@@ -267,12 +269,12 @@ fn done(json: Option<&Value>) -> Status {
     let links: Vec<Option<Url>> =
         images.into_iter().flatten().filter(is_there).map(link).take(IMAGES_COUNTED_MAX).collect();
     let has_any = links.iter().any(Option::is_some);
-    // An image whose link cannot be followed is one that is missing, and not one fewer.
+    // An image without a usable link counts as a missing image. It stays in the number of images.
     let urls: Vec<Url> = links.into_iter().map(|link| link.unwrap_or_else(|| Url(NO_LINK.to_owned()))).collect();
     if !has_any {
         return Status::Failed(Fault::new(
             FaultKind::BadOutput,
-            "the task succeeded and has no image that can be fetched",
+            "the task succeeded but has no image that can be fetched",
         ));
     }
     Status::Done(urls)

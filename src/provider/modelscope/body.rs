@@ -1,17 +1,17 @@
-//! A request as the JSON that the API reads.
+//! Serialization of a request to the JSON body that the API reads.
 
 use serde_json::{Map, Value, json};
 
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::request::{Json, Lora, Request};
 
-/// The body of a submission. What was not given is left out; unknown fields are passed through as they were given.
+/// Returns the body of a submission. Absent fields are omitted; unknown parameters are passed through unchanged.
 pub fn text(request: &Request) -> Result<String, Fault> {
     let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = request;
     let mut map = Map::new();
     for (name, Json(text)) in params {
         let value: Value = serde_json::from_str(text).map_err(|error| {
-            Fault::new(FaultKind::InvalidRequest, format!("the parameter {name} is no JSON: {error}"))
+            Fault::new(FaultKind::InvalidRequest, format!("the parameter {name} is not JSON: {error}"))
         })?;
         map.insert(name.clone(), value);
     }

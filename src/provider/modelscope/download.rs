@@ -1,4 +1,4 @@
-//! One image on its way in: whole, or from where an earlier download of the same bytes broke off.
+//! Download of one image: the whole image, or the rest after an interrupted download of the same bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,27 +17,27 @@ use crate::provider::modelscope::http::{Lost, image_url};
 use crate::provider::modelscope::pieces::{Others, Pieces};
 use crate::provider::modelscope::sockets::{Slot, Sockets};
 
-/// What every download keeps to.
+/// Limits and shared state of all downloads.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// How long it may stay silent, which the client sees to.
+    /// Longest time without a byte. The HTTP client enforces it.
     pub request_timeout: Duration,
-    /// How long an image may be that says its length before it comes.
+    /// Longest announced length of an image, in bytes.
     pub bytes_max: u64,
-    /// How fast other images came.
+    /// Rates of other downloads that are complete.
     pub others: Arc<Others>,
-    /// All requests under way.
+    /// Limiter of all requests in flight.
     pub sockets: Arc<Sockets>,
 }
 
 impl Bounds {
-    /// Images of up to so many bytes, none of which is silent for so long.
+    /// Creates the limits from a timeout and a length in bytes, with no complete download so far.
     pub fn new(request_timeout: Duration, bytes_max: u64, sockets: Arc<Sockets>) -> Self {
         Self { request_timeout, bytes_max, others: Arc::default(), sockets }
     }
 }
 
-/// Begins to fetch an image, or the rest of it.
+/// Starts the download of an image, or of the rest after `part`.
 pub async fn open(
     client: &Client,
     url: &Url,
@@ -56,16 +56,16 @@ pub async fn open(
                     return Ok(arriving(answer, part.n_bytes, bytes_total, validator, bounds));
                 }
             }
-            // The part cannot be gone on with: the image has changed, or has no more bytes than those.
+            // The part cannot be resumed: the image has changed, or has no bytes after the part.
             416 => (),
-            // The host sends all of it: it knows no ranges, or the image has changed.
+            // The host sends the whole image: it does not support ranges, or the image has changed.
             _ => return whole(answer, url, bounds),
         }
     }
     whole(sent(client.get(address), url, bounds).await?, url, bounds)
 }
 
-/// A whole image, if the answer brings one.
+/// Returns the download of a whole image, if the response contains one of allowed length.
 fn whole(answer: (Response, Slot), url: &Url, bounds: &Bounds) -> Result<Download<'static>, Fault> {
     let response = &answer.0;
     let status = response.status().as_u16();
@@ -96,7 +96,7 @@ fn arriving(
 }
 
 impl Validator {
-    /// Its text in the request for a range.
+    /// Returns the value of the `If-Range` header.
     fn text(&self) -> &str {
         match self {
             Self::ETag(text) | Self::LastModified(text) => text,
@@ -104,13 +104,13 @@ impl Validator {
     }
 }
 
-/// The validator in an answer whose host says that it serves ranges: a strong `ETag`, or else a date that is one.
+/// Returns the strong validator of a response whose host supports range requests. An `ETag` takes precedence over `Last-Modified`.
 fn validator(headers: &HeaderMap) -> Option<Validator> {
     headers.get(ACCEPT_RANGES).filter(|ranges| *ranges == "bytes")?;
     if let Some(etag) = headers.get(ETAG) {
         return strong_etag(etag);
     }
-    // Dates count whole seconds: of an image that changed in the second of this answer there may be two.
+    // HTTP dates have a resolution of one second. If the image changed in the second of this response, two versions share the date.
     let (date, modified) = (headers.get(DATE)?, headers.get(LAST_MODIFIED)?);
     let modified = modified.to_str().ok().filter(|_| date != modified)?;
     Some(Validator::LastModified(modified.to_owned()))
@@ -121,11 +121,12 @@ fn strong_etag(value: &HeaderValue) -> Option<Validator> {
     Some(Validator::ETag(text.to_owned()))
 }
 
-/// How long the whole image is, if this answer (206) is the rest of it from exactly where the part ends. The error says why not.
+/// Returns the length of the whole image in bytes, if this response (206) is its rest. The rest must start exactly at the end of the part.
+/// The error gives the reason why not.
 fn rest_total(headers: &HeaderMap, part: &Part) -> Result<u64, String> {
     let is_same = match &part.validator {
         Validator::ETag(_) => headers.get(ETAG).and_then(strong_etag).as_ref() == Some(&part.validator),
-        // An answer to If-Range may leave out all but the ETag.
+        // A response to If-Range may omit every validator except the ETag.
         Validator::LastModified(text) => headers.get(LAST_MODIFIED).is_none_or(|value| value == text.as_str()),
     };
     if !is_same {
@@ -136,10 +137,10 @@ fn rest_total(headers: &HeaderMap, part: &Part) -> Result<u64, String> {
         .filter(|(first, last, total)| *first == part.n_bytes && last + 1 == *total)
         .map(|(_, _, total)| total)
         .filter(|total| part.bytes_total.is_none_or(|before| before == *total))
-        .ok_or_else(|| format!("not the range that was asked for, but {range:?}"))
+        .ok_or_else(|| format!("not the requested range, but {range:?}"))
 }
 
-/// The first byte, the last byte and the length of the whole in `bytes 10-99/100`.
+/// Parses `bytes 10-99/100` into the first byte, the last byte and the length of the whole image.
 fn content_range(text: &str) -> Option<(u64, u64, u64)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
@@ -200,7 +201,7 @@ mod tests {
         Part { n_bytes: 40, bytes_total: Some(100), validator }
     }
 
-    /// What an answer to a request for what is behind byte 40 of 100 comes to.
+    /// Returns the result for a response that should contain the bytes after the first 40 of 100.
     fn rest(answer: &[(&str, &str)]) -> Result<u64, String> {
         rest_total(&headers(answer), &part(Validator::ETag("\"a\"".into())))
     }
@@ -228,7 +229,7 @@ mod tests {
             "",
         ] {
             let words = rest(&[("content-range", wrong), etag]).unwrap_err();
-            assert!(words.starts_with("not the range"), "{wrong}: {words}");
+            assert!(words.starts_with("not the requested range"), "{wrong}: {words}");
         }
         assert!(rest(&[etag]).is_err(), "many parts in one answer have no range of their own");
     }

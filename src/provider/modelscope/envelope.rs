@@ -1,27 +1,27 @@
-//! The error envelopes of the API, and how to tell them from those of gateways and frameworks.
+//! Parser of error envelopes that separates those of the API from those of gateways and frameworks.
 
 use serde_json::Value;
 
-/// Characters of the API's own words that are kept: it may say as much as it likes, and each job keeps them.
+/// Longest stored error message, in characters. The API may send a message of any length, and each job stores its message.
 const MESSAGE_CHARS_MAX: usize = 1000;
 
-/// An error in a JSON body.
+/// Error envelope in a JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// Its code, where it has one.
+    /// Error code; `None` if absent or unreadable.
     pub code: Option<u16>,
-    /// Its words; empty where it has none that can be read.
+    /// Error message; empty if absent or unreadable.
     pub message: String,
-    /// Whether it has the form that only the API itself gives it.
+    /// True if the envelope has the form that only the API itself produces.
     pub is_own: bool,
 }
 
 impl Envelope {
-    /// The error in the body of an answer with this status; none where the body has none.
+    /// Returns the error in the body of a response with this status; `None` if the body holds no error.
     ///
-    /// The API's own form is an object `errors` with a `message`, and either a `request_id` beside it or the status as its `code`.
-    /// On chat it is an object `error` with a `message`, a `code` or `http_code`, and a `request_id` beside it. Gateways and
-    /// frameworks send a bare `message`, an `error` without a `request_id`, or `errors` as a list or as a map of fields.
+    /// The API's own form is an object `errors` with a `message`. It also has a `request_id` next to `errors`, or the status as its `code`.
+    /// The chat API sends an object `error` with a `message`, a `code` or `http_code`, and a `request_id` next to `error`. Gateways and
+    /// frameworks send a bare `message`, or an `error` without a `request_id`. Others send `errors` as a list or as a map of fields.
     pub fn read(status: u16, body: &Value) -> Option<Self> {
         let names = ["errors", "error"].into_iter();
         let (name, errors) =
@@ -40,7 +40,7 @@ impl Envelope {
     }
 }
 
-/// Some services send the field of an error with every success.
+/// Returns true for an empty error field. Some services send this field with every success.
 fn says_nothing(errors: &Value) -> bool {
     match errors {
         Value::Null | Value::Bool(false) => true,
@@ -51,7 +51,7 @@ fn says_nothing(errors: &Value) -> bool {
     }
 }
 
-/// A whole number, whether it is written as one or as a string.
+/// Parses a whole number, written as a JSON number or as a string.
 fn number(value: &Value) -> Option<u16> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
     u16::try_from(number).ok()

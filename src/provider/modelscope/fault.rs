@@ -1,4 +1,4 @@
-//! The faults that verdicts come to: their kinds, and the words for the user with what to do.
+//! Construction of faults from verdicts: the kind, and a message that says what the user can do.
 
 use std::time::Duration;
 
@@ -7,32 +7,34 @@ use crate::model::time::Timestamp;
 use crate::provider::modelscope::token::PAGE;
 use crate::provider::modelscope::verdicts::Reason;
 
-/// Allowances come back at midnight in Asia/Shanghai, which has no summer time, or up to five minutes later: 16:05 UTC.
+/// Time of day of the quota reset, in milliseconds after midnight UTC: 16:05. The quota resets at midnight in Asia/Shanghai, or up to five
+/// minutes later. Asia/Shanghai has no summer time.
 const RESET_OF_DAY_MILLIS: i64 = (16 * 60 + 5) * 60 * 1000;
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
-/// What the headers of an answer say about time.
+/// Timing information in the headers of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hints {
-    /// How long to wait.
+    /// Wait before the next request; `None` if the headers give none.
     pub retry_after: Option<Duration>,
-    /// What time it is over there.
+    /// Server time; `None` if the headers give none.
     pub date: Option<Timestamp>,
 }
 
-/// A used-up daily allowance, by these words of the API, at this time over there.
+/// Creates the fault of an exhausted daily quota. `quoted` is the API's message, and `date` the server time. Without `date`, the time of
+/// the reset is unknown.
 pub fn quota_spent(quoted: &str, date: Option<Timestamp>) -> Fault {
     let resets_at = date.map(|date| {
         let n_days = (date.millis() - RESET_OF_DAY_MILLIS).div_euclid(DAY_MILLIS) + 1;
         Timestamp::from_millis(n_days * DAY_MILLIS + RESET_OF_DAY_MILLIS)
     });
-    let words = format!("the daily quota is used up: {quoted}; it is back five minutes after midnight, Asia/Shanghai");
+    let words = format!("the daily quota is used up: {quoted}; it resets five minutes after midnight, Asia/Shanghai");
     let resets_in = resets_at.zip(date).map(|(resets_at, date)| resets_at.since(date));
     Fault { resets_in, ..Fault::new(FaultKind::QuotaExhausted { resets_at }, words) }
 }
 
-/// A refusal for this reason, in the words of the API (`message`, empty where it gave none) and with its status.
+/// Creates the fault of a refusal for this reason. `message` is the API's message, empty if it gave none, and `status` its HTTP status.
 pub fn refused(reason: Reason, status: u16, message: &str, model: &str, hints: &Hints) -> Fault {
     let quoted = if message.is_empty() { format!("HTTP status {status}") } else { format!("{message} ({status})") };
     let invalid = |words: String| Fault::new(FaultKind::InvalidRequest, words);
@@ -58,7 +60,7 @@ pub fn refused(reason: Reason, status: u16, message: &str, model: &str, hints: &
     }
 }
 
-/// A token that the API refuses.
+/// Creates the fault of a token that the API refused.
 pub fn unauthorized(quoted: &str) -> Fault {
     let words = format!(
         "the token was refused: {quoted}. Bind your Alibaba Cloud account (with real-name verification) to your \
@@ -93,7 +95,7 @@ mod tests {
         }
     }
 
-    /// Goal: a clear refusal never leaves doubt, so that none of these reasons may be given to an answer that does.
+    /// Goal: a clear refusal never leaves doubt. A response that leaves doubt must therefore get none of these reasons.
     #[test]
     fn every_reason_has_its_kind() {
         let quota = FaultKind::QuotaExhausted { resets_at: None };

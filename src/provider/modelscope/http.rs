@@ -1,4 +1,4 @@
-//! The two HTTP clients, their limits, and what a request that brought no answer means.
+//! HTTP clients for the API and for images, their limits, and the meaning of a request without a response.
 
 use std::error::Error;
 use std::time::Duration;
@@ -17,16 +17,16 @@ use crate::provider::modelscope::sockets::limit;
 use crate::provider::modelscope::waits::server_date;
 use crate::provider::modelscope::{ids, plain};
 
-/// The longest answer of the API that is read.
+/// Longest body of an API response that is read, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// Connections that wait for the next request, a host.
+/// Idle connections that are kept per host.
 const IDLE_MAX: usize = 256;
 
-/// How long they wait: shorter than servers usually do, so that a request seldom meets a closing connection.
+/// Lifetime of an idle connection. Servers usually keep connections longer, so a request seldom meets a closing one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The headers that say how much is left of an allowance: all models together, and this one.
+/// Headers with the remaining quota: of all models together, and of this model.
 const REMAINING: [&str; 2] =
     ["modelscope-ratelimit-requests-remaining", "modelscope-ratelimit-model-requests-remaining"];
 
@@ -34,32 +34,32 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 const REDIRECTS_MAX: usize = 5;
 
-/// Why no client could be made.
+/// Reasons why no client could be created.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// The address of the API is none.
+    /// Base URL of the API is invalid.
     #[error(
         "could not use {text:?} as the address of the API: {why}; give one like https://api-inference.modelscope.cn (--base-url)"
     )]
     BaseUrl {
-        /// What was given, without what may be secret.
+        /// Given text, without parts that may be secret.
         text: String,
-        /// What is wrong with it.
+        /// Description of the error.
         why: String,
     },
-    /// The system's TLS settings are unusable.
+    /// TLS settings of the system are unusable.
     #[error("could not set up HTTPS: {0}")]
     Setup(#[from] reqwest::Error),
 }
 
-/// A request that brought no whole answer.
+/// Request without a complete response.
 #[derive(Debug)]
 pub struct Lost {
-    /// Whether it may have reached the other side.
+    /// True if the request may have reached the server.
     pub was_sent: bool,
-    /// What happened.
+    /// Description of the failure.
     pub words: String,
-    /// Whether it would have gone to an address that images are not fetched from.
+    /// True if the request would have gone to an address that images must not be fetched from.
     pub is_refused: bool,
 }
 
@@ -70,14 +70,14 @@ impl From<reqwest::Error> for Lost {
         if let Some(refused) = Refused::among(&error) {
             return Self { was_sent: false, words: refused.to_string(), is_refused: true };
         }
-        // Refused connections, unknown hosts and failed handshakes all come before the first byte of a request.
+        // Refused connections, unknown hosts and failed handshakes all occur before the first byte of a request is sent.
         let was_sent = !(error.is_connect() || error.is_builder());
         let words = if error.is_timeout() { "timed out".to_owned() } else { chain(&error.without_url()) };
         Self { was_sent, words, is_refused: false }
     }
 }
 
-/// An error and its causes in one line.
+/// Joins an error and its causes in one line.
 fn chain(error: &dyn Error) -> String {
     let mut words = vec![error.to_string()];
     let mut cause = error.source();
@@ -89,7 +89,7 @@ fn chain(error: &dyn Error) -> String {
     words.join(": ")
 }
 
-/// The address of the API, checked, without `/v1`.
+/// Parses and checks the base URL of the API; removes a trailing `/v1`.
 pub fn base(text: &str) -> Result<Url, ClientError> {
     let refuse = |why: String| ClientError::BaseUrl { text: link::shown(text), why };
     let trimmed = text.trim().trim_end_matches('/');
@@ -104,16 +104,16 @@ pub fn base(text: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
-/// Where one kind of request goes, below the address of the API.
+/// Returns the URL of an endpoint: `path` below the base URL.
 pub fn below(base: &Url, path: &str) -> Result<Url, ClientError> {
     let text = format!("{}{path}", base.as_str().trim_end_matches('/'));
     Url::parse(&text).map_err(|error| ClientError::BaseUrl { text: link::shown(&text), why: error.to_string() })
 }
 
-/// Where to ask for a task, however odd its id is.
+/// Returns the URL of a task. The id stays one path segment, whatever characters it has.
 pub fn task_url(tasks: &Url, task: &TaskId) -> Result<Url, Fault> {
     let odd = || {
-        let words = format!("the task id {} cannot be asked for", excerpt(&task.0, 80));
+        let words = format!("the task id {} cannot be used in a request", excerpt(&task.0, 80));
         Fault::new(FaultKind::TaskLost, words)
     };
     if !ids::is_usable(task) {
@@ -124,22 +124,22 @@ pub fn task_url(tasks: &Url, task: &TaskId) -> Result<Url, Fault> {
     Ok(url)
 }
 
-/// Where to fetch an image: nowhere but from the web.
+/// Parses an image link. Only `http` and `https` links are allowed.
 pub fn image_url(link: &Link) -> Result<Url, Fault> {
     let url = Url::parse(&link.0).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     url.ok_or_else(|| {
-        let words = format!("the link {} is no web address; the task may give a better one", answer::shown(link));
+        let words = format!("the link {} is not a web address; the task may give a better one", answer::shown(link));
         Fault::new(FaultKind::BadOutput, words)
     })
 }
 
-/// The client that carries the token: HTTP/1.1, no redirects, and no retries of its own under a paid request.
+/// Creates the client that carries the token: HTTP/1.1, no redirects, and no automatic retries of a paid request.
 pub fn api_client(base: &Url, headers: HeaderMap, timeout: Duration, reach: &Reach) -> Result<Client, ClientError> {
     let builder = builder(base, timeout).default_headers(headers).redirect(Policy::none()).timeout(timeout);
     Ok(builder.dns_resolver(reach.api_resolver()).build()?)
 }
 
-/// The client for images: no token, redirects that never lead from HTTPS to HTTP, and every hop within `reach`.
+/// Creates the client for images. It has no token and never follows a redirect from HTTPS to HTTP. Every hop must be allowed by `reach`.
 pub fn image_client(base: &Url, timeout: Duration, reach: &Reach) -> Result<Client, ClientError> {
     let within = reach.clone();
     let policy = Policy::custom(move |attempt| match refused_redirect(attempt.previous(), attempt.url()) {
@@ -150,29 +150,29 @@ pub fn image_client(base: &Url, timeout: Duration, reach: &Reach) -> Result<Clie
         },
     });
     let builder = builder(base, timeout).redirect(policy).referer(false).dns_resolver(reach.image_resolver());
-    // A large image may take its time, as long as it does not fall silent.
+    // The timeout applies to each read. A large image may take long in total, as long as bytes arrive.
     Ok(builder.read_timeout(timeout).build()?)
 }
 
-/// Why a redirect of an image link is not followed, if it is not.
+/// Returns the reason why a redirect of an image link is not followed; `None` if it is followed.
 fn refused_redirect(previous: &[Url], next: &Url) -> Option<&'static str> {
     let was_https = previous.iter().any(|url| url.scheme() == "https");
     match next.scheme() {
         "http" if was_https => Some("a redirect from https to http"),
         "http" | "https" if previous.len() > REDIRECTS_MAX => Some("too many redirects"),
         "http" | "https" => None,
-        _ => Some("a redirect that leads out of the web"),
+        _ => Some("a redirect to an address outside the web"),
     }
 }
 
 fn builder(base: &Url, timeout: Duration) -> ClientBuilder {
-    // Another part of the program may have chosen a provider before: that one serves as well.
+    // Another part of the program may have installed a crypto provider before; that provider works as well.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = Client::builder()
         .user_agent(concat!("promptbatch/", env!("CARGO_PKG_VERSION")))
         .http1_only()
         .retry(reqwest::retry::never())
-        // Before the time for the whole request is over: one that found no connection was surely not sent.
+        // The connect timeout is shorter than that of the whole request. A request that found no connection was then surely not sent.
         .connect_timeout(CONNECT_TIMEOUT.min(timeout / 2))
         .pool_max_idle_per_host(limit().map_or(IDLE_MAX, |limit| IDLE_MAX.min(limit / 8)))
         .pool_idle_timeout(IDLE_TIMEOUT)
@@ -180,7 +180,7 @@ fn builder(base: &Url, timeout: Duration) -> ClientBuilder {
     if is_loopback(base) { builder.no_proxy() } else { builder }
 }
 
-/// A proxy cannot reach what runs on this machine.
+/// Returns true for an address of this machine, which a proxy cannot reach.
 pub fn is_loopback(url: &Url) -> bool {
     url.host_str().is_some_and(|host| {
         let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
@@ -188,7 +188,7 @@ pub fn is_loopback(url: &Url) -> bool {
     })
 }
 
-/// Reads an answer, within bounds. Of a body that breaks off or is too long, the beginning is kept: it may hold a task id.
+/// Reads a response within the size limit. The beginning of an incomplete or too long body is kept: it may hold a task id.
 pub async fn answer(mut response: Response) -> Answer {
     let status = response.status().as_u16();
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
@@ -200,13 +200,13 @@ pub async fn answer(mut response: Response) -> Answer {
     let cut = loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > BODY_BYTES_MAX => {
-                break Some(format!("an answer of more than {BODY_BYTES_MAX} bytes"));
+                break Some(format!("a response of more than {BODY_BYTES_MAX} bytes"));
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break None,
             Err(error) => break Some(Lost::from(error).words),
         }
-        // A million chunks of one byte must not keep everybody else waiting.
+        // A million chunks of one byte must not block all other tasks.
         tokio::task::consume_budget().await;
     };
     Answer { status, retry_after, date, remaining, rate, body: plain::bytes(body), cut }
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(refused(&["http://a.example"; 6], "http://a.example"), Some("too many redirects"));
         assert_eq!(refused(&["https://a.example"], "http://a.example"), Some("a redirect from https to http"));
         for odd in ["file:///etc/passwd", "data:image/png,x", "ftp://a.example/x"] {
-            assert_eq!(refused(&["http://a.example"], odd), Some("a redirect that leads out of the web"));
+            assert_eq!(refused(&["http://a.example"], odd), Some("a redirect to an address outside the web"));
         }
     }
 

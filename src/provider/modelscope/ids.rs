@@ -1,56 +1,57 @@
-//! Lenient reader for the task id in an answer, whatever else is damaged: an id that can be read is a task that is paid for.
+//! Lenient parser for the task id in a response, however damaged the rest of the response is.
+//! A readable id is a task that is paid for.
 //!
-//! Only a key of the outermost object counts, or one of the objects `data` and `output` in it. So an id in the echo of a prompt,
-//! in a string, in a quoted body or in an HTML page is never taken. The reader skips nested values with a stack of its own, in one
-//! pass; it stops at the first thing that cannot be read, and keeps what came before it.
+//! Only a key of the outermost object counts, or a key of the objects `data` and `output` in it. An id in an echoed prompt, a string, a
+//! quoted body or an HTML page is therefore ignored. The parser skips nested values with its own stack, in one pass. It stops at the first
+//! unreadable token and keeps the ids before it.
 
 use std::str::Chars;
 
 use crate::model::outcome::TaskId;
 use crate::provider::modelscope::plain;
 
-/// The key of the id.
+/// JSON key of the task id.
 const KEY: &str = "task_id";
 
-/// Objects in the outermost one that may hold the id instead.
+/// Objects inside the outermost object that may hold the id instead.
 const HOLDERS: [&str; 2] = ["data", "output"];
 
-/// The longest task id that makes sense in an address, in bytes.
+/// Longest plausible task id in a URL, in bytes.
 const ID_BYTES_MAX: usize = 512;
 
-/// Characters of a string that are kept: more than any id has, so that a longer one shows itself.
+/// Characters of a string that are kept: one more than the longest id, so that a longer id is detected.
 const KEPT_CHARS_MAX: usize = ID_BYTES_MAX + 1;
 
-/// Digits of a whole number that a 64-bit float holds exactly.
+/// Digits of a whole number that a 64-bit float represents exactly.
 const EXACT_DIGITS_MAX: usize = 15;
 
-/// Significant digits that C's `%g` prints at most: a number with as many, and zeros behind them, was most likely rounded.
+/// Significant digits that C's `%g` prints at most. A number with this many digits, followed by zeros, was most likely rounded.
 const ROUNDED_DIGITS_MIN: usize = 6;
 
-/// What an answer says about the id of its task.
+/// Result of the search for a task id in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Nothing.
+    /// No id.
     Nothing,
-    /// One id.
+    /// Exactly one id.
     One(TaskId),
-    /// An id that is empty, or that cannot be asked for.
+    /// Empty id, or an id that cannot be polled.
     Unusable,
     /// Ids that contradict each other.
     Several,
 }
 
-/// One value of the key.
+/// Value of one id key.
 enum Id {
     Usable(String),
-    /// `null`: no id at all.
+    /// JSON `null`, which means no id.
     Absent,
-    /// An empty string.
+    /// Empty or blank string.
     Blank,
     Unusable,
 }
 
-/// Whether a task can be asked for by this id: not one that is endless, or that an address would change.
+/// Returns true if a task can be polled by this id. Excluded are empty and overlong ids, and ids that a URL would change.
 pub fn is_usable(task: &TaskId) -> bool {
     let TaskId(id) = task;
     let is_dots = matches!(id.trim(), "." | "..");
@@ -58,12 +59,12 @@ pub fn is_usable(task: &TaskId) -> bool {
     !id.trim().is_empty() && id.len() <= ID_BYTES_MAX && !is_dots && !id.contains(is_damaged)
 }
 
-/// The id in this body.
+/// Finds the task id in a response body.
 pub fn find(body: &[u8]) -> Found {
     let text = plain::text(body);
     let mut reader = Reader { chars: text.chars() };
     let mut ids = Vec::new();
-    // Answers that were joined on the way stand one behind the other, and may contradict each other.
+    // A gateway may join several responses into one body. Their ids may contradict each other.
     loop {
         reader.skip_space();
         if !reader.take('{') || reader.object(&mut ids, true).is_none() {
@@ -91,7 +92,7 @@ fn judge(ids: Vec<Id>) -> Found {
     }
 }
 
-/// Reads JSON, and what was meant to be JSON. Every function gives `None` where it can read no further.
+/// Reader of JSON and of malformed JSON. Every method returns `None` where it can read no further.
 struct Reader<'a> {
     chars: Chars<'a>,
 }
@@ -119,7 +120,7 @@ impl Reader<'_> {
         self.skip_while(is_space);
     }
 
-    /// The ids of an object whose `{` has been read, up to its `}`.
+    /// Collects the ids of an object whose `{` has been read, up to its `}`.
     fn object(&mut self, ids: &mut Vec<Id>, is_outermost: bool) -> Option<()> {
         loop {
             self.skip_while(|c| is_space(c) || c == ',');
@@ -149,7 +150,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The value of the key: a string, or a whole number by its digits. One at the very end may have been cut.
+    /// Reads the value of an id key: a string, or the digits of a whole number. A value at the very end of the body may be incomplete.
     fn id(&mut self) -> Id {
         match self.peek() {
             Some(quote @ ('"' | '\'')) => {
@@ -176,7 +177,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A word or a number without quotes, up to what ends it.
+    /// Reads a word or a number without quotes, up to its delimiter.
     fn bare(&mut self) -> String {
         let mut word = String::new();
         while let Some(c) = self.peek().filter(|c| !is_delimiter(*c) && !matches!(c, ':' | '"' | '\'' | '{' | '[')) {
@@ -188,7 +189,7 @@ impl Reader<'_> {
         word
     }
 
-    /// A string from its opening quote to its closing one, of which the beginning is kept.
+    /// Reads a string from its opening to its closing quote; keeps only its beginning.
     fn string(&mut self, quote: char) -> Option<String> {
         self.chars.next();
         let (mut text, mut n_kept) = (String::new(), 0);
@@ -205,7 +206,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What stands behind a backslash. Half of a surrogate pair is U+FFFD.
+    /// Reads the character after a backslash. Half of a surrogate pair becomes U+FFFD.
     fn escaped(&mut self) -> Option<char> {
         let c = match self.chars.next()? {
             'n' => '\n',
@@ -224,7 +225,7 @@ impl Reader<'_> {
         Some(c)
     }
 
-    /// Four hexadecimal digits, if they are there.
+    /// Reads four hexadecimal digits, if present.
     fn hex(&mut self) -> Option<u32> {
         let mut ahead = self.chars.clone();
         let mut unit = 0;
@@ -235,7 +236,7 @@ impl Reader<'_> {
         Some(unit)
     }
 
-    /// The second half of a surrogate pair, if it is there.
+    /// Reads the second half of a surrogate pair, if present.
     fn low_surrogate(&mut self) -> Option<u32> {
         let before = self.chars.clone();
         let low = (self.take('\\') && self.take('u')).then(|| self.hex()).flatten();
@@ -246,7 +247,7 @@ impl Reader<'_> {
         low
     }
 
-    /// Skips one value with all that is nested in it.
+    /// Skips one value, including all nested values.
     fn skip_value(&mut self) -> Option<()> {
         match self.peek()? {
             quote @ ('"' | '\'') => self.string(quote).map(drop),
@@ -287,14 +288,14 @@ fn is_space(c: char) -> bool {
     c.is_whitespace() || c == '\u{feff}'
 }
 
-/// What ends a word or follows a value.
+/// Returns true for a character that ends a word or follows a value.
 fn is_delimiter(c: char) -> bool {
     is_space(c) || matches!(c, ',' | '}' | ']')
 }
 
-/// A whole number by its digits as they are written, of any length: it is never rounded.
+/// Returns the digits of a whole number as written, of any length; a number is never rounded.
 ///
-/// A fraction of zeros or an exponent tells of a float. It is taken only where no digit can have been lost on that way.
+/// A fraction of zeros or an exponent shows that a float was written. Such a number is accepted only if no digit can have been lost.
 fn digits(word: &str) -> Option<String> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if is_number(word) {

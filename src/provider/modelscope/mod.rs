@@ -1,8 +1,7 @@
-//! ModelScope's API-Inference over HTTP: submit, poll, download.
+//! Client of ModelScope's API-Inference over HTTP: submit, poll and download.
 //!
-//! Two clients, so that the token cannot stray: one for the API, which follows no redirect, and one for images, which has
-//! never seen the token. Where links to images may lead is decided in `reach`. [`answer`] reads what came back, without any
-//! input or output of its own.
+//! Two separate HTTP clients protect the token. The API client follows no redirect; the image client never holds the token. `reach` decides
+//! which addresses image links may lead to. [`answer`] parses the responses without any I/O.
 
 pub mod answer;
 pub mod body;
@@ -42,52 +41,52 @@ use crate::provider::modelscope::sockets::Sockets;
 use crate::provider::modelscope::token::Token;
 use crate::provider::{Download, Provider};
 
-/// Where the API is unless the user says otherwise.
+/// Default base URL of the API.
 pub const BASE_URL: &str = "https://api-inference.modelscope.cn";
 
-/// The model that is asked for when nobody names one: fast, and of the cheapest class.
+/// Default model, for requests that name no model: fast, and in the cheapest class.
 pub const MODEL: &str = "Tongyi-MAI/Z-Image-Turbo";
 
-/// An address of the API as it is compared: checked, without a trailing `/` or `/v1`.
+/// Normalizes a base URL for comparison: checked, without a trailing `/` or `/v1`.
 pub fn base_url(text: &str) -> Result<String, ClientError> {
     Ok(http::base(text)?.as_str().trim_end_matches('/').to_owned())
 }
 
-/// Whether an address is on this machine.
+/// Returns true if a base URL is on this machine.
 pub fn is_here(text: &str) -> Result<bool, ClientError> {
     Ok(http::is_loopback(&http::base(text)?))
 }
 
-/// How to reach the API.
+/// Connection settings of the API.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where it is; a trailing `/` or `/v1` does no harm.
+    /// Base URL; a trailing `/` or `/v1` is accepted.
     pub base_url: String,
-    /// Who we are.
+    /// Access token of the account.
     pub token: Token,
-    /// How long one request may take; for a download, how long it may stay silent.
+    /// Timeout of one request; for a download, the longest time without a byte.
     pub request_timeout: Duration,
-    /// How long an image may be.
+    /// Longest image in bytes. An image that announces a greater length is not downloaded.
     pub image_bytes_max: u64,
 }
 
-/// The API, ready to be asked.
+/// Client of the API, ready for requests.
 #[derive(Debug)]
 pub struct ModelScope {
-    /// Where submissions go, and below which tasks are asked for.
+    /// URL of submissions; `tasks` is the URL below which tasks are polled.
     submissions: reqwest::Url,
     tasks: reqwest::Url,
     token: Token,
     api: Client,
     images: Client,
-    /// Where links to images may lead.
+    /// Policy for the addresses that image links may lead to.
     reach: Reach,
     bounds: Bounds,
     sockets: Arc<Sockets>,
 }
 
 impl ModelScope {
-    /// Makes the two clients. Sends nothing.
+    /// Creates the two HTTP clients. Sends no request.
     pub fn new(settings: &Settings) -> Result<Self, ClientError> {
         let base = http::base(&settings.base_url)?;
         let mut headers = HeaderMap::new();
@@ -104,7 +103,7 @@ impl ModelScope {
         Ok(Self { submissions, tasks, token: settings.token.clone(), api, images, reach, bounds, sockets })
     }
 
-    /// Sends a request. Whatever the answer repeats of it, the token is not there.
+    /// Sends a request and reads its response. The token is removed from the response, wherever it is repeated.
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, Lost> {
         let (response, _slot) = self.sockets.send(request).await?;
         Ok(http::answer(response).await.without(&self.token))
@@ -118,7 +117,7 @@ impl ModelScope {
                 Err(Fault::new(FaultKind::Transient, format!("could not reach the API: {words}")))
             }
             Err(Lost { was_sent: true, words, .. }) => {
-                let words = format!("the answer to the submission was lost ({words}): it may have been accepted");
+                let words = format!("the response to the submission was lost ({words}): it may have been accepted");
                 Err(Fault::new(FaultKind::InDoubt, words))
             }
         }
@@ -133,7 +132,7 @@ impl ModelScope {
         }
     }
 
-    /// Begins to fetch an image from where links may lead.
+    /// Starts the download of an image, if its link leads to an allowed address.
     async fn fetch(&self, url: &Url, part: Option<&Part>) -> Result<Download<'static>, Fault> {
         let hidden = |fault: Fault| Fault { message: self.token.hide_in_text(&fault.message), ..fault };
         self.reach.check(&http::image_url(url)?).map_err(|refused| {
@@ -141,7 +140,7 @@ impl ModelScope {
             hidden(Fault::new(FaultKind::BadOutput, words))
         })?;
         let download = download::open(&self.images, url, part, &self.bounds).await.map_err(hidden)?;
-        // What follows a part that is here was judged by its beginning.
+        // The rest of a resumed image needs no check for text, because its beginning was checked.
         if download.n_before > 0 {
             return Ok(download);
         }
@@ -156,7 +155,7 @@ impl Provider for ModelScope {
     }
 
     fn poll<'a>(&'a self, tasks: &'a [TaskId]) -> BoxFuture<'a, Vec<Result<Status, Fault>>> {
-        // The API knows no list of tasks: one request each.
+        // The API has no query for a list of tasks: each task needs its own request.
         join_all(tasks.iter().map(|task| self.poll_one(task))).boxed()
     }
 

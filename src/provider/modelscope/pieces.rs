@@ -1,4 +1,5 @@
-//! The body of an image's answer, piece by piece, and when it is left: when it is silent, or when it hardly comes while others do.
+//! Reader of the body of an image response in chunks, which aborts silent and very slow downloads.
+//! A download is slow if hardly any bytes arrive while other downloads progress.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,31 +15,31 @@ use crate::provider::modelscope::download::Bounds;
 use crate::provider::modelscope::http::Lost;
 use crate::provider::modelscope::sockets::Slot;
 
-/// How often a slow download is looked at, in request timeouts.
+/// Interval between two checks of a slow download, in request timeouts.
 const TIMEOUTS_PER_LOOK: u32 = 10;
 
-/// The longest time between two looks.
+/// Longest interval between two checks.
 const LOOK_SPAN_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Other images that came so many times as fast show that the line carries more.
+/// Factor by which other downloads must be faster. Such a difference shows that the network path can carry more.
 const FASTER: f64 = 100.0;
 
-/// Ends of other downloads that are remembered.
+/// Complete downloads whose rates are remembered.
 const ENDS_MAX: usize = 32;
 
-/// The body of an answer.
+/// Body of an image response.
 pub struct Pieces {
     response: Response,
-    /// Held until all has come.
+    /// Slot of the request, held until the body is read.
     _slot: Slot,
-    /// Bytes of the image so far, those of earlier answers included.
+    /// Bytes of the image received so far, including those of earlier responses.
     n_bytes: u64,
     n_before: u64,
     bytes_total: Option<u64>,
-    /// Whether what has come is kept when this answer is left.
+    /// True if the received bytes are kept when this download is aborted.
     is_kept: bool,
     began: Instant,
-    /// When the download is looked at next, and its bytes at the last look.
+    /// Time of the next check; `n_bytes_at_look` is the byte count at the last check.
     look_at: Instant,
     n_bytes_at_look: u64,
     look_span: Duration,
@@ -46,7 +47,7 @@ pub struct Pieces {
 }
 
 impl Pieces {
-    /// The bytes behind the first `n_before` of an image of `bytes_total`, if that is known.
+    /// Creates a reader of the bytes after the first `n_before`. `bytes_total` is the length of the image in bytes, `None` if unknown.
     pub fn new(
         answer: (Response, Slot),
         n_before: u64,
@@ -72,7 +73,7 @@ impl Pieces {
         }
     }
 
-    /// The next piece; `None` at the end.
+    /// Returns the next chunk; `None` at the end of the image.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
             let piece = select! {
@@ -87,10 +88,10 @@ impl Pieces {
                 Ok(Some(piece)) => {
                     self.n_bytes += piece.len() as u64;
                     if self.bytes_total.is_some_and(|total| self.n_bytes > total) {
-                        // What came is not what was announced: nothing of it can be trusted.
+                        // The body is longer than announced, so none of its bytes can be trusted.
                         return Err(Fault::new(FaultKind::BadOutput, self.words("more came than was announced")));
                     }
-                    // A piece always at hand would keep the other branch from ever being looked at.
+                    // The select is biased: if a chunk were always ready, the timer branch would never run.
                     if Instant::now() >= self.look_at {
                         self.look()?;
                     }
@@ -106,8 +107,10 @@ impl Pieces {
         }
     }
 
-    /// Leaves a download that hardly comes. One that is kept loses nothing by another connection; one that is not has to be far slower
-    /// than others that came meanwhile.
+    /// Aborts a download that is far slower than other downloads.
+    ///
+    /// If the received bytes are kept, a new connection loses nothing, and all remembered downloads are compared. Otherwise only downloads
+    /// that were completed since the start of this one are compared.
     fn look(&mut self) -> Result<(), Fault> {
         let now = Instant::now();
         let came = rate(self.n_bytes - self.n_bytes_at_look, self.look_span);
@@ -132,7 +135,7 @@ impl Pieces {
     }
 }
 
-/// How fast the last images came that came whole.
+/// Rates of the last complete downloads, with their end times.
 #[derive(Debug, Default)]
 pub struct Others(Mutex<VecDeque<(Instant, f64)>>);
 
@@ -143,7 +146,7 @@ impl Others {
         ends.push_front((at, rate));
     }
 
-    /// The highest rate of those that ended since then, or of all that are remembered, in bytes a second.
+    /// Returns the highest rate in bytes per second, of the downloads completed since `since` or of all remembered ones.
     fn fastest(&self, since: Option<Instant>) -> Option<f64> {
         let ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ends.iter().filter(|(at, _)| since.is_none_or(|since| *at >= since)).map(|(_, rate)| *rate).reduce(f64::max)

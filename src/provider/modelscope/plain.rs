@@ -1,17 +1,17 @@
-//! Body normalisation: unpacks what a gateway compressed unasked, and turns UTF-16 and UTF-32 into UTF-8 without a byte order mark.
+//! Normalization of response bodies: decompression, and conversion of UTF-16 and UTF-32 to UTF-8.
+//! A gateway may compress a body that was requested without compression. A byte order mark is removed.
 //!
-//! A body that is cut or damaged is kept as far as it can be read. Bytes that are not valid in their encoding stay as they came
-//! (UTF-8), or become U+FFFD (UTF-16, UTF-32).
+//! An incomplete or damaged body is kept as far as it can be read. Invalid bytes stay unchanged in UTF-8, and become U+FFFD in UTF-16 and
+//! UTF-32.
 
 use std::borrow::Cow;
 use std::io::Read;
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
-/// The longest body after unpacking, in bytes; the rest is dropped.
+/// Longest body after decompression, in bytes; the rest is dropped.
 const BYTES_MAX: u64 = 1 << 20;
 
-/// How the characters of a body are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
     Utf8,
@@ -19,7 +19,7 @@ enum Encoding {
     Utf32 { is_big_endian: bool },
 }
 
-/// The body unpacked, in UTF-8, without a byte order mark.
+/// Returns the body decompressed, in UTF-8, without a byte order mark.
 pub fn bytes(body: Vec<u8>) -> Vec<u8> {
     let body = unpacked(body);
     let (encoding, n_mark) = encoding(&body);
@@ -42,7 +42,7 @@ pub fn bytes(body: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// The same as text; invalid bytes become U+FFFD.
+/// Returns the normalized body as text; invalid bytes become U+FFFD.
 pub fn text(body: &[u8]) -> String {
     match String::from_utf8_lossy(&bytes(body.to_vec())) {
         Cow::Borrowed(text) => text.to_owned(),
@@ -50,10 +50,10 @@ pub fn text(body: &[u8]) -> String {
     }
 }
 
-/// Undoes gzip and zlib, as far as the stream goes.
+/// Decompresses gzip and zlib, as far as the stream can be read.
 fn unpacked(body: Vec<u8>) -> Vec<u8> {
     let mut plain = Vec::new();
-    // What was read before an error stays in `plain`: a cut stream still has its beginning.
+    // Bytes read before an error stay in `plain`: an incomplete stream still yields its beginning.
     let _whole = match body.as_slice() {
         [0x1f, 0x8b, 8, ..] => MultiGzDecoder::new(body.as_slice()).take(BYTES_MAX).read_to_end(&mut plain),
         [0x78, flags, ..] if (0x7800 + u16::from(*flags)).is_multiple_of(31) => {
@@ -64,7 +64,7 @@ fn unpacked(body: Vec<u8>) -> Vec<u8> {
     if plain.is_empty() { body } else { plain }
 }
 
-/// The encoding and the length of its byte order mark. Without a mark, the zero bytes around the first character say it.
+/// Detects the encoding and the length of its byte order mark in bytes. Without a mark, the zero bytes around the first character decide.
 fn encoding(body: &[u8]) -> (Encoding, usize) {
     let (big, little) = (true, false);
     let utf16 = |is_big_endian| Encoding::Utf16 { is_big_endian };
@@ -126,7 +126,7 @@ mod tests {
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
         zlib.write_all(JSON.as_bytes()).unwrap();
         assert_eq!(text(&zlib.finish().unwrap()), JSON);
-        // Without compression the bytes stand one after the other, so that a cut leaves its beginning.
+        // Without compression the bytes are stored in sequence, so a cut stream still holds the beginning.
         let mut stored = GzEncoder::new(Vec::new(), Compression::none());
         stored.write_all(JSON.as_bytes()).unwrap();
         let stored = stored.finish().unwrap();

@@ -1,7 +1,8 @@
-//! Pages that come instead of images: what they are is told; what they say only of public hosts, and never the token.
+//! Detection of text pages that a host sends in place of an image.
+//! The fault names the kind of page. It quotes the page for public hosts only, and never shows the token.
 //!
-//! The first bytes of a download are held until it is clear that they are no text. A text ends the download here, so that nothing which
-//! knows of images ever quotes one.
+//! The first bytes of a download are held back until they are surely not text. A text ends the download here, so code that handles images
+//! never quotes a page.
 
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, stream};
@@ -11,16 +12,16 @@ use crate::model::text::{excerpt, kind_of_text, trimmed};
 use crate::provider::Body;
 use crate::provider::modelscope::token::Token;
 
-/// Bytes of which it is judged whether they are text.
+/// Number of bytes that are examined to detect text.
 const HEAD_BYTES: usize = 256;
 
-/// Bytes of a text that are read so that an excerpt of it can be shown without the token.
+/// Number of bytes of a text that are read, so that an excerpt can be shown without the token.
 const TEXT_BYTES: usize = 4096;
 
-/// Characters of a text that a message shows.
+/// Longest excerpt of a text in a message, in characters.
 const SHOWN_CHARS_MAX: usize = 120;
 
-/// The body of an image, or a fault in its place that tells what text it is.
+/// Passes an image through; replaces a text with a fault that names the kind of text.
 pub fn guarded(body: Body<'static>, token: Token, is_quotable: bool) -> Body<'static> {
     let begun = async move {
         let (head, rest) = match gathered(body, HEAD_BYTES, Bytes::new()).await {
@@ -39,22 +40,22 @@ pub fn guarded(body: Body<'static>, token: Token, is_quotable: bool) -> Body<'st
     stream::once(begun).flatten().boxed()
 }
 
-/// How a text begins, without the token; `None` where that cannot be told apart from the token's beginning.
+/// Returns the beginning of a text without the token; `None` if all of it may belong to the token.
 async fn quoted(rest: Body<'static>, head: Bytes, token: &Token) -> Option<String> {
-    // A text that breaks off is shown as far as it came.
+    // An interrupted text is shown as far as it was received.
     let text = gathered(rest, TEXT_BYTES, head.clone()).await.map_or(head, |(text, _)| text);
     let mut shown = token.hide(&text);
     if text.len() >= TEXT_BYTES {
-        // The token may begin where the reading ended.
+        // The last bytes that were read may be the beginning of the token.
         shown.truncate(shown.len().saturating_sub(token.n_bytes_written_max()));
     }
     let shown = excerpt(trimmed(&String::from_utf8_lossy(&shown)), SHOWN_CHARS_MAX);
     (!shown.is_empty()).then_some(shown)
 }
 
-/// Reads until at least this number of bytes is there, or all if there are fewer. Returns them, and the rest of the body.
+/// Reads at least `n_bytes_min` bytes, or all if there are fewer. Returns these bytes and the rest of the body.
 ///
-/// Bytes that come as one piece are passed on without a copy: nearly every image does.
+/// Bytes that arrive in one piece are passed on without a copy, as those of nearly every image do.
 async fn gathered(mut body: Body<'static>, n_bytes_min: usize, begun: Bytes) -> Result<(Bytes, Body<'static>), Fault> {
     let mut held = begun;
     while held.len() < n_bytes_min {
@@ -79,7 +80,7 @@ mod tests {
 
     const SECRET: &str = "geheim-4711";
 
-    /// What comes of a body in pieces of this length.
+    /// Returns the result for a body that arrives in chunks of `piece` bytes.
     fn guarded_in(body: &[u8], piece: usize, is_quotable: bool) -> Result<Vec<u8>, String> {
         let pieces: Vec<_> = body.chunks(piece.max(1)).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         let token = Token::new(SECRET, "x").expect("a token");
@@ -136,7 +137,7 @@ mod tests {
                 assert!(!told.contains("geheim") && !told.contains("4711"), "{n_before}: {told}");
             }
         }
-        // Of tokens in a row, each replaced by a short word, the last one is cut where the reading ends.
+        // Each repeated token is replaced with a short word. The last token is cut at the end of the bytes that are read.
         let page = format!("<html>{}", escaped(SECRET).repeat(1000));
         let told = guarded_in(page.as_bytes(), 8192, true).unwrap_err();
         assert!(told.contains("(the token)") && !told.contains("u00"), "{told}");

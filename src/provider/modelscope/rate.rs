@@ -1,34 +1,34 @@
-//! Reads the rate-limit headers of an answer, in the dialects that are spoken; what makes no sense is not heard.
+//! Parser of the rate-limit headers of a response, in their common dialects; implausible values are ignored.
 
 use std::time::Duration;
 
 use crate::model::time::Timestamp;
 use crate::provider::modelscope::waits::{seconds, span};
 
-/// Headers that come in pairs: how many requests are left, and when there will be more.
+/// Pairs of headers: the number of remaining requests, and the time of the reset.
 const PAIRS: [(&str, &str); 4] = [
-    // Drafts of the IETF, up to the sixth.
+    // IETF drafts, up to the sixth.
     ("ratelimit-remaining", "ratelimit-reset"),
-    // The custom that they grew from.
+    // Convention that the drafts are based on.
     ("x-ratelimit-remaining", "x-ratelimit-reset"),
     ("x-rate-limit-remaining", "x-rate-limit-reset"),
-    // OpenAI, and those who do as it does.
+    // OpenAI and compatible services.
     ("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
 ];
 
-/// What the rate-limit headers of an answer say.
+/// Rate limit that the headers of a response describe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateTold {
-    /// How long nothing more is taken: they say that nothing is left.
+    /// Time until the next request is accepted, if the headers say that no request remains; `None` otherwise.
     pub spent_for: Option<Duration>,
-    /// How long until more is taken, where they do not say how much is left.
+    /// Time until the reset, if the headers do not give the number of remaining requests; `None` otherwise.
     pub reset_after: Option<Duration>,
-    /// How many more requests are taken before that.
+    /// Number of requests that are accepted before the reset; `None` if the headers do not give it.
     pub remaining: Option<u64>,
 }
 
 impl RateTold {
-    /// Reads them all; the longest wait counts. `date` is what time it is over there.
+    /// Parses all rate-limit headers; the longest wait counts. `date` is the server time.
     pub fn read<'a>(header: impl Fn(&str) -> Option<&'a str>, date: Option<Timestamp>) -> Self {
         let pairs = PAIRS.iter().filter_map(|(remaining, reset)| {
             let reset = span(header(reset)?, date)?;
@@ -42,7 +42,7 @@ impl RateTold {
         })
     }
 
-    /// How long to wait after a refusal.
+    /// Returns the wait after a refusal; `None` if the headers give none.
     pub fn after_refusal(&self) -> Option<Duration> {
         self.spent_for.or(self.reset_after)
     }
@@ -51,14 +51,14 @@ impl RateTold {
         let nothing = Self::default();
         match remaining.map(|text| text.trim().parse::<f64>()) {
             None => Self { reset_after: Some(reset), ..nothing },
-            // Half a request cannot be sent.
+            // A fraction of a request cannot be sent.
             Some(Ok(remaining)) if (0.0..1.0).contains(&remaining) => {
                 Self { spent_for: Some(reset), remaining: Some(0), ..nothing }
             }
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
-                reason = "from 1 on, and too many are all"
+                reason = "the value is at least 1, and the cast saturates"
             )]
             Some(Ok(remaining)) if remaining >= 1.0 => Self { remaining: Some(remaining as u64), ..nothing },
             Some(_) => nothing,
@@ -66,8 +66,8 @@ impl RateTold {
     }
 }
 
-/// The field `RateLimit` of the later drafts: `"name";r=0;t=30, ...`, where the policy of that name gives its window if there is no `t`;
-/// or of the seventh, `limit=100, remaining=0, reset=30`.
+/// Parses the header `RateLimit`. The later drafts write `"name";r=0;t=30, ...`; without `t`, the policy of that name gives the window. The
+/// seventh draft writes `limit=100, remaining=0, reset=30`.
 fn listed<'a>(text: &'a str, policy: Option<&'a str>) -> Vec<RateTold> {
     let members: Vec<&str> = text.split(',').map(str::trim).collect();
     let number = |text: Option<&str>| text.and_then(|text| seconds(text.trim()));
@@ -86,7 +86,7 @@ fn listed<'a>(text: &'a str, policy: Option<&'a str>) -> Vec<RateTold> {
     told.collect()
 }
 
-/// The value of `key=value` among these.
+/// Returns the value of `key=value` among these parts.
 fn value<'a>(parts: &[&'a str], key: &str) -> Option<&'a str> {
     parts.iter().filter_map(|part| part.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| value)
 }

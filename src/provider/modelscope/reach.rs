@@ -1,8 +1,10 @@
-//! Server-side request forgery guard: image links lead to public addresses, or to the network in which the API itself is.
+//! Guard against server-side request forgery (SSRF) through image links.
+//! A link may lead to a public address, or to the network in which the API itself is.
 //!
-//! Links and redirects come from the API, and a hostile one could have this machine ask its own services. An address written in a link is
-//! judged before anything is sent. A name is judged where it is resolved, for that very connection, so that a name which resolves
-//! differently the next time gains nothing. Through an HTTP proxy the proxy resolves names: then only written addresses are judged here.
+//! Links and redirects come from the API. A hostile link could make this machine send requests to its own services. An IP address in a link
+//! is checked before anything is sent. A host name is checked when it is resolved, for that very connection. A name that resolves
+//! differently the next time therefore gains nothing. With an HTTP proxy, the proxy resolves names, so only IP addresses in links are
+//! checked here.
 
 use std::env;
 use std::error::Error;
@@ -17,25 +19,26 @@ use tokio::net::lookup_host;
 
 use crate::provider::modelscope::realm::{Realm, is_metadata, realm};
 
-/// Where a client may connect to. Cheap to clone: all clones share what is known of the API.
+/// Policy for the addresses that a client may connect to. Clones are cheap and share the information about the API.
 #[derive(Clone, Debug)]
 pub struct Reach {
-    /// The host of the API, as its address writes it.
+    /// Host of the API, as written in its base URL.
     api_host: Arc<str>,
-    /// The realms in which the API was found, a bit each: known at once of a written address, else from each resolution of its name.
+    /// Realms in which the API was found, one bit each. An IP address in the base URL is known at once. A host name adds realms with each
+    /// resolution.
     api_realms: Arc<AtomicU8>,
-    /// The hosts of the HTTP proxies of this process. Their names are resolved as they are for any program.
+    /// Hosts of the HTTP proxies of this process. Their names are resolved without any check.
     proxies: Arc<[String]>,
 }
 
-/// An address that no image is fetched from.
+/// Address that no image is fetched from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The host as the link writes it.
+    /// Host as written in the link.
     host: String,
-    /// What that comes to, where `host` is a name.
+    /// Resolved address; `None` if the host was refused before its resolution.
     address: Option<IpAddr>,
-    /// What kind of address it is.
+    /// Description of the kind of address.
     why: &'static str,
 }
 
@@ -45,7 +48,7 @@ impl fmt::Display for Refused {
         let at = address.map_or(String::new(), |address| format!(" at {address}"));
         write!(
             f,
-            "images are not fetched from {host}{at}, {why}: the API itself is not there; ask its operator for public links"
+            "images are not fetched from {host}{at}, {why}: the API itself is not at such an address; ask its operator for public links"
         )
     }
 }
@@ -53,7 +56,7 @@ impl fmt::Display for Refused {
 impl Error for Refused {}
 
 impl Refused {
-    /// The refusal among the causes of an error, if it is one.
+    /// Returns the refusal among the causes of an error; `None` if there is none.
     pub fn among<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
         let mut cause = Some(error);
         while let Some(error) = cause {
@@ -67,7 +70,7 @@ impl Refused {
 }
 
 impl Reach {
-    /// What may be reached by links of an API at this address.
+    /// Creates the policy for image links of an API with this base URL.
     pub fn of_api(base: &Url) -> Self {
         let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
         let proxies = proxies.into_iter().filter_map(|name| host_of_proxy(&env::var(name).ok()?)).collect();
@@ -83,33 +86,33 @@ impl Reach {
         reach
     }
 
-    /// Notes that the API is at this address.
+    /// Records the realm of an address of the API.
     fn note_api(&self, address: IpAddr) {
         self.api_realms.fetch_or(realm(address).bit(), Ordering::Relaxed);
     }
 
-    /// Whether the API was found in this realm.
     fn is_api_in(&self, there: Realm) -> bool {
         self.api_realms.load(Ordering::Relaxed) & there.bit() != 0
     }
 
-    /// Whether the API is in the internet. One that was ever found there counts, and one that was not found yet, as behind a proxy.
+    /// Returns true if the API is on the internet. One public address is enough. An API without a known address, as behind a proxy, counts
+    /// as public.
     fn is_api_public(&self) -> bool {
         let is_found = self.api_realms.load(Ordering::Relaxed) != 0;
         !is_found || self.is_api_in(Realm::Public) || self.is_api_in(Realm::Benchmark)
     }
 
-    /// Whether links may lead to this realm because the API itself is in it.
+    /// Returns true if links may lead to this realm because the API itself is in it.
     fn is_at_home(&self, there: Realm) -> bool {
         !self.is_api_public() && self.is_api_in(there)
     }
 
-    /// Whether the answers of image hosts may be quoted: not where they come from a network that is not public.
+    /// Returns true if messages may quote the responses of image hosts. Responses from a network that is not public are never quoted.
     pub fn is_quotable(&self) -> bool {
         self.is_api_public()
     }
 
-    /// Judges what a link writes, before anything is sent. A name is judged again when it is resolved.
+    /// Checks the host of a link before anything is sent. A host name is checked again when it is resolved.
     pub fn check(&self, url: &Url) -> Result<(), Refused> {
         let host = url.host_str().unwrap_or_default();
         let refused = |why| Refused { host: host.to_owned(), address: None, why };
@@ -120,7 +123,7 @@ impl Reach {
         }
     }
 
-    /// What is wrong with an address, which `is_written` in the link or was resolved from a name.
+    /// Checks an address, which `is_written` in the link or was resolved from a name. The error describes the kind of address.
     fn judge(&self, address: IpAddr, is_written: bool) -> Result<(), &'static str> {
         if is_metadata(address) {
             return Err("the metadata service of cloud machines");
@@ -128,7 +131,7 @@ impl Reach {
         let there = realm(address);
         let is_open = match there {
             Realm::Public => true,
-            // Local proxies that tunnel everything answer every name with such an address.
+            // Local proxies that tunnel all traffic resolve every name to such an address.
             Realm::Benchmark => !is_written || self.is_api_in(there),
             Realm::Loopback | Realm::Private | Realm::Shared | Realm::LinkLocal | Realm::Reserved => {
                 self.is_at_home(there)
@@ -141,7 +144,7 @@ impl Reach {
         self.proxies.iter().any(|proxy| proxy.eq_ignore_ascii_case(host))
     }
 
-    /// Of the addresses of a name those that may be connected to; an error where there is none left.
+    /// Returns the resolved addresses that may be connected to. Fails if all of them are refused.
     fn filter(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
         if self.is_proxy(host) {
             return Ok(found);
@@ -161,7 +164,7 @@ impl Reach {
         }
     }
 
-    /// The resolver for the API's own client, which is connected to wherever it is, and learns where that is.
+    /// Returns the resolver of the API client. It allows every address and records the realms of the API.
     pub fn api_resolver(&self) -> impl Resolve + use<> {
         let reach = self.clone();
         Resolver(Arc::new(move |host: &str, found: Vec<SocketAddr>| {
@@ -174,17 +177,17 @@ impl Reach {
         }))
     }
 
-    /// The resolver for the client of images.
+    /// Returns the resolver of the image client, which allows only addresses that pass the check.
     pub fn image_resolver(&self) -> impl Resolve + use<> {
         let reach = self.clone();
         Resolver(Arc::new(move |host: &str, found| reach.filter(host, found)))
     }
 }
 
-/// Judges the addresses of a name.
+/// Function that checks the resolved addresses of a host name.
 type Judge = dyn Fn(&str, Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> + Send + Sync;
 
-/// The system's resolver, and a judge of what it finds.
+/// System resolver with a check of its results.
 struct Resolver(Arc<Judge>);
 
 impl Resolve for Resolver {
@@ -198,7 +201,8 @@ impl Resolve for Resolver {
     }
 }
 
-/// The address that is written as the host, in whatever spelling: a URL's parser has read decimal, octal and hexadecimal numbers.
+/// Returns the IP address that a URL has as its host, in any notation. The URL parser has already converted decimal, octal and hexadecimal
+/// numbers.
 fn written(url: &Url) -> Option<IpAddr> {
     let host = url.host_str()?;
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -207,7 +211,7 @@ fn written(url: &Url) -> Option<IpAddr> {
     }
 }
 
-/// The host in the address of a proxy, which may have no scheme.
+/// Returns the host in the address of a proxy. The scheme may be missing.
 fn host_of_proxy(text: &str) -> Option<String> {
     let text = text.trim();
     let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };

@@ -1,33 +1,34 @@
-//! Kinds of IP addresses by IANA's special-purpose registries: which of them lead anywhere but into the public internet.
+//! Classification of IP addresses by IANA's special-purpose registries.
+//! It separates the public internet from all other networks.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Where an address leads.
+/// Network that an address belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Realm {
-    /// The internet. Addresses for documentation count as such: no host is there, but in tests and examples.
+    /// Public internet. Addresses for documentation count as public: no host has them, except in tests and examples.
     Public,
-    /// This machine: 127.0.0.0/8, `::1`, and the unspecified address, which connects to this machine as well.
+    /// Local machine: 127.0.0.0/8, `::1`, and the unspecified address, which connects to this machine as well.
     Loopback,
-    /// A private network: RFC 1918, unique local and site-local addresses.
+    /// Private network: RFC 1918, unique local and site-local addresses.
     Private,
-    /// A provider's network behind its NAT, 100.64.0.0/10.
+    /// Shared network of a carrier behind its NAT, 100.64.0.0/10.
     Shared,
-    /// The neighbours on the wire: 169.254.0.0/16 and `fe80::/10`.
+    /// Link-local network: 169.254.0.0/16 and `fe80::/10`.
     LinkLocal,
-    /// 198.18.0.0/15, meant for benchmarks and used by local proxies that tunnel everything.
+    /// Benchmark network 198.18.0.0/15, which is also used by local proxies that tunnel all traffic.
     Benchmark,
-    /// No single host: multicast, broadcast, reserved.
+    /// Address of no single host: multicast, broadcast, reserved.
     Reserved,
 }
 
 impl Realm {
-    /// A bit of its own in a set of realms.
+    /// Returns the bit of this realm in a set of realms.
     pub const fn bit(self) -> u8 {
         1 << self as u8
     }
 
-    /// What such an address is.
+    /// Returns a description of the kind of address, for messages.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Public => "a public address",
@@ -41,8 +42,9 @@ impl Realm {
     }
 }
 
-/// Whether cloud machines ask for their credentials at this address: of AWS and most others, AWS containers, Alibaba, Azure, AWS and
-/// Google in IPv6. Images are never there.
+/// Returns true if cloud machines request their credentials at this address. Images are never there.
+///
+/// The list covers AWS and most others, AWS containers, Alibaba, Azure, and AWS and Google in IPv6.
 pub fn is_metadata(address: IpAddr) -> bool {
     const V4: [Ipv4Addr; 4] = [
         Ipv4Addr::new(169, 254, 169, 254),
@@ -58,7 +60,7 @@ pub fn is_metadata(address: IpAddr) -> bool {
     }
 }
 
-/// Where an address leads. One that carries an IPv4 address leads where that leads.
+/// Classifies an address. An IPv6 address that embeds an IPv4 address has the realm of the latter.
 pub fn realm(address: IpAddr) -> Realm {
     match address {
         IpAddr::V4(address) => of_v4(address),
@@ -87,7 +89,7 @@ fn of_v6(address: Ipv6Addr) -> Realm {
         return of_v4(v4);
     }
     match address.segments() {
-        // Unique local, site-local, and NAT64 of a network's own.
+        // Unique local, site-local, and NAT64 of a local network.
         [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] | [0x64, 0xff9b, 1, ..] => Realm::Private,
         [0xfe80..=0xfebf, ..] => Realm::LinkLocal,
         // Protocol assignments.
@@ -97,17 +99,17 @@ fn of_v6(address: Ipv6Addr) -> Realm {
     }
 }
 
-/// The IPv4 address that an IPv6 address stands for, however it carries it.
+/// Returns the IPv4 address that an IPv6 address embeds, in any of the known formats.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match address.segments() {
-        // IPv4-mapped, -translated and -compatible; NAT64.
+        // IPv4-mapped, IPv4-translated and IPv4-compatible; NAT64.
         [0, 0, 0, 0, 0, 0xffff | 0, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
         // 6to4.
         [0x2002, high, low, ..] => Some(v4(high, low)),
-        // Teredo, which turns all bits of the client's address around.
+        // Teredo, which inverts all bits of the client's address.
         [0x2001, 0, _, _, _, _, high, low] => Some(v4(!high, !low)),
         // ISATAP.
         [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(v4(high, low)),

@@ -1,6 +1,8 @@
-//! Requests under way, which need a descriptor of this process each: where these run out, requests wait and fewer are under way.
+//! Concurrency limit for requests, derived from the file descriptors of this process.
+//! Each request in flight needs a descriptor. After a shortage, requests wait and the limit is lower.
 //!
-//! That is this machine's fault. No request has left by then, so that none is in doubt, and neither a host nor a job is to blame.
+//! A shortage is a problem of this machine. It occurs before a request is sent, so no request is in doubt. Neither a host nor a job is to
+//! blame.
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -12,23 +14,23 @@ use reqwest::{RequestBuilder, Response};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Too many open files: in this process, and on this machine.
+/// Error codes for too many open files: EMFILE in this process, and ENFILE on this machine.
 const SHORTAGES: [i32; 2] = [24, 23];
 
-/// Descriptors for other things than requests and their images: the ledger, results, folders, connections that wait.
+/// Descriptors for uses other than requests and their images: the ledger, results, folders, idle connections.
 const RESERVED: usize = 32;
 
-/// The first wait for a descriptor, doubled each time, and the longest.
+/// First wait for a descriptor; each further wait is twice as long, up to `WAIT_MAX`.
 const WAIT: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
-/// How long a request waits for a descriptor in all.
+/// Longest total wait of a request for a descriptor.
 const SHORT_MAX: Duration = Duration::from_secs(120);
 
-/// After a shortage, one more request may be under way each time that so long has passed.
+/// Interval after a shortage at which the limit rises by one request.
 const RECOVERY: Duration = Duration::from_secs(5);
 
-/// How many requests may be under way.
+/// Limiter of the requests in flight.
 #[derive(Debug)]
 pub struct Sockets {
     state: Mutex<State>,
@@ -38,20 +40,20 @@ pub struct Sockets {
 #[derive(Debug)]
 struct State {
     n_out: usize,
-    /// The most that may ever be; `None` where that is not known.
+    /// Upper bound of the limit; `None` if unknown.
     most: Option<usize>,
-    /// The most that may be now.
+    /// Current limit; `None` if there is none.
     max: Option<usize>,
-    /// When they ran out last, or one more was let out.
+    /// Time of the last shortage, or of the last increase of the limit.
     changed_at: Instant,
 }
 
-/// A request under way, until its answer has been read.
+/// Slot of a request in flight, held until its response has been read.
 #[derive(Debug)]
 pub struct Slot(Arc<Sockets>);
 
 impl Sockets {
-    /// As many requests as this process may have descriptors for, with a file for each image, and until they run out.
+    /// Creates a limiter for the descriptors of this process, with one file per image. A shortage lowers the limit.
     pub fn new() -> Arc<Self> {
         Self::up_to(limit().map(|limit| (limit.saturating_sub(RESERVED) / 3).max(1)))
     }
@@ -61,13 +63,13 @@ impl Sockets {
         Arc::new(Self { state: Mutex::new(state), freed: Notify::new() })
     }
 
-    /// Sends a request, when there is a descriptor for it.
+    /// Sends a request as soon as a descriptor is free.
     pub async fn send(self: &Arc<Self>, request: RequestBuilder) -> Result<(Response, Slot), reqwest::Error> {
         let until = Instant::now() + SHORT_MAX;
         let mut wait = WAIT;
         loop {
             let slot = self.slot(until).await;
-            // A body that cannot be sent twice has one attempt; there is none here.
+            // A body that cannot be sent twice allows one attempt only. No request here has such a body.
             let Some(attempt) = request.try_clone() else {
                 return Ok((request.send().await?, slot));
             };
@@ -84,14 +86,14 @@ impl Sockets {
         }
     }
 
-    /// Waits for a place, but not for ever: then the request says what is wrong.
+    /// Waits for a slot, but only until `until`. After that, the request is sent, and its error says what is wrong.
     async fn slot(self: &Arc<Self>, until: Instant) -> Slot {
         loop {
             let freed = self.freed.notified();
             if self.take(until <= Instant::now()) {
                 return Slot(Arc::clone(self));
             }
-            // One more may also be let out because time has passed.
+            // The wait has a timeout, because the limit of requests also rises with time.
             let _ = timeout_at(until.min(Instant::now() + RECOVERY), freed).await;
         }
     }
@@ -109,7 +111,7 @@ impl Sockets {
         true
     }
 
-    /// There was no descriptor for one more than are under way now.
+    /// Lowers the limit to the requests now in flight: there was no descriptor for one more.
     fn ran_out(&self) {
         let mut state = self.lock();
         let n_out = state.n_out.max(1);
@@ -129,8 +131,9 @@ impl Drop for Slot {
     }
 }
 
-/// Whether no connection was made because there is no descriptor left. Where the error does not say so, as that of a name that could not
-/// be looked up, a file that is always there does.
+/// Returns true if a connection failed because no descriptor was left.
+///
+/// Some errors do not name this cause, for example that of a failed name lookup. The test is then to open a file that always exists.
 fn is_short(error: &reqwest::Error) -> bool {
     if !error.is_connect() {
         return false;
@@ -149,7 +152,7 @@ fn is_shortage(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| SHORTAGES.contains(&code))
 }
 
-/// How many descriptors this process may have, where the system says so and there is a limit.
+/// Returns the descriptor limit of this process; `None` if it is unknown or there is none.
 pub fn limit() -> Option<usize> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()

@@ -1,4 +1,4 @@
-//! The token: where it is found, and that it is never shown, however others write it.
+//! Access token: its sources, and its removal from all output in every encoding.
 
 mod spelling;
 
@@ -12,31 +12,31 @@ use reqwest::header::HeaderValue;
 
 use crate::provider::modelscope::token::spelling::Spelling;
 
-/// The variables that hold the token, in the order in which they are tried: the API's documentation, its MCP server, its
-/// samples and its users have each their own.
+/// Environment variables that hold the token, in the order of lookup. The API's documentation, its MCP server, its samples and its users
+/// each have their own variable.
 pub const VARIABLES: [&str; 4] =
     ["MODELSCOPE_API_KEY", "MODELSCOPE_API_TOKEN", "MODELSCOPE_SDK_TOKEN", "MODELSCOPE_TOKEN"];
 
-/// Where a token is made and renewed.
+/// Page on which a token is created and renewed.
 pub const PAGE: &str = "https://modelscope.cn/my/myaccesstoken";
 
-/// What stands before the token in its header.
+/// Authorization scheme, which precedes the token in its header.
 const SCHEME: &str = "Bearer ";
 
-/// The longest token; what is longer is some other file.
+/// Longest token in bytes; a longer text is some other file.
 const BYTES_MAX: u64 = 4096;
 
-/// The shortest token that is kept out of what others say: a shorter one is no secret, and its letters are those of any word.
+/// Shortest token that is redacted, in bytes. A shorter token is no secret, and its letters occur in any word.
 const SECRET_BYTES_MIN: usize = 8;
 
-/// What stands in its place there.
+/// Replacement for a redacted token.
 const HIDDEN: &str = "(the token)";
 
-/// An access token. It goes into one header of requests to the API and nowhere else.
+/// Access token. It is sent in one header of API requests and nowhere else.
 #[derive(Clone)]
 pub struct Token {
     header: HeaderValue,
-    /// What others may write in its place; none of a token that is no secret.
+    /// Forms of the token that are redacted; empty for a token that is no secret.
     spellings: Arc<[Spelling]>,
 }
 
@@ -46,35 +46,35 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Why there is no token.
+/// Reasons why there is no usable token.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Nobody gave one.
+    /// Token is missing: neither a file nor an environment variable gives one.
     #[error(
         "could not find a token: set {} (or name a file with --token-file); make one at {PAGE}, \
          or try without one: --provider simulator", VARIABLES[0]
     )]
     Missing,
-    /// The file cannot be read.
+    /// Token file cannot be read.
     #[error("could not read the token file {path}: {source}; name a file that holds the token and nothing else", path = .path.display())]
     File {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// It holds characters that no token has.
+    /// Token is empty, too long, or has characters that no token has.
     #[error(
         "could not use the token from {from}: it is empty, too long, or holds characters that no token has; copy it again from {PAGE}"
     )]
     Malformed {
-        /// The variable or the file.
+        /// Environment variable or file that the token comes from.
         from: String,
     },
 }
 
 impl Token {
-    /// The token in this text; `from` says where it was found.
+    /// Parses a token; `from` names its source.
     pub fn new(text: &str, from: &str) -> Result<Self, TokenError> {
         let malformed = || TokenError::Malformed { from: from.to_owned() };
         let text = text.trim();
@@ -88,7 +88,7 @@ impl Token {
         Ok(Self { header: value, spellings })
     }
 
-    /// The token from this file, or else from the environment, which `variable` looks up.
+    /// Reads the token from this file, or else from the environment, which `variable` looks up.
     pub fn find(file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Result<Self, TokenError> {
         if let Some(path) = file {
             let mut text = String::new();
@@ -102,19 +102,19 @@ impl Token {
         Self::new(&text, name)
     }
 
-    /// The value of the `Authorization` header, marked so that no layer below writes it into a log.
+    /// Returns the value of the `Authorization` header, marked so that no lower layer writes it to a log.
     pub(super) fn header(&self) -> HeaderValue {
         self.header.clone()
     }
 
-    /// A hash of the token with this salt: tells accounts apart, and gives nothing of the token away.
+    /// Returns a hash of the token with this salt. It identifies the account and reveals nothing of the token.
     pub(crate) fn fingerprint(&self, salt: &str) -> String {
         let mut hasher = blake3::Hasher::new_derive_key("promptbatch 2026 the account of a run");
         hasher.update(&(salt.len() as u64).to_le_bytes()).update(salt.as_bytes()).update(self.header.as_bytes());
         hasher.finalize().to_hex()[..32].to_owned()
     }
 
-    /// The same bytes without the token: what the other side was sent, it can repeat, also encoded.
+    /// Redacts the token in these bytes. A server can repeat the token that it was sent, also in another encoding.
     pub(super) fn hide(&self, bytes: &[u8]) -> Vec<u8> {
         let mut hidden = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
@@ -130,13 +130,13 @@ impl Token {
         hidden
     }
 
-    /// The same text without the token.
+    /// Redacts the token in this text.
     pub(super) fn hide_in_text(&self, text: &str) -> String {
-        // A spelling is ASCII, so what is left of a text is text.
+        // Every form of the token is ASCII, so the rest of a text is still text.
         String::from_utf8(self.hide(text.as_bytes())).unwrap_or_else(|_| HIDDEN.to_owned())
     }
 
-    /// How many bytes a token may take where it is written with the longest escapes that are usual.
+    /// Returns the longest length of the token in bytes, if it is written with the longest usual escapes.
     pub(super) fn n_bytes_written_max(&self) -> usize {
         spelling::ESCAPE_BYTES_MAX * (self.header.len() - SCHEME.len())
     }

@@ -1,15 +1,14 @@
-//! The table of verdicts: what an answer proves, by the request it answers, its status, the shape of its body, and its words.
+//! Decision table for responses: what a response proves, by its request, status, body shape and message.
 //!
-//! The first row that fits decides. Each part ends with a row that fits every answer: its default.
+//! The first matching row decides. Each section ends with a default row, which matches every response.
 //!
-//! A submission is a *clear refusal*, after which surely nothing is paid for, only by the closed list of rows below: a status of
-//! the API and its [own envelope](Envelope). Everything else may stand for a task that was accepted: a 5xx of whatever words, as
-//! "busy, try again later" is also what gateways say of a request that went on behind them; a timeout; a page; an answer of success
-//! without an id. The same holds for a 429 without the API's envelope. Most rate limiters refuse before they forward a request, but
-//! some count the answers, so the answer alone proves nothing; its `Retry-After` is kept as a pause. An id that can be read is an
-//! accepted task, whatever stands around it.
+//! A *clear refusal* of a submission guarantees that nothing is paid for. It requires a row of the closed list below: a status of the API
+//! and its [own envelope](Envelope). Every other response may belong to an accepted task: any 5xx, a timeout, a page, a success without an
+//! id. Gateways also send "busy, try again later" for a request that continued behind them. A 429 without the API's envelope leaves doubt
+//! too. Most rate limiters refuse before they forward a request, but some count the responses. The 429 alone therefore proves nothing; its
+//! `Retry-After` is kept as a pause. A readable id is an accepted task, whatever else the response contains.
 //!
-//! A poll proves that a task is unknown only in the API's own form and in words about the task. Everything else is silence.
+//! A poll proves that a task is unknown only in the API's own form, with a message about the task. Every other response is silence.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -19,110 +18,110 @@ use crate::model::outcome::TaskId;
 use crate::provider::modelscope::envelope::Envelope;
 use crate::provider::modelscope::ids::Found;
 
-/// What an answer is about.
+/// Kind of request that a response belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// A submission.
+    /// Submission of a task.
     Submit,
-    /// A poll.
+    /// Poll of a task.
     Poll,
-    /// A task that a poll says has failed; the status is the code in its envelope, 500 where it has none.
+    /// Failed task, as reported by a poll; the status is the code in its envelope, or 500 without a code.
     FailedTask,
 }
 
-/// The shape of a body.
+/// Shape of a response body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// One task id can be read.
+    /// Exactly one readable task id.
     Id,
-    /// It holds an id that cannot be asked for, or ids that contradict each other.
+    /// Id that cannot be polled, or ids that contradict each other.
     OddId,
-    /// The one task id is not the one that was asked for.
+    /// Id of another task than the polled one, or ids that contradict each other.
     OtherId,
-    /// A whole JSON object whose `task_status` is one of these, in capitals; of an empty list, any.
+    /// Complete JSON object whose `task_status` is one of these, in capitals. An empty list matches any status.
     Status(&'static [&'static str]),
-    /// The API's own envelope of an error.
+    /// Error envelope in the API's own form.
     Own,
-    /// Whatever it is.
+    /// Body of any shape.
     Any,
 }
 
-/// Words in the envelope of an error, in lower case.
+/// Condition on the message in an error envelope, in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Words {
-    /// Whatever they are.
+    /// Message of any content.
     Any,
-    /// These among them.
+    /// Message that contains this text.
     Have(&'static str),
-    /// They say that the allowance of a day is used up.
+    /// Message that the daily quota is used up.
     DaySpent,
-    /// They say that the task asked for is not known.
+    /// Message that the polled task is unknown.
     TaskUnknown,
 }
 
-/// What an answer proves.
+/// Conclusion from a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The submission was accepted.
+    /// Submission was accepted.
     Accepted,
-    /// The submission was clearly refused, or the task has failed, for this reason.
+    /// Submission was clearly refused, or the task has failed, for this reason.
     Refused(Reason),
-    /// A redirect, which is not followed. It leaves doubt.
+    /// Redirect, which is not followed. It leaves doubt.
     Redirected,
-    /// A refusal by something on the way, most likely. It leaves doubt.
+    /// Refusal, most likely by a gateway or proxy. It leaves doubt.
     Rejected,
-    /// The submission may have been accepted.
+    /// Submission may have been accepted.
     InDoubt,
-    /// The task has succeeded.
+    /// Task has succeeded.
     Done,
-    /// The task waits for its turn.
+    /// Task is in the queue.
     Queued,
-    /// The task is at work.
+    /// Task is running.
     Running,
-    /// The task has failed.
+    /// Task has failed.
     Failed,
-    /// The API does not know the task.
+    /// Task is unknown to the API.
     Unknown,
-    /// The answer is about another task.
+    /// Response is about another task.
     OtherTask,
-    /// The API takes no polls for now.
+    /// Poll was refused by throttling (429).
     PollThrottled,
-    /// The API refuses the token.
+    /// Poll was refused because of the token.
     PollUnauthorized,
-    /// Nothing is known of the task.
+    /// Response says nothing about the task.
     Silence,
 }
 
-/// Why a submission was refused, or a task has failed.
+/// Reason for a refused submission or a failed task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The token is missing, wrong or not allowed.
+    /// Token is missing, wrong or not allowed.
     Unauthorized,
-    /// There is no credit left.
+    /// Credit is used up.
     OutOfCredit,
-    /// The allowance of the day is used up.
+    /// Daily quota is used up.
     DaySpent,
-    /// Too many requests for the moment.
+    /// Requests come too fast at the moment.
     Throttled,
-    /// Nobody serves the model any more.
+    /// Model is no longer served.
     ModelRetired,
-    /// There is no such model.
+    /// Model does not exist.
     ModelUnknown,
-    /// The content.
+    /// Content was refused.
     Moderated,
-    /// A header that this program should have sent.
+    /// Header is missing that this program should have sent.
     OurBug,
-    /// The server takes nothing at present.
+    /// Server accepts nothing at present.
     Busy,
-    /// There is nothing at this address.
+    /// Path does not exist on the server.
     AddressUnknown,
-    /// The form of the request: parameters, lengths.
+    /// Form of the request is wrong: parameters, lengths.
     Invalid,
-    /// The service itself has failed.
+    /// Service itself has failed.
     Internal,
 }
 
-/// One row of the table.
+/// Row of the decision table: conditions on a response, and the verdict.
 #[derive(Clone, Debug)]
 pub struct Row {
     asked: Asked,
@@ -132,11 +131,11 @@ pub struct Row {
     verdict: Verdict,
 }
 
-/// Every status, also those that HTTP does not know.
+/// Range of every status, including those that HTTP does not define.
 const ALL: &[RangeInclusive<u16>] = &[0..=u16::MAX];
 const SUCCESS: &[RangeInclusive<u16>] = &[200..=299];
 
-/// Timeouts, too early, throttling, and clients that went away: the request may have gone on behind whoever says so.
+/// Statuses for timeouts, too early, throttling, and closed clients. The request may have continued behind the sender of such a status.
 const UNSURE: &[RangeInclusive<u16>] = &[408..=408, 425..=425, 429..=429, 460..=460, 499..=499];
 
 const fn row(
@@ -154,12 +153,12 @@ use Shape::{Any, Id, OddId, OtherId, Own, Status};
 use Verdict::{Accepted, InDoubt, OtherTask, Redirected, Refused, Rejected, Silence};
 use Words::{DaySpent, Have, TaskUnknown};
 
-/// The table. The first row that fits decides.
+/// Decision table. The first matching row decides.
 pub static TABLE: &[Row] = &[
-    // An id that can be read is a task, whatever the status and the words around it.
+    // A readable id is an accepted task, whatever the status and the message.
     row(Submit, ALL, Id, Words::Any, Accepted),
     row(Submit, ALL, OddId, Words::Any, InDoubt),
-    // The closed list of clear refusals: statuses of the API in its own envelope.
+    // Closed list of clear refusals: statuses of the API in its own envelope.
     row(Submit, &[401..=401, 403..=403], Own, Words::Any, Refused(Reason::Unauthorized)),
     row(Submit, &[402..=402], Own, Words::Any, Refused(Reason::OutOfCredit)),
     row(Submit, &[429..=429], Own, Have("insufficient balance"), Refused(Reason::ModelRetired)),
@@ -171,12 +170,12 @@ pub static TABLE: &[Row] = &[
     row(Submit, &[400..=400], Own, Have("server is busy"), Refused(Reason::Busy)),
     row(Submit, &[404..=405], Own, Words::Any, Refused(Reason::AddressUnknown)),
     row(Submit, &[400..=400, 413..=413, 415..=415, 422..=422], Own, Words::Any, Refused(Reason::Invalid)),
-    // Everything else leaves doubt. Another 3xx or 4xx would most likely be met again by the same request.
+    // Everything else leaves doubt. The same request would most likely receive another 3xx or 4xx again.
     row(Submit, &[300..=399], Any, Words::Any, Redirected),
     row(Submit, UNSURE, Any, Words::Any, InDoubt),
     row(Submit, &[400..=499], Any, Words::Any, Rejected),
     row(Submit, ALL, Any, Words::Any, InDoubt),
-    // Polls: only what the API says of this very task counts.
+    // Polls: only the API's statement about the polled task counts.
     row(Poll, ALL, OtherId, Words::Any, OtherTask),
     row(Poll, SUCCESS, Status(&["SUCCEED", "SUCCEEDED", "SUCCESS"]), Words::Any, Verdict::Done),
     row(Poll, SUCCESS, Status(&["FAILED", "FAILURE"]), TaskUnknown, Verdict::Unknown),
@@ -185,10 +184,10 @@ pub static TABLE: &[Row] = &[
     row(Poll, SUCCESS, Status(&[]), Words::Any, Verdict::Running),
     row(Poll, ALL, Own, TaskUnknown, Verdict::Unknown),
     row(Poll, &[401..=401, 403..=403], Own, Words::Any, Verdict::PollUnauthorized),
-    // A poll costs nothing, so that a rate limiter on the way is believed too.
+    // A poll costs nothing, so the 429 of a gateway or proxy is believed too.
     row(Poll, &[429..=429], Any, Words::Any, Verdict::PollThrottled),
     row(Poll, ALL, Any, Words::Any, Silence),
-    // Tasks that have failed, by the code that the API gives.
+    // Failed tasks, by the code that the API gives.
     row(FailedTask, &[400..=400, 422..=422], Any, Have("inappropriate content"), Refused(Reason::Moderated)),
     row(FailedTask, &[401..=401, 403..=403], Any, Words::Any, Refused(Reason::Unauthorized)),
     row(FailedTask, &[402..=402], Any, Words::Any, Refused(Reason::OutOfCredit)),
@@ -199,36 +198,36 @@ pub static TABLE: &[Row] = &[
     row(FailedTask, ALL, Any, Words::Any, Refused(Reason::Internal)),
 ];
 
-/// An answer as the table sees it.
+/// Features of a response that the table examines.
 #[derive(Clone, Debug)]
 pub struct Seen<'a> {
-    /// The HTTP status; of a failed task, the code in its envelope.
+    /// HTTP status; for a failed task, the code in its envelope.
     pub status: u16,
-    /// The id in the body.
+    /// Task id in the body.
     pub id: &'a Found,
-    /// `task_status` in capitals, of a whole JSON object that has one.
+    /// Value of `task_status` in capitals; `None` unless the body is a complete JSON object with this field.
     pub task_status: Option<&'a str>,
-    /// Whether the body is the API's own envelope of an error.
+    /// True if the body is the API's own error envelope.
     pub is_own: bool,
-    /// The words in the envelope; empty where there is none.
+    /// Message in the envelope; empty without an envelope.
     pub words: &'a str,
-    /// The task that was asked for; none for a submission.
+    /// Polled task; `None` for a submission.
     pub task: Option<&'a TaskId>,
-    /// The model that was asked for: its name is no word of the message.
+    /// Requested model; its name does not count as part of the message.
     pub model: &'a str,
-    /// How long `Retry-After` asks to wait.
+    /// Wait that `Retry-After` requests; `None` if it is absent.
     pub retry_after: Option<Duration>,
-    /// Whether the API's own headers say that no request of the allowance remains.
+    /// True if the API's own headers say that no request of the quota remains.
     pub is_spent: bool,
 }
 
 impl Seen<'_> {
-    /// What it proves.
+    /// Returns the verdict of the first matching row.
     pub fn verdict(&self, asked: Asked) -> Verdict {
         TABLE[self.row(asked)].verdict
     }
 
-    /// The place of the row that decides.
+    /// Returns the index of the first matching row.
     pub(super) fn row(&self, asked: Asked) -> usize {
         let place = TABLE.iter().position(|row| row.asked == asked && self.fits(row));
         place.expect("the last row of each part fits every answer")
@@ -264,8 +263,8 @@ impl Seen<'_> {
         }
     }
 
-    /// The API's words for a daily allowance that is used up. What names a shorter span, or asks to come back within the hour, is
-    /// throttling.
+    /// Returns true for a message of the API that the daily quota is used up. A message that names a shorter period is throttling. A
+    /// requested wait of less than an hour is throttling too.
     fn says_day_spent(&self) -> bool {
         let message = self.words.to_lowercase();
         let message = if self.model.is_empty() { message } else { message.replace(&self.model.to_lowercase(), " ") };
@@ -275,8 +274,9 @@ impl Seen<'_> {
         is_of_day && !is_soon && !names_short_span(&message)
     }
 
-    /// Whether the subject of the message is the task, and what it says is that there is none: "task not found", "no such task",
-    /// "the task 5075521 has expired"; not "no route matched", "task queue not found" or "the model of the task was not found".
+    /// Returns true if the subject of the message is the task, and the task is said not to exist. Accepted: "task not found", "no such
+    /// task", "the task 5075521 has expired". Not accepted: "no route matched", "task queue not found", "the model of the task was not
+    /// found".
     fn says_task_unknown(&self) -> bool {
         let message = self.words.to_lowercase();
         if TASK_UNKNOWN_PHRASES.iter().any(|phrase| message.contains(phrase)) {
@@ -287,7 +287,7 @@ impl Seen<'_> {
         let message: Vec<&str> = tokens(&message).collect();
         let is_between = |token: &&str| FILLERS.contains(token) || id.contains(token);
         message.iter().enumerate().filter(|(_, token)| TASKS.contains(token)).any(|(place, _)| {
-            // "the model of the task" is about the model.
+            // The subject of "the model of the task" is the model.
             let before = message[..place].iter().rev().find(|token| !ARTICLES.contains(token));
             if before.is_some_and(|token| PREPOSITIONS.contains(token)) {
                 return false;
@@ -298,7 +298,7 @@ impl Seen<'_> {
     }
 }
 
-/// What the API says of a daily allowance.
+/// Phrases of the API about the daily quota.
 const DAY_PHRASES: [&str; 12] = [
     "today's quota",
     "today’s quota",
@@ -314,13 +314,13 @@ const DAY_PHRASES: [&str; 12] = [
     "请明日再试",
 ];
 
-/// Its words for an allowance, where its own headers say that nothing of it remains.
+/// Words of the API for a quota. They count if its own headers say that nothing of the quota remains.
 const QUOTA_WORDS: [&str; 3] = ["quota", "额度", "配额"];
 
-/// A wait from here on may be the one for the next day.
+/// Shortest wait that may last until the next day.
 const RETRY_OF_DAY_MIN: Duration = Duration::from_secs(3600);
 
-/// Spans shorter than a day.
+/// Words for periods shorter than a day.
 const SHORT_SPANS: [&str; 24] = [
     "second",
     "seconds",
@@ -348,11 +348,11 @@ const SHORT_SPANS: [&str; 24] = [
     "ms",
 ];
 
-/// The same where words are not parted by spaces.
+/// Words for the same periods, in texts without spaces between words.
 const SHORT_SPANS_JOINED: [&str; 5] = ["秒", "分钟", "小时", "并发", "limit_burst"];
 
 fn names_short_span(message: &str) -> bool {
-    // `3s`, `30sec` or `1h`: a number with its unit behind it.
+    // Number with its unit: `3s`, `30sec` or `1h`.
     let is_span = |token: &str| {
         let unit = token.trim_start_matches(|c: char| c.is_ascii_digit());
         unit.len() < token.len() && (SHORT_SPANS.contains(&unit) || matches!(unit, "s" | "m" | "h"))
@@ -361,21 +361,21 @@ fn names_short_span(message: &str) -> bool {
         || SHORT_SPANS_JOINED.iter().any(|span| message.contains(span))
 }
 
-/// Words for an unknown task that stand in another order, or without spaces.
+/// Phrases about an unknown task in another word order, or without spaces.
 const TASK_UNKNOWN_PHRASES: [&str; 6] =
     ["no such task", "unknown task", "任务不存在", "任务未找到", "任务已过期", "找不到任务"];
 
-/// The subject.
+/// Words for the task as the subject of a message.
 const TASKS: [&str; 2] = ["task", "taskid"];
 
 const ARTICLES: [&str; 5] = ["the", "this", "that", "your", "a"];
 const PREPOSITIONS: [&str; 8] = ["of", "for", "in", "on", "by", "from", "to", "with"];
 
-/// What may stand between it and what is said of it, beside its id.
+/// Words that may occur between the subject and the predicate, besides the task id.
 const FILLERS: [&str; 13] =
     ["id", "with", "the", "this", "is", "was", "has", "have", "already", "been", "could", "does", "did"];
 
-/// What is said of it.
+/// Predicates of a message that the task does not exist.
 const GONE: [&[&str]; 9] = [
     &["not", "found"],
     &["not", "exist"],
@@ -388,7 +388,7 @@ const GONE: [&[&str]; 9] = [
     &["cannot", "be", "found"],
 ];
 
-/// Runs of letters and digits.
+/// Splits a message into runs of letters and digits.
 fn tokens(message: &str) -> impl Iterator<Item = &str> {
     message.split(|c: char| !c.is_alphanumeric()).filter(|token| !token.is_empty())
 }

@@ -1,39 +1,41 @@
-//! Times and spans in headers: dates as HTTP writes them, seconds, moments since the epoch, and `6m0s`. All of them have bounds.
+//! Parser of times and durations in headers.
+//! It accepts HTTP dates, seconds, seconds or milliseconds since the epoch, and `6m0s`. All results are bounded.
 
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::model::time::Timestamp;
 
-/// The longest span that is believed.
+/// Longest duration that is accepted; longer ones are shortened to it.
 pub const SPAN_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 
-/// Server dates that are believed: from 2020-01-01 up to 2100-01-01. A clock outside of that says nothing about the time.
+/// Range of plausible server dates: from 2020-01-01 up to 2100-01-01. A clock outside this range is ignored.
 const DATE_MIN: Timestamp = Timestamp::from_millis(1_577_836_800_000);
 const DATE_MAX: Timestamp = Timestamp::from_millis(4_102_444_800_000);
 
-/// Numbers from here on are seconds since the epoch, and from the next on milliseconds: a wait is not of thirty years.
+/// Numbers from `EPOCH_SECS_MIN` on are seconds since the epoch, and from `EPOCH_MILLIS_MIN` on milliseconds. A wait never lasts thirty
+/// years.
 const EPOCH_SECS_MIN: f64 = 1e9;
 const EPOCH_MILLIS_MIN: f64 = 1e11;
 const NO_MOMENT: f64 = 1e15;
 
-/// A date as HTTP writes it.
+/// Parses an HTTP date; `None` if it is malformed or before 1970.
 pub fn http_date(text: &str) -> Option<Timestamp> {
     let since_epoch = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since_epoch.as_millis()).ok().map(Timestamp::from_millis)
 }
 
-/// The `Date` header, unless its clock is off by decades.
+/// Parses the `Date` header; `None` if its clock is off by decades.
 pub fn server_date(text: &str) -> Option<Timestamp> {
     http_date(text).filter(|date| (DATE_MIN..DATE_MAX).contains(date))
 }
 
-/// How long `Retry-After` asks to wait: the first of a list that can be read. `date` is the server's time; without it a date in
-/// the header says nothing.
+/// Returns the wait that `Retry-After` requests: the first readable value of a list. `date` is the server time; without it, a date in the
+/// header is ignored.
 pub fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
     span(text, date).or_else(|| text.split(',').find_map(|part| span(part, date)))
 }
 
-/// How long it is until then: seconds, a moment since the epoch, a date, or `6m0s`. Zero for what has passed.
+/// Returns the time from now: seconds, a time since the epoch, a date, or `6m0s`. A time in the past gives zero.
 pub fn span(text: &str, date: Option<Timestamp>) -> Option<Duration> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
@@ -52,7 +54,7 @@ pub fn span(text: &str, date: Option<Timestamp>) -> Option<Duration> {
     Some(bounded(span))
 }
 
-/// Seconds, also fractions of them.
+/// Parses seconds, with or without a fraction.
 pub fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse().ok()?).ok().map(bounded)
 }
@@ -61,7 +63,7 @@ fn bounded(span: Duration) -> Duration {
     span.min(SPAN_MAX)
 }
 
-/// A span as Go writes it: `6m0s`, `120ms`, `1h2m3.5s`.
+/// Parses a duration in Go's notation: `6m0s`, `120ms`, `1h2m3.5s`.
 fn compound(text: &str) -> Option<Duration> {
     let (mut rest, mut whole) = (text, Duration::ZERO);
     while !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! What the service checks of a submission before it takes it.
+//! Validation of submissions by the simulated service.
 
 use std::ops::RangeInclusive;
 
@@ -8,28 +8,28 @@ use crate::model::request::Size;
 use crate::provider::simulator::message::{ContentKey, hash};
 use crate::provider::simulator::refusal::Refusal;
 
-/// Prompts must be shorter than this.
+/// Exclusive upper limit of the length of a prompt, in characters.
 const PROMPT_CHARS_END: usize = 2000;
 const SEED_MAX: u64 = (1 << 31) - 1;
 const STEPS: RangeInclusive<u64> = 1..=100;
 const GUIDANCE: RangeInclusive<f64> = 1.5..=20.0;
 const LORAS_MAX: usize = 6;
 
-/// Pixels of a side by a word in the model's name; the first that is found counts.
+/// Range of a side in pixels, by a word in the model's name. The first matching word counts.
 const SIDES: [(&str, RangeInclusive<u32>); 4] =
     [("flux", 64..=1024), ("qwen-image", 64..=1664), ("z-image", 512..=2048), ("", 64..=2048)];
 
-/// A submission that may be taken.
+/// Submission that passed validation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Submission {
     pub(super) model: String,
     pub(super) content: ContentKey,
-    /// What the picture is drawn from: the prompt and the seed parameter.
+    /// Seed of the picture, derived from the prompt and the seed parameter.
     pub(super) picture_seed: u64,
     pub(super) size: Option<Size>,
 }
 
-/// Reads and checks the body of a submission. Fields that nobody knows are let through, as the service does.
+/// Parses and validates the body of a submission. Unknown fields are allowed, as in the real service.
 pub(super) fn submission(body: &[u8]) -> Result<Submission, Refusal> {
     let Ok(Value::Object(map)) = serde_json::from_slice(body) else {
         return Err(invalid("the request body must be a JSON object"));
@@ -57,7 +57,7 @@ fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::Invalid(message.into())
 }
 
-/// The fields of a submission; one that is null counts as absent.
+/// Fields of a submission; a `null` field counts as absent.
 struct Fields<'a>(&'a Map<String, Value>);
 
 impl<'a> Fields<'a> {

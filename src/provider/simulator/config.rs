@@ -1,4 +1,4 @@
-//! How a simulated service behaves: its pace, its limits, its faults.
+//! Configuration of the simulated service: latency, limits and faults.
 
 use std::time::Duration;
 
@@ -6,40 +6,40 @@ use crate::model::limits::Rate;
 use crate::model::request::Size;
 use crate::provider::simulator::faults::FaultPlan;
 
-/// How a simulated service behaves.
+/// Behaviour of a simulated service.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// How long half of the tasks take at most: the median of a lognormal distribution.
+    /// Median latency of a task; latencies have a lognormal distribution.
     pub latency: Duration,
-    /// How far the others are from it: the standard deviation of the latency's logarithm. 0 makes all tasks alike; with
-    /// 0.3, nineteen in twenty take between a little over half the median and a little under twice the median.
+    /// Standard deviation of the latency's logarithm. 0 gives all tasks the same latency. With 0.3, nineteen in twenty tasks take between a
+    /// little over half and a little under twice the median.
     pub latency_sigma: f64,
-    /// How long every answer is held back, for the network that loopback is not.
+    /// Delay of every response, in place of the network delay that loopback lacks.
     pub answer_delay: Duration,
-    /// Submissions that are taken, with bursts of one second's worth; the rest get 429.
+    /// Rate limit of submissions, with bursts of one second's worth; excess submissions get 429. `None` means no limit.
     pub rate: Option<Rate>,
-    /// Unfinished tasks beyond which submissions get 429. A stuck task counts as finished when it should have been.
+    /// Limit of unfinished tasks; excess submissions get 429. A stuck task counts as finished after its planned end. `None` means no limit.
     pub concurrency: Option<u32>,
-    /// The Retry-After that goes with a 429, in whole seconds. The real service sends none.
+    /// `Retry-After` header of a 429, in whole seconds, rounded up. `None` sends no header, like the real service.
     pub retry_after: Option<Duration>,
-    /// Submissions taken in a day of Asia/Shanghai, after which they get 429 until midnight there.
+    /// Submissions accepted per day of Asia/Shanghai; further ones get 429 until midnight there. `None` means no quota.
     pub quota: Option<u32>,
-    /// The share of requests that end FAILED 422 as inappropriate, from 0 to 1; the same ones every time they are
-    /// asked.
+    /// Share of requests that end FAILED 422 as inappropriate, from 0 to 1. Equal requests always have the same end.
     pub fail_rate: f64,
-    /// What goes wrong, and how often.
+    /// Faults that are injected, with their probabilities.
     pub faults: FaultPlan,
-    /// Seed of all that is drawn by lot.
+    /// Seed of all random decisions.
     pub seed: u64,
-    /// Draw all pictures at this size, whatever is asked.
+    /// Size of all pictures, whatever size is requested; `None` uses the requested size.
     pub image_size: Option<Size>,
-    /// Drawn pictures that are kept to be sent again, in bytes; by default none, as a run asks for each once.
+    /// Size of the cache for drawn pictures, in bytes. The default is 0, because a run requests each picture once.
     pub pictures_bytes_max: usize,
-    /// How long a link leads to its image, from the poll that gave it, to the second below; by default for ever.
+    /// Lifetime of an image link, from the poll that returned it, rounded down to a second. `None`, the default, means that links never
+    /// expire.
     pub link_lifetime: Option<Duration>,
-    /// Bytes a second that all images together are sent at; none means as fast as this machine can.
+    /// Bandwidth of all images together, in bytes per second; `None` means as fast as this machine can.
     pub line: Option<u64>,
-    /// The one token that is accepted; by default any is that is not empty.
+    /// Only token that is accepted; `None`, the default, accepts any token that is not empty.
     pub token: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Loopback connections that can be broken on purpose, at a chosen point of the answer.
+//! Loopback connections that can be broken on purpose, at a chosen point of the response.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Breaks the connection that it belongs to.
+/// Switch that breaks its connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fuse(Arc<AtomicU8>);
 
-// What the fuse holds; 0 while it is intact.
+// States of the fuse; 0 means intact.
 const BLOWN_AT_FLUSH: u8 = 1;
 const BLOWN: u8 = 2;
 
 impl Fuse {
-    /// Not one more byte leaves: the next write breaks the connection.
+    /// Breaks the connection at the next write: no further byte is sent.
     pub(super) fn blow(&self) {
         self.0.store(BLOWN, Ordering::Relaxed);
     }
 
-    /// What was written before still leaves; then the connection breaks.
+    /// Breaks the connection after the bytes written so far are sent.
     pub(super) fn blow_at_flush(&self) {
         self.0.fetch_max(BLOWN_AT_FLUSH, Ordering::Relaxed);
     }
@@ -43,7 +43,7 @@ impl Connected<IncomingStream<'_, FusedListener>> for Fuse {
     }
 }
 
-/// Accepts connections and puts a fuse on each.
+/// Listener that adds a fuse to each accepted connection.
 #[derive(Debug)]
 pub(super) struct FusedListener(pub(super) TcpListener);
 
@@ -53,7 +53,7 @@ impl Listener for FusedListener {
 
     async fn accept(&mut self) -> (Fused, SocketAddr) {
         let (stream, peer) = Listener::accept(&mut self.0).await;
-        // Answers are small and awaited; where this fails they are only slower.
+        // Responses are small, and clients wait for them. If this call fails, responses are only slower.
         let _ = stream.set_nodelay(true);
         (Fused { stream, fuse: Fuse::default() }, peer)
     }
@@ -63,7 +63,6 @@ impl Listener for FusedListener {
     }
 }
 
-/// A connection with its fuse.
 #[derive(Debug)]
 pub(super) struct Fused {
     stream: TcpStream,
@@ -95,7 +94,7 @@ impl AsyncWrite for Fused {
         self.stream.is_write_vectored()
     }
 
-    // Flushing a socket does nothing; that hyper asks for it tells that all it had is written.
+    // The flush of a socket does nothing. A flush by hyper shows that all its bytes are written.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.fuse.check(BLOWN_AT_FLUSH)?;
         Pin::new(&mut self.get_mut().stream).poll_flush(cx)

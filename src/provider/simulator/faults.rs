@@ -1,4 +1,4 @@
-//! The faults that the simulator plays on request: their names, and how likely each of them is.
+//! Faults that the simulator injects on request: their names and probabilities.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,54 +6,54 @@ use std::str::FromStr;
 
 use fastrand::Rng;
 
-/// One fault that can be asked for, by the request or the task that it befalls.
+/// Fault that can be injected, by the request or the task that it affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PlannedFault {
-    /// Befalls a submission, anew for each.
+    /// Affects a submission; sampled again for each submission.
     Submit(SubmitFault),
-    /// Befalls a poll, anew for each.
+    /// Affects a poll; sampled again for each poll.
     Poll(PollFault),
-    /// Befalls a task, and stays with it: it is fixed when the task is accepted.
+    /// Affects a task for its whole life; sampled when the task is accepted.
     Task(TaskFault),
-    /// Befalls the fetching of an image, anew for each.
+    /// Affects the download of an image; sampled again for each download.
     Image(ImageFault),
 }
 
-/// What can befall a submission.
+/// Fault of a submission. Each variant says whether the submission is accepted despite the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SubmitFault {
-    /// 500 "Server is busy"; not accepted.
+    /// Status 500 "Server is busy"; not accepted.
     Busy,
-    /// 429 "Too many requests"; not accepted.
+    /// Status 429 "Too many requests"; not accepted.
     Throttled,
-    /// The connection is dropped; not accepted.
+    /// Connection is dropped; not accepted.
     CutBefore,
-    /// Accepted, then the connection is dropped with no byte of answer.
+    /// Connection is dropped without a byte of response; accepted.
     CutAfter,
-    /// Accepted, then 200 with bytes that are not JSON.
+    /// Status 200 with bytes that are not JSON; accepted.
     Garbage,
-    /// Accepted, and never answered.
+    /// Response is never sent; accepted.
     Hang,
-    /// 502 with a gateway's page; not accepted.
+    /// Status 502 with a gateway's page; not accepted.
     Html,
-    /// The answer of something on the way, one of its [pages](crate::provider::simulator::pages); not accepted.
+    /// Response of a gateway or proxy, one of its [pages](crate::provider::simulator::pages); not accepted.
     Gateway,
-    /// The same; accepted behind it.
+    /// Response of a gateway or proxy; accepted behind it.
     GatewayAccepted,
-    /// Accepted, and answered with 400, 429, 500 or 503 and an error, with the task's id in it.
+    /// Status 400, 429, 500 or 503 with an error and the task id; accepted.
     IdError,
-    /// The answer to the submission before, from a cache on the way; not accepted.
+    /// Response to the previous submission, from a cache on the network path; not accepted.
     Cached,
-    /// 401 in the envelope of the API, this once; not accepted.
+    /// Status 401 in the API's envelope, for this submission only; not accepted.
     Unauthorized,
-    /// 403 in the envelope of the API, this once; not accepted.
+    /// Status 403 in the API's envelope, for this submission only; not accepted.
     Forbidden,
-    /// 404, 405, 301 or 400 from another service, to this submission and all others for four seconds; not accepted.
+    /// Status 404, 405, 301 or 400 of another service; not accepted. All submissions of the next four seconds receive it too.
     Misrouted,
 }
 
 impl SubmitFault {
-    /// Whether the task is accepted, and so paid for, all the same.
+    /// Returns true if the task is accepted, and so paid for, despite the fault.
     pub const fn accepts(self) -> bool {
         match self {
             Self::CutAfter | Self::Garbage | Self::Hang | Self::GatewayAccepted | Self::IdError => true,
@@ -69,62 +69,62 @@ impl SubmitFault {
         }
     }
 
-    /// Whether the task is accepted and the answer does not give its id.
+    /// Returns true if the task is accepted and the response does not contain its id.
     pub const fn hides_task(self) -> bool {
         self.accepts() && !matches!(self, Self::IdError)
     }
 }
 
-/// What can befall a poll.
+/// Fault of a poll; the task itself is not affected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PollFault {
-    /// 500 "Server is busy".
+    /// Status 500 "Server is busy".
     Busy,
-    /// 429 "Too many requests".
+    /// Status 429 "Too many requests".
     Throttled,
-    /// The connection is dropped in the middle of the answer.
+    /// Connection is dropped in the middle of the response.
     Cut,
-    /// 200 with bytes that are not JSON.
+    /// Status 200 with bytes that are not JSON.
     Garbage,
-    /// Never answered.
+    /// Response is never sent.
     Hang,
-    /// FAILED "task not found", this once.
+    /// Status FAILED "task not found", for this poll only.
     NotFound,
-    /// The answer of something on the way, one of its [pages](crate::provider::simulator::pages).
+    /// Response of a gateway or proxy, one of its [pages](crate::provider::simulator::pages).
     Gateway,
-    /// The answer to another poll, which names its task.
+    /// Response to the poll of another task, with the id of that task.
     Mixed,
-    /// 401 in the envelope of the API, this once.
+    /// Status 401 in the API's envelope, for this poll only.
     Unauthorized,
 }
 
-/// What can befall a task.
+/// Fault of a task, which lasts for the whole life of the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TaskFault {
-    /// Ends FAILED with code 500.
+    /// Task ends FAILED with code 500.
     Failed,
-    /// Is PROCESSING for ever.
+    /// Task stays PROCESSING for ever.
     Stuck,
-    /// Ends SUCCEED with no image.
+    /// Task ends SUCCEED without an image.
     Empty,
 }
 
-/// What can befall the fetching of an image.
+/// Fault of an image download; a later download of the same image may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ImageFault {
-    /// 500.
+    /// Status 500.
     Broken,
-    /// 404, as for an expired link.
+    /// Status 404, as for an expired link.
     NotFound,
-    /// The connection is dropped after half of the bytes that Content-Length promised.
+    /// Connection is dropped after half of the bytes that Content-Length announced.
     Cut,
-    /// Half of the bytes, and a Content-Length that agrees with them.
+    /// Half of the bytes, with a Content-Length of exactly that half.
     Short,
-    /// 200 with a page instead of an image.
+    /// Status 200 with a page in place of an image.
     Html,
-    /// Never answered.
+    /// Response is never sent.
     Hang,
-    /// 403, as for a signed link that has expired.
+    /// Status 403, as for a signed link that has expired.
     Expired,
 }
 
@@ -134,44 +134,44 @@ use PollFault as P;
 use SubmitFault as S;
 use TaskFault as T;
 
-/// Every fault by its name, and what it is in a few words.
+/// Names of all faults, with short descriptions.
 const NAMES: [(&str, PlannedFault, &str); 33] = [
     ("submit-500", Submit(S::Busy), "500 \"Server is busy\"; not accepted"),
     ("submit-429", Submit(S::Throttled), "429 \"Too many requests\"; not accepted"),
     ("submit-cut-before", Submit(S::CutBefore), "connection dropped; not accepted"),
     ("submit-cut-after", Submit(S::CutAfter), "accepted, then the connection is dropped"),
-    ("submit-garbage", Submit(S::Garbage), "accepted, answered with 200 and no JSON"),
+    ("submit-garbage", Submit(S::Garbage), "accepted, answered with 200 but no JSON"),
     ("submit-hang", Submit(S::Hang), "accepted, never answered"),
     ("submit-html", Submit(S::Html), "502 with a page; not accepted"),
     ("submit-gateway", Submit(S::Gateway), "a page of some proxy, firewall or gateway; not accepted"),
-    ("submit-gateway-accepted", Submit(S::GatewayAccepted), "the same, accepted behind it"),
-    ("submit-id-error", Submit(S::IdError), "accepted, the id in an answer of 400, 429, 500 or 503"),
-    ("submit-cached", Submit(S::Cached), "the previous submission's answer; not accepted"),
+    ("submit-gateway-accepted", Submit(S::GatewayAccepted), "the same, but accepted behind it"),
+    ("submit-id-error", Submit(S::IdError), "accepted, with the id in a 400, 429, 500 or 503 response"),
+    ("submit-cached", Submit(S::Cached), "the previous submission's response; not accepted"),
     ("submit-401", Submit(S::Unauthorized), "401 once; not accepted"),
     ("submit-403", Submit(S::Forbidden), "403 once; not accepted"),
-    ("submit-misrouted", Submit(S::Misrouted), "another service answers all for 4 s; not accepted"),
+    ("submit-misrouted", Submit(S::Misrouted), "another service answers all requests for 4 s; not accepted"),
     ("poll-500", Poll(P::Busy), "500 \"Server is busy\""),
     ("poll-429", Poll(P::Throttled), "429 \"Too many requests\""),
-    ("poll-cut", Poll(P::Cut), "connection dropped in mid-answer"),
-    ("poll-garbage", Poll(P::Garbage), "200 and no JSON"),
+    ("poll-cut", Poll(P::Cut), "connection dropped in mid-response"),
+    ("poll-garbage", Poll(P::Garbage), "200 but no JSON"),
     ("poll-hang", Poll(P::Hang), "never answered"),
     ("poll-not-found", Poll(P::NotFound), "\"task not found\" once"),
     ("poll-gateway", Poll(P::Gateway), "a page of some proxy, firewall or gateway"),
-    ("poll-mixed", Poll(P::Mixed), "the answer to a poll for another task"),
+    ("poll-mixed", Poll(P::Mixed), "the response to a poll for another task"),
     ("poll-401", Poll(P::Unauthorized), "401 once"),
     ("task-failed", Task(T::Failed), "ends FAILED with code 500"),
-    ("task-stuck", Task(T::Stuck), "PROCESSING for ever"),
+    ("task-stuck", Task(T::Stuck), "PROCESSING forever"),
     ("task-empty", Task(T::Empty), "ends SUCCEED with no image"),
     ("image-500", Image(I::Broken), "500"),
     ("image-404", Image(I::NotFound), "404, as for an expired link"),
     ("image-cut", Image(I::Cut), "connection dropped halfway"),
-    ("image-short", Image(I::Short), "half of the bytes, as if they were all"),
+    ("image-short", Image(I::Short), "half of the bytes, as if the file were complete"),
     ("image-html", Image(I::Html), "200 with a page instead"),
     ("image-hang", Image(I::Hang), "never answered"),
     ("image-expired", Image(I::Expired), "403, as for a signed link that has expired"),
 ];
 
-/// Names that stand for several faults at once, each with the given probability.
+/// Names of groups of faults. Each fault of a group gets the given probability.
 const GROUPS: [(&str, &[PlannedFault]); 8] = [
     ("500", &[Submit(S::Busy), Poll(P::Busy), Image(I::Broken)]),
     ("429", &[Submit(S::Throttled), Poll(P::Throttled)]),
@@ -183,7 +183,7 @@ const GROUPS: [(&str, &[PlannedFault]); 8] = [
     ("hang", &[Submit(S::Hang), Poll(P::Hang), Image(I::Hang)]),
 ];
 
-/// The faults and the groups for `--help`, one a line.
+/// Returns the faults and the groups for `--help`, one per line.
 pub fn help() -> String {
     let faults = NAMES.iter().map(|(name, _, words)| format!("  {name:<24} {words}"));
     let groups = GROUPS.iter().map(|(name, faults)| {
@@ -195,12 +195,12 @@ pub fn help() -> String {
 }
 
 impl PlannedFault {
-    /// Every fault there is.
+    /// Returns all faults.
     pub fn all() -> impl Iterator<Item = Self> {
         NAMES.into_iter().map(|(_, fault, _)| fault)
     }
 
-    /// Its name on the command line and in the statistics.
+    /// Returns the name on the command line and in the statistics.
     pub fn name(self) -> &'static str {
         NAMES.into_iter().find(|(_, fault, _)| *fault == self).map(|(name, ..)| name).expect("NAMES has every fault")
     }
@@ -229,30 +229,30 @@ fn faults_named(text: &str) -> Result<Vec<PlannedFault>, FaultSettingError> {
     single.or_else(group).ok_or_else(|| FaultSettingError::unknown(text))
 }
 
-/// One fault or group and its probability, written `submit-500=0.05`.
+/// Fault or group of faults with its probability, written `submit-500=0.05`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultSetting {
-    /// The faults that the name stands for.
+    /// Faults that the name covers.
     pub faults: Vec<PlannedFault>,
-    /// How likely each of them is, from 0 to 1.
+    /// Probability of each of these faults, from 0 to 1.
     pub probability: f64,
 }
 
-/// Why a text is not a [`FaultSetting`].
+/// Reasons why a text is not a [`FaultSetting`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FaultSettingError {
-    /// It has no `=`.
+    /// Text has no `=`.
     #[error("a fault is written KIND=P, for example submit-500=0.05")]
     Form,
-    /// What stands after the `=` is not a probability.
+    /// Text after the `=` is not a probability.
     #[error("`{0}` is not a probability: use a number from 0 to 1, for example 0.05")]
     Probability(String),
-    /// There is no such fault.
+    /// Fault does not exist.
     #[error("there is no fault `{kind}`; {hint}the faults are {}, and the groups {}", list(NAMES.map(|(name, ..)| name)), list(GROUPS.map(|(name, _)| name)))]
     Unknown {
-        /// What was asked for.
+        /// Name that was given.
         kind: String,
-        /// The nearest name as a question, where one is near; else empty.
+        /// Nearest known name as a question; empty if no name is similar.
         hint: String,
     },
 }
@@ -287,45 +287,45 @@ impl FromStr for FaultSetting {
     }
 }
 
-/// How likely each fault is. The faults of one request exclude each other, so their probabilities add up; beyond 1,
-/// those that come first in this module win.
+/// Probabilities of all faults. The faults of one request exclude each other, so their probabilities add up. Beyond a sum of 1, faults that
+/// are listed earlier in this module take precedence.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FaultPlan(BTreeMap<PlannedFault, f64>);
 
 impl FaultPlan {
-    /// The same plan with this fault as likely as that; of two probabilities for one fault the later counts.
+    /// Returns the plan with this probability for this fault. Of two probabilities for one fault, the later counts.
     #[must_use]
     pub fn with(mut self, fault: PlannedFault, probability: f64) -> Self {
         self.0.insert(fault, probability);
         self
     }
 
-    /// The probability of this fault.
+    /// Returns the probability of this fault; 0 if the plan does not contain it.
     pub fn probability(&self, fault: PlannedFault) -> f64 {
         self.0.get(&fault).copied().unwrap_or(0.0)
     }
 
-    /// What befalls the next submission.
+    /// Samples the fault of the next submission; `None` means no fault.
     pub fn draw_submit(&self, rng: &mut Rng) -> Option<SubmitFault> {
         self.draw(rng, |fault| if let Submit(fault) = fault { Some(fault) } else { None })
     }
 
-    /// What befalls the next poll.
+    /// Samples the fault of the next poll; `None` means no fault.
     pub fn draw_poll(&self, rng: &mut Rng) -> Option<PollFault> {
         self.draw(rng, |fault| if let Poll(fault) = fault { Some(fault) } else { None })
     }
 
-    /// What befalls the next accepted task.
+    /// Samples the fault of the next accepted task; `None` means no fault.
     pub fn draw_task(&self, rng: &mut Rng) -> Option<TaskFault> {
         self.draw(rng, |fault| if let Task(fault) = fault { Some(fault) } else { None })
     }
 
-    /// What befalls the next fetching of an image.
+    /// Samples the fault of the next image download; `None` means no fault.
     pub fn draw_image(&self, rng: &mut Rng) -> Option<ImageFault> {
         self.draw(rng, |fault| if let Image(fault) = fault { Some(fault) } else { None })
     }
 
-    /// One number is drawn whatever the plan, so that a changed probability does not shift the draws after it.
+    /// Samples one random number, whatever the plan contains. A changed probability therefore does not shift later samples.
     fn draw<T>(&self, rng: &mut Rng, pick: impl Fn(PlannedFault) -> Option<T>) -> Option<T> {
         let mut left = rng.f64();
         let mut candidates = self.0.iter().filter_map(|(fault, probability)| Some((pick(*fault)?, probability)));

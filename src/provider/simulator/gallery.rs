@@ -1,11 +1,11 @@
-//! Pictures that were drawn before: an image host does not draw what it has.
+//! Cache of drawn pictures: a real image host does not draw an image that it has.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::provider::simulator::picture::Picture;
 
-/// The files of some pictures.
+/// PNG files of drawn pictures.
 #[derive(Debug)]
 pub(super) struct Gallery {
     bytes_max: usize,
@@ -19,17 +19,17 @@ struct Kept {
 }
 
 impl Gallery {
-    /// An empty one, which keeps files of so many bytes in all.
+    /// Creates an empty cache for `bytes_max` bytes of files.
     pub(super) fn new(bytes_max: usize) -> Self {
         Self { bytes_max, kept: Mutex::default() }
     }
 
-    /// The file of a picture, if it is here.
+    /// Returns the file of a picture; `None` if the cache does not contain it.
     pub(super) fn find(&self, picture: Picture) -> Option<Vec<u8>> {
         self.lock().files.get(&picture).cloned()
     }
 
-    /// Keeps a file. When there is no more room for it, all others go: which of them are wanted again nobody knows.
+    /// Stores a file. If the space is used up, all other files are dropped, because future requests are unknown.
     pub(super) fn keep(&self, picture: Picture, file: &[u8]) {
         if file.len() > self.bytes_max {
             return;

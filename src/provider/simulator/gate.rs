@@ -1,4 +1,4 @@
-//! What the service takes in at all: so many submissions a second, so many unfinished tasks, so many a day.
+//! Limits of the service for submissions per second, unfinished tasks, and submissions per day.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,20 +9,19 @@ use crate::model::time::Timestamp;
 use crate::provider::simulator::config::Config;
 use crate::provider::simulator::refusal::Refusal;
 
-/// The days of the quota begin at midnight in Asia/Shanghai, which has no summer time.
+/// Offset of Asia/Shanghai from UTC, in milliseconds. Quota days begin at midnight there; Asia/Shanghai has no summer time.
 const SHANGHAI_OFFSET_MILLIS: i64 = 8 * 3600 * 1000;
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
-/// The limits of the service and how much of them is used. It holds one time for every unfinished task, and nothing
-/// else that grows.
+/// Limits of the service and their current use. It stores one time per unfinished task; nothing else grows.
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     bucket: Option<Bucket>,
     concurrency: Option<usize>,
     quota: Option<u32>,
-    /// When each unfinished task ends, the earliest first.
+    /// End times of the unfinished tasks, earliest first.
     unfinished: BinaryHeap<Reverse<Timestamp>>,
-    /// The day that `n_today` counts.
+    /// Day that `n_today` counts.
     day: i64,
     n_today: u32,
 }
@@ -41,13 +40,13 @@ impl Gate {
         gate
     }
 
-    /// Lets in so much from now on; what is unfinished stays so.
+    /// Replaces the limits; unfinished tasks stay unfinished.
     pub(super) fn set_limits(&mut self, rate: Option<Rate>, concurrency: Option<u32>) {
         self.bucket = rate.map(Bucket::new);
         self.concurrency = concurrency.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
     }
 
-    /// How many tasks have not ended.
+    /// Removes the tasks that have ended; returns the number of unfinished tasks.
     pub(super) fn n_unfinished(&mut self, now: Timestamp) -> usize {
         while self.unfinished.peek().is_some_and(|ends_at| ends_at.0 <= now) {
             self.unfinished.pop();
@@ -55,7 +54,7 @@ impl Gate {
         self.unfinished.len()
     }
 
-    /// Lets one submission in, or says why not. One that is kept out uses up nothing.
+    /// Admits one submission, or returns the reason for its refusal. A refused submission uses up nothing.
     pub(super) fn admit(&mut self, now: Timestamp, model: &str) -> Result<(), Refusal> {
         let n_unfinished = self.n_unfinished(now);
         let day = (now.millis() + SHANGHAI_OFFSET_MILLIS).div_euclid(DAY_MILLIS);
@@ -75,13 +74,13 @@ impl Gate {
         Ok(())
     }
 
-    /// Notes a task that was let in, until it ends; gives the number of those that have not ended.
+    /// Records an admitted task until its end; returns the number of unfinished tasks.
     pub(super) fn hold(&mut self, ends_at: Timestamp) -> usize {
         self.unfinished.push(Reverse(ends_at));
         self.unfinished.len()
     }
 
-    /// The quota of a day, if there is one, and what is left of today's.
+    /// Returns the daily quota and what is left of it today; `None` without a quota.
     pub(super) fn quota(&self) -> Option<(u32, u32)> {
         Some((self.quota?, self.quota_left()?))
     }
@@ -91,15 +90,14 @@ impl Gate {
     }
 }
 
-/// A token bucket that holds one second's worth and at least one, kept as a single time: the generic cell rate
-/// algorithm.
+/// Token bucket for one second's worth of submissions, and at least one. It is stored as a single time: the generic cell rate algorithm.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_field_names, reason = "a name ends in its unit")]
+#[expect(clippy::struct_field_names, reason = "field names end in their unit")]
 struct Bucket {
     interval_micros: i64,
-    /// How far `full_at_micros` may be ahead for one more to be taken.
+    /// Largest lead of `full_at_micros` over the current time at which a submission is still accepted.
     slack_micros: i64,
-    /// When the bucket will be full again.
+    /// Time at which the bucket is full again.
     full_at_micros: i64,
 }
 
@@ -154,7 +152,7 @@ mod tests {
     #[test]
     fn the_day_turns_at_midnight_in_shanghai() {
         let mut gate = Gate::new(&Config { quota: Some(2), ..Config::default() });
-        // 1970-01-02T00:00 in Shanghai.
+        // Midnight in Shanghai: 1970-01-02T00:00.
         let midnight = 16 * 3600 * 1000;
         assert_eq!(gate.admit(at(midnight - 1), "a/b"), Ok(()));
         assert_eq!(gate.quota(), Some((2, 1)));

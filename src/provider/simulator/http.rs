@@ -1,5 +1,5 @@
-//! The simulated service on a loopback socket, for any client that speaks HTTP. It decides nothing: it carries
-//! requests to a [`Server`] and replies back, and breaks connections where a reply says so.
+//! HTTP server of the simulator on a loopback socket, for any HTTP client.
+//! It decides nothing. It passes requests to a [`Server`], sends the replies, and breaks connections if a reply says so.
 
 #[cfg(test)]
 mod tests;
@@ -36,16 +36,16 @@ use crate::provider::simulator::refusal::Refusal;
 use crate::provider::simulator::server::Server;
 use crate::provider::simulator::stats::Stats;
 
-/// How long a shutdown waits for the answers under way.
+/// Longest wait of a shutdown for the responses in flight.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
 
-/// Pictures that a simulator with its own thread draws at the same time.
+/// Limit of pictures that a simulator with its own thread draws at the same time.
 const DRAWING_THREADS_MAX: usize = 2;
 
-/// How much of a body is read at all: a client that is cut off while it writes may not see why it is refused.
+/// Longest part of a request body that is read, in bytes. A client that is cut off while it writes may not see the refusal.
 const DISCARD_BYTES_MAX: usize = 16 * BODY_BYTES_MAX;
 
-/// A simulated service that listens on this machine only. Dropping it stops it without waiting.
+/// Simulated service that listens on this machine only. Dropping it stops the service without a wait.
 #[derive(Debug)]
 pub struct Simulator {
     url: String,
@@ -55,7 +55,7 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Starts to listen on this port of 127.0.0.1, or on any free one for 0, and serves on the runtime it is called on.
+    /// Starts to listen on this port of 127.0.0.1, and serves on the current runtime. Port 0 selects any free port.
     pub async fn start(config: Config, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -67,13 +67,13 @@ impl Simulator {
         let service = Router::new().fallback(answer).with_state(face).into_make_service_with_connect_info::<Fuse>();
         let serve = axum::serve(FusedListener(listener), service).with_graceful_shutdown(stop_signal(stopped));
         let serving = tokio::spawn(async move {
-            // It accepts for as long as it lives, so there is no error to pass on.
+            // The server accepts connections until it is stopped, so there is no error to pass on.
             let _ = serve.await;
         });
         Ok(Self { url, server, stop, serving })
     }
 
-    /// Starts on a free port, on a thread and a runtime of its own, so that nothing else in the program waits for it.
+    /// Starts the service on a free port, with its own thread and runtime. No other task of the program waits for it.
     pub fn spawn_thread(config: Config) -> io::Result<SimulatorThread> {
         let runtime =
             runtime::Builder::new_current_thread().enable_all().max_blocking_threads(DRAWING_THREADS_MAX).build()?;
@@ -94,22 +94,22 @@ impl Simulator {
         Ok(SimulatorThread { url, server, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it listens, such as `http://127.0.0.1:4321`, with no slash at the end.
+    /// Returns the base URL, such as `http://127.0.0.1:4321`, without a trailing slash.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What it has seen so far.
+    /// Returns the statistics so far.
     pub fn stats(&self) -> Stats {
         lock(&self.server).stats().clone()
     }
 
-    /// The service itself, to look into.
+    /// Returns the service itself, for inspection.
     pub const fn server(&self) -> &Arc<Mutex<Server>> {
         &self.server
     }
 
-    /// Stops to listen, ends the answers that would never come, and lets the others leave for up to two seconds.
+    /// Stops listening and ends the responses that would never be sent. Waits for the other responses for up to two seconds.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         if timeout(SHUTDOWN_MAX, &mut self.serving).await.is_err() {
@@ -118,28 +118,28 @@ impl Simulator {
     }
 }
 
-/// A simulated service on its own thread. Dropping it shuts it down and waits for the end of the thread.
+/// Simulated service on its own thread. Dropping it shuts it down and waits for the end of the thread.
 #[derive(Debug)]
 pub struct SimulatorThread {
     url: String,
     server: Arc<Mutex<Server>>,
-    /// Nothing is ever sent: it is dropped.
+    /// Channel that signals the stop when it is dropped; no value is ever sent.
     stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl SimulatorThread {
-    /// Where it listens, such as `http://127.0.0.1:4321`, with no slash at the end.
+    /// Returns the base URL, such as `http://127.0.0.1:4321`, without a trailing slash.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What it has seen so far.
+    /// Returns the statistics so far.
     pub fn stats(&self) -> Stats {
         lock(&self.server).stats().clone()
     }
 
-    /// The service itself, to look into.
+    /// Returns the service itself, for inspection.
     pub const fn server(&self) -> &Arc<Mutex<Server>> {
         &self.server
     }
@@ -149,18 +149,18 @@ impl Drop for SimulatorThread {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic over there has been reported over there.
+            // A panic of that thread has been reported by that thread.
             let _ = thread.join();
         }
     }
 }
 
-/// What the handling of a request needs.
+/// State that all request handlers share.
 #[derive(Clone)]
 struct Face {
     server: Arc<Mutex<Server>>,
     gallery: Arc<Gallery>,
-    /// What all images share, if that is slow.
+    /// Bandwidth limit that all images share; `None` without a limit.
     line: Option<Arc<Line>>,
     stopped: watch::Receiver<bool>,
 }
@@ -178,14 +178,14 @@ async fn answer(State(face): State<Face>, ConnectInfo(fuse): ConnectInfo<Fuse>, 
         Delivery::Whole | Delivery::CutMidway => send(reply, &face, &fuse).await,
         Delivery::CutBefore | Delivery::CutAfter => silence(&fuse),
         Delivery::Hang => {
-            // Until the client goes away, which drops this future, or the simulator stops.
+            // The wait ends when the simulator stops. If the client disconnects, this future is dropped.
             stop_signal(face.stopped).await;
             silence(&fuse)
         }
     }
 }
 
-/// The request with its whole body; none where that is too large, and an error where the client went away.
+/// Reads a request with its whole body. Returns `None` if the body is too large, and an error if the client disconnected.
 async fn read(request: Request) -> Result<Option<HttpRequest>, Error> {
     let (head, body) = request.into_parts();
     let mut chunks = body.into_data_stream();
@@ -205,7 +205,7 @@ async fn read(request: Request) -> Result<Option<HttpRequest>, Error> {
     Ok((n_bytes <= BODY_BYTES_MAX).then(|| HttpRequest { method, path, headers: headers.collect(), body }))
 }
 
-/// Sends the answer, all of it or, for [`Delivery::CutMidway`], its first half.
+/// Sends the response: all of it or, for [`Delivery::CutMidway`], its first half.
 async fn send(reply: Reply, face: &Face, fuse: &Fuse) -> Response {
     let is_picture = reply.body.picture().is_some();
     let drawn = match reply.body.picture() {
@@ -238,18 +238,18 @@ async fn send(reply: Reply, face: &Face, fuse: &Fuse) -> Response {
     response
 }
 
-/// The file of a picture; none if it could not be drawn.
+/// Returns the file of a picture; `None` if it could not be drawn.
 async fn file(picture: Picture, gallery: &Gallery) -> Option<Vec<u8>> {
     if let Some(file) = gallery.find(picture) {
         return Some(file);
     }
-    // Drawing takes milliseconds that nobody else should wait for.
+    // Drawing takes milliseconds, which must not delay other tasks.
     let file = spawn_blocking(move || picture.png()).await.ok()?;
     gallery.keep(picture, &file);
     Some(file)
 }
 
-/// The bytes of an image in pieces, each of which waits for its turn on the line and is counted as it leaves.
+/// Splits an image into chunks. Each chunk waits for its share of the bandwidth and is counted when it is sent.
 fn pieces(bytes: Vec<u8>, face: &Face) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
     let (bytes, line, server) = (Bytes::from(bytes), face.line.clone(), Arc::clone(&face.server));
     let piece_bytes = line.as_ref().map_or(usize::MAX, |line| line.piece_bytes());
@@ -269,10 +269,10 @@ fn pieces(bytes: Vec<u8>, face: &Face) -> impl Stream<Item = Result<Bytes, Infal
     })
 }
 
-/// The first half of these bytes, and then the connection breaks.
+/// Returns a body with the first half of these bytes; then the connection breaks.
 fn half(mut bytes: Vec<u8>, face: &Face, fuse: Fuse) -> Body {
     bytes.truncate(bytes.len() / 2);
-    // Asked for the rest, hyper has buffered the first half; it flushes before it waits.
+    // When hyper requests the rest, it has buffered the first half. It flushes the buffer before it waits.
     let rest = stream::poll_fn(move |_| {
         fuse.blow_at_flush();
         Poll::Pending
@@ -280,13 +280,13 @@ fn half(mut bytes: Vec<u8>, face: &Face, fuse: Fuse) -> Body {
     Body::from_stream(pieces(bytes, face).chain(rest))
 }
 
-/// An answer of which no byte leaves, as the connection breaks on its first.
+/// Returns a response of which no byte is sent: the connection breaks at the first byte.
 fn silence(fuse: &Fuse) -> Response {
     fuse.blow();
     Response::new(Body::empty())
 }
 
-/// Ends when the simulator is shut down, and when it is dropped.
+/// Waits until the simulator is shut down or dropped.
 async fn stop_signal(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|is_stopped| *is_stopped).await;
 }

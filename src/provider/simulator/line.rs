@@ -1,37 +1,37 @@
-//! A slow line: all images together are sent at so many bytes a second, a piece of each in turn.
+//! Bandwidth limit that all images share, in turns of one chunk per image.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// The longest piece that is sent at once.
+/// Longest chunk that is sent at once, in bytes.
 const PIECE_BYTES_MAX: u64 = 16 << 10;
 
-/// Pieces a second, at least.
+/// Smallest number of chunks per second.
 const PIECES_PER_SECOND: u64 = 20;
 
-/// A line that all images share.
+/// Bandwidth limit that all images share.
 #[derive(Debug)]
 pub(super) struct Line {
     bytes_per_second: u64,
-    /// When the last piece that was let through is over.
+    /// End of the last chunk that was admitted; `None` before the first chunk.
     free_at: Mutex<Option<Instant>>,
 }
 
 impl Line {
-    /// A line of so many bytes a second; 0 counts as 1.
+    /// Creates a limit in bytes per second; 0 counts as 1.
     pub(super) fn new(bytes_per_second: u64) -> Self {
         Self { bytes_per_second: bytes_per_second.max(1), free_at: Mutex::default() }
     }
 
-    /// How long a piece is at most.
+    /// Returns the longest chunk in bytes.
     pub(super) fn piece_bytes(&self) -> usize {
         let bytes = (self.bytes_per_second / PIECES_PER_SECOND).clamp(1, PIECE_BYTES_MAX);
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
-    /// Waits until so many bytes have passed, after all those that asked before.
+    /// Waits until these bytes have been sent, after those of all earlier calls.
     pub(super) async fn pass(&self, n_bytes: usize) {
         #[expect(clippy::cast_precision_loss, reason = "a piece and a rate are far below 2^52")]
         let span = Duration::from_secs_f64(n_bytes as f64 / self.bytes_per_second as f64);
@@ -52,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    /// Goal: however many share it, the line carries what it is said to. Method: paused time, and several images in pieces.
+    /// Goal: the total rate equals the limit, however many images share it. Method: paused time, and several images in chunks.
     #[tokio::test(start_paused = true)]
     async fn all_images_together_take_as_long_as_their_bytes() {
         let line = Line::new(100_000);

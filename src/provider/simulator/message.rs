@@ -1,4 +1,4 @@
-//! What goes into the simulated server and what comes out: requests and replies as plain values.
+//! Requests and replies of the simulated server, as plain values.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,52 +8,52 @@ use serde_json::{Value, json};
 use crate::provider::simulator::picture::Picture;
 use crate::provider::simulator::range::ByteRange;
 
-/// The longest request body that is read.
+/// Longest request body that is read, in bytes.
 pub const BODY_BYTES_MAX: usize = 1 << 20;
 
-/// One request, as it was received.
+/// HTTP request as it was received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// The method, in capitals.
+    /// Method, in capitals.
     pub method: String,
-    /// The path, with its query if it has one.
+    /// Path, with its query if there is one.
     pub path: String,
-    /// The headers by their names in lower case.
+    /// Headers; names are in lower case.
     pub headers: BTreeMap<String, String>,
-    /// The body; empty where there is none.
+    /// Body; empty if there is none.
     pub body: Vec<u8>,
 }
 
 impl HttpRequest {
-    /// A GET of this path.
+    /// Creates a GET request for this path.
     pub fn get(path: impl Into<String>) -> Self {
         Self { method: "GET".into(), path: path.into(), ..Self::default() }
     }
 
-    /// A POST of this body to this path.
+    /// Creates a POST request with this body for this path.
     pub fn post(path: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
         Self { method: "POST".into(), path: path.into(), body: body.into(), ..Self::default() }
     }
 
-    /// The same request with one more header; `name` in lower case.
+    /// Returns the request with one more header; `name` is in lower case.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The value of the header with this name in lower case.
+    /// Returns the value of a header; `name` is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 }
 
-/// What a submission asks for: a hash of all its fields, in whatever order and with whatever spacing they were written.
+/// Hash of all fields of a submission. It does not depend on their order and spacing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentKey(u64);
 
 impl ContentKey {
-    /// The key of this request body; none where it is not JSON.
+    /// Returns the key of this request body; `None` if it is not JSON.
     pub fn of_body(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok().map(|value| Self::of(&value))
     }
@@ -68,49 +68,49 @@ impl ContentKey {
     }
 }
 
-/// The first eight bytes of the BLAKE3 hash.
+/// Returns the first eight bytes of the BLAKE3 hash.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&blake3::hash(bytes).as_bytes()[..8]);
     u64::from_le_bytes(first)
 }
 
-/// The server's answer, and what becomes of it on the way.
+/// Response of the server, and its delivery over the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status code.
+    /// HTTP status code.
     pub status: u16,
-    /// Header names in lower case, with their values.
+    /// Headers; names are in lower case.
     pub headers: Vec<(&'static str, String)>,
-    /// The body.
+    /// Body of the response.
     pub body: Body,
-    /// The part of the body that was asked for; nothing where it was all of it.
+    /// Requested part of the body; `None` for the whole body.
     pub range: Option<ByteRange>,
-    /// How much of all this reaches the client.
+    /// Part of the response that reaches the client.
     pub delivery: Delivery,
-    /// How long it is held back.
+    /// Delay before the response is sent.
     pub delay: Duration,
 }
 
-/// The body of an answer. Pictures are drawn when they are sent, not when they are decided upon: drawing takes time,
-/// and the server may be locked while it decides.
+/// Body of a response. Pictures are drawn when they are sent, not when the reply is decided. Drawing takes time, and the server may be
+/// locked while it decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// These bytes.
+    /// Bytes that are sent as they are.
     Bytes(Vec<u8>),
-    /// The PNG of this picture.
+    /// PNG file of this picture.
     Picture(Picture),
-    /// The first half of that PNG, as if it were all of it.
+    /// First half of this PNG file, sent as if it were complete.
     HalfPicture(Picture),
 }
 
 impl Body {
-    /// The bytes of the body; this is where a picture is drawn.
+    /// Returns the bytes of the body; draws its picture, if any.
     pub fn into_bytes(self) -> Vec<u8> {
         self.into_bytes_by(Picture::png)
     }
 
-    /// The picture in it, if there is one.
+    /// Returns the picture in the body; `None` for plain bytes.
     pub(super) const fn picture(&self) -> Option<Picture> {
         match self {
             Self::Bytes(_) => None,
@@ -131,30 +131,30 @@ impl Body {
     }
 }
 
-/// What becomes of an answer.
+/// Delivery of a response to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// It arrives.
+    /// Response arrives complete.
     Whole,
-    /// The connection is dropped with no byte of answer, and nothing has been done.
+    /// Connection is dropped without a byte of response; the request has not been executed.
     CutBefore,
-    /// The request has been carried out, and the connection is dropped with no byte of answer.
+    /// Connection is dropped without a byte of response; the request has been executed.
     CutAfter,
-    /// The head and the first half of the body arrive, then the connection is dropped.
+    /// Connection is dropped after the head and the first half of the body.
     CutMidway,
-    /// The request has been carried out, and the connection stays open with no byte of answer.
+    /// Connection stays open without a byte of response; the request has been executed.
     Hang,
 }
 
-/// A page such as a gateway shows in place of an answer.
+/// Page as a gateway sends it in place of a response.
 const PAGE: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\
                     \r\n</body>\r\n</html>\r\n";
 
-/// The beginning of an answer, and then nothing that makes sense.
+/// Beginning of a response, followed by meaningless bytes.
 const GARBAGE: &[u8] = b"{\"task_id\":\"\x00\xfe\xff\x1b[2J\x07";
 
 impl Reply {
-    /// An answer with this body, which arrives.
+    /// Creates a response with this body, which arrives complete.
     pub fn new(status: u16, content_type: &str, body: Body) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
         Self { status, headers, body, range: None, delivery: Delivery::Whole, delay: Duration::ZERO }
@@ -164,12 +164,12 @@ impl Reply {
         Self::new(status, "application/json", Body::Bytes(value.to_string().into_bytes()))
     }
 
-    /// The envelope of everything that the API refuses.
+    /// Creates a refusal of the API in its error envelope.
     pub(super) fn error(status: u16, message: &str, request_id: &str) -> Self {
         Self::json(status, &json!({ "errors": { "code": status, "message": message }, "request_id": request_id }))
     }
 
-    /// The envelope of everything that the image host refuses.
+    /// Creates a refusal of the image host in its error envelope.
     pub(super) fn xml_error(status: u16, code: &str, message: &str) -> Self {
         let body = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>\n  <Code>{code}</Code>\n  <Message>{message}</Message>\n</Error>\n"
@@ -185,7 +185,7 @@ impl Reply {
         Self::new(200, "application/json", Body::Bytes(GARBAGE.into()))
     }
 
-    /// An answer of which nobody will see a byte.
+    /// Creates a response of which no byte reaches the client.
     pub(super) fn lost(delivery: Delivery) -> Self {
         Self { delivery, ..Self::new(200, "application/json", Body::Bytes(Vec::new())) }
     }
@@ -201,13 +201,13 @@ impl Reply {
         self
     }
 
-    /// The answer as it goes out: its picture drawn, and of its body the part that was asked for.
+    /// Returns the response as it is sent: with its picture drawn, and with the requested part of its body.
     #[must_use]
     pub fn drawn(self) -> Self {
         self.drawn_by(Picture::png)
     }
 
-    /// The same with a picture that may have been drawn before.
+    /// Returns the response as it is sent, with a picture that may come from a cache.
     pub(super) fn drawn_by(self, draw: impl FnOnce(Picture) -> Vec<u8>) -> Self {
         let Self { range, body, .. } = self;
         let mut bytes = body.into_bytes_by(draw);
@@ -229,7 +229,7 @@ impl Reply {
         Self { status, headers, body: Body::Bytes(bytes), range: None, ..self }
     }
 
-    /// The value of the header with this name in lower case.
+    /// Returns the value of a header; `name` is in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| *header == name).map(|(_, value)| value.as_str())
     }

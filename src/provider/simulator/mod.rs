@@ -1,7 +1,7 @@
-//! A whole ModelScope-shaped API on this machine: no account, no money, with faults on request.
+//! Simulator of the ModelScope API on this machine, with faults on request; needs no account and costs no money.
 //!
-//! [`server::Server`] is the API as one value, with no input or output: deterministic tests call it directly, in
-//! virtual time. [`http::Simulator`] puts it on a loopback socket, for any client.
+//! [`server::Server`] is the API as one value, without I/O: deterministic tests call it directly, in virtual time. [`http::Simulator`]
+//! serves it on a loopback socket, for any client.
 
 mod check;
 pub mod config;

@@ -1,8 +1,8 @@
-//! The part of a body that a client asks for, to go on where an earlier answer broke off.
+//! Byte range of a request that resumes an interrupted download.
 
 use std::ops::Range;
 
-/// From one byte to the end or to another, as `bytes=100-` or `bytes=100-199` asks for it.
+/// Byte range up to the end or up to a last byte, as in `bytes=100-` or `bytes=100-199`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteRange {
     first: u64,
@@ -10,7 +10,7 @@ pub struct ByteRange {
 }
 
 impl ByteRange {
-    /// The range in a `Range` header. Other forms are ignored, as every server may.
+    /// Parses a `Range` header. Returns `None` for other forms, which every server may ignore.
     pub fn parse(text: &str) -> Option<Self> {
         let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
         let first = first.parse().ok()?;
@@ -18,7 +18,7 @@ impl ByteRange {
         last.is_none_or(|last| first <= last).then_some(Self { first, last })
     }
 
-    /// What it covers of a body of this length; nothing where it begins behind the end.
+    /// Returns the covered part of a body of this length; `None` if the range begins after its end.
     pub fn within(self, n_bytes: usize) -> Option<Range<usize>> {
         let first = usize::try_from(self.first).ok().filter(|first| *first < n_bytes)?;
         let last = self.last.and_then(|last| usize::try_from(last).ok()).unwrap_or(usize::MAX);

@@ -1,44 +1,44 @@
-//! Why the simulated service refuses a request: its status, its words, and its name in the statistics.
+//! Refusals of the simulated service: status, message, and name in the statistics.
 
-/// One refusal; its text is the `message` that the client gets.
+/// Refusal of a request; its text is the `message` that the client receives.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// 400: the body is not a submission.
+    /// Status 400: the body is not a submission.
     #[error("{0}")]
     Invalid(String),
-    /// 400: no such model.
+    /// Status 400: the model does not exist.
     #[error("Model id : {0} , has no provider supported")]
     NoModel(String),
-    /// 400: the header that asks for a task is missing.
+    /// Status 400: the header that requests an asynchronous task is missing.
     #[error(
         "The current model does not support synchronous calls, please set the header X-ModelScope-Async-Mode: true"
     )]
     Synchronous,
-    /// 401: no token, or a wrong one.
+    /// Status 401: the token is missing or wrong.
     #[error("Please bind your Alibaba Cloud account before use.")]
     Unauthorized,
-    /// 404: there is nothing at this path.
+    /// Status 404: the path does not exist.
     #[error("there is nothing at {0}")]
     NoPath(String),
-    /// 405: the path takes this method only.
+    /// Status 405: the path accepts this method only.
     #[error("use {0}")]
     Method(&'static str),
-    /// 413: the body is longer than anything that the service takes.
+    /// Status 413: the body is longer than the service accepts.
     #[error("Request body too large")]
     TooLarge,
-    /// 429: submissions come faster than they are taken.
+    /// Status 429: submissions exceed the rate limit.
     #[error("limit_burst_rate: requests come too fast, please slow down")]
     Rate,
-    /// 429: too many tasks are unfinished.
+    /// Status 429: too many tasks are unfinished.
     #[error("Too many requests")]
     Concurrency,
-    /// 429: the day's allowance is used up.
+    /// Status 429: the daily quota is used up.
     #[error("You have exceeded today's quota for model {0}, please try again tomorrow")]
     Quota(String),
 }
 
 impl Refusal {
-    /// The status code that goes with it.
+    /// Returns the HTTP status code.
     pub const fn status(&self) -> u16 {
         match self {
             Self::Invalid(_) | Self::NoModel(_) | Self::Synchronous => 400,
@@ -50,7 +50,7 @@ impl Refusal {
         }
     }
 
-    /// Its name in the statistics.
+    /// Returns the name in the statistics.
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid",

@@ -1,5 +1,5 @@
-//! The simulated service as one value: a request and a time go in, a reply comes out. It knows no sockets, no clock
-//! and no waiting, so that a day of service can be played in a moment, and played again exactly.
+//! Simulated service as one value: a request and a time go in, a reply comes out.
+//! It uses no sockets, no clock and no waiting. A day of service can therefore run in a moment, and repeat exactly.
 
 #[cfg(test)]
 mod fault_tests;
@@ -36,14 +36,13 @@ const STATS_PATH: &str = "/stats";
 
 const BUSY: &str = "Server is busy, please try again later";
 
-/// What is drawn when nobody says how large.
+/// Default size of a picture, if neither the request nor the configuration gives one.
 const SIZE: Size = Size { width: 512, height: 512 };
 
-/// A whole ModelScope-shaped service.
+/// Simulated service with ModelScope's API.
 ///
-/// It remembers no task: ids and links carry all there is to know, and every server understands those of every other.
-/// Its state is bookkeeping: what is unfinished, what has been counted, and one number for each content that was
-/// accepted.
+/// It stores no tasks: ids and links contain all data, and every server understands those of every other server. Its state is bookkeeping:
+/// unfinished tasks, statistics, and one number for each accepted content.
 #[derive(Clone, Debug)]
 pub struct Server {
     config: Config,
@@ -55,31 +54,30 @@ pub struct Server {
 }
 
 impl Server {
-    /// A service that has seen nothing yet.
+    /// Creates a service that has received no request.
     pub fn new(config: Config) -> Self {
         let gate = Gate::new(&config);
         let rng = Rng::with_seed(config.seed);
         Self { config, gate, rng, stats: Stats::default(), accepted: BTreeMap::new(), gateway: Gateway::default() }
     }
 
-    /// Answers one request. The same requests at the same times get the same answers from every server with the same
-    /// configuration.
+    /// Answers one request. Servers with the same configuration give the same replies to the same requests at the same times.
     pub fn handle(&mut self, now: Timestamp, request: &HttpRequest) -> Reply {
         let reply = self.route(now, request).unwrap_or_else(|refusal| self.refuse(&refusal));
         Reply { delay: self.config.answer_delay, ..reply }
     }
 
-    /// Takes in so much from now on.
+    /// Replaces the limits for submissions per second and for unfinished tasks; `None` means no limit.
     pub fn set_limits(&mut self, rate: Option<Rate>, concurrency: Option<u32>) {
         self.gate.set_limits(rate, concurrency);
     }
 
-    /// How many tasks are unfinished at this time.
+    /// Returns the number of tasks that are unfinished at this time.
     pub fn n_unfinished(&mut self, now: Timestamp) -> usize {
         self.gate.n_unfinished(now)
     }
 
-    /// What has been seen so far.
+    /// Returns the statistics so far.
     pub const fn stats(&self) -> &Stats {
         &self.stats
     }
@@ -89,18 +87,17 @@ impl Server {
         self.stats.n_image_bytes += n_bytes as u64;
     }
 
-    /// How often each content was accepted. Whatever a client has been through, no number should be above 1 without
-    /// its knowing.
+    /// Returns how often each content was accepted. A client must know about every number above 1, whatever faults it met.
     pub const fn accepted(&self) -> &BTreeMap<ContentKey, u32> {
         &self.accepted
     }
 
-    /// How often a submission with these fields was accepted, in whatever order they came.
+    /// Returns how often a submission with these fields, in any order, was accepted.
     pub fn n_accepted(&self, body: &[u8]) -> u32 {
         ContentKey::of_body(body).and_then(|content| self.accepted.get(&content)).copied().unwrap_or(0)
     }
 
-    /// Counts a refusal and puts it into words.
+    /// Counts a refusal and returns its response.
     pub(super) fn refuse(&mut self, refusal: &Refusal) -> Reply {
         *self.stats.refused.entry(refusal.reason()).or_default() += 1;
         let reply = self.error(refusal.status(), &refusal.to_string());
@@ -149,7 +146,7 @@ impl Server {
         if let Some(reply) = self.misrouted(now) {
             return Ok(reply);
         }
-        // A cache that has seen nothing yet lets the first submission through.
+        // An empty cache lets the first submission through.
         let fault = self.config.faults.draw_submit(&mut self.rng);
         let Some(fault) = fault.filter(|fault| *fault != SubmitFault::Cached || self.cached().is_some()) else {
             return self.accept(now, &submission);
@@ -162,7 +159,7 @@ impl Server {
         })
     }
 
-    /// What the client sees of a submission that this befalls.
+    /// Returns the response that the client receives for a submission with this fault.
     fn spoil(&mut self, now: Timestamp, fault: SubmitFault) -> Reply {
         match fault {
             SubmitFault::Busy | SubmitFault::IdError => self.error(500, BUSY),
@@ -183,7 +180,7 @@ impl Server {
     fn accept(&mut self, now: Timestamp, submission: &Submission) -> Result<Reply, Refusal> {
         self.gate.admit(now, &submission.model)?;
         let n_before = self.accepted.get(&submission.content).copied().unwrap_or(0);
-        // A task's lots come from its content, so that requests that arrive in another order change nothing about it.
+        // The random values of a task derive from its content, so the order of arrival does not change them.
         let mut rng = self.lots(submission.content, u64::from(n_before) + 1);
         let latency = self.draw_latency(&mut rng);
         let fate = self.draw_fate(submission.content, &mut rng);
@@ -200,7 +197,7 @@ impl Server {
         self.stats.n_unfinished_max = self.stats.n_unfinished_max.max(n_unfinished);
 
         let mut answer = json!({ "task_id": task.to_string(), "request_id": self.request_id() });
-        // The real service says so now and then, and means no more by it than that it has taken the task.
+        // The real service sometimes sends this status. It means only that the task was accepted.
         if rng.bool() {
             answer["task_status"] = "SUCCEED".into();
         }
@@ -239,7 +236,7 @@ impl Server {
         match task.progress(now) {
             Progress::Pending => self.running(&id, "PENDING"),
             Progress::Processing => self.running(&id, "PROCESSING"),
-            // As it was seen live: a task that got lost answers with empty ids.
+            // Observed on the real service: a lost task is answered with empty ids.
             Progress::Lost | Progress::Ended(Fate::Stuck) => Reply::json(
                 200,
                 &json!({ "task_id": "", "request_id": "", "task_status": "PROCESSING", "outputs": {} }),
@@ -291,7 +288,7 @@ impl Server {
     }
 
     fn draw_latency(&self, rng: &mut Rng) -> Duration {
-        // Box and Muller: two even draws give one that is normally distributed.
+        // Box-Muller transform: two uniform samples give one normally distributed sample.
         let normal = (-2.0 * (1.0 - rng.f64()).ln()).sqrt() * (TAU * rng.f64()).cos();
         let factor = (self.config.latency_sigma * normal).exp();
         Duration::try_from_secs_f64(self.config.latency.as_secs_f64() * factor).unwrap_or(self.config.latency)
@@ -311,7 +308,7 @@ impl Server {
         }
     }
 
-    /// The `series`-th series of lots for this content.
+    /// Returns the generator of the `series`-th series of random values for this content.
     fn lots(&self, content: ContentKey, series: u64) -> Rng {
         let parts = [self.config.seed, content.number(), series].map(u64::to_le_bytes);
         Rng::with_seed(hash(parts.as_flattened()))

@@ -1,4 +1,4 @@
-//! What the simulated service has seen: the numbers that tests and curious people ask for.
+//! Statistics of the simulated service, for tests and for inspection.
 
 use std::collections::BTreeMap;
 
@@ -6,46 +6,46 @@ use serde_json::{Value, json};
 
 use crate::provider::simulator::faults::PlannedFault;
 
-/// Counts since the server was made.
+/// Counters since the server was created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Submissions that came in, whatever became of them.
+    /// Submissions received, whatever their result.
     pub n_submits: u64,
-    /// Tasks that were accepted: what a client would have paid for.
+    /// Tasks accepted, which a client would have paid for.
     pub n_accepted: u64,
-    /// Different contents among them.
+    /// Different contents among the accepted tasks.
     pub n_contents: u64,
-    /// Tasks whose content had been accepted before: what a client would have paid for twice.
+    /// Tasks whose content was accepted before, which a client would have paid for twice.
     pub n_accepted_twice: u64,
-    /// The most tasks that were unfinished at one time.
+    /// Highest number of unfinished tasks at one time.
     pub n_unfinished_max: usize,
-    /// Polls that came in.
+    /// Polls received.
     pub n_polls: u64,
-    /// Polls for tasks that nobody knows, or without the header that says what kind of task is meant.
+    /// Polls for unknown tasks, or without the header that gives the type of task.
     pub n_polls_lost: u64,
     /// Requests for images.
     pub n_images: u64,
-    /// Requests for the rest of an image that was begun before, among them.
+    /// Requests for the rest of an image, included in `n_images`.
     pub n_images_continued: u64,
     /// Bytes of images that were handed to their connections.
     pub n_image_bytes: u64,
-    /// Requests for images by links that had expired, among them.
+    /// Requests for images with an expired link, included in `n_images`.
     pub n_links_expired: u64,
-    /// Requests for images that brought a token along, which is nobody's business there.
+    /// Requests for images that carried a token, which an image host must never receive.
     pub n_token_leaks: u64,
-    /// Refused requests, by the reason.
+    /// Refused requests, by reason.
     pub refused: BTreeMap<&'static str, u64>,
-    /// Faults that were played.
+    /// Faults that were injected, with the number of each.
     pub faults: BTreeMap<PlannedFault, u64>,
 }
 
 impl Stats {
-    /// How often this fault was played.
+    /// Returns how often this fault was injected.
     pub fn n_faults(&self, fault: PlannedFault) -> u64 {
         self.faults.get(&fault).copied().unwrap_or(0)
     }
 
-    /// How many requests were refused for this [reason](crate::provider::simulator::refusal::Refusal::reason).
+    /// Returns how many requests were refused for this [reason](crate::provider::simulator::refusal::Refusal::reason).
     pub fn n_refused(&self, reason: &str) -> u64 {
         self.refused.get(reason).copied().unwrap_or(0)
     }

@@ -1,5 +1,5 @@
-//! Tasks that nobody has to remember: the id of a task is the task, so a restarted simulator knows those it accepted
-//! before.
+//! Tasks without storage: the id of a task contains the whole task.
+//! A restarted simulator therefore knows the tasks that it accepted before.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::model::request::Size;
 use crate::model::time::Timestamp;
 use crate::provider::simulator::picture::Picture;
 
-/// One accepted task.
+/// Accepted task with all its data, which its id encodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task {
     accepted_at: Timestamp,
@@ -18,46 +18,46 @@ pub struct Task {
     serial: u32,
 }
 
-/// How a task will end. It is settled when the task is accepted.
+/// End of a task, fixed when the task is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// With an image.
+    /// Success with an image.
     Succeeds,
-    /// FAILED 422, for its content.
+    /// Status FAILED 422, because of the content.
     Moderated,
-    /// FAILED 500.
+    /// Status FAILED 500.
     Failed,
-    /// Not at all.
+    /// Status PROCESSING for ever.
     Stuck,
-    /// Well, but with no image.
+    /// Success without an image.
     Empty,
 }
 
 const FATES: [Fate; 5] = [Fate::Succeeds, Fate::Moderated, Fate::Failed, Fate::Stuck, Fate::Empty];
 
-/// Where a task stands at one moment.
+/// Progress of a task at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// In the queue.
+    /// Task is in the queue.
     Pending,
-    /// At work.
+    /// Task is running.
     Processing,
-    /// Ended; it will never be [`Fate::Stuck`] that it ended in.
+    /// Task has ended; its end is never [`Fate::Stuck`].
     Ended(Fate),
-    /// At work for ever, by now visibly so.
+    /// Stuck task after its planned end.
     Lost,
 }
 
 impl Task {
-    /// The task accepted at this time, to the millisecond, with the rest of its life. `serial` tells apart tasks that
-    /// are alike.
+    /// Creates a task that is accepted at this time, in milliseconds, with the rest of its life. `serial` distinguishes tasks that are
+    /// otherwise identical.
     pub fn new(accepted_at: Timestamp, latency: Duration, picture: Picture, fate: Fate, serial: u32) -> Self {
         let accepted_at = Timestamp::from_millis(accepted_at.millis().clamp(0, (1 << 48) - 1));
         let latency_millis = u32::try_from(latency.as_millis()).unwrap_or(u32::MAX);
         Self { accepted_at, latency_millis, picture, fate, serial }
     }
 
-    /// The task with this id; none where the id was not given by a simulator.
+    /// Parses the id of a task; `None` if no simulator gave this id.
     pub fn from_id(id: &str) -> Option<Self> {
         let digits = id.strip_prefix("sim")?;
         let number = |range| u64::from_str_radix(digits.get(range)?, 16).ok();
@@ -70,31 +70,31 @@ impl Task {
             fate: *FATES.get(usize::try_from(number(44..46)?).ok()?)?,
             serial: short(46..54)?,
         };
-        // Written again, it must be the same text: so the checksum is right, and there is one spelling only.
+        // The parsed task must format to the same text. This proves the checksum, and allows one notation only.
         (task.to_string() == id).then_some(task)
     }
 
-    /// How long it takes.
+    /// Returns the time from acceptance to the end.
     pub fn latency(&self) -> Duration {
         Duration::from_millis(self.latency_millis.into())
     }
 
-    /// When it ends; a stuck one, when it should have.
+    /// Returns the time of the end; for a stuck task, the planned end.
     pub fn ends_at(&self) -> Timestamp {
         Timestamp::from_millis(self.accepted_at.millis() + i64::from(self.latency_millis))
     }
 
-    /// The image that it makes, if it succeeds.
+    /// Returns the picture that the task produces if it succeeds.
     pub const fn picture(&self) -> Picture {
         self.picture
     }
 
-    /// How it will end.
+    /// Returns the planned end of the task.
     pub const fn fate(&self) -> Fate {
         self.fate
     }
 
-    /// Where it stands: pending for the first fifth of its time.
+    /// Returns the progress at this time: a task is pending for the first fifth of its latency.
     pub fn progress(&self, now: Timestamp) -> Progress {
         let age = now.since(self.accepted_at);
         if age < self.latency() / 5 {
@@ -109,7 +109,7 @@ impl Task {
     }
 }
 
-/// The task's id.
+/// Formats a task as its id.
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Size { width, height } = self.picture.size();

@@ -1,4 +1,4 @@
-//! The block on terminals of every width, with resizes and keys pressed in between: what is to be read, and that nothing is left behind.
+//! Tests of the block on terminals of every width, with resizes and echoed keys: readable text, and no leftovers.
 
 use super::*;
 use crate::model::cost::{Amount, Cost};
@@ -6,7 +6,7 @@ use crate::model::outcome::FaultKind;
 use crate::model::pace::{Allowed, Latency, Slow};
 use crate::report::fixtures::{Screen, accepted, at, failed, in_flight, succeeded, tally, throttled};
 
-/// A run of 1,000 jobs after a minute at two a second, with one of each kind of trouble.
+/// Simulates a run of 1,000 jobs for one minute at two jobs per second, with one failure of each kind.
 fn minute(columns: usize, is_verbose: bool, pace: &Pace) -> (Bars, Screen) {
     let screen = Screen::new(columns);
     (minute_on(&screen, is_verbose, pace), screen)
@@ -27,7 +27,7 @@ fn minute_on(screen: &Screen, is_verbose: bool, pace: &Pace) -> Bars {
     bars
 }
 
-/// All that there may be to say.
+/// Returns a pace with a value for everything that the block can show.
 fn throttled_pace() -> Pace {
     Pace {
         n_submitting: 4,
@@ -54,7 +54,7 @@ fn a_wide_terminal_shows_it_all() {
     ━━━━━━━╸───────────────────────────────────────────────────────── 120/1,000  12%
     118 succeeded · 1 failed · 1 moderated · about 6 min left
     16 in flight: 4 submitting, 3 queued, 9 running · 2 downloading · 1 waiting
-    2.0/s of 2.5/s allowed · quota: 412 left · 240 magicube
+    2.0/s of 2.5/s allowed · quota: 412 left, less than needed · 240 magicube so far
     throttled: next submission in 12 s
     ");
     bars.end();
@@ -113,8 +113,8 @@ fn a_calm_run_says_what_it_is_held_to() {
     let slow = |slow| Pace { slow: Some(slow), places: Some(16), ..in_flight(16) };
     let last = |pace: &Pace| minute(80, false, pace).1.text().lines().last().unwrap().to_owned();
     let rate = Pace { allowed: Some(Allowed { per_second: 0.5, is_told: true }), ..slow(Slow::Rate) };
-    insta::assert_snapshot!(last(&rate), @"held to 30/min by --rate");
-    insta::assert_snapshot!(last(&slow(Slow::Places)), @"waiting for places: 16 of 16 in flight");
+    insta::assert_snapshot!(last(&rate), @"limited to 30/min by --rate");
+    insta::assert_snapshot!(last(&slow(Slow::Places)), @"waiting for a free slot: 16 of 16 in flight");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_hold_disappears_when_it_is_over() {
     assert_eq!(screen.text().lines().count(), n_lines - 1);
 }
 
-/// What must be there once, and what must be gone, whatever wraps.
+/// Checks which texts appear exactly once, and which are gone, whichever lines wrap.
 fn check_end(screen: &Screen, what: &str) {
     let text: String = screen.text().split_whitespace().collect();
     for once in ["accepted000119", "failed000118"] {
@@ -137,7 +137,7 @@ fn check_end(screen: &Screen, what: &str) {
     }
 }
 
-/// Goal: whatever wraps is overwritten as a whole. Method: look for leftovers at every width.
+/// Goal: a redraw overwrites every wrapped row. Method: look for leftovers at every width.
 #[test]
 fn nothing_is_left_behind_at_any_width() {
     for columns in 12..=120 {
@@ -147,8 +147,8 @@ fn nothing_is_left_behind_at_any_width() {
     }
 }
 
-/// Goal: no resize leaves anything behind, nor does a key that is echoed. Method: terminals that wrap anew and some that do not, narrower and
-/// wider again, with `^C` in between.
+/// Goal: no resize and no echoed key leaves anything behind. Method: use terminals that rewrap and some that do not.
+/// Make them narrower and wider again, with `^C` echoed in between.
 #[test]
 fn nothing_is_left_behind_by_a_resize() {
     for reflows in [true, false] {
@@ -193,7 +193,7 @@ fn a_block_that_was_taken_away_does_not_come_back() {
     assert_eq!(screen.text(), "stopping");
 }
 
-/// Whoever brings a stopped process back has seen the shell write below the block.
+/// Simulates a stopped process that continues after `fg`: the shell has written below the block.
 #[test]
 fn a_block_begins_anew_below_what_others_have_written() {
     let (screen, above) = (Screen::new(80), Above::default());

@@ -1,4 +1,4 @@
-//! A run with one job of every kind, for the tests of the reports.
+//! Sample run with one job of every status, for the tests of the CI reports.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -42,7 +42,7 @@ fn known(index: u64, prompt: &str, past: &[EventKind]) -> Known {
     Known { job: job.into(), state }
 }
 
-/// In the order of the phases: succeeded, failed, moderated, in doubt, running, pending.
+/// Returns one job per phase, in this order: succeeded, failed, moderated, in doubt, running, pending.
 pub fn jobs() -> Vec<Known> {
     use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
     let task = || Accepted(TaskId("5075521".into()));
@@ -66,7 +66,7 @@ pub fn jobs() -> Vec<Known> {
     ]
 }
 
-/// What is written can be read while it is written.
+/// Buffer that a test can read while a report writes to it.
 #[derive(Clone, Default)]
 pub struct Page(Arc<Mutex<Vec<u8>>>);
 
@@ -80,7 +80,7 @@ impl Write for Page {
     }
 }
 
-/// A whole report of these jobs.
+/// Writes a complete report of these jobs, and returns its text.
 pub fn report(new: impl FnOnce(Page) -> Box<dyn Report>, jobs: &[Known]) -> String {
     let page = Page::default();
     let mut report = new(page.clone());

@@ -1,19 +1,19 @@
-//! A run as one JSON object, for scripts.
+//! JSON report of a run: one object, for scripts.
 //!
 //! | field | |
 //! |---|---|
-//! | `v` | the version of this format: fields may be added in one, and none is renamed or dropped |
-//! | `out`, `provider` | the output folder, and who made the images |
-//! | `exit_code` | how the program ends |
-//! | `stop`, `stop_reason` | why the run stopped before its end, as a word (`interrupted`, `unauthorized`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `limit`) and a sentence; else `null` |
-//! | `ended_at`, `seconds` | RFC 3339 in UTC, and how long it took |
+//! | `v` | version of this format: a version may gain fields, and never renames or drops one |
+//! | `out`, `provider` | output folder, and the provider that made the images |
+//! | `exit_code` | exit code of the program |
+//! | `stop`, `stop_reason` | why the run stopped before its end, as a word (`interrupted`, `unauthorized`, `refused`, `quota`, `failures`, `unreachable`, `disk`, `cost`, `duration`, `limit`) and a sentence; else `null` |
+//! | `ended_at`, `seconds` | end of the run as RFC 3339 in UTC, and its duration |
 //! | `counts` | `jobs`, `succeeded`, `failed`, `moderated`, `in_doubt`, `running`, `pending` |
-//! | `success_share`, `fail_under` | the part of the jobs that succeeded, 0 to 1; what was asked for, as it was written, or `null` |
-//! | `submissions`, `submissions_in_doubt`, `tasks_lost` | of this run |
-//! | `cost` | `amount` and `unit` of all runs in the folder, where the price is known: what is paid for sure; else `null` |
-//! | `cost_max` | the amount if every submission in doubt was accepted too; `null` where the price is not known |
-//! | `failures` | the first thousand jobs without an image: `index`, `id`, `status`, `prompt`, `model`, `task_id`, `error_code`, `error` |
-//! | `failures_more` | how many more there are |
+//! | `success_share`, `fail_under` | share of the jobs that succeeded, 0 to 1; the required share as the user wrote it, or `null` |
+//! | `submissions`, `submissions_in_doubt`, `tasks_lost` | numbers of this run |
+//! | `cost` | `amount` and `unit` of all runs in the folder, as far as certainly paid; `null` if the price is unknown |
+//! | `cost_max` | amount if every submission in doubt was accepted too; `null` if the price is unknown |
+//! | `failures` | first thousand jobs without an image: `index`, `id`, `status`, `prompt`, `model`, `task_id`, `error_code`, `error` |
+//! | `failures_more` | number of further jobs without an image |
 
 use std::io::{self, Write};
 
@@ -24,10 +24,10 @@ use crate::model::phase::Known;
 use crate::report::ci::{Facts, Report, is_failure};
 use crate::report::value::rfc3339;
 
-/// Failures that are told one by one.
+/// Maximum number of failures listed individually.
 const FAILURES_MAX: usize = 1000;
 
-/// Writes a report.
+/// Writes a run as one JSON object.
 pub struct Json<W: Write> {
     out: W,
     object: Value,
@@ -36,7 +36,7 @@ pub struct Json<W: Write> {
 }
 
 impl<W: Write> Json<W> {
-    /// Takes in what is known beforehand.
+    /// Creates the report from the facts known before the jobs.
     pub fn new(out: W, facts: &Facts) -> Self {
         let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = facts.counts;
         let object = json!({
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::report::ci::fixtures::{facts, jobs, report};
 
-    /// Goal: the format stays what it is; change a line of this only with a new version.
+    /// Goal: the format stays stable. Change a line of this snapshot only with a new version.
     #[test]
     fn a_run_is_one_object() {
         insta::assert_snapshot!(report(|out| Box::new(Json::new(out, &facts())), &jobs()), @r#"

@@ -1,4 +1,4 @@
-//! A run as test results in the XML of `JUnit`, which every CI shows: a case a job, a failure for each without an image, and skipped what is not done yet.
+//! `JUnit` XML report, which every CI shows: one case per job, failed without an image, skipped if unfinished.
 
 use std::io::{self, Write};
 
@@ -12,23 +12,23 @@ use crate::model::text::{escape, excerpt};
 use crate::report::ci::{Facts, Report};
 use crate::report::value::rfc3339;
 
-/// Characters of a prompt in the name of a case.
+/// Maximum length of a prompt in the name of a case, in characters.
 const PROMPT_CHARS_MAX: usize = 120;
 
-/// Characters of a reason.
+/// Maximum length of a reason, in characters.
 const REASON_CHARS_MAX: usize = 1000;
 
-/// What Ant wants of a suite, and nobody else knows.
+/// Hostname of the suite, an attribute that only Ant requires.
 const HOST: &str = "localhost";
 
-/// Writes a report.
+/// Writes a run as `JUnit` XML.
 pub struct Junit<W: Write> {
     xml: Writer<W>,
     class: String,
 }
 
 impl<W: Write> Junit<W> {
-    /// Writes what is known beforehand.
+    /// Writes the start of the document: the totals and the properties of the run.
     pub fn new(out: W, facts: &Facts) -> io::Result<Self> {
         let mut junit = Self { xml: Writer::new_with_indent(out, b' ', 1), class: class(&facts.name) };
         let Counts { n_failed, n_moderated, n_in_doubt, n_pending, n_running, .. } = facts.counts;
@@ -51,7 +51,7 @@ impl<W: Write> Junit<W> {
             push(&mut suite, name, value);
         }
         push(&mut suite, "skipped", &(n_pending + n_running).to_string());
-        // Without a zone, as the schema has it.
+        // The schema allows no time zone here.
         push(&mut suite, "timestamp", rfc3339(facts.ended_at.before(facts.elapsed)).split('.').next().unwrap_or(""));
         push(&mut suite, "hostname", HOST);
         junit.xml.write_event(Event::Start(suite))?;
@@ -89,7 +89,7 @@ impl<W: Write> Junit<W> {
         self.verdict(known, "failure", fault.kind.code(), &fault.message)
     }
 
-    /// Why a case is not well, and in the text below it all that helps to find out more.
+    /// Writes why a case did not succeed, and below it a text with all details that help to investigate.
     fn verdict(&mut self, known: &Known, element: &str, kind: &str, reason: &str) -> io::Result<()> {
         let mut verdict = BytesStart::new(element);
         push(&mut verdict, "type", kind);
@@ -130,7 +130,7 @@ impl<W: Write> Report for Junit<W> {
             Phase::Finished(Outcome::Succeeded(_)) => Ok(()),
             Phase::Finished(Outcome::Failed(fault)) => self.failed(known, fault),
             Phase::Submitting => {
-                let reason = known.state.last_fault.as_ref().map_or("its answer was lost", |fault| &fault.message);
+                let reason = known.state.last_fault.as_ref().map_or("its response was lost", |fault| &fault.message);
                 self.verdict(known, "error", "in_doubt", reason)
             }
             Phase::Pending => self.skipped("pending"),
@@ -151,12 +151,12 @@ fn push(element: &mut BytesStart<'_>, name: &str, value: &str) {
     element.push_attribute((name, legal(&escape(value)).as_str()));
 }
 
-/// What XML 1.0 can say at all: escaped control characters are text by now, and two code points are left that it has no way to write.
+/// Replaces the two code points that XML 1.0 cannot express. Control characters are already escaped as text.
 fn legal(text: &str) -> String {
     text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
-/// The name as a class: dots make packages of it.
+/// Converts the name of the run to a class name. Dots are replaced, because they would create packages.
 fn class(name: &str) -> String {
     name.replace('.', "_")
 }
@@ -217,8 +217,8 @@ mod tests {
         "#);
     }
 
-    /// Goal: no prompt makes a file that no parser takes. Method: every character there is below the first supplementary plane, and one beyond,
-    /// read back by a parser.
+    /// Goal: no prompt produces XML that a parser rejects. Method: put every character below the first supplementary
+    /// plane, and one beyond, into prompts. Then parse the result.
     #[test]
     fn every_character_can_stand_in_a_prompt() {
         let all: String = (0..0x1_0000).filter_map(char::from_u32).chain(['😀']).collect();

@@ -1,4 +1,4 @@
-//! A run as a page of Markdown, for a pull request or the summary of a job: how it stands, what failed and why, and what to do next.
+//! Markdown report of a run, for a pull request or a CI job summary: status, failures with reasons, next steps.
 
 use std::cmp::Reverse;
 use std::io::{self, Write};
@@ -12,26 +12,26 @@ use crate::model::text::{excerpt, grouped};
 use crate::report::ci::{Facts, Report, is_failure};
 use crate::report::words::{rate, span};
 
-/// Failures that are told one by one.
+/// Maximum number of failures listed individually.
 const FAILURES_MAX: usize = 50;
 
-/// Jobs that took longest and are told.
+/// Maximum number of slowest jobs listed.
 const SLOWEST_MAX: usize = 5;
 
-/// Characters of a prompt and of a reason.
+/// Maximum length of a prompt or a reason, in characters.
 const TEXT_CHARS_MAX: usize = 160;
 
-/// Writes a report.
+/// Writes a run as a Markdown page.
 pub struct Markdown<W: Write> {
     out: W,
     facts: Facts,
     failures: Vec<String>,
-    /// The slowest first.
+    /// Sorted, the slowest first.
     slowest: Vec<(Reverse<Duration>, u64, String)>,
 }
 
 impl<W: Write> Markdown<W> {
-    /// Takes in what is known beforehand.
+    /// Creates the report from the facts known before the jobs.
     pub const fn new(out: W, facts: Facts) -> Self {
         Self { out, facts, failures: vec![], slowest: vec![] }
     }
@@ -53,7 +53,7 @@ impl<W: Write> Markdown<W> {
         lines
     }
 
-    /// How long it took, how fast that was, and what it cost.
+    /// Formats the duration, rate, submissions, cost and exit code of the run.
     fn effort(&self) -> String {
         let facts = &self.facts;
         let mut words = vec![format!("Took {}", span(facts.elapsed))];
@@ -72,10 +72,10 @@ impl<W: Write> Markdown<W> {
         let mut lines = vec![];
         let n_unfinished = facts.counts.n_unfinished();
         if facts.stop.is_some() && n_unfinished > 0 {
-            lines.push(format!("Run the same command again to go on: {} to do.", grouped(n_unfinished)));
+            lines.push(format!("Run the same command again to resume: {} left to do.", grouped(n_unfinished)));
         }
         if facts.counts.n_failed > 0 {
-            lines.push(format!("Try the failed ones again: {}", code(&format!("promptbatch retry {}", facts.out))));
+            lines.push(format!("Retry the failed jobs: {}", code(&format!("promptbatch retry {}", facts.out))));
         }
         lines
     }
@@ -111,7 +111,7 @@ impl<W: Write> Report for Markdown<W> {
         lines.extend(self.counts());
         lines.extend([String::new(), self.effort()]);
         lines.extend(facts.fail_under.iter().map(|asked| {
-            format!("At least {} had to succeed, {:.1}% did.", text(asked), 100.0 * facts.success_share())
+            format!("At least {} had to succeed, and {:.1}% did.", text(asked), 100.0 * facts.success_share())
         }));
         lines.extend(facts.stop.iter().flat_map(|(_, sentence)| [String::new(), format!("**{}**", text(sentence))]));
         if !self.failures.is_empty() {
@@ -124,7 +124,7 @@ impl<W: Write> Report for Markdown<W> {
         }
         if !self.slowest.is_empty() {
             lines.extend(
-                ["", "<details><summary>The slowest</summary>", "", "| job | prompt | took |", "|---:|---|---:|"]
+                ["", "<details><summary>Slowest jobs</summary>", "", "| job | prompt | took |", "|---:|---|---:|"]
                     .map(str::to_owned),
             );
             lines.extend(
@@ -140,7 +140,7 @@ impl<W: Write> Report for Markdown<W> {
     }
 }
 
-/// Text from outside, as it is: nothing of it is Markdown, HTML, a mention or a link.
+/// Escapes text from outside, so that no part of it is Markdown, HTML, a mention or a link.
 fn text(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -154,7 +154,7 @@ fn text(text: &str) -> String {
     safe
 }
 
-/// The same as code, in which nobody is mentioned and no address is a link.
+/// Escapes text and marks it as code, so that no user is mentioned and no address becomes a link.
 fn code(words: &str) -> String {
     format!("<code>{}</code>", text(words))
 }
@@ -180,7 +180,7 @@ mod tests {
         | **all** | **6** |
 
         Took 91 s, 2.0/min, 6 submissions, 10 to 12 magicube (1 submission in doubt) so far, exit code 75.
-        At least 98% had to succeed, 16.7% did.
+        At least 98% had to succeed, and 16.7% did.
 
         **stopped: the daily quota is used up**
 
@@ -189,7 +189,7 @@ mod tests {
         | 2 | <code>一只狗 &#38; &#34;&#60;b&#62;&#34; &#92;u&#123;1b&#125;&#91;31m&#92;n&#124; &#96;x&#96; ￿</code> | invalid&#95;request: no &#42;such&#42; &#124; &#60;model&#62; &#64;you &#35;1 |  |
         | 3 | <code>a cow</code> | moderated: inappropriate&#92;ncontent | <code>5075521</code> |
 
-        <details><summary>The slowest</summary>
+        <details><summary>Slowest jobs</summary>
 
         | job | prompt | took |
         |---:|---|---:|
@@ -197,9 +197,9 @@ mod tests {
 
         </details>
 
-        Run the same command again to go on: 3 to do.
+        Run the same command again to resume: 3 left to do.
 
-        Try the failed ones again: <code>promptbatch retry out/prompts.v2</code>
+        Retry the failed jobs: <code>promptbatch retry out/prompts.v2</code>
         ");
     }
 

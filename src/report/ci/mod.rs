@@ -1,7 +1,7 @@
-//! Reports for those who were not there: a run as test results ([`junit`]), as one object ([`json`]), and as a page ([`markdown`]).
+//! CI reports of a finished run: test results ([`junit`]), one JSON object ([`json`]), and a page ([`markdown`]).
 //!
-//! Each is a pure writer: it is given the facts of the run, then every job in manifest order, one at a time, and holds on to no more of
-//! them than it shows.
+//! Each report is a pure writer. It receives the facts of the run, then every job in manifest order, one at a time. It
+//! keeps only the jobs that it shows.
 
 pub mod json;
 pub mod junit;
@@ -16,37 +16,37 @@ use crate::model::outcome::Outcome;
 use crate::model::phase::{Known, Phase};
 use crate::model::time::Timestamp;
 
-/// What a run came to.
+/// Facts of a finished run, which every report shows.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// What it is called: its output folder's name.
+    /// Name of the run: the name of its output folder.
     pub name: String,
-    /// The output folder, as the user wrote it.
+    /// Output folder, as the user wrote it.
     pub out: String,
-    /// Who made the images.
+    /// Provider that made the images.
     pub provider: String,
-    /// Where the jobs stand.
+    /// Numbers of jobs by status.
     pub counts: Counts,
-    /// What came up in this run.
+    /// Incidents of this run: submissions, lost answers, lost tasks.
     pub incidents: Incidents,
-    /// The word for why it stopped before its end, and the sentence, if it did.
+    /// Reason why the run stopped before its end, as a word and as a sentence. `None` if it did not.
     pub stop: Option<(&'static str, String)>,
-    /// How the program ends.
+    /// Exit code of the program.
     pub exit_code: u8,
-    /// When it ended.
+    /// End of the run.
     pub ended_at: Timestamp,
-    /// How long it took.
+    /// Duration of the run.
     pub elapsed: Duration,
-    /// Jobs that ended in it.
+    /// Number of jobs that ended during the run.
     pub n_ended: u64,
-    /// What all runs of the folder cost, and its unit, where the price is known.
+    /// Cost of all runs of the folder, and its unit. `None` if the price is unknown.
     pub cost: Option<(Cost, String)>,
-    /// The part of the jobs that had to succeed, in the user's words, if it was told.
+    /// Share of the jobs that had to succeed, as the user wrote it. `None` if not set.
     pub fail_under: Option<String>,
 }
 
 impl Facts {
-    /// The part of the jobs that have their image, from 0 to 1; 1 of none.
+    /// Returns the share of the jobs that have their image, from 0 to 1. Returns 1 for a run without jobs.
     pub fn success_share(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "no manifest has 2^53 jobs")]
         let [n, of] = [self.counts.n_succeeded, self.counts.n_jobs()].map(|n| n as f64);
@@ -54,21 +54,21 @@ impl Facts {
     }
 }
 
-/// One report under way.
+/// Report that is being written, job by job.
 pub trait Report {
-    /// Takes in the next job.
+    /// Adds the next job, in manifest order.
     fn job(&mut self, known: &Known) -> io::Result<()>;
 
-    /// Writes what is left to be written.
+    /// Writes the rest of the report.
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
-/// Whether a job has ended without an image.
+/// Reports whether a job ended without an image.
 fn is_failure(known: &Known) -> bool {
     matches!(known.state.phase, Phase::Finished(Outcome::Failed(_)))
 }
 
-/// The name that the user knows a job by, as in the results.
+/// Returns the id that the results show: the user's own id, or else the job id.
 fn id(known: &Known) -> String {
     known.job.label.clone().unwrap_or_else(|| known.job.id.to_string())
 }

@@ -1,20 +1,20 @@
-//! The table of an image folder: `metadata.jsonl` or `metadata.csv`, a line an image, found by its `file_name`.
+//! Table of an image folder: `metadata.jsonl` or `metadata.csv`, one line per image, keyed by its `file_name`.
 
 use std::io::{self, Write};
 
 use crate::report::dataset::record::{Columns, Record};
 
-/// What the table is written as.
+/// Format of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A JSON object a line, which keeps numbers and what is not there apart from text.
+    /// JSON Lines: one object per line. Numbers, text and missing values stay distinct.
     Jsonl,
-    /// A table with a header.
+    /// CSV table with a header.
     Csv,
 }
 
 impl Form {
-    /// What the file is called, as its loader expects it.
+    /// Returns the name of the file, as its loader expects it.
     pub const fn file_name(self) -> &'static str {
         match self {
             Self::Jsonl => "metadata.jsonl",
@@ -23,16 +23,16 @@ impl Form {
     }
 }
 
-/// Writes the table.
+/// Writes the table, image by image.
 pub enum Metadata<W: Write> {
-    /// Line by line.
+    /// Writer of JSON lines.
     Jsonl(W),
-    /// Row by row.
+    /// Writer of CSV rows.
     Csv(Box<csv::Writer<W>>),
 }
 
 impl<W: Write> Metadata<W> {
-    /// Begins it.
+    /// Creates the table, and writes the header of a CSV table.
     pub fn new(out: W, form: Form, columns: &Columns) -> io::Result<Self> {
         match form {
             Form::Jsonl => Ok(Self::Jsonl(out)),
@@ -60,7 +60,7 @@ impl<W: Write> Metadata<W> {
         }
     }
 
-    /// Passes on what is held back, and gives back what was written to.
+    /// Flushes the buffer, and returns the writer.
     pub fn finish(self) -> io::Result<W> {
         match self {
             Self::Jsonl(out) => Ok(out),

@@ -1,15 +1,16 @@
-//! Datasets for trainers, written so that the libraries they use load them as they are: what one image is told by, and the files that
-//! hold many.
+//! Datasets for training, in formats that the common libraries load directly.
 //!
-//! Everything here writes to what it is given and asks no disk; `run::export` joins it with a ledger and its images.
+//! A dataset has a record for each image, and files that hold many images.
+//!
+//! All code here writes to a given writer and accesses no disk. `run::export` combines it with a ledger and its images.
 //!
 //! | file | what it is for |
 //! |---|---|
-//! | [`record`] | the columns of a dataset, and an image's values in them |
+//! | [`record`] | columns of a dataset, and the values of an image in them |
 //! | [`split`] | which of `train`, `test` and so on an image belongs to |
 //! | [`metadata`] | `metadata.jsonl` or `metadata.csv` of an image folder |
 //! | [`webdataset`] | tar shards |
-//! | `parquet` | Parquet shards, with the images in them |
+//! | `parquet` | Parquet shards that contain the images |
 
 pub mod metadata;
 #[cfg(feature = "parquet")]
@@ -18,21 +19,21 @@ pub mod record;
 pub mod split;
 pub mod webdataset;
 
-/// What a dataset is written as.
+/// Format of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Files and a table of them, as Hugging Face's `datasets` loads it by the name `imagefolder`.
+    /// Image files and a table of them. Hugging Face's `datasets` loads it by the name `imagefolder`.
     ImageFolder,
-    /// Tar archives, read from one end to the other by `webdataset`.
+    /// Tar archives, read sequentially by `webdataset`.
     WebDataset,
-    /// Every image with a text of the same name beside it, as kohya's scripts and others train on.
+    /// Image files, each with a text file of the same name, for kohya's scripts and others.
     Captions,
-    /// Parquet with the images in it, as `datasets` and the Hub show them.
+    /// Parquet files that contain the images, as `datasets` and the Hub show them.
     Parquet,
 }
 
 impl Format {
-    /// The word for it, and the folder that it goes to unless another is named.
+    /// Returns the name of the format, which is also the name of its default output folder.
     pub const fn word(self) -> &'static str {
         match self {
             Self::ImageFolder => "imagefolder",
@@ -42,7 +43,7 @@ impl Format {
         }
     }
 
-    /// Whether many images are in one file, which is written once and stays as it is.
+    /// Reports whether one file holds many images. Such a file is written once and not changed afterwards.
     pub const fn is_sharded(self) -> bool {
         match self {
             Self::WebDataset | Self::Parquet => true,

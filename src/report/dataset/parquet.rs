@@ -1,4 +1,4 @@
-//! Parquet shards with the images in them, and the words in their schema by which `datasets` and the Hub show them as images.
+//! Parquet shards that contain the images, with the metadata by which `datasets` and the Hub show them.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -19,13 +19,14 @@ use serde_json::{Map, Value as Json, json};
 use crate::report::dataset::record::{Columns, Kind, Record};
 use crate::report::value::{Value, seconds};
 
-/// Images in a row group: whoever wants one image reads so many.
+/// Maximum number of images in a row group. A reader that needs one image reads the whole group.
 const GROUP_IMAGES_MAX: usize = 100;
 
-/// Bytes of the images in a row group, as far as one does not have more. All of it is held in memory.
+/// Maximum size of the images in a row group, in bytes, unless a single image is larger. The whole group is held in
+/// memory.
 const GROUP_BYTES_MAX: usize = 32 << 20;
 
-/// Writes one shard.
+/// Writes one Parquet shard.
 pub struct Shard<W: Write + Send> {
     writer: ArrowWriter<W>,
     schema: SchemaRef,
@@ -44,13 +45,13 @@ enum Column {
 }
 
 impl<W: Write + Send> Shard<W> {
-    /// Begins a shard with these columns, and `image` before them.
+    /// Creates a shard with these columns, preceded by `image`.
     pub fn new(out: W, columns: &Columns) -> io::Result<Self> {
         let schema = Arc::new(schema(columns));
         let bytes = ColumnPath::from(vec!["image".to_owned(), "bytes".to_owned()]);
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
-            // Images are compressed, all different, and have no order.
+            // Images are already compressed, all different, and have no order.
             .set_column_compression(bytes.clone(), Compression::UNCOMPRESSED)
             .set_column_dictionary_enabled(bytes.clone(), false)
             .set_column_statistics_enabled(bytes, EnabledStatistics::None)
@@ -62,7 +63,7 @@ impl<W: Write + Send> Shard<W> {
         Ok(Self { writer, schema, image, path, columns, n_images: 0, n_bytes: 0 })
     }
 
-    /// Adds an image and all that is known of it.
+    /// Adds an image and its record.
     pub fn add(&mut self, image: &[u8], record: &Record<'_>) -> io::Result<()> {
         if self.n_images == GROUP_IMAGES_MAX || (self.n_images > 0 && self.n_bytes + image.len() > GROUP_BYTES_MAX) {
             self.end_group()?;
@@ -89,12 +90,12 @@ impl<W: Write + Send> Shard<W> {
         Ok(())
     }
 
-    /// How long it is, nearly, were it to end here.
+    /// Returns the approximate size in bytes that the shard would have if it ended here.
     pub fn bytes(&self) -> u64 {
         (self.writer.bytes_written() + self.n_bytes) as u64
     }
 
-    /// Ends it, and gives back what it was written to.
+    /// Writes the rest, and returns the writer.
     pub fn finish(mut self) -> io::Result<W> {
         if self.n_images > 0 {
             self.end_group()?;
@@ -117,7 +118,7 @@ impl Column {
         match (self, value) {
             (Self::Text(column), Value::None) => column.append_null(),
             (Self::Text(column), value) => column.append_value(value.text()),
-            // What fits no column of numbers is left out rather than changed.
+            // A number that does not fit its column is left out, not changed.
             (Self::Whole(column), Value::Whole(number)) => column.append_option(i64::try_from(*number).ok()),
             (Self::Whole(column), _) => column.append_null(),
             (Self::Real(column), Value::Real(number)) => column.append_value(*number),

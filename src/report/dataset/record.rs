@@ -1,5 +1,7 @@
-//! What a dataset says of an image: the columns of the results that are about what was asked for and what came of it, the caption
-//! as `text`, and the manifest's own columns.
+//! Record of one image in a dataset: its columns and values.
+//!
+//! The columns describe the request and its result, as in the results table. They also contain the caption as `text`,
+//! and the manifest's own columns.
 
 use std::borrow::Cow;
 
@@ -8,20 +10,21 @@ use crate::model::phase::Known;
 use crate::report::results::{self, distinct, fields, headings};
 use crate::report::value::{NESTED, Object, Value, nested};
 
-/// What kind of values a column has, the same in every row of every export.
+/// Type of the values in a column, the same in every row of every export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Text.
+    /// Unicode text.
     Text,
-    /// Whole numbers.
+    /// Integers.
     Whole,
-    /// Numbers.
+    /// Floating-point numbers.
     Real,
-    /// Moments.
+    /// Points in time.
     Time,
 }
 
-/// Our own columns behind `file_name` and `text`. Where a job stands in its manifest is not among them: that changes with every edit.
+/// Names and kinds of our own columns behind `file_name` and `text`. The index of a job in its manifest is not among
+/// them, because every edit changes it.
 const OWN: [(&str, Kind); 19] = [
     ("id", Kind::Text),
     ("prompt", Kind::Text),
@@ -44,37 +47,37 @@ const OWN: [(&str, Kind); 19] = [
     ("sha256", Kind::Text),
 ];
 
-/// Names that no column of the manifest has in a dataset: `image` is where its loaders put the pixels.
+/// Names that no column of the manifest has in a dataset. Loaders put the pixels into `image`.
 const RESERVED: [&str; 3] = ["file_name", "text", "image"];
 
-/// Columns whose change alone makes no other record: a repair fetches the same image once more.
+/// Columns that alone do not make a record different: a repair downloads the same image again.
 const PASSING: [&str; 5] = ["task_id", "attempts", "submitted_at", "finished_at", "seconds"];
 
-/// The columns of a dataset.
+/// Columns of a dataset, with their names and kinds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
     names: Vec<String>,
     kinds: Vec<Kind>,
-    /// The manifest's further columns, as jobs call them.
+    /// Further columns of the manifest, by their names in the jobs.
     further: Vec<String>,
-    /// Which column `text` repeats.
+    /// Index of the column that `text` repeats.
     caption: usize,
     provider: String,
 }
 
-/// There is no such column to take captions from.
+/// Error for a caption column that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("could not take captions from the column {name:?}, which there is not: the columns are {}", known.join(", "))]
+#[error("no column {name:?} to take captions from; the columns are {}", known.join(", "))]
 pub struct NoColumn {
-    /// What was asked for.
+    /// Requested name.
     pub name: String,
-    /// What there is.
+    /// Names of the existing columns.
     pub known: Vec<String>,
 }
 
 impl Columns {
-    /// The columns for a run with this provider and these further columns of the manifest, with captions from one of them all, by
-    /// its name in the dataset or in the manifest.
+    /// Creates the columns for a run with this provider and these further columns of the manifest. `caption` names the
+    /// column of the captions, by its name in the dataset or in the manifest.
     pub fn new(provider: &str, further: &[String], caption: &str) -> Result<Self, NoColumn> {
         let further = distinct(further);
         let own = OWN.iter().map(|(name, _)| *name).chain(NESTED);
@@ -93,23 +96,23 @@ impl Columns {
         Ok(Self { names, kinds, further, caption: at, provider: provider.to_owned() })
     }
 
-    /// Their names; `file_name` is the first, and `text` the second.
+    /// Returns the names of the columns: `file_name` first, `text` second.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Their kinds.
+    /// Returns the kinds of the columns, in the order of their names.
     pub fn kinds(&self) -> &[Kind] {
         &self.kinds
     }
 
-    /// What there is to say of an image of a job.
+    /// Returns the record of one image of a job.
     pub fn record<'a>(&'a self, known: &'a Known, artifact: &'a Artifact) -> Record<'a> {
         let all = fields(known, Some(artifact), &self.provider);
         let mut values = vec![Value::Text(artifact.file_name.as_str().into()), Value::None];
         let is_ours = |name: &str| OWN.iter().any(|(own, _)| *own == name);
         values.extend(results::COLUMNS.iter().zip(all).filter(|(name, _)| is_ours(name)).map(|(_, value)| value));
-        // As text: what lists and objects hold differs from row to row, which no table of types takes.
+        // Lists and objects become text. Their content differs from row to row, which no typed table accepts.
         values.extend(nested(&known.job.request).map(|value| match value {
             Value::Nested(json) => Value::Text(json.to_string().into()),
             other => other,
@@ -121,7 +124,7 @@ impl Columns {
     }
 }
 
-/// What there is to say of one image.
+/// Values of one image in the columns of a dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record<'a> {
     names: &'a [String],
@@ -129,29 +132,29 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Its values, a column each.
+    /// Returns the values, one per column.
     pub fn values(&self) -> &[Value<'a>] {
         &self.values
     }
 
-    /// The caption.
+    /// Returns the caption, which is the value of `text`.
     pub fn caption(&self) -> Cow<'_, str> {
         self.values[1].text()
     }
 
-    /// Says where the image is in the dataset.
+    /// Sets the path of the image in the dataset.
     #[must_use]
     pub fn at(mut self, file_name: &'a str) -> Self {
         self.values[0] = Value::Text(file_name.into());
         self
     }
 
-    /// All of it as one JSON object.
+    /// Returns the whole record as one JSON object.
     pub fn json(&self) -> Object<'_> {
         Object(self.names, &self.values)
     }
 
-    /// A number that is another one when what this says of the image, or the image, is another one.
+    /// Returns a hash that changes when the image or its record changes, except in the columns `PASSING`.
     pub fn mark(&self) -> u64 {
         let mut hasher = blake3::Hasher::new();
         let lasting = self.names.iter().zip(&self.values).filter(|(name, _)| !PASSING.contains(&name.as_str()));
@@ -179,7 +182,7 @@ mod tests {
         Columns::new("modelscope", &strings(further), caption)
     }
 
-    /// Goal: a value is what its column says. Method: a record with a value everywhere, column by column.
+    /// Goal: every value has the kind of its column. Method: check a record with a value everywhere, column by column.
     #[test]
     fn every_column_has_values_of_its_kind() {
         let columns = columns(&["style"], "prompt").unwrap();
@@ -216,7 +219,7 @@ mod tests {
         }
         assert_eq!(columns(&["absent"], "absent").unwrap().record(&known, &artifact).caption(), "");
         let error = columns(&["style"], "stile").unwrap_err().to_string();
-        assert!(error.starts_with("could not take captions from the column \"stile\""), "{error}");
+        assert!(error.starts_with("no column \"stile\" to take captions from"), "{error}");
         assert!(error.ends_with(", style"), "{error}");
     }
 

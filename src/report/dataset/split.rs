@@ -1,47 +1,50 @@
-//! Splits of a dataset: an image's own id says where it belongs, so that it stays there whatever is added.
+//! Splits of a dataset: the job id selects the split of an image, so that later additions never move it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::model::job::JobId;
 
-/// Splits of one dataset; more are a mistake.
+/// Maximum number of splits of one dataset. More splits are a mistake.
 const SPLITS_MAX: usize = 16;
 
-/// The largest share: with more, the others would be nothing.
+/// Largest share: a larger one would leave nothing to the other splits.
 const SHARE_MAX: f64 = 1e9;
 
-/// Characters of a name.
+/// Maximum length of a name, in characters.
 const NAME_CHARS_MAX: usize = 40;
 
 /// One or several splits, each with its share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Splits(Vec<(String, f64)>);
 
-/// Why a text does not name splits.
+/// Error for a text that does not name splits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a split is a name of letters, digits and _, such as train; several have shares: train=0.9,test=0.1")]
+#[error(
+    "a split is a name of letters, digits and _, such as train, or several of them with shares: train=0.9,test=0.1"
+)]
 pub struct SplitsError;
 
 impl Splits {
-    /// Their names.
+    /// Returns the names of the splits.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The one that the images of this job belong to, as its number among the names.
+    /// Returns the split of the images of this job, as an index into the names.
     ///
-    /// All that a job makes is in the same, and equal shares of other ids leave it there.
+    /// All images of a job are in the same split. Further jobs with other ids do not move them, as long as the shares
+    /// stay the same.
     pub fn of(&self, job: JobId) -> usize {
         let total: f64 = self.0.iter().map(|(_, share)| share).sum();
-        // The id is a hash, and its last bytes are as even as any.
+        // The id is a hash, so its last bytes are evenly distributed.
         let [.., a, b, c, d] = *job.bytes();
         let place = f64::from(u32::from_be_bytes([a, b, c, d])) / (f64::from(u32::MAX) + 1.0);
         let ends = self.0.iter().scan(0.0, |end, (_, share)| {
             *end += share;
             Some(*end / total)
         });
-        // Rounding leaves the last one whatever there is at the end.
+        // The last split takes the rest, so that rounding leaves no gap at the end.
         ends.take(self.0.len() - 1).take_while(|end| place >= *end).count()
     }
 }
@@ -99,7 +102,8 @@ mod tests {
         }
     }
 
-    /// Goal: shares are kept, and a job is always in the same split. Method: many ids, and where each falls among others.
+    /// Goal: shares are kept, and a job is always in the same split. Method: assign many ids, and compare with known
+    /// results.
     #[test]
     fn a_job_belongs_to_a_split_by_its_id_alone() {
         let splits: Splits = "train=0.8,validation=0.1,test=0.1".parse().unwrap();
@@ -113,7 +117,7 @@ mod tests {
         assert_eq!(splits.of(JobId::from_bytes([0; 10])), 0);
         assert_eq!(splits.of(JobId::from_bytes([255; 10])), 2);
         assert_eq!("train".parse::<Splits>().unwrap().of(id(1)), 0);
-        // Kept for ever: another rule would move images from what is trained on to what is tested.
+        // This assignment never changes: another rule would move images from the training set to the test set.
         let of_first: Vec<usize> = (0..12).map(|n| splits.of(id(n))).collect();
         assert_eq!(of_first, [2, 0, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0]);
     }

@@ -1,5 +1,7 @@
-//! Tar shards as `webdataset` reads them: the files of a sample follow each other, share a key without dots, and differ in what comes
-//! after the first dot. The same samples give the same bytes, on every machine and at every time.
+//! Tar shards for `webdataset`: the files of a sample are adjacent and share a key without dots.
+//!
+//! The names of these files differ after the first dot. The same samples give the same bytes, on every machine and at
+//! every time.
 
 use std::io::{self, Write};
 
@@ -9,28 +11,28 @@ use crate::model::job::JobId;
 use crate::model::outcome::ImageFormat;
 use crate::report::dataset::record::Record;
 
-/// Tar archives are made of blocks.
+/// Size of the blocks of a tar archive.
 const BLOCK_BYTES: u64 = 512;
 
-/// Writes one shard.
+/// Writes one tar shard.
 pub struct Shard<W: Write> {
     tar: Builder<W>,
     bytes: u64,
 }
 
-/// The key of the `nth` (from 1) image of a job: the job's own id, which no edit of the manifest changes. It fits the shortest kind of
-/// name that a tar archive has.
+/// Returns the key of the `nth` (from 1) image of a job. The key is the job's own id, which no edit of the manifest
+/// changes. It fits the shortest kind of name that a tar archive has.
 pub fn key(job: JobId, nth: usize) -> String {
     if nth > 1 { format!("{job}-{nth}") } else { job.to_string() }
 }
 
 impl<W: Write> Shard<W> {
-    /// Begins a shard.
+    /// Creates an empty shard.
     pub fn new(out: W) -> Self {
         Self { tar: Builder::new(out), bytes: 2 * BLOCK_BYTES }
     }
 
-    /// Adds an image, its caption and all that is known of it.
+    /// Adds an image, its record and its caption.
     pub fn add(&mut self, key: &str, image: &[u8], format: ImageFormat, record: &Record<'_>) -> io::Result<()> {
         self.file(key, format.extension(), image)?;
         self.file(key, "json", &serde_json::to_vec(&record.json())?)?;
@@ -50,12 +52,12 @@ impl<W: Write> Shard<W> {
         self.tar.append(&header, bytes)
     }
 
-    /// How long it is, were it to end here.
+    /// Returns the size in bytes that the shard would have if it ended here.
     pub const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Ends it, and gives back what it was written to.
+    /// Ends the archive, and returns the writer.
     pub fn finish(self) -> io::Result<W> {
         self.tar.into_inner()
     }
@@ -107,7 +109,8 @@ mod tests {
         assert_eq!((&json["prompt"], &json["seed"]), (&"一只猫 🐈\nand \"more\"".into(), &7.into()));
     }
 
-    /// Goal: the same samples give the same bytes wherever and whenever. Method: a hash that is kept here.
+    /// Goal: the same samples give the same bytes on every machine and at every time. Method: compare with a stored
+    /// hash.
     #[test]
     fn a_shard_is_the_same_bytes_for_ever() {
         assert_eq!(shard(), shard());

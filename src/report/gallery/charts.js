@@ -1,8 +1,9 @@
-// When the jobs finished, how fast, and how long they took: drawn by hand in SVG, with the figures as words for those who do not see it.
+// Timing charts: when the jobs finished, how fast, and how long they took. The SVG needs no library. The figures are
+// also text, for readers who do not see the charts.
 
 const BOX = { width: 560, height: 210, left: 44, right: 14, top: 10, bottom: 26 };
 const INNER = { width: 0, height: BOX.height - BOX.top - BOX.bottom };
-// Bars of a chart.
+// Number of bars in a chart.
 const BARS = 48;
 const MODELS_MAX = 12;
 
@@ -11,7 +12,7 @@ function timingView(panel) {
   const times = ended.map((job) => job.finished).sort((a, b) => a - b);
   const taken = ended.filter((job) => job.seconds !== null).map((job) => job.seconds).sort((a, b) => a - b);
   panel.replaceChildren();
-  // Letters keep their size, however narrow the screen.
+  // Text keeps its size, however narrow the screen is.
   BOX.width = Math.min(560, panel.clientWidth - 30);
   INNER.width = BOX.width - BOX.left - BOX.right;
   if (!taken.length) {
@@ -46,13 +47,13 @@ function quantile(sorted, share) {
   return sorted[below] + (sorted[Math.min(below + 1, sorted.length - 1)] - sorted[below]) * (at - below);
 }
 
-// The unit of time in which a rate reads well: in whole numbers.
+// Returns the unit of time in which a rate reads well, in whole numbers.
 function rateUnit(perSecond) {
   const units = [['second', 1], ['minute', 60], ['hour', 3600], ['day', 86400]].map(([key, inSeconds]) => ({ key, seconds: inSeconds }));
   return units.find((unit) => perSecond * unit.seconds >= 3) ?? units[3];
 }
 
-// Round values from zero to a little above the greatest.
+// Returns round values from zero to slightly above the maximum.
 function ticks(max, n = 4) {
   const rough = Math.max(max, 1e-9) / n;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -63,7 +64,7 @@ function ticks(max, n = 4) {
 const x = (share) => BOX.left + share * INNER.width;
 const y = (share) => BOX.top + (1 - share) * INNER.height;
 
-// A drawing with its axes: `xs` are shares of the width and their labels.
+// Draws a chart with its axes. `xs` holds shares of the width, with their labels.
 function plot(label, yTicks, yText, xs, ...marks) {
   const top = yTicks.at(-1) || 1;
   return svg('svg', { viewBox: `0 0 ${BOX.width} ${BOX.height}`, role: 'img', 'aria-label': label },
@@ -85,7 +86,7 @@ function timeTicks(begin, span) {
 function overTime(times, begin, span) {
   const yTicks = ticks(times.length);
   const top = yTicks.at(-1);
-  // Two points a pixel are more than the eye sees.
+  // Two points per pixel are more than the eye sees.
   const every = Math.max(1, Math.floor(times.length / 1000));
   const points = times.map((time, i) => [time, i + 1]).filter((_, i) => i % every === 0 || i === times.length - 1);
   let line = `M${x(0)} ${y(0)}`;
@@ -111,7 +112,7 @@ function rates(times, begin, span, rate) {
 }
 
 function histogram(taken) {
-  // What takes a hundred times as long as the others is counted in the last bar.
+  // A value that is a hundred times the others is counted in the last bar.
   const xTicks = ticks(Math.max(quantile(taken, 0.99), 0.001), BOX.width < 420 ? 4 : 6);
   const end = xTicks.at(-1);
   const counts = new Array(BARS).fill(0);

@@ -1,7 +1,7 @@
-// Comparing: prompts with several images, any two to four images picked by hand, and these side by side.
+// Comparison: prompts with several images, and any two to four selected images side by side.
 
 const PICKS_MAX = 4;
-// Thumbnails of a group that are drawn; the detail view leads to the others.
+// Maximum number of thumbnails drawn for a group. The detail view leads to the others.
 const STRIP_MAX = 24;
 const GROUP_HEIGHT = 262;
 
@@ -27,7 +27,7 @@ function drawPicks() {
 
 let drawGroups = null;
 
-// Jobs of the same prompt, where there are several images of it.
+// Groups the images by prompt, for prompts with several images.
 function groupsOf(list) {
   const groups = new Map();
   for (const entry of list) {
@@ -61,7 +61,7 @@ function groupOf(group, i, n) {
       group.length > STRIP_MAX ? el('button', { type: 'button', class: 'shot more', text: t('n_more', group.length - STRIP_MAX), onclick: () => openDetail(group[STRIP_MAX], group) }) : null));
 }
 
-// What entries of a group differ in, of what was asked for.
+// Returns the requested values in which the entries of a group differ.
 function differences(group) {
   const asked = [
     ['model', (job) => job.model], ['size', (job) => job.size], ['seed', (job) => job.seed], ['steps', (job) => job.steps],
@@ -74,7 +74,7 @@ function differences(group) {
 function labelOf({ job }, differing) {
   const label = differing.map(([name, valueOf]) => {
     const value = String(valueOf(job) ?? '');
-    // What stands before the name of a model is the same for most.
+    // The part before the name of a model is the same for most models.
     if (name === 'model') return value.split('/').pop();
     return value && (name in WORDS ? `${t(name)} ${value}` : value);
   }).filter(Boolean).join(' · ');
@@ -105,7 +105,7 @@ function openSide(group) {
   if (!dialog.open) dialog.showModal();
 }
 
-// All images are looked at in the same place.
+// All images show the same position.
 function aim(event) {
   const lens = event.target.closest('.lens');
   if (!lens) return;

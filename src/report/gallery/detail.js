@@ -1,6 +1,6 @@
-// One image with all that is known of it, and the ones before and after it.
+// Detail view: one image with all known facts, and the images before and after it.
 
-// The entry that is open, and whether opening it made an entry in the browser's history.
+// Open entry, and whether opening it added an entry to the browser's history.
 const detail = { entry: null, list: [], isInHistory: false };
 
 function openDetail(entry, list = found) {
@@ -19,7 +19,7 @@ function closeDetail() {
   const i = found.indexOf(detail.entry);
   detail.entry = null;
   $('detail').close();
-  // The way back on a phone leads out of the image, and so does the cross.
+  // The back gesture of a phone closes the image, and so does the close button.
   if (detail.isInHistory) history.back();
   detail.isInHistory = false;
   keepState();
@@ -57,11 +57,11 @@ function drawDetail() {
         image ? button(picked ? 'unpick' : 'pick', () => { togglePick(entry); drawDetail(); }, { id: 'pick', 'aria-pressed': String(picked) }) : null),
       job.error ? el('div', { class: `why ${job.status}` }, el('b', { text: job.code }), said('p', job.error)) : null,
       el('dl', {}, factsOf(entry).map(([name, value]) => [el('dt', { dir: 'auto', text: name }), said('dd', value)]))));
-  // The next arrow stays under the finger of who uses it.
+  // The new arrow gets the focus of the old one, so that the user can press it again.
   if (focused) $(focused)?.focus();
 }
 
-// Everything that is known of an entry, as names and texts, in the order in which one asks for it.
+// Returns all known facts of an entry as names and texts, in the order that a user expects.
 function factsOf({ job, image }) {
   const facts = [
     [t('negative'), job.negative], [t('model'), job.model], [t('size'), job.size], [t('seed'), job.seed],

@@ -1,8 +1,9 @@
-// Elements. Whatever comes from outside gets in as text or as an attribute, and never as markup.
+// Creation of elements: text from outside becomes text or an attribute, and never markup.
 
 const $ = (id) => document.getElementById(id);
 
-// An element with attributes (`on…` are listeners, `text` is its text, what is null or false is left out) and children.
+// Creates an element with attributes and children. `on…` attributes are listeners, and `text` is the text of the
+// element. Null and false are left out.
 function el(tag, attributes = {}, ...children) {
   return furnish(document.createElement(tag), attributes, children);
 }
@@ -22,7 +23,8 @@ function furnish(element, attributes, children) {
   return element;
 }
 
-// Text of people: it keeps its own direction, whatever direction marks it holds, and control characters are seen and not obeyed.
+// Creates an element for text from people. It keeps its own direction, whatever direction marks it contains. Control
+// characters are made visible, not obeyed.
 function said(tag, text, attributes = {}) {
   return el(tag, { dir: 'auto', text: visible(text), ...attributes, class: `said ${attributes.class ?? ''}`.trim() });
 }
@@ -32,7 +34,7 @@ function visible(text) {
     String.fromCharCode(c === '\u007f' ? 0x2421 : 0x2400 + c.charCodeAt(0)));
 }
 
-// A path below OUT as an address, every odd character spelt out; nothing for one that would lead elsewhere.
+// Converts a path below OUT to a URL, with special characters encoded. Returns null for a path that leads elsewhere.
 function address(path) {
   const parts = path.split('/');
   if (parts.some((part) => part === '' || part === '.' || part === '..')) return null;
@@ -43,7 +45,7 @@ function button(key, action, attributes = {}) {
   return el('button', { type: 'button', text: t(key), onclick: action, ...attributes });
 }
 
-// Fills in the words of what stands in the page from the beginning.
+// Fills in the texts of the static elements of the page.
 function translate() {
   document.documentElement.lang = locale();
   for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
@@ -54,7 +56,7 @@ function translate() {
   }
 }
 
-// What the reader likes is kept where the browser allows it.
+// Stores a preference of the user, if the browser allows it.
 function remember(key, value) {
   try { localStorage.setItem(`promptbatch.${key}`, value); } catch { /* it is asked for again next time */ }
 }
@@ -76,15 +78,15 @@ async function copyText(text) {
   }
 }
 
-// Says something for a moment, in place of a button's words.
+// Shows a message for a moment, in place of a button's label.
 function flash(element, key) {
   const before = element.textContent;
   element.textContent = t(key);
   setTimeout(() => { element.textContent = before; }, 1200);
 }
 
-// A list of which only what is seen exists. `fill(index)` makes an element; all rows have the same height. Returns a function that
-// draws anew, and forgets what it had if it is told to.
+// Creates a list in which only the visible elements exist. `fill(index)` creates an element, and all rows have the same
+// height. Returns a function that redraws the list. Its argument `true` discards the existing elements first.
 function virtual(container, { count, columns, rowHeight, fill }) {
   const shown = new Map();
   const draw = (isAnew = false) => {

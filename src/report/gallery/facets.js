@@ -1,8 +1,8 @@
-// Filters: what the jobs can be told apart by, how many of each there are, and what is chosen.
+// Filters: the properties in which jobs differ, the number of jobs for each value, and the selected values.
 
-// Values of a facet that are offered at once.
+// Maximum number of values of a facet that are shown at once.
 const OFFERED_MAX = 10;
-// Of parameters that are rather measures than kinds, those with more values are no filter.
+// Maximum number of values of a measure such as the seed. A measure with more values is not a filter.
 const MEASURES_MAX = 50;
 
 class Facet {
@@ -26,7 +26,7 @@ class Facet {
     this.wanted = '';
   }
 
-  // The codes of what is chosen; null where all is let through.
+  // Returns the codes of the selected values. Null means that all values pass.
   chosenCodes(chosen) {
     const values = chosen.get(this.key);
     return values?.size ? new Set([...values].map((value) => this.places.get(value))) : null;
@@ -69,7 +69,8 @@ function drawFacets(isOpen) {
   }
 }
 
-// The values of a facet: few in their own order, many by how many there are of each, the chosen ones first.
+// Draws the values of a facet. Few values keep their own order. Many are sorted by number of jobs, the selected ones
+// first.
 function drawValues(facet, list = facet.list) {
   const chosen = state.chosen.get(facet.key) ?? new Set();
   const wanted = plain(facet.wanted);
@@ -89,7 +90,7 @@ function drawValues(facet, list = facet.list) {
       said('span', facet.label(value), { title: visible(facet.label(value)) }), el('span', { class: 'n', text: number(n) })));
   }));
   if (offered.length > most) list.append(el('li', { class: 'dim', text: t('more_values', offered.length - most) }));
-  // The box that was just used is another one now.
+  // The checkbox in use was replaced, so its successor gets the focus.
   if (focused !== null) [...list.querySelectorAll('input')].find((box) => box.value === focused)?.focus();
 }
 
@@ -117,7 +118,7 @@ function drawChips() {
   $('chips').replaceChildren(...chips);
 }
 
-// On a narrow screen the filters are a sheet over the page.
+// Opens or closes the filters, which cover the page on a narrow screen.
 function toggleFacets(isOpen) {
   document.body.classList.toggle('filtering', isOpen);
   $('filters').setAttribute('aria-expanded', String(isOpen));

@@ -1,6 +1,6 @@
-// The failed, by their reasons: how many of each, and which.
+// Failed jobs by reason: how many of each reason, and which.
 
-// Jobs of one reason that are listed at once.
+// Number of jobs of one reason that are listed at once.
 const LISTED = 100;
 
 function failedView(panel) {
@@ -17,7 +17,7 @@ function failedView(panel) {
   return `${t('n_jobs', failed.length)}, ${t('reasons', sorted.length)}`;
 }
 
-// Numbers and ids in a message are rarely what makes it another reason.
+// Numbers and ids in a message rarely make it another reason.
 function reasonOf(job) {
   return (job.error ?? '').replace(/[0-9a-f]{8}-[0-9a-f-]{27,}|\b[0-9a-f]{16,}\b|\d+/gi, '…');
 }

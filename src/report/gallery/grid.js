@@ -1,4 +1,5 @@
-// The grid: every entry that was found, of which only what is seen exists. The list has the focus; its cursor says which entry is meant.
+// Grid of all entries found, in which only the visible ones exist. The list has the focus, and its cursor marks the
+// current entry.
 
 const SIZES = [104, 140, 184, 244, 320];
 const CAPTION = 62;
@@ -26,7 +27,7 @@ function gridView(panel) {
   if (!found.length) panel.append(emptyNote('nothing', 'nothing_hint'));
 }
 
-// As many columns as fit, and each as wide as they then can be.
+// Uses as many columns as fit, each as wide as possible.
 function measureGrid() {
   const width = grid.list.clientWidth;
   const wanted = Math.min(SIZES[state.zoom], (width - GAP) / 2);
@@ -52,7 +53,7 @@ function cellOf(i) {
         job.seconds === null ? null : el('span', { text: seconds(job.seconds) }))));
 }
 
-// While it flies past, nobody sees an image, and none is loaded.
+// During fast scrolling no image is visible, and none is loaded.
 const flight = { isFast: false, at: 0, landing: 0, waiting: new Set() };
 
 function fly() {
@@ -68,7 +69,7 @@ function land() {
   flight.waiting.clear();
 }
 
-// The thumbnail of an entry, or why there is none.
+// Creates the thumbnail of an entry, or the reason why there is none.
 function picture(entry, isAlt = false) {
   const source = thumbnail(entry);
   const frame = el('div', { class: 'frame' });
@@ -104,7 +105,7 @@ function moved(event) {
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -grid.columns, ArrowDown: grid.columns, Home: -Infinity, End: Infinity };
   if (event.key in steps) {
     const to = grid.cursor + steps[event.key];
-    // Beyond the first and the last row there is nowhere to go.
+    // Steps beyond the first or the last row are ignored.
     if (Number.isFinite(to) && Math.abs(steps[event.key]) > 1 && (to < 0 || to >= found.length)) return event.preventDefault();
     moveTo(Math.max(0, Math.min(found.length - 1, to)));
   } else if (event.key === 'Enter') {
@@ -128,7 +129,7 @@ function moveTo(i) {
   mark();
 }
 
-// Shows where the cursor is, to the eye and to a screen reader.
+// Marks the position of the cursor, visibly and for a screen reader.
 function mark() {
   grid.list.querySelector('.cursor')?.classList.remove('cursor');
   const cell = grid.draw.at(grid.cursor);

@@ -1,14 +1,14 @@
-// The jobs of the page, how they are searched, and what is left of them and in which order.
+// Jobs of the page: how they are searched, filtered and sorted.
 
 const head = JSON.parse($('head').textContent);
 const jobs = [];
 const without = new Set(JSON.parse($('without').textContent));
 
-// An entry is what has a place in the grid: an image, or a job that has none.
+// Items of the grid: images, and jobs without an image.
 const entries = [];
-// Of all entries, those that pass the filters, in order.
+// Entries that pass the filters, in order.
 let found = [];
-// Of all jobs, those that pass.
+// Jobs that pass the filters.
 let foundJobs = [];
 
 for (const block of document.querySelectorAll('script.jobs')) {
@@ -22,20 +22,20 @@ for (const block of document.querySelectorAll('script.jobs')) {
     }
     jobs.push(job);
   }
-  // The text is not needed twice.
+  // The text is not needed again.
   block.remove();
 }
 const byIndex = new Map(jobs.map((job) => [job.index, job]));
 const FAILED = new Set(['failed', 'moderated', 'in_doubt']);
 const nFailed = jobs.filter((job) => FAILED.has(job.status)).length;
 
-// Thumbnails are named by the first half of the image's sha256.
+// Returns the URL of a thumbnail. Thumbnails are named by the first half of the image's sha256.
 function thumbnail({ image, url }) {
   if (!image || !url || without.has(image.sha256) || !/^[0-9a-f]{64}$/.test(image.sha256)) return null;
   return `./gallery/${image.sha256.slice(0, 2)}/${image.sha256.slice(2, 32)}.jpg`;
 }
 
-// As one searches: without regard to capitals, width or composition, in every script.
+// Normalizes text for a search that ignores case, width and composition, in every script.
 const plain = (text) => text.normalize('NFKC').toLowerCase();
 
 let isReadyToSearch = false;
@@ -46,7 +46,8 @@ function readyToSearch() {
   for (const job of jobs) job.plain = plain(job.prompt);
 }
 
-// All words of it must be in the prompt; `#12` is the job of that number, and an id is found too.
+// Returns a predicate for jobs. All words of the query must be in the prompt. `#12` finds the job of that index, and an
+// id is found too.
 function matcher(query) {
   const words = plain(query).split(/\s+/).filter(Boolean);
   if (!words.length) return () => true;
@@ -65,7 +66,7 @@ const ORDERS = {
   oldest: (a, b) => (a.job.finished ?? Infinity) - (b.job.finished ?? Infinity),
 };
 
-// Filters and sorts; the counts of every facet are of what all other facets let through.
+// Filters and sorts. The counts of every facet include the jobs that pass all other facets.
 function find({ query, chosen, order }) {
   const matches = matcher(query);
   foundJobs = [];

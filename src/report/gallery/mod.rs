@@ -1,7 +1,7 @@
-//! The gallery: one page to look at a run, with all that it needs inside but the pictures, which lie beside it.
+//! HTML gallery of a run: one self-contained page, except for the images, which are separate files next to it.
 //!
-//! Nothing from outside is ever markup: jobs are data blocks of JSON, and the page's script shows them as text. Its policy allows
-//! this one script, this one style sheet, pictures, and nothing else.
+//! Text from outside is never markup. Jobs are JSON data blocks, and the script of the page shows them as text. The
+//! content security policy allows this one script, this one style sheet, images, and nothing else.
 
 mod row;
 #[cfg(test)]
@@ -23,13 +23,14 @@ use crate::report::gallery::row::Row;
 use crate::report::value::hex;
 use crate::report::whole_file::{WholeFile, first};
 
-/// Jobs on one page: what a browser still filters between two key strokes.
+/// Maximum number of jobs on one page: a browser can still filter them between two key strokes.
 pub const JOBS_MAX: u64 = 100_000;
 
-/// Bytes of all the jobs on one page, which a browser reads at once.
+/// Maximum size of all jobs on one page, in bytes. A browser reads all of them at once.
 const BYTES_MAX: u64 = 96 << 20;
 
-/// Bytes of a data block, or a row more: a text of moderate length, of which the next one is independent.
+/// Size of a data block in bytes, exceeded by at most one row. Every block is a text of moderate length, independent of
+/// the next.
 const BLOCK_BYTES: u64 = 1 << 20;
 
 const TEMPLATE: &str = include_str!("page.html");
@@ -51,18 +52,18 @@ const SCRIPT: &str = concat!(
     "})();\n",
 );
 
-/// What the page says of the run as a whole.
+/// Data about the run as a whole, shown on the page.
 #[derive(Clone, Debug)]
 pub struct Head<'a> {
-    /// What the run is called: its folder.
+    /// Name of the run: its folder.
     pub name: &'a str,
-    /// Where its tasks are.
+    /// Provider of the tasks.
     pub provider: &'a str,
-    /// The manifest's further columns.
+    /// Further columns of the manifest.
     pub columns: &'a [String],
-    /// Where all its jobs stand, on this page or not.
+    /// Numbers of jobs by status, including jobs that are not on this page.
     pub counts: Counts,
-    /// When the page was made.
+    /// Time at which the page was made.
     pub made_at: Timestamp,
 }
 
@@ -75,7 +76,7 @@ struct HeadData<'a> {
     made: i64,
 }
 
-/// The page as it is written to anything, job by job. [`GalleryWriter`] writes it to a file.
+/// Writes the page to any writer, job by job. [`GalleryWriter`] writes it to a file.
 pub struct Page<W: Write> {
     out: W,
     columns: Vec<String>,
@@ -85,7 +86,7 @@ pub struct Page<W: Write> {
 }
 
 impl<W: Write> Page<W> {
-    /// Writes all that comes before the jobs.
+    /// Writes everything that comes before the jobs.
     pub fn new(mut out: W, head: &Head<'_>) -> io::Result<Self> {
         let policy = format!(
             "default-src 'none'; script-src '{}'; style-src '{}'; img-src 'self' file:; base-uri 'none'; form-action 'none'",
@@ -100,7 +101,7 @@ impl<W: Write> Page<W> {
         Ok(Self { out, columns: columns.to_owned(), n_jobs: 0, n_bytes: 0, block_bytes: 0 })
     }
 
-    /// Adds one job, if the page has room for it.
+    /// Adds one job. Returns `false`, and writes nothing, if the page is full.
     pub fn write(&mut self, known: &Known) -> io::Result<bool> {
         if self.n_jobs == JOBS_MAX || self.n_bytes >= BYTES_MAX {
             return Ok(false);
@@ -123,7 +124,8 @@ impl<W: Write> Page<W> {
         self.out.write_all(BLOCK_END.as_bytes())
     }
 
-    /// Writes what comes behind the jobs, also which of their images have no thumbnail, and gives back what it was written to.
+    /// Writes everything that comes after the jobs, and returns the writer. `without` lists the images that have no
+    /// thumbnail.
     pub fn finish<'a>(mut self, without: impl IntoIterator<Item = &'a Artifact>) -> io::Result<W> {
         if self.block_bytes > 0 {
             self.end_block()?;
@@ -144,14 +146,15 @@ fn write_block(out: &mut impl Write, id: &str, json: &str) -> io::Result<()> {
     writeln!(out, "<script type=\"application/json\" id=\"{id}\">{json}</script>")
 }
 
-/// The template around the policy, the style sheet and the data.
+/// Splits the template at the gaps for the policy, the style sheet and the data.
 fn parts() -> [&'static str; 4] {
     let mut parts = TEMPLATE.split("@@");
     std::array::from_fn(|_| parts.next().expect("the template has three gaps"))
 }
 
-/// A value as JSON that means the same to every reader and ends no script element: `<` begins neither a tag nor a comment, and
-/// the line ends that only some readers know are spelt out.
+/// Serializes a value as JSON that every parser reads identically and that cannot end a script element. `<` is escaped,
+/// so that it starts neither a tag nor a comment. U+2028 and U+2029, which only some parsers treat as line ends, are
+/// escaped too.
 fn inert(value: &impl Serialize) -> io::Result<String> {
     let json = serde_json::to_string(value)?;
     let mut inert = String::with_capacity(json.len());
@@ -171,43 +174,43 @@ fn inert(value: &impl Serialize) -> io::Result<String> {
     Ok(inert)
 }
 
-/// How a policy names an element by what is in it.
+/// Returns the hash by which the policy identifies an inline element.
 fn integrity(text: &str) -> String {
     format!("sha256-{}", BASE64.encode(Sha256::digest(text)))
 }
 
-/// Writes `gallery.html` beside itself and puts it in its place at the end. Dropped before that, it leaves nothing.
+/// Writes `gallery.html` to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.
 pub struct GalleryWriter {
     page: Page<io::BufWriter<WholeFile>>,
     path: PathBuf,
 }
 
 impl GalleryWriter {
-    /// Begins the page of a run.
+    /// Creates the temporary file, and starts the page of a run.
     pub fn create(path: &Path, head: &Head<'_>) -> Result<Self, GalleryWriteError> {
         let page = WholeFile::create(path).and_then(|file| Page::new(io::BufWriter::new(file), head));
         Ok(Self { page: page.map_err(error_at(path))?, path: path.to_owned() })
     }
 
-    /// Adds one job, if the page has room for it.
+    /// Adds one job. Returns `false`, and writes nothing, if the page is full.
     pub fn write(&mut self, known: &Known) -> Result<bool, GalleryWriteError> {
         self.page.write(known).map_err(error_at(&self.path))
     }
 
-    /// Says which images have no thumbnail, makes the file last and puts it in its place.
+    /// Lists the images that have no thumbnail, syncs the file and renames it into place.
     pub fn finish<'a>(self, without: impl IntoIterator<Item = &'a Artifact>) -> Result<(), GalleryWriteError> {
         let finished = self.page.finish(without).and_then(|buffer| buffer.into_inner().map_err(io::Error::from));
         finished.and_then(WholeFile::finish).map_err(error_at(&self.path))
     }
 }
 
-/// The gallery could not be written. It can be made again from the ledger at any time.
+/// Error while writing the gallery. The gallery can be written again from the ledger at any time.
 #[derive(Debug, thiserror::Error)]
 #[error("could not write {}: {cause}; nothing is lost, {}write it again with `promptbatch gallery`", path.display(), first(cause.kind()))]
 pub struct GalleryWriteError {
-    /// The file.
+    /// Path of the gallery.
     pub path: PathBuf,
-    /// What the system said.
+    /// Error from the operating system.
     pub cause: io::Error,
 }
 

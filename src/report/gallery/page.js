@@ -1,4 +1,4 @@
-// The page as a whole: its state, which the address keeps; its views; its keys.
+// Page as a whole: its state, which the URL keeps, its views and its keys.
 
 const VIEWS = { images: gridView, compare: compareView, failed: failedView, timing: timingView };
 const VIEW_WORDS = { images: 'images', compare: 'compare', failed: 'failed_view', timing: 'timing' };
@@ -14,7 +14,7 @@ function refresh() {
   for (const facet of facets) if (facet.list) drawValues(facet);
   drawChips();
   drawView();
-  // What was found begins with the first of it.
+  // A new result is shown from its first entry.
   if (scrollY > 0) scrollTo(0, 0);
   keepState();
 }
@@ -31,7 +31,7 @@ function drawView() {
   const words = VIEWS[state.view](panel);
   const nImages = found.reduce((n, { image }) => n + (image ? 1 : 0), 0);
   const images = nImages === nAllImages ? t('n_images', nImages) : t('of', nImages, t('n_images', nAllImages));
-  $('count').textContent = words ?? (found.length > nImages ? t('and_without', images, found.length - nImages) : images);
+  $('count').textContent = words ?? (found.length > nImages ? t('and_without', images, t('n_without', found.length - nImages)) : images);
 }
 
 const nAllImages = entries.reduce((n, { image }) => n + (image ? 1 : 0), 0);
@@ -45,7 +45,7 @@ function show(view) {
 
 let keeping = 0;
 
-// The address holds what is looked at, so that it can be kept, sent and gone back to.
+// The URL holds the state of the view: a user can save it, send it, and return to it.
 
 function stateText() {
   const words = new URLSearchParams();
@@ -57,7 +57,8 @@ function stateText() {
   return `#${words}`;
 }
 
-// Says whether the browser's history is longer for it, as it is by a step that one may want to take back.
+// Writes the state to the URL. `isStep` adds an entry to the browser's history, for a step that a user may want to
+// undo. Returns whether the history became longer.
 function keepState(isStep = false) {
   clearTimeout(keeping);
   const keep = () => {
@@ -67,7 +68,7 @@ function keepState(isStep = false) {
     return isNew;
   };
   if (isStep) return keep();
-  // Browsers bear only so many changes a second.
+  // Browsers accept only a limited number of changes per second.
   keeping = setTimeout(keep, 200);
   return false;
 }
@@ -170,7 +171,7 @@ function listen() {
   document.querySelector('.skip').addEventListener('click', (event) => { event.preventDefault(); $('content').focus(); });
   $('detail').addEventListener('cancel', (event) => { event.preventDefault(); closeDetail(); });
   for (const dialog of document.querySelectorAll('dialog')) {
-    // A click beside it closes it.
+    // A click outside the dialog closes it.
     dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog === $('detail') ? closeDetail() : dialog.close(); });
   }
   addEventListener('keydown', keyed);
@@ -179,7 +180,7 @@ function listen() {
   addEventListener('popstate', () => { if (stateText() !== (location.hash || '#')) readState(); });
 }
 
-// One drawing a frame, however many events.
+// Draws once per frame, however many events occur.
 let isScheduled = false;
 
 function scrolled() {

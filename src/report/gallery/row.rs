@@ -1,4 +1,4 @@
-//! A job as the page's script reads it: what has no value is left out.
+//! Job as JSON for the script of the page; fields without a value are left out.
 
 use serde::Serialize;
 
@@ -9,10 +9,10 @@ use crate::model::time::Timestamp;
 use crate::report::results::fault;
 use crate::report::value::hex;
 
-/// Characters of a parameter that are shown: a source image may be a data URI.
+/// Maximum length of a shown parameter, in characters: a source image may be a data URI.
 const FURTHER_CHARS_MAX: usize = 200;
 
-/// One job. Times are milliseconds since 1970, sizes pixels and bytes.
+/// Data of one job. Times are milliseconds since 1970, dimensions are pixels, and sizes are bytes.
 #[derive(Serialize)]
 pub struct Row<'a> {
     index: u64,
@@ -24,7 +24,7 @@ pub struct Row<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<String>,
-    /// As text: a script keeps no more than 53 bits of a number.
+    /// Text, because a script keeps at most 53 bits of a number.
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,10 +48,10 @@ pub struct Row<'a> {
     error: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     images: Vec<Image<'a>>,
-    /// In the order of the columns.
+    /// Values in the order of the columns.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     columns: Vec<&'a str>,
-    /// Parameters that few jobs have, name and value.
+    /// Names and values of parameters that few jobs have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     further: Vec<(&'a str, String)>,
 }
@@ -116,7 +116,7 @@ fn further(known: &Known) -> Vec<(&str, String)> {
     loras.chain(sources).chain(params).collect()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde requires a reference")]
 const fn is_zero(n: &u32) -> bool {
     *n == 0
 }

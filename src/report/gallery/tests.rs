@@ -1,4 +1,4 @@
-//! The page as text: nothing from outside is markup in it, its policy fits what is in it, and it ends where it has no more room.
+//! Tests of the page as text: outside text is never markup, the policy matches the content, size limits hold.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::model::outcome::{Fault, FaultKind, ImageFormat, Outcome, TaskId};
 use crate::model::phase::{JobState, Phase};
 use crate::model::request::{Json, Lora, Request};
 
-/// A prompt that ends scripts, begins others, and holds every character that a reader of HTML, JSON or scripts may stumble over.
+/// Prompt that ends scripts, starts others, and has every character that an HTML, JSON or script parser may mishandle.
 const HOSTILE: &str = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(1)> & \" ' \\ \u{2028} \u{2029} \u{202e} \u{0} \u{7} 猫 🐈";
 
 fn known(index: u64, prompt: &str, phase: Phase) -> Known {
@@ -41,7 +41,7 @@ fn page(name: &str, rows: &[Known], without: &[Artifact]) -> String {
     String::from_utf8(page.finish(without).unwrap()).unwrap()
 }
 
-/// The elements that a browser makes of the script elements in a page: their opening tag and what is in them.
+/// Returns the script elements that a browser finds in a page: the opening tag and the content of each.
 fn scripts(page: &str) -> Vec<(&str, &str)> {
     let begins = page.match_indices("<script");
     begins
@@ -57,8 +57,8 @@ fn data(page: &str, mark: &str) -> Vec<Value> {
     blocks.map(|(_, text)| serde_json::from_str(text).unwrap()).collect()
 }
 
-/// Goal: whatever a prompt, a name, a column or an error says, it comes back as it was, and makes no element. Method: put the worst
-/// everywhere, look for elements as a browser does, and read the data back.
+/// Goal: text in a prompt, a name, a column or an error survives unchanged, and creates no element. Method: put the
+/// worst text everywhere, look for elements as a browser does, and read the data back.
 #[test]
 fn nothing_from_outside_is_markup() {
     let fault = Fault::new(FaultKind::Moderated, HOSTILE);
@@ -104,7 +104,7 @@ fn a_job_says_what_there_is_to_say() {
     assert_eq!(data(&page, "id=\"head\"")[0]["jobs"], 3);
 }
 
-/// Goal: the browser runs our script and no other, and takes our style and no other. Method: hash what is in the elements.
+/// Goal: the browser runs only our script and applies only our style sheet. Method: hash the content of the elements.
 #[test]
 fn the_policy_names_what_is_in_the_page() {
     let page = page("out", &[], &[]);

@@ -1,4 +1,4 @@
-// Every word of the page, in English and in Chinese. `{0}` is filled in; `one|many` goes by the number.
+// Texts of the page, in English and Chinese. `{0}` is a placeholder. In `one|many`, the number selects the form.
 
 const WORDS = {
   skip: ['Skip to the images', '跳到图片'],
@@ -25,13 +25,14 @@ const WORDS = {
   n_images: ['{0} image|{0} images', '{0} 张图片'],
   n_jobs: ['{0} job|{0} jobs', '{0} 个任务'],
   of: ['{0} of {1}', '{0} / {1}'],
-  and_without: ['{0}, {1} without', '{0}，{1} 个无图'],
+  and_without: ['{0}, {1}', '{0}，{1}'],
+  n_without: ['{0} job without one|{0} jobs without one', '{0} 个无图'],
   clear: ['Clear all', '全部清除'],
   remove_filter: ['Remove the filter {0}', '移除筛选 {0}'],
   find_value: ['Find a value', '查找取值'],
   more_values: ['{0} more: find them by typing', '另有 {0} 个，输入以查找'],
   nothing: ['Nothing matches.', '没有匹配的结果。'],
-  nothing_hint: ['Take a filter away, or search for less.', '请减少筛选条件或缩短搜索词。'],
+  nothing_hint: ['Remove a filter or shorten the search.', '请减少筛选条件或缩短搜索词。'],
   notice_part: ['This page holds {0} of {1} jobs. More: promptbatch gallery OUT --jobs FROM-TO', '本页包含 {1} 个任务中的 {0} 个。查看其余：promptbatch gallery OUT --jobs FROM-TO'],
   status: ['Status', '状态'],
   succeeded: ['Succeeded', '成功'],
@@ -50,11 +51,11 @@ const WORDS = {
   prompt: ['Prompt', '提示词'],
   negative: ['Negative prompt', '负面提示词'],
   index: ['Number', '序号'],
-  id: ['Id', '标识'],
+  id: ['ID', '标识'],
   pixels: ['Pixels', '像素'],
   bytes: ['File size', '文件大小'],
   file: ['File', '文件'],
-  task: ['Task', '任务号'],
+  task: ['Task', '任务 ID'],
   attempts: ['Submissions', '提交次数'],
   doubts: ['In doubt', '存疑次数'],
   lost: ['Lost tasks', '丢失的任务'],
@@ -70,16 +71,16 @@ const WORDS = {
   detail: ['One image', '单张图片'],
   no_image: ['No image', '没有图片'],
   no_thumbnail: ['The image is missing or damaged', '图片缺失或损坏'],
-  pick: ['Pick for comparing', '选入对比'],
-  unpick: ['Picked', '已选'],
-  picked: ['Picked for comparing', '已选入对比'],
+  pick: ['Add to compare', '选入对比'],
+  unpick: ['Added to compare', '已选'],
+  picked: ['Added to compare', '已选入对比'],
   compare_n: ['Compare {0}', '对比 {0} 张'],
-  pick_more: ['Pick one more', '再选一张'],
+  pick_more: ['Add one more', '再选一张'],
   side_by_side: ['Side by side', '并排对比'],
-  zoom_hint: ['Click an image to look closer at all of them', '点击任一图片可同时放大全部'],
+  zoom_hint: ['Click an image to zoom in on all of them', '点击任一图片可同时放大全部'],
   groups: ['{0} prompt with several images|{0} prompts with several images', '{0} 条提示词有多张图片'],
   no_groups: ['No prompt has several images here.', '这里没有一条提示词对应多张图片。'],
-  no_groups_hint: ['Pick any two to four images in the grid to compare them.', '可在网格中任选两到四张图片进行对比。'],
+  no_groups_hint: ['Add any two to four images in the grid to compare them.', '可在网格中任选两到四张图片进行对比。'],
   n_more: ['{0} more', '另有 {0} 个'],
   show_more: ['Show more', '显示更多'],
   all_well: ['Nothing has failed.', '没有失败的任务。'],
@@ -91,7 +92,7 @@ const WORDS = {
   per: ['jobs per {0}', '每{0}任务数'],
   histogram: ['Time taken', '耗时分布'],
   histogram_note: ['from the last submission to the image on disk', '从最后一次提交到图片落盘'],
-  by_model: ['By model: median, and the middle 80 %', '按模型：中位数及中间 80%'],
+  by_model: ['By model: median, and the middle 80%', '按模型：中位数及中间 80%'],
   median: ['Median', '中位数'],
   p95: ['95th percentile', '第 95 百分位'],
   from_to: ['From first to last', '总时长'],
@@ -106,8 +107,8 @@ const WORDS = {
   key_views: ['Images, compare, failed, timing', '图片、对比、失败、耗时'],
   key_move: ['Move among the images', '在图片间移动'],
   key_open: ['Open', '打开'],
-  key_pick: ['Pick for comparing', '选入对比'],
-  key_side: ['Compare the picked ones', '对比已选图片'],
+  key_pick: ['Add to compare', '选入对比'],
+  key_side: ['Compare the added images', '对比已选图片'],
   key_copy: ['Copy the prompt', '复制提示词'],
   key_theme: ['Light or dark', '浅色或深色'],
   key_close: ['Close; leave the search', '关闭；离开搜索框'],
@@ -116,7 +117,7 @@ const WORDS = {
 
 let language = 0;
 
-// The words for a key. A number among what is filled in decides between one and many.
+// Returns the text for a key. The first value selects the singular or the plural form.
 function t(key, ...values) {
   const forms = WORDS[key][language].split('|');
   const form = forms.length > 1 && values[0] !== 1 ? forms[1] : forms[0];

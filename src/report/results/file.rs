@@ -1,4 +1,4 @@
-//! The results as a file, which is never there in part.
+//! Results file that is replaced as a whole and never visible in part.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,44 +8,44 @@ use crate::model::phase::Known;
 use crate::report::results::{Format, Results};
 use crate::report::whole_file::{WholeFile, first};
 
-/// Writes the results beside their place and puts them there at the end. Dropped before that, it leaves nothing.
+/// Writes the results to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.
 pub struct ResultsWriter {
     results: Results<WholeFile>,
     path: PathBuf,
 }
 
 impl ResultsWriter {
-    /// Begins the results of a run with this provider and these further columns of the manifest.
+    /// Creates the temporary file for a run with this provider and these further columns of the manifest.
     pub fn create(path: &Path, format: Format, provider: &str, columns: &[String]) -> Result<Self, ResultsError> {
         let file = WholeFile::create(path).map_err(error_at(path))?;
         let results = Results::new(file, format, provider, columns).map_err(error_at(path))?;
         Ok(Self { results, path: path.to_owned() })
     }
 
-    /// Adds one job whose price is not known.
+    /// Adds one job whose price is unknown.
     pub fn write(&mut self, known: &Known) -> Result<(), ResultsError> {
         self.write_with_cost(known, None)
     }
 
-    /// Adds one job. `cost` is `None` where its price is not known.
+    /// Adds one job. `cost` is `None` if its price is unknown.
     pub fn write_with_cost(&mut self, known: &Known, cost: Option<Amount>) -> Result<(), ResultsError> {
         self.results.write_with_cost(known, cost).map_err(error_at(&self.path))
     }
 
-    /// Makes the file last and puts it in its place.
+    /// Syncs the file and renames it into place.
     pub fn finish(self) -> Result<(), ResultsError> {
         let Self { results, path } = self;
         results.finish().and_then(WholeFile::finish).map_err(error_at(&path))
     }
 }
 
-/// The results could not be written. They can be made again from the ledger at any time.
+/// Error while writing the results. The results can be written again from the ledger at any time.
 #[derive(Debug, thiserror::Error)]
 #[error("could not write {}: {cause}; nothing is lost, {}write it again with `promptbatch results`", path.display(), first(cause.kind()))]
 pub struct ResultsError {
-    /// The file.
+    /// Path of the results.
     pub path: PathBuf,
-    /// What the system said.
+    /// Error from the operating system.
     pub cause: io::Error,
 }
 

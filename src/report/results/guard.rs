@@ -1,15 +1,17 @@
-//! CSV injection guard: cells that spreadsheets would take for formulas get an apostrophe in front, as OWASP advises.
+//! CSV injection guard: puts an apostrophe before cells that spreadsheets read as formulas, as OWASP advises.
 //!
-//! A manifest, or a provider's words, may begin with `=HYPERLINK(...)`. It is off by default: a table for programs holds every text as it is.
+//! A manifest or a provider's message may start with `=HYPERLINK(...)`. The guard is off by default: a table for
+//! programs keeps every text unchanged.
 
 use std::borrow::Cow;
 
-/// The text as a cell that no spreadsheet computes.
+/// Returns the text as a cell that no spreadsheet evaluates.
 pub(super) fn guarded(text: Cow<'_, str>) -> Cow<'_, str> {
     if is_formula(&text) { format!("'{text}").into() } else { text }
 }
 
-/// Whether a spreadsheet may take this for a formula, by its first character. East Asian editions take wide signs too.
+/// Checks by the first character whether a spreadsheet may read the text as a formula. East Asian editions also accept
+/// full-width signs.
 fn is_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
 }

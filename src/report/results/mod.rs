@@ -1,4 +1,6 @@
-//! `results.csv`, and the same as JSON: one line an image and one for every job without, so that no row of the manifest is missing.
+//! Results table (`results.csv` or JSON Lines): one line per image, and one line per job without an image.
+//!
+//! So no row of the manifest is missing.
 
 mod file;
 mod guard;
@@ -17,7 +19,8 @@ use crate::model::phase::{JobState, Known, Phase};
 use crate::report::results::guard::guarded;
 use crate::report::value::{NESTED, Object, Value, hex, nested};
 
-/// Our own columns, on which scripts rely: change nothing, and add none here. New ones go behind the manifest's own.
+/// Names of our own columns, on which scripts rely. Change none, and add none here: new columns go behind the
+/// manifest's own.
 pub const COLUMNS: [&str; 26] = [
     "index",
     "id",
@@ -47,25 +50,25 @@ pub const COLUMNS: [&str; 26] = [
     "tasks_lost",
 ];
 
-/// Our columns behind the manifest's own: what the submissions of a job cost for sure. It stands in the first line of a job, so that
-/// the column adds up.
+/// Names of our columns behind the manifest's own. `cost` is the certain cost of all submissions of a job. Only the
+/// first line of a job has it, so that the column adds up.
 pub const LAST_COLUMNS: [&str; 1] = ["cost"];
 
-/// What the results are written as.
+/// Format of the results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// A table with a header, in which everything is text.
+    /// CSV table with a header, in which everything is text.
     #[default]
     Csv,
-    /// The same for spreadsheets: no text in it is taken for a formula.
+    /// CSV table for spreadsheets, in which no text is read as a formula.
     GuardedCsv,
-    /// One JSON object a line, with the same columns: numbers are numbers, what there is none of is null, and the lists and
-    /// objects of a request are there too.
+    /// JSON Lines with the same columns: one object per line. Numbers are numbers, missing values are null, and the
+    /// lists and objects of a request are included.
     Jsonl,
 }
 
 impl Format {
-    /// How a file of it is called.
+    /// Returns the file extension, without the dot.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Csv | Self::GuardedCsv => "csv",
@@ -74,11 +77,11 @@ impl Format {
     }
 }
 
-/// The results, written to anything. [`ResultsWriter`] writes them to a file.
+/// Writes the results to any writer. [`ResultsWriter`] writes them to a file.
 pub struct Results<W: Write> {
     lines: Lines<W>,
     provider: String,
-    /// The manifest's further columns, as jobs call them.
+    /// Further columns of the manifest, by their names in the jobs.
     columns: Vec<String>,
 }
 
@@ -88,7 +91,7 @@ enum Lines<W: Write> {
 }
 
 impl<W: Write> Results<W> {
-    /// Begins with our columns and then the manifest's further ones.
+    /// Creates a table with our columns first, followed by the manifest's further ones.
     pub fn new(out: W, format: Format, provider: &str, columns: &[String]) -> io::Result<Self> {
         let columns = distinct(columns);
         let lines = match format {
@@ -111,12 +114,12 @@ impl<W: Write> Results<W> {
         Ok(Self { lines, provider: provider.to_owned(), columns })
     }
 
-    /// Writes the lines of one job whose price is not known.
+    /// Writes the lines of one job whose price is unknown.
     pub fn write(&mut self, known: &Known) -> io::Result<()> {
         self.write_with_cost(known, None)
     }
 
-    /// Writes the lines of one job. `cost` is `None` where its price is not known.
+    /// Writes the lines of one job. `cost` is `None` if its price is unknown.
     pub fn write_with_cost(&mut self, known: &Known, cost: Option<Amount>) -> io::Result<()> {
         let artifacts = known.state.artifacts();
         if artifacts.is_empty() {
@@ -134,7 +137,7 @@ impl<W: Write> Results<W> {
         match &mut self.lines {
             Lines::Csv { csv, is_guarded } => {
                 for value in own.into_iter().chain(further).chain(last) {
-                    // A number is one, whatever its sign.
+                    // A negative number is a number, not a formula.
                     let is_text = matches!(value, Value::Text(_) | Value::Nested(_));
                     let text = if *is_guarded && is_text { guarded(value.text()) } else { value.text() };
                     csv.write_field(text.as_bytes())?;
@@ -151,7 +154,7 @@ impl<W: Write> Results<W> {
         Ok(())
     }
 
-    /// Passes on what is still held back, and gives back what was written to.
+    /// Flushes the buffer, and returns the writer.
     pub fn finish(self) -> io::Result<W> {
         match self.lines {
             Lines::Csv { mut csv, .. } => {
@@ -163,7 +166,7 @@ impl<W: Write> Results<W> {
     }
 }
 
-/// What a line says of a job and one of its images, in the order of [`COLUMNS`].
+/// Returns the values of one line, for a job and one of its images, in the order of [`COLUMNS`].
 pub(super) fn fields<'a>(
     known: &'a Known,
     artifact: Option<&'a Artifact>,
@@ -202,17 +205,17 @@ pub(super) fn fields<'a>(
     ]
 }
 
-/// The code and the words of what ended a job, or of what keeps it in doubt.
+/// Returns the code and the message of the fault that ended a job, or that keeps it in doubt.
 pub fn fault(state: &JobState) -> (Option<&str>, Option<&str>) {
-    const IN_DOUBT: &str = "the answer to the submission was lost: the request may have been accepted and paid for";
+    const IN_DOUBT: &str = "the response to the submission was lost: the request may have been accepted and paid for";
     match &state.phase {
         Phase::Finished(Outcome::Failed(fault)) => (Some(fault.kind.code()), Some(&fault.message)),
-        // An older fault, of a submission before this one, explains nothing here.
+        // An older fault, from an earlier submission, explains nothing here.
         Phase::Submitting => {
             let fault = state.last_fault.as_ref().filter(|fault| fault.kind.leaves_doubt());
             (Some(FaultKind::InDoubt.code()), Some(fault.map_or(IN_DOUBT, |fault| &fault.message)))
         }
-        // The job is held with a task that seems lost, or is about to be found lost.
+        // The job keeps a task that seems lost, or that is about to be declared lost.
         Phase::Running(_) => {
             let fault = state.last_fault.as_ref().filter(|fault| fault.kind == FaultKind::TaskLost);
             (fault.map(|fault| fault.kind.code()), fault.map(|fault| fault.message.as_str()))
@@ -221,14 +224,14 @@ pub fn fault(state: &JobState) -> (Option<&str>, Option<&str>) {
     }
 }
 
-/// Each name once, in the order of its first appearance.
+/// Returns each name once, in the order of first appearance.
 pub(super) fn distinct(columns: &[String]) -> Vec<String> {
     let mut seen = HashSet::new();
     columns.iter().filter(|column| seen.insert(*column)).cloned().collect()
 }
 
-/// What the manifest's further columns are called in the header: `input_` goes in front, again if need be, until a name is neither
-/// ours nor another column's.
+/// Returns the header names of the manifest's further columns. A name equal to one of ours gets the prefix `input_`,
+/// repeated until no other column has the name.
 pub(super) fn headings(columns: &[String], ours: &[&str]) -> Vec<String> {
     let is_ours = |name: &str| ours.contains(&name);
     let mut taken: Vec<String> = columns.iter().filter(|column| !is_ours(column)).cloned().collect();

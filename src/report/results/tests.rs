@@ -1,4 +1,4 @@
-//! The table as scripts see it, and the file as crashes leave it.
+//! Tests of the results table as scripts read it, and of the results file after crashes.
 
 use std::fs;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::report::fixtures::artifact;
 
 use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
 
-/// A job and the fold of its events, which come every 1,234 ms.
+/// Returns a job and the fold of its events, which occur every 1,234 ms.
 fn known(index: u64, prompt: &str, story: &[EventKind]) -> Known {
     let request = Request { prompt: prompt.into(), model: "Qwen/Qwen-Image".into(), ..Request::default() };
     let id = JobId::from_bytes([u8::try_from(index).unwrap(); 10]);
@@ -171,8 +171,8 @@ fn no_two_columns_share_a_name() {
     assert_eq!(names.len(), n_names);
 }
 
-/// Goal: the column `cost` adds up, and stands behind all others. Method: a job with two images, one with none, and a manifest with a
-/// column of that name.
+/// Goal: the column `cost` adds up and comes after all others. Method: a job with two images, a job without one, and a
+/// manifest with a column of that name.
 #[test]
 fn the_cost_of_a_job_stands_in_its_first_line_behind_all_columns() {
     let two = vec![artifact("images/1.png"), artifact("images/1-2.png")];
@@ -196,7 +196,7 @@ fn the_cost_of_a_job_stands_in_its_first_line_behind_all_columns() {
 fn a_job_in_doubt_is_not_explained_by_an_older_fault() {
     let old = Fault::new(FaultKind::Throttled { retry_after: None }, "too many requests");
     let line = lines_of(&known(1, "x", &[SubmitStarted, Setback(Stage::Submit, old), SubmitStarted]));
-    assert!(line.contains(",in_doubt,the answer to the submission was lost") && !line.contains("too many"), "{line}");
+    assert!(line.contains(",in_doubt,the response to the submission was lost") && !line.contains("too many"), "{line}");
 }
 
 #[test]
@@ -248,7 +248,8 @@ fn a_writer_dropped_unfinished_leaves_nothing() {
     assert_eq!(names_in(&out), [""; 0]);
 }
 
-/// Goal: no link leads the results out of their folder. Method: links at their name and at every name that they are written under.
+/// Goal: no link redirects the results out of their folder. Method: create links at the file's name and at every
+/// temporary name.
 #[cfg(unix)]
 #[test]
 fn links_are_replaced_and_not_followed() {

@@ -1,4 +1,4 @@
-//! Files that are written aside and put in their place when they are whole and will last.
+//! Temporary files that are renamed into place when they are complete and durable.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -7,31 +7,31 @@ use std::path::{Path, PathBuf};
 use crate::driver::images::folders::sync_folder;
 use crate::run::export::error::{ExportError, at};
 
-/// Where files are while they are written, below the dataset's folder.
+/// Folder of the temporary files, below the dataset's folder.
 pub const FOLDER: &str = ".partial";
 
-/// A file on its way. Dropped before it is in its place, it is gone.
+/// Temporary file; deleted if it is dropped before its rename.
 pub struct Aside {
     partial: PathBuf,
     out: Option<BufWriter<File>>,
 }
 
 impl Aside {
-    /// A file that is called so while it is written.
+    /// Creates a temporary file of this name.
     pub fn new(dir: &Path, name: &str) -> Result<(Self, BufWriter<File>), ExportError> {
         let partial = dir.join(FOLDER).join(name);
-        // Left by a process that was killed. If it is a link, only the link goes.
+        // Removes a file left from a process that was killed. If that file is a link, only the link is removed.
         remove(&partial)?;
         let file = File::options().write(true).create_new(true).open(&partial).map_err(at(&partial))?;
         Ok((Self { partial, out: None }, BufWriter::with_capacity(1 << 16, file)))
     }
 
-    /// Takes back what was written to.
+    /// Takes back the writer after the content is written.
     pub fn written(&mut self, out: BufWriter<File>) {
         self.out = Some(out);
     }
 
-    /// Passes everything on to the system, and shows the file to be synced.
+    /// Flushes all content to the system, and returns the file to be synced; `None` before the writer is back.
     pub fn flush(&mut self) -> Result<Option<&File>, ExportError> {
         if let Some(out) = &mut self.out {
             out.flush().map_err(at(&self.partial))?;
@@ -39,13 +39,14 @@ impl Aside {
         Ok(self.out.as_ref().map(BufWriter::get_ref))
     }
 
-    /// Makes it last where it is.
+    /// Makes the content durable in the temporary file.
     pub fn sync(&mut self) -> Result<(), ExportError> {
         let partial = self.partial.clone();
         self.flush()?.map_or(Ok(()), |file| file.sync_all().map_err(at(&partial)))
     }
 
-    /// Gives it its name, in the place of whatever has it, once it [lasts](Self::sync). The folder is for the caller to sync.
+    /// Renames the file to `path`, replacing any existing file, once its content is [durable](Self::sync). The caller syncs the
+    /// folder.
     pub fn settle(self, path: &Path) -> Result<(), ExportError> {
         fs::rename(&self.partial, path).map_err(at(path))
     }
@@ -53,19 +54,19 @@ impl Aside {
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        // After the rename there is nothing to remove.
+        // Removes nothing after the rename.
         let _ = fs::remove_file(&self.partial);
     }
 }
 
-/// Makes the folder ready, with nothing in it.
+/// Creates the folder for temporary files, with nothing in it.
 pub fn make_ready(dir: &Path) -> Result<(), ExportError> {
     clear(dir)?;
     let partial = dir.join(FOLDER);
     fs::create_dir(&partial).map_err(at(&partial))
 }
 
-/// Removes the folder and what a killed process left in it.
+/// Removes the folder, with anything that a killed process left in it.
 pub fn clear(dir: &Path) -> Result<(), ExportError> {
     let partial = dir.join(FOLDER);
     match fs::symlink_metadata(&partial) {
@@ -74,7 +75,7 @@ pub fn clear(dir: &Path) -> Result<(), ExportError> {
     }
 }
 
-/// Removes a file, or a link and not what it leads to, if there is one.
+/// Removes a file, if there is one. Of a link, only the link is removed.
 pub fn remove(path: &Path) -> Result<(), ExportError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -82,12 +83,12 @@ pub fn remove(path: &Path) -> Result<(), ExportError> {
     }
 }
 
-/// Makes the names in a folder last.
+/// Makes the names in a folder durable.
 pub fn sync_names(folder: &Path) -> Result<(), ExportError> {
     Ok(sync_folder(folder)?)
 }
 
-/// A hard link to a file, in the place of whatever has its name.
+/// Creates a hard link to a file, replacing any existing file of that name.
 pub fn link(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {

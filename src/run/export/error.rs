@@ -1,4 +1,4 @@
-//! What can keep a run from being exported. Nothing of it touches the run.
+//! Errors that prevent the export of a run; none of them affects the run.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,94 +9,94 @@ use crate::ledger::error::LedgerError;
 use crate::report::dataset::record::NoColumn;
 use crate::report::whole_file::first;
 
-/// Why an export could not begin, or not go on. What is exported stays, and the same command goes on.
+/// Reason why an export could not begin or continue. Exported images stay, and the same command continues.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The ledger could not be read.
+    /// Ledger that could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// There is no such column.
+    /// Column that does not exist.
     #[error(transparent)]
     Column(#[from] NoColumn),
-    /// A folder below the dataset's is a link, or went away.
+    /// Folder below the dataset's folder that is a link, or was removed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The folder is somebody else's.
-    #[error("could not export to {}: there are other files in it, and no export; name a new or an empty folder with -o", dir.display())]
+    /// Folder that has other files and no export.
+    #[error("could not export to {}: it holds other files and no export; choose a new or empty folder with -o", dir.display())]
     Foreign {
-        /// The folder.
+        /// Folder of the dataset.
         dir: PathBuf,
     },
-    /// The folder is among the run's own images.
-    #[error("could not export to {}: the run keeps its own images there; name a folder elsewhere with -o", dir.display())]
+    /// Folder inside the run's own images.
+    #[error("could not export to {}: the run keeps its own images there; choose a folder elsewhere with -o", dir.display())]
     AmongImages {
-        /// The folder.
+        /// Folder of the dataset.
         dir: PathBuf,
     },
-    /// The folder holds another export.
-    #[error("could not export to {}: it holds an export with {was}, and this is one with {wanted}; name another folder with -o, or add --fresh to replace it", dir.display())]
+    /// Folder that holds another export.
+    #[error("could not export to {}: it holds an export with {was}, and this is one with {wanted}; choose another folder with -o, or add --fresh to replace it", dir.display())]
     Other {
-        /// The folder.
+        /// Folder of the dataset.
         dir: PathBuf,
-        /// What it was made with, as flags.
+        /// Flags or columns of the existing export.
         was: String,
-        /// What is asked for.
+        /// Flags or columns of this export.
         wanted: String,
     },
-    /// The folder holds an export of another run.
-    #[error("could not export to {}: it holds an export of another run; name another folder with -o, or add --fresh to replace it", dir.display())]
+    /// Folder that holds an export of another run.
+    #[error("could not export to {}: it holds an export of another run; choose another folder with -o, or add --fresh to replace it", dir.display())]
     OtherRun {
-        /// The folder.
+        /// Folder of the dataset.
         dir: PathBuf,
     },
-    /// Another process exports to this folder.
-    #[error("could not export to {}: another export is writing there; wait for it, or name another folder with -o", dir.display())]
+    /// Folder to which another process exports.
+    #[error("could not export to {}: another export is writing there; wait for it, or choose another folder with -o", dir.display())]
     Held {
-        /// The folder.
+        /// Folder of the dataset.
         dir: PathBuf,
     },
-    /// A shard is not there any more.
-    #[error("could not go on with the export: {} is {damage}; put it back, or add --fresh to build all shards anew", path.display())]
+    /// Shard that is missing or changed.
+    #[error("could not continue the export: {} is {damage}; put it back, or add --fresh to rebuild all shards", path.display())]
     Shard {
-        /// The shard.
+        /// Path of the shard.
         path: PathBuf,
-        /// What became of it.
+        /// Damage of the shard.
         damage: Damage,
     },
-    /// An image changed between two looks at it.
+    /// Image that changed between two reads.
     #[error(
-        "could not export {file_name}: it changed while it was taken ({damage}); `promptbatch verify` looks at it again"
+        "could not export {file_name}: it changed while it was being exported ({damage}); check it with `promptbatch verify`"
     )]
     Changed {
-        /// The image, below OUT.
+        /// File name of the image, relative to OUT.
         file_name: String,
-        /// What became of it.
+        /// Damage of the image.
         damage: Damage,
     },
-    /// What was exported is not known any more.
+    /// Export record that cannot be used, so that the exported images are unknown.
     #[error("could not use {}, which records what is exported: {source}; delete the whole folder and export again", path.display())]
     State {
-        /// The file.
+        /// Path of the export record.
         path: PathBuf,
-        /// What `SQLite` said.
+        /// Error from `SQLite`.
         source: rusqlite::Error,
     },
-    /// The file system refused.
-    #[error("could not write {}: {cause}; {}run the same command again to go on", path.display(), first(cause.kind()))]
+    /// Failure reported by the file system.
+    #[error("could not write {}: {cause}; {}run the same command again to resume", path.display(), first(cause.kind()))]
     Io {
-        /// On which file or folder.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error from the operating system.
         cause: io::Error,
     },
-    /// This program was built without the format.
+    /// Parquet format, missing in this build of the program.
     #[error(
-        "could not export to parquet: this program was built without it; build it with `cargo install promptbatch --features parquet`"
+        "could not export to parquet: this program was built without it; install it with `cargo install promptbatch --features parquet`"
     )]
     NoParquet,
 }
 
-/// What went wrong with this file or folder.
+/// Returns a converter from I/O errors to export errors for this file or folder.
 pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> ExportError {
     move |cause| ExportError::Io { path: path.to_owned(), cause }
 }

@@ -1,5 +1,6 @@
-//! Datasets whose images are files of their own: beside a table of them, or each with its caption. What is in the folder is what the
-//! run has.
+//! Datasets with one file per image: with a table of the images, or with a caption for each.
+//!
+//! The folder holds exactly the images that the run has.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,26 +20,26 @@ use crate::run::export::error::{ExportError, at};
 use crate::run::export::state::{Had, State};
 use crate::run::export::{Keep, Work};
 
-/// Images in one folder. The Hub takes 10,000 entries, and the table and the folders below are among them.
+/// Images per folder, at most. The Hub accepts 10,000 entries, and the table and the subfolders are among them.
 const FOLDER_IMAGES_MAX: u64 = if cfg!(test) { 4 } else { 9_000 };
 
-/// Images that are recorded and put in their place together.
+/// Images that are recorded and put in place together.
 const BATCH: usize = if cfg!(test) { 3 } else { 256 };
 
-/// Bytes of a stem, which leave room for what tells it from another.
+/// Bytes of a stem, at most; leaves space for a suffix that distinguishes it from another.
 const STEM_BYTES_MAX: usize = 200;
 
-/// The extension of a caption.
+/// Extension of a caption.
 const CAPTION: &str = "txt";
 
-/// Rows of the record that are looked at together.
+/// Rows of the export record that are read together.
 const PAGE: usize = 1000;
 
-/// A folder that follows the run.
+/// Dataset folder that follows the run.
 pub struct Folder {
     folders: Folders,
     file_system: FileSystem,
-    /// A table for each split; none where there are captions instead.
+    /// Tables, one per split; unused if there are captions.
     tables: Vec<Option<Table>>,
     batch: Vec<Entry>,
     can_link: bool,
@@ -49,7 +50,7 @@ struct Table {
     metadata: Metadata<Hashed>,
 }
 
-/// An image whose place is recorded, and that is not there yet.
+/// Image whose location is recorded, but whose file is not in place yet.
 struct Entry {
     artifact: Artifact,
     stem: String,
@@ -70,8 +71,8 @@ impl Folder {
         })
     }
 
-    /// Records the images of the batch and then puts them in their place: what is in the folder is always on record, and what is on
-    /// record and not in the folder is taken again.
+    /// Records the images of the batch, and then puts their files in place. Every file in the folder is therefore on record. An
+    /// image on record whose file is missing is exported again.
     fn flush(&mut self, work: &mut Work<'_>) -> Result<(), ExportError> {
         work.state.commit()?;
         let dir = &work.options.dir;
@@ -84,7 +85,8 @@ impl Folder {
             touched.insert(folder);
             let place = dir.join(format!("{}.{}", entry.stem, entry.artifact.format.extension()));
             let Some(from) = inside(&work.options.out, &entry.artifact.file_name) else { continue };
-            // A disk that takes no link takes no other one either; what else is wrong is said of the copy.
+            // Links are given up after the first failure, because the disk would refuse all others. Other causes are reported
+            // by the copy.
             self.can_link = self.can_link && link(&from, &place).is_ok();
             if self.can_link {
                 work.told.n_linked += 1;
@@ -110,7 +112,7 @@ impl Folder {
         work.state.begin()
     }
 
-    /// Adds an image to its split's table.
+    /// Adds an image to the table of its split.
     fn tell(
         &mut self,
         work: &Work<'_>,
@@ -130,7 +132,7 @@ impl Folder {
         table.metadata.write(&work.columns.record(known, artifact).at(place)).map_err(at(dir))
     }
 
-    /// Puts the tables in their place that say anything new.
+    /// Puts each table in place if its content is new.
     fn settle_tables(&mut self, work: &Work<'_>) -> Result<(), ExportError> {
         let Some(splits) = &work.splits else { return Ok(()) };
         let (dir, form) = (&work.options.dir, work.options.metadata);
@@ -189,7 +191,7 @@ impl Keep for Folder {
         work.seen.insert(row);
         work.told.n_images += 1;
         if !is_captioned {
-            // The table is in the folder of its split.
+            // Makes the name relative to the table, which is in the folder of its split.
             let below = stem.strip_prefix(&format!("{prefix}/")).unwrap_or(&stem);
             self.tell(work, (known, artifact), (split, &format!("{below}.{extension}")))?;
         }
@@ -201,7 +203,7 @@ impl Keep for Folder {
         if work.options.format == Format::ImageFolder {
             self.settle_tables(work)?;
         }
-        // Files go before what is recorded of them, so that none is left behind.
+        // Files are removed before their records, so that no file is left behind.
         each_image(&work.state, |had| {
             if !work.seen.contains(had.row) {
                 remove_files(&work.options.dir, had)?;
@@ -214,7 +216,7 @@ impl Keep for Folder {
     }
 }
 
-/// Removes all that was ever exported to this folder and is on record, and then the record.
+/// Removes all files on record that were ever exported to this folder, and then the record.
 pub fn remove_all(dir: &Path, state: &State) -> Result<(), ExportError> {
     let mut folders = BTreeSet::new();
     each_image(state, |had| {
@@ -232,7 +234,7 @@ pub fn remove_all(dir: &Path, state: &State) -> Result<(), ExportError> {
         }
         folders.insert(split.to_owned());
     }
-    // The deepest first. What holds anything else stays.
+    // Deepest folders come first. A folder with other content stays.
     folders.iter().rev().for_each(|folder| drop(fs::remove_dir(dir.join(folder))));
     state.at_once(|| state.clear())
 }
@@ -247,7 +249,7 @@ fn each_image(state: &State, mut show: impl FnMut(&Had) -> Result<(), ExportErro
     }
 }
 
-/// A number that is another one when the image is, or its caption.
+/// Returns a hash that changes with the image or its caption.
 fn mark(artifact: &Artifact, caption: Option<&str>) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&artifact.sha256).update(caption.unwrap_or_default().as_bytes());
@@ -256,7 +258,7 @@ fn mark(artifact: &Artifact, caption: Option<&str>) -> u64 {
     u64::from_le_bytes(mark)
 }
 
-/// Whether the files of an image are in their place, as far as a look at the folder tells.
+/// Returns whether the files of an image are in place, by name, type and size.
 fn is_there(work: &Work<'_>, had: &Had, artifact: &Artifact, caption: Option<&str>) -> bool {
     let Some((stem, extension)) = &had.place else { return false };
     let has = |extension: &str, bytes: u64| {
@@ -266,14 +268,14 @@ fn is_there(work: &Work<'_>, had: &Had, artifact: &Artifact, caption: Option<&st
     has(extension, artifact.bytes) && caption.is_none_or(|caption| has(CAPTION, caption.len() as u64))
 }
 
-/// Removes the files of an image. A caption goes first: without one, the image would be taken for whole.
+/// Removes the files of an image. A caption is removed first: without one, the image would be taken for whole.
 fn remove_files(dir: &Path, had: &Had) -> Result<(), ExportError> {
     let Some((stem, extension)) = &had.place else { return Ok(()) };
     remove(&dir.join(format!("{stem}.{CAPTION}")))?;
     remove(&dir.join(format!("{stem}.{extension}")))
 }
 
-/// A place that no other image has: the name of the run's own file, below its split.
+/// Returns a stem that no other image has: the name of the run's own file, below its split.
 fn new_stem(
     work: &Work<'_>,
     prefix: &str,
@@ -282,7 +284,7 @@ fn new_stem(
     artifact: &Artifact,
 ) -> Result<String, ExportError> {
     let n = work.state.place_one(prefix)?;
-    // Those who train on captions read one folder, and none below it.
+    // Training programs for captions read one folder and no subfolder.
     let folder = match n / FOLDER_IMAGES_MAX {
         n @ 1.. if work.options.format == Format::ImageFolder => format!("{n:05}"),
         _ => String::new(),
@@ -301,8 +303,8 @@ fn new_stem(
     unreachable!("there are more numbers than images")
 }
 
-/// The name of a file with what not every file system takes, or what leads elsewhere, written as `-`. A run's own names have none
-/// of that, and a ledger may be anybody's.
+/// Replaces by `-` all characters of a file name that some file systems reject, or that lead elsewhere. A run's own names have
+/// none of these, but a ledger may come from any source.
 pub(super) fn safe(name: &str) -> String {
     let is_kept = |c: char| !c.is_control() && !"/\\:*?\"<>|.".contains(c);
     let mut kept = String::new();
@@ -315,7 +317,7 @@ pub(super) fn safe(name: &str) -> String {
     if kept.trim_matches(['-', ' ']).is_empty() { "image".to_owned() } else { kept }
 }
 
-/// Writes a file aside.
+/// Writes a temporary file.
 fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<Aside, ExportError> {
     let (mut aside, mut out) = Aside::new(dir, name)?;
     out.write_all(bytes).map_err(at(dir))?;
@@ -323,7 +325,7 @@ fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<Aside, ExportError> {
     Ok(aside)
 }
 
-/// A file that is hashed as it is written.
+/// File that is hashed while it is written.
 struct Hashed {
     out: BufWriter<File>,
     hasher: blake3::Hasher,

@@ -1,8 +1,9 @@
-//! A run's images as a dataset: what is verified is taken, what is there already stays, and what was cut short is gone on with.
+//! Export of a run's images as a dataset: takes verified images, keeps existing ones, and resumes after an interruption.
 //!
-//! A folder of files (`folder`) follows the run: an image that was made again takes the place of the one before, and one that is
-//! no longer in the manifest goes. Shards (`shards`) are written once and stay; what is new goes into new ones. Both record what is
-//! where (`state`) so that a kill at any moment costs one batch or one shard of work, and another export only looks at what is new.
+//! A folder of files (`folder`) follows the run: an image that was made again replaces the earlier one. An image that is no
+//! longer in the manifest is removed. Shards (`shards`) are written once and stay; new images go into new shards. Both record
+//! the location of each image (`state`). A kill at any moment therefore costs one batch or one shard of work. Another export
+//! reads only what is new.
 
 mod aside;
 mod error;
@@ -29,38 +30,38 @@ use crate::run::export::folder::Folder;
 use crate::run::export::shards::Shards;
 use crate::run::export::state::State;
 
-/// Images left out that are named.
+/// Left-out images that are named, at most.
 const LEFT_OUT_MAX: usize = 50;
 
-/// What is exported, and how.
+/// Options of an export.
 #[derive(Clone, Debug)]
 pub struct Export {
-    /// The output folder of the run.
+    /// Output folder of the run.
     pub out: PathBuf,
-    /// The folder of the dataset.
+    /// Folder of the dataset.
     pub dir: PathBuf,
-    /// What it is written as.
+    /// Format of the dataset.
     pub format: Format,
-    /// Its splits; by default all is `train`, and captions are in no folder of a split.
+    /// Splits of the dataset. `None` puts all images into `train`, except captions, which then have no folder of a split.
     pub splits: Option<Splits>,
-    /// The column that captions are taken from.
+    /// Column that provides the captions.
     pub caption: String,
-    /// What the table of an image folder is written as.
+    /// Format of the table of an image folder.
     pub metadata: Form,
-    /// How much goes into a shard.
+    /// Size limits of a shard.
     pub shard: ShardLimits,
-    /// Whether images are copied also where they could be hard links.
+    /// Forces copies of images that could be hard links.
     pub is_copied: bool,
-    /// Whether what was exported to the folder before is replaced.
+    /// Replaces the earlier content of the dataset.
     pub is_fresh: bool,
 }
 
-/// How much goes into a shard.
+/// Size limits of a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardLimits {
-    /// Images.
+    /// Images per shard, at most.
     pub images_max: u64,
-    /// Bytes, as far as one image does not have more.
+    /// Bytes per shard, at most, unless one image has more.
     pub bytes_max: u64,
 }
 
@@ -70,56 +71,56 @@ impl Default for ShardLimits {
     }
 }
 
-/// What came of an export.
+/// Result of an export.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
     /// Images of the run that are in the dataset.
     pub n_images: u64,
-    /// Those of them that were not there before.
+    /// Images of the dataset that were not there before.
     pub n_new: u64,
-    /// Those whose file took the place of an earlier one.
+    /// Images of the dataset whose file replaced an earlier one.
     pub n_renewed: u64,
-    /// Files that are the run's own under a second name.
+    /// Files that are hard links to the run's own.
     pub n_linked: u64,
     /// Files that were copied.
     pub n_copied: u64,
     /// Shards that were written.
     pub n_shards: u64,
-    /// Images whose file was removed, as the run has them no longer.
+    /// Images whose file was removed, because the run no longer has them.
     pub n_removed: u64,
-    /// Images in shards that have changed since, or what is said of them has.
+    /// Images in shards that have changed since, or whose metadata has.
     pub n_changed: u64,
-    /// Images in shards that the run has no longer.
+    /// Images in shards that the run no longer has.
     pub n_gone: u64,
     /// Jobs of the manifest without an image.
     pub n_without: u64,
     /// Images that are missing or damaged.
     pub n_left_out: u64,
-    /// The first of them.
+    /// First images that are missing or damaged.
     pub left_out: Vec<LeftOut>,
 }
 
-/// An image that is not what was recorded, and so not in the dataset.
+/// Image that is not what was recorded, and is therefore not in the dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Its job's place in the manifest.
+    /// Index of its job in the manifest.
     pub index: u64,
-    /// Its file, below OUT.
+    /// File name of the image, relative to OUT.
     pub file_name: String,
-    /// What is wrong with it.
+    /// Damage of the image.
     pub damage: Damage,
 }
 
-/// One way to keep the images of a dataset.
+/// Writer of a dataset in one format.
 trait Keep {
-    /// Takes an image in, if it is not there: the `nth` (from 1) of its job.
+    /// Adds an image, if it is not there: the `nth` (from 1) of its job.
     fn take(&mut self, work: &mut Work<'_>, known: &Known, nth: usize, artifact: &Artifact) -> Result<(), ExportError>;
 
-    /// Brings what is under way to its end.
+    /// Completes everything that is under way.
     fn finish(&mut self, work: &mut Work<'_>) -> Result<(), ExportError>;
 }
 
-/// What all ways to keep images work with.
+/// Data that every dataset writer needs.
 struct Work<'a> {
     options: &'a Export,
     columns: &'a Columns,
@@ -129,7 +130,7 @@ struct Work<'a> {
     told: Exported,
 }
 
-/// Exports the verified images of a run, or goes on with that, or adds what is new. Works beside a live run, and changes nothing of it.
+/// Exports the verified images of a run, resumes that, or adds new images. Works during a live run, and changes nothing of it.
 pub fn export(options: &Export, progress: &mut dyn Progress) -> Result<Exported, ExportError> {
     if options.format == Format::Parquet && !cfg!(feature = "parquet") {
         return Err(ExportError::NoParquet);
@@ -169,7 +170,7 @@ pub fn export(options: &Export, progress: &mut dyn Progress) -> Result<Exported,
     })
 }
 
-/// Makes the dataset's folder and its record ready, and refuses what is not an export like this one.
+/// Prepares the dataset's folder and its export record. Refuses a folder that holds anything but an export like this one.
 fn open(options: &Export, columns: &Columns, origin: &str) -> Result<State, ExportError> {
     let dir = &options.dir;
     let places = absolute(&options.out).and_then(|out| Ok((out, absolute(dir)?)));
@@ -205,7 +206,7 @@ fn open(options: &Export, columns: &Columns, origin: &str) -> Result<State, Expo
     aside::make_ready(dir)?;
     let names = columns.names().join(", ");
     match state.setting("columns")? {
-        // All shards of a Parquet dataset have the same columns.
+        // Shards of a Parquet dataset have the same columns.
         Some(was) if options.format == Format::Parquet && was != names => {
             let [was, wanted] = [was, names].map(|names| format!("the columns {names}"));
             return Err(ExportError::Other { dir: dir.clone(), was, wanted });
@@ -220,7 +221,7 @@ fn open(options: &Export, columns: &Columns, origin: &str) -> Result<State, Expo
     Ok(state)
 }
 
-/// Makes a folder and what is missing above it, to last.
+/// Creates a folder and its missing parents, durably.
 fn make(dir: &Path) -> Result<(), ExportError> {
     let missing = dir.ancestors().take_while(|folder| !folder.exists()).count();
     fs::create_dir_all(dir).map_err(at(dir))?;
@@ -228,7 +229,7 @@ fn make(dir: &Path) -> Result<(), ExportError> {
 }
 
 impl Export {
-    /// What makes another dataset of it if it is another, as flags.
+    /// Returns the options that distinguish one dataset from another, as flags.
     fn flags(&self) -> String {
         let splits = self.splits.as_ref().map(|splits| format!(" --split {splits}")).unwrap_or_default();
         let is_csv = self.format == Format::ImageFolder && self.metadata == Form::Csv;
@@ -238,7 +239,7 @@ impl Export {
 }
 
 impl Work<'_> {
-    /// The split of a job's images: its number, and its name, which is empty where there are none.
+    /// Returns the split of a job's images: its number and its name, which is empty without splits.
     fn split_of(&self, known: &Known) -> (usize, String) {
         self.splits.as_ref().map_or((0, String::new()), |splits| {
             let at = splits.of(known.job.id);
@@ -255,7 +256,7 @@ impl Work<'_> {
     }
 }
 
-/// The recorded images that the run still has, a bit each.
+/// Set of the recorded images that the run still has, with one bit per image.
 #[derive(Debug, Default)]
 struct Seen {
     bits: Vec<u64>,

@@ -1,4 +1,4 @@
-//! Datasets of shards: many images in one file, which is written aside, put in its place, recorded, and never touched again.
+//! Datasets of shards: many images per file, written as a temporary file, renamed, recorded, and never changed again.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind};
@@ -17,12 +17,12 @@ use crate::run::export::aside::{Aside, remove, sync_names};
 use crate::run::export::error::{ExportError, at};
 use crate::run::export::{Keep, Work};
 
-/// The shards of a dataset, one open for each split.
+/// Shards of a dataset, one open for each split.
 pub struct Shards {
     open: Vec<Option<Open>>,
 }
 
-/// A shard that is being written.
+/// Shard that is being written.
 struct Open {
     aside: Aside,
     content: Content,
@@ -36,7 +36,7 @@ enum Content {
 }
 
 impl Shards {
-    /// Makes sure that the shards on record are there, and none that was cut short.
+    /// Checks that the shards on record exist, and removes any that was cut short.
     pub fn new(work: &Work<'_>) -> Result<Self, ExportError> {
         for (name, bytes) in work.state.shards()? {
             let path = work.options.dir.join(&name);
@@ -58,8 +58,8 @@ impl Shards {
         Ok(Self { open: (0..n_splits).map(|_| None).collect() })
     }
 
-    /// Puts the open shard of a split in its place, and then records what is in it. A crash in between leaves a shard that is written
-    /// again: its name is on record before it is there.
+    /// Puts the open shard of a split in place, and then records its images. A crash in between leaves a shard that is written
+    /// again, because its name is recorded before the file exists.
     fn close(&mut self, work: &mut Work<'_>, (at_split, split): (usize, &str)) -> Result<(), ExportError> {
         let Some(Open { mut aside, content, images }) = self.open[at_split].take() else { return Ok(()) };
         let dir = &work.options.dir;
@@ -165,7 +165,7 @@ impl Content {
         }
     }
 
-    /// How long the shard is by now.
+    /// Returns the present length of the shard, in bytes.
     fn bytes(&self) -> u64 {
         match self {
             Self::Tar(shard) => shard.bytes(),

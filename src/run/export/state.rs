@@ -1,4 +1,4 @@
-//! What is exported, recorded beside it in a small `SQLite` file: an image is looked up, and not a million of them remembered.
+//! Record of an export in a small `SQLite` file: images are looked up there and not kept in memory.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,43 +9,43 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use crate::model::job::JobId;
 use crate::run::export::error::ExportError;
 
-/// The file, in the dataset's folder. Loaders pass over names that begin with a dot.
+/// File name, in the dataset's folder. Loaders skip names that begin with a dot.
 pub const NAME: &str = ".promptbatch-export.db";
 
-/// What `SQLite` keeps beside it while it writes.
+/// Rollback journal that `SQLite` keeps in the same folder while it writes.
 const JOURNAL: &str = ".promptbatch-export.db-journal";
 
-/// Marks the file as ours, in `PRAGMA application_id`: "pbex".
+/// Marks the file as an export record, in `PRAGMA application_id`: "pbex".
 const APPLICATION_ID: i64 = 0x7062_6578;
 
-/// The version of the schema.
+/// Schema version, in `PRAGMA user_version`.
 const VERSION: i64 = 1;
 
-/// The record of one export, held by one process at a time; the lock dies with it.
+/// Record of one export, held by one process at a time; the lock dies with the process.
 #[derive(Debug)]
 pub struct State {
     connection: Connection,
     path: PathBuf,
 }
 
-/// An image that is exported.
+/// Image that is exported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Had {
-    /// Its number here.
+    /// Row number in the export record.
     pub row: i64,
-    /// What it was like then.
+    /// Hash of the image and its metadata at the time of its export.
     pub mark: u64,
-    /// Its file, if it has one of its own: stem and extension.
+    /// Stem and extension of the image's own file; `None` if it is in a shard.
     pub place: Option<(String, String)>,
 }
 
 impl State {
-    /// Whether a name in the dataset's folder is that of the record.
+    /// Returns whether a name in the dataset's folder belongs to the export record.
     pub fn is_own_name(name: &str) -> bool {
         [NAME, JOURNAL].contains(&name)
     }
 
-    /// Opens the record in this folder, or makes it.
+    /// Opens the export record in this folder, or creates it.
     pub fn open(dir: &Path) -> Result<Self, ExportError> {
         for name in [NAME, JOURNAL] {
             match fs::symlink_metadata(dir.join(name)) {
@@ -68,12 +68,12 @@ impl State {
         }
     }
 
-    /// Whether the file is ours.
+    /// Locks the file and creates its tables if it is new. Returns whether it is an export record.
     fn prepare(&self) -> rusqlite::Result<bool> {
         self.connection.busy_timeout(std::time::Duration::ZERO)?;
         self.connection.pragma_update(None, "synchronous", "full")?;
         self.connection.pragma_update(None, "locking_mode", "exclusive")?;
-        // In this mode the lock of the first writing is kept.
+        // Exclusive mode keeps the lock of the first write.
         self.connection.execute_batch("BEGIN EXCLUSIVE")?;
         let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let is_known = match (pragma("application_id")?, pragma("user_version")?) {
@@ -90,7 +90,7 @@ impl State {
         Ok(is_known)
     }
 
-    /// Does several things, all or none of them.
+    /// Makes several changes in one transaction, all or none.
     pub fn at_once<T>(&self, work: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportError> {
         let transaction = self.connection.unchecked_transaction().map_err(|error| self.error(error))?;
         let done = work()?;
@@ -98,12 +98,12 @@ impl State {
         Ok(done)
     }
 
-    /// Begins to gather changes, until they are [committed](Self::commit).
+    /// Begins a transaction, which lasts until the changes are [committed](Self::commit).
     pub fn begin(&self) -> Result<(), ExportError> {
         self.batch("BEGIN")
     }
 
-    /// Makes the gathered changes last.
+    /// Makes the changes of the transaction durable.
     pub fn commit(&self) -> Result<(), ExportError> {
         self.batch("COMMIT")
     }
@@ -112,17 +112,15 @@ impl State {
         self.connection.execute_batch(sql).map_err(|error| self.error(error))
     }
 
-    /// A setting.
     pub fn setting(&self, key: &str) -> Result<Option<String>, ExportError> {
         self.get("SELECT value FROM settings WHERE key = ?1", [key], |row| row.get(0))
     }
 
-    /// Keeps a setting.
     pub fn set(&self, key: &str, value: &str) -> Result<(), ExportError> {
         self.change("INSERT OR REPLACE INTO settings VALUES (?1, ?2)", params![key, value])
     }
 
-    /// Where an image of a job is.
+    /// Finds an image of a job; `None` if it is not exported.
     pub fn find(&self, job: JobId, nth: usize) -> Result<Option<Had>, ExportError> {
         let sql = "SELECT row, mark, stem, extension FROM images WHERE job = ?1 AND n = ?2";
         self.get(sql, params![job.bytes(), nth], |row| {
@@ -132,13 +130,13 @@ impl State {
         })
     }
 
-    /// Whether an image has this stem already.
+    /// Returns whether an image already has this stem, ignoring case.
     pub fn is_taken(&self, stem: &str) -> Result<bool, ExportError> {
         let found = self.get("SELECT 1 FROM images WHERE folded = ?1", [fold(stem)], |_| Ok(()))?;
         Ok(found.is_some())
     }
 
-    /// Adds an image, and says its number.
+    /// Adds an image, and returns its row number.
     pub fn add(&self, (job, nth): (JobId, usize), mark: u64, place: Option<(&str, &str)>) -> Result<i64, ExportError> {
         let sql = "INSERT INTO images (job, n, mark, stem, extension, folded) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let (stem, extension) = place.unzip();
@@ -146,7 +144,7 @@ impl State {
         Ok(self.connection.last_insert_rowid())
     }
 
-    /// Takes note that an image is another one by now.
+    /// Records that an image has changed.
     pub fn renew(&self, row: i64, mark: u64, extension: &str) -> Result<(), ExportError> {
         self.change(
             "UPDATE images SET mark = ?2, extension = ?3 WHERE row = ?1",
@@ -154,12 +152,11 @@ impl State {
         )
     }
 
-    /// Forgets an image.
     pub fn forget(&self, row: i64) -> Result<(), ExportError> {
         self.change("DELETE FROM images WHERE row = ?1", [row])
     }
 
-    /// The images behind this row, at most `max` of them, in the order of rows.
+    /// Returns at most `max` images behind this row, in the order of rows.
     pub fn images_after(&self, row: i64, max: usize) -> Result<Vec<Had>, ExportError> {
         let read = || {
             let sql = "SELECT row, mark, stem, extension FROM images WHERE row > ?1 ORDER BY row LIMIT ?2";
@@ -174,30 +171,28 @@ impl State {
         read().map_err(|error| self.error(error))
     }
 
-    /// How many images ever got a file in this split, before this one, which is counted from now on.
+    /// Counts one more file in this split, and returns the number of files that the split ever had before.
     pub fn place_one(&self, split: &str) -> Result<u64, ExportError> {
         let before = self.get("SELECT n FROM placed WHERE split = ?1", [split], |row| row.get(0))?.unwrap_or(0);
         self.change("INSERT OR REPLACE INTO placed VALUES (?1, ?2)", params![split, before + 1])?;
         Ok(before)
     }
 
-    /// How many shards there are of this split.
     pub fn n_shards(&self, split: &str) -> Result<u64, ExportError> {
         let counted = self.get("SELECT count(*) FROM shards WHERE split = ?1", [split], |row| row.get(0))?;
         Ok(counted.unwrap_or(0))
     }
 
-    /// Takes note of a shard that will be there, or of its length as it is: 0 until it is in its place.
+    /// Records a shard with its length in bytes, which is 0 until the shard is in place.
     pub fn set_shard(&self, name: &str, split: &str, bytes: u64) -> Result<(), ExportError> {
         self.change("INSERT OR REPLACE INTO shards VALUES (?1, ?2, ?3)", params![name, split, bytes])
     }
 
-    /// Forgets a shard.
     pub fn forget_shard(&self, name: &str) -> Result<(), ExportError> {
         self.change("DELETE FROM shards WHERE name = ?1", [name])
     }
 
-    /// The shards and how long they are.
+    /// Returns the names of the shards and their lengths in bytes.
     pub fn shards(&self) -> Result<Vec<(String, u64)>, ExportError> {
         let read = || {
             let mut statement = self.connection.prepare("SELECT name, bytes FROM shards ORDER BY name")?;
@@ -207,12 +202,10 @@ impl State {
         read().map_err(|error| self.error(error))
     }
 
-    /// How many images there are.
     pub fn n_images(&self) -> Result<u64, ExportError> {
         Ok(self.get("SELECT count(*) FROM images", (), |row| row.get(0))?.unwrap_or(0))
     }
 
-    /// Forgets everything.
     pub fn clear(&self) -> Result<(), ExportError> {
         self.batch("DELETE FROM images; DELETE FROM shards; DELETE FROM placed; DELETE FROM settings")
     }
@@ -237,7 +230,7 @@ impl State {
     }
 }
 
-/// A stem as it is compared where upper and lower case are the same.
+/// Returns a stem as file systems that ignore case compare it.
 fn fold(stem: &str) -> String {
     stem.to_lowercase()
 }

@@ -1,4 +1,4 @@
-//! Exports as edits, damage and crashes find them: a real ledger, and images that are any bytes with the right hash.
+//! Tests of exports after edits, damage and crashes: with a real ledger, and with arbitrary bytes as images, hashed correctly.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::model::progress::Unseen;
 use crate::model::time::Timestamp;
 use crate::plan;
 
-/// A run and the folder of a dataset.
+/// Run, and the folder of its dataset.
 struct World {
     folder: TempDir,
 }
@@ -38,7 +38,7 @@ impl World {
         self.folder.path().join("dataset")
     }
 
-    /// Takes these prompts in, and gives every job that has none an image called after its prompt.
+    /// Imports these prompts, and gives every job without an image one named after its prompt.
     fn run(&self, prompts: &[&str]) {
         let path = self.folder.path().join("m.csv");
         let mut table = csv::Writer::from_path(&path).unwrap();
@@ -53,7 +53,7 @@ impl World {
         self.make_images(file, "first");
     }
 
-    /// Makes an image anew, with other bytes under the same name.
+    /// Makes an image again, with other bytes under the same name.
     fn make_again(&self, prompt: &str) {
         let mut file = RunFile::open(&self.out(), "simulator").unwrap();
         let wanted = Wanted::Jobs([self.job(prompt)].into());
@@ -83,7 +83,7 @@ impl World {
                 let file_name = format!("images/{}/{}.png", job.index / 100, job.request.prompt);
                 let path = self.out().join(&file_name);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
-                // As a run does: a new file, and not the old one with other bytes.
+                // Creates a new file, as a run does, and does not write other bytes into the old one.
                 let _ = fs::remove_file(&path);
                 fs::write(&path, &bytes).unwrap();
                 let (sha256, format) = (Sha256::digest(&bytes).into(), ImageFormat::Png);
@@ -116,7 +116,7 @@ impl World {
         export(&self.options(format), &mut Unseen).unwrap()
     }
 
-    /// Every file of the dataset but its record: name, bytes, and which file it is.
+    /// Returns every file of the dataset except its record: name, bytes and inode.
     fn files(&self) -> BTreeMap<String, (Vec<u8>, u64)> {
         let mut files = BTreeMap::new();
         let mut folders = vec![self.dir()];
@@ -138,7 +138,7 @@ impl World {
         self.files().into_keys().collect()
     }
 
-    /// The names in a table, and whether each is there.
+    /// Returns the names in a table, and whether the file of each exists.
     fn told(&self, table: &str) -> Vec<(String, bool)> {
         let folder = self.dir().join(table);
         let text = fs::read_to_string(folder.join("metadata.jsonl")).unwrap();
@@ -165,7 +165,7 @@ fn an_image_folder_follows_the_run() {
     let world = World::new(&["a", "b", "c", "d", "e"]);
     let exported = world.export(Format::ImageFolder);
     assert_eq!((exported.n_images, exported.n_new, exported.n_linked, exported.n_copied), (5, 5, 5, 0));
-    // Four to a folder in this test.
+    // Folders hold four images in this test.
     let names =
         ["train/00001/e.png", "train/a.png", "train/b.png", "train/c.png", "train/d.png", "train/metadata.jsonl"];
     assert_eq!(world.names(), names);
@@ -262,7 +262,7 @@ fn a_damaged_image_is_left_out_until_it_is_whole() {
 #[test]
 fn images_of_one_name_get_names_apart() {
     let world = World::new(&["a", "A", "b"]);
-    // One more a in another folder, as templates of names may make it.
+    // Second job with the prompt `a` gets another folder, as name templates may choose it.
     let others: Vec<String> = (0..100).map(|n| format!("x{n}")).collect();
     let mut prompts = vec!["a", "A", "b"];
     prompts.extend(strs(&others));
@@ -302,7 +302,8 @@ fn splits_part_the_images_and_each_stays_where_it_is() {
     assert!(world.told("train").iter().chain(&world.told("test")).all(|(_, is_there)| *is_there));
 }
 
-/// Goal: nothing leaves the folder, and nobody else's file is touched. Method: links where files and folders will be.
+/// Goal: nothing is written outside the folder, and no foreign file is changed. Method: links in the place of later files and
+/// folders.
 #[test]
 fn no_link_leads_out_of_the_folder() {
     let world = World::new(&["a"]);
@@ -357,7 +358,7 @@ fn what_is_no_export_like_this_one_is_refused() {
     fs::write(world.dir().join("mine"), "").unwrap();
     assert_eq!(
         try_with(&|_| ()).unwrap_err(),
-        "could not export to /dataset: there are other files in it, and no export; name a new or an empty folder with -o"
+        "could not export to /dataset: it holds other files and no export; choose a new or empty folder with -o"
     );
     assert!(try_with(&|options| options.is_fresh = true).is_err(), "whatever is asked for");
     fs::remove_file(world.dir().join("mine")).unwrap();
@@ -365,7 +366,7 @@ fn what_is_no_export_like_this_one_is_refused() {
     let error = try_with(&|options| options.format = Format::ImageFolder).unwrap_err();
     assert_eq!(
         error,
-        "could not export to /dataset: it holds an export with `--to webdataset --caption prompt`, and this is one with `--to imagefolder --caption prompt`; name another folder with -o, or add --fresh to replace it"
+        "could not export to /dataset: it holds an export with `--to webdataset --caption prompt`, and this is one with `--to imagefolder --caption prompt`; choose another folder with -o, or add --fresh to replace it"
     );
     assert!(try_with(&|options| options.caption = "style".into()).is_err());
     assert!(try_with(&|options| options.splits = "a=1,b=1".parse().ok()).is_err());
@@ -379,7 +380,7 @@ fn what_is_no_export_like_this_one_is_refused() {
     let error = try_with(&|_| ()).unwrap_err();
     assert_eq!(
         error,
-        "could not go on with the export: /dataset/train-000000.tar is missing; put it back, or add --fresh to build all shards anew"
+        "could not continue the export: /dataset/train-000000.tar is missing; put it back, or add --fresh to rebuild all shards"
     );
     assert_eq!(try_with(&|options| options.is_fresh = true).unwrap().n_images, 1);
     let _held = State::open(&world.dir()).unwrap();

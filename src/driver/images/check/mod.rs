@@ -1,7 +1,8 @@
-//! Whether bytes are one whole image, told in a single pass and in bounded memory.
+//! Image check: decides in a single pass and in bounded memory whether bytes are one whole image.
 //!
-//! A general decoder is content with half a JPEG. This walk is not: it goes over every chunk or segment to the end marker, and
-//! hashes on the way. The pixels' codes are read to the last row, so that a decoder will read them too; no picture is held.
+//! A general decoder accepts half a JPEG. This check does not: it reads every chunk or segment up to the end marker,
+//! and hashes the bytes meanwhile. The pixels' codes are read to the last row, so that a decoder will read them too. No
+//! picture is kept in memory.
 
 mod jpeg;
 mod png;
@@ -19,12 +20,12 @@ use crate::driver::images::check::walk::{Stop, Walk};
 use crate::model::outcome::ImageFormat;
 use crate::model::text::{excerpt, kind_of_text, trimmed};
 
-/// What an image may measure at most.
+/// Limits on the size of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CheckLimits {
-    /// Length of the file.
+    /// Maximum length of the file, in bytes.
     pub bytes_max: u64,
-    /// Width times height.
+    /// Maximum number of pixels: width times height.
     pub pixels_max: u64,
 }
 
@@ -34,88 +35,88 @@ impl Default for CheckLimits {
     }
 }
 
-/// What was found out about a whole image.
+/// Properties of a whole image, found by the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// What it is.
+    /// Image format, by the bytes of the file.
     pub format: ImageFormat,
-    /// Pixels from left to right.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels from top to bottom.
+    /// Height in pixels.
     pub height: u32,
-    /// Its length, whatever follows the image included.
+    /// Length of the file in bytes, including bytes after the end of the image.
     pub bytes: u64,
-    /// SHA-256 of all of that.
+    /// SHA-256 of the whole file, including bytes after the end of the image.
     pub sha256: [u8; 32],
 }
 
-/// Why bytes are not a whole image of an acceptable size.
+/// Reason why bytes are not a whole image of an acceptable size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnImage {
-    /// There are none.
+    /// Empty file.
     #[error("the download is empty")]
     Empty,
-    /// A text, such as an error page.
+    /// Text in place of an image, such as an error page.
     #[error("the download is {what}, not an image: {beginning}")]
     Text {
-        /// What kind of text.
+        /// Kind of text, for a message.
         what: &'static str,
-        /// How it begins, escaped.
+        /// First characters of the text, escaped.
         beginning: String,
     },
-    /// A file of a kind that is not taken.
+    /// File of a format that is not accepted.
     #[error("the download is {what}, not a PNG, JPEG or WebP")]
     Other {
-        /// What kind of file.
+        /// Kind of file, for a message.
         what: &'static str,
     },
-    /// It ends too early.
+    /// File that ends too early.
     #[error("the image is cut off after {n_bytes} of at least {bytes_min} bytes")]
     CutOff {
-        /// How many bytes there are.
+        /// Number of bytes in the file.
         n_bytes: u64,
-        /// How many there must be, as far as it was read.
+        /// Minimum number of bytes that the file needs, as far as it was read.
         bytes_min: u64,
     },
-    /// Its bytes contradict its format.
+    /// File whose bytes contradict its format.
     #[error("the {} is damaged near byte {near}: {why}", words(*.format))]
     Damaged {
-        /// What it began as.
+        /// Format by the first bytes.
         format: ImageFormat,
-        /// How far the walk had come.
+        /// Number of bytes that the check had read.
         near: u64,
-        /// What is wrong there.
+        /// Description of the damage.
         why: &'static str,
     },
-    /// Its pixel data end early, though the file is whole.
+    /// Image whose pixel data end early, although the file is complete.
     #[error("the {}'s pixel data end after row {n_rows} of {n_rows_max}", words(*.format))]
     PixelsEnd {
-        /// What it began as.
+        /// Format by the first bytes.
         format: ImageFormat,
-        /// Whole rows that are there; those of all passes together in an interlaced PNG.
+        /// Number of whole rows, summed over all passes in an interlaced PNG.
         n_rows: u64,
-        /// Rows that the image has.
+        /// Number of rows that the image needs, counted likewise.
         n_rows_max: u64,
     },
-    /// It is longer than `bytes_max`.
-    #[error("the download is longer than the limit of {bytes_max} bytes (--image-bytes-max)")]
+    /// File longer than `bytes_max`.
+    #[error("the download is larger than the limit of {bytes_max} bytes (--image-bytes-max)")]
     TooLong {
-        /// The limit.
+        /// Limit in bytes.
         bytes_max: u64,
     },
-    /// It has more pixels than `pixels_max`.
+    /// Image with more pixels than `pixels_max`.
     #[error("the image has {width}x{height} pixels, more than the limit of {pixels_max} (--image-pixels-max)")]
     TooLarge {
-        /// Pixels from left to right.
+        /// Width in pixels.
         width: u32,
-        /// Pixels from top to bottom.
+        /// Height in pixels.
         height: u32,
-        /// The limit.
+        /// Limit in pixels.
         pixels_max: u64,
     },
 }
 
-/// Walks over all of `reader`. The outer error is the reader's own, the inner one says why the bytes are not an image.
+/// Reads all of `reader` and checks it. The outer error is the reader's own; the inner error says why the bytes are not an image.
 pub fn inspect(mut reader: impl BufRead, limits: &CheckLimits) -> io::Result<Result<Checked, NotAnImage>> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
@@ -133,13 +134,13 @@ fn inspect_from<R: BufRead>(head: &[u8], mut walk: Walk<R>) -> Result<Checked, S
         ImageFormat::Jpeg => jpeg::walk(&mut walk)?,
         ImageFormat::WebP => webp::walk(&mut walk)?,
     };
-    // Real files have things behind their end: padding, a second picture, a camera's own data. Every reader passes over them, and
-    // refusing would throw a whole, paid image away. They are part of the file, so they are counted and hashed.
+    // Real files have data after their end: padding, a second picture, or a camera's own data. Every reader skips such
+    // data, and a refusal would lose a whole, paid image. The data are part of the file, so they are counted and hashed.
     let (bytes, sha256) = walk.finish()?;
     Ok(Checked { format, width, height, bytes, sha256 })
 }
 
-/// As much of the beginning as tells formats apart and shows what an error page says.
+/// Number of leading bytes that are enough to distinguish formats and to show the text of an error page.
 const HEAD_BYTES: usize = 256;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -160,12 +161,12 @@ fn recognise(head: &[u8]) -> Result<ImageFormat, NotAnImage> {
     }
 }
 
-/// The format of what begins so, if it is one that is taken.
+/// Returns the format of a file that begins with `head`; `None` if that format is not accepted.
 pub(super) fn recognised(head: &[u8]) -> Option<ImageFormat> {
     recognise(head).ok()
 }
 
-/// What it is instead, for the user to see why the link did not give an image.
+/// Names the kind of a file that is not an image. The user then sees why the link gave no image.
 fn name_other(head: &[u8]) -> NotAnImage {
     match kind_of_text(head) {
         Some(what) => NotAnImage::Text { what, beginning: excerpt(trimmed(&String::from_utf8_lossy(head)), 120) },
@@ -184,10 +185,10 @@ fn name_binary(head: &[u8]) -> &'static str {
         (0, b"PK\x03\x04", "a ZIP archive"),
     ];
     let is_here = |at: usize, magic| head.get(at..).is_some_and(|rest| rest.starts_with(magic));
-    MAGIC.into_iter().find(|(at, magic, _)| is_here(*at, magic)).map_or("something unknown", |(_, _, what)| what)
+    MAGIC.into_iter().find(|(at, magic, _)| is_here(*at, magic)).map_or("data of an unknown type", |(_, _, what)| what)
 }
 
-/// The format's name in a sentence.
+/// Returns the format's name for a message.
 const fn words(format: ImageFormat) -> &'static str {
     match format {
         ImageFormat::Png => "PNG",

@@ -1,4 +1,4 @@
-//! What is whole passes with its true size, and nothing that is less than whole does.
+//! Tests of the image check: whole images pass with their true size, and no incomplete image passes.
 
 mod jpeg;
 mod png;
@@ -14,10 +14,10 @@ fn look(bytes: &[u8]) -> Result<Checked, NotAnImage> {
     inspect(bytes, &CheckLimits::default()).expect("a slice cannot fail to be read")
 }
 
-/// Its name, its bytes, what it is and how large.
+/// Name, bytes, format and size of a sample.
 type Sample = (&'static str, Vec<u8>, ImageFormat, (u32, u32));
 
-/// Every image that the tests know.
+/// Returns every image that the tests use.
 fn images() -> Vec<Sample> {
     vec![
         ("png", noise(9, 7, 1), ImageFormat::Png, (9, 7)),
@@ -40,7 +40,7 @@ fn whole_images_pass_with_their_size_and_hash() {
     }
 }
 
-/// Goal: no image is called whole that is not. Method: cut each after every byte.
+/// Goal: no incomplete image passes. Method: cut each image after every byte.
 #[test]
 fn an_image_cut_off_anywhere_is_refused() {
     for (name, bytes, ..) in images() {
@@ -57,7 +57,7 @@ fn an_image_cut_off_anywhere_is_refused() {
     }
 }
 
-/// Goal: damage on the way does not go unseen. Method: flip every bit of a PNG, each of which a checksum covers.
+/// Goal: damage within an image is detected. Method: flip every bit of a PNG; a checksum covers each bit.
 #[test]
 fn a_png_with_any_bit_flipped_is_refused() {
     let whole = noise(5, 3, 2);
@@ -68,7 +68,7 @@ fn a_png_with_any_bit_flipped_is_refused() {
     }
 }
 
-/// The pieces in which a reader hands out its bytes must not matter.
+/// Goal: the result does not depend on the pieces in which a reader returns its bytes.
 #[test]
 fn a_walk_does_not_depend_on_the_size_of_the_buffer() {
     for (name, bytes, ..) in images() {
@@ -109,8 +109,8 @@ fn what_is_not_an_image_is_called_by_its_name() {
         (b"\0\0\0\x20ftypavif\0", "the download is an AVIF, not a PNG, JPEG or WebP"),
         (b"\0\0\0\x20ftypisom\0", "the download is a video or a HEIF, not a PNG, JPEG or WebP"),
         (b"\x1f\x8b\x08\0", "the download is compressed data, not a PNG, JPEG or WebP"),
-        (b"RIFF\x04\0\0\0WAVE", "the download is something unknown, not a PNG, JPEG or WebP"),
-        (b"\0\0\0\0", "the download is something unknown, not a PNG, JPEG or WebP"),
+        (b"RIFF\x04\0\0\0WAVE", "the download is data of an unknown type, not a PNG, JPEG or WebP"),
+        (b"\0\0\0\0", "the download is data of an unknown type, not a PNG, JPEG or WebP"),
         (b"\x89PNG", "the image is cut off after 4 of at least 8 bytes"),
     ];
     for (bytes, words) in table {

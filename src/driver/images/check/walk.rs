@@ -1,4 +1,4 @@
-//! Going over bytes once and forwards: whatever is passed is counted, hashed and kept below the limit.
+//! Forward-only reader: counts and hashes all bytes that it reads, and enforces the limits.
 
 use std::io::{self, BufRead, ErrorKind};
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::driver::images::check::{CheckLimits, NotAnImage};
 use crate::model::outcome::ImageFormat;
 
-/// A reader on its way to its end.
+/// Reader that only moves forwards.
 pub(super) struct Walk<R> {
     reader: R,
     hasher: Sha256,
@@ -15,12 +15,12 @@ pub(super) struct Walk<R> {
     limits: CheckLimits,
 }
 
-/// Why a walk ended early.
+/// Reason why reading ended early.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// The reader failed.
+    /// Failure of the reader.
     Read(io::Error),
-    /// The bytes are not a whole image.
+    /// Bytes that are not a whole image.
     NotAnImage(NotAnImage),
 }
 
@@ -35,12 +35,12 @@ impl<R: BufRead> Walk<R> {
         Self { reader, hasher: Sha256::new(), n_passed: 0, limits }
     }
 
-    /// How many bytes lie behind.
+    /// Returns the number of bytes read so far.
     pub fn n_passed(&self) -> u64 {
         self.n_passed
     }
 
-    /// The next `N` bytes.
+    /// Returns the next `N` bytes.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Stop> {
         let mut array = [0; N];
         let mut n_filled = 0;
@@ -51,7 +51,7 @@ impl<R: BufRead> Walk<R> {
         Ok(array)
     }
 
-    /// Passes over the next `n_bytes`, showing them piece by piece.
+    /// Reads the next `n_bytes` bytes, and passes them to `show` piece by piece.
     pub fn pass(&mut self, n_bytes: u64, mut show: impl FnMut(&[u8])) -> Result<(), Stop> {
         let end = self.n_passed.saturating_add(n_bytes);
         while self.n_passed < end {
@@ -68,7 +68,7 @@ impl<R: BufRead> Walk<R> {
         Ok(())
     }
 
-    /// Passes over everything up to and including the next `wanted`.
+    /// Reads all bytes up to and including the next `wanted`.
     pub fn pass_until(&mut self, wanted: u8) -> Result<(), Stop> {
         let mut is_found = false;
         while !is_found {
@@ -86,18 +86,18 @@ impl<R: BufRead> Walk<R> {
         Ok(())
     }
 
-    /// Passes over whatever is left and gives the length and the SHA-256 of it all.
+    /// Reads the remaining bytes and returns the length and the SHA-256 of the whole file.
     pub fn finish(mut self) -> Result<(u64, [u8; 32]), Stop> {
         while !self.step(<[u8]>::len)? {}
         Ok((self.n_passed, self.hasher.finalize().into()))
     }
 
-    /// The complaint that the bytes just passed contradict `format`.
+    /// Returns the error that the bytes just read contradict `format`.
     pub fn damaged(&self, format: ImageFormat, why: &'static str) -> Stop {
         NotAnImage::Damaged { format, near: self.n_passed, why }.into()
     }
 
-    /// Whether an image may measure so much. To be asked before anything is made of its pixels.
+    /// Checks the size of an image against the limits. Call this function before any use of its pixels.
     pub fn measure(&self, format: ImageFormat, width: u32, height: u32) -> Result<(), Stop> {
         let pixels_max = self.limits.pixels_max;
         if width == 0 || height == 0 {
@@ -109,7 +109,8 @@ impl<R: BufRead> Walk<R> {
         Ok(())
     }
 
-    /// Shows what the reader has ready to `take`, which says how much of it to pass over. True at the end, where there is nothing.
+    /// Passes the buffered bytes to `take`, which returns how many of them to consume. Returns `true` at the end, where
+    /// no bytes are left.
     pub fn step(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<bool, Stop> {
         while self.reader.fill_buf().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
         let bytes = self.reader.fill_buf().map_err(Stop::Read)?;

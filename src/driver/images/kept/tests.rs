@@ -1,4 +1,4 @@
-//! Parts of images: kept over breaks and restarts, gone on with as far as they are as they were written, and gone when they are of no use.
+//! Tests of resumed downloads: kept over broken connections and restarts, resumed as far as valid, and removed when useless.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::model::part::{Part, Validator};
 use crate::model::style::Making;
 use crate::provider::Download;
 
-/// How long the pieces are in which images come.
+/// Length in bytes of the pieces in which images arrive.
 const PIECE: usize = 100_000;
 
 fn cat(task: &str) -> ImageName {
@@ -30,7 +30,7 @@ fn validator() -> Validator {
     Validator::ETag("\"one\"".into())
 }
 
-/// The bytes from `n_before` up to `end`, and then a break if that is not the end of the image.
+/// Returns a download of the bytes from `n_before` to `end`. The connection then breaks, unless `end` is the end of the image.
 fn download(image: &[u8], n_before: usize, end: usize) -> Download<'static> {
     let pieces: Vec<_> = image[n_before..end].chunks(PIECE).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     let broken = (end < image.len()).then(|| Err(Fault::new(FaultKind::Transient, "cut")));
@@ -55,7 +55,7 @@ fn open(out: &TempDir) -> DiskStore {
     DiskStore::open(out.path(), CheckLimits::default()).unwrap()
 }
 
-/// The partial file and its journal.
+/// Returns the paths of the temporary file and its journal.
 fn left(out: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(out.join(".partial")) else { return vec![] };
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
@@ -88,8 +88,8 @@ async fn what_broke_off_is_gone_on_with() {
     assert_eq!(left(out.path()), Vec::<PathBuf>::new());
 }
 
-/// Goal: a restart loses nothing, and what is written into an image is there once. Method: a new store for each part, with and without
-/// metadata, and the file that comes of one download.
+/// Goal: a restart loses no bytes, and metadata is inserted once. Method: a new store for each part, with and without
+/// metadata, compared with the file of a single download.
 #[tokio::test]
 async fn a_part_outlives_its_process_whatever_is_written_into_the_image() {
     for has_metadata in [false, true] {
@@ -116,8 +116,8 @@ async fn a_part_outlives_its_process_whatever_is_written_into_the_image() {
     }
 }
 
-/// Goal: only bytes that are as they were written are gone on with. Method: what a power loss or a hand may leave of both files, and the
-/// most that may still be believed.
+/// Goal: a download resumes only from valid bytes. Method: damage to both files, as a power loss or a manual change may
+/// leave it. Each case states whether any bytes may still be trusted.
 #[tokio::test]
 async fn of_a_damaged_part_only_what_is_sure_is_used() {
     type Damage = fn(&mut Vec<u8>, &mut Vec<u8>);
@@ -185,7 +185,7 @@ async fn a_part_is_gone_with_its_job_and_no_other() {
     assert_eq!(left(out.path()), Vec::<PathBuf>::new());
 }
 
-/// What is no image, or has no validator, or is too long, is not kept.
+/// Covers damaged images, downloads without a validator, and images that are too long.
 #[tokio::test]
 async fn what_cannot_become_an_image_is_not_kept() {
     let out = TempDir::new().unwrap();
@@ -200,8 +200,8 @@ async fn what_cannot_become_an_image_is_not_kept() {
     }
 }
 
-/// Goal: what comes slowly is on the disk a second later. Method: a body that falls silent, a store that is opened beside it, as after a
-/// kill.
+/// Goal: bytes of a slow download are on disk one second later. Method: a body that stalls, and a second store that
+/// opens the folder as after a kill.
 #[tokio::test]
 async fn what_has_come_is_soon_on_the_disk() {
     let out = TempDir::new().unwrap();
@@ -219,7 +219,8 @@ async fn what_has_come_is_soon_on_the_disk() {
     assert!(fs::read(out.path().join("images/000001-a-cat.png")).unwrap() == image);
 }
 
-/// Goal: a folder of parts is no way out of OUT. Method: links where parts and their folder should be.
+/// Goal: the folder of temporary files offers no path out of the output folder. Method: symbolic links in place of the
+/// temporary files and their folder.
 #[cfg(unix)]
 #[tokio::test]
 async fn links_among_the_parts_are_removed_and_not_followed() {

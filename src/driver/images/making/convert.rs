@@ -1,4 +1,6 @@
-//! One format made into another. What cannot be decoded, or not be encoded, stays what it is: it is paid for.
+//! Conversion of an image to another format.
+//!
+//! An image that cannot be decoded or encoded keeps its format: the user has paid for it.
 
 use std::io::Cursor;
 use std::panic::catch_unwind;
@@ -12,15 +14,16 @@ use crate::driver::images::decoders::{Admitted, admit};
 use crate::model::outcome::ImageFormat;
 use crate::model::style::Conversion;
 
-/// Bytes that a decoder may take. The check has limited the pixels already.
+/// Memory limit of a decoder, in bytes. The check has already limited the number of pixels.
 const DECODED_BYTES_MAX: u64 = 2 << 30;
 
-/// A quality at which WebP loses nothing.
+/// WebP quality at which compression is lossless.
 const LOSSLESS: u8 = 100;
 
-/// The whole image in another format, upright, with its colour profile where the format is written with one.
+/// Converts the whole image to another format, upright, with its colour profile if the encoder can write one. `None` if
+/// the conversion fails.
 pub fn convert(bytes: &[u8], from: ImageFormat, conversion: Conversion) -> Option<Vec<u8>> {
-    // A decoder that panics over an image is no reason to lose it.
+    // A panic of a decoder must not lose the image.
     catch_unwind(|| {
         let (picture, _admitted) = decode(bytes, from)?;
         encode(picture, conversion)
@@ -34,7 +37,7 @@ struct Picture {
     profile: Option<Vec<u8>>,
 }
 
-/// The picture, and its place among the decoders for as long as it is in memory.
+/// Decodes the picture. Also returns its decoder permit, to hold while the picture is in memory.
 fn decode(bytes: &[u8], from: ImageFormat) -> Option<(Picture, Admitted<'static>)> {
     let format = match from {
         ImageFormat::Png => image::ImageFormat::Png,
@@ -86,13 +89,13 @@ fn encode(Picture { pixels, profile }: Picture, Conversion { to, quality }: Conv
 
 fn write(mut encoder: impl ImageEncoder, pixels: &DynamicImage, profile: Option<Vec<u8>>) -> Option<()> {
     if let Some(profile) = profile {
-        // Without it the colours are a little off, and the image is there.
+        // Without the profile, the colours are slightly wrong, but the image is usable.
         let _ = encoder.set_icc_profile(profile);
     }
     pixels.write_with_encoder(encoder).ok()
 }
 
-/// The picture as JPEG can show it: eight bits a colour, and white where nothing is.
+/// Converts the picture for JPEG: eight bits per colour, and white in place of transparency.
 fn on_white(pixels: DynamicImage) -> RgbImage {
     if !pixels.color().has_alpha() {
         return pixels.into_rgb8();

@@ -1,24 +1,25 @@
-//! EXIF: the prompt as description, and the parameters as the user's comment, where viewers look for them.
+//! EXIF: stores the prompt as description and the parameters as user comment, where viewers look for them.
 
 use crate::driver::images::making::tags::Tags;
 
-/// Bytes of each text. An EXIF block in a JPEG has 64 KB for everything; what is longer is cut here, and whole in the ledger.
+/// Maximum number of bytes per text. An EXIF block in a JPEG has 64 KB for everything. Longer texts are cut here; the
+/// ledger keeps the whole text.
 const TEXT_BYTES_MAX: usize = 24 << 10;
 
-/// Before the block in a JPEG.
+/// Prefix of the block in a JPEG.
 pub(super) const JPEG_PREFIX: &[u8] = b"Exif\0\0";
 
 const ASCII: u16 = 2;
 const LONG: u16 = 4;
 const UNDEFINED: u16 = 7;
 
-/// The block: a TIFF of two directories, big endian as the readers of Stable Diffusion's parameters expect it.
+/// Builds the block: a TIFF of two directories, big-endian as readers of Stable Diffusion's parameters expect.
 pub(super) fn block(tags: &Tags) -> Vec<u8> {
     let description = [cut(&tags.prompt, TEXT_BYTES_MAX).as_bytes(), b"\0"].concat();
     let software = b"promptbatch\0".to_vec();
     let units = cut(&tags.parameters, TEXT_BYTES_MAX).encode_utf16().flat_map(u16::to_be_bytes);
     let comment: Vec<u8> = b"UNICODE\0".iter().copied().chain(units).collect();
-    // Header, a directory of three entries, one of a single entry; what is longer than four bytes follows behind.
+    // Header, a directory of three entries, and a directory of one entry. Values longer than four bytes follow.
     let (first, second) = (8, 8 + 2 + 3 * 12 + 4);
     let mut values = Values { bytes: vec![], begin: second + 2 + 12 + 4 };
     let mut block = b"MM\0*\0\0\0\x08".to_vec();
@@ -35,7 +36,7 @@ pub(super) fn block(tags: &Tags) -> Vec<u8> {
     block
 }
 
-/// What does not fit into the entries of a directory.
+/// Values that do not fit into the entries of a directory.
 struct Values {
     bytes: Vec<u8>,
     begin: usize,
@@ -50,7 +51,7 @@ impl Values {
         } else {
             entry(block, tag, kind, value.len(), self.begin + self.bytes.len());
             self.bytes.extend_from_slice(value);
-            // Values begin at even places.
+            // Values begin at even offsets.
             self.bytes.resize(self.bytes.len().next_multiple_of(2), 0);
         }
     }
@@ -64,7 +65,7 @@ fn entry(block: &mut Vec<u8>, tag: u16, kind: u16, count: usize, value: usize) {
     block.extend_from_slice(&word(value));
 }
 
-/// The longest beginning of whole characters.
+/// Returns the longest prefix of whole characters within `bytes_max` bytes.
 fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }

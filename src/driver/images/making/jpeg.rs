@@ -1,9 +1,9 @@
-//! JPEG: an EXIF segment at the beginning, behind the JFIF header if there is one.
+//! JPEG: inserts an EXIF segment at the beginning, after the JFIF header if there is one.
 
 use crate::driver::images::making::exif;
 use crate::driver::images::making::tags::Tags;
 
-/// Puts the segment in, unless the image has one of its own there.
+/// Inserts the segment. Returns `false` if the image already has an EXIF segment there, or `head` is too short.
 pub(super) fn insert(head: &mut Vec<u8>, tags: &Tags) -> bool {
     let Some(place) = place(head) else { return false };
     let block = exif::block(tags);
@@ -20,7 +20,7 @@ fn place(head: &[u8]) -> Option<usize> {
         if is_exif {
             return None;
         }
-        // Behind the first segment of an application, which is JFIF's; all the others may come after ours.
+        // The segment follows the first application segment, which is JFIF's. All other application segments may follow it.
         if at > 2 || *marker != 0xe0 {
             break;
         }
@@ -29,7 +29,7 @@ fn place(head: &[u8]) -> Option<usize> {
     (at <= head.len()).then_some(at)
 }
 
-/// How many bytes must be here before it is known where the segment goes.
+/// Returns how many leading bytes are needed to find the position of the segment.
 pub(in crate::driver::images) fn head_bytes(head: &[u8]) -> usize {
     let first = match head.get(2..6) {
         Some([0xff, 0xe0, high, low]) => 2 + usize::from(u16::from_be_bytes([*high, *low])),

@@ -1,6 +1,7 @@
-//! What is made of an image before it gets its name: another format, and the words that it was made from written into it and beside it.
+//! Post-processing of an image before its final name: another format, embedded metadata, and a sidecar file.
 //!
-//! All of it depends on the bytes that came and on their origin alone: an image that is fetched again after a crash becomes the same file.
+//! The result depends only on the received bytes and their origin. An image that is fetched again after a crash becomes
+//! the same file.
 
 mod convert;
 mod exif;
@@ -21,18 +22,18 @@ use crate::model::style::Sidecar;
 use super::check::Checked;
 use crate::model::origin::Origin;
 
-/// Writes prompt and parameters into an image of this format, of which its first bytes are here. False if they have no place
-/// there, or their place is taken.
+/// Inserts prompt and parameters into an image of this format, given its first bytes. Returns `false` if the format has
+/// no place for them there, or the place is occupied.
 pub(super) fn tag_head(format: ImageFormat, head: &mut Vec<u8>, origin: &Origin) -> bool {
     match format {
         ImageFormat::Png => png::insert(head, &Tags::of(origin)),
         ImageFormat::Jpeg => jpeg::insert(head, &Tags::of(origin)),
-        // Its length stands in front, and what is new behind.
+        // WebP stores its length at the beginning, and new chunks go to the end.
         ImageFormat::WebP => false,
     }
 }
 
-/// The same for a whole image.
+/// Inserts prompt and parameters into a whole image. Returns `false` if that is impossible, or their place is occupied.
 pub(super) fn tag(format: ImageFormat, bytes: &mut Vec<u8>, origin: &Origin) -> bool {
     match format {
         ImageFormat::Png | ImageFormat::Jpeg => tag_head(format, bytes, origin),
@@ -40,7 +41,7 @@ pub(super) fn tag(format: ImageFormat, bytes: &mut Vec<u8>, origin: &Origin) -> 
     }
 }
 
-/// What stands in the file beside an image.
+/// Returns the text of an image's sidecar file.
 pub(super) fn beside(sidecar: Sidecar, origin: &Origin, checked: &Checked) -> String {
     match sidecar {
         Sidecar::Txt => tags::caption(&origin.job.request.prompt) + "\n",

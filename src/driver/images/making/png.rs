@@ -1,14 +1,14 @@
-//! PNG: international text chunks right behind the header, as the specification has them.
+//! PNG: inserts international text chunks directly after the header, in the form of the specification.
 
 use crate::driver::images::making::tags::Tags;
 
-/// The signature and the first chunk, which is always the header.
+/// Length of the signature and the first chunk, which is always the header.
 const HEAD_BYTES: usize = 33;
 
-/// The header's length and type.
+/// Length and type of the header chunk.
 const HEADER: &[u8] = b"\0\0\0\x0dIHDR";
 
-/// Puts the texts behind the header.
+/// Inserts the texts after the header. Returns `false` if there is no complete header.
 pub(super) fn insert(head: &mut Vec<u8>, tags: &Tags) -> bool {
     if head.len() < HEAD_BYTES || &head[8..16] != HEADER {
         return false;
@@ -18,7 +18,7 @@ pub(super) fn insert(head: &mut Vec<u8>, tags: &Tags) -> bool {
     true
 }
 
-/// An `iTXt` chunk: not compressed, in no language.
+/// Builds an `iTXt` chunk: not compressed, without a language.
 fn chunk(keyword: &str, text: &str) -> Vec<u8> {
     let mut data = b"iTXt".to_vec();
     data.extend_from_slice(keyword.as_bytes());

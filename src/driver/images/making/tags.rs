@@ -1,4 +1,4 @@
-//! What an image was made from, in the words that other programs look for.
+//! Metadata of an image, in the forms that other programs look for.
 
 use std::fmt::Write as _;
 
@@ -9,19 +9,19 @@ use crate::model::origin::Origin;
 use crate::model::request::Request;
 use crate::report::value::{self, nested};
 
-/// The texts that are written into an image.
+/// Texts that are written into an image.
 #[derive(Debug)]
 pub(super) struct Tags {
-    /// The prompt.
+    /// Prompt without null characters.
     pub(super) prompt: String,
-    /// Prompt and parameters as Stable Diffusion's web interface writes them, which most viewers and sites read.
+    /// Prompt and parameters in the format of Stable Diffusion's web interface, which most viewers and sites read.
     pub(super) parameters: String,
-    /// Everything, as JSON.
+    /// All known fields, as JSON.
     pub(super) record: String,
 }
 
 impl Tags {
-    /// What is known of where an image comes from.
+    /// Builds the texts from the origin of an image.
     pub(super) fn of(origin: &Origin) -> Self {
         let request = &origin.job.request;
         let prompt = request.prompt.replace('\0', "");
@@ -29,7 +29,8 @@ impl Tags {
     }
 }
 
-/// `a cat`, then `Negative prompt: blurry`, then `Steps: 30, CFG scale: 3.5, Seed: 42, Size: 1024x768, Model: Qwen/Qwen-Image`.
+/// Formats `a cat`, then `Negative prompt: blurry`, then
+/// `Steps: 30, CFG scale: 3.5, Seed: 42, Size: 1024x768, Model: Qwen/Qwen-Image`.
 fn parameters(request: &Request) -> String {
     let mut text = request.prompt.clone();
     if let Some(negative) = &request.negative_prompt {
@@ -46,12 +47,12 @@ fn parameters(request: &Request) -> String {
     text + "\n" + &given.collect::<Vec<_>>().join(", ")
 }
 
-/// The prompt on one line: those who train read a line an image.
+/// Returns the prompt on one line, because training tools read one line per image.
 pub(super) fn caption(prompt: &str) -> String {
     prompt.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// All that an image was made from, and what it is if that is known, as one JSON object. What was not given is left out.
+/// Returns the request, the origin and, if known, the size of an image as one JSON object. Fields without a value are left out.
 pub(super) fn record(origin: &Origin, checked: Option<&Checked>) -> String {
     let (job, request) = (&origin.job, &origin.job.request);
     let [image_url, loras, params] = nested(request).map(given);
@@ -79,7 +80,7 @@ pub(super) fn record(origin: &Origin, checked: Option<&Checked>) -> String {
     serde_json::to_string_pretty(&Value::Object(map)).expect("a map of values is JSON")
 }
 
-/// A list or an object, where there is one.
+/// Returns a list or an object; `None` for any other value.
 fn given(value: value::Value<'_>) -> Option<Value> {
     if let value::Value::Nested(json) = value { Some(json) } else { None }
 }

@@ -1,4 +1,4 @@
-//! Whatever is made of an image is a whole image, says what it was made from, and is the same file every time.
+//! Tests of post-processing: every result is a whole image, carries its metadata, and is the same file every time.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,7 +37,7 @@ fn origin(prompt: &str) -> Origin {
     Origin { task: Some(TaskId("5075521".into())), ..Origin::of_job(job) }
 }
 
-/// One image of each kind.
+/// Returns one image of each kind.
 fn samples() -> Vec<Vec<u8>> {
     let webp = [WEBP_LOSSY, WEBP_LOSSLESS, WEBP_ALPHA, WEBP_ANIMATED].map(bytes);
     [png(9, 7, 1), bytes(JPEG_BASELINE), bytes(JPEG_PROGRESSIVE)].into_iter().chain(webp).collect()
@@ -57,7 +57,7 @@ fn tagged(bytes: &[u8], prompt: &str) -> Vec<u8> {
     tagged
 }
 
-/// Goal: words change no pixel and damage no image, and are there once.
+/// Goal: metadata changes no pixel, damages no image, and is present once.
 #[test]
 fn every_format_takes_the_words_and_stays_the_image_that_it_was() {
     for before in samples() {
@@ -182,7 +182,7 @@ fn what_is_transparent_becomes_white() {
 
 #[test]
 fn what_cannot_be_decoded_stays_what_it_is() {
-    // Its codes are arithmetic: libjpeg knows them, the decoder that is used here does not.
+    // The image uses arithmetic coding, which libjpeg supports and the decoder used here does not.
     let parts = [
         &b"\xff\xd8\xff\xdb\0\x43\0"[..],
         &[1; 64],
@@ -197,7 +197,7 @@ fn what_cannot_be_decoded_stays_what_it_is() {
     assert_eq!(files[&artifact[0].file_name], unknown);
 }
 
-/// Goal: the limit is on what comes in, and our own words do not make a paid image too long.
+/// Goal: the limit applies to received bytes. Metadata of this program does not make a paid image too long.
 #[tokio::test]
 async fn an_image_of_just_the_length_that_is_taken_gets_its_words_too() {
     for body in samples().into_iter().chain([png(400, 400, 1)]) {
@@ -212,7 +212,7 @@ async fn an_image_of_just_the_length_that_is_taken_gets_its_words_too() {
     }
 }
 
-/// Saves these bodies, each for a job of its own with the same name, and gives what was told and what is there.
+/// Saves each body for a separate job with the same image name. Returns the reported artifacts and the files on disk.
 #[tokio::main(flavor = "current_thread")]
 async fn saved(making: Making, bodies: &[Vec<u8>]) -> (Vec<Artifact>, BTreeMap<String, Vec<u8>>) {
     let out = TempDir::new().unwrap();
@@ -235,7 +235,7 @@ async fn save(store: &DiskStore, name: ImageName, body: &[u8]) -> Artifact {
     store.save(name, Download::whole(stream::iter(pieces).boxed())).await.unwrap().unwrap()
 }
 
-/// Goal: what is recorded is what is on disk, whatever is made of short images and long ones; and the same again is the same file.
+/// Goal: the record matches the file on disk, for all post-processing of short and long images. A repetition gives the same file.
 #[test]
 fn every_making_is_recorded_as_it_is_on_disk() {
     let long = png(400, 400, 1);
@@ -260,7 +260,7 @@ fn every_making_is_recorded_as_it_is_on_disk() {
     }
 }
 
-/// Goal: an image and the file beside it keep one stem, no file is written over, and a repetition finds its own.
+/// Goal: an image and its sidecar file keep one stem, and no file is overwritten. A repetition finds its own files.
 #[test]
 fn a_sidecar_goes_with_its_image() {
     let making = Making { sidecar: Some(Sidecar::Txt), ..Making::default() };
@@ -273,7 +273,7 @@ fn a_sidecar_goes_with_its_image() {
     assert_eq!(files[&format!("{}.txt", stems[1])], b"cat 1\n");
     let third = (*origin("cat 2").job).clone();
     assert_eq!(files[&format!("images/cat-{}.txt", third.id)], b"cat 2\n", "the stem has words of another image");
-    // The fourth is the very bytes of the first, and so is taken for it, but for its words.
+    // The fourth image has the bytes of the first, so it counts as the first. Only its prompt differs.
     assert_eq!(stems[3], "images/cat");
     assert_eq!(files.len(), 3 + 4);
 }

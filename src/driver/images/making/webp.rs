@@ -1,18 +1,18 @@
-//! WebP: an EXIF chunk at the end, which the header at the beginning announces.
+//! WebP: appends an EXIF chunk at the end, and announces it in the header at the beginning.
 
 use crate::driver::images::making::exif;
 use crate::driver::images::making::tags::Tags;
 
-/// `RIFF`, a length, `WEBP`.
+/// Length of the file header: `RIFF`, a length, `WEBP`.
 const HEADER_BYTES: usize = 12;
 
-/// Says that there is an EXIF chunk.
+/// Header flag for an EXIF chunk.
 const HAS_EXIF: u8 = 0x08;
 
-/// Says that some pixels are transparent.
+/// Header flag for transparent pixels.
 const HAS_ALPHA: u8 = 0x10;
 
-/// Adds the chunk, unless the image has one already.
+/// Appends the chunk. Returns `false` if the image already has one, or cannot be parsed.
 pub(super) fn insert(bytes: &mut Vec<u8>, tags: &Tags) -> bool {
     let Some(end) = end(bytes) else { return false };
     let Some(kind) = bytes.get(HEADER_BYTES..HEADER_BYTES + 4) else { return false };
@@ -36,14 +36,14 @@ pub(super) fn insert(bytes: &mut Vec<u8>, tags: &Tags) -> bool {
     true
 }
 
-/// Where the image ends; what a file has behind that stays behind.
+/// Returns the offset of the image's end. Bytes after it stay after it.
 fn end(bytes: &[u8]) -> Option<usize> {
     let length = u32::from_le_bytes(bytes.get(4..8)?.try_into().ok()?);
     let end = 8 + usize::try_from(length).ok()?;
     (end <= bytes.len() && end.is_multiple_of(2)).then_some(end)
 }
 
-/// Width, height and whether there is transparency, of an image of a single chunk.
+/// Returns width, height and transparency of an image with a single chunk.
 fn measures(bytes: &[u8]) -> Option<(u32, u32, bool)> {
     let data = bytes.get(HEADER_BYTES + 8..HEADER_BYTES + 18)?;
     let side = |at: usize| u32::from(u16::from_le_bytes([data[at], data[at + 1]]) & 0x3fff);
@@ -62,14 +62,14 @@ fn append(bytes: &mut Vec<u8>, end: usize, chunk: &[u8]) {
     bytes.splice(end..end, chunk.iter().copied());
 }
 
-/// Makes the length that stands in front longer.
+/// Increases the length in the file header by `n` bytes.
 fn grow(bytes: &mut [u8], n: usize) {
     let length = u32::from_le_bytes(bytes[4..8].try_into().expect("four bytes"));
     let longer = length.saturating_add(u32::try_from(n).expect("a chunk is some kilobytes long"));
     bytes[4..8].copy_from_slice(&longer.to_le_bytes());
 }
 
-/// A chunk, padded to an even length.
+/// Builds a chunk, padded to an even length.
 fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let length = u32::try_from(data.len()).expect("a chunk is some kilobytes long");
     let mut chunk = [&kind[..], &length.to_le_bytes(), data].concat();

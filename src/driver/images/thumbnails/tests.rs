@@ -1,4 +1,4 @@
-//! Thumbnails of whole, damaged and odd images, made once, made again only when need be, and cleared away.
+//! Tests of thumbnails of whole, damaged and unusual images: made once, made again only if needed, and removed.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// An output folder with the images that a test puts there.
+/// Output folder with the images of a test.
 struct Out(TempDir);
 
 impl Out {
@@ -18,7 +18,7 @@ impl Out {
         Self(out)
     }
 
-    /// Puts an image there, and gives its record.
+    /// Writes an image into the folder and returns its record.
     fn put(&self, name: &str, image: &DynamicImage, codec: Codec) -> Artifact {
         let mut bytes = Cursor::new(vec![]);
         image.write_to(&mut bytes, codec).unwrap();
@@ -100,7 +100,7 @@ fn what_is_let_through_is_white_and_sixteen_bits_become_eight() {
     assert!(out.thumbnail(&artifact).get_pixel(10, 10).0[0] > 250);
 }
 
-/// Goal: a second time costs a look and no picture, and half of a thumbnail does not count as one. Method: make it unreadable in between.
+/// Goal: a second request decodes no image, and half a thumbnail does not count as one. Method: damage the thumbnail between requests.
 #[test]
 fn a_thumbnail_is_made_once_and_again_if_it_is_not_whole() {
     let out = Out::new();
@@ -114,7 +114,7 @@ fn a_thumbnail_is_made_once_and_again_if_it_is_not_whole() {
         assert_eq!(make(), Ok(Made::New));
         assert_eq!(fs::read(out.path(&artifact)).unwrap(), whole);
     }
-    // The image is not needed for a thumbnail that is there.
+    // An existing thumbnail does not need its image.
     fs::remove_file(out.0.path().join("images/a.png")).unwrap();
     assert_eq!(make(), Ok(Made::Before));
 }
@@ -138,7 +138,7 @@ fn a_damaged_image_is_said_to_be_and_gets_none() {
     assert_eq!(make(&outside), Err(Unmade::Damaged(Damage::Outside)));
     let vast = Artifact { width: 20_000, height: 20_000, ..whole.clone() };
     assert_eq!(make(&vast), Err(Unmade::TooLarge));
-    // A record that is too small for its image is kept to: no more memory is taken than it says.
+    // A recorded size below the image's size is enforced: decoding takes no more memory than the record allows.
     assert!(matches!(make(&Artifact { width: 100, ..whole.clone() }), Err(Unmade::Undecodable(_))));
     assert!(!out.path(&whole).exists());
     assert_eq!(make(&whole), Ok(Made::New));

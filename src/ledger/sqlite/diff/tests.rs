@@ -1,4 +1,4 @@
-//! The difference against a simple model of the same rule, and against what taking the manifest in then really does.
+//! Tests of the differences: against a simple model of the same rule, and against the effect of the import.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use super::*;
 use crate::ledger::format::phase;
 use crate::ledger::sqlite::{Imported, totals};
 
-/// Of each list so many.
+/// Jobs shown per list.
 const SHOWN_MAX: usize = 3;
 
-/// A row of a manifest: one of a few contents, so that rows repeat; a label, perhaps; and what is carried through.
+/// Row of a manifest: a content, an optional label, and a note that is carried through. Contents are few, so that rows repeat.
 type Line = (u8, Option<u8>, u8);
 
 fn draft((content, label, note): Line) -> Draft {
@@ -24,10 +24,10 @@ fn drafts(lines: &[Line]) -> impl Iterator<Item = Result<Draft, LedgerError>> {
     lines.iter().map(|line| Ok(draft(*line)))
 }
 
-/// What the model knows of a job.
+/// Job as the model knows it.
 #[derive(Clone)]
 struct Job {
-    /// The line and the position of the last manifest that had it.
+    /// Line and index in the last manifest that had the job.
     line: Line,
     index: u64,
     is_in: bool,
@@ -44,10 +44,10 @@ impl Job {
     }
 }
 
-/// Every job ever, by its content and how many equal rows came before it.
+/// Every job ever imported, by its content and the number of equal rows before it.
 type Model = BTreeMap<(u8, usize), Job>;
 
-/// The rule in its shortest words: the `n`-th row of a content is the `n`-th job of that content.
+/// Applies the rule in its shortest form: the `n`-th row of a content is the `n`-th job of that content.
 fn wanted(lines: &[Line]) -> Vec<((u8, usize), Job)> {
     let name = |i: usize| (lines[i].0, lines[..i].iter().filter(|line| line.0 == lines[i].0).count());
     let job = |i: usize| Job { line: lines[i], index: i as u64 + 1, is_in: true, phase: phase::PENDING };
@@ -69,7 +69,7 @@ fn counts<'a>(jobs: impl Iterator<Item = &'a Job>) -> Counts {
     counts
 }
 
-/// Takes the first of `from` for which this holds.
+/// Removes and returns the first job of `from` that matches.
 fn take(from: &mut Vec<Job>, is_it: impl Fn(&Job) -> bool) -> Option<Job> {
     from.iter().position(is_it).map(|i| from.remove(i))
 }
@@ -89,7 +89,7 @@ fn expected(model: &Model, lines: &[Line]) -> Diff {
     let mut gone: Vec<_> = gone.collect();
     gone.sort_by_key(|job| job.index);
     let leaving = counts(gone.iter());
-    // First by name, and only then by place.
+    // Names are matched first, and only then positions.
     let (mut changed, mut unnamed) = (vec![], vec![]);
     for job in unknown {
         match take(&mut gone, |old| job.name().is_some() && old.name() == job.name()) {
@@ -135,7 +135,7 @@ fn take_in(model: &mut Model, lines: &[Line]) {
     }
 }
 
-/// Something happens to jobs: the phases of `at` in turn, in the order of their ids.
+/// Sets the phases of the jobs, in the order of their ids, to those of `at` in turn.
 fn live(file: &RunFile, model: &mut Model, at: &[i64]) {
     for (((content, nth), job), phase) in model.iter_mut().zip(at.iter().cycle()) {
         job.phase = *phase;
@@ -153,16 +153,16 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
-    /// Goal: the difference says what taking the manifest in will do, to the last job, however the manifest is edited. Method:
-    /// one manifest after the other from few contents, labels and notes; before each, ask a reader beside the writer and compare
-    /// with the model; then take it in and compare again.
+    /// Goal: the differences predict the import exactly, to the last job, however the manifest is edited. Method: import one
+    /// manifest after the other, made from few contents, labels and notes. Before each import, compare a reader's result with
+    /// the model. After it, compare again.
     #[test]
     fn the_difference_is_what_the_import_then_does(
         manifests in prop::collection::vec((lines(), prop::collection::vec(phase::PENDING..=phase::FAILED, 1..9)), 1..5),
     ) {
         let folder = tempfile::tempdir().unwrap();
         let mut file = RunFile::open(folder.path(), "simulator").unwrap();
-        // No power is lost here, and a sync a commit would be most of the time.
+        // Sync is off: no power is lost here, and a sync per commit would take most of the time.
         file.connection.pragma_update(None, "synchronous", "off").unwrap();
         let mut model = Model::new();
         for (lines, phases) in manifests {

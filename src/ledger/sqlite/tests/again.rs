@@ -1,4 +1,4 @@
-//! Jobs that are wanted again.
+//! Tests of reopened jobs.
 
 use super::*;
 use crate::model::event::Again;
@@ -13,7 +13,8 @@ fn failed(kind: FaultKind) -> EventKind {
     EventKind::Finished(Outcome::Failed(Fault::new(kind, "words")))
 }
 
-/// Six jobs: succeeded, failed before a task, lost with a task, moderated, in doubt and counted, in doubt by a crash; and a pending one.
+/// Creates seven jobs: succeeded, failed before a task, lost with a task, moderated, in doubt and counted, in doubt by a crash,
+/// pending.
 fn ended(folder: &Path) -> RunFile {
     let mut journal = Journal::new(file(folder, &["ok", "bad", "lost", "rude", "doubt", "crash", "new"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
@@ -39,7 +40,7 @@ fn kinds(codes: &[&str]) -> Wanted {
     Wanted::Failed { codes: codes.iter().map(|code| (*code).to_owned()).collect(), is_anew: false }
 }
 
-/// What a journal of the chosen hands out, in its order.
+/// Returns the prompts that a journal of the selected jobs hands out, in its order.
 fn handed_out(file: RunFile) -> (Vec<String>, RunFile) {
     let mut journal = Journal::of_chosen(file).unwrap();
     let loaded = journal.load(100).unwrap();
@@ -99,7 +100,7 @@ fn a_job_can_be_submitted_anew_though_its_task_may_be_there() {
     assert_eq!(statuses(&file)[2], "pending");
 }
 
-/// What an earlier retry or repair has left to others stays left: a lost task to a run, a doubt to the user.
+/// Jobs that an earlier retry or repair left to others are not selected. A lost task is left to `run`, a doubt to the user.
 #[test]
 fn what_was_left_to_others_is_not_chosen() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,6 @@
-//! Ledgers that went back in time: noticed, refused with words, and gone on with on request, with what may have been paid for in doubt.
+//! Tests of ledgers that went back in time: detected, refused with a message, and resumed on request.
+//!
+//! After such a resume, everything that may have been paid for is in doubt.
 
 use std::fs;
 
@@ -11,7 +13,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 const PROMPTS: [&str; 4] = ["a", "b", "c", "d"];
 
-/// The files of the ledger itself, without what is beside it.
+/// Files of the ledger itself, without its lock and its watermark.
 const FILES: [&str; 2] = ["run.db", "run.db-wal"];
 
 fn copy(from: &Path, to: &Path, names: &[&str]) {
@@ -27,7 +29,7 @@ fn task(n: u64) -> EventKind {
     EventKind::Accepted(TaskId((5_000_000 + n).to_string()))
 }
 
-/// A session that hands out all jobs and submits the first `n` pending ones, which are accepted.
+/// Runs a session that hands out all jobs and submits the first `n` pending ones, which are accepted.
 fn session(out: &Path, n: usize) -> RunFile {
     let mut journal = Journal::new(RunFile::open(out, "simulator").unwrap()).unwrap();
     let jobs = journal.load(100).unwrap().jobs;
@@ -38,7 +40,7 @@ fn session(out: &Path, n: usize) -> RunFile {
     journal.into_file()
 }
 
-/// A folder in which two jobs were submitted, after a copy of its ledger at a time when one was.
+/// Creates a folder with two submitted jobs, and a copy of its ledger from the time when one was submitted.
 fn two_and_a_copy_of_one() -> (TempDir, TempDir) {
     let (folder, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     drop(file(folder.path(), &PROMPTS));
@@ -52,7 +54,7 @@ fn statuses(file: &RunFile) -> Vec<&'static str> {
     all(file).iter().map(|known| known.state.status()).collect()
 }
 
-/// Opens it in every way that writes, and gives the words of the refusal. Nothing is changed by it.
+/// Opens the ledger in every way that writes, and returns the message of the refusal. Checks that nothing is changed.
 #[track_caller]
 fn refused(out: &Path) -> String {
     let bytes = |name| fs::read(out.join(name)).ok().filter(|bytes| !bytes.is_empty());
@@ -73,14 +75,14 @@ fn an_older_copy_is_refused_and_accepted_on_request() {
     let told = RunFile::older(folder.path()).unwrap().map(|error| error.to_string());
     assert_eq!(told, Some(words), "those that only look are told the same");
     let file = RunFile::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
-    // The second job was paid for, and the others may have been: all had been handed out.
+    // Second job was paid for, and the others may have been: all had been handed out.
     assert_eq!(statuses(&file), ["running", "in_doubt", "in_doubt", "in_doubt"]);
     let known = &all(&file)[1];
     assert_eq!((known.state.n_in_doubt, known.state.is_doubt_counted()), (1, true));
     assert_eq!(file.incidents().unwrap().n_in_doubt, 3);
     file.check_whole().unwrap();
     drop(file);
-    // Accepted once, it is the ledger of this folder.
+    // Accepted ledger is from now on the ledger of this folder.
     assert!(RunFile::older(folder.path()).unwrap().is_none());
     let file = RunFile::open(folder.path(), "simulator").unwrap();
     assert_eq!(statuses(&file), ["running", "in_doubt", "in_doubt", "in_doubt"]);
@@ -89,8 +91,8 @@ fn an_older_copy_is_refused_and_accepted_on_request() {
     assert_eq!(file.incidents().unwrap().n_in_doubt, 3, "what is not older is not doubted");
 }
 
-/// Goal: a ledger that went another way is not taken for a newer one. Method: after an older one was accepted and gone on with, put the
-/// first one back, which has fewer events by then, and then one with more.
+/// Goal: a ledger with another history does not count as a newer one. Method: accept an older ledger and resume it. Then
+/// restore the first one, which has fewer events by then. Then restore one with more events.
 #[test]
 fn a_ledger_that_went_another_way_is_refused() {
     let (folder, older) = two_and_a_copy_of_one();
@@ -101,15 +103,16 @@ fn a_ledger_that_went_another_way_is_refused() {
     copy(first.path(), folder.path(), &FILES);
     let words = refused(folder.path());
     assert!(words.contains("it ends with event 4, and 5 had been recorded"), "{words}");
-    // As many events as the one that was accepted, and others.
+    // Ledger with as many events as the accepted one, but with different ones.
     drop(fs::remove_file(first.path().join("run.mark")));
     drop(session(first.path(), 1));
     copy(first.path(), folder.path(), &FILES);
     let words = refused(folder.path());
-    assert!(words.contains("its event 5 is another than the one that had been recorded"), "{words}");
+    assert!(words.contains("its event 5 differs from the one that had been recorded"), "{words}");
 }
 
-/// Goal: the log is a part of the ledger. Method: what a killed process leaves, without its log, and with the log cut at every frame.
+/// Goal: the log is a part of the ledger. Method: the files of a killed process without the log, and with the log cut at every
+/// frame.
 #[test]
 fn a_log_that_is_lost_or_cut_is_noticed() {
     let live = tempfile::tempdir().unwrap();
@@ -156,8 +159,8 @@ fn a_ledger_that_is_missing_and_the_ledger_of_another_run_are_refused() {
     assert!(words.contains("it is missing, and 4 events had been recorded"), "{words}");
 }
 
-/// Goal: jobs that the older ledger does not know are in doubt too. Method: a ledger that is gone altogether, and a manifest after it; then
-/// an edited manifest, whose further jobs nobody has submitted.
+/// Goal: jobs that the older ledger does not know are in doubt too. Method: a ledger that is lost completely, and a manifest
+/// after it. Then an edited manifest, whose additional jobs were never submitted.
 #[test]
 fn jobs_that_are_new_to_an_older_ledger_are_in_doubt_once() {
     let (folder, _) = two_and_a_copy_of_one();
@@ -174,7 +177,8 @@ fn jobs_that_are_new_to_an_older_ledger_are_in_doubt_once() {
     assert!(RunFile::open(folder.path(), "simulator").is_ok());
 }
 
-/// Goal: jobs that were never handed out are not in doubt. Method: more jobs than are reserved at once, of which a few are handed out.
+/// Goal: jobs that were never handed out are not in doubt. Method: more jobs than one reservation, of which a few are handed
+/// out.
 #[test]
 fn jobs_far_behind_those_that_were_handed_out_are_not_in_doubt() {
     let (folder, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -193,7 +197,7 @@ fn jobs_far_behind_those_that_were_handed_out_are_not_in_doubt() {
     );
 }
 
-/// Where the order was another than that of the positions, the positions bound nothing.
+/// Positions bound nothing if jobs were handed out in another order.
 #[test]
 fn without_an_order_every_pending_job_is_in_doubt() {
     for is_shuffled in [false, true] {
@@ -227,7 +231,7 @@ fn a_folder_that_is_copied_or_moved_as_a_whole_is_gone_on_with() {
     drop(session(folder.path(), 1));
 }
 
-/// A run of an earlier version has no mark, and one may be deleted: the ledger is believed and gets one.
+/// Runs of an earlier version have no watermark, and a watermark may be deleted. The ledger is trusted and gets one.
 #[test]
 fn without_a_mark_a_ledger_is_believed_and_gets_one() {
     let (folder, older) = two_and_a_copy_of_one();
@@ -242,11 +246,12 @@ fn without_a_mark_a_ledger_is_believed_and_gets_one() {
     drop(RunFile::open_existing(older.path()).unwrap());
     fs::copy(kept, older.path().join("run.db")).unwrap();
     let words = RunFile::open_existing(older.path()).unwrap_err().to_string();
-    assert!(words.contains("it is of version 3, and a later version had gone on with it"), "{words}");
+    assert!(words.contains("it is version 3, and a later version had already continued it"), "{words}");
 }
 
-/// Goal: a death at any moment leaves a ledger that is gone on with. Method: copies of the files before and after each commit in every
-/// combination that a death between commit and mark can leave: the mark of before beside the ledger of after.
+/// Goal: a process that dies at any moment leaves a ledger that can be resumed. Method: copies of the files before and after
+/// each commit. They cover every combination that a death between commit and watermark can leave: an older watermark with a
+/// newer ledger.
 #[test]
 fn a_death_between_commit_and_mark_is_no_step_back() {
     let folder = tempfile::tempdir().unwrap();

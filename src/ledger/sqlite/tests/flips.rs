@@ -1,10 +1,10 @@
-//! Bits that flip on the disk: told, by row, or harmless; never believed with another value.
+//! Tests of bits that flip on the disk: reported by row, or harmless; never read as another value.
 
 use std::fs;
 
 use super::*;
 
-/// All that a ledger tells, through everything that reads.
+/// Returns the whole content of a ledger, through every reader.
 fn told(out: &Path) -> Result<String, LedgerError> {
     let file = RunFile::open_for_reading(out)?;
     file.check_if_small()?;
@@ -32,7 +32,7 @@ fn read(file: &RunFile) -> Result<String, LedgerError> {
     Ok(told.join("\n"))
 }
 
-/// A ledger on small pages, in which something of every kind is recorded. What a file of small pages is made of is the same.
+/// Creates a ledger on small pages, in which something of every kind is recorded. Its structure is that of any other ledger.
 fn small(out: &Path) {
     let path = out.join("run.db");
     let raw = rusqlite::Connection::open(&path).unwrap();
@@ -64,8 +64,8 @@ fn each_byte_may_flip() {
     flip_every(1);
 }
 
-/// Goal: no bit that flips is read as another value. Method: flip a bit of every so-many-th byte of a small ledger in turn, another one each
-/// time, and read all of it: what is not told as damage must be what it was.
+/// Goal: no flipped bit is read as another value. Method: flip a bit of every `step`-th byte of a small ledger in turn, another
+/// bit each time. Read everything after each flip. A result that is not reported as damage must be unchanged.
 fn flip_every(step: usize) {
     let (folder, flipped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     small(folder.path());
@@ -88,8 +88,8 @@ fn flip_every(step: usize) {
     assert!(n_told > whole.len() / step / 3 && n_harmless > 0, "{n_told} told, {n_harmless} harmless");
 }
 
-/// Goal: what a run goes on with is checked too, and nothing is written into what is damaged. Method: the same for some of the bytes, but
-/// to go on with it.
+/// Goal: the content that a run resumes is checked too, and nothing is written into a damaged ledger. Method: flip some of the
+/// bytes as above, but resume the run.
 #[test]
 fn a_run_does_not_go_on_with_a_flipped_bit() {
     let (folder, flipped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -120,24 +120,25 @@ fn a_run_does_not_go_on_with_a_flipped_bit() {
     assert!(n_told > 20, "{n_told}");
 }
 
-/// Goal: of a large ledger, in which only what is read is checked, each row that is read is. Method: change each column of each table.
+/// Goal: in a large ledger, whose rows are checked only when read, each row that is read is checked. Method: change each column
+/// of each table.
 #[test]
 fn every_column_of_every_row_has_its_checksum() {
     let columns = [
-        ("jobs", "request", "'{\"prompt\":\"x\",\"model\":\"m\"}'", "what is asked for"),
-        ("jobs", "label", "'other'", "what is asked for"),
-        ("jobs", "extras", "NULL", "what is asked for"),
-        ("jobs", "task", "'5075523'", "where it stands"),
-        ("jobs", "n_submits", "n_submits + 1", "where it stands"),
-        ("jobs", "n_in_doubt", "n_in_doubt + 1", "where it stands"),
-        ("jobs", "n_lost", "n_lost + 1", "where it stands"),
-        ("jobs", "n_forgiven", "9", "where it stands"),
-        ("jobs", "n_reopened", "9", "where it stands"),
-        ("jobs", "n_setbacks", "9", "where it stands"),
-        ("jobs", "submitted_at", "9", "where it stands"),
-        ("jobs", "finished_at", "9", "where it stands"),
-        ("jobs", "fault", "'[\"transient\",\"x\"]'", "where it stands"),
-        ("links", "urls", "'[\"https://x/2\"]'", "its links"),
+        ("jobs", "request", "'{\"prompt\":\"x\",\"model\":\"m\"}'", "its request"),
+        ("jobs", "label", "'other'", "its request"),
+        ("jobs", "extras", "NULL", "its request"),
+        ("jobs", "task", "'5075523'", "its state"),
+        ("jobs", "n_submits", "n_submits + 1", "its state"),
+        ("jobs", "n_in_doubt", "n_in_doubt + 1", "its state"),
+        ("jobs", "n_lost", "n_lost + 1", "its state"),
+        ("jobs", "n_forgiven", "9", "its state"),
+        ("jobs", "n_reopened", "9", "its state"),
+        ("jobs", "n_setbacks", "9", "its state"),
+        ("jobs", "submitted_at", "9", "its state"),
+        ("jobs", "finished_at", "9", "its state"),
+        ("jobs", "fault", "'[\"transient\",\"x\"]'", "its state"),
+        ("links", "urls", "'[\"https://x/2\"]'", "its list of links"),
         ("artifacts", "file_name", "'images/other.png'", "image 1 of the job in row 1"),
         ("artifacts", "sha256", "x'00'", "image 1 of the job in row 1"),
         ("artifacts", "bytes", "bytes + 1", "image 1 of the job in row 1"),
@@ -148,7 +149,7 @@ fn every_column_of_every_row_has_its_checksum() {
         ("events", "kind", "'submit'", "event"),
         ("events", "job", "job + 1", "event"),
         ("totals", "n", "n + 1", "its total of"),
-        ("meta", "value", "'other'", "of its table meta is not what was recorded"),
+        ("meta", "value", "'other'", "its meta entry"),
     ];
     for (table, column, value, words) in columns {
         let folder = tempfile::tempdir().unwrap();
@@ -166,7 +167,7 @@ fn every_column_of_every_row_has_its_checksum() {
     }
 }
 
-/// Goal: rows that are gone are told though nothing reads them. Method: delete each row by the side door.
+/// Goal: missing rows are reported although no query reads them. Method: delete each row through another connection.
 #[test]
 fn a_row_that_is_gone_is_told() {
     for (table, is_told_by_load) in

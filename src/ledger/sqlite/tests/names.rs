@@ -1,4 +1,4 @@
-//! Names of images, looked up.
+//! Tests of the lookup of image names.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn the_names_of_all_images_are_known_and_no_others() {
     import(&mut journal.into_file(), &["cow", "dog"]);
     let reader = RunFile::open_for_reading(folder.path()).unwrap();
     let known = |names: [&str; 5]| names.map(|name| reader.is_recorded(name).unwrap());
-    // The cat is no longer in the manifest, and its images are its own all the same.
+    // Images of the cat stay recorded, although the cat is no longer in the manifest.
     let names = ["images/a.png", "images/b.png", "images/c.png", "images/d.png", "images/A.png"];
     for _ in 0..2 {
         reader.gather_names().unwrap();

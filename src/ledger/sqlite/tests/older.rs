@@ -1,4 +1,4 @@
-//! Ledgers of earlier versions: read as they are, and gone on with as if they were of the present one.
+//! Tests of ledgers of earlier versions: read unchanged, and resumed as if they were of the current version.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,19 +6,19 @@ use std::fs;
 use super::*;
 use crate::ledger::sqlite::migrate::VERSION;
 
-/// A kept ledger of an earlier version, and what is known of it.
+/// Kept ledger of an earlier version, with its expected content.
 struct Kept {
     path: &'static str,
     provider: &'static str,
     statuses: &'static [&'static str],
     incidents: Incidents,
-    /// The indexes of the jobs that are gone on with, in the order in which they are handed out.
+    /// Indexes of the unfinished jobs, in the order in which they are handed out.
     unfinished: &'static [u64],
 }
 
-/// Version 1: two succeeded, one moderated, one held in doubt, one failed, one pending after a setback. Version 2: killed while three
-/// images were downloading, beside two that had succeeded, one of them after a doubt, and a moderated one. Version 3: killed while one job
-/// was running and one was held in doubt, beside six that had succeeded and one that had left the manifest.
+/// Version 1: two jobs succeeded, one moderated, one held in doubt, one failed, one pending after a failed attempt. Version 2:
+/// killed while three jobs were downloading. Two had succeeded, one of them after a doubt, and one was moderated. Version 3:
+/// killed while one job was running and one was held in doubt. Six had succeeded, and one had left the manifest.
 const KEPT: [Kept; 3] = [
     Kept {
         path: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v1.db"),
@@ -118,7 +118,7 @@ fn an_older_ledger_is_gone_on_with() {
         assert_eq!(jobs.iter().map(|known| known.job.index).collect::<Vec<_>>(), kept.unfinished);
         let mut n_tasks = 0;
         for known in &jobs {
-            // The tasks of old have their owners.
+            // Tasks of older ledgers have owners too.
             let Some(task) = &known.state.task else { continue };
             assert_eq!(journal.owner(task).unwrap().map(|owner| owner.job), Some(known.job.id));
             n_tasks += 1;
@@ -133,7 +133,7 @@ fn an_older_ledger_is_gone_on_with() {
     }
 }
 
-/// What a ledger is made of, word for word but for white space.
+/// Returns the definitions of a ledger, with uniform white space.
 fn schema(file: &RunFile) -> BTreeMap<String, String> {
     let mut statement = file.connection.prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema").unwrap();
     let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get::<_, String>(1)?.replace('"', "")))).unwrap();
@@ -142,8 +142,8 @@ fn schema(file: &RunFile) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// An older ledger that was brought up to date and a new one are the same in all but their jobs. The columns that were added at the end of
-/// `jobs` are there too, which is why it is made anew.
+/// Migrated ledgers equal new ones in all but their jobs. This includes the columns that were added at the end of `jobs`, which
+/// is why that table is created again.
 #[test]
 fn every_way_leads_to_the_same_schema() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The totals are what a look at every job would count, whatever has happened.
+//! Tests that the totals equal a count of every job, whatever has happened.
 
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ fn totals(file: &RunFile) -> Vec<(String, i64)> {
     statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
 }
 
-/// A step of a job's life; not all of them make sense one after the other, which is nothing to the ledger.
+/// Returns a step of a job's life. Not every sequence of steps makes sense, which the ledger does not check.
 fn step(n: u8) -> EventKind {
     let fault = |kind| Fault::new(kind, "words");
     match n {
@@ -31,7 +31,7 @@ fn step(n: u8) -> EventKind {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Method: commits of any events of a few jobs, and manifests that drop some and bring some back in between; after each, count anew.
+    /// Method: commits of any events of a few jobs, with manifests in between that drop and restore some. After each, recount.
     #[test]
     fn totals_are_what_a_count_of_all_jobs_gives(
         rounds in prop::collection::vec(
@@ -48,7 +48,7 @@ proptest! {
             let jobs = journal.load(4).unwrap().jobs;
             for (job, kind) in commits {
                 let Some(known) = jobs.get(job) else { continue };
-                // A job that has ended is no longer in the journal's hands.
+                // Finished jobs are no longer held by the journal.
                 drop(journal.commit(&[event(known, 1, step(kind))]));
             }
             file = journal.into_file();

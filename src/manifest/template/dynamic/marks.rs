@@ -1,4 +1,4 @@
-//! The small signs of the dynamic syntax: escapes, comments, counts, weights, and those that are known and not read.
+//! Minor tokens of the dynamic syntax: escapes, comments, counts, weights, and unsupported tokens.
 
 use std::ops::RangeInclusive;
 
@@ -7,30 +7,30 @@ use super::{Parser, SPECIAL};
 use crate::manifest::mistake::wrong;
 use crate::manifest::read::shown_text;
 
-/// What stands between several options where nothing else is said.
+/// Default separator between several options.
 const JOINER: &str = ", ";
 
-/// The beginning of a choice of several options, such as `2$$` or `1-3$$ and $$`.
+/// Prefix of a choice of several options, such as `2$$` or `1-3$$ and $$`.
 pub(super) struct Count<'a> {
     pub(super) sizes: RangeInclusive<u64>,
     pub(super) joiner: &'a str,
 }
 
 impl<'p> Parser<'p, '_> {
-    /// Reads `\` and what it takes the meaning from; before anything else it means itself.
+    /// Parses `\` and the special character after it. Before any other character, `\` is literal.
     pub(super) fn escaped(&mut self) -> char {
         let next = self.rest()[1..].chars().next().filter(|c| *c != '\\' && SPECIAL.contains(c));
         self.at += if next.is_some() { 2 } else { 1 };
         next.unwrap_or('\\')
     }
 
-    /// Skips a comment and the spaces before it, and the whole line where there is nothing else on it.
+    /// Skips a comment and the spaces before it, and the whole line if the line has nothing else.
     pub(super) fn comment(&mut self, is_first: bool, literal: &mut String) {
         let begin = self.at;
         if !is_comment(self.rest()) {
             self.at += 1;
-            let remedy = "write `\\#` for the sign, or a space behind it for a comment";
-            return self.flaw(begin, wrong("`#` begins a comment, and text seems to be meant", remedy));
+            let remedy = "write `\\#` for a literal `#`, or add a space after it for a comment";
+            return self.flaw(begin, wrong("`#` begins a comment here, but it looks like part of the text", remedy));
         }
         self.skip_line();
         literal.truncate(literal.trim_end_matches([' ', '\t']).len());
@@ -39,7 +39,7 @@ impl<'p> Parser<'p, '_> {
         }
     }
 
-    /// Skips comments before an option, and white space with a line break in it, or any where `is_all` is said.
+    /// Skips comments before an option, and white space with a line break in it. `is_all` skips any white space.
     pub(super) fn layout(&mut self, is_all: bool) {
         loop {
             let rest = self.rest();
@@ -55,12 +55,12 @@ impl<'p> Parser<'p, '_> {
         }
     }
 
-    /// Goes on to the end of the line.
+    /// Skips to the end of the line.
     fn skip_line(&mut self) {
         self.at += self.rest().find('\n').unwrap_or(self.rest().len());
     }
 
-    /// Reads `{name}` where a var is called so, or nearly.
+    /// Parses `{name}` if a var has this name. Reports a flaw if a var has a similar name.
     pub(super) fn var(&mut self) -> Option<&'p str> {
         let begin = self.at;
         let inner = &self.rest()[1..];
@@ -79,21 +79,21 @@ impl<'p> Parser<'p, '_> {
         None
     }
 
-    /// Reads the sign of a sampler. That of the combinatorial one asks for what is done anyway.
+    /// Parses the sign of a sampler. The sign of the combinatorial sampler has no effect, because it requests what is done anyway.
     pub(super) fn sampler(&mut self, of: &str) {
         let begin = self.at;
         match self.rest().chars().next() {
             Some('!') => self.at += 1,
             Some(sign @ ('~' | '@')) => {
                 self.at += 1;
-                let what = format!("`{sign}` asks for a sampler of its own for {of}, which is not read");
-                self.flaw(begin, wrong(what, "take it out: `expand` says how everything is combined"));
+                let what = format!("`{sign}` asks for a separate sampler for {of}, which is not supported");
+                self.flaw(begin, wrong(what, "remove it: `expand` decides how everything is combined"));
             }
             _ => (),
         }
     }
 
-    /// Reads `2$$`, `1-2$$`, `-2$$` or `2-$$`, and what joins the options if that is said too.
+    /// Parses `2$$`, `1-2$$`, `-2$$` or `2-$$`, and the separator after it, if any.
     pub(super) fn count(&mut self) -> Option<Count<'p>> {
         let rest = self.rest();
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '-' && c != ' ')?;
@@ -106,7 +106,7 @@ impl<'p> Parser<'p, '_> {
         Some(Count { sizes, joiner: joiner.unwrap_or(JOINER) })
     }
 
-    /// Reads `0.5::` in front of an option.
+    /// Parses a weight such as `0.5::` before an option.
     pub(super) fn weight(&mut self) {
         let rest = self.rest();
         let trimmed = rest.trim_start_matches([' ', '\t']);
@@ -122,48 +122,48 @@ impl<'p> Parser<'p, '_> {
         self.has_weights = true;
         if !weight.parse().is_ok_and(|weight: f64| weight.is_finite() && weight > 0.0) {
             let what = format!("the weight {} is not a positive number", shown_text(weight));
-            self.flaw(begin, wrong(what, "write one such as `0.5::` or `2::`, or take the option out"));
+            self.flaw(begin, wrong(what, "write one such as `0.5::` or `2::`, or remove the option"));
         }
     }
 
-    /// Tells a `$$` that belongs to no count.
+    /// Reports a `$$` that belongs to no count.
     pub(super) fn stray_count(&mut self) {
         let begin = self.at;
         self.at += 2;
-        let remedy = "write how many behind the brace, as in `{2$$a|b|c}`, or `\\$\\$` for signs that are meant";
-        self.flaw(begin, wrong("`$$` stands behind no count", remedy));
+        let remedy = "write the count after the brace, as in `{2$$a|b|c}`, or `\\$\\$` for literal dollar signs";
+        self.flaw(begin, wrong("`$$` has no count before it", remedy));
     }
 
-    /// Tells a `${..}` or `%{..}`, and skips it.
+    /// Reports a `${..}` or `%{..}`, and skips it.
     pub(super) fn foreign(&mut self) {
         let begin = self.at;
         let wrong = if self.rest().starts_with('$') {
-            let remedy = "give it under `vars` and write `{name}`, or `\\$` for a sign that is meant";
-            wrong("`${` begins a variable of dynamic prompts, which is not read", remedy)
+            let remedy = "give it under `vars` and write `{name}`, or `\\$` for a literal dollar sign";
+            wrong("`${` begins a variable of dynamic prompts, which is not supported", remedy)
         } else {
-            let remedy = "write both parts out, or `\\%` for a sign that is meant";
-            wrong("`%{` begins a wrap of dynamic prompts, which is not read", remedy)
+            let remedy = "write both parts out, or `\\%` for a literal percent sign";
+            wrong("`%{` begins a wrap of dynamic prompts, which is not supported", remedy)
         };
         self.at += 2;
         self.flaw(begin, wrong);
         self.at -= 1;
-        // Whatever is in it means something else there.
+        // Drops the flaws inside, because the text there has another meaning in Dynamic Prompts.
         let n_flaws = self.gathered.flaws.len();
         self.choice();
         self.gathered.flaws.truncate(n_flaws);
     }
 }
 
-/// Whether a comment begins here. What follows the sign at once is rather `#1` than a remark.
+/// Returns whether a comment begins here. A letter or digit directly after the sign probably means text, such as `#1`.
 fn is_comment(rest: &str) -> bool {
     rest.strip_prefix('#').is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
-/// From how many to how many `text` asks for: bounds may be left out, and may be the wrong way round.
+/// Parses the range of a count. Either bound may be missing, and the bounds may be in the wrong order.
 fn sizes(text: &str) -> Option<RangeInclusive<u64>> {
     let number = |text: &str| {
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        // What is beyond numbers is beyond any list too.
+        // Saturates a number that is too large, because it is above the length of any list.
         is_number.then(|| text.parse().unwrap_or(u64::MAX))
     };
     let (low, high) = match text.split_once('-') {

@@ -1,4 +1,4 @@
-//! `__name__` is any text of the list of that name, and each of those is a template itself.
+//! Wildcards of the dynamic syntax: `__name__` is any text of a list, and each text is a template too.
 
 use super::super::{Gathered, Template};
 use super::{OPTIONS_MAX, Parser, Row, SPECIAL, too_deep};
@@ -7,31 +7,31 @@ use crate::manifest::read::shown_text;
 use crate::manifest::template::node::Node;
 
 impl Parser<'_, '_> {
-    /// Reads a wildcard from `__` to `__`.
+    /// Parses a wildcard from `__` to `__`.
     pub(super) fn wildcard(&mut self) -> Node {
         let begin = self.at;
         self.at += 2;
         self.sampler("a wildcard");
         let rest = self.rest();
-        // No sign of the syntax is in a name, so that no part of the text is looked through twice.
+        // Search stops at any sign of the syntax, so that no part of the text is searched twice.
         let end = rest.char_indices().find(|(at, c)| match c {
             '_' => rest[*at..].starts_with("__"),
             c => matches!(c, '(' | '{' | '}' | '|' | '#' | '$' | '\n'),
         });
         let (name, behind) = rest.split_at(end.map_or(rest.len(), |(at, _)| at));
-        let remedy = "write `__name__`, or `\\__` for signs that are meant";
+        let remedy = "write `__name__`, or `\\__` for literal underscores";
         let flaw = match behind.chars().next() {
             Some('_') if !name.trim().is_empty() => None,
             Some('_') => Some(wrong("`__` and `__` have no name between them", remedy)),
-            Some('(') => Some(wrong("the parameters of a wildcard are not read", "write the texts out")),
+            Some('(') => Some(wrong("the parameters of a wildcard are not supported", "write the texts out")),
             Some('$' | '{') => {
-                Some(wrong("a wildcard with choices in its name is not read", "write a choice of wildcards"))
+                Some(wrong("a wildcard with choices in its name is not supported", "write a choice of wildcards"))
             }
             _ => Some(wrong("`__` opens a wildcard that is never closed", remedy)),
         };
         if let Some(wrong) = flaw {
             self.flaw(begin, wrong);
-            // Behind a bracket or brace it goes on to the end of the name, which is no other wildcard's beginning.
+            // Continues after the name's closing `__` if a bracket or brace was found. That `__` does not open another wildcard.
             let closing = behind.starts_with(['(', '$', '{', '_']).then(|| rest.find("__")).flatten();
             self.at += closing.map_or(0, |closing| closing + 2);
             return Node::empty();
@@ -50,7 +50,7 @@ impl Parser<'_, '_> {
         }
     }
 
-    /// The wildcard of this name, which may have been read before.
+    /// Returns the template of the wildcard with this name, from the cache if possible.
     fn named(&mut self, name: &str) -> Result<Template, Wrong> {
         if let Some(known) = self.reading.known.wildcards.get(name) {
             return known.clone();
@@ -58,7 +58,7 @@ impl Parser<'_, '_> {
         self.trail.wildcards.push(name.to_owned());
         let result = self.texts(name);
         self.trail.wildcards.pop();
-        // Elsewhere it may not be too deep.
+        // Caches no rejection because of the nesting: the same wildcard may be valid elsewhere.
         if !self.trail.is_full {
             self.reading.known.wildcards.insert(name.to_owned(), result.clone());
         }
@@ -70,7 +70,7 @@ impl Parser<'_, '_> {
         let (_, outer) = self.trail.wildcards.split_last().expect("it was just put there");
         if outer.iter().any(|outer| outer == name) {
             let chain = self.trail.wildcards.iter().map(|name| shown_text(name)).collect::<Vec<_>>().join(" -> ");
-            return Err(wrong(format!("the wildcard {shown} is within itself: {chain}"), "take it out of there"));
+            return Err(wrong(format!("the wildcard {shown} contains itself: {chain}"), "remove it there"));
         }
         if self.trail.depth == super::DEPTH_MAX {
             self.trail.is_full = true;
@@ -86,12 +86,12 @@ impl Parser<'_, '_> {
         let depth = self.trail.depth;
         self.trail.depth += 1;
         let result = self.options(&shown, &texts);
-        // A text that was given up was left somewhere within.
+        // Restores the depth, because a rejected text may leave it changed.
         self.trail.depth = depth;
         result
     }
 
-    /// Reads the texts of a wildcard, up to the first that has a flaw.
+    /// Parses the texts of a wildcard, up to the first text with a flaw.
     fn options(&mut self, shown: &str, texts: &[String]) -> Result<Template, Wrong> {
         let mut options = Vec::with_capacity(texts.len());
         let mut gathered = Gathered::default();

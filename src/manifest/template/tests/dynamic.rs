@@ -1,4 +1,4 @@
-//! The dynamic syntax.
+//! Tests of the dynamic syntax.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn dynamic(written: &str) -> Template {
     parse(Syntax::Dynamic, written).unwrap_or_else(|flaws| panic!("{written}: {flaws:?}"))
 }
 
-/// The flaws of a text that has them.
+/// Formats the flaws of a text in dynamic syntax.
 fn wrongs(written: &str) -> Vec<String> {
     flaws(Syntax::Dynamic, written)
 }
@@ -59,7 +59,7 @@ fn several_of_several_options_in_their_order() {
     check("{2$$a||b}", &["a", "a, b", "b"]);
 }
 
-/// Goal: places are found by counting. Method: numbers that no list of texts could have.
+/// Goal: indices are resolved by counting, without enumeration. Method: numbers of texts that no list could hold.
 #[test]
 fn huge_numbers_of_texts_are_counted_and_never_made() {
     let decimal = dynamic(&"{0|1|2|3|4|5|6|7|8|9}".repeat(18));
@@ -86,7 +86,7 @@ fn weights_are_read_and_do_not_count() {
     assert!(!dynamic("{a|b} a::b").has_weights());
     for weight in ["0", "-1", "-0.5", "1-2", "1e999", "5e"] {
         let flaw = format!(
-            "{weight}::: the weight `{weight}` is not a positive number; write one such as `0.5::` or `2::`, or take the option out"
+            "{weight}::: the weight `{weight}` is not a positive number; write one such as `0.5::` or `2::`, or remove the option"
         );
         assert_eq!(wrongs(&format!("{{a|{weight}::b}}")), [flaw]);
     }
@@ -118,7 +118,7 @@ fn a_wildcard_is_asked_for_once_and_again_when_the_vars_change() {
     assert_eq!(read(&["place"]), (1, 2));
 }
 
-/// Goal: what is too deep in one place is not refused in another. Method: mention a list where there is no depth left, and then alone.
+/// Goal: a wildcard that is too deep in one position is accepted in another. Method: use it at the depth limit, and then alone.
 #[test]
 fn a_wildcard_is_refused_for_where_it_stands_only_there() {
     let (mut table, mut known, vars) = (table(), Known::default(), BTreeSet::new());
@@ -143,7 +143,7 @@ fn vars_are_replaced_wherever_they_stand() {
     assert_eq!(dynamic("__of_vars__ {animal}").vars(), ["place", "animal"]);
     assert_eq!(
         wrongs("{animl}"),
-        ["{animl}: no var is called `animl`; did you mean `animal`? write `\\{animl\\}` for braces that are meant"]
+        ["{animl}: no var is called `animl`; did you mean `animal`? write `\\{animl\\}` for literal braces"]
     );
 }
 
@@ -157,53 +157,53 @@ fn a_backslash_takes_the_meaning_away() {
 #[test]
 fn what_is_not_read_or_not_meant_is_told() {
     for (written, flaw) in [
-        ("a {b|{c}", "{: a `{` is never closed; close it with `}`, or write `\\{` for a brace that is meant"),
+        ("a {b|{c}", "{: a `{` is never closed; close it with `}`, or write `\\{` for a literal brace"),
         (
             "${x=a}",
-            "${: `${` begins a variable of dynamic prompts, which is not read; give it under `vars` and write `{name}`, or `\\$` for a sign that is meant",
+            "${: `${` begins a variable of dynamic prompts, which is not supported; give it under `vars` and write `{name}`, or `\\$` for a literal dollar sign",
         ),
         (
             "%{a$$b}",
-            "%{: `%{` begins a wrap of dynamic prompts, which is not read; write both parts out, or `\\%` for a sign that is meant",
+            "%{: `%{` begins a wrap of dynamic prompts, which is not supported; write both parts out, or `\\%` for a literal percent sign",
         ),
         (
             "{~a|b}",
-            "~: `~` asks for a sampler of its own for a choice, which is not read; take it out: `expand` says how everything is combined",
+            "~: `~` asks for a separate sampler for a choice, which is not supported; remove it: `expand` decides how everything is combined",
         ),
         (
             "__@animal__",
-            "@: `@` asks for a sampler of its own for a wildcard, which is not read; take it out: `expand` says how everything is combined",
+            "@: `@` asks for a separate sampler for a wildcard, which is not supported; remove it: `expand` decides how everything is combined",
         ),
         (
             "{a$$b|c}",
-            "$$: `$$` stands behind no count; write how many behind the brace, as in `{2$$a|b|c}`, or `\\$\\$` for signs that are meant",
+            "$$: `$$` has no count before it; write the count after the brace, as in `{2$$a|b|c}`, or `\\$\\$` for literal dollar signs",
         ),
         (
             "{-$$a|b}",
-            "$$: `$$` stands behind no count; write how many behind the brace, as in `{2$$a|b|c}`, or `\\$\\$` for signs that are meant",
+            "$$: `$$` has no count before it; write the count after the brace, as in `{2$$a|b|c}`, or `\\$\\$` for literal dollar signs",
         ),
         (
             "a __b c",
-            "__: `__` opens a wildcard that is never closed; write `__name__`, or `\\__` for signs that are meant",
+            "__: `__` opens a wildcard that is never closed; write `__name__`, or `\\__` for literal underscores",
         ),
         (
             "{__b|c__}",
-            "__: `__` opens a wildcard that is never closed; write `__name__`, or `\\__` for signs that are meant",
+            "__: `__` opens a wildcard that is never closed; write `__name__`, or `\\__` for literal underscores",
         ),
         (
             "a ____ b",
-            "__: `__` and `__` have no name between them; write `__name__`, or `\\__` for signs that are meant",
+            "__: `__` and `__` have no name between them; write `__name__`, or `\\__` for literal underscores",
         ),
-        ("__animal(x=1)__", "__: the parameters of a wildcard are not read; write the texts out"),
-        ("__{a|b}__", "__: a wildcard with choices in its name is not read; write a choice of wildcards"),
+        ("__animal(x=1)__", "__: the parameters of a wildcard are not supported; write the texts out"),
+        ("__{a|b}__", "__: a wildcard with choices in its name is not supported; write a choice of wildcards"),
         ("__nowhere__", "__nowhere__: there is no nowhere.txt; write it"),
         (
             "__cyclic__",
-            "__cyclic__: in the text `__cyclic__` of the wildcard `cyclic`, the wildcard `cyclic` is within itself: `cyclic` -> `cyclic`; take it out of there",
+            "__cyclic__: in the text `__cyclic__` of the wildcard `cyclic`, the wildcard `cyclic` contains itself: `cyclic` -> `cyclic`; remove it there",
         ),
         (
             "__open__",
-            "__open__: in the text `{b` of the wildcard `open`, a `{` is never closed; close it with `}`, or write `\\{` for a brace that is meant",
+            "__open__: in the text `{b` of the wildcard `open`, a `{` is never closed; close it with `}`, or write `\\{` for a literal brace",
         ),
     ] {
         let told = wrongs(written);
@@ -213,7 +213,7 @@ fn what_is_not_read_or_not_meant_is_told() {
     assert_eq!(wrongs("__there__ __back__ {~__cyclic__ ${a} #1").len(), 7);
 }
 
-/// Goal: nothing that can be written is too much for the stack, the clock or the memory. Method: a lot of everything.
+/// Goal: no input exhausts the stack, the time or the memory. Method: very long input of every kind.
 #[test]
 fn far_too_much_is_refused() {
     let deep = "choices are nested more than 32 deep";
@@ -229,7 +229,7 @@ fn far_too_much_is_refused() {
     for text in ["}", "\\{", "{}", "{a|b}", "# \n", "__animal__", "{animal}", "{1$$a"] {
         let _ = parse(Syntax::Dynamic, &text.repeat(200_000));
     }
-    // What was given up within a list leaves no trace in what follows.
+    // Flaws inside a list must not change the depth of the text after it.
     let after = format!("{}{}a|b{}", "__open__".repeat(40), "{".repeat(32), "}".repeat(32));
     assert!(parse(Syntax::Dynamic, &after).expect_err("a list is bad").iter().all(|flaw| flaw.wrong.what != deep));
     let at_the_limit = format!("{}a|b{}", "{".repeat(32), "}".repeat(32));
@@ -237,7 +237,7 @@ fn far_too_much_is_refused() {
     let options = vec!["a"; 3_000].iter().enumerate().map(|(i, a)| format!("{a}{i}")).collect::<Vec<_>>().join("|");
     assert_eq!(
         parse(Syntax::Dynamic, &format!("{{1-$${options}}}")).expect_err("it is too much")[0].wrong.what,
-        "the ways to take so many of 3000 options are too many to count"
+        "there are too many ways to choose that many of 3000 options"
     );
 }
 
@@ -261,10 +261,10 @@ fn lists_that_double_are_refused() {
             Template::parse(text, &mut Reading { syntax: Syntax::Dynamic, vars, wildcards, known })
         };
         assert!(read("__10__").expect("it is short").n() > 1);
-        // From the inside out, so that none is read within many others.
+        // Order is from the inside out, so that no list is read within many others.
         let refused = (10..40).find_map(|i| read(&format!("__{i}__")).err()).expect("it is too long");
         assert!(
-            refused[0].wrong.what.contains("the longest text of this is above a million characters"),
+            refused[0].wrong.what.contains("the longest text of this has more than a million characters"),
             "{refused:?}"
         );
     }
@@ -279,7 +279,7 @@ fn comments_end_with_their_line() {
     assert_eq!(
         wrongs("best #1"),
         [
-            "#: `#` begins a comment, and text seems to be meant; write `\\#` for the sign, or a space behind it for a comment"
+            "#: `#` begins a comment here, but it looks like part of the text; write `\\#` for a literal `#`, or add a space after it for a comment"
         ]
     );
 }

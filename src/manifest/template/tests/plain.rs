@@ -1,4 +1,4 @@
-//! The plain syntax.
+//! Tests of the plain syntax.
 
 use super::*;
 
@@ -36,12 +36,12 @@ fn every_flaw_is_told_with_its_place() {
     assert_eq!(
         flaws(Syntax::Plain, "an {animl} 在 {the bay} } { {hat} {}"),
         [
-            "{animl}: no var is called `animl`; did you mean `animal`? write `{{animl}}` for braces that are meant",
-            "{the bay}: `the bay` in braces is not the name of a var; write `{animal}`, `{place}`, or `{{the bay}}` for braces that are meant",
-            "}: a `}` closes nothing; write `}}` for a brace that is meant",
-            "{: a `{` is never closed; write `{{` for a brace that is meant",
-            "{hat}: no var is called `hat`; write `{animal}`, `{place}`, or `{{hat}}` for braces that are meant",
-            "{}: `` in braces is not the name of a var; write `{animal}`, `{place}`, or `{{}}` for braces that are meant",
+            "{animl}: no var is called `animl`; did you mean `animal`? write `{{animl}}` for literal braces",
+            "{the bay}: `the bay` in braces is not the name of a var; write `{animal}`, `{place}`, or `{{the bay}}` for literal braces",
+            "}: a `}` closes nothing; write `}}` for a literal brace",
+            "{: a `{` is never closed; write `{{` for a literal brace",
+            "{hat}: no var is called `hat`; write `{animal}`, `{place}`, or `{{hat}}` for literal braces",
+            "{}: `` in braces is not the name of a var; write `{animal}`, `{place}`, or `{{}}` for literal braces",
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! What holds for every template, however strange.
+//! Properties of every template.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A template as a tree, with the plainest way to make all of its texts.
+/// Template as a tree, with the simplest method to make all its texts.
 #[derive(Clone, Debug)]
 enum Tree {
     Text(String),
@@ -51,12 +51,12 @@ impl Tree {
     }
 }
 
-/// The texts joined, the empty ones left out.
+/// Joins the texts; empty texts are left out.
 fn joined(texts: Vec<String>) -> String {
     texts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("+")
 }
 
-/// All ways to take `k` of the options, each with its own texts.
+/// Lists all ways to choose `k` of the options, each with its texts.
 fn taken(options: &[Tree], k: usize) -> Vec<Vec<String>> {
     if k == 0 {
         return vec![vec![]];
@@ -69,7 +69,7 @@ fn taken(options: &[Tree], k: usize) -> Vec<Vec<String>> {
     with.chain(taken(others, k)).collect()
 }
 
-/// Makes every text another one, so that none is dropped for being there twice.
+/// Makes every text unique, so that no text is dropped as a duplicate.
 fn numbered(tree: &mut Tree, n: &mut usize) {
     match tree {
         Tree::Text(text) => {
@@ -88,7 +88,7 @@ fn tree() -> impl Strategy<Value = Tree> {
     let text = "[a-c猫]{0,2}".prop_map(Tree::Text);
     let tree = text.prop_recursive(3, 12, 3, |inner| {
         let several = || prop::collection::vec(inner.clone(), 1..4);
-        // A choice of several among one choice would mean the options of that one.
+        // Two options are the minimum: a subset of one choice would mean the options of that choice.
         let at_least_two = prop::collection::vec(inner.clone(), 2..4);
         prop_oneof![
             several().prop_map(Tree::Row),
@@ -106,7 +106,7 @@ fn tree() -> impl Strategy<Value = Tree> {
     })
 }
 
-/// Texts of the pieces that mean something, in any order.
+/// Generates texts of special tokens in any order.
 fn pieces() -> impl Strategy<Value = String> {
     let pieces = vec![
         "{",
@@ -148,7 +148,7 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(pieces), 0..30).prop_map(|pieces| pieces.concat())
 }
 
-/// Reads a text and checks what must hold whatever comes of it.
+/// Parses a text and checks the properties of the result.
 fn read_any(syntax: Syntax, text: &str) -> Result<(), TestCaseError> {
     match parse(syntax, text) {
         Ok(template) => {
@@ -171,7 +171,7 @@ fn read_any(syntax: Syntax, text: &str) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// Goal: the text at each place is the one that stands there. Method: make all texts by plain recursion, and compare the lists.
+    /// Goal: the text at each index is right. Method: make all texts by plain recursion, and compare the lists.
     #[test]
     fn places_are_those_of_the_list_of_all_texts(tree in tree()) {
         let mut written = String::new();
@@ -194,7 +194,7 @@ proptest! {
         read_any(Syntax::Dynamic, &text)?;
     }
 
-    /// Goal: whatever is doubled or escaped is meant. Method: do it to any text, and read the text itself back.
+    /// Goal: doubled or escaped characters are literal. Method: double or escape any text, and compare the result with the text.
     #[test]
     fn any_text_can_be_written(text in any::<String>()) {
         let plain = parse(Syntax::Plain, &text.replace('{', "{{").replace('}', "}}"));

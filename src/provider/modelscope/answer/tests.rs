@@ -1,4 +1,4 @@
-//! Answers of every kind, and what is made of them.
+//! Tests of the response parser, with responses of every kind.
 
 mod gateways;
 mod polls;
@@ -35,7 +35,7 @@ fn an_accepted_submission_gives_its_task() {
     assert_eq!(submit(200, r#"{"task_id":5075521,"task_status":"SUCCEED"}"#), Ok("5075521".into()));
 }
 
-/// Never guess in favour of "it was not accepted": that pays twice.
+/// Goal: an unreadable response is never guessed to be "not accepted". A wrong guess pays twice.
 #[test]
 fn an_answer_that_cannot_be_read_is_in_doubt() {
     for body in ["", "<html>", "{", "[]", "{}", r#"{"task_id":""}"#, r#"{"task_id":null}"#, r#"{"request_id":"r"}"#] {
@@ -46,7 +46,7 @@ fn an_answer_that_cannot_be_read_is_in_doubt() {
     }
 }
 
-/// A gateway that gave up waiting says nothing of what became of the request behind it, whatever words it has for that.
+/// Goal: a gateway that stopped waiting proves nothing about the request behind it, whatever its message says.
 #[test]
 fn a_server_error_in_any_words_is_in_doubt() {
     let busy = "Server is busy, please try again later";
@@ -67,7 +67,7 @@ fn a_server_error_in_any_words_is_in_doubt() {
     }
 }
 
-/// Goal: the wait that an answer asks for is kept, whatever its status.
+/// Goal: the wait that a response requests is kept, whatever its status.
 #[test]
 fn retry_after_is_kept_with_any_status() {
     let own = r#"{"errors":{"message":"m"},"request_id":"r"}"#;
@@ -84,7 +84,7 @@ fn retry_after_is_kept_with_any_status() {
     let throttled = Answer { retry_after: Some("30".into()), ..answer(429, own) };
     let fault = submitted(&throttled, "a/b").unwrap_err();
     assert_eq!((fault.kind, fault.retry_after), (FaultKind::Throttled { retry_after: wait }, None), "in its kind");
-    // An acceptance under an odd status holds the next submissions back; one under 2xx says when to poll.
+    // An acceptance with an odd status delays the next submissions. With a 2xx status, the wait is about the next poll.
     let accepted = |status| {
         let answer = Answer { retry_after: Some("30".into()), ..answer(status, r#"{"task_id":"5"}"#) };
         submitted(&answer, "a/b").unwrap().pause
@@ -104,7 +104,7 @@ fn the_last_of_an_allowance_says_so() {
     assert_eq!((spent(Some(1)), spent(None)), (None, None));
 }
 
-/// Goal: the headers that say when more is taken are followed before anything is refused, and after a refusal that names no time.
+/// Goal: the wait in rate-limit headers is obeyed before any refusal, and after a refusal that names no time.
 #[test]
 fn rate_limit_headers_say_how_long_to_wait() {
     let half = Some(Duration::from_secs(30));
@@ -141,7 +141,7 @@ fn a_done_task_gives_its_links() {
     assert_eq!(poll(200, body), Ok(Status::Done(vec![Url("https://x/1.png".into()), Url("https://x/2.png".into())])));
 }
 
-/// Goal: no image is dropped without a word. Method: more of them than are fetched, and entries that are no links.
+/// Goal: no image is dropped silently. Method: more images than are fetched, and entries that are not links.
 #[test]
 fn every_image_of_a_task_is_counted() {
     let links = |images: &str| match poll(200, &format!(r#"{{"task_status":"SUCCEED","output_images":{images}}}"#)) {
@@ -187,7 +187,7 @@ fn a_poll_that_tells_nothing_is_transient() {
     assert_eq!(poll(429, ""), Err(FaultKind::Throttled { retry_after: None }));
 }
 
-/// Goal: no answer of success is taken for a refusal, after which the job would be submitted and paid for again.
+/// Goal: no 2xx response counts as a refusal. After a refusal the job would be submitted and paid for again.
 #[test]
 fn an_absurd_answer_of_success_is_in_doubt() {
     let long = format!(r#"{{"task_id":"{}"}}"#, "9".repeat(513));
@@ -222,7 +222,7 @@ fn an_acceptance_may_have_another_status_and_an_empty_error() {
     }
 }
 
-/// Goal: an id in hand is never thrown away.
+/// Goal: a received id is never discarded.
 #[test]
 fn an_id_is_an_acceptance_under_any_status() {
     for status in [200, 202, 301, 400, 401, 403, 404, 422, 429, 500, 502, 503, 504, 524, 999] {

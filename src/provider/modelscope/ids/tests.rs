@@ -1,4 +1,4 @@
-//! Ids in whole, damaged and misleading answers.
+//! Tests of task ids in complete, damaged and misleading responses.
 
 use proptest::prelude::*;
 
@@ -96,7 +96,7 @@ fn numbers_are_taken_by_their_digits_and_never_rounded() {
     }
 }
 
-/// Goal: words of a prompt, a page or a quoted body never become a task.
+/// Goal: words of a prompt, a page or a quoted body never become a task id.
 #[test]
 fn an_id_elsewhere_is_not_taken() {
     for body in [
@@ -161,7 +161,7 @@ fn ids_that_contradict_each_other_are_told_apart_from_one() {
 }
 
 proptest! {
-    /// Whatever surrounds it, an id at the top of valid JSON is found, and nothing breaks on a cut or a changed byte.
+    /// Goal: an id at the top level of valid JSON is found, whatever surrounds it. A cut or a changed byte never causes a panic.
     #[test]
     fn an_id_survives_what_surrounds_it(
         id in "[A-Za-z0-9-]{1,40}", note in any::<String>(), at in 0..1000_usize, byte in any::<u8>(), is_first in any::<bool>(),
@@ -174,7 +174,7 @@ proptest! {
         };
         prop_assert_eq!(found(&body), one(&id));
         let at = at % body.len();
-        // A cut never gives another id.
+        // A cut body never gives another id.
         let cut = find(&body.as_bytes()[..at]);
         prop_assert!(cut == one(&id) || matches!(cut, Found::Nothing | Found::Unusable), "{:?}", cut);
         let mut changed = body.into_bytes();

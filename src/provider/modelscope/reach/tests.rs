@@ -1,4 +1,4 @@
-//! What links may lead to, in any spelling and by any name, and where the API itself makes an exception.
+//! Tests of the addresses that links may lead to: notations, host names, and the exception for the API's own network.
 
 use super::*;
 
@@ -147,7 +147,7 @@ fn the_realm_of_an_api_with_a_name_is_the_most_public_that_it_was_found_in() {
     assert_eq!(reach.filter("gpu-box", sockets(&["192.168.1.5", "127.0.0.1"])), Ok(sockets(&["192.168.1.5"])));
     found(&["127.0.1.1"]);
     assert!(is_open(&reach, "http://127.0.0.1/x"), "it is on this machine and in its network");
-    // A name that says another address the next time was public all along.
+    // The name now resolves to a public address, so the API counts as public from now on.
     found(&["1.1.1.1"]);
     assert!(!is_open(&reach, "http://127.0.0.1/x") && !is_open(&reach, "http://192.168.1.6/x"));
     assert!(reach.is_quotable());

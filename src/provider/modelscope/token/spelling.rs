@@ -1,25 +1,25 @@
-//! Encodings of a secret in other people's texts: as it is, base64 and hexadecimal, each also percent-encoded, or escaped as in JSON,
-//! HTML or a programming language.
+//! Search for a secret in a text: in plain form, in base64 and in hexadecimal.
+//! Each form may also be percent-encoded, or escaped as in JSON, HTML or a programming language.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// The longest escape of one byte that is counted with, as in `\u{00000067}` or `&#x0000067;`.
+/// Longest supported escape of one byte, in bytes, as in `\u{00000067}` or `&#x0000067;`.
 pub(super) const ESCAPE_BYTES_MAX: usize = 12;
 
-/// Digits that escapes put before a number at most.
+/// Longest number in an escape, in digits, including leading zeros.
 const DIGITS_MAX: usize = 8;
 
-/// One way to write a secret, each of its characters as it is or escaped.
+/// Form of a secret; each of its characters may be escaped.
 #[derive(Clone)]
 pub(super) struct Spelling {
     letters: Vec<u8>,
-    /// Whether another case says the same.
+    /// True if the form is the same secret in upper and in lower case.
     has_no_case: bool,
 }
 
 impl Spelling {
-    /// All ways to write a secret.
+    /// Returns all forms of a secret.
     pub(super) fn all(secret: &[u8]) -> Vec<Self> {
         let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
         let hexadecimal = secret.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
@@ -34,7 +34,7 @@ impl Spelling {
         plain.into_iter().chain(in_base64).collect()
     }
 
-    /// How many bytes the secret takes at the beginning of this text, if it is there.
+    /// Returns the length of the secret in bytes, if the text begins with it.
     pub(super) fn n_bytes_at(&self, text: &[u8]) -> Option<usize> {
         let mut rest = text;
         for letter in &self.letters {
@@ -43,7 +43,7 @@ impl Spelling {
         Some(text.len() - rest.len())
     }
 
-    /// How many bytes this letter takes at the beginning of a text, if it is there.
+    /// Returns the length of this letter in bytes, if the text begins with it.
     fn n_bytes_of(&self, letter: u8, text: &[u8]) -> Option<usize> {
         let is_same = |other: u8| other == letter || (self.has_no_case && other.eq_ignore_ascii_case(&letter));
         let first = *text.first()?;
@@ -56,29 +56,29 @@ impl Spelling {
     }
 }
 
-/// A secret that stands behind so many other bytes.
+/// Prepends `n_before` zero bytes to a secret.
 fn shifted(secret: &[u8], n_before: usize) -> Vec<u8> {
     [&[0; 2][..n_before], secret].concat()
 }
 
-/// The letters that the secret alone decides: of those at its ends its neighbours decide some bits.
+/// Returns the letters that the secret alone determines. The letters at its ends also depend on its neighbours.
 fn within(encoded: &str, n_bytes: usize, n_before: usize) -> Vec<u8> {
     let (first, end) = ((n_before * 8).div_ceil(6), (n_before + n_bytes) * 8 / 6);
     encoded.as_bytes()[first..end].to_vec()
 }
 
-/// The number that an escape at the beginning of a text stands for, and how many bytes it takes.
+/// Decodes the escape at the beginning of a text: the number that it encodes, and its length in bytes.
 fn escape(text: &[u8]) -> Option<(u32, usize)> {
     let after = |n: usize| text.get(n..).unwrap_or_default();
     match text {
-        // A percent sign may be percent-encoded again, and again.
+        // A percent sign may be percent-encoded several times.
         [b'%', ..] => {
             let n_again = after(1).chunks(2).take_while(|pair| *pair == b"25").count();
             let at = 1 + 2 * n_again;
             two_digits(after(at)).map(|value| (value, at + 2))
         }
         [b'=', ..] => two_digits(after(1)).map(|value| (value, 3)),
-        // A text in a text has its backslashes doubled.
+        // A text that is quoted in another text has doubled backslashes.
         [b'\\', ..] => {
             let n_slashes = text.iter().take_while(|byte| **byte == b'\\').count();
             match after(n_slashes) {
@@ -102,7 +102,7 @@ fn two_digits(text: &[u8]) -> Option<u32> {
     value(text.get(..2)?, 16)
 }
 
-/// A number up to this end, and how many bytes both take.
+/// Parses a number up to the character `end`; returns the number and the length of both in bytes.
 fn number(text: &[u8], radix: u32, end: u8) -> Option<(u32, usize)> {
     let n_digits = text.iter().take(DIGITS_MAX + 1).position(|byte| *byte == end)?;
     Some((value(&text[..n_digits], radix)?, n_digits + 1))

@@ -1,4 +1,4 @@
-//! Names, groups and probabilities of the faults.
+//! Tests of the names, groups and probabilities of faults.
 
 use super::*;
 

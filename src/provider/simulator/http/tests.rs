@@ -1,4 +1,4 @@
-//! The simulated service over real loopback sockets: with a real client, and by hand where the bytes matter.
+//! Tests of the simulator over real loopback sockets: with a real client, and with raw bytes where they matter.
 
 use std::io::{Read, Write};
 use std::net::TcpStream as StdTcpStream;
@@ -21,7 +21,7 @@ fn faulty(fault: &str) -> Config {
 }
 
 fn client() -> reqwest::Client {
-    // Another test may have been first; one provider is as good as the other.
+    // Another test may have installed a crypto provider before; any provider works.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
@@ -46,7 +46,7 @@ async fn image_link(simulator: &Simulator, client: &reqwest::Client) -> String {
     poll(simulator, client, &id).await.unwrap()["output_images"][0].as_str().unwrap().to_owned()
 }
 
-/// Everything that the service sends in answer to these bytes until it closes the connection.
+/// Returns all bytes that the service sends in response to this request, until it closes the connection.
 async fn talk(simulator: &Simulator, request: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(simulator.url().strip_prefix("http://").unwrap()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -94,7 +94,7 @@ async fn a_dropped_connection_carries_no_byte_of_answer() {
 #[tokio::test]
 async fn a_cut_image_ends_after_exactly_half_of_its_bytes() {
     let client = client();
-    // The larger picture does not fit into hyper's buffers, nor into the socket's at once.
+    // The larger picture exceeds the buffers of hyper, and the buffer of the socket.
     for side in [64, 1500] {
         let size = Some(Size { width: side, height: side });
         let simulator = Simulator::start(Config { image_size: size, ..faulty("image-cut") }, 0).await.unwrap();
@@ -157,7 +157,7 @@ async fn bodies_are_bounded() {
     let answer = post(&simulator, &client, vec![b' '; 5 * BODY_BYTES_MAX]).send().await.unwrap();
     assert_eq!(answer.status(), 413);
     assert_eq!(answer.json::<Value>().await.unwrap()["errors"]["code"], 413);
-    // Somebody who goes on and on is cut off, and sees the answer only if he looks in time.
+    // A client that sends without end is cut off. It sees the response only if it reads in time.
     if let Ok(answer) = post(&simulator, &client, vec![b' '; 2 * DISCARD_BYTES_MAX]).send().await {
         assert_eq!(answer.status(), 413);
     }
@@ -192,7 +192,7 @@ async fn a_taken_port_is_an_error_and_a_dropped_simulator_frees_its_own() {
     timeout(Duration::from_secs(5), again).await.expect("the port is free again");
 }
 
-/// Goal: `run --provider simulator` may block, or drop everything, wherever it stands. Method: no runtime in sight.
+/// Goal: `run --provider simulator` may block or drop everything at any point. Method: a test without a runtime.
 #[test]
 fn a_simulator_with_its_own_thread_serves_until_it_is_dropped() {
     let simulator = Simulator::spawn_thread(quick()).unwrap();

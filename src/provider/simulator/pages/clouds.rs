@@ -1,8 +1,7 @@
-//! Answers of clouds, content delivery networks and their firewalls.
+//! Responses of clouds, content delivery networks and their firewalls.
 
 use crate::provider::simulator::pages::page::{HTML, JSON, Page, TEXT, page, with};
 
-/// The pages.
 pub(super) const PAGES: &[Page] = &[
     page(
         "Tengine 502",

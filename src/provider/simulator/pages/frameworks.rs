@@ -1,8 +1,7 @@
-//! Answers of API gateways and of the frameworks that services are written in.
+//! Responses of API gateways and of the frameworks that services use.
 
 use crate::provider::simulator::pages::page::{HTML, JSON, Page, TEXT, page};
 
-/// The pages.
 pub(super) const PAGES: &[Page] = &[
     page(
         "Kong 404",

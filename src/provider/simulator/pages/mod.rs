@@ -1,5 +1,5 @@
-//! What proxies, load balancers, firewalls and frameworks answer in place of the API: status, headers and body, from memory of the
-//! real ones. None of these answers proves what became of the request.
+//! Responses that proxies, load balancers, firewalls and frameworks send in place of the API.
+//! Each has a status, headers and a body, from memory of the real ones. No such response proves what happened to the request.
 
 mod clouds;
 mod frameworks;
@@ -8,7 +8,7 @@ mod proxies;
 
 pub use page::Page;
 
-/// Every page.
+/// Returns all pages.
 pub fn all() -> impl Iterator<Item = &'static Page> {
     [proxies::PAGES, clouds::PAGES, frameworks::PAGES].into_iter().flatten()
 }

@@ -1,17 +1,17 @@
-//! One answer that is not the API's.
+//! Response of a server other than the API.
 
-/// One answer of something that is not the API.
+/// Response of a server, gateway or proxy other than the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Who sends it, and when.
+    /// Sender of the response, and its cause.
     pub name: &'static str,
-    /// The status code.
+    /// HTTP status code.
     pub status: u16,
-    /// The `Content-Type` header.
+    /// Value of the `Content-Type` header.
     pub content_type: &'static str,
-    /// Another header, in lower case, with its value.
+    /// Additional header with its value; its name is in lower case.
     pub header: Option<(&'static str, &'static str)>,
-    /// The body.
+    /// Body of the response.
     pub body: &'static str,
 }
 

@@ -1,8 +1,7 @@
-//! Answers of proxies, load balancers, and networks that want something first.
+//! Responses of proxies, load balancers, and networks that require a login first.
 
 use crate::provider::simulator::pages::page::{HTML, Page, TEXT, page, with};
 
-/// The pages.
 pub(super) const PAGES: &[Page] = &[
     page(
         "nginx 400",

@@ -1,18 +1,18 @@
-//! What the simulator's motifs are painted with: a frame that is filled spot by spot, wavy lines, palettes and mixing.
+//! Drawing primitives for the simulator's motifs: a pixel grid, wavy lines, palettes and colour mixing.
 
 use std::f32::consts::TAU;
 
 use fastrand::Rng;
 
-/// Red, green and blue from 0 to 1.
+/// Colour as red, green and blue, each from 0 to 1.
 pub(super) type Color = [f32; 3];
 
-/// What a picture shows: a colour for every spot.
+/// Motif of a picture: a colour for every point.
 pub(super) trait Motif {
     fn color(&self, spot: Spot) -> Color;
 }
 
-/// A place in the picture; the shorter side is 1 long, and y grows downwards.
+/// Point in the picture; the shorter side has length 1, and y grows downwards.
 #[derive(Clone, Copy)]
 pub(super) struct Spot {
     pub(super) x: f32,
@@ -26,13 +26,13 @@ impl Spot {
     }
 }
 
-/// The rectangle that is filled.
+/// Rectangle of pixels that a motif fills.
 pub(super) struct Frame {
     columns: u16,
     rows: u16,
-    /// The size of a pixel: the width over which edges are smoothed.
+    /// Size of a pixel, which is the width over which edges are smoothed.
     pub(super) pixel: f32,
-    /// The corner at the far right and bottom.
+    /// Corner at the bottom right.
     pub(super) end: Spot,
 }
 
@@ -53,18 +53,18 @@ impl Frame {
         bytes
     }
 
-    /// A spot somewhere within these shares of the width and the height.
+    /// Samples a point within these shares of the width and the height.
     pub(super) fn spot(&self, rng: &mut Rng, across: (f32, f32), down: (f32, f32)) -> Spot {
         Spot { x: self.end.x * between(rng, across), y: self.end.y * between(rng, down) }
     }
 
-    /// How much of a pixel is covered by what begins `depth` before it.
+    /// Returns the share of a pixel that a layer covers, if its edge is `depth` before the pixel.
     pub(super) fn cover(&self, depth: f32) -> f32 {
         (depth / self.pixel + 0.5).clamp(0.0, 1.0)
     }
 }
 
-/// A wavy line as a table: a height for every place along it.
+/// Wavy line as a table: a height for every position along the line.
 pub(super) struct Curve {
     heights: Vec<f32>,
     steps: f32,
@@ -74,7 +74,7 @@ pub(super) struct Curve {
 }
 
 impl Curve {
-    /// A line around `base` over the given length: three waves of falling size, the longest with `pace` radians a unit.
+    /// Creates a line around `base` over the given length. It has three waves of decreasing size, the longest with `pace` radians per unit.
     pub(super) fn new(rng: &mut Rng, frame: &Frame, length: f32, base: f32, swell: f32, pace: f32) -> Self {
         let waves = [(1.0, 1.0), (0.45, 2.1), (0.18, 4.7)]
             .map(|(size, faster)| (swell * size, pace * faster * between(rng, (0.8, 1.25)), rng.f32() * TAU));
@@ -96,7 +96,7 @@ impl Curve {
     }
 }
 
-/// Five colours from dark to light, and everything between them.
+/// Palette of five colours from dark to light, with all colours between them.
 pub(super) struct Palette([Color; 5]);
 
 impl Palette {
@@ -107,7 +107,7 @@ impl Palette {
         Self(PALETTES[rng.usize(..PALETTES.len())].map(color))
     }
 
-    /// The colour at `share`, from 0 for the darkest to 1 for the lightest.
+    /// Returns the colour at `share`, from 0 for the darkest to 1 for the lightest.
     pub(super) fn at(&self, share: f32) -> Color {
         let (step, share) = split(share.clamp(0.0, 0.9999) * 4.0);
         mix(self.0[step], self.0[step + 1], share)
@@ -137,14 +137,14 @@ pub(super) fn mix(from: Color, to: Color, share: f32) -> Color {
     [0, 1, 2].map(|channel| from[channel] + (to[channel] - from[channel]) * share)
 }
 
-/// A share of 0 to 1, eased at both ends.
+/// Eases a share of 0 to 1 at both ends.
 pub(super) fn smooth(share: f32) -> f32 {
     let share = share.clamp(0.0, 1.0);
     share * share * (3.0 - 2.0 * share)
 }
 
-/// The whole part and the rest. (`floor` would be a function call on processors that are only promised SSE2.)
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places are small and never negative")]
+/// Splits a number into its whole part and the rest. (`floor` would be a function call on processors that guarantee only SSE2.)
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positions are small and never negative")]
 pub(super) fn split(place: f32) -> (usize, f32) {
     let whole = place as u16;
     (usize::from(whole), place - f32::from(whole))
@@ -153,7 +153,7 @@ pub(super) fn split(place: f32) -> (usize, f32) {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "the cast saturates, which is what is meant"
+    reason = "the cast saturates, which is the intended result"
 )]
 fn byte(share: f32) -> u8 {
     (share * 255.0 + 0.5) as u8

@@ -1,17 +1,17 @@
-//! The pictures of the simulator: real PNGs, the same for the same seed and size wherever and whenever they are drawn.
+//! Pictures of the simulator: real PNG files, always identical for the same seed and size.
 
 mod canvas;
 mod paint;
 
 use crate::model::request::Size;
 
-/// The longest side that is drawn, in pixels: the longest that the service takes.
+/// Longest side of a picture in pixels: the longest that the service accepts.
 pub const SIDE_PIXELS_MAX: u16 = 2048;
 
-/// Digits of the picture's name that are its seed, its width and its height; the rest are a checksum.
+/// Digits of a picture's name that encode its seed, width and height; the other digits are a checksum.
 const NAME_DIGITS: usize = 24;
 
-/// A picture that is not drawn yet: three numbers, and everything follows from them.
+/// Picture that is not drawn yet: three numbers determine all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Picture {
     seed: u64,
@@ -20,29 +20,29 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// The picture of this seed and size, each side brought within 1 and [`SIDE_PIXELS_MAX`].
+    /// Creates the picture of this seed and size. Each side is limited to the range from 1 to [`SIDE_PIXELS_MAX`].
     pub fn new(seed: u64, size: Size) -> Self {
         let bounded = |pixels: u32| u16::try_from(pixels).unwrap_or(u16::MAX).clamp(1, SIDE_PIXELS_MAX);
         Self { seed, width: bounded(size.width), height: bounded(size.height) }
     }
 
-    /// The number that it is drawn from.
+    /// Returns the seed of the drawing.
     pub const fn seed(self) -> u64 {
         self.seed
     }
 
-    /// Its width and height in pixels.
+    /// Returns the width and height in pixels.
     pub fn size(self) -> Size {
         Size { width: self.width.into(), height: self.height.into() }
     }
 
-    /// Its name in links: 32 hexadecimal digits that hold the whole picture and a checksum.
+    /// Returns the name in links: 32 hexadecimal digits that encode the picture and a checksum.
     pub fn name(self) -> String {
         let text = format!("{:016x}{:04x}{:04x}", self.seed, self.width, self.height);
         format!("{text}{:08x}", crc32fast::hash(text.as_bytes()))
     }
 
-    /// The picture with this name; none where the name was not given by [`Picture::name`].
+    /// Parses the name of a picture; `None` if [`Picture::name`] did not produce it.
     pub fn from_name(name: &str) -> Option<Self> {
         let number = |range| u64::from_str_radix(name.get(range)?, 16).ok();
         let pixels = |range| u32::try_from(number(range)?).ok();
@@ -51,7 +51,7 @@ impl Picture {
         (picture.name() == name).then_some(picture)
     }
 
-    /// The picture as the bytes of a PNG file: 8 bits a channel, no alpha, compressed for speed.
+    /// Draws the picture as a PNG file: 8 bits per channel, no alpha, compressed for speed.
     pub fn png(self) -> Vec<u8> {
         let pixels = paint::rgb(self.seed, self.width, self.height);
         let mut file = Vec::with_capacity(pixels.len() / 4);
@@ -75,7 +75,7 @@ mod tests {
         Picture::new(seed, Size { width, height })
     }
 
-    /// The header and the pixels, as an independent decoder reads them.
+    /// Decodes the header and the pixels with an independent decoder.
     fn decode(bytes: &[u8]) -> (png::OutputInfo, Vec<u8>) {
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    /// Goal: a picture is worth looking at. Method: count its colours; a broken motif is flat.
+    /// Goal: every picture is worth looking at. Method: count its colours; a broken motif is flat.
     #[test]
     fn no_picture_is_flat() {
         for seed in 0..200 {

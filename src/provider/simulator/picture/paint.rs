@@ -1,7 +1,7 @@
-//! Draws the simulator's pictures: one of four motifs in one of twelve palettes, everything else by the seed.
+//! Painter of the simulator's pictures: the seed selects one of four motifs, one of twelve palettes, and all details.
 //!
-//! A motif tells the colour of one spot; nothing here knows about files. The speed comes from tables of the
-//! wavy lines, and from never looking at a layer that another one hides.
+//! A motif returns the colour of one point; this module does not know files. Its speed comes from tables of the wavy lines. A layer that
+//! another layer hides is never computed.
 
 use std::f32::consts::TAU;
 
@@ -11,7 +11,7 @@ use crate::provider::simulator::picture::canvas::{
     Color, Curve, Frame, Motif, Palette, Spot, between, mix, smooth, split,
 };
 
-/// The pixels of a picture, three bytes each, row after row.
+/// Returns the pixels of a picture, three bytes each, row by row.
 pub(super) fn rgb(seed: u64, width: u16, height: u16) -> Vec<u8> {
     let mut rng = Rng::with_seed(seed);
     let frame = Frame::new(width, height);
@@ -24,7 +24,7 @@ pub(super) fn rgb(seed: u64, width: u16, height: u16) -> Vec<u8> {
     }
 }
 
-/// Layers of hills under a low sun, paler the farther they are.
+/// Motif of hill layers under a low sun; distant layers are paler.
 struct Hills<'a> {
     frame: &'a Frame,
     sky: [Color; 2],
@@ -75,7 +75,7 @@ impl Motif for Hills<'_> {
         for (ridge, ground) in &self.layers[first.saturating_sub(1)..] {
             if spot.y > ridge.low - self.frame.pixel {
                 let depth = spot.y - ridge.at(spot.x);
-                // Haze gathers at the foot of every hill.
+                // Haze covers the foot of every hill.
                 let ground = mix(*ground, self.sky[1], 0.34 * smooth(depth / 0.22));
                 color = mix(color, ground, self.frame.cover(depth));
             }
@@ -84,10 +84,10 @@ impl Motif for Hills<'_> {
     }
 }
 
-/// Sheets of coloured paper with waved edges, each throwing a soft shadow on the one below.
+/// Motif of coloured paper sheets with wavy edges; each sheet throws a soft shadow on the sheet below.
 struct Paper<'a> {
     frame: &'a Frame,
-    /// The direction across the sheets, as a unit vector.
+    /// Direction across the sheets, as a unit vector.
     across: Spot,
     origin: f32,
     sheets: Vec<(Curve, Color)>,
@@ -109,7 +109,7 @@ impl<'a> Paper<'a> {
                 (Curve::new(rng, frame, long, base, swell, 4.0), palette.at(from + (to - from) * share))
             })
             .collect();
-        // Turned, the frame begins before the corner that the coordinates count from.
+        // After the rotation, the frame begins before the origin of the coordinates.
         let origin = (frame.end.x * across.x.min(0.0)).abs();
         Self { frame, across, origin, sheets }
     }
@@ -137,10 +137,10 @@ impl Motif for Paper<'_> {
     }
 }
 
-/// How far a sheet's shadow falls.
+/// Length of a sheet's shadow.
 const SHADOW_REACH: f32 = 0.045;
 
-/// Translucent discs of light that overlap on a slanted gradient.
+/// Motif of translucent discs of light that overlap on a slanted gradient.
 struct Orbs<'a> {
     frame: &'a Frame,
     ground: [Color; 2],
@@ -153,7 +153,7 @@ struct Disc {
     radius: f32,
     color: Color,
     strength: f32,
-    /// How blurred the rim is, as a width.
+    /// Width of the blurred rim.
     rim: f32,
 }
 
@@ -184,7 +184,7 @@ impl Motif for Orbs<'_> {
             let squared = x * x + y * y;
             if squared < disc.radius * disc.radius {
                 let inside = ((disc.radius - squared.sqrt()) / disc.rim).min(1.0);
-                // Lit from the upper left, so that a disc has a body.
+                // Light from the upper left gives a disc its volume.
                 let light = 0.72 - 0.28 * (x + y) / disc.radius;
                 color = mix(color, disc.color, smooth(inside) * disc.strength * light.clamp(0.0, 1.0));
             }
@@ -193,7 +193,7 @@ impl Motif for Orbs<'_> {
     }
 }
 
-/// Wide rings around a centre, shaded as if each lay a little deeper than the next.
+/// Motif of wide rings around a centre; each is shaded as if it lay a little deeper than the next.
 struct Rings<'a> {
     frame: &'a Frame,
     center: Spot,
@@ -226,7 +226,7 @@ impl Motif for Rings<'_> {
         let distance = spot.distance(self.center) + self.wobble.at(spot.x + spot.y);
         let (index, share) = split((distance / self.width).max(0.0));
         let here = self.ring(index, share);
-        // The rim is smoothed over one pixel into the next ring, which begins in the shadow of this one.
+        // The rim is smoothed over one pixel into the next ring, which begins in the shadow of this ring.
         let rim = self.frame.cover((share - 1.0) * self.width + 0.5 * self.frame.pixel);
         if rim > 0.0 { mix(here, self.ring(index + 1, 0.0), rim) } else { here }
     }
@@ -234,7 +234,7 @@ impl Motif for Rings<'_> {
 
 impl Rings<'_> {
     fn ring(&self, index: usize, share: f32) -> Color {
-        // There and back again, so that no two neighbours are far apart.
+        // The colours run forward and then backward, so that neighbouring rings have similar colours.
         let last = self.colors.len() - 1;
         let step = index % (2 * last);
         let color = self.colors[if step <= last { step } else { 2 * last - step }];
@@ -243,7 +243,7 @@ impl Rings<'_> {
     }
 }
 
-/// One more than the index of the foremost layer that surely covers this spot; 0 where none does.
+/// Returns one more than the index of the foremost layer that surely covers this point; 0 if no layer does.
 fn first_in_sight(layers: &[(Curve, Color)], down: f32, pixel: f32) -> usize {
     layers.iter().rposition(|(edge, _)| down > edge.high + pixel).map_or(0, |layer| layer + 1)
 }

@@ -1,4 +1,4 @@
-//! Every fault that can be planned, played in virtual time.
+//! Tests of every fault that can be planned, in virtual time.
 
 use std::collections::BTreeSet;
 
@@ -191,7 +191,7 @@ fn images_fail_for_the_moment() {
     }
 }
 
-/// Goal: what happened once can be made to happen again. Method: play a long mixed story twice and compare every reply.
+/// Goal: a sequence of events can be repeated exactly. Method: run a long mixed sequence twice and compare every reply.
 #[test]
 fn the_same_story_is_told_the_same_way() {
     let config = |seed| {

@@ -1,4 +1,4 @@
-//! What stands between the client and the service: proxies with pages of their own, caches, and routes that lead elsewhere.
+//! Network path between client and service: proxies with their own pages, caches, and wrong routes.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::provider::simulator::picture::Picture;
 use crate::provider::simulator::server::{SIZE, Server};
 use crate::provider::simulator::task::{Fate, Task};
 
-/// How long submissions are led elsewhere.
+/// Duration of a wrong route.
 const MISROUTED_FOR: Duration = Duration::from_secs(4);
 
-/// Statuses of errors that an id may come with.
+/// Statuses of errors that may contain a task id.
 const ID_STATUSES: [u16; 4] = [400, 429, 500, 503];
 
-/// What of the way is remembered from one submission to the next.
+/// State of the network path between two submissions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gateway {
-    /// The body of the last acceptance, as a cache keeps it.
+    /// Body of the last acceptance, as a cache stores it.
     cached: Option<Vec<u8>>,
-    /// What answers all submissions, and since when.
+    /// Page that answers all submissions, and the start of the wrong route.
     misrouted: Option<(&'static Page, Timestamp)>,
 }
 
 impl Server {
-    /// The page that answers every submission at this time, if there is one.
+    /// Returns the page that answers every submission at this time; `None` without a wrong route.
     pub(super) fn misrouted(&mut self, now: Timestamp) -> Option<Reply> {
         let (page, since) = self.gateway.misrouted?;
         if now.since(since) >= MISROUTED_FOR {
@@ -39,14 +39,14 @@ impl Server {
         Some(Reply::of_page(page))
     }
 
-    /// Leads all submissions elsewhere from now on, for a while.
+    /// Starts a wrong route for all submissions; returns its page.
     pub(super) fn misroute(&mut self, now: Timestamp) -> Reply {
         let page = self.draw_page(|page| matches!(page.status, 301 | 400 | 404 | 405));
         self.gateway.misrouted = Some((page, now));
         Reply::of_page(page)
     }
 
-    /// The page of something on the way.
+    /// Returns a random page of a gateway or proxy.
     pub(super) fn page(&mut self) -> Reply {
         Reply::of_page(self.draw_page(|_| true))
     }
@@ -56,20 +56,20 @@ impl Server {
         self.rng.choice(pages).expect("there are pages of every kind")
     }
 
-    /// Keeps an acceptance as a cache on the way does.
+    /// Stores an acceptance, as a cache on the network path does.
     pub(super) fn cache(&mut self, acceptance: &Reply) {
         if let Body::Bytes(body) = &acceptance.body {
             self.gateway.cached = Some(body.clone());
         }
     }
 
-    /// The acceptance before, if there was one.
+    /// Returns the previous acceptance; `None` if there was none.
     pub(super) fn cached(&self) -> Option<Reply> {
         let body = self.gateway.cached.clone()?;
         Some(Reply::new(200, "application/json", Body::Bytes(body)))
     }
 
-    /// An acceptance that comes as an error: its id beside the envelope.
+    /// Turns an acceptance into an error: adds an error envelope next to the task id.
     pub(super) fn id_in_error(&mut self, acceptance: Reply) -> Reply {
         let status = self.rng.choice(ID_STATUSES).expect("the list is not empty");
         let mut answer: Value = serde_json::from_slice(&acceptance.body.into_bytes()).unwrap_or_default();
@@ -77,7 +77,7 @@ impl Server {
         Reply::json(status, &answer)
     }
 
-    /// The answer to a poll for another task, which is done.
+    /// Returns the response to the poll of another task, which has succeeded.
     pub(super) fn other_task(&mut self, now: Timestamp, request: &HttpRequest) -> Reply {
         let picture = Picture::new(self.rng.u64(..), self.config.image_size.unwrap_or(SIZE));
         let task = Task::new(now.before(Duration::from_secs(1)), Duration::ZERO, picture, Fate::Succeeds, u32::MAX);
@@ -86,7 +86,7 @@ impl Server {
 }
 
 impl Reply {
-    /// The page of something that is not the API.
+    /// Creates a response from the page of a server other than the API.
     fn of_page(page: &Page) -> Self {
         let reply = Self::new(page.status, page.content_type, Body::Bytes(page.body.into()));
         match page.header {

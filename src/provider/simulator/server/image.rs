@@ -1,4 +1,4 @@
-//! The image host: pictures and parts of them, links that expire, and what befalls those who fetch.
+//! Image host of the simulator: pictures, parts of them, links that expire, and faults of downloads.
 
 use crate::model::time::Timestamp;
 use crate::provider::simulator::faults::{ImageFault, PlannedFault};
@@ -8,7 +8,7 @@ use crate::provider::simulator::range::ByteRange;
 use crate::provider::simulator::server::{IMAGE_PATH, Server};
 
 impl Server {
-    /// The link of a picture, for a client that asks now.
+    /// Returns the link of a picture, for a client that polls now.
     pub(super) fn link(&self, now: Timestamp, request: &HttpRequest, picture: Picture) -> String {
         let host = request.header("host").unwrap_or("127.0.0.1");
         let link = format!("http://{host}{IMAGE_PATH}{}.png", picture.name());
@@ -50,7 +50,7 @@ impl Server {
     }
 }
 
-/// The picture, or the part of it that is asked for, if the client means this very picture.
+/// Returns the picture or its requested part. The part is sent only if the client means this very picture.
 fn picture_reply(request: &HttpRequest, picture: Picture) -> Reply {
     let etag = format!("\"{}\"", picture.name());
     let is_meant = request.header("if-range").is_none_or(|mark| mark == etag);
@@ -59,7 +59,7 @@ fn picture_reply(request: &HttpRequest, picture: Picture) -> Reply {
     Reply { range, ..whole }
 }
 
-/// When the link that was followed expires, as its query says.
+/// Returns the expiry time in the query of the link; `None` if it has none.
 fn expires_at(request: &HttpRequest) -> Option<Timestamp> {
     let (_, query) = request.path.split_once('?')?;
     let seconds: i64 = query.strip_prefix("Expires=")?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The simulated service, asked in every way there is, in virtual time.
+//! Tests of the simulated service with every kind of request, in virtual time.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ pub(super) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(START + millis)
 }
 
-/// A service whose tasks all take a second, and where nothing goes wrong by itself.
+/// Returns a configuration in which all tasks take one second and no fault occurs.
 pub(super) fn calm() -> Config {
     Config { latency: Duration::from_secs(1), latency_sigma: 0.0, ..Config::default() }
 }
@@ -50,13 +50,13 @@ pub(super) fn status(server: &mut Server, now: Timestamp, id: &str) -> Value {
     json(&reply)
 }
 
-/// The path of the image that this task made.
+/// Returns the path of the image that this task produced.
 pub(super) fn image_path(server: &mut Server, id: &str) -> String {
     let link = status(server, at(3_600_000), id)["output_images"][0].as_str().unwrap().to_owned();
     link.strip_prefix("http://127.0.0.1:9").unwrap().to_owned()
 }
 
-/// Asserts that the request is refused in the documented envelope, with these words, and counted.
+/// Asserts that the request is refused in the documented envelope, with these words, and that it is counted.
 pub(super) fn assert_refused(
     server: &mut Server,
     request: &HttpRequest,
@@ -267,7 +267,7 @@ fn half_of_the_tasks_take_no_longer_than_the_median() {
     assert!((6.3..7.1).contains(&secs[317]) && (14.1..15.8).contains(&secs[1683]), "{} {}", secs[317], secs[1683]);
 }
 
-/// Goal: concurrent clients do not make tasks differ from run to run. Method: submit the same in two orders.
+/// Goal: concurrent clients do not change the tasks from run to run. Method: submit the same contents in two orders.
 #[test]
 fn the_order_of_arrival_changes_nothing_about_a_task() {
     let dog = CAT.replace("cat", "dog");
@@ -317,7 +317,7 @@ fn the_quota_lasts_for_a_day() {
     submit(&mut server, at(24 * 3600 * 1000), CAT);
 }
 
-/// Goal: a prompt that is refused for its content is refused every time. Method: submit each twice, to two servers.
+/// Goal: a prompt that is refused for its content is refused every time. Method: submit each prompt several times, to two servers.
 #[test]
 fn a_content_keeps_its_moderation() {
     let config = Config { fail_rate: 0.3, latency_sigma: 0.5, ..calm() };

@@ -1,4 +1,4 @@
-//! Reads the coded data of a JPEG bit by bit: takes the zeros behind 0xff away, and stops at markers.
+//! Bit reader for the coded data of a JPEG: removes the zeros stuffed after 0xff, and stops at markers.
 
 use std::io::BufRead;
 
@@ -10,20 +10,21 @@ use crate::driver::images::check::jpeg::{RST0, RST7};
 use crate::driver::images::check::walk::{Stop, Walk};
 use crate::model::outcome::ImageFormat::Jpeg;
 
-/// Bytes that are taken in at once.
+/// Maximum number of bytes loaded at once.
 const PIECE_BYTES: usize = 8 << 10;
 
-/// Bytes that may lie unread between the last code and a marker. Some cameras and encoders pad so; decoders pass over them.
+/// Maximum number of unread bytes between the last code and a marker. Some cameras and encoders pad the data so;
+/// decoders skip the padding.
 const PADDING_BYTES_MAX: usize = 16;
 
-/// The coded data are not what they should be at this point.
+/// Reason why the coded data cannot be read further.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// A marker comes before the code ends.
+    /// Marker before the end of the codes.
     Short,
-    /// No such code, or it leads out of the block.
+    /// Unknown code, or a code that leads out of the block.
     Damaged(&'static str),
-    /// The reader's own failure, or the end of the file.
+    /// Failure of the reader, or the end of the file.
     Stop(Stop),
 }
 
@@ -33,18 +34,18 @@ impl From<Stop> for Fault {
     }
 }
 
-/// The bits of a scan.
+/// Bit reader over one scan.
 pub(super) struct Bits<'a, R> {
     walk: &'a mut Walk<R>,
     piece: Vec<u8>,
-    /// How much of the piece has gone into the word.
+    /// Number of bytes of `piece` that are already in `word`.
     at: usize,
-    /// The next bits, the first of them on top.
+    /// Next bits, the first of them on top.
     word: u64,
-    /// How many bits of the word count.
+    /// Number of valid bits in `word`.
     n_ready: u32,
     is_behind_ff: bool,
-    /// The marker at which the data end, if it has been reached.
+    /// Marker that ends the data, once it is reached.
     marker: Option<u8>,
 }
 
@@ -54,14 +55,14 @@ impl<'a, R: BufRead> Bits<'a, R> {
         Self { walk, piece, at: 0, word: 0, n_ready: 0, is_behind_ff: false, marker: None }
     }
 
-    /// The next bits, at least 32 of them unless the data end before that; zeros follow the end.
+    /// Returns the next bits, at least 32 unless the data end before that. Zeros follow the end.
     #[inline]
     pub(super) fn peek(&mut self) -> Result<u64, Fault> {
         if self.n_ready < 32 {
             if let Some(next) = self.piece[self.at..].first_chunk::<8>() {
                 self.word |= u64::from_be_bytes(*next) >> self.n_ready;
                 self.at += (63 - self.n_ready as usize) >> 3;
-                // Seven bytes and the odd bits: the same as adding the bits of the bytes taken.
+                // The new count is seven bytes and the odd bits. It equals the old count plus the bits of the bytes taken.
                 self.n_ready |= 0x38;
             } else {
                 self.refill()?;
@@ -70,7 +71,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
         Ok(self.word)
     }
 
-    /// Passes over bits that were [peeked](Self::peek) at: 32 at most.
+    /// Consumes bits that were [peeked](Self::peek) at, at most 32.
     #[inline]
     pub(super) fn pass(&mut self, n: u32) -> Result<(), Fault> {
         if n > self.n_ready {
@@ -81,20 +82,20 @@ impl<'a, R: BufRead> Bits<'a, R> {
         Ok(())
     }
 
-    /// The next `n` bits, 16 at most.
+    /// Consumes and returns the next `n` bits, at most 16.
     #[inline]
     pub(super) fn take(&mut self, n: u32) -> Result<u32, Fault> {
         let word = self.peek()?;
         self.pass(n)?;
-        // Two shifts, as one by 64 is none.
+        // Two shifts, because a single shift by 64 bits is not possible.
         Ok(u32::try_from(word >> 1 >> (63 - n)).expect("16 bits at most"))
     }
 
-    /// Passes over one code and gives its symbol.
+    /// Consumes one code and returns its symbol.
     #[inline]
     pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, Fault> {
         let word = self.peek()?;
-        let (symbol, n) = table.symbol(word).ok_or(Fault::Damaged("a code of its pixel data is unknown"))?;
+        let (symbol, n) = table.symbol(word).ok_or(Fault::Damaged("its pixel data contain an unknown code"))?;
         self.pass(n)?;
         Ok(symbol)
     }
@@ -116,7 +117,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
         Ok(())
     }
 
-    /// Takes in the next piece of the data, all of the one before having been used.
+    /// Loads the next piece of the data, after all of the previous piece was used.
     fn fetch(&mut self) -> Result<(), Stop> {
         self.at = 0;
         self.piece.clear();
@@ -131,7 +132,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
         Ok(())
     }
 
-    /// Ends an interval behind the last of its codes and begins the next one: its restart marker must be the `nth`.
+    /// Ends an interval after its last code and begins the next interval. The restart marker must be the `nth`.
     pub(super) fn restart(&mut self, nth: u32) -> Result<(), Fault> {
         let marker = self.end()?;
         if u32::from(marker) != u32::from(RST0) + nth % 8 {
@@ -144,7 +145,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
         Ok(())
     }
 
-    /// Passes over what pads the data and gives the code of the marker at their end.
+    /// Skips the padding and returns the code of the marker at the end of the data.
     pub(super) fn end(&mut self) -> Result<u8, Fault> {
         let mut n_left = self.n_ready as usize / 8 + self.piece.len() - self.at;
         loop {
@@ -160,7 +161,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
         }
     }
 
-    /// The complaint about the data, of which whole rows of pixels are read.
+    /// Converts a fault of the data into a reason to stop. `n_rows` is the number of whole pixel rows that were read.
     pub(super) fn told(&self, fault: Fault, n_rows: u64, height: u32) -> Stop {
         match fault {
             Fault::Stop(stop) => stop,
@@ -173,7 +174,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
     }
 }
 
-/// Moves data into `piece` up to the next marker, without the zeros that make 0xff data. Gives the number of bytes taken.
+/// Moves data into `piece` up to the next marker, without the zeros stuffed after 0xff. Returns the number of bytes taken.
 fn unstuff(bytes: &[u8], piece: &mut Vec<u8>, is_behind_ff: &mut bool, marker: &mut Option<u8>) -> usize {
     let mut at = 0;
     while at < bytes.len() && piece.len() < PIECE_BYTES {

@@ -1,4 +1,4 @@
-//! The frame header of a JPEG: its size, its components, and how they are coded.
+//! Frame header of a JPEG: its size, its components, and their coding.
 
 use std::io::BufRead;
 
@@ -6,32 +6,32 @@ use crate::driver::images::check::jpeg::segment_bytes;
 use crate::driver::images::check::walk::{Stop, Walk};
 use crate::model::outcome::ImageFormat::Jpeg;
 
-/// How the pixels are coded.
+/// Coding process of the pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Process {
-    /// Huffman codes, each block at once: baseline and extended.
+    /// Huffman coding, each block in one scan: baseline and extended.
     Sequential,
-    /// Huffman codes, each block in several scans.
+    /// Huffman coding, each block in several scans.
     Progressive,
-    /// Huffman codes, sample by sample.
+    /// Huffman coding, sample by sample.
     Lossless,
-    /// Arithmetic codes, at once or in several scans.
+    /// Arithmetic coding, in one scan or in several.
     Arithmetic,
 }
 
-/// One colour.
+/// Colour component.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Component {
     pub(super) id: u8,
-    /// Blocks of an MCU from left to right.
+    /// Blocks per MCU from left to right.
     pub(super) h: u32,
-    /// Blocks of an MCU from top to bottom.
+    /// Blocks per MCU from top to bottom.
     pub(super) v: u32,
-    /// The number of its quantisation table.
+    /// Number of the component's quantisation table.
     pub(super) quantisation: u8,
 }
 
-/// What the frame header says.
+/// Content of the frame header.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     pub(super) process: Process,
@@ -42,17 +42,17 @@ pub(super) struct Frame {
     v_max: u32,
 }
 
-/// A grid of MCUs, or of blocks.
+/// Grid of MCUs, or of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Grid {
     pub(super) columns: u32,
     pub(super) rows: u32,
-    /// Rows of pixels in each of its rows.
+    /// Pixel rows per grid row.
     pub(super) pixels: u32,
 }
 
 impl Frame {
-    /// Reads the header behind this marker.
+    /// Reads the frame header after `marker`.
     pub(super) fn read<R: BufRead>(walk: &mut Walk<R>, marker: u8) -> Result<Self, Stop> {
         let n_bytes = segment_bytes(walk)?;
         if n_bytes < 6 {
@@ -60,7 +60,7 @@ impl Frame {
         }
         let [precision, h0, h1, w0, w1, n_components] = walk.array()?;
         if n_components == 0 || n_bytes != 6 + 3 * u64::from(n_components) {
-            return Err(walk.damaged(Jpeg, "its frame header has an impossible length"));
+            return Err(walk.damaged(Jpeg, "its frame header has an invalid length"));
         }
         let mut components = Vec::new();
         for _ in 0..n_components {
@@ -74,7 +74,7 @@ impl Frame {
             0xc2 => Process::Progressive,
             0xc3 => Process::Lossless,
             0xc9 | 0xca => Process::Arithmetic,
-            _ => return Err(walk.damaged(Jpeg, "it is coded in a way that no common decoder knows")),
+            _ => return Err(walk.damaged(Jpeg, "it uses a coding that common decoders do not support")),
         };
         let is_precision_known = match process {
             Process::Sequential | Process::Progressive | Process::Arithmetic => matches!(precision, 8 | 12),
@@ -89,14 +89,14 @@ impl Frame {
         Ok(Self { process, width, height, components, h_max, v_max })
     }
 
-    /// The MCUs of a scan of several components.
+    /// Returns the MCUs of a scan with several components.
     pub(super) fn mcus(&self) -> Grid {
         let side = self.block_side();
         let pixels = side * self.v_max;
         Grid { columns: self.width.div_ceil(side * self.h_max), rows: self.height.div_ceil(pixels), pixels }
     }
 
-    /// The blocks of a scan of one component, which are as few as hold its samples.
+    /// Returns the blocks of a scan with one component: as few as hold its samples.
     pub(super) fn blocks(&self, component: Component) -> Grid {
         let side = self.block_side();
         Grid {
@@ -106,7 +106,7 @@ impl Frame {
         }
     }
 
-    /// Samples along a side of a block.
+    /// Returns the number of samples along a side of a block.
     const fn block_side(&self) -> u32 {
         match self.process {
             Process::Sequential | Process::Progressive | Process::Arithmetic => 8,
@@ -116,12 +116,12 @@ impl Frame {
 }
 
 impl Grid {
-    /// How many there are.
+    /// Returns the number of cells.
     pub(super) fn count(self) -> usize {
         self.columns as usize * self.rows as usize
     }
 
-    /// Rows of pixels that are whole when the first `n` are.
+    /// Returns the number of pixel rows that are whole when the first `n` cells are.
     pub(super) fn whole_rows(self, n: usize) -> u64 {
         (n / self.columns as usize) as u64 * u64::from(self.pixels)
     }

@@ -1,24 +1,25 @@
-//! Huffman codes of JPEG: tables that give the symbol of a code, or several symbols at once where only their lengths count.
+//! Huffman tables of JPEG: return the symbol of a code, or several symbols at once if only their lengths matter.
 
-/// Bits that a table is indexed with; longer codes are searched for.
+/// Number of bits in a table index; longer codes are searched for.
 const INDEX_BITS: u32 = 10;
 
 const ENTRIES: usize = 1 << INDEX_BITS;
 
-/// Codes of at most 16 bits, shorter ones first.
+/// Huffman codes of at most 16 bits, shorter codes first.
 #[derive(Clone, Debug)]
 pub(super) struct Huffman {
-    /// By the first bits: the symbol, and above it the length of its code, which is 0 if the code is longer than the index.
+    /// Table by the first bits: the symbol in the low byte, and the code's length in the high byte. The length is 0 if
+    /// the code is longer than the index.
     short: Box<[u16; ENTRIES]>,
-    /// Of each length from 1 on: the first code that is too large for it, at the top of 16 bits, and what to add to a code to get the
-    /// place of its symbol.
+    /// Limit and offset per code length, from 1 bit on. The limit is the first code too large for that length, at the
+    /// top of 16 bits. A code plus the offset is the index of its symbol.
     lengths: [(u32, i32); 16],
     symbols: Vec<u8>,
 }
 
 impl Huffman {
-    /// The table of these symbols, of which `counts` says how many have codes of 1 to 16 bits. `None` if there are no such codes:
-    /// there are too many, or one is all ones, which libjpeg refuses too.
+    /// Builds the table of these symbols. `counts` gives the number of symbols with codes of 1 to 16 bits. `None` if
+    /// the codes are impossible: too many codes, or a code of ones only, which libjpeg refuses too.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut short = Box::new([0; ENTRIES]);
         let mut lengths = [(0, 0); 16];
@@ -43,7 +44,7 @@ impl Huffman {
         Some(Self { short, lengths, symbols: symbols.to_vec() })
     }
 
-    /// The symbol whose code is on top of `word`, and the length of the code. `None` if there is no such code.
+    /// Returns the symbol whose code is on top of `word`, and the length of the code. `None` if no code matches.
     #[inline]
     pub(super) fn symbol(&self, word: u64) -> Option<(u8, u32)> {
         let entry = self.short[(word >> (64 - INDEX_BITS)) as usize];
@@ -61,25 +62,25 @@ impl Huffman {
         Some((symbol, length))
     }
 
-    /// Whether every symbol may be the length of a difference.
+    /// Returns whether every symbol can be the length of a difference, at most `max`.
     pub(super) fn are_lengths(&self, max: u8) -> bool {
         self.symbols.iter().all(|symbol| *symbol <= max)
     }
 }
 
-/// What one look into a table tells of the coefficients of a block.
+/// Result of one table lookup, for the coefficients of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Step {
     /// Bits of codes and values together; 0 if there is no such step.
     pub(super) n_bits: u32,
-    /// Coefficients that lie behind after it.
+    /// Number of coefficients that the step skips.
     pub(super) n: u32,
-    /// Whether the block ends with it, which no more than fits in a block may come before.
+    /// `true` if the block ends after the step. The coefficients before the end must fit in the block.
     pub(super) is_end: bool,
 }
 
 impl Step {
-    /// What a symbol of a sequential scan means: a run of zeros and the length of a value, or the end of the block.
+    /// Interprets a symbol of a sequential scan. The symbol is a run of zeros and the length of a value, or the end of the block.
     fn of((symbol, length): (u8, u32)) -> Self {
         let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
         let is_end = size == 0 && run < 15;
@@ -96,11 +97,12 @@ impl Step {
     }
 }
 
-/// The same codes, as steps over the coefficients of a block: as the values do not matter, several codes make one step.
+/// Huffman codes as steps over the coefficients of a block. The values do not matter, so one step can cover several codes.
 #[derive(Debug)]
 pub(super) struct Steps<'a> {
     table: &'a Huffman,
-    /// By the first bits: the step over all codes that end within them, and above it the step over the first code alone.
+    /// Two steps by the first bits. The lower half is the step over all codes that end within the index; the upper half
+    /// covers the first code alone.
     entries: Box<[u32; ENTRIES]>,
 }
 
@@ -122,7 +124,8 @@ impl<'a> Steps<'a> {
         Self { table, entries }
     }
 
-    /// The step over the code that begins behind the first bits of an index, if it ends within the index.
+    /// Returns the step over the code after the first `n_passed` bits of an index. The step is empty if the code does
+    /// not end within the index.
     fn known(table: &Huffman, index: usize, n_passed: u32) -> Step {
         if n_passed >= INDEX_BITS {
             return Step::default();
@@ -133,7 +136,7 @@ impl<'a> Steps<'a> {
         if is_known { Step::of((symbol, length.into())) } else { Step::default() }
     }
 
-    /// The longest step that the bits on top of `word` tell, from the coefficient `at` of a block on. `None` if there is no such code.
+    /// Returns the longest step that the bits on top of `word` allow, from coefficient `at` of a block on. `None` if no code matches.
     #[inline]
     pub(super) fn next(&self, word: u64, at: u32) -> Option<Step> {
         let packed = self.entries[(word >> (64 - INDEX_BITS)) as usize];
@@ -141,7 +144,7 @@ impl<'a> Steps<'a> {
         if all.n_bits > 0 && at + all.n + u32::from(all.is_end) <= 64 {
             return Some(all);
         }
-        // The codes behind the first one belong to the next block, or the first one is longer than the index.
+        // The codes after the first one belong to the next block, or the first code is longer than the index.
         let first = Step::unpacked(packed >> 16);
         if first.n_bits > 0 { Some(first) } else { self.table.symbol(word).map(Step::of) }
     }
@@ -153,7 +156,7 @@ mod tests {
 
     #[test]
     fn codes_are_found_at_every_length() {
-        // One code of each length, the last one missing: 0, 10, 110 and so on.
+        // One code of each length, without the last one: 0, 10, 110 and so on.
         let symbols: Vec<u8> = (1..=16).collect();
         let table = Huffman::new(&[1; 16], &symbols).unwrap();
         for length in 1..=16_u32 {
@@ -180,7 +183,7 @@ mod tests {
 
     #[test]
     fn steps_over_several_codes_are_those_over_each() {
-        // 0: a value of 1 bit; 10: a run of 3 and a value of 2 bits; 110: the end.
+        // Code 0 is a value of 1 bit; 10 is a run of 3 and a value of 2 bits; 110 is the end.
         let table = Huffman::new(&[1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0x01, 0x32, 0x00]).unwrap();
         let steps = Steps::of(&table);
         let word = 0b0_0101_1110 << 55;

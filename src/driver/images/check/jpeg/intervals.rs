@@ -1,4 +1,4 @@
-//! Goes over the steps of a scan of a JPEG, interval by interval between its restart markers.
+//! Restart intervals of a JPEG scan: processes the steps of a scan, interval by interval between its restart markers.
 
 use std::io::BufRead;
 
@@ -6,14 +6,15 @@ use crate::driver::images::check::jpeg::bits::{Bits, Fault};
 use crate::driver::images::check::jpeg::frame::{Frame, Grid};
 use crate::driver::images::check::walk::{Stop, Walk};
 
-/// Steps of an interval: the next one, and the first that is not of this interval.
+/// Steps of an interval: the next step, and the first step after the interval.
 #[derive(Debug)]
 pub(super) struct Steps {
     pub(super) next: usize,
     pub(super) end: usize,
 }
 
-/// Has `read` go over each interval of a scan, and gives the code of the marker behind the scan. `interval` is 0 if there is only one.
+/// Calls `read` for each interval of a scan, and returns the code of the marker after the scan. An `interval` of 0
+/// means a single interval.
 pub(super) fn pass<R: BufRead>(
     walk: &mut Walk<R>,
     frame: &Frame,

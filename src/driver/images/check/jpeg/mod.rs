@@ -1,8 +1,8 @@
-//! The walk over a JPEG: every segment by its length, every scan code by code, up to the end marker.
+//! JPEG check: reads every segment by its length and every scan code by code, up to the end marker.
 //!
-//! Huffman-coded images (baseline, extended, progressive, lossless) have their codes read to the last block. Arithmetic codes are passed
-//! over: a decoder makes pixels of any bytes there, and takes missing ones for zeros. Hierarchical images are refused, as no common
-//! decoder opens them.
+//! Codes of Huffman-coded images (baseline, extended, progressive, lossless) are read to the last block. Arithmetic
+//! codes are skipped: a decoder makes pixels of any bytes there, and replaces missing bytes by zeros. Hierarchical
+//! images are refused, because no common decoder opens them.
 
 mod bits;
 mod frame;
@@ -33,10 +33,10 @@ const SOS: u8 = 0xda;
 const DQT: u8 = 0xdb;
 const DRI: u8 = 0xdd;
 
-/// Scans of an image at most. Encoders write about ten; thousands of empty ones would keep a decoder busy for hours.
+/// Maximum number of scans per image. Encoders write about ten; thousands of empty scans would keep a decoder busy for hours.
 const SCANS_MAX: u32 = 1_000;
 
-/// Passes over one JPEG from its start marker to its end marker and gives its width and height.
+/// Reads one JPEG from its start marker to its end marker and returns its width and height.
 pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
     walk.array::<2>()?;
     let mut tables = Tables::default();
@@ -59,7 +59,7 @@ pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
                 tables.read_restart_interval(walk)?;
                 marker(walk)?
             }
-            // All the frame headers; the two left out among them are tables of arithmetic codes and an extension.
+            // All frame headers. The two codes left out are tables of arithmetic codes and an extension.
             (0xc0..=0xcf, Some(_)) if !matches!(next, 0xc8 | 0xcc) => {
                 return Err(walk.damaged(Jpeg, "it names its size twice"));
             }
@@ -69,7 +69,7 @@ pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
             }
             (TEM | RST0..=RST7, _) => marker(walk)?,
             (SOI, _) => return Err(walk.damaged(Jpeg, "it begins a second time")),
-            // Data of applications, tables of arithmetic codes, a number of lines, a comment.
+            // Application data, tables of arithmetic codes, a number of lines, or a comment.
             (0xcc | 0xdc | 0xe0..=0xef | 0xfe, _) => {
                 pass_segment(walk)?;
                 marker(walk)?
@@ -86,13 +86,13 @@ pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
     Ok((image.frame.width, image.frame.height))
 }
 
-/// An image of which some scans may have been read.
+/// Image of which some scans may have been read.
 struct Image {
     frame: Frame,
     n_scans: u32,
-    /// Of each component: whether a scan had the base of its pixels, which is all that a decoder asks for.
+    /// `true` for each component whose base was in a scan. A decoder requires no more.
     has_data: Vec<bool>,
-    /// What later scans of a progressive image must know of the earlier ones.
+    /// Coefficients of earlier scans that later scans of a progressive image depend on.
     nonzero: Nonzero,
 }
 
@@ -101,7 +101,7 @@ impl Image {
         Self { n_scans: 0, has_data: vec![false; frame.components.len()], nonzero: Nonzero::of(&frame), frame }
     }
 
-    /// Passes over one scan and gives the code of the marker behind it.
+    /// Reads one scan and returns the code of the marker after it.
     fn scan<R: BufRead>(&mut self, walk: &mut Walk<R>, tables: &mut Tables) -> Result<u8, Stop> {
         self.n_scans += 1;
         if self.n_scans > SCANS_MAX {
@@ -120,7 +120,7 @@ impl Image {
     }
 }
 
-/// The next marker's code, which stands behind one 0xff or several.
+/// Returns the code of the next marker, which follows one or several 0xff bytes.
 fn marker<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
     if walk.array()? != [0xff] {
         return Err(walk.damaged(Jpeg, "a marker is missing"));
@@ -140,7 +140,7 @@ fn code<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
     }
 }
 
-/// Passes over coded data and gives the code of the marker that ends it. A zero behind 0xff means that it was data.
+/// Skips coded data and returns the code of the marker that ends them. A zero after 0xff means that 0xff was data.
 fn pass_scan<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
     loop {
         walk.pass_until(0xff)?;
@@ -151,10 +151,10 @@ fn pass_scan<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
     }
 }
 
-/// The length of a segment's content; the two bytes that tell it are counted in the file but not here.
+/// Returns the length of a segment's content in bytes. The file's length field also counts its own two bytes.
 fn segment_bytes<R: BufRead>(walk: &mut Walk<R>) -> Result<u64, Stop> {
     match u16::from_be_bytes(walk.array()?) {
-        0 | 1 => Err(walk.damaged(Jpeg, "a segment has an impossible length")),
+        0 | 1 => Err(walk.damaged(Jpeg, "a segment has an invalid length")),
         length => Ok(u64::from(length) - 2),
     }
 }
@@ -164,7 +164,7 @@ fn pass_segment<R: BufRead>(walk: &mut Walk<R>) -> Result<(), Stop> {
     walk.pass(n_bytes, |_| ())
 }
 
-/// The content of a segment, which is less than 64 KiB.
+/// Returns the content of a segment, which is less than 64 KiB.
 fn segment<R: BufRead>(walk: &mut Walk<R>) -> Result<Vec<u8>, Stop> {
     let n_bytes = segment_bytes(walk)?;
     let mut content = vec![];

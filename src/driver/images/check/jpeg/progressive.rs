@@ -1,7 +1,7 @@
-//! The scans of progressive JPEGs, each of which has some bits of some coefficients.
+//! Scans of progressive JPEGs, each of which holds some bits of some coefficients.
 //!
-//! How long a refinement is depends on the coefficients that are not zero yet. One bit of each is kept for that: an eighth of the bytes
-//! of the pixels, and only of images that have more than their base.
+//! The length of a refinement depends on the coefficients that are already nonzero. One bit per coefficient is kept for
+//! that: an eighth of the bytes of the pixels. Images with no more than their base need none.
 
 use std::io::BufRead;
 
@@ -14,7 +14,7 @@ use crate::driver::images::check::jpeg::sequential::difference;
 use crate::driver::images::check::jpeg::tables::Tables;
 use crate::driver::images::check::walk::{Stop, Walk};
 
-/// Of each block of each component: which coefficients are known not to be zero.
+/// Nonzero coefficients of each block of each component, as bits.
 #[derive(Debug, Default)]
 pub(super) struct Nonzero(Vec<Vec<u64>>);
 
@@ -23,7 +23,7 @@ impl Nonzero {
         Self(vec![vec![]; frame.components.len()])
     }
 
-    /// Those of one component, all of them zero if it is new.
+    /// Returns the blocks of one component, all zero if the component is new.
     fn blocks(&mut self, component: usize, n_blocks: usize) -> &mut [u64] {
         let blocks = &mut self.0[component];
         blocks.resize(n_blocks, 0);
@@ -31,7 +31,7 @@ impl Nonzero {
     }
 }
 
-/// Passes over the data of one scan and gives the code of the marker behind it.
+/// Reads the data of one scan and returns the code of the marker after it.
 pub(super) fn pass<R: BufRead>(
     walk: &mut Walk<R>,
     frame: &Frame,
@@ -70,7 +70,7 @@ pub(super) fn pass<R: BufRead>(
     })
 }
 
-/// The first bits of coefficients.
+/// Reads the first bits of coefficients.
 fn begin<R: BufRead>(
     bits: &mut Bits<R>,
     table: &Huffman,
@@ -91,23 +91,23 @@ fn begin<R: BufRead>(
             bits.take(size)?;
             at += run;
             if at > scan.last {
-                return Err(Fault::Damaged("a block of its pixel data is too long"));
+                return Err(Fault::Damaged("its pixel data contain a block that is too long"));
             }
             blocks[steps.next] |= u64::from(size > 0) << at;
             at += 1;
         }
-        // A run of ended blocks takes no time, however many they are.
+        // A run of ended blocks takes no time, whatever its length.
         steps.next = steps.end.min(steps.next + n_ended);
     }
     Ok(())
 }
 
-/// How many blocks end, the current one first.
+/// Returns how many blocks end, the current block first.
 fn ended<R: BufRead>(bits: &mut Bits<R>, run: u32) -> Result<usize, Fault> {
     Ok((1 << run) + bits.take(run)? as usize)
 }
 
-/// One more bit of coefficients, some of which become known with it.
+/// Reads one more bit of coefficients. Some coefficients become nonzero with it.
 fn refine<R: BufRead>(
     bits: &mut Bits<R>,
     table: &Huffman,
@@ -132,12 +132,12 @@ fn refine<R: BufRead>(
                 1 => {
                     bits.take(1)?;
                 }
-                _ => return Err(Fault::Damaged("a code of its pixel data is unknown")),
+                _ => return Err(Fault::Damaged("its pixel data contain an unknown code")),
             }
             at = pass_known(bits, *known, at, scan.last, run)?;
             if size == 1 {
                 if at > scan.last {
-                    return Err(Fault::Damaged("a block of its pixel data is too long"));
+                    return Err(Fault::Damaged("its pixel data contain a block that is too long"));
                 }
                 *known |= 1 << at;
             }
@@ -145,7 +145,7 @@ fn refine<R: BufRead>(
         }
         if n_ended > 0 {
             n_ended -= 1;
-            // The rest of the block: a bit of each coefficient that is known.
+            // The rest of the block holds one bit of each nonzero coefficient.
             let left = if at < 64 { *known & band & (!0 << at) } else { 0 };
             pass_bits(bits, left.count_ones())?;
         }
@@ -154,7 +154,8 @@ fn refine<R: BufRead>(
     Ok(())
 }
 
-/// Passes over `run` coefficients that stay zero, and a bit of each known one before and behind them. Gives the place after that.
+/// Skips `run` coefficients that stay zero, and one bit of each nonzero coefficient before and after them. Returns the
+/// position after that.
 fn pass_known<R: BufRead>(bits: &mut Bits<R>, known: u64, mut at: u32, last: u32, mut run: u32) -> Result<u32, Fault> {
     let mut n_known = 0;
     while at <= last {
@@ -171,7 +172,7 @@ fn pass_known<R: BufRead>(bits: &mut Bits<R>, known: u64, mut at: u32, last: u32
     Ok(at)
 }
 
-/// Passes over 64 bits at most.
+/// Skips at most 64 bits.
 fn pass_bits<R: BufRead>(bits: &mut Bits<R>, mut n: u32) -> Result<(), Fault> {
     while n > 0 {
         let n_now = n.min(32);

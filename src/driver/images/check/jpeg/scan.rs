@@ -1,4 +1,4 @@
-//! The header of one scan of a JPEG: which components it has, and which part of their coefficients.
+//! Scan header of a JPEG: its components, and the part of their coefficients that the scan holds.
 
 use std::io::BufRead;
 
@@ -7,27 +7,27 @@ use crate::driver::images::check::jpeg::segment;
 use crate::driver::images::check::walk::{Stop, Walk};
 use crate::model::outcome::ImageFormat::Jpeg;
 
-/// Blocks of an MCU at most.
+/// Maximum number of blocks per MCU.
 const MCU_BLOCKS_MAX: u32 = 10;
 
-/// What a scan has of one component.
+/// Component of a scan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
-    /// Which one of the frame.
+    /// Index of the component in the frame.
     pub(super) component: usize,
-    /// The numbers of its Huffman tables.
+    /// Numbers of the component's Huffman tables.
     pub(super) dc: usize,
     pub(super) ac: usize,
 }
 
-/// What a scan header says.
+/// Content of a scan header.
 #[derive(Clone, Debug)]
 pub(super) struct Scan {
     pub(super) components: Vec<Part>,
-    /// The first and the last coefficient, in zigzag order.
+    /// First and last coefficient, in zigzag order.
     pub(super) first: u32,
     pub(super) last: u32,
-    /// Whether it has one more bit of coefficients that an earlier scan had.
+    /// `true` if the scan holds one more bit of coefficients from an earlier scan.
     pub(super) is_refinement: bool,
 }
 
@@ -36,7 +36,7 @@ impl Scan {
         let content = segment(walk)?;
         let n = usize::from(content.first().copied().unwrap_or(0));
         if !(1..=4).contains(&n) || content.len() != 4 + 2 * n {
-            return Err(walk.damaged(Jpeg, "a scan header has an impossible length"));
+            return Err(walk.damaged(Jpeg, "a scan header has an invalid length"));
         }
         let mut components: Vec<Part> = Vec::new();
         for pair in content[1..=2 * n].chunks(2) {
@@ -55,12 +55,12 @@ impl Scan {
         let [first, last, bits]: [u8; 3] = [content[2 * n + 1], content[2 * n + 2], content[2 * n + 3]];
         let scan = Self { components, first: first.into(), last: last.into(), is_refinement: bits >> 4 != 0 };
         if frame.process == Process::Progressive && !scan.is_progression(bits) {
-            return Err(walk.damaged(Jpeg, "a scan has an impossible part of the image"));
+            return Err(walk.damaged(Jpeg, "a scan covers an invalid part of the image"));
         }
         Ok(scan)
     }
 
-    /// Whether a progressive image may have such a scan: the rules of libjpeg.
+    /// Returns whether a progressive image may have such a scan, by the rules of libjpeg.
     fn is_progression(&self, bits: u8) -> bool {
         let (earlier, now) = (bits >> 4, bits & 15);
         let is_band = match self.first {
@@ -70,7 +70,7 @@ impl Scan {
         is_band && now <= 13 && (earlier == 0 || earlier == now + 1)
     }
 
-    /// Whether it has what everything else of its components is added to.
+    /// Returns whether the scan holds the base to which all other scans of its components add.
     pub(super) const fn is_base(&self, process: Process) -> bool {
         match process {
             Process::Sequential | Process::Lossless => true,
@@ -78,7 +78,7 @@ impl Scan {
         }
     }
 
-    /// What the scan is made of: blocks, if it has one component, and MCUs otherwise.
+    /// Returns the grid of the scan: blocks if the scan has one component, and MCUs otherwise.
     pub(super) fn grid(&self, frame: &Frame) -> Grid {
         match self.components[..] {
             [part] => frame.blocks(frame.components[part.component]),
@@ -86,7 +86,7 @@ impl Scan {
         }
     }
 
-    /// Blocks of each component in one step over the grid.
+    /// Returns the number of blocks of a component in one step over the grid.
     pub(super) fn blocks_of(&self, frame: &Frame, part: Part) -> u32 {
         match self.components[..] {
             [_] => 1,

@@ -1,4 +1,4 @@
-//! The scans of baseline, extended and lossless JPEGs, in which each block or sample comes once.
+//! Scans of baseline, extended and lossless JPEGs, in which each block or sample occurs once.
 
 use std::io::BufRead;
 
@@ -10,18 +10,18 @@ use crate::driver::images::check::jpeg::scan::Scan;
 use crate::driver::images::check::jpeg::tables::Tables;
 use crate::driver::images::check::walk::{Stop, Walk};
 
-/// How the blocks of one component are coded.
+/// Coding of the blocks of one component.
 struct Coded<'a> {
     /// Blocks in one step over the grid.
     n_blocks: u32,
     dc: &'a Huffman,
-    /// A lossless image has no such codes.
+    /// AC codes; `None` for a lossless image, which has no such codes.
     ac: Option<&'a Steps<'a>>,
 }
 
-/// Passes over the data of one scan and gives the code of the marker behind it.
+/// Reads the data of one scan and returns the code of the marker after it.
 pub(super) fn pass<R: BufRead>(walk: &mut Walk<R>, frame: &Frame, scan: &Scan, tables: &Tables) -> Result<u8, Stop> {
-    // Colours share tables as a rule.
+    // Components usually share tables.
     let mut shared: Vec<(usize, Steps)> = vec![];
     for part in &scan.components {
         if frame.process == Process::Sequential && shared.iter().all(|(number, _)| *number != part.ac) {
@@ -53,26 +53,26 @@ pub(super) fn pass<R: BufRead>(walk: &mut Walk<R>, frame: &Frame, scan: &Scan, t
     })
 }
 
-/// Passes over a difference: a code for its length, and its bits. One of 16 bits, which only lossless images have, needs none.
+/// Skips a difference: a code for its length, and its bits. A difference of length 16 has no bits, and occurs only in lossless images.
 #[inline]
 pub(super) fn difference<R: BufRead>(bits: &mut Bits<R>, table: &Huffman) -> Result<(), Fault> {
     let word = bits.peek()?;
-    let (size, n_bits) = table.symbol(word).ok_or(Fault::Damaged("a code of its pixel data is unknown"))?;
+    let (size, n_bits) = table.symbol(word).ok_or(Fault::Damaged("its pixel data contain an unknown code"))?;
     bits.pass(n_bits + if size < 16 { u32::from(size) } else { 0 })
 }
 
-/// Passes over the coefficients of a block but its first.
+/// Skips the coefficients of a block except the first.
 #[inline]
 fn block<R: BufRead>(bits: &mut Bits<R>, table: &Steps) -> Result<(), Fault> {
     let mut at = 1;
     while at < 64 {
         let word = bits.peek()?;
-        let step = table.next(word, at).ok_or(Fault::Damaged("a code of its pixel data is unknown"))?;
+        let step = table.next(word, at).ok_or(Fault::Damaged("its pixel data contain an unknown code"))?;
         bits.pass(step.n_bits)?;
         at += step.n;
         if step.is_end {
             return Ok(());
         }
     }
-    if at > 64 { Err(Fault::Damaged("a block of its pixel data is too long")) } else { Ok(()) }
+    if at > 64 { Err(Fault::Damaged("its pixel data contain a block that is too long")) } else { Ok(()) }
 }

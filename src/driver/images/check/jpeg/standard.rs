@@ -1,23 +1,23 @@
-//! The Huffman tables of annex K of the JPEG standard.
+//! Huffman tables of annex K of the JPEG standard.
 //!
-//! Frames of Motion JPEG leave them out, and libjpeg-turbo, and so every browser, puts them in their place.
+//! Motion JPEG frames leave the tables out. Libjpeg-turbo, and so every browser, inserts them.
 
-/// How many codes there are of 1 to 16 bits, and their symbols.
+/// Number of codes of each length from 1 to 16 bits, and the symbols.
 pub(super) type Codes = ([u8; 16], &'static [u8]);
 
-/// Lengths of differences of brightness.
+/// Lengths of luma differences.
 pub(super) const DC_LUMA: Codes = (
     [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0],
     &[0, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b],
 );
 
-/// Lengths of differences of colour.
+/// Lengths of chroma differences.
 pub(super) const DC_CHROMA: Codes = (
     [0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0],
     &[0, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b],
 );
 
-/// Coefficients of brightness.
+/// Luma coefficients.
 pub(super) const AC_LUMA: Codes = (
     [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125],
     &[
@@ -33,7 +33,7 @@ pub(super) const AC_LUMA: Codes = (
     ],
 );
 
-/// Coefficients of colour.
+/// Chroma coefficients.
 pub(super) const AC_CHROMA: Codes = (
     [0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 119],
     &[

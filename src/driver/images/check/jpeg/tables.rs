@@ -1,4 +1,4 @@
-//! The tables of a JPEG, which stand before the scans that use them.
+//! Tables of a JPEG, which come before the scans that use them.
 
 use std::io::BufRead;
 
@@ -10,14 +10,14 @@ use crate::driver::images::check::jpeg::standard::{self, Codes};
 use crate::driver::images::check::walk::{Stop, Walk};
 use crate::model::outcome::ImageFormat::Jpeg;
 
-/// Tables of each kind at most.
+/// Maximum number of tables of each kind.
 const TABLES_MAX: usize = 4;
 
-/// The longest difference of a sample, in bits, by the kind of image.
+/// Maximum length of a sample's difference in bits, for lossy and for lossless images.
 const DIFFERENCE_BITS_MAX: u8 = 15;
 const LOSSLESS_BITS_MAX: u8 = 16;
 
-/// A Huffman table, or none yet. One that is wrong is told when a scan uses it.
+/// Huffman table, if the file has one. An invalid table is reported when a scan uses it.
 #[derive(Debug, Default)]
 enum Slot {
     #[default]
@@ -26,18 +26,18 @@ enum Slot {
     There(Huffman),
 }
 
-/// The tables that the file has given so far.
+/// Tables that the file has defined so far.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     dc: [Slot; TABLES_MAX],
     ac: [Slot; TABLES_MAX],
     has_quantisation: [bool; TABLES_MAX],
-    /// Steps between restart markers, or 0 if there are none.
+    /// Number of steps between restart markers; 0 if there are none.
     pub(super) restart_interval: u16,
 }
 
 impl Tables {
-    /// Takes in a segment of Huffman tables.
+    /// Reads a segment of Huffman tables.
     pub(super) fn read_huffman<R: BufRead>(&mut self, walk: &mut Walk<R>) -> Result<(), Stop> {
         let content = segment(walk)?;
         let mut rest = content.as_slice();
@@ -46,15 +46,15 @@ impl Tables {
             let slots = if kind >> 4 == 0 { &mut self.dc } else { &mut self.ac };
             let slot = slots.get_mut(usize::from(kind & 15)).filter(|_| kind >> 4 < 2 && n_symbols <= 256);
             let (Some(slot), Some((symbols, behind))) = (slot, behind.split_at_checked(n_symbols)) else {
-                return Err(walk.damaged(Jpeg, "a table of codes is impossible"));
+                return Err(walk.damaged(Jpeg, "a code table is invalid"));
             };
             *slot = Huffman::new(counts, symbols).map_or(Slot::Wrong, Slot::There);
             rest = behind;
         }
-        if rest.is_empty() { Ok(()) } else { Err(walk.damaged(Jpeg, "a table of codes has an impossible length")) }
+        if rest.is_empty() { Ok(()) } else { Err(walk.damaged(Jpeg, "a code table has an invalid length")) }
     }
 
-    /// Takes in a segment of quantisation tables, of which it only matters which ones there are.
+    /// Reads a segment of quantisation tables, and notes only which tables exist.
     pub(super) fn read_quantisation<R: BufRead>(&mut self, walk: &mut Walk<R>) -> Result<(), Stop> {
         let content = segment(walk)?;
         let mut rest = content.as_slice();
@@ -63,7 +63,7 @@ impl Tables {
             let (Some(slot), Some(behind)) =
                 (self.has_quantisation.get_mut(usize::from(kind & 15)), behind.get(n_bytes..))
             else {
-                return Err(walk.damaged(Jpeg, "a quantisation table is impossible"));
+                return Err(walk.damaged(Jpeg, "a quantisation table is invalid"));
             };
             *slot = true;
             rest = behind;
@@ -71,18 +71,18 @@ impl Tables {
         Ok(())
     }
 
-    /// Takes in the number of steps between restart markers.
+    /// Reads the number of steps between restart markers.
     pub(super) fn read_restart_interval<R: BufRead>(&mut self, walk: &mut Walk<R>) -> Result<(), Stop> {
         match segment(walk)?[..] {
             [high, low] => {
                 self.restart_interval = u16::from_be_bytes([high, low]);
                 Ok(())
             }
-            _ => Err(walk.damaged(Jpeg, "its restart interval has an impossible length")),
+            _ => Err(walk.damaged(Jpeg, "its restart interval has an invalid length")),
         }
     }
 
-    /// Sees to it that all tables are there that this scan uses.
+    /// Checks that all tables exist that the scan uses. In sequential images, standard tables replace missing ones.
     pub(super) fn require<R: BufRead>(&mut self, walk: &Walk<R>, frame: &Frame, scan: &Scan) -> Result<(), Stop> {
         for part in &scan.components {
             let number = usize::from(frame.components[part.component].quantisation);
@@ -107,28 +107,28 @@ impl Tables {
                 let is_there = match slots.get(number).filter(|_| is_used) {
                     _ if !is_used => continue,
                     None | Some(Slot::Missing) => {
-                        return Err(walk.damaged(Jpeg, "a table of codes is missing"));
+                        return Err(walk.damaged(Jpeg, "a code table is missing"));
                     }
                     Some(Slot::Wrong) => false,
                     Some(Slot::There(_)) => true,
                 };
                 if !is_there {
-                    return Err(walk.damaged(Jpeg, "a table of codes is impossible"));
+                    return Err(walk.damaged(Jpeg, "a code table is invalid"));
                 }
             }
             if uses_first && !self.dc(part.dc).are_lengths(size_max) {
-                return Err(walk.damaged(Jpeg, "a table of codes is impossible"));
+                return Err(walk.damaged(Jpeg, "a code table is invalid"));
             }
         }
         Ok(())
     }
 
-    /// A table of differences that was [required](Self::require).
+    /// Returns a DC table that was [required](Self::require).
     pub(super) fn dc(&self, number: usize) -> &Huffman {
         required(&self.dc[number])
     }
 
-    /// A table of coefficients that was [required](Self::require).
+    /// Returns an AC table that was [required](Self::require).
     pub(super) fn ac(&self, number: usize) -> &Huffman {
         required(&self.ac[number])
     }
@@ -141,14 +141,14 @@ fn required(slot: &Slot) -> &Huffman {
     }
 }
 
-/// The kind of a table, how many codes there are of each length, and what follows.
+/// Returns the kind of a table, its number of codes of each length, and the bytes after them.
 fn split_counts(content: &[u8]) -> Option<(u8, &[u8; 16], &[u8])> {
     let (kind, rest) = content.split_first()?;
     let (counts, rest) = rest.split_first_chunk()?;
     Some((*kind, counts, rest))
 }
 
-/// Fills in for the first two tables, where they are missing.
+/// Fills in the first two tables if they are missing.
 fn put_standard(slots: &mut [Slot; TABLES_MAX], codes: [Codes; 2]) {
     for (slot, (counts, symbols)) in slots.iter_mut().zip(codes) {
         if matches!(slot, Slot::Missing) {

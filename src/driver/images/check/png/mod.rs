@@ -1,4 +1,6 @@
-//! The walk over a PNG: every chunk's length and checksum, and the pixels to their last row, from the header to the end chunk.
+//! PNG check: verifies the length and checksum of every chunk, and the pixels to the last row.
+//!
+//! The check covers the file from the header to the end chunk.
 
 mod passes;
 mod pixels;
@@ -11,20 +13,20 @@ use crate::driver::images::check::png::pixels::{Flaw, Pixels};
 use crate::driver::images::check::walk::{Stop, Walk};
 use crate::model::outcome::ImageFormat::Png;
 
-/// The colour type of images whose pixels are numbers of colours in a palette.
+/// Colour type of images whose pixels are indices into a palette.
 const INDEXED: u8 = 3;
 
-/// Where the pixels stand that are being read.
+/// Progress over the pixel data.
 enum Data {
-    /// None has come.
+    /// State before the first chunk of pixel data.
     Ahead(Layout),
-    /// Some have come, in chunks one behind the other.
+    /// State within consecutive chunks of pixel data.
     Here(Box<Pixels>),
-    /// They are all there. Decoders pass over data in chunks that come later, and so does this walk.
+    /// State after complete pixel data. Decoders skip pixel data in later chunks, and so does this check.
     Behind,
 }
 
-/// Passes over one PNG from its signature to the end of `IEND` and gives its width and height.
+/// Reads one PNG from its signature to the end of `IEND` and returns its width and height.
 pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
     walk.array::<8>()?;
     let (layout, colour) = header(walk)?;
@@ -67,14 +69,14 @@ pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
             b"IHDR" => return Err(walk.damaged(Png, "it has a second header")),
             b"PLTE" => has_palette = true,
             [b'a'..=b'z', ..] => (),
-            // A capital letter first means that no image can be made without knowing what is in the chunk.
+            // A capital first letter means that a decoder must know the chunk to make an image.
             [b'A'..=b'Z', ..] => return Err(walk.damaged(Png, "it has a required chunk of an unknown kind")),
             _ => return Err(walk.damaged(Png, "it has a chunk without a name")),
         }
     }
 }
 
-/// Says what the pixels lack, if they are not whole.
+/// Returns an error if the pixel data are not complete.
 fn finish<R: BufRead>(walk: &Walk<R>, pixels: Pixels) -> Result<(), Stop> {
     pixels.finish().map_err(|flaw| match flaw {
         Flaw::Damaged(why) => walk.damaged(Png, why),
@@ -82,7 +84,7 @@ fn finish<R: BufRead>(walk: &Walk<R>, pixels: Pixels) -> Result<(), Stop> {
     })
 }
 
-/// Passes over the header and gives the layout of the pixels and their colour type.
+/// Reads the header and returns the layout of the pixels and their colour type.
 fn header<R: BufRead>(walk: &mut Walk<R>) -> Result<(Layout, u8), Stop> {
     let start: [u8; 8] = walk.array()?;
     if start != *b"\0\0\0\x0dIHDR" {
@@ -115,7 +117,7 @@ fn header<R: BufRead>(walk: &mut Walk<R>) -> Result<(Layout, u8), Stop> {
     Ok((Layout { width, height, bits_per_pixel: n_channels * depth, is_interlaced: interlace == 1 }, colour))
 }
 
-/// Passes over the data of one chunk and its checksum.
+/// Reads the data of one chunk and verifies its checksum.
 fn pass_chunk<R: BufRead>(
     walk: &mut Walk<R>,
     kind: [u8; 4],

@@ -1,6 +1,6 @@
-//! How many rows a PNG has and how long each is, in one pass or in the seven of Adam7.
+//! Number and length of the rows of a PNG, in one pass or in the seven passes of Adam7.
 
-/// The size of an image or frame, and how its pixels are laid out.
+/// Size of an image or frame, and the layout of its pixels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
     pub(super) width: u32,
@@ -9,20 +9,20 @@ pub(super) struct Layout {
     pub(super) is_interlaced: bool,
 }
 
-/// Rows of equal length.
+/// Pass of rows of equal length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pass {
     pub(super) n_rows: u64,
-    /// Bytes of a row, its filter type included.
+    /// Bytes per row, including its filter type.
     pub(super) row_bytes: u64,
 }
 
-/// First column, first row, and the steps from one to the next.
+/// First column, first row, column step and row step of each pass.
 const ADAM7: [(u32, u32, u32, u32); 7] =
     [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
 
 impl Layout {
-    /// The passes that have pixels: one without columns has no rows in the data either.
+    /// Returns the passes that have pixels. A pass without columns has no rows in the data either.
     pub(super) fn passes(self) -> Vec<Pass> {
         let pass = |&(x, y, dx, dy): &(u32, u32, u32, u32)| {
             let n_columns = u64::from(self.width.saturating_sub(x).div_ceil(dx));

@@ -1,51 +1,54 @@
-//! The pixel data of one PNG image or frame: inflated to the last row in bounded memory, with every row's filter type checked.
+//! Pixel data of one PNG image or frame: inflated to the last row in bounded memory.
 //!
-//! The inflater is the one of Chrome and of the `png` crate, so what it takes is what common decoders take. As in libpng, data behind
-//! the last row are passed over. Rows are counted and never unfiltered: that cannot fail.
+//! Every row's filter type is checked. Chrome and the `png` crate use the same inflater, so the check accepts what
+//! common decoders accept. As in libpng, data after the last row are skipped. Rows are counted and never unfiltered,
+//! because unfiltering cannot fail.
 
 use fdeflate::{DecompressionError, Decompressor};
 
 use crate::driver::images::check::png::passes::{Layout, Pass};
 
-/// Bytes that a back reference of deflate reaches back at most.
+/// Maximum distance of a back reference in deflate, in bytes.
 const LOOKBACK_BYTES: usize = 32 << 10;
 
-/// Bytes of inflated data that are held at most: some more than the lookback, so that bytes are moved seldom.
+/// Maximum number of inflated bytes in memory. The window exceeds the lookback, so that bytes are moved seldom.
 const WINDOW_BYTES: usize = 4 * LOOKBACK_BYTES;
 
-/// Bytes behind the last row that are inflated for the sake of the checksum at their end; it is not asked for behind more of them.
+/// Maximum number of bytes inflated after the last row, to reach the checksum at their end. After more bytes, no
+/// checksum is required.
 const SURPLUS_BYTES_MAX: u64 = 1 << 10;
 
-/// Why pixel data are not whole.
+/// Reason why pixel data are not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// They end early. Rows are counted over all passes.
+    /// Data that end early. Rows are counted over all passes.
     Short {
-        /// Whole rows that are there.
+        /// Number of whole rows.
         n_rows: u64,
-        /// Rows that the header promises.
+        /// Number of rows that the header promises.
         n_rows_max: u64,
     },
-    /// They contradict the format.
+    /// Data that contradict the format.
     Damaged(&'static str),
 }
 
-/// The pixel data of one image on their way in.
+/// Pixel data of one image, inflated as they arrive.
 pub(super) struct Pixels {
     inflater: Decompressor,
     window: Vec<u8>,
-    /// Where inflated data end in the window.
+    /// End of the inflated data in `window`.
     filled: usize,
-    /// Bytes that may still be inflated.
+    /// Number of bytes that may still be inflated.
     n_bytes_left: u64,
     passes: std::vec::IntoIter<Pass>,
     pass: Pass,
-    /// Bytes of the current row that are still to come.
+    /// Number of bytes of the current row that are still missing.
     n_row_bytes_left: u64,
     n_rows: u64,
     n_rows_max: u64,
     is_whole: bool,
-    /// Told when the stream has nothing worse, so that the words do not depend on the pieces in which it comes.
+    /// Unknown filter type, reported only if the stream has no worse flaw. The message thus does not depend on the
+    /// pieces of the stream.
     has_unknown_filter: bool,
     flaw: Option<Flaw>,
 }
@@ -75,7 +78,7 @@ impl Pixels {
         }
     }
 
-    /// Takes in the next bytes of the compressed data.
+    /// Inflates the next bytes of the compressed data.
     pub(super) fn take(&mut self, mut input: &[u8]) {
         while !self.is_over() {
             let Some((n_read, n_inflated)) = self.inflate(input, false) else { return };
@@ -86,7 +89,7 @@ impl Pixels {
         }
     }
 
-    /// Says whether the data that were taken in are all of the pixels.
+    /// Returns an error if the inflated data are not all of the pixels.
     pub(super) fn finish(mut self) -> Result<(), Flaw> {
         while !self.is_over() {
             self.inflate(&[], true);
@@ -98,15 +101,15 @@ impl Pixels {
         }
     }
 
-    /// Whether nothing more can be learnt from the data.
+    /// Returns whether more data cannot change the result.
     const fn is_over(&self) -> bool {
         self.is_whole || self.flaw.is_some()
     }
 
-    /// One step of the inflater: bytes read and written, or `None` at a flaw.
+    /// Runs one step of the inflater. Returns the numbers of bytes read and written, or `None` at a flaw.
     fn inflate(&mut self, input: &[u8], is_last: bool) -> Option<(usize, usize)> {
         if self.filled == self.window.len() {
-            // Only a window of full size fills: a smaller one has room for more than the image.
+            // Only a window of full size becomes full: a smaller window has room for more than the image.
             let begin = self.filled.saturating_sub(LOOKBACK_BYTES);
             self.window.copy_within(begin.., 0);
             self.filled -= begin;
@@ -119,7 +122,7 @@ impl Pixels {
                 self.filled += n_inflated;
                 self.n_bytes_left -= n_inflated as u64;
                 self.count(begin);
-                // The inflater has compared the checksum by then.
+                // The inflater has verified the checksum by then.
                 self.is_whole |= self.flaw.is_none() && self.inflater.is_done() && self.n_rows == self.n_rows_max;
                 if self.inflater.is_done() && !self.is_over() {
                     self.flaw = Some(self.short());
@@ -133,12 +136,12 @@ impl Pixels {
         }
     }
 
-    /// Goes over the rows in the window from `at` on.
+    /// Counts the rows in the window from `at` on.
     fn count(&mut self, mut at: usize) {
         while at < self.filled {
             if self.n_row_bytes_left == 0 {
                 if self.n_rows == self.n_rows_max {
-                    // Data behind the last row: libpng passes over them too, and nothing says how many there are.
+                    // Data after the last row: libpng skips them too, and nothing gives their length.
                     self.is_whole |= self.n_bytes_left == 0;
                     return;
                 }
@@ -173,7 +176,7 @@ impl Pixels {
             E::InsufficientInput => Flaw::Damaged("its pixel data end without their checksum"),
             E::WrongChecksum => Flaw::Damaged("the checksum of its pixel data is wrong"),
             E::BadZlibHeader => Flaw::Damaged("its pixel data are not compressed as the format says"),
-            E::DistanceTooFarBack | E::InputStartsWithRun => Flaw::Damaged("its pixel data refer to what is not there"),
+            E::DistanceTooFarBack | E::InputStartsWithRun => Flaw::Damaged("its pixel data refer to missing data"),
             E::InvalidBlockType
             | E::InvalidUncompressedBlockLength
             | E::InvalidHlit

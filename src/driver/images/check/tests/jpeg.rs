@@ -1,4 +1,4 @@
-//! JPEGs whose segments are right, around codes that are or are not.
+//! Tests of JPEGs with valid segments around valid or invalid codes.
 
 use super::{bytes, fixtures, look, why};
 use crate::driver::images::check::NotAnImage;
@@ -6,12 +6,12 @@ use crate::driver::images::check::NotAnImage;
 const SOF: &[u8] = b"\xff\xc0\0\x0b\x08\0\x02\0\x03\x01\x01\x11\0";
 const END: &[u8] = b"\xff\xd9";
 
-/// A quantisation table, the number of which is 0.
+/// Returns a quantisation table with number 0.
 fn dqt() -> Vec<u8> {
     [&b"\xff\xdb\0\x43\0"[..], &[1; 64]].concat()
 }
 
-/// One block of the standard tables, all of it zero: 00 for no difference, 1010 for the end of the block, and ones.
+/// Scan of one zero block with the standard tables. The bits are 00 for no difference, 1010 for the end of the block, and ones.
 const SCAN: &[u8] = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0\x2b";
 
 fn jpeg(parts: &[&[u8]]) -> Vec<u8> {
@@ -27,13 +27,13 @@ fn a_jpeg_must_be_made_as_the_format_says() {
     assert_eq!(why(&jpeg(&[SCAN, END])), "its data come before its size");
     assert_eq!(why(&jpeg(&[SOF, SOF, SCAN, END])), "it names its size twice");
     assert_eq!(why(&jpeg(&[SOF, b"\xff\xd8"])), "it begins a second time");
-    assert_eq!(why(&jpeg(&[b"\xff\xfe\0\x01", SOF, SCAN, END])), "a segment has an impossible length");
+    assert_eq!(why(&jpeg(&[b"\xff\xfe\0\x01", SOF, SCAN, END])), "a segment has an invalid length");
     assert_eq!(why(&jpeg(&[b"\xff\xfe\0\x02junk", SOF, SCAN, END])), "a marker is missing");
     assert_eq!(why(&jpeg(&[b"\xff\0", SOF, SCAN, END])), "a marker is missing");
     assert_eq!(why(&jpeg(&[b"\xff\xc0\0\x07\x08\0\x02\0\x03", SCAN, END])), "its frame header is too short");
     assert_eq!(
         why(&jpeg(&[b"\xff\xc0\0\x0b\x08\0\x02\0\x03\x02\x01\x11\0", SCAN])),
-        "its frame header has an impossible length"
+        "its frame header has an invalid length"
     );
     assert_eq!(why(&jpeg(&[b"\xff\xc0\0\x0b\x08\0\0\0\x03\x01\x01\x11\0", SCAN, END])), "it has no pixels");
 
@@ -52,17 +52,17 @@ fn a_jpeg_must_be_made_as_the_format_says() {
     };
     assert_eq!(with(4, 9, true), "its frame header names an unknown encoding", "nine bits a sample");
     assert_eq!(with(11, 0x51, true), "its frame header names an unknown encoding", "five blocks in a row");
-    assert_eq!(with(1, 0xc5, true), "it is coded in a way that no common decoder knows");
+    assert_eq!(with(1, 0xc5, true), "it uses a coding that common decoders do not support");
     assert_eq!(with(5, 9, false), "a scan has a colour that the image does not have");
-    assert_eq!(with(4, 2, false), "a scan header has an impossible length");
-    assert_eq!(with(6, 0x30, false), "a table of codes is missing");
+    assert_eq!(with(4, 2, false), "a scan header has an invalid length");
+    assert_eq!(with(6, 0x30, false), "a code table is missing");
     assert_eq!(
         why(&jpeg(&[&dqt, b"\xff\xc4\0\x02", SOF, b"\xff\xdd\0\x03\0", SCAN, END])),
-        "its restart interval has an impossible length"
+        "its restart interval has an invalid length"
     );
 }
 
-/// Codes that fit no block, and blocks that have no codes.
+/// Covers codes that fit no block, and blocks without codes.
 #[test]
 fn codes_are_read_to_the_last_block() {
     let dqt = dqt();
@@ -77,13 +77,13 @@ fn codes_are_read_to_the_last_block() {
         scan(&[0; 16]).unwrap_err().ends_with("the JPEG's pixel data end after row 0 of 2"),
         "a run of coefficients"
     );
-    // Sixteen zeros are 11111111001, and the fourth time they lead out of the block.
+    // A run of sixteen zeros is 11111111001. The fourth run leads out of the block.
     let runs = b"\x3f\xcf\xf9\xff\0\x3f\xe4\0\0";
-    assert!(scan(runs).unwrap_err().ends_with("a block of its pixel data is too long"));
-    assert!(scan(b"\xff\0\xff\0\xff\0").unwrap_err().ends_with("a code of its pixel data is unknown"));
+    assert!(scan(runs).unwrap_err().ends_with("its pixel data contain a block that is too long"));
+    assert!(scan(b"\xff\0\xff\0\xff\0").unwrap_err().ends_with("its pixel data contain an unknown code"));
 }
 
-/// The data of each scan: where they begin and end.
+/// Returns the range of bytes of each scan's data.
 fn scans(image: &[u8]) -> Vec<(usize, usize)> {
     let mut scans = vec![];
     for at in 0..image.len() - 1 {
@@ -97,7 +97,7 @@ fn scans(image: &[u8]) -> Vec<(usize, usize)> {
     scans
 }
 
-/// Goal: no scan that ends early is called whole. Method: take 1 to all of its bytes away, with everything behind it in place.
+/// Goal: no scan that ends early passes. Method: remove 1 to all of its bytes, with all bytes after it in place.
 #[test]
 fn a_scan_without_its_last_bytes_is_refused() {
     for image in [fixtures::JPEG_BASELINE, fixtures::JPEG_RESTARTS, fixtures::JPEG_PROGRESSIVE].map(bytes) {
@@ -144,10 +144,10 @@ fn a_missing_table_or_scan_is_told() {
         [left, image[at..].to_vec()].concat()
     };
     assert_eq!(why(&without(0xdb)), "a quantisation table is missing");
-    assert_eq!(why(&without(0xc4)), "a table of codes is missing");
+    assert_eq!(why(&without(0xc4)), "a code table is missing");
     let mut one = bytes(fixtures::JPEG_BASELINE);
     let sos = one.windows(2).position(|pair| pair == b"\xff\xda").unwrap();
-    // One colour instead of three, in a scan that ends at once: the image lacks the others.
+    // The scan has one colour instead of three and ends at once, so the image lacks the others.
     one.truncate(sos);
     one.extend_from_slice(b"\xff\xda\0\x08\x01\x01\0\0\x3f\0");
     one.extend_from_slice(END);

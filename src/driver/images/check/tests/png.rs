@@ -1,4 +1,4 @@
-//! PNGs whose chunks are right, around pixel data that are or are not.
+//! Tests of PNGs with valid chunks around valid or invalid pixel data.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ use crate::model::outcome::ImageFormat;
 
 const IHDR: &[u8] = b"\0\0\0\x02\0\0\0\x02\x08\x02\0\0\0";
 
-/// A chunk as a PNG writer would write it.
+/// Builds a chunk as a PNG writer does.
 fn chunk(kind: &[u8], data: &[u8]) -> Vec<u8> {
     let crc = crc32fast::hash(&[kind, data].concat());
     [&u32::try_from(data.len()).unwrap().to_be_bytes(), kind, data, &crc.to_be_bytes()].concat()
@@ -27,7 +27,7 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A whole one around this compressed data.
+/// Builds a whole PNG around the compressed data.
 fn around(header: &[u8], data: &[u8]) -> Vec<u8> {
     png_of(&[chunk(b"IHDR", header), chunk(b"PLTE", b"abc"), chunk(b"IDAT", data), chunk(b"IEND", b"")])
 }
@@ -36,7 +36,7 @@ fn header(width: u32, height: u32, depth: u8, colour: u8, interlace: u8) -> Vec<
     [&width.to_be_bytes(), &height.to_be_bytes(), &[depth, colour, 0, 0, interlace][..]].concat()
 }
 
-/// The filter types that a row may have, and noise behind each: what an image of this kind has in its data. Columns and rows of the
+/// Returns the rows of an image of this kind: a valid filter type per row, and noise after it. Columns and rows of the
 /// seven passes are counted pixel by pixel.
 fn rows(width: u32, height: u32, bits: u32, interlace: u8) -> Vec<Vec<u8>> {
     const PASSES: [&[u8; 8]; 8] =
@@ -88,8 +88,9 @@ fn a_png_must_be_made_as_the_format_says() {
     assert_eq!(why(&png_of(&[header_with(9, 3), data(), end()])), "its colours are missing");
 }
 
-/// Goal: no kind of PNG is refused, and none is taken that lacks a byte. Method: every colour type, depth and size around eight, in one
-/// pass and in seven, with all filters; then each with its last byte missing, and with one row's filter unknown.
+/// Goal: every kind of PNG passes, and none passes with a byte missing. Method: every colour type, depth and size
+/// around eight, in one pass and in seven, with all filters. Then each image without its last byte, and with an unknown
+/// filter in one row.
 #[test]
 fn pixels_of_every_kind_are_counted_to_the_last_byte() {
     const KINDS: [(u8, u8, u32); 15] = [
@@ -133,7 +134,7 @@ fn pixels_of_every_kind_are_counted_to_the_last_byte() {
     }
 }
 
-/// Files that were once called whole, though nothing opens them.
+/// Covers files that passed an earlier check, although no decoder opens them.
 #[test]
 fn damaged_streams_in_whole_chunks_are_refused() {
     let (width, height) = (64, 64);
@@ -164,7 +165,7 @@ fn damaged_streams_in_whole_chunks_are_refused() {
     }
 }
 
-/// What libpng, Pillow and browsers open: data behind the last row or the stream, and chunks of any length.
+/// Covers files that libpng, Pillow and browsers open. They have data after the last row or the stream, or chunks of any length.
 #[test]
 fn what_decoders_pass_over_is_no_damage() {
     let header = header(5, 3, 8, 2, 0);

@@ -1,4 +1,4 @@
-//! `WebP` files whose chunks are right, around pixels that are or are not.
+//! Tests of WebP files with valid chunks around valid or invalid pixels.
 
 use super::{bytes, fixtures, look, why};
 use crate::driver::images::check::NotAnImage;
@@ -14,13 +14,13 @@ fn webp(chunks: &[Vec<u8>]) -> Vec<u8> {
     [b"RIFF", length.as_slice(), b"WEBP", &chunks].concat()
 }
 
-/// A canvas of 3x2.
+/// Builds the header of a canvas of 3x2 pixels.
 fn canvas() -> Vec<u8> {
     chunk(b"VP8X", b"\0\0\0\0\x02\0\0\x01\0\0")
 }
 
-/// 3x2 pixels of one colour: neither transforms nor a cache nor a map, and five alphabets of one symbol.
-/// One byte is to spare.
+/// Builds 3x2 pixels of one colour, with neither transforms nor a cache nor a map. The five alphabets have one symbol
+/// each. One byte is spare.
 fn lossless() -> Vec<u8> {
     chunk(b"VP8L", b"\x2f\x02\x40\0\0\x88\x88\x08\0")
 }
@@ -38,7 +38,7 @@ fn a_webp_must_be_made_as_the_format_says() {
     assert!(look(&unpadded).is_ok(), "the last byte of padding may be missing");
 
     let wide = chunk(b"VP8X", b"\0\0\0\0\x09\0\0\x04\0\0");
-    assert_eq!(why(&webp(&[wide, lossless()])), "its image data are of another size than its header");
+    assert_eq!(why(&webp(&[wide, lossless()])), "its image data have a different size than its header");
     assert_eq!(why(&webp(&[])), "it ends without any image data");
     assert_eq!(why(&webp(&[canvas()])), "it ends without any image data");
     assert_eq!(why(&webp(&[chunk(b"EXIF", b"odd"), lossless()])), "it does not begin with its header");
@@ -47,7 +47,7 @@ fn a_webp_must_be_made_as_the_format_says() {
         why(&webp(&[chunk(b"VP8 ", b"\x01\0\0\x9d\x01\x2a\x03\0\x02\0")])),
         "its image data do not begin with a key frame"
     );
-    assert_eq!(why(&webp(&[chunk(b"VP8X", b"\0"), lossless()])), "its header has an impossible length");
+    assert_eq!(why(&webp(&[chunk(b"VP8X", b"\0"), lossless()])), "its header has an invalid length");
     assert_eq!(why(&webp(&[chunk(b"VP8L", b"\x2f"), lossless()])), "its lossless data have an unknown encoding");
     assert_eq!(why(&webp(&[canvas(), chunk(b"ANMF", &[0; 16])])), "a frame has no image data");
     let outside = [&[1, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &lossless()].concat();
@@ -59,23 +59,23 @@ fn a_webp_must_be_made_as_the_format_says() {
     assert_eq!(why(&long), "a chunk is longer than the file claims to be");
 }
 
-/// Where the data of the only chunk of this kind begin and end.
+/// Returns the range of the data in the only chunk of this kind.
 fn data(image: &[u8], kind: [u8; 4]) -> (usize, usize) {
     let at = image.windows(4).position(|window| *window == kind).unwrap() + 8;
     (at, at + u32::from_le_bytes(image[at - 4..at].try_into().unwrap()) as usize)
 }
 
-/// The image with other data in that chunk.
+/// Returns the image with other data in the chunk at this range.
 fn with(image: &[u8], (begin, end): (usize, usize), data: &[u8]) -> Vec<u8> {
     let behind = end + (end - begin) % 2;
     let chunks = [&image[12..begin - 8], &chunk(&image[begin - 8..begin - 4], data), &image[behind..]].concat();
     webp(&[chunks])
 }
 
-/// Goal: pixels that end early are not called whole. Method: take bytes away at the end of the chunk, whose length is then right.
+/// Goal: no image whose pixels end early passes. Method: remove bytes from the end of a chunk and correct its length.
 #[test]
 fn pixels_that_end_early_are_refused() {
-    // The encoder of lossy images pads with some bits, which no decoder misses.
+    // The encoder of lossy images pads with some bits, which no decoder needs.
     for (image, kind, n_head, n_spare) in [
         (fixtures::WEBP_LOSSY, b"VP8 ", 10, 1),
         (fixtures::WEBP_LOSSLESS, b"VP8L", 5, 0),
@@ -111,7 +111,7 @@ fn every_frame_of_an_animation_is_read() {
     }
 }
 
-/// An image can only be as large as the place that it is put in.
+/// The size of the image gives the length of its transparency: one byte per pixel.
 #[test]
 fn transparency_that_is_not_compressed_has_a_byte_a_pixel() {
     let image = bytes(fixtures::WEBP_ALPHA);

@@ -1,34 +1,34 @@
-//! Reads the bits of one chunk of a WebP, the lowest of a byte first, as the lossless format has them.
+//! Bit reader for one chunk of a WebP, the lowest bit of a byte first, as in the lossless format.
 
 use std::io::BufRead;
 
 use crate::driver::images::check::walk::{Stop, Walk};
 
-/// Bytes that are taken in at once.
+/// Maximum number of bytes loaded at once.
 const PIECE_BYTES: u64 = 8 << 10;
 
-/// The bits of a chunk.
+/// Bit reader over one chunk.
 pub(super) struct Bits<'a, R> {
     walk: &'a mut Walk<R>,
-    /// Bytes of the chunk that have not been taken in.
+    /// Number of bytes of the chunk that are not loaded yet.
     n_left: u64,
     piece: Vec<u8>,
-    /// How much of the piece has gone into the word.
+    /// Number of bytes of `piece` that are already in `word`.
     at: usize,
-    /// The next bits, the first of them lowest.
+    /// Next bits, the first of them lowest.
     word: u64,
-    /// How many bits of the word count.
+    /// Number of valid bits in `word`.
     n_ready: u32,
 }
 
-/// Why a chunk of pixels is not whole.
+/// Reason why the pixels of a chunk are not whole.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// It ends early.
+    /// Data that end early.
     Short,
-    /// It contradicts the format.
+    /// Data that contradict the format.
     Damaged(&'static str),
-    /// The reader's own failure, or the end of the file.
+    /// Failure of the reader, or the end of the file.
     Stop(Stop),
 }
 
@@ -39,19 +39,19 @@ impl From<Stop> for Fault {
 }
 
 impl<'a, R: BufRead> Bits<'a, R> {
-    /// Those of the next `n_bytes`.
+    /// Creates a reader over the next `n_bytes` bytes.
     pub(super) fn new(walk: &'a mut Walk<R>, n_bytes: u64) -> Self {
         Self { walk, n_left: n_bytes, piece: vec![], at: 0, word: 0, n_ready: 0 }
     }
 
-    /// The next bits, at least 32 of them unless the chunk ends before that; zeros follow the end.
+    /// Returns the next bits, at least 32 unless the chunk ends before that. Zeros follow the end.
     #[inline]
     pub(super) fn peek(&mut self) -> Result<u64, Fault> {
         if self.n_ready < 32 {
             if let Some(next) = self.piece[self.at..].first_chunk::<8>() {
                 self.word |= u64::from_le_bytes(*next) << self.n_ready;
                 self.at += (63 - self.n_ready as usize) >> 3;
-                // Seven bytes and the odd bits: the same as adding the bits of the bytes taken.
+                // The new count is seven bytes and the odd bits. It equals the old count plus the bits of the bytes taken.
                 self.n_ready |= 0x38;
             } else {
                 self.refill()?;
@@ -60,7 +60,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
         Ok(self.word)
     }
 
-    /// Passes over bits that were [peeked](Self::peek) at: 32 at most.
+    /// Consumes bits that were [peeked](Self::peek) at, at most 32.
     #[inline]
     pub(super) fn pass(&mut self, n: u32) -> Result<(), Fault> {
         if n > self.n_ready {
@@ -71,7 +71,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
         Ok(())
     }
 
-    /// The next `n` bits, 32 at most.
+    /// Consumes and returns the next `n` bits, at most 32.
     #[inline]
     pub(super) fn take(&mut self, n: u32) -> Result<u32, Fault> {
         let word = self.peek()?;
@@ -101,12 +101,12 @@ impl<'a, R: BufRead> Bits<'a, R> {
         Ok(())
     }
 
-    /// Whole bytes that have not been read.
+    /// Returns the number of whole bytes that have not been read.
     pub(super) fn n_bytes_left(&self) -> u64 {
         u64::from(self.n_ready / 8) + (self.piece.len() - self.at) as u64 + self.n_left
     }
 
-    /// Passes over the rest of the chunk.
+    /// Skips the rest of the chunk.
     pub(super) fn finish(self) -> Result<(), Stop> {
         self.walk.pass(self.n_left, |_| ())
     }

@@ -1,19 +1,19 @@
-//! The boolean decoder of VP8: reads bits of known probabilities. RFC 6386, section 7.
+//! Boolean decoder of VP8: reads bits of known probabilities (RFC 6386, section 7).
 //!
-//! It notices the end of its data exactly when libwebp does, so that what libwebp opens is not refused.
+//! The decoder detects the end of its data exactly when libwebp does. Files that libwebp opens are thus not refused.
 
-/// Reads one partition. It is copied where many bits are read, so that it stays in registers.
+/// Decoder of one partition. The value is copied where many bits are read, so that it stays in registers.
 #[derive(Clone, Copy)]
 pub(super) struct Bools<'a> {
     data: &'a [u8],
-    /// How much of the data has gone into the value.
+    /// Number of bytes of `data` that are already in `value`.
     at: usize,
     value: u64,
-    /// One less than the range.
+    /// Range, minus one.
     range: u32,
-    /// Bits of the value that have not been used, less 8.
+    /// Number of unused bits of `value`, minus 8.
     n_bits: i32,
-    /// Whether a byte was asked for that is not there.
+    /// `true` if a byte after the end of the data was needed.
     is_over: bool,
 }
 
@@ -22,7 +22,7 @@ impl<'a> Bools<'a> {
         Self { data, at: 0, value: 0, range: 254, n_bits: -8, is_over: false }
     }
 
-    /// A bit that is 0 with a probability of so many 256ths.
+    /// Reads a bit that is 0 with a probability of `probability` 256ths.
     #[inline]
     pub(super) fn bit(&mut self, probability: u8) -> bool {
         if self.n_bits < 0 {
@@ -42,18 +42,18 @@ impl<'a> Bools<'a> {
         is_set
     }
 
-    /// A bit that is as likely 0 as 1.
+    /// Reads a bit that is 0 or 1 with equal probability.
     #[inline]
     pub(super) fn flag(&mut self) -> bool {
         self.bit(128)
     }
 
-    /// A number of `n` bits.
+    /// Reads a number of `n` bits.
     pub(super) fn number(&mut self, n: u32) -> u32 {
         (0..n).fold(0, |number, _| number << 1 | u32::from(self.flag()))
     }
 
-    /// Passes over a number of `n` bits and its sign, if a flag says that there is one.
+    /// Skips a number of `n` bits and its sign, if a flag says that there is one.
     pub(super) fn pass_signed(&mut self, n: u32) {
         if self.flag() {
             self.number(n + 1);
@@ -71,7 +71,7 @@ impl<'a> Bools<'a> {
         }
     }
 
-    /// Takes in one of the last bytes, or a zero in its place.
+    /// Loads one of the last bytes, or a zero in its place.
     #[cold]
     fn with_last(mut self) -> Self {
         if let Some(next) = self.data.get(self.at) {
@@ -88,12 +88,12 @@ impl<'a> Bools<'a> {
         self
     }
 
-    /// Whether more was read than there is.
+    /// Returns whether more data were read than there are.
     pub(super) const fn is_over(&self) -> bool {
         self.is_over
     }
 
-    /// Whole bytes that have not been used.
+    /// Returns the number of whole bytes that have not been used.
     pub(super) fn n_bytes_left(&self) -> usize {
         self.data.len() - self.at + usize::try_from(self.n_bits.max(0) / 8).unwrap_or(0)
     }

@@ -1,23 +1,24 @@
-//! The pixels of lossless WebP: every code read, up to the last pixel, and none of the pixels kept.
+//! Pixels of lossless WebP: every code is read up to the last pixel, and no pixel is kept.
 //!
-//! Colours matter in one place only: a small image in the image says which codes are used where, and is decoded in full.
+//! Colours matter in one place only: a small image inside the image assigns the codes to regions. That image is decoded in full.
 
 use std::io::BufRead;
 
 use crate::driver::images::check::webp::bits::{Bits, Fault};
 use crate::driver::images::check::webp::prefix::Prefix;
 
-/// Symbols of the first alphabet before those of the colour cache: green, and lengths of copies.
+/// Numbers of symbols in the first alphabet, without the colour cache: green values, and lengths of copies.
 const GREENS: usize = 256;
 const LENGTHS: usize = 24;
 
-/// Symbols of the distances of copies.
+/// Number of symbols for the distances of copies.
 const DISTANCES: usize = 40;
 
-/// Bytes that the tables of codes of an image may take. Encoders write some hundred tables; a file can claim 65,536 times five.
+/// Maximum memory in bytes for the code tables of an image. Encoders write some hundred tables; a file can claim 65,536 times five.
 const TABLE_BYTES_MAX: usize = 128 << 20;
 
-/// Where the 120 shortest distances lead: rows up, and in the lowest four bits 8 less the columns to the left.
+/// Offsets of the 120 shortest distances. The upper bits are the rows up; the lowest four bits are 8 minus the columns
+/// to the left.
 const NEAR: [u8; 120] = [
     0x18, 0x07, 0x17, 0x19, 0x28, 0x06, 0x27, 0x29, 0x16, 0x1a, 0x26, 0x2a, 0x38, 0x05, 0x37, 0x39, 0x15, 0x1b, 0x36,
     0x3a, 0x25, 0x2b, 0x48, 0x04, 0x47, 0x49, 0x14, 0x1c, 0x35, 0x3b, 0x46, 0x4a, 0x24, 0x2c, 0x58, 0x45, 0x4b, 0x34,
@@ -28,7 +29,7 @@ const NEAR: [u8; 120] = [
     0x6f, 0x50, 0x71, 0x7f, 0x60, 0x70,
 ];
 
-/// Passes over the pixels of one image and gives the number of whole rows when it ends early.
+/// Reads the pixels of one image. An error comes with the number of whole rows read.
 pub(super) fn pass<R: BufRead>(bits: &mut Bits<R>, width: u32, height: u32) -> Result<(), (Fault, u32)> {
     let columns = transforms(bits, width, height).map_err(|fault| (fault, 0))?;
     let mut image = Image { width: columns, height, at: 0 };
@@ -36,23 +37,23 @@ pub(super) fn pass<R: BufRead>(bits: &mut Bits<R>, width: u32, height: u32) -> R
     passed.map_err(|fault| (fault, u32::try_from(image.at / u64::from(columns)).unwrap_or(height)))
 }
 
-/// Passes over what has to be done to the pixels and gives the width of the image that is coded.
+/// Reads the transforms of the pixels and returns the width of the coded image.
 fn transforms<R: BufRead>(bits: &mut Bits<R>, width: u32, height: u32) -> Result<u32, Fault> {
     let mut columns = width;
     let mut is_seen = [false; 4];
     while bits.take(1)? == 1 {
         let kind = bits.take(2)?;
         if std::mem::replace(&mut is_seen[kind as usize], true) {
-            return Err(Fault::Damaged("a transform comes twice"));
+            return Err(Fault::Damaged("a transform is repeated"));
         }
         match kind {
-            // Predictors and factors of colours, each for a square of pixels.
+            // Predictors and colour factors, one for each square of pixels.
             0 | 1 => {
                 let side = bits.take(3)? + 2;
                 Image::new(squares(columns, side), squares(height, side)).read(bits, &mut Nothing)?;
             }
             2 => (),
-            // A palette. Of few colours, several pixels are packed into one.
+            // A palette. With few colours, several pixels are packed into one.
             _ => {
                 let n_colours = bits.take(8)? + 1;
                 Image::new(n_colours, 1).read(bits, &mut Nothing)?;
@@ -69,20 +70,20 @@ fn transforms<R: BufRead>(bits: &mut Bits<R>, width: u32, height: u32) -> Result
     Ok(columns)
 }
 
-/// How many squares of this side, in bits, cover so much.
+/// Returns how many squares cover a length in pixels. The side of a square is 2 to the power of `side` pixels.
 const fn squares(length: u32, side: u32) -> u32 {
     (length + (1 << side) - 1) >> side
 }
 
-/// What is done with the pixels of an image.
+/// Consumer of the pixels of an image.
 trait Pixels {
-    /// Whether anything is done with them.
+    /// `true` if the consumer uses the pixels.
     const ARE_KEPT: bool;
-    /// A pixel of these colours; only the two that matter are told.
+    /// Receives a pixel of these colours.
     fn literal(&mut self, red: u16, green: u16, blue: u16, alpha: u16);
-    /// So many pixels from that far back.
+    /// Receives `length` pixels, copied from `distance` pixels back.
     fn copy(&mut self, distance: usize, length: usize);
-    /// A pixel of the colour cache.
+    /// Receives a pixel of the colour cache, by its index.
     fn cached(&mut self, place: usize);
 }
 
@@ -99,7 +100,7 @@ impl Pixels for Nothing {
 /// Pixels that are kept, as 0xAARRGGBB.
 struct Kept {
     pixels: Vec<u32>,
-    /// Colours by their hash; empty if there is no cache.
+    /// Colour cache by hash; empty if there is none.
     cache: Vec<u32>,
 }
 
@@ -132,14 +133,14 @@ impl Pixels for Kept {
     }
 }
 
-/// The five alphabets of a part of an image.
+/// Prefix codes of the five alphabets, for one region of an image.
 struct Group {
     green: Prefix,
     red: Prefix,
     blue: Prefix,
     alpha: Prefix,
     distance: Prefix,
-    /// Whether its pixels are all of one colour and take no bits.
+    /// `true` if all pixels of the region have one colour and take no bits.
     is_free: bool,
 }
 
@@ -158,15 +159,15 @@ impl Group {
     }
 }
 
-/// Which group is used where.
+/// Map from squares of the image to groups of codes.
 struct Map {
-    /// The side of a square, in bits.
+    /// Base-2 logarithm of the side of a square in pixels.
     side: u32,
     columns: u32,
     groups: Vec<u16>,
 }
 
-/// An image, and the pixel that comes next.
+/// Image, and the index of its next pixel.
 struct Image {
     width: u32,
     height: u32,
@@ -178,7 +179,7 @@ impl Image {
         Self { width, height, at: 0 }
     }
 
-    /// Passes over an image within the image, which has one group of codes.
+    /// Reads an image within the image, which has one group of codes.
     fn read<R: BufRead>(&mut self, bits: &mut Bits<R>, pixels: &mut impl Pixels) -> Result<(), Fault> {
         let n_cached = read_cache(bits)?;
         self.read_with(bits, n_cached, pixels)
@@ -194,7 +195,7 @@ impl Image {
         self.pixels(bits, &groups, None, pixels)
     }
 
-    /// Passes over the image itself.
+    /// Reads the image itself.
     fn read_main<R: BufRead>(&mut self, bits: &mut Bits<R>) -> Result<(), Fault> {
         let n_cached = read_cache(bits)?;
         if bits.take(1)? == 0 {
@@ -209,7 +210,7 @@ impl Image {
             let group = Group::read(bits, n_cached)?;
             memory += group.memory();
             if memory > TABLE_BYTES_MAX {
-                return Err(Fault::Damaged("it has too many tables of codes"));
+                return Err(Fault::Damaged("it has too many code tables"));
             }
             groups.push(group);
         }
@@ -233,7 +234,7 @@ impl Image {
             };
             let end_of_same = self.at + n_same;
             if group.is_free && !P::ARE_KEPT {
-                // They take no bits.
+                // The pixels of such a group take no bits.
                 self.at = end_of_same;
                 continue;
             }
@@ -254,7 +255,7 @@ impl Map {
         Ok(Self { side, columns, groups: kept.pixels.iter().map(number).collect() })
     }
 
-    /// The group of a pixel, and how many pixels from there on have it.
+    /// Returns the group of a pixel, and how many pixels from there on have it.
     fn group<'a>(&self, groups: &'a [Group], x: u64, y: u64, width: u64) -> (&'a Group, u64) {
         let place = (y >> self.side) * u64::from(self.columns) + (x >> self.side);
         let group = self.groups[usize::try_from(place).expect("it is in memory")];
@@ -263,7 +264,7 @@ impl Map {
     }
 }
 
-/// Passes over one pixel or one copy of several, and gives their number.
+/// Reads one pixel, or one copy of several pixels, and returns their number.
 #[inline]
 fn pixel<R: BufRead>(
     bits: &mut Bits<R>,
@@ -288,13 +289,13 @@ fn pixel<R: BufRead>(
     let symbol = group.distance.symbol(bits)?;
     let distance = distance(number(bits, symbol.into())?, width);
     if u64::from(distance) > at || u64::from(length) > end - at {
-        return Err(Fault::Damaged("its pixels are copied from where none are"));
+        return Err(Fault::Damaged("its pixels are copied from outside the image"));
     }
     pixels.copy(distance as usize, length as usize);
     Ok(length.into())
 }
 
-/// A length or distance: its symbol says how many bits follow.
+/// Reads a length or distance. Its symbol determines how many bits follow.
 fn number<R: BufRead>(bits: &mut Bits<R>, symbol: u32) -> Result<u32, Fault> {
     if symbol < 4 {
         return Ok(symbol + 1);
@@ -313,13 +314,13 @@ fn distance(number: u32, width: u32) -> u32 {
     }
 }
 
-/// The number of colours in the cache, 0 if there is none.
+/// Returns the number of colours in the cache; 0 if there is no cache.
 fn read_cache<R: BufRead>(bits: &mut Bits<R>) -> Result<usize, Fault> {
     if bits.take(1)? == 0 {
         return Ok(0);
     }
     match bits.take(4)? {
         n_bits @ 1..=11 => Ok(1 << n_bits),
-        _ => Err(Fault::Damaged("its colour cache has an impossible size")),
+        _ => Err(Fault::Damaged("its colour cache has an invalid size")),
     }
 }

@@ -1,44 +1,44 @@
-//! The pixels of lossy WebP, one key frame of VP8: every mode and coefficient read, up to the last macroblock. RFC 6386.
+//! Pixels of lossy WebP, one VP8 key frame: reads every mode and coefficient to the last macroblock (RFC 6386).
 //!
-//! The rows of macroblocks take turns in up to eight partitions, and each depends on the row above it. So the compressed data are held
-//! in memory, and nothing that is made of them is.
+//! The rows of macroblocks alternate between up to eight partitions, and each row depends on the row above it. The
+//! compressed data are therefore held in memory, and no decoded data.
 
 use crate::driver::images::check::webp::bools::Bools;
 use crate::driver::images::check::webp::modes::{Modes, Segments};
 use crate::driver::images::check::webp::tokens::{Contexts, Tokens};
 
-/// Bytes that may lie unread behind the last code of a partition. Encoders pad with up to four.
+/// Maximum number of unread bytes after the last code of a partition. Encoders pad with up to four bytes.
 const PADDING_BYTES_MAX: usize = 16;
 
-/// Rows of pixels of a macroblock.
+/// Pixel rows per macroblock.
 const ROWS: u32 = 16;
 
-/// Why the data of an image are not whole.
+/// Reason why the data of an image are not whole.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// They end behind so many whole rows of pixels.
+    /// Data that end early, after this number of whole pixel rows.
     Short(u32),
-    /// They contradict the format.
+    /// Data that contradict the format.
     Damaged(&'static str),
 }
 
-/// Reads all of one frame: its first three bytes, of which the rest has been read, and all that follows its size.
+/// Reads one frame. `tag` is its first three bytes, and `data` all bytes after its size. The bytes between them have been read.
 pub(super) fn pass(tag: [u8; 3], data: &[u8], width: u32, height: u32) -> Result<(), Flaw> {
     let [low, middle, high] = tag;
     let tag = u32::from_le_bytes([low, middle, high, 0]);
     if tag >> 1 & 7 > 3 || tag >> 4 & 1 == 0 {
-        return Err(Flaw::Damaged("its image data are of a kind that is not shown"));
+        return Err(Flaw::Damaged("its image data are marked as not shown"));
     }
     let (first, rest) = data.split_at_checked((tag >> 5) as usize).ok_or(Flaw::Short(0))?;
     let mut first = Bools::new(first);
-    // The colour space, and whether colours have to be clamped.
+    // Colour space, and whether colours have to be clamped.
     first.number(2);
     let segments = Segments::read(&mut first);
     pass_filter(&mut first);
     let n_partitions = 1_usize << first.number(2);
     let mut partitions = partitions(rest, n_partitions).ok_or(Flaw::Short(0))?;
     pass_quantisers(&mut first);
-    // Whether the probabilities are kept for the next frame.
+    // Flag: the probabilities are kept for the next frame.
     first.flag();
     let tokens = Tokens::read(&mut first);
     let columns = width.div_ceil(16) as usize;
@@ -68,9 +68,9 @@ pub(super) fn pass(tag: [u8; 3], data: &[u8], width: u32, height: u32) -> Result
     Ok(())
 }
 
-/// The settings of the filter of edges.
+/// Skips the settings of the edge filter.
 fn pass_filter(first: &mut Bools) {
-    // Its kind, level and sharpness.
+    // Kind, level and sharpness of the filter.
     first.number(1 + 6 + 3);
     let has_changes = first.flag();
     if has_changes && first.flag() {
@@ -87,8 +87,8 @@ fn pass_quantisers(first: &mut Bools) {
     }
 }
 
-/// The partitions of the coefficients: the lengths of all but the last stand in front. As libwebp does, one that is said to be longer
-/// than the data is taken to end with them.
+/// Splits the coefficients into partitions. The lengths of all but the last come first. As in libwebp, a partition that
+/// claims to be longer than the data ends with them. `None` if the data are too short.
 fn partitions(rest: &[u8], n: usize) -> Option<Vec<Bools<'_>>> {
     let (lengths, mut rest) = rest.split_at_checked(3 * (n - 1))?;
     let mut partitions = Vec::new();

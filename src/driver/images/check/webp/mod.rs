@@ -1,4 +1,4 @@
-//! The walk over a WebP: every chunk within the length that the file claims, and the pixels of every image in it to the last one.
+//! WebP check: keeps every chunk within the length that the file claims, and reads all images to the last pixel.
 
 mod bits;
 mod bools;
@@ -17,13 +17,13 @@ use crate::driver::images::check::webp::bits::{Bits, Fault};
 use crate::driver::images::check::webp::lossy::Flaw;
 use crate::model::outcome::ImageFormat::WebP;
 
-/// Bytes that may lie unread behind the last pixel of a lossless image.
+/// Maximum number of unread bytes after the last pixel of a lossless image.
 const PADDING_BYTES_MAX: u64 = 16;
 
-/// Width and height.
+/// Width and height in pixels.
 type Size = (u32, u32);
 
-/// Passes over one WebP to the end that it claims and gives the width and height of the image, or of the canvas that it is put on.
+/// Reads one WebP to the end that it claims. Returns the width and height of the image, or of its canvas.
 pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<Size, Stop> {
     let [_, _, _, _, l0, l1, l2, l3] = walk.array()?;
     let end = 8 + u64::from(u32::from_le_bytes([l0, l1, l2, l3]));
@@ -57,7 +57,7 @@ pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<Size, Stop> {
     }
 }
 
-/// A chunk whose header has been read.
+/// Chunk whose header has been read.
 struct Chunk {
     kind: [u8; 4],
     end: u64,
@@ -70,14 +70,14 @@ impl Chunk {
         if end > end_max { Err(walk.damaged(WebP, too_long)) } else { Ok(Self { kind, end }) }
     }
 
-    /// Bytes of the chunk that have not been passed over.
+    /// Returns the number of unread bytes of the chunk.
     fn n_left<R: BufRead>(&self, walk: &Walk<R>) -> Result<u64, Stop> {
         self.end.checked_sub(walk.n_passed()).ok_or_else(|| walk.damaged(WebP, "a chunk is too short"))
     }
 
-    /// Passes over the rest of it.
+    /// Skips the rest of the chunk.
     fn finish<R: BufRead>(&self, walk: &mut Walk<R>, end_max: u64) -> Result<(), Stop> {
-        // A byte of padding makes every length even; some writers leave it out behind the last chunk.
+        // A byte of padding makes every length even. Some writers omit it after the last chunk.
         let n_padding = (self.end % 2).min(end_max - self.end);
         let n_left = self.n_left(walk)?;
         walk.pass(n_left + n_padding, |_| ())
@@ -85,9 +85,9 @@ impl Chunk {
 }
 
 fn canvas<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk) -> Result<Size, Stop> {
-    // As libwebp has it, which takes no longer ones.
+    // Follows libwebp, which accepts no longer headers.
     if chunk.n_left(walk)? != 10 {
-        return Err(walk.damaged(WebP, "its header has an impossible length"));
+        return Err(walk.damaged(WebP, "its header has an invalid length"));
     }
     let [_flags, _, _, _, w0, w1, w2, h0, h1, h2] = walk.array()?;
     let size = (side([w0, w1, w2]) + 1, side([h0, h1, h2]) + 1);
@@ -99,11 +99,11 @@ const fn side([low, middle, high]: [u8; 3]) -> u32 {
     u32::from_le_bytes([low, middle, high, 0])
 }
 
-/// Passes over one frame of an animation.
+/// Reads one frame of an animation.
 fn frame<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, canvas: Option<Size>) -> Result<(), Stop> {
     let [x0, x1, x2, y0, y1, y2, w0, w1, w2, h0, h1, h2, _, _, _, _] = walk.array()?;
     let (width, height) = (side([w0, w1, w2]) + 1, side([h0, h1, h2]) + 1);
-    // Places are written in steps of two pixels.
+    // Positions are stored in steps of two pixels.
     let (right, bottom) = (2 * side([x0, x1, x2]) + width, 2 * side([y0, y1, y2]) + height);
     if canvas.is_none_or(|canvas| right > canvas.0 || bottom > canvas.1) {
         return Err(walk.damaged(WebP, "a frame lies outside of its canvas"));
@@ -124,20 +124,20 @@ fn frame<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, canvas: Option<Size>) ->
     if has_image { Ok(()) } else { Err(walk.damaged(WebP, "a frame has no image data")) }
 }
 
-/// Passes over an image, which must be as large as what it is put on, and gives its size.
+/// Reads an image and returns its size, which must equal the size of its canvas or frame, if known.
 fn image<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, place: Option<Size>) -> Result<Size, Stop> {
     let is_lossy = &chunk.kind == b"VP8 ";
     let (size, tag) = if is_lossy { lossy_header(walk)? } else { (lossless_header(walk)?, [0; 3]) };
     walk.measure(WebP, size.0, size.1)?;
     if place.is_some_and(|place| place != size) {
-        return Err(walk.damaged(WebP, "its image data are of another size than its header"));
+        return Err(walk.damaged(WebP, "its image data have a different size than its header"));
     }
     let n_bytes = chunk.n_left(walk)?;
     if !is_lossy {
         lossless(walk, n_bytes, size)?;
         return Ok(size);
     }
-    // As long as it comes, not as long as it claims to be.
+    // The buffer grows with the data that arrive, not with the length that the chunk claims.
     let mut data = vec![];
     walk.pass(n_bytes, |bytes| data.extend_from_slice(bytes))?;
     match lossy::pass(tag, &data, size.0, size.1) {
@@ -147,13 +147,13 @@ fn image<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, place: Option<Size>) -> 
     }
 }
 
-/// The size in front of lossy data, and the three bytes in front of it.
+/// Returns the size of lossy data, and the three bytes at their beginning.
 fn lossy_header<R: BufRead>(walk: &mut Walk<R>) -> Result<(Size, [u8; 3]), Stop> {
     let [t0, t1, t2, s0, s1, s2, w0, w1, h0, h1] = walk.array()?;
     if t0 & 1 != 0 || [s0, s1, s2] != [0x9d, 0x01, 0x2a] {
         return Err(walk.damaged(WebP, "its image data do not begin with a key frame"));
     }
-    // The two upper bits of each are a hint for scaling.
+    // The two upper bits of each value are a hint for scaling.
     let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
     Ok(((side(w0, w1), side(h0, h1)), [t0, t1, t2]))
 }
@@ -168,12 +168,12 @@ fn lossless_header<R: BufRead>(walk: &mut Walk<R>) -> Result<Size, Stop> {
     Ok(((bits & 0x3fff) + 1, ((bits >> 14) & 0x3fff) + 1))
 }
 
-/// Passes over the transparency of a lossy image of this size.
+/// Reads the transparency of a lossy image of this size.
 fn alpha<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, size: Option<Size>) -> Result<(), Stop> {
     let Some(size) = size else { return Ok(()) };
     let [kind] = walk.array()?;
     let n_bytes = chunk.n_left(walk)?;
-    // Compression, filter, what was done before, and two bits to come: libwebp takes no more than 1 for the last two.
+    // Compression, filter, preprocessing, and two reserved bits. Libwebp accepts no value above 1 in the last two fields.
     let (compression, before, reserved) = (kind & 3, kind >> 4 & 3, kind >> 6);
     match compression {
         _ if before > 1 || reserved > 1 => Err(walk.damaged(WebP, "its transparency has an unknown encoding")),
@@ -187,7 +187,7 @@ fn alpha<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, size: Option<Size>) -> R
     }
 }
 
-/// Passes over lossless data.
+/// Reads lossless data of `n_bytes` bytes.
 fn lossless<R: BufRead>(walk: &mut Walk<R>, n_bytes: u64, size: Size) -> Result<(), Stop> {
     let mut bits = Bits::new(walk, n_bytes);
     let passed = lossless::pass(&mut bits, size.0, size.1);

@@ -1,22 +1,23 @@
-//! How the macroblocks of a lossy WebP are predicted: all that the first partition has behind its header. RFC 6386, sections 8, 10 and 11.
+//! Prediction modes of a lossy WebP: all data after the header of the first partition.
 //!
-//! Only two things of it matter for what follows: whether a macroblock has coefficients, and in how many kinds of blocks.
+//! RFC 6386, sections 8, 10 and 11. Two facts matter for the data that follow: whether a macroblock has coefficients,
+//! and in how many kinds of blocks.
 
 use crate::driver::images::check::webp::bools::Bools;
 use crate::driver::images::check::webp::probabilities::BLOCK_MODES;
 
-/// The modes of blocks of 4x4 pixels that stand for those of whole macroblocks.
+/// Modes of blocks of 4x4 pixels that represent the modes of whole macroblocks.
 const DC: u8 = 0;
 const TRUE_MOTION: u8 = 1;
 const VERTICAL: u8 = 2;
 const HORIZONTAL: u8 = 3;
 
-/// The tree of the modes of blocks: a number above 0 is the place of the next pair, any other one a mode with its sign turned.
+/// Tree of the block modes. A number above 0 is the index of the next pair; any other number is a mode, negated.
 const BLOCK_TREE: [i8; 18] = [0, 2, -1, 4, -2, 6, 8, 12, -3, 10, -5, -6, -4, 14, -7, 16, -8, -9];
 
-/// The parts of an image that are coded differently.
+/// Segments of an image, which are coded differently.
 pub(super) struct Segments {
-    /// Probabilities of the number of a macroblock's segment, if it is written.
+    /// Probabilities of a macroblock's segment number; `None` if the file has no such numbers.
     probabilities: Option<[u8; 3]>,
 }
 
@@ -27,7 +28,7 @@ impl Segments {
         }
         let (is_map_new, is_data_new) = (first.flag(), first.flag());
         if is_data_new {
-            // Whether the numbers are differences, four quantisers, four levels of the filter.
+            // Flag for differences, four quantisers, and four levels of the filter.
             first.flag();
             for n_bits in [7, 7, 7, 7, 6, 6, 6, 6] {
                 first.pass_signed(n_bits);
@@ -38,21 +39,21 @@ impl Segments {
     }
 }
 
-/// What matters of one macroblock.
+/// Properties of one macroblock that matter.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Macroblock {
-    /// It has no coefficients.
+    /// `true` if the macroblock has no coefficients.
     pub(super) is_skipped: bool,
-    /// Its 16 blocks are predicted one by one.
+    /// `true` if the 16 blocks are predicted separately.
     pub(super) has_block_modes: bool,
 }
 
-/// The modes, row by row.
+/// Prediction modes, row by row.
 pub(super) struct Modes {
     segments: Segments,
-    /// The probability that a macroblock is not skipped, if that is written.
+    /// Probability that a macroblock is not skipped, in 256ths; `None` if the file does not give it.
     skip: Option<u8>,
-    /// The modes of the lowest blocks of the row above.
+    /// Modes of the lowest blocks in the row above.
     above: Vec<[u8; 4]>,
     row: Vec<Macroblock>,
 }
@@ -63,7 +64,7 @@ impl Modes {
         Self { segments, skip, above: vec![[DC; 4]; columns], row: vec![Macroblock::default(); columns] }
     }
 
-    /// The row that was read last.
+    /// Returns the row that was read last.
     pub(super) fn row(&self) -> &[Macroblock] {
         &self.row
     }
@@ -88,7 +89,7 @@ impl Modes {
                 };
                 (*above, left) = ([mode; 4], [mode; 4]);
             }
-            // The mode of the colours.
+            // Mode of the chroma blocks.
             let _ = first.bit(142) && first.bit(114) && first.bit(183);
         }
     }

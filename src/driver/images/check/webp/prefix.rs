@@ -1,38 +1,40 @@
-//! Prefix codes of lossless WebP: how they are written, and the symbols that they stand for.
+//! Prefix codes of lossless WebP: their form in the file, and the symbols that they encode.
 
 use std::io::BufRead;
 
 use crate::driver::images::check::webp::bits::{Bits, Fault};
 
-/// Bits that a table is indexed with at most; longer codes are searched for.
+/// Maximum number of bits in a table index; longer codes are searched for.
 const INDEX_BITS_MAX: usize = 8;
 
-/// Bits of the longest code.
+/// Length of the longest code, in bits.
 const CODE_BITS_MAX: usize = 15;
 
-/// The order in which the lengths of the codes of lengths are written.
+/// Order of the code lengths for the alphabet of code lengths.
 const LENGTHS_ORDER: [usize; 19] = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
-/// The length that is repeated before there is any.
+/// Length that a repeat uses before any length was read.
 const LENGTH_BEFORE: u8 = 8;
 
 const LONG: u16 = u16::MAX;
 
-const IMPOSSIBLE: Fault = Fault::Damaged("a table of codes is impossible");
+const IMPOSSIBLE: Fault = Fault::Damaged("a code table is invalid");
 
-/// The codes of one alphabet.
+/// Codes of one alphabet.
 #[derive(Debug)]
 pub(super) struct Prefix {
-    /// By the first bits of a code, in reverse: its symbol, and its length in the lowest four bits.
+    /// Table by the first bits of a code, in reverse order. The lowest four bits are the code's length, and the upper
+    /// bits its symbol.
     short: Vec<u16>,
-    /// Of each length: the first code that is too large for it, at the top of 16 bits, and what to add to a code for its symbol's place.
+    /// Limit and offset per code length. The limit is the first code too large for that length, at the top of 16 bits.
+    /// A code plus the offset is the index of its symbol.
     lengths: [(u32, i32); CODE_BITS_MAX],
-    /// The symbols in the order of their codes, if there are long ones.
+    /// Symbols in the order of their codes; empty if no code is long.
     symbols: Vec<u16>,
 }
 
 impl Prefix {
-    /// Reads the codes of an alphabet of `n_symbols`.
+    /// Reads the codes of an alphabet of `n_symbols` symbols.
     pub(super) fn read<R: BufRead>(bits: &mut Bits<R>, n_symbols: usize) -> Result<Self, Fault> {
         let mut lengths = vec![0; n_symbols.max(256)];
         if bits.take(1)? == 1 {
@@ -53,7 +55,7 @@ impl Prefix {
         Self::new(&lengths[..n_symbols]).ok_or(IMPOSSIBLE)
     }
 
-    /// The codes of these lengths, 0 where a symbol has none. `None` if they are not all the codes that there can be.
+    /// Builds the codes of these lengths, 0 for symbols without a code. `None` if the set of codes is incomplete or too large.
     fn new(lengths: &[u8]) -> Option<Self> {
         let mut counts = [0_u32; CODE_BITS_MAX + 1];
         for length in lengths.iter().filter(|length| **length > 0) {
@@ -98,7 +100,7 @@ impl Prefix {
         Some(Self { short, lengths: limits, symbols })
     }
 
-    /// Passes over one code and gives its symbol.
+    /// Consumes one code and returns its symbol.
     #[inline]
     pub(super) fn symbol<R: BufRead>(&self, bits: &mut Bits<R>) -> Result<u16, Fault> {
         let word = bits.peek()?;
@@ -120,7 +122,7 @@ impl Prefix {
         usize::try_from(place).ok().and_then(|place| self.symbols.get(place)).copied().ok_or(IMPOSSIBLE)
     }
 
-    /// The symbol that takes no bits, if there is only one.
+    /// Returns the symbol that takes no bits; `None` if the alphabet has several symbols.
     pub(super) fn only(&self) -> Option<u16> {
         match self.short[..] {
             [entry] => Some(entry >> 4),
@@ -128,13 +130,13 @@ impl Prefix {
         }
     }
 
-    /// Bytes of memory that the table takes.
+    /// Returns the memory of the table in bytes.
     pub(super) fn memory(&self) -> usize {
         size_of::<Self>() + 2 * (self.short.len() + self.symbols.len())
     }
 }
 
-/// Reads the lengths of the codes of an alphabet, which are written in codes themselves.
+/// Reads the code lengths of an alphabet, which are themselves written in codes.
 fn read_lengths<R: BufRead>(bits: &mut Bits<R>, codes: &Prefix, lengths: &mut [u8]) -> Result<(), Fault> {
     let mut n_codes = lengths.len();
     if bits.take(1)? == 1 {

@@ -1,12 +1,12 @@
-//! The fixed probabilities of VP8, of 256ths that a bit is 0: RFC 6386, sections 11.5, 13.4 and 13.5.
+//! Fixed probabilities of VP8, in 256ths, that a bit is 0 (RFC 6386, sections 11.5, 13.4 and 13.5).
 
-/// Probabilities of one token, by the number of the decision.
+/// Number of probabilities per token, one for each decision.
 pub(super) const TOKEN_BITS: usize = 11;
 
-/// Token probabilities: 4 kinds of blocks, 8 bands of coefficients, 3 contexts, 11 decisions.
+/// Number of token probabilities: 4 kinds of blocks, 8 bands of coefficients, 3 contexts, 11 decisions.
 pub(super) const TOKENS: usize = 4 * 8 * 3 * TOKEN_BITS;
 
-/// How likely it is that a token probability stays as it is.
+/// Probabilities that a token probability stays unchanged.
 pub(super) const UPDATES: [u8; TOKENS] = [
     255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
     255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 176, 246, 255, 255, 255, 255, 255, 255, 255, 255, 255, 223, 241,
@@ -56,7 +56,7 @@ pub(super) const UPDATES: [u8; TOKENS] = [
     255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
 ];
 
-/// The token probabilities that an image begins with.
+/// Token probabilities at the beginning of an image.
 pub(super) const DEFAULTS: [u8; TOKENS] = [
     128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 128,
     128, 128, 128, 128, 128, 128, 128, 128, 128, 128, 253, 136, 254, 255, 228, 219, 128, 128, 128, 128, 128, 189, 129,

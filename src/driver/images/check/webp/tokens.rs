@@ -1,12 +1,12 @@
-//! The coefficients of a lossy WebP: passes over the tokens of every block. RFC 6386, section 13.
+//! Coefficients of a lossy WebP: skips the tokens of every block (RFC 6386, section 13).
 
 use crate::driver::images::check::webp::bools::Bools;
 use crate::driver::images::check::webp::probabilities::{DEFAULTS, TOKEN_BITS, TOKENS, UPDATES};
 
-/// The band of each coefficient; one more, for what would follow the last.
+/// Band of each coefficient, and one more entry for the position after the last.
 const BANDS: [usize; 17] = [0, 1, 2, 3, 6, 4, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 0];
 
-/// Bits of the larger coefficients by their category, with their probabilities.
+/// Probabilities of the bits of larger coefficients, by category.
 const CATEGORIES: [&[u8]; 4] = [
     &[173, 148, 140],
     &[176, 155, 140, 135],
@@ -14,28 +14,28 @@ const CATEGORIES: [&[u8]; 4] = [
     &[254, 254, 243, 230, 196, 177, 153, 140, 133, 130, 129],
 ];
 
-/// Coefficients of a block.
+/// Coefficients per block.
 const COEFFICIENTS: usize = 16;
 
-/// The kinds of blocks.
+/// Kind of a block.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// Brightness, but for the first coefficient.
+    /// Luma without the first coefficient.
     LumaRest = 0,
-    /// The first coefficients of 16 blocks of brightness.
+    /// First coefficients of 16 luma blocks.
     LumaFirst = 1,
     Chroma = 2,
-    /// Brightness with its first coefficient.
+    /// Luma with the first coefficient.
     Luma = 3,
 }
 
-/// What is known of the blocks above and on the left: whether they have coefficients.
+/// Context from the blocks above and on the left: whether they have coefficients.
 pub(super) struct Contexts {
     above: Vec<Neighbours>,
     left: Neighbours,
 }
 
-/// Four blocks of brightness, two of each colour, and the one of first coefficients.
+/// Flags of four luma blocks, two blocks of each chroma channel, and the block of first coefficients.
 #[derive(Clone, Copy, Default)]
 struct Neighbours {
     luma: [bool; 4],
@@ -52,16 +52,16 @@ impl Contexts {
         self.left = Neighbours::default();
     }
 
-    /// Passes over a macroblock without coefficients.
+    /// Skips a macroblock without coefficients.
     pub(super) fn skip(&mut self, column: usize, has_block_modes: bool) {
         for blocks in [&mut self.above[column], &mut self.left] {
-            // A macroblock without a block of first coefficients says nothing of them.
+            // A macroblock without a block of first coefficients does not change that context.
             *blocks = Neighbours { first: blocks.first && has_block_modes, ..Neighbours::default() };
         }
     }
 }
 
-/// The probabilities of the tokens of an image.
+/// Token probabilities of an image.
 pub(super) struct Tokens(Box<[u8; TOKENS]>);
 
 impl Tokens {
@@ -75,7 +75,7 @@ impl Tokens {
         Self(probabilities)
     }
 
-    /// Passes over the coefficients of one macroblock.
+    /// Skips the coefficients of one macroblock.
     pub(super) fn pass(&self, tokens: &mut Bools, contexts: &mut Contexts, column: usize, has_block_modes: bool) {
         let (above, left) = (&mut contexts.above[column], &mut contexts.left);
         let (kind, from) = if has_block_modes {
@@ -106,7 +106,7 @@ impl Tokens {
         self.0[begin..].first_chunk().expect("there are as many as the contexts have")
     }
 
-    /// Passes over one block from a coefficient on, and says whether it has any.
+    /// Skips one block from coefficient `from` on, and returns whether the block has coefficients.
     fn block(&self, tokens: &mut Bools, kind: Kind, context: u8, from: usize) -> bool {
         // A copy stays in registers, which saves a sixth of the time.
         let mut local = *tokens;
@@ -137,7 +137,7 @@ impl Tokens {
             } else {
                 1
             };
-            // The sign.
+            // Sign of the coefficient.
             tokens.flag();
             probabilities = self.probabilities(kind, at, context);
         }
@@ -145,7 +145,7 @@ impl Tokens {
     }
 }
 
-/// Passes over the rest of a coefficient that is more than 1.
+/// Skips the rest of a coefficient greater than 1.
 #[inline]
 fn pass_large(tokens: &mut Bools, probabilities: &[u8; TOKEN_BITS]) {
     if !tokens.bit(probabilities[3]) {

@@ -1,4 +1,4 @@
-//! Told >= paid for whatever a gateway answers: a property of the classification alone.
+//! Property tests of the classification: whatever a gateway responds, every paid submission is reported.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::provider::simulator::pages;
 
-/// The statuses that the closed list of clear refusals has, written down once more.
+/// Statuses in the closed list of clear refusals, written down independently of the table.
 const CLEAR: [u16; 10] = [400, 401, 402, 403, 404, 405, 413, 415, 422, 429];
 
-/// Whether this is literally the API's own refusal: not decided with the code under test.
+/// Returns true for the API's own refusal; decided without the code under test.
 fn is_own_refusal(status: u16, body: &[u8]) -> bool {
     let Ok(json) = serde_json::from_slice::<Value>(body) else { return false };
     let says = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
@@ -50,7 +50,7 @@ fn words() -> impl Strategy<Value = String> {
     prop_oneof![proptest::sample::select(stock.map(str::to_owned).to_vec()), any::<String>()]
 }
 
-/// JSON such as frameworks send, and the API's own, with one thing or another missing.
+/// Generates JSON as frameworks and the API send it, with various parts missing.
 fn envelope() -> impl Strategy<Value = Value> {
     let code = prop_oneof![Just(Value::Null), status().prop_map(|status| json!(status)), Just(json!("x"))];
     let parts = (words(), code, option::of("[a-z0-9-]{0,9}"), 0..9_u8);
@@ -73,7 +73,7 @@ fn envelope() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Where an id may stand that counts, and where one that does not.
+/// Generates JSON with an id in a place that counts, and ids in places that do not. The second value is the id that counts, if any.
 fn with_ids() -> impl Strategy<Value = (Value, Option<String>)> {
     (envelope(), option::of("[a-z0-9-]{1,30}"), 0..3_u8, words()).prop_map(|(mut json, id, place, words)| {
         json["prompt"] = json!(format!("{words}\",\"task_id\":\"999\""));
@@ -123,7 +123,7 @@ fn answer_of(status: u16, body: Vec<u8>) -> Answer {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
-    /// Goal: a fault that leaves no doubt is submitted again untold, so it may come of nothing but the API's own refusal.
+    /// Goal: only the API's own refusal gives a fault that leaves no doubt. A job with such a fault is submitted again without any report.
     #[test]
     fn an_answer_that_proves_nothing_leaves_doubt(answer in any_answer(body())) {
         match submitted(&answer, "a/b") {
@@ -133,14 +133,14 @@ proptest! {
         }
     }
 
-    /// Goal: an id in hand is kept, whatever the status and the envelope around it, and none is made up.
+    /// Goal: a received id is kept, whatever the status and the envelope, and no id is invented.
     #[test]
     fn an_id_in_a_whole_answer_is_an_acceptance((json, id) in with_ids(), status in status()) {
         let answer = answer_of(status, json.to_string().into_bytes());
         prop_assert_eq!(submitted(&answer, "a/b").ok().map(|acceptance| acceptance.task.0), id);
     }
 
-    /// Goal: nothing but the API's own form gives a task up, and nothing breaks.
+    /// Goal: only the API's own form makes a task count as lost, and no response causes a panic.
     #[test]
     fn a_poll_gives_no_task_up_for_a_page(answer in any_answer(body())) {
         let is_lost = matches!(polled(&answer, &TaskId("5".into())), Err(Fault { kind: FaultKind::TaskLost, .. }));
@@ -150,7 +150,7 @@ proptest! {
     }
 }
 
-/// Goal: every page of the corpus leaves doubt. What most likely repeats is rejected, the rest is in doubt.
+/// Goal: every page of the corpus leaves doubt. A page that would most likely repeat is rejected; the others are in doubt.
 #[test]
 fn no_page_of_others_is_a_refusal() {
     for page in pages::all() {

@@ -1,4 +1,4 @@
-//! What a poll proves: only the API's own words about this very task end it.
+//! Tests of poll responses: only the API's own message about the polled task ends the task.
 
 use super::*;
 use crate::provider::simulator::pages;
@@ -90,7 +90,7 @@ fn no_page_of_others_says_anything_of_a_task() {
     }
 }
 
-/// A mixed-up answer must not give one job the image of another.
+/// Goal: a response about another task never gives one job the image of another job.
 #[test]
 fn an_answer_that_names_another_task_is_none_about_this_one() {
     for body in [
@@ -104,7 +104,7 @@ fn an_answer_that_names_another_task_is_none_about_this_one() {
     ] {
         assert_eq!(poll(200, body), Err(FaultKind::Transient), "{body}");
         let fault = polled(&answer(200, body), &TaskId("5".into())).unwrap_err();
-        assert!(fault.message.contains("another task"), "{fault}");
+        assert!(fault.message.contains("a task other than 5"), "{fault}");
     }
     assert_eq!(
         poll(404, r#"{"task_id":"6","errors":{"code":404,"message":"task not found"}}"#),

@@ -1,4 +1,4 @@
-//! What a 429 says of a day, and what of a moment.
+//! Tests that separate an exhausted daily quota from throttling in 429 responses.
 
 use super::*;
 
@@ -51,7 +51,7 @@ fn what_names_a_moment_or_asks_to_come_back_soon_is_throttling() {
     assert_eq!(refused("You have exceeded today's quota", Some("3")), FaultKind::Throttled { retry_after: soon });
 }
 
-/// The name of a model may hold anything, also what reads as a span.
+/// Goal: a model name may contain any text, also words that look like a period of time.
 #[test]
 fn the_name_of_the_model_is_no_word_of_the_message() {
     for model in ["second-state/flux", "a/model-7m", "minute/hour"] {
@@ -62,7 +62,7 @@ fn the_name_of_the_model_is_no_word_of_the_message() {
     }
 }
 
-/// The API's own header counts for more than the choice of its words.
+/// Goal: the API's own header takes precedence over the words of its message.
 #[test]
 fn a_quota_of_which_nothing_remains_is_that_of_the_day() {
     let refused = |message: &str| {

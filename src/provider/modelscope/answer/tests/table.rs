@@ -1,9 +1,9 @@
-//! Every row of the table of verdicts, with an answer that it is there for.
+//! Tests of the decision table, with one example response per row.
 
 use super::*;
 use crate::provider::modelscope::verdicts::TABLE;
 
-/// What an answer must come to.
+/// Expected result of a response.
 #[derive(Debug)]
 enum End {
     Task(&'static str),
@@ -17,7 +17,7 @@ use End::{Fails, Fault as Ends, Stands, Task};
 const THROTTLED: FaultKind = FaultKind::Throttled { retry_after: None };
 const QUOTA: FaultKind = FaultKind::QuotaExhausted { resets_at: None };
 
-/// The answers to a submission, in the order of the rows.
+/// Responses to submissions, in the order of the rows.
 const SUBMITS: &[(u16, &str, End)] = &[
     (503, r#"{"errors":{"code":503,"message":"busy"},"task_id":"5"}"#, Task("5")),
     (200, r#"{"task_id":".."}"#, Ends(FaultKind::InDoubt)),
@@ -66,7 +66,7 @@ const SUBMITS: &[(u16, &str, End)] = &[
     ),
 ];
 
-/// The answers to a poll for the task 5.
+/// Responses to a poll of task 5, in the order of the rows.
 const POLLS: &[(u16, &str, End)] = &[
     (200, r#"{"task_id":"6","task_status":"SUCCEED","output_images":["https://x/6.png"]}"#, Ends(FaultKind::Transient)),
     (200, r#"{"task_id":"5","task_status":"SUCCEED","output_images":[]}"#, Fails(FaultKind::BadOutput)),
@@ -80,7 +80,7 @@ const POLLS: &[(u16, &str, End)] = &[
     (404, "<html>", Ends(FaultKind::Transient)),
 ];
 
-/// Codes and words of tasks that have failed.
+/// Codes and messages of failed tasks, in the order of the rows.
 const FAILED: &[(u16, &str, End)] = &[
     (422, "Output data may contain inappropriate content.", Fails(FaultKind::Moderated)),
     (403, "forbidden", Fails(FaultKind::Unauthorized)),
@@ -114,8 +114,7 @@ fn assert_end(answer: &Answer, asked: Asked, end: &End) {
     assert_eq!(came, expected, "{asked:?} {answer:?}");
 }
 
-/// Goal: no row is there in vain, and none is without a test. Method: each example is decided by its own row, in the order of the
-/// table.
+/// Goal: every row is needed, and every row is tested. Method: each example is decided by its own row, in the order of the table.
 #[test]
 fn every_row_decides_the_answer_that_it_is_there_for() {
     let mut place = 0;
@@ -140,8 +139,8 @@ fn every_row_decides_the_answer_that_it_is_there_for() {
     assert_eq!(place, TABLE.len(), "a row without an example");
 }
 
-/// Goal: the closed list is closed. Method: the API's own envelope, with every word that it knows, under every status: only the
-/// statuses of the list are clear.
+/// Goal: the closed list is closed. Method: the API's own envelope, with every known message, under every status. Only the statuses of the
+/// list are clear.
 #[test]
 fn only_these_statuses_are_clear_refusals() {
     let words = SUBMITS.iter().filter_map(|(_, body, _)| {
@@ -159,7 +158,7 @@ fn only_these_statuses_are_clear_refusals() {
     }
 }
 
-/// Goal: what is not the API's own envelope is never clear. Method: every listed status with envelopes that lack one thing.
+/// Goal: only the API's own envelope makes a refusal clear. Method: every listed status, with envelopes that lack one feature.
 #[test]
 fn without_the_envelope_of_the_api_every_refusal_leaves_doubt() {
     for status in [400, 401, 402, 403, 404, 405, 413, 415, 422, 429] {
@@ -182,7 +181,7 @@ fn without_the_envelope_of_the_api_every_refusal_leaves_doubt() {
     }
 }
 
-/// A body that broke off proves nothing, even if it reads as a whole one.
+/// Goal: an incomplete body proves nothing, even if it parses as a complete one.
 #[test]
 fn a_cut_answer_is_no_refusal() {
     let cut = Some("connection reset".to_owned());
