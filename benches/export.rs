@@ -12,13 +12,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use promptbatch::ledger::Ledger;
-use promptbatch::ledger::sqlite::{RunFile, SqliteLedger};
+use promptbatch::ledger::sqlite::{SqliteLedger, SqliteStore};
 use promptbatch::manifest::{self, Source};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::Job;
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome, TaskId};
-use promptbatch::model::phase::Known;
-use promptbatch::model::progress::Unseen;
+use promptbatch::model::phase::JobRecord;
+use promptbatch::model::progress::NoProgress;
 use promptbatch::model::request::Size;
 use promptbatch::model::time::Timestamp;
 use promptbatch::plan;
@@ -83,8 +83,8 @@ fn run(folder: &Path, n_images: u64, side: u32) -> Result<u64, Box<dyn Error>> {
     fs::write(&path, format!("prompt,seed,shelf\n{}", rows.collect::<String>()))?;
     let manifest = manifest::open(Source { path, default_model: Some("Qwen/Qwen-Image".into()), ..Source::default() })?;
     let out = folder.join("out");
-    let mut file = RunFile::open(&out, "simulator")?;
-    plan::import(&manifest, &mut file, &mut Unseen)?;
+    let mut file = SqliteStore::open(&out, "simulator")?;
+    plan::import(&manifest, &mut file, &mut NoProgress)?;
     let mut ledger = SqliteLedger::start(file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let bytes = runtime.block_on(async {
@@ -95,7 +95,7 @@ fn run(folder: &Path, n_images: u64, side: u32) -> Result<u64, Box<dyn Error>> {
                 return Ok::<_, Box<dyn Error>>(bytes);
             }
             let mut events = vec![];
-            for Known { job, .. } in &jobs {
+            for JobRecord { job, .. } in &jobs {
                 let artifact = image(&out, job, side)?;
                 bytes += artifact.bytes;
                 let task = EventKind::Accepted(TaskId(format!("{}", 5_000_000 + job.index)));

@@ -12,11 +12,11 @@ use std::time::Instant;
 
 use promptbatch::ledger::Ledger;
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::{RunFile, SqliteLedger};
+use promptbatch::ledger::sqlite::{SqliteLedger, SqliteStore};
 use promptbatch::model::event::{Event, EventKind};
-use promptbatch::model::job::Draft;
+use promptbatch::model::job::JobSpec;
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome, TaskId, Url};
-use promptbatch::model::phase::Known;
+use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 
@@ -67,12 +67,12 @@ struct Round {
 
 async fn measure(n_jobs: usize, n_in_flight: usize) -> Round {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut file = RunFile::open(folder.path(), "simulator").expect("a new ledger");
+    let mut file = SqliteStore::open(folder.path(), "simulator").expect("a new ledger");
     let drafts = (0..n_jobs).map(|n| Ok::<_, LedgerError>(draft(n)));
     file.import("bench", &[], drafts).expect("the jobs are taken in");
     let mut ledger = SqliteLedger::start(file).expect("a thread");
     let mut waiting = VecDeque::new();
-    let mut under_way: Vec<(Known, usize)> = vec![];
+    let mut under_way: Vec<(JobRecord, usize)> = vec![];
     let mut n_commits = 0;
     let began = Instant::now();
     loop {
@@ -100,14 +100,14 @@ async fn measure(n_jobs: usize, n_in_flight: usize) -> Round {
     Round { seconds, n_commits, bytes: bytes_of(&folder.path().join("run.db")) - text }
 }
 
-fn draft(n: usize) -> Draft {
+fn draft(n: usize) -> JobSpec {
     let prompt = format!("a golden cat on a red sofa by the window, watercolour on rough paper, number {n}");
     let request = Request { prompt, model: "Tongyi-MAI/Z-Image-Turbo".into(), ..Request::default() };
-    Draft { label: None, request, extras: vec![] }
+    JobSpec { label: None, request, extras: vec![] }
 }
 
 /// Returns the event of a job at this step, with names and links as long as the API's.
-fn event(known: &Known, step: usize) -> Event {
+fn event(known: &JobRecord, step: usize) -> Event {
     let index = known.job.index;
     let kind = match step {
         0 => EventKind::SubmitStarted,
@@ -119,7 +119,7 @@ fn event(known: &Known, step: usize) -> Event {
     Event { job: known.job.id, index, at: Timestamp::from_millis(1_790_000_000_000 + at), kind }
 }
 
-fn artifact(known: &Known) -> Artifact {
+fn artifact(known: &JobRecord) -> Artifact {
     let file_name = format!("images/{:06}-a-golden-cat-on-a-red-sofa-by-the-window.png", known.job.index);
     let sha256 = std::array::from_fn(|n| known.job.id.bytes()[n % 10]);
     Artifact { file_name, sha256, bytes: 1_234_567, width: 1024, height: 1024, format: ImageFormat::Png }

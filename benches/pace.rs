@@ -18,7 +18,7 @@ mod world;
 use std::time::Duration;
 
 use promptbatch::model::limits::{Concurrency, Limits};
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 
 use crate::world::{Sample, Taken, play};
 
@@ -128,7 +128,7 @@ fn measure(scenario: &Scenario) -> usize {
 
 fn rows(scenario: &Scenario, seed: u64) -> Vec<Row> {
     let Scenario { latency, limits, retry_after, takes, end, .. } = scenario;
-    let config = Config {
+    let config = SimulatorConfig {
         latency: Duration::from_secs(*latency),
         answer_delay: Duration::from_millis(40),
         image_size: "16x16".parse().ok(),
@@ -136,7 +136,7 @@ fn rows(scenario: &Scenario, seed: u64) -> Vec<Row> {
         concurrency: takes[0].1.concurrency,
         retry_after: *retry_after,
         seed,
-        ..Config::default()
+        ..SimulatorConfig::default()
     };
     let samples = play(config, &Limits { seed, ..limits.clone() }, &takes[1..], *end);
     let row = |(nth, (from, taken)): (usize, &(u64, Taken))| {

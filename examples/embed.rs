@@ -1,7 +1,7 @@
 //! Program with an embedded batch: it writes a manifest, watches the batch, stops it in the middle, and resumes it.
 //!
 //! `cargo run --example embed` needs no account, because the images come from the simulator. With
-//! [`Choice::modelscope`] they come from ModelScope, and the token from the environment.
+//! [`ProviderConfig::modelscope`] they come from ModelScope, and the token from the environment.
 
 use std::error::Error;
 
@@ -9,8 +9,8 @@ use futures::StreamExt;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::Concurrency;
 use promptbatch::model::outcome::Outcome;
-use promptbatch::model::style::StyleWish;
-use promptbatch::provider::registry::Choice;
+use promptbatch::model::style::OutputOverrides;
+use promptbatch::provider::registry::ProviderConfig;
 use promptbatch::run::batch::{Batch, Update};
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,9 +22,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let batch = Batch::new(&manifest)
         .out(folder.path().join("animals"))
-        .provider(Choice::Simulator(Box::default()))
+        .provider(ProviderConfig::Simulator(Box::default()))
         .limits(|limits| limits.concurrency = Concurrency::Fixed(2.try_into().expect("two is not zero")))
-        .style(StyleWish { naming: Some("{animal}/{index:03}".parse()?), ..StyleWish::default() });
+        .style(OutputOverrides { naming: Some("{animal}/{index:03}".parse()?), ..OutputOverrides::default() });
 
     // Stops the batch after two images.
     let mut running = batch.clone().start()?;

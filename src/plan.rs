@@ -6,14 +6,14 @@ use std::iter;
 use std::path::Path;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{Diff, Imported, RunFile, Shown};
+use crate::ledger::sqlite::{DiffEntry, Imported, ManifestDiff, SqliteStore};
 use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::cost::Cost;
-use crate::model::counts::Counts;
-use crate::model::job::Draft;
+use crate::model::counts::StatusCounts;
+use crate::model::job::JobSpec;
 use crate::model::price::Price;
-use crate::model::progress::{Chore, Meter, Progress};
-use crate::plan::estimate::Experience;
+use crate::model::progress::{Meter, Operation, Progress};
+use crate::plan::estimate::Measurements;
 
 /// Reason why a manifest could not be joined with a ledger.
 #[derive(Debug, thiserror::Error)]
@@ -30,11 +30,11 @@ pub enum PlanError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// Differences between the manifest and the jobs in the output folder.
-    pub diff: Diff,
+    pub diff: ManifestDiff,
     /// Provider of the tasks of the run in that folder; `None` if no run has begun.
     pub provider: Option<String>,
     /// Task durations and image sizes measured in the run so far.
-    pub experience: Experience,
+    pub experience: Measurements,
 }
 
 impl Plan {
@@ -44,8 +44,8 @@ impl Plan {
     }
 
     /// Counts all jobs of the manifest by status, as at the start of the run.
-    pub const fn counts(&self) -> Counts {
-        Counts { n_pending: self.n_to_submit(), ..self.diff.standing }
+    pub const fn counts(&self) -> StatusCounts {
+        StatusCounts { n_pending: self.n_to_submit(), ..self.diff.standing }
     }
 }
 
@@ -59,7 +59,7 @@ pub fn fingerprint_of(source: &Source) -> Option<String> {
 /// case no row of it is read.
 pub fn import(
     manifest: &Manifest,
-    file: &mut RunFile,
+    file: &mut SqliteStore,
     progress: &mut dyn Progress,
 ) -> Result<Option<Imported>, PlanError> {
     let fingerprint = fingerprint(manifest);
@@ -69,21 +69,21 @@ pub fn import(
     // Settings come before the jobs: a manifest that the ledger knows is not imported again.
     file.shuffle(manifest.shuffle())?;
     file.set_price(manifest.price())?;
-    let mut meter = Meter::begin(progress, Chore::Import, Some(manifest.n_jobs()));
+    let mut meter = Meter::begin(progress, Operation::Import, Some(manifest.n_jobs()));
     file.import(&fingerprint, manifest.columns(), drafts(manifest, &mut meter)?).map(Some)
 }
 
 /// Predicts what a run of the manifest into the folder `out` would do. Lists the first `shown_max` jobs of each kind. Sends
 /// nothing and writes nothing, also during a live run.
 pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize, progress: &mut dyn Progress) -> Result<Plan, PlanError> {
-    let compared = RunFile::glance(out, |file| {
+    let compared = SqliteStore::glance(out, |file| {
         let diff = compare(manifest, file, shown_max, progress)?;
         Ok(Plan { diff, provider: Some(file.provider()?), experience: experience(file)? })
     });
     match compared {
         Err(PlanError::Ledger(LedgerError::Missing { .. })) => {
             let diff = all_new(manifest, shown_max)?;
-            Ok(Plan { diff, provider: None, experience: Experience::default() })
+            Ok(Plan { diff, provider: None, experience: Measurements::default() })
         }
         Ok(_) | Err(PlanError::Ledger(_) | PlanError::Manifest(_)) => compared,
     }
@@ -97,12 +97,12 @@ pub fn paid(
     told: Option<&Price>,
 ) -> Result<(Option<Price>, Option<Cost>), LedgerError> {
     let told = told.or(manifest.price()).cloned();
-    let read = |file: &RunFile| {
+    let read = |file: &SqliteStore| {
         let price = told.clone().map_or_else(|| file.price_used(), |price| Ok(Some(price)))?;
         let cost = price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
         Ok((price, cost))
     };
-    match RunFile::glance(out, read) {
+    match SqliteStore::glance(out, read) {
         Err(LedgerError::Missing { .. }) => {
             let cost = told.as_ref().map(|_| Cost::default());
             Ok((told, cost))
@@ -111,23 +111,23 @@ pub fn paid(
     }
 }
 
-fn experience(file: &RunFile) -> Result<Experience, LedgerError> {
+fn experience(file: &SqliteStore) -> Result<Measurements, LedgerError> {
     let mut took: Vec<_> = file.history()?.tasks.into_iter().map(|task| task.took).collect();
     took.sort_unstable();
-    Ok(Experience { latency: took.get(took.len() / 2).copied(), image_bytes: file.image_bytes_mean()? })
+    Ok(Measurements { latency: took.get(took.len() / 2).copied(), image_bytes: file.image_bytes_mean()? })
 }
 
 /// Computes the differences that [`import`] would make.
 fn compare(
     manifest: &Manifest,
-    file: &RunFile,
+    file: &SqliteStore,
     shown_max: usize,
     progress: &mut dyn Progress,
-) -> Result<Diff, PlanError> {
+) -> Result<ManifestDiff, PlanError> {
     if file.manifest_fingerprint()?.as_deref() == Some(&fingerprint(manifest)) {
-        return Ok(Diff { n_kept: manifest.n_jobs(), standing: file.counts()?, ..Diff::default() });
+        return Ok(ManifestDiff { n_kept: manifest.n_jobs(), standing: file.counts()?, ..ManifestDiff::default() });
     }
-    let mut meter = Meter::begin(progress, Chore::Compare, Some(manifest.n_jobs()));
+    let mut meter = Meter::begin(progress, Operation::Compare, Some(manifest.n_jobs()));
     file.diff(drafts(manifest, &mut meter)?, shown_max)
 }
 
@@ -136,22 +136,26 @@ fn compare(
 fn drafts(
     manifest: &Manifest,
     meter: &mut Meter<'_>,
-) -> Result<impl Iterator<Item = Result<Draft, PlanError>>, PlanError> {
+) -> Result<impl Iterator<Item = Result<JobSpec, PlanError>>, PlanError> {
     let mut drafts = manifest.drafts()?;
     Ok(iter::from_fn(move || {
         let draft = drafts.next();
         if draft.is_some() {
             meter.step();
         } else {
-            meter.turn_to(Chore::Sort);
+            meter.turn_to(Operation::Sort);
         }
         draft.map(|draft| draft.map_err(PlanError::from))
     }))
 }
 
-fn all_new(manifest: &Manifest, shown_max: usize) -> Result<Diff, PlanError> {
-    let first = (1..).zip(manifest.drafts()?.take(shown_max)).map(|(index, draft)| Ok(Shown::new(index, draft?)));
-    Ok(Diff { n_new: manifest.n_jobs(), new: first.collect::<Result<_, ManifestError>>()?, ..Diff::default() })
+fn all_new(manifest: &Manifest, shown_max: usize) -> Result<ManifestDiff, PlanError> {
+    let first = (1..).zip(manifest.drafts()?.take(shown_max)).map(|(index, draft)| Ok(DiffEntry::new(index, draft?)));
+    Ok(ManifestDiff {
+        n_new: manifest.n_jobs(),
+        new: first.collect::<Result<_, ManifestError>>()?,
+        ..ManifestDiff::default()
+    })
 }
 
 fn fingerprint(manifest: &Manifest) -> String {

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boon::{Compiler, Schemas};
-use promptbatch::manifest::{self, Manifest, Mistake, Source};
-use promptbatch::model::job::Draft;
+use promptbatch::manifest::{self, Diagnostic, Manifest, Source};
+use promptbatch::model::job::JobSpec;
 use promptbatch::model::request::{Json, Lora, Request};
 use serde_json::Value;
 
@@ -33,9 +33,9 @@ fn name(path: &Path) -> String {
 }
 
 /// Formats the draft with the values that are set, and without all others.
-fn note(draft: &Draft) -> String {
+fn note(draft: &JobSpec) -> String {
     // The patterns list every field, so that no field can be forgotten here.
-    let Draft { label, request, extras } = draft;
+    let JobSpec { label, request, extras } = draft;
     let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = request;
     let mut note = format!("{prompt:?}");
     let mut add = |name: &str, value: Option<String>| {
@@ -78,7 +78,7 @@ fn notes(manifest: &Manifest, path: &Path) -> String {
     notes
 }
 
-fn at(mistake: &Mistake, path: &Path) -> String {
+fn at(mistake: &Diagnostic, path: &Path) -> String {
     mistake.at(Path::new(&name(path)))
 }
 

@@ -6,8 +6,8 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use promptbatch::engine::lane::{Lane, Wait};
-use promptbatch::engine::learner::Ticket;
+use promptbatch::engine::lane::{Blocked, Lane};
+use promptbatch::engine::learner::SubmitPermit;
 use promptbatch::model::limits::{Limits, Rate};
 use promptbatch::model::outcome::{Fault, FaultKind};
 use promptbatch::model::time::{Moment, Timestamp};
@@ -46,8 +46,8 @@ pub struct Count {
 
 #[derive(Clone, Copy)]
 enum What {
-    Refused(Ticket),
-    Accepted(Ticket, f64),
+    Refused(SubmitPermit),
+    Accepted(SubmitPermit, f64),
     Ended(f64),
 }
 
@@ -132,8 +132,8 @@ impl World {
         loop {
             let ticket = match self.lane.take_submit(self.at()) {
                 Ok(ticket) => ticket,
-                Err(Wait::Busy) => return i64::MAX,
-                Err(Wait::Until(moment)) => {
+                Err(Blocked::Busy) => return i64::MAX,
+                Err(Blocked::Until(moment)) => {
                     return (moment.micros() + GRAIN_MICROS - 1) / GRAIN_MICROS * GRAIN_MICROS;
                 }
             };

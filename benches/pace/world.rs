@@ -8,22 +8,22 @@ use futures::{FutureExt, StreamExt};
 
 use promptbatch::driver::clock::Clock;
 use promptbatch::driver::images::{ImageStore, Saved};
-use promptbatch::driver::{self, Hands};
+use promptbatch::driver::{self, DriverContext};
 use promptbatch::engine::Engine;
-use promptbatch::engine::turn::{Signal, Stop};
+use promptbatch::engine::turn::{Signal, StopReason};
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::{Ledger, Loaded, Owner};
+use promptbatch::ledger::{Ledger, Loaded, TaskOwner};
 use promptbatch::model::event::Event;
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::{Limits, Rate};
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Artifact, ImageFormat, TaskId};
-use promptbatch::model::part::Part;
-use promptbatch::model::phase::Known;
+use promptbatch::model::part::PartialDownload;
+use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::provider::Download;
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use promptbatch::provider::simulator::server::Server;
 use promptbatch::report::Reporters;
 
@@ -52,19 +52,19 @@ pub struct Sample {
 
 /// Simulates one service. `moves` holds its later limits, each with the second from which it applies. Returns a sample
 /// for every tick until `end`, in seconds.
-pub fn play(config: Config, limits: &Limits, moves: &[(u64, Taken)], end: u64) -> Vec<Sample> {
+pub fn play(config: SimulatorConfig, limits: &Limits, moves: &[(u64, Taken)], end: u64) -> Vec<Sample> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
         let server = Arc::new(Mutex::new(Server::new(config)));
         let clock = Clock::simulated(START);
         let direct = Direct::new(server.clone(), clock, START, None);
-        let hands = Hands { provider: Arc::new(direct), store: Arc::new(Nowhere), naming: Arc::default() };
+        let hands = DriverContext { provider: Arc::new(direct), store: Arc::new(Nowhere), naming: Arc::default() };
         let (stopper, mut stops) = driver::stopper();
         let (engine, mut ledger, mut reporters) = (Engine::new(limits.clone()), Endless(0), Reporters::default());
         let drive = driver::drive(engine, &mut ledger, &mut reporters, &hands, &clock, &mut stops);
         let watch = async {
             let samples = watch(&server, &clock, moves, end).await;
-            stopper.stop(Stop::Interrupted(Signal::Interrupt));
+            stopper.stop(StopReason::Interrupted(Signal::Interrupt));
             samples
         };
         let (ended, samples) = futures::future::join(drive, watch).await;
@@ -103,13 +103,16 @@ impl Ledger for Endless {
             self.0 += 1;
             let request = Request { prompt: format!("cat {}", self.0), model: "a/b".into(), ..Request::default() };
             let id = JobId::new(&request.content(), 0);
-            Known { job: Job { id, index: self.0, label: None, request, extras: vec![] }.into(), state: <_>::default() }
+            JobRecord {
+                job: Job { id, index: self.0, label: None, request, extras: vec![] }.into(),
+                state: <_>::default(),
+            }
         });
         let loaded = Loaded { jobs: jobs.take(max).collect(), more: true };
         ready(Ok(loaded)).boxed()
     }
 
-    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>> {
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>> {
         ready(Ok(vec![None; tasks.len()])).boxed()
     }
 }
@@ -118,7 +121,7 @@ impl Ledger for Endless {
 struct Nowhere;
 
 impl ImageStore for Nowhere {
-    fn part<'a>(&'a self, _name: &'a ImageName) -> BoxFuture<'a, Option<Part>> {
+    fn part<'a>(&'a self, _name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
         ready(None).boxed()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use promptbatch::engine::schedule::{Schedule, Watch};
+use promptbatch::engine::schedule::{PollState, Schedule};
 use promptbatch::model::history::TaskKind;
 use promptbatch::model::time::{Moment, Timestamp};
 
@@ -49,7 +49,7 @@ fn round(n_in_flight: usize, polls_each: u32, seed: u64) -> Round {
     let kind = schedule.kind(TaskKind::of(&world::job(0).request));
     let mut tasks = HashMap::new();
     for job in (0..n_in_flight).map(|n| world::job(n).id) {
-        let watch = Watch::new(kind, start);
+        let watch = PollState::new(kind, start);
         schedule.plan(start, job, watch);
         tasks.insert(job, (watch, 0));
     }

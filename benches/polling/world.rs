@@ -11,7 +11,7 @@ use promptbatch::model::history::History;
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::{Concurrency, Limits, Rate};
 use promptbatch::model::outcome::{Artifact, ImageFormat, Status, TaskId, Url};
-use promptbatch::model::phase::{JobState, Known};
+use promptbatch::model::phase::{JobRecord, JobState};
 use promptbatch::model::request::Request;
 use promptbatch::model::time::{Moment, Timestamp};
 
@@ -108,7 +108,7 @@ impl World {
         match action {
             Action::Load { .. } => {
                 let jobs = (0..self.tasks.len()).map(job);
-                let jobs = jobs.map(|job| Known { job: job.into(), state: JobState::default() }).collect();
+                let jobs = jobs.map(|job| JobRecord { job: job.into(), state: JobState::default() }).collect();
                 return Some(Input::Loaded { jobs, more: false });
             }
             Action::Submit(job) => self.send(now, ONE_WAY, Way::Submit(job.index as usize)),

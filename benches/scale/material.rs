@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use promptbatch::ledger::Ledger;
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::{RunFile, SqliteLedger};
+use promptbatch::ledger::sqlite::{SqliteLedger, SqliteStore};
 use promptbatch::manifest::{self, Source};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome, TaskId, Url};
-use promptbatch::model::phase::Known;
-use promptbatch::model::progress::Unseen;
+use promptbatch::model::phase::JobRecord;
+use promptbatch::model::progress::NoProgress;
 use promptbatch::model::time::Timestamp;
 use promptbatch::plan;
-use promptbatch::provider::registry::Choice;
+use promptbatch::provider::registry::ProviderConfig;
 
 /// Number of jobs that the run still has to do.
 pub const PENDING: u64 = 10;
@@ -60,7 +60,7 @@ fn write(path: &Path, rows: impl Iterator<Item = u64>, again: impl Fn(u64) -> &'
 }
 
 /// Returns the source of the benchmark's manifests, as the program reads them.
-fn source(path: &Path, provider: &Choice) -> Source {
+fn source(path: &Path, provider: &ProviderConfig) -> Source {
     Source { path: path.to_owned(), default_model: Some(provider.default_model().into()), ..Source::default() }
 }
 
@@ -68,10 +68,10 @@ fn source(path: &Path, provider: &Choice) -> Source {
 /// disk.
 pub fn ledger(manifest: &Path, out: &Path, base_url: &str) -> Result<(), Box<dyn std::error::Error>> {
     let request_timeout = Duration::from_secs(60);
-    let provider = Choice::ModelScope { base_url: base_url.to_owned(), token_file: None, request_timeout };
+    let provider = ProviderConfig::ModelScope { base_url: base_url.to_owned(), token_file: None, request_timeout };
     let manifest = manifest::open(source(manifest, &provider))?;
-    let mut file = RunFile::open(out, &provider.identity()?)?;
-    plan::import(&manifest, &mut file, &mut Unseen)?;
+    let mut file = SqliteStore::open(out, &provider.identity()?)?;
+    plan::import(&manifest, &mut file, &mut NoProgress)?;
     let n_done = manifest.n_jobs().saturating_sub(PENDING);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut ledger = SqliteLedger::start(file)?;
@@ -93,7 +93,7 @@ async fn fill(ledger: &mut SqliteLedger, n_done: u64) -> Result<(), LedgerError>
 }
 
 /// Returns all events of a batch from submission to image, ordered as in a run: all submitted, all accepted, all done.
-fn lives(jobs: &[Known], at: i64) -> Vec<Event> {
+fn lives(jobs: &[JobRecord], at: i64) -> Vec<Event> {
     let kinds: [fn(u64) -> EventKind; 4] = [
         |_| EventKind::SubmitStarted,
         |n| EventKind::Accepted(TaskId(format!("{}", 5_000_000 + n))),
@@ -101,7 +101,7 @@ fn lives(jobs: &[Known], at: i64) -> Vec<Event> {
         |n| EventKind::Finished(Outcome::Succeeded(vec![artifact(n)])),
     ];
     let events = (0..).zip(kinds).flat_map(|(stage, kind)| {
-        jobs.iter().map(move |Known { job, .. }| {
+        jobs.iter().map(move |JobRecord { job, .. }| {
             let at = Timestamp::from_millis(at + 500 * stage);
             Event { job: job.id, index: job.index, at, kind: kind(job.index) }
         })

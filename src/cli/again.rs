@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use promptbatch::driver::{Stops, stopper};
-use promptbatch::model::counts::Counts;
+use promptbatch::driver::{StopReceiver, stopper};
+use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::limits::Limits;
 use promptbatch::model::progress::Progress;
 use promptbatch::model::text::escape;
-use promptbatch::report::bars::Above;
-use promptbatch::run::retry::{Retry, retry as run_retry};
-use promptbatch::run::verify::{Damaged, Repair, Verified, repair as run_repair, verify as run_verify};
+use promptbatch::report::bars::PrintAbove;
+use promptbatch::run::retry::{RetryOptions, retry as run_retry};
+use promptbatch::run::verify::{DamagedImage, RepairOptions, VerifyReport, repair as run_repair, verify as run_verify};
 use promptbatch::run::{RunError, Summary};
 
 use crate::cli::args::{RetryArgs, VerifyArgs, failure_kinds_by_default};
@@ -28,7 +28,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
         return exit;
     }
     let codes = if args.only.is_empty() { failure_kinds_by_default() } else { args.only.clone() };
-    let options = Retry {
+    let options = RetryOptions {
         out: args.out.clone(),
         codes,
         is_anew: args.anew,
@@ -37,7 +37,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
         image_limits: args.images.limits(),
     };
     let came_to = drive(&args.show, async |above, chores, stops| {
-        let face = |n_to_do: u64, counts: &Counts, is_other_account: bool| {
+        let face = |n_to_do: u64, counts: &StatusCounts, is_other_account: bool| {
             if is_other_account {
                 tell(OTHER_ACCOUNT);
             }
@@ -73,7 +73,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
 
 /// Compares every image with its record, and downloads damaged images again if requested.
 pub fn verify(args: &VerifyArgs) -> Exit {
-    let mut chores = chores(args.show.display(), &Above::default());
+    let mut chores = chores(args.show.display(), &PrintAbove::default());
     let verified = match run_verify(&args.out, args.known.consent.consent(), &mut *chores) {
         Ok(verified) => verified,
         Err(error) => return fail(Exit::of_error(&error), &error),
@@ -92,8 +92,8 @@ pub fn verify(args: &VerifyArgs) -> Exit {
     repair(args, &verified, &mut *chores)
 }
 
-fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -> Exit {
-    let options = Repair {
+fn repair(args: &VerifyArgs, verified: &VerifyReport, progress: &mut dyn Progress) -> Exit {
+    let options = RepairOptions {
         out: args.out.clone(),
         access: args.known.access(),
         limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
@@ -101,7 +101,7 @@ fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -
     };
     let ended = drive(&args.show, async |above, chores, stops| {
         // A repair submits nothing, so it costs nothing.
-        let face = |counts: &Counts, is_other_account: bool| {
+        let face = |counts: &StatusCounts, is_other_account: bool| {
             if is_other_account {
                 tell(OTHER_ACCOUNT);
             }
@@ -133,7 +133,7 @@ fn repair(args: &VerifyArgs, verified: &Verified, progress: &mut dyn Progress) -
     }
 }
 
-fn found(verified: &Verified) -> String {
+fn found(verified: &VerifyReport) -> String {
     let n_damaged = verified.damaged.len();
     let images = if verified.n_images == 1 { "image" } else { "images" };
     let mut lines = vec![match n_damaged {
@@ -141,7 +141,7 @@ fn found(verified: &Verified) -> String {
         _ => format!("{} {images}, {n_damaged} of them missing or damaged:", verified.n_images),
     }];
     let named = verified.damaged.iter().take(DAMAGED_MAX);
-    lines.extend(named.map(|Damaged { index, artifact, damage, .. }| {
+    lines.extend(named.map(|DamagedImage { index, artifact, damage, .. }| {
         format!("  {index:06} {}: {damage}", escape(&artifact.file_name))
     }));
     if n_damaged > DAMAGED_MAX {
@@ -159,7 +159,7 @@ fn found(verified: &Verified) -> String {
     lines.join("\n") + "\n"
 }
 
-fn repaired(out: &Path, before: &Verified, summary: &Summary, after: &Verified, is_whole: bool) -> Vec<String> {
+fn repaired(out: &Path, before: &VerifyReport, summary: &Summary, after: &VerifyReport, is_whole: bool) -> Vec<String> {
     let out = escape(&out.display().to_string());
     let n_pending = summary.incidents.n_lost;
     let mut lines = vec![format!("requested the images of {} again", summary::jobs(before.wanted() as u64))];
@@ -184,12 +184,12 @@ fn repaired(out: &Path, before: &Verified, summary: &Summary, after: &Verified, 
 /// Runs work that signals can stop, and prints its error.
 fn drive<T>(
     show: &ShowArgs,
-    work: impl AsyncFnOnce(&Above, &mut dyn Progress, &mut Stops) -> Result<T, RunError>,
+    work: impl AsyncFnOnce(&PrintAbove, &mut dyn Progress, &mut StopReceiver) -> Result<T, RunError>,
 ) -> Result<T, Exit> {
     let runtime = runtime().map_err(|error| fail(Exit::Error, &error))?;
     let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
-        let above = Above::default();
+        let above = PrintAbove::default();
         let mut chores = chores(show.display(), &above);
         signals::listen(stopper, show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
         work(&above, &mut *chores, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))

@@ -11,11 +11,11 @@ use promptbatch::model::outcome::FaultKind;
 use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
-use promptbatch::report::results::Format;
+use promptbatch::report::results::ResultsFileFormat;
 
 use crate::cli::export::ExportArgs;
 use crate::cli::flags::{
-    AccessArgs, ConsentArgs, GuardArgs, ImageArgs, KnownAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration,
+    AccessArgs, ConsentArgs, GuardArgs, ImageArgs, LedgerAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration,
 };
 use crate::cli::gallery::jobs;
 use crate::cli::helps;
@@ -30,11 +30,11 @@ use crate::cli::units::bytes;
 #[command(name = "promptbatch", version, max_term_width = 100, after_help = helps::TOP)]
 pub struct Cli {
     #[command(subcommand)]
-    pub verb: Verb,
+    pub verb: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Verb {
+pub enum CliCommand {
     /// Run a manifest, or resume it
     #[command(after_help = helps::RUN)]
     Run(Box<RunArgs>),
@@ -110,7 +110,7 @@ pub enum ResultsFormat {
     Jsonl,
 }
 
-impl From<ResultsFormat> for Format {
+impl From<ResultsFormat> for ResultsFileFormat {
     fn from(format: ResultsFormat) -> Self {
         match format {
             ResultsFormat::Csv => Self::Csv,
@@ -211,7 +211,7 @@ pub struct RetryArgs {
     pub anew: bool,
 
     #[command(flatten)]
-    pub known: KnownAccessArgs,
+    pub known: LedgerAccessArgs,
 
     #[command(flatten)]
     pub pace: PaceArgs,
@@ -236,7 +236,7 @@ pub struct VerifyArgs {
     pub repair: bool,
 
     #[command(flatten)]
-    pub known: KnownAccessArgs,
+    pub known: LedgerAccessArgs,
 
     #[command(flatten)]
     pub images: ImageArgs,

@@ -8,7 +8,7 @@ use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use promptbatch::manifest::{Manifest, ManifestError, Mistake, Place, Source, Span, lines_of};
+use promptbatch::manifest::{Diagnostic, Location, Manifest, ManifestError, Source, Span, lines_of};
 use promptbatch::model::text::escape;
 
 use crate::cli::exit::Exit;
@@ -53,7 +53,7 @@ enum Severity {
     Warning,
 }
 
-fn show(source: &Source, severity: Severity, mistakes: &[Mistake]) {
+fn show(source: &Source, severity: Severity, mistakes: &[Diagnostic]) {
     let mistakes = &mistakes[..mistakes.len().min(SHOWN_MAX)];
     let lines = lines(source, mistakes);
     if is_json() {
@@ -77,8 +77,8 @@ fn render(renderer: &Renderer, group: &Group<'_>) -> String {
     renderer.clone().decor_style(DecorStyle::Ascii).term_width(COLUMNS - 2).render(std::slice::from_ref(group))
 }
 
-fn lines(source: &Source, mistakes: &[Mistake]) -> BTreeMap<u64, String> {
-    let numbers: BTreeSet<u64> = mistakes.iter().filter_map(Mistake::line).collect();
+fn lines(source: &Source, mistakes: &[Diagnostic]) -> BTreeMap<u64, String> {
+    let numbers: BTreeSet<u64> = mistakes.iter().filter_map(Diagnostic::line).collect();
     lines_of(source, &numbers)
 }
 
@@ -88,7 +88,7 @@ fn is_coloured() -> bool {
     io::stderr().is_terminal() && is_unset("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-fn group(source: &Source, severity: Severity, mistake: &Mistake, lines: &BTreeMap<u64, String>) -> Group<'static> {
+fn group(source: &Source, severity: Severity, mistake: &Diagnostic, lines: &BTreeMap<u64, String>) -> Group<'static> {
     let level = match severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -97,18 +97,18 @@ fn group(source: &Source, severity: Severity, mistake: &Mistake, lines: &BTreeMa
     let text = mistake.line().and_then(|line| lines.get(&line));
     let title = |what: &str| Group::with_title(level.clone().primary_title(escape(what)));
     let group = match (mistake.place, text) {
-        (Place::CommandLine, _) => title(&format!("command line: {}", mistake.what)),
-        (Place::File, _) => title(&mistake.what).element(Origin::path(path)),
-        (Place::Entry(entry), _) => title(&format!("entry {entry}: {}", mistake.what)).element(Origin::path(path)),
-        (Place::Line(line) | Place::Span(Span { line, .. }), None) => {
+        (Location::CommandLine, _) => title(&format!("command line: {}", mistake.what)),
+        (Location::File, _) => title(&mistake.what).element(Origin::path(path)),
+        (Location::Entry(entry), _) => title(&format!("entry {entry}: {}", mistake.what)).element(Origin::path(path)),
+        (Location::Line(line) | Location::Span(Span { line, .. }), None) => {
             title(&mistake.what).element(Origin::path(path).line(number(line)))
         }
-        (Place::Line(line), Some(text)) => {
+        (Location::Line(line), Some(text)) => {
             let whole = Span { line, begin: 0, end: 0 };
             // Without a span, only this path shows the number of the line.
             title(&mistake.what).element(snippet(format!("{path}:{line}"), text, whole, AnnotationKind::Visible))
         }
-        (Place::Span(span), Some(text)) => {
+        (Location::Span(span), Some(text)) => {
             title(&mistake.what).element(snippet(path, text, span, AnnotationKind::Primary))
         }
     };
@@ -179,18 +179,18 @@ pub fn object(source: &Source, read: Result<&Manifest, &ManifestError>) -> Value
     })
 }
 
-fn told_of(source: &Source, severity: &str, mistake: &Mistake, lines: &BTreeMap<u64, String>) -> Value {
-    let Mistake { place, what, remedy } = mistake;
+fn told_of(source: &Source, severity: &str, mistake: &Diagnostic, lines: &BTreeMap<u64, String>) -> Value {
+    let Diagnostic { place, what, remedy } = mistake;
     let columns = match place {
-        Place::Span(Span { line, begin, end }) => {
+        Location::Span(Span { line, begin, end }) => {
             lines.get(line).map(|line| (column(line, *begin), column(line, *end)))
         }
-        Place::Line(_) | Place::Entry(_) | Place::File | Place::CommandLine => None,
+        Location::Line(_) | Location::Entry(_) | Location::File | Location::CommandLine => None,
     };
     let (path, message) = match place {
-        Place::CommandLine => (None, what.clone()),
-        Place::Entry(entry) => (Some(source.path.to_string_lossy()), format!("entry {entry}: {what}")),
-        Place::File | Place::Line(_) | Place::Span(_) => (Some(source.path.to_string_lossy()), what.clone()),
+        Location::CommandLine => (None, what.clone()),
+        Location::Entry(entry) => (Some(source.path.to_string_lossy()), format!("entry {entry}: {what}")),
+        Location::File | Location::Line(_) | Location::Span(_) => (Some(source.path.to_string_lossy()), what.clone()),
     };
     json!({
         "severity": severity,
@@ -208,16 +208,16 @@ mod tests {
     use super::*;
 
     /// Renders a mistake about `text` on line 7, without colours.
-    fn told(place: Place, text: &str) -> String {
+    fn told(place: Location, text: &str) -> String {
         let source = Source { path: "p.yaml".into(), ..Source::default() };
-        let mistake = Mistake { place, what: "unknown field `sede`".into(), remedy: "did you mean `seed`?".into() };
+        let mistake = Diagnostic { place, what: "unknown field `sede`".into(), remedy: "did you mean `seed`?".into() };
         let lines = [(7, text.to_owned())].into();
         render(&Renderer::plain(), &group(&source, Severity::Error, &mistake, &lines))
     }
 
-    fn at(begin: usize, end: usize) -> Place {
+    fn at(begin: usize, end: usize) -> Location {
         let [begin, end] = [begin, end].map(|byte| u32::try_from(byte).expect("the test writes short lines"));
-        Place::Span(Span { line: 7, begin, end })
+        Location::Span(Span { line: 7, begin, end })
     }
 
     #[test]
@@ -234,20 +234,20 @@ mod tests {
 
     #[test]
     fn a_line_without_a_place_is_shown_and_so_is_where_it_is() {
-        let line = told(Place::Line(7), "  - a\tcat");
+        let line = told(Location::Line(7), "  - a\tcat");
         assert!(line.contains(" --> p.yaml:7\n  |\n7 |   - a cat\n  |\n  = help: "), "{line}");
-        let elsewhere = told(Place::Line(8), "");
+        let elsewhere = told(Location::Line(8), "");
         assert!(elsewhere.contains("--> p.yaml:8\n") && !elsewhere.contains('^'), "{elsewhere}");
     }
 
     #[test]
     fn what_is_of_no_line_shows_none() {
-        assert!(!told(Place::CommandLine, "").contains("p.yaml"));
-        for place in [Place::File, Place::Entry(3)] {
+        assert!(!told(Location::CommandLine, "").contains("p.yaml"));
+        for place in [Location::File, Location::Entry(3)] {
             let told = told(place, "");
             assert!(told.contains("--> p.yaml\n") && !told.contains("7 |"), "{told}");
         }
-        assert!(told(Place::Entry(3), "").starts_with("error: entry 3: unknown"));
+        assert!(told(Location::Entry(3), "").starts_with("error: entry 3: unknown"));
     }
 
     /// Goal: every shown line fits, is harmless, and has no caret beyond its end. Method: long lines of narrow, wide

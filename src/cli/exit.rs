@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use promptbatch::engine::turn::{Signal, Stop};
+use promptbatch::engine::turn::{Signal, StopReason};
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::model::share::Share;
+use promptbatch::model::share::Percentage;
 use promptbatch::provider::registry::ConnectError;
 use promptbatch::run::{RunError, Summary};
 
@@ -50,16 +50,20 @@ impl Exit {
 
     /// Returns the ending of a run from its summary. `fail_under` is the minimum share of jobs that must succeed.
     /// `None` means all jobs.
-    pub fn of_summary(summary: &Summary, fail_under: Option<Share>) -> Self {
+    pub fn of_summary(summary: &Summary, fail_under: Option<Percentage>) -> Self {
         match &summary.stop {
-            Some(Stop::Interrupted(signal)) => Self::Interrupted(*signal),
-            Some(Stop::Unauthorized(_) | Stop::Refused(_)) => Self::Refused,
-            Some(Stop::Quota(_) | Stop::Failures(_) | Stop::Unreachable(..) | Stop::Cost(_) | Stop::Duration(_)) => {
-                Self::Stopped
-            }
-            Some(Stop::Limit(_)) => Self::Part,
+            Some(StopReason::Interrupted(signal)) => Self::Interrupted(*signal),
+            Some(StopReason::Unauthorized(_) | StopReason::Refused(_)) => Self::Refused,
+            Some(
+                StopReason::Quota(_)
+                | StopReason::Failures(_)
+                | StopReason::Unreachable(..)
+                | StopReason::Cost(_)
+                | StopReason::Duration(_),
+            ) => Self::Stopped,
+            Some(StopReason::Limit(_)) => Self::Part,
             // The driver reports a disk error separately, with its cause.
-            Some(Stop::Disk) => Self::Error,
+            Some(StopReason::Disk) => Self::Error,
             // A job whose image is not on disk is never done, whatever share has to succeed.
             None if summary.present.n_missing > 0 => Self::Failures,
             None if fail_under.is_some_and(|share| is_reached(share, &summary.counts)) => Self::Done,
@@ -96,21 +100,21 @@ impl From<Exit> for ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use promptbatch::model::counts::{Counts, Incidents};
+    use promptbatch::model::counts::{RunStats, StatusCounts};
     use promptbatch::model::event::Stage;
     use promptbatch::model::outcome::{Fault, FaultKind};
-    use promptbatch::run::present::Present;
+    use promptbatch::run::present::PresenceCheck;
 
-    fn summary(stop: Option<Stop>, counts: Counts) -> Summary {
+    fn summary(stop: Option<StopReason>, counts: StatusCounts) -> Summary {
         Summary {
             counts,
-            counts_before: Counts::default(),
-            incidents: Incidents::default(),
+            counts_before: StatusCounts::default(),
+            incidents: RunStats::default(),
             cost: None,
             stop,
             n_outstanding: 0,
             failures: vec![],
-            present: Present::default(),
+            present: PresenceCheck::default(),
             results: "results.csv".into(),
             ended_at: promptbatch::model::time::Timestamp::default(),
             elapsed: std::time::Duration::ZERO,
@@ -119,48 +123,48 @@ mod tests {
 
     #[test]
     fn a_part_that_succeeds_is_enough_where_the_user_says_so_and_the_run_is_over() {
-        let some_failed = Counts { n_succeeded: 98, n_moderated: 2, ..Counts::default() };
+        let some_failed = StatusCounts { n_succeeded: 98, n_moderated: 2, ..StatusCounts::default() };
         let code = |stop, share: &str| Exit::of_summary(&summary(stop, some_failed), share.parse().ok()).code();
         assert_eq!((code(None, "98%"), code(None, "98.1%")), (0, 100));
-        let interrupted = Some(Stop::Interrupted(Signal::Interrupt));
-        assert_eq!((code(interrupted, "50%"), code(Some(Stop::Failures(2)), "50%")), (130, 75));
+        let interrupted = Some(StopReason::Interrupted(Signal::Interrupt));
+        assert_eq!((code(interrupted, "50%"), code(Some(StopReason::Failures(2)), "50%")), (130, 75));
     }
 
     #[test]
     fn an_image_that_is_not_on_disk_is_not_done() {
-        let whole = summary(None, Counts { n_succeeded: 6, ..Counts::default() });
-        let present = |n_missing| Present { n_looked: 6, n_missing, is_all: true };
+        let whole = summary(None, StatusCounts { n_succeeded: 6, ..StatusCounts::default() });
+        let present = |n_missing| PresenceCheck { n_looked: 6, n_missing, is_all: true };
         for (n_missing, code) in [(0, 0), (1, 100), (6, 100)] {
             let summary = Summary { present: present(n_missing), ..whole.clone() };
             for share in [None, "50%".parse().ok()] {
                 assert_eq!(Exit::of_summary(&summary, share).code(), code, "{n_missing} {share:?}");
             }
         }
-        let stop = Some(Stop::Interrupted(Signal::Interrupt));
+        let stop = Some(StopReason::Interrupted(Signal::Interrupt));
         assert_eq!(Exit::of_summary(&Summary { present: present(1), stop, ..whole }, None).code(), 130);
     }
 
     #[test]
     fn every_ending_has_the_code_of_the_contract() {
         let fault = Fault::new(FaultKind::Unauthorized, "");
-        let some_failed = Counts { n_succeeded: 1, n_failed: 1, ..Counts::default() };
+        let some_failed = StatusCounts { n_succeeded: 1, n_failed: 1, ..StatusCounts::default() };
         let rows = [
-            (None, Counts { n_succeeded: 1, ..Counts::default() }, 0),
-            (None, Counts::default(), 0),
+            (None, StatusCounts { n_succeeded: 1, ..StatusCounts::default() }, 0),
+            (None, StatusCounts::default(), 0),
             (None, some_failed, 100),
-            (None, Counts { n_moderated: 1, ..Counts::default() }, 100),
-            (None, Counts { n_in_doubt: 1, ..Counts::default() }, 100),
-            (Some(Stop::Unauthorized(fault.clone())), some_failed, 3),
-            (Some(Stop::Refused(fault.clone())), some_failed, 3),
-            (Some(Stop::Quota(fault.clone())), some_failed, 75),
-            (Some(Stop::Failures(1)), some_failed, 75),
-            (Some(Stop::Duration(std::time::Duration::ZERO)), some_failed, 75),
-            (Some(Stop::Limit(1)), some_failed, 5),
-            (Some(Stop::Unreachable(Stage::Poll, fault)), some_failed, 75),
-            (Some(Stop::Disk), some_failed, 1),
-            (Some(Stop::Interrupted(Signal::Interrupt)), some_failed, 130),
-            (Some(Stop::Interrupted(Signal::Terminate)), some_failed, 143),
-            (Some(Stop::Interrupted(Signal::Hangup)), some_failed, 129),
+            (None, StatusCounts { n_moderated: 1, ..StatusCounts::default() }, 100),
+            (None, StatusCounts { n_in_doubt: 1, ..StatusCounts::default() }, 100),
+            (Some(StopReason::Unauthorized(fault.clone())), some_failed, 3),
+            (Some(StopReason::Refused(fault.clone())), some_failed, 3),
+            (Some(StopReason::Quota(fault.clone())), some_failed, 75),
+            (Some(StopReason::Failures(1)), some_failed, 75),
+            (Some(StopReason::Duration(std::time::Duration::ZERO)), some_failed, 75),
+            (Some(StopReason::Limit(1)), some_failed, 5),
+            (Some(StopReason::Unreachable(Stage::Poll, fault)), some_failed, 75),
+            (Some(StopReason::Disk), some_failed, 1),
+            (Some(StopReason::Interrupted(Signal::Interrupt)), some_failed, 130),
+            (Some(StopReason::Interrupted(Signal::Terminate)), some_failed, 143),
+            (Some(StopReason::Interrupted(Signal::Hangup)), some_failed, 129),
         ];
         for (stop, counts, code) in rows {
             assert_eq!(Exit::of_summary(&summary(stop.clone(), counts), None).code(), code, "{stop:?} {counts:?}");

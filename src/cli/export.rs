@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use promptbatch::model::text::{escape, grouped};
-use promptbatch::report::bars::Above;
-use promptbatch::report::dataset::Format;
-use promptbatch::report::dataset::metadata::Form;
+use promptbatch::report::bars::PrintAbove;
+use promptbatch::report::dataset::DatasetFormat;
+use promptbatch::report::dataset::metadata::TableFormat;
 use promptbatch::report::dataset::split::Splits;
-use promptbatch::run::export::{Export, ExportError, Exported, LeftOut, ShardLimits, export as run_export};
+use promptbatch::run::export::{ExportError, ExportOptions, Exported, LeftOut, ShardLimits, export as run_export};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::ProgressArgs;
@@ -77,7 +77,7 @@ pub enum ExportFormat {
     Parquet,
 }
 
-impl From<ExportFormat> for Format {
+impl From<ExportFormat> for DatasetFormat {
     fn from(format: ExportFormat) -> Self {
         match format {
             ExportFormat::Imagefolder => Self::ImageFolder,
@@ -96,7 +96,7 @@ pub enum MetadataFormat {
     Csv,
 }
 
-impl From<MetadataFormat> for Form {
+impl From<MetadataFormat> for TableFormat {
     fn from(format: MetadataFormat) -> Self {
         match format {
             MetadataFormat::Jsonl => Self::Jsonl,
@@ -114,7 +114,7 @@ pub fn export(args: &ExportArgs) -> Exit {
             return Exit::Usage;
         }
     };
-    let mut chores = chores(args.progress.display(), &Above::default());
+    let mut chores = chores(args.progress.display(), &PrintAbove::default());
     let exported = match run_export(&options, &mut *chores) {
         Ok(exported) => exported,
         Err(error) => return fail(exit_of_export(&error), &error),
@@ -130,10 +130,10 @@ pub fn export(args: &ExportArgs) -> Exit {
 }
 
 /// Converts the arguments to options. Returns an error text for flags that do not work together.
-fn options(args: &ExportArgs) -> Result<Export, String> {
-    let format = Format::from(args.to);
+fn options(args: &ExportArgs) -> Result<ExportOptions, String> {
+    let format = DatasetFormat::from(args.to);
     let word = format.word();
-    if args.metadata.is_some() && format != Format::ImageFolder {
+    if args.metadata.is_some() && format != DatasetFormat::ImageFolder {
         return Err(format!("could not use --metadata with {word}: only imagefolder has a metadata table"));
     }
     if !format.is_sharded() && (args.shard_images.is_some() || args.shard_bytes.is_some()) {
@@ -143,13 +143,13 @@ fn options(args: &ExportArgs) -> Result<Export, String> {
         return Err(format!("could not use --copy with {word}: its shards hold copies anyway"));
     }
     let default = ShardLimits::default();
-    Ok(Export {
+    Ok(ExportOptions {
         out: args.out.clone(),
         dir: args.dir.clone().unwrap_or_else(|| args.out.join("export").join(word)),
         format,
         splits: args.split.clone(),
         caption: args.caption.clone(),
-        metadata: args.metadata.map_or(Form::Jsonl, Form::from),
+        metadata: args.metadata.map_or(TableFormat::Jsonl, TableFormat::from),
         shard: ShardLimits {
             images_max: args.shard_images.map_or(default.images_max, NonZeroU64::get),
             bytes_max: args.shard_bytes.unwrap_or(default.bytes_max),

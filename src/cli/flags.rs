@@ -8,11 +8,11 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::model::cost::CostLimit;
-use promptbatch::model::limits::{Concurrency, FailuresMax, InDoubt, Limits, OnQuota, Rate};
+use promptbatch::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, QuotaPolicy, Rate};
 use promptbatch::model::price::Price;
 use promptbatch::report::bars::can_be_drawn;
 use promptbatch::run::consent::Consent;
-use promptbatch::run::retry::Access;
+use promptbatch::run::retry::Credentials;
 
 use crate::cli::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
 
@@ -30,7 +30,7 @@ pub struct AccessArgs {
 
 /// How the provider is reached that a ledger names.
 #[derive(Debug, Args)]
-pub struct KnownAccessArgs {
+pub struct LedgerAccessArgs {
     /// API base URL, if neither the provider's own nor on this machine: the token is sent nowhere else unless you say so
     #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL", hide_env_values = true)]
     base_url: Option<String>,
@@ -42,11 +42,11 @@ pub struct KnownAccessArgs {
     pub consent: ConsentArgs,
 }
 
-impl KnownAccessArgs {
-    pub fn access(&self) -> Access {
+impl LedgerAccessArgs {
+    pub fn access(&self) -> Credentials {
         let AccessArgs { token_file, request_timeout } = &self.access;
         let (token_file, base_url) = (token_file.clone(), self.base_url.clone());
-        Access { token_file, base_url, request_timeout: *request_timeout, consent: self.consent.consent() }
+        Credentials { token_file, base_url, request_timeout: *request_timeout, consent: self.consent.consent() }
     }
 }
 
@@ -144,7 +144,7 @@ pub struct PaceArgs {
     /// Stop when this many jobs have failed, or this percentage of the jobs that have ended, once 20 have ended: for example 20
     /// or 5%
     #[arg(long, value_name = "N|P%", env = "PROMPTBATCH_MAX_FAILURES")]
-    pub max_failures: Option<FailuresMax>,
+    pub max_failures: Option<FailureLimit>,
 }
 
 impl PaceArgs {
@@ -299,7 +299,7 @@ pub enum InDoubtArg {
     Fail,
 }
 
-impl From<InDoubtArg> for InDoubt {
+impl From<InDoubtArg> for InDoubtPolicy {
     fn from(arg: InDoubtArg) -> Self {
         match arg {
             InDoubtArg::Resubmit => Self::Resubmit,
@@ -317,7 +317,7 @@ pub enum OnQuotaArg {
     Wait,
 }
 
-impl From<OnQuotaArg> for OnQuota {
+impl From<OnQuotaArg> for QuotaPolicy {
     fn from(arg: OnQuotaArg) -> Self {
         match arg {
             OnQuotaArg::Stop => Self::Stop,

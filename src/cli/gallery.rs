@@ -5,7 +5,7 @@ use std::path::Path;
 
 use promptbatch::model::progress::Progress;
 use promptbatch::model::text::{escape, grouped};
-use promptbatch::report::bars::Above;
+use promptbatch::report::bars::PrintAbove;
 use promptbatch::run::gallery::{ALL, Gallery, GalleryError, gallery as make};
 
 use crate::cli::args::GalleryArgs;
@@ -19,7 +19,7 @@ const WITHOUT_MAX: usize = 5;
 
 /// Writes the gallery of a run.
 pub fn gallery(args: &GalleryArgs) -> Exit {
-    let mut chores = chores(args.progress.display(), &Above::default());
+    let mut chores = chores(args.progress.display(), &PrintAbove::default());
     let made = make(&args.out, args.jobs.as_ref().unwrap_or(&ALL), &mut *chores);
     drop(chores);
     match made {

@@ -1,24 +1,24 @@
 //! Commands that leave a run unchanged: `validate`, `status` and `results`.
 
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::RunFile;
+use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::manifest;
 use promptbatch::model::text::escape;
 use promptbatch::provider::modelscope;
-use promptbatch::report::bars::Above;
-use promptbatch::run::projection::{Projection, ProjectionError, Rows};
+use promptbatch::report::bars::PrintAbove;
+use promptbatch::run::projection::{Projection, ProjectionError, ResultRows};
 
 use crate::cli::args::{ResultsArgs, StatusArgs};
 use crate::cli::exit::Exit;
 use crate::cli::manifest_args::ValidateArgs;
 use crate::cli::show::chores;
-use crate::cli::standing::Standing;
+use crate::cli::standing::RunStatus;
 use crate::cli::{diagnostics, fail, print, run, summary};
 
 /// Prints every mistake in a manifest.
 pub fn validate(args: &ValidateArgs) -> Exit {
     let path = escape(&args.manifest.manifest.display().to_string());
-    let mut chores = chores(args.progress.display(), &Above::default());
+    let mut chores = chores(args.progress.display(), &PrintAbove::default());
     let source = run::source(&args.manifest, modelscope::MODEL);
     let read = manifest::open_watched(source.clone(), &mut *chores);
     if args.json {
@@ -36,7 +36,7 @@ pub fn validate(args: &ValidateArgs) -> Exit {
 
 /// Prints the status of a run.
 pub fn status(args: &StatusArgs) -> Exit {
-    match Standing::of(&args.out).map(|standing| if args.json { standing.json() } else { standing.words() }) {
+    match RunStatus::of(&args.out).map(|standing| if args.json { standing.json() } else { standing.words() }) {
         Ok(text) => print(&text),
         Err(error) => fail(exit_of(&error), &error),
     }
@@ -45,9 +45,9 @@ pub fn status(args: &StatusArgs) -> Exit {
 /// Writes the results again from the ledger.
 pub fn results(args: &ResultsArgs) -> Exit {
     let projection = Projection::written_as(args.format.into(), &args.out).guarding(args.guard.is_wanted());
-    let rows = if args.include_dropped { Rows::WithDropped } else { Rows::OfManifest };
-    let file = RunFile::open_for_reading(&args.out).map_err(ProjectionError::from);
-    let mut chores = chores(args.progress.display(), &Above::default());
+    let rows = if args.include_dropped { ResultRows::WithDropped } else { ResultRows::OfManifest };
+    let file = SqliteStore::open_for_reading(&args.out).map_err(ProjectionError::from);
+    let mut chores = chores(args.progress.display(), &PrintAbove::default());
     match file.and_then(|file| projection.rewrite(&file, rows, &mut *chores)) {
         Ok(()) => print(&format!("{}\n", escape(&projection.path().display().to_string()))),
         Err(ProjectionError::Ledger(error)) => fail(exit_of(&error), &error),

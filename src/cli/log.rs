@@ -1,10 +1,10 @@
 //! Command `log`: prints the history of one job, from its events.
 
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::RunFile;
-use promptbatch::model::event::{Again, EventKind};
+use promptbatch::ledger::sqlite::SqliteStore;
+use promptbatch::model::event::{EventKind, ReopenTarget};
 use promptbatch::model::outcome::{Fault, Outcome};
-use promptbatch::model::phase::Known;
+use promptbatch::model::phase::JobRecord;
 use promptbatch::model::text::{escape, excerpt};
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::results::rfc3339;
@@ -19,7 +19,7 @@ const TEXT_CHARS_MAX: usize = 2000;
 
 /// Prints the history of one job.
 pub fn log(args: &LogArgs) -> Exit {
-    let told = RunFile::open_for_reading(&args.out).and_then(|file| {
+    let told = SqliteStore::open_for_reading(&args.out).and_then(|file| {
         let found = file.find(&args.job)?;
         match found.as_slice() {
             [known] => Ok(Ok(story(&file, known)?)),
@@ -36,7 +36,7 @@ pub fn log(args: &LogArgs) -> Exit {
     }
 }
 
-fn not_one(name: &str, found: &[Known]) -> String {
+fn not_one(name: &str, found: &[JobRecord]) -> String {
     let name = escape(name);
     if found.is_empty() {
         return format!(
@@ -47,8 +47,8 @@ fn not_one(name: &str, found: &[Known]) -> String {
     format!("error: several jobs match {name:?}: {}", ids.join(", "))
 }
 
-fn story(file: &RunFile, known: &Known) -> Result<String, LedgerError> {
-    let Known { job, state } = known;
+fn story(file: &SqliteStore, known: &JobRecord) -> Result<String, LedgerError> {
+    let JobRecord { job, state } = known;
     let place = if job.index == 0 { "no longer in the manifest".to_owned() } else { format!("job {}", job.index) };
     let label = job.label.as_ref().map_or_else(String::new, |label| format!(", {}", excerpt(label, TEXT_CHARS_MAX)));
     let mut lines = vec![
@@ -79,8 +79,8 @@ fn line(at: Timestamp, kind: &EventKind) -> String {
         EventKind::Setback(stage, fault) => format!("setback ({}): {}", stage.word(), fault_words(fault)),
         EventKind::Finished(Outcome::Succeeded(_)) => "succeeded".to_owned(),
         EventKind::Finished(Outcome::Failed(fault)) => format!("failed: {}", fault_words(fault)),
-        EventKind::Reopened(Again::Fetch) => "reopened, to fetch its images again".to_owned(),
-        EventKind::Reopened(Again::Submit) => "reopened, to be submitted again".to_owned(),
+        EventKind::Reopened(ReopenTarget::Fetch) => "reopened, to fetch its images again".to_owned(),
+        EventKind::Reopened(ReopenTarget::Submit) => "reopened, to be submitted again".to_owned(),
     };
     format!("{}  {words}", rfc3339(at))
 }

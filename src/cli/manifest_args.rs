@@ -40,7 +40,7 @@ pub struct ManifestArgs {
 
     /// Another folder that the manifest may read lists from; may be repeated, or separated by : in the variable
     #[arg(long = "allow-files", value_name = "DIR", value_parser = folders, env = "PROMPTBATCH_ALLOW_FILES")]
-    pub allow_files: Vec<Folders>,
+    pub allow_files: Vec<FolderArgs>,
 
     /// Maximum number of jobs that lists, ranges, vars and `n` may expand to; prompts that are one job each are not limited
     /// [default: 10000]
@@ -177,16 +177,16 @@ fn in_flight(text: &str) -> Result<InFlight, String> {
 
 /// One or several folders.
 #[derive(Clone, Debug)]
-pub struct Folders(pub Vec<PathBuf>);
+pub struct FolderArgs(pub Vec<PathBuf>);
 
 /// Parses one folder, or several with the separator of `PATH` between them. A text that names an existing folder is not
 /// split.
-fn folders(text: &str) -> Result<Folders, String> {
+fn folders(text: &str) -> Result<FolderArgs, String> {
     let whole = PathBuf::from(text);
     let all: Vec<_> = if whole.is_dir() { vec![whole] } else { env::split_paths(text).collect() };
     match all.iter().find(|folder| !folder.is_dir()) {
         Some(folder) => Err(format!("there is no folder {}", folder.display())),
-        None => Ok(Folders(all)),
+        None => Ok(FolderArgs(all)),
     }
 }
 

@@ -39,7 +39,7 @@ use promptbatch::model::text;
 use promptbatch::report::stream;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::args::{Cli, Verb};
+use crate::cli::args::{Cli, CliCommand};
 use crate::cli::exit::Exit;
 
 /// Executes the command line.
@@ -49,22 +49,22 @@ pub fn main() -> Exit {
         Err(error) => return complain(&error),
     };
     match cli.verb {
-        Verb::Run(args) => run::run(&args),
-        Verb::Plan(args) => plan::plan(&args),
-        Verb::Validate(args) => inspect::validate(&args),
-        Verb::Init(args) => init::init(&args),
-        Verb::Schema => init::schema(),
-        Verb::Status(args) if args.watch => watch::watch(&args),
-        Verb::Status(args) => inspect::status(&args),
-        Verb::Retry(args) => again::retry(&args),
-        Verb::Verify(args) => again::verify(&args),
-        Verb::Log(args) => log::log(&args),
-        Verb::Gallery(args) => gallery::gallery(&args),
-        Verb::Results(args) => inspect::results(&args),
-        Verb::Export(args) => export::export(&args),
-        Verb::Simulate(args) => simulate::simulate(args),
-        Verb::Completions(args) => manuals::completions(&args),
-        Verb::Man(args) => manuals::man(&args),
+        CliCommand::Run(args) => run::run(&args),
+        CliCommand::Plan(args) => plan::plan(&args),
+        CliCommand::Validate(args) => inspect::validate(&args),
+        CliCommand::Init(args) => init::init(&args),
+        CliCommand::Schema => init::schema(),
+        CliCommand::Status(args) if args.watch => watch::watch(&args),
+        CliCommand::Status(args) => inspect::status(&args),
+        CliCommand::Retry(args) => again::retry(&args),
+        CliCommand::Verify(args) => again::verify(&args),
+        CliCommand::Log(args) => log::log(&args),
+        CliCommand::Gallery(args) => gallery::gallery(&args),
+        CliCommand::Results(args) => inspect::results(&args),
+        CliCommand::Export(args) => export::export(&args),
+        CliCommand::Simulate(args) => simulate::simulate(args),
+        CliCommand::Completions(args) => manuals::completions(&args),
+        CliCommand::Man(args) => manuals::man(&args),
     }
 }
 

@@ -6,20 +6,20 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use promptbatch::ledger::sqlite::Shown;
+use promptbatch::ledger::sqlite::DiffEntry;
 use promptbatch::manifest::{self, Listing, ListingError};
-use promptbatch::model::change::{Change, changes};
-use promptbatch::model::counts::Counts;
+use promptbatch::model::change::{FieldDiff, changes};
+use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::text::{escape, excerpt, excerpts_apart};
 use promptbatch::plan::{self, Plan, PlanError};
 use promptbatch::provider::modelscope;
-use promptbatch::report::bars::Above;
+use promptbatch::report::bars::PrintAbove;
 use promptbatch::run::money::check_price;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::Display;
 use crate::cli::manifest_args::{InFlight, ManifestArgs, PlanArgs};
-use crate::cli::reckoning::{Reckoning, Told};
+use crate::cli::reckoning::{PlanEstimate, PlanSettings};
 use crate::cli::show::chores;
 use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
 use crate::cli::{diagnostics, fail, print, run};
@@ -35,7 +35,7 @@ pub fn plan(args: &PlanArgs) -> Exit {
     if let Some(format) = args.list {
         return write_list(args, format.into());
     }
-    let told = Told {
+    let told = PlanSettings {
         rate: args.rate,
         in_flight: args.concurrency.and_then(|InFlight(in_flight)| in_flight),
         price: args.price.as_ref(),
@@ -46,12 +46,12 @@ pub fn plan(args: &PlanArgs) -> Exit {
 }
 
 /// Shows what a run of this manifest would do with the user's settings.
-pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &Told<'_>, is_json: bool, display: Display) -> Exit {
+pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &PlanSettings<'_>, is_json: bool, display: Display) -> Exit {
     let out = match run::out(out, args) {
         Ok(out) => out,
         Err(exit) => return exit,
     };
-    let mut chores = chores(display, &Above::default());
+    let mut chores = chores(display, &PrintAbove::default());
     let source = run::source(args, modelscope::MODEL);
     let planned = manifest::open_watched(source.clone(), &mut *chores).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
@@ -67,7 +67,7 @@ pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &Told<'_>, is_json: b
             if let Err(error) = check_price(told.cost_max, price.as_ref()) {
                 return fail(Exit::Usage, &error);
             }
-            let reckoning = Reckoning::new(told, &manifest, &plan, price.as_ref(), paid);
+            let reckoning = PlanEstimate::new(told, &manifest, &plan, price.as_ref(), paid);
             if is_json {
                 let mut object = object(&plan, path, &out);
                 object["kinds"] = reckoning.kinds_object();
@@ -88,7 +88,7 @@ pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &Told<'_>, is_json: b
 
 /// Writes every job to stdout.
 fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
-    let mut chores = chores(args.progress.display(), &Above::default());
+    let mut chores = chores(args.progress.display(), &PrintAbove::default());
     let source = run::source(&args.manifest, modelscope::MODEL);
     let manifest = match manifest::open_watched(source.clone(), &mut *chores) {
         Ok(manifest) => manifest,
@@ -113,7 +113,7 @@ fn words(plan: &Plan, manifest: &Path, out: &Path) -> Vec<String> {
     if !kept.is_empty() {
         lines.push(format!("of those kept: {}", kept.join(", ")));
     }
-    let of = |shown: &[Shown]| shown.iter().map(job).collect::<Vec<_>>();
+    let of = |shown: &[DiffEntry]| shown.iter().map(job).collect::<Vec<_>>();
     let changed: Vec<_> = diff.changed.iter().map(|(was, is)| changed(was, is)).collect();
     lines.extend(list("new", diff.n_new, &of(&diff.new)));
     lines.extend(list("changed, to be made again; the old images stay on disk", diff.n_changed, &changed));
@@ -157,15 +157,15 @@ fn list(kind: &str, n: u64, shown: &[String]) -> Vec<String> {
     lines
 }
 
-fn job(shown: &Shown) -> String {
+fn job(shown: &DiffEntry) -> String {
     let label = shown.label.as_ref().map_or(String::new(), |label| format!("[{}] ", excerpt(label, PROMPT_CHARS_MAX)));
     format!("  {:06} {label}{}", shown.index, excerpt(&shown.request.prompt, PROMPT_CHARS_MAX))
 }
 
 /// Formats the present job, and below it each field that had another value.
-fn changed(was: &Shown, is: &Shown) -> String {
+fn changed(was: &DiffEntry, is: &DiffEntry) -> String {
     let value = |text: &Option<String>| text.clone().unwrap_or_else(|| "(none)".to_owned());
-    let changes = changes(&was.request, &is.request).into_iter().map(|Change { field, was, is }| {
+    let changes = changes(&was.request, &is.request).into_iter().map(|FieldDiff { field, was, is }| {
         let [was, is] = excerpts_apart(&value(&was), &value(&is), VALUE_CHARS_MAX);
         format!("\n         {}: {was} -> {is}", escape(&field))
     });
@@ -173,7 +173,7 @@ fn changed(was: &Shown, is: &Shown) -> String {
 }
 
 /// Warns about leaving jobs that are or may be paid for, and whose images would be lost.
-fn leaving(leaving: &Counts) -> Option<String> {
+fn leaving(leaving: &StatusCounts) -> Option<String> {
     let n = leaving.n_running + leaving.n_in_doubt;
     (n > 0).then(|| {
         format!(
@@ -186,7 +186,7 @@ fn leaving(leaving: &Counts) -> Option<String> {
 
 /// Formats what `run` would send, and what it would leave unchanged.
 fn would(plan: &Plan) -> Vec<String> {
-    let Counts { n_in_doubt, n_running, n_succeeded, n_moderated, n_failed, .. } = plan.counts();
+    let StatusCounts { n_in_doubt, n_running, n_succeeded, n_moderated, n_failed, .. } = plan.counts();
     let n_to_submit = plan.n_to_submit();
     let mut lines = Vec::new();
     if n_to_submit > 0 {
@@ -212,11 +212,11 @@ fn would(plan: &Plan) -> Vec<String> {
 /// Builds the whole plan as JSON for scripts. Texts are complete and unescaped.
 fn object(plan: &Plan, manifest: &Path, out: &Path) -> Value {
     let diff = &plan.diff;
-    let first = |shown: &[Shown]| shown.iter().map(shown_object).collect::<Vec<_>>();
-    let changed = |(was, is): &(Shown, Shown)| {
+    let first = |shown: &[DiffEntry]| shown.iter().map(shown_object).collect::<Vec<_>>();
+    let changed = |(was, is): &(DiffEntry, DiffEntry)| {
         let changes = changes(&was.request, &is.request).into_iter();
         let changes: Vec<_> =
-            changes.map(|Change { field, was, is }| json!({ "field": field, "was": was, "is": is })).collect();
+            changes.map(|FieldDiff { field, was, is }| json!({ "field": field, "was": was, "is": is })).collect();
         let mut object = shown_object(is);
         object["was"] = shown_object(was);
         object["changes"] = changes.into();
@@ -247,12 +247,12 @@ fn object(plan: &Plan, manifest: &Path, out: &Path) -> Value {
     })
 }
 
-fn shown_object(Shown { index, label, request }: &Shown) -> Value {
+fn shown_object(DiffEntry { index, label, request }: &DiffEntry) -> Value {
     json!({ "index": index, "id": label, "prompt": request.prompt })
 }
 
-fn counts_object(counts: &Counts) -> Value {
-    let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
+fn counts_object(counts: &StatusCounts) -> Value {
+    let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
     json!({
         "pending": n_pending,
         "in_doubt": n_in_doubt,

@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 
-use promptbatch::manifest::{Census, Manifest};
+use promptbatch::manifest::{Manifest, ManifestSummary};
 use promptbatch::model::cost::{Amount, Cost, CostLimit};
-use promptbatch::model::job::Draft;
+use promptbatch::model::job::JobSpec;
 use promptbatch::model::limits::Rate;
 use promptbatch::model::price::Price;
 use promptbatch::model::request::Size;
 use promptbatch::model::text::{escape, excerpt, grouped};
 use promptbatch::plan::Plan;
-use promptbatch::plan::estimate::{Estimate, Pace, estimate as reckon};
+use promptbatch::plan::estimate::{Estimate, PaceLimits, estimate as reckon};
 use promptbatch::report::words::span;
 
 use crate::cli::plan::SHOWN_MAX;
@@ -22,7 +22,7 @@ const KINDS_MAX: usize = 12;
 
 /// Settings from the user for a planned run. `None` means that the user did not set the value.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Told<'a> {
+pub struct PlanSettings<'a> {
     /// Maximum rate of submissions.
     pub rate: Option<Rate>,
     /// Maximum number of tasks in flight.
@@ -36,8 +36,8 @@ pub struct Told<'a> {
 }
 
 /// Inputs and result of the estimate for a plan.
-pub struct Reckoning<'a> {
-    census: &'a Census,
+pub struct PlanEstimate<'a> {
+    census: &'a ManifestSummary,
     price: Option<&'a Price>,
     /// Cost of the run so far. `None` if a price is unknown.
     paid: Option<Cost>,
@@ -46,7 +46,7 @@ pub struct Reckoning<'a> {
     part: Option<(u64, u64)>,
     /// Number of jobs in doubt that may be submitted again.
     n_in_doubt: u64,
-    pace: Pace,
+    pace: PaceLimits,
     /// Whether the ledger knows the duration of tasks, and whether it knows the size of images.
     is_known: (bool, bool),
     is_new: bool,
@@ -54,15 +54,15 @@ pub struct Reckoning<'a> {
     estimate: Estimate,
 }
 
-impl<'a> Reckoning<'a> {
+impl<'a> PlanEstimate<'a> {
     pub fn new(
-        told: &Told<'a>,
+        told: &PlanSettings<'a>,
         manifest: &'a Manifest,
         plan: &Plan,
         price: Option<&'a Price>,
         paid: Option<Cost>,
     ) -> Self {
-        let pace = Pace { rate: told.rate, in_flight: told.in_flight };
+        let pace = PaceLimits { rate: told.rate, in_flight: told.in_flight };
         let (census, counts) = (manifest.census(), plan.counts());
         let n_unfinished = counts.n_unfinished();
         let part = told.jobs_max.filter(|max| *max < n_unfinished).map(|max| (max, n_unfinished));
@@ -234,7 +234,7 @@ impl<'a> Reckoning<'a> {
     }
 }
 
-fn ending(index: u64, draft: &Draft) -> String {
+fn ending(index: u64, draft: &JobSpec) -> String {
     let label = draft.label.as_ref().map_or(String::new(), |label| format!("[{}] ", excerpt(label, PROMPT_CHARS_MAX)));
     format!("  {index:06} {label}{}", excerpt(&draft.request.prompt, PROMPT_CHARS_MAX))
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use promptbatch::model::counts::Counts;
-use promptbatch::model::pace::Stopping;
+use promptbatch::model::counts::StatusCounts;
+use promptbatch::model::pace::StopCode;
 use promptbatch::model::price::Price;
-use promptbatch::model::share::Share;
-use promptbatch::report::ci::Facts;
+use promptbatch::model::share::Percentage;
+use promptbatch::report::ci::RunReport;
 use promptbatch::run::Summary;
-use promptbatch::run::reports::{self, Wanted};
+use promptbatch::run::reports::{self, ReportRequest};
 
 use crate::cli::exit::Exit;
 use crate::cli::summary::stopped;
@@ -25,20 +25,20 @@ pub struct ReportArgs {
     /// Write a report at the end, even if the run stops early: junit=FILE, json=FILE or md=FILE; may be repeated, or
     /// comma-separated
     #[arg(long, value_name = "KIND=FILE", value_delimiter = ',', env = "PROMPTBATCH_REPORT")]
-    report: Vec<Wanted>,
+    report: Vec<ReportRequest>,
 
     /// Minimum success rate, for example 98%: a finished run that reaches it exits with 0 even if some jobs failed
     #[arg(long, value_name = "P%", env = "PROMPTBATCH_FAIL_UNDER")]
-    pub fail_under: Option<Share>,
+    pub fail_under: Option<Percentage>,
 }
 
 /// Reports whether at least this share of all jobs has succeeded.
-pub fn is_reached(share: Share, counts: &Counts) -> bool {
+pub fn is_reached(share: Percentage, counts: &StatusCounts) -> bool {
     share.is_reached(counts.n_succeeded, counts.n_jobs())
 }
 
 /// Formats the share that succeeded, and its comparison with the required share.
-pub fn share_words(share: Share, counts: &Counts) -> String {
+pub fn share_words(share: Percentage, counts: &StatusCounts) -> String {
     #[expect(clippy::cast_precision_loss, reason = "no manifest has 2^53 jobs")]
     let percent = 100.0 * counts.n_succeeded as f64 / (counts.n_jobs().max(1)) as f64;
     // The percentage is rounded down, so that 97.99 is not printed as 98.
@@ -53,7 +53,7 @@ pub fn share_words(share: Share, counts: &Counts) -> String {
 impl ReportArgs {
     /// Checks that all reports can be written, before anything is sent.
     pub fn check(&self) -> Result<(), Exit> {
-        self.report.iter().try_for_each(Wanted::check).map_err(|error| fail(Exit::Usage, &error))
+        self.report.iter().try_for_each(ReportRequest::check).map_err(|error| fail(Exit::Usage, &error))
     }
 
     /// Writes the requested reports of a run. A report that cannot be written is an error, an unwritable step summary
@@ -73,10 +73,10 @@ impl ReportArgs {
         }
     }
 
-    fn facts(&self, out: &Path, summary: &Summary, exit: Exit) -> Facts {
+    fn facts(&self, out: &Path, summary: &Summary, exit: Exit) -> RunReport {
         let n_ended = summary.counts_before.n_unfinished().saturating_sub(summary.counts.n_unfinished());
         let stop = summary.stop.as_ref();
-        Facts {
+        RunReport {
             name: out.file_name().unwrap_or(out.as_os_str()).to_string_lossy().into_owned(),
             out: out.display().to_string(),
             // The provider, the counts and the cost are taken from the ledger, which knows them better.
@@ -84,7 +84,7 @@ impl ReportArgs {
             counts: summary.counts,
             cost: None,
             incidents: summary.incidents,
-            stop: stop.map(|stop| (Stopping::from(stop).word(), stopped(stop, summary))),
+            stop: stop.map(|stop| (StopCode::from(stop).word(), stopped(stop, summary))),
             exit_code: exit.code(),
             ended_at: summary.ended_at,
             elapsed: summary.elapsed,
@@ -98,15 +98,15 @@ impl ReportArgs {
 mod tests {
     use super::*;
 
-    fn counts(n_succeeded: u64, n_failed: u64) -> Counts {
-        Counts { n_succeeded, n_failed, ..Counts::default() }
+    fn counts(n_succeeded: u64, n_failed: u64) -> StatusCounts {
+        StatusCounts { n_succeeded, n_failed, ..StatusCounts::default() }
     }
 
     #[test]
     fn a_share_is_reached_exactly_or_not() {
-        let share: Share = "98%".parse().unwrap();
+        let share: Percentage = "98%".parse().unwrap();
         assert!(is_reached(share, &counts(98, 2)) && !is_reached(share, &counts(97, 2)));
-        assert!(is_reached(share, &Counts::default()), "of none, all");
+        assert!(is_reached(share, &StatusCounts::default()), "of none, all");
         assert!(!is_reached("100%".parse().unwrap(), &counts(u64::MAX >> 1, 1)));
         assert_eq!(share_words(share, &counts(9799, 201)), "97.9% succeeded, below the required 98% (--fail-under)");
         assert_eq!(share_words(share, &counts(98, 2)), "98.0% succeeded (required: 98%, --fail-under)");

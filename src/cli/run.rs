@@ -3,21 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use promptbatch::driver::stopper;
-use promptbatch::ledger::sqlite::RunFile;
+use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::manifest::{Source, is_nameless, stem};
 use promptbatch::model::limits::Concurrency;
 use promptbatch::model::price::Price;
 use promptbatch::model::text::escape;
-use promptbatch::provider::registry::Choice;
+use promptbatch::provider::registry::ProviderConfig;
 use promptbatch::report::Reporters;
-use promptbatch::report::bars::Above;
-use promptbatch::run::{self, Options, RunError, Start};
+use promptbatch::report::bars::PrintAbove;
+use promptbatch::run::{self, Options, RunError, RunStart};
 
 use crate::cli::args::{ProviderName, RunArgs};
 use crate::cli::exit::Exit;
 use crate::cli::flags::PaceArgs;
 use crate::cli::manifest_args::ManifestArgs;
-use crate::cli::reckoning::Told;
+use crate::cli::reckoning::PlanSettings;
 use crate::cli::show::{chores, ended, reporters};
 use crate::cli::{diagnostics, fail, gallery, plan, runtime, signals, summary, tell};
 
@@ -43,11 +43,11 @@ pub fn run(args: &RunArgs) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Error, &error),
     };
-    let above = Above::default();
+    let above = PrintAbove::default();
     let came_to = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
-        let face = |start: &Start<'_>| face(args, &out, start, &above);
+        let face = |start: &RunStart<'_>| face(args, &out, start, &above);
         let mut chores = chores(args.show.display(), &above);
         let source = options.source.clone();
         Box::pin(run::run(options, face, &mut *chores, &mut stops)).await.map_err(|error| match &error {
@@ -83,8 +83,8 @@ pub fn run(args: &RunArgs) -> Exit {
 }
 
 /// Returns the settings for the estimate of this run.
-const fn told(pace: &PaceArgs) -> Told<'_> {
-    Told {
+const fn told(pace: &PaceArgs) -> PlanSettings<'_> {
+    PlanSettings {
         rate: pace.rate,
         in_flight: match pace.concurrency {
             Concurrency::Auto => None,
@@ -101,7 +101,7 @@ const fn told(pace: &PaceArgs) -> Told<'_> {
 
 /// Returns the price of an image: the user's, or else the price that the last run used. `None` if both are unknown.
 pub fn price(pace: &PaceArgs, out: &Path) -> Option<Price> {
-    pace.price.clone().or_else(|| RunFile::glance(out, RunFile::price_used).unwrap_or_default())
+    pace.price.clone().or_else(|| SqliteStore::glance(out, SqliteStore::price_used).unwrap_or_default())
 }
 
 /// Builds the source of the manifest: its path, and how to read it.
@@ -122,12 +122,12 @@ pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
 
 fn options(args: &RunArgs) -> Result<Options, Exit> {
     let provider = match args.provider {
-        ProviderName::Modelscope => Choice::ModelScope {
+        ProviderName::Modelscope => ProviderConfig::ModelScope {
             base_url: args.base_url.clone(),
             token_file: args.access.token_file.clone(),
             request_timeout: args.access.request_timeout,
         },
-        ProviderName::Simulator => Choice::Simulator(Box::default()),
+        ProviderName::Simulator => ProviderConfig::Simulator(Box::default()),
     };
     Ok(Options {
         source: source(&args.manifest, provider.default_model()),
@@ -157,7 +157,7 @@ pub fn out(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
 }
 
 /// Prints what is about to happen, and selects how progress is shown.
-fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporters {
+fn face(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &PrintAbove) -> Reporters {
     if args.show.quiet {
         return Reporters::default();
     }
@@ -184,7 +184,7 @@ fn face(args: &RunArgs, out: &Path, start: &Start<'_>, above: &Above) -> Reporte
     reporters(&args.show, &start.counts, start.price.clone(), args.pace.limit.map(u64::from), above)
 }
 
-fn opening(args: &RunArgs, out: &Path, start: &Start<'_>) -> String {
+fn opening(args: &RunArgs, out: &Path, start: &RunStart<'_>) -> String {
     let counts = &start.counts;
     let n_done = counts.n_jobs() - counts.n_unfinished();
     let past = match (n_done, start.imported) {

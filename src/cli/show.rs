@@ -3,16 +3,16 @@
 use std::io::{self, Write};
 
 use promptbatch::driver::clock::Clock;
-use promptbatch::model::counts::Counts;
-use promptbatch::model::pace::Stopping;
+use promptbatch::model::counts::StatusCounts;
+use promptbatch::model::pace::StopCode;
 use promptbatch::model::price::Price;
-use promptbatch::model::progress::{Progress, Unseen};
+use promptbatch::model::progress::{NoProgress, Progress};
 use promptbatch::report::Reporters;
-use promptbatch::report::bars::{Above, Bars};
-use promptbatch::report::chores::Chores;
-use promptbatch::report::lines::Lines;
-use promptbatch::report::stream::{End, Stream, end};
-use promptbatch::report::tally::Tally;
+use promptbatch::report::bars::{PrintAbove, TtyReporter};
+use promptbatch::report::chores::OperationReporter;
+use promptbatch::report::lines::LogReporter;
+use promptbatch::report::stream::{End, JsonLinesReporter, end};
+use promptbatch::report::tally::ProgressTotals;
 use promptbatch::report::terminal::Terminal;
 use promptbatch::run::Summary;
 
@@ -24,17 +24,19 @@ use crate::cli::speak_json;
 /// all.
 pub fn reporters(
     show: &ShowArgs,
-    counts: &Counts,
+    counts: &StatusCounts,
     price: Option<Price>,
     jobs_max: Option<u64>,
-    above: &Above,
+    above: &PrintAbove,
 ) -> Reporters {
-    let tally = Tally::new(counts).with_price(price).with_jobs_max(jobs_max);
+    let tally = ProgressTotals::new(counts).with_price(price).with_jobs_max(jobs_max);
     match show.display() {
         Display::Nothing => Reporters::default(),
-        Display::Json => Reporters(vec![Box::new(Stream::new(Box::new(io::stderr()), *counts, tally))]),
-        Display::Lines => Reporters(vec![Box::new(Lines::new(Box::new(io::stderr()), tally, show.verbose))]),
-        Display::Bar => Reporters(vec![Box::new(Bars::on(Terminal::stderr(), above.clone(), tally, show.verbose))]),
+        Display::Json => Reporters(vec![Box::new(JsonLinesReporter::new(Box::new(io::stderr()), *counts, tally))]),
+        Display::Lines => Reporters(vec![Box::new(LogReporter::new(Box::new(io::stderr()), tally, show.verbose))]),
+        Display::Bar => {
+            Reporters(vec![Box::new(TtyReporter::on(Terminal::stderr(), above.clone(), tally, show.verbose))])
+        }
     }
 }
 
@@ -46,7 +48,7 @@ pub fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
     }
     let results = summary.map_or_else(String::new, |summary| summary.results.display().to_string());
     let summary = summary.map(|Summary { stop, elapsed, counts, .. }| End {
-        stop: stop.as_ref().map(|stop| Stopping::from(stop).word()),
+        stop: stop.as_ref().map(|stop| StopCode::from(stop).word()),
         seconds: elapsed.as_secs_f64(),
         results: &results,
         counts: *counts,
@@ -56,15 +58,15 @@ pub fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
 }
 
 /// Creates the display for a long operation that is not a run.
-pub fn chores(display: Display, above: &Above) -> Box<dyn Progress> {
+pub fn chores(display: Display, above: &PrintAbove) -> Box<dyn Progress> {
     let clock = Clock::system();
     let now = move || clock.now();
     if display == Display::Json {
         speak_json();
     }
     match display {
-        Display::Nothing | Display::Json => Box::new(Unseen),
-        Display::Lines => Box::new(Chores::lines(Box::new(io::stderr()), now)),
-        Display::Bar => Box::new(Chores::bar(Terminal::stderr(), above.clone(), now)),
+        Display::Nothing | Display::Json => Box::new(NoProgress),
+        Display::Lines => Box::new(OperationReporter::lines(Box::new(io::stderr()), now)),
+        Display::Bar => Box::new(OperationReporter::bar(Terminal::stderr(), above.clone(), now)),
     }
 }

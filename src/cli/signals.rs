@@ -12,11 +12,11 @@ use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use promptbatch::driver::Stopper;
-use promptbatch::engine::turn::{Signal, Stop};
+use promptbatch::driver::StopHandle;
+use promptbatch::engine::turn::{Signal, StopReason};
 use promptbatch::manifest;
 
-use promptbatch::report::bars::Above;
+use promptbatch::report::bars::PrintAbove;
 
 use crate::cli::exit::Exit;
 use crate::cli::tell;
@@ -45,7 +45,7 @@ fn end_waiting(heard: Signal, is_quiet: bool) {
 
 /// Listens from now on, on a separate thread, because a large manifest keeps the main thread busy. The first signal is
 /// acknowledged above the bar, if one is drawn. The second signal removes the bar.
-pub fn listen(stopper: Stopper, is_quiet: bool, above: Above) -> std::io::Result<()> {
+pub fn listen(stopper: StopHandle, is_quiet: bool, above: PrintAbove) -> std::io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -79,7 +79,7 @@ pub fn listen(stopper: Stopper, is_quiet: bool, above: Above) -> std::io::Result
             }
             asked = Some(heard);
             end_waiting(heard, is_quiet);
-            stopper.stop(Stop::Interrupted(heard));
+            stopper.stop(StopReason::Interrupted(heard));
             if !is_quiet && !above.line(STOPPING) {
                 tell(STOPPING);
             }

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use promptbatch::provider::simulator::http::Simulator;
 use promptbatch::provider::simulator::picture::SIDE_PIXELS_MAX;
 
@@ -38,8 +38,8 @@ pub fn simulate(args: SimulateArgs) -> Exit {
     }
 }
 
-fn config(args: SimulateArgs) -> Config {
-    Config {
+fn config(args: SimulateArgs) -> SimulatorConfig {
+    SimulatorConfig {
         latency: args.latency,
         latency_sigma: args.latency_sigma,
         rate: args.rate,
@@ -52,11 +52,11 @@ fn config(args: SimulateArgs) -> Config {
         pictures_bytes_max: PICTURES_BYTES_MAX,
         link_lifetime: args.link_lifetime,
         line: args.line,
-        ..Config::default()
+        ..SimulatorConfig::default()
     }
 }
 
-async fn serve(config: Config, port: u16) -> io::Result<Exit> {
+async fn serve(config: SimulatorConfig, port: u16) -> io::Result<Exit> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let simulator = Simulator::start(config, port).await?;
     let url = simulator.url().to_owned();

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use promptbatch::driver::clock::Clock;
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::RunFile;
-use promptbatch::model::counts::{Counts, Incidents};
-use promptbatch::model::phase::Known;
+use promptbatch::ledger::sqlite::SqliteStore;
+use promptbatch::model::counts::{RunStats, StatusCounts};
+use promptbatch::model::phase::JobRecord;
 use promptbatch::model::text::{escape, grouped};
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::words::{rate, span};
@@ -23,11 +23,11 @@ const FAILURES_MAX: usize = 20;
 const LATELY: Duration = Duration::from_secs(10 * 60);
 
 /// Status of a run, read from its ledger.
-pub struct Standing {
+pub struct RunStatus {
     provider: String,
-    counts: Counts,
-    incidents: Incidents,
-    failures: Vec<Known>,
+    counts: StatusCounts,
+    incidents: RunStats,
+    failures: Vec<JobRecord>,
     /// Id of the process that runs it now. `None` if no process does.
     pid: Option<String>,
     /// Jobs ended per second during the last ten minutes. `None` if the run is not live, or the rate is unknown.
@@ -38,13 +38,13 @@ pub struct Standing {
     is_checked_whole: bool,
 }
 
-impl Standing {
+impl RunStatus {
     /// Reads the status of the run in this folder. Works next to a live run.
     pub fn of(out: &Path) -> Result<Self, LedgerError> {
-        let older = RunFile::older(out)?.map(|error| error.to_string());
-        let file = RunFile::open_for_reading(out)?;
+        let older = SqliteStore::older(out)?.map(|error| error.to_string());
+        let file = SqliteStore::open_for_reading(out)?;
         let is_checked_whole = file.check_if_small()?;
-        let pid = RunFile::holder(out);
+        let pid = SqliteStore::holder(out);
         let now = Clock::system().now().wall();
         let lately = match &pid {
             Some(_) => file.ended_since(now.before(LATELY))?,
@@ -68,12 +68,12 @@ impl Standing {
 
     /// Returns the counts, and the number of submissions in progress. In a live run, only a held submission is in
     /// doubt.
-    fn told(&self) -> (Counts, u64) {
+    fn told(&self) -> (StatusCounts, u64) {
         let n_submitting = match &self.pid {
             Some(_) => self.counts.n_in_doubt.saturating_sub(self.incidents.n_doubts_held),
             None => 0,
         };
-        (Counts { n_in_doubt: self.counts.n_in_doubt - n_submitting, ..self.counts }, n_submitting)
+        (StatusCounts { n_in_doubt: self.counts.n_in_doubt - n_submitting, ..self.counts }, n_submitting)
     }
 
     /// Reports whether a process runs it now.
@@ -82,7 +82,7 @@ impl Standing {
     }
 
     /// Returns the numbers of jobs by status.
-    pub fn counts(&self) -> &Counts {
+    pub fn counts(&self) -> &StatusCounts {
         &self.counts
     }
 
@@ -137,7 +137,7 @@ impl Standing {
     /// Formats the status as JSON for scripts.
     pub fn json(&self) -> String {
         let (counts, n_submitting) = self.told();
-        let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = counts;
+        let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = counts;
         let incidents = &self.incidents;
         let failures: Vec<_> = self.failures.iter().map(failure).collect();
         let standing = json!({
@@ -170,8 +170,8 @@ impl Standing {
     }
 }
 
-fn failure(known: &Known) -> serde_json::Value {
-    let Known { job, state } = known;
+fn failure(known: &JobRecord) -> serde_json::Value {
+    let JobRecord { job, state } = known;
     let fault = state.last_fault.as_ref();
     json!({
         "index": job.index,

@@ -4,9 +4,9 @@ use std::num::NonZeroU8;
 
 use clap::{Args, ValueEnum};
 
-use promptbatch::model::name::template::Template;
+use promptbatch::model::name::template::NameTemplate;
 use promptbatch::model::outcome::ImageFormat;
-use promptbatch::model::style::{Conversion, Sidecar, StyleWish};
+use promptbatch::model::style::{Conversion, OutputOverrides, Sidecar};
 
 /// How the images are kept. What is not said is as in the first run into the same folder.
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ pub struct StyleArgs {
     /// `{category}/{index}`. `{index:06}` pads with zeros, `{slug:40}` truncates. Times are of the submission, in UTC. The template
     /// cannot change once there are images [default: {index:06}-{slug}]
     #[arg(long, value_name = "TEMPLATE", env = "PROMPTBATCH_NAME")]
-    name: Option<Template>,
+    name: Option<NameTemplate>,
 
     /// Convert every image to this format [default: keep]
     #[arg(long, value_name = "FORMAT", env = "PROMPTBATCH_IMAGE_FORMAT")]
@@ -36,9 +36,9 @@ pub struct StyleArgs {
 }
 
 impl StyleArgs {
-    pub fn wish(&self) -> StyleWish {
+    pub fn wish(&self) -> OutputOverrides {
         let conversion = |to| Some(Conversion { to, quality: self.image_quality });
-        StyleWish {
+        OutputOverrides {
             naming: self.name.clone(),
             format: self.image_format.map(|format| match format {
                 FormatArg::Keep => None,

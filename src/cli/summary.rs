@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use promptbatch::engine::spending::Capped;
-use promptbatch::engine::turn::Stop;
-use promptbatch::model::counts::{Counts, Incidents};
+use promptbatch::engine::spending::CostLimitReached;
+use promptbatch::engine::turn::StopReason;
+use promptbatch::model::counts::{RunStats, StatusCounts};
 use promptbatch::model::event::Stage;
 use promptbatch::model::outcome::FaultKind;
-use promptbatch::model::phase::Known;
-use promptbatch::model::share::Share;
+use promptbatch::model::phase::JobRecord;
+use promptbatch::model::share::Percentage;
 use promptbatch::model::text::{escape, excerpt};
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::results::rfc3339;
 use promptbatch::report::words::span;
 use promptbatch::run::Summary;
-use promptbatch::run::present::Present;
+use promptbatch::run::present::PresenceCheck;
 
 use crate::cli::exit::Exit;
 use crate::cli::reports::share_words;
@@ -27,7 +27,7 @@ pub const PROMPT_CHARS_MAX: usize = 48;
 const REASON_CHARS_MAX: usize = 400;
 
 /// Formats the summary, line by line.
-pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share>) -> Vec<String> {
+pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Percentage>) -> Vec<String> {
     let Summary { counts, counts_before, incidents, cost, stop, failures, present, results, elapsed, .. } = summary;
     let out = escape(&out.display().to_string());
     if counts_before.n_unfinished() == 0 && stop.is_none() {
@@ -46,7 +46,7 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share
     lines.extend(missing(present, &out));
     lines.push(format!("results: {}", escape(&results.display().to_string())));
     let n = counts.n_unfinished();
-    if let Some(Stop::Cost(_)) = stop {
+    if let Some(StopReason::Cost(_)) = stop {
         lines.push(format!("run the same command again with a higher --max-cost to resume: {} unfinished", jobs(n)));
     } else if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
         lines.push(format!("run the same command again to resume: {} unfinished", jobs(n)));
@@ -64,8 +64,8 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Share
 
 /// Warns about recorded images that are not on the disk, and names the command that fixes it. `None` if no image is
 /// missing.
-fn missing(present: &Present, out: &str) -> Option<String> {
-    let Present { n_looked, n_missing, is_all } = *present;
+fn missing(present: &PresenceCheck, out: &str) -> Option<String> {
+    let PresenceCheck { n_looked, n_missing, is_all } = *present;
     let of = if is_all { format!("{n_looked} images") } else { format!("{n_looked} images checked (a sample)") };
     let are = if n_missing == 1 { "is missing or has" } else { "are missing or have" };
     let words = || format!("{n_missing} of {of} {are} the wrong size: promptbatch verify {out} --repair");
@@ -78,8 +78,8 @@ pub fn jobs(n: u64) -> String {
 }
 
 /// Formats the numbers of jobs by status, such as `12 of 12 succeeded`.
-pub fn standing(counts: &Counts) -> String {
-    let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
+pub fn standing(counts: &StatusCounts) -> String {
+    let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
     let mut words = vec![format!("{n_succeeded} of {} succeeded", counts.n_jobs())];
     let others = [
         (n_failed, "failed"),
@@ -93,7 +93,7 @@ pub fn standing(counts: &Counts) -> String {
 }
 
 /// Lists incidents that cost something, or may have. `None` if there are none.
-pub fn noted(incidents: &Incidents) -> Option<String> {
+pub fn noted(incidents: &RunStats) -> Option<String> {
     let mut words = Vec::new();
     if incidents.n_in_doubt > 0 {
         let fates = [
@@ -114,7 +114,7 @@ pub fn noted(incidents: &Incidents) -> Option<String> {
 }
 
 /// Formats the listed failed jobs, and the number of further ones.
-pub fn failed(failures: &[Known], counts: &Counts) -> Vec<String> {
+pub fn failed(failures: &[JobRecord], counts: &StatusCounts) -> Vec<String> {
     let mut lines: Vec<String> = failures
         .iter()
         .map(|known| {
@@ -145,12 +145,12 @@ fn come_back(resets_at: Timestamp, ended_at: Timestamp) -> String {
 }
 
 /// Formats why a run stopped before its end, and when to run again, if known.
-pub fn stopped(stop: &Stop, summary: &Summary) -> String {
+pub fn stopped(stop: &StopReason, summary: &Summary) -> String {
     let Summary { ended_at, counts, counts_before, n_outstanding, .. } = summary;
     match stop {
-        Stop::Interrupted(_) => "stopped: interrupted".to_owned(),
-        Stop::Unauthorized(fault) => format!("stopped: {}", escape(&fault.message)),
-        Stop::Refused(fault) => {
+        StopReason::Interrupted(_) => "stopped: interrupted".to_owned(),
+        StopReason::Unauthorized(fault) => format!("stopped: {}", escape(&fault.message)),
+        StopReason::Refused(fault) => {
             let words = escape(&fault.message);
             let check = if words.contains("--base-url") {
                 ""
@@ -159,23 +159,23 @@ pub fn stopped(stop: &Stop, summary: &Summary) -> String {
             };
             format!("stopped: every job is refused for the same reason: {words}{check}")
         }
-        Stop::Quota(fault) => {
+        StopReason::Quota(fault) => {
             let resets_at = if let FaultKind::QuotaExhausted { resets_at } = fault.kind { resets_at } else { None };
             let when = resets_at.map_or_else(String::new, |resets_at| come_back(resets_at, *ended_at));
             format!("stopped: {}{when}", escape(&fault.message))
         }
-        Stop::Unreachable(stage, fault) => {
+        StopReason::Unreachable(stage, fault) => {
             let doing = match stage {
                 Stage::Submit => "no submission got through",
                 Stage::Poll | Stage::Download | Stage::Task => "no poll was answered",
             };
             format!("stopped: {doing} for too long (--max-outage): {}", escape(&fault.message))
         }
-        Stop::Disk => "stopped: the images could not be written".to_owned(),
-        Stop::Failures(n) => format!("stopped: {} failed (--max-failures)", jobs(*n)),
-        Stop::Cost(capped) => capped_words(capped),
-        Stop::Duration(max) => format!("stopped: the time is up (--max-duration {})", span(*max)),
-        Stop::Limit(_) => {
+        StopReason::Disk => "stopped: the images could not be written".to_owned(),
+        StopReason::Failures(n) => format!("stopped: {} failed (--max-failures)", jobs(*n)),
+        StopReason::Cost(capped) => capped_words(capped),
+        StopReason::Duration(max) => format!("stopped: the time is up (--max-duration {})", span(*max)),
+        StopReason::Limit(_) => {
             let n_done = counts_before.n_unfinished().saturating_sub(counts.n_unfinished());
             format!(
                 "this part is done: {} done, {n_outstanding} outstanding; run the same command for more",
@@ -186,8 +186,8 @@ pub fn stopped(stop: &Stop, summary: &Summary) -> String {
 }
 
 /// Formats where the limit on the cost stopped a run.
-fn capped_words(capped: &Capped) -> String {
-    let Capped { cost, next, max, unit } = capped;
+fn capped_words(capped: &CostLimitReached) -> String {
+    let CostLimitReached { cost, next, max, unit } = capped;
     let limit = format!("--max-cost {}", max.with_unit(unit));
     let (Some(cost), Some(next)) = (cost, next) else {
         return escape(&format!("stopped at {limit}: a price is not known, so nothing more is submitted"));

@@ -11,7 +11,7 @@ use promptbatch::report::watch::Watch;
 use crate::cli::args::StatusArgs;
 use crate::cli::exit::Exit;
 use crate::cli::inspect::exit_of;
-use crate::cli::standing::Standing;
+use crate::cli::standing::RunStatus;
 use crate::cli::{fail, print};
 
 /// Interval between two updates on a terminal. `PRINTED_EVERY` is the interval for a log or a script.
@@ -23,7 +23,7 @@ pub fn watch(args: &StatusArgs) -> Exit {
     let is_drawn = !args.json && io::stdout().is_terminal() && can_be_drawn();
     let block = is_drawn.then(|| Watch::on(Terminal::stderr()));
     loop {
-        let standing = match Standing::of(&args.out) {
+        let standing = match RunStatus::of(&args.out) {
             Ok(standing) => standing,
             Err(error) => {
                 block.iter().for_each(Watch::end);

@@ -7,21 +7,21 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
-use crate::driver::Hands;
+use crate::driver::DriverContext;
 use crate::driver::images::StoreError;
-use crate::driver::meter::Meter;
+use crate::driver::meter::DownloadMeter;
 use crate::driver::transfer;
 use crate::engine::turn::Input;
 use crate::model::job::{Job, JobId};
 use crate::model::name::ImageName;
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_COUNTED_MAX, IMAGES_MAX, Status, TaskId, Url};
 
 /// Maximum number of failed images that the fault of a task lists one by one.
 const NAMED_MAX: usize = 3;
 
 /// Submits a job. A panic of the provider's code puts the submission in doubt.
-pub async fn submit(hands: Hands, job: Arc<Job>) -> Input {
+pub async fn submit(hands: DriverContext, job: Arc<Job>) -> Input {
     let submitted = caught(hands.provider.submit(&job.request)).await;
     // The provider's code may panic before or after the API received the request. The submission is therefore in doubt.
     let result = submitted.unwrap_or_else(|| Err(panicked(FaultKind::InDoubt, "submitting")));
@@ -29,7 +29,7 @@ pub async fn submit(hands: Hands, job: Arc<Job>) -> Input {
 }
 
 /// Polls the status of tasks. Returns one answer per job.
-pub async fn poll(hands: Hands, batch: Vec<(JobId, TaskId)>) -> Input {
+pub async fn poll(hands: DriverContext, batch: Vec<(JobId, TaskId)>) -> Input {
     let (jobs, tasks): (Vec<JobId>, Vec<TaskId>) = batch.into_iter().unzip();
     let answers: Vec<Result<Status, Fault>> = caught(hands.provider.poll(&tasks)).await.unwrap_or_default();
     // Every job receives an answer, even if the provider's code panics or returns too few answers.
@@ -39,9 +39,9 @@ pub async fn poll(hands: Hands, batch: Vec<(JobId, TaskId)>) -> Input {
 
 /// Downloads the images of a job. The error is a failure of the local disk, together with the affected job.
 pub async fn download(
-    hands: Hands,
-    meter: Arc<Meter>,
-    origin: Origin,
+    hands: DriverContext,
+    meter: Arc<DownloadMeter>,
+    origin: Provenance,
     urls: Vec<Url>,
 ) -> Result<Input, (JobId, StoreError)> {
     let id = origin.job.id;
@@ -54,9 +54,9 @@ pub async fn download(
 
 /// Downloads every available image. If some images fail, the fault names the failed images and keeps the others.
 async fn download_all(
-    hands: &Hands,
-    meter: &Meter,
-    origin: &Origin,
+    hands: &DriverContext,
+    meter: &DownloadMeter,
+    origin: &Provenance,
     urls: &[Url],
 ) -> Result<Result<Vec<Artifact>, Fault>, StoreError> {
     let (mut artifacts, mut faults) = (Vec::new(), Vec::new());
@@ -79,7 +79,7 @@ async fn download_all(
 
 /// Returns the recorded artifact of this name from an earlier download. `None` if no such artifact is recorded, or its
 /// file is missing or changed.
-async fn kept(hands: &Hands, origin: &Origin, name: &ImageName) -> Option<Artifact> {
+async fn kept(hands: &DriverContext, origin: &Provenance, name: &ImageName) -> Option<Artifact> {
     let is_it = |artifact: &&Artifact| {
         let paths = [name.path(artifact.format), name.path_apart(artifact.format)];
         paths.contains(&artifact.file_name)

@@ -7,19 +7,19 @@ use futures::StreamExt;
 use tokio::time::Instant;
 
 use crate::engine::turn::Received;
-use crate::provider::{Body, Download};
+use crate::provider::{Download, ImageStream};
 
 /// Shortest silence before a break that counts as a stall. A transfer that breaks off at once was cut by its host.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// Counts since the last report.
 #[derive(Debug, Default)]
-pub struct Meter {
+pub struct DownloadMeter {
     n_bytes: AtomicU64,
     n_stalled: AtomicUsize,
 }
 
-impl Meter {
+impl DownloadMeter {
     /// Returns the counts since the last call, and resets them; `None` if nothing was received and nothing stalled.
     pub fn take(&self) -> Option<Received> {
         let (n_bytes, n_stalled) = (self.n_bytes.swap(0, Ordering::Relaxed), self.n_stalled.swap(0, Ordering::Relaxed));
@@ -29,7 +29,7 @@ impl Meter {
     /// Counts the bytes of a download as they arrive.
     pub fn counted<'a>(&'a self, download: Download<'a>) -> Download<'a> {
         let mut last_at = Instant::now();
-        let body: Body<'a> = download.body;
+        let body: ImageStream<'a> = download.body;
         let counted = body.inspect(move |piece| {
             match piece {
                 Ok(piece) => drop(self.n_bytes.fetch_add(piece.len() as u64, Ordering::Relaxed)),
@@ -58,7 +58,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn bytes_are_counted_and_only_a_break_after_a_silence_is_a_stall() {
-        let meter = Meter::default();
+        let meter = DownloadMeter::default();
         assert_eq!(meter.take(), None);
         for (silence, n_stalled) in [(0, 0), (999, 0), (1000, 1), (60_000, 1)] {
             let pieces = stream::iter([Ok(Bytes::from_static(b"abc")), Err(Fault::new(FaultKind::Transient, "cut"))]);

@@ -20,14 +20,14 @@ use tokio::task::{JoinError, JoinSet, yield_now};
 
 use crate::driver::clock::Clock;
 use crate::driver::images::{ImageStore, StoreError};
-use crate::driver::meter::Meter;
+use crate::driver::meter::DownloadMeter;
 use crate::engine::Engine;
-use crate::engine::turn::{Action, Input, Stop, Turn};
+use crate::engine::turn::{Action, Input, StopReason, Turn};
 use crate::ledger::error::LedgerError;
 use crate::ledger::{self, Ledger, Loaded, Recorded};
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
-use crate::model::name::template::Template;
+use crate::model::name::template::NameTemplate;
 use crate::model::time::Moment;
 use crate::provider::Provider;
 use crate::report::{Reporter, Reporters};
@@ -54,16 +54,16 @@ pub enum DriveError {
 
 /// Services that the driver uses.
 #[derive(Clone)]
-pub struct Hands {
+pub struct DriverContext {
     /// Provider that makes the images.
     pub provider: Arc<dyn Provider>,
     /// Store that keeps the images.
     pub store: Arc<dyn ImageStore>,
     /// Template of the image names in the store.
-    pub naming: Arc<Template>,
+    pub naming: Arc<NameTemplate>,
 }
 
-impl std::fmt::Debug for Hands {
+impl std::fmt::Debug for DriverContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Hands")
     }
@@ -71,28 +71,28 @@ impl std::fmt::Debug for Hands {
 
 /// Handle that stops a run, from any task or thread.
 #[derive(Clone, Debug)]
-pub struct Stopper(mpsc::UnboundedSender<Stop>);
+pub struct StopHandle(mpsc::UnboundedSender<StopReason>);
 
 /// Receiver of requests to stop a run.
 #[derive(Debug)]
-pub struct Stops(mpsc::UnboundedReceiver<Stop>);
+pub struct StopReceiver(mpsc::UnboundedReceiver<StopReason>);
 
 /// Creates the stop channel of a run and returns its two ends.
-pub fn stopper() -> (Stopper, Stops) {
+pub fn stopper() -> (StopHandle, StopReceiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    (Stopper(sender), Stops(receiver))
+    (StopHandle(sender), StopReceiver(receiver))
 }
 
-impl Stopper {
+impl StopHandle {
     /// Requests a stop of the run. Nothing is lost, and the same command resumes the run later.
-    pub fn stop(&self, why: Stop) {
+    pub fn stop(&self, why: StopReason) {
         // A run that has ended needs no such request.
         drop(self.0.send(why));
     }
 }
 
-impl Stops {
-    async fn next(&mut self) -> Stop {
+impl StopReceiver {
+    async fn next(&mut self) -> StopReason {
         match self.0.recv().await {
             Some(stop) => stop,
             None => std::future::pending().await,
@@ -108,11 +108,11 @@ pub async fn drive(
     mut engine: Engine,
     ledger: &mut dyn Ledger,
     reporters: &mut Reporters,
-    hands: &Hands,
+    hands: &DriverContext,
     clock: &Clock,
-    stops: &mut Stops,
-) -> Result<Option<Stop>, DriveError> {
-    let (mut under_way, meter) = (JoinSet::new(), Arc::new(Meter::default()));
+    stops: &mut StopReceiver,
+) -> Result<Option<StopReason>, DriveError> {
+    let (mut under_way, meter) = (JoinSet::new(), Arc::new(DownloadMeter::default()));
     let mut broken = None;
     loop {
         let now = clock.now();
@@ -128,7 +128,7 @@ pub async fn drive(
             Ok(loaded) => loaded,
             Err(error) => {
                 broken.get_or_insert(error.into());
-                engine.handle(clock.now(), Input::Stop(Stop::Disk));
+                engine.handle(clock.now(), Input::Stop(StopReason::Disk));
                 Some(Loaded::default())
             }
         };
@@ -152,7 +152,7 @@ pub async fn drive(
                 }
                 if let Err(error) = asked {
                     broken.get_or_insert(error.into());
-                    engine.handle(clock.now(), Input::Stop(Stop::Disk));
+                    engine.handle(clock.now(), Input::Stop(StopReason::Disk));
                 }
             }
             () = clock.sleep_until(soon(wake_at, now + WAIT_MAX)) => (),
@@ -162,7 +162,7 @@ pub async fn drive(
 
 /// Collects finished tasks, and tasks that finish without waiting. A commit of many events costs little more than a
 /// commit of one.
-async fn gather(first: Done, under_way: &mut JoinSet<Returned>) -> Vec<Done> {
+async fn gather(first: JoinedTask, under_way: &mut JoinSet<TaskOutput>) -> Vec<JoinedTask> {
     let mut gathered = vec![first];
     for _ in 0..ROUNDS_MAX {
         yield_now().await;
@@ -180,17 +180,17 @@ fn soon(wake_at: Option<Moment>, at_most: Moment) -> Moment {
     wake_at.map_or(at_most, |moment| moment.min(at_most))
 }
 
-type Returned = Result<Input, (JobId, StoreError)>;
+type TaskOutput = Result<Input, (JobId, StoreError)>;
 
-type Done = Result<Returned, JoinError>;
+type JoinedTask = Result<TaskOutput, JoinError>;
 
 /// Starts the actions of a turn. Every action has its events recorded by now.
 async fn perform(
     actions: Recorded<Vec<Action>>,
     ledger: &mut dyn Ledger,
-    hands: &Hands,
-    meter: &Arc<Meter>,
-    under_way: &mut JoinSet<Returned>,
+    hands: &DriverContext,
+    meter: &Arc<DownloadMeter>,
+    under_way: &mut JoinSet<TaskOutput>,
 ) -> Result<Option<Loaded>, LedgerError> {
     let mut loaded = None;
     for action in actions.into_inner() {
@@ -207,7 +207,7 @@ async fn perform(
 }
 
 /// Removes partial downloads of jobs that have ended, or are submitted as a new task.
-fn forget_parts(events: &[Event], hands: &Hands) {
+fn forget_parts(events: &[Event], hands: &DriverContext) {
     for event in events {
         match event.kind {
             EventKind::SubmitStarted | EventKind::Finished(_) => hands.store.forget(event.job),
@@ -218,7 +218,7 @@ fn forget_parts(events: &[Event], hands: &Hands) {
 
 /// Returns the input of a finished task, and keeps the first error of the local disk. Panics are caught inside the
 /// task, and no task is aborted while the loop runs.
-fn returned(done: Done, broken: &mut Option<DriveError>) -> Input {
+fn returned(done: JoinedTask, broken: &mut Option<DriveError>) -> Input {
     match done.expect("a task of the driver neither panics nor is aborted") {
         Ok(input) => input,
         Err((job, error)) => {
@@ -234,7 +234,7 @@ mod tests {
 
     use super::*;
 
-    const ANSWER: Returned = Ok(Input::Unsaved(JobId::from_bytes([0; 10])));
+    const ANSWER: TaskOutput = Ok(Input::Unsaved(JobId::from_bytes([0; 10])));
 
     /// Goal: inputs that need no waiting share a turn, and no input is waited for. Method: tasks with a few more steps,
     /// and a task of one hour. The clock moves only when all tasks wait.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use crate::engine::turn::Input;
 use crate::ledger::error::LedgerError;
-use crate::ledger::{Ledger, Owner};
+use crate::ledger::{Ledger, TaskOwner};
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind, TaskId};
 
@@ -48,7 +48,7 @@ fn accepted(input: &mut Input) -> Option<(JobId, TaskId, &mut Input)> {
     }
 }
 
-fn words(job: JobId, owner: Owner) -> String {
+fn words(job: JobId, owner: TaskOwner) -> String {
     match owner.index {
         _ if owner.job == job => "which is an earlier submission of this job".to_owned(),
         Some(index) => format!("which belongs to job {index}"),

@@ -2,12 +2,12 @@
 
 use tokio::time::Instant;
 
-use crate::driver::Hands;
+use crate::driver::DriverContext;
 use crate::driver::images::StoreError;
-use crate::driver::meter::Meter;
+use crate::driver::meter::DownloadMeter;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind, Url};
-use crate::model::part::Part;
+use crate::model::part::PartialDownload;
 use crate::provider::Download;
 
 /// Minimum progress that justifies another connection after a broken one. The larger value counts: `GAIN_BYTES_MIN`
@@ -20,8 +20,8 @@ const SMALL_GAINS_MAX: u32 = 5;
 
 /// Downloads an image, or its missing bytes. The outer error is a failure of the local disk.
 pub async fn image(
-    hands: &Hands,
-    meter: &Meter,
+    hands: &DriverContext,
+    meter: &DownloadMeter,
     name: &ImageName,
     url: &Url,
 ) -> Result<Result<Artifact, Fault>, StoreError> {
@@ -55,8 +55,13 @@ pub async fn image(
 }
 
 /// Requests the missing bytes. A complete image has none, so no request is sent.
-async fn open(hands: &Hands, meter: &Meter, url: &Url, part: Option<&Part>) -> Result<Download<'static>, Fault> {
-    if let Some(Part { n_bytes, bytes_total, validator }) = part.filter(|part| part.is_whole()) {
+async fn open(
+    hands: &DriverContext,
+    meter: &DownloadMeter,
+    url: &Url,
+    part: Option<&PartialDownload>,
+) -> Result<Download<'static>, Fault> {
+    if let Some(PartialDownload { n_bytes, bytes_total, validator }) = part.filter(|part| part.is_whole()) {
         let (n_before, validator, body) = (*n_bytes, Some(validator.clone()), Box::pin(futures::stream::empty()));
         return Ok(Download { n_before, bytes_total: *bytes_total, validator, body });
     }
@@ -69,6 +74,6 @@ async fn open(hands: &Hands, meter: &Meter, url: &Url, part: Option<&Part>) -> R
 }
 
 /// Returns the minimum progress of a connection, in bytes.
-fn gain_min(part: &Part) -> u64 {
+fn gain_min(part: &PartialDownload) -> u64 {
     GAIN_BYTES_MIN.max(part.bytes_total.unwrap_or(0) / GAIN_PARTS)
 }

@@ -17,7 +17,7 @@ const LOST_TIMES: u32 = 30;
 
 /// Evidence that a resubmission was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum TrialEvidence {
     /// Acceptance of the submission. It is enough for a job in doubt, whose earlier answer was lost.
     Accepted,
     /// End of the new task. It is required for a job whose earlier task was lost.
@@ -26,13 +26,13 @@ pub enum Proof {
 
 /// Decides which jobs may be resubmitted, and so be paid for again.
 #[derive(Debug)]
-pub struct ResubmitBrake {
+pub struct ResubmitLimiter {
     /// Jobs ready for resubmission, in order.
-    waiting: VecDeque<(JobId, Proof)>,
+    waiting: VecDeque<(JobId, TrialEvidence)>,
     /// Jobs that become ready after their own backoff.
     coming: BTreeSet<JobId>,
     /// Resubmitted jobs that have not yet shown whether the resubmission was right.
-    trials: BTreeMap<JobId, Proof>,
+    trials: BTreeMap<JobId, TrialEvidence>,
     /// Maximum number of concurrent trials.
     allowance: usize,
     /// Consecutive failed trials, while only one at a time is allowed.
@@ -41,7 +41,7 @@ pub struct ResubmitBrake {
     backoff: Backoff,
 }
 
-impl ResubmitBrake {
+impl ResubmitLimiter {
     /// Creates a brake whose waits repeat for the same seed of `backoff`.
     pub fn new(backoff: Backoff) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl ResubmitBrake {
     }
 
     /// Queues a job that is ready for resubmission.
-    pub fn push(&mut self, job: JobId, proof: Proof) {
+    pub fn push(&mut self, job: JobId, proof: TrialEvidence) {
         self.coming.remove(&job);
         self.waiting.push_back((job, proof));
     }
@@ -85,14 +85,14 @@ impl ResubmitBrake {
     pub fn admit(&mut self, now: Moment, job: JobId, n_suspected: usize) -> bool {
         let is_admitted = self.has_room(now, self.waiting.len() + n_suspected);
         if is_admitted {
-            self.trials.insert(job, Proof::Ended);
+            self.trials.insert(job, TrialEvidence::Ended);
         }
         is_admitted
     }
 
     /// Processes evidence: the submission of a job was answered, or its task has ended.
-    pub fn proved(&mut self, job: JobId, proof: Proof) {
-        let is_proof = self.trials.get(&job).is_some_and(|wanted| *wanted == proof || proof == Proof::Ended);
+    pub fn proved(&mut self, job: JobId, proof: TrialEvidence) {
+        let is_proof = self.trials.get(&job).is_some_and(|wanted| *wanted == proof || proof == TrialEvidence::Ended);
         if is_proof {
             self.trials.remove(&job);
             self.allowance = self.allowance.saturating_mul(2);
@@ -108,7 +108,7 @@ impl ResubmitBrake {
         if was_last {
             self.n_failed += 1;
             // A lost answer shows at once. A lost new task shows only after the duration of a task.
-            let times = if proof == Proof::Ended { LOST_TIMES } else { 1 };
+            let times = if proof == TrialEvidence::Ended { LOST_TIMES } else { 1 };
             self.closed_until = Some(now + self.backoff.after(self.n_failed) * times);
         }
     }
@@ -165,13 +165,13 @@ mod tests {
         JobId::from_bytes([n; 10])
     }
 
-    fn brake(n_waiting: u8) -> ResubmitBrake {
-        let mut brake = ResubmitBrake::new(Backoff::new(1));
-        (0..n_waiting).for_each(|n| brake.push(id(n), Proof::Accepted));
+    fn brake(n_waiting: u8) -> ResubmitLimiter {
+        let mut brake = ResubmitLimiter::new(Backoff::new(1));
+        (0..n_waiting).for_each(|n| brake.push(id(n), TrialEvidence::Accepted));
         brake
     }
 
-    fn popped(brake: &mut ResubmitBrake, now: Moment) -> usize {
+    fn popped(brake: &mut ResubmitLimiter, now: Moment) -> usize {
         std::iter::from_fn(|| brake.pop(now)).count()
     }
 
@@ -184,10 +184,10 @@ mod tests {
     fn of_many_one_goes_first_and_each_proof_lets_twice_as_many_go() {
         let mut brake = brake(20);
         assert_eq!(popped(&mut brake, at(0)), 1);
-        brake.proved(id(0), Proof::Accepted);
+        brake.proved(id(0), TrialEvidence::Accepted);
         assert_eq!(popped(&mut brake, at(0)), 2);
-        brake.proved(id(1), Proof::Accepted);
-        brake.proved(id(2), Proof::Accepted);
+        brake.proved(id(1), TrialEvidence::Accepted);
+        brake.proved(id(2), TrialEvidence::Accepted);
         assert_eq!(popped(&mut brake, at(0)), 8);
     }
 
@@ -214,9 +214,9 @@ mod tests {
             n_admitted += usize::from(brake.admit(at(0), id(n), 8));
         }
         assert_eq!(n_admitted, 1);
-        brake.proved(id(0), Proof::Accepted);
+        brake.proved(id(0), TrialEvidence::Accepted);
         assert!(!brake.admit(at(1), id(1), 7), "that it was accepted shows nothing");
-        brake.proved(id(0), Proof::Ended);
+        brake.proved(id(0), TrialEvidence::Ended);
         assert!(brake.admit(at(2), id(1), 7) && brake.admit(at(2), id(2), 6) && !brake.admit(at(2), id(3), 5));
     }
 
@@ -224,14 +224,14 @@ mod tests {
     fn what_was_learnt_is_forgotten_when_no_job_waits() {
         let mut brake = brake(4);
         assert_eq!(popped(&mut brake, at(0)), 1);
-        brake.proved(id(0), Proof::Accepted);
+        brake.proved(id(0), TrialEvidence::Accepted);
         assert_eq!(popped(&mut brake, at(0)), 2);
-        brake.proved(id(1), Proof::Accepted);
-        brake.proved(id(2), Proof::Accepted);
+        brake.proved(id(1), TrialEvidence::Accepted);
+        brake.proved(id(2), TrialEvidence::Accepted);
         assert_eq!(popped(&mut brake, at(0)), 1);
-        brake.proved(id(3), Proof::Accepted);
+        brake.proved(id(3), TrialEvidence::Accepted);
         brake.rest();
-        (10..20).for_each(|n| brake.push(id(n), Proof::Accepted));
+        (10..20).for_each(|n| brake.push(id(n), TrialEvidence::Accepted));
         assert_eq!(popped(&mut brake, at(0)), 1, "the next accumulation has a cause of its own");
     }
 }

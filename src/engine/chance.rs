@@ -65,7 +65,7 @@ const USELESS_LOST: f64 = 1.25;
 
 /// Load at a refusal, compared with the known limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Load {
+pub enum LoadLevel {
     /// Load clearly below the level that was accepted before the last cuts.
     Within,
     /// Unknown or unclear load.
@@ -76,7 +76,7 @@ pub enum Load {
 
 /// Cause to which a refusal is attributed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RefusalVerdict {
     /// Randomness: the refusal has no consequences.
     Chance,
     /// Limit, which also caused some earlier refusals that had counted as random.
@@ -106,7 +106,7 @@ impl Count {
 
 /// Test that decides whether refusals are random.
 #[derive(Clone, Debug)]
-pub struct Chance {
+pub struct RandomRefusalTest {
     /// Says whether all refusals count as random until an alarm.
     is_presumed: bool,
     trust: f64,
@@ -125,7 +125,7 @@ pub struct Chance {
     cuts: Count,
 }
 
-impl Chance {
+impl RandomRefusalTest {
     /// Creates a test in which refusals count as random until several come close together.
     pub const fn new() -> Self {
         let nothing = Count { answers: 0.0, refused: 0.0 };
@@ -179,8 +179,8 @@ impl Chance {
     }
 
     /// Records a refused submission at this load, and returns the cause of the refusal.
-    pub fn refused(&mut self, load: Load) -> Verdict {
-        if !self.is_presumed && (load == Load::Beyond || self.leaning < 1.0) {
+    pub fn refused(&mut self, load: LoadLevel) -> RefusalVerdict {
+        if !self.is_presumed && (load == LoadLevel::Beyond || self.leaning < 1.0) {
             return self.expected(load);
         }
         self.count(true);
@@ -191,24 +191,24 @@ impl Chance {
         if self.suspicion > alarm || f64::from(self.n_run) * -share.ln() > run {
             return self.alarmed(share);
         }
-        Verdict::Chance
+        RefusalVerdict::Chance
     }
 
     /// Handles a refusal that the known limits explain, or that must not wait for further evidence.
-    fn expected(&mut self, load: Load) -> Verdict {
+    fn expected(&mut self, load: LoadLevel) -> RefusalVerdict {
         match load {
-            Load::Beyond => {
+            LoadLevel::Beyond => {
                 self.trust = (self.trust - TRUST_LOST).max(0.0);
                 self.leaning = (self.leaning - LEANING_BEYOND).max(0.0);
             }
-            Load::Within | Load::Unclear => self.trust = self.trust.max(0.0),
+            LoadLevel::Within | LoadLevel::Unclear => self.trust = self.trust.max(0.0),
         }
         (self.suspicion, self.suspect) = (0.0, Count::default());
-        Verdict::Limit { n_before: 0 }
+        RefusalVerdict::Limit { n_before: 0 }
     }
 
     /// Handles refusals that came close together.
-    fn alarmed(&mut self, share: f64) -> Verdict {
+    fn alarmed(&mut self, share: f64) -> RefusalVerdict {
         // Refusals beyond the expected number of random ones belonged to the limit, and so did those in a row.
         let in_a_row = if self.n_run > 1 { f64::from(self.n_run) } else { 0.0 };
         let excess = (self.suspect.refused - share * self.suspect.answers).max(in_a_row);
@@ -222,12 +222,12 @@ impl Chance {
         if self.trust < 0.0 {
             (self.is_presumed, self.trust) = (false, 0.0);
         }
-        Verdict::Limit { n_before: self.n_run - 1 }
+        RefusalVerdict::Limit { n_before: self.n_run - 1 }
     }
 
     /// Records that a refusal at this load leads to a cut. Returns whether cuts without effect now prove randomness, so that the cut must
     /// not be made.
-    pub fn is_proven_by_cut(&mut self, load: Load) -> bool {
+    pub fn is_proven_by_cut(&mut self, load: LoadLevel) -> bool {
         let n_accepted = std::mem::take(&mut self.n_accepted);
         if self.is_presumed || n_accepted < APART {
             return false;
@@ -238,12 +238,12 @@ impl Chance {
         self.cuts.refused += 1.0;
         self.cuts.answers += f64::from(n_accepted) + 1.0;
         match load {
-            Load::Within => {
+            LoadLevel::Within => {
                 self.useless += 1.0;
                 self.leaning = (self.leaning + 1.0).min(LEANING_MAX);
             }
-            Load::Unclear => (),
-            Load::Beyond => self.useless = (self.useless - USELESS_LOST).max(0.0),
+            LoadLevel::Unclear => (),
+            LoadLevel::Beyond => self.useless = (self.useless - USELESS_LOST).max(0.0),
         }
         if self.useless <= USELESS_CUTS || self.cuts.share() >= SHARE_MAX {
             return false;

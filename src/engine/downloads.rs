@@ -13,14 +13,14 @@ pub const BACKLOG_MIN: usize = 1000;
 
 /// Queue of jobs whose images can be downloaded.
 #[derive(Debug, Default)]
-pub struct Downloads {
+pub struct DownloadQueue {
     /// Jobs whose links name an expiry time, numbered in order of arrival.
     expiring: BTreeMap<(Moment, u64), JobId>,
     others: VecDeque<JobId>,
     n_pushed: u64,
 }
 
-impl Downloads {
+impl DownloadQueue {
     /// Adds a job with its links.
     ///
     /// A link that seems expired on arrival counts as a link without expiry. The local clock may be wrong, and a useless request costs less
@@ -72,13 +72,13 @@ mod tests {
         secs.iter().map(|secs| Url(format!("https://images/a.png{}", query(secs)))).collect()
     }
 
-    fn popped(downloads: &mut Downloads) -> Vec<JobId> {
+    fn popped(downloads: &mut DownloadQueue) -> Vec<JobId> {
         std::iter::from_fn(|| downloads.pop()).collect()
     }
 
     #[test]
     fn what_expires_first_goes_first_and_the_unknown_last_as_they_came() {
-        let mut downloads = Downloads::default();
+        let mut downloads = DownloadQueue::default();
         let jobs = [(9, None), (1, Some(60)), (8, None), (2, Some(30)), (3, Some(60)), (7, None)];
         for (n, secs) in jobs {
             downloads.push(at(0), id(n), &links(&[secs]));
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn of_several_links_the_soonest_counts() {
-        let mut downloads = Downloads::default();
+        let mut downloads = DownloadQueue::default();
         downloads.push(at(0), id(1), &links(&[Some(50), None]));
         downloads.push(at(0), id(2), &links(&[None, Some(90), Some(40)]));
         assert_eq!(popped(&mut downloads), [2, 1].map(id));
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_link_that_expires_while_it_waits_is_told_apart() {
-        let mut downloads = Downloads::default();
+        let mut downloads = DownloadQueue::default();
         for (n, secs) in [(1, Some(10)), (2, Some(20)), (3, None)] {
             downloads.push(at(0), id(n), &links(&[secs]));
         }
@@ -111,7 +111,7 @@ mod tests {
     /// A fast local clock, or a link that means something else by `Expires`, must not prevent a download for ever.
     #[test]
     fn a_link_that_came_expired_is_fetched_all_the_same() {
-        let mut downloads = Downloads::default();
+        let mut downloads = DownloadQueue::default();
         downloads.push(at(100), id(1), &links(&[Some(10)]));
         assert_eq!(downloads.pop_expired(at(200)), None);
         assert_eq!(downloads.pop(), Some(id(1)));

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use crate::engine::turn::Stop;
+use crate::engine::turn::StopReason;
 use crate::engine::{Engine, Loading};
 use crate::model::event::Stage;
-use crate::model::limits::OnQuota;
+use crate::model::limits::QuotaPolicy;
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::time::Moment;
 
@@ -47,7 +47,7 @@ impl Engine {
     }
 
     /// Stops the run before its end. The first reason is kept, unless the tasks in flight can or shall no longer be completed.
-    pub(super) fn stop_with(&mut self, now: Moment, stop: Stop) {
+    pub(super) fn stop_with(&mut self, now: Moment, stop: StopReason) {
         let is_new = match &self.stop {
             None => true,
             Some(before) => before.drains() && !stop.drains(),
@@ -64,7 +64,7 @@ impl Engine {
         self.n_failures += u64::from(is_failure);
         // A job that succeeds may also reach a relative limit: as the last one of the first few jobs.
         if self.limits.failures_max.is_some_and(|max| max.is_reached(self.n_failures, self.n_ended)) {
-            self.stop_with(now, Stop::Failures(self.n_failures));
+            self.stop_with(now, StopReason::Failures(self.n_failures));
         }
     }
 
@@ -89,7 +89,7 @@ impl Engine {
                 // A single refusal among successes of the same token is not caused by the token.
                 self.n_polls_unauthorized += 1;
                 if self.n_polls_unauthorized >= UNAUTHORIZED_MAX {
-                    self.stop_with(now, Stop::Unauthorized(fault.clone()));
+                    self.stop_with(now, StopReason::Unauthorized(fault.clone()));
                 }
             }
             (FaultKind::QuotaExhausted { .. }, Stage::Submit | Stage::Task) => self.quota_spent(now, fault),
@@ -105,7 +105,7 @@ impl Engine {
                 Stage::Poll,
             ) => {
                 if self.is_out_of_reach(now, stage) {
-                    self.stop_with(now, Stop::Unreachable(stage, fault.clone()));
+                    self.stop_with(now, StopReason::Unreachable(stage, fault.clone()));
                 }
             }
             // A refusal by an image host concerns one link.
@@ -137,12 +137,12 @@ impl Engine {
 
     fn quota_spent(&mut self, now: Moment, fault: &Fault) {
         match (self.limits.on_quota, fault.kind) {
-            (OnQuota::Wait, FaultKind::QuotaExhausted { resets_at }) => {
+            (QuotaPolicy::Wait, FaultKind::QuotaExhausted { resets_at }) => {
                 // The provider's clock counts where it is known: the local clock may be wrong.
                 let resets_at = fault.resets_in.map(|wait| (now + wait).wall()).or(resets_at);
                 self.lane.quota_spent(now, resets_at);
             }
-            (OnQuota::Stop | OnQuota::Wait, _) => self.stop_with(now, Stop::Quota(fault.clone())),
+            (QuotaPolicy::Stop | QuotaPolicy::Wait, _) => self.stop_with(now, StopReason::Quota(fault.clone())),
         }
     }
 

@@ -15,7 +15,7 @@ pub struct FifoDetector {
     n_accepted: u64,
     /// Youngest task that was seen to end.
     youngest_ended: AcceptOrder,
-    /// [Listening time](crate::engine::listening::ListeningTime) of the most recent end; zero before the first.
+    /// [Listening time](crate::engine::listening::EvidenceTime) of the most recent end; zero before the first.
     last_end_at: Duration,
 }
 

@@ -32,7 +32,7 @@ const REST_MAX: Duration = Duration::from_secs(3600);
 
 /// Estimate of the useful number of tasks in flight.
 #[derive(Debug)]
-pub struct Gain {
+pub struct ThroughputProbe {
     cap: usize,
     trial: Trial,
     /// Shortest duration of a task so far, in seconds.
@@ -60,7 +60,7 @@ enum Trial {
     },
 }
 
-impl Gain {
+impl ThroughputProbe {
     /// Creates an estimate without any knowledge.
     pub const fn new() -> Self {
         Self { cap: UNPROVEN_MAX, trial: Trial::First, least: f64::INFINITY, full_since: None, n_ended: 0, rest: REST }

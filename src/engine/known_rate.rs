@@ -43,7 +43,7 @@ const EPOCH_MICROS: i64 = 2 * 24 * 3600 * 1_000_000;
 /// Issues permits at a rate, evenly spaced. No span ever sees more than its count, as a server with a sliding window counts. Both checks
 /// use the monotonic clock. A clock that is set, or a machine that sleeps, therefore adds no permits.
 #[derive(Debug)]
-pub struct KnownRate {
+pub struct ConfiguredRate {
     limiter: Limiter,
     clock: EngineClock,
     /// Cells of a request after a pause: the whole bucket, so that only lateness is compensated, and not idle time.
@@ -78,7 +78,7 @@ impl EngineClock {
     }
 }
 
-impl KnownRate {
+impl ConfiguredRate {
     /// Creates a limiter at this rate. A `burst` that the user names may leave at once, and adds to the maximum of a span.
     pub fn new(rate: Rate, burst: Option<NonZeroU32>) -> Self {
         let interval = if rate.count.get() > RECENT_MAX && burst.is_none() {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::engine::chance::{Chance, Load, Verdict};
-use crate::engine::learner::{Learner, Refused, Ticket};
+use crate::engine::chance::{LoadLevel, RandomRefusalTest, RefusalVerdict};
+use crate::engine::learner::{AdaptiveLimiter, RefusalReaction, SubmitPermit};
 use crate::engine::pacer::Pacer;
-use crate::engine::parallel::Parallel;
-use crate::engine::remaining::Remaining;
+use crate::engine::parallel::DownloadConcurrency;
+use crate::engine::remaining::QuotaHint;
 use crate::engine::retry::Backoff;
 use crate::engine::turn::Received;
 use crate::model::event::Stage;
@@ -14,7 +14,7 @@ use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::limits::{Concurrency, Limits, Rate};
 use crate::model::outcome::{Fault, FaultKind};
-use crate::model::pace::{Allowed, Hold, Slow};
+use crate::model::pace::{Bottleneck, SubmitPause, SubmitRateLimit};
 use crate::model::time::{Moment, Timestamp};
 
 /// Maximum number of submissions whose answer is awaited, at a configured rate.
@@ -25,13 +25,13 @@ const SUBMITS_MAX: f64 = 1024.0;
 pub struct Lane {
     submits: Pacer,
     polls: Pacer,
-    learner: Learner,
+    learner: AdaptiveLimiter,
     /// Test for random refusals of polls.
-    poll_chance: Chance,
-    remaining: Remaining,
+    poll_chance: RandomRefusalTest,
+    remaining: QuotaHint,
     n_submits_out: usize,
     n_polls_out: usize,
-    downloads: Parallel,
+    downloads: DownloadConcurrency,
     /// Tasks that occupy a slot at the provider, including submissions under way.
     n_in_flight: usize,
     submits_max: usize,
@@ -43,7 +43,7 @@ pub struct Lane {
     /// Says whether the user set the in-flight limit.
     is_fixed: bool,
     /// Reason why the last submission that was attempted had to wait.
-    slow: Option<Slow>,
+    slow: Option<Bottleneck>,
     /// Says whether all submissions are refused for one reason. A refusal then does not prove that the API works.
     is_blocked: bool,
     /// Maximum number of submissions under way because of refusals; `None` means any number.
@@ -52,7 +52,7 @@ pub struct Lane {
 
 /// Reason why nothing may leave now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
+pub enum Blocked {
     /// Waits for an answer.
     Busy,
     /// Waits for this moment.
@@ -66,12 +66,12 @@ impl Lane {
         Self {
             submits: pacer(limits.rate, limits.burst, 0x5b),
             polls: pacer(limits.poll_rate, None, 0x90),
-            learner: Learner::new(limits.concurrency, limits.rate.is_some()),
-            poll_chance: Chance::new(),
-            remaining: Remaining::default(),
+            learner: AdaptiveLimiter::new(limits.concurrency, limits.rate.is_some()),
+            poll_chance: RandomRefusalTest::new(),
+            remaining: QuotaHint::default(),
             n_submits_out: 0,
             n_polls_out: 0,
-            downloads: Parallel::new(limits.downloads_max),
+            downloads: DownloadConcurrency::new(limits.downloads_max),
             n_in_flight: 0,
             submits_max: limits.submits_max.max(in_two_seconds(limits.rate)),
             polls_max: limits.polls_max,
@@ -92,26 +92,26 @@ impl Lane {
     }
 
     /// Takes a permit for one submission, which then counts as under way and in flight.
-    pub fn take_submit(&mut self, now: Moment) -> Result<Ticket, Wait> {
+    pub fn take_submit(&mut self, now: Moment) -> Result<SubmitPermit, Blocked> {
         let taken = self.try_submit(now);
         self.slow = taken.err().map(|(slow, _)| slow);
         taken.map_err(|(_, wait)| wait)
     }
 
-    fn try_submit(&mut self, now: Moment) -> Result<Ticket, (Slow, Wait)> {
+    fn try_submit(&mut self, now: Moment) -> Result<SubmitPermit, (Bottleneck, Blocked)> {
         let submits_max = if self.submits.is_probing() { 1 } else { self.submits_max };
         let submits_max = self.refusals_max.map_or(submits_max, |max| max.min(submits_max));
         if self.n_submits_out >= submits_max || !self.remaining.has_room(self.n_submits_out) {
-            return Err((Slow::Answers, Wait::Busy));
+            return Err((Bottleneck::Answers, Blocked::Busy));
         }
         if !self.learner.has_room(now, self.n_in_flight) {
-            let wait = self.learner.room_at(now, self.n_in_flight).map_or(Wait::Busy, Wait::Until);
-            return Err((Slow::Places, wait));
+            let wait = self.learner.room_at(now, self.n_in_flight).map_or(Blocked::Busy, Blocked::Until);
+            return Err((Bottleneck::Places, wait));
         }
         if let Some(next_at) = self.learner.next_at(now) {
-            return Err((Slow::Rate, Wait::Until(next_at)));
+            return Err((Bottleneck::Rate, Blocked::Until(next_at)));
         }
-        self.submits.take(now).map_err(|moment| (Slow::Rate, Wait::Until(moment)))?;
+        self.submits.take(now).map_err(|moment| (Bottleneck::Rate, Blocked::Until(moment)))?;
         let ticket = self.learner.take(now, self.n_in_flight);
         self.n_submits_out += 1;
         self.n_in_flight += 1;
@@ -120,7 +120,7 @@ impl Lane {
 
     /// Records an accepted submission, whose task stays in flight. `remaining` is the number of further ones that the provider accepts, if
     /// reported.
-    pub fn submit_accepted(&mut self, now: Moment, ticket: Ticket, remaining: Option<u64>) {
+    pub fn submit_accepted(&mut self, now: Moment, ticket: SubmitPermit, remaining: Option<u64>) {
         self.n_submits_out -= 1;
         self.remaining.told(now, ticket.left_at(), remaining);
         self.learner.accepted(now, ticket);
@@ -152,7 +152,7 @@ impl Lane {
 
     /// Records a submission that was not accepted, or may have been. Returns how long its job alone has to wait, if a random refusal named
     /// a time.
-    pub fn submit_refused(&mut self, now: Moment, ticket: Ticket, fault: &Fault) -> Option<Duration> {
+    pub fn submit_refused(&mut self, now: Moment, ticket: SubmitPermit, fault: &Fault) -> Option<Duration> {
         self.n_submits_out -= 1;
         self.n_in_flight -= 1;
         match fault.kind {
@@ -161,14 +161,18 @@ impl Lane {
                 let refused = self.learner.refused(now, ticket);
                 match (refused, retry_after) {
                     // If a limit also refuses, its cut is enough.
-                    (Some(Refused::Chance | Refused::Cut) | None, Some(wait)) if self.learner.is_chance_trusted() => {
+                    (Some(RefusalReaction::Chance | RefusalReaction::Cut) | None, Some(wait))
+                        if self.learner.is_chance_trusted() =>
+                    {
                         self.submits.answered();
                         return Some(wait);
                     }
                     // Until refusals have proved random, the named time counts for all jobs, and nothing more follows.
-                    (Some(Refused::Chance), Some(_)) => self.submits.refused(now, retry_after, false),
-                    (Some(Refused::Chance | Refused::Cut), None) => self.submits.answered(),
-                    (Some(Refused::Cut | Refused::Wait), _) => self.submits.refused(now, retry_after, true),
+                    (Some(RefusalReaction::Chance), Some(_)) => self.submits.refused(now, retry_after, false),
+                    (Some(RefusalReaction::Chance | RefusalReaction::Cut), None) => self.submits.answered(),
+                    (Some(RefusalReaction::Cut | RefusalReaction::Wait), _) => {
+                        self.submits.refused(now, retry_after, true)
+                    }
                     (None, _) => self.submits.refused(now, retry_after, false),
                 }
             }
@@ -232,12 +236,12 @@ impl Lane {
     }
 
     /// Takes a permit for one poll request.
-    pub fn take_poll(&mut self, now: Moment) -> Result<(), Wait> {
+    pub fn take_poll(&mut self, now: Moment) -> Result<(), Blocked> {
         let polls_max = if self.polls.is_probing() { 1 } else { self.polls_max };
         if self.n_polls_out >= polls_max {
-            return Err(Wait::Busy);
+            return Err(Blocked::Busy);
         }
-        self.polls.take(now).map_err(Wait::Until)?;
+        self.polls.take(now).map_err(Blocked::Until)?;
         self.n_polls_out += 1;
         Ok(())
     }
@@ -260,7 +264,7 @@ impl Lane {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
                 let is_first = self.polls.hold(now).is_none();
-                let is_chance = self.poll_chance.refused(Load::Unclear) == Verdict::Chance;
+                let is_chance = self.poll_chance.refused(LoadLevel::Unclear) == RefusalVerdict::Chance;
                 // The task of this poll is polled again after a while, and no other poll waits.
                 if is_first && is_chance && (retry_after.is_none() || self.poll_chance.is_trusted()) {
                     self.polls.answered();
@@ -340,9 +344,9 @@ impl Lane {
     }
 
     /// Returns the lower of the configured rate and the estimated rate of submissions; `None` if both are unknown.
-    pub fn allowed(&self, now: Moment) -> Option<Allowed> {
-        let told = self.per_second.map(|per_second| Allowed { per_second, is_told: true });
-        let learnt = self.learner.rate(now).map(|per_second| Allowed { per_second, is_told: false });
+    pub fn allowed(&self, now: Moment) -> Option<SubmitRateLimit> {
+        let told = self.per_second.map(|per_second| SubmitRateLimit { per_second, is_told: true });
+        let learnt = self.learner.rate(now).map(|per_second| SubmitRateLimit { per_second, is_told: false });
         told.into_iter().chain(learnt).min_by(|a, b| a.per_second.total_cmp(&b.per_second))
     }
 
@@ -352,12 +356,12 @@ impl Lane {
     }
 
     /// Returns why the last submission that was attempted had to wait; `None` if it did not wait.
-    pub const fn slow(&self) -> Option<Slow> {
+    pub const fn slow(&self) -> Option<Bottleneck> {
         self.slow
     }
 
     /// Returns why and until when submissions are held back, or polls in an outage; `None` if neither is.
-    pub fn hold(&self, now: Moment) -> Option<Hold> {
+    pub fn hold(&self, now: Moment) -> Option<SubmitPause> {
         self.submits.hold(now).or_else(|| self.polls.hold(now).filter(|_| self.polls.is_down()))
     }
 }

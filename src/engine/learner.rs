@@ -9,11 +9,11 @@
 
 use std::time::Duration;
 
-use crate::engine::chance::{Chance, Load, Verdict};
-use crate::engine::gain::Gain;
-use crate::engine::learnt_rate::LearntRate;
-use crate::engine::unheard::Unheard;
-use crate::engine::window::Window;
+use crate::engine::chance::{LoadLevel, RandomRefusalTest, RefusalVerdict};
+use crate::engine::gain::ThroughputProbe;
+use crate::engine::learnt_rate::EstimatedRate;
+use crate::engine::unheard::DetectionLag;
+use crate::engine::window::ConcurrencyWindow;
 use crate::model::limits::Concurrency;
 use crate::model::time::Moment;
 
@@ -35,12 +35,12 @@ const PATIENCE: u32 = 4;
 
 /// Permit of a submission under way: when it left, and how many other tasks were in flight then.
 #[derive(Clone, Copy, Debug)]
-pub struct Ticket {
+pub struct SubmitPermit {
     left_at: Moment,
     n_others: usize,
 }
 
-impl Ticket {
+impl SubmitPermit {
     /// Returns when the submission left.
     pub const fn left_at(&self) -> Moment {
         self.left_at
@@ -49,19 +49,19 @@ impl Ticket {
 
 /// Limiter that estimates both limits, and which of them refuses.
 #[derive(Debug)]
-pub struct Learner {
-    window: Window,
+pub struct AdaptiveLimiter {
+    window: ConcurrencyWindow,
     /// Useful number of tasks in flight while nothing is refused; `None` if it is not to be measured.
-    gain: Option<Gain>,
-    rate: LearntRate,
-    reason: Option<Reason>,
-    case: Option<Case>,
+    gain: Option<ThroughputProbe>,
+    rate: EstimatedRate,
+    reason: Option<RefusalCause>,
+    case: Option<Hypothesis>,
     /// Estimate of the tasks in flight that have ended undetected.
-    unheard: Unheard,
+    unheard: DetectionLag,
     /// Test for random refusals.
-    chance: Chance,
+    chance: RandomRefusalTest,
     /// Limits before the last cuts; `None` before the first cut.
-    before: Option<Before>,
+    before: Option<LimitsBeforeCut>,
     /// Moment of the last refusal that was the first of its burst.
     refused_at: Option<Moment>,
     /// Moment from which one submission beyond the window may leave. A low rate would refuse it directly after another one.
@@ -76,23 +76,23 @@ pub struct Learner {
 
 /// Limit that causes a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
+enum RefusalCause {
     Rate,
     Window,
 }
 
 /// Limits as they were before cuts that may not help.
 #[derive(Debug)]
-struct Before {
+struct LimitsBeforeCut {
     /// Maximum recent acceptance rate at a refusal since then, in submissions per second.
     pace: f64,
-    window: Window,
-    rate: LearntRate,
+    window: ConcurrencyWindow,
+    rate: EstimatedRate,
 }
 
 /// Refusal whose cause is not known yet.
 #[derive(Debug)]
-struct Case {
+struct Hypothesis {
     n_others: usize,
     /// Moment from which one task beyond the window may be submitted as a test: a rate would allow one again.
     test_at: Moment,
@@ -100,23 +100,23 @@ struct Case {
     n_others_max: Option<usize>,
     /// Refusals since the case was opened that did not decide it.
     n_undecided: u32,
-    window_before: Window,
-    rate_before: LearntRate,
+    window_before: ConcurrencyWindow,
+    rate_before: EstimatedRate,
 }
 
-impl Learner {
+impl AdaptiveLimiter {
     /// Creates a limiter that knows only the user's settings. A configured rate already gives the useful number of tasks.
     pub fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
-        let gain = (concurrency == Concurrency::Auto && !is_rate_known).then(Gain::new);
-        let (window, rate) = (Window::new(concurrency), LearntRate::new());
+        let gain = (concurrency == Concurrency::Auto && !is_rate_known).then(ThroughputProbe::new);
+        let (window, rate) = (ConcurrencyWindow::new(concurrency), EstimatedRate::new());
         Self {
             window,
             gain,
             rate,
             reason: None,
             case: None,
-            unheard: Unheard::default(),
-            chance: Chance::new(),
+            unheard: DetectionLag::default(),
+            chance: RandomRefusalTest::new(),
             before: None,
             refused_at: None,
             beyond_at: None,
@@ -162,7 +162,7 @@ impl Learner {
 
     /// Returns how many tasks in flight are useful; once some are refused, the window alone decides.
     fn worth(&self) -> usize {
-        self.gain.as_ref().filter(|_| !self.window.is_found()).map_or(usize::MAX, Gain::cap)
+        self.gain.as_ref().filter(|_| !self.window.is_found()).map_or(usize::MAX, ThroughputProbe::cap)
     }
 
     /// Records the end of one of `n_in_flight` tasks, its duration `took`, and the expected delay `unheard` of its detection.
@@ -215,13 +215,13 @@ impl Learner {
     }
 
     /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
-    pub fn take(&mut self, now: Moment, n_others: usize) -> Ticket {
+    pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
         self.rate.take(now);
-        Ticket { left_at: now, n_others }
+        SubmitPermit { left_at: now, n_others }
     }
 
     /// Records an accepted submission.
-    pub fn accepted(&mut self, now: Moment, ticket: Ticket) {
+    pub fn accepted(&mut self, now: Moment, ticket: SubmitPermit) {
         self.n_refusals = 0;
         self.chance.accepted();
         let since = self.rate.since_accepted(now);
@@ -239,13 +239,13 @@ impl Learner {
             } else {
                 // At least as many tasks were in flight as at the refusal, so a missing slot was not the cause.
                 self.window = case.window_before;
-                self.reason = Some(Reason::Rate);
+                self.reason = Some(RefusalCause::Rate);
             }
         }
     }
 
     /// Records a refused submission and returns the reaction; `None` if an earlier refusal of the same burst already counted.
-    pub fn refused(&mut self, now: Moment, ticket: Ticket) -> Option<Refused> {
+    pub fn refused(&mut self, now: Moment, ticket: SubmitPermit) -> Option<RefusalReaction> {
         let is_late = self.refused_at.is_some_and(|at| ticket.left_at <= at);
         if is_late && !self.chance.is_presumed() {
             self.window.refused_too();
@@ -253,8 +253,8 @@ impl Learner {
         }
         let load = self.load(now, ticket.n_others);
         let n_before = match self.chance.refused(load) {
-            Verdict::Chance => return Some(Refused::Chance),
-            Verdict::Limit { n_before } => n_before,
+            RefusalVerdict::Chance => return Some(RefusalReaction::Chance),
+            RefusalVerdict::Limit { n_before } => n_before,
         };
         if is_late {
             self.window.refused_too();
@@ -264,22 +264,22 @@ impl Learner {
         self.n_refusals += 1;
         self.n_at_most = if ticket.n_others >= self.n_others_max { self.n_at_most + 1 } else { 0 };
         self.n_others_max = 0;
-        if self.chance.is_dense() || load == Load::Beyond || self.before.is_none() {
+        if self.chance.is_dense() || load == LoadLevel::Beyond || self.before.is_none() {
             let (window, rate) = (self.window.clone(), self.rate.clone());
-            self.before = Some(Before { pace: rate.pace(now), window, rate });
+            self.before = Some(LimitsBeforeCut { pace: rate.pace(now), window, rate });
         }
         if self.chance.is_proven_by_cut(load) {
             self.restore();
-            return Some(Refused::Chance);
+            return Some(RefusalReaction::Chance);
         }
         if let Some(gain) = &mut self.gain {
             gain.disturbed();
         }
         self.cut(now, ticket.n_others);
-        if self.reason == Some(Reason::Window) {
+        if self.reason == Some(RefusalCause::Window) {
             (0..n_before).for_each(|_| self.window.refused_too());
         }
-        Some(if self.n_refusals > 1 { Refused::Wait } else { Refused::Cut })
+        Some(if self.n_refusals > 1 { RefusalReaction::Wait } else { RefusalReaction::Cut })
     }
 
     /// Reverts cuts that did not help.
@@ -293,81 +293,82 @@ impl Learner {
     }
 
     /// Returns how the load at a refusal compares with the known limits, by the limit that refuses, if known.
-    fn load(&mut self, now: Moment, n_others: usize) -> Load {
+    fn load(&mut self, now: Moment, n_others: usize) -> LoadLevel {
         let pace = self.rate.pace(now);
         let (top, pace_top) = self.before.as_mut().map_or((self.window.cap(), pace), |before| {
             before.pace = before.pace.max(pace);
             (before.window.cap(), before.pace)
         });
         let rate = self.rate.believed(now).map(|_| match self.rate.has_rested(now) {
-            true => Load::Beyond,
-            false if pace < LESS * pace_top => Load::Within,
-            false => Load::Unclear,
+            true => LoadLevel::Beyond,
+            false if pace < LESS * pace_top => LoadLevel::Within,
+            false => LoadLevel::Unclear,
         });
         let window = (n_others > 0 && self.window.is_found()).then(|| match n_others + 1 + self.doubt(top) {
-            _ if n_others >= self.window.cap() => Load::Beyond,
-            n if n < top => Load::Within,
-            _ => Load::Unclear,
+            _ if n_others >= self.window.cap() => LoadLevel::Beyond,
+            n if n < top => LoadLevel::Within,
+            _ => LoadLevel::Unclear,
         });
         match (self.reason, rate, window) {
-            (_, Some(Load::Beyond), None) | (Some(Reason::Rate) | None, Some(Load::Beyond), Some(_)) => Load::Beyond,
-            (_, _, Some(Load::Beyond)) => Load::Beyond,
-            (Some(Reason::Rate), Some(load), _) | (_, Some(load), None) => load,
-            (Some(Reason::Window), _, Some(load)) | (_, None, Some(load)) => load,
-            (None, Some(Load::Within), Some(Load::Within)) => Load::Within,
-            (None, Some(_), Some(_)) | (_, None, None) => Load::Unclear,
+            (_, Some(LoadLevel::Beyond), None)
+            | (Some(RefusalCause::Rate) | None, Some(LoadLevel::Beyond), Some(_)) => LoadLevel::Beyond,
+            (_, _, Some(LoadLevel::Beyond)) => LoadLevel::Beyond,
+            (Some(RefusalCause::Rate), Some(load), _) | (_, Some(load), None) => load,
+            (Some(RefusalCause::Window), _, Some(load)) | (_, None, Some(load)) => load,
+            (None, Some(LoadLevel::Within), Some(LoadLevel::Within)) => LoadLevel::Within,
+            (None, Some(_), Some(_)) | (_, None, None) => LoadLevel::Unclear,
         }
     }
 
     /// Cuts the limit that refused, or both if the cause is unknown.
     fn cut(&mut self, now: Moment, n_others: usize) {
         match self.judge(now, n_others) {
-            Some(Reason::Rate) => {
+            Some(RefusalCause::Rate) => {
                 if let Some(case) = self.case.take() {
                     self.window = case.window_before;
                 }
                 self.rate.refused(now, true, self.chance.share());
-                self.reason = Some(Reason::Rate);
+                self.reason = Some(RefusalCause::Rate);
             }
-            Some(Reason::Window) => {
+            Some(RefusalCause::Window) => {
                 let case = self.case.take();
                 self.window.refused(n_others, self.noise(n_others), case.is_some());
                 if let Some(case) = case {
                     self.rate = case.rate_before;
                 }
-                self.reason = Some(Reason::Window);
+                self.reason = Some(RefusalCause::Window);
             }
             None => self.open_case(now, n_others),
         }
     }
 
     /// Returns the limit that refused a submission; `None` if it is not known.
-    fn judge(&self, now: Moment, n_others: usize) -> Option<Reason> {
+    fn judge(&self, now: Moment, n_others: usize) -> Option<RefusalCause> {
         if n_others == 0 {
-            return Some(Reason::Rate);
+            return Some(RefusalCause::Rate);
         }
         if let Some(case) = &self.case {
             let doubt = self.doubt(n_others);
             return match case.n_others_max {
-                Some(max) if max >= n_others + doubt || n_others + doubt < case.n_others => Some(Reason::Rate),
-                Some(_) if doubt == 0 || case.n_undecided >= PATIENCE => Some(Reason::Window),
+                Some(max) if max >= n_others + doubt || n_others + doubt < case.n_others => Some(RefusalCause::Rate),
+                Some(_) if doubt == 0 || case.n_undecided >= PATIENCE => Some(RefusalCause::Window),
                 // The previous cause still applies, as long as nothing contradicts it.
-                Some(_) => self.reason.filter(|reason| *reason == Reason::Rate && self.rate.explains(now)),
+                Some(_) => self.reason.filter(|reason| *reason == RefusalCause::Rate && self.rate.explains(now)),
                 // Tasks ended and that did not help. Time may help, for some refusals.
                 None if n_others < case.n_others && self.n_refusals < PATIENCE => None,
                 // Without any comparable knowledge, the rate is a guess, and may have been tested too soon.
                 None if self.n_refusals < PATIENCE - 1 && self.is_news(case) => None,
-                None => Some(Reason::Window),
+                None => Some(RefusalCause::Window),
             };
         }
         self.reason.filter(|reason| match reason {
-            Reason::Rate => (self.n_at_most < 2 || n_others > FEW) && self.rate.explains(now),
-            Reason::Window => self.window.explains(n_others),
+            RefusalCause::Rate => (self.n_at_most < 2 || n_others > FEW) && self.rate.explains(now),
+            RefusalCause::Window => self.window.explains(n_others),
         })
     }
 
     /// Returns whether nothing known so far predicted this case.
-    const fn is_news(&self, case: &Case) -> bool {
+    const fn is_news(&self, case: &Hypothesis) -> bool {
         self.reason.is_none() || (case.n_others + 1) * 4 < case.window_before.cap()
     }
 
@@ -381,13 +382,13 @@ impl Learner {
         self.n_at_most = 0;
         let wait = self.rate.now(now).map_or(0.0, |rate| (1.5 * f64::from(self.n_refusals) / rate).min(60.0));
         let test_at = now + Duration::from_secs_f64(wait);
-        self.case = Some(Case { n_others, test_at, n_others_max: None, n_undecided, window_before, rate_before });
+        self.case = Some(Hypothesis { n_others, test_at, n_others_max: None, n_undecided, window_before, rate_before });
     }
 }
 
 /// Reaction to a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum RefusalReaction {
     /// Random refusal: only its own job waits.
     Chance,
     /// Pause of all submissions for a while.

@@ -38,7 +38,7 @@ const LATE: Duration = Duration::from_millis(20);
 /// Between two refusals by the rate limit, the provider accepts exactly what its rate allows. Its bucket is empty at both refusals. That
 /// gives the rate, however large the allowed bursts are.
 #[derive(Clone, Debug)]
-pub struct LearntRate {
+pub struct EstimatedRate {
     /// Rate after the last cut, in submissions per second; `None` before the first refusal.
     base: Option<f64>,
     /// Moment of the first submission, or of the last cut.
@@ -55,7 +55,7 @@ pub struct LearntRate {
     n_unexplained: u32,
 }
 
-impl LearntRate {
+impl EstimatedRate {
     /// Creates an estimate without a rate.
     pub const fn new() -> Self {
         Self {

@@ -35,13 +35,13 @@ impl AwakeClock {
 
 /// Sum of the time between consecutive answers without a failed request in between.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ListeningTime {
+pub struct EvidenceTime {
     total: Duration,
     /// Awake time of the last answer; `None` before the first answer and after a failed request.
     answered_at: Option<Duration>,
 }
 
-impl ListeningTime {
+impl EvidenceTime {
     /// Records an answer at this [awake time](AwakeClock::total).
     pub fn answered(&mut self, awake: Duration) {
         if let Some(before) = self.answered_at.replace(awake) {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn time_around_a_failed_request_does_not_count() {
-        let (mut listening, secs) = (ListeningTime::default(), Duration::from_secs);
+        let (mut listening, secs) = (EvidenceTime::default(), Duration::from_secs);
         for awake in [10, 12, 15] {
             listening.answered(secs(awake));
         }

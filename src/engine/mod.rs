@@ -42,20 +42,20 @@ mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use crate::engine::brake::{Proof, ResubmitBrake};
-use crate::engine::downloads::Downloads;
+use crate::engine::brake::{ResubmitLimiter, TrialEvidence};
+use crate::engine::downloads::DownloadQueue;
 use crate::engine::fifo::FifoDetector;
 use crate::engine::lane::Lane;
-use crate::engine::learner::Ticket;
-use crate::engine::listening::{AwakeClock, ListeningTime};
-use crate::engine::part::Part;
+use crate::engine::learner::SubmitPermit;
+use crate::engine::listening::{AwakeClock, EvidenceTime};
+use crate::engine::part::JobLimit;
 use crate::engine::plans::sooner;
 use crate::engine::refusals::RefusalStreak;
 use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::engine::schedule::Schedule;
 use crate::engine::spending::{Settled, Spending};
 use crate::engine::tracked::Tracked;
-use crate::engine::turn::{Input, Stop, Turn};
+use crate::engine::turn::{Input, StopReason, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::History;
 use crate::model::job::JobId;
@@ -75,10 +75,10 @@ pub struct Engine {
     /// Time in which this process was running.
     awake: AwakeClock,
     /// Time between consecutive answers of the provider, without a failed request in between.
-    listening: ListeningTime,
+    listening: EvidenceTime,
     /// Refusals since the last success.
     refusals: RefusalStreak,
-    brake: ResubmitBrake,
+    brake: ResubmitLimiter,
     /// Jobs whose task may be lost at present.
     suspects: BTreeSet<JobId>,
     /// Owner of each task id, for jobs in memory.
@@ -95,13 +95,13 @@ pub struct Engine {
     /// Jobs in backoff before their next submission, with the end of the backoff.
     to_submit_later: BTreeSet<(Moment, JobId)>,
     /// Jobs whose images can be downloaded.
-    to_download: Downloads,
+    to_download: DownloadQueue,
     /// Events since the last turn.
     events: Vec<Event>,
     loading: Loading,
     /// Says whether every job that an earlier process left unfinished is loaded.
     is_past_known: bool,
-    stop: Option<Stop>,
+    stop: Option<StopReason>,
     /// Moment from which only the answers under way are awaited; `None` without such a stop.
     stopped_at: Option<Moment>,
     /// Fault that the next submission would meet: the provider reported a used-up quota.
@@ -117,7 +117,7 @@ pub struct Engine {
     quota_left: Option<u64>,
     spending: Spending,
     /// Share of the batch that this process works on.
-    part: Part,
+    part: JobLimit,
     /// Moment after which nothing more is submitted; `None` means no limit.
     ends_at: Option<Moment>,
 }
@@ -141,9 +141,9 @@ impl Engine {
             schedule: Schedule::new(limits.seed, limits.task_timeout),
             fifo: FifoDetector::default(),
             awake: AwakeClock::default(),
-            listening: ListeningTime::default(),
+            listening: EvidenceTime::default(),
             refusals: RefusalStreak::default(),
-            brake: ResubmitBrake::new(Backoff::new(limits.seed ^ 0xb4)),
+            brake: ResubmitLimiter::new(Backoff::new(limits.seed ^ 0xb4)),
             suspects: BTreeSet::new(),
             owners: HashMap::new(),
             n_polls_unauthorized: 0,
@@ -151,12 +151,12 @@ impl Engine {
             has_accepted_here: false,
             retry: RetryPolicy::new(&limits),
             spending: Spending::new(&limits),
-            part: Part::new(limits.jobs_max),
+            part: JobLimit::new(limits.jobs_max),
             limits,
             jobs: BTreeMap::new(),
             to_submit: VecDeque::new(),
             to_submit_later: BTreeSet::new(),
-            to_download: Downloads::default(),
+            to_download: DownloadQueue::default(),
             events: Vec::new(),
             loading: Loading::More,
             is_past_known: false,
@@ -209,7 +209,7 @@ impl Engine {
             // The job keeps its phase, for a run with a working disk.
             Input::Unsaved(id) => {
                 self.lane.download_answered(now, id, false);
-                self.stop_with(now, Stop::Disk);
+                self.stop_with(now, StopReason::Disk);
             }
             Input::Received(received) => self.lane.received(now, received),
             Input::Stop(stop) => self.stop_with(now, stop),
@@ -221,7 +221,7 @@ impl Engine {
         self.awake.look(now);
         let mut actions = Vec::new();
         let mut wake_at = None;
-        if self.stop.as_ref().is_none_or(Stop::drains) {
+        if self.stop.as_ref().is_none_or(StopReason::drains) {
             self.plan_downloads(now, &mut actions);
             sooner(&mut wake_at, self.plan_polls(now, &mut actions));
         }
@@ -248,7 +248,7 @@ impl Engine {
     }
 
     /// Returns why the run stops before its end; `None` if it does not.
-    pub const fn stop(&self) -> Option<&Stop> {
+    pub const fn stop(&self) -> Option<&StopReason> {
         self.stop.as_ref()
     }
 
@@ -257,7 +257,7 @@ impl Engine {
         self.lane.submit_accepted(now, ticket, acceptance.remaining);
         self.listening.answered(self.awake.total());
         (self.has_accepted, self.has_accepted_here, self.n_polls_unauthorized) = (true, true, 0);
-        self.brake.proved(id, Proof::Accepted);
+        self.brake.proved(id, TrialEvidence::Accepted);
         self.owners.insert(acceptance.task.clone(), id);
         if let Some(pause) = acceptance.pause {
             self.lane.pause_submits(now, pause);
@@ -286,7 +286,7 @@ impl Engine {
                     Status::Queued => self.still_running(now, id, true),
                     Status::Running => self.still_running(now, id, false),
                     Status::Done(urls) => {
-                        self.brake.proved(id, Proof::Ended);
+                        self.brake.proved(id, TrialEvidence::Ended);
                         self.seen_ended(now, id);
                         self.to_download.push(now, id, &urls);
                         self.emit(now, id, EventKind::Ready(urls));
@@ -331,7 +331,7 @@ impl Engine {
         let is_failure = matches!(outcome, Outcome::Failed(_));
         self.task_ended(id);
         self.emit(now, id, EventKind::Finished(outcome));
-        self.brake.proved(id, Proof::Ended);
+        self.brake.proved(id, TrialEvidence::Ended);
         self.forget(id);
         self.ended(now, is_failure);
     }
@@ -357,7 +357,7 @@ impl Engine {
         }
     }
 
-    fn ticket(&mut self, id: JobId) -> Ticket {
+    fn ticket(&mut self, id: JobId) -> SubmitPermit {
         self.tracked(id).ticket.take().expect("a submission that is answered has left")
     }
 

@@ -1,19 +1,19 @@
 //! Progress snapshot of the engine: what is under way, what limits it, and how long tasks take.
 
 use crate::engine::spending::Settled;
-use crate::engine::turn::Stop;
+use crate::engine::turn::StopReason;
 use crate::engine::{Engine, Loading};
 use crate::model::cost::Cost;
 use crate::model::event::Stage;
 use crate::model::job::JobId;
-use crate::model::pace::{Latency, Pace, Slow, Stopping};
+use crate::model::pace::{Bottleneck, Latency, RunSnapshot, StopCode};
 use crate::model::time::Moment;
 
 impl Engine {
     /// Returns what is under way, for the progress display.
-    pub fn pace(&self, now: Moment) -> Pace {
+    pub fn pace(&self, now: Moment) -> RunSnapshot {
         let n_submitting = self.lane.n_submits_out();
-        Pace {
+        RunSnapshot {
             n_submitting,
             n_queued: self.n_queued,
             n_running: self.lane.n_in_flight() - n_submitting - self.n_queued,
@@ -28,7 +28,7 @@ impl Engine {
             down_for: self.lane.down_for(now, Stage::Submit).or_else(|| self.lane.down_for(now, Stage::Poll)),
             slow: self.slow(),
             // A job limit that was reached is not shown as a stop of the run.
-            stopping: self.stop.as_ref().filter(|stop| !matches!(stop, Stop::Limit(_))).map(Stopping::from),
+            stopping: self.stop.as_ref().filter(|stop| !matches!(stop, StopReason::Limit(_))).map(StopCode::from),
         }
     }
 
@@ -50,11 +50,11 @@ impl Engine {
         self.n_queued = self.n_queued + usize::from(after) - usize::from(before);
     }
 
-    fn slow(&self) -> Option<Slow> {
+    fn slow(&self) -> Option<Bottleneck> {
         if self.to_submit.is_empty() || self.stop.is_some() {
             return None;
         }
-        if self.is_backed_up() { Some(Slow::Downloads) } else { self.lane.slow() }
+        if self.is_backed_up() { Some(Bottleneck::Downloads) } else { self.lane.slow() }
     }
 
     fn latency(&self, now: Moment) -> Option<Latency> {
@@ -64,19 +64,19 @@ impl Engine {
     }
 }
 
-impl From<&Stop> for Stopping {
-    fn from(stop: &Stop) -> Self {
+impl From<&StopReason> for StopCode {
+    fn from(stop: &StopReason) -> Self {
         match stop {
-            Stop::Interrupted(_) => Self::Asked,
-            Stop::Unauthorized(_) => Self::Unauthorized,
-            Stop::Refused(_) => Self::Refused,
-            Stop::Quota(_) => Self::Quota,
-            Stop::Failures(_) => Self::Failures,
-            Stop::Unreachable(..) => Self::Unreachable,
-            Stop::Disk => Self::Disk,
-            Stop::Cost(_) => Self::Cost,
-            Stop::Duration(_) => Self::Duration,
-            Stop::Limit(_) => Self::Limit,
+            StopReason::Interrupted(_) => Self::Asked,
+            StopReason::Unauthorized(_) => Self::Unauthorized,
+            StopReason::Refused(_) => Self::Refused,
+            StopReason::Quota(_) => Self::Quota,
+            StopReason::Failures(_) => Self::Failures,
+            StopReason::Unreachable(..) => Self::Unreachable,
+            StopReason::Disk => Self::Disk,
+            StopReason::Cost(_) => Self::Cost,
+            StopReason::Duration(_) => Self::Duration,
+            StopReason::Limit(_) => Self::Limit,
         }
     }
 }

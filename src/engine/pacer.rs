@@ -3,10 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::engine::known_rate::KnownRate;
+use crate::engine::known_rate::ConfiguredRate;
 use crate::engine::retry::Backoff;
 use crate::model::limits::Rate;
-use crate::model::pace::{Hold, HoldReason};
+use crate::model::pace::{PauseReason, SubmitPause};
 use crate::model::time::{Moment, Timestamp};
 
 /// Consecutive transient faults, of any jobs, after which the remote side counts as down.
@@ -33,12 +33,12 @@ const RESET_SPREAD: Duration = Duration::from_secs(30);
 /// Used-up quota, until the earlier of two moments. A clock that is set back must not prolong the wait. Neither must a sleep of the machine
 /// that the monotonic clock does not count.
 #[derive(Clone, Copy, Debug)]
-struct Spent {
+struct QuotaPause {
     until: Moment,
     until_wall: Timestamp,
 }
 
-impl Spent {
+impl QuotaPause {
     fn is_over(self, now: Moment) -> bool {
         self.until <= now || self.until_wall <= now.wall()
     }
@@ -47,7 +47,7 @@ impl Spent {
 /// Paces one kind of request.
 #[derive(Debug)]
 pub struct Pacer {
-    rate: Option<KnownRate>,
+    rate: Option<ConfiguredRate>,
     backoff: Backoff,
     wait_max: Duration,
     closed_until: Option<Moment>,
@@ -58,7 +58,7 @@ pub struct Pacer {
     /// Moment of the first of the consecutive transient faults.
     down_since: Option<Moment>,
     /// Used-up quota. It is kept until a request succeeds, so that the first requests after the reset leave one by one.
-    spent: Option<Spent>,
+    spent: Option<QuotaPause>,
     /// Consecutive refusals for a used-up quota.
     n_spent: u32,
 }
@@ -67,7 +67,7 @@ impl Pacer {
     /// Creates a pacer at this rate (`None` means no rate limit). A wait that a refusal requests is limited to `wait_max`.
     pub fn new(rate: Option<Rate>, burst: Option<NonZeroU32>, backoff: Backoff, wait_max: Duration) -> Self {
         Self {
-            rate: rate.map(|rate| KnownRate::new(rate, burst)),
+            rate: rate.map(|rate| ConfiguredRate::new(rate, burst)),
             backoff,
             wait_max,
             closed_until: None,
@@ -96,13 +96,13 @@ impl Pacer {
     }
 
     /// Returns why and until when the gate is closed; `None` if it is open.
-    pub fn hold(&self, now: Moment) -> Option<Hold> {
+    pub fn hold(&self, now: Moment) -> Option<SubmitPause> {
         if let Some(spent) = self.spent.filter(|spent| !spent.is_over(now)) {
             let until = spent.until.min(now.at_wall(spent.until_wall));
-            return Some(Hold { why: HoldReason::Quota, until });
+            return Some(SubmitPause { why: PauseReason::Quota, until });
         }
-        let why = if self.is_down() { HoldReason::Down } else { HoldReason::Throttled };
-        self.closed_until(now).map(|until| Hold { why, until })
+        let why = if self.is_down() { PauseReason::Down } else { PauseReason::Throttled };
+        self.closed_until(now).map(|until| SubmitPause { why, until })
     }
 
     fn closed_until(&self, now: Moment) -> Option<Moment> {
@@ -198,7 +198,7 @@ impl Pacer {
             None => now + probe,
         };
         self.n_spent = if self.n_spent < PROBES_MAX { self.n_spent + 1 } else { 0 };
-        self.spent = Some(Spent { until, until_wall: until.wall() });
+        self.spent = Some(QuotaPause { until, until_wall: until.wall() });
     }
 
     fn close(&mut self, until: Moment) {

@@ -42,7 +42,7 @@ const REST_MAX: Duration = Duration::from_secs(600);
 
 /// Estimate of the useful number of concurrent downloads.
 #[derive(Debug)]
-pub struct Parallel {
+pub struct DownloadConcurrency {
     max: usize,
     now_max: usize,
     /// Downloads under way, and when each began.
@@ -81,7 +81,7 @@ enum Trial {
     Rest { until: Moment, before: f64 },
 }
 
-impl Parallel {
+impl DownloadConcurrency {
     /// Creates an estimate for at most `max` downloads at a time.
     pub fn new(max: usize) -> Self {
         Self {

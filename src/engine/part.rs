@@ -3,10 +3,10 @@
 //! Jobs that are held for the user are not worked on, and do not count. Once the limit is reached, a further job is loaded only to learn
 //! whether others are outstanding.
 
-use crate::engine::turn::Stop;
+use crate::engine::turn::StopReason;
 use crate::engine::{Engine, Loading};
-use crate::model::limits::InDoubt;
-use crate::model::phase::{Known, Phase};
+use crate::model::limits::InDoubtPolicy;
+use crate::model::phase::{JobRecord, Phase};
 use crate::model::time::Moment;
 
 /// Number of jobs loaded at once to find an outstanding one behind those that are held.
@@ -14,14 +14,14 @@ const PROBE_MAX: usize = 32;
 
 /// Share of the batch that this process works on.
 #[derive(Debug)]
-pub struct Part {
+pub struct JobLimit {
     /// Jobs that may still be added; `None` means all.
     left: Option<u64>,
     n_taken: u64,
     has_others: bool,
 }
 
-impl Part {
+impl JobLimit {
     /// Creates a share of at most `jobs_max` jobs; `None` means all.
     pub const fn new(jobs_max: Option<u64>) -> Self {
         Self { left: jobs_max, n_taken: 0, has_others: false }
@@ -51,7 +51,7 @@ impl Part {
 
 impl Engine {
     /// Adds a job from the ledger, or notes that it is outstanding.
-    pub(super) fn take_in(&mut self, now: Moment, known: Known) {
+    pub(super) fn take_in(&mut self, now: Moment, known: JobRecord) {
         if self.part.is_full() {
             // Submissions do not wait for any other job.
             self.is_past_known = true;
@@ -69,11 +69,11 @@ impl Engine {
     }
 
     /// Returns whether an earlier process left this job to the user, and this process does too.
-    fn is_held(&self, known: &Known) -> bool {
+    fn is_held(&self, known: &JobRecord) -> bool {
         match known.state.phase {
             Phase::Pending => !self.limits.is_submitting,
             Phase::Submitting if !self.limits.is_submitting => true,
-            Phase::Submitting => known.state.is_doubt_counted() && self.limits.in_doubt == InDoubt::Hold,
+            Phase::Submitting => known.state.is_doubt_counted() && self.limits.in_doubt == InDoubtPolicy::Hold,
             Phase::Running(_) | Phase::Downloading(_) => false,
             Phase::Finished(_) => true,
         }
@@ -82,7 +82,7 @@ impl Engine {
     /// Records at the end of the run that other jobs are outstanding, if there are any.
     pub(super) fn close_part(&mut self) {
         if self.stop.is_none() && self.part.has_others {
-            self.stop = Some(Stop::Limit(self.part.n_taken));
+            self.stop = Some(StopReason::Limit(self.part.n_taken));
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Dispatch: downloads, polls and submissions that may leave now within their budgets, and requests for further jobs.
 
 use crate::engine::downloads::BACKLOG_MIN;
-use crate::engine::lane::Wait;
-use crate::engine::turn::{Action, Stop};
+use crate::engine::lane::Blocked;
+use crate::engine::turn::{Action, StopReason};
 use crate::engine::{Engine, Loading};
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 use crate::model::phase::Phase;
 use crate::model::time::Moment;
 
@@ -24,7 +24,7 @@ impl Engine {
             let Phase::Downloading(urls) = &tracked.state.phase else {
                 unreachable!("only jobs with links are queued")
             };
-            actions.push(Action::Download(Origin::new(&tracked.job, &tracked.state), urls.clone()));
+            actions.push(Action::Download(Provenance::new(&tracked.job, &tracked.state), urls.clone()));
         }
         self.lane.downloads_planned();
     }
@@ -38,8 +38,8 @@ impl Engine {
                     let batch = due.filter_map(|id| Some((id, jobs.get_mut(&id)?.ask(now)?))).collect();
                     actions.push(Action::Poll(batch));
                 }
-                Err(Wait::Busy) => return None,
-                Err(Wait::Until(moment)) => return Some(moment),
+                Err(Blocked::Busy) => return None,
+                Err(Blocked::Until(moment)) => return Some(moment),
             }
         }
         self.schedule.next()
@@ -82,8 +82,8 @@ impl Engine {
                     tracked.is_in_flight = true;
                     actions.push(Action::Submit(tracked.job.clone()));
                 }
-                Err(Wait::Busy) => break,
-                Err(Wait::Until(moment)) => {
+                Err(Blocked::Busy) => break,
+                Err(Blocked::Until(moment)) => {
                     sooner(&mut wake_at, Some(moment));
                     break;
                 }
@@ -105,7 +105,7 @@ impl Engine {
             && is_waiting
             && self.ends_at.is_some_and(|ends_at| ends_at <= now)
         {
-            self.stop_with(now, Stop::Duration(max));
+            self.stop_with(now, StopReason::Duration(max));
         }
         self.stop.is_some()
     }
@@ -116,7 +116,7 @@ impl Engine {
         match self.spending.check(&self.jobs[&next].job.request.model) {
             Ok(()) => return false,
             Err(_) if self.lane.n_submits_out() > 0 => (),
-            Err(capped) => self.stop_with(now, Stop::Cost(capped)),
+            Err(capped) => self.stop_with(now, StopReason::Cost(capped)),
         }
         true
     }

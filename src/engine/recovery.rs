@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::engine::fifo::AcceptOrder;
-use crate::engine::listening::ListeningTime;
-use crate::engine::retry::Verdict;
-use crate::engine::schedule::Watch;
+use crate::engine::listening::EvidenceTime;
+use crate::engine::retry::RetryVerdict;
+use crate::engine::schedule::PollState;
 use crate::engine::tracked::Tracked;
 use crate::model::event::Stage;
 use crate::model::history::TaskKind;
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind, TaskId};
-use crate::model::phase::{JobState, Known, Phase};
+use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::time::Moment;
 
 /// Maximum assumed age of a task of an earlier process: the wall clock may have jumped by years since.
@@ -20,12 +20,12 @@ const AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Engine {
     /// Loads a job from the ledger: a new one, or one that an earlier process left unfinished.
-    pub(super) fn loaded(&mut self, now: Moment, known: Known) {
-        let Known { job, state } = known;
+    pub(super) fn loaded(&mut self, now: Moment, known: JobRecord) {
+        let JobRecord { job, state } = known;
         let id = job.id;
         let past = state.submitted_at.map_or(now, |wall| now.at_wall(wall));
         let accepted_at = if now - past > AGE_MAX { now } else { past.min(now) };
-        let watch = Watch::restored(self.schedule.kind(TaskKind::of(&job.request)), accepted_at);
+        let watch = PollState::restored(self.schedule.kind(TaskKind::of(&job.request)), accepted_at);
         let phase = state.phase.clone();
         let is_counted = state.is_doubt_counted();
         if let Some(task) = &state.task {
@@ -43,7 +43,7 @@ impl Engine {
             n_unknown: 0,
             unknown_since: None,
             known_since: self.awake.total(),
-            heard: ListeningTime::default(),
+            heard: EvidenceTime::default(),
             order: AcceptOrder::default(),
             n_refused: 0,
         };
@@ -73,8 +73,8 @@ impl Engine {
         // The doubt was judged before. Only the policy's choice counts now, without one more wait or one more payment.
         let before = JobState { n_setbacks: 0, n_in_doubt: state.n_in_doubt.saturating_sub(1), ..state.clone() };
         let verdict = match self.retry.judge(Stage::Submit, &fault, &before) {
-            Verdict::Again { .. } => Verdict::Again { after: Duration::ZERO },
-            verdict @ (Verdict::Hold | Verdict::Fail) => verdict,
+            RetryVerdict::Again { .. } => RetryVerdict::Again { after: Duration::ZERO },
+            verdict @ (RetryVerdict::Hold | RetryVerdict::Fail) => verdict,
         };
         self.follow(now, id, Stage::Submit, verdict, fault);
     }

@@ -19,14 +19,14 @@ const WORDS_CHARS_MAX: usize = 200;
 /// Refusals since the last success.
 #[derive(Debug, Default)]
 pub struct RefusalStreak {
-    met: Vec<Met>,
+    met: Vec<RefusedJob>,
     /// Says whether submissions are held back because of the refusals.
     is_blocking: bool,
 }
 
 /// Job that was refused.
 #[derive(Debug)]
-struct Met {
+struct RefusedJob {
     job: JobId,
     signature: String,
     fault: Fault,
@@ -67,7 +67,14 @@ impl RefusalStreak {
     pub fn push(&mut self, now: Moment, job: JobId, fault: &Fault, may_wait: bool) -> bool {
         let signature = signature(fault);
         self.met.retain(|met| met.job != job);
-        self.met.push(Met { job, signature, fault: fault.clone(), came_at: now, is_waiting: may_wait, is_last: true });
+        self.met.push(RefusedJob {
+            job,
+            signature,
+            fault: fault.clone(),
+            came_at: now,
+            is_waiting: may_wait,
+            is_last: true,
+        });
         let max = if fault.kind == FaultKind::Unauthorized { JOBS_MAX_UNAUTHORIZED } else { JOBS_MAX };
         let signature = &self.met[self.met.len() - 1].signature;
         self.met.iter().filter(|met| met.is_last && met.signature == *signature).count() >= max
@@ -105,7 +112,7 @@ impl RefusalStreak {
         if self.met.is_empty() {
             return Vec::new();
         }
-        let settled = |met: &Met| met.came_at <= left_at;
+        let settled = |met: &RefusedJob| met.came_at <= left_at;
         if self.met.iter().any(settled) {
             self.is_blocking = false;
         }
@@ -118,7 +125,7 @@ impl RefusalStreak {
                 (true, false) => (),
                 // The accepted submission left before this job was refused. It shows that not all jobs are refused, and nothing about this
                 // job.
-                (false, _) => rest.push(Met { is_last: false, ..met }),
+                (false, _) => rest.push(RefusedJob { is_last: false, ..met }),
             }
         }
         self.met = rest;

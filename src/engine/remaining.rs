@@ -7,11 +7,11 @@ use crate::model::time::Moment;
 
 /// Most recent report of the provider on what remains.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Remaining {
+pub struct QuotaHint {
     told: Option<(u64, Moment)>,
 }
 
-impl Remaining {
+impl QuotaHint {
     /// Processes the report in the answer to a submission that left at `left_at`; `None` means no report.
     pub fn told(&mut self, now: Moment, left_at: Moment, remaining: Option<u64>) {
         self.told = match (self.told, remaining) {
@@ -36,13 +36,13 @@ mod tests {
         Moment::new(millis * 1000, Timestamp::from_millis(millis))
     }
 
-    fn room(remaining: &Remaining) -> usize {
+    fn room(remaining: &QuotaHint) -> usize {
         (0..1000).find(|n| !remaining.has_room(*n)).unwrap_or(1000)
     }
 
     #[test]
     fn as_many_are_under_way_as_remain_and_one_at_least() {
-        let mut remaining = Remaining::default();
+        let mut remaining = QuotaHint::default();
         assert_eq!(room(&remaining), 1000, "nobody says");
         for (n, expected) in [(7, 7), (1, 1), (0, 1), (u64::MAX, 1000)] {
             remaining.told(at(1), at(1), Some(n));
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_was_overtaken_raises_nothing() {
-        let mut remaining = Remaining::default();
+        let mut remaining = QuotaHint::default();
         remaining.told(at(50), at(10), Some(2));
         remaining.told(at(60), at(5), Some(3));
         assert_eq!(room(&remaining), 2);
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_next_allowance_is_heard_of() {
-        let mut remaining = Remaining::default();
+        let mut remaining = QuotaHint::default();
         remaining.told(at(50), at(10), Some(0));
         remaining.told(at(100), at(60), Some(124));
         assert_eq!(room(&remaining), 124);

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::model::event::Stage;
-use crate::model::limits::{InDoubt, Limits};
+use crate::model::limits::{InDoubtPolicy, Limits};
 use crate::model::outcome::{Fault, FaultKind, IMAGES_MAX};
 use crate::model::phase::JobState;
 
@@ -39,7 +39,7 @@ impl Backoff {
 
 /// Consequence of a fault for its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RetryVerdict {
     /// Another attempt, after this wait.
     Again {
         /// Time before the next attempt.
@@ -57,7 +57,7 @@ pub struct RetryPolicy {
     backoff: Backoff,
     retries_max: u32,
     resubmits_max: u32,
-    in_doubt: InDoubt,
+    in_doubt: InDoubtPolicy,
 }
 
 impl RetryPolicy {
@@ -72,8 +72,8 @@ impl RetryPolicy {
     }
 
     /// Returns the verdict on a job with the state `past` that meets `fault` at `stage`.
-    pub fn judge(&mut self, stage: Stage, fault: &Fault, past: &JobState) -> Verdict {
-        let at_once = Verdict::Again { after: Duration::ZERO };
+    pub fn judge(&mut self, stage: Stage, fault: &Fault, past: &JobState) -> RetryVerdict {
+        let at_once = RetryVerdict::Again { after: Duration::ZERO };
         match (stage, fault.kind) {
             // The lane's gate or the end of the run makes the job wait. The job itself is not at fault.
             (
@@ -82,9 +82,9 @@ impl RetryPolicy {
             ) => at_once,
             (Stage::Submit, FaultKind::InDoubt) => match self.in_doubt {
                 // Each further submission may be paid for. Past the limit, the job stays in doubt.
-                InDoubt::Resubmit => self.repay(past, Verdict::Hold),
-                InDoubt::Hold => Verdict::Hold,
-                InDoubt::Fail => Verdict::Fail,
+                InDoubtPolicy::Resubmit => self.repay(past, RetryVerdict::Hold),
+                InDoubtPolicy::Hold => RetryVerdict::Hold,
+                InDoubtPolicy::Fail => RetryVerdict::Fail,
             },
             (Stage::Submit, FaultKind::Transient) => self.retry(past.n_setbacks, self.retries_max),
             // The same request would be refused again, or the answer makes no sense. Another attempt may only cost money.
@@ -95,12 +95,12 @@ impl RetryPolicy {
                 | FaultKind::InvalidRequest
                 | FaultKind::TaskLost
                 | FaultKind::BadOutput,
-            ) => Verdict::Fail,
+            ) => RetryVerdict::Fail,
             // The task is paid for: only an answer of the provider ends the polling.
             (Stage::Poll, _) => at_once,
-            (Stage::Download, FaultKind::Moderated | FaultKind::InvalidRequest) => Verdict::Fail,
+            (Stage::Download, FaultKind::Moderated | FaultKind::InvalidRequest) => RetryVerdict::Fail,
             // All images that are ever fetched of a task are stored.
-            (Stage::Download, _) if fault.kept.len() >= IMAGES_MAX => Verdict::Fail,
+            (Stage::Download, _) if fault.kept.len() >= IMAGES_MAX => RetryVerdict::Fail,
             (
                 Stage::Download,
                 FaultKind::Throttled { .. }
@@ -112,9 +112,11 @@ impl RetryPolicy {
                 | FaultKind::TaskLost
                 | FaultKind::BadOutput,
             ) => self.retry(past.n_setbacks, self.retries_max),
-            (Stage::Task, FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::BadOutput) => Verdict::Fail,
+            (Stage::Task, FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::BadOutput) => {
+                RetryVerdict::Fail
+            }
             // The task is paid for and may be found again. Past the limit, the job stays with it.
-            (Stage::Task, FaultKind::TaskLost) => self.repay(past, Verdict::Hold),
+            (Stage::Task, FaultKind::TaskLost) => self.repay(past, RetryVerdict::Hold),
             // The task was accepted, whatever ended it, and the next one is paid for again.
             (
                 Stage::Task,
@@ -124,7 +126,7 @@ impl RetryPolicy {
                 | FaultKind::InDoubt
                 | FaultKind::Rejected
                 | FaultKind::Unauthorized,
-            ) => self.repay(past, Verdict::Fail),
+            ) => self.repay(past, RetryVerdict::Fail),
         }
     }
 
@@ -133,8 +135,12 @@ impl RetryPolicy {
         past.n_repaid() < self.resubmits_max
     }
 
-    fn repay(&mut self, past: &JobState, otherwise: Verdict) -> Verdict {
-        if self.may_repay(past) { Verdict::Again { after: self.backoff.after(past.n_repaid() + 1) } } else { otherwise }
+    fn repay(&mut self, past: &JobState, otherwise: RetryVerdict) -> RetryVerdict {
+        if self.may_repay(past) {
+            RetryVerdict::Again { after: self.backoff.after(past.n_repaid() + 1) }
+        } else {
+            otherwise
+        }
     }
 
     /// Returns the longest wait of a backoff, for a job that has had all the shorter ones.
@@ -147,8 +153,12 @@ impl RetryPolicy {
         self.backoff.after(n)
     }
 
-    fn retry(&mut self, n_before: u32, max: u32) -> Verdict {
-        if n_before < max { Verdict::Again { after: self.backoff.after(n_before + 1) } } else { Verdict::Fail }
+    fn retry(&mut self, n_before: u32, max: u32) -> RetryVerdict {
+        if n_before < max {
+            RetryVerdict::Again { after: self.backoff.after(n_before + 1) }
+        } else {
+            RetryVerdict::Fail
+        }
     }
 }
 
@@ -174,9 +184,9 @@ mod tests {
     fn verdicts(limits: &Limits, stage: Stage, past: &JobState) -> String {
         let mut judge = RetryPolicy::new(limits);
         let letter = |kind| match judge.judge(stage, &Fault::new(kind, ""), past) {
-            Verdict::Again { .. } => 'a',
-            Verdict::Hold => 'h',
-            Verdict::Fail => 'f',
+            RetryVerdict::Again { .. } => 'a',
+            RetryVerdict::Hold => 'h',
+            RetryVerdict::Fail => 'f',
         };
         KINDS.into_iter().map(letter).collect()
     }
@@ -199,7 +209,9 @@ mod tests {
 
     #[test]
     fn a_submit_in_doubt_follows_the_users_choice() {
-        for (in_doubt, letter) in [(InDoubt::Resubmit, 'a'), (InDoubt::Hold, 'h'), (InDoubt::Fail, 'f')] {
+        for (in_doubt, letter) in
+            [(InDoubtPolicy::Resubmit, 'a'), (InDoubtPolicy::Hold, 'h'), (InDoubtPolicy::Fail, 'f')]
+        {
             let limits = Limits { in_doubt, ..Limits::default() };
             assert_eq!(verdicts(&limits, Submit, &JobState::default()).chars().nth(3), Some(letter));
         }

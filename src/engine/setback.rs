@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::engine::brake::Proof;
+use crate::engine::brake::TrialEvidence;
 use crate::engine::refusals::{SettledRefusal, is_refusal};
-use crate::engine::retry::Verdict;
+use crate::engine::retry::RetryVerdict;
 use crate::engine::spending::Settled;
-use crate::engine::turn::Stop;
+use crate::engine::turn::StopReason;
 use crate::engine::{Engine, Loading};
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::JobId;
-use crate::model::limits::InDoubt;
+use crate::model::limits::InDoubtPolicy;
 use crate::model::outcome::{Fault, FaultKind, Outcome};
 use crate::model::time::Moment;
 
@@ -49,7 +49,7 @@ impl Engine {
     fn refused(&mut self, now: Moment, id: JobId, fault: Fault) {
         let may_wait = match fault.kind {
             FaultKind::Rejected => {
-                self.retry.may_repay(&self.jobs[&id].state) && self.limits.in_doubt == InDoubt::Resubmit
+                self.retry.may_repay(&self.jobs[&id].state) && self.limits.in_doubt == InDoubtPolicy::Resubmit
             }
             _ => true,
         };
@@ -64,13 +64,13 @@ impl Engine {
             return;
         }
         match fault.kind {
-            FaultKind::Unauthorized => self.stop_with(now, Stop::Unauthorized(fault)),
-            _ if !self.has_accepted => self.stop_with(now, Stop::Refused(fault)),
+            FaultKind::Unauthorized => self.stop_with(now, StopReason::Unauthorized(fault)),
+            _ if !self.has_accepted => self.stop_with(now, StopReason::Refused(fault)),
             _ => {
                 self.refusals.block();
                 self.lane.block_submits(now, fault.kind.leaves_doubt());
                 if self.is_out_of_reach(now, Stage::Submit) {
-                    self.stop_with(now, Stop::Refused(fault));
+                    self.stop_with(now, StopReason::Refused(fault));
                 }
             }
         }
@@ -79,8 +79,8 @@ impl Engine {
     /// Handles a job that was rejected and may not be submitted again.
     fn leave_rejected(&mut self, now: Moment, id: JobId, fault: Fault) {
         match self.limits.in_doubt {
-            InDoubt::Fail => self.finish(now, id, Outcome::Failed(fault)),
-            InDoubt::Hold | InDoubt::Resubmit => self.forget(id),
+            InDoubtPolicy::Fail => self.finish(now, id, Outcome::Failed(fault)),
+            InDoubtPolicy::Hold | InDoubtPolicy::Resubmit => self.forget(id),
         }
     }
 
@@ -119,9 +119,9 @@ impl Engine {
             let is_first = self.jobs[job].n_refused == 0;
             let stop = match (fault.kind, self.has_accepted) {
                 // Nothing was ever accepted, so that most likely the address, the model or the token is wrong.
-                (FaultKind::Unauthorized, false) => Stop::Unauthorized(fault.clone()),
-                (FaultKind::Rejected, false) => Stop::Refused(fault.clone()),
-                (_, false) if *is_shared && is_first => Stop::Refused(fault.clone()),
+                (FaultKind::Unauthorized, false) => StopReason::Unauthorized(fault.clone()),
+                (FaultKind::Rejected, false) => StopReason::Refused(fault.clone()),
+                (_, false) if *is_shared && is_first => StopReason::Refused(fault.clone()),
                 (_, true) if *is_shared && is_first => {
                     self.tracked(settled.job).n_refused += 1;
                     self.submit_later(now + LAST_TRY_AFTER, settled.job);
@@ -145,16 +145,16 @@ impl Engine {
         let is_doubt = stage == Stage::Submit && fault.kind.leaves_doubt();
         match (stage, verdict) {
             // The task is paid for and may become known again: the job stays with it.
-            (Stage::Task, Verdict::Hold) => self.emit(now, id, EventKind::Setback(Stage::Poll, fault.clone())),
+            (Stage::Task, RetryVerdict::Hold) => self.emit(now, id, EventKind::Setback(Stage::Poll, fault.clone())),
             // A doubtful submission is recorded even if it ends the job: it may have cost money.
-            (_, Verdict::Fail) if !is_doubt => (),
-            (_, Verdict::Fail | Verdict::Hold | Verdict::Again { .. }) => {
+            (_, RetryVerdict::Fail) if !is_doubt => (),
+            (_, RetryVerdict::Fail | RetryVerdict::Hold | RetryVerdict::Again { .. }) => {
                 self.emit(now, id, EventKind::Setback(stage, fault.clone()));
             }
         }
         if stage == Stage::Task {
             // A lost task was judged before it was given up.
-            if fault.kind != FaultKind::TaskLost && matches!(verdict, Verdict::Again { .. }) {
+            if fault.kind != FaultKind::TaskLost && matches!(verdict, RetryVerdict::Again { .. }) {
                 self.brake.failed(now, id);
             }
             self.task_ended(id);
@@ -164,18 +164,18 @@ impl Engine {
     }
 
     /// Returns the verdict of the retry policy, unless the cause lies outside the job.
-    fn judge(&mut self, stage: Stage, fault: &Fault, id: JobId) -> Verdict {
+    fn judge(&mut self, stage: Stage, fault: &Fault, id: JobId) -> RetryVerdict {
         let verdict = self.retry.judge(stage, fault, &self.jobs[&id].state);
         match (stage, verdict) {
             // No submission succeeds: the job waits with all others, until the outage ends or the run stops.
-            (Stage::Submit, Verdict::Fail) if fault.kind == FaultKind::Transient && self.lane.is_down() => {
-                Verdict::Again { after: self.retry.longest() }
+            (Stage::Submit, RetryVerdict::Fail) if fault.kind == FaultKind::Transient && self.lane.is_down() => {
+                RetryVerdict::Again { after: self.retry.longest() }
             }
             // An image that cannot be fetched now may be fetched later, and is paid for.
-            (Stage::Download, Verdict::Fail) if !self.limits.is_submitting => Verdict::Hold,
+            (Stage::Download, RetryVerdict::Fail) if !self.limits.is_submitting => RetryVerdict::Hold,
             // A task that is gone is left for another run to submit again.
-            (Stage::Task, Verdict::Fail) if !self.limits.is_submitting && fault.kind != FaultKind::Moderated => {
-                Verdict::Again { after: Duration::ZERO }
+            (Stage::Task, RetryVerdict::Fail) if !self.limits.is_submitting && fault.kind != FaultKind::Moderated => {
+                RetryVerdict::Again { after: Duration::ZERO }
             }
             (_, verdict) => verdict,
         }
@@ -280,17 +280,17 @@ impl Engine {
         self.schedule.plan_at(now + wait, id, watch);
     }
 
-    pub(super) fn follow(&mut self, now: Moment, id: JobId, stage: Stage, verdict: Verdict, fault: Fault) {
+    pub(super) fn follow(&mut self, now: Moment, id: JobId, stage: Stage, verdict: RetryVerdict, fault: Fault) {
         match (verdict, stage) {
-            (Verdict::Fail, _) => self.finish(now, id, Outcome::Failed(fault)),
-            (Verdict::Hold, _) => self.forget(id),
-            (Verdict::Again { .. }, Stage::Poll) => self.poll_again(now, id),
-            (Verdict::Again { .. }, Stage::Submit | Stage::Task) if !self.limits.is_submitting => self.forget(id),
-            (Verdict::Again { after }, Stage::Download) => {
+            (RetryVerdict::Fail, _) => self.finish(now, id, Outcome::Failed(fault)),
+            (RetryVerdict::Hold, _) => self.forget(id),
+            (RetryVerdict::Again { .. }, Stage::Poll) => self.poll_again(now, id),
+            (RetryVerdict::Again { .. }, Stage::Submit | Stage::Task) if !self.limits.is_submitting => self.forget(id),
+            (RetryVerdict::Again { after }, Stage::Download) => {
                 self.schedule.plan_at(now + after, id, self.jobs[&id].watch);
             }
-            (Verdict::Again { after: Duration::ZERO }, Stage::Submit | Stage::Task) => self.submit_again(id),
-            (Verdict::Again { after }, Stage::Submit | Stage::Task) => self.submit_later(now + after, id),
+            (RetryVerdict::Again { after: Duration::ZERO }, Stage::Submit | Stage::Task) => self.submit_again(id),
+            (RetryVerdict::Again { after }, Stage::Submit | Stage::Task) => self.submit_later(now + after, id),
         }
     }
 
@@ -307,7 +307,7 @@ impl Engine {
         if state.n_repaid() == 0 || self.brake.is_trial(id) {
             self.to_submit.push_front(id);
         } else {
-            self.brake.push(id, if state.is_in_doubt() { Proof::Accepted } else { Proof::Ended });
+            self.brake.push(id, if state.is_in_doubt() { TrialEvidence::Accepted } else { TrialEvidence::Ended });
         }
     }
 }

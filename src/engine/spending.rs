@@ -20,7 +20,7 @@ pub struct Spending {
 
 /// Cost limit that keeps a submission from leaving.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capped {
+pub struct CostLimitReached {
     /// Cost that is paid, and cost in doubt; `None` if a price is unknown.
     pub cost: Option<Cost>,
     /// Price of the next submission; `None` if it is unknown.
@@ -61,7 +61,7 @@ impl Spending {
     }
 
     /// Checks whether a submission to this model may leave. Under a limit, a submission with an unknown price may not.
-    pub fn check(&self, model: &str) -> Result<(), Box<Capped>> {
+    pub fn check(&self, model: &str) -> Result<(), Box<CostLimitReached>> {
         let Some(max) = self.max else { return Ok(()) };
         let next = self.price_of(model);
         let after = self.cost.zip(next).map(|(cost, next)| cost.most() + self.reserved + next);
@@ -69,7 +69,7 @@ impl Spending {
             return Ok(());
         }
         let unit = self.price.as_ref().map_or_else(String::new, |price| price.unit.clone());
-        Err(Box::new(Capped { cost: self.cost, next, max, unit }))
+        Err(Box::new(CostLimitReached { cost: self.cost, next, max, unit }))
     }
 
     /// Reserves the price of a submission to this model, which leaves now.

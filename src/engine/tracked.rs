@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::fifo::AcceptOrder;
-use crate::engine::learner::Ticket;
-use crate::engine::listening::ListeningTime;
-use crate::engine::schedule::Watch;
+use crate::engine::learner::SubmitPermit;
+use crate::engine::listening::EvidenceTime;
+use crate::engine::schedule::PollState;
 use crate::model::job::Job;
 use crate::model::outcome::TaskId;
 use crate::model::phase::JobState;
@@ -20,9 +20,9 @@ pub struct Tracked {
     /// State folded from the job's events.
     pub state: JobState,
     /// Poll state of the job's task.
-    pub watch: Watch,
+    pub watch: PollState,
     /// Permit of the submission under way; `None` if none is.
-    pub ticket: Option<Ticket>,
+    pub ticket: Option<SubmitPermit>,
     /// Says whether the job's task counts as in flight at the provider.
     pub is_in_flight: bool,
     /// Says whether the provider last reported the task as queued.
@@ -36,7 +36,7 @@ pub struct Tracked {
     /// Awake time at which the task was accepted, or loaded from the ledger.
     pub known_since: Duration,
     /// Time for which this process has received answers that the task still runs.
-    pub heard: ListeningTime,
+    pub heard: EvidenceTime,
     /// Position of the task in the order of acceptance.
     pub order: AcceptOrder,
     /// Number of refusals after which the job was submitted once more, as another job was accepted in between.
@@ -53,7 +53,7 @@ impl Tracked {
     /// Records the acceptance of the job's task, at this awake time.
     pub fn accepted(&mut self, awake: Duration, order: AcceptOrder) {
         (self.known_since, self.order, self.n_refused) = (awake, order, 0);
-        self.heard = ListeningTime::default();
+        self.heard = EvidenceTime::default();
         self.poll_answered(awake);
     }
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::spending::Capped;
+use crate::engine::spending::CostLimitReached;
 use crate::model::event::{Event, Stage};
 use crate::model::job::{Job, JobId};
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 use crate::model::outcome::{Acceptance, Artifact, Fault, Status, TaskId, Url};
-use crate::model::phase::Known;
+use crate::model::phase::JobRecord;
 use crate::model::time::Moment;
 
 /// Work for the driver. Its result returns as the [`Input`] of the same name.
@@ -24,7 +24,7 @@ pub enum Action {
     /// Polls the status of these tasks.
     Poll(Vec<(JobId, TaskId)>),
     /// Downloads, verifies and stores the images of this job.
-    Download(Origin, Vec<Url>),
+    Download(Provenance, Vec<Url>),
 }
 
 /// Result of an action, or a report from outside.
@@ -33,7 +33,7 @@ pub enum Input {
     /// Answer of the ledger to `Load`.
     Loaded {
         /// Jobs that were not handed out before.
-        jobs: Vec<Known>,
+        jobs: Vec<JobRecord>,
         /// Says whether the ledger has more jobs.
         more: bool,
     },
@@ -48,7 +48,7 @@ pub enum Input {
     /// Progress of the downloads under way.
     Received(Received),
     /// Request to stop before the end.
-    Stop(Stop),
+    Stop(StopReason),
 }
 
 /// Progress of all downloads together since the previous report.
@@ -62,7 +62,7 @@ pub struct Received {
 
 /// Reason why a run stops before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum StopReason {
     /// Request of the user.
     Interrupted(Signal),
     /// Refusal of the token by the provider.
@@ -78,7 +78,7 @@ pub enum Stop {
     /// Local disk that cannot store the images or read the jobs. The driver knows the cause.
     Disk,
     /// Cost limit that the next submission could exceed.
-    Cost(Box<Capped>),
+    Cost(Box<CostLimitReached>),
     /// Duration limit that was reached, after which nothing more is submitted.
     Duration(Duration),
     /// Job limit of the process that was reached, with others outstanding. It is reported at the end only.
@@ -96,7 +96,7 @@ pub enum Signal {
     Hangup,
 }
 
-impl Stop {
+impl StopReason {
     /// Returns whether the jobs in flight are still completed. If not, only the answers under way are awaited.
     pub const fn drains(&self) -> bool {
         match self {

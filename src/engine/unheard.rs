@@ -10,12 +10,12 @@ const UNKNOWN: f64 = 0.3;
 
 /// Exponential averages of the task duration and of the detection lag, in seconds.
 #[derive(Clone, Debug, Default)]
-pub struct Unheard {
+pub struct DetectionLag {
     took: f64,
     unheard: f64,
 }
 
-impl Unheard {
+impl DetectionLag {
     /// Records a task that was found done. `took` is its duration, and `unheard` the expected time for which its end was undetected.
     pub fn ended(&mut self, took: Duration, unheard: Duration) {
         self.took += (took.as_secs_f64() - self.took) / COUNT;
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn tasks_that_are_heard_of_late_are_many() {
-        let mut unheard = Unheard::default();
+        let mut unheard = DetectionLag::default();
         assert_eq!(unheard.among(100, 0.0), 30, "nothing is known");
         (0..1000).for_each(|_| unheard.ended(Duration::from_secs(10), Duration::from_millis(401)));
         assert_eq!((unheard.among(100, 0.0), unheard.among(100, 2.0), unheard.among(2, 1.5)), (4, 8, 0));

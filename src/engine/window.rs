@@ -30,19 +30,19 @@ const CUT_SHARE: usize = 32;
 /// accepted with clearly more tasks in flight than at the last refusal. Such an acceptance shows that the limit has moved, and costs
 /// nothing. The next step of growth follows at once.
 #[derive(Clone, Debug)]
-pub struct Window {
+pub struct ConcurrencyWindow {
     /// Number of tasks that the provider is known to accept.
     cap: usize,
     /// Value of `cap` when the current cuts began.
     top: usize,
     max: usize,
     /// Probe budget; `None` before the first refusal.
-    account: Option<Account>,
+    account: Option<ProbeBudget>,
 }
 
 /// Probe budget and observations since a refusal.
 #[derive(Clone, Copy, Debug)]
-struct Account {
+struct ProbeBudget {
     /// Accepted submissions that have paid for nothing yet; a negative value is a debt.
     credit: i32,
     /// Paid refusals that have not come: one per step of the window, at most as many as noise may cause.
@@ -53,7 +53,7 @@ struct Account {
     ceiling: usize,
 }
 
-impl Account {
+impl ProbeBudget {
     /// Initial budget, as if many submissions had been accepted.
     const NEW: Self = Self { credit: PRICE, n_paid: 0, n_accepted: u32::MAX, ceiling: usize::MAX };
 
@@ -62,7 +62,7 @@ impl Account {
     }
 }
 
-impl Window {
+impl ConcurrencyWindow {
     /// Creates the window that the user configures. A fixed number is also its maximum.
     pub fn new(concurrency: Concurrency) -> Self {
         let (cap, max) = match concurrency {
@@ -127,7 +127,7 @@ impl Window {
     /// Records a submission that was refused for lack of a slot. Of the `n_others` other tasks in flight, `noise` may have ended
     /// undetected. After an unexpected refusal the next probe comes sooner.
     pub fn refused(&mut self, n_others: usize, noise: usize, is_surprise: bool) {
-        let mut account = self.account.unwrap_or(Account::NEW);
+        let mut account = self.account.unwrap_or(ProbeBudget::NEW);
         // No submission was accepted in between: a limit that fell is unrelated to what was known before.
         let is_falling = account.n_accepted == 0;
         if is_falling || account.n_accepted >= PRICE.unsigned_abs() {

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::event::{Again, EventKind, Stage};
+use crate::model::event::{EventKind, ReopenTarget, Stage};
 use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::phase::Phase;
 use crate::model::request::{Json, Lora, Request};
@@ -163,8 +163,8 @@ pub fn event_columns(kind: &EventKind) -> (&'static str, Option<String>) {
         }
         EventKind::Finished(Outcome::Succeeded(_)) => ("succeeded", None),
         EventKind::Finished(Outcome::Failed(fault)) => ("failed", Some(fault_text(fault))),
-        EventKind::Reopened(Again::Fetch) => ("reopened", Some("fetch".to_owned())),
-        EventKind::Reopened(Again::Submit) => ("reopened", Some("submit".to_owned())),
+        EventKind::Reopened(ReopenTarget::Fetch) => ("reopened", Some("fetch".to_owned())),
+        EventKind::Reopened(ReopenTarget::Submit) => ("reopened", Some("submit".to_owned())),
     }
 }
 
@@ -182,8 +182,8 @@ pub fn event_from(kind: &str, detail: Option<&str>) -> Option<EventKind> {
         "succeeded" => Some(EventKind::Finished(Outcome::Succeeded(Vec::new()))),
         "failed" => Some(EventKind::Finished(Outcome::Failed(fault_from(detail?)?))),
         "reopened" => match detail? {
-            "fetch" => Some(EventKind::Reopened(Again::Fetch)),
-            "submit" => Some(EventKind::Reopened(Again::Submit)),
+            "fetch" => Some(EventKind::Reopened(ReopenTarget::Fetch)),
+            "submit" => Some(EventKind::Reopened(ReopenTarget::Submit)),
             _ => None,
         },
         _ => None,
@@ -247,8 +247,8 @@ mod tests {
             EventKind::Accepted(TaskId("507\"5521".into())),
             EventKind::Ready(vec![Url("https://x/a.png".into()), Url("y".into())]),
             EventKind::Finished(Outcome::Succeeded(vec![])),
-            EventKind::Reopened(Again::Fetch),
-            EventKind::Reopened(Again::Submit),
+            EventKind::Reopened(ReopenTarget::Fetch),
+            EventKind::Reopened(ReopenTarget::Submit),
         ];
         for fault in faults {
             for stage in [Stage::Submit, Stage::Poll, Stage::Download, Stage::Task] {

@@ -7,31 +7,31 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::{Ledger, Loaded, Owner};
+use crate::ledger::{Ledger, Loaded, TaskOwner};
 use crate::model::event::{Event, EventKind};
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::TaskId;
-use crate::model::phase::{Known, Phase};
+use crate::model::phase::{JobRecord, Phase};
 
 /// In-memory ledger. Clones share one content; [`MemoryLedger::session`] starts as a new process would.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryLedger {
-    content: Arc<Mutex<Content>>,
+    content: Arc<Mutex<MemoryContent>>,
     handed_out: BTreeSet<JobId>,
 }
 
 #[derive(Debug, Default)]
-struct Content {
-    jobs: BTreeMap<JobId, Known>,
+struct MemoryContent {
+    jobs: BTreeMap<JobId, JobRecord>,
     events: Vec<Event>,
-    owners: BTreeMap<TaskId, Owner>,
+    owners: BTreeMap<TaskId, TaskOwner>,
 }
 
 impl MemoryLedger {
     /// Creates a ledger of these jobs, all pending.
     pub fn new(jobs: impl IntoIterator<Item = Job>) -> Self {
-        let known = jobs.into_iter().map(|job| (job.id, Known { job: Arc::new(job), state: <_>::default() }));
-        let content = Content { jobs: known.collect(), ..Content::default() };
+        let known = jobs.into_iter().map(|job| (job.id, JobRecord { job: Arc::new(job), state: <_>::default() }));
+        let content = MemoryContent { jobs: known.collect(), ..MemoryContent::default() };
         Self { content: Arc::new(Mutex::new(content)), handed_out: BTreeSet::new() }
     }
 
@@ -42,7 +42,7 @@ impl MemoryLedger {
     }
 
     /// Returns every job with its current state, in manifest order.
-    pub fn known(&self) -> Vec<Known> {
+    pub fn known(&self) -> Vec<JobRecord> {
         let mut known: Vec<_> = self.content().jobs.values().cloned().collect();
         known.sort_by_key(|known| known.job.index);
         known
@@ -53,7 +53,7 @@ impl MemoryLedger {
         self.content().events.clone()
     }
 
-    fn content(&self) -> MutexGuard<'_, Content> {
+    fn content(&self) -> MutexGuard<'_, MemoryContent> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -64,7 +64,7 @@ impl MemoryLedger {
             known.state.apply(event.at, &event.kind);
             content.events.push(event.clone());
             if let EventKind::Accepted(task) = &event.kind {
-                let owner = Owner { job: event.job, index: Some(event.index) };
+                let owner = TaskOwner { job: event.job, index: Some(event.index) };
                 content.owners.entry(task.clone()).or_insert(owner);
             }
         }
@@ -73,7 +73,7 @@ impl MemoryLedger {
     fn load_now(&mut self, max: usize) -> Loaded {
         let content = self.content.clone();
         let content = content.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_open = |known: &&Known| {
+        let is_open = |known: &&JobRecord| {
             !matches!(known.state.phase, Phase::Finished(_)) && !self.handed_out.contains(&known.job.id)
         };
         let mut open: Vec<_> = content.jobs.values().filter(is_open).collect();
@@ -96,7 +96,7 @@ impl Ledger for MemoryLedger {
         ready(Ok(loaded)).boxed()
     }
 
-    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>> {
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>> {
         let content = self.content();
         let owners = tasks.iter().map(|task| content.owners.get(task).copied()).collect();
         ready(Ok(owners)).boxed()

@@ -19,7 +19,7 @@ use crate::ledger::error::LedgerError;
 use crate::model::event::Event;
 use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
-use crate::model::phase::Known;
+use crate::model::phase::JobRecord;
 
 /// Operations that the driver needs from a ledger.
 pub trait Ledger: Send {
@@ -32,12 +32,12 @@ pub trait Ledger: Send {
 
     /// Finds the job that owns each task, in the order of `tasks`. `None` means that no recorded submission became the task.
     /// Every submission that was ever accepted counts, including lost tasks and jobs that left the manifest.
-    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>>;
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>>;
 }
 
 /// Owner of a task: the job whose submission became the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub struct TaskOwner {
     /// Id of the job.
     pub job: JobId,
     /// Index of the job in the manifest, from 1; `None` if the job is no longer in the manifest.
@@ -48,7 +48,7 @@ pub struct Owner {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loaded {
     /// Jobs of the page, each with its current state.
-    pub jobs: Vec<Known>,
+    pub jobs: Vec<JobRecord>,
     /// Says whether more jobs may follow.
     pub more: bool,
 }

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::model::outcome::ImageFormat;
-use crate::model::style::{Conversion, Making, Sidecar, Style};
+use crate::model::style::{Conversion, OutputOptions, PostProcessing, Sidecar};
 
-pub fn style_text(style: &Style) -> String {
-    let Style { naming, making: Making { format, has_metadata, sidecar } } = style;
+pub fn style_text(style: &OutputOptions) -> String {
+    let OutputOptions { naming, making: PostProcessing { format, has_metadata, sidecar } } = style;
     json!({
         "name": naming.to_string(),
         "format": format.map(|format| format.to.extension()),
@@ -18,7 +18,7 @@ pub fn style_text(style: &Style) -> String {
 }
 
 /// Parses the style that [`style_text`] wrote; `None` if the text is damaged.
-pub fn style_from(text: &str) -> Option<Style> {
+pub fn style_from(text: &str) -> Option<OutputOptions> {
     let value: Value = serde_json::from_str(text).ok()?;
     let word = |name: &str| value.get(name).and_then(Value::as_str);
     let format = match word("format") {
@@ -35,7 +35,10 @@ pub fn style_from(text: &str) -> Option<Style> {
         Some(_) => return None,
     };
     let has_metadata = value.get("metadata")?.as_bool()?;
-    Some(Style { naming: word("name")?.parse().ok()?, making: Making { format, has_metadata, sidecar } })
+    Some(OutputOptions {
+        naming: word("name")?.parse().ok()?,
+        making: PostProcessing { format, has_metadata, sidecar },
+    })
 }
 
 #[cfg(test)]
@@ -50,13 +53,13 @@ mod tests {
         for format in formats {
             for sidecar in [None, Some(Sidecar::Txt), Some(Sidecar::Json)] {
                 for has_metadata in [false, true] {
-                    let making = Making { format, has_metadata, sidecar };
-                    let style = Style { naming: "{category}/{index}".parse().unwrap(), making };
+                    let making = PostProcessing { format, has_metadata, sidecar };
+                    let style = OutputOptions { naming: "{category}/{index}".parse().unwrap(), making };
                     assert_eq!(style_from(&style_text(&style)), Some(style));
                 }
             }
         }
-        assert_eq!(style_from(&style_text(&Style::default())), Some(Style::default()));
+        assert_eq!(style_from(&style_text(&OutputOptions::default())), Some(OutputOptions::default()));
         for damaged in
             ["", "{}", r#"{"name": "{", "metadata": true}"#, r#"{"name": "x", "metadata": true, "sidecar": "y"}"#]
         {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 /// Values of a field: one value or a list, never empty.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Axis<T> {
+pub(super) enum OneOrManyValues<T> {
     One(T),
     Many(Arc<[T]>),
 }
 
-impl<T> Axis<T> {
+impl<T> OneOrManyValues<T> {
     /// Creates a list of values. Returns `None` for an empty list.
     pub(super) fn many(values: Vec<T>) -> Option<Self> {
         (!values.is_empty()).then(|| Self::Many(values.into()))
@@ -38,7 +38,7 @@ impl<T> Axis<T> {
     }
 }
 
-impl<T: Clone> Axis<T> {
+impl<T: Clone> OneOrManyValues<T> {
     /// Returns the first value, or the single value.
     pub(super) fn into_first(self) -> T {
         match self {
@@ -54,11 +54,11 @@ mod tests {
 
     #[test]
     fn values_are_counted_and_found() {
-        let many = Axis::many(vec!["a", "b"]).unwrap();
+        let many = OneOrManyValues::many(vec!["a", "b"]).unwrap();
         assert_eq!((many.n(), *many.at(1), many.is_list()), (2, "b", true));
-        let one = Axis::One("a");
+        let one = OneOrManyValues::One("a");
         assert_eq!((one.n(), *one.at(0), one.is_list()), (1, "a", false));
-        assert_eq!(Axis::<u8>::many(vec![]), None);
+        assert_eq!(OneOrManyValues::<u8>::many(vec![]), None);
         assert_eq!((one.into_first(), many.into_first()), ("a", "a"));
     }
 }

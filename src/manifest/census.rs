@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::model::job::Draft;
+use crate::model::job::JobSpec;
 use crate::model::request::{Request, Size};
 
 /// Number of jobs that are kept at each end.
@@ -13,18 +13,18 @@ const KINDS_MAX: usize = 10_000;
 
 /// Counts of the jobs in a manifest.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Census {
+pub struct ManifestSummary {
     n_jobs: u64,
     kinds: BTreeMap<String, BTreeMap<Option<Size>, u64>>,
     n_kinds: usize,
     n_others: u64,
-    first: Vec<Draft>,
-    last: VecDeque<Draft>,
+    first: Vec<JobSpec>,
+    last: VecDeque<JobSpec>,
 }
 
-impl Census {
+impl ManifestSummary {
     /// Adds the next job.
-    pub(super) fn add(&mut self, draft: Draft) {
+    pub(super) fn add(&mut self, draft: JobSpec) {
         self.n_jobs += 1;
         if self.first.len() < ENDS_MAX {
             self.first.push(draft);
@@ -70,12 +70,12 @@ impl Census {
     }
 
     /// Returns the first jobs, up to three.
-    pub fn first(&self) -> &[Draft] {
+    pub fn first(&self) -> &[JobSpec] {
         &self.first
     }
 
     /// Returns the last jobs, up to three, without those in `first`.
-    pub fn last(&self) -> impl Iterator<Item = &Draft> {
+    pub fn last(&self) -> impl Iterator<Item = &JobSpec> {
         self.last.iter()
     }
 }
@@ -84,19 +84,19 @@ impl Census {
 mod tests {
     use super::*;
 
-    fn draft(prompt: usize, model: &str, size: Option<Size>) -> Draft {
+    fn draft(prompt: usize, model: &str, size: Option<Size>) -> JobSpec {
         let request = Request { prompt: prompt.to_string(), model: model.into(), size, ..Request::default() };
-        Draft { label: None, request, extras: vec![] }
+        JobSpec { label: None, request, extras: vec![] }
     }
 
     /// Returns the prompts of the first and of the last jobs in a summary of `n` jobs.
     fn ends(n: usize) -> (Vec<String>, Vec<String>) {
-        let mut census = Census::default();
+        let mut census = ManifestSummary::default();
         for i in 1..=n {
             census.add(draft(i, "m", None));
         }
         assert_eq!(census.n_jobs(), n as u64);
-        let prompt = |draft: &Draft| draft.request.prompt.clone();
+        let prompt = |draft: &JobSpec| draft.request.prompt.clone();
         (census.first().iter().map(prompt).collect(), census.last().map(prompt).collect())
     }
 
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn kinds_are_counted_by_model_and_size() {
-        let mut census = Census::default();
+        let mut census = ManifestSummary::default();
         let small = Some(Size { width: 64, height: 64 });
         let new: Vec<bool> = [("b", small), ("a", None), ("b", None), ("b", small)]
             .into_iter()
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_has_too_many_kinds_is_counted_still() {
-        let mut census = Census::default();
+        let mut census = ManifestSummary::default();
         for i in 0..KINDS_MAX + 5 {
             census.count(&draft(1, &i.to_string(), None).request);
         }

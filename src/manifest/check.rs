@@ -5,22 +5,22 @@ use std::collections::{BTreeSet, HashSet};
 use std::mem;
 use std::sync::Arc;
 
-use crate::manifest::axis::Axis;
-use crate::manifest::census::Census;
-use crate::manifest::entry::{Entry, Given};
-use crate::manifest::expand::Jobs;
+use crate::manifest::axis::OneOrManyValues;
+use crate::manifest::census::ManifestSummary;
+use crate::manifest::entry::{Entry, FieldEntry};
+use crate::manifest::expand::EntryJobs;
 use crate::manifest::field::Field;
-use crate::manifest::fields::{Fields, Text, Texts};
-use crate::manifest::grid::Grid;
-use crate::manifest::guard::Guard;
-use crate::manifest::ids::Ids;
-use crate::manifest::lists::Lists;
-use crate::manifest::mistake::{Findings, Found, Place, Span, Wrong, wrong};
+use crate::manifest::fields::{Fields, Text, TextMode};
+use crate::manifest::grid::ParameterGrid;
+use crate::manifest::guard::ExpansionLimit;
+use crate::manifest::ids::IdCheck;
+use crate::manifest::lists::ListFiles;
+use crate::manifest::mistake::{DiagnosticList, Issue, Location, PassDiagnostics, Span, wrong};
 use crate::manifest::sayings::{Scope, TextReader};
-use crate::manifest::template::Known;
-use crate::manifest::ways::Ways;
+use crate::manifest::template::WildcardCache;
+use crate::manifest::ways::ExpandOptions;
 use crate::manifest::{families, read};
-use crate::model::job::Draft;
+use crate::model::job::JobSpec;
 use crate::model::request::Request;
 
 /// Limit on the passthrough columns of all entries together.
@@ -28,70 +28,75 @@ const COLUMNS_MAX: usize = 1_000;
 
 /// Defaults of all entries, used where an entry gives no own value.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct SharedDefaults {
     fields: Fields,
     /// Expansion options: how lists combine, the vars and the syntax.
-    pub(super) ways: Arc<Ways>,
+    pub(super) ways: Arc<ExpandOptions>,
     /// Passthrough values of the manifest's defaults.
     pub(super) extras: Vec<(String, String)>,
     /// Location of the shared model, in the layer with the highest precedence.
-    model_place: Option<Place>,
+    model_place: Option<Location>,
 }
 
-impl Shared {
+impl SharedDefaults {
     /// Adds a layer of fields with a lower precedence than the existing ones.
-    pub(super) fn lay_under(&mut self, given: Vec<Given>, mistakes: &mut Found) {
+    pub(super) fn lay_under(&mut self, given: Vec<FieldEntry>, mistakes: &mut DiagnosticList) {
         let model = given.iter().find(|given| given.field == Field::Model);
         self.model_place = self.model_place.or(model.map(|given| given.place));
-        let texts = Texts::of(&self.ways);
+        let texts = TextMode::of(&self.ways);
         self.fields = mem::take(&mut self.fields).or(&Fields::read(given, texts, mistakes));
     }
 }
 
 /// State of the checks in one pass over a manifest.
 #[derive(Debug)]
-pub(super) struct Checker {
-    shared: Shared,
+pub(super) struct EntryValidator {
+    shared: SharedDefaults,
     /// Shared vars and syntax, set when an entry first needs them. The inner `None` means that they have a mistake.
     scope: OnceCell<Option<Arc<Scope>>>,
-    known: Known,
+    known: WildcardCache,
     vars_used: BTreeSet<String>,
-    guard: Guard,
-    ids: Ids,
+    guard: ExpansionLimit,
+    ids: IdCheck,
     models: HashSet<String>,
-    without_model: Option<(Place, u64)>,
+    without_model: Option<(Location, u64)>,
     columns: Vec<String>,
     columns_seen: HashSet<String>,
-    census: Census,
+    census: ManifestSummary,
 }
 
 /// Results of the checks at the end of a pass.
-pub(super) struct Checked {
+pub(super) struct ValidationResult {
     /// Passthrough columns, in the order of their first occurrence.
     pub(super) columns: Vec<String>,
-    pub(super) ids: Ids,
-    pub(super) census: Census,
+    pub(super) ids: IdCheck,
+    pub(super) census: ManifestSummary,
 }
 
-impl Checker {
-    pub(super) fn new(shared: Shared, ids: Ids, jobs_max: u64) -> Self {
+impl EntryValidator {
+    pub(super) fn new(shared: SharedDefaults, ids: IdCheck, jobs_max: u64) -> Self {
         Self {
             shared,
             scope: OnceCell::new(),
-            known: Known::default(),
+            known: WildcardCache::default(),
             vars_used: BTreeSet::new(),
-            guard: Guard::new(jobs_max),
+            guard: ExpansionLimit::new(jobs_max),
             ids,
             models: HashSet::new(),
             without_model: None,
             columns: Vec::new(),
             columns_seen: HashSet::new(),
-            census: Census::default(),
+            census: ManifestSummary::default(),
         }
     }
 
     /// Checks an entry with the shared defaults applied, and returns its jobs. Returns `None` after a mistake.
-    pub(super) fn check(&mut self, mut entry: Entry, lists: &mut Lists, findings: &mut Findings) -> Option<Jobs> {
+    pub(super) fn check(
+        &mut self,
+        mut entry: Entry,
+        lists: &mut ListFiles,
+        findings: &mut PassDiagnostics,
+    ) -> Option<EntryJobs> {
         let n_mistakes = findings.mistakes.n();
         let [prompt_place, model_place, id_place, seed_place] =
             [Field::Prompt, Field::Model, Field::Id, Field::Seed].map(|field| entry.place_of(field));
@@ -105,7 +110,7 @@ impl Checker {
             Some(own) => Arc::new(own.as_ref().clone().or(&self.shared.ways)),
             None => Arc::clone(&self.shared.ways),
         };
-        let own = Fields::read(mem::take(&mut entry.given), Texts::of(&ways), &mut findings.mistakes);
+        let own = Fields::read(mem::take(&mut entry.given), TextMode::of(&ways), &mut findings.mistakes);
         let fields = own.or(&self.shared.fields);
         match &fields.model {
             Some(models) => {
@@ -117,12 +122,12 @@ impl Checker {
         }
         check_last_seed(&fields, seed_place, &mut findings.mistakes);
         let extras = with_shared(&self.shared.extras, mem::take(&mut entry.extras));
-        let jobs = if Texts::of(&ways) == Texts::Literal && fields.is_one() {
+        let jobs = if TextMode::of(&ways) == TextMode::Literal && fields.is_one() {
             plain(fields, extras)
         } else {
             let place = ways.combine.map_or(prompt_place, |(_, place)| place);
             let fields = (fields, extras);
-            self.grid(fields, (&ways, own_ways.as_deref()), place, lists, findings).map(Jobs::of_grid)
+            self.grid(fields, (&ways, own_ways.as_deref()), place, lists, findings).map(EntryJobs::of_grid)
         };
         let jobs = jobs?;
         self.note_columns(jobs.columns(), entry.place, &mut findings.mistakes);
@@ -137,11 +142,11 @@ impl Checker {
     fn grid(
         &mut self,
         (mut fields, extras): (Fields, Vec<(String, String)>),
-        (ways, own): (&Arc<Ways>, Option<&Ways>),
-        place: Place,
-        lists: &mut Lists,
-        findings: &mut Findings,
-    ) -> Option<Grid> {
+        (ways, own): (&Arc<ExpandOptions>, Option<&ExpandOptions>),
+        place: Location,
+        lists: &mut ListFiles,
+        findings: &mut PassDiagnostics,
+    ) -> Option<ParameterGrid> {
         let (prompt, negative_prompt, id) = (fields.prompt.take()?, fields.negative_prompt.take(), fields.id.take());
         let mut reader = TextReader { lists, known: &mut self.known, findings };
         let has_own_scope = own.is_some_and(|own| !own.vars.is_empty() || own.syntax.is_some());
@@ -163,7 +168,7 @@ impl Checker {
             }
         }
         let combine = ways.combine.map_or_else(Default::default, |(combine, _)| combine);
-        match Grid::new(says, fields, extras, (combine, place)) {
+        match ParameterGrid::new(says, fields, extras, (combine, place)) {
             Ok(grid) => Some(grid),
             Err((place, wrong)) => {
                 findings.mistakes.push(place, wrong);
@@ -173,7 +178,7 @@ impl Checker {
     }
 
     /// Counts a job, and warns about a doubtful size.
-    pub(super) fn count(&mut self, request: &Request, place: Place, warnings: &mut Found) {
+    pub(super) fn count(&mut self, request: &Request, place: Location, warnings: &mut DiagnosticList) {
         if self.census.count(request)
             && let Some(doubt) = families::doubt(&request.model, request)
         {
@@ -182,12 +187,12 @@ impl Checker {
     }
 
     /// Adds a job to the summary, which keeps the first and the last jobs.
-    pub(super) fn keep(&mut self, draft: Draft) {
+    pub(super) fn keep(&mut self, draft: JobSpec) {
         self.census.add(draft);
     }
 
     /// Records the id of an entry, or of a job with an own id, and reports a duplicate.
-    pub(super) fn check_id(&mut self, id: &str, prompt: &str, place: Place, mistakes: &mut Found) {
+    pub(super) fn check_id(&mut self, id: &str, prompt: &str, place: Location, mistakes: &mut DiagnosticList) {
         let Some(first) = self.ids.add(id, prompt, place) else { return };
         let shown = read::shown_text(id);
         let wrong = if first == place {
@@ -200,7 +205,7 @@ impl Checker {
     }
 
     /// Warns once about each unusual model name, in however many entries it occurs.
-    fn check_model(&mut self, model: &str, place: Place, warnings: &mut Found) {
+    fn check_model(&mut self, model: &str, place: Location, warnings: &mut DiagnosticList) {
         if read::is_repo_id(model) || self.models.contains(model) {
             return;
         }
@@ -209,7 +214,12 @@ impl Checker {
         warnings.push(place, wrong(what, "check its name, for example Qwen/Qwen-Image"));
     }
 
-    fn note_columns<'a>(&mut self, columns: impl Iterator<Item = &'a str>, place: Place, mistakes: &mut Found) {
+    fn note_columns<'a>(
+        &mut self,
+        columns: impl Iterator<Item = &'a str>,
+        place: Location,
+        mistakes: &mut DiagnosticList,
+    ) {
         for column in columns {
             if self.columns_seen.contains(column) {
                 continue;
@@ -227,7 +237,7 @@ impl Checker {
     }
 
     /// Reports the problems that are known only at the end.
-    pub(super) fn finish(self, findings: &mut Findings) -> Checked {
+    pub(super) fn finish(self, findings: &mut PassDiagnostics) -> ValidationResult {
         for (name, var) in self.shared.ways.vars.iter().filter(|(name, _)| !self.vars_used.contains(*name)) {
             findings.warnings.push(var.place, unused(name));
         }
@@ -242,35 +252,35 @@ impl Checker {
             let remedy = "give it a `model`, or all of them: under `defaults:` (YAML) or with --set model=ORG/NAME";
             findings.mistakes.push(place, wrong(what, remedy));
         }
-        Checked { columns: self.columns, ids: self.ids, census: self.census }
+        ValidationResult { columns: self.columns, ids: self.ids, census: self.census }
     }
 }
 
-fn unused(name: &str) -> Wrong {
+fn unused(name: &str) -> Issue {
     let shown = read::shown_text(name);
     wrong(format!("no prompt uses the var {shown}"), format!("write {{{name}}} in a prompt, or remove {shown}"))
 }
 
 /// Builds the jobs of an entry with one value per field. They are identical except for their seeds.
-fn plain(fields: Fields, extras: Vec<(String, String)>) -> Option<Jobs> {
-    let text = |text: Option<Axis<Text>>| text.map(|axis| axis.into_first().text);
+fn plain(fields: Fields, extras: Vec<(String, String)>) -> Option<EntryJobs> {
+    let text = |text: Option<OneOrManyValues<Text>>| text.map(|axis| axis.into_first().text);
     let request = Request {
         prompt: text(fields.prompt)?,
         model: fields.model?.into_first(),
         negative_prompt: text(fields.negative_prompt).filter(|text| !text.is_empty()),
-        size: fields.size.map(Axis::into_first),
-        seed: fields.seed.map(Axis::into_first),
-        steps: fields.steps.map(Axis::into_first),
-        guidance: fields.guidance.map(Axis::into_first),
-        image_url: fields.image_url.map(Axis::into_first).unwrap_or_default(),
-        loras: fields.loras.map(Axis::into_first).unwrap_or_default(),
+        size: fields.size.map(OneOrManyValues::into_first),
+        seed: fields.seed.map(OneOrManyValues::into_first),
+        steps: fields.steps.map(OneOrManyValues::into_first),
+        guidance: fields.guidance.map(OneOrManyValues::into_first),
+        image_url: fields.image_url.map(OneOrManyValues::into_first).unwrap_or_default(),
+        loras: fields.loras.map(OneOrManyValues::into_first).unwrap_or_default(),
         params: fields.params.map(|params| read::sent(params.at(0))).unwrap_or_default(),
     };
-    Some(Jobs::alike(Draft { label: text(fields.id), request, extras }, fields.n.unwrap_or(1)))
+    Some(EntryJobs::alike(JobSpec { label: text(fields.id), request, extras }, fields.n.unwrap_or(1)))
 }
 
-fn check_last_seed(fields: &Fields, place: Place, mistakes: &mut Found) {
-    let (Some(Axis::One(first)), Some(n)) = (&fields.seed, fields.n) else { return };
+fn check_last_seed(fields: &Fields, place: Location, mistakes: &mut DiagnosticList) {
+    let (Some(OneOrManyValues::One(first)), Some(n)) = (&fields.seed, fields.n) else { return };
     let last = first + u64::from(n) - 1;
     if last > read::SEED_MAX.cast_unsigned() {
         let what = format!("the last of the {n} seeds is {last}, above {}", read::SEED_MAX);
@@ -293,10 +303,10 @@ fn with_shared(shared: &[(String, String)], mut own: Vec<(String, String)>) -> V
     extras
 }
 
-fn other_place(place: Place) -> String {
+fn other_place(place: Location) -> String {
     match place {
-        Place::Line(line) | Place::Span(Span { line, .. }) => format!("line {line}"),
-        Place::Entry(entry) => format!("entry {entry}"),
-        Place::File | Place::CommandLine => "another entry".to_owned(),
+        Location::Line(line) | Location::Span(Span { line, .. }) => format!("line {line}"),
+        Location::Entry(entry) => format!("entry {entry}"),
+        Location::File | Location::CommandLine => "another entry".to_owned(),
     }
 }

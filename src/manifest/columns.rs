@@ -1,12 +1,12 @@
 //! Column mapping: assigns the columns of a table, or the keys of an object, to fields by their names.
 
 use crate::manifest::field::{Field, joined, misspelt, nearest};
-use crate::manifest::mistake::{Findings, Place, Wrong, wrong};
+use crate::manifest::mistake::{Issue, Location, PassDiagnostics, wrong};
 use crate::manifest::read::shown_text;
 
 /// Names of the prompt column and the id column, if the user gave them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
+pub(super) struct ColumnOptions {
     pub(super) prompt: Option<String>,
     pub(super) id: Option<String>,
 }
@@ -27,7 +27,7 @@ impl Column {
     }
 
     /// Maps the column with this title. `titles` are all titles of the table or object.
-    pub(super) fn of<'a>(title: &str, names: &Names, titles: &(impl Iterator<Item = &'a str> + Clone)) -> Self {
+    pub(super) fn of<'a>(title: &str, names: &ColumnOptions, titles: &(impl Iterator<Item = &'a str> + Clone)) -> Self {
         let is = |name: &Option<String>| name.as_ref().is_some_and(|name| is_meant(title, name, titles.clone()));
         match Field::titled(title) {
             _ if is(&names.prompt) => Self::Known(Field::Prompt),
@@ -59,7 +59,7 @@ pub(super) fn has(titles: &[String], name: &str) -> bool {
     titles.iter().any(|title| joined(title) == joined(name))
 }
 
-pub(super) fn no_such_column(option: &str, name: &str, titles: &[String]) -> Wrong {
+pub(super) fn no_such_column(option: &str, name: &str, titles: &[String]) -> Issue {
     let remedy = match misspelt(name, titles.iter().map(String::as_str)) {
         Some(near) => format!("did you mean {}?", shown_text(near)),
         None => format!("the header has {}", listed(titles)),
@@ -67,7 +67,7 @@ pub(super) fn no_such_column(option: &str, name: &str, titles: &[String]) -> Wro
     wrong(format!("no column is called {}, which {option} names", shown_text(name)), remedy)
 }
 
-pub(super) fn no_prompt_column(titles: &[String]) -> Wrong {
+pub(super) fn no_prompt_column(titles: &[String]) -> Issue {
     let remedy = match meant_for_prompt(titles.iter().map(String::as_str)) {
         Some(title) => format!("if it is {}, rename that column or run with --prompt-col {title:?}", shown_text(title)),
         None => format!("name it with --prompt-col NAME; the header has {}", listed(titles)),
@@ -89,7 +89,7 @@ fn listed(titles: &[String]) -> String {
 }
 
 /// Warns about a passthrough column whose name looks like a misspelt field.
-pub(super) fn warn_of_slip(kind: &str, title: &str, place: Place, findings: &mut Findings) {
+pub(super) fn warn_of_slip(kind: &str, title: &str, place: Location, findings: &mut PassDiagnostics) {
     let known = Field::ALL.into_iter().map(Field::name);
     if let Some(near) = misspelt(title, known).filter(|near| joined(near) != joined(title)) {
         let what = format!("the {kind} {} is carried through and not sent", shown_text(title));

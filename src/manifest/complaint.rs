@@ -1,6 +1,6 @@
 //! Translation of the YAML parser's errors into messages for authors of prompts.
 
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::mistake::{Issue, wrong};
 use crate::model::text::excerpt;
 
 /// Table of a part of the parser's message, the description of the problem, and the remedy.
@@ -45,7 +45,7 @@ const COMPLAINTS: [(&str, &str, &str); 13] = [
 ];
 
 /// Translates a message of the parser.
-pub(super) fn explain(complaint: &str) -> Wrong {
+pub(super) fn explain(complaint: &str) -> Issue {
     if let Some((_, what, remedy)) = COMPLAINTS.iter().find(|(words, _, _)| complaint.contains(words)) {
         return wrong(*what, *remedy);
     }

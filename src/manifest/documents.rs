@@ -8,12 +8,12 @@ use std::vec;
 
 use crate::manifest::encoding::Unreadable;
 use crate::manifest::entry::Entry;
-use crate::manifest::input::Input;
-use crate::manifest::lists::Lists;
-use crate::manifest::mistake::{Findings, Place, Wrong, wrong};
-use crate::manifest::pass::Entries;
-use crate::manifest::text_lines::{Got, TextLines};
-use crate::manifest::yaml::{self, Parsed, Part};
+use crate::manifest::input::ManifestInput;
+use crate::manifest::lists::ListFiles;
+use crate::manifest::mistake::{Issue, Location, PassDiagnostics, wrong};
+use crate::manifest::pass::EntrySource;
+use crate::manifest::text_lines::{LineReader, ReadLine};
+use crate::manifest::yaml::{self, DocumentRole, Parsed};
 
 /// Size limit of a document in bytes. A document is held in memory, where it takes many times its size.
 const DOCUMENT_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -23,7 +23,7 @@ const DOCUMENT_LINES_MAX: u64 = 4_000_000;
 
 /// Entries of a stream of documents.
 pub(super) struct Documents {
-    lines: TextLines<Input>,
+    lines: LineReader<ManifestInput>,
     /// First line of the buffered text.
     line: u64,
     /// Buffered text: the current document, and after it the beginning of the next one.
@@ -55,9 +55,13 @@ struct Document {
 
 impl Documents {
     /// Reads the first document. Returns the stream of entries, and the settings for all entries.
-    pub(super) fn open(input: Input, lists: &mut Lists, findings: &mut Findings) -> io::Result<(Self, Parsed)> {
+    pub(super) fn open(
+        input: ManifestInput,
+        lists: &mut ListFiles,
+        findings: &mut PassDiagnostics,
+    ) -> io::Result<(Self, Parsed)> {
         let mut documents = Self {
-            lines: TextLines::new(input),
+            lines: LineReader::new(input),
             line: 1,
             text: String::new(),
             end: None,
@@ -73,13 +77,13 @@ impl Documents {
     }
 
     /// Parses the next document. Returns `None` at the end, or after a mistake.
-    fn next_parsed(&mut self, lists: &mut Lists, findings: &mut Findings) -> io::Result<Option<Parsed>> {
+    fn next_parsed(&mut self, lists: &mut ListFiles, findings: &mut PassDiagnostics) -> io::Result<Option<Parsed>> {
         let document = match self.next_document()? {
             Ok(Some(document)) => document,
             Ok(None) if self.n_before == 0 => Document { line: 1, text: String::new(), is_followed: false },
             Ok(None) => return Ok(None),
             Err(wrong) => {
-                let place = if self.n_before == 0 { Place::File } else { Place::Line(self.line) };
+                let place = if self.n_before == 0 { Location::File } else { Location::Line(self.line) };
                 findings.mistakes.push(place, wrong);
                 self.is_done = true;
                 self.n_before += 1;
@@ -87,9 +91,9 @@ impl Documents {
             }
         };
         let part = match (self.n_before, document.is_followed) {
-            (0, false) => Part::Whole,
-            (0, true) => Part::Head,
-            _ => Part::Further,
+            (0, false) => DocumentRole::Whole,
+            (0, true) => DocumentRole::Head,
+            _ => DocumentRole::Further,
         };
         self.n_before += 1;
         let parsed = yaml::parse(
@@ -107,7 +111,7 @@ impl Documents {
     }
 
     /// Returns the next document that is not empty, or the mistake that the document is too long.
-    fn next_document(&mut self) -> io::Result<Result<Option<Document>, Wrong>> {
+    fn next_document(&mut self) -> io::Result<Result<Option<Document>, Issue>> {
         let mut bytes = Vec::new();
         while !self.is_done {
             bytes.clear();
@@ -115,19 +119,19 @@ impl Documents {
             let line = self.lines.line();
             let text = str::from_utf8(&bytes).map_err(|_| Unreadable::NotUtf8)?;
             match got {
-                Got::TooLong => return Ok(Err(too_large())),
-                Got::End => self.is_done = true,
-                Got::Line => {}
+                ReadLine::TooLong => return Ok(Err(too_large())),
+                ReadLine::End => self.is_done = true,
+                ReadLine::Line => {}
             }
             let begins = is_marker(text, "---");
             let is_next = match got {
-                Got::End => true,
-                Got::Line | Got::TooLong => {
+                ReadLine::End => true,
+                ReadLine::Line | ReadLine::TooLong => {
                     begins && (self.state.is_marked || self.state.has_content) || self.end.is_some() && is_content(text)
                 }
             };
             let document = if is_next { self.take(line) } else { None };
-            if got == Got::Line {
+            if got == ReadLine::Line {
                 self.add(line, text, begins);
             }
             if self.text.len() > DOCUMENT_BYTES_MAX {
@@ -172,8 +176,8 @@ impl Documents {
     }
 }
 
-impl Entries for Documents {
-    fn next_entry(&mut self, lists: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>> {
+impl EntrySource for Documents {
+    fn next_entry(&mut self, lists: &mut ListFiles, findings: &mut PassDiagnostics) -> io::Result<Option<Entry>> {
         loop {
             if let Some(entry) = self.entries.next() {
                 return Ok(Some(entry));
@@ -184,12 +188,12 @@ impl Entries for Documents {
             }
         }
         if self.n_entries == 0 && findings.mistakes.n() == 0 {
-            findings.mistakes.push(Place::File, wrong("there are no prompts", yaml::NO_PROMPTS_REMEDY));
+            findings.mistakes.push(Location::File, wrong("there are no prompts", yaml::NO_PROMPTS_REMEDY));
         }
         Ok(None)
     }
 
-    fn input(&self) -> &Input {
+    fn input(&self) -> &ManifestInput {
         self.lines.input()
     }
 }
@@ -208,11 +212,11 @@ fn is_content(line: &str) -> bool {
 const SPLIT_REMEDY: &str =
     "put a line of `---` between the prompts, or write them as CSV or JSONL: those are read one by one";
 
-fn too_large() -> Wrong {
+fn too_large() -> Issue {
     let what = format!("one document is larger than {} MiB", DOCUMENT_BYTES_MAX / (1024 * 1024));
     wrong(what, SPLIT_REMEDY)
 }
 
-fn too_long() -> Wrong {
+fn too_long() -> Issue {
     wrong(format!("one document has more than {DOCUMENT_LINES_MAX} lines"), SPLIT_REMEDY)
 }

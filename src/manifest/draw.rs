@@ -11,13 +11,13 @@ const HALF_BITS_MIN: u32 = 4;
 
 /// Permutation of the numbers below `size`; only `key` decides the order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Draw {
+pub(super) struct Permutation {
     size: u64,
     half_bits: u32,
     round_keys: [u64; N_ROUNDS],
 }
 
-impl Draw {
+impl Permutation {
     pub(super) fn new(key: &[u8], size: u64) -> Self {
         let mut hasher = blake3::Hasher::new();
         let mut bytes = [0; N_ROUNDS * 8];
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn order(key: &[u8], size: u64) -> Vec<u64> {
-        let draw = Draw::new(key, size);
+        let draw = Permutation::new(key, size);
         (0..size).map(|i| draw.nth(i)).collect()
     }
 
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn known_orders_are_kept_for_ever() {
         assert_eq!(order(b"42", 10), [3, 1, 0, 6, 5, 9, 8, 4, 2, 7]);
-        let draw = Draw::new(b"42", u64::MAX);
+        let draw = Permutation::new(b"42", u64::MAX);
         assert_eq!(
             [0, 1, u64::MAX - 1].map(|i| draw.nth(i)),
             [2_359_842_781_138_622_153, 9_602_522_178_645_978_429, 14_790_379_145_179_620_828]
@@ -97,7 +97,7 @@ mod tests {
         for size in [2_u64, 3, 4, 5, 10, 17, 100] {
             let mut n_drawn = BTreeMap::<_, u64>::new();
             for key in 0..200 * size {
-                *n_drawn.entry(Draw::new(&key.to_le_bytes(), size).nth(size / 2)).or_default() += 1;
+                *n_drawn.entry(Permutation::new(&key.to_le_bytes(), size).nth(size / 2)).or_default() += 1;
             }
             assert!(chi_square(&n_drawn, size, 200) < 2 * size + 12, "{n_drawn:?}");
         }
@@ -118,7 +118,7 @@ mod tests {
         #[test]
         fn numbers_stay_below_any_size_and_do_not_meet(key in any::<[u8; 8]>(), size in 2_u64.., a in any::<u64>(), b in any::<u64>()) {
             let (a, b) = (a % size, b % size);
-            let draw = Draw::new(&key, size);
+            let draw = Permutation::new(&key, size);
             prop_assert!(draw.nth(a) < size);
             prop_assert_eq!(a == b, draw.nth(a) == draw.nth(b));
         }

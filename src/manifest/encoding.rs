@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use encoding_rs::{Decoder, DecoderResult, GB18030, GBK, UTF_8, UTF_16BE, UTF_16LE};
 
-use crate::manifest::mistake::{Place, Wrong, wrong};
+use crate::manifest::mistake::{Issue, Location, wrong};
 
 /// Text encoding, such as UTF-8 or GB18030.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,19 +131,21 @@ impl Unreadable {
     }
 
     /// Returns the location and the mistake in words for an author of prompts.
-    pub(super) fn told(&self) -> (Place, Wrong) {
+    pub(super) fn told(&self) -> (Location, Issue) {
         match self {
-            Self::NotUtf8 => (Place::File, wrong(self.to_string(), SAVE_AS_UTF8)),
+            Self::NotUtf8 => (Location::File, wrong(self.to_string(), SAVE_AS_UTF8)),
             Self::Malformed { line, encoding } => {
                 let what = format!("this line is not {encoding} text");
-                (Place::Line(*line), wrong(what, "give the right --encoding, or save the file as UTF-8"))
+                (Location::Line(*line), wrong(what, "give the right --encoding, or save the file as UTF-8"))
             }
             Self::Mark { mark, wanted } => {
                 let what = format!("the file begins with the byte order mark of {mark}, and --encoding says {wanted}");
-                (Place::Line(1), wrong(what, "omit --encoding"))
+                (Location::Line(1), wrong(what, "omit --encoding"))
             }
-            Self::Utf32 => (Place::Line(1), wrong(self.to_string(), "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW")),
-            Self::Gzip { .. } => (Place::File, wrong(self.to_string(), "compress it again from the original")),
+            Self::Utf32 => {
+                (Location::Line(1), wrong(self.to_string(), "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW"))
+            }
+            Self::Gzip { .. } => (Location::File, wrong(self.to_string(), "compress it again from the original")),
         }
     }
 }

@@ -1,50 +1,50 @@
 //! Unchecked entry of a manifest: the common output of all format parsers.
 
 use crate::manifest::field::Field;
-use crate::manifest::mistake::Place;
+use crate::manifest::mistake::Location;
 use crate::manifest::value::Value;
-use crate::manifest::ways::Ways;
+use crate::manifest::ways::ExpandOptions;
 
 /// Entry with its fields, as written.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
-    pub(super) place: Place,
-    pub(super) given: Vec<Given>,
+    pub(super) place: Location,
+    pub(super) given: Vec<FieldEntry>,
     /// Passthrough values, as pairs of column and text.
     pub(super) extras: Vec<(String, String)>,
     /// Expansion options of the entry: how lists combine, vars and syntax. `None` if the entry gives none.
-    pub(super) ways: Option<Box<Ways>>,
+    pub(super) ways: Option<Box<ExpandOptions>>,
 }
 
 impl Entry {
     /// Returns the location of this field, or else of the entry.
-    pub(super) fn place_of(&self, field: Field) -> Place {
+    pub(super) fn place_of(&self, field: Field) -> Location {
         self.given.iter().find(|given| given.field == field).map_or(self.place, |given| given.place)
     }
 }
 
 /// Field with its value, or with its list of values to expand.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Given {
+pub(super) struct FieldEntry {
     pub(super) field: Field,
     /// Location of the field's name.
-    pub(super) place: Place,
-    pub(super) said: Said,
+    pub(super) place: Location,
+    pub(super) said: FieldValue,
 }
 
-impl Given {
+impl FieldEntry {
     /// Creates a field with one value at one location.
-    pub(super) const fn one(field: Field, raw: Raw, place: Place) -> Self {
-        Self { field, place, said: Said::One(Located { raw, place }) }
+    pub(super) const fn one(field: Field, raw: UnparsedValue, place: Location) -> Self {
+        Self { field, place, said: FieldValue::One(Spanned { raw, place }) }
     }
 }
 
 /// Value of a field.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Said {
-    One(Located),
+pub(super) enum FieldValue {
+    One(Spanned),
     /// List of values to expand.
-    Many(Vec<Located>),
+    Many(Vec<Spanned>),
     /// Value that could not be read. The mistake was reported.
     Unreadable,
 }
@@ -79,14 +79,14 @@ pub(super) fn is_axis(field: Field, items: &[Item]) -> bool {
 
 /// Value and its location.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Located {
-    pub(super) raw: Raw,
-    pub(super) place: Place,
+pub(super) struct Spanned {
+    pub(super) raw: UnparsedValue,
+    pub(super) place: Location,
 }
 
 /// Unchecked value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Raw {
+pub(super) enum UnparsedValue {
     /// Untyped text: the cell of a table or the value of a flag. The text may mean a value of any type.
     Cell(String),
     /// Value from a format with types.

@@ -1,26 +1,26 @@
 //! Job iterator of one entry.
 
-use crate::manifest::check::Checker;
-use crate::manifest::grid::Grid;
-use crate::manifest::mistake::{Findings, Place};
-use crate::model::job::Draft;
+use crate::manifest::check::EntryValidator;
+use crate::manifest::grid::ParameterGrid;
+use crate::manifest::mistake::{Location, PassDiagnostics};
+use crate::model::job::JobSpec;
 
 /// Jobs of an entry.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "only one exists at a time, and nearly all are of the large variant")]
-pub(super) enum Jobs {
+pub(super) enum EntryJobs {
     /// Identical jobs, or jobs whose seeds count up from the entry's seed.
-    Alike { draft: Draft, n: u32 },
+    Alike { draft: JobSpec, n: u32 },
     /// Jobs of lists and templates.
-    Of(Box<Grid>),
+    Of(Box<ParameterGrid>),
 }
 
-impl Jobs {
-    pub(super) const fn alike(draft: Draft, n: u32) -> Self {
+impl EntryJobs {
+    pub(super) const fn alike(draft: JobSpec, n: u32) -> Self {
         Self::Alike { draft, n }
     }
 
-    pub(super) fn of_grid(grid: Grid) -> Self {
+    pub(super) fn of_grid(grid: ParameterGrid) -> Self {
         Self::Of(Box::new(grid))
     }
 
@@ -59,23 +59,23 @@ impl Jobs {
 
 /// Iterator over the jobs.
 #[derive(Debug)]
-pub(super) struct Expand {
-    jobs: Jobs,
-    place: Place,
+pub(super) struct JobIterator {
+    jobs: EntryJobs,
+    place: Location,
     i: u64,
 }
 
-impl Expand {
-    pub(super) fn new(jobs: Jobs, place: Place) -> Self {
+impl JobIterator {
+    pub(super) fn new(jobs: EntryJobs, place: Location) -> Self {
         Self { jobs, place, i: 0 }
     }
 
     /// Returns the next valid job. The mistakes of jobs before it go to `findings`.
-    pub(super) fn next(&mut self, checker: &mut Checker, findings: &mut Findings) -> Option<Draft> {
+    pub(super) fn next(&mut self, checker: &mut EntryValidator, findings: &mut PassDiagnostics) -> Option<JobSpec> {
         while self.i < self.jobs.n() {
             let made = match &mut self.jobs {
-                Jobs::Alike { draft, .. } => Ok(next_alike(draft)),
-                Jobs::Of(grid) => grid.draft(self.i),
+                EntryJobs::Alike { draft, .. } => Ok(next_alike(draft)),
+                EntryJobs::Of(grid) => grid.draft(self.i),
             };
             self.i += 1;
             match made {
@@ -91,14 +91,14 @@ impl Expand {
     }
 
     /// Records the id of a job from a grid, because each of these jobs has its own id.
-    fn check_id(&self, draft: &Draft, checker: &mut Checker, findings: &mut Findings) {
-        let (Jobs::Of(grid), Some(id)) = (&self.jobs, &draft.label) else { return };
+    fn check_id(&self, draft: &JobSpec, checker: &mut EntryValidator, findings: &mut PassDiagnostics) {
+        let (EntryJobs::Of(grid), Some(id)) = (&self.jobs, &draft.label) else { return };
         let place = grid.place_of_ids().unwrap_or(self.place);
         checker.check_id(id, &draft.request.prompt, place, &mut findings.mistakes);
     }
 }
 
-fn next_alike(draft: &mut Draft) -> Draft {
+fn next_alike(draft: &mut JobSpec) -> JobSpec {
     let next = draft.clone();
     if let Some(seed) = &mut draft.request.seed {
         *seed += 1;

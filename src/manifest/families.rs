@@ -5,7 +5,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::read::shown_text;
 use crate::model::request::{Request, Size};
 
@@ -31,7 +31,7 @@ const FAMILIES: [Family; 4] = [
 ];
 
 /// Returns a warning if the documentation of `model` does not include the requested size. `None` if there is no doubt.
-pub(super) fn doubt(model: &str, request: &Request) -> Option<Wrong> {
+pub(super) fn doubt(model: &str, request: &Request) -> Option<Issue> {
     let Size { width, height } = request.size?;
     let Family { name, side, .. } = family(model)?;
     if side.contains(&width) && side.contains(&height) {
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn a_doubt_names_the_model_and_what_it_takes() {
         let size = Some(Size { width: 2048, height: 1024 });
-        let Wrong { what, remedy } =
+        let Issue { what, remedy } =
             doubt("Qwen/Qwen-Image", &Request { size, ..Request::default() }).expect("it is too wide");
         assert_eq!(
             what,

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::axis::Axis;
-use crate::manifest::entry::{Given, Located, Raw, Said};
+use crate::manifest::axis::OneOrManyValues;
+use crate::manifest::entry::{FieldEntry, FieldValue, Spanned, UnparsedValue};
 use crate::manifest::field::Field;
 use crate::manifest::json;
-use crate::manifest::mistake::{Found, Place, Wrong, wrong};
+use crate::manifest::mistake::{DiagnosticList, Issue, Location, wrong};
 use crate::manifest::value::Value;
-use crate::manifest::ways::Ways;
+use crate::manifest::ways::ExpandOptions;
 use crate::manifest::{parts, range, read};
 use crate::model::request::{Lora, Size};
 
@@ -16,35 +16,35 @@ use crate::model::request::{Lora, Size};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Text {
     pub(super) text: String,
-    pub(super) place: Place,
+    pub(super) place: Location,
 }
 
 /// Valid fields. `None` means that the field is not given.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Fields {
-    pub(super) prompt: Option<Axis<Text>>,
-    pub(super) negative_prompt: Option<Axis<Text>>,
-    pub(super) model: Option<Axis<String>>,
-    pub(super) size: Option<Axis<Size>>,
-    pub(super) seed: Option<Axis<u64>>,
-    pub(super) steps: Option<Axis<u32>>,
-    pub(super) guidance: Option<Axis<f64>>,
-    pub(super) image_url: Option<Axis<Vec<String>>>,
-    pub(super) loras: Option<Axis<Vec<Lora>>>,
-    pub(super) id: Option<Axis<Text>>,
+    pub(super) prompt: Option<OneOrManyValues<Text>>,
+    pub(super) negative_prompt: Option<OneOrManyValues<Text>>,
+    pub(super) model: Option<OneOrManyValues<String>>,
+    pub(super) size: Option<OneOrManyValues<Size>>,
+    pub(super) seed: Option<OneOrManyValues<u64>>,
+    pub(super) steps: Option<OneOrManyValues<u32>>,
+    pub(super) guidance: Option<OneOrManyValues<f64>>,
+    pub(super) image_url: Option<OneOrManyValues<Vec<String>>>,
+    pub(super) loras: Option<OneOrManyValues<Vec<Lora>>>,
+    pub(super) id: Option<OneOrManyValues<Text>>,
     pub(super) n: Option<u32>,
-    pub(super) params: Option<Axis<BTreeMap<String, Value>>>,
+    pub(super) params: Option<OneOrManyValues<BTreeMap<String, Value>>>,
 }
 
 /// Mode of the text fields: sent literally, or rendered from templates and checked afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Texts {
+pub(super) enum TextMode {
     Literal,
     Templates,
 }
 
-impl Texts {
-    pub(super) fn of(ways: &Ways) -> Self {
+impl TextMode {
+    pub(super) fn of(ways: &ExpandOptions) -> Self {
         if ways.has_templates() { Self::Templates } else { Self::Literal }
     }
 }
@@ -52,7 +52,7 @@ impl Texts {
 impl Fields {
     /// Returns whether no field has a list of values.
     pub(super) fn is_one(&self) -> bool {
-        fn is_one<T>(axis: Option<&Axis<T>>) -> bool {
+        fn is_one<T>(axis: Option<&OneOrManyValues<T>>) -> bool {
             axis.is_none_or(|axis| !axis.is_list())
         }
         let Self { prompt, negative_prompt, model, size, seed, steps, guidance, image_url, loras, id, params, n: _ } =
@@ -71,9 +71,9 @@ impl Fields {
     }
 
     /// Reads the given fields and keeps the valid ones. If a field occurs twice, the last one wins.
-    pub(super) fn read(given: Vec<Given>, texts: Texts, mistakes: &mut Found) -> Self {
+    pub(super) fn read(given: Vec<FieldEntry>, texts: TextMode, mistakes: &mut DiagnosticList) -> Self {
         let mut fields = Self::default();
-        for Given { field, place, said } in given {
+        for FieldEntry { field, place, said } in given {
             let said = match spread(field, said) {
                 Ok(said) => said,
                 Err((place, wrong)) => {
@@ -86,11 +86,11 @@ impl Fields {
         fields
     }
 
-    fn set(&mut self, field: Field, said: Said, texts: Texts, place: Place, mistakes: &mut Found) {
+    fn set(&mut self, field: Field, said: FieldValue, texts: TextMode, place: Location, mistakes: &mut DiagnosticList) {
         let mut all = Reader { field, place, mistakes };
-        let text = |strict: fn(Raw) -> Result<String, Wrong>| {
+        let text = |strict: fn(UnparsedValue) -> Result<String, Issue>| {
             move |raw, place| {
-                let text = if texts == Texts::Templates { read::loose(field, raw) } else { strict(raw) };
+                let text = if texts == TextMode::Templates { read::loose(field, raw) } else { strict(raw) };
                 Ok(Text { text: text?, place })
             }
         };
@@ -107,9 +107,11 @@ impl Fields {
             Field::Loras => set(&mut self.loras, all.axis(said, |raw, _| parts::loras(raw))),
             Field::Params => set(&mut self.params, all.axis(said, |raw, _| parts::params(raw))),
             Field::N => match said {
-                Said::One(_) => set(&mut self.n, all.axis(said, |raw, _| read::n(&raw)).map(Axis::into_first)),
-                Said::Unreadable => {}
-                Said::Many(_) => {
+                FieldValue::One(_) => {
+                    set(&mut self.n, all.axis(said, |raw, _| read::n(&raw)).map(OneOrManyValues::into_first))
+                }
+                FieldValue::Unreadable => {}
+                FieldValue::Many(_) => {
                     let remedy = "write one number: it counts the images of each combination";
                     mistakes.push(place, wrong("`n` is a list, not a whole number", remedy));
                 }
@@ -143,14 +145,14 @@ fn set<T>(field: &mut Option<T>, read: Option<T>) {
 }
 
 fn laid_over(
-    upper: Option<Axis<BTreeMap<String, Value>>>,
-    lower: Option<&Axis<BTreeMap<String, Value>>>,
-) -> Option<Axis<BTreeMap<String, Value>>> {
+    upper: Option<OneOrManyValues<BTreeMap<String, Value>>>,
+    lower: Option<&OneOrManyValues<BTreeMap<String, Value>>>,
+) -> Option<OneOrManyValues<BTreeMap<String, Value>>> {
     match (upper, lower) {
-        (Some(Axis::One(upper)), Some(Axis::One(lower))) => {
+        (Some(OneOrManyValues::One(upper)), Some(OneOrManyValues::One(lower))) => {
             let mut params = lower.clone();
             params.extend(upper);
-            Some(Axis::One(params))
+            Some(OneOrManyValues::One(params))
         }
         // Lists are not merged, because it is unclear which values belong together.
         (upper, lower) => upper.or_else(|| lower.cloned()),
@@ -160,13 +162,17 @@ fn laid_over(
 /// Reader of all values of one field.
 struct Reader<'a> {
     field: Field,
-    place: Place,
-    mistakes: &'a mut Found,
+    place: Location,
+    mistakes: &'a mut DiagnosticList,
 }
 
 impl Reader<'_> {
-    fn axis<T>(&mut self, said: Said, read: impl Fn(Raw, Place) -> Result<T, Wrong>) -> Option<Axis<T>> {
-        let mut value = |Located { raw, place }| match read(raw, place) {
+    fn axis<T>(
+        &mut self,
+        said: FieldValue,
+        read: impl Fn(UnparsedValue, Location) -> Result<T, Issue>,
+    ) -> Option<OneOrManyValues<T>> {
+        let mut value = |Spanned { raw, place }| match read(raw, place) {
             Ok(value) => Some(value),
             Err(wrong) => {
                 self.mistakes.push(place, wrong);
@@ -174,29 +180,29 @@ impl Reader<'_> {
             }
         };
         match said {
-            Said::Unreadable => None,
-            Said::One(located) => value(located).map(Axis::One),
-            Said::Many(list) if list.is_empty() => {
+            FieldValue::Unreadable => None,
+            FieldValue::One(located) => value(located).map(OneOrManyValues::One),
+            FieldValue::Many(list) if list.is_empty() => {
                 let name = self.field.name();
                 let remedy = format!("write at least one value, or leave `{name}` out");
                 self.mistakes.push(self.place, wrong(format!("`{name}` is an empty list"), remedy));
                 None
             }
-            Said::Many(list) => {
+            FieldValue::Many(list) => {
                 let n = list.len();
                 let values: Vec<T> = list.into_iter().filter_map(value).collect();
-                if values.len() == n { Axis::many(values) } else { None }
+                if values.len() == n { OneOrManyValues::many(values) } else { None }
             }
         }
     }
 }
 
 /// Expands a range to its numbers, and a cell with a JSON list to its items.
-fn spread(field: Field, said: Said) -> Result<Said, (Place, Wrong)> {
-    let Said::One(Located { raw, place }) = said else { return Ok(said) };
+fn spread(field: Field, said: FieldValue) -> Result<FieldValue, (Location, Issue)> {
+    let FieldValue::One(Spanned { raw, place }) = said else { return Ok(said) };
     let text = match &raw {
-        Raw::Cell(text) | Raw::Typed(Value::Text(text)) => text.trim(),
-        Raw::Typed(_) => return Ok(Said::One(Located { raw, place })),
+        UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) => text.trim(),
+        UnparsedValue::Typed(_) => return Ok(FieldValue::One(Spanned { raw, place })),
     };
     let numbers = match field {
         Field::Seed | Field::Steps => range::integers(text)
@@ -217,15 +223,15 @@ fn spread(field: Field, said: Said) -> Result<Said, (Place, Wrong)> {
         Some(numbers) => numbers.map_err(|wrong| (place, wrong))?,
         None => match listed(field, &raw) {
             Some(values) => values,
-            None => return Ok(Said::One(Located { raw, place })),
+            None => return Ok(FieldValue::One(Spanned { raw, place })),
         },
     };
-    Ok(Said::Many(values.into_iter().map(|value| Located { raw: Raw::Typed(value), place }).collect()))
+    Ok(FieldValue::Many(values.into_iter().map(|value| Spanned { raw: UnparsedValue::Typed(value), place }).collect()))
 }
 
 /// Returns the items of a cell with a JSON list. Prompts and ids are never read as lists, and source images are one value.
-fn listed(field: Field, raw: &Raw) -> Option<Vec<Value>> {
-    let Raw::Cell(text) = raw else { return None };
+fn listed(field: Field, raw: &UnparsedValue) -> Option<Vec<Value>> {
+    let UnparsedValue::Cell(text) = raw else { return None };
     let may_be_list = match field {
         Field::Model | Field::Size | Field::Seed | Field::Steps | Field::Guidance | Field::Loras | Field::Params => {
             true

@@ -8,44 +8,44 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::sync::Arc;
 
-use crate::manifest::axis::Axis;
-use crate::manifest::draw::Draw;
-use crate::manifest::entry::Raw;
+use crate::manifest::axis::OneOrManyValues;
+use crate::manifest::draw::Permutation;
+use crate::manifest::entry::UnparsedValue;
 use crate::manifest::field::Field;
 use crate::manifest::fields::Fields;
-use crate::manifest::mistake::{Place, Wrong, wrong};
+use crate::manifest::mistake::{Issue, Location, wrong};
 use crate::manifest::read;
-use crate::manifest::sayings::{Sayings, Says};
-use crate::manifest::ways::Combine;
-use crate::model::job::Draft;
+use crate::manifest::sayings::{EntryTemplates, TemplateList};
+use crate::manifest::ways::ExpandMode;
+use crate::model::job::JobSpec;
 use crate::model::request::Request;
 
 /// Jobs of an entry with lists or templates.
 #[derive(Clone, Debug)]
-pub(super) struct Grid {
-    way: Combine,
-    prompts: Sayings,
-    negative_prompts: Option<Sayings>,
-    ids: Option<Sayings>,
-    vars: Vec<(String, Arc<Sayings>)>,
+pub(super) struct ParameterGrid {
+    way: ExpandMode,
+    prompts: TemplateList,
+    negative_prompts: Option<TemplateList>,
+    ids: Option<TemplateList>,
+    vars: Vec<(String, Arc<TemplateList>)>,
     /// Fields other than the texts.
     fields: Fields,
     extras: Vec<(String, String)>,
     /// Number of images per combination.
     n_copies: u64,
-    branches: Vec<Branch>,
-    draw: Option<Draw>,
+    branches: Vec<GridBlock>,
+    draw: Option<Permutation>,
     n_combinations: u64,
 }
 
 /// Combinations of the same lists. Prompts that use different vars have different branches.
 #[derive(Clone, Debug)]
-struct Branch {
+struct GridBlock {
     /// Index of the first combination.
     begin: u64,
     /// Index of the first text of the branch's prompt.
     first_text: u64,
-    /// Number of values in each list, in the order of [`Grid`].
+    /// Number of values in each list, in the order of [`ParameterGrid`].
     sizes: Vec<u64>,
 }
 
@@ -55,15 +55,15 @@ const N_FIELDS: usize = 8;
 /// Number of lists before the vars: prompts, negative prompts, ids.
 const N_TEXTS: usize = 3;
 
-impl Grid {
+impl ParameterGrid {
     /// Builds the grid of an entry whose texts have been parsed. The text fields in `fields` are ignored.
     pub(super) fn new(
-        says: Says,
+        says: EntryTemplates,
         fields: Fields,
         extras: Vec<(String, String)>,
-        way: (Combine, Place),
-    ) -> Result<Self, (Place, Wrong)> {
-        let Says { prompts, negative_prompts, ids, vars } = says;
+        way: (ExpandMode, Location),
+    ) -> Result<Self, (Location, Issue)> {
+        let EntryTemplates { prompts, negative_prompts, ids, vars } = says;
         let n_copies = match &fields.seed {
             Some(seed) if seed.is_list() && fields.n.is_some_and(|n| n > 1) => {
                 let what = format!("`n` is {}, and `seed` is a list", fields.n.unwrap_or(1));
@@ -87,20 +87,20 @@ impl Grid {
             n_combinations: 0,
         };
         match way {
-            Combine::Grid => grid.branch(),
-            Combine::Sample { n, .. } => {
+            ExpandMode::Grid => grid.branch(),
+            ExpandMode::Sample { n, .. } => {
                 grid.branch();
                 if grid.n_combinations == u64::MAX {
                     let what = "the lists have more combinations than can be counted";
                     return Err((place, wrong(what, "make some of them shorter")));
                 }
-                grid.draw = Some(Draw::new(&key, grid.n_combinations));
+                grid.draw = Some(Permutation::new(&key, grid.n_combinations));
                 grid.n_combinations = grid.n_combinations.min(n);
             }
-            Combine::Zip | Combine::Cycle => grid.walk_together(place)?,
+            ExpandMode::Zip | ExpandMode::Cycle => grid.walk_together(place)?,
         }
         if let Some(ids) = grid.ids.as_ref().filter(|ids| ids.is_list())
-            && !matches!(way, Combine::Zip | Combine::Cycle)
+            && !matches!(way, ExpandMode::Zip | ExpandMode::Cycle)
         {
             let what = "`id` is a list, and each combination would get each of its ids";
             let remedy = "write `expand: zip`, or one id with vars in it, such as `id: \"{animal}\"`";
@@ -126,8 +126,8 @@ impl Grid {
     }
 
     /// Returns the location of the ids. `None` if the entry has no ids.
-    pub(super) fn place_of_ids(&self) -> Option<Place> {
-        self.ids.as_ref().map(Sayings::place)
+    pub(super) fn place_of_ids(&self) -> Option<Location> {
+        self.ids.as_ref().map(TemplateList::place)
     }
 
     /// Returns the factors of the number of jobs with their labels, such as `4 models`. Factors of 1 are left out.
@@ -135,13 +135,13 @@ impl Grid {
         let copies = (self.n_copies, "images each".to_owned());
         let is_uniform = self.branches.windows(2).all(|pair| pair[0].sizes == pair[1].sizes);
         let mut factors = match (self.way, self.branches.first()) {
-            (Combine::Sample { .. }, _) => vec![(self.n_combinations, "sampled combinations".to_owned())],
-            (Combine::Zip | Combine::Cycle, _) => vec![(self.n_combinations, "values in turn".to_owned())],
-            (Combine::Grid, Some(first)) if is_uniform => {
+            (ExpandMode::Sample { .. }, _) => vec![(self.n_combinations, "sampled combinations".to_owned())],
+            (ExpandMode::Zip | ExpandMode::Cycle, _) => vec![(self.n_combinations, "values in turn".to_owned())],
+            (ExpandMode::Grid, Some(first)) if is_uniform => {
                 let n_prompts = (self.branches.len() as u64, "prompts".to_owned());
                 iter::once(n_prompts).chain(first.sizes.iter().copied().zip(self.names())).collect()
             }
-            (Combine::Grid, _) => vec![(self.n_combinations, "combinations".to_owned())],
+            (ExpandMode::Grid, _) => vec![(self.n_combinations, "combinations".to_owned())],
         };
         factors.push(copies);
         factors.retain(|(n, _)| *n > 1);
@@ -158,15 +158,18 @@ impl Grid {
 
     /// Builds one branch per prompt: the Cartesian product of its lists.
     fn branch(&mut self) {
-        let others: BTreeSet<&str> =
-            [self.negative_prompts.as_ref(), self.ids.as_ref()].into_iter().flatten().flat_map(Sayings::vars).collect();
+        let others: BTreeSet<&str> = [self.negative_prompts.as_ref(), self.ids.as_ref()]
+            .into_iter()
+            .flatten()
+            .flat_map(TemplateList::vars)
+            .collect();
         let mut branches = Vec::new();
         let (mut begin, mut first_text) = (0_u64, 0);
         for prompt in self.prompts.all() {
             let named = |name: &str| others.contains(name) || prompt.vars().contains(&name);
             let sizes = self.sizes(prompt.n(), named);
             let n = sizes.iter().fold(1_u64, |n, size| n.saturating_mul(*size));
-            branches.push(Branch { begin, first_text, sizes });
+            branches.push(GridBlock { begin, first_text, sizes });
             begin = begin.saturating_add(n);
             first_text += prompt.n();
         }
@@ -175,23 +178,23 @@ impl Grid {
     }
 
     /// Combines all lists in parallel.
-    fn walk_together(&mut self, place: Place) -> Result<(), (Place, Wrong)> {
+    fn walk_together(&mut self, place: Location) -> Result<(), (Location, Issue)> {
         let sizes = self.sizes(self.prompts.n(), |_| true);
         let longest = sizes.iter().copied().max().unwrap_or(1);
         let several = || sizes.iter().zip(self.names()).filter(|(size, _)| **size > 1);
-        if self.way == Combine::Zip && several().any(|(size, _)| *size != longest) {
+        if self.way == ExpandMode::Zip && several().any(|(size, _)| *size != longest) {
             let lists: Vec<String> = several().map(|(size, name)| format!("{size} {name}")).collect();
             let what = format!("`expand: zip` needs lists of the same length, and there are {}", lists.join(", "));
             return Err((place, wrong(what, "make them the same length, or write `expand: cycle`")));
         }
-        self.branches = vec![Branch { begin: 0, first_text: 0, sizes }];
+        self.branches = vec![GridBlock { begin: 0, first_text: 0, sizes }];
         self.n_combinations = longest;
         Ok(())
     }
 
     /// Returns the number of values of each list. It is 1 for a missing list, or a var that is not used.
     fn sizes(&self, n_texts: u64, is_named: impl Fn(&str) -> bool) -> Vec<u64> {
-        let texts = |texts: &Option<Sayings>| texts.as_ref().map_or(1, Sayings::n);
+        let texts = |texts: &Option<TemplateList>| texts.as_ref().map_or(1, TemplateList::n);
         let mut sizes = vec![n_texts, texts(&self.negative_prompts), texts(&self.ids)];
         sizes.extend(self.vars.iter().map(|(name, values)| if is_named(name) { values.n() } else { 1 }));
         sizes.extend(self.field_sizes());
@@ -213,7 +216,7 @@ impl Grid {
     }
 
     /// Builds the job with index `i`, from 0.
-    pub(super) fn draft(&self, i: u64) -> Result<Draft, (Place, Wrong)> {
+    pub(super) fn draft(&self, i: u64) -> Result<JobSpec, (Location, Issue)> {
         let (mut combination, copy) = (i / self.n_copies, i % self.n_copies);
         if let Some(draw) = &self.draw {
             combination = draw.nth(combination);
@@ -246,11 +249,11 @@ impl Grid {
             params: at(params.as_ref(), fields[6]).map(|params| read::sent(&params)).unwrap_or_default(),
         };
         let label = self.ids.as_ref().map(|ids| said(Field::Id, ids.text(places[2], &value))).transpose()?;
-        Ok(Draft { label, request, extras: self.extras(&values) })
+        Ok(JobSpec { label, request, extras: self.extras(&values) })
     }
 
     /// Renders the vars of this combination. The flag of each var records whether the branch uses it.
-    fn values(&self, branch: &Branch, places: &[u64]) -> BTreeMap<&str, (String, bool)> {
+    fn values(&self, branch: &GridBlock, places: &[u64]) -> BTreeMap<&str, (String, bool)> {
         let mut values = BTreeMap::new();
         for (i, (name, texts)) in self.vars.iter().enumerate() {
             let place = N_TEXTS + i;
@@ -272,15 +275,15 @@ impl Grid {
     }
 }
 
-impl Branch {
+impl GridBlock {
     /// Returns the index into each list for this combination.
-    fn places(&self, combination: u64, way: Combine) -> Vec<u64> {
+    fn places(&self, combination: u64, way: ExpandMode) -> Vec<u64> {
         let mut places = vec![0; self.sizes.len()];
         let mut rest = combination;
         for (place, size) in iter::zip(&mut places, &self.sizes).rev() {
             *place = match way {
-                Combine::Zip | Combine::Cycle => combination % size,
-                Combine::Grid | Combine::Sample { .. } => rest % size,
+                ExpandMode::Zip | ExpandMode::Cycle => combination % size,
+                ExpandMode::Grid | ExpandMode::Sample { .. } => rest % size,
             };
             rest /= size;
         }
@@ -288,17 +291,17 @@ impl Branch {
     }
 }
 
-fn n<T>(axis: Option<&Axis<T>>) -> u64 {
-    axis.map_or(1, Axis::n)
+fn n<T>(axis: Option<&OneOrManyValues<T>>) -> u64 {
+    axis.map_or(1, OneOrManyValues::n)
 }
 
-fn at<T: Clone>(axis: Option<&Axis<T>>, place: u64) -> Option<T> {
+fn at<T: Clone>(axis: Option<&OneOrManyValues<T>>, place: u64) -> Option<T> {
     axis.map(|axis| axis.at(place).clone())
 }
 
 /// Checks a rendered text.
-fn said(field: Field, (text, place): (String, Place)) -> Result<String, (Place, Wrong)> {
-    let raw = Raw::Cell(text);
+fn said(field: Field, (text, place): (String, Location)) -> Result<String, (Location, Issue)> {
+    let raw = UnparsedValue::Cell(text);
     let read = match field {
         Field::Prompt => read::prompt(raw),
         Field::NegativePrompt => read::negative_prompt(raw),

@@ -12,12 +12,12 @@ use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::DecoderResult;
 
 use crate::manifest::encoding::{Encoding, LineCount, Unreadable, of_head};
-use crate::manifest::input::{Bytes, Input};
-use crate::manifest::mistake::{Place, Wrong, wrong};
+use crate::manifest::input::{DecompressedReader, ManifestInput};
+use crate::manifest::mistake::{Issue, Location, wrong};
 
 /// Encoding of a file that is not UTF-8.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Guess {
+pub(super) enum DetectedEncoding {
     Certain(Encoding),
     /// Line of the first byte that is not UTF-8, and the most likely encoding.
     Doubtful {
@@ -34,9 +34,9 @@ pub(super) enum Guess {
 const EVIDENCE_MAX: usize = 1 << 20;
 
 /// Reads as much of the file as detection needs.
-pub(super) fn look(path: &Path) -> io::Result<Guess> {
-    let mut bytes = Bytes::open(path)?;
-    let mut witnesses = Witnesses::new();
+pub(super) fn look(path: &Path) -> io::Result<DetectedEncoding> {
+    let mut bytes = DecompressedReader::open(path)?;
+    let mut witnesses = EncodingChecks::new();
     let mut chunk = vec![0; 64 * 1024];
     loop {
         let n_bytes = bytes.read(&mut chunk)?;
@@ -45,24 +45,24 @@ pub(super) fn look(path: &Path) -> io::Result<Guess> {
             break;
         }
     }
-    witnesses.verdict(|| first_bad_line(Input::open(path, Some(Encoding::UTF8))?))
+    witnesses.verdict(|| first_bad_line(ManifestInput::open(path, Some(Encoding::UTF8))?))
 }
 
 /// Decodes a small file in memory, in any encoding. An error gives the location and the reason.
-pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, (Place, Wrong)> {
+pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, (Location, Issue)> {
     let (mut encoding, mark_len) = of_head(bytes, None).map_err(|unreadable| unreadable.told())?;
     let bytes = &bytes[mark_len..];
     if encoding == Encoding::UTF8 {
         if let Ok(text) = str::from_utf8(bytes) {
             return Ok(text.into());
         }
-        let mut witnesses = Witnesses::new();
+        let mut witnesses = EncodingChecks::new();
         witnesses.hear(bytes, true);
         let n_good = str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
         match witnesses.verdict(|| first_bad_line(&bytes[..n_good])) {
-            Ok(Guess::Certain(certain)) => encoding = certain,
-            Ok(Guess::Doubtful { line, likely }) => return Err(refused(line, Some(likely))),
-            Ok(Guess::Mixed { line }) => return Err(refused(line, None)),
+            Ok(DetectedEncoding::Certain(certain)) => encoding = certain,
+            Ok(DetectedEncoding::Doubtful { line, likely }) => return Err(refused(line, Some(likely))),
+            Ok(DetectedEncoding::Mixed { line }) => return Err(refused(line, None)),
             Err(_) => return Err(Unreadable::NotUtf8.told()),
         }
     }
@@ -73,7 +73,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, (Place, Wrong)> {
             let mut lines = LineCount::default();
             lines.add(text.as_bytes());
             Err((
-                Place::Line(lines.line()),
+                Location::Line(lines.line()),
                 wrong(format!("this line is not {encoding} text"), "save the file as UTF-8"),
             ))
         }
@@ -81,14 +81,14 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, (Place, Wrong)> {
 }
 
 /// Checks that must agree.
-struct Witnesses {
+struct EncodingChecks {
     detector: EncodingDetector,
-    evidence: Evidence,
+    evidence: Gb18030Statistics,
 }
 
-impl Witnesses {
+impl EncodingChecks {
     fn new() -> Self {
-        Self { detector: EncodingDetector::new(Iso2022JpDetection::Deny), evidence: Evidence::default() }
+        Self { detector: EncodingDetector::new(Iso2022JpDetection::Deny), evidence: Gb18030Statistics::default() }
     }
 
     fn hear(&mut self, bytes: &[u8], is_last: bool) {
@@ -96,13 +96,13 @@ impl Witnesses {
         self.evidence.add(bytes);
     }
 
-    fn verdict(&self, first_bad_line: impl FnOnce() -> io::Result<(u64, bool)>) -> io::Result<Guess> {
+    fn verdict(&self, first_bad_line: impl FnOnce() -> io::Result<(u64, bool)>) -> io::Result<DetectedEncoding> {
         let likely = Encoding::new(self.detector.guess(None, Utf8Detection::Deny));
         if likely == Encoding::GB18030 && self.evidence.is_convincing() {
-            return Ok(Guess::Certain(likely));
+            return Ok(DetectedEncoding::Certain(likely));
         }
         let (line, is_after_utf8) = first_bad_line()?;
-        Ok(if is_after_utf8 { Guess::Mixed { line } } else { Guess::Doubtful { line, likely } })
+        Ok(if is_after_utf8 { DetectedEncoding::Mixed { line } } else { DetectedEncoding::Doubtful { line, likely } })
     }
 }
 
@@ -129,14 +129,14 @@ fn first_bad_line(mut input: impl BufRead) -> io::Result<(u64, bool)> {
 }
 
 /// Returns the location and the mistake for a file whose encoding is not certain.
-pub(super) fn refusal(line: u64, likely: Option<Encoding>) -> (Place, Wrong) {
-    let (place, Wrong { what, remedy }) = refused(line, likely);
+pub(super) fn refusal(line: u64, likely: Option<Encoding>) -> (Location, Issue) {
+    let (place, Issue { what, remedy }) = refused(line, likely);
     let flag = likely.map_or(String::new(), |likely| format!(", or add --encoding {likely}"));
     (place, wrong(what, remedy + &flag))
 }
 
 /// Returns the same location and mistake as `refusal`, for a file that has no `--encoding` option.
-fn refused(line: u64, likely: Option<Encoding>) -> (Place, Wrong) {
+fn refused(line: u64, likely: Option<Encoding>) -> (Location, Issue) {
     let wrong = match likely.map(iconv_name) {
         None => {
             wrong("this line is not UTF-8 text, unlike those before it", "retype it in an editor that shows it garbled")
@@ -146,7 +146,7 @@ fn refused(line: u64, likely: Option<Encoding>) -> (Place, Wrong) {
             format!("convert it: iconv -f {name} -t UTF-8 OLD > NEW"),
         ),
     };
-    (Place::Line(line), wrong)
+    (Location::Line(line), wrong)
 }
 
 /// Returns iconv's name of the encoding. The Web standard uses `Shift_JIS` and `EUC-KR` for the Windows variants of these encodings.
@@ -161,7 +161,7 @@ fn iconv_name(encoding: Encoding) -> &'static str {
 
 /// Statistics of a file's bytes for and against GB18030.
 #[derive(Debug)]
-struct Evidence {
+struct Gb18030Statistics {
     /// Byte pairs of the most frequent characters, in Chinese texts and in prompts.
     common: HashSet<[u8; 2]>,
     /// First byte of a character whose second byte has not been read.
@@ -175,7 +175,7 @@ struct Evidence {
     n_common: usize,
 }
 
-impl Default for Evidence {
+impl Default for Gb18030Statistics {
     fn default() -> Self {
         let (bytes, _, _) = encoding_rs::GB18030.encode(COMMON);
         let common = bytes.as_chunks::<2>().0.iter().copied().collect();
@@ -184,7 +184,7 @@ impl Default for Evidence {
     }
 }
 
-impl Evidence {
+impl Gb18030Statistics {
     fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             match (self.lead.take(), byte) {

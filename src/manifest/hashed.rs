@@ -4,13 +4,13 @@ use std::io::{self, Read};
 
 /// Reader of `R` that hashes its data.
 #[derive(Debug)]
-pub(super) struct Hashed<R> {
+pub(super) struct HashingReader<R> {
     input: R,
     hasher: blake3::Hasher,
     n_bytes: u64,
 }
 
-impl<R: Read> Hashed<R> {
+impl<R: Read> HashingReader<R> {
     pub(super) fn new(input: R) -> Self {
         Self { input, hasher: blake3::Hasher::new(), n_bytes: 0 }
     }
@@ -26,7 +26,7 @@ impl<R: Read> Hashed<R> {
     }
 }
 
-impl<R: Read> Read for Hashed<R> {
+impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_bytes = self.input.read(buffer)?;
         self.hasher.update(&buffer[..n_bytes]);
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn what_passes_through_is_hashed_and_unchanged() {
         let bytes = "prompt\n猫\n".repeat(10_000).into_bytes();
-        let mut hashed = Hashed::new(bytes.as_slice());
+        let mut hashed = HashingReader::new(bytes.as_slice());
         let mut read = Vec::new();
         hashed.read_to_end(&mut read).expect("memory can be read");
         assert_eq!(read, bytes);

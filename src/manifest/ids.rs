@@ -10,7 +10,7 @@ use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
-use crate::manifest::mistake::Place;
+use crate::manifest::mistake::Location;
 
 /// Limit on the ids in memory, 16 bytes each.
 const RUN_MAX: usize = 1 << 19;
@@ -20,23 +20,23 @@ const REPEATED_MAX: usize = 100_000;
 
 /// Phase of the search for duplicate ids.
 #[derive(Debug)]
-pub(super) enum Ids {
+pub(super) enum IdCheck {
     /// First pass, which collects the hashes of the ids.
-    Gathered(Gathered),
+    Gathered(IdHashes),
     /// Second pass, which reports the locations of the duplicates that the first pass found.
-    Told(Told),
+    Told(DuplicateIds),
     /// Pass without a search, because an earlier pass found no duplicate.
     Different,
 }
 
-impl Ids {
+impl IdCheck {
     /// Creates the collector for a first pass.
     pub(super) fn gathered() -> Self {
-        Self::Gathered(Gathered::new(RUN_MAX))
+        Self::Gathered(IdHashes::new(RUN_MAX))
     }
 
     /// Records the id of a prompt. Returns the location where another prompt got the same id, if that is known yet.
-    pub(super) fn add(&mut self, id: &str, prompt: &str, place: Place) -> Option<Place> {
+    pub(super) fn add(&mut self, id: &str, prompt: &str, place: Location) -> Option<Location> {
         match self {
             Self::Gathered(gathered) => {
                 gathered.add(id, prompt);
@@ -61,7 +61,7 @@ type Hashes = (u64, u64);
 
 /// Hashes of all ids so far.
 #[derive(Debug)]
-pub(super) struct Gathered {
+pub(super) struct IdHashes {
     hasher: RandomState,
     run_max: usize,
     run: Vec<Hashes>,
@@ -69,7 +69,7 @@ pub(super) struct Gathered {
     runs: Vec<File>,
 }
 
-impl Gathered {
+impl IdHashes {
     fn new(run_max: usize) -> Self {
         Self { hasher: RandomState::new(), run_max, run: Vec::with_capacity(run_max), runs: Vec::new() }
     }
@@ -92,7 +92,7 @@ impl Gathered {
     }
 
     /// Returns the ids that were given to several prompts, if any. Different ids may have equal hashes; the second pass detects that.
-    fn repeated(mut self) -> io::Result<Option<Told>> {
+    fn repeated(mut self) -> io::Result<Option<DuplicateIds>> {
         self.run.sort_unstable();
         let mut runs: Vec<Box<dyn Iterator<Item = io::Result<Hashes>>>> = vec![Box::new(self.run.into_iter().map(Ok))];
         for mut file in self.runs {
@@ -113,21 +113,21 @@ impl Gathered {
             let run: &mut Box<_> = &mut runs[n];
             next.extend(run.next().transpose()?.map(|hash| Reverse((hash, n))));
         }
-        Ok((!twice.is_empty()).then(|| Told { hasher: self.hasher, twice, first: HashMap::new() }))
+        Ok((!twice.is_empty()).then(|| DuplicateIds { hasher: self.hasher, twice, first: HashMap::new() }))
     }
 }
 
 /// Probable duplicate ids, and the first location of each.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct DuplicateIds {
     hasher: RandomState,
     twice: HashSet<u64>,
     /// First location of each id, and the hash of its prompt.
-    first: HashMap<String, (Place, u64)>,
+    first: HashMap<String, (Location, u64)>,
 }
 
-impl Told {
-    fn add(&mut self, id: &str, prompt: &str, place: Place) -> Option<Place> {
+impl DuplicateIds {
+    fn add(&mut self, id: &str, prompt: &str, place: Location) -> Option<Location> {
         if !self.twice.contains(&self.hasher.hash_one(id)) {
             return None;
         }
@@ -167,14 +167,14 @@ mod tests {
 
     /// Returns the lines whose id another prompt had before, each with the earlier line. Runs both passes.
     fn found(ids: &[String], run_max: usize) -> Vec<(u64, u64)> {
-        let mut gathered = Ids::Gathered(Gathered::new(run_max));
+        let mut gathered = IdCheck::Gathered(IdHashes::new(run_max));
         for (line, id) in (1..).zip(ids) {
-            assert_eq!(gathered.add(id, &prompt(line), Place::File), None);
+            assert_eq!(gathered.add(id, &prompt(line), Location::File), None);
         }
         let Some(mut told) = gathered.repeated().unwrap() else { return vec![] };
         let mut found = vec![];
         for (line, id) in (1..).zip(ids) {
-            if let Some(Place::Line(first)) = told.add(id, &prompt(line), Place::Line(line)) {
+            if let Some(Location::Line(first)) = told.add(id, &prompt(line), Location::Line(line)) {
                 found.push((line, first));
             }
         }
@@ -199,18 +199,18 @@ mod tests {
     fn two_ids_of_one_hash_are_not_the_same() {
         let hasher = RandomState::new();
         let twice = ["a", "b"].map(|id| hasher.hash_one(id)).into();
-        let mut told = Told { hasher, twice, first: HashMap::new() };
-        assert_eq!((told.add("a", "x", Place::Line(1)), told.add("b", "y", Place::Line(2))), (None, None));
-        assert_eq!(told.add("a", "z", Place::Line(3)), Some(Place::Line(1)));
-        assert_eq!(told.add("a", "x", Place::Line(4)), None, "another image of the first prompt");
+        let mut told = DuplicateIds { hasher, twice, first: HashMap::new() };
+        assert_eq!((told.add("a", "x", Location::Line(1)), told.add("b", "y", Location::Line(2))), (None, None));
+        assert_eq!(told.add("a", "z", Location::Line(3)), Some(Location::Line(1)));
+        assert_eq!(told.add("a", "x", Location::Line(4)), None, "another image of the first prompt");
     }
 
     #[test]
     fn images_of_one_prompt_share_its_id() {
         for run_max in [1, 2, 100] {
-            let mut ids = Ids::Gathered(Gathered::new(run_max));
+            let mut ids = IdCheck::Gathered(IdHashes::new(run_max));
             for (id, prompt) in [("a", "x"), ("a", "x"), ("b", "x"), ("a", "x"), ("b", "x")] {
-                ids.add(id, prompt, Place::File);
+                ids.add(id, prompt, Location::File);
             }
             assert!(ids.repeated().unwrap().is_none());
         }

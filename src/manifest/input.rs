@@ -12,8 +12,8 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::manifest::encoding::{Encoding, LineCount, Unreadable, of_head};
 use crate::manifest::format::STANDARD_INPUT;
-use crate::manifest::hashed::Hashed;
-use crate::manifest::spool::Spooled;
+use crate::manifest::hashed::HashingReader;
+use crate::manifest::spool::SpoolReader;
 
 /// Bytes per read.
 const CHUNK: usize = 64 * 1024;
@@ -22,8 +22,8 @@ const CHUNK: usize = 64 * 1024;
 const TEXT_MAX: usize = 3 * CHUNK + 16;
 
 /// Reader of a manifest as UTF-8 text.
-pub(super) struct Input {
-    bytes: Bytes,
+pub(super) struct ManifestInput {
+    bytes: DecompressedReader,
     encoding: Encoding,
     /// `None` for UTF-8, and after decoding has ended.
     decoder: Option<Decoder>,
@@ -37,10 +37,10 @@ pub(super) struct Input {
     trouble: Option<Unreadable>,
 }
 
-impl Input {
+impl ManifestInput {
     /// Opens the file. `wanted` is the known encoding; `None` uses the byte order mark, or detects UTF-16, or else assumes UTF-8.
     pub(super) fn open(path: &Path, wanted: Option<Encoding>) -> io::Result<Self> {
-        let mut bytes = Bytes::open(path)?;
+        let mut bytes = DecompressedReader::open(path)?;
         let mut chunk = Vec::with_capacity(CHUNK);
         let is_last = bytes.fill(&mut chunk)?;
         let (encoding, mark_len) = of_head(&chunk, wanted)?;
@@ -121,7 +121,7 @@ impl Input {
     }
 }
 
-impl BufRead for Input {
+impl BufRead for ManifestInput {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.begin == self.text.len() {
             self.refill()?;
@@ -134,7 +134,7 @@ impl BufRead for Input {
     }
 }
 
-impl Read for Input {
+impl Read for ManifestInput {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n_bytes = self.fill_buf()?.read(buffer)?;
         self.consume(n_bytes);
@@ -143,17 +143,17 @@ impl Read for Input {
 }
 
 /// Bytes of a manifest after decompression.
-pub(super) enum Bytes {
-    Plain(Box<BufReader<Hashed<Origin>>>),
-    Gzip(Box<MultiGzDecoder<BufReader<Hashed<Origin>>>>),
+pub(super) enum DecompressedReader {
+    Plain(Box<BufReader<HashingReader<ByteSource>>>),
+    Gzip(Box<MultiGzDecoder<BufReader<HashingReader<ByteSource>>>>),
 }
 
 /// First bytes of every gzip file.
 const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
 
-impl Bytes {
+impl DecompressedReader {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut input = BufReader::with_capacity(CHUNK, Hashed::new(Origin::open(path)?));
+        let mut input = BufReader::with_capacity(CHUNK, HashingReader::new(ByteSource::open(path)?));
         let is_gzip = input.fill_buf()?.starts_with(GZIP_MAGIC);
         let gzip = |input| Self::Gzip(Box::new(MultiGzDecoder::new(input)));
         Ok(if is_gzip { gzip(input) } else { Self::Plain(Box::new(input)) })
@@ -166,7 +166,7 @@ impl Bytes {
         Ok((n_bytes as u64) < wanted)
     }
 
-    fn hashed(&self) -> &Hashed<Origin> {
+    fn hashed(&self) -> &HashingReader<ByteSource> {
         match self {
             Self::Plain(input) => input.get_ref(),
             Self::Gzip(decoder) => decoder.get_ref().get_ref(),
@@ -174,7 +174,7 @@ impl Bytes {
     }
 }
 
-impl Read for Bytes {
+impl Read for DecompressedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(input) => input.read(buffer),
@@ -189,24 +189,24 @@ impl Read for Bytes {
 }
 
 /// Source of the bytes.
-pub(super) enum Origin {
+pub(super) enum ByteSource {
     File(File),
     /// Pipe, device or standard input.
-    Pipe(Spooled),
+    Pipe(SpoolReader),
 }
 
-impl Origin {
+impl ByteSource {
     fn open(path: &Path) -> io::Result<Self> {
         // Detects a pipe, because a pipe that is opened twice waits for a second writer.
         let is_pipe = || fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir());
         if path == Path::new(STANDARD_INPUT) || is_pipe() {
-            return Spooled::of(path).map(Self::Pipe);
+            return SpoolReader::of(path).map(Self::Pipe);
         }
         File::open(path).map(Self::File)
     }
 }
 
-impl Read for Origin {
+impl Read for ByteSource {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::File(file) => file.read(buffer),
@@ -218,7 +218,7 @@ impl Read for Origin {
 /// Returns the number of bytes to read. `None` if it is unknown, as for a pipe.
 pub(super) fn n_bytes(path: &Path) -> Option<u64> {
     if path == Path::new(STANDARD_INPUT) {
-        return Spooled::of(path).and_then(|spooled| spooled.n_bytes()).ok();
+        return SpoolReader::of(path).and_then(|spooled| spooled.n_bytes()).ok();
     }
     // Reads only the metadata: opening a pipe and reading from it would take data away.
     fs::metadata(path).ok().filter(Metadata::is_file).map(|file| file.len())
@@ -227,6 +227,6 @@ pub(super) fn n_bytes(path: &Path) -> Option<u64> {
 /// Computes the hash of all bytes as they are on disk. Needs the memory of one buffer.
 pub(super) fn digest(path: &Path) -> io::Result<blake3::Hash> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(Origin::open(path)?)?;
+    hasher.update_reader(ByteSource::open(path)?)?;
     Ok(hasher.finalize())
 }

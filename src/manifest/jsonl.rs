@@ -11,19 +11,19 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-use crate::manifest::columns::{self, Column, Names};
+use crate::manifest::columns::{self, Column, ColumnOptions};
 use crate::manifest::encoding::Unreadable;
-use crate::manifest::entry::{Entry, Given, Item, Located, Raw, Said, is_axis};
+use crate::manifest::entry::{Entry, FieldEntry, FieldValue, Item, Spanned, UnparsedValue, is_axis};
 use crate::manifest::field::Field;
-use crate::manifest::input::Input;
+use crate::manifest::input::ManifestInput;
 use crate::manifest::json;
-use crate::manifest::lists::Lists;
-use crate::manifest::mistake::{Findings, Place, Span, Wrong, wrong};
-use crate::manifest::pass::Entries;
+use crate::manifest::lists::ListFiles;
+use crate::manifest::mistake::{Issue, Location, PassDiagnostics, Span, wrong};
+use crate::manifest::pass::EntrySource;
 use crate::manifest::read::{shown, shown_text};
-use crate::manifest::text_lines::{Got, TextLines};
+use crate::manifest::text_lines::{LineReader, ReadLine};
 use crate::manifest::value::Value;
-use crate::manifest::ways::{self, Combine, EXPAND, Ways};
+use crate::manifest::ways::{self, EXPAND, ExpandMode, ExpandOptions};
 use crate::manifest::yaml::META;
 use crate::model::text::excerpt;
 
@@ -38,8 +38,8 @@ const PROBLEM_CHARS_MAX: usize = 80;
 
 /// Lines of a file as entries.
 pub(super) struct Jsonl {
-    lines: TextLines<Input>,
-    names: Names,
+    lines: LineReader<ManifestInput>,
+    names: ColumnOptions,
     columns: HashMap<String, Column>,
     n_lines: u64,
     is_done: bool,
@@ -59,13 +59,13 @@ struct Line<'a> {
 }
 
 impl Jsonl {
-    pub(super) fn new(input: Input, names: Names) -> Self {
-        Self { lines: TextLines::new(input), names, columns: HashMap::new(), n_lines: 0, is_done: false }
+    pub(super) fn new(input: ManifestInput, names: ColumnOptions) -> Self {
+        Self { lines: LineReader::new(input), names, columns: HashMap::new(), n_lines: 0, is_done: false }
     }
 
     /// Parses a line. Returns `None` if the line has a mistake.
-    fn entry(&mut self, line: Line, findings: &mut Findings) -> Option<Entry> {
-        let place = Place::Line(line.number);
+    fn entry(&mut self, line: Line, findings: &mut PassDiagnostics) -> Option<Entry> {
+        let place = Location::Line(line.number);
         let mut entry = Entry { place, given: Vec::new(), extras: Vec::new(), ways: None };
         match line.text.trim_start().as_bytes().first() {
             Some(b'{') => match pairs(line.text) {
@@ -83,7 +83,7 @@ impl Jsonl {
             }
             _ => match json::read(line.text) {
                 Ok(value @ Value::Text(_)) => {
-                    entry.given.push(Given::one(Field::Prompt, Raw::Typed(value), place));
+                    entry.given.push(FieldEntry::one(Field::Prompt, UnparsedValue::Typed(value), place));
                     return Some(entry);
                 }
                 Ok(value) => {
@@ -99,14 +99,21 @@ impl Jsonl {
         None
     }
 
-    fn object(&mut self, line: Line, pairs: &[Pair], mut entry: Entry, findings: &mut Findings) -> Option<Entry> {
+    fn object(
+        &mut self,
+        line: Line,
+        pairs: &[Pair],
+        mut entry: Entry,
+        findings: &mut PassDiagnostics,
+    ) -> Option<Entry> {
         let n_mistakes = findings.mistakes.n();
         let mut carried = Carried::default();
         for (i, Pair { name, value }) in pairs.iter().enumerate() {
             let place = line.place(value);
             let title = columns::title(i, name);
             let taken = if let Some(combine) = combine(&title, value) {
-                entry.ways = Some(Box::new(Ways { combine: Some((combine, place)), ..Ways::default() }));
+                entry.ways =
+                    Some(Box::new(ExpandOptions { combine: Some((combine, place)), ..ExpandOptions::default() }));
                 Ok(())
             } else if title == META && value.get().starts_with('{') {
                 meta(value).and_then(|parts| parts.into_iter().try_for_each(|(name, text)| carried.add(name, text)))
@@ -117,7 +124,7 @@ impl Jsonl {
                         Err(given_twice(field.name()))
                     }
                     Column::Known(field) => said(field, value, line)
-                        .map(|said| entry.given.extend(said.map(|said| Given { field, place, said }))),
+                        .map(|said| entry.given.extend(said.map(|said| FieldEntry { field, place, said }))),
                 }
             };
             taken.unwrap_or_else(|wrong| findings.mistakes.push(place, wrong));
@@ -131,7 +138,7 @@ impl Jsonl {
     }
 
     /// Returns the meaning of a key. Warnings about a key are given where it first occurs.
-    fn column(&mut self, title: &str, pairs: &[Pair], place: Place, findings: &mut Findings) -> Column {
+    fn column(&mut self, title: &str, pairs: &[Pair], place: Location, findings: &mut PassDiagnostics) -> Column {
         if let Some(column) = self.columns.get(title) {
             return column.clone();
         }
@@ -147,7 +154,7 @@ impl Jsonl {
 }
 
 /// Reads how the lists of an object combine. Another value under the name `expand` is passed through.
-fn combine(title: &str, value: &RawValue) -> Option<Combine> {
+fn combine(title: &str, value: &RawValue) -> Option<ExpandMode> {
     if title != EXPAND {
         return None;
     }
@@ -162,7 +169,7 @@ struct Carried {
 }
 
 impl Carried {
-    fn add(&mut self, name: String, text: String) -> Result<(), Wrong> {
+    fn add(&mut self, name: String, text: String) -> Result<(), Issue> {
         if !self.names.insert(name.clone()) {
             return Err(given_twice(&name));
         }
@@ -171,24 +178,24 @@ impl Carried {
     }
 }
 
-impl Entries for Jsonl {
-    fn next_entry(&mut self, _: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>> {
+impl EntrySource for Jsonl {
+    fn next_entry(&mut self, _: &mut ListFiles, findings: &mut PassDiagnostics) -> io::Result<Option<Entry>> {
         let mut bytes = Vec::new();
         while !self.is_done {
             bytes.clear();
             let got = self.lines.next_line(&mut bytes)?;
             let number = self.lines.line();
             match got {
-                Got::Line => {}
-                Got::End if self.n_lines == 0 => {
+                ReadLine::Line => {}
+                ReadLine::End if self.n_lines == 0 => {
                     let remedy = "write one object per line, for example {\"prompt\": \"a golden cat in the snow\"}";
-                    findings.mistakes.push(Place::File, wrong("the file is empty", remedy));
+                    findings.mistakes.push(Location::File, wrong("the file is empty", remedy));
                     break;
                 }
-                Got::End => break,
-                Got::TooLong => {
+                ReadLine::End => break,
+                ReadLine::TooLong => {
                     let remedy = "write one object per line: jq -c . OLD > NEW";
-                    findings.mistakes.push(Place::Line(number), wrong("this line is longer than 32 MiB", remedy));
+                    findings.mistakes.push(Location::Line(number), wrong("this line is longer than 32 MiB", remedy));
                     break;
                 }
             }
@@ -205,29 +212,29 @@ impl Entries for Jsonl {
         Ok(None)
     }
 
-    fn input(&self) -> &Input {
+    fn input(&self) -> &ManifestInput {
         self.lines.input()
     }
 }
 
 impl Line<'_> {
     /// Returns the location of a value that was borrowed from this line.
-    fn place(self, value: &RawValue) -> Place {
+    fn place(self, value: &RawValue) -> Location {
         let begin = value.get().as_ptr().addr() - self.text.as_ptr().addr();
         self.span(begin, begin + value.get().len())
     }
 
     /// Returns the location at which the parser stopped.
-    fn place_of(self, error: &serde_json::Error) -> Place {
+    fn place_of(self, error: &serde_json::Error) -> Location {
         let begin = self.text.floor_char_boundary(error.column().saturating_sub(1));
         let n_bytes = self.text[begin..].chars().next().map_or(0, char::len_utf8);
         self.span(begin, begin + n_bytes)
     }
 
-    fn span(self, begin: usize, end: usize) -> Place {
+    fn span(self, begin: usize, end: usize) -> Location {
         match (u32::try_from(begin), u32::try_from(end)) {
-            (Ok(begin), Ok(end)) if begin < end => Place::Span(Span { line: self.number, begin, end }),
-            _ => Place::Line(self.number),
+            (Ok(begin), Ok(end)) if begin < end => Location::Span(Span { line: self.number, begin, end }),
+            _ => Location::Line(self.number),
         }
     }
 }
@@ -270,12 +277,12 @@ const TWICE: &str = " is given twice";
 
 const OBJECT_REMEDY: &str = "write one object per line, for example {\"prompt\": \"a golden cat in the snow\"}";
 
-fn given_twice(name: &str) -> Wrong {
+fn given_twice(name: &str) -> Issue {
     wrong(format!("{}{TWICE}", shown_text(name)), "keep one of them")
 }
 
 /// Translates an error of the parser into a mistake.
-fn explain(error: &serde_json::Error) -> Wrong {
+fn explain(error: &serde_json::Error) -> Issue {
     let complaint = error.to_string();
     let problem = without_place(&complaint);
     if problem.ends_with(TWICE) {
@@ -298,7 +305,7 @@ fn without_place(complaint: &str) -> &str {
     complaint.rsplit_once(" at line ").map_or(complaint, |(problem, _)| problem)
 }
 
-fn no_prompt(pairs: &[Pair], asked_for: Option<&str>) -> Wrong {
+fn no_prompt(pairs: &[Pair], asked_for: Option<&str>) -> Issue {
     if let Some(name) = asked_for {
         let what = format!("this object has no {}, which --prompt-col names", shown_text(name));
         return wrong(what, "describe the image, or remove the line");
@@ -313,7 +320,7 @@ fn no_prompt(pairs: &[Pair], asked_for: Option<&str>) -> Wrong {
 }
 
 /// Reads the value of a field, or its list of values to expand. Returns `None` for null, except for a prompt.
-fn said(field: Field, value: &RawValue, line: Line) -> Result<Option<Said>, Wrong> {
+fn said(field: Field, value: &RawValue, line: Line) -> Result<Option<FieldValue>, Issue> {
     let place = line.place(value);
     let good =
         |problem: String| wrong(format!("`{}`: {}", field.name(), without_place(&problem)), "write another value");
@@ -322,10 +329,10 @@ fn said(field: Field, value: &RawValue, line: Line) -> Result<Option<Said>, Wron
         Value::List(values) if is_axis(field, &items(&values)) => {
             let places = serde_json::from_str::<Vec<&RawValue>>(value.get()).unwrap_or_default();
             let places = places.into_iter().map(|value| line.place(value));
-            let located = |(value, place)| Located { raw: Raw::Typed(settled(field, value)), place };
-            Some(Said::Many(values.into_iter().zip(places).map(located).collect()))
+            let located = |(value, place)| Spanned { raw: UnparsedValue::Typed(settled(field, value)), place };
+            Some(FieldValue::Many(values.into_iter().zip(places).map(located).collect()))
         }
-        value => Some(Said::One(Located { raw: Raw::Typed(settled(field, value)), place })),
+        value => Some(FieldValue::One(Spanned { raw: UnparsedValue::Typed(settled(field, value)), place })),
     })
 }
 
@@ -354,7 +361,7 @@ fn settled(field: Field, value: Value) -> Value {
 }
 
 /// Reads the passthrough values of an object's `meta`.
-fn meta(value: &RawValue) -> Result<Vec<(String, String)>, Wrong> {
+fn meta(value: &RawValue) -> Result<Vec<(String, String)>, Issue> {
     let pairs = pairs(value.get()).map_err(|error| explain(&error))?;
     Ok(pairs.into_iter().map(|pair| (pair.name, extra(pair.value))).collect())
 }

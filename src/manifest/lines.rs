@@ -2,11 +2,11 @@
 //!
 //! YAML 1.1 has three line break characters that no editor treats as line breaks. So its line numbers differ from those of an editor.
 
-use crate::manifest::mistake::{Place, Span};
+use crate::manifest::mistake::{Location, Span};
 
 /// Position in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct TextPosition {
     /// Line as an editor shows it, from 1.
     pub(super) line: u64,
     /// Offset from the beginning of the text, in bytes.
@@ -15,7 +15,7 @@ pub(super) struct Mark {
 
 /// Index of the beginnings of the lines of a text.
 #[derive(Debug)]
-pub(super) struct Lines<'a> {
+pub(super) struct LineIndex<'a> {
     text: &'a str,
     /// Lines as YAML counts them.
     begins: Vec<Begin>,
@@ -25,7 +25,7 @@ pub(super) struct Lines<'a> {
 
 #[derive(Clone, Copy, Debug)]
 struct Begin {
-    mark: Mark,
+    mark: TextPosition,
     n_chars_before: usize,
 }
 
@@ -34,10 +34,10 @@ const CHARS_PER_MILESTONE: usize = 64;
 /// Longest token in bytes that is returned whole.
 const TOKEN_BYTES_MAX: usize = 2_000;
 
-impl<'a> Lines<'a> {
+impl<'a> LineIndex<'a> {
     /// Indexes a text that begins on this line of its file.
     pub(super) fn new(text: &'a str, mut line: u64) -> Self {
-        let mut begins = vec![Begin { mark: Mark { line, offset: 0 }, n_chars_before: 0 }];
+        let mut begins = vec![Begin { mark: TextPosition { line, offset: 0 }, n_chars_before: 0 }];
         let mut milestones = Vec::new();
         let mut chars = text.char_indices().enumerate().peekable();
         while let Some((n_chars_before, (i, c))) = chars.next() {
@@ -51,7 +51,7 @@ impl<'a> Lines<'a> {
             };
             line += u64::from(is_for_all);
             if is_for_all || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}') {
-                let mark = Mark { line, offset: i + c.len_utf8() };
+                let mark = TextPosition { line, offset: i + c.len_utf8() };
                 begins.push(Begin { mark, n_chars_before: n_chars_before + 1 });
             }
         }
@@ -59,7 +59,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Converts the parser's line and column to a position. Both count from 1; the column counts characters.
-    pub(super) fn mark(&self, line: usize, column: usize) -> Option<Mark> {
+    pub(super) fn mark(&self, line: usize, column: usize) -> Option<TextPosition> {
         let begin = self.begins.get(line.checked_sub(1)?)?;
         let n_chars_before = begin.n_chars_before + column.checked_sub(1)?;
         let Some(milestone) = self.milestones.get(n_chars_before / CHARS_PER_MILESTONE) else {
@@ -67,15 +67,15 @@ impl<'a> Lines<'a> {
         };
         let mut rest = self.text[*milestone..].char_indices();
         match rest.nth(n_chars_before % CHARS_PER_MILESTONE) {
-            Some((i, _)) => Some(Mark { line: begin.mark.line, offset: milestone + i }),
+            Some((i, _)) => Some(TextPosition { line: begin.mark.line, offset: milestone + i }),
             None => Some(self.end()),
         }
     }
 
     /// Returns the end of the text. It is on the last line, even if that line ends with a line break.
-    pub(super) fn end(&self) -> Mark {
+    pub(super) fn end(&self) -> TextPosition {
         let offset = self.text.len();
-        Mark { line: self.line_at(offset.saturating_sub(1)), offset }
+        TextPosition { line: self.line_at(offset.saturating_sub(1)), offset }
     }
 
     /// Returns the line that an editor shows at this offset.
@@ -86,7 +86,7 @@ impl<'a> Lines<'a> {
 
     /// Returns the source text at `mark`, at most to the end of its line. A quoted text is returned with its quotes. `scalar` is
     /// returned if the text begins with it. Otherwise the result ends before a comma, a closing bracket or a comment.
-    pub(super) fn token(&self, mark: Mark, scalar: &str) -> &'a str {
+    pub(super) fn token(&self, mark: TextPosition, scalar: &str) -> &'a str {
         let rest = &self.text[mark.offset..];
         // Limits the search to the first few characters, because a file may be one line of a million characters.
         let line = rest[..rest.floor_char_boundary(TOKEN_BYTES_MAX)].split(['\n', '\r']).next().unwrap_or_default();
@@ -101,25 +101,25 @@ impl<'a> Lines<'a> {
     }
 
     /// Returns the location of the token at `mark`.
-    pub(super) fn place(&self, mark: Mark, scalar: &str) -> Place {
+    pub(super) fn place(&self, mark: TextPosition, scalar: &str) -> Location {
         let line = &self.begins[self.begins.partition_point(|begin| begin.mark.line < mark.line)];
         let begin = mark.offset - line.mark.offset;
         match (u32::try_from(begin), u32::try_from(begin + self.token(mark, scalar).len())) {
-            (Ok(begin), Ok(end)) if begin < end => Place::Span(Span { line: mark.line, begin, end }),
-            _ => Place::Line(mark.line),
+            (Ok(begin), Ok(end)) if begin < end => Location::Span(Span { line: mark.line, begin, end }),
+            _ => Location::Line(mark.line),
         }
     }
 
     /// Returns the location of a comment after the unquoted `scalar` at `mark` that was probably meant as text. In such a comment, a
     /// letter or a digit follows ` #` directly, as in `cat #1`.
-    pub(super) fn lost_hash(&self, mark: Mark, scalar: &str) -> Option<Place> {
+    pub(super) fn lost_hash(&self, mark: TextPosition, scalar: &str) -> Option<Location> {
         let rest = self.text[mark.offset..].strip_prefix(scalar)?;
         let comment = rest.trim_start_matches([' ', '\t']);
         // Excludes an intended comment, which has a space after its `#`.
         let is_lost = comment.len() < rest.len()
             && comment.strip_prefix('#').is_some_and(|comment| comment.starts_with(char::is_alphanumeric));
         let offset = self.text.len() - comment.len();
-        is_lost.then(|| self.place(Mark { offset, ..mark }, ""))
+        is_lost.then(|| self.place(TextPosition { offset, ..mark }, ""))
     }
 }
 
@@ -144,7 +144,9 @@ mod tests {
 
     #[test]
     fn a_token_is_what_stands_there() {
-        let token = |line: &'static str, scalar: &str| Lines::new(line, 1).token(Mark { line: 1, offset: 2 }, scalar);
+        let token = |line: &'static str, scalar: &str| {
+            LineIndex::new(line, 1).token(TextPosition { line: 1, offset: 2 }, scalar)
+        };
         for (line, scalar, expected) in [
             ("- cat, asleep", "cat, asleep", "cat, asleep"),
             ("- \"a \\\" b\" # c", "a \" b", "\"a \\\" b\""),
@@ -161,17 +163,17 @@ mod tests {
     #[test]
     fn a_place_counts_bytes_within_the_line_that_an_editor_shows() {
         let text = "- a\r\n- \u{2028}猫: 7\n";
-        let place = Lines::new(text, 1).place(Mark { line: 2, offset: 10 }, "猫");
-        assert_eq!(place, Place::Span(Span { line: 2, begin: 5, end: 8 }));
+        let place = LineIndex::new(text, 1).place(TextPosition { line: 2, offset: 10 }, "猫");
+        assert_eq!(place, Location::Span(Span { line: 2, begin: 5, end: 8 }));
         assert_eq!(
-            Lines::new("- a", 1).place(Mark { line: 1, offset: 3 }, ""),
-            Place::Line(1),
+            LineIndex::new("- a", 1).place(TextPosition { line: 1, offset: 3 }, ""),
+            Location::Line(1),
             "nothing stands at the end"
         );
     }
 
     fn place(text: &str, line: usize, column: usize) -> Option<(u64, usize)> {
-        Lines::new(text, 1).mark(line, column).map(|mark| (mark.line, mark.offset))
+        LineIndex::new(text, 1).mark(line, column).map(|mark| (mark.line, mark.offset))
     }
 
     #[test]
@@ -196,10 +198,10 @@ mod tests {
     #[test]
     fn long_lines_are_no_slower() {
         let text = "猫a".repeat(100_000);
-        let lines = Lines::new(&text, 1);
+        let lines = LineIndex::new(&text, 1);
         for column in (1..=200_000).step_by(7) {
             let offset = (column - 1) / 2 * 4 + (column - 1) % 2 * 3;
-            assert_eq!(lines.mark(1, column), Some(Mark { line: 1, offset }));
+            assert_eq!(lines.mark(1, column), Some(TextPosition { line: 1, offset }));
         }
     }
 
@@ -213,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_hash_that_was_meant_is_told_from_a_comment() {
-        let loses = |line: &str| Lines::new(line, 1).lost_hash(Mark { line: 1, offset: 2 }, "cat").is_some();
+        let loses =
+            |line: &str| LineIndex::new(line, 1).lost_hash(TextPosition { line: 1, offset: 2 }, "cat").is_some();
         for line in ["- cat #1", "- cat #sunset  # a tag", "- cat\t#一"] {
             assert!(loses(line), "{line}");
         }

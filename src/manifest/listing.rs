@@ -13,7 +13,7 @@ use crate::manifest::field::Field;
 use crate::manifest::mistake::ManifestError;
 use crate::manifest::ways::EXPAND;
 use crate::manifest::yaml::META;
-use crate::model::job::Draft;
+use crate::model::job::JobSpec;
 use crate::model::request::{Json, Lora};
 
 /// Format of a listing.
@@ -118,7 +118,7 @@ struct Needs {
 }
 
 impl Needs {
-    fn add(&mut self, draft: &Draft) {
+    fn add(&mut self, draft: &JobSpec) {
         for field in FIELDS {
             if !value(field, draft).is_null() {
                 self.fields.insert(field.name());
@@ -147,14 +147,14 @@ fn is_free(name: &str) -> bool {
     is_name && !is_ours && !name.starts_with('\u{feff}')
 }
 
-fn in_meta(draft: &Draft, is_plain: impl Fn(&str) -> bool) -> String {
+fn in_meta(draft: &JobSpec, is_plain: impl Fn(&str) -> bool) -> String {
     let extras = draft.extras.iter().filter(|(name, _)| !is_plain(name));
     let meta: Map<String, Value> = extras.map(|(name, text)| (name.clone(), Value::from(text.as_str()))).collect();
     if meta.is_empty() { String::new() } else { Value::from(meta).to_string() }
 }
 
 /// Formats the field as the text of a cell.
-fn cell(field: Field, draft: &Draft) -> String {
+fn cell(field: Field, draft: &JobSpec) -> String {
     match value(field, draft) {
         Value::Null => String::new(),
         Value::String(text) => text,
@@ -163,7 +163,7 @@ fn cell(field: Field, draft: &Draft) -> String {
 }
 
 /// Converts the field to JSON. Returns null if the job does not have the field.
-fn value(field: Field, Draft { label, request, extras: _ }: &Draft) -> Value {
+fn value(field: Field, JobSpec { label, request, extras: _ }: &JobSpec) -> Value {
     match field {
         Field::Prompt => json!(request.prompt),
         Field::NegativePrompt => json!(request.negative_prompt),

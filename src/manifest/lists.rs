@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use crate::manifest::field::misspelt;
 use crate::manifest::guess;
-use crate::manifest::lists::folders::{Folders, Missed, outside};
-use crate::manifest::mistake::{Place, Span, Wrong, wrong};
+use crate::manifest::lists::folders::{AllowedFolders, FolderError, outside};
+use crate::manifest::mistake::{Issue, Location, Span, wrong};
 use crate::manifest::read::shown_text;
 use crate::manifest::template::Wildcards;
 use crate::model::text::escape;
@@ -36,31 +36,31 @@ const NEIGHBOURS_MAX: usize = 10_000;
 /// Name of the folder with the wildcards, in the manifest's folder.
 const WILDCARDS: &str = "wildcards";
 
-type Texts = Arc<[String]>;
+type ListTexts = Arc<[String]>;
 
 /// List files of one manifest.
 #[derive(Debug)]
-pub(super) struct Lists {
+pub(super) struct ListFiles {
     /// Folder of the manifest.
     folder: PathBuf,
     /// Folders in which list files are allowed.
-    folders: Folders,
-    read: BTreeMap<String, Result<Texts, Wrong>>,
+    folders: AllowedFolders,
+    read: BTreeMap<String, Result<ListTexts, Issue>>,
     /// Names of the existing wildcards. `None` before they are first needed.
-    names: Option<Result<Arc<[String]>, Wrong>>,
+    names: Option<Result<Arc<[String]>, Issue>>,
     n_bytes: u64,
     hasher: blake3::Hasher,
 }
 
-impl Lists {
+impl ListFiles {
     /// Creates the lists of a manifest in this folder. `allowed` are further folders for list files.
     pub(super) fn new(folder: PathBuf, allowed: &[PathBuf]) -> Self {
-        let folders = Folders::new(&folder, allowed);
+        let folders = AllowedFolders::new(&folder, allowed);
         Self { folder, folders, read: BTreeMap::new(), names: None, n_bytes: 0, hasher: blake3::Hasher::new() }
     }
 
     /// Returns the texts of a file, at least one. `name` is relative to the manifest's folder.
-    pub(super) fn of_file(&mut self, name: &str) -> Result<Texts, Wrong> {
+    pub(super) fn of_file(&mut self, name: &str) -> Result<ListTexts, Issue> {
         if let Some(known) = self.read.get(name) {
             return known.clone();
         }
@@ -74,16 +74,16 @@ impl Lists {
         (self.n_bytes > 0).then(|| self.hasher.finalize())
     }
 
-    fn read(&mut self, name: &str) -> Result<Texts, Wrong> {
+    fn read(&mut self, name: &str) -> Result<ListTexts, Issue> {
         let shown = shown_text(name);
         let path = self.folder.join(name);
-        let bytes = match self.folders.find(&path).and_then(|real| bytes(&real).map_err(Missed::Unreadable)) {
+        let bytes = match self.folders.find(&path).and_then(|real| bytes(&real).map_err(FolderError::Unreadable)) {
             Ok(bytes) => bytes,
-            Err(Missed::Outside(real)) => return Err(outside(&format!("the list {shown}"), real.as_deref())),
-            Err(Missed::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Err(FolderError::Outside(real)) => return Err(outside(&format!("the list {shown}"), real.as_deref())),
+            Err(FolderError::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(missing(&path, name));
             }
-            Err(Missed::Unreadable(error)) => {
+            Err(FolderError::Unreadable(error)) => {
                 return Err(wrong(format!("the list {shown} could not be read: {error}"), "name a readable file"));
             }
         };
@@ -103,15 +103,15 @@ impl Lists {
         Ok(texts)
     }
 
-    fn names(&mut self) -> Result<Arc<[String]>, Wrong> {
+    fn names(&mut self) -> Result<Arc<[String]>, Issue> {
         let folder = self.folder.join(WILDCARDS);
         self.names.get_or_insert_with(|| names::all(&folder, &self.folders)).clone()
     }
 }
 
-impl Wildcards for Lists {
+impl Wildcards for ListFiles {
     /// Returns the texts of a wildcard: `a/b` means `wildcards/a/b.txt`. A name with `*` means all matching files, in name order.
-    fn values(&mut self, name: &str) -> Result<Texts, Wrong> {
+    fn values(&mut self, name: &str) -> Result<ListTexts, Issue> {
         let shown = shown_text(&format!("__{name}__"));
         let name = name.trim_matches('/');
         if !names::is_within(name) {
@@ -160,12 +160,14 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn texts(shown: &str, bytes: &[u8]) -> Result<Texts, Wrong> {
-    let text = guess::text(bytes).map_err(|(place, Wrong { what, remedy })| match place {
-        Place::Line(line) | Place::Span(Span { line, .. }) => {
+fn texts(shown: &str, bytes: &[u8]) -> Result<ListTexts, Issue> {
+    let text = guess::text(bytes).map_err(|(place, Issue { what, remedy })| match place {
+        Location::Line(line) | Location::Span(Span { line, .. }) => {
             wrong(format!("in line {line} of the list {shown}, {what}"), remedy)
         }
-        Place::File | Place::Entry(_) | Place::CommandLine => wrong(format!("in the list {shown}, {what}"), remedy),
+        Location::File | Location::Entry(_) | Location::CommandLine => {
+            wrong(format!("in the list {shown}, {what}"), remedy)
+        }
     })?;
     let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
     let is_text = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
@@ -182,7 +184,7 @@ fn too_many() -> String {
 }
 
 /// Creates the mistake for a missing file, with the name of a similar file as the remedy.
-fn missing(path: &Path, name: &str) -> Wrong {
+fn missing(path: &Path, name: &str) -> Issue {
     let what = format!("list not found: {}", shown_text(name));
     let neighbours = path.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten();
     let neighbours: Vec<_> =

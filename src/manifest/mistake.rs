@@ -21,7 +21,7 @@ pub enum ManifestError {
     #[error("could not use {}: {mistakes}", shown(&mistakes.path))]
     Mistakes {
         /// List of all mistakes, not only the first one.
-        mistakes: Mistakes,
+        mistakes: DiagnosticReport,
     },
     /// Read error of the operating system.
     #[error("could not read {}: {source}; {}", shown(path), unread(source.kind()))]
@@ -55,7 +55,7 @@ impl ManifestError {
     }
 
     /// Returns the mistakes in the file: at most the first thousand, sorted by line. Empty for any other error.
-    pub fn mistakes(&self) -> &[Mistake] {
+    pub fn mistakes(&self) -> &[Diagnostic] {
         match self {
             Self::Mistakes { mistakes } => mistakes.list(),
             Self::Read { .. } | Self::UnknownFormat { .. } | Self::Changed { .. } => &[],
@@ -75,16 +75,16 @@ fn unread(kind: io::ErrorKind) -> &'static str {
 
 /// Diagnostic of a manifest: one mistake or one warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// Location of the problem.
-    pub place: Place,
+    pub place: Location,
     /// Description of the problem, such as "unknown field `promt`".
     pub what: String,
     /// Remedy, such as "did you mean `prompt`?".
     pub remedy: String,
 }
 
-impl Mistake {
+impl Diagnostic {
     /// Returns the line of the manifest, from 1. `None` if the line is unknown.
     pub const fn line(&self) -> Option<u64> {
         self.place.line()
@@ -95,17 +95,17 @@ impl Mistake {
         let Self { place, what, remedy } = self;
         let path = shown(path);
         match place {
-            Place::File => format!("{path}: {what}; {remedy}"),
-            Place::Line(line) | Place::Span(Span { line, .. }) => format!("{path}:{line}: {what}; {remedy}"),
-            Place::Entry(entry) => format!("{path}: entry {entry}: {what}; {remedy}"),
-            Place::CommandLine => format!("command line: {what}; {remedy}"),
+            Location::File => format!("{path}: {what}; {remedy}"),
+            Location::Line(line) | Location::Span(Span { line, .. }) => format!("{path}:{line}: {what}; {remedy}"),
+            Location::Entry(entry) => format!("{path}: entry {entry}: {what}; {remedy}"),
+            Location::CommandLine => format!("command line: {what}; {remedy}"),
         }
     }
 }
 
 /// Location of a problem. A line is never guessed: if the line is unknown, the location is the number of the entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// Options that were given with the manifest.
     CommandLine,
     /// File as a whole.
@@ -118,7 +118,7 @@ pub enum Place {
     Entry(u64),
 }
 
-impl Place {
+impl Location {
     /// Returns the line, from 1. `None` if the line is unknown.
     pub const fn line(self) -> Option<u64> {
         match self {
@@ -152,20 +152,20 @@ pub struct Span {
 
 /// List of the mistakes in one manifest. Prints the first twenty, and the number of the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes {
+pub struct DiagnosticReport {
     path: PathBuf,
-    found: Found,
-    warnings: Found,
+    found: DiagnosticList,
+    warnings: DiagnosticList,
 }
 
-impl Mistakes {
+impl DiagnosticReport {
     /// Creates the list of the mistakes and warnings in the manifest at `path`, sorted by location.
-    pub(super) fn new(path: PathBuf, Findings { mistakes, warnings }: Findings) -> Self {
+    pub(super) fn new(path: PathBuf, PassDiagnostics { mistakes, warnings }: PassDiagnostics) -> Self {
         Self { path, found: mistakes.sorted(), warnings: warnings.sorted() }
     }
 
     /// Returns the warnings: input that is allowed and probably not intended. At most the first thousand, sorted by line.
-    pub fn warnings(&self) -> &[Mistake] {
+    pub fn warnings(&self) -> &[Diagnostic] {
         self.warnings.list()
     }
 
@@ -175,7 +175,7 @@ impl Mistakes {
     }
 
     /// Returns the mistakes: at most the first thousand, sorted by line.
-    pub fn list(&self) -> &[Mistake] {
+    pub fn list(&self) -> &[Diagnostic] {
         self.found.list()
     }
 
@@ -185,7 +185,7 @@ impl Mistakes {
     }
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for DiagnosticReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n = self.n();
         write!(f, "{n} mistake{}", if n == 1 { "" } else { "s" })?;
@@ -201,16 +201,16 @@ impl fmt::Display for Mistakes {
 
 /// Collector of mistakes or warnings. The first ones are kept with their text, and all are counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    kept: Vec<Mistake>,
+pub(super) struct DiagnosticList {
+    kept: Vec<Diagnostic>,
     n: u64,
 }
 
-impl Found {
+impl DiagnosticList {
     /// Adds a mistake, but no duplicate: an alias repeats the mistakes of its anchor.
-    pub(super) fn push(&mut self, place: Place, wrong: Wrong) {
-        let Wrong { what, remedy } = wrong;
-        let mistake = Mistake { place, what, remedy };
+    pub(super) fn push(&mut self, place: Location, wrong: Issue) {
+        let Issue { what, remedy } = wrong;
+        let mistake = Diagnostic { place, what, remedy };
         if self.kept.len() == MISTAKES_KEPT_MAX {
             self.n += 1;
         } else if !self.kept.contains(&mistake) {
@@ -223,7 +223,7 @@ impl Found {
         self.n
     }
 
-    pub(super) fn list(&self) -> &[Mistake] {
+    pub(super) fn list(&self) -> &[Diagnostic] {
         &self.kept
     }
 
@@ -236,23 +236,23 @@ impl Found {
 
 /// Diagnostics of one pass over a manifest.
 #[derive(Debug, Default)]
-pub(super) struct Findings {
+pub(super) struct PassDiagnostics {
     /// Mistakes, which must be fixed before any submission.
-    pub(super) mistakes: Found,
+    pub(super) mistakes: DiagnosticList,
     /// Warnings: input that is allowed and probably not intended.
-    pub(super) warnings: Found,
+    pub(super) warnings: DiagnosticList,
 }
 
 /// Problem without a location: its description and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(super) struct Issue {
     pub(super) what: String,
     pub(super) remedy: String,
 }
 
-/// Creates a [`Wrong`].
-pub(super) fn wrong(what: impl Into<String>, remedy: impl Into<String>) -> Wrong {
-    Wrong { what: what.into(), remedy: remedy.into() }
+/// Creates a [`Issue`].
+pub(super) fn wrong(what: impl Into<String>, remedy: impl Into<String>) -> Issue {
+    Issue { what: what.into(), remedy: remedy.into() }
 }
 
 fn shown(path: &Path) -> String {
@@ -263,30 +263,33 @@ fn shown(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn found(n: u64) -> Found {
-        let mut found = Found::default();
+    fn found(n: u64) -> DiagnosticList {
+        let mut found = DiagnosticList::default();
         for line in (1..=n).rev() {
-            found.push(Place::Line(line), wrong("unknown field `promt`", "did you mean `prompt`?"));
+            found.push(Location::Line(line), wrong("unknown field `promt`", "did you mean `prompt`?"));
         }
         found
     }
 
     fn error(n: u64) -> ManifestError {
         ManifestError::Mistakes {
-            mistakes: Mistakes::new("prompts.yaml".into(), Findings { mistakes: found(n), warnings: Found::default() }),
+            mistakes: DiagnosticReport::new(
+                "prompts.yaml".into(),
+                PassDiagnostics { mistakes: found(n), warnings: DiagnosticList::default() },
+            ),
         }
     }
 
     #[test]
     fn a_mistake_says_where_what_and_what_to_do() {
         let at = |place| {
-            let mistake = Mistake { place, what: "no prompts".into(), remedy: "write one".into() };
+            let mistake = Diagnostic { place, what: "no prompts".into(), remedy: "write one".into() };
             mistake.at(Path::new("a\x1bb.csv"))
         };
-        assert_eq!(at(Place::Line(12)), "a\\u{1b}b.csv:12: no prompts; write one");
-        assert_eq!(at(Place::Entry(3)), "a\\u{1b}b.csv: entry 3: no prompts; write one");
-        assert_eq!(at(Place::File), "a\\u{1b}b.csv: no prompts; write one");
-        assert_eq!(at(Place::CommandLine), "command line: no prompts; write one");
+        assert_eq!(at(Location::Line(12)), "a\\u{1b}b.csv:12: no prompts; write one");
+        assert_eq!(at(Location::Entry(3)), "a\\u{1b}b.csv: entry 3: no prompts; write one");
+        assert_eq!(at(Location::File), "a\\u{1b}b.csv: no prompts; write one");
+        assert_eq!(at(Location::CommandLine), "command line: no prompts; write one");
     }
 
     #[test]

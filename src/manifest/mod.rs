@@ -64,24 +64,24 @@ mod yaml;
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
-pub use self::census::Census;
-use self::check::Checked;
+pub use self::census::ManifestSummary;
+use self::check::ValidationResult;
 pub use self::encoding::Encoding;
 use self::encoding::Unreadable;
 pub use self::format::{Format, is_nameless, stem};
-use self::guess::Guess;
-use self::ids::Ids;
+use self::guess::DetectedEncoding;
+use self::ids::IdCheck;
 pub use self::listing::{Listing, ListingError, list};
-use self::mistake::{Findings, Found};
-pub use self::mistake::{ManifestError, Mistake, Mistakes, Place, Span};
-use self::pass::{End, Pass};
+pub use self::mistake::{Diagnostic, DiagnosticReport, Location, ManifestError, Span};
+use self::mistake::{DiagnosticList, PassDiagnostics};
+use self::pass::{ManifestReader, ReadSummary};
 pub use self::schema::schema;
 pub use self::source_lines::lines_of;
 pub use self::spool::is_waiting;
 use self::yaml::Settings;
-use crate::model::job::Draft;
+use crate::model::job::JobSpec;
 use crate::model::price::Price;
-use crate::model::progress::{Chore, Meter, Progress, Unseen};
+use crate::model::progress::{Meter, NoProgress, Operation, Progress};
 
 /// Manifest file and the options that change its meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,19 +169,19 @@ pub struct Manifest {
     /// Hash of all list files that the manifest names. `None` if it names none.
     lists: Option<blake3::Hash>,
     columns: Vec<String>,
-    census: Census,
+    census: ManifestSummary,
     settings: Settings,
-    warnings: Found,
+    warnings: DiagnosticList,
 }
 
 /// Reads and checks a whole manifest. Reports all its mistakes at once.
 pub fn open(source: Source) -> Result<Manifest, ManifestError> {
-    open_watched(source, &mut Unseen)
+    open_watched(source, &mut NoProgress)
 }
 
 /// Reads and checks a whole manifest like `open`, and reports the progress of the read.
 pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manifest, ManifestError> {
-    let (manifest, findings, ids) = read(&source, None, Ids::gathered(), progress)?;
+    let (manifest, findings, ids) = read(&source, None, IdCheck::gathered(), progress)?;
     let temporary = |source| ManifestError::Read { path: env::temp_dir(), source };
     let findings = match ids.repeated().map_err(temporary)? {
         None => findings,
@@ -195,7 +195,7 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
         }
     };
     if findings.mistakes.n() > 0 {
-        return Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path, findings) });
+        return Err(ManifestError::Mistakes { mistakes: DiagnosticReport::new(source.path, findings) });
     }
     Ok(Manifest { warnings: findings.warnings.sorted(), ..manifest })
 }
@@ -204,13 +204,13 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
 fn read(
     source: &Source,
     encoding: Option<Encoding>,
-    ids: Ids,
+    ids: IdCheck,
     progress: &mut dyn Progress,
-) -> Result<(Manifest, Findings, Ids), ManifestError> {
-    let mut meter = Meter::begin(progress, Chore::Check, input::n_bytes(&source.path));
-    let mut findings = Findings::default();
+) -> Result<(Manifest, PassDiagnostics, IdCheck), ManifestError> {
+    let mut meter = Meter::begin(progress, Operation::Check, input::n_bytes(&source.path));
+    let mut findings = PassDiagnostics::default();
     let read_all = || {
-        let mut pass = Pass::start(source, encoding, ids, &mut findings)?;
+        let mut pass = ManifestReader::start(source, encoding, ids, &mut findings)?;
         while let Some(draft) = pass.next_draft(&mut findings)? {
             pass.keep(draft);
             pass.n_bytes().into_iter().for_each(|n_bytes| meter.at(n_bytes));
@@ -221,8 +221,8 @@ fn read(
     let ended = read_all();
     drop(meter);
     let unreadable = match ended {
-        Ok((settings, End { checked: Checked { columns, ids, census }, digest, lists })) => {
-            let (source, warnings) = (source.clone(), Found::default());
+        Ok((settings, ReadSummary { checked: ValidationResult { columns, ids, census }, digest, lists })) => {
+            let (source, warnings) = (source.clone(), DiagnosticList::default());
             let manifest = Manifest { source, encoding, digest, lists, columns, census, settings, warnings };
             return Ok((manifest, findings, ids));
         }
@@ -230,15 +230,17 @@ fn read(
     };
     let (place, wrong) = match unreadable {
         Unreadable::NotUtf8 => match guess::look(&source.path) {
-            Ok(Guess::Certain(encoding)) => return read(source, Some(encoding), Ids::gathered(), progress),
-            Ok(Guess::Doubtful { line, likely }) => guess::refusal(line, Some(likely)),
-            Ok(Guess::Mixed { line }) => guess::refusal(line, None),
+            Ok(DetectedEncoding::Certain(encoding)) => {
+                return read(source, Some(encoding), IdCheck::gathered(), progress);
+            }
+            Ok(DetectedEncoding::Doubtful { line, likely }) => guess::refusal(line, Some(likely)),
+            Ok(DetectedEncoding::Mixed { line }) => guess::refusal(line, None),
             Err(error) => ManifestError::Read { path: source.path.clone(), source: error }.into_unreadable()?.told(),
         },
         other => other.told(),
     };
     findings.mistakes.push(place, wrong);
-    Err(ManifestError::Mistakes { mistakes: Mistakes::new(source.path.clone(), findings) })
+    Err(ManifestError::Mistakes { mistakes: DiagnosticReport::new(source.path.clone(), findings) })
 }
 
 impl Manifest {
@@ -268,7 +270,7 @@ impl Manifest {
     }
 
     /// Returns the summary of the jobs: models, sizes, the first jobs and the last.
-    pub const fn census(&self) -> &Census {
+    pub const fn census(&self) -> &ManifestSummary {
         &self.census
     }
 
@@ -278,7 +280,7 @@ impl Manifest {
     }
 
     /// Returns the warnings: input that is allowed and probably not intended. At most the first thousand, sorted by line.
-    pub fn warnings(&self) -> &[Mistake] {
+    pub fn warnings(&self) -> &[Diagnostic] {
         self.warnings.list()
     }
 
@@ -296,34 +298,34 @@ impl Manifest {
     ///
     /// Yields nothing if the file is not the one that [`open`] checked. If the file changes during the read, the last item is an
     /// error. The items form one consistent batch only if no error follows them.
-    pub fn drafts(&self) -> Result<impl Iterator<Item = Result<Draft, ManifestError>> + use<>, ManifestError> {
+    pub fn drafts(&self) -> Result<impl Iterator<Item = Result<JobSpec, ManifestError>> + use<>, ManifestError> {
         let path = self.path();
         if input::digest(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })? != self.digest {
             return Err(ManifestError::Changed { path: path.to_owned() });
         }
-        let mut findings = Findings::default();
-        let pass = Pass::start(&self.source, self.encoding, Ids::Different, &mut findings)?;
-        Ok(Drafts { path: path.to_owned(), digest: self.digest, lists: self.lists, pass: Some(pass), findings })
+        let mut findings = PassDiagnostics::default();
+        let pass = ManifestReader::start(&self.source, self.encoding, IdCheck::Different, &mut findings)?;
+        Ok(JobSpecs { path: path.to_owned(), digest: self.digest, lists: self.lists, pass: Some(pass), findings })
     }
 }
 
 /// Iterator over the jobs of the second pass.
-struct Drafts {
+struct JobSpecs {
     path: PathBuf,
     digest: blake3::Hash,
     lists: Option<blake3::Hash>,
-    pass: Option<Pass>,
-    findings: Findings,
+    pass: Option<ManifestReader>,
+    findings: PassDiagnostics,
 }
 
-impl Iterator for Drafts {
-    type Item = Result<Draft, ManifestError>;
+impl Iterator for JobSpecs {
+    type Item = Result<JobSpec, ManifestError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.pass.as_mut()?.next_draft(&mut self.findings) {
             Ok(Some(draft)) => Some(Ok(draft)),
             Ok(None) => {
-                let End { digest, lists, .. } = self.pass.take()?.finish(&mut self.findings);
+                let ReadSummary { digest, lists, .. } = self.pass.take()?.finish(&mut self.findings);
                 let is_same = digest == self.digest && lists == self.lists && self.findings.mistakes.n() == 0;
                 (!is_same).then(|| Err(ManifestError::Changed { path: self.path.clone() }))
             }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::entry::Raw;
+use crate::manifest::entry::UnparsedValue;
 use crate::manifest::field::Field;
 use crate::manifest::json;
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::read::{is_repo_id, short_text, shown, shown_text};
 use crate::manifest::value::Value;
 use crate::model::request::Lora;
@@ -17,7 +17,7 @@ const LORAS_MAX: usize = 6;
 const WEIGHTS_SLACK: f64 = 0.001_5;
 
 /// Parses the source images of an edit model.
-pub(super) fn image_url(raw: Raw) -> Result<Vec<String>, Wrong> {
+pub(super) fn image_url(raw: UnparsedValue) -> Result<Vec<String>, Issue> {
     let urls = match structured(Field::ImageUrl, raw, '[')? {
         Value::List(urls) => urls,
         other => vec![other],
@@ -28,12 +28,12 @@ pub(super) fn image_url(raw: Raw) -> Result<Vec<String>, Wrong> {
     urls.into_iter().map(one_image_url).collect()
 }
 
-fn one_image_url(value: Value) -> Result<String, Wrong> {
+fn one_image_url(value: Value) -> Result<String, Issue> {
     const REMEDY: &str = "write a URL that begins with https://, http:// or data:";
     let Value::Text(_) = &value else {
         return Err(wrong(format!("`image_url` is {}, not a URL", shown(&value)), REMEDY));
     };
-    let url = short_text(Field::ImageUrl, Raw::Typed(value))?;
+    let url = short_text(Field::ImageUrl, UnparsedValue::Typed(value))?;
     let after = |scheme: &str| {
         let head = url.get(..scheme.len())?;
         head.eq_ignore_ascii_case(scheme).then(|| &url[scheme.len()..])
@@ -47,7 +47,7 @@ fn one_image_url(value: Value) -> Result<String, Wrong> {
 }
 
 /// Parses the adapters: one repository id, or several with their weights.
-pub(super) fn loras(raw: Raw) -> Result<Vec<Lora>, Wrong> {
+pub(super) fn loras(raw: UnparsedValue) -> Result<Vec<Lora>, Issue> {
     const REMEDY: &str = "write one repository id (org/name), or a map of repository ids to weights";
     match structured(Field::Loras, raw, '{')? {
         Value::Text(repo) => Ok(vec![Lora { repo: repo_id(repo)?, weight: None }]),
@@ -58,7 +58,7 @@ pub(super) fn loras(raw: Raw) -> Result<Vec<Lora>, Wrong> {
     }
 }
 
-fn weighted(weights: BTreeMap<String, Value>) -> Result<Vec<Lora>, Wrong> {
+fn weighted(weights: BTreeMap<String, Value>) -> Result<Vec<Lora>, Issue> {
     let n_loras = weights.len();
     if n_loras == 0 {
         return Err(wrong("`loras` is an empty map", "write one or more adapters, or leave `loras` out"));
@@ -87,8 +87,8 @@ fn weighted(weights: BTreeMap<String, Value>) -> Result<Vec<Lora>, Wrong> {
     Err(wrong(format!("the weights in `loras` sum to {sum}"), "change them so that they sum to 1.0"))
 }
 
-fn repo_id(text: String) -> Result<String, Wrong> {
-    let repo = short_text(Field::Loras, Raw::Cell(text))?;
+fn repo_id(text: String) -> Result<String, Issue> {
+    let repo = short_text(Field::Loras, UnparsedValue::Cell(text))?;
     if is_repo_id(&repo) {
         return Ok(repo);
     }
@@ -96,7 +96,7 @@ fn repo_id(text: String) -> Result<String, Wrong> {
 }
 
 /// Parses parameters that the provider may know and this program does not.
-pub(super) fn params(raw: Raw) -> Result<BTreeMap<String, Value>, Wrong> {
+pub(super) fn params(raw: UnparsedValue) -> Result<BTreeMap<String, Value>, Issue> {
     let params = match structured(Field::Params, raw, '{')? {
         Value::Map(params) => params,
         other => {
@@ -127,13 +127,13 @@ fn is_sendable(value: &Value) -> bool {
 }
 
 /// Returns the value. A cell that begins with `open` is parsed as JSON.
-fn structured(field: Field, raw: Raw, open: char) -> Result<Value, Wrong> {
+fn structured(field: Field, raw: UnparsedValue, open: char) -> Result<Value, Issue> {
     match raw {
-        Raw::Typed(value) => Ok(value),
-        Raw::Cell(text) if text.trim_start().starts_with(open) => json::read(&text).map_err(|problem| {
+        UnparsedValue::Typed(value) => Ok(value),
+        UnparsedValue::Cell(text) if text.trim_start().starts_with(open) => json::read(&text).map_err(|problem| {
             wrong(format!("`{}` is not valid JSON: {problem}", field.name()), "check its quotes, commas and brackets")
         }),
-        Raw::Cell(text) => Ok(Value::Text(text)),
+        UnparsedValue::Cell(text) => Ok(Value::Text(text)),
     }
 }
 
@@ -141,16 +141,16 @@ fn structured(field: Field, raw: Raw, open: char) -> Result<Value, Wrong> {
 mod tests {
     use super::*;
 
-    fn cell(text: &str) -> Raw {
-        Raw::Cell(text.to_owned())
+    fn cell(text: &str) -> UnparsedValue {
+        UnparsedValue::Cell(text.to_owned())
     }
 
     /// Parses JSON to the value that a YAML file would give.
-    fn typed(text: &str) -> Raw {
-        Raw::Typed(json::read(text).expect("the test writes good JSON"))
+    fn typed(text: &str) -> UnparsedValue {
+        UnparsedValue::Typed(json::read(text).expect("the test writes good JSON"))
     }
 
-    fn words<T: std::fmt::Debug>(read: Result<T, Wrong>) -> String {
+    fn words<T: std::fmt::Debug>(read: Result<T, Issue>) -> String {
         let wrong = read.expect_err("the value is wrong");
         format!("{}; {}", wrong.what, wrong.remedy)
     }
@@ -215,7 +215,7 @@ mod tests {
             (typed(r#"{"a/b": 0.5}"#), sum("0.5")),
             (typed(r#"{"a/b": 0.6, "c/d": 0.5}"#), sum("1.1")),
             (typed(r#"{"a/b": 0}"#), sum("0")),
-            (Raw::Typed(Value::Map([("a/b".to_owned(), Value::Float(f64::NAN))].into())), sum("NaN")),
+            (UnparsedValue::Typed(Value::Map([("a/b".to_owned(), Value::Float(f64::NAN))].into())), sum("NaN")),
             (
                 typed(r#"{"a/b": "heavy"}"#),
                 "the weight of `a/b` in `loras` is `heavy`; write a number; all weights together are 1.0".to_owned(),
@@ -245,7 +245,7 @@ mod tests {
     fn params_are_taken_as_they_are() {
         let map = json::read(r#"{"scheduler": "euler", "eta": 0.5, "tiles": [1, {"x": null}], "n": 2}"#);
         let Ok(Value::Map(map)) = map else { panic!("the test writes a map") };
-        assert_eq!(params(Raw::Typed(Value::Map(map.clone()))), Ok(map.clone()));
+        assert_eq!(params(UnparsedValue::Typed(Value::Map(map.clone()))), Ok(map.clone()));
         assert_eq!(params(cell(&json::write(&Value::Map(map.clone())))), Ok(map));
         assert_eq!(params(typed("{}")), Ok(BTreeMap::new()));
     }
@@ -267,7 +267,7 @@ mod tests {
                     .to_owned(),
             ),
             (
-                Raw::Typed(Value::Map([("eta".to_owned(), nan)].into())),
+                UnparsedValue::Typed(Value::Map([("eta".to_owned(), nan)].into())),
                 "`eta` in `params` holds a number that is not finite; write a finite number; JSON has no other".to_owned(),
             ),
         ] {

@@ -1,6 +1,6 @@
 //! Number ranges as people write them: `1..8` with both ends, `8..1` downwards, `3.5..5.0..0.5` with a step, in exact decimal arithmetic.
 
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::read::shown_text;
 
 /// Limit on the numbers of one range.
@@ -10,7 +10,7 @@ const VALUES_MAX: i128 = 1_000_000;
 const FRACTION_DIGITS_MAX: usize = 15;
 
 /// Expands a range of whole numbers. Returns `None` if the text is no range.
-pub(super) fn integers(text: &str) -> Option<Result<Vec<i64>, Wrong>> {
+pub(super) fn integers(text: &str) -> Option<Result<Vec<i64>, Issue>> {
     let range = match read(text)? {
         Ok(range) => range,
         Err(wrong) => return Some(Err(wrong)),
@@ -24,7 +24,7 @@ pub(super) fn integers(text: &str) -> Option<Result<Vec<i64>, Wrong>> {
 }
 
 /// Expands a range of decimal numbers. Each float is the nearest to the exact decimal sum. Returns `None` if the text is no range.
-pub(super) fn decimals(text: &str) -> Option<Result<Vec<f64>, Wrong>> {
+pub(super) fn decimals(text: &str) -> Option<Result<Vec<f64>, Issue>> {
     let range = match read(text)? {
         Ok(range) => range,
         Err(wrong) => return Some(Err(wrong)),
@@ -48,7 +48,7 @@ struct Range {
 }
 
 /// Parses `first..last` or `first..last..step`.
-fn read(text: &str) -> Option<Result<Range, Wrong>> {
+fn read(text: &str) -> Option<Result<Range, Issue>> {
     let parts: Vec<_> = text.split("..").take(4).map(str::trim).collect();
     // Accepts the notations `1..=8` and `1...8` of other languages, in order to suggest the right one.
     let plain: Vec<_> = parts.iter().map(|part| part.trim_start_matches(['=', '.']).trim_start()).collect();
@@ -73,7 +73,7 @@ fn read(text: &str) -> Option<Result<Range, Wrong>> {
 }
 
 impl Range {
-    fn values(self, text: &str) -> Result<impl Iterator<Item = i128>, Wrong> {
+    fn values(self, text: &str) -> Result<impl Iterator<Item = i128>, Issue> {
         let Self { first, last, step, .. } = self;
         let shown = shown_text(text);
         let way = (last - first).signum();
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_range_is_told() {
-        let words = |wrong: Wrong| format!("{}; {}", wrong.what, wrong.remedy);
+        let words = |wrong: Issue| format!("{}; {}", wrong.what, wrong.remedy);
         for (text, told) in [
             ("1..8..0", "the range `1..8..0` has a step of 0; leave the step out, or write another"),
             (

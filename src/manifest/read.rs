@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use crate::manifest::entry::Raw;
+use crate::manifest::entry::UnparsedValue;
 use crate::manifest::field::Field;
 use crate::manifest::json;
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::value::Value;
 use crate::model::request::{Json, Size};
 use crate::model::text::excerpt;
@@ -35,7 +35,7 @@ pub(super) const SEED_MAX: i64 = (1 << 31) - 1;
 const SHOWN_CHARS_MAX: usize = 40;
 
 /// Parses a prompt: not empty, not too long, otherwise exactly as written.
-pub(super) fn prompt(raw: Raw) -> Result<String, Wrong> {
+pub(super) fn prompt(raw: UnparsedValue) -> Result<String, Issue> {
     let text = long_text(Field::Prompt, raw)?;
     if text.trim().is_empty() {
         return Err(wrong("`prompt` is empty", "describe the image, or remove the entry"));
@@ -44,11 +44,11 @@ pub(super) fn prompt(raw: Raw) -> Result<String, Wrong> {
 }
 
 /// Parses a negative prompt. An empty text is valid: it cancels the negative prompt of the defaults.
-pub(super) fn negative_prompt(raw: Raw) -> Result<String, Wrong> {
+pub(super) fn negative_prompt(raw: UnparsedValue) -> Result<String, Issue> {
     long_text(Field::NegativePrompt, raw)
 }
 
-fn long_text(field: Field, raw: Raw) -> Result<String, Wrong> {
+fn long_text(field: Field, raw: UnparsedValue) -> Result<String, Issue> {
     let name = field.name();
     let text = text(field, raw)?;
     let n_chars = text.chars().count();
@@ -62,7 +62,7 @@ fn long_text(field: Field, raw: Raw) -> Result<String, Wrong> {
     }
 }
 
-pub(super) fn model(raw: Raw) -> Result<String, Wrong> {
+pub(super) fn model(raw: UnparsedValue) -> Result<String, Issue> {
     short_text(Field::Model, raw)
 }
 
@@ -73,7 +73,7 @@ pub(super) fn is_repo_id(text: &str) -> bool {
 }
 
 /// Parses the user's own id of an entry. A number is accepted as text.
-pub(super) fn id(raw: Raw) -> Result<String, Wrong> {
+pub(super) fn id(raw: UnparsedValue) -> Result<String, Issue> {
     let id = short_text(Field::Id, number_as_text(raw))?;
     match id.chars().count() {
         0..=ID_CHARS_MAX => Ok(id),
@@ -83,15 +83,15 @@ pub(super) fn id(raw: Raw) -> Result<String, Wrong> {
     }
 }
 
-fn number_as_text(raw: Raw) -> Raw {
+fn number_as_text(raw: UnparsedValue) -> UnparsedValue {
     match raw {
-        Raw::Typed(Value::Int(number)) => Raw::Cell(number.to_string()),
+        UnparsedValue::Typed(Value::Int(number)) => UnparsedValue::Cell(number.to_string()),
         other => other,
     }
 }
 
 /// Parses a non-empty text on one line. Removes the white space around it.
-pub(super) fn short_text(field: Field, raw: Raw) -> Result<String, Wrong> {
+pub(super) fn short_text(field: Field, raw: UnparsedValue) -> Result<String, Issue> {
     let name = field.name();
     let text = text(field, raw)?;
     let text = text.trim();
@@ -105,18 +105,18 @@ pub(super) fn short_text(field: Field, raw: Raw) -> Result<String, Wrong> {
 }
 
 /// Returns a text without checks. The checks follow when the template is rendered.
-pub(super) fn loose(field: Field, raw: Raw) -> Result<String, Wrong> {
+pub(super) fn loose(field: Field, raw: UnparsedValue) -> Result<String, Issue> {
     match field {
         Field::Id => text(field, number_as_text(raw)),
         _ => text(field, raw),
     }
 }
 
-fn text(field: Field, raw: Raw) -> Result<String, Wrong> {
+fn text(field: Field, raw: UnparsedValue) -> Result<String, Issue> {
     let name = field.name();
     let value = match raw {
-        Raw::Cell(text) | Raw::Typed(Value::Text(text)) => return Ok(text),
-        Raw::Typed(value) => value,
+        UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) => return Ok(text),
+        UnparsedValue::Typed(value) => value,
     };
     let remedy = match &value {
         Value::Null => "write the text, in quotes if it is meant to be the word null".to_owned(),
@@ -131,12 +131,12 @@ fn text(field: Field, raw: Raw) -> Result<String, Wrong> {
 }
 
 /// Parses width and height in pixels.
-pub(super) fn size(raw: &Raw) -> Result<Size, Wrong> {
+pub(super) fn size(raw: &UnparsedValue) -> Result<Size, Issue> {
     let written = match raw {
-        Raw::Cell(text) | Raw::Typed(Value::Text(text)) => text.clone(),
-        Raw::Typed(Value::Int(side)) => side.to_string(),
-        Raw::Typed(Value::List(sides)) => sides.iter().map(number_text).collect::<Vec<_>>().join(", "),
-        Raw::Typed(value @ (Value::Null | Value::Bool(_) | Value::Float(_) | Value::Map(_))) => {
+        UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) => text.clone(),
+        UnparsedValue::Typed(Value::Int(side)) => side.to_string(),
+        UnparsedValue::Typed(Value::List(sides)) => sides.iter().map(number_text).collect::<Vec<_>>().join(", "),
+        UnparsedValue::Typed(value @ (Value::Null | Value::Bool(_) | Value::Float(_) | Value::Map(_))) => {
             return Err(wrong(format!("`size` is {}", shown(value)), SIZE_REMEDY));
         }
     };
@@ -173,17 +173,17 @@ fn number_text(value: &Value) -> String {
     }
 }
 
-pub(super) fn seed(raw: &Raw) -> Result<u64, Wrong> {
+pub(super) fn seed(raw: &UnparsedValue) -> Result<u64, Issue> {
     let number = whole(Field::Seed, raw, SEED, ", or leave it out for a random one")?;
     Ok(number.cast_unsigned())
 }
 
-pub(super) fn steps(raw: &Raw) -> Result<u32, Wrong> {
+pub(super) fn steps(raw: &UnparsedValue) -> Result<u32, Issue> {
     whole(Field::Steps, raw, STEPS, "").map(small)
 }
 
 /// Parses the number of images.
-pub(super) fn n(raw: &Raw) -> Result<u32, Wrong> {
+pub(super) fn n(raw: &UnparsedValue) -> Result<u32, Issue> {
     whole(Field::N, raw, N, "").map(small)
 }
 
@@ -191,23 +191,23 @@ fn small(number: i64) -> u32 {
     u32::try_from(number).expect("the ranges of `steps` and `n` are within u32")
 }
 
-fn whole(field: Field, raw: &Raw, range: RangeInclusive<i64>, or_else: &str) -> Result<i64, Wrong> {
+fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else: &str) -> Result<i64, Issue> {
     let name = field.name();
     let remedy = || format!("write a whole number from {} to {}{or_else}", range.start(), range.end());
     let (number, shown) = match raw {
         // Spreadsheets and data frames write whole numbers as 42.0 as soon as one cell of the column is empty.
-        Raw::Cell(text) => {
+        UnparsedValue::Cell(text) => {
             let text = text.trim();
             (text.strip_suffix(".0").unwrap_or(text).parse().ok(), shown_text(text))
         }
-        Raw::Typed(Value::Int(number)) => (Some(*number), String::new()),
-        Raw::Typed(Value::Text(text)) if text.parse::<i64>().is_ok() => {
+        UnparsedValue::Typed(Value::Int(number)) => (Some(*number), String::new()),
+        UnparsedValue::Typed(Value::Text(text)) if text.parse::<i64>().is_ok() => {
             return Err(wrong(
                 format!("`{name}` is the text {}, not a number", shown_text(text)),
                 "write it without quotes",
             ));
         }
-        Raw::Typed(value) => (None, shown(value)),
+        UnparsedValue::Typed(value) => (None, shown(value)),
     };
     match number {
         None => Err(wrong(format!("`{name}` is {shown}, not a whole number"), remedy())),
@@ -219,20 +219,20 @@ fn whole(field: Field, raw: &Raw, range: RangeInclusive<i64>, or_else: &str) -> 
 }
 
 /// Parses the guidance scale: how closely the image follows the prompt.
-pub(super) fn guidance(raw: &Raw) -> Result<f64, Wrong> {
+pub(super) fn guidance(raw: &UnparsedValue) -> Result<f64, Issue> {
     let remedy = format!("write a number from {} to {}", GUIDANCE.start(), GUIDANCE.end());
     let (number, shown) = match raw {
-        Raw::Cell(text) => (text.trim().parse().ok(), shown_text(text)),
-        Raw::Typed(Value::Float(number)) => (Some(*number), String::new()),
+        UnparsedValue::Cell(text) => (text.trim().parse().ok(), shown_text(text)),
+        UnparsedValue::Typed(Value::Float(number)) => (Some(*number), String::new()),
         #[expect(clippy::cast_precision_loss, reason = "any number that loses precision is far out of range")]
-        Raw::Typed(Value::Int(number)) => (Some(*number as f64), String::new()),
-        Raw::Typed(Value::Text(text)) if text.parse::<f64>().is_ok() => {
+        UnparsedValue::Typed(Value::Int(number)) => (Some(*number as f64), String::new()),
+        UnparsedValue::Typed(Value::Text(text)) if text.parse::<f64>().is_ok() => {
             return Err(wrong(
                 format!("`guidance` is the text {}, not a number", shown_text(text)),
                 "write it without quotes",
             ));
         }
-        Raw::Typed(value) => (None, shown(value)),
+        UnparsedValue::Typed(value) => (None, shown(value)),
     };
     match number {
         None => Err(wrong(format!("`guidance` is {shown}, not a number"), remedy)),
@@ -250,7 +250,7 @@ pub(super) fn sent(params: &BTreeMap<String, Value>) -> BTreeMap<String, Json> {
 }
 
 /// Checks the length of a passthrough column's name.
-pub(super) fn column(name: &str) -> Result<(), Wrong> {
+pub(super) fn column(name: &str) -> Result<(), Issue> {
     match name.chars().count() {
         0..=COLUMN_CHARS_MAX => Ok(()),
         n_chars => {
@@ -278,7 +278,7 @@ pub(super) fn shown_text(text: &str) -> String {
     format!("`{}`", excerpt(text, SHOWN_CHARS_MAX))
 }
 
-fn control(field: Field, c: char) -> Wrong {
+fn control(field: Field, c: char) -> Issue {
     let code = u32::from(c);
     wrong(format!("`{}` holds the control character U+{code:04X}", field.name()), "remove it")
 }

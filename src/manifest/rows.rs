@@ -7,7 +7,7 @@
 use std::io::{self, BufRead};
 
 use crate::manifest::encoding::Unreadable;
-use crate::manifest::mistake::{Span, Wrong, wrong};
+use crate::manifest::mistake::{Issue, Span, wrong};
 
 /// Longest row in bytes. An image as a data URI fits, but not a file after an unclosed quote.
 pub(super) const ROW_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -16,12 +16,12 @@ pub(super) const ROW_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub(super) const ROW_CELLS_MAX: usize = 10_000;
 
 #[derive(Debug)]
-pub(super) struct Rows<R> {
+pub(super) struct CsvTokenizer<R> {
     input: R,
     delimiter: u8,
     pub(super) row_bytes_max: usize,
     /// Position of the next byte.
-    next: Spot,
+    next: RowPosition,
     /// Records that the last byte was a carriage return. A line feed that comes next belongs to the same line end.
     after_return: bool,
     is_done: bool,
@@ -29,7 +29,7 @@ pub(super) struct Rows<R> {
 
 /// Position in the file.
 #[derive(Clone, Copy, Debug)]
-struct Spot {
+struct RowPosition {
     /// Line, from 1.
     line: u64,
     /// Offset within the line in bytes, from 0.
@@ -55,14 +55,14 @@ pub(super) struct Cell {
 pub(super) struct BadRow {
     /// Line of the problem, from 1.
     pub(super) line: u64,
-    pub(super) wrong: Wrong,
+    pub(super) wrong: Issue,
     /// Records that the text after this row cannot be interpreted.
     pub(super) is_last: bool,
 }
 
 /// Tokenizer state within a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+enum CellState {
     Start,
     Bare,
     /// Inside quotes that were opened on this line.
@@ -79,10 +79,10 @@ enum Step {
     Ends,
 }
 
-impl<R: BufRead> Rows<R> {
+impl<R: BufRead> CsvTokenizer<R> {
     /// Creates a tokenizer for a text that begins on this line of the file.
     pub(super) const fn new(input: R, delimiter: u8, line: u64) -> Self {
-        let next = Spot { line, column: 0 };
+        let next = RowPosition { line, column: 0 };
         Self { input, delimiter, row_bytes_max: ROW_BYTES_MAX, next, after_return: false, is_done: false }
     }
 
@@ -110,15 +110,15 @@ impl<R: BufRead> Rows<R> {
     }
 
     fn read_row(&mut self) -> io::Result<Option<Result<Row, BadRow>>> {
-        let mut at = At::Start;
+        let mut at = CellState::Start;
         let mut cells = Cells::new(self.next);
         loop {
             let piece = self.input.fill_buf()?;
             if piece.is_empty() {
                 return Ok(match at {
-                    At::Quoted(opened) => Some(Err(never_closed(opened))),
-                    At::Start if cells.is_empty() => None,
-                    At::Start | At::Bare | At::Closed(_) => {
+                    CellState::Quoted(opened) => Some(Err(never_closed(opened))),
+                    CellState::Start if cells.is_empty() => None,
+                    CellState::Start | CellState::Bare | CellState::Closed(_) => {
                         cells.end(self.next);
                         Some(cells.into_row()?)
                     }
@@ -162,17 +162,17 @@ impl<R: BufRead> Rows<R> {
         }
     }
 
-    fn too_long(&self, begins: u64, at: At) -> BadRow {
+    fn too_long(&self, begins: u64, at: CellState) -> BadRow {
         let what = format!("the row that begins here is longer than {} bytes", self.row_bytes_max);
         let remedy = match at {
-            At::Quoted(opened) => format!("close the quote that is opened on line {opened}"),
-            At::Start | At::Bare | At::Closed(_) => "split it".to_owned(),
+            CellState::Quoted(opened) => format!("close the quote that is opened on line {opened}"),
+            CellState::Start | CellState::Bare | CellState::Closed(_) => "split it".to_owned(),
         };
         BadRow { line: begins, wrong: wrong(what, remedy), is_last: true }
     }
 }
 
-impl Spot {
+impl RowPosition {
     /// Returns the position after a byte at this position.
     const fn behind(self, byte: u8) -> Self {
         match byte {
@@ -202,7 +202,7 @@ enum Stray {
 }
 
 impl Stray {
-    fn words(self) -> Wrong {
+    fn words(self) -> Issue {
         match self {
             Self::Before => wrong("there is a space before an opening quote", "remove the space"),
             Self::After(opened) => wrong(
@@ -220,9 +220,9 @@ struct Cells {
     /// End of each cell in the buffer, and its span in the file.
     ends: Vec<(usize, Span)>,
     /// Beginning of the row.
-    begin: Spot,
+    begin: RowPosition,
     /// Beginning of the last cell, which has not ended.
-    cell: Spot,
+    cell: RowPosition,
     /// End of the first line of that cell, if the cell continues on another line.
     line_end: Option<u32>,
     /// Records that the last cell has only spaces outside quotes so far.
@@ -232,7 +232,7 @@ struct Cells {
 }
 
 impl Cells {
-    const fn new(begin: Spot) -> Self {
+    const fn new(begin: RowPosition) -> Self {
         Self {
             bytes: Vec::new(),
             ends: Vec::new(),
@@ -249,11 +249,11 @@ impl Cells {
     }
 
     /// Consumes plain text of a cell that has begun, and returns its length in bytes.
-    fn take_plain(&mut self, at: At, piece: &[u8], delimiter: u8) -> usize {
+    fn take_plain(&mut self, at: CellState, piece: &[u8], delimiter: u8) -> usize {
         let is_text = match at {
-            At::Bare => !self.last_is_blank,
-            At::Quoted(_) => true,
-            At::Start | At::Closed(_) => false,
+            CellState::Bare => !self.last_is_blank,
+            CellState::Quoted(_) => true,
+            CellState::Start | CellState::Closed(_) => false,
         };
         if !is_text {
             return 0;
@@ -265,53 +265,53 @@ impl Cells {
     }
 
     /// Consumes the byte at position `here`, and returns whether the row ends with it.
-    fn take(&mut self, at: &mut At, byte: u8, delimiter: u8, here: Spot, next: Spot) -> Step {
+    fn take(&mut self, at: &mut CellState, byte: u8, delimiter: u8, here: RowPosition, next: RowPosition) -> Step {
         match (*at, byte) {
-            (At::Start, b'\n') if self.is_empty() => (self.begin, self.cell) = (next, next),
-            (At::Start | At::Bare | At::Closed(_), b'\n') => {
+            (CellState::Start, b'\n') if self.is_empty() => (self.begin, self.cell) = (next, next),
+            (CellState::Start | CellState::Bare | CellState::Closed(_), b'\n') => {
                 self.end(here);
                 return Step::Ends;
             }
-            (At::Start | At::Bare | At::Closed(_), byte) if byte == delimiter => {
+            (CellState::Start | CellState::Bare | CellState::Closed(_), byte) if byte == delimiter => {
                 self.end(here);
                 self.cell = next;
-                *at = At::Start;
+                *at = CellState::Start;
             }
-            (At::Start, b'"') => {
+            (CellState::Start, b'"') => {
                 self.last_is_blank = false;
-                *at = At::Quoted(here.line);
+                *at = CellState::Quoted(here.line);
             }
-            (At::Start | At::Bare, byte) => {
+            (CellState::Start | CellState::Bare, byte) => {
                 if byte == b'"' && self.last_is_blank {
                     self.stray.get_or_insert((here.line, Stray::Before));
                 }
                 self.last_is_blank &= byte == b' ';
                 self.bytes.push(byte);
-                *at = At::Bare;
+                *at = CellState::Bare;
             }
-            (At::Quoted(opened), b'"') => *at = At::Closed(opened),
-            (At::Quoted(_), byte) => {
+            (CellState::Quoted(opened), b'"') => *at = CellState::Closed(opened),
+            (CellState::Quoted(_), byte) => {
                 if byte == b'\n' {
                     self.line_end.get_or_insert(here.column);
                 }
                 self.bytes.push(byte);
             }
-            (At::Closed(opened), b'"') => {
+            (CellState::Closed(opened), b'"') => {
                 self.bytes.push(b'"');
-                *at = At::Quoted(opened);
+                *at = CellState::Quoted(opened);
             }
-            (At::Closed(opened), byte) => {
+            (CellState::Closed(opened), byte) => {
                 self.stray.get_or_insert((here.line, Stray::After(opened)));
                 self.bytes.push(byte);
-                *at = At::Bare;
+                *at = CellState::Bare;
             }
         }
         Step::Goes
     }
 
     /// Ends the last cell at position `here`.
-    fn end(&mut self, here: Spot) {
-        let Spot { line, column: begin } = self.cell;
+    fn end(&mut self, here: RowPosition) {
+        let RowPosition { line, column: begin } = self.cell;
         let end = self.line_end.take().unwrap_or(here.column);
         self.ends.push((self.bytes.len(), Span { line, begin, end }));
         self.last_is_blank = true;

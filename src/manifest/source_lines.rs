@@ -5,8 +5,8 @@ use std::io::{self, BufRead};
 
 use crate::manifest::Source;
 use crate::manifest::encoding::Unreadable;
-use crate::manifest::guess::{self, Guess};
-use crate::manifest::input::{self, Input};
+use crate::manifest::guess::{self, DetectedEncoding};
+use crate::manifest::input::{self, ManifestInput};
 
 /// Limit on the size of all returned lines together, in bytes. Lines beyond the limit are left out.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -19,12 +19,13 @@ pub fn lines_of(source: &Source, numbers: &BTreeSet<u64>) -> BTreeMap<u64, Strin
     let mut lines = BTreeMap::new();
     // Excludes a pipe: its data cannot be read again, and a second open waits for ever.
     let (Some(last), Some(_)) = (numbers.last(), input::n_bytes(&source.path)) else { return lines };
-    let mut read =
-        |encoding| Input::open(&source.path, encoding).and_then(|input| pick(input, numbers, *last, &mut lines));
+    let mut read = |encoding| {
+        ManifestInput::open(&source.path, encoding).and_then(|input| pick(input, numbers, *last, &mut lines))
+    };
     // Keeps the lines before a read error, because they are still useful.
     if let Err(error) = read(source.encoding)
         && let Some(Unreadable::NotUtf8) = Unreadable::of(&error)
-        && let Ok(Guess::Certain(encoding)) = guess::look(&source.path)
+        && let Ok(DetectedEncoding::Certain(encoding)) = guess::look(&source.path)
     {
         drop(read(Some(encoding)));
     }

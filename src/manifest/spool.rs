@@ -20,7 +20,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// Reader of a pipe's data from the beginning.
 #[derive(Debug)]
-pub(super) struct Spooled {
+pub(super) struct SpoolReader {
     spool: Arc<Mutex<Spool>>,
     offset: u64,
 }
@@ -59,7 +59,7 @@ fn waiting<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     result
 }
 
-impl Spooled {
+impl SpoolReader {
     /// Opens a reader of the pipe at this path, or of standard input. The first call for a pipe waits for a writer.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let spool = Arc::clone(locked(&SPOOLS).entry(path.to_owned()).or_default());
@@ -123,7 +123,7 @@ fn not_kept(error: &io::Error) -> io::Error {
     )
 }
 
-impl Read for Spooled {
+impl Read for SpoolReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut spool = self.locked();
         while self.offset >= spool.n_bytes && !buffer.is_empty() {
@@ -143,10 +143,10 @@ impl Read for Spooled {
 mod tests {
     use super::*;
 
-    fn spooled(pipe: impl Read + Send + 'static) -> impl Fn() -> Spooled {
+    fn spooled(pipe: impl Read + Send + 'static) -> impl Fn() -> SpoolReader {
         let file = Some(tempfile::tempfile().expect("a temporary file can be made"));
         let spool = Arc::new(Mutex::new(Spool { file, n_bytes: 0, pipe: Some(Box::new(pipe)) }));
-        move || Spooled { spool: Arc::clone(&spool), offset: 0 }
+        move || SpoolReader { spool: Arc::clone(&spool), offset: 0 }
     }
 
     /// Goal: two readers have independent offsets. Method: read with the second one in the middle of the first.

@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, Chain, Cursor, Read};
 
-use crate::manifest::columns::{self, Column, Names};
-use crate::manifest::entry::{Entry, Given, Raw};
+use crate::manifest::columns::{self, Column, ColumnOptions};
+use crate::manifest::entry::{Entry, FieldEntry, UnparsedValue};
 use crate::manifest::field::Field;
-use crate::manifest::input::Input;
+use crate::manifest::input::ManifestInput;
 use crate::manifest::jsonl;
-use crate::manifest::lists::Lists;
-use crate::manifest::mistake::{Findings, Found, Place, Span, Wrong, wrong};
-use crate::manifest::pass::Entries;
+use crate::manifest::lists::ListFiles;
+use crate::manifest::mistake::{DiagnosticList, Issue, Location, PassDiagnostics, Span, wrong};
+use crate::manifest::pass::EntrySource;
 use crate::manifest::read;
-use crate::manifest::rows::{BadRow, Cell, ROW_BYTES_MAX, Row, Rows};
-use crate::manifest::tabs::Tabs;
+use crate::manifest::rows::{BadRow, Cell, CsvTokenizer, ROW_BYTES_MAX, Row};
+use crate::manifest::tabs::TsvTokenizer;
 use crate::manifest::yaml::META;
 
 pub(super) struct Table {
@@ -25,12 +25,12 @@ pub(super) struct Table {
 /// Rows of a CSV or TSV table.
 enum AnyRows {
     /// CSV rows. The beginning of the file was read in advance to detect the delimiter.
-    Csv(Rows<Chain<Cursor<Vec<u8>>, Input>>),
-    Tsv(Tabs<Input>),
+    Csv(CsvTokenizer<Chain<Cursor<Vec<u8>>, ManifestInput>>),
+    Tsv(TsvTokenizer<ManifestInput>),
 }
 
 impl AnyRows {
-    fn next_row(&mut self, warnings: &mut Found) -> io::Result<Option<Result<Row, BadRow>>> {
+    fn next_row(&mut self, warnings: &mut DiagnosticList) -> io::Result<Option<Result<Row, BadRow>>> {
         match self {
             Self::Csv(rows) => rows.next_row(),
             Self::Tsv(tabs) => tabs.next_row(warnings),
@@ -41,7 +41,11 @@ impl AnyRows {
 impl Table {
     /// Reads the header of a CSV table. Cells are separated by commas, or by the delimiter that the beginning of the table shows.
     /// Returns `None` if no columns are usable; the mistakes say why.
-    pub(super) fn open_csv(mut input: Input, names: &Names, findings: &mut Findings) -> io::Result<Option<Self>> {
+    pub(super) fn open_csv(
+        mut input: ManifestInput,
+        names: &ColumnOptions,
+        findings: &mut PassDiagnostics,
+    ) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
         let mut line = 1;
         let mut delimiter = None;
@@ -52,25 +56,29 @@ impl Table {
             Some(delimiter) => delimiter,
             None => delimiter_of(&head, names),
         };
-        let rows = Rows::new(Cursor::new(head).chain(input), delimiter, line);
+        let rows = CsvTokenizer::new(Cursor::new(head).chain(input), delimiter, line);
         Self::open(AnyRows::Csv(rows), names, findings)
     }
 
     /// Reads the header of a TSV table, like `open_csv`.
-    pub(super) fn open_tsv(input: Input, names: &Names, findings: &mut Findings) -> io::Result<Option<Self>> {
-        Self::open(AnyRows::Tsv(Tabs::new(input)), names, findings)
+    pub(super) fn open_tsv(
+        input: ManifestInput,
+        names: &ColumnOptions,
+        findings: &mut PassDiagnostics,
+    ) -> io::Result<Option<Self>> {
+        Self::open(AnyRows::Tsv(TsvTokenizer::new(input)), names, findings)
     }
 
-    fn open(mut rows: AnyRows, names: &Names, findings: &mut Findings) -> io::Result<Option<Self>> {
+    fn open(mut rows: AnyRows, names: &ColumnOptions, findings: &mut PassDiagnostics) -> io::Result<Option<Self>> {
         let header = match rows.next_row(&mut findings.warnings)? {
             Some(Ok(header)) => header,
             Some(Err(bad)) => {
-                findings.mistakes.push(Place::Line(bad.line), bad.wrong);
+                findings.mistakes.push(Location::Line(bad.line), bad.wrong);
                 return Ok(None);
             }
             None => {
                 let remedy = "write a header row with a column `prompt`, then one row for each image";
-                findings.mistakes.push(Place::File, wrong("the table is empty", remedy));
+                findings.mistakes.push(Location::File, wrong("the table is empty", remedy));
                 return Ok(None);
             }
         };
@@ -79,7 +87,7 @@ impl Table {
     }
 
     fn entry(&self, row: Row) -> Entry {
-        let place = Place::Line(row.line);
+        let place = Location::Line(row.line);
         let mut entry = Entry { place, given: Vec::new(), extras: Vec::new(), ways: None };
         for (column, Cell { text, place }) in self.columns.iter().zip(row.cells) {
             match column {
@@ -90,13 +98,15 @@ impl Table {
                 },
                 Column::Extra(name) => entry.extras.push((name.clone(), text)),
                 Column::Known(_) if text.is_empty() => {}
-                Column::Known(field) => entry.given.push(Given::one(*field, Raw::Cell(text), place_of(place))),
+                Column::Known(field) => {
+                    entry.given.push(FieldEntry::one(*field, UnparsedValue::Cell(text), place_of(place)))
+                }
             }
         }
         entry
     }
 
-    fn wrong_count(&self, n_cells: usize) -> Wrong {
+    fn wrong_count(&self, n_cells: usize) -> Issue {
         let n_columns = self.columns.len();
         let cells = if n_cells == 1 { "cell" } else { "cells" };
         let remedy = match &self.rows {
@@ -108,24 +118,24 @@ impl Table {
     }
 }
 
-impl Entries for Table {
-    fn next_entry(&mut self, _: &mut Lists, findings: &mut Findings) -> io::Result<Option<Entry>> {
+impl EntrySource for Table {
+    fn next_entry(&mut self, _: &mut ListFiles, findings: &mut PassDiagnostics) -> io::Result<Option<Entry>> {
         while let Some(row) = self.rows.next_row(&mut findings.warnings)? {
             self.n_rows += 1;
             match row {
                 Ok(row) if row.cells.len() == self.columns.len() => return Ok(Some(self.entry(row))),
-                Ok(row) => findings.mistakes.push(Place::Line(row.line), self.wrong_count(row.cells.len())),
-                Err(BadRow { line, wrong, .. }) => findings.mistakes.push(Place::Line(line), wrong),
+                Ok(row) => findings.mistakes.push(Location::Line(row.line), self.wrong_count(row.cells.len())),
+                Err(BadRow { line, wrong, .. }) => findings.mistakes.push(Location::Line(line), wrong),
             }
         }
         if self.n_rows == 0 {
             let remedy = "write one row for each image below the header";
-            findings.mistakes.push(Place::File, wrong("the table has a header and no rows", remedy));
+            findings.mistakes.push(Location::File, wrong("the table has a header and no rows", remedy));
         }
         Ok(None)
     }
 
-    fn input(&self) -> &Input {
+    fn input(&self) -> &ManifestInput {
         match &self.rows {
             AnyRows::Csv(rows) => rows.input().get_ref().1,
             AnyRows::Tsv(tabs) => tabs.input(),
@@ -134,8 +144,8 @@ impl Entries for Table {
 }
 
 /// Returns the location of a cell. An empty cell has the location of its line.
-fn place_of(span: Span) -> Place {
-    if span.begin < span.end { Place::Span(span) } else { Place::Line(span.line) }
+fn place_of(span: Span) -> Location {
+    if span.begin < span.end { Location::Span(span) } else { Location::Line(span.line) }
 }
 
 /// Delimiters between cells, in the order in which they are tried.
@@ -152,7 +162,7 @@ fn delimiter_name(delimiter: u8) -> String {
 
 /// Reads the beginning of a table into `head`, up to the end of the first line that is not blank.
 /// If that line is Excel's `sep=;`, the delimiter is returned and the line is removed from `head`.
-fn take_sep_line(input: &mut Input, head: &mut Vec<u8>) -> io::Result<Option<u8>> {
+fn take_sep_line(input: &mut ManifestInput, head: &mut Vec<u8>) -> io::Result<Option<u8>> {
     while head.len() <= ROW_BYTES_MAX {
         let piece = input.fill_buf()?;
         let n_blank = piece.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
@@ -185,8 +195,8 @@ fn take_sep_line(input: &mut Input, head: &mut Vec<u8>) -> io::Result<Option<u8>
 }
 
 /// Detects the delimiter of a header: the first one that yields a prompt column, or else that separates cells.
-fn delimiter_of(head: &[u8], names: &Names) -> u8 {
-    let titles = |delimiter: u8| match Rows::new(head, delimiter, 1).next_row() {
+fn delimiter_of(head: &[u8], names: &ColumnOptions) -> u8 {
+    let titles = |delimiter: u8| match CsvTokenizer::new(head, delimiter, 1).next_row() {
         Ok(Some(Ok(header))) => titles_of(&header),
         Ok(Some(Err(_)) | None) | Err(_) => Vec::new(),
     };
@@ -200,13 +210,13 @@ fn delimiter_of(head: &[u8], names: &Names) -> u8 {
 }
 
 /// Reads the columns of the header. Returns `None` if the header has a mistake.
-fn columns_of(header: &Row, names: &Names, findings: &mut Findings) -> Option<Vec<Column>> {
+fn columns_of(header: &Row, names: &ColumnOptions, findings: &mut PassDiagnostics) -> Option<Vec<Column>> {
     let place = |i: usize| place_of(header.cells[i].place);
     let n_mistakes = findings.mistakes.n();
     let titles = titles_of(header);
     for (option, name) in [("--prompt-col", &names.prompt), ("--id-col", &names.id)] {
         if let Some(name) = name.as_ref().filter(|name| !columns::has(&titles, name)) {
-            findings.mistakes.push(Place::Line(header.line), columns::no_such_column(option, name, &titles));
+            findings.mistakes.push(Location::Line(header.line), columns::no_such_column(option, name, &titles));
         }
     }
     let columns: Vec<Column> =
@@ -224,7 +234,7 @@ fn columns_of(header: &Row, names: &Names, findings: &mut Findings) -> Option<Ve
         }
     }
     if names.prompt.is_none() && !columns.contains(&Column::Known(Field::Prompt)) {
-        findings.mistakes.push(Place::Line(header.line), columns::no_prompt_column(&titles));
+        findings.mistakes.push(Location::Line(header.line), columns::no_prompt_column(&titles));
     }
     (findings.mistakes.n() == n_mistakes).then_some(columns)
 }

@@ -9,14 +9,14 @@ use std::io::{self, BufRead};
 use std::ops::Range;
 
 use crate::manifest::encoding::Unreadable;
-use crate::manifest::mistake::{Found, Place, Span, wrong};
+use crate::manifest::mistake::{DiagnosticList, Location, Span, wrong};
 use crate::manifest::rows::{BadRow, Cell, ROW_BYTES_MAX, ROW_CELLS_MAX, Row, never_closed, too_many_cells};
-use crate::manifest::text_lines::{Got, TextLines};
+use crate::manifest::text_lines::{LineReader, ReadLine};
 
 /// Rows of a TSV table.
 #[derive(Debug)]
-pub(super) struct Tabs<R> {
-    lines: TextLines<R>,
+pub(super) struct TsvTokenizer<R> {
+    lines: LineReader<R>,
     /// Lines that were read in search of the end of a quoted cell and are not part of it.
     ahead: VecDeque<Result<Line, BadRow>>,
     /// Number of cells in the header. `None` before the header is read.
@@ -42,16 +42,16 @@ struct Piece {
 }
 
 /// Row under construction: its lines in one buffer, and the offset of each line.
-struct Draft {
+struct TsvRowBuilder {
     first: u64,
     text: String,
     begins: Vec<usize>,
     pieces: Vec<Piece>,
 }
 
-impl<R: BufRead> Tabs<R> {
+impl<R: BufRead> TsvTokenizer<R> {
     pub(super) fn new(input: R) -> Self {
-        let (lines, ahead) = (TextLines::new(input), VecDeque::new());
+        let (lines, ahead) = (LineReader::new(input), VecDeque::new());
         Self { lines, ahead, n_columns: None, is_done: false, has_quotes: false, has_swallowed: false }
     }
 
@@ -61,7 +61,7 @@ impl<R: BufRead> Tabs<R> {
     }
 
     /// Returns the next row that is not blank.
-    pub(super) fn next_row(&mut self, warnings: &mut Found) -> io::Result<Option<Result<Row, BadRow>>> {
+    pub(super) fn next_row(&mut self, warnings: &mut DiagnosticList) -> io::Result<Option<Result<Row, BadRow>>> {
         let line = loop {
             match self.next_line()? {
                 None => return Ok(None),
@@ -77,14 +77,14 @@ impl<R: BufRead> Tabs<R> {
     }
 
     /// Reads the row that begins with this line.
-    fn row(&mut self, line: &Line, warnings: &mut Found) -> io::Result<Result<Row, BadRow>> {
+    fn row(&mut self, line: &Line, warnings: &mut DiagnosticList) -> io::Result<Result<Row, BadRow>> {
         let plain = plain_pieces(&line.text);
-        let mut quoted = Draft::new(line);
+        let mut quoted = TsvRowBuilder::new(line);
         let split = quoted.split(0);
         let Some(n_columns) = self.n_columns else {
             let pieces = if split == Split::Done { quoted.pieces } else { plain };
             self.n_columns = Some(pieces.len());
-            return Ok(Ok(Draft { pieces, ..Draft::new(line) }.into_row()));
+            return Ok(Ok(TsvRowBuilder { pieces, ..TsvRowBuilder::new(line) }.into_row()));
         };
         let is_plain = plain.len() == n_columns;
         let (ended, taken) = match split {
@@ -104,13 +104,13 @@ impl<R: BufRead> Tabs<R> {
         if ended == Ended::Never && !is_plain {
             return Ok(Err(BadRow { is_last: false, ..never_closed(line.number) }));
         }
-        let plain = Draft { pieces: plain, ..Draft::new(line) };
+        let plain = TsvRowBuilder { pieces: plain, ..TsvRowBuilder::new(line) };
         self.warn_of_quotes(&plain, warnings);
         Ok(Ok(plain.into_row()))
     }
 
     /// Continues a cell that is open at the end of its line, over as many lines as needed. Returns those lines.
-    fn look_ahead(&mut self, draft: &mut Draft, mut open: usize) -> io::Result<(Ended, Vec<Line>)> {
+    fn look_ahead(&mut self, draft: &mut TsvRowBuilder, mut open: usize) -> io::Result<(Ended, Vec<Line>)> {
         let mut taken = Vec::new();
         loop {
             let line = match self.next_line()? {
@@ -146,38 +146,44 @@ impl<R: BufRead> Tabs<R> {
         let mut text = Vec::new();
         let got = self.lines.next_line(&mut text)?;
         let number = self.lines.line();
-        self.is_done = got != Got::Line;
+        self.is_done = got != ReadLine::Line;
         Ok(match got {
-            Got::End => None,
-            Got::Line => {
+            ReadLine::End => None,
+            ReadLine::Line => {
                 let text = String::from_utf8(text).map_err(|_| Unreadable::NotUtf8)?;
                 Some(Ok(Line { number, text }))
             }
-            Got::TooLong => {
+            ReadLine::TooLong => {
                 let what = format!("the row that begins here is longer than {ROW_BYTES_MAX} bytes");
                 Some(Err(BadRow { line: number, wrong: wrong(what, "split it"), is_last: true }))
             }
         })
     }
 
-    fn warn_of_quotes(&mut self, draft: &Draft, warnings: &mut Found) {
+    fn warn_of_quotes(&mut self, draft: &TsvRowBuilder, warnings: &mut DiagnosticList) {
         let is_literal = |piece: &&Piece| !piece.is_quoted && draft.text[piece.bytes.clone()].starts_with('"');
         if let Some(piece) = draft.pieces.iter().find(is_literal).filter(|_| !self.has_quotes) {
             self.has_quotes = true;
             let what = "this cell begins with a quote and does not end with one, so it is read verbatim";
             let remedy = "if the quote is meant to enclose the whole cell, double those inside it";
-            warnings.push(Place::Span(draft.place(piece)), wrong(what, remedy));
+            warnings.push(Location::Span(draft.place(piece)), wrong(what, remedy));
         }
     }
 
     /// Warns about a line inside a quoted cell that would be a complete row without the quote.
-    fn warn_of_swallowed(&mut self, taken: &[Line], n_columns: usize, draft: &Draft, warnings: &mut Found) {
+    fn warn_of_swallowed(
+        &mut self,
+        taken: &[Line],
+        n_columns: usize,
+        draft: &TsvRowBuilder,
+        warnings: &mut DiagnosticList,
+    ) {
         let is_row = |line: &Line| n_columns > 1 && plain_pieces(&line.text).len() == n_columns;
         if let Some(line) = taken.iter().find(|line| is_row(line)).filter(|_| !self.has_swallowed) {
             self.has_swallowed = true;
             let what = format!("line {} is part of a quoted cell that begins on line {}", line.number, draft.first);
             let remedy = "if that quote is part of the text, put the whole cell in quotes and double it";
-            warnings.push(Place::Line(draft.first), wrong(what, remedy));
+            warnings.push(Location::Line(draft.first), wrong(what, remedy));
         }
     }
 }
@@ -234,7 +240,7 @@ fn plain_pieces(text: &str) -> Vec<Piece> {
     text.split('\t').map(piece).collect()
 }
 
-impl Draft {
+impl TsvRowBuilder {
     fn new(line: &Line) -> Self {
         Self { first: line.number, text: line.text.clone(), begins: vec![0], pieces: Vec::new() }
     }

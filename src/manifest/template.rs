@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use self::node::Node;
 use crate::manifest::field::misspelt;
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::read::shown_text;
 
 /// Limit on the flaws of one text that are reported. A text that consists of braces has one flaw per character.
@@ -46,29 +46,29 @@ pub(super) struct Reading<'a> {
     pub(super) vars: &'a BTreeSet<String>,
     pub(super) wildcards: &'a mut dyn Wildcards,
     /// Cache of wildcards, kept from one text to the next.
-    pub(super) known: &'a mut Known,
+    pub(super) known: &'a mut WildcardCache,
 }
 
 /// Source of the texts of wildcards.
 pub(super) trait Wildcards {
     /// Returns the texts of a wildcard, or of all wildcards that match a name with `*`. They are unparsed, and at least one.
-    fn values(&mut self, name: &str) -> Result<Arc<[String]>, Wrong>;
+    fn values(&mut self, name: &str) -> Result<Arc<[String]>, Issue>;
 }
 
 /// Cache of parsed wildcards, so that a list of a million lines is parsed once and not once per prompt.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct WildcardCache {
     /// Vars that were in scope. With other vars, the same text may have another meaning.
     vars: BTreeSet<String>,
-    wildcards: BTreeMap<String, Result<Template, Wrong>>,
+    wildcards: BTreeMap<String, Result<Template, Issue>>,
 }
 
-/// Mistake in a text, at the bytes from `begin` up to but not including `end`.
+/// Diagnostic in a text, at the bytes from `begin` up to but not including `end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
+pub(super) struct TemplateFlaw {
     pub(super) begin: usize,
     pub(super) end: usize,
-    pub(super) wrong: Wrong,
+    pub(super) wrong: Issue,
 }
 
 impl Template {
@@ -78,12 +78,12 @@ impl Template {
     }
 
     /// Parses a text. Reports all its flaws at once, at most the first hundred, in the order of the text.
-    pub(super) fn parse(text: &str, reading: &mut Reading<'_>) -> Result<Self, Vec<Flaw>> {
+    pub(super) fn parse(text: &str, reading: &mut Reading<'_>) -> Result<Self, Vec<TemplateFlaw>> {
         match reading.syntax {
             Syntax::Plain => plain::read(text, reading.vars),
             Syntax::Dynamic => {
                 if reading.known.vars != *reading.vars {
-                    *reading.known = Known { vars: reading.vars.clone(), wildcards: BTreeMap::new() };
+                    *reading.known = WildcardCache { vars: reading.vars.clone(), wildcards: BTreeMap::new() };
                 }
                 dynamic::read(text, reading)
             }
@@ -116,15 +116,15 @@ impl Template {
 /// Collector of the flaws, and of the vars in order, for both syntaxes.
 #[derive(Debug, Default)]
 struct Gathered {
-    flaws: Vec<Flaw>,
+    flaws: Vec<TemplateFlaw>,
     vars: Vec<Box<str>>,
     seen: BTreeSet<Box<str>>,
 }
 
 impl Gathered {
-    fn flaw(&mut self, begin: usize, end: usize, wrong: Wrong) {
+    fn flaw(&mut self, begin: usize, end: usize, wrong: Issue) {
         if self.flaws.len() < FLAWS_MAX {
-            self.flaws.push(Flaw { begin, end, wrong });
+            self.flaws.push(TemplateFlaw { begin, end, wrong });
         }
     }
 
@@ -135,7 +135,7 @@ impl Gathered {
         }
     }
 
-    fn template(self, node: Node, has_weights: bool) -> Result<Template, Vec<Flaw>> {
+    fn template(self, node: Node, has_weights: bool) -> Result<Template, Vec<TemplateFlaw>> {
         let Self { mut flaws, vars, .. } = self;
         if flaws.is_empty() {
             return Ok(Template { node, vars, has_weights });
@@ -155,7 +155,7 @@ fn is_of_name(c: char) -> bool {
 }
 
 /// Returns the mistake for a placeholder that names no var. `None` if no var has a similar name.
-fn misspelt_var(written: &str, vars: &BTreeSet<String>, braces: &str) -> Option<Wrong> {
+fn misspelt_var(written: &str, vars: &BTreeSet<String>, braces: &str) -> Option<Issue> {
     let meant = misspelt(written, vars.iter().map(String::as_str))?;
     let what = format!("no var is called {}", shown_text(written.trim()));
     Some(wrong(what, format!("did you mean `{meant}`? write `{braces}` for literal braces")))

@@ -7,7 +7,7 @@ use std::mem;
 pub(super) const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 #[derive(Debug)]
-pub(super) struct TextLines<R> {
+pub(super) struct LineReader<R> {
     input: R,
     n_lines: u64,
     /// Records that the last line ended with a carriage return. A line feed that comes next belongs to that line end.
@@ -18,7 +18,7 @@ pub(super) struct TextLines<R> {
 
 /// Result of reading a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Got {
+pub(super) enum ReadLine {
     Line,
     /// End of the input: there is no further line.
     End,
@@ -26,7 +26,7 @@ pub(super) enum Got {
     TooLong,
 }
 
-impl<R: BufRead> TextLines<R> {
+impl<R: BufRead> LineReader<R> {
     pub(super) const fn new(input: R) -> Self {
         Self { input, n_lines: 0, after_return: false, is_ended: false, line_bytes_max: LINE_BYTES_MAX }
     }
@@ -47,7 +47,7 @@ impl<R: BufRead> TextLines<R> {
     }
 
     /// Appends the next line to `text`, without its line end.
-    pub(super) fn next_line(&mut self, text: &mut Vec<u8>) -> io::Result<Got> {
+    pub(super) fn next_line(&mut self, text: &mut Vec<u8>) -> io::Result<ReadLine> {
         let begin = text.len();
         if mem::take(&mut self.after_return) && self.input.fill_buf()?.first() == Some(&b'\n') {
             self.input.consume(1);
@@ -57,7 +57,7 @@ impl<R: BufRead> TextLines<R> {
             let piece = self.input.fill_buf()?;
             if piece.is_empty() {
                 self.n_lines += u64::from(is_begun);
-                return Ok(if is_begun { Got::Line } else { Got::End });
+                return Ok(if is_begun { ReadLine::Line } else { ReadLine::End });
             }
             is_begun = true;
             let end = piece.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
@@ -68,11 +68,11 @@ impl<R: BufRead> TextLines<R> {
             self.input.consume(n_bytes);
             if text.len() - begin > self.line_bytes_max {
                 self.n_lines += 1;
-                return Ok(Got::TooLong);
+                return Ok(ReadLine::TooLong);
             }
             if end.is_some() {
                 self.n_lines += 1;
-                return Ok(Got::Line);
+                return Ok(ReadLine::Line);
             }
         }
     }
@@ -85,13 +85,13 @@ mod tests {
     use super::*;
 
     fn lines(text: &str, n_buffered: usize) -> Vec<(u64, String)> {
-        let mut lines = TextLines::new(BufReader::with_capacity(n_buffered, text.as_bytes()));
+        let mut lines = LineReader::new(BufReader::with_capacity(n_buffered, text.as_bytes()));
         let mut told = Vec::new();
         let mut line = Vec::new();
-        while lines.next_line(&mut line).expect("memory can be read") == Got::Line {
+        while lines.next_line(&mut line).expect("memory can be read") == ReadLine::Line {
             told.push((lines.line(), String::from_utf8(mem::take(&mut line)).expect("it is text")));
         }
-        assert_eq!(lines.next_line(&mut line).expect("memory can be read"), Got::End, "an end is an end");
+        assert_eq!(lines.next_line(&mut line).expect("memory can be read"), ReadLine::End, "an end is an end");
         told
     }
 
@@ -112,11 +112,11 @@ mod tests {
 
     #[test]
     fn a_line_is_limited() {
-        let mut lines = TextLines::new(BufReader::new(b"ab\n".chain(io::repeat(b'c'))));
+        let mut lines = LineReader::new(BufReader::new(b"ab\n".chain(io::repeat(b'c'))));
         lines.line_bytes_max = 2;
         let mut text = Vec::new();
-        assert_eq!(lines.next_line(&mut text).ok(), Some(Got::Line));
-        assert_eq!(lines.next_line(&mut text).ok(), Some(Got::TooLong));
+        assert_eq!(lines.next_line(&mut text).ok(), Some(ReadLine::Line));
+        assert_eq!(lines.next_line(&mut text).ok(), Some(ReadLine::TooLong));
         assert_eq!(lines.line(), 2);
     }
 }

@@ -10,26 +10,26 @@ use std::fmt::{self, Display};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, Visitor};
 
 use crate::manifest::complaint::{explain, line_and_column, opening};
-use crate::manifest::lines::{Lines, Mark};
-use crate::manifest::mistake::{Found, Place, Wrong, wrong};
+use crate::manifest::lines::{LineIndex, TextPosition};
+use crate::manifest::mistake::{DiagnosticList, Issue, Location, wrong};
 use crate::manifest::read::{shown, shown_text};
 use crate::manifest::value::Value;
 
 /// Value and the position of its beginning.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
+pub(super) struct YamlNode {
     /// `None` for a list or map that is empty or that an alias repeats. The parts of a repeated one have their own positions elsewhere.
-    pub(super) mark: Option<Mark>,
+    pub(super) mark: Option<TextPosition>,
     /// Records that the node comes from an alias.
     is_replayed: bool,
-    pub(super) kind: Kind,
+    pub(super) kind: YamlKind,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum YamlKind {
     /// Value that is neither a list nor a map.
     Scalar(Value),
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// Map with unique names. Merge keys (`<<`) are merged.
     Map(Vec<Pair>),
 }
@@ -38,11 +38,11 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pair {
     pub(super) name: String,
-    pub(super) mark: Option<Mark>,
-    pub(super) node: Node,
+    pub(super) mark: Option<TextPosition>,
+    pub(super) node: YamlNode,
 }
 
-impl Kind {
+impl YamlKind {
     /// Formats the value for a message.
     pub(super) fn shown(&self) -> String {
         match self {
@@ -53,21 +53,23 @@ impl Kind {
     }
 }
 
-impl Node {
+impl YamlNode {
     /// Removes the positions from the value.
     pub(super) fn into_value(self) -> Value {
         match self.kind {
-            Kind::Scalar(value) => value,
-            Kind::List(nodes) => Value::List(nodes.into_iter().map(Self::into_value).collect()),
-            Kind::Map(pairs) => Value::Map(pairs.into_iter().map(|pair| (pair.name, pair.node.into_value())).collect()),
+            YamlKind::Scalar(value) => value,
+            YamlKind::List(nodes) => Value::List(nodes.into_iter().map(Self::into_value).collect()),
+            YamlKind::Map(pairs) => {
+                Value::Map(pairs.into_iter().map(|pair| (pair.name, pair.node.into_value())).collect())
+            }
         }
     }
 }
 
 /// Parses the only document of `text`. Returns `None` if it could not be read to its end, and reports the mistake.
-pub(super) fn read(text: &str, lines: &Lines, mistakes: &mut Found) -> Option<Node> {
+pub(super) fn read(text: &str, lines: &LineIndex, mistakes: &mut DiagnosticList) -> Option<YamlNode> {
     if let Some(offset) = too_deep(text) {
-        mistakes.push(Place::Line(lines.line_at(offset)), explain("recursion limit"));
+        mistakes.push(Location::Line(lines.line_at(offset)), explain("recursion limit"));
         return None;
     }
     let n_nodes_max = NODES_MIN.max(NODES_PER_BYTE * text.len());
@@ -88,7 +90,7 @@ pub(super) fn read(text: &str, lines: &Lines, mistakes: &mut Found) -> Option<No
     if documents.next().is_some() {
         // Cause: a character that is a line break for YAML and for no editor. Nothing else starts a second document here.
         let wrong = wrong("there is a `---` in the middle of a line", "put the text in quotes");
-        state.mistakes.push(Place::File, wrong);
+        state.mistakes.push(Location::File, wrong);
     }
     Some(node)
 }
@@ -134,15 +136,15 @@ const TEXT_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Shared state of reading one file.
 struct State<'a> {
-    lines: &'a Lines<'a>,
+    lines: &'a LineIndex<'a>,
     n_nodes: usize,
     n_nodes_max: usize,
     n_text_bytes: usize,
     /// Offset of the last scalar in the file so far. A scalar before this offset is repeated by an alias.
     furthest: usize,
-    mistakes: &'a mut Found,
-    /// Mistake for the error that ends the reading. `None` if the error comes from the parser.
-    refusal: Option<Wrong>,
+    mistakes: &'a mut DiagnosticList,
+    /// Diagnostic for the error that ends the reading. `None` if the error comes from the parser.
+    refusal: Option<Issue>,
 }
 
 impl State<'_> {
@@ -156,20 +158,20 @@ impl State<'_> {
     }
 
     /// Ends the reading. The error will come back with the position.
-    fn refuse<E: serde::de::Error>(&mut self, wrong: Wrong) -> E {
+    fn refuse<E: serde::de::Error>(&mut self, wrong: Issue) -> E {
         self.refusal = Some(wrong);
         E::custom(HERE)
     }
 
     /// Returns the stored scalar, at the position in its error.
-    fn scalar(&mut self, value: Value, refusal: &impl Display) -> Node {
+    fn scalar(&mut self, value: Value, refusal: &impl Display) -> YamlNode {
         let refusal = refusal.to_string();
         let place = refusal.rsplit_once(HERE).and_then(|(_, place)| line_and_column(place));
         let mark = place.and_then(|(line, column)| self.lines.mark(line, column));
         let offset = mark.map_or(self.furthest, |mark| mark.offset);
         let is_replayed = offset < self.furthest;
         self.furthest = self.furthest.max(offset);
-        Node { mark, is_replayed, kind: Kind::Scalar(value) }
+        YamlNode { mark, is_replayed, kind: YamlKind::Scalar(value) }
     }
 }
 
@@ -180,9 +182,9 @@ const HERE: &str = "here";
 struct Seed<'a, 'b>(&'a mut State<'b>);
 
 impl<'de> DeserializeSeed<'de> for Seed<'_, '_> {
-    type Value = Node;
+    type Value = YamlNode;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<YamlNode, D::Error> {
         let Self(state) = self;
         let mut scalar = None;
         let read = deserializer.deserialize_any(NodeVisitor { state, scalar: &mut scalar });
@@ -201,7 +203,7 @@ struct NodeVisitor<'a, 'b> {
 }
 
 impl NodeVisitor<'_, '_> {
-    fn put_aside<E: serde::de::Error>(self, value: Value) -> Result<Node, E> {
+    fn put_aside<E: serde::de::Error>(self, value: Value) -> Result<YamlNode, E> {
         self.state.count()?;
         *self.scalar = Some(value);
         Err(E::custom(HERE))
@@ -209,21 +211,21 @@ impl NodeVisitor<'_, '_> {
 }
 
 impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
-    type Value = Node;
+    type Value = YamlNode;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<Node, E> {
+    fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<YamlNode, E> {
         self.put_aside(Value::Bool(flag))
     }
 
-    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Node, E> {
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<YamlNode, E> {
         self.put_aside(Value::Int(number))
     }
 
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Node, E> {
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<YamlNode, E> {
         match i64::try_from(number) {
             Ok(number) => self.put_aside(Value::Int(number)),
             Err(_) => Err(self.state.refuse(wrong(
@@ -233,46 +235,46 @@ impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
         }
     }
 
-    fn visit_i128<E: serde::de::Error>(self, number: i128) -> Result<Node, E> {
+    fn visit_i128<E: serde::de::Error>(self, number: i128) -> Result<YamlNode, E> {
         Err(self
             .state
             .refuse(wrong(format!("the number {number} is too large"), "write a smaller one, or put it in quotes")))
     }
 
-    fn visit_u128<E: serde::de::Error>(self, number: u128) -> Result<Node, E> {
+    fn visit_u128<E: serde::de::Error>(self, number: u128) -> Result<YamlNode, E> {
         Err(self
             .state
             .refuse(wrong(format!("the number {number} is too large"), "write a smaller one, or put it in quotes")))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Node, E> {
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<YamlNode, E> {
         self.put_aside(Value::Float(number))
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Node, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<YamlNode, E> {
         self.state.n_text_bytes += text.len();
         self.put_aside(Value::Text(text.to_owned()))
     }
 
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Node, E> {
+    fn visit_unit<E: serde::de::Error>(self) -> Result<YamlNode, E> {
         self.put_aside(Value::Null)
     }
 
-    fn visit_none<E: serde::de::Error>(self) -> Result<Node, E> {
+    fn visit_none<E: serde::de::Error>(self) -> Result<YamlNode, E> {
         self.put_aside(Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<YamlNode, A::Error> {
         self.state.count()?;
         let mut nodes = Vec::new();
         while let Some(node) = items.next_element_seed(Seed(self.state))? {
             nodes.push(node);
         }
         let (mark, is_replayed) = of_container(nodes.first().map(|node| (node.mark, node.is_replayed)));
-        Ok(Node { mark, is_replayed, kind: Kind::List(nodes) })
+        Ok(YamlNode { mark, is_replayed, kind: YamlKind::List(nodes) })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<YamlNode, A::Error> {
         self.state.count()?;
         let mut map = MapReader::default();
         while let Some(name) = entries.next_key_seed(Seed(self.state))? {
@@ -282,7 +284,7 @@ impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
         Ok(map.finish())
     }
 
-    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<Node, A::Error> {
+    fn visit_enum<A: EnumAccess<'de>>(self, tagged: A) -> Result<YamlNode, A::Error> {
         let (tag, _) = tagged.variant::<String>()?;
         let what = format!("the tag {} has no meaning here", shown_text(&format!("!{tag}")));
         Err(self.state.refuse(wrong(what, "remove it, or put the text in quotes if it begins with `!`")))
@@ -290,7 +292,7 @@ impl<'de> Visitor<'de> for NodeVisitor<'_, '_> {
 }
 
 /// Returns the position of a list or map: that of its first part, unless an alias repeats that part.
-fn of_container(first: Option<(Option<Mark>, bool)>) -> (Option<Mark>, bool) {
+fn of_container(first: Option<(Option<TextPosition>, bool)>) -> (Option<TextPosition>, bool) {
     let (mark, is_replayed) = first.unwrap_or_default();
     (mark.filter(|_| !is_replayed), is_replayed)
 }
@@ -298,23 +300,23 @@ fn of_container(first: Option<(Option<Mark>, bool)>) -> (Option<Mark>, bool) {
 /// Collector of the names of one map.
 #[derive(Default)]
 struct MapReader {
-    first: Option<(Option<Mark>, bool)>,
+    first: Option<(Option<TextPosition>, bool)>,
     own: Vec<Pair>,
-    names: HashMap<String, Option<Mark>>,
+    names: HashMap<String, Option<TextPosition>>,
     merged: Vec<Pair>,
 }
 
 impl MapReader {
-    fn push(&mut self, name: Node, node: Node, state: &mut State) {
+    fn push(&mut self, name: YamlNode, node: YamlNode, state: &mut State) {
         let mark = name.mark;
         self.first.get_or_insert((mark, name.is_replayed));
-        let written = if let Kind::Scalar(Value::Text(name)) = &name.kind { name } else { "" };
-        let place = mark.map_or(Place::File, |mark| state.lines.place(mark, written));
+        let written = if let YamlKind::Scalar(Value::Text(name)) = &name.kind { name } else { "" };
+        let place = mark.map_or(Location::File, |mark| state.lines.place(mark, written));
         let name = match name.kind {
-            Kind::Scalar(Value::Text(name)) => name,
-            Kind::Scalar(Value::Int(number)) => number.to_string(),
-            Kind::Scalar(Value::Bool(flag)) => flag.to_string(),
-            other @ (Kind::Scalar(_) | Kind::List(_) | Kind::Map(_)) => {
+            YamlKind::Scalar(Value::Text(name)) => name,
+            YamlKind::Scalar(Value::Int(number)) => number.to_string(),
+            YamlKind::Scalar(Value::Bool(flag)) => flag.to_string(),
+            other @ (YamlKind::Scalar(_) | YamlKind::List(_) | YamlKind::Map(_)) => {
                 let what = format!("a field's name is {}, not text", other.shown());
                 return state.mistakes.push(place, wrong(what, "put its name in quotes"));
             }
@@ -335,19 +337,19 @@ impl MapReader {
         }
     }
 
-    fn merge(&mut self, node: Node, place: Place, state: &mut State) {
+    fn merge(&mut self, node: YamlNode, place: Location, state: &mut State) {
         match node.kind {
-            Kind::Map(pairs) => self.merged.extend(pairs),
-            Kind::List(nodes) => nodes.into_iter().for_each(|node| match node.kind {
-                Kind::Map(pairs) => self.merged.extend(pairs),
-                other @ (Kind::Scalar(_) | Kind::List(_)) => state.mistakes.push(place, cannot_merge(&other)),
+            YamlKind::Map(pairs) => self.merged.extend(pairs),
+            YamlKind::List(nodes) => nodes.into_iter().for_each(|node| match node.kind {
+                YamlKind::Map(pairs) => self.merged.extend(pairs),
+                other @ (YamlKind::Scalar(_) | YamlKind::List(_)) => state.mistakes.push(place, cannot_merge(&other)),
             }),
-            other @ Kind::Scalar(_) => state.mistakes.push(place, cannot_merge(&other)),
+            other @ YamlKind::Scalar(_) => state.mistakes.push(place, cannot_merge(&other)),
         }
     }
 
     /// Builds the map. Its own names take precedence over merged ones, and earlier merges over later ones.
-    fn finish(mut self) -> Node {
+    fn finish(mut self) -> YamlNode {
         for pair in self.merged {
             if let hash_map::Entry::Vacant(vacant) = self.names.entry(pair.name.clone()) {
                 vacant.insert(pair.mark);
@@ -355,14 +357,14 @@ impl MapReader {
             }
         }
         let (mark, is_replayed) = of_container(self.first);
-        Node { mark, is_replayed, kind: Kind::Map(self.own) }
+        YamlNode { mark, is_replayed, kind: YamlKind::Map(self.own) }
     }
 }
 
-fn cannot_merge(kind: &Kind) -> Wrong {
+fn cannot_merge(kind: &YamlKind) -> Issue {
     wrong(format!("`<<` merges {}, not a map", kind.shown()), "write the alias of a map after it: `<<: *name`")
 }
 
-fn place_of(mark: Option<Mark>) -> Place {
-    mark.map_or(Place::File, |mark| Place::Line(mark.line))
+fn place_of(mark: Option<TextPosition>) -> Location {
+    mark.map_or(Location::File, |mark| Location::Line(mark.line))
 }

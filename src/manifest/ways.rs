@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::manifest::fields::Text;
-use crate::manifest::mistake::{Place, Wrong, wrong};
+use crate::manifest::mistake::{Issue, Location, wrong};
 use crate::manifest::read::{shown, shown_text};
 use crate::manifest::template::Syntax;
 use crate::manifest::value::Value;
 
 /// Mode in which lists are combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Combine {
+pub(super) enum ExpandMode {
     /// Cartesian product: each value with each value of the other lists.
     #[default]
     Grid,
@@ -34,8 +34,8 @@ pub(super) const VARS: &str = "vars";
 
 /// Expansion options of an entry or of the whole manifest.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Ways {
-    pub(super) combine: Option<(Combine, Place)>,
+pub(super) struct ExpandOptions {
+    pub(super) combine: Option<(ExpandMode, Location)>,
     pub(super) vars: Arc<BTreeMap<String, Var>>,
     pub(super) syntax: Option<Syntax>,
 }
@@ -44,11 +44,11 @@ pub(super) struct Ways {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Var {
     /// Location of the variable's name.
-    pub(super) place: Place,
+    pub(super) place: Location,
     pub(super) texts: Vec<Text>,
 }
 
-impl Ways {
+impl ExpandOptions {
     /// Merges these options with `lower`, whose options are used where these have none.
     pub(super) fn or(self, lower: &Self) -> Self {
         let mut vars = Arc::clone(&lower.vars);
@@ -66,13 +66,13 @@ impl Ways {
 }
 
 /// Parses `grid`, `zip`, `cycle` or `{sample: N, seed: S}`.
-pub(super) fn combine(value: &Value) -> Result<Combine, Wrong> {
+pub(super) fn combine(value: &Value) -> Result<ExpandMode, Issue> {
     const REMEDY: &str = "write `grid`, `zip`, `cycle` or `{sample: 100, seed: 1}`";
     match value {
         Value::Text(word) => match word.trim() {
-            "grid" => Ok(Combine::Grid),
-            "zip" => Ok(Combine::Zip),
-            "cycle" => Ok(Combine::Cycle),
+            "grid" => Ok(ExpandMode::Grid),
+            "zip" => Ok(ExpandMode::Zip),
+            "cycle" => Ok(ExpandMode::Cycle),
             _ => Err(wrong(format!("`{EXPAND}` is {}", shown(value)), REMEDY)),
         },
         Value::Map(map) => {
@@ -85,7 +85,7 @@ pub(super) fn combine(value: &Value) -> Result<Combine, Wrong> {
             }
             match (number("sample"), number("seed"), map.contains_key("seed")) {
                 (Some(n @ 1..), seed, has_seed) if seed.is_some() == has_seed => {
-                    Ok(Combine::Sample { n, seed: seed.unwrap_or(0) })
+                    Ok(ExpandMode::Sample { n, seed: seed.unwrap_or(0) })
                 }
                 _ => Err(wrong(format!("`{EXPAND}` is not a valid sample"), REMEDY)),
             }
@@ -97,7 +97,7 @@ pub(super) fn combine(value: &Value) -> Result<Combine, Wrong> {
 }
 
 /// Parses `plain` or `dynamic`.
-pub(super) fn syntax(value: &Value) -> Result<Syntax, Wrong> {
+pub(super) fn syntax(value: &Value) -> Result<Syntax, Issue> {
     match value {
         Value::Text(word) if word == "plain" => Ok(Syntax::Plain),
         Value::Text(word) if word == "dynamic" => Ok(Syntax::Dynamic),
@@ -110,18 +110,18 @@ mod tests {
     use super::*;
     use crate::manifest::json;
 
-    fn read(text: &str) -> Result<Combine, String> {
+    fn read(text: &str) -> Result<ExpandMode, String> {
         combine(&json::read(text).expect("the test writes good JSON")).map_err(|wrong| wrong.what)
     }
 
     #[test]
     fn ways_to_combine_are_read() {
         for (text, way) in [
-            (r#""grid""#, Combine::Grid),
-            (r#""zip""#, Combine::Zip),
-            (r#""cycle""#, Combine::Cycle),
-            (r#"{"sample": 20, "seed": 7}"#, Combine::Sample { n: 20, seed: 7 }),
-            (r#"{"sample": 20}"#, Combine::Sample { n: 20, seed: 0 }),
+            (r#""grid""#, ExpandMode::Grid),
+            (r#""zip""#, ExpandMode::Zip),
+            (r#""cycle""#, ExpandMode::Cycle),
+            (r#"{"sample": 20, "seed": 7}"#, ExpandMode::Sample { n: 20, seed: 7 }),
+            (r#"{"sample": 20}"#, ExpandMode::Sample { n: 20, seed: 0 }),
         ] {
             assert_eq!(read(text), Ok(way), "{text}");
         }
@@ -145,21 +145,22 @@ mod tests {
 
     #[test]
     fn an_entry_says_more_than_what_it_shares() {
-        let var = |text: &str| Var { place: Place::File, texts: vec![Text { text: text.into(), place: Place::File }] };
-        let shared = Ways {
-            combine: Some((Combine::Zip, Place::File)),
+        let var =
+            |text: &str| Var { place: Location::File, texts: vec![Text { text: text.into(), place: Location::File }] };
+        let shared = ExpandOptions {
+            combine: Some((ExpandMode::Zip, Location::File)),
             vars: Arc::new([("a".to_owned(), var("1")), ("b".to_owned(), var("2"))].into()),
             syntax: Some(Syntax::Dynamic),
         };
-        let own = Ways {
+        let own = ExpandOptions {
             vars: Arc::new([("b".to_owned(), var("3"))].into()),
             syntax: Some(Syntax::Plain),
-            ..Ways::default()
+            ..ExpandOptions::default()
         };
         let both = own.or(&shared);
         assert_eq!(both.combine, shared.combine);
         assert_eq!((&both.vars["a"], &both.vars["b"]), (&var("1"), &var("3")));
         assert_eq!(both.syntax, Some(Syntax::Plain));
-        assert!(both.has_templates() && !Ways::default().has_templates());
+        assert!(both.has_templates() && !ExpandOptions::default().has_templates());
     }
 }

@@ -6,27 +6,27 @@ mod ways;
 
 use std::mem;
 
-use crate::manifest::entry::{Entry, Given, Item, Located, Raw, Said, is_axis};
+use crate::manifest::entry::{Entry, FieldEntry, FieldValue, Item, Spanned, UnparsedValue, is_axis};
 use crate::manifest::field::{Field, nearest};
 use crate::manifest::json;
-use crate::manifest::lines::{Lines, Mark};
-use crate::manifest::lists::Lists;
-use crate::manifest::mistake::{Findings, Place, wrong};
+use crate::manifest::lines::{LineIndex, TextPosition};
+use crate::manifest::lists::ListFiles;
+use crate::manifest::mistake::{Location, PassDiagnostics, wrong};
 use crate::manifest::read::shown_text;
-use crate::manifest::tree::{self, Kind, Node, Pair};
+use crate::manifest::tree::{self, Pair, YamlKind, YamlNode};
 use crate::manifest::value::Value;
-use crate::manifest::ways::{EXPAND, SYNTAX, VARS, Ways};
+use crate::manifest::ways::{EXPAND, ExpandOptions, SYNTAX, VARS};
 pub(super) use crate::manifest::yaml::settings::Settings;
 pub(super) use crate::manifest::yaml::ways::WORDS_OF_OTHER_FILES;
 
 /// Contents of one YAML document.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Parsed {
-    pub(super) defaults: Vec<Given>,
+    pub(super) defaults: Vec<FieldEntry>,
     /// Passthrough columns of the defaults, as pairs of column and text.
     pub(super) extras: Vec<(String, String)>,
     /// Expansion options for all entries: how lists combine, the vars and the syntax.
-    pub(super) ways: Ways,
+    pub(super) ways: ExpandOptions,
     pub(super) settings: Settings,
     pub(super) entries: Vec<Entry>,
 }
@@ -42,7 +42,7 @@ pub(super) const WAYS: [&str; 3] = [EXPAND, VARS, SYNTAX];
 
 /// Role of a document in its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum DocumentRole {
     /// Single document, which is the whole manifest.
     Whole,
     /// First of several documents.
@@ -56,19 +56,19 @@ pub(super) struct Document<'a> {
     pub(super) text: &'a str,
     /// Line of the file on which the document begins, from 1.
     pub(super) line: u64,
-    pub(super) part: Part,
+    pub(super) part: DocumentRole,
     /// Number of entries in the documents before this one.
     pub(super) n_entries: u64,
 }
 
 /// Parses a document as far as possible. Mistakes go to `findings`.
-pub(super) fn parse(document: Document, files: &mut Lists, findings: &mut Findings) -> Parsed {
+pub(super) fn parse(document: Document, files: &mut ListFiles, findings: &mut PassDiagnostics) -> Parsed {
     let Document { text, line, part, n_entries } = document;
     let mut parsed = Parsed::default();
-    let lines = Lines::new(text, line);
+    let lines = LineIndex::new(text, line);
     if let Some((i, c)) = text.char_indices().find(|(_, c)| !is_yaml(*c)) {
         let what = format!("this line holds the character U+{:04X}, which YAML does not allow", u32::from(c));
-        findings.mistakes.push(Place::Line(lines.line_at(i)), wrong(what, "remove it"));
+        findings.mistakes.push(Location::Line(lines.line_at(i)), wrong(what, "remove it"));
         return parsed;
     }
     if let Some(node) = tree::read(text, &lines, &mut findings.mistakes) {
@@ -76,7 +76,7 @@ pub(super) fn parse(document: Document, files: &mut Lists, findings: &mut Findin
         reader.document(node, part, &mut parsed);
         reader.warn_of_placeholder(&parsed);
     } else if text.is_empty() {
-        findings.mistakes.push(Place::File, wrong("the manifest is empty", NO_PROMPTS_REMEDY));
+        findings.mistakes.push(Location::File, wrong("the manifest is empty", NO_PROMPTS_REMEDY));
     }
     parsed
 }
@@ -89,40 +89,44 @@ const fn is_yaml(c: char) -> bool {
 /// Contents of one map.
 #[derive(Default)]
 struct FieldsOf {
-    given: Vec<Given>,
+    given: Vec<FieldEntry>,
     extras: Vec<(String, String)>,
-    ways: Ways,
+    ways: ExpandOptions,
 }
 
 struct Reader<'a> {
-    lines: &'a Lines<'a>,
+    lines: &'a LineIndex<'a>,
     n_entries: u64,
-    files: &'a mut Lists,
-    findings: &'a mut Findings,
+    files: &'a mut ListFiles,
+    findings: &'a mut PassDiagnostics,
 }
 
 impl Reader<'_> {
-    fn mistake(&mut self, place: Place, what: impl Into<String>, remedy: impl Into<String>) {
+    fn mistake(&mut self, place: Location, what: impl Into<String>, remedy: impl Into<String>) {
         self.findings.mistakes.push(place, wrong(what, remedy));
     }
 
-    fn document(&mut self, node: Node, part: Part, parsed: &mut Parsed) {
-        let place = node.mark.map_or(Place::File, |mark| Place::Line(mark.line));
+    fn document(&mut self, node: YamlNode, part: DocumentRole, parsed: &mut Parsed) {
+        let place = node.mark.map_or(Location::File, |mark| Location::Line(mark.line));
         match (part, node) {
-            (_, Node { kind: Kind::List(nodes), .. }) => self.prompts(nodes, place, parsed),
-            (Part::Whole, Node { kind: Kind::Map(pairs), .. }) => self.parts(pairs, part, place, parsed),
-            (Part::Head, Node { kind: Kind::Map(pairs), .. }) if !is_entry(&pairs) => {
+            (_, YamlNode { kind: YamlKind::List(nodes), .. }) => self.prompts(nodes, place, parsed),
+            (DocumentRole::Whole, YamlNode { kind: YamlKind::Map(pairs), .. }) => {
+                self.parts(pairs, part, place, parsed)
+            }
+            (DocumentRole::Head, YamlNode { kind: YamlKind::Map(pairs), .. }) if !is_entry(&pairs) => {
                 self.parts(pairs, part, place, parsed);
             }
-            (Part::Further, Node { kind: Kind::Map(pairs), .. }) if !is_entry(&pairs) && has_part(&pairs) => {
+            (DocumentRole::Further, YamlNode { kind: YamlKind::Map(pairs), .. })
+                if !is_entry(&pairs) && has_part(&pairs) =>
+            {
                 let remedy = "give `defaults` in the first document only, and make every later one a prompt";
                 self.mistake(place, "this document is a manifest of its own", remedy);
             }
-            (Part::Head | Part::Further, node) => self.prompts(vec![node], place, parsed),
-            (Part::Whole, Node { kind: Kind::Scalar(Value::Null), .. }) => {
-                self.mistake(Place::File, "the manifest is empty", NO_PROMPTS_REMEDY);
+            (DocumentRole::Head | DocumentRole::Further, node) => self.prompts(vec![node], place, parsed),
+            (DocumentRole::Whole, YamlNode { kind: YamlKind::Scalar(Value::Null), .. }) => {
+                self.mistake(Location::File, "the manifest is empty", NO_PROMPTS_REMEDY);
             }
-            (Part::Whole, Node { kind, .. }) => {
+            (DocumentRole::Whole, YamlNode { kind, .. }) => {
                 let what = format!("the manifest is {}, not a list", kind.shown());
                 self.mistake(place, what, NO_PROMPTS_REMEDY);
             }
@@ -130,7 +134,7 @@ impl Reader<'_> {
     }
 
     /// Reads the map with `defaults` and `prompts`.
-    fn parts(&mut self, pairs: Vec<Pair>, part: Part, whole: Place, parsed: &mut Parsed) {
+    fn parts(&mut self, pairs: Vec<Pair>, part: DocumentRole, whole: Location, parsed: &mut Parsed) {
         let mut has_prompts = false;
         let is_entry = is_entry(&pairs);
         for Pair { name, mark, node } in pairs {
@@ -139,8 +143,8 @@ impl Reader<'_> {
                 "prompts" => {
                     has_prompts = true;
                     match node.kind {
-                        Kind::List(nodes) => self.prompts(nodes, place, parsed),
-                        other @ (Kind::Scalar(_) | Kind::Map(_)) => {
+                        YamlKind::List(nodes) => self.prompts(nodes, place, parsed),
+                        other @ (YamlKind::Scalar(_) | YamlKind::Map(_)) => {
                             let what = format!("`prompts` is {}, not a list", other.shown());
                             let remedy = "write each prompt on its own line, beginning with `- `";
                             self.mistake(place, what, remedy);
@@ -148,8 +152,8 @@ impl Reader<'_> {
                     }
                 }
                 "defaults" => match node.kind {
-                    Kind::Map(pairs) => self.defaults(pairs, place, parsed),
-                    other @ (Kind::Scalar(_) | Kind::List(_)) => {
+                    YamlKind::Map(pairs) => self.defaults(pairs, place, parsed),
+                    other @ (YamlKind::Scalar(_) | YamlKind::List(_)) => {
                         let what = format!("`defaults` is {}, not a map", other.shown());
                         self.mistake(place, what, "write fields and values below it, such as `size: 1024x768`");
                     }
@@ -170,12 +174,12 @@ impl Reader<'_> {
                 "the manifest is one prompt, not a list",
                 "put `- ` in front of its first line, and indent the rest",
             );
-        } else if !has_prompts && part == Part::Whole {
+        } else if !has_prompts && part == DocumentRole::Whole {
             self.mistake(whole, "there is no `prompts`", NO_PROMPTS_REMEDY);
         }
     }
 
-    fn unknown_part(&mut self, name: &str, place: Place) {
+    fn unknown_part(&mut self, name: &str, place: Location) {
         let others = PARTS.into_iter().filter(|part| *part != "prompts").map(shown_text).collect::<Vec<_>>();
         let remedy = match nearest(name, PARTS) {
             Some(near) => format!("did you mean `{near}`?"),
@@ -186,7 +190,7 @@ impl Reader<'_> {
         self.mistake(place, format!("unknown field {}", shown_text(name)), remedy);
     }
 
-    fn defaults(&mut self, pairs: Vec<Pair>, whole: Place, parsed: &mut Parsed) {
+    fn defaults(&mut self, pairs: Vec<Pair>, whole: Location, parsed: &mut Parsed) {
         let FieldsOf { given, extras, ways } = self.fields(pairs, whole);
         for given in given {
             if given.field.is_of_one_entry() {
@@ -200,21 +204,21 @@ impl Reader<'_> {
         parsed.ways = mem::take(&mut parsed.ways).or(&ways);
     }
 
-    fn prompts(&mut self, nodes: Vec<Node>, whole: Place, parsed: &mut Parsed) {
+    fn prompts(&mut self, nodes: Vec<YamlNode>, whole: Location, parsed: &mut Parsed) {
         if nodes.is_empty() {
             self.mistake(whole, "the list of prompts is empty", NO_PROMPTS_REMEDY);
         }
         for (i, node) in nodes.into_iter().enumerate() {
             let mut place =
-                node.mark.map_or(Place::Entry(self.n_entries + i as u64 + 1), |mark| Place::Line(mark.line));
+                node.mark.map_or(Location::Entry(self.n_entries + i as u64 + 1), |mark| Location::Line(mark.line));
             let fields = match node.kind {
-                Kind::Map(pairs) => self.fields(pairs, place),
-                Kind::Scalar(ref value) => {
+                YamlKind::Map(pairs) => self.fields(pairs, place),
+                YamlKind::Scalar(ref value) => {
                     place = self.place_of_value(node.mark, value, place);
                     let said = self.said(Field::Prompt, node, place);
-                    FieldsOf { given: vec![Given { field: Field::Prompt, place, said }], ..FieldsOf::default() }
+                    FieldsOf { given: vec![FieldEntry { field: Field::Prompt, place, said }], ..FieldsOf::default() }
                 }
-                Kind::List(_) => {
+                YamlKind::List(_) => {
                     self.mistake(
                         place,
                         "this prompt is a list",
@@ -224,20 +228,20 @@ impl Reader<'_> {
                 }
             };
             let FieldsOf { given, extras, ways } = fields;
-            let ways = (ways != Ways::default()).then(|| Box::new(ways));
+            let ways = (ways != ExpandOptions::default()).then(|| Box::new(ways));
             parsed.entries.push(Entry { place, given, extras, ways });
         }
     }
 
     /// Reads the known fields of a map, its `meta` and its expansion options.
-    fn fields(&mut self, pairs: Vec<Pair>, whole: Place) -> FieldsOf {
+    fn fields(&mut self, pairs: Vec<Pair>, whole: Location) -> FieldsOf {
         let mut fields = FieldsOf::default();
         for Pair { name, mark, node } in pairs {
             let place = self.place_of_name(&name, mark, whole);
             match Field::named(&name) {
                 Some(field) => {
                     let said = self.said(field, node, place);
-                    fields.given.push(Given { field, place, said });
+                    fields.given.push(FieldEntry { field, place, said });
                 }
                 None if name == META => fields.extras = self.extras(node, place),
                 None if WAYS.contains(&name.as_str()) => self.way(&name, node, place, &mut fields.ways),
@@ -245,7 +249,11 @@ impl Reader<'_> {
                     let near = self.unknown_field(&name, place);
                     if near == Some(Field::Prompt.name()) {
                         // Prevents a second mistake about a missing prompt, because the intended field is clear.
-                        fields.given.push(Given::one(Field::Prompt, Raw::Typed(node.into_value()), place));
+                        fields.given.push(FieldEntry::one(
+                            Field::Prompt,
+                            UnparsedValue::Typed(node.into_value()),
+                            place,
+                        ));
                     }
                 }
             }
@@ -254,45 +262,45 @@ impl Reader<'_> {
     }
 
     /// Reads the value of a field, or its list of values to expand.
-    fn said(&mut self, field: Field, node: Node, name: Place) -> Said {
+    fn said(&mut self, field: Field, node: YamlNode, name: Location) -> FieldValue {
         if !matches!(field, Field::Loras | Field::Params)
             && let Some(texts) = self.lines_of_file(&node, name)
         {
-            let located = |text: &String| Located { raw: Raw::Cell(text.clone()), place: name };
-            return texts.map_or(Said::Unreadable, |texts| Said::Many(texts.iter().map(located).collect()));
+            let located = |text: &String| Spanned { raw: UnparsedValue::Cell(text.clone()), place: name };
+            return texts.map_or(FieldValue::Unreadable, |texts| FieldValue::Many(texts.iter().map(located).collect()));
         }
-        if !matches!(&node.kind, Kind::List(nodes) if is_axis(field, &items(nodes))) {
+        if !matches!(&node.kind, YamlKind::List(nodes) if is_axis(field, &items(nodes))) {
             let is_told = self.surprises(field, &node, name);
-            return if is_told { Said::Unreadable } else { Said::One(self.located(node, name)) };
+            return if is_told { FieldValue::Unreadable } else { FieldValue::One(self.located(node, name)) };
         }
-        let Kind::List(nodes) = node.kind else { unreachable!("an axis is a list") };
+        let YamlKind::List(nodes) = node.kind else { unreachable!("an axis is a list") };
         // Checks every item, even after a wrong one.
         if nodes.iter().filter(|node| self.surprises(field, node, name)).count() > 0 {
-            return Said::Unreadable;
+            return FieldValue::Unreadable;
         }
-        Said::Many(nodes.into_iter().map(|node| self.located(node, name)).collect())
+        FieldValue::Many(nodes.into_iter().map(|node| self.located(node, name)).collect())
     }
 
     /// Returns a value with its own location. A list or map has the location of its name.
-    fn located(&self, node: Node, name: Place) -> Located {
+    fn located(&self, node: YamlNode, name: Location) -> Spanned {
         let place = match &node.kind {
-            Kind::Scalar(value) => self.place_of_value(node.mark, value, name),
-            Kind::List(_) | Kind::Map(_) => name,
+            YamlKind::Scalar(value) => self.place_of_value(node.mark, value, name),
+            YamlKind::List(_) | YamlKind::Map(_) => name,
         };
-        Located { raw: Raw::Typed(node.into_value()), place }
+        Spanned { raw: UnparsedValue::Typed(node.into_value()), place }
     }
 
-    fn place_of_value(&self, mark: Option<Mark>, value: &Value, or: Place) -> Place {
+    fn place_of_value(&self, mark: Option<TextPosition>, value: &Value, or: Location) -> Location {
         let written = if let Value::Text(text) = value { text } else { "" };
         mark.map_or(or, |mark| self.lines.place(mark, written))
     }
 
-    fn place_of_name(&self, name: &str, mark: Option<Mark>, or: Place) -> Place {
+    fn place_of_name(&self, name: &str, mark: Option<TextPosition>, or: Location) -> Location {
         mark.map_or(or, |mark| self.lines.place(mark, name))
     }
 
     /// Reports an unknown field with a remedy, and returns the name of the field that was probably meant.
-    fn unknown_field(&mut self, name: &str, place: Place) -> Option<&'static str> {
+    fn unknown_field(&mut self, name: &str, place: Location) -> Option<&'static str> {
         let near = nearest(name, Field::ALL.into_iter().map(Field::name).chain([META]).chain(WAYS));
         let carry = format!("put it under `{META}:` to carry it through, or `params:` to send it");
         let remedy = match near {
@@ -303,10 +311,10 @@ impl Reader<'_> {
         near
     }
 
-    fn extras(&mut self, node: Node, place: Place) -> Vec<(String, String)> {
+    fn extras(&mut self, node: YamlNode, place: Location) -> Vec<(String, String)> {
         match node.kind {
-            Kind::Map(pairs) => pairs.into_iter().map(|pair| (pair.name, self.extra(pair.node))).collect(),
-            other @ (Kind::Scalar(_) | Kind::List(_)) => {
+            YamlKind::Map(pairs) => pairs.into_iter().map(|pair| (pair.name, self.extra(pair.node))).collect(),
+            other @ (YamlKind::Scalar(_) | YamlKind::List(_)) => {
                 let what = format!("`{META}` is {}, not a map", other.shown());
                 self.mistake(place, what, "write names and values below it, such as `style: ink`");
                 Vec::new()
@@ -315,7 +323,7 @@ impl Reader<'_> {
     }
 
     /// Formats a passthrough value as the text of a cell.
-    fn extra(&self, node: Node) -> String {
+    fn extra(&self, node: YamlNode) -> String {
         let mark = node.mark;
         match node.into_value() {
             Value::Null => String::new(),
@@ -337,11 +345,11 @@ fn has_part(pairs: &[Pair]) -> bool {
 }
 
 /// Classifies the items of a list.
-fn items(nodes: &[Node]) -> Vec<Item> {
-    let item = |node: &Node| match node.kind {
-        Kind::Scalar(Value::Int(_)) => Item::WholeNumber,
-        Kind::Scalar(_) | Kind::Map(_) => Item::Other,
-        Kind::List(_) => Item::List,
+fn items(nodes: &[YamlNode]) -> Vec<Item> {
+    let item = |node: &YamlNode| match node.kind {
+        YamlKind::Scalar(Value::Int(_)) => Item::WholeNumber,
+        YamlKind::Scalar(_) | YamlKind::Map(_) => Item::Other,
+        YamlKind::List(_) => Item::List,
     };
     nodes.iter().map(item).collect()
 }

@@ -6,7 +6,7 @@ use crate::model::request::{Json, Lora, Request};
 
 /// Field that differs between two requests. `None` means that the field was not given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct FieldDiff {
     /// Name of the field in a manifest, such as `size` or `params.style`.
     pub field: String,
     /// Earlier value.
@@ -16,14 +16,14 @@ pub struct Change {
 }
 
 /// Returns the fields in which two requests differ, in the manifest's order.
-pub fn changes(was: &Request, is: &Request) -> Vec<Change> {
+pub fn changes(was: &Request, is: &Request) -> Vec<FieldDiff> {
     let names: BTreeSet<_> = was.params.keys().chain(is.params.keys()).collect();
     let params = names.into_iter().map(|name| {
         let text = |request: &Request| request.params.get(name).map(|Json(text)| text.clone());
         (format!("params.{name}"), text(was), text(is))
     });
     let fields = fields(was).into_iter().zip(fields(is)).map(|((name, was), (_, is))| (name.to_owned(), was, is));
-    let all = fields.chain(params).map(|(field, was, is)| Change { field, was, is });
+    let all = fields.chain(params).map(|(field, was, is)| FieldDiff { field, was, is });
     all.filter(|change| change.was != change.is).collect()
 }
 
@@ -49,8 +49,8 @@ fn fields(request: &Request) -> [(&'static str, Option<String>); 9] {
 mod tests {
     use super::*;
 
-    fn change(field: &str, was: Option<&str>, is: Option<&str>) -> Change {
-        Change { field: field.into(), was: was.map(str::to_owned), is: is.map(str::to_owned) }
+    fn change(field: &str, was: Option<&str>, is: Option<&str>) -> FieldDiff {
+        FieldDiff { field: field.into(), was: was.map(str::to_owned), is: is.map(str::to_owned) }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Sub;
 
 /// Number of jobs of the present manifest with each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct StatusCounts {
     /// Jobs for which nothing is under way yet.
     pub n_pending: u64,
     /// Jobs with a submission that may have been accepted; that is not known.
@@ -19,7 +19,7 @@ pub struct Counts {
     pub n_failed: u64,
 }
 
-impl Counts {
+impl StatusCounts {
     /// Returns the number of all jobs.
     pub const fn n_jobs(&self) -> u64 {
         self.n_unfinished() + self.n_succeeded + self.n_without_image()
@@ -38,7 +38,7 @@ impl Counts {
 
 /// Incidents for the summary: each costs money or is worth knowing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Incidents {
+pub struct RunStats {
     /// Submissions that have left.
     pub n_submits: u64,
     /// Submissions whose answer was lost: those held, those failed, and all others, which were submitted again.
@@ -53,14 +53,14 @@ pub struct Incidents {
     pub n_reopened: u64,
 }
 
-impl Incidents {
+impl RunStats {
     /// Returns the number of submissions in doubt that were followed by another submission of the same job.
     pub const fn n_doubts_resubmitted(&self) -> u64 {
         self.n_in_doubt.saturating_sub(self.n_doubts_held).saturating_sub(self.n_doubts_failed)
     }
 }
 
-impl Sub for Incidents {
+impl Sub for RunStats {
     type Output = Self;
 
     /// Returns the incidents since `before`.

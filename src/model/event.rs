@@ -31,12 +31,12 @@ pub enum EventKind {
     /// End of the job.
     Finished(Outcome),
     /// Reopening of an ended job by the user. Its faults so far no longer count against it.
-    Reopened(Again),
+    Reopened(ReopenTarget),
 }
 
 /// Point to which a reopened job returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub enum ReopenTarget {
     /// Last task of the job, which is paid for: its images are fetched again.
     Fetch,
     /// New submission, which is paid for again.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::request::{Content, Request};
+use crate::model::request::{ContentHash, Request};
 
 /// Identity of a job: 80 bits from its content and its occurrence among equal rows, written as 20 hexadecimal digits.
 ///
@@ -13,7 +13,7 @@ pub struct JobId([u8; 10]);
 
 impl JobId {
     /// Returns the id of the `occurrence`-th (from 0) job with this content.
-    pub fn new(content: &Content, occurrence: u32) -> Self {
+    pub fn new(content: &ContentHash, occurrence: u32) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(content.bytes()).update(&occurrence.to_le_bytes());
         let mut id = [0; 10];
@@ -86,7 +86,7 @@ pub struct Job {
 
 /// Row of the manifest, before the ledger has determined which occurrence of its content the row is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Draft {
+pub struct JobSpec {
     /// User's own name for the job, if any.
     pub label: Option<String>,
     /// Request to the provider.
@@ -99,7 +99,7 @@ pub struct Draft {
 mod tests {
     use super::*;
 
-    fn content(prompt: &str) -> Content {
+    fn content(prompt: &str) -> ContentHash {
         Request { prompt: prompt.into(), model: "m".into(), ..Request::default() }.content()
     }
 

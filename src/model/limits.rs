@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::cost::CostLimit;
 use crate::model::price::Price;
-use crate::model::share::Share;
+use crate::model::share::Percentage;
 
 /// Limits and policies that the engine applies.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,9 +39,9 @@ pub struct Limits {
     /// Maximum wait that is accepted from a provider's Retry-After or rate-limit header.
     pub wait_max: Duration,
     /// Policy for a submission whose answer was lost.
-    pub in_doubt: InDoubt,
+    pub in_doubt: InDoubtPolicy,
     /// Policy for a used-up quota.
-    pub on_quota: OnQuota,
+    pub on_quota: QuotaPolicy,
     /// Maximum duration of an outage of the provider, after which the run stops.
     pub outage_max: Duration,
     /// Says whether anything is submitted at all. If not, only paid images are fetched, and the rest is left pending.
@@ -50,7 +50,7 @@ pub struct Limits {
     /// other account.
     pub is_same_account: bool,
     /// Failed jobs at which the run stops; `None` means no limit.
-    pub failures_max: Option<FailuresMax>,
+    pub failures_max: Option<FailureLimit>,
     /// Maximum number of jobs for this process, including those that an earlier process has begun; `None` means all unfinished jobs.
     pub jobs_max: Option<u64>,
     /// Time from the beginning of this process after which nothing more is submitted; `None` means no end.
@@ -79,8 +79,8 @@ impl Default for Limits {
             resubmits_max: 2,
             task_timeout: Duration::from_secs(30 * 60),
             wait_max: Duration::from_secs(15 * 60),
-            in_doubt: InDoubt::Resubmit,
-            on_quota: OnQuota::Stop,
+            in_doubt: InDoubtPolicy::Resubmit,
+            on_quota: QuotaPolicy::Stop,
             outage_max: Duration::from_secs(3600),
             is_submitting: true,
             is_same_account: true,
@@ -121,14 +121,14 @@ impl FromStr for Concurrency {
 
 /// Failed jobs that stop a run: a number, or a percentage of the jobs that have ended in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailuresMax {
+pub enum FailureLimit {
     /// Number of failed jobs.
     Count(u64),
-    /// Percentage of failed jobs, once [`FailuresMax::ENDED_MIN`] jobs have ended. At 0 %, the first failure is too much.
-    Share(Share),
+    /// Percentage of failed jobs, once [`FailureLimit::ENDED_MIN`] jobs have ended. At 0 %, the first failure is too much.
+    Share(Percentage),
 }
 
-impl FailuresMax {
+impl FailureLimit {
     /// Minimum number of ended jobs before a percentage counts: the first failure must not count as a hundred per cent.
     pub const ENDED_MIN: u64 = 20;
 
@@ -145,14 +145,14 @@ impl FailuresMax {
     }
 }
 
-/// Error for a text that is not a [`FailuresMax`].
+/// Error for a text that is not a [`FailureLimit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "write a whole number of jobs, or a percentage of those that have ended, from 0% to 100%: for example 20 or 5%"
 )]
 pub struct FailuresMaxError;
 
-impl FromStr for FailuresMax {
+impl FromStr for FailureLimit {
     type Err = FailuresMaxError;
 
     fn from_str(text: &str) -> Result<Self, FailuresMaxError> {
@@ -162,7 +162,7 @@ impl FromStr for FailuresMax {
     }
 }
 
-impl fmt::Display for FailuresMax {
+impl fmt::Display for FailureLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Count(n) => n.fmt(f),
@@ -173,7 +173,7 @@ impl fmt::Display for FailuresMax {
 
 /// Policy for a submission that may have been accepted and whose answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InDoubt {
+pub enum InDoubtPolicy {
     /// Submits the job again and counts it: the job may be paid for twice.
     Resubmit,
     /// Leaves the job to the user.
@@ -184,7 +184,7 @@ pub enum InDoubt {
 
 /// Policy for a used-up quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnQuota {
+pub enum QuotaPolicy {
     /// Completes the tasks in flight, and stops.
     Stop,
     /// Waits for the next quota, and then probes with one submission.
@@ -266,11 +266,11 @@ mod tests {
     #[test]
     fn failures_are_a_number_or_a_part_of_those_that_have_ended() {
         for text in ["0", "1", "20", "5%", "0.5%", "100%", "0%"] {
-            assert_eq!(text.parse::<FailuresMax>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<FailureLimit>().unwrap().to_string(), text);
         }
-        assert_eq!(" 5 % ".parse::<FailuresMax>().unwrap().to_string(), "5%");
+        assert_eq!(" 5 % ".parse::<FailureLimit>().unwrap().to_string(), "5%");
         for text in ["", "-1", "1.5", "101%", "%", "many", "0.05"] {
-            assert_eq!(text.parse::<FailuresMax>(), Err(FailuresMaxError), "{text:?}");
+            assert_eq!(text.parse::<FailureLimit>(), Err(FailuresMaxError), "{text:?}");
         }
     }
 
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn a_part_of_few_jobs_says_nothing_yet() {
         let is_reached =
-            |text: &str, n_failed, n_ended| text.parse::<FailuresMax>().unwrap().is_reached(n_failed, n_ended);
+            |text: &str, n_failed, n_ended| text.parse::<FailureLimit>().unwrap().is_reached(n_failed, n_ended);
         let table = [
             ("3", 2, 100, false),
             ("3", 3, 3, true),

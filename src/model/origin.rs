@@ -9,7 +9,7 @@ use crate::model::time::Timestamp;
 
 /// Job, task and time of an image. They are the same whenever the image is fetched, and therefore so is its name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Origin {
+pub struct Provenance {
     /// Job to which the image belongs.
     pub job: Arc<Job>,
     /// Task that made the image; `None` if it is unknown.
@@ -20,7 +20,7 @@ pub struct Origin {
     pub kept: Vec<Artifact>,
 }
 
-impl Origin {
+impl Provenance {
     /// Creates the provenance from a job's record.
     pub fn new(job: &Arc<Job>, state: &JobState) -> Self {
         let (task, submitted_at, kept) = (state.task.clone(), state.submitted_at, state.kept.clone());

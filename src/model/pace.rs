@@ -7,7 +7,7 @@ use crate::model::time::Moment;
 
 /// Work under way at one moment, and the limits on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Pace {
+pub struct RunSnapshot {
     /// Submissions whose answer is awaited.
     pub n_submitting: usize,
     /// Tasks that the provider last reported as queued.
@@ -19,7 +19,7 @@ pub struct Pace {
     /// Jobs in backoff before their next submission.
     pub n_waiting: usize,
     /// Rate limit on submissions; `None` if it is neither configured nor estimated.
-    pub allowed: Option<Allowed>,
+    pub allowed: Option<SubmitRateLimit>,
     /// In-flight limit on tasks; `None` if it is neither configured nor found.
     pub places: Option<usize>,
     /// Task durations; `None` before any task was seen to end.
@@ -29,16 +29,16 @@ pub struct Pace {
     /// Cost of all submissions, including those of earlier processes; `None` if a price is unknown.
     pub cost: Option<Cost>,
     /// Reason and end of a pause in which no submission leaves; `None` without one.
-    pub hold: Option<Hold>,
+    pub hold: Option<SubmitPause>,
     /// Duration of the provider's outage so far; `None` without one.
     pub down_for: Option<Duration>,
     /// Reason why no more submissions leave; `None` if no job waits.
-    pub slow: Option<Slow>,
+    pub slow: Option<Bottleneck>,
     /// Reason why the run stops before its end; `None` if it does not.
-    pub stopping: Option<Stopping>,
+    pub stopping: Option<StopCode>,
 }
 
-impl Pace {
+impl RunSnapshot {
     /// Returns the number of jobs that are being submitted, or are at the provider.
     pub const fn n_in_flight(&self) -> usize {
         self.n_submitting + self.n_queued + self.n_running
@@ -47,7 +47,7 @@ impl Pace {
 
 /// Rate limit on submissions.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Allowed {
+pub struct SubmitRateLimit {
     /// Submissions per second.
     pub per_second: f64,
     /// Says whether the user configured the rate. Otherwise it was estimated from the provider's refusals.
@@ -66,16 +66,16 @@ pub struct Latency {
 
 /// Pause in which all submissions are held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hold {
+pub struct SubmitPause {
     /// Reason of the pause.
-    pub why: HoldReason,
+    pub why: PauseReason,
     /// End of the pause.
     pub until: Moment,
 }
 
 /// Reason why submissions are held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HoldReason {
+pub enum PauseReason {
     /// Throttling: the provider reports that submissions come too fast.
     Throttled,
     /// Outage: the provider accepts nothing, or cannot be reached.
@@ -86,7 +86,7 @@ pub enum HoldReason {
 
 /// Reason why the next submission does not leave now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slow {
+pub enum Bottleneck {
     /// Rate limit.
     Rate,
     /// In-flight limit on tasks.
@@ -99,7 +99,7 @@ pub enum Slow {
 
 /// Reason why a run stops before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stopping {
+pub enum StopCode {
     /// Request of the user.
     Asked,
     /// Refusal of the token by the provider.
@@ -122,7 +122,7 @@ pub enum Stopping {
     Limit,
 }
 
-impl Stopping {
+impl StopCode {
     /// Returns the code for scripts.
     pub const fn word(self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ pub enum Validator {
 
 /// First bytes of an image that are on the local disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct PartialDownload {
     /// Number of bytes, unchanged from the host.
     pub n_bytes: u64,
     /// Length of the whole image, in bytes; `None` if the host did not say.
@@ -20,7 +20,7 @@ pub struct Part {
     pub validator: Validator,
 }
 
-impl Part {
+impl PartialDownload {
     /// Returns whether no byte is missing.
     pub fn is_whole(&self) -> bool {
         self.bytes_total == Some(self.n_bytes)

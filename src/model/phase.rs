@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::event::{Again, EventKind, Stage};
+use crate::model::event::{EventKind, ReopenTarget, Stage};
 use crate::model::job::Job;
 use crate::model::outcome::{Artifact, Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::time::Timestamp;
@@ -85,9 +85,9 @@ impl JobState {
         }
     }
 
-    fn reopen(&mut self, again: Again) {
+    fn reopen(&mut self, again: ReopenTarget) {
         self.kept = match (&self.phase, again) {
-            (Phase::Finished(Outcome::Failed(fault)), Again::Fetch) => fault.kept.clone(),
+            (Phase::Finished(Outcome::Failed(fault)), ReopenTarget::Fetch) => fault.kept.clone(),
             // An image of a success is fetched again because it is missing or damaged.
             (
                 Phase::Pending
@@ -95,12 +95,12 @@ impl JobState {
                 | Phase::Running(_)
                 | Phase::Downloading(_)
                 | Phase::Finished(Outcome::Succeeded(_) | Outcome::Failed(_)),
-                Again::Fetch | Again::Submit,
+                ReopenTarget::Fetch | ReopenTarget::Submit,
             ) => Vec::new(),
         };
         self.phase = match (again, self.task.clone()) {
-            (Again::Fetch, Some(task)) => Phase::Running(task),
-            (Again::Fetch, None) | (Again::Submit, _) => Phase::Pending,
+            (ReopenTarget::Fetch, Some(task)) => Phase::Running(task),
+            (ReopenTarget::Fetch, None) | (ReopenTarget::Submit, _) => Phase::Pending,
         };
         self.n_reopened += 1;
         self.n_setbacks = 0;
@@ -134,7 +134,7 @@ impl JobState {
     }
 
     /// Returns the point to which a reopened job returns: its task, wherever that may still give the paid image.
-    pub fn way_back(&self) -> Again {
+    pub fn way_back(&self) -> ReopenTarget {
         let is_judged = match &self.phase {
             Phase::Finished(Outcome::Succeeded(_)) => false,
             Phase::Finished(Outcome::Failed(fault)) => match fault.kind {
@@ -149,7 +149,7 @@ impl JobState {
             },
             Phase::Pending | Phase::Submitting | Phase::Running(_) | Phase::Downloading(_) => true,
         };
-        if is_judged || self.task.is_none() { Again::Submit } else { Again::Fetch }
+        if is_judged || self.task.is_none() { ReopenTarget::Submit } else { ReopenTarget::Fetch }
     }
 
     /// Returns whether a submission may have been accepted unnoticed: the answer was lost, or the process died before it came.
@@ -197,7 +197,7 @@ impl JobState {
 
 /// Job with its state.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
+pub struct JobRecord {
     /// Immutable part of the job.
     pub job: Arc<Job>,
     /// State folded from the job's events.
@@ -298,13 +298,13 @@ mod tests {
         let past = [EventKind::SubmitStarted, EventKind::Accepted(task()), lost];
         let end = EventKind::Finished(Outcome::Failed(fault(FaultKind::TaskLost)));
         let again = |again| fold(&[&past[..], &[end.clone(), EventKind::Reopened(again)]].concat());
-        let fetched = again(Again::Fetch);
+        let fetched = again(ReopenTarget::Fetch);
         assert_eq!((fetched.status(), &fetched.phase), ("running", &Phase::Running(task())));
         assert_eq!((fetched.n_lost, fetched.n_forgiven, fetched.n_reopened), (1, 1, 1));
         assert_eq!((fetched.last_fault, fetched.finished_at), (None, None));
-        assert_eq!(again(Again::Submit).phase, Phase::Pending);
+        assert_eq!(again(ReopenTarget::Submit).phase, Phase::Pending);
         assert_eq!(
-            fold(&[end.clone(), EventKind::Reopened(Again::Fetch)]).phase,
+            fold(&[end.clone(), EventKind::Reopened(ReopenTarget::Fetch)]).phase,
             Phase::Pending,
             "it never had a task"
         );
@@ -328,15 +328,16 @@ mod tests {
         let ended = fold(&[&past[..], std::slice::from_ref(&end)].concat());
         assert_eq!(
             (ended.status(), ended.artifacts(), ended.way_back()),
-            ("failed", &[image.clone()][..], Again::Fetch)
+            ("failed", &[image.clone()][..], ReopenTarget::Fetch)
         );
         let again = |again| fold(&[&past[..], &[end.clone(), EventKind::Reopened(again)]].concat());
-        assert_eq!(again(Again::Fetch).kept, std::slice::from_ref(&image));
-        assert_eq!(again(Again::Submit).kept, []);
+        assert_eq!(again(ReopenTarget::Fetch).kept, std::slice::from_ref(&image));
+        assert_eq!(again(ReopenTarget::Submit).kept, []);
         let succeeded = EventKind::Finished(Outcome::Succeeded(vec![image]));
-        let repaired = fold(&[&past[..], &[succeeded, EventKind::Reopened(Again::Fetch)]].concat());
+        let repaired = fold(&[&past[..], &[succeeded, EventKind::Reopened(ReopenTarget::Fetch)]].concat());
         assert_eq!(repaired.kept, [], "a damaged one is fetched again");
-        let anew = fold(&[&past[..], &[end, EventKind::Reopened(Again::Fetch), EventKind::SubmitStarted]].concat());
+        let anew =
+            fold(&[&past[..], &[end, EventKind::Reopened(ReopenTarget::Fetch), EventKind::SubmitStarted]].concat());
         assert_eq!(anew.kept, []);
     }
 

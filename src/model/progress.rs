@@ -2,7 +2,7 @@
 
 /// Long operation of this program, and the unit in which it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chore {
+pub enum Operation {
     /// Reads and checks a manifest; counted in bytes of it.
     Check,
     /// Compares a manifest with the jobs of a ledger; counted in jobs of the manifest.
@@ -29,7 +29,7 @@ pub enum Chore {
 pub trait Progress: Send {
     /// Begins an operation of `n_total` steps; `None` means that the total is unknown. An operation that follows another one without an end
     /// in between continues it.
-    fn begin(&mut self, chore: Chore, n_total: Option<u64>);
+    fn begin(&mut self, chore: Operation, n_total: Option<u64>);
 
     /// Reports that `n_done` steps are done in all.
     fn at(&mut self, n_done: u64);
@@ -40,10 +40,10 @@ pub trait Progress: Send {
 
 /// Receiver that ignores all progress.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Unseen;
+pub struct NoProgress;
 
-impl Progress for Unseen {
-    fn begin(&mut self, _: Chore, _: Option<u64>) {}
+impl Progress for NoProgress {
+    fn begin(&mut self, _: Operation, _: Option<u64>) {}
     fn at(&mut self, _: u64) {}
     fn end(&mut self) {}
 }
@@ -61,24 +61,24 @@ pub struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     /// Begins an operation of `n_total` steps; `None` means that the total is unknown.
-    pub fn begin(progress: &'a mut dyn Progress, chore: Chore, n_total: Option<u64>) -> Self {
+    pub fn begin(progress: &'a mut dyn Progress, chore: Operation, n_total: Option<u64>) -> Self {
         progress.begin(chore, n_total);
         let steps_max = match chore {
-            Chore::Check
-            | Chore::Compare
-            | Chore::Import
-            | Chore::Sort
-            | Chore::Results
-            | Chore::Strays
-            | Chore::Gallery => STEPS,
+            Operation::Check
+            | Operation::Compare
+            | Operation::Import
+            | Operation::Sort
+            | Operation::Results
+            | Operation::Strays
+            | Operation::Gallery => STEPS,
             // An image may be large, and its disk slow.
-            Chore::Verify | Chore::Thumbnails | Chore::Export => 1,
+            Operation::Verify | Operation::Thumbnails | Operation::Export => 1,
         };
         Self { progress, steps_max, n_steps: 0, n_done: 0 }
     }
 
     /// Begins another operation that follows from the counted one.
-    pub fn turn_to(&mut self, chore: Chore) {
+    pub fn turn_to(&mut self, chore: Operation) {
         self.progress.begin(chore, None);
     }
 
@@ -112,7 +112,7 @@ mod tests {
     struct Told(Vec<String>);
 
     impl Progress for Told {
-        fn begin(&mut self, chore: Chore, n_total: Option<u64>) {
+        fn begin(&mut self, chore: Operation, n_total: Option<u64>) {
             self.0.push(format!("{chore:?} {n_total:?}"));
         }
         fn at(&mut self, n_done: u64) {
@@ -126,11 +126,11 @@ mod tests {
     #[test]
     fn light_steps_are_told_now_and_then_and_heavy_ones_each() {
         let mut told = Told::default();
-        let mut meter = Meter::begin(&mut told, Chore::Import, Some(600));
+        let mut meter = Meter::begin(&mut told, Operation::Import, Some(600));
         (0..600).for_each(|_| meter.step());
-        meter.turn_to(Chore::Sort);
+        meter.turn_to(Operation::Sort);
         drop(meter);
-        let mut meter = Meter::begin(&mut told, Chore::Verify, None);
+        let mut meter = Meter::begin(&mut told, Operation::Verify, None);
         (0..2).for_each(|_| meter.step());
         drop(meter);
         assert_eq!(told.0, ["Import Some(600)", "256", "512", "Sort None", "end", "Verify None", "1", "2", "end"]);

@@ -77,9 +77,9 @@ pub struct Json(pub String);
 
 /// Hash of everything that is sent, which two requests with the same content share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Content([u8; 32]);
+pub struct ContentHash([u8; 32]);
 
-impl Content {
+impl ContentHash {
     /// Returns the 32 bytes of the hash.
     pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
@@ -88,36 +88,36 @@ impl Content {
 
 impl Request {
     /// Returns the hash of this request. It does not depend on the spelling in the manifest, nor on columns that are only carried through.
-    pub fn content(&self) -> Content {
-        let mut canon = Canon(blake3::Hasher::new());
+    pub fn content(&self) -> ContentHash {
+        let mut canon = CanonicalHasher(blake3::Hasher::new());
         canon.text("promptbatch request 1");
         canon.text(&self.prompt);
         canon.text(&self.model);
         canon.option(self.negative_prompt.as_ref(), |canon, text| canon.text(text));
         canon.option(self.size, |canon, size| canon.text(&size.to_string()));
-        canon.option(self.seed, Canon::number);
+        canon.option(self.seed, CanonicalHasher::number);
         canon.option(self.steps, |canon, steps| canon.number(u64::from(steps)));
-        canon.option(self.guidance, Canon::float);
+        canon.option(self.guidance, CanonicalHasher::float);
         canon.number(self.image_url.len() as u64);
         self.image_url.iter().for_each(|url| canon.text(url));
         canon.number(self.loras.len() as u64);
         for lora in &self.loras {
             canon.text(&lora.repo);
-            canon.option(lora.weight, Canon::float);
+            canon.option(lora.weight, CanonicalHasher::float);
         }
         canon.number(self.params.len() as u64);
         for (name, Json(text)) in &self.params {
             canon.text(name);
             canon.text(text);
         }
-        Content(canon.0.finalize().into())
+        ContentHash(canon.0.finalize().into())
     }
 }
 
 /// Canonical hasher: no two different values give the same bytes, as every part carries its kind or its length.
-struct Canon(blake3::Hasher);
+struct CanonicalHasher(blake3::Hasher);
 
-impl Canon {
+impl CanonicalHasher {
     fn number(&mut self, number: u64) {
         self.0.update(&number.to_le_bytes());
     }

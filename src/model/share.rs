@@ -8,14 +8,14 @@ const WHOLE: u32 = 1_000_000;
 
 /// Fraction of a whole, in millionths: 0 to 1,000,000.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Share(u32);
+pub struct Percentage(u32);
 
-/// Error for a text that is not a [`Share`].
+/// Error for a text that is not a [`Percentage`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("write a percentage from 0% to 100%, for example 98% or 99.5%")]
 pub struct ShareError;
 
-impl FromStr for Share {
+impl FromStr for Percentage {
     type Err = ShareError;
 
     fn from_str(text: &str) -> Result<Self, ShareError> {
@@ -28,13 +28,13 @@ impl FromStr for Share {
     }
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for Percentage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", f64::from(self.0) / 10_000.0)
     }
 }
 
-impl Share {
+impl Percentage {
     /// Returns whether `n` is at least this fraction of `of`.
     pub fn is_reached(self, n: u64, of: u64) -> bool {
         u128::from(n) * u128::from(WHOLE) >= u128::from(of) * u128::from(self.0)
@@ -60,19 +60,19 @@ mod tests {
             ("33.3333%", 333_333),
             ("0.5%", 5000),
         ] {
-            assert_eq!(text.parse(), Ok(Share(share)));
+            assert_eq!(text.parse(), Ok(Percentage(share)));
         }
         for text in ["", "98", "0.98", "101%", "-1%", "nan%", "%"] {
-            assert_eq!(text.parse::<Share>(), Err(ShareError), "{text}");
+            assert_eq!(text.parse::<Percentage>(), Err(ShareError), "{text}");
         }
-        assert_eq!((Share(980_000).to_string(), Share(995_000).to_string()), ("98%".into(), "99.5%".into()));
+        assert_eq!((Percentage(980_000).to_string(), Percentage(995_000).to_string()), ("98%".into(), "99.5%".into()));
     }
 
     #[test]
     fn a_share_is_reached_exactly_or_not() {
-        let share: Share = "98%".parse().unwrap();
+        let share: Percentage = "98%".parse().unwrap();
         assert!(share.is_reached(98, 100) && !share.is_reached(97, 99));
         assert!(share.is_reached(0, 0), "of none, all");
-        assert!(!"100%".parse::<Share>().unwrap().is_reached(u64::MAX >> 1, (u64::MAX >> 1) + 1));
+        assert!(!"100%".parse::<Percentage>().unwrap().is_reached(u64::MAX >> 1, (u64::MAX >> 1) + 1));
     }
 }

@@ -2,28 +2,31 @@
 
 use std::num::NonZeroU8;
 
-use crate::model::name::template::Template;
+use crate::model::name::template::NameTemplate;
 use crate::model::outcome::ImageFormat;
 
 /// Output options of the images of a run. The ledger stores them, so that a resumed run, a retry and a repair apply the same ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Style {
+pub struct OutputOptions {
     /// Template of the file names.
-    pub naming: Template,
+    pub naming: NameTemplate,
     /// Post-processing of the images.
-    pub making: Making,
+    pub making: PostProcessing,
 }
 
-impl Default for Style {
+impl Default for OutputOptions {
     /// Selects readable names, and images that contain their prompts.
     fn default() -> Self {
-        Self { naming: Template::default(), making: Making { has_metadata: true, ..Making::default() } }
+        Self {
+            naming: NameTemplate::default(),
+            making: PostProcessing { has_metadata: true, ..PostProcessing::default() },
+        }
     }
 }
 
 /// Post-processing of an image before it gets its name. By default there is none, and the bytes stay as they come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Making {
+pub struct PostProcessing {
     /// Conversion of every image; `None` means none. An image is not changed if it already has that format or cannot be decoded.
     pub format: Option<Conversion>,
     /// Says whether prompt and parameters are written into the image, as PNG text or EXIF.
@@ -32,7 +35,7 @@ pub struct Making {
     pub sidecar: Option<Sidecar>,
 }
 
-impl Making {
+impl PostProcessing {
     /// Returns the conversion of an image of this format; `None` if the image stays as it is.
     pub fn conversion(&self, from: ImageFormat) -> Option<Conversion> {
         self.format.filter(|conversion| conversion.to != from)
@@ -69,9 +72,9 @@ impl Sidecar {
 
 /// User's choice of output options. What is left open stays as in the first run, or else has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StyleWish {
+pub struct OutputOverrides {
     /// Template of the file names; `None` if it is left open.
-    pub naming: Option<Template>,
+    pub naming: Option<NameTemplate>,
     /// Conversion; `None` if it is left open, and an inner `None` to leave images as they come.
     pub format: Option<Option<Conversion>>,
     /// Says whether prompt and parameters are written into images; `None` if it is left open.
@@ -80,12 +83,12 @@ pub struct StyleWish {
     pub sidecar: Option<Option<Sidecar>>,
 }
 
-impl StyleWish {
+impl OutputOverrides {
     /// Returns the options of this choice, and for all that is left open those of `before`.
-    pub fn or(&self, before: &Style) -> Style {
-        Style {
+    pub fn or(&self, before: &OutputOptions) -> OutputOptions {
+        OutputOptions {
             naming: self.naming.clone().unwrap_or_else(|| before.naming.clone()),
-            making: Making {
+            making: PostProcessing {
                 format: self.format.unwrap_or(before.making.format),
                 has_metadata: self.has_metadata.unwrap_or(before.making.has_metadata),
                 sidecar: self.sidecar.unwrap_or(before.making.sidecar),

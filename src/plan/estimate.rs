@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::manifest::Census;
+use crate::manifest::ManifestSummary;
 use crate::model::limits::Rate;
 use crate::model::price::Price;
 use crate::model::request::Size;
@@ -21,7 +21,7 @@ const BYTES_PER_JOB: u64 = 800;
 
 /// Measurements of a run's tasks and images so far, from its ledger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Experience {
+pub struct Measurements {
     /// Median duration of the last tasks; `None` without a measurement.
     pub latency: Option<Duration>,
     /// Mean size of the last images, in bytes; `None` without a measurement.
@@ -30,7 +30,7 @@ pub struct Experience {
 
 /// Limits of the pace, as far as they are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pace {
+pub struct PaceLimits {
     /// Rate limit of submissions; `None` if unknown.
     pub rate: Option<Rate>,
     /// In-flight limit of tasks; `None` if unknown.
@@ -51,7 +51,13 @@ pub struct Estimate {
 }
 
 /// Estimates the effort for `n` jobs of a manifest.
-pub fn estimate(n: u64, census: &Census, price: Option<&Price>, pace: Pace, experience: Experience) -> Estimate {
+pub fn estimate(
+    n: u64,
+    census: &ManifestSummary,
+    price: Option<&Price>,
+    pace: PaceLimits,
+    experience: Measurements,
+) -> Estimate {
     let latency = experience.latency.unwrap_or(TYPICAL_LATENCY);
     let share = if census.n_jobs() == 0 { 0.0 } else { real(n) / real(census.n_jobs()) };
     let image_bytes = match experience.image_bytes {
@@ -68,7 +74,7 @@ pub fn estimate(n: u64, census: &Census, price: Option<&Price>, pace: Pace, expe
 
 /// Returns the longer of two times: by the rate limit, and by the in-flight limit. Assumes one task at a time if neither is
 /// known.
-fn time(n: u64, latency: Duration, Pace { rate, in_flight }: Pace) -> Duration {
+fn time(n: u64, latency: Duration, PaceLimits { rate, in_flight }: PaceLimits) -> Duration {
     if n == 0 {
         return Duration::ZERO;
     }
@@ -81,7 +87,7 @@ fn time(n: u64, latency: Duration, Pace { rate, in_flight }: Pace) -> Duration {
 
 /// Returns the exact cost of `n` jobs if they are all jobs or have one price. Otherwise returns the range from the cheapest
 /// selection of jobs to the most expensive one.
-fn cost(n: u64, census: &Census, price: &Price) -> Option<(f64, f64)> {
+fn cost(n: u64, census: &ManifestSummary, price: &Price) -> Option<(f64, f64)> {
     let mut kinds = census
         .kinds()
         .map(|(model, _, n)| price.of(model).map(|price| (price, n)))
@@ -128,7 +134,7 @@ mod tests {
     use crate::manifest::{self, Source};
 
     /// Returns the census of a manifest with the given number of jobs for each of the two models.
-    fn census(n_a: u32, n_b: u32) -> Census {
+    fn census(n_a: u32, n_b: u32) -> ManifestSummary {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.csv");
         let row = |model: &str, n: u32| format!("x,{model},64x64\n").repeat(n as usize);
@@ -137,7 +143,7 @@ mod tests {
     }
 
     fn seconds(n: u64, rate: Option<&str>, in_flight: Option<u32>) -> u64 {
-        let pace = Pace { rate: rate.map(|rate| rate.parse().unwrap()), in_flight };
+        let pace = PaceLimits { rate: rate.map(|rate| rate.parse().unwrap()), in_flight };
         time(n, Duration::from_secs(10), pace).as_secs()
     }
 
@@ -149,7 +155,7 @@ mod tests {
         assert_eq!(seconds(61, Some("1/s"), None), 70);
         assert_eq!(seconds(61, Some("1/s"), Some(1)), 610);
         assert_eq!(seconds(61, Some("1/s"), Some(100)), 70);
-        assert!(time(u64::MAX, Duration::from_secs(u64::MAX), Pace::default()) == Duration::MAX);
+        assert!(time(u64::MAX, Duration::from_secs(u64::MAX), PaceLimits::default()) == Duration::MAX);
     }
 
     #[test]
@@ -168,8 +174,8 @@ mod tests {
     fn disk_is_known_from_what_came_or_else_guessed_from_sizes() {
         let census = census(10, 0);
         let bytes = |n, image_bytes| {
-            let experience = Experience { image_bytes, ..Experience::default() };
-            estimate(n, &census, None, Pace::default(), experience).disk_bytes
+            let experience = Measurements { image_bytes, ..Measurements::default() };
+            estimate(n, &census, None, PaceLimits::default(), experience).disk_bytes
         };
         assert_eq!(bytes(10, Some(1_000)), 10 * 1_800);
         assert_eq!(bytes(10, None), 10 * (64 * 64 * 3 / 2 + 800));

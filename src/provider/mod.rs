@@ -12,11 +12,11 @@ use futures::stream::BoxStream;
 #[cfg(doc)]
 use crate::model::outcome::FaultKind;
 use crate::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
-use crate::model::part::{Part, Validator};
+use crate::model::part::{PartialDownload, Validator};
 use crate::model::request::Request;
 
 /// Stream of the bytes of an image, in order of arrival.
-pub type Body<'a> = BoxStream<'a, Result<Bytes, Fault>>;
+pub type ImageStream<'a> = BoxStream<'a, Result<Bytes, Fault>>;
 
 /// Download of an image that has begun: the whole image, or its missing rest.
 pub struct Download<'a> {
@@ -27,12 +27,12 @@ pub struct Download<'a> {
     /// Validator of the image, as HTTP defines it; `None` if a later request cannot resume this download.
     pub validator: Option<Validator>,
     /// Bytes from `n_before` to the end of the image.
-    pub body: Body<'a>,
+    pub body: ImageStream<'a>,
 }
 
 impl<'a> Download<'a> {
     /// Creates a download of a whole image that cannot be resumed later.
-    pub fn whole(body: Body<'a>) -> Self {
+    pub fn whole(body: ImageStream<'a>) -> Self {
         Self { n_before: 0, bytes_total: None, validator: None, body }
     }
 }
@@ -56,5 +56,9 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Starts the download of an image, or of the rest that follows `part`. If the host cannot continue exactly these bytes, the whole
     /// image is downloaded. The request carries no credential.
-    fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>>;
+    fn download<'a>(
+        &'a self,
+        url: &'a Url,
+        part: Option<&'a PartialDownload>,
+    ) -> BoxFuture<'a, Result<Download<'static>, Fault>>;
 }

@@ -8,12 +8,12 @@ use crate::provider::Provider;
 use crate::provider::modelscope::ClientError;
 use crate::provider::modelscope::token::{Token, TokenError};
 use crate::provider::modelscope::{self, ModelScope, Settings};
-use crate::provider::simulator::config::Config;
+use crate::provider::simulator::config::SimulatorConfig;
 use crate::provider::simulator::http::{Simulator, SimulatorThread};
 
 /// Selected provider and its connection settings.
 #[derive(Clone, Debug)]
-pub enum Choice {
+pub enum ProviderConfig {
     /// ModelScope's API-Inference, or any API with the same protocol.
     ModelScope {
         /// Base URL of the API.
@@ -24,7 +24,7 @@ pub enum Choice {
         request_timeout: Duration,
     },
     /// Simulated API in this process, called over real HTTP. It needs no account and costs no money.
-    Simulator(Box<Config>),
+    Simulator(Box<SimulatorConfig>),
 }
 
 /// Reasons why a provider cannot be used.
@@ -56,14 +56,14 @@ pub enum ConnectError {
 
 /// Provider that is ready for requests, with the resources that must live as long.
 #[derive(Clone)]
-pub struct Connected {
+pub struct ProviderHandle {
     /// Client of the provider.
     pub provider: Arc<dyn Provider>,
     /// Simulated API behind the provider; `None` for a real API.
     pub simulator: Option<Arc<SimulatorThread>>,
 }
 
-impl Choice {
+impl ProviderConfig {
     /// Selects ModelScope at its default address, with the token from the environment.
     pub fn modelscope() -> Self {
         let (base_url, request_timeout) = (modelscope::BASE_URL.to_owned(), Duration::from_secs(60));
@@ -137,13 +137,13 @@ impl Choice {
 
     /// Finds the token, creates the HTTP clients, and starts the simulator if it is the provider. Sends no request. An image that announces
     /// more than `image_bytes_max` bytes is not downloaded.
-    pub fn connect(&self, image_bytes_max: u64) -> Result<Connected, ConnectError> {
+    pub fn connect(&self, image_bytes_max: u64) -> Result<ProviderHandle, ConnectError> {
         match self {
             Self::ModelScope { base_url, token_file, request_timeout } => {
                 let token = Token::find(token_file.as_deref(), |name| std::env::var(name).ok())?;
                 let (base_url, request_timeout) = (base_url.clone(), *request_timeout);
                 let settings = Settings { base_url, token, request_timeout, image_bytes_max };
-                Ok(Connected { provider: Arc::new(ModelScope::new(&settings)?), simulator: None })
+                Ok(ProviderHandle { provider: Arc::new(ModelScope::new(&settings)?), simulator: None })
             }
             Self::Simulator(config) => {
                 let simulator = Simulator::spawn_thread((**config).clone())?;
@@ -151,7 +151,7 @@ impl Choice {
                 let (base_url, request_timeout) = (simulator.url().to_owned(), Duration::from_secs(30));
                 let settings = Settings { base_url, token, request_timeout, image_bytes_max };
                 let provider = Arc::new(ModelScope::new(&settings)?);
-                Ok(Connected { provider, simulator: Some(Arc::new(simulator)) })
+                Ok(ProviderHandle { provider, simulator: Some(Arc::new(simulator)) })
             }
         }
     }

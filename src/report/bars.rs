@@ -6,11 +6,11 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::model::event::Event;
-use crate::model::pace::Pace;
+use crate::model::pace::RunSnapshot;
 use crate::model::time::Moment;
 use crate::report::layout::{Area, block};
-use crate::report::silence::Silence;
-use crate::report::tally::Tally;
+use crate::report::silence::OutageNotice;
+use crate::report::tally::ProgressTotals;
 use crate::report::terminal::Terminal;
 use crate::report::{Reporter, words};
 
@@ -21,23 +21,23 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const WIDTH_MAX: usize = 100;
 
 /// Draws the progress of a run on a terminal.
-pub struct Bars {
+pub struct TtyReporter {
     terminal: Terminal,
     bar: ProgressBar,
-    above: Above,
-    tally: Tally,
-    silence: Silence,
+    above: PrintAbove,
+    tally: ProgressTotals,
+    silence: OutageNotice,
     is_verbose: bool,
     next_at: Option<Moment>,
 }
 
-impl Bars {
+impl TtyReporter {
     /// Creates the block of a run that continues from `tally`. If `is_verbose`, every acceptance and every setback also
     /// gets a line.
-    pub fn on(terminal: Terminal, above: Above, tally: Tally, is_verbose: bool) -> Self {
+    pub fn on(terminal: Terminal, above: PrintAbove, tally: ProgressTotals, is_verbose: bool) -> Self {
         let bar = bar(&terminal);
         above.follow(&terminal, &bar);
-        Self { terminal, bar, above, tally, silence: Silence::default(), is_verbose, next_at: None }
+        Self { terminal, bar, above, tally, silence: OutageNotice::default(), is_verbose, next_at: None }
     }
 }
 
@@ -64,9 +64,9 @@ pub fn can_be_drawn() -> bool {
 
 /// Prints lines above the current bar, from any thread, without breaking the bar.
 #[derive(Clone, Debug, Default)]
-pub struct Above(Arc<Mutex<Option<(Terminal, ProgressBar)>>>);
+pub struct PrintAbove(Arc<Mutex<Option<(Terminal, ProgressBar)>>>);
 
-impl Above {
+impl PrintAbove {
     /// Prints a line above the bar. Returns `false`, and prints nothing, if no bar is drawn.
     #[must_use]
     pub fn line(&self, line: &str) -> bool {
@@ -98,8 +98,8 @@ impl Above {
     }
 }
 
-impl Reporter for Bars {
-    fn show(&mut self, now: Moment, events: &[Event], pace: &Pace) {
+impl Reporter for TtyReporter {
+    fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot) {
         self.tally.add(now, events);
         self.tally.see(pace);
         let mut lines: Vec<_> = events.iter().filter_map(|event| words::event(event, self.is_verbose)).collect();

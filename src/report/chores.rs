@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use crate::model::progress::{Chore, Progress};
+use crate::model::progress::{Operation, Progress};
 use crate::model::time::Moment;
-use crate::report::bars::{self, Above};
+use crate::report::bars::{self, PrintAbove};
 use crate::report::terminal::Terminal;
 use crate::report::{layout, lines, words};
 
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Shows one operation after the other.
-pub struct Chores {
+pub struct OperationReporter {
     clock: Box<dyn Fn() -> Moment + Send>,
     face: Face,
     under_way: Option<UnderWay>,
@@ -30,24 +30,24 @@ pub struct Chores {
 
 enum Face {
     Lines(Box<dyn Write + Send>),
-    Bar { terminal: Terminal, above: Above, bar: Option<ProgressBar> },
+    Bar { terminal: Terminal, above: PrintAbove, bar: Option<ProgressBar> },
 }
 
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
-    chore: Chore,
+    chore: Operation,
     n_total: Option<u64>,
     began: Moment,
 }
 
-impl Chores {
+impl OperationReporter {
     /// Creates a reporter that writes a line at intervals.
     pub fn lines(out: Box<dyn Write + Send>, clock: impl Fn() -> Moment + Send + 'static) -> Self {
         Self::new(Face::Lines(out), clock)
     }
 
     /// Creates a reporter that draws a bar on this terminal for each operation.
-    pub fn bar(terminal: Terminal, above: Above, clock: impl Fn() -> Moment + Send + 'static) -> Self {
+    pub fn bar(terminal: Terminal, above: PrintAbove, clock: impl Fn() -> Moment + Send + 'static) -> Self {
         Self::new(Face::Bar { terminal, above, bar: None }, clock)
     }
 
@@ -56,8 +56,8 @@ impl Chores {
     }
 }
 
-impl Progress for Chores {
-    fn begin(&mut self, chore: Chore, n_total: Option<u64>) {
+impl Progress for OperationReporter {
+    fn begin(&mut self, chore: Operation, n_total: Option<u64>) {
         let began = (self.clock)();
         let before = self.under_way.replace(UnderWay { chore, n_total, began });
         // An operation that follows a shown one is shown at once, because it may have nothing to count.
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_log_gets_a_line_for_what_takes_long_and_no_more_than_one_every_ten_seconds() {
         let (log, hand) = (Log::default(), Hand::new());
-        let mut chores = Chores::lines(Box::new(log.clone()), hand.clock());
+        let mut chores = OperationReporter::lines(Box::new(log.clone()), hand.clock());
         let mut chore = |chore, n_total, from: f64, secs: u32, per_second: u64| {
             hand.set(from);
             chores.begin(chore, n_total);
@@ -164,11 +164,11 @@ mod tests {
             }
             chores.end();
         };
-        chore(Chore::Check, Some(112_000_000), 0.0, 2, 56_000_000);
-        chore(Chore::Import, Some(1_000_000), 2.0, 25, 40_000);
-        chore(Chore::Results, Some(1_000_000), 27.0, 3, 333_333);
-        chore(Chore::Verify, Some(900), 40.0, 20, 45);
-        chore(Chore::Check, None, 70.0, 1, 400_000);
+        chore(Operation::Check, Some(112_000_000), 0.0, 2, 56_000_000);
+        chore(Operation::Import, Some(1_000_000), 2.0, 25, 40_000);
+        chore(Operation::Results, Some(1_000_000), 27.0, 3, 333_333);
+        chore(Operation::Verify, Some(900), 40.0, 20, 45);
+        chore(Operation::Check, None, 70.0, 1, 400_000);
         insta::assert_snapshot!(log.text(), @r"
         checking the manifest: 39/112 MB, 56 MB/s, about 2 s left
         importing the manifest: 348000/1000000, 40000/s, about 17 s left
@@ -182,11 +182,11 @@ mod tests {
     #[test]
     fn what_is_soon_over_is_not_mentioned() {
         let (log, screen, hand) = (Log::default(), Screen::new(80), Hand::new());
-        let bar = Chores::bar(screen.terminal(), Above::default(), hand.clock());
-        for mut chores in [Chores::lines(Box::new(log.clone()), hand.clock()), bar] {
+        let bar = OperationReporter::bar(screen.terminal(), PrintAbove::default(), hand.clock());
+        for mut chores in [OperationReporter::lines(Box::new(log.clone()), hand.clock()), bar] {
             for from in [0.0, 0.7, 1.4, 2.1] {
                 hand.set(from);
-                chores.begin(Chore::Compare, Some(9));
+                chores.begin(Operation::Compare, Some(9));
                 hand.set(from + 0.69);
                 chores.at(9);
                 chores.end();
@@ -196,18 +196,18 @@ mod tests {
     }
 
     /// Simulates an import that takes `secs` seconds, followed by a sort.
-    fn import_and_sort(chores: &mut Chores, hand: &Hand, secs: f64) {
+    fn import_and_sort(chores: &mut OperationReporter, hand: &Hand, secs: f64) {
         hand.set(0.0);
-        chores.begin(Chore::Import, Some(900_000));
+        chores.begin(Operation::Import, Some(900_000));
         hand.set(secs);
         chores.at(900_000);
-        chores.begin(Chore::Sort, None);
+        chores.begin(Operation::Sort, None);
     }
 
     #[test]
     fn what_follows_from_a_chore_that_was_mentioned_is_mentioned_at_once() {
         let (log, hand) = (Log::default(), Hand::new());
-        let mut chores = Chores::lines(Box::new(log.clone()), hand.clock());
+        let mut chores = OperationReporter::lines(Box::new(log.clone()), hand.clock());
         import_and_sort(&mut chores, &hand, 0.69);
         chores.end();
         assert_eq!(log.text(), "");
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_bar_says_what_goes_on_where_nothing_is_counted() {
         let (screen, hand) = (Screen::new(60), Hand::new());
-        let mut chores = Chores::bar(screen.terminal(), Above::default(), hand.clock());
+        let mut chores = OperationReporter::bar(screen.terminal(), PrintAbove::default(), hand.clock());
         import_and_sort(&mut chores, &hand, 3.0);
         insta::assert_snapshot!(screen.text(), @r"
         ────────────────────────────────────────────────────────────
@@ -231,10 +231,10 @@ mod tests {
         assert_eq!(screen.text(), "");
     }
 
-    fn seconds_into(screen: &Screen, secs: f64, n_done: u64) -> Chores {
+    fn seconds_into(screen: &Screen, secs: f64, n_done: u64) -> OperationReporter {
         let hand = Hand::new();
-        let mut chores = Chores::bar(screen.terminal(), Above::default(), hand.clock());
-        chores.begin(Chore::Results, Some(1_000_000));
+        let mut chores = OperationReporter::bar(screen.terminal(), PrintAbove::default(), hand.clock());
+        chores.begin(Operation::Results, Some(1_000_000));
         hand.set(secs);
         chores.at(n_done);
         chores

@@ -4,15 +4,15 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::model::counts::Counts;
+use crate::model::counts::StatusCounts;
 use crate::model::event::{Event, EventKind};
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId};
-use crate::model::pace::{Hold, HoldReason, Pace};
-use crate::model::phase::{JobState, Known};
+use crate::model::pace::{PauseReason, RunSnapshot, SubmitPause};
+use crate::model::phase::{JobRecord, JobState};
 use crate::model::request::{Request, Size};
 use crate::model::time::{Moment, Timestamp};
-use crate::report::tally::Tally;
+use crate::report::tally::ProgressTotals;
 use crate::report::terminal::{Terminal, Tty};
 
 /// Returns the moment `secs` seconds into the run.
@@ -21,22 +21,22 @@ pub fn at(secs: f64) -> Moment {
     if secs < 0.0 { Moment::new(-1, start.wall()) } else { start + Duration::from_secs_f64(secs) }
 }
 
-pub fn pending(n_pending: u64) -> Counts {
-    Counts { n_pending, ..Counts::default() }
+pub fn pending(n_pending: u64) -> StatusCounts {
+    StatusCounts { n_pending, ..StatusCounts::default() }
 }
 
-pub fn in_flight(n_in_flight: usize) -> Pace {
-    Pace { n_running: n_in_flight, ..Pace::default() }
+pub fn in_flight(n_in_flight: usize) -> RunSnapshot {
+    RunSnapshot { n_running: n_in_flight, ..RunSnapshot::default() }
 }
 
 /// Returns the tally of a run of `n_jobs` jobs, none of them done.
-pub fn tally(n_jobs: u64) -> Tally {
-    Tally::new(&pending(n_jobs))
+pub fn tally(n_jobs: u64) -> ProgressTotals {
+    ProgressTotals::new(&pending(n_jobs))
 }
 
 /// Returns a hold that keeps submissions back until `secs` seconds into the run.
-pub fn throttled(secs: f64) -> Hold {
-    Hold { why: HoldReason::Throttled, until: at(secs) }
+pub fn throttled(secs: f64) -> SubmitPause {
+    SubmitPause { why: PauseReason::Throttled, until: at(secs) }
 }
 
 pub fn event(index: u64, kind: EventKind) -> Event {
@@ -250,7 +250,7 @@ impl Tty for Screen {
 }
 
 /// Returns a job that has an image, with these further columns.
-pub fn known(prompt: &str, extras: &[(&str, &str)]) -> Known {
+pub fn known(prompt: &str, extras: &[(&str, &str)]) -> JobRecord {
     let request = Request {
         prompt: prompt.into(),
         model: "Qwen/Qwen-Image".into(),
@@ -267,5 +267,5 @@ pub fn known(prompt: &str, extras: &[(&str, &str)]) -> Known {
     for (secs, kind) in [(0.0, EventKind::SubmitStarted), (1.0, task), (2.5, succeeded(1).kind)] {
         state.apply(at(secs).wall(), &kind);
     }
-    Known { job: Arc::new(job), state }
+    JobRecord { job: Arc::new(job), state }
 }

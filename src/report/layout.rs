@@ -2,12 +2,12 @@
 
 use console::{Style, measure_text_width};
 
-use crate::model::counts::Counts;
-use crate::model::pace::Pace;
+use crate::model::counts::StatusCounts;
+use crate::model::pace::RunSnapshot;
 use crate::model::text::grouped;
 use crate::model::time::Moment;
-use crate::report::said::{self, Said, Tone};
-use crate::report::tally::Tally;
+use crate::report::said::{self, Emphasis, Fact};
+use crate::report::tally::ProgressTotals;
 
 /// Separator between two facts on one line.
 const BETWEEN: &str = " · ";
@@ -30,7 +30,7 @@ pub struct Area {
 }
 
 /// Lays out the block of a run at one moment, as lines.
-pub fn block(tally: &Tally, now: Moment, pace: &Pace, area: Area) -> Vec<String> {
+pub fn block(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot, area: Area) -> Vec<String> {
     let rows = [
         said::outcomes(tally, now, pace),
         said::flight(pace),
@@ -51,7 +51,7 @@ pub fn block(tally: &Tally, now: Moment, pace: &Pace, area: Area) -> Vec<String>
     lines
 }
 
-fn run_bar(tally: &Tally, area: Area) -> String {
+fn run_bar(tally: &ProgressTotals, area: Area) -> String {
     let far = format!("{}/{}", grouped(tally.n_done()), grouped(tally.n_jobs()));
     let percent = format!(" {:>3}%", share(tally.n_done(), tally.n_jobs(), 100));
     let done = Done { good: tally.n_succeeded(), bad: tally.n_without_image(), all: tally.n_jobs() };
@@ -60,7 +60,7 @@ fn run_bar(tally: &Tally, area: Area) -> String {
 
 /// Arranges facts on one line, the last ones in short form if necessary. If they do not fit, uses several lines in
 /// short form.
-fn flow(said: &[Said], area: Area) -> Vec<String> {
+fn flow(said: &[Fact], area: Area) -> Vec<String> {
     let width = |texts: &[&str]| {
         let between = texts.len().saturating_sub(1) * measure_text_width(BETWEEN);
         texts.iter().map(|text| measure_text_width(text)).sum::<usize>() + between
@@ -78,7 +78,7 @@ fn flow(said: &[Said], area: Area) -> Vec<String> {
         match lines.last_mut() {
             Some((taken, line)) if *taken + measure_text_width(BETWEEN) + width <= area.width => {
                 *taken += measure_text_width(BETWEEN) + width;
-                line.push_str(&paint(BETWEEN, Tone::Faint, area));
+                line.push_str(&paint(BETWEEN, Emphasis::Faint, area));
                 line.push_str(&text);
             }
             _ => lines.push((width, text)),
@@ -104,17 +104,17 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// Lays out the status of a run of another process: its bar, the outcomes of its jobs, and further facts.
-pub fn standing(counts: &Counts, words: &[String], area: Area) -> Vec<String> {
-    let tally = Tally::new(counts);
+pub fn standing(counts: &StatusCounts, words: &[String], area: Area) -> Vec<String> {
+    let tally = ProgressTotals::new(counts);
     let mut lines = vec![run_bar(&tally, area)];
     lines.extend(flow(&said::ended(&tally), area));
-    lines.extend(flow(&words.iter().map(|text| Said::one(Tone::Plain, text.clone())).collect::<Vec<_>>(), area));
+    lines.extend(flow(&words.iter().map(|text| Fact::one(Emphasis::Plain, text.clone())).collect::<Vec<_>>(), area));
     lines
 }
 
 /// Lays out an operation that is not a run: its bar, and a line with its details. `n_total` is `None` if unknown.
 pub fn chore(n_done: u64, n_total: Option<u64>, far: &str, words: &[String], area: Area) -> Vec<String> {
-    let said: Vec<_> = words.iter().map(|text| Said::one(Tone::Plain, text.clone())).collect();
+    let said: Vec<_> = words.iter().map(|text| Fact::one(Emphasis::Plain, text.clone())).collect();
     let lines = flow(&said, area);
     std::iter::once(bar(Done { good: n_done, bad: 0, all: n_total.unwrap_or(0) }, far, "", area)).chain(lines).collect()
 }
@@ -146,10 +146,10 @@ fn strip(done: Done, n_cells: usize, area: Area) -> String {
     let n_full = halves / 2;
     let n_red = share(bad, good + bad, n_full).max(usize::from(bad > 0 && n_full > 1));
     let of = |cell: char, n: usize| cell.to_string().repeat(n);
-    let green = paint(&of(BAR[0], n_full - n_red), Tone::Good, area);
-    let red = paint(&of(BAR[0], n_red), Tone::Bad, area);
-    let tip = paint(&of(BAR[1], halves % 2), if n_red > 0 { Tone::Bad } else { Tone::Good }, area);
-    green + &red + &tip + &paint(&of(BAR[2], n_cells - n_full - halves % 2), Tone::Faint, area)
+    let green = paint(&of(BAR[0], n_full - n_red), Emphasis::Good, area);
+    let red = paint(&of(BAR[0], n_red), Emphasis::Bad, area);
+    let tip = paint(&of(BAR[1], halves % 2), if n_red > 0 { Emphasis::Bad } else { Emphasis::Good }, area);
+    green + &red + &tip + &paint(&of(BAR[2], n_cells - n_full - halves % 2), Emphasis::Faint, area)
 }
 
 /// Returns the part of `whole` that corresponds to `n` of `all`, rounded down.
@@ -158,15 +158,15 @@ fn share(n: u64, all: u64, whole: usize) -> usize {
     usize::try_from(part).unwrap_or(usize::MAX).min(whole)
 }
 
-fn paint(text: &str, tone: Tone, area: Area) -> String {
+fn paint(text: &str, tone: Emphasis, area: Area) -> String {
     let style = match tone {
         _ if text.is_empty() => return String::new(),
-        Tone::Plain => return text.to_owned(),
-        Tone::Strong => Style::new().bold(),
-        Tone::Faint => Style::new().dim(),
-        Tone::Good => Style::new().green(),
-        Tone::Bad => Style::new().red(),
-        Tone::Wary => Style::new().yellow(),
+        Emphasis::Plain => return text.to_owned(),
+        Emphasis::Strong => Style::new().bold(),
+        Emphasis::Faint => Style::new().dim(),
+        Emphasis::Good => Style::new().green(),
+        Emphasis::Bad => Style::new().red(),
+        Emphasis::Wary => Style::new().yellow(),
     };
     style.force_styling(area.is_coloured).apply_to(text).to_string()
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::pace::{HoldReason, Pace};
+use crate::model::pace::{PauseReason, RunSnapshot};
 use crate::model::time::Moment;
 
 /// Part of the expected rate below which the measured rate counts: a larger deviation is not chance.
@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Measured rate of ended jobs.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured {
+pub struct MeasuredRate {
     /// Jobs ended per second.
     pub per_second: f64,
     /// Whether enough jobs have ended for a reliable rate.
@@ -31,8 +31,8 @@ pub struct Measured {
 pub fn time_left(
     now: Moment,
     n_left: u64,
-    pace: &Pace,
-    measured: Option<Measured>,
+    pace: &RunSnapshot,
+    measured: Option<MeasuredRate>,
     quota_most: Option<u64>,
 ) -> Option<Duration> {
     let n_there = u64::try_from(pace.n_in_flight() + pace.n_downloading).unwrap_or(u64::MAX);
@@ -47,7 +47,7 @@ pub fn time_left(
     let hold = pace.hold.filter(|hold| hold.until > now);
     let wait = hold.map_or(Duration::ZERO, |hold| hold.until - now);
     let n_days = match (hold.map(|hold| hold.why), quota_most) {
-        (Some(HoldReason::Quota), Some(most @ 1..)) => (n_to_submit - 1) / most,
+        (Some(PauseReason::Quota), Some(most @ 1..)) => (n_to_submit - 1) / most,
         _ => 0,
     };
     let days = DAY.saturating_mul(u32::try_from(n_days).unwrap_or(u32::MAX));
@@ -58,7 +58,7 @@ pub fn time_left(
 }
 
 /// Estimates the long-term rate, in submissions per second.
-fn throughput(pace: &Pace, measured: Option<Measured>) -> Option<f64> {
+fn throughput(pace: &RunSnapshot, measured: Option<MeasuredRate>) -> Option<f64> {
     let by_rate = pace.allowed.map(|allowed| allowed.per_second);
     let by_places = pace.places.zip(pace.latency).map(|(places, latency)| {
         let places = u64::try_from(places).unwrap_or(u64::MAX);
@@ -69,7 +69,7 @@ fn throughput(pace: &Pace, measured: Option<Measured>) -> Option<f64> {
         (by_rate, by_places) => by_rate.or(by_places),
     };
     match (should, measured) {
-        (Some(should), Some(Measured { per_second, is_sure: true })) if per_second < CONTRADICTION * should => {
+        (Some(should), Some(MeasuredRate { per_second, is_sure: true })) if per_second < CONTRADICTION * should => {
             Some(per_second)
         }
         (Some(should), _) => Some(should),
@@ -85,45 +85,46 @@ fn float(n: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::pace::{Allowed, Hold, Latency, Stopping};
+    use crate::model::pace::{Latency, StopCode, SubmitPause, SubmitRateLimit};
     use crate::report::fixtures::{at, throttled};
 
-    fn rate(per_second: f64) -> Allowed {
-        Allowed { per_second, is_told: true }
+    fn rate(per_second: f64) -> SubmitRateLimit {
+        SubmitRateLimit { per_second, is_told: true }
     }
 
     fn latency(mean: u64, tail: u64) -> Latency {
         Latency { mean: Duration::from_secs(mean), tail: Duration::from_secs(tail) }
     }
 
-    fn left(n_left: u64, pace: &Pace, measured: Option<f64>) -> Option<u64> {
-        let measured = measured.map(|per_second| Measured { per_second, is_sure: true });
+    fn left(n_left: u64, pace: &RunSnapshot, measured: Option<f64>) -> Option<u64> {
+        let measured = measured.map(|per_second| MeasuredRate { per_second, is_sure: true });
         time_left(at(0.0), n_left, pace, measured, None).map(|left| left.as_secs())
     }
 
     #[test]
     fn a_run_that_has_just_begun_knows_it_from_its_rate() {
-        assert_eq!(left(600, &Pace { allowed: Some(rate(0.5)), ..Pace::default() }, None), Some(1200));
-        assert_eq!(left(600, &Pace::default(), None), None, "nobody knows anything");
+        assert_eq!(left(600, &RunSnapshot { allowed: Some(rate(0.5)), ..RunSnapshot::default() }, None), Some(1200));
+        assert_eq!(left(600, &RunSnapshot::default(), None), None, "nobody knows anything");
     }
 
     #[test]
     fn the_slower_of_rate_and_places_decides_and_the_last_tasks_count() {
-        let pace = Pace { n_running: 8, places: Some(8), latency: Some(latency(16, 40)), ..Pace::default() };
+        let pace =
+            RunSnapshot { n_running: 8, places: Some(8), latency: Some(latency(16, 40)), ..RunSnapshot::default() };
         assert_eq!(left(108, &pace, None), Some(200 + 40), "eight in sixteen seconds");
-        assert_eq!(left(108, &Pace { allowed: Some(rate(0.25)), ..pace }, None), Some(400 + 40));
+        assert_eq!(left(108, &RunSnapshot { allowed: Some(rate(0.25)), ..pace }, None), Some(400 + 40));
         assert_eq!(left(8, &pace, None), Some(40), "all are there");
         assert_eq!(left(0, &pace, None), None);
     }
 
     #[test]
     fn what_was_seen_counts_where_it_contradicts_or_is_all_there_is() {
-        let pace = Pace { allowed: Some(rate(1.0)), ..Pace::default() };
+        let pace = RunSnapshot { allowed: Some(rate(1.0)), ..RunSnapshot::default() };
         assert_eq!(left(100, &pace, Some(0.9)), Some(100), "that is chance");
         assert_eq!(left(100, &pace, Some(5.0)), Some(100), "that was a burst");
         assert_eq!(left(100, &pace, Some(0.5)), Some(200));
-        assert_eq!(left(100, &Pace::default(), Some(0.5)), Some(200));
-        let unsure = Some(Measured { per_second: 0.5, is_sure: false });
+        assert_eq!(left(100, &RunSnapshot::default(), Some(0.5)), Some(200));
+        let unsure = Some(MeasuredRate { per_second: 0.5, is_sure: false });
         assert_eq!(
             time_left(at(0.0), 100, &pace, unsure, None),
             Some(Duration::from_secs(100)),
@@ -133,16 +134,16 @@ mod tests {
 
     #[test]
     fn waits_come_on_top() {
-        let pace = Pace { allowed: Some(rate(1.0)), hold: Some(throttled(30.0)), ..Pace::default() };
+        let pace = RunSnapshot { allowed: Some(rate(1.0)), hold: Some(throttled(30.0)), ..RunSnapshot::default() };
         assert_eq!(left(100, &pace, None), Some(130));
-        assert_eq!(left(100, &Pace { hold: Some(throttled(-1.0)), ..pace }, None), Some(100));
+        assert_eq!(left(100, &RunSnapshot { hold: Some(throttled(-1.0)), ..pace }, None), Some(100));
     }
 
     /// Example: 250 jobs with a quota of 100 per day that resets in one hour. Two more days follow that reset.
     #[test]
     fn an_allowance_that_is_enough_for_a_part_takes_days() {
-        let hold = Some(Hold { why: HoldReason::Quota, until: at(3600.0) });
-        let pace = Pace { allowed: Some(rate(1.0)), hold, ..Pace::default() };
+        let hold = Some(SubmitPause { why: PauseReason::Quota, until: at(3600.0) });
+        let pace = RunSnapshot { allowed: Some(rate(1.0)), hold, ..RunSnapshot::default() };
         let left = |most| time_left(at(0.0), 250, &pace, None, most).map(|left| left.as_secs());
         assert_eq!(left(Some(100)), Some(3600 + 2 * 86_400 + 83));
         assert_eq!(left(None), Some(3600 + 250));
@@ -150,8 +151,12 @@ mod tests {
 
     #[test]
     fn a_run_that_stops_submits_nothing_more() {
-        let pace =
-            Pace { n_running: 2, latency: Some(latency(5, 9)), stopping: Some(Stopping::Quota), ..Pace::default() };
+        let pace = RunSnapshot {
+            n_running: 2,
+            latency: Some(latency(5, 9)),
+            stopping: Some(StopCode::Quota),
+            ..RunSnapshot::default()
+        };
         assert_eq!(left(1000, &pace, Some(1.0)), Some(9));
     }
 }

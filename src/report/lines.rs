@@ -4,11 +4,11 @@ use std::io::Write;
 use std::time::Duration;
 
 use crate::model::event::Event;
-use crate::model::pace::{HoldReason, Pace, Stopping};
+use crate::model::pace::{PauseReason, RunSnapshot, StopCode};
 use crate::model::time::Moment;
-use crate::report::said::Said;
-use crate::report::silence::Silence;
-use crate::report::tally::Tally;
+use crate::report::said::Fact;
+use crate::report::silence::OutageNotice;
+use crate::report::tally::ProgressTotals;
 use crate::report::{Reporter, said, words};
 
 /// Interval between two progress lines.
@@ -18,35 +18,35 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 const HOLD_MIN: Duration = Duration::from_secs(2);
 
 /// Writes progress lines to a log. Write errors are ignored, because a broken log must not stop paid work.
-pub struct Lines {
+pub struct LogReporter {
     out: Box<dyn Write + Send>,
-    tally: Tally,
-    silence: Silence,
+    tally: ProgressTotals,
+    silence: OutageNotice,
     is_verbose: bool,
     next_at: Option<Moment>,
-    last_pace: Option<Pace>,
-    told: State,
+    last_pace: Option<RunSnapshot>,
+    told: ReportedState,
 }
 
 /// State whose changes are printed at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct State {
-    hold: Option<HoldReason>,
-    stopping: Option<Stopping>,
+struct ReportedState {
+    hold: Option<PauseReason>,
+    stopping: Option<StopCode>,
 }
 
-impl Lines {
+impl LogReporter {
     /// Creates a reporter for a run that continues from `tally`. If `is_verbose`, every acceptance and every setback
     /// also gets a line.
-    pub fn new(out: Box<dyn Write + Send>, tally: Tally, is_verbose: bool) -> Self {
-        let (silence, told) = (Silence::default(), State::default());
+    pub fn new(out: Box<dyn Write + Send>, tally: ProgressTotals, is_verbose: bool) -> Self {
+        let (silence, told) = (OutageNotice::default(), ReportedState::default());
         Self { out, tally, silence, is_verbose, next_at: None, last_pace: None, told }
     }
 
     /// Formats the present progress as one line.
-    fn progress(&self, now: Moment, pace: &Pace) -> String {
+    fn progress(&self, now: Moment, pace: &RunSnapshot) -> String {
         let mut parts = self.standing();
-        let long = |said: Said| said.long;
+        let long = |said: Fact| said.long;
         parts.extend(said::flight(pace).into_iter().chain(said::speed(&self.tally, pace)).map(long));
         parts.extend(self.tally.time_left(now, pace).map(|left| format!("about {} left", words::span(left))));
         parts.extend(said::hold(now, pace).map(long));
@@ -59,7 +59,7 @@ impl Lines {
     }
 
     /// Returns a line when a hold or a stop begins, and when submissions resume.
-    fn change(&self, now: Moment, pace: &Pace) -> Option<String> {
+    fn change(&self, now: Moment, pace: &RunSnapshot) -> Option<String> {
         let (before, after) = (self.told, self.state(now, pace));
         if before == after || pace.n_in_flight() + pace.n_downloading == 0 && after.stopping.is_some() {
             return None;
@@ -72,12 +72,12 @@ impl Lines {
     }
 
     /// Returns the state to print. A printed hold counts until it is over, even when less than `HOLD_MIN` is left.
-    fn state(&self, now: Moment, pace: &Pace) -> State {
+    fn state(&self, now: Moment, pace: &RunSnapshot) -> ReportedState {
         let hold = pace.hold.filter(|hold| {
             let is_told = self.told.hold == Some(hold.why);
             hold.until > now && (is_told || hold.until - now >= HOLD_MIN)
         });
-        State { hold: hold.map(|hold| hold.why), stopping: pace.stopping }
+        ReportedState { hold: hold.map(|hold| hold.why), stopping: pace.stopping }
     }
 
     fn write(&mut self, lines: &[String]) {
@@ -88,8 +88,8 @@ impl Lines {
     }
 }
 
-impl Reporter for Lines {
-    fn show(&mut self, now: Moment, events: &[Event], pace: &Pace) {
+impl Reporter for LogReporter {
+    fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot) {
         self.tally.add(now, events);
         self.tally.see(pace);
         self.last_pace = Some(*pace);
@@ -125,7 +125,7 @@ mod tests {
     /// Simulates one minute of a run: two jobs finish every second, and one fails halfway.
     fn minute(is_verbose: bool) -> String {
         let log = Log::default();
-        let mut lines = Lines::new(Box::new(log.clone()), tally(1000), is_verbose);
+        let mut lines = LogReporter::new(Box::new(log.clone()), tally(1000), is_verbose);
         for sec in 0..60_u32 {
             let index = u64::from(sec);
             let mut events = vec![succeeded(index), succeeded(index)];
@@ -134,7 +134,7 @@ mod tests {
                 events.push(failed(30, FaultKind::InvalidRequest, "no such model"));
             }
             let hold = (sec == 50).then(|| throttled(62.0));
-            lines.show(at(sec.into()), &events, &Pace { hold, ..in_flight(16) });
+            lines.show(at(sec.into()), &events, &RunSnapshot { hold, ..in_flight(16) });
             lines.show(at(f64::from(sec) + 0.5), &[], &in_flight(16));
         }
         lines.end();
@@ -169,14 +169,14 @@ mod tests {
     #[test]
     fn a_run_that_never_began_is_not_mentioned() {
         let log = Log::default();
-        Lines::new(Box::new(log.clone()), tally(9), true).end();
+        LogReporter::new(Box::new(log.clone()), tally(9), true).end();
         assert_eq!(log.text(), "");
     }
 
     #[test]
     fn a_log_that_is_full_does_not_stop_the_run() {
-        struct Full;
-        impl Write for Full {
+        struct FullDisk;
+        impl Write for FullDisk {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
                 Err(io::ErrorKind::StorageFull.into())
             }
@@ -184,7 +184,7 @@ mod tests {
                 Err(io::ErrorKind::StorageFull.into())
             }
         }
-        let mut lines = Lines::new(Box::new(Full), tally(9), true);
+        let mut lines = LogReporter::new(Box::new(FullDisk), tally(9), true);
         lines.show(at(0.0), &[succeeded(1)], &in_flight(1));
         lines.end();
     }

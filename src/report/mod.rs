@@ -22,14 +22,14 @@ pub mod whole_file;
 pub mod words;
 
 use crate::model::event::Event;
-use crate::model::pace::Pace;
+use crate::model::pace::RunSnapshot;
 use crate::model::time::Moment;
 
 /// Displays or writes the progress of one run.
 pub trait Reporter: Send {
     /// Receives the events recorded since the last call, and the present pace. The driver calls it on every turn, even
     /// without events.
-    fn show(&mut self, now: Moment, events: &[Event], pace: &Pace);
+    fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot);
 
     /// Ends the output: the run is over, finished or stopped early.
     fn end(&mut self);
@@ -40,7 +40,7 @@ pub trait Reporter: Send {
 pub struct Reporters(pub Vec<Box<dyn Reporter>>);
 
 impl Reporter for Reporters {
-    fn show(&mut self, now: Moment, events: &[Event], pace: &Pace) {
+    fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot) {
         self.0.iter_mut().for_each(|reporter| reporter.show(now, events, pace));
     }
 
@@ -60,7 +60,7 @@ mod tests {
     fn every_reporter_is_shown_everything() {
         struct Count(Arc<Mutex<(usize, usize)>>);
         impl Reporter for Count {
-            fn show(&mut self, _: Moment, events: &[Event], _: &Pace) {
+            fn show(&mut self, _: Moment, events: &[Event], _: &RunSnapshot) {
                 self.0.lock().unwrap().0 += events.len();
             }
             fn end(&mut self) {

@@ -2,7 +2,7 @@
 
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::outcome::FaultKind;
-use crate::model::pace::{HoldReason, Pace};
+use crate::model::pace::{PauseReason, RunSnapshot};
 use crate::model::text::excerpt;
 
 /// Maximum length of the reason, in characters: a few lines.
@@ -27,14 +27,14 @@ const fn lead(kind: FaultKind) -> Option<&'static str> {
 
 /// State of the current outage, and the last fault that explains it.
 #[derive(Debug, Default)]
-pub struct Silence {
+pub struct OutageNotice {
     last_fault: Option<String>,
     is_told: bool,
 }
 
-impl Silence {
+impl OutageNotice {
     /// Records new events. Returns a line when an outage begins.
-    pub fn line(&mut self, events: &[Event], pace: &Pace) -> Option<String> {
+    pub fn line(&mut self, events: &[Event], pace: &RunSnapshot) -> Option<String> {
         let mut faults = events.iter().filter_map(|event| match &event.kind {
             EventKind::Setback(Stage::Submit | Stage::Poll, fault) => lead(fault.kind).map(|lead| (lead, fault)),
             EventKind::Setback(..)
@@ -47,7 +47,7 @@ impl Silence {
         if let Some((lead, fault)) = faults.next_back() {
             self.last_fault = Some(format!("{lead}: {}", excerpt(&fault.message, REASON_CHARS_MAX)));
         }
-        let is_down = pace.hold.is_some_and(|hold| hold.why == HoldReason::Down);
+        let is_down = pace.hold.is_some_and(|hold| hold.why == PauseReason::Down);
         let is_news = is_down && !self.is_told;
         // The notice is repeated only after a submission was accepted in between.
         let is_over = events.iter().any(|event| matches!(event.kind, EventKind::Accepted(_)));
@@ -61,15 +61,15 @@ impl Silence {
 mod tests {
     use super::*;
     use crate::model::outcome::Fault;
-    use crate::model::pace::Hold;
+    use crate::model::pace::SubmitPause;
     use crate::report::fixtures::{accepted, at, event, in_flight};
 
     #[test]
     fn an_outage_is_explained_once_and_again_when_something_got_through() {
         let refused = Fault::new(FaultKind::Transient, "connection refused\n\u{1b}[31m");
         let fault = [event(1, EventKind::Setback(Stage::Submit, refused))];
-        let down = Pace { hold: Some(Hold { why: HoldReason::Down, until: at(9.0) }), ..in_flight(0) };
-        let mut silence = Silence::default();
+        let down = RunSnapshot { hold: Some(SubmitPause { why: PauseReason::Down, until: at(9.0) }), ..in_flight(0) };
+        let mut silence = OutageNotice::default();
         assert_eq!(silence.line(&fault, &in_flight(0)), None, "one fault is no outage");
         let told = silence.line(&[], &down).unwrap();
         assert_eq!(told, "no response, still trying: connection refused\\n\\u{1b}[31m");

@@ -24,12 +24,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::model::counts::Counts;
+use crate::model::counts::StatusCounts;
 use crate::model::event::{Event, EventKind};
 use crate::model::outcome::{Fault, FaultKind, Outcome};
-use crate::model::pace::{Hold, HoldReason, Pace, Stopping};
+use crate::model::pace::{PauseReason, RunSnapshot, StopCode, SubmitPause};
 use crate::model::time::{Moment, Timestamp};
-use crate::report::tally::Tally;
+use crate::report::tally::ProgressTotals;
 use crate::report::value::rfc3339;
 use crate::report::{Reporter, said};
 
@@ -40,13 +40,13 @@ const VERSION: u8 = 1;
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Writes JSON lines to a log. Write errors are ignored, as for every log: a broken log must not stop paid work.
-pub struct Stream {
+pub struct JsonLinesReporter {
     out: Box<dyn Write + Send>,
-    tally: Tally,
-    start: Option<Counts>,
+    tally: ProgressTotals,
+    start: Option<StatusCounts>,
     next_at: Option<Moment>,
-    hold: Option<HoldReason>,
-    stopping: Option<Stopping>,
+    hold: Option<PauseReason>,
+    stopping: Option<StopCode>,
 }
 
 #[derive(Serialize)]
@@ -54,12 +54,12 @@ struct Line<'a> {
     v: u8,
     at: String,
     #[serde(flatten)]
-    what: What<'a>,
+    what: StreamEvent<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum What<'a> {
+enum StreamEvent<'a> {
     Start(Standing),
     Submitted(Whose),
     Accepted {
@@ -150,7 +150,7 @@ struct Progress {
 /// Result of a run, written in its last line.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct End<'a> {
-    /// Reason why the run stopped before its end, a word of [`Stopping`]. `None` if it did not.
+    /// Reason why the run stopped before its end, a word of [`StopCode`]. `None` if it did not.
     pub stop: Option<&'static str>,
     /// Duration of the run, in seconds.
     pub seconds: f64,
@@ -158,47 +158,47 @@ pub struct End<'a> {
     pub results: &'a str,
     /// Numbers of jobs by status.
     #[serde(flatten, serialize_with = "standing")]
-    pub counts: Counts,
+    pub counts: StatusCounts,
 }
 
 /// Formats a `message` line, for text that is not an event of a job.
 pub fn message(at: Timestamp, text: &str) -> String {
-    line(at, What::Message { text })
+    line(at, StreamEvent::Message { text })
 }
 
 /// Formats the `end` line, which is the last one. `summary` is `None` if the run never began.
 pub fn end(at: Timestamp, exit_code: u8, summary: Option<End<'_>>) -> String {
-    line(at, What::End { exit_code, summary })
+    line(at, StreamEvent::End { exit_code, summary })
 }
 
-impl Stream {
+impl JsonLinesReporter {
     /// Creates a stream for a run that starts with these counts.
-    pub fn new(out: Box<dyn Write + Send>, start: Counts, tally: Tally) -> Self {
+    pub fn new(out: Box<dyn Write + Send>, start: StatusCounts, tally: ProgressTotals) -> Self {
         Self { out, tally, start: Some(start), next_at: None, hold: None, stopping: None }
     }
 
     /// Appends lines for holds and stops that have begun, and for the end of a hold.
-    fn changes(&mut self, now: Moment, pace: &Pace, text: &mut String) {
+    fn changes(&mut self, now: Moment, pace: &RunSnapshot, text: &mut String) {
         let hold = pace.hold.filter(|hold| hold.until > now);
         let why = hold.map(|hold| hold.why);
         if why != self.hold {
-            let what = hold.map_or(What::Go, |Hold { why, until }| What::Hold {
+            let what = hold.map_or(StreamEvent::Go, |SubmitPause { why, until }| StreamEvent::Hold {
                 why: match why {
-                    HoldReason::Throttled => "throttled",
-                    HoldReason::Down => "down",
-                    HoldReason::Quota => "quota",
+                    PauseReason::Throttled => "throttled",
+                    PauseReason::Down => "down",
+                    PauseReason::Quota => "quota",
                 },
                 until: rfc3339(until.wall()),
             });
             text.push_str(&line(now.wall(), what));
         }
         if let Some(stopping) = pace.stopping.filter(|_| pace.stopping != self.stopping) {
-            text.push_str(&line(now.wall(), What::Stopping { why: stopping.word() }));
+            text.push_str(&line(now.wall(), StreamEvent::Stopping { why: stopping.word() }));
         }
         (self.hold, self.stopping) = (why, pace.stopping);
     }
 
-    fn progress(&self, now: Moment, pace: &Pace) -> Progress {
+    fn progress(&self, now: Moment, pace: &RunSnapshot) -> Progress {
         let tally = &self.tally;
         Progress {
             jobs: tally.n_jobs(),
@@ -222,17 +222,17 @@ impl Stream {
     }
 }
 
-impl Reporter for Stream {
-    fn show(&mut self, now: Moment, events: &[Event], pace: &Pace) {
+impl Reporter for JsonLinesReporter {
+    fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot) {
         let mut text = String::new();
-        text.extend(self.start.take().map(|start| line(now.wall(), What::Start(Standing::of(&start)))));
+        text.extend(self.start.take().map(|start| line(now.wall(), StreamEvent::Start(Standing::of(&start)))));
         self.tally.add(now, events);
         self.tally.see(pace);
         text.extend(events.iter().filter_map(told));
         self.changes(now, pace, &mut text);
         if self.next_at.is_none_or(|next_at| now >= next_at) {
             self.next_at = Some(now + INTERVAL);
-            text.push_str(&line(now.wall(), What::Progress(Box::new(self.progress(now, pace)))));
+            text.push_str(&line(now.wall(), StreamEvent::Progress(Box::new(self.progress(now, pace)))));
         }
         if !text.is_empty() {
             let _ = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
@@ -244,8 +244,8 @@ impl Reporter for Stream {
 }
 
 impl Standing {
-    fn of(counts: &Counts) -> Self {
-        let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
+    fn of(counts: &StatusCounts) -> Self {
+        let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
         Self {
             jobs: counts.n_jobs(),
             pending: n_pending,
@@ -258,7 +258,7 @@ impl Standing {
     }
 }
 
-fn standing<S: serde::Serializer>(counts: &Counts, serializer: S) -> Result<S::Ok, S::Error> {
+fn standing<S: serde::Serializer>(counts: &StatusCounts, serializer: S) -> Result<S::Ok, S::Error> {
     Standing::of(counts).serialize(serializer)
 }
 
@@ -266,17 +266,17 @@ fn standing<S: serde::Serializer>(counts: &Counts, serializer: S) -> Result<S::O
 fn told(event: &Event) -> Option<String> {
     let whose = Whose { index: event.index, job: event.job.to_string() };
     let what = match &event.kind {
-        EventKind::SubmitStarted => What::Submitted(whose),
-        EventKind::Accepted(task) => What::Accepted { whose, task_id: &task.0 },
-        EventKind::Ready(_) => What::Ready(whose),
-        EventKind::Setback(stage, fault) => What::Setback { whose, stage: stage.word(), error: wrong(fault) },
+        EventKind::SubmitStarted => StreamEvent::Submitted(whose),
+        EventKind::Accepted(task) => StreamEvent::Accepted { whose, task_id: &task.0 },
+        EventKind::Ready(_) => StreamEvent::Ready(whose),
+        EventKind::Setback(stage, fault) => StreamEvent::Setback { whose, stage: stage.word(), error: wrong(fault) },
         EventKind::Finished(Outcome::Succeeded(artifacts)) => {
             let files = artifacts.iter().map(|artifact| artifact.file_name.as_str()).collect();
-            What::Finished { whose, status: "succeeded", files: Some(files), error: None }
+            StreamEvent::Finished { whose, status: "succeeded", files: Some(files), error: None }
         }
         EventKind::Finished(Outcome::Failed(fault)) => {
             let status = if fault.kind == FaultKind::Moderated { "moderated" } else { "failed" };
-            What::Finished { whose, status, files: None, error: Some(wrong(fault)) }
+            StreamEvent::Finished { whose, status, files: None, error: Some(wrong(fault)) }
         }
         EventKind::Reopened(_) => return None,
     };
@@ -287,7 +287,7 @@ fn wrong(fault: &Fault) -> Wrong<'_> {
     Wrong { error_code: fault.kind.code(), error: &fault.message }
 }
 
-fn line(at: Timestamp, what: What<'_>) -> String {
+fn line(at: Timestamp, what: StreamEvent<'_>) -> String {
     let line = Line { v: VERSION, at: rfc3339(at), what };
     serde_json::to_string(&line).expect("texts and numbers can be written") + "\n"
 }
@@ -304,7 +304,8 @@ mod tests {
     #[test]
     fn every_event_has_its_line() {
         let log = Log::default();
-        let mut stream = Stream::new(Box::new(log.clone()), pending(3), tally(3).with_price("2 USD".parse().ok()));
+        let mut stream =
+            JsonLinesReporter::new(Box::new(log.clone()), pending(3), tally(3).with_price("2 USD".parse().ok()));
         let slow = Fault::new(FaultKind::Throttled { retry_after: None }, "slow\ndown");
         let events = [
             event(1, EventKind::SubmitStarted),
@@ -315,9 +316,9 @@ mod tests {
             failed(3, FaultKind::Moderated, "\u{1b}[31mno"),
         ];
         let cost = Cost { sure: Amount::new(2.0), in_doubt: Amount::new(0.5), n_in_doubt: 1 };
-        let pace = Pace { hold: Some(throttled(2.0)), cost: Some(cost), quota_left: Some(9), ..in_flight(1) };
+        let pace = RunSnapshot { hold: Some(throttled(2.0)), cost: Some(cost), quota_left: Some(9), ..in_flight(1) };
         stream.show(at(0.0), &events, &pace);
-        stream.show(at(2.0), &[], &Pace { stopping: Some(Stopping::Asked), ..pace });
+        stream.show(at(2.0), &[], &RunSnapshot { stopping: Some(StopCode::Asked), ..pace });
         stream.end();
         let summary = End { stop: Some("interrupted"), seconds: 2.5, counts: pending(3), results: "out/results.csv" };
         let all = log.text()
@@ -346,7 +347,7 @@ mod tests {
     #[test]
     fn nothing_is_written_where_nothing_is_new() {
         let log = Log::default();
-        let mut stream = Stream::new(Box::new(log.clone()), pending(3), tally(3));
+        let mut stream = JsonLinesReporter::new(Box::new(log.clone()), pending(3), tally(3));
         stream.show(at(0.0), &[], &in_flight(1));
         let n = log.text().len();
         stream.show(at(4.9), &[], &in_flight(1));

@@ -2,28 +2,28 @@
 
 use std::time::Duration;
 
-use crate::model::counts::{Counts, Incidents};
+use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::outcome::{FaultKind, Outcome};
-use crate::model::pace::Pace;
+use crate::model::pace::RunSnapshot;
 use crate::model::price::Price;
 use crate::model::time::Moment;
-use crate::report::left::{self, Measured};
+use crate::report::left::{self, MeasuredRate};
 
 /// Number of jobs that must have ended before their measured rate may contradict the expected rate.
 const SURE_MIN: u64 = 30;
 
 /// Totals of a run: its jobs by outcome, incidents, rate, time left and cost.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub struct ProgressTotals {
     n_jobs: u64,
     n_succeeded: u64,
     n_moderated: u64,
     n_failed: u64,
-    incidents: Incidents,
+    incidents: RunStats,
     image_bytes: u64,
-    last_minute: Window,
-    last_hour: Window,
+    last_minute: RateWindow,
+    last_hour: RateWindow,
     /// Number of jobs that have ended in this process.
     n_ended: u64,
     /// Largest quota left that the provider ever reported. `None` before the first report.
@@ -33,18 +33,18 @@ pub struct Tally {
     jobs_max: Option<u64>,
 }
 
-impl Tally {
+impl ProgressTotals {
     /// Creates the totals from the counts at the start of this process.
-    pub fn new(start: &Counts) -> Self {
+    pub fn new(start: &StatusCounts) -> Self {
         Self {
             n_jobs: start.n_jobs(),
             n_succeeded: start.n_succeeded,
             n_moderated: start.n_moderated,
             n_failed: start.n_failed,
-            incidents: Incidents::default(),
+            incidents: RunStats::default(),
             image_bytes: 0,
-            last_minute: Window::new(Duration::from_secs(1)),
-            last_hour: Window::new(Duration::from_mins(1)),
+            last_minute: RateWindow::new(Duration::from_secs(1)),
+            last_hour: RateWindow::new(Duration::from_mins(1)),
             n_ended: 0,
             quota_most: None,
             price: None,
@@ -83,7 +83,7 @@ impl Tally {
     }
 
     /// Records how much quota is left.
-    pub fn see(&mut self, pace: &Pace) {
+    pub fn see(&mut self, pace: &RunSnapshot) {
         self.quota_most = self.quota_most.max(pace.quota_left);
     }
 
@@ -138,7 +138,7 @@ impl Tally {
     }
 
     /// Returns the incidents of this process: submissions, lost answers and lost tasks.
-    pub fn incidents(&self) -> Incidents {
+    pub fn incidents(&self) -> RunStats {
         self.incidents
     }
 
@@ -149,14 +149,14 @@ impl Tally {
     }
 
     /// Returns the number of jobs left that are neither in flight nor downloading.
-    pub fn n_to_submit(&self, pace: &Pace) -> u64 {
+    pub fn n_to_submit(&self, pace: &RunSnapshot) -> u64 {
         let n_there = u64::try_from(pace.n_in_flight() + pace.n_downloading).unwrap_or(u64::MAX);
         self.n_left().saturating_sub(n_there)
     }
 
     /// Formats the cost so far in the unit of the price: the full text, then a shorter one. `None` if the price or the
     /// cost is unknown.
-    pub fn cost(&self, pace: &Pace) -> Option<(String, String)> {
+    pub fn cost(&self, pace: &RunSnapshot) -> Option<(String, String)> {
         let (unit, cost) = (&self.price.as_ref()?.unit, pace.cost?);
         Some((cost.words(unit), cost.short_words(unit)))
     }
@@ -174,8 +174,8 @@ impl Tally {
     }
 
     /// Estimates the time until the last job ends. `None` if no estimate is possible.
-    pub fn time_left(&self, now: Moment, pace: &Pace) -> Option<Duration> {
-        let measured = self.rate().map(|per_second| Measured { per_second, is_sure: self.n_ended >= SURE_MIN });
+    pub fn time_left(&self, now: Moment, pace: &RunSnapshot) -> Option<Duration> {
+        let measured = self.rate().map(|per_second| MeasuredRate { per_second, is_sure: self.n_ended >= SURE_MIN });
         left::time_left(now, self.n_left(), pace, measured, self.quota_most)
     }
 }
@@ -185,14 +185,14 @@ const BUCKETS: u8 = 60;
 
 /// Sliding window over recently finished jobs: a ring of counters, one for each equal time span.
 #[derive(Clone, Debug)]
-struct Window {
+struct RateWindow {
     span_micros: i64,
     counts: [u64; BUCKETS as usize],
     /// First and last recorded moment, in microseconds. `None` before the first one.
     seen: Option<(i64, i64)>,
 }
 
-impl Window {
+impl RateWindow {
     fn new(span: Duration) -> Self {
         let span_micros = i64::try_from(span.as_micros()).expect("a span of minutes fits");
         Self { span_micros, counts: [0; BUCKETS as usize], seen: None }
@@ -243,8 +243,8 @@ mod tests {
     }
 
     /// Returns the totals that a table can compare: succeeded, moderated, failed, submits, in doubt, lost, bytes.
-    fn totals(tally: &Tally) -> [u64; 7] {
-        let Incidents { n_submits, n_in_doubt, n_lost, .. } = tally.incidents();
+    fn totals(tally: &ProgressTotals) -> [u64; 7] {
+        let RunStats { n_submits, n_in_doubt, n_lost, .. } = tally.incidents();
         [tally.n_succeeded(), tally.n_moderated(), tally.n_failed(), n_submits, n_in_doubt, n_lost, tally.image_bytes()]
     }
 
@@ -267,7 +267,7 @@ mod tests {
             (failed(1, FaultKind::InDoubt, ""), [0, 0, 1, 0, 0, 0, 0]),
         ];
         for (event, expected) in table {
-            let mut tally = Tally::new(&pending(10));
+            let mut tally = ProgressTotals::new(&pending(10));
             tally.add(at(0.0), std::slice::from_ref(&event));
             assert_eq!(totals(&tally), expected, "{event:?}");
         }
@@ -285,41 +285,42 @@ mod tests {
             event(1, EventKind::SubmitStarted),
             failed(1, FaultKind::InDoubt, "words"),
         ];
-        let mut tally = Tally::new(&pending(1));
+        let mut tally = ProgressTotals::new(&pending(1));
         let mut state = crate::model::phase::JobState::default();
         for event in &story {
             tally.add(at(0.0), std::slice::from_ref(event));
             state.apply(event.at, &event.kind);
         }
-        let Incidents { n_submits, n_in_doubt, n_lost, .. } = tally.incidents();
+        let RunStats { n_submits, n_in_doubt, n_lost, .. } = tally.incidents();
         let of_state = [state.n_submits, state.n_in_doubt, state.n_lost];
         assert_eq!([n_submits, n_in_doubt, n_lost], of_state.map(u64::from));
     }
 
     #[test]
     fn a_resumed_run_goes_on_from_its_counts() {
-        let start = Counts { n_pending: 5, n_in_doubt: 1, n_running: 2, n_succeeded: 90, n_moderated: 1, n_failed: 1 };
-        let mut tally = Tally::new(&start);
+        let start =
+            StatusCounts { n_pending: 5, n_in_doubt: 1, n_running: 2, n_succeeded: 90, n_moderated: 1, n_failed: 1 };
+        let mut tally = ProgressTotals::new(&start);
         assert_eq!((tally.n_jobs(), tally.n_done(), tally.n_without_image()), (100, 92, 2));
         // A job accepted in an earlier process adds only its end event.
         tally.add(at(0.0), &[succeeded(1)]);
         assert_eq!((tally.n_done(), tally.n_succeeded()), (93, 91));
-        assert_eq!(tally.incidents(), Incidents::default());
+        assert_eq!(tally.incidents(), RunStats::default());
     }
 
     #[test]
     fn what_is_left_of_a_part_is_the_part() {
-        let mut tally = Tally::new(&pending(10)).with_jobs_max(Some(3));
+        let mut tally = ProgressTotals::new(&pending(10)).with_jobs_max(Some(3));
         assert_eq!((tally.n_left(), tally.n_jobs()), (3, 10));
         tally.add(at(0.0), &[succeeded(1), failed(2, FaultKind::Moderated, "")]);
         assert_eq!((tally.n_left(), tally.n_done()), (1, 2));
-        let large = Tally::new(&pending(10)).with_jobs_max(Some(100));
+        let large = ProgressTotals::new(&pending(10)).with_jobs_max(Some(100));
         assert_eq!(large.n_left(), 10);
     }
 
     /// Returns a tally of 1,000 jobs after `secs` seconds, with `n_finished` jobs finished at each of those seconds.
-    fn after(secs: u32, n_finished: impl Fn(u32) -> usize) -> Tally {
-        let mut tally = Tally::new(&pending(1000));
+    fn after(secs: u32, n_finished: impl Fn(u32) -> usize) -> ProgressTotals {
+        let mut tally = ProgressTotals::new(&pending(1000));
         for sec in 0..=secs {
             tally.add(at(f64::from(sec)), &vec![succeeded(1); n_finished(sec)]);
         }
@@ -333,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_told_only_when_enough_is_known() {
-        assert_eq!(Tally::new(&pending(9)).rate(), None);
+        assert_eq!(ProgressTotals::new(&pending(9)).rate(), None);
         assert_eq!(after(0, |_| 100).rate(), None, "no time has passed");
         assert_eq!(after(4, |_| 100).rate(), None, "too short");
         assert_eq!(after(30, |_| 0).rate(), None, "nothing has finished");
@@ -358,7 +359,7 @@ mod tests {
 
     #[test]
     fn a_rate_stands_still_while_the_pace_does() {
-        let mut tally = Tally::new(&pending(100_000));
+        let mut tally = ProgressTotals::new(&pending(100_000));
         let mut rates = vec![];
         for tick in 0..2400 {
             tally.add(at(f64::from(tick) / 10.0), &[succeeded(1)]);
@@ -370,7 +371,7 @@ mod tests {
 
     #[test]
     fn long_silences_and_steps_backwards_are_survived() {
-        let mut tally = Tally::new(&pending(100));
+        let mut tally = ProgressTotals::new(&pending(100));
         tally.add(at(1e6), &[succeeded(1)]);
         tally.add(at(0.0), &[succeeded(1)]);
         tally.add(at(1e9), &[succeeded(1)]);

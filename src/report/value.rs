@@ -16,7 +16,7 @@ use crate::model::time::Timestamp;
 
 /// Value of one field, or none.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value<'a> {
+pub enum CellValue<'a> {
     /// No value: an empty field in CSV, `null` in JSON and Arrow.
     None,
     /// Text, unchanged.
@@ -33,13 +33,13 @@ pub enum Value<'a> {
     Nested(Json),
 }
 
-impl<'a> Value<'a> {
-    /// Returns the text as a value, or `Value::None` for `None`.
+impl<'a> CellValue<'a> {
+    /// Returns the text as a value, or `CellValue::None` for `None`.
     pub fn text_of(text: Option<&'a str>) -> Self {
         text.map_or(Self::None, |text| Self::Text(text.into()))
     }
 
-    /// Returns the integer as a value, or `Value::None` for `None`.
+    /// Returns the integer as a value, or `CellValue::None` for `None`.
     pub fn whole_of<T: Into<u64>>(number: Option<T>) -> Self {
         number.map_or(Self::None, |number| Self::Whole(number.into()))
     }
@@ -58,7 +58,7 @@ impl<'a> Value<'a> {
     }
 }
 
-impl Serialize for Value<'_> {
+impl Serialize for CellValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::None => serializer.serialize_none(),
@@ -73,9 +73,9 @@ impl Serialize for Value<'_> {
 }
 
 /// Serializes as one JSON object: the field names, and a value for each.
-pub struct Object<'a>(pub &'a [String], pub &'a [Value<'a>]);
+pub struct NamedValues<'a>(pub &'a [String], pub &'a [CellValue<'a>]);
 
-impl Serialize for Object<'_> {
+impl Serialize for NamedValues<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         self.0.iter().zip(self.1).try_for_each(|(name, value)| map.serialize_entry(name, value))?;
@@ -90,10 +90,10 @@ pub fn seconds(span: Duration) -> f64 {
 }
 
 /// Returns the fields of a request that are lists or objects, in the order of [`NESTED`]. A field that the request does
-/// not set is `Value::None`.
-pub fn nested(request: &Request) -> [Value<'static>; 3] {
+/// not set is `CellValue::None`.
+pub fn nested(request: &Request) -> [CellValue<'static>; 3] {
     let Request { image_url, loras, params, .. } = request;
-    let given = |is_given: bool, json: Json| if is_given { Value::Nested(json) } else { Value::None };
+    let given = |is_given: bool, json: Json| if is_given { CellValue::Nested(json) } else { CellValue::None };
     let loras_json = loras.iter().map(|lora| json!({ "repo": lora.repo, "weight": lora.weight })).collect();
     let param = |(name, Given(text)): (&String, &Given)| {
         // The ledger stores text that was valid JSON when the manifest was imported.
@@ -135,14 +135,14 @@ mod tests {
     #[test]
     fn a_value_reads_the_same_in_a_table_and_in_json() {
         let table = [
-            (Value::None, "", "null"),
-            (Value::Text("a \"cat\"\n猫 🐈".into()), "a \"cat\"\n猫 🐈", r#""a \"cat\"\n猫 🐈""#),
-            (Value::Whole(u64::MAX), "18446744073709551615", "18446744073709551615"),
-            (Value::Real(3.5), "3.5", "3.5"),
-            (Value::Real(4.0), "4", "4.0"),
-            (Value::Time(Timestamp::from_millis(7)), "1970-01-01T00:00:00.007Z", r#""1970-01-01T00:00:00.007Z""#),
-            (Value::Span(Duration::from_millis(1200)), "1.200", "1.2"),
-            (Value::Nested(json!([1, {"a": null}])), r#"[1,{"a":null}]"#, r#"[1,{"a":null}]"#),
+            (CellValue::None, "", "null"),
+            (CellValue::Text("a \"cat\"\n猫 🐈".into()), "a \"cat\"\n猫 🐈", r#""a \"cat\"\n猫 🐈""#),
+            (CellValue::Whole(u64::MAX), "18446744073709551615", "18446744073709551615"),
+            (CellValue::Real(3.5), "3.5", "3.5"),
+            (CellValue::Real(4.0), "4", "4.0"),
+            (CellValue::Time(Timestamp::from_millis(7)), "1970-01-01T00:00:00.007Z", r#""1970-01-01T00:00:00.007Z""#),
+            (CellValue::Span(Duration::from_millis(1200)), "1.200", "1.2"),
+            (CellValue::Nested(json!([1, {"a": null}])), r#"[1,{"a":null}]"#, r#"[1,{"a":null}]"#),
         ];
         for (value, text, json) in table {
             assert_eq!((value.text(), serde_json::to_string(&value).unwrap()), (text.into(), json.to_owned()));
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn lists_and_objects_of_a_request_are_given_as_they_were() {
-        assert_eq!(nested(&Request::default()), [const { Value::None }; 3]);
+        assert_eq!(nested(&Request::default()), [const { CellValue::None }; 3]);
         let request = Request {
             image_url: vec!["https://a/b.png".into()],
             loras: vec![Lora { repo: "org/x".into(), weight: Some(0.5) }, Lora { repo: "y".into(), weight: None }],

@@ -2,7 +2,7 @@
 
 use indicatif::ProgressBar;
 
-use crate::model::counts::Counts;
+use crate::model::counts::StatusCounts;
 use crate::report::terminal::Terminal;
 use crate::report::{bars, layout};
 
@@ -20,7 +20,7 @@ impl Watch {
     }
 
     /// Shows the numbers of jobs by status, and further facts.
-    pub fn show(&self, counts: &Counts, words: &[String]) {
+    pub fn show(&self, counts: &StatusCounts, words: &[String]) {
         self.bar.set_message(layout::standing(counts, words, bars::area(&self.terminal)).join("\n"));
     }
 
@@ -41,7 +41,8 @@ mod tests {
         let watch = Watch::on(screen.terminal());
         let words =
             |n: u32| [format!("{n} being submitted"), "2.0/s".into(), "about 5 min left".into(), "process 4711".into()];
-        let counts = |n_succeeded| Counts { n_pending: 1000, n_succeeded, n_failed: 3, ..Counts::default() };
+        let counts =
+            |n_succeeded| StatusCounts { n_pending: 1000, n_succeeded, n_failed: 3, ..StatusCounts::default() };
         for (n, n_succeeded) in [(1, 100), (22, 500)] {
             watch.show(&counts(n_succeeded), &words(n));
         }

@@ -9,16 +9,16 @@ use std::time::Duration;
 
 /// Temporary file that replaces its target at the end. Dropped earlier, it leaves no file.
 #[derive(Debug)]
-pub struct WholeFile {
+pub struct AtomicFile {
     file: File,
     path: PathBuf,
-    partial: Partial,
+    partial: AtomicFileTemp,
 }
 
-impl WholeFile {
+impl AtomicFile {
     /// Creates the temporary file for this path.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let (partial, file) = Partial::beside(path)?;
+        let (partial, file) = AtomicFileTemp::beside(path)?;
         Ok(Self { file, path: path.to_owned(), partial })
     }
 
@@ -31,7 +31,7 @@ impl WholeFile {
     }
 }
 
-impl Write for WholeFile {
+impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -43,12 +43,12 @@ impl Write for WholeFile {
 
 /// Path of the temporary file. Dropping this value removes the file, unless it was renamed.
 #[derive(Debug)]
-struct Partial(PathBuf);
+struct AtomicFileTemp(PathBuf);
 
 /// Age at which the temporary file of a killed process is removed: no process writes such a file for so long.
 const STALE_AGE: Duration = Duration::from_secs(3600);
 
-impl Partial {
+impl AtomicFileTemp {
     /// Creates the file in the same folder, because a rename cannot leave the file system. Its name is unique among all
     /// writers, in this process and in others. A run may end while another process writes its results.
     fn beside(path: &Path) -> io::Result<(Self, File)> {
@@ -81,7 +81,7 @@ fn sweep(path: &Path, begin: &str) -> io::Result<()> {
     Ok(())
 }
 
-impl Drop for Partial {
+impl Drop for AtomicFileTemp {
     fn drop(&mut self) {
         // After the rename, no file is left to remove.
         let _ = fs::remove_file(&self.0);

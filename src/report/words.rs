@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::model::event::{Event, EventKind};
 use crate::model::outcome::{Fault, Outcome};
-use crate::model::progress::Chore;
+use crate::model::progress::Operation;
 use crate::model::text::excerpt;
-use crate::report::tally::Tally;
+use crate::report::tally::ProgressTotals;
 
 /// Formats a duration to about two digits: `95 s`, `7 min`, `1 h 20 min`, `2 d 3 h`. A fraction of a second counts as
 /// one second.
@@ -46,24 +46,24 @@ fn short(count: f64) -> String {
 }
 
 /// Returns the text that names an operation.
-pub fn chore(chore: Chore) -> &'static str {
+pub fn chore(chore: Operation) -> &'static str {
     match chore {
-        Chore::Check => "checking the manifest",
-        Chore::Compare => "comparing the manifest",
-        Chore::Import => "importing the manifest",
-        Chore::Sort => "sorting the jobs",
-        Chore::Results => "writing results.csv",
-        Chore::Verify => "checking images",
-        Chore::Strays => "looking for stray files",
-        Chore::Gallery => "writing gallery.html",
-        Chore::Thumbnails => "making thumbnails",
-        Chore::Export => "exporting images",
+        Operation::Check => "checking the manifest",
+        Operation::Compare => "comparing the manifest",
+        Operation::Import => "importing the manifest",
+        Operation::Sort => "sorting the jobs",
+        Operation::Results => "writing results.csv",
+        Operation::Verify => "checking images",
+        Operation::Strays => "looking for stray files",
+        Operation::Gallery => "writing gallery.html",
+        Operation::Thumbnails => "making thumbnails",
+        Operation::Export => "exporting images",
     }
 }
 
 /// Formats the progress of an operation, with the total if known: `348000/1000000`, `39/112 MB`. Returns an empty
 /// string if nothing is counted.
-pub fn far(chore: Chore, n_done: u64, n_total: Option<u64>) -> String {
+pub fn far(chore: Operation, n_done: u64, n_total: Option<u64>) -> String {
     if n_done == 0 && n_total.is_none() {
         return String::new();
     }
@@ -76,7 +76,7 @@ pub fn far(chore: Chore, n_done: u64, n_total: Option<u64>) -> String {
 }
 
 /// Formats the average rate of an operation, and the time left: `56 MB/s`, `about 2 s left`. Empty if no rate is known.
-pub fn chore_speed(chore: Chore, n_done: u64, n_total: Option<u64>, elapsed: Duration) -> Vec<String> {
+pub fn chore_speed(chore: Operation, n_done: u64, n_total: Option<u64>, elapsed: Duration) -> Vec<String> {
     let per_second = float(n_done) / elapsed.as_secs_f64();
     if !per_second.is_normal() {
         return vec![];
@@ -89,19 +89,19 @@ pub fn chore_speed(chore: Chore, n_done: u64, n_total: Option<u64>, elapsed: Dur
 }
 
 /// Returns the unit in which this amount of an operation reads best: its size and its name.
-fn unit(chore: Chore, n: f64) -> (f64, &'static str) {
+fn unit(chore: Operation, n: f64) -> (f64, &'static str) {
     match chore {
-        Chore::Check if n < 1e6 => (1e3, " kB"),
-        Chore::Check => (1e6, " MB"),
-        Chore::Compare
-        | Chore::Import
-        | Chore::Sort
-        | Chore::Results
-        | Chore::Verify
-        | Chore::Strays
-        | Chore::Gallery
-        | Chore::Thumbnails
-        | Chore::Export => (1.0, ""),
+        Operation::Check if n < 1e6 => (1e3, " kB"),
+        Operation::Check => (1e6, " MB"),
+        Operation::Compare
+        | Operation::Import
+        | Operation::Sort
+        | Operation::Results
+        | Operation::Verify
+        | Operation::Strays
+        | Operation::Gallery
+        | Operation::Thumbnails
+        | Operation::Export => (1.0, ""),
     }
 }
 
@@ -111,7 +111,7 @@ fn float(n: u64) -> f64 {
 }
 
 /// Formats the number of ended jobs: `120/1000 done`.
-pub fn done(tally: &Tally) -> String {
+pub fn done(tally: &ProgressTotals) -> String {
     format!("{}/{} done", tally.n_done(), tally.n_jobs())
 }
 

@@ -11,17 +11,17 @@ use futures::Stream;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::driver::images::check::CheckLimits;
-use crate::driver::{Stopper, stopper};
-use crate::engine::turn::{Signal, Stop};
+use crate::driver::{StopHandle, stopper};
+use crate::engine::turn::{Signal, StopReason};
 use crate::manifest::{self, Source};
-use crate::model::counts::Counts;
+use crate::model::counts::StatusCounts;
 use crate::model::event::Event;
 use crate::model::limits::Limits;
-use crate::model::pace::Pace;
-use crate::model::progress::Unseen;
-use crate::model::style::StyleWish;
+use crate::model::pace::RunSnapshot;
+use crate::model::progress::NoProgress;
+use crate::model::style::OutputOverrides;
 use crate::model::time::Moment;
-use crate::provider::registry::Choice;
+use crate::provider::registry::ProviderConfig;
 use crate::report::{Reporter, Reporters};
 use crate::run::consent::Consent;
 use crate::run::{Options, RunError, Summary, run};
@@ -68,10 +68,10 @@ impl Batch {
         Self(Options {
             source: Source { path, ..Source::default() },
             out,
-            provider: Choice::modelscope(),
+            provider: ProviderConfig::modelscope(),
             limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
             image_limits: CheckLimits::default(),
-            style: StyleWish::default(),
+            style: OutputOverrides::default(),
             formula_guard: None,
             consent: Consent::default(),
         })
@@ -86,7 +86,7 @@ impl Batch {
 
     /// Sets the provider of the images.
     #[must_use]
-    pub fn provider(mut self, provider: Choice) -> Self {
+    pub fn provider(mut self, provider: ProviderConfig) -> Self {
         self.0.provider = provider;
         self
     }
@@ -100,7 +100,7 @@ impl Batch {
 
     /// Sets the output style: names of the images, their conversion, their metadata and their sidecars.
     #[must_use]
-    pub fn style(mut self, style: StyleWish) -> Self {
+    pub fn style(mut self, style: OutputOverrides) -> Self {
         self.0.style = style;
         self
     }
@@ -114,7 +114,7 @@ impl Batch {
 
     /// Starts or resumes the batch on its own thread, so that the caller cannot delay it. Fails if the system provides no
     /// thread.
-    pub fn start(self) -> io::Result<Running> {
+    pub fn start(self) -> io::Result<RunningBatch> {
         let Self(mut options) = self;
         options.source.default_model.get_or_insert_with(|| options.provider.default_model().to_owned());
         let (sender, updates) = mpsc::channel(UPDATES_MAX);
@@ -122,17 +122,17 @@ impl Batch {
         let (stopper, mut stops) = stopper();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = move || {
-            let face = |start: &super::Start<'_>| {
-                let feed = Feed { sender, n_missed: 0, next_pace_at: None };
+            let face = |start: &super::RunStart<'_>| {
+                let feed = UpdateReporter { sender, n_missed: 0, next_pace_at: None };
                 Reporters(vec![Box::new(feed.begun(start.counts))])
             };
-            let came = runtime.block_on(run(options, face, &mut Unseen, &mut stops));
+            let came = runtime.block_on(run(options, face, &mut NoProgress, &mut stops));
             // Ignores a receiver that is gone; the ledger has the result.
             drop(ended.send(came));
             runtime.shutdown_background();
         };
         thread::Builder::new().name("batch".into()).spawn(work)?;
-        Ok(Running { updates, stopper, summary })
+        Ok(RunningBatch { updates, stopper, summary })
     }
 }
 
@@ -141,32 +141,32 @@ impl Batch {
 #[non_exhaustive]
 pub enum Update {
     /// Start of the run: the jobs by status. Nothing is sent yet.
-    Begun(Counts),
+    Begun(StatusCounts),
     /// Event of a job, already recorded.
     Happened(Event),
     /// Pace of the run, about once a second while events occur.
-    Pace(Box<Pace>),
+    Pace(Box<RunSnapshot>),
     /// Number of updates dropped before the next one, because too many waited to be read. The ledger has all of them.
     Missed(u64),
 }
 
 /// Running batch: a stream of [`Update`]s that ends with the run. Dropping it stops the run, as [`stop`](Self::stop) does.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningBatch {
     updates: mpsc::Receiver<Update>,
-    stopper: Stopper,
+    stopper: StopHandle,
     summary: oneshot::Receiver<Result<Summary, RunError>>,
 }
 
-impl Running {
+impl RunningBatch {
     /// Stops the run: nothing more is submitted, tasks in flight are recorded, results are written. The same batch can resume
     /// later, and pays for nothing twice.
     pub fn stop(&self) {
-        self.stopper.stop(Stop::Interrupted(Signal::Interrupt));
+        self.stopper.stop(StopReason::Interrupted(Signal::Interrupt));
     }
 
     /// Returns a handle that stops the run from elsewhere, also after this value has been moved.
-    pub fn stopper(&self) -> Stopper {
+    pub fn stopper(&self) -> StopHandle {
         self.stopper.clone()
     }
 
@@ -176,7 +176,7 @@ impl Running {
     }
 }
 
-impl Stream for Running {
+impl Stream for RunningBatch {
     type Item = Update;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Update>> {
@@ -184,21 +184,21 @@ impl Stream for Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningBatch {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
 /// Reporter that sends updates to the stream, and never waits for the reader.
-struct Feed {
+struct UpdateReporter {
     sender: mpsc::Sender<Update>,
     n_missed: u64,
     next_pace_at: Option<Moment>,
 }
 
-impl Feed {
-    fn begun(mut self, counts: Counts) -> Self {
+impl UpdateReporter {
+    fn begun(mut self, counts: StatusCounts) -> Self {
         self.send(Update::Begun(counts));
         self
     }
@@ -217,8 +217,8 @@ impl Feed {
     }
 }
 
-impl Reporter for Feed {
-    fn show(&mut self, now: Moment, events: &[Event], pace: &Pace) {
+impl Reporter for UpdateReporter {
+    fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot) {
         for event in events {
             self.send(Update::Happened(event.clone()));
         }
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn what_is_not_read_is_counted() {
         let (sender, mut updates) = mpsc::channel(2);
-        let mut feed = Feed { sender, n_missed: 0, next_pace_at: None };
+        let mut feed = UpdateReporter { sender, n_missed: 0, next_pace_at: None };
         let event = |index| {
             let (job, at) = (JobId::from_bytes([0; 10]), Timestamp::default());
             Update::Happened(Event { job, index, at, kind: EventKind::SubmitStarted })

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{AccountCheck, RunFile};
+use crate::ledger::sqlite::{AccountCheck, SqliteStore};
 use crate::model::time::Timestamp;
-use crate::provider::registry::Choice;
+use crate::provider::registry::ProviderConfig;
 
 /// Consent given by the user; none by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,17 +18,17 @@ pub struct Consent {
 
 impl Consent {
     /// Opens the ledger in the folder `out` for writing. `None` uses the provider that the ledger names.
-    pub(super) fn open(self, out: &Path, provider: Option<&str>, at: Timestamp) -> Result<RunFile, LedgerError> {
+    pub(super) fn open(self, out: &Path, provider: Option<&str>, at: Timestamp) -> Result<SqliteStore, LedgerError> {
         match (provider, self.is_older_accepted) {
-            (Some(provider), false) => RunFile::open(out, provider),
-            (Some(provider), true) => RunFile::open_accepting_older(out, provider, at),
-            (None, false) => RunFile::open_existing(out),
-            (None, true) => RunFile::open_existing_accepting_older(out, at),
+            (Some(provider), false) => SqliteStore::open(out, provider),
+            (Some(provider), true) => SqliteStore::open_accepting_older(out, provider, at),
+            (None, false) => SqliteStore::open_existing(out),
+            (None, true) => SqliteStore::open_existing_accepting_older(out, at),
         }
     }
 
     /// Returns whether the token is of the account that owns the tasks of this run. The first account used becomes the run's.
-    pub(super) fn is_same_account(self, file: &RunFile, provider: &Choice) -> Result<bool, LedgerError> {
+    pub(super) fn is_same_account(self, file: &SqliteStore, provider: &ProviderConfig) -> Result<bool, LedgerError> {
         let Some(account) = provider.account(&file.account_salt()?) else { return Ok(true) };
         match file.settle_account(&account)? {
             AccountCheck::Same | AccountCheck::First => Ok(true),

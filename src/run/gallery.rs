@@ -10,11 +10,11 @@ use std::thread;
 
 use crate::driver::clock::Clock;
 use crate::driver::images::StoreError;
-use crate::driver::images::thumbnails::{Made, Thumbnails, Unmade, name};
+use crate::driver::images::thumbnails::{Made, ThumbnailError, Thumbnails, name};
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::model::outcome::Artifact;
-use crate::model::progress::{Chore, Meter, Progress};
+use crate::model::progress::{Meter, Operation, Progress};
 use crate::report::gallery::{GalleryWriteError, GalleryWriter, Head};
 
 /// Images scaled down at once; each may need the memory of all its pixels.
@@ -57,19 +57,19 @@ pub struct Gallery {
     /// Thumbnails that were removed, because no job needs them.
     pub n_pruned: u64,
     /// Images without a thumbnail, in manifest order, with the reason.
-    pub without: Vec<(Artifact, Unmade)>,
+    pub without: Vec<(Artifact, ThumbnailError)>,
 }
 
 /// Makes the gallery of the run in the folder `out`, for the jobs with these indexes. Jobs beyond the capacity of a page are
 /// left out. Works during a live run.
 pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progress) -> Result<Gallery, GalleryError> {
-    let file = RunFile::open_for_reading(out)?;
+    let file = SqliteStore::open_for_reading(out)?;
     let mut gallery = Gallery { path: out.join("gallery.html"), ..Gallery::default() };
     let (mut images, mut needed) = (Vec::new(), HashSet::new());
     let page = file.at_once(|| {
         let (mut page, n_jobs) = begin(&file, out, &gallery.path)?;
         gallery.n_jobs = n_jobs;
-        let mut meter = Meter::begin(progress, Chore::Gallery, Some(n_jobs));
+        let mut meter = Meter::begin(progress, Operation::Gallery, Some(n_jobs));
         file.each_known(|known| {
             meter.step();
             let artifacts = known.state.artifacts();
@@ -99,7 +99,7 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
     Ok(gallery)
 }
 
-fn begin(file: &RunFile, out: &Path, path: &Path) -> Result<(GalleryWriter, u64), GalleryError> {
+fn begin(file: &SqliteStore, out: &Path, path: &Path) -> Result<(GalleryWriter, u64), GalleryError> {
     let (provider, columns, counts) = (file.provider()?, file.columns()?, file.counts()?);
     let folder = out.canonicalize().ok().and_then(|out| Some(out.file_name()?.to_string_lossy().into_owned()));
     let head = Head {
@@ -126,7 +126,7 @@ fn make(
     gallery: &mut Gallery,
     progress: &mut dyn Progress,
 ) -> Result<(), StoreError> {
-    let mut meter = Meter::begin(progress, Chore::Thumbnails, Some(images.len() as u64));
+    let mut meter = Meter::begin(progress, Operation::Thumbnails, Some(images.len() as u64));
     let n_threads = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS_MAX);
     let next = AtomicUsize::new(0);
     let mut without = Vec::new();

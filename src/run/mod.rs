@@ -21,27 +21,27 @@ use tokio::select;
 use crate::driver::clock::Clock;
 use crate::driver::images::check::CheckLimits;
 use crate::driver::images::{DiskStore, StoreError};
-use crate::driver::{self, DriveError, Hands, Stops};
+use crate::driver::{self, DriveError, DriverContext, StopReceiver};
 use crate::engine::Engine;
-use crate::engine::turn::Stop;
+use crate::engine::turn::StopReason;
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{Imported, RunFile, SqliteLedger};
+use crate::ledger::sqlite::{Imported, SqliteLedger, SqliteStore};
 use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::cost::Cost;
-use crate::model::counts::{Counts, Incidents};
-use crate::model::limits::{InDoubt, Limits};
+use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::limits::{InDoubtPolicy, Limits};
 use crate::model::name::template::TemplateError;
-use crate::model::phase::Known;
+use crate::model::phase::JobRecord;
 use crate::model::price::Price;
 use crate::model::progress::Progress;
-use crate::model::style::{Style, StyleWish};
+use crate::model::style::{OutputOptions, OutputOverrides};
 use crate::model::time::{Moment, Timestamp};
 use crate::plan::{self, PlanError};
-use crate::provider::registry::{Choice, ConnectError};
+use crate::provider::registry::{ConnectError, ProviderConfig};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::money::CostError;
-use crate::run::present::Present;
+use crate::run::present::PresenceCheck;
 use crate::run::projection::{Projection, ProjectionError};
 
 /// Failed jobs listed in a summary, at most.
@@ -55,13 +55,13 @@ pub struct Options {
     /// Output folder.
     pub out: PathBuf,
     /// Provider of the images.
-    pub provider: Choice,
+    pub provider: ProviderConfig,
     /// Limits that the engine keeps.
     pub limits: Limits,
     /// Largest image that is accepted.
     pub image_limits: CheckLimits,
     /// Requested output style; settings that are `None` keep the style of the run so far.
-    pub style: StyleWish,
+    pub style: OutputOverrides,
     /// Guards `results.csv` against formulas in spreadsheets; `None` keeps the setting of the last run, which is off at first.
     pub formula_guard: Option<bool>,
     /// Consent given by the user.
@@ -124,17 +124,17 @@ impl From<DriveError> for RunError {
 
 /// Facts that are known before the first request.
 #[derive(Debug)]
-pub struct Start<'a> {
+pub struct RunStart<'a> {
     /// Checked manifest; `None` if it is the manifest of the last run, which is not checked again.
     pub manifest: Option<&'a Manifest>,
     /// Jobs of the manifest by status.
-    pub counts: Counts,
+    pub counts: StatusCounts,
     /// Changes since the last run; `None` if the manifest is the same.
     pub imported: Option<Imported>,
     /// Jobs that are no longer in the manifest and may be paid for; this run does not fetch them.
     pub n_left_behind: u64,
     /// Output style of the images.
-    pub style: &'a Style,
+    pub style: &'a OutputOptions,
     /// Price of an image: from the limits, else from the manifest, else from the last run; `None` if unknown.
     pub price: Option<Price>,
     /// Says whether the token is of another account than the one that the batch began with.
@@ -145,21 +145,21 @@ pub struct Start<'a> {
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Jobs by status, at the end of the run.
-    pub counts: Counts,
+    pub counts: StatusCounts,
     /// Jobs by status, at the start of the run.
-    pub counts_before: Counts,
+    pub counts_before: StatusCounts,
     /// Incidents of this run.
-    pub incidents: Incidents,
+    pub incidents: RunStats,
     /// Cost of all runs of the folder, with its unit. `None` if no price is known, or nothing was to do.
     pub cost: Option<(Cost, String)>,
     /// Reason why the run stopped before the end; `None` if it did not.
-    pub stop: Option<Stop>,
+    pub stop: Option<StopReason>,
     /// Jobs left for the next such command, if this one was limited to some of them; else 0.
     pub n_outstanding: u64,
     /// First few jobs without an image.
-    pub failures: Vec<Known>,
+    pub failures: Vec<JobRecord>,
     /// Presence of the recorded images on the disk.
-    pub present: Present,
+    pub present: PresenceCheck,
     /// Path of `results.csv`.
     pub results: PathBuf,
     /// Time at which the run ended.
@@ -174,23 +174,23 @@ pub struct Summary {
 /// to `progress`.
 pub async fn run(
     options: Options,
-    face: impl FnOnce(&Start<'_>) -> Reporters,
+    face: impl FnOnce(&RunStart<'_>) -> Reporters,
     progress: &mut dyn Progress,
-    stops: &mut Stops,
+    stops: &mut StopReceiver,
 ) -> Result<Summary, RunError> {
     let clock = Clock::system();
     let began = clock.now();
     let mut check = || manifest::open_watched(options.source.clone(), progress);
     let fingerprint = plan::fingerprint_of(&options.source);
     let is_known =
-        |file: &RunFile| Ok::<_, LedgerError>(fingerprint.is_some() && file.manifest_fingerprint()? == fingerprint);
+        |file: &SqliteStore| Ok::<_, LedgerError>(fingerprint.is_some() && file.manifest_fingerprint()? == fingerprint);
     // Files are created only for a valid manifest.
-    let first = if RunFile::glance(&options.out, is_known).unwrap_or(false) { None } else { Some(check()?) };
+    let first = if SqliteStore::glance(&options.out, is_known).unwrap_or(false) { None } else { Some(check()?) };
     if let (Some(naming), Some(manifest)) = (&options.style.naming, &first) {
         naming.check(manifest.columns())?;
     }
     if let Some(manifest) = &first {
-        let known = RunFile::glance(&options.out, RunFile::price_used).unwrap_or_default();
+        let known = SqliteStore::glance(&options.out, SqliteStore::price_used).unwrap_or_default();
         let price = options.limits.price.as_ref().or(manifest.price()).or(known.as_ref());
         money::check_price(options.limits.cost_max.as_ref(), price)?;
     }
@@ -216,14 +216,14 @@ pub async fn run(
     let limits = Limits { is_same_account, ..limits };
     let (manifest_now, is_other_account) = (manifest.as_ref(), !is_same_account);
     let start =
-        Start { manifest: manifest_now, counts, imported, n_left_behind, price, style: &style, is_other_account };
+        RunStart { manifest: manifest_now, counts, imported, n_left_behind, price, style: &style, is_other_account };
     let mut reporters = face(&start);
     // Frees the manifest, which may be large, because the run is long.
     drop(manifest);
 
     let n_to_do = counts_before.n_unfinished();
-    let before = Before { began, n_to_do, counts: counts_before, incidents: incidents_before };
-    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::All, formula_guard };
+    let before = Baseline { began, n_to_do, counts: counts_before, incidents: incidents_before };
+    let work = Session { out: &out, provider, limits, image_limits, style, scope: Scope::All, formula_guard };
     work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
 }
 
@@ -237,43 +237,43 @@ enum Scope {
 }
 
 /// Inputs of a session.
-struct Work<'a> {
+struct Session<'a> {
     out: &'a Path,
-    provider: Choice,
+    provider: ProviderConfig,
     limits: Limits,
     image_limits: CheckLimits,
-    style: Style,
+    style: OutputOptions,
     scope: Scope,
     /// Setting as in [`Options`].
     formula_guard: Option<bool>,
 }
 
 /// Baseline of a session: the state before it.
-struct Before {
+struct Baseline {
     began: Moment,
     n_to_do: u64,
-    counts: Counts,
-    incidents: Incidents,
+    counts: StatusCounts,
+    incidents: RunStats,
 }
 
-type Ended = Result<Option<Stop>, RunError>;
+type SessionEnd = Result<Option<StopReason>, RunError>;
 
-impl Work<'_> {
+impl Session<'_> {
     /// Drives the open jobs, if there are any, writes the results, and returns the summary.
     async fn go_on(
         self,
-        file: RunFile,
-        before: &Before,
+        file: SqliteStore,
+        before: &Baseline,
         reporters: &mut Reporters,
         progress: &mut dyn Progress,
         clock: &Clock,
-        stops: &mut Stops,
+        stops: &mut StopReceiver,
     ) -> Result<Summary, RunError> {
         let out = self.out;
         let results = Projection::new(out).guarding(self.formula_guard);
         results.settle(&file)?;
         let price = self.limits.price.clone().filter(|_| before.n_to_do > 0);
-        let is_holding = self.limits.in_doubt == InDoubt::Hold;
+        let is_holding = self.limits.in_doubt == InDoubtPolicy::Hold;
         let (file, ended) = match before.n_to_do {
             0 => (file, Ok(None)),
             _ => self.drive(file, before.began, reporters, clock, stops, &results).await?,
@@ -287,7 +287,7 @@ impl Work<'_> {
         // Jobs held for the user are not left for the next part.
         let n_held = if is_holding { incidents.n_doubts_held.min(counts.n_in_doubt) } else { 0 };
         let n_outstanding = match stop {
-            Some(Stop::Limit(_)) => counts.n_unfinished().saturating_sub(n_held),
+            Some(StopReason::Limit(_)) => counts.n_unfinished().saturating_sub(n_held),
             _ => 0,
         };
         let cost = price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
@@ -308,17 +308,17 @@ impl Work<'_> {
 
     async fn drive(
         self,
-        file: RunFile,
+        file: SqliteStore,
         began: Moment,
         reporters: &mut Reporters,
         clock: &Clock,
-        stops: &mut Stops,
+        stops: &mut StopReceiver,
         results: &Projection,
-    ) -> Result<(RunFile, Ended), RunError> {
+    ) -> Result<(SqliteStore, SessionEnd), RunError> {
         let connected = self.provider.connect(self.image_limits.bytes_max)?;
         let store = DiskStore::open_making(self.out, self.image_limits, self.style.making)?;
         let naming = Arc::new(self.style.naming);
-        let hands = Hands { provider: connected.provider.clone(), store: Arc::new(store.clone()), naming };
+        let hands = DriverContext { provider: connected.provider.clone(), store: Arc::new(store.clone()), naming };
         let paid = self.limits.price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
         let mut engine = Engine::new(self.limits);
         engine.remember(clock.now(), &file.history()?);

@@ -1,7 +1,7 @@
 //! Preconditions of a cost limit, checked before anything is paid for.
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::model::cost::CostLimit;
 use crate::model::limits::Limits;
 use crate::model::price::Price;
@@ -66,7 +66,7 @@ pub fn check_price(max: Option<&CostLimit>, price: Option<&Price>) -> Result<(),
 }
 
 /// Checks that a price is known for every job that may be submitted or has been. Does so only under a cost limit.
-pub fn check_jobs(limits: &Limits, file: &RunFile) -> Result<Result<(), CostError>, LedgerError> {
+pub fn check_jobs(limits: &Limits, file: &SqliteStore) -> Result<Result<(), CostError>, LedgerError> {
     if let Err(error) = check_price(limits.cost_max.as_ref(), limits.price.as_ref()) {
         return Ok(Err(error));
     }

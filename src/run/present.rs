@@ -4,14 +4,14 @@ use std::path::Path;
 
 use crate::driver::images::verify::is_there;
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 
 /// Jobs whose images are checked, at most. More jobs are sampled evenly, because each check is a system call.
 const JOBS_MAX: u64 = 20_000;
 
 /// Result of a presence check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Present {
+pub struct PresenceCheck {
     /// Images that were checked.
     pub n_looked: u64,
     /// Checked images that are missing, or differ from the recorded size.
@@ -21,8 +21,8 @@ pub struct Present {
 }
 
 /// Checks the images of the present manifest, or an evenly spaced sample of them.
-pub(super) fn look(out: &Path, file: &RunFile) -> Result<Present, LedgerError> {
-    let mut present = Present::default();
+pub(super) fn look(out: &Path, file: &SqliteStore) -> Result<PresenceCheck, LedgerError> {
+    let mut present = PresenceCheck::default();
     present.is_all = file.each_image(JOBS_MAX, |artifact| {
         present.n_looked += 1;
         present.n_missing += u64::from(!is_there(out, &artifact));

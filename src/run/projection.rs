@@ -10,10 +10,10 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use tokio::sync::oneshot;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::RunFile;
-use crate::model::phase::Known;
-use crate::model::progress::{Chore, Meter, Progress, Unseen};
-use crate::report::results::{Format, ResultsError, ResultsWriter};
+use crate::ledger::sqlite::SqliteStore;
+use crate::model::phase::JobRecord;
+use crate::model::progress::{Meter, NoProgress, Operation, Progress};
+use crate::report::results::{ResultsError, ResultsFileFormat, ResultsWriter};
 
 /// Shortest time between two rewrites during a run.
 const INTERVAL_MIN: Duration = Duration::from_secs(30);
@@ -40,7 +40,7 @@ pub enum ProjectionError {
 
 /// Jobs that the results contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rows {
+pub enum ResultRows {
     /// Jobs of the present manifest.
     OfManifest,
     /// Jobs of the present manifest, followed by the jobs that are no longer in it.
@@ -52,7 +52,7 @@ pub enum Rows {
 pub struct Projection {
     out: PathBuf,
     path: PathBuf,
-    format: Format,
+    format: ResultsFileFormat,
     /// Guards tables against formulas; `None` keeps the setting of the last run.
     formula_guard: Option<bool>,
     /// Lock that allows one rewrite at a time.
@@ -62,11 +62,11 @@ pub struct Projection {
 impl Projection {
     /// Creates the projection to `results.csv` for the run in the folder `out`.
     pub fn new(out: &Path) -> Self {
-        Self::written_as(Format::Csv, out)
+        Self::written_as(ResultsFileFormat::Csv, out)
     }
 
     /// Creates the projection in this format for the run in the folder `out`.
-    pub fn written_as(format: Format, out: &Path) -> Self {
+    pub fn written_as(format: ResultsFileFormat, out: &Path) -> Self {
         let path = out.join("results").with_extension(format.extension());
         Self { out: out.to_owned(), path, format, formula_guard: None, turn: Arc::default() }
     }
@@ -79,25 +79,25 @@ impl Projection {
     }
 
     /// Returns the format in which the results are written.
-    fn format(&self, file: &RunFile) -> Result<Format, LedgerError> {
+    fn format(&self, file: &SqliteStore) -> Result<ResultsFileFormat, LedgerError> {
         let is_guarded = match (self.format, self.formula_guard) {
-            (Format::Jsonl, _) => return Ok(Format::Jsonl),
-            (Format::GuardedCsv, _) => true,
-            (Format::Csv, Some(is_guarded)) => is_guarded,
-            (Format::Csv, None) => file.results_mark()?.is_some_and(|mark| mark.ends_with(GUARDED)),
+            (ResultsFileFormat::Jsonl, _) => return Ok(ResultsFileFormat::Jsonl),
+            (ResultsFileFormat::GuardedCsv, _) => true,
+            (ResultsFileFormat::Csv, Some(is_guarded)) => is_guarded,
+            (ResultsFileFormat::Csv, None) => file.results_mark()?.is_some_and(|mark| mark.ends_with(GUARDED)),
         };
-        Ok(if is_guarded { Format::GuardedCsv } else { Format::Csv })
+        Ok(if is_guarded { ResultsFileFormat::GuardedCsv } else { ResultsFileFormat::Csv })
     }
 
     /// Stores the formula setting of this run for later retries, repairs and reads.
-    pub fn settle(&self, file: &RunFile) -> Result<(), ProjectionError> {
+    pub fn settle(&self, file: &SqliteStore) -> Result<(), ProjectionError> {
         let is_settled = self.format(file)? == Self { formula_guard: None, ..self.clone() }.format(file)?;
         if is_settled { Ok(()) } else { Ok(file.set_results_mark(self.guard_mark(file)?)?) }
     }
 
     /// Returns the suffix of the stored revision.
-    fn guard_mark(&self, file: &RunFile) -> Result<&'static str, LedgerError> {
-        Ok(if self.format(file)? == Format::GuardedCsv { GUARDED } else { "" })
+    fn guard_mark(&self, file: &SqliteStore) -> Result<&'static str, LedgerError> {
+        Ok(if self.format(file)? == ResultsFileFormat::GuardedCsv { GUARDED } else { "" })
     }
 
     /// Returns the path of the results.
@@ -107,7 +107,7 @@ impl Projection {
 
     /// Writes the results if anything has happened since the last write. Also writes them if the file is no longer the one
     /// written then. A run always leaves the jobs of its manifest there, and no others.
-    pub fn refresh(&self, file: &RunFile, progress: &mut dyn Progress) -> Result<(), ProjectionError> {
+    pub fn refresh(&self, file: &SqliteStore, progress: &mut dyn Progress) -> Result<(), ProjectionError> {
         // Results of another run may be at this path by now.
         file.check_in_place()?;
         let mark = file.mark()?;
@@ -119,23 +119,28 @@ impl Projection {
         if self.stamp().is_some_and(|stamp| written == Some(of(stamp))) {
             return Ok(());
         }
-        self.rewrite(file, Rows::OfManifest, progress)?;
+        self.rewrite(file, ResultRows::OfManifest, progress)?;
         Ok(file.set_results_mark(&of(self.stamp().unwrap_or_default()))?)
     }
 
     /// Writes the results, also if they are up to date.
-    pub fn rewrite(&self, file: &RunFile, rows: Rows, progress: &mut dyn Progress) -> Result<(), ProjectionError> {
+    pub fn rewrite(
+        &self,
+        file: &SqliteStore,
+        rows: ResultRows,
+        progress: &mut dyn Progress,
+    ) -> Result<(), ProjectionError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         file.at_once(|| {
             let provider = file.provider()?;
             let name = provider.split(' ').next().unwrap_or_default();
             let mut writer = ResultsWriter::create(&self.path, self.format(file)?, name, &file.columns()?)?;
-            let mut meter = Meter::begin(progress, Chore::Results, Some(file.counts()?.n_jobs()));
+            let mut meter = Meter::begin(progress, Operation::Results, Some(file.counts()?.n_jobs()));
             let price = file.price_used()?;
             if price.is_some() {
                 file.gather_accepted()?;
             }
-            let mut write = |known: Known| {
+            let mut write = |known: JobRecord| {
                 meter.step();
                 let price = price.as_ref().and_then(|price| price.amount_of(&known.job.request.model));
                 let cost =
@@ -144,8 +149,8 @@ impl Projection {
             };
             file.each_known(&mut write)?;
             match rows {
-                Rows::OfManifest => (),
-                Rows::WithDropped => file.each_dropped(&mut write)?,
+                ResultRows::OfManifest => (),
+                ResultRows::WithDropped => file.each_dropped(&mut write)?,
             }
             Ok(writer.finish()?)
         })
@@ -167,8 +172,8 @@ impl Projection {
             let rewrite = move || {
                 let began = Instant::now();
                 // Ignores a failure, which repeats at the end of the run and is reported there.
-                let _ = RunFile::open_for_reading(&results.out)
-                    .map(|file| results.rewrite(&file, Rows::OfManifest, &mut Unseen));
+                let _ = SqliteStore::open_for_reading(&results.out)
+                    .map(|file| results.rewrite(&file, ResultRows::OfManifest, &mut NoProgress));
                 // Ignores a receiver that is gone, because the run has ended meanwhile.
                 let _ = done.send(began.elapsed());
             };

@@ -8,48 +8,48 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::model::price::Price;
-use crate::report::ci::json::Json;
-use crate::report::ci::junit::Junit;
-use crate::report::ci::markdown::Markdown;
-use crate::report::ci::{Facts, Report};
-use crate::report::whole_file::WholeFile;
+use crate::report::ci::json::JsonReport;
+use crate::report::ci::junit::JunitReport;
+use crate::report::ci::markdown::MarkdownReport;
+use crate::report::ci::{ReportWriter, RunReport};
+use crate::report::whole_file::AtomicFile;
 
 /// Longest page that GitHub accepts for the summary of a step, in bytes.
 const SUMMARY_BYTES_MAX: u64 = 1 << 20;
 
 /// Requested report, written `junit=FILE`, `json=FILE` or `md=FILE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    kind: Kind,
+pub struct ReportRequest {
+    kind: ReportKind,
     path: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ReportKind {
     Junit,
     Json,
     Markdown,
 }
 
-/// Reason why a text is not a [`Wanted`].
+/// Reason why a text is not a [`ReportRequest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a report is junit=FILE, json=FILE or md=FILE")]
-pub struct WantedError;
+pub struct ReportRequestError;
 
-impl FromStr for Wanted {
-    type Err = WantedError;
+impl FromStr for ReportRequest {
+    type Err = ReportRequestError;
 
-    fn from_str(text: &str) -> Result<Self, WantedError> {
-        let (kind, path) = text.split_once('=').ok_or(WantedError)?;
+    fn from_str(text: &str) -> Result<Self, ReportRequestError> {
+        let (kind, path) = text.split_once('=').ok_or(ReportRequestError)?;
         let kind = match kind.trim() {
-            "junit" => Kind::Junit,
-            "json" => Kind::Json,
-            "md" => Kind::Markdown,
-            _ => return Err(WantedError),
+            "junit" => ReportKind::Junit,
+            "json" => ReportKind::Json,
+            "md" => ReportKind::Markdown,
+            _ => return Err(ReportRequestError),
         };
-        if path.is_empty() { Err(WantedError) } else { Ok(Self { kind, path: path.into() }) }
+        if path.is_empty() { Err(ReportRequestError) } else { Ok(Self { kind, path: path.into() }) }
     }
 }
 
@@ -77,26 +77,26 @@ fn remedy(cause: &io::Error) -> &'static str {
     }
 }
 
-impl Wanted {
+impl ReportRequest {
     /// Checks that the report can be written, before anything is paid for. An existing file stays as it is.
     pub fn check(&self) -> Result<(), ReportError> {
         if self.path.is_dir() {
             return Err(self.error(io::ErrorKind::IsADirectory.into()));
         }
-        WholeFile::create(&self.path).map(drop).map_err(|cause| self.error(cause))
+        AtomicFile::create(&self.path).map(drop).map_err(|cause| self.error(cause))
     }
 
     fn error(&self, cause: io::Error) -> ReportError {
         ReportError::Write { path: self.path.clone(), cause }
     }
 
-    fn write(&self, file: &RunFile, facts: &Facts) -> Result<(), ReportError> {
-        let mut whole = WholeFile::create(&self.path).map_err(|cause| self.error(cause))?;
+    fn write(&self, file: &SqliteStore, facts: &RunReport) -> Result<(), ReportError> {
+        let mut whole = AtomicFile::create(&self.path).map_err(|cause| self.error(cause))?;
         let out = BufWriter::new(&mut whole);
-        let report: Box<dyn Report + '_> = match self.kind {
-            Kind::Junit => Box::new(Junit::new(out, facts).map_err(|cause| self.error(cause))?),
-            Kind::Json => Box::new(Json::new(out, facts)),
-            Kind::Markdown => Box::new(Markdown::new(out, facts.clone())),
+        let report: Box<dyn ReportWriter + '_> = match self.kind {
+            ReportKind::Junit => Box::new(JunitReport::new(out, facts).map_err(|cause| self.error(cause))?),
+            ReportKind::Json => Box::new(JsonReport::new(out, facts)),
+            ReportKind::Markdown => Box::new(MarkdownReport::new(out, facts.clone())),
         };
         let path = self.path.clone();
         told(file, report, move |cause| ReportError::Write { path: path.clone(), cause })?;
@@ -106,8 +106,8 @@ impl Wanted {
 
 /// Passes every job of the manifest to a report, and finishes it.
 fn told(
-    file: &RunFile,
-    mut report: Box<dyn Report + '_>,
+    file: &SqliteStore,
+    mut report: Box<dyn ReportWriter + '_>,
     error: impl Fn(io::Error) -> ReportError,
 ) -> Result<(), ReportError> {
     file.each_known(|known| report.job(&known).map_err(&error))?;
@@ -120,29 +120,29 @@ fn told(
 /// The outer error concerns the reports. The inner error concerns the summary, which a run can do without.
 pub fn write(
     out: &Path,
-    wanted: &[Wanted],
+    wanted: &[ReportRequest],
     summary: Option<&Path>,
     price: Option<&Price>,
-    facts: Facts,
+    facts: RunReport,
 ) -> Result<Result<(), ReportError>, ReportError> {
     if wanted.is_empty() && summary.is_none() {
         return Ok(Ok(()));
     }
-    let file = RunFile::open_for_reading(out)?;
+    let file = SqliteStore::open_for_reading(out)?;
     file.at_once(|| {
         let paid = price.map(|price| file.paid(price)).transpose()?.flatten();
         let cost = paid.zip(price).map(|(cost, price)| (cost, price.unit.clone()));
-        let facts = Facts { provider: file.provider()?, counts: file.counts()?, cost, ..facts };
+        let facts = RunReport { provider: file.provider()?, counts: file.counts()?, cost, ..facts };
         wanted.iter().try_for_each(|wanted| wanted.write(&file, &facts))?;
         Ok(summary.map_or(Ok(()), |path| append(path, &file, facts)))
     })
 }
 
 /// Appends the page to the file that GitHub reads after the step. Content from other programs stays.
-fn append(path: &Path, file: &RunFile, facts: Facts) -> Result<(), ReportError> {
+fn append(path: &Path, file: &SqliteStore, facts: RunReport) -> Result<(), ReportError> {
     let error = |cause| ReportError::Write { path: path.to_owned(), cause };
     let mut page = Vec::new();
-    told(file, Box::new(Markdown::new(&mut page, facts)), error)?;
+    told(file, Box::new(MarkdownReport::new(&mut page, facts)), error)?;
     let append = || {
         let length = fs::metadata(path).map_or(0, |file| file.len());
         if length + page.len() as u64 > SUMMARY_BYTES_MAX {
@@ -160,21 +160,21 @@ mod tests {
     #[test]
     fn a_wanted_report_is_a_kind_and_a_file() {
         for (text, kind, path) in [
-            ("junit=a.xml", Kind::Junit, "a.xml"),
-            ("json=x/a=b.json", Kind::Json, "x/a=b.json"),
-            ("md=é.md", Kind::Markdown, "é.md"),
+            ("junit=a.xml", ReportKind::Junit, "a.xml"),
+            ("json=x/a=b.json", ReportKind::Json, "x/a=b.json"),
+            ("md=é.md", ReportKind::Markdown, "é.md"),
         ] {
-            assert_eq!(text.parse(), Ok(Wanted { kind, path: path.into() }));
+            assert_eq!(text.parse(), Ok(ReportRequest { kind, path: path.into() }));
         }
         for text in ["", "junit", "junit=", "=a.xml", "html=a.html"] {
-            assert_eq!(text.parse::<Wanted>(), Err(WantedError), "{text}");
+            assert_eq!(text.parse::<ReportRequest>(), Err(ReportRequestError), "{text}");
         }
     }
 
     #[test]
     fn what_cannot_be_written_is_known_before_and_what_is_there_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let wanted = |name: &str| Wanted { kind: Kind::Json, path: folder.path().join(name) };
+        let wanted = |name: &str| ReportRequest { kind: ReportKind::Json, path: folder.path().join(name) };
         let words = |name: &str| wanted(name).check().unwrap_err().to_string();
         assert!(words("absent/a.json").ends_with("; create its folder first"), "{}", words("absent/a.json"));
         assert!(words("").ends_with("; name a file in it"), "{}", words(""));

@@ -3,22 +3,22 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::driver::Stops;
+use crate::driver::StopReceiver;
 use crate::driver::clock::Clock;
 use crate::driver::images::check::CheckLimits;
-use crate::engine::turn::Stop;
-use crate::ledger::sqlite::Wanted;
-use crate::model::counts::Counts;
+use crate::engine::turn::StopReason;
+use crate::ledger::sqlite::RetrySelection;
+use crate::model::counts::StatusCounts;
 use crate::model::limits::Limits;
 use crate::model::progress::Progress;
-use crate::provider::registry::{Choice, ConnectError};
+use crate::provider::registry::{ConnectError, ProviderConfig};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
-use crate::run::{Before, RunError, Scope, Summary, Work, money, style};
+use crate::run::{Baseline, RunError, Scope, Session, Summary, money, style};
 
 /// Options of a retry. The ledger knows the provider of the run's tasks.
 #[derive(Clone, Debug)]
-pub struct Retry {
+pub struct RetryOptions {
     /// Output folder of the run.
     pub out: PathBuf,
     /// Reasons of the failures to retry, as codes of [`FaultKind::code`](crate::model::outcome::FaultKind::code).
@@ -26,7 +26,7 @@ pub struct Retry {
     /// Forces a new submission even if a task may still give the image that is paid for.
     pub is_anew: bool,
     /// Access to the provider.
-    pub access: Access,
+    pub access: Credentials,
     /// Limits that the engine keeps.
     pub limits: Limits,
     /// Largest image that is accepted.
@@ -35,7 +35,7 @@ pub struct Retry {
 
 /// Access to the provider that a ledger names.
 #[derive(Clone, Debug)]
-pub struct Access {
+pub struct Credentials {
     /// File with the token; `None` reads the token from the environment.
     pub token_file: Option<PathBuf>,
     /// Address of the API according to the user; `None` if not given.
@@ -46,10 +46,10 @@ pub struct Access {
     pub consent: Consent,
 }
 
-impl Access {
+impl Credentials {
     /// Checks that a token exists and may be sent to this provider, which a ledger names. A ledger may come from any source,
     /// and does not decide alone where the token is sent.
-    pub(super) fn check(&self, provider: &Choice) -> Result<(), ConnectError> {
+    pub(super) fn check(&self, provider: &ProviderConfig) -> Result<(), ConnectError> {
         provider.check_place(self.base_url.as_deref())?;
         provider.check()
     }
@@ -61,20 +61,20 @@ impl Access {
 /// has changed. It has changed if the token is of another account than the batch began with. Returns the number of jobs with
 /// the summary.
 pub async fn retry(
-    options: Retry,
-    face: impl FnOnce(u64, &Counts, bool) -> Reporters,
+    options: RetryOptions,
+    face: impl FnOnce(u64, &StatusCounts, bool) -> Reporters,
     progress: &mut dyn Progress,
-    stops: &mut Stops,
+    stops: &mut StopReceiver,
 ) -> Result<(u64, Summary), RunError> {
-    let Retry { out, codes, is_anew, access, limits, image_limits } = options;
+    let RetryOptions { out, codes, is_anew, access, limits, image_limits } = options;
     let clock = Clock::system();
     let began = clock.now();
     let mut file = access.consent.open(&out, None, began.wall())?;
-    let provider = Choice::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
+    let provider = ProviderConfig::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
     let incidents = file.incidents()?;
     let limits = Limits { price: file.settle_price(limits.price)?, ..limits };
     money::check_jobs(&limits, &file)??;
-    let wanted = Wanted::Failed { codes, is_anew };
+    let wanted = RetrySelection::Failed { codes, is_anew };
     let n_wanted = file.choose(&wanted)?;
     // Jobs that are not retried now are not reopened either.
     let n_to_do = limits.jobs_max.map_or(Ok(n_wanted), |max| file.narrow(max))?;
@@ -89,11 +89,11 @@ pub async fn retry(
     let limits = Limits { is_same_account, ..limits };
     let mut reporters = if n_to_do > 0 { face(n_to_do, &counts, !is_same_account) } else { Reporters::default() };
     let style = style::known(&file)?;
-    let before = Before { began, n_to_do, counts, incidents };
-    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen, formula_guard: None };
+    let before = Baseline { began, n_to_do, counts, incidents };
+    let work = Session { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen, formula_guard: None };
     let mut summary = work.go_on(file, &before, &mut reporters, progress, &clock, stops).await?;
     if n_wanted > n_to_do && summary.stop.is_none() {
-        summary.stop = Some(Stop::Limit(n_to_do));
+        summary.stop = Some(StopReason::Limit(n_to_do));
         summary.n_outstanding = n_wanted - n_to_do;
     }
     Ok((n_to_do, summary))

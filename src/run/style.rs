@@ -1,13 +1,17 @@
 //! Output style of a run: determined by its first session, and kept by all later ones.
 
-use crate::ledger::sqlite::RunFile;
-use crate::model::counts::Counts;
-use crate::model::style::{Making, Style, StyleWish};
+use crate::ledger::sqlite::SqliteStore;
+use crate::model::counts::StatusCounts;
+use crate::model::style::{OutputOptions, OutputOverrides, PostProcessing};
 use crate::run::RunError;
 
 /// Determines the style of the run from the user's settings and the stored style. Once an image exists, names stay as they are,
 /// and other settings may change for later images. The names must be possible for jobs with these columns.
-pub(super) fn settle(file: &RunFile, wish: &StyleWish, columns: &[String]) -> Result<Style, RunError> {
+pub(super) fn settle(
+    file: &SqliteStore,
+    wish: &OutputOverrides,
+    columns: &[String],
+) -> Result<OutputOptions, RunError> {
     let before = known(file)?;
     let style = wish.or(&before);
     let has_images = file.counts()?.n_succeeded > 0;
@@ -23,8 +27,12 @@ pub(super) fn settle(file: &RunFile, wish: &StyleWish, columns: &[String]) -> Re
 }
 
 /// Returns the style of the run so far. A run from before styles were recorded keeps images as they come.
-pub(super) fn known(file: &RunFile) -> Result<Style, RunError> {
-    let has_begun = file.counts()? != Counts::default();
-    let default = if has_begun { Style { making: Making::default(), ..Style::default() } } else { Style::default() };
+pub(super) fn known(file: &SqliteStore) -> Result<OutputOptions, RunError> {
+    let has_begun = file.counts()? != StatusCounts::default();
+    let default = if has_begun {
+        OutputOptions { making: PostProcessing::default(), ..OutputOptions::default() }
+    } else {
+        OutputOptions::default()
+    };
     Ok(file.style()?.unwrap_or(default))
 }

@@ -3,24 +3,24 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::driver::Stops;
+use crate::driver::StopReceiver;
 use crate::driver::clock::Clock;
 use crate::driver::images::check::CheckLimits;
 use crate::driver::images::verify::{Damage, check, each_file, set_aside};
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{RunFile, Wanted};
-use crate::model::counts::Counts;
+use crate::ledger::sqlite::{RetrySelection, SqliteStore};
+use crate::model::counts::StatusCounts;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
 use crate::model::outcome::{Artifact, ImageFormat, Outcome};
-use crate::model::phase::{Known, Phase};
-use crate::model::progress::{Chore, Meter, Progress};
+use crate::model::phase::{JobRecord, Phase};
+use crate::model::progress::{Meter, Operation, Progress};
 use crate::model::style::Sidecar;
-use crate::provider::registry::Choice;
+use crate::provider::registry::ProviderConfig;
 use crate::report::Reporters;
 use crate::run::consent::Consent;
-use crate::run::retry::Access;
-use crate::run::{Before, RunError, Scope, Summary, Work, style};
+use crate::run::retry::Credentials;
+use crate::run::{Baseline, RunError, Scope, Session, Summary, style};
 
 /// Untracked files that are named, at most.
 const STRAYS_MAX: usize = 20;
@@ -30,11 +30,11 @@ const REPAIR_RETRIES_MAX: u32 = 2;
 
 /// Result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verified {
+pub struct VerifyReport {
     /// Images that were checked.
     pub n_images: u64,
     /// Images that are not what was recorded, in manifest order.
-    pub damaged: Vec<Damaged>,
+    pub damaged: Vec<DamagedImage>,
     /// Jobs whose images an earlier repair or retry began to fetch again and has not completed.
     pub being_fetched: Vec<JobId>,
     /// Files below `images/` that belong to no job. Not counted during a live run, because a run names a file before it records
@@ -44,7 +44,7 @@ pub struct Verified {
     pub strays: Vec<String>,
 }
 
-impl Verified {
+impl VerifyReport {
     /// Returns the number of jobs whose images have to be fetched.
     pub fn wanted(&self) -> usize {
         let jobs = self.damaged.iter().map(|damaged| damaged.job).chain(self.being_fetched.iter().copied());
@@ -54,7 +54,7 @@ impl Verified {
 
 /// Image that is not what was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damaged {
+pub struct DamagedImage {
     /// Id of the job that owns the image.
     pub job: JobId,
     /// Index of the job in the manifest.
@@ -67,14 +67,14 @@ pub struct Damaged {
 
 /// Checks the whole ledger of the run in the folder `out` against its checksums and its watermark. Checks every image against
 /// its record. Changes nothing, and works during a live run.
-pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Result<Verified, RunError> {
-    if let Some(older) = RunFile::older(out)?.filter(|_| !consent.is_older_accepted) {
+pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Result<VerifyReport, RunError> {
+    if let Some(older) = SqliteStore::older(out)?.filter(|_| !consent.is_older_accepted) {
         return Err(older.into());
     }
-    let file = RunFile::open_for_reading(out)?;
+    let file = SqliteStore::open_for_reading(out)?;
     file.check_whole()?;
-    let mut meter = Meter::begin(progress, Chore::Verify, Some(file.counts()?.n_succeeded));
-    let mut verified = Verified::default();
+    let mut meter = Meter::begin(progress, Operation::Verify, Some(file.counts()?.n_succeeded));
+    let mut verified = VerifyReport::default();
     file.each_known(|known| {
         if look_at(out, &known, &mut verified) {
             meter.step();
@@ -83,19 +83,19 @@ pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Resu
     })?;
     drop(meter);
     verified.being_fetched = file.being_fetched_again()?;
-    if RunFile::holder(out).is_none() {
+    if SqliteStore::holder(out).is_none() {
         find_strays(out, &file, &mut verified, progress)?;
     }
     Ok(verified)
 }
 
 /// Checks the images of a job. Returns whether the job succeeded, that is, whether these are all of its images.
-fn look_at(out: &Path, known: &Known, verified: &mut Verified) -> bool {
+fn look_at(out: &Path, known: &JobRecord, verified: &mut VerifyReport) -> bool {
     for artifact in known.state.artifacts() {
         verified.n_images += 1;
         if let Err(damage) = check(out, artifact) {
             let (job, index, artifact) = (known.job.id, known.job.index, artifact.clone());
-            verified.damaged.push(Damaged { job, index, artifact, damage });
+            verified.damaged.push(DamagedImage { job, index, artifact, damage });
         }
     }
     matches!(known.state.phase, Phase::Finished(Outcome::Succeeded(_)))
@@ -104,11 +104,11 @@ fn look_at(out: &Path, known: &Known, verified: &mut Verified) -> bool {
 /// Looks up the name of every file, and counts the files that are not recorded.
 fn find_strays(
     out: &Path,
-    file: &RunFile,
-    verified: &mut Verified,
+    file: &SqliteStore,
+    verified: &mut VerifyReport,
     progress: &mut dyn Progress,
 ) -> Result<(), RunError> {
-    let mut meter = Meter::begin(progress, Chore::Strays, Some(verified.n_images));
+    let mut meter = Meter::begin(progress, Operation::Strays, Some(verified.n_images));
     file.gather_names()?;
     each_file(out, |name| {
         meter.step();
@@ -125,7 +125,7 @@ fn find_strays(
 }
 
 /// Returns whether a file is an image of some job, or the sidecar of one.
-fn is_recorded(file: &RunFile, name: &str) -> Result<bool, LedgerError> {
+fn is_recorded(file: &SqliteStore, name: &str) -> Result<bool, LedgerError> {
     let beside = [Sidecar::Txt, Sidecar::Json].into_iter().find_map(|sidecar| {
         let stem = name.strip_suffix(sidecar.extension())?;
         stem.strip_suffix('.')
@@ -145,11 +145,11 @@ fn is_recorded(file: &RunFile, name: &str) -> Result<bool, LedgerError> {
 
 /// Options of a repair.
 #[derive(Clone, Debug)]
-pub struct Repair {
+pub struct RepairOptions {
     /// Output folder of the run.
     pub out: PathBuf,
     /// Access to the provider.
-    pub access: Access,
+    pub access: Credentials,
     /// Limits that the engine keeps.
     pub limits: Limits,
     /// Largest image that is accepted.
@@ -160,27 +160,27 @@ pub struct Repair {
 /// pending, and `run` submits it again. A job whose image is not available now stays under way, for the next repair or run. The
 /// file with the name of a damaged image is kept in `damaged/`.
 pub async fn repair(
-    options: Repair,
-    verified: &Verified,
-    face: impl FnOnce(&Counts, bool) -> Reporters,
+    options: RepairOptions,
+    verified: &VerifyReport,
+    face: impl FnOnce(&StatusCounts, bool) -> Reporters,
     progress: &mut dyn Progress,
-    stops: &mut Stops,
+    stops: &mut StopReceiver,
 ) -> Result<Summary, RunError> {
-    let Repair { out, access, limits, image_limits } = options;
+    let RepairOptions { out, access, limits, image_limits } = options;
     let clock = Clock::system();
     let began = clock.now();
     let mut file = access.consent.open(&out, None, began.wall())?;
-    let provider = Choice::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
+    let provider = ProviderConfig::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
     access.check(&provider)?;
     let incidents = file.incidents()?;
     // Images are checked again, because another repair may have come first.
-    let damaged: Vec<&Damaged> =
+    let damaged: Vec<&DamagedImage> =
         verified.damaged.iter().filter(|damaged| check(&out, &damaged.artifact).is_err()).collect();
     let jobs = damaged.iter().map(|damaged| damaged.job).chain(verified.being_fetched.iter().copied());
-    let jobs = Wanted::Jobs(jobs.collect());
+    let jobs = RetrySelection::Jobs(jobs.collect());
     // Names change before the record does. After a crash in between, the image is missing, and is fetched again under its old
     // name. In the other order, the damaged file would keep that name.
-    for Damaged { artifact, damage, .. } in damaged {
+    for DamagedImage { artifact, damage, .. } in damaged {
         // Skips unreadable files, which may be whole.
         if !matches!(damage, Damage::Unreadable(_)) {
             set_aside(&out, &artifact.file_name)?;
@@ -198,7 +198,7 @@ pub async fn repair(
         ..limits
     };
     let style = style::known(&file)?;
-    let before = Before { began, n_to_do, counts, incidents };
-    let work = Work { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen, formula_guard: None };
+    let before = Baseline { began, n_to_do, counts, incidents };
+    let work = Session { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen, formula_guard: None };
     work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
 }

@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use promptbatch::driver::images::DiskStore;
 use promptbatch::driver::images::check::{CheckLimits, inspect};
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::RunFile;
+use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::model::outcome::Outcome;
-use promptbatch::model::phase::{JobState, Known, Phase};
+use promptbatch::model::phase::{JobRecord, JobState, Phase};
 
 use crate::disk::Image;
 use crate::session::{JOBS, LIFE, OUT, PROVIDER, import};
@@ -55,7 +55,7 @@ pub fn write(image: &Image, root: &Path) {
 pub fn check(root: &Path, acked: Acked) -> Result<(), String> {
     let out = root.join(OUT);
     let has_results = out.join("results.csv").exists();
-    let mut file = RunFile::open(&out, PROVIDER).map_err(|error| format!("not opened: {error}"))?;
+    let mut file = SqliteStore::open(&out, PROVIDER).map_err(|error| format!("not opened: {error}"))?;
     let n_jobs = file.counts().map_err(text)?.n_jobs();
     expect(n_jobs == JOBS || (n_jobs == 0 && acked.imports == 0), || format!("{n_jobs} jobs"))?;
 
@@ -104,9 +104,9 @@ pub fn check_saved(root: &Path, acked: Acked) -> Result<(), String> {
 }
 
 /// Checks a ledger of an earlier version that was being migrated: at no moment is any part of it lost.
-pub fn check_made_present(root: &Path, jobs: &[Known]) -> Result<(), String> {
+pub fn check_made_present(root: &Path, jobs: &[JobRecord]) -> Result<(), String> {
     let out = root.join(OUT);
-    let file = RunFile::open_existing(&out).map_err(|error| format!("not opened: {error}"))?;
+    let file = SqliteStore::open_existing(&out).map_err(|error| format!("not opened: {error}"))?;
     let raw = Connection::open_with_flags(out.join("run.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(text)?;
     let verdict: String = raw.query_row("PRAGMA integrity_check", (), |row| row.get(0)).map_err(text)?;
     expect(verdict == "ok", || verdict.clone())?;
@@ -128,7 +128,7 @@ fn events(raw: &Connection) -> rusqlite::Result<Result<usize, String>> {
 }
 
 /// Returns every job.
-pub fn all(file: &RunFile) -> Result<Vec<Known>, LedgerError> {
+pub fn all(file: &SqliteStore) -> Result<Vec<JobRecord>, LedgerError> {
     let mut all = vec![];
     file.each_known(|known| {
         all.push(known);
@@ -138,7 +138,7 @@ pub fn all(file: &RunFile) -> Result<Vec<Known>, LedgerError> {
 }
 
 /// Returns the number of images of a job. Each image must exist and be complete.
-fn images(out: &Path, known: &Known) -> Result<usize, String> {
+fn images(out: &Path, known: &JobRecord) -> Result<usize, String> {
     let Phase::Finished(Outcome::Succeeded(artifacts)) = &known.state.phase else { return Ok(0) };
     for artifact in artifacts {
         let bytes =

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use promptbatch::ledger::sqlite::RunFile;
+use promptbatch::ledger::sqlite::SqliteStore;
 use tempfile::TempDir;
 
 use crate::check::Acked;
@@ -43,7 +43,7 @@ fn session() {
     match session.as_str() {
         "runs" => runtime().block_on(session::run(root)),
         "together" => runtime().block_on(session::save_together(root)),
-        "present" => drop(RunFile::open_existing(&root.join(session::OUT)).unwrap()),
+        "present" => drop(SqliteStore::open_existing(&root.join(session::OUT)).unwrap()),
         other => panic!("no session is called {other}"),
     }
 }
@@ -219,7 +219,7 @@ fn a_power_loss_while_an_older_ledger_is_made_present_does_no_harm() {
 
         let folder = scratch();
         check::write(&held, folder.path());
-        let jobs = check::all(&RunFile::open_existing(&folder.path().join(session::OUT)).unwrap()).unwrap();
+        let jobs = check::all(&SqliteStore::open_existing(&folder.path().join(session::OUT)).unwrap()).unwrap();
         assert!(!jobs.is_empty());
 
         let Some(ops) = traced("present", &held) else { return };

@@ -12,14 +12,14 @@ use futures::{StreamExt, stream};
 use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::driver::images::{DiskStore, ImageStore};
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::{RunFile, SqliteLedger};
+use promptbatch::ledger::sqlite::{SqliteLedger, SqliteStore};
 use promptbatch::ledger::{Ledger, record};
 use promptbatch::model::event::{Event, EventKind};
-use promptbatch::model::job::{Draft, Job, JobId};
+use promptbatch::model::job::{Job, JobId, JobSpec};
 use promptbatch::model::name::ImageName;
-use promptbatch::model::origin::Origin;
+use promptbatch::model::origin::Provenance;
 use promptbatch::model::outcome::{Artifact, Outcome, TaskId, Url};
-use promptbatch::model::progress::Unseen;
+use promptbatch::model::progress::NoProgress;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::provider::Download;
@@ -46,10 +46,10 @@ pub const LIFE: [&str; 4] = ["submit", "accepted", "ready", "succeeded"];
 pub const PROVIDER: &str = "simulator";
 
 /// Imports the manifest, as every run does.
-pub fn import(file: &mut RunFile) -> Result<u64, LedgerError> {
+pub fn import(file: &mut SqliteStore) -> Result<u64, LedgerError> {
     let draft = |n| {
         let request = Request { prompt: format!("a cat, number {n}"), model: "a/b".into(), ..Request::default() };
-        Ok::<_, LedgerError>(Draft { label: None, request, extras: vec![] })
+        Ok::<_, LedgerError>(JobSpec { label: None, request, extras: vec![] })
     };
     Ok(file.import("manifest", &[], (1..=JOBS).map(draft))?.n_new)
 }
@@ -60,7 +60,7 @@ pub async fn run(root: &Path) {
     let mut done = |what: &str| acks.write_all(format!("{what}\n").as_bytes()).unwrap();
     let out = root.join(OUT);
     for part in 0..JOBS / JOBS_PER_RUN {
-        let mut file = RunFile::open(&out, PROVIDER).unwrap();
+        let mut file = SqliteStore::open(&out, PROVIDER).unwrap();
         done("open");
         import(&mut file).unwrap();
         done("import");
@@ -85,7 +85,7 @@ pub async fn run(root: &Path) {
             }
         }
         let file = ledger.close().unwrap();
-        Projection::new(&out).refresh(&file, &mut Unseen).unwrap();
+        Projection::new(&out).refresh(&file, &mut NoProgress).unwrap();
         done("results");
     }
 }
@@ -94,14 +94,14 @@ pub async fn run(root: &Path) {
 pub async fn save_together(root: &Path) {
     let mut acks = File::create(root.join(ACKS)).unwrap();
     let out = root.join(OUT);
-    drop(RunFile::open(&out, PROVIDER).unwrap());
+    drop(SqliteStore::open(&out, PROVIDER).unwrap());
     let store = DiskStore::open(&out, CheckLimits::default()).unwrap();
     let request = Request { prompt: "a cat".into(), model: "a/b".into(), ..Request::default() };
     let save = async |n| {
         let id = JobId::new(&request.content(), n);
         let job = Job { id, index: n.into(), label: None, request: request.clone(), extras: vec![] };
         let body = stream::iter([Ok(Bytes::from(png(n.into())))]).boxed();
-        store.save(ImageName::new(Origin::of_job(job.clone()), 1), Download::whole(body)).await.unwrap().unwrap();
+        store.save(ImageName::new(Provenance::of_job(job.clone()), 1), Download::whole(body)).await.unwrap().unwrap();
     };
     let mut saves: FuturesUnordered<_> = (1..=IMAGES_AT_ONCE).map(save).collect();
     while saves.next().await.is_some() {
@@ -117,7 +117,7 @@ async fn save(store: &DiskStore, job: &Job, part: u64, n: u64) -> Artifact {
     }
     let image = png(part * JOBS_PER_RUN + n);
     let body = stream::iter([Ok(Bytes::from(image))]).boxed();
-    store.save(ImageName::new(Origin::of_job(job.clone()), 1), Download::whole(body)).await.unwrap().unwrap()
+    store.save(ImageName::new(Provenance::of_job(job.clone()), 1), Download::whole(body)).await.unwrap().unwrap()
 }
 
 /// Simulates another program that checkpoints the log into the ledger. From then on, the log is written from its

@@ -2,7 +2,7 @@
 
 use promptbatch::model::outcome::{Fault, Status, TaskId};
 use promptbatch::model::text::escape;
-use promptbatch::provider::modelscope::answer::{Answer, polled, submitted};
+use promptbatch::provider::modelscope::answer::{ApiResponse, polled, submitted};
 use promptbatch::provider::modelscope::token::Token;
 use serde_json::Value;
 
@@ -87,7 +87,7 @@ fn check(input: &[u8]) -> String {
     let retry_after = (!retry_after.is_empty()).then(|| retry_after.to_owned());
     let body = input.get(end + 1..).unwrap_or_default().to_vec();
     let token = Token::new(TOKEN, "the test").unwrap();
-    let answer = Answer { status, retry_after, body, ..Answer::default() }.without(&token);
+    let answer = ApiResponse { status, retry_after, body, ..ApiResponse::default() }.without(&token);
 
     let submission = submitted(&answer, "a/b");
     let json: Option<Value> = serde_json::from_slice(&answer.body).ok();

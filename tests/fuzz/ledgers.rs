@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::{RunFile, SqliteLedger};
+use promptbatch::ledger::sqlite::{SqliteLedger, SqliteStore};
 use promptbatch::ledger::{Ledger, record};
 use promptbatch::model::event::{Event, EventKind, Stage};
-use promptbatch::model::job::Draft;
+use promptbatch::model::job::JobSpec;
 use promptbatch::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
@@ -56,13 +56,13 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
-fn event(known: &promptbatch::model::phase::Known, kind: EventKind) -> Event {
+fn event(known: &promptbatch::model::phase::JobRecord, kind: EventKind) -> Event {
     Event { job: known.job.id, index: known.job.index, at: Timestamp::from_millis(1_800_000_000_000), kind }
 }
 
-fn draft(n: usize) -> Draft {
+fn draft(n: usize) -> JobSpec {
     let request = Request { prompt: format!("a cat, number {n}"), model: "a/b".into(), ..Request::default() };
-    Draft { label: Some(format!("l{n}")), request, extras: vec![("note".into(), "x".into())] }
+    JobSpec { label: Some(format!("l{n}")), request, extras: vec![("note".into(), "x".into())] }
 }
 
 /// Returns a small run with jobs in every phase: once completely in the file, once with the last part still in the log.
@@ -71,11 +71,11 @@ fn whole() -> &'static [Files; 2] {
     WHOLE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path();
-        let mut file = RunFile::open(out, "simulator").unwrap();
+        let mut file = SqliteStore::open(out, "simulator").unwrap();
         file.import("f", &["note".to_owned()], (0..40).map(|n| Ok::<_, LedgerError>(draft(n)))).unwrap();
         drop(file);
         let in_file = Files::read(out);
-        let mut ledger = SqliteLedger::start(RunFile::open(out, "simulator").unwrap()).unwrap();
+        let mut ledger = SqliteLedger::start(SqliteStore::open(out, "simulator").unwrap()).unwrap();
         let jobs = block_on(ledger.load(40)).unwrap().jobs;
         let fault = || Fault::new(FaultKind::Transient, "no route to host");
         let artifact = Artifact {
@@ -141,9 +141,9 @@ fn check(input: &[u8]) -> String {
     let out = folder.path();
     let files = damaged(input);
     files.write(out);
-    let looked = RunFile::open_for_reading(out).and_then(|file| read_all(&file));
+    let looked = SqliteStore::open_for_reading(out).and_then(|file| read_all(&file));
     assert!(Files::read(out) == files, "reading has changed the ledger");
-    let opened = RunFile::open(out, "simulator");
+    let opened = SqliteStore::open(out, "simulator");
     if let Err(LedgerError::Foreign { .. } | LedgerError::Newer { .. }) = &opened {
         assert!(Files::read(out) == files, "what is not ours was changed");
     }
@@ -152,7 +152,7 @@ fn check(input: &[u8]) -> String {
 }
 
 /// Reads everything that is ever read from a ledger.
-fn read_all(file: &RunFile) -> Result<(), LedgerError> {
+fn read_all(file: &SqliteStore) -> Result<(), LedgerError> {
     file.provider()?;
     file.columns()?;
     file.mark()?;
@@ -169,7 +169,7 @@ fn read_all(file: &RunFile) -> Result<(), LedgerError> {
 }
 
 /// Performs the operations of a run on a ledger.
-fn work(mut file: RunFile) -> Result<(), LedgerError> {
+fn work(mut file: SqliteStore) -> Result<(), LedgerError> {
     read_all(&file)?;
     file.import("g", &["note".to_owned()], (0..50).map(|n| Ok::<_, LedgerError>(draft(n))))?;
     let mut ledger = SqliteLedger::start(file)?;

@@ -3,9 +3,9 @@
 use std::path::{Component, Path};
 
 use promptbatch::model::job::{Job, JobId};
-use promptbatch::model::name::template::Template;
+use promptbatch::model::name::template::NameTemplate;
 use promptbatch::model::name::{ImageName, slug};
-use promptbatch::model::origin::Origin;
+use promptbatch::model::origin::Provenance;
 use promptbatch::model::outcome::{ImageFormat, TaskId};
 use promptbatch::model::request::Request;
 
@@ -56,8 +56,8 @@ fn check(input: &[u8]) -> String {
     let request = Request { prompt: text.clone(), ..Request::default() };
     let extras = vec![("column".to_owned(), text.clone())];
     let job = Job { id: JobId::new(&request.content(), 0), index, label: Some(text.clone()), request, extras };
-    let origin = Origin { task: Some(TaskId(text.clone())), ..Origin::of_job(job) };
-    let custom: Template = "{column}/{task_id:30}/{id}-{prompt}".parse().unwrap();
+    let origin = Provenance { task: Some(TaskId(text.clone())), ..Provenance::of_job(job) };
+    let custom: NameTemplate = "{column}/{task_id:30}/{id}-{prompt}".parse().unwrap();
     for name in [ImageName::new(origin.clone(), nth), custom.name(origin, nth)] {
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
             stays(&name.path(format));

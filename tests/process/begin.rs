@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use serde_json::Value;
 
 use crate::bench::{Bench, quick, stderr, stdout};
@@ -15,7 +15,7 @@ fn read(bench: &Bench, name: &str) -> String {
 /// existing files.
 #[test]
 fn a_starter_is_written_once_and_can_be_planned() {
-    let bench = Bench::new(Config::default());
+    let bench = Bench::new(SimulatorConfig::default());
     let told = stdout(&bench.output(&["init"]));
     assert!(told.starts_with("wrote prompts.yaml, and prompts.schema.json beside it"), "{told}");
     let commands: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("  promptbatch ")).collect();

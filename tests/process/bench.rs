@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use promptbatch::driver::images::check::{CheckLimits, inspect};
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use promptbatch::provider::simulator::http::{Simulator, SimulatorThread};
 use promptbatch::provider::simulator::stats::Stats;
 use sha2::{Digest, Sha256};
@@ -22,12 +22,16 @@ pub struct Bench {
 pub type Row = BTreeMap<String, String>;
 
 /// Returns a configuration with quick tasks and small pictures.
-pub fn quick() -> Config {
-    Config { latency: std::time::Duration::from_millis(100), image_size: "64x64".parse().ok(), ..Config::default() }
+pub fn quick() -> SimulatorConfig {
+    SimulatorConfig {
+        latency: std::time::Duration::from_millis(100),
+        image_size: "64x64".parse().ok(),
+        ..SimulatorConfig::default()
+    }
 }
 
 impl Bench {
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: SimulatorConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { folder, simulator: Simulator::spawn_thread(config).unwrap() }
     }

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::RunFile;
+use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::Outcome;
-use promptbatch::model::phase::{JobState, Known, Phase};
+use promptbatch::model::phase::{JobRecord, JobState, Phase};
 use promptbatch::provider::modelscope::body;
 use sha2::{Digest, Sha256};
 
@@ -18,7 +18,7 @@ use crate::story::{self, Told};
 
 /// Content of the ledger at one moment.
 pub struct Books {
-    pub known: Vec<Known>,
+    pub known: Vec<JobRecord>,
     /// Events of every job, one job after the other.
     pub events: Vec<Event>,
 }
@@ -34,7 +34,7 @@ impl Books {
             }
         }
         let (mut known, mut events) = (vec![], vec![]);
-        let file = match RunFile::open_for_reading(copy.path()) {
+        let file = match SqliteStore::open_for_reading(copy.path()) {
             Ok(file) => file,
             // The process died before it had anything to record.
             Err(LedgerError::Missing { .. }) => return Self { known, events },
@@ -45,7 +45,7 @@ impl Books {
             Ok::<_, LedgerError>(())
         })
         .unwrap();
-        for Known { job, state } in &known {
+        for JobRecord { job, state } in &known {
             for (at, mut kind) in file.events(job.id).unwrap() {
                 // The images of a success are separate rows, which the state already contains.
                 if let (EventKind::Finished(outcome), Phase::Finished(with_images)) = (&mut kind, &state.phase) {
@@ -82,7 +82,7 @@ impl Books {
         for event in &self.events {
             states.entry(event.job).or_default().apply(event.at, &event.kind);
         }
-        for Known { job, state } in &self.known {
+        for JobRecord { job, state } in &self.known {
             let of = |counts: &BTreeMap<_, u32>| counts.get(&job.id).copied().unwrap_or(0);
             let (n_known, n_doubts, n_open) = (of(&told.accepted), of(&told.doubts), of(&told.open));
             let n_accepted = server.n_accepted(body::text(&job.request).unwrap().as_bytes());

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, expect_code, quick, rows, stderr, stdout, wait_until};
 
@@ -119,7 +119,7 @@ fn usage_mistakes_end_with_2() {
 
 #[test]
 fn a_missing_or_refused_token_ends_with_3_and_the_same_command_goes_on() {
-    let bench = Bench::new(Config { token: Some("right".into()), ..quick() });
+    let bench = Bench::new(SimulatorConfig { token: Some("right".into()), ..quick() });
     bench.csv(3);
     let output = bench.run_command("prompts.csv", &[]).env_remove("MODELSCOPE_API_KEY").output().unwrap();
     expect_code(&output, 3);
@@ -152,7 +152,7 @@ fn the_token_is_in_no_output_and_no_file() {
 
 #[test]
 fn jobs_without_an_image_end_with_100_and_say_why() {
-    let bench = Bench::new(Config { fail_rate: 0.5, ..quick() });
+    let bench = Bench::new(SimulatorConfig { fail_rate: 0.5, ..quick() });
     bench.csv(20);
     let output = bench.run("prompts.csv", &[]);
     expect_code(&output, 100);
@@ -171,7 +171,7 @@ fn jobs_without_an_image_end_with_100_and_say_why() {
 
 #[test]
 fn a_used_up_quota_ends_with_75() {
-    let bench = Bench::new(Config { quota: Some(5), ..quick() });
+    let bench = Bench::new(SimulatorConfig { quota: Some(5), ..quick() });
     bench.csv(12);
     let output = bench.run("prompts.csv", &["-j", "2"]);
     expect_code(&output, 75);
@@ -196,7 +196,7 @@ fn a_folder_stays_with_its_provider() {
 
 #[test]
 fn a_second_process_is_refused_and_readers_are_welcome() {
-    let bench = Bench::new(Config { latency: std::time::Duration::from_secs(60), ..quick() });
+    let bench = Bench::new(SimulatorConfig { latency: std::time::Duration::from_secs(60), ..quick() });
     bench.csv(3);
     let mut first = bench.spawn("prompts.csv", &[]);
     wait_until("the first process has submitted", || bench.stats().n_accepted == 3);
@@ -226,7 +226,7 @@ fn verbose_tells_the_task_of_every_accepted_job() {
 
 #[test]
 fn control_sequences_of_a_prompt_never_reach_the_terminal() {
-    let bench = Bench::new(Config { fail_rate: 1.0, ..quick() });
+    let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
     bench.write("p.csv", "prompt,id\nharmless,\"\u{1b}[31mred\"\n");
     let output = bench.run("p.csv", &["-v"]);
     assert!(!stderr(&output).contains('\u{1b}'), "{:?}", stderr(&output));

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use promptbatch::driver::images::check::{CheckLimits, inspect};
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::RunFile;
+use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::Phase;
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use sha2::{Digest, Sha256};
 
 use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};
@@ -60,8 +60,8 @@ fn size(kib: u64) -> String {
 }
 
 /// Returns a configuration in which tasks and answers take some time, so that requests are always in progress.
-pub fn slow() -> Config {
-    Config { answer_delay: Duration::from_millis(20), ..quick() }
+pub fn slow() -> SimulatorConfig {
+    SimulatorConfig { answer_delay: Duration::from_millis(20), ..quick() }
 }
 
 /// Checks OUT after any disk failure: the ledger is sound, and every recorded image is complete.
@@ -82,12 +82,12 @@ pub fn check_intact(bench: &Bench) {
     let raw = rusqlite::Connection::open(copy.path().join("run.db")).unwrap();
     let verdict: String = raw.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
-    let file = match RunFile::open_for_reading(copy.path()) {
+    let file = match SqliteStore::open_for_reading(copy.path()) {
         Ok(file) => file,
         Err(LedgerError::Missing { .. }) => return,
         Err(error) => panic!("{error}"),
     };
-    let check = |known: promptbatch::model::phase::Known| {
+    let check = |known: promptbatch::model::phase::JobRecord| {
         if let Phase::Finished(Outcome::Succeeded(artifacts)) = known.state.phase {
             for artifact in artifacts {
                 let bytes = fs::read(out.join(&artifact.file_name)).unwrap();
@@ -123,7 +123,7 @@ fn expect_full(output: &Output) {
 #[test]
 fn a_disk_too_full_for_an_image_loses_no_answer() {
     let (answer_delay, latency) = (Duration::from_millis(200), Duration::from_millis(300));
-    let bench = Bench::new(Config { answer_delay, latency, ..quick() });
+    let bench = Bench::new(SimulatorConfig { answer_delay, latency, ..quick() });
     let Some(disk) = SmallDisk::mount(bench.path("out"), "nr_inodes=8") else { return };
     bench.csv(48);
     let output = bench.run("prompts.csv", &["-j", "12"]);
@@ -161,7 +161,7 @@ fn a_disk_that_becomes_full_anywhere_is_told_and_gone_on_with() {
 /// Runs on a disk of this size until it is full, and then with enough space. Returns the number of images requested
 /// before. Returns `None` if the size was enough, or if nothing can be mounted.
 fn full_at(kib: u64) -> Option<u64> {
-    let bench = Bench::new(Config { latency: Duration::from_millis(20), ..quick() });
+    let bench = Bench::new(SimulatorConfig { latency: Duration::from_millis(20), ..quick() });
     let disk = SmallDisk::mount(bench.path("out"), &size(kib))?;
     bench.csv(8);
     let output = bench.run("prompts.csv", &["-j", "3"]);

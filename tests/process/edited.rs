@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use serde_json::Value;
 
 use crate::bench::{Bench, Row, expect_code, files, quick, stderr, stdout, wait_until};
@@ -185,7 +185,7 @@ fn expect_no_trace(bench: &Bench, expected: &str) {
 /// before and after the plan. Do so during a live run, after a kill, and when the run is done and its folder is locked.
 #[test]
 fn a_plan_writes_nothing() {
-    let bench = Bench::new(Config { latency: Duration::from_secs(600), ..quick() });
+    let bench = Bench::new(SimulatorConfig { latency: Duration::from_secs(600), ..quick() });
     bench.csv(3);
     let mut child = bench.spawn("prompts.csv", &["-j", "3"]);
     wait_until("all is accepted and recorded", || plan(&bench, "prompts.csv")["fetch"] == 3);
@@ -262,7 +262,7 @@ fn a_plan_in_words() {
 
 #[test]
 fn a_plan_beside_tasks_under_way_in_words() {
-    let bench = Bench::new(Config { latency: Duration::from_secs(600), ..quick() });
+    let bench = Bench::new(SimulatorConfig { latency: Duration::from_secs(600), ..quick() });
     bench.csv(4);
     let mut child = bench.spawn("prompts.csv", &["-j", "2"]);
     wait_until("two are accepted and recorded", || plan(&bench, "prompts.csv")["fetch"] == 2);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 use std::time::Duration;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};
 use crate::served::Served;
@@ -43,7 +43,7 @@ const PROMPTS: [&str; 10] = [
 
 /// Creates a finished run of [`PROMPTS`], some with a seed and some with a style.
 fn finished() -> Bench {
-    let bench = Bench::new(Config { image_size: None, ..quick() });
+    let bench = Bench::new(SimulatorConfig { image_size: None, ..quick() });
     let mut table = csv::Writer::from_path(bench.path("prompts.csv")).unwrap();
     table.write_record(["prompt", "model", "seed", "size", "style"]).unwrap();
     for (n, prompt) in PROMPTS.iter().enumerate() {
@@ -183,7 +183,7 @@ pub fn is_killed(bench: &Bench, args: &[&str], nth: usize) -> bool {
 
 #[test]
 fn an_export_works_beside_a_live_run_and_adds_the_rest_later() {
-    let bench = Bench::new(Config { latency: Duration::from_millis(200), ..quick() });
+    let bench = Bench::new(SimulatorConfig { latency: Duration::from_millis(200), ..quick() });
     bench.csv(30);
     let mut run = bench.spawn("prompts.csv", &["--rate", "10/s", "--progress", "none"]);
     wait_until("some images are there", || {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, files, quick, stderr, stdout};
 use crate::served::Served;
@@ -61,7 +61,7 @@ fn a_gallery_is_made_once_and_brought_up_to_date() {
 
 #[test]
 fn a_run_that_stops_early_has_its_gallery_and_a_part_can_be_asked_for() {
-    let bench = Bench::new(Config { quota: Some(4), ..quick() });
+    let bench = Bench::new(SimulatorConfig { quota: Some(4), ..quick() });
     bench.csv(9);
     let stopped = bench.run("prompts.csv", &["--gallery", "-j", "1"]);
     assert_eq!(stopped.status.code(), Some(75));

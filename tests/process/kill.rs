@@ -4,7 +4,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use promptbatch::model::limits::Limits;
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use promptbatch::provider::simulator::faults::FaultSetting;
 
 use crate::bench::{Bench, expect_code, quick, wait_until};
@@ -58,7 +58,7 @@ fn kill_again_and_again(&Plan { n_kills, n_jobs, faults }: &Plan) {
     let faults = faults.iter().map(|text| text.parse::<FaultSetting>().unwrap()).collect();
     // Every answer takes some time, so that requests are in progress when the process is killed.
     let (latency, answer_delay) = (Duration::from_millis(600), Duration::from_millis(40));
-    let bench = Bench::new(Config { latency, faults, answer_delay, ..quick() });
+    let bench = Bench::new(SimulatorConfig { latency, faults, answer_delay, ..quick() });
     bench.csv(n_jobs);
     let mut rng = fastrand::Rng::with_seed(4711);
     let (mut n_events, mut n_at_work, mut n_on_record, mut n_with) = (0, 0, 0, [0; 5]);
@@ -121,7 +121,7 @@ fn killed_two_hundred_times_it_loses_and_doubles_nothing() {
 
 #[test]
 fn an_accepted_task_is_never_submitted_again_after_a_kill() {
-    let bench = Bench::new(Config { latency: Duration::from_secs(2), ..quick() });
+    let bench = Bench::new(SimulatorConfig { latency: Duration::from_secs(2), ..quick() });
     bench.csv(6);
     let mut child = bench.spawn("prompts.csv", &["-j", "6", "-v"]);
     wait_until("every job is accepted and recorded", || {
@@ -138,7 +138,7 @@ fn an_accepted_task_is_never_submitted_again_after_a_kill() {
 #[test]
 fn a_signal_stops_cleanly_and_the_same_command_goes_on() {
     for (name, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 129)] {
-        let bench = Bench::new(Config { latency: Duration::from_secs(3), ..quick() });
+        let bench = Bench::new(SimulatorConfig { latency: Duration::from_secs(3), ..quick() });
         bench.csv(10);
         let child = bench.spawn("prompts.csv", &["-j", "4"]);
         wait_until("four tasks are in flight", || bench.stats().n_accepted == 4);
@@ -158,7 +158,7 @@ fn a_signal_stops_cleanly_and_the_same_command_goes_on() {
 #[test]
 fn a_second_signal_ends_at_once_and_loses_nothing() {
     let faults = [("submit-hang=1").parse::<FaultSetting>().unwrap()].into_iter().collect();
-    let bench = Bench::new(Config { faults, ..quick() });
+    let bench = Bench::new(SimulatorConfig { faults, ..quick() });
     bench.csv(2);
     let mut child = bench.spawn("prompts.csv", &[]);
     wait_until("both submissions hang", || bench.stats().n_submits == 2);

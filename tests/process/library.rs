@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use promptbatch::engine::turn::{Signal, Stop};
-use promptbatch::model::counts::Counts;
+use promptbatch::engine::turn::{Signal, StopReason};
+use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::Concurrency;
-use promptbatch::provider::registry::Choice;
+use promptbatch::provider::registry::ProviderConfig;
 use promptbatch::run::RunError;
 use promptbatch::run::batch::{Batch, Update};
 
@@ -17,7 +17,7 @@ use crate::bench::{Bench, quick, wait_until};
 fn batch(bench: &Bench) -> Batch {
     std::fs::write(bench.path("token"), "test-token").unwrap();
     let (base_url, token_file) = (bench.simulator.url().to_owned(), Some(bench.path("token")));
-    let provider = Choice::ModelScope { base_url, token_file, request_timeout: Duration::from_secs(10) };
+    let provider = ProviderConfig::ModelScope { base_url, token_file, request_timeout: Duration::from_secs(10) };
     let concurrency = Concurrency::Fixed(2.try_into().unwrap());
     Batch::new(bench.csv(8)).out(bench.path("out")).provider(provider).limits(|limits| limits.concurrency = concurrency)
 }
@@ -36,10 +36,10 @@ async fn a_batch_is_watched_stopped_and_gone_on_with() {
         }
         story.push(update);
     }
-    assert_eq!(story[0], Update::Begun(Counts { n_pending: 8, ..Counts::default() }));
+    assert_eq!(story[0], Update::Begun(StatusCounts { n_pending: 8, ..StatusCounts::default() }));
     assert!(story.iter().any(|update| matches!(update, Update::Pace(_))));
     let stopped = running.summary().await.unwrap();
-    assert_eq!(stopped.stop, Some(Stop::Interrupted(Signal::Interrupt)));
+    assert_eq!(stopped.stop, Some(StopReason::Interrupted(Signal::Interrupt)));
     assert!((1..8).contains(&stopped.counts.n_succeeded), "{:?}", stopped.counts);
     let ended = batch(&bench).start().unwrap().summary().await.unwrap();
     assert_eq!((ended.stop, ended.counts.n_succeeded), (None, 8));
@@ -65,7 +65,7 @@ async fn a_batch_that_is_dropped_stops() {
 }
 
 fn batch_is_free(bench: &Bench) -> bool {
-    promptbatch::ledger::sqlite::RunFile::holder(&bench.path("out")).is_none()
+    promptbatch::ledger::sqlite::SqliteStore::holder(&bench.path("out")).is_none()
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use promptbatch::provider::simulator::picture::Picture;
 
 use crate::bench::{Bench, expect_code, files, quick, rows, stderr, wait_until};
@@ -15,8 +15,8 @@ use crate::host::{api_with_images_at, png, run_one};
 use crate::wild::Wild;
 
 /// Returns a service that sends pictures of this size, `line` bytes per second in all.
-fn slow(line: u64, size: &str) -> Config {
-    Config { line: Some(line), image_size: size.parse().ok(), latency_sigma: 0.0, ..quick() }
+fn slow(line: u64, size: &str) -> SimulatorConfig {
+    SimulatorConfig { line: Some(line), image_size: size.parse().ok(), latency_sigma: 0.0, ..quick() }
 }
 
 /// Goal: a slow connection is fully used, and nothing is downloaded twice. Method: request timeouts that are far

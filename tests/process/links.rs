@@ -6,7 +6,7 @@ use std::process::Output;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, expect_code, quick, rows, stderr};
 use crate::host::{Host, api_with_images_at, png, response, run_one};
@@ -221,7 +221,8 @@ fn a_host_that_falls_silent_is_asked_for_the_rest() {
 #[test]
 fn links_that_expire_in_the_queue_are_replaced_by_fresh_ones() {
     let lifetime = Some(Duration::from_secs(2));
-    let bench = Bench::new(Config { answer_delay: Duration::from_millis(120), link_lifetime: lifetime, ..quick() });
+    let bench =
+        Bench::new(SimulatorConfig { answer_delay: Duration::from_millis(120), link_lifetime: lifetime, ..quick() });
     bench.csv(40);
     expect_code(&bench.run("prompts.csv", &["-j", "40", "--downloads", "1", "--retries", "2"]), 0);
     bench.check_images(40);
@@ -235,7 +236,7 @@ fn links_that_expire_in_the_queue_are_replaced_by_fresh_ones() {
 #[test]
 fn cuts_and_expired_links_cost_no_image() {
     let faults = ["image-cut=0.4", "image-expired=0.2"].map(|text| text.parse().unwrap());
-    let bench = Bench::new(Config { faults: faults.into_iter().collect(), ..quick() });
+    let bench = Bench::new(SimulatorConfig { faults: faults.into_iter().collect(), ..quick() });
     bench.csv(100);
     expect_code(&bench.run("prompts.csv", &["-j", "100"]), 0);
     bench.check_images(100);

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use serde_json::Value;
 
 use crate::bench::{Bench, expect_code, quick, stderr, stdout, wait_until};
@@ -95,7 +95,7 @@ fn a_limit_on_the_cost_that_cannot_be_kept_is_refused_before_anything_is_sent() 
 fn a_limit_on_the_cost_holds_over_kills() {
     let faults = ["submit-cut-after=0.1", "500=0.05"].map(|fault| fault.parse().unwrap());
     let answer_delay = Duration::from_millis(60);
-    let bench = Bench::new(Config { answer_delay, faults: faults.into_iter().collect(), ..quick() });
+    let bench = Bench::new(SimulatorConfig { answer_delay, faults: faults.into_iter().collect(), ..quick() });
     bench.csv(60);
     let flags = [&PRICE[..], &["-j", "16", "--max-cost", "61", "--retries", "50", "--resubmits", "20"]].concat();
     for nth in 1..=4 {
@@ -122,7 +122,7 @@ fn a_limit_on_the_cost_holds_over_kills() {
 #[test]
 fn the_cost_is_told_as_a_range_where_answers_were_lost() {
     let faults = ["submit-cut-after=0.4"].map(|fault| fault.parse().unwrap());
-    let bench = Bench::new(Config { faults: faults.into_iter().collect(), ..quick() });
+    let bench = Bench::new(SimulatorConfig { faults: faults.into_iter().collect(), ..quick() });
     bench.csv(10);
     let flags = ["--retries", "50", "--resubmits", "50", "--report", "json=r.json", "--report", "md=r.md"];
     let output = priced(&bench, &flags);
@@ -170,7 +170,7 @@ fn a_part_after_the_other_makes_the_batch() {
 
 #[test]
 fn a_part_is_of_a_job_at_least_and_of_all_at_most() {
-    let bench = Bench::new(Config { fail_rate: 1.0, ..quick() });
+    let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
     bench.csv(3);
     for wrong in ["0", "-1", "1.5", "all"] {
         let output = bench.run("prompts.csv", &["--limit", wrong]);
@@ -188,7 +188,7 @@ fn a_part_is_of_a_job_at_least_and_of_all_at_most() {
 /// Goal: a retry keeps the limits too, and jobs that it does not retry now stay failed.
 #[test]
 fn a_retry_keeps_the_limits() {
-    let bench = Bench::new(Config { fail_rate: 1.0, ..quick() });
+    let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
     bench.csv(5);
     expect_code(&priced(&bench, &[]), 100);
     let retry =
@@ -223,7 +223,7 @@ fn time_that_is_up_stops_a_run_that_has_more_to_submit() {
 
 #[test]
 fn a_part_of_the_jobs_may_fail() {
-    let bench = Bench::new(Config { fail_rate: 1.0, ..quick() });
+    let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
     bench.csv(40);
     let output = run(&bench, &["-j", "1", "--max-failures", "50%"]);
     expect_code(&output, 75);

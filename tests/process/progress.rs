@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use serde_json::Value;
 
 use crate::bench::{Bench, expect_code, quick, stderr, stdout, wait_until};
@@ -20,7 +20,7 @@ fn of<'a>(lines: &'a [Value], event: &'a str) -> impl Iterator<Item = &'a Value>
 /// Goal: the JSON lines report of every job what the results contain, and of the run what the exit code means.
 #[test]
 fn every_job_is_told_in_json_and_nothing_else_is_said() {
-    let bench = Bench::new(Config { fail_rate: 0.3, ..quick() });
+    let bench = Bench::new(SimulatorConfig { fail_rate: 0.3, ..quick() });
     bench.csv(20);
     let secret = "geheim-4711";
     let mut command = bench.run_command("prompts.csv", &["--progress", "json", "--price", "2 magicube"]);
@@ -46,7 +46,7 @@ fn every_job_is_told_in_json_and_nothing_else_is_said() {
 
 #[test]
 fn a_run_that_stops_or_never_begins_has_a_last_line_too() {
-    let bench = Bench::new(Config { quota: Some(3), ..quick() });
+    let bench = Bench::new(SimulatorConfig { quota: Some(3), ..quick() });
     bench.csv(9);
     let stopped = bench.run("prompts.csv", &["--progress", "json", "-j", "1"]);
     expect_code(&stopped, 75);
@@ -70,7 +70,8 @@ fn a_run_that_stops_or_never_begins_has_a_last_line_too() {
 
 #[test]
 fn a_log_is_told_of_a_hold_when_it_begins() {
-    let config = Config { rate: "1/s".parse().ok(), retry_after: Some(std::time::Duration::from_secs(3)), ..quick() };
+    let config =
+        SimulatorConfig { rate: "1/s".parse().ok(), retry_after: Some(std::time::Duration::from_secs(3)), ..quick() };
     let bench = Bench::new(config);
     bench.csv(4);
     let output = bench.run("prompts.csv", &[]);
@@ -81,7 +82,7 @@ fn a_log_is_told_of_a_hold_when_it_begins() {
 /// Goal: a watcher of a live run sees its end, learns its rate, and does not disturb it.
 #[test]
 fn a_live_run_can_be_watched_until_it_is_over() {
-    let bench = Bench::new(Config { latency: std::time::Duration::from_millis(300), ..quick() });
+    let bench = Bench::new(SimulatorConfig { latency: std::time::Duration::from_millis(300), ..quick() });
     bench.csv(30);
     let mut run = bench.spawn("prompts.csv", &["-j", "2"]);
     wait_until("some are done", || bench.stats().n_accepted > 6);

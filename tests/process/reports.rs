@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde_json::Value;
@@ -105,7 +105,7 @@ fn json(bench: &Bench) -> Value {
 /// sequence.
 #[test]
 fn reports_say_what_the_results_say() {
-    let bench = Bench::new(Config { fail_rate: 0.4, ..quick() });
+    let bench = Bench::new(SimulatorConfig { fail_rate: 0.4, ..quick() });
     let hostile = ["a ]]> <b>&amp;\" 'x", "| *a* | `b` @you #1\\", "猫", "a\u{202e}b"];
     let rows = hostile
         .iter()
@@ -151,7 +151,7 @@ fn reports_say_what_the_results_say() {
 /// Goal: a run that stops early writes its reports too, and the next run replaces them.
 #[test]
 fn a_run_that_stops_leaves_reports_and_the_next_one_replaces_them() {
-    let bench = Bench::new(Config { fail_rate: 0.3, ..quick() });
+    let bench = Bench::new(SimulatorConfig { fail_rate: 0.3, ..quick() });
     bench.csv(20);
     let mut args = ALL.to_vec();
     args.extend(["-j", "1", "--max-failures", "1"]);
@@ -206,7 +206,7 @@ fn the_summary_of_a_step_is_appended_to() {
 
 #[test]
 fn some_failures_may_be_few_enough() {
-    let bench = Bench::new(Config { fail_rate: 0.3, ..quick() });
+    let bench = Bench::new(SimulatorConfig { fail_rate: 0.3, ..quick() });
     bench.csv(20);
     let output = bench.run("prompts.csv", &["--fail-under", "10%"]);
     expect_code(&output, 0);

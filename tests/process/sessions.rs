@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use promptbatch::provider::simulator::faults::FaultSetting;
 
 use crate::bench::{Bench, expect_code, quick, stderr, wait_until};
@@ -57,7 +57,7 @@ fn a_token_that_is_refused_halfway_stops_the_run_and_a_mended_one_goes_on() {
 
 #[test]
 fn a_quota_stops_the_run_without_a_refusal_and_says_when_to_come_back() {
-    let bench = Bench::new(Config { quota: Some(3), ..quick() });
+    let bench = Bench::new(SimulatorConfig { quota: Some(3), ..quick() });
     bench.csv(5);
     let output = bench.run("prompts.csv", &["-j", "1"]);
     expect_code(&output, 75);
@@ -71,7 +71,7 @@ fn a_quota_stops_the_run_without_a_refusal_and_says_when_to_come_back() {
 
 #[test]
 fn a_quota_can_be_waited_for_and_the_wait_be_interrupted() {
-    let bench = Bench::new(Config { quota: Some(1), ..quick() });
+    let bench = Bench::new(SimulatorConfig { quota: Some(1), ..quick() });
     bench.csv(3);
     let child = bench.spawn("prompts.csv", &["-j", "1", "--on-quota", "wait", "--progress", "plain"]);
     wait_until("the first image is there", || bench.stats().n_images == 1);
@@ -144,7 +144,7 @@ fn a_terminal_that_is_closed_stops_the_run_cleanly() {
         eprintln!("SKIPPED: {} is no Python; set PROMPTBATCH_TEST_PYTHON", python.display());
         return;
     }
-    let bench = Bench::new(Config { latency: Duration::from_secs(3), ..quick() });
+    let bench = Bench::new(SimulatorConfig { latency: Duration::from_secs(3), ..quick() });
     bench.csv(4);
     let run = bench.run_command("prompts.csv", &["-j", "4"]);
     let mut command = Command::new(&python);
@@ -191,7 +191,7 @@ fn a_slow_download_does_not_delay_a_stop() {
 #[test]
 fn where_a_live_run_stands_is_told_beside_it() {
     let faults = ["submit-hang=1"].iter().map(|text| text.parse::<FaultSetting>().unwrap());
-    let bench = Bench::new(Config { faults: faults.collect(), ..quick() });
+    let bench = Bench::new(SimulatorConfig { faults: faults.collect(), ..quick() });
     bench.csv(2);
     let mut child = bench.spawn("prompts.csv", &[]);
     wait_until("both submissions hang", || bench.stats().n_submits == 2);
@@ -207,7 +207,7 @@ fn where_a_live_run_stands_is_told_beside_it() {
 
 #[test]
 fn jobs_that_are_dropped_while_they_are_paid_for_are_told() {
-    let bench = Bench::new(Config { latency: Duration::from_secs(60), ..quick() });
+    let bench = Bench::new(SimulatorConfig { latency: Duration::from_secs(60), ..quick() });
     bench.csv(3);
     let child = bench.spawn("prompts.csv", &["-j", "3"]);
     wait_until("tasks are in flight", || bench.stats().n_accepted == 3);

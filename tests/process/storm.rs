@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::Phase;
-use promptbatch::provider::simulator::config::Config;
-use promptbatch::provider::simulator::faults::{FaultPlan, PlannedFault};
+use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::provider::simulator::faults::{FaultPlan, InjectedFault};
 
 use crate::bench::{Bench, expect_code, quick};
 use crate::books::Books;
@@ -17,8 +17,8 @@ use crate::books::Books;
 /// `tests/simulation` covers these faults in virtual time.
 const SLOW: [&str; 4] = ["gateway", "misrouted", "-401", "cached"];
 
-fn quick_faults() -> impl Iterator<Item = PlannedFault> {
-    PlannedFault::all().filter(|fault| !SLOW.iter().any(|part| fault.name().contains(part)))
+fn quick_faults() -> impl Iterator<Item = InjectedFault> {
+    InjectedFault::all().filter(|fault| !SLOW.iter().any(|part| fault.name().contains(part)))
 }
 
 /// Flags under which a job ends only for a reason that the provider gave: many retries for transient faults, and few
@@ -33,7 +33,7 @@ const FLAGS: [&str; 10] =
 fn storm(n_jobs: usize, probability: f64) {
     let began = Instant::now();
     let faults = quick_faults().fold(FaultPlan::default(), |plan, fault| plan.with(fault, probability));
-    let bench = Bench::new(Config { faults, ..quick() });
+    let bench = Bench::new(SimulatorConfig { faults, ..quick() });
     bench.csv(n_jobs);
     expect_code(&bench.run_to_the_end("prompts.csv", &FLAGS), 100);
     let elapsed = began.elapsed();

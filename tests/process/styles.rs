@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use serde_json::Value;
 
 use crate::bench::{Bench, expect_code, files, quick, stderr, wait_until};
 
 /// Creates a bench with fourteen jobs in seven categories.
-fn named(config: Config) -> Bench {
+fn named(config: SimulatorConfig) -> Bench {
     let bench = Bench::new(config);
     bench.csv(14);
     bench
@@ -53,7 +53,7 @@ fn names_that_collide_get_the_id_behind_them() {
 /// and continue without the flag. Then use another template.
 #[test]
 fn a_resumed_run_names_as_the_first_did() {
-    let bench = named(Config { latency: std::time::Duration::from_millis(300), ..quick() });
+    let bench = named(SimulatorConfig { latency: std::time::Duration::from_millis(300), ..quick() });
     let flags = ["-j", "2", "--name", "{time}/{slug}"];
     let mut child = bench.spawn("prompts.csv", &flags);
     wait_until("some images are there", || {

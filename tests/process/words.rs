@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, quick, stderr, stdout};
 
@@ -75,13 +75,13 @@ fn a_run_from_its_first_to_its_last_word() {
 
 #[test]
 fn a_run_in_which_all_is_refused() {
-    let bench = Bench::new(Config { fail_rate: 1.0, ..quick() });
+    let bench = Bench::new(SimulatorConfig { fail_rate: 1.0, ..quick() });
     bench.csv(2);
     insta::assert_snapshot!("run-moderated", words(&bench, &bench.run("prompts.csv", &["-j", "1"])));
-    let bench = Bench::new(Config { token: Some("other".into()), ..quick() });
+    let bench = Bench::new(SimulatorConfig { token: Some("other".into()), ..quick() });
     bench.csv(2);
     insta::assert_snapshot!("run-unauthorized", words(&bench, &bench.run("prompts.csv", &["-j", "1"])));
-    let bench = Bench::new(Config { quota: Some(1), ..quick() });
+    let bench = Bench::new(SimulatorConfig { quota: Some(1), ..quick() });
     bench.csv(3);
     insta::assert_snapshot!("run-quota", words(&bench, &bench.run("prompts.csv", &["-j", "1"])));
 }

@@ -10,7 +10,7 @@ use promptbatch::engine::turn::{Action, Input, Turn};
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::{Acceptance, Artifact, Fault, FaultKind, ImageFormat, Status, TaskId, Url};
-use promptbatch::model::phase::Known;
+use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::{Moment, Timestamp};
 
@@ -270,7 +270,7 @@ impl Beats {
 
     fn load(&mut self) {
         let n = (self.limits.look_ahead_max as u64).min(self.n_jobs - self.n_loaded);
-        let jobs: Vec<Known> = (self.n_loaded..self.n_loaded + n).map(job).collect();
+        let jobs: Vec<JobRecord> = (self.n_loaded..self.n_loaded + n).map(job).collect();
         self.to_submit.extend(jobs.iter().map(|known| known.job.id));
         self.n_loaded += n;
         self.engine.handle(moment(self.now), Input::Loaded { jobs, more: self.n_loaded < self.n_jobs });
@@ -312,8 +312,8 @@ impl Beats {
     }
 }
 
-fn job(n: u64) -> Known {
+fn job(n: u64) -> JobRecord {
     let request = Request { prompt: format!("cat {n}"), model: "a/b".into(), ..Request::default() };
     let id = JobId::new(&request.content(), 0);
-    Known { job: Job { id, index: n, label: None, request, extras: vec![] }.into(), state: <_>::default() }
+    JobRecord { job: Job { id, index: n, label: None, request, extras: vec![] }.into(), state: <_>::default() }
 }

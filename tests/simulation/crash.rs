@@ -13,12 +13,12 @@ use tokio::sync::Notify;
 
 use promptbatch::driver::images::{ImageStore, Saved, StoreError};
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::{Ledger, Loaded, Owner};
+use promptbatch::ledger::{Ledger, Loaded, TaskOwner};
 use promptbatch::model::event::Event;
 use promptbatch::model::job::JobId;
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
-use promptbatch::model::part::Part;
+use promptbatch::model::part::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Download, Provider};
 
@@ -121,13 +121,17 @@ impl<P: Provider> Provider for Stepped<P> {
         self.1.request(self.0.poll(tasks)).boxed()
     }
 
-    fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
+    fn download<'a>(
+        &'a self,
+        url: &'a Url,
+        part: Option<&'a PartialDownload>,
+    ) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
         self.1.request(self.0.download(url, part)).boxed()
     }
 }
 
 impl<S: ImageStore> ImageStore for Stepped<S> {
-    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<Part>> {
+    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
         self.0.part(name)
     }
 
@@ -161,7 +165,7 @@ impl<L: Ledger + Sync> Ledger for Stepped<L> {
         .boxed()
     }
 
-    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>> {
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>> {
         self.0.owners(tasks)
     }
 }

@@ -9,12 +9,12 @@ use futures::{FutureExt, StreamExt, stream};
 
 use promptbatch::driver::clock::Clock;
 use promptbatch::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
-use promptbatch::model::part::{Part, Validator};
+use promptbatch::model::part::{PartialDownload, Validator};
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::modelscope::answer::{self, Answer};
+use promptbatch::provider::modelscope::answer::{self, ApiResponse};
 use promptbatch::provider::modelscope::body;
-use promptbatch::provider::modelscope::rate::RateTold;
+use promptbatch::provider::modelscope::rate::RateLimitHeaders;
 use promptbatch::provider::simulator::message::{Delivery, HttpRequest, Reply};
 use promptbatch::provider::simulator::server::Server;
 use promptbatch::provider::{Download, Provider};
@@ -92,13 +92,13 @@ impl Direct {
         }
     }
 
-    async fn answer(&self, request: HttpRequest) -> Result<Answer, Lost> {
+    async fn answer(&self, request: HttpRequest) -> Result<ApiResponse, Lost> {
         let reply = self.ask(request).await?;
         let remaining = reply.header("modelscope-ratelimit-requests-remaining").and_then(|text| text.parse().ok());
         let date = Some(self.clock.now().wall());
         let retry_after = reply.header("retry-after").map(str::to_owned);
-        let rate = RateTold::read(|name| reply.header(name), date);
-        Ok(Answer {
+        let rate = RateLimitHeaders::read(|name| reply.header(name), date);
+        Ok(ApiResponse {
             status: reply.status,
             retry_after,
             date,
@@ -128,13 +128,13 @@ impl Direct {
         }
     }
 
-    async fn open_image(&self, url: &Url, part: Option<&Part>) -> Result<Download<'static>, Fault> {
+    async fn open_image(&self, url: &Url, part: Option<&PartialDownload>) -> Result<Download<'static>, Fault> {
         let path = url.0.find("/img/").map_or("", |at| &url.0[at..]);
         let cut = || Fault::new(FaultKind::Transient, "the download broke off");
         self.reach().await.map_err(|_| cut())?;
         // The image host never receives the token.
         let mut request = HttpRequest::get(path);
-        if let Some(Part { n_bytes, validator: Validator::ETag(etag), .. }) = part {
+        if let Some(PartialDownload { n_bytes, validator: Validator::ETag(etag), .. }) = part {
             request = request.with("range", format!("bytes={n_bytes}-")).with("if-range", etag);
         }
         let reply = self.server.lock().unwrap().handle(self.clock.now().wall(), &request).drawn();
@@ -167,7 +167,11 @@ impl Provider for Direct {
         futures::future::join_all(tasks.iter().map(|task| self.poll_one(task))).boxed()
     }
 
-    fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
+    fn download<'a>(
+        &'a self,
+        url: &'a Url,
+        part: Option<&'a PartialDownload>,
+    ) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
         self.open_image(url, part).boxed()
     }
 }

@@ -27,10 +27,10 @@ mod worth;
 
 use std::time::Duration;
 
-use promptbatch::engine::turn::Stop;
-use promptbatch::model::limits::{Concurrency, InDoubt, Limits};
-use promptbatch::provider::simulator::config::Config;
-use promptbatch::provider::simulator::faults::{FaultSetting, PlannedFault};
+use promptbatch::engine::turn::StopReason;
+use promptbatch::model::limits::{Concurrency, InDoubtPolicy, Limits};
+use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::provider::simulator::faults::{FaultSetting, InjectedFault};
 
 use crate::crash::Crash;
 use crate::world::{Session, World};
@@ -47,18 +47,18 @@ fn limits(seed: u64) -> Limits {
     }
 }
 
-fn calm(seed: u64) -> Config {
-    Config {
+fn calm(seed: u64) -> SimulatorConfig {
+    SimulatorConfig {
         latency: Duration::from_secs(3),
         image_size: "16x16".parse().ok(),
         answer_delay: Duration::from_millis(40),
         seed,
-        ..Config::default()
+        ..SimulatorConfig::default()
     }
 }
 
-fn stormy(seed: u64, faults: &[&str]) -> Config {
-    Config { faults: faults.iter().map(|text| text.parse::<FaultSetting>().unwrap()).collect(), ..calm(seed) }
+fn stormy(seed: u64, faults: &[&str]) -> SimulatorConfig {
+    SimulatorConfig { faults: faults.iter().map(|text| text.parse::<FaultSetting>().unwrap()).collect(), ..calm(seed) }
 }
 
 /// Transient faults, which a run must survive without losing a job.
@@ -79,8 +79,8 @@ const PASSING: [&str; 12] = [
 
 /// Returns all faults except a cache that repeats an answer whose first delivery was lost. Such an answer is
 /// indistinguishable from a new one.
-fn survived() -> impl Iterator<Item = PlannedFault> {
-    PlannedFault::all().filter(|fault| fault.name() != "submit-cached")
+fn survived() -> impl Iterator<Item = InjectedFault> {
+    InjectedFault::all().filter(|fault| fault.name() != "submit-cached")
 }
 
 /// Faults that lose or fail tasks, which must then be paid for again.
@@ -201,7 +201,7 @@ fn a_held_job_is_never_submitted_again() {
     for seed in 0..10 {
         n_held += world::simulate(async move {
             let world = World::new(12, stormy(seed, &["submit-cut-after=0.3", "submit-garbage=0.1"]));
-            let limits = Limits { in_doubt: InDoubt::Hold, ..limits(seed) };
+            let limits = Limits { in_doubt: InDoubtPolicy::Hold, ..limits(seed) };
             for _ in 0..3 {
                 world.run(limits.clone()).await;
             }
@@ -218,9 +218,9 @@ fn a_held_job_is_never_submitted_again() {
 fn a_quota_is_come_back_to_day_after_day() {
     world::simulate(async {
         let expected = World::new(50, calm(5)).outcomes_of_a_calm_run().await;
-        let world = World::new(50, Config { quota: Some(13), ..calm(5) });
+        let world = World::new(50, SimulatorConfig { quota: Some(13), ..calm(5) });
         let mut n_days = 0;
-        while let Some(Stop::Quota(_)) = world.run(limits(5)).await {
+        while let Some(StopReason::Quota(_)) = world.run(limits(5)).await {
             world.check_after_crash();
             n_days += 1;
             tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
@@ -234,7 +234,7 @@ fn a_quota_is_come_back_to_day_after_day() {
 #[test]
 fn a_provider_that_takes_one_task_at_a_time_is_not_stampeded() {
     world::simulate(async {
-        let world = World::new(40, Config { concurrency: Some(1), ..calm(6) });
+        let world = World::new(40, SimulatorConfig { concurrency: Some(1), ..calm(6) });
         let limits = Limits { concurrency: Concurrency::Auto, ..limits(6) };
         world.run(limits).await;
         world.check();
@@ -247,7 +247,7 @@ fn a_provider_that_takes_one_task_at_a_time_is_not_stampeded() {
 #[test]
 fn a_provider_limit_is_never_exceeded() {
     world::simulate(async {
-        let world = World::new(60, Config { concurrency: Some(3), rate: "2/s".parse().ok(), ..calm(7) });
+        let world = World::new(60, SimulatorConfig { concurrency: Some(3), rate: "2/s".parse().ok(), ..calm(7) });
         let limits = Limits { rate: "2/s".parse().ok(), ..limits(7) };
         world.run(limits).await;
         world.check();

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use promptbatch::engine::turn::Stop;
+use promptbatch::engine::turn::StopReason;
 use promptbatch::ledger::memory::MemoryLedger;
 use promptbatch::model::cost::{Amount, Cost};
 use promptbatch::model::event::EventKind;
-use promptbatch::model::limits::{Concurrency, InDoubt, Limits};
+use promptbatch::model::limits::{Concurrency, InDoubtPolicy, Limits};
 use promptbatch::model::price::Price;
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 
 use crate::crash::Crash;
 use crate::world::{self, Session, World};
@@ -77,7 +77,8 @@ fn the_servers_books_never_exceed_the_limit() {
     let (mut n_stopped, mut n_crashes, mut n_in_doubt) = (0, 0, 0);
     for seed in 0..60 {
         let concurrency = [3, 64, 8][(seed % 3) as usize];
-        let in_doubt = [InDoubt::Resubmit, InDoubt::Hold, InDoubt::Resubmit, InDoubt::Fail][(seed % 4) as usize];
+        let in_doubt = [InDoubtPolicy::Resubmit, InDoubtPolicy::Hold, InDoubtPolicy::Resubmit, InDoubtPolicy::Fail]
+            [(seed % 4) as usize];
         let limits = Limits { in_doubt, ..capped(seed, 3 + seed % 12, concurrency) };
         world::simulate(async {
             let faults = [&PASSING[..], &LOSING, &HIDING].concat();
@@ -92,7 +93,7 @@ fn the_servers_books_never_exceed_the_limit() {
                 world.check_cost(&limits);
                 match session {
                     Session::Crashed => n_crashes += 1,
-                    Session::Ended(Some(Stop::Cost(capped))) => {
+                    Session::Ended(Some(StopReason::Cost(capped))) => {
                         let (cost, next) = (capped.cost.unwrap(), capped.next.unwrap());
                         assert!(cost.most() + next > capped.max, "seed {seed}: stopped too early: {capped:?}");
                         assert_eq!(cost, paid(&world.ledger, limits.price.as_ref().unwrap()), "live as in the ledger");
@@ -118,7 +119,7 @@ fn a_higher_limit_goes_on() {
         let world = World::new(12, calm(1));
         for n_images in [0, 5, 5, 9] {
             let limits = capped(1, n_images, 64);
-            assert!(matches!(world.run(limits.clone()).await, Some(Stop::Cost(_))));
+            assert!(matches!(world.run(limits.clone()).await, Some(StopReason::Cost(_))));
             world.check_cost(&limits);
             assert_eq!(world.server_stats().n_accepted, n_images, "all of the limit is used");
         }
@@ -133,7 +134,7 @@ fn a_higher_limit_goes_on() {
 fn part_after_part_is_the_batch() {
     world::simulate(async {
         let expected = World::new(11, calm(2)).outcomes_of_a_calm_run().await;
-        let world = World::new(11, Config { latency: Duration::from_secs(30), ..calm(2) });
+        let world = World::new(11, SimulatorConfig { latency: Duration::from_secs(30), ..calm(2) });
         let limits = Limits { jobs_max: Some(3), ..limits(2) };
         assert!(matches!(world.session(limits.clone(), &Crash::at(9)).await, Session::Crashed));
         let n_begun = world.server_stats().n_accepted;
@@ -142,7 +143,7 @@ fn part_after_part_is_the_batch() {
         while let Some(stop) = world.run(limits.clone()).await {
             world.check_after_crash();
             n_parts += 1;
-            assert_eq!(stop, Stop::Limit(3));
+            assert_eq!(stop, StopReason::Limit(3));
             let n_ended = world.outcomes().values().filter(|end| end.0 == "succeeded").count();
             assert_eq!(n_ended, 3 * n_parts, "what was begun comes first");
         }
@@ -164,7 +165,7 @@ fn time_after_time_is_the_batch() {
         let limits = Limits { duration_max: Some(Duration::from_secs(4)), ..limits(3) };
         let mut n_stops = 0;
         while let Some(stop) = world.run(limits.clone()).await {
-            assert_eq!(stop, Stop::Duration(Duration::from_secs(4)));
+            assert_eq!(stop, StopReason::Duration(Duration::from_secs(4)));
             world.check_after_crash();
             assert!(world.ledger.known().iter().all(|known| known.state.status() != "running"), "all came home");
             n_stops += 1;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use promptbatch::driver::images::check::{CheckLimits, inspect};
 use promptbatch::model::event::Event;
-use promptbatch::model::limits::{Concurrency, InDoubt};
+use promptbatch::model::limits::{Concurrency, InDoubtPolicy};
 use promptbatch::model::name::ImageName;
-use promptbatch::model::origin::Origin;
+use promptbatch::model::origin::Provenance;
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome};
-use promptbatch::model::phase::{JobState, Known, Phase};
+use promptbatch::model::phase::{JobRecord, JobState, Phase};
 use promptbatch::provider::modelscope::body;
-use promptbatch::provider::simulator::faults::PlannedFault;
+use promptbatch::provider::simulator::faults::InjectedFault;
 use promptbatch::provider::simulator::stats::Stats;
 
 use crate::pace;
@@ -61,8 +61,8 @@ impl World {
         let has_died = self.sessions.lock().unwrap().iter().any(|begun| begun.has_died);
         let is_left = |state: &JobState| state.status() == "failed" && has_died;
         let (mut files, known) = (self.store.files(), self.ledger.known());
-        for Known { job, state } in known {
-            let name = ImageName::new(Origin::of_job(job.clone()), 1).path(ImageFormat::Png);
+        for JobRecord { job, state } in known {
+            let name = ImageName::new(Provenance::of_job(job.clone()), 1).path(ImageFormat::Png);
             let is_there = files.remove(&name).is_some();
             assert!(is_there != artifacts(&state).is_empty() || is_left(&state), "{name}: {}", state.status());
         }
@@ -83,7 +83,7 @@ impl World {
             match end.0 {
                 "succeeded" => assert_eq!(end, expected[&index], "job {index}"),
                 "failed" | "moderated" => (),
-                "in_doubt" if limits.in_doubt == InDoubt::Hold => (),
+                "in_doubt" if limits.in_doubt == InDoubtPolicy::Hold => (),
                 "in_doubt" | "running" if worn.contains(&index) => (),
                 status => panic!("job {index} is {status} at the end"),
             }
@@ -96,8 +96,8 @@ impl World {
         let told = self.check_stories();
         let stats = self.server_stats();
         self.check_places(&stats);
-        let is_hidden = |fault: &&PlannedFault| matches!(fault, PlannedFault::Submit(fault) if fault.hides_task());
-        let n_hidden: u64 = PlannedFault::all().filter(|fault| is_hidden(&fault)).map(|f| stats.n_faults(f)).sum();
+        let is_hidden = |fault: &&InjectedFault| matches!(fault, InjectedFault::Submit(fault) if fault.hides_task());
+        let n_hidden: u64 = InjectedFault::all().filter(|fault| is_hidden(&fault)).map(|f| stats.n_faults(f)).sum();
         let n_known: u32 = told.accepted.values().sum();
         assert_eq!(stats.n_accepted, u64::from(n_known) + n_hidden, "{told:?}");
     }
@@ -124,7 +124,7 @@ impl World {
     }
 
     /// Checks that the stored state of every job is the fold of its events.
-    fn check_fold(&self, known: &[Known]) {
+    fn check_fold(&self, known: &[JobRecord]) {
         let mut states: BTreeMap<_, JobState> = BTreeMap::new();
         for event in self.ledger.events() {
             states.entry(event.job).or_default().apply(event.at, &event.kind);
@@ -137,9 +137,9 @@ impl World {
     /// Checks the tasks that the server accepted, by content. There are at least as many as on record. There is one
     /// more only for each doubt, and for each submission whose answer a crash lost. On record, there is one for each
     /// job and one for each loss.
-    fn check_money(&self, known: &[Known], told: &Told) {
+    fn check_money(&self, known: &[JobRecord], told: &Told) {
         let mut contents: BTreeMap<String, [u32; 4]> = BTreeMap::new();
-        for Known { job, state } in known {
+        for JobRecord { job, state } in known {
             let of = |counts: &BTreeMap<_, u32>| counts.get(&job.id).copied().unwrap_or(0);
             let (n_accepted, n_hidden) = (of(&told.accepted), of(&told.doubts) + of(&told.open));
             assert_eq!(of(&told.doubts), state.n_in_doubt, "job {}: every doubt is counted", job.index);
@@ -160,7 +160,7 @@ impl World {
     }
 
     /// Checks that every image of a succeeded job exists, is complete, and is the recorded one.
-    fn check_files(&self, known: &[Known]) {
+    fn check_files(&self, known: &[JobRecord]) {
         let files = self.store.files();
         let mut seen = BTreeSet::new();
         for artifact in known.iter().flat_map(|known| artifacts(&known.state)) {
@@ -170,7 +170,7 @@ impl World {
             assert!(seen.insert(artifact.file_name.clone()), "{} belongs to two jobs", artifact.file_name);
         }
         for known in known.iter().filter(|known| known.state.n_submits == 0) {
-            let name = ImageName::new(Origin::of_job(known.job.clone()), 1).path(ImageFormat::Png);
+            let name = ImageName::new(Provenance::of_job(known.job.clone()), 1).path(ImageFormat::Png);
             assert!(!files.contains_key(&name), "{name} is there, and was never asked for");
         }
     }

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use promptbatch::model::limits::{InDoubt, Limits};
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::model::limits::{InDoubtPolicy, Limits};
+use promptbatch::provider::simulator::config::SimulatorConfig;
 
 use crate::crash::Crash;
 use crate::direct::{Outage, Silence};
@@ -85,8 +85,8 @@ fn what_ended_while_the_machine_slept_is_fetched() {
 #[test]
 fn a_stuck_task_is_given_up_on_the_providers_word() {
     world::simulate(async {
-        let world = World::new(1, Config { latency: 10 * HOUR, ..stormy(3, &["poll-500=0.5"]) });
-        let limits = Limits { resubmits_max: 2, in_doubt: InDoubt::Fail, ..patient(3) };
+        let world = World::new(1, SimulatorConfig { latency: 10 * HOUR, ..stormy(3, &["poll-500=0.5"]) });
+        let limits = Limits { resubmits_max: 2, in_doubt: InDoubtPolicy::Fail, ..patient(3) };
         assert_eq!(world.run(limits).await, None);
         world.check();
         assert_eq!((world.outcomes()[&1].0, world.n_lost(), world.server_stats().n_accepted), ("running", 2, 3));

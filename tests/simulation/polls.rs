@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, Limits};
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use promptbatch::provider::simulator::task::Task;
 
 use crate::world::{self, World};
@@ -29,7 +29,7 @@ const FIVE_SECONDS: (f64, f64) = (3.58, 2.56);
 fn ends_are_noticed_soon_and_by_few_polls() {
     for seed in [21, 22, 23] {
         world::simulate(async move {
-            let config = Config { latency: Duration::from_secs(15), latency_sigma: 0.3, ..calm(seed) };
+            let config = SimulatorConfig { latency: Duration::from_secs(15), latency_sigma: 0.3, ..calm(seed) };
             let answer_delay = config.answer_delay;
             let world = World::new(JOBS, config);
             let limits = Limits { concurrency: Concurrency::Fixed(20.try_into().unwrap()), ..limits(seed) };

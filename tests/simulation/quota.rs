@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use promptbatch::engine::turn::Stop;
+use promptbatch::engine::turn::StopReason;
 use promptbatch::model::event::EventKind;
-use promptbatch::model::limits::{Concurrency, Limits, OnQuota};
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::model::limits::{Concurrency, Limits, QuotaPolicy};
+use promptbatch::provider::simulator::config::SimulatorConfig;
 
 use crate::crash::Crash;
 use crate::world::{self, Session, World};
@@ -15,12 +15,12 @@ use crate::{calm, limits, stormy};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns a service with a quota of 125 per day, for a batch of 500 jobs.
-fn batch(seed: u64) -> Config {
-    Config { quota: Some(125), ..calm(seed) }
+fn batch(seed: u64) -> SimulatorConfig {
+    SimulatorConfig { quota: Some(125), ..calm(seed) }
 }
 
 fn patient(seed: u64) -> Limits {
-    Limits { on_quota: OnQuota::Wait, concurrency: Concurrency::Fixed(8.try_into().unwrap()), ..limits(seed) }
+    Limits { on_quota: QuotaPolicy::Wait, concurrency: Concurrency::Fixed(8.try_into().unwrap()), ..limits(seed) }
 }
 
 /// Goal: four daily quotas make 500 images in four days, in one process, with no job lost or duplicated. Method: wait
@@ -63,7 +63,7 @@ fn accepted_by_day(world: &World) -> BTreeMap<i64, u64> {
 fn crashes_and_faults_do_not_change_that() {
     world::simulate(async {
         let faults = ["500=0.05", "cut=0.03", "truncated=0.05", "poll-not-found=0.05"];
-        let world = World::new(500, Config { quota: Some(125), ..stormy(13, &faults) });
+        let world = World::new(500, SimulatorConfig { quota: Some(125), ..stormy(13, &faults) });
         let mut n_sessions = 0;
         for at_step in [700, 900, 50, 1100, 400] {
             n_sessions += 1;
@@ -87,7 +87,7 @@ fn a_run_that_stops_for_a_quota_is_gone_on_with_day_after_day() {
     world::simulate(async {
         let world = World::new(500, batch(14));
         let mut n_days = 0;
-        while let Some(Stop::Quota(_)) = world.run(limits(14)).await {
+        while let Some(StopReason::Quota(_)) = world.run(limits(14)).await {
             world.check_after_crash();
             n_days += 1;
             assert_eq!(world.server_stats().n_accepted, 125 * n_days, "the whole of each allowance is used");

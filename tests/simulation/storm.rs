@@ -6,9 +6,9 @@ use std::time::Duration;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::model::outcome::Outcome;
-use promptbatch::model::phase::{Known, Phase};
-use promptbatch::provider::simulator::config::Config;
-use promptbatch::provider::simulator::faults::PlannedFault;
+use promptbatch::model::phase::{JobRecord, Phase};
+use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::provider::simulator::faults::InjectedFault;
 
 use crate::world::{self, World};
 use crate::{calm, limits, survived};
@@ -19,7 +19,7 @@ const JOBS: u64 = 1000;
 const TIME_MAX: Duration = Duration::from_secs(6 * 3600);
 
 /// Returns all faults except a randomly refused token, which stops a run after three refusals in a row.
-fn passing() -> impl Iterator<Item = PlannedFault> {
+fn passing() -> impl Iterator<Item = InjectedFault> {
     survived().filter(|fault| !fault.name().ends_with("-401"))
 }
 
@@ -34,9 +34,9 @@ fn some_of_every_fault_at_once_ends_in_images_and_true_reasons() {
     world::simulate(async {
         // A fault that affects every submission for seconds is rarer than one that affects a single submission.
         // Otherwise it would hide all other faults.
-        let chance = |fault: PlannedFault| if fault.name() == "submit-misrouted" { 0.01 } else { 0.03 };
-        let faults = passing().fold(Config::default().faults, |plan, fault| plan.with(fault, chance(fault)));
-        let world = World::new(JOBS, Config { faults, ..calm(11) });
+        let chance = |fault: InjectedFault| if fault.name() == "submit-misrouted" { 0.01 } else { 0.03 };
+        let faults = passing().fold(SimulatorConfig::default().faults, |plan, fault| plan.with(fault, chance(fault)));
+        let world = World::new(JOBS, SimulatorConfig { faults, ..calm(11) });
         // Retries suffice for transient faults. Failed or lost tasks may be paid for again twice.
         let concurrency = Concurrency::Fixed(100.try_into().unwrap());
         let limits = Limits { concurrency, look_ahead_max: 256, resubmits_max: 2, ..limits(11) };
@@ -61,7 +61,8 @@ fn some_of_every_fault_at_once_ends_in_images_and_true_reasons() {
         println!("{n_doubts} doubts, {n_lost} tasks lost or failed, in {span:?}: {ends:#?}");
         assert!(span < TIME_MAX, "{span:?}");
         // A job that may not be paid for again is held.
-        let is_held = |known: &Known| !matches!(known.state.phase, Phase::Finished(_)) && known.state.n_repaid() >= 2;
+        let is_held =
+            |known: &JobRecord| !matches!(known.state.phase, Phase::Finished(_)) && known.state.n_repaid() >= 2;
         let n_held = world.ledger.known().iter().filter(|known| is_held(known)).count() as u64;
         assert_eq!(ends.values().sum::<u64>() + n_held, JOBS);
         assert!(n_held < JOBS / 8, "{n_held} jobs are held");

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use promptbatch::model::event::{Event, EventKind, Stage};
 use promptbatch::model::job::JobId;
-use promptbatch::model::limits::{InDoubt, Limits};
+use promptbatch::model::limits::{InDoubtPolicy, Limits};
 use promptbatch::model::outcome::{Fault, FaultKind, Outcome, TaskId};
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::simulator::task::{Fate, Task};
+use promptbatch::provider::simulator::task::{Task, TaskOutcome};
 
 /// Minimum number of answers that a task is unknown, before the task may be declared lost. The last answer is the loss
 /// itself.
@@ -97,7 +97,7 @@ impl Story {
         use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
         let next = match (self.place.clone(), &event.kind) {
             (Place::Idle, SubmitStarted) => Place::Sent,
-            (Place::Doubt, SubmitStarted) if limits.in_doubt == InDoubt::Resubmit => {
+            (Place::Doubt, SubmitStarted) if limits.in_doubt == InDoubtPolicy::Resubmit => {
                 assert!(self.n_lost + self.n_doubts <= limits.resubmits_max, "one payment too many: {event:?}");
                 Place::Sent
             }
@@ -149,10 +149,10 @@ impl Story {
         // A later process counts from the moment at which the submission left.
         let age = at.since(self.accepted_at) + ANSWER_AGE_MAX;
         let was_told = self.n_unknown >= UNKNOWN_MIN && age >= UNKNOWN_AGE_MIN;
-        let is_unfinished = real.fate() == Fate::Stuck || at.since(real.ends_at()) <= ANSWER_AGE_MAX;
+        let is_unfinished = real.fate() == TaskOutcome::Stuck || at.since(real.ends_at()) <= ANSWER_AGE_MAX;
         let is_late = age >= limits.task_timeout && is_unfinished;
         match fault.kind {
-            FaultKind::Transient => real.fate() == Fate::Failed,
+            FaultKind::Transient => real.fate() == TaskOutcome::Failed,
             FaultKind::TaskLost => was_told || is_late,
             _ => false,
         }
@@ -167,12 +167,12 @@ impl Story {
             Place::Sent => fault.kind == FaultKind::Transient && self.n_setbacks >= limits.retries_max,
             Place::Doubt => {
                 fault.kind == FaultKind::Rejected
-                    || (fault.kind == FaultKind::InDoubt && limits.in_doubt == InDoubt::Fail)
+                    || (fault.kind == FaultKind::InDoubt && limits.in_doubt == InDoubtPolicy::Fail)
             }
             Place::Linked(_) => self.n_setbacks >= limits.retries_max,
             Place::Taken(task) => match (fault.kind, Task::from_id(&task.0).map(|task| task.fate())) {
-                (FaultKind::BadOutput, fate) => fate == Some(Fate::Empty),
-                (FaultKind::Moderated, fate) => fate == Some(Fate::Moderated),
+                (FaultKind::BadOutput, fate) => fate == Some(TaskOutcome::Empty),
+                (FaultKind::Moderated, fate) => fate == Some(TaskOutcome::Moderated),
                 _ => self.n_lost + self.n_doubts >= limits.resubmits_max && self.is_true_loss(task, at, fault, limits),
             },
         }

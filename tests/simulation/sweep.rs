@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use promptbatch::model::limits::{InDoubt, Limits};
-use promptbatch::provider::simulator::config::Config;
-use promptbatch::provider::simulator::faults::{FaultPlan, PlannedFault};
+use promptbatch::model::limits::{InDoubtPolicy, Limits};
+use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::provider::simulator::faults::{FaultPlan, InjectedFault};
 
 use crate::crash::Crash;
 use crate::oracle::Ends;
@@ -44,15 +44,15 @@ struct Scenario {
 #[derive(Debug, Default)]
 struct Tally {
     counts: BTreeMap<&'static str, u64>,
-    played: BTreeMap<PlannedFault, u64>,
+    played: BTreeMap<InjectedFault, u64>,
 }
 
 /// Returns fault plans: no fault, each fault alone, two random faults, and all together.
 fn plans(seed: u64) -> Vec<FaultPlan> {
-    let kinds: Vec<PlannedFault> = survived().collect();
+    let kinds: Vec<InjectedFault> = survived().collect();
     let mut rng = fastrand::Rng::with_seed(seed);
     let two = [rng.usize(..kinds.len()), rng.usize(..kinds.len())].map(|n| kinds[n]);
-    let plan = |faults: &[PlannedFault], p| faults.iter().fold(FaultPlan::default(), |plan, f| plan.with(*f, p));
+    let plan = |faults: &[InjectedFault], p| faults.iter().fold(FaultPlan::default(), |plan, f| plan.with(*f, p));
     let alone = kinds.iter().map(|fault| plan(&[*fault], ALONE));
     alone.chain([plan(&[], 0.0), plan(&two, ALONE), plan(&kinds, TOGETHER)]).collect()
 }
@@ -61,7 +61,8 @@ fn scenarios(n_seeds: u64) -> Vec<Scenario> {
     let mut scenarios = vec![];
     for seed in 0..n_seeds {
         for (faults, nth) in plans(seed).into_iter().zip(seed..) {
-            let in_doubt = [InDoubt::Resubmit, InDoubt::Hold, InDoubt::Fail, InDoubt::Resubmit][(nth % 4) as usize];
+            let in_doubt = [InDoubtPolicy::Resubmit, InDoubtPolicy::Hold, InDoubtPolicy::Fail, InDoubtPolicy::Resubmit]
+                [(nth % 4) as usize];
             // Some scenarios allow few retries, so that jobs fail for that reason. Some have a given rate.
             let patience = if nth.is_multiple_of(5) { (1, 1) } else { (50, 20) };
             let rate = if nth.is_multiple_of(3) { "2/s".parse().ok() } else { None };
@@ -78,7 +79,7 @@ fn scenarios(n_seeds: u64) -> Vec<Scenario> {
 fn crashed_at(at_step: u64, scenario: &Scenario, expected: &Ends, tally: &mut Tally) -> bool {
     let Scenario { faults, limits, seed } = scenario.clone();
     world::simulate(async {
-        let world = World::new(JOBS, Config { faults, ..calm(seed) });
+        let world = World::new(JOBS, SimulatorConfig { faults, ..calm(seed) });
         let again = at_step.is_multiple_of(2).then(|| fastrand::Rng::with_seed(at_step).u64(1..60));
         let mut n_crashes = 0;
         for crash in [Some(at_step), again].into_iter().flatten() {

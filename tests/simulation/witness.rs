@@ -8,11 +8,11 @@ use futures::future::BoxFuture;
 
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::memory::MemoryLedger;
-use promptbatch::ledger::{Ledger, Loaded, Owner};
+use promptbatch::ledger::{Ledger, Loaded, TaskOwner};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::JobId;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
-use promptbatch::model::part::Part;
+use promptbatch::model::part::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Download, Provider};
 
@@ -103,7 +103,11 @@ impl<P: Provider> Provider for Witnessed<P> {
         .boxed()
     }
 
-    fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
+    fn download<'a>(
+        &'a self,
+        url: &'a Url,
+        part: Option<&'a PartialDownload>,
+    ) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
         self.0.download(url, part)
     }
 }
@@ -122,7 +126,7 @@ impl<L: Ledger + Sync> Ledger for Witnessed<L> {
         self.0.load(max)
     }
 
-    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>> {
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>> {
         self.0.owners(tasks)
     }
 }

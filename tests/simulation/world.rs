@@ -7,9 +7,9 @@ use tokio::select;
 
 use promptbatch::driver::clock::Clock;
 use promptbatch::driver::images::MemoryStore;
-use promptbatch::driver::{self, DriveError, Hands};
+use promptbatch::driver::{self, DriveError, DriverContext};
 use promptbatch::engine::Engine;
-use promptbatch::engine::turn::Stop;
+use promptbatch::engine::turn::StopReason;
 use promptbatch::ledger::memory::MemoryLedger;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::history::History;
@@ -17,7 +17,7 @@ use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::simulator::config::Config;
+use promptbatch::provider::simulator::config::SimulatorConfig;
 use promptbatch::provider::simulator::server::Server;
 use promptbatch::report::Reporters;
 
@@ -69,7 +69,7 @@ pub struct Begun {
 #[derive(Debug)]
 pub enum Session {
     /// Normal end, with the reason if the batch was not finished.
-    Ended(Option<Stop>),
+    Ended(Option<StopReason>),
     /// Failure because of a full disk.
     Failed(DriveError),
     /// Crash.
@@ -77,7 +77,7 @@ pub enum Session {
 }
 
 impl World {
-    pub fn new(n_jobs: u64, config: Config) -> Self {
+    pub fn new(n_jobs: u64, config: SimulatorConfig) -> Self {
         Self {
             server: Arc::new(Mutex::new(Server::new(config))),
             ledger: MemoryLedger::new((1..=n_jobs).map(job)),
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Runs one process without a crash. Returns why it stopped before the end, if it did.
-    pub async fn run(&self, limits: Limits) -> Option<Stop> {
+    pub async fn run(&self, limits: Limits) -> Option<StopReason> {
         match self.session(limits, &Crash::never()).await {
             Session::Ended(stop) => stop,
             other => panic!("a run ends: {other:?}"),
@@ -102,7 +102,7 @@ impl World {
         for _ in 0..SESSIONS_MAX {
             let Some(stop) = self.run(limits.clone()).await else { return };
             // Among enough random refusals, some come in a row. The user then runs the same command again.
-            assert!(!matches!(stop, Stop::Interrupted(_) | Stop::Failures(_)), "{stop:?}");
+            assert!(!matches!(stop, StopReason::Interrupted(_) | StopReason::Failures(_)), "{stop:?}");
             self.check_after_crash();
             tokio::time::sleep(PAUSE).await;
         }
@@ -116,7 +116,7 @@ impl World {
         self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), has_died: false });
         let witness = Witness::new(&self.ledger, self.complaints.clone());
         let direct = Direct::new(self.server.clone(), clock, START, self.outage);
-        let hands = Hands {
+        let hands = DriverContext {
             provider: Arc::new(Stepped(Witnessed(direct, witness.clone()), crash.clone())),
             store: Arc::new(Stepped(self.store.clone(), crash.clone())),
             naming: Arc::default(),

@@ -15,19 +15,19 @@ const BYTES_MAX: u64 = 512 << 20;
 const COPIES: u64 = 2;
 
 /// Decoder budget of this process.
-static DECODERS: Budget = Budget::new(BYTES_MAX);
+static DECODERS: DecoderBudget = DecoderBudget::new(BYTES_MAX);
 
 /// Waits until an image of `decoded_bytes` bytes may be decoded. Returns a permit, which holds the memory until it is
 /// dropped.
 ///
 /// Blocks the thread: call this function only on threads that may block.
-pub(super) fn admit(decoded_bytes: u64) -> Admitted<'static> {
+pub(super) fn admit(decoded_bytes: u64) -> DecoderPermit<'static> {
     DECODERS.admit(decoded_bytes.saturating_mul(COPIES))
 }
 
 /// Decoders and bytes in use. Images are admitted in the order of their requests, so that small images cannot overtake
 /// a large image forever.
-struct Budget {
+struct DecoderBudget {
     bytes_max: u64,
     in_use: Mutex<InUse>,
     freed: Condvar,
@@ -48,13 +48,13 @@ impl InUse {
     }
 }
 
-impl Budget {
+impl DecoderBudget {
     const fn new(bytes_max: u64) -> Self {
         let in_use = InUse { n_decoders: 0, n_bytes: 0, next_asked: 0, next_admitted: 0 };
         Self { bytes_max, in_use: Mutex::new(in_use), freed: Condvar::new() }
     }
 
-    fn admit(&self, n_bytes: u64) -> Admitted<'_> {
+    fn admit(&self, n_bytes: u64) -> DecoderPermit<'_> {
         let mut in_use = self.lock();
         let number = in_use.next_asked;
         in_use.next_asked += 1;
@@ -67,7 +67,7 @@ impl Budget {
         drop(in_use);
         // The budget may have room for the next image as well.
         self.freed.notify_all();
-        Admitted { budget: self, n_bytes }
+        DecoderPermit { budget: self, n_bytes }
     }
 
     /// Locks the counters. A panic of another thread leaves the counters consistent, so poisoning is ignored.
@@ -77,12 +77,12 @@ impl Budget {
 }
 
 /// Permit to decode one image. Dropping the permit returns its memory to the budget.
-pub(super) struct Admitted<'a> {
-    budget: &'a Budget,
+pub(super) struct DecoderPermit<'a> {
+    budget: &'a DecoderBudget,
     n_bytes: u64,
 }
 
-impl Drop for Admitted<'_> {
+impl Drop for DecoderPermit<'_> {
     fn drop(&mut self) {
         let mut in_use = self.budget.lock();
         in_use.n_decoders -= 1;
@@ -114,7 +114,7 @@ mod tests {
     /// each thread checks the usage.
     #[test]
     fn threads_never_exceed_it_and_all_get_their_turn() {
-        let budget = Budget::new(100);
+        let budget = DecoderBudget::new(100);
         thread::scope(|scope| {
             for seed in 0..8 {
                 let budget = &budget;
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_decoder_that_panics_gives_its_place_back() {
-        let budget = Budget::new(100);
+        let budget = DecoderBudget::new(100);
         let decode = || {
             let _admitted = budget.admit(80);
             panic!("a strange image");

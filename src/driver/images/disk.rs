@@ -16,16 +16,16 @@ use tokio::time::{Instant, sleep_until};
 use crate::driver::images::check::{CheckLimits, NotAnImage};
 use crate::driver::images::decoders::DECODERS_MAX;
 use crate::driver::images::error::StoreError;
-use crate::driver::images::incoming::Incoming;
-use crate::driver::images::place::Place;
-use crate::driver::images::settling::Settling;
+use crate::driver::images::incoming::ImageWriter;
+use crate::driver::images::place::OutputDir;
+use crate::driver::images::settling::FsyncBatcher;
 use crate::driver::images::{ImageStore, Saved, bad_output, verify};
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind};
-use crate::model::part::Part;
-use crate::model::style::Making;
-use crate::provider::{Body, Download};
+use crate::model::part::PartialDownload;
+use crate::model::style::PostProcessing;
+use crate::provider::{Download, ImageStream};
 
 /// Longest time that bytes of a resumable download stay in memory only.
 const UNKEPT_MAX: Duration = Duration::from_secs(1);
@@ -33,24 +33,24 @@ const UNKEPT_MAX: Duration = Duration::from_secs(1);
 /// Images of one run, below the output folder. Only one process at a time may open the store: the process that holds the ledger.
 #[derive(Clone, Debug)]
 pub struct DiskStore {
-    place: Arc<Place>,
+    place: Arc<OutputDir>,
     makers: Arc<Semaphore>,
-    settling: Settling,
+    settling: FsyncBatcher,
 }
 
 impl DiskStore {
     /// Prepares the output folder for images and removes half-written files of a crash. The folder must exist: the
     /// ledger is already in it. Images keep the bytes that the host sent.
     pub fn open(out: &Path, limits: CheckLimits) -> Result<Self, StoreError> {
-        Self::open_making(out, limits, Making::default())
+        Self::open_making(out, limits, PostProcessing::default())
     }
 
     /// Opens the store, and post-processes each image before its final name.
-    pub fn open_making(out: &Path, limits: CheckLimits, making: Making) -> Result<Self, StoreError> {
-        let place = Arc::new(Place::open(out, limits, making)?);
+    pub fn open_making(out: &Path, limits: CheckLimits, making: PostProcessing) -> Result<Self, StoreError> {
+        let place = Arc::new(OutputDir::open(out, limits, making)?);
         // Images that wait for a decoder wait here, without a thread.
         let makers = Arc::new(Semaphore::new(DECODERS_MAX));
-        Ok(Self { place, makers, settling: Settling::start(out)? })
+        Ok(Self { place, makers, settling: FsyncBatcher::start(out)? })
     }
 
     async fn receive(&self, name: ImageName, download: Download<'_>) -> Saved {
@@ -60,9 +60,9 @@ impl DiskStore {
         let begin = move || match n_before {
             0 => {
                 place.kept.forget(&name.partial());
-                Ok(Some(Incoming::new(place, name, host)))
+                Ok(Some(ImageWriter::new(place, name, host)))
             }
-            _ => Incoming::resumed(place, name, host, n_before),
+            _ => ImageWriter::resumed(place, name, host, n_before),
         };
         let Some(image) = (if n_before == 0 { begin() } else { blocking(begin).await })? else {
             return Ok(Err(Fault::new(FaultKind::Transient, "the part of the image that came before is gone")));
@@ -101,10 +101,10 @@ impl DiskStore {
     /// Receives the whole body. Bytes of a resumable download reach the disk at most one second later, and when the connection breaks.
     async fn gather(
         &self,
-        mut image: Incoming,
+        mut image: ImageWriter,
         n_before: u64,
-        body: &mut Body<'_>,
-    ) -> Result<Result<Incoming, Fault>, StoreError> {
+        body: &mut ImageStream<'_>,
+    ) -> Result<Result<ImageWriter, Fault>, StoreError> {
         let bytes_max = self.place.limits.bytes_max;
         let mut n_bytes = n_before;
         let mut flushed_at = Instant::now();
@@ -150,7 +150,7 @@ impl DiskStore {
 }
 
 impl ImageStore for DiskStore {
-    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<Part>> {
+    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
         let place = Arc::clone(&self.place);
         let name = name.clone();
         Box::pin(async move {
@@ -177,7 +177,7 @@ impl ImageStore for DiskStore {
 }
 
 /// Writes all gathered bytes of the image to disk and returns the image.
-async fn flushed(mut image: Incoming) -> Result<Incoming, StoreError> {
+async fn flushed(mut image: ImageWriter) -> Result<ImageWriter, StoreError> {
     blocking(move || image.flush().map(|()| image)).await
 }
 

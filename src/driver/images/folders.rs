@@ -17,20 +17,20 @@ const OPEN_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Folders {
     out: PathBuf,
-    held: Held,
+    held: FolderHandle,
     /// Folders whose names are durable, by path below the output folder.
-    ready: Mutex<BTreeMap<String, Held>>,
+    ready: Mutex<BTreeMap<String, FolderHandle>>,
 }
 
 /// Identity of a folder, whatever its name. The folder stays open, so that its inode number cannot pass to another
 /// folder and cannot change. Some file systems give a new number to a folder that was unused for long.
 #[derive(Debug)]
-struct Held {
+struct FolderHandle {
     identity: (u64, u64),
     _open: Option<File>,
 }
 
-impl Held {
+impl FolderHandle {
     fn new(path: &Path, found: &Metadata) -> Self {
         Self { identity: identity(found), _open: File::open(path).ok() }
     }
@@ -40,7 +40,7 @@ impl Folders {
     /// Opens the folders below `out`, which must exist.
     pub fn open(out: &Path) -> Result<Self, StoreError> {
         let found = fs::metadata(out).map_err(at("use", out))?;
-        Ok(Self { out: out.to_owned(), held: Held::new(out, &found), ready: Mutex::default() })
+        Ok(Self { out: out.to_owned(), held: FolderHandle::new(out, &found), ready: Mutex::default() })
     }
 
     /// Creates a folder below the output folder and its parents, makes their names durable, and returns the path.
@@ -56,7 +56,7 @@ impl Folders {
             let found = step(&path, known)?;
             if known.is_none() {
                 sync_folder(&above)?;
-                ready.insert(name.to_owned(), Held::new(&path, &found));
+                ready.insert(name.to_owned(), FolderHandle::new(&path, &found));
             }
         }
         // A forgotten folder is checked again when it is needed. The first entry is the parent of all others.

@@ -7,8 +7,8 @@ use crate::driver::images::bad_output;
 use crate::driver::images::check::{CheckLimits, Checked, inspect, recognised};
 use crate::driver::images::error::StoreError;
 use crate::driver::images::making::{beside, convert, jpeg_head_bytes, tag, tag_head};
-use crate::driver::images::partial::Partial;
-use crate::driver::images::place::{Beside, Named, Place};
+use crate::driver::images::partial::TempFile;
+use crate::driver::images::place::{OutputDir, RenamedFile, SidecarFile};
 use crate::model::name::ImageName;
 use crate::model::outcome::{Fault, ImageFormat};
 use crate::model::part::Validator;
@@ -28,14 +28,14 @@ const UNKNOWN_BEGIN_BYTES: usize = 66 << 10;
 
 /// Image whose latest bytes are in memory, and whose earlier bytes are in a temporary file.
 #[derive(Debug)]
-pub(super) struct Incoming {
-    place: Arc<Place>,
+pub(super) struct ImageWriter {
+    place: Arc<OutputDir>,
     name: ImageName,
     gathered: Vec<u8>,
-    partial: Option<Partial>,
+    partial: Option<TempFile>,
     /// Result of the check, once all bytes are present.
     checked: Option<Checked>,
-    head: Head,
+    head: FormatProbe,
     /// HTTP validator for a request of the remaining bytes, and the total length in bytes. If set, received bytes are
     /// kept when the connection breaks.
     host: Option<(Validator, Option<u64>)>,
@@ -46,28 +46,28 @@ pub(super) struct Incoming {
 
 /// Result of the format recognition by the first bytes.
 #[derive(Clone, Copy, Debug)]
-enum Head {
+enum FormatProbe {
     /// First bytes not examined yet.
     Unseen,
     /// First bytes examined: their format, or `None` for an unknown format.
     Seen(Option<ImageFormat>),
 }
 
-impl Incoming {
-    pub(super) fn new(place: Arc<Place>, name: ImageName, host: Option<(Validator, Option<u64>)>) -> Self {
-        let (gathered, head) = (Vec::new(), Head::Unseen);
+impl ImageWriter {
+    pub(super) fn new(place: Arc<OutputDir>, name: ImageName, host: Option<(Validator, Option<u64>)>) -> Self {
+        let (gathered, head) = (Vec::new(), FormatProbe::Unseen);
         Self { place, name, gathered, partial: None, checked: None, head, host, n_own_bytes: 0 }
     }
 
     /// Resumes an image after its first `n_before` bytes. `None` if these bytes are no longer on disk.
     pub(super) fn resumed(
-        place: Arc<Place>,
+        place: Arc<OutputDir>,
         name: ImageName,
         host: Option<(Validator, Option<u64>)>,
         n_before: u64,
     ) -> Result<Option<Self>, StoreError> {
         let Some((mut partial, n_own_bytes)) = place.go_on(&name, n_before)? else { return Ok(None) };
-        let head = Head::Seen(recognised(&partial.head(HEAD_BYTES)?));
+        let head = FormatProbe::Seen(recognised(&partial.head(HEAD_BYTES)?));
         Ok(Some(Self { partial: Some(partial), head, n_own_bytes, ..Self::new(place, name, host) }))
     }
 
@@ -85,8 +85,8 @@ impl Incoming {
     /// Returns whether memory holds bytes that an end of the process would lose and that a flush could keep.
     pub(super) fn has_to_keep(&self) -> bool {
         let bytes_min = match self.head {
-            Head::Seen(_) => 1,
-            Head::Unseen => match recognised(&self.gathered) {
+            FormatProbe::Seen(_) => 1,
+            FormatProbe::Unseen => match recognised(&self.gathered) {
                 Some(ImageFormat::Png | ImageFormat::WebP) => BEGIN_BYTES,
                 Some(ImageFormat::Jpeg) => BEGIN_BYTES.max(jpeg_head_bytes(&self.gathered)),
                 None => UNKNOWN_BEGIN_BYTES,
@@ -105,7 +105,7 @@ impl Incoming {
 
     /// Recognises the format by the first bytes, which are all in memory. Inserts the metadata that belongs there.
     fn begin(&mut self) -> Option<ImageFormat> {
-        if let Head::Seen(format) = self.head {
+        if let FormatProbe::Seen(format) = self.head {
             return format;
         }
         let (making, format) = (self.place.making, recognised(&self.gathered));
@@ -117,7 +117,7 @@ impl Incoming {
             tag_head(format, &mut self.gathered, self.name.origin());
             self.n_own_bytes = (self.gathered.len() - n_before) as u64;
         }
-        self.head = Head::Seen(format);
+        self.head = FormatProbe::Seen(format);
         format
     }
 
@@ -192,7 +192,7 @@ impl Incoming {
     }
 
     /// Writes the image and its sidecar file to temporary files, if the bytes are an image.
-    pub(super) fn write(mut self) -> Result<Result<Written, Fault>, StoreError> {
+    pub(super) fn write(mut self) -> Result<Result<StagedImage, Fault>, StoreError> {
         let checked = match self.check()? {
             Ok(checked) => checked,
             Err(fault) => return Ok(Err(fault)),
@@ -210,28 +210,28 @@ impl Incoming {
                 Some(self.place.begin_beside(&self.name, sidecar.extension(), text)?)
             }
         };
-        Ok(Ok(Written { place: self.place, name: self.name, partial, beside, checked }))
+        Ok(Ok(StagedImage { place: self.place, name: self.name, partial, beside, checked }))
     }
 }
 
 /// Complete image in a temporary file.
 #[derive(Debug)]
-pub(super) struct Written {
-    place: Arc<Place>,
+pub(super) struct StagedImage {
+    place: Arc<OutputDir>,
     name: ImageName,
-    pub(super) partial: Partial,
-    beside: Option<Beside>,
+    pub(super) partial: TempFile,
+    beside: Option<SidecarFile>,
     checked: Checked,
 }
 
-impl Written {
+impl StagedImage {
     /// Returns the files that must be durable before the image receives its final name.
     pub(super) fn files(&self) -> impl Iterator<Item = &File> {
         std::iter::once(&self.partial.file).chain(self.beside.iter().map(|beside| &beside.partial.file))
     }
 
     /// Renames the image and its sidecar file to their final names, after their bytes are durable.
-    pub(super) fn put(self) -> Result<(Named, Checked), StoreError> {
+    pub(super) fn put(self) -> Result<(RenamedFile, Checked), StoreError> {
         let named = self.place.put(self.partial, &self.name, &self.checked)?;
         if let Some(beside) = self.beside {
             self.place.put_beside(beside, &self.name, &named)?;

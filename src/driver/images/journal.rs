@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::driver::images::descriptors::patiently;
-use crate::model::part::{Part, Validator};
+use crate::model::part::{PartialDownload, Validator};
 
 /// Suffix of the journal's file name, appended to the name of the temporary file.
 pub(super) const JOURNAL: &str = ".journal";
@@ -23,7 +23,7 @@ const PIECE_BYTES: usize = 64 << 10;
 
 /// Identity of the image in a temporary file, and the processing of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Label {
+pub(super) struct PartialLabel {
     /// Id of the task that made the image; `None` if unknown.
     pub(super) task: Option<String>,
     /// Post-processing settings. A file begun with other settings cannot be used.
@@ -36,7 +36,7 @@ pub(super) struct Label {
     pub(super) n_own_bytes: u64,
 }
 
-impl Label {
+impl PartialLabel {
     fn to_line(&self) -> String {
         let (kind, text) = match &self.validator {
             Validator::ETag(text) => ("etag", text),
@@ -64,17 +64,17 @@ impl Label {
 
 /// Journal of a temporary file that is kept.
 #[derive(Clone, Debug)]
-pub(super) struct Journal {
+pub(super) struct ResumeJournal {
     path: PathBuf,
-    pub(super) label: Label,
+    pub(super) label: PartialLabel,
     /// Hash of all bytes of the file so far.
     hasher: blake3::Hasher,
     n_bytes: u64,
 }
 
-impl Journal {
+impl ResumeJournal {
     /// Creates the journal of an empty file.
-    pub(super) fn begin(file: &Path, label: Label) -> io::Result<Self> {
+    pub(super) fn begin(file: &Path, label: PartialLabel) -> io::Result<Self> {
         let path = path_of(file);
         patiently(|| fs::write(&path, label.to_line()))?;
         Ok(Self { path, label, hasher: blake3::Hasher::new(), n_bytes: 0 })
@@ -98,7 +98,7 @@ impl Journal {
         let mut text = String::new();
         patiently(|| File::open(&path))?.take(JOURNAL_BYTES_MAX).read_to_string(&mut text)?;
         let mut lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
-        let Some(label) = lines.next().and_then(Label::of_line) else { return Ok(None) };
+        let Some(label) = lines.next().and_then(PartialLabel::of_line) else { return Ok(None) };
         let marks = lines.map_while(|line| {
             let (n_bytes, hash) = line.split_once(' ')?;
             Some((n_bytes.parse::<u64>().ok()?, blake3::Hash::from_hex(hash).ok()?))
@@ -129,10 +129,10 @@ impl Journal {
     }
 
     /// Returns how much of the image the file contains.
-    pub(super) fn part(&self) -> Part {
-        let Label { validator, bytes_total, n_own_bytes, .. } = &self.label;
+    pub(super) fn part(&self) -> PartialDownload {
+        let PartialLabel { validator, bytes_total, n_own_bytes, .. } = &self.label;
         let n_bytes = self.n_bytes.saturating_sub(*n_own_bytes);
-        Part { n_bytes, bytes_total: *bytes_total, validator: validator.clone() }
+        PartialDownload { n_bytes, bytes_total: *bytes_total, validator: validator.clone() }
     }
 }
 

@@ -5,12 +5,12 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use crate::driver::images::journal::{JOURNAL, Label};
-use crate::driver::images::partial::{Kept, Partial, Remnant};
+use crate::driver::images::journal::{JOURNAL, PartialLabel};
+use crate::driver::images::partial::{ResumableFile, ResumableFiles, TempFile};
 use crate::model::job::JobId;
-use crate::model::part::Part;
+use crate::model::part::PartialDownload;
 
-impl Kept {
+impl ResumableFiles {
     /// Scans the folder of temporary files, keeps files with a journal, and removes all others. Also returns the first
     /// number that no file name there contains.
     pub(super) fn find(folder: &Path) -> io::Result<(Self, u64)> {
@@ -42,7 +42,7 @@ impl Kept {
                 name.strip_suffix(JOURNAL).map_or((name.as_str(), false), |file| (file, true));
             match file_name.rsplit_once('-').and_then(|(key, n)| Some((key, n.parse::<u64>().ok()?))) {
                 Some((key, n)) if is_pair && !is_journal => {
-                    kept.put(key.to_owned(), Remnant::found(path.clone()));
+                    kept.put(key.to_owned(), ResumableFile::found(path.clone()));
                     n_next = n_next.max(n + 1);
                 }
                 Some(_) if is_journal && files.contains_key(file_name) => (),
@@ -56,7 +56,11 @@ impl Kept {
 
     /// Returns how much of an image is on disk, if the download can be resumed. `is_right` examines the label. A file
     /// that cannot be resumed is removed.
-    pub(super) fn part(&self, key: &str, is_right: impl FnOnce(&Label, &Part) -> bool) -> Option<Part> {
+    pub(super) fn part(
+        &self,
+        key: &str,
+        is_right: impl FnOnce(&PartialLabel, &PartialDownload) -> bool,
+    ) -> Option<PartialDownload> {
         // The file is not available to other downloads while its bytes are read.
         let mut remnant = self.lock().remove(key)?;
         let part = remnant.journal().map(|journal| (journal.part(), &journal.label));
@@ -71,7 +75,7 @@ impl Kept {
 
     /// Takes out the file of an image, to resume after its first `n_bytes` bytes. Also returns the number of bytes
     /// added by this program. `None` if the file has another number of image bytes.
-    pub(super) fn take(&self, key: &str, n_bytes: u64) -> io::Result<Option<(Partial, u64)>> {
+    pub(super) fn take(&self, key: &str, n_bytes: u64) -> io::Result<Option<(TempFile, u64)>> {
         let Some(mut remnant) = self.lock().remove(key) else { return Ok(None) };
         let n_own_bytes = match remnant.journal() {
             Some(journal) if journal.part().n_bytes == n_bytes => journal.label.n_own_bytes,
@@ -92,7 +96,7 @@ impl Kept {
     /// Removes the file of an image, if there is one.
     pub(super) fn forget(&self, key: &str) {
         let remnant = self.lock().remove(key);
-        remnant.into_iter().for_each(Remnant::remove);
+        remnant.into_iter().for_each(ResumableFile::remove);
     }
 
     /// Removes the files of all images of a job.
@@ -108,11 +112,11 @@ impl Kept {
             .take_while(|key| key.starts_with(&of_job))
             .cloned()
             .collect();
-        keys.iter().filter_map(|key| files.remove(key)).for_each(Remnant::remove);
+        keys.iter().filter_map(|key| files.remove(key)).for_each(ResumableFile::remove);
     }
 
     pub(super) fn clear(&self) {
-        std::mem::take(&mut *self.lock()).into_values().for_each(Remnant::remove);
+        std::mem::take(&mut *self.lock()).into_values().for_each(ResumableFile::remove);
     }
 }
 

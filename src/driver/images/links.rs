@@ -10,7 +10,7 @@ use super::tests::{body, cat, job, save};
 use super::*;
 use crate::driver::images::check::CheckLimits;
 use crate::driver::images::check::fixtures::png;
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 use crate::model::outcome::ImageFormat;
 
 /// Output folder, and a folder elsewhere that no file may reach.
@@ -71,7 +71,7 @@ async fn a_linked_folder_below_images_is_refused() {
     let world = World::new();
     let store = world.open().unwrap();
     symlink(world.elsewhere(), world.out("images/00001")).unwrap();
-    let error = refused(&store, ImageName::new(Origin::of_job(job(10_001, "a cat", 0)), 1)).await;
+    let error = refused(&store, ImageName::new(Provenance::of_job(job(10_001, "a cat", 0)), 1)).await;
     assert!(matches!(error, StoreError::Link { .. }), "{error}");
     world.check_nothing_left();
 }
@@ -131,7 +131,7 @@ async fn a_folder_that_goes_in_the_middle_of_a_run_ends_it() {
     for gone in ["", "images", "images/00001"] {
         let world = World::new();
         let store = world.open().unwrap();
-        let deep = || ImageName::new(Origin::of_job(job(10_001, "a cat", 0)), 1);
+        let deep = || ImageName::new(Provenance::of_job(job(10_001, "a cat", 0)), 1);
         save(&store, deep(), &png(9, 7, 1)).await.unwrap();
         let aside = world.folder.path().join("aside");
         fs::rename(world.out(gone), &aside).unwrap();
@@ -153,7 +153,7 @@ async fn a_folder_that_goes_in_the_middle_of_a_run_ends_it() {
 async fn any_number_of_folders_is_used_with_few_of_them_open() {
     let world = World::new();
     let store = world.open().unwrap();
-    let in_folder = |n: u64| ImageName::new(Origin::of_job(job(n * 10_000 + 1, "a cat", 0)), 1);
+    let in_folder = |n: u64| ImageName::new(Provenance::of_job(job(n * 10_000 + 1, "a cat", 0)), 1);
     for n in (1..=100).chain([1, 50, 100]) {
         save(&store, in_folder(n), &png(9, 7, n)).await.unwrap();
     }

@@ -12,7 +12,7 @@ use crate::driver::images::{ImageStore, Saved, artifact, bad_output};
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
 use crate::model::outcome::{FaultKind, TaskId};
-use crate::model::part::{Part, Validator};
+use crate::model::part::{PartialDownload, Validator};
 use crate::provider::Download;
 
 /// Images by their path. Clones share the images, so that the images survive a simulated crash of one holder.
@@ -90,13 +90,13 @@ impl MemoryStore {
 }
 
 impl ImageStore for MemoryStore {
-    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<Part>> {
+    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
         let mut parts = lock(&self.parts);
         let kept = parts.remove(&name.partial()).filter(|kept| kept.task == name.origin().task);
         let part = kept.map(|kept| {
             let (n_bytes, bytes_total, validator) = (kept.bytes.len() as u64, kept.bytes_total, kept.validator.clone());
             parts.insert(name.partial(), kept);
-            Part { n_bytes, bytes_total, validator }
+            PartialDownload { n_bytes, bytes_total, validator }
         });
         Box::pin(ready(part))
     }

@@ -35,7 +35,7 @@ use crate::driver::images::check::{Checked, NotAnImage};
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind};
-use crate::model::part::Part;
+use crate::model::part::PartialDownload;
 use crate::provider::Download;
 
 /// Result of a save. The outer error is a failure of the local disk and stops the run. The inner fault is the
@@ -46,7 +46,7 @@ pub type Saved = Result<Result<Artifact, Fault>, StoreError>;
 pub trait ImageStore: Send + Sync + 'static {
     /// Returns how much of an image an earlier, broken download left in the store. The bytes are as the host sent them.
     /// A partial download of another task than the name's does not count and is removed.
-    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<Part>>;
+    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>>;
 
     /// Saves one image: writes a temporary file, checks it, syncs it, and only then gives it its final name. Bytes
     /// before those of the body are those of the [part](Self::part).

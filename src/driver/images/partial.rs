@@ -9,26 +9,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::driver::images::check::{CheckLimits, Checked, NotAnImage, inspect};
 use crate::driver::images::descriptors::patiently;
 use crate::driver::images::error::{StoreError, at};
-use crate::driver::images::journal::{Journal, Label, path_of};
+use crate::driver::images::journal::{PartialLabel, ResumeJournal, path_of};
 
 /// Temporary file that is kept, and its journal. The journal is `None` until it is read.
 #[derive(Debug)]
-pub(super) struct Remnant {
+pub(super) struct ResumableFile {
     path: PathBuf,
-    journal: Option<Journal>,
+    journal: Option<ResumeJournal>,
 }
 
-impl Remnant {
+impl ResumableFile {
     /// Wraps a file that an earlier process left.
     pub(super) const fn found(path: PathBuf) -> Self {
         Self { path, journal: None }
     }
 
     /// Returns the journal, verified against the file. `None` if the download cannot be resumed.
-    pub(super) fn journal(&mut self) -> Option<&Journal> {
+    pub(super) fn journal(&mut self) -> Option<&ResumeJournal> {
         if self.journal.is_none() {
             let is_file = fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file());
-            self.journal = if is_file { Journal::read(&self.path).ok().flatten() } else { None };
+            self.journal = if is_file { ResumeJournal::read(&self.path).ok().flatten() } else { None };
         }
         self.journal.as_ref()
     }
@@ -41,28 +41,28 @@ impl Remnant {
     }
 
     /// Opens the file to resume the download, without bytes after the last valid journal entry.
-    pub(super) fn open(mut self, kept: &Kept, key: String) -> io::Result<Option<Partial>> {
+    pub(super) fn open(mut self, kept: &ResumableFiles, key: String) -> io::Result<Option<TempFile>> {
         let Some(journal) = self.journal().cloned() else { return Ok(None) };
         let mut file = patiently(|| File::options().read(true).write(true).open(&self.path))?;
         file.set_len(journal.file_bytes())?;
         file.seek(SeekFrom::End(0))?;
-        let keeping = Keeping { journal, kept: kept.clone(), key };
-        Ok(Some(Partial { path: self.path, file, is_moved: false, keeping: Some(keeping) }))
+        let keeping = JournalEntry { journal, kept: kept.clone(), key };
+        Ok(Some(TempFile { path: self.path, file, is_moved: false, keeping: Some(keeping) }))
     }
 }
 
 /// Temporary files that are kept, by image. Clones share the files.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kept(Arc<Mutex<BTreeMap<String, Remnant>>>);
+pub(super) struct ResumableFiles(Arc<Mutex<BTreeMap<String, ResumableFile>>>);
 
-impl Kept {
+impl ResumableFiles {
     /// Keeps a file in place of an earlier file of the same image.
-    pub(super) fn put(&self, key: String, remnant: Remnant) {
+    pub(super) fn put(&self, key: String, remnant: ResumableFile) {
         let earlier = self.lock().insert(key, remnant);
-        earlier.into_iter().for_each(Remnant::remove);
+        earlier.into_iter().for_each(ResumableFile::remove);
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Remnant>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, ResumableFile>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,34 +70,34 @@ impl Kept {
 /// Temporary file of an incomplete image. Dropping the value removes the file, unless it was renamed, or is kept
 /// because it has a journal.
 #[derive(Debug)]
-pub(super) struct Partial {
+pub(super) struct TempFile {
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) is_moved: bool,
-    keeping: Option<Keeping>,
+    keeping: Option<JournalEntry>,
 }
 
 #[derive(Debug)]
-struct Keeping {
-    journal: Journal,
-    kept: Kept,
+struct JournalEntry {
+    journal: ResumeJournal,
+    kept: ResumableFiles,
     key: String,
 }
 
-impl Partial {
+impl TempFile {
     pub(super) const fn new(path: PathBuf, file: File) -> Self {
         Self { path, file, is_moved: false, keeping: None }
     }
 
     /// Starts a journal for the file, which must be empty. If the journal cannot be written, the file is merely not kept.
-    pub(super) fn keep(&mut self, label: Label, kept: &Kept, key: String) {
-        let journal = Journal::begin(&self.path, label).ok();
-        self.keeping = journal.map(|journal| Keeping { journal, kept: kept.clone(), key });
+    pub(super) fn keep(&mut self, label: PartialLabel, kept: &ResumableFiles, key: String) {
+        let journal = ResumeJournal::begin(&self.path, label).ok();
+        self.keeping = journal.map(|journal| JournalEntry { journal, kept: kept.clone(), key });
     }
 
     /// Stops keeping the file, and removes its journal.
     pub(super) fn let_go(&mut self) {
-        if let Some(Keeping { journal, .. }) = self.keeping.take() {
+        if let Some(JournalEntry { journal, .. }) = self.keeping.take() {
             journal.remove();
         }
     }
@@ -136,16 +136,16 @@ impl Partial {
     }
 }
 
-impl Drop for Partial {
+impl Drop for TempFile {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.path);
         match self.keeping.take() {
             // A renamed file no longer needs its journal.
-            Some(Keeping { journal, .. }) if self.is_moved => journal.remove(),
-            Some(Keeping { journal, kept, key }) if journal.part().n_bytes > 0 => {
-                kept.put(key, Remnant { path, journal: Some(journal) });
+            Some(JournalEntry { journal, .. }) if self.is_moved => journal.remove(),
+            Some(JournalEntry { journal, kept, key }) if journal.part().n_bytes > 0 => {
+                kept.put(key, ResumableFile { path, journal: Some(journal) });
             }
-            Some(Keeping { journal, .. }) => Remnant { path, journal: Some(journal) }.remove(),
+            Some(JournalEntry { journal, .. }) => ResumableFile { path, journal: Some(journal) }.remove(),
             None if self.is_moved => (),
             // A file that cannot be removed here is removed by the next `open`.
             None => drop(fs::remove_file(path)),

@@ -11,34 +11,34 @@ use crate::driver::images::descriptors::patiently;
 use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::filesystem;
 use crate::driver::images::folders::Folders;
-use crate::driver::images::journal::Label;
-use crate::driver::images::partial::{Kept, Partial};
+use crate::driver::images::journal::PartialLabel;
+use crate::driver::images::partial::{ResumableFiles, TempFile};
 use crate::model::name::ImageName;
-use crate::model::part::{Part, Validator};
-use crate::model::style::Making;
+use crate::model::part::{PartialDownload, Validator};
+use crate::model::style::PostProcessing;
 
 /// Folder of incomplete images, below the output folder.
 const PARTIALS: &str = ".partial";
 
 /// Output folder, its settings and its temporary files.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct OutputDir {
     pub(super) out: PathBuf,
     pub(super) limits: CheckLimits,
-    pub(super) making: Making,
+    pub(super) making: PostProcessing,
     folders: Folders,
     /// Temporary files that a later download may resume.
-    pub(super) kept: Kept,
+    pub(super) kept: ResumableFiles,
     n_begun: AtomicU64,
     /// Lock held from the check for a free name until the rename, if the file system cannot do both atomically.
     naming: Mutex<()>,
 }
 
-impl Place {
+impl OutputDir {
     /// Prepares the output folder for images, and removes half-written files of a crash that no download can resume.
-    pub(super) fn open(out: &Path, limits: CheckLimits, making: Making) -> Result<Self, StoreError> {
+    pub(super) fn open(out: &Path, limits: CheckLimits, making: PostProcessing) -> Result<Self, StoreError> {
         let partials = out.join(PARTIALS);
-        let (kept, n_next) = Kept::find(&partials).map_err(at("clear", &partials))?;
+        let (kept, n_next) = ResumableFiles::find(&partials).map_err(at("clear", &partials))?;
         let folders = Folders::open(out)?;
         folders.make_ready("images")?;
         let n_begun = AtomicU64::new(n_next);
@@ -46,8 +46,8 @@ impl Place {
     }
 
     /// Returns how much of an image is here from an earlier download. `None` if its label or its length does not fit.
-    pub(super) fn part(&self, name: &ImageName) -> Option<Part> {
-        let is_right = |label: &Label, part: &Part| {
+    pub(super) fn part(&self, name: &ImageName) -> Option<PartialDownload> {
+        let is_right = |label: &PartialLabel, part: &PartialDownload| {
             let bytes_max = self.limits.bytes_max;
             let is_short = part.n_bytes.max(part.bytes_total.unwrap_or(0)) <= bytes_max;
             let is_possible = part.bytes_total.is_none_or(|total| part.n_bytes <= total);
@@ -59,7 +59,7 @@ impl Place {
 
     /// Opens the partial download of an image after its first `n_bytes` bytes. Also returns how many bytes of the file
     /// were added by this program.
-    pub(super) fn go_on(&self, name: &ImageName, n_bytes: u64) -> Result<Option<(Partial, u64)>, StoreError> {
+    pub(super) fn go_on(&self, name: &ImageName, n_bytes: u64) -> Result<Option<(TempFile, u64)>, StoreError> {
         let folder = self.folders.make(PARTIALS)?;
         self.kept.take(&name.partial(), n_bytes).map_err(at("read", &folder))
     }
@@ -71,23 +71,28 @@ impl Place {
         validator: Validator,
         bytes_total: Option<u64>,
         n_own_bytes: u64,
-    ) -> Label {
+    ) -> PartialLabel {
         let task = name.origin().task.as_ref().map(|task| task.0.clone());
-        Label { task, making: format!("{:?}", self.making), validator, bytes_total, n_own_bytes }
+        PartialLabel { task, making: format!("{:?}", self.making), validator, bytes_total, n_own_bytes }
     }
 
     /// Creates an empty temporary file. The number in its name separates it from an earlier attempt that may not have ended yet.
-    pub(super) fn begin(&self, name: &ImageName) -> Result<Partial, StoreError> {
+    pub(super) fn begin(&self, name: &ImageName) -> Result<TempFile, StoreError> {
         let folder = self.folders.make(PARTIALS)?;
         let n = self.n_begun.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{}-{n}", name.partial()));
         let begin = || File::options().read(true).write(true).create_new(true).open(&path);
         let file = patiently(begin).map_err(at("create", &path))?;
-        Ok(Partial::new(path, file))
+        Ok(TempFile::new(path, file))
     }
 
     /// Renames a written and synced file to its final name, and returns the name. The name is durable once its folder is synced.
-    pub(super) fn put(&self, mut partial: Partial, name: &ImageName, checked: &Checked) -> Result<Named, StoreError> {
+    pub(super) fn put(
+        &self,
+        mut partial: TempFile,
+        name: &ImageName,
+        checked: &Checked,
+    ) -> Result<RenamedFile, StoreError> {
         let folder = self.folders.make_ready(name.folder())?;
         let mut file_name = name.path(checked.format);
         let target = self.out.join(&file_name);
@@ -99,7 +104,7 @@ impl Place {
             fs::rename(&partial.path, &target).map_err(at("write", &target))?;
             partial.is_moved = true;
         }
-        Ok(Named { file_name, folder })
+        Ok(RenamedFile { file_name, folder })
     }
 
     /// Writes a temporary file with the text of the image's sidecar file.
@@ -108,15 +113,20 @@ impl Place {
         name: &ImageName,
         extension: &'static str,
         text: String,
-    ) -> Result<Beside, StoreError> {
+    ) -> Result<SidecarFile, StoreError> {
         let mut partial = self.begin(name)?;
         partial.write(text.as_bytes())?;
-        Ok(Beside { partial, extension, text })
+        Ok(SidecarFile { partial, extension, text })
     }
 
     /// Renames the sidecar file to match the image, which has its final name. If a file with another text exists, the
     /// job's id is appended to the name.
-    pub(super) fn put_beside(&self, mut beside: Beside, name: &ImageName, image: &Named) -> Result<(), StoreError> {
+    pub(super) fn put_beside(
+        &self,
+        mut beside: SidecarFile,
+        name: &ImageName,
+        image: &RenamedFile,
+    ) -> Result<(), StoreError> {
         let (extension, apart) = (beside.extension, name.beside_apart(beside.extension));
         let is_apart =
             image.file_name.rsplit_once('.').map(|(stem, _)| stem) == apart.rsplit_once('.').map(|(stem, _)| stem);
@@ -137,7 +147,7 @@ impl Place {
     }
 
     /// Renames the file to a free name. Returns `false` if the name exists.
-    fn name_new(&self, partial: &mut Partial, to: &Path) -> io::Result<bool> {
+    fn name_new(&self, partial: &mut TempFile, to: &Path) -> io::Result<bool> {
         let result = filesystem::rename_new(&partial.path, to);
         partial.is_moved = result.is_ok();
         match result.or_else(|error| if is_taken(&error) { Err(error) } else { fs::hard_link(&partial.path, to) }) {
@@ -148,7 +158,7 @@ impl Place {
         }
     }
 
-    fn look_and_rename(&self, partial: &mut Partial, to: &Path) -> io::Result<bool> {
+    fn look_and_rename(&self, partial: &mut TempFile, to: &Path) -> io::Result<bool> {
         let _alone = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
         if fs::symlink_metadata(to).is_ok() {
             return Ok(false);
@@ -178,7 +188,7 @@ fn is_taken(error: &io::Error) -> bool {
     error.kind() == ErrorKind::AlreadyExists
 }
 
-impl Drop for Place {
+impl Drop for OutputDir {
     fn drop(&mut self) {
         // Removes the folder only if it is empty, for tidiness.
         let _ = fs::remove_dir(self.out.join(PARTIALS));
@@ -187,7 +197,7 @@ impl Drop for Place {
 
 /// File with its final name, which is not durable yet.
 #[derive(Debug)]
-pub(super) struct Named {
+pub(super) struct RenamedFile {
     /// Final path, relative to the output folder.
     pub(super) file_name: String,
     /// Folder that contains the name, and has to be synced.
@@ -196,8 +206,8 @@ pub(super) struct Named {
 
 /// Sidecar file of an image, before its final name.
 #[derive(Debug)]
-pub(super) struct Beside {
-    pub(super) partial: Partial,
+pub(super) struct SidecarFile {
+    pub(super) partial: TempFile,
     extension: &'static str,
     text: String,
 }
@@ -211,13 +221,13 @@ mod tests {
     #[test]
     fn without_links_a_rename_does_not_replace_either() {
         let out = tempfile::TempDir::new().unwrap();
-        let place = Place::open(out.path(), CheckLimits::default(), Making::default()).unwrap();
+        let place = OutputDir::open(out.path(), CheckLimits::default(), PostProcessing::default()).unwrap();
         let name = out.path().join("name");
         let partial = |text: &str| {
             let path = out.path().join(text);
             fs::write(&path, text).unwrap();
             let file = File::open(&path).unwrap();
-            Partial::new(path, file)
+            TempFile::new(path, file)
         };
         let (mut one, mut two) = (partial("one"), partial("two"));
         assert!(place.look_and_rename(&mut one, &name).unwrap());

@@ -18,8 +18,8 @@ use crate::driver::images::descriptors;
 use crate::driver::images::error::{StoreError, at};
 use crate::driver::images::filesystem::FileSystem;
 use crate::driver::images::folders::sync_folder;
-use crate::driver::images::incoming::{Incoming, Written};
-use crate::driver::images::place::Named;
+use crate::driver::images::incoming::{ImageWriter, StagedImage};
+use crate::driver::images::place::RenamedFile;
 use crate::driver::images::{Saved, artifact};
 
 /// Maximum number of images per batch. Each image has a name, a file descriptor and some bytes in memory.
@@ -27,18 +27,18 @@ const BATCH_MAX: usize = 128;
 
 /// Queue of the thread. The thread ends when all senders are dropped.
 #[derive(Clone, Debug)]
-pub(super) struct Settling(mpsc::Sender<Order>);
+pub(super) struct FsyncBatcher(mpsc::Sender<SaveRequest>);
 
 #[derive(Debug)]
-struct Order {
-    image: Incoming,
-    reply: Reply,
+struct SaveRequest {
+    image: ImageWriter,
+    reply: SaveReply,
 }
 
 /// Channel for the result of an image. A panic while an image is saved continues in the task that waits for the image.
-type Reply = oneshot::Sender<Result<Saved, Box<dyn Any + Send>>>;
+type SaveReply = oneshot::Sender<Result<Saved, Box<dyn Any + Send>>>;
 
-impl Settling {
+impl FsyncBatcher {
     /// Starts the thread for images below `out`.
     pub(super) fn start(out: &Path) -> Result<Self, StoreError> {
         let (orders, inbox) = mpsc::channel();
@@ -56,18 +56,18 @@ impl Settling {
     }
 
     /// Saves an image, if its bytes are an image. Waits until both its bytes and its name are durable.
-    pub(super) async fn settle(&self, image: Incoming) -> Saved {
+    pub(super) async fn settle(&self, image: ImageWriter) -> Saved {
         let (reply, answer) = oneshot::channel();
         // The thread lives as long as this value. The thread answers every order, or drops the order by a panic of its own.
-        self.0.send(Order { image, reply }).expect("the thread of the images is there");
+        self.0.send(SaveRequest { image, reply }).expect("the thread of the images is there");
         answer.await.expect("the thread of the images answers").unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
 /// Saves a batch: checks and writes each image, syncs all files, and renames each image. Then syncs the folders of the
 /// names. A failure of one image does not stop the others.
-fn settle(batch: Vec<Order>, file_system: &mut FileSystem) {
-    let written: Vec<(Written, Reply)> = batch.into_iter().filter_map(write).collect();
+fn settle(batch: Vec<SaveRequest>, file_system: &mut FileSystem) {
+    let written: Vec<(StagedImage, SaveReply)> = batch.into_iter().filter_map(write).collect();
     let files: Vec<&File> = written.iter().flat_map(|(image, _)| image.files()).collect();
     let n_files: Vec<usize> = written.iter().map(|(image, _)| image.files().count()).collect();
     let mut synced = file_system.sync(&files).into_iter();
@@ -76,14 +76,14 @@ fn settle(batch: Vec<Order>, file_system: &mut FileSystem) {
     let synced: Vec<io::Result<()>> = synced.collect();
     let named: Vec<_> = written.into_iter().zip(synced).filter_map(|((i, r), synced)| name(i, r, synced)).collect();
     let mut folders = BTreeMap::new();
-    for ((Named { file_name, folder }, checked), reply) in named {
+    for ((RenamedFile { file_name, folder }, checked), reply) in named {
         let synced = folders.entry(folder).or_insert_with_key(|folder: &PathBuf| sync_folder(folder));
         let saved = synced.as_ref().map(|()| Ok(artifact(file_name, checked)));
         answer(reply, Ok(saved.map_err(StoreError::again)));
     }
 }
 
-fn write(Order { image, reply }: Order) -> Option<(Written, Reply)> {
+fn write(SaveRequest { image, reply }: SaveRequest) -> Option<(StagedImage, SaveReply)> {
     // The caller no longer waits for this image.
     if reply.is_closed() {
         return None;
@@ -95,7 +95,7 @@ fn write(Order { image, reply }: Order) -> Option<(Written, Reply)> {
     })
 }
 
-fn name(image: Written, reply: Reply, synced: io::Result<()>) -> Option<((Named, Checked), Reply)> {
+fn name(image: StagedImage, reply: SaveReply, synced: io::Result<()>) -> Option<((RenamedFile, Checked), SaveReply)> {
     go_on(reply, || {
         synced.map_err(|cause| Err(image.partial.failed("write", cause)))?;
         image.put().map_err(Err)
@@ -104,7 +104,7 @@ fn name(image: Written, reply: Reply, synced: io::Result<()>) -> Option<((Named,
 
 /// Runs one step of an image. Returns `None` if the image ended there. The image has released the output folder before
 /// the answer is sent.
-fn go_on<T>(reply: Reply, step: impl FnOnce() -> Result<T, Saved>) -> Option<(T, Reply)> {
+fn go_on<T>(reply: SaveReply, step: impl FnOnce() -> Result<T, Saved>) -> Option<(T, SaveReply)> {
     match catch_unwind(AssertUnwindSafe(step)) {
         Ok(Ok(came)) => return Some((came, reply)),
         Ok(Err(saved)) => answer(reply, Ok(saved)),
@@ -114,6 +114,6 @@ fn go_on<T>(reply: Reply, step: impl FnOnce() -> Result<T, Saved>) -> Option<(T,
 }
 
 /// Sends the result of an image, if a task still waits for it.
-fn answer(reply: Reply, how: Result<Saved, Box<dyn Any + Send>>) {
+fn answer(reply: SaveReply, how: Result<Saved, Box<dyn Any + Send>>) {
     drop(reply.send(how));
 }

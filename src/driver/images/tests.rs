@@ -13,10 +13,10 @@ use super::*;
 use crate::driver::images::check::fixtures::{JPEG_BASELINE, bytes, png};
 use crate::driver::images::check::{CheckLimits, inspect};
 use crate::model::job::{Job, JobId};
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 use crate::model::outcome::ImageFormat;
 use crate::model::request::Request;
-use crate::provider::Body;
+use crate::provider::ImageStream;
 
 /// Image store whose files a test can read and write.
 trait Open: ImageStore {
@@ -48,7 +48,7 @@ impl Disk {
 }
 
 impl ImageStore for Disk {
-    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<Part>> {
+    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
         self.store.part(name)
     }
 
@@ -95,11 +95,11 @@ pub fn job(index: u64, prompt: &str, occurrence: u32) -> Job {
 }
 
 pub fn cat(occurrence: u32) -> ImageName {
-    ImageName::new(Origin::of_job(job(1, "a cat", occurrence)), 1)
+    ImageName::new(Provenance::of_job(job(1, "a cat", occurrence)), 1)
 }
 
 /// Returns a body that arrives in pieces, as real bodies do.
-pub fn body(bytes: &[u8]) -> Body<'static> {
+pub fn body(bytes: &[u8]) -> ImageStream<'static> {
     let pieces: Vec<_> = bytes.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     stream::iter(pieces).boxed()
 }
@@ -124,7 +124,7 @@ async fn an_image_is_saved_under_its_name_and_described() {
     for store in stores(CheckLimits::default()) {
         for (index, image) in [(1, png(9, 7, 1)), (2, big(1))] {
             let artifact =
-                save(&*store, ImageName::new(Origin::of_job(job(index, "a cat", 0)), 1), &image).await.unwrap();
+                save(&*store, ImageName::new(Provenance::of_job(job(index, "a cat", 0)), 1), &image).await.unwrap();
             assert_eq!(artifact.file_name, format!("images/00000{index}-a-cat.png"));
             assert_eq!(store.files()[&artifact.file_name], image);
             let checked = inspect(image.as_slice(), &CheckLimits::default()).unwrap().unwrap();
@@ -147,7 +147,7 @@ async fn the_bytes_decide_the_extension() {
 async fn a_folder_is_made_when_its_first_image_comes() {
     for store in stores(CheckLimits::default()) {
         let artifact =
-            save(&*store, ImageName::new(Origin::of_job(job(10_001, "a cat", 0)), 1), &png(9, 7, 1)).await.unwrap();
+            save(&*store, ImageName::new(Provenance::of_job(job(10_001, "a cat", 0)), 1), &png(9, 7, 1)).await.unwrap();
         assert_eq!(artifact.file_name, "images/00001/010001-a-cat.png");
         assert_eq!(names(&*store), [artifact.file_name]);
     }
@@ -187,10 +187,12 @@ async fn another_file_keeps_its_name() {
 #[tokio::test]
 async fn jobs_with_the_same_prompt_do_not_meet() {
     for store in stores(CheckLimits::default()) {
-        let one = save(&*store, ImageName::new(Origin::of_job(job(1, "a cat", 0)), 1), &png(9, 7, 1)).await.unwrap();
-        let two = save(&*store, ImageName::new(Origin::of_job(job(2, "a cat", 1)), 1), &png(9, 7, 2)).await.unwrap();
+        let one =
+            save(&*store, ImageName::new(Provenance::of_job(job(1, "a cat", 0)), 1), &png(9, 7, 1)).await.unwrap();
+        let two =
+            save(&*store, ImageName::new(Provenance::of_job(job(2, "a cat", 1)), 1), &png(9, 7, 2)).await.unwrap();
         let second_image =
-            save(&*store, ImageName::new(Origin::of_job(job(1, "a cat", 0)), 2), &png(9, 7, 3)).await.unwrap();
+            save(&*store, ImageName::new(Provenance::of_job(job(1, "a cat", 0)), 2), &png(9, 7, 3)).await.unwrap();
         assert_eq!(names(&*store), [&*second_image.file_name, &*one.file_name, &*two.file_name]);
     }
 }

@@ -61,7 +61,7 @@ pub enum Made {
 
 /// Reason why an image has no thumbnail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unmade {
+pub enum ThumbnailError {
     /// Image file that differs from its record.
     Damaged(Damage),
     /// Image with too many bytes or pixels to be held in memory.
@@ -70,7 +70,7 @@ pub enum Unmade {
     Undecodable(String),
 }
 
-impl fmt::Display for Unmade {
+impl fmt::Display for ThumbnailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Damaged(damage) => damage.fmt(f),
@@ -97,7 +97,7 @@ impl Thumbnails {
     }
 
     /// Makes the thumbnail of an image, unless it exists. The outer error is a failure of the local disk.
-    pub fn make(&self, artifact: &Artifact) -> Result<Result<Made, Unmade>, StoreError> {
+    pub fn make(&self, artifact: &Artifact) -> Result<Result<Made, ThumbnailError>, StoreError> {
         let name = name(&artifact.sha256);
         let (shard, file) = name.split_once('/').expect("it is in a folder");
         let path = self.out.join(FOLDER).join(shard).join(file);
@@ -119,13 +119,13 @@ impl Thumbnails {
         written.map_err(at("write", &path)).map(|()| Ok(Made::New))
     }
 
-    fn shrink(&self, artifact: &Artifact) -> Result<Vec<u8>, Unmade> {
+    fn shrink(&self, artifact: &Artifact) -> Result<Vec<u8>, ThumbnailError> {
         let pixels = u64::from(artifact.width) * u64::from(artifact.height);
         if pixels > PIXELS_MAX || artifact.bytes > BYTES_MAX {
-            return Err(Unmade::TooLarge);
+            return Err(ThumbnailError::TooLarge);
         }
-        let bytes = read(&self.out, artifact).map_err(Unmade::Damaged)?;
-        encode(&bytes, artifact).map_err(|error| Unmade::Undecodable(error.to_string()))
+        let bytes = read(&self.out, artifact).map_err(ThumbnailError::Damaged)?;
+        encode(&bytes, artifact).map_err(|error| ThumbnailError::Undecodable(error.to_string()))
     }
 
     /// Removes thumbnails whose names are not needed, and half-written files of killed processes. Other files stay.

@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::engine::learner::{Learner, Refused};
+use crate::engine::learner::{AdaptiveLimiter, RefusalReaction};
 use crate::model::limits::Concurrency;
 use crate::model::time::{Moment, Timestamp};
 
 /// Gives random answers until a refusal is attributed to a limit. Returns the number of answers; `None` after `most` answers.
-fn until_alarm(chance: &mut Chance, share: f64, most: u32, rng: &mut fastrand::Rng) -> Option<u32> {
+fn until_alarm(chance: &mut RandomRefusalTest, share: f64, most: u32, rng: &mut fastrand::Rng) -> Option<u32> {
     (1..=most).find(|_| {
         if rng.f64() < share {
-            chance.refused(Load::Unclear) != Verdict::Chance
+            chance.refused(LoadLevel::Unclear) != RefusalVerdict::Chance
         } else {
             chance.accepted();
             false
@@ -25,7 +25,7 @@ fn until_alarm(chance: &mut Chance, share: f64, most: u32, rng: &mut fastrand::R
 fn chance_is_presumed_as_long_as_it_refuses_alike() {
     for share in [0.001, 0.01, 0.05, 0.1] {
         for seed in 0..5 {
-            let (mut chance, mut rng) = (Chance::new(), fastrand::Rng::with_seed(seed));
+            let (mut chance, mut rng) = (RandomRefusalTest::new(), fastrand::Rng::with_seed(seed));
             until_alarm(&mut chance, share, 5000, &mut rng);
             let n_alarms = (0..40).filter(|_| until_alarm(&mut chance, share, 5000, &mut rng).is_some()).count();
             assert!(n_alarms <= 20, "{share}, seed {seed}: {n_alarms}");
@@ -39,7 +39,7 @@ fn chance_is_presumed_as_long_as_it_refuses_alike() {
 fn what_refuses_more_than_chance_did_is_a_limit() {
     for (share, more) in [(0.0, 0.2), (0.001, 0.15), (0.01, 0.2), (0.05, 0.3), (0.1, 0.5)] {
         for seed in 0..20 {
-            let (mut chance, mut rng) = (Chance::new(), fastrand::Rng::with_seed(seed));
+            let (mut chance, mut rng) = (RandomRefusalTest::new(), fastrand::Rng::with_seed(seed));
             until_alarm(&mut chance, share, 20_000, &mut rng);
             let found = until_alarm(&mut chance, more, 2000, &mut rng);
             assert!(found.is_some_and(|n| n < 400), "{share}, {more}, seed {seed}: {found:?}");
@@ -49,33 +49,33 @@ fn what_refuses_more_than_chance_did_is_a_limit() {
 
 #[test]
 fn a_few_refusals_in_a_row_are_no_chance() {
-    let mut chance = Chance::new();
-    let verdicts: Vec<Verdict> = (0..8).map(|_| chance.refused(Load::Unclear)).collect();
-    assert_eq!(verdicts[0], Verdict::Chance, "one may be");
-    assert!(verdicts.iter().any(|verdict| *verdict != Verdict::Chance), "{verdicts:?}");
+    let mut chance = RandomRefusalTest::new();
+    let verdicts: Vec<RefusalVerdict> = (0..8).map(|_| chance.refused(LoadLevel::Unclear)).collect();
+    assert_eq!(verdicts[0], RefusalVerdict::Chance, "one may be");
+    assert!(verdicts.iter().any(|verdict| *verdict != RefusalVerdict::Chance), "{verdicts:?}");
     assert!(!chance.is_presumed() && chance.share() <= 0.0);
 }
 
 /// Case: a limit is known and kept. A refusal beyond it belongs to the limit, at once and for ever.
 #[test]
 fn trials_beyond_a_known_limit_prove_no_chance() {
-    let mut chance = Chance::new();
+    let mut chance = RandomRefusalTest::new();
     chance.distrust();
     for _ in 0..1000 {
         (0..25).for_each(|_| chance.accepted());
-        assert_eq!(chance.refused(Load::Beyond), Verdict::Limit { n_before: 0 });
-        assert!(!chance.is_proven_by_cut(Load::Beyond) && !chance.is_presumed());
+        assert_eq!(chance.refused(LoadLevel::Beyond), RefusalVerdict::Limit { n_before: 0 });
+        assert!(!chance.is_proven_by_cut(LoadLevel::Beyond) && !chance.is_presumed());
     }
 }
 
 #[test]
 fn cuts_that_do_not_help_prove_chance_and_those_of_a_limit_that_falls_do_not() {
-    let mut chance = Chance::new();
+    let mut chance = RandomRefusalTest::new();
     chance.distrust();
-    assert!((0..100).all(|_| !chance.is_proven_by_cut(Load::Within)), "one after the other");
-    let is_proven = |chance: &mut Chance| {
+    assert!((0..100).all(|_| !chance.is_proven_by_cut(LoadLevel::Within)), "one after the other");
+    let is_proven = |chance: &mut RandomRefusalTest| {
         (0..20).for_each(|_| chance.accepted());
-        chance.is_proven_by_cut(Load::Within)
+        chance.is_proven_by_cut(LoadLevel::Within)
     };
     let proven_by = (1..=20).find(|_| is_proven(&mut chance));
     assert!(proven_by.is_some_and(|n| (4..=8).contains(&n)), "{proven_by:?}");
@@ -84,7 +84,7 @@ fn cuts_that_do_not_help_prove_chance_and_those_of_a_limit_that_falls_do_not() {
 
 /// Simulated service that refuses at random, and by a rate or for lack of slots. Its answers, and the ends of its tasks, are known at once.
 struct Service {
-    learner: Learner,
+    learner: AdaptiveLimiter,
     rng: fastrand::Rng,
     chance: f64,
     /// Submissions per second that it accepts, in bursts of one second's worth.
@@ -105,7 +105,7 @@ const FREE: f64 = 1e9;
 impl Service {
     fn new(seed: u64, chance: f64) -> Self {
         Self {
-            learner: Learner::new(Concurrency::Auto, true),
+            learner: AdaptiveLimiter::new(Concurrency::Auto, true),
             rng: fastrand::Rng::with_seed(seed),
             chance,
             per_second: FREE,
@@ -144,7 +144,7 @@ impl Service {
         let ticket = self.learner.take(now, n_others);
         if self.rng.f64() < self.chance || n_others >= self.places || self.tokens < 1.0 {
             self.n_refused += 1;
-            if self.learner.refused(now, ticket) == Some(Refused::Wait) {
+            if self.learner.refused(now, ticket) == Some(RefusalReaction::Wait) {
                 self.closed_until = millis + 500;
             }
         } else {

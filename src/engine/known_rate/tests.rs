@@ -19,13 +19,13 @@ fn rate(text: &str) -> Rate {
     text.parse().unwrap()
 }
 
-fn known(text: &str) -> KnownRate {
-    KnownRate::new(rate(text), None)
+fn known(text: &str) -> ConfiguredRate {
+    ConfiguredRate::new(rate(text), None)
 }
 
 /// Returns when permits are given between two moments. Each request for a permit comes, as with timers, at the first whole millisecond
 /// after the named moment, plus `late`.
-fn permits(known: &mut KnownRate, from: i64, until: i64, mut late: impl FnMut() -> i64) -> Vec<i64> {
+fn permits(known: &mut ConfiguredRate, from: i64, until: i64, mut late: impl FnMut() -> i64) -> Vec<i64> {
     let (mut now, mut permits) = (from, vec![]);
     while now < until {
         match known.take(at(now)) {
@@ -85,7 +85,7 @@ fn timers_that_are_late_cost_nothing() {
 
 #[test]
 fn a_burst_is_what_the_user_says() {
-    let mut known = KnownRate::new(rate("1/m"), NonZeroU32::new(5));
+    let mut known = ConfiguredRate::new(rate("1/m"), NonZeroU32::new(5));
     assert_eq!(permits(&mut known, 0, 10, || 0).len(), 5);
 }
 
@@ -134,7 +134,7 @@ proptest! {
     #[test]
     fn no_window_sees_more_than_its_share_and_the_burst(burst in 1..20_u32, seed: u64) {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut known = KnownRate::new(rate("10/s"), NonZeroU32::new(burst));
+        let mut known = ConfiguredRate::new(rate("10/s"), NonZeroU32::new(burst));
         let sent = permits(&mut known, 0, 60_000, || if rng.u8(..20) == 0 { rng.i64(0..5000) } else { 0 });
         for window in [1, 50, 100, 777, 1000, 10_000] {
             let share = usize::try_from(window / 100).unwrap() + burst as usize;

@@ -18,11 +18,11 @@ fn throttled() -> Fault {
     Fault::new(FaultKind::Throttled { retry_after: Some(Duration::from_secs(2)) }, "")
 }
 
-fn take_all(lane: &mut Lane, now: Moment) -> Vec<Ticket> {
+fn take_all(lane: &mut Lane, now: Moment) -> Vec<SubmitPermit> {
     std::iter::from_fn(|| lane.take_submit(now).ok()).collect()
 }
 
-fn why(lane: &mut Lane, now: Moment) -> Option<Wait> {
+fn why(lane: &mut Lane, now: Moment) -> Option<Blocked> {
     lane.take_submit(now).err()
 }
 
@@ -30,9 +30,9 @@ fn why(lane: &mut Lane, now: Moment) -> Option<Wait> {
 fn a_fixed_number_of_tasks_is_in_flight() {
     let mut lane = Lane::new(&fixed(3));
     let tickets = take_all(&mut lane, at(0));
-    assert_eq!((tickets.len(), why(&mut lane, at(0))), (3, Some(Wait::Busy)));
+    assert_eq!((tickets.len(), why(&mut lane, at(0))), (3, Some(Blocked::Busy)));
     lane.submit_accepted(at(0), tickets[0], None);
-    assert_eq!(why(&mut lane, at(0)), Some(Wait::Busy), "an accepted task still occupies its place");
+    assert_eq!(why(&mut lane, at(0)), Some(Blocked::Busy), "an accepted task still occupies its place");
     lane.task_ended();
     assert_eq!(why(&mut lane, at(0)), None);
 }
@@ -69,7 +69,7 @@ fn a_refused_submission_frees_its_place_and_closes_the_gate() {
     let tickets = take_all(&mut lane, at(0));
     lane.submit_refused(at(0), tickets[0], &throttled());
     assert_eq!(lane.n_in_flight(), 2);
-    assert_eq!(why(&mut lane, at(1)), Some(Wait::Until(at(2000))));
+    assert_eq!(why(&mut lane, at(1)), Some(Blocked::Until(at(2000))));
     assert_eq!(lane.hold(at(1)).map(|hold| hold.until), Some(at(2000)));
 }
 
@@ -120,14 +120,14 @@ fn polls_go_on_while_submissions_are_held_back() {
     assert_eq!(lane.take_poll(at(1)), Ok(()));
     lane.poll_answered();
     lane.poll_refused(at(1), &throttled());
-    assert_eq!(lane.take_poll(at(2)), Err(Wait::Until(at(2001))));
+    assert_eq!(lane.take_poll(at(2)), Err(Blocked::Until(at(2001))));
 }
 
 #[test]
 fn polls_and_downloads_have_their_own_limits() {
     let mut lane = Lane::new(&Limits { polls_max: 1, downloads_max: 1, ..fixed(3) });
     assert_eq!(lane.take_poll(at(0)), Ok(()));
-    assert_eq!(lane.take_poll(at(0)), Err(Wait::Busy));
+    assert_eq!(lane.take_poll(at(0)), Err(Blocked::Busy));
     let job = JobId::from_bytes([1; 10]);
     assert!(lane.has_room_to_download());
     lane.download_begun(at(0), job);
@@ -162,7 +162,7 @@ fn a_burst_of_refusals_cuts_to_what_was_taken() {
     for ticket in &tickets[4..] {
         lane.submit_refused(at(40), *ticket, &Fault::new(FaultKind::Throttled { retry_after: None }, ""));
     }
-    let Some(Wait::Until(test_at)) = why(&mut lane, at(40)) else { panic!("it will be tried again") };
+    let Some(Blocked::Until(test_at)) = why(&mut lane, at(40)) else { panic!("it will be tried again") };
     assert_eq!((lane.hold(at(40)), take_all(&mut lane, test_at).len()), (None, 1));
 }
 
@@ -178,8 +178,8 @@ fn a_wait_is_never_over_already() {
                 n_left += 1;
                 out.push_back(ticket);
             }
-            Err(Wait::Until(moment)) => assert!(moment > at(now)),
-            Err(Wait::Busy) => assert!(lane.n_in_flight() > 0, "somebody's answer or end must come"),
+            Err(Blocked::Until(moment)) => assert!(moment > at(now)),
+            Err(Blocked::Busy) => assert!(lane.n_in_flight() > 0, "somebody's answer or end must come"),
         }
         match (rng.u8(..64), out.front().copied()) {
             (0, Some(ticket)) => {
@@ -221,7 +221,7 @@ fn polls_of_an_api_that_is_down_go_one_at_a_time() {
     }
     assert!(lane.take_poll(at(1)).is_err(), "the gate is closed for a moment");
     assert_eq!(lane.take_poll(at(60_000)), Ok(()));
-    assert_eq!(lane.take_poll(at(60_000)), Err(Wait::Busy), "then one tries");
+    assert_eq!(lane.take_poll(at(60_000)), Err(Blocked::Busy), "then one tries");
     assert_eq!(lane.down_for(at(60_000), Stage::Poll), Some(Duration::from_secs(60)));
     assert_eq!(lane.down_for(at(60_000), Stage::Submit), None);
     lane.poll_answered();
@@ -236,9 +236,9 @@ fn as_many_are_under_way_as_the_provider_says_remain() {
     let ticket = lane.take_submit(at(0)).unwrap();
     lane.submit_accepted(at(40), ticket, Some(3));
     let tickets = take_all(&mut lane, at(50));
-    assert_eq!((tickets.len(), why(&mut lane, at(50))), (3, Some(Wait::Busy)));
+    assert_eq!((tickets.len(), why(&mut lane, at(50))), (3, Some(Blocked::Busy)));
     lane.submit_accepted(at(90), tickets[0], Some(2));
-    assert_eq!(why(&mut lane, at(90)), Some(Wait::Busy), "two are under way");
+    assert_eq!(why(&mut lane, at(90)), Some(Blocked::Busy), "two are under way");
     lane.submit_accepted(at(91), tickets[1], Some(1));
     lane.submit_accepted(at(92), tickets[2], Some(0));
     assert_eq!(take_all(&mut lane, at(93)).len(), 1);
@@ -249,9 +249,9 @@ fn as_many_are_under_way_as_the_provider_says_remain() {
 fn a_wait_holds_submissions_or_polls_back() {
     let mut lane = Lane::new(&Limits { wait_max: Duration::from_secs(60), ..fixed(3) });
     lane.pause_polls(at(0), Duration::from_secs(5));
-    assert_eq!(lane.take_poll(at(0)), Err(Wait::Until(at(5000))));
+    assert_eq!(lane.take_poll(at(0)), Err(Blocked::Until(at(5000))));
     assert!(lane.take_submit(at(0)).is_ok());
     lane.pause_submits(at(0), Duration::MAX);
-    assert_eq!(why(&mut lane, at(0)), Some(Wait::Until(at(60_000))), "no longer than --max-wait");
+    assert_eq!(why(&mut lane, at(0)), Some(Blocked::Until(at(60_000))), "no longer than --max-wait");
     assert!(lane.take_poll(at(5000)).is_ok());
 }

@@ -9,7 +9,7 @@ fn at(millis: i64) -> Moment {
 
 /// Simulated provider whose tasks all take the same time, and whose task ends are known at once.
 struct Provider {
-    learner: Learner,
+    learner: AdaptiveLimiter,
     task_millis: i64,
     places: usize,
     per_second: f64,
@@ -24,7 +24,7 @@ struct Provider {
 impl Provider {
     fn new(task_millis: i64, places: usize, per_second: f64) -> Self {
         Self {
-            learner: Learner::new(Concurrency::Auto, false),
+            learner: AdaptiveLimiter::new(Concurrency::Auto, false),
             task_millis,
             places,
             per_second,
@@ -67,7 +67,7 @@ impl Provider {
             self.learner.accepted(at(now), ticket);
         } else {
             self.n_refused += 1;
-            if self.learner.refused(at(now), ticket) == Some(Refused::Wait) {
+            if self.learner.refused(at(now), ticket) == Some(RefusalReaction::Wait) {
                 self.closed_until = now + 500;
             }
         }
@@ -97,7 +97,7 @@ fn without_limits_hundreds_are_in_flight_in_a_moment() {
 #[test]
 fn a_known_rate_says_itself_what_is_worth_while() {
     let mut provider = Provider::new(15_000, NO_LIMIT, NO_RATE);
-    provider.learner = Learner::new(Concurrency::Auto, true);
+    provider.learner = AdaptiveLimiter::new(Concurrency::Auto, true);
     provider.play(0..1);
     assert!(provider.n_accepted >= 4000, "{}", provider.n_accepted);
 }
@@ -107,7 +107,7 @@ fn places_are_told_from_a_rate() {
     for (task_millis, places) in [(1000, 4), (5000, 4), (15_000, 4), (5000, 50), (2000, 1)] {
         let mut provider = Provider::new(task_millis, places, NO_RATE);
         provider.play(0..60);
-        assert_eq!(provider.learner.reason, Some(Reason::Window), "{places} places of {task_millis} ms");
+        assert_eq!(provider.learner.reason, Some(RefusalCause::Window), "{places} places of {task_millis} ms");
         provider.play(60..300);
         let share = ratio(provider.n_accepted * usize::try_from(task_millis).unwrap(), places * 240_000);
         assert!(share >= 0.9 && provider.refused() <= 0.05, "{places} places of {task_millis} ms: {share}");
@@ -120,7 +120,7 @@ fn a_rate_is_told_from_places() {
     for (task_millis, per_second) in [(1000, 20.0), (5000, 20.0), (15_000, 20.0), (5000, 100.0)] {
         let mut provider = Provider::new(task_millis, NO_LIMIT, per_second);
         provider.play(0..60);
-        assert_eq!(provider.learner.reason, Some(Reason::Rate), "{per_second}/s, {task_millis} ms");
+        assert_eq!(provider.learner.reason, Some(RefusalCause::Rate), "{per_second}/s, {task_millis} ms");
         provider.play(60..300);
         let share = f64::from(u32::try_from(provider.n_accepted).unwrap()) / (per_second * 240.0);
         assert!(share >= 0.9, "{per_second}/s, {task_millis} ms: {share}");
@@ -145,25 +145,26 @@ fn a_rate_that_is_taken_for_places_does_no_great_harm() {
 /// A refusal with nothing in flight is not caused by a missing slot.
 #[test]
 fn an_empty_provider_that_refuses_has_a_rate() {
-    let mut learner = Learner::new(Concurrency::Auto, false);
+    let mut learner = AdaptiveLimiter::new(Concurrency::Auto, false);
     learner.distrust_chance();
     let ticket = learner.take(at(0), 0);
-    assert_eq!(learner.refused(at(40), ticket), Some(Refused::Cut));
-    assert_eq!(learner.reason, Some(Reason::Rate));
+    assert_eq!(learner.refused(at(40), ticket), Some(RefusalReaction::Cut));
+    assert_eq!(learner.reason, Some(RefusalCause::Rate));
     assert!(learner.has_room(at(41), 3), "the window is as it was");
     let ticket = learner.take(at(2000), 0);
-    assert_eq!(learner.refused(at(2040), ticket), Some(Refused::Wait), "the second in a row");
+    assert_eq!(learner.refused(at(2040), ticket), Some(RefusalReaction::Wait), "the second in a row");
 }
 
 #[test]
 fn only_the_first_refusal_of_a_burst_counts() {
-    let mut learner = Learner::new(Concurrency::Auto, false);
+    let mut learner = AdaptiveLimiter::new(Concurrency::Auto, false);
     learner.distrust_chance();
-    let tickets: Vec<Ticket> = (0..4).map(|n| learner.take(at(0), n)).collect();
+    let tickets: Vec<SubmitPermit> = (0..4).map(|n| learner.take(at(0), n)).collect();
     learner.accepted(at(40), tickets[0]);
     learner.accepted(at(40), tickets[1]);
     assert!(learner.refused(at(41), tickets[2]).is_some());
-    let cut = |learner: &Learner| format!("{} {:?} {:?}", learner.window.cap(), learner.rate, learner.case.is_some());
+    let cut =
+        |learner: &AdaptiveLimiter| format!("{} {:?} {:?}", learner.window.cap(), learner.rate, learner.case.is_some());
     let before = cut(&learner);
     assert_eq!(learner.refused(at(5000), tickets[3]), None, "however late it comes");
     assert_eq!(cut(&learner), before);
@@ -173,7 +174,7 @@ fn only_the_first_refusal_of_a_burst_counts() {
 #[test]
 fn a_case_ends_with_the_next_word() {
     for is_taken in [true, false] {
-        let mut learner = Learner::new(Concurrency::Auto, false);
+        let mut learner = AdaptiveLimiter::new(Concurrency::Auto, false);
         learner.distrust_chance();
         learner.ended(at(0), 1, Duration::from_secs(1), Duration::ZERO);
         for n in 0..4 {
@@ -181,7 +182,7 @@ fn a_case_ends_with_the_next_word() {
             learner.accepted(at(0), ticket);
         }
         let ticket = learner.take(at(1), 4);
-        assert_eq!(learner.refused(at(1), ticket), Some(Refused::Cut));
+        assert_eq!(learner.refused(at(1), ticket), Some(RefusalReaction::Cut));
         assert!(!learner.has_room(at(1), 4) && learner.has_room(at(1), 3));
         let test_at = learner.room_at(at(1), 4).unwrap();
         assert!(learner.has_room(test_at, 4) && !learner.has_room(test_at, 5), "one more may leave, to see");
@@ -190,10 +191,10 @@ fn a_case_ends_with_the_next_word() {
             learner.accepted(test_at, ticket);
             assert!(learner.has_room(test_at, 5) && learner.rate.now(test_at).is_some());
         } else {
-            assert_eq!(learner.refused(test_at, ticket), Some(Refused::Wait), "the second in a row");
+            assert_eq!(learner.refused(test_at, ticket), Some(RefusalReaction::Wait), "the second in a row");
             let test_at = learner.room_at(test_at, 4).unwrap();
             let ticket = learner.take(test_at, 4);
-            assert_eq!(learner.refused(test_at, ticket), Some(Refused::Wait), "the third");
+            assert_eq!(learner.refused(test_at, ticket), Some(RefusalReaction::Wait), "the third");
             assert!(!learner.has_room(test_at, 4) && learner.rate.now(test_at).is_none());
         }
         assert!(learner.case.is_none());
@@ -219,7 +220,7 @@ fn reasons_change() {
 /// thousands are accepted.
 #[test]
 fn chance_is_borne() {
-    let (mut learner, mut rng) = (Learner::new(Concurrency::Auto, false), fastrand::Rng::with_seed(1));
+    let (mut learner, mut rng) = (AdaptiveLimiter::new(Concurrency::Auto, false), fastrand::Rng::with_seed(1));
     let (mut ends_at, mut n_accepted) = (std::collections::VecDeque::new(), 0);
     for now in 0..600_000 {
         while ends_at.front().is_some_and(|at| *at <= now) {

@@ -9,7 +9,7 @@ fn at(millis: i64) -> Moment {
 
 /// Token bucket that receives submissions at an estimated rate, at whole milliseconds.
 struct Bucket {
-    rate: LearntRate,
+    rate: EstimatedRate,
     per_second: f64,
     burst: f64,
     tokens: f64,
@@ -19,7 +19,7 @@ struct Bucket {
 
 impl Bucket {
     fn new(per_second: f64, burst: f64) -> Self {
-        let rate = LearntRate::new();
+        let rate = EstimatedRate::new();
         Self { rate, per_second, burst, tokens: burst, n_accepted: 0, n_refused: 0 }
     }
 
@@ -54,7 +54,7 @@ impl Bucket {
 
 #[test]
 fn before_the_first_refusal_nothing_waits() {
-    let mut rate = LearntRate::new();
+    let mut rate = EstimatedRate::new();
     for _ in 0..1000 {
         assert_eq!(rate.next_at(at(0)), None);
         rate.take(at(0));
@@ -93,7 +93,7 @@ fn only_what_it_says_explains_a_refusal() {
     bucket.play(0..60);
     assert!(bucket.rate.explains(at(60_000)));
     assert!(!bucket.rate.explains(at(62_000)), "hardly anything was taken lately");
-    assert!(!LearntRate::new().explains(at(0)), "nothing is known yet");
+    assert!(!EstimatedRate::new().explains(at(0)), "nothing is known yet");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn a_side_that_seems_down_is_tried_one_by_one() {
     }
     pacer.faltered(at(7), false);
     assert!(pacer.take(at(7)).is_err() && pacer.is_probing());
-    assert_eq!(pacer.hold(at(8)).map(|hold| hold.why), Some(HoldReason::Down));
+    assert_eq!(pacer.hold(at(8)).map(|hold| hold.why), Some(PauseReason::Down));
     assert_eq!(pacer.down_for(at(8)), Duration::from_millis(8), "since the first of them");
     pacer.succeeded(at(9));
     assert!(!pacer.is_probing());
@@ -104,7 +104,7 @@ fn tries(resets_at: impl Fn(Moment) -> Option<Timestamp>, n: usize) -> Vec<i64> 
     for _ in 0..n {
         pacer.spent(now, resets_at(now));
         let hold = pacer.hold(now).unwrap();
-        assert_eq!(hold.why, HoldReason::Quota);
+        assert_eq!(hold.why, PauseReason::Quota);
         now = hold.until;
         assert!(pacer.take(now).is_ok() && pacer.is_probing(), "one request tries");
         tries.push(now.wall().millis() / 60_000);

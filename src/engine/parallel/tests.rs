@@ -8,7 +8,7 @@ const STEP: Duration = Duration::from_millis(100);
 
 /// Simulated line, and the images to fetch over it.
 struct Line {
-    parallel: Parallel,
+    parallel: DownloadConcurrency,
     rng: fastrand::Rng,
     now: Moment,
     /// Bytes per second of all connections together, and of each connection at most.
@@ -26,7 +26,7 @@ struct Line {
 impl Line {
     fn new(seed: u64, all: f64, each: f64) -> Self {
         Self {
-            parallel: Parallel::new(64),
+            parallel: DownloadConcurrency::new(64),
             rng: fastrand::Rng::with_seed(seed),
             now: Moment::new(0, Timestamp::default()),
             all,
@@ -179,7 +179,7 @@ fn a_stall_halves_the_number_once_for_all_that_were_under_way() {
 fn the_users_limit_is_the_most_whatever_is_tried() {
     for max in [1, 2, 3, 5] {
         let mut line = Line::new(7, 1e8, 1e6);
-        line.parallel = Parallel::new(max);
+        line.parallel = DownloadConcurrency::new(max);
         line.fetch(60, 20_000.0);
         (line.all, line.each) = (1e5, 1e5);
         line.fetch(60, 1e6);
@@ -192,7 +192,7 @@ fn the_users_limit_is_the_most_whatever_is_tried() {
 
 #[test]
 fn where_no_bytes_are_told_of_each_end_lets_one_more_begin() {
-    let mut parallel = Parallel::new(64);
+    let mut parallel = DownloadConcurrency::new(64);
     let mut now = Moment::new(0, Timestamp::default());
     for n in 0..60 {
         let id = JobId::from_bytes([n; 10]);

@@ -24,12 +24,12 @@ pub static AGES: LazyLock<[f64; STEPS + 1]> = LazyLock::new(|| {
 
 /// Position of an age on the grid: a step, and the part of the next step that has passed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
+pub struct AgePosition {
     step: usize,
     part: f64,
 }
 
-impl Place {
+impl AgePosition {
     /// Returns the position of an age in seconds. An age beyond the end of the grid counts as its end.
     pub fn of(age: f64) -> Self {
         let steps = if age < FIRST { 0.0 } else { 1.0 + (age / FIRST).ln() / GROWTH };

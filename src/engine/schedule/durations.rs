@@ -8,13 +8,13 @@
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
-use crate::engine::schedule::ages::{AGES, Place, STEPS};
+use crate::engine::schedule::ages::{AGES, AgePosition, STEPS};
 
 /// Maximum number of tasks that are remembered.
 const TASKS_MAX: usize = 256;
 
 /// Memory and resolution of an expert.
-struct Manner {
+struct ExpertParams {
     /// Memory in tasks: each newer task reduces the weight of the tasks before it by one part in `memory`.
     memory: f64,
     /// Steps of the grid, to either side, over which an observation at one age applies to other ages.
@@ -22,8 +22,11 @@ struct Manner {
 }
 
 /// A short memory that follows a change within a few tasks, and long ones for smooth and for sharp distributions.
-const MANNERS: [Manner; 3] =
-    [Manner { memory: 8.0, width: 10 }, Manner { memory: 100.0, width: 6 }, Manner { memory: 100.0, width: 2 }];
+const MANNERS: [ExpertParams; 3] = [
+    ExpertParams { memory: 8.0, width: 10 },
+    ExpertParams { memory: 100.0, width: 6 },
+    ExpertParams { memory: 100.0, width: 2 },
+];
 
 /// Weight of an expert's initial belief, as a fraction of one task.
 const BASE_WEIGHT: f64 = 0.1;
@@ -47,9 +50,9 @@ pub static PRIOR: LazyLock<Vec<f64>> = LazyLock::new(|| AGES.iter().map(|age| ag
 #[derive(Clone, Copy, Debug)]
 pub struct Answer {
     /// Age at which the task was last known to run.
-    pub from: Place,
+    pub from: AgePosition,
     /// Age at which the task was polled.
-    pub to: Place,
+    pub to: AgePosition,
     /// Says whether the task was done.
     pub is_done: bool,
 }
@@ -135,7 +138,7 @@ impl Durations {
 impl Expert {
     /// Performs one round of smoothed expectation maximisation (Silverman, Jones, Wilson and Nychka, 1990). The ends of the tasks are known
     /// to lie between two ages. Each task is spread over its span by the estimate so far, and the sum is smoothed.
-    fn relearn(&mut self, tasks: &VecDeque<Span>, manner: &Manner, base: &[f64]) {
+    fn relearn(&mut self, tasks: &VecDeque<Span>, manner: &ExpertParams, base: &[f64]) {
         let mut density = [0.0; STEPS + 1];
         let mut weight = 1.0;
         for Span { from, to } in tasks {

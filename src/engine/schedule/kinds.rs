@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::engine::schedule::ages::{AGES, Place, STEPS};
+use crate::engine::schedule::ages::{AGES, AgePosition, STEPS};
 use crate::engine::schedule::durations::{Answer, Durations, PRIOR};
 use crate::engine::schedule::optimum;
 use crate::model::history::TaskKind;
@@ -38,23 +38,23 @@ const MOVE_MIN: f64 = 0.1;
 
 /// Kind of task, as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind(u8);
+pub struct DurationKind(u8);
 
 /// All kinds together.
-const ALL: Kind = Kind(0);
+const ALL: DurationKind = DurationKind(0);
 
 /// Estimates for every kind.
 #[derive(Debug)]
 pub struct Kinds {
-    numbers: BTreeMap<TaskKind, Kind>,
+    numbers: BTreeMap<TaskKind, DurationKind>,
     /// Estimates, indexed by the number of the kind.
-    courses: Vec<Course>,
+    courses: Vec<KindEstimate>,
     has_seen_an_end: bool,
 }
 
 /// Estimates for one kind, and the poll plan that follows from them.
 #[derive(Debug)]
-struct Course {
+struct KindEstimate {
     durations: Durations,
     /// Expected running time in seconds, up to every age of the grid.
     running_for: Vec<f64>,
@@ -80,30 +80,30 @@ pub struct Best {
 impl Default for Kinds {
     /// Creates estimates without any knowledge.
     fn default() -> Self {
-        Self { numbers: BTreeMap::new(), courses: vec![Course::new(&[&PRIOR])], has_seen_an_end: false }
+        Self { numbers: BTreeMap::new(), courses: vec![KindEstimate::new(&[&PRIOR])], has_seen_an_end: false }
     }
 }
 
 impl Kinds {
     /// Returns the number of a kind. A kind keeps its number.
-    pub fn number(&mut self, kind: TaskKind) -> Kind {
+    pub fn number(&mut self, kind: TaskKind) -> DurationKind {
         if let Some(number) = self.numbers.get(&kind) {
             return *number;
         }
         match u8::try_from(self.courses.len()) {
             Ok(number) if self.courses.len() <= KINDS_MAX => {
-                self.courses.push(Course::new(&[&PRIOR, &PRIOR]));
-                self.numbers.insert(kind, Kind(number));
-                Kind(number)
+                self.courses.push(KindEstimate::new(&[&PRIOR, &PRIOR]));
+                self.numbers.insert(kind, DurationKind(number));
+                DurationKind(number)
             }
             Ok(_) | Err(_) => ALL,
         }
     }
 
     /// Processes a poll at age `to` of a task that was last known to run at age `from`, in seconds. Returns whether plans have changed.
-    pub fn observe(&mut self, now: Moment, kind: Kind, from: f64, to: f64, is_done: bool) -> bool {
+    pub fn observe(&mut self, now: Moment, kind: DurationKind, from: f64, to: f64, is_done: bool) -> bool {
         self.has_seen_an_end |= is_done;
-        let answer = Answer { from: Place::of(from), to: Place::of(to), is_done };
+        let answer = Answer { from: AgePosition::of(from), to: AgePosition::of(to), is_done };
         let (all, kinds) = self.courses.split_first_mut().expect("all kinds together are one");
         let mut has_moved = all.observe(now, answer, &[&PRIOR]);
         if let Some(i) = usize::from(kind.0).checked_sub(1) {
@@ -118,20 +118,20 @@ impl Kinds {
     }
 
     /// Returns the best ages to poll a task that still ran at age `running`, in seconds.
-    pub fn best(&self, kind: Kind, running: f64, is_hurried: bool) -> Best {
+    pub fn best(&self, kind: DurationKind, running: f64, is_hurried: bool) -> Best {
         let course = self.course(kind);
         let plan = if is_hurried { &course.next_hurried } else { &course.next };
-        let next = Place::of(running).value(plan);
-        Best { next, after: Place::of(next).value(plan) }
+        let next = AgePosition::of(running).value(plan);
+        Best { next, after: AgePosition::of(next).value(plan) }
     }
 
     /// Returns the expected time, in seconds, for which a task has been done undetected. The task was last known to run at age `from`, and
     /// is not polled before age `to`.
     ///
     /// The result grows without bound, and ever faster. Every task is therefore polled at some time, whatever else is due.
-    pub fn delay(&self, kind: Kind, from: f64, to: f64) -> f64 {
+    pub fn delay(&self, kind: DurationKind, from: f64, to: f64) -> f64 {
         let course = self.course(kind);
-        let (from_place, to_place) = (Place::of(from), Place::of(to));
+        let (from_place, to_place) = (AgePosition::of(from), AgePosition::of(to));
         let running = 1.0 - from_place.value(course.durations.believed());
         let running_for = to_place.value(&course.running_for) - from_place.value(&course.running_for);
         (to - from - running_for / running.max(f64::MIN_POSITIVE)).max(0.0)
@@ -139,7 +139,7 @@ impl Kinds {
 
     /// Returns the mean task duration in seconds, without the few longest tasks, of which hardly anything is known.
     pub fn mean(&self) -> f64 {
-        let Course { durations, running_for, .. } = &self.courses[0];
+        let KindEstimate { durations, running_for, .. } = &self.courses[0];
         running_for[quantile(durations.believed(), MOST)]
     }
 
@@ -147,7 +147,7 @@ impl Kinds {
     pub fn left(&self, age: f64, n: usize) -> f64 {
         let done = self.courses[0].durations.believed();
         let n = f64::from(u8::try_from(n).unwrap_or(u8::MAX).clamp(1, LAST_MAX));
-        let running = 1.0 - Place::of(age).value(done);
+        let running = 1.0 - AgePosition::of(age).value(done);
         // A task may be older than any age in the estimate, for example after the machine has slept.
         (AGES[quantile(done, 1.0 - running / (n + 1.0))] - age).max(0.0)
     }
@@ -158,13 +158,13 @@ impl Kinds {
     }
 
     /// Returns the estimates for a kind; for a kind without answers, the estimates for all kinds.
-    fn course(&self, kind: Kind) -> &Course {
+    fn course(&self, kind: DurationKind) -> &KindEstimate {
         let course = &self.courses[usize::from(kind.0)];
         if course.n_answers > 0 { course } else { &self.courses[0] }
     }
 }
 
-impl Course {
+impl KindEstimate {
     fn new(told: &[&[f64]]) -> Self {
         let mut course = Self {
             durations: Durations::new(told),
@@ -211,7 +211,7 @@ impl Course {
     /// Returns the ages of a task's first two polls.
     fn first_polls(&self) -> [f64; 2] {
         let first = self.next[0];
-        [first, Place::of(first).value(&self.next)]
+        [first, AgePosition::of(first).value(&self.next)]
     }
 }
 

@@ -12,7 +12,7 @@ pub mod optimum;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::engine::schedule::kinds::{Best, Kind, Kinds};
+use crate::engine::schedule::kinds::{Best, DurationKind, Kinds};
 use crate::model::history::{History, TaskKind};
 use crate::model::job::JobId;
 use crate::model::pace::Latency;
@@ -44,10 +44,10 @@ const REPLAN_EACH: Duration = Duration::from_micros(50);
 
 /// Poll state of one task.
 #[derive(Clone, Copy, Debug)]
-pub struct Watch {
+pub struct PollState {
     /// Moment at which the task was accepted, or its submission left.
     pub accepted_at: Moment,
-    kind: Kind,
+    kind: DurationKind,
     /// Moment of the last poll after which the task still ran.
     running_at: Moment,
     /// Moment of the last poll.
@@ -58,15 +58,15 @@ pub struct Watch {
     is_restored: bool,
 }
 
-impl Watch {
+impl PollState {
     /// Creates the poll state of a task that was accepted at that moment.
-    pub const fn new(kind: Kind, accepted_at: Moment) -> Self {
+    pub const fn new(kind: DurationKind, accepted_at: Moment) -> Self {
         let (running_at, asked_at) = (accepted_at, accepted_at);
         Self { accepted_at, kind, running_at, asked_at, not_counted: Duration::ZERO, is_restored: false }
     }
 
     /// Creates the poll state of a task that an earlier process had accepted, most likely at that moment.
-    pub const fn restored(kind: Kind, accepted_at: Moment) -> Self {
+    pub const fn restored(kind: DurationKind, accepted_at: Moment) -> Self {
         Self { is_restored: true, ..Self::new(kind, accepted_at) }
     }
 
@@ -101,7 +101,7 @@ impl Watch {
 pub struct Schedule {
     due: BTreeMap<(Moment, JobId), Planned>,
     /// Polls that are due and have not left, the most urgent last.
-    late: Vec<Late>,
+    late: Vec<OverduePoll>,
     ranked_at: Option<Moment>,
     kinds: Kinds,
     n_scouts: u32,
@@ -116,19 +116,19 @@ pub struct Schedule {
 
 #[derive(Clone, Copy, Debug)]
 struct Planned {
-    watch: Watch,
+    watch: PollState,
     /// Says whether the moment follows from the estimates.
     is_learnt: bool,
 }
 
 /// Poll that is due.
 #[derive(Clone, Copy, Debug)]
-struct Late {
+struct OverduePoll {
     /// Expected time, in seconds, for which the task has been done undetected.
     delay: f64,
     since: Moment,
     job: JobId,
-    watch: Watch,
+    watch: PollState,
 }
 
 impl Schedule {
@@ -159,7 +159,7 @@ impl Schedule {
     }
 
     /// Returns the number of a kind, for the poll states of its tasks.
-    pub fn kind(&mut self, kind: TaskKind) -> Kind {
+    pub fn kind(&mut self, kind: TaskKind) -> DurationKind {
         self.kinds.number(kind)
     }
 
@@ -169,7 +169,7 @@ impl Schedule {
     }
 
     /// Plans the next poll of a task that is not done.
-    pub fn plan(&mut self, now: Moment, job: JobId, watch: Watch) {
+    pub fn plan(&mut self, now: Moment, job: JobId, watch: PollState) {
         let moment = if self.n_scouts < SCOUTS && !self.kinds.has_seen_an_end() {
             self.n_scouts += 1;
             now + INTERVAL_MIN * (1 << (self.n_scouts - 1))
@@ -180,18 +180,18 @@ impl Schedule {
     }
 
     /// Plans a poll for that moment.
-    pub fn plan_at(&mut self, moment: Moment, job: JobId, watch: Watch) {
+    pub fn plan_at(&mut self, moment: Moment, job: JobId, watch: PollState) {
         self.due.insert((moment, job), Planned { watch, is_learnt: false });
     }
 
     /// Records that a task still ran at its last poll.
-    pub fn still_running(&mut self, now: Moment, watch: &mut Watch) {
+    pub fn still_running(&mut self, now: Moment, watch: &mut PollState) {
         self.observe(now, watch, false);
         watch.running_at = watch.asked_at;
     }
 
     /// Records that a task had ended at its last poll.
-    pub fn ended(&mut self, now: Moment, watch: &Watch) {
+    pub fn ended(&mut self, now: Moment, watch: &PollState) {
         self.observe(now, watch, true);
     }
 
@@ -224,7 +224,7 @@ impl Schedule {
         Duration::from_secs_f64(self.kinds.median())
     }
 
-    fn observe(&mut self, now: Moment, watch: &Watch, is_done: bool) {
+    fn observe(&mut self, now: Moment, watch: &PollState, is_done: bool) {
         if watch.is_restored {
             return;
         }
@@ -246,7 +246,7 @@ impl Schedule {
         }
     }
 
-    fn best_moment(&mut self, now: Moment, watch: &Watch) -> Moment {
+    fn best_moment(&mut self, now: Moment, watch: &PollState) -> Moment {
         let running = watch.age(watch.running_at);
         let Best { next, after } = self.kinds.best(watch.kind, running, self.is_hurried);
         let aim = next + (self.jitter.f64() - 0.5) * JITTER * (after - next).min(next - running);
@@ -263,7 +263,7 @@ impl Schedule {
             && entry.key().0 <= now
         {
             let ((since, job), Planned { watch, .. }) = entry.remove_entry();
-            self.late.push(Late { delay: 0.0, since, job, watch });
+            self.late.push(OverduePoll { delay: 0.0, since, job, watch });
         }
         if self.late.len() > 1 {
             for late in &mut self.late {

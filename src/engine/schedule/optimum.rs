@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use crate::engine::schedule::ages::{AGES, STEPS};
 
 /// Candidate poll. Its cost is a straight line in the share of tasks that are done when it is chosen.
-struct Choice {
+struct PollCandidate {
     step: usize,
     slope: f64,
     base: f64,
 }
 
-impl Choice {
+impl PollCandidate {
     fn cost(&self, done: f64) -> f64 {
         self.base + self.slope * done
     }
@@ -26,14 +26,14 @@ impl Choice {
 /// in F(a) of slope -b. The best b of every a lies on the lower hull of these lines. One pass from the last age down finds it.
 pub fn next_polls(done: &[f64], price: f64, next: &mut [f64]) {
     let ages = &*AGES;
-    let mut choices: VecDeque<Choice> = VecDeque::with_capacity(64);
+    let mut choices: VecDeque<PollCandidate> = VecDeque::with_capacity(64);
     let mut cost_after = 0.0;
     // Sum of the durations of all tasks done by an age.
     let mut taken: f64 = (0..STEPS).map(|i| (done[i + 1] - done[i]) * f64::midpoint(ages[i], ages[i + 1])).sum();
     next[STEPS] = ages[STEPS];
     for step in (0..STEPS).rev() {
         let at = ages[step + 1];
-        let choice = Choice { step: step + 1, slope: -at, base: at * done[step + 1] - taken + cost_after };
+        let choice = PollCandidate { step: step + 1, slope: -at, base: at * done[step + 1] - taken + cost_after };
         while choices.len() >= 2 && is_hidden(&choices[choices.len() - 2], &choices[choices.len() - 1], &choice) {
             choices.pop_back();
         }
@@ -50,7 +50,7 @@ pub fn next_polls(done: &[f64], price: f64, next: &mut [f64]) {
 }
 
 /// Returns whether the middle one of three lines of growing slope is nowhere the lowest.
-fn is_hidden(first: &Choice, middle: &Choice, last: &Choice) -> bool {
+fn is_hidden(first: &PollCandidate, middle: &PollCandidate, last: &PollCandidate) -> bool {
     (last.base - first.base) * (middle.slope - first.slope) <= (middle.base - first.base) * (last.slope - first.slope)
 }
 

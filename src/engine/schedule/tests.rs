@@ -44,9 +44,9 @@ impl Bench {
     }
 
     /// Polls one task until it is found done.
-    fn watch(&mut self, kind: Kind, took: f64) -> Cost {
+    fn watch(&mut self, kind: DurationKind, took: f64) -> Cost {
         let start = self.now;
-        let mut watch = Watch::new(kind, at(start));
+        let mut watch = PollState::new(kind, at(start));
         let mut n_polls = 0.0;
         self.schedule.plan(at(start), id(1), watch);
         loop {
@@ -65,7 +65,7 @@ impl Bench {
     }
 
     /// Returns the mean cost of `n` tasks, one after the other.
-    fn watch_many(&mut self, n: usize, kind: Kind, median: f64, sigma: f64) -> Cost {
+    fn watch_many(&mut self, n: usize, kind: DurationKind, median: f64, sigma: f64) -> Cost {
         let mut sum = (0.0, 0.0);
         for _ in 0..n {
             let took = lognormal(&mut self.rng, median, sigma);
@@ -76,14 +76,14 @@ impl Bench {
         (sum.0 / n, sum.1 / n)
     }
 
-    fn kind(&mut self, model: &str) -> Kind {
+    fn kind(&mut self, model: &str) -> DurationKind {
         self.schedule.kind(named(model))
     }
 
     /// Returns the ages at which a task that never ends is polled.
-    fn ages_of_a_stuck_task(&mut self, kind: Kind, until: f64) -> Vec<f64> {
+    fn ages_of_a_stuck_task(&mut self, kind: DurationKind, until: f64) -> Vec<f64> {
         let start = self.now;
-        let mut watch = Watch::new(kind, at(start));
+        let mut watch = PollState::new(kind, at(start));
         let mut ages = vec![];
         self.schedule.plan(at(start), id(1), watch);
         while self.now < start + until {
@@ -103,7 +103,7 @@ impl Bench {
 #[test]
 fn jobs_come_in_the_order_of_their_moments() {
     let mut bench = Bench::new(1);
-    let watch = Watch::new(bench.kind("a"), at(0.0));
+    let watch = PollState::new(bench.kind("a"), at(0.0));
     for (seconds, n) in [(0.3, 3), (0.1, 1), (0.2, 2), (0.1, 0)] {
         bench.schedule.plan_at(at(seconds), id(n), watch);
     }
@@ -129,7 +129,7 @@ fn before_anything_is_known_polls_begin_soon_and_grow_rare() {
 #[test]
 fn a_few_are_asked_for_early_and_tell_of_all_others() {
     let mut bench = Bench::new(1);
-    let watch = Watch::new(bench.kind("a/b"), at(0.0));
+    let watch = PollState::new(bench.kind("a/b"), at(0.0));
     (0..100).for_each(|n| bench.schedule.plan(at(0.0), id(n), watch));
     let due_by = |bench: &mut Bench, seconds| std::iter::from_fn(|| bench.schedule.take_due(at(seconds))).count();
     assert_eq!(
@@ -251,7 +251,7 @@ fn of_those_that_are_due_the_most_likely_go_first() {
     let now = bench.now + 1000.0;
     let tasks = [(1, slow, 30.0), (2, quick, 30.0), (3, slow, 80.0), (4, quick, 4.0), (5, quick, 8.0)];
     for (n, kind, age) in tasks {
-        bench.schedule.plan_at(at(now), id(n), Watch::new(kind, at(now - age)));
+        bench.schedule.plan_at(at(now), id(n), PollState::new(kind, at(now - age)));
     }
     let order: Vec<_> = std::iter::from_fn(|| bench.schedule.take_due(at(now))).collect();
     assert_eq!(order, [2, 3, 5, 4, 1].map(id));
@@ -265,12 +265,12 @@ fn nobody_waits_for_ever_behind_likelier_ones() {
     let kind = bench.kind("a");
     bench.watch_many(100, kind, 15.0, 0.1);
     let start = bench.now;
-    let mut stuck = Watch::new(kind, at(start - 600.0));
+    let mut stuck = PollState::new(kind, at(start - 600.0));
     stuck.asked(at(start));
     bench.schedule.still_running(at(start), &mut stuck);
     bench.schedule.plan_at(at(start), id(255), stuck);
     let mut now = start;
-    let fresh = |now: f64| Watch::new(kind, at(now - 25.0));
+    let fresh = |now: f64| PollState::new(kind, at(now - 25.0));
     (0..20).for_each(|n| bench.schedule.plan_at(at(now), id(n), fresh(now)));
     loop {
         now += 1.0;
@@ -302,7 +302,7 @@ fn tasks_that_were_accepted_together_are_not_asked_for_together() {
     let kind = bench.kind("a");
     let moments: Vec<_> = (0..20)
         .map(|_| {
-            bench.schedule.plan(at(0.0), id(1), Watch::new(kind, at(0.0)));
+            bench.schedule.plan(at(0.0), id(1), PollState::new(kind, at(0.0)));
             let moment = bench.schedule.next().unwrap();
             bench.schedule.take_due(moment);
             moment
@@ -325,12 +325,12 @@ proptest! {
             bench.now += 0.3;
             let accepted_at = at(bench.now + 1e6);
             let (running_at, asked_at) = (accepted_at + Duration::from_secs_f64(from), accepted_at + Duration::from_secs_f64(from + wait));
-            let watch = Watch { running_at, asked_at, ..Watch::new(kind, accepted_at) };
+            let watch = PollState { running_at, asked_at, ..PollState::new(kind, accepted_at) };
             bench.schedule.observe(at(bench.now), &watch, is_done);
         }
         for (age, part) in ages {
             let now = at(1e6 + age);
-            let watch = Watch { running_at: at(1e6 + age * part), asked_at: now, ..Watch::new(kind, at(1e6)) };
+            let watch = PollState { running_at: at(1e6 + age * part), asked_at: now, ..PollState::new(kind, at(1e6)) };
             bench.schedule.plan(now, id(1), watch);
             let moment = bench.schedule.next().unwrap();
             prop_assert!((INTERVAL_MIN..=INTERVAL_MAX).contains(&(moment - now)), "{:?}", moment - now);

@@ -9,7 +9,7 @@ fn short(n: u32) -> Limits {
     Limits { task_timeout: Duration::from_secs(8), ..fixed(n) }
 }
 
-fn running(n: u64, age: Duration) -> Known {
+fn running(n: u64, age: Duration) -> JobRecord {
     past(n, age, &[EventKind::SubmitStarted, EventKind::Accepted(task(n))])
 }
 
@@ -247,7 +247,7 @@ fn repeated_payments_of_a_job_have_one_limit_whatever_they_are_for() {
         let mut state = JobState::default();
         bench.events.iter().for_each(|event| state.apply(event.at, &event.kind));
         assert!(!held.may_repay(&JobState { n_lost: 2, ..JobState::default() }));
-        let mut again = Bench::new(fixed(1), vec![Known { job: job(1).into(), state: state.clone() }]);
+        let mut again = Bench::new(fixed(1), vec![JobRecord { job: job(1).into(), state: state.clone() }]);
         let actions = again.next().actions;
         assert!(!actions.contains(&submit(1)), "nor is it submitted by the next run: {state:?}");
     }

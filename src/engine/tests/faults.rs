@@ -1,7 +1,7 @@
 //! Tests of the consequences of each fault at each stage, event by event.
 
 use super::*;
-use crate::model::limits::InDoubt;
+use crate::model::limits::InDoubtPolicy;
 
 #[test]
 fn a_submission_that_never_arrived_is_tried_again() {
@@ -68,7 +68,7 @@ fn a_lost_answer_is_in_doubt_and_by_default_submitted_again() {
 
 #[test]
 fn a_job_in_doubt_may_be_held_for_the_user() {
-    let mut bench = Bench::with_pending(Limits { in_doubt: InDoubt::Hold, ..fixed(1) }, 2);
+    let mut bench = Bench::with_pending(Limits { in_doubt: InDoubtPolicy::Hold, ..fixed(1) }, 2);
     bench.next();
     bench.submit_fault(1, FaultKind::InDoubt);
     bench.run_to_download(2);
@@ -79,7 +79,7 @@ fn a_job_in_doubt_may_be_held_for_the_user() {
 
 #[test]
 fn a_job_in_doubt_may_fail_and_is_counted_all_the_same() {
-    let mut bench = Bench::with_pending(Limits { in_doubt: InDoubt::Fail, ..fixed(1) }, 1);
+    let mut bench = Bench::with_pending(Limits { in_doubt: InDoubtPolicy::Fail, ..fixed(1) }, 1);
     bench.next();
     bench.submit_fault(1, FaultKind::InDoubt);
     assert!(bench.next().is_last);
@@ -177,7 +177,7 @@ fn a_task_that_is_unknown_for_a_while_is_not_given_up() {
 #[test]
 fn a_task_is_submitted_again_only_so_often_whatever_ended_it() {
     for kind in [FaultKind::QuotaExhausted { resets_at: None }, FaultKind::Throttled { retry_after: None }] {
-        let limits = Limits { on_quota: crate::model::limits::OnQuota::Wait, ..fixed(1) };
+        let limits = Limits { on_quota: crate::model::limits::QuotaPolicy::Wait, ..fixed(1) };
         let mut bench = Bench::with_pending(limits, 1);
         for _ in 0..3 {
             bench.run_to_accepted(1);
@@ -201,7 +201,7 @@ fn tasks_that_end_with_a_refused_token_stop_the_run() {
         bench.polled(n, Ok(Status::Failed(fault(FaultKind::Unauthorized))));
     }
     assert!(bench.next().is_last);
-    assert!(matches!(bench.engine.stop(), Some(crate::engine::turn::Stop::Unauthorized(_))));
+    assert!(matches!(bench.engine.stop(), Some(crate::engine::turn::StopReason::Unauthorized(_))));
 }
 
 #[test]

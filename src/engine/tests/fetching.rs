@@ -1,16 +1,17 @@
 //! Tests of runs that only fetch: nothing is submitted, and only a job whose task is gone becomes pending.
 
 use super::*;
-use crate::model::event::Again;
+use crate::model::event::ReopenTarget;
 
 fn fetching() -> Limits {
     Limits { is_submitting: false, resubmits_max: u32::MAX, retries_max: 1, ..fixed(2) }
 }
 
 /// Builds a job whose image was lost from the local disk and is wanted again.
-fn reopened(n: u64) -> Known {
+fn reopened(n: u64) -> JobRecord {
     let succeeded = EventKind::Finished(Outcome::Succeeded(vec![artifact()]));
-    let life = [EventKind::SubmitStarted, EventKind::Accepted(task(n)), succeeded, EventKind::Reopened(Again::Fetch)];
+    let life =
+        [EventKind::SubmitStarted, EventKind::Accepted(task(n)), succeeded, EventKind::Reopened(ReopenTarget::Fetch)];
     past(n, Duration::from_secs(86_400), &life)
 }
 
@@ -96,6 +97,6 @@ fn an_image_is_told_where_it_comes_from() {
     let mut resumed = Engine::new(fixed(1));
     let later = START + Duration::from_hours(1);
     resumed.turn(later);
-    resumed.handle(later, Input::Loaded { jobs: vec![Known { job: job(1).into(), state }], more: false });
+    resumed.handle(later, Input::Loaded { jobs: vec![JobRecord { job: job(1).into(), state }], more: false });
     assert_eq!(told(&mut resumed, later), origin);
 }

@@ -23,10 +23,10 @@ use crate::engine::turn::{Action, Input, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::limits::{Concurrency, Limits};
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, ImageFormat, Outcome, Status, TaskId, Url};
-use crate::model::pace::{Hold, HoldReason};
-use crate::model::phase::{JobState, Known};
+use crate::model::pace::{PauseReason, SubmitPause};
+use crate::model::phase::{JobRecord, JobState};
 use crate::model::request::Request;
 use crate::model::time::{Moment, Timestamp};
 
@@ -64,18 +64,18 @@ fn fault(kind: FaultKind) -> Fault {
     Fault::new(kind, "words")
 }
 
-fn pending(n: u64) -> Known {
-    Known { job: job(n).into(), state: JobState::default() }
+fn pending(n: u64) -> JobRecord {
+    JobRecord { job: job(n).into(), state: JobState::default() }
 }
 
 /// Builds a job with these past events, at `age` before the start of the test.
-fn past(n: u64, age: Duration, kinds: &[EventKind]) -> Known {
+fn past(n: u64, age: Duration, kinds: &[EventKind]) -> JobRecord {
     let mut state = JobState::default();
     let at = Timestamp::from_millis(START.wall().millis() - i64::try_from(age.as_millis()).unwrap());
     for kind in kinds {
         state.apply(at, kind);
     }
-    Known { job: job(n).into(), state }
+    JobRecord { job: job(n).into(), state }
 }
 
 fn fixed(n: u32) -> Limits {
@@ -86,7 +86,7 @@ const START: Moment = Moment::new(0, Timestamp::from_millis(1_750_000_000_000));
 
 impl Bench {
     /// Creates an engine that has just received these jobs, and the report that no others exist.
-    fn new(limits: Limits, jobs: Vec<Known>) -> Self {
+    fn new(limits: Limits, jobs: Vec<JobRecord>) -> Self {
         let mut bench = Self { engine: Engine::new(limits), now: START, events: vec![] };
         assert!(matches!(bench.turn().actions[..], [Action::Load { .. }]), "the first turn asks for jobs");
         bench.handle(Input::Loaded { jobs, more: false });
@@ -106,7 +106,7 @@ impl Bench {
         self.events.extend(turn.events.iter().cloned());
         for action in &mut turn.actions {
             if let Action::Download(origin, _) = action {
-                *origin = Origin::of_job(Arc::clone(&origin.job));
+                *origin = Provenance::of_job(Arc::clone(&origin.job));
             }
         }
         turn
@@ -186,7 +186,7 @@ fn poll(n: u64) -> Action {
 
 /// Leaves out the time and the task, as the bench does; see `an_image_is_told_where_it_comes_from`.
 fn fetch(n: u64, urls: Vec<Url>) -> Action {
-    Action::Download(Origin::of_job(job(n)), urls)
+    Action::Download(Provenance::of_job(job(n)), urls)
 }
 
 fn download(n: u64) -> Action {
@@ -387,5 +387,5 @@ fn the_pace_tells_what_is_under_way() {
     assert_eq!((pace.n_in_flight(), pace.n_downloading, pace.n_waiting, pace.hold), (2, 0, 0, None));
     bench.submit_fault(1, FaultKind::Throttled { retry_after: Some(Duration::from_secs(9)) });
     let until = bench.now + Duration::from_secs(9);
-    assert_eq!(bench.engine.pace(bench.now).hold, Some(Hold { why: HoldReason::Throttled, until }));
+    assert_eq!(bench.engine.pace(bench.now).hold, Some(SubmitPause { why: PauseReason::Throttled, until }));
 }

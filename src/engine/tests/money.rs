@@ -1,18 +1,18 @@
 //! Tests of the user's limits on money, time, jobs and failures: each is used fully and never exceeded.
 
 use super::*;
-use crate::engine::spending::Capped;
-use crate::engine::turn::Stop;
+use crate::engine::spending::CostLimitReached;
+use crate::engine::turn::StopReason;
 use crate::model::cost::Amount;
-use crate::model::limits::InDoubt;
+use crate::model::limits::InDoubtPolicy;
 
 fn capped(n: u32, price: &str, max: &str) -> Limits {
     Limits { price: price.parse().ok(), cost_max: max.parse().ok(), ..fixed(n) }
 }
 
-fn stop_of(bench: &Bench) -> &Capped {
+fn stop_of(bench: &Bench) -> &CostLimitReached {
     match bench.engine.stop() {
-        Some(Stop::Cost(capped)) => capped,
+        Some(StopReason::Cost(capped)) => capped,
         other => panic!("no limit on the cost has stopped it: {other:?}"),
     }
 }
@@ -135,7 +135,7 @@ fn when_the_time_is_up_nothing_leaves_and_what_is_there_is_seen_through() {
     assert_eq!(n_submits(&turn), 0);
     answer(&mut bench, turn.actions, |_| Status::Done(urls(1)));
     see_through(&mut bench);
-    assert_eq!(bench.engine.stop(), Some(&Stop::Duration(Duration::from_secs(60))));
+    assert_eq!(bench.engine.stop(), Some(&StopReason::Duration(Duration::from_secs(60))));
     assert!(bench.story().ends_with("succeeded"));
 }
 
@@ -157,7 +157,7 @@ fn the_time_counts_from_the_begin_of_the_process_and_ends_a_wait() {
     bench.now = START + Duration::from_secs(60);
     let turn = bench.next();
     assert!(turn.is_last && turn.actions.is_empty());
-    assert!(matches!(bench.engine.stop(), Some(Stop::Duration(_))));
+    assert!(matches!(bench.engine.stop(), Some(StopReason::Duration(_))));
     // A pause by the provider ends with the time limit too.
     let limits = Limits { duration_max: Some(Duration::from_secs(60)), ..fixed(1) };
     let mut bench = Bench::with_pending(limits, 2);
@@ -184,13 +184,13 @@ fn asked(turn: &Turn) -> usize {
     asked.expect("the ledger is asked for jobs")
 }
 
-fn loaded(bench: &mut Bench, jobs: Vec<Known>, more: bool) {
+fn loaded(bench: &mut Bench, jobs: Vec<JobRecord>, more: bool) {
     bench.handle(Input::Loaded { jobs, more });
 }
 
 #[test]
 fn a_part_takes_so_many_jobs_and_says_whether_others_are_outstanding() {
-    for (others, expected) in [(vec![pending(3)], Some(&Stop::Limit(2))), (vec![], None)] {
+    for (others, expected) in [(vec![pending(3)], Some(&StopReason::Limit(2))), (vec![], None)] {
         let (mut bench, max) = part(2, fixed(64));
         assert_eq!(max, 2);
         loaded(&mut bench, vec![pending(1), pending(2)], true);
@@ -226,7 +226,7 @@ fn what_is_under_way_counts_as_a_part_too() {
     let polls = turn.actions.into_iter().filter(|action| matches!(action, Action::Poll(_))).collect();
     answer(&mut bench, polls, |_| Status::Done(urls(1)));
     see_through(&mut bench);
-    assert_eq!((bench.engine.stop(), bench.story().as_str()), (Some(&Stop::Limit(1)), "ready succeeded"));
+    assert_eq!((bench.engine.stop(), bench.story().as_str()), (Some(&StopReason::Limit(1)), "ready succeeded"));
 }
 
 /// Goal: jobs that are left to the user do not count against the limit. Otherwise a part of them would never reach the others.
@@ -234,7 +234,7 @@ fn what_is_under_way_counts_as_a_part_too() {
 fn what_is_held_takes_no_place() {
     let doubt = EventKind::Setback(Stage::Submit, fault(FaultKind::InDoubt));
     let held = |n| past(n, Duration::from_secs(9), &[EventKind::SubmitStarted, doubt.clone()]);
-    let (mut bench, _) = part(1, Limits { in_doubt: InDoubt::Hold, ..fixed(64) });
+    let (mut bench, _) = part(1, Limits { in_doubt: InDoubtPolicy::Hold, ..fixed(64) });
     loaded(&mut bench, vec![held(1)], true);
     assert_eq!(asked(&bench.turn()), 1);
     loaded(&mut bench, vec![pending(2)], true);
@@ -275,6 +275,6 @@ fn a_part_of_those_that_have_ended_may_fail() {
         }
         bench.turn();
         let n = bench.events.iter().filter(|event| matches!(event.kind, EventKind::Finished(_))).count();
-        assert_eq!((n, bench.engine.stop()), (n_ended, Some(&Stop::Failures(1))), "{limit}");
+        assert_eq!((n, bench.engine.stop()), (n_ended, Some(&StopReason::Failures(1))), "{limit}");
     }
 }

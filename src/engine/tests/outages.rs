@@ -1,7 +1,7 @@
 //! Tests of outages: paid tasks are kept, unpaid jobs are not blamed, and the run does not wait for ever.
 
 use super::*;
-use crate::engine::turn::Stop;
+use crate::engine::turn::StopReason;
 
 fn broken() -> Fault {
     fault(FaultKind::Transient)
@@ -66,7 +66,7 @@ fn a_task_whose_polls_alone_fail_is_not_given_up() {
             break;
         }
     }
-    assert!(matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Poll, _))));
+    assert!(matches!(bench.engine.stop(), Some(StopReason::Unreachable(Stage::Poll, _))));
     assert!(bench.story().contains("succeeded") && !bench.story().contains("task!"), "{}", bench.story());
     assert!((7200..7500).contains(&(bench.now - START).as_secs()), "{:?}", bench.now - START);
 }
@@ -110,7 +110,7 @@ fn an_outage_that_lasts_too_long_stops_the_run_and_fails_nobody() {
     bench.next();
     bench.polled(1, Ok(Status::Running));
     let turn = outage(&mut bench, Duration::from_secs(36_000));
-    assert!(turn.is_last && matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Poll, _))));
+    assert!(turn.is_last && matches!(bench.engine.stop(), Some(StopReason::Unreachable(Stage::Poll, _))));
     assert!((7200..7400).contains(&(bench.now - START).as_secs()), "{:?}", bench.now - START);
     assert!(!bench.story().contains("failed") && !bench.story().contains("task!"));
 }
@@ -119,7 +119,7 @@ fn an_outage_that_lasts_too_long_stops_the_run_and_fails_nobody() {
 fn an_api_that_has_never_answered_is_waited_for_a_few_minutes_only() {
     let mut bench = Bench::with_pending(patient(2), 3);
     let turn = outage(&mut bench, Duration::from_secs(36_000));
-    assert!(turn.is_last && matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Submit, _))));
+    assert!(turn.is_last && matches!(bench.engine.stop(), Some(StopReason::Unreachable(Stage::Submit, _))));
     assert!((360..480).contains(&(bench.now - START).as_secs()), "{:?}", bench.now - START);
 }
 
@@ -139,7 +139,7 @@ fn lost_answers_in_a_row_cost_little_and_stop_the_run() {
     }
     let submits: Vec<u64> =
         bench.events.iter().filter(|event| word(&event.kind) == "submit").map(|event| event.index).collect();
-    assert!(matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Submit, _))));
+    assert!(matches!(bench.engine.stop(), Some(StopReason::Unreachable(Stage::Submit, _))));
     assert!(submits.len() < 40, "{} submissions", submits.len());
     assert!(!bench.story().contains("failed"), "what is in doubt stays so: {}", bench.story());
     assert!((1..=40).all(|job| submits.iter().filter(|index| **index == job).count() <= 2));
@@ -176,7 +176,7 @@ fn a_poll_that_is_refused_for_ever_keeps_nobody_and_ends() {
         }
     }
     assert!(has_submitted && bench.story().contains("succeeded") && !bench.story().contains("task!"));
-    assert!(matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Poll, _))));
+    assert!(matches!(bench.engine.stop(), Some(StopReason::Unreachable(Stage::Poll, _))));
 }
 
 /// A provider that refuses is reachable.
@@ -202,9 +202,9 @@ fn an_outage_of_polls_is_told() {
     bench.run_to_accepted(1);
     outage(&mut bench, Duration::from_secs(200));
     let hold = bench.engine.pace(bench.now + Duration::from_micros(1)).hold;
-    assert!(hold.is_none_or(|hold| hold.why == HoldReason::Down));
+    assert!(hold.is_none_or(|hold| hold.why == PauseReason::Down));
     bench.polled(1, Err(broken()));
-    assert_eq!(bench.engine.pace(bench.now).hold.map(|hold| hold.why), Some(HoldReason::Down));
+    assert_eq!(bench.engine.pace(bench.now).hold.map(|hold| hold.why), Some(PauseReason::Down));
 }
 
 #[test]
@@ -214,5 +214,5 @@ fn a_drain_does_not_wait_for_an_api_that_is_gone() {
     bench.submitted(1);
     bench.submit_fault(2, FaultKind::QuotaExhausted { resets_at: None });
     let turn = outage(&mut bench, Duration::from_secs(36_000));
-    assert!(turn.is_last && matches!(bench.engine.stop(), Some(Stop::Unreachable(Stage::Poll, _))));
+    assert!(turn.is_last && matches!(bench.engine.stop(), Some(StopReason::Unreachable(Stage::Poll, _))));
 }

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::model::cost::{Amount, Cost};
-use crate::model::pace::{Allowed, Pace, Slow, Stopping};
+use crate::model::pace::{Bottleneck, RunSnapshot, StopCode, SubmitRateLimit};
 
-fn pace(bench: &Bench) -> Pace {
+fn pace(bench: &Bench) -> RunSnapshot {
     bench.engine.pace(bench.now)
 }
 
@@ -40,13 +40,13 @@ fn a_task_is_queued_as_long_as_the_provider_says_so() {
 fn what_is_waited_for_is_told() {
     let mut bench = Bench::with_pending(fixed(1), 2);
     bench.turn();
-    assert_eq!((pace(&bench).slow, pace(&bench).places), (Some(Slow::Places), Some(1)));
+    assert_eq!((pace(&bench).slow, pace(&bench).places), (Some(Bottleneck::Places), Some(1)));
     let mut bench = Bench::with_pending(Limits { rate: "30/m".parse().ok(), ..fixed(9) }, 2);
     bench.turn();
-    assert_eq!(pace(&bench).slow, Some(Slow::Rate));
-    assert_eq!(pace(&bench).allowed, Some(Allowed { per_second: 0.5, is_told: true }));
-    bench.handle(Input::Stop(crate::engine::turn::Stop::Failures(1)));
-    assert_eq!((pace(&bench).slow, pace(&bench).stopping), (None, Some(Stopping::Failures)));
+    assert_eq!(pace(&bench).slow, Some(Bottleneck::Rate));
+    assert_eq!(pace(&bench).allowed, Some(SubmitRateLimit { per_second: 0.5, is_told: true }));
+    bench.handle(Input::Stop(crate::engine::turn::StopReason::Failures(1)));
+    assert_eq!((pace(&bench).slow, pace(&bench).stopping), (None, Some(StopCode::Failures)));
     let mut bench = Bench::with_pending(fixed(9), 2);
     bench.turn();
     assert_eq!(pace(&bench).slow, None, "nothing waits");

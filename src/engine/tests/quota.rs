@@ -1,8 +1,8 @@
 //! Tests of a used-up quota: nothing more is submitted, tasks in flight complete, and then the run stops or waits.
 
 use super::*;
-use crate::engine::turn::Stop;
-use crate::model::limits::OnQuota;
+use crate::engine::turn::StopReason;
+use crate::model::limits::QuotaPolicy;
 use crate::model::outcome::Acceptance;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -16,7 +16,7 @@ fn last_of_the_allowance(n: u64) -> Input {
 }
 
 fn waiting(n: u32) -> Limits {
-    Limits { on_quota: OnQuota::Wait, ..fixed(n) }
+    Limits { on_quota: QuotaPolicy::Wait, ..fixed(n) }
 }
 
 /// Completes job `n`: polled, done, downloaded.
@@ -34,7 +34,7 @@ fn zero_remaining_stops_submissions_before_one_is_refused() {
     bench.handle(last_of_the_allowance(1));
     see_through(&mut bench, 1);
     assert!(bench.next().is_last);
-    assert_eq!(bench.engine.stop(), Some(&Stop::Quota(spent())));
+    assert_eq!(bench.engine.stop(), Some(&StopReason::Quota(spent())));
     assert_eq!(bench.story(), "submit accepted ready succeeded", "no submission was spent on asking");
 }
 
@@ -47,7 +47,7 @@ fn a_job_that_waited_out_a_setback_is_held_back_too() {
     bench.turn();
     bench.wait(Duration::from_secs(2));
     assert_eq!(bench.turn().actions, [poll(1)], "job 2 could go again, and must not");
-    assert!(matches!(bench.engine.stop(), Some(Stop::Quota(_))));
+    assert!(matches!(bench.engine.stop(), Some(StopReason::Quota(_))));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_run_may_wait_for_the_next_allowance_and_tries_with_one() {
     bench.handle(Input::Submitted(id(3), Err(spent())));
     see_through(&mut bench, 1);
     let hold = bench.engine.pace(bench.now).hold.unwrap();
-    assert_eq!(hold.why, HoldReason::Quota);
+    assert_eq!(hold.why, PauseReason::Quota);
     let turn = bench.next();
     assert_eq!(turn.actions.len(), 1, "one submission tries: {:?}", turn.actions);
     assert!((7 * HOUR..7 * HOUR + Duration::from_secs(31)).contains(&(bench.now - START)));
@@ -108,7 +108,7 @@ fn waiting_for_an_allowance_can_be_interrupted() {
     bench.next();
     bench.handle(Input::Submitted(id(1), Err(spent())));
     bench.turn();
-    bench.handle(Input::Stop(Stop::Interrupted(crate::engine::turn::Signal::Interrupt)));
+    bench.handle(Input::Stop(StopReason::Interrupted(crate::engine::turn::Signal::Interrupt)));
     assert!(bench.turn().is_last);
 }
 

@@ -1,8 +1,8 @@
 //! Tests of refusals that every job meets, and of refusals of one job.
 
 use super::*;
-use crate::engine::turn::Stop;
-use crate::model::limits::InDoubt;
+use crate::engine::turn::StopReason;
+use crate::model::limits::InDoubtPolicy;
 
 fn rejected() -> Fault {
     Fault::new(FaultKind::Rejected, "HTTP status 404 with \"<html>not found\"")
@@ -61,7 +61,7 @@ fn a_wrong_address_stops_the_run_after_five_jobs_and_fails_none() {
     for fault in [rejected(), Fault::new(FaultKind::InvalidRequest, "the model a/b is retired or misspelt")] {
         let mut bench = Bench::with_pending(fixed(64), 200);
         assert!(play(&mut bench, Duration::from_secs(600), &fault, |_, _| true));
-        assert_eq!(bench.engine.stop(), Some(&Stop::Refused(fault)));
+        assert_eq!(bench.engine.stop(), Some(&StopReason::Refused(fault)));
         assert!(n_met(&bench) <= 5 && !bench.story().contains("failed"), "{}", bench.story());
     }
 }
@@ -71,7 +71,7 @@ fn a_small_batch_that_is_refused_as_a_whole_stops_too() {
     for n in 1..5 {
         let mut bench = Bench::with_pending(fixed(2), n);
         assert!(play(&mut bench, Duration::from_secs(600), &rejected(), |_, _| true));
-        assert!(matches!(bench.engine.stop(), Some(Stop::Refused(_))), "{n} jobs: {}", bench.story());
+        assert!(matches!(bench.engine.stop(), Some(StopReason::Refused(_))), "{n} jobs: {}", bench.story());
         assert!(!bench.story().contains("failed"));
     }
 }
@@ -111,7 +111,7 @@ fn refusals_that_last_are_an_outage() {
     let is_over = play(&mut bench, Duration::from_secs(36_000), &rejected(), |bench, _| {
         bench.now - START > Duration::from_secs(5)
     });
-    assert!(is_over && matches!(bench.engine.stop(), Some(Stop::Refused(_))), "{:?}", bench.engine.stop());
+    assert!(is_over && matches!(bench.engine.stop(), Some(StopReason::Refused(_))), "{:?}", bench.engine.stop());
     assert!((3600..4200).contains(&(bench.now - START).as_secs()), "{:?}", bench.now - START);
     assert!(!bench.story().contains("failed"));
     assert!(n_met(&bench) < 20, "{} jobs are in doubt", n_met(&bench));
@@ -119,7 +119,7 @@ fn refusals_that_last_are_an_outage() {
 
 #[test]
 fn a_rejected_job_is_never_sent_again_under_hold() {
-    let mut bench = Bench::with_pending(Limits { in_doubt: InDoubt::Hold, ..fixed(1) }, 5);
+    let mut bench = Bench::with_pending(Limits { in_doubt: InDoubtPolicy::Hold, ..fixed(1) }, 5);
     bench.run_to_accepted(1);
     assert_eq!(bench.next().actions, [poll(1)]);
     bench.polled(1, Ok(Status::Done(urls(1))));
@@ -138,7 +138,7 @@ fn a_rejected_job_is_never_sent_again_under_hold() {
 fn a_token_that_is_refused_after_successes_is_tried_with_three_jobs() {
     let mut bench = Bench::with_pending(fixed(1), 20);
     let is_over = play(&mut bench, Duration::from_secs(600), &fault(FaultKind::Unauthorized), |_, job| job.index > 4);
-    assert!(is_over && matches!(bench.engine.stop(), Some(Stop::Unauthorized(_))));
+    assert!(is_over && matches!(bench.engine.stop(), Some(StopReason::Unauthorized(_))));
     assert_eq!((n_met(&bench), bench.story().matches("failed").count()), (3, 0));
 }
 

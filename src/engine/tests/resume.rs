@@ -1,7 +1,7 @@
 //! Tests of resume: a first run with a past, in which unfinished work continues, and is never paid for again.
 
 use super::*;
-use crate::model::limits::InDoubt;
+use crate::model::limits::InDoubtPolicy;
 
 const AGE: Duration = Duration::from_secs(60);
 
@@ -78,10 +78,10 @@ fn a_second_crash_after_a_doubt_is_a_second_doubt() {
 #[test]
 fn a_held_job_stays_held_and_is_released_by_another_choice() {
     let known = past(1, AGE, &[EventKind::SubmitStarted, doubt()]);
-    let mut bench = Bench::new(Limits { in_doubt: InDoubt::Hold, ..fixed(1) }, vec![known.clone()]);
+    let mut bench = Bench::new(Limits { in_doubt: InDoubtPolicy::Hold, ..fixed(1) }, vec![known.clone()]);
     assert!(bench.turn().is_last);
     assert_eq!(bench.story(), "");
-    let mut bench = Bench::new(Limits { in_doubt: InDoubt::Fail, ..fixed(1) }, vec![known]);
+    let mut bench = Bench::new(Limits { in_doubt: InDoubtPolicy::Fail, ..fixed(1) }, vec![known]);
     assert!(bench.turn().is_last);
     assert_eq!(bench.story(), "failed:in_doubt");
 }
@@ -89,7 +89,7 @@ fn a_held_job_stays_held_and_is_released_by_another_choice() {
 #[test]
 fn a_crash_during_a_held_submission_is_held_too() {
     let known = past(1, AGE, &[EventKind::SubmitStarted]);
-    let mut bench = Bench::new(Limits { in_doubt: InDoubt::Hold, ..fixed(1) }, vec![known]);
+    let mut bench = Bench::new(Limits { in_doubt: InDoubtPolicy::Hold, ..fixed(1) }, vec![known]);
     assert!(bench.turn().is_last);
     assert_eq!(bench.story(), "submit!in_doubt");
 }

@@ -1,10 +1,10 @@
 //! Tests of early stops: what is still awaited, what is left for the next run, and what the run reports.
 
 use super::*;
-use crate::engine::turn::{Signal, Stop};
-use crate::model::limits::FailuresMax;
+use crate::engine::turn::{Signal, StopReason};
+use crate::model::limits::FailureLimit;
 
-const INTERRUPT: Stop = Stop::Interrupted(Signal::Interrupt);
+const INTERRUPT: StopReason = StopReason::Interrupted(Signal::Interrupt);
 
 fn quota() -> FaultKind {
     FaultKind::QuotaExhausted { resets_at: None }
@@ -41,7 +41,7 @@ fn a_disk_that_takes_no_images_waits_for_the_answers_under_way_and_no_more() {
     bench.handle(Input::Stop(INTERRUPT));
     bench.submitted(3);
     assert!(bench.next().is_last);
-    assert_eq!(bench.engine.stop(), Some(&Stop::Disk));
+    assert_eq!(bench.engine.stop(), Some(&StopReason::Disk));
     assert_eq!(bench.story(), "submit submit accepted ready submit accepted accepted");
 }
 
@@ -99,7 +99,7 @@ fn a_refused_token_ends_a_drain_that_cannot_be_seen_through() {
         bench.polled(1, Err(fault(FaultKind::Unauthorized)));
     }
     assert!(bench.turn().is_last);
-    assert!(matches!(bench.engine.stop(), Some(Stop::Unauthorized(_))));
+    assert!(matches!(bench.engine.stop(), Some(StopReason::Unauthorized(_))));
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_used_up_quota_sees_the_jobs_in_flight_through() {
     assert_eq!(bench.next().actions, [download(1)]);
     bench.downloaded(1, Ok(vec![artifact()]));
     assert!(bench.next().is_last);
-    assert!(matches!(bench.engine.stop(), Some(Stop::Quota(_))));
+    assert!(matches!(bench.engine.stop(), Some(StopReason::Quota(_))));
     assert_eq!(bench.story(), "submit submit accepted submit!quota_exhausted ready succeeded");
 }
 
@@ -145,7 +145,7 @@ fn a_refused_token_stops_the_run_and_fails_no_job() {
     assert!(!bench.turn().is_last, "the last answer is awaited");
     bench.submit_fault(4, FaultKind::Unauthorized);
     assert!(bench.turn().is_last);
-    assert!(matches!(bench.engine.stop(), Some(Stop::Unauthorized(_))));
+    assert!(matches!(bench.engine.stop(), Some(StopReason::Unauthorized(_))));
     assert!(!bench.story().contains("failed"));
 }
 
@@ -179,17 +179,17 @@ fn a_user_can_cut_a_drain_short_but_nothing_else_replaces_a_reason() {
     bench.turn();
     bench.handle(Input::Stop(INTERRUPT));
     assert!(bench.turn().is_last);
-    bench.handle(Input::Stop(Stop::Failures(1)));
+    bench.handle(Input::Stop(StopReason::Failures(1)));
     assert_eq!(bench.engine.stop(), Some(&INTERRUPT));
 }
 
 #[test]
 fn a_run_stops_when_too_many_jobs_have_failed() {
-    let mut bench = Bench::with_pending(Limits { failures_max: Some(FailuresMax::Count(3)), ..fixed(1) }, 10);
+    let mut bench = Bench::with_pending(Limits { failures_max: Some(FailureLimit::Count(3)), ..fixed(1) }, 10);
     for n in 1..=3 {
         assert_eq!(bench.next().actions, [submit(n)]);
         bench.submit_fault(n, FaultKind::Moderated);
     }
     assert!(bench.next().is_last);
-    assert_eq!(bench.engine.stop(), Some(&Stop::Failures(3)));
+    assert_eq!(bench.engine.stop(), Some(&StopReason::Failures(3)));
 }

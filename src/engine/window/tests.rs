@@ -4,14 +4,14 @@ use std::num::NonZeroU32;
 
 use super::*;
 
-fn auto() -> Window {
-    Window::new(Concurrency::Auto)
+fn auto() -> ConcurrencyWindow {
+    ConcurrencyWindow::new(Concurrency::Auto)
 }
 
 /// Simulated provider that is always full. One task ends at every tick, which is known at once. As many submissions leave as there is room
 /// for.
 struct Full {
-    window: Window,
+    window: ConcurrencyWindow,
     places: usize,
     n_in_flight: usize,
     n_submits: usize,
@@ -59,7 +59,7 @@ fn it_does_not_grow_by_what_it_does_not_use() {
 
 #[test]
 fn a_number_is_the_most_of_it() {
-    let mut window = Window::new(Concurrency::Fixed(NonZeroU32::new(10).unwrap()));
+    let mut window = ConcurrencyWindow::new(Concurrency::Fixed(NonZeroU32::new(10).unwrap()));
     assert_eq!(window.room(0), 10, "and what it begins with");
     (0..100).for_each(|_| window.accepted(9, 0));
     assert_eq!(window.room(0), 10);

@@ -3,7 +3,7 @@
 //! The token itself is never stored here.
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 
 const ACCOUNT: &str = "account";
 const SALT: &str = "account_salt";
@@ -19,7 +19,7 @@ pub enum AccountCheck {
     Different,
 }
 
-impl RunFile {
+impl SqliteStore {
     /// Returns the salt for hashing the tokens of this run. It is random and drawn once, so hashes of two runs cannot be
     /// compared.
     pub fn account_salt(&self) -> Result<String, LedgerError> {
@@ -60,14 +60,14 @@ mod tests {
         let file = file(folder.path(), &["cat"]);
         let salt = file.account_salt().unwrap();
         assert_eq!((salt.len(), file.account_salt().unwrap()), (32, salt.clone()));
-        let check = |file: &RunFile, hash| file.settle_account(hash).unwrap();
+        let check = |file: &SqliteStore, hash| file.settle_account(hash).unwrap();
         assert_eq!(check(&file, "one"), AccountCheck::First);
         assert_eq!(check(&file, "one"), AccountCheck::Same);
         assert_eq!(check(&file, "two"), AccountCheck::Different);
         assert_eq!(check(&file, "one"), AccountCheck::Same, "what was recorded stays");
         file.adopt_account("two").unwrap();
         drop(file);
-        let file = RunFile::open(folder.path(), "simulator").unwrap();
+        let file = SqliteStore::open(folder.path(), "simulator").unwrap();
         assert_eq!((check(&file, "two"), check(&file, "one")), (AccountCheck::Same, AccountCheck::Different));
         assert_eq!(file.account_salt().unwrap(), salt);
         let other = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use rusqlite::{Row, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::sqlite::row::{COLUMNS, UNFINISHED};
 
 /// Key in the table `meta` for the seed.
@@ -18,7 +18,7 @@ const INDEX: &str = "CREATE INDEX IF NOT EXISTS jobs_pending_by_id ON jobs (id) 
 
 /// Cursor in the ring: how far the jobs were handed out.
 #[derive(Clone, Debug)]
-pub(super) struct Circle {
+pub(super) struct ShuffledCursor {
     start: [u8; 10],
     /// Id after which the next page begins; empty for the first of all ids.
     after: Vec<u8>,
@@ -26,7 +26,7 @@ pub(super) struct Circle {
     is_around: bool,
 }
 
-impl RunFile {
+impl SqliteStore {
     /// Sets the seed of the order in which pending jobs are handed out; `None` selects manifest order.
     pub fn shuffle(&self, seed: Option<u64>) -> Result<(), LedgerError> {
         let seed = seed.map(|seed| seed.to_string());
@@ -37,15 +37,15 @@ impl RunFile {
     }
 
     /// Returns the shuffled order and creates the index that makes it fast; `None` for manifest order.
-    pub(super) fn circle(&self) -> Result<Option<Circle>, LedgerError> {
+    pub(super) fn circle(&self) -> Result<Option<ShuffledCursor>, LedgerError> {
         let seed = self.meta(SEED)?.filter(|seed| !seed.is_empty());
         let index = if seed.is_some() { INDEX } else { "DROP INDEX IF EXISTS jobs_pending_by_id" };
         self.connection.execute_batch(index).map_err(|error| self.error(error))?;
-        Ok(seed.map(|seed| Circle::new(&seed)))
+        Ok(seed.map(|seed| ShuffledCursor::new(&seed)))
     }
 }
 
-impl Circle {
+impl ShuffledCursor {
     fn new(seed: &str) -> Self {
         let mut start = [0; 10];
         let mut hasher = blake3::Hasher::new();
@@ -57,7 +57,7 @@ impl Circle {
     /// Returns at most `max` pending jobs that come next, and none when the ring is closed.
     pub(super) fn page<T>(
         &self,
-        file: &RunFile,
+        file: &SqliteStore,
         chosen: &str,
         max: usize,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
@@ -92,21 +92,21 @@ impl Circle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::sqlite::journal::Journal;
+    use crate::ledger::sqlite::journal::EventWriter;
     use crate::ledger::sqlite::tests::{draft, event};
     use crate::model::event::EventKind;
 
     /// Returns the order in which forty jobs are handed out, three at a time.
     fn order(seed: Option<u64>) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+        let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
         let drafts = (0..40).map(|n| Ok::<_, LedgerError>(draft(&n.to_string())));
         file.import("1", &[], drafts).unwrap();
         file.shuffle(seed).unwrap();
-        handed_out(&mut Journal::new(file).unwrap())
+        handed_out(&mut EventWriter::new(file).unwrap())
     }
 
-    fn handed_out(journal: &mut Journal) -> Vec<String> {
+    fn handed_out(journal: &mut EventWriter) -> Vec<String> {
         let mut prompts = vec![];
         loop {
             let loaded = journal.load(3).unwrap();
@@ -137,19 +137,19 @@ mod tests {
     #[test]
     fn a_resume_goes_on_where_the_order_was_left() {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+        let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
         file.import("1", &[], (0..20).map(|n| Ok::<_, LedgerError>(draft(&n.to_string())))).unwrap();
         file.shuffle(Some(9)).unwrap();
-        let mut journal = Journal::new(file).unwrap();
+        let mut journal = EventWriter::new(file).unwrap();
         let first = journal.load(5).unwrap().jobs;
         let sent: Vec<_> = first.iter().map(|known| event(known, 1, EventKind::SubmitStarted)).collect();
         journal.commit(&sent).unwrap();
         let rest = handed_out(&mut journal);
-        let mut again = Journal::new(journal.into_file()).unwrap();
+        let mut again = EventWriter::new(journal.into_file()).unwrap();
         let all = handed_out(&mut again);
         assert_eq!(all[5..], rest, "pending ones in the order of before");
         let file = again.into_file();
         file.shuffle(None).unwrap();
-        assert!(Journal::new(file).unwrap().into_file().circle().unwrap().is_none());
+        assert!(EventWriter::new(file).unwrap().into_file().circle().unwrap().is_none());
     }
 }

@@ -7,15 +7,15 @@ use rusqlite::{Row, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
-use crate::ledger::sqlite::RunFile;
-use crate::ledger::sqlite::walk::{Had, New, Walk};
-use crate::model::counts::Counts;
-use crate::model::job::{Draft, JobId};
+use crate::ledger::sqlite::SqliteStore;
+use crate::ledger::sqlite::walk::{ExistingRow, MergeCursor, NewRowLocation};
+use crate::model::counts::StatusCounts;
+use crate::model::job::{JobId, JobSpec};
 use crate::model::request::Request;
 
 /// Differences between a manifest and the jobs of a ledger. Every row of the manifest is new, changed, kept or back.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Diff {
+pub struct ManifestDiff {
     /// Jobs that the ledger does not know and that replace no other job.
     pub n_new: u64,
     /// New jobs that replace a removed job: one with the same label, or else at the same position.
@@ -31,22 +31,22 @@ pub struct Diff {
     /// Jobs that lose their position without a replacement.
     pub n_dropped: u64,
     /// Kept and returning jobs, by status.
-    pub standing: Counts,
+    pub standing: StatusCounts,
     /// Jobs that lose their position, by status, including those that a changed job replaces.
-    pub leaving: Counts,
+    pub leaving: StatusCounts,
     /// First new jobs, by position; the other lists are sorted by position too.
-    pub new: Vec<Shown>,
+    pub new: Vec<DiffEntry>,
     /// First changed jobs: the old job and the new one.
-    pub changed: Vec<(Shown, Shown)>,
+    pub changed: Vec<(DiffEntry, DiffEntry)>,
     /// First jobs that return.
-    pub back: Vec<Shown>,
+    pub back: Vec<DiffEntry>,
     /// First dropped jobs, by their former position.
-    pub dropped: Vec<Shown>,
+    pub dropped: Vec<DiffEntry>,
 }
 
 /// Job in a list of differences.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shown {
+pub struct DiffEntry {
     /// Index in the manifest that has, or had, the job.
     pub index: u64,
     /// User's own name for the job (the manifest's `id`); `None` if there is none.
@@ -55,28 +55,29 @@ pub struct Shown {
     pub request: Request,
 }
 
-impl Shown {
+impl DiffEntry {
     /// Creates the entry for the draft at this index.
-    pub fn new(index: u64, draft: Draft) -> Self {
+    pub fn new(index: u64, draft: JobSpec) -> Self {
         Self { index, label: draft.label, request: draft.request }
     }
 }
 
-impl RunFile {
+impl SqliteStore {
     /// Compares the rows of a manifest with the jobs of this ledger. Lists the first `shown_max` jobs of each kind.
     pub fn diff<E: From<LedgerError>>(
         &self,
-        drafts: impl Iterator<Item = Result<Draft, E>>,
+        drafts: impl Iterator<Item = Result<JobSpec, E>>,
         shown_max: usize,
-    ) -> Result<Diff, E> {
+    ) -> Result<ManifestDiff, E> {
         let began = self.with_large_cache().and_then(|()| self.connection.execute_batch(include_str!("diff.sql")));
         began.map_err(|error| self.error(error))?;
-        let mut diff = Diff::default();
-        let mut walk = Walk::new(&self.connection);
+        let mut diff = ManifestDiff::default();
+        let mut walk = MergeCursor::new(&self.connection);
         for (index, draft) in (1..).zip(drafts) {
             let draft = draft?;
             let had = walk.step(draft.request.content(), |id| self.is_unknown(id, index, &draft));
-            let Some(Had { position, label, extras, phase, .. }) = had.map_err(|error| self.error(error))? else {
+            let Some(ExistingRow { position, label, extras, phase, .. }) = had.map_err(|error| self.error(error))?
+            else {
                 continue;
             };
             self.count(&mut diff.standing, phase, 1)?;
@@ -88,7 +89,7 @@ impl RunFile {
             } else {
                 diff.n_back += 1;
                 if diff.back.len() < shown_max {
-                    diff.back.push(Shown::new(index, draft));
+                    diff.back.push(DiffEntry::new(index, draft));
                 }
             }
         }
@@ -101,14 +102,14 @@ impl RunFile {
     }
 
     /// Records a row that the ledger does not know; returns `None` if an earlier row has this id.
-    fn is_unknown(&self, id: JobId, index: u64, draft: &Draft) -> rusqlite::Result<Option<New>> {
+    fn is_unknown(&self, id: JobId, index: u64, draft: &JobSpec) -> rusqlite::Result<Option<NewRowLocation>> {
         let insert = "INSERT INTO temp.unknown VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
         let row = params![index, id.bytes(), draft.label, format::request_text(&draft.request)];
-        Ok((self.connection.prepare_cached(insert)?.execute(row)? > 0).then_some(New::Elsewhere))
+        Ok((self.connection.prepare_cached(insert)?.execute(row)? > 0).then_some(NewRowLocation::Elsewhere))
     }
 
     /// Records the jobs that have a position in the ledger and none in the manifest.
-    fn find_gone(&self, walk: &Walk<'_>, diff: &mut Diff) -> Result<(), LedgerError> {
+    fn find_gone(&self, walk: &MergeCursor<'_>, diff: &mut ManifestDiff) -> Result<(), LedgerError> {
         if diff.n_kept == self.counts()?.n_jobs() {
             return Ok(());
         }
@@ -123,7 +124,7 @@ impl RunFile {
         })
     }
 
-    fn count_others(&self, diff: &mut Diff) -> Result<(), LedgerError> {
+    fn count_others(&self, diff: &mut ManifestDiff) -> Result<(), LedgerError> {
         let sql = "SELECT (SELECT count(*) FROM unknown), (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)";
         self.each(sql, (), |row| {
             let (n_unknown, n_changed, n_gone): (u64, u64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -132,7 +133,7 @@ impl RunFile {
         })
     }
 
-    fn show_others(&self, diff: &mut Diff, shown_max: usize) -> Result<(), LedgerError> {
+    fn show_others(&self, diff: &mut ManifestDiff, shown_max: usize) -> Result<(), LedgerError> {
         let max = [i64::try_from(shown_max).unwrap_or(i64::MAX)];
         let new = "SELECT position, label, request FROM unknown \
                    WHERE position NOT IN (SELECT position FROM changed) ORDER BY position LIMIT ?1";
@@ -149,10 +150,10 @@ impl RunFile {
     }
 
     /// Reads a job from the columns that begin at `first`. The inner error is an invalid request.
-    fn shown(&self, row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Shown, LedgerError>> {
+    fn shown(&self, row: &Row<'_>, first: usize) -> rusqlite::Result<Result<DiffEntry, LedgerError>> {
         let (index, label, request): (_, _, String) = (row.get(first)?, row.get(first + 1)?, row.get(first + 2)?);
         let request = format::request_from(&request).ok_or_else(|| self.damaged("a job cannot be decoded"));
-        Ok(request.map(|request| Shown { index, label, request }))
+        Ok(request.map(|request| DiffEntry { index, label, request }))
     }
 }
 

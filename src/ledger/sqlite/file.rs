@@ -11,10 +11,10 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::guard::{self, Guard};
+use crate::ledger::sqlite::guard::{self, FileGuard};
 use crate::ledger::sqlite::migrate::{self, VERSION};
 use crate::ledger::sqlite::totals::INSERT_RECOUNTED;
-use crate::ledger::sqlite::watermark::{self, Found, Mark, MarkFile, UNBOUNDED};
+use crate::ledger::sqlite::watermark::{self, StoredWatermark, UNBOUNDED, Watermark, WatermarkFile};
 use crate::ledger::sqlite::{folder, still, sum};
 use crate::model::time::Timestamp;
 
@@ -38,16 +38,16 @@ pub(super) const INDEXES: &str = include_str!("indexes.sql");
 
 /// Open ledger of a run.
 #[derive(Debug)]
-pub struct RunFile {
+pub struct SqliteStore {
     pub(super) connection: Connection,
     path: PathBuf,
     /// Lock file, held while this process may write; `None` for a reader. The system frees the lock when the process dies, for
     /// any reason.
     lock: Option<File>,
     /// Guard that checks that written files are in place; `None` for a reader, which writes nothing.
-    guard: Option<Guard>,
+    guard: Option<FileGuard>,
     /// Watermark file, which records how far the ledger has come; kept by the process that writes.
-    pub(super) mark: Option<MarkFile>,
+    pub(super) mark: Option<WatermarkFile>,
     /// Schema version of the file; 0 for a new file.
     pub(super) version: i64,
 }
@@ -55,7 +55,7 @@ pub struct RunFile {
 /// Compiled statements that are kept: more than there are.
 const STATEMENTS_MAX: usize = 128;
 
-impl RunFile {
+impl SqliteStore {
     /// Opens the ledger in the folder `out` for writing, and creates the folder and the ledger if they are missing.
     ///
     /// `provider` identifies the provider of the run's tasks. A run never changes its provider: task ids mean nothing
@@ -80,7 +80,9 @@ impl RunFile {
         guard::refuse_a_lost_ledger(out)?;
         let found = watermark::find(out)?;
         // Refuses a missing ledger here, because opening would create a new one.
-        if let (Found::Mark(Mark { seq: n @ 1.., .. }, _), false, None) = (found, path.exists(), accepts_older) {
+        if let (StoredWatermark::Mark(Watermark { seq: n @ 1.., .. }, _), false, None) =
+            (found, path.exists(), accepts_older)
+        {
             return Err(LedgerError::Older { path, what: format!("it is missing, and {n} events had been recorded") });
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -95,13 +97,13 @@ impl RunFile {
             (None, _) => file.settle(provider)?,
             (Some(_), Some(at)) => {
                 file.settle(provider)?;
-                let bound = if let Found::Mark(mark, _) = found { mark.handed_out } else { UNBOUNDED };
+                let bound = if let StoredWatermark::Mark(mark, _) = found { mark.handed_out } else { UNBOUNDED };
                 file.doubt(at, bound)?;
             }
         }
         file.open_mark(out, found)?;
         folder::sync(out)?;
-        file.guard = file.lock.as_ref().map(|lock| Guard::new(out, lock)).transpose()?;
+        file.guard = file.lock.as_ref().map(|lock| FileGuard::new(out, lock)).transpose()?;
         file.merge_when_closed(true);
         Ok(file)
     }
@@ -206,7 +208,7 @@ impl RunFile {
 
     /// Checks that the written files are where the next run will look for them.
     pub fn check_in_place(&self) -> Result<(), LedgerError> {
-        let checked = self.guard.as_ref().map_or(Ok(()), Guard::check);
+        let checked = self.guard.as_ref().map_or(Ok(()), FileGuard::check);
         if checked.is_err() {
             self.merge_when_closed(false);
         }

@@ -3,9 +3,9 @@
 use rusqlite::{Connection, params};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::sqlite::row::{self, COLUMNS};
-use crate::model::phase::Known;
+use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
 
 /// Jobs returned for one name, at most.
@@ -17,11 +17,11 @@ const EVENTS_MAX: usize = 20_000;
 /// Minimum digits of a job id prefix.
 const ID_DIGITS_MIN: usize = 4;
 
-impl RunFile {
+impl SqliteStore {
     /// Finds the jobs with this name. Tries the manifest's own id, the index, a prefix of the job's id and the task ids. The
     /// first of these that matches decides. Images of one entry share its id, and ids may share a prefix, so several jobs may
     /// match. Returns at most ten jobs.
-    pub fn find(&self, name: &str) -> Result<Vec<Known>, LedgerError> {
+    pub fn find(&self, name: &str) -> Result<Vec<JobRecord>, LedgerError> {
         let ways = ["label = ?1", "position = ?1", "lower(hex(id)) LIKE ?1 || '%'"];
         for (way, condition) in ways.into_iter().enumerate() {
             let is_fit = match way {
@@ -37,7 +37,7 @@ impl RunFile {
         self.matching("row IN (SELECT job FROM events WHERE kind = 'accepted' AND detail = ?1)", name)
     }
 
-    fn matching(&self, condition: &str, name: &str) -> Result<Vec<Known>, LedgerError> {
+    fn matching(&self, condition: &str, name: &str) -> Result<Vec<JobRecord>, LedgerError> {
         let sql = format!("SELECT {COLUMNS} FROM jobs WHERE {condition} ORDER BY position LIMIT {FOUND_MAX}");
         let read = || {
             let mut statement = self.connection.prepare(&sql)?;

@@ -13,14 +13,14 @@ use crate::model::phase::Phase;
 #[test]
 fn a_disk_that_is_full_for_a_moment_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["cat"])).unwrap();
+    let mut journal = EventWriter::new(file(folder.path(), &["cat"])).unwrap();
     let jobs = journal.load(1).unwrap().jobs;
     let file = journal.into_file();
     // Rows that another connection deletes free space within the limit.
     file.connection.execute_batch("CREATE TABLE ballast (x); INSERT INTO ballast VALUES (zeroblob(400000))").unwrap();
     let n_pages = file.connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0)).unwrap();
     file.connection.pragma_update(None, "max_page_count", n_pages).unwrap();
-    let mut journal = Journal::new(file).unwrap();
+    let mut journal = EventWriter::new(file).unwrap();
     assert_eq!(journal.load(1).unwrap().jobs, jobs);
     let other = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
     let freed = thread::spawn(move || {
@@ -41,17 +41,17 @@ fn a_disk_that_is_full_for_a_moment_is_waited_for() {
 #[test]
 fn a_full_disk_is_told_in_words_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["cat"])).unwrap();
+    let mut journal = EventWriter::new(file(folder.path(), &["cat"])).unwrap();
     let jobs = journal.load(1).unwrap().jobs;
     journal.commit(&[event(&jobs[0], 1, EventKind::SubmitStarted)]).unwrap();
     let file = journal.into_file();
     let n_pages = file.connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0)).unwrap();
     file.connection.pragma_update(None, "max_page_count", n_pages).unwrap();
-    let mut journal = Journal::new(file).unwrap();
+    let mut journal = EventWriter::new(file).unwrap();
     let jobs = journal.load(1).unwrap().jobs;
     let task = TaskId("t".repeat(100_000));
     let error = journal.commit(&[event(&jobs[0], 2, EventKind::Accepted(task))]).unwrap_err();
     assert!(matches!(error, LedgerError::Full { .. }) && error.to_string().contains("free some space"), "{error}");
     drop(journal);
-    assert_eq!(all(&RunFile::open_for_reading(folder.path()).unwrap())[0].state.phase, Phase::Submitting);
+    assert_eq!(all(&SqliteStore::open_for_reading(folder.path()).unwrap())[0].state.phase, Phase::Submitting);
 }

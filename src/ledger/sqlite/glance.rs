@@ -7,12 +7,12 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{RunFile, still};
+use crate::ledger::sqlite::{SqliteStore, still};
 
 /// Attempts to read a ledger that changes meanwhile. During each attempt, more than one run would have to begin and end.
 const LOOKS_MAX: usize = 3;
 
-impl RunFile {
+impl SqliteStore {
     /// Passes a snapshot of the ledger in the folder `out` to `read`, and writes nothing.
     ///
     /// `read` may be called again: its result for a ledger that changed meanwhile is discarded.
@@ -67,7 +67,7 @@ mod tests {
     }
 
     fn provider(out: &Path) -> Result<String, LedgerError> {
-        RunFile::glance(out, RunFile::provider)
+        SqliteStore::glance(out, SqliteStore::provider)
     }
 
     /// Goal: a snapshot read changes no byte and creates no file. Method: read a ledger in each state that a run can leave it
@@ -77,7 +77,7 @@ mod tests {
     fn a_glance_leaves_no_trace() {
         let folder = tempfile::tempdir().unwrap();
         let [closed, killed] = ["50% off? #1 猫", "killed"].map(|name| folder.path().join(name));
-        let file = RunFile::open(&closed, "simulator").unwrap();
+        let file = SqliteStore::open(&closed, "simulator").unwrap();
         fs::create_dir(&killed).unwrap();
         for name in ["run.db", "run.db-wal", "run.db-shm"] {
             fs::copy(closed.join(name), killed.join(name)).unwrap();
@@ -94,13 +94,13 @@ mod tests {
     #[test]
     fn what_changes_under_a_glance_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
-        drop(RunFile::open(folder.path(), "simulator").unwrap());
+        drop(SqliteStore::open(folder.path(), "simulator").unwrap());
         let mut n_looks = 0;
-        let seen: Result<_, LedgerError> = RunFile::glance(folder.path(), |file| {
+        let seen: Result<_, LedgerError> = SqliteStore::glance(folder.path(), |file| {
             n_looks += 1;
             let seen = file.meta("columns")?;
             if n_looks == 1 {
-                RunFile::open(folder.path(), "simulator")?.set_meta("columns", "[]")?;
+                SqliteStore::open(folder.path(), "simulator")?.set_meta("columns", "[]")?;
             }
             Ok(seen)
         });
@@ -122,12 +122,12 @@ mod tests {
     #[test]
     fn a_ledger_without_a_provider_is_no_run_yet() {
         let folder = tempfile::tempdir().unwrap();
-        let file = RunFile::open(folder.path(), "simulator").unwrap();
+        let file = SqliteStore::open(folder.path(), "simulator").unwrap();
         file.connection.execute("DELETE FROM meta WHERE key = 'provider'", ()).unwrap();
         drop(file);
         assert!(matches!(provider(folder.path()), Err(LedgerError::Missing { .. })));
-        assert!(matches!(RunFile::open_for_reading(folder.path()), Err(LedgerError::Missing { .. })));
-        drop(RunFile::open(folder.path(), "simulator").unwrap());
+        assert!(matches!(SqliteStore::open_for_reading(folder.path()), Err(LedgerError::Missing { .. })));
+        drop(SqliteStore::open(folder.path(), "simulator").unwrap());
         assert_eq!(provider(folder.path()).unwrap(), "simulator");
     }
 }

@@ -75,9 +75,9 @@ pub fn probe(out: &Path) -> io::Result<()> {
 /// A deleted or replaced file can still be written to, but its records are lost with the process. These files are never opened
 /// here: closing one would free the locks that `SQLite` holds on it.
 #[derive(Debug)]
-pub struct Guard(Vec<(PathBuf, Identity)>);
+pub struct FileGuard(Vec<(PathBuf, Identity)>);
 
-impl Guard {
+impl FileGuard {
     /// Records the identities of the files in `out`, one of which is this lock.
     pub fn new(out: &Path, lock: &File) -> Result<Self, LedgerError> {
         let lock_path = out.join("run.lock");

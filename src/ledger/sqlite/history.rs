@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::sqlite::owner::check_event;
 use crate::model::history::{History, PastTask, TaskKind};
 use crate::model::time::Timestamp;
@@ -17,7 +17,7 @@ const EVENTS_MAX: usize = 20_000;
 /// Tasks returned, at most.
 const TASKS_MAX: usize = 1000;
 
-impl RunFile {
+impl SqliteStore {
     /// Returns the recent past of the run.
     pub fn history(&self) -> Result<History, LedgerError> {
         let mut history = History::default();
@@ -67,9 +67,9 @@ mod tests {
     use crate::ledger::sqlite::tests::{all, event, file};
     use crate::model::event::{EventKind, Stage};
     use crate::model::outcome::{Fault, FaultKind, TaskId, Url};
-    use crate::model::phase::Known;
+    use crate::model::phase::JobRecord;
 
-    async fn record(ledger: &mut SqliteLedger, known: &Known, life: Vec<(i64, EventKind)>) {
+    async fn record(ledger: &mut SqliteLedger, known: &JobRecord, life: Vec<(i64, EventKind)>) {
         let events: Vec<_> = life.into_iter().map(|(millis, kind)| event(known, millis, kind)).collect();
         ledger.commit(events.into()).await.unwrap();
     }

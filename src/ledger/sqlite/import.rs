@@ -4,13 +4,13 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::sqlite::file::INDEXES;
 use crate::ledger::sqlite::journal::one;
 use crate::ledger::sqlite::totals;
-use crate::ledger::sqlite::walk::{Had, New, Walk};
+use crate::ledger::sqlite::walk::{ExistingRow, MergeCursor, NewRowLocation};
 use crate::ledger::sqlite::watermark::UNBOUNDED;
-use crate::model::job::{Draft, JobId};
+use crate::model::job::{JobId, JobSpec};
 
 const WITHOUT_INDEXES: &str =
     "DROP INDEX jobs_by_id; DROP INDEX jobs_by_position; DROP INDEX jobs_unfinished; DROP INDEX jobs_without_image;";
@@ -27,7 +27,7 @@ pub struct Imported {
 }
 
 /// Result of importing the rows, before the commit.
-struct Rows {
+struct RowImport {
     imported: Imported,
     /// Records whether a job changed its position.
     is_moved: bool,
@@ -35,19 +35,19 @@ struct Rows {
     is_doubted: bool,
 }
 
-impl RunFile {
+impl SqliteStore {
     /// Imports the rows of a manifest, all or none. Equal rows are distinguished by their occurrence. Moving, inserting or
     /// removing rows therefore does not change the ids of the others.
     pub fn import<E: From<LedgerError>>(
         &mut self,
         fingerprint: &str,
         columns: &[String],
-        drafts: impl Iterator<Item = Result<Draft, E>>,
+        drafts: impl Iterator<Item = Result<JobSpec, E>>,
     ) -> Result<Imported, E> {
         let began = self.with_large_cache().and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"));
         began.map_err(|error| self.error(error))?;
         let imported =
-            self.import_rows(fingerprint, columns, drafts).and_then(|Rows { imported, is_moved, is_doubted }| {
+            self.import_rows(fingerprint, columns, drafts).and_then(|RowImport { imported, is_moved, is_doubted }| {
                 // Positions no longer show the order in which jobs were handed out.
                 if is_moved {
                     self.reserve(UNBOUNDED)?;
@@ -75,8 +75,8 @@ impl RunFile {
         &self,
         fingerprint: &str,
         columns: &[String],
-        drafts: impl Iterator<Item = Result<Draft, E>>,
-    ) -> Result<Rows, E> {
+        drafts: impl Iterator<Item = Result<JobSpec, E>>,
+    ) -> Result<RowImport, E> {
         let sql = |error| E::from(self.error(error));
         let last = "SELECT coalesce(max(row), 0) FROM jobs";
         let last_row: i64 = self.connection.query_row(last, (), |row| row.get(0)).map_err(sql)?;
@@ -86,14 +86,14 @@ impl RunFile {
         let is_doubted = self.doubt_new(last_row)?;
         self.set_meta("columns", &serde_json::json!(columns).to_string())?;
         self.set_meta("manifest", fingerprint)?;
-        Ok(Rows { imported, is_moved, is_doubted })
+        Ok(RowImport { imported, is_moved, is_doubted })
     }
 
     /// Imports into a ledger without jobs. Writes the rows in sequence, and sorts them at the end: no row is looked up, however
     /// many there are.
     fn import_first<E: From<LedgerError>>(
         &self,
-        drafts: impl Iterator<Item = Result<Draft, E>>,
+        drafts: impl Iterator<Item = Result<JobSpec, E>>,
     ) -> Result<Imported, E> {
         let sql = |error| E::from(self.error(error));
         self.connection.execute_batch(WITHOUT_INDEXES).map_err(sql)?;
@@ -142,14 +142,14 @@ impl RunFile {
     fn import_edited<E: From<LedgerError>>(
         &self,
         mut last_row: i64,
-        drafts: impl Iterator<Item = Result<Draft, E>>,
+        drafts: impl Iterator<Item = Result<JobSpec, E>>,
     ) -> Result<(Imported, bool), E> {
         let sql = |error| E::from(self.error(error));
         self.connection.execute_batch(include_str!("moves.sql")).map_err(sql)?;
         let last = "SELECT coalesce(max(position), 0) FROM jobs WHERE position IS NOT NULL";
         let last: u64 = self.connection.query_row(last, (), |row| row.get(0)).map_err(sql)?;
         let mut imported = Imported::default();
-        let mut walk = Walk::new(&self.connection);
+        let mut walk = MergeCursor::new(&self.connection);
         for (position, draft) in (1..).zip(drafts) {
             let draft = draft?;
             let had = walk.step(draft.request.content(), |id| {
@@ -161,7 +161,7 @@ impl RunFile {
                 if free.is_none() {
                     move_to(&self.connection, row, Some(position))?;
                 }
-                Ok(Some(New::InLedger(row)))
+                Ok(Some(NewRowLocation::InLedger(row)))
             });
             match had.map_err(sql)? {
                 None => imported.n_new += 1,
@@ -181,7 +181,7 @@ impl RunFile {
     }
 
     /// Removes the position of each job that no row of the manifest has.
-    fn drop_others(&self, walk: &Walk<'_>) -> Result<(), LedgerError> {
+    fn drop_others(&self, walk: &MergeCursor<'_>) -> Result<(), LedgerError> {
         self.each("SELECT row, id FROM jobs NOT INDEXED WHERE position IS NOT NULL", (), |row| {
             let (row, id): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
             if walk.has_taken(row) {
@@ -227,7 +227,13 @@ impl RunFile {
     }
 }
 
-fn insert(connection: &Connection, row: i64, id: JobId, position: Option<u64>, draft: &Draft) -> rusqlite::Result<()> {
+fn insert(
+    connection: &Connection,
+    row: i64,
+    id: JobId,
+    position: Option<u64>,
+    draft: &JobSpec,
+) -> rusqlite::Result<()> {
     let sql = "INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, \
                row_sum('job', ?1, ?2, ?3, ?4, ?5, ?6), row_sum('state', ?1, 0, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0))";
     let (request, extras) = (format::request_text(&draft.request), format::extras_text(&draft.extras));
@@ -236,7 +242,7 @@ fn insert(connection: &Connection, row: i64, id: JobId, position: Option<u64>, d
 }
 
 /// Stores the differences of a known job.
-fn keep(connection: &Connection, had: &Had, position: u64, draft: &Draft) -> rusqlite::Result<()> {
+fn keep(connection: &Connection, had: &ExistingRow, position: u64, draft: &JobSpec) -> rusqlite::Result<()> {
     let extras = format::extras_text(&draft.extras);
     if had.label != draft.label || had.extras != extras {
         let sql = "UPDATE jobs SET label = ?2, extras = ?3, job_sum = row_sum('job', row, id, position, ?2, request, ?3) \

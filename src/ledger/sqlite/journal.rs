@@ -8,17 +8,17 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, params};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::circle::Circle;
+use crate::ledger::sqlite::circle::ShuffledCursor;
 use crate::ledger::sqlite::older::last_seq;
 use crate::ledger::sqlite::row::{self, COLUMNS, UNFINISHED};
 use crate::ledger::sqlite::totals::Totals;
 use crate::ledger::sqlite::watermark::UNBOUNDED;
-use crate::ledger::sqlite::{RunFile, owner, sum};
-use crate::ledger::{Loaded, Owner, format};
-use crate::model::event::{Again, Event, EventKind};
+use crate::ledger::sqlite::{SqliteStore, owner, sum};
+use crate::ledger::{Loaded, TaskOwner, format};
+use crate::model::event::{Event, EventKind, ReopenTarget};
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Fault, Outcome, TaskId};
-use crate::model::phase::{JobState, Known, Phase};
+use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::time::Timestamp;
 
 /// Order in which jobs are handed out: jobs under way first, then pending jobs.
@@ -33,15 +33,15 @@ const FULL_RETRIES_MAX: u32 = 10;
 
 /// Run file, together with the jobs that the driver holds.
 #[derive(Debug)]
-pub struct Journal {
-    file: RunFile,
+pub struct EventWriter {
+    file: SqliteStore,
     /// Jobs that were handed out and are not finished.
-    open: BTreeMap<JobId, Open>,
+    open: BTreeMap<JobId, OpenJob>,
     /// Phase (as an index into `PHASES`) and position up to which jobs were handed out.
     cursor: (usize, i64),
     /// Shuffled order of pending jobs; `None` for manifest order.
-    circle: Option<Circle>,
-    /// Restricts the journal to the jobs that were [selected](RunFile::choose).
+    circle: Option<ShuffledCursor>,
+    /// Restricts the journal to the jobs that were [selected](SqliteStore::choose).
     is_chosen_only: bool,
     /// Unfinished jobs of the manifest that are not handed out yet, by the totals. `None` for a journal of selected jobs.
     n_left: Option<u64>,
@@ -49,25 +49,25 @@ pub struct Journal {
 
 /// Job under way: its row number, and the state stored in that row.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenJob {
     pub(super) row: i64,
     pub(super) state: JobState,
 }
 
-impl Journal {
+impl EventWriter {
     /// Creates a journal that has handed out no job yet.
-    pub fn new(file: RunFile) -> Result<Self, LedgerError> {
+    pub fn new(file: SqliteStore) -> Result<Self, LedgerError> {
         let circle = file.circle()?;
         let n_left = Some(file.counts()?.n_unfinished());
         Ok(Self { file, open: BTreeMap::new(), cursor: (0, 0), circle, is_chosen_only: false, n_left })
     }
 
-    /// Creates a journal that hands out only the jobs that were [selected](RunFile::choose).
-    pub fn of_chosen(file: RunFile) -> Result<Self, LedgerError> {
+    /// Creates a journal that hands out only the jobs that were [selected](SqliteStore::choose).
+    pub fn of_chosen(file: SqliteStore) -> Result<Self, LedgerError> {
         Ok(Self { is_chosen_only: true, n_left: None, ..Self::new(file)? })
     }
 
-    pub fn into_file(self) -> RunFile {
+    pub fn into_file(self) -> SqliteStore {
         self.file
     }
 
@@ -85,7 +85,7 @@ impl Journal {
             thread::sleep(FULL_WAIT);
             result = write(&mut self.file.connection, &self.open, events);
         }
-        let Written { states, last, n_submits } = self.file.written(result)?;
+        let CommitResult { states, last, n_submits } = self.file.written(result)?;
         if let Some((seq, sum)) = last {
             self.file.advance(seq, sum, n_submits)?;
         }
@@ -105,7 +105,7 @@ impl Journal {
         let mut reserved = 0;
         while jobs.len() < max && self.cursor.0 < PHASES.len() {
             let page = self.page(max - jobs.len())?;
-            if page.is_empty() && !self.circle_now().is_some_and(Circle::go_around) {
+            if page.is_empty() && !self.circle_now().is_some_and(ShuffledCursor::go_around) {
                 self.cursor = (self.cursor.0 + 1, 0);
             }
             for (row, mut known) in page {
@@ -123,7 +123,7 @@ impl Journal {
                 if known.state.n_reopened > 0 {
                     known.state.kept = self.file.artifacts(known.job.id)?;
                 }
-                self.open.insert(known.job.id, Open { row, state: known.state.clone() });
+                self.open.insert(known.job.id, OpenJob { row, state: known.state.clone() });
                 self.n_left = self.n_left.map(|n| n.saturating_sub(1));
                 jobs.push(known);
             }
@@ -139,17 +139,17 @@ impl Journal {
         Ok(Loaded { jobs, more })
     }
 
-    pub fn owner(&self, task: &TaskId) -> Result<Option<Owner>, LedgerError> {
+    pub fn owner(&self, task: &TaskId) -> Result<Option<TaskOwner>, LedgerError> {
         self.file.owner(task)
     }
 
     /// Returns the shuffled order while pending jobs are handed out.
-    fn circle_now(&mut self) -> Option<&mut Circle> {
+    fn circle_now(&mut self) -> Option<&mut ShuffledCursor> {
         let is_pending = PHASES.get(self.cursor.0) == Some(&format::phase::PENDING);
         self.circle.as_mut().filter(|_| is_pending)
     }
 
-    fn page(&self, max: usize) -> Result<Vec<(i64, Known)>, LedgerError> {
+    fn page(&self, max: usize) -> Result<Vec<(i64, JobRecord)>, LedgerError> {
         let (phase, position) = (PHASES[self.cursor.0], self.cursor.1);
         let chosen = if self.is_chosen_only { "AND row IN (SELECT row FROM chosen)" } else { "" };
         let sql = format!(
@@ -175,7 +175,7 @@ fn is_full<T>(result: &rusqlite::Result<T>) -> bool {
 
 /// Result of one commit.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct CommitResult {
     /// States after the events.
     pub(super) states: BTreeMap<JobId, JobState>,
     /// Number and checksum of the last event; `None` if no event was written.
@@ -187,9 +187,9 @@ pub(super) struct Written {
 /// Records events and the resulting states in a new transaction.
 pub(super) fn write(
     connection: &mut Connection,
-    open: &BTreeMap<JobId, Open>,
+    open: &BTreeMap<JobId, OpenJob>,
     events: &[Event],
-) -> rusqlite::Result<Written> {
+) -> rusqlite::Result<CommitResult> {
     let transaction = connection.transaction()?;
     let written = write_in(&transaction, open, events)?;
     transaction.commit()?;
@@ -199,15 +199,15 @@ pub(super) fn write(
 /// Records events and the resulting states in the transaction that is already open.
 pub(super) fn write_in(
     connection: &Connection,
-    open: &BTreeMap<JobId, Open>,
+    open: &BTreeMap<JobId, OpenJob>,
     events: &[Event],
-) -> rusqlite::Result<Written> {
-    let mut written = Written { states: BTreeMap::new(), last: None, n_submits: 0 };
+) -> rusqlite::Result<CommitResult> {
+    let mut written = CommitResult { states: BTreeMap::new(), last: None, n_submits: 0 };
     let sql = "INSERT INTO events (seq, job, at, kind, detail, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let mut insert = connection.prepare_cached(sql)?;
     let mut own = connection.prepare_cached("INSERT INTO tasks (key, event) VALUES (?1, ?2)")?;
     for (seq, event) in (last_seq(connection)? + 1..).zip(events.iter().filter(|event| open.contains_key(&event.job))) {
-        let Open { row, state } = &open[&event.job];
+        let OpenJob { row, state } = &open[&event.job];
         written.states.entry(event.job).or_insert_with(|| state.clone()).apply(event.at, &event.kind);
         let (kind, detail) = format::event_columns(&event.kind);
         let text = detail.as_deref().map_or(ValueRef::Null, ValueRef::from);
@@ -224,7 +224,7 @@ pub(super) fn write_in(
     }
     let mut change = Totals::default();
     for (id, state) in &written.states {
-        let Open { row, state: before } = &open[id];
+        let OpenJob { row, state: before } = &open[id];
         write_state(connection, *row, state)?;
         write_links(connection, *row, &before.phase, &state.phase)?;
         change += Totals::of(state) - Totals::of(before);
@@ -244,7 +244,9 @@ fn write_images_of(connection: &Connection, row: i64, before: &JobState, kind: &
             write_artifacts(connection, row, artifacts)
         }
         // Images of an incomplete task stay until the task is complete.
-        EventKind::Reopened(Again::Fetch) if matches!(before.phase, Phase::Finished(Outcome::Failed(_))) => Ok(()),
+        EventKind::Reopened(ReopenTarget::Fetch) if matches!(before.phase, Phase::Finished(Outcome::Failed(_))) => {
+            Ok(())
+        }
         EventKind::Reopened(_) => delete_artifacts(connection, row),
         // Images of an earlier task do not belong to the next one.
         EventKind::SubmitStarted if was_reopened => delete_artifacts(connection, row),

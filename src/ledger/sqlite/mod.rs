@@ -1,6 +1,6 @@
 //! Ledger of every real run: one `SQLite` file, written by its own thread, with one commit per turn.
 //!
-//! [`RunFile`] is the open file. [`SqliteLedger`] moves the file to a thread and sends commands to that thread. While the
+//! [`SqliteStore`] is the open file. [`SqliteLedger`] moves the file to a thread and sends commands to that thread. While the
 //! driver waits for a commit, answers of the provider queue up. One fsync then serves all of them: group commit without a
 //! timer.
 
@@ -38,54 +38,54 @@ use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 pub use crate::ledger::sqlite::account::AccountCheck;
-pub use crate::ledger::sqlite::diff::{Diff, Shown};
-pub use crate::ledger::sqlite::file::RunFile;
+pub use crate::ledger::sqlite::diff::{DiffEntry, ManifestDiff};
+pub use crate::ledger::sqlite::file::SqliteStore;
 pub use crate::ledger::sqlite::import::Imported;
-pub use crate::ledger::sqlite::reopen::Wanted;
+pub use crate::ledger::sqlite::reopen::RetrySelection;
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::journal::Journal;
-use crate::ledger::{Ledger, Loaded, Owner};
+use crate::ledger::sqlite::journal::EventWriter;
+use crate::ledger::{Ledger, Loaded, TaskOwner};
 use crate::model::event::Event;
 use crate::model::outcome::TaskId;
 
 /// Ledger file on its own thread.
 #[derive(Debug)]
 pub struct SqliteLedger {
-    orders: mpsc::UnboundedSender<Order>,
-    thread: JoinHandle<RunFile>,
+    orders: mpsc::UnboundedSender<LedgerCommand>,
+    thread: JoinHandle<SqliteStore>,
 }
 
 /// Command to the ledger thread. The driver sends one command at a time.
 #[derive(Debug)]
-enum Order {
+enum LedgerCommand {
     Commit(Arc<[Event]>, oneshot::Sender<Result<(), LedgerError>>),
     Load(usize, oneshot::Sender<Result<Loaded, LedgerError>>),
-    Owners(Vec<TaskId>, oneshot::Sender<Result<Vec<Option<Owner>>, LedgerError>>),
+    Owners(Vec<TaskId>, oneshot::Sender<Result<Vec<Option<TaskOwner>>, LedgerError>>),
 }
 
 impl SqliteLedger {
     /// Moves the file to a new thread that hands out every unfinished job.
-    pub fn start(file: RunFile) -> Result<Self, LedgerError> {
+    pub fn start(file: SqliteStore) -> Result<Self, LedgerError> {
         let path = file.path().to_owned();
-        Self::start_journal(path, Journal::new(file)?)
+        Self::start_journal(path, EventWriter::new(file)?)
     }
 
-    /// Moves the file to a new thread that hands out only the jobs that were [reopened](RunFile::reopen) last.
-    pub fn start_chosen(file: RunFile) -> Result<Self, LedgerError> {
+    /// Moves the file to a new thread that hands out only the jobs that were [reopened](SqliteStore::reopen) last.
+    pub fn start_chosen(file: SqliteStore) -> Result<Self, LedgerError> {
         let path = file.path().to_owned();
-        Self::start_journal(path, Journal::of_chosen(file)?)
+        Self::start_journal(path, EventWriter::of_chosen(file)?)
     }
 
-    fn start_journal(path: PathBuf, mut journal: Journal) -> Result<Self, LedgerError> {
+    fn start_journal(path: PathBuf, mut journal: EventWriter) -> Result<Self, LedgerError> {
         let (orders, mut inbox) = mpsc::unbounded_channel();
         let work = move || {
             while let Some(order) = inbox.blocking_recv() {
                 // Replies fail only after the driver was dropped; committed events stay committed.
                 match order {
-                    Order::Commit(events, reply) => drop(reply.send(journal.commit(&events))),
-                    Order::Load(max, reply) => drop(reply.send(journal.load(max))),
-                    Order::Owners(tasks, reply) => {
+                    LedgerCommand::Commit(events, reply) => drop(reply.send(journal.commit(&events))),
+                    LedgerCommand::Load(max, reply) => drop(reply.send(journal.load(max))),
+                    LedgerCommand::Owners(tasks, reply) => {
                         let owners = tasks.iter().map(|task| journal.owner(task)).collect();
                         drop(reply.send(owners));
                     }
@@ -98,14 +98,14 @@ impl SqliteLedger {
     }
 
     /// Stops the thread and returns the file.
-    pub fn close(self) -> Result<RunFile, LedgerError> {
+    pub fn close(self) -> Result<SqliteStore, LedgerError> {
         drop(self.orders);
         self.thread.join().map_err(|_| LedgerError::Gone)
     }
 
     fn ask<T: Send + 'static>(
         &self,
-        order: impl FnOnce(oneshot::Sender<Result<T, LedgerError>>) -> Order,
+        order: impl FnOnce(oneshot::Sender<Result<T, LedgerError>>) -> LedgerCommand,
     ) -> BoxFuture<'_, Result<T, LedgerError>> {
         let (reply, answer) = oneshot::channel();
         let is_sent = self.orders.send(order(reply)).is_ok();
@@ -116,15 +116,15 @@ impl SqliteLedger {
 
 impl Ledger for SqliteLedger {
     fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
-        self.ask(|reply| Order::Commit(events, reply))
+        self.ask(|reply| LedgerCommand::Commit(events, reply))
     }
 
     fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
-        self.ask(|reply| Order::Load(max, reply))
+        self.ask(|reply| LedgerCommand::Load(max, reply))
     }
 
-    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Owner>>, LedgerError>> {
-        self.ask(|reply| Order::Owners(tasks, reply))
+    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>> {
+        self.ask(|reply| LedgerCommand::Owners(tasks, reply))
     }
 }
 

@@ -11,15 +11,15 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::journal::{self, Open};
+use crate::ledger::sqlite::journal::{self, OpenJob};
 use crate::ledger::sqlite::migrate::VERSION;
 use crate::ledger::sqlite::row::{self, COLUMNS};
-use crate::ledger::sqlite::watermark::{self, Found, Mark, MarkFile, UNBOUNDED};
-use crate::ledger::sqlite::{RunFile, owner};
+use crate::ledger::sqlite::watermark::{self, StoredWatermark, UNBOUNDED, Watermark, WatermarkFile};
+use crate::ledger::sqlite::{SqliteStore, owner};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind};
-use crate::model::phase::Known;
+use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
 
 /// Key in the table `meta` for the bound, which the next import needs.
@@ -31,7 +31,7 @@ const RUN: &str = "run";
 /// Jobs read at once.
 const PAGE_ROWS_MAX: i64 = 1000;
 
-impl RunFile {
+impl SqliteStore {
     /// Returns the reason why the ledger in the folder `out` is older than its watermark; `None` if it is not. Works during a
     /// live run.
     pub fn older(out: &Path) -> Result<Option<LedgerError>, LedgerError> {
@@ -42,8 +42,8 @@ impl RunFile {
     }
 
     /// Describes the events that the watermark claims and the ledger lacks; `None` if it lacks none.
-    pub(super) fn lacks(&self, found: &Found) -> Result<Option<String>, LedgerError> {
-        let Found::Mark(mark @ Mark { seq: 1.., .. }, _) = *found else { return Ok(None) };
+    pub(super) fn lacks(&self, found: &StoredWatermark) -> Result<Option<String>, LedgerError> {
+        let StoredWatermark::Mark(mark @ Watermark { seq: 1.., .. }, _) = *found else { return Ok(None) };
         let words = match self.version {
             0 => format!("it is missing, and {} events had been recorded", mark.seq),
             VERSION if self.meta(RUN)?.as_deref() != Some(&hex(mark.run)) => {
@@ -64,7 +64,7 @@ impl RunFile {
     }
 
     /// Opens the watermark file of a migrated ledger, and continues from the watermark found there.
-    pub(super) fn open_mark(&mut self, out: &Path, found: Found) -> Result<(), LedgerError> {
+    pub(super) fn open_mark(&mut self, out: &Path, found: StoredWatermark) -> Result<(), LedgerError> {
         let run = if let Some(run) = self.meta(RUN)? {
             run
         } else {
@@ -75,9 +75,9 @@ impl RunFile {
         let run = from_hex(&run).ok_or_else(|| self.damaged("its own number is unreadable"))?;
         let (seq, sum) = self.last_event()?;
         let handed_out = match found {
-            Found::Mark(mark, _) if mark.seq > 0 || mark.run == run => mark.handed_out,
+            StoredWatermark::Mark(mark, _) if mark.seq > 0 || mark.run == run => mark.handed_out,
             // Jobs handed out before the first watermark are unknown.
-            Found::Mark(..) | Found::None => {
+            StoredWatermark::Mark(..) | StoredWatermark::None => {
                 if seq > 0 {
                     UNBOUNDED
                 } else {
@@ -85,8 +85,8 @@ impl RunFile {
                 }
             }
         };
-        let mark = Mark { run, seq, sum, n_submits: self.incidents()?.n_submits, handed_out };
-        self.mark = Some(MarkFile::open(out, mark, found)?);
+        let mark = Watermark { run, seq, sum, n_submits: self.incidents()?.n_submits, handed_out };
+        self.mark = Some(WatermarkFile::open(out, mark, found)?);
         Ok(())
     }
 
@@ -134,8 +134,8 @@ impl RunFile {
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = *last;
             let events: Vec<Event> = page.iter().map(|(_, known)| in_doubt(at, known)).collect();
-            let open: BTreeMap<JobId, Open> =
-                page.into_iter().map(|(row, Known { job, state })| (job.id, Open { row, state })).collect();
+            let open: BTreeMap<JobId, OpenJob> =
+                page.into_iter().map(|(row, JobRecord { job, state })| (job.id, OpenJob { row, state })).collect();
             let written = journal::write_in(&self.connection, &open, &events);
             written.map_err(|error| self.error(error))?;
         }
@@ -170,7 +170,7 @@ pub(super) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
     Ok(connection.prepare_cached(sql)?.query_row((), |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
-fn in_doubt(at: Timestamp, known: &Known) -> Event {
+fn in_doubt(at: Timestamp, known: &JobRecord) -> Event {
     let words = "the ledger was replaced by an older copy: this job may have been submitted and accepted since";
     let kind = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, words));
     Event { job: known.job.id, index: known.job.index, at, kind }

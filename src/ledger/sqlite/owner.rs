@@ -4,9 +4,9 @@
 
 use rusqlite::{Row, params};
 
-use crate::ledger::Owner;
+use crate::ledger::TaskOwner;
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{RunFile, sum};
+use crate::ledger::sqlite::{SqliteStore, sum};
 use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
 
@@ -33,10 +33,10 @@ pub fn key(task: &str) -> i64 {
     i64::from_le_bytes(bytes)
 }
 
-impl RunFile {
+impl SqliteStore {
     /// Finds the job that owns this task; `None` if the ledger does not know the task. The task may be the job's last one or an
     /// earlier one. The job may have left the manifest.
-    pub fn owner(&self, task: &TaskId) -> Result<Option<Owner>, LedgerError> {
+    pub fn owner(&self, task: &TaskId) -> Result<Option<TaskOwner>, LedgerError> {
         let sql = "SELECT seq, job, at, kind, detail, sum, id, position FROM tasks CROSS JOIN events ON seq = event \
                    CROSS JOIN jobs ON row = job WHERE key = ?1 ORDER BY event";
         let mut owner = None;
@@ -46,7 +46,7 @@ impl RunFile {
                 return Ok(Err(self.damaged(odd)));
             }
             if owner.is_none() && detail == task.0 {
-                owner = Some(Owner { job: JobId::from_bytes(id), index });
+                owner = Some(TaskOwner { job: JobId::from_bytes(id), index });
             }
             Ok(Ok::<_, LedgerError>(()))
         })?;
@@ -70,7 +70,7 @@ pub(super) fn check_event(row: &Row<'_>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::sqlite::journal::Journal;
+    use crate::ledger::sqlite::journal::EventWriter;
     use crate::ledger::sqlite::tests::{event, file};
     use crate::model::event::{EventKind, Stage};
     use crate::model::outcome::{Fault, FaultKind};
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn every_task_that_was_ever_accepted_has_its_owner() {
         let folder = tempfile::tempdir().unwrap();
-        let mut journal = Journal::new(file(folder.path(), &["cat", "dog"])).unwrap();
+        let mut journal = EventWriter::new(file(folder.path(), &["cat", "dog"])).unwrap();
         let jobs = journal.load(10).unwrap().jobs;
         let task = |id: &str| EventKind::Accepted(TaskId(id.into()));
         let lost = EventKind::Setback(Stage::Task, Fault::new(FaultKind::TaskLost, "gone"));
@@ -101,8 +101,8 @@ mod tests {
         journal.commit(&events).unwrap();
         journal.commit(&[event(&jobs[1], 9, EventKind::SubmitStarted), event(&jobs[1], 9, task("b-1000001"))]).unwrap();
         let mut file = journal.into_file();
-        let owner = |file: &RunFile, id: &str| file.owner(&TaskId(id.into())).unwrap();
-        let of = |n: usize| Some(Owner { job: jobs[n].job.id, index: Some(jobs[n].job.index) });
+        let owner = |file: &SqliteStore, id: &str| file.owner(&TaskId(id.into())).unwrap();
+        let of = |n: usize| Some(TaskOwner { job: jobs[n].job.id, index: Some(jobs[n].job.index) });
         for (id, expected) in [
             ("a-1000001", of(0)),
             ("odd id", of(0)),
@@ -117,7 +117,7 @@ mod tests {
         }
         file.import("2", &[], std::iter::once(Ok::<_, LedgerError>(crate::ledger::sqlite::tests::draft("dog"))))
             .unwrap();
-        assert_eq!(owner(&file, "odd id"), Some(Owner { job: jobs[0].job.id, index: None }), "its job has left");
+        assert_eq!(owner(&file, "odd id"), Some(TaskOwner { job: jobs[0].job.id, index: None }), "its job has left");
         assert_eq!(owner(&file, "b-1000001").unwrap().index, Some(1), "its job has moved");
     }
 }

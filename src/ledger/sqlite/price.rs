@@ -6,10 +6,10 @@ use serde_json::{Map, Value, json};
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format::phase::SUBMITTING;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::sqlite::row::UNFINISHED;
 use crate::model::cost::Cost;
-use crate::model::phase::Known;
+use crate::model::phase::JobRecord;
 use crate::model::price::Price;
 
 /// Accepted submissions, by model.
@@ -31,7 +31,7 @@ const DOUBTS: &str = "WITH doubtful AS MATERIALIZED ( \
      SELECT model, sum(max(0, min(n_doubts, n_submits - coalesce(n_accepted, 0)))) \
      FROM doubtful LEFT JOIN taken ON job = row GROUP BY model";
 
-impl RunFile {
+impl SqliteStore {
     /// Stores the price of the manifest; `None` if the manifest names none.
     pub fn set_price(&self, price: Option<&Price>) -> Result<(), LedgerError> {
         self.set_meta("price", &price.map(price_text).unwrap_or_default())
@@ -131,7 +131,7 @@ impl RunFile {
 
     /// Counts the accepted submissions of this job. Needs the [table](Self::gather_accepted) of the jobs with several
     /// submissions.
-    pub fn n_accepted(&self, known: &Known) -> Result<u64, LedgerError> {
+    pub fn n_accepted(&self, known: &JobRecord) -> Result<u64, LedgerError> {
         // Job with a single submission: accepted if the job has a task.
         if known.state.n_submits <= 1 {
             return Ok(known.state.task.is_some().into());
@@ -185,7 +185,7 @@ mod tests {
     }
 
     /// Creates a ledger whose jobs have these events as their past.
-    async fn with_past(folder: &std::path::Path, past: &[(&str, Vec<EventKind>)]) -> RunFile {
+    async fn with_past(folder: &std::path::Path, past: &[(&str, Vec<EventKind>)]) -> SqliteStore {
         let file = file(folder, &past.iter().map(|(prompt, _)| *prompt).collect::<Vec<_>>());
         let jobs = all(&file);
         let mut ledger = SqliteLedger::start(file).unwrap();
@@ -245,7 +245,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let moderated =
             || EventKind::Finished(crate::model::outcome::Outcome::Failed(Fault::new(FaultKind::Moderated, "")));
-        let again = Reopened(crate::model::event::Again::Submit);
+        let again = Reopened(crate::model::event::ReopenTarget::Submit);
         let past = [
             ("lost", vec![SubmitStarted, task(1), setback(FaultKind::TaskLost), SubmitStarted, task(2)]),
             ("once", vec![SubmitStarted, task(3)]),
@@ -257,7 +257,7 @@ mod tests {
         let file = with_past(folder.path(), &past).await;
         file.gather_accepted().unwrap();
         let n_accepted =
-            |file: &RunFile| all(file).iter().map(|known| file.n_accepted(known).unwrap()).collect::<Vec<_>>();
+            |file: &SqliteStore| all(file).iter().map(|known| file.n_accepted(known).unwrap()).collect::<Vec<_>>();
         assert_eq!(n_accepted(&file), [2, 1, 1, 1, 0, 0]);
         drop(file);
         let folder = tempfile::tempdir().unwrap();

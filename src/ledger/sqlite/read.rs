@@ -4,19 +4,19 @@ use rusqlite::Row;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::sqlite::owner::check_event;
 use crate::ledger::sqlite::row::{self, ARTIFACT_COLUMNS, COLUMNS, N_COLUMNS, UNFINISHED, WITHOUT_IMAGE};
 use crate::ledger::style::{style_from, style_text};
-use crate::model::counts::Counts;
+use crate::model::counts::StatusCounts;
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Outcome};
-use crate::model::phase::{Known, Phase};
-use crate::model::style::Style;
+use crate::model::phase::{JobRecord, Phase};
+use crate::model::style::OutputOptions;
 use crate::model::time::Timestamp;
 
-impl RunFile {
+impl SqliteStore {
     /// Returns the provider of the run's tasks, as its name and, if it matters, its address.
     pub fn provider(&self) -> Result<String, LedgerError> {
         self.meta("provider")?.ok_or_else(|| self.damaged("it names no provider"))
@@ -45,13 +45,13 @@ impl RunFile {
     }
 
     /// Returns the output style of the images; `None` if none was recorded.
-    pub fn style(&self) -> Result<Option<Style>, LedgerError> {
+    pub fn style(&self) -> Result<Option<OutputOptions>, LedgerError> {
         let Some(text) = self.meta("style")? else { return Ok(None) };
         style_from(&text).map(Some).ok_or_else(|| self.damaged("its entry about the images is unreadable"))
     }
 
     /// Records the output style of the images.
-    pub fn set_style(&self, style: &Style) -> Result<(), LedgerError> {
+    pub fn set_style(&self, style: &OutputOptions) -> Result<(), LedgerError> {
         self.set_meta("style", &style_text(style))
     }
 
@@ -87,7 +87,7 @@ impl RunFile {
     }
 
     /// Adds `n` jobs of this phase to the counts.
-    pub(super) fn count(&self, counts: &mut Counts, phase: i64, n: u64) -> Result<(), LedgerError> {
+    pub(super) fn count(&self, counts: &mut StatusCounts, phase: i64, n: u64) -> Result<(), LedgerError> {
         let counted = match phase {
             format::phase::PENDING => &mut counts.n_pending,
             format::phase::SUBMITTING => &mut counts.n_in_doubt,
@@ -102,27 +102,27 @@ impl RunFile {
     }
 
     /// Passes every job of the present manifest to `show`, in manifest order, one at a time.
-    pub fn each_known<E: From<LedgerError>>(&self, show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
+    pub fn each_known<E: From<LedgerError>>(&self, show: impl FnMut(JobRecord) -> Result<(), E>) -> Result<(), E> {
         self.each_with_images("position IS NOT NULL ORDER BY position, n", show)
     }
 
     /// Passes every job that is no longer in the manifest to `show`, one at a time. They come in the order of their first
     /// import, with index 0.
-    pub fn each_dropped<E: From<LedgerError>>(&self, show: impl FnMut(Known) -> Result<(), E>) -> Result<(), E> {
+    pub fn each_dropped<E: From<LedgerError>>(&self, show: impl FnMut(JobRecord) -> Result<(), E>) -> Result<(), E> {
         self.each_with_images("position IS NULL ORDER BY row, n", show)
     }
 
     fn each_with_images<E: From<LedgerError>>(
         &self,
         which: &str,
-        mut show: impl FnMut(Known) -> Result<(), E>,
+        mut show: impl FnMut(JobRecord) -> Result<(), E>,
     ) -> Result<(), E> {
         let sql = format!(
             "SELECT {COLUMNS}, {ARTIFACT_COLUMNS} \
              FROM jobs LEFT JOIN artifacts ON job = row WHERE {which}"
         );
         // Images of a job are consecutive rows.
-        let mut current: Option<Known> = None;
+        let mut current: Option<JobRecord> = None;
         self.each(&sql, (), |row| {
             let mut known = match row::known(row)? {
                 Ok((_, known)) => known,
@@ -211,7 +211,7 @@ impl RunFile {
     }
 
     /// Returns the first `max` jobs that ended without an image, in manifest order.
-    pub fn failures(&self, max: usize) -> Result<Vec<Known>, LedgerError> {
+    pub fn failures(&self, max: usize) -> Result<Vec<JobRecord>, LedgerError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs WHERE {WITHOUT_IMAGE} AND position IS NOT NULL ORDER BY position LIMIT ?1"
         );

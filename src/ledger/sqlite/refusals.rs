@@ -28,9 +28,9 @@ fn files(out: &Path) -> BTreeMap<String, Vec<u8>> {
 #[track_caller]
 fn refused(out: &Path) -> LedgerError {
     let before = files(out);
-    let error = RunFile::open(out, "simulator").unwrap_err();
-    let _ = RunFile::open_for_reading(out);
-    let _ = RunFile::open(out, "simulator").unwrap_err();
+    let error = SqliteStore::open(out, "simulator").unwrap_err();
+    let _ = SqliteStore::open_for_reading(out);
+    let _ = SqliteStore::open(out, "simulator").unwrap_err();
     assert!(files(out) == before, "a refused file was changed: {error}");
     error
 }
@@ -129,7 +129,7 @@ fn a_spoiled_page_is_told_when_it_is_met() {
         bytes[page * 4096..(page + 1) * 4096].fill(0xA5);
         fs::write(folder.path().join("run.db"), &bytes).unwrap();
         let go = || {
-            let mut journal = Journal::new(RunFile::open(folder.path(), "simulator")?).unwrap();
+            let mut journal = EventWriter::new(SqliteStore::open(folder.path(), "simulator")?).unwrap();
             let n = journal.load(1000)?.jobs.len();
             let mut file = journal.into_file();
             let drafts = many.iter().map(|prompt| Ok::<_, LedgerError>(tests::draft(prompt)));
@@ -210,7 +210,7 @@ fn a_path_that_cannot_be_a_folder_is_told_with_a_remedy() {
     fs::write(folder.path().join("file"), "").unwrap();
     symlink("nowhere", folder.path().join("dangling")).unwrap();
     for out in ["file", "file/out", "file/deep/out", "dangling"] {
-        let words = RunFile::open(&folder.path().join(out), "simulator").unwrap_err().to_string();
+        let words = SqliteStore::open(&folder.path().join(out), "simulator").unwrap_err().to_string();
         assert!(
             words.starts_with("could not use ") && words.contains("move away the file or folder that is in the way"),
             "{out}: {words}"
@@ -233,7 +233,7 @@ fn a_stale_lock_is_no_obstacle() {
     for text in ["999999", "1", "", "not a number", "-1\n"] {
         let folder = closed(&["cat"]);
         fs::write(folder.path().join("run.lock"), text).unwrap();
-        drop(RunFile::open(folder.path(), "simulator").unwrap());
+        drop(SqliteStore::open(folder.path(), "simulator").unwrap());
     }
 }
 
@@ -241,7 +241,7 @@ fn a_stale_lock_is_no_obstacle() {
 fn a_live_process_is_named_and_its_lock_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let _live = file(folder.path(), &["cat"]);
-    let words = RunFile::open(folder.path(), "simulator").unwrap_err().to_string();
+    let words = SqliteStore::open(folder.path(), "simulator").unwrap_err().to_string();
     assert!(words.contains(&format!("process {} is running this batch", std::process::id())), "{words}");
     assert_eq!(fs::read_to_string(folder.path().join("run.lock")).unwrap(), std::process::id().to_string());
 }
@@ -254,7 +254,7 @@ fn a_file_that_goes_in_the_middle_of_a_run_ends_it() {
         for is_replaced in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let (out, aside) = (folder.path().join("out"), folder.path().join("aside"));
-            let mut journal = Journal::new(file(&out, &["cat"])).unwrap();
+            let mut journal = EventWriter::new(file(&out, &["cat"])).unwrap();
             let jobs = journal.load(1).unwrap().jobs;
             journal.commit(&[event(&jobs[0], 1, EventKind::SubmitStarted)]).unwrap();
             let path = out.join(name);

@@ -6,13 +6,13 @@ use rusqlite::params;
 
 use crate::ledger::error::LedgerError;
 use crate::ledger::format::phase::{DOWNLOADING, FAILED, MODERATED, RUNNING, SUBMITTING, SUCCEEDED};
-use crate::ledger::sqlite::RunFile;
-use crate::ledger::sqlite::journal::{self, Open, Written};
+use crate::ledger::sqlite::SqliteStore;
+use crate::ledger::sqlite::journal::{self, CommitResult, OpenJob};
 use crate::ledger::sqlite::row::{self, COLUMNS, UNFINISHED};
-use crate::model::event::{Again, Event, EventKind, Stage};
+use crate::model::event::{Event, EventKind, ReopenTarget, Stage};
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind};
-use crate::model::phase::{Known, Phase};
+use crate::model::phase::{JobRecord, Phase};
 use crate::model::time::Timestamp;
 
 /// Reopened job whose task turned out to be lost: `run` makes its next submission.
@@ -29,7 +29,7 @@ const PAGE_ROWS_MAX: usize = 1000;
 
 /// Selection of the jobs to reopen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RetrySelection {
     /// Jobs of the present manifest that failed for one of these reasons (codes of [`FaultKind::code`]). Includes jobs that an
     /// earlier call reopened and that are not finished. With the code `in_doubt`, includes jobs held in doubt.
     Failed {
@@ -42,9 +42,9 @@ pub enum Wanted {
     Jobs(Vec<JobId>),
 }
 
-impl RunFile {
+impl SqliteStore {
     /// Selects jobs for [a journal of only these](super::SqliteLedger::start_chosen), and returns their number.
-    pub fn choose(&self, wanted: &Wanted) -> Result<u64, LedgerError> {
+    pub fn choose(&self, wanted: &RetrySelection) -> Result<u64, LedgerError> {
         let chosen = || {
             self.choose_rows(wanted)?;
             self.connection.query_row("SELECT count(*) FROM chosen", (), |row| row.get(0))
@@ -53,7 +53,7 @@ impl RunFile {
     }
 
     /// Selects jobs, reopens those that have ended, and returns the number of selected jobs.
-    pub fn reopen(&mut self, at: Timestamp, wanted: &Wanted) -> Result<u64, LedgerError> {
+    pub fn reopen(&mut self, at: Timestamp, wanted: &RetrySelection) -> Result<u64, LedgerError> {
         let n_chosen = self.choose(wanted)?;
         self.reopen_chosen(at, wanted)?;
         Ok(n_chosen)
@@ -74,19 +74,19 @@ impl RunFile {
     }
 
     /// Reopens the selected jobs that have ended.
-    pub fn reopen_chosen(&mut self, at: Timestamp, wanted: &Wanted) -> Result<(), LedgerError> {
-        let is_doubt_wanted = matches!(wanted, Wanted::Failed { codes, .. } if codes.iter().any(|code| code == FaultKind::InDoubt.code()));
-        let is_anew = matches!(wanted, Wanted::Failed { is_anew: true, .. });
+    pub fn reopen_chosen(&mut self, at: Timestamp, wanted: &RetrySelection) -> Result<(), LedgerError> {
+        let is_doubt_wanted = matches!(wanted, RetrySelection::Failed { codes, .. } if codes.iter().any(|code| code == FaultKind::InDoubt.code()));
+        let is_anew = matches!(wanted, RetrySelection::Failed { is_anew: true, .. });
         let mut after = 0;
         loop {
             let page = self.ended(after, is_doubt_wanted)?;
             let Some((last, _)) = page.last() else { break };
             after = *last;
             let events: Vec<Event> = page.iter().flat_map(|(_, known)| reopening(at, known, is_anew)).collect();
-            let open: BTreeMap<JobId, Open> =
-                page.into_iter().map(|(row, Known { job, state })| (job.id, Open { row, state })).collect();
+            let open: BTreeMap<JobId, OpenJob> =
+                page.into_iter().map(|(row, JobRecord { job, state })| (job.id, OpenJob { row, state })).collect();
             let written = journal::write(&mut self.connection, &open, &events);
-            let Written { last, n_submits, states: _ } = self.written(written)?;
+            let CommitResult { last, n_submits, states: _ } = self.written(written)?;
             if let Some((seq, sum)) = last {
                 self.advance(seq, sum, n_submits)?;
             }
@@ -107,11 +107,11 @@ impl RunFile {
         read().map_err(|error| self.error(error))
     }
 
-    fn choose_rows(&self, wanted: &Wanted) -> rusqlite::Result<()> {
+    fn choose_rows(&self, wanted: &RetrySelection) -> rusqlite::Result<()> {
         self.connection
             .execute_batch("CREATE TEMP TABLE IF NOT EXISTS chosen (row INTEGER PRIMARY KEY); DELETE FROM chosen;")?;
         match wanted {
-            Wanted::Failed { codes, .. } => {
+            RetrySelection::Failed { codes, .. } => {
                 let codes = serde_json::json!(codes).to_string();
                 let sql = format!(
                     "INSERT INTO chosen SELECT row FROM jobs WHERE position IS NOT NULL AND ( \
@@ -122,7 +122,7 @@ impl RunFile {
                 );
                 self.connection.execute(&sql, [codes])?;
             }
-            Wanted::Jobs(ids) => {
+            RetrySelection::Jobs(ids) => {
                 let mut insert = self.connection.prepare(
                     "INSERT OR IGNORE INTO chosen SELECT row FROM jobs WHERE id = ?1 AND position IS NOT NULL",
                 )?;
@@ -135,7 +135,7 @@ impl RunFile {
     }
 
     /// Returns the next selected jobs that have ended, or that are held in doubt if `is_doubt_wanted` is set.
-    fn ended(&self, after: i64, is_doubt_wanted: bool) -> Result<Vec<(i64, Known)>, LedgerError> {
+    fn ended(&self, after: i64, is_doubt_wanted: bool) -> Result<Vec<(i64, JobRecord)>, LedgerError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs WHERE row > ?1 AND row IN (SELECT row FROM chosen) \
              AND (phase IN ({SUCCEEDED}, {MODERATED}, {FAILED}) OR (?2 AND phase = {SUBMITTING}) OR ({IS_HELD_LOST})) ORDER BY row LIMIT ?3"
@@ -150,8 +150,8 @@ impl RunFile {
 }
 
 /// Returns the events that reopen a job. A doubt that is not counted yet is counted first.
-fn reopening(at: Timestamp, known: &Known, is_anew: bool) -> Vec<Event> {
-    let Known { job, state } = known;
+fn reopening(at: Timestamp, known: &JobRecord, is_anew: bool) -> Vec<Event> {
+    let JobRecord { job, state } = known;
     let event = |kind| Event { job: job.id, index: job.index, at, kind };
     let mut events = Vec::new();
     if state.phase == Phase::Submitting && !state.is_doubt_counted() {
@@ -162,11 +162,11 @@ fn reopening(at: Timestamp, known: &Known, is_anew: bool) -> Vec<Event> {
             let lost =
                 state.last_fault.clone().unwrap_or_else(|| Fault::new(FaultKind::TaskLost, "given up by the user"));
             events.push(event(EventKind::Setback(Stage::Task, lost)));
-            Again::Submit
+            ReopenTarget::Submit
         }
         // Polls a task that seems lost once more, before another one is paid for.
-        (Phase::Running(_), false) => Again::Fetch,
-        (_, true) => Again::Submit,
+        (Phase::Running(_), false) => ReopenTarget::Fetch,
+        (_, true) => ReopenTarget::Submit,
         (_, false) => state.way_back(),
     };
     events.push(event(EventKind::Reopened(again)));

@@ -9,7 +9,7 @@ use crate::ledger::format;
 use crate::ledger::sqlite::sum;
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::{Artifact, ImageFormat, Outcome, TaskId};
-use crate::model::phase::{JobState, Known, Phase};
+use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::time::Timestamp;
 
 /// Columns that [`known`] reads, in its order.
@@ -24,7 +24,7 @@ pub const N_COLUMNS: usize = 21;
 pub const ARTIFACT_COLUMNS: &str = "file_name, sha256, bytes, width, height, artifacts.format, job, n, sum";
 
 /// Description of a row that is not what was recorded.
-pub type Odd = String;
+pub type RowDamage = String;
 
 /// Condition for unfinished jobs. `SQLite` uses their index only if the query repeats the index's own words.
 pub const UNFINISHED: &str = "phase <= 3";
@@ -35,7 +35,7 @@ pub const WITHOUT_IMAGE: &str = "phase >= 5";
 /// Reads a row of `jobs`: its number, the job and its state. Images of a success are not included.
 ///
 /// The inner error is a row that is not what was recorded, or is invalid.
-pub fn known(row: &Row<'_>) -> rusqlite::Result<Result<(i64, Known), Odd>> {
+pub fn known(row: &Row<'_>) -> rusqlite::Result<Result<(i64, JobRecord), RowDamage>> {
     if let Err(odd) = check(row)? {
         return Ok(Err(odd));
     }
@@ -52,7 +52,7 @@ fn name(row: &Row<'_>) -> String {
 }
 
 /// Compares the columns of a row with their checksums.
-fn check(row: &Row<'_>) -> rusqlite::Result<Result<(), Odd>> {
+fn check(row: &Row<'_>) -> rusqlite::Result<Result<(), RowDamage>> {
     let value = |column: usize| row.get_ref(column);
     // Jobs that have left the manifest have no position, which is read as 0.
     let position = match value(2)? {
@@ -82,7 +82,7 @@ fn check(row: &Row<'_>) -> rusqlite::Result<Result<(), Odd>> {
 }
 
 /// Reads a row whose checksums are correct; `None` if a column is invalid.
-fn read(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Known)>> {
+fn read(row: &Row<'_>) -> rusqlite::Result<Option<(i64, JobRecord)>> {
     let id: [u8; 10] = row.get(1)?;
     let request: String = row.get(4)?;
     let extras: Option<String> = row.get(5)?;
@@ -120,13 +120,13 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<(i64, Known)>> {
         };
         let request = format::request_from(&request)?;
         let job = Job { id: JobId::from_bytes(id), index, label, request, extras: format::extras_from(extras)? };
-        Some(Known { job: Arc::new(job), state })
+        Some(JobRecord { job: Arc::new(job), state })
     };
     Ok(rest().zip(Some(row.get(0)?)).map(|(known, row)| (row, known)))
 }
 
 /// Reads a row of `artifacts`, whose [columns](ARTIFACT_COLUMNS) begin at `first`.
-pub fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Artifact, Odd>> {
+pub fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Artifact, RowDamage>> {
     let mut values = [ValueRef::Null; 8];
     for (place, column) in values.iter_mut().zip([6, 7, 0, 1, 2, 3, 4, 5]) {
         *place = row.get_ref(first + column)?;

@@ -12,20 +12,20 @@ use std::time::Duration;
 
 use super::*;
 use crate::ledger::record;
-use crate::model::counts::{Counts, Incidents};
+use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::{EventKind, Stage};
-use crate::model::job::{Draft, JobId};
+use crate::model::job::{JobId, JobSpec};
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
-use crate::model::phase::{JobState, Known, Phase};
+use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 
-pub fn draft(prompt: &str) -> Draft {
+pub fn draft(prompt: &str) -> JobSpec {
     let request = Request { prompt: prompt.into(), model: "a/b".into(), ..Request::default() };
-    Draft { label: None, request, extras: vec![("note".into(), format!("about {prompt}"))] }
+    JobSpec { label: None, request, extras: vec![("note".into(), format!("about {prompt}"))] }
 }
 
-fn import(file: &mut RunFile, prompts: &[&str]) -> Imported {
+fn import(file: &mut SqliteStore, prompts: &[&str]) -> Imported {
     let drafts = prompts.iter().map(|prompt| Ok::<_, LedgerError>(draft(prompt)));
     file.import(&prompts.join("|"), &["note".into()], drafts).unwrap()
 }
@@ -34,13 +34,13 @@ fn counted(n_new: u64, n_kept: u64, n_dropped: u64) -> Imported {
     Imported { n_new, n_kept, n_dropped }
 }
 
-pub fn file(out: &Path, prompts: &[&str]) -> RunFile {
-    let mut file = RunFile::open(out, "simulator").unwrap();
+pub fn file(out: &Path, prompts: &[&str]) -> SqliteStore {
+    let mut file = SqliteStore::open(out, "simulator").unwrap();
     import(&mut file, prompts);
     file
 }
 
-pub fn all(file: &RunFile) -> Vec<Known> {
+pub fn all(file: &SqliteStore) -> Vec<JobRecord> {
     let mut all = vec![];
     let keep = |known| {
         all.push(known);
@@ -51,11 +51,11 @@ pub fn all(file: &RunFile) -> Vec<Known> {
 }
 
 /// Returns the index and the prompt of every job, in manifest order.
-fn prompts(file: &RunFile) -> Vec<(u64, String)> {
+fn prompts(file: &SqliteStore) -> Vec<(u64, String)> {
     all(file).iter().map(|known| (known.job.index, known.job.request.prompt.clone())).collect()
 }
 
-pub fn event(known: &Known, millis: i64, kind: EventKind) -> Event {
+pub fn event(known: &JobRecord, millis: i64, kind: EventKind) -> Event {
     Event { job: known.job.id, index: known.job.index, at: Timestamp::from_millis(millis), kind }
 }
 
@@ -90,13 +90,13 @@ fn life() -> Vec<EventKind> {
 #[test]
 fn the_stored_state_is_the_fold_of_the_events() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["cat", "dog"])).unwrap();
+    let mut journal = EventWriter::new(file(folder.path(), &["cat", "dog"])).unwrap();
     let loaded = journal.load(10).unwrap();
     let mut state = JobState::default();
     for (millis, kind) in (1000..).zip(life()) {
         journal.commit(&[event(&loaded.jobs[0], millis, kind.clone())]).unwrap();
         state.apply(Timestamp::from_millis(millis), &kind);
-        let stored = all(&RunFile::open_for_reading(folder.path()).unwrap());
+        let stored = all(&SqliteStore::open_for_reading(folder.path()).unwrap());
         assert_eq!(stored[0].state, state, "after {kind:?}");
         assert_eq!(stored[1].state, JobState::default(), "after {kind:?}");
     }
@@ -108,7 +108,7 @@ fn the_stored_state_is_the_fold_of_the_events() {
 #[test]
 fn a_failed_job_keeps_its_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["cat", "dog", "cow"])).unwrap();
+    let mut journal = EventWriter::new(file(folder.path(), &["cat", "dog", "cow"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let moderated = Outcome::Failed(Fault::new(FaultKind::Moderated, "no"));
     let failed = Outcome::Failed(Fault::new(FaultKind::InvalidRequest, "bad size"));
@@ -121,13 +121,16 @@ fn a_failed_job_keeps_its_reason() {
     let file = journal.into_file();
     let failures: Vec<_> = file.failures(10).unwrap().into_iter().map(|known| known.state.phase).collect();
     assert_eq!(failures, [Phase::Finished(moderated), Phase::Finished(failed)]);
-    assert_eq!(file.counts().unwrap(), Counts { n_pending: 1, n_moderated: 1, n_failed: 1, ..Counts::default() });
+    assert_eq!(
+        file.counts().unwrap(),
+        StatusCounts { n_pending: 1, n_moderated: 1, n_failed: 1, ..StatusCounts::default() }
+    );
 }
 
 #[test]
 fn counts_and_incidents_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["a", "b", "c", "d"])).unwrap();
+    let mut journal = EventWriter::new(file(folder.path(), &["a", "b", "c", "d"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let events: Vec<_> = (0..).zip(life()).map(|(millis, kind)| event(&jobs[0], millis, kind)).collect();
     journal.commit(&events).unwrap();
@@ -135,20 +138,21 @@ fn counts_and_incidents_are_told() {
     let running = [EventKind::SubmitStarted, EventKind::Accepted(TaskId("t".into()))];
     journal.commit(&running.map(|kind| event(&jobs[2], 1, kind))).unwrap();
     let file = journal.into_file();
-    let expected = Counts { n_pending: 1, n_in_doubt: 1, n_running: 1, n_succeeded: 1, ..Counts::default() };
+    let expected =
+        StatusCounts { n_pending: 1, n_in_doubt: 1, n_running: 1, n_succeeded: 1, ..StatusCounts::default() };
     assert_eq!((file.counts().unwrap(), expected.n_jobs(), expected.n_unfinished()), (expected, 4, 3));
-    assert_eq!(file.incidents().unwrap(), Incidents { n_submits: 6, n_in_doubt: 1, n_lost: 1, ..<_>::default() });
+    assert_eq!(file.incidents().unwrap(), RunStats { n_submits: 6, n_in_doubt: 1, n_lost: 1, ..<_>::default() });
 }
 
 #[test]
 fn unfinished_jobs_are_handed_out_first_and_each_once() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["a", "b", "c", "d", "e"])).unwrap();
+    let mut journal = EventWriter::new(file(folder.path(), &["a", "b", "c", "d", "e"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let task = || EventKind::Accepted(TaskId("t".into()));
     journal.commit(&[event(&jobs[4], 1, EventKind::SubmitStarted), event(&jobs[4], 2, task())]).unwrap();
     journal.commit(&[event(&jobs[2], 3, EventKind::SubmitStarted)]).unwrap();
-    let mut journal = Journal::new(journal.into_file()).unwrap();
+    let mut journal = EventWriter::new(journal.into_file()).unwrap();
     let mut order = vec![];
     loop {
         let Loaded { jobs, more } = journal.load(2).unwrap();
@@ -164,10 +168,10 @@ fn unfinished_jobs_are_handed_out_first_and_each_once() {
 #[test]
 fn a_job_that_moves_on_while_others_are_loaded_is_not_handed_out_twice() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["a", "b"])).unwrap();
+    let mut journal = EventWriter::new(file(folder.path(), &["a", "b"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     journal.commit(&jobs.iter().map(|known| event(known, 1, EventKind::SubmitStarted)).collect::<Vec<_>>()).unwrap();
-    let mut journal = Journal::new(journal.into_file()).unwrap();
+    let mut journal = EventWriter::new(journal.into_file()).unwrap();
     let first = journal.load(1).unwrap().jobs;
     journal.commit(&[event(&first[0], 2, EventKind::Accepted(TaskId("t".into())))]).unwrap();
     let rest = journal.load(10).unwrap();
@@ -178,7 +182,7 @@ fn a_job_that_moves_on_while_others_are_loaded_is_not_handed_out_twice() {
 #[test]
 fn an_event_of_a_job_that_is_not_under_way_is_refused_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::new(file(folder.path(), &["a", "b"])).unwrap();
+    let mut journal = EventWriter::new(file(folder.path(), &["a", "b"])).unwrap();
     let jobs = journal.load(1).unwrap().jobs;
     let stranger = Event { job: JobId::from_bytes([9; 10]), ..event(&jobs[0], 1, EventKind::SubmitStarted) };
     assert!(journal.commit(&[event(&jobs[0], 1, EventKind::SubmitStarted), stranger]).is_err());
@@ -188,7 +192,7 @@ fn an_event_of_a_job_that_is_not_under_way_is_refused_whole() {
 #[test]
 fn an_edited_manifest_keeps_what_it_shares() {
     let folder = tempfile::tempdir().unwrap();
-    let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+    let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
     assert_eq!(import(&mut file, &["cat", "dog"]), counted(2, 0, 0));
     assert_eq!(import(&mut file, &["cat", "dog"]), counted(0, 2, 0));
     assert_eq!(import(&mut file, &["cow", "dog", "cat"]), counted(1, 2, 0));
@@ -201,7 +205,7 @@ fn an_edited_manifest_keeps_what_it_shares() {
 #[test]
 fn equal_rows_are_jobs_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
-    let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+    let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
     assert_eq!(import(&mut file, &["cat", "dog", "cat", "cat"]), counted(4, 0, 0));
     assert_eq!(import(&mut file, &["cat", "cat", "dog"]), counted(0, 3, 1));
     assert_eq!(import(&mut file, &["cat", "cat", "cat", "cat", "cat"]), counted(2, 3, 1));
@@ -210,9 +214,10 @@ fn equal_rows_are_jobs_of_their_own() {
 #[test]
 fn what_is_carried_through_may_change_without_a_new_job() {
     let folder = tempfile::tempdir().unwrap();
-    let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+    let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
     import(&mut file, &["cat"]);
-    let changed = Draft { label: Some("first".into()), extras: vec![("kind".into(), "动物".into())], ..draft("cat") };
+    let changed =
+        JobSpec { label: Some("first".into()), extras: vec![("kind".into(), "动物".into())], ..draft("cat") };
     let imported = file.import("2", &["kind".into()], [Ok::<_, LedgerError>(changed.clone())].into_iter()).unwrap();
     assert_eq!(imported, counted(0, 1, 0));
     let known = &all(&file)[0];
@@ -233,26 +238,26 @@ fn a_manifest_that_breaks_off_changes_nothing() {
 #[test]
 fn a_second_writer_is_refused_with_the_pid_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
-    let first = RunFile::open(folder.path(), "simulator").unwrap();
-    let words = RunFile::open(folder.path(), "simulator").unwrap_err().to_string();
+    let first = SqliteStore::open(folder.path(), "simulator").unwrap();
+    let words = SqliteStore::open(folder.path(), "simulator").unwrap_err().to_string();
     assert!(words.contains(&format!("process {} ", std::process::id())), "{words}");
-    assert!(RunFile::open_for_reading(folder.path()).is_ok(), "readers are welcome");
+    assert!(SqliteStore::open_for_reading(folder.path()).is_ok(), "readers are welcome");
     drop(first);
-    assert!(RunFile::open(folder.path(), "simulator").is_ok());
+    assert!(SqliteStore::open(folder.path(), "simulator").is_ok());
 }
 
 #[test]
 fn the_lock_of_a_dead_process_is_no_obstacle() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("run.lock"), "1").unwrap();
-    assert!(RunFile::open(folder.path(), "simulator").is_ok());
+    assert!(SqliteStore::open(folder.path(), "simulator").is_ok());
 }
 
 #[test]
 fn a_run_stays_with_its_provider() {
     let folder = tempfile::tempdir().unwrap();
-    drop(RunFile::open(folder.path(), "simulator").unwrap());
-    let words = RunFile::open(folder.path(), "modelscope https://x").unwrap_err().to_string();
+    drop(SqliteStore::open(folder.path(), "simulator").unwrap());
+    let words = SqliteStore::open(folder.path(), "modelscope https://x").unwrap_err().to_string();
     assert!(words.contains("simulator") && words.contains("modelscope https://x") && words.contains("-o"), "{words}");
 }
 
@@ -264,8 +269,8 @@ fn what_is_not_a_ledger_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.db");
         std::fs::write(&path, content).unwrap();
-        assert!(RunFile::open(folder.path(), "simulator").is_err());
-        assert!(RunFile::open_for_reading(folder.path()).is_err());
+        assert!(SqliteStore::open(folder.path(), "simulator").is_err());
+        assert!(SqliteStore::open_for_reading(folder.path()).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), content, "not a byte is changed");
     }
 }
@@ -276,7 +281,7 @@ fn the_database_of_another_program_is_left_alone() {
     let other = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
     other.execute_batch("CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)").unwrap();
     drop(other);
-    assert!(matches!(RunFile::open(folder.path(), "simulator"), Err(LedgerError::Foreign { .. })));
+    assert!(matches!(SqliteStore::open(folder.path(), "simulator"), Err(LedgerError::Foreign { .. })));
 }
 
 /// Goal: a log is a part of its file. Method: the files of a run and of another program, as a killed process leaves them.
@@ -293,7 +298,7 @@ fn a_log_that_is_not_ours_or_alone_is_left_alone() {
     for (content, is_foreign) in [(&whole[..], true), (b"", false), (b"SQLite", false)] {
         std::fs::write(&db, content).unwrap();
         std::fs::write(&wal, &log).unwrap();
-        for refused in [RunFile::open(folder.path(), "simulator"), RunFile::open_for_reading(folder.path())] {
+        for refused in [SqliteStore::open(folder.path(), "simulator"), SqliteStore::open_for_reading(folder.path())] {
             let error = refused.unwrap_err();
             assert_eq!(matches!(error, LedgerError::Foreign { .. }), is_foreign, "{error}");
             assert!(is_foreign || matches!(error, LedgerError::Damaged { .. }), "{error}");
@@ -307,7 +312,7 @@ fn a_lock_file_is_believed_in_nothing_but_a_number() {
     let folder = tempfile::tempdir().unwrap();
     let _held = file(folder.path(), &["cat"]);
     std::fs::write(folder.path().join("run.lock"), "\x1b[2J".repeat(1 << 20)).unwrap();
-    let words = RunFile::open(folder.path(), "simulator").unwrap_err().to_string();
+    let words = SqliteStore::open(folder.path(), "simulator").unwrap_err().to_string();
     assert!(words.contains("process (unknown) is running") && words.len() < 500, "{words}");
 }
 
@@ -318,7 +323,7 @@ fn a_ledger_of_a_newer_version_is_refused() {
     let raw = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
     raw.pragma_update(None, "user_version", 99).unwrap();
     drop(raw);
-    let words = RunFile::open(folder.path(), "simulator").unwrap_err().to_string();
+    let words = SqliteStore::open(folder.path(), "simulator").unwrap_err().to_string();
     assert!(words.contains("version 99") && words.contains("newer promptbatch"), "{words}");
 }
 
@@ -329,10 +334,10 @@ fn a_damaged_row_is_told_and_not_guessed() {
     let raw = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
     raw.execute("UPDATE jobs SET request = '{}'", ()).unwrap();
     drop(raw);
-    let words = RunFile::open(folder.path(), "simulator").unwrap_err().to_string();
+    let words = SqliteStore::open(folder.path(), "simulator").unwrap_err().to_string();
     assert!(words.contains("job 1 (row 1): its request, or its position"), "{words}");
     let mut n_known = 0;
-    let read = RunFile::open_for_reading(folder.path()).unwrap().each_known(|_| {
+    let read = SqliteStore::open_for_reading(folder.path()).unwrap().each_known(|_| {
         n_known += 1;
         Ok::<_, LedgerError>(())
     });
@@ -343,7 +348,7 @@ fn a_damaged_row_is_told_and_not_guessed() {
 #[test]
 fn a_folder_without_a_run_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let words = RunFile::open_for_reading(folder.path()).unwrap_err().to_string();
+    let words = SqliteStore::open_for_reading(folder.path()).unwrap_err().to_string();
     assert!(words.contains("no run.db"), "{words}");
     assert!(!folder.path().join("run.db").exists(), "looking creates nothing");
 }

@@ -8,8 +8,8 @@ use rusqlite::{Connection, params};
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::journal::one;
-use crate::ledger::sqlite::{RunFile, sum};
-use crate::model::counts::{Counts, Incidents};
+use crate::ledger::sqlite::{SqliteStore, sum};
+use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::phase::JobState;
 
 /// Query that recounts the totals from every job.
@@ -98,11 +98,11 @@ pub fn recount(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("DELETE FROM totals; {INSERT_RECOUNTED}"))
 }
 
-impl RunFile {
+impl SqliteStore {
     /// Returns the number of jobs of the present manifest by status.
-    pub fn counts(&self) -> Result<Counts, LedgerError> {
+    pub fn counts(&self) -> Result<StatusCounts, LedgerError> {
         let totals = self.totals()?;
-        Ok(Counts {
+        Ok(StatusCounts {
             n_pending: totals[0],
             n_in_doubt: totals[1],
             n_running: totals[2] + totals[3],
@@ -113,9 +113,9 @@ impl RunFile {
     }
 
     /// Returns the incidents of all runs of this ledger. Dropped jobs are included, because they were paid for too.
-    pub fn incidents(&self) -> Result<Incidents, LedgerError> {
+    pub fn incidents(&self) -> Result<RunStats, LedgerError> {
         let totals = self.totals()?;
-        Ok(Incidents {
+        Ok(RunStats {
             n_submits: totals[7],
             n_in_doubt: totals[8],
             n_doubts_held: totals[9],

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::model::job::JobId;
-use crate::model::request::Content;
+use crate::model::request::ContentHash;
 
 /// Rows read ahead. Tests have small manifests and must also meet the ends of pages.
 const PAGE_ROWS: usize = if cfg!(test) { 3 } else { 256 };
@@ -23,7 +23,7 @@ const CONTENTS_MAX: usize = if cfg!(test) { 2 } else { 1 << 16 };
 
 /// Job that the ledger knows.
 #[derive(Clone, Debug)]
-pub struct Had {
+pub struct ExistingRow {
     pub row: i64,
     id: JobId,
     /// Position in the last imported manifest; `None` if the job was not in it.
@@ -34,21 +34,21 @@ pub struct Had {
 }
 
 /// Parallel cursor over a manifest and a ledger.
-pub struct Walk<'a> {
+pub struct MergeCursor<'a> {
     connection: &'a Connection,
-    taken: Rows,
+    taken: RowBitSet,
     occurrences: Occurrences,
     /// Jobs expected next, in the order of positions.
-    page: VecDeque<Had>,
+    page: VecDeque<ExistingRow>,
     /// Position up to which the page was read.
     after: u64,
     /// Rows found directly one after the other.
     streak: u32,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> MergeCursor<'a> {
     pub fn new(connection: &'a Connection) -> Self {
-        let (taken, occurrences) = (Rows::default(), Occurrences::default());
+        let (taken, occurrences) = (RowBitSet::default(), Occurrences::default());
         Self { connection, taken, occurrences, page: VecDeque::new(), after: 0, streak: STREAK }
     }
 
@@ -56,9 +56,9 @@ impl<'a> Walk<'a> {
     /// until it accepts one. `new` returns the row of the job that it created, if it created one in the ledger.
     pub fn step(
         &mut self,
-        content: Content,
-        mut new: impl FnMut(JobId) -> rusqlite::Result<Option<New>>,
-    ) -> rusqlite::Result<Option<Had>> {
+        content: ContentHash,
+        mut new: impl FnMut(JobId) -> rusqlite::Result<Option<NewRowLocation>>,
+    ) -> rusqlite::Result<Option<ExistingRow>> {
         let mut occurrence = self.occurrences.first(&content);
         loop {
             let id = JobId::new(&content, occurrence);
@@ -66,11 +66,11 @@ impl<'a> Walk<'a> {
                 Some(had) if self.taken.insert(had.row) => return Ok(Some(had)),
                 Some(_) => (),
                 None => match new(id)? {
-                    Some(New::InLedger(row)) => {
+                    Some(NewRowLocation::InLedger(row)) => {
                         self.taken.insert(row);
                         return Ok(None);
                     }
-                    Some(New::Elsewhere) => return Ok(None),
+                    Some(NewRowLocation::Elsewhere) => return Ok(None),
                     None => (),
                 },
             }
@@ -84,7 +84,7 @@ impl<'a> Walk<'a> {
         self.taken.contains(row)
     }
 
-    fn find(&mut self, id: JobId) -> rusqlite::Result<Option<Had>> {
+    fn find(&mut self, id: JobId) -> rusqlite::Result<Option<ExistingRow>> {
         if self.page.is_empty() && self.streak >= STREAK {
             self.read_on()?;
         }
@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
 
     /// Expects the jobs behind this position next, if they are on the page or if this happens repeatedly.
     fn go_to(&mut self, position: u64) {
-        let is_on_page = |had: &Had| had.position.is_some_and(|other| other > position);
+        let is_on_page = |had: &ExistingRow| had.position.is_some_and(|other| other > position);
         let is_ahead = self.page.front().is_some_and(|next| next.position < Some(position));
         if is_ahead && self.page.back().is_some_and(is_on_page) {
             while self.page.pop_front_if(|next| next.position <= Some(position)).is_some() {}
@@ -127,30 +127,30 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn look_up(&self, id: JobId) -> rusqlite::Result<Option<Had>> {
+    fn look_up(&self, id: JobId) -> rusqlite::Result<Option<ExistingRow>> {
         let sql = "SELECT row, id, position, label, extras, phase FROM jobs WHERE id = ?1";
         self.connection.prepare_cached(sql)?.query_row([id.bytes()], had).optional()
     }
 }
 
 /// Location of a new job.
-pub enum New {
+pub enum NewRowLocation {
     /// Row of the ledger.
     InLedger(i64),
     /// Location that the cursor does not read.
     Elsewhere,
 }
 
-fn had(row: &Row<'_>) -> rusqlite::Result<Had> {
+fn had(row: &Row<'_>) -> rusqlite::Result<ExistingRow> {
     let (number, id, position, label, extras, phase) = row.try_into()?;
-    Ok(Had { row: number, id: JobId::from_bytes(id), position, label, extras, phase })
+    Ok(ExistingRow { row: number, id: JobId::from_bytes(id), position, label, extras, phase })
 }
 
 /// Set of rows, with one bit per row.
 #[derive(Default)]
-struct Rows(Vec<u64>);
+struct RowBitSet(Vec<u64>);
 
-impl Rows {
+impl RowBitSet {
     fn place(row: i64) -> (usize, u64) {
         let row = usize::try_from(row).expect("rows are counted from 1");
         (row / 64, 1 << (row % 64))
@@ -176,16 +176,16 @@ impl Rows {
 /// Occurrence counts of the contents that repeat most. Forgetting one costs only time, as its jobs are then found matched one
 /// by one.
 #[derive(Default)]
-struct Occurrences(HashMap<Content, u32>);
+struct Occurrences(HashMap<ContentHash, u32>);
 
 impl Occurrences {
     /// Returns the first occurrence that may be unmatched.
-    fn first(&self, content: &Content) -> u32 {
+    fn first(&self, content: &ContentHash) -> u32 {
         self.0.get(content).copied().unwrap_or(0)
     }
 
     /// Records that all occurrences before this one are matched.
-    fn repeats(&mut self, content: Content, occurrence: u32) {
+    fn repeats(&mut self, content: ContentHash, occurrence: u32) {
         if self.0.len() >= CONTENTS_MAX {
             let mut least = 2;
             while self.0.len() > CONTENTS_MAX / 2 {

@@ -37,7 +37,7 @@ const FIELD_BYTES: usize = 8 + 8 + 16 + 4 * 8;
 
 /// Watermark: how far a ledger had come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
+pub struct Watermark {
     /// Identity of the run: the random number that its ledger generated.
     pub run: [u8; 16],
     /// Number of the last event; 0 for none.
@@ -52,20 +52,20 @@ pub struct Mark {
 
 /// Content found in the watermark file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum StoredWatermark {
     /// Watermark absent: an earlier version made the run, or the watermark was deleted or never finished. The ledger is
     /// trusted, and gets a watermark.
     None,
     /// Watermark present, with the number of the write that wrote it.
-    Mark(Mark, u64),
+    Mark(Watermark, u64),
 }
 
 /// Watermark file, open for writing.
 #[derive(Debug)]
-pub struct MarkFile {
+pub struct WatermarkFile {
     file: File,
     path: PathBuf,
-    mark: Mark,
+    mark: Watermark,
     /// Number of the last write.
     n_writes: u64,
     n_unsynced: u32,
@@ -74,33 +74,33 @@ pub struct MarkFile {
 }
 
 /// Reads the watermark in the folder `out`. A file with other content is refused, because this program must not overwrite it.
-pub fn find(out: &Path) -> Result<Found, LedgerError> {
+pub fn find(out: &Path) -> Result<StoredWatermark, LedgerError> {
     let path = out.join(NAME);
     let mut bytes = Vec::new();
     let read = File::open(&path).and_then(|file| file.take(3 * SLOT_BYTES as u64).read_to_end(&mut bytes));
     match read {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(StoredWatermark::None),
         Err(source) => return Err(LedgerError::Io { path, source }),
         Ok(_) => (),
     }
     let slots = bytes.chunks(SLOT_BYTES).filter_map(from_slot);
     match slots.max_by_key(|(_, n_writes)| *n_writes) {
-        Some((mark, n_writes)) => Ok(Found::Mark(mark, n_writes)),
+        Some((mark, n_writes)) => Ok(StoredWatermark::Mark(mark, n_writes)),
         // Accepts a cut first write: the file is empty, holds zeros, or has its magic bytes and not the rest.
         None if bytes.iter().all(|byte| *byte == 0) || bytes.chunks(SLOT_BYTES).any(|slot| slot.starts_with(MAGIC)) => {
-            Ok(Found::None)
+            Ok(StoredWatermark::None)
         }
         None => Err(LedgerError::Foreign { path }),
     }
 }
 
-impl MarkFile {
+impl WatermarkFile {
     /// Opens the watermark file in the folder `out`, and replaces the watermark found there with this one.
-    pub fn open(out: &Path, mark: Mark, found: Found) -> Result<Self, LedgerError> {
+    pub fn open(out: &Path, mark: Watermark, found: StoredWatermark) -> Result<Self, LedgerError> {
         let path = out.join(NAME);
         let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = opened.map_err(|source| LedgerError::Io { path: path.clone(), source })?;
-        let n_writes = if let Found::Mark(_, n_writes) = found { n_writes } else { 0 };
+        let n_writes = if let StoredWatermark::Mark(_, n_writes) = found { n_writes } else { 0 };
         let mut mark = Self { file, path, mark, n_writes, n_unsynced: 0, is_written: false };
         // Both slots are written, because the other one may claim more than this watermark does.
         mark.write().and_then(|()| mark.write()).map_err(|source| mark.error(source))?;
@@ -110,7 +110,7 @@ impl MarkFile {
 
     /// Advances the watermark to a durable commit: to its last event, and by the submissions that it started.
     pub fn advance(&mut self, seq: i64, sum: i64, n_submits: u64) -> Result<(), LedgerError> {
-        self.mark = Mark { seq, sum, n_submits: self.mark.n_submits + n_submits, ..self.mark };
+        self.mark = Watermark { seq, sum, n_submits: self.mark.n_submits + n_submits, ..self.mark };
         self.n_unsynced += 1;
         // Failed writes leave the watermark behind, which is allowed. The sync reports writes that keep failing.
         let written = self.write();
@@ -158,7 +158,7 @@ impl MarkFile {
     }
 }
 
-impl Drop for MarkFile {
+impl Drop for WatermarkFile {
     fn drop(&mut self) {
         // Failure leaves the watermark behind, which is allowed.
         let is_written = self.is_written || self.write().is_ok();
@@ -181,8 +181,8 @@ fn write_at(file: &mut File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-fn to_slot(mark: &Mark, n_writes: u64) -> [u8; SLOT_BYTES] {
-    let Mark { run, seq, sum, n_submits, handed_out } = mark;
+fn to_slot(mark: &Watermark, n_writes: u64) -> [u8; SLOT_BYTES] {
+    let Watermark { run, seq, sum, n_submits, handed_out } = mark;
     let mut bytes = Vec::with_capacity(SLOT_BYTES);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&n_writes.to_le_bytes());
@@ -197,14 +197,14 @@ fn to_slot(mark: &Mark, n_writes: u64) -> [u8; SLOT_BYTES] {
 }
 
 /// Parses the watermark in a slot, and the number of its write; `None` if the slot is not whole.
-fn from_slot(slot: &[u8]) -> Option<(Mark, u64)> {
+fn from_slot(slot: &[u8]) -> Option<(Watermark, u64)> {
     let (fields, rest) = slot.split_at_checked(FIELD_BYTES)?;
     let crc = u32::from_le_bytes(rest.get(..4)?.try_into().ok()?);
     if !fields.starts_with(MAGIC) || crc32fast::hash(fields) != crc {
         return None;
     }
     let number = |at: usize| fields[at..at + 8].try_into().map(u64::from_le_bytes).ok();
-    let mark = Mark {
+    let mark = Watermark {
         run: fields[16..32].try_into().ok()?,
         seq: number(32)?.cast_signed(),
         sum: number(40)?.cast_signed(),
@@ -220,26 +220,26 @@ mod tests {
 
     use super::*;
 
-    fn mark(seq: i64) -> Mark {
-        Mark { run: [7; 16], seq, sum: -seq, n_submits: 3, handed_out: 0 }
+    fn mark(seq: i64) -> Watermark {
+        Watermark { run: [7; 16], seq, sum: -seq, n_submits: 3, handed_out: 0 }
     }
 
     #[test]
     fn a_mark_comes_back_as_it_was_left() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(find(folder.path()).unwrap(), Found::None);
-        let mut file = MarkFile::open(folder.path(), mark(5), Found::None).unwrap();
+        assert_eq!(find(folder.path()).unwrap(), StoredWatermark::None);
+        let mut file = WatermarkFile::open(folder.path(), mark(5), StoredWatermark::None).unwrap();
         file.advance(9, -2, 4).unwrap();
-        let there = |seq, sum, n_submits, handed_out| Mark { run: [7; 16], seq, sum, n_submits, handed_out };
-        assert!(matches!(find(folder.path()).unwrap(), Found::Mark(found, 3) if found == there(9, -2, 7, 0)));
+        let there = |seq, sum, n_submits, handed_out| Watermark { run: [7; 16], seq, sum, n_submits, handed_out };
+        assert!(matches!(find(folder.path()).unwrap(), StoredWatermark::Mark(found, 3) if found == there(9, -2, 7, 0)));
         file.reserve(10).unwrap();
         file.reserve(4000).unwrap();
         drop(file);
         let found = find(folder.path()).unwrap();
-        assert_eq!(found, Found::Mark(there(9, -2, 7, 10 + RESERVED), 4), "reserved once for both");
+        assert_eq!(found, StoredWatermark::Mark(there(9, -2, 7, 10 + RESERVED), 4), "reserved once for both");
         // Replaces the newer watermark by an older one. The slot that is not written next does not bring the newer one back.
-        drop(MarkFile::open(folder.path(), mark(1), found).unwrap());
-        assert_eq!(find(folder.path()).unwrap(), Found::Mark(mark(1), 6));
+        drop(WatermarkFile::open(folder.path(), mark(1), found).unwrap());
+        assert_eq!(find(folder.path()).unwrap(), StoredWatermark::Mark(mark(1), 6));
     }
 
     /// Goal: one slot is whole whatever happens to the write of the other. Method: damage each byte of the later slot in turn.
@@ -247,17 +247,17 @@ mod tests {
     fn a_spoiled_slot_leaves_the_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
-        let mut file = MarkFile::open(folder.path(), mark(5), Found::None).unwrap();
+        let mut file = WatermarkFile::open(folder.path(), mark(5), StoredWatermark::None).unwrap();
         file.advance(6, -6, 0).unwrap();
         drop(file);
         let whole = fs::read(&path).unwrap();
-        let Found::Mark(last, n_writes) = find(folder.path()).unwrap() else { panic!("there is one") };
+        let StoredWatermark::Mark(last, n_writes) = find(folder.path()).unwrap() else { panic!("there is one") };
         let later = usize::try_from(n_writes % 2).unwrap() * SLOT_BYTES;
         for byte in 0..FIELD_BYTES + 4 {
             let mut spoiled = whole.clone();
             spoiled[later + byte] ^= 0x10;
             fs::write(&path, spoiled).unwrap();
-            let Found::Mark(found, n) = find(folder.path()).unwrap() else { panic!("byte {byte}") };
+            let StoredWatermark::Mark(found, n) = find(folder.path()).unwrap() else { panic!("byte {byte}") };
             assert_eq!((found.run, n + 1), (last.run, n_writes), "byte {byte}");
         }
     }
@@ -271,7 +271,7 @@ mod tests {
         {
             fs::write(folder.path().join(NAME), bytes).unwrap();
             match find(folder.path()) {
-                Ok(found) => assert!(is_ours && found == Found::None, "{bytes:?}"),
+                Ok(found) => assert!(is_ours && found == StoredWatermark::None, "{bytes:?}"),
                 Err(error) => assert!(!is_ours && matches!(error, LedgerError::Foreign { .. }), "{error}"),
             }
         }

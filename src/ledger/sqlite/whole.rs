@@ -5,7 +5,7 @@
 //! opening; only `verify` checks a larger one.
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::sqlite::migrate::VERSION;
 use crate::ledger::sqlite::totals::RECOUNTED;
 
@@ -37,7 +37,7 @@ const ODD_ROWS: [&str; 9] = [
     "SELECT 'the links of the job in row ' || row FROM jobs WHERE phase = 3 AND NOT EXISTS (SELECT 1 FROM links WHERE job = row)",
 ];
 
-impl RunFile {
+impl SqliteStore {
     /// Checks the whole ledger. The error names the first rows that are not what was recorded.
     pub fn check_whole(&self) -> Result<(), LedgerError> {
         let mut found = vec![];

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::mistake::{Issue, wrong};
 use crate::model::text::escape;
 
 /// System folders whose files are no texts: their contents depend on the process that reads them.
@@ -12,21 +12,21 @@ const OF_THE_SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// Folders in which list files are allowed.
 #[derive(Debug)]
-pub(super) struct Folders {
+pub(super) struct AllowedFolders {
     /// Real paths of the folders, with links resolved.
     roots: Vec<PathBuf>,
 }
 
 /// Reason why a file may not be read.
 #[derive(Debug)]
-pub(super) enum Missed {
+pub(super) enum FolderError {
     /// File outside all folders. The real path is set only if the file exists.
     Outside(Option<PathBuf>),
     /// File that does not exist or cannot be accessed.
     Unreadable(io::Error),
 }
 
-impl Folders {
+impl AllowedFolders {
     /// Resolves the manifest's own folder and the folders that the user allows. A missing folder allows nothing.
     pub(super) fn new(own: &Path, allowed: &[PathBuf]) -> Self {
         let own = if own.as_os_str().is_empty() { Path::new(".") } else { own };
@@ -35,18 +35,18 @@ impl Folders {
     }
 
     /// Returns the real path of the file if it is in one of the folders. A path elsewhere gives `Outside`, whether a file exists or not.
-    pub(super) fn find(&self, path: &Path) -> Result<PathBuf, Missed> {
+    pub(super) fn find(&self, path: &Path) -> Result<PathBuf, FolderError> {
         let error = match fs::canonicalize(path) {
             Ok(real) if self.holds(&real) => return Ok(real),
-            Ok(real) => return Err(Missed::Outside(Some(real))),
+            Ok(real) => return Err(FolderError::Outside(Some(real))),
             Err(error) => error,
         };
         let there = path.ancestors().skip(1).find_map(|folder| fs::canonicalize(folder).ok());
         // Treats a link without a target as outside, because its target may be outside.
         let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
         match there {
-            Some(folder) if self.holds(&folder) && !is_link => Err(Missed::Unreadable(error)),
-            Some(_) | None => Err(Missed::Outside(None)),
+            Some(folder) if self.holds(&folder) && !is_link => Err(FolderError::Unreadable(error)),
+            Some(_) | None => Err(FolderError::Outside(None)),
         }
     }
 
@@ -58,7 +58,7 @@ impl Folders {
 }
 
 /// Creates the mistake for a file outside the folders.
-pub(super) fn outside(what: &str, real: Option<&Path>) -> Wrong {
+pub(super) fn outside(what: &str, real: Option<&Path>) -> Issue {
     let (leads, folder) = match real.and_then(|real| Some((real, real.parent()?))) {
         Some((real, folder)) => {
             (format!(" ({})", escape(&real.display().to_string())), escape(&folder.display().to_string()))
@@ -78,12 +78,12 @@ mod tests {
 
     use super::*;
 
-    fn found(folders: &Folders, path: &Path) -> &'static str {
+    fn found(folders: &AllowedFolders, path: &Path) -> &'static str {
         match folders.find(path) {
             Ok(_) => "found",
-            Err(Missed::Outside(Some(_))) => "outside",
-            Err(Missed::Outside(None)) => "outside, unseen",
-            Err(Missed::Unreadable(_)) => "missing",
+            Err(FolderError::Outside(Some(_))) => "outside",
+            Err(FolderError::Outside(None)) => "outside, unseen",
+            Err(FolderError::Unreadable(_)) => "missing",
         }
     }
 
@@ -135,9 +135,9 @@ mod tests {
             ("//server/share/a.txt", "outside, unseen"),
             ("/nowhere/a.txt", "outside, unseen"),
         ] {
-            assert_eq!(found(&Folders::new(&own, &[]), &own.join(name)), expected, "{name}");
+            assert_eq!(found(&AllowedFolders::new(&own, &[]), &own.join(name)), expected, "{name}");
         }
-        let allowing = Folders::new(&own, &[other.clone(), all.path().join("nowhere")]);
+        let allowing = AllowedFolders::new(&own, &[other.clone(), all.path().join("nowhere")]);
         for (name, expected) in
             [("out.txt", "found"), ("dir/a.txt", "found"), ("dir/b.txt", "missing"), ("..", "outside")]
         {
@@ -147,10 +147,10 @@ mod tests {
 
     #[test]
     fn what_the_system_tells_of_a_process_is_no_list() {
-        let root = Folders::new(Path::new("/"), &[]);
+        let root = AllowedFolders::new(Path::new("/"), &[]);
         assert_eq!(found(&root, Path::new("/proc/self/environ")), "outside");
         assert_eq!(found(&root, Path::new("/dev/null")), "outside");
         assert_eq!(found(&root, Path::new("/etc")), "found");
-        assert_eq!(found(&Folders::new(Path::new("/"), &["/dev".into()]), Path::new("/dev/null")), "found");
+        assert_eq!(found(&AllowedFolders::new(Path::new("/"), &["/dev".into()]), Path::new("/dev/null")), "found");
     }
 }

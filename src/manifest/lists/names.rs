@@ -6,9 +6,9 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::WILDCARDS;
-use super::folders::{Folders, Missed, outside};
+use super::folders::{AllowedFolders, FolderError, outside};
 use crate::manifest::field::misspelt;
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::mistake::{Issue, wrong};
 use crate::model::text::escape;
 
 /// Limit on the files and folders below the folder of wildcards.
@@ -28,16 +28,16 @@ pub(super) fn is_within(name: &str) -> bool {
 }
 
 /// Lists the names of all lists below `folder`, sorted. No names if the folder is missing. No subfolder may lead out of `folders`.
-pub(super) fn all(folder: &Path, folders: &Folders) -> Result<Arc<[String]>, Wrong> {
+pub(super) fn all(folder: &Path, folders: &AllowedFolders) -> Result<Arc<[String]>, Issue> {
     let mut names = Vec::new();
     let mut n_left = ENTRIES_MAX;
     match walk(folder, "", DEPTH_MAX, &mut n_left, &mut names, folders) {
-        Err(Missed::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => (),
-        Err(Missed::Outside(real)) => {
+        Err(FolderError::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => (),
+        Err(FolderError::Outside(real)) => {
             let what = format!("a folder of wildcards, `{WILDCARDS}` or one in it,");
             return Err(outside(&what, real.as_deref()));
         }
-        Err(Missed::Unreadable(error)) => {
+        Err(FolderError::Unreadable(error)) => {
             return Err(wrong(format!("the folder `{WILDCARDS}` could not be read: {error}"), "make it readable"));
         }
         Ok(()) => (),
@@ -56,11 +56,11 @@ fn walk(
     depth: usize,
     n_left: &mut usize,
     names: &mut Vec<String>,
-    folders: &Folders,
-) -> Result<(), Missed> {
+    folders: &AllowedFolders,
+) -> Result<(), FolderError> {
     folders.find(folder)?;
-    for entry in fs::read_dir(folder).map_err(Missed::Unreadable)? {
-        let entry = entry.map_err(Missed::Unreadable)?;
+    for entry in fs::read_dir(folder).map_err(FolderError::Unreadable)? {
+        let entry = entry.map_err(FolderError::Unreadable)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         if *n_left == 0 || name.starts_with('.') {
             continue;
@@ -101,7 +101,7 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
 }
 
 /// Creates the mistake for a name that matches none of `names`, with a similar name as the remedy.
-pub(super) fn missing(shown: &str, name: &str, names: &[String]) -> Wrong {
+pub(super) fn missing(shown: &str, name: &str, names: &[String]) -> Issue {
     let ending = format!("/{name}");
     let elsewhere = names.iter().find(|other| other.ends_with(&ending)).map(String::as_str);
     let meant = elsewhere.or_else(|| misspelt(name.trim_end_matches(".txt"), names.iter().map(String::as_str)));

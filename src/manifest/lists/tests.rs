@@ -15,12 +15,12 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
-fn lists(folder: &TempDir) -> Lists {
-    Lists::new(folder.path().to_owned(), &[])
+fn lists(folder: &TempDir) -> ListFiles {
+    ListFiles::new(folder.path().to_owned(), &[])
 }
 
-fn words(result: Result<Texts, Wrong>) -> String {
-    let Wrong { what, remedy } = result.expect_err("something is wrong");
+fn words(result: Result<ListTexts, Issue>) -> String {
+    let Issue { what, remedy } = result.expect_err("something is wrong");
     format!("{what}; {remedy}")
 }
 

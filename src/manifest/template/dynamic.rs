@@ -8,8 +8,8 @@ mod marks;
 mod wildcard;
 
 use super::node::Node;
-use super::{Flaw, Gathered, Reading, Template};
-use crate::manifest::mistake::{Wrong, wrong};
+use super::{Gathered, Reading, Template, TemplateFlaw};
+use crate::manifest::mistake::{Issue, wrong};
 
 /// Limit on nested choices, those in wildcards included.
 const DEPTH_MAX: usize = 32;
@@ -23,8 +23,8 @@ const OPTIONS_MAX: usize = 1 << 22;
 /// Characters that may be special. All text between them is literal.
 const SPECIAL: [char; 8] = ['\\', '{', '}', '|', '#', '_', '$', '%'];
 
-pub(super) fn read(text: &str, reading: &mut Reading<'_>) -> Result<Template, Vec<Flaw>> {
-    let mut parser = Parser::new(text, reading, Trail::default());
+pub(super) fn read(text: &str, reading: &mut Reading<'_>) -> Result<Template, Vec<TemplateFlaw>> {
+    let mut parser = Parser::new(text, reading, NestingState::default());
     let node = parser.row(Row::Whole);
     parser.gathered.template(node, parser.has_weights)
 }
@@ -35,7 +35,7 @@ struct Parser<'p, 'r> {
     /// Offset of the next byte to read.
     at: usize,
     reading: &'p mut Reading<'r>,
-    trail: Trail,
+    trail: NestingState,
     gathered: Gathered,
     has_weights: bool,
     /// Records a flaw after which parsing cannot continue.
@@ -44,7 +44,7 @@ struct Parser<'p, 'r> {
 
 /// Nesting of the current text.
 #[derive(Debug, Default)]
-struct Trail {
+struct NestingState {
     depth: usize,
     n_options: usize,
     /// Wildcards that are being parsed, from the outermost to the innermost.
@@ -65,7 +65,7 @@ enum Row {
 }
 
 impl<'p, 'r> Parser<'p, 'r> {
-    fn new(text: &'p str, reading: &'p mut Reading<'r>, trail: Trail) -> Self {
+    fn new(text: &'p str, reading: &'p mut Reading<'r>, trail: NestingState) -> Self {
         Self { text, at: 0, reading, trail, gathered: Gathered::default(), has_weights: false, gave_up: false }
     }
 
@@ -73,12 +73,12 @@ impl<'p, 'r> Parser<'p, 'r> {
         &self.text[self.at..]
     }
 
-    fn flaw(&mut self, begin: usize, wrong: Wrong) {
+    fn flaw(&mut self, begin: usize, wrong: Issue) {
         self.gathered.flaw(begin, self.at, wrong);
     }
 
     /// Reports a flaw after which parsing cannot continue.
-    fn give_up(&mut self, begin: usize, wrong: Wrong) -> Node {
+    fn give_up(&mut self, begin: usize, wrong: Issue) -> Node {
         self.flaw(begin, wrong);
         self.at = self.text.len();
         self.gave_up = true;
@@ -189,6 +189,6 @@ impl<'p, 'r> Parser<'p, 'r> {
     }
 }
 
-fn too_deep() -> Wrong {
+fn too_deep() -> Issue {
     wrong(format!("choices are nested more than {DEPTH_MAX} deep"), "write some of them side by side")
 }

@@ -4,21 +4,21 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::some_of::SomeOf;
+use super::some_of::Subset;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Node {
     Text(Box<str>),
     /// Value of the var with this name.
     Var(Box<str>),
-    Row(Arc<Row>),
-    OneOf(Arc<OneOf>),
-    SomeOf(Arc<SomeOf>),
+    Row(Arc<Sequence>),
+    OneOf(Arc<ChoiceNode>),
+    SomeOf(Arc<Subset>),
 }
 
 /// Sequence of parts.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Row {
+pub(super) struct Sequence {
     parts: Box<[Part]>,
     measure: Measure,
 }
@@ -32,7 +32,7 @@ struct Part {
 
 /// Choice of exactly one of several options.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct OneOf {
+pub(super) struct ChoiceNode {
     options: Box<[Node]>,
     /// Number of texts of each option and the options before it.
     ends: Box<[u64]>,
@@ -75,7 +75,7 @@ impl Node {
             })
             .collect();
         measured.reverse();
-        Self::Row(Arc::new(Row { parts: measured.into(), measure }))
+        Self::Row(Arc::new(Sequence { parts: measured.into(), measure }))
     }
 
     /// Builds a choice of one of `options`, at least one. A repeated text counts once, so that an image is not paid for twice.
@@ -97,12 +97,12 @@ impl Node {
                 measure.n
             })
             .collect();
-        Self::OneOf(Arc::new(OneOf { options: options.into(), ends, measure }))
+        Self::OneOf(Arc::new(ChoiceNode { options: options.into(), ends, measure }))
     }
 
     /// Builds a choice of a joined subset of `options`. `sizes` is the range of its size. Returns `None` if there are too many to count.
     pub(super) fn some_of(options: Vec<Self>, sizes: RangeInclusive<u64>, joiner: &str) -> Option<Self> {
-        SomeOf::new(options, sizes, joiner).map(|choice| Self::SomeOf(Arc::new(choice)))
+        Subset::new(options, sizes, joiner).map(|choice| Self::SomeOf(Arc::new(choice)))
     }
 
     pub(super) fn measure(&self) -> Measure {
@@ -152,7 +152,7 @@ pub(super) fn distinct(options: Vec<Node>) -> Vec<Node> {
     options.into_iter().zip(is_new).filter_map(|(option, is_new)| is_new.then_some(option)).collect()
 }
 
-impl OneOf {
+impl ChoiceNode {
     pub(super) fn options(&self) -> &[Node] {
         &self.options
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::node::Node;
-use super::{Flaw, Gathered, Template, is_name, misspelt_var};
-use crate::manifest::mistake::{Wrong, wrong};
+use super::{Gathered, Template, TemplateFlaw, is_name, misspelt_var};
+use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::read::shown_text;
 use crate::model::text::excerpt;
 
-pub(super) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<Flaw>> {
+pub(super) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<TemplateFlaw>> {
     let mut gathered = Gathered::default();
     let mut parts = Vec::new();
     let mut literal = String::new();
@@ -41,7 +41,7 @@ pub(super) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<
 }
 
 /// Creates the mistake for the brace at the beginning of `rest`. `name` is the text inside the braces, if they are closed.
-fn flaw(rest: &str, name: Option<&str>, vars: &BTreeSet<String>) -> Wrong {
+fn flaw(rest: &str, name: Option<&str>, vars: &BTreeSet<String>) -> Issue {
     let Some(name) = name else {
         return if rest.starts_with('{') {
             wrong("a `{` is never closed", "write `{{` for a literal brace")

@@ -12,7 +12,7 @@ const COUNTS_MAX: usize = 1 << 22;
 
 /// Choice of a subset of the options.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct SomeOf {
+pub(super) struct Subset {
     options: Box<[Node]>,
     sizes: RangeInclusive<usize>,
     joiner: Box<str>,
@@ -21,7 +21,7 @@ pub(super) struct SomeOf {
     measure: Measure,
 }
 
-impl SomeOf {
+impl Subset {
     /// Builds a choice of `sizes` options. Returns `None` if the table of counts is too large. Sizes above the number of options mean all.
     pub(super) fn new(options: Vec<Node>, sizes: RangeInclusive<u64>, joiner: &str) -> Option<Self> {
         let options = distinct(options);

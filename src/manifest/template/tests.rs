@@ -10,7 +10,7 @@ use super::*;
 struct Table(BTreeMap<&'static str, Vec<&'static str>>, Vec<String>);
 
 impl Wildcards for Table {
-    fn values(&mut self, name: &str) -> Result<Arc<[String]>, Wrong> {
+    fn values(&mut self, name: &str) -> Result<Arc<[String]>, Issue> {
         self.1.push(name.to_owned());
         match self.0.get(name) {
             Some(texts) => Ok(texts.iter().map(|text| (*text).to_owned()).collect()),
@@ -35,9 +35,9 @@ fn table() -> Table {
 }
 
 /// Parses a text with the vars `animal` and `place` in scope.
-fn parse(syntax: Syntax, text: &str) -> Result<Template, Vec<Flaw>> {
+fn parse(syntax: Syntax, text: &str) -> Result<Template, Vec<TemplateFlaw>> {
     let vars = ["animal", "place"].map(str::to_owned).into();
-    let mut reading = Reading { syntax, vars: &vars, wildcards: &mut table(), known: &mut Known::default() };
+    let mut reading = Reading { syntax, vars: &vars, wildcards: &mut table(), known: &mut WildcardCache::default() };
     Template::parse(text, &mut reading)
 }
 
@@ -57,7 +57,8 @@ fn texts(template: &Template) -> Vec<String> {
 /// Formats the flaws of a text: the affected part of the text, then the message.
 fn flaws(syntax: Syntax, text: &str) -> Vec<String> {
     let flaws = parse(syntax, text).expect_err("it has flaws");
-    let shown = |flaw: &Flaw| format!("{}: {}; {}", &text[flaw.begin..flaw.end], flaw.wrong.what, flaw.wrong.remedy);
+    let shown =
+        |flaw: &TemplateFlaw| format!("{}: {}; {}", &text[flaw.begin..flaw.end], flaw.wrong.what, flaw.wrong.remedy);
     flaws.iter().map(shown).collect()
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::manifest::encoding::Unreadable;
-use crate::manifest::input::Input;
+use crate::manifest::input::ManifestInput;
 
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -24,7 +24,7 @@ fn read(bytes: &[u8], encoding: Option<&str>) -> Result<String, (String, Unreada
     let encoding = encoding.map(|label| label.parse().expect("the encoding is known"));
     let mut text = Vec::new();
     let told = |error: &io::Error| Unreadable::of(error).cloned().expect("the file can be read");
-    let read = Input::open(&path, encoding).and_then(|mut input| input.read_to_end(&mut text));
+    let read = ManifestInput::open(&path, encoding).and_then(|mut input| input.read_to_end(&mut text));
     let text = String::from_utf8(text).expect("it is always UTF-8");
     read.map(|_| text.clone()).map_err(|error| (text, told(&error)))
 }

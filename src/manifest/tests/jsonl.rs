@@ -155,7 +155,7 @@ fn a_mistake_knows_its_place() {
         .mistakes()
         .iter()
         .map(|mistake| match mistake.place {
-            Place::Span(Span { begin, end, .. }) => &line[begin as usize..end as usize],
+            Location::Span(Span { begin, end, .. }) => &line[begin as usize..end as usize],
             other => panic!("{other:?}"),
         })
         .collect();

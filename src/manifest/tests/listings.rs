@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::job::JobId;
-use crate::model::request::Content;
+use crate::model::request::ContentHash;
 
 /// Returns all jobs of a file with this name, and its listing in both formats.
-fn listed(name: &str, text: &[u8]) -> (Vec<Draft>, [Vec<u8>; 2]) {
+fn listed(name: &str, text: &[u8]) -> (Vec<JobSpec>, [Vec<u8>; 2]) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join(name);
     fs::write(&path, text).expect("a file can be written there");
@@ -25,9 +25,9 @@ fn listed(name: &str, text: &[u8]) -> (Vec<Draft>, [Vec<u8>; 2]) {
 }
 
 /// Returns the ids that the ledger assigns to these jobs, in their order.
-fn ids(drafts: &[Draft]) -> Vec<JobId> {
+fn ids(drafts: &[JobSpec]) -> Vec<JobId> {
     let mut occurrences: BTreeMap<[u8; 32], u32> = BTreeMap::new();
-    let mut id = |content: Content| {
+    let mut id = |content: ContentHash| {
         let occurrence = occurrences.entry(*content.bytes()).or_default();
         *occurrence += 1;
         JobId::new(&content, *occurrence - 1)
@@ -36,7 +36,7 @@ fn ids(drafts: &[Draft]) -> Vec<JobId> {
 }
 
 /// Sorts the passthrough values of a job by name, because a listing has one column order for all jobs.
-fn in_order(draft: &Draft) -> Draft {
+fn in_order(draft: &JobSpec) -> JobSpec {
     let mut draft = draft.clone();
     draft.extras.sort();
     // Removes empty values, because an empty cell of a table means no value.

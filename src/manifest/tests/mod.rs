@@ -31,7 +31,7 @@ const MODEL: &str = "Qwen/Qwen-Image";
 /// Result of opening a manifest.
 #[derive(Debug, PartialEq)]
 struct Told {
-    drafts: Vec<Draft>,
+    drafts: Vec<JobSpec>,
     columns: Vec<String>,
     warnings: Vec<String>,
 }
@@ -43,9 +43,9 @@ fn open_with(name: &str, bytes: &[u8], change: impl FnOnce(&mut Source)) -> Resu
     fs::write(&path, bytes).expect("a file can be written there");
     let mut source = Source { path, default_model: Some(MODEL.into()), ..Source::default() };
     change(&mut source);
-    let sentences = |mistakes: &[Mistake]| mistakes.iter().map(|mistake| mistake.at(Path::new("p"))).collect();
+    let sentences = |mistakes: &[Diagnostic]| mistakes.iter().map(|mistake| mistake.at(Path::new("p"))).collect();
     let manifest = open(source).map_err(|error| sentences(error.mistakes()))?;
-    let drafts: Vec<Draft> =
+    let drafts: Vec<JobSpec> =
         manifest.drafts().expect("the file is still there").map(|draft| draft.expect("and the same")).collect();
     assert_eq!(drafts.len() as u64, manifest.n_jobs());
     Ok(Told { drafts, columns: manifest.columns().to_vec(), warnings: sentences(manifest.warnings()) })

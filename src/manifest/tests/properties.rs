@@ -14,7 +14,7 @@ fn open_any(name: &str, bytes: &[u8]) -> Result<(), TestCaseError> {
     // Counts all LF and CR bytes. In UTF-16 every line end contains such a byte, and so do some characters.
     let n_lines = bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() as u64 + 1;
     let n_lines = if bytes.starts_with(b"\x1f\x8b") { u64::MAX } else { n_lines };
-    let is_within = |mistake: &Mistake| mistake.line().is_none_or(|line| (1..=n_lines).contains(&line));
+    let is_within = |mistake: &Diagnostic| mistake.line().is_none_or(|line| (1..=n_lines).contains(&line));
     match open(Source { path, default_model: Some(MODEL.into()), ..Source::default() }) {
         Ok(manifest) => {
             prop_assert!(manifest.warnings().iter().all(is_within), "{:?}", manifest.warnings());

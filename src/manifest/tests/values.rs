@@ -1,30 +1,33 @@
 //! Tests of single field values: the accepted ones, and the messages for the others.
 
-use crate::manifest::entry::Raw;
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::entry::UnparsedValue;
+use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::read::*;
 use crate::manifest::value::Value;
 
-fn cell(text: &str) -> Raw {
-    Raw::Cell(text.to_owned())
+fn cell(text: &str) -> UnparsedValue {
+    UnparsedValue::Cell(text.to_owned())
 }
 
-fn typed(text: &str) -> Raw {
-    Raw::Typed(Value::Text(text.to_owned()))
+fn typed(text: &str) -> UnparsedValue {
+    UnparsedValue::Typed(Value::Text(text.to_owned()))
 }
 
-fn int(number: i64) -> Raw {
-    Raw::Typed(Value::Int(number))
+fn int(number: i64) -> UnparsedValue {
+    UnparsedValue::Typed(Value::Int(number))
 }
 
-fn float(number: f64) -> Raw {
-    Raw::Typed(Value::Float(number))
+fn float(number: f64) -> UnparsedValue {
+    UnparsedValue::Typed(Value::Float(number))
 }
 
 const SIZE_REMEDY: &str = "write width and height in pixels, from 64x64 to 2048x2048, for example 1024x768";
 
 /// Checks that `read` refuses each value with the given message.
-fn assert_refused<T: std::fmt::Debug>(read: impl Fn(Raw) -> Result<T, Wrong>, cases: &[(Raw, &str)]) {
+fn assert_refused<T: std::fmt::Debug>(
+    read: impl Fn(UnparsedValue) -> Result<T, Issue>,
+    cases: &[(UnparsedValue, &str)],
+) {
     for (raw, words) in cases {
         let wrong = read(raw.clone()).expect_err("the value is wrong");
         assert_eq!(format!("{}; {}", wrong.what, wrong.remedy), *words, "{raw:?}");
@@ -70,14 +73,17 @@ fn prompts_that_cannot_be_drawn_are_refused() {
             (typed("\x1b[31m"), "`prompt` holds the control character U+001B; remove it"),
             (typed("a\u{85}"), "`prompt` holds the control character U+0085; remove it"),
             (
-                Raw::Typed(Value::Null),
+                UnparsedValue::Typed(Value::Null),
                 "`prompt` is null, not text; write the text, in quotes if it is meant to be the word null",
             ),
             (int(42), "`prompt` is the number 42, not text; put it in quotes: prompt: \"42\""),
             (float(1.5), "`prompt` is the number 1.5, not text; put it in quotes: prompt: \"1.5\""),
-            (Raw::Typed(Value::Bool(true)), "`prompt` is `true`, not text; put it in quotes: prompt: \"true\""),
             (
-                Raw::Typed(Value::List(Vec::new())),
+                UnparsedValue::Typed(Value::Bool(true)),
+                "`prompt` is `true`, not text; put it in quotes: prompt: \"true\"",
+            ),
+            (
+                UnparsedValue::Typed(Value::List(Vec::new())),
                 "`prompt` is a list, not text; write one text; put it in quotes if it begins with a bracket or holds a colon",
             ),
         ],
@@ -138,7 +144,7 @@ fn a_size_in_another_spelling_is_refused_with_the_right_one() {
         (typed("1024 x 768"), "`1024 x 768`", "1024x768"),
         (typed("1024, 768"), "`1024, 768`", "1024x768"),
         (cell("1024px x 768px"), "`1024px x 768px`", "1024x768"),
-        (Raw::Typed(Value::List(vec![Value::Int(1024), Value::Int(768)])), "`1024, 768`", "1024x768"),
+        (UnparsedValue::Typed(Value::List(vec![Value::Int(1024), Value::Int(768)])), "`1024, 768`", "1024x768"),
     ] {
         let words = format!("`size` is {what}, not WIDTHxHEIGHT; write {right}");
         assert_refused(|raw| size(&raw), &[(raw, words.as_str())]);
@@ -161,7 +167,7 @@ fn other_sizes_are_refused_with_an_example() {
         (cell("0x64"), shape("`0x64`, not WIDTHxHEIGHT")),
         (typed(""), shape("``, not WIDTHxHEIGHT")),
         (int(-1024), "`size` is `-1024`, not WIDTHxHEIGHT; write 1024x1024".to_owned()),
-        (Raw::Typed(Value::Null), shape("null")),
+        (UnparsedValue::Typed(Value::Null), shape("null")),
         (float(1.5), shape("the number 1.5")),
     ] {
         assert_refused(|raw| size(&raw), &[(raw, words.as_str())]);
@@ -193,8 +199,8 @@ fn other_numbers_are_refused() {
         (typed("abc"), "`seed` is `abc`, not a whole number"),
         (float(42.0), "`seed` is the number 42.0, not a whole number"),
         (float(f64::NAN), "`seed` is the number NaN, not a whole number"),
-        (Raw::Typed(Value::Bool(true)), "`seed` is `true`, not a whole number"),
-        (Raw::Typed(Value::Null), "`seed` is null, not a whole number"),
+        (UnparsedValue::Typed(Value::Bool(true)), "`seed` is `true`, not a whole number"),
+        (UnparsedValue::Typed(Value::Null), "`seed` is null, not a whole number"),
     ] {
         assert_refused(|raw| seed(&raw), &[(raw, format!("{what}; {SEEDS}").as_str())]);
     }
@@ -227,7 +233,7 @@ fn guidance_is_any_number_in_its_range() {
         (cell("NaN"), "NaN, outside 1.5 to 20"),
         (float(f64::INFINITY), "inf, outside 1.5 to 20"),
         (cell("7,5"), "`7,5`, not a number"),
-        (Raw::Typed(Value::Null), "null, not a number"),
+        (UnparsedValue::Typed(Value::Null), "null, not a number"),
     ] {
         let words = format!("`guidance` is {what}; write a number from 1.5 to 20");
         assert_refused(|raw| guidance(&raw), &[(raw, words.as_str())]);

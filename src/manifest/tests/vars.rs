@@ -11,10 +11,10 @@ fn open_beside(text: &str, files: &[(&str, &str)]) -> Result<Told, Vec<String>> 
         fs::write(path, text).expect("a file can be written there");
     }
     let path = folder.path().join("p.yaml");
-    let sentences = |mistakes: &[Mistake]| mistakes.iter().map(|mistake| mistake.at(Path::new("p"))).collect();
+    let sentences = |mistakes: &[Diagnostic]| mistakes.iter().map(|mistake| mistake.at(Path::new("p"))).collect();
     let source = Source { path, default_model: Some(MODEL.into()), ..Source::default() };
     let manifest = open(source).map_err(|error| sentences(error.mistakes()))?;
-    let drafts: Vec<Draft> =
+    let drafts: Vec<JobSpec> =
         manifest.drafts().expect("the file is still there").map(|draft| draft.expect("and the same")).collect();
     Ok(Told { drafts, columns: manifest.columns().to_vec(), warnings: sentences(manifest.warnings()) })
 }

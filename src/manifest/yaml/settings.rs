@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::mistake::Place;
+use crate::manifest::mistake::Location;
 use crate::manifest::read::{shown, shown_text};
-use crate::manifest::tree::{Kind, Node};
+use crate::manifest::tree::{YamlKind, YamlNode};
 use crate::manifest::value::Value;
 use crate::manifest::yaml::Reader;
 use crate::model::price::Price;
@@ -27,7 +27,7 @@ pub(in crate::manifest) struct Settings {
 
 impl Reader<'_> {
     /// Reads the seed of the work order, a whole number from 0.
-    pub(super) fn shuffle(&mut self, node: Node, place: Place) -> Option<u64> {
+    pub(super) fn shuffle(&mut self, node: YamlNode, place: Location) -> Option<u64> {
         let value = node.into_value();
         if let Value::Int(seed) = value
             && let Ok(seed) = u64::try_from(seed)
@@ -40,8 +40,8 @@ impl Reader<'_> {
     }
 
     /// Reads the price of an image: one number for all models, or one number per model.
-    pub(super) fn price(&mut self, node: Node, place: Place) -> Option<Price> {
-        let Kind::Map(pairs) = node.kind else {
+    pub(super) fn price(&mut self, node: YamlNode, place: Location) -> Option<Price> {
+        let YamlKind::Map(pairs) = node.kind else {
             self.mistake(place, format!("`{PRICE}` is {}, not a map", node.kind.shown()), PRICE_REMEDY);
             return None;
         };

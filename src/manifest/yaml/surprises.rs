@@ -1,13 +1,13 @@
 //! YAML lints: words and numbers that YAML interprets differently from their author, reported as they are written in the file.
 
-use crate::manifest::entry::{Entry, Located, Raw, Said};
+use crate::manifest::entry::{Entry, FieldValue, Spanned, UnparsedValue};
 use crate::manifest::field::Field;
-use crate::manifest::lines::Mark;
-use crate::manifest::mistake::{Place, Wrong, wrong};
+use crate::manifest::lines::TextPosition;
+use crate::manifest::mistake::{Issue, Location, wrong};
 use crate::manifest::read::{shown, shown_text};
 use crate::manifest::sayings::within;
 use crate::manifest::template::is_name;
-use crate::manifest::tree::{Kind, Node};
+use crate::manifest::tree::{YamlKind, YamlNode};
 use crate::manifest::value::Value;
 use crate::manifest::ways::{SYNTAX, VARS};
 use crate::manifest::yaml::{Parsed, Reader, tail};
@@ -17,8 +17,8 @@ const WORDS_OF_ELSEWHERE: [&str; 4] = ["yes", "no", "on", "off"];
 
 impl Reader<'_> {
     /// Checks a value of a field before it is read. Returns whether a mistake was reported.
-    pub(super) fn surprises(&mut self, field: Field, node: &Node, name: Place) -> bool {
-        let Kind::Scalar(value) = &node.kind else { return false };
+    pub(super) fn surprises(&mut self, field: Field, node: &YamlNode, name: Location) -> bool {
+        let YamlKind::Scalar(value) = &node.kind else { return false };
         let place = self.place_of_value(node.mark, value, name);
         if matches!(field, Field::Prompt | Field::NegativePrompt) {
             self.warn_of_text(node.mark, value, place);
@@ -36,7 +36,7 @@ impl Reader<'_> {
     }
 
     /// Warns about a text that a comment cuts short, or that other YAML readers do not read as text.
-    pub(super) fn warn_of_text(&mut self, mark: Option<Mark>, value: &Value, place: Place) {
+    pub(super) fn warn_of_text(&mut self, mark: Option<TextPosition>, value: &Value, place: Location) {
         let (Some(at), Value::Text(text)) = (mark, value) else { return };
         if let Some(lost) = self.lines.lost_hash(at, text) {
             let what = format!("the prompt ends at {}, because ` #` begins a comment", shown_text(tail(text)));
@@ -50,7 +50,7 @@ impl Reader<'_> {
     }
 
     /// Returns the value as it is written. `None` if it is in quotes, or has an anchor, an alias or a tag.
-    pub(super) fn written(&self, mark: Option<Mark>, value: &Value) -> Option<&str> {
+    pub(super) fn written(&self, mark: Option<TextPosition>, value: &Value) -> Option<&str> {
         let text = if let Value::Text(text) = value { text } else { "" };
         let token = self.lines.token(mark?, text);
         let is_plain = match value {
@@ -68,7 +68,7 @@ impl Reader<'_> {
     }
 
     /// Returns a number as it is written: `1.10`, not 1.1.
-    pub(super) fn number(&self, mark: Option<Mark>, value: &Value) -> Option<String> {
+    pub(super) fn number(&self, mark: Option<TextPosition>, value: &Value) -> Option<String> {
         let read = match value {
             Value::Int(number) => number.to_string(),
             Value::Float(number) => number.to_string(),
@@ -85,8 +85,8 @@ impl Reader<'_> {
         };
         let first = parsed.entries.iter().filter(is_plain).flat_map(|entry| &entry.given).find_map(|given| {
             let located = match (given.field, &given.said) {
-                (Field::Prompt, Said::One(located)) => std::slice::from_ref(located),
-                (Field::Prompt, Said::Many(all)) => all,
+                (Field::Prompt, FieldValue::One(located)) => std::slice::from_ref(located),
+                (Field::Prompt, FieldValue::Many(all)) => all,
                 _ => &[],
             };
             located.iter().find_map(placeholder)
@@ -100,8 +100,8 @@ impl Reader<'_> {
 }
 
 /// Finds the first `{name}` of a text, and its location.
-fn placeholder(Located { raw, place }: &Located) -> Option<(Place, &str)> {
-    let (Raw::Cell(text) | Raw::Typed(Value::Text(text))) = raw else { return None };
+fn placeholder(Spanned { raw, place }: &Spanned) -> Option<(Location, &str)> {
+    let (UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text))) = raw else { return None };
     text.match_indices('{').find_map(|(begin, _)| {
         let (name, _) = text[begin + 1..].split_once('}')?;
         is_name(name).then(|| (within(*place, text, begin, begin + name.len() + 2), name))
@@ -109,7 +109,7 @@ fn placeholder(Located { raw, place }: &Located) -> Option<(Place, &str)> {
 }
 
 /// Detects a number that YAML reads as text, or a whole number that YAML reads as a float.
-fn whole(field: Field, written: &str, value: &Value) -> Option<Wrong> {
+fn whole(field: Field, written: &str, value: &Value) -> Option<Issue> {
     let meant = match value {
         Value::Float(number) if number.fract() == 0.0 && number.abs() < 1e15 => format!("{number}"),
         Value::Text(text) => {
@@ -124,14 +124,14 @@ fn whole(field: Field, written: &str, value: &Value) -> Option<Wrong> {
     Some(wrong(read_as(field, written, value), format!("write {meant}")))
 }
 
-fn decimal(field: Field, written: &str, value: &Value) -> Option<Wrong> {
+fn decimal(field: Field, written: &str, value: &Value) -> Option<Issue> {
     let Value::Text(text) = value else { return None };
     let meant: f64 = text.replace('_', "").replace(',', ".").parse().ok()?;
     meant.is_finite().then(|| wrong(read_as(field, written, value), format!("write {meant}")))
 }
 
 /// Detects a text that YAML reads as another type, if the value differs from what is written.
-fn text(field: Field, written: &str, value: &Value) -> Option<Wrong> {
+fn text(field: Field, written: &str, value: &Value) -> Option<Issue> {
     let is_as_it_looks = match value {
         Value::Text(_) | Value::Null | Value::List(_) | Value::Map(_) => true,
         Value::Bool(flag) => written == flag.to_string(),

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::manifest::fields::Text;
-use crate::manifest::mistake::{Place, wrong};
+use crate::manifest::mistake::{Location, wrong};
 use crate::manifest::range;
 use crate::manifest::read::{shown, shown_text};
 use crate::manifest::template::is_name;
-use crate::manifest::tree::{Kind, Node, Pair};
+use crate::manifest::tree::{Pair, YamlKind, YamlNode};
 use crate::manifest::value::Value;
-use crate::manifest::ways::{self, SYNTAX, VARS, Var, Ways};
+use crate::manifest::ways::{self, ExpandOptions, SYNTAX, VARS, Var};
 use crate::manifest::yaml::Reader;
 
 /// Key of a map such as `{from: animals.txt}`, which means the lines of a file. The map has no other key.
@@ -17,7 +17,7 @@ const FROM: &str = "from";
 
 impl Reader<'_> {
     /// Reads `expand`, `vars` or `syntax`.
-    pub(super) fn way(&mut self, name: &str, node: Node, place: Place, ways: &mut Ways) {
+    pub(super) fn way(&mut self, name: &str, node: YamlNode, place: Location, ways: &mut ExpandOptions) {
         match name {
             VARS => self.vars(node, place, ways),
             SYNTAX => match ways::syntax(&node.into_value()) {
@@ -31,8 +31,8 @@ impl Reader<'_> {
         }
     }
 
-    fn vars(&mut self, node: Node, place: Place, ways: &mut Ways) {
-        let Kind::Map(pairs) = node.kind else {
+    fn vars(&mut self, node: YamlNode, place: Location, ways: &mut ExpandOptions) {
+        let YamlKind::Map(pairs) = node.kind else {
             let what = format!("`{VARS}` is {}, not a map", node.kind.shown());
             return self.mistake(place, what, "write names and values below it, such as `animal: [cat, dog]`");
         };
@@ -51,7 +51,7 @@ impl Reader<'_> {
     }
 
     /// Reads the values of a var. After a mistake, the name is its only value, so that no second mistake about an empty prompt follows.
-    fn var(&mut self, name: &str, node: Node, place: Place) -> Vec<Text> {
+    fn var(&mut self, name: &str, node: YamlNode, place: Location) -> Vec<Text> {
         if let Some(texts) = self.lines_of_file(&node, place) {
             return texts.map_or_else(
                 || vec![Text { text: name.to_owned(), place }],
@@ -59,8 +59,8 @@ impl Reader<'_> {
             );
         }
         let nodes = match node.kind {
-            Kind::List(nodes) => nodes,
-            Kind::Scalar(_) | Kind::Map(_) => vec![node],
+            YamlKind::List(nodes) => nodes,
+            YamlKind::Scalar(_) | YamlKind::Map(_) => vec![node],
         };
         if nodes.is_empty() {
             let what = format!("the var {} is an empty list", shown_text(name));
@@ -76,7 +76,7 @@ impl Reader<'_> {
         texts
     }
 
-    fn var_texts(&mut self, name: &str, node: Node, place: Place, texts: &mut Vec<Text>) {
+    fn var_texts(&mut self, name: &str, node: YamlNode, place: Location, texts: &mut Vec<Text>) {
         let shown_name = shown_text(name);
         let (mark, value) = (node.mark, node.into_value());
         let place = self.place_of_value(mark, &value, place);
@@ -103,14 +103,14 @@ impl Reader<'_> {
 
     /// Reads the lines of a file for a value such as `{from: animals.txt}`. Returns `None` for another value, `Some(None)` after a mistake.
     #[expect(clippy::option_option, reason = "another value, a mistake and the lines are three different results")]
-    pub(super) fn lines_of_file(&mut self, node: &Node, place: Place) -> Option<Option<Arc<[String]>>> {
-        let Kind::Map(pairs) = &node.kind else { return None };
+    pub(super) fn lines_of_file(&mut self, node: &YamlNode, place: Location) -> Option<Option<Arc<[String]>>> {
+        let YamlKind::Map(pairs) = &node.kind else { return None };
         let [Pair { name, mark, node }] = pairs.as_slice() else { return None };
         if name != FROM {
             return None;
         }
         let place = mark.map_or(place, |mark| self.lines.place(mark, name));
-        let Kind::Scalar(Value::Text(file)) = &node.kind else {
+        let YamlKind::Scalar(Value::Text(file)) = &node.kind else {
             let wrong = wrong(format!("`{FROM}` is {}, not the name of a file", node.kind.shown()), FROM_REMEDY);
             self.findings.mistakes.push(place, wrong);
             return Some(None);

@@ -5,14 +5,14 @@ use time::OffsetDateTime;
 use crate::model::job::JobId;
 use crate::model::name::slug::{SLUG_CHARS_MAX, STEM_BYTES_MAX, clean, cut, slug};
 use crate::model::name::template::TemplateError;
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 
 /// Maximum number of equal rows among which `{n}` counts.
 const COPIES_MAX: u32 = 10_000;
 
 /// Field whose value differs from job to job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub(super) enum NameField {
     Index,
     Id,
     TaskId,
@@ -31,23 +31,23 @@ pub(super) enum Field {
 }
 
 /// Built-in fields, by name.
-const OURS: [(&str, Field); 13] = [
-    ("index", Field::Index),
-    ("id", Field::Id),
-    ("task_id", Field::TaskId),
-    ("slug", Field::Slug),
-    ("prompt", Field::Prompt),
-    ("time", Field::Time),
-    ("date", Field::Date),
-    ("model", Field::Model),
-    ("size", Field::Size),
-    ("seed", Field::Seed),
-    ("steps", Field::Steps),
-    ("guidance", Field::Guidance),
-    ("n", Field::N),
+const OURS: [(&str, NameField); 13] = [
+    ("index", NameField::Index),
+    ("id", NameField::Id),
+    ("task_id", NameField::TaskId),
+    ("slug", NameField::Slug),
+    ("prompt", NameField::Prompt),
+    ("time", NameField::Time),
+    ("date", NameField::Date),
+    ("model", NameField::Model),
+    ("size", NameField::Size),
+    ("seed", NameField::Seed),
+    ("steps", NameField::Steps),
+    ("guidance", NameField::Guidance),
+    ("n", NameField::N),
 ];
 
-impl Field {
+impl NameField {
     /// Returns the names of the built-in fields.
     pub(super) fn words() -> String {
         OURS.map(|(name, _)| format!("{{{name}}}")).join(" ")
@@ -64,13 +64,13 @@ impl Field {
 
 /// Field as written in a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Value {
-    pub(super) field: Field,
+pub(super) struct FieldRef {
+    pub(super) field: NameField,
     /// Minimum number of digits of a number, or maximum number of characters of a text; `None` means no limit.
     width: Option<usize>,
 }
 
-impl Value {
+impl FieldRef {
     /// Parses the text between the braces: `index:06`.
     pub(super) fn parse(inside: &str) -> Result<Self, TemplateError> {
         let wrong = || TemplateError::Width(inside.to_owned());
@@ -83,11 +83,11 @@ impl Value {
             }
         };
         let ours = OURS.into_iter().find(|(ours, _)| *ours == name);
-        Ok(Self { field: ours.map_or_else(|| Field::Column(name.to_owned()), |(_, field)| field), width })
+        Ok(Self { field: ours.map_or_else(|| NameField::Column(name.to_owned()), |(_, field)| field), width })
     }
 
     /// Returns the value for a job, in characters that a file name may contain.
-    pub(super) fn of(&self, origin: &Origin) -> String {
+    pub(super) fn of(&self, origin: &Provenance) -> String {
         let text = raw(&self.field, origin);
         let text = clean(text.chars(), |c| c == '_', STEM_BYTES_MAX);
         match self.width {
@@ -100,32 +100,32 @@ impl Value {
     }
 }
 
-fn raw(field: &Field, origin: &Origin) -> String {
+fn raw(field: &NameField, origin: &Provenance) -> String {
     let (job, request) = (&origin.job, &origin.job.request);
     match field {
-        Field::Index => job.index.to_string(),
-        Field::Id => job.label.clone().unwrap_or_else(|| job.id.to_string()),
-        Field::TaskId => show(origin.task.as_ref()),
-        Field::Slug => slug(&request.prompt),
-        Field::Prompt => {
+        NameField::Index => job.index.to_string(),
+        NameField::Id => job.label.clone().unwrap_or_else(|| job.id.to_string()),
+        NameField::TaskId => show(origin.task.as_ref()),
+        NameField::Slug => slug(&request.prompt),
+        NameField::Prompt => {
             let whole = clean(request.prompt.chars(), |c| c == '_', STEM_BYTES_MAX);
             cut(&whole, SLUG_CHARS_MAX, STEM_BYTES_MAX).to_owned()
         }
-        Field::Time => time_of(origin).map_or_else(String::new, |at| {
+        NameField::Time => time_of(origin).map_or_else(String::new, |at| {
             let (date, clock) = (date(at, ""), (at.hour(), at.minute(), at.second()));
             format!("{date}-{:02}{:02}{:02}", clock.0, clock.1, clock.2)
         }),
-        Field::Date => time_of(origin).map_or_else(String::new, |at| date(at, "-")),
-        Field::Model => request.model.clone(),
-        Field::Size => show(request.size),
-        Field::Seed => show(request.seed),
-        Field::Steps => show(request.steps),
-        Field::Guidance => show(request.guidance),
-        Field::N => {
+        NameField::Date => time_of(origin).map_or_else(String::new, |at| date(at, "-")),
+        NameField::Model => request.model.clone(),
+        NameField::Size => show(request.size),
+        NameField::Seed => show(request.seed),
+        NameField::Steps => show(request.steps),
+        NameField::Guidance => show(request.guidance),
+        NameField::N => {
             let content = request.content();
             show((0..COPIES_MAX).find(|n| JobId::new(&content, *n) == job.id).map(|n| n + 1))
         }
-        Field::Column(name) => {
+        NameField::Column(name) => {
             let own = job.extras.iter().find(|(column, _)| column == name);
             own.map_or_else(String::new, |(_, text)| text.clone())
         }
@@ -137,7 +137,7 @@ fn show<T: ToString>(value: Option<T>) -> String {
 }
 
 /// Returns the submission time of the task, in UTC: the same on any machine, whenever the image is fetched.
-fn time_of(origin: &Origin) -> Option<OffsetDateTime> {
+fn time_of(origin: &Provenance) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp(origin.submitted_at?.millis().div_euclid(1000)).ok()
 }
 

@@ -7,7 +7,7 @@ pub mod template;
 mod tests;
 
 use crate::model::name::slug::{STEM_BYTES_MAX, clean, is_device};
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 use crate::model::outcome::ImageFormat;
 
 pub use crate::model::name::slug::slug;
@@ -22,20 +22,20 @@ pub const FOLDER_FILES_MAX: u64 = 10_000;
 pub struct ImageName {
     folder: String,
     stem: String,
-    origin: Origin,
+    origin: Provenance,
     nth: usize,
 }
 
 impl ImageName {
     /// Creates the default name, `{index:06}-{slug}`, for the `nth` (from 1) image of a job.
-    pub fn new(origin: Origin, nth: usize) -> Self {
+    pub fn new(origin: Provenance, nth: usize) -> Self {
         let stem = stem(origin.job.index, &origin.job.request.prompt);
         Self::with(folder(origin.job.index), stem, origin, nth)
     }
 
     /// Creates the name in this folder with a stem that the user chose. Characters that a file name may not contain become `-`, and so does
     /// every dot. An empty stem is replaced by the index. A name that Windows reserves for devices begins with the index.
-    fn with_stem(folder: String, stem: &str, origin: Origin, nth: usize) -> Self {
+    fn with_stem(folder: String, stem: &str, origin: Provenance, nth: usize) -> Self {
         let stem = clean(stem.chars(), |c| c == '_', STEM_BYTES_MAX);
         let index = origin.job.index;
         let stem = match stem.as_str() {
@@ -46,7 +46,7 @@ impl ImageName {
         Self::with(folder, stem, origin, nth)
     }
 
-    fn with(folder: String, stem: String, origin: Origin, nth: usize) -> Self {
+    fn with(folder: String, stem: String, origin: Provenance, nth: usize) -> Self {
         let stem = if nth > 1 { format!("{stem}-{nth}") } else { stem };
         Self { folder, stem, origin, nth }
     }
@@ -82,7 +82,7 @@ impl ImageName {
     }
 
     /// Returns the provenance of the image.
-    pub const fn origin(&self) -> &Origin {
+    pub const fn origin(&self) -> &Provenance {
         &self.origin
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::name::field::{Field, Value};
+use crate::model::name::field::{FieldRef, NameField};
 use crate::model::name::slug::{STEM_BYTES_MAX, clean, cut, is_device};
 use crate::model::name::{ImageName, folder};
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 use crate::model::text::escape;
 
 const DEFAULT: &str = "{index:06}-{slug}";
@@ -20,19 +20,19 @@ const FOLDERS_MAX: usize = 8;
 ///
 /// A name depends on the job and its task alone. A resumed run therefore gives the same names as the first run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
+pub struct NameTemplate {
     text: String,
     folders: Vec<Part>,
     stem: Part,
 }
 
 /// Folder or stem.
-type Part = Vec<Piece>;
+type Part = Vec<NameSegment>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum NameSegment {
     Text(String),
-    Value(Value),
+    Value(FieldRef),
 }
 
 /// Error in a template.
@@ -65,7 +65,7 @@ pub enum TemplateError {
     #[error("`{{{}}}`: after the colon comes a number, as in {{index:06}}, which pads with zeros, or {{slug:40}}, which truncates", escape(.0))]
     Width(String),
     /// Field that is neither built in nor a column of the manifest.
-    #[error("there is no field {{{}}}{}; the fields are {}{}", escape(.name), guess(.nearest.as_deref()), Field::words(), also(.columns))]
+    #[error("there is no field {{{}}}{}; the fields are {}{}", escape(.name), guess(.nearest.as_deref()), NameField::words(), also(.columns))]
     Unknown {
         /// Name as it was written.
         name: String,
@@ -85,19 +85,19 @@ fn also(columns: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!(", and of this manifest {}", names.join(" ")) }
 }
 
-impl Default for Template {
+impl Default for NameTemplate {
     fn default() -> Self {
         DEFAULT.parse().expect("our own template is well formed")
     }
 }
 
-impl fmt::Display for Template {
+impl fmt::Display for NameTemplate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl FromStr for Template {
+impl FromStr for NameTemplate {
     type Err = TemplateError;
 
     fn from_str(text: &str) -> Result<Self, TemplateError> {
@@ -117,14 +117,14 @@ impl FromStr for Template {
                     if !is_closed || inside.contains(&'{') {
                         return Err(TemplateError::Brace { at });
                     }
-                    part.push(Piece::Value(Value::parse(&String::from_iter(inside))?));
+                    part.push(NameSegment::Value(FieldRef::parse(&String::from_iter(inside))?));
                 }
                 '}' => return Err(TemplateError::Brace { at }),
                 '/' => parts.push(Part::new()),
                 '.' => return Err(TemplateError::Dot(text.chars().skip(at - 1).collect())),
                 c if c.is_alphanumeric() || matches!(c, '-' | '_') => match part.last_mut() {
-                    Some(Piece::Text(text)) => text.push(c),
-                    _ => part.push(Piece::Text(c.into())),
+                    Some(NameSegment::Text(text)) => text.push(c),
+                    _ => part.push(NameSegment::Text(c.into())),
                 },
                 c => return Err(TemplateError::Character(c)),
             }
@@ -140,16 +140,16 @@ impl FromStr for Template {
     }
 }
 
-impl Template {
+impl NameTemplate {
     /// Checks that every field is built in or one of these columns.
     pub fn check(&self, columns: &[String]) -> Result<(), TemplateError> {
         let parts = self.folders.iter().chain([&self.stem]);
         for piece in parts.flatten() {
-            if let Piece::Value(Value { field: Field::Column(name), .. }) = piece
+            if let NameSegment::Value(FieldRef { field: NameField::Column(name), .. }) = piece
                 && !columns.contains(name)
             {
                 let (name, columns) = (name.clone(), columns.to_vec());
-                return Err(TemplateError::Unknown { nearest: Field::nearest(&name, &columns), name, columns });
+                return Err(TemplateError::Unknown { nearest: NameField::nearest(&name, &columns), name, columns });
             }
         }
         Ok(())
@@ -159,11 +159,13 @@ impl Template {
     /// suffix.
     pub fn tells_apart(&self) -> bool {
         let mut pieces = self.folders.iter().flatten().chain(&self.stem);
-        pieces.any(|piece| matches!(piece, Piece::Value(Value { field: Field::Index | Field::TaskId, .. })))
+        pieces.any(|piece| {
+            matches!(piece, NameSegment::Value(FieldRef { field: NameField::Index | NameField::TaskId, .. }))
+        })
     }
 
     /// Returns the name of the `nth` image (from 1) with this provenance.
-    pub fn name(&self, origin: Origin, nth: usize) -> ImageName {
+    pub fn name(&self, origin: Provenance, nth: usize) -> ImageName {
         if self.text == DEFAULT {
             return ImageName::new(origin, nth);
         }
@@ -181,12 +183,12 @@ impl Template {
 }
 
 /// Returns the text of a folder or stem for this job. If it is too long, the longest value is cut, so that an index at the end stays.
-fn written(part: &[Piece], origin: &Origin) -> String {
+fn written(part: &[NameSegment], origin: &Provenance) -> String {
     let mut texts: Vec<(bool, String)> = part
         .iter()
         .map(|piece| match piece {
-            Piece::Text(text) => (false, text.clone()),
-            Piece::Value(value) => (true, value.of(origin)),
+            NameSegment::Text(text) => (false, text.clone()),
+            NameSegment::Value(value) => (true, value.of(origin)),
         })
         .collect();
     loop {

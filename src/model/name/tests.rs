@@ -5,21 +5,21 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 use super::slug::is_mark;
-use super::template::Template;
+use super::template::NameTemplate;
 use super::*;
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::TaskId;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 
-fn job(index: u64, prompt: &str) -> Origin {
+fn job(index: u64, prompt: &str) -> Provenance {
     let request = Request { prompt: prompt.into(), ..Request::default() };
     let id = JobId::new(&request.content(), 0);
-    Origin::of_job(Job { id, index, label: None, request, extras: vec![] })
+    Provenance::of_job(Job { id, index, label: None, request, extras: vec![] })
 }
 
 /// Creates a name with a stem that the user chose, in the job's own folder.
-fn custom(origin: Origin, nth: usize, stem: &str) -> ImageName {
+fn custom(origin: Provenance, nth: usize, stem: &str) -> ImageName {
     ImageName::with_stem(folder(origin.job.index), stem, origin, nth)
 }
 
@@ -192,7 +192,7 @@ proptest! {
 }
 
 /// Creates a job with a value in every field.
-fn full() -> Origin {
+fn full() -> Provenance {
     let request = Request {
         prompt: "A golden Cat".into(),
         model: "Qwen/Qwen-Image".into(),
@@ -208,7 +208,7 @@ fn full() -> Origin {
     let job = Job { id, index: 12, label: Some("IMG_7".into()), request, extras };
     // 2027-01-15T08:00:00Z
     let submitted_at = Some(Timestamp::from_millis(1_800_000_000_999));
-    Origin { task: Some(TaskId("5075521".into())), submitted_at, ..Origin::of_job(job) }
+    Provenance { task: Some(TaskId("5075521".into())), submitted_at, ..Provenance::of_job(job) }
 }
 
 fn columns() -> Vec<String> {
@@ -236,13 +236,13 @@ fn every_field_of_a_template_is_filled_in() {
         ("猫_{index}", "images/猫_12"),
     ];
     for (text, expected) in table {
-        let template: Template = text.parse().unwrap();
+        let template: NameTemplate = text.parse().unwrap();
         template.check(&columns()).unwrap();
         assert_eq!(template.name(full(), 1).path(ImageFormat::Png), format!("{expected}.png"), "{text}");
         assert_eq!(template.to_string(), text);
     }
-    let nothing_known: Template = "{time}{task_id}{seed}{n}".parse().unwrap();
-    let first = Origin::of_job(Arc::clone(&job(7, "x").job));
+    let nothing_known: NameTemplate = "{time}{task_id}{seed}{n}".parse().unwrap();
+    let first = Provenance::of_job(Arc::clone(&job(7, "x").job));
     assert_eq!(nothing_known.name(first, 2).path(ImageFormat::Png), "images/1-2.png");
 }
 
@@ -268,15 +268,15 @@ fn a_template_that_is_none_says_why() {
         ("a/a/a/a/a/a/a/a/a/a", "more than 8 nested folders"),
     ];
     for (text, words) in table {
-        let error = text.parse::<Template>().unwrap_err().to_string();
+        let error = text.parse::<NameTemplate>().unwrap_err().to_string();
         assert!(error.contains(words), "{text}: {error}");
     }
-    assert!("a".repeat(501).parse::<Template>().is_err());
+    assert!("a".repeat(501).parse::<NameTemplate>().is_err());
 }
 
 #[test]
 fn a_field_that_no_job_has_is_refused_with_the_one_that_was_meant() {
-    let error = |text: &str| text.parse::<Template>().unwrap().check(&columns()).unwrap_err().to_string();
+    let error = |text: &str| text.parse::<NameTemplate>().unwrap().check(&columns()).unwrap_err().to_string();
     insta::assert_snapshot!(error("{categroy}/{index}"), @"there is no field {categroy}, perhaps {category}; the fields are {index} {id} {task_id} {slug} {prompt} {time} {date} {model} {size} {seed} {steps} {guidance} {n}, and of this manifest {category} {page} {nothing}");
     assert!(error("{}").starts_with("there is no field {}"), "{}", error("{}"));
     assert!(error("{indx}").contains("perhaps {index}"));
@@ -284,12 +284,12 @@ fn a_field_that_no_job_has_is_refused_with_the_one_that_was_meant() {
 
 #[test]
 fn a_long_value_gives_way_and_what_tells_apart_stays() {
-    let long = Origin { job: Arc::new(Job { label: Some("猫".repeat(300)), ..(*full().job).clone() }), ..full() };
-    let template: Template = "{id}-{index:06}".parse().unwrap();
+    let long = Provenance { job: Arc::new(Job { label: Some("猫".repeat(300)), ..(*full().job).clone() }), ..full() };
+    let template: NameTemplate = "{id}-{index:06}".parse().unwrap();
     let path = template.name(long, 1).path(ImageFormat::Png);
     assert!(path.ends_with("猫-000012.png") && path.len() <= 255, "{path}");
     assert!(template.tells_apart());
-    assert!(!"{slug}/{seed}".parse::<Template>().unwrap().tells_apart());
+    assert!(!"{slug}/{seed}".parse::<NameTemplate>().unwrap().tells_apart());
 }
 
 proptest! {
@@ -298,17 +298,17 @@ proptest! {
     #[test]
     fn the_default_template_is_the_default_name(text in nasty(), index: u64, nth in 1..=9_usize) {
         let origin = job(index, &text);
-        prop_assert_eq!(Template::default().name(origin.clone(), nth), ImageName::new(origin, nth));
+        prop_assert_eq!(NameTemplate::default().name(origin.clone(), nth), ImageName::new(origin, nth));
     }
 
     #[test]
     fn no_template_and_no_value_lead_out_of_the_folder(template in "[a-z{}:0-9_/.-]{0,30}", text in nasty(), index: u64) {
         for written in [template, "{category}/{id}-{task_id}/{prompt}-{index}".to_owned()] {
-            let Ok(parsed) = written.parse::<Template>() else { continue };
+            let Ok(parsed) = written.parse::<NameTemplate>() else { continue };
             let Job { id, request, .. } = (*job(index, &text).job).clone();
             let extras = vec![("category".to_owned(), text.clone())];
             let job = Job { id, index, label: Some(text.clone()), request, extras };
-            let origin = Origin { task: Some(TaskId(text.clone())), ..Origin::of_job(job) };
+            let origin = Provenance { task: Some(TaskId(text.clone())), ..Provenance::of_job(job) };
             let name = parsed.name(origin, 1);
             for path in [name.path(ImageFormat::WebP), name.path_apart(ImageFormat::WebP), name.beside_apart("json")] {
                 let parts: Vec<&str> = path.split('/').collect();

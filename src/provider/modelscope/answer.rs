@@ -12,12 +12,12 @@ use crate::model::link;
 use crate::model::outcome::{Acceptance, Fault, FaultKind, IMAGES_COUNTED_MAX, Status, TaskId, Url};
 use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
-use crate::provider::modelscope::envelope::Envelope;
-use crate::provider::modelscope::fault::{self, Hints, quota_spent};
-use crate::provider::modelscope::ids::{self, Found};
-use crate::provider::modelscope::rate::RateTold;
+use crate::provider::modelscope::envelope::ErrorEnvelope;
+use crate::provider::modelscope::fault::{self, ResponseMeta, quota_spent};
+use crate::provider::modelscope::ids::{self, TaskIdSearch};
+use crate::provider::modelscope::rate::RateLimitHeaders;
 use crate::provider::modelscope::token::Token;
-use crate::provider::modelscope::verdicts::{Asked, Reason, Seen, Verdict};
+use crate::provider::modelscope::verdicts::{RefusalReason, RequestKind, ResponseFeatures, ResponseVerdict};
 use crate::provider::modelscope::waits;
 
 /// Longest image link that is followed, in bytes; a limit that is usual in browsers and servers.
@@ -31,7 +31,7 @@ const LINK_CHARS_MAX: usize = 200;
 
 /// Response of the API, or of a gateway or proxy in front of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct ApiResponse {
     /// HTTP status code.
     pub status: u16,
     /// Value of the `Retry-After` header, not parsed; `None` if absent.
@@ -41,14 +41,14 @@ pub struct Answer {
     /// Submissions left of the quota: the lowest value of the API's rate-limit headers; `None` if absent.
     pub remaining: Option<u64>,
     /// Rate limit that the rate-limit headers describe.
-    pub rate: RateTold,
+    pub rate: RateLimitHeaders,
     /// Body, or its beginning if `cut` is set.
     pub body: Vec<u8>,
     /// Reason why the body is incomplete; `None` for a complete body.
     pub cut: Option<String>,
 }
 
-impl Answer {
+impl ApiResponse {
     /// Returns the response without the token of its request, in whatever encoding the token is repeated.
     #[must_use]
     pub fn without(mut self, token: &Token) -> Self {
@@ -79,8 +79,8 @@ impl Answer {
     }
 
     /// Returns the wait after a refusal, and the server time.
-    fn hints(&self) -> Hints {
-        Hints { retry_after: self.retry_after().or(self.rate.after_refusal()), date: self.date }
+    fn hints(&self) -> ResponseMeta {
+        ResponseMeta { retry_after: self.retry_after().or(self.rate.after_refusal()), date: self.date }
     }
 
     /// Quotes the beginning of the body for the user: at most 80 characters.
@@ -98,17 +98,17 @@ impl Answer {
 }
 
 /// Parts of a body that determine its verdict.
-struct Parts {
+struct ParsedBody {
     json: Option<Value>,
-    envelope: Option<Envelope>,
-    id: Found,
+    envelope: Option<ErrorEnvelope>,
+    id: TaskIdSearch,
     task_status: Option<String>,
 }
 
-impl Parts {
-    fn of(answer: &Answer) -> Self {
+impl ParsedBody {
+    fn of(answer: &ApiResponse) -> Self {
         let json = answer.json();
-        let envelope = json.as_ref().and_then(|json| Envelope::read(answer.status, json));
+        let envelope = json.as_ref().and_then(|json| ErrorEnvelope::read(answer.status, json));
         let task_status = json.as_ref().and_then(|json| json.get("task_status")?.as_str().map(str::to_uppercase));
         Self { json, envelope, id: ids::find(&answer.body), task_status }
     }
@@ -117,8 +117,8 @@ impl Parts {
         self.envelope.as_ref().map_or("", |envelope| &envelope.message)
     }
 
-    fn seen<'a>(&'a self, answer: &Answer, model: &'a str, task: Option<&'a TaskId>) -> Seen<'a> {
-        Seen {
+    fn seen<'a>(&'a self, answer: &ApiResponse, model: &'a str, task: Option<&'a TaskId>) -> ResponseFeatures<'a> {
+        ResponseFeatures {
             status: answer.status,
             id: &self.id,
             task_status: self.task_status.as_deref(),
@@ -136,18 +136,18 @@ impl Parts {
 ///
 /// A readable task id proves an accepted task, whatever else the response contains. Only a clear refusal guarantees that nothing was
 /// accepted. Every other response leaves doubt.
-pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
-    let parts = Parts::of(answer);
-    let verdict = parts.seen(answer, model, None).verdict(Asked::Submit);
+pub fn submitted(answer: &ApiResponse, model: &str) -> Result<Acceptance, Fault> {
+    let parts = ParsedBody::of(answer);
+    let verdict = parts.seen(answer, model, None).verdict(RequestKind::Submit);
     match (verdict, &parts.id) {
-        (Verdict::Accepted, Found::One(task)) => Ok(accepted(answer, task.clone())),
-        (Verdict::Refused(reason), _) => {
+        (ResponseVerdict::Accepted, TaskIdSearch::One(task)) => Ok(accepted(answer, task.clone())),
+        (ResponseVerdict::Refused(reason), _) => {
             let fault = fault::refused(reason, answer.status, parts.words(), model, &answer.hints());
             // A throttling fault carries its wait in its kind.
-            let wait = answer.retry_after().filter(|_| reason != Reason::Throttled);
+            let wait = answer.retry_after().filter(|_| reason != RefusalReason::Throttled);
             Err(fault.with_retry_after(wait))
         }
-        (Verdict::Redirected, _) => {
+        (ResponseVerdict::Redirected, _) => {
             let words = format!(
                 "status {}, a redirect, which is not followed, {}: it may have been accepted; check --base-url",
                 answer.status,
@@ -155,7 +155,7 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
             );
             Err(answer.fault(FaultKind::Rejected, words))
         }
-        (Verdict::Rejected, _) => {
+        (ResponseVerdict::Rejected, _) => {
             let words = format!(
                 "status {} not in the API's format, most likely from a proxy, a firewall or another server, {}: it may have \
                  been accepted behind it; check --base-url and the network",
@@ -166,13 +166,13 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
         }
         (_, id) => {
             let what = match (id, &answer.cut) {
-                (Found::Several, _) => "a response with several task ids".to_owned(),
+                (TaskIdSearch::Several, _) => "a response with several task ids".to_owned(),
                 (_, Some(cut)) => format!("the response broke off ({cut})"),
-                (Found::Unusable, None) => "a response without a usable task id".to_owned(),
-                (Found::Nothing | Found::One(_), None) if (200..300).contains(&answer.status) => {
+                (TaskIdSearch::Unusable, None) => "a response without a usable task id".to_owned(),
+                (TaskIdSearch::Nothing | TaskIdSearch::One(_), None) if (200..300).contains(&answer.status) => {
                     "a response without a task id".to_owned()
                 }
-                (Found::Nothing | Found::One(_), None) => format!("status {}", answer.status),
+                (TaskIdSearch::Nothing | TaskIdSearch::One(_), None) => format!("status {}", answer.status),
             };
             let words = format!("{what}, {}: it may have been accepted", answer.excerpt());
             Err(answer.fault(FaultKind::InDoubt, words))
@@ -180,7 +180,7 @@ pub fn submitted(answer: &Answer, model: &str) -> Result<Acceptance, Fault> {
     }
 }
 
-fn accepted(answer: &Answer, task: TaskId) -> Acceptance {
+fn accepted(answer: &ApiResponse, task: TaskId) -> Acceptance {
     let spent = (answer.remaining == Some(0)).then(|| quota_spent("0 requests remaining", answer.date));
     let remaining = [answer.remaining, answer.rate.remaining].into_iter().flatten().min();
     // With a 2xx status, Retry-After is about the next poll, not about the next submission.
@@ -190,33 +190,37 @@ fn accepted(answer: &Answer, task: TaskId) -> Acceptance {
 }
 
 /// Returns the status of `task`, from the response to its poll.
-pub fn polled(answer: &Answer, task: &TaskId) -> Result<Status, Fault> {
-    let parts = Parts::of(answer);
+pub fn polled(answer: &ApiResponse, task: &TaskId) -> Result<Status, Fault> {
+    let parts = ParsedBody::of(answer);
     let words = parts.words();
-    match parts.seen(answer, "", Some(task)).verdict(Asked::Poll) {
-        Verdict::Done => Ok(done(parts.json.as_ref())),
-        Verdict::Queued => Ok(Status::Queued),
-        Verdict::Running => Ok(Status::Running),
-        Verdict::Failed => Ok(Status::Failed(failed(answer, parts.envelope.as_ref()))),
-        Verdict::Unknown => Err(Fault::new(FaultKind::TaskLost, format!("the API does not know this task: {words}"))),
-        Verdict::OtherTask => {
+    match parts.seen(answer, "", Some(task)).verdict(RequestKind::Poll) {
+        ResponseVerdict::Done => Ok(done(parts.json.as_ref())),
+        ResponseVerdict::Queued => Ok(Status::Queued),
+        ResponseVerdict::Running => Ok(Status::Running),
+        ResponseVerdict::Failed => Ok(Status::Failed(failed(answer, parts.envelope.as_ref()))),
+        ResponseVerdict::Unknown => {
+            Err(Fault::new(FaultKind::TaskLost, format!("the API does not know this task: {words}")))
+        }
+        ResponseVerdict::OtherTask => {
             let words =
                 format!("could not poll: a response about a task other than {}, {}", shown_id(task), answer.excerpt());
             Err(answer.fault(FaultKind::Transient, words))
         }
-        Verdict::PollUnauthorized => Err(fault::unauthorized(&format!("{words} ({})", answer.status))),
-        Verdict::PollThrottled => Err(fault::refused(Reason::Throttled, answer.status, words, "", &answer.hints())),
-        Verdict::Accepted
-        | Verdict::Refused(_)
-        | Verdict::Redirected
-        | Verdict::Rejected
-        | Verdict::InDoubt
-        | Verdict::Silence => Err(silence(answer)),
+        ResponseVerdict::PollUnauthorized => Err(fault::unauthorized(&format!("{words} ({})", answer.status))),
+        ResponseVerdict::PollThrottled => {
+            Err(fault::refused(RefusalReason::Throttled, answer.status, words, "", &answer.hints()))
+        }
+        ResponseVerdict::Accepted
+        | ResponseVerdict::Refused(_)
+        | ResponseVerdict::Redirected
+        | ResponseVerdict::Rejected
+        | ResponseVerdict::InDoubt
+        | ResponseVerdict::Silence => Err(silence(answer)),
     }
 }
 
 /// Creates the fault for a poll response that says nothing about its task.
-fn silence(answer: &Answer) -> Fault {
+fn silence(answer: &ApiResponse) -> Fault {
     let what = match (&answer.cut, answer.status) {
         (Some(cut), _) => format!("the response broke off ({cut})"),
         (None, 200..300) => "a response without a status".to_owned(),
@@ -226,16 +230,16 @@ fn silence(answer: &Answer) -> Fault {
 }
 
 /// Creates the fault of a failed task, from the code that the API gives.
-fn failed(answer: &Answer, envelope: Option<&Envelope>) -> Fault {
+fn failed(answer: &ApiResponse, envelope: Option<&ErrorEnvelope>) -> Fault {
     let seen = seen_failed(envelope);
-    let Verdict::Refused(reason) = seen.verdict(Asked::FailedTask) else { return silence(answer) };
-    fault::refused(reason, seen.status, seen.words, "", &Hints::default())
+    let ResponseVerdict::Refused(reason) = seen.verdict(RequestKind::FailedTask) else { return silence(answer) };
+    fault::refused(reason, seen.status, seen.words, "", &ResponseMeta::default())
 }
 
-fn seen_failed(envelope: Option<&Envelope>) -> Seen<'_> {
-    Seen {
+fn seen_failed(envelope: Option<&ErrorEnvelope>) -> ResponseFeatures<'_> {
+    ResponseFeatures {
         status: envelope.and_then(|envelope| envelope.code).unwrap_or(500),
-        id: &Found::Nothing,
+        id: &TaskIdSearch::Nothing,
         task_status: None,
         is_own: false,
         words: envelope.map_or("the task failed without a reason", |envelope| &envelope.message),

@@ -10,29 +10,29 @@ use reqwest::header::{
 use reqwest::{Client, RequestBuilder, Response};
 
 use crate::model::outcome::{Fault, FaultKind, Url};
-use crate::model::part::{Part, Validator};
+use crate::model::part::{PartialDownload, Validator};
 use crate::provider::Download;
 use crate::provider::modelscope::answer;
-use crate::provider::modelscope::http::{Lost, image_url};
-use crate::provider::modelscope::pieces::{Others, Pieces};
-use crate::provider::modelscope::sockets::{Slot, Sockets};
+use crate::provider::modelscope::http::{NoResponse, image_url};
+use crate::provider::modelscope::pieces::{BodyReader, DownloadRates};
+use crate::provider::modelscope::sockets::{RequestLimiter, Slot};
 
 /// Limits and shared state of all downloads.
 #[derive(Clone, Debug)]
-pub struct Bounds {
+pub struct DownloadLimits {
     /// Longest time without a byte. The HTTP client enforces it.
     pub request_timeout: Duration,
     /// Longest announced length of an image, in bytes.
     pub bytes_max: u64,
     /// Rates of other downloads that are complete.
-    pub others: Arc<Others>,
+    pub others: Arc<DownloadRates>,
     /// Limiter of all requests in flight.
-    pub sockets: Arc<Sockets>,
+    pub sockets: Arc<RequestLimiter>,
 }
 
-impl Bounds {
+impl DownloadLimits {
     /// Creates the limits from a timeout and a length in bytes, with no complete download so far.
-    pub fn new(request_timeout: Duration, bytes_max: u64, sockets: Arc<Sockets>) -> Self {
+    pub fn new(request_timeout: Duration, bytes_max: u64, sockets: Arc<RequestLimiter>) -> Self {
         Self { request_timeout, bytes_max, others: Arc::default(), sockets }
     }
 }
@@ -41,8 +41,8 @@ impl Bounds {
 pub async fn open(
     client: &Client,
     url: &Url,
-    part: Option<&Part>,
-    bounds: &Bounds,
+    part: Option<&PartialDownload>,
+    bounds: &DownloadLimits,
 ) -> Result<Download<'static>, Fault> {
     let address = image_url(url)?;
     if let Some(part) = part.filter(|part| part.n_bytes > 0) {
@@ -66,7 +66,7 @@ pub async fn open(
 }
 
 /// Returns the download of a whole image, if the response contains one of allowed length.
-fn whole(answer: (Response, Slot), url: &Url, bounds: &Bounds) -> Result<Download<'static>, Fault> {
+fn whole(answer: (Response, Slot), url: &Url, bounds: &DownloadLimits) -> Result<Download<'static>, Fault> {
     let response = &answer.0;
     let status = response.status().as_u16();
     if status != 200 {
@@ -85,9 +85,9 @@ fn arriving(
     n_before: u64,
     bytes_total: Option<u64>,
     validator: Option<Validator>,
-    bounds: &Bounds,
+    bounds: &DownloadLimits,
 ) -> Download<'static> {
-    let pieces = Pieces::new(answer, n_before, bytes_total, validator.is_some(), bounds);
+    let pieces = BodyReader::new(answer, n_before, bytes_total, validator.is_some(), bounds);
     let body = stream::try_unfold(pieces, async |mut pieces| {
         let piece = pieces.next().await?;
         Ok(piece.map(|piece| (piece, pieces)))
@@ -123,7 +123,7 @@ fn strong_etag(value: &HeaderValue) -> Option<Validator> {
 
 /// Returns the length of the whole image in bytes, if this response (206) is its rest. The rest must start exactly at the end of the part.
 /// The error gives the reason why not.
-fn rest_total(headers: &HeaderMap, part: &Part) -> Result<u64, String> {
+fn rest_total(headers: &HeaderMap, part: &PartialDownload) -> Result<u64, String> {
     let is_same = match &part.validator {
         Validator::ETag(_) => headers.get(ETAG).and_then(strong_etag).as_ref() == Some(&part.validator),
         // A response to If-Range may omit every validator except the ETag.
@@ -148,9 +148,9 @@ fn content_range(text: &str) -> Option<(u64, u64, u64)> {
     (first <= last && last < total).then_some((first, last, total))
 }
 
-async fn sent(request: RequestBuilder, url: &Url, bounds: &Bounds) -> Result<(Response, Slot), Fault> {
+async fn sent(request: RequestBuilder, url: &Url, bounds: &DownloadLimits) -> Result<(Response, Slot), Fault> {
     bounds.sockets.send(request).await.map_err(|error| {
-        let Lost { words, is_refused, .. } = Lost::from(error);
+        let NoResponse { words, is_refused, .. } = NoResponse::from(error);
         let kind = if is_refused { FaultKind::BadOutput } else { FaultKind::Transient };
         Fault::new(kind, format!("could not download {}: {words}", answer::shown(url)))
     })
@@ -197,8 +197,8 @@ mod tests {
         }
     }
 
-    fn part(validator: Validator) -> Part {
-        Part { n_bytes: 40, bytes_total: Some(100), validator }
+    fn part(validator: Validator) -> PartialDownload {
+        PartialDownload { n_bytes: 40, bytes_total: Some(100), validator }
     }
 
     /// Returns the result for a response that should contain the bytes after the first 40 of 100.
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_length_that_was_not_known_is_learnt() {
         let answer = headers(&[("content-range", "bytes 40-99/100"), ("etag", "\"a\"")]);
-        let unknown = Part { bytes_total: None, ..part(Validator::ETag("\"a\"".into())) };
+        let unknown = PartialDownload { bytes_total: None, ..part(Validator::ETag("\"a\"".into())) };
         assert_eq!(rest_total(&answer, &unknown), Ok(100));
     }
 }

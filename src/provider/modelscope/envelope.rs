@@ -7,7 +7,7 @@ const MESSAGE_CHARS_MAX: usize = 1000;
 
 /// Error envelope in a JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Envelope {
+pub struct ErrorEnvelope {
     /// Error code; `None` if absent or unreadable.
     pub code: Option<u16>,
     /// Error message; empty if absent or unreadable.
@@ -16,7 +16,7 @@ pub struct Envelope {
     pub is_own: bool,
 }
 
-impl Envelope {
+impl ErrorEnvelope {
     /// Returns the error in the body of a response with this status; `None` if the body holds no error.
     ///
     /// The API's own form is an object `errors` with a `message`. It also has a `request_id` next to `errors`, or the status as its `code`.
@@ -61,8 +61,8 @@ fn number(value: &Value) -> Option<u16> {
 mod tests {
     use super::*;
 
-    fn read(status: u16, text: &str) -> Option<Envelope> {
-        Envelope::read(status, &serde_json::from_str(text).unwrap())
+    fn read(status: u16, text: &str) -> Option<ErrorEnvelope> {
+        ErrorEnvelope::read(status, &serde_json::from_str(text).unwrap())
     }
 
     #[test]
@@ -75,7 +75,7 @@ mod tests {
             (429, r#"{"error":{"http_code":"429","message":"m","type":"t"},"request_id":"r"}"#, Some(429)),
             (429, r#"{"errors":null,"error":{"code":"429","message":"m"},"request_id":"r"}"#, Some(429)),
         ] {
-            assert_eq!(read(status, text), Some(Envelope { code, message: "m".into(), is_own: true }), "{text}");
+            assert_eq!(read(status, text), Some(ErrorEnvelope { code, message: "m".into(), is_own: true }), "{text}");
         }
     }
 

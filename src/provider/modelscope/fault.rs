@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::time::Timestamp;
 use crate::provider::modelscope::token::PAGE;
-use crate::provider::modelscope::verdicts::Reason;
+use crate::provider::modelscope::verdicts::RefusalReason;
 
 /// Time of day of the quota reset, in milliseconds after midnight UTC: 16:05. The quota resets at midnight in Asia/Shanghai, or up to five
 /// minutes later. Asia/Shanghai has no summer time.
@@ -15,7 +15,7 @@ const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
 /// Timing information in the headers of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Hints {
+pub struct ResponseMeta {
     /// Wait before the next request; `None` if the headers give none.
     pub retry_after: Option<Duration>,
     /// Server time; `None` if the headers give none.
@@ -35,28 +35,30 @@ pub fn quota_spent(quoted: &str, date: Option<Timestamp>) -> Fault {
 }
 
 /// Creates the fault of a refusal for this reason. `message` is the API's message, empty if it gave none, and `status` its HTTP status.
-pub fn refused(reason: Reason, status: u16, message: &str, model: &str, hints: &Hints) -> Fault {
+pub fn refused(reason: RefusalReason, status: u16, message: &str, model: &str, hints: &ResponseMeta) -> Fault {
     let quoted = if message.is_empty() { format!("HTTP status {status}") } else { format!("{message} ({status})") };
     let invalid = |words: String| Fault::new(FaultKind::InvalidRequest, words);
     match reason {
-        Reason::Unauthorized => unauthorized(&quoted),
-        Reason::OutOfCredit => {
+        RefusalReason::Unauthorized => unauthorized(&quoted),
+        RefusalReason::OutOfCredit => {
             Fault::new(FaultKind::QuotaExhausted { resets_at: None }, format!("out of credit: {quoted}"))
         }
-        Reason::DaySpent => quota_spent(&quoted, hints.date),
-        Reason::Throttled => {
+        RefusalReason::DaySpent => quota_spent(&quoted, hints.date),
+        RefusalReason::Throttled => {
             let kind = FaultKind::Throttled { retry_after: hints.retry_after };
             Fault::new(kind, format!("too many requests: {quoted}"))
         }
-        Reason::ModelRetired => invalid(format!("the model {model} seems to be retired: {quoted}")),
-        Reason::ModelUnknown => {
+        RefusalReason::ModelRetired => invalid(format!("the model {model} seems to be retired: {quoted}")),
+        RefusalReason::ModelUnknown => {
             invalid(format!("the model {model} is retired or misspelt: {quoted}; see modelscope.cn/models"))
         }
-        Reason::Moderated => Fault::new(FaultKind::Moderated, quoted),
-        Reason::OurBug => invalid(format!("this is a bug of promptbatch, please report it: {quoted}")),
-        Reason::AddressUnknown => invalid(format!("the API does not know this address: {quoted}; check --base-url")),
-        Reason::Invalid => invalid(quoted),
-        Reason::Busy | Reason::Internal => Fault::new(FaultKind::Transient, quoted),
+        RefusalReason::Moderated => Fault::new(FaultKind::Moderated, quoted),
+        RefusalReason::OurBug => invalid(format!("this is a bug of promptbatch, please report it: {quoted}")),
+        RefusalReason::AddressUnknown => {
+            invalid(format!("the API does not know this address: {quoted}; check --base-url"))
+        }
+        RefusalReason::Invalid => invalid(quoted),
+        RefusalReason::Busy | RefusalReason::Internal => Fault::new(FaultKind::Transient, quoted),
     }
 }
 
@@ -73,13 +75,13 @@ pub fn unauthorized(quoted: &str) -> Fault {
 mod tests {
     use super::*;
 
-    fn fault(reason: Reason, message: &str) -> Fault {
-        refused(reason, 400, message, "a/b", &Hints::default())
+    fn fault(reason: RefusalReason, message: &str) -> Fault {
+        refused(reason, 400, message, "a/b", &ResponseMeta::default())
     }
 
     #[test]
     fn a_401_says_what_to_do_and_where() {
-        let words = fault(Reason::Unauthorized, "Please bind your Alibaba Cloud account before use.").message;
+        let words = fault(RefusalReason::Unauthorized, "Please bind your Alibaba Cloud account before use.").message;
         for part in
             ["bind your Alibaba Cloud account before use", "real-name", "renew", "modelscope.cn/my/myaccesstoken"]
         {
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_retired_model_is_named() {
-        for reason in [Reason::ModelUnknown, Reason::ModelRetired] {
+        for reason in [RefusalReason::ModelUnknown, RefusalReason::ModelRetired] {
             let fault = fault(reason, "words");
             assert!(fault.kind == FaultKind::InvalidRequest && fault.message.contains("a/b"), "{fault}");
         }
@@ -100,18 +102,18 @@ mod tests {
     fn every_reason_has_its_kind() {
         let quota = FaultKind::QuotaExhausted { resets_at: None };
         for (reason, kind) in [
-            (Reason::Unauthorized, FaultKind::Unauthorized),
-            (Reason::OutOfCredit, quota),
-            (Reason::DaySpent, quota),
-            (Reason::Throttled, FaultKind::Throttled { retry_after: None }),
-            (Reason::ModelRetired, FaultKind::InvalidRequest),
-            (Reason::ModelUnknown, FaultKind::InvalidRequest),
-            (Reason::Moderated, FaultKind::Moderated),
-            (Reason::OurBug, FaultKind::InvalidRequest),
-            (Reason::Busy, FaultKind::Transient),
-            (Reason::AddressUnknown, FaultKind::InvalidRequest),
-            (Reason::Invalid, FaultKind::InvalidRequest),
-            (Reason::Internal, FaultKind::Transient),
+            (RefusalReason::Unauthorized, FaultKind::Unauthorized),
+            (RefusalReason::OutOfCredit, quota),
+            (RefusalReason::DaySpent, quota),
+            (RefusalReason::Throttled, FaultKind::Throttled { retry_after: None }),
+            (RefusalReason::ModelRetired, FaultKind::InvalidRequest),
+            (RefusalReason::ModelUnknown, FaultKind::InvalidRequest),
+            (RefusalReason::Moderated, FaultKind::Moderated),
+            (RefusalReason::OurBug, FaultKind::InvalidRequest),
+            (RefusalReason::Busy, FaultKind::Transient),
+            (RefusalReason::AddressUnknown, FaultKind::InvalidRequest),
+            (RefusalReason::Invalid, FaultKind::InvalidRequest),
+            (RefusalReason::Internal, FaultKind::Transient),
         ] {
             let fault = fault(reason, "");
             assert_eq!(fault.kind, kind);
@@ -122,8 +124,8 @@ mod tests {
     #[test]
     fn a_throttle_keeps_the_time_that_the_provider_named() {
         let wait = Some(Duration::from_secs(7));
-        let hints = Hints { retry_after: wait, date: None };
-        let fault = refused(Reason::Throttled, 429, "limit_requests", "a/b", &hints);
+        let hints = ResponseMeta { retry_after: wait, date: None };
+        let fault = refused(RefusalReason::Throttled, 429, "limit_requests", "a/b", &hints);
         assert_eq!(fault.kind, FaultKind::Throttled { retry_after: wait });
     }
 

@@ -10,9 +10,9 @@ use reqwest::{Client, ClientBuilder, Response, Url};
 use crate::model::link;
 use crate::model::outcome::{Fault, FaultKind, TaskId, Url as Link};
 use crate::model::text::excerpt;
-use crate::provider::modelscope::answer::{self, Answer};
-use crate::provider::modelscope::rate::RateTold;
-use crate::provider::modelscope::reach::{Reach, Refused};
+use crate::provider::modelscope::answer::{self, ApiResponse};
+use crate::provider::modelscope::rate::RateLimitHeaders;
+use crate::provider::modelscope::reach::{AddressPolicy, ForbiddenAddress};
 use crate::provider::modelscope::sockets::limit;
 use crate::provider::modelscope::waits::server_date;
 use crate::provider::modelscope::{ids, plain};
@@ -54,7 +54,7 @@ pub enum ClientError {
 
 /// Request without a complete response.
 #[derive(Debug)]
-pub struct Lost {
+pub struct NoResponse {
     /// True if the request may have reached the server.
     pub was_sent: bool,
     /// Description of the failure.
@@ -63,11 +63,11 @@ pub struct Lost {
     pub is_refused: bool,
 }
 
-impl Lost {}
+impl NoResponse {}
 
-impl From<reqwest::Error> for Lost {
+impl From<reqwest::Error> for NoResponse {
     fn from(error: reqwest::Error) -> Self {
-        if let Some(refused) = Refused::among(&error) {
+        if let Some(refused) = ForbiddenAddress::among(&error) {
             return Self { was_sent: false, words: refused.to_string(), is_refused: true };
         }
         // Refused connections, unknown hosts and failed handshakes all occur before the first byte of a request is sent.
@@ -134,13 +134,18 @@ pub fn image_url(link: &Link) -> Result<Url, Fault> {
 }
 
 /// Creates the client that carries the token: HTTP/1.1, no redirects, and no automatic retries of a paid request.
-pub fn api_client(base: &Url, headers: HeaderMap, timeout: Duration, reach: &Reach) -> Result<Client, ClientError> {
+pub fn api_client(
+    base: &Url,
+    headers: HeaderMap,
+    timeout: Duration,
+    reach: &AddressPolicy,
+) -> Result<Client, ClientError> {
     let builder = builder(base, timeout).default_headers(headers).redirect(Policy::none()).timeout(timeout);
     Ok(builder.dns_resolver(reach.api_resolver()).build()?)
 }
 
 /// Creates the client for images. It has no token and never follows a redirect from HTTPS to HTTP. Every hop must be allowed by `reach`.
-pub fn image_client(base: &Url, timeout: Duration, reach: &Reach) -> Result<Client, ClientError> {
+pub fn image_client(base: &Url, timeout: Duration, reach: &AddressPolicy) -> Result<Client, ClientError> {
     let within = reach.clone();
     let policy = Policy::custom(move |attempt| match refused_redirect(attempt.previous(), attempt.url()) {
         Some(why) => attempt.error(why),
@@ -189,13 +194,13 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 /// Reads a response within the size limit. The beginning of an incomplete or too long body is kept: it may hold a task id.
-pub async fn answer(mut response: Response) -> Answer {
+pub async fn answer(mut response: Response) -> ApiResponse {
     let status = response.status().as_u16();
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     let retry_after = header("retry-after").map(str::to_owned);
     let date = header("date").and_then(server_date);
     let remaining = REMAINING.into_iter().filter_map(|name| header(name)?.trim().parse().ok()).min();
-    let rate = RateTold::read(header, date);
+    let rate = RateLimitHeaders::read(header, date);
     let mut body = Vec::new();
     let cut = loop {
         match response.chunk().await {
@@ -204,12 +209,12 @@ pub async fn answer(mut response: Response) -> Answer {
             }
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => break None,
-            Err(error) => break Some(Lost::from(error).words),
+            Err(error) => break Some(NoResponse::from(error).words),
         }
         // A million chunks of one byte must not block all other tasks.
         tokio::task::consume_budget().await;
     };
-    Answer { status, retry_after, date, remaining, rate, body: plain::bytes(body), cut }
+    ApiResponse { status, retry_after, date, remaining, rate, body: plain::bytes(body), cut }
 }
 
 #[cfg(test)]

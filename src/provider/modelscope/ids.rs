@@ -30,7 +30,7 @@ const ROUNDED_DIGITS_MIN: usize = 6;
 
 /// Result of the search for a task id in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum TaskIdSearch {
     /// No id.
     Nothing,
     /// Exactly one id.
@@ -42,7 +42,7 @@ pub enum Found {
 }
 
 /// Value of one id key.
-enum Id {
+enum IdValue {
     Usable(String),
     /// JSON `null`, which means no id.
     Absent,
@@ -60,7 +60,7 @@ pub fn is_usable(task: &TaskId) -> bool {
 }
 
 /// Finds the task id in a response body.
-pub fn find(body: &[u8]) -> Found {
+pub fn find(body: &[u8]) -> TaskIdSearch {
     let text = plain::text(body);
     let mut reader = Reader { chars: text.chars() };
     let mut ids = Vec::new();
@@ -73,22 +73,22 @@ pub fn find(body: &[u8]) -> Found {
     }
 }
 
-fn judge(ids: Vec<Id>) -> Found {
+fn judge(ids: Vec<IdValue>) -> TaskIdSearch {
     let (mut usable, mut n_unusable, mut is_blank) = (Vec::new(), 0, false);
     for id in ids {
         match id {
-            Id::Usable(id) => usable.push(id),
-            Id::Unusable => n_unusable += 1,
-            Id::Blank => is_blank = true,
-            Id::Absent => (),
+            IdValue::Usable(id) => usable.push(id),
+            IdValue::Unusable => n_unusable += 1,
+            IdValue::Blank => is_blank = true,
+            IdValue::Absent => (),
         }
     }
     usable.dedup();
     match (usable.as_slice(), n_unusable) {
-        ([], 0) if !is_blank => Found::Nothing,
-        ([], _) => Found::Unusable,
-        ([id], 0) => Found::One(TaskId(id.clone())),
-        (_, _) => Found::Several,
+        ([], 0) if !is_blank => TaskIdSearch::Nothing,
+        ([], _) => TaskIdSearch::Unusable,
+        ([id], 0) => TaskIdSearch::One(TaskId(id.clone())),
+        (_, _) => TaskIdSearch::Several,
     }
 }
 
@@ -121,7 +121,7 @@ impl Reader<'_> {
     }
 
     /// Collects the ids of an object whose `{` has been read, up to its `}`.
-    fn object(&mut self, ids: &mut Vec<Id>, is_outermost: bool) -> Option<()> {
+    fn object(&mut self, ids: &mut Vec<IdValue>, is_outermost: bool) -> Option<()> {
         loop {
             self.skip_while(|c| is_space(c) || c == ',');
             if self.take('}') {
@@ -151,27 +151,27 @@ impl Reader<'_> {
     }
 
     /// Reads the value of an id key: a string, or the digits of a whole number. A value at the very end of the body may be incomplete.
-    fn id(&mut self) -> Id {
+    fn id(&mut self) -> IdValue {
         match self.peek() {
             Some(quote @ ('"' | '\'')) => {
                 let text = self.string(quote);
                 let is_closed = self.peek().is_none_or(is_delimiter);
                 match text {
-                    Some(text) if text.trim().is_empty() => Id::Blank,
-                    Some(text) if is_closed && is_usable(&TaskId(text.clone())) => Id::Usable(text),
-                    _ => Id::Unusable,
+                    Some(text) if text.trim().is_empty() => IdValue::Blank,
+                    Some(text) if is_closed && is_usable(&TaskId(text.clone())) => IdValue::Usable(text),
+                    _ => IdValue::Unusable,
                 }
             }
             Some('{' | '[') => {
                 let _skipped = self.skip_value();
-                Id::Unusable
+                IdValue::Unusable
             }
             _ => {
                 let word = self.bare();
                 match digits(&word) {
-                    Some(digits) if self.peek().is_some() => Id::Usable(digits),
-                    _ if matches!(word.as_str(), "null" | "None" | "nil" | "undefined") => Id::Absent,
-                    _ => Id::Unusable,
+                    Some(digits) if self.peek().is_some() => IdValue::Usable(digits),
+                    _ if matches!(word.as_str(), "null" | "None" | "nil" | "undefined") => IdValue::Absent,
+                    _ => IdValue::Unusable,
                 }
             }
         }

@@ -30,14 +30,14 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder};
 
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
-use crate::model::part::Part;
+use crate::model::part::PartialDownload;
 use crate::model::request::Request;
-use crate::provider::modelscope::answer::Answer;
-use crate::provider::modelscope::download::Bounds;
+use crate::provider::modelscope::answer::ApiResponse;
+use crate::provider::modelscope::download::DownloadLimits;
 pub use crate::provider::modelscope::http::ClientError;
-use crate::provider::modelscope::http::Lost;
-use crate::provider::modelscope::reach::Reach;
-use crate::provider::modelscope::sockets::Sockets;
+use crate::provider::modelscope::http::NoResponse;
+use crate::provider::modelscope::reach::AddressPolicy;
+use crate::provider::modelscope::sockets::RequestLimiter;
 use crate::provider::modelscope::token::Token;
 use crate::provider::{Download, Provider};
 
@@ -80,9 +80,9 @@ pub struct ModelScope {
     api: Client,
     images: Client,
     /// Policy for the addresses that image links may lead to.
-    reach: Reach,
-    bounds: Bounds,
-    sockets: Arc<Sockets>,
+    reach: AddressPolicy,
+    bounds: DownloadLimits,
+    sockets: Arc<RequestLimiter>,
 }
 
 impl ModelScope {
@@ -93,18 +93,18 @@ impl ModelScope {
         headers.insert(AUTHORIZATION, settings.token.header());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("x-modelscope-async-mode", HeaderValue::from_static("true"));
-        let reach = Reach::of_api(&base);
+        let reach = AddressPolicy::of_api(&base);
         let api = http::api_client(&base, headers, settings.request_timeout, &reach)?;
         let images = http::image_client(&base, settings.request_timeout, &reach)?;
-        let sockets = Sockets::new();
-        let bounds = Bounds::new(settings.request_timeout, settings.image_bytes_max, Arc::clone(&sockets));
+        let sockets = RequestLimiter::new();
+        let bounds = DownloadLimits::new(settings.request_timeout, settings.image_bytes_max, Arc::clone(&sockets));
         let submissions = http::below(&base, "/v1/images/generations")?;
         let tasks = http::below(&base, "/v1/tasks")?;
         Ok(Self { submissions, tasks, token: settings.token.clone(), api, images, reach, bounds, sockets })
     }
 
     /// Sends a request and reads its response. The token is removed from the response, wherever it is repeated.
-    async fn ask(&self, request: RequestBuilder) -> Result<Answer, Lost> {
+    async fn ask(&self, request: RequestBuilder) -> Result<ApiResponse, NoResponse> {
         let (response, _slot) = self.sockets.send(request).await?;
         Ok(http::answer(response).await.without(&self.token))
     }
@@ -113,10 +113,10 @@ impl ModelScope {
         let body = body::text(request)?;
         match self.ask(self.api.post(self.submissions.clone()).body(body)).await {
             Ok(answer) => answer::submitted(&answer, &request.model),
-            Err(Lost { was_sent: false, words, .. }) => {
+            Err(NoResponse { was_sent: false, words, .. }) => {
                 Err(Fault::new(FaultKind::Transient, format!("could not reach the API: {words}")))
             }
-            Err(Lost { was_sent: true, words, .. }) => {
+            Err(NoResponse { was_sent: true, words, .. }) => {
                 let words = format!("the response to the submission was lost ({words}): it may have been accepted");
                 Err(Fault::new(FaultKind::InDoubt, words))
             }
@@ -133,7 +133,7 @@ impl ModelScope {
     }
 
     /// Starts the download of an image, if its link leads to an allowed address.
-    async fn fetch(&self, url: &Url, part: Option<&Part>) -> Result<Download<'static>, Fault> {
+    async fn fetch(&self, url: &Url, part: Option<&PartialDownload>) -> Result<Download<'static>, Fault> {
         let hidden = |fault: Fault| Fault { message: self.token.hide_in_text(&fault.message), ..fault };
         self.reach.check(&http::image_url(url)?).map_err(|refused| {
             let words = format!("could not download {}: {refused}", answer::shown(url));
@@ -159,7 +159,11 @@ impl Provider for ModelScope {
         join_all(tasks.iter().map(|task| self.poll_one(task))).boxed()
     }
 
-    fn download<'a>(&'a self, url: &'a Url, part: Option<&'a Part>) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
+    fn download<'a>(
+        &'a self,
+        url: &'a Url,
+        part: Option<&'a PartialDownload>,
+    ) -> BoxFuture<'a, Result<Download<'static>, Fault>> {
         self.fetch(url, part).boxed()
     }
 }

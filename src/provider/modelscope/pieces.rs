@@ -11,8 +11,8 @@ use tokio::select;
 use tokio::time::{Instant, sleep_until};
 
 use crate::model::outcome::{Fault, FaultKind};
-use crate::provider::modelscope::download::Bounds;
-use crate::provider::modelscope::http::Lost;
+use crate::provider::modelscope::download::DownloadLimits;
+use crate::provider::modelscope::http::NoResponse;
 use crate::provider::modelscope::sockets::Slot;
 
 /// Interval between two checks of a slow download, in request timeouts.
@@ -28,7 +28,7 @@ const FASTER: f64 = 100.0;
 const ENDS_MAX: usize = 32;
 
 /// Body of an image response.
-pub struct Pieces {
+pub struct BodyReader {
     response: Response,
     /// Slot of the request, held until the body is read.
     _slot: Slot,
@@ -43,17 +43,17 @@ pub struct Pieces {
     look_at: Instant,
     n_bytes_at_look: u64,
     look_span: Duration,
-    others: Arc<Others>,
+    others: Arc<DownloadRates>,
 }
 
-impl Pieces {
+impl BodyReader {
     /// Creates a reader of the bytes after the first `n_before`. `bytes_total` is the length of the image in bytes, `None` if unknown.
     pub fn new(
         answer: (Response, Slot),
         n_before: u64,
         bytes_total: Option<u64>,
         is_kept: bool,
-        bounds: &Bounds,
+        bounds: &DownloadLimits,
     ) -> Self {
         let look_span = bounds.request_timeout.saturating_mul(TIMEOUTS_PER_LOOK).min(LOOK_SPAN_MAX);
         let began = Instant::now();
@@ -102,7 +102,7 @@ impl Pieces {
                     Ok(None)
                 }
                 Ok(None) => Err(self.broken("it ended early")),
-                Err(error) => Err(self.broken(&Lost::from(error).words)),
+                Err(error) => Err(self.broken(&NoResponse::from(error).words)),
             };
         }
     }
@@ -137,9 +137,9 @@ impl Pieces {
 
 /// Rates of the last complete downloads, with their end times.
 #[derive(Debug, Default)]
-pub struct Others(Mutex<VecDeque<(Instant, f64)>>);
+pub struct DownloadRates(Mutex<VecDeque<(Instant, f64)>>);
 
-impl Others {
+impl DownloadRates {
     fn ended(&self, at: Instant, rate: f64) {
         let mut ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ends.truncate(ENDS_MAX - 1);
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_fastest_is_that_of_those_that_ended_meanwhile() {
-        let others = Others::default();
+        let others = DownloadRates::default();
         let began = Instant::now();
         assert_eq!(others.fastest(None), None);
         others.ended(began, 500.0);
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn only_the_last_ends_are_remembered() {
-        let others = Others::default();
+        let others = DownloadRates::default();
         let now = Instant::now();
         others.ended(now, 9000.0);
         (0..ENDS_MAX).for_each(|_| others.ended(now, 10.0));

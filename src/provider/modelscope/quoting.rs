@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::text::{excerpt, kind_of_text, trimmed};
-use crate::provider::Body;
+use crate::provider::ImageStream;
 use crate::provider::modelscope::token::Token;
 
 /// Number of bytes that are examined to detect text.
@@ -22,7 +22,7 @@ const TEXT_BYTES: usize = 4096;
 const SHOWN_CHARS_MAX: usize = 120;
 
 /// Passes an image through; replaces a text with a fault that names the kind of text.
-pub fn guarded(body: Body<'static>, token: Token, is_quotable: bool) -> Body<'static> {
+pub fn guarded(body: ImageStream<'static>, token: Token, is_quotable: bool) -> ImageStream<'static> {
     let begun = async move {
         let (head, rest) = match gathered(body, HEAD_BYTES, Bytes::new()).await {
             Ok(begun) => begun,
@@ -41,7 +41,7 @@ pub fn guarded(body: Body<'static>, token: Token, is_quotable: bool) -> Body<'st
 }
 
 /// Returns the beginning of a text without the token; `None` if all of it may belong to the token.
-async fn quoted(rest: Body<'static>, head: Bytes, token: &Token) -> Option<String> {
+async fn quoted(rest: ImageStream<'static>, head: Bytes, token: &Token) -> Option<String> {
     // An interrupted text is shown as far as it was received.
     let text = gathered(rest, TEXT_BYTES, head.clone()).await.map_or(head, |(text, _)| text);
     let mut shown = token.hide(&text);
@@ -56,7 +56,11 @@ async fn quoted(rest: Body<'static>, head: Bytes, token: &Token) -> Option<Strin
 /// Reads at least `n_bytes_min` bytes, or all if there are fewer. Returns these bytes and the rest of the body.
 ///
 /// Bytes that arrive in one piece are passed on without a copy, as those of nearly every image do.
-async fn gathered(mut body: Body<'static>, n_bytes_min: usize, begun: Bytes) -> Result<(Bytes, Body<'static>), Fault> {
+async fn gathered(
+    mut body: ImageStream<'static>,
+    n_bytes_min: usize,
+    begun: Bytes,
+) -> Result<(Bytes, ImageStream<'static>), Fault> {
     let mut held = begun;
     while held.len() < n_bytes_min {
         let Some(piece) = body.next().await else { break };

@@ -18,7 +18,7 @@ const PAIRS: [(&str, &str); 4] = [
 
 /// Rate limit that the headers of a response describe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RateTold {
+pub struct RateLimitHeaders {
     /// Time until the next request is accepted, if the headers say that no request remains; `None` otherwise.
     pub spent_for: Option<Duration>,
     /// Time until the reset, if the headers do not give the number of remaining requests; `None` otherwise.
@@ -27,7 +27,7 @@ pub struct RateTold {
     pub remaining: Option<u64>,
 }
 
-impl RateTold {
+impl RateLimitHeaders {
     /// Parses all rate-limit headers; the longest wait counts. `date` is the server time.
     pub fn read<'a>(header: impl Fn(&str) -> Option<&'a str>, date: Option<Timestamp>) -> Self {
         let pairs = PAIRS.iter().filter_map(|(remaining, reset)| {
@@ -68,11 +68,11 @@ impl RateTold {
 
 /// Parses the header `RateLimit`. The later drafts write `"name";r=0;t=30, ...`; without `t`, the policy of that name gives the window. The
 /// seventh draft writes `limit=100, remaining=0, reset=30`.
-fn listed<'a>(text: &'a str, policy: Option<&'a str>) -> Vec<RateTold> {
+fn listed<'a>(text: &'a str, policy: Option<&'a str>) -> Vec<RateLimitHeaders> {
     let members: Vec<&str> = text.split(',').map(str::trim).collect();
     let number = |text: Option<&str>| text.and_then(|text| seconds(text.trim()));
     if let Some(reset) = number(value(&members, "reset")) {
-        return vec![RateTold::of(value(&members, "remaining"), reset)];
+        return vec![RateLimitHeaders::of(value(&members, "remaining"), reset)];
     }
     let told = members.iter().filter_map(|member| {
         let parts: Vec<&str> = member.split(';').map(str::trim).collect();
@@ -81,7 +81,7 @@ fn listed<'a>(text: &'a str, policy: Option<&'a str>) -> Vec<RateTold> {
             number(value(&policies.find(|policy| policy[0] == parts[0])?, "w"))
         };
         let reset = number(value(&parts, "t")).or_else(window)?;
-        Some(RateTold::of(Some(value(&parts, "r")?), reset))
+        Some(RateLimitHeaders::of(Some(value(&parts, "r")?), reset))
     });
     told.collect()
 }
@@ -100,9 +100,9 @@ mod tests {
 
     const NOON: &str = "Tue, 24 Nov 2026 12:00:00 GMT";
 
-    fn read(headers: &[(&str, &str)]) -> RateTold {
+    fn read(headers: &[(&str, &str)]) -> RateLimitHeaders {
         let header = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        RateTold::read(header, http_date(NOON))
+        RateLimitHeaders::read(header, http_date(NOON))
     }
 
     fn spent_for(headers: &[(&str, &str)]) -> Option<u128> {
@@ -149,7 +149,7 @@ mod tests {
             &[("x-ratelimit-remaining", "many"), ("x-ratelimit-reset", "30")],
             &[],
         ] {
-            assert_eq!(read(headers), RateTold::default(), "{headers:?}");
+            assert_eq!(read(headers), RateLimitHeaders::default(), "{headers:?}");
         }
     }
 
@@ -166,10 +166,10 @@ mod tests {
             ("0", "5x"),
         ] {
             let headers = [("x-ratelimit-remaining", remaining), ("x-ratelimit-reset", reset)];
-            assert_eq!(read(&headers), RateTold::default(), "{headers:?}");
+            assert_eq!(read(&headers), RateLimitHeaders::default(), "{headers:?}");
         }
         for text in ["", ";;;", "\"a\";r=0", "\"a\";t=3", "r=0;t=", "\"a\";r=0;t=-1", "remaining=0, reset=x"] {
-            assert_eq!(read(&[("ratelimit", text)]), RateTold::default(), "{text}");
+            assert_eq!(read(&[("ratelimit", text)]), RateLimitHeaders::default(), "{text}");
         }
     }
 

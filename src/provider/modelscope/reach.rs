@@ -21,7 +21,7 @@ use crate::provider::modelscope::realm::{Realm, is_metadata, realm};
 
 /// Policy for the addresses that a client may connect to. Clones are cheap and share the information about the API.
 #[derive(Clone, Debug)]
-pub struct Reach {
+pub struct AddressPolicy {
     /// Host of the API, as written in its base URL.
     api_host: Arc<str>,
     /// Realms in which the API was found, one bit each. An IP address in the base URL is known at once. A host name adds realms with each
@@ -33,7 +33,7 @@ pub struct Reach {
 
 /// Address that no image is fetched from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct ForbiddenAddress {
     /// Host as written in the link.
     host: String,
     /// Resolved address; `None` if the host was refused before its resolution.
@@ -42,7 +42,7 @@ pub struct Refused {
     why: &'static str,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for ForbiddenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, address, why } = self;
         let at = address.map_or(String::new(), |address| format!(" at {address}"));
@@ -53,9 +53,9 @@ impl fmt::Display for Refused {
     }
 }
 
-impl Error for Refused {}
+impl Error for ForbiddenAddress {}
 
-impl Refused {
+impl ForbiddenAddress {
     /// Returns the refusal among the causes of an error; `None` if there is none.
     pub fn among<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
         let mut cause = Some(error);
@@ -69,7 +69,7 @@ impl Refused {
     }
 }
 
-impl Reach {
+impl AddressPolicy {
     /// Creates the policy for image links of an API with this base URL.
     pub fn of_api(base: &Url) -> Self {
         let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
@@ -113,9 +113,9 @@ impl Reach {
     }
 
     /// Checks the host of a link before anything is sent. A host name is checked again when it is resolved.
-    pub fn check(&self, url: &Url) -> Result<(), Refused> {
+    pub fn check(&self, url: &Url) -> Result<(), ForbiddenAddress> {
         let host = url.host_str().unwrap_or_default();
-        let refused = |why| Refused { host: host.to_owned(), address: None, why };
+        let refused = |why| ForbiddenAddress { host: host.to_owned(), address: None, why };
         match written(url) {
             Some(address) => self.judge(address, true).map_err(refused),
             None if *host != *self.api_host && self.is_proxy(host) => Err(refused("the proxy of this machine")),
@@ -145,7 +145,7 @@ impl Reach {
     }
 
     /// Returns the resolved addresses that may be connected to. Fails if all of them are refused.
-    fn filter(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
+    fn filter(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ForbiddenAddress> {
         if self.is_proxy(host) {
             return Ok(found);
         }
@@ -153,7 +153,7 @@ impl Reach {
         let is_open = |address: &SocketAddr| match self.judge(address.ip(), false) {
             Ok(()) => true,
             Err(why) => {
-                refused.get_or_insert(Refused { host: host.to_owned(), address: Some(address.ip()), why });
+                refused.get_or_insert(ForbiddenAddress { host: host.to_owned(), address: Some(address.ip()), why });
                 false
             }
         };
@@ -185,7 +185,7 @@ impl Reach {
 }
 
 /// Function that checks the resolved addresses of a host name.
-type Judge = dyn Fn(&str, Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> + Send + Sync;
+type Judge = dyn Fn(&str, Vec<SocketAddr>) -> Result<Vec<SocketAddr>, ForbiddenAddress> + Send + Sync;
 
 /// System resolver with a check of its results.
 struct Resolver(Arc<Judge>);

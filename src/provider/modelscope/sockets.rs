@@ -32,13 +32,13 @@ const RECOVERY: Duration = Duration::from_secs(5);
 
 /// Limiter of the requests in flight.
 #[derive(Debug)]
-pub struct Sockets {
-    state: Mutex<State>,
+pub struct RequestLimiter {
+    state: Mutex<RequestLimiterState>,
     freed: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct RequestLimiterState {
     n_out: usize,
     /// Upper bound of the limit; `None` if unknown.
     most: Option<usize>,
@@ -50,16 +50,16 @@ struct State {
 
 /// Slot of a request in flight, held until its response has been read.
 #[derive(Debug)]
-pub struct Slot(Arc<Sockets>);
+pub struct Slot(Arc<RequestLimiter>);
 
-impl Sockets {
+impl RequestLimiter {
     /// Creates a limiter for the descriptors of this process, with one file per image. A shortage lowers the limit.
     pub fn new() -> Arc<Self> {
         Self::up_to(limit().map(|limit| (limit.saturating_sub(RESERVED) / 3).max(1)))
     }
 
     fn up_to(most: Option<usize>) -> Arc<Self> {
-        let state = State { n_out: 0, most, max: most, changed_at: Instant::now() };
+        let state = RequestLimiterState { n_out: 0, most, max: most, changed_at: Instant::now() };
         Arc::new(Self { state: Mutex::new(state), freed: Notify::new() })
     }
 
@@ -119,7 +119,7 @@ impl Sockets {
         state.changed_at = Instant::now();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, RequestLimiterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -164,7 +164,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_shortage_fewer_are_under_way_and_more_again_later() {
-        let sockets = Sockets::up_to(None);
+        let sockets = RequestLimiter::up_to(None);
         let until = Instant::now() + Duration::from_secs(3600);
         let mut slots = vec![];
         for _ in 0..10 {
@@ -188,7 +188,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_does_not_wait_for_ever() {
-        let sockets = Sockets::up_to(None);
+        let sockets = RequestLimiter::up_to(None);
         let until = Instant::now() + Duration::from_secs(3);
         let held = sockets.slot(until).await;
         sockets.ran_out();
@@ -201,7 +201,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_the_system_allows_is_never_passed() {
-        let sockets = Sockets::up_to(Some(2));
+        let sockets = RequestLimiter::up_to(Some(2));
         let held = [sockets.take(false), sockets.take(false)];
         tokio::time::advance(RECOVERY * 10).await;
         assert_eq!((held, sockets.take(false)), ([true, true], false));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use reqwest::header::HeaderValue;
 
-use crate::provider::modelscope::token::spelling::Spelling;
+use crate::provider::modelscope::token::spelling::SecretEncoding;
 
 /// Environment variables that hold the token, in the order of lookup. The API's documentation, its MCP server, its samples and its users
 /// each have their own variable.
@@ -37,7 +37,7 @@ const HIDDEN: &str = "(the token)";
 pub struct Token {
     header: HeaderValue,
     /// Forms of the token that are redacted; empty for a token that is no secret.
-    spellings: Arc<[Spelling]>,
+    spellings: Arc<[SecretEncoding]>,
 }
 
 impl fmt::Debug for Token {
@@ -84,7 +84,7 @@ impl Token {
         let mut value = HeaderValue::from_str(&format!("{SCHEME}{text}")).map_err(|_| malformed())?;
         value.set_sensitive(true);
         let is_secret = text.len() >= SECRET_BYTES_MIN;
-        let spellings = if is_secret { Spelling::all(text.as_bytes()).into() } else { Arc::default() };
+        let spellings = if is_secret { SecretEncoding::all(text.as_bytes()).into() } else { Arc::default() };
         Ok(Self { header: value, spellings })
     }
 

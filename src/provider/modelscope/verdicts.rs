@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use crate::model::outcome::TaskId;
 #[cfg(doc)]
-use crate::provider::modelscope::envelope::Envelope;
-use crate::provider::modelscope::ids::Found;
+use crate::provider::modelscope::envelope::ErrorEnvelope;
+use crate::provider::modelscope::ids::TaskIdSearch;
 
 /// Kind of request that a response belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum RequestKind {
     /// Submission of a task.
     Submit,
     /// Poll of a task.
@@ -31,7 +31,7 @@ pub enum Asked {
 
 /// Shape of a response body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum BodyShape {
     /// Exactly one readable task id.
     Id,
     /// Id that cannot be polled, or ids that contradict each other.
@@ -48,7 +48,7 @@ pub enum Shape {
 
 /// Condition on the message in an error envelope, in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Words {
+pub enum MessageMatch {
     /// Message of any content.
     Any,
     /// Message that contains this text.
@@ -61,11 +61,11 @@ pub enum Words {
 
 /// Conclusion from a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ResponseVerdict {
     /// Submission was accepted.
     Accepted,
     /// Submission was clearly refused, or the task has failed, for this reason.
-    Refused(Reason),
+    Refused(RefusalReason),
     /// Redirect, which is not followed. It leaves doubt.
     Redirected,
     /// Refusal, most likely by a gateway or proxy. It leaves doubt.
@@ -94,7 +94,7 @@ pub enum Verdict {
 
 /// Reason for a refused submission or a failed task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum RefusalReason {
     /// Token is missing, wrong or not allowed.
     Unauthorized,
     /// Credit is used up.
@@ -123,12 +123,12 @@ pub enum Reason {
 
 /// Row of the decision table: conditions on a response, and the verdict.
 #[derive(Clone, Debug)]
-pub struct Row {
-    asked: Asked,
+pub struct DecisionRow {
+    asked: RequestKind,
     statuses: &'static [RangeInclusive<u16>],
-    shape: Shape,
-    words: Words,
-    verdict: Verdict,
+    shape: BodyShape,
+    words: MessageMatch,
+    verdict: ResponseVerdict,
 }
 
 /// Range of every status, including those that HTTP does not define.
@@ -139,72 +139,72 @@ const SUCCESS: &[RangeInclusive<u16>] = &[200..=299];
 const UNSURE: &[RangeInclusive<u16>] = &[408..=408, 425..=425, 429..=429, 460..=460, 499..=499];
 
 const fn row(
-    asked: Asked,
+    asked: RequestKind,
     statuses: &'static [RangeInclusive<u16>],
-    shape: Shape,
-    words: Words,
-    verdict: Verdict,
-) -> Row {
-    Row { asked, statuses, shape, words, verdict }
+    shape: BodyShape,
+    words: MessageMatch,
+    verdict: ResponseVerdict,
+) -> DecisionRow {
+    DecisionRow { asked, statuses, shape, words, verdict }
 }
 
-use Asked::{FailedTask, Poll, Submit};
-use Shape::{Any, Id, OddId, OtherId, Own, Status};
-use Verdict::{Accepted, InDoubt, OtherTask, Redirected, Refused, Rejected, Silence};
-use Words::{DaySpent, Have, TaskUnknown};
+use BodyShape::{Any, Id, OddId, OtherId, Own, Status};
+use MessageMatch::{DaySpent, Have, TaskUnknown};
+use RequestKind::{FailedTask, Poll, Submit};
+use ResponseVerdict::{Accepted, InDoubt, OtherTask, Redirected, Refused, Rejected, Silence};
 
 /// Decision table. The first matching row decides.
-pub static TABLE: &[Row] = &[
+pub static TABLE: &[DecisionRow] = &[
     // A readable id is an accepted task, whatever the status and the message.
-    row(Submit, ALL, Id, Words::Any, Accepted),
-    row(Submit, ALL, OddId, Words::Any, InDoubt),
+    row(Submit, ALL, Id, MessageMatch::Any, Accepted),
+    row(Submit, ALL, OddId, MessageMatch::Any, InDoubt),
     // Closed list of clear refusals: statuses of the API in its own envelope.
-    row(Submit, &[401..=401, 403..=403], Own, Words::Any, Refused(Reason::Unauthorized)),
-    row(Submit, &[402..=402], Own, Words::Any, Refused(Reason::OutOfCredit)),
-    row(Submit, &[429..=429], Own, Have("insufficient balance"), Refused(Reason::ModelRetired)),
-    row(Submit, &[429..=429], Own, DaySpent, Refused(Reason::DaySpent)),
-    row(Submit, &[429..=429], Own, Words::Any, Refused(Reason::Throttled)),
-    row(Submit, &[400..=400, 422..=422], Own, Have("inappropriate content"), Refused(Reason::Moderated)),
-    row(Submit, &[400..=400], Own, Have("has no provider supported"), Refused(Reason::ModelUnknown)),
-    row(Submit, &[400..=400], Own, Have("synchronous calls"), Refused(Reason::OurBug)),
-    row(Submit, &[400..=400], Own, Have("server is busy"), Refused(Reason::Busy)),
-    row(Submit, &[404..=405], Own, Words::Any, Refused(Reason::AddressUnknown)),
-    row(Submit, &[400..=400, 413..=413, 415..=415, 422..=422], Own, Words::Any, Refused(Reason::Invalid)),
+    row(Submit, &[401..=401, 403..=403], Own, MessageMatch::Any, Refused(RefusalReason::Unauthorized)),
+    row(Submit, &[402..=402], Own, MessageMatch::Any, Refused(RefusalReason::OutOfCredit)),
+    row(Submit, &[429..=429], Own, Have("insufficient balance"), Refused(RefusalReason::ModelRetired)),
+    row(Submit, &[429..=429], Own, DaySpent, Refused(RefusalReason::DaySpent)),
+    row(Submit, &[429..=429], Own, MessageMatch::Any, Refused(RefusalReason::Throttled)),
+    row(Submit, &[400..=400, 422..=422], Own, Have("inappropriate content"), Refused(RefusalReason::Moderated)),
+    row(Submit, &[400..=400], Own, Have("has no provider supported"), Refused(RefusalReason::ModelUnknown)),
+    row(Submit, &[400..=400], Own, Have("synchronous calls"), Refused(RefusalReason::OurBug)),
+    row(Submit, &[400..=400], Own, Have("server is busy"), Refused(RefusalReason::Busy)),
+    row(Submit, &[404..=405], Own, MessageMatch::Any, Refused(RefusalReason::AddressUnknown)),
+    row(Submit, &[400..=400, 413..=413, 415..=415, 422..=422], Own, MessageMatch::Any, Refused(RefusalReason::Invalid)),
     // Everything else leaves doubt. The same request would most likely receive another 3xx or 4xx again.
-    row(Submit, &[300..=399], Any, Words::Any, Redirected),
-    row(Submit, UNSURE, Any, Words::Any, InDoubt),
-    row(Submit, &[400..=499], Any, Words::Any, Rejected),
-    row(Submit, ALL, Any, Words::Any, InDoubt),
+    row(Submit, &[300..=399], Any, MessageMatch::Any, Redirected),
+    row(Submit, UNSURE, Any, MessageMatch::Any, InDoubt),
+    row(Submit, &[400..=499], Any, MessageMatch::Any, Rejected),
+    row(Submit, ALL, Any, MessageMatch::Any, InDoubt),
     // Polls: only the API's statement about the polled task counts.
-    row(Poll, ALL, OtherId, Words::Any, OtherTask),
-    row(Poll, SUCCESS, Status(&["SUCCEED", "SUCCEEDED", "SUCCESS"]), Words::Any, Verdict::Done),
-    row(Poll, SUCCESS, Status(&["FAILED", "FAILURE"]), TaskUnknown, Verdict::Unknown),
-    row(Poll, SUCCESS, Status(&["FAILED", "FAILURE"]), Words::Any, Verdict::Failed),
-    row(Poll, SUCCESS, Status(&["PENDING", "QUEUED"]), Words::Any, Verdict::Queued),
-    row(Poll, SUCCESS, Status(&[]), Words::Any, Verdict::Running),
-    row(Poll, ALL, Own, TaskUnknown, Verdict::Unknown),
-    row(Poll, &[401..=401, 403..=403], Own, Words::Any, Verdict::PollUnauthorized),
+    row(Poll, ALL, OtherId, MessageMatch::Any, OtherTask),
+    row(Poll, SUCCESS, Status(&["SUCCEED", "SUCCEEDED", "SUCCESS"]), MessageMatch::Any, ResponseVerdict::Done),
+    row(Poll, SUCCESS, Status(&["FAILED", "FAILURE"]), TaskUnknown, ResponseVerdict::Unknown),
+    row(Poll, SUCCESS, Status(&["FAILED", "FAILURE"]), MessageMatch::Any, ResponseVerdict::Failed),
+    row(Poll, SUCCESS, Status(&["PENDING", "QUEUED"]), MessageMatch::Any, ResponseVerdict::Queued),
+    row(Poll, SUCCESS, Status(&[]), MessageMatch::Any, ResponseVerdict::Running),
+    row(Poll, ALL, Own, TaskUnknown, ResponseVerdict::Unknown),
+    row(Poll, &[401..=401, 403..=403], Own, MessageMatch::Any, ResponseVerdict::PollUnauthorized),
     // A poll costs nothing, so the 429 of a gateway or proxy is believed too.
-    row(Poll, &[429..=429], Any, Words::Any, Verdict::PollThrottled),
-    row(Poll, ALL, Any, Words::Any, Silence),
+    row(Poll, &[429..=429], Any, MessageMatch::Any, ResponseVerdict::PollThrottled),
+    row(Poll, ALL, Any, MessageMatch::Any, Silence),
     // Failed tasks, by the code that the API gives.
-    row(FailedTask, &[400..=400, 422..=422], Any, Have("inappropriate content"), Refused(Reason::Moderated)),
-    row(FailedTask, &[401..=401, 403..=403], Any, Words::Any, Refused(Reason::Unauthorized)),
-    row(FailedTask, &[402..=402], Any, Words::Any, Refused(Reason::OutOfCredit)),
-    row(FailedTask, &[429..=429], Any, DaySpent, Refused(Reason::DaySpent)),
-    row(FailedTask, &[429..=429], Any, Words::Any, Refused(Reason::Throttled)),
-    row(FailedTask, &[408..=408], Any, Words::Any, Refused(Reason::Internal)),
-    row(FailedTask, &[400..=499], Any, Words::Any, Refused(Reason::Invalid)),
-    row(FailedTask, ALL, Any, Words::Any, Refused(Reason::Internal)),
+    row(FailedTask, &[400..=400, 422..=422], Any, Have("inappropriate content"), Refused(RefusalReason::Moderated)),
+    row(FailedTask, &[401..=401, 403..=403], Any, MessageMatch::Any, Refused(RefusalReason::Unauthorized)),
+    row(FailedTask, &[402..=402], Any, MessageMatch::Any, Refused(RefusalReason::OutOfCredit)),
+    row(FailedTask, &[429..=429], Any, DaySpent, Refused(RefusalReason::DaySpent)),
+    row(FailedTask, &[429..=429], Any, MessageMatch::Any, Refused(RefusalReason::Throttled)),
+    row(FailedTask, &[408..=408], Any, MessageMatch::Any, Refused(RefusalReason::Internal)),
+    row(FailedTask, &[400..=499], Any, MessageMatch::Any, Refused(RefusalReason::Invalid)),
+    row(FailedTask, ALL, Any, MessageMatch::Any, Refused(RefusalReason::Internal)),
 ];
 
 /// Features of a response that the table examines.
 #[derive(Clone, Debug)]
-pub struct Seen<'a> {
+pub struct ResponseFeatures<'a> {
     /// HTTP status; for a failed task, the code in its envelope.
     pub status: u16,
     /// Task id in the body.
-    pub id: &'a Found,
+    pub id: &'a TaskIdSearch,
     /// Value of `task_status` in capitals; `None` unless the body is a complete JSON object with this field.
     pub task_status: Option<&'a str>,
     /// True if the body is the API's own error envelope.
@@ -221,32 +221,32 @@ pub struct Seen<'a> {
     pub is_spent: bool,
 }
 
-impl Seen<'_> {
+impl ResponseFeatures<'_> {
     /// Returns the verdict of the first matching row.
-    pub fn verdict(&self, asked: Asked) -> Verdict {
+    pub fn verdict(&self, asked: RequestKind) -> ResponseVerdict {
         TABLE[self.row(asked)].verdict
     }
 
     /// Returns the index of the first matching row.
-    pub(super) fn row(&self, asked: Asked) -> usize {
+    pub(super) fn row(&self, asked: RequestKind) -> usize {
         let place = TABLE.iter().position(|row| row.asked == asked && self.fits(row));
         place.expect("the last row of each part fits every answer")
     }
 
-    fn fits(&self, row: &Row) -> bool {
+    fn fits(&self, row: &DecisionRow) -> bool {
         row.statuses.iter().any(|statuses| statuses.contains(&self.status))
             && self.has(row.shape)
             && self.says(row.words)
     }
 
-    fn has(&self, shape: Shape) -> bool {
+    fn has(&self, shape: BodyShape) -> bool {
         match shape {
-            Id => matches!(self.id, Found::One(_)),
-            OddId => matches!(self.id, Found::Unusable | Found::Several),
+            Id => matches!(self.id, TaskIdSearch::One(_)),
+            OddId => matches!(self.id, TaskIdSearch::Unusable | TaskIdSearch::Several),
             OtherId => match (self.id, self.task) {
-                (Found::One(TaskId(id)), Some(TaskId(task))) => id.trim() != task.trim(),
-                (Found::Several, _) => true,
-                (Found::One(_), None) | (Found::Nothing | Found::Unusable, _) => false,
+                (TaskIdSearch::One(TaskId(id)), Some(TaskId(task))) => id.trim() != task.trim(),
+                (TaskIdSearch::Several, _) => true,
+                (TaskIdSearch::One(_), None) | (TaskIdSearch::Nothing | TaskIdSearch::Unusable, _) => false,
             },
             Status(names) => self.task_status.is_some_and(|status| names.is_empty() || names.contains(&status)),
             Own => self.is_own,
@@ -254,9 +254,9 @@ impl Seen<'_> {
         }
     }
 
-    fn says(&self, words: Words) -> bool {
+    fn says(&self, words: MessageMatch) -> bool {
         match words {
-            Words::Any => true,
+            MessageMatch::Any => true,
             Have(words) => self.words.to_lowercase().contains(words),
             DaySpent => self.says_day_spent(),
             TaskUnknown => self.says_task_unknown(),

@@ -8,7 +8,7 @@ use crate::provider::simulator::faults::FaultPlan;
 
 /// Behaviour of a simulated service.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Config {
+pub struct SimulatorConfig {
     /// Median latency of a task; latencies have a lognormal distribution.
     pub latency: Duration,
     /// Standard deviation of the latency's logarithm. 0 gives all tasks the same latency. With 0.3, nineteen in twenty tasks take between a
@@ -43,7 +43,7 @@ pub struct Config {
     pub token: Option<String>,
 }
 
-impl Default for Config {
+impl Default for SimulatorConfig {
     fn default() -> Self {
         Self {
             latency: Duration::from_secs(2),

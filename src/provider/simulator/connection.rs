@@ -14,13 +14,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Switch that breaks its connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fuse(Arc<AtomicU8>);
+pub(super) struct ConnectionBreaker(Arc<AtomicU8>);
 
 // States of the fuse; 0 means intact.
 const BLOWN_AT_FLUSH: u8 = 1;
 const BLOWN: u8 = 2;
 
-impl Fuse {
+impl ConnectionBreaker {
     /// Breaks the connection at the next write: no further byte is sent.
     pub(super) fn blow(&self) {
         self.0.store(BLOWN, Ordering::Relaxed);
@@ -37,7 +37,7 @@ impl Fuse {
     }
 }
 
-impl Connected<IncomingStream<'_, FusedListener>> for Fuse {
+impl Connected<IncomingStream<'_, FusedListener>> for ConnectionBreaker {
     fn connect_info(stream: IncomingStream<'_, FusedListener>) -> Self {
         stream.io().fuse.clone()
     }
@@ -55,7 +55,7 @@ impl Listener for FusedListener {
         let (stream, peer) = Listener::accept(&mut self.0).await;
         // Responses are small, and clients wait for them. If this call fails, responses are only slower.
         let _ = stream.set_nodelay(true);
-        (Fused { stream, fuse: Fuse::default() }, peer)
+        (Fused { stream, fuse: ConnectionBreaker::default() }, peer)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -66,7 +66,7 @@ impl Listener for FusedListener {
 #[derive(Debug)]
 pub(super) struct Fused {
     stream: TcpStream,
-    fuse: Fuse,
+    fuse: ConnectionBreaker,
 }
 
 impl AsyncRead for Fused {

@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 /// Fault that can be injected, by the request or the task that it affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PlannedFault {
+pub enum InjectedFault {
     /// Affects a submission; sampled again for each submission.
     Submit(SubmitFault),
     /// Affects a poll; sampled again for each poll.
@@ -129,13 +129,13 @@ pub enum ImageFault {
 }
 
 use ImageFault as I;
-use PlannedFault::{Image, Poll, Submit, Task};
+use InjectedFault::{Image, Poll, Submit, Task};
 use PollFault as P;
 use SubmitFault as S;
 use TaskFault as T;
 
 /// Names of all faults, with short descriptions.
-const NAMES: [(&str, PlannedFault, &str); 33] = [
+const NAMES: [(&str, InjectedFault, &str); 33] = [
     ("submit-500", Submit(S::Busy), "500 \"Server is busy\"; not accepted"),
     ("submit-429", Submit(S::Throttled), "429 \"Too many requests\"; not accepted"),
     ("submit-cut-before", Submit(S::CutBefore), "connection dropped; not accepted"),
@@ -172,7 +172,7 @@ const NAMES: [(&str, PlannedFault, &str); 33] = [
 ];
 
 /// Names of groups of faults. Each fault of a group gets the given probability.
-const GROUPS: [(&str, &[PlannedFault]); 8] = [
+const GROUPS: [(&str, &[InjectedFault]); 8] = [
     ("500", &[Submit(S::Busy), Poll(P::Busy), Image(I::Broken)]),
     ("429", &[Submit(S::Throttled), Poll(P::Throttled)]),
     ("401", &[Submit(S::Unauthorized), Poll(P::Unauthorized)]),
@@ -194,7 +194,7 @@ pub fn help() -> String {
     format!("Faults:\n{faults}\nGroups of faults:\n{groups}")
 }
 
-impl PlannedFault {
+impl InjectedFault {
     /// Returns all faults.
     pub fn all() -> impl Iterator<Item = Self> {
         NAMES.into_iter().map(|(_, fault, _)| fault)
@@ -206,13 +206,13 @@ impl PlannedFault {
     }
 }
 
-impl fmt::Display for PlannedFault {
+impl fmt::Display for InjectedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
-impl FromStr for PlannedFault {
+impl FromStr for InjectedFault {
     type Err = FaultSettingError;
 
     fn from_str(text: &str) -> Result<Self, FaultSettingError> {
@@ -223,7 +223,7 @@ impl FromStr for PlannedFault {
     }
 }
 
-fn faults_named(text: &str) -> Result<Vec<PlannedFault>, FaultSettingError> {
+fn faults_named(text: &str) -> Result<Vec<InjectedFault>, FaultSettingError> {
     let single = NAMES.into_iter().find(|(name, ..)| *name == text).map(|(_, fault, _)| vec![fault]);
     let group = || GROUPS.into_iter().find(|(name, _)| *name == text).map(|(_, faults)| faults.to_vec());
     single.or_else(group).ok_or_else(|| FaultSettingError::unknown(text))
@@ -233,7 +233,7 @@ fn faults_named(text: &str) -> Result<Vec<PlannedFault>, FaultSettingError> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct FaultSetting {
     /// Faults that the name covers.
-    pub faults: Vec<PlannedFault>,
+    pub faults: Vec<InjectedFault>,
     /// Probability of each of these faults, from 0 to 1.
     pub probability: f64,
 }
@@ -290,18 +290,18 @@ impl FromStr for FaultSetting {
 /// Probabilities of all faults. The faults of one request exclude each other, so their probabilities add up. Beyond a sum of 1, faults that
 /// are listed earlier in this module take precedence.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct FaultPlan(BTreeMap<PlannedFault, f64>);
+pub struct FaultPlan(BTreeMap<InjectedFault, f64>);
 
 impl FaultPlan {
     /// Returns the plan with this probability for this fault. Of two probabilities for one fault, the later counts.
     #[must_use]
-    pub fn with(mut self, fault: PlannedFault, probability: f64) -> Self {
+    pub fn with(mut self, fault: InjectedFault, probability: f64) -> Self {
         self.0.insert(fault, probability);
         self
     }
 
     /// Returns the probability of this fault; 0 if the plan does not contain it.
-    pub fn probability(&self, fault: PlannedFault) -> f64 {
+    pub fn probability(&self, fault: InjectedFault) -> f64 {
         self.0.get(&fault).copied().unwrap_or(0.0)
     }
 
@@ -326,7 +326,7 @@ impl FaultPlan {
     }
 
     /// Samples one random number, whatever the plan contains. A changed probability therefore does not shift later samples.
-    fn draw<T>(&self, rng: &mut Rng, pick: impl Fn(PlannedFault) -> Option<T>) -> Option<T> {
+    fn draw<T>(&self, rng: &mut Rng, pick: impl Fn(InjectedFault) -> Option<T>) -> Option<T> {
         let mut left = rng.f64();
         let mut candidates = self.0.iter().filter_map(|(fault, probability)| Some((pick(*fault)?, probability)));
         candidates

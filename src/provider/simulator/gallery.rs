@@ -7,7 +7,7 @@ use crate::provider::simulator::picture::Picture;
 
 /// PNG files of drawn pictures.
 #[derive(Debug)]
-pub(super) struct Gallery {
+pub(super) struct PictureCache {
     bytes_max: usize,
     kept: Mutex<Kept>,
 }
@@ -18,7 +18,7 @@ struct Kept {
     n_bytes: usize,
 }
 
-impl Gallery {
+impl PictureCache {
     /// Creates an empty cache for `bytes_max` bytes of files.
     pub(super) fn new(bytes_max: usize) -> Self {
         Self { bytes_max, kept: Mutex::default() }
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_found_and_never_more_than_there_is_room_for() {
-        let gallery = Gallery::new(100);
+        let gallery = PictureCache::new(100);
         for seed in 0..10 {
             assert_eq!(gallery.find(picture(seed)), None);
             gallery.keep(picture(seed), &[1; 30]);
@@ -73,10 +73,10 @@ mod tests {
 
     #[test]
     fn without_room_nothing_is_kept_and_nothing_else_goes() {
-        let gallery = Gallery::new(0);
+        let gallery = PictureCache::new(0);
         gallery.keep(picture(1), &[1]);
         assert_eq!(gallery.find(picture(1)), None);
-        let gallery = Gallery::new(10);
+        let gallery = PictureCache::new(10);
         gallery.keep(picture(1), &[1; 10]);
         gallery.keep(picture(2), &[1; 11]);
         assert_eq!(gallery.find(picture(1)), Some(vec![1; 10]));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::limits::Rate;
 use crate::model::time::Timestamp;
-use crate::provider::simulator::config::Config;
+use crate::provider::simulator::config::SimulatorConfig;
 use crate::provider::simulator::refusal::Refusal;
 
 /// Offset of Asia/Shanghai from UTC, in milliseconds. Quota days begin at midnight there; Asia/Shanghai has no summer time.
@@ -15,7 +15,7 @@ const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
 /// Limits of the service and their current use. It stores one time per unfinished task; nothing else grows.
 #[derive(Clone, Debug)]
-pub(super) struct Gate {
+pub(super) struct AdmissionLimiter {
     bucket: Option<Bucket>,
     concurrency: Option<usize>,
     quota: Option<u32>,
@@ -26,8 +26,8 @@ pub(super) struct Gate {
     n_today: u32,
 }
 
-impl Gate {
-    pub(super) fn new(config: &Config) -> Self {
+impl AdmissionLimiter {
+    pub(super) fn new(config: &SimulatorConfig) -> Self {
         let mut gate = Self {
             bucket: None,
             concurrency: None,
@@ -130,9 +130,10 @@ mod tests {
 
     #[test]
     fn the_bucket_takes_a_second_at_once_and_then_its_rate() {
-        let config = Config { rate: Some("10/s".parse().unwrap()), ..Config::default() };
-        let mut gate = Gate::new(&config);
-        let n_taken = |gate: &mut Gate, millis| (0..100).filter(|_| gate.admit(at(millis), "m").is_ok()).count();
+        let config = SimulatorConfig { rate: Some("10/s".parse().unwrap()), ..SimulatorConfig::default() };
+        let mut gate = AdmissionLimiter::new(&config);
+        let n_taken =
+            |gate: &mut AdmissionLimiter, millis| (0..100).filter(|_| gate.admit(at(millis), "m").is_ok()).count();
         assert_eq!(n_taken(&mut gate, 1_000_000), 10);
         assert_eq!(gate.admit(at(1_000_000), "m"), Err(Refusal::Rate));
         assert_eq!(n_taken(&mut gate, 1_000_099), 0);
@@ -143,15 +144,15 @@ mod tests {
 
     #[test]
     fn a_slow_rate_takes_one_at_a_time() {
-        let config = Config { rate: Some("30/m".parse().unwrap()), ..Config::default() };
-        let mut gate = Gate::new(&config);
+        let config = SimulatorConfig { rate: Some("30/m".parse().unwrap()), ..SimulatorConfig::default() };
+        let mut gate = AdmissionLimiter::new(&config);
         let taken: Vec<i64> = (0..8).map(|step| step * 500).filter(|t| gate.admit(at(*t), "m").is_ok()).collect();
         assert_eq!(taken, [0, 2000]);
     }
 
     #[test]
     fn the_day_turns_at_midnight_in_shanghai() {
-        let mut gate = Gate::new(&Config { quota: Some(2), ..Config::default() });
+        let mut gate = AdmissionLimiter::new(&SimulatorConfig { quota: Some(2), ..SimulatorConfig::default() });
         // Midnight in Shanghai: 1970-01-02T00:00.
         let midnight = 16 * 3600 * 1000;
         assert_eq!(gate.admit(at(midnight - 1), "a/b"), Ok(()));
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_task_holds_its_place_until_it_ends() {
-        let mut gate = Gate::new(&Config { concurrency: Some(2), ..Config::default() });
+        let mut gate = AdmissionLimiter::new(&SimulatorConfig { concurrency: Some(2), ..SimulatorConfig::default() });
         for ends_at in [300, 200] {
             assert_eq!(gate.admit(at(100), "m"), Ok(()));
             gate.hold(at(ends_at));
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn with_no_limits_everything_comes_in() {
-        let mut gate = Gate::new(&Config::default());
+        let mut gate = AdmissionLimiter::new(&SimulatorConfig::default());
         assert!((0..1000).all(|_| gate.admit(at(0), "m").is_ok()));
         assert_eq!(gate.quota(), None);
     }

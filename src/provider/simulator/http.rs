@@ -26,10 +26,10 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use crate::model::time::Timestamp;
-use crate::provider::simulator::config::Config;
-use crate::provider::simulator::connection::{Fuse, FusedListener};
-use crate::provider::simulator::gallery::Gallery;
-use crate::provider::simulator::line::Line;
+use crate::provider::simulator::config::SimulatorConfig;
+use crate::provider::simulator::connection::{ConnectionBreaker, FusedListener};
+use crate::provider::simulator::gallery::PictureCache;
+use crate::provider::simulator::line::BandwidthLimiter;
 use crate::provider::simulator::message::{BODY_BYTES_MAX, Delivery, HttpRequest, Reply};
 use crate::provider::simulator::picture::Picture;
 use crate::provider::simulator::refusal::Refusal;
@@ -56,15 +56,17 @@ pub struct Simulator {
 
 impl Simulator {
     /// Starts to listen on this port of 127.0.0.1, and serves on the current runtime. Port 0 selects any free port.
-    pub async fn start(config: Config, port: u16) -> io::Result<Self> {
+    pub async fn start(config: SimulatorConfig, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let (pictures_bytes_max, line) = (config.pictures_bytes_max, config.line.map(Line::new).map(Arc::new));
+        let (pictures_bytes_max, line) =
+            (config.pictures_bytes_max, config.line.map(BandwidthLimiter::new).map(Arc::new));
         let server = Arc::new(Mutex::new(Server::new(config)));
         let (stop, stopped) = watch::channel(false);
-        let gallery = Arc::new(Gallery::new(pictures_bytes_max));
-        let face = Face { server: Arc::clone(&server), gallery, line, stopped: stopped.clone() };
-        let service = Router::new().fallback(answer).with_state(face).into_make_service_with_connect_info::<Fuse>();
+        let gallery = Arc::new(PictureCache::new(pictures_bytes_max));
+        let face = HandlerState { server: Arc::clone(&server), gallery, line, stopped: stopped.clone() };
+        let service =
+            Router::new().fallback(answer).with_state(face).into_make_service_with_connect_info::<ConnectionBreaker>();
         let serve = axum::serve(FusedListener(listener), service).with_graceful_shutdown(stop_signal(stopped));
         let serving = tokio::spawn(async move {
             // The server accepts connections until it is stopped, so there is no error to pass on.
@@ -74,7 +76,7 @@ impl Simulator {
     }
 
     /// Starts the service on a free port, with its own thread and runtime. No other task of the program waits for it.
-    pub fn spawn_thread(config: Config) -> io::Result<SimulatorThread> {
+    pub fn spawn_thread(config: SimulatorConfig) -> io::Result<SimulatorThread> {
         let runtime =
             runtime::Builder::new_current_thread().enable_all().max_blocking_threads(DRAWING_THREADS_MAX).build()?;
         let (started, starting) = mpsc::sync_channel(1);
@@ -157,15 +159,19 @@ impl Drop for SimulatorThread {
 
 /// State that all request handlers share.
 #[derive(Clone)]
-struct Face {
+struct HandlerState {
     server: Arc<Mutex<Server>>,
-    gallery: Arc<Gallery>,
+    gallery: Arc<PictureCache>,
     /// Bandwidth limit that all images share; `None` without a limit.
-    line: Option<Arc<Line>>,
+    line: Option<Arc<BandwidthLimiter>>,
     stopped: watch::Receiver<bool>,
 }
 
-async fn answer(State(face): State<Face>, ConnectInfo(fuse): ConnectInfo<Fuse>, request: Request) -> Response {
+async fn answer(
+    State(face): State<HandlerState>,
+    ConnectInfo(fuse): ConnectInfo<ConnectionBreaker>,
+    request: Request,
+) -> Response {
     let Ok(request) = read(request).await else { return silence(&fuse) };
     let reply = match request {
         Some(request) => lock(&face.server).handle(wall_clock(), &request),
@@ -206,7 +212,7 @@ async fn read(request: Request) -> Result<Option<HttpRequest>, Error> {
 }
 
 /// Sends the response: all of it or, for [`Delivery::CutMidway`], its first half.
-async fn send(reply: Reply, face: &Face, fuse: &Fuse) -> Response {
+async fn send(reply: Reply, face: &HandlerState, fuse: &ConnectionBreaker) -> Response {
     let is_picture = reply.body.picture().is_some();
     let drawn = match reply.body.picture() {
         None => reply.drawn(),
@@ -239,7 +245,7 @@ async fn send(reply: Reply, face: &Face, fuse: &Fuse) -> Response {
 }
 
 /// Returns the file of a picture; `None` if it could not be drawn.
-async fn file(picture: Picture, gallery: &Gallery) -> Option<Vec<u8>> {
+async fn file(picture: Picture, gallery: &PictureCache) -> Option<Vec<u8>> {
     if let Some(file) = gallery.find(picture) {
         return Some(file);
     }
@@ -250,7 +256,7 @@ async fn file(picture: Picture, gallery: &Gallery) -> Option<Vec<u8>> {
 }
 
 /// Splits an image into chunks. Each chunk waits for its share of the bandwidth and is counted when it is sent.
-fn pieces(bytes: Vec<u8>, face: &Face) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
+fn pieces(bytes: Vec<u8>, face: &HandlerState) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
     let (bytes, line, server) = (Bytes::from(bytes), face.line.clone(), Arc::clone(&face.server));
     let piece_bytes = line.as_ref().map_or(usize::MAX, |line| line.piece_bytes());
     stream::unfold(bytes, move |mut rest| {
@@ -270,7 +276,7 @@ fn pieces(bytes: Vec<u8>, face: &Face) -> impl Stream<Item = Result<Bytes, Infal
 }
 
 /// Returns a body with the first half of these bytes; then the connection breaks.
-fn half(mut bytes: Vec<u8>, face: &Face, fuse: Fuse) -> Body {
+fn half(mut bytes: Vec<u8>, face: &HandlerState, fuse: ConnectionBreaker) -> Body {
     bytes.truncate(bytes.len() / 2);
     // When hyper requests the rest, it has buffered the first half. It flushes the buffer before it waits.
     let rest = stream::poll_fn(move |_| {
@@ -281,7 +287,7 @@ fn half(mut bytes: Vec<u8>, face: &Face, fuse: Fuse) -> Body {
 }
 
 /// Returns a response of which no byte is sent: the connection breaks at the first byte.
-fn silence(fuse: &Fuse) -> Response {
+fn silence(fuse: &ConnectionBreaker) -> Response {
     fuse.blow();
     Response::new(Body::empty())
 }

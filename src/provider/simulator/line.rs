@@ -13,13 +13,13 @@ const PIECES_PER_SECOND: u64 = 20;
 
 /// Bandwidth limit that all images share.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct BandwidthLimiter {
     bytes_per_second: u64,
     /// End of the last chunk that was admitted; `None` before the first chunk.
     free_at: Mutex<Option<Instant>>,
 }
 
-impl Line {
+impl BandwidthLimiter {
     /// Creates a limit in bytes per second; 0 counts as 1.
     pub(super) fn new(bytes_per_second: u64) -> Self {
         Self { bytes_per_second: bytes_per_second.max(1), free_at: Mutex::default() }
@@ -55,7 +55,7 @@ mod tests {
     /// Goal: the total rate equals the limit, however many images share it. Method: paused time, and several images in chunks.
     #[tokio::test(start_paused = true)]
     async fn all_images_together_take_as_long_as_their_bytes() {
-        let line = Line::new(100_000);
+        let line = BandwidthLimiter::new(100_000);
         assert_eq!(line.piece_bytes(), 5000);
         let began = Instant::now();
         let image = async || {
@@ -72,6 +72,9 @@ mod tests {
 
     #[test]
     fn pieces_are_neither_empty_nor_long() {
-        assert_eq!([0, 1, 19, 400, u64::MAX].map(|rate| Line::new(rate).piece_bytes()), [1, 1, 1, 20, 16 << 10]);
+        assert_eq!(
+            [0, 1, 19, 400, u64::MAX].map(|rate| BandwidthLimiter::new(rate).piece_bytes()),
+            [1, 1, 1, 20, 16 << 10]
+        );
     }
 }

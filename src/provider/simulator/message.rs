@@ -83,7 +83,7 @@ pub struct Reply {
     /// Headers; names are in lower case.
     pub headers: Vec<(&'static str, String)>,
     /// Body of the response.
-    pub body: Body,
+    pub body: ReplyBody,
     /// Requested part of the body; `None` for the whole body.
     pub range: Option<ByteRange>,
     /// Part of the response that reaches the client.
@@ -95,7 +95,7 @@ pub struct Reply {
 /// Body of a response. Pictures are drawn when they are sent, not when the reply is decided. Drawing takes time, and the server may be
 /// locked while it decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Body {
+pub enum ReplyBody {
     /// Bytes that are sent as they are.
     Bytes(Vec<u8>),
     /// PNG file of this picture.
@@ -104,7 +104,7 @@ pub enum Body {
     HalfPicture(Picture),
 }
 
-impl Body {
+impl ReplyBody {
     /// Returns the bytes of the body; draws its picture, if any.
     pub fn into_bytes(self) -> Vec<u8> {
         self.into_bytes_by(Picture::png)
@@ -155,13 +155,13 @@ const GARBAGE: &[u8] = b"{\"task_id\":\"\x00\xfe\xff\x1b[2J\x07";
 
 impl Reply {
     /// Creates a response with this body, which arrives complete.
-    pub fn new(status: u16, content_type: &str, body: Body) -> Self {
+    pub fn new(status: u16, content_type: &str, body: ReplyBody) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
         Self { status, headers, body, range: None, delivery: Delivery::Whole, delay: Duration::ZERO }
     }
 
     pub(super) fn json(status: u16, value: &Value) -> Self {
-        Self::new(status, "application/json", Body::Bytes(value.to_string().into_bytes()))
+        Self::new(status, "application/json", ReplyBody::Bytes(value.to_string().into_bytes()))
     }
 
     /// Creates a refusal of the API in its error envelope.
@@ -174,20 +174,20 @@ impl Reply {
         let body = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>\n  <Code>{code}</Code>\n  <Message>{message}</Message>\n</Error>\n"
         );
-        Self::new(status, "application/xml", Body::Bytes(body.into_bytes()))
+        Self::new(status, "application/xml", ReplyBody::Bytes(body.into_bytes()))
     }
 
     pub(super) fn page(status: u16) -> Self {
-        Self::new(status, "text/html", Body::Bytes(PAGE.into()))
+        Self::new(status, "text/html", ReplyBody::Bytes(PAGE.into()))
     }
 
     pub(super) fn garbage() -> Self {
-        Self::new(200, "application/json", Body::Bytes(GARBAGE.into()))
+        Self::new(200, "application/json", ReplyBody::Bytes(GARBAGE.into()))
     }
 
     /// Creates a response of which no byte reaches the client.
     pub(super) fn lost(delivery: Delivery) -> Self {
-        Self { delivery, ..Self::new(200, "application/json", Body::Bytes(Vec::new())) }
+        Self { delivery, ..Self::new(200, "application/json", ReplyBody::Bytes(Vec::new())) }
     }
 
     #[must_use]
@@ -226,7 +226,7 @@ impl Reply {
         };
         let mut headers = self.headers;
         headers.extend(content_range.map(|range| ("content-range", range)));
-        Self { status, headers, body: Body::Bytes(bytes), range: None, ..self }
+        Self { status, headers, body: ReplyBody::Bytes(bytes), range: None, ..self }
     }
 
     /// Returns the value of a header; `name` is in lower case.

@@ -19,15 +19,15 @@ use crate::model::limits::Rate;
 use crate::model::request::Size;
 use crate::model::time::Timestamp;
 use crate::provider::simulator::check::{self, Submission};
-use crate::provider::simulator::config::Config;
-use crate::provider::simulator::faults::{PlannedFault, PollFault, SubmitFault, TaskFault};
-use crate::provider::simulator::gate::Gate;
+use crate::provider::simulator::config::SimulatorConfig;
+use crate::provider::simulator::faults::{InjectedFault, PollFault, SubmitFault, TaskFault};
+use crate::provider::simulator::gate::AdmissionLimiter;
 use crate::provider::simulator::message::{BODY_BYTES_MAX, ContentKey, Delivery, HttpRequest, Reply, hash};
 use crate::provider::simulator::picture::Picture;
 use crate::provider::simulator::refusal::Refusal;
 use crate::provider::simulator::server::gateway::Gateway;
 use crate::provider::simulator::stats::Stats;
-use crate::provider::simulator::task::{Fate, Progress, Task};
+use crate::provider::simulator::task::{Task, TaskOutcome, TaskProgress};
 
 const SUBMIT_PATH: &str = "/v1/images/generations";
 const TASK_PATH: &str = "/v1/tasks/";
@@ -45,8 +45,8 @@ const SIZE: Size = Size { width: 512, height: 512 };
 /// unfinished tasks, statistics, and one number for each accepted content.
 #[derive(Clone, Debug)]
 pub struct Server {
-    config: Config,
-    gate: Gate,
+    config: SimulatorConfig,
+    gate: AdmissionLimiter,
     rng: Rng,
     stats: Stats,
     accepted: BTreeMap<ContentKey, u32>,
@@ -55,8 +55,8 @@ pub struct Server {
 
 impl Server {
     /// Creates a service that has received no request.
-    pub fn new(config: Config) -> Self {
-        let gate = Gate::new(&config);
+    pub fn new(config: SimulatorConfig) -> Self {
+        let gate = AdmissionLimiter::new(&config);
         let rng = Rng::with_seed(config.seed);
         Self { config, gate, rng, stats: Stats::default(), accepted: BTreeMap::new(), gateway: Gateway::default() }
     }
@@ -152,7 +152,7 @@ impl Server {
             return self.accept(now, &submission);
         };
         let acceptance = if fault.accepts() { Some(self.accept(now, &submission)?) } else { None };
-        self.count_fault(PlannedFault::Submit(fault));
+        self.count_fault(InjectedFault::Submit(fault));
         Ok(match (fault, acceptance) {
             (SubmitFault::IdError, Some(acceptance)) => self.id_in_error(acceptance),
             (fault, _) => self.spoil(now, fault),
@@ -217,7 +217,7 @@ impl Server {
         let Some(fault) = self.config.faults.draw_poll(&mut self.rng) else {
             return Ok(self.progress(now, request, &task));
         };
-        self.count_fault(PlannedFault::Poll(fault));
+        self.count_fault(InjectedFault::Poll(fault));
         Ok(match fault {
             PollFault::Busy => self.error(500, BUSY),
             PollFault::Throttled => self.throttled(),
@@ -234,20 +234,22 @@ impl Server {
     fn progress(&mut self, now: Timestamp, request: &HttpRequest, task: &Task) -> Reply {
         let id = task.to_string();
         match task.progress(now) {
-            Progress::Pending => self.running(&id, "PENDING"),
-            Progress::Processing => self.running(&id, "PROCESSING"),
+            TaskProgress::Pending => self.running(&id, "PENDING"),
+            TaskProgress::Processing => self.running(&id, "PROCESSING"),
             // Observed on the real service: a lost task is answered with empty ids.
-            Progress::Lost | Progress::Ended(Fate::Stuck) => Reply::json(
+            TaskProgress::Lost | TaskProgress::Ended(TaskOutcome::Stuck) => Reply::json(
                 200,
                 &json!({ "task_id": "", "request_id": "", "task_status": "PROCESSING", "outputs": {} }),
             ),
-            Progress::Ended(Fate::Succeeds) => {
+            TaskProgress::Ended(TaskOutcome::Succeeds) => {
                 let link = self.link(now, request, task.picture());
                 self.succeeded(task, &[link])
             }
-            Progress::Ended(Fate::Empty) => self.succeeded(task, &[]),
-            Progress::Ended(Fate::Moderated) => self.failed(&id, 422, "Output data may contain inappropriate content."),
-            Progress::Ended(Fate::Failed) => self.failed(&id, 500, "Internal error, the task has failed"),
+            TaskProgress::Ended(TaskOutcome::Empty) => self.succeeded(task, &[]),
+            TaskProgress::Ended(TaskOutcome::Moderated) => {
+                self.failed(&id, 422, "Output data may contain inappropriate content.")
+            }
+            TaskProgress::Ended(TaskOutcome::Failed) => self.failed(&id, 500, "Internal error, the task has failed"),
         }
     }
 
@@ -294,17 +296,17 @@ impl Server {
         Duration::try_from_secs_f64(self.config.latency.as_secs_f64() * factor).unwrap_or(self.config.latency)
     }
 
-    fn draw_fate(&mut self, content: ContentKey, rng: &mut Rng) -> Fate {
+    fn draw_fate(&mut self, content: ContentKey, rng: &mut Rng) -> TaskOutcome {
         let fault = self.config.faults.draw_task(rng);
         if self.lots(content, 0).f64() < self.config.fail_rate {
-            return Fate::Moderated;
+            return TaskOutcome::Moderated;
         }
-        let Some(fault) = fault else { return Fate::Succeeds };
-        self.count_fault(PlannedFault::Task(fault));
+        let Some(fault) = fault else { return TaskOutcome::Succeeds };
+        self.count_fault(InjectedFault::Task(fault));
         match fault {
-            TaskFault::Failed => Fate::Failed,
-            TaskFault::Stuck => Fate::Stuck,
-            TaskFault::Empty => Fate::Empty,
+            TaskFault::Failed => TaskOutcome::Failed,
+            TaskFault::Stuck => TaskOutcome::Stuck,
+            TaskFault::Empty => TaskOutcome::Empty,
         }
     }
 
@@ -342,7 +344,7 @@ impl Server {
         reply.with("modelscope-ratelimit-requests-remaining", left.to_string())
     }
 
-    fn count_fault(&mut self, fault: PlannedFault) {
+    fn count_fault(&mut self, fault: InjectedFault) {
         *self.stats.faults.entry(fault).or_default() += 1;
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::provider::simulator::faults::PlannedFault;
+use crate::provider::simulator::faults::InjectedFault;
 
 /// Counters since the server was created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,12 +36,12 @@ pub struct Stats {
     /// Refused requests, by reason.
     pub refused: BTreeMap<&'static str, u64>,
     /// Faults that were injected, with the number of each.
-    pub faults: BTreeMap<PlannedFault, u64>,
+    pub faults: BTreeMap<InjectedFault, u64>,
 }
 
 impl Stats {
     /// Returns how often this fault was injected.
-    pub fn n_faults(&self, fault: PlannedFault) -> u64 {
+    pub fn n_faults(&self, fault: InjectedFault) -> u64 {
         self.faults.get(&fault).copied().unwrap_or(0)
     }
 

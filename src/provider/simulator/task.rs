@@ -14,13 +14,13 @@ pub struct Task {
     accepted_at: Timestamp,
     latency_millis: u32,
     picture: Picture,
-    fate: Fate,
+    fate: TaskOutcome,
     serial: u32,
 }
 
 /// End of a task, fixed when the task is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum TaskOutcome {
     /// Success with an image.
     Succeeds,
     /// Status FAILED 422, because of the content.
@@ -33,17 +33,18 @@ pub enum Fate {
     Empty,
 }
 
-const FATES: [Fate; 5] = [Fate::Succeeds, Fate::Moderated, Fate::Failed, Fate::Stuck, Fate::Empty];
+const FATES: [TaskOutcome; 5] =
+    [TaskOutcome::Succeeds, TaskOutcome::Moderated, TaskOutcome::Failed, TaskOutcome::Stuck, TaskOutcome::Empty];
 
 /// Progress of a task at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub enum TaskProgress {
     /// Task is in the queue.
     Pending,
     /// Task is running.
     Processing,
-    /// Task has ended; its end is never [`Fate::Stuck`].
-    Ended(Fate),
+    /// Task has ended; its end is never [`TaskOutcome::Stuck`].
+    Ended(TaskOutcome),
     /// Stuck task after its planned end.
     Lost,
 }
@@ -51,7 +52,7 @@ pub enum Progress {
 impl Task {
     /// Creates a task that is accepted at this time, in milliseconds, with the rest of its life. `serial` distinguishes tasks that are
     /// otherwise identical.
-    pub fn new(accepted_at: Timestamp, latency: Duration, picture: Picture, fate: Fate, serial: u32) -> Self {
+    pub fn new(accepted_at: Timestamp, latency: Duration, picture: Picture, fate: TaskOutcome, serial: u32) -> Self {
         let accepted_at = Timestamp::from_millis(accepted_at.millis().clamp(0, (1 << 48) - 1));
         let latency_millis = u32::try_from(latency.as_millis()).unwrap_or(u32::MAX);
         Self { accepted_at, latency_millis, picture, fate, serial }
@@ -90,21 +91,21 @@ impl Task {
     }
 
     /// Returns the planned end of the task.
-    pub const fn fate(&self) -> Fate {
+    pub const fn fate(&self) -> TaskOutcome {
         self.fate
     }
 
     /// Returns the progress at this time: a task is pending for the first fifth of its latency.
-    pub fn progress(&self, now: Timestamp) -> Progress {
+    pub fn progress(&self, now: Timestamp) -> TaskProgress {
         let age = now.since(self.accepted_at);
         if age < self.latency() / 5 {
-            Progress::Pending
+            TaskProgress::Pending
         } else if now < self.ends_at() {
-            Progress::Processing
-        } else if self.fate == Fate::Stuck {
-            Progress::Lost
+            TaskProgress::Processing
+        } else if self.fate == TaskOutcome::Stuck {
+            TaskProgress::Lost
         } else {
-            Progress::Ended(self.fate)
+            TaskProgress::Ended(self.fate)
         }
     }
 }
@@ -129,7 +130,7 @@ impl fmt::Display for Task {
 mod tests {
     use super::*;
 
-    fn task(fate: Fate) -> Task {
+    fn task(fate: TaskOutcome) -> Task {
         let picture = Picture::new(0xfeed_0123_4567_89ab, Size { width: 1024, height: 64 });
         Task::new(Timestamp::from_millis(1_790_000_000_123), Duration::from_secs(10), picture, fate, 7)
     }
@@ -139,14 +140,19 @@ mod tests {
         for fate in FATES {
             assert_eq!(Task::from_id(&task(fate).to_string()), Some(task(fate)));
         }
-        let extreme =
-            Task::new(Timestamp::from_millis(-5), Duration::MAX, task(Fate::Empty).picture(), Fate::Empty, u32::MAX);
+        let extreme = Task::new(
+            Timestamp::from_millis(-5),
+            Duration::MAX,
+            task(TaskOutcome::Empty).picture(),
+            TaskOutcome::Empty,
+            u32::MAX,
+        );
         assert_eq!(Task::from_id(&extreme.to_string()), Some(extreme));
     }
 
     #[test]
     fn an_id_with_any_character_changed_is_nobodys() {
-        let id = task(Fate::Succeeds).to_string();
+        let id = task(TaskOutcome::Succeeds).to_string();
         for place in 0..id.len() {
             let mut changed = id.clone().into_bytes();
             changed[place] = if changed[place] == b'1' { b'2' } else { b'1' };
@@ -161,17 +167,17 @@ mod tests {
     fn a_task_is_pending_then_at_work_then_ended() {
         let at = |task: Task, millis| task.progress(Timestamp::from_millis(1_790_000_000_123 + millis));
         for (millis, progress) in [
-            (-1000, Progress::Pending),
-            (0, Progress::Pending),
-            (1_999, Progress::Pending),
-            (2_000, Progress::Processing),
-            (9_999, Progress::Processing),
-            (10_000, Progress::Ended(Fate::Moderated)),
-            (i64::from(u32::MAX), Progress::Ended(Fate::Moderated)),
+            (-1000, TaskProgress::Pending),
+            (0, TaskProgress::Pending),
+            (1_999, TaskProgress::Pending),
+            (2_000, TaskProgress::Processing),
+            (9_999, TaskProgress::Processing),
+            (10_000, TaskProgress::Ended(TaskOutcome::Moderated)),
+            (i64::from(u32::MAX), TaskProgress::Ended(TaskOutcome::Moderated)),
         ] {
-            assert_eq!(at(task(Fate::Moderated), millis), progress, "after {millis} ms");
+            assert_eq!(at(task(TaskOutcome::Moderated), millis), progress, "after {millis} ms");
         }
-        assert_eq!(at(task(Fate::Stuck), 9_999), Progress::Processing);
-        assert_eq!(at(task(Fate::Stuck), 10_000), Progress::Lost);
+        assert_eq!(at(task(TaskOutcome::Stuck), 9_999), TaskProgress::Processing);
+        assert_eq!(at(task(TaskOutcome::Stuck), 10_000), TaskProgress::Lost);
     }
 }

@@ -3,18 +3,18 @@
 use super::*;
 use crate::model::cost::{Amount, Cost};
 use crate::model::outcome::FaultKind;
-use crate::model::pace::{Allowed, Latency, Slow};
+use crate::model::pace::{Bottleneck, Latency, SubmitRateLimit};
 use crate::report::fixtures::{Screen, accepted, at, failed, in_flight, succeeded, tally, throttled};
 
 /// Simulates a run of 1,000 jobs for one minute at two jobs per second, with one failure of each kind.
-fn minute(columns: usize, is_verbose: bool, pace: &Pace) -> (Bars, Screen) {
+fn minute(columns: usize, is_verbose: bool, pace: &RunSnapshot) -> (TtyReporter, Screen) {
     let screen = Screen::new(columns);
     (minute_on(&screen, is_verbose, pace), screen)
 }
 
-fn minute_on(screen: &Screen, is_verbose: bool, pace: &Pace) -> Bars {
+fn minute_on(screen: &Screen, is_verbose: bool, pace: &RunSnapshot) -> TtyReporter {
     let tally = tally(1000).with_price("2 magicube".parse().ok());
-    let mut bars = Bars::on(screen.terminal(), Above::default(), tally, is_verbose);
+    let mut bars = TtyReporter::on(screen.terminal(), PrintAbove::default(), tally, is_verbose);
     for sec in 0..59 {
         bars.show(at(f64::from(sec)), &[succeeded(1), succeeded(2)], &in_flight(16));
     }
@@ -28,19 +28,19 @@ fn minute_on(screen: &Screen, is_verbose: bool, pace: &Pace) -> Bars {
 }
 
 /// Returns a pace with a value for everything that the block can show.
-fn throttled_pace() -> Pace {
-    Pace {
+fn throttled_pace() -> RunSnapshot {
+    RunSnapshot {
         n_submitting: 4,
         n_queued: 3,
         n_running: 9,
         n_downloading: 2,
         n_waiting: 1,
-        allowed: Some(Allowed { per_second: 2.5, is_told: true }),
+        allowed: Some(SubmitRateLimit { per_second: 2.5, is_told: true }),
         latency: Some(Latency { mean: Duration::from_secs(6), tail: Duration::from_secs(15) }),
         quota_left: Some(412),
         cost: Some(Cost { sure: Amount::new(240.0), ..Cost::default() }),
         hold: Some(throttled(72.0)),
-        ..Pace::default()
+        ..RunSnapshot::default()
     }
 }
 
@@ -110,11 +110,12 @@ fn a_very_narrow_terminal_still_shows_whole_words() {
 
 #[test]
 fn a_calm_run_says_what_it_is_held_to() {
-    let slow = |slow| Pace { slow: Some(slow), places: Some(16), ..in_flight(16) };
-    let last = |pace: &Pace| minute(80, false, pace).1.text().lines().last().unwrap().to_owned();
-    let rate = Pace { allowed: Some(Allowed { per_second: 0.5, is_told: true }), ..slow(Slow::Rate) };
+    let slow = |slow| RunSnapshot { slow: Some(slow), places: Some(16), ..in_flight(16) };
+    let last = |pace: &RunSnapshot| minute(80, false, pace).1.text().lines().last().unwrap().to_owned();
+    let rate =
+        RunSnapshot { allowed: Some(SubmitRateLimit { per_second: 0.5, is_told: true }), ..slow(Bottleneck::Rate) };
     insta::assert_snapshot!(last(&rate), @"limited to 30/min by --rate");
-    insta::assert_snapshot!(last(&slow(Slow::Places)), @"waiting for a free slot: 16 of 16 in flight");
+    insta::assert_snapshot!(last(&slow(Bottleneck::Places)), @"waiting for a free slot: 16 of 16 in flight");
 }
 
 #[test]
@@ -172,7 +173,7 @@ fn nothing_is_left_behind_by_a_resize() {
 #[test]
 fn a_frame_is_one_write_and_there_are_ten_a_second() {
     let screen = Screen::new(80);
-    let mut bars = Bars::on(screen.terminal(), Above::default(), tally(1000), false);
+    let mut bars = TtyReporter::on(screen.terminal(), PrintAbove::default(), tally(1000), false);
     let n_before = screen.n_writes();
     for tick in 0..1000 {
         bars.show(at(f64::from(tick) / 1000.0), &[succeeded(1)], &in_flight(1));
@@ -182,8 +183,8 @@ fn a_frame_is_one_write_and_there_are_ten_a_second() {
 
 #[test]
 fn a_block_that_was_taken_away_does_not_come_back() {
-    let (screen, above) = (Screen::new(80), Above::default());
-    let mut bars = Bars::on(screen.terminal(), above.clone(), tally(9), false);
+    let (screen, above) = (Screen::new(80), PrintAbove::default());
+    let mut bars = TtyReporter::on(screen.terminal(), above.clone(), tally(9), false);
     bars.show(at(0.0), &[succeeded(1)], &in_flight(1));
     assert!(above.line("stopping"));
     assert!(screen.text().contains("1/9"), "{}", screen.text());
@@ -196,8 +197,8 @@ fn a_block_that_was_taken_away_does_not_come_back() {
 /// Simulates a stopped process that continues after `fg`: the shell has written below the block.
 #[test]
 fn a_block_begins_anew_below_what_others_have_written() {
-    let (screen, above) = (Screen::new(80), Above::default());
-    let mut bars = Bars::on(screen.terminal(), above.clone(), tally(9), false);
+    let (screen, above) = (Screen::new(80), PrintAbove::default());
+    let mut bars = TtyReporter::on(screen.terminal(), above.clone(), tally(9), false);
     bars.show(at(0.0), &[succeeded(1)], &in_flight(1));
     screen.echo("\r\nStopped\r\n$ fg\r\n");
     above.begin_anew();

@@ -3,24 +3,24 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use super::{Facts, Report};
+use super::{ReportWriter, RunReport};
 use crate::model::cost::{Amount, Cost};
-use crate::model::counts::{Counts, Incidents};
+use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
-use crate::model::phase::{JobState, Known};
+use crate::model::phase::{JobRecord, JobState};
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::report::fixtures::artifact;
 
-pub fn facts() -> Facts {
-    Facts {
+pub fn facts() -> RunReport {
+    RunReport {
         name: "prompts.v2".into(),
         out: "out/prompts.v2".into(),
         provider: "modelscope".into(),
-        counts: Counts { n_pending: 1, n_in_doubt: 1, n_running: 1, n_succeeded: 1, n_moderated: 1, n_failed: 1 },
-        incidents: Incidents { n_submits: 6, n_in_doubt: 1, n_lost: 1, ..Incidents::default() },
+        counts: StatusCounts { n_pending: 1, n_in_doubt: 1, n_running: 1, n_succeeded: 1, n_moderated: 1, n_failed: 1 },
+        incidents: RunStats { n_submits: 6, n_in_doubt: 1, n_lost: 1, ..RunStats::default() },
         stop: Some(("quota", "stopped: the daily quota is used up".into())),
         exit_code: 75,
         ended_at: Timestamp::from_millis(1_800_000_000_000),
@@ -31,7 +31,7 @@ pub fn facts() -> Facts {
     }
 }
 
-fn known(index: u64, prompt: &str, past: &[EventKind]) -> Known {
+fn known(index: u64, prompt: &str, past: &[EventKind]) -> JobRecord {
     let request = Request { prompt: prompt.into(), model: "a/b".into(), ..Request::default() };
     let label = (index == 2).then(|| "my <id>".to_owned());
     let job = Job { id: JobId::new(&request.content(), 0), index, label, request, extras: vec![] };
@@ -39,11 +39,11 @@ fn known(index: u64, prompt: &str, past: &[EventKind]) -> Known {
     for (kind, secs) in past.iter().zip([0, 1, 12, 15]) {
         state.apply(Timestamp::from_millis(1_799_999_910_000 + 1000 * secs), kind);
     }
-    Known { job: job.into(), state }
+    JobRecord { job: job.into(), state }
 }
 
 /// Returns one job per phase, in this order: succeeded, failed, moderated, in doubt, running, pending.
-pub fn jobs() -> Vec<Known> {
+pub fn jobs() -> Vec<JobRecord> {
     use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
     let task = || Accepted(TaskId("5075521".into()));
     let fault = |kind, words: &str| Fault::new(kind, words);
@@ -81,7 +81,7 @@ impl Write for Page {
 }
 
 /// Writes a complete report of these jobs, and returns its text.
-pub fn report(new: impl FnOnce(Page) -> Box<dyn Report>, jobs: &[Known]) -> String {
+pub fn report(new: impl FnOnce(Page) -> Box<dyn ReportWriter>, jobs: &[JobRecord]) -> String {
     let page = Page::default();
     let mut report = new(page.clone());
     for known in jobs {

@@ -19,26 +19,26 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::model::counts::Counts;
-use crate::model::phase::Known;
-use crate::report::ci::{Facts, Report, is_failure};
+use crate::model::counts::StatusCounts;
+use crate::model::phase::JobRecord;
+use crate::report::ci::{ReportWriter, RunReport, is_failure};
 use crate::report::value::rfc3339;
 
 /// Maximum number of failures listed individually.
 const FAILURES_MAX: usize = 1000;
 
 /// Writes a run as one JSON object.
-pub struct Json<W: Write> {
+pub struct JsonReport<W: Write> {
     out: W,
     object: Value,
     failures: Vec<Value>,
     n_more: u64,
 }
 
-impl<W: Write> Json<W> {
+impl<W: Write> JsonReport<W> {
     /// Creates the report from the facts known before the jobs.
-    pub fn new(out: W, facts: &Facts) -> Self {
-        let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = facts.counts;
+    pub fn new(out: W, facts: &RunReport) -> Self {
+        let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = facts.counts;
         let object = json!({
             "v": 1,
             "out": facts.out,
@@ -69,8 +69,8 @@ impl<W: Write> Json<W> {
     }
 }
 
-impl<W: Write> Report for Json<W> {
-    fn job(&mut self, known: &Known) -> io::Result<()> {
+impl<W: Write> ReportWriter for JsonReport<W> {
+    fn job(&mut self, known: &JobRecord) -> io::Result<()> {
         if !is_failure(known) {
             return Ok(());
         }
@@ -78,7 +78,7 @@ impl<W: Write> Report for Json<W> {
             self.n_more += 1;
             return Ok(());
         }
-        let Known { job, state } = known;
+        let JobRecord { job, state } = known;
         let fault = state.last_fault.as_ref();
         self.failures.push(json!({
             "index": job.index,
@@ -111,7 +111,7 @@ mod tests {
     /// Goal: the format stays stable. Change a line of this snapshot only with a new version.
     #[test]
     fn a_run_is_one_object() {
-        insta::assert_snapshot!(report(|out| Box::new(Json::new(out, &facts())), &jobs()), @r#"
+        insta::assert_snapshot!(report(|out| Box::new(JsonReport::new(out, &facts())), &jobs()), @r#"
         {
           "cost": {
             "amount": 10.0,
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn of_many_failures_the_first_are_told_and_the_rest_counted() {
         let failures = vec![jobs()[1].clone(); 1003];
-        let text = report(|out| Box::new(Json::new(out, &facts())), &failures);
+        let text = report(|out| Box::new(JsonReport::new(out, &facts())), &failures);
         let object: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((object["failures"].as_array().unwrap().len(), object["failures_more"].as_u64()), (1000, Some(3)));
     }

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
-use crate::model::counts::Counts;
+use crate::model::counts::StatusCounts;
 use crate::model::outcome::{Fault, Outcome};
-use crate::model::phase::{Known, Phase};
+use crate::model::phase::{JobRecord, Phase};
 use crate::model::text::{escape, excerpt};
-use crate::report::ci::{Facts, Report};
+use crate::report::ci::{ReportWriter, RunReport};
 use crate::report::value::rfc3339;
 
 /// Maximum length of a prompt in the name of a case, in characters.
@@ -22,16 +22,16 @@ const REASON_CHARS_MAX: usize = 1000;
 const HOST: &str = "localhost";
 
 /// Writes a run as `JUnit` XML.
-pub struct Junit<W: Write> {
+pub struct JunitReport<W: Write> {
     xml: Writer<W>,
     class: String,
 }
 
-impl<W: Write> Junit<W> {
+impl<W: Write> JunitReport<W> {
     /// Writes the start of the document: the totals and the properties of the run.
-    pub fn new(out: W, facts: &Facts) -> io::Result<Self> {
+    pub fn new(out: W, facts: &RunReport) -> io::Result<Self> {
         let mut junit = Self { xml: Writer::new_with_indent(out, b' ', 1), class: class(&facts.name) };
-        let Counts { n_failed, n_moderated, n_in_doubt, n_pending, n_running, .. } = facts.counts;
+        let StatusCounts { n_failed, n_moderated, n_in_doubt, n_pending, n_running, .. } = facts.counts;
         let totals = [
             ("tests", facts.counts.n_jobs().to_string()),
             ("failures", (n_failed + n_moderated).to_string()),
@@ -59,7 +59,7 @@ impl<W: Write> Junit<W> {
         Ok(junit)
     }
 
-    fn properties(&mut self, facts: &Facts) -> io::Result<()> {
+    fn properties(&mut self, facts: &RunReport) -> io::Result<()> {
         let mut properties = vec![
             ("out", facts.out.clone()),
             ("provider", facts.provider.clone()),
@@ -85,12 +85,12 @@ impl<W: Write> Junit<W> {
         self.xml.write_event(Event::End(BytesEnd::new("properties")))
     }
 
-    fn failed(&mut self, known: &Known, fault: &Fault) -> io::Result<()> {
+    fn failed(&mut self, known: &JobRecord, fault: &Fault) -> io::Result<()> {
         self.verdict(known, "failure", fault.kind.code(), &fault.message)
     }
 
     /// Writes why a case did not succeed, and below it a text with all details that help to investigate.
-    fn verdict(&mut self, known: &Known, element: &str, kind: &str, reason: &str) -> io::Result<()> {
+    fn verdict(&mut self, known: &JobRecord, element: &str, kind: &str, reason: &str) -> io::Result<()> {
         let mut verdict = BytesStart::new(element);
         push(&mut verdict, "type", kind);
         push(&mut verdict, "message", &excerpt(reason, REASON_CHARS_MAX));
@@ -114,8 +114,8 @@ impl<W: Write> Junit<W> {
     }
 }
 
-impl<W: Write> Report for Junit<W> {
-    fn job(&mut self, known: &Known) -> io::Result<()> {
+impl<W: Write> ReportWriter for JunitReport<W> {
+    fn job(&mut self, known: &JobRecord) -> io::Result<()> {
         let name = format!("{:06} {}", known.job.index, excerpt(&known.job.request.prompt, PROMPT_CHARS_MAX));
         let mut case = BytesStart::new("testcase");
         push(&mut case, "name", &name);
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_job_is_a_case() {
-        insta::assert_snapshot!(report(|out| Box::new(Junit::new(out, &facts()).unwrap()), &jobs()), @r#"
+        insta::assert_snapshot!(report(|out| Box::new(JunitReport::new(out, &facts()).unwrap()), &jobs()), @r#"
         <?xml version="1.0" encoding="UTF-8"?>
         <testsuites name="promptbatch" tests="6" failures="2" errors="1" time="90.500">
          <testsuite name="prompts.v2" tests="6" failures="2" errors="1" time="90.500" skipped="2" timestamp="2027-01-15T07:58:29" hostname="localhost">
@@ -224,7 +224,7 @@ mod tests {
         let all: String = (0..0x1_0000).filter_map(char::from_u32).chain(['😀']).collect();
         let chunks: Vec<String> =
             all.chars().collect::<Vec<_>>().chunks(100).map(|chunk| chunk.iter().collect()).collect();
-        let jobs: Vec<Known> = chunks
+        let jobs: Vec<JobRecord> = chunks
             .iter()
             .map(|prompt| {
                 let mut known = jobs()[1].clone();
@@ -234,7 +234,7 @@ mod tests {
                 known
             })
             .collect();
-        let text = report(|out| Box::new(Junit::new(out, &facts()).unwrap()), &jobs);
+        let text = report(|out| Box::new(JunitReport::new(out, &facts()).unwrap()), &jobs);
         let is_legal = |c: char| matches!(c, '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
         assert!(text.chars().all(is_legal));
         let mut reader = quick_xml::Reader::from_str(&text);

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::model::cost::Cost;
-use crate::model::counts::Counts;
+use crate::model::counts::StatusCounts;
 use crate::model::outcome::Outcome;
-use crate::model::phase::{Known, Phase};
+use crate::model::phase::{JobRecord, Phase};
 use crate::model::text::{excerpt, grouped};
-use crate::report::ci::{Facts, Report, is_failure};
+use crate::report::ci::{ReportWriter, RunReport, is_failure};
 use crate::report::words::{rate, span};
 
 /// Maximum number of failures listed individually.
@@ -22,22 +22,22 @@ const SLOWEST_MAX: usize = 5;
 const TEXT_CHARS_MAX: usize = 160;
 
 /// Writes a run as a Markdown page.
-pub struct Markdown<W: Write> {
+pub struct MarkdownReport<W: Write> {
     out: W,
-    facts: Facts,
+    facts: RunReport,
     failures: Vec<String>,
     /// Sorted, the slowest first.
     slowest: Vec<(Reverse<Duration>, u64, String)>,
 }
 
-impl<W: Write> Markdown<W> {
+impl<W: Write> MarkdownReport<W> {
     /// Creates the report from the facts known before the jobs.
-    pub const fn new(out: W, facts: Facts) -> Self {
+    pub const fn new(out: W, facts: RunReport) -> Self {
         Self { out, facts, failures: vec![], slowest: vec![] }
     }
 
     fn counts(&self) -> Vec<String> {
-        let Counts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = self.facts.counts;
+        let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = self.facts.counts;
         let rows = [
             ("succeeded", n_succeeded),
             ("failed", n_failed),
@@ -81,8 +81,8 @@ impl<W: Write> Markdown<W> {
     }
 }
 
-impl<W: Write> Report for Markdown<W> {
-    fn job(&mut self, known: &Known) -> io::Result<()> {
+impl<W: Write> ReportWriter for MarkdownReport<W> {
+    fn job(&mut self, known: &JobRecord) -> io::Result<()> {
         let prompt = || code(&excerpt(&known.job.request.prompt, TEXT_CHARS_MAX));
         if is_failure(known) && self.failures.len() < FAILURES_MAX {
             let reason = known.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
@@ -104,7 +104,7 @@ impl<W: Write> Report for Markdown<W> {
 
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         let facts = &self.facts;
-        let Counts { n_succeeded, .. } = facts.counts;
+        let StatusCounts { n_succeeded, .. } = facts.counts;
         let mark = if facts.exit_code == 0 { "✅" } else { "❌" };
         let (n, of) = (grouped(n_succeeded), grouped(facts.counts.n_jobs()));
         let mut lines = vec![format!("### {mark} {}: {n} of {of} images", text(&facts.name)), String::new()];
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_run_is_a_page() {
-        insta::assert_snapshot!(report(|out| Box::new(Markdown::new(out, facts())), &jobs()), @r"
+        insta::assert_snapshot!(report(|out| Box::new(MarkdownReport::new(out, facts())), &jobs()), @r"
         ### ❌ prompts.v2: 1 of 6 images
 
         | | jobs |
@@ -206,13 +206,13 @@ mod tests {
     #[test]
     fn a_page_is_short_however_much_has_failed() {
         let failures = vec![jobs()[1].clone(); 100_000];
-        let page = report(|out| Box::new(Markdown::new(out, facts())), &failures);
+        let page = report(|out| Box::new(MarkdownReport::new(out, facts())), &failures);
         assert!(page.len() < 64 << 10, "{} bytes", page.len());
     }
 
     #[test]
     fn the_slowest_are_told_slowest_first() {
-        let mut markdown = Markdown::new(vec![], facts());
+        let mut markdown = MarkdownReport::new(vec![], facts());
         for secs in [3, 1, 9, 2, 8, 7, 7] {
             let mut known = jobs()[0].clone();
             known.state.finished_at = Some(crate::model::time::Timestamp::from_millis(1000 * secs));

@@ -11,14 +11,14 @@ use std::io;
 use std::time::Duration;
 
 use crate::model::cost::Cost;
-use crate::model::counts::{Counts, Incidents};
+use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::outcome::Outcome;
-use crate::model::phase::{Known, Phase};
+use crate::model::phase::{JobRecord, Phase};
 use crate::model::time::Timestamp;
 
 /// Facts of a finished run, which every report shows.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct RunReport {
     /// Name of the run: the name of its output folder.
     pub name: String,
     /// Output folder, as the user wrote it.
@@ -26,9 +26,9 @@ pub struct Facts {
     /// Provider that made the images.
     pub provider: String,
     /// Numbers of jobs by status.
-    pub counts: Counts,
+    pub counts: StatusCounts,
     /// Incidents of this run: submissions, lost answers, lost tasks.
-    pub incidents: Incidents,
+    pub incidents: RunStats,
     /// Reason why the run stopped before its end, as a word and as a sentence. `None` if it did not.
     pub stop: Option<(&'static str, String)>,
     /// Exit code of the program.
@@ -45,7 +45,7 @@ pub struct Facts {
     pub fail_under: Option<String>,
 }
 
-impl Facts {
+impl RunReport {
     /// Returns the share of the jobs that have their image, from 0 to 1. Returns 1 for a run without jobs.
     pub fn success_share(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "no manifest has 2^53 jobs")]
@@ -55,21 +55,21 @@ impl Facts {
 }
 
 /// Report that is being written, job by job.
-pub trait Report {
+pub trait ReportWriter {
     /// Adds the next job, in manifest order.
-    fn job(&mut self, known: &Known) -> io::Result<()>;
+    fn job(&mut self, known: &JobRecord) -> io::Result<()>;
 
     /// Writes the rest of the report.
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
 /// Reports whether a job ended without an image.
-fn is_failure(known: &Known) -> bool {
+fn is_failure(known: &JobRecord) -> bool {
     matches!(known.state.phase, Phase::Finished(Outcome::Failed(_)))
 }
 
 /// Returns the id that the results show: the user's own id, or else the job id.
-fn id(known: &Known) -> String {
+fn id(known: &JobRecord) -> String {
     known.job.label.clone().unwrap_or_else(|| known.job.id.to_string())
 }
 

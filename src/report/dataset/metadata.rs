@@ -6,14 +6,14 @@ use crate::report::dataset::record::{Columns, Record};
 
 /// Format of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum TableFormat {
     /// JSON Lines: one object per line. Numbers, text and missing values stay distinct.
     Jsonl,
     /// CSV table with a header.
     Csv,
 }
 
-impl Form {
+impl TableFormat {
     /// Returns the name of the file, as its loader expects it.
     pub const fn file_name(self) -> &'static str {
         match self {
@@ -33,10 +33,10 @@ pub enum Metadata<W: Write> {
 
 impl<W: Write> Metadata<W> {
     /// Creates the table, and writes the header of a CSV table.
-    pub fn new(out: W, form: Form, columns: &Columns) -> io::Result<Self> {
+    pub fn new(out: W, form: TableFormat, columns: &Columns) -> io::Result<Self> {
         match form {
-            Form::Jsonl => Ok(Self::Jsonl(out)),
-            Form::Csv => {
+            TableFormat::Jsonl => Ok(Self::Jsonl(out)),
+            TableFormat::Csv => {
                 let mut csv = csv::Writer::from_writer(out);
                 csv.write_record(columns.names())?;
                 Ok(Self::Csv(Box::new(csv)))
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::report::fixtures::{artifact, known};
 
-    fn table(form: Form) -> String {
+    fn table(form: TableFormat) -> String {
         let columns = Columns::new("modelscope", &["style".to_owned()], "prompt").unwrap();
         let mut metadata = Metadata::new(Vec::new(), form, &columns).unwrap();
         let (known, image) = (known("say \"猫\",\nloud 🐈", &[("style", "")]), artifact("images/1.png"));
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn the_table_names_each_file_and_keeps_every_character() {
-        insta::assert_snapshot!(table(Form::Jsonl), @r#"{"file_name":"00001/1.png","text":"say \"猫\",\nloud 🐈","id":"07070707070707070707","prompt":"say \"猫\",\nloud 🐈","negative_prompt":null,"model":"Qwen/Qwen-Image","size":"64x48","seed":7,"steps":30,"guidance":3.5,"provider":"modelscope","task_id":"5075521","attempts":1,"submitted_at":"2027-01-15T08:00:00.000Z","finished_at":"2027-01-15T08:00:02.500Z","seconds":2.5,"width":64,"height":48,"bytes":1000,"format":"png","sha256":"abababababababababababababababababababababababababababababababab","image_url":null,"loras":null,"params":null,"style":""}"#);
-        insta::assert_snapshot!(table(Form::Csv), @r#"
+        insta::assert_snapshot!(table(TableFormat::Jsonl), @r#"{"file_name":"00001/1.png","text":"say \"猫\",\nloud 🐈","id":"07070707070707070707","prompt":"say \"猫\",\nloud 🐈","negative_prompt":null,"model":"Qwen/Qwen-Image","size":"64x48","seed":7,"steps":30,"guidance":3.5,"provider":"modelscope","task_id":"5075521","attempts":1,"submitted_at":"2027-01-15T08:00:00.000Z","finished_at":"2027-01-15T08:00:02.500Z","seconds":2.5,"width":64,"height":48,"bytes":1000,"format":"png","sha256":"abababababababababababababababababababababababababababababababab","image_url":null,"loras":null,"params":null,"style":""}"#);
+        insta::assert_snapshot!(table(TableFormat::Csv), @r#"
         file_name,text,id,prompt,negative_prompt,model,size,seed,steps,guidance,provider,task_id,attempts,submitted_at,finished_at,seconds,width,height,bytes,format,sha256,image_url,loras,params,style
         00001/1.png,"say ""猫"",
         loud 🐈",07070707070707070707,"say ""猫"",

@@ -21,7 +21,7 @@ pub mod webdataset;
 
 /// Format of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum DatasetFormat {
     /// Image files and a table of them. Hugging Face's `datasets` loads it by the name `imagefolder`.
     ImageFolder,
     /// Tar archives, read sequentially by `webdataset`.
@@ -32,7 +32,7 @@ pub enum Format {
     Parquet,
 }
 
-impl Format {
+impl DatasetFormat {
     /// Returns the name of the format, which is also the name of its default output folder.
     pub const fn word(self) -> &'static str {
         match self {

@@ -16,8 +16,8 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value as Json, json};
 
-use crate::report::dataset::record::{Columns, Kind, Record};
-use crate::report::value::{Value, seconds};
+use crate::report::dataset::record::{ColumnType, Columns, Record};
+use crate::report::value::{CellValue, seconds};
 
 /// Maximum number of images in a row group. A reader that needs one image reads the whole group.
 const GROUP_IMAGES_MAX: usize = 100;
@@ -27,7 +27,7 @@ const GROUP_IMAGES_MAX: usize = 100;
 const GROUP_BYTES_MAX: usize = 32 << 20;
 
 /// Writes one Parquet shard.
-pub struct Shard<W: Write + Send> {
+pub struct ParquetShard<W: Write + Send> {
     writer: ArrowWriter<W>,
     schema: SchemaRef,
     image: BinaryBuilder,
@@ -44,7 +44,7 @@ enum Column {
     Time(TimestampMillisecondBuilder),
 }
 
-impl<W: Write + Send> Shard<W> {
+impl<W: Write + Send> ParquetShard<W> {
     /// Creates a shard with these columns, preceded by `image`.
     pub fn new(out: W, columns: &Columns) -> io::Result<Self> {
         let schema = Arc::new(schema(columns));
@@ -105,26 +105,26 @@ impl<W: Write + Send> Shard<W> {
 }
 
 impl Column {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: ColumnType) -> Self {
         match kind {
-            Kind::Text => Self::Text(StringBuilder::new()),
-            Kind::Whole => Self::Whole(Int64Builder::new()),
-            Kind::Real => Self::Real(Float64Builder::new()),
-            Kind::Time => Self::Time(TimestampMillisecondBuilder::new().with_timezone("UTC")),
+            ColumnType::Text => Self::Text(StringBuilder::new()),
+            ColumnType::Whole => Self::Whole(Int64Builder::new()),
+            ColumnType::Real => Self::Real(Float64Builder::new()),
+            ColumnType::Time => Self::Time(TimestampMillisecondBuilder::new().with_timezone("UTC")),
         }
     }
 
-    fn append(&mut self, value: &Value<'_>) {
+    fn append(&mut self, value: &CellValue<'_>) {
         match (self, value) {
-            (Self::Text(column), Value::None) => column.append_null(),
+            (Self::Text(column), CellValue::None) => column.append_null(),
             (Self::Text(column), value) => column.append_value(value.text()),
             // A number that does not fit its column is left out, not changed.
-            (Self::Whole(column), Value::Whole(number)) => column.append_option(i64::try_from(*number).ok()),
+            (Self::Whole(column), CellValue::Whole(number)) => column.append_option(i64::try_from(*number).ok()),
             (Self::Whole(column), _) => column.append_null(),
-            (Self::Real(column), Value::Real(number)) => column.append_value(*number),
-            (Self::Real(column), Value::Span(span)) => column.append_value(seconds(*span)),
+            (Self::Real(column), CellValue::Real(number)) => column.append_value(*number),
+            (Self::Real(column), CellValue::Span(span)) => column.append_value(seconds(*span)),
             (Self::Real(column), _) => column.append_null(),
-            (Self::Time(column), Value::Time(at)) => column.append_value(at.millis()),
+            (Self::Time(column), CellValue::Time(at)) => column.append_value(at.millis()),
             (Self::Time(column), _) => column.append_null(),
         }
     }
@@ -147,10 +147,12 @@ fn schema(columns: &Columns) -> Schema {
     let mut features = Map::from_iter([("image".to_owned(), json!({ "_type": "Image" }))]);
     for (name, kind) in columns.names().iter().zip(columns.kinds()) {
         let (data_type, word) = match kind {
-            Kind::Text => (DataType::Utf8, "string"),
-            Kind::Whole => (DataType::Int64, "int64"),
-            Kind::Real => (DataType::Float64, "float64"),
-            Kind::Time => (DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), "timestamp[ms, tz=UTC]"),
+            ColumnType::Text => (DataType::Utf8, "string"),
+            ColumnType::Whole => (DataType::Int64, "int64"),
+            ColumnType::Real => (DataType::Float64, "float64"),
+            ColumnType::Time => {
+                (DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), "timestamp[ms, tz=UTC]")
+            }
         };
         fields.push(Field::new(name, data_type, true));
         features.insert(name.clone(), json!({ "dtype": word, "_type": "Value" }));
@@ -179,7 +181,7 @@ mod tests {
 
     fn shard(n: usize, bytes: usize) -> Vec<u8> {
         let columns = Columns::new("modelscope", &["style".to_owned()], "prompt").unwrap();
-        let mut shard = Shard::new(Vec::new(), &columns).unwrap();
+        let mut shard = ParquetShard::new(Vec::new(), &columns).unwrap();
         let (known, image) = (known("一只猫 🐈", &[("style", "ink")]), artifact("images/1.png"));
         for n in 0..n {
             shard.add(&vec![u8::try_from(n % 256).unwrap(); bytes], &columns.record(&known, &image)).unwrap();

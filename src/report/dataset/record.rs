@@ -6,13 +6,13 @@
 use std::borrow::Cow;
 
 use crate::model::outcome::Artifact;
-use crate::model::phase::Known;
+use crate::model::phase::JobRecord;
 use crate::report::results::{self, distinct, fields, headings};
-use crate::report::value::{NESTED, Object, Value, nested};
+use crate::report::value::{CellValue, NESTED, NamedValues, nested};
 
 /// Type of the values in a column, the same in every row of every export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ColumnType {
     /// Unicode text.
     Text,
     /// Integers.
@@ -25,26 +25,26 @@ pub enum Kind {
 
 /// Names and kinds of our own columns behind `file_name` and `text`. The index of a job in its manifest is not among
 /// them, because every edit changes it.
-const OWN: [(&str, Kind); 19] = [
-    ("id", Kind::Text),
-    ("prompt", Kind::Text),
-    ("negative_prompt", Kind::Text),
-    ("model", Kind::Text),
-    ("size", Kind::Text),
-    ("seed", Kind::Whole),
-    ("steps", Kind::Whole),
-    ("guidance", Kind::Real),
-    ("provider", Kind::Text),
-    ("task_id", Kind::Text),
-    ("attempts", Kind::Whole),
-    ("submitted_at", Kind::Time),
-    ("finished_at", Kind::Time),
-    ("seconds", Kind::Real),
-    ("width", Kind::Whole),
-    ("height", Kind::Whole),
-    ("bytes", Kind::Whole),
-    ("format", Kind::Text),
-    ("sha256", Kind::Text),
+const OWN: [(&str, ColumnType); 19] = [
+    ("id", ColumnType::Text),
+    ("prompt", ColumnType::Text),
+    ("negative_prompt", ColumnType::Text),
+    ("model", ColumnType::Text),
+    ("size", ColumnType::Text),
+    ("seed", ColumnType::Whole),
+    ("steps", ColumnType::Whole),
+    ("guidance", ColumnType::Real),
+    ("provider", ColumnType::Text),
+    ("task_id", ColumnType::Text),
+    ("attempts", ColumnType::Whole),
+    ("submitted_at", ColumnType::Time),
+    ("finished_at", ColumnType::Time),
+    ("seconds", ColumnType::Real),
+    ("width", ColumnType::Whole),
+    ("height", ColumnType::Whole),
+    ("bytes", ColumnType::Whole),
+    ("format", ColumnType::Text),
+    ("sha256", ColumnType::Text),
 ];
 
 /// Names that no column of the manifest has in a dataset. Loaders put the pixels into `image`.
@@ -57,7 +57,7 @@ const PASSING: [&str; 5] = ["task_id", "attempts", "submitted_at", "finished_at"
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Columns {
     names: Vec<String>,
-    kinds: Vec<Kind>,
+    kinds: Vec<ColumnType>,
     /// Further columns of the manifest, by their names in the jobs.
     further: Vec<String>,
     /// Index of the column that `text` repeats.
@@ -68,7 +68,7 @@ pub struct Columns {
 /// Error for a caption column that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no column {name:?} to take captions from; the columns are {}", known.join(", "))]
-pub struct NoColumn {
+pub struct UnknownCaptionColumn {
     /// Requested name.
     pub name: String,
     /// Names of the existing columns.
@@ -78,7 +78,7 @@ pub struct NoColumn {
 impl Columns {
     /// Creates the columns for a run with this provider and these further columns of the manifest. `caption` names the
     /// column of the captions, by its name in the dataset or in the manifest.
-    pub fn new(provider: &str, further: &[String], caption: &str) -> Result<Self, NoColumn> {
+    pub fn new(provider: &str, further: &[String], caption: &str) -> Result<Self, UnknownCaptionColumn> {
         let further = distinct(further);
         let own = OWN.iter().map(|(name, _)| *name).chain(NESTED);
         let taken: Vec<&str> = own.clone().chain(RESERVED).collect();
@@ -89,10 +89,10 @@ impl Columns {
         let of_manifest = || further.iter().position(|name| name == caption).map(|at| names.len() - further.len() + at);
         let Some(at) = names.iter().skip(2).position(|name| name == caption).map(|at| at + 2).or_else(of_manifest)
         else {
-            return Err(NoColumn { name: caption.to_owned(), known: names[2..].to_vec() });
+            return Err(UnknownCaptionColumn { name: caption.to_owned(), known: names[2..].to_vec() });
         };
-        let own = [Kind::Text; 2].into_iter().chain(OWN.map(|(_, kind)| kind));
-        let kinds = own.chain(names.iter().skip(2 + OWN.len()).map(|_| Kind::Text)).collect();
+        let own = [ColumnType::Text; 2].into_iter().chain(OWN.map(|(_, kind)| kind));
+        let kinds = own.chain(names.iter().skip(2 + OWN.len()).map(|_| ColumnType::Text)).collect();
         Ok(Self { names, kinds, further, caption: at, provider: provider.to_owned() })
     }
 
@@ -102,24 +102,24 @@ impl Columns {
     }
 
     /// Returns the kinds of the columns, in the order of their names.
-    pub fn kinds(&self) -> &[Kind] {
+    pub fn kinds(&self) -> &[ColumnType] {
         &self.kinds
     }
 
     /// Returns the record of one image of a job.
-    pub fn record<'a>(&'a self, known: &'a Known, artifact: &'a Artifact) -> Record<'a> {
+    pub fn record<'a>(&'a self, known: &'a JobRecord, artifact: &'a Artifact) -> Record<'a> {
         let all = fields(known, Some(artifact), &self.provider);
-        let mut values = vec![Value::Text(artifact.file_name.as_str().into()), Value::None];
+        let mut values = vec![CellValue::Text(artifact.file_name.as_str().into()), CellValue::None];
         let is_ours = |name: &str| OWN.iter().any(|(own, _)| *own == name);
         values.extend(results::COLUMNS.iter().zip(all).filter(|(name, _)| is_ours(name)).map(|(_, value)| value));
         // Lists and objects become text. Their content differs from row to row, which no typed table accepts.
         values.extend(nested(&known.job.request).map(|value| match value {
-            Value::Nested(json) => Value::Text(json.to_string().into()),
+            CellValue::Nested(json) => CellValue::Text(json.to_string().into()),
             other => other,
         }));
         let carried = |column| known.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
-        values.extend(self.further.iter().map(|column| Value::text_of(carried(column))));
-        values[1] = Value::Text(Cow::Owned(values[self.caption].text().into_owned()));
+        values.extend(self.further.iter().map(|column| CellValue::text_of(carried(column))));
+        values[1] = CellValue::Text(Cow::Owned(values[self.caption].text().into_owned()));
         Record { names: &self.names, values }
     }
 }
@@ -128,12 +128,12 @@ impl Columns {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record<'a> {
     names: &'a [String],
-    values: Vec<Value<'a>>,
+    values: Vec<CellValue<'a>>,
 }
 
 impl<'a> Record<'a> {
     /// Returns the values, one per column.
-    pub fn values(&self) -> &[Value<'a>] {
+    pub fn values(&self) -> &[CellValue<'a>] {
         &self.values
     }
 
@@ -145,13 +145,13 @@ impl<'a> Record<'a> {
     /// Sets the path of the image in the dataset.
     #[must_use]
     pub fn at(mut self, file_name: &'a str) -> Self {
-        self.values[0] = Value::Text(file_name.into());
+        self.values[0] = CellValue::Text(file_name.into());
         self
     }
 
     /// Returns the whole record as one JSON object.
-    pub fn json(&self) -> Object<'_> {
-        Object(self.names, &self.values)
+    pub fn json(&self) -> NamedValues<'_> {
+        NamedValues(self.names, &self.values)
     }
 
     /// Returns a hash that changes when the image or its record changes, except in the columns `PASSING`.
@@ -178,7 +178,7 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn columns(further: &[&str], caption: &str) -> Result<Columns, NoColumn> {
+    fn columns(further: &[&str], caption: &str) -> Result<Columns, UnknownCaptionColumn> {
         Columns::new("modelscope", &strings(further), caption)
     }
 
@@ -191,12 +191,12 @@ mod tests {
         assert_eq!((columns.names().len(), columns.kinds().len()), (record.values().len(), record.values().len()));
         for ((name, kind), value) in columns.names().iter().zip(columns.kinds()).zip(record.values()) {
             let found = match value {
-                Value::Text(_) => Some(Kind::Text),
-                Value::Whole(_) => Some(Kind::Whole),
-                Value::Real(_) | Value::Span(_) => Some(Kind::Real),
-                Value::Time(_) => Some(Kind::Time),
-                Value::None => None,
-                Value::Nested(_) => panic!("{name} is nested"),
+                CellValue::Text(_) => Some(ColumnType::Text),
+                CellValue::Whole(_) => Some(ColumnType::Whole),
+                CellValue::Real(_) | CellValue::Span(_) => Some(ColumnType::Real),
+                CellValue::Time(_) => Some(ColumnType::Time),
+                CellValue::None => None,
+                CellValue::Nested(_) => panic!("{name} is nested"),
             };
             assert_eq!(found.unwrap_or(*kind), *kind, "{name}");
             let is_given = !NESTED.contains(&name.as_str()) && name != "negative_prompt";
@@ -234,7 +234,7 @@ mod tests {
     fn a_mark_is_another_when_what_is_said_is_another() {
         let columns = columns(&["style"], "prompt").unwrap();
         let (first, image) = (known("a cat", &[("style", "ink")]), artifact("images/1.png"));
-        let mark = |known: &Known, artifact: &Artifact| columns.record(known, artifact).mark();
+        let mark = |known: &JobRecord, artifact: &Artifact| columns.record(known, artifact).mark();
         let mut fetched_again = first.clone();
         fetched_again.state.n_submits += 1;
         fetched_again.state.finished_at = None;

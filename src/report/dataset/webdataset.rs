@@ -15,7 +15,7 @@ use crate::report::dataset::record::Record;
 const BLOCK_BYTES: u64 = 512;
 
 /// Writes one tar shard.
-pub struct Shard<W: Write> {
+pub struct TarShard<W: Write> {
     tar: Builder<W>,
     bytes: u64,
 }
@@ -26,7 +26,7 @@ pub fn key(job: JobId, nth: usize) -> String {
     if nth > 1 { format!("{job}-{nth}") } else { job.to_string() }
 }
 
-impl<W: Write> Shard<W> {
+impl<W: Write> TarShard<W> {
     /// Creates an empty shard.
     pub fn new(out: W) -> Self {
         Self { tar: Builder::new(out), bytes: 2 * BLOCK_BYTES }
@@ -73,7 +73,7 @@ mod tests {
 
     fn shard() -> Vec<u8> {
         let columns = Columns::new("modelscope", &[], "prompt").unwrap();
-        let mut shard = Shard::new(Vec::new());
+        let mut shard = TarShard::new(Vec::new());
         for (n, prompt) in [(1, "a cat"), (2, "一只猫 🐈\nand \"more\"")] {
             let (known, image) = (known(prompt, &[]), artifact("images/a.b.png"));
             let format = if n == 1 { ImageFormat::Png } else { ImageFormat::Jpeg };

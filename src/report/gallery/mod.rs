@@ -15,13 +15,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::model::counts::Counts;
+use crate::model::counts::StatusCounts;
 use crate::model::outcome::Artifact;
-use crate::model::phase::Known;
+use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
-use crate::report::gallery::row::Row;
+use crate::report::gallery::row::PaceRow;
 use crate::report::value::hex;
-use crate::report::whole_file::{WholeFile, first};
+use crate::report::whole_file::{AtomicFile, first};
 
 /// Maximum number of jobs on one page: a browser can still filter them between two key strokes.
 pub const JOBS_MAX: u64 = 100_000;
@@ -62,7 +62,7 @@ pub struct Head<'a> {
     /// Further columns of the manifest.
     pub columns: &'a [String],
     /// Numbers of jobs by status, including jobs that are not on this page.
-    pub counts: Counts,
+    pub counts: StatusCounts,
     /// Time at which the page was made.
     pub made_at: Timestamp,
 }
@@ -77,7 +77,7 @@ struct HeadData<'a> {
 }
 
 /// Writes the page to any writer, job by job. [`GalleryWriter`] writes it to a file.
-pub struct Page<W: Write> {
+pub struct GalleryPage<W: Write> {
     out: W,
     columns: Vec<String>,
     n_jobs: u64,
@@ -85,7 +85,7 @@ pub struct Page<W: Write> {
     block_bytes: u64,
 }
 
-impl<W: Write> Page<W> {
+impl<W: Write> GalleryPage<W> {
     /// Writes everything that comes before the jobs.
     pub fn new(mut out: W, head: &Head<'_>) -> io::Result<Self> {
         let policy = format!(
@@ -102,11 +102,11 @@ impl<W: Write> Page<W> {
     }
 
     /// Adds one job. Returns `false`, and writes nothing, if the page is full.
-    pub fn write(&mut self, known: &Known) -> io::Result<bool> {
+    pub fn write(&mut self, known: &JobRecord) -> io::Result<bool> {
         if self.n_jobs == JOBS_MAX || self.n_bytes >= BYTES_MAX {
             return Ok(false);
         }
-        let row = inert(&Row::new(known, &self.columns))?;
+        let row = inert(&PaceRow::new(known, &self.columns))?;
         self.out.write_all(if self.block_bytes == 0 { BLOCK_BEGIN } else { ",\n" }.as_bytes())?;
         self.out.write_all(row.as_bytes())?;
         let n_bytes = row.len() as u64 + 2;
@@ -181,26 +181,26 @@ fn integrity(text: &str) -> String {
 
 /// Writes `gallery.html` to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.
 pub struct GalleryWriter {
-    page: Page<io::BufWriter<WholeFile>>,
+    page: GalleryPage<io::BufWriter<AtomicFile>>,
     path: PathBuf,
 }
 
 impl GalleryWriter {
     /// Creates the temporary file, and starts the page of a run.
     pub fn create(path: &Path, head: &Head<'_>) -> Result<Self, GalleryWriteError> {
-        let page = WholeFile::create(path).and_then(|file| Page::new(io::BufWriter::new(file), head));
+        let page = AtomicFile::create(path).and_then(|file| GalleryPage::new(io::BufWriter::new(file), head));
         Ok(Self { page: page.map_err(error_at(path))?, path: path.to_owned() })
     }
 
     /// Adds one job. Returns `false`, and writes nothing, if the page is full.
-    pub fn write(&mut self, known: &Known) -> Result<bool, GalleryWriteError> {
+    pub fn write(&mut self, known: &JobRecord) -> Result<bool, GalleryWriteError> {
         self.page.write(known).map_err(error_at(&self.path))
     }
 
     /// Lists the images that have no thumbnail, syncs the file and renames it into place.
     pub fn finish<'a>(self, without: impl IntoIterator<Item = &'a Artifact>) -> Result<(), GalleryWriteError> {
         let finished = self.page.finish(without).and_then(|buffer| buffer.into_inner().map_err(io::Error::from));
-        finished.and_then(WholeFile::finish).map_err(error_at(&self.path))
+        finished.and_then(AtomicFile::finish).map_err(error_at(&self.path))
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::model::outcome::Artifact;
-use crate::model::phase::Known;
+use crate::model::phase::JobRecord;
 use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
 use crate::report::results::fault;
@@ -14,7 +14,7 @@ const FURTHER_CHARS_MAX: usize = 200;
 
 /// Data of one job. Times are milliseconds since 1970, dimensions are pixels, and sizes are bytes.
 #[derive(Serialize)]
-pub struct Row<'a> {
+pub struct PaceRow<'a> {
     index: u64,
     id: String,
     status: &'static str,
@@ -65,8 +65,8 @@ struct Image<'a> {
     bytes: u64,
 }
 
-impl<'a> Row<'a> {
-    pub fn new(known: &'a Known, columns: &[String]) -> Self {
+impl<'a> PaceRow<'a> {
+    pub fn new(known: &'a JobRecord, columns: &[String]) -> Self {
         let (job, state) = (&known.job, &known.state);
         let request = &job.request;
         let (code, error) = fault(state);
@@ -105,7 +105,7 @@ impl<'a> Image<'a> {
     }
 }
 
-fn further(known: &Known) -> Vec<(&str, String)> {
+fn further(known: &JobRecord) -> Vec<(&str, String)> {
     let request = &known.job.request;
     let loras = request.loras.iter().map(|lora| match lora.weight {
         Some(weight) => ("lora", format!("{} × {weight}", lora.repo)),

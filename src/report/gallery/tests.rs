@@ -13,11 +13,11 @@ use crate::model::request::{Json, Lora, Request};
 /// Prompt that ends scripts, starts others, and has every character that an HTML, JSON or script parser may mishandle.
 const HOSTILE: &str = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(1)> & \" ' \\ \u{2028} \u{2029} \u{202e} \u{0} \u{7} 猫 🐈";
 
-fn known(index: u64, prompt: &str, phase: Phase) -> Known {
+fn known(index: u64, prompt: &str, phase: Phase) -> JobRecord {
     let request = Request { prompt: prompt.into(), model: "Qwen/Qwen-Image".into(), ..Request::default() };
     let extras = vec![("b".to_owned(), prompt.to_owned())];
     let job = Job { id: JobId::from_bytes([7; 10]), index, label: None, request, extras };
-    Known { job: Arc::new(job), state: JobState { phase, ..JobState::default() } }
+    JobRecord { job: Arc::new(job), state: JobState { phase, ..JobState::default() } }
 }
 
 fn image(file_name: &str) -> Artifact {
@@ -25,16 +25,16 @@ fn image(file_name: &str) -> Artifact {
     Artifact { file_name: file_name.into(), sha256, bytes: 9, width: 3, height: 4, format }
 }
 
-fn page(name: &str, rows: &[Known], without: &[Artifact]) -> String {
+fn page(name: &str, rows: &[JobRecord], without: &[Artifact]) -> String {
     let columns = ["a".to_owned(), "b".to_owned()];
     let head = Head {
         name,
         provider: "modelscope",
         columns: &columns,
-        counts: Counts { n_pending: 3, ..Counts::default() },
+        counts: StatusCounts { n_pending: 3, ..StatusCounts::default() },
         made_at: Timestamp::from_millis(5),
     };
-    let mut page = Page::new(Vec::new(), &head).unwrap();
+    let mut page = GalleryPage::new(Vec::new(), &head).unwrap();
     for row in rows {
         assert!(page.write(row).unwrap());
     }
@@ -165,9 +165,9 @@ fn a_page_has_room_for_so_many_jobs_and_their_blocks_are_parted() {
     let parted = page("out", &rows, &[]);
     let blocks: Vec<_> = data(&parted, "class=\"jobs\"").iter().map(|block| block.as_array().unwrap().len()).collect();
     assert_eq!(blocks, [2, 2], "each job says it twice, in its prompt and in a column");
-    let counts = Counts::default();
+    let counts = StatusCounts::default();
     let head = Head { name: "", provider: "", columns: &[], counts, made_at: Timestamp::default() };
-    let mut page = Page::new(io::sink(), &head).unwrap();
+    let mut page = GalleryPage::new(io::sink(), &head).unwrap();
     page.n_bytes = BYTES_MAX - 1_000_000;
     let n_taken = (0..9).filter(|_| page.write(&long).unwrap()).count();
     assert_eq!(n_taken, 3, "of bytes");

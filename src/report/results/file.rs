@@ -4,38 +4,43 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::model::cost::Amount;
-use crate::model::phase::Known;
-use crate::report::results::{Format, Results};
-use crate::report::whole_file::{WholeFile, first};
+use crate::model::phase::JobRecord;
+use crate::report::results::{Results, ResultsFileFormat};
+use crate::report::whole_file::{AtomicFile, first};
 
 /// Writes the results to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.
 pub struct ResultsWriter {
-    results: Results<WholeFile>,
+    results: Results<AtomicFile>,
     path: PathBuf,
 }
 
 impl ResultsWriter {
     /// Creates the temporary file for a run with this provider and these further columns of the manifest.
-    pub fn create(path: &Path, format: Format, provider: &str, columns: &[String]) -> Result<Self, ResultsError> {
-        let file = WholeFile::create(path).map_err(error_at(path))?;
+    pub fn create(
+        path: &Path,
+        format: ResultsFileFormat,
+        provider: &str,
+        columns: &[String],
+    ) -> Result<Self, ResultsError> {
+        let file = AtomicFile::create(path).map_err(error_at(path))?;
         let results = Results::new(file, format, provider, columns).map_err(error_at(path))?;
         Ok(Self { results, path: path.to_owned() })
     }
 
     /// Adds one job whose price is unknown.
-    pub fn write(&mut self, known: &Known) -> Result<(), ResultsError> {
+    pub fn write(&mut self, known: &JobRecord) -> Result<(), ResultsError> {
         self.write_with_cost(known, None)
     }
 
     /// Adds one job. `cost` is `None` if its price is unknown.
-    pub fn write_with_cost(&mut self, known: &Known, cost: Option<Amount>) -> Result<(), ResultsError> {
+    pub fn write_with_cost(&mut self, known: &JobRecord, cost: Option<Amount>) -> Result<(), ResultsError> {
         self.results.write_with_cost(known, cost).map_err(error_at(&self.path))
     }
 
     /// Syncs the file and renames it into place.
     pub fn finish(self) -> Result<(), ResultsError> {
         let Self { results, path } = self;
-        results.finish().and_then(WholeFile::finish).map_err(error_at(&path))
+        results.finish().and_then(AtomicFile::finish).map_err(error_at(&path))
     }
 }
 

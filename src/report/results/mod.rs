@@ -15,9 +15,9 @@ pub use crate::report::value::rfc3339;
 
 use crate::model::cost::Amount;
 use crate::model::outcome::{Artifact, FaultKind, Outcome};
-use crate::model::phase::{JobState, Known, Phase};
+use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::report::results::guard::guarded;
-use crate::report::value::{NESTED, Object, Value, hex, nested};
+use crate::report::value::{CellValue, NESTED, NamedValues, hex, nested};
 
 /// Names of our own columns, on which scripts rely. Change none, and add none here: new columns go behind the
 /// manifest's own.
@@ -56,7 +56,7 @@ pub const LAST_COLUMNS: [&str; 1] = ["cost"];
 
 /// Format of the results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum ResultsFileFormat {
     /// CSV table with a header, in which everything is text.
     #[default]
     Csv,
@@ -67,7 +67,7 @@ pub enum Format {
     Jsonl,
 }
 
-impl Format {
+impl ResultsFileFormat {
     /// Returns the file extension, without the dot.
     pub const fn extension(self) -> &'static str {
         match self {
@@ -79,48 +79,49 @@ impl Format {
 
 /// Writes the results to any writer. [`ResultsWriter`] writes them to a file.
 pub struct Results<W: Write> {
-    lines: Lines<W>,
+    lines: RowEncoder<W>,
     provider: String,
     /// Further columns of the manifest, by their names in the jobs.
     columns: Vec<String>,
 }
 
-enum Lines<W: Write> {
+enum RowEncoder<W: Write> {
     Csv { csv: Box<csv::Writer<W>>, is_guarded: bool },
     Jsonl { out: BufWriter<W>, names: Vec<String> },
 }
 
 impl<W: Write> Results<W> {
     /// Creates a table with our columns first, followed by the manifest's further ones.
-    pub fn new(out: W, format: Format, provider: &str, columns: &[String]) -> io::Result<Self> {
+    pub fn new(out: W, format: ResultsFileFormat, provider: &str, columns: &[String]) -> io::Result<Self> {
         let columns = distinct(columns);
         let lines = match format {
-            Format::Csv | Format::GuardedCsv => {
-                let (mut csv, is_guarded) = (Box::new(csv::Writer::from_writer(out)), format == Format::GuardedCsv);
+            ResultsFileFormat::Csv | ResultsFileFormat::GuardedCsv => {
+                let (mut csv, is_guarded) =
+                    (Box::new(csv::Writer::from_writer(out)), format == ResultsFileFormat::GuardedCsv);
                 let further = headings(&columns, &[&COLUMNS[..], &LAST_COLUMNS].concat()).into_iter();
                 let further = further.map(|name| if is_guarded { guarded(name.into()).into_owned() } else { name });
                 let names = COLUMNS.into_iter().map(str::to_owned).chain(further);
                 csv.write_record(names.chain(LAST_COLUMNS.map(str::to_owned)))?;
-                Lines::Csv { csv, is_guarded }
+                RowEncoder::Csv { csv, is_guarded }
             }
-            Format::Jsonl => {
+            ResultsFileFormat::Jsonl => {
                 let ours = [&COLUMNS[..], &NESTED].concat();
                 let further = headings(&columns, &[&ours[..], &LAST_COLUMNS].concat());
                 let names = ours.into_iter().map(str::to_owned).chain(further).chain(LAST_COLUMNS.map(str::to_owned));
                 let names = names.collect();
-                Lines::Jsonl { out: BufWriter::new(out), names }
+                RowEncoder::Jsonl { out: BufWriter::new(out), names }
             }
         };
         Ok(Self { lines, provider: provider.to_owned(), columns })
     }
 
     /// Writes the lines of one job whose price is unknown.
-    pub fn write(&mut self, known: &Known) -> io::Result<()> {
+    pub fn write(&mut self, known: &JobRecord) -> io::Result<()> {
         self.write_with_cost(known, None)
     }
 
     /// Writes the lines of one job. `cost` is `None` if its price is unknown.
-    pub fn write_with_cost(&mut self, known: &Known, cost: Option<Amount>) -> io::Result<()> {
+    pub fn write_with_cost(&mut self, known: &JobRecord, cost: Option<Amount>) -> io::Result<()> {
         let artifacts = known.state.artifacts();
         if artifacts.is_empty() {
             return self.write_line(known, None, cost);
@@ -129,25 +130,25 @@ impl<W: Write> Results<W> {
         artifacts.iter().zip(costs).try_for_each(|(artifact, cost)| self.write_line(known, Some(artifact), cost))
     }
 
-    fn write_line(&mut self, known: &Known, artifact: Option<&Artifact>, cost: Option<Amount>) -> io::Result<()> {
+    fn write_line(&mut self, known: &JobRecord, artifact: Option<&Artifact>, cost: Option<Amount>) -> io::Result<()> {
         let own = fields(known, artifact, &self.provider);
         let carried = |column| known.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
-        let further = self.columns.iter().map(|column| Value::text_of(carried(column)));
-        let last = [cost.map_or(Value::None, |cost| Value::Real(cost.number()))];
+        let further = self.columns.iter().map(|column| CellValue::text_of(carried(column)));
+        let last = [cost.map_or(CellValue::None, |cost| CellValue::Real(cost.number()))];
         match &mut self.lines {
-            Lines::Csv { csv, is_guarded } => {
+            RowEncoder::Csv { csv, is_guarded } => {
                 for value in own.into_iter().chain(further).chain(last) {
                     // A negative number is a number, not a formula.
-                    let is_text = matches!(value, Value::Text(_) | Value::Nested(_));
+                    let is_text = matches!(value, CellValue::Text(_) | CellValue::Nested(_));
                     let text = if *is_guarded && is_text { guarded(value.text()) } else { value.text() };
                     csv.write_field(text.as_bytes())?;
                 }
                 csv.write_record(None::<&[u8]>)?;
             }
-            Lines::Jsonl { out, names } => {
+            RowEncoder::Jsonl { out, names } => {
                 let own = own.into_iter().chain(nested(&known.job.request));
                 let values: Vec<_> = own.chain(further).chain(last).collect();
-                serde_json::to_writer(&mut *out, &Object(names, &values))?;
+                serde_json::to_writer(&mut *out, &NamedValues(names, &values))?;
                 out.write_all(b"\n")?;
             }
         }
@@ -157,51 +158,53 @@ impl<W: Write> Results<W> {
     /// Flushes the buffer, and returns the writer.
     pub fn finish(self) -> io::Result<W> {
         match self.lines {
-            Lines::Csv { mut csv, .. } => {
+            RowEncoder::Csv { mut csv, .. } => {
                 csv.flush()?;
                 csv.into_inner().map_err(|error| io::Error::from(error.error().kind()))
             }
-            Lines::Jsonl { out, .. } => out.into_inner().map_err(io::IntoInnerError::into_error),
+            RowEncoder::Jsonl { out, .. } => out.into_inner().map_err(io::IntoInnerError::into_error),
         }
     }
 }
 
 /// Returns the values of one line, for a job and one of its images, in the order of [`COLUMNS`].
 pub(super) fn fields<'a>(
-    known: &'a Known,
+    known: &'a JobRecord,
     artifact: Option<&'a Artifact>,
     provider: &'a str,
-) -> [Value<'a>; COLUMNS.len()] {
+) -> [CellValue<'a>; COLUMNS.len()] {
     let (job, state) = (&known.job, &known.state);
     let request = &job.request;
     let (error_code, error) = fault(state);
     [
-        Value::whole_of((job.index > 0).then_some(job.index)),
-        job.label.as_deref().map_or_else(|| Value::Text(job.id.to_string().into()), |label| Value::Text(label.into())),
-        Value::Text(state.status().into()),
-        Value::text_of(artifact.map(|artifact| artifact.file_name.as_str())),
-        Value::Text(request.prompt.as_str().into()),
-        Value::text_of(request.negative_prompt.as_deref()),
-        Value::Text(request.model.as_str().into()),
-        request.size.map_or(Value::None, |size| Value::Text(size.to_string().into())),
-        Value::whole_of(request.seed),
-        Value::whole_of(request.steps),
-        request.guidance.map_or(Value::None, Value::Real),
-        Value::Text(provider.into()),
-        Value::text_of(state.task.as_ref().map(|task| task.0.as_str())),
-        Value::Whole(state.n_submits.into()),
-        state.submitted_at.map_or(Value::None, Value::Time),
-        state.finished_at.map_or(Value::None, Value::Time),
-        state.duration().map_or(Value::None, Value::Span),
-        Value::whole_of(artifact.map(|artifact| artifact.width)),
-        Value::whole_of(artifact.map(|artifact| artifact.height)),
-        Value::whole_of(artifact.map(|artifact| artifact.bytes)),
-        Value::text_of(artifact.map(|artifact| artifact.format.extension())),
-        artifact.map_or(Value::None, |artifact| Value::Text(hex(&artifact.sha256).into())),
-        Value::text_of(error_code),
-        Value::text_of(error),
-        Value::Whole(state.n_in_doubt.into()),
-        Value::Whole(state.n_lost.into()),
+        CellValue::whole_of((job.index > 0).then_some(job.index)),
+        job.label
+            .as_deref()
+            .map_or_else(|| CellValue::Text(job.id.to_string().into()), |label| CellValue::Text(label.into())),
+        CellValue::Text(state.status().into()),
+        CellValue::text_of(artifact.map(|artifact| artifact.file_name.as_str())),
+        CellValue::Text(request.prompt.as_str().into()),
+        CellValue::text_of(request.negative_prompt.as_deref()),
+        CellValue::Text(request.model.as_str().into()),
+        request.size.map_or(CellValue::None, |size| CellValue::Text(size.to_string().into())),
+        CellValue::whole_of(request.seed),
+        CellValue::whole_of(request.steps),
+        request.guidance.map_or(CellValue::None, CellValue::Real),
+        CellValue::Text(provider.into()),
+        CellValue::text_of(state.task.as_ref().map(|task| task.0.as_str())),
+        CellValue::Whole(state.n_submits.into()),
+        state.submitted_at.map_or(CellValue::None, CellValue::Time),
+        state.finished_at.map_or(CellValue::None, CellValue::Time),
+        state.duration().map_or(CellValue::None, CellValue::Span),
+        CellValue::whole_of(artifact.map(|artifact| artifact.width)),
+        CellValue::whole_of(artifact.map(|artifact| artifact.height)),
+        CellValue::whole_of(artifact.map(|artifact| artifact.bytes)),
+        CellValue::text_of(artifact.map(|artifact| artifact.format.extension())),
+        artifact.map_or(CellValue::None, |artifact| CellValue::Text(hex(&artifact.sha256).into())),
+        CellValue::text_of(error_code),
+        CellValue::text_of(error),
+        CellValue::Whole(state.n_in_doubt.into()),
+        CellValue::Whole(state.n_lost.into()),
     ]
 }
 

@@ -18,20 +18,20 @@ use crate::report::fixtures::artifact;
 use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
 
 /// Returns a job and the fold of its events, which occur every 1,234 ms.
-fn known(index: u64, prompt: &str, story: &[EventKind]) -> Known {
+fn known(index: u64, prompt: &str, story: &[EventKind]) -> JobRecord {
     let request = Request { prompt: prompt.into(), model: "Qwen/Qwen-Image".into(), ..Request::default() };
     let id = JobId::from_bytes([u8::try_from(index).unwrap(); 10]);
     let mut state = JobState::default();
     for (at, kind) in (1_800_000_000_000..).step_by(1234).zip(story) {
         state.apply(Timestamp::from_millis(at), kind);
     }
-    Known { job: Arc::new(Job { id, index, label: None, request, extras: vec![] }), state }
+    JobRecord { job: Arc::new(Job { id, index, label: None, request, extras: vec![] }), state }
 }
 
-fn with(known: Known, change: impl FnOnce(&mut Job)) -> Known {
+fn with(known: JobRecord, change: impl FnOnce(&mut Job)) -> JobRecord {
     let mut job = (*known.job).clone();
     change(&mut job);
-    Known { job: Arc::new(job), ..known }
+    JobRecord { job: Arc::new(job), ..known }
 }
 
 fn failed(kind: FaultKind, message: &str) -> EventKind {
@@ -46,15 +46,15 @@ fn strings(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn table(columns: &[&str], jobs: &[Known]) -> String {
-    let mut results = Results::new(Vec::new(), Format::Csv, "modelscope", &strings(columns)).unwrap();
+fn table(columns: &[&str], jobs: &[JobRecord]) -> String {
+    let mut results = Results::new(Vec::new(), ResultsFileFormat::Csv, "modelscope", &strings(columns)).unwrap();
     for known in jobs {
         results.write(known).unwrap();
     }
     String::from_utf8(results.finish().unwrap()).unwrap()
 }
 
-fn lines_of(known: &Known) -> String {
+fn lines_of(known: &JobRecord) -> String {
     table(&[], std::slice::from_ref(known)).split_once('\n').unwrap().1.to_owned()
 }
 
@@ -103,7 +103,7 @@ fn jobs_of_every_status_have_their_lines() {
 fn text_of_every_kind_comes_back_as_it_was() {
     let prompts =
         ["a, b", "say \"cat\"", "two\nlines\r\n", "一只金色的猫，高清 🐈", " spaces ", "=1+1", "", "\u{202e}\u{7}"];
-    let jobs: Vec<Known> = prompts.iter().zip(1..).map(|(prompt, index)| known(index, prompt, &[])).collect();
+    let jobs: Vec<JobRecord> = prompts.iter().zip(1..).map(|(prompt, index)| known(index, prompt, &[])).collect();
     let text = table(&[], &jobs);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let back: Vec<String> = reader.records().map(|record| record.unwrap()[4].to_owned()).collect();
@@ -146,7 +146,8 @@ fn as_json_the_same_columns_have_types_and_the_request_has_its_lists() {
             job.extras = vec![("params".into(), "mine".into()), ("score".into(), "7".into())];
         },
     );
-    let mut results = Results::new(Vec::new(), Format::Jsonl, "modelscope", &strings(&["params", "score"])).unwrap();
+    let mut results =
+        Results::new(Vec::new(), ResultsFileFormat::Jsonl, "modelscope", &strings(&["params", "score"])).unwrap();
     for known in [job, known(8, "new", &[])] {
         results.write(&known).unwrap();
     }
@@ -179,7 +180,7 @@ fn the_cost_of_a_job_stands_in_its_first_line_behind_all_columns() {
     let mut two = known(1, "x", &[SubmitStarted, task(), Finished(Outcome::Succeeded(two))]);
     Arc::make_mut(&mut two.job).extras = vec![("cost".into(), "mine".into())];
     let moderated = known(2, "y", &[SubmitStarted, task(), failed(FaultKind::Moderated, "")]);
-    let mut results = Results::new(Vec::new(), Format::Csv, "modelscope", &strings(&["cost"])).unwrap();
+    let mut results = Results::new(Vec::new(), ResultsFileFormat::Csv, "modelscope", &strings(&["cost"])).unwrap();
     results.write_with_cost(&two, Some(Amount::new(0.04))).unwrap();
     results.write_with_cost(&moderated, Some(Amount::new(2.0))).unwrap();
     results.write(&known(3, "z", &[])).unwrap();
@@ -227,8 +228,8 @@ fn a_file_is_replaced_as_a_whole() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("results.csv");
     fs::write(&path, "the old one").unwrap();
-    let mut writer = ResultsWriter::create(&path, Format::Csv, "modelscope", &[]).unwrap();
-    let jobs: Vec<Known> = (1..=200).map(|index| known(index, &"long ".repeat(100), &[])).collect();
+    let mut writer = ResultsWriter::create(&path, ResultsFileFormat::Csv, "modelscope", &[]).unwrap();
+    let jobs: Vec<JobRecord> = (1..=200).map(|index| known(index, &"long ".repeat(100), &[])).collect();
     for known in &jobs {
         writer.write(known).unwrap();
     }
@@ -241,7 +242,8 @@ fn a_file_is_replaced_as_a_whole() {
 #[test]
 fn a_writer_dropped_unfinished_leaves_nothing() {
     let out = TempDir::new().unwrap();
-    let mut writer = ResultsWriter::create(&out.path().join("results.csv"), Format::Csv, "modelscope", &[]).unwrap();
+    let mut writer =
+        ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, "modelscope", &[]).unwrap();
     writer.write(&known(1, "x", &[])).unwrap();
     assert_eq!(names_in(&out).len(), 1);
     drop(writer);
@@ -259,7 +261,7 @@ fn links_are_replaced_and_not_followed() {
     for name in partials.chain(["results.csv".to_owned()]) {
         std::os::unix::fs::symlink(elsewhere.path().join(&name), out.path().join(&name)).unwrap();
     }
-    ResultsWriter::create(&path, Format::Csv, "modelscope", &[]).unwrap().finish().unwrap();
+    ResultsWriter::create(&path, ResultsFileFormat::Csv, "modelscope", &[]).unwrap().finish().unwrap();
     assert!(fs::symlink_metadata(&path).unwrap().is_file());
     assert_eq!(names_in(&elsewhere), [""; 0]);
     assert_eq!(names_in(&out).len(), 500, "one link has become the file");
@@ -269,7 +271,8 @@ fn links_are_replaced_and_not_followed() {
 fn two_writers_at_once_do_not_meet() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("results.csv");
-    let mut writers = ["one", "two"].map(|provider| ResultsWriter::create(&path, Format::Csv, provider, &[]).unwrap());
+    let mut writers =
+        ["one", "two"].map(|provider| ResultsWriter::create(&path, ResultsFileFormat::Csv, provider, &[]).unwrap());
     for writer in &mut writers {
         writer.write(&known(1, "x", &[])).unwrap();
     }
@@ -290,7 +293,7 @@ fn what_a_killed_process_left_is_cleared_away_when_it_is_old() {
     leave(".results.csv.partial-1-0", 0);
     leave(".other.csv.partial-1-0", 0);
     leave(".results.csv.partial-2-0", u64::from(u32::MAX));
-    drop(ResultsWriter::create(&out.path().join("results.csv"), Format::Csv, "modelscope", &[]).unwrap());
+    drop(ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, "modelscope", &[]).unwrap());
     assert_eq!(names_in(&out), [".other.csv.partial-1-0", ".results.csv.partial-2-0"]);
 }
 
@@ -298,13 +301,13 @@ fn what_a_killed_process_left_is_cleared_away_when_it_is_old() {
 fn an_error_names_the_file() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("absent/results.csv");
-    let error = ResultsWriter::create(&path, Format::Csv, "modelscope", &[]).err().unwrap().to_string();
+    let error = ResultsWriter::create(&path, ResultsFileFormat::Csv, "modelscope", &[]).err().unwrap().to_string();
     assert!(error.starts_with(&format!("could not write {}: ", path.display())), "{error}");
     assert!(error.ends_with("; nothing is lost, write it again with `promptbatch results`"), "{error}");
 
     let folder = out.path().join("results.csv");
     fs::create_dir(&folder).unwrap();
-    let writer = ResultsWriter::create(&folder, Format::Csv, "modelscope", &[]).unwrap();
+    let writer = ResultsWriter::create(&folder, ResultsFileFormat::Csv, "modelscope", &[]).unwrap();
     assert!(writer.finish().is_err(), "a folder is not replaced");
     assert_eq!(names_in(&out), ["results.csv"], "and nothing else is left");
 }

@@ -11,12 +11,12 @@ use crate::run::export::error::{ExportError, at};
 pub const FOLDER: &str = ".partial";
 
 /// Temporary file; deleted if it is dropped before its rename.
-pub struct Aside {
+pub struct ExportTempFile {
     partial: PathBuf,
     out: Option<BufWriter<File>>,
 }
 
-impl Aside {
+impl ExportTempFile {
     /// Creates a temporary file of this name.
     pub fn new(dir: &Path, name: &str) -> Result<(Self, BufWriter<File>), ExportError> {
         let partial = dir.join(FOLDER).join(name);
@@ -52,7 +52,7 @@ impl Aside {
     }
 }
 
-impl Drop for Aside {
+impl Drop for ExportTempFile {
     fn drop(&mut self) {
         // Removes nothing after the rename.
         let _ = fs::remove_file(&self.partial);

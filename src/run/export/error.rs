@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::driver::images::StoreError;
 use crate::driver::images::verify::Damage;
 use crate::ledger::error::LedgerError;
-use crate::report::dataset::record::NoColumn;
+use crate::report::dataset::record::UnknownCaptionColumn;
 use crate::report::whole_file::first;
 
 /// Reason why an export could not begin or continue. Exported images stay, and the same command continues.
@@ -17,7 +17,7 @@ pub enum ExportError {
     Ledger(#[from] LedgerError),
     /// Column that does not exist.
     #[error(transparent)]
-    Column(#[from] NoColumn),
+    Column(#[from] UnknownCaptionColumn),
     /// Folder below the dataset's folder that is a link, or was removed.
     #[error(transparent)]
     Store(#[from] StoreError),

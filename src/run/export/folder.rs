@@ -11,14 +11,14 @@ use crate::driver::images::filesystem::FileSystem;
 use crate::driver::images::folders::Folders;
 use crate::driver::images::verify::{check, inside, read};
 use crate::model::outcome::Artifact;
-use crate::model::phase::Known;
-use crate::report::dataset::Format;
-use crate::report::dataset::metadata::{Form, Metadata};
+use crate::model::phase::JobRecord;
+use crate::report::dataset::DatasetFormat;
+use crate::report::dataset::metadata::{Metadata, TableFormat};
 use crate::report::value::hex;
-use crate::run::export::aside::{Aside, link, remove, sync_names};
+use crate::run::export::aside::{ExportTempFile, link, remove, sync_names};
 use crate::run::export::error::{ExportError, at};
-use crate::run::export::state::{Had, State};
-use crate::run::export::{Keep, Work};
+use crate::run::export::state::{ExportRecord, ExportedImage};
+use crate::run::export::{DatasetWriter, ExportContext};
 
 /// Images per folder, at most. The Hub accepts 10,000 entries, and the table and the subfolders are among them.
 const FOLDER_IMAGES_MAX: u64 = if cfg!(test) { 4 } else { 9_000 };
@@ -36,29 +36,29 @@ const CAPTION: &str = "txt";
 const PAGE: usize = 1000;
 
 /// Dataset folder that follows the run.
-pub struct Folder {
+pub struct FolderWriter {
     folders: Folders,
     file_system: FileSystem,
     /// Tables, one per split; unused if there are captions.
     tables: Vec<Option<Table>>,
-    batch: Vec<Entry>,
+    batch: Vec<PendingImage>,
     can_link: bool,
 }
 
 struct Table {
-    aside: Aside,
-    metadata: Metadata<Hashed>,
+    aside: ExportTempFile,
+    metadata: Metadata<HashingWriter>,
 }
 
 /// Image whose location is recorded, but whose file is not in place yet.
-struct Entry {
+struct PendingImage {
     artifact: Artifact,
     stem: String,
     caption: Option<String>,
 }
 
-impl Folder {
-    pub fn new(work: &Work<'_>) -> Result<Self, ExportError> {
+impl FolderWriter {
+    pub fn new(work: &ExportContext<'_>) -> Result<Self, ExportError> {
         let dir = &work.options.dir;
         let n_tables = work.splits.as_ref().map_or(0, |splits| splits.names().count());
         work.state.begin()?;
@@ -73,7 +73,7 @@ impl Folder {
 
     /// Records the images of the batch, and then puts their files in place. Every file in the folder is therefore on record. An
     /// image on record whose file is missing is exported again.
-    fn flush(&mut self, work: &mut Work<'_>) -> Result<(), ExportError> {
+    fn flush(&mut self, work: &mut ExportContext<'_>) -> Result<(), ExportError> {
         work.state.commit()?;
         let dir = &work.options.dir;
         let (mut waiting, mut touched) = (vec![], BTreeSet::new());
@@ -115,16 +115,16 @@ impl Folder {
     /// Adds an image to the table of its split.
     fn tell(
         &mut self,
-        work: &Work<'_>,
-        (known, artifact): (&Known, &Artifact),
+        work: &ExportContext<'_>,
+        (known, artifact): (&JobRecord, &Artifact),
         (split, place): (usize, &str),
     ) -> Result<(), ExportError> {
         let (dir, form) = (&work.options.dir, work.options.metadata);
         let table = match &mut self.tables[split] {
             Some(table) => table,
             none => {
-                let (aside, out) = Aside::new(dir, &format!("{split}.{}", form.file_name()))?;
-                let hashed = Hashed { out, hasher: blake3::Hasher::new() };
+                let (aside, out) = ExportTempFile::new(dir, &format!("{split}.{}", form.file_name()))?;
+                let hashed = HashingWriter { out, hasher: blake3::Hasher::new() };
                 let metadata = Metadata::new(hashed, form, work.columns).map_err(at(dir))?;
                 none.insert(Table { aside, metadata })
             }
@@ -133,7 +133,7 @@ impl Folder {
     }
 
     /// Puts each table in place if its content is new.
-    fn settle_tables(&mut self, work: &Work<'_>) -> Result<(), ExportError> {
+    fn settle_tables(&mut self, work: &ExportContext<'_>) -> Result<(), ExportError> {
         let Some(splits) = &work.splits else { return Ok(()) };
         let (dir, form) = (&work.options.dir, work.options.metadata);
         for (split, table) in splits.names().zip(&mut self.tables) {
@@ -142,7 +142,7 @@ impl Folder {
                 remove(&path)?;
                 continue;
             };
-            let Hashed { out, hasher } = metadata.finish().map_err(at(&path))?;
+            let HashingWriter { out, hasher } = metadata.finish().map_err(at(&path))?;
             aside.written(out);
             let hash = hex(hasher.finalize().as_bytes());
             let is_there = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
@@ -157,9 +157,15 @@ impl Folder {
     }
 }
 
-impl Keep for Folder {
-    fn take(&mut self, work: &mut Work<'_>, known: &Known, nth: usize, artifact: &Artifact) -> Result<(), ExportError> {
-        let is_captioned = work.options.format == Format::Captions;
+impl DatasetWriter for FolderWriter {
+    fn take(
+        &mut self,
+        work: &mut ExportContext<'_>,
+        known: &JobRecord,
+        nth: usize,
+        artifact: &Artifact,
+    ) -> Result<(), ExportError> {
+        let is_captioned = work.options.format == DatasetFormat::Captions;
         let caption = is_captioned.then(|| work.columns.record(known, artifact).caption().into_owned());
         let mark = mark(artifact, caption.as_deref());
         let (split, prefix) = work.split_of(known);
@@ -168,7 +174,7 @@ impl Keep for Folder {
         let is_whole =
             had.as_ref().is_some_and(|had| had.mark == mark && is_there(work, had, artifact, caption.as_deref()));
         let (row, stem) = match had {
-            Some(Had { row, place: Some((stem, _)), .. }) if is_whole => (row, stem),
+            Some(ExportedImage { row, place: Some((stem, _)), .. }) if is_whole => (row, stem),
             had => {
                 if let Err(damage) = check(&work.options.out, artifact) {
                     work.leave_out(known, artifact, damage);
@@ -184,7 +190,7 @@ impl Keep for Folder {
                     let stem = new_stem(work, &prefix, known, nth, artifact)?;
                     (work.state.add((known.job.id, nth), mark, Some((&stem, extension)))?, stem)
                 };
-                self.batch.push(Entry { artifact: artifact.clone(), stem: stem.clone(), caption });
+                self.batch.push(PendingImage { artifact: artifact.clone(), stem: stem.clone(), caption });
                 (row, stem)
             }
         };
@@ -198,9 +204,9 @@ impl Keep for Folder {
         if self.batch.len() == BATCH { self.flush(work) } else { Ok(()) }
     }
 
-    fn finish(&mut self, work: &mut Work<'_>) -> Result<(), ExportError> {
+    fn finish(&mut self, work: &mut ExportContext<'_>) -> Result<(), ExportError> {
         self.flush(work)?;
-        if work.options.format == Format::ImageFolder {
+        if work.options.format == DatasetFormat::ImageFolder {
             self.settle_tables(work)?;
         }
         // Files are removed before their records, so that no file is left behind.
@@ -217,7 +223,7 @@ impl Keep for Folder {
 }
 
 /// Removes all files on record that were ever exported to this folder, and then the record.
-pub fn remove_all(dir: &Path, state: &State) -> Result<(), ExportError> {
+pub fn remove_all(dir: &Path, state: &ExportRecord) -> Result<(), ExportError> {
     let mut folders = BTreeSet::new();
     each_image(state, |had| {
         if let Some((folder, _)) = had.place.as_ref().and_then(|(stem, _)| stem.rsplit_once('/')) {
@@ -229,7 +235,7 @@ pub fn remove_all(dir: &Path, state: &State) -> Result<(), ExportError> {
         remove(&dir.join(name))?;
     }
     for split in folders.clone().iter().filter_map(|folder| folder.split('/').next()) {
-        for form in [Form::Jsonl, Form::Csv] {
+        for form in [TableFormat::Jsonl, TableFormat::Csv] {
             remove(&dir.join(split).join(form.file_name()))?;
         }
         folders.insert(split.to_owned());
@@ -239,7 +245,10 @@ pub fn remove_all(dir: &Path, state: &State) -> Result<(), ExportError> {
     state.at_once(|| state.clear())
 }
 
-fn each_image(state: &State, mut show: impl FnMut(&Had) -> Result<(), ExportError>) -> Result<(), ExportError> {
+fn each_image(
+    state: &ExportRecord,
+    mut show: impl FnMut(&ExportedImage) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
     let mut last = 0;
     loop {
         let page = state.images_after(last, PAGE)?;
@@ -259,7 +268,7 @@ fn mark(artifact: &Artifact, caption: Option<&str>) -> u64 {
 }
 
 /// Returns whether the files of an image are in place, by name, type and size.
-fn is_there(work: &Work<'_>, had: &Had, artifact: &Artifact, caption: Option<&str>) -> bool {
+fn is_there(work: &ExportContext<'_>, had: &ExportedImage, artifact: &Artifact, caption: Option<&str>) -> bool {
     let Some((stem, extension)) = &had.place else { return false };
     let has = |extension: &str, bytes: u64| {
         let found = fs::symlink_metadata(work.options.dir.join(format!("{stem}.{extension}")));
@@ -269,7 +278,7 @@ fn is_there(work: &Work<'_>, had: &Had, artifact: &Artifact, caption: Option<&st
 }
 
 /// Removes the files of an image. A caption is removed first: without one, the image would be taken for whole.
-fn remove_files(dir: &Path, had: &Had) -> Result<(), ExportError> {
+fn remove_files(dir: &Path, had: &ExportedImage) -> Result<(), ExportError> {
     let Some((stem, extension)) = &had.place else { return Ok(()) };
     remove(&dir.join(format!("{stem}.{CAPTION}")))?;
     remove(&dir.join(format!("{stem}.{extension}")))
@@ -277,16 +286,16 @@ fn remove_files(dir: &Path, had: &Had) -> Result<(), ExportError> {
 
 /// Returns a stem that no other image has: the name of the run's own file, below its split.
 fn new_stem(
-    work: &Work<'_>,
+    work: &ExportContext<'_>,
     prefix: &str,
-    known: &Known,
+    known: &JobRecord,
     nth: usize,
     artifact: &Artifact,
 ) -> Result<String, ExportError> {
     let n = work.state.place_one(prefix)?;
     // Training programs for captions read one folder and no subfolder.
     let folder = match n / FOLDER_IMAGES_MAX {
-        n @ 1.. if work.options.format == Format::ImageFolder => format!("{n:05}"),
+        n @ 1.. if work.options.format == DatasetFormat::ImageFolder => format!("{n:05}"),
         _ => String::new(),
     };
     let name = artifact.file_name.rsplit('/').next().unwrap_or_default();
@@ -318,20 +327,20 @@ pub(super) fn safe(name: &str) -> String {
 }
 
 /// Writes a temporary file.
-fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<Aside, ExportError> {
-    let (mut aside, mut out) = Aside::new(dir, name)?;
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<ExportTempFile, ExportError> {
+    let (mut aside, mut out) = ExportTempFile::new(dir, name)?;
     out.write_all(bytes).map_err(at(dir))?;
     aside.written(out);
     Ok(aside)
 }
 
 /// File that is hashed while it is written.
-struct Hashed {
+struct HashingWriter {
     out: BufWriter<File>,
     hasher: blake3::Hasher,
 }
 
-impl Write for Hashed {
+impl Write for HashingWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.hasher.update(bytes);
         self.out.write_all(bytes)?;

@@ -17,37 +17,37 @@ use std::path::{Path, PathBuf, absolute};
 pub use crate::run::export::error::ExportError;
 
 use crate::driver::images::verify::Damage;
-use crate::ledger::sqlite::RunFile;
+use crate::ledger::sqlite::SqliteStore;
 use crate::model::outcome::{Artifact, Outcome};
-use crate::model::phase::{Known, Phase};
-use crate::model::progress::{Chore, Meter, Progress};
-use crate::report::dataset::Format;
-use crate::report::dataset::metadata::Form;
+use crate::model::phase::{JobRecord, Phase};
+use crate::model::progress::{Meter, Operation, Progress};
+use crate::report::dataset::DatasetFormat;
+use crate::report::dataset::metadata::TableFormat;
 use crate::report::dataset::record::Columns;
 use crate::report::dataset::split::Splits;
 use crate::run::export::error::at;
-use crate::run::export::folder::Folder;
-use crate::run::export::shards::Shards;
-use crate::run::export::state::State;
+use crate::run::export::folder::FolderWriter;
+use crate::run::export::shards::ShardWriter;
+use crate::run::export::state::ExportRecord;
 
 /// Left-out images that are named, at most.
 const LEFT_OUT_MAX: usize = 50;
 
 /// Options of an export.
 #[derive(Clone, Debug)]
-pub struct Export {
+pub struct ExportOptions {
     /// Output folder of the run.
     pub out: PathBuf,
     /// Folder of the dataset.
     pub dir: PathBuf,
     /// Format of the dataset.
-    pub format: Format,
+    pub format: DatasetFormat,
     /// Splits of the dataset. `None` puts all images into `train`, except captions, which then have no folder of a split.
     pub splits: Option<Splits>,
     /// Column that provides the captions.
     pub caption: String,
     /// Format of the table of an image folder.
-    pub metadata: Form,
+    pub metadata: TableFormat,
     /// Size limits of a shard.
     pub shard: ShardLimits,
     /// Forces copies of images that could be hard links.
@@ -112,49 +112,55 @@ pub struct LeftOut {
 }
 
 /// Writer of a dataset in one format.
-trait Keep {
+trait DatasetWriter {
     /// Adds an image, if it is not there: the `nth` (from 1) of its job.
-    fn take(&mut self, work: &mut Work<'_>, known: &Known, nth: usize, artifact: &Artifact) -> Result<(), ExportError>;
+    fn take(
+        &mut self,
+        work: &mut ExportContext<'_>,
+        known: &JobRecord,
+        nth: usize,
+        artifact: &Artifact,
+    ) -> Result<(), ExportError>;
 
     /// Completes everything that is under way.
-    fn finish(&mut self, work: &mut Work<'_>) -> Result<(), ExportError>;
+    fn finish(&mut self, work: &mut ExportContext<'_>) -> Result<(), ExportError>;
 }
 
 /// Data that every dataset writer needs.
-struct Work<'a> {
-    options: &'a Export,
+struct ExportContext<'a> {
+    options: &'a ExportOptions,
     columns: &'a Columns,
     splits: Option<Splits>,
-    state: State,
-    seen: Seen,
+    state: ExportRecord,
+    seen: SeenRows,
     told: Exported,
 }
 
 /// Exports the verified images of a run, resumes that, or adds new images. Works during a live run, and changes nothing of it.
-pub fn export(options: &Export, progress: &mut dyn Progress) -> Result<Exported, ExportError> {
-    if options.format == Format::Parquet && !cfg!(feature = "parquet") {
+pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Exported, ExportError> {
+    if options.format == DatasetFormat::Parquet && !cfg!(feature = "parquet") {
         return Err(ExportError::NoParquet);
     }
-    let file = RunFile::open_for_reading(&options.out)?;
+    let file = SqliteStore::open_for_reading(&options.out)?;
     file.at_once(|| {
         let provider = file.provider()?;
         let name = provider.split(' ').next().unwrap_or_default();
         let columns = Columns::new(name, &file.columns()?, &options.caption)?;
         let state = open(options, &columns, &file.origin()?)?;
         let splits = match (options.format, &options.splits) {
-            (Format::Captions, None) => None,
+            (DatasetFormat::Captions, None) => None,
             (_, Some(splits)) => Some(splits.clone()),
             (_, None) => Some("train".parse().expect("one word is a split")),
         };
-        let (seen, told) = (Seen::default(), Exported::default());
-        let mut work = Work { options, columns: &columns, splits, state, seen, told };
-        let mut keep: Box<dyn Keep> = match options.format {
-            Format::ImageFolder | Format::Captions => Box::new(Folder::new(&work)?),
-            Format::WebDataset | Format::Parquet => Box::new(Shards::new(&work)?),
+        let (seen, told) = (SeenRows::default(), Exported::default());
+        let mut work = ExportContext { options, columns: &columns, splits, state, seen, told };
+        let mut keep: Box<dyn DatasetWriter> = match options.format {
+            DatasetFormat::ImageFolder | DatasetFormat::Captions => Box::new(FolderWriter::new(&work)?),
+            DatasetFormat::WebDataset | DatasetFormat::Parquet => Box::new(ShardWriter::new(&work)?),
         };
         let counts = file.counts()?;
         work.told.n_without = counts.n_jobs() - counts.n_succeeded;
-        let mut meter = Meter::begin(progress, Chore::Export, Some(counts.n_succeeded));
+        let mut meter = Meter::begin(progress, Operation::Export, Some(counts.n_succeeded));
         file.each_known(|known| {
             for (nth, artifact) in (1..).zip(known.state.artifacts()) {
                 keep.take(&mut work, &known, nth, artifact)?;
@@ -171,7 +177,7 @@ pub fn export(options: &Export, progress: &mut dyn Progress) -> Result<Exported,
 }
 
 /// Prepares the dataset's folder and its export record. Refuses a folder that holds anything but an export like this one.
-fn open(options: &Export, columns: &Columns, origin: &str) -> Result<State, ExportError> {
+fn open(options: &ExportOptions, columns: &Columns, origin: &str) -> Result<ExportRecord, ExportError> {
     let dir = &options.dir;
     let places = absolute(&options.out).and_then(|out| Ok((out, absolute(dir)?)));
     let (out, place) = places.map_err(at(dir))?;
@@ -179,7 +185,7 @@ fn open(options: &Export, columns: &Columns, origin: &str) -> Result<State, Expo
         return Err(ExportError::AmongImages { dir: dir.clone() });
     }
     make(&place)?;
-    let is_own = |name: &str| State::is_own_name(name) || name == aside::FOLDER;
+    let is_own = |name: &str| ExportRecord::is_own_name(name) || name == aside::FOLDER;
     if !dir.join(state::NAME).exists() {
         for entry in fs::read_dir(dir).map_err(at(dir))? {
             if !is_own(&entry.map_err(at(dir))?.file_name().to_string_lossy()) {
@@ -187,7 +193,7 @@ fn open(options: &Export, columns: &Columns, origin: &str) -> Result<State, Expo
             }
         }
     }
-    let state = State::open(dir)?;
+    let state = ExportRecord::open(dir)?;
     let (was, wanted) = (state.setting("flags")?, options.flags());
     if options.is_fresh {
         folder::remove_all(dir, &state)?;
@@ -207,7 +213,7 @@ fn open(options: &Export, columns: &Columns, origin: &str) -> Result<State, Expo
     let names = columns.names().join(", ");
     match state.setting("columns")? {
         // Shards of a Parquet dataset have the same columns.
-        Some(was) if options.format == Format::Parquet && was != names => {
+        Some(was) if options.format == DatasetFormat::Parquet && was != names => {
             let [was, wanted] = [was, names].map(|names| format!("the columns {names}"));
             return Err(ExportError::Other { dir: dir.clone(), was, wanted });
         }
@@ -228,26 +234,26 @@ fn make(dir: &Path) -> Result<(), ExportError> {
     dir.ancestors().skip(1).take(missing).try_for_each(aside::sync_names)
 }
 
-impl Export {
+impl ExportOptions {
     /// Returns the options that distinguish one dataset from another, as flags.
     fn flags(&self) -> String {
         let splits = self.splits.as_ref().map(|splits| format!(" --split {splits}")).unwrap_or_default();
-        let is_csv = self.format == Format::ImageFolder && self.metadata == Form::Csv;
+        let is_csv = self.format == DatasetFormat::ImageFolder && self.metadata == TableFormat::Csv;
         let metadata = if is_csv { " --metadata csv" } else { "" };
         format!("--to {} --caption {}{splits}{metadata}", self.format.word(), self.caption)
     }
 }
 
-impl Work<'_> {
+impl ExportContext<'_> {
     /// Returns the split of a job's images: its number and its name, which is empty without splits.
-    fn split_of(&self, known: &Known) -> (usize, String) {
+    fn split_of(&self, known: &JobRecord) -> (usize, String) {
         self.splits.as_ref().map_or((0, String::new()), |splits| {
             let at = splits.of(known.job.id);
             (at, splits.names().nth(at).unwrap_or_default().to_owned())
         })
     }
 
-    fn leave_out(&mut self, known: &Known, artifact: &Artifact, damage: Damage) {
+    fn leave_out(&mut self, known: &JobRecord, artifact: &Artifact, damage: Damage) {
         self.told.n_left_out += 1;
         if self.told.left_out.len() < LEFT_OUT_MAX {
             let (index, file_name) = (known.job.index, artifact.file_name.clone());
@@ -258,12 +264,12 @@ impl Work<'_> {
 
 /// Set of the recorded images that the run still has, with one bit per image.
 #[derive(Debug, Default)]
-struct Seen {
+struct SeenRows {
     bits: Vec<u64>,
     n: u64,
 }
 
-impl Seen {
+impl SeenRows {
     fn insert(&mut self, row: i64) {
         let (word, bit) = Self::place(row);
         if self.bits.len() <= word {

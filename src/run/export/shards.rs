@@ -6,38 +6,38 @@ use std::io::{self, BufWriter, ErrorKind};
 use crate::driver::images::verify::{Damage, read};
 use crate::model::job::JobId;
 use crate::model::outcome::Artifact;
-use crate::model::phase::Known;
-use crate::report::dataset::Format;
+use crate::model::phase::JobRecord;
+use crate::report::dataset::DatasetFormat;
 #[cfg(feature = "parquet")]
 use crate::report::dataset::parquet;
 use crate::report::dataset::record::Record;
 use crate::report::dataset::split::Splits;
 use crate::report::dataset::webdataset;
-use crate::run::export::aside::{Aside, remove, sync_names};
+use crate::run::export::aside::{ExportTempFile, remove, sync_names};
 use crate::run::export::error::{ExportError, at};
-use crate::run::export::{Keep, Work};
+use crate::run::export::{DatasetWriter, ExportContext};
 
 /// Shards of a dataset, one open for each split.
-pub struct Shards {
-    open: Vec<Option<Open>>,
+pub struct ShardWriter {
+    open: Vec<Option<OpenShard>>,
 }
 
 /// Shard that is being written.
-struct Open {
-    aside: Aside,
-    content: Content,
+struct OpenShard {
+    aside: ExportTempFile,
+    content: ShardContent,
     images: Vec<(JobId, usize, u64)>,
 }
 
-enum Content {
-    Tar(webdataset::Shard<BufWriter<File>>),
+enum ShardContent {
+    Tar(webdataset::TarShard<BufWriter<File>>),
     #[cfg(feature = "parquet")]
-    Parquet(Box<parquet::Shard<BufWriter<File>>>),
+    Parquet(Box<parquet::ParquetShard<BufWriter<File>>>),
 }
 
-impl Shards {
+impl ShardWriter {
     /// Checks that the shards on record exist, and removes any that was cut short.
-    pub fn new(work: &Work<'_>) -> Result<Self, ExportError> {
+    pub fn new(work: &ExportContext<'_>) -> Result<Self, ExportError> {
         for (name, bytes) in work.state.shards()? {
             let path = work.options.dir.join(&name);
             if bytes == 0 {
@@ -60,13 +60,15 @@ impl Shards {
 
     /// Puts the open shard of a split in place, and then records its images. A crash in between leaves a shard that is written
     /// again, because its name is recorded before the file exists.
-    fn close(&mut self, work: &mut Work<'_>, (at_split, split): (usize, &str)) -> Result<(), ExportError> {
-        let Some(Open { mut aside, content, images }) = self.open[at_split].take() else { return Ok(()) };
+    fn close(&mut self, work: &mut ExportContext<'_>, (at_split, split): (usize, &str)) -> Result<(), ExportError> {
+        let Some(OpenShard { mut aside, content, images }) = self.open[at_split].take() else { return Ok(()) };
         let dir = &work.options.dir;
         let number = work.state.n_shards(split)?;
         let name = match work.options.format {
-            Format::Parquet => format!("{split}-{number:05}.parquet"),
-            Format::WebDataset | Format::ImageFolder | Format::Captions => format!("{split}-{number:06}.tar"),
+            DatasetFormat::Parquet => format!("{split}-{number:05}.parquet"),
+            DatasetFormat::WebDataset | DatasetFormat::ImageFolder | DatasetFormat::Captions => {
+                format!("{split}-{number:06}.tar")
+            }
         };
         let path = dir.join(&name);
         aside.written(content.finish().map_err(at(&path))?);
@@ -88,8 +90,14 @@ impl Shards {
     }
 }
 
-impl Keep for Shards {
-    fn take(&mut self, work: &mut Work<'_>, known: &Known, nth: usize, artifact: &Artifact) -> Result<(), ExportError> {
+impl DatasetWriter for ShardWriter {
+    fn take(
+        &mut self,
+        work: &mut ExportContext<'_>,
+        known: &JobRecord,
+        nth: usize,
+        artifact: &Artifact,
+    ) -> Result<(), ExportError> {
         let record = work.columns.record(known, artifact);
         let mark = record.mark();
         if let Some(had) = work.state.find(known.job.id, nth)? {
@@ -107,7 +115,7 @@ impl Keep for Shards {
         };
         let (at_split, split) = work.split_of(known);
         let limits = work.options.shard;
-        let is_full = |open: &Open| {
+        let is_full = |open: &OpenShard| {
             let n = open.images.len() as u64;
             n >= limits.images_max || open.content.bytes() + image.len() as u64 > limits.bytes_max
         };
@@ -117,7 +125,7 @@ impl Keep for Shards {
         let dir = &work.options.dir;
         let open = match &mut self.open[at_split] {
             Some(open) => open,
-            none => none.insert(Open::begin(work, &split)?),
+            none => none.insert(OpenShard::begin(work, &split)?),
         };
         open.content.add(known.job.id, nth, &image, artifact, &record).map_err(at(dir))?;
         open.images.push((known.job.id, nth, mark));
@@ -126,7 +134,7 @@ impl Keep for Shards {
         Ok(())
     }
 
-    fn finish(&mut self, work: &mut Work<'_>) -> Result<(), ExportError> {
+    fn finish(&mut self, work: &mut ExportContext<'_>) -> Result<(), ExportError> {
         let names: Vec<String> = work.splits.iter().flat_map(Splits::names).map(str::to_owned).collect();
         for (at_split, split) in names.iter().enumerate() {
             self.close(work, (at_split, split))?;
@@ -136,20 +144,22 @@ impl Keep for Shards {
     }
 }
 
-impl Open {
-    fn begin(work: &Work<'_>, split: &str) -> Result<Self, ExportError> {
+impl OpenShard {
+    fn begin(work: &ExportContext<'_>, split: &str) -> Result<Self, ExportError> {
         let dir = &work.options.dir;
-        let (aside, out) = Aside::new(dir, split)?;
+        let (aside, out) = ExportTempFile::new(dir, split)?;
         let content = match work.options.format {
             #[cfg(feature = "parquet")]
-            Format::Parquet => Content::Parquet(Box::new(parquet::Shard::new(out, work.columns).map_err(at(dir))?)),
-            _ => Content::Tar(webdataset::Shard::new(out)),
+            DatasetFormat::Parquet => {
+                ShardContent::Parquet(Box::new(parquet::ParquetShard::new(out, work.columns).map_err(at(dir))?))
+            }
+            _ => ShardContent::Tar(webdataset::TarShard::new(out)),
         };
         Ok(Self { aside, content, images: vec![] })
     }
 }
 
-impl Content {
+impl ShardContent {
     fn add(
         &mut self,
         job: JobId,

@@ -23,14 +23,14 @@ const VERSION: i64 = 1;
 
 /// Record of one export, held by one process at a time; the lock dies with the process.
 #[derive(Debug)]
-pub struct State {
+pub struct ExportRecord {
     connection: Connection,
     path: PathBuf,
 }
 
 /// Image that is exported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Had {
+pub struct ExportedImage {
     /// Row number in the export record.
     pub row: i64,
     /// Hash of the image and its metadata at the time of its export.
@@ -39,7 +39,7 @@ pub struct Had {
     pub place: Option<(String, String)>,
 }
 
-impl State {
+impl ExportRecord {
     /// Returns whether a name in the dataset's folder belongs to the export record.
     pub fn is_own_name(name: &str) -> bool {
         [NAME, JOURNAL].contains(&name)
@@ -121,12 +121,12 @@ impl State {
     }
 
     /// Finds an image of a job; `None` if it is not exported.
-    pub fn find(&self, job: JobId, nth: usize) -> Result<Option<Had>, ExportError> {
+    pub fn find(&self, job: JobId, nth: usize) -> Result<Option<ExportedImage>, ExportError> {
         let sql = "SELECT row, mark, stem, extension FROM images WHERE job = ?1 AND n = ?2";
         self.get(sql, params![job.bytes(), nth], |row| {
             let stem: Option<String> = row.get(2)?;
             let place = stem.zip(row.get(3)?);
-            Ok(Had { row: row.get(0)?, mark: row.get::<_, i64>(1)?.cast_unsigned(), place })
+            Ok(ExportedImage { row: row.get(0)?, mark: row.get::<_, i64>(1)?.cast_unsigned(), place })
         })
     }
 
@@ -157,14 +157,14 @@ impl State {
     }
 
     /// Returns at most `max` images behind this row, in the order of rows.
-    pub fn images_after(&self, row: i64, max: usize) -> Result<Vec<Had>, ExportError> {
+    pub fn images_after(&self, row: i64, max: usize) -> Result<Vec<ExportedImage>, ExportError> {
         let read = || {
             let sql = "SELECT row, mark, stem, extension FROM images WHERE row > ?1 ORDER BY row LIMIT ?2";
             let mut statement = self.connection.prepare_cached(sql)?;
             let rows = statement.query_map(params![row, max], |row| {
                 let stem: Option<String> = row.get(2)?;
                 let place = stem.zip(row.get(3)?);
-                Ok(Had { row: row.get(0)?, mark: row.get::<_, i64>(1)?.cast_unsigned(), place })
+                Ok(ExportedImage { row: row.get(0)?, mark: row.get::<_, i64>(1)?.cast_unsigned(), place })
             })?;
             rows.collect::<rusqlite::Result<Vec<_>>>()
         };

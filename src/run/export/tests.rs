@@ -9,12 +9,12 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::ledger::Ledger;
-use crate::ledger::sqlite::{SqliteLedger, Wanted};
+use crate::ledger::sqlite::{RetrySelection, SqliteLedger};
 use crate::manifest::{self, Source};
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
 use crate::model::outcome::{ImageFormat, TaskId};
-use crate::model::progress::Unseen;
+use crate::model::progress::NoProgress;
 use crate::model::time::Timestamp;
 use crate::plan;
 
@@ -48,23 +48,23 @@ impl World {
         }
         table.flush().unwrap();
         let manifest = manifest::open(Source { path, default_model: Some("m".into()), ..Source::default() }).unwrap();
-        let mut file = RunFile::open(&self.out(), "simulator").unwrap();
-        plan::import(&manifest, &mut file, &mut Unseen).unwrap();
+        let mut file = SqliteStore::open(&self.out(), "simulator").unwrap();
+        plan::import(&manifest, &mut file, &mut NoProgress).unwrap();
         self.make_images(file, "first");
     }
 
     /// Makes an image again, with other bytes under the same name.
     fn make_again(&self, prompt: &str) {
-        let mut file = RunFile::open(&self.out(), "simulator").unwrap();
-        let wanted = Wanted::Jobs([self.job(prompt)].into());
+        let mut file = SqliteStore::open(&self.out(), "simulator").unwrap();
+        let wanted = RetrySelection::Jobs([self.job(prompt)].into());
         file.reopen(Timestamp::default(), &wanted).unwrap();
         self.make_images(file, "other");
     }
 
     fn job(&self, prompt: &str) -> JobId {
         let mut id = None;
-        let file = RunFile::open_for_reading(&self.out()).unwrap();
-        let look = |known: Known| {
+        let file = SqliteStore::open_for_reading(&self.out()).unwrap();
+        let look = |known: JobRecord| {
             id = id.or((known.job.request.prompt == prompt).then_some(known.job.id));
             Ok::<_, ExportError>(())
         };
@@ -72,13 +72,13 @@ impl World {
         id.unwrap()
     }
 
-    fn make_images(&self, file: RunFile, take: &str) {
+    fn make_images(&self, file: SqliteStore, take: &str) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut ledger = SqliteLedger::start(file).unwrap();
         runtime.block_on(async {
             let jobs = ledger.load(1000).await.unwrap().jobs;
             let mut events = vec![];
-            for Known { job, .. } in &jobs {
+            for JobRecord { job, .. } in &jobs {
                 let bytes = format!("{take} image of {}", job.request.prompt);
                 let file_name = format!("images/{}/{}.png", job.index / 100, job.request.prompt);
                 let path = self.out().join(&file_name);
@@ -98,22 +98,22 @@ impl World {
         ledger.close().unwrap();
     }
 
-    fn options(&self, format: Format) -> Export {
-        Export {
+    fn options(&self, format: DatasetFormat) -> ExportOptions {
+        ExportOptions {
             out: self.out(),
             dir: self.dir(),
             format,
             splits: None,
             caption: "prompt".into(),
-            metadata: Form::Jsonl,
+            metadata: TableFormat::Jsonl,
             shard: ShardLimits { images_max: 3, ..ShardLimits::default() },
             is_copied: false,
             is_fresh: false,
         }
     }
 
-    fn export(&self, format: Format) -> Exported {
-        export(&self.options(format), &mut Unseen).unwrap()
+    fn export(&self, format: DatasetFormat) -> Exported {
+        export(&self.options(format), &mut NoProgress).unwrap()
     }
 
     /// Returns every file of the dataset except its record: name, bytes and inode.
@@ -126,7 +126,7 @@ impl World {
                 let name = path.strip_prefix(self.dir()).unwrap().to_str().unwrap().to_owned();
                 if path.is_dir() {
                     folders.push(path);
-                } else if !State::is_own_name(&name) {
+                } else if !ExportRecord::is_own_name(&name) {
                     files.insert(name, (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().ino()));
                 }
             }
@@ -163,19 +163,19 @@ fn strs(texts: &[String]) -> Vec<&str> {
 #[test]
 fn an_image_folder_follows_the_run() {
     let world = World::new(&["a", "b", "c", "d", "e"]);
-    let exported = world.export(Format::ImageFolder);
+    let exported = world.export(DatasetFormat::ImageFolder);
     assert_eq!((exported.n_images, exported.n_new, exported.n_linked, exported.n_copied), (5, 5, 5, 0));
     // Folders hold four images in this test.
     let names =
         ["train/00001/e.png", "train/a.png", "train/b.png", "train/c.png", "train/d.png", "train/metadata.jsonl"];
     assert_eq!(world.names(), names);
     let before = world.files();
-    assert_eq!(world.export(Format::ImageFolder), Exported { n_images: 5, ..Exported::default() });
+    assert_eq!(world.export(DatasetFormat::ImageFolder), Exported { n_images: 5, ..Exported::default() });
     assert_eq!(world.files(), before, "nothing is touched, the table neither");
 
     world.run(&["x", "a", "c", "d", "e", "B"]);
     world.make_again("c");
-    let exported = world.export(Format::ImageFolder);
+    let exported = world.export(DatasetFormat::ImageFolder);
     let counts = (exported.n_images, exported.n_new, exported.n_renewed, exported.n_removed);
     assert_eq!(counts, (6, 2, 1, 1));
     let after = world.files();
@@ -193,20 +193,20 @@ fn an_image_folder_follows_the_run() {
 #[test]
 fn captions_stand_beside_their_images() {
     let world = World::new(&["a", "b"]);
-    let options = Export { caption: "style".into(), ..world.options(Format::Captions) };
-    export(&options, &mut Unseen).unwrap();
+    let options = ExportOptions { caption: "style".into(), ..world.options(DatasetFormat::Captions) };
+    export(&options, &mut NoProgress).unwrap();
     assert_eq!(world.names(), ["a.png", "a.txt", "b.png", "b.txt"]);
     assert_eq!(fs::read_to_string(world.dir().join("a.txt")).unwrap(), "A");
     fs::remove_file(world.dir().join("a.txt")).unwrap();
-    assert_eq!(export(&options, &mut Unseen).unwrap().n_renewed, 1, "what was deleted is there again");
+    assert_eq!(export(&options, &mut NoProgress).unwrap().n_renewed, 1, "what was deleted is there again");
     assert_eq!(world.names().len(), 4);
 }
 
 #[test]
 fn shards_stay_as_they_are_and_what_is_new_goes_into_new_ones() {
     let all = of(9);
-    for format in [Format::WebDataset, Format::Parquet] {
-        if format == Format::Parquet && !cfg!(feature = "parquet") {
+    for format in [DatasetFormat::WebDataset, DatasetFormat::Parquet] {
+        if format == DatasetFormat::Parquet && !cfg!(feature = "parquet") {
             continue;
         }
         let world = World::new(&strs(&all[..5]));
@@ -223,7 +223,7 @@ fn shards_stay_as_they_are_and_what_is_new_goes_into_new_ones() {
         assert_eq!(after.len(), 4);
         assert!(before.iter().all(|(name, file)| after[name] == *file), "{format:?}");
 
-        let exported = export(&Export { is_fresh: true, ..world.options(format) }, &mut Unseen).unwrap();
+        let exported = export(&ExportOptions { is_fresh: true, ..world.options(format) }, &mut NoProgress).unwrap();
         assert_eq!((exported.n_images, exported.n_new, exported.n_shards, exported.n_gone), (8, 8, 3, 0));
         assert_eq!(world.names().len(), 3, "and the fourth of before is gone");
     }
@@ -233,17 +233,17 @@ fn shards_stay_as_they_are_and_what_is_new_goes_into_new_ones() {
 fn a_shard_is_as_long_as_was_asked_for() {
     let world = World::new(&strs(&of(6)));
     let shard = ShardLimits { images_max: 100, bytes_max: 8 << 10 };
-    export(&Export { shard, ..world.options(Format::WebDataset) }, &mut Unseen).unwrap();
+    export(&ExportOptions { shard, ..world.options(DatasetFormat::WebDataset) }, &mut NoProgress).unwrap();
     let files = world.files();
     assert!(files.len() > 1 && files.values().all(|(bytes, _)| bytes.len() <= 10 << 10), "{:?}", world.names());
     let shard = ShardLimits { images_max: 100, bytes_max: 1 };
-    let options = Export { shard, is_fresh: true, ..world.options(Format::WebDataset) };
-    assert_eq!(export(&options, &mut Unseen).unwrap().n_shards, 6, "one image is not parted");
+    let options = ExportOptions { shard, is_fresh: true, ..world.options(DatasetFormat::WebDataset) };
+    assert_eq!(export(&options, &mut NoProgress).unwrap().n_shards, 6, "one image is not parted");
 }
 
 #[test]
 fn a_damaged_image_is_left_out_until_it_is_whole() {
-    for format in [Format::ImageFolder, Format::Captions, Format::WebDataset] {
+    for format in [DatasetFormat::ImageFolder, DatasetFormat::Captions, DatasetFormat::WebDataset] {
         let world = World::new(&["a", "b", "c"]);
         fs::write(world.out().join("images/0/b.png"), "worst image of b").unwrap();
         let exported = world.export(format);
@@ -268,7 +268,7 @@ fn images_of_one_name_get_names_apart() {
     prompts.extend(strs(&others));
     prompts.push("a");
     world.run(&prompts);
-    let exported = world.export(Format::Captions);
+    let exported = world.export(DatasetFormat::Captions);
     assert_eq!((exported.n_images, world.names().len()), (104, 208));
     let folded: std::collections::BTreeSet<String> = world.names().iter().map(|name| name.to_lowercase()).collect();
     assert_eq!(folded.len(), 208, "also where A is a");
@@ -277,12 +277,14 @@ fn images_of_one_name_get_names_apart() {
 #[test]
 fn copies_are_files_of_their_own() {
     let world = World::new(&["a", "b"]);
-    let exported = export(&Export { is_copied: true, ..world.options(Format::ImageFolder) }, &mut Unseen).unwrap();
+    let exported =
+        export(&ExportOptions { is_copied: true, ..world.options(DatasetFormat::ImageFolder) }, &mut NoProgress)
+            .unwrap();
     assert_eq!((exported.n_linked, exported.n_copied), (0, 2));
     let inode = |path: PathBuf| fs::metadata(path).unwrap().ino();
     assert_ne!(inode(world.dir().join("train/a.png")), inode(world.out().join("images/0/a.png")));
     assert_eq!(fs::read(world.dir().join("train/a.png")).unwrap(), b"first image of a");
-    export(&Export { is_fresh: true, ..world.options(Format::ImageFolder) }, &mut Unseen).unwrap();
+    export(&ExportOptions { is_fresh: true, ..world.options(DatasetFormat::ImageFolder) }, &mut NoProgress).unwrap();
     assert_eq!(inode(world.dir().join("train/a.png")), inode(world.out().join("images/0/a.png")));
 }
 
@@ -291,11 +293,11 @@ fn splits_part_the_images_and_each_stays_where_it_is() {
     let all = of(40);
     let world = World::new(&strs(&all[..20]));
     let splits = "train=0.5,test=0.5".parse().ok();
-    let options = Export { splits, ..world.options(Format::ImageFolder) };
-    export(&options, &mut Unseen).unwrap();
+    let options = ExportOptions { splits, ..world.options(DatasetFormat::ImageFolder) };
+    export(&options, &mut NoProgress).unwrap();
     let before = world.files();
     world.run(&strs(&all));
-    export(&options, &mut Unseen).unwrap();
+    export(&options, &mut NoProgress).unwrap();
     let after = world.files();
     assert!(before.keys().all(|name| after.contains_key(name)), "{:?}", before.keys());
     assert_eq!(world.told("train").len() + world.told("test").len(), 40);
@@ -308,7 +310,7 @@ fn splits_part_the_images_and_each_stays_where_it_is() {
 fn no_link_leads_out_of_the_folder() {
     let world = World::new(&["a"]);
     let elsewhere = TempDir::new().unwrap();
-    world.export(Format::ImageFolder);
+    world.export(DatasetFormat::ImageFolder);
     let link = |name: &str| {
         let place = world.dir().join(name);
         let _ = fs::remove_file(&place);
@@ -316,7 +318,7 @@ fn no_link_leads_out_of_the_folder() {
     };
     fs::write(elsewhere.path().join("target"), "mine").unwrap();
     ["train/a.png", "train/metadata.jsonl", ".partial"].into_iter().for_each(link);
-    assert_eq!(world.export(Format::ImageFolder).n_renewed, 1);
+    assert_eq!(world.export(DatasetFormat::ImageFolder).n_renewed, 1);
     assert!(
         ["a.png", "metadata.jsonl"]
             .iter()
@@ -324,7 +326,7 @@ fn no_link_leads_out_of_the_folder() {
     );
     fs::remove_dir_all(world.dir().join("train")).unwrap();
     std::os::unix::fs::symlink(elsewhere.path(), world.dir().join("train")).unwrap();
-    assert!(matches!(export(&world.options(Format::ImageFolder), &mut Unseen), Err(ExportError::Store(_))));
+    assert!(matches!(export(&world.options(DatasetFormat::ImageFolder), &mut NoProgress), Err(ExportError::Store(_))));
     let names: Vec<_> = fs::read_dir(elsewhere.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["target"]);
     assert_eq!(fs::read_to_string(elsewhere.path().join("target")).unwrap(), "mine");
@@ -348,10 +350,10 @@ fn a_name_from_a_strange_ledger_is_made_safe() {
 #[test]
 fn what_is_no_export_like_this_one_is_refused() {
     let world = World::new(&["a"]);
-    let try_with = |change: &dyn Fn(&mut Export)| {
-        let mut options = world.options(Format::WebDataset);
+    let try_with = |change: &dyn Fn(&mut ExportOptions)| {
+        let mut options = world.options(DatasetFormat::WebDataset);
         change(&mut options);
-        export(&options, &mut Unseen)
+        export(&options, &mut NoProgress)
             .map_err(|error| error.to_string().replace(world.folder.path().to_str().unwrap(), ""))
     };
     fs::create_dir(world.dir()).unwrap();
@@ -363,7 +365,7 @@ fn what_is_no_export_like_this_one_is_refused() {
     assert!(try_with(&|options| options.is_fresh = true).is_err(), "whatever is asked for");
     fs::remove_file(world.dir().join("mine")).unwrap();
     try_with(&|_| ()).unwrap();
-    let error = try_with(&|options| options.format = Format::ImageFolder).unwrap_err();
+    let error = try_with(&|options| options.format = DatasetFormat::ImageFolder).unwrap_err();
     assert_eq!(
         error,
         "could not export to /dataset: it holds an export with `--to webdataset --caption prompt`, and this is one with `--to imagefolder --caption prompt`; choose another folder with -o, or add --fresh to replace it"
@@ -383,7 +385,7 @@ fn what_is_no_export_like_this_one_is_refused() {
         "could not continue the export: /dataset/train-000000.tar is missing; put it back, or add --fresh to rebuild all shards"
     );
     assert_eq!(try_with(&|options| options.is_fresh = true).unwrap().n_images, 1);
-    let _held = State::open(&world.dir()).unwrap();
+    let _held = ExportRecord::open(&world.dir()).unwrap();
     let error = try_with(&|_| ()).unwrap_err();
     assert!(error.contains("another export is writing there"), "{error}");
 }

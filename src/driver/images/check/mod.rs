@@ -16,7 +16,7 @@ mod tests;
 
 use std::io::{self, BufRead, Read};
 
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 use crate::model::outcome::ImageFormat;
 use crate::model::text::{excerpt, kind_of_text, trimmed};
 
@@ -120,14 +120,14 @@ pub enum NotAnImage {
 pub fn inspect(mut reader: impl BufRead, limits: &CheckLimits) -> io::Result<Result<Checked, NotAnImage>> {
     let mut head = Vec::with_capacity(HEAD_BYTES);
     reader.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head)?;
-    match inspect_from(&head, Walk::new(head.chain(reader), *limits)) {
+    match inspect_from(&head, StreamValidator::new(head.chain(reader), *limits)) {
         Ok(checked) => Ok(Ok(checked)),
-        Err(Stop::NotAnImage(why)) => Ok(Err(why)),
-        Err(Stop::Read(error)) => Err(error),
+        Err(ValidationStop::NotAnImage(why)) => Ok(Err(why)),
+        Err(ValidationStop::Read(error)) => Err(error),
     }
 }
 
-fn inspect_from<R: BufRead>(head: &[u8], mut walk: Walk<R>) -> Result<Checked, Stop> {
+fn inspect_from<R: BufRead>(head: &[u8], mut walk: StreamValidator<R>) -> Result<Checked, ValidationStop> {
     let format = recognise(head)?;
     let (width, height) = match format {
         ImageFormat::Png => png::walk(&mut walk)?,

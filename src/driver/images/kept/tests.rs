@@ -12,10 +12,10 @@ use crate::driver::images::check::fixtures::png;
 use crate::driver::images::tests::job;
 use crate::driver::images::{DiskStore, ImageStore, MemoryStore};
 use crate::model::name::ImageName;
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 use crate::model::outcome::{Artifact, Fault, FaultKind, TaskId};
-use crate::model::part::{Part, Validator};
-use crate::model::style::Making;
+use crate::model::part::{PartialDownload, Validator};
+use crate::model::style::PostProcessing;
 use crate::provider::Download;
 
 /// Length in bytes of the pieces in which images arrive.
@@ -23,7 +23,7 @@ const PIECE: usize = 100_000;
 
 fn cat(task: &str) -> ImageName {
     let task = Some(TaskId(task.into()));
-    ImageName::new(Origin { task, ..Origin::of_job(job(1, "a cat", 0)) }, 1)
+    ImageName::new(Provenance { task, ..Provenance::of_job(job(1, "a cat", 0)) }, 1)
 }
 
 fn validator() -> Validator {
@@ -77,7 +77,10 @@ async fn what_broke_off_is_gone_on_with() {
         for end in [1024, 1025, 300_000, 300_001, 1_000_000, 2_000_000] {
             assert_eq!(save(&**store, cat("t"), download(&image, n_before, end)).await.unwrap_err().message, "cut");
             let (n_bytes, bytes_total) = (end as u64, Some(image.len() as u64));
-            assert_eq!(store.part(&cat("t")).await, Some(Part { n_bytes, bytes_total, validator: validator() }));
+            assert_eq!(
+                store.part(&cat("t")).await,
+                Some(PartialDownload { n_bytes, bytes_total, validator: validator() })
+            );
             n_before = end;
         }
         let artifact = save(&**store, cat("t"), download(&image, n_before, image.len())).await.unwrap();
@@ -93,7 +96,7 @@ async fn what_broke_off_is_gone_on_with() {
 #[tokio::test]
 async fn a_part_outlives_its_process_whatever_is_written_into_the_image() {
     for has_metadata in [false, true] {
-        let making = Making { has_metadata, ..Making::default() };
+        let making = PostProcessing { has_metadata, ..PostProcessing::default() };
         let [whole, parts] = [0; 2].map(|_| TempDir::new().unwrap());
         let open = |out: &TempDir| DiskStore::open_making(out.path(), CheckLimits::default(), making).unwrap();
         let image = big();
@@ -161,8 +164,8 @@ async fn of_a_damaged_part_only_what_is_sure_is_used() {
 #[tokio::test]
 async fn a_part_of_another_task_or_another_making_is_none() {
     let image = big();
-    let tagged = Making { has_metadata: true, ..Making::default() };
-    for (name, making) in [(cat("other"), Making::default()), (cat("t"), tagged)] {
+    let tagged = PostProcessing { has_metadata: true, ..PostProcessing::default() };
+    for (name, making) in [(cat("other"), PostProcessing::default()), (cat("t"), tagged)] {
         let out = TempDir::new().unwrap();
         save(&open(&out), cat("t"), download(&image, 0, 1_200_000)).await.unwrap_err();
         let store = DiskStore::open_making(out.path(), CheckLimits::default(), making).unwrap();
@@ -175,7 +178,7 @@ async fn a_part_of_another_task_or_another_making_is_none() {
 async fn a_part_is_gone_with_its_job_and_no_other() {
     let out = TempDir::new().unwrap();
     let store = open(&out);
-    let dog = ImageName::new(Origin::of_job(job(2, "a dog", 0)), 1);
+    let dog = ImageName::new(Provenance::of_job(job(2, "a dog", 0)), 1);
     for name in [cat("t"), dog.clone()] {
         save(&store, name, download(&big(), 0, 1_200_000)).await.unwrap_err();
     }

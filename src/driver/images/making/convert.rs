@@ -10,7 +10,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
 use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, Rgb, RgbImage};
 
-use crate::driver::images::decoders::{Admitted, admit};
+use crate::driver::images::decoders::{DecoderPermit, admit};
 use crate::model::outcome::ImageFormat;
 use crate::model::style::Conversion;
 
@@ -38,7 +38,7 @@ struct Picture {
 }
 
 /// Decodes the picture. Also returns its decoder permit, to hold while the picture is in memory.
-fn decode(bytes: &[u8], from: ImageFormat) -> Option<(Picture, Admitted<'static>)> {
+fn decode(bytes: &[u8], from: ImageFormat) -> Option<(Picture, DecoderPermit<'static>)> {
     let format = match from {
         ImageFormat::Png => image::ImageFormat::Png,
         ImageFormat::Jpeg => image::ImageFormat::Jpeg,

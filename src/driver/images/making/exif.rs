@@ -1,6 +1,6 @@
 //! EXIF: stores the prompt as description and the parameters as user comment, where viewers look for them.
 
-use crate::driver::images::making::tags::Tags;
+use crate::driver::images::making::tags::EmbeddedMetadata;
 
 /// Maximum number of bytes per text. An EXIF block in a JPEG has 64 KB for everything. Longer texts are cut here; the
 /// ledger keeps the whole text.
@@ -14,7 +14,7 @@ const LONG: u16 = 4;
 const UNDEFINED: u16 = 7;
 
 /// Builds the block: a TIFF of two directories, big-endian as readers of Stable Diffusion's parameters expect.
-pub(super) fn block(tags: &Tags) -> Vec<u8> {
+pub(super) fn block(tags: &EmbeddedMetadata) -> Vec<u8> {
     let description = [cut(&tags.prompt, TEXT_BYTES_MAX).as_bytes(), b"\0"].concat();
     let software = b"promptbatch\0".to_vec();
     let units = cut(&tags.parameters, TEXT_BYTES_MAX).encode_utf16().flat_map(u16::to_be_bytes);

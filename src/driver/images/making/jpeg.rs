@@ -1,10 +1,10 @@
 //! JPEG: inserts an EXIF segment at the beginning, after the JFIF header if there is one.
 
 use crate::driver::images::making::exif;
-use crate::driver::images::making::tags::Tags;
+use crate::driver::images::making::tags::EmbeddedMetadata;
 
 /// Inserts the segment. Returns `false` if the image already has an EXIF segment there, or `head` is too short.
-pub(super) fn insert(head: &mut Vec<u8>, tags: &Tags) -> bool {
+pub(super) fn insert(head: &mut Vec<u8>, tags: &EmbeddedMetadata) -> bool {
     let Some(place) = place(head) else { return false };
     let block = exif::block(tags);
     let length = u16::try_from(2 + exif::JPEG_PREFIX.len() + block.len()).expect("the texts are cut to fit");

@@ -1,6 +1,6 @@
 //! PNG: inserts international text chunks directly after the header, in the form of the specification.
 
-use crate::driver::images::making::tags::Tags;
+use crate::driver::images::making::tags::EmbeddedMetadata;
 
 /// Length of the signature and the first chunk, which is always the header.
 const HEAD_BYTES: usize = 33;
@@ -9,7 +9,7 @@ const HEAD_BYTES: usize = 33;
 const HEADER: &[u8] = b"\0\0\0\x0dIHDR";
 
 /// Inserts the texts after the header. Returns `false` if there is no complete header.
-pub(super) fn insert(head: &mut Vec<u8>, tags: &Tags) -> bool {
+pub(super) fn insert(head: &mut Vec<u8>, tags: &EmbeddedMetadata) -> bool {
     if head.len() < HEAD_BYTES || &head[8..16] != HEADER {
         return false;
     }

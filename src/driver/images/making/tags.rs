@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::driver::images::check::Checked;
-use crate::model::origin::Origin;
+use crate::model::origin::Provenance;
 use crate::model::request::Request;
 use crate::report::value::{self, nested};
 
 /// Texts that are written into an image.
 #[derive(Debug)]
-pub(super) struct Tags {
+pub(super) struct EmbeddedMetadata {
     /// Prompt without null characters.
     pub(super) prompt: String,
     /// Prompt and parameters in the format of Stable Diffusion's web interface, which most viewers and sites read.
@@ -20,9 +20,9 @@ pub(super) struct Tags {
     pub(super) record: String,
 }
 
-impl Tags {
+impl EmbeddedMetadata {
     /// Builds the texts from the origin of an image.
-    pub(super) fn of(origin: &Origin) -> Self {
+    pub(super) fn of(origin: &Provenance) -> Self {
         let request = &origin.job.request;
         let prompt = request.prompt.replace('\0', "");
         Self { prompt, parameters: parameters(request).replace('\0', ""), record: record(origin, None) }
@@ -53,7 +53,7 @@ pub(super) fn caption(prompt: &str) -> String {
 }
 
 /// Returns the request, the origin and, if known, the size of an image as one JSON object. Fields without a value are left out.
-pub(super) fn record(origin: &Origin, checked: Option<&Checked>) -> String {
+pub(super) fn record(origin: &Provenance, checked: Option<&Checked>) -> String {
     let (job, request) = (&origin.job, &origin.job.request);
     let [image_url, loras, params] = nested(request).map(given);
     let columns = job.extras.iter().map(|(name, text)| (name.clone(), json!(text)));
@@ -81,6 +81,6 @@ pub(super) fn record(origin: &Origin, checked: Option<&Checked>) -> String {
 }
 
 /// Returns a list or an object; `None` for any other value.
-fn given(value: value::Value<'_>) -> Option<Value> {
-    if let value::Value::Nested(json) = value { Some(json) } else { None }
+fn given(value: value::CellValue<'_>) -> Option<Value> {
+    if let value::CellValue::Nested(json) = value { Some(json) } else { None }
 }

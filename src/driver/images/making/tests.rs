@@ -17,12 +17,12 @@ use crate::model::job::{Job, JobId};
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, TaskId};
 use crate::model::request::Request;
-use crate::model::style::{Conversion, Making};
+use crate::model::style::{Conversion, PostProcessing};
 use crate::provider::Download;
 
 const PROMPT: &str = "一只金色的猫\nwith \"quotes\" 🐈";
 
-fn origin(prompt: &str) -> Origin {
+fn origin(prompt: &str) -> Provenance {
     let request = Request {
         prompt: prompt.into(),
         model: "Qwen/Qwen-Image".into(),
@@ -34,7 +34,7 @@ fn origin(prompt: &str) -> Origin {
     let id = JobId::new(&request.content(), 0);
     let extras = vec![("artist".to_owned(), "Ada, L.".to_owned())];
     let job = Job { id, index: 1, label: None, request, extras };
-    Origin { task: Some(TaskId("5075521".into())), ..Origin::of_job(job) }
+    Provenance { task: Some(TaskId("5075521".into())), ..Provenance::of_job(job) }
 }
 
 /// Returns one image of each kind.
@@ -106,7 +106,7 @@ fn the_words_are_those_that_other_programs_look_for() {
         ..(*origin.job).clone()
     };
     origin.job = job.into();
-    let tags = Tags::of(&origin);
+    let tags = EmbeddedMetadata::of(&origin);
     insta::assert_snapshot!(tags.parameters, @r"
     a cat
     Negative prompt: blurry
@@ -192,7 +192,7 @@ fn what_cannot_be_decoded_stays_what_it_is() {
     let unknown = parts.concat();
     checked(&unknown);
     assert_eq!(convert(&unknown, ImageFormat::Jpeg, conversion(ImageFormat::Png, 90)), None);
-    let making = Making { format: Some(conversion(ImageFormat::Png, 90)), ..Making::default() };
+    let making = PostProcessing { format: Some(conversion(ImageFormat::Png, 90)), ..PostProcessing::default() };
     let (artifact, files) = saved(making, std::slice::from_ref(&unknown));
     assert_eq!(files[&artifact[0].file_name], unknown);
 }
@@ -203,7 +203,7 @@ async fn an_image_of_just_the_length_that_is_taken_gets_its_words_too() {
     for body in samples().into_iter().chain([png(400, 400, 1)]) {
         let out = TempDir::new().unwrap();
         let limits = CheckLimits { bytes_max: body.len() as u64, ..CheckLimits::default() };
-        let making = Making { has_metadata: true, ..Making::default() };
+        let making = PostProcessing { has_metadata: true, ..PostProcessing::default() };
         let store = DiskStore::open_making(out.path(), limits, making).unwrap();
         let name = || ImageName::new(origin("a cat"), 1);
         let artifact = save(&store, name(), &body).await;
@@ -214,13 +214,14 @@ async fn an_image_of_just_the_length_that_is_taken_gets_its_words_too() {
 
 /// Saves each body for a separate job with the same image name. Returns the reported artifacts and the files on disk.
 #[tokio::main(flavor = "current_thread")]
-async fn saved(making: Making, bodies: &[Vec<u8>]) -> (Vec<Artifact>, BTreeMap<String, Vec<u8>>) {
+async fn saved(making: PostProcessing, bodies: &[Vec<u8>]) -> (Vec<Artifact>, BTreeMap<String, Vec<u8>>) {
     let out = TempDir::new().unwrap();
     let store = DiskStore::open_making(out.path(), CheckLimits::default(), making).unwrap();
     let mut artifacts = vec![];
     for (n, body) in bodies.iter().enumerate() {
         let job = (*origin(&format!("cat {n}")).job).clone();
-        let name = "cat".parse::<crate::model::name::template::Template>().unwrap().name(Origin::of_job(job), 1);
+        let name =
+            "cat".parse::<crate::model::name::template::NameTemplate>().unwrap().name(Provenance::of_job(job), 1);
         artifacts.push(save(&store, name, body).await);
     }
     let files = fs::read_dir(out.path().join("images")).unwrap().map(|entry| {
@@ -244,7 +245,7 @@ fn every_making_is_recorded_as_it_is_on_disk() {
     let formats = [None, Some(ImageFormat::Png), Some(ImageFormat::Jpeg), Some(ImageFormat::WebP)];
     for format in formats {
         for (has_metadata, sidecar) in [(false, None), (true, Some(Sidecar::Txt)), (true, Some(Sidecar::Json))] {
-            let making = Making { format: format.map(|to| conversion(to, 90)), has_metadata, sidecar };
+            let making = PostProcessing { format: format.map(|to| conversion(to, 90)), has_metadata, sidecar };
             for body in &bodies {
                 let (artifacts, files) = saved(making, &[body.clone(), body.clone()]);
                 for artifact in &artifacts {
@@ -263,7 +264,7 @@ fn every_making_is_recorded_as_it_is_on_disk() {
 /// Goal: an image and its sidecar file keep one stem, and no file is overwritten. A repetition finds its own files.
 #[test]
 fn a_sidecar_goes_with_its_image() {
-    let making = Making { sidecar: Some(Sidecar::Txt), ..Making::default() };
+    let making = PostProcessing { sidecar: Some(Sidecar::Txt), ..PostProcessing::default() };
     let (artifacts, files) = saved(making, &[png(9, 7, 1), png(9, 7, 2), bytes(JPEG_BASELINE), png(9, 7, 1)]);
     let stems: Vec<_> = artifacts.iter().map(|artifact| artifact.file_name.rsplit_once('.').unwrap().0).collect();
     assert_eq!(stems[0], "images/cat");

@@ -1,7 +1,7 @@
 //! WebP: appends an EXIF chunk at the end, and announces it in the header at the beginning.
 
 use crate::driver::images::making::exif;
-use crate::driver::images::making::tags::Tags;
+use crate::driver::images::making::tags::EmbeddedMetadata;
 
 /// Length of the file header: `RIFF`, a length, `WEBP`.
 const HEADER_BYTES: usize = 12;
@@ -13,7 +13,7 @@ const HAS_EXIF: u8 = 0x08;
 const HAS_ALPHA: u8 = 0x10;
 
 /// Appends the chunk. Returns `false` if the image already has one, or cannot be parsed.
-pub(super) fn insert(bytes: &mut Vec<u8>, tags: &Tags) -> bool {
+pub(super) fn insert(bytes: &mut Vec<u8>, tags: &EmbeddedMetadata) -> bool {
     let Some(end) = end(bytes) else { return false };
     let Some(kind) = bytes.get(HEADER_BYTES..HEADER_BYTES + 4) else { return false };
     if kind == b"VP8X" {

@@ -129,17 +129,17 @@ fn a_damaged_image_is_said_to_be_and_gets_none() {
         let (sha256, bytes) = (Sha256::digest(bytes).into(), bytes.len() as u64);
         Artifact { file_name: "images/noise.png".into(), sha256, bytes, ..whole.clone() }
     };
-    assert!(matches!(make(&noise(b"no image")), Err(Unmade::Undecodable(_))));
+    assert!(matches!(make(&noise(b"no image")), Err(ThumbnailError::Undecodable(_))));
     let other = Artifact { sha256: [7; 32], ..whole.clone() };
-    assert_eq!(make(&other), Err(Unmade::Damaged(Damage::Content)), "a name of what it does not show");
+    assert_eq!(make(&other), Err(ThumbnailError::Damaged(Damage::Content)), "a name of what it does not show");
     let absent = Artifact { file_name: "images/b.png".into(), ..whole.clone() };
-    assert_eq!(make(&absent), Err(Unmade::Damaged(Damage::Missing)));
+    assert_eq!(make(&absent), Err(ThumbnailError::Damaged(Damage::Missing)));
     let outside = Artifact { file_name: "../b.png".into(), ..whole.clone() };
-    assert_eq!(make(&outside), Err(Unmade::Damaged(Damage::Outside)));
+    assert_eq!(make(&outside), Err(ThumbnailError::Damaged(Damage::Outside)));
     let vast = Artifact { width: 20_000, height: 20_000, ..whole.clone() };
-    assert_eq!(make(&vast), Err(Unmade::TooLarge));
+    assert_eq!(make(&vast), Err(ThumbnailError::TooLarge));
     // A recorded size below the image's size is enforced: decoding takes no more memory than the record allows.
-    assert!(matches!(make(&Artifact { width: 100, ..whole.clone() }), Err(Unmade::Undecodable(_))));
+    assert!(matches!(make(&Artifact { width: 100, ..whole.clone() }), Err(ThumbnailError::Undecodable(_))));
     assert!(!out.path(&whole).exists());
     assert_eq!(make(&whole), Ok(Made::New));
 }

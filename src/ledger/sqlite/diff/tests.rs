@@ -14,13 +14,13 @@ const SHOWN_MAX: usize = 3;
 /// Row of a manifest: a content, an optional label, and a note that is carried through. Contents are few, so that rows repeat.
 type Line = (u8, Option<u8>, u8);
 
-fn draft((content, label, note): Line) -> Draft {
+fn draft((content, label, note): Line) -> JobSpec {
     let request = Request { prompt: format!("prompt {content}"), model: "a/b".into(), ..Request::default() };
     let extras = if note == 0 { vec![] } else { vec![("note".to_owned(), note.to_string())] };
-    Draft { label: label.map(|label| format!("label {label}")), request, extras }
+    JobSpec { label: label.map(|label| format!("label {label}")), request, extras }
 }
 
-fn drafts(lines: &[Line]) -> impl Iterator<Item = Result<Draft, LedgerError>> {
+fn drafts(lines: &[Line]) -> impl Iterator<Item = Result<JobSpec, LedgerError>> {
     lines.iter().map(|line| Ok(draft(*line)))
 }
 
@@ -35,8 +35,8 @@ struct Job {
 }
 
 impl Job {
-    fn shown(&self) -> Shown {
-        Shown::new(self.index, draft(self.line))
+    fn shown(&self) -> DiffEntry {
+        DiffEntry::new(self.index, draft(self.line))
     }
 
     fn name(&self) -> Option<u8> {
@@ -54,8 +54,8 @@ fn wanted(lines: &[Line]) -> Vec<((u8, usize), Job)> {
     (0..lines.len()).map(|i| (name(i), job(i))).collect()
 }
 
-fn counts<'a>(jobs: impl Iterator<Item = &'a Job>) -> Counts {
-    let mut counts = Counts::default();
+fn counts<'a>(jobs: impl Iterator<Item = &'a Job>) -> StatusCounts {
+    let mut counts = StatusCounts::default();
     for job in jobs {
         match job.phase {
             phase::PENDING => counts.n_pending += 1,
@@ -74,7 +74,7 @@ fn take(from: &mut Vec<Job>, is_it: impl Fn(&Job) -> bool) -> Option<Job> {
     from.iter().position(is_it).map(|i| from.remove(i))
 }
 
-fn expected(model: &Model, lines: &[Line]) -> Diff {
+fn expected(model: &Model, lines: &[Line]) -> ManifestDiff {
     let wanted = wanted(lines);
     let (mut kept, mut back, mut unknown) = (vec![], vec![], vec![]);
     for (name, job) in &wanted {
@@ -108,7 +108,7 @@ fn expected(model: &Model, lines: &[Line]) -> Diff {
     changed.sort_by_key(|(_, job)| job.index);
     let is_moved = |(had, job): &&(&Job, &Job)| had.index != job.index;
     let first = |jobs: &[Job]| jobs.iter().take(SHOWN_MAX).map(Job::shown).collect();
-    Diff {
+    ManifestDiff {
         n_new: new.len() as u64,
         n_changed: changed.len() as u64,
         n_kept: kept.len() as u64,
@@ -136,7 +136,7 @@ fn take_in(model: &mut Model, lines: &[Line]) {
 }
 
 /// Sets the phases of the jobs, in the order of their ids, to those of `at` in turn.
-fn live(file: &RunFile, model: &mut Model, at: &[i64]) {
+fn live(file: &SqliteStore, model: &mut Model, at: &[i64]) {
     for (((content, nth), job), phase) in model.iter_mut().zip(at.iter().cycle()) {
         job.phase = *phase;
         let id = JobId::new(&draft((*content, None, 0)).request.content(), u32::try_from(*nth).unwrap());
@@ -161,14 +161,14 @@ proptest! {
         manifests in prop::collection::vec((lines(), prop::collection::vec(phase::PENDING..=phase::FAILED, 1..9)), 1..5),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+        let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
         // Sync is off: no power is lost here, and a sync per commit would take most of the time.
         file.connection.pragma_update(None, "synchronous", "off").unwrap();
         let mut model = Model::new();
         for (lines, phases) in manifests {
             let n_out = model.values().filter(|job| !job.is_in).count() as u64;
             let diff: Result<_, LedgerError> =
-                RunFile::glance(folder.path(), |reader| reader.diff(drafts(&lines), SHOWN_MAX));
+                SqliteStore::glance(folder.path(), |reader| reader.diff(drafts(&lines), SHOWN_MAX));
             let diff = diff.unwrap();
             prop_assert_eq!(&diff, &expected(&model, &lines));
 
@@ -177,7 +177,7 @@ proptest! {
             let n_dropped = n_out + diff.n_dropped + diff.n_changed - diff.n_back;
             prop_assert_eq!(imported, Imported { n_new, n_kept, n_dropped });
             let n_pending = diff.standing.n_pending + n_new;
-            prop_assert_eq!(file.counts().unwrap(), Counts { n_pending, ..diff.standing });
+            prop_assert_eq!(file.counts().unwrap(), StatusCounts { n_pending, ..diff.standing });
             take_in(&mut model, &lines);
             live(&file, &mut model, &phases);
         }
@@ -187,7 +187,7 @@ proptest! {
 #[test]
 fn a_second_difference_on_the_same_connection_starts_afresh() {
     let folder = tempfile::tempdir().unwrap();
-    let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+    let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
     file.import("", &[], drafts(&[(0, None, 0), (1, None, 0)])).unwrap();
     let kept = |lines: &[Line]| file.diff(drafts(lines), 1).unwrap().n_kept;
     assert_eq!((kept(&[(0, None, 0), (1, None, 0)]), kept(&[(0, None, 0)])), (2, 1));
@@ -196,7 +196,7 @@ fn a_second_difference_on_the_same_connection_starts_afresh() {
 #[test]
 fn a_manifest_that_breaks_off_is_no_difference() {
     let folder = tempfile::tempdir().unwrap();
-    let file = RunFile::open(folder.path(), "simulator").unwrap();
+    let file = SqliteStore::open(folder.path(), "simulator").unwrap();
     let broken = drafts(&[(0, None, 0)]).chain([Err(LedgerError::Gone)]);
     assert!(matches!(file.diff(broken, 1), Err(LedgerError::Gone)));
 }

@@ -1,11 +1,11 @@
 //! Tests of reopened jobs.
 
 use super::*;
-use crate::model::event::Again;
+use crate::model::event::ReopenTarget;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-fn statuses(file: &RunFile) -> Vec<&'static str> {
+fn statuses(file: &SqliteStore) -> Vec<&'static str> {
     all(file).iter().map(|known| known.state.status()).collect()
 }
 
@@ -15,8 +15,8 @@ fn failed(kind: FaultKind) -> EventKind {
 
 /// Creates seven jobs: succeeded, failed before a task, lost with a task, moderated, in doubt and counted, in doubt by a crash,
 /// pending.
-fn ended(folder: &Path) -> RunFile {
-    let mut journal = Journal::new(file(folder, &["ok", "bad", "lost", "rude", "doubt", "crash", "new"])).unwrap();
+fn ended(folder: &Path) -> SqliteStore {
+    let mut journal = EventWriter::new(file(folder, &["ok", "bad", "lost", "rude", "doubt", "crash", "new"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let accepted = EventKind::Accepted(TaskId("t".into()));
     let in_doubt = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, "gone"));
@@ -36,13 +36,13 @@ fn ended(folder: &Path) -> RunFile {
     journal.into_file()
 }
 
-fn kinds(codes: &[&str]) -> Wanted {
-    Wanted::Failed { codes: codes.iter().map(|code| (*code).to_owned()).collect(), is_anew: false }
+fn kinds(codes: &[&str]) -> RetrySelection {
+    RetrySelection::Failed { codes: codes.iter().map(|code| (*code).to_owned()).collect(), is_anew: false }
 }
 
 /// Returns the prompts that a journal of the selected jobs hands out, in its order.
-fn handed_out(file: RunFile) -> (Vec<String>, RunFile) {
-    let mut journal = Journal::of_chosen(file).unwrap();
+fn handed_out(file: SqliteStore) -> (Vec<String>, SqliteStore) {
+    let mut journal = EventWriter::of_chosen(file).unwrap();
     let loaded = journal.load(100).unwrap();
     assert!(!loaded.more);
     let prompts = loaded.jobs.iter().map(|known| known.job.request.prompt.clone()).collect();
@@ -74,7 +74,7 @@ fn a_job_goes_back_to_its_task_where_that_may_still_give_the_image() {
     assert_eq!(known[5].state.n_in_doubt, 1, "a doubt that nobody had counted is counted first");
     assert!(known[1..6].iter().all(|known| known.state.n_reopened == 1 && known.state.last_fault.is_none()));
     let told: Vec<_> = file.events(known[2].job.id).unwrap().into_iter().map(|(_, kind)| kind).collect();
-    assert_eq!(told.last(), Some(&EventKind::Reopened(Again::Fetch)));
+    assert_eq!(told.last(), Some(&EventKind::Reopened(ReopenTarget::Fetch)));
     assert_eq!(file.incidents().unwrap().n_reopened, 5);
 }
 
@@ -84,7 +84,7 @@ fn a_retry_that_was_interrupted_is_gone_on_with() {
     let mut file = ended(folder.path());
     assert_eq!(file.reopen(NOW, &kinds(&["task_lost"])).unwrap(), 1);
     drop(file);
-    let mut file = RunFile::open_existing(folder.path()).unwrap();
+    let mut file = SqliteStore::open_existing(folder.path()).unwrap();
     assert_eq!(file.reopen(NOW, &kinds(&["task_lost"])).unwrap(), 1);
     let (prompts, file) = handed_out(file);
     assert_eq!(prompts, ["lost"]);
@@ -95,7 +95,7 @@ fn a_retry_that_was_interrupted_is_gone_on_with() {
 fn a_job_can_be_submitted_anew_though_its_task_may_be_there() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = ended(folder.path());
-    let anew = Wanted::Failed { codes: vec!["task_lost".into()], is_anew: true };
+    let anew = RetrySelection::Failed { codes: vec!["task_lost".into()], is_anew: true };
     assert_eq!(file.reopen(NOW, &anew).unwrap(), 1);
     assert_eq!(statuses(&file)[2], "pending");
 }
@@ -106,7 +106,7 @@ fn what_was_left_to_others_is_not_chosen() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = ended(folder.path());
     file.reopen(NOW, &kinds(&["task_lost", "in_doubt"])).unwrap();
-    let mut journal = Journal::new(file).unwrap();
+    let mut journal = EventWriter::new(file).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let of = |prompt: &str| jobs.iter().find(|known| known.job.request.prompt == prompt).unwrap();
     let lost = EventKind::Setback(Stage::Task, Fault::new(FaultKind::TaskLost, "gone"));
@@ -129,7 +129,7 @@ fn the_images_of_a_reopened_job_are_forgotten() {
     let mut file = ended(folder.path());
     let job = all(&file)[0].job.id;
     assert_eq!(file.artifacts(job).unwrap().len(), 2);
-    assert_eq!(file.reopen(NOW, &Wanted::Jobs(vec![job, job])).unwrap(), 1, "two damaged images of one job");
+    assert_eq!(file.reopen(NOW, &RetrySelection::Jobs(vec![job, job])).unwrap(), 1, "two damaged images of one job");
     assert_eq!(file.being_fetched_again().unwrap(), [job]);
     assert_eq!(file.artifacts(job).unwrap(), []);
     assert_eq!(handed_out(file).0, ["ok"]);
@@ -140,7 +140,7 @@ fn many_jobs_are_reopened_page_by_page() {
     let folder = tempfile::tempdir().unwrap();
     let prompts: Vec<String> = (0..2500).map(|n| format!("cat {n}")).collect();
     let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-    let mut journal = Journal::new(file(folder.path(), &prompts)).unwrap();
+    let mut journal = EventWriter::new(file(folder.path(), &prompts)).unwrap();
     let jobs = journal.load(5000).unwrap().jobs;
     journal
         .commit(&jobs.iter().map(|known| event(known, 1, failed(FaultKind::Transient))).collect::<Vec<_>>())
@@ -153,12 +153,13 @@ fn many_jobs_are_reopened_page_by_page() {
 #[test]
 fn a_job_is_found_by_whatever_it_is_called() {
     let folder = tempfile::tempdir().unwrap();
-    let mut file = RunFile::open(folder.path(), "simulator").unwrap();
-    let labelled =
-        |prompt, label: Option<&str>| Ok::<_, LedgerError>(Draft { label: label.map(str::to_owned), ..draft(prompt) });
+    let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
+    let labelled = |prompt, label: Option<&str>| {
+        Ok::<_, LedgerError>(JobSpec { label: label.map(str::to_owned), ..draft(prompt) })
+    };
     let drafts = [labelled("cat", None), labelled("dog", Some("1")), labelled("cow", Some("my cow"))];
     file.import("1", &[], drafts.into_iter()).unwrap();
-    let mut journal = Journal::new(file).unwrap();
+    let mut journal = EventWriter::new(file).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let accepted = EventKind::Accepted(TaskId("5075521".into()));
     journal.commit(&[event(&jobs[2], 1, EventKind::SubmitStarted), event(&jobs[2], 2, accepted)]).unwrap();
@@ -178,9 +179,9 @@ fn a_job_is_found_by_whatever_it_is_called() {
 #[test]
 fn who_runs_it_is_known_without_getting_in_the_way() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(RunFile::holder(folder.path()), None);
-    let file = RunFile::open(folder.path(), "simulator").unwrap();
-    assert_eq!(RunFile::holder(folder.path()), Some(std::process::id().to_string()));
+    assert_eq!(SqliteStore::holder(folder.path()), None);
+    let file = SqliteStore::open(folder.path(), "simulator").unwrap();
+    assert_eq!(SqliteStore::holder(folder.path()), Some(std::process::id().to_string()));
     drop(file);
-    assert_eq!(RunFile::holder(folder.path()), None);
+    assert_eq!(SqliteStore::holder(folder.path()), None);
 }

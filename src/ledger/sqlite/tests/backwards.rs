@@ -7,7 +7,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::ledger::sqlite::watermark::{Found, UNBOUNDED, find};
+use crate::ledger::sqlite::watermark::{StoredWatermark, UNBOUNDED, find};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -30,8 +30,8 @@ fn task(n: u64) -> EventKind {
 }
 
 /// Runs a session that hands out all jobs and submits the first `n` pending ones, which are accepted.
-fn session(out: &Path, n: usize) -> RunFile {
-    let mut journal = Journal::new(RunFile::open(out, "simulator").unwrap()).unwrap();
+fn session(out: &Path, n: usize) -> SqliteStore {
+    let mut journal = EventWriter::new(SqliteStore::open(out, "simulator").unwrap()).unwrap();
     let jobs = journal.load(100).unwrap().jobs;
     for known in jobs.iter().filter(|known| known.state.phase == Phase::Pending).take(n) {
         journal.commit(&[event(known, 1, EventKind::SubmitStarted)]).unwrap();
@@ -50,7 +50,7 @@ fn two_and_a_copy_of_one() -> (TempDir, TempDir) {
     (folder, older)
 }
 
-fn statuses(file: &RunFile) -> Vec<&'static str> {
+fn statuses(file: &SqliteStore) -> Vec<&'static str> {
     all(file).iter().map(|known| known.state.status()).collect()
 }
 
@@ -59,7 +59,7 @@ fn statuses(file: &RunFile) -> Vec<&'static str> {
 fn refused(out: &Path) -> String {
     let bytes = |name| fs::read(out.join(name)).ok().filter(|bytes| !bytes.is_empty());
     let before = ["run.db", "run.mark"].map(bytes);
-    let errors = [RunFile::open(out, "simulator"), RunFile::open_existing(out)].map(Result::unwrap_err);
+    let errors = [SqliteStore::open(out, "simulator"), SqliteStore::open_existing(out)].map(Result::unwrap_err);
     assert!(matches!(errors[0], LedgerError::Older { .. }), "{}", errors[0]);
     assert_eq!(["run.db", "run.mark"].map(bytes), before, "a refusal changes nothing");
     errors[0].to_string()
@@ -72,9 +72,9 @@ fn an_older_copy_is_refused_and_accepted_on_request() {
     let words = refused(folder.path());
     assert!(words.contains("it ends with event 2, and 4 had been recorded"), "{words}");
     assert!(words.contains("--accept-older-ledger"), "{words}");
-    let told = RunFile::older(folder.path()).unwrap().map(|error| error.to_string());
+    let told = SqliteStore::older(folder.path()).unwrap().map(|error| error.to_string());
     assert_eq!(told, Some(words), "those that only look are told the same");
-    let file = RunFile::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
+    let file = SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
     // Second job was paid for, and the others may have been: all had been handed out.
     assert_eq!(statuses(&file), ["running", "in_doubt", "in_doubt", "in_doubt"]);
     let known = &all(&file)[1];
@@ -83,11 +83,11 @@ fn an_older_copy_is_refused_and_accepted_on_request() {
     file.check_whole().unwrap();
     drop(file);
     // Accepted ledger is from now on the ledger of this folder.
-    assert!(RunFile::older(folder.path()).unwrap().is_none());
-    let file = RunFile::open(folder.path(), "simulator").unwrap();
+    assert!(SqliteStore::older(folder.path()).unwrap().is_none());
+    let file = SqliteStore::open(folder.path(), "simulator").unwrap();
     assert_eq!(statuses(&file), ["running", "in_doubt", "in_doubt", "in_doubt"]);
     drop(file);
-    let file = RunFile::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
+    let file = SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
     assert_eq!(file.incidents().unwrap().n_in_doubt, 3, "what is not older is not doubted");
 }
 
@@ -99,7 +99,7 @@ fn a_ledger_that_went_another_way_is_refused() {
     let first = tempfile::tempdir().unwrap();
     copy(folder.path(), first.path(), &FILES);
     copy(older.path(), folder.path(), &FILES);
-    drop(RunFile::open_accepting_older(folder.path(), "simulator", NOW).unwrap());
+    drop(SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap());
     copy(first.path(), folder.path(), &FILES);
     let words = refused(folder.path());
     assert!(words.contains("it ends with event 4, and 5 had been recorded"), "{words}");
@@ -127,7 +127,7 @@ fn a_log_that_is_lost_or_cut_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         copy(killed.path(), folder.path(), &names);
         fs::write(folder.path().join("run.db-wal"), &log[..n]).unwrap();
-        match RunFile::open(folder.path(), "simulator") {
+        match SqliteStore::open(folder.path(), "simulator") {
             Ok(file) => assert_eq!(statuses(&file), ["running", "running", "pending", "pending"], "{n} bytes"),
             Err(error) => {
                 assert!(matches!(error, LedgerError::Older { .. }), "{n} bytes: {error}");
@@ -151,11 +151,11 @@ fn a_ledger_that_is_missing_and_the_ledger_of_another_run_are_refused() {
     let words = refused(folder.path());
     assert!(words.contains("it is the ledger of another run"), "{words}");
     fs::remove_file(folder.path().join("run.db")).unwrap();
-    let words = RunFile::open(folder.path(), "simulator").unwrap_err().to_string();
+    let words = SqliteStore::open(folder.path(), "simulator").unwrap_err().to_string();
     assert!(words.contains("it is missing, and 4 events had been recorded"), "{words}");
     assert!(!folder.path().join("run.db").exists(), "none is made in its place");
     fs::write(folder.path().join("run.db"), "").unwrap();
-    let words = RunFile::open(folder.path(), "simulator").unwrap_err().to_string();
+    let words = SqliteStore::open(folder.path(), "simulator").unwrap_err().to_string();
     assert!(words.contains("it is missing, and 4 events had been recorded"), "{words}");
 }
 
@@ -167,14 +167,14 @@ fn jobs_that_are_new_to_an_older_ledger_are_in_doubt_once() {
     for name in FILES {
         drop(fs::remove_file(folder.path().join(name)));
     }
-    let mut file = RunFile::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
+    let mut file = SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
     import(&mut file, &PROMPTS);
     assert_eq!(statuses(&file), ["in_doubt"; 4]);
     import(&mut file, &["a", "b", "c", "d", "e"]);
     assert_eq!(statuses(&file), ["in_doubt", "in_doubt", "in_doubt", "in_doubt", "pending"]);
     file.check_whole().unwrap();
     drop(file);
-    assert!(RunFile::open(folder.path(), "simulator").is_ok());
+    assert!(SqliteStore::open(folder.path(), "simulator").is_ok());
 }
 
 /// Goal: jobs that were never handed out are not in doubt. Method: more jobs than one reservation, of which a few are handed
@@ -188,8 +188,8 @@ fn jobs_far_behind_those_that_were_handed_out_are_not_in_doubt() {
     copy(folder.path(), older.path(), &FILES);
     drop(session(folder.path(), 1));
     copy(older.path(), folder.path(), &FILES);
-    let file = RunFile::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
-    let Counts { n_pending, n_in_doubt, .. } = file.counts().unwrap();
+    let file = SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
+    let StatusCounts { n_pending, n_in_doubt, .. } = file.counts().unwrap();
     assert_eq!(
         (n_in_doubt, n_pending),
         (4196, 804),
@@ -204,7 +204,7 @@ fn without_an_order_every_pending_job_is_in_doubt() {
         let (folder, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         drop(file(folder.path(), &PROMPTS));
         copy(folder.path(), older.path(), &FILES);
-        let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+        let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
         if is_shuffled {
             file.shuffle(Some(1)).unwrap();
         } else {
@@ -212,10 +212,10 @@ fn without_an_order_every_pending_job_is_in_doubt() {
         }
         drop(file);
         drop(session(folder.path(), 1));
-        let Found::Mark(mark, _) = find(folder.path()).unwrap() else { panic!("there is one") };
+        let StoredWatermark::Mark(mark, _) = find(folder.path()).unwrap() else { panic!("there is one") };
         assert_eq!(mark.handed_out, UNBOUNDED);
         copy(older.path(), folder.path(), &FILES);
-        let file = RunFile::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
+        let file = SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
         assert_eq!(statuses(&file), ["in_doubt"; 4]);
     }
 }
@@ -237,15 +237,15 @@ fn without_a_mark_a_ledger_is_believed_and_gets_one() {
     let (folder, older) = two_and_a_copy_of_one();
     copy(older.path(), folder.path(), &FILES);
     fs::remove_file(folder.path().join("run.mark")).unwrap();
-    drop(RunFile::open(folder.path(), "simulator").unwrap());
-    let Found::Mark(mark, _) = find(folder.path()).unwrap() else { panic!("there is one") };
+    drop(SqliteStore::open(folder.path(), "simulator").unwrap());
+    let StoredWatermark::Mark(mark, _) = find(folder.path()).unwrap() else { panic!("there is one") };
     assert_eq!((mark.seq, mark.n_submits, mark.handed_out), (2, 1, UNBOUNDED));
     let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v3.db");
     let older = tempfile::tempdir().unwrap();
     fs::copy(kept, older.path().join("run.db")).unwrap();
-    drop(RunFile::open_existing(older.path()).unwrap());
+    drop(SqliteStore::open_existing(older.path()).unwrap());
     fs::copy(kept, older.path().join("run.db")).unwrap();
-    let words = RunFile::open_existing(older.path()).unwrap_err().to_string();
+    let words = SqliteStore::open_existing(older.path()).unwrap_err().to_string();
     assert!(words.contains("it is version 3, and a later version had already continued it"), "{words}");
 }
 
@@ -256,7 +256,7 @@ fn without_a_mark_a_ledger_is_believed_and_gets_one() {
 fn a_death_between_commit_and_mark_is_no_step_back() {
     let folder = tempfile::tempdir().unwrap();
     drop(file(folder.path(), &PROMPTS));
-    let mut journal = Journal::new(RunFile::open(folder.path(), "simulator").unwrap()).unwrap();
+    let mut journal = EventWriter::new(SqliteStore::open(folder.path(), "simulator").unwrap()).unwrap();
     let jobs = journal.load(100).unwrap().jobs;
     let mut marks = vec![fs::read(folder.path().join("run.mark")).unwrap()];
     let dead = tempfile::tempdir().unwrap();
@@ -265,7 +265,9 @@ fn a_death_between_commit_and_mark_is_no_step_back() {
         for mark in &marks {
             copy(folder.path(), dead.path(), &FILES);
             fs::write(dead.path().join("run.mark"), mark).unwrap();
-            drop(RunFile::open(dead.path(), "simulator").unwrap_or_else(|error| panic!("after event {n}: {error}")));
+            drop(
+                SqliteStore::open(dead.path(), "simulator").unwrap_or_else(|error| panic!("after event {n}: {error}")),
+            );
         }
         marks.push(fs::read(folder.path().join("run.mark")).unwrap());
     }

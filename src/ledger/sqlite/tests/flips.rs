@@ -6,18 +6,18 @@ use super::*;
 
 /// Returns the whole content of a ledger, through every reader.
 fn told(out: &Path) -> Result<String, LedgerError> {
-    let file = RunFile::open_for_reading(out)?;
+    let file = SqliteStore::open_for_reading(out)?;
     file.check_if_small()?;
     read(&file)
 }
 
-fn read(file: &RunFile) -> Result<String, LedgerError> {
+fn read(file: &SqliteStore) -> Result<String, LedgerError> {
     let mut told = vec![
         format!("{:?} {:?} {:?}", file.provider()?, file.columns()?, file.manifest_fingerprint()?),
         format!("{:?} {:?} {:?}", file.style()?, file.counts()?, file.incidents()?),
         format!("{:?} {:?}", file.failures(100)?, file.history()?),
     ];
-    let mut show = |known: Known| {
+    let mut show = |known: JobRecord| {
         let events = file.events(known.job.id)?;
         told.push(format!("{known:?} {events:?} {:?}", file.artifacts(known.job.id)?));
         for (_, kind) in events {
@@ -39,7 +39,7 @@ fn small(out: &Path) {
     raw.execute_batch("PRAGMA page_size = 512; VACUUM;").unwrap();
     drop(raw);
     let mut journal =
-        Journal::new(file(out, &["cat", "dog", "cow", "a prompt that is rather long ".repeat(30).trim()])).unwrap();
+        EventWriter::new(file(out, &["cat", "dog", "cow", "a prompt that is rather long ".repeat(30).trim()])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let events: Vec<_> = (0..).zip(life()).map(|(millis, kind)| event(&jobs[0], millis, kind)).collect();
     journal.commit(&events).unwrap();
@@ -96,7 +96,7 @@ fn a_run_does_not_go_on_with_a_flipped_bit() {
     small(folder.path());
     let whole = fs::read(folder.path().join("run.db")).unwrap();
     let go_on = |out: &Path| {
-        let mut journal = Journal::new(RunFile::open(out, "simulator")?)?;
+        let mut journal = EventWriter::new(SqliteStore::open(out, "simulator")?)?;
         let jobs = journal.load(10)?.jobs;
         Ok::<_, LedgerError>((jobs, read(&journal.into_file())?))
     };
@@ -157,12 +157,12 @@ fn every_column_of_every_row_has_its_checksum() {
         let raw = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
         raw.execute(&format!("UPDATE {table} SET {column} = {value}"), ()).unwrap();
         drop(raw);
-        let error = match RunFile::open_for_reading(folder.path()) {
+        let error = match SqliteStore::open_for_reading(folder.path()) {
             Ok(file) => read(&file).unwrap_err().to_string(),
             Err(error) => error.to_string(),
         };
         assert!(error.contains(words), "{table}.{column}: {error}");
-        let whole = RunFile::open_for_reading(folder.path()).and_then(|file| file.check_whole());
+        let whole = SqliteStore::open_for_reading(folder.path()).and_then(|file| file.check_whole());
         assert!(whole.is_err(), "{table}.{column}");
     }
 }
@@ -178,10 +178,10 @@ fn a_row_that_is_gone_is_told() {
         let raw = rusqlite::Connection::open(folder.path().join("run.db")).unwrap();
         raw.execute(&format!("DELETE FROM {table}"), ()).unwrap();
         drop(raw);
-        let file = RunFile::open_for_reading(folder.path());
+        let file = SqliteStore::open_for_reading(folder.path());
         let whole = file.and_then(|file| {
             if is_told_by_load {
-                return Journal::new(file).and_then(|mut journal| journal.load(10)).map(drop);
+                return EventWriter::new(file).and_then(|mut journal| journal.load(10)).map(drop);
             }
             file.check_whole()
         });

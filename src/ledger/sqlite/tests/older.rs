@@ -11,7 +11,7 @@ struct Kept {
     path: &'static str,
     provider: &'static str,
     statuses: &'static [&'static str],
-    incidents: Incidents,
+    incidents: RunStats,
     /// Indexes of the unfinished jobs, in the order in which they are handed out.
     unfinished: &'static [u64],
 }
@@ -24,7 +24,7 @@ const KEPT: [Kept; 3] = [
         path: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v1.db"),
         provider: "modelscope http://127.0.0.1:18200",
         statuses: &["succeeded", "succeeded", "moderated", "in_doubt", "failed", "pending"],
-        incidents: Incidents {
+        incidents: RunStats {
             n_submits: 8,
             n_in_doubt: 1,
             n_doubts_held: 1,
@@ -38,7 +38,7 @@ const KEPT: [Kept; 3] = [
         path: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ledgers/v2.db"),
         provider: "modelscope http://127.0.0.1:18300",
         statuses: &["succeeded", "running", "running", "running", "moderated", "succeeded"],
-        incidents: Incidents {
+        incidents: RunStats {
             n_submits: 7,
             n_in_doubt: 1,
             n_doubts_held: 0,
@@ -61,7 +61,7 @@ const KEPT: [Kept; 3] = [
             "running",
             "in_doubt",
         ],
-        incidents: Incidents {
+        incidents: RunStats {
             n_submits: 12,
             n_in_doubt: 4,
             n_doubts_held: 1,
@@ -73,7 +73,7 @@ const KEPT: [Kept; 3] = [
     },
 ];
 
-fn statuses(file: &RunFile) -> Vec<&'static str> {
+fn statuses(file: &SqliteStore) -> Vec<&'static str> {
     all(file).iter().map(|known| known.state.status()).collect()
 }
 
@@ -89,7 +89,7 @@ impl Kept {
 fn an_older_ledger_is_read_without_a_change() {
     for kept in KEPT {
         let folder = kept.copy();
-        let file = RunFile::open_for_reading(folder.path()).unwrap();
+        let file = SqliteStore::open_for_reading(folder.path()).unwrap();
         assert_eq!(statuses(&file), kept.statuses);
         assert_eq!(file.incidents().unwrap(), kept.incidents);
         let n_running = kept.statuses.iter().filter(|status| **status == "running").count() as u64;
@@ -110,10 +110,10 @@ fn an_older_ledger_is_read_without_a_change() {
 fn an_older_ledger_is_gone_on_with() {
     for kept in KEPT {
         let folder = kept.copy();
-        let before = all(&RunFile::open_for_reading(folder.path()).unwrap());
-        let file = RunFile::open(folder.path(), kept.provider).unwrap();
+        let before = all(&SqliteStore::open_for_reading(folder.path()).unwrap());
+        let file = SqliteStore::open(folder.path(), kept.provider).unwrap();
         assert_eq!((all(&file), file.incidents().unwrap()), (before, kept.incidents), "every job is what it was");
-        let mut journal = Journal::new(file).unwrap();
+        let mut journal = EventWriter::new(file).unwrap();
         let jobs = journal.load(10).unwrap().jobs;
         assert_eq!(jobs.iter().map(|known| known.job.index).collect::<Vec<_>>(), kept.unfinished);
         let mut n_tasks = 0;
@@ -124,17 +124,17 @@ fn an_older_ledger_is_gone_on_with() {
             n_tasks += 1;
         }
         assert!(n_tasks > 0 || !kept.statuses.contains(&"running"));
-        let ended = |known: &Known| event(known, 1, EventKind::Finished(Outcome::Succeeded(vec![artifact("x")])));
+        let ended = |known: &JobRecord| event(known, 1, EventKind::Finished(Outcome::Succeeded(vec![artifact("x")])));
         journal.commit(&jobs.iter().map(ended).collect::<Vec<_>>()).unwrap();
         drop(journal);
-        let file = RunFile::open(folder.path(), kept.provider).unwrap();
+        let file = SqliteStore::open(folder.path(), kept.provider).unwrap();
         let version = file.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
         assert_eq!((version.unwrap(), file.counts().unwrap().n_unfinished()), (VERSION, 0));
     }
 }
 
 /// Returns the definitions of a ledger, with uniform white space.
-fn schema(file: &RunFile) -> BTreeMap<String, String> {
+fn schema(file: &SqliteStore) -> BTreeMap<String, String> {
     let mut statement = file.connection.prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema").unwrap();
     let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get::<_, String>(1)?.replace('"', "")))).unwrap();
     rows.map(|row| row.unwrap())
@@ -147,10 +147,10 @@ fn schema(file: &RunFile) -> BTreeMap<String, String> {
 #[test]
 fn every_way_leads_to_the_same_schema() {
     let folder = tempfile::tempdir().unwrap();
-    let new = schema(&RunFile::open(folder.path(), "simulator").unwrap());
+    let new = schema(&SqliteStore::open(folder.path(), "simulator").unwrap());
     for kept in KEPT {
         let folder = kept.copy();
-        let file = RunFile::open(folder.path(), kept.provider).unwrap();
+        let file = SqliteStore::open(folder.path(), kept.provider).unwrap();
         assert_eq!(schema(&file), new);
         file.check_whole().unwrap();
     }

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ledger::sqlite::totals::recount;
-use crate::model::event::Again;
+use crate::model::event::ReopenTarget;
 
-fn totals(file: &RunFile) -> Vec<(String, i64)> {
+fn totals(file: &SqliteStore) -> Vec<(String, i64)> {
     let mut statement = file.connection.prepare("SELECT name, n FROM totals ORDER BY name").unwrap();
     statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
 }
@@ -24,7 +24,7 @@ fn step(n: u8) -> EventKind {
         6 => EventKind::Finished(Outcome::Succeeded(vec![artifact("a")])),
         7 => EventKind::Finished(Outcome::Failed(fault(FaultKind::Moderated))),
         8 => EventKind::Finished(Outcome::Failed(fault(FaultKind::InDoubt))),
-        _ => EventKind::Reopened(Again::Submit),
+        _ => EventKind::Reopened(ReopenTarget::Submit),
     }
 }
 
@@ -39,12 +39,12 @@ proptest! {
         ),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let mut file = RunFile::open(folder.path(), "simulator").unwrap();
+        let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
         file.connection.pragma_update(None, "synchronous", "off").unwrap();
         for (commits, rows) in rounds {
             let prompts: Vec<String> = rows.iter().map(|row| format!("prompt {row}")).collect();
             import(&mut file, &prompts.iter().map(String::as_str).collect::<Vec<_>>());
-            let mut journal = Journal::new(file).unwrap();
+            let mut journal = EventWriter::new(file).unwrap();
             let jobs = journal.load(4).unwrap().jobs;
             for (job, kind) in commits {
                 let Some(known) = jobs.get(job) else { continue };

@@ -2,7 +2,7 @@
 
 use super::super::{Gathered, Template};
 use super::{OPTIONS_MAX, Parser, Row, SPECIAL, too_deep};
-use crate::manifest::mistake::{Wrong, wrong};
+use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::read::shown_text;
 use crate::manifest::template::node::Node;
 
@@ -51,7 +51,7 @@ impl Parser<'_, '_> {
     }
 
     /// Returns the template of the wildcard with this name, from the cache if possible.
-    fn named(&mut self, name: &str) -> Result<Template, Wrong> {
+    fn named(&mut self, name: &str) -> Result<Template, Issue> {
         if let Some(known) = self.reading.known.wildcards.get(name) {
             return known.clone();
         }
@@ -65,7 +65,7 @@ impl Parser<'_, '_> {
         result
     }
 
-    fn texts(&mut self, name: &str) -> Result<Template, Wrong> {
+    fn texts(&mut self, name: &str) -> Result<Template, Issue> {
         let shown = shown_text(name);
         let (_, outer) = self.trail.wildcards.split_last().expect("it was just put there");
         if outer.iter().any(|outer| outer == name) {
@@ -92,7 +92,7 @@ impl Parser<'_, '_> {
     }
 
     /// Parses the texts of a wildcard, up to the first text with a flaw.
-    fn options(&mut self, shown: &str, texts: &[String]) -> Result<Template, Wrong> {
+    fn options(&mut self, shown: &str, texts: &[String]) -> Result<Template, Issue> {
         let mut options = Vec::with_capacity(texts.len());
         let mut gathered = Gathered::default();
         let mut has_weights = false;
@@ -106,7 +106,7 @@ impl Parser<'_, '_> {
             let node = parser.row(Row::Whole);
             self.trail = parser.trail;
             let template = parser.gathered.template(node, parser.has_weights).map_err(|flaws| {
-                let Wrong { what, remedy } = flaws[0].wrong.clone();
+                let Issue { what, remedy } = flaws[0].wrong.clone();
                 wrong(format!("in the text {} of the wildcard {shown}, {what}", shown_text(text)), remedy)
             })?;
             options.push(template.node);

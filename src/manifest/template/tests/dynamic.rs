@@ -106,7 +106,7 @@ fn wildcards_are_templates_themselves() {
 
 #[test]
 fn a_wildcard_is_asked_for_once_and_again_when_the_vars_change() {
-    let (mut table, mut known) = (table(), Known::default());
+    let (mut table, mut known) = (table(), WildcardCache::default());
     let mut read = |vars: &[&str]| {
         let vars = vars.iter().map(|name| (*name).to_owned()).collect();
         let mut reading = Reading { syntax: Syntax::Dynamic, vars: &vars, wildcards: &mut table, known: &mut known };
@@ -121,7 +121,7 @@ fn a_wildcard_is_asked_for_once_and_again_when_the_vars_change() {
 /// Goal: a wildcard that is too deep in one position is accepted in another. Method: use it at the depth limit, and then alone.
 #[test]
 fn a_wildcard_is_refused_for_where_it_stands_only_there() {
-    let (mut table, mut known, vars) = (table(), Known::default(), BTreeSet::new());
+    let (mut table, mut known, vars) = (table(), WildcardCache::default(), BTreeSet::new());
     let mut read = |text: &str| {
         let (wildcards, known) = (&mut table, &mut known);
         Template::parse(text, &mut Reading { syntax: Syntax::Dynamic, vars: &vars, wildcards, known })
@@ -246,14 +246,14 @@ fn far_too_much_is_refused() {
 fn lists_that_double_are_refused() {
     struct Doubling(&'static str);
     impl Wildcards for Doubling {
-        fn values(&mut self, name: &str) -> Result<Arc<[String]>, Wrong> {
+        fn values(&mut self, name: &str) -> Result<Arc<[String]>, Issue> {
             let i: u32 = name.parse().expect("it is a number");
             let last = [self.0.to_owned(), "{0$$a}".to_owned()];
             Ok(if i == 0 { last.into() } else { [format!("__{0}____{0}__", i - 1)].into() })
         }
     }
     for text in ["word ", ""] {
-        let mut known = Known::default();
+        let mut known = WildcardCache::default();
         let vars = BTreeSet::new();
         let mut wildcards = Doubling(text);
         let mut read = |text: &str| {

@@ -49,7 +49,7 @@ fn every_flaw_is_told_with_its_place() {
 #[test]
 fn what_is_long_or_strange_is_shown_in_part_and_escaped() {
     let flaws = parse(Syntax::Plain, &format!("{{{}}}", "猫\u{7}".repeat(1_000))).expect_err("it names no var");
-    let Wrong { what, remedy } = &flaws[0].wrong;
+    let Issue { what, remedy } = &flaws[0].wrong;
     assert!(what.starts_with("`猫\\u{7}") && what.chars().count() < 80, "{what}");
     assert!(remedy.contains("`{{猫\\u{7}") && remedy.chars().count() < 120, "{remedy}");
     let flaws = parse(Syntax::Plain, "{anim\u{7}al}").expect_err("it names no var");

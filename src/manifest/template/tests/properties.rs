@@ -159,7 +159,7 @@ fn read_any(syntax: Syntax, text: &str) -> Result<(), TestCaseError> {
         }
         Err(flaws) => {
             prop_assert!(!flaws.is_empty() && flaws.is_sorted_by_key(|flaw| flaw.begin), "{flaws:?}");
-            for Flaw { begin, end, wrong } in flaws {
+            for TemplateFlaw { begin, end, wrong } in flaws {
                 prop_assert!(begin < end && text.get(begin..end).is_some(), "{begin}..{end} of {text:?}");
                 prop_assert!(!wrong.what.contains(char::is_control) && !wrong.remedy.contains(char::is_control));
             }

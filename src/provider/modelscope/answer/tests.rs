@@ -10,8 +10,8 @@ use serde_json::json;
 use super::*;
 use crate::provider::modelscope::waits::http_date;
 
-fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, body: body.into(), ..Answer::default() }
+fn answer(status: u16, body: &str) -> ApiResponse {
+    ApiResponse { status, body: body.into(), ..ApiResponse::default() }
 }
 
 fn submit(status: u16, body: &str) -> Result<String, FaultKind> {
@@ -75,18 +75,18 @@ fn retry_after_is_kept_with_any_status() {
     for (status, body) in
         [(503, ""), (529, "{}"), (403, "<html>"), (302, ""), (200, ""), (429, ""), (400, own), (401, own), (500, own)]
     {
-        let answer = Answer { retry_after: Some("30".into()), ..answer(status, body) };
+        let answer = ApiResponse { retry_after: Some("30".into()), ..answer(status, body) };
         assert_eq!(submitted(&answer, "a/b").unwrap_err().retry_after, wait, "{status}");
         let poll = polled(&answer, &TaskId("5".into())).unwrap_err();
         let kept = if let FaultKind::Throttled { retry_after } = poll.kind { retry_after } else { poll.retry_after };
         assert!(kept == wait || poll.kind == FaultKind::Unauthorized, "{status}: {poll:?}");
     }
-    let throttled = Answer { retry_after: Some("30".into()), ..answer(429, own) };
+    let throttled = ApiResponse { retry_after: Some("30".into()), ..answer(429, own) };
     let fault = submitted(&throttled, "a/b").unwrap_err();
     assert_eq!((fault.kind, fault.retry_after), (FaultKind::Throttled { retry_after: wait }, None), "in its kind");
     // An acceptance with an odd status delays the next submissions. With a 2xx status, the wait is about the next poll.
     let accepted = |status| {
-        let answer = Answer { retry_after: Some("30".into()), ..answer(status, r#"{"task_id":"5"}"#) };
+        let answer = ApiResponse { retry_after: Some("30".into()), ..answer(status, r#"{"task_id":"5"}"#) };
         submitted(&answer, "a/b").unwrap().pause
     };
     assert_eq!((accepted(503), accepted(429), accepted(202)), (wait, wait, None));
@@ -95,8 +95,11 @@ fn retry_after_is_kept_with_any_status() {
 #[test]
 fn the_last_of_an_allowance_says_so() {
     let spent = |remaining| {
-        let answer =
-            Answer { remaining, date: http_date("Tue, 24 Nov 2026 12:00:00 GMT"), ..answer(200, r#"{"task_id":1}"#) };
+        let answer = ApiResponse {
+            remaining,
+            date: http_date("Tue, 24 Nov 2026 12:00:00 GMT"),
+            ..answer(200, r#"{"task_id":1}"#)
+        };
         submitted(&answer, "a/b").unwrap().spent.map(|fault| fault.kind)
     };
     let resets_at = http_date("Tue, 24 Nov 2026 16:05:00 GMT");
@@ -108,17 +111,17 @@ fn the_last_of_an_allowance_says_so() {
 #[test]
 fn rate_limit_headers_say_how_long_to_wait() {
     let half = Some(Duration::from_secs(30));
-    let rate = RateTold { spent_for: half, ..RateTold::default() };
-    let accepted = submitted(&Answer { rate, ..answer(200, r#"{"task_id":1}"#) }, "a/b").unwrap();
+    let rate = RateLimitHeaders { spent_for: half, ..RateLimitHeaders::default() };
+    let accepted = submitted(&ApiResponse { rate, ..answer(200, r#"{"task_id":1}"#) }, "a/b").unwrap();
     assert_eq!(accepted.pause, half);
     let refused = |retry_after: Option<&str>, rate| {
         let own = r#"{"errors":{"message":"limit_requests"},"request_id":"r"}"#;
-        let answer = Answer { retry_after: retry_after.map(str::to_owned), rate, ..answer(429, own) };
+        let answer = ApiResponse { retry_after: retry_after.map(str::to_owned), rate, ..answer(429, own) };
         submitted(&answer, "a/b").unwrap_err().kind
     };
     let throttled = |retry_after| FaultKind::Throttled { retry_after };
     assert_eq!(refused(None, rate), throttled(half));
-    assert_eq!(refused(None, RateTold { reset_after: half, ..RateTold::default() }), throttled(half));
+    assert_eq!(refused(None, RateLimitHeaders { reset_after: half, ..RateLimitHeaders::default() }), throttled(half));
     assert_eq!(refused(Some("7"), rate), throttled(Some(Duration::from_secs(7))), "plain words count more");
 }
 

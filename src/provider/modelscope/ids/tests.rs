@@ -4,12 +4,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn found(body: &str) -> Found {
+fn found(body: &str) -> TaskIdSearch {
     find(body.as_bytes())
 }
 
-fn one(id: &str) -> Found {
-    Found::One(TaskId(id.into()))
+fn one(id: &str) -> TaskIdSearch {
+    TaskIdSearch::One(TaskId(id.into()))
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn numbers_are_taken_by_their_digits_and_never_rounded() {
         assert_eq!(found(&format!(r#"{{"task_id":{number},"x":1}}"#)), one(id), "{number}");
         assert_eq!(
             found(&format!(r#"{{"task_id":{number}"#)),
-            Found::Unusable,
+            TaskIdSearch::Unusable,
             "{number}: digits may have been cut off"
         );
     }
@@ -92,7 +92,7 @@ fn numbers_are_taken_by_their_digits_and_never_rounded() {
         "true",
         "abc",
     ] {
-        assert_eq!(found(&format!(r#"{{"task_id":{number}}}"#)), Found::Unusable, "{number}");
+        assert_eq!(found(&format!(r#"{{"task_id":{number}}}"#)), TaskIdSearch::Unusable, "{number}");
     }
 }
 
@@ -118,7 +118,7 @@ fn an_id_elsewhere_is_not_taken() {
         r#"{"TASK_ID":"5","taskid":"5","id":"5"}"#,
         "data: {\"task_id\":\"5\"}",
     ] {
-        assert_eq!(found(body), Found::Nothing, "{body}");
+        assert_eq!(found(body), TaskIdSearch::Nothing, "{body}");
     }
 }
 
@@ -141,9 +141,9 @@ fn an_id_that_cannot_be_asked_for_is_unusable() {
         r#"{"task_id":}"#,
         r#"{"task_id":"#,
     ] {
-        assert_eq!(found(body), Found::Unusable, "{body}");
+        assert_eq!(found(body), TaskIdSearch::Unusable, "{body}");
     }
-    assert_eq!(find(b"{\"task_id\":\"5\xff\"}"), Found::Unusable, "a damaged id names another task");
+    assert_eq!(find(b"{\"task_id\":\"5\xff\"}"), TaskIdSearch::Unusable, "a damaged id names another task");
     assert_eq!(found(&format!(r#"{{"task_id":"{}"}}"#, "9".repeat(512))), one(&"9".repeat(512)));
 }
 
@@ -156,7 +156,7 @@ fn ids_that_contradict_each_other_are_told_apart_from_one() {
         r#"{"task_id":"5"}{"task_id":"6"}"#,
         r#"{"task_id":"5","task_id":1.5}"#,
     ] {
-        assert_eq!(found(body), Found::Several, "{body}");
+        assert_eq!(found(body), TaskIdSearch::Several, "{body}");
     }
 }
 
@@ -176,7 +176,7 @@ proptest! {
         let at = at % body.len();
         // A cut body never gives another id.
         let cut = find(&body.as_bytes()[..at]);
-        prop_assert!(cut == one(&id) || matches!(cut, Found::Nothing | Found::Unusable), "{:?}", cut);
+        prop_assert!(cut == one(&id) || matches!(cut, TaskIdSearch::Nothing | TaskIdSearch::Unusable), "{:?}", cut);
         let mut changed = body.into_bytes();
         changed[at] = byte;
         find(&changed);

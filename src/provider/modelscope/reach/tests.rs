@@ -6,11 +6,11 @@ fn url(text: &str) -> Url {
     Url::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-fn reach(base: &str) -> Reach {
-    Reach::with_proxies(&url(base), Arc::new(["proxy.example".to_owned()]))
+fn reach(base: &str) -> AddressPolicy {
+    AddressPolicy::with_proxies(&url(base), Arc::new(["proxy.example".to_owned()]))
 }
 
-fn is_open(reach: &Reach, link: &str) -> bool {
+fn is_open(reach: &AddressPolicy, link: &str) -> bool {
     reach.check(&url(link)).is_ok()
 }
 
@@ -174,7 +174,7 @@ fn a_proxy_is_reached_and_is_no_image_host() {
 async fn a_name_that_is_this_machine_is_refused_when_it_is_resolved() {
     let name = || "localhost".parse().expect("a name");
     let error = reach(PUBLIC).image_resolver().resolve(name()).await.err().expect("this machine");
-    assert!(Refused::among(&*error).is_some(), "{error}");
+    assert!(ForbiddenAddress::among(&*error).is_some(), "{error}");
     let at_home = reach("http://127.0.0.1:1").image_resolver().resolve(name()).await.expect("where the API is");
     assert!(at_home.count() > 0);
     let named = reach("http://localhost:1");

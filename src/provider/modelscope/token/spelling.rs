@@ -12,13 +12,13 @@ const DIGITS_MAX: usize = 8;
 
 /// Form of a secret; each of its characters may be escaped.
 #[derive(Clone)]
-pub(super) struct Spelling {
+pub(super) struct SecretEncoding {
     letters: Vec<u8>,
     /// True if the form is the same secret in upper and in lower case.
     has_no_case: bool,
 }
 
-impl Spelling {
+impl SecretEncoding {
     /// Returns all forms of a secret.
     pub(super) fn all(secret: &[u8]) -> Vec<Self> {
         let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
@@ -120,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn is_found(secret: &str, text: &str) -> bool {
-        let spellings = Spelling::all(secret.as_bytes());
+        let spellings = SecretEncoding::all(secret.as_bytes());
         (0..text.len()).any(|at| spellings.iter().any(|spelling| spelling.n_bytes_at(&text.as_bytes()[at..]).is_some()))
     }
 
@@ -196,7 +196,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_breaks_the_search(text in prop::collection::vec(any::<u8>(), 0..200), odd in "[%\\\\&#xu{};=0-9a-f]{0,40}") {
-            let spellings = Spelling::all(SECRET.as_bytes());
+            let spellings = SecretEncoding::all(SECRET.as_bytes());
             for text in [text.as_slice(), odd.as_bytes()] {
                 for at in 0..text.len() {
                     let found = spellings.iter().filter_map(|spelling| spelling.n_bytes_at(&text[at..])).max();

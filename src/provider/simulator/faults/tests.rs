@@ -8,7 +8,7 @@ fn plan(settings: &[&str]) -> FaultPlan {
 
 #[test]
 fn every_name_reads_back() {
-    for fault in PlannedFault::all() {
+    for fault in InjectedFault::all() {
         assert_eq!(fault.to_string().parse(), Ok(fault));
         assert_eq!(plan(&[&format!("{fault}=0.25")]).probability(fault).to_bits(), 0.25_f64.to_bits());
     }
@@ -20,7 +20,7 @@ fn a_group_sets_all_its_members_and_a_later_setting_wins() {
     let likely = |fault| plan.probability(fault) > 0.0;
     assert!(likely(Submit(S::CutBefore)) && likely(Submit(S::CutAfter)) && likely(Image(I::Cut)));
     assert!(!likely(Poll(P::Cut)) && !likely(Image(I::Short)));
-    assert_eq!(PlannedFault::all().filter(|fault| likely(*fault)).count(), 3);
+    assert_eq!(InjectedFault::all().filter(|fault| likely(*fault)).count(), 3);
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn an_unknown_name_is_answered_with_the_nearest_and_all() {
     }
     let error = "sunshine=1".parse::<FaultSetting>().unwrap_err().to_string();
     assert!(!error.contains("did you mean"), "{error}");
-    assert!("cut".parse::<PlannedFault>().is_err(), "a group is not one fault");
+    assert!("cut".parse::<InjectedFault>().is_err(), "a group is not one fault");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn the_help_says_every_name_and_fits_a_terminal() {
 
 #[test]
 fn a_task_that_is_accepted_is_hidden_unless_its_id_is_told() {
-    for fault in PlannedFault::all() {
+    for fault in InjectedFault::all() {
         if let Submit(fault) = fault {
             assert_eq!(fault.hides_task(), fault.accepts() && fault != S::IdError, "{fault:?}");
         }

@@ -12,12 +12,16 @@ use crate::model::request::Size;
 
 const CAT: &str = r#"{"model":"Qwen/Qwen-Image","prompt":"a golden cat"}"#;
 
-fn quick() -> Config {
-    Config { latency: Duration::ZERO, image_size: Some(Size { width: 96, height: 64 }), ..Config::default() }
+fn quick() -> SimulatorConfig {
+    SimulatorConfig {
+        latency: Duration::ZERO,
+        image_size: Some(Size { width: 96, height: 64 }),
+        ..SimulatorConfig::default()
+    }
 }
 
-fn faulty(fault: &str) -> Config {
-    Config { faults: [format!("{fault}=1").parse().unwrap()].into_iter().collect(), ..quick() }
+fn faulty(fault: &str) -> SimulatorConfig {
+    SimulatorConfig { faults: [format!("{fault}=1").parse().unwrap()].into_iter().collect(), ..quick() }
 }
 
 fn client() -> reqwest::Client {
@@ -97,7 +101,7 @@ async fn a_cut_image_ends_after_exactly_half_of_its_bytes() {
     // The larger picture exceeds the buffers of hyper, and the buffer of the socket.
     for side in [64, 1500] {
         let size = Some(Size { width: side, height: side });
-        let simulator = Simulator::start(Config { image_size: size, ..faulty("image-cut") }, 0).await.unwrap();
+        let simulator = Simulator::start(SimulatorConfig { image_size: size, ..faulty("image-cut") }, 0).await.unwrap();
         let link = image_link(&simulator, &client).await;
         let path = link.strip_prefix(simulator.url()).unwrap();
         let answer = talk(&simulator, &format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
@@ -170,7 +174,7 @@ async fn bodies_are_bounded() {
 #[tokio::test]
 async fn answers_are_held_back_for_as_long_as_asked() {
     let delay = Duration::from_millis(120);
-    let simulator = Simulator::start(Config { answer_delay: delay, ..quick() }, 0).await.unwrap();
+    let simulator = Simulator::start(SimulatorConfig { answer_delay: delay, ..quick() }, 0).await.unwrap();
     let started = std::time::Instant::now();
     submit(&simulator, &client()).await;
     assert!(started.elapsed() >= delay);

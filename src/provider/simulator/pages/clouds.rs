@@ -1,8 +1,8 @@
 //! Responses of clouds, content delivery networks and their firewalls.
 
-use crate::provider::simulator::pages::page::{HTML, JSON, Page, TEXT, page, with};
+use crate::provider::simulator::pages::page::{GatewayPage, HTML, JSON, TEXT, page, with};
 
-pub(super) const PAGES: &[Page] = &[
+pub(super) const PAGES: &[GatewayPage] = &[
     page(
         "Tengine 502",
         502,

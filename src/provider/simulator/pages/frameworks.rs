@@ -1,8 +1,8 @@
 //! Responses of API gateways and of the frameworks that services use.
 
-use crate::provider::simulator::pages::page::{HTML, JSON, Page, TEXT, page};
+use crate::provider::simulator::pages::page::{GatewayPage, HTML, JSON, TEXT, page};
 
-pub(super) const PAGES: &[Page] = &[
+pub(super) const PAGES: &[GatewayPage] = &[
     page(
         "Kong 404",
         404,

@@ -2,7 +2,7 @@
 
 /// Response of a server, gateway or proxy other than the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct GatewayPage {
     /// Sender of the response, and its cause.
     pub name: &'static str,
     /// HTTP status code.
@@ -19,10 +19,15 @@ pub(super) const HTML: &str = "text/html";
 pub(super) const JSON: &str = "application/json";
 pub(super) const TEXT: &str = "text/plain";
 
-pub(super) const fn page(name: &'static str, status: u16, content_type: &'static str, body: &'static str) -> Page {
-    Page { name, status, content_type, header: None, body }
+pub(super) const fn page(
+    name: &'static str,
+    status: u16,
+    content_type: &'static str,
+    body: &'static str,
+) -> GatewayPage {
+    GatewayPage { name, status, content_type, header: None, body }
 }
 
-pub(super) const fn with(page: Page, name: &'static str, value: &'static str) -> Page {
-    Page { header: Some((name, value)), ..page }
+pub(super) const fn with(page: GatewayPage, name: &'static str, value: &'static str) -> GatewayPage {
+    GatewayPage { header: Some((name, value)), ..page }
 }

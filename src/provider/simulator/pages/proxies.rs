@@ -1,8 +1,8 @@
 //! Responses of proxies, load balancers, and networks that require a login first.
 
-use crate::provider::simulator::pages::page::{HTML, Page, TEXT, page, with};
+use crate::provider::simulator::pages::page::{GatewayPage, HTML, TEXT, page, with};
 
-pub(super) const PAGES: &[Page] = &[
+pub(super) const PAGES: &[GatewayPage] = &[
     page(
         "nginx 400",
         400,

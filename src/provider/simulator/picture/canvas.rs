@@ -27,7 +27,7 @@ impl Spot {
 }
 
 /// Rectangle of pixels that a motif fills.
-pub(super) struct Frame {
+pub(super) struct PictureFrame {
     columns: u16,
     rows: u16,
     /// Size of a pixel, which is the width over which edges are smoothed.
@@ -36,7 +36,7 @@ pub(super) struct Frame {
     pub(super) end: Spot,
 }
 
-impl Frame {
+impl PictureFrame {
     pub(super) fn new(columns: u16, rows: u16) -> Self {
         let pixel = 1.0 / f32::from(columns.min(rows));
         let end = Spot { x: f32::from(columns) * pixel, y: f32::from(rows) * pixel };
@@ -75,7 +75,7 @@ pub(super) struct Curve {
 
 impl Curve {
     /// Creates a line around `base` over the given length. It has three waves of decreasing size, the longest with `pace` radians per unit.
-    pub(super) fn new(rng: &mut Rng, frame: &Frame, length: f32, base: f32, swell: f32, pace: f32) -> Self {
+    pub(super) fn new(rng: &mut Rng, frame: &PictureFrame, length: f32, base: f32, swell: f32, pace: f32) -> Self {
         let waves = [(1.0, 1.0), (0.45, 2.1), (0.18, 4.7)]
             .map(|(size, faster)| (swell * size, pace * faster * between(rng, (0.8, 1.25)), rng.f32() * TAU));
         let steps = frame.columns.max(frame.rows);

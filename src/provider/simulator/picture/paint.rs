@@ -8,13 +8,13 @@ use std::f32::consts::TAU;
 use fastrand::Rng;
 
 use crate::provider::simulator::picture::canvas::{
-    Color, Curve, Frame, Motif, Palette, Spot, between, mix, smooth, split,
+    Color, Curve, Motif, Palette, PictureFrame, Spot, between, mix, smooth, split,
 };
 
 /// Returns the pixels of a picture, three bytes each, row by row.
 pub(super) fn rgb(seed: u64, width: u16, height: u16) -> Vec<u8> {
     let mut rng = Rng::with_seed(seed);
-    let frame = Frame::new(width, height);
+    let frame = PictureFrame::new(width, height);
     let palette = Palette::pick(&mut rng);
     match rng.u8(0..4) {
         0 => frame.fill(&Hills::new(&mut rng, &palette, &frame)),
@@ -26,7 +26,7 @@ pub(super) fn rgb(seed: u64, width: u16, height: u16) -> Vec<u8> {
 
 /// Motif of hill layers under a low sun; distant layers are paler.
 struct Hills<'a> {
-    frame: &'a Frame,
+    frame: &'a PictureFrame,
     sky: [Color; 2],
     sun: Spot,
     sun_radius: f32,
@@ -37,7 +37,7 @@ struct Hills<'a> {
 impl<'a> Hills<'a> {
     const LAYERS: u8 = 6;
 
-    fn new(rng: &mut Rng, palette: &Palette, frame: &'a Frame) -> Self {
+    fn new(rng: &mut Rng, palette: &Palette, frame: &'a PictureFrame) -> Self {
         let layers = (0..Self::LAYERS)
             .map(|layer| {
                 let near = f32::from(layer) / f32::from(Self::LAYERS - 1);
@@ -86,7 +86,7 @@ impl Motif for Hills<'_> {
 
 /// Motif of coloured paper sheets with wavy edges; each sheet throws a soft shadow on the sheet below.
 struct Paper<'a> {
-    frame: &'a Frame,
+    frame: &'a PictureFrame,
     /// Direction across the sheets, as a unit vector.
     across: Spot,
     origin: f32,
@@ -94,7 +94,7 @@ struct Paper<'a> {
 }
 
 impl<'a> Paper<'a> {
-    fn new(rng: &mut Rng, palette: &Palette, frame: &'a Frame) -> Self {
+    fn new(rng: &mut Rng, palette: &Palette, frame: &'a PictureFrame) -> Self {
         let turn = between(rng, (-0.16, 0.16)) * TAU;
         let across = Spot { x: turn.sin(), y: turn.cos() };
         let long = frame.end.x * across.y.abs() + frame.end.y * across.x.abs();
@@ -142,7 +142,7 @@ const SHADOW_REACH: f32 = 0.045;
 
 /// Motif of translucent discs of light that overlap on a slanted gradient.
 struct Orbs<'a> {
-    frame: &'a Frame,
+    frame: &'a PictureFrame,
     ground: [Color; 2],
     slant: f32,
     discs: Vec<Disc>,
@@ -158,7 +158,7 @@ struct Disc {
 }
 
 impl<'a> Orbs<'a> {
-    fn new(rng: &mut Rng, palette: &Palette, frame: &'a Frame) -> Self {
+    fn new(rng: &mut Rng, palette: &Palette, frame: &'a PictureFrame) -> Self {
         let n_discs = rng.u8(8..14);
         let discs = (0..n_discs)
             .map(|disc| {
@@ -195,7 +195,7 @@ impl Motif for Orbs<'_> {
 
 /// Motif of wide rings around a centre; each is shaded as if it lay a little deeper than the next.
 struct Rings<'a> {
-    frame: &'a Frame,
+    frame: &'a PictureFrame,
     center: Spot,
     width: f32,
     wobble: Curve,
@@ -203,7 +203,7 @@ struct Rings<'a> {
 }
 
 impl<'a> Rings<'a> {
-    fn new(rng: &mut Rng, palette: &Palette, frame: &'a Frame) -> Self {
+    fn new(rng: &mut Rng, palette: &Palette, frame: &'a PictureFrame) -> Self {
         let n_colors = rng.u8(5..9);
         let outward = rng.bool();
         let swell = between(rng, (0.0, 0.05));

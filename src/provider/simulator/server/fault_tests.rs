@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::tests::{CAT, assert_refused, at, calm, faulty, image_path, poll, status, submission, submit, without};
 use super::*;
 use crate::provider::simulator::faults::FaultPlan;
-use crate::provider::simulator::message::Body;
+use crate::provider::simulator::message::ReplyBody;
 use crate::provider::simulator::pages;
 
 fn played(server: &Server, fault: &str) -> u64 {
@@ -45,7 +45,7 @@ fn submissions_whose_answer_is_lost_are_accepted() {
 }
 
 fn is_page(reply: &Reply) -> bool {
-    let Body::Bytes(body) = &reply.body else { return false };
+    let ReplyBody::Bytes(body) = &reply.body else { return false };
     pages::all().any(|page| page.status == reply.status && page.body.as_bytes() == body)
 }
 
@@ -116,7 +116,7 @@ fn a_mixed_up_poll_names_another_task() {
 fn a_fault_does_not_hide_a_refusal() {
     let mut server = faulty("submit-hang");
     assert_refused(&mut server, &without(submission(CAT), "authorization"), 401, "Alibaba", "unauthorized");
-    let mut server = Server::new(Config { concurrency: Some(0), ..faulty("submit-cut-after").config });
+    let mut server = Server::new(SimulatorConfig { concurrency: Some(0), ..faulty("submit-cut-after").config });
     assert_refused(&mut server, &submission(CAT), 429, "Too many requests", "concurrency");
     assert_eq!(server.stats().faults.len(), 0, "a fault that did not show is not counted");
 }
@@ -175,7 +175,7 @@ fn images_fail_for_the_moment() {
         ("image-expired", 403, Delivery::Whole),
     ] {
         let mut server =
-            Server::new(Config { image_size: Some(Size { width: 64, height: 64 }), ..faulty(fault).config });
+            Server::new(SimulatorConfig { image_size: Some(Size { width: 64, height: 64 }), ..faulty(fault).config });
         let id = submit(&mut server, at(0), CAT);
         let request = HttpRequest::get(image_path(&mut server, &id));
         let reply = server.handle(at(0), &request);
@@ -197,7 +197,13 @@ fn the_same_story_is_told_the_same_way() {
     let config = |seed| {
         let faults = ["500=0.1", "cut=0.1", "hang=0.05", "garbage=0.1", "task-failed=0.1", "task-stuck=0.1"];
         let faults = faults.into_iter().map(|text| text.parse().unwrap()).collect();
-        Config { seed, faults, fail_rate: 0.1, rate: Some("50/s".parse().unwrap()), ..Config::default() }
+        SimulatorConfig {
+            seed,
+            faults,
+            fail_rate: 0.1,
+            rate: Some("50/s".parse().unwrap()),
+            ..SimulatorConfig::default()
+        }
     };
     let story = |seed| {
         let mut server = Server::new(config(seed));
@@ -206,7 +212,7 @@ fn the_same_story_is_told_the_same_way() {
         for step in 0..400 {
             let now = at(step * 10);
             let reply = server.handle(now, &submission(&format!(r#"{{"model":"a/b","prompt":"cat {}"}}"#, step % 90)));
-            if let Body::Bytes(bytes) = &reply.body
+            if let ReplyBody::Bytes(bytes) = &reply.body
                 && let Ok(answer) = serde_json::from_slice::<Value>(bytes)
                 && let Some(id) = answer["task_id"].as_str()
             {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::model::time::Timestamp;
-use crate::provider::simulator::faults::{PlannedFault, SubmitFault};
-use crate::provider::simulator::message::{Body, HttpRequest, Reply};
-use crate::provider::simulator::pages::{self, Page};
+use crate::provider::simulator::faults::{InjectedFault, SubmitFault};
+use crate::provider::simulator::message::{HttpRequest, Reply, ReplyBody};
+use crate::provider::simulator::pages::{self, GatewayPage};
 use crate::provider::simulator::picture::Picture;
 use crate::provider::simulator::server::{SIZE, Server};
-use crate::provider::simulator::task::{Fate, Task};
+use crate::provider::simulator::task::{Task, TaskOutcome};
 
 /// Duration of a wrong route.
 const MISROUTED_FOR: Duration = Duration::from_secs(4);
@@ -24,7 +24,7 @@ pub(super) struct Gateway {
     /// Body of the last acceptance, as a cache stores it.
     cached: Option<Vec<u8>>,
     /// Page that answers all submissions, and the start of the wrong route.
-    misrouted: Option<(&'static Page, Timestamp)>,
+    misrouted: Option<(&'static GatewayPage, Timestamp)>,
 }
 
 impl Server {
@@ -35,7 +35,7 @@ impl Server {
             self.gateway.misrouted = None;
             return None;
         }
-        self.count_fault(PlannedFault::Submit(SubmitFault::Misrouted));
+        self.count_fault(InjectedFault::Submit(SubmitFault::Misrouted));
         Some(Reply::of_page(page))
     }
 
@@ -51,14 +51,14 @@ impl Server {
         Reply::of_page(self.draw_page(|_| true))
     }
 
-    fn draw_page(&mut self, is_wanted: impl Fn(&Page) -> bool) -> &'static Page {
+    fn draw_page(&mut self, is_wanted: impl Fn(&GatewayPage) -> bool) -> &'static GatewayPage {
         let pages: Vec<_> = pages::all().filter(|page| is_wanted(page)).collect();
         self.rng.choice(pages).expect("there are pages of every kind")
     }
 
     /// Stores an acceptance, as a cache on the network path does.
     pub(super) fn cache(&mut self, acceptance: &Reply) {
-        if let Body::Bytes(body) = &acceptance.body {
+        if let ReplyBody::Bytes(body) = &acceptance.body {
             self.gateway.cached = Some(body.clone());
         }
     }
@@ -66,7 +66,7 @@ impl Server {
     /// Returns the previous acceptance; `None` if there was none.
     pub(super) fn cached(&self) -> Option<Reply> {
         let body = self.gateway.cached.clone()?;
-        Some(Reply::new(200, "application/json", Body::Bytes(body)))
+        Some(Reply::new(200, "application/json", ReplyBody::Bytes(body)))
     }
 
     /// Turns an acceptance into an error: adds an error envelope next to the task id.
@@ -80,15 +80,16 @@ impl Server {
     /// Returns the response to the poll of another task, which has succeeded.
     pub(super) fn other_task(&mut self, now: Timestamp, request: &HttpRequest) -> Reply {
         let picture = Picture::new(self.rng.u64(..), self.config.image_size.unwrap_or(SIZE));
-        let task = Task::new(now.before(Duration::from_secs(1)), Duration::ZERO, picture, Fate::Succeeds, u32::MAX);
+        let task =
+            Task::new(now.before(Duration::from_secs(1)), Duration::ZERO, picture, TaskOutcome::Succeeds, u32::MAX);
         self.progress(now, request, &task)
     }
 }
 
 impl Reply {
     /// Creates a response from the page of a server other than the API.
-    fn of_page(page: &Page) -> Self {
-        let reply = Self::new(page.status, page.content_type, Body::Bytes(page.body.into()));
+    fn of_page(page: &GatewayPage) -> Self {
+        let reply = Self::new(page.status, page.content_type, ReplyBody::Bytes(page.body.into()));
         match page.header {
             Some((name, value)) => reply.with(name, value),
             None => reply,

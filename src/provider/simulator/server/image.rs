@@ -1,8 +1,8 @@
 //! Image host of the simulator: pictures, parts of them, links that expire, and faults of downloads.
 
 use crate::model::time::Timestamp;
-use crate::provider::simulator::faults::{ImageFault, PlannedFault};
-use crate::provider::simulator::message::{Body, Delivery, HttpRequest, Reply};
+use crate::provider::simulator::faults::{ImageFault, InjectedFault};
+use crate::provider::simulator::message::{Delivery, HttpRequest, Reply, ReplyBody};
 use crate::provider::simulator::picture::Picture;
 use crate::provider::simulator::range::ByteRange;
 use crate::provider::simulator::server::{IMAGE_PATH, Server};
@@ -34,7 +34,7 @@ impl Server {
             self.stats.n_images_continued += u64::from(whole.range.is_some());
             return whole;
         };
-        self.count_fault(PlannedFault::Image(fault));
+        self.count_fault(InjectedFault::Image(fault));
         match fault {
             ImageFault::Broken => Reply::xml_error(500, "InternalError", "We encountered an internal error."),
             ImageFault::NotFound => missing(),
@@ -42,7 +42,7 @@ impl Server {
                 self.stats.n_images_continued += u64::from(whole.range.is_some());
                 whole.delivered(Delivery::CutMidway)
             }
-            ImageFault::Short => Reply { body: Body::HalfPicture(picture), ..whole },
+            ImageFault::Short => Reply { body: ReplyBody::HalfPicture(picture), ..whole },
             ImageFault::Html => Reply::page(200),
             ImageFault::Hang => Reply::lost(Delivery::Hang),
             ImageFault::Expired => expired(),
@@ -55,7 +55,8 @@ fn picture_reply(request: &HttpRequest, picture: Picture) -> Reply {
     let etag = format!("\"{}\"", picture.name());
     let is_meant = request.header("if-range").is_none_or(|mark| mark == etag);
     let range = request.header("range").filter(|_| is_meant).and_then(ByteRange::parse);
-    let whole = Reply::new(200, "image/png", Body::Picture(picture)).with("accept-ranges", "bytes").with("etag", etag);
+    let whole =
+        Reply::new(200, "image/png", ReplyBody::Picture(picture)).with("accept-ranges", "bytes").with("etag", etag);
     Reply { range, ..whole }
 }
 
@@ -71,10 +72,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::provider::simulator::config::Config;
+    use crate::provider::simulator::config::SimulatorConfig;
     use crate::provider::simulator::server::tests::{CAT, at, calm, image_path, submit};
 
-    fn with_image(config: Config) -> (Server, HttpRequest) {
+    fn with_image(config: SimulatorConfig) -> (Server, HttpRequest) {
         let mut server = Server::new(config);
         let id = submit(&mut server, at(0), CAT);
         let path = image_path(&mut server, &id);
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_link_lasts_as_long_as_it_says() {
-        let (mut server, get) = with_image(Config { link_lifetime: Some(Duration::from_secs(30)), ..calm() });
+        let (mut server, get) = with_image(SimulatorConfig { link_lifetime: Some(Duration::from_secs(30)), ..calm() });
         // The helper polls an hour after the start.
         let polled_at = 3_600_000;
         let seconds: i64 = get.path.split_once("?Expires=").unwrap().1.parse().unwrap();

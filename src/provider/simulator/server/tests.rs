@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::provider::simulator::message::Body;
+use crate::provider::simulator::message::ReplyBody;
 
 const START: i64 = 1_790_000_000_000;
 pub(super) const CAT: &str = r#"{"model":"Qwen/Qwen-Image","prompt":"a golden cat"}"#;
@@ -13,13 +13,13 @@ pub(super) fn at(millis: i64) -> Timestamp {
 }
 
 /// Returns a configuration in which all tasks take one second and no fault occurs.
-pub(super) fn calm() -> Config {
-    Config { latency: Duration::from_secs(1), latency_sigma: 0.0, ..Config::default() }
+pub(super) fn calm() -> SimulatorConfig {
+    SimulatorConfig { latency: Duration::from_secs(1), latency_sigma: 0.0, ..SimulatorConfig::default() }
 }
 
 pub(super) fn faulty(fault: &str) -> Server {
     let plan = [format!("{fault}=1").parse().unwrap()].into_iter().collect();
-    Server::new(Config { faults: plan, ..calm() })
+    Server::new(SimulatorConfig { faults: plan, ..calm() })
 }
 
 pub(super) fn submission(body: &str) -> HttpRequest {
@@ -34,7 +34,7 @@ pub(super) fn poll(id: &str) -> HttpRequest {
 }
 
 fn json(reply: &Reply) -> Value {
-    let Body::Bytes(bytes) = &reply.body else { panic!("{reply:?} is a picture") };
+    let ReplyBody::Bytes(bytes) = &reply.body else { panic!("{reply:?} is a picture") };
     serde_json::from_slice(bytes).unwrap_or_else(|_| panic!("{} is not JSON", String::from_utf8_lossy(bytes)))
 }
 
@@ -94,7 +94,7 @@ fn a_task_goes_from_submission_to_picture() {
 
     let reply = server.handle(at(1000), &HttpRequest::get(path));
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("image/png")));
-    let Body::Picture(picture) = reply.body else { panic!("{reply:?}") };
+    let ReplyBody::Picture(picture) = reply.body else { panic!("{reply:?}") };
     assert_eq!(picture.size(), SIZE);
     assert_eq!(server.handle(at(1000), &HttpRequest::get(path.replace(".png", ".jpg"))).body, reply.body);
     assert_eq!((server.stats().n_submits, server.stats().n_polls, server.stats().n_images), (1, 3, 2));
@@ -144,7 +144,7 @@ fn unknown_paths_and_methods_are_refused() {
 
 #[test]
 fn one_token_may_be_asked_for() {
-    let mut server = Server::new(Config { token: Some("ms-right".into()), ..calm() });
+    let mut server = Server::new(SimulatorConfig { token: Some("ms-right".into()), ..calm() });
     assert_refused(&mut server, &submission(CAT), 401, "Alibaba", "unauthorized");
     let request = submission(CAT).with("authorization", "Bearer ms-right");
     assert_eq!(server.handle(at(0), &request).status, 200);
@@ -179,7 +179,7 @@ fn a_restarted_service_knows_its_tasks_and_pictures() {
     let mut first = Server::new(calm());
     let id = submit(&mut first, at(0), CAT);
     let path = image_path(&mut first, &id);
-    let mut second = Server::new(Config { seed: 99, ..Config::default() });
+    let mut second = Server::new(SimulatorConfig { seed: 99, ..SimulatorConfig::default() });
     assert_eq!(status(&mut second, at(500), &id)["task_status"], "PROCESSING");
     assert_eq!(image_path(&mut second, &id), path);
     let request = HttpRequest::get(path);
@@ -192,13 +192,15 @@ fn pictures_are_drawn_at_the_size_that_was_asked_or_set() {
         let mut server = Server::new(config);
         let id = submit(&mut server, at(0), body);
         let path = image_path(&mut server, &id);
-        let Body::Picture(picture) = server.handle(at(0), &HttpRequest::get(path)).body else { panic!("no picture") };
+        let ReplyBody::Picture(picture) = server.handle(at(0), &HttpRequest::get(path)).body else {
+            panic!("no picture")
+        };
         picture.size().to_string()
     };
     let wide = r#"{"model":"Qwen/Qwen-Image","prompt":"a golden cat","size":"1024x768"}"#;
     assert_eq!(size_of(calm(), CAT), "512x512");
     assert_eq!(size_of(calm(), wide), "1024x768");
-    let small = Config { image_size: Some(Size { width: 64, height: 48 }), ..calm() };
+    let small = SimulatorConfig { image_size: Some(Size { width: 64, height: 48 }), ..calm() };
     assert_eq!(size_of(small, wide), "64x48");
 }
 
@@ -253,7 +255,7 @@ fn stats_are_served() {
 
 #[test]
 fn half_of_the_tasks_take_no_longer_than_the_median() {
-    let config = Config { latency: Duration::from_secs(10), latency_sigma: 0.4, ..Config::default() };
+    let config = SimulatorConfig { latency: Duration::from_secs(10), latency_sigma: 0.4, ..SimulatorConfig::default() };
     let mut server = Server::new(config);
     let mut secs: Vec<f64> = (0..2000)
         .map(|i| {
@@ -271,7 +273,10 @@ fn half_of_the_tasks_take_no_longer_than_the_median() {
 #[test]
 fn the_order_of_arrival_changes_nothing_about_a_task() {
     let dog = CAT.replace("cat", "dog");
-    let config = Config { faults: ["task-failed=0.5".parse().unwrap()].into_iter().collect(), ..Config::default() };
+    let config = SimulatorConfig {
+        faults: ["task-failed=0.5".parse().unwrap()].into_iter().collect(),
+        ..SimulatorConfig::default()
+    };
     let lives = |order: [&str; 3]| {
         let mut server = Server::new(config.clone());
         order.map(|body| {
@@ -287,7 +292,7 @@ fn the_order_of_arrival_changes_nothing_about_a_task() {
 #[test]
 fn too_many_unfinished_tasks_are_refused() {
     let mut server =
-        Server::new(Config { concurrency: Some(2), retry_after: Some(Duration::from_millis(1500)), ..calm() });
+        Server::new(SimulatorConfig { concurrency: Some(2), retry_after: Some(Duration::from_millis(1500)), ..calm() });
     submit(&mut server, at(0), CAT);
     submit(&mut server, at(0), CAT);
     let reply = assert_refused(&mut server, &submission(CAT), 429, "Too many requests", "concurrency");
@@ -298,7 +303,7 @@ fn too_many_unfinished_tasks_are_refused() {
 
 #[test]
 fn submissions_that_come_too_fast_are_refused() {
-    let mut server = Server::new(Config { rate: Some("2/s".parse().unwrap()), ..calm() });
+    let mut server = Server::new(SimulatorConfig { rate: Some("2/s".parse().unwrap()), ..calm() });
     submit(&mut server, at(0), CAT);
     submit(&mut server, at(0), CAT);
     let reply = assert_refused(&mut server, &submission(CAT), 429, "limit_burst_rate", "rate");
@@ -308,7 +313,7 @@ fn submissions_that_come_too_fast_are_refused() {
 
 #[test]
 fn the_quota_lasts_for_a_day() {
-    let mut server = Server::new(Config { quota: Some(1), ..calm() });
+    let mut server = Server::new(SimulatorConfig { quota: Some(1), ..calm() });
     let reply = server.handle(at(0), &submission(CAT));
     assert_eq!(reply.header("modelscope-ratelimit-requests-limit"), Some("1"));
     assert_eq!(reply.header("modelscope-ratelimit-requests-remaining"), Some("0"));
@@ -320,7 +325,7 @@ fn the_quota_lasts_for_a_day() {
 /// Goal: a prompt that is refused for its content is refused every time. Method: submit each prompt several times, to two servers.
 #[test]
 fn a_content_keeps_its_moderation() {
-    let config = Config { fail_rate: 0.3, latency_sigma: 0.5, ..calm() };
+    let config = SimulatorConfig { fail_rate: 0.3, latency_sigma: 0.5, ..calm() };
     let (mut one, mut other) = (Server::new(config.clone()), Server::new(config));
     submit(&mut other, at(0), CAT);
     let mut n_moderated = 0;
@@ -340,7 +345,7 @@ fn a_content_keeps_its_moderation() {
 
 #[test]
 fn answers_can_be_held_back() {
-    let mut server = Server::new(Config { answer_delay: Duration::from_millis(80), ..calm() });
+    let mut server = Server::new(SimulatorConfig { answer_delay: Duration::from_millis(80), ..calm() });
     assert_eq!(server.handle(at(0), &submission(CAT)).delay, Duration::from_millis(80));
     assert_eq!(server.handle(at(0), &HttpRequest::get("/nowhere")).delay, Duration::from_millis(80));
 }

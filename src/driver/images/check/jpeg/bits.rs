@@ -7,7 +7,7 @@ use memchr::memchr;
 use crate::driver::images::check::NotAnImage;
 use crate::driver::images::check::jpeg::huffman::Huffman;
 use crate::driver::images::check::jpeg::{RST0, RST7};
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 use crate::model::outcome::ImageFormat::Jpeg;
 
 /// Maximum number of bytes loaded at once.
@@ -19,24 +19,24 @@ const PADDING_BYTES_MAX: usize = 16;
 
 /// Reason why the coded data cannot be read further.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum JpegFault {
     /// Marker before the end of the codes.
     Short,
     /// Unknown code, or a code that leads out of the block.
     Damaged(&'static str),
     /// Failure of the reader, or the end of the file.
-    Stop(Stop),
+    Stop(ValidationStop),
 }
 
-impl From<Stop> for Fault {
-    fn from(stop: Stop) -> Self {
+impl From<ValidationStop> for JpegFault {
+    fn from(stop: ValidationStop) -> Self {
         Self::Stop(stop)
     }
 }
 
 /// Bit reader over one scan.
-pub(super) struct Bits<'a, R> {
-    walk: &'a mut Walk<R>,
+pub(super) struct JpegBitReader<'a, R> {
+    walk: &'a mut StreamValidator<R>,
     piece: Vec<u8>,
     /// Number of bytes of `piece` that are already in `word`.
     at: usize,
@@ -49,15 +49,15 @@ pub(super) struct Bits<'a, R> {
     marker: Option<u8>,
 }
 
-impl<'a, R: BufRead> Bits<'a, R> {
-    pub(super) fn new(walk: &'a mut Walk<R>) -> Self {
+impl<'a, R: BufRead> JpegBitReader<'a, R> {
+    pub(super) fn new(walk: &'a mut StreamValidator<R>) -> Self {
         let piece = Vec::with_capacity(PIECE_BYTES);
         Self { walk, piece, at: 0, word: 0, n_ready: 0, is_behind_ff: false, marker: None }
     }
 
     /// Returns the next bits, at least 32 unless the data end before that. Zeros follow the end.
     #[inline]
-    pub(super) fn peek(&mut self) -> Result<u64, Fault> {
+    pub(super) fn peek(&mut self) -> Result<u64, JpegFault> {
         if self.n_ready < 32 {
             if let Some(next) = self.piece[self.at..].first_chunk::<8>() {
                 self.word |= u64::from_be_bytes(*next) >> self.n_ready;
@@ -73,9 +73,9 @@ impl<'a, R: BufRead> Bits<'a, R> {
 
     /// Consumes bits that were [peeked](Self::peek) at, at most 32.
     #[inline]
-    pub(super) fn pass(&mut self, n: u32) -> Result<(), Fault> {
+    pub(super) fn pass(&mut self, n: u32) -> Result<(), JpegFault> {
         if n > self.n_ready {
-            return Err(Fault::Short);
+            return Err(JpegFault::Short);
         }
         self.word <<= n;
         self.n_ready -= n;
@@ -84,7 +84,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
 
     /// Consumes and returns the next `n` bits, at most 16.
     #[inline]
-    pub(super) fn take(&mut self, n: u32) -> Result<u32, Fault> {
+    pub(super) fn take(&mut self, n: u32) -> Result<u32, JpegFault> {
         let word = self.peek()?;
         self.pass(n)?;
         // Two shifts, because a single shift by 64 bits is not possible.
@@ -93,15 +93,15 @@ impl<'a, R: BufRead> Bits<'a, R> {
 
     /// Consumes one code and returns its symbol.
     #[inline]
-    pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, Fault> {
+    pub(super) fn symbol(&mut self, table: &Huffman) -> Result<u8, JpegFault> {
         let word = self.peek()?;
-        let (symbol, n) = table.symbol(word).ok_or(Fault::Damaged("its pixel data contain an unknown code"))?;
+        let (symbol, n) = table.symbol(word).ok_or(JpegFault::Damaged("its pixel data contain an unknown code"))?;
         self.pass(n)?;
         Ok(symbol)
     }
 
     #[cold]
-    fn refill(&mut self) -> Result<(), Fault> {
+    fn refill(&mut self) -> Result<(), JpegFault> {
         while self.n_ready <= 56 {
             if self.at == self.piece.len() {
                 if self.marker.is_some() {
@@ -118,7 +118,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
     }
 
     /// Loads the next piece of the data, after all of the previous piece was used.
-    fn fetch(&mut self) -> Result<(), Stop> {
+    fn fetch(&mut self) -> Result<(), ValidationStop> {
         self.at = 0;
         self.piece.clear();
         while self.piece.is_empty() && self.marker.is_none() {
@@ -133,12 +133,12 @@ impl<'a, R: BufRead> Bits<'a, R> {
     }
 
     /// Ends an interval after its last code and begins the next interval. The restart marker must be the `nth`.
-    pub(super) fn restart(&mut self, nth: u32) -> Result<(), Fault> {
+    pub(super) fn restart(&mut self, nth: u32) -> Result<(), JpegFault> {
         let marker = self.end()?;
         if u32::from(marker) != u32::from(RST0) + nth % 8 {
             return Err(match marker {
-                RST0..=RST7 => Fault::Damaged("its restart markers are out of order"),
-                _ => Fault::Short,
+                RST0..=RST7 => JpegFault::Damaged("its restart markers are out of order"),
+                _ => JpegFault::Short,
             });
         }
         (self.word, self.n_ready, self.marker) = (0, 0, None);
@@ -146,11 +146,11 @@ impl<'a, R: BufRead> Bits<'a, R> {
     }
 
     /// Skips the padding and returns the code of the marker at the end of the data.
-    pub(super) fn end(&mut self) -> Result<u8, Fault> {
+    pub(super) fn end(&mut self) -> Result<u8, JpegFault> {
         let mut n_left = self.n_ready as usize / 8 + self.piece.len() - self.at;
         loop {
             if n_left > PADDING_BYTES_MAX {
-                return Err(Fault::Damaged("its pixels end long before their data"));
+                return Err(JpegFault::Damaged("its pixels end long before their data"));
             }
             if let Some(marker) = self.marker {
                 self.at = self.piece.len();
@@ -162,11 +162,11 @@ impl<'a, R: BufRead> Bits<'a, R> {
     }
 
     /// Converts a fault of the data into a reason to stop. `n_rows` is the number of whole pixel rows that were read.
-    pub(super) fn told(&self, fault: Fault, n_rows: u64, height: u32) -> Stop {
+    pub(super) fn told(&self, fault: JpegFault, n_rows: u64, height: u32) -> ValidationStop {
         match fault {
-            Fault::Stop(stop) => stop,
-            Fault::Damaged(why) => self.walk.damaged(Jpeg, why),
-            Fault::Short => {
+            JpegFault::Stop(stop) => stop,
+            JpegFault::Damaged(why) => self.walk.damaged(Jpeg, why),
+            JpegFault::Short => {
                 let n_rows_max = height.into();
                 NotAnImage::PixelsEnd { format: Jpeg, n_rows: n_rows.min(n_rows_max), n_rows_max }.into()
             }

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use crate::driver::images::check::jpeg::segment_bytes;
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 use crate::model::outcome::ImageFormat::Jpeg;
 
 /// Coding process of the pixels.
@@ -53,7 +53,7 @@ pub(super) struct Grid {
 
 impl Frame {
     /// Reads the frame header after `marker`.
-    pub(super) fn read<R: BufRead>(walk: &mut Walk<R>, marker: u8) -> Result<Self, Stop> {
+    pub(super) fn read<R: BufRead>(walk: &mut StreamValidator<R>, marker: u8) -> Result<Self, ValidationStop> {
         let n_bytes = segment_bytes(walk)?;
         if n_bytes < 6 {
             return Err(walk.damaged(Jpeg, "its frame header is too short"));

@@ -99,14 +99,14 @@ impl Step {
 
 /// Huffman codes as steps over the coefficients of a block. The values do not matter, so one step can cover several codes.
 #[derive(Debug)]
-pub(super) struct Steps<'a> {
+pub(super) struct HuffmanSteps<'a> {
     table: &'a Huffman,
     /// Two steps by the first bits. The lower half is the step over all codes that end within the index; the upper half
     /// covers the first code alone.
     entries: Box<[u32; ENTRIES]>,
 }
 
-impl<'a> Steps<'a> {
+impl<'a> HuffmanSteps<'a> {
     pub(super) fn of(table: &'a Huffman) -> Self {
         let mut entries = Box::new([0; ENTRIES]);
         for (index, packed) in entries.iter_mut().enumerate() {
@@ -185,7 +185,7 @@ mod tests {
     fn steps_over_several_codes_are_those_over_each() {
         // Code 0 is a value of 1 bit; 10 is a run of 3 and a value of 2 bits; 110 is the end.
         let table = Huffman::new(&[1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[0x01, 0x32, 0x00]).unwrap();
-        let steps = Steps::of(&table);
+        let steps = HuffmanSteps::of(&table);
         let word = 0b0_0101_1110 << 55;
         assert_eq!(steps.next(word, 1), Some(Step { n_bits: 9, n: 5, is_end: true }));
         assert_eq!(steps.next(word, 58), Some(Step { n_bits: 9, n: 5, is_end: true }), "it ends before the last one");

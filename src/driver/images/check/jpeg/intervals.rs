@@ -2,13 +2,13 @@
 
 use std::io::BufRead;
 
-use crate::driver::images::check::jpeg::bits::{Bits, Fault};
+use crate::driver::images::check::jpeg::bits::{JpegBitReader, JpegFault};
 use crate::driver::images::check::jpeg::frame::{Frame, Grid};
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 
 /// Steps of an interval: the next step, and the first step after the interval.
 #[derive(Debug)]
-pub(super) struct Steps {
+pub(super) struct IntervalSteps {
     pub(super) next: usize,
     pub(super) end: usize,
 }
@@ -16,16 +16,16 @@ pub(super) struct Steps {
 /// Calls `read` for each interval of a scan, and returns the code of the marker after the scan. An `interval` of 0
 /// means a single interval.
 pub(super) fn pass<R: BufRead>(
-    walk: &mut Walk<R>,
+    walk: &mut StreamValidator<R>,
     frame: &Frame,
     grid: Grid,
     interval: u16,
-    mut read: impl FnMut(&mut Bits<R>, &mut Steps) -> Result<(), Fault>,
-) -> Result<u8, Stop> {
+    mut read: impl FnMut(&mut JpegBitReader<R>, &mut IntervalSteps) -> Result<(), JpegFault>,
+) -> Result<u8, ValidationStop> {
     let n_steps = grid.count();
     let interval = if interval == 0 { n_steps } else { interval.into() };
-    let mut bits = Bits::new(walk);
-    let mut steps = Steps { next: 0, end: interval.min(n_steps) };
+    let mut bits = JpegBitReader::new(walk);
+    let mut steps = IntervalSteps { next: 0, end: interval.min(n_steps) };
     let mut nth = 0;
     loop {
         let mut passed = read(&mut bits, &mut steps);

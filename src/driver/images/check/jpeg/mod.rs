@@ -20,7 +20,7 @@ use crate::driver::images::check::jpeg::frame::{Frame, Process};
 use crate::driver::images::check::jpeg::progressive::Nonzero;
 use crate::driver::images::check::jpeg::scan::Scan;
 use crate::driver::images::check::jpeg::tables::Tables;
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 use crate::model::outcome::ImageFormat::Jpeg;
 
 const TEM: u8 = 0x01;
@@ -37,7 +37,7 @@ const DRI: u8 = 0xdd;
 const SCANS_MAX: u32 = 1_000;
 
 /// Reads one JPEG from its start marker to its end marker and returns its width and height.
-pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
+pub(super) fn walk<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<(u32, u32), ValidationStop> {
     walk.array::<2>()?;
     let mut tables = Tables::default();
     let mut image: Option<Image> = None;
@@ -102,7 +102,7 @@ impl Image {
     }
 
     /// Reads one scan and returns the code of the marker after it.
-    fn scan<R: BufRead>(&mut self, walk: &mut Walk<R>, tables: &mut Tables) -> Result<u8, Stop> {
+    fn scan<R: BufRead>(&mut self, walk: &mut StreamValidator<R>, tables: &mut Tables) -> Result<u8, ValidationStop> {
         self.n_scans += 1;
         if self.n_scans > SCANS_MAX {
             return Err(walk.damaged(Jpeg, "it has more than 1,000 scans"));
@@ -121,7 +121,7 @@ impl Image {
 }
 
 /// Returns the code of the next marker, which follows one or several 0xff bytes.
-fn marker<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
+fn marker<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<u8, ValidationStop> {
     if walk.array()? != [0xff] {
         return Err(walk.damaged(Jpeg, "a marker is missing"));
     }
@@ -131,7 +131,7 @@ fn marker<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
     }
 }
 
-fn code<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
+fn code<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<u8, ValidationStop> {
     loop {
         let [code] = walk.array()?;
         if code != 0xff {
@@ -141,7 +141,7 @@ fn code<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
 }
 
 /// Skips coded data and returns the code of the marker that ends them. A zero after 0xff means that 0xff was data.
-fn pass_scan<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
+fn pass_scan<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<u8, ValidationStop> {
     loop {
         walk.pass_until(0xff)?;
         match code(walk)? {
@@ -152,20 +152,20 @@ fn pass_scan<R: BufRead>(walk: &mut Walk<R>) -> Result<u8, Stop> {
 }
 
 /// Returns the length of a segment's content in bytes. The file's length field also counts its own two bytes.
-fn segment_bytes<R: BufRead>(walk: &mut Walk<R>) -> Result<u64, Stop> {
+fn segment_bytes<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<u64, ValidationStop> {
     match u16::from_be_bytes(walk.array()?) {
         0 | 1 => Err(walk.damaged(Jpeg, "a segment has an invalid length")),
         length => Ok(u64::from(length) - 2),
     }
 }
 
-fn pass_segment<R: BufRead>(walk: &mut Walk<R>) -> Result<(), Stop> {
+fn pass_segment<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<(), ValidationStop> {
     let n_bytes = segment_bytes(walk)?;
     walk.pass(n_bytes, |_| ())
 }
 
 /// Returns the content of a segment, which is less than 64 KiB.
-fn segment<R: BufRead>(walk: &mut Walk<R>) -> Result<Vec<u8>, Stop> {
+fn segment<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<Vec<u8>, ValidationStop> {
     let n_bytes = segment_bytes(walk)?;
     let mut content = vec![];
     walk.pass(n_bytes, |bytes| content.extend_from_slice(bytes))?;

@@ -5,14 +5,14 @@
 
 use std::io::BufRead;
 
-use crate::driver::images::check::jpeg::bits::{Bits, Fault};
+use crate::driver::images::check::jpeg::bits::{JpegBitReader, JpegFault};
 use crate::driver::images::check::jpeg::frame::Frame;
 use crate::driver::images::check::jpeg::huffman::Huffman;
-use crate::driver::images::check::jpeg::intervals::{self, Steps};
+use crate::driver::images::check::jpeg::intervals::{self, IntervalSteps};
 use crate::driver::images::check::jpeg::scan::Scan;
 use crate::driver::images::check::jpeg::sequential::difference;
 use crate::driver::images::check::jpeg::tables::Tables;
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 
 /// Nonzero coefficients of each block of each component, as bits.
 #[derive(Debug, Default)]
@@ -33,12 +33,12 @@ impl Nonzero {
 
 /// Reads the data of one scan and returns the code of the marker after it.
 pub(super) fn pass<R: BufRead>(
-    walk: &mut Walk<R>,
+    walk: &mut StreamValidator<R>,
     frame: &Frame,
     scan: &Scan,
     tables: &Tables,
     nonzero: &mut Nonzero,
-) -> Result<u8, Stop> {
+) -> Result<u8, ValidationStop> {
     let (grid, interval) = (scan.grid(frame), tables.restart_interval);
     if scan.first == 0 {
         let parts: Vec<_> = scan.components.iter().map(|part| (scan.blocks_of(frame, *part), part.dc)).collect();
@@ -72,12 +72,12 @@ pub(super) fn pass<R: BufRead>(
 
 /// Reads the first bits of coefficients.
 fn begin<R: BufRead>(
-    bits: &mut Bits<R>,
+    bits: &mut JpegBitReader<R>,
     table: &Huffman,
     scan: &Scan,
     blocks: &mut [u64],
-    steps: &mut Steps,
-) -> Result<(), Fault> {
+    steps: &mut IntervalSteps,
+) -> Result<(), JpegFault> {
     while steps.next < steps.end {
         let mut at = scan.first;
         let mut n_ended = 1;
@@ -91,7 +91,7 @@ fn begin<R: BufRead>(
             bits.take(size)?;
             at += run;
             if at > scan.last {
-                return Err(Fault::Damaged("its pixel data contain a block that is too long"));
+                return Err(JpegFault::Damaged("its pixel data contain a block that is too long"));
             }
             blocks[steps.next] |= u64::from(size > 0) << at;
             at += 1;
@@ -103,18 +103,18 @@ fn begin<R: BufRead>(
 }
 
 /// Returns how many blocks end, the current block first.
-fn ended<R: BufRead>(bits: &mut Bits<R>, run: u32) -> Result<usize, Fault> {
+fn ended<R: BufRead>(bits: &mut JpegBitReader<R>, run: u32) -> Result<usize, JpegFault> {
     Ok((1 << run) + bits.take(run)? as usize)
 }
 
 /// Reads one more bit of coefficients. Some coefficients become nonzero with it.
 fn refine<R: BufRead>(
-    bits: &mut Bits<R>,
+    bits: &mut JpegBitReader<R>,
     table: &Huffman,
     scan: &Scan,
     blocks: &mut [u64],
-    steps: &mut Steps,
-) -> Result<(), Fault> {
+    steps: &mut IntervalSteps,
+) -> Result<(), JpegFault> {
     let band = (!0_u64 >> (63 - scan.last)) & (!0 << scan.first);
     let mut n_ended = 0;
     while steps.next < steps.end {
@@ -132,12 +132,12 @@ fn refine<R: BufRead>(
                 1 => {
                     bits.take(1)?;
                 }
-                _ => return Err(Fault::Damaged("its pixel data contain an unknown code")),
+                _ => return Err(JpegFault::Damaged("its pixel data contain an unknown code")),
             }
             at = pass_known(bits, *known, at, scan.last, run)?;
             if size == 1 {
                 if at > scan.last {
-                    return Err(Fault::Damaged("its pixel data contain a block that is too long"));
+                    return Err(JpegFault::Damaged("its pixel data contain a block that is too long"));
                 }
                 *known |= 1 << at;
             }
@@ -156,7 +156,13 @@ fn refine<R: BufRead>(
 
 /// Skips `run` coefficients that stay zero, and one bit of each nonzero coefficient before and after them. Returns the
 /// position after that.
-fn pass_known<R: BufRead>(bits: &mut Bits<R>, known: u64, mut at: u32, last: u32, mut run: u32) -> Result<u32, Fault> {
+fn pass_known<R: BufRead>(
+    bits: &mut JpegBitReader<R>,
+    known: u64,
+    mut at: u32,
+    last: u32,
+    mut run: u32,
+) -> Result<u32, JpegFault> {
     let mut n_known = 0;
     while at <= last {
         if known >> at & 1 == 1 {
@@ -173,7 +179,7 @@ fn pass_known<R: BufRead>(bits: &mut Bits<R>, known: u64, mut at: u32, last: u32
 }
 
 /// Skips at most 64 bits.
-fn pass_bits<R: BufRead>(bits: &mut Bits<R>, mut n: u32) -> Result<(), Fault> {
+fn pass_bits<R: BufRead>(bits: &mut JpegBitReader<R>, mut n: u32) -> Result<(), JpegFault> {
     while n > 0 {
         let n_now = n.min(32);
         bits.peek()?;

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use crate::driver::images::check::jpeg::frame::{Frame, Grid, Process};
 use crate::driver::images::check::jpeg::segment;
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 use crate::model::outcome::ImageFormat::Jpeg;
 
 /// Maximum number of blocks per MCU.
@@ -32,7 +32,7 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) fn read<R: BufRead>(walk: &mut Walk<R>, frame: &Frame) -> Result<Self, Stop> {
+    pub(super) fn read<R: BufRead>(walk: &mut StreamValidator<R>, frame: &Frame) -> Result<Self, ValidationStop> {
         let content = segment(walk)?;
         let n = usize::from(content.first().copied().unwrap_or(0));
         if !(1..=4).contains(&n) || content.len() != 4 + 2 * n {

@@ -2,13 +2,13 @@
 
 use std::io::BufRead;
 
-use crate::driver::images::check::jpeg::bits::{Bits, Fault};
+use crate::driver::images::check::jpeg::bits::{JpegBitReader, JpegFault};
 use crate::driver::images::check::jpeg::frame::{Frame, Process};
-use crate::driver::images::check::jpeg::huffman::{Huffman, Steps};
+use crate::driver::images::check::jpeg::huffman::{Huffman, HuffmanSteps};
 use crate::driver::images::check::jpeg::intervals;
 use crate::driver::images::check::jpeg::scan::Scan;
 use crate::driver::images::check::jpeg::tables::Tables;
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 
 /// Coding of the blocks of one component.
 struct Coded<'a> {
@@ -16,16 +16,21 @@ struct Coded<'a> {
     n_blocks: u32,
     dc: &'a Huffman,
     /// AC codes; `None` for a lossless image, which has no such codes.
-    ac: Option<&'a Steps<'a>>,
+    ac: Option<&'a HuffmanSteps<'a>>,
 }
 
 /// Reads the data of one scan and returns the code of the marker after it.
-pub(super) fn pass<R: BufRead>(walk: &mut Walk<R>, frame: &Frame, scan: &Scan, tables: &Tables) -> Result<u8, Stop> {
+pub(super) fn pass<R: BufRead>(
+    walk: &mut StreamValidator<R>,
+    frame: &Frame,
+    scan: &Scan,
+    tables: &Tables,
+) -> Result<u8, ValidationStop> {
     // Components usually share tables.
-    let mut shared: Vec<(usize, Steps)> = vec![];
+    let mut shared: Vec<(usize, HuffmanSteps)> = vec![];
     for part in &scan.components {
         if frame.process == Process::Sequential && shared.iter().all(|(number, _)| *number != part.ac) {
-            shared.push((part.ac, Steps::of(tables.ac(part.ac))));
+            shared.push((part.ac, HuffmanSteps::of(tables.ac(part.ac))));
         }
     }
     let parts: Vec<Coded> = scan
@@ -55,24 +60,24 @@ pub(super) fn pass<R: BufRead>(walk: &mut Walk<R>, frame: &Frame, scan: &Scan, t
 
 /// Skips a difference: a code for its length, and its bits. A difference of length 16 has no bits, and occurs only in lossless images.
 #[inline]
-pub(super) fn difference<R: BufRead>(bits: &mut Bits<R>, table: &Huffman) -> Result<(), Fault> {
+pub(super) fn difference<R: BufRead>(bits: &mut JpegBitReader<R>, table: &Huffman) -> Result<(), JpegFault> {
     let word = bits.peek()?;
-    let (size, n_bits) = table.symbol(word).ok_or(Fault::Damaged("its pixel data contain an unknown code"))?;
+    let (size, n_bits) = table.symbol(word).ok_or(JpegFault::Damaged("its pixel data contain an unknown code"))?;
     bits.pass(n_bits + if size < 16 { u32::from(size) } else { 0 })
 }
 
 /// Skips the coefficients of a block except the first.
 #[inline]
-fn block<R: BufRead>(bits: &mut Bits<R>, table: &Steps) -> Result<(), Fault> {
+fn block<R: BufRead>(bits: &mut JpegBitReader<R>, table: &HuffmanSteps) -> Result<(), JpegFault> {
     let mut at = 1;
     while at < 64 {
         let word = bits.peek()?;
-        let step = table.next(word, at).ok_or(Fault::Damaged("its pixel data contain an unknown code"))?;
+        let step = table.next(word, at).ok_or(JpegFault::Damaged("its pixel data contain an unknown code"))?;
         bits.pass(step.n_bits)?;
         at += step.n;
         if step.is_end {
             return Ok(());
         }
     }
-    if at > 64 { Err(Fault::Damaged("its pixel data contain a block that is too long")) } else { Ok(()) }
+    if at > 64 { Err(JpegFault::Damaged("its pixel data contain a block that is too long")) } else { Ok(()) }
 }

@@ -7,7 +7,7 @@ use crate::driver::images::check::jpeg::huffman::Huffman;
 use crate::driver::images::check::jpeg::scan::Scan;
 use crate::driver::images::check::jpeg::segment;
 use crate::driver::images::check::jpeg::standard::{self, Codes};
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 use crate::model::outcome::ImageFormat::Jpeg;
 
 /// Maximum number of tables of each kind.
@@ -38,7 +38,7 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Reads a segment of Huffman tables.
-    pub(super) fn read_huffman<R: BufRead>(&mut self, walk: &mut Walk<R>) -> Result<(), Stop> {
+    pub(super) fn read_huffman<R: BufRead>(&mut self, walk: &mut StreamValidator<R>) -> Result<(), ValidationStop> {
         let content = segment(walk)?;
         let mut rest = content.as_slice();
         while let Some((kind, counts, behind)) = split_counts(rest) {
@@ -55,7 +55,10 @@ impl Tables {
     }
 
     /// Reads a segment of quantisation tables, and notes only which tables exist.
-    pub(super) fn read_quantisation<R: BufRead>(&mut self, walk: &mut Walk<R>) -> Result<(), Stop> {
+    pub(super) fn read_quantisation<R: BufRead>(
+        &mut self,
+        walk: &mut StreamValidator<R>,
+    ) -> Result<(), ValidationStop> {
         let content = segment(walk)?;
         let mut rest = content.as_slice();
         while let [kind, behind @ ..] = rest {
@@ -72,7 +75,10 @@ impl Tables {
     }
 
     /// Reads the number of steps between restart markers.
-    pub(super) fn read_restart_interval<R: BufRead>(&mut self, walk: &mut Walk<R>) -> Result<(), Stop> {
+    pub(super) fn read_restart_interval<R: BufRead>(
+        &mut self,
+        walk: &mut StreamValidator<R>,
+    ) -> Result<(), ValidationStop> {
         match segment(walk)?[..] {
             [high, low] => {
                 self.restart_interval = u16::from_be_bytes([high, low]);
@@ -83,7 +89,12 @@ impl Tables {
     }
 
     /// Checks that all tables exist that the scan uses. In sequential images, standard tables replace missing ones.
-    pub(super) fn require<R: BufRead>(&mut self, walk: &Walk<R>, frame: &Frame, scan: &Scan) -> Result<(), Stop> {
+    pub(super) fn require<R: BufRead>(
+        &mut self,
+        walk: &StreamValidator<R>,
+        frame: &Frame,
+        scan: &Scan,
+    ) -> Result<(), ValidationStop> {
         for part in &scan.components {
             let number = usize::from(frame.components[part.component].quantisation);
             let has_quantisation = self.has_quantisation.get(number).copied().unwrap_or(false);

@@ -9,8 +9,8 @@ use std::io::BufRead;
 
 use crate::driver::images::check::NotAnImage;
 use crate::driver::images::check::png::passes::Layout;
-use crate::driver::images::check::png::pixels::{Flaw, Pixels};
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::png::pixels::{PngFlaw, PngPixelData};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 use crate::model::outcome::ImageFormat::Png;
 
 /// Colour type of images whose pixels are indices into a palette.
@@ -21,13 +21,13 @@ enum Data {
     /// State before the first chunk of pixel data.
     Ahead(Layout),
     /// State within consecutive chunks of pixel data.
-    Here(Box<Pixels>),
+    Here(Box<PngPixelData>),
     /// State after complete pixel data. Decoders skip pixel data in later chunks, and so does this check.
     Behind,
 }
 
 /// Reads one PNG from its signature to the end of `IEND` and returns its width and height.
-pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
+pub(super) fn walk<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<(u32, u32), ValidationStop> {
     walk.array::<8>()?;
     let (layout, colour) = header(walk)?;
     let mut data = Data::Ahead(layout);
@@ -43,7 +43,7 @@ pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
                 return Err(walk.damaged(Png, "its colours are missing"));
             }
             data = match data {
-                Data::Ahead(layout) => Data::Here(Box::new(Pixels::new(layout))),
+                Data::Ahead(layout) => Data::Here(Box::new(PngPixelData::new(layout))),
                 begun => begun,
             };
             pass_chunk(walk, kind, n_bytes, |bytes| {
@@ -77,15 +77,15 @@ pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<(u32, u32), Stop> {
 }
 
 /// Returns an error if the pixel data are not complete.
-fn finish<R: BufRead>(walk: &Walk<R>, pixels: Pixels) -> Result<(), Stop> {
+fn finish<R: BufRead>(walk: &StreamValidator<R>, pixels: PngPixelData) -> Result<(), ValidationStop> {
     pixels.finish().map_err(|flaw| match flaw {
-        Flaw::Damaged(why) => walk.damaged(Png, why),
-        Flaw::Short { n_rows, n_rows_max } => NotAnImage::PixelsEnd { format: Png, n_rows, n_rows_max }.into(),
+        PngFlaw::Damaged(why) => walk.damaged(Png, why),
+        PngFlaw::Short { n_rows, n_rows_max } => NotAnImage::PixelsEnd { format: Png, n_rows, n_rows_max }.into(),
     })
 }
 
 /// Reads the header and returns the layout of the pixels and their colour type.
-fn header<R: BufRead>(walk: &mut Walk<R>) -> Result<(Layout, u8), Stop> {
+fn header<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<(Layout, u8), ValidationStop> {
     let start: [u8; 8] = walk.array()?;
     if start != *b"\0\0\0\x0dIHDR" {
         return Err(walk.damaged(Png, "it does not begin with its header"));
@@ -119,11 +119,11 @@ fn header<R: BufRead>(walk: &mut Walk<R>) -> Result<(Layout, u8), Stop> {
 
 /// Reads the data of one chunk and verifies its checksum.
 fn pass_chunk<R: BufRead>(
-    walk: &mut Walk<R>,
+    walk: &mut StreamValidator<R>,
     kind: [u8; 4],
     n_bytes: u32,
     mut show: impl FnMut(&[u8]),
-) -> Result<(), Stop> {
+) -> Result<(), ValidationStop> {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&kind);
     walk.pass(u64::from(n_bytes), |bytes| {
@@ -133,7 +133,7 @@ fn pass_chunk<R: BufRead>(
     verify(walk, crc)
 }
 
-fn verify<R: BufRead>(walk: &mut Walk<R>, crc: crc32fast::Hasher) -> Result<(), Stop> {
+fn verify<R: BufRead>(walk: &mut StreamValidator<R>, crc: crc32fast::Hasher) -> Result<(), ValidationStop> {
     if u32::from_be_bytes(walk.array()?) != crc.finalize() {
         return Err(walk.damaged(Png, "the checksum of a chunk is wrong"));
     }

@@ -20,7 +20,7 @@ const SURPLUS_BYTES_MAX: u64 = 1 << 10;
 
 /// Reason why pixel data are not whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(super) enum PngFlaw {
     /// Data that end early. Rows are counted over all passes.
     Short {
         /// Number of whole rows.
@@ -33,7 +33,7 @@ pub(super) enum Flaw {
 }
 
 /// Pixel data of one image, inflated as they arrive.
-pub(super) struct Pixels {
+pub(super) struct PngPixelData {
     inflater: Decompressor,
     window: Vec<u8>,
     /// End of the inflated data in `window`.
@@ -50,10 +50,10 @@ pub(super) struct Pixels {
     /// Unknown filter type, reported only if the stream has no worse flaw. The message thus does not depend on the
     /// pieces of the stream.
     has_unknown_filter: bool,
-    flaw: Option<Flaw>,
+    flaw: Option<PngFlaw>,
 }
 
-impl Pixels {
+impl PngPixelData {
     pub(super) fn new(layout: Layout) -> Self {
         let passes = layout.passes();
         let n_rows_max = passes.iter().map(|pass| pass.n_rows).sum();
@@ -90,13 +90,13 @@ impl Pixels {
     }
 
     /// Returns an error if the inflated data are not all of the pixels.
-    pub(super) fn finish(mut self) -> Result<(), Flaw> {
+    pub(super) fn finish(mut self) -> Result<(), PngFlaw> {
         while !self.is_over() {
             self.inflate(&[], true);
         }
         match self.flaw {
             Some(flaw) => Err(flaw),
-            None if self.has_unknown_filter => Err(Flaw::Damaged("a row of its pixel data has an unknown filter")),
+            None if self.has_unknown_filter => Err(PngFlaw::Damaged("a row of its pixel data has an unknown filter")),
             None => Ok(()),
         }
     }
@@ -165,18 +165,18 @@ impl Pixels {
         }
     }
 
-    const fn short(&self) -> Flaw {
-        Flaw::Short { n_rows: self.n_rows, n_rows_max: self.n_rows_max }
+    const fn short(&self) -> PngFlaw {
+        PngFlaw::Short { n_rows: self.n_rows, n_rows_max: self.n_rows_max }
     }
 
-    fn told(&self, error: &DecompressionError) -> Flaw {
+    fn told(&self, error: &DecompressionError) -> PngFlaw {
         use DecompressionError as E;
         match error {
             E::InsufficientInput if self.n_rows < self.n_rows_max => self.short(),
-            E::InsufficientInput => Flaw::Damaged("its pixel data end without their checksum"),
-            E::WrongChecksum => Flaw::Damaged("the checksum of its pixel data is wrong"),
-            E::BadZlibHeader => Flaw::Damaged("its pixel data are not compressed as the format says"),
-            E::DistanceTooFarBack | E::InputStartsWithRun => Flaw::Damaged("its pixel data refer to missing data"),
+            E::InsufficientInput => PngFlaw::Damaged("its pixel data end without their checksum"),
+            E::WrongChecksum => PngFlaw::Damaged("the checksum of its pixel data is wrong"),
+            E::BadZlibHeader => PngFlaw::Damaged("its pixel data are not compressed as the format says"),
+            E::DistanceTooFarBack | E::InputStartsWithRun => PngFlaw::Damaged("its pixel data refer to missing data"),
             E::InvalidBlockType
             | E::InvalidUncompressedBlockLength
             | E::InvalidHlit
@@ -187,7 +187,7 @@ impl Pixels {
             | E::BadDistanceHuffmanTree
             | E::InvalidLiteralLengthCode
             | E::InvalidDistanceCode
-            | E::ExtraInput => Flaw::Damaged("its pixel data cannot be decompressed"),
+            | E::ExtraInput => PngFlaw::Damaged("its pixel data cannot be decompressed"),
         }
     }
 }

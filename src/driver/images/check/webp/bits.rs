@@ -2,14 +2,14 @@
 
 use std::io::BufRead;
 
-use crate::driver::images::check::walk::{Stop, Walk};
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
 
 /// Maximum number of bytes loaded at once.
 const PIECE_BYTES: u64 = 8 << 10;
 
 /// Bit reader over one chunk.
-pub(super) struct Bits<'a, R> {
-    walk: &'a mut Walk<R>,
+pub(super) struct WebpBitReader<'a, R> {
+    walk: &'a mut StreamValidator<R>,
     /// Number of bytes of the chunk that are not loaded yet.
     n_left: u64,
     piece: Vec<u8>,
@@ -23,30 +23,30 @@ pub(super) struct Bits<'a, R> {
 
 /// Reason why the pixels of a chunk are not whole.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum WebpFault {
     /// Data that end early.
     Short,
     /// Data that contradict the format.
     Damaged(&'static str),
     /// Failure of the reader, or the end of the file.
-    Stop(Stop),
+    Stop(ValidationStop),
 }
 
-impl From<Stop> for Fault {
-    fn from(stop: Stop) -> Self {
+impl From<ValidationStop> for WebpFault {
+    fn from(stop: ValidationStop) -> Self {
         Self::Stop(stop)
     }
 }
 
-impl<'a, R: BufRead> Bits<'a, R> {
+impl<'a, R: BufRead> WebpBitReader<'a, R> {
     /// Creates a reader over the next `n_bytes` bytes.
-    pub(super) fn new(walk: &'a mut Walk<R>, n_bytes: u64) -> Self {
+    pub(super) fn new(walk: &'a mut StreamValidator<R>, n_bytes: u64) -> Self {
         Self { walk, n_left: n_bytes, piece: vec![], at: 0, word: 0, n_ready: 0 }
     }
 
     /// Returns the next bits, at least 32 unless the chunk ends before that. Zeros follow the end.
     #[inline]
-    pub(super) fn peek(&mut self) -> Result<u64, Fault> {
+    pub(super) fn peek(&mut self) -> Result<u64, WebpFault> {
         if self.n_ready < 32 {
             if let Some(next) = self.piece[self.at..].first_chunk::<8>() {
                 self.word |= u64::from_le_bytes(*next) << self.n_ready;
@@ -62,9 +62,9 @@ impl<'a, R: BufRead> Bits<'a, R> {
 
     /// Consumes bits that were [peeked](Self::peek) at, at most 32.
     #[inline]
-    pub(super) fn pass(&mut self, n: u32) -> Result<(), Fault> {
+    pub(super) fn pass(&mut self, n: u32) -> Result<(), WebpFault> {
         if n > self.n_ready {
-            return Err(Fault::Short);
+            return Err(WebpFault::Short);
         }
         self.word >>= n;
         self.n_ready -= n;
@@ -73,7 +73,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
 
     /// Consumes and returns the next `n` bits, at most 32.
     #[inline]
-    pub(super) fn take(&mut self, n: u32) -> Result<u32, Fault> {
+    pub(super) fn take(&mut self, n: u32) -> Result<u32, WebpFault> {
         let word = self.peek()?;
         self.pass(n)?;
         let low = word & ((1 << n) - 1);
@@ -81,7 +81,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
     }
 
     #[cold]
-    fn refill(&mut self) -> Result<(), Fault> {
+    fn refill(&mut self) -> Result<(), WebpFault> {
         while self.n_ready <= 56 {
             if self.at == self.piece.len() {
                 if self.n_left == 0 {
@@ -107,7 +107,7 @@ impl<'a, R: BufRead> Bits<'a, R> {
     }
 
     /// Skips the rest of the chunk.
-    pub(super) fn finish(self) -> Result<(), Stop> {
+    pub(super) fn finish(self) -> Result<(), ValidationStop> {
         self.walk.pass(self.n_left, |_| ())
     }
 }

@@ -4,7 +4,7 @@
 
 /// Decoder of one partition. The value is copied where many bits are read, so that it stays in registers.
 #[derive(Clone, Copy)]
-pub(super) struct Bools<'a> {
+pub(super) struct BoolDecoder<'a> {
     data: &'a [u8],
     /// Number of bytes of `data` that are already in `value`.
     at: usize,
@@ -17,7 +17,7 @@ pub(super) struct Bools<'a> {
     is_over: bool,
 }
 
-impl<'a> Bools<'a> {
+impl<'a> BoolDecoder<'a> {
     pub(super) const fn new(data: &'a [u8]) -> Self {
         Self { data, at: 0, value: 0, range: 254, n_bits: -8, is_over: false }
     }

@@ -4,7 +4,7 @@
 
 use std::io::BufRead;
 
-use crate::driver::images::check::webp::bits::{Bits, Fault};
+use crate::driver::images::check::webp::bits::{WebpBitReader, WebpFault};
 use crate::driver::images::check::webp::prefix::Prefix;
 
 /// Numbers of symbols in the first alphabet, without the colour cache: green values, and lengths of copies.
@@ -30,7 +30,7 @@ const NEAR: [u8; 120] = [
 ];
 
 /// Reads the pixels of one image. An error comes with the number of whole rows read.
-pub(super) fn pass<R: BufRead>(bits: &mut Bits<R>, width: u32, height: u32) -> Result<(), (Fault, u32)> {
+pub(super) fn pass<R: BufRead>(bits: &mut WebpBitReader<R>, width: u32, height: u32) -> Result<(), (WebpFault, u32)> {
     let columns = transforms(bits, width, height).map_err(|fault| (fault, 0))?;
     let mut image = Image { width: columns, height, at: 0 };
     let passed = image.read_main(bits);
@@ -38,13 +38,13 @@ pub(super) fn pass<R: BufRead>(bits: &mut Bits<R>, width: u32, height: u32) -> R
 }
 
 /// Reads the transforms of the pixels and returns the width of the coded image.
-fn transforms<R: BufRead>(bits: &mut Bits<R>, width: u32, height: u32) -> Result<u32, Fault> {
+fn transforms<R: BufRead>(bits: &mut WebpBitReader<R>, width: u32, height: u32) -> Result<u32, WebpFault> {
     let mut columns = width;
     let mut is_seen = [false; 4];
     while bits.take(1)? == 1 {
         let kind = bits.take(2)?;
         if std::mem::replace(&mut is_seen[kind as usize], true) {
-            return Err(Fault::Damaged("a transform is repeated"));
+            return Err(WebpFault::Damaged("a transform is repeated"));
         }
         match kind {
             // Predictors and colour factors, one for each square of pixels.
@@ -76,7 +76,7 @@ const fn squares(length: u32, side: u32) -> u32 {
 }
 
 /// Consumer of the pixels of an image.
-trait Pixels {
+trait PixelSink {
     /// `true` if the consumer uses the pixels.
     const ARE_KEPT: bool;
     /// Receives a pixel of these colours.
@@ -89,7 +89,7 @@ trait Pixels {
 
 struct Nothing;
 
-impl Pixels for Nothing {
+impl PixelSink for Nothing {
     const ARE_KEPT: bool = false;
 
     fn literal(&mut self, _: u16, _: u16, _: u16, _: u16) {}
@@ -114,7 +114,7 @@ impl Kept {
     }
 }
 
-impl Pixels for Kept {
+impl PixelSink for Kept {
     const ARE_KEPT: bool = true;
 
     fn literal(&mut self, red: u16, green: u16, blue: u16, alpha: u16) {
@@ -145,7 +145,7 @@ struct Group {
 }
 
 impl Group {
-    fn read<R: BufRead>(bits: &mut Bits<R>, n_cached: usize) -> Result<Self, Fault> {
+    fn read<R: BufRead>(bits: &mut WebpBitReader<R>, n_cached: usize) -> Result<Self, WebpFault> {
         let green = Prefix::read(bits, GREENS + LENGTHS + n_cached)?;
         let [red, blue, alpha] = [Prefix::read(bits, 256)?, Prefix::read(bits, 256)?, Prefix::read(bits, 256)?];
         let distance = Prefix::read(bits, DISTANCES)?;
@@ -180,23 +180,23 @@ impl Image {
     }
 
     /// Reads an image within the image, which has one group of codes.
-    fn read<R: BufRead>(&mut self, bits: &mut Bits<R>, pixels: &mut impl Pixels) -> Result<(), Fault> {
+    fn read<R: BufRead>(&mut self, bits: &mut WebpBitReader<R>, pixels: &mut impl PixelSink) -> Result<(), WebpFault> {
         let n_cached = read_cache(bits)?;
         self.read_with(bits, n_cached, pixels)
     }
 
     fn read_with<R: BufRead>(
         &mut self,
-        bits: &mut Bits<R>,
+        bits: &mut WebpBitReader<R>,
         n_cached: usize,
-        pixels: &mut impl Pixels,
-    ) -> Result<(), Fault> {
+        pixels: &mut impl PixelSink,
+    ) -> Result<(), WebpFault> {
         let groups = [Group::read(bits, n_cached)?];
         self.pixels(bits, &groups, None, pixels)
     }
 
     /// Reads the image itself.
-    fn read_main<R: BufRead>(&mut self, bits: &mut Bits<R>) -> Result<(), Fault> {
+    fn read_main<R: BufRead>(&mut self, bits: &mut WebpBitReader<R>) -> Result<(), WebpFault> {
         let n_cached = read_cache(bits)?;
         if bits.take(1)? == 0 {
             return self.read_with(bits, n_cached, &mut Nothing);
@@ -210,20 +210,20 @@ impl Image {
             let group = Group::read(bits, n_cached)?;
             memory += group.memory();
             if memory > TABLE_BYTES_MAX {
-                return Err(Fault::Damaged("it has too many code tables"));
+                return Err(WebpFault::Damaged("it has too many code tables"));
             }
             groups.push(group);
         }
         self.pixels(bits, &groups, Some(&map), &mut Nothing)
     }
 
-    fn pixels<R: BufRead, P: Pixels>(
+    fn pixels<R: BufRead, P: PixelSink>(
         &mut self,
-        bits: &mut Bits<R>,
+        bits: &mut WebpBitReader<R>,
         groups: &[Group],
         map: Option<&Map>,
         pixels: &mut P,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), WebpFault> {
         let width = u64::from(self.width);
         let end = width * u64::from(self.height);
         while self.at < end {
@@ -247,7 +247,7 @@ impl Image {
 }
 
 impl Map {
-    fn read<R: BufRead>(bits: &mut Bits<R>, side: u32, columns: u32, rows: u32) -> Result<Self, Fault> {
+    fn read<R: BufRead>(bits: &mut WebpBitReader<R>, side: u32, columns: u32, rows: u32) -> Result<Self, WebpFault> {
         let n_cached = read_cache(bits)?;
         let mut kept = Kept { pixels: vec![], cache: vec![0; n_cached] };
         Image::new(columns, rows).read_with(bits, n_cached, &mut kept)?;
@@ -267,13 +267,13 @@ impl Map {
 /// Reads one pixel, or one copy of several pixels, and returns their number.
 #[inline]
 fn pixel<R: BufRead>(
-    bits: &mut Bits<R>,
+    bits: &mut WebpBitReader<R>,
     group: &Group,
     at: u64,
     end: u64,
     width: u32,
-    pixels: &mut impl Pixels,
-) -> Result<u64, Fault> {
+    pixels: &mut impl PixelSink,
+) -> Result<u64, WebpFault> {
     let green = group.green.symbol(bits)?;
     let place = usize::from(green);
     if place < GREENS {
@@ -289,14 +289,14 @@ fn pixel<R: BufRead>(
     let symbol = group.distance.symbol(bits)?;
     let distance = distance(number(bits, symbol.into())?, width);
     if u64::from(distance) > at || u64::from(length) > end - at {
-        return Err(Fault::Damaged("its pixels are copied from outside the image"));
+        return Err(WebpFault::Damaged("its pixels are copied from outside the image"));
     }
     pixels.copy(distance as usize, length as usize);
     Ok(length.into())
 }
 
 /// Reads a length or distance. Its symbol determines how many bits follow.
-fn number<R: BufRead>(bits: &mut Bits<R>, symbol: u32) -> Result<u32, Fault> {
+fn number<R: BufRead>(bits: &mut WebpBitReader<R>, symbol: u32) -> Result<u32, WebpFault> {
     if symbol < 4 {
         return Ok(symbol + 1);
     }
@@ -315,12 +315,12 @@ fn distance(number: u32, width: u32) -> u32 {
 }
 
 /// Returns the number of colours in the cache; 0 if there is no cache.
-fn read_cache<R: BufRead>(bits: &mut Bits<R>) -> Result<usize, Fault> {
+fn read_cache<R: BufRead>(bits: &mut WebpBitReader<R>) -> Result<usize, WebpFault> {
     if bits.take(1)? == 0 {
         return Ok(0);
     }
     match bits.take(4)? {
         n_bits @ 1..=11 => Ok(1 << n_bits),
-        _ => Err(Fault::Damaged("its colour cache has an invalid size")),
+        _ => Err(WebpFault::Damaged("its colour cache has an invalid size")),
     }
 }

@@ -12,9 +12,9 @@ mod tokens;
 use std::io::BufRead;
 
 use crate::driver::images::check::NotAnImage;
-use crate::driver::images::check::walk::{Stop, Walk};
-use crate::driver::images::check::webp::bits::{Bits, Fault};
-use crate::driver::images::check::webp::lossy::Flaw;
+use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
+use crate::driver::images::check::webp::bits::{WebpBitReader, WebpFault};
+use crate::driver::images::check::webp::lossy::Vp8Flaw;
 use crate::model::outcome::ImageFormat::WebP;
 
 /// Maximum number of unread bytes after the last pixel of a lossless image.
@@ -24,7 +24,7 @@ const PADDING_BYTES_MAX: u64 = 16;
 type Size = (u32, u32);
 
 /// Reads one WebP to the end that it claims. Returns the width and height of the image, or of its canvas.
-pub(super) fn walk<R: BufRead>(walk: &mut Walk<R>) -> Result<Size, Stop> {
+pub(super) fn walk<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<Size, ValidationStop> {
     let [_, _, _, _, l0, l1, l2, l3] = walk.array()?;
     let end = 8 + u64::from(u32::from_le_bytes([l0, l1, l2, l3]));
     walk.array::<4>()?;
@@ -64,19 +64,23 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn begin<R: BufRead>(walk: &mut Walk<R>, end_max: u64, too_long: &'static str) -> Result<Self, Stop> {
+    fn begin<R: BufRead>(
+        walk: &mut StreamValidator<R>,
+        end_max: u64,
+        too_long: &'static str,
+    ) -> Result<Self, ValidationStop> {
         let kind = walk.array()?;
         let end = u64::from(u32::from_le_bytes(walk.array()?)) + walk.n_passed();
         if end > end_max { Err(walk.damaged(WebP, too_long)) } else { Ok(Self { kind, end }) }
     }
 
     /// Returns the number of unread bytes of the chunk.
-    fn n_left<R: BufRead>(&self, walk: &Walk<R>) -> Result<u64, Stop> {
+    fn n_left<R: BufRead>(&self, walk: &StreamValidator<R>) -> Result<u64, ValidationStop> {
         self.end.checked_sub(walk.n_passed()).ok_or_else(|| walk.damaged(WebP, "a chunk is too short"))
     }
 
     /// Skips the rest of the chunk.
-    fn finish<R: BufRead>(&self, walk: &mut Walk<R>, end_max: u64) -> Result<(), Stop> {
+    fn finish<R: BufRead>(&self, walk: &mut StreamValidator<R>, end_max: u64) -> Result<(), ValidationStop> {
         // A byte of padding makes every length even. Some writers omit it after the last chunk.
         let n_padding = (self.end % 2).min(end_max - self.end);
         let n_left = self.n_left(walk)?;
@@ -84,7 +88,7 @@ impl Chunk {
     }
 }
 
-fn canvas<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk) -> Result<Size, Stop> {
+fn canvas<R: BufRead>(walk: &mut StreamValidator<R>, chunk: &Chunk) -> Result<Size, ValidationStop> {
     // Follows libwebp, which accepts no longer headers.
     if chunk.n_left(walk)? != 10 {
         return Err(walk.damaged(WebP, "its header has an invalid length"));
@@ -100,7 +104,7 @@ const fn side([low, middle, high]: [u8; 3]) -> u32 {
 }
 
 /// Reads one frame of an animation.
-fn frame<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, canvas: Option<Size>) -> Result<(), Stop> {
+fn frame<R: BufRead>(walk: &mut StreamValidator<R>, chunk: &Chunk, canvas: Option<Size>) -> Result<(), ValidationStop> {
     let [x0, x1, x2, y0, y1, y2, w0, w1, w2, h0, h1, h2, _, _, _, _] = walk.array()?;
     let (width, height) = (side([w0, w1, w2]) + 1, side([h0, h1, h2]) + 1);
     // Positions are stored in steps of two pixels.
@@ -125,7 +129,11 @@ fn frame<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, canvas: Option<Size>) ->
 }
 
 /// Reads an image and returns its size, which must equal the size of its canvas or frame, if known.
-fn image<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, place: Option<Size>) -> Result<Size, Stop> {
+fn image<R: BufRead>(
+    walk: &mut StreamValidator<R>,
+    chunk: &Chunk,
+    place: Option<Size>,
+) -> Result<Size, ValidationStop> {
     let is_lossy = &chunk.kind == b"VP8 ";
     let (size, tag) = if is_lossy { lossy_header(walk)? } else { (lossless_header(walk)?, [0; 3]) };
     walk.measure(WebP, size.0, size.1)?;
@@ -142,13 +150,13 @@ fn image<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, place: Option<Size>) -> 
     walk.pass(n_bytes, |bytes| data.extend_from_slice(bytes))?;
     match lossy::pass(tag, &data, size.0, size.1) {
         Ok(()) => Ok(size),
-        Err(Flaw::Damaged(why)) => Err(walk.damaged(WebP, why)),
-        Err(Flaw::Short(n_rows)) => Err(ended(n_rows, size)),
+        Err(Vp8Flaw::Damaged(why)) => Err(walk.damaged(WebP, why)),
+        Err(Vp8Flaw::Short(n_rows)) => Err(ended(n_rows, size)),
     }
 }
 
 /// Returns the size of lossy data, and the three bytes at their beginning.
-fn lossy_header<R: BufRead>(walk: &mut Walk<R>) -> Result<(Size, [u8; 3]), Stop> {
+fn lossy_header<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<(Size, [u8; 3]), ValidationStop> {
     let [t0, t1, t2, s0, s1, s2, w0, w1, h0, h1] = walk.array()?;
     if t0 & 1 != 0 || [s0, s1, s2] != [0x9d, 0x01, 0x2a] {
         return Err(walk.damaged(WebP, "its image data do not begin with a key frame"));
@@ -158,7 +166,7 @@ fn lossy_header<R: BufRead>(walk: &mut Walk<R>) -> Result<(Size, [u8; 3]), Stop>
     Ok(((side(w0, w1), side(h0, h1)), [t0, t1, t2]))
 }
 
-fn lossless_header<R: BufRead>(walk: &mut Walk<R>) -> Result<Size, Stop> {
+fn lossless_header<R: BufRead>(walk: &mut StreamValidator<R>) -> Result<Size, ValidationStop> {
     let [signature, b0, b1, b2, b3] = walk.array()?;
     let bits = u32::from_le_bytes([b0, b1, b2, b3]);
     let version = bits >> 29;
@@ -169,7 +177,7 @@ fn lossless_header<R: BufRead>(walk: &mut Walk<R>) -> Result<Size, Stop> {
 }
 
 /// Reads the transparency of a lossy image of this size.
-fn alpha<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, size: Option<Size>) -> Result<(), Stop> {
+fn alpha<R: BufRead>(walk: &mut StreamValidator<R>, chunk: &Chunk, size: Option<Size>) -> Result<(), ValidationStop> {
     let Some(size) = size else { return Ok(()) };
     let [kind] = walk.array()?;
     let n_bytes = chunk.n_left(walk)?;
@@ -188,19 +196,19 @@ fn alpha<R: BufRead>(walk: &mut Walk<R>, chunk: &Chunk, size: Option<Size>) -> R
 }
 
 /// Reads lossless data of `n_bytes` bytes.
-fn lossless<R: BufRead>(walk: &mut Walk<R>, n_bytes: u64, size: Size) -> Result<(), Stop> {
-    let mut bits = Bits::new(walk, n_bytes);
+fn lossless<R: BufRead>(walk: &mut StreamValidator<R>, n_bytes: u64, size: Size) -> Result<(), ValidationStop> {
+    let mut bits = WebpBitReader::new(walk, n_bytes);
     let passed = lossless::pass(&mut bits, size.0, size.1);
     let n_left = bits.n_bytes_left();
     match passed {
         Ok(()) if n_left <= PADDING_BYTES_MAX => bits.finish(),
         Ok(()) => Err(walk.damaged(WebP, "its pixels end long before their data")),
-        Err((Fault::Stop(stop), _)) => Err(stop),
-        Err((Fault::Damaged(why), _)) => Err(walk.damaged(WebP, why)),
-        Err((Fault::Short, n_rows)) => Err(ended(n_rows, size)),
+        Err((WebpFault::Stop(stop), _)) => Err(stop),
+        Err((WebpFault::Damaged(why), _)) => Err(walk.damaged(WebP, why)),
+        Err((WebpFault::Short, n_rows)) => Err(ended(n_rows, size)),
     }
 }
 
-fn ended(n_rows: u32, size: Size) -> Stop {
+fn ended(n_rows: u32, size: Size) -> ValidationStop {
     NotAnImage::PixelsEnd { format: WebP, n_rows: n_rows.into(), n_rows_max: size.1.into() }.into()
 }

@@ -3,7 +3,7 @@
 //! RFC 6386, sections 8, 10 and 11. Two facts matter for the data that follow: whether a macroblock has coefficients,
 //! and in how many kinds of blocks.
 
-use crate::driver::images::check::webp::bools::Bools;
+use crate::driver::images::check::webp::bools::BoolDecoder;
 use crate::driver::images::check::webp::probabilities::BLOCK_MODES;
 
 /// Modes of blocks of 4x4 pixels that represent the modes of whole macroblocks.
@@ -22,7 +22,7 @@ pub(super) struct Segments {
 }
 
 impl Segments {
-    pub(super) fn read(first: &mut Bools) -> Self {
+    pub(super) fn read(first: &mut BoolDecoder) -> Self {
         if !first.flag() {
             return Self { probabilities: None };
         }
@@ -59,7 +59,7 @@ pub(super) struct Modes {
 }
 
 impl Modes {
-    pub(super) fn read(first: &mut Bools, segments: Segments, columns: usize) -> Self {
+    pub(super) fn read(first: &mut BoolDecoder, segments: Segments, columns: usize) -> Self {
         let skip = first.flag().then(|| u8::try_from(first.number(8)).unwrap_or(u8::MAX));
         Self { segments, skip, above: vec![[DC; 4]; columns], row: vec![Macroblock::default(); columns] }
     }
@@ -69,7 +69,7 @@ impl Modes {
         &self.row
     }
 
-    pub(super) fn read_row(&mut self, first: &mut Bools) {
+    pub(super) fn read_row(&mut self, first: &mut BoolDecoder) {
         let mut left = [DC; 4];
         for (macroblock, above) in self.row.iter_mut().zip(&mut self.above) {
             if let Some([which, low, high]) = self.segments.probabilities {
@@ -95,7 +95,7 @@ impl Modes {
     }
 }
 
-fn read_blocks(first: &mut Bools, above: &mut [u8; 4], left: &mut [u8; 4]) {
+fn read_blocks(first: &mut BoolDecoder, above: &mut [u8; 4], left: &mut [u8; 4]) {
     for left in left {
         for above in &mut *above {
             let place = (usize::from(*above) * 10 + usize::from(*left)) * 9;

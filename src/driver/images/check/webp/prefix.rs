@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use crate::driver::images::check::webp::bits::{Bits, Fault};
+use crate::driver::images::check::webp::bits::{WebpBitReader, WebpFault};
 
 /// Maximum number of bits in a table index; longer codes are searched for.
 const INDEX_BITS_MAX: usize = 8;
@@ -18,7 +18,7 @@ const LENGTH_BEFORE: u8 = 8;
 
 const LONG: u16 = u16::MAX;
 
-const IMPOSSIBLE: Fault = Fault::Damaged("a code table is invalid");
+const IMPOSSIBLE: WebpFault = WebpFault::Damaged("a code table is invalid");
 
 /// Codes of one alphabet.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(super) struct Prefix {
 
 impl Prefix {
     /// Reads the codes of an alphabet of `n_symbols` symbols.
-    pub(super) fn read<R: BufRead>(bits: &mut Bits<R>, n_symbols: usize) -> Result<Self, Fault> {
+    pub(super) fn read<R: BufRead>(bits: &mut WebpBitReader<R>, n_symbols: usize) -> Result<Self, WebpFault> {
         let mut lengths = vec![0; n_symbols.max(256)];
         if bits.take(1)? == 1 {
             let (has_two, is_long) = (bits.take(1)? == 1, bits.take(1)? == 1);
@@ -102,7 +102,7 @@ impl Prefix {
 
     /// Consumes one code and returns its symbol.
     #[inline]
-    pub(super) fn symbol<R: BufRead>(&self, bits: &mut Bits<R>) -> Result<u16, Fault> {
+    pub(super) fn symbol<R: BufRead>(&self, bits: &mut WebpBitReader<R>) -> Result<u16, WebpFault> {
         let word = bits.peek()?;
         let entry = self.short[usize::try_from(word & (self.short.len() as u64 - 1)).expect("an index")];
         if entry == LONG {
@@ -113,7 +113,7 @@ impl Prefix {
     }
 
     #[cold]
-    fn long<R: BufRead>(&self, bits: &mut Bits<R>, word: u64) -> Result<u16, Fault> {
+    fn long<R: BufRead>(&self, bits: &mut WebpBitReader<R>, word: u64) -> Result<u16, WebpFault> {
         let top = u32::try_from(word & 0xffff).expect("sixteen bits").reverse_bits() >> 16;
         let found = self.lengths.iter().zip(1_u32..).find(|((limit, _), _)| top < *limit);
         let ((_, offset), length) = found.ok_or(IMPOSSIBLE)?;
@@ -137,7 +137,7 @@ impl Prefix {
 }
 
 /// Reads the code lengths of an alphabet, which are themselves written in codes.
-fn read_lengths<R: BufRead>(bits: &mut Bits<R>, codes: &Prefix, lengths: &mut [u8]) -> Result<(), Fault> {
+fn read_lengths<R: BufRead>(bits: &mut WebpBitReader<R>, codes: &Prefix, lengths: &mut [u8]) -> Result<(), WebpFault> {
     let mut n_codes = lengths.len();
     if bits.take(1)? == 1 {
         let n_bits = 2 + 2 * bits.take(3)?;

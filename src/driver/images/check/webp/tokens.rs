@@ -1,6 +1,6 @@
 //! Coefficients of a lossy WebP: skips the tokens of every block (RFC 6386, section 13).
 
-use crate::driver::images::check::webp::bools::Bools;
+use crate::driver::images::check::webp::bools::BoolDecoder;
 use crate::driver::images::check::webp::probabilities::{DEFAULTS, TOKEN_BITS, TOKENS, UPDATES};
 
 /// Band of each coefficient, and one more entry for the position after the last.
@@ -65,7 +65,7 @@ impl Contexts {
 pub(super) struct Tokens(Box<[u8; TOKENS]>);
 
 impl Tokens {
-    pub(super) fn read(first: &mut Bools) -> Self {
+    pub(super) fn read(first: &mut BoolDecoder) -> Self {
         let mut probabilities = Box::new(DEFAULTS);
         for (probability, update) in probabilities.iter_mut().zip(UPDATES) {
             if first.bit(update) {
@@ -76,7 +76,7 @@ impl Tokens {
     }
 
     /// Skips the coefficients of one macroblock.
-    pub(super) fn pass(&self, tokens: &mut Bools, contexts: &mut Contexts, column: usize, has_block_modes: bool) {
+    pub(super) fn pass(&self, tokens: &mut BoolDecoder, contexts: &mut Contexts, column: usize, has_block_modes: bool) {
         let (above, left) = (&mut contexts.above[column], &mut contexts.left);
         let (kind, from) = if has_block_modes {
             (Kind::Luma, 0)
@@ -92,7 +92,7 @@ impl Tokens {
         }
     }
 
-    fn blocks(&self, tokens: &mut Bools, kind: Kind, from: usize, above: &mut [bool], left: &mut [bool]) {
+    fn blocks(&self, tokens: &mut BoolDecoder, kind: Kind, from: usize, above: &mut [bool], left: &mut [bool]) {
         for left in left {
             for above in &mut *above {
                 let has_any = self.block(tokens, kind, u8::from(*above) + u8::from(*left), from);
@@ -107,7 +107,7 @@ impl Tokens {
     }
 
     /// Skips one block from coefficient `from` on, and returns whether the block has coefficients.
-    fn block(&self, tokens: &mut Bools, kind: Kind, context: u8, from: usize) -> bool {
+    fn block(&self, tokens: &mut BoolDecoder, kind: Kind, context: u8, from: usize) -> bool {
         // A copy stays in registers, which saves a sixth of the time.
         let mut local = *tokens;
         let has_any = self.tokens(&mut local, kind, context, from);
@@ -116,7 +116,7 @@ impl Tokens {
     }
 
     #[inline]
-    fn tokens(&self, tokens: &mut Bools, kind: Kind, context: u8, from: usize) -> bool {
+    fn tokens(&self, tokens: &mut BoolDecoder, kind: Kind, context: u8, from: usize) -> bool {
         let mut at = from;
         let mut probabilities = self.probabilities(kind, at, context);
         while at < COEFFICIENTS {
@@ -147,7 +147,7 @@ impl Tokens {
 
 /// Skips the rest of a coefficient greater than 1.
 #[inline]
-fn pass_large(tokens: &mut Bools, probabilities: &[u8; TOKEN_BITS]) {
+fn pass_large(tokens: &mut BoolDecoder, probabilities: &[u8; TOKEN_BITS]) {
     if !tokens.bit(probabilities[3]) {
         let _ = tokens.bit(probabilities[4]) && tokens.bit(probabilities[5]);
     } else if !tokens.bit(probabilities[6]) {

@@ -109,15 +109,20 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn any_answer(body: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Answer> {
+fn any_answer(body: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = ApiResponse> {
     let header = option::of(prop_oneof![Just("3".to_owned()), Just("86400".to_owned()), any::<String>()]);
     (status(), body, header, option::of(0..3_u64), option::weighted(0.1, Just("reset".to_owned()))).prop_map(
-        |(status, body, retry_after, remaining, cut)| Answer { retry_after, remaining, cut, ..answer_of(status, body) },
+        |(status, body, retry_after, remaining, cut)| ApiResponse {
+            retry_after,
+            remaining,
+            cut,
+            ..answer_of(status, body)
+        },
     )
 }
 
-fn answer_of(status: u16, body: Vec<u8>) -> Answer {
-    Answer { status, body, ..Answer::default() }
+fn answer_of(status: u16, body: Vec<u8>) -> ApiResponse {
+    ApiResponse { status, body, ..ApiResponse::default() }
 }
 
 proptest! {
@@ -127,7 +132,7 @@ proptest! {
     #[test]
     fn an_answer_that_proves_nothing_leaves_doubt(answer in any_answer(body())) {
         match submitted(&answer, "a/b") {
-            Ok(_) => prop_assert_ne!(ids::find(&answer.body), Found::Nothing),
+            Ok(_) => prop_assert_ne!(ids::find(&answer.body), TaskIdSearch::Nothing),
             Err(fault) if fault.kind.leaves_doubt() => (),
             Err(fault) => prop_assert!(is_own_refusal(answer.status, &answer.body) && answer.cut.is_none(), "{}", fault),
         }

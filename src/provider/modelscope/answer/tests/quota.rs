@@ -4,7 +4,7 @@ use super::*;
 
 fn refused(message: &str, retry_after: Option<&str>) -> FaultKind {
     let body = json!({ "errors": { "message": message }, "request_id": "r" }).to_string();
-    let answer = Answer { retry_after: retry_after.map(str::to_owned), ..answer(429, &body) };
+    let answer = ApiResponse { retry_after: retry_after.map(str::to_owned), ..answer(429, &body) };
     submitted(&answer, "Qwen/Qwen-Image").unwrap_err().kind
 }
 
@@ -67,7 +67,7 @@ fn the_name_of_the_model_is_no_word_of_the_message() {
 fn a_quota_of_which_nothing_remains_is_that_of_the_day() {
     let refused = |message: &str| {
         let body = json!({ "errors": { "message": message }, "request_id": "r" }).to_string();
-        submitted(&Answer { remaining: Some(0), ..answer(429, &body) }, "a/b").unwrap_err().kind
+        submitted(&ApiResponse { remaining: Some(0), ..answer(429, &body) }, "a/b").unwrap_err().kind
     };
     assert_eq!(refused("You have exceeded your quota"), FaultKind::QuotaExhausted { resets_at: None });
     assert_eq!(refused("quota per minute exceeded"), FaultKind::Throttled { retry_after: None });

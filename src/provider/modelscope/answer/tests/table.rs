@@ -92,14 +92,14 @@ const FAILED: &[(u16, &str, End)] = &[
     (500, "x", Fails(FaultKind::Transient)),
 ];
 
-fn assert_end(answer: &Answer, asked: Asked, end: &End) {
+fn assert_end(answer: &ApiResponse, asked: RequestKind, end: &End) {
     let task = TaskId("5".into());
     let came = match asked {
-        Asked::Submit => match submitted(answer, "a/b") {
+        RequestKind::Submit => match submitted(answer, "a/b") {
             Ok(acceptance) => format!("task {}", acceptance.task),
             Err(fault) => format!("{:?}", fault.kind),
         },
-        Asked::Poll | Asked::FailedTask => match polled(answer, &task) {
+        RequestKind::Poll | RequestKind::FailedTask => match polled(answer, &task) {
             Ok(Status::Failed(fault)) => format!("failed {:?}", fault.kind),
             Ok(status) => format!("{status:?}"),
             Err(fault) => format!("{:?}", fault.kind),
@@ -118,22 +118,22 @@ fn assert_end(answer: &Answer, asked: Asked, end: &End) {
 #[test]
 fn every_row_decides_the_answer_that_it_is_there_for() {
     let mut place = 0;
-    for (asked, examples) in [(Asked::Submit, SUBMITS), (Asked::Poll, POLLS)] {
+    for (asked, examples) in [(RequestKind::Submit, SUBMITS), (RequestKind::Poll, POLLS)] {
         for (status, body, end) in examples {
             let answer = answer(*status, body);
             let task = TaskId("5".into());
-            let parts = Parts::of(&answer);
-            let seen = parts.seen(&answer, "a/b", (asked == Asked::Poll).then_some(&task));
+            let parts = ParsedBody::of(&answer);
+            let seen = parts.seen(&answer, "a/b", (asked == RequestKind::Poll).then_some(&task));
             assert_eq!(seen.row(asked), place, "{asked:?} {status} {body}");
             assert_end(&answer, asked, end);
             place += 1;
         }
     }
     for (code, message, end) in FAILED {
-        let envelope = Envelope { code: Some(*code), message: (*message).into(), is_own: false };
-        assert_eq!(seen_failed(Some(&envelope)).row(Asked::FailedTask), place, "{code} {message}");
+        let envelope = ErrorEnvelope { code: Some(*code), message: (*message).into(), is_own: false };
+        assert_eq!(seen_failed(Some(&envelope)).row(RequestKind::FailedTask), place, "{code} {message}");
         let body = format!(r#"{{"task_status":"FAILED","errors":{{"code":{code},"message":"{message}"}}}}"#);
-        assert_end(&answer(200, &body), Asked::FailedTask, end);
+        assert_end(&answer(200, &body), RequestKind::FailedTask, end);
         place += 1;
     }
     assert_eq!(place, TABLE.len(), "a row without an example");
@@ -186,13 +186,13 @@ fn without_the_envelope_of_the_api_every_refusal_leaves_doubt() {
 fn a_cut_answer_is_no_refusal() {
     let cut = Some("connection reset".to_owned());
     let body = r#"{"errors":{"code":400,"message":"m"},"request_id":"r"}"#;
-    let fault = submitted(&Answer { cut: cut.clone(), ..answer(400, body) }, "a/b").unwrap_err();
+    let fault = submitted(&ApiResponse { cut: cut.clone(), ..answer(400, body) }, "a/b").unwrap_err();
     assert_eq!(fault.kind, FaultKind::Rejected);
     let whole = r#"{"task_id":"5","task_status":"SUCCEED","output_images":["https://x/1.png"]}"#;
     let task = TaskId("5".into());
-    let fault = polled(&Answer { cut: cut.clone(), ..answer(200, whole) }, &task).unwrap_err();
+    let fault = polled(&ApiResponse { cut: cut.clone(), ..answer(200, whole) }, &task).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Transient);
     assert!(fault.message.contains("connection reset"), "{fault}");
-    let accepted = submitted(&Answer { cut, ..answer(200, r#"{"task_id":"5","reque"#) }, "a/b").unwrap();
+    let accepted = submitted(&ApiResponse { cut, ..answer(200, r#"{"task_id":"5","reque"#) }, "a/b").unwrap();
     assert_eq!(accepted.task, task, "its id has come");
 }
