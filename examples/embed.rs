@@ -9,7 +9,7 @@ use futures::StreamExt;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::Concurrency;
 use promptbatch::model::outcome::Outcome;
-use promptbatch::model::style::OutputOverrides;
+use promptbatch::model::output_options::OutputOverrides;
 use promptbatch::provider::registry::ProviderConfig;
 use promptbatch::run::batch::{Batch, Update};
 

@@ -115,8 +115,8 @@
 //! # Pace
 //!
 //! One place decides which submissions may leave, for all jobs ([`engine::lane`]). A rate set by the user is kept exactly and used fully
-//! ([`engine::known_rate`]). A restart counts the submissions of the previous process ([`model::history`]). If a limit is not set, it is
-//! estimated. A refusal does not say which limit was met ([`engine::learner`]). The first refusal cuts both the rate and the tasks in
+//! ([`engine::configured_rate`]). A restart counts the submissions of the previous process ([`model::history`]). If a limit is not set, it is
+//! estimated. A refusal does not say which limit was met ([`engine::adaptive_limiter`]). The first refusal cuts both the rate and the tasks in
 //! flight to the accepted level. The next acceptances and refusals show which limit it was. Each refusal is paid for with accepted
 //! submissions, so that few submissions are refused as probes (`engine/window.rs`). Single refusals count as random until they come close
 //! together (`engine/chance.rs`). No more submissions leave than the provider reports as remaining (`engine/remaining.rs`).

@@ -12,7 +12,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// Layers from the bottom up. A module imports from lower layers only, and modules of one layer do not import each
 /// other.
-const FLOORS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 6] = [
     &["model"],
     &["provider", "ledger", "engine", "report", "manifest"],
     &["driver", "plan"],
@@ -29,9 +29,15 @@ struct Source {
 
 impl Source {
     /// Returns the module of a file in `src`: the first folder, or the name of the file.
-    fn room(&self) -> String {
+    fn module(&self) -> String {
         let first = self.path.strip_prefix("src").unwrap().iter().next().unwrap().to_str().unwrap();
         first.trim_end_matches(".rs").to_owned()
+    }
+
+    /// Whether the file holds tests only.
+    fn is_test(&self) -> bool {
+        self.path.components().any(|part| part.as_os_str() == "tests")
+            || ["tests.rs", "fixtures.rs"].iter().any(|name| self.path.ends_with(name))
     }
 
     fn is_in(&self, folder: &str) -> bool {
@@ -65,12 +71,12 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn floor(room: &str) -> usize {
-    let found = FLOORS.iter().position(|rooms| rooms.contains(&room));
-    found.unwrap_or_else(|| panic!("the room {room} has no floor: give it one in tests/tidy.rs and in src/lib.rs"))
+fn layer(module: &str) -> usize {
+    let found = LAYERS.iter().position(|modules| modules.contains(&module));
+    found.unwrap_or_else(|| panic!("the module {module} has no layer: give it one in tests/tidy.rs and in src/lib.rs"))
 }
 
-/// Returns the modules that a file mentions as `crate::room` (or, in the program, as `promptbatch::room`), with their
+/// Returns the modules that a file mentions as `crate::module` (or, in the program, as `promptbatch::module`), with their
 /// lines.
 fn imports(source: &Source) -> Vec<(usize, String)> {
     let mut imports = vec![];
@@ -79,8 +85,8 @@ fn imports(source: &Source) -> Vec<(usize, String)> {
         for root in ["crate::", "promptbatch::"] {
             for (at, _) in code.match_indices(root) {
                 let rest = &code[at + root.len()..];
-                let room: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                imports.push((number, room));
+                let module: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                imports.push((number, module));
             }
         }
     }
@@ -88,16 +94,16 @@ fn imports(source: &Source) -> Vec<(usize, String)> {
 }
 
 #[test]
-fn a_room_imports_lower_floors_only() {
+fn a_module_imports_lower_layers_only() {
     let mut faults = vec![];
     for source in sources().iter().filter(|source| source.is_in("src")) {
-        let room = source.room();
-        if room == "lib" {
+        let module = source.module();
+        if module == "lib" {
             continue;
         }
         for (line, other) in imports(source) {
-            if other != room && floor(&other) >= floor(&room) {
-                faults.push(format!("{}:{line}: {room} imports {other}", source.path.display()));
+            if other != module && layer(&other) >= layer(&module) {
+                faults.push(format!("{}:{line}: {module} imports {other}", source.path.display()));
             }
         }
     }
@@ -105,11 +111,11 @@ fn a_room_imports_lower_floors_only() {
 }
 
 #[test]
-fn nobody_imports_from_the_crate_root() {
-    let rooms: Vec<&str> = FLOORS.into_iter().flatten().copied().collect();
+fn no_module_imports_from_the_crate_root() {
+    let modules: Vec<&str> = LAYERS.into_iter().flatten().copied().collect();
     for source in sources().iter().filter(|source| source.is_in("src")) {
-        for (line, room) in imports(source) {
-            assert!(rooms.contains(&room.as_str()), "{}:{line}: `{room}` is no room", source.path.display());
+        for (line, module) in imports(source) {
+            assert!(modules.contains(&module.as_str()), "{}:{line}: `{module}` is no module", source.path.display());
         }
     }
 }
@@ -126,7 +132,7 @@ fn the_model_knows_no_time_no_files_and_no_serde() {
 }
 
 #[test]
-fn the_engine_asks_nobody_for_the_time() {
+fn the_engine_never_reads_a_clock() {
     for source in sources().iter().filter(|source| source.is_in("src/engine")) {
         for word in ["tokio", "SystemTime", "Instant::now", "std::fs", "async ", ".await"] {
             let mut code = source.text.lines().map(|line| line.split("//").next().unwrap());
@@ -179,6 +185,36 @@ fn functions_fit_on_a_screen() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Names of the types that a file shows to other files, from its code outside of tests.
+fn shown_types(text: &str) -> Vec<&str> {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let lines = code.lines().map(|line| line.trim_start());
+    let shown = lines.filter(|line| line.starts_with("pub ") || line.starts_with("pub("));
+    let words =
+        shown.map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()));
+    words
+        .filter_map(|mut words| {
+            words
+                .find(|word| matches!(*word, "struct" | "enum" | "trait" | "fn" | "mod" | "const" | "use"))
+                .and_then(|kind| if matches!(kind, "struct" | "enum" | "trait") { words.next() } else { None })
+        })
+        .collect()
+}
+
+/// Goal: a search for a type finds one. Method: the names of all types that are visible outside of their file.
+#[test]
+fn no_two_types_have_one_name() {
+    let mut homes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in sources().iter().filter(|source| source.is_in("src") && !source.is_test()) {
+        for name in shown_types(&source.text) {
+            homes.entry(name.to_owned()).or_default().push(source.path.display().to_string());
+        }
+    }
+    assert!(homes.len() > 300, "only {} types found: is the test looking in the right place?", homes.len());
+    homes.retain(|_, files| files.len() > 1);
+    assert!(homes.is_empty(), "{homes:#?}");
+}
+
 #[test]
 fn nothing_is_left_open_or_silenced() {
     let left_open = [
@@ -225,9 +261,9 @@ fn looks_like_a_token(text: &str) -> bool {
 }
 
 #[test]
-fn the_map_in_the_crate_docs_names_every_room() {
+fn the_crate_docs_name_every_module() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     let docs: String = text.lines().filter(|line| line.starts_with("//!")).collect();
-    let rooms: BTreeMap<_, _> = FLOORS.into_iter().flatten().map(|room| (room, docs.contains(*room))).collect();
-    assert!(rooms.values().all(|is_named| *is_named), "{rooms:?}");
+    let modules: BTreeMap<_, _> = LAYERS.into_iter().flatten().map(|module| (module, docs.contains(*module))).collect();
+    assert!(modules.values().all(|is_named| *is_named), "{modules:?}");
 }

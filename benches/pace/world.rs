@@ -18,7 +18,7 @@ use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::{Limits, Rate};
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Artifact, ImageFormat, TaskId};
-use promptbatch::model::part::PartialDownload;
+use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use promptbatch::driver::{StopReceiver, stopper};
 use promptbatch::model::counts::StatusCounts;
+use promptbatch::model::escape::escape;
 use promptbatch::model::limits::Limits;
 use promptbatch::model::progress::Progress;
-use promptbatch::model::text::escape;
-use promptbatch::report::bars::PrintAbove;
+use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::retry::{RetryOptions, retry as run_retry};
 use promptbatch::run::verify::{DamagedImage, RepairOptions, VerifyReport, repair as run_repair, verify as run_verify};
 use promptbatch::run::{RunError, Summary};
@@ -15,8 +15,8 @@ use promptbatch::run::{RunError, Summary};
 use crate::cli::args::{RetryArgs, VerifyArgs, failure_kinds_by_default};
 use crate::cli::exit::Exit;
 use crate::cli::flags::ShowArgs;
+use crate::cli::progress::{chores, ended, reporters};
 use crate::cli::run::{OTHER_ACCOUNT, price};
-use crate::cli::show::{chores, ended, reporters};
 use crate::cli::{fail, print, runtime, signals, summary, tell};
 
 /// Maximum number of damaged images listed.

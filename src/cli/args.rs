@@ -13,12 +13,12 @@ use promptbatch::provider::modelscope;
 use promptbatch::provider::simulator::faults::FaultSetting;
 use promptbatch::report::results::ResultsFileFormat;
 
+use crate::cli::after_help;
 use crate::cli::export::ExportArgs;
 use crate::cli::flags::{
     AccessArgs, ConsentArgs, GuardArgs, ImageArgs, LedgerAccessArgs, PaceArgs, ProgressArgs, ShowArgs, duration,
 };
 use crate::cli::gallery::jobs;
-use crate::cli::helps;
 use crate::cli::manifest_args::{InitArgs, ManifestArgs, PlanArgs, ValidateArgs};
 use crate::cli::manuals::{CompletionsArgs, ManArgs};
 use crate::cli::reports::ReportArgs;
@@ -27,7 +27,7 @@ use crate::cli::units::bytes;
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
-#[command(name = "promptbatch", version, max_term_width = 100, after_help = helps::TOP)]
+#[command(name = "promptbatch", version, max_term_width = 100, after_help = after_help::TOP)]
 pub struct Cli {
     #[command(subcommand)]
     pub verb: CliCommand,
@@ -36,49 +36,49 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
     /// Run a manifest, or resume it
-    #[command(after_help = helps::RUN)]
+    #[command(after_help = after_help::RUN)]
     Run(Box<RunArgs>),
     /// Show what `run` would do with a manifest: new, changed, kept and dropped jobs; sends and writes nothing
-    #[command(after_help = helps::PLAN)]
+    #[command(after_help = after_help::PLAN)]
     Plan(PlanArgs),
     /// List every mistake in a manifest, with its line and a fix; sends nothing
-    #[command(after_help = helps::VALIDATE)]
+    #[command(after_help = after_help::VALIDATE)]
     Validate(ValidateArgs),
     /// Write a starter manifest, and its JSON Schema beside it
-    #[command(after_help = helps::INIT)]
+    #[command(after_help = after_help::INIT)]
     Init(InitArgs),
     /// Print the JSON Schema of YAML manifests, for completion and checks in editors
-    #[command(after_help = helps::SCHEMA)]
+    #[command(after_help = after_help::SCHEMA)]
     Schema,
     /// Show the state of a run: counts and failures; works during a live run
-    #[command(after_help = helps::STATUS)]
+    #[command(after_help = after_help::STATUS)]
     Status(StatusArgs),
     /// Retry the failed jobs of a run, and nothing else
-    #[command(after_help = helps::RETRY)]
+    #[command(after_help = after_help::RETRY)]
     Retry(Box<RetryArgs>),
     /// Check every image against its recorded size and sha256
-    #[command(after_help = helps::VERIFY)]
+    #[command(after_help = after_help::VERIFY)]
     Verify(Box<VerifyArgs>),
     /// Show the history of one job: every event, with its time
-    #[command(after_help = helps::LOG)]
+    #[command(after_help = after_help::LOG)]
     Log(LogArgs),
     /// Rewrite results.csv, or results.jsonl, from the ledger
-    #[command(after_help = helps::RESULTS)]
+    #[command(after_help = after_help::RESULTS)]
     Results(ResultsArgs),
     /// Make gallery.html, one page that shows the images; works during a live run
-    #[command(after_help = helps::GALLERY)]
+    #[command(after_help = after_help::GALLERY)]
     Gallery(GalleryArgs),
     /// Export (or update) a dataset of the verified images that trainers load directly
-    #[command(after_help = helps::EXPORT)]
+    #[command(after_help = after_help::EXPORT)]
     Export(ExportArgs),
     /// Serve a simulated API on this machine, for trying things out and for tests
-    #[command(after_help = helps::simulate())]
+    #[command(after_help = after_help::simulate())]
     Simulate(SimulateArgs),
     /// Generate shell completions for commands, flags and their values
-    #[command(after_help = helps::COMPLETIONS)]
+    #[command(after_help = after_help::COMPLETIONS)]
     Completions(CompletionsArgs),
     /// Print a manual page, or write all of them
-    #[command(after_help = helps::MAN)]
+    #[command(after_help = after_help::MAN)]
     Man(ManArgs),
 }
 

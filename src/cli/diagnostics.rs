@@ -9,7 +9,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Render
 use serde_json::{Value, json};
 
 use promptbatch::manifest::{Diagnostic, Location, Manifest, ManifestError, Source, Span, lines_of};
-use promptbatch::model::text::escape;
+use promptbatch::model::escape::escape;
 
 use crate::cli::exit::Exit;
 use crate::cli::{fail, is_json, tell};

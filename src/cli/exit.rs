@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use promptbatch::engine::turn::{Signal, StopReason};
 use promptbatch::ledger::error::LedgerError;
-use promptbatch::model::share::Percentage;
+use promptbatch::model::percentage::Percentage;
 use promptbatch::provider::registry::ConnectError;
 use promptbatch::run::{RunError, Summary};
 
@@ -103,7 +103,7 @@ mod tests {
     use promptbatch::model::counts::{RunStats, StatusCounts};
     use promptbatch::model::event::Stage;
     use promptbatch::model::outcome::{Fault, FaultKind};
-    use promptbatch::run::present::PresenceCheck;
+    use promptbatch::run::presence::PresenceCheck;
 
     fn summary(stop: Option<StopReason>, counts: StatusCounts) -> Summary {
         Summary {

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use promptbatch::model::text::{escape, grouped};
-use promptbatch::report::bars::PrintAbove;
+use promptbatch::model::escape::{escape, grouped};
 use promptbatch::report::dataset::DatasetFormat;
 use promptbatch::report::dataset::metadata::TableFormat;
 use promptbatch::report::dataset::split::Splits;
+use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::export::{ExportError, ExportOptions, Exported, LeftOut, ShardLimits, export as run_export};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::ProgressArgs;
 use crate::cli::inspect::exit_of;
-use crate::cli::show::chores;
+use crate::cli::progress::chores;
 use crate::cli::units::bytes;
 use crate::cli::{fail, print, tell};
 

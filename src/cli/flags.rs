@@ -10,7 +10,7 @@ use promptbatch::driver::images::check::CheckLimits;
 use promptbatch::model::cost::CostLimit;
 use promptbatch::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, QuotaPolicy, Rate};
 use promptbatch::model::price::Price;
-use promptbatch::report::bars::can_be_drawn;
+use promptbatch::report::tty_reporter::can_be_drawn;
 use promptbatch::run::consent::Consent;
 use promptbatch::run::retry::Credentials;
 

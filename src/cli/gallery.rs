@@ -3,15 +3,15 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use promptbatch::model::escape::{escape, grouped};
 use promptbatch::model::progress::Progress;
-use promptbatch::model::text::{escape, grouped};
-use promptbatch::report::bars::PrintAbove;
+use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::gallery::{ALL, Gallery, GalleryError, gallery as make};
 
 use crate::cli::args::GalleryArgs;
 use crate::cli::exit::Exit;
 use crate::cli::inspect::exit_of;
-use crate::cli::show::chores;
+use crate::cli::progress::chores;
 use crate::cli::{fail, print, tell};
 
 /// Maximum number of images without a thumbnail that are listed.

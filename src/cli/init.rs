@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use promptbatch::manifest;
-use promptbatch::model::text::escape;
+use promptbatch::model::escape::escape;
 
 use crate::cli::exit::Exit;
 use crate::cli::manifest_args::InitArgs;

@@ -3,16 +3,16 @@
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::manifest;
-use promptbatch::model::text::escape;
+use promptbatch::model::escape::escape;
 use promptbatch::provider::modelscope;
-use promptbatch::report::bars::PrintAbove;
+use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::projection::{Projection, ProjectionError, ResultRows};
 
 use crate::cli::args::{ResultsArgs, StatusArgs};
 use crate::cli::exit::Exit;
 use crate::cli::manifest_args::ValidateArgs;
-use crate::cli::show::chores;
-use crate::cli::standing::RunStatus;
+use crate::cli::progress::chores;
+use crate::cli::run_status::RunStatus;
 use crate::cli::{diagnostics, fail, print, run, summary};
 
 /// Prints every mistake in a manifest.

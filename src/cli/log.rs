@@ -2,10 +2,10 @@
 
 use promptbatch::ledger::error::LedgerError;
 use promptbatch::ledger::sqlite::SqliteStore;
+use promptbatch::model::escape::{escape, excerpt};
 use promptbatch::model::event::{EventKind, ReopenTarget};
 use promptbatch::model::outcome::{Fault, Outcome};
 use promptbatch::model::phase::JobRecord;
-use promptbatch::model::text::{escape, excerpt};
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::results::rfc3339;
 

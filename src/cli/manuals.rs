@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use promptbatch::model::text::escape;
+use promptbatch::model::escape::escape;
 
 use crate::cli::args::Cli;
 use crate::cli::exit::Exit;

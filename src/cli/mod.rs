@@ -2,14 +2,15 @@
 //!
 //! The interface decides nothing that a Rust program could not request from the library.
 
+mod after_help;
 mod again;
 mod args;
 mod diagnostics;
+mod estimate;
 mod exit;
 mod export;
 mod flags;
 mod gallery;
-mod helps;
 mod init;
 mod inspect;
 mod log;
@@ -17,13 +18,12 @@ mod manifest_args;
 mod manuals;
 pub mod panic;
 mod plan;
-mod reckoning;
+mod progress;
 mod reports;
 mod run;
-mod show;
+mod run_status;
 mod signals;
 mod simulate;
-mod standing;
 mod style_args;
 mod summary;
 mod units;
@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use promptbatch::driver::clock::Clock;
-use promptbatch::model::text;
+use promptbatch::model::escape;
 use promptbatch::report::stream;
 use tokio::runtime::{Builder, Runtime};
 
@@ -73,8 +73,8 @@ pub fn main() -> Exit {
 fn complain(error: &clap::Error) -> Exit {
     let ours = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROMPTBATCH_"));
     let mut given = env::args_os().chain(ours.map(|(_, value)| value));
-    let is_plain = given.all(|text| text::escape(&text.to_string_lossy()) == text.to_string_lossy());
-    let words = text::lines(&error.render().to_string());
+    let is_plain = given.all(|text| escape::escape(&text.to_string_lossy()) == text.to_string_lossy());
+    let words = escape::lines(&error.render().to_string());
     match (is_plain, error.use_stderr()) {
         // If printing fails, no stream is left for a message.
         (true, _) => drop(error.print()),
@@ -98,7 +98,7 @@ fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {
 /// Prints lines for people on stderr, with every control sequence escaped. Write errors are ignored, because no reader
 /// is left.
 fn tell(lines: &str) {
-    let words = text::lines(lines);
+    let words = escape::lines(lines);
     let words = if is_json() { stream::message(Clock::system().now().wall(), &words) } else { words + "\n" };
     drop(io::stderr().write_all(words.as_bytes()));
 }
@@ -117,7 +117,7 @@ fn speak_json() {
 
 /// Prints data for scripts on stdout. On a terminal, control sequences are escaped. A closed pipe is not an error.
 fn print(data: &str) -> Exit {
-    let safe = io::stdout().is_terminal().then(|| text::lines(data));
+    let safe = io::stdout().is_terminal().then(|| escape::lines(data));
     let bytes = safe.as_deref().unwrap_or(data).as_bytes();
     match io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(Exit::Error, &error),

@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 
 use promptbatch::ledger::sqlite::DiffEntry;
 use promptbatch::manifest::{self, Listing, ListingError};
-use promptbatch::model::change::{FieldDiff, changes};
 use promptbatch::model::counts::StatusCounts;
-use promptbatch::model::text::{escape, excerpt, excerpts_apart};
+use promptbatch::model::escape::{escape, excerpt, excerpts_apart};
+use promptbatch::model::request_diff::{FieldDiff, changes};
 use promptbatch::plan::{self, Plan, PlanError};
 use promptbatch::provider::modelscope;
-use promptbatch::report::bars::PrintAbove;
+use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::money::check_price;
 
+use crate::cli::estimate::{PlanEstimate, PlanSettings};
 use crate::cli::exit::Exit;
 use crate::cli::flags::Display;
 use crate::cli::manifest_args::{InFlight, ManifestArgs, PlanArgs};
-use crate::cli::reckoning::{PlanEstimate, PlanSettings};
-use crate::cli::show::chores;
+use crate::cli::progress::chores;
 use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
 use crate::cli::{diagnostics, fail, print, run};
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use promptbatch::model::counts::StatusCounts;
-use promptbatch::model::pace::StopCode;
+use promptbatch::model::percentage::Percentage;
 use promptbatch::model::price::Price;
-use promptbatch::model::share::Percentage;
+use promptbatch::model::snapshot::StopCode;
 use promptbatch::report::ci::RunReport;
 use promptbatch::run::Summary;
 use promptbatch::run::reports::{self, ReportRequest};

@@ -5,20 +5,20 @@ use std::path::{Path, PathBuf};
 use promptbatch::driver::stopper;
 use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::manifest::{Source, is_nameless, stem};
+use promptbatch::model::escape::escape;
 use promptbatch::model::limits::Concurrency;
 use promptbatch::model::price::Price;
-use promptbatch::model::text::escape;
 use promptbatch::provider::registry::ProviderConfig;
 use promptbatch::report::Reporters;
-use promptbatch::report::bars::PrintAbove;
+use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::{self, Options, RunError, RunStart};
 
 use crate::cli::args::{ProviderName, RunArgs};
+use crate::cli::estimate::PlanSettings;
 use crate::cli::exit::Exit;
 use crate::cli::flags::PaceArgs;
 use crate::cli::manifest_args::ManifestArgs;
-use crate::cli::reckoning::PlanSettings;
-use crate::cli::show::{chores, ended, reporters};
+use crate::cli::progress::{chores, ended, reporters};
 use crate::cli::{diagnostics, fail, gallery, plan, runtime, signals, summary, tell};
 
 /// Warning about a token that belongs to another account than the batch.

@@ -16,7 +16,7 @@ use promptbatch::driver::StopHandle;
 use promptbatch::engine::turn::{Signal, StopReason};
 use promptbatch::manifest;
 
-use promptbatch::report::bars::PrintAbove;
+use promptbatch::report::tty_reporter::PrintAbove;
 
 use crate::cli::exit::Exit;
 use crate::cli::tell;

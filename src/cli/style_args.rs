@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use promptbatch::model::name::template::NameTemplate;
 use promptbatch::model::outcome::ImageFormat;
-use promptbatch::model::style::{Conversion, OutputOverrides, Sidecar};
+use promptbatch::model::output_options::{Conversion, OutputOverrides, Sidecar};
 
 /// How the images are kept. What is not said is as in the first run into the same folder.
 #[derive(Debug, Args)]

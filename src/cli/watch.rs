@@ -4,14 +4,14 @@ use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::Duration;
 
-use promptbatch::report::bars::can_be_drawn;
 use promptbatch::report::terminal::Terminal;
+use promptbatch::report::tty_reporter::can_be_drawn;
 use promptbatch::report::watch::Watch;
 
 use crate::cli::args::StatusArgs;
 use crate::cli::exit::Exit;
 use crate::cli::inspect::exit_of;
-use crate::cli::standing::RunStatus;
+use crate::cli::run_status::RunStatus;
 use crate::cli::{fail, print};
 
 /// Interval between two updates on a terminal. `PRINTED_EVERY` is the interval for a log or a script.

@@ -3,11 +3,11 @@
 //! Slow work runs in separate tasks and returns as an [`Input`]. Inputs that arrive during a commit are handled in the
 //! next turn, so that one sync serves them all.
 
-mod act;
 pub mod clock;
 pub mod images;
 mod meter;
-mod owners;
+mod requests;
+mod task_owner;
 mod transfer;
 
 use std::sync::Arc;
@@ -146,7 +146,7 @@ pub async fn drive(
             Some(done) = under_way.join_next() => {
                 let done = gather(done, &mut under_way).await;
                 let inputs = done.into_iter().map(|done| returned(done, &mut broken)).collect();
-                let (inputs, asked) = owners::settle(inputs, ledger).await;
+                let (inputs, asked) = task_owner::settle(inputs, ledger).await;
                 for input in inputs {
                     engine.handle(clock.now(), input);
                 }
@@ -196,10 +196,10 @@ async fn perform(
     for action in actions.into_inner() {
         match action {
             Action::Load { max } => loaded = Some(ledger.load(max).await?),
-            Action::Submit(job) => drop(under_way.spawn(act::submit(hands.clone(), job).map(Ok))),
-            Action::Poll(batch) => drop(under_way.spawn(act::poll(hands.clone(), batch).map(Ok))),
+            Action::Submit(job) => drop(under_way.spawn(requests::submit(hands.clone(), job).map(Ok))),
+            Action::Poll(batch) => drop(under_way.spawn(requests::poll(hands.clone(), batch).map(Ok))),
             Action::Download(origin, urls) => {
-                under_way.spawn(act::download(hands.clone(), Arc::clone(meter), origin, urls));
+                under_way.spawn(requests::download(hands.clone(), Arc::clone(meter), origin, urls));
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::driver::images::StoreError;
 use crate::driver::meter::DownloadMeter;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind, Url};
-use crate::model::part::PartialDownload;
+use crate::model::partial_download::PartialDownload;
 use crate::provider::Download;
 
 /// Minimum progress that justifies another connection after a broken one. The larger value counts: `GAIN_BYTES_MIN`

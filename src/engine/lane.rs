@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::engine::chance::{LoadLevel, RandomRefusalTest, RefusalVerdict};
-use crate::engine::learner::{AdaptiveLimiter, RefusalReaction, SubmitPermit};
+use crate::engine::adaptive_limiter::{AdaptiveLimiter, RefusalReaction, SubmitPermit};
+use crate::engine::download_concurrency::DownloadConcurrency;
 use crate::engine::pacer::Pacer;
-use crate::engine::parallel::DownloadConcurrency;
-use crate::engine::remaining::QuotaHint;
+use crate::engine::quota_hint::QuotaHint;
+use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
 use crate::engine::retry::Backoff;
 use crate::engine::turn::Received;
 use crate::model::event::Stage;
@@ -14,7 +14,7 @@ use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::limits::{Concurrency, Limits, Rate};
 use crate::model::outcome::{Fault, FaultKind};
-use crate::model::pace::{Bottleneck, SubmitPause, SubmitRateLimit};
+use crate::model::snapshot::{Bottleneck, SubmitPause, SubmitRateLimit};
 use crate::model::time::{Moment, Timestamp};
 
 /// Maximum number of submissions whose answer is awaited, at a configured rate.

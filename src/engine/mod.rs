@@ -5,52 +5,52 @@
 //! has its own file:
 //!
 //! - [`lane`], [`pacer`] and `plans`: the budgets of one provider, the gate of one kind of request, and dispatch.
-//! - [`known_rate`] and [`learner`]: configured limits, and estimated ones (from `window`, `learnt_rate`, `unheard` and `chance`).
+//! - [`configured_rate`] and [`adaptive_limiter`]: configured limits, and estimated ones (from `window`, `learnt_rate`, `unheard` and `chance`).
 //! - `remaining`, `spending` and `part`: the provider's quota hint, the user's cost limit, and the user's job limit.
 //! - `gain`, `parallel` and `downloads`: useful numbers of tasks in flight and of concurrent downloads, and the order of downloads.
 //! - [`schedule`], `fifo` and `listening`: poll times and task durations, queues at the provider, and time that counts as evidence.
 //! - [`retry`], `setback`, `refusals` and `brake`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
 //! - `recovery`, `ending` and `pace`: jobs of an earlier process, the end of a run, and the progress snapshot.
 
-mod brake;
-mod chance;
+pub mod adaptive_limiter;
+mod concurrency_window;
+pub mod configured_rate;
+mod detection_lag;
+mod dispatch;
+mod download_concurrency;
 mod downloads;
-mod ending;
+mod estimated_rate;
+mod failures;
 mod fifo;
-mod gain;
-pub mod known_rate;
+mod job_limit;
 pub mod lane;
-pub mod learner;
-mod learnt_rate;
 mod listening;
-mod pace;
 pub mod pacer;
-mod parallel;
-mod part;
-mod plans;
+mod quota_hint;
+mod random_refusals;
 mod recovery;
 mod refusals;
-mod remaining;
+mod resubmit_limiter;
 pub mod retry;
 pub mod schedule;
-mod setback;
+mod shutdown;
+mod snapshot;
 pub mod spending;
+mod throughput_probe;
 mod tracked;
 pub mod turn;
-mod unheard;
-mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use crate::engine::brake::{ResubmitLimiter, TrialEvidence};
+use crate::engine::adaptive_limiter::SubmitPermit;
+use crate::engine::dispatch::sooner;
 use crate::engine::downloads::DownloadQueue;
 use crate::engine::fifo::FifoDetector;
+use crate::engine::job_limit::JobLimit;
 use crate::engine::lane::Lane;
-use crate::engine::learner::SubmitPermit;
 use crate::engine::listening::{AwakeClock, EvidenceTime};
-use crate::engine::part::JobLimit;
-use crate::engine::plans::sooner;
 use crate::engine::refusals::RefusalStreak;
+use crate::engine::resubmit_limiter::{ResubmitLimiter, TrialEvidence};
 use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::engine::schedule::Schedule;
 use crate::engine::spending::{Settled, Spending};

@@ -3,10 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::engine::known_rate::ConfiguredRate;
+use crate::engine::configured_rate::ConfiguredRate;
 use crate::engine::retry::Backoff;
 use crate::model::limits::Rate;
-use crate::model::pace::{PauseReason, SubmitPause};
+use crate::model::snapshot::{PauseReason, SubmitPause};
 use crate::model::time::{Moment, Timestamp};
 
 /// Consecutive transient faults, of any jobs, after which the remote side counts as down.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::adaptive_limiter::SubmitPermit;
 use crate::engine::fifo::AcceptOrder;
-use crate::engine::learner::SubmitPermit;
 use crate::engine::listening::EvidenceTime;
 use crate::engine::schedule::PollState;
 use crate::model::job::Job;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::engine::spending::CostLimitReached;
 use crate::model::event::{Event, Stage};
 use crate::model::job::{Job, JobId};
-use crate::model::origin::Provenance;
 use crate::model::outcome::{Acceptance, Artifact, Fault, Status, TaskId, Url};
 use crate::model::phase::JobRecord;
+use crate::model::provenance::Provenance;
 use crate::model::time::Moment;
 
 /// Work for the driver. Its result returns as the [`Input`] of the same name.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::model::outcome::ImageFormat;
-use crate::model::style::{Conversion, OutputOptions, PostProcessing, Sidecar};
+use crate::model::output_options::{Conversion, OutputOptions, PostProcessing, Sidecar};
 
 pub fn style_text(style: &OutputOptions) -> String {
     let OutputOptions { naming, making: PostProcessing { format, has_metadata, sidecar } } = style;

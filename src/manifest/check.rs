@@ -5,21 +5,21 @@ use std::collections::{BTreeSet, HashSet};
 use std::mem;
 use std::sync::Arc;
 
-use crate::manifest::axis::OneOrManyValues;
-use crate::manifest::census::ManifestSummary;
+use crate::manifest::diagnostic::{DiagnosticList, Issue, Location, PassDiagnostics, Span, wrong};
+use crate::manifest::duplicate_ids::IdCheck;
 use crate::manifest::entry::{Entry, FieldEntry};
 use crate::manifest::expand::EntryJobs;
+use crate::manifest::expand_options::ExpandOptions;
 use crate::manifest::field::Field;
 use crate::manifest::fields::{Fields, Text, TextMode};
 use crate::manifest::grid::ParameterGrid;
-use crate::manifest::guard::ExpansionLimit;
-use crate::manifest::ids::IdCheck;
+use crate::manifest::job_limit::ExpansionLimit;
 use crate::manifest::lists::ListFiles;
-use crate::manifest::mistake::{DiagnosticList, Issue, Location, PassDiagnostics, Span, wrong};
-use crate::manifest::sayings::{Scope, TextReader};
+use crate::manifest::one_or_many::OneOrManyValues;
+use crate::manifest::summary::ManifestSummary;
 use crate::manifest::template::WildcardCache;
-use crate::manifest::ways::ExpandOptions;
-use crate::manifest::{families, read};
+use crate::manifest::templates::{Scope, TextReader};
+use crate::manifest::{model_limits, read};
 use crate::model::job::JobSpec;
 use crate::model::request::Request;
 
@@ -180,7 +180,7 @@ impl EntryValidator {
     /// Counts a job, and warns about a doubtful size.
     pub(super) fn count(&mut self, request: &Request, place: Location, warnings: &mut DiagnosticList) {
         if self.census.count(request)
-            && let Some(doubt) = families::doubt(&request.model, request)
+            && let Some(doubt) = model_limits::doubt(&request.model, request)
         {
             warnings.push(place, doubt);
         }

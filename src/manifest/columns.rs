@@ -1,7 +1,7 @@
 //! Column mapping: assigns the columns of a table, or the keys of an object, to fields by their names.
 
+use crate::manifest::diagnostic::{Issue, Location, PassDiagnostics, wrong};
 use crate::manifest::field::{Field, joined, misspelt, nearest};
-use crate::manifest::mistake::{Issue, Location, PassDiagnostics, wrong};
 use crate::manifest::read::shown_text;
 
 /// Names of the prompt column and the id column, if the user gave them.

@@ -6,12 +6,12 @@ use std::io;
 use std::mem;
 use std::vec;
 
+use crate::manifest::diagnostic::{Issue, Location, PassDiagnostics, wrong};
 use crate::manifest::encoding::Unreadable;
 use crate::manifest::entry::Entry;
 use crate::manifest::input::ManifestInput;
 use crate::manifest::lists::ListFiles;
-use crate::manifest::mistake::{Issue, Location, PassDiagnostics, wrong};
-use crate::manifest::pass::EntrySource;
+use crate::manifest::reader::EntrySource;
 use crate::manifest::text_lines::{LineReader, ReadLine};
 use crate::manifest::yaml::{self, DocumentRole, Parsed};
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use encoding_rs::{Decoder, DecoderResult, GB18030, GBK, UTF_8, UTF_16BE, UTF_16LE};
 
-use crate::manifest::mistake::{Issue, Location, wrong};
+use crate::manifest::diagnostic::{Issue, Location, wrong};
 
 /// Text encoding, such as UTF-8 or GB18030.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Unchecked entry of a manifest: the common output of all format parsers.
 
+use crate::manifest::diagnostic::Location;
+use crate::manifest::expand_options::ExpandOptions;
 use crate::manifest::field::Field;
-use crate::manifest::mistake::Location;
 use crate::manifest::value::Value;
-use crate::manifest::ways::ExpandOptions;
 
 /// Entry with its fields, as written.
 #[derive(Clone, Debug, PartialEq)]

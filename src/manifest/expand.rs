@@ -1,8 +1,8 @@
 //! Job iterator of one entry.
 
 use crate::manifest::check::EntryValidator;
+use crate::manifest::diagnostic::{Location, PassDiagnostics};
 use crate::manifest::grid::ParameterGrid;
-use crate::manifest::mistake::{Location, PassDiagnostics};
 use crate::model::job::JobSpec;
 
 /// Jobs of an entry.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::axis::OneOrManyValues;
+use crate::manifest::diagnostic::{DiagnosticList, Issue, Location, wrong};
 use crate::manifest::entry::{FieldEntry, FieldValue, Spanned, UnparsedValue};
+use crate::manifest::expand_options::ExpandOptions;
 use crate::manifest::field::Field;
 use crate::manifest::json;
-use crate::manifest::mistake::{DiagnosticList, Issue, Location, wrong};
+use crate::manifest::one_or_many::OneOrManyValues;
 use crate::manifest::value::Value;
-use crate::manifest::ways::ExpandOptions;
-use crate::manifest::{parts, range, read};
+use crate::manifest::{composite_fields, range, read};
 use crate::model::request::{Lora, Size};
 
 /// Text and its location.
@@ -103,9 +103,9 @@ impl Fields {
             Field::Seed => set(&mut self.seed, all.axis(said, |raw, _| read::seed(&raw))),
             Field::Steps => set(&mut self.steps, all.axis(said, |raw, _| read::steps(&raw))),
             Field::Guidance => set(&mut self.guidance, all.axis(said, |raw, _| read::guidance(&raw))),
-            Field::ImageUrl => set(&mut self.image_url, all.axis(said, |raw, _| parts::image_url(raw))),
-            Field::Loras => set(&mut self.loras, all.axis(said, |raw, _| parts::loras(raw))),
-            Field::Params => set(&mut self.params, all.axis(said, |raw, _| parts::params(raw))),
+            Field::ImageUrl => set(&mut self.image_url, all.axis(said, |raw, _| composite_fields::image_url(raw))),
+            Field::Loras => set(&mut self.loras, all.axis(said, |raw, _| composite_fields::loras(raw))),
+            Field::Params => set(&mut self.params, all.axis(said, |raw, _| composite_fields::params(raw))),
             Field::N => match said {
                 FieldValue::One(_) => {
                     set(&mut self.n, all.axis(said, |raw, _| read::n(&raw)).map(OneOrManyValues::into_first))

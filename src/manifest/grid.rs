@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::sync::Arc;
 
-use crate::manifest::axis::OneOrManyValues;
-use crate::manifest::draw::Permutation;
+use crate::manifest::diagnostic::{Issue, Location, wrong};
 use crate::manifest::entry::UnparsedValue;
+use crate::manifest::expand_options::ExpandMode;
 use crate::manifest::field::Field;
 use crate::manifest::fields::Fields;
-use crate::manifest::mistake::{Issue, Location, wrong};
+use crate::manifest::one_or_many::OneOrManyValues;
+use crate::manifest::permutation::Permutation;
 use crate::manifest::read;
-use crate::manifest::sayings::{EntryTemplates, TemplateList};
-use crate::manifest::ways::ExpandMode;
+use crate::manifest::templates::{EntryTemplates, TemplateList};
 use crate::model::job::JobSpec;
 use crate::model::request::Request;
 

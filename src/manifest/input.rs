@@ -12,7 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::manifest::encoding::{Encoding, LineCount, Unreadable, of_head};
 use crate::manifest::format::STANDARD_INPUT;
-use crate::manifest::hashed::HashingReader;
+use crate::manifest::hashing_reader::HashingReader;
 use crate::manifest::spool::SpoolReader;
 
 /// Bytes per read.

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use crate::manifest::read::shown_text;
 use crate::manifest::value::Value;
-use crate::model::text::excerpt;
+use crate::model::escape::excerpt;
 
 /// Characters of the parser's own message that are shown.
 const PROBLEM_CHARS_MAX: usize = 80;

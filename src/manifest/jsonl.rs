@@ -12,20 +12,20 @@ use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
 use crate::manifest::columns::{self, Column, ColumnOptions};
+use crate::manifest::diagnostic::{Issue, Location, PassDiagnostics, Span, wrong};
 use crate::manifest::encoding::Unreadable;
 use crate::manifest::entry::{Entry, FieldEntry, FieldValue, Item, Spanned, UnparsedValue, is_axis};
+use crate::manifest::expand_options::{self, EXPAND, ExpandMode, ExpandOptions};
 use crate::manifest::field::Field;
 use crate::manifest::input::ManifestInput;
 use crate::manifest::json;
 use crate::manifest::lists::ListFiles;
-use crate::manifest::mistake::{Issue, Location, PassDiagnostics, Span, wrong};
-use crate::manifest::pass::EntrySource;
 use crate::manifest::read::{shown, shown_text};
+use crate::manifest::reader::EntrySource;
 use crate::manifest::text_lines::{LineReader, ReadLine};
 use crate::manifest::value::Value;
-use crate::manifest::ways::{self, EXPAND, ExpandMode, ExpandOptions};
 use crate::manifest::yaml::META;
-use crate::model::text::excerpt;
+use crate::model::escape::excerpt;
 
 /// Limit on the keys of an object. Each key needs memory, and no results have this many columns.
 const KEYS_MAX: usize = 10_000;
@@ -158,7 +158,7 @@ fn combine(title: &str, value: &RawValue) -> Option<ExpandMode> {
     if title != EXPAND {
         return None;
     }
-    json::read(value.get()).ok().and_then(|value| ways::combine(&value).ok())
+    json::read(value.get()).ok().and_then(|value| expand_options::combine(&value).ok())
 }
 
 /// Passthrough values of an object, as pairs of column and text. Names are unique.

@@ -4,7 +4,7 @@
 //! change in a list file changes the manifest's fingerprint.
 
 mod folders;
-mod names;
+mod wildcards;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,13 +13,13 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::manifest::detect;
+use crate::manifest::diagnostic::{Issue, Location, Span, wrong};
 use crate::manifest::field::misspelt;
-use crate::manifest::guess;
 use crate::manifest::lists::folders::{AllowedFolders, FolderError, outside};
-use crate::manifest::mistake::{Issue, Location, Span, wrong};
 use crate::manifest::read::shown_text;
 use crate::manifest::template::Wildcards;
-use crate::model::text::escape;
+use crate::model::escape::escape;
 
 /// Limit on the size of one list in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -105,7 +105,7 @@ impl ListFiles {
 
     fn names(&mut self) -> Result<Arc<[String]>, Issue> {
         let folder = self.folder.join(WILDCARDS);
-        self.names.get_or_insert_with(|| names::all(&folder, &self.folders)).clone()
+        self.names.get_or_insert_with(|| wildcards::all(&folder, &self.folders)).clone()
     }
 }
 
@@ -114,7 +114,7 @@ impl Wildcards for ListFiles {
     fn values(&mut self, name: &str) -> Result<ListTexts, Issue> {
         let shown = shown_text(&format!("__{name}__"));
         let name = name.trim_matches('/');
-        if !names::is_within(name) {
+        if !wildcards::is_within(name) {
             let what = format!("the wildcard {shown} is not in the folder `{WILDCARDS}`");
             return Err(wrong(what, "name a list inside it, as in `__animals/birds__`"));
         }
@@ -125,19 +125,19 @@ impl Wildcards for ListFiles {
             }
             let names = self.names()?;
             if !names.iter().any(|other| other == name) {
-                return Err(names::missing(&shown, name, &names));
+                return Err(wildcards::missing(&shown, name, &names));
             }
             return self.of_file(&file(name));
         }
         let names = self.names()?;
         let mut texts = Vec::new();
-        for name in names.iter().filter(|other| names::fits(name, other)) {
+        for name in names.iter().filter(|other| wildcards::fits(name, other)) {
             texts.extend_from_slice(&self.of_file(&file(name))?);
         }
         if texts.len() > TEXTS_MAX {
             return Err(wrong(format!("the wildcard {shown} has {} texts", texts.len()), too_many()));
         }
-        if texts.is_empty() { Err(names::missing(&shown, name, &names)) } else { Ok(texts.into()) }
+        if texts.is_empty() { Err(wildcards::missing(&shown, name, &names)) } else { Ok(texts.into()) }
     }
 }
 
@@ -161,7 +161,7 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn texts(shown: &str, bytes: &[u8]) -> Result<ListTexts, Issue> {
-    let text = guess::text(bytes).map_err(|(place, Issue { what, remedy })| match place {
+    let text = detect::text(bytes).map_err(|(place, Issue { what, remedy })| match place {
         Location::Line(line) | Location::Span(Span { line, .. }) => {
             wrong(format!("in line {line} of the list {shown}, {what}"), remedy)
         }

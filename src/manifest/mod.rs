@@ -14,70 +14,70 @@
 //! | entries to jobs | `check`, `ways`, `sayings` and `template` (texts), `grid` and `draw` (lists), `expand`, `guard` |
 //! | diagnostics and output | `mistake`, `complaint`, `source_lines`, `census`; `schema`, `listing` |
 
-mod axis;
-mod census;
 mod check;
 mod columns;
-mod complaint;
+mod composite_fields;
+mod detect;
+mod diagnostic;
 mod documents;
-mod draw;
+mod duplicate_ids;
 mod encoding;
 mod entry;
 mod expand;
-mod families;
+mod expand_options;
 mod field;
 mod fields;
 mod format;
 mod grid;
-mod guard;
-mod guess;
-mod hashed;
-mod ids;
+mod hashing_reader;
 mod input;
+mod job_limit;
 mod json;
 mod jsonl;
-mod lines;
+mod line_index;
 mod listing;
 mod lists;
-mod mistake;
-mod parts;
-mod pass;
+mod model_limits;
+mod one_or_many;
+mod permutation;
 mod range;
 mod read;
-mod rows;
-mod sayings;
+mod reader;
 mod schema;
 mod source_lines;
+mod spanned;
 mod spool;
+mod summary;
 mod table;
-mod tabs;
 mod template;
+mod templates;
 #[cfg(test)]
 mod tests;
 mod text_lines;
-mod texts;
-mod tree;
+mod tokenizer;
+mod tsv;
+mod txt;
 mod value;
-mod ways;
 mod yaml;
+mod yaml_errors;
 
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
-pub use self::census::ManifestSummary;
 use self::check::ValidationResult;
+use self::detect::DetectedEncoding;
+pub use self::diagnostic::{Diagnostic, DiagnosticReport, Location, ManifestError, Span};
+use self::diagnostic::{DiagnosticList, PassDiagnostics};
+use self::duplicate_ids::IdCheck;
 pub use self::encoding::Encoding;
 use self::encoding::Unreadable;
 pub use self::format::{Format, is_nameless, stem};
-use self::guess::DetectedEncoding;
-use self::ids::IdCheck;
 pub use self::listing::{Listing, ListingError, list};
-pub use self::mistake::{Diagnostic, DiagnosticReport, Location, ManifestError, Span};
-use self::mistake::{DiagnosticList, PassDiagnostics};
-use self::pass::{ManifestReader, ReadSummary};
+use self::reader::{ManifestReader, ReadSummary};
 pub use self::schema::schema;
 pub use self::source_lines::lines_of;
 pub use self::spool::is_waiting;
+pub use self::summary::ManifestSummary;
 use self::yaml::Settings;
 use crate::model::job::JobSpec;
 use crate::model::price::Price;
@@ -152,7 +152,7 @@ pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
     if input::n_bytes(&source.path).is_none() {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    if pass::may_name_lists(source)? {
+    if reader::may_name_lists(source)? {
         return Err(io::ErrorKind::Unsupported.into());
     }
     input::digest(&source.path).map(|digest| source.fingerprint(digest, None))
@@ -229,12 +229,12 @@ fn read(
         Err(error) => error.into_unreadable()?,
     };
     let (place, wrong) = match unreadable {
-        Unreadable::NotUtf8 => match guess::look(&source.path) {
+        Unreadable::NotUtf8 => match detect::look(&source.path) {
             Ok(DetectedEncoding::Certain(encoding)) => {
                 return read(source, Some(encoding), IdCheck::gathered(), progress);
             }
-            Ok(DetectedEncoding::Doubtful { line, likely }) => guess::refusal(line, Some(likely)),
-            Ok(DetectedEncoding::Mixed { line }) => guess::refusal(line, None),
+            Ok(DetectedEncoding::Doubtful { line, likely }) => detect::refusal(line, Some(likely)),
+            Ok(DetectedEncoding::Mixed { line }) => detect::refusal(line, None),
             Err(error) => ManifestError::Read { path: source.path.clone(), source: error }.into_unreadable()?.told(),
         },
         other => other.told(),

@@ -1,6 +1,6 @@
 //! Number ranges as people write them: `1..8` with both ends, `8..1` downwards, `3.5..5.0..0.5` with a step, in exact decimal arithmetic.
 
-use crate::manifest::mistake::{Issue, wrong};
+use crate::manifest::diagnostic::{Issue, wrong};
 use crate::manifest::read::shown_text;
 
 /// Limit on the numbers of one range.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use crate::manifest::diagnostic::{Issue, wrong};
 use crate::manifest::entry::UnparsedValue;
 use crate::manifest::field::Field;
 use crate::manifest::json;
-use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::value::Value;
+use crate::model::escape::excerpt;
 use crate::model::request::{Json, Size};
-use crate::model::text::excerpt;
 
 /// Limit of the provider: it accepts texts of fewer than 2000 characters.
 const TEXT_CHARS_MAX: usize = 1_999;

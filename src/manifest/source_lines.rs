@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 
 use crate::manifest::Source;
+use crate::manifest::detect::{self, DetectedEncoding};
 use crate::manifest::encoding::Unreadable;
-use crate::manifest::guess::{self, DetectedEncoding};
 use crate::manifest::input::{self, ManifestInput};
 
 /// Limit on the size of all returned lines together, in bytes. Lines beyond the limit are left out.
@@ -25,7 +25,7 @@ pub fn lines_of(source: &Source, numbers: &BTreeSet<u64>) -> BTreeMap<u64, Strin
     // Keeps the lines before a read error, because they are still useful.
     if let Err(error) = read(source.encoding)
         && let Some(Unreadable::NotUtf8) = Unreadable::of(&error)
-        && let Ok(DetectedEncoding::Certain(encoding)) = guess::look(&source.path)
+        && let Ok(DetectedEncoding::Certain(encoding)) = detect::look(&source.path)
     {
         drop(read(Some(encoding)));
     }

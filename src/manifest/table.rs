@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, Chain, Cursor, Read};
 
 use crate::manifest::columns::{self, Column, ColumnOptions};
+use crate::manifest::diagnostic::{DiagnosticList, Issue, Location, PassDiagnostics, Span, wrong};
 use crate::manifest::entry::{Entry, FieldEntry, UnparsedValue};
 use crate::manifest::field::Field;
 use crate::manifest::input::ManifestInput;
 use crate::manifest::jsonl;
 use crate::manifest::lists::ListFiles;
-use crate::manifest::mistake::{DiagnosticList, Issue, Location, PassDiagnostics, Span, wrong};
-use crate::manifest::pass::EntrySource;
 use crate::manifest::read;
-use crate::manifest::rows::{BadRow, Cell, CsvTokenizer, ROW_BYTES_MAX, Row};
-use crate::manifest::tabs::TsvTokenizer;
+use crate::manifest::reader::EntrySource;
+use crate::manifest::tokenizer::{BadRow, Cell, CsvTokenizer, ROW_BYTES_MAX, Row};
+use crate::manifest::tsv::TsvTokenizer;
 use crate::manifest::yaml::META;
 
 pub(super) struct Table {

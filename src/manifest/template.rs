@@ -6,7 +6,7 @@
 mod dynamic;
 mod node;
 mod plain;
-mod some_of;
+mod subset;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::node::Node;
+use crate::manifest::diagnostic::{Issue, wrong};
 use crate::manifest::field::misspelt;
-use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::read::shown_text;
 
 /// Limit on the flaws of one text that are reported. A text that consists of braces has one flaw per character.

@@ -1,23 +1,23 @@
 //! YAML manifest reader: a list of texts and maps, or a map with `defaults` and `prompts`.
 
+mod expand_options;
+mod lints;
 mod settings;
-mod surprises;
-mod ways;
 
 use std::mem;
 
+use crate::manifest::diagnostic::{Location, PassDiagnostics, wrong};
 use crate::manifest::entry::{Entry, FieldEntry, FieldValue, Item, Spanned, UnparsedValue, is_axis};
+use crate::manifest::expand_options::{EXPAND, ExpandOptions, SYNTAX, VARS};
 use crate::manifest::field::{Field, nearest};
 use crate::manifest::json;
-use crate::manifest::lines::{LineIndex, TextPosition};
+use crate::manifest::line_index::{LineIndex, TextPosition};
 use crate::manifest::lists::ListFiles;
-use crate::manifest::mistake::{Location, PassDiagnostics, wrong};
 use crate::manifest::read::shown_text;
-use crate::manifest::tree::{self, Pair, YamlKind, YamlNode};
+use crate::manifest::spanned::{self, Pair, YamlKind, YamlNode};
 use crate::manifest::value::Value;
-use crate::manifest::ways::{EXPAND, ExpandOptions, SYNTAX, VARS};
+pub(super) use crate::manifest::yaml::expand_options::WORDS_OF_OTHER_FILES;
 pub(super) use crate::manifest::yaml::settings::Settings;
-pub(super) use crate::manifest::yaml::ways::WORDS_OF_OTHER_FILES;
 
 /// Contents of one YAML document.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,7 +71,7 @@ pub(super) fn parse(document: Document, files: &mut ListFiles, findings: &mut Pa
         findings.mistakes.push(Location::Line(lines.line_at(i)), wrong(what, "remove it"));
         return parsed;
     }
-    if let Some(node) = tree::read(text, &lines, &mut findings.mistakes) {
+    if let Some(node) = spanned::read(text, &lines, &mut findings.mistakes) {
         let mut reader = Reader { lines: &lines, n_entries, files, findings };
         reader.document(node, part, &mut parsed);
         reader.warn_of_placeholder(&parsed);

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::model::cost::CostLimit;
+use crate::model::percentage::Percentage;
 use crate::model::price::Price;
-use crate::model::share::Percentage;
 
 /// Limits and policies that the engine applies.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,23 +1,23 @@
 //! Domain types for every other module: plain values with no input or output, no clock, no async and no serde.
 
-pub mod change;
 pub mod cost;
 pub mod counts;
+pub mod escape;
 pub mod event;
 pub mod history;
 pub mod job;
 pub mod limits;
 pub mod link;
 pub mod name;
-pub mod origin;
 pub mod outcome;
-pub mod pace;
-pub mod part;
+pub mod output_options;
+pub mod partial_download;
+pub mod percentage;
 pub mod phase;
 pub mod price;
 pub mod progress;
+pub mod provenance;
 pub mod request;
-pub mod share;
-pub mod style;
-pub mod text;
+pub mod request_diff;
+pub mod snapshot;
 pub mod time;

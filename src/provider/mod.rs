@@ -12,7 +12,7 @@ use futures::stream::BoxStream;
 #[cfg(doc)]
 use crate::model::outcome::FaultKind;
 use crate::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
-use crate::model::part::{PartialDownload, Validator};
+use crate::model::partial_download::{PartialDownload, Validator};
 use crate::model::request::Request;
 
 /// Stream of the bytes of an image, in order of arrival.

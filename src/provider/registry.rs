@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::provider::Provider;
 use crate::provider::modelscope::ClientError;
 use crate::provider::modelscope::token::{Token, TokenError};
-use crate::provider::modelscope::{self, ModelScope, Settings};
+use crate::provider::modelscope::{self, ModelScope, ModelScopeSettings};
 use crate::provider::simulator::config::SimulatorConfig;
 use crate::provider::simulator::http::{Simulator, SimulatorThread};
 
@@ -142,14 +142,14 @@ impl ProviderConfig {
             Self::ModelScope { base_url, token_file, request_timeout } => {
                 let token = Token::find(token_file.as_deref(), |name| std::env::var(name).ok())?;
                 let (base_url, request_timeout) = (base_url.clone(), *request_timeout);
-                let settings = Settings { base_url, token, request_timeout, image_bytes_max };
+                let settings = ModelScopeSettings { base_url, token, request_timeout, image_bytes_max };
                 Ok(ProviderHandle { provider: Arc::new(ModelScope::new(&settings)?), simulator: None })
             }
             Self::Simulator(config) => {
                 let simulator = Simulator::spawn_thread((**config).clone())?;
                 let token = Token::new("simulated", "the simulator")?;
                 let (base_url, request_timeout) = (simulator.url().to_owned(), Duration::from_secs(30));
-                let settings = Settings { base_url, token, request_timeout, image_bytes_max };
+                let settings = ModelScopeSettings { base_url, token, request_timeout, image_bytes_max };
                 let provider = Arc::new(ModelScope::new(&settings)?);
                 Ok(ProviderHandle { provider, simulator: Some(Arc::new(simulator)) })
             }

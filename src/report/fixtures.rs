@@ -8,11 +8,11 @@ use crate::model::counts::StatusCounts;
 use crate::model::event::{Event, EventKind};
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId};
-use crate::model::pace::{PauseReason, RunSnapshot, SubmitPause};
 use crate::model::phase::{JobRecord, JobState};
 use crate::model::request::{Request, Size};
+use crate::model::snapshot::{PauseReason, RunSnapshot, SubmitPause};
 use crate::model::time::{Moment, Timestamp};
-use crate::report::tally::ProgressTotals;
+use crate::report::progress_totals::ProgressTotals;
 use crate::report::terminal::{Terminal, Tty};
 
 /// Returns the moment `secs` seconds into the run.

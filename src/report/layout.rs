@@ -3,11 +3,11 @@
 use console::{Style, measure_text_width};
 
 use crate::model::counts::StatusCounts;
-use crate::model::pace::RunSnapshot;
-use crate::model::text::grouped;
+use crate::model::escape::grouped;
+use crate::model::snapshot::RunSnapshot;
 use crate::model::time::Moment;
-use crate::report::said::{self, Emphasis, Fact};
-use crate::report::tally::ProgressTotals;
+use crate::report::facts::{self, Emphasis, Fact};
+use crate::report::progress_totals::ProgressTotals;
 
 /// Separator between two facts on one line.
 const BETWEEN: &str = " · ";
@@ -32,10 +32,10 @@ pub struct Area {
 /// Lays out the block of a run at one moment, as lines.
 pub fn block(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot, area: Area) -> Vec<String> {
     let rows = [
-        said::outcomes(tally, now, pace),
-        said::flight(pace),
-        said::speed(tally, pace),
-        said::why(tally, now, pace).into_iter().collect(),
+        facts::outcomes(tally, now, pace),
+        facts::flight(pace),
+        facts::speed(tally, pace),
+        facts::why(tally, now, pace).into_iter().collect(),
     ];
     let mut rows = rows.map(|row| flow(&row, area));
     // On a terminal with too few rows, facts are dropped in this order: tasks in flight, rates, reason for slowness.
@@ -107,7 +107,7 @@ fn cut(text: &str, width: usize) -> String {
 pub fn standing(counts: &StatusCounts, words: &[String], area: Area) -> Vec<String> {
     let tally = ProgressTotals::new(counts);
     let mut lines = vec![run_bar(&tally, area)];
-    lines.extend(flow(&said::ended(&tally), area));
+    lines.extend(flow(&facts::ended(&tally), area));
     lines.extend(flow(&words.iter().map(|text| Fact::one(Emphasis::Plain, text.clone())).collect::<Vec<_>>(), area));
     lines
 }

@@ -1,28 +1,28 @@
 //! Output of a run for people and scripts: reporters that read its events and cannot influence it.
 
-pub mod bars;
-pub mod chores;
+pub mod atomic_file;
 pub mod ci;
 pub mod dataset;
+mod eta;
+pub mod facts;
 #[cfg(test)]
 mod fixtures;
+pub mod format;
 pub mod gallery;
 mod layout;
-mod left;
-pub mod lines;
+pub mod log_reporter;
+pub mod operation_reporter;
+mod outage_notice;
+pub mod progress_totals;
 pub mod results;
-pub mod said;
-mod silence;
 pub mod stream;
-pub mod tally;
 pub mod terminal;
+pub mod tty_reporter;
 pub mod value;
 pub mod watch;
-pub mod whole_file;
-pub mod words;
 
 use crate::model::event::Event;
-use crate::model::pace::RunSnapshot;
+use crate::model::snapshot::RunSnapshot;
 use crate::model::time::Moment;
 
 /// Displays or writes the progress of one run.

@@ -27,11 +27,11 @@ use serde::Serialize;
 use crate::model::counts::StatusCounts;
 use crate::model::event::{Event, EventKind};
 use crate::model::outcome::{Fault, FaultKind, Outcome};
-use crate::model::pace::{PauseReason, RunSnapshot, StopCode, SubmitPause};
+use crate::model::snapshot::{PauseReason, RunSnapshot, StopCode, SubmitPause};
 use crate::model::time::{Moment, Timestamp};
-use crate::report::tally::ProgressTotals;
+use crate::report::progress_totals::ProgressTotals;
 use crate::report::value::rfc3339;
-use crate::report::{Reporter, said};
+use crate::report::{Reporter, facts};
 
 /// Version of the format, in the field `v`.
 const VERSION: u8 = 1;
@@ -217,7 +217,7 @@ impl JsonLinesReporter {
             quota_left: pace.quota_left,
             cost: pace.cost.map(|cost| cost.sure.number()),
             cost_max: pace.cost.map(|cost| cost.most().number()),
-            why: said::why(tally, now, pace).map(|said| said.long),
+            why: facts::why(tally, now, pace).map(|said| said.long),
         }
     }
 }

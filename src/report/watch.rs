@@ -4,7 +4,7 @@ use indicatif::ProgressBar;
 
 use crate::model::counts::StatusCounts;
 use crate::report::terminal::Terminal;
-use crate::report::{bars, layout};
+use crate::report::{layout, tty_reporter};
 
 /// Draws the status on a terminal.
 pub struct Watch {
@@ -15,13 +15,13 @@ pub struct Watch {
 impl Watch {
     /// Creates an empty block on this terminal.
     pub fn on(terminal: Terminal) -> Self {
-        let bar = bars::bar(&terminal);
+        let bar = tty_reporter::bar(&terminal);
         Self { terminal, bar }
     }
 
     /// Shows the numbers of jobs by status, and further facts.
     pub fn show(&self, counts: &StatusCounts, words: &[String]) {
-        self.bar.set_message(layout::standing(counts, words, bars::area(&self.terminal)).join("\n"));
+        self.bar.set_message(layout::standing(counts, words, tty_reporter::area(&self.terminal)).join("\n"));
     }
 
     /// Removes the block.

@@ -5,7 +5,7 @@ pub mod consent;
 pub mod export;
 pub mod gallery;
 pub mod money;
-pub mod present;
+pub mod presence;
 pub mod projection;
 pub mod reports;
 pub mod retry;
@@ -31,17 +31,17 @@ use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::limits::{InDoubtPolicy, Limits};
 use crate::model::name::template::TemplateError;
+use crate::model::output_options::{OutputOptions, OutputOverrides};
 use crate::model::phase::JobRecord;
 use crate::model::price::Price;
 use crate::model::progress::Progress;
-use crate::model::style::{OutputOptions, OutputOverrides};
 use crate::model::time::{Moment, Timestamp};
 use crate::plan::{self, PlanError};
 use crate::provider::registry::{ConnectError, ProviderConfig};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::money::CostError;
-use crate::run::present::PresenceCheck;
+use crate::run::presence::PresenceCheck;
 use crate::run::projection::{Projection, ProjectionError};
 
 /// Failed jobs listed in a summary, at most.
@@ -299,7 +299,7 @@ impl Session<'_> {
             stop,
             n_outstanding,
             failures: file.failures(FAILURES_MAX)?,
-            present: present::look(out, &file)?,
+            present: presence::look(out, &file)?,
             results: results.path().to_owned(),
             ended_at: now.wall(),
             elapsed: now - before.began,

@@ -3,9 +3,9 @@
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::SqliteStore;
 use crate::model::cost::CostLimit;
+use crate::model::escape::escape;
 use crate::model::limits::Limits;
 use crate::model::price::Price;
-use crate::model::text::escape;
 
 /// Reason why a cost limit cannot be enforced. Nothing was sent.
 #[derive(Debug, thiserror::Error)]

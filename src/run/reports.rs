@@ -10,11 +10,11 @@ use std::str::FromStr;
 use crate::ledger::error::LedgerError;
 use crate::ledger::sqlite::SqliteStore;
 use crate::model::price::Price;
+use crate::report::atomic_file::AtomicFile;
 use crate::report::ci::json::JsonReport;
 use crate::report::ci::junit::JunitReport;
 use crate::report::ci::markdown::MarkdownReport;
 use crate::report::ci::{ReportWriter, RunReport};
-use crate::report::whole_file::AtomicFile;
 
 /// Longest page that GitHub accepts for the summary of a step, in bytes.
 const SUMMARY_BYTES_MAX: u64 = 1 << 20;

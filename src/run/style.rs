@@ -2,7 +2,7 @@
 
 use crate::ledger::sqlite::SqliteStore;
 use crate::model::counts::StatusCounts;
-use crate::model::style::{OutputOptions, OutputOverrides, PostProcessing};
+use crate::model::output_options::{OutputOptions, OutputOverrides, PostProcessing};
 use crate::run::RunError;
 
 /// Determines the style of the run from the user's settings and the stored style. Once an image exists, names stay as they are,

@@ -1,7 +1,7 @@
 //! Fuzz target for API answers: none creates a task that does not exist, and none that may cost something is a refusal.
 
+use promptbatch::model::escape::escape;
 use promptbatch::model::outcome::{Fault, Status, TaskId};
-use promptbatch::model::text::escape;
 use promptbatch::provider::modelscope::answer::{ApiResponse, polled, submitted};
 use promptbatch::provider::modelscope::token::Token;
 use serde_json::Value;

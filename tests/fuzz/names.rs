@@ -5,8 +5,8 @@ use std::path::{Component, Path};
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::name::template::NameTemplate;
 use promptbatch::model::name::{ImageName, slug};
-use promptbatch::model::origin::Provenance;
 use promptbatch::model::outcome::{ImageFormat, TaskId};
+use promptbatch::model::provenance::Provenance;
 use promptbatch::model::request::Request;
 
 use crate::{Target, assert_safe};

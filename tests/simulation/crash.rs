@@ -18,7 +18,7 @@ use promptbatch::model::event::Event;
 use promptbatch::model::job::JobId;
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
-use promptbatch::model::part::PartialDownload;
+use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Download, Provider};
 

@@ -9,12 +9,12 @@ use futures::{FutureExt, StreamExt, stream};
 
 use promptbatch::driver::clock::Clock;
 use promptbatch::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
-use promptbatch::model::part::{PartialDownload, Validator};
+use promptbatch::model::partial_download::{PartialDownload, Validator};
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::provider::modelscope::answer::{self, ApiResponse};
 use promptbatch::provider::modelscope::body;
-use promptbatch::provider::modelscope::rate::RateLimitHeaders;
+use promptbatch::provider::modelscope::rate_limit_headers::RateLimitHeaders;
 use promptbatch::provider::simulator::message::{Delivery, HttpRequest, Reply};
 use promptbatch::provider::simulator::server::Server;
 use promptbatch::provider::{Download, Provider};

@@ -12,7 +12,7 @@ use promptbatch::ledger::{Ledger, Loaded, TaskOwner};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::JobId;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
-use promptbatch::model::part::PartialDownload;
+use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Download, Provider};
 

@@ -16,15 +16,15 @@ use tokio::time::{Instant, sleep_until};
 use crate::driver::images::check::{CheckLimits, NotAnImage};
 use crate::driver::images::decoders::DECODERS_MAX;
 use crate::driver::images::error::StoreError;
-use crate::driver::images::incoming::ImageWriter;
-use crate::driver::images::place::OutputDir;
-use crate::driver::images::settling::FsyncBatcher;
+use crate::driver::images::fsync_batcher::FsyncBatcher;
+use crate::driver::images::image_writer::ImageWriter;
+use crate::driver::images::output_dir::OutputDir;
 use crate::driver::images::{ImageStore, Saved, bad_output, verify};
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind};
-use crate::model::part::PartialDownload;
-use crate::model::style::PostProcessing;
+use crate::model::output_options::PostProcessing;
+use crate::model::partial_download::PartialDownload;
 use crate::provider::{Download, ImageStream};
 
 /// Longest time that bytes of a resumable download stay in memory only.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::driver::images::descriptors::patiently;
-use crate::model::part::{PartialDownload, Validator};
+use crate::model::partial_download::{PartialDownload, Validator};
 
 /// Suffix of the journal's file name, appended to the name of the temporary file.
 pub(super) const JOURNAL: &str = ".journal";

@@ -10,8 +10,8 @@ use super::tests::{body, cat, job, save};
 use super::*;
 use crate::driver::images::check::CheckLimits;
 use crate::driver::images::check::fixtures::png;
-use crate::model::origin::Provenance;
 use crate::model::outcome::ImageFormat;
+use crate::model::provenance::Provenance;
 
 /// Output folder, and a folder elsewhere that no file may reach.
 struct World {

@@ -12,7 +12,7 @@ use crate::driver::images::{ImageStore, Saved, artifact, bad_output};
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
 use crate::model::outcome::{FaultKind, TaskId};
-use crate::model::part::{PartialDownload, Validator};
+use crate::model::partial_download::{PartialDownload, Validator};
 use crate::provider::Download;
 
 /// Images by their path. Clones share the images, so that the images survive a simulated crash of one holder.

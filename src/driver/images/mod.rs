@@ -7,14 +7,14 @@ mod disk;
 mod error;
 pub(crate) mod filesystem;
 pub(crate) mod folders;
-mod incoming;
+mod fsync_batcher;
+mod image_writer;
 mod journal;
-mod kept;
 mod making;
 mod memory;
-mod partial;
-mod place;
-mod settling;
+mod output_dir;
+mod resumable;
+mod temp_file;
 pub mod thumbnails;
 pub mod verify;
 
@@ -35,7 +35,7 @@ use crate::driver::images::check::{Checked, NotAnImage};
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind};
-use crate::model::part::PartialDownload;
+use crate::model::partial_download::PartialDownload;
 use crate::provider::Download;
 
 /// Result of a save. The outer error is a failure of the local disk and stops the run. The inner fault is the

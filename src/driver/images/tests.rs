@@ -13,8 +13,8 @@ use super::*;
 use crate::driver::images::check::fixtures::{JPEG_BASELINE, bytes, png};
 use crate::driver::images::check::{CheckLimits, inspect};
 use crate::model::job::{Job, JobId};
-use crate::model::origin::Provenance;
 use crate::model::outcome::ImageFormat;
+use crate::model::provenance::Provenance;
 use crate::model::request::Request;
 use crate::provider::ImageStream;
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::engine::schedule::kinds::{Best, DurationKind, Kinds};
 use crate::model::history::{History, TaskKind};
 use crate::model::job::JobId;
-use crate::model::pace::Latency;
+use crate::model::snapshot::Latency;
 use crate::model::time::Moment;
 
 /// Minimum wait between two polls of a task.

@@ -23,11 +23,11 @@ use crate::engine::turn::{Action, Input, Turn};
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::{Job, JobId};
 use crate::model::limits::{Concurrency, Limits};
-use crate::model::origin::Provenance;
 use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, ImageFormat, Outcome, Status, TaskId, Url};
-use crate::model::pace::{PauseReason, SubmitPause};
 use crate::model::phase::{JobRecord, JobState};
+use crate::model::provenance::Provenance;
 use crate::model::request::Request;
+use crate::model::snapshot::{PauseReason, SubmitPause};
 use crate::model::time::{Moment, Timestamp};
 
 /// Engine under test, with a clock that moves only when the test moves it.

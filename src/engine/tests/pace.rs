@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::cost::{Amount, Cost};
-use crate::model::pace::{Bottleneck, RunSnapshot, StopCode, SubmitRateLimit};
+use crate::model::snapshot::{Bottleneck, RunSnapshot, StopCode, SubmitRateLimit};
 
 fn pace(bench: &Bench) -> RunSnapshot {
     bench.engine.pace(bench.now)

@@ -8,7 +8,7 @@ use rusqlite::{Row, params};
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::SqliteStore;
-use crate::ledger::sqlite::walk::{ExistingRow, MergeCursor, NewRowLocation};
+use crate::ledger::sqlite::merge_cursor::{ExistingRow, MergeCursor, NewRowLocation};
 use crate::model::counts::StatusCounts;
 use crate::model::job::{JobId, JobSpec};
 use crate::model::request::Request;

@@ -15,7 +15,7 @@ use crate::ledger::sqlite::guard::{self, FileGuard};
 use crate::ledger::sqlite::migrate::{self, VERSION};
 use crate::ledger::sqlite::totals::INSERT_RECOUNTED;
 use crate::ledger::sqlite::watermark::{self, StoredWatermark, UNBOUNDED, Watermark, WatermarkFile};
-use crate::ledger::sqlite::{folder, still, sum};
+use crate::ledger::sqlite::{checksum, folder, immutable};
 use crate::model::time::Timestamp;
 
 /// Marks the file as a promptbatch ledger, in `PRAGMA application_id`: "pbat".
@@ -136,8 +136,8 @@ impl SqliteStore {
             return Err(LedgerError::Missing { path: out.to_owned() });
         }
         match Self::connect_for_reading(out, path.clone(), None) {
-            Err(error) if still::may_be_read(&path, &error) => {
-                Self::connect_for_reading(out, path.clone(), Some(&still::uri(&path, "immutable=1")))
+            Err(error) if immutable::may_be_read(&path, &error) => {
+                Self::connect_for_reading(out, path.clone(), Some(&immutable::uri(&path, "immutable=1")))
             }
             read => read,
         }
@@ -184,7 +184,7 @@ impl SqliteStore {
                 let file = Self { connection, path, lock, guard: None, mark: None, version: 0 };
                 file.merge_when_closed(false);
                 file.keep_statements();
-                sum::add_functions(&file.connection).map_err(|error| file.error(error))?;
+                checksum::add_functions(&file.connection).map_err(|error| file.error(error))?;
                 Ok(file)
             }
             Err(source) => Err(sqlite_error(path, source)),
@@ -293,7 +293,7 @@ impl SqliteStore {
         // Ledgers of an earlier version have no checksums until they are migrated.
         let sum = if self.version == VERSION || is_reader { "sum" } else { "row_sum('meta', key, value)" };
         self.each(&format!("SELECT key, value, {sum} FROM meta WHERE key = ?1"), [key], |row| {
-            if row.get_ref(2)? != ValueRef::Integer(sum::of_row("meta", [row.get_ref(0)?, row.get_ref(1)?])) {
+            if row.get_ref(2)? != ValueRef::Integer(checksum::of_row("meta", [row.get_ref(0)?, row.get_ref(1)?])) {
                 return Ok(Err(self.damaged(format!("its meta entry {key:?} does not match its checksum"))));
             }
             value = row.get(1)?;

@@ -7,8 +7,8 @@ use crate::ledger::format;
 use crate::ledger::sqlite::SqliteStore;
 use crate::ledger::sqlite::file::INDEXES;
 use crate::ledger::sqlite::journal::one;
+use crate::ledger::sqlite::merge_cursor::{ExistingRow, MergeCursor, NewRowLocation};
 use crate::ledger::sqlite::totals;
-use crate::ledger::sqlite::walk::{ExistingRow, MergeCursor, NewRowLocation};
 use crate::ledger::sqlite::watermark::UNBOUNDED;
 use crate::model::job::{JobId, JobSpec};
 

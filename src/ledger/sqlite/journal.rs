@@ -8,12 +8,12 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, params};
 
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::circle::ShuffledCursor;
-use crate::ledger::sqlite::older::last_seq;
+use crate::ledger::sqlite::older_ledger::last_seq;
 use crate::ledger::sqlite::row::{self, COLUMNS, UNFINISHED};
+use crate::ledger::sqlite::shuffle::ShuffledCursor;
 use crate::ledger::sqlite::totals::Totals;
 use crate::ledger::sqlite::watermark::UNBOUNDED;
-use crate::ledger::sqlite::{SqliteStore, owner, sum};
+use crate::ledger::sqlite::{SqliteStore, checksum, owner};
 use crate::ledger::{Loaded, TaskOwner, format};
 use crate::model::event::{Event, EventKind, ReopenTarget};
 use crate::model::job::JobId;
@@ -212,7 +212,7 @@ pub(super) fn write_in(
         let (kind, detail) = format::event_columns(&event.kind);
         let text = detail.as_deref().map_or(ValueRef::Null, ValueRef::from);
         let (job, at) = (ValueRef::Integer(*row), ValueRef::Integer(event.at.millis()));
-        let sum = sum::of_row("event", [ValueRef::Integer(seq), job, at, kind.into(), text]);
+        let sum = checksum::of_row("event", [ValueRef::Integer(seq), job, at, kind.into(), text]);
         insert.execute(params![seq, *row, event.at.millis(), kind, detail, sum])?;
         written.last = Some((seq, sum));
         match &event.kind {

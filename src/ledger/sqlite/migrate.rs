@@ -5,8 +5,8 @@
 use rusqlite::Connection;
 
 use crate::ledger::sqlite::file::{INDEXES, SCHEMA};
+use crate::ledger::sqlite::integrity::SCHEMA_SUM;
 use crate::ledger::sqlite::totals::{INSERT_RECOUNTED, RECOUNTED};
-use crate::ledger::sqlite::whole::SCHEMA_SUM;
 
 /// Current schema version, in `PRAGMA user_version`.
 ///

@@ -5,29 +5,29 @@
 //! timer.
 
 mod account;
-mod circle;
+mod checksum;
 mod diff;
 mod file;
-mod find;
 mod folder;
-mod glance;
 mod guard;
 mod history;
+mod immutable;
 mod import;
+mod integrity;
 mod journal;
+mod lookup;
+mod merge_cursor;
 mod migrate;
-mod older;
+mod older_ledger;
 mod owner;
 mod price;
 mod read;
 mod reopen;
 mod row;
-mod still;
-mod sum;
+mod shuffle;
+mod snapshot;
 mod totals;
-mod walk;
 mod watermark;
-mod whole;
 
 use std::path::PathBuf;
 use std::sync::Arc;

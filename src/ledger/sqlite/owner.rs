@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 
 use crate::ledger::TaskOwner;
 use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{SqliteStore, sum};
+use crate::ledger::sqlite::{SqliteStore, checksum};
 use crate::model::job::JobId;
 use crate::model::outcome::TaskId;
 
@@ -58,7 +58,7 @@ impl SqliteStore {
 pub(super) fn check_event(row: &Row<'_>) -> Result<(), String> {
     let is_whole = || {
         let values = [row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?, row.get_ref(4)?];
-        Ok::<_, rusqlite::Error>(row.get::<_, i64>(5)? == sum::of_row("event", values))
+        Ok::<_, rusqlite::Error>(row.get::<_, i64>(5)? == checksum::of_row("event", values))
     };
     if is_whole().unwrap_or(false) {
         return Ok(());

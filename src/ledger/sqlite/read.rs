@@ -12,8 +12,8 @@ use crate::model::counts::StatusCounts;
 use crate::model::event::EventKind;
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, Outcome};
+use crate::model::output_options::OutputOptions;
 use crate::model::phase::{JobRecord, Phase};
-use crate::model::style::OutputOptions;
 use crate::model::time::Timestamp;
 
 impl SqliteStore {

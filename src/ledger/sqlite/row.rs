@@ -6,7 +6,7 @@ use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use crate::ledger::format;
-use crate::ledger::sqlite::sum;
+use crate::ledger::sqlite::checksum;
 use crate::model::job::{Job, JobId};
 use crate::model::outcome::{Artifact, ImageFormat, Outcome, TaskId};
 use crate::model::phase::{JobRecord, JobState, Phase};
@@ -59,15 +59,15 @@ fn check(row: &Row<'_>) -> rusqlite::Result<Result<(), RowDamage>> {
         ValueRef::Integer(0) => ValueRef::Null,
         position => position,
     };
-    let job = sum::of_row("job", [value(0)?, value(1)?, position, value(3)?, value(4)?, value(5)?]);
+    let job = checksum::of_row("job", [value(0)?, value(1)?, position, value(3)?, value(4)?, value(5)?]);
     let mut state = [ValueRef::Null; 12];
     for (place, column) in state.iter_mut().zip([0, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17]) {
         *place = value(column)?;
     }
-    let state = sum::of_row("state", state);
+    let state = checksum::of_row("state", state);
     let are_links_whole = match value(8)? {
         ValueRef::Null => true,
-        links => value(20)? == ValueRef::Integer(sum::of_row("links", [value(0)?, links])),
+        links => value(20)? == ValueRef::Integer(checksum::of_row("links", [value(0)?, links])),
     };
     let odd = if value(18)? != ValueRef::Integer(job) {
         "its request (id, position, label, parameters or other columns)"
@@ -135,7 +135,7 @@ pub fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Artifact
         let number = |column| row.get::<_, i64>(first + column).unwrap_or(0);
         Ok(Err(format!("image {} of the job in row {} {what}", number(7) + 1, number(6))))
     };
-    if row.get_ref(first + 8)? != ValueRef::Integer(sum::of_row("artifact", values)) {
+    if row.get_ref(first + 8)? != ValueRef::Integer(checksum::of_row("artifact", values)) {
         return odd("does not match its checksum");
     }
     let format: String = row.get(first + 5)?;

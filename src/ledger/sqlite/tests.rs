@@ -1,10 +1,10 @@
 //! Tests of the ledger on a real file: committed events are there, and only one process writes.
 
-mod again;
-mod backwards;
 mod flips;
 mod names;
 mod older;
+mod reopen;
+mod rollback;
 mod totals;
 
 use std::path::Path;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use crate::ledger::error::LedgerError;
 use crate::ledger::format;
 use crate::ledger::sqlite::journal::one;
-use crate::ledger::sqlite::{SqliteStore, sum};
+use crate::ledger::sqlite::{SqliteStore, checksum};
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::phase::JobState;
 
@@ -128,7 +128,7 @@ impl SqliteStore {
     fn totals(&self) -> Result<[u64; NAMES.len()], LedgerError> {
         let mut totals = [None; NAMES.len()];
         self.each("SELECT name, n, sum FROM totals", (), |row| {
-            if row.get_ref(2)? != ValueRef::Integer(sum::of_row("total", [row.get_ref(0)?, row.get_ref(1)?])) {
+            if row.get_ref(2)? != ValueRef::Integer(checksum::of_row("total", [row.get_ref(0)?, row.get_ref(1)?])) {
                 let name = row.get_ref(0)?.as_str().unwrap_or("?");
                 return Ok(Err(self.damaged(format!("its total of {name} does not match its checksum"))));
             }

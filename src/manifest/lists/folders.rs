@@ -4,8 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::manifest::mistake::{Issue, wrong};
-use crate::model::text::escape;
+use crate::manifest::diagnostic::{Issue, wrong};
+use crate::model::escape::escape;
 
 /// System folders whose files are no texts: their contents depend on the process that reads them.
 const OF_THE_SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];

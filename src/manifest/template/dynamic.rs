@@ -4,12 +4,12 @@
 //! written. Spaces around an option stay, unless a line break is among them. `\` before `{ } | # $ % _` escapes the character.
 //! Unsupported syntax is a flaw: `${..}`, `%{..}`, `~`, `@` and parameters of wildcards. So is a probable error: `#1`, an open `__`.
 
-mod marks;
+mod tokens;
 mod wildcard;
 
 use super::node::Node;
 use super::{Gathered, Reading, Template, TemplateFlaw};
-use crate::manifest::mistake::{Issue, wrong};
+use crate::manifest::diagnostic::{Issue, wrong};
 
 /// Limit on nested choices, those in wildcards included.
 const DEPTH_MAX: usize = 32;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::some_of::Subset;
+use super::subset::Subset;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Node {

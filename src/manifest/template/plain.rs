@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::node::Node;
 use super::{Gathered, Template, TemplateFlaw, is_name, misspelt_var};
-use crate::manifest::mistake::{Issue, wrong};
+use crate::manifest::diagnostic::{Issue, wrong};
 use crate::manifest::read::shown_text;
-use crate::model::text::excerpt;
+use crate::model::escape::excerpt;
 
 pub(super) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<TemplateFlaw>> {
     let mut gathered = Gathered::default();

@@ -4,8 +4,8 @@ use std::io::{self, BufReader, Read};
 
 use proptest::prelude::*;
 
-use crate::manifest::mistake::Span;
-use crate::manifest::rows::{CsvTokenizer, Row};
+use crate::manifest::diagnostic::Span;
+use crate::manifest::tokenizer::{CsvTokenizer, Row};
 
 type Told = Result<(u64, Vec<String>), (u64, String)>;
 

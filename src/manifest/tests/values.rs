@@ -1,7 +1,7 @@
 //! Tests of single field values: the accepted ones, and the messages for the others.
 
+use crate::manifest::diagnostic::{Issue, wrong};
 use crate::manifest::entry::UnparsedValue;
-use crate::manifest::mistake::{Issue, wrong};
 use crate::manifest::read::*;
 use crate::manifest::value::Value;
 

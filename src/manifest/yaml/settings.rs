@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::mistake::Location;
+use crate::manifest::diagnostic::Location;
 use crate::manifest::read::{shown, shown_text};
-use crate::manifest::tree::{YamlKind, YamlNode};
+use crate::manifest::spanned::{YamlKind, YamlNode};
 use crate::manifest::value::Value;
 use crate::manifest::yaml::Reader;
 use crate::model::price::Price;

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::model::job::JobId;
 use crate::model::name::slug::{SLUG_CHARS_MAX, STEM_BYTES_MAX, clean, cut, slug};
 use crate::model::name::template::TemplateError;
-use crate::model::origin::Provenance;
+use crate::model::provenance::Provenance;
 
 /// Maximum number of equal rows among which `{n}` counts.
 const COPIES_MAX: u32 = 10_000;

@@ -7,8 +7,8 @@ pub mod template;
 mod tests;
 
 use crate::model::name::slug::{STEM_BYTES_MAX, clean, is_device};
-use crate::model::origin::Provenance;
 use crate::model::outcome::ImageFormat;
+use crate::model::provenance::Provenance;
 
 pub use crate::model::name::slug::slug;
 

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::model::escape::escape;
 use crate::model::name::field::{FieldRef, NameField};
 use crate::model::name::slug::{STEM_BYTES_MAX, clean, cut, is_device};
 use crate::model::name::{ImageName, folder};
-use crate::model::origin::Provenance;
-use crate::model::text::escape;
+use crate::model::provenance::Provenance;
 
 const DEFAULT: &str = "{index:06}-{slug}";
 

@@ -1,24 +1,24 @@
 //! Parser of the API's responses, without I/O.
 //! A response of unknown meaning counts neither as success nor as refusal.
 //!
-//! [`verdicts`](crate::provider::modelscope::verdicts) holds the decision table. This module queries the table and converts its verdicts to
+//! [`verdicts`](crate::provider::modelscope::decision_table) holds the decision table. This module queries the table and converts its verdicts to
 //! results.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::model::escape::excerpt;
 use crate::model::link;
 use crate::model::outcome::{Acceptance, Fault, FaultKind, IMAGES_COUNTED_MAX, Status, TaskId, Url};
-use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
+use crate::provider::modelscope::decision_table::{RefusalReason, RequestKind, ResponseFeatures, ResponseVerdict};
 use crate::provider::modelscope::envelope::ErrorEnvelope;
 use crate::provider::modelscope::fault::{self, ResponseMeta, quota_spent};
 use crate::provider::modelscope::ids::{self, TaskIdSearch};
-use crate::provider::modelscope::rate::RateLimitHeaders;
+use crate::provider::modelscope::rate_limit_headers::RateLimitHeaders;
+use crate::provider::modelscope::retry_after;
 use crate::provider::modelscope::token::Token;
-use crate::provider::modelscope::verdicts::{RefusalReason, RequestKind, ResponseFeatures, ResponseVerdict};
-use crate::provider::modelscope::waits;
 
 /// Longest image link that is followed, in bytes; a limit that is usual in browsers and servers.
 const LINK_BYTES_MAX: usize = 8192;
@@ -75,7 +75,7 @@ impl ApiResponse {
 
     /// Returns the wait that `Retry-After` requests, for any status.
     fn retry_after(&self) -> Option<Duration> {
-        waits::retry_after(self.retry_after.as_ref()?, self.date)
+        retry_after::retry_after(self.retry_after.as_ref()?, self.date)
     }
 
     /// Returns the wait after a refusal, and the server time.

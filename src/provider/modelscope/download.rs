@@ -10,12 +10,12 @@ use reqwest::header::{
 use reqwest::{Client, RequestBuilder, Response};
 
 use crate::model::outcome::{Fault, FaultKind, Url};
-use crate::model::part::{PartialDownload, Validator};
+use crate::model::partial_download::{PartialDownload, Validator};
 use crate::provider::Download;
 use crate::provider::modelscope::answer;
+use crate::provider::modelscope::body_reader::{BodyReader, DownloadRates};
 use crate::provider::modelscope::http::{NoResponse, image_url};
-use crate::provider::modelscope::pieces::{BodyReader, DownloadRates};
-use crate::provider::modelscope::sockets::{RequestLimiter, Slot};
+use crate::provider::modelscope::request_limiter::{RequestLimiter, Slot};
 
 /// Limits and shared state of all downloads.
 #[derive(Clone, Debug)]

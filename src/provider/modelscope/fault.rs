@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::time::Timestamp;
+use crate::provider::modelscope::decision_table::RefusalReason;
 use crate::provider::modelscope::token::PAGE;
-use crate::provider::modelscope::verdicts::RefusalReason;
 
 /// Time of day of the quota reset, in milliseconds after midnight UTC: 16:05. The quota resets at midnight in Asia/Shanghai, or up to five
 /// minutes later. Asia/Shanghai has no summer time.

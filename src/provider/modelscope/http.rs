@@ -7,15 +7,15 @@ use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, Url};
 
+use crate::model::escape::excerpt;
 use crate::model::link;
 use crate::model::outcome::{Fault, FaultKind, TaskId, Url as Link};
-use crate::model::text::excerpt;
+use crate::provider::modelscope::address_policy::{AddressPolicy, ForbiddenAddress};
 use crate::provider::modelscope::answer::{self, ApiResponse};
-use crate::provider::modelscope::rate::RateLimitHeaders;
-use crate::provider::modelscope::reach::{AddressPolicy, ForbiddenAddress};
-use crate::provider::modelscope::sockets::limit;
-use crate::provider::modelscope::waits::server_date;
-use crate::provider::modelscope::{ids, plain};
+use crate::provider::modelscope::rate_limit_headers::RateLimitHeaders;
+use crate::provider::modelscope::request_limiter::limit;
+use crate::provider::modelscope::retry_after::server_date;
+use crate::provider::modelscope::{body_decoding, ids};
 
 /// Longest body of an API response that is read, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -214,7 +214,7 @@ pub async fn answer(mut response: Response) -> ApiResponse {
         // A million chunks of one byte must not block all other tasks.
         tokio::task::consume_budget().await;
     };
-    ApiResponse { status, retry_after, date, remaining, rate, body: plain::bytes(body), cut }
+    ApiResponse { status, retry_after, date, remaining, rate, body: body_decoding::bytes(body), cut }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@
 use std::str::Chars;
 
 use crate::model::outcome::TaskId;
-use crate::provider::modelscope::plain;
+use crate::provider::modelscope::body_decoding;
 
 /// JSON key of the task id.
 const KEY: &str = "task_id";
@@ -61,7 +61,7 @@ pub fn is_usable(task: &TaskId) -> bool {
 
 /// Finds the task id in a response body.
 pub fn find(body: &[u8]) -> TaskIdSearch {
-    let text = plain::text(body);
+    let text = body_decoding::text(body);
     let mut reader = Reader { chars: text.chars() };
     let mut ids = Vec::new();
     // A gateway may join several responses into one body. Their ids may contradict each other.

@@ -3,23 +3,23 @@
 //! Two separate HTTP clients protect the token. The API client follows no redirect; the image client never holds the token. `reach` decides
 //! which addresses image links may lead to. [`answer`] parses the responses without any I/O.
 
+mod address_policy;
+mod address_realm;
 pub mod answer;
 pub mod body;
+mod body_decoding;
+mod body_reader;
+pub mod decision_table;
 mod download;
 pub mod envelope;
 pub mod fault;
 mod http;
 pub mod ids;
-mod pieces;
-mod plain;
-mod quoting;
-pub mod rate;
-mod reach;
-mod realm;
-mod sockets;
+pub mod rate_limit_headers;
+mod request_limiter;
+pub mod retry_after;
+mod text_rejection;
 pub mod token;
-pub mod verdicts;
-pub mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,14 +30,14 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, RequestBuilder};
 
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
-use crate::model::part::PartialDownload;
+use crate::model::partial_download::PartialDownload;
 use crate::model::request::Request;
+use crate::provider::modelscope::address_policy::AddressPolicy;
 use crate::provider::modelscope::answer::ApiResponse;
 use crate::provider::modelscope::download::DownloadLimits;
 pub use crate::provider::modelscope::http::ClientError;
 use crate::provider::modelscope::http::NoResponse;
-use crate::provider::modelscope::reach::AddressPolicy;
-use crate::provider::modelscope::sockets::RequestLimiter;
+use crate::provider::modelscope::request_limiter::RequestLimiter;
 use crate::provider::modelscope::token::Token;
 use crate::provider::{Download, Provider};
 
@@ -59,7 +59,7 @@ pub fn is_here(text: &str) -> Result<bool, ClientError> {
 
 /// Connection settings of the API.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ModelScopeSettings {
     /// Base URL; a trailing `/` or `/v1` is accepted.
     pub base_url: String,
     /// Access token of the account.
@@ -87,7 +87,7 @@ pub struct ModelScope {
 
 impl ModelScope {
     /// Creates the two HTTP clients. Sends no request.
-    pub fn new(settings: &Settings) -> Result<Self, ClientError> {
+    pub fn new(settings: &ModelScopeSettings) -> Result<Self, ClientError> {
         let base = http::base(&settings.base_url)?;
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, settings.token.header());
@@ -144,7 +144,7 @@ impl ModelScope {
         if download.n_before > 0 {
             return Ok(download);
         }
-        let body = quoting::guarded(download.body, self.token.clone(), self.reach.is_quotable());
+        let body = text_rejection::guarded(download.body, self.token.clone(), self.reach.is_quotable());
         Ok(Download { body, ..download })
     }
 }

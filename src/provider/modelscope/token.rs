@@ -1,6 +1,6 @@
 //! Access token: its sources, and its removal from all output in every encoding.
 
-mod spelling;
+mod secret_encodings;
 
 use std::fmt;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use reqwest::header::HeaderValue;
 
-use crate::provider::modelscope::token::spelling::SecretEncoding;
+use crate::provider::modelscope::token::secret_encodings::SecretEncoding;
 
 /// Environment variables that hold the token, in the order of lookup. The API's documentation, its MCP server, its samples and its users
 /// each have their own variable.
@@ -138,7 +138,7 @@ impl Token {
 
     /// Returns the longest length of the token in bytes, if it is written with the longest usual escapes.
     pub(super) fn n_bytes_written_max(&self) -> usize {
-        spelling::ESCAPE_BYTES_MAX * (self.header.len() - SCHEME.len())
+        secret_encodings::ESCAPE_BYTES_MAX * (self.header.len() - SCHEME.len())
     }
 }
 

@@ -26,12 +26,12 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use crate::model::time::Timestamp;
+use crate::provider::simulator::bandwidth::BandwidthLimiter;
 use crate::provider::simulator::config::SimulatorConfig;
 use crate::provider::simulator::connection::{ConnectionBreaker, FusedListener};
-use crate::provider::simulator::gallery::PictureCache;
-use crate::provider::simulator::line::BandwidthLimiter;
 use crate::provider::simulator::message::{BODY_BYTES_MAX, Delivery, HttpRequest, Reply};
 use crate::provider::simulator::picture::Picture;
+use crate::provider::simulator::picture_cache::PictureCache;
 use crate::provider::simulator::refusal::Refusal;
 use crate::provider::simulator::server::Server;
 use crate::provider::simulator::stats::Stats;

@@ -3,17 +3,17 @@
 //! [`server::Server`] is the API as one value, without I/O: deterministic tests call it directly, in virtual time. [`http::Simulator`]
 //! serves it on a loopback socket, for any client.
 
+mod admission;
+mod bandwidth;
 mod check;
 pub mod config;
 mod connection;
 pub mod faults;
-mod gallery;
-mod gate;
 pub mod http;
-mod line;
 pub mod message;
 pub mod pages;
 pub mod picture;
+mod picture_cache;
 pub mod range;
 pub mod refusal;
 pub mod server;

@@ -6,9 +6,9 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
 use crate::model::counts::StatusCounts;
+use crate::model::escape::{escape, excerpt};
 use crate::model::outcome::{Fault, Outcome};
 use crate::model::phase::{JobRecord, Phase};
-use crate::model::text::{escape, excerpt};
 use crate::report::ci::{ReportWriter, RunReport};
 use crate::report::value::rfc3339;
 

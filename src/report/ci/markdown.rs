@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::model::cost::Cost;
 use crate::model::counts::StatusCounts;
+use crate::model::escape::{excerpt, grouped};
 use crate::model::outcome::Outcome;
 use crate::model::phase::{JobRecord, Phase};
-use crate::model::text::{excerpt, grouped};
 use crate::report::ci::{ReportWriter, RunReport, is_failure};
-use crate::report::words::{rate, span};
+use crate::report::format::{rate, span};
 
 /// Maximum number of failures listed individually.
 const FAILURES_MAX: usize = 50;

@@ -19,9 +19,9 @@ use crate::model::counts::StatusCounts;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
+use crate::report::atomic_file::{AtomicFile, first};
 use crate::report::gallery::row::PaceRow;
 use crate::report::value::hex;
-use crate::report::whole_file::{AtomicFile, first};
 
 /// Maximum number of jobs on one page: a browser can still filter them between two key strokes.
 pub const JOBS_MAX: u64 = 100_000;

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use crate::model::escape::excerpt;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
-use crate::model::text::excerpt;
 use crate::model::time::Timestamp;
 use crate::report::results::fault;
 use crate::report::value::hex;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::model::cost::Amount;
 use crate::model::phase::JobRecord;
+use crate::report::atomic_file::{AtomicFile, first};
 use crate::report::results::{Results, ResultsFileFormat};
-use crate::report::whole_file::{AtomicFile, first};
 
 /// Writes the results to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.
 pub struct ResultsWriter {

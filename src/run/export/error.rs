@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::driver::images::StoreError;
 use crate::driver::images::verify::Damage;
 use crate::ledger::error::LedgerError;
+use crate::report::atomic_file::first;
 use crate::report::dataset::record::UnknownCaptionColumn;
-use crate::report::whole_file::first;
 
 /// Reason why an export could not begin or continue. Exported images stay, and the same command continues.
 #[derive(Debug, thiserror::Error)]

@@ -15,9 +15,9 @@ use crate::model::phase::JobRecord;
 use crate::report::dataset::DatasetFormat;
 use crate::report::dataset::metadata::{Metadata, TableFormat};
 use crate::report::value::hex;
-use crate::run::export::aside::{ExportTempFile, link, remove, sync_names};
 use crate::run::export::error::{ExportError, at};
-use crate::run::export::state::{ExportRecord, ExportedImage};
+use crate::run::export::record::{ExportRecord, ExportedImage};
+use crate::run::export::temp_file::{ExportTempFile, link, remove, sync_names};
 use crate::run::export::{DatasetWriter, ExportContext};
 
 /// Images per folder, at most. The Hub accepts 10,000 entries, and the table and the subfolders are among them.

@@ -5,11 +5,11 @@
 //! the location of each image (`state`). A kill at any moment therefore costs one batch or one shard of work. Another export
 //! reads only what is new.
 
-mod aside;
 mod error;
 mod folder;
+mod record;
 mod shards;
-mod state;
+mod temp_file;
 
 use std::fs;
 use std::path::{Path, PathBuf, absolute};
@@ -27,8 +27,8 @@ use crate::report::dataset::record::Columns;
 use crate::report::dataset::split::Splits;
 use crate::run::export::error::at;
 use crate::run::export::folder::FolderWriter;
+use crate::run::export::record::ExportRecord;
 use crate::run::export::shards::ShardWriter;
-use crate::run::export::state::ExportRecord;
 
 /// Left-out images that are named, at most.
 const LEFT_OUT_MAX: usize = 50;
@@ -171,7 +171,7 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
             Ok::<_, ExportError>(())
         })?;
         keep.finish(&mut work)?;
-        aside::clear(&options.dir)?;
+        temp_file::clear(&options.dir)?;
         Ok(work.told)
     })
 }
@@ -185,8 +185,8 @@ fn open(options: &ExportOptions, columns: &Columns, origin: &str) -> Result<Expo
         return Err(ExportError::AmongImages { dir: dir.clone() });
     }
     make(&place)?;
-    let is_own = |name: &str| ExportRecord::is_own_name(name) || name == aside::FOLDER;
-    if !dir.join(state::NAME).exists() {
+    let is_own = |name: &str| ExportRecord::is_own_name(name) || name == temp_file::FOLDER;
+    if !dir.join(record::NAME).exists() {
         for entry in fs::read_dir(dir).map_err(at(dir))? {
             if !is_own(&entry.map_err(at(dir))?.file_name().to_string_lossy()) {
                 return Err(ExportError::Foreign { dir: dir.clone() });
@@ -209,7 +209,7 @@ fn open(options: &ExportOptions, columns: &Columns, origin: &str) -> Result<Expo
             return Err(ExportError::OtherRun { dir: dir.clone() });
         }
     }
-    aside::make_ready(dir)?;
+    temp_file::make_ready(dir)?;
     let names = columns.names().join(", ");
     match state.setting("columns")? {
         // Shards of a Parquet dataset have the same columns.
@@ -231,7 +231,7 @@ fn open(options: &ExportOptions, columns: &Columns, origin: &str) -> Result<Expo
 fn make(dir: &Path) -> Result<(), ExportError> {
     let missing = dir.ancestors().take_while(|folder| !folder.exists()).count();
     fs::create_dir_all(dir).map_err(at(dir))?;
-    dir.ancestors().skip(1).take(missing).try_for_each(aside::sync_names)
+    dir.ancestors().skip(1).take(missing).try_for_each(temp_file::sync_names)
 }
 
 impl ExportOptions {

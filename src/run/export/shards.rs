@@ -13,8 +13,8 @@ use crate::report::dataset::parquet;
 use crate::report::dataset::record::Record;
 use crate::report::dataset::split::Splits;
 use crate::report::dataset::webdataset;
-use crate::run::export::aside::{ExportTempFile, remove, sync_names};
 use crate::run::export::error::{ExportError, at};
+use crate::run::export::temp_file::{ExportTempFile, remove, sync_names};
 use crate::run::export::{DatasetWriter, ExportContext};
 
 /// Shards of a dataset, one open for each split.

@@ -17,8 +17,8 @@ mod tests;
 use std::io::{self, BufRead, Read};
 
 use crate::driver::images::check::walk::{StreamValidator, ValidationStop};
+use crate::model::escape::{excerpt, kind_of_text, trimmed};
 use crate::model::outcome::ImageFormat;
-use crate::model::text::{excerpt, kind_of_text, trimmed};
 
 /// Limits on the size of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use image::{DynamicImage, ImageDecoder, ImageEncoder, ImageReader, Rgb, RgbImage
 
 use crate::driver::images::decoders::{DecoderPermit, admit};
 use crate::model::outcome::ImageFormat;
-use crate::model::style::Conversion;
+use crate::model::output_options::Conversion;
 
 /// Memory limit of a decoder, in bytes. The check has already limited the number of pixels.
 const DECODED_BYTES_MAX: u64 = 2 << 30;

@@ -17,10 +17,10 @@ pub(super) use crate::driver::images::making::jpeg::head_bytes as jpeg_head_byte
 
 use crate::driver::images::making::tags::EmbeddedMetadata;
 use crate::model::outcome::ImageFormat;
-use crate::model::style::Sidecar;
+use crate::model::output_options::Sidecar;
 
 use super::check::Checked;
-use crate::model::origin::Provenance;
+use crate::model::provenance::Provenance;
 
 /// Inserts prompt and parameters into an image of this format, given its first bytes. Returns `false` if the format has
 /// no place for them there, or the place is occupied.

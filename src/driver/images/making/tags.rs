@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use crate::driver::images::check::Checked;
-use crate::model::origin::Provenance;
+use crate::model::provenance::Provenance;
 use crate::model::request::Request;
 use crate::report::value::{self, nested};
 

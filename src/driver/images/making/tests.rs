@@ -16,8 +16,8 @@ use crate::driver::images::{DiskStore, ImageStore};
 use crate::model::job::{Job, JobId};
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, TaskId};
+use crate::model::output_options::{Conversion, PostProcessing};
 use crate::model::request::Request;
-use crate::model::style::{Conversion, PostProcessing};
 use crate::provider::Download;
 
 const PROMPT: &str = "一只金色的猫\nwith \"quotes\" 🐈";

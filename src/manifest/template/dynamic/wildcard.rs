@@ -2,7 +2,7 @@
 
 use super::super::{Gathered, Template};
 use super::{OPTIONS_MAX, Parser, Row, SPECIAL, too_deep};
-use crate::manifest::mistake::{Issue, wrong};
+use crate::manifest::diagnostic::{Issue, wrong};
 use crate::manifest::read::shown_text;
 use crate::manifest::template::node::Node;
 

@@ -8,7 +8,7 @@ mod table;
 use serde_json::json;
 
 use super::*;
-use crate::provider::modelscope::waits::http_date;
+use crate::provider::modelscope::retry_after::http_date;
 
 fn answer(status: u16, body: &str) -> ApiResponse {
     ApiResponse { status, body: body.into(), ..ApiResponse::default() }

@@ -1,7 +1,7 @@
 //! Tests of the decision table, with one example response per row.
 
 use super::*;
-use crate::provider::modelscope::verdicts::TABLE;
+use crate::provider::modelscope::decision_table::TABLE;
 
 /// Expected result of a response.
 #[derive(Debug)]

@@ -1,0 +1,72 @@
+//! Display of progress: a bar on a terminal, lines elsewhere, JSON, or nothing.
+
+use std::io::{self, Write};
+
+use promptbatch::driver::clock::Clock;
+use promptbatch::model::counts::StatusCounts;
+use promptbatch::model::price::Price;
+use promptbatch::model::progress::{NoProgress, Progress};
+use promptbatch::model::snapshot::StopCode;
+use promptbatch::report::Reporters;
+use promptbatch::report::log_reporter::LogReporter;
+use promptbatch::report::operation_reporter::OperationReporter;
+use promptbatch::report::progress_totals::ProgressTotals;
+use promptbatch::report::stream::{End, JsonLinesReporter, end};
+use promptbatch::report::terminal::Terminal;
+use promptbatch::report::tty_reporter::{PrintAbove, TtyReporter};
+use promptbatch::run::Summary;
+
+use crate::cli::exit::Exit;
+use crate::cli::flags::{Display, ShowArgs};
+use crate::cli::speak_json;
+
+/// Creates the reporters of a run that continues from these counts. `jobs_max` limits the jobs to work on. `None` means
+/// all.
+pub fn reporters(
+    show: &ShowArgs,
+    counts: &StatusCounts,
+    price: Option<Price>,
+    jobs_max: Option<u64>,
+    above: &PrintAbove,
+) -> Reporters {
+    let tally = ProgressTotals::new(counts).with_price(price).with_jobs_max(jobs_max);
+    match show.display() {
+        Display::Nothing => Reporters::default(),
+        Display::Json => Reporters(vec![Box::new(JsonLinesReporter::new(Box::new(io::stderr()), *counts, tally))]),
+        Display::Lines => Reporters(vec![Box::new(LogReporter::new(Box::new(io::stderr()), tally, show.verbose))]),
+        Display::Bar => {
+            Reporters(vec![Box::new(TtyReporter::on(Terminal::stderr(), above.clone(), tally, show.verbose))])
+        }
+    }
+}
+
+/// Writes the last JSON line of a run: its exit code and its summary. `summary` is `None` if the run failed with an
+/// error.
+pub fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
+    if show.display() != Display::Json {
+        return;
+    }
+    let results = summary.map_or_else(String::new, |summary| summary.results.display().to_string());
+    let summary = summary.map(|Summary { stop, elapsed, counts, .. }| End {
+        stop: stop.as_ref().map(|stop| StopCode::from(stop).word()),
+        seconds: elapsed.as_secs_f64(),
+        results: &results,
+        counts: *counts,
+    });
+    // If the write fails, no stream is left for a message.
+    let _ = io::stderr().write_all(end(Clock::system().now().wall(), exit.code(), summary).as_bytes());
+}
+
+/// Creates the display for a long operation that is not a run.
+pub fn chores(display: Display, above: &PrintAbove) -> Box<dyn Progress> {
+    let clock = Clock::system();
+    let now = move || clock.now();
+    if display == Display::Json {
+        speak_json();
+    }
+    match display {
+        Display::Nothing | Display::Json => Box::new(NoProgress),
+        Display::Lines => Box::new(OperationReporter::lines(Box::new(io::stderr()), now)),
+        Display::Bar => Box::new(OperationReporter::bar(Terminal::stderr(), above.clone(), now)),
+    }
+}

@@ -1,0 +1,401 @@
+//! Adaptive limiter: learns a rate limit and a concurrency limit from refusals that do not name the limit.
+//!
+//! A refusal does not say whether submissions come too fast or too many tasks are in flight. The first refusal cuts both limits. The next
+//! acceptances and refusals show which limit it was, and the other limit is restored. Later refusals are attributed to the same limit as
+//! long as that explains them.
+//!
+//! Tasks that have ended undetected make the number of tasks in flight seem larger than it is. A submission accepted with a few more tasks
+//! may have found such a slot, and proves nothing. Only clearly more tasks in flight prove that the rate was the cause.
+
+use std::time::Duration;
+
+use crate::engine::concurrency_window::ConcurrencyWindow;
+use crate::engine::detection_lag::DetectionLag;
+use crate::engine::estimated_rate::EstimatedRate;
+use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
+use crate::engine::throughput_probe::ThroughputProbe;
+use crate::model::limits::Concurrency;
+use crate::model::time::Moment;
+
+/// Number of tasks in flight up to which one task that just ended matters: a single acceptance proves little.
+const FEW: usize = 16;
+
+/// Maximum wait of a submission because it is beyond the window, times two.
+const BEYOND_MAX: Duration = Duration::from_secs(20);
+
+/// Standard deviations added to the expected number of undetected ends: by default, and before a rate counts as proven.
+const AS_A_RULE: f64 = 1.5;
+const AT_MOST: f64 = 2.0;
+
+/// Ratio below which one acceptance rate is clearly lower than another.
+const LESS: f64 = 0.93;
+
+/// Consecutive refusals, at fewer and fewer tasks in flight, after which a missing slot is the cause. Also limits undecided refusals.
+const PATIENCE: u32 = 4;
+
+/// Permit of a submission under way: when it left, and how many other tasks were in flight then.
+#[derive(Clone, Copy, Debug)]
+pub struct SubmitPermit {
+    left_at: Moment,
+    n_others: usize,
+}
+
+impl SubmitPermit {
+    /// Returns when the submission left.
+    pub const fn left_at(&self) -> Moment {
+        self.left_at
+    }
+}
+
+/// Limiter that estimates both limits, and which of them refuses.
+#[derive(Debug)]
+pub struct AdaptiveLimiter {
+    window: ConcurrencyWindow,
+    /// Useful number of tasks in flight while nothing is refused; `None` if it is not to be measured.
+    gain: Option<ThroughputProbe>,
+    rate: EstimatedRate,
+    reason: Option<RefusalCause>,
+    case: Option<Hypothesis>,
+    /// Estimate of the tasks in flight that have ended undetected.
+    unheard: DetectionLag,
+    /// Test for random refusals.
+    chance: RandomRefusalTest,
+    /// Limits before the last cuts; `None` before the first cut.
+    before: Option<LimitsBeforeCut>,
+    /// Moment of the last refusal that was the first of its burst.
+    refused_at: Option<Moment>,
+    /// Moment from which one submission beyond the window may leave. A low rate would refuse it directly after another one.
+    beyond_at: Option<Moment>,
+    /// Consecutive refusals, each the first of its burst.
+    n_refusals: u32,
+    /// Maximum number of other tasks in flight at an acceptance since the last refusal.
+    n_others_max: usize,
+    /// Consecutive refusals with at least as many tasks in flight as at any acceptance since the previous one.
+    n_at_most: u32,
+}
+
+/// Limit that causes a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RefusalCause {
+    Rate,
+    Window,
+}
+
+/// Limits as they were before cuts that may not help.
+#[derive(Debug)]
+struct LimitsBeforeCut {
+    /// Maximum recent acceptance rate at a refusal since then, in submissions per second.
+    pace: f64,
+    window: ConcurrencyWindow,
+    rate: EstimatedRate,
+}
+
+/// Refusal whose cause is not known yet.
+#[derive(Debug)]
+struct Hypothesis {
+    n_others: usize,
+    /// Moment from which one task beyond the window may be submitted as a test: a rate would allow one again.
+    test_at: Moment,
+    /// Maximum number of other tasks in flight at a later acceptance; `None` before one.
+    n_others_max: Option<usize>,
+    /// Refusals since the case was opened that did not decide it.
+    n_undecided: u32,
+    window_before: ConcurrencyWindow,
+    rate_before: EstimatedRate,
+}
+
+impl AdaptiveLimiter {
+    /// Creates a limiter that knows only the user's settings. A configured rate already gives the useful number of tasks.
+    pub fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
+        let gain = (concurrency == Concurrency::Auto && !is_rate_known).then(ThroughputProbe::new);
+        let (window, rate) = (ConcurrencyWindow::new(concurrency), EstimatedRate::new());
+        Self {
+            window,
+            gain,
+            rate,
+            reason: None,
+            case: None,
+            unheard: DetectionLag::default(),
+            chance: RandomRefusalTest::new(),
+            before: None,
+            refused_at: None,
+            beyond_at: None,
+            n_refusals: 0,
+            n_others_max: 0,
+            n_at_most: 0,
+        }
+    }
+
+    /// Records that `n_in_flight` tasks of an earlier process are at the provider.
+    pub fn found(&mut self, n_in_flight: usize) {
+        self.window.found(n_in_flight);
+        if let Some(gain) = &mut self.gain {
+            gain.found(n_in_flight);
+        }
+    }
+
+    /// Returns whether the in-flight limit is known from a refusal.
+    pub const fn has_found_places(&self) -> bool {
+        self.window.is_found()
+    }
+
+    /// Returns whether it is unknown which limit refuses.
+    pub const fn is_in_doubt(&self) -> bool {
+        self.case.is_some()
+    }
+
+    /// Sets the state in which a limit is known to exist, and nothing points to random refusals.
+    #[cfg(test)]
+    pub const fn distrust_chance(&mut self) {
+        self.chance.distrust();
+    }
+
+    /// Returns whether refusals have proved random, so that a wait named by one applies to its own job alone.
+    pub const fn is_chance_trusted(&self) -> bool {
+        self.chance.is_trusted()
+    }
+
+    /// Returns how many tasks are known to be accepted and useful.
+    pub fn cap(&self) -> usize {
+        self.window.cap().min(self.worth())
+    }
+
+    /// Returns how many tasks in flight are useful; once some are refused, the window alone decides.
+    fn worth(&self) -> usize {
+        self.gain.as_ref().filter(|_| !self.window.is_found()).map_or(usize::MAX, ThroughputProbe::cap)
+    }
+
+    /// Records the end of one of `n_in_flight` tasks, its duration `took`, and the expected delay `unheard` of its detection.
+    pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration, unheard: Duration) {
+        self.unheard.ended(took, unheard);
+        if let Some(gain) = self.gain.as_mut().filter(|_| !self.window.is_found()) {
+            gain.ended(now, n_in_flight, took);
+        }
+    }
+
+    /// Returns whether one more task may be submitted with `n_in_flight` in flight.
+    pub fn has_room(&self, now: Moment, n_in_flight: usize) -> bool {
+        let is_test = self.case.as_ref().is_some_and(|case| {
+            let room = (case.n_others + self.doubt(case.n_others) + 1).min(self.window.max());
+            case.test_at <= now && n_in_flight < room
+        });
+        let may_go_beyond = n_in_flight < self.window.cap() || self.beyond_at.is_none_or(|at| at <= now);
+        is_test || (n_in_flight < self.room() && may_go_beyond)
+    }
+
+    /// Returns how many of `n` tasks in flight may have ended.
+    fn noise(&self, n: usize) -> usize {
+        self.unheard.among(n, AS_A_RULE)
+    }
+
+    /// Returns by how much a number must exceed `n` tasks in flight to prove more slots. The ends of a few tasks are detected soon.
+    fn doubt(&self, n: usize) -> usize {
+        if n <= FEW { 0 } else { self.unheard.among(n, AT_MOST) }
+    }
+
+    fn room(&self) -> usize {
+        self.window.room(self.noise(self.window.cap())).min(self.worth())
+    }
+
+    /// Returns when there will be room without the end of a task; `None` if only an end makes room.
+    pub fn room_at(&self, now: Moment, n_in_flight: usize) -> Option<Moment> {
+        let test_at = self.case.as_ref().map(|case| case.test_at);
+        let beyond_at = self.beyond_at.filter(|_| n_in_flight < self.room());
+        [test_at, beyond_at].into_iter().flatten().filter(|at| *at > now).min()
+    }
+
+    /// Returns when the next submission may leave; `None` means now.
+    pub fn next_at(&self, now: Moment) -> Option<Moment> {
+        self.rate.next_at(now)
+    }
+
+    /// Returns the rate that the provider accepts, in submissions per second; `None` as long as refusals have not shown it.
+    pub fn rate(&self, now: Moment) -> Option<f64> {
+        self.rate.believed(now)
+    }
+
+    /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
+    pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
+        self.rate.take(now);
+        SubmitPermit { left_at: now, n_others }
+    }
+
+    /// Records an accepted submission.
+    pub fn accepted(&mut self, now: Moment, ticket: SubmitPermit) {
+        self.n_refusals = 0;
+        self.chance.accepted();
+        let since = self.rate.since_accepted(now);
+        self.rate.accepted(now);
+        self.beyond_at = Some(now + since.max(self.rate.interval(now)).min(BEYOND_MAX) / 2);
+        self.window.accepted(ticket.n_others, self.noise(ticket.n_others));
+        if self.refused_at.is_some_and(|at| ticket.left_at <= at) {
+            return;
+        }
+        self.n_others_max = self.n_others_max.max(ticket.n_others);
+        if let Some(mut case) = self.case.take() {
+            case.n_others_max = case.n_others_max.max(Some(ticket.n_others));
+            if ticket.n_others < case.n_others + self.doubt(case.n_others) {
+                self.case = Some(case);
+            } else {
+                // At least as many tasks were in flight as at the refusal, so a missing slot was not the cause.
+                self.window = case.window_before;
+                self.reason = Some(RefusalCause::Rate);
+            }
+        }
+    }
+
+    /// Records a refused submission and returns the reaction; `None` if an earlier refusal of the same burst already counted.
+    pub fn refused(&mut self, now: Moment, ticket: SubmitPermit) -> Option<RefusalReaction> {
+        let is_late = self.refused_at.is_some_and(|at| ticket.left_at <= at);
+        if is_late && !self.chance.is_presumed() {
+            self.window.refused_too();
+            return None;
+        }
+        let load = self.load(now, ticket.n_others);
+        let n_before = match self.chance.refused(load) {
+            RefusalVerdict::Chance => return Some(RefusalReaction::Chance),
+            RefusalVerdict::Limit { n_before } => n_before,
+        };
+        if is_late {
+            self.window.refused_too();
+            return None;
+        }
+        self.refused_at = Some(now);
+        self.n_refusals += 1;
+        self.n_at_most = if ticket.n_others >= self.n_others_max { self.n_at_most + 1 } else { 0 };
+        self.n_others_max = 0;
+        if self.chance.is_dense() || load == LoadLevel::Beyond || self.before.is_none() {
+            let (window, rate) = (self.window.clone(), self.rate.clone());
+            self.before = Some(LimitsBeforeCut { pace: rate.pace(now), window, rate });
+        }
+        if self.chance.is_proven_by_cut(load) {
+            self.restore();
+            return Some(RefusalReaction::Chance);
+        }
+        if let Some(gain) = &mut self.gain {
+            gain.disturbed();
+        }
+        self.cut(now, ticket.n_others);
+        if self.reason == Some(RefusalCause::Window) {
+            (0..n_before).for_each(|_| self.window.refused_too());
+        }
+        Some(if self.n_refusals > 1 { RefusalReaction::Wait } else { RefusalReaction::Cut })
+    }
+
+    /// Reverts cuts that did not help.
+    fn restore(&mut self) {
+        self.case = None;
+        if let Some(before) = self.before.take() {
+            let n_taken = self.window.cap();
+            (self.window, self.rate) = (before.window, before.rate);
+            self.window.found(n_taken);
+        }
+    }
+
+    /// Returns how the load at a refusal compares with the known limits, by the limit that refuses, if known.
+    fn load(&mut self, now: Moment, n_others: usize) -> LoadLevel {
+        let pace = self.rate.pace(now);
+        let (top, pace_top) = self.before.as_mut().map_or((self.window.cap(), pace), |before| {
+            before.pace = before.pace.max(pace);
+            (before.window.cap(), before.pace)
+        });
+        let rate = self.rate.believed(now).map(|_| match self.rate.has_rested(now) {
+            true => LoadLevel::Beyond,
+            false if pace < LESS * pace_top => LoadLevel::Within,
+            false => LoadLevel::Unclear,
+        });
+        let window = (n_others > 0 && self.window.is_found()).then(|| match n_others + 1 + self.doubt(top) {
+            _ if n_others >= self.window.cap() => LoadLevel::Beyond,
+            n if n < top => LoadLevel::Within,
+            _ => LoadLevel::Unclear,
+        });
+        match (self.reason, rate, window) {
+            (_, Some(LoadLevel::Beyond), None)
+            | (Some(RefusalCause::Rate) | None, Some(LoadLevel::Beyond), Some(_)) => LoadLevel::Beyond,
+            (_, _, Some(LoadLevel::Beyond)) => LoadLevel::Beyond,
+            (Some(RefusalCause::Rate), Some(load), _) | (_, Some(load), None) => load,
+            (Some(RefusalCause::Window), _, Some(load)) | (_, None, Some(load)) => load,
+            (None, Some(LoadLevel::Within), Some(LoadLevel::Within)) => LoadLevel::Within,
+            (None, Some(_), Some(_)) | (_, None, None) => LoadLevel::Unclear,
+        }
+    }
+
+    /// Cuts the limit that refused, or both if the cause is unknown.
+    fn cut(&mut self, now: Moment, n_others: usize) {
+        match self.judge(now, n_others) {
+            Some(RefusalCause::Rate) => {
+                if let Some(case) = self.case.take() {
+                    self.window = case.window_before;
+                }
+                self.rate.refused(now, true, self.chance.share());
+                self.reason = Some(RefusalCause::Rate);
+            }
+            Some(RefusalCause::Window) => {
+                let case = self.case.take();
+                self.window.refused(n_others, self.noise(n_others), case.is_some());
+                if let Some(case) = case {
+                    self.rate = case.rate_before;
+                }
+                self.reason = Some(RefusalCause::Window);
+            }
+            None => self.open_case(now, n_others),
+        }
+    }
+
+    /// Returns the limit that refused a submission; `None` if it is not known.
+    fn judge(&self, now: Moment, n_others: usize) -> Option<RefusalCause> {
+        if n_others == 0 {
+            return Some(RefusalCause::Rate);
+        }
+        if let Some(case) = &self.case {
+            let doubt = self.doubt(n_others);
+            return match case.n_others_max {
+                Some(max) if max >= n_others + doubt || n_others + doubt < case.n_others => Some(RefusalCause::Rate),
+                Some(_) if doubt == 0 || case.n_undecided >= PATIENCE => Some(RefusalCause::Window),
+                // The previous cause still applies, as long as nothing contradicts it.
+                Some(_) => self.reason.filter(|reason| *reason == RefusalCause::Rate && self.rate.explains(now)),
+                // Tasks ended and that did not help. Time may help, for some refusals.
+                None if n_others < case.n_others && self.n_refusals < PATIENCE => None,
+                // Without any comparable knowledge, the rate is a guess, and may have been tested too soon.
+                None if self.n_refusals < PATIENCE - 1 && self.is_news(case) => None,
+                None => Some(RefusalCause::Window),
+            };
+        }
+        self.reason.filter(|reason| match reason {
+            RefusalCause::Rate => (self.n_at_most < 2 || n_others > FEW) && self.rate.explains(now),
+            RefusalCause::Window => self.window.explains(n_others),
+        })
+    }
+
+    /// Returns whether nothing known so far predicted this case.
+    const fn is_news(&self, case: &Hypothesis) -> bool {
+        self.reason.is_none() || (case.n_others + 1) * 4 < case.window_before.cap()
+    }
+
+    fn open_case(&mut self, now: Moment, n_others: usize) {
+        let before = self.case.take();
+        let n_undecided = before.as_ref().map_or(0, |case| case.n_undecided + u32::from(case.n_others_max.is_some()));
+        let (window_before, rate_before) = before
+            .map_or_else(|| (self.window.clone(), self.rate.clone()), |case| (case.window_before, case.rate_before));
+        self.window.refused(n_others, self.noise(n_others), true);
+        self.rate.refused(now, false, self.chance.share());
+        self.n_at_most = 0;
+        let wait = self.rate.now(now).map_or(0.0, |rate| (1.5 * f64::from(self.n_refusals) / rate).min(60.0));
+        let test_at = now + Duration::from_secs_f64(wait);
+        self.case = Some(Hypothesis { n_others, test_at, n_others_max: None, n_undecided, window_before, rate_before });
+    }
+}
+
+/// Reaction to a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalReaction {
+    /// Random refusal: only its own job waits.
+    Chance,
+    /// Pause of all submissions for a while.
+    Wait,
+    /// Cut of a limit, which is enough: there is room when a task ends, or in a moment.
+    Cut,
+}
+
+#[cfg(test)]
+mod tests;

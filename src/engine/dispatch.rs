@@ -1,0 +1,151 @@
+//! Dispatch: downloads, polls and submissions that may leave now within their budgets, and requests for further jobs.
+
+use crate::engine::downloads::BACKLOG_MIN;
+use crate::engine::lane::Blocked;
+use crate::engine::turn::{Action, StopReason};
+use crate::engine::{Engine, Loading};
+use crate::model::event::EventKind;
+use crate::model::job::JobId;
+use crate::model::phase::Phase;
+use crate::model::provenance::Provenance;
+use crate::model::time::Moment;
+
+impl Engine {
+    pub(super) fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        // The job is not at fault, and its next poll returns fresh links.
+        while let Some(id) = self.to_download.pop_expired(now) {
+            self.schedule.plan_at(now, id, self.jobs[&id].watch);
+        }
+        while self.lane.has_room_to_download()
+            && let Some(id) = self.to_download.pop()
+        {
+            self.lane.download_begun(now, id);
+            let tracked = &self.jobs[&id];
+            let Phase::Downloading(urls) = &tracked.state.phase else {
+                unreachable!("only jobs with links are queued")
+            };
+            actions.push(Action::Download(Provenance::new(&tracked.job, &tracked.state), urls.clone()));
+        }
+        self.lane.downloads_planned();
+    }
+
+    pub(super) fn plan_polls(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
+        while self.schedule.next().is_some_and(|moment| moment <= now) {
+            match self.lane.take_poll(now) {
+                Ok(()) => {
+                    let due = std::iter::from_fn(|| self.schedule.take_due(now)).take(self.limits.poll_batch_max);
+                    let jobs = &mut self.jobs;
+                    let batch = due.filter_map(|id| Some((id, jobs.get_mut(&id)?.ask(now)?))).collect();
+                    actions.push(Action::Poll(batch));
+                }
+                Err(Blocked::Busy) => return None,
+                Err(Blocked::Until(moment)) => return Some(moment),
+            }
+        }
+        self.schedule.next()
+    }
+
+    pub(super) fn plan_submits(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
+        while let Some((moment, id)) = self.to_submit_later.first().copied()
+            && moment <= now
+        {
+            self.to_submit_later.pop_first();
+            self.submit_again(id);
+        }
+        self.settle_last_refusals(now);
+        while let Some(id) = self.brake.pop(now) {
+            self.to_submit.push_front(id);
+        }
+        self.lane.limit_submits(self.refusals.submits_max(self.has_accepted_here));
+        let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
+        sooner(&mut wake_at, self.brake.wake_at(now));
+        if self.n_unsubmitted() > 0 {
+            sooner(&mut wake_at, self.time_is_up_at(now));
+        }
+        if self.meet_spent(now) || self.meet_duration(now) {
+            return None;
+        }
+        while let Some(next) = self.next_to_submit()
+            && !self.is_backed_up()
+        {
+            if self.meet_cost(now, next) {
+                break;
+            }
+            match self.lane.take_submit(now) {
+                Ok(ticket) => {
+                    let probe = if self.refusals.is_blocking() { self.refusals.take_probe() } else { None };
+                    let id = probe.or_else(|| self.to_submit.pop_front()).expect("a job can be submitted");
+                    self.spending.reserve(&self.jobs[&id].job.request.model);
+                    self.emit(now, id, EventKind::SubmitStarted);
+                    let tracked = self.tracked(id);
+                    tracked.ticket = Some(ticket);
+                    tracked.is_in_flight = true;
+                    actions.push(Action::Submit(tracked.job.clone()));
+                }
+                Err(Blocked::Busy) => break,
+                Err(Blocked::Until(moment)) => {
+                    sooner(&mut wake_at, Some(moment));
+                    break;
+                }
+            }
+        }
+        wake_at
+    }
+
+    /// Returns the job to submit next. While all jobs are refused for the same reason, only a job that was refused already is tried.
+    fn next_to_submit(&self) -> Option<JobId> {
+        let probe = if self.refusals.is_blocking() { self.refusals.probe() } else { None };
+        probe.or_else(|| self.to_submit.front().copied())
+    }
+
+    /// Stops the run when its time is up and a job still waits for submission. Returns whether the run stops.
+    fn meet_duration(&mut self, now: Moment) -> bool {
+        let is_waiting = self.n_unsubmitted() > 0;
+        if let Some(max) = self.limits.duration_max
+            && is_waiting
+            && self.ends_at.is_some_and(|ends_at| ends_at <= now)
+        {
+            self.stop_with(now, StopReason::Duration(max));
+        }
+        self.stop.is_some()
+    }
+
+    /// Returns whether the cost limit prevents the next submission. Answers to submissions under way may still free a part of the limit.
+    /// After them, the run stops.
+    fn meet_cost(&mut self, now: Moment, next: JobId) -> bool {
+        match self.spending.check(&self.jobs[&next].job.request.model) {
+            Ok(()) => return false,
+            Err(_) if self.lane.n_submits_out() > 0 => (),
+            Err(capped) => self.stop_with(now, StopReason::Cost(capped)),
+        }
+        true
+    }
+
+    /// Returns whether downloads lag so far behind that another task would only wait: in memory, while its links expire.
+    pub(super) fn is_backed_up(&self) -> bool {
+        let n_elsewhere = self.lane.n_in_flight() + self.n_unsubmitted();
+        self.jobs.len().saturating_sub(n_elsewhere) >= self.lane.cap().max(BACKLOG_MIN)
+    }
+
+    /// Keeps the look-ahead filled. Jobs in backoff count against it, so that an outage loads no further jobs. Jobs of an earlier process
+    /// are loaded in any case.
+    pub(super) fn plan_load(&mut self, actions: &mut Vec<Action>) {
+        let n_held = if self.is_past_known {
+            self.to_submit.len() + self.to_submit_later.len() + self.brake.n_waiting()
+        } else {
+            0
+        };
+        if self.loading == Loading::More && n_held * 2 <= self.limits.look_ahead_max {
+            self.loading = Loading::Asked;
+            actions.push(Action::Load { max: self.part.ask(self.limits.look_ahead_max - n_held) });
+        }
+    }
+}
+
+/// Keeps the earlier of two moments; `None` means no moment.
+pub(super) fn sooner(wake_at: &mut Option<Moment>, other: Option<Moment>) {
+    *wake_at = match (*wake_at, other) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+}

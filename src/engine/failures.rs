@@ -1,0 +1,313 @@
+//! Consequences of a fault: turns the verdict of the retry policy into events and queues.
+
+use std::time::Duration;
+
+use crate::engine::refusals::{SettledRefusal, is_refusal};
+use crate::engine::resubmit_limiter::TrialEvidence;
+use crate::engine::retry::RetryVerdict;
+use crate::engine::spending::Settled;
+use crate::engine::turn::StopReason;
+use crate::engine::{Engine, Loading};
+use crate::model::event::{EventKind, Stage};
+use crate::model::job::JobId;
+use crate::model::limits::InDoubtPolicy;
+use crate::model::outcome::{Fault, FaultKind, Outcome};
+use crate::model::time::Moment;
+
+/// Grace period for unknown tasks. A task accepted more recently may still be unknown to the servers that are polled. A task that has been
+/// unknown for less time may become known again, because servers are replaced during a run.
+const UNKNOWN_GRACE: Duration = Duration::from_secs(30);
+
+/// Consecutive answers that a task is unknown, after which it counts as lost.
+const UNKNOWN_MAX: u32 = 3;
+
+/// Wait of a refused job before its next attempt, when no other job can show whether the refusals have passed.
+const LAST_TRY_AFTER: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Handles a submission that was not accepted, or may have been.
+    pub(super) fn submit_failed(&mut self, now: Moment, id: JobId, mut fault: Fault) {
+        let ticket = self.ticket(id);
+        let alone = self.lane.submit_refused(now, ticket, &fault);
+        if let Some(wait) = fault.retry_after.take() {
+            self.lane.pause_submits(now, wait);
+        }
+        self.settle(id, if fault.kind.leaves_doubt() { Settled::InDoubt } else { Settled::Free });
+        self.tracked(id).is_in_flight = false;
+        if fault.kind.leaves_doubt() {
+            self.brake.failed(now, id);
+        }
+        if is_refusal(fault.kind) {
+            self.refused(now, id, fault);
+        } else {
+            self.set_back(now, id, Stage::Submit, fault);
+            self.wait_alone(now, id, alone);
+        }
+    }
+
+    /// Handles a refused submission. The refusal is a verdict on the job, or comes from something that refuses every job.
+    fn refused(&mut self, now: Moment, id: JobId, fault: Fault) {
+        let may_wait = match fault.kind {
+            FaultKind::Rejected => {
+                self.retry.may_repay(&self.jobs[&id].state) && self.limits.in_doubt == InDoubtPolicy::Resubmit
+            }
+            _ => true,
+        };
+        self.emit(now, id, EventKind::Setback(Stage::Submit, fault.clone()));
+        // A refusal says nothing about earlier losses and doubts, and others must not wait for this job.
+        self.brake.withdraw(id);
+        let is_shared = self.refusals.push(now, id, &fault, may_wait);
+        if !may_wait {
+            self.leave_rejected(now, id, fault.clone());
+        }
+        if !is_shared {
+            return;
+        }
+        match fault.kind {
+            FaultKind::Unauthorized => self.stop_with(now, StopReason::Unauthorized(fault)),
+            _ if !self.has_accepted => self.stop_with(now, StopReason::Refused(fault)),
+            _ => {
+                self.refusals.block();
+                self.lane.block_submits(now, fault.kind.leaves_doubt());
+                if self.is_out_of_reach(now, Stage::Submit) {
+                    self.stop_with(now, StopReason::Refused(fault));
+                }
+            }
+        }
+    }
+
+    /// Handles a job that was rejected and may not be submitted again.
+    fn leave_rejected(&mut self, now: Moment, id: JobId, fault: Fault) {
+        match self.limits.in_doubt {
+            InDoubtPolicy::Fail => self.finish(now, id, Outcome::Failed(fault)),
+            InDoubtPolicy::Hold | InDoubtPolicy::Resubmit => self.forget(id),
+        }
+    }
+
+    /// Settles refusals after the acceptance of a submission that left at `left_at`. Jobs refused before that moment were refused for their
+    /// own content, or the cause has passed.
+    pub(super) fn settle_refusals(&mut self, now: Moment, left_at: Moment) {
+        for settled in self.refusals.succeeded(left_at) {
+            self.settle_refusal(now, settled);
+        }
+    }
+
+    /// Fails a job that was refused twice, and a job that the API itself refused alone. Other jobs are submitted once more: they shared
+    /// their refusal, or something else on the network path refused them. Gateways refuse all requests for seconds while they restart.
+    fn settle_refusal(&mut self, now: Moment, settled: SettledRefusal) {
+        let SettledRefusal { job, fault, is_shared } = settled;
+        let may_have_passed = is_shared || fault.kind == FaultKind::Rejected;
+        if !may_have_passed || self.jobs[&job].n_refused > 0 {
+            return self.finish(now, job, Outcome::Failed(fault));
+        }
+        self.tracked(job).n_refused += 1;
+        if is_shared { self.submit_again(job) } else { self.submit_later(now + LAST_TRY_AFTER, job) }
+    }
+
+    /// Decides about refused jobs when no other submission is left that could show whether the refusals are their own.
+    pub(super) fn settle_last_refusals(&mut self, now: Moment) {
+        let is_waited_for = self.refusals.is_blocking()
+            || self.lane.n_submits_out() > 0
+            || !self.to_submit.is_empty()
+            || !self.to_submit_later.is_empty()
+            || self.brake.n_waiting() > 0;
+        if is_waited_for || self.loading != Loading::Done || self.refusals.n_waiting() == 0 {
+            return;
+        }
+        for settled in self.refusals.take_all() {
+            let SettledRefusal { job, fault, is_shared } = &settled;
+            let is_first = self.jobs[job].n_refused == 0;
+            let stop = match (fault.kind, self.has_accepted) {
+                // Nothing was ever accepted, so that most likely the address, the model or the token is wrong.
+                (FaultKind::Unauthorized, false) => StopReason::Unauthorized(fault.clone()),
+                (FaultKind::Rejected, false) => StopReason::Refused(fault.clone()),
+                (_, false) if *is_shared && is_first => StopReason::Refused(fault.clone()),
+                (_, true) if *is_shared && is_first => {
+                    self.tracked(settled.job).n_refused += 1;
+                    self.submit_later(now + LAST_TRY_AFTER, settled.job);
+                    continue;
+                }
+                _ => {
+                    self.settle_refusal(now, settled);
+                    continue;
+                }
+            };
+            self.stop_with(now, stop);
+            self.forget(settled.job);
+        }
+    }
+
+    /// Handles a fault of a job at this stage: the job continues, is held, or fails.
+    pub(super) fn set_back(&mut self, now: Moment, id: JobId, stage: Stage, mut fault: Fault) {
+        self.stop_for(now, stage, &fault);
+        fault.resets_in = None;
+        let verdict = self.judge(stage, &fault, id);
+        let is_doubt = stage == Stage::Submit && fault.kind.leaves_doubt();
+        match (stage, verdict) {
+            // The task is paid for and may become known again: the job stays with it.
+            (Stage::Task, RetryVerdict::Hold) => self.emit(now, id, EventKind::Setback(Stage::Poll, fault.clone())),
+            // A doubtful submission is recorded even if it ends the job: it may have cost money.
+            (_, RetryVerdict::Fail) if !is_doubt => (),
+            (_, RetryVerdict::Fail | RetryVerdict::Hold | RetryVerdict::Again { .. }) => {
+                self.emit(now, id, EventKind::Setback(stage, fault.clone()));
+            }
+        }
+        if stage == Stage::Task {
+            // A lost task was judged before it was given up.
+            if fault.kind != FaultKind::TaskLost && matches!(verdict, RetryVerdict::Again { .. }) {
+                self.brake.failed(now, id);
+            }
+            self.task_ended(id);
+            self.suspects.remove(&id);
+        }
+        self.follow(now, id, stage, verdict, fault);
+    }
+
+    /// Returns the verdict of the retry policy, unless the cause lies outside the job.
+    fn judge(&mut self, stage: Stage, fault: &Fault, id: JobId) -> RetryVerdict {
+        let verdict = self.retry.judge(stage, fault, &self.jobs[&id].state);
+        match (stage, verdict) {
+            // No submission succeeds: the job waits with all others, until the outage ends or the run stops.
+            (Stage::Submit, RetryVerdict::Fail) if fault.kind == FaultKind::Transient && self.lane.is_down() => {
+                RetryVerdict::Again { after: self.retry.longest() }
+            }
+            // An image that cannot be fetched now may be fetched later, and is paid for.
+            (Stage::Download, RetryVerdict::Fail) if !self.limits.is_submitting => RetryVerdict::Hold,
+            // A task that is gone is left for another run to submit again.
+            (Stage::Task, RetryVerdict::Fail) if !self.limits.is_submitting && fault.kind != FaultKind::Moderated => {
+                RetryVerdict::Again { after: Duration::ZERO }
+            }
+            (_, verdict) => verdict,
+        }
+    }
+
+    /// Delays a job that was refused at random until the time that the provider names, if any. No other job waits for that.
+    ///
+    /// Not all jobs of the look-ahead may wait, or nothing could be submitted. Beyond a quarter of it, the job goes behind the others
+    /// instead.
+    fn wait_alone(&mut self, now: Moment, id: JobId, wait: Option<Duration>) {
+        let Some(wait) = wait.filter(|_| self.to_submit.front() == Some(&id)) else { return };
+        self.to_submit.pop_front();
+        if self.to_submit_later.len() < self.limits.look_ahead_max / 4 {
+            self.to_submit_later.insert((now + wait.min(self.limits.wait_max), id));
+        } else {
+            self.to_submit.push_back(id);
+        }
+    }
+
+    /// Records an answer of the API about a task.
+    pub(super) fn poll_answered(&mut self, id: JobId) {
+        let awake = self.awake.total();
+        self.listening.answered(awake);
+        self.n_polls_unauthorized = 0;
+        self.suspects.remove(&id);
+        self.tracked(id).poll_answered(awake);
+    }
+
+    /// Handles a poll that gave no information. The task is polled again, unless the API's answers agree that it is gone.
+    ///
+    /// A passed deadline does not end the task without an answer of the API. The task is paid for, and may well be done.
+    pub(super) fn poll_failed(&mut self, now: Moment, id: JobId, fault: Fault) {
+        let awake = self.awake.total();
+        let tracked = self.tracked(id);
+        tracked.poll_failed();
+        let known_for = awake.saturating_sub(tracked.known_since);
+        if fault.kind == FaultKind::TaskLost {
+            tracked.n_unknown += 1;
+            let unknown_for = awake.saturating_sub(*tracked.unknown_since.get_or_insert(awake));
+            let is_lost =
+                tracked.n_unknown >= UNKNOWN_MAX && known_for >= UNKNOWN_GRACE && unknown_for >= UNKNOWN_GRACE;
+            self.suspects.insert(id);
+            if is_lost && self.given_up(now, id, fault.clone()) {
+                return;
+            }
+        }
+        // The task no longer runs, whatever became of it, and must not keep others from running.
+        if known_for >= self.limits.task_timeout {
+            self.task_ended(id);
+        }
+        self.set_back(now, id, Stage::Poll, fault);
+    }
+
+    /// Handles a task that seems lost, and returns whether its job is done with it. Another account does not know the task, and a run that
+    /// stops submits nothing. In both cases the job stays with its task, for a later run to poll.
+    fn given_up(&mut self, now: Moment, id: JobId, mut fault: Fault) -> bool {
+        self.suspects.insert(id);
+        if !self.limits.is_same_account {
+            fault.message += "; the token belongs to a different account than the one that the batch was started with";
+        } else if self.stop.is_none() {
+            let may_give_up = self.may_give_up(now, id);
+            if may_give_up {
+                self.set_back(now, id, Stage::Task, fault);
+            }
+            return may_give_up;
+        }
+        self.emit(now, id, EventKind::Setback(Stage::Poll, fault));
+        self.task_ended(id);
+        self.forget(id);
+        true
+    }
+
+    /// Handles a report that the task is not done. Its next poll is planned, or it is given up when its time is up and it is not queued.
+    pub(super) fn still_running(&mut self, now: Moment, id: JobId, is_queued: bool) {
+        self.queue(id, is_queued);
+        let (listening, task_timeout) = (self.listening.total(), self.limits.task_timeout);
+        let tracked = self.jobs.get_mut(&id).expect("answers come only for jobs in memory");
+        self.schedule.still_running(now, &mut tracked.watch);
+        let heard = tracked.heard.total();
+        tracked.watch.not_counted = (now - tracked.watch.accepted_at).saturating_sub(heard);
+        let (watch, order) = (tracked.watch, tracked.order);
+        if heard >= task_timeout && !self.fifo.may_be_queued(listening, order, task_timeout) {
+            let words = format!("no result within {} s of its acceptance (--task-timeout)", task_timeout.as_secs());
+            if self.given_up(now, id, Fault::new(FaultKind::TaskLost, words)) {
+                return;
+            }
+        }
+        self.schedule.plan(now, id, watch);
+    }
+
+    /// Returns whether a task that seems lost may be given up now. While many tasks seem lost at once, one goes first.
+    fn may_give_up(&mut self, now: Moment, id: JobId) -> bool {
+        let is_repaid = self.limits.is_submitting && self.retry.may_repay(&self.jobs[&id].state);
+        // A job on trial whose new task is lost as well shows that the trial has failed.
+        self.brake.failed(now, id);
+        !is_repaid || self.brake.admit(now, id, self.suspects.len())
+    }
+
+    fn poll_again(&mut self, now: Moment, id: JobId) {
+        let (n_poll_faults, watch) = (self.jobs[&id].n_poll_faults, self.jobs[&id].watch);
+        let wait = self.retry.poll_again_after(n_poll_faults);
+        self.schedule.plan_at(now + wait, id, watch);
+    }
+
+    pub(super) fn follow(&mut self, now: Moment, id: JobId, stage: Stage, verdict: RetryVerdict, fault: Fault) {
+        match (verdict, stage) {
+            (RetryVerdict::Fail, _) => self.finish(now, id, Outcome::Failed(fault)),
+            (RetryVerdict::Hold, _) => self.forget(id),
+            (RetryVerdict::Again { .. }, Stage::Poll) => self.poll_again(now, id),
+            (RetryVerdict::Again { .. }, Stage::Submit | Stage::Task) if !self.limits.is_submitting => self.forget(id),
+            (RetryVerdict::Again { after }, Stage::Download) => {
+                self.schedule.plan_at(now + after, id, self.jobs[&id].watch);
+            }
+            (RetryVerdict::Again { after: Duration::ZERO }, Stage::Submit | Stage::Task) => self.submit_again(id),
+            (RetryVerdict::Again { after }, Stage::Submit | Stage::Task) => self.submit_later(now + after, id),
+        }
+    }
+
+    fn submit_later(&mut self, moment: Moment, id: JobId) {
+        self.to_submit_later.insert((moment, id));
+        if self.jobs[&id].state.n_repaid() > 0 && !self.brake.is_trial(id) {
+            self.brake.announce(id);
+        }
+    }
+
+    /// Queues a job for another submission. If that may be paid for once more, the brake decides when.
+    pub(super) fn submit_again(&mut self, id: JobId) {
+        let state = &self.jobs[&id].state;
+        if state.n_repaid() == 0 || self.brake.is_trial(id) {
+            self.to_submit.push_front(id);
+        } else {
+            self.brake.push(id, if state.is_in_doubt() { TrialEvidence::Accepted } else { TrialEvidence::Ended });
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Progress snapshot of the engine: what is under way, what limits it, and how long tasks take.
+
+use crate::engine::spending::Settled;
+use crate::engine::turn::StopReason;
+use crate::engine::{Engine, Loading};
+use crate::model::cost::Cost;
+use crate::model::event::Stage;
+use crate::model::job::JobId;
+use crate::model::snapshot::{Bottleneck, Latency, RunSnapshot, StopCode};
+use crate::model::time::Moment;
+
+impl Engine {
+    /// Returns what is under way, for the progress display.
+    pub fn pace(&self, now: Moment) -> RunSnapshot {
+        let n_submitting = self.lane.n_submits_out();
+        RunSnapshot {
+            n_submitting,
+            n_queued: self.n_queued,
+            n_running: self.lane.n_in_flight() - n_submitting - self.n_queued,
+            n_downloading: self.to_download.len() + self.lane.n_downloads_out(),
+            n_waiting: self.to_submit_later.len(),
+            allowed: self.lane.allowed(now),
+            places: self.lane.places(),
+            latency: self.latency(now),
+            quota_left: self.quota_left,
+            cost: self.spending.cost(),
+            hold: self.lane.hold(now),
+            down_for: self.lane.down_for(now, Stage::Submit).or_else(|| self.lane.down_for(now, Stage::Poll)),
+            slow: self.slow(),
+            // A job limit that was reached is not shown as a stop of the run.
+            stopping: self.stop.as_ref().filter(|stop| !matches!(stop, StopReason::Limit(_))).map(StopCode::from),
+        }
+    }
+
+    /// Sets the cost of earlier processes, so that all submissions are counted; `None` if a price is unknown.
+    pub const fn remember_cost(&mut self, cost: Option<Cost>) {
+        self.spending.remember(cost);
+    }
+
+    /// Settles the cost of a submission of this job that was answered.
+    pub(super) fn settle(&mut self, id: JobId, settled: Settled) {
+        self.spending.settle(&self.jobs[&id].job.request.model, settled);
+    }
+
+    /// Records whether the provider last reported a task in flight as queued.
+    pub(super) fn queue(&mut self, id: JobId, is_queued: bool) {
+        let tracked = self.tracked(id);
+        let before = std::mem::replace(&mut tracked.is_queued, is_queued && tracked.is_in_flight);
+        let after = tracked.is_queued;
+        self.n_queued = self.n_queued + usize::from(after) - usize::from(before);
+    }
+
+    fn slow(&self) -> Option<Bottleneck> {
+        if self.to_submit.is_empty() || self.stop.is_some() {
+            return None;
+        }
+        if self.is_backed_up() { Some(Bottleneck::Downloads) } else { self.lane.slow() }
+    }
+
+    fn latency(&self, now: Moment) -> Option<Latency> {
+        let is_ending = self.loading == Loading::Done && self.to_submit.is_empty() && self.to_submit_later.is_empty();
+        let youngest = self.last_accepted_at.filter(|_| is_ending);
+        self.schedule.latency(youngest.map_or(now, |at| at.min(now)), now, self.lane.n_in_flight())
+    }
+}
+
+impl From<&StopReason> for StopCode {
+    fn from(stop: &StopReason) -> Self {
+        match stop {
+            StopReason::Interrupted(_) => Self::Asked,
+            StopReason::Unauthorized(_) => Self::Unauthorized,
+            StopReason::Refused(_) => Self::Refused,
+            StopReason::Quota(_) => Self::Quota,
+            StopReason::Failures(_) => Self::Failures,
+            StopReason::Unreachable(..) => Self::Unreachable,
+            StopReason::Disk => Self::Disk,
+            StopReason::Cost(_) => Self::Cost,
+            StopReason::Duration(_) => Self::Duration,
+            StopReason::Limit(_) => Self::Limit,
+        }
+    }
+}

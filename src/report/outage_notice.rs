@@ -1,0 +1,82 @@
+//! Outage notice, printed once when an outage begins: on a bar, a wrong address looks like an unavailable provider.
+
+use crate::model::escape::excerpt;
+use crate::model::event::{Event, EventKind, Stage};
+use crate::model::outcome::FaultKind;
+use crate::model::snapshot::{PauseReason, RunSnapshot};
+
+/// Maximum length of the reason, in characters: a few lines.
+const REASON_CHARS_MAX: usize = 300;
+
+const NO_RESPONSE: &str = "no response, still trying";
+
+/// Returns the text that introduces an outage with faults of this kind. `None` means that such faults indicate no
+/// outage.
+const fn lead(kind: FaultKind) -> Option<&'static str> {
+    match kind {
+        FaultKind::Transient | FaultKind::InDoubt => Some(NO_RESPONSE),
+        FaultKind::Rejected | FaultKind::InvalidRequest => Some("every submission is refused, still trying"),
+        FaultKind::Throttled { .. }
+        | FaultKind::QuotaExhausted { .. }
+        | FaultKind::TaskLost
+        | FaultKind::Moderated
+        | FaultKind::Unauthorized
+        | FaultKind::BadOutput => None,
+    }
+}
+
+/// State of the current outage, and the last fault that explains it.
+#[derive(Debug, Default)]
+pub struct OutageNotice {
+    last_fault: Option<String>,
+    is_told: bool,
+}
+
+impl OutageNotice {
+    /// Records new events. Returns a line when an outage begins.
+    pub fn line(&mut self, events: &[Event], pace: &RunSnapshot) -> Option<String> {
+        let mut faults = events.iter().filter_map(|event| match &event.kind {
+            EventKind::Setback(Stage::Submit | Stage::Poll, fault) => lead(fault.kind).map(|lead| (lead, fault)),
+            EventKind::Setback(..)
+            | EventKind::SubmitStarted
+            | EventKind::Accepted(_)
+            | EventKind::Ready(_)
+            | EventKind::Finished(_)
+            | EventKind::Reopened(_) => None,
+        });
+        if let Some((lead, fault)) = faults.next_back() {
+            self.last_fault = Some(format!("{lead}: {}", excerpt(&fault.message, REASON_CHARS_MAX)));
+        }
+        let is_down = pace.hold.is_some_and(|hold| hold.why == PauseReason::Down);
+        let is_news = is_down && !self.is_told;
+        // The notice is repeated only after a submission was accepted in between.
+        let is_over = events.iter().any(|event| matches!(event.kind, EventKind::Accepted(_)));
+        self.is_told = is_down || (self.is_told && !is_over);
+        let why = self.last_fault.as_deref().unwrap_or(NO_RESPONSE);
+        is_news.then(|| why.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::outcome::Fault;
+    use crate::model::snapshot::SubmitPause;
+    use crate::report::fixtures::{accepted, at, event, in_flight};
+
+    #[test]
+    fn an_outage_is_explained_once_and_again_when_something_got_through() {
+        let refused = Fault::new(FaultKind::Transient, "connection refused\n\u{1b}[31m");
+        let fault = [event(1, EventKind::Setback(Stage::Submit, refused))];
+        let down = RunSnapshot { hold: Some(SubmitPause { why: PauseReason::Down, until: at(9.0) }), ..in_flight(0) };
+        let mut silence = OutageNotice::default();
+        assert_eq!(silence.line(&fault, &in_flight(0)), None, "one fault is no outage");
+        let told = silence.line(&[], &down).unwrap();
+        assert_eq!(told, "no response, still trying: connection refused\\n\\u{1b}[31m");
+        assert_eq!(silence.line(&fault, &down), None);
+        assert_eq!(silence.line(&[], &in_flight(0)), None);
+        assert_eq!(silence.line(&fault, &down), None, "the same outage goes on");
+        assert_eq!(silence.line(&[accepted(1, "t")], &in_flight(1)), None);
+        assert!(silence.line(&fault, &down).is_some(), "another one begins");
+    }
+}
