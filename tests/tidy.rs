@@ -188,7 +188,7 @@ fn functions_fit_on_a_screen() {
 /// Names of the types that a file shows to other files, from its code outside of tests.
 fn shown_types(text: &str) -> Vec<&str> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let lines = code.lines().map(|line| line.trim_start());
+    let lines = code.lines().map(str::trim_start);
     let shown = lines.filter(|line| line.starts_with("pub ") || line.starts_with("pub("));
     let words =
         shown.map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()));

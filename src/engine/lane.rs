@@ -171,7 +171,7 @@ impl Lane {
                     (Some(RefusalReaction::Chance), Some(_)) => self.submits.refused(now, retry_after, false),
                     (Some(RefusalReaction::Chance | RefusalReaction::Cut), None) => self.submits.answered(),
                     (Some(RefusalReaction::Cut | RefusalReaction::Wait), _) => {
-                        self.submits.refused(now, retry_after, true)
+                        self.submits.refused(now, retry_after, true);
                     }
                     (None, _) => self.submits.refused(now, retry_after, false),
                 }

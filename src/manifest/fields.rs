@@ -108,7 +108,7 @@ impl Fields {
             Field::Params => set(&mut self.params, all.axis(said, |raw, _| composite_fields::params(raw))),
             Field::N => match said {
                 FieldValue::One(_) => {
-                    set(&mut self.n, all.axis(said, |raw, _| read::n(&raw)).map(OneOrManyValues::into_first))
+                    set(&mut self.n, all.axis(said, |raw, _| read::n(&raw)).map(OneOrManyValues::into_first));
                 }
                 FieldValue::Unreadable => {}
                 FieldValue::Many(_) => {

@@ -99,7 +99,7 @@ impl Table {
                 Column::Extra(name) => entry.extras.push((name.clone(), text)),
                 Column::Known(_) if text.is_empty() => {}
                 Column::Known(field) => {
-                    entry.given.push(FieldEntry::one(*field, UnparsedValue::Cell(text), place_of(place)))
+                    entry.given.push(FieldEntry::one(*field, UnparsedValue::Cell(text), place_of(place)));
                 }
             }
         }

@@ -111,7 +111,7 @@ impl Reader<'_> {
         match (part, node) {
             (_, YamlNode { kind: YamlKind::List(nodes), .. }) => self.prompts(nodes, place, parsed),
             (DocumentRole::Whole, YamlNode { kind: YamlKind::Map(pairs), .. }) => {
-                self.parts(pairs, part, place, parsed)
+                self.parts(pairs, part, place, parsed);
             }
             (DocumentRole::Head, YamlNode { kind: YamlKind::Map(pairs), .. }) if !is_entry(&pairs) => {
                 self.parts(pairs, part, place, parsed);

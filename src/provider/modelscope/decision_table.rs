@@ -3,7 +3,7 @@
 //! The first matching row decides. Each section ends with a default row, which matches every response.
 //!
 //! A *clear refusal* of a submission guarantees that nothing is paid for. It requires a row of the closed list below: a status of the API
-//! and its [own envelope](Envelope). Every other response may belong to an accepted task: any 5xx, a timeout, a page, a success without an
+//! and its [own envelope](ErrorEnvelope). Every other response may belong to an accepted task: any 5xx, a timeout, a page, a success without an
 //! id. Gateways also send "busy, try again later" for a request that continued behind them. A 429 without the API's envelope leaves doubt
 //! too. Most rate limiters refuse before they forward a request, but some count the responses. The 429 alone therefore proves nothing; its
 //! `Retry-After` is kept as a pause. A readable id is an accepted task, whatever else the response contains.
