@@ -58,7 +58,6 @@ pub struct AdaptiveLimiter {
     case: Option<Hypothesis>,
     /// Estimate of the tasks in flight that have ended undetected.
     unheard: DetectionLag,
-    /// Test for random refusals.
     chance: RandomRefusalTest,
     /// Limits before the last cuts; `None` before the first cut.
     before: Option<LimitsBeforeCut>,

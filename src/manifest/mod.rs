@@ -230,8 +230,12 @@ fn read(
     };
     let (place, wrong) = match unreadable {
         Unreadable::NotUtf8 => match detect::look(&source.path) {
-            Ok(DetectedEncoding::Certain(encoding)) => {
+            Ok(DetectedEncoding::Certain(encoding)) if source.encoding.is_none() => {
                 return read(source, Some(encoding), IdCheck::gathered(), progress);
+            }
+            // The encoding that the user named decides, although another one is detected.
+            Ok(DetectedEncoding::Certain(_)) => {
+                (Location::File, diagnostic::wrong(Unreadable::NotUtf8.to_string(), "omit --encoding"))
             }
             Ok(DetectedEncoding::Doubtful { line, likely }) => detect::refusal(line, Some(likely)),
             Ok(DetectedEncoding::Mixed { line }) => detect::refusal(line, None),

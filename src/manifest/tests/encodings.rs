@@ -69,6 +69,15 @@ fn chinese_of_any_length_is_read() {
     }
 }
 
+/// Case: `--encoding utf-8` for a file that is certainly GB18030. The user's word is not overridden, and the error names it.
+#[test]
+fn an_encoding_that_the_user_names_is_not_replaced_by_a_detected_one() {
+    let bytes = table(&CHINESE, GB18030);
+    let refused = open_with("p.csv", &bytes, |source| source.encoding = "utf-8".parse().ok()).err();
+    assert_eq!(refused, Some(vec!["p: the file holds bytes that are not UTF-8 text; omit --encoding".to_owned()]));
+    assert!(open_with("p.csv", &bytes, |source| source.encoding = "gb18030".parse().ok()).is_ok());
+}
+
 /// Goal: text in another language is never read as Chinese, however short. Method: every prefix of every text.
 #[test]
 fn other_languages_are_refused_and_never_misread() {
