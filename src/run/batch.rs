@@ -36,7 +36,7 @@ const PACE_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// ```
 /// use futures::StreamExt;
-/// use promptbatch::provider::registry::Choice;
+/// use promptbatch::provider::registry::ProviderConfig;
 /// use promptbatch::run::batch::{Batch, Update};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -45,7 +45,7 @@ const PACE_INTERVAL: Duration = Duration::from_secs(1);
 /// let manifest = folder.path().join("cats.txt");
 /// std::fs::write(&manifest, "a golden cat\na grey cat\n")?;
 ///
-/// let batch = Batch::new(&manifest).provider(Choice::Simulator(Box::default())).out(folder.path().join("cats"));
+/// let batch = Batch::new(&manifest).provider(ProviderConfig::Simulator(Box::default())).out(folder.path().join("cats"));
 /// let mut running = batch.start()?;
 /// while let Some(update) = running.next().await {
 ///     if let Update::Happened(event) = update {
