@@ -71,7 +71,7 @@
 //!    envelope: the clear refusals are a closed list. An answer that names a task id is an acceptance, whatever its status.
 //! 3. `Accepted` is committed as soon as it is known. From then on the job is polled. It is submitted again only if the provider itself
 //!    reports the task as lost or failed. Repeated payments of a job, for doubts and losses together, are counted and limited
-//!    (`--resubmits`). If many jobs need another payment, one goes first ([`engine`], `brake`). A task id belongs to one job.
+//!    (`--resubmits`). If many jobs need another payment, one goes first (`engine/resubmit_limiter.rs`). A task id belongs to one job.
 //! 4. Failed downloads and expired links send a job back to *poll*, for fresh links; never to *submit*. An interrupted download first
 //!    resumes where it stopped, in this process or a later one. This needs a host that can prove that the image is the same.
 //! 5. An image is written to a temporary file, checked to its last byte and pixel, synced and renamed. Only then is `Finished`
@@ -93,7 +93,7 @@
 //! 13. A ledger of an earlier version is migrated to the current one, all or nothing, when a run resumes it. Commands that only read
 //!     leave it unchanged. `tests/ledgers` keeps one ledger of each version.
 //!     Every row has a checksum. A watermark in the ledger's folder reveals a ledger that went back in time, which is refused. If the user
-//!     accepts it, all that may have been submitted since is in doubt (`ledger/sqlite/watermark.rs`, `ledger/sqlite/older.rs`).
+//!     accepts it, all that may have been submitted since is in doubt (`ledger/sqlite/watermark.rs`, `ledger/sqlite/older_ledger.rs`).
 //!
 //! 14. A name depends on the job and its task alone, and so does everything that is made from an image. A second download after a
 //!     crash therefore gives the same file. The ledger keeps the name template and the rest of the style; later runs, retries and
@@ -102,10 +102,10 @@
 //! 15. Pages, reports and datasets are projections too. They are made from the ledger and from images that were compared with their
 //!     records. A crash leaves all of the old version or all of the new one.
 //! 16. Hostile input has a limited reach. A manifest reads files of its own folder (`manifest/lists/folders`). An image link leads to
-//!     public addresses or to the API's own host (`provider/modelscope/reach`). No page from elsewhere is quoted.
+//!     public addresses or to the API's own host (`provider/modelscope/address_policy.rs`). No page from elsewhere is quoted.
 //! 17. If a task of several images gives only some, these are kept with its failure ([`model::outcome::Fault::kept`]). A retry
 //!     fetches the others.
-//! 18. One task belongs to one job: an acceptance with a task that is on record already is in doubt (`driver/owners.rs`).
+//! 18. One task belongs to one job: an acceptance with a task that is on record already is in doubt (`driver/task_owner.rs`).
 //! 19. A limit on the cost (`--max-cost`) counts submissions in doubt, and tasks in flight, as paid. No lost answer and no crash
 //!     makes the cost exceed it.
 //!
@@ -118,8 +118,8 @@
 //! ([`engine::configured_rate`]). A restart counts the submissions of the previous process ([`model::history`]). If a limit is not set, it is
 //! estimated. A refusal does not say which limit was met ([`engine::adaptive_limiter`]). The first refusal cuts both the rate and the tasks in
 //! flight to the accepted level. The next acceptances and refusals show which limit it was. Each refusal is paid for with accepted
-//! submissions, so that few submissions are refused as probes (`engine/window.rs`). Single refusals count as random until they come close
-//! together (`engine/chance.rs`). No more submissions leave than the provider reports as remaining (`engine/remaining.rs`).
+//! submissions, so that few submissions are refused as probes (`engine/concurrency_window.rs`). Single refusals count as random until they come close
+//! together (`engine/random_refusals.rs`). No more submissions leave than the provider reports as remaining (`engine/quota_hint.rs`).
 //!
 //! A task is polled when that is worth a request ([`engine::schedule`]). The estimate of how long its kind of task takes is updated by
 //! every answer. The times of the polls are the optimum for that estimate, found by dynamic programming. `benches/` compares all of this

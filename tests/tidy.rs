@@ -185,20 +185,16 @@ fn functions_fit_on_a_screen() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Names of the types that a file shows to other files, from its code outside of tests.
+/// Returns the names of the types in a file that other files can see. The file's own tests are left out.
 fn shown_types(text: &str) -> Vec<&str> {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let lines = code.lines().map(str::trim_start);
-    let shown = lines.filter(|line| line.starts_with("pub ") || line.starts_with("pub("));
-    let words =
-        shown.map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()));
-    words
-        .filter_map(|mut words| {
-            words
-                .find(|word| matches!(*word, "struct" | "enum" | "trait" | "fn" | "mod" | "const" | "use"))
-                .and_then(|kind| if matches!(kind, "struct" | "enum" | "trait") { words.next() } else { None })
-        })
-        .collect()
+    let shown = code.lines().filter_map(|line| {
+        let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+        words.next().filter(|word| *word == "pub")?;
+        let kind = words.find(|word| !matches!(*word, "crate" | "super"))?;
+        if matches!(kind, "struct" | "enum" | "trait") { words.next() } else { None }
+    });
+    shown.collect()
 }
 
 /// Goal: a search for a type finds one. Method: the names of all types that are visible outside of their file.
@@ -213,6 +209,26 @@ fn no_two_types_have_one_name() {
     assert!(homes.len() > 300, "only {} types found: is the test looking in the right place?", homes.len());
     homes.retain(|_, files| files.len() > 1);
     assert!(homes.is_empty(), "{homes:#?}");
+}
+
+/// Goal: a reader who is sent to another file finds it. Method: every path in backticks in a comment that begins with a module of `src`.
+#[test]
+fn files_that_comments_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut n_named = 0;
+    for Source { path, text } in sources() {
+        for comment in text.lines().filter_map(|line| line.split_once("//")).map(|(_, comment)| comment) {
+            for named in comment.split('`').skip(1).step_by(2) {
+                let is_path = named.split_once('/').is_some_and(|(module, _)| LAYERS.concat().contains(&module));
+                if is_path {
+                    n_named += 1;
+                    let exists = root.join(named).exists() || root.join(format!("{named}.rs")).exists();
+                    assert!(exists, "{}: there is no src/{named}", path.display());
+                }
+            }
+        }
+    }
+    assert!(n_named > 8, "only {n_named} found: is the test looking for the right thing?");
 }
 
 #[test]

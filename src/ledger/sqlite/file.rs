@@ -25,6 +25,9 @@ const APPLICATION_ID: i64 = 0x7062_6174;
 const CACHE_KIB: i64 = 2 * 1024;
 const CACHE_KIB_LARGE: i64 = 8 * 1024;
 
+/// Number of compiled statements that are kept: more than the ledger has.
+const STATEMENTS_MAX: usize = 128;
+
 /// Attempts to take a lock that is held, and the pause between them.
 const LOCK_TRIES: usize = 10;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -51,9 +54,6 @@ pub struct SqliteStore {
     /// Schema version of the file; 0 for a new file.
     pub(super) version: i64,
 }
-
-/// Compiled statements that are kept: more than there are.
-const STATEMENTS_MAX: usize = 128;
 
 impl SqliteStore {
     /// Opens the ledger in the folder `out` for writing, and creates the folder and the ledger if they are missing.
@@ -191,8 +191,8 @@ impl SqliteStore {
         }
     }
 
-    /// Compiles each statement once. Otherwise `SQLite` looks for a better plan for every new value of a parameter, and compiles a query by
-    /// an index again at each call. That was a third of the ledger's CPU.
+    /// Makes `SQLite` compile each statement once. By default it looks for a better plan for every new value of a parameter, and compiles a
+    /// query by an index again at each call.
     fn keep_statements(&self) {
         // It fails for no connection that is open.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true);

@@ -33,14 +33,16 @@ pub fn key(task: &str) -> i64 {
     i64::from_le_bytes(bytes)
 }
 
+/// Finds the acceptances of all tasks with the same key, and their jobs.
+const OWNER_SQL: &str = "SELECT seq, job, at, kind, detail, sum, id, position FROM tasks CROSS JOIN events ON seq = event \
+                         CROSS JOIN jobs ON row = job WHERE key = ?1 ORDER BY event";
+
 impl SqliteStore {
     /// Finds the job that owns this task; `None` if the ledger does not know the task. The task may be the job's last one or an
     /// earlier one. The job may have left the manifest.
     pub fn owner(&self, task: &TaskId) -> Result<Option<TaskOwner>, LedgerError> {
-        let sql = "SELECT seq, job, at, kind, detail, sum, id, position FROM tasks CROSS JOIN events ON seq = event \
-                   CROSS JOIN jobs ON row = job WHERE key = ?1 ORDER BY event";
         let mut owner = None;
-        self.each(sql, params![key(&task.0)], |row| {
+        self.each(OWNER_SQL, params![key(&task.0)], |row| {
             let (detail, id, index): (String, _, Option<u64>) = (row.get(4)?, row.get(6)?, row.get(7)?);
             if let Err(odd) = check_event(row) {
                 return Ok(Err(self.damaged(odd)));
@@ -70,6 +72,8 @@ pub(super) fn check_event(row: &Row<'_>) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rusqlite::StatementStatus;
+
     use crate::ledger::sqlite::journal::EventWriter;
     use crate::ledger::sqlite::tests::{event, file};
     use crate::model::event::{EventKind, Stage};
@@ -119,5 +123,18 @@ mod tests {
             .unwrap();
         assert_eq!(owner(&file, "odd id"), Some(TaskOwner { job: jobs[0].job.id, index: None }), "its job has left");
         assert_eq!(owner(&file, "b-1000001").unwrap().index, Some(1), "its job has moved");
+    }
+
+    /// Goal: a query whose parameter changes costs no compilation. Method: `SQLite`'s own count of repeated compilations.
+    #[test]
+    fn the_query_for_the_owner_is_compiled_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = file(folder.path(), &["cat"]);
+        for id in ["a-1000001", "a-1000002", "another", "a-2000003"] {
+            assert_eq!(file.owner(&TaskId(id.into())).unwrap(), None);
+        }
+        let statement = file.connection.prepare_cached(OWNER_SQL).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::Run), 4, "it is the one that was used");
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 }
