@@ -92,16 +92,14 @@ impl Engine {
         }
     }
 
-    /// Fails a job that was refused twice, and a job that the API itself refused alone. Other jobs are submitted once more: they shared
-    /// their refusal, or something else on the network path refused them. Gateways refuse all requests for seconds while they restart.
+    /// Fails a job that was refused alone or twice. A job that shared its refusal with other jobs is submitted once more.
     fn settle_refusal(&mut self, now: Moment, settled: SettledRefusal) {
         let SettledRefusal { job, fault, is_shared } = settled;
-        let may_have_passed = is_shared || fault.kind == FaultKind::Rejected;
-        if !may_have_passed || self.jobs[&job].n_refused > 0 {
+        if !is_shared || self.jobs[&job].n_refused > 0 {
             return self.finish(now, job, Outcome::Failed(fault));
         }
         self.tracked(job).n_refused += 1;
-        if is_shared { self.submit_again(job) } else { self.submit_later(now + LAST_TRY_AFTER, job) }
+        self.submit_again(job);
     }
 
     /// Decides about refused jobs when no other submission is left that could show whether the refusals are their own.
