@@ -11,8 +11,6 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use promptbatch::ledger::Ledger;
-use promptbatch::ledger::sqlite::{SqliteLedger, SqliteStore};
 use promptbatch::manifest::{self, Source};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::Job;
@@ -22,7 +20,9 @@ use promptbatch::model::progress::NoProgress;
 use promptbatch::model::request::Size;
 use promptbatch::model::time::Timestamp;
 use promptbatch::plan;
-use promptbatch::provider::simulator::picture::Picture;
+use promptbatch::simulator::picture::Picture;
+use promptbatch::store::Ledger;
+use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
 use sha2::{Digest, Sha256};
 
 /// Default number of images. `SIDE` is their default side, in pixels.

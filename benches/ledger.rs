@@ -10,15 +10,15 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use promptbatch::ledger::Ledger;
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::{SqliteLedger, SqliteStore};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::JobSpec;
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome, TaskId, Url};
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
+use promptbatch::store::Ledger;
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
 
 const RATE_MIN: f64 = 100_000.0;
 const BYTES_MAX: f64 = 600.0;

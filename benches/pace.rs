@@ -18,7 +18,7 @@ mod world;
 use std::time::Duration;
 
 use promptbatch::model::limits::{Concurrency, Limits};
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::world::{Sample, Taken, play};
 

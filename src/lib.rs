@@ -25,7 +25,9 @@
 //!    cli                                            flags, exit codes, messages
 //!    run                                            public API
 //!    driver               plan                      acts; joins manifest and ledger
-//!    provider   ledger   engine   report   manifest five peer modules that never import each other
+//!    images                                         images on their way to the disk
+//!    provider   store   engine   report   manifest  five peer modules that never import each other
+//!    simulator                                      the simulated image API
 //!    model                                          domain types: no I/O, no clock, no async, no serde
 //! ```
 //!
@@ -37,10 +39,12 @@
 //! | [`model`] | jobs, phases, events, faults, limits, names, time | [`model::phase`] |
 //! | [`manifest`] | reads and checks the user's manifest in any format; reports every mistake with its location | [`manifest::open`], and its table of files |
 //! | [`engine`] | decides everything and performs nothing: lanes, rates, polls, retries | [`engine::Engine`] |
-//! | [`provider`] | ModelScope over HTTP, and a simulator of it; classifies every fault | [`provider::Provider`] |
-//! | [`ledger`] | the durable state, one SQLite file per run | [`ledger::record`] |
+//! | [`provider`] | ModelScope over HTTP; classifies every fault | [`provider::Provider`] |
+//! | [`simulator`] | a simulated image API, with the faults of real ones | [`simulator::http::Simulator`] |
+//! | [`store`] | the durable state, one SQLite file per run | [`store::record`] |
 //! | [`report`] | all output for people and scripts: progress on a terminal, log lines, JSON events, `results.csv`, CI reports, the gallery, datasets | [`report::Reporter`], [`report::dataset`] |
-//! | [`driver`] | the loop, the clock, and the path of images to the disk | [`driver::drive`] |
+//! | [`images`] | images on their way to the disk: checked, synced, named, verified | [`images::ImageStore`] |
+//! | [`driver`] | the loop and the clock | [`driver::drive`] |
 //! | [`plan`] | joins manifest and ledger: predicts what a run would do, imports a manifest | [`plan::plan`], [`plan::estimate`] |
 //! | [`run`] | plan, resume, drive, results; retry, verification, gallery and export of finished jobs | [`run::batch`], [`run::run`], [`run::retry`], [`run::verify`], [`run::gallery`], [`run::export`] |
 //! | `cli`, `main` | the program `promptbatch` | `src/cli/mod.rs` |
@@ -57,7 +61,7 @@
 //! | [Fault](model::outcome::Fault) | an external failure, classified by the provider |
 //! | [Outcome](model::outcome::Outcome) | the final result of a job |
 //! | [Event](model::event::Event) | one thing that happened to one job at one moment |
-//! | [Ledger](ledger::Ledger) | jobs, their phases and their events, kept across processes |
+//! | [Ledger](store::Ledger) | jobs, their phases and their events, kept across processes |
 //! | [History](model::history::History) | the pace of earlier processes, read from the end of the ledger |
 //! | [Lane](engine::lane::Lane) | one provider's pace: submissions, tasks in flight, polls, downloads |
 //! | [Turn](engine::turn::Turn) | one step of the engine: events to record, actions to perform, the time to wake up |
@@ -93,12 +97,12 @@
 //! 13. A ledger of an earlier version is migrated to the current one, all or nothing, when a run resumes it. Commands that only read
 //!     leave it unchanged. `tests/ledgers` keeps one ledger of each version.
 //!     Every row has a checksum. A watermark in the ledger's folder reveals a ledger that went back in time, which is refused. If the user
-//!     accepts it, all that may have been submitted since is in doubt (`ledger/sqlite/watermark.rs`, `ledger/sqlite/older_ledger.rs`).
+//!     accepts it, all that may have been submitted since is in doubt (`store/sqlite/watermark.rs`, `store/sqlite/older_ledger.rs`).
 //!
 //! 14. A name depends on the job and its task alone, and so does everything that is made from an image. A second download after a
 //!     crash therefore gives the same file. The ledger keeps the name template and the rest of the style; later runs, retries and
 //!     repairs follow it. No file is overwritten: an image whose name is in use gets its job's id appended ([`model::name`],
-//!     `driver/images/making`).
+//!     `images/making`).
 //! 15. Pages, reports and datasets are projections too. They are made from the ledger and from images that were compared with their
 //!     records. A crash leaves all of the old version or all of the new one.
 //! 16. Hostile input has a limited reach. A manifest reads files of its own folder (`manifest/lists/folders`). An image link leads to
@@ -109,8 +113,8 @@
 //! 19. A limit on the cost (`--max-cost`) counts submissions in doubt, and tasks in flight, as paid. No lost answer and no crash
 //!     makes the cost exceed it.
 //!
-//! Acting before recording does not compile: the driver performs only a [`Recorded`](ledger::Recorded), and only
-//! [`ledger::record`] creates one.
+//! Acting before recording does not compile: the driver performs only a [`Recorded`](store::Recorded), and only
+//! [`store::record`] creates one.
 //!
 //! # Pace
 //!
@@ -161,10 +165,12 @@
 
 pub mod driver;
 pub mod engine;
-pub mod ledger;
+pub mod images;
 pub mod manifest;
 pub mod model;
 pub mod plan;
 pub mod provider;
 pub mod report;
 pub mod run;
+pub mod simulator;
+pub mod store;

@@ -5,8 +5,6 @@ pub mod estimate;
 use std::iter;
 use std::path::Path;
 
-use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{DiffEntry, Imported, ManifestDiff, SqliteStore};
 use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::cost::Cost;
 use crate::model::counts::StatusCounts;
@@ -14,6 +12,8 @@ use crate::model::job::JobSpec;
 use crate::model::price::Price;
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::plan::estimate::Measurements;
+use crate::store::error::LedgerError;
+use crate::store::sqlite::{DiffEntry, Imported, ManifestDiff, SqliteStore};
 
 /// Reason why a manifest could not be joined with a ledger.
 #[derive(Debug, thiserror::Error)]

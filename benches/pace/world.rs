@@ -7,12 +7,10 @@ use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, StreamExt};
 
 use promptbatch::driver::clock::Clock;
-use promptbatch::driver::images::{ImageStore, Saved};
 use promptbatch::driver::{self, DriverContext};
 use promptbatch::engine::Engine;
 use promptbatch::engine::turn::{Signal, StopReason};
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::{Ledger, Loaded, TaskOwner};
+use promptbatch::images::{ImageStore, Saved};
 use promptbatch::model::event::Event;
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::{Limits, Rate};
@@ -23,9 +21,11 @@ use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::provider::Download;
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::server::Server;
 use promptbatch::report::Reporters;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::server::Server;
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::{Ledger, Loaded, TaskOwner};
 
 use crate::direct::Direct;
 

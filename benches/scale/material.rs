@@ -5,9 +5,6 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use promptbatch::ledger::Ledger;
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::{SqliteLedger, SqliteStore};
 use promptbatch::manifest::{self, Source};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome, TaskId, Url};
@@ -16,6 +13,9 @@ use promptbatch::model::progress::NoProgress;
 use promptbatch::model::time::Timestamp;
 use promptbatch::plan;
 use promptbatch::provider::registry::ProviderConfig;
+use promptbatch::store::Ledger;
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
 
 /// Number of jobs that the run still has to do.
 pub const PENDING: u64 = 10;

@@ -1,6 +1,6 @@
 //! Text below the flags in the help of each command: examples, exit codes, and the format of the output.
 
-use promptbatch::provider::simulator::faults;
+use promptbatch::simulator::faults;
 
 pub const TOP: &str = "\
 Try it, with no account and no cost:

@@ -10,8 +10,8 @@ use promptbatch::model::limits::Rate;
 use promptbatch::model::outcome::FaultKind;
 use promptbatch::model::request::Size;
 use promptbatch::provider::modelscope;
-use promptbatch::provider::simulator::faults::FaultSetting;
 use promptbatch::report::results::ResultsFileFormat;
+use promptbatch::simulator::faults::FaultSetting;
 
 use crate::cli::after_help;
 use crate::cli::export::ExportArgs;

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use promptbatch::engine::turn::{Signal, StopReason};
-use promptbatch::ledger::error::LedgerError;
 use promptbatch::model::percentage::Percentage;
 use promptbatch::provider::registry::ConnectError;
 use promptbatch::run::{RunError, Summary};
+use promptbatch::store::error::LedgerError;
 
 use crate::cli::reports::is_reached;
 

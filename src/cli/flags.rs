@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use promptbatch::driver::images::check::CheckLimits;
+use promptbatch::images::check::CheckLimits;
 use promptbatch::model::cost::CostLimit;
 use promptbatch::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, QuotaPolicy, Rate};
 use promptbatch::model::price::Price;

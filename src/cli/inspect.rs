@@ -1,12 +1,12 @@
 //! Commands that leave a run unchanged: `validate`, `status` and `results`.
 
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::manifest;
 use promptbatch::model::escape::escape;
 use promptbatch::provider::modelscope;
 use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::projection::{Projection, ProjectionError, ResultRows};
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::sqlite::SqliteStore;
 
 use crate::cli::args::{ResultsArgs, StatusArgs};
 use crate::cli::exit::Exit;

@@ -1,13 +1,13 @@
 //! Command `log`: prints the history of one job, from its events.
 
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::model::escape::{escape, excerpt};
 use promptbatch::model::event::{EventKind, ReopenTarget};
 use promptbatch::model::outcome::{Fault, Outcome};
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::results::rfc3339;
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::sqlite::SqliteStore;
 
 use crate::cli::args::LogArgs;
 use crate::cli::exit::Exit;

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use promptbatch::ledger::sqlite::DiffEntry;
 use promptbatch::manifest::{self, Listing, ListingError};
 use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::escape::{escape, excerpt, excerpts_apart};
@@ -15,6 +14,7 @@ use promptbatch::plan::{self, Plan, PlanError};
 use promptbatch::provider::modelscope;
 use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::money::check_price;
+use promptbatch::store::sqlite::DiffEntry;
 
 use crate::cli::estimate::{PlanEstimate, PlanSettings};
 use crate::cli::exit::Exit;

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use promptbatch::driver::stopper;
-use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::manifest::{Source, is_nameless, stem};
 use promptbatch::model::escape::escape;
 use promptbatch::model::limits::Concurrency;
@@ -12,6 +11,7 @@ use promptbatch::provider::registry::ProviderConfig;
 use promptbatch::report::Reporters;
 use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::{self, Options, RunError, RunStart};
+use promptbatch::store::sqlite::SqliteStore;
 
 use crate::cli::args::{ProviderName, RunArgs};
 use crate::cli::estimate::PlanSettings;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use promptbatch::driver::clock::Clock;
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::model::counts::{RunStats, StatusCounts};
 use promptbatch::model::escape::{escape, grouped};
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::format::{rate, span};
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::sqlite::SqliteStore;
 
 use crate::cli::summary;
 

@@ -4,9 +4,9 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::http::Simulator;
-use promptbatch::provider::simulator::picture::SIDE_PIXELS_MAX;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::http::Simulator;
+use promptbatch::simulator::picture::SIDE_PIXELS_MAX;
 
 use crate::cli::args::SimulateArgs;
 use crate::cli::exit::Exit;

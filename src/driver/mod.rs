@@ -4,7 +4,7 @@
 //! next turn, so that one sync serves them all.
 
 pub mod clock;
-pub mod images;
+
 mod meter;
 mod requests;
 mod task_owner;
@@ -19,18 +19,18 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet, yield_now};
 
 use crate::driver::clock::Clock;
-use crate::driver::images::{ImageStore, StoreError};
 use crate::driver::meter::DownloadMeter;
 use crate::engine::Engine;
 use crate::engine::turn::{Action, Input, StopReason, Turn};
-use crate::ledger::error::LedgerError;
-use crate::ledger::{self, Ledger, Loaded, Recorded};
+use crate::images::{ImageStore, StoreError};
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
 use crate::model::name::template::NameTemplate;
 use crate::model::time::Moment;
 use crate::provider::Provider;
 use crate::report::{Reporter, Reporters};
+use crate::store::error::LedgerError;
+use crate::store::{self, Ledger, Loaded, Recorded};
 
 /// Maximum number of inputs per turn.
 const INPUTS_MAX: usize = 4096;
@@ -121,7 +121,7 @@ pub async fn drive(
         }
         let Turn { events, actions, wake_at, is_last } = engine.turn(now);
         let events: Arc<[Event]> = events.into();
-        let actions = ledger::record(ledger, &events, actions).await?;
+        let actions = store::record(ledger, &events, actions).await?;
         forget_parts(&events, hands);
         reporters.show(now, &events, &engine.pace(now));
         let loaded = match perform(actions, ledger, hands, &meter, &mut under_way).await {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use crate::driver::DriverContext;
-use crate::driver::images::StoreError;
 use crate::driver::meter::DownloadMeter;
 use crate::driver::transfer;
 use crate::engine::turn::Input;
+use crate::images::StoreError;
 use crate::model::job::{Job, JobId};
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_COUNTED_MAX, IMAGES_MAX, Status, TaskId, Url};

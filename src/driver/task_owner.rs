@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 
 use crate::engine::turn::Input;
-use crate::ledger::error::LedgerError;
-use crate::ledger::{Ledger, TaskOwner};
 use crate::model::job::JobId;
 use crate::model::outcome::{Fault, FaultKind, TaskId};
+use crate::store::error::LedgerError;
+use crate::store::{Ledger, TaskOwner};
 
 /// Puts an acceptance in doubt if its task belongs to an earlier submission. That submission is in the ledger, or among
 /// these answers and not recorded yet. If the ledger cannot be read, the answers stay unchanged, to keep accepted tasks.
@@ -67,12 +67,12 @@ fn doubt(task: &TaskId, whose: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::memory::MemoryLedger;
     use crate::model::event::{Event, EventKind};
     use crate::model::job::Job;
     use crate::model::outcome::Acceptance;
     use crate::model::request::Request;
     use crate::model::time::Timestamp;
+    use crate::store::memory::MemoryLedger;
 
     fn job(n: u64) -> Job {
         let request = Request { prompt: n.to_string(), model: "a/b".into(), ..Request::default() };

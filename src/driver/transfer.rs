@@ -3,8 +3,8 @@
 use tokio::time::Instant;
 
 use crate::driver::DriverContext;
-use crate::driver::images::StoreError;
 use crate::driver::meter::DownloadMeter;
+use crate::images::StoreError;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind, Url};
 use crate::model::partial_download::PartialDownload;

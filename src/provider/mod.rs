@@ -3,7 +3,6 @@
 
 pub mod modelscope;
 pub mod registry;
-pub mod simulator;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;

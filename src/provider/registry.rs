@@ -8,8 +8,8 @@ use crate::provider::Provider;
 use crate::provider::modelscope::ClientError;
 use crate::provider::modelscope::token::{Token, TokenError};
 use crate::provider::modelscope::{self, ModelScope, ModelScopeSettings};
-use crate::provider::simulator::config::SimulatorConfig;
-use crate::provider::simulator::http::{Simulator, SimulatorThread};
+use crate::simulator::config::SimulatorConfig;
+use crate::simulator::http::{Simulator, SimulatorThread};
 
 /// Selected provider and its connection settings.
 #[derive(Clone, Debug)]

@@ -10,9 +10,9 @@ use std::time::Duration;
 use futures::Stream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::driver::images::check::CheckLimits;
 use crate::driver::{StopHandle, stopper};
 use crate::engine::turn::{Signal, StopReason};
+use crate::images::check::CheckLimits;
 use crate::manifest::{self, Source};
 use crate::model::counts::StatusCounts;
 use crate::model::event::Event;

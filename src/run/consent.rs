@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{AccountCheck, SqliteStore};
 use crate::model::time::Timestamp;
 use crate::provider::registry::ProviderConfig;
+use crate::store::error::LedgerError;
+use crate::store::sqlite::{AccountCheck, SqliteStore};
 
 /// Consent given by the user; none by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

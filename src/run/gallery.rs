@@ -9,13 +9,13 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::driver::clock::Clock;
-use crate::driver::images::StoreError;
-use crate::driver::images::thumbnails::{Made, ThumbnailError, Thumbnails, name};
-use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::SqliteStore;
+use crate::images::StoreError;
+use crate::images::thumbnails::{Made, ThumbnailError, Thumbnails, name};
 use crate::model::outcome::Artifact;
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::report::gallery::{GalleryWriteError, GalleryWriter, Head};
+use crate::store::error::LedgerError;
+use crate::store::sqlite::SqliteStore;
 
 /// Images scaled down at once; each may need the memory of all its pixels.
 const THREADS_MAX: usize = 8;

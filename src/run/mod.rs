@@ -19,13 +19,11 @@ use std::time::Duration;
 use tokio::select;
 
 use crate::driver::clock::Clock;
-use crate::driver::images::check::CheckLimits;
-use crate::driver::images::{DiskStore, StoreError};
 use crate::driver::{self, DriveError, DriverContext, StopReceiver};
 use crate::engine::Engine;
 use crate::engine::turn::StopReason;
-use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{Imported, SqliteLedger, SqliteStore};
+use crate::images::check::CheckLimits;
+use crate::images::{DiskStore, StoreError};
 use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
@@ -43,6 +41,8 @@ use crate::run::consent::Consent;
 use crate::run::money::CostError;
 use crate::run::presence::PresenceCheck;
 use crate::run::projection::{Projection, ProjectionError};
+use crate::store::error::LedgerError;
+use crate::store::sqlite::{Imported, SqliteLedger, SqliteStore};
 
 /// Failed jobs listed in a summary, at most.
 const FAILURES_MAX: usize = 10;

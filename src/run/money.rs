@@ -1,11 +1,11 @@
 //! Preconditions of a cost limit, checked before anything is paid for.
 
-use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::SqliteStore;
 use crate::model::cost::CostLimit;
 use crate::model::escape::escape;
 use crate::model::limits::Limits;
 use crate::model::price::Price;
+use crate::store::error::LedgerError;
+use crate::store::sqlite::SqliteStore;
 
 /// Reason why a cost limit cannot be enforced. Nothing was sent.
 #[derive(Debug, thiserror::Error)]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use crate::driver::images::verify::is_there;
-use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::SqliteStore;
+use crate::images::verify::is_there;
+use crate::store::error::LedgerError;
+use crate::store::sqlite::SqliteStore;
 
 /// Jobs whose images are checked, at most. More jobs are sampled evenly, because each check is a system call.
 const JOBS_MAX: u64 = 20_000;

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use tokio::sync::oneshot;
 
-use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::SqliteStore;
 use crate::model::phase::JobRecord;
 use crate::model::progress::{Meter, NoProgress, Operation, Progress};
 use crate::report::results::{ResultsError, ResultsFileFormat, ResultsWriter};
+use crate::store::error::LedgerError;
+use crate::store::sqlite::SqliteStore;
 
 /// Shortest time between two rewrites during a run.
 const INTERVAL_MIN: Duration = Duration::from_secs(30);

@@ -7,14 +7,14 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::SqliteStore;
 use crate::model::price::Price;
 use crate::report::atomic_file::AtomicFile;
 use crate::report::ci::json::JsonReport;
 use crate::report::ci::junit::JunitReport;
 use crate::report::ci::markdown::MarkdownReport;
 use crate::report::ci::{ReportWriter, RunReport};
+use crate::store::error::LedgerError;
+use crate::store::sqlite::SqliteStore;
 
 /// Longest page that GitHub accepts for the summary of a step, in bytes.
 const SUMMARY_BYTES_MAX: u64 = 1 << 20;

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use crate::driver::StopReceiver;
 use crate::driver::clock::Clock;
-use crate::driver::images::check::CheckLimits;
 use crate::engine::turn::StopReason;
-use crate::ledger::sqlite::RetrySelection;
+use crate::images::check::CheckLimits;
 use crate::model::counts::StatusCounts;
 use crate::model::limits::Limits;
 use crate::model::progress::Progress;
@@ -15,6 +14,7 @@ use crate::provider::registry::{ConnectError, ProviderConfig};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::{Baseline, RunError, Scope, Session, Summary, money, style};
+use crate::store::sqlite::RetrySelection;
 
 /// Options of a retry. The ledger knows the provider of the run's tasks.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! Output style of a run: determined by its first session, and kept by all later ones.
 
-use crate::ledger::sqlite::SqliteStore;
 use crate::model::counts::StatusCounts;
 use crate::model::output_options::{OutputOptions, OutputOverrides, PostProcessing};
 use crate::run::RunError;
+use crate::store::sqlite::SqliteStore;
 
 /// Determines the style of the run from the user's settings and the stored style. Once an image exists, names stay as they are,
 /// and other settings may change for later images. The names must be possible for jobs with these columns.

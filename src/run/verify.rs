@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::driver::StopReceiver;
 use crate::driver::clock::Clock;
-use crate::driver::images::check::CheckLimits;
-use crate::driver::images::verify::{Damage, check, each_file, set_aside};
-use crate::ledger::error::LedgerError;
-use crate::ledger::sqlite::{RetrySelection, SqliteStore};
+use crate::images::check::CheckLimits;
+use crate::images::verify::{Damage, check, each_file, set_aside};
 use crate::model::counts::StatusCounts;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
@@ -21,6 +19,8 @@ use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::retry::Credentials;
 use crate::run::{Baseline, RunError, Scope, Session, Summary, style};
+use crate::store::error::LedgerError;
+use crate::store::sqlite::{RetrySelection, SqliteStore};
 
 /// Untracked files that are named, at most.
 const STRAYS_MAX: usize = 20;

@@ -6,12 +6,12 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
-use promptbatch::driver::images::DiskStore;
-use promptbatch::driver::images::check::{CheckLimits, inspect};
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::SqliteStore;
+use promptbatch::images::DiskStore;
+use promptbatch::images::check::{CheckLimits, inspect};
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::{JobRecord, JobState, Phase};
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::sqlite::SqliteStore;
 
 use crate::disk::Image;
 use crate::session::{JOBS, LIFE, OUT, PROVIDER, import};

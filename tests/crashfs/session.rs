@@ -9,11 +9,8 @@ use bytes::Bytes;
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
 
-use promptbatch::driver::images::check::CheckLimits;
-use promptbatch::driver::images::{DiskStore, ImageStore};
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::{SqliteLedger, SqliteStore};
-use promptbatch::ledger::{Ledger, record};
+use promptbatch::images::check::CheckLimits;
+use promptbatch::images::{DiskStore, ImageStore};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::{Job, JobId, JobSpec};
 use promptbatch::model::name::ImageName;
@@ -24,6 +21,9 @@ use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::provider::Download;
 use promptbatch::run::projection::Projection;
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
+use promptbatch::store::{Ledger, record};
 
 /// Number of jobs in the manifest.
 pub const JOBS: u64 = 6;

@@ -3,9 +3,9 @@
 use std::io::BufReader;
 
 use fastrand::Rng;
-use promptbatch::driver::images::check::{CheckLimits, inspect};
+use promptbatch::images::check::{CheckLimits, inspect};
 use promptbatch::model::outcome::ImageFormat;
-use promptbatch::provider::simulator::picture::Picture;
+use promptbatch::simulator::picture::Picture;
 use sha2::{Digest, Sha256};
 
 use crate::{Target, assert_safe, outline};

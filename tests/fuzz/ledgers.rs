@@ -4,14 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::{SqliteLedger, SqliteStore};
-use promptbatch::ledger::{Ledger, record};
 use promptbatch::model::event::{Event, EventKind, Stage};
 use promptbatch::model::job::JobSpec;
 use promptbatch::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
+use promptbatch::store::{Ledger, record};
 
 use crate::{Target, outline};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 use serde_json::Value;
 
 use crate::bench::{Bench, quick, stderr, stdout};

@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use promptbatch::driver::images::check::{CheckLimits, inspect};
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::http::{Simulator, SimulatorThread};
-use promptbatch::provider::simulator::stats::Stats;
+use promptbatch::images::check::{CheckLimits, inspect};
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::http::{Simulator, SimulatorThread};
+use promptbatch::simulator::stats::Stats;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::SqliteStore;
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::{JobRecord, JobState, Phase};
 use promptbatch::provider::modelscope::body;
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::sqlite::SqliteStore;
 use sha2::{Digest, Sha256};
 
 use crate::bench::Bench;

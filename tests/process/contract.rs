@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, expect_code, quick, rows, stderr, stdout, wait_until};
 

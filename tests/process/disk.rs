@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use promptbatch::driver::images::check::{CheckLimits, inspect};
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::sqlite::SqliteStore;
+use promptbatch::images::check::{CheckLimits, inspect};
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::Phase;
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::sqlite::SqliteStore;
 use sha2::{Digest, Sha256};
 
 use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};

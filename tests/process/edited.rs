@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 use serde_json::Value;
 
 use crate::bench::{Bench, Row, expect_code, files, quick, stderr, stdout, wait_until};

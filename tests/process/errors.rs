@@ -9,15 +9,15 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use promptbatch::driver::images::StoreError;
-use promptbatch::driver::images::check::NotAnImage;
-use promptbatch::driver::images::verify::Damage;
-use promptbatch::ledger::error::LedgerError;
+use promptbatch::images::StoreError;
+use promptbatch::images::check::NotAnImage;
+use promptbatch::images::verify::Damage;
 use promptbatch::model::outcome::ImageFormat;
 use promptbatch::provider::registry::ConnectError;
 use promptbatch::report::gallery::GalleryWriteError;
 use promptbatch::report::results::ResultsError;
 use promptbatch::run::export::ExportError;
+use promptbatch::store::error::LedgerError;
 
 use crate::bench::{Bench, quick, stderr, stdout};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 use std::time::Duration;
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};
 use crate::served::Served;

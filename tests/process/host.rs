@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use promptbatch::provider::simulator::picture::Picture;
+use promptbatch::simulator::picture::Picture;
 
 use crate::bench::Bench;
 

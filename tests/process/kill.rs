@@ -4,8 +4,8 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use promptbatch::model::limits::Limits;
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::faults::FaultSetting;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::faults::FaultSetting;
 
 use crate::bench::{Bench, expect_code, quick, wait_until};
 use crate::books::Books;

@@ -65,7 +65,7 @@ async fn a_batch_that_is_dropped_stops() {
 }
 
 fn batch_is_free(bench: &Bench) -> bool {
-    promptbatch::ledger::sqlite::SqliteStore::holder(&bench.path("out")).is_none()
+    promptbatch::store::sqlite::SqliteStore::holder(&bench.path("out")).is_none()
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::process::Output;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, expect_code, quick, rows, stderr};
 use crate::host::{Host, api_with_images_at, png, response, run_one};

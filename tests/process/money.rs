@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 use serde_json::Value;
 
 use crate::bench::{Bench, expect_code, quick, stderr, stdout, wait_until};

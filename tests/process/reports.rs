@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde_json::Value;

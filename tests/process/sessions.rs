@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::faults::FaultSetting;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::faults::FaultSetting;
 
 use crate::bench::{Bench, expect_code, quick, stderr, wait_until};
 use crate::host::{Host, api_with_images_at, json, png, response};

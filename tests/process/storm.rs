@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::Phase;
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::faults::{FaultPlan, InjectedFault};
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::faults::{FaultPlan, InjectedFault};
 
 use crate::bench::{Bench, expect_code, quick};
 use crate::books::Books;

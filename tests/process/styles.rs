@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 use serde_json::Value;
 
 use crate::bench::{Bench, expect_code, files, quick, stderr, wait_until};

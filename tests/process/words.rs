@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, quick, stderr, stdout};
 

@@ -11,9 +11,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::Notify;
 
-use promptbatch::driver::images::{ImageStore, Saved, StoreError};
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::{Ledger, Loaded, TaskOwner};
+use promptbatch::images::{ImageStore, Saved, StoreError};
 use promptbatch::model::event::Event;
 use promptbatch::model::job::JobId;
 use promptbatch::model::name::ImageName;
@@ -21,6 +19,8 @@ use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
 use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Download, Provider};
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::{Ledger, Loaded, TaskOwner};
 
 /// Counts steps. At the chosen step, the caller never continues, and the world is notified.
 #[derive(Clone)]

@@ -15,9 +15,9 @@ use promptbatch::model::time::Timestamp;
 use promptbatch::provider::modelscope::answer::{self, ApiResponse};
 use promptbatch::provider::modelscope::body;
 use promptbatch::provider::modelscope::rate_limit_headers::RateLimitHeaders;
-use promptbatch::provider::simulator::message::{Delivery, HttpRequest, Reply};
-use promptbatch::provider::simulator::server::Server;
 use promptbatch::provider::{Download, Provider};
+use promptbatch::simulator::message::{Delivery, HttpRequest, Reply};
+use promptbatch::simulator::server::Server;
 
 /// Time that a request waits for an answer that never comes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

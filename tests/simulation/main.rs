@@ -29,8 +29,8 @@ use std::time::Duration;
 
 use promptbatch::engine::turn::StopReason;
 use promptbatch::model::limits::{Concurrency, InDoubtPolicy, Limits};
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::faults::{FaultSetting, InjectedFault};
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::faults::{FaultSetting, InjectedFault};
 
 use crate::crash::Crash;
 use crate::world::{Session, World};

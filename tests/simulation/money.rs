@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use promptbatch::engine::turn::StopReason;
-use promptbatch::ledger::memory::MemoryLedger;
 use promptbatch::model::cost::{Amount, Cost};
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, InDoubtPolicy, Limits};
 use promptbatch::model::price::Price;
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::store::memory::MemoryLedger;
 
 use crate::crash::Crash;
 use crate::world::{self, Session, World};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use promptbatch::driver::images::check::{CheckLimits, inspect};
+use promptbatch::images::check::{CheckLimits, inspect};
 use promptbatch::model::event::Event;
 use promptbatch::model::limits::{Concurrency, InDoubtPolicy};
 use promptbatch::model::name::ImageName;
@@ -10,8 +10,8 @@ use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome};
 use promptbatch::model::phase::{JobRecord, JobState, Phase};
 use promptbatch::model::provenance::Provenance;
 use promptbatch::provider::modelscope::body;
-use promptbatch::provider::simulator::faults::InjectedFault;
-use promptbatch::provider::simulator::stats::Stats;
+use promptbatch::simulator::faults::InjectedFault;
+use promptbatch::simulator::stats::Stats;
 
 use crate::pace;
 use crate::story::{self, Told};

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use promptbatch::model::limits::{InDoubtPolicy, Limits};
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::crash::Crash;
 use crate::direct::{Outage, Silence};

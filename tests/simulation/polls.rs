@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, Limits};
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::task::Task;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::task::Task;
 
 use crate::world::{self, World};
 use crate::{calm, limits};

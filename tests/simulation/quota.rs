@@ -6,7 +6,7 @@ use std::time::Duration;
 use promptbatch::engine::turn::StopReason;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, Limits, QuotaPolicy};
-use promptbatch::provider::simulator::config::SimulatorConfig;
+use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::crash::Crash;
 use crate::world::{self, Session, World};

@@ -7,8 +7,8 @@ use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::{JobRecord, Phase};
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::faults::InjectedFault;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::faults::InjectedFault;
 
 use crate::world::{self, World};
 use crate::{calm, limits, survived};

@@ -10,7 +10,7 @@ use promptbatch::model::job::JobId;
 use promptbatch::model::limits::{InDoubtPolicy, Limits};
 use promptbatch::model::outcome::{Fault, FaultKind, Outcome, TaskId};
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::simulator::task::{Task, TaskOutcome};
+use promptbatch::simulator::task::{Task, TaskOutcome};
 
 /// Minimum number of answers that a task is unknown, before the task may be declared lost. The last answer is the loss
 /// itself.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use promptbatch::model::limits::{InDoubtPolicy, Limits};
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::faults::{FaultPlan, InjectedFault};
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::faults::{FaultPlan, InjectedFault};
 
 use crate::crash::Crash;
 use crate::oracle::Ends;

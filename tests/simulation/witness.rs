@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use promptbatch::ledger::error::LedgerError;
-use promptbatch::ledger::memory::MemoryLedger;
-use promptbatch::ledger::{Ledger, Loaded, TaskOwner};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::JobId;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
 use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Download, Provider};
+use promptbatch::store::error::LedgerError;
+use promptbatch::store::memory::MemoryLedger;
+use promptbatch::store::{Ledger, Loaded, TaskOwner};
 
 /// Records what one process has committed and what it has sent.
 #[derive(Clone)]

@@ -6,20 +6,20 @@ use std::time::Duration;
 use tokio::select;
 
 use promptbatch::driver::clock::Clock;
-use promptbatch::driver::images::MemoryStore;
 use promptbatch::driver::{self, DriveError, DriverContext};
 use promptbatch::engine::Engine;
 use promptbatch::engine::turn::StopReason;
-use promptbatch::ledger::memory::MemoryLedger;
+use promptbatch::images::MemoryStore;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::history::History;
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::simulator::config::SimulatorConfig;
-use promptbatch::provider::simulator::server::Server;
 use promptbatch::report::Reporters;
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::server::Server;
+use promptbatch::store::memory::MemoryLedger;
 
 use crate::crash::{Crash, Stepped};
 use crate::direct::{Direct, Outage};

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::driver::images::StoreError;
-use crate::driver::images::verify::Damage;
-use crate::ledger::error::LedgerError;
+use crate::images::StoreError;
+use crate::images::verify::Damage;
 use crate::report::atomic_file::first;
 use crate::report::dataset::record::UnknownCaptionColumn;
+use crate::store::error::LedgerError;
 
 /// Reason why an export could not begin or continue. Exported images stay, and the same command continues.
 #[derive(Debug, thiserror::Error)]

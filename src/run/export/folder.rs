@@ -7,9 +7,9 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use crate::driver::images::filesystem::FileSystem;
-use crate::driver::images::folders::Folders;
-use crate::driver::images::verify::{check, inside, read};
+use crate::images::filesystem::FileSystem;
+use crate::images::folders::Folders;
+use crate::images::verify::{check, inside, read};
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
 use crate::report::dataset::DatasetFormat;

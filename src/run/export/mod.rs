@@ -16,8 +16,7 @@ use std::path::{Path, PathBuf, absolute};
 
 pub use crate::run::export::error::ExportError;
 
-use crate::driver::images::verify::Damage;
-use crate::ledger::sqlite::SqliteStore;
+use crate::images::verify::Damage;
 use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::progress::{Meter, Operation, Progress};
@@ -29,6 +28,7 @@ use crate::run::export::error::at;
 use crate::run::export::folder::FolderWriter;
 use crate::run::export::record::ExportRecord;
 use crate::run::export::shards::ShardWriter;
+use crate::store::sqlite::SqliteStore;
 
 /// Left-out images that are named, at most.
 const LEFT_OUT_MAX: usize = 50;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind};
 
-use crate::driver::images::verify::{Damage, read};
+use crate::images::verify::{Damage, read};
 use crate::model::job::JobId;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;

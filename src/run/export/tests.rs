@@ -8,8 +8,6 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::*;
-use crate::ledger::Ledger;
-use crate::ledger::sqlite::{RetrySelection, SqliteLedger};
 use crate::manifest::{self, Source};
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
@@ -17,6 +15,8 @@ use crate::model::outcome::{ImageFormat, TaskId};
 use crate::model::progress::NoProgress;
 use crate::model::time::Timestamp;
 use crate::plan;
+use crate::store::Ledger;
+use crate::store::sqlite::{RetrySelection, SqliteLedger};
 
 /// Run, and the folder of its dataset.
 struct World {

@@ -1,7 +1,7 @@
 //! Tests of poll responses: only the API's own message about the polled task ends the task.
 
 use super::*;
-use crate::provider::simulator::pages;
+use crate::simulator::pages;
 
 fn lost(status: u16, body: &str) -> bool {
     poll(status, body) == Err(FaultKind::TaskLost)

@@ -1,0 +1,116 @@
+//! Image store in memory, for simulations: no threads, no files, and the same rules as on disk.
+
+use std::collections::BTreeMap;
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::StreamExt;
+use futures::future::BoxFuture;
+
+use crate::images::check::{CheckLimits, NotAnImage, inspect};
+use crate::images::{ImageStore, Saved, artifact, bad_output};
+use crate::model::job::JobId;
+use crate::model::name::ImageName;
+use crate::model::outcome::{FaultKind, TaskId};
+use crate::model::partial_download::{PartialDownload, Validator};
+use crate::provider::Download;
+
+/// Images by their path. Clones share the images, so that the images survive a simulated crash of one holder.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    files: Arc<Mutex<BTreeMap<String, Vec<u8>>>>,
+    /// Partial downloads, by image.
+    parts: Arc<Mutex<BTreeMap<String, KeptPart>>>,
+    limits: CheckLimits,
+}
+
+/// First bytes of an image, and the data to request its remaining bytes from the host.
+#[derive(Debug)]
+struct KeptPart {
+    task: Option<TaskId>,
+    validator: Validator,
+    bytes_total: Option<u64>,
+    bytes: Vec<u8>,
+}
+
+impl MemoryStore {
+    /// Creates an empty store.
+    pub fn new(limits: CheckLimits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Returns every file by its path below the output folder.
+    pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        lock(&self.files).clone()
+    }
+
+    /// Writes a file at `path`, to occupy the name of an image or to damage an image.
+    pub fn put(&self, path: &str, bytes: Vec<u8>) {
+        lock(&self.files).insert(path.to_owned(), bytes);
+    }
+
+    async fn receive(&self, name: ImageName, download: Download<'_>) -> Saved {
+        let Download { n_before, bytes_total, validator, mut body } = download;
+        let earlier = lock(&self.parts).remove(&name.partial());
+        let mut bytes = match n_before {
+            0 => vec![],
+            _ => {
+                earlier.filter(|earlier| earlier.bytes.len() as u64 == n_before).expect("the part that was told").bytes
+            }
+        };
+        while let Some(piece) = body.next().await {
+            match piece {
+                Ok(piece) => bytes.extend_from_slice(&piece),
+                Err(fault) => {
+                    if let Some(validator) =
+                        validator.filter(|_| fault.kind != FaultKind::BadOutput && !bytes.is_empty())
+                    {
+                        let task = name.origin().task.clone();
+                        let kept = KeptPart { task, validator, bytes_total, bytes };
+                        lock(&self.parts).insert(name.partial(), kept);
+                    }
+                    return Ok(Err(fault));
+                }
+            }
+            if bytes.len() as u64 > self.limits.bytes_max {
+                return Ok(Err(bad_output(&NotAnImage::TooLong { bytes_max: self.limits.bytes_max })));
+            }
+        }
+        let checked = match inspect(bytes.as_slice(), &self.limits).expect("a slice cannot fail to be read") {
+            Ok(checked) => checked,
+            Err(why) => return Ok(Err(bad_output(&why))),
+        };
+        let mut files = lock(&self.files);
+        let path = name.path(checked.format);
+        let path =
+            if files.get(&path).is_none_or(|file| *file == bytes) { path } else { name.path_apart(checked.format) };
+        files.insert(path.clone(), bytes);
+        Ok(Ok(artifact(path, checked)))
+    }
+}
+
+impl ImageStore for MemoryStore {
+    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
+        let mut parts = lock(&self.parts);
+        let kept = parts.remove(&name.partial()).filter(|kept| kept.task == name.origin().task);
+        let part = kept.map(|kept| {
+            let (n_bytes, bytes_total, validator) = (kept.bytes.len() as u64, kept.bytes_total, kept.validator.clone());
+            parts.insert(name.partial(), kept);
+            PartialDownload { n_bytes, bytes_total, validator }
+        });
+        Box::pin(ready(part))
+    }
+
+    fn save<'a>(&'a self, name: ImageName, image: Download<'a>) -> BoxFuture<'a, Saved> {
+        Box::pin(self.receive(name, image))
+    }
+
+    fn forget(&self, job: JobId) {
+        let of_job = format!("{job}-");
+        lock(&self.parts).retain(|key, _| !key.starts_with(&of_job));
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

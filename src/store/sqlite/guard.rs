@@ -1,0 +1,130 @@
+//! Guard of a ledger's files: prevents links out of OUT, replaced runs, and files swapped during a run.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use crate::store::error::LedgerError;
+
+/// Files of a ledger: three of this program, and those that `SQLite` adds to `run.db`.
+const NAMES: [&str; 6] = ["run.db", "run.db-wal", "run.db-shm", "run.db-journal", "run.lock", "run.mark"];
+
+/// Sector size in bytes. Ledgers are written in pages, and pages are whole sectors.
+const SECTOR_BYTES: u64 = 512;
+
+/// Bytes that test whether the disk accepts a write: more than `SQLite` ever requests at once.
+const PROBE_BYTES: usize = 1 << 18;
+
+/// Refuses anything but a plain file under a ledger's name: writes would go through it, or wait for it.
+pub fn refuse_strangers(out: &Path) -> Result<(), LedgerError> {
+    for name in NAMES {
+        let path = out.join(name);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_symlink() => return Err(LedgerError::Link { path }),
+            Ok(found) if !found.is_file() => return Err(LedgerError::Foreign { path }),
+            Ok(_) => (),
+            Err(error) if error.kind() == ErrorKind::NotFound => (),
+            Err(source) => return Err(LedgerError::Io { path, source }),
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to start again where a run's ledger is lost: all of the run would be paid for again.
+///
+/// A run that dies while it creates its ledger leaves an empty file too, but no other file. The first page is on the disk
+/// before the log holds anything. `SQLite` would discard the log of a ledger without pages.
+pub fn refuse_a_lost_ledger(out: &Path) -> Result<(), LedgerError> {
+    let path = out.join("run.db");
+    let what = match (bytes(out, "run.db"), bytes(out, "run.db-wal")) {
+        (0, 0) if path.exists() && out.join("images").exists() => "it is empty, and there are images beside it",
+        (..SECTOR_BYTES, 1..) if path.exists() => "it is empty, and some of what it recorded is in run.db-wal",
+        (0, 1..) => "it is missing, and some of what it recorded is in run.db-wal",
+        _ => return Ok(()),
+    };
+    Err(LedgerError::Damaged { path, what: what.into() })
+}
+
+/// Returns whether the end of a ledger is missing. `SQLite` would pad a last page with zeros, and treat less than a header as
+/// empty. During a merge into the ledger, or its undoing, the end may be anywhere.
+pub fn is_cut(out: &Path) -> bool {
+    let n_beside = bytes(out, "run.db-wal") + bytes(out, "run.db-journal");
+    n_beside == 0 && !bytes(out, "run.db").is_multiple_of(SECTOR_BYTES)
+}
+
+fn bytes(out: &Path, name: &str) -> u64 {
+    fs::metadata(out.join(name)).map_or(0, |found| found.len())
+}
+
+/// Tests the disk itself for the cause of an error, because `SQLite` only reports that there is one.
+pub fn probe(out: &Path) -> io::Result<()> {
+    let path = out.join(format!(".run.probe-{}", process::id()));
+    let _ = fs::remove_file(&path);
+    let opened = File::options().write(true).create_new(true).open(&path);
+    let written = opened.and_then(|mut file| {
+        file.write_all(&vec![1; PROBE_BYTES])?;
+        file.sync_all()
+    });
+    let _ = fs::remove_file(&path);
+    written
+}
+
+/// Files that a run writes, as they were when it opened them.
+///
+/// A deleted or replaced file can still be written to, but its records are lost with the process. These files are never opened
+/// here: closing one would free the locks that `SQLite` holds on it.
+#[derive(Debug)]
+pub struct FileGuard(Vec<(PathBuf, Identity)>);
+
+impl FileGuard {
+    /// Records the identities of the files in `out`, one of which is this lock.
+    pub fn new(out: &Path, lock: &File) -> Result<Self, LedgerError> {
+        let lock_path = out.join("run.lock");
+        let held = lock.metadata().map_err(|source| LedgerError::Io { path: lock_path.clone(), source })?;
+        let mut files = vec![(lock_path, identity(&held))];
+        let (path, log) = (out.join("run.db"), out.join("run.db-wal"));
+        files.push((path.clone(), find(path)?));
+        // `SQLite` uses a rollback journal in place of the log if memory cannot be shared.
+        if log.exists() {
+            files.push((log.clone(), find(log)?));
+        }
+        let guard = Self(files);
+        guard.check()?;
+        Ok(guard)
+    }
+
+    /// Checks that each file is still in place.
+    pub fn check(&self) -> Result<(), LedgerError> {
+        for (path, known) in &self.0 {
+            if find(path.clone())? != *known {
+                return Err(LedgerError::Moved { path: path.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn find(path: PathBuf) -> Result<Identity, LedgerError> {
+    match fs::symlink_metadata(&path) {
+        Ok(found) => Ok(identity(&found)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(LedgerError::Moved { path })
+        }
+        Err(source) => Err(LedgerError::Io { path, source }),
+    }
+}
+
+/// Device and inode of a file, which no other file has while it is open. Outside Unix, an open file stays in place.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(found: &Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    (found.dev(), found.ino())
+}
+
+#[cfg(not(unix))]
+const fn identity(_found: &Metadata) -> Identity {
+    (0, 0)
+}
