@@ -8,8 +8,6 @@ use promptbatch::provider::registry::ConnectError;
 use promptbatch::run::{RunError, Summary};
 use promptbatch::store::error::LedgerError;
 
-use crate::cli::reports::is_reached;
-
 /// Ending of the program, which determines its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -66,7 +64,11 @@ impl Exit {
             Some(StopReason::Disk) => Self::Error,
             // A job whose image is not on disk is never done, whatever share has to succeed.
             None if summary.present.n_missing > 0 => Self::Failures,
-            None if fail_under.is_some_and(|share| is_reached(share, &summary.counts)) => Self::Done,
+            None if fail_under
+                .is_some_and(|share| share.is_reached(summary.counts.n_succeeded, summary.counts.n_jobs())) =>
+            {
+                Self::Done
+            }
             // A job in doubt that is held for the user has no image either.
             None if summary.counts.n_without_image() + summary.counts.n_unfinished() > 0 => Self::Failures,
             None => Self::Done,
@@ -87,6 +89,24 @@ impl Exit {
             | RunError::Store(_)
             | RunError::Results(_)
             | RunError::Connect(ConnectError::Simulator(_) | ConnectError::Unknown(_)) => Self::Error,
+        }
+    }
+
+    /// Returns the ending of a command that failed with a ledger error. A folder without a run is the user's mistake, an unreadable ledger is not.
+    pub const fn of_ledger(error: &LedgerError) -> Self {
+        match error {
+            LedgerError::Missing { .. } | LedgerError::Older { .. } => Self::Usage,
+            LedgerError::Held { .. }
+            | LedgerError::Foreign { .. }
+            | LedgerError::Newer { .. }
+            | LedgerError::OtherProvider { .. }
+            | LedgerError::Link { .. }
+            | LedgerError::Moved { .. }
+            | LedgerError::Full { .. }
+            | LedgerError::Sqlite { .. }
+            | LedgerError::Io { .. }
+            | LedgerError::Damaged { .. }
+            | LedgerError::Gone => Self::Error,
         }
     }
 }

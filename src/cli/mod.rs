@@ -1,46 +1,30 @@
 //! Command-line interface: flags in, messages and exit codes out.
 //!
-//! The interface decides nothing that a Rust program could not request from the library.
+//! The interface decides nothing that a Rust program could not request from the library. Every command is one file in
+//! `commands`: its arguments, its help and its work. Flags that several commands share are in `flags`, texts for people
+//! and scripts in `messages`.
 
-mod after_help;
-mod again;
-mod args;
-mod diagnostics;
-mod estimate;
+mod command_line;
+mod commands;
 mod exit;
-mod export;
 mod flags;
-mod gallery;
-mod init;
-mod inspect;
-mod log;
-mod manifest_args;
-mod manuals;
+mod messages;
+mod output;
 pub mod panic;
-mod plan;
-mod progress;
-mod reports;
-mod run;
-mod run_status;
+mod runtime;
 mod signals;
-mod simulate;
-mod style_args;
-mod summary;
-mod units;
-mod watch;
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
-use promptbatch::driver::clock::Clock;
+use clap::{CommandFactory, Parser};
 use promptbatch::model::escape;
-use promptbatch::report::stream;
-use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::args::{Cli, CliCommand};
+use crate::cli::command_line::{Cli, CliCommand};
+use crate::cli::commands::{
+    export, gallery, init, log, manuals, plan, results, retry, run, simulate, status, validate, verify,
+};
 use crate::cli::exit::Exit;
+use crate::cli::output::{print, tell};
 
 /// Executes the command line.
 pub fn main() -> Exit {
@@ -51,20 +35,20 @@ pub fn main() -> Exit {
     match cli.verb {
         CliCommand::Run(args) => run::run(&args),
         CliCommand::Plan(args) => plan::plan(&args),
-        CliCommand::Validate(args) => inspect::validate(&args),
+        CliCommand::Validate(args) => validate::validate(&args),
         CliCommand::Init(args) => init::init(&args),
         CliCommand::Schema => init::schema(),
-        CliCommand::Status(args) if args.watch => watch::watch(&args),
-        CliCommand::Status(args) => inspect::status(&args),
-        CliCommand::Retry(args) => again::retry(&args),
-        CliCommand::Verify(args) => again::verify(&args),
+        CliCommand::Status(args) if args.watch => status::watch(&args),
+        CliCommand::Status(args) => status::status(&args),
+        CliCommand::Retry(args) => retry::retry(&args),
+        CliCommand::Verify(args) => verify::verify(&args),
         CliCommand::Log(args) => log::log(&args),
         CliCommand::Gallery(args) => gallery::gallery(&args),
-        CliCommand::Results(args) => inspect::results(&args),
+        CliCommand::Results(args) => results::results(&args),
         CliCommand::Export(args) => export::export(&args),
         CliCommand::Simulate(args) => simulate::simulate(args),
-        CliCommand::Completions(args) => manuals::completions(&args),
-        CliCommand::Man(args) => manuals::man(&args),
+        CliCommand::Completions(args) => manuals::completions(&args, &mut Cli::command()),
+        CliCommand::Man(args) => manuals::man(&args, Cli::command()),
     }
 }
 
@@ -82,45 +66,4 @@ fn complain(error: &clap::Error) -> Exit {
         (false, false) => return print(&words),
     }
     if error.use_stderr() { Exit::Usage } else { Exit::Done }
-}
-
-/// Creates a runtime with one thread: all work here is waiting, and a second thread costs more than it gains.
-fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
-}
-
-/// Prints an error, and returns the exit code.
-fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {
-    tell(&format!("error: {error}"));
-    exit
-}
-
-/// Prints lines for people on stderr, with every control sequence escaped. Write errors are ignored, because no reader
-/// is left.
-fn tell(lines: &str) {
-    let words = escape::lines(lines);
-    let words = if is_json() { stream::message(Clock::system().now().wall(), &words) } else { words + "\n" };
-    drop(io::stderr().write_all(words.as_bytes()));
-}
-
-/// Whether the reader of stderr expects JSON.
-static IS_JSON: AtomicBool = AtomicBool::new(false);
-
-fn is_json() -> bool {
-    IS_JSON.load(Ordering::Relaxed)
-}
-
-/// Switches all further messages to JSON.
-fn speak_json() {
-    IS_JSON.store(true, Ordering::Relaxed);
-}
-
-/// Prints data for scripts on stdout. On a terminal, control sequences are escaped. A closed pipe is not an error.
-fn print(data: &str) -> Exit {
-    let safe = io::stdout().is_terminal().then(|| escape::lines(data));
-    let bytes = safe.as_deref().unwrap_or(data).as_bytes();
-    match io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(Exit::Error, &error),
-        _ => Exit::Done,
-    }
 }

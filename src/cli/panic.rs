@@ -1,9 +1,10 @@
 //! Panic handler of the program: prints a message that helps to fix the bug, never hangs, and reveals no secret.
 
-use std::panic::{self, PanicHookInfo, UnwindSafe};
+use std::panic;
+use std::panic::{PanicHookInfo, UnwindSafe};
 
 use crate::cli::exit::Exit;
-use crate::cli::tell;
+use crate::cli::output::tell;
 
 /// Runs `work`. A panic becomes an ordinary ending with an exit code.
 pub fn guarded(work: impl FnOnce() -> Exit + UnwindSafe) -> Exit {

@@ -3,23 +3,20 @@
 //! Neither signal loses recorded data. A suspended process that continues draws below what the shell has written
 //! meanwhile.
 
-use std::process;
-use std::thread;
 use std::time::Duration;
+use std::{process, thread};
 
+use promptbatch::driver::StopHandle;
+use promptbatch::engine::turn::{Signal, StopReason};
+use promptbatch::manifest;
+use promptbatch::report::tty_reporter::PrintAbove;
 use tokio::runtime::Builder;
 use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use promptbatch::driver::StopHandle;
-use promptbatch::engine::turn::{Signal, StopReason};
-use promptbatch::manifest;
-
-use promptbatch::report::tty_reporter::PrintAbove;
-
 use crate::cli::exit::Exit;
-use crate::cli::tell;
+use crate::cli::output::tell;
 
 /// Message after the first signal.
 const STOPPING: &str = "stopping: waiting for the requests in flight; press Ctrl-C again to exit now, nothing is lost";

@@ -4,7 +4,6 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-
 use promptbatch::model::escape::{escape, grouped};
 use promptbatch::report::dataset::DatasetFormat;
 use promptbatch::report::dataset::metadata::TableFormat;
@@ -14,10 +13,45 @@ use promptbatch::run::export::{ExportError, ExportOptions, Exported, LeftOut, Sh
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::ProgressArgs;
-use crate::cli::inspect::exit_of;
-use crate::cli::progress::chores;
-use crate::cli::units::bytes;
-use crate::cli::{fail, print, tell};
+use crate::cli::flags::units::bytes;
+use crate::cli::messages::progress::chores;
+use crate::cli::output::{fail, print, tell};
+
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+pub const HELP: &str = "\
+Examples:
+  promptbatch export out/cats --to imagefolder
+      from datasets import load_dataset
+      load_dataset(\"imagefolder\", data_dir=\"out/cats/export/imagefolder\")
+  promptbatch export out/cats --to webdataset -o cats --split train=0.95,test=0.05
+      webdataset.WebDataset(\"cats/train-{000000..000012}.tar\")
+  promptbatch export out/cats --to captions --caption tags -o train_data/10_cats
+  promptbatch export out/cats --to parquet --shard-bytes 1GiB
+      load_dataset(\"parquet\", data_dir=\"out/cats/export/parquet\")
+
+Every image is checked against its recorded size and sha256 as it is exported. An image that is
+missing or damaged is left out and named, and the exit code is 100. Jobs without an image are left
+out too, which is not an error.
+
+After an interruption the same command resumes, and later it adds what is new: existing files stay
+as they are, byte for byte, and new images go into new shards. An imagefolder and captions follow
+the run: an image that was made again replaces the earlier one, and an image that is no longer in
+the manifest is removed. Shards keep both; a message says so, and --fresh rebuilds all shards.
+Another format, split or caption, or another run, needs another folder, or --fresh.
+
+imagefolder  train/*.png, a folder for every 9,000, and train/metadata.jsonl: file_name, text
+             (the caption), the columns of results.csv that are about the image, and the
+             manifest's own (prefixed with input_ if a name is already used)
+webdataset   train-000000.tar and so on: ID.png (.jpg, .webp), ID.json with all columns, and
+             ID.txt with the caption. ID is the job's own id of 20 digits; -2 is appended for its
+             second image. The same run gives the same bytes
+captions     000001-a-golden-cat.png, 000001-a-golden-cat.txt and so on, all in one folder
+parquet      train-00000.parquet and so on: image (bytes and path) and all columns with their
+             types, 100 images per row group
+
+Images in folders are hard links if the disk supports them: the same file under a second name, which
+takes no extra space and must not be changed in place. --copy makes copies. Splits keep the images
+of one job together, not the jobs of one prompt.";
 
 #[derive(Debug, Args)]
 pub struct ExportArgs {
@@ -161,7 +195,7 @@ fn options(args: &ExportArgs) -> Result<ExportOptions, String> {
 
 fn exit_of_export(error: &ExportError) -> Exit {
     match error {
-        ExportError::Ledger(error) => exit_of(error),
+        ExportError::Ledger(error) => Exit::of_ledger(error),
         ExportError::Column(_)
         | ExportError::Foreign { .. }
         | ExportError::AmongImages { .. }

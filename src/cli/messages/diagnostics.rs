@@ -1,18 +1,17 @@
 //! Diagnostics for mistakes in a manifest, like those of a compiler: the line, carets, the problem and a remedy.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
+use std::{env, io};
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use serde_json::{Value, json};
-
 use promptbatch::manifest::{Diagnostic, Location, Manifest, ManifestError, Source, Span, lines_of};
 use promptbatch::model::escape::escape;
+use serde_json::{Value, json};
 
 use crate::cli::exit::Exit;
-use crate::cli::{fail, is_json, tell};
+use crate::cli::output::{fail, is_json, tell};
 
 /// Maximum number of mistakes, and of warnings, that are printed. The rest is counted.
 const SHOWN_MAX: usize = 20;

@@ -1,18 +1,39 @@
 //! Command `gallery`, also used by `run --gallery` at the end of a run.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use promptbatch::model::escape::{escape, grouped};
 use promptbatch::model::progress::Progress;
 use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::gallery::{ALL, Gallery, GalleryError, gallery as make};
 
-use crate::cli::args::GalleryArgs;
 use crate::cli::exit::Exit;
-use crate::cli::inspect::exit_of;
-use crate::cli::progress::chores;
-use crate::cli::{fail, print, tell};
+use crate::cli::flags::ProgressArgs;
+use crate::cli::messages::progress::chores;
+use crate::cli::output::{fail, print, tell};
+
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+pub const HELP: &str = "\
+Examples:
+  promptbatch gallery out/cats                          out/cats/gallery.html, for any browser
+  promptbatch gallery out/cats --jobs 100001-200000     the second hundred thousand of a large run
+The page needs no server and no network. Move it together with OUT, whose images it shows.
+Thumbnails are in OUT/gallery, and only new ones are made. Prints the path of the page.";
+
+#[derive(Debug, Args)]
+pub struct GalleryArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Only the jobs with these indices, for example 100001-200000: a page holds at most 100,000
+    #[arg(long, value_name = "FROM-TO", value_parser = job_range, allow_hyphen_values = true)]
+    pub jobs: Option<RangeInclusive<u64>>,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
 
 /// Maximum number of images without a thumbnail that are listed.
 const WITHOUT_MAX: usize = 5;
@@ -29,7 +50,7 @@ pub fn gallery(args: &GalleryArgs) -> Exit {
             }
             print(&format!("{}\n", escape(&gallery.path.display().to_string())))
         }
-        Err(GalleryError::Ledger(error)) => fail(exit_of(&error), &error),
+        Err(GalleryError::Ledger(error)) => fail(Exit::of_ledger(&error), &error),
         Err(error) => fail(Exit::Error, &error),
     }
 }
@@ -80,7 +101,7 @@ fn words(gallery: &Gallery, out: &Path) -> Vec<String> {
 }
 
 /// Parses a range of job indices: `N`, `FROM-TO`, `FROM-` or `-TO`.
-pub fn jobs(text: &str) -> Result<RangeInclusive<u64>, String> {
+pub fn job_range(text: &str) -> Result<RangeInclusive<u64>, String> {
     let number = |text: &str, default| if text.is_empty() { Some(default) } else { text.parse().ok() };
     let (from, to) = text.trim().split_once('-').unwrap_or((text, text));
     let range = number(from.trim(), 1).zip(number(to.trim(), u64::MAX));
@@ -97,11 +118,11 @@ mod tests {
     #[test]
     fn jobs_are_asked_for_by_their_first_and_last_index() {
         assert_eq!(
-            ["1-5000", " 7 ", "100001-", "-9"].map(jobs),
+            ["1-5000", " 7 ", "100001-", "-9"].map(job_range),
             [Ok(1..=5000), Ok(7..=7), Ok(100_001..=u64::MAX), Ok(1..=9)]
         );
         for text in ["", "-", "0-3", "5-4", "a-b", "1-2-3", "1..3", "-1-3"] {
-            assert!(jobs(text).is_err(), "{text:?}");
+            assert!(job_range(text).is_err(), "{text:?}");
         }
     }
 

@@ -2,29 +2,100 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::{ArgAction, Args, ValueEnum};
 use promptbatch::driver::stopper;
-use promptbatch::manifest::{Source, is_nameless, stem};
 use promptbatch::model::escape::escape;
 use promptbatch::model::limits::Concurrency;
-use promptbatch::model::price::Price;
+use promptbatch::provider::modelscope;
 use promptbatch::provider::registry::ProviderConfig;
 use promptbatch::report::Reporters;
 use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::{self, Options, RunError, RunStart};
-use promptbatch::store::sqlite::SqliteStore;
 
-use crate::cli::args::{ProviderName, RunArgs};
-use crate::cli::estimate::PlanSettings;
+use crate::cli::commands::gallery;
+use crate::cli::commands::plan;
 use crate::cli::exit::Exit;
-use crate::cli::flags::PaceArgs;
-use crate::cli::manifest_args::ManifestArgs;
-use crate::cli::progress::{chores, ended, reporters};
-use crate::cli::{diagnostics, fail, gallery, plan, runtime, signals, summary, tell};
+use crate::cli::flags::manifest::{ManifestArgs, out_dir, source};
+use crate::cli::flags::reports::ReportArgs;
+use crate::cli::flags::style::StyleArgs;
+use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, price};
+use crate::cli::messages::estimate::PlanSettings;
+use crate::cli::messages::progress::{chores, ended, reporters};
+use crate::cli::messages::{diagnostics, summary};
+use crate::cli::output::{fail, tell};
+use crate::cli::runtime::runtime;
+use crate::cli::signals;
 
-/// Warning about a token that belongs to another account than the batch.
-pub const OTHER_ACCOUNT: &str = "warning: the token belongs to a different account than the one that this batch was started with. \
-Tasks of the old account cannot be fetched with it and stay unfinished: use the old token again to get them. New submissions go to the \
-account of this token. If the old account is gone for good, --new-account submits its unfinished tasks again, which is paid for again";
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+pub const HELP: &str = "\
+Examples:
+  promptbatch run prompts.yaml                          to out/prompts; token in MODELSCOPE_API_KEY
+  promptbatch run prompts.csv -o out/cats --rate 30/m   at most 30 submissions per minute
+  promptbatch run prompts.yaml --set size=1024x1024     override a default of the manifest
+  promptbatch run prompts.csv --name '{category}/{time}-{slug}' --sidecar txt
+  promptbatch run prompts.csv --price '2 magicube' --max-cost 200 --max-duration 8h
+  promptbatch run prompts.csv --limit 10 --shuffle 1    ten random ones; run again for more
+  promptbatch run prompts.csv --gallery --report md=summary.md --fail-under 98%
+After an interruption, run the same command again to resume: accepted tasks are fetched and never
+submitted again.";
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ProviderName {
+    /// ModelScope's API-Inference
+    Modelscope,
+    /// A simulated API inside this process: no account, no cost
+    Simulator,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+
+    /// Output folder [default: out/<name of the manifest>]
+    #[arg(short, long, env = "PROMPTBATCH_OUT")]
+    pub out: Option<PathBuf>,
+
+    /// Image provider
+    #[arg(long, default_value = "modelscope", env = "PROMPTBATCH_PROVIDER")]
+    pub provider: ProviderName,
+
+    /// API base URL
+    #[arg(long, value_name = "URL", default_value = modelscope::BASE_URL, env = "PROMPTBATCH_BASE_URL", hide_env_values = true)]
+    pub base_url: String,
+
+    #[command(flatten)]
+    pub access: AccessArgs,
+
+    #[command(flatten)]
+    pub consent: ConsentArgs,
+
+    #[command(flatten)]
+    pub pace: PaceArgs,
+
+    #[command(flatten)]
+    pub images: ImageArgs,
+
+    /// Show what the run would do, like `plan`; send and write nothing
+    #[arg(long, env = "PROMPTBATCH_DRY_RUN", action = ArgAction::SetTrue)]
+    pub dry_run: bool,
+
+    /// Make or update OUT/gallery.html at the end, even if the run stops early
+    #[arg(long, env = "PROMPTBATCH_GALLERY", action = ArgAction::SetTrue)]
+    pub gallery: bool,
+
+    #[command(flatten)]
+    pub style: StyleArgs,
+
+    #[command(flatten)]
+    pub guard: GuardArgs,
+
+    #[command(flatten)]
+    pub reports: ReportArgs,
+
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
 
 /// Runs a manifest, or continues its run.
 pub fn run(args: &RunArgs) -> Exit {
@@ -99,27 +170,6 @@ const fn told(pace: &PaceArgs) -> PlanSettings<'_> {
     }
 }
 
-/// Returns the price of an image: the user's, or else the price that the last run used. `None` if both are unknown.
-pub fn price(pace: &PaceArgs, out: &Path) -> Option<Price> {
-    pace.price.clone().or_else(|| SqliteStore::glance(out, SqliteStore::price_used).unwrap_or_default())
-}
-
-/// Builds the source of the manifest: its path, and how to read it.
-pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
-    Source {
-        path: args.manifest.clone(),
-        format: args.format.map(Into::into),
-        encoding: args.encoding,
-        prompt_column: args.prompt_col.clone(),
-        id_column: args.id_col.clone(),
-        overrides: args.set.clone(),
-        default_model: Some(default_model.to_owned()),
-        jobs_max: args.max_jobs,
-        shuffle: args.shuffle,
-        allowed_folders: args.allow_files.iter().flat_map(|folders| &folders.0).cloned().collect(),
-    }
-}
-
 fn options(args: &RunArgs) -> Result<Options, Exit> {
     let provider = match args.provider {
         ProviderName::Modelscope => ProviderConfig::ModelScope {
@@ -131,7 +181,7 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
     };
     Ok(Options {
         source: source(&args.manifest, provider.default_model()),
-        out: out(args.out.as_deref(), &args.manifest)?,
+        out: out_dir(args.out.as_deref(), &args.manifest)?,
         provider,
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
@@ -139,21 +189,6 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         formula_guard: args.guard.is_wanted(),
         consent: args.consent.consent(),
     })
-}
-
-/// Returns the output folder: the given one, or one named after the manifest. A pipe has another name each time, so its
-/// folder must be given.
-pub fn out(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
-    let path = &args.manifest;
-    match named {
-        Some(named) => Ok(named.to_owned()),
-        None if is_nameless(path) && path != Path::new("-") => {
-            let path = path.display();
-            tell(&format!("error: could not choose an output folder: {path} has no name of its own; add -o OUT"));
-            Err(Exit::Usage)
-        }
-        None => Ok(Path::new("out").join(stem(path).unwrap_or("run".as_ref()))),
-    }
 }
 
 /// Prints what is about to happen, and selects how progress is shown.

@@ -3,7 +3,6 @@
 use std::num::NonZeroU8;
 
 use clap::{Args, ValueEnum};
-
 use promptbatch::model::name::template::NameTemplate;
 use promptbatch::model::outcome::ImageFormat;
 use promptbatch::model::output_options::{Conversion, OutputOverrides, Sidecar};

@@ -1,75 +1,54 @@
-//! Commands that return to ended jobs: `retry` and `verify`.
+//! Command `verify`: compares every image with its record, and downloads damaged images again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use promptbatch::driver::{StopReceiver, stopper};
+use clap::Args;
 use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::escape::escape;
 use promptbatch::model::limits::Limits;
 use promptbatch::model::progress::Progress;
 use promptbatch::report::tty_reporter::PrintAbove;
-use promptbatch::run::retry::{RetryOptions, retry as run_retry};
+use promptbatch::run::Summary;
 use promptbatch::run::verify::{DamagedImage, RepairOptions, VerifyReport, repair as run_repair, verify as run_verify};
-use promptbatch::run::{RunError, Summary};
 
-use crate::cli::args::{RetryArgs, VerifyArgs, failure_kinds_by_default};
 use crate::cli::exit::Exit;
-use crate::cli::flags::ShowArgs;
-use crate::cli::progress::{chores, ended, reporters};
-use crate::cli::run::{OTHER_ACCOUNT, price};
-use crate::cli::{fail, print, runtime, signals, summary, tell};
+use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, ShowArgs};
+use crate::cli::messages::progress::{chores, reporters};
+use crate::cli::messages::summary;
+use crate::cli::output::{fail, print, tell};
+use crate::cli::runtime::drive;
+
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+pub const HELP: &str = "\
+Examples:
+  promptbatch verify out/cats                           check every image against its record
+  promptbatch verify out/cats --repair                  fetch missing and damaged ones again
+Exit code 0: every image matches its record; 100: some do not.
+With --repair a missing or damaged image is fetched again from its task, if the provider still has
+it. Nothing is submitted: a job whose task is gone becomes pending, and `run` submits it again. A
+damaged file is kept in OUT/damaged.";
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Fetch missing or damaged images again, from the tasks that are already paid for; nothing is submitted
+    #[arg(long)]
+    pub repair: bool,
+
+    #[command(flatten)]
+    pub known: LedgerAccessArgs,
+
+    #[command(flatten)]
+    pub images: ImageArgs,
+
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
 
 /// Maximum number of damaged images listed.
 const DAMAGED_MAX: usize = 50;
-
-/// Retries failed jobs.
-pub fn retry(args: &RetryArgs) -> Exit {
-    if let Err(exit) = args.reports.check() {
-        return exit;
-    }
-    let codes = if args.only.is_empty() { failure_kinds_by_default() } else { args.only.clone() };
-    let options = RetryOptions {
-        out: args.out.clone(),
-        codes,
-        is_anew: args.anew,
-        access: args.known.access(),
-        limits: args.pace.limits(),
-        image_limits: args.images.limits(),
-    };
-    let came_to = drive(&args.show, async |above, chores, stops| {
-        let face = |n_to_do: u64, counts: &StatusCounts, is_other_account: bool| {
-            if is_other_account {
-                tell(OTHER_ACCOUNT);
-            }
-            if !args.show.quiet {
-                tell(&format!("{}: retrying {}", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
-            }
-            reporters(&args.show, counts, price(&args.pace, &args.out), args.pace.limit.map(u64::from), above)
-        };
-        Box::pin(run_retry(options, face, chores, stops)).await
-    });
-    let (n_tried, summary) = match came_to {
-        Ok(came_to) => came_to,
-        Err(exit) => {
-            ended(&args.show, exit, None);
-            return exit;
-        }
-    };
-    let exit = Exit::of_summary(&summary, args.reports.fail_under);
-    if n_tried == 0 {
-        tell(&format!(
-            "nothing to retry: no failures of the selected kinds (--only): {}",
-            summary::standing(&summary.counts)
-        ));
-    } else if args.show.is_for_people() {
-        for line in summary::words(&summary, &args.out, exit, args.reports.fail_under) {
-            tell(&line);
-        }
-    }
-    let exit = args.reports.write(&args.out, &summary, price(&args.pace, &args.out).as_ref(), exit);
-    ended(&args.show, exit, Some(&summary));
-    exit
-}
 
 /// Compares every image with its record, and downloads damaged images again if requested.
 pub fn verify(args: &VerifyArgs) -> Exit {
@@ -179,21 +158,4 @@ fn repaired(out: &Path, before: &VerifyReport, summary: &Summary, after: &Verify
         }
     });
     lines
-}
-
-/// Runs work that signals can stop, and prints its error.
-fn drive<T>(
-    show: &ShowArgs,
-    work: impl AsyncFnOnce(&PrintAbove, &mut dyn Progress, &mut StopReceiver) -> Result<T, RunError>,
-) -> Result<T, Exit> {
-    let runtime = runtime().map_err(|error| fail(Exit::Error, &error))?;
-    let ended = runtime.block_on(async {
-        let (stopper, mut stops) = stopper();
-        let above = PrintAbove::default();
-        let mut chores = chores(show.display(), &above);
-        signals::listen(stopper, show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
-        work(&above, &mut *chores, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
-    });
-    runtime.shutdown_background();
-    ended
 }

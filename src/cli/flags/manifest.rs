@@ -1,17 +1,13 @@
-//! Flags of the commands that read a manifest: how to read the manifest, and what to print.
+//! Flags of the commands that read a manifest: where it is, and how to read it.
 
 use std::env;
-use std::num::NonZeroU64;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use promptbatch::manifest::{Encoding, Format, Source, is_nameless, stem};
 
-use promptbatch::manifest::{Encoding, Format, Listing};
-use promptbatch::model::cost::CostLimit;
-use promptbatch::model::limits::Rate;
-use promptbatch::model::price::Price;
-
-use crate::cli::flags::{ProgressArgs, some_jobs};
+use crate::cli::exit::Exit;
+use crate::cli::output::tell;
 
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
@@ -79,99 +75,34 @@ impl From<FormatArg> for Format {
     }
 }
 
-#[derive(Debug, Args)]
-pub struct ValidateArgs {
-    #[command(flatten)]
-    pub manifest: ManifestArgs,
-
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
-
-    #[command(flatten)]
-    pub progress: ProgressArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct InitArgs {
-    /// File to write, with a name that ends in .yaml or .yml; - for stdout
-    #[arg(default_value = "prompts.yaml")]
-    pub manifest: PathBuf,
-
-    /// Do not write prompts.schema.json beside it, nor refer to it
-    #[arg(long)]
-    pub no_schema: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct PlanArgs {
-    #[command(flatten)]
-    pub manifest: ManifestArgs,
-
-    /// Output folder [default: out/<name of the manifest>]
-    #[arg(short, long, env = "PROMPTBATCH_OUT")]
-    pub out: Option<PathBuf>,
-
-    /// Print one JSON object instead of text
-    #[arg(long)]
-    pub json: bool,
-
-    /// Write out every job instead, as a manifest of its own: one row or line per job, with nothing left to combine
-    #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "csv", require_equals = true, conflicts_with = "json")]
-    pub list: Option<ListFormat>,
-
-    /// Estimate the time for submissions at this rate, for example 30/m
-    #[arg(long, env = "PROMPTBATCH_RATE")]
-    pub rate: Option<Rate>,
-
-    /// Estimate the time for this many tasks in flight
-    #[arg(short = 'j', long, value_name = "N", env = "PROMPTBATCH_CONCURRENCY", value_parser = in_flight)]
-    pub concurrency: Option<InFlight>,
-
-    /// Price of an image, for example '2 magicube' [default: the manifest's `price`]
-    #[arg(long, env = "PROMPTBATCH_PRICE")]
-    pub price: Option<Price>,
-
-    /// Show how much is left of this limit on the cost of all runs in the folder, for example 20 or '20 magicube'
-    #[arg(long, value_name = "AMOUNT", env = "PROMPTBATCH_MAX_COST")]
-    pub max_cost: Option<CostLimit>,
-
-    /// Plan for at most this many unfinished jobs; those already under way come first
-    #[arg(long, value_name = "N", value_parser = some_jobs, env = "PROMPTBATCH_LIMIT")]
-    pub limit: Option<NonZeroU64>,
-
-    #[command(flatten)]
-    pub progress: ProgressArgs,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ListFormat {
-    /// A table
-    Csv,
-    /// One JSON object per line
-    Jsonl,
-}
-
-impl From<ListFormat> for Listing {
-    fn from(format: ListFormat) -> Self {
-        match format {
-            ListFormat::Csv => Self::Csv,
-            ListFormat::Jsonl => Self::Jsonl,
-        }
+/// Builds the source of the manifest: its path, and how to read it.
+pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
+    Source {
+        path: args.manifest.clone(),
+        format: args.format.map(Into::into),
+        encoding: args.encoding,
+        prompt_column: args.prompt_col.clone(),
+        id_column: args.id_col.clone(),
+        overrides: args.set.clone(),
+        default_model: Some(default_model.to_owned()),
+        jobs_max: args.max_jobs,
+        shuffle: args.shuffle,
+        allowed_folders: args.allow_files.iter().flat_map(|folders| &folders.0).cloned().collect(),
     }
 }
 
-/// Number of tasks in flight. `None` means `auto`.
-#[derive(Clone, Copy, Debug)]
-pub struct InFlight(pub Option<u32>);
-
-fn in_flight(text: &str) -> Result<InFlight, String> {
-    match text.trim() {
-        "auto" => Ok(InFlight(None)),
-        number => match number.parse() {
-            Ok(n @ 1..) => Ok(InFlight(Some(n))),
-            _ => Err("write a whole number of at least 1, or auto".to_owned()),
-        },
+/// Returns the output folder: the given one, or one named after the manifest. A pipe has another name each time, so its
+/// folder must be given.
+pub fn out_dir(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
+    let path = &args.manifest;
+    match named {
+        Some(named) => Ok(named.to_owned()),
+        None if is_nameless(path) && path != Path::new("-") => {
+            let path = path.display();
+            tell(&format!("error: could not choose an output folder: {path} has no name of its own; add -o OUT"));
+            Err(Exit::Usage)
+        }
+        None => Ok(Path::new("out").join(stem(path).unwrap_or("run".as_ref()))),
     }
 }
 

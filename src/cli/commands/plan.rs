@@ -2,30 +2,142 @@
 
 use std::io;
 use std::num::NonZeroU64;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
-
-use promptbatch::manifest::{self, Listing, ListingError};
+use clap::{Args, ValueEnum};
+use promptbatch::manifest;
+use promptbatch::manifest::{Listing, ListingError};
+use promptbatch::model::cost::CostLimit;
 use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::escape::{escape, excerpt, excerpts_apart};
+use promptbatch::model::limits::Rate;
+use promptbatch::model::price::Price;
 use promptbatch::model::request_diff::{FieldDiff, changes};
-use promptbatch::plan::{self, Plan, PlanError};
+use promptbatch::plan;
+use promptbatch::plan::{Plan, PlanError};
 use promptbatch::provider::modelscope;
 use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::money::check_price;
 use promptbatch::store::sqlite::DiffEntry;
+use serde_json::{Value, json};
 
-use crate::cli::estimate::{PlanEstimate, PlanSettings};
 use crate::cli::exit::Exit;
-use crate::cli::flags::Display;
-use crate::cli::manifest_args::{InFlight, ManifestArgs, PlanArgs};
-use crate::cli::progress::chores;
-use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
-use crate::cli::{diagnostics, fail, print, run};
+use crate::cli::flags::manifest::{ManifestArgs, out_dir, source};
+use crate::cli::flags::{Display, ProgressArgs, some_jobs};
+use crate::cli::messages::diagnostics;
+use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
+use crate::cli::messages::progress::chores;
+use crate::cli::messages::summary::{PROMPT_CHARS_MAX, jobs};
+use crate::cli::output::{fail, print};
 
-/// Maximum number of jobs shown for each kind of difference.
-pub const SHOWN_MAX: usize = 5;
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+pub const HELP: &str = "\
+new:      the run does not have this job yet
+changed:  a new job that replaces an old one with the same id, or else at the same position
+back:     it was dropped earlier and returns, with its image if it has one
+dropped:  it is no longer in the manifest; its image stays on disk and leaves the results
+All other jobs are kept, wherever they have moved.
+
+Examples:
+  promptbatch plan prompts.yaml --rate 30/m --price '2 magicube'    time, cost and disk
+  promptbatch plan prompts.yaml --list > jobs.csv                   every job, as a manifest
+  promptbatch plan prompts.yaml --list=jsonl | head                 the same as JSON Lines
+
+--json prints one object:
+  manifest, out     the manifest and the output folder that are compared
+  provider          where the run's tasks are; null if no run has begun
+  jobs              wanted images: kept + back + new + changed
+  moved             kept at another position
+  relabelled        kept with another id or with other carried-through columns
+  dropped           jobs that are removed and that no changed job replaces
+  submit, fetch     jobs that would be submitted for certain; accepted ones to be fetched
+  standing          states of the jobs that are kept or back:
+                    pending, in_doubt, running, succeeded, failed, moderated
+  leaving           states of the jobs that are removed: dropped or replaced
+  first             the first of each: new, changed, back, dropped;
+                    every one with index, id (or null) and prompt, and a changed one also with
+                    was (index, id and prompt before) and changes (a list of field, was, is)
+  kinds             number of jobs by kind, for the whole manifest: a list of model, size (or null)
+                    and jobs
+  estimate          of what would be submitted: seconds, latency_seconds, disk_bytes and
+                    cost (unit, from, to), which is null if a price is not known;
+                    `to` includes the jobs in doubt, as they may be submitted again
+  limit             the most jobs that would be worked on (--limit), or null
+  paid              what the run has cost so far: unit, amount (for certain), amount_max (if every
+                    submission in doubt was accepted), submissions_in_doubt; null without a price
+  max_cost          the amount of --max-cost, or null";
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+
+    /// Output folder [default: out/<name of the manifest>]
+    #[arg(short, long, env = "PROMPTBATCH_OUT")]
+    pub out: Option<PathBuf>,
+
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Write out every job instead, as a manifest of its own: one row or line per job, with nothing left to combine
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "csv", require_equals = true, conflicts_with = "json")]
+    pub list: Option<ListFormat>,
+
+    /// Estimate the time for submissions at this rate, for example 30/m
+    #[arg(long, env = "PROMPTBATCH_RATE")]
+    pub rate: Option<Rate>,
+
+    /// Estimate the time for this many tasks in flight
+    #[arg(short = 'j', long, value_name = "N", env = "PROMPTBATCH_CONCURRENCY", value_parser = in_flight)]
+    pub concurrency: Option<InFlight>,
+
+    /// Price of an image, for example '2 magicube' [default: the manifest's `price`]
+    #[arg(long, env = "PROMPTBATCH_PRICE")]
+    pub price: Option<Price>,
+
+    /// Show how much is left of this limit on the cost of all runs in the folder, for example 20 or '20 magicube'
+    #[arg(long, value_name = "AMOUNT", env = "PROMPTBATCH_MAX_COST")]
+    pub max_cost: Option<CostLimit>,
+
+    /// Plan for at most this many unfinished jobs; those already under way come first
+    #[arg(long, value_name = "N", value_parser = some_jobs, env = "PROMPTBATCH_LIMIT")]
+    pub limit: Option<NonZeroU64>,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ListFormat {
+    /// A table
+    Csv,
+    /// One JSON object per line
+    Jsonl,
+}
+
+impl From<ListFormat> for Listing {
+    fn from(format: ListFormat) -> Self {
+        match format {
+            ListFormat::Csv => Self::Csv,
+            ListFormat::Jsonl => Self::Jsonl,
+        }
+    }
+}
+
+/// Number of tasks in flight. `None` means `auto`.
+#[derive(Clone, Copy, Debug)]
+pub struct InFlight(pub Option<u32>);
+
+fn in_flight(text: &str) -> Result<InFlight, String> {
+    match text.trim() {
+        "auto" => Ok(InFlight(None)),
+        number => match number.parse() {
+            Ok(n @ 1..) => Ok(InFlight(Some(n))),
+            _ => Err("write a whole number of at least 1, or auto".to_owned()),
+        },
+    }
+}
 
 /// Maximum length of an old or a new value, in characters.
 const VALUE_CHARS_MAX: usize = 48;
@@ -47,12 +159,12 @@ pub fn plan(args: &PlanArgs) -> Exit {
 
 /// Shows what a run of this manifest would do with the user's settings.
 pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &PlanSettings<'_>, is_json: bool, display: Display) -> Exit {
-    let out = match run::out(out, args) {
+    let out = match out_dir(out, args) {
         Ok(out) => out,
         Err(exit) => return exit,
     };
     let mut chores = chores(display, &PrintAbove::default());
-    let source = run::source(args, modelscope::MODEL);
+    let source = source(args, modelscope::MODEL);
     let planned = manifest::open_watched(source.clone(), &mut *chores).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
         diagnostics::warn(&manifest);
@@ -89,7 +201,7 @@ pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &PlanSettings<'_>, is
 /// Writes every job to stdout.
 fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
     let mut chores = chores(args.progress.display(), &PrintAbove::default());
-    let source = run::source(&args.manifest, modelscope::MODEL);
+    let source = source(&args.manifest, modelscope::MODEL);
     let manifest = match manifest::open_watched(source.clone(), &mut *chores) {
         Ok(manifest) => manifest,
         Err(error) => return diagnostics::refuse(&error, &source),

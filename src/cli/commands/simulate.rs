@@ -1,16 +1,89 @@
 //! Command `simulate`: serves the simulated API until a signal stops it.
 
 use std::io;
+use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-
+use clap::Args;
+use promptbatch::model::limits::Rate;
+use promptbatch::model::request::Size;
 use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::simulator::faults::{self, FaultSetting};
 use promptbatch::simulator::http::Simulator;
 use promptbatch::simulator::picture::SIDE_PIXELS_MAX;
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::args::SimulateArgs;
 use crate::cli::exit::Exit;
-use crate::cli::{print, runtime, tell};
+use crate::cli::flags::duration;
+use crate::cli::flags::units::bytes;
+use crate::cli::output::{print, tell};
+use crate::cli::runtime::runtime;
+
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+const HELP: &str = "\
+Examples:
+  promptbatch simulate                                  on http://127.0.0.1:8080, any token will do
+  promptbatch simulate --rate 2/s --quota 100           see a rate limit and a used-up quota
+  promptbatch simulate --fault 500=0.05 --fault cut=0.05
+  promptbatch run prompts.yaml --base-url http://127.0.0.1:8080/
+The address is printed on stdout. The server runs until it is interrupted, and draws its pictures
+from the requests.";
+
+/// Returns the examples of `simulate`, and every fault that it can inject.
+pub fn help() -> String {
+    format!("{HELP}\n\n{}", faults::help())
+}
+
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Port on 127.0.0.1, or 0 for any free port
+    #[arg(long, default_value_t = 8080, env = "PROMPTBATCH_PORT")]
+    pub port: u16,
+
+    /// Median time of a task
+    #[arg(long, value_name = "D", default_value = "2s", value_parser = duration)]
+    pub latency: Duration,
+
+    /// How much it varies: sigma of the lognormal distribution
+    #[arg(long, value_name = "F", default_value_t = 0.3)]
+    pub latency_sigma: f64,
+
+    /// Refuse submissions beyond this rate, for example 5/s
+    #[arg(long)]
+    pub rate: Option<Rate>,
+
+    /// Refuse submissions beyond this many unfinished tasks
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+
+    /// Submissions per day before the quota is used up
+    #[arg(long, value_name = "N")]
+    pub quota: Option<u32>,
+
+    /// Share of the tasks to refuse for their content, 0 to 1
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    pub fail_rate: f64,
+
+    /// A fault of those listed below and its probability, for example submit-500=0.05; may be
+    /// repeated
+    #[arg(long = "fault", value_name = "KIND=P")]
+    pub faults: Vec<FaultSetting>,
+
+    /// Seed of all random choices
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+
+    /// Draw every image at this size, whatever size is requested
+    #[arg(long, value_name = "WxH")]
+    pub image_size: Option<Size>,
+
+    /// How long a link to an image lasts, for example 30s [default: forever]
+    #[arg(long, value_name = "D", value_parser = duration)]
+    pub link_lifetime: Option<Duration>,
+
+    /// Bandwidth that all images share, in bytes per second, for example 100kB [default: unlimited]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub line: Option<u64>,
+}
 
 /// Maximum size of the cached pictures, in bytes. Tests and benchmarks request the same pictures again and again.
 const PICTURES_BYTES_MAX: usize = 128 << 20;

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
-
 use promptbatch::driver::clock::Clock;
 use promptbatch::model::counts::{RunStats, StatusCounts};
 use promptbatch::model::escape::{escape, grouped};
@@ -13,8 +11,9 @@ use promptbatch::model::time::Timestamp;
 use promptbatch::report::format::{rate, span};
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::sqlite::SqliteStore;
+use serde_json::json;
 
-use crate::cli::summary;
+use crate::cli::messages::summary;
 
 /// Maximum number of failed jobs shown.
 const FAILURES_MAX: usize = 20;

@@ -1,6 +1,7 @@
 //! Display of progress: a bar on a terminal, lines elsewhere, JSON, or nothing.
 
-use std::io::{self, Write};
+use std::io;
+use std::io::Write;
 
 use promptbatch::driver::clock::Clock;
 use promptbatch::model::counts::StatusCounts;
@@ -18,7 +19,7 @@ use promptbatch::run::Summary;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::{Display, ShowArgs};
-use crate::cli::speak_json;
+use crate::cli::output::speak_json;
 
 /// Creates the reporters of a run that continues from these counts. `jobs_max` limits the jobs to work on. `None` means
 /// all.

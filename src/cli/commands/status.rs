@@ -1,22 +1,52 @@
-//! Command `status --watch`: shows the status repeatedly until the run is over, without disturbing the running process.
+//! Command `status`: prints the state of a run, once or until the run ends.
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use clap::Args;
 use promptbatch::report::terminal::Terminal;
 use promptbatch::report::tty_reporter::can_be_drawn;
 use promptbatch::report::watch::Watch;
 
-use crate::cli::args::StatusArgs;
 use crate::cli::exit::Exit;
-use crate::cli::inspect::exit_of;
-use crate::cli::run_status::RunStatus;
-use crate::cli::{fail, print};
+use crate::cli::messages::run_status::RunStatus;
+use crate::cli::output::{fail, print};
+
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+pub const HELP: &str = "\
+Examples:
+  promptbatch status out/cats                           counts, rate, time left, first failures
+  promptbatch status out/cats --watch                   refreshed until the run ends
+  promptbatch status out/cats --json                    for scripts";
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+
+    /// Refresh until the run ends: in place on a terminal, every 10 s elsewhere
+    #[arg(long)]
+    pub watch: bool,
+}
 
 /// Interval between two updates on a terminal. `PRINTED_EVERY` is the interval for a log or a script.
 const DRAWN_EVERY: Duration = Duration::from_secs(1);
+
 const PRINTED_EVERY: Duration = Duration::from_secs(10);
+
+/// Prints the status of a run.
+pub fn status(args: &StatusArgs) -> Exit {
+    match RunStatus::of(&args.out).map(|standing| if args.json { standing.json() } else { standing.words() }) {
+        Ok(text) => print(&text),
+        Err(error) => fail(Exit::of_ledger(&error), &error),
+    }
+}
 
 /// Shows the status of a run until no process runs it any more.
 pub fn watch(args: &StatusArgs) -> Exit {
@@ -27,7 +57,7 @@ pub fn watch(args: &StatusArgs) -> Exit {
             Ok(standing) => standing,
             Err(error) => {
                 block.iter().for_each(Watch::end);
-                return fail(exit_of(&error), &error);
+                return fail(Exit::of_ledger(&error), &error);
             }
         };
         if standing.is_live()

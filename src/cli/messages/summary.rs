@@ -18,7 +18,19 @@ use promptbatch::run::Summary;
 use promptbatch::run::presence::PresenceCheck;
 
 use crate::cli::exit::Exit;
-use crate::cli::reports::share_words;
+
+/// Formats the share that succeeded, and its comparison with the required share.
+pub fn share_words(share: Percentage, counts: &StatusCounts) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "no manifest has 2^53 jobs")]
+    let percent = 100.0 * counts.n_succeeded as f64 / (counts.n_jobs().max(1)) as f64;
+    // The percentage is rounded down, so that 97.99 is not printed as 98.
+    let percent = (percent * 10.0).floor() / 10.0;
+    if share.is_reached(counts.n_succeeded, counts.n_jobs()) {
+        format!("{percent:.1}% succeeded (required: {share}, --fail-under)")
+    } else {
+        format!("{percent:.1}% succeeded, below the required {share} (--fail-under)")
+    }
+}
 
 /// Maximum length of a prompt in a list, in characters.
 pub const PROMPT_CHARS_MAX: usize = 48;
@@ -227,5 +239,21 @@ mod tests {
             let words = come_back(Timestamp::from_millis(millis), NOW);
             assert!(words.starts_with("; come back tomorrow") && !words.contains(", in"), "{millis}: {words}");
         }
+    }
+
+    fn counts(n_succeeded: u64, n_failed: u64) -> StatusCounts {
+        StatusCounts { n_succeeded, n_failed, ..StatusCounts::default() }
+    }
+
+    #[test]
+    fn a_share_is_reached_exactly_or_not() {
+        let share: Percentage = "98%".parse().unwrap();
+        let is_reached =
+            |share: Percentage, counts: &StatusCounts| share.is_reached(counts.n_succeeded, counts.n_jobs());
+        assert!(is_reached(share, &counts(98, 2)) && !is_reached(share, &counts(97, 2)));
+        assert!(is_reached(share, &StatusCounts::default()), "of none, all");
+        assert!(!is_reached("100%".parse().unwrap(), &counts(u64::MAX >> 1, 1)));
+        assert_eq!(share_words(share, &counts(9799, 201)), "97.9% succeeded, below the required 98% (--fail-under)");
+        assert_eq!(share_words(share, &counts(98, 2)), "98.0% succeeded (required: 98%, --fail-under)");
     }
 }

@@ -3,15 +3,28 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
-
 use promptbatch::model::escape::escape;
 
-use crate::cli::args::Cli;
 use crate::cli::exit::Exit;
-use crate::cli::{fail, print, tell};
+use crate::cli::output::{fail, print, tell};
+
+/// Text below the flags in the help of `completions`: examples, exit codes, and the format of the output.
+pub const COMPLETIONS_HELP: &str = "\
+Examples:
+  promptbatch completions bash > ~/.local/share/bash-completion/completions/promptbatch
+  promptbatch completions zsh > ~/.zfunc/_promptbatch                   with ~/.zfunc in fpath
+  promptbatch completions fish > ~/.config/fish/completions/promptbatch.fish
+  promptbatch completions powershell >> $PROFILE";
+
+/// Text below the flags in the help of `man`: examples, exit codes, and the format of the output.
+pub const MAN_HELP: &str = "\
+Examples:
+  promptbatch man | man -l -                            the page of the whole program
+  promptbatch man run | man -l -                        the page of one command
+  promptbatch man --dir ~/.local/share/man/man1         all pages, for `man promptbatch-run`";
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -31,16 +44,16 @@ pub struct ManArgs {
 }
 
 /// Prints the completion script of a shell.
-pub fn completions(args: &CompletionsArgs) -> Exit {
+pub fn completions(args: &CompletionsArgs, command: &mut Command) -> Exit {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "promptbatch", &mut script);
+    clap_complete::generate(args.shell, command, "promptbatch", &mut script);
     print(&String::from_utf8_lossy(&script))
 }
 
 /// Prints a manual page, or writes all of them.
-pub fn man(args: &ManArgs) -> Exit {
+pub fn man(args: &ManArgs, command: Command) -> Exit {
     // Pages name commands as users type them only after the build of the whole.
-    let mut top = Cli::command().disable_help_subcommand(true);
+    let mut top = command.disable_help_subcommand(true);
     top.build();
     if let Some(dir) = &args.dir {
         return write_all(top, dir);
@@ -63,7 +76,7 @@ pub fn man(args: &ManArgs) -> Exit {
     }
 }
 
-fn write_all(top: clap::Command, dir: &Path) -> Exit {
+fn write_all(top: Command, dir: &Path) -> Exit {
     let written = fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(top, dir));
     match written {
         Ok(()) => Exit::Done,

@@ -1,7 +1,5 @@
 //! Estimate for a manifest, as text and as JSON: its jobs by kind, and the time, cost and disk of a run.
 
-use serde_json::{Value, json};
-
 use promptbatch::manifest::{Manifest, ManifestSummary};
 use promptbatch::model::cost::{Amount, Cost, CostLimit};
 use promptbatch::model::escape::{escape, excerpt, grouped};
@@ -12,10 +10,13 @@ use promptbatch::model::request::Size;
 use promptbatch::plan::Plan;
 use promptbatch::plan::estimate::{Estimate, PaceLimits, estimate as reckon};
 use promptbatch::report::format::span;
+use serde_json::{Value, json};
 
-use crate::cli::plan::SHOWN_MAX;
-use crate::cli::summary::{PROMPT_CHARS_MAX, jobs};
-use crate::cli::units;
+use crate::cli::flags::units;
+use crate::cli::messages::summary::{PROMPT_CHARS_MAX, jobs};
+
+/// Maximum number of jobs shown for each kind of difference.
+pub const SHOWN_MAX: usize = 5;
 
 /// Maximum number of kinds of jobs shown.
 const KINDS_MAX: usize = 12;

@@ -1,5 +1,8 @@
 //! Command `log`: prints the history of one job, from its events.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use promptbatch::model::escape::{escape, excerpt};
 use promptbatch::model::event::{EventKind, ReopenTarget};
 use promptbatch::model::outcome::{Fault, Outcome};
@@ -9,10 +12,24 @@ use promptbatch::report::results::rfc3339;
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::sqlite::SqliteStore;
 
-use crate::cli::args::LogArgs;
 use crate::cli::exit::Exit;
-use crate::cli::inspect::exit_of;
-use crate::cli::{fail, print, tell};
+use crate::cli::output::{fail, print, tell};
+
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+pub const HELP: &str = "\
+Examples:
+  promptbatch log out/cats 17                           the seventeenth row of the manifest
+  promptbatch log out/cats cat-blue                     by its own id in the manifest
+  promptbatch log out/cats 5075521                      by the id of a task";
+
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Which job: its id as in results.csv, or else its index, the beginning of its 20-digit id, or the id of one of its tasks
+    pub job: String,
+}
 
 /// Maximum length of a prompt, a link or a fault message, in characters.
 const TEXT_CHARS_MAX: usize = 2000;
@@ -32,7 +49,7 @@ pub fn log(args: &LogArgs) -> Exit {
             tell(&not_one(&args.job, &found));
             Exit::Usage
         }
-        Err(error) => fail(exit_of(&error), &error),
+        Err(error) => fail(Exit::of_ledger(&error), &error),
     }
 }
 

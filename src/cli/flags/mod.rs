@@ -1,11 +1,15 @@
 //! Groups of flags that several commands share: access to the provider, rate and limits, and output.
 
+pub mod manifest;
+pub mod reports;
+pub mod style;
+pub mod units;
+
 use std::num::{NonZeroU32, NonZeroU64};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
-
 use promptbatch::images::check::CheckLimits;
 use promptbatch::model::cost::CostLimit;
 use promptbatch::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, QuotaPolicy, Rate};
@@ -13,8 +17,9 @@ use promptbatch::model::price::Price;
 use promptbatch::report::tty_reporter::can_be_drawn;
 use promptbatch::run::consent::Consent;
 use promptbatch::run::retry::Credentials;
+use promptbatch::store::sqlite::SqliteStore;
 
-use crate::cli::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
+use crate::cli::flags::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
 
 /// How the provider is reached.
 #[derive(Debug, Args)]
@@ -341,4 +346,14 @@ fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "a duration is a number and a unit, for example 500ms, 30s, 10m or 2h".to_owned())
+}
+
+/// Warning about a token that belongs to another account than the batch.
+pub const OTHER_ACCOUNT: &str = "warning: the token belongs to a different account than the one that this batch was started with. \
+Tasks of the old account cannot be fetched with it and stay unfinished: use the old token again to get them. New submissions go to the \
+account of this token. If the old account is gone for good, --new-account submits its unfinished tasks again, which is paid for again";
+
+/// Returns the price of an image: the user's, or else the price that the last run used. `None` if both are unknown.
+pub fn price(pace: &PaceArgs, out: &Path) -> Option<Price> {
+    pace.price.clone().or_else(|| SqliteStore::glance(out, SqliteStore::price_used).unwrap_or_default())
 }

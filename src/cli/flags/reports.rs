@@ -4,18 +4,16 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-
-use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::percentage::Percentage;
 use promptbatch::model::price::Price;
 use promptbatch::model::snapshot::StopCode;
 use promptbatch::report::ci::RunReport;
-use promptbatch::run::Summary;
-use promptbatch::run::reports::{self, ReportRequest};
+use promptbatch::run::reports::ReportRequest;
+use promptbatch::run::{Summary, reports};
 
 use crate::cli::exit::Exit;
-use crate::cli::summary::stopped;
-use crate::cli::{fail, tell};
+use crate::cli::messages::summary::stopped;
+use crate::cli::output::{fail, tell};
 
 /// Environment variable with the path of GitHub's step summary.
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
@@ -30,24 +28,6 @@ pub struct ReportArgs {
     /// Minimum success rate, for example 98%: a finished run that reaches it exits with 0 even if some jobs failed
     #[arg(long, value_name = "P%", env = "PROMPTBATCH_FAIL_UNDER")]
     pub fail_under: Option<Percentage>,
-}
-
-/// Reports whether at least this share of all jobs has succeeded.
-pub fn is_reached(share: Percentage, counts: &StatusCounts) -> bool {
-    share.is_reached(counts.n_succeeded, counts.n_jobs())
-}
-
-/// Formats the share that succeeded, and its comparison with the required share.
-pub fn share_words(share: Percentage, counts: &StatusCounts) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "no manifest has 2^53 jobs")]
-    let percent = 100.0 * counts.n_succeeded as f64 / (counts.n_jobs().max(1)) as f64;
-    // The percentage is rounded down, so that 97.99 is not printed as 98.
-    let percent = (percent * 10.0).floor() / 10.0;
-    if is_reached(share, counts) {
-        format!("{percent:.1}% succeeded (required: {share}, --fail-under)")
-    } else {
-        format!("{percent:.1}% succeeded, below the required {share} (--fail-under)")
-    }
 }
 
 impl ReportArgs {
@@ -91,24 +71,5 @@ impl ReportArgs {
             n_ended,
             fail_under: self.fail_under.map(|share| share.to_string()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn counts(n_succeeded: u64, n_failed: u64) -> StatusCounts {
-        StatusCounts { n_succeeded, n_failed, ..StatusCounts::default() }
-    }
-
-    #[test]
-    fn a_share_is_reached_exactly_or_not() {
-        let share: Percentage = "98%".parse().unwrap();
-        assert!(is_reached(share, &counts(98, 2)) && !is_reached(share, &counts(97, 2)));
-        assert!(is_reached(share, &StatusCounts::default()), "of none, all");
-        assert!(!is_reached("100%".parse().unwrap(), &counts(u64::MAX >> 1, 1)));
-        assert_eq!(share_words(share, &counts(9799, 201)), "97.9% succeeded, below the required 98% (--fail-under)");
-        assert_eq!(share_words(share, &counts(98, 2)), "98.0% succeeded (required: 98%, --fail-under)");
     }
 }

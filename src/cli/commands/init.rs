@@ -1,18 +1,48 @@
 //! Commands for a first manifest: `init` writes a starter, `schema` prints the JSON Schema for editors.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
+use clap::Args;
 use promptbatch::manifest;
 use promptbatch::model::escape::escape;
 
 use crate::cli::exit::Exit;
-use crate::cli::manifest_args::InitArgs;
-use crate::cli::{print, tell};
+use crate::cli::output::{print, tell};
+
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+pub const HELP: &str = "\
+Examples:
+  promptbatch init                                      prompts.yaml and prompts.schema.json
+  promptbatch init cats.yaml --no-schema                only cats.yaml
+  promptbatch init -                                    to stdout
+Existing files are never overwritten. The first line of the starter refers to the schema, for
+editors with a YAML language server (VS Code with the YAML extension, Neovim, Helix and others).";
+
+/// Text below the flags in the help of `schema`: examples, exit codes, and the format of the output.
+pub const SCHEMA_HELP: &str = "\
+Examples:
+  promptbatch schema > prompts.schema.json
+and as the first line of a manifest:
+  # yaml-language-server: $schema=prompts.schema.json
+The schema is of draft 2020-12. `validate` checks more than the schema does: duplicate ids, lists
+that do not match, names in prompts.";
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// File to write, with a name that ends in .yaml or .yml; - for stdout
+    #[arg(default_value = "prompts.yaml")]
+    pub manifest: PathBuf,
+
+    /// Do not write prompts.schema.json beside it, nor refer to it
+    #[arg(long)]
+    pub no_schema: bool,
+}
 
 /// Starter manifest that shows the language. Its first line names the schema.
-const STARTER: &str = include_str!("../../examples/starter.yaml");
+const STARTER: &str = include_str!("../../../examples/starter.yaml");
 
 /// File name of the schema, as the starter names it.
 const SCHEMA_NAME: &str = "prompts.schema.json";

@@ -1,0 +1,118 @@
+//! Command `retry`: runs failed jobs again.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use promptbatch::model::counts::StatusCounts;
+use promptbatch::model::escape::escape;
+use promptbatch::model::outcome::FaultKind;
+use promptbatch::run::retry::{RetryOptions, retry as run_retry};
+
+use crate::cli::exit::Exit;
+use crate::cli::flags::reports::ReportArgs;
+use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, price};
+use crate::cli::messages::progress::{ended, reporters};
+use crate::cli::messages::summary;
+use crate::cli::output::tell;
+use crate::cli::runtime::drive;
+
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+pub const HELP: &str = "\
+Examples:
+  promptbatch retry out/cats                            all failures except moderated and in doubt
+  promptbatch retry out/cats --only moderated           the same prompts, which are paid for again
+  promptbatch retry out/cats --only in_doubt,timeout    held jobs, and lost tasks
+If a job's task may still give the image that is paid for, that task is asked first, before the job
+is submitted again. Jobs that are only pending are left to `run`.";
+
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    /// The output folder of a run
+    pub out: PathBuf,
+
+    /// Only failures of these kinds, as named in the column `error_code`; also `timeout` (for `task_lost`) and `in_doubt`
+    /// [default: every kind except `moderated` and `in_doubt`]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = failure_kind, env = "PROMPTBATCH_ONLY")]
+    pub only: Vec<String>,
+
+    /// Submit them again even if a task may still give the image that is paid for
+    #[arg(long)]
+    pub anew: bool,
+
+    #[command(flatten)]
+    pub known: LedgerAccessArgs,
+
+    #[command(flatten)]
+    pub pace: PaceArgs,
+
+    #[command(flatten)]
+    pub images: ImageArgs,
+
+    #[command(flatten)]
+    pub reports: ReportArgs,
+
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
+
+/// Retries failed jobs.
+pub fn retry(args: &RetryArgs) -> Exit {
+    if let Err(exit) = args.reports.check() {
+        return exit;
+    }
+    let codes = if args.only.is_empty() { failure_kinds_by_default() } else { args.only.clone() };
+    let options = RetryOptions {
+        out: args.out.clone(),
+        codes,
+        is_anew: args.anew,
+        access: args.known.access(),
+        limits: args.pace.limits(),
+        image_limits: args.images.limits(),
+    };
+    let came_to = drive(&args.show, async |above, chores, stops| {
+        let face = |n_to_do: u64, counts: &StatusCounts, is_other_account: bool| {
+            if is_other_account {
+                tell(OTHER_ACCOUNT);
+            }
+            if !args.show.quiet {
+                tell(&format!("{}: retrying {}", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
+            }
+            reporters(&args.show, counts, price(&args.pace, &args.out), args.pace.limit.map(u64::from), above)
+        };
+        Box::pin(run_retry(options, face, chores, stops)).await
+    });
+    let (n_tried, summary) = match came_to {
+        Ok(came_to) => came_to,
+        Err(exit) => {
+            ended(&args.show, exit, None);
+            return exit;
+        }
+    };
+    let exit = Exit::of_summary(&summary, args.reports.fail_under);
+    if n_tried == 0 {
+        tell(&format!(
+            "nothing to retry: no failures of the selected kinds (--only): {}",
+            summary::standing(&summary.counts)
+        ));
+    } else if args.show.is_for_people() {
+        for line in summary::words(&summary, &args.out, exit, args.reports.fail_under) {
+            tell(&line);
+        }
+    }
+    let exit = args.reports.write(&args.out, &summary, price(&args.pace, &args.out).as_ref(), exit);
+    ended(&args.show, exit, Some(&summary));
+    exit
+}
+
+fn failure_kind(text: &str) -> Result<String, String> {
+    let text = if text.trim() == "timeout" { "task_lost" } else { text.trim() };
+    let is_known = FaultKind::CODES.contains(&text);
+    is_known.then(|| text.to_owned()).ok_or_else(|| format!("the kinds are timeout, {}", FaultKind::CODES.join(", ")))
+}
+
+/// Returns the failure kinds that `retry` retries by default: all except content refusals and submissions that may have
+/// been paid for.
+pub fn failure_kinds_by_default() -> Vec<String> {
+    let is_default = |kind: &&str| !matches!(*kind, "moderated" | "in_doubt");
+    FaultKind::CODES.into_iter().filter(is_default).map(str::to_owned).collect()
+}

@@ -1,0 +1,63 @@
+//! Command `validate`: prints every mistake in a manifest.
+
+use clap::Args;
+use promptbatch::manifest;
+use promptbatch::model::escape::escape;
+use promptbatch::provider::modelscope;
+use promptbatch::report::tty_reporter::PrintAbove;
+
+use crate::cli::exit::Exit;
+use crate::cli::flags::ProgressArgs;
+use crate::cli::flags::manifest::{ManifestArgs, source};
+use crate::cli::messages::progress::chores;
+use crate::cli::messages::{diagnostics, summary};
+use crate::cli::output::print;
+
+/// Text below the flags in the help: examples, exit codes, and the format of the output.
+pub const HELP: &str = "\
+Examples:
+  promptbatch validate prompts.yaml                     the first 20 mistakes, each with its line
+  promptbatch validate prompts.yaml --json              up to a thousand, for an editor or a script
+Exit code 0: the manifest can be run, perhaps with warnings; 2: it cannot.
+
+--json prints one object:
+  manifest          the file
+  jobs              wanted images; null if there are mistakes
+  mistakes          the first mistakes and warnings, by line, each with severity (error or warning),
+                    path (null for the command line), line, column and end_column (from 1, in
+                    characters, end_column after the last one; null if they are not known), message
+                    and help
+  n_mistakes        number of mistakes
+  n_warnings        number of warnings";
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}
+
+/// Prints every mistake in a manifest.
+pub fn validate(args: &ValidateArgs) -> Exit {
+    let path = escape(&args.manifest.manifest.display().to_string());
+    let mut chores = chores(args.progress.display(), &PrintAbove::default());
+    let source = source(&args.manifest, modelscope::MODEL);
+    let read = manifest::open_watched(source.clone(), &mut *chores);
+    if args.json {
+        let printed = print(&format!("{:#}\n", diagnostics::object(&source, read.as_ref())));
+        return if read.is_ok() { printed } else { Exit::Usage };
+    }
+    match read {
+        Ok(manifest) => {
+            diagnostics::warn(&manifest);
+            print(&format!("{path}: {}, no mistakes\n", summary::jobs(manifest.n_jobs())))
+        }
+        Err(error) => diagnostics::refuse(&error, &source),
+    }
+}

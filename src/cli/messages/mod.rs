@@ -1,0 +1,7 @@
+//! Texts that commands print, for people and for scripts.
+
+pub mod diagnostics;
+pub mod estimate;
+pub mod progress;
+pub mod run_status;
+pub mod summary;

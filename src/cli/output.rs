@@ -1,0 +1,46 @@
+//! Output of the program: messages on stderr, data on stdout.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use promptbatch::driver::clock::Clock;
+use promptbatch::model::escape;
+use promptbatch::report::stream;
+
+use crate::cli::exit::Exit;
+
+/// Prints an error, and returns the exit code.
+pub fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {
+    tell(&format!("error: {error}"));
+    exit
+}
+
+/// Prints lines for people on stderr, with every control sequence escaped. Write errors are ignored, because no reader
+/// is left.
+pub fn tell(lines: &str) {
+    let words = escape::lines(lines);
+    let words = if is_json() { stream::message(Clock::system().now().wall(), &words) } else { words + "\n" };
+    drop(io::stderr().write_all(words.as_bytes()));
+}
+
+/// Whether the reader of stderr expects JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+pub fn is_json() -> bool {
+    IS_JSON.load(Ordering::Relaxed)
+}
+
+/// Switches all further messages to JSON.
+pub fn speak_json() {
+    IS_JSON.store(true, Ordering::Relaxed);
+}
+
+/// Prints data for scripts on stdout. On a terminal, control sequences are escaped. A closed pipe is not an error.
+pub fn print(data: &str) -> Exit {
+    let safe = io::stdout().is_terminal().then(|| escape::lines(data));
+    let bytes = safe.as_deref().unwrap_or(data).as_bytes();
+    match io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(Exit::Error, &error),
+        _ => Exit::Done,
+    }
+}

@@ -1,0 +1,37 @@
+//! Runtime of the commands that wait for the provider, and can be stopped by signals.
+
+use std::io;
+
+use promptbatch::driver::{StopReceiver, stopper};
+use promptbatch::model::progress::Progress;
+use promptbatch::report::tty_reporter::PrintAbove;
+use promptbatch::run::RunError;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::cli::exit::Exit;
+use crate::cli::flags::ShowArgs;
+use crate::cli::messages::progress::chores;
+use crate::cli::output::fail;
+use crate::cli::signals;
+
+/// Creates a runtime with one thread: all work here is waiting, and a second thread costs more than it gains.
+pub fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// Runs work that signals can stop, and prints its error.
+pub fn drive<T>(
+    show: &ShowArgs,
+    work: impl AsyncFnOnce(&PrintAbove, &mut dyn Progress, &mut StopReceiver) -> Result<T, RunError>,
+) -> Result<T, Exit> {
+    let runtime = runtime().map_err(|error| fail(Exit::Error, &error))?;
+    let ended = runtime.block_on(async {
+        let (stopper, mut stops) = stopper();
+        let above = PrintAbove::default();
+        let mut chores = chores(show.display(), &above);
+        signals::listen(stopper, show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
+        work(&above, &mut *chores, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
+    });
+    runtime.shutdown_background();
+    ended
+}
