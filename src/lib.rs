@@ -106,7 +106,7 @@
 //! 15. Pages, reports and datasets are projections too. They are made from the ledger and from images that were compared with their
 //!     records. A crash leaves all of the old version or all of the new one.
 //! 16. Hostile input has a limited reach. A manifest reads files of its own folder (`manifest/lists/folders`). An image link leads to
-//!     public addresses or to the API's own host (`provider/modelscope/address_policy.rs`). No page from elsewhere is quoted.
+//!     public addresses or to the API's own host (`provider/http/address_policy.rs`). No page from elsewhere is quoted.
 //! 17. If a task of several images gives only some, these are kept with its failure ([`model::outcome::Fault::kept`]). A retry
 //!     fetches the others.
 //! 18. One task belongs to one job: an acceptance with a task that is on record already is in doubt (`driver/task_owner.rs`).

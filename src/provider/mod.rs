@@ -1,6 +1,7 @@
 //! Provider interface: requests to submit, poll and download, and the faults of failed requests.
 //! A provider classifies each failure as a fault. The engine decides what follows from the fault.
 
+pub mod http;
 pub mod modelscope;
 pub mod registry;
 

@@ -5,9 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::provider::Provider;
-use crate::provider::modelscope::ClientError;
-use crate::provider::modelscope::token::{Token, TokenError};
-use crate::provider::modelscope::{self, ModelScope, ModelScopeSettings};
+use crate::provider::http::base_url::BaseUrl;
+use crate::provider::http::client::HttpSettings;
+use crate::provider::http::error::ClientError;
+use crate::provider::http::token::Token;
+use crate::provider::http::token_source::TokenError;
+use crate::provider::modelscope;
+use crate::provider::modelscope::client::ModelScope;
+use crate::provider::modelscope::token::TOKEN;
 use crate::simulator::config::SimulatorConfig;
 use crate::simulator::http::{Simulator, SimulatorThread};
 
@@ -81,7 +86,9 @@ impl ProviderConfig {
     /// Returns the name and, for ModelScope, the base URL. The tasks of a run belong to this identity.
     pub fn identity(&self) -> Result<String, ConnectError> {
         match self {
-            Self::ModelScope { base_url, .. } => Ok(format!("modelscope {}", modelscope::base_url(base_url)?)),
+            Self::ModelScope { base_url, .. } => {
+                Ok(format!("modelscope {}", BaseUrl::parse(base_url, modelscope::BASE_URL)?))
+            }
             Self::Simulator(_) => Ok("simulator".to_owned()),
         }
     }
@@ -102,9 +109,10 @@ impl ProviderConfig {
     /// Allowed is the base URL that the user gives in `base_url`. Without it, the API's default address and this machine are allowed.
     pub fn check_place(&self, base_url: Option<&str>) -> Result<(), ConnectError> {
         let Self::ModelScope { base_url: place, .. } = self else { return Ok(()) };
-        let said = base_url.map(modelscope::base_url).transpose()?;
-        let is_meant = said.as_ref() == Some(place);
-        let is_known = said.is_none() && (place == modelscope::BASE_URL || modelscope::is_here(place)?);
+        let said = base_url.map(parse).transpose()?;
+        let at = parse(place)?;
+        let is_meant = said.as_ref() == Some(&at);
+        let is_known = said.is_none() && (place == modelscope::BASE_URL || at.is_loopback());
         if is_meant || is_known { Ok(()) } else { Err(ConnectError::Elsewhere { place: place.clone() }) }
     }
 
@@ -113,7 +121,7 @@ impl ProviderConfig {
     pub fn account(&self, salt: &str) -> Option<String> {
         match self {
             Self::ModelScope { token_file, .. } => {
-                let token = Token::find(token_file.as_deref(), |name| std::env::var(name).ok());
+                let token = TOKEN.find(token_file.as_deref(), |name| std::env::var(name).ok());
                 token.ok().map(|token| token.fingerprint(salt))
             }
             Self::Simulator(_) => None,
@@ -140,19 +148,23 @@ impl ProviderConfig {
     pub fn connect(&self, image_bytes_max: u64) -> Result<ProviderHandle, ConnectError> {
         match self {
             Self::ModelScope { base_url, token_file, request_timeout } => {
-                let token = Token::find(token_file.as_deref(), |name| std::env::var(name).ok())?;
-                let (base_url, request_timeout) = (base_url.clone(), *request_timeout);
-                let settings = ModelScopeSettings { base_url, token, request_timeout, image_bytes_max };
+                let token = TOKEN.find(token_file.as_deref(), |name| std::env::var(name).ok())?;
+                let (base_url, request_timeout) = (parse(base_url)?, *request_timeout);
+                let settings = HttpSettings { base_url, token, request_timeout, image_bytes_max };
                 Ok(ProviderHandle { provider: Arc::new(ModelScope::new(&settings)?), simulator: None })
             }
             Self::Simulator(config) => {
                 let simulator = Simulator::spawn_thread((**config).clone())?;
-                let token = Token::new("simulated", "the simulator")?;
-                let (base_url, request_timeout) = (simulator.url().to_owned(), Duration::from_secs(30));
-                let settings = ModelScopeSettings { base_url, token, request_timeout, image_bytes_max };
+                let token = Token::new("simulated").expect("a valid token");
+                let (base_url, request_timeout) = (parse(simulator.url())?, Duration::from_secs(30));
+                let settings = HttpSettings { base_url, token, request_timeout, image_bytes_max };
                 let provider = Arc::new(ModelScope::new(&settings)?);
                 Ok(ProviderHandle { provider, simulator: Some(Arc::new(simulator)) })
             }
         }
     }
+}
+
+fn parse(base_url: &str) -> Result<BaseUrl, ClientError> {
+    BaseUrl::parse(base_url, modelscope::BASE_URL)
 }

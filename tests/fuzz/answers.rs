@@ -2,8 +2,9 @@
 
 use promptbatch::model::escape::escape;
 use promptbatch::model::outcome::{Fault, Status, TaskId};
-use promptbatch::provider::modelscope::answer::{ApiResponse, polled, submitted};
-use promptbatch::provider::modelscope::token::Token;
+use promptbatch::provider::http::api_response::ApiResponse;
+use promptbatch::provider::http::token::Token;
+use promptbatch::provider::modelscope::answer::{polled, submitted};
 use serde_json::Value;
 
 use crate::{Target, assert_safe, outline};
@@ -86,7 +87,7 @@ fn check(input: &[u8]) -> String {
     let status = status.parse().unwrap_or(200).clamp(100, 999);
     let retry_after = (!retry_after.is_empty()).then(|| retry_after.to_owned());
     let body = input.get(end + 1..).unwrap_or_default().to_vec();
-    let token = Token::new(TOKEN, "the test").unwrap();
+    let token = Token::new(TOKEN).unwrap();
     let answer = ApiResponse { status, retry_after, body, ..ApiResponse::default() }.without(&token);
 
     let submission = submitted(&answer, "a/b");

@@ -12,9 +12,11 @@ use promptbatch::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, 
 use promptbatch::model::partial_download::{PartialDownload, Validator};
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::modelscope::answer::{self, ApiResponse};
+use promptbatch::provider::http::api_response::ApiResponse;
+use promptbatch::provider::http::image_link::image_refused;
+use promptbatch::provider::http::rate_limit_headers::RateLimitHeaders;
+use promptbatch::provider::modelscope::answer;
 use promptbatch::provider::modelscope::body;
-use promptbatch::provider::modelscope::rate_limit_headers::RateLimitHeaders;
 use promptbatch::provider::{Download, Provider};
 use promptbatch::simulator::message::{Delivery, HttpRequest, Reply};
 use promptbatch::simulator::server::Server;
@@ -146,7 +148,7 @@ impl Direct {
         let bytes_total = Some(n_before + bytes.len() as u64);
         let body = match delivery {
             Delivery::Whole if matches!(status, 200 | 206) => stream::iter([Ok(bytes)]).boxed(),
-            Delivery::Whole => return Err(answer::image_refused(status, url)),
+            Delivery::Whole => return Err(image_refused(status, url)),
             Delivery::CutMidway => stream::iter([Ok(bytes.slice(..bytes.len() / 2)), Err(cut())]).boxed(),
             Delivery::CutBefore | Delivery::CutAfter => return Err(cut()),
             Delivery::Hang => {

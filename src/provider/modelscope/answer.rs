@@ -4,21 +4,15 @@
 //! [`verdicts`](crate::provider::modelscope::decision_table) holds the decision table. This module queries the table and converts its verdicts to
 //! results.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
 use crate::model::escape::excerpt;
-use crate::model::link;
 use crate::model::outcome::{Acceptance, Fault, FaultKind, IMAGES_COUNTED_MAX, Status, TaskId, Url};
-use crate::model::time::Timestamp;
+use crate::provider::http::api_response::ApiResponse;
 use crate::provider::modelscope::decision_table::{RefusalReason, RequestKind, ResponseFeatures, ResponseVerdict};
 use crate::provider::modelscope::envelope::ErrorEnvelope;
 use crate::provider::modelscope::fault::{self, ResponseMeta, quota_spent};
 use crate::provider::modelscope::ids::{self, TaskIdSearch};
-use crate::provider::modelscope::rate_limit_headers::RateLimitHeaders;
-use crate::provider::modelscope::retry_after;
-use crate::provider::modelscope::token::Token;
 
 /// Longest image link that is followed, in bytes; a limit that is usual in browsers and servers.
 const LINK_BYTES_MAX: usize = 8192;
@@ -26,75 +20,9 @@ const LINK_BYTES_MAX: usize = 8192;
 /// Placeholder for the link of an image that has no usable link.
 const NO_LINK: &str = "(none that can be followed)";
 
-/// Longest excerpt of a link in a message, in characters.
-const LINK_CHARS_MAX: usize = 200;
-
-/// Response of the API, or of a gateway or proxy in front of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApiResponse {
-    /// HTTP status code.
-    pub status: u16,
-    /// Value of the `Retry-After` header, not parsed; `None` if absent.
-    pub retry_after: Option<String>,
-    /// Server time from the `Date` header; `None` if absent or implausible. The days of the quota follow this clock.
-    pub date: Option<Timestamp>,
-    /// Submissions left of the quota: the lowest value of the API's rate-limit headers; `None` if absent.
-    pub remaining: Option<u64>,
-    /// Rate limit that the rate-limit headers describe.
-    pub rate: RateLimitHeaders,
-    /// Body, or its beginning if `cut` is set.
-    pub body: Vec<u8>,
-    /// Reason why the body is incomplete; `None` for a complete body.
-    pub cut: Option<String>,
-}
-
-impl ApiResponse {
-    /// Returns the response without the token of its request, in whatever encoding the token is repeated.
-    #[must_use]
-    pub fn without(mut self, token: &Token) -> Self {
-        self.body = token.hide(&self.body);
-        // An escaped token is visible only after the JSON is parsed.
-        if self.body.contains(&b'\\')
-            && let Some(json) = self.json()
-        {
-            let (told, hidden) = (json.to_string(), token.hide(json.to_string().as_bytes()));
-            if told.as_bytes() != hidden {
-                self.body = hidden;
-            }
-        }
-        self
-    }
-
-    /// Parses the body; `None` unless the body is a complete JSON object.
-    fn json(&self) -> Option<Value> {
-        if self.cut.is_some() {
-            return None;
-        }
-        serde_json::from_slice(&self.body).ok().filter(Value::is_object)
-    }
-
-    /// Returns the wait that `Retry-After` requests, for any status.
-    fn retry_after(&self) -> Option<Duration> {
-        retry_after::retry_after(self.retry_after.as_ref()?, self.date)
-    }
-
-    /// Returns the wait after a refusal, and the server time.
-    fn hints(&self) -> ResponseMeta {
-        ResponseMeta { retry_after: self.retry_after().or(self.rate.after_refusal()), date: self.date }
-    }
-
-    /// Quotes the beginning of the body for the user: at most 80 characters.
-    fn excerpt(&self) -> String {
-        match String::from_utf8_lossy(&self.body).trim() {
-            "" => "nothing".to_owned(),
-            text => format!("{:?}", excerpt(text, 80)),
-        }
-    }
-
-    /// Creates a fault with this message and the wait that `Retry-After` requests.
-    fn fault(&self, kind: FaultKind, words: impl Into<String>) -> Fault {
-        Fault::new(kind, words).with_retry_after(self.retry_after())
-    }
+/// Returns the wait after a refusal, and the server time.
+fn hints(answer: &ApiResponse) -> ResponseMeta {
+    ResponseMeta { retry_after: answer.retry_after().or(answer.rate.after_refusal()), date: answer.date }
 }
 
 /// Parts of a body that determine its verdict.
@@ -142,7 +70,7 @@ pub fn submitted(answer: &ApiResponse, model: &str) -> Result<Acceptance, Fault>
     match (verdict, &parts.id) {
         (ResponseVerdict::Accepted, TaskIdSearch::One(task)) => Ok(accepted(answer, task.clone())),
         (ResponseVerdict::Refused(reason), _) => {
-            let fault = fault::refused(reason, answer.status, parts.words(), model, &answer.hints());
+            let fault = fault::refused(reason, answer.status, parts.words(), model, &hints(answer));
             // A throttling fault carries its wait in its kind.
             let wait = answer.retry_after().filter(|_| reason != RefusalReason::Throttled);
             Err(fault.with_retry_after(wait))
@@ -208,7 +136,7 @@ pub fn polled(answer: &ApiResponse, task: &TaskId) -> Result<Status, Fault> {
         }
         ResponseVerdict::PollUnauthorized => Err(fault::unauthorized(&format!("{words} ({})", answer.status))),
         ResponseVerdict::PollThrottled => {
-            Err(fault::refused(RefusalReason::Throttled, answer.status, words, "", &answer.hints()))
+            Err(fault::refused(RefusalReason::Throttled, answer.status, words, "", &hints(answer)))
         }
         ResponseVerdict::Accepted
         | ResponseVerdict::Refused(_)
@@ -253,16 +181,6 @@ fn seen_failed(envelope: Option<&ErrorEnvelope>) -> ResponseFeatures<'_> {
 /// Shortens a task id to at most 80 characters, for messages.
 fn shown_id(task: &TaskId) -> String {
     excerpt(&task.0, 80)
-}
-
-/// Creates the fault for an image link whose response is not an image. The fault is transient, because a new link may work.
-pub fn image_refused(status: u16, url: &Url) -> Fault {
-    Fault::new(FaultKind::Transient, format!("could not download {}: HTTP status {status}", shown(url)))
-}
-
-/// Shortens a link for messages and removes parts that may be secret.
-pub fn shown(url: &Url) -> String {
-    excerpt(&link::shown(&url.0), LINK_CHARS_MAX)
 }
 
 fn done(json: Option<&Value>) -> Status {

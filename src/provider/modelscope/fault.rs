@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::time::Timestamp;
 use crate::provider::modelscope::decision_table::RefusalReason;
-use crate::provider::modelscope::token::PAGE;
+use crate::provider::modelscope::token::TOKEN;
 
 /// Time of day of the quota reset, in milliseconds after midnight UTC: 16:05. The quota resets at midnight in Asia/Shanghai, or up to five
 /// minutes later. Asia/Shanghai has no summer time.
@@ -66,7 +66,8 @@ pub fn refused(reason: RefusalReason, status: u16, message: &str, model: &str, h
 pub fn unauthorized(quoted: &str) -> Fault {
     let words = format!(
         "the token was refused: {quoted}. Bind your Alibaba Cloud account (with real-name verification) to your \
-         ModelScope account, then make or renew the token at {PAGE} and set it as MODELSCOPE_API_KEY"
+         ModelScope account, then make or renew the token at {} and set it as {}",
+        TOKEN.page, TOKEN.variables[0]
     );
     Fault::new(FaultKind::Unauthorized, words)
 }

@@ -8,16 +8,14 @@
 use std::str::Chars;
 
 use crate::model::outcome::TaskId;
-use crate::provider::modelscope::body_decoding;
+use crate::provider::http::body_decoding;
+use crate::provider::http::task_path::{ID_BYTES_MAX, is_usable};
 
 /// JSON key of the task id.
 const KEY: &str = "task_id";
 
 /// Objects inside the outermost object that may hold the id instead.
 const HOLDERS: [&str; 2] = ["data", "output"];
-
-/// Longest plausible task id in a URL, in bytes.
-const ID_BYTES_MAX: usize = 512;
 
 /// Characters of a string that are kept: one more than the longest id, so that a longer id is detected.
 const KEPT_CHARS_MAX: usize = ID_BYTES_MAX + 1;
@@ -49,14 +47,6 @@ enum IdValue {
     /// Empty or blank string.
     Blank,
     Unusable,
-}
-
-/// Returns true if a task can be polled by this id. Excluded are empty and overlong ids, and ids that a URL would change.
-pub fn is_usable(task: &TaskId) -> bool {
-    let TaskId(id) = task;
-    let is_dots = matches!(id.trim(), "." | "..");
-    let is_damaged = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
-    !id.trim().is_empty() && id.len() <= ID_BYTES_MAX && !is_dots && !id.contains(is_damaged)
 }
 
 /// Finds the task id in a response body.

@@ -5,10 +5,15 @@ mod polls;
 mod quota;
 mod table;
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
-use crate::provider::modelscope::retry_after::http_date;
+use crate::provider::http::image_link::image_refused;
+use crate::provider::http::rate_limit_headers::RateLimitHeaders;
+use crate::provider::http::retry_after::http_date;
+use crate::provider::http::token::Token;
 
 fn answer(status: u16, body: &str) -> ApiResponse {
     ApiResponse { status, body: body.into(), ..ApiResponse::default() }
@@ -262,7 +267,7 @@ fn what_the_api_says_is_kept_within_bounds() {
 
 #[test]
 fn a_token_that_an_answer_repeats_is_hidden_escaped_or_not() {
-    let token = Token::new("geheim-4711", "x").unwrap();
+    let token = Token::new("geheim-4711").unwrap();
     let told = |body: &str| String::from_utf8(answer(200, body).without(&token).body).unwrap();
     assert_eq!(told("<html>Bearer geheim-4711"), "<html>Bearer (the token)");
     assert_eq!(told(r#"{"task_id":"\u0067eheim-4711"}"#), r#"{"task_id":"(the token)"}"#);

@@ -1,8 +1,5 @@
 //! Download of one image: the whole image, or the rest after an interrupted download of the same bytes.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use futures::{StreamExt, stream};
 use reqwest::header::{
     ACCEPT_RANGES, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
@@ -12,30 +9,11 @@ use reqwest::{Client, RequestBuilder, Response};
 use crate::model::outcome::{Fault, FaultKind, Url};
 use crate::model::partial_download::{PartialDownload, Validator};
 use crate::provider::Download;
-use crate::provider::modelscope::answer;
-use crate::provider::modelscope::body_reader::{BodyReader, DownloadRates};
-use crate::provider::modelscope::http::{NoResponse, image_url};
-use crate::provider::modelscope::request_limiter::{RequestLimiter, Slot};
-
-/// Limits and shared state of all downloads.
-#[derive(Clone, Debug)]
-pub struct DownloadLimits {
-    /// Longest time without a byte. The HTTP client enforces it.
-    pub request_timeout: Duration,
-    /// Longest announced length of an image, in bytes.
-    pub bytes_max: u64,
-    /// Rates of other downloads that are complete.
-    pub others: Arc<DownloadRates>,
-    /// Limiter of all requests in flight.
-    pub sockets: Arc<RequestLimiter>,
-}
-
-impl DownloadLimits {
-    /// Creates the limits from a timeout and a length in bytes, with no complete download so far.
-    pub fn new(request_timeout: Duration, bytes_max: u64, sockets: Arc<RequestLimiter>) -> Self {
-        Self { request_timeout, bytes_max, others: Arc::default(), sockets }
-    }
-}
+use crate::provider::http::body_reader::BodyReader;
+use crate::provider::http::download_limits::DownloadLimits;
+use crate::provider::http::error::NoResponse;
+use crate::provider::http::image_link::{image_refused, image_url, shown};
+use crate::provider::http::request_limiter::Slot;
 
 /// Starts the download of an image, or of the rest after `part`.
 pub async fn open(
@@ -70,7 +48,7 @@ fn whole(answer: (Response, Slot), url: &Url, bounds: &DownloadLimits) -> Result
     let response = &answer.0;
     let status = response.status().as_u16();
     if status != 200 {
-        return Err(answer::image_refused(status, url));
+        return Err(image_refused(status, url));
     }
     let bytes_total = response.content_length();
     if let Some(n_bytes) = bytes_total.filter(|n_bytes| *n_bytes > bounds.bytes_max) {
@@ -152,7 +130,7 @@ async fn sent(request: RequestBuilder, url: &Url, bounds: &DownloadLimits) -> Re
     bounds.sockets.send(request).await.map_err(|error| {
         let NoResponse { words, is_refused, .. } = NoResponse::from(error);
         let kind = if is_refused { FaultKind::BadOutput } else { FaultKind::Transient };
-        Fault::new(kind, format!("could not download {}: {words}", answer::shown(url)))
+        Fault::new(kind, format!("could not download {}: {words}", shown(url)))
     })
 }
 

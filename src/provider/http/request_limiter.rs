@@ -55,7 +55,7 @@ pub struct Slot(Arc<RequestLimiter>);
 impl RequestLimiter {
     /// Creates a limiter for the descriptors of this process, with one file per image. A shortage lowers the limit.
     pub fn new() -> Arc<Self> {
-        Self::up_to(limit().map(|limit| (limit.saturating_sub(RESERVED) / 3).max(1)))
+        Self::up_to(descriptors_max().map(|limit| (limit.saturating_sub(RESERVED) / 3).max(1)))
     }
 
     fn up_to(most: Option<usize>) -> Arc<Self> {
@@ -153,7 +153,7 @@ fn is_shortage(error: &io::Error) -> bool {
 }
 
 /// Returns the descriptor limit of this process; `None` if it is unknown or there is none.
-pub fn limit() -> Option<usize> {
+pub fn descriptors_max() -> Option<usize> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::time::Timestamp;
-use crate::provider::modelscope::retry_after::{seconds, span};
+use crate::provider::http::retry_after::{seconds, span};
 
 /// Pairs of headers: the number of remaining requests, and the time of the reset.
 const PAIRS: [(&str, &str); 4] = [
@@ -96,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::provider::modelscope::retry_after::{SPAN_MAX, http_date};
+    use crate::provider::http::retry_after::{SPAN_MAX, http_date};
 
     const NOON: &str = "Tue, 24 Nov 2026 12:00:00 GMT";
 

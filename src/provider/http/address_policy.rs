@@ -17,7 +17,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::net::lookup_host;
 
-use crate::provider::modelscope::address_realm::{Realm, is_metadata, realm};
+use crate::provider::http::address_realm::{Realm, is_metadata, realm};
 
 /// Policy for the addresses that a client may connect to. Clones are cheap and share the information about the API.
 #[derive(Clone, Debug)]

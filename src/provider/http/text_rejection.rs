@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use crate::model::escape::{excerpt, kind_of_text, trimmed};
 use crate::model::outcome::{Fault, FaultKind};
 use crate::provider::ImageStream;
-use crate::provider::modelscope::token::Token;
+use crate::provider::http::token::Token;
 
 /// Number of bytes that are examined to detect text.
 const HEAD_BYTES: usize = 256;
@@ -87,7 +87,7 @@ mod tests {
     /// Returns the result for a body that arrives in chunks of `piece` bytes.
     fn guarded_in(body: &[u8], piece: usize, is_quotable: bool) -> Result<Vec<u8>, String> {
         let pieces: Vec<_> = body.chunks(piece.max(1)).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-        let token = Token::new(SECRET, "x").expect("a token");
+        let token = Token::new(SECRET).expect("a token");
         let body = guarded(stream::iter(pieces).boxed(), token, is_quotable);
         let items = body.collect::<Vec<_>>().now_or_never().expect("all of it is here");
         let pieces: Result<Vec<Bytes>, Fault> = items.into_iter().collect();

@@ -1,8 +1,7 @@
 //! Reader of the body of an image response in chunks, which aborts silent and very slow downloads.
 //! A download is slow if hardly any bytes arrive while other downloads progress.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,9 +10,9 @@ use tokio::select;
 use tokio::time::{Instant, sleep_until};
 
 use crate::model::outcome::{Fault, FaultKind};
-use crate::provider::modelscope::download::DownloadLimits;
-use crate::provider::modelscope::http::NoResponse;
-use crate::provider::modelscope::request_limiter::Slot;
+use crate::provider::http::download_limits::{DownloadLimits, DownloadRates};
+use crate::provider::http::error::NoResponse;
+use crate::provider::http::request_limiter::Slot;
 
 /// Interval between two checks of a slow download, in request timeouts.
 const TIMEOUTS_PER_LOOK: u32 = 10;
@@ -23,9 +22,6 @@ const LOOK_SPAN_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Factor by which other downloads must be faster. Such a difference shows that the network path can carry more.
 const FASTER: f64 = 100.0;
-
-/// Complete downloads whose rates are remembered.
-const ENDS_MAX: usize = 32;
 
 /// Body of an image response.
 pub struct BodyReader {
@@ -135,51 +131,7 @@ impl BodyReader {
     }
 }
 
-/// Rates of the last complete downloads, with their end times.
-#[derive(Debug, Default)]
-pub struct DownloadRates(Mutex<VecDeque<(Instant, f64)>>);
-
-impl DownloadRates {
-    fn ended(&self, at: Instant, rate: f64) {
-        let mut ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ends.truncate(ENDS_MAX - 1);
-        ends.push_front((at, rate));
-    }
-
-    /// Returns the highest rate in bytes per second, of the downloads completed since `since` or of all remembered ones.
-    fn fastest(&self, since: Option<Instant>) -> Option<f64> {
-        let ends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        ends.iter().filter(|(at, _)| since.is_none_or(|since| *at >= since)).map(|(_, rate)| *rate).reduce(f64::max)
-    }
-}
-
 #[expect(clippy::cast_precision_loss, reason = "images are far shorter than 2^52 bytes")]
 fn rate(n_bytes: u64, span: Duration) -> f64 {
     n_bytes as f64 / span.as_secs_f64().max(0.001)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fastest_is_that_of_those_that_ended_meanwhile() {
-        let others = DownloadRates::default();
-        let began = Instant::now();
-        assert_eq!(others.fastest(None), None);
-        others.ended(began, 500.0);
-        others.ended(began + Duration::from_secs(2), 100.0);
-        let since = |secs| others.fastest(Some(began + Duration::from_secs(secs)));
-        assert_eq!((others.fastest(None), since(0), since(1), since(3)), (Some(500.0), Some(500.0), Some(100.0), None));
-    }
-
-    #[test]
-    fn only_the_last_ends_are_remembered() {
-        let others = DownloadRates::default();
-        let now = Instant::now();
-        others.ended(now, 9000.0);
-        (0..ENDS_MAX).for_each(|_| others.ended(now, 10.0));
-        assert_eq!(others.fastest(None), Some(10.0));
-        assert_eq!(others.0.lock().unwrap().len(), ENDS_MAX);
-    }
 }

@@ -1,0 +1,105 @@
+//! Response of an API, or of a gateway or proxy in front of it: status, headers and body, read within limits.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use serde_json::Value;
+
+use crate::model::escape::excerpt;
+use crate::model::outcome::{Fault, FaultKind};
+use crate::model::time::Timestamp;
+use crate::provider::http::error::NoResponse;
+use crate::provider::http::rate_limit_headers::RateLimitHeaders;
+use crate::provider::http::retry_after::server_date;
+use crate::provider::http::token::Token;
+use crate::provider::http::{body_decoding, retry_after};
+
+/// Longest body of an API response that is read, in bytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Response of the API, or of a gateway or proxy in front of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiResponse {
+    /// HTTP status code.
+    pub status: u16,
+    /// Value of the `Retry-After` header, not parsed; `None` if absent.
+    pub retry_after: Option<String>,
+    /// Server time from the `Date` header; `None` if absent or implausible. Waits and days are counted by this clock.
+    pub date: Option<Timestamp>,
+    /// Submissions left of the quota: the lowest value of the provider's own quota headers; `None` if absent.
+    pub remaining: Option<u64>,
+    /// Rate limit that the rate-limit headers describe.
+    pub rate: RateLimitHeaders,
+    /// Body, or its beginning if `cut` is set.
+    pub body: Vec<u8>,
+    /// Reason why the body is incomplete; `None` for a complete body.
+    pub cut: Option<String>,
+}
+
+impl ApiResponse {
+    /// Reads a response within the size limit. The beginning of an incomplete or too long body is kept: it may hold a task id.
+    pub(super) async fn read(mut response: Response, quota_headers: &[&str]) -> Self {
+        let status = response.status().as_u16();
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header("retry-after").map(str::to_owned);
+        let date = header("date").and_then(server_date);
+        let remaining = quota_headers.iter().filter_map(|name| header(name)?.trim().parse().ok()).min();
+        let rate = RateLimitHeaders::read(header, date);
+        let mut body = Vec::new();
+        let cut = loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > BODY_BYTES_MAX => {
+                    break Some(format!("a response of more than {BODY_BYTES_MAX} bytes"));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break None,
+                Err(error) => break Some(NoResponse::from(error).words),
+            }
+            // A million chunks of one byte must not block all other tasks.
+            tokio::task::consume_budget().await;
+        };
+        Self { status, retry_after, date, remaining, rate, body: body_decoding::bytes(body), cut }
+    }
+
+    /// Returns the response without the token of its request, in whatever encoding the token is repeated.
+    #[must_use]
+    pub fn without(mut self, token: &Token) -> Self {
+        self.body = token.hide(&self.body);
+        // An escaped token is visible only after the JSON is parsed.
+        if self.body.contains(&b'\\')
+            && let Some(json) = self.json()
+        {
+            let (told, hidden) = (json.to_string(), token.hide(json.to_string().as_bytes()));
+            if told.as_bytes() != hidden {
+                self.body = hidden;
+            }
+        }
+        self
+    }
+
+    /// Parses the body; `None` unless the body is a complete JSON object.
+    pub(in crate::provider) fn json(&self) -> Option<Value> {
+        if self.cut.is_some() {
+            return None;
+        }
+        serde_json::from_slice(&self.body).ok().filter(Value::is_object)
+    }
+
+    /// Returns the wait that `Retry-After` requests, for any status.
+    pub(in crate::provider) fn retry_after(&self) -> Option<Duration> {
+        retry_after::retry_after(self.retry_after.as_ref()?, self.date)
+    }
+
+    /// Quotes the beginning of the body for the user: at most 80 characters.
+    pub(in crate::provider) fn excerpt(&self) -> String {
+        match String::from_utf8_lossy(&self.body).trim() {
+            "" => "nothing".to_owned(),
+            text => format!("{:?}", excerpt(text, 80)),
+        }
+    }
+
+    /// Creates a fault with this message and the wait that `Retry-After` requests.
+    pub(in crate::provider) fn fault(&self, kind: FaultKind, words: impl Into<String>) -> Fault {
+        Fault::new(kind, words).with_retry_after(self.retry_after())
+    }
+}

@@ -1,0 +1,100 @@
+//! HTTP client of one provider: requests to its API with the token, and downloads of images without it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap};
+use reqwest::{Client, RequestBuilder, Url};
+
+use crate::model::outcome::{Fault, FaultKind, Url as Link};
+use crate::model::partial_download::PartialDownload;
+use crate::provider::Download;
+use crate::provider::http::address_policy::AddressPolicy;
+use crate::provider::http::api_response::ApiResponse;
+use crate::provider::http::base_url::BaseUrl;
+use crate::provider::http::client_builder::{api_client, image_client};
+use crate::provider::http::download_limits::DownloadLimits;
+use crate::provider::http::error::{ClientError, NoResponse};
+use crate::provider::http::image_link::{image_url, shown};
+use crate::provider::http::request_limiter::RequestLimiter;
+use crate::provider::http::token::Token;
+use crate::provider::http::{download, text_rejection};
+
+/// Settings of a client.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// Base URL of the API.
+    pub base_url: BaseUrl,
+    /// Access token of the account.
+    pub token: Token,
+    /// Timeout of one request; for a download, the longest time without a byte.
+    pub request_timeout: Duration,
+    /// Longest image in bytes. An image that announces a greater length is not downloaded.
+    pub image_bytes_max: u64,
+}
+
+/// Client of one provider, ready for requests.
+#[derive(Debug)]
+pub struct HttpClient {
+    token: Token,
+    api: Client,
+    images: Client,
+    /// Policy for the addresses that image links may lead to.
+    reach: AddressPolicy,
+    bounds: DownloadLimits,
+    sockets: Arc<RequestLimiter>,
+    /// Names of the headers with the remaining quota.
+    quota_headers: &'static [&'static str],
+}
+
+impl HttpClient {
+    /// Creates the two clients. Every request to the API has these headers, besides the token. Sends no request.
+    pub(in crate::provider) fn new(
+        settings: &HttpSettings,
+        mut headers: HeaderMap,
+        quota_headers: &'static [&'static str],
+    ) -> Result<Self, ClientError> {
+        let HttpSettings { base_url, token, request_timeout, image_bytes_max } = settings;
+        headers.insert(AUTHORIZATION, token.header());
+        let reach = AddressPolicy::of_api(base_url.url());
+        let api = api_client(base_url, headers, *request_timeout, &reach)?;
+        let images = image_client(base_url, *request_timeout, &reach)?;
+        let sockets = RequestLimiter::new();
+        let bounds = DownloadLimits::new(*request_timeout, *image_bytes_max, Arc::clone(&sockets));
+        Ok(Self { token: token.clone(), api, images, reach, bounds, sockets, quota_headers })
+    }
+
+    pub(in crate::provider) fn get(&self, url: Url) -> RequestBuilder {
+        self.api.get(url)
+    }
+
+    pub(in crate::provider) fn post(&self, url: Url) -> RequestBuilder {
+        self.api.post(url)
+    }
+
+    /// Sends a request and reads its response. The token is removed from the response, wherever it is repeated.
+    pub(in crate::provider) async fn ask(&self, request: RequestBuilder) -> Result<ApiResponse, NoResponse> {
+        let (response, _slot) = self.sockets.send(request).await?;
+        Ok(ApiResponse::read(response, self.quota_headers).await.without(&self.token))
+    }
+
+    /// Starts the download of an image, or of the rest after `part`, if its link leads to an allowed address.
+    pub(in crate::provider) async fn download(
+        &self,
+        url: &Link,
+        part: Option<&PartialDownload>,
+    ) -> Result<Download<'static>, Fault> {
+        let hidden = |fault: Fault| Fault { message: self.token.hide_in_text(&fault.message), ..fault };
+        self.reach.check(&image_url(url)?).map_err(|refused| {
+            let words = format!("could not download {}: {refused}", shown(url));
+            hidden(Fault::new(FaultKind::BadOutput, words))
+        })?;
+        let download = download::open(&self.images, url, part, &self.bounds).await.map_err(hidden)?;
+        // The rest of a resumed image needs no check for text, because its beginning was checked.
+        if download.n_before > 0 {
+            return Ok(download);
+        }
+        let body = text_rejection::guarded(download.body, self.token.clone(), self.reach.is_quotable());
+        Ok(Download { body, ..download })
+    }
+}

@@ -1,0 +1,58 @@
+//! Errors of HTTP: settings from which no client can be made, and requests without a complete response.
+
+use std::error::Error;
+
+use crate::provider::http::address_policy::ForbiddenAddress;
+
+/// Reasons why no client could be created.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Base URL of the API is invalid.
+    #[error("could not use {text:?} as the address of the API: {why}; give one like {example} (--base-url)")]
+    BaseUrl {
+        /// Given text, without parts that may be secret.
+        text: String,
+        /// Description of the error.
+        why: String,
+        /// Valid base URL.
+        example: &'static str,
+    },
+    /// TLS settings of the system are unusable; the text is the error of the TLS library.
+    #[error("could not set up HTTPS: {0}")]
+    Setup(String),
+}
+
+/// Request without a complete response.
+#[derive(Debug)]
+pub struct NoResponse {
+    /// True if the request may have reached the server.
+    pub was_sent: bool,
+    /// Description of the failure.
+    pub words: String,
+    /// True if the request would have gone to an address that images must not be fetched from.
+    pub is_refused: bool,
+}
+
+impl From<reqwest::Error> for NoResponse {
+    fn from(error: reqwest::Error) -> Self {
+        if let Some(refused) = ForbiddenAddress::among(&error) {
+            return Self { was_sent: false, words: refused.to_string(), is_refused: true };
+        }
+        // Refused connections, unknown hosts and failed handshakes all occur before the first byte of a request is sent.
+        let was_sent = !(error.is_connect() || error.is_builder());
+        let words = if error.is_timeout() { "timed out".to_owned() } else { chain(&error.without_url()) };
+        Self { was_sent, words, is_refused: false }
+    }
+}
+
+/// Joins an error and its causes in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut words = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words.push(error.to_string());
+        cause = error.source();
+    }
+    words.dedup();
+    words.join(": ")
+}

@@ -1,0 +1,130 @@
+//! Access token, and its removal from all output in every encoding.
+
+mod secret_encodings;
+
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::header::HeaderValue;
+
+use crate::provider::http::token::secret_encodings::SecretEncoding;
+
+/// Authorization scheme, which precedes the token in its header.
+const SCHEME: &str = "Bearer ";
+
+/// Longest token in bytes; a longer text is some other file.
+pub(super) const BYTES_MAX: u64 = 4096;
+
+/// Shortest token that is redacted, in bytes. A shorter token is no secret, and its letters occur in any word.
+const SECRET_BYTES_MIN: usize = 8;
+
+/// Replacement for a redacted token.
+const HIDDEN: &str = "(the token)";
+
+/// Access token. It is sent in one header of API requests and nowhere else.
+#[derive(Clone)]
+pub struct Token {
+    header: HeaderValue,
+    /// Forms of the token that are redacted; empty for a token that is no secret.
+    spellings: Arc<[SecretEncoding]>,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(hidden)")
+    }
+}
+
+impl Token {
+    /// Parses a token. `None` if the text is empty, too long, or has characters that no token has.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.is_empty() || text.len() as u64 > BYTES_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        let mut value = HeaderValue::from_str(&format!("{SCHEME}{text}")).ok()?;
+        value.set_sensitive(true);
+        let is_secret = text.len() >= SECRET_BYTES_MIN;
+        let spellings = if is_secret { SecretEncoding::all(text.as_bytes()).into() } else { Arc::default() };
+        Some(Self { header: value, spellings })
+    }
+
+    /// Returns the value of the `Authorization` header, marked so that no lower layer writes it to a log.
+    pub(super) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// Returns a hash of the token with this salt. It identifies the account and reveals nothing of the token.
+    pub(crate) fn fingerprint(&self, salt: &str) -> String {
+        let mut hasher = blake3::Hasher::new_derive_key("promptbatch 2026 the account of a run");
+        hasher.update(&(salt.len() as u64).to_le_bytes()).update(salt.as_bytes()).update(self.header.as_bytes());
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+
+    /// Redacts the token in these bytes. A server can repeat the token that it was sent, also in another encoding.
+    pub(super) fn hide(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut hidden = Vec::with_capacity(bytes.len());
+        let mut rest = bytes;
+        while let Some(first) = rest.first() {
+            let n_bytes = self.spellings.iter().filter_map(|spelling| spelling.n_bytes_at(rest)).max();
+            if n_bytes.is_some() {
+                hidden.extend_from_slice(HIDDEN.as_bytes());
+            } else {
+                hidden.push(*first);
+            }
+            rest = &rest[n_bytes.unwrap_or(1)..];
+        }
+        hidden
+    }
+
+    /// Redacts the token in this text.
+    pub(super) fn hide_in_text(&self, text: &str) -> String {
+        // Every form of the token is ASCII, so the rest of a text is still text.
+        String::from_utf8(self.hide(text.as_bytes())).unwrap_or_else(|_| HIDDEN.to_owned())
+    }
+
+    /// Returns the longest length of the token in bytes, if it is written with the longest usual escapes.
+    pub(super) fn n_bytes_written_max(&self) -> usize {
+        secret_encodings::ESCAPE_BYTES_MAX * (self.header.len() - SCHEME.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_is_hidden_wherever_others_repeat_it() {
+        let token = Token::new("geheim-4711").unwrap();
+        let table = [
+            ("", ""),
+            ("no such model", "no such model"),
+            ("geheim-4711", "(the token)"),
+            ("Bearer geheim-4711geheim-4711, 猫", "Bearer (the token)(the token), 猫"),
+            ("geheim-471", "geheim-471"),
+            ("geheim-geheim-4711", "geheim-(the token)"),
+        ];
+        for (told, shown) in table {
+            assert_eq!(token.hide(told.as_bytes()), shown.as_bytes());
+        }
+        assert_eq!(token.hide(b"\xffgeheim-4711\xfe"), b"\xff(the token)\xfe");
+        assert_eq!(Token::new("x").unwrap().hide(b"example"), b"example", "no secret, and in every text");
+    }
+
+    #[test]
+    fn a_fingerprint_tells_tokens_and_salts_apart() {
+        let [one, other] = ["geheim-4711", "geheim-4712"].map(|text| Token::new(text).unwrap());
+        let prints = [one.fingerprint("a"), one.fingerprint("b"), other.fingerprint("a"), one.fingerprint("")];
+        let different: std::collections::BTreeSet<_> = prints.iter().collect();
+        assert_eq!(different.len(), 4, "{prints:?}");
+        assert_eq!(one.clone().fingerprint("a"), prints[0]);
+        assert!(prints.iter().all(|print| print.len() == 32 && !print.contains("geheim")));
+        assert_eq!(Token::new(" geheim-4711\n").unwrap().fingerprint("a"), prints[0], "white space is no part of it");
+    }
+
+    #[test]
+    fn the_token_is_not_shown() {
+        let token = Token::new("secret").unwrap();
+        assert_eq!(format!("{token:?} {:?}", token.header()), "Token(hidden) Sensitive");
+    }
+}
