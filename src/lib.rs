@@ -25,10 +25,9 @@
 //!    cli                                            flags, exit codes, messages
 //!    run                                            public API
 //!    driver               plan                      acts; joins manifest and ledger
-//!    images                                         images on their way to the disk
-//!    provider   store   engine   report   manifest  five peer modules that never import each other
+//!    provider store engine images report manifest   six peer modules that never import each other
 //!    simulator                                      the simulated image API
-//!    model                                          domain types: no I/O, no clock, no async, no serde
+//!    model                fsio                      domain types: no I/O, no clock, no async, no serde; files
 //! ```
 //!
 //! A module imports from lower layers only. Code that two peer modules share goes down into `model`. Code that joins them goes up into
@@ -43,10 +42,11 @@
 //! | [`simulator`] | a simulated image API, with the faults of real ones | [`simulator::http::Simulator`] |
 //! | [`store`] | the durable state, one SQLite file per run | [`store::record`] |
 //! | [`report`] | all output for people and scripts: progress on a terminal, log lines, JSON events, `results.csv`, CI reports, the gallery, datasets | [`report::Reporter`], [`report::dataset`] |
-//! | [`images`] | images on their way to the disk: checked, synced, named, verified | [`images::ImageStore`] |
+//! | [`images`] | images of a run: checked, post-processed, stored, verified | [`images::ImageStore`] |
 //! | [`driver`] | the loop and the clock | [`driver::drive`] |
 //! | [`plan`] | joins manifest and ledger: predicts what a run would do, imports a manifest | [`plan::plan`], [`plan::estimate`] |
 //! | [`run`] | plan, resume, drive, results; retry, verification, gallery and export of finished jobs | [`run::batch`], [`run::run`], [`run::retry`], [`run::verify`], [`run::gallery`], [`run::export`] |
+//! | `fsio` | durable and atomic file operations | `src/fsio/mod.rs` |
 //! | `cli`, `main` | the program `promptbatch` | `src/cli/mod.rs` |
 //!
 //! # The vocabulary
@@ -102,7 +102,7 @@
 //! 14. A name depends on the job and its task alone, and so does everything that is made from an image. A second download after a
 //!     crash therefore gives the same file. The ledger keeps the name template and the rest of the style; later runs, retries and
 //!     repairs follow it. No file is overwritten: an image whose name is in use gets its job's id appended ([`model::name`],
-//!     `images/making`).
+//!     `images/postprocess`).
 //! 15. Pages, reports and datasets are projections too. They are made from the ledger and from images that were compared with their
 //!     records. A crash leaves all of the old version or all of the new one.
 //! 16. Hostile input has a limited reach. A manifest reads files of its own folder (`manifest/lists/folders`). An image link leads to
@@ -165,6 +165,7 @@
 
 pub mod driver;
 pub mod engine;
+mod fsio;
 pub mod images;
 pub mod manifest;
 pub mod model;

@@ -12,11 +12,10 @@ const FUNCTION_LINES_MAX: usize = 70;
 
 /// Layers from the bottom up. A module imports from lower layers only, and modules of one layer do not import each
 /// other.
-const LAYERS: [&[&str]; 8] = [
-    &["model"],
+const LAYERS: [&[&str]; 7] = [
+    &["model", "fsio"],
     &["simulator"],
-    &["provider", "store", "engine", "report", "manifest"],
-    &["images"],
+    &["provider", "store", "engine", "images", "report", "manifest"],
     &["driver", "plan"],
     &["run"],
     &["cli"],

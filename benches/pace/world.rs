@@ -10,7 +10,7 @@ use promptbatch::driver::clock::Clock;
 use promptbatch::driver::{self, DriverContext};
 use promptbatch::engine::Engine;
 use promptbatch::engine::turn::{Signal, StopReason};
-use promptbatch::images::{ImageStore, Saved};
+use promptbatch::images::{ImageStore, IncomingImage, Saved};
 use promptbatch::model::event::Event;
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::{Limits, Rate};
@@ -20,7 +20,6 @@ use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::Download;
 use promptbatch::report::Reporters;
 use promptbatch::simulator::config::SimulatorConfig;
 use promptbatch::simulator::server::Server;
@@ -127,7 +126,7 @@ impl ImageStore for Nowhere {
 
     fn forget(&self, _job: JobId) {}
 
-    fn save<'a>(&'a self, _name: ImageName, image: Download<'a>) -> BoxFuture<'a, Saved> {
+    fn save<'a>(&'a self, _name: ImageName, image: IncomingImage<'a>) -> BoxFuture<'a, Saved> {
         async {
             image.body.for_each(|_| ready(())).await;
             let (file_name, sha256) = ("x.png".to_owned(), [0; 32]);

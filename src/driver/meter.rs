@@ -7,7 +7,8 @@ use futures::StreamExt;
 use tokio::time::Instant;
 
 use crate::engine::turn::Received;
-use crate::provider::{Download, ImageStream};
+use crate::images::IncomingImage;
+use crate::provider::Download;
 
 /// Shortest silence before a break that counts as a stall. A transfer that breaks off at once was cut by its host.
 const SILENCE_MIN: Duration = Duration::from_secs(1);
@@ -26,10 +27,10 @@ impl DownloadMeter {
         (n_bytes > 0 || n_stalled > 0).then_some(Received { n_bytes, n_stalled })
     }
 
-    /// Counts the bytes of a download as they arrive.
-    pub fn counted<'a>(&'a self, download: Download<'a>) -> Download<'a> {
+    /// Passes a download to an image store, and counts its bytes as they arrive.
+    pub fn counted<'a>(&'a self, download: Download<'a>) -> IncomingImage<'a> {
+        let Download { n_before, bytes_total, validator, body } = download;
         let mut last_at = Instant::now();
-        let body: ImageStream<'a> = download.body;
         let counted = body.inspect(move |piece| {
             match piece {
                 Ok(piece) => drop(self.n_bytes.fetch_add(piece.len() as u64, Ordering::Relaxed)),
@@ -37,7 +38,7 @@ impl DownloadMeter {
             }
             last_at = Instant::now();
         });
-        Download { body: counted.boxed(), ..download }
+        IncomingImage { n_before, bytes_total, validator, body: counted.boxed() }
     }
 
     /// Records that a transfer broke off, after a silence since `silent_since`.

@@ -11,7 +11,7 @@ use crate::driver::DriverContext;
 use crate::driver::meter::DownloadMeter;
 use crate::driver::transfer;
 use crate::engine::turn::Input;
-use crate::images::StoreError;
+use crate::images::error::StoreError;
 use crate::model::job::{Job, JobId};
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_COUNTED_MAX, IMAGES_MAX, Status, TaskId, Url};

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::driver::DriverContext;
 use crate::driver::meter::DownloadMeter;
-use crate::images::StoreError;
+use crate::images::error::StoreError;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind, Url};
 use crate::model::partial_download::PartialDownload;

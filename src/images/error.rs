@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::images::descriptors::is_shortage;
+use crate::fsio::descriptors::is_shortage;
 
 /// Failure of the local disk. No job is to blame, and no job could continue.
 #[derive(Debug, thiserror::Error)]

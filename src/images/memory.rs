@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 
-use crate::images::check::{CheckLimits, NotAnImage, inspect};
-use crate::images::{ImageStore, Saved, artifact, bad_output};
+use crate::images::validate::inspect;
+use crate::images::validate::verdict::{CheckLimits, NotAnImage};
+use crate::images::{ImageStore, IncomingImage, Saved};
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
 use crate::model::outcome::{FaultKind, TaskId};
 use crate::model::partial_download::{PartialDownload, Validator};
-use crate::provider::Download;
 
 /// Images by their path. Clones share the images, so that the images survive a simulated crash of one holder.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +49,8 @@ impl MemoryStore {
         lock(&self.files).insert(path.to_owned(), bytes);
     }
 
-    async fn receive(&self, name: ImageName, download: Download<'_>) -> Saved {
-        let Download { n_before, bytes_total, validator, mut body } = download;
+    async fn receive(&self, name: ImageName, download: IncomingImage<'_>) -> Saved {
+        let IncomingImage { n_before, bytes_total, validator, mut body } = download;
         let earlier = lock(&self.parts).remove(&name.partial());
         let mut bytes = match n_before {
             0 => vec![],
@@ -73,19 +73,19 @@ impl MemoryStore {
                 }
             }
             if bytes.len() as u64 > self.limits.bytes_max {
-                return Ok(Err(bad_output(&NotAnImage::TooLong { bytes_max: self.limits.bytes_max })));
+                return Ok(Err(NotAnImage::TooLong { bytes_max: self.limits.bytes_max }.fault()));
             }
         }
         let checked = match inspect(bytes.as_slice(), &self.limits).expect("a slice cannot fail to be read") {
             Ok(checked) => checked,
-            Err(why) => return Ok(Err(bad_output(&why))),
+            Err(why) => return Ok(Err(why.fault())),
         };
         let mut files = lock(&self.files);
         let path = name.path(checked.format);
         let path =
             if files.get(&path).is_none_or(|file| *file == bytes) { path } else { name.path_apart(checked.format) };
         files.insert(path.clone(), bytes);
-        Ok(Ok(artifact(path, checked)))
+        Ok(Ok(checked.artifact(path)))
     }
 }
 
@@ -101,7 +101,7 @@ impl ImageStore for MemoryStore {
         Box::pin(ready(part))
     }
 
-    fn save<'a>(&'a self, name: ImageName, image: Download<'a>) -> BoxFuture<'a, Saved> {
+    fn save<'a>(&'a self, name: ImageName, image: IncomingImage<'a>) -> BoxFuture<'a, Saved> {
         Box::pin(self.receive(name, image))
     }
 

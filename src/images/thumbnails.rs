@@ -14,7 +14,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat as Codec, ImageR
 
 use crate::images::decoders::admit;
 use crate::images::error::{StoreError, at};
-use crate::images::folders::Folders;
+use crate::images::local::folders::Folders;
 use crate::images::verify::{Damage, read};
 use crate::model::outcome::{Artifact, ImageFormat};
 

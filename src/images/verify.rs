@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::images::error::{StoreError, at};
-use crate::images::folders::{Folders, sync_folder};
+use crate::images::local::folders::{Folders, sync_folder};
 use crate::model::outcome::Artifact;
 
 /// Quarantine folder for damaged images that a whole image replaces, below the output folder.

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::driver::{StopHandle, stopper};
 use crate::engine::turn::{Signal, StopReason};
-use crate::images::check::CheckLimits;
+use crate::images::validate::verdict::CheckLimits;
 use crate::manifest::{self, Source};
 use crate::model::counts::StatusCounts;
 use crate::model::event::Event;

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::driver::clock::Clock;
-use crate::images::StoreError;
+use crate::images::error::StoreError;
 use crate::images::thumbnails::{Made, ThumbnailError, Thumbnails, name};
 use crate::model::outcome::Artifact;
 use crate::model::progress::{Meter, Operation, Progress};

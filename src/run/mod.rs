@@ -22,8 +22,9 @@ use crate::driver::clock::Clock;
 use crate::driver::{self, DriveError, DriverContext, StopReceiver};
 use crate::engine::Engine;
 use crate::engine::turn::StopReason;
-use crate::images::check::CheckLimits;
-use crate::images::{DiskStore, StoreError};
+use crate::images::error::StoreError;
+use crate::images::local::LocalStore;
+use crate::images::validate::verdict::CheckLimits;
 use crate::manifest::{self, Manifest, ManifestError, Source};
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
@@ -316,7 +317,7 @@ impl Session<'_> {
         results: &Projection,
     ) -> Result<(SqliteStore, SessionEnd), RunError> {
         let connected = self.provider.connect(self.image_limits.bytes_max)?;
-        let store = DiskStore::open_making(self.out, self.image_limits, self.style.making)?;
+        let store = LocalStore::open_making(self.out, self.image_limits, self.style.making)?;
         let naming = Arc::new(self.style.naming);
         let hands = DriverContext { provider: connected.provider.clone(), store: Arc::new(store.clone()), naming };
         let paid = self.limits.price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::model::phase::JobRecord;
 use crate::model::progress::{Meter, NoProgress, Operation, Progress};
-use crate::report::results::{ResultsError, ResultsFileFormat, ResultsWriter};
+use crate::report::results::ResultsFileFormat;
+use crate::report::results::file::{ResultsError, ResultsWriter};
 use crate::store::error::LedgerError;
 use crate::store::sqlite::SqliteStore;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::driver::StopReceiver;
 use crate::driver::clock::Clock;
 use crate::engine::turn::StopReason;
-use crate::images::check::CheckLimits;
+use crate::images::validate::verdict::CheckLimits;
 use crate::model::counts::StatusCounts;
 use crate::model::limits::Limits;
 use crate::model::progress::Progress;

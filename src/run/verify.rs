@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::driver::StopReceiver;
 use crate::driver::clock::Clock;
-use crate::images::check::CheckLimits;
+use crate::images::validate::verdict::CheckLimits;
 use crate::images::verify::{Damage, check, each_file, set_aside};
 use crate::model::counts::StatusCounts;
 use crate::model::job::JobId;

@@ -6,8 +6,9 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
-use promptbatch::images::DiskStore;
-use promptbatch::images::check::{CheckLimits, inspect};
+use promptbatch::images::local::LocalStore;
+use promptbatch::images::validate::inspect;
+use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::{JobRecord, JobState, Phase};
 use promptbatch::store::error::LedgerError;
@@ -84,7 +85,7 @@ pub fn check(root: &Path, acked: Acked) -> Result<(), String> {
     expect(n_images == n_events / LIFE.len(), || format!("{n_images} images for {n_events} events"))?;
 
     all_whole(&out.join("images"))?;
-    DiskStore::open(&out, CheckLimits::default()).map_err(text)?;
+    LocalStore::open(&out, CheckLimits::default()).map_err(text)?;
     expect(!out.join(".partial").exists(), || "half an image is left".to_owned())?;
 
     expect(has_results || acked.results == 0, || "no results".to_owned())?;

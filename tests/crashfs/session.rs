@@ -9,8 +9,9 @@ use bytes::Bytes;
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
 
-use promptbatch::images::check::CheckLimits;
-use promptbatch::images::{DiskStore, ImageStore};
+use promptbatch::images::local::LocalStore;
+use promptbatch::images::validate::verdict::CheckLimits;
+use promptbatch::images::{ImageStore, IncomingImage};
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::{Job, JobId, JobSpec};
 use promptbatch::model::name::ImageName;
@@ -19,7 +20,6 @@ use promptbatch::model::progress::NoProgress;
 use promptbatch::model::provenance::Provenance;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::Download;
 use promptbatch::run::projection::Projection;
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
@@ -64,7 +64,7 @@ pub async fn run(root: &Path) {
         done("open");
         import(&mut file).unwrap();
         done("import");
-        let store = DiskStore::open(&out, CheckLimits::default()).unwrap();
+        let store = LocalStore::open(&out, CheckLimits::default()).unwrap();
         let mut ledger = SqliteLedger::start(file).unwrap();
         let jobs = ledger.load(usize::try_from(JOBS_PER_RUN).unwrap()).await.unwrap().jobs;
         for (n, known) in (1..).zip(&jobs) {
@@ -95,13 +95,17 @@ pub async fn save_together(root: &Path) {
     let mut acks = File::create(root.join(ACKS)).unwrap();
     let out = root.join(OUT);
     drop(SqliteStore::open(&out, PROVIDER).unwrap());
-    let store = DiskStore::open(&out, CheckLimits::default()).unwrap();
+    let store = LocalStore::open(&out, CheckLimits::default()).unwrap();
     let request = Request { prompt: "a cat".into(), model: "a/b".into(), ..Request::default() };
     let save = async |n| {
         let id = JobId::new(&request.content(), n);
         let job = Job { id, index: n.into(), label: None, request: request.clone(), extras: vec![] };
         let body = stream::iter([Ok(Bytes::from(png(n.into())))]).boxed();
-        store.save(ImageName::new(Provenance::of_job(job.clone()), 1), Download::whole(body)).await.unwrap().unwrap();
+        store
+            .save(ImageName::new(Provenance::of_job(job.clone()), 1), IncomingImage::whole(body))
+            .await
+            .unwrap()
+            .unwrap();
     };
     let mut saves: FuturesUnordered<_> = (1..=IMAGES_AT_ONCE).map(save).collect();
     while saves.next().await.is_some() {
@@ -110,14 +114,14 @@ pub async fn save_together(root: &Path) {
 }
 
 /// Saves an image. The last image of each run goes to a separate folder.
-async fn save(store: &DiskStore, job: &Job, part: u64, n: u64) -> Artifact {
+async fn save(store: &LocalStore, job: &Job, part: u64, n: u64) -> Artifact {
     let mut job = job.clone();
     if n == JOBS_PER_RUN {
         job.index += 10_000;
     }
     let image = png(part * JOBS_PER_RUN + n);
     let body = stream::iter([Ok(Bytes::from(image))]).boxed();
-    store.save(ImageName::new(Provenance::of_job(job.clone()), 1), Download::whole(body)).await.unwrap().unwrap()
+    store.save(ImageName::new(Provenance::of_job(job.clone()), 1), IncomingImage::whole(body)).await.unwrap().unwrap()
 }
 
 /// Simulates another program that checkpoints the log into the ledger. From then on, the log is written from its

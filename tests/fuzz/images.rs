@@ -3,7 +3,8 @@
 use std::io::BufReader;
 
 use fastrand::Rng;
-use promptbatch::images::check::{CheckLimits, inspect};
+use promptbatch::images::validate::inspect;
+use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::model::outcome::ImageFormat;
 use promptbatch::simulator::picture::Picture;
 use sha2::{Digest, Sha256};

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use promptbatch::images::check::{CheckLimits, inspect};
+use promptbatch::images::validate::inspect;
+use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::simulator::config::SimulatorConfig;
 use promptbatch::simulator::http::{Simulator, SimulatorThread};
 use promptbatch::simulator::stats::Stats;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use promptbatch::images::check::{CheckLimits, inspect};
+use promptbatch::images::validate::inspect;
+use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::Phase;
 use promptbatch::simulator::config::SimulatorConfig;

@@ -9,13 +9,13 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use promptbatch::images::StoreError;
-use promptbatch::images::check::NotAnImage;
+use promptbatch::images::error::StoreError;
+use promptbatch::images::validate::verdict::NotAnImage;
 use promptbatch::images::verify::Damage;
 use promptbatch::model::outcome::ImageFormat;
 use promptbatch::provider::registry::ConnectError;
 use promptbatch::report::gallery::GalleryWriteError;
-use promptbatch::report::results::ResultsError;
+use promptbatch::report::results::file::ResultsError;
 use promptbatch::run::export::ExportError;
 use promptbatch::store::error::LedgerError;
 

@@ -11,7 +11,8 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use tokio::sync::Notify;
 
-use promptbatch::images::{ImageStore, Saved, StoreError};
+use promptbatch::images::error::StoreError;
+use promptbatch::images::{ImageStore, IncomingImage, Saved};
 use promptbatch::model::event::Event;
 use promptbatch::model::job::JobId;
 use promptbatch::model::name::ImageName;
@@ -139,9 +140,9 @@ impl<S: ImageStore> ImageStore for Stepped<S> {
         self.0.forget(job);
     }
 
-    fn save<'a>(&'a self, name: ImageName, image: Download<'a>) -> BoxFuture<'a, Saved> {
+    fn save<'a>(&'a self, name: ImageName, image: IncomingImage<'a>) -> BoxFuture<'a, Saved> {
         let end = stream::once(self.1.step()).filter_map(|()| std::future::ready(None));
-        let save = self.0.save(name, Download { body: image.body.chain(end).boxed(), ..image });
+        let save = self.0.save(name, IncomingImage { body: image.body.chain(end).boxed(), ..image });
         let full =
             || StoreError::Io { doing: "write", path: "images".into(), cause: io::Error::from(ErrorKind::StorageFull) };
         self.1.write(save, full).boxed()

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use promptbatch::images::check::{CheckLimits, inspect};
+use promptbatch::images::validate::inspect;
+use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::model::event::Event;
 use promptbatch::model::limits::{Concurrency, InDoubtPolicy};
 use promptbatch::model::name::ImageName;

@@ -9,7 +9,7 @@ use promptbatch::driver::clock::Clock;
 use promptbatch::driver::{self, DriveError, DriverContext};
 use promptbatch::engine::Engine;
 use promptbatch::engine::turn::StopReason;
-use promptbatch::images::MemoryStore;
+use promptbatch::images::memory::MemoryStore;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::history::History;
 use promptbatch::model::job::{Job, JobId};

@@ -8,7 +8,7 @@ use promptbatch::model::event::{EventKind, ReopenTarget};
 use promptbatch::model::outcome::{Fault, Outcome};
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::time::Timestamp;
-use promptbatch::report::results::rfc3339;
+use promptbatch::report::value::rfc3339;
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::sqlite::SqliteStore;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
-use promptbatch::images::check::CheckLimits;
+use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::model::cost::CostLimit;
 use promptbatch::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, QuotaPolicy, Rate};
 use promptbatch::model::price::Price;

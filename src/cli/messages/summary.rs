@@ -13,7 +13,7 @@ use promptbatch::model::percentage::Percentage;
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::format::span;
-use promptbatch::report::results::rfc3339;
+use promptbatch::report::value::rfc3339;
 use promptbatch::run::Summary;
 use promptbatch::run::presence::PresenceCheck;
 

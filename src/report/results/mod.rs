@@ -2,16 +2,13 @@
 //!
 //! So no row of the manifest is missing.
 
-mod file;
+pub mod file;
 mod guard;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
-
-pub use crate::report::results::file::{ResultsError, ResultsWriter};
-pub use crate::report::value::rfc3339;
 
 use crate::model::cost::Amount;
 use crate::model::outcome::{Artifact, FaultKind, Outcome};
@@ -77,7 +74,7 @@ impl ResultsFileFormat {
     }
 }
 
-/// Writes the results to any writer. [`ResultsWriter`] writes them to a file.
+/// Writes the results to any writer. [`file::ResultsWriter`] writes them to a file.
 pub struct Results<W: Write> {
     lines: RowEncoder<W>,
     provider: String,

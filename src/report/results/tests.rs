@@ -14,6 +14,8 @@ use crate::model::outcome::{ImageFormat, TaskId};
 use crate::model::request::{Json, Request, Size};
 use crate::model::time::Timestamp;
 use crate::report::fixtures::artifact;
+use crate::report::results::file::ResultsWriter;
+use crate::report::value::rfc3339;
 
 use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
 

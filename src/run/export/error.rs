@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::images::StoreError;
+use crate::images::error::StoreError;
 use crate::images::verify::Damage;
 use crate::report::atomic_file::first;
 use crate::report::dataset::record::UnknownCaptionColumn;

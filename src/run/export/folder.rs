@@ -7,8 +7,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use crate::images::filesystem::FileSystem;
-use crate::images::folders::Folders;
+use crate::fsio::filesystem::FileSystem;
+use crate::images::local::folders::Folders;
 use crate::images::verify::{check, inside, read};
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
@@ -18,7 +18,7 @@ use crate::report::value::hex;
 use crate::run::export::error::{ExportError, at};
 use crate::run::export::record::{ExportRecord, ExportedImage};
 use crate::run::export::temp_file::{ExportTempFile, link, remove, sync_names};
-use crate::run::export::{DatasetWriter, ExportContext};
+use crate::run::export::writer::{DatasetWriter, ExportContext};
 
 /// Images per folder, at most. The Hub accepts 10,000 entries, and the table and the subfolders are among them.
 const FOLDER_IMAGES_MAX: u64 = if cfg!(test) { 4 } else { 9_000 };

@@ -15,7 +15,7 @@ use crate::report::dataset::split::Splits;
 use crate::report::dataset::webdataset;
 use crate::run::export::error::{ExportError, at};
 use crate::run::export::temp_file::{ExportTempFile, remove, sync_names};
-use crate::run::export::{DatasetWriter, ExportContext};
+use crate::run::export::writer::{DatasetWriter, ExportContext};
 
 /// Shards of a dataset, one open for each split.
 pub struct ShardWriter {

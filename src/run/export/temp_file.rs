@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use crate::images::folders::sync_folder;
+use crate::images::local::folders::sync_folder;
 use crate::run::export::error::{ExportError, at};
 
 /// Folder of the temporary files, below the dataset's folder.

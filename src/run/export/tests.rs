@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::*;
+use crate::images::verify::Damage;
 use crate::manifest::{self, Source};
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
-use crate::model::outcome::{ImageFormat, TaskId};
+use crate::model::outcome::{Artifact, ImageFormat, TaskId};
+use crate::model::phase::JobRecord;
 use crate::model::progress::NoProgress;
 use crate::model::time::Timestamp;
 use crate::plan;
+use crate::report::dataset::metadata::TableFormat;
 use crate::store::Ledger;
 use crate::store::sqlite::{RetrySelection, SqliteLedger};
 

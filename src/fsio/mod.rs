@@ -1,0 +1,4 @@
+//! Durable and atomic file operations that several modules share.
+
+pub(crate) mod descriptors;
+pub(crate) mod filesystem;

@@ -1,0 +1,124 @@
+//! Interface of the dataset writers: the data that each needs, and the result of their work.
+
+use crate::images::verify::Damage;
+use crate::model::outcome::Artifact;
+use crate::model::phase::JobRecord;
+use crate::report::dataset::record::Columns;
+use crate::report::dataset::split::Splits;
+use crate::run::export::error::ExportError;
+use crate::run::export::options::ExportOptions;
+use crate::run::export::record::ExportRecord;
+
+/// Result of an export.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    /// Images of the run that are in the dataset.
+    pub n_images: u64,
+    /// Images of the dataset that were not there before.
+    pub n_new: u64,
+    /// Images of the dataset whose file replaced an earlier one.
+    pub n_renewed: u64,
+    /// Files that are hard links to the run's own.
+    pub n_linked: u64,
+    /// Files that were copied.
+    pub n_copied: u64,
+    /// Shards that were written.
+    pub n_shards: u64,
+    /// Images whose file was removed, because the run no longer has them.
+    pub n_removed: u64,
+    /// Images in shards that have changed since, or whose metadata has.
+    pub n_changed: u64,
+    /// Images in shards that the run no longer has.
+    pub n_gone: u64,
+    /// Jobs of the manifest without an image.
+    pub n_without: u64,
+    /// Images that are missing or damaged.
+    pub n_left_out: u64,
+    /// First images that are missing or damaged.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Image that is not what was recorded, and is therefore not in the dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Index of its job in the manifest.
+    pub index: u64,
+    /// File name of the image, relative to OUT.
+    pub file_name: String,
+    /// Damage of the image.
+    pub damage: Damage,
+}
+
+/// Left-out images that are named, at most.
+const LEFT_OUT_MAX: usize = 50;
+
+/// Writer of a dataset in one format.
+pub(super) trait DatasetWriter {
+    /// Adds an image, if it is not there: the `nth` (from 1) of its job.
+    fn take(
+        &mut self,
+        work: &mut ExportContext<'_>,
+        known: &JobRecord,
+        nth: usize,
+        artifact: &Artifact,
+    ) -> Result<(), ExportError>;
+
+    /// Completes everything that is under way.
+    fn finish(&mut self, work: &mut ExportContext<'_>) -> Result<(), ExportError>;
+}
+
+/// Data that every dataset writer needs.
+pub(super) struct ExportContext<'a> {
+    pub(super) options: &'a ExportOptions,
+    pub(super) columns: &'a Columns,
+    pub(super) splits: Option<Splits>,
+    pub(super) state: ExportRecord,
+    pub(super) seen: SeenRows,
+    pub(super) told: Exported,
+}
+
+impl ExportContext<'_> {
+    /// Returns the split of a job's images: its number and its name, which is empty without splits.
+    pub(super) fn split_of(&self, known: &JobRecord) -> (usize, String) {
+        self.splits.as_ref().map_or((0, String::new()), |splits| {
+            let at = splits.of(known.job.id);
+            (at, splits.names().nth(at).unwrap_or_default().to_owned())
+        })
+    }
+
+    pub(super) fn leave_out(&mut self, known: &JobRecord, artifact: &Artifact, damage: Damage) {
+        self.told.n_left_out += 1;
+        if self.told.left_out.len() < LEFT_OUT_MAX {
+            let (index, file_name) = (known.job.index, artifact.file_name.clone());
+            self.told.left_out.push(LeftOut { index, file_name, damage });
+        }
+    }
+}
+
+/// Set of the recorded images that the run still has, with one bit per image.
+#[derive(Debug, Default)]
+pub(super) struct SeenRows {
+    bits: Vec<u64>,
+    pub(super) n: u64,
+}
+
+impl SeenRows {
+    pub(super) fn insert(&mut self, row: i64) {
+        let (word, bit) = Self::place(row);
+        if self.bits.len() <= word {
+            self.bits.resize(word + 1, 0);
+        }
+        self.n += u64::from(self.bits[word] & bit == 0);
+        self.bits[word] |= bit;
+    }
+
+    pub(super) fn contains(&self, row: i64) -> bool {
+        let (word, bit) = Self::place(row);
+        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    fn place(row: i64) -> (usize, u64) {
+        let row = usize::try_from(row).expect("rows are counted from 1");
+        (row / 64, 1 << (row % 64))
+    }
+}
