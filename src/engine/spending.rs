@@ -3,7 +3,8 @@
 //! A submission reserves its price when it leaves. Its answer settles the reservation: accepted, in doubt, or refused and free. The limit
 //! therefore holds for any number of submissions under way. Submissions in doubt count as paid against the limit.
 
-use crate::model::cost::{Amount, Cost};
+use crate::model::amount::Amount;
+use crate::model::cost::Cost;
 use crate::model::limits::Limits;
 use crate::model::price::Price;
 

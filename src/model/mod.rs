@@ -1,5 +1,6 @@
 //! Domain types for every other module: plain values with no input or output, no clock, no async and no serde.
 
+pub mod amount;
 pub mod cost;
 pub mod counts;
 pub mod escape;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::cost::Amount;
+use crate::model::amount::Amount;
 
 /// Price of each image.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,7 @@
 //! Layout of the progress block: a narrower terminal gets shorter words and more lines, but never half a word.
 
 use console::{Style, measure_text_width};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::model::counts::StatusCounts;
 use crate::model::escape::grouped;
@@ -15,8 +16,8 @@ const BETWEEN: &str = " · ";
 /// Minimum width of a bar, in columns. A shorter bar is left out.
 const BAR_MIN: usize = 4;
 
-/// Characters of a bar: a done cell, half a done cell, and a cell that is left.
-const BAR: [char; 3] = ['━', '╸', '─'];
+/// Characters of a bar: a done cell, the tip of the done part, and a cell that is left.
+const BAR: &str = "━╸─";
 
 /// Space in which a block is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +30,51 @@ pub struct Area {
     pub is_coloured: bool,
 }
 
-/// Lays out the block of a run at one moment, as lines.
-pub fn block(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot, area: Area) -> Vec<String> {
+/// Block of lines: a bar and, below it, facts.
+#[derive(Clone, Debug)]
+pub struct Block {
+    bar: BarLine,
+    lines: Vec<String>,
+    is_coloured: bool,
+}
+
+/// First line of a block.
+#[derive(Clone, Debug)]
+enum BarLine {
+    /// Bar of this many cells, and the text behind it.
+    Bar { n_cells: usize, n_done: u64, n_all: u64, text: String },
+    /// Text alone, on a terminal that is too narrow for a bar.
+    Text(String),
+}
+
+impl Block {
+    /// Draws the block in one frame.
+    pub fn draw(&self, bar: &ProgressBar) {
+        let (first, n_done, n_all) = match &self.bar {
+            BarLine::Text(text) => (literal(text), 0, 1),
+            BarLine::Bar { n_cells, n_done, n_all, text } => {
+                let colours = if self.is_coloured { ".green/dim" } else { "" };
+                (format!("{{bar:{n_cells}{colours}}}{}", literal(text)), *n_done, *n_all)
+            }
+        };
+        let template = std::iter::once(first).chain(self.lines.iter().map(|line| literal(line))).collect::<Vec<_>>();
+        let style =
+            ProgressStyle::with_template(&template.join("\n")).expect("texts are literal, and the bar is well formed");
+        bar.set_style(style.progress_chars(BAR));
+        bar.update(|state| {
+            state.set_len(n_all.max(1));
+            state.set_pos(n_done);
+        });
+    }
+}
+
+/// Escapes a text, so that a template shows it as it is.
+fn literal(text: &str) -> String {
+    text.replace('{', "{{").replace('}', "}}")
+}
+
+/// Lays out the block of a run at one moment.
+pub fn block(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot, area: Area) -> Block {
     let rows = [
         facts::outcomes(tally, now, pace),
         facts::flight(pace),
@@ -45,17 +89,16 @@ pub fn block(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot, area: Area
         }
         rows[dropped].clear();
     }
-    let mut lines = vec![run_bar(tally, area)];
-    lines.extend(rows.into_iter().flatten());
-    lines.truncate(area.height.max(1));
-    lines
+    let lines = rows.into_iter().flatten().take(area.height.max(1) - 1).collect();
+    Block { bar: run_bar(tally, area), lines, is_coloured: area.is_coloured }
 }
 
-fn run_bar(tally: &ProgressTotals, area: Area) -> String {
-    let far = format!("{}/{}", grouped(tally.n_done()), grouped(tally.n_jobs()));
-    let percent = format!(" {:>3}%", share(tally.n_done(), tally.n_jobs(), 100));
-    let done = Done { good: tally.n_succeeded(), bad: tally.n_without_image(), all: tally.n_jobs() };
-    bar(done, &far, &percent, area)
+fn run_bar(tally: &ProgressTotals, area: Area) -> BarLine {
+    let (n_done, n_all) = (tally.n_done(), tally.n_jobs());
+    let progress = format!("{}/{}", grouped(n_done), grouped(n_all));
+    // Rounded down, so that 100 % means all.
+    let percent = format!(" {:>3}%", u128::from(n_done) * 100 / u128::from(n_all.max(1)));
+    bar_line(n_done, n_all, &progress, &percent, area)
 }
 
 /// Arranges facts on one line, the last ones in short form if necessary. If they do not fit, uses several lines in
@@ -104,58 +147,37 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// Lays out the status of a run of another process: its bar, the outcomes of its jobs, and further facts.
-pub fn standing(counts: &StatusCounts, words: &[String], area: Area) -> Vec<String> {
+pub fn standing(counts: &StatusCounts, words: &[String], area: Area) -> Block {
     let tally = ProgressTotals::new(counts);
-    let mut lines = vec![run_bar(&tally, area)];
-    lines.extend(flow(&facts::ended(&tally), area));
-    lines.extend(flow(&words.iter().map(|text| Fact::one(Emphasis::Plain, text.clone())).collect::<Vec<_>>(), area));
-    lines
+    let mut lines = flow(&facts::ended(&tally), area);
+    lines.extend(flow(&plain(words), area));
+    Block { bar: run_bar(&tally, area), lines, is_coloured: area.is_coloured }
 }
 
 /// Lays out an operation that is not a run: its bar, and a line with its details. `n_total` is `None` if unknown.
-pub fn chore(n_done: u64, n_total: Option<u64>, far: &str, words: &[String], area: Area) -> Vec<String> {
-    let said: Vec<_> = words.iter().map(|text| Fact::one(Emphasis::Plain, text.clone())).collect();
-    let lines = flow(&said, area);
-    std::iter::once(bar(Done { good: n_done, bad: 0, all: n_total.unwrap_or(0) }, far, "", area)).chain(lines).collect()
+pub fn operation(n_done: u64, n_total: Option<u64>, progress: &str, words: &[String], area: Area) -> Block {
+    let n_done = if n_total.is_some() { n_done } else { 0 };
+    let bar = bar_line(n_done, n_total.unwrap_or(0), progress, "", area);
+    Block { bar, lines: flow(&plain(words), area), is_coloured: area.is_coloured }
 }
 
-/// Numbers of items: ended well, ended badly, and all.
-#[derive(Clone, Copy)]
-struct Done {
-    good: u64,
-    bad: u64,
-    all: u64,
+fn plain(words: &[String]) -> Vec<Fact> {
+    words.iter().map(|text| Fact::one(Emphasis::Plain, text.clone())).collect()
 }
 
-/// Draws a bar, followed by the progress text, and by `more` if it fits.
-fn bar(done: Done, far: &str, more: &str, area: Area) -> String {
-    let mut words = format!(" {far}{more}");
-    if area.width < 2 * BAR_MIN + words.len() {
-        words = format!(" {far}");
+/// Lays out a bar, followed by the progress text, and by `more` if it fits.
+fn bar_line(n_done: u64, n_all: u64, progress: &str, more: &str, area: Area) -> BarLine {
+    if progress.is_empty() {
+        return BarLine::Bar { n_cells: area.width, n_done, n_all, text: String::new() };
     }
-    if area.width < BAR_MIN + words.len() {
-        return cut(far, area.width);
+    let mut text = format!(" {progress}{more}");
+    if area.width < 2 * BAR_MIN + text.len() {
+        text = format!(" {progress}");
     }
-    if far.is_empty() { strip(done, area.width, area) } else { strip(done, area.width - words.len(), area) + &words }
-}
-
-/// Draws a bar of `n_cells` cells. Failures are a different colour, at the tip of the done part.
-fn strip(done: Done, n_cells: usize, area: Area) -> String {
-    let Done { good, bad, all } = done;
-    let halves = share(good + bad, all, 2 * n_cells);
-    let n_full = halves / 2;
-    let n_red = share(bad, good + bad, n_full).max(usize::from(bad > 0 && n_full > 1));
-    let of = |cell: char, n: usize| cell.to_string().repeat(n);
-    let green = paint(&of(BAR[0], n_full - n_red), Emphasis::Good, area);
-    let red = paint(&of(BAR[0], n_red), Emphasis::Bad, area);
-    let tip = paint(&of(BAR[1], halves % 2), if n_red > 0 { Emphasis::Bad } else { Emphasis::Good }, area);
-    green + &red + &tip + &paint(&of(BAR[2], n_cells - n_full - halves % 2), Emphasis::Faint, area)
-}
-
-/// Returns the part of `whole` that corresponds to `n` of `all`, rounded down.
-fn share(n: u64, all: u64, whole: usize) -> usize {
-    let part = u128::from(n) * (whole as u128) / u128::from(all.max(1));
-    usize::try_from(part).unwrap_or(usize::MAX).min(whole)
+    if area.width < BAR_MIN + text.len() {
+        return BarLine::Text(cut(progress, area.width));
+    }
+    BarLine::Bar { n_cells: area.width - text.len(), n_done, n_all, text }
 }
 
 fn paint(text: &str, tone: Emphasis, area: Area) -> String {

@@ -105,8 +105,7 @@ impl Face {
                 // A narrow terminal cuts off the end, and the time left matters more than the rate.
                 speed.push(format::chore(chore).to_owned());
                 speed.reverse();
-                let lines = layout::chore(n_done, n_total, &far, &speed, tty_reporter::area(terminal));
-                bar.set_message(lines.join("\n"));
+                layout::operation(n_done, n_total, &far, &speed, tty_reporter::area(terminal)).draw(bar);
                 BAR_INTERVAL
             }
         }
@@ -245,7 +244,7 @@ mod tests {
         let screen = Screen::new(80);
         let mut chores = seconds_into(&screen, 4.0, 400_000);
         insta::assert_snapshot!(screen.text(), @r"
-        ━━━━━━━━━━━━━━━━━━━━━━━━━━─────────────────────────────────────── 400000/1000000
+        ━━━━━━━━━━━━━━━━━━━━━━━━━━╸────────────────────────────────────── 400000/1000000
         writing results.csv · about 6 s left · 100000/s
         ");
         chores.end();
@@ -257,7 +256,7 @@ mod tests {
         let screen = Screen::new(40);
         let _steps = seconds_into(&screen, 400.0, 400_000);
         insta::assert_snapshot!(screen.text(), @r"
-        ━━━━━━━━━━─────────────── 400000/1000000
+        ━━━━━━━━━━╸────────────── 400000/1000000
         writing results.csv · about 10 min left
         1000/s
         ");

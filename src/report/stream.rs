@@ -295,7 +295,8 @@ fn line(at: Timestamp, what: StreamEvent<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::cost::{Amount, Cost};
+    use crate::model::amount::Amount;
+    use crate::model::cost::Cost;
     use crate::model::event::Stage;
     use crate::report::fixtures::{Log, accepted, at, event, failed, in_flight, pending, succeeded, tally, throttled};
 

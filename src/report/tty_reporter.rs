@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
+use indicatif::{ProgressBar, ProgressDrawTarget, TermLike};
 
 use crate::model::event::Event;
 use crate::model::snapshot::RunSnapshot;
@@ -41,12 +41,9 @@ impl TtyReporter {
     }
 }
 
-/// Creates an indicatif bar whose message is the whole block.
+/// Creates a bar on which a [`Block`](crate::report::layout::Block) is drawn.
 pub(super) fn bar(terminal: &Terminal) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg}").expect("the template is well formed");
-    let bar = ProgressBar::with_draw_target(None, terminal.target());
-    bar.set_style(style);
-    bar
+    ProgressBar::with_draw_target(None, terminal.target())
 }
 
 /// Returns the present size and colour setting for a block on this terminal.
@@ -109,7 +106,7 @@ impl Reporter for TtyReporter {
         }
         if self.next_at.is_none_or(|next_at| now >= next_at) {
             self.next_at = Some(now + INTERVAL);
-            self.bar.set_message(block(&self.tally, now, pace, area(&self.terminal)).join("\n"));
+            block(&self.tally, now, pace, area(&self.terminal)).draw(&self.bar);
         }
     }
 

@@ -21,7 +21,7 @@ impl Watch {
 
     /// Shows the numbers of jobs by status, and further facts.
     pub fn show(&self, counts: &StatusCounts, words: &[String]) {
-        self.bar.set_message(layout::standing(counts, words, tty_reporter::area(&self.terminal)).join("\n"));
+        layout::standing(counts, words, tty_reporter::area(&self.terminal)).draw(&self.bar);
     }
 
     /// Removes the block.
@@ -47,7 +47,7 @@ mod tests {
             watch.show(&counts(n_succeeded), &words(n));
         }
         insta::assert_snapshot!(screen.text(), @r"
-        ━━━━━━━━━━━━━━━────────────────────────────── 503/1,503  33%
+        ━━━━━━━━━━━━━━━╸───────────────────────────── 503/1,503  33%
         500 succeeded · 3 failed
         22 being submitted · 2.0/s · about 5 min left · process 4711
         ");

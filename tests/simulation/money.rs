@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use promptbatch::engine::turn::StopReason;
-use promptbatch::model::cost::{Amount, Cost};
+use promptbatch::model::amount::Amount;
+use promptbatch::model::cost::Cost;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, InDoubtPolicy, Limits};
 use promptbatch::model::price::Price;

@@ -1,7 +1,8 @@
 //! Estimate for a manifest, as text and as JSON: its jobs by kind, and the time, cost and disk of a run.
 
 use promptbatch::manifest::{Manifest, ManifestSummary};
-use promptbatch::model::cost::{Amount, Cost, CostLimit};
+use promptbatch::model::amount::Amount;
+use promptbatch::model::cost::{Cost, CostLimit};
 use promptbatch::model::escape::{escape, excerpt, grouped};
 use promptbatch::model::job::JobSpec;
 use promptbatch::model::limits::Rate;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::spending::CostLimitReached;
 use crate::engine::turn::StopReason;
-use crate::model::cost::Amount;
+use crate::model::amount::Amount;
 use crate::model::limits::InDoubtPolicy;
 
 fn capped(n: u32, price: &str, max: &str) -> Limits {

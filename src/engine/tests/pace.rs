@@ -1,7 +1,8 @@
 //! Tests of the progress snapshot: where the jobs are, what the run waits for, and what it has cost.
 
 use super::*;
-use crate::model::cost::{Amount, Cost};
+use crate::model::amount::Amount;
+use crate::model::cost::Cost;
 use crate::model::snapshot::{Bottleneck, RunSnapshot, StopCode, SubmitRateLimit};
 
 fn pace(bench: &Bench) -> RunSnapshot {

@@ -4,7 +4,6 @@ use time::OffsetDateTime;
 
 use crate::model::job::JobId;
 use crate::model::name::slug::{SLUG_CHARS_MAX, STEM_BYTES_MAX, clean, cut, slug};
-use crate::model::name::template::TemplateError;
 use crate::model::provenance::Provenance;
 
 /// Maximum number of equal rows among which `{n}` counts.
@@ -71,19 +70,18 @@ pub(super) struct FieldRef {
 }
 
 impl FieldRef {
-    /// Parses the text between the braces: `index:06`.
-    pub(super) fn parse(inside: &str) -> Result<Self, TemplateError> {
-        let wrong = || TemplateError::Width(inside.to_owned());
+    /// Parses the text between the braces: `index:06`. Returns `None` if the text after the colon is not a width.
+    pub(super) fn parse(inside: &str) -> Option<Self> {
         let (name, width) = match inside.split_once(':') {
             None => (inside, None),
             Some((name, width)) => {
                 let digits = width.len() <= 3 && width.bytes().all(|byte| byte.is_ascii_digit());
                 let width = width.parse().ok().filter(|width| digits && (1..=200).contains(width));
-                (name, Some(width.ok_or_else(wrong)?))
+                (name, Some(width?))
             }
         };
         let ours = OURS.into_iter().find(|(ours, _)| *ours == name);
-        Ok(Self { field: ours.map_or_else(|| NameField::Column(name.to_owned()), |(_, field)| field), width })
+        Some(Self { field: ours.map_or_else(|| NameField::Column(name.to_owned()), |(_, field)| field), width })
     }
 
     /// Returns the value for a job, in characters that a file name may contain.

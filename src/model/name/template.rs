@@ -117,7 +117,9 @@ impl FromStr for NameTemplate {
                     if !is_closed || inside.contains(&'{') {
                         return Err(TemplateError::Brace { at });
                     }
-                    part.push(NameSegment::Value(FieldRef::parse(&String::from_iter(inside))?));
+                    let inside = String::from_iter(inside);
+                    let field = FieldRef::parse(&inside).ok_or(TemplateError::Width(inside))?;
+                    part.push(NameSegment::Value(field));
                 }
                 '}' => return Err(TemplateError::Brace { at }),
                 '/' => parts.push(Part::new()),

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use super::{ReportWriter, RunReport};
-use crate::model::cost::{Amount, Cost};
+use crate::model::amount::Amount;
+use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::{Job, JobId};

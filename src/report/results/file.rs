@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::model::cost::Amount;
+use crate::model::amount::Amount;
 use crate::model::phase::JobRecord;
 use crate::report::atomic_file::{AtomicFile, first};
 use crate::report::results::{Results, ResultsFileFormat};

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
 
-use crate::model::cost::Amount;
+use crate::model::amount::Amount;
 use crate::model::outcome::{Artifact, FaultKind, Outcome};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::report::results::guard::guarded;

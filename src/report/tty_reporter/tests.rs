@@ -1,7 +1,8 @@
 //! Tests of the block on terminals of every width, with resizes and echoed keys: readable text, and no leftovers.
 
 use super::*;
-use crate::model::cost::{Amount, Cost};
+use crate::model::amount::Amount;
+use crate::model::cost::Cost;
 use crate::model::outcome::FaultKind;
 use crate::model::snapshot::{Bottleneck, Latency, SubmitRateLimit};
 use crate::report::fixtures::{Screen, accepted, at, failed, in_flight, succeeded, tally, throttled};
@@ -73,7 +74,7 @@ fn a_narrow_terminal_shows_the_same_in_fewer_words() {
     odel
     failed 000117 moderated: inappropriate c
     ontent
-    ━━━────────────────────── 120/1,000  12%
+    ━━━╸───────────────────── 120/1,000  12%
     118 succeeded · 1 failed · 1 moderated
     6 min left
     16 in flight · 2 downloading · 1 waiting
@@ -93,7 +94,7 @@ fn a_very_narrow_terminal_still_shows_whole_words() {
     failed 000117 modera
     ted: inappropriate c
     ontent
-    ━───────── 120/1,000
+    ━╸──────── 120/1,000
     118 succeeded
     1 failed
     1 moderated

@@ -161,7 +161,7 @@ fn price_from(text: &str) -> Option<Price> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::cost::Amount;
+    use crate::model::amount::Amount;
     use crate::model::event::{EventKind, Stage};
     use crate::model::outcome::{Fault, FaultKind, TaskId};
     use crate::store::Ledger;
