@@ -21,8 +21,8 @@ use promptbatch::model::request::Size;
 use promptbatch::model::time::Timestamp;
 use promptbatch::plan;
 use promptbatch::simulator::picture::Picture;
-use promptbatch::store::Ledger;
-use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
+use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::{JobScope, RunWriter};
 use sha2::{Digest, Sha256};
 
 /// Default number of images. `SIDE` is their default side, in pixels.
@@ -85,7 +85,7 @@ fn run(folder: &Path, n_images: u64, side: u32) -> Result<u64, Box<dyn Error>> {
     let out = folder.join("out");
     let mut file = SqliteStore::open(&out, "simulator")?;
     plan::import(&manifest, &mut file, &mut NoProgress)?;
-    let mut ledger = SqliteLedger::start(file)?;
+    let mut ledger = Box::new(file).start(JobScope::Unfinished)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let bytes = runtime.block_on(async {
         let mut bytes = 0;
@@ -104,7 +104,7 @@ fn run(folder: &Path, n_images: u64, side: u32) -> Result<u64, Box<dyn Error>> {
                 let event = |kind| Event { job: job.id, index: job.index, at, kind };
                 events.extend([EventKind::SubmitStarted, task, end].map(event));
             }
-            ledger.commit(events.into()).await?;
+            ledger.record(events.into()).await?;
         }
     })?;
     ledger.close()?;

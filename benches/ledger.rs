@@ -16,9 +16,10 @@ use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome, TaskId, Url};
 use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::store::Ledger;
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
+use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::typed::Typed;
+use promptbatch::store::{JobScope, RunWriter};
 
 const RATE_MIN: f64 = 100_000.0;
 const BYTES_MAX: f64 = 600.0;
@@ -70,7 +71,7 @@ async fn measure(n_jobs: usize, n_in_flight: usize) -> Round {
     let mut file = SqliteStore::open(folder.path(), "simulator").expect("a new ledger");
     let drafts = (0..n_jobs).map(|n| Ok::<_, LedgerError>(draft(n)));
     file.import("bench", &[], drafts).expect("the jobs are taken in");
-    let mut ledger = SqliteLedger::start(file).expect("a thread");
+    let mut ledger = Box::new(file).start(JobScope::Unfinished).expect("a thread");
     let mut waiting = VecDeque::new();
     let mut under_way: Vec<(JobRecord, usize)> = vec![];
     let mut n_commits = 0;
@@ -87,7 +88,7 @@ async fn measure(n_jobs: usize, n_in_flight: usize) -> Round {
             break;
         }
         let events: Vec<Event> = under_way.iter().map(|(known, step)| event(known, *step)).collect();
-        ledger.commit(events.into()).await.expect("recorded");
+        ledger.record(events.into()).await.expect("recorded");
         n_commits += 1;
         for (_, step) in &mut under_way {
             *step += 1;

@@ -12,8 +12,12 @@ use crate::model::job::JobSpec;
 use crate::model::price::Price;
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::plan::estimate::Measurements;
+use crate::store::diff::{DiffEntry, ManifestDiff};
 use crate::store::error::LedgerError;
-use crate::store::sqlite::{DiffEntry, Imported, ManifestDiff, SqliteStore};
+use crate::store::import::Imported;
+use crate::store::settings::{ReadSettings, WriteSettings};
+use crate::store::typed::Typed;
+use crate::store::{RunReader, RunWriter, stores};
 
 /// Reason why a manifest could not be joined with a ledger.
 #[derive(Debug, thiserror::Error)]
@@ -59,26 +63,26 @@ pub fn fingerprint_of(source: &Source) -> Option<String> {
 /// case no row of it is read.
 pub fn import(
     manifest: &Manifest,
-    file: &mut SqliteStore,
+    run: &mut dyn RunWriter,
     progress: &mut dyn Progress,
 ) -> Result<Option<Imported>, PlanError> {
     let fingerprint = fingerprint(manifest);
-    if file.manifest_fingerprint()?.as_deref() == Some(&fingerprint) {
+    if run.manifest_fingerprint()?.as_deref() == Some(&fingerprint) {
         return Ok(None);
     }
     // Settings come before the jobs: a manifest that the ledger knows is not imported again.
-    file.shuffle(manifest.shuffle())?;
-    file.set_price(manifest.price())?;
+    run.shuffle(manifest.shuffle())?;
+    run.set_manifest_price(manifest.price())?;
     let mut meter = Meter::begin(progress, Operation::Import, Some(manifest.n_jobs()));
-    file.import(&fingerprint, manifest.columns(), drafts(manifest, &mut meter)?).map(Some)
+    run.import(&fingerprint, manifest.columns(), drafts(manifest, &mut meter)?).map(Some)
 }
 
 /// Predicts what a run of the manifest into the folder `out` would do. Lists the first `shown_max` jobs of each kind. Sends
 /// nothing and writes nothing, also during a live run.
 pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize, progress: &mut dyn Progress) -> Result<Plan, PlanError> {
-    let compared = SqliteStore::glance(out, |file| {
-        let diff = compare(manifest, file, shown_max, progress)?;
-        Ok(Plan { diff, provider: Some(file.provider()?), experience: experience(file)? })
+    let compared = stores::read_snapshot(out, |run| {
+        let diff = compare(manifest, run, shown_max, progress)?;
+        Ok(Plan { diff, provider: Some(run.provider()?), experience: experience(run)? })
     });
     match compared {
         Err(PlanError::Ledger(LedgerError::Missing { .. })) => {
@@ -97,12 +101,12 @@ pub fn paid(
     told: Option<&Price>,
 ) -> Result<(Option<Price>, Option<Cost>), LedgerError> {
     let told = told.or(manifest.price()).cloned();
-    let read = |file: &SqliteStore| {
-        let price = told.clone().map_or_else(|| file.price_used(), |price| Ok(Some(price)))?;
-        let cost = price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
+    let read = |run: &dyn RunReader| {
+        let price = told.clone().map_or_else(|| run.price_used(), |price| Ok(Some(price)))?;
+        let cost = price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
         Ok((price, cost))
     };
-    match SqliteStore::glance(out, read) {
+    match stores::read_snapshot(out, read) {
         Err(LedgerError::Missing { .. }) => {
             let cost = told.as_ref().map(|_| Cost::default());
             Ok((told, cost))
@@ -111,24 +115,24 @@ pub fn paid(
     }
 }
 
-fn experience(file: &SqliteStore) -> Result<Measurements, LedgerError> {
-    let mut took: Vec<_> = file.history()?.tasks.into_iter().map(|task| task.took).collect();
+fn experience(run: &dyn RunReader) -> Result<Measurements, LedgerError> {
+    let mut took: Vec<_> = run.history()?.tasks.into_iter().map(|task| task.took).collect();
     took.sort_unstable();
-    Ok(Measurements { latency: took.get(took.len() / 2).copied(), image_bytes: file.image_bytes_mean()? })
+    Ok(Measurements { latency: took.get(took.len() / 2).copied(), image_bytes: run.image_bytes_mean()? })
 }
 
 /// Computes the differences that [`import`] would make.
 fn compare(
     manifest: &Manifest,
-    file: &SqliteStore,
+    run: &dyn RunReader,
     shown_max: usize,
     progress: &mut dyn Progress,
 ) -> Result<ManifestDiff, PlanError> {
-    if file.manifest_fingerprint()?.as_deref() == Some(&fingerprint(manifest)) {
-        return Ok(ManifestDiff { n_kept: manifest.n_jobs(), standing: file.counts()?, ..ManifestDiff::default() });
+    if run.manifest_fingerprint()?.as_deref() == Some(&fingerprint(manifest)) {
+        return Ok(ManifestDiff { n_kept: manifest.n_jobs(), standing: run.counts()?, ..ManifestDiff::default() });
     }
     let mut meter = Meter::begin(progress, Operation::Compare, Some(manifest.n_jobs()));
-    file.diff(drafts(manifest, &mut meter)?, shown_max)
+    run.diff(drafts(manifest, &mut meter)?, shown_max)
 }
 
 /// Yields the manifest's rows, each as one step of progress. After the last row the ledger still has work, which takes long for

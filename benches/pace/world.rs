@@ -93,7 +93,7 @@ async fn watch(server: &Mutex<Server>, clock: &Clock, moves: &[(u64, Taken)], en
 struct Endless(u64);
 
 impl Ledger for Endless {
-    fn commit(&mut self, _events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
+    fn record(&mut self, _events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
         ready(Ok(())).boxed()
     }
 

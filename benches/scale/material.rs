@@ -13,9 +13,9 @@ use promptbatch::model::progress::NoProgress;
 use promptbatch::model::time::Timestamp;
 use promptbatch::plan;
 use promptbatch::provider::registry::ProviderConfig;
-use promptbatch::store::Ledger;
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
+use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::{JobScope, Ledger, RunWriter};
 
 /// Number of jobs that the run still has to do.
 pub const PENDING: u64 = 10;
@@ -74,19 +74,19 @@ pub fn ledger(manifest: &Path, out: &Path, base_url: &str) -> Result<(), Box<dyn
     plan::import(&manifest, &mut file, &mut NoProgress)?;
     let n_done = manifest.n_jobs().saturating_sub(PENDING);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    let mut ledger = SqliteLedger::start(file)?;
-    runtime.block_on(fill(&mut ledger, n_done))?;
+    let mut ledger = Box::new(file).start(JobScope::Unfinished)?;
+    runtime.block_on(fill(&mut *ledger, n_done))?;
     ledger.close()?;
     Ok(())
 }
 
-async fn fill(ledger: &mut SqliteLedger, n_done: u64) -> Result<(), LedgerError> {
+async fn fill(ledger: &mut dyn Ledger, n_done: u64) -> Result<(), LedgerError> {
     let mut n_left = usize::try_from(n_done).expect("as many as memory has addresses");
     let mut at = 1_800_000_000_000;
     while n_left > 0 {
         let jobs = ledger.load(BATCH.min(n_left)).await?.jobs;
         n_left -= jobs.len();
-        ledger.commit(lives(&jobs, at).into()).await?;
+        ledger.record(lives(&jobs, at).into()).await?;
         at += 2_000;
     }
     Ok(())

@@ -96,17 +96,17 @@ impl Exit {
     pub const fn of_ledger(error: &LedgerError) -> Self {
         match error {
             LedgerError::Missing { .. } | LedgerError::Older { .. } => Self::Usage,
-            LedgerError::Held { .. }
+            LedgerError::Locked { .. }
             | LedgerError::Foreign { .. }
             | LedgerError::Newer { .. }
             | LedgerError::OtherProvider { .. }
             | LedgerError::Link { .. }
             | LedgerError::Moved { .. }
             | LedgerError::Full { .. }
-            | LedgerError::Sqlite { .. }
+            | LedgerError::Database { .. }
             | LedgerError::Io { .. }
             | LedgerError::Damaged { .. }
-            | LedgerError::Gone => Self::Error,
+            | LedgerError::WriterStopped => Self::Error,
         }
     }
 }

@@ -105,7 +105,7 @@ mod tests {
         let accepted = EventKind::Accepted(TaskId("t1".into()));
         let event = Event { job: job(1).id, index: 1, at: Timestamp::default(), kind: accepted };
         ledger.load(4).await.unwrap();
-        ledger.commit([event].into()).await.unwrap();
+        ledger.record([event].into()).await.unwrap();
         let answers = vec![answer(1, "t1"), answer(2, "t1"), answer(3, "t2"), answer(4, "t2"), answer(2, "t3")];
         let expected = [
             "which is an earlier submission of this job",

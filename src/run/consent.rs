@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::model::time::Timestamp;
 use crate::provider::registry::ProviderConfig;
 use crate::store::error::LedgerError;
-use crate::store::sqlite::{AccountCheck, SqliteStore};
+use crate::store::settings::{AccountCheck, WriteSettings};
+use crate::store::spec::OpenOptions;
+use crate::store::{RunWriter, stores};
 
 /// Consent given by the user; none by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,22 +20,26 @@ pub struct Consent {
 
 impl Consent {
     /// Opens the ledger in the folder `out` for writing. `None` uses the provider that the ledger names.
-    pub(super) fn open(self, out: &Path, provider: Option<&str>, at: Timestamp) -> Result<SqliteStore, LedgerError> {
-        match (provider, self.is_older_accepted) {
-            (Some(provider), false) => SqliteStore::open(out, provider),
-            (Some(provider), true) => SqliteStore::open_accepting_older(out, provider, at),
-            (None, false) => SqliteStore::open_existing(out),
-            (None, true) => SqliteStore::open_existing_accepting_older(out, at),
-        }
+    pub(super) fn open(
+        self,
+        out: &Path,
+        provider: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Box<dyn RunWriter>, LedgerError> {
+        stores::open(out, OpenOptions { provider, accepts_older: self.is_older_accepted.then_some(at) })
     }
 
     /// Returns whether the token is of the account that owns the tasks of this run. The first account used becomes the run's.
-    pub(super) fn is_same_account(self, file: &SqliteStore, provider: &ProviderConfig) -> Result<bool, LedgerError> {
-        let Some(account) = provider.account(&file.account_salt()?) else { return Ok(true) };
-        match file.settle_account(&account)? {
+    pub(super) fn is_same_account(
+        self,
+        run: &mut dyn RunWriter,
+        provider: &ProviderConfig,
+    ) -> Result<bool, LedgerError> {
+        let Some(account) = provider.account(&run.account_salt()?) else { return Ok(true) };
+        match run.settle_account(&account)? {
             AccountCheck::Same | AccountCheck::First => Ok(true),
             AccountCheck::Different if self.is_account_new => {
-                file.adopt_account(&account)?;
+                run.adopt_account(&account)?;
                 Ok(true)
             }
             AccountCheck::Different => Ok(false),

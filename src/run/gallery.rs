@@ -15,7 +15,9 @@ use crate::model::outcome::Artifact;
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::report::gallery::{GalleryWriteError, GalleryWriter, Head};
 use crate::store::error::LedgerError;
-use crate::store::sqlite::SqliteStore;
+use crate::store::settings::ReadSettings;
+use crate::store::typed::Typed;
+use crate::store::{JobSet, RunReader, stores};
 
 /// Images scaled down at once; each may need the memory of all its pixels.
 const THREADS_MAX: usize = 8;
@@ -63,14 +65,14 @@ pub struct Gallery {
 /// Makes the gallery of the run in the folder `out`, for the jobs with these indexes. Jobs beyond the capacity of a page are
 /// left out. Works during a live run.
 pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progress) -> Result<Gallery, GalleryError> {
-    let file = SqliteStore::open_for_reading(out)?;
+    let run = stores::open_for_reading(out)?;
     let mut gallery = Gallery { path: out.join("gallery.html"), ..Gallery::default() };
     let (mut images, mut needed) = (Vec::new(), HashSet::new());
-    let page = file.at_once(|| {
-        let (mut page, n_jobs) = begin(&file, out, &gallery.path)?;
+    let page = run.in_snapshot(|| {
+        let (mut page, n_jobs) = begin(&*run, out, &gallery.path)?;
         gallery.n_jobs = n_jobs;
         let mut meter = Meter::begin(progress, Operation::Gallery, Some(n_jobs));
-        file.each_known(|known| {
+        run.for_each_job(JobSet::InManifest, |known| {
             meter.step();
             let artifacts = known.state.artifacts();
             // Thumbnails of jobs on other pages of the run are kept, because the next call may show those jobs.
@@ -89,7 +91,7 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
         Ok::<_, GalleryError>(page)
     })?;
     // Closes the ledger before the slow part, because a run may be writing to it.
-    drop(file);
+    drop(run);
     gallery.n_images = images.len() as u64;
     let thumbnails = Thumbnails::open(out)?;
     make(&thumbnails, &images, &mut gallery, progress)?;
@@ -99,8 +101,8 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
     Ok(gallery)
 }
 
-fn begin(file: &SqliteStore, out: &Path, path: &Path) -> Result<(GalleryWriter, u64), GalleryError> {
-    let (provider, columns, counts) = (file.provider()?, file.columns()?, file.counts()?);
+fn begin(run: &dyn RunReader, out: &Path, path: &Path) -> Result<(GalleryWriter, u64), GalleryError> {
+    let (provider, columns, counts) = (run.provider()?, run.columns()?, run.counts()?);
     let folder = out.canonicalize().ok().and_then(|out| Some(out.file_name()?.to_string_lossy().into_owned()));
     let head = Head {
         name: folder.as_deref().unwrap_or("promptbatch"),

@@ -43,7 +43,9 @@ use crate::run::money::CostError;
 use crate::run::presence::PresenceCheck;
 use crate::run::projection::{Projection, ProjectionError};
 use crate::store::error::LedgerError;
-use crate::store::sqlite::{Imported, SqliteLedger, SqliteStore};
+use crate::store::import::Imported;
+use crate::store::settings::{ReadSettings, WriteSettings};
+use crate::store::{JobScope, RunReader, RunWriter, stores};
 
 /// Failed jobs listed in a summary, at most.
 const FAILURES_MAX: usize = 10;
@@ -88,10 +90,10 @@ pub enum RunError {
     #[error("could not name the images by --name: {0}")]
     Template(#[from] TemplateError),
     /// Name template that differs from the template of existing images.
-    #[error("could not name the images by `--name {wanted}`: those in {} are already named by `{was}`; leave out --name, or choose another output folder", path.parent().unwrap_or(path).display())]
+    #[error("could not name the images by `--name {wanted}`: those in {} are already named by `{was}`; leave out --name, or choose another output folder", out.display())]
     OtherNames {
-        /// Path of the ledger.
-        path: PathBuf,
+        /// Output folder.
+        out: PathBuf,
         /// Template of the existing images.
         was: String,
         /// Requested template.
@@ -133,7 +135,7 @@ pub struct RunStart<'a> {
     /// Changes since the last run; `None` if the manifest is the same.
     pub imported: Option<Imported>,
     /// Jobs that are no longer in the manifest and may be paid for; this run does not fetch them.
-    pub n_left_behind: u64,
+    pub n_orphaned: u64,
     /// Output style of the images.
     pub style: &'a OutputOptions,
     /// Price of an image: from the limits, else from the manifest, else from the last run; `None` if unknown.
@@ -184,57 +186,48 @@ pub async fn run(
     let mut check = || manifest::open_watched(options.source.clone(), progress);
     let fingerprint = plan::fingerprint_of(&options.source);
     let is_known =
-        |file: &SqliteStore| Ok::<_, LedgerError>(fingerprint.is_some() && file.manifest_fingerprint()? == fingerprint);
+        |run: &dyn RunReader| Ok::<_, LedgerError>(fingerprint.is_some() && run.manifest_fingerprint()? == fingerprint);
     // Files are created only for a valid manifest.
-    let first = if SqliteStore::glance(&options.out, is_known).unwrap_or(false) { None } else { Some(check()?) };
+    let first = if stores::read_snapshot(&options.out, is_known).unwrap_or(false) { None } else { Some(check()?) };
     if let (Some(naming), Some(manifest)) = (&options.style.naming, &first) {
         naming.check(manifest.columns())?;
     }
     if let Some(manifest) = &first {
-        let known = SqliteStore::glance(&options.out, SqliteStore::price_used).unwrap_or_default();
+        let known = stores::read_snapshot(&options.out, |run| run.price_used()).unwrap_or_default();
         let price = options.limits.price.as_ref().or(manifest.price()).or(known.as_ref());
         money::check_price(options.limits.cost_max.as_ref(), price)?;
     }
     let consent = options.consent;
-    let mut file = consent.open(&options.out, Some(&options.provider.identity()?), began.wall())?;
+    let mut run = consent.open(&options.out, Some(&options.provider.identity()?), began.wall())?;
     let manifest = match first {
         // Checks again: another run may have begun and ended in between.
-        None if !is_known(&file)? => Some(check()?),
+        None if !is_known(&*run)? => Some(check()?),
         first => first,
     };
-    let columns = manifest.as_ref().map_or_else(|| file.columns(), |manifest| Ok(manifest.columns().to_vec()))?;
-    let style = style::settle(&file, &options.style, &columns)?;
-    let imported = manifest.as_ref().map(|manifest| plan::import(manifest, &mut file, progress)).transpose()?.flatten();
-    let (counts_before, incidents_before) = (file.counts()?, file.incidents()?);
-    let n_left_behind = file.n_left_behind()?;
+    let columns = manifest.as_ref().map_or_else(|| run.columns(), |manifest| Ok(manifest.columns().to_vec()))?;
+    let style = style::settle(&options.out, &mut *run, &options.style, &columns)?;
+    let imported = manifest.as_ref().map(|manifest| plan::import(manifest, &mut *run, progress)).transpose()?.flatten();
+    let (counts_before, incidents_before) = (run.counts()?, run.incidents()?);
+    let n_orphaned = run.n_orphaned()?;
     let Options { out, provider, limits, image_limits, formula_guard, source: _, style: _, consent: _ } = options;
-    let price = file.settle_price(limits.price.clone())?;
+    let price = run.settle_price(limits.price.clone())?;
     let limits = Limits { price: price.clone(), ..limits };
-    money::check_jobs(&limits, &file)??;
+    money::check_jobs(&limits, &*run)??;
     let counts = counts_before;
     // Needs a token only if there is something to do.
-    let is_same_account = counts.n_unfinished() == 0 || consent.is_same_account(&file, &provider)?;
+    let is_same_account = counts.n_unfinished() == 0 || consent.is_same_account(&mut *run, &provider)?;
     let limits = Limits { is_same_account, ..limits };
     let (manifest_now, is_other_account) = (manifest.as_ref(), !is_same_account);
     let start =
-        RunStart { manifest: manifest_now, counts, imported, n_left_behind, price, style: &style, is_other_account };
+        RunStart { manifest: manifest_now, counts, imported, n_orphaned, price, style: &style, is_other_account };
     let mut reporters = face(&start);
     // Frees the manifest, which may be large, because the run is long.
     drop(manifest);
 
     let n_to_do = counts_before.n_unfinished();
     let before = Baseline { began, n_to_do, counts: counts_before, incidents: incidents_before };
-    let work = Session { out: &out, provider, limits, image_limits, style, scope: Scope::All, formula_guard };
-    work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
-}
-
-/// Jobs that a session drives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
-    /// Jobs that are not finished.
-    All,
-    /// Jobs that were reopened just now.
-    Chosen,
+    let work = Session { out: &out, provider, limits, image_limits, style, scope: JobScope::Unfinished, formula_guard };
+    work.go_on(run, &before, &mut reporters, progress, &clock, stops).await
 }
 
 /// Inputs of a session.
@@ -244,7 +237,7 @@ struct Session<'a> {
     limits: Limits,
     image_limits: CheckLimits,
     style: OutputOptions,
-    scope: Scope,
+    scope: JobScope,
     /// Setting as in [`Options`].
     formula_guard: Option<bool>,
 }
@@ -263,7 +256,7 @@ impl Session<'_> {
     /// Drives the open jobs, if there are any, writes the results, and returns the summary.
     async fn go_on(
         self,
-        file: SqliteStore,
+        mut run: Box<dyn RunWriter>,
         before: &Baseline,
         reporters: &mut Reporters,
         progress: &mut dyn Progress,
@@ -272,26 +265,26 @@ impl Session<'_> {
     ) -> Result<Summary, RunError> {
         let out = self.out;
         let results = Projection::new(out).guarding(self.formula_guard);
-        results.settle(&file)?;
+        results.settle(&mut *run)?;
         let price = self.limits.price.clone().filter(|_| before.n_to_do > 0);
         let is_holding = self.limits.in_doubt == InDoubtPolicy::Hold;
-        let (file, ended) = match before.n_to_do {
-            0 => (file, Ok(None)),
-            _ => self.drive(file, before.began, reporters, clock, stops, &results).await?,
+        let (mut run, ended) = match before.n_to_do {
+            0 => (run, Ok(None)),
+            _ => self.drive(run, before.began, reporters, clock, stops, &results).await?,
         };
         // Results show what is recorded, whatever ended the run. The reason for the end is reported first.
-        let refreshed = results.refresh(&file, progress);
+        let refreshed = results.refresh(&mut *run, progress);
         let stop = ended?;
         refreshed?;
         let now = clock.now();
-        let (counts, incidents) = (file.counts()?, file.incidents()?);
+        let (counts, incidents) = (run.counts()?, run.incidents()?);
         // Jobs held for the user are not left for the next part.
         let n_held = if is_holding { incidents.n_doubts_held.min(counts.n_in_doubt) } else { 0 };
         let n_outstanding = match stop {
             Some(StopReason::Limit(_)) => counts.n_unfinished().saturating_sub(n_held),
             _ => 0,
         };
-        let cost = price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
+        let cost = price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
         Ok(Summary {
             counts,
             counts_before: before.counts,
@@ -299,8 +292,8 @@ impl Session<'_> {
             cost: cost.zip(price.map(|price| price.unit)),
             stop,
             n_outstanding,
-            failures: file.failures(FAILURES_MAX)?,
-            present: presence::look(out, &file)?,
+            failures: run.failures(FAILURES_MAX)?,
+            present: presence::look(out, &*run)?,
             results: results.path().to_owned(),
             ended_at: now.wall(),
             elapsed: now - before.began,
@@ -309,32 +302,29 @@ impl Session<'_> {
 
     async fn drive(
         self,
-        file: SqliteStore,
+        run: Box<dyn RunWriter>,
         began: Moment,
         reporters: &mut Reporters,
         clock: &Clock,
         stops: &mut StopReceiver,
         results: &Projection,
-    ) -> Result<(SqliteStore, SessionEnd), RunError> {
+    ) -> Result<(Box<dyn RunWriter>, SessionEnd), RunError> {
         let connected = self.provider.connect(self.image_limits.bytes_max)?;
         let store = LocalStore::open_making(self.out, self.image_limits, self.style.making)?;
         let naming = Arc::new(self.style.naming);
         let hands = DriverContext { provider: connected.provider.clone(), store: Arc::new(store.clone()), naming };
-        let paid = self.limits.price.as_ref().map(|price| file.paid(price)).transpose()?.flatten();
+        let paid = self.limits.price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
         let mut engine = Engine::new(self.limits);
-        engine.remember(clock.now(), &file.history()?);
+        engine.remember(clock.now(), &run.history()?);
         engine.remember_cost(paid);
         engine.count_duration_from(began);
-        let n_jobs = file.counts()?.n_jobs();
-        let mut ledger = match self.scope {
-            Scope::All => SqliteLedger::start(file)?,
-            Scope::Chosen => SqliteLedger::start_chosen(file)?,
-        };
+        let n_jobs = run.counts()?.n_jobs();
+        let mut ledger = run.start(self.scope)?;
         let ended = select! {
-            ended = driver::drive(engine, &mut ledger, reporters, &hands, clock, stops) => ended.map_err(RunError::from),
+            ended = driver::drive(engine, &mut *ledger, reporters, &hands, clock, stops) => ended.map_err(RunError::from),
             never = results.keep_fresh(n_jobs) => match never {},
         };
-        if self.scope == Scope::All && matches!(ended, Ok(None)) {
+        if self.scope == JobScope::Unfinished && matches!(ended, Ok(None)) {
             // Partial downloads are removed: no job is left that could resume one.
             store.clear();
         }

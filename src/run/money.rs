@@ -4,8 +4,8 @@ use crate::model::cost::CostLimit;
 use crate::model::escape::escape;
 use crate::model::limits::Limits;
 use crate::model::price::Price;
+use crate::store::RunReader;
 use crate::store::error::LedgerError;
-use crate::store::sqlite::SqliteStore;
 
 /// Reason why a cost limit cannot be enforced. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -66,12 +66,12 @@ pub fn check_price(max: Option<&CostLimit>, price: Option<&Price>) -> Result<(),
 }
 
 /// Checks that a price is known for every job that may be submitted or has been. Does so only under a cost limit.
-pub fn check_jobs(limits: &Limits, file: &SqliteStore) -> Result<Result<(), CostError>, LedgerError> {
+pub fn check_jobs(limits: &Limits, run: &dyn RunReader) -> Result<Result<(), CostError>, LedgerError> {
     if let Err(error) = check_price(limits.cost_max.as_ref(), limits.price.as_ref()) {
         return Ok(Err(error));
     }
     let (Some(max), Some(price)) = (limits.cost_max.clone(), &limits.price) else { return Ok(Ok(())) };
-    let unknown = file.first_without_price(price)?;
+    let unknown = run.first_without_price(price)?;
     Ok(unknown.map_or(Ok(()), |(model, index)| Err(CostError::NoPriceOf { max, model, index })))
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::images::verify::is_there;
+use crate::store::RunReader;
 use crate::store::error::LedgerError;
-use crate::store::sqlite::SqliteStore;
 
 /// Jobs whose images are checked, at most. More jobs are sampled evenly, because each check is a system call.
 const JOBS_MAX: u64 = 20_000;
@@ -21,9 +21,9 @@ pub struct PresenceCheck {
 }
 
 /// Checks the images of the present manifest, or an evenly spaced sample of them.
-pub(super) fn look(out: &Path, file: &SqliteStore) -> Result<PresenceCheck, LedgerError> {
+pub(super) fn look(out: &Path, run: &dyn RunReader) -> Result<PresenceCheck, LedgerError> {
     let mut present = PresenceCheck::default();
-    present.is_all = file.each_image(JOBS_MAX, |artifact| {
+    present.is_all = run.visit_images(JOBS_MAX, &mut |artifact| {
         present.n_looked += 1;
         present.n_missing += u64::from(!is_there(out, &artifact));
     })?;

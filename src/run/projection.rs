@@ -14,7 +14,9 @@ use crate::model::progress::{Meter, NoProgress, Operation, Progress};
 use crate::report::results::ResultsFileFormat;
 use crate::report::results::file::{ResultsError, ResultsWriter};
 use crate::store::error::LedgerError;
-use crate::store::sqlite::SqliteStore;
+use crate::store::settings::{ReadSettings, WriteSettings};
+use crate::store::typed::Typed;
+use crate::store::{JobSet, RunReader, RunWriter, stores};
 
 /// Shortest time between two rewrites during a run.
 const INTERVAL_MIN: Duration = Duration::from_secs(30);
@@ -80,25 +82,31 @@ impl Projection {
     }
 
     /// Returns the format in which the results are written.
-    fn format(&self, file: &SqliteStore) -> Result<ResultsFileFormat, LedgerError> {
+    fn format(&self, run: &dyn RunReader) -> Result<ResultsFileFormat, LedgerError> {
         let is_guarded = match (self.format, self.formula_guard) {
             (ResultsFileFormat::Jsonl, _) => return Ok(ResultsFileFormat::Jsonl),
             (ResultsFileFormat::GuardedCsv, _) => true,
             (ResultsFileFormat::Csv, Some(is_guarded)) => is_guarded,
-            (ResultsFileFormat::Csv, None) => file.results_mark()?.is_some_and(|mark| mark.ends_with(GUARDED)),
+            (ResultsFileFormat::Csv, None) => {
+                run.results_revision()?.is_some_and(|revision| revision.ends_with(GUARDED))
+            }
         };
         Ok(if is_guarded { ResultsFileFormat::GuardedCsv } else { ResultsFileFormat::Csv })
     }
 
     /// Stores the formula setting of this run for later retries, repairs and reads.
-    pub fn settle(&self, file: &SqliteStore) -> Result<(), ProjectionError> {
-        let is_settled = self.format(file)? == Self { formula_guard: None, ..self.clone() }.format(file)?;
-        if is_settled { Ok(()) } else { Ok(file.set_results_mark(self.guard_mark(file)?)?) }
+    pub fn settle(&self, run: &mut dyn RunWriter) -> Result<(), ProjectionError> {
+        let is_settled = self.format(run)? == Self { formula_guard: None, ..self.clone() }.format(run)?;
+        if is_settled {
+            return Ok(());
+        }
+        let guard = self.guard_suffix(run)?;
+        Ok(run.set_results_revision(guard)?)
     }
 
     /// Returns the suffix of the stored revision.
-    fn guard_mark(&self, file: &SqliteStore) -> Result<&'static str, LedgerError> {
-        Ok(if self.format(file)? == ResultsFileFormat::GuardedCsv { GUARDED } else { "" })
+    fn guard_suffix(&self, run: &dyn RunReader) -> Result<&'static str, LedgerError> {
+        Ok(if self.format(run)? == ResultsFileFormat::GuardedCsv { GUARDED } else { "" })
     }
 
     /// Returns the path of the results.
@@ -108,50 +116,49 @@ impl Projection {
 
     /// Writes the results if anything has happened since the last write. Also writes them if the file is no longer the one
     /// written then. A run always leaves the jobs of its manifest there, and no others.
-    pub fn refresh(&self, file: &SqliteStore, progress: &mut dyn Progress) -> Result<(), ProjectionError> {
+    pub fn refresh(&self, run: &mut dyn RunWriter, progress: &mut dyn Progress) -> Result<(), ProjectionError> {
         // Results of another run may be at this path by now.
-        file.check_in_place()?;
-        let mark = file.mark()?;
-        let guard = self.guard_mark(file)?;
+        run.check_in_place()?;
+        let revision = run.revision()?;
+        let guard = self.guard_suffix(run)?;
         // Includes the price, because another price changes the column `cost`.
-        let price = file.price_used()?.map_or_else(|| "unpriced".to_owned(), |price| price.to_string());
-        let of = |stamp: String| format!("{mark} {price} {stamp}{guard}");
-        let written = file.results_mark()?;
+        let price = run.price_used()?.map_or_else(|| "unpriced".to_owned(), |price| price.to_string());
+        let of = |stamp: String| format!("{revision} {price} {stamp}{guard}");
+        let written = run.results_revision()?;
         if self.stamp().is_some_and(|stamp| written == Some(of(stamp))) {
             return Ok(());
         }
-        self.rewrite(file, ResultRows::OfManifest, progress)?;
-        Ok(file.set_results_mark(&of(self.stamp().unwrap_or_default()))?)
+        self.rewrite(run, ResultRows::OfManifest, progress)?;
+        Ok(run.set_results_revision(&of(self.stamp().unwrap_or_default()))?)
     }
 
     /// Writes the results, also if they are up to date.
     pub fn rewrite(
         &self,
-        file: &SqliteStore,
+        run: &dyn RunReader,
         rows: ResultRows,
         progress: &mut dyn Progress,
     ) -> Result<(), ProjectionError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        file.at_once(|| {
-            let provider = file.provider()?;
+        run.in_snapshot(|| {
+            let provider = run.provider()?;
             let name = provider.split(' ').next().unwrap_or_default();
-            let mut writer = ResultsWriter::create(&self.path, self.format(file)?, name, &file.columns()?)?;
-            let mut meter = Meter::begin(progress, Operation::Results, Some(file.counts()?.n_jobs()));
-            let price = file.price_used()?;
+            let mut writer = ResultsWriter::create(&self.path, self.format(run)?, name, &run.columns()?)?;
+            let mut meter = Meter::begin(progress, Operation::Results, Some(run.counts()?.n_jobs()));
+            let price = run.price_used()?;
             if price.is_some() {
-                file.gather_accepted()?;
+                run.prepare_acceptances()?;
             }
             let mut write = |known: JobRecord| {
                 meter.step();
                 let price = price.as_ref().and_then(|price| price.amount_of(&known.job.request.model));
-                let cost =
-                    price.map(|price| Ok::<_, LedgerError>(price.times(file.n_accepted(&known)?))).transpose()?;
+                let cost = price.map(|price| Ok::<_, LedgerError>(price.times(run.n_accepted(&known)?))).transpose()?;
                 Ok::<_, ProjectionError>(writer.write_with_cost(&known, cost)?)
             };
-            file.each_known(&mut write)?;
+            run.for_each_job(JobSet::InManifest, &mut write)?;
             match rows {
                 ResultRows::OfManifest => (),
-                ResultRows::WithDropped => file.each_dropped(&mut write)?,
+                ResultRows::WithDropped => run.for_each_job(JobSet::Dropped, &mut write)?,
             }
             Ok(writer.finish()?)
         })
@@ -173,8 +180,8 @@ impl Projection {
             let rewrite = move || {
                 let began = Instant::now();
                 // Ignores a failure, which repeats at the end of the run and is reported there.
-                let _ = SqliteStore::open_for_reading(&results.out)
-                    .map(|file| results.rewrite(&file, ResultRows::OfManifest, &mut NoProgress));
+                let _ = stores::open_for_reading(&results.out)
+                    .map(|run| results.rewrite(&*run, ResultRows::OfManifest, &mut NoProgress));
                 // Ignores a receiver that is gone, because the run has ended meanwhile.
                 let _ = done.send(began.elapsed());
             };

@@ -14,7 +14,9 @@ use crate::report::ci::junit::JunitReport;
 use crate::report::ci::markdown::MarkdownReport;
 use crate::report::ci::{ReportWriter, RunReport};
 use crate::store::error::LedgerError;
-use crate::store::sqlite::SqliteStore;
+use crate::store::settings::ReadSettings;
+use crate::store::typed::Typed;
+use crate::store::{JobSet, RunReader, stores};
 
 /// Longest page that GitHub accepts for the summary of a step, in bytes.
 const SUMMARY_BYTES_MAX: u64 = 1 << 20;
@@ -90,7 +92,7 @@ impl ReportRequest {
         ReportError::Write { path: self.path.clone(), cause }
     }
 
-    fn write(&self, file: &SqliteStore, facts: &RunReport) -> Result<(), ReportError> {
+    fn write(&self, run: &dyn RunReader, facts: &RunReport) -> Result<(), ReportError> {
         let mut whole = AtomicFile::create(&self.path).map_err(|cause| self.error(cause))?;
         let out = BufWriter::new(&mut whole);
         let report: Box<dyn ReportWriter + '_> = match self.kind {
@@ -99,18 +101,18 @@ impl ReportRequest {
             ReportKind::Markdown => Box::new(MarkdownReport::new(out, facts.clone())),
         };
         let path = self.path.clone();
-        told(file, report, move |cause| ReportError::Write { path: path.clone(), cause })?;
+        told(run, report, move |cause| ReportError::Write { path: path.clone(), cause })?;
         whole.finish().map_err(|cause| self.error(cause))
     }
 }
 
 /// Passes every job of the manifest to a report, and finishes it.
 fn told(
-    file: &SqliteStore,
+    run: &dyn RunReader,
     mut report: Box<dyn ReportWriter + '_>,
     error: impl Fn(io::Error) -> ReportError,
 ) -> Result<(), ReportError> {
-    file.each_known(|known| report.job(&known).map_err(&error))?;
+    run.for_each_job(JobSet::InManifest, |known| report.job(&known).map_err(&error))?;
     report.finish().map_err(error)
 }
 
@@ -128,21 +130,21 @@ pub fn write(
     if wanted.is_empty() && summary.is_none() {
         return Ok(Ok(()));
     }
-    let file = SqliteStore::open_for_reading(out)?;
-    file.at_once(|| {
-        let paid = price.map(|price| file.paid(price)).transpose()?.flatten();
+    let run = stores::open_for_reading(out)?;
+    run.in_snapshot(|| {
+        let paid = price.map(|price| run.total_cost(price)).transpose()?.flatten();
         let cost = paid.zip(price).map(|(cost, price)| (cost, price.unit.clone()));
-        let facts = RunReport { provider: file.provider()?, counts: file.counts()?, cost, ..facts };
-        wanted.iter().try_for_each(|wanted| wanted.write(&file, &facts))?;
-        Ok(summary.map_or(Ok(()), |path| append(path, &file, facts)))
+        let facts = RunReport { provider: run.provider()?, counts: run.counts()?, cost, ..facts };
+        wanted.iter().try_for_each(|wanted| wanted.write(&*run, &facts))?;
+        Ok(summary.map_or(Ok(()), |path| append(path, &*run, facts)))
     })
 }
 
 /// Appends the page to the file that GitHub reads after the step. Content from other programs stays.
-fn append(path: &Path, file: &SqliteStore, facts: RunReport) -> Result<(), ReportError> {
+fn append(path: &Path, run: &dyn RunReader, facts: RunReport) -> Result<(), ReportError> {
     let error = |cause| ReportError::Write { path: path.to_owned(), cause };
     let mut page = Vec::new();
-    told(file, Box::new(MarkdownReport::new(&mut page, facts)), error)?;
+    told(run, Box::new(MarkdownReport::new(&mut page, facts)), error)?;
     let append = || {
         let length = fs::metadata(path).map_or(0, |file| file.len());
         if length + page.len() as u64 > SUMMARY_BYTES_MAX {

@@ -13,8 +13,10 @@ use crate::model::progress::Progress;
 use crate::provider::registry::{ConnectError, ProviderConfig};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
-use crate::run::{Baseline, RunError, Scope, Session, Summary, money, style};
-use crate::store::sqlite::RetrySelection;
+use crate::run::{Baseline, RunError, Session, Summary, money, style};
+use crate::store::JobScope;
+use crate::store::selection::RetrySelection;
+use crate::store::settings::{ReadSettings, WriteSettings};
 
 /// Options of a retry. The ledger knows the provider of the run's tasks.
 #[derive(Clone, Debug)]
@@ -69,29 +71,30 @@ pub async fn retry(
     let RetryOptions { out, codes, is_anew, access, limits, image_limits } = options;
     let clock = Clock::system();
     let began = clock.now();
-    let mut file = access.consent.open(&out, None, began.wall())?;
-    let provider = ProviderConfig::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
-    let incidents = file.incidents()?;
-    let limits = Limits { price: file.settle_price(limits.price)?, ..limits };
-    money::check_jobs(&limits, &file)??;
-    let wanted = RetrySelection::Failed { codes, is_anew };
-    let n_wanted = file.choose(&wanted)?;
+    let mut run = access.consent.open(&out, None, began.wall())?;
+    let provider = ProviderConfig::named(&run.provider()?, access.token_file.clone(), access.request_timeout)?;
+    let incidents = run.incidents()?;
+    let limits = Limits { price: run.settle_price(limits.price)?, ..limits };
+    money::check_jobs(&limits, &*run)??;
+    let selection = RetrySelection::Failed { codes, force_resubmit: is_anew };
+    let n_wanted = run.select(&selection)?;
     // Jobs that are not retried now are not reopened either.
-    let n_to_do = limits.jobs_max.map_or(Ok(n_wanted), |max| file.narrow(max))?;
+    let n_to_do = limits.jobs_max.map_or(Ok(n_wanted), |max| run.narrow(max))?;
     let limits = Limits { jobs_max: None, ..limits };
     if n_to_do > 0 {
         // Jobs are reopened only with a token: otherwise they would become pending, and `run` would submit them.
         access.check(&provider)?;
-        file.reopen_chosen(began.wall(), &wanted)?;
+        run.reopen_selected(began.wall(), &selection)?;
     }
-    let counts = file.counts()?;
-    let is_same_account = n_to_do == 0 || access.consent.is_same_account(&file, &provider)?;
+    let counts = run.counts()?;
+    let is_same_account = n_to_do == 0 || access.consent.is_same_account(&mut *run, &provider)?;
     let limits = Limits { is_same_account, ..limits };
     let mut reporters = if n_to_do > 0 { face(n_to_do, &counts, !is_same_account) } else { Reporters::default() };
-    let style = style::known(&file)?;
+    let style = style::known(&*run)?;
     let before = Baseline { began, n_to_do, counts, incidents };
-    let work = Session { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen, formula_guard: None };
-    let mut summary = work.go_on(file, &before, &mut reporters, progress, &clock, stops).await?;
+    let work =
+        Session { out: &out, provider, limits, image_limits, style, scope: JobScope::Selected, formula_guard: None };
+    let mut summary = work.go_on(run, &before, &mut reporters, progress, &clock, stops).await?;
     if n_wanted > n_to_do && summary.stop.is_none() {
         summary.stop = Some(StopReason::Limit(n_to_do));
         summary.n_outstanding = n_wanted - n_to_do;

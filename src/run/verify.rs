@@ -18,9 +18,12 @@ use crate::provider::registry::ProviderConfig;
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::retry::Credentials;
-use crate::run::{Baseline, RunError, Scope, Session, Summary, style};
+use crate::run::{Baseline, RunError, Session, Summary, style};
 use crate::store::error::LedgerError;
-use crate::store::sqlite::{RetrySelection, SqliteStore};
+use crate::store::selection::RetrySelection;
+use crate::store::settings::ReadSettings;
+use crate::store::typed::Typed;
+use crate::store::{JobScope, JobSet, RunReader, stores};
 
 /// Untracked files that are named, at most.
 const STRAYS_MAX: usize = 20;
@@ -68,23 +71,23 @@ pub struct DamagedImage {
 /// Checks the whole ledger of the run in the folder `out` against its checksums and its watermark. Checks every image against
 /// its record. Changes nothing, and works during a live run.
 pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Result<VerifyReport, RunError> {
-    if let Some(older) = SqliteStore::older(out)?.filter(|_| !consent.is_older_accepted) {
+    if let Some(older) = stores::find_rollback(out)?.filter(|_| !consent.is_older_accepted) {
         return Err(older.into());
     }
-    let file = SqliteStore::open_for_reading(out)?;
-    file.check_whole()?;
-    let mut meter = Meter::begin(progress, Operation::Verify, Some(file.counts()?.n_succeeded));
+    let run = stores::open_for_reading(out)?;
+    run.check_whole()?;
+    let mut meter = Meter::begin(progress, Operation::Verify, Some(run.counts()?.n_succeeded));
     let mut verified = VerifyReport::default();
-    file.each_known(|known| {
+    run.for_each_job(JobSet::InManifest, |known| {
         if look_at(out, &known, &mut verified) {
             meter.step();
         }
         Ok::<_, LedgerError>(())
     })?;
     drop(meter);
-    verified.being_fetched = file.being_fetched_again()?;
-    if SqliteStore::holder(out).is_none() {
-        find_strays(out, &file, &mut verified, progress)?;
+    verified.being_fetched = run.refetching()?;
+    if stores::lock_owner(out).is_none() {
+        find_strays(out, &*run, &mut verified, progress)?;
     }
     Ok(verified)
 }
@@ -104,15 +107,15 @@ fn look_at(out: &Path, known: &JobRecord, verified: &mut VerifyReport) -> bool {
 /// Looks up the name of every file, and counts the files that are not recorded.
 fn find_strays(
     out: &Path,
-    file: &SqliteStore,
+    run: &dyn RunReader,
     verified: &mut VerifyReport,
     progress: &mut dyn Progress,
 ) -> Result<(), RunError> {
     let mut meter = Meter::begin(progress, Operation::Strays, Some(verified.n_images));
-    file.gather_names()?;
+    run.prepare_names()?;
     each_file(out, |name| {
         meter.step();
-        if !is_recorded(file, name)? {
+        if !is_recorded(run, name)? {
             verified.n_strays += 1;
             if verified.strays.len() < STRAYS_MAX {
                 verified.strays.push(name.to_owned());
@@ -125,17 +128,17 @@ fn find_strays(
 }
 
 /// Returns whether a file is an image of some job, or the sidecar of one.
-fn is_recorded(file: &SqliteStore, name: &str) -> Result<bool, LedgerError> {
+fn is_recorded(run: &dyn RunReader, name: &str) -> Result<bool, LedgerError> {
     let beside = [Sidecar::Txt, Sidecar::Json].into_iter().find_map(|sidecar| {
         let stem = name.strip_suffix(sidecar.extension())?;
         stem.strip_suffix('.')
     });
-    let Some(stem) = beside else { return file.is_recorded(name) };
+    let Some(stem) = beside else { return run.is_recorded(name) };
     // Sidecars whose name was in use have the job's id appended.
     let shared = stem.rsplit_once('-').filter(|(_, id)| id.parse::<JobId>().is_ok()).map(|(stem, _)| stem);
     for stem in [Some(stem), shared].into_iter().flatten() {
         for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::WebP] {
-            if file.is_recorded(&format!("{stem}.{}", format.extension()))? {
+            if run.is_recorded(&format!("{stem}.{}", format.extension()))? {
                 return Ok(true);
             }
         }
@@ -169,10 +172,10 @@ pub async fn repair(
     let RepairOptions { out, access, limits, image_limits } = options;
     let clock = Clock::system();
     let began = clock.now();
-    let mut file = access.consent.open(&out, None, began.wall())?;
-    let provider = ProviderConfig::named(&file.provider()?, access.token_file.clone(), access.request_timeout)?;
+    let mut run = access.consent.open(&out, None, began.wall())?;
+    let provider = ProviderConfig::named(&run.provider()?, access.token_file.clone(), access.request_timeout)?;
     access.check(&provider)?;
-    let incidents = file.incidents()?;
+    let incidents = run.incidents()?;
     // Images are checked again, because another repair may have come first.
     let damaged: Vec<&DamagedImage> =
         verified.damaged.iter().filter(|damaged| check(&out, &damaged.artifact).is_err()).collect();
@@ -186,9 +189,9 @@ pub async fn repair(
             set_aside(&out, &artifact.file_name)?;
         }
     }
-    let n_to_do = file.reopen(began.wall(), &jobs)?;
-    let counts = file.counts()?;
-    let is_same_account = n_to_do == 0 || access.consent.is_same_account(&file, &provider)?;
+    let n_to_do = run.reopen(began.wall(), &jobs)?;
+    let counts = run.counts()?;
+    let is_same_account = n_to_do == 0 || access.consent.is_same_account(&mut *run, &provider)?;
     let mut reporters = face(&counts, !is_same_account);
     let limits = Limits {
         is_submitting: false,
@@ -197,8 +200,9 @@ pub async fn repair(
         retries_max: limits.retries_max.min(REPAIR_RETRIES_MAX),
         ..limits
     };
-    let style = style::known(&file)?;
+    let style = style::known(&*run)?;
     let before = Baseline { began, n_to_do, counts, incidents };
-    let work = Session { out: &out, provider, limits, image_limits, style, scope: Scope::Chosen, formula_guard: None };
-    work.go_on(file, &before, &mut reporters, progress, &clock, stops).await
+    let work =
+        Session { out: &out, provider, limits, image_limits, style, scope: JobScope::Selected, formula_guard: None };
+    work.go_on(run, &before, &mut reporters, progress, &clock, stops).await
 }

@@ -2,17 +2,16 @@
 //!
 //! Each of them stops the run; none loses a recorded event.
 
+use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
-
-use rusqlite::ErrorCode;
 
 /// Reason why a ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// Lock held by another live process that writes to the ledger.
     #[error("could not open {path}: process {pid} is running this batch; wait for it, or stop it with Ctrl-C", path = .path.display())]
-    Held {
+    Locked {
         /// Path of the ledger.
         path: PathBuf,
         /// Process id of the lock holder, or `(unknown)`.
@@ -80,13 +79,15 @@ pub enum LedgerError {
         /// Path of the ledger.
         path: PathBuf,
     },
-    /// Failure reported by `SQLite`.
-    #[error("could not read or write {path}: {source}; {}", sqlite_remedy(source), path = .path.display())]
-    Sqlite {
+    /// Failure reported by the database that keeps the ledger.
+    #[error("could not read or write {path}: {source}; {}", failure.remedy(), path = .path.display())]
+    Database {
         /// Path of the ledger.
         path: PathBuf,
-        /// Error from `SQLite`.
-        source: rusqlite::Error,
+        /// Kind of the failure.
+        failure: DatabaseFailure,
+        /// Error from the database.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// Failure reported by the file system.
     #[error("could not use {path}: {source}; {}", remedy(source.kind()), path = .path.display())]
@@ -104,11 +105,11 @@ pub enum LedgerError {
         /// Description of the damage and its location.
         what: String,
     },
-    /// Ledger thread that has ended unexpectedly.
+    /// Thread that writes the ledger, and has ended unexpectedly.
     #[error(
         "could not record what happened: the ledger's thread has ended unexpectedly; run the same command again to resume"
     )]
-    Gone,
+    WriterStopped,
 }
 
 fn remedy(kind: ErrorKind) -> &'static str {
@@ -124,14 +125,23 @@ fn remedy(kind: ErrorKind) -> &'static str {
     }
 }
 
-fn sqlite_remedy(error: &rusqlite::Error) -> &'static str {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            "allow reading and writing it and its folder, or choose another output folder (-o)"
+/// Failure of a database, by what the user can do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseFailure {
+    /// Access that was denied.
+    Denied,
+    /// Database that another program has locked.
+    Busy,
+    /// Any other failure.
+    Other,
+}
+
+impl DatabaseFailure {
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Denied => "allow reading and writing it and its folder, or choose another output folder (-o)",
+            Self::Busy => "close the other program that has it open, and run the same command again",
+            Self::Other => "once that is fixed, run the same command again to resume",
         }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "close the other program that has it open, and run the same command again"
-        }
-        _ => "once that is fixed, run the same command again to resume",
     }
 }

@@ -3,36 +3,229 @@
 //! An event that is not recorded here has not happened.
 //!
 //! Only [`record`] creates a [`Recorded`], and the driver performs nothing else. Acting before recording therefore does not
-//! compile. There are two ledgers: [`sqlite`] for every run, and [`memory`] for simulations.
+//! compile.
+//!
+//! # Three traits
+//!
+//! A store keeps the ledgers of runs. It implements [`Ledger`] for the driver, [`RunReader`] for everything that looks at a
+//! run, and [`RunWriter`] for everything that changes one. The table [`stores::STORES`] lists the stores: [`sqlite`] for every
+//! run, and [`memory`] for tests. Each passes the same conformance suite. The extension traits [`settings::ReadSettings`],
+//! [`settings::WriteSettings`] and [`typed::Typed`] add what all stores have in common.
 
+pub mod diff;
 pub mod error;
 mod format;
+pub mod import;
 pub mod memory;
+mod price;
+pub mod selection;
+pub mod setting;
+pub mod settings;
+pub mod spec;
 pub mod sqlite;
+pub mod stores;
 mod style;
+pub mod typed;
 
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use crate::model::event::Event;
+use crate::model::cost::Cost;
+use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::event::{Event, EventKind};
+use crate::model::history::History;
 use crate::model::job::JobId;
-use crate::model::outcome::TaskId;
+use crate::model::outcome::{Artifact, TaskId};
 use crate::model::phase::JobRecord;
+use crate::model::price::Price;
+use crate::model::time::Timestamp;
+use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
+use crate::store::import::{Imported, JobRows, RowsError};
+use crate::store::selection::RetrySelection;
+use crate::store::setting::Setting;
 
 /// Operations that the driver needs from a ledger.
 pub trait Ledger: Send {
-    /// Records all of these events or none, and returns when they are durable.
-    fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>>;
+    /// Records all of these events or none, and returns when they are durable. The state of a job is the fold of its events.
+    ///
+    /// Every event must be of a job that was handed out and has not ended.
+    fn record(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>>;
 
-    /// Hands out at most `max` jobs that were not handed out before. Unfinished jobs come first, then pending jobs in manifest
-    /// order.
+    /// Hands out at most `max` jobs that were not handed out before, each with its current state. Unfinished jobs come first,
+    /// then pending jobs in manifest order, or in the [shuffled order](Setting::ShuffleSeed).
     fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>>;
 
     /// Finds the job that owns each task, in the order of `tasks`. `None` means that no recorded submission became the task.
     /// Every submission that was ever accepted counts, including lost tasks and jobs that left the manifest.
     fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>>;
+}
+
+/// Ledger of a run that is being driven.
+pub trait LedgerSession: Ledger {
+    /// Ends the session, and returns the run with everything that was recorded.
+    fn close(self: Box<Self>) -> Result<Box<dyn RunWriter>, LedgerError>;
+}
+
+/// Read access to a run, also while another process writes to it.
+///
+/// Each method reads one consistent state. [`Typed::in_snapshot`](typed::Typed::in_snapshot) extends that to several calls.
+pub trait RunReader {
+    /// Returns the path that messages give as the place of the ledger.
+    fn location(&self) -> &Path;
+
+    /// Returns a setting of the run; `None` if it was never set.
+    fn setting(&self, setting: Setting) -> Result<Option<String>, LedgerError>;
+
+    /// Counts the jobs of the present manifest by status. Costs the same for any number of jobs.
+    fn counts(&self) -> Result<StatusCounts, LedgerError>;
+
+    /// Returns the incidents of all sessions of the run. Dropped jobs are included, because they were paid for too. Costs the
+    /// same for any number of jobs.
+    fn incidents(&self) -> Result<RunStats, LedgerError>;
+
+    /// Counts the jobs that were submitted, have not ended and are no longer in the manifest.
+    fn n_orphaned(&self) -> Result<u64, LedgerError>;
+
+    /// Passes every job of a set to `show`, one at a time, with its images. A break ends the visit, which is no error.
+    fn visit_jobs(&self, jobs: JobSet, show: &mut dyn FnMut(JobRecord) -> ControlFlow<()>) -> Result<(), LedgerError>;
+
+    /// Passes images of succeeded jobs of the present manifest to `show`: all, or those of an evenly spaced sample of about
+    /// `jobs_max` jobs. Returns whether it was all.
+    fn visit_images(&self, jobs_max: u64, show: &mut dyn FnMut(Artifact)) -> Result<bool, LedgerError>;
+
+    /// Returns the first `max` jobs that ended without an image, in manifest order.
+    fn failures(&self, max: usize) -> Result<Vec<JobRecord>, LedgerError>;
+
+    /// Returns the jobs whose images are to be fetched again and are not complete yet, in manifest order.
+    fn refetching(&self) -> Result<Vec<JobId>, LedgerError>;
+
+    /// Finds the jobs with this name. Tries the manifest's own id, the index, a prefix of the job's id and the task ids. The
+    /// first of these that matches decides. Images of one entry share its id, and ids may share a prefix, so several jobs may
+    /// match. Returns at most ten jobs.
+    fn find(&self, name: &str) -> Result<Vec<JobRecord>, LedgerError>;
+
+    /// Returns the events of a job, in the order of recording. The images of a success are not repeated here.
+    fn events(&self, job: JobId) -> Result<Vec<(Timestamp, EventKind)>, LedgerError>;
+
+    /// Returns the images of a job, in order.
+    fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, LedgerError>;
+
+    /// Prepares [the lookup of image names](Self::is_recorded), as of this moment.
+    fn prepare_names(&self) -> Result<(), LedgerError>;
+
+    /// Returns whether an image of any job has this name, including jobs that left the manifest. Needs
+    /// [the preparation](Self::prepare_names).
+    fn is_recorded(&self, file_name: &str) -> Result<bool, LedgerError>;
+
+    /// Prepares [the number of acceptances of a job](Self::n_accepted), as of this moment. Reads every event.
+    fn prepare_acceptances(&self) -> Result<(), LedgerError>;
+
+    /// Counts the accepted submissions of this job. Needs [the preparation](Self::prepare_acceptances).
+    fn n_accepted(&self, record: &JobRecord) -> Result<u64, LedgerError>;
+
+    /// Sums the cost of all submissions, including those of dropped jobs. Accepted submissions are the certain part.
+    /// Submissions in doubt are the possible part. Returns `None` if a price is unknown. Reads every event.
+    fn total_cost(&self, price: &Price) -> Result<Option<Cost>, LedgerError>;
+
+    /// Finds the first model without a price, among all jobs that have cost something or may. Also returns the index of its
+    /// first job. The index is 0 for a job that has left the manifest. Returns `None` if every price is known.
+    fn first_without_price(&self, price: &Price) -> Result<Option<(String, u64)>, LedgerError>;
+
+    /// Returns the recent past of the run: when submissions left, and how long tasks took.
+    fn history(&self) -> Result<History, LedgerError>;
+
+    /// Counts the jobs that ended since `since`, and returns the time of the first of these endings. Returns `None` if no job
+    /// ended. Reads only the last events if there are many.
+    fn ended_since(&self, since: Timestamp) -> Result<Option<(u64, Timestamp)>, LedgerError>;
+
+    /// Returns the mean size of the last thousand images, in bytes; `None` without images.
+    fn image_bytes_mean(&self) -> Result<Option<u64>, LedgerError>;
+
+    /// Returns a revision that changes whenever anything happens to the run: its last event and its manifest.
+    fn revision(&self) -> Result<String, LedgerError>;
+
+    /// Returns an identity of this run that is independent of its place: its first event. Empty before that event.
+    fn origin(&self) -> Result<String, LedgerError>;
+
+    /// Compares the rows of a manifest with the jobs of this ledger, by the rule of [`RunWriter::import_rows`]. Lists the first
+    /// `shown_max` jobs of each kind. Changes nothing.
+    ///
+    /// [`Typed::diff`](typed::Typed::diff) takes rows with any error.
+    fn diff_rows(&self, rows: &mut JobRows<'_>, shown_max: usize) -> Result<ManifestDiff, RowsError>;
+
+    /// Checks the whole ledger. The error names the first records that are not what was recorded.
+    fn check_whole(&self) -> Result<(), LedgerError>;
+
+    /// Checks the whole ledger if that takes a moment only. Returns whether it did.
+    fn check_if_small(&self) -> Result<bool, LedgerError>;
+
+    /// Calls `read` once. All reads in it see one state of the run, whatever another process records meanwhile.
+    ///
+    /// [`Typed::in_snapshot`](typed::Typed::in_snapshot) passes a result through.
+    fn read_in_snapshot(&self, read: &mut dyn FnMut()) -> Result<(), LedgerError>;
+}
+
+/// Write access to a run. One writer exists at a time, in all processes; a second one is refused with
+/// [`LedgerError::Locked`]. The lock ends with its holder, whatever ends that.
+///
+/// Each method changes all or nothing, and what it changed is durable when it returns.
+pub trait RunWriter: RunReader + Send {
+    /// Sets a setting of the run.
+    fn set_setting(&mut self, setting: Setting, value: &str) -> Result<(), LedgerError>;
+
+    /// Imports the rows of a manifest, all or none: also if the rows end with an error. Jobs that the manifest no longer has
+    /// keep their records, and come back with the same row.
+    ///
+    /// The `n`-th row of a content is the `n`-th job of that content. Moving, inserting or removing rows therefore does not
+    /// change the ids of the others.
+    ///
+    /// [`Typed::import`](typed::Typed::import) takes rows with any error.
+    fn import_rows(
+        &mut self,
+        fingerprint: &str,
+        columns: &[String],
+        rows: &mut JobRows<'_>,
+    ) -> Result<Imported, RowsError>;
+
+    /// Selects jobs, in place of those selected before, and returns their number. This writer keeps the selection, and the
+    /// ledger does not.
+    fn select(&mut self, selection: &RetrySelection) -> Result<u64, LedgerError>;
+
+    /// Keeps only the first `max` of the selected jobs: jobs under way first, then the others, both in manifest order. Returns
+    /// the number of jobs kept.
+    fn narrow(&mut self, max: u64) -> Result<u64, LedgerError>;
+
+    /// Reopens the selected jobs that have ended, and those that are held for the user and meant by `selection`. A job is
+    /// reopened as a whole or not at all. Calling it again reopens nothing twice.
+    fn reopen_selected(&mut self, at: Timestamp, selection: &RetrySelection) -> Result<(), LedgerError>;
+
+    /// Checks that everything that was written is where the next run will look for it.
+    fn check_in_place(&self) -> Result<(), LedgerError>;
+
+    /// Starts to drive the run: no job is handed out yet. The scope limits the jobs that are.
+    fn start(self: Box<Self>, scope: JobScope) -> Result<Box<dyn LedgerSession>, LedgerError>;
+}
+
+/// Set of jobs, with the order in which they are visited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobSet {
+    /// Jobs of the present manifest, in manifest order.
+    InManifest,
+    /// Jobs that are no longer in the manifest, in the order of their first import, with index 0.
+    Dropped,
+}
+
+/// Jobs that a session drives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobScope {
+    /// Jobs of the present manifest that are not finished.
+    Unfinished,
+    /// Those of them that were [selected](RunWriter::select).
+    Selected,
 }
 
 /// Owner of a task: the job whose submission became the task.
@@ -67,7 +260,7 @@ impl<T> Recorded<T> {
 /// Records the events of a turn, and then releases the action that follows from them.
 pub async fn record<T>(ledger: &mut dyn Ledger, events: &Arc<[Event]>, then: T) -> Result<Recorded<T>, LedgerError> {
     if !events.is_empty() {
-        ledger.commit(events.clone()).await?;
+        ledger.record(events.clone()).await?;
     }
     Ok(Recorded(then))
 }

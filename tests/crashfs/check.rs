@@ -13,6 +13,8 @@ use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::{JobRecord, JobState, Phase};
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::typed::Typed;
+use promptbatch::store::{JobSet, RunReader};
 
 use crate::disk::Image;
 use crate::session::{JOBS, LIFE, OUT, PROVIDER, import};
@@ -131,7 +133,7 @@ fn events(raw: &Connection) -> rusqlite::Result<Result<usize, String>> {
 /// Returns every job.
 pub fn all(file: &SqliteStore) -> Result<Vec<JobRecord>, LedgerError> {
     let mut all = vec![];
-    file.each_known(|known| {
+    file.for_each_job(JobSet::InManifest, |known| {
         all.push(known);
         Ok::<_, LedgerError>(())
     })?;

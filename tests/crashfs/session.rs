@@ -22,8 +22,9 @@ use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::run::projection::Projection;
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
-use promptbatch::store::{Ledger, record};
+use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::typed::Typed;
+use promptbatch::store::{JobScope, RunWriter, record};
 
 /// Number of jobs in the manifest.
 pub const JOBS: u64 = 6;
@@ -65,7 +66,7 @@ pub async fn run(root: &Path) {
         import(&mut file).unwrap();
         done("import");
         let store = LocalStore::open(&out, CheckLimits::default()).unwrap();
-        let mut ledger = SqliteLedger::start(file).unwrap();
+        let mut ledger = Box::new(file).start(JobScope::Unfinished).unwrap();
         let jobs = ledger.load(usize::try_from(JOBS_PER_RUN).unwrap()).await.unwrap().jobs;
         for (n, known) in (1..).zip(&jobs) {
             if n == JOBS_PER_RUN {
@@ -80,12 +81,12 @@ pub async fn run(root: &Path) {
                 };
                 let at = Timestamp::from_millis(1000);
                 let event = Event { job: known.job.id, index: known.job.index, at, kind };
-                record(&mut ledger, &Arc::from([event]), ()).await.unwrap();
+                record(&mut *ledger, &Arc::from([event]), ()).await.unwrap();
                 done("commit");
             }
         }
-        let file = ledger.close().unwrap();
-        Projection::new(&out).refresh(&file, &mut NoProgress).unwrap();
+        let mut file = ledger.close().unwrap();
+        Projection::new(&out).refresh(&mut *file, &mut NoProgress).unwrap();
         done("results");
     }
 }

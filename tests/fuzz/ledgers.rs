@@ -10,8 +10,10 @@ use promptbatch::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outco
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::sqlite::{SqliteLedger, SqliteStore};
-use promptbatch::store::{Ledger, record};
+use promptbatch::store::settings::{ReadSettings, WriteSettings};
+use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::typed::Typed;
+use promptbatch::store::{JobScope, JobSet, RunReader, RunWriter, record};
 
 use crate::{Target, outline};
 
@@ -75,7 +77,7 @@ fn whole() -> &'static [Files; 2] {
         file.import("f", &["note".to_owned()], (0..40).map(|n| Ok::<_, LedgerError>(draft(n)))).unwrap();
         drop(file);
         let in_file = Files::read(out);
-        let mut ledger = SqliteLedger::start(SqliteStore::open(out, "simulator").unwrap()).unwrap();
+        let mut ledger = Box::new(SqliteStore::open(out, "simulator").unwrap()).start(JobScope::Unfinished).unwrap();
         let jobs = block_on(ledger.load(40)).unwrap().jobs;
         let fault = || Fault::new(FaultKind::Transient, "no route to host");
         let artifact = Artifact {
@@ -95,10 +97,10 @@ fn whole() -> &'static [Files; 2] {
         ];
         for n in 1..=lives.len() {
             let events: Vec<_> = lives[..n].iter().map(|kind| event(&jobs[n], kind.clone())).collect();
-            block_on(record(&mut ledger, &events.into(), ())).unwrap();
+            block_on(record(&mut *ledger, &events.into(), ())).unwrap();
         }
         let failed = EventKind::Finished(Outcome::Failed(fault()));
-        block_on(record(&mut ledger, &Arc::from([event(&jobs[9], failed)]), ())).unwrap();
+        block_on(record(&mut *ledger, &Arc::from([event(&jobs[9], failed)]), ())).unwrap();
         let in_log = Files::read(out);
         assert!(!in_log.wal.is_empty());
         [in_file, in_log]
@@ -152,16 +154,16 @@ fn check(input: &[u8]) -> String {
 }
 
 /// Reads everything that is ever read from a ledger.
-fn read_all(file: &SqliteStore) -> Result<(), LedgerError> {
+fn read_all(file: &dyn RunReader) -> Result<(), LedgerError> {
     file.provider()?;
     file.columns()?;
-    file.mark()?;
-    file.results_mark()?;
+    file.revision()?;
+    file.results_revision()?;
     file.counts()?;
     file.incidents()?;
     file.failures(20)?;
     let mut jobs = vec![];
-    file.each_known(|known| {
+    file.for_each_job(JobSet::InManifest, |known| {
         jobs.push(known.job.id);
         Ok::<_, LedgerError>(())
     })?;
@@ -172,17 +174,17 @@ fn read_all(file: &SqliteStore) -> Result<(), LedgerError> {
 fn work(mut file: SqliteStore) -> Result<(), LedgerError> {
     read_all(&file)?;
     file.import("g", &["note".to_owned()], (0..50).map(|n| Ok::<_, LedgerError>(draft(n))))?;
-    let mut ledger = SqliteLedger::start(file)?;
+    let mut ledger = Box::new(file).start(JobScope::Unfinished)?;
     let jobs = block_on(ledger.load(100))?.jobs;
     let events: Arc<[Event]> = jobs.iter().map(|known| event(known, EventKind::SubmitStarted)).collect();
-    block_on(record(&mut ledger, &events, ()))?;
-    let file = ledger.close()?;
-    read_all(&file)?;
-    file.set_results_mark("m")
+    block_on(record(&mut *ledger, &events, ()))?;
+    let mut file = ledger.close()?;
+    read_all(&*file)?;
+    file.set_results_revision("m")
 }
 
 /// Formats an error. A damaged file must never end our own thread.
 fn words(error: &LedgerError) -> String {
-    assert!(!matches!(error, LedgerError::Gone), "the ledger's thread has panicked");
+    assert!(!matches!(error, LedgerError::WriterStopped), "the ledger's thread has panicked");
     outline(&error.to_string()).split_once(": ").map_or_else(String::new, |(_, words)| words.to_owned())
 }

@@ -10,7 +10,8 @@ use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::{JobRecord, JobState, Phase};
 use promptbatch::provider::modelscope::body;
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::typed::Typed;
+use promptbatch::store::{JobSet, stores};
 use sha2::{Digest, Sha256};
 
 use crate::bench::Bench;
@@ -34,13 +35,13 @@ impl Books {
             }
         }
         let (mut known, mut events) = (vec![], vec![]);
-        let file = match SqliteStore::open_for_reading(copy.path()) {
+        let file = match stores::open_for_reading(copy.path()) {
             Ok(file) => file,
             // The process died before it had anything to record.
             Err(LedgerError::Missing { .. }) => return Self { known, events },
             Err(error) => panic!("{error}"),
         };
-        file.each_known(|job| {
+        file.for_each_job(JobSet::InManifest, |job| {
             known.push(job);
             Ok::<_, LedgerError>(())
         })

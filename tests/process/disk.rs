@@ -11,7 +11,8 @@ use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::Phase;
 use promptbatch::simulator::config::SimulatorConfig;
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::typed::Typed;
+use promptbatch::store::{JobSet, stores};
 use sha2::{Digest, Sha256};
 
 use crate::bench::{Bench, expect_code, files, quick, stderr, stdout, wait_until};
@@ -83,7 +84,7 @@ pub fn check_intact(bench: &Bench) {
     let raw = rusqlite::Connection::open(copy.path().join("run.db")).unwrap();
     let verdict: String = raw.query_row("PRAGMA integrity_check", (), |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
-    let file = match SqliteStore::open_for_reading(copy.path()) {
+    let file = match stores::open_for_reading(copy.path()) {
         Ok(file) => file,
         Err(LedgerError::Missing { .. }) => return,
         Err(error) => panic!("{error}"),
@@ -97,7 +98,7 @@ pub fn check_intact(bench: &Bench) {
         }
         Ok::<_, LedgerError>(())
     };
-    file.each_known(check).unwrap();
+    file.for_each_job(JobSet::InManifest, check).unwrap();
 }
 
 /// Goal: after the disk is repaired, nothing is lost, and only submissions in doubt are paid for twice.

@@ -17,7 +17,7 @@ use promptbatch::provider::registry::ConnectError;
 use promptbatch::report::gallery::GalleryWriteError;
 use promptbatch::report::results::file::ResultsError;
 use promptbatch::run::export::ExportError;
-use promptbatch::store::error::LedgerError;
+use promptbatch::store::error::{DatabaseFailure, LedgerError};
 
 use crate::bench::{Bench, quick, stderr, stdout};
 
@@ -35,7 +35,7 @@ fn of_ledgers() -> Vec<LedgerError> {
     let path = || Path::new("out/run.db").to_owned();
     let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(5), Some("database is locked".into()));
     let all = vec![
-        LedgerError::Held { path: path(), pid: "4711".into() },
+        LedgerError::Locked { path: path(), pid: "4711".into() },
         LedgerError::Missing { path: "out".into() },
         LedgerError::Foreign { path: path() },
         LedgerError::Newer { path: path(), found: 9, known: 2 },
@@ -44,14 +44,14 @@ fn of_ledgers() -> Vec<LedgerError> {
         LedgerError::Link { path: path() },
         LedgerError::Moved { path: path() },
         LedgerError::Full { path: path() },
-        LedgerError::Sqlite { path: path(), source: busy },
+        LedgerError::Database { path: path(), failure: DatabaseFailure::Busy, source: busy.into() },
         LedgerError::Io { path: path(), source: io_error(ErrorKind::PermissionDenied) },
         LedgerError::Damaged { path: path(), what: "a job cannot be decoded".into() },
-        LedgerError::Gone,
+        LedgerError::WriterStopped,
     ];
     for error in &all {
         match error {
-            LedgerError::Held { .. }
+            LedgerError::Locked { .. }
             | LedgerError::Missing { .. }
             | LedgerError::Foreign { .. }
             | LedgerError::Newer { .. }
@@ -60,10 +60,10 @@ fn of_ledgers() -> Vec<LedgerError> {
             | LedgerError::Link { .. }
             | LedgerError::Moved { .. }
             | LedgerError::Full { .. }
-            | LedgerError::Sqlite { .. }
+            | LedgerError::Database { .. }
             | LedgerError::Io { .. }
             | LedgerError::Damaged { .. }
-            | LedgerError::Gone => (),
+            | LedgerError::WriterStopped => (),
         }
     }
     all

@@ -65,7 +65,7 @@ async fn a_batch_that_is_dropped_stops() {
 }
 
 fn batch_is_free(bench: &Bench) -> bool {
-    promptbatch::store::sqlite::SqliteStore::holder(&bench.path("out")).is_none()
+    promptbatch::store::stores::lock_owner(&bench.path("out")).is_none()
 }
 
 #[tokio::test]

@@ -150,10 +150,10 @@ impl<S: ImageStore> ImageStore for Stepped<S> {
 }
 
 impl<L: Ledger + Sync> Ledger for Stepped<L> {
-    fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
+    fn record(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
         let Self(ledger, crash) = self;
         // The future of a commit must not start before its first step.
-        let commit = async move { ledger.commit(events).await };
+        let commit = async move { ledger.record(events).await };
         crash.write(commit, || LedgerError::Full { path: "run.db".into() }).boxed()
     }
 

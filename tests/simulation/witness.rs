@@ -113,9 +113,9 @@ impl<P: Provider> Provider for Witnessed<P> {
 }
 
 impl<L: Ledger + Sync> Ledger for Witnessed<L> {
-    fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
+    fn record(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
         async move {
-            self.0.commit(events.clone()).await?;
+            self.0.record(events.clone()).await?;
             self.1.recorded(&events);
             Ok(())
         }

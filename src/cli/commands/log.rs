@@ -10,7 +10,7 @@ use promptbatch::model::phase::JobRecord;
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::value::rfc3339;
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::{RunReader, stores};
 
 use crate::cli::exit::Exit;
 use crate::cli::output::{fail, print, tell};
@@ -36,10 +36,10 @@ const TEXT_CHARS_MAX: usize = 2000;
 
 /// Prints the history of one job.
 pub fn log(args: &LogArgs) -> Exit {
-    let told = SqliteStore::open_for_reading(&args.out).and_then(|file| {
-        let found = file.find(&args.job)?;
+    let told = stores::open_for_reading(&args.out).and_then(|run| {
+        let found = run.find(&args.job)?;
         match found.as_slice() {
-            [known] => Ok(Ok(story(&file, known)?)),
+            [known] => Ok(Ok(story(&*run, known)?)),
             _ => Ok(Err(found)),
         }
     });
@@ -64,7 +64,7 @@ fn not_one(name: &str, found: &[JobRecord]) -> String {
     format!("error: several jobs match {name:?}: {}", ids.join(", "))
 }
 
-fn story(file: &SqliteStore, known: &JobRecord) -> Result<String, LedgerError> {
+fn story(run: &dyn RunReader, known: &JobRecord) -> Result<String, LedgerError> {
     let JobRecord { job, state } = known;
     let place = if job.index == 0 { "no longer in the manifest".to_owned() } else { format!("job {}", job.index) };
     let label = job.label.as_ref().map_or_else(String::new, |label| format!(", {}", excerpt(label, TEXT_CHARS_MAX)));
@@ -73,8 +73,8 @@ fn story(file: &SqliteStore, known: &JobRecord) -> Result<String, LedgerError> {
         format!("prompt: {}", excerpt(&job.request.prompt, TEXT_CHARS_MAX)),
         format!("model: {}", excerpt(&job.request.model, TEXT_CHARS_MAX)),
     ];
-    lines.extend(file.events(job.id)?.iter().map(|(at, kind)| line(*at, kind)));
-    for artifact in file.artifacts(job.id)? {
+    lines.extend(run.events(job.id)?.iter().map(|(at, kind)| line(*at, kind)));
+    for artifact in run.artifacts(job.id)? {
         let (name, bytes) = (escape(&artifact.file_name), artifact.bytes);
         lines.push(format!("image: {name}, {}x{}, {bytes} bytes", artifact.width, artifact.height));
     }

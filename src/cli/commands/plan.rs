@@ -18,7 +18,7 @@ use promptbatch::plan::{Plan, PlanError};
 use promptbatch::provider::modelscope;
 use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::money::check_price;
-use promptbatch::store::sqlite::DiffEntry;
+use promptbatch::store::diff::DiffEntry;
 use serde_json::{Value, json};
 
 use crate::cli::exit::Exit;

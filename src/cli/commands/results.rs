@@ -7,7 +7,7 @@ use promptbatch::model::escape::escape;
 use promptbatch::report::results::ResultsFileFormat;
 use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::projection::{Projection, ProjectionError, ResultRows};
-use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::stores;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::{GuardArgs, ProgressArgs};
@@ -70,9 +70,9 @@ impl From<ResultsFormat> for ResultsFileFormat {
 pub fn results(args: &ResultsArgs) -> Exit {
     let projection = Projection::written_as(args.format.into(), &args.out).guarding(args.guard.is_wanted());
     let rows = if args.include_dropped { ResultRows::WithDropped } else { ResultRows::OfManifest };
-    let file = SqliteStore::open_for_reading(&args.out).map_err(ProjectionError::from);
+    let run = stores::open_for_reading(&args.out).map_err(ProjectionError::from);
     let mut chores = chores(args.progress.display(), &PrintAbove::default());
-    match file.and_then(|file| projection.rewrite(&file, rows, &mut *chores)) {
+    match run.and_then(|run| projection.rewrite(&*run, rows, &mut *chores)) {
         Ok(()) => print(&format!("{}\n", escape(&projection.path().display().to_string()))),
         Err(ProjectionError::Ledger(error)) => fail(Exit::of_ledger(&error), &error),
         Err(error) => fail(Exit::Error, &error),

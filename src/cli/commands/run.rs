@@ -204,10 +204,10 @@ fn face(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &PrintAbove) ->
     if start.is_other_account {
         tell(OTHER_ACCOUNT);
     }
-    if start.n_left_behind > 0 {
+    if start.n_orphaned > 0 {
         tell(&format!(
             "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back to get the images",
-            summary::jobs(start.n_left_behind)
+            summary::jobs(start.n_orphaned)
         ));
     }
     if !start.style.naming.tells_apart() && start.counts.n_jobs() > 1 {

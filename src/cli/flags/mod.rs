@@ -17,7 +17,8 @@ use promptbatch::model::price::Price;
 use promptbatch::report::tty_reporter::can_be_drawn;
 use promptbatch::run::consent::Consent;
 use promptbatch::run::retry::Credentials;
-use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::settings::ReadSettings;
+use promptbatch::store::stores;
 
 use crate::cli::flags::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
 
@@ -355,5 +356,5 @@ account of this token. If the old account is gone for good, --new-account submit
 
 /// Returns the price of an image: the user's, or else the price that the last run used. `None` if both are unknown.
 pub fn price(pace: &PaceArgs, out: &Path) -> Option<Price> {
-    pace.price.clone().or_else(|| SqliteStore::glance(out, SqliteStore::price_used).unwrap_or_default())
+    pace.price.clone().or_else(|| stores::read_snapshot(out, |run| run.price_used()).unwrap_or_default())
 }

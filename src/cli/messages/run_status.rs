@@ -10,7 +10,8 @@ use promptbatch::model::phase::JobRecord;
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::format::{rate, span};
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::store::settings::ReadSettings;
+use promptbatch::store::stores;
 use serde_json::json;
 
 use crate::cli::messages::summary;
@@ -40,13 +41,13 @@ pub struct RunStatus {
 impl RunStatus {
     /// Reads the status of the run in this folder. Works next to a live run.
     pub fn of(out: &Path) -> Result<Self, LedgerError> {
-        let older = SqliteStore::older(out)?.map(|error| error.to_string());
-        let file = SqliteStore::open_for_reading(out)?;
-        let is_checked_whole = file.check_if_small()?;
-        let pid = SqliteStore::holder(out);
+        let older = stores::find_rollback(out)?.map(|error| error.to_string());
+        let run = stores::open_for_reading(out)?;
+        let is_checked_whole = run.check_if_small()?;
+        let pid = stores::lock_owner(out);
         let now = Clock::system().now().wall();
         let lately = match &pid {
-            Some(_) => file.ended_since(now.before(LATELY))?,
+            Some(_) => run.ended_since(now.before(LATELY))?,
             None => None,
         };
         // The first end only marks the time from which the others are counted.
@@ -54,10 +55,10 @@ impl RunStatus {
         let rate = |(n, first): (u64, Timestamp)| n.saturating_sub(1) as f64 / now.since(first).as_secs_f64();
         let per_second = lately.map(rate).filter(|rate| rate.is_normal());
         Ok(Self {
-            provider: file.provider()?,
-            counts: file.counts()?,
-            incidents: file.incidents()?,
-            failures: file.failures(FAILURES_MAX)?,
+            provider: run.provider()?,
+            counts: run.counts()?,
+            incidents: run.incidents()?,
+            failures: run.failures(FAILURES_MAX)?,
             pid,
             per_second,
             older,

@@ -30,19 +30,21 @@ use crate::run::export::folder::FolderWriter;
 use crate::run::export::record::ExportRecord;
 use crate::run::export::shards::ShardWriter;
 use crate::run::export::writer::{DatasetWriter, ExportContext, SeenRows};
-use crate::store::sqlite::SqliteStore;
+use crate::store::settings::ReadSettings;
+use crate::store::typed::Typed;
+use crate::store::{JobSet, stores};
 
 /// Exports the verified images of a run, resumes that, or adds new images. Works during a live run, and changes nothing of it.
 pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Exported, ExportError> {
     if options.format == DatasetFormat::Parquet && !cfg!(feature = "parquet") {
         return Err(ExportError::NoParquet);
     }
-    let file = SqliteStore::open_for_reading(&options.out)?;
-    file.at_once(|| {
-        let provider = file.provider()?;
+    let run = stores::open_for_reading(&options.out)?;
+    run.in_snapshot(|| {
+        let provider = run.provider()?;
         let name = provider.split(' ').next().unwrap_or_default();
-        let columns = Columns::new(name, &file.columns()?, &options.caption)?;
-        let state = open(options, &columns, &file.origin()?)?;
+        let columns = Columns::new(name, &run.columns()?, &options.caption)?;
+        let state = open(options, &columns, &run.origin()?)?;
         let splits = match (options.format, &options.splits) {
             (DatasetFormat::Captions, None) => None,
             (_, Some(splits)) => Some(splits.clone()),
@@ -54,10 +56,10 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
             DatasetFormat::ImageFolder | DatasetFormat::Captions => Box::new(FolderWriter::new(&work)?),
             DatasetFormat::WebDataset | DatasetFormat::Parquet => Box::new(ShardWriter::new(&work)?),
         };
-        let counts = file.counts()?;
+        let counts = run.counts()?;
         work.told.n_without = counts.n_jobs() - counts.n_succeeded;
         let mut meter = Meter::begin(progress, Operation::Export, Some(counts.n_succeeded));
-        file.each_known(|known| {
+        run.for_each_job(JobSet::InManifest, |known| {
             for (nth, artifact) in (1..).zip(known.state.artifacts()) {
                 keep.take(&mut work, &known, nth, artifact)?;
             }

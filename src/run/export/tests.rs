@@ -19,8 +19,9 @@ use crate::model::progress::NoProgress;
 use crate::model::time::Timestamp;
 use crate::plan;
 use crate::report::dataset::metadata::TableFormat;
-use crate::store::Ledger;
-use crate::store::sqlite::{RetrySelection, SqliteLedger};
+use crate::store::selection::RetrySelection;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{JobScope, RunWriter};
 
 /// Run, and the folder of its dataset.
 struct World {
@@ -72,13 +73,13 @@ impl World {
             id = id.or((known.job.request.prompt == prompt).then_some(known.job.id));
             Ok::<_, ExportError>(())
         };
-        file.each_known(look).unwrap();
+        file.for_each_job(JobSet::InManifest, look).unwrap();
         id.unwrap()
     }
 
     fn make_images(&self, file: SqliteStore, take: &str) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut ledger = SqliteLedger::start(file).unwrap();
+        let mut ledger = Box::new(file).start(JobScope::Unfinished).unwrap();
         runtime.block_on(async {
             let jobs = ledger.load(1000).await.unwrap().jobs;
             let mut events = vec![];
@@ -97,7 +98,7 @@ impl World {
                 let event = |kind| Event { job: job.id, index: job.index, at: Timestamp::default(), kind };
                 events.extend([EventKind::SubmitStarted, task, end].map(event));
             }
-            ledger.commit(events.into()).await.unwrap();
+            ledger.record(events.into()).await.unwrap();
         });
         ledger.close().unwrap();
     }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 
-use crate::store::sqlite::owner;
+use crate::store::sqlite::task_key::task_key;
 
 /// Returns the checksum of these values, as a number that `SQLite` stores in four bytes.
 pub fn of<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
@@ -41,7 +41,7 @@ pub fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     connection.create_scalar_function("row_sum", -1, flags, |context| {
         Ok(of((0..context.len()).map(|n| context.get_raw(n))))
     })?;
-    connection.create_scalar_function("task_key", 1, flags, |context| Ok(owner::key(context.get_raw(0).as_str()?)))
+    connection.create_scalar_function("task_key", 1, flags, |context| Ok(task_key(context.get_raw(0).as_str()?)))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const SECTOR_BYTES: u64 = 512;
 const PROBE_BYTES: usize = 1 << 18;
 
 /// Refuses anything but a plain file under a ledger's name: writes would go through it, or wait for it.
-pub fn refuse_strangers(out: &Path) -> Result<(), LedgerError> {
+pub fn reject_symlinks(out: &Path) -> Result<(), LedgerError> {
     for name in NAMES {
         let path = out.join(name);
         match fs::symlink_metadata(&path) {
@@ -35,7 +35,7 @@ pub fn refuse_strangers(out: &Path) -> Result<(), LedgerError> {
 ///
 /// A run that dies while it creates its ledger leaves an empty file too, but no other file. The first page is on the disk
 /// before the log holds anything. `SQLite` would discard the log of a ledger without pages.
-pub fn refuse_a_lost_ledger(out: &Path) -> Result<(), LedgerError> {
+pub fn reject_truncated(out: &Path) -> Result<(), LedgerError> {
     let path = out.join("run.db");
     let what = match (bytes(out, "run.db"), bytes(out, "run.db-wal")) {
         (0, 0) if path.exists() && out.join("images").exists() => "it is empty, and there are images beside it",

@@ -8,8 +8,8 @@ use crate::model::history::{History, PastTask, TaskKind};
 use crate::model::time::Timestamp;
 use crate::store::error::LedgerError;
 use crate::store::format;
-use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::owner::check_event;
+use crate::store::sqlite::database::Database;
+use crate::store::sqlite::events::check_event;
 
 /// Events read, from the last one back: some thousands of tasks, read in a moment.
 const EVENTS_MAX: usize = 20_000;
@@ -17,44 +17,42 @@ const EVENTS_MAX: usize = 20_000;
 /// Tasks returned, at most.
 const TASKS_MAX: usize = 1000;
 
-impl SqliteStore {
-    /// Returns the recent past of the run.
-    pub fn history(&self) -> Result<History, LedgerError> {
-        let mut history = History::default();
-        // Reading backwards meets the end of a task before its beginning.
-        let mut ready_at: HashMap<i64, Timestamp> = HashMap::new();
-        let mut took = vec![];
-        let sql = format!("SELECT seq, job, at, kind, detail, sum FROM events ORDER BY seq DESC LIMIT {EVENTS_MAX}");
-        self.each(&sql, (), |row| {
-            if let Err(odd) = check_event(row) {
-                return Ok(Err(self.damaged(odd)));
-            }
-            let (job, at) = (row.get(1)?, Timestamp::from_millis(row.get(2)?));
-            match row.get_ref(3)?.as_str()? {
-                "submit" => history.submitted_at.push(at),
-                "ready" if took.len() < TASKS_MAX => drop(ready_at.insert(job, at)),
-                "accepted" => took.extend(ready_at.remove(&job).map(|ready_at| (job, ready_at.since(at)))),
-                _ => (),
-            }
-            Ok(Ok::<_, LedgerError>(()))
-        })?;
-        took.truncate(TASKS_MAX);
-        for (job, took) in took {
-            history.tasks.extend(self.kind_of(job)?.map(|kind| PastTask { kind, took }));
+/// Returns the recent past of the run.
+pub fn history(database: &Database) -> Result<History, LedgerError> {
+    let mut history = History::default();
+    // Reading backwards meets the end of a task before its beginning.
+    let mut ready_at: HashMap<i64, Timestamp> = HashMap::new();
+    let mut took = vec![];
+    let sql = format!("SELECT seq, job, at, kind, detail, sum FROM events ORDER BY seq DESC LIMIT {EVENTS_MAX}");
+    database.each(&sql, (), |row| {
+        if let Err(odd) = check_event(row) {
+            return Ok(Err(database.damaged(odd)));
         }
-        history.submitted_at.reverse();
-        history.tasks.reverse();
-        Ok(history)
+        let (job, at) = (row.get(1)?, Timestamp::from_millis(row.get(2)?));
+        match row.get_ref(3)?.as_str()? {
+            "submit" => history.submitted_at.push(at),
+            "ready" if took.len() < TASKS_MAX => drop(ready_at.insert(job, at)),
+            "accepted" => took.extend(ready_at.remove(&job).map(|ready_at| (job, ready_at.since(at)))),
+            _ => (),
+        }
+        Ok(Ok::<_, LedgerError>(()))
+    })?;
+    took.truncate(TASKS_MAX);
+    for (job, took) in took {
+        history.tasks.extend(kind_of(database, job)?.map(|kind| PastTask { kind, took }));
     }
+    history.submitted_at.reverse();
+    history.tasks.reverse();
+    Ok(history)
+}
 
-    fn kind_of(&self, job: i64) -> Result<Option<TaskKind>, LedgerError> {
-        let mut kind = None;
-        self.each("SELECT request FROM jobs WHERE row = ?1", params![job], |row: &Row<'_>| {
-            kind = format::request_from(row.get_ref(0)?.as_str()?).map(|request| TaskKind::of(&request));
-            Ok(Ok::<_, LedgerError>(()))
-        })?;
-        Ok(kind)
-    }
+fn kind_of(database: &Database, job: i64) -> Result<Option<TaskKind>, LedgerError> {
+    let mut kind = None;
+    database.each("SELECT request FROM jobs WHERE row = ?1", params![job], |row: &Row<'_>| {
+        kind = format::request_from(row.get_ref(0)?.as_str()?).map(|request| TaskKind::of(&request));
+        Ok(Ok::<_, LedgerError>(()))
+    })?;
+    Ok(kind)
 }
 
 #[cfg(test)]
@@ -65,13 +63,12 @@ mod tests {
     use crate::model::event::{EventKind, Stage};
     use crate::model::outcome::{Fault, FaultKind, TaskId, Url};
     use crate::model::phase::JobRecord;
-    use crate::store::Ledger;
-    use crate::store::sqlite::SqliteLedger;
-    use crate::store::sqlite::tests::{all, event, file};
+    use crate::store::sqlite::tests::{all, event, file, ledger};
+    use crate::store::{Ledger, RunReader};
 
-    async fn record(ledger: &mut SqliteLedger, known: &JobRecord, life: Vec<(i64, EventKind)>) {
+    async fn record(ledger: &mut dyn Ledger, known: &JobRecord, life: Vec<(i64, EventKind)>) {
         let events: Vec<_> = life.into_iter().map(|(millis, kind)| event(known, millis, kind)).collect();
-        ledger.commit(events.into()).await.unwrap();
+        ledger.record(events.into()).await.unwrap();
     }
 
     /// Goal: each duration is that of one task, whatever happened to its job before and after. Method: one job that loses a
@@ -82,7 +79,7 @@ mod tests {
         let file = file(folder.path(), &["one", "two"]);
         assert_eq!(file.history().unwrap(), History::default());
         let jobs = all(&file);
-        let mut ledger = SqliteLedger::start(file).unwrap();
+        let mut ledger = ledger(file);
         ledger.load(10).await.unwrap();
         let task = |n: u8| EventKind::Accepted(TaskId(n.to_string()));
         let fault = |kind| Fault::new(kind, "");
@@ -97,8 +94,8 @@ mod tests {
             (26_000, EventKind::Setback(Stage::Download, fault(FaultKind::Transient))),
             (28_000, links()),
         ];
-        record(&mut ledger, &jobs[0], life).await;
-        record(&mut ledger, &jobs[1], vec![(30_000, EventKind::SubmitStarted), (30_100, task(3))]).await;
+        record(&mut *ledger, &jobs[0], life).await;
+        record(&mut *ledger, &jobs[1], vec![(30_000, EventKind::SubmitStarted), (30_100, task(3))]).await;
         let kind = TaskKind { model: "a/b".into(), size: None };
         let history = History {
             tasks: vec![PastTask { kind, took: Duration::from_secs(15) }],

@@ -12,7 +12,9 @@ use crate::store::error::LedgerError;
 /// Returns whether this ledger can be read without an index. It can if no process writes to it and no log is left.
 pub fn may_be_read(path: &Path, error: &LedgerError) -> bool {
     let is_refused = match error {
-        LedgerError::Sqlite { source, .. } => source.sqlite_error_code() == Some(ErrorCode::CannotOpen),
+        LedgerError::Database { source, .. } => source
+            .downcast_ref::<rusqlite::Error>()
+            .is_some_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen)),
         // Covers a folder that accepts no file.
         LedgerError::Io { .. } | LedgerError::Full { .. } => true,
         _ => false,

@@ -5,19 +5,14 @@
 //! opening; only `verify` checks a larger one.
 
 use crate::store::error::LedgerError;
-use crate::store::sqlite::SqliteStore;
-use crate::store::sqlite::migrate::VERSION;
-use crate::store::sqlite::totals::RECOUNTED;
+use crate::store::sqlite::database::Database;
+use crate::store::sqlite::schema::{RECOUNTED, SCHEMA_SUM, VERSION};
 
 /// Largest ledger that is checked at each opening, in bytes.
 const SMALL_BYTES_MAX: i64 = 4 << 20;
 
 /// Findings reported, at most.
 const FOUND_MAX: usize = 10;
-
-/// Checksum of all definitions, in SQL. Excludes the index of a shuffled order, which comes and goes.
-pub const SCHEMA_SUM: &str = "SELECT CAST(sum(row_sum('schema', type, name, tbl_name, sql)) AS TEXT) AS sum FROM main.sqlite_schema \
-                              WHERE name NOT LIKE 'sqlite_%' AND name <> 'jobs_pending_by_id'";
 
 /// Queries for damaged rows; each row of the answer describes one of them.
 const ODD_ROWS: [&str; 9] = [
@@ -37,55 +32,53 @@ const ODD_ROWS: [&str; 9] = [
     "SELECT 'the links of the job in row ' || row FROM jobs WHERE phase = 3 AND NOT EXISTS (SELECT 1 FROM links WHERE job = row)",
 ];
 
-impl SqliteStore {
-    /// Checks the whole ledger. The error names the first rows that are not what was recorded.
-    pub fn check_whole(&self) -> Result<(), LedgerError> {
-        let mut found = vec![];
-        self.each(&format!("PRAGMA integrity_check({FOUND_MAX})"), (), |row| {
-            let words: String = row.get(0)?;
-            if words != "ok" {
-                found.push(words);
-            }
+/// Checks the whole ledger. The error names the first rows that are not what was recorded.
+pub fn check_whole(database: &Database) -> Result<(), LedgerError> {
+    let mut found = vec![];
+    database.each(&format!("PRAGMA integrity_check({FOUND_MAX})"), (), |row| {
+        let words: String = row.get(0)?;
+        if words != "ok" {
+            found.push(words);
+        }
+        Ok(Ok::<_, LedgerError>(()))
+    })?;
+    if database.version == VERSION && found.is_empty() {
+        find_odd_rows(database, &mut found)?;
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let n_more = found.len().saturating_sub(FOUND_MAX);
+    found.truncate(FOUND_MAX);
+    let more = if n_more > 0 { ", and more" } else { "" };
+    Err(database.damaged(format!("its contents differ from what was recorded: {}{more}", found.join("; "))))
+}
+
+/// Checks the whole ledger if it has only a few megabytes. Returns whether it has.
+pub fn check_if_small(database: &Database) -> Result<bool, LedgerError> {
+    let pragma = |name| database.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let bytes = pragma("page_count").and_then(|pages| Ok(pages * pragma("page_size")?));
+    let is_small = bytes.map_err(|error| database.error(error))? <= SMALL_BYTES_MAX;
+    if is_small {
+        check_whole(database)?;
+    }
+    Ok(is_small)
+}
+
+fn find_odd_rows(database: &Database, found: &mut Vec<String>) -> Result<(), LedgerError> {
+    let limit = FOUND_MAX + 1;
+    let totals = format!(
+        "SELECT 'the total of ' || counted.name FROM ({RECOUNTED}) AS counted LEFT JOIN totals USING (name) WHERE totals.n IS NOT counted.n"
+    );
+    let schema = format!(
+        "SELECT 'the definition of its tables' FROM ({SCHEMA_SUM}) \
+         WHERE sum IS NOT (SELECT value FROM meta WHERE key = 'schema')"
+    );
+    for sql in ODD_ROWS.into_iter().chain([totals.as_str(), schema.as_str()]) {
+        database.each(&format!("{sql} LIMIT {limit}"), (), |row| {
+            found.push(row.get(0)?);
             Ok(Ok::<_, LedgerError>(()))
         })?;
-        if self.version == VERSION && found.is_empty() {
-            self.find_odd_rows(&mut found)?;
-        }
-        if found.is_empty() {
-            return Ok(());
-        }
-        let n_more = found.len().saturating_sub(FOUND_MAX);
-        found.truncate(FOUND_MAX);
-        let more = if n_more > 0 { ", and more" } else { "" };
-        Err(self.damaged(format!("its contents differ from what was recorded: {}{more}", found.join("; "))))
     }
-
-    /// Checks the whole ledger if it has only a few megabytes. Returns whether it has.
-    pub fn check_if_small(&self) -> Result<bool, LedgerError> {
-        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let bytes = pragma("page_count").and_then(|pages| Ok(pages * pragma("page_size")?));
-        let is_small = bytes.map_err(|error| self.error(error))? <= SMALL_BYTES_MAX;
-        if is_small {
-            self.check_whole()?;
-        }
-        Ok(is_small)
-    }
-
-    fn find_odd_rows(&self, found: &mut Vec<String>) -> Result<(), LedgerError> {
-        let limit = FOUND_MAX + 1;
-        let totals = format!(
-            "SELECT 'the total of ' || counted.name FROM ({RECOUNTED}) AS counted LEFT JOIN totals USING (name) WHERE totals.n IS NOT counted.n"
-        );
-        let schema = format!(
-            "SELECT 'the definition of its tables' FROM ({SCHEMA_SUM}) \
-             WHERE sum IS NOT (SELECT value FROM meta WHERE key = 'schema')"
-        );
-        for sql in ODD_ROWS.into_iter().chain([totals.as_str(), schema.as_str()]) {
-            self.each(&format!("{sql} LIMIT {limit}"), (), |row| {
-                found.push(row.get(0)?);
-                Ok(Ok::<_, LedgerError>(()))
-            })?;
-        }
-        Ok(())
-    }
+    Ok(())
 }

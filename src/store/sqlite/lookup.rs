@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
 use crate::store::error::LedgerError;
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::database::Database;
 use crate::store::sqlite::row::{self, COLUMNS};
 
 /// Jobs returned for one name, at most.
@@ -17,41 +17,39 @@ const EVENTS_MAX: usize = 20_000;
 /// Minimum digits of a job id prefix.
 const ID_DIGITS_MIN: usize = 4;
 
-impl SqliteStore {
-    /// Finds the jobs with this name. Tries the manifest's own id, the index, a prefix of the job's id and the task ids. The
-    /// first of these that matches decides. Images of one entry share its id, and ids may share a prefix, so several jobs may
-    /// match. Returns at most ten jobs.
-    pub fn find(&self, name: &str) -> Result<Vec<JobRecord>, LedgerError> {
-        let ways = ["label = ?1", "position = ?1", "lower(hex(id)) LIKE ?1 || '%'"];
-        for (way, condition) in ways.into_iter().enumerate() {
-            let is_fit = match way {
-                1 => name.parse::<u32>().is_ok(),
-                2 => name.len() >= ID_DIGITS_MIN && name.bytes().all(|byte| byte.is_ascii_hexdigit()),
-                _ => true,
-            };
-            let found = if is_fit { self.matching(condition, name)? } else { vec![] };
-            if !found.is_empty() {
-                return Ok(found);
-            }
-        }
-        self.matching("row IN (SELECT job FROM events WHERE kind = 'accepted' AND detail = ?1)", name)
-    }
-
-    fn matching(&self, condition: &str, name: &str) -> Result<Vec<JobRecord>, LedgerError> {
-        let sql = format!("SELECT {COLUMNS} FROM jobs WHERE {condition} ORDER BY position LIMIT {FOUND_MAX}");
-        let read = || {
-            let mut statement = self.connection.prepare(&sql)?;
-            statement.query_map([name], row::known)?.collect::<rusqlite::Result<Result<Vec<_>, _>>>()
+/// Finds the jobs with this name. Tries the manifest's own id, the index, a prefix of the job's id and the task ids. The
+/// first of these that matches decides. Images of one entry share its id, and ids may share a prefix, so several jobs may
+/// match. Returns at most ten jobs.
+pub fn find(database: &Database, name: &str) -> Result<Vec<JobRecord>, LedgerError> {
+    let ways = ["label = ?1", "position = ?1", "lower(hex(id)) LIKE ?1 || '%'"];
+    for (way, condition) in ways.into_iter().enumerate() {
+        let is_fit = match way {
+            1 => name.parse::<u32>().is_ok(),
+            2 => name.len() >= ID_DIGITS_MIN && name.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            _ => true,
         };
-        let rows = read().map_err(|error| self.error(error))?.map_err(|odd| self.damaged(odd))?;
-        Ok(rows.into_iter().map(|(_, known)| known).collect())
+        let found = if is_fit { matching(database, condition, name)? } else { vec![] };
+        if !found.is_empty() {
+            return Ok(found);
+        }
     }
+    matching(database, "row IN (SELECT job FROM events WHERE kind = 'accepted' AND detail = ?1)", name)
+}
 
-    /// Counts the jobs that ended since `since`, and returns the time of the first of these endings. Returns `None` if no job
-    /// ended. Reads only the last events if there are many.
-    pub fn ended_since(&self, since: Timestamp) -> Result<Option<(u64, Timestamp)>, LedgerError> {
-        ended(&self.connection, since).map_err(|error| self.error(error))
-    }
+fn matching(database: &Database, condition: &str, name: &str) -> Result<Vec<JobRecord>, LedgerError> {
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE {condition} ORDER BY position LIMIT {FOUND_MAX}");
+    let read = || {
+        let mut statement = database.connection.prepare(&sql)?;
+        statement.query_map([name], row::known)?.collect::<rusqlite::Result<Result<Vec<_>, _>>>()
+    };
+    let rows = read().map_err(|error| database.error(error))?.map_err(|odd| database.damaged(odd))?;
+    Ok(rows.into_iter().map(|(_, known)| known).collect())
+}
+
+/// Counts the jobs that ended since `since`, and returns the time of the first of these endings. Returns `None` if no job
+/// ended. Reads only the last events if there are many.
+pub fn ended_since(database: &Database, since: Timestamp) -> Result<Option<(u64, Timestamp)>, LedgerError> {
+    ended(&database.connection, since).map_err(|error| database.error(error))
 }
 
 /// Reads the newest events first, until one is too old. Events are in the order of their times, except for steps of the wall

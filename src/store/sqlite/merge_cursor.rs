@@ -63,7 +63,7 @@ impl<'a> MergeCursor<'a> {
         loop {
             let id = JobId::new(&content, occurrence);
             match self.find(id)? {
-                Some(had) if self.taken.insert(had.row) => return Ok(Some(had)),
+                Some(existing) if self.taken.insert(existing.row) => return Ok(Some(existing)),
                 Some(_) => (),
                 None => match new(id)? {
                     Some(NewRowLocation::InLedger(row)) => {
@@ -93,8 +93,8 @@ impl<'a> MergeCursor<'a> {
         }
         let found = self.look_up(id)?;
         // Matched jobs were looked up only because their content repeats, and do not predict the next row.
-        let free = found.as_ref().filter(|had| !self.taken.contains(had.row));
-        if let Some(position) = free.and_then(|had| had.position) {
+        let free = found.as_ref().filter(|existing| !self.taken.contains(existing.row));
+        if let Some(position) = free.and_then(|existing| existing.position) {
             self.go_to(position);
         }
         Ok(found)
@@ -102,7 +102,7 @@ impl<'a> MergeCursor<'a> {
 
     /// Expects the jobs behind this position next, if they are on the page or if this happens repeatedly.
     fn go_to(&mut self, position: u64) {
-        let is_on_page = |had: &ExistingRow| had.position.is_some_and(|other| other > position);
+        let is_on_page = |existing: &ExistingRow| existing.position.is_some_and(|other| other > position);
         let is_ahead = self.page.front().is_some_and(|next| next.position < Some(position));
         if is_ahead && self.page.back().is_some_and(is_on_page) {
             while self.page.pop_front_if(|next| next.position <= Some(position)).is_some() {}
@@ -118,7 +118,7 @@ impl<'a> MergeCursor<'a> {
             "SELECT row, id, position, label, extras, phase FROM jobs WHERE position > ?1 ORDER BY position LIMIT {PAGE_ROWS}"
         );
         let mut statement = self.connection.prepare_cached(&sql)?;
-        self.page = statement.query_map(params![self.after], had)?.collect::<rusqlite::Result<_>>()?;
+        self.page = statement.query_map(params![self.after], existing)?.collect::<rusqlite::Result<_>>()?;
         match self.page.back().and_then(|last| last.position) {
             Some(last) => self.after = last,
             // End of the ledger: no further job is expected.
@@ -129,7 +129,7 @@ impl<'a> MergeCursor<'a> {
 
     fn look_up(&self, id: JobId) -> rusqlite::Result<Option<ExistingRow>> {
         let sql = "SELECT row, id, position, label, extras, phase FROM jobs WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.query_row([id.bytes()], had).optional()
+        self.connection.prepare_cached(sql)?.query_row([id.bytes()], existing).optional()
     }
 }
 
@@ -141,7 +141,7 @@ pub enum NewRowLocation {
     Elsewhere,
 }
 
-fn had(row: &Row<'_>) -> rusqlite::Result<ExistingRow> {
+fn existing(row: &Row<'_>) -> rusqlite::Result<ExistingRow> {
     let (number, id, position, label, extras, phase) = row.try_into()?;
     Ok(ExistingRow { row: number, id: JobId::from_bytes(id), position, label, extras, phase })
 }

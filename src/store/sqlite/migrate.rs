@@ -4,15 +4,7 @@
 
 use rusqlite::Connection;
 
-use crate::store::sqlite::file::{INDEXES, SCHEMA};
-use crate::store::sqlite::integrity::SCHEMA_SUM;
-use crate::store::sqlite::totals::{INSERT_RECOUNTED, RECOUNTED};
-
-/// Current schema version, in `PRAGMA user_version`.
-///
-/// Version 2 added two columns to `jobs`. Version 3 added the tables `links` and `totals`. Version 4 added the checksums and
-/// the table `tasks`.
-pub const VERSION: i64 = 4;
+use crate::store::sqlite::schema::{INDEXES, INSERT_RECOUNTED, RECOUNTED, SCHEMA, VERSION, store_schema_sum};
 
 /// Columns that version 2 added to `jobs`; all are 0 in an older ledger.
 const COLUMNS_SINCE_2: [&str; 2] = ["n_forgiven", "n_reopened"];
@@ -29,11 +21,6 @@ const LINKS: &str = "job, urls, row_sum('links', job, urls) AS sum";
 const ARTIFACTS: &str = "job, n, file_name, sha256, bytes, width, height, format, \
                          row_sum('artifact', job, n, file_name, sha256, bytes, width, height, format) AS sum";
 const EVENTS: &str = "seq, job, at, kind, detail, row_sum('event', seq, job, at, kind, detail) AS sum";
-
-/// Returns the SQL that stores the checksum of all definitions.
-pub fn keep_schema() -> String {
-    format!("INSERT OR REPLACE INTO meta SELECT 'schema', sum, row_sum('meta', 'schema', sum) FROM ({SCHEMA_SUM});")
-}
 
 /// Migrates an older ledger to the current version, all or nothing.
 pub fn to_present(connection: &Connection, version: i64) -> rusqlite::Result<()> {
@@ -56,7 +43,7 @@ pub fn to_present(connection: &Connection, version: i64) -> rusqlite::Result<()>
          INSERT INTO tasks SELECT task_key(detail), seq FROM events WHERE kind = 'accepted' ORDER BY 1, 2; \
          DROP TABLE old_jobs; DROP TABLE old_events; DROP TABLE old_artifacts; DROP TABLE old_meta; {gone} {INDEXES} {INSERT_RECOUNTED} \
          {schema} PRAGMA user_version = {VERSION}; COMMIT;",
-        schema = keep_schema(),
+        schema = store_schema_sum(),
     ))
 }
 

@@ -1,130 +1,263 @@
-//! Ledger of every real run: one `SQLite` file, written by its own thread, with one commit per turn.
+//! Ledger of every real run: one `SQLite` file in the output folder, written by its own thread.
 //!
-//! [`SqliteStore`] is the open file. [`SqliteLedger`] moves the file to a thread and sends commands to that thread. While the
-//! driver waits for a commit, answers of the provider queue up. One fsync then serves all of them: group commit without a
-//! timer.
+//! This file is the whole public face. [`SqliteStore`] is an open run, and [`STORE`] is the row in the table of the stores.
+//! Everything else is functions over an open database, one concern per file.
 
-mod account;
 mod checksum;
+mod cost;
+mod database;
 mod diff;
-mod file;
+mod event_writer;
+mod events;
 mod folder;
 mod guard;
 mod history;
 mod immutable;
 mod import;
 mod integrity;
-mod journal;
+mod ledger;
+mod lock;
 mod lookup;
 mod merge_cursor;
 mod migrate;
 mod older_ledger;
+mod open;
 mod owner;
-mod price;
 mod read;
+mod record;
 mod reopen;
 mod row;
+mod schema;
 mod shuffle;
 mod snapshot;
+mod task_key;
 mod totals;
 mod watermark;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::ops::ControlFlow;
+use std::path::Path;
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
-
-pub use crate::store::sqlite::account::AccountCheck;
-pub use crate::store::sqlite::diff::{DiffEntry, ManifestDiff};
-pub use crate::store::sqlite::file::SqliteStore;
-pub use crate::store::sqlite::import::Imported;
-pub use crate::store::sqlite::reopen::RetrySelection;
-
-use crate::model::event::Event;
-use crate::model::outcome::TaskId;
+use crate::model::cost::Cost;
+use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::event::EventKind;
+use crate::model::history::History;
+use crate::model::job::JobId;
+use crate::model::outcome::Artifact;
+use crate::model::phase::JobRecord;
+use crate::model::price::Price;
+use crate::model::time::Timestamp;
+use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
-use crate::store::sqlite::journal::EventWriter;
-use crate::store::{Ledger, Loaded, TaskOwner};
+use crate::store::import::{Imported, JobRows, RowsError};
+use crate::store::selection::RetrySelection;
+use crate::store::setting::Setting;
+use crate::store::settings::ReadSettings;
+use crate::store::spec::{OpenOptions, StoreSpec};
+use crate::store::sqlite::database::Database;
+use crate::store::sqlite::ledger::SqliteLedger;
+use crate::store::{JobScope, JobSet, LedgerSession, RunReader, RunWriter};
 
-/// Ledger file on its own thread.
+/// Row of this store in the table of the stores.
+pub static STORE: StoreSpec = StoreSpec {
+    name: "sqlite",
+    help: "One SQLite file, run.db, in the output folder of each run",
+    has_run: |out| out.join("run.db").exists(),
+    open: |out, options| Ok(Box::new(SqliteStore::open_with(out, options)?)),
+    open_for_reading: |out| Ok(Box::new(SqliteStore::open_for_reading(out)?)),
+    read_snapshot: |out, read| {
+        snapshot::read_snapshot(out, |database| {
+            let reader = SqliteStore { database };
+            reader.read_in_snapshot(&mut || read(&reader))
+        })
+    },
+    lock_owner: lock::lock_owner,
+    find_rollback: open::find_rollback,
+};
+
+/// Open run in a `SQLite` file.
 #[derive(Debug)]
-pub struct SqliteLedger {
-    orders: mpsc::UnboundedSender<LedgerCommand>,
-    thread: JoinHandle<SqliteStore>,
+pub struct SqliteStore {
+    database: Database,
 }
 
-/// Command to the ledger thread. The driver sends one command at a time.
-#[derive(Debug)]
-enum LedgerCommand {
-    Commit(Arc<[Event]>, oneshot::Sender<Result<(), LedgerError>>),
-    Load(usize, oneshot::Sender<Result<Loaded, LedgerError>>),
-    Owners(Vec<TaskId>, oneshot::Sender<Result<Vec<Option<TaskOwner>>, LedgerError>>),
-}
-
-impl SqliteLedger {
-    /// Moves the file to a new thread that hands out every unfinished job.
-    pub fn start(file: SqliteStore) -> Result<Self, LedgerError> {
-        let path = file.path().to_owned();
-        Self::start_journal(path, EventWriter::new(file)?)
+impl SqliteStore {
+    /// Opens the run in the folder `out` for writing, and creates the folder and the ledger if they are missing.
+    pub fn open(out: &Path, provider: &str) -> Result<Self, LedgerError> {
+        Self::open_with(out, OpenOptions { provider: Some(provider), accepts_older: None })
     }
 
-    /// Moves the file to a new thread that hands out only the jobs that were [reopened](SqliteStore::reopen) last.
-    pub fn start_chosen(file: SqliteStore) -> Result<Self, LedgerError> {
-        let path = file.path().to_owned();
-        Self::start_journal(path, EventWriter::of_chosen(file)?)
+    /// Opens the existing run in the folder `out` for writing, with the provider that it names.
+    pub fn open_existing(out: &Path) -> Result<Self, LedgerError> {
+        Self::open_with(out, OpenOptions::default())
     }
 
-    fn start_journal(path: PathBuf, mut journal: EventWriter) -> Result<Self, LedgerError> {
-        let (orders, mut inbox) = mpsc::unbounded_channel();
-        let work = move || {
-            while let Some(order) = inbox.blocking_recv() {
-                // Replies fail only after the driver was dropped; committed events stay committed.
-                match order {
-                    LedgerCommand::Commit(events, reply) => drop(reply.send(journal.commit(&events))),
-                    LedgerCommand::Load(max, reply) => drop(reply.send(journal.load(max))),
-                    LedgerCommand::Owners(tasks, reply) => {
-                        let owners = tasks.iter().map(|task| journal.owner(task)).collect();
-                        drop(reply.send(owners));
-                    }
-                }
-            }
-            journal.into_file()
+    /// Opens the run in the folder `out` for writing, with these options.
+    pub fn open_with(out: &Path, options: OpenOptions<'_>) -> Result<Self, LedgerError> {
+        let named = match options.provider {
+            Some(_) => None,
+            None => Some(Self::open_for_reading(out)?.provider()?),
         };
-        let thread = thread::Builder::new().name("ledger".into()).spawn(work);
-        Ok(Self { orders, thread: thread.map_err(|source| LedgerError::Io { path, source })? })
+        let provider = options.provider.or(named.as_deref()).unwrap_or_default();
+        Ok(Self { database: open::open(out, provider, options.accepts_older)? })
     }
 
-    /// Stops the thread and returns the file.
-    pub fn close(self) -> Result<SqliteStore, LedgerError> {
-        drop(self.orders);
-        self.thread.join().map_err(|_| LedgerError::Gone)
-    }
-
-    fn ask<T: Send + 'static>(
-        &self,
-        order: impl FnOnce(oneshot::Sender<Result<T, LedgerError>>) -> LedgerCommand,
-    ) -> BoxFuture<'_, Result<T, LedgerError>> {
-        let (reply, answer) = oneshot::channel();
-        let is_sent = self.orders.send(order(reply)).is_ok();
-        async move { if is_sent { answer.await.unwrap_or(Err(LedgerError::Gone)) } else { Err(LedgerError::Gone) } }
-            .boxed()
+    /// Opens the run in the folder `out` for reading, also while another process writes.
+    pub fn open_for_reading(out: &Path) -> Result<Self, LedgerError> {
+        Ok(Self { database: open::open_for_reading(out)? })
     }
 }
 
-impl Ledger for SqliteLedger {
-    fn commit(&mut self, events: Arc<[Event]>) -> BoxFuture<'_, Result<(), LedgerError>> {
-        self.ask(|reply| LedgerCommand::Commit(events, reply))
+impl RunReader for SqliteStore {
+    fn location(&self) -> &Path {
+        self.database.path()
     }
 
-    fn load(&mut self, max: usize) -> BoxFuture<'_, Result<Loaded, LedgerError>> {
-        self.ask(|reply| LedgerCommand::Load(max, reply))
+    fn setting(&self, setting: Setting) -> Result<Option<String>, LedgerError> {
+        self.database.meta(setting.key())
     }
 
-    fn owners(&mut self, tasks: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<TaskOwner>>, LedgerError>> {
-        self.ask(|reply| LedgerCommand::Owners(tasks, reply))
+    fn counts(&self) -> Result<StatusCounts, LedgerError> {
+        totals::counts(&self.database)
+    }
+
+    fn incidents(&self) -> Result<RunStats, LedgerError> {
+        totals::incidents(&self.database)
+    }
+
+    fn n_orphaned(&self) -> Result<u64, LedgerError> {
+        read::n_orphaned(&self.database)
+    }
+
+    fn visit_jobs(&self, jobs: JobSet, show: &mut dyn FnMut(JobRecord) -> ControlFlow<()>) -> Result<(), LedgerError> {
+        read::visit_jobs(&self.database, jobs, show)
+    }
+
+    fn visit_images(&self, jobs_max: u64, show: &mut dyn FnMut(Artifact)) -> Result<bool, LedgerError> {
+        read::visit_images(&self.database, jobs_max, show)
+    }
+
+    fn failures(&self, max: usize) -> Result<Vec<JobRecord>, LedgerError> {
+        read::failures(&self.database, max)
+    }
+
+    fn refetching(&self) -> Result<Vec<JobId>, LedgerError> {
+        reopen::refetching(&self.database)
+    }
+
+    fn find(&self, name: &str) -> Result<Vec<JobRecord>, LedgerError> {
+        lookup::find(&self.database, name)
+    }
+
+    fn events(&self, job: JobId) -> Result<Vec<(Timestamp, EventKind)>, LedgerError> {
+        read::events(&self.database, job)
+    }
+
+    fn artifacts(&self, job: JobId) -> Result<Vec<Artifact>, LedgerError> {
+        read::artifacts(&self.database, job)
+    }
+
+    fn prepare_names(&self) -> Result<(), LedgerError> {
+        read::prepare_names(&self.database)
+    }
+
+    fn is_recorded(&self, file_name: &str) -> Result<bool, LedgerError> {
+        read::is_recorded(&self.database, file_name)
+    }
+
+    fn prepare_acceptances(&self) -> Result<(), LedgerError> {
+        cost::prepare_acceptances(&self.database)
+    }
+
+    fn n_accepted(&self, record: &JobRecord) -> Result<u64, LedgerError> {
+        cost::n_accepted(&self.database, record)
+    }
+
+    fn total_cost(&self, price: &Price) -> Result<Option<Cost>, LedgerError> {
+        cost::total_cost(&self.database, price)
+    }
+
+    fn first_without_price(&self, price: &Price) -> Result<Option<(String, u64)>, LedgerError> {
+        cost::first_without_price(&self.database, price)
+    }
+
+    fn history(&self) -> Result<History, LedgerError> {
+        history::history(&self.database)
+    }
+
+    fn ended_since(&self, since: Timestamp) -> Result<Option<(u64, Timestamp)>, LedgerError> {
+        lookup::ended_since(&self.database, since)
+    }
+
+    fn image_bytes_mean(&self) -> Result<Option<u64>, LedgerError> {
+        read::image_bytes_mean(&self.database)
+    }
+
+    fn revision(&self) -> Result<String, LedgerError> {
+        read::revision(&self.database)
+    }
+
+    fn origin(&self) -> Result<String, LedgerError> {
+        read::origin(&self.database)
+    }
+
+    fn diff_rows(&self, rows: &mut JobRows<'_>, shown_max: usize) -> Result<ManifestDiff, RowsError> {
+        diff::diff(&self.database, rows, shown_max)
+    }
+
+    fn check_whole(&self) -> Result<(), LedgerError> {
+        integrity::check_whole(&self.database)
+    }
+
+    fn check_if_small(&self) -> Result<bool, LedgerError> {
+        integrity::check_if_small(&self.database)
+    }
+
+    fn read_in_snapshot(&self, read: &mut dyn FnMut()) -> Result<(), LedgerError> {
+        let transaction = self.database.connection.unchecked_transaction();
+        let transaction = transaction.map_err(|error| self.database.error(error))?;
+        read();
+        transaction.commit().map_err(|error| self.database.error(error))
+    }
+}
+
+impl RunWriter for SqliteStore {
+    fn set_setting(&mut self, setting: Setting, value: &str) -> Result<(), LedgerError> {
+        self.database.set_meta(setting.key(), value)
+    }
+
+    fn import_rows(
+        &mut self,
+        fingerprint: &str,
+        columns: &[String],
+        rows: &mut JobRows<'_>,
+    ) -> Result<Imported, RowsError> {
+        import::import(&mut self.database, fingerprint, columns, rows)
+    }
+
+    fn select(&mut self, selection: &RetrySelection) -> Result<u64, LedgerError> {
+        reopen::select(&self.database, selection)
+    }
+
+    fn narrow(&mut self, max: u64) -> Result<u64, LedgerError> {
+        reopen::narrow(&self.database, max)
+    }
+
+    fn reopen_selected(&mut self, at: Timestamp, selection: &RetrySelection) -> Result<(), LedgerError> {
+        reopen::reopen_selected(&mut self.database, at, selection)
+    }
+
+    fn check_in_place(&self) -> Result<(), LedgerError> {
+        self.database.check_in_place()
+    }
+
+    fn start(self: Box<Self>, scope: JobScope) -> Result<Box<dyn LedgerSession>, LedgerError> {
+        Ok(Box::new(SqliteLedger::start(self.database, scope)?))
+    }
+}
+
+impl LedgerSession for SqliteLedger {
+    fn close(self: Box<Self>) -> Result<Box<dyn RunWriter>, LedgerError> {
+        Ok(Box::new(SqliteStore { database: self.into_database()? }))
     }
 }
 

@@ -7,10 +7,11 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::tests::{event, file};
+use super::tests::{self, event, file, store, writer};
 use super::*;
 use crate::model::event::EventKind;
 use crate::model::outcome::TaskId;
+use crate::store::typed::Typed;
 
 /// Returns every file in a folder, except what reading a ledger leaves there: the lock, an index, an empty log.
 fn files(out: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -97,7 +98,7 @@ fn a_newer_ledger_is_refused_untouched() {
 fn a_newer_ledger_of_a_killed_process_keeps_what_is_beside_it() {
     let (live, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = file(live.path(), &["cat"]);
-    file.connection.pragma_update(None, "user_version", 99).unwrap();
+    file.database.connection.pragma_update(None, "user_version", 99).unwrap();
     for name in ["run.db", "run.db-wal"] {
         fs::copy(live.path().join(name), folder.path().join(name)).unwrap();
     }
@@ -129,9 +130,9 @@ fn a_spoiled_page_is_told_when_it_is_met() {
         bytes[page * 4096..(page + 1) * 4096].fill(0xA5);
         fs::write(folder.path().join("run.db"), &bytes).unwrap();
         let go = || {
-            let mut journal = EventWriter::new(SqliteStore::open(folder.path(), "simulator")?).unwrap();
+            let mut journal = writer(SqliteStore::open(folder.path(), "simulator")?).unwrap();
             let n = journal.load(1000)?.jobs.len();
-            let mut file = journal.into_file();
+            let mut file = store(journal);
             let drafts = many.iter().map(|prompt| Ok::<_, LedgerError>(tests::draft(prompt)));
             Ok::<_, LedgerError>((n, file.import("again", &[], drafts)?))
         };
@@ -254,7 +255,7 @@ fn a_file_that_goes_in_the_middle_of_a_run_ends_it() {
         for is_replaced in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let (out, aside) = (folder.path().join("out"), folder.path().join("aside"));
-            let mut journal = EventWriter::new(file(&out, &["cat"])).unwrap();
+            let mut journal = writer(file(&out, &["cat"])).unwrap();
             let jobs = journal.load(1).unwrap().jobs;
             journal.commit(&[event(&jobs[0], 1, EventKind::SubmitStarted)]).unwrap();
             let path = out.join(name);

@@ -7,18 +7,16 @@ use rusqlite::{Row, params};
 
 use crate::store::error::LedgerError;
 use crate::store::format;
-use crate::store::sqlite::SqliteStore;
+use crate::store::setting::Setting;
+use crate::store::sqlite::database::Database;
 use crate::store::sqlite::row::{COLUMNS, UNFINISHED};
-
-/// Key in the table `meta` for the seed.
-const SEED: &str = "shuffle";
 
 /// Index created only for shuffled runs: in other runs it would cost one more write per submission.
 const INDEX: &str = "CREATE INDEX IF NOT EXISTS jobs_pending_by_id ON jobs (id) WHERE phase = 0";
 
 /// Cursor in the ring: how far the jobs were handed out.
 #[derive(Clone, Debug)]
-pub(super) struct ShuffledCursor {
+pub struct ShuffledCursor {
     start: [u8; 10],
     /// Id after which the next page begins; empty for the first of all ids.
     after: Vec<u8>,
@@ -26,23 +24,12 @@ pub(super) struct ShuffledCursor {
     is_around: bool,
 }
 
-impl SqliteStore {
-    /// Sets the seed of the order in which pending jobs are handed out; `None` selects manifest order.
-    pub fn shuffle(&self, seed: Option<u64>) -> Result<(), LedgerError> {
-        let seed = seed.map(|seed| seed.to_string());
-        if self.meta(SEED)?.unwrap_or_default() == seed.as_deref().unwrap_or_default() {
-            return Ok(());
-        }
-        self.set_meta(SEED, seed.as_deref().unwrap_or_default())
-    }
-
-    /// Returns the shuffled order and creates the index that makes it fast; `None` for manifest order.
-    pub(super) fn circle(&self) -> Result<Option<ShuffledCursor>, LedgerError> {
-        let seed = self.meta(SEED)?.filter(|seed| !seed.is_empty());
-        let index = if seed.is_some() { INDEX } else { "DROP INDEX IF EXISTS jobs_pending_by_id" };
-        self.connection.execute_batch(index).map_err(|error| self.error(error))?;
-        Ok(seed.map(|seed| ShuffledCursor::new(&seed)))
-    }
+/// Returns the shuffled order and creates the index that makes it fast; `None` for manifest order.
+pub fn cursor(database: &Database) -> Result<Option<ShuffledCursor>, LedgerError> {
+    let seed = database.meta(Setting::ShuffleSeed.key())?.filter(|seed| !seed.is_empty());
+    let index = if seed.is_some() { INDEX } else { "DROP INDEX IF EXISTS jobs_pending_by_id" };
+    database.connection.execute_batch(index).map_err(|error| database.error(error))?;
+    Ok(seed.map(|seed| ShuffledCursor::new(&seed)))
 }
 
 impl ShuffledCursor {
@@ -55,10 +42,10 @@ impl ShuffledCursor {
     }
 
     /// Returns at most `max` pending jobs that come next, and none when the ring is closed.
-    pub(super) fn page<T>(
+    pub fn page<T>(
         &self,
-        file: &SqliteStore,
-        chosen: &str,
+        database: &Database,
+        selected: &str,
         max: usize,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<Vec<T>> {
@@ -66,20 +53,20 @@ impl ShuffledCursor {
         let pending = format::phase::PENDING;
         let sql = format!(
             "SELECT {COLUMNS} FROM jobs INDEXED BY jobs_pending_by_id WHERE {UNFINISHED} AND phase = {pending} \
-             AND position IS NOT NULL AND id > ?1 {until} {chosen} ORDER BY id LIMIT ?3"
+             AND position IS NOT NULL AND id > ?1 {until} {selected} ORDER BY id LIMIT ?3"
         );
-        let mut statement = file.connection.prepare_cached(&sql)?;
+        let mut statement = database.connection.prepare_cached(&sql)?;
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         statement.query_map(params![self.after, self.start, max], read)?.collect()
     }
 
     /// Moves the cursor behind this id.
-    pub(super) fn go_to(&mut self, id: &[u8; 10]) {
+    pub fn go_to(&mut self, id: &[u8; 10]) {
         self.after = id.to_vec();
     }
 
     /// Moves the cursor from the end of the ids to the beginning. Returns `false` if it had passed the end before.
-    pub(super) fn go_around(&mut self) -> bool {
+    pub fn wrap_around(&mut self) -> bool {
         if self.is_around {
             return false;
         }
@@ -93,8 +80,11 @@ impl ShuffledCursor {
 mod tests {
     use super::*;
     use crate::model::event::EventKind;
-    use crate::store::sqlite::journal::EventWriter;
-    use crate::store::sqlite::tests::{draft, event};
+    use crate::store::settings::WriteSettings;
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::sqlite::event_writer::EventWriter;
+    use crate::store::sqlite::tests::{draft, event, store, writer};
+    use crate::store::typed::Typed;
 
     /// Returns the order in which forty jobs are handed out, three at a time.
     fn order(seed: Option<u64>) -> Vec<String> {
@@ -103,7 +93,7 @@ mod tests {
         let drafts = (0..40).map(|n| Ok::<_, LedgerError>(draft(&n.to_string())));
         file.import("1", &[], drafts).unwrap();
         file.shuffle(seed).unwrap();
-        handed_out(&mut EventWriter::new(file).unwrap())
+        handed_out(&mut writer(file).unwrap())
     }
 
     fn handed_out(journal: &mut EventWriter) -> Vec<String> {
@@ -140,16 +130,16 @@ mod tests {
         let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
         file.import("1", &[], (0..20).map(|n| Ok::<_, LedgerError>(draft(&n.to_string())))).unwrap();
         file.shuffle(Some(9)).unwrap();
-        let mut journal = EventWriter::new(file).unwrap();
+        let mut journal = writer(file).unwrap();
         let first = journal.load(5).unwrap().jobs;
         let sent: Vec<_> = first.iter().map(|known| event(known, 1, EventKind::SubmitStarted)).collect();
         journal.commit(&sent).unwrap();
         let rest = handed_out(&mut journal);
-        let mut again = EventWriter::new(journal.into_file()).unwrap();
+        let mut again = writer(store(journal)).unwrap();
         let all = handed_out(&mut again);
         assert_eq!(all[5..], rest, "pending ones in the order of before");
-        let file = again.into_file();
+        let mut file = store(again);
         file.shuffle(None).unwrap();
-        assert!(EventWriter::new(file).unwrap().into_file().circle().unwrap().is_none());
+        assert!(cursor(&store(writer(file).unwrap()).database).unwrap().is_none());
     }
 }

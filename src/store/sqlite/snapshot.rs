@@ -7,44 +7,41 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::store::error::LedgerError;
-use crate::store::sqlite::{SqliteStore, immutable};
+use crate::store::sqlite::database::Database;
+use crate::store::sqlite::{immutable, open};
 
 /// Attempts to read a ledger that changes meanwhile. During each attempt, more than one run would have to begin and end.
 const LOOKS_MAX: usize = 3;
 
-impl SqliteStore {
-    /// Passes a snapshot of the ledger in the folder `out` to `read`, and writes nothing.
-    ///
-    /// `read` may be called again: its result for a ledger that changed meanwhile is discarded.
-    pub fn glance<T, E: From<LedgerError>>(out: &Path, mut read: impl FnMut(&Self) -> Result<T, E>) -> Result<T, E> {
-        let path = out.join("run.db");
-        let is_there =
-            |path: &Path| path.try_exists().map_err(|source| LedgerError::Io { path: path.to_owned(), source });
-        if !is_there(&path)? {
-            return Err(LedgerError::Missing { path: out.to_owned() }.into());
-        }
-        let wal = out.join("run.db-wal");
-        let open = |options: &str| Self::connect_for_reading(out, path.clone(), Some(&immutable::uri(&path, options)));
-        for _ in 0..LOOKS_MAX {
-            let before = stamp(&path);
-            if is_there(&wal)? {
-                // Log present: a process has the ledger open, or died with it open. The existing files are enough for reading.
-                match open("readonly_shm=1") {
-                    Ok(file) => return file.at_once(|| read(&file)),
-                    // Incomplete files, as in the first moments of a run, are the only ones that must be completed.
-                    Err(_) => break,
-                }
-            }
-            // Log absent: no process has the ledger open. `SQLite` would create files only to read. The option `immutable`
-            // therefore states that nothing will change, and the check afterwards verifies that.
-            let looked = open("immutable=1").map_err(E::from).and_then(|file| file.at_once(|| read(&file)));
-            if stamp(&path) == before && !is_there(&wal)? {
-                return looked;
-            }
-        }
-        let file = Self::open_for_reading(out)?;
-        file.at_once(|| read(&file))
+/// Passes a snapshot of the ledger in the folder `out` to `read`, and writes nothing.
+///
+/// `read` may be called again: its result for a ledger that changed meanwhile is discarded.
+pub fn read_snapshot(out: &Path, mut read: impl FnMut(Database) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
+    let path = out.join("run.db");
+    let is_there = |path: &Path| path.try_exists().map_err(|source| LedgerError::Io { path: path.to_owned(), source });
+    if !is_there(&path)? {
+        return Err(LedgerError::Missing { path: out.to_owned() });
     }
+    let wal = out.join("run.db-wal");
+    let open = |options: &str| open::connect_for_reading(out, path.clone(), Some(&immutable::uri(&path, options)));
+    for _ in 0..LOOKS_MAX {
+        let before = stamp(&path);
+        if is_there(&wal)? {
+            // Log present: a process has the ledger open, or died with it open. The existing files are enough for reading.
+            match open("readonly_shm=1") {
+                Ok(database) => return read(database),
+                // Incomplete files, as in the first moments of a run, are the only ones that must be completed.
+                Err(_) => break,
+            }
+        }
+        // Log absent: no process has the ledger open. `SQLite` would create files only to read. The option `immutable`
+        // therefore states that nothing will change, and the check afterwards verifies that.
+        let looked = open("immutable=1").and_then(&mut read);
+        if stamp(&path) == before && !is_there(&wal)? {
+            return looked;
+        }
+    }
+    read(open::open_for_reading(out)?)
 }
 
 /// Returns length and modification time, which change with every write; `None` if they cannot be read.
@@ -58,6 +55,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::store::RunWriter;
+    use crate::store::setting::Setting;
+    use crate::store::settings::ReadSettings;
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::stores;
 
     /// Returns every file of a folder, with the hash of its bytes.
     fn files(folder: &Path) -> BTreeMap<String, blake3::Hash> {
@@ -67,7 +69,7 @@ mod tests {
     }
 
     fn provider(out: &Path) -> Result<String, LedgerError> {
-        SqliteStore::glance(out, SqliteStore::provider)
+        stores::read_snapshot(out, |run| run.provider())
     }
 
     /// Goal: a snapshot read changes no byte and creates no file. Method: read a ledger in each state that a run can leave it
@@ -96,11 +98,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         drop(SqliteStore::open(folder.path(), "simulator").unwrap());
         let mut n_looks = 0;
-        let seen: Result<_, LedgerError> = SqliteStore::glance(folder.path(), |file| {
+        let seen: Result<_, LedgerError> = stores::read_snapshot(folder.path(), |run| {
             n_looks += 1;
-            let seen = file.meta("columns")?;
+            let seen = run.setting(Setting::Columns)?;
             if n_looks == 1 {
-                SqliteStore::open(folder.path(), "simulator")?.set_meta("columns", "[]")?;
+                SqliteStore::open(folder.path(), "simulator")?.set_setting(Setting::Columns, "[]")?;
             }
             Ok(seen)
         });
@@ -123,7 +125,7 @@ mod tests {
     fn a_ledger_without_a_provider_is_no_run_yet() {
         let folder = tempfile::tempdir().unwrap();
         let file = SqliteStore::open(folder.path(), "simulator").unwrap();
-        file.connection.execute("DELETE FROM meta WHERE key = 'provider'", ()).unwrap();
+        file.database.connection.execute("DELETE FROM meta WHERE key = 'provider'", ()).unwrap();
         drop(file);
         assert!(matches!(provider(folder.path()), Err(LedgerError::Missing { .. })));
         assert!(matches!(SqliteStore::open_for_reading(folder.path()), Err(LedgerError::Missing { .. })));

@@ -1,6 +1,8 @@
 //! Tests of the ledger on a real file: committed events are there, and only one process writes.
 
+mod account;
 mod flips;
+mod imports;
 mod names;
 mod older;
 mod reopen;
@@ -10,15 +12,18 @@ mod totals;
 use std::path::Path;
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use super::*;
-use crate::model::counts::{RunStats, StatusCounts};
-use crate::model::event::{EventKind, Stage};
-use crate::model::job::{JobId, JobSpec};
-use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
-use crate::model::phase::{JobRecord, JobState, Phase};
+use crate::model::event::{Event, Stage};
+use crate::model::job::JobSpec;
+use crate::model::outcome::{Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
+use crate::model::phase::{JobState, Phase};
 use crate::model::request::Request;
-use crate::model::time::Timestamp;
-use crate::store::record;
+use crate::store::settings::WriteSettings;
+use crate::store::sqlite::event_writer::EventWriter;
+use crate::store::typed::Typed;
+use crate::store::{Loaded, record};
 
 pub fn draft(prompt: &str) -> JobSpec {
     let request = Request { prompt: prompt.into(), model: "a/b".into(), ..Request::default() };
@@ -40,13 +45,25 @@ pub fn file(out: &Path, prompts: &[&str]) -> SqliteStore {
     file
 }
 
-pub fn all(file: &SqliteStore) -> Vec<JobRecord> {
+pub fn writer(file: SqliteStore) -> Result<EventWriter, LedgerError> {
+    EventWriter::new(file.database, JobScope::Unfinished)
+}
+
+pub fn store(writer: EventWriter) -> SqliteStore {
+    SqliteStore { database: writer.into_database() }
+}
+
+pub fn ledger(file: SqliteStore) -> Box<dyn LedgerSession> {
+    Box::new(file).start(JobScope::Unfinished).unwrap()
+}
+
+pub fn all(file: &dyn RunReader) -> Vec<JobRecord> {
     let mut all = vec![];
     let keep = |known| {
         all.push(known);
         Ok::<_, LedgerError>(())
     };
-    file.each_known(keep).unwrap();
+    file.for_each_job(JobSet::InManifest, keep).unwrap();
     all
 }
 
@@ -90,7 +107,7 @@ fn life() -> Vec<EventKind> {
 #[test]
 fn the_stored_state_is_the_fold_of_the_events() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = EventWriter::new(file(folder.path(), &["cat", "dog"])).unwrap();
+    let mut journal = writer(file(folder.path(), &["cat", "dog"])).unwrap();
     let loaded = journal.load(10).unwrap();
     let mut state = JobState::default();
     for (millis, kind) in (1000..).zip(life()) {
@@ -101,14 +118,14 @@ fn the_stored_state_is_the_fold_of_the_events() {
         assert_eq!(stored[1].state, JobState::default(), "after {kind:?}");
     }
     let told: Vec<_> =
-        journal.into_file().events(loaded.jobs[0].job.id).unwrap().into_iter().map(|(_, kind)| kind).collect();
+        store(journal).events(loaded.jobs[0].job.id).unwrap().into_iter().map(|(_, kind)| kind).collect();
     assert_eq!(told[..13], life()[..13]);
 }
 
 #[test]
 fn a_failed_job_keeps_its_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = EventWriter::new(file(folder.path(), &["cat", "dog", "cow"])).unwrap();
+    let mut journal = writer(file(folder.path(), &["cat", "dog", "cow"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let moderated = Outcome::Failed(Fault::new(FaultKind::Moderated, "no"));
     let failed = Outcome::Failed(Fault::new(FaultKind::InvalidRequest, "bad size"));
@@ -118,7 +135,7 @@ fn a_failed_job_keeps_its_reason() {
             event(&jobs[2], 1, EventKind::Finished(failed.clone())),
         ])
         .unwrap();
-    let file = journal.into_file();
+    let file = store(journal);
     let failures: Vec<_> = file.failures(10).unwrap().into_iter().map(|known| known.state.phase).collect();
     assert_eq!(failures, [Phase::Finished(moderated), Phase::Finished(failed)]);
     assert_eq!(
@@ -130,14 +147,14 @@ fn a_failed_job_keeps_its_reason() {
 #[test]
 fn counts_and_incidents_are_told() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = EventWriter::new(file(folder.path(), &["a", "b", "c", "d"])).unwrap();
+    let mut journal = writer(file(folder.path(), &["a", "b", "c", "d"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let events: Vec<_> = (0..).zip(life()).map(|(millis, kind)| event(&jobs[0], millis, kind)).collect();
     journal.commit(&events).unwrap();
     journal.commit(&[event(&jobs[1], 1, EventKind::SubmitStarted)]).unwrap();
     let running = [EventKind::SubmitStarted, EventKind::Accepted(TaskId("t".into()))];
     journal.commit(&running.map(|kind| event(&jobs[2], 1, kind))).unwrap();
-    let file = journal.into_file();
+    let file = store(journal);
     let expected =
         StatusCounts { n_pending: 1, n_in_doubt: 1, n_running: 1, n_succeeded: 1, ..StatusCounts::default() };
     assert_eq!((file.counts().unwrap(), expected.n_jobs(), expected.n_unfinished()), (expected, 4, 3));
@@ -147,12 +164,12 @@ fn counts_and_incidents_are_told() {
 #[test]
 fn unfinished_jobs_are_handed_out_first_and_each_once() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = EventWriter::new(file(folder.path(), &["a", "b", "c", "d", "e"])).unwrap();
+    let mut journal = writer(file(folder.path(), &["a", "b", "c", "d", "e"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let task = || EventKind::Accepted(TaskId("t".into()));
     journal.commit(&[event(&jobs[4], 1, EventKind::SubmitStarted), event(&jobs[4], 2, task())]).unwrap();
     journal.commit(&[event(&jobs[2], 3, EventKind::SubmitStarted)]).unwrap();
-    let mut journal = EventWriter::new(journal.into_file()).unwrap();
+    let mut journal = writer(store(journal)).unwrap();
     let mut order = vec![];
     loop {
         let Loaded { jobs, more } = journal.load(2).unwrap();
@@ -168,10 +185,10 @@ fn unfinished_jobs_are_handed_out_first_and_each_once() {
 #[test]
 fn a_job_that_moves_on_while_others_are_loaded_is_not_handed_out_twice() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = EventWriter::new(file(folder.path(), &["a", "b"])).unwrap();
+    let mut journal = writer(file(folder.path(), &["a", "b"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     journal.commit(&jobs.iter().map(|known| event(known, 1, EventKind::SubmitStarted)).collect::<Vec<_>>()).unwrap();
-    let mut journal = EventWriter::new(journal.into_file()).unwrap();
+    let mut journal = writer(store(journal)).unwrap();
     let first = journal.load(1).unwrap().jobs;
     journal.commit(&[event(&first[0], 2, EventKind::Accepted(TaskId("t".into())))]).unwrap();
     let rest = journal.load(10).unwrap();
@@ -182,57 +199,11 @@ fn a_job_that_moves_on_while_others_are_loaded_is_not_handed_out_twice() {
 #[test]
 fn an_event_of_a_job_that_is_not_under_way_is_refused_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = EventWriter::new(file(folder.path(), &["a", "b"])).unwrap();
+    let mut journal = writer(file(folder.path(), &["a", "b"])).unwrap();
     let jobs = journal.load(1).unwrap().jobs;
     let stranger = Event { job: JobId::from_bytes([9; 10]), ..event(&jobs[0], 1, EventKind::SubmitStarted) };
     assert!(journal.commit(&[event(&jobs[0], 1, EventKind::SubmitStarted), stranger]).is_err());
-    assert_eq!(journal.into_file().counts().unwrap().n_pending, 2);
-}
-
-#[test]
-fn an_edited_manifest_keeps_what_it_shares() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
-    assert_eq!(import(&mut file, &["cat", "dog"]), counted(2, 0, 0));
-    assert_eq!(import(&mut file, &["cat", "dog"]), counted(0, 2, 0));
-    assert_eq!(import(&mut file, &["cow", "dog", "cat"]), counted(1, 2, 0));
-    assert_eq!(prompts(&file), [(1, "cow".into()), (2, "dog".into()), (3, "cat".into())]);
-    assert_eq!(import(&mut file, &["dog"]), counted(0, 1, 2));
-    assert_eq!(file.counts().unwrap().n_jobs(), 1);
-    assert_eq!(import(&mut file, &["cat", "dog"]), counted(0, 2, 1));
-}
-
-#[test]
-fn equal_rows_are_jobs_of_their_own() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
-    assert_eq!(import(&mut file, &["cat", "dog", "cat", "cat"]), counted(4, 0, 0));
-    assert_eq!(import(&mut file, &["cat", "cat", "dog"]), counted(0, 3, 1));
-    assert_eq!(import(&mut file, &["cat", "cat", "cat", "cat", "cat"]), counted(2, 3, 1));
-}
-
-#[test]
-fn what_is_carried_through_may_change_without_a_new_job() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
-    import(&mut file, &["cat"]);
-    let changed =
-        JobSpec { label: Some("first".into()), extras: vec![("kind".into(), "动物".into())], ..draft("cat") };
-    let imported = file.import("2", &["kind".into()], [Ok::<_, LedgerError>(changed.clone())].into_iter()).unwrap();
-    assert_eq!(imported, counted(0, 1, 0));
-    let known = &all(&file)[0];
-    assert_eq!((&known.job.label, &known.job.extras), (&changed.label, &changed.extras));
-    assert_eq!(file.columns().unwrap(), ["kind"]);
-}
-
-#[test]
-fn a_manifest_that_breaks_off_changes_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut file = file(folder.path(), &["cat", "dog"]);
-    let broken = [Ok(draft("cow")), Err(LedgerError::Gone)].into_iter();
-    assert!(matches!(file.import("3", &[], broken), Err(LedgerError::Gone)));
-    assert_eq!(prompts(&file), [(1, "cat".into()), (2, "dog".into())]);
-    assert_eq!(file.manifest_fingerprint().unwrap().as_deref(), Some("cat|dog"));
+    assert_eq!(store(journal).counts().unwrap().n_pending, 2);
 }
 
 #[test]
@@ -337,7 +308,7 @@ fn a_damaged_row_is_told_and_not_guessed() {
     let words = SqliteStore::open(folder.path(), "simulator").unwrap_err().to_string();
     assert!(words.contains("job 1 (row 1): its request, or its position"), "{words}");
     let mut n_known = 0;
-    let read = SqliteStore::open_for_reading(folder.path()).unwrap().each_known(|_| {
+    let read = SqliteStore::open_for_reading(folder.path()).unwrap().for_each_job(JobSet::InManifest, |_| {
         n_known += 1;
         Ok::<_, LedgerError>(())
     });
@@ -357,8 +328,9 @@ fn a_folder_without_a_run_is_named() {
 fn every_commit_is_synced() {
     let folder = tempfile::tempdir().unwrap();
     let file = file(folder.path(), &["cat"]);
-    let pragma =
-        |name| file.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+    let pragma = |name| {
+        file.database.connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap()
+    };
     assert_eq!(pragma("synchronous"), rusqlite::types::Value::Integer(2), "2 is FULL");
     assert_eq!(pragma("journal_mode"), rusqlite::types::Value::Text("wal".into()));
 }
@@ -379,10 +351,10 @@ fn the_overview_reads_with_any_tool() {
 #[tokio::test]
 async fn the_thread_records_loads_and_gives_the_file_back() {
     let folder = tempfile::tempdir().unwrap();
-    let mut ledger = SqliteLedger::start(file(folder.path(), &["cat"])).unwrap();
+    let mut ledger = ledger(file(folder.path(), &["cat"]));
     let loaded = ledger.load(5).await.unwrap();
     let events: Arc<[Event]> = [event(&loaded.jobs[0], 1, EventKind::SubmitStarted)].into();
-    let then = record(&mut ledger, &events, "sent").await.unwrap();
+    let then = record(&mut *ledger, &events, "sent").await.unwrap();
     assert_eq!(then.into_inner(), "sent");
     assert_eq!(ledger.close().unwrap().counts().unwrap().n_in_doubt, 1);
 }
@@ -390,8 +362,8 @@ async fn the_thread_records_loads_and_gives_the_file_back() {
 #[tokio::test]
 async fn what_cannot_be_recorded_is_not_done() {
     let folder = tempfile::tempdir().unwrap();
-    let mut ledger = SqliteLedger::start(file(folder.path(), &["cat"])).unwrap();
+    let mut ledger = ledger(file(folder.path(), &["cat"]));
     let loaded = ledger.load(5).await.unwrap();
     let stranger = Event { job: JobId::from_bytes([9; 10]), ..event(&loaded.jobs[0], 1, EventKind::SubmitStarted) };
-    assert!(record(&mut ledger, &[stranger].into(), "sent").await.is_err());
+    assert!(record(&mut *ledger, &[stranger].into(), "sent").await.is_err());
 }

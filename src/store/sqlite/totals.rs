@@ -9,18 +9,9 @@ use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::phase::JobState;
 use crate::store::error::LedgerError;
 use crate::store::format;
-use crate::store::sqlite::journal::one;
-use crate::store::sqlite::{SqliteStore, checksum};
-
-/// Query that recounts the totals from every job.
-pub const RECOUNTED: &str = include_str!("totals.sql");
-
-/// Statement that stores the recounted totals in an empty table.
-pub const INSERT_RECOUNTED: &str = concat!(
-    "INSERT INTO totals (name, n, sum) SELECT name, n, row_sum('total', name, n) FROM (",
-    include_str!("totals.sql"),
-    ");"
-);
+use crate::store::sqlite::checksum;
+use crate::store::sqlite::database::{Database, expect_one};
+use crate::store::sqlite::schema::INSERT_RECOUNTED;
 
 /// Names of the totals in the ledger: the phases in their order, then the incidents.
 const NAMES: [&str; 13] = [
@@ -73,7 +64,7 @@ impl Totals {
                    WHERE name = ?1 AND sum IS row_sum('total', name, n)";
         let mut update = connection.prepare_cached(sql)?;
         for (name, n) in NAMES.iter().zip(self.0).filter(|(_, n)| *n != 0) {
-            one(update.execute(params![name, n])?)?;
+            expect_one(update.execute(params![name, n])?)?;
         }
         Ok(())
     }
@@ -98,50 +89,49 @@ pub fn recount(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("DELETE FROM totals; {INSERT_RECOUNTED}"))
 }
 
-impl SqliteStore {
-    /// Returns the number of jobs of the present manifest by status.
-    pub fn counts(&self) -> Result<StatusCounts, LedgerError> {
-        let totals = self.totals()?;
-        Ok(StatusCounts {
-            n_pending: totals[0],
-            n_in_doubt: totals[1],
-            n_running: totals[2] + totals[3],
-            n_succeeded: totals[4],
-            n_moderated: totals[5],
-            n_failed: totals[6],
-        })
-    }
+/// Returns the number of jobs of the present manifest by status.
+pub fn counts(database: &Database) -> Result<StatusCounts, LedgerError> {
+    let totals = stored(database)?;
+    Ok(StatusCounts {
+        n_pending: totals[0],
+        n_in_doubt: totals[1],
+        n_running: totals[2] + totals[3],
+        n_succeeded: totals[4],
+        n_moderated: totals[5],
+        n_failed: totals[6],
+    })
+}
 
-    /// Returns the incidents of all runs of this ledger. Dropped jobs are included, because they were paid for too.
-    pub fn incidents(&self) -> Result<RunStats, LedgerError> {
-        let totals = self.totals()?;
-        Ok(RunStats {
-            n_submits: totals[7],
-            n_in_doubt: totals[8],
-            n_doubts_held: totals[9],
-            n_doubts_failed: totals[10],
-            n_lost: totals[11],
-            n_reopened: totals[12],
-        })
-    }
+/// Returns the incidents of all runs of this ledger. Dropped jobs are included, because they were paid for too.
+pub fn incidents(database: &Database) -> Result<RunStats, LedgerError> {
+    let totals = stored(database)?;
+    Ok(RunStats {
+        n_submits: totals[7],
+        n_in_doubt: totals[8],
+        n_doubts_held: totals[9],
+        n_doubts_failed: totals[10],
+        n_lost: totals[11],
+        n_reopened: totals[12],
+    })
+}
 
-    fn totals(&self) -> Result<[u64; NAMES.len()], LedgerError> {
-        let mut totals = [None; NAMES.len()];
-        self.each("SELECT name, n, sum FROM totals", (), |row| {
-            if row.get_ref(2)? != ValueRef::Integer(checksum::of_row("total", [row.get_ref(0)?, row.get_ref(1)?])) {
-                let name = row.get_ref(0)?.as_str().unwrap_or("?");
-                return Ok(Err(self.damaged(format!("its total of {name} does not match its checksum"))));
-            }
-            let (name, n): (String, u64) = (row.get(0)?, row.get(1)?);
-            if let Some(i) = NAMES.iter().position(|known| *known == name) {
-                totals[i] = Some(n);
-            }
-            Ok(Ok::<_, LedgerError>(()))
-        })?;
-        let mut whole = [0; NAMES.len()];
-        for ((total, name), n) in whole.iter_mut().zip(NAMES).zip(totals) {
-            *total = n.ok_or_else(|| self.damaged(format!("its total of {name} is missing")))?;
+/// Returns the stored totals, in the order of [`NAMES`].
+fn stored(database: &Database) -> Result<[u64; NAMES.len()], LedgerError> {
+    let mut totals = [None; NAMES.len()];
+    database.each("SELECT name, n, sum FROM totals", (), |row| {
+        if row.get_ref(2)? != ValueRef::Integer(checksum::of_row("total", [row.get_ref(0)?, row.get_ref(1)?])) {
+            let name = row.get_ref(0)?.as_str().unwrap_or("?");
+            return Ok(Err(database.damaged(format!("its total of {name} does not match its checksum"))));
         }
-        Ok(whole)
+        let (name, n): (String, u64) = (row.get(0)?, row.get(1)?);
+        if let Some(i) = NAMES.iter().position(|known| *known == name) {
+            totals[i] = Some(n);
+        }
+        Ok(Ok::<_, LedgerError>(()))
+    })?;
+    let mut whole = [0; NAMES.len()];
+    for ((total, name), n) in whole.iter_mut().zip(NAMES).zip(totals) {
+        *total = n.ok_or_else(|| database.damaged(format!("its total of {name} is missing")))?;
     }
+    Ok(whole)
 }

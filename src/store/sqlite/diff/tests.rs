@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::counts::StatusCounts;
+use crate::model::request::Request;
 use crate::store::format::phase;
-use crate::store::sqlite::{Imported, totals};
+use crate::store::import::Imported;
+use crate::store::sqlite::SqliteStore;
+use crate::store::typed::Typed;
+use crate::store::{RunReader, stores};
 
 /// Jobs shown per list.
 const SHOWN_MAX: usize = 3;
@@ -141,9 +146,9 @@ fn live(file: &SqliteStore, model: &mut Model, at: &[i64]) {
         job.phase = *phase;
         let id = JobId::new(&draft((*content, None, 0)).request.content(), u32::try_from(*nth).unwrap());
         let update = "UPDATE jobs SET phase = ?2 WHERE id = ?1";
-        assert_eq!(file.connection.execute(update, params![id.bytes(), phase]).unwrap(), 1);
+        assert_eq!(file.database.connection.execute(update, params![id.bytes(), phase]).unwrap(), 1);
     }
-    totals::recount(&file.connection).unwrap();
+    totals::recount(&file.database.connection).unwrap();
 }
 
 fn lines() -> impl Strategy<Value = Vec<Line>> {
@@ -163,12 +168,12 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
         // Sync is off: no power is lost here, and a sync per commit would take most of the time.
-        file.connection.pragma_update(None, "synchronous", "off").unwrap();
+        file.database.connection.pragma_update(None, "synchronous", "off").unwrap();
         let mut model = Model::new();
         for (lines, phases) in manifests {
             let n_out = model.values().filter(|job| !job.is_in).count() as u64;
             let diff: Result<_, LedgerError> =
-                SqliteStore::glance(folder.path(), |reader| reader.diff(drafts(&lines), SHOWN_MAX));
+                stores::read_snapshot(folder.path(), |reader| reader.diff(drafts(&lines), SHOWN_MAX));
             let diff = diff.unwrap();
             prop_assert_eq!(&diff, &expected(&model, &lines));
 
@@ -197,6 +202,6 @@ fn a_second_difference_on_the_same_connection_starts_afresh() {
 fn a_manifest_that_breaks_off_is_no_difference() {
     let folder = tempfile::tempdir().unwrap();
     let file = SqliteStore::open(folder.path(), "simulator").unwrap();
-    let broken = drafts(&[(0, None, 0)]).chain([Err(LedgerError::Gone)]);
-    assert!(matches!(file.diff(broken, 1), Err(LedgerError::Gone)));
+    let broken = drafts(&[(0, None, 0)]).chain([Err(LedgerError::WriterStopped)]);
+    assert!(matches!(file.diff(broken, 1), Err(LedgerError::WriterStopped)));
 }

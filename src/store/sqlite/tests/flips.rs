@@ -22,13 +22,13 @@ fn read(file: &SqliteStore) -> Result<String, LedgerError> {
         told.push(format!("{known:?} {events:?} {:?}", file.artifacts(known.job.id)?));
         for (_, kind) in events {
             if let EventKind::Accepted(task) = kind {
-                told.push(format!("{:?}", file.owner(&task)?));
+                told.push(format!("{:?}", owner::owner(&file.database, &task)?));
             }
         }
         Ok::<_, LedgerError>(())
     };
-    file.each_known(&mut show)?;
-    file.each_dropped(&mut show)?;
+    file.for_each_job(JobSet::InManifest, &mut show)?;
+    file.for_each_job(JobSet::Dropped, &mut show)?;
     Ok(told.join("\n"))
 }
 
@@ -39,7 +39,7 @@ fn small(out: &Path) {
     raw.execute_batch("PRAGMA page_size = 512; VACUUM;").unwrap();
     drop(raw);
     let mut journal =
-        EventWriter::new(file(out, &["cat", "dog", "cow", "a prompt that is rather long ".repeat(30).trim()])).unwrap();
+        writer(file(out, &["cat", "dog", "cow", "a prompt that is rather long ".repeat(30).trim()])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let events: Vec<_> = (0..).zip(life()).map(|(millis, kind)| event(&jobs[0], millis, kind)).collect();
     journal.commit(&events).unwrap();
@@ -50,7 +50,7 @@ fn small(out: &Path) {
     let accepted = EventKind::Accepted(TaskId("77777777".into()));
     let links = EventKind::Ready(vec![Url("https://x/1".into())]);
     journal.commit(&[EventKind::SubmitStarted, accepted, links].map(|kind| event(&jobs[3], 7, kind))).unwrap();
-    drop(journal.into_file());
+    drop(store(journal));
 }
 
 #[test]
@@ -96,9 +96,9 @@ fn a_run_does_not_go_on_with_a_flipped_bit() {
     small(folder.path());
     let whole = fs::read(folder.path().join("run.db")).unwrap();
     let go_on = |out: &Path| {
-        let mut journal = EventWriter::new(SqliteStore::open(out, "simulator")?)?;
+        let mut journal = writer(SqliteStore::open(out, "simulator")?)?;
         let jobs = journal.load(10)?.jobs;
-        Ok::<_, LedgerError>((jobs, read(&journal.into_file())?))
+        Ok::<_, LedgerError>((jobs, read(&store(journal))?))
     };
     let expected = go_on(folder.path()).unwrap();
     let path = flipped.path().join("run.db");
@@ -181,7 +181,7 @@ fn a_row_that_is_gone_is_told() {
         let file = SqliteStore::open_for_reading(folder.path());
         let whole = file.and_then(|file| {
             if is_told_by_load {
-                return EventWriter::new(file).and_then(|mut journal| journal.load(10)).map(drop);
+                return writer(file).and_then(|mut journal| journal.load(10)).map(drop);
             }
             file.check_whole()
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::*;
-use crate::store::sqlite::migrate::VERSION;
+use crate::store::sqlite::schema::VERSION;
 
 /// Kept ledger of an earlier version, with its expected content.
 struct Kept {
@@ -113,7 +113,7 @@ fn an_older_ledger_is_gone_on_with() {
         let before = all(&SqliteStore::open_for_reading(folder.path()).unwrap());
         let file = SqliteStore::open(folder.path(), kept.provider).unwrap();
         assert_eq!((all(&file), file.incidents().unwrap()), (before, kept.incidents), "every job is what it was");
-        let mut journal = EventWriter::new(file).unwrap();
+        let mut journal = writer(file).unwrap();
         let jobs = journal.load(10).unwrap().jobs;
         assert_eq!(jobs.iter().map(|known| known.job.index).collect::<Vec<_>>(), kept.unfinished);
         let mut n_tasks = 0;
@@ -128,14 +128,14 @@ fn an_older_ledger_is_gone_on_with() {
         journal.commit(&jobs.iter().map(ended).collect::<Vec<_>>()).unwrap();
         drop(journal);
         let file = SqliteStore::open(folder.path(), kept.provider).unwrap();
-        let version = file.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+        let version = file.database.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
         assert_eq!((version.unwrap(), file.counts().unwrap().n_unfinished()), (VERSION, 0));
     }
 }
 
 /// Returns the definitions of a ledger, with uniform white space.
 fn schema(file: &SqliteStore) -> BTreeMap<String, String> {
-    let mut statement = file.connection.prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema").unwrap();
+    let mut statement = file.database.connection.prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema").unwrap();
     let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get::<_, String>(1)?.replace('"', "")))).unwrap();
     rows.map(|row| row.unwrap())
         .map(|(name, sql)| (name, sql.split_whitespace().collect::<Vec<_>>().join(" ")))

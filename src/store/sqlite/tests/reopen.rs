@@ -16,7 +16,7 @@ fn failed(kind: FaultKind) -> EventKind {
 /// Creates seven jobs: succeeded, failed before a task, lost with a task, moderated, in doubt and counted, in doubt by a crash,
 /// pending.
 fn ended(folder: &Path) -> SqliteStore {
-    let mut journal = EventWriter::new(file(folder, &["ok", "bad", "lost", "rude", "doubt", "crash", "new"])).unwrap();
+    let mut journal = writer(file(folder, &["ok", "bad", "lost", "rude", "doubt", "crash", "new"])).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let accepted = EventKind::Accepted(TaskId("t".into()));
     let in_doubt = EventKind::Setback(Stage::Submit, Fault::new(FaultKind::InDoubt, "gone"));
@@ -33,20 +33,20 @@ fn ended(folder: &Path) -> SqliteStore {
         let events: Vec<_> = story.iter().map(|kind| event(known, 1, kind.clone())).collect();
         journal.commit(&events).unwrap();
     }
-    journal.into_file()
+    store(journal)
 }
 
 fn kinds(codes: &[&str]) -> RetrySelection {
-    RetrySelection::Failed { codes: codes.iter().map(|code| (*code).to_owned()).collect(), is_anew: false }
+    RetrySelection::Failed { codes: codes.iter().map(|code| (*code).to_owned()).collect(), force_resubmit: false }
 }
 
 /// Returns the prompts that a journal of the selected jobs hands out, in its order.
 fn handed_out(file: SqliteStore) -> (Vec<String>, SqliteStore) {
-    let mut journal = EventWriter::of_chosen(file).unwrap();
+    let mut journal = EventWriter::new(file.database, JobScope::Selected).unwrap();
     let loaded = journal.load(100).unwrap();
     assert!(!loaded.more);
     let prompts = loaded.jobs.iter().map(|known| known.job.request.prompt.clone()).collect();
-    (prompts, journal.into_file())
+    (prompts, store(journal))
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_retry_that_was_interrupted_is_gone_on_with() {
 fn a_job_can_be_submitted_anew_though_its_task_may_be_there() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = ended(folder.path());
-    let anew = RetrySelection::Failed { codes: vec!["task_lost".into()], is_anew: true };
+    let anew = RetrySelection::Failed { codes: vec!["task_lost".into()], force_resubmit: true };
     assert_eq!(file.reopen(NOW, &anew).unwrap(), 1);
     assert_eq!(statuses(&file)[2], "pending");
 }
@@ -106,7 +106,7 @@ fn what_was_left_to_others_is_not_chosen() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = ended(folder.path());
     file.reopen(NOW, &kinds(&["task_lost", "in_doubt"])).unwrap();
-    let mut journal = EventWriter::new(file).unwrap();
+    let mut journal = writer(file).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let of = |prompt: &str| jobs.iter().find(|known| known.job.request.prompt == prompt).unwrap();
     let lost = EventKind::Setback(Stage::Task, Fault::new(FaultKind::TaskLost, "gone"));
@@ -118,7 +118,7 @@ fn what_was_left_to_others_is_not_chosen() {
             event(of("doubt"), 3, doubt),
         ])
         .unwrap();
-    let mut file = journal.into_file();
+    let mut file = store(journal);
     assert_eq!(file.reopen(NOW, &kinds(&["moderated"])).unwrap(), 2);
     assert_eq!(handed_out(file).0, ["rude", "crash"], "the crash's job is on its way still");
 }
@@ -130,7 +130,7 @@ fn the_images_of_a_reopened_job_are_forgotten() {
     let job = all(&file)[0].job.id;
     assert_eq!(file.artifacts(job).unwrap().len(), 2);
     assert_eq!(file.reopen(NOW, &RetrySelection::Jobs(vec![job, job])).unwrap(), 1, "two damaged images of one job");
-    assert_eq!(file.being_fetched_again().unwrap(), [job]);
+    assert_eq!(file.refetching().unwrap(), [job]);
     assert_eq!(file.artifacts(job).unwrap(), []);
     assert_eq!(handed_out(file).0, ["ok"]);
 }
@@ -140,12 +140,12 @@ fn many_jobs_are_reopened_page_by_page() {
     let folder = tempfile::tempdir().unwrap();
     let prompts: Vec<String> = (0..2500).map(|n| format!("cat {n}")).collect();
     let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-    let mut journal = EventWriter::new(file(folder.path(), &prompts)).unwrap();
+    let mut journal = writer(file(folder.path(), &prompts)).unwrap();
     let jobs = journal.load(5000).unwrap().jobs;
     journal
         .commit(&jobs.iter().map(|known| event(known, 1, failed(FaultKind::Transient))).collect::<Vec<_>>())
         .unwrap();
-    let mut file = journal.into_file();
+    let mut file = store(journal);
     assert_eq!(file.reopen(NOW, &kinds(&["transient"])).unwrap(), 2500);
     assert_eq!(file.counts().unwrap().n_pending, 2500);
 }
@@ -159,11 +159,11 @@ fn a_job_is_found_by_whatever_it_is_called() {
     };
     let drafts = [labelled("cat", None), labelled("dog", Some("1")), labelled("cow", Some("my cow"))];
     file.import("1", &[], drafts.into_iter()).unwrap();
-    let mut journal = EventWriter::new(file).unwrap();
+    let mut journal = writer(file).unwrap();
     let jobs = journal.load(10).unwrap().jobs;
     let accepted = EventKind::Accepted(TaskId("5075521".into()));
     journal.commit(&[event(&jobs[2], 1, EventKind::SubmitStarted), event(&jobs[2], 2, accepted)]).unwrap();
-    let file = journal.into_file();
+    let file = store(journal);
     let found = |name: &str| -> Vec<String> {
         file.find(name).unwrap().into_iter().map(|known| known.job.request.prompt.clone()).collect()
     };
@@ -179,9 +179,9 @@ fn a_job_is_found_by_whatever_it_is_called() {
 #[test]
 fn who_runs_it_is_known_without_getting_in_the_way() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(SqliteStore::holder(folder.path()), None);
+    assert_eq!(lock::lock_owner(folder.path()), None);
     let file = SqliteStore::open(folder.path(), "simulator").unwrap();
-    assert_eq!(SqliteStore::holder(folder.path()), Some(std::process::id().to_string()));
+    assert_eq!(lock::lock_owner(folder.path()), Some(std::process::id().to_string()));
     drop(file);
-    assert_eq!(SqliteStore::holder(folder.path()), None);
+    assert_eq!(lock::lock_owner(folder.path()), None);
 }

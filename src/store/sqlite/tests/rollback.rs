@@ -16,6 +16,10 @@ const PROMPTS: [&str; 4] = ["a", "b", "c", "d"];
 /// Files of the ledger itself, without its lock and its watermark.
 const FILES: [&str; 2] = ["run.db", "run.db-wal"];
 
+fn accepting_older(out: &Path) -> Result<SqliteStore, LedgerError> {
+    SqliteStore::open_with(out, OpenOptions { provider: Some("simulator"), accepts_older: Some(NOW) })
+}
+
 fn copy(from: &Path, to: &Path, names: &[&str]) {
     for name in names {
         drop(fs::remove_file(to.join(name)));
@@ -31,13 +35,13 @@ fn task(n: u64) -> EventKind {
 
 /// Runs a session that hands out all jobs and submits the first `n` pending ones, which are accepted.
 fn session(out: &Path, n: usize) -> SqliteStore {
-    let mut journal = EventWriter::new(SqliteStore::open(out, "simulator").unwrap()).unwrap();
+    let mut journal = writer(SqliteStore::open(out, "simulator").unwrap()).unwrap();
     let jobs = journal.load(100).unwrap().jobs;
     for known in jobs.iter().filter(|known| known.state.phase == Phase::Pending).take(n) {
         journal.commit(&[event(known, 1, EventKind::SubmitStarted)]).unwrap();
         journal.commit(&[event(known, 2, task(known.job.index))]).unwrap();
     }
-    journal.into_file()
+    store(journal)
 }
 
 /// Creates a folder with two submitted jobs, and a copy of its ledger from the time when one was submitted.
@@ -72,9 +76,9 @@ fn an_older_copy_is_refused_and_accepted_on_request() {
     let words = refused(folder.path());
     assert!(words.contains("it ends with event 2, and 4 had been recorded"), "{words}");
     assert!(words.contains("--accept-older-ledger"), "{words}");
-    let told = SqliteStore::older(folder.path()).unwrap().map(|error| error.to_string());
+    let told = open::find_rollback(folder.path()).unwrap().map(|error| error.to_string());
     assert_eq!(told, Some(words), "those that only look are told the same");
-    let file = SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
+    let file = accepting_older(folder.path()).unwrap();
     // Second job was paid for, and the others may have been: all had been handed out.
     assert_eq!(statuses(&file), ["running", "in_doubt", "in_doubt", "in_doubt"]);
     let known = &all(&file)[1];
@@ -83,11 +87,11 @@ fn an_older_copy_is_refused_and_accepted_on_request() {
     file.check_whole().unwrap();
     drop(file);
     // Accepted ledger is from now on the ledger of this folder.
-    assert!(SqliteStore::older(folder.path()).unwrap().is_none());
+    assert!(open::find_rollback(folder.path()).unwrap().is_none());
     let file = SqliteStore::open(folder.path(), "simulator").unwrap();
     assert_eq!(statuses(&file), ["running", "in_doubt", "in_doubt", "in_doubt"]);
     drop(file);
-    let file = SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
+    let file = accepting_older(folder.path()).unwrap();
     assert_eq!(file.incidents().unwrap().n_in_doubt, 3, "what is not older is not doubted");
 }
 
@@ -99,7 +103,7 @@ fn a_ledger_that_went_another_way_is_refused() {
     let first = tempfile::tempdir().unwrap();
     copy(folder.path(), first.path(), &FILES);
     copy(older.path(), folder.path(), &FILES);
-    drop(SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap());
+    drop(accepting_older(folder.path()).unwrap());
     copy(first.path(), folder.path(), &FILES);
     let words = refused(folder.path());
     assert!(words.contains("it ends with event 4, and 5 had been recorded"), "{words}");
@@ -167,7 +171,7 @@ fn jobs_that_are_new_to_an_older_ledger_are_in_doubt_once() {
     for name in FILES {
         drop(fs::remove_file(folder.path().join(name)));
     }
-    let mut file = SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
+    let mut file = accepting_older(folder.path()).unwrap();
     import(&mut file, &PROMPTS);
     assert_eq!(statuses(&file), ["in_doubt"; 4]);
     import(&mut file, &["a", "b", "c", "d", "e"]);
@@ -188,7 +192,7 @@ fn jobs_far_behind_those_that_were_handed_out_are_not_in_doubt() {
     copy(folder.path(), older.path(), &FILES);
     drop(session(folder.path(), 1));
     copy(older.path(), folder.path(), &FILES);
-    let file = SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
+    let file = accepting_older(folder.path()).unwrap();
     let StatusCounts { n_pending, n_in_doubt, .. } = file.counts().unwrap();
     assert_eq!(
         (n_in_doubt, n_pending),
@@ -215,7 +219,7 @@ fn without_an_order_every_pending_job_is_in_doubt() {
         let StoredWatermark::Mark(mark, _) = find(folder.path()).unwrap() else { panic!("there is one") };
         assert_eq!(mark.handed_out, UNBOUNDED);
         copy(older.path(), folder.path(), &FILES);
-        let file = SqliteStore::open_accepting_older(folder.path(), "simulator", NOW).unwrap();
+        let file = accepting_older(folder.path()).unwrap();
         assert_eq!(statuses(&file), ["in_doubt"; 4]);
     }
 }
@@ -256,7 +260,7 @@ fn without_a_mark_a_ledger_is_believed_and_gets_one() {
 fn a_death_between_commit_and_mark_is_no_step_back() {
     let folder = tempfile::tempdir().unwrap();
     drop(file(folder.path(), &PROMPTS));
-    let mut journal = EventWriter::new(SqliteStore::open(folder.path(), "simulator").unwrap()).unwrap();
+    let mut journal = writer(SqliteStore::open(folder.path(), "simulator").unwrap()).unwrap();
     let jobs = journal.load(100).unwrap().jobs;
     let mut marks = vec![fs::read(folder.path().join("run.mark")).unwrap()];
     let dead = tempfile::tempdir().unwrap();

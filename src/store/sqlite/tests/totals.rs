@@ -7,7 +7,7 @@ use crate::model::event::ReopenTarget;
 use crate::store::sqlite::totals::recount;
 
 fn totals(file: &SqliteStore) -> Vec<(String, i64)> {
-    let mut statement = file.connection.prepare("SELECT name, n FROM totals ORDER BY name").unwrap();
+    let mut statement = file.database.connection.prepare("SELECT name, n FROM totals ORDER BY name").unwrap();
     statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
 }
 
@@ -40,23 +40,23 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
-        file.connection.pragma_update(None, "synchronous", "off").unwrap();
+        file.database.connection.pragma_update(None, "synchronous", "off").unwrap();
         for (commits, rows) in rounds {
             let prompts: Vec<String> = rows.iter().map(|row| format!("prompt {row}")).collect();
             import(&mut file, &prompts.iter().map(String::as_str).collect::<Vec<_>>());
-            let mut journal = EventWriter::new(file).unwrap();
+            let mut journal = writer(file).unwrap();
             let jobs = journal.load(4).unwrap().jobs;
             for (job, kind) in commits {
                 let Some(known) = jobs.get(job) else { continue };
                 // Finished jobs are no longer held by the journal.
                 drop(journal.commit(&[event(known, 1, step(kind))]));
             }
-            file = journal.into_file();
+            file = store(journal);
             let kept_up = totals(&file);
-            recount(&file.connection).unwrap();
+            recount(&file.database.connection).unwrap();
             prop_assert_eq!(kept_up, totals(&file));
-            let n_links: u64 = file.connection.query_row("SELECT count(*) FROM links", (), |row| row.get(0)).unwrap();
-            let of_all: u64 = file.connection.query_row("SELECT count(*) FROM jobs WHERE phase = 3", (), |row| row.get(0)).unwrap();
+            let n_links: u64 = file.database.connection.query_row("SELECT count(*) FROM links", (), |row| row.get(0)).unwrap();
+            let of_all: u64 = file.database.connection.query_row("SELECT count(*) FROM jobs WHERE phase = 3", (), |row| row.get(0)).unwrap();
             prop_assert_eq!(n_links, of_all);
         }
     }
@@ -66,7 +66,7 @@ proptest! {
 fn a_total_that_is_missing_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let file = file(folder.path(), &["one"]);
-    file.connection.execute("DELETE FROM totals WHERE name = 'moderated'", ()).unwrap();
+    file.database.connection.execute("DELETE FROM totals WHERE name = 'moderated'", ()).unwrap();
     let words = file.counts().unwrap_err().to_string();
     assert!(words.contains("its total of moderated is missing"), "{words}");
 }

@@ -1,0 +1,44 @@
+//! Settings of a run, each a text under a key of its own.
+
+/// Setting of a whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Setting {
+    /// Provider of the run's tasks, as its name and, if it matters, its address.
+    Provider,
+    /// Further columns of the manifest, as a JSON array.
+    Columns,
+    /// Fingerprint of the last imported manifest.
+    ManifestFingerprint,
+    /// Price that the manifest names, as JSON; empty for none.
+    ManifestPrice,
+    /// Price that the last run used, as JSON; empty for none.
+    PriceUsed,
+    /// Output style of the images, as JSON.
+    OutputStyle,
+    /// Account that owns the tasks of the run, as a salted hash of its token.
+    Account,
+    /// Salt of that hash.
+    AccountSalt,
+    /// Seed of the order in which pending jobs are handed out; empty for manifest order.
+    ShuffleSeed,
+    /// Revision of the run at the last write of its results.
+    ResultsRevision,
+}
+
+impl Setting {
+    /// Returns the key under which a ledger keeps the setting.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Columns => "columns",
+            Self::ManifestFingerprint => "manifest",
+            Self::ManifestPrice => "price",
+            Self::PriceUsed => "price_used",
+            Self::OutputStyle => "style",
+            Self::Account => "account",
+            Self::AccountSalt => "account_salt",
+            Self::ShuffleSeed => "shuffle",
+            Self::ResultsRevision => "results",
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Typed settings of a run, the same for every store.
+
+use crate::model::output_options::OutputOptions;
+use crate::model::price::Price;
+use crate::store::error::LedgerError;
+use crate::store::price::{price_from, price_text};
+use crate::store::setting::Setting;
+use crate::store::style::{style_from, style_text};
+use crate::store::{RunReader, RunWriter};
+
+/// Settings of a run, to read.
+pub trait ReadSettings: RunReader {
+    /// Returns the provider of the run's tasks, as its name and, if it matters, its address.
+    fn provider(&self) -> Result<String, LedgerError> {
+        self.setting(Setting::Provider)?.ok_or_else(|| damaged(self, "it names no provider"))
+    }
+
+    /// Returns the manifest's further columns, in its order.
+    fn columns(&self) -> Result<Vec<String>, LedgerError> {
+        let Some(text) = self.setting(Setting::Columns)? else { return Ok(Vec::new()) };
+        serde_json::from_str(&text).map_err(|_| damaged(self, "its list of columns is not a list"))
+    }
+
+    /// Returns the fingerprint of the last imported manifest; `None` before the first import.
+    fn manifest_fingerprint(&self) -> Result<Option<String>, LedgerError> {
+        self.setting(Setting::ManifestFingerprint)
+    }
+
+    /// Returns the output style of the images; `None` if none was recorded.
+    fn style(&self) -> Result<Option<OutputOptions>, LedgerError> {
+        let Some(text) = self.setting(Setting::OutputStyle)? else { return Ok(None) };
+        style_from(&text).map(Some).ok_or_else(|| damaged(self, "its entry about the images is unreadable"))
+    }
+
+    /// Returns the price of the last imported manifest; `None` if it named none.
+    fn manifest_price(&self) -> Result<Option<Price>, LedgerError> {
+        Ok(self.setting(Setting::ManifestPrice)?.and_then(|text| price_from(&text)))
+    }
+
+    /// Returns the price that the last run used; `None` if it had none.
+    fn price_used(&self) -> Result<Option<Price>, LedgerError> {
+        Ok(self.setting(Setting::PriceUsed)?.and_then(|text| price_from(&text)))
+    }
+
+    /// Returns the run's revision at the last write of the results; `None` before the first write.
+    fn results_revision(&self) -> Result<Option<String>, LedgerError> {
+        self.setting(Setting::ResultsRevision)
+    }
+}
+
+impl<R: RunReader + ?Sized> ReadSettings for R {}
+
+/// Result of comparing an account with the account of a run's tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountCheck {
+    /// Account equal to the recorded one.
+    Same,
+    /// First account of the run: none was recorded before, and this one is recorded now.
+    First,
+    /// Account different from the recorded one, which stays recorded.
+    Different,
+}
+
+/// Settings of a run, to change.
+pub trait WriteSettings: RunWriter {
+    /// Sets the output style of the images.
+    fn set_style(&mut self, style: &OutputOptions) -> Result<(), LedgerError> {
+        self.set_setting(Setting::OutputStyle, &style_text(style))
+    }
+
+    /// Sets the price of the manifest; `None` if the manifest names none.
+    fn set_manifest_price(&mut self, price: Option<&Price>) -> Result<(), LedgerError> {
+        self.set_setting(Setting::ManifestPrice, &price.map(price_text).unwrap_or_default())
+    }
+
+    /// Determines the price of a run: the user's, else the manifest's, else the last one. Stores it for later runs and for the
+    /// results. Returns `None` if no price is known.
+    fn settle_price(&mut self, told: Option<Price>) -> Result<Option<Price>, LedgerError> {
+        let before = self.price_used()?;
+        let price = match told.map_or_else(|| self.manifest_price(), |price| Ok(Some(price)))? {
+            None => before.clone(),
+            price => price,
+        };
+        if price != before {
+            self.set_setting(Setting::PriceUsed, &price.as_ref().map(price_text).unwrap_or_default())?;
+        }
+        Ok(price)
+    }
+
+    /// Sets the seed of the order in which pending jobs are handed out; `None` selects manifest order.
+    fn shuffle(&mut self, seed: Option<u64>) -> Result<(), LedgerError> {
+        let seed = seed.map(|seed| seed.to_string()).unwrap_or_default();
+        if self.setting(Setting::ShuffleSeed)?.unwrap_or_default() == seed {
+            return Ok(());
+        }
+        self.set_setting(Setting::ShuffleSeed, &seed)
+    }
+
+    /// Records that the results were written at this revision.
+    fn set_results_revision(&mut self, revision: &str) -> Result<(), LedgerError> {
+        self.set_setting(Setting::ResultsRevision, revision)
+    }
+
+    /// Returns the salt for hashing the tokens of this run. It is random and drawn once, so hashes of two runs cannot be
+    /// compared.
+    fn account_salt(&mut self) -> Result<String, LedgerError> {
+        if let Some(salt) = self.setting(Setting::AccountSalt)? {
+            return Ok(salt);
+        }
+        let salt = format!("{:032x}", fastrand::u128(..));
+        self.set_setting(Setting::AccountSalt, &salt)?;
+        Ok(salt)
+    }
+
+    /// Compares the salted hash of a token with the one recorded first, and records it if there is none. The token itself is
+    /// never stored.
+    fn settle_account(&mut self, hash: &str) -> Result<AccountCheck, LedgerError> {
+        match self.setting(Setting::Account)? {
+            Some(known) if known == hash => Ok(AccountCheck::Same),
+            Some(_) => Ok(AccountCheck::Different),
+            None => {
+                self.adopt_account(hash)?;
+                Ok(AccountCheck::First)
+            }
+        }
+    }
+
+    /// Records this account in place of the recorded one.
+    fn adopt_account(&mut self, hash: &str) -> Result<(), LedgerError> {
+        self.set_setting(Setting::Account, hash)
+    }
+}
+
+impl<W: RunWriter + ?Sized> WriteSettings for W {}
+
+fn damaged<R: RunReader + ?Sized>(reader: &R, what: &str) -> LedgerError {
+    LedgerError::Damaged { path: reader.location().to_owned(), what: what.to_owned() }
+}

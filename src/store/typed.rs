@@ -1,0 +1,117 @@
+//! Closures and rows with any error and any result, on top of the traits, which can have neither.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use crate::model::job::JobSpec;
+use crate::model::phase::JobRecord;
+use crate::model::time::Timestamp;
+use crate::store::diff::ManifestDiff;
+use crate::store::error::LedgerError;
+use crate::store::import::{Imported, JobRows, RowsError};
+use crate::store::selection::RetrySelection;
+use crate::store::spec::StoreSpec;
+use crate::store::{JobSet, RunReader, RunWriter};
+
+/// Methods of every [`RunReader`] and [`RunWriter`].
+pub trait Typed: RunReader {
+    /// Passes every job of a set to `show`, one at a time, with its images. The first error ends the visit.
+    fn for_each_job<E: From<LedgerError>>(
+        &self,
+        jobs: JobSet,
+        mut show: impl FnMut(JobRecord) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut shown = Ok(());
+        self.visit_jobs(jobs, &mut |record| {
+            shown = show(record);
+            if shown.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        shown
+    }
+
+    /// Runs several related reads on one snapshot, whatever another process records meanwhile.
+    fn in_snapshot<T, E: From<LedgerError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let (mut read, mut result) = (Some(read), None);
+        let ended = self.read_in_snapshot(&mut || result = read.take().map(|read| read()));
+        settled(ended, result)
+    }
+
+    /// Compares the rows of a manifest with the jobs of this ledger. Lists the first `shown_max` jobs of each kind.
+    fn diff<E: From<LedgerError>>(
+        &self,
+        rows: impl Iterator<Item = Result<JobSpec, E>>,
+        shown_max: usize,
+    ) -> Result<ManifestDiff, E> {
+        with_rows(rows, |rows| self.diff_rows(rows, shown_max))
+    }
+
+    /// Imports the rows of a manifest, all or none.
+    fn import<E: From<LedgerError>>(
+        &mut self,
+        fingerprint: &str,
+        columns: &[String],
+        rows: impl Iterator<Item = Result<JobSpec, E>>,
+    ) -> Result<Imported, E>
+    where
+        Self: RunWriter,
+    {
+        with_rows(rows, |rows| self.import_rows(fingerprint, columns, rows))
+    }
+
+    /// Selects jobs, reopens them as [`RunWriter::reopen_selected`] does, and returns the number of selected jobs.
+    fn reopen(&mut self, at: Timestamp, selection: &RetrySelection) -> Result<u64, LedgerError>
+    where
+        Self: RunWriter,
+    {
+        let n_selected = self.select(selection)?;
+        self.reopen_selected(at, selection)?;
+        Ok(n_selected)
+    }
+}
+
+impl<R: RunReader + ?Sized> Typed for R {}
+
+/// Passes a snapshot of the run in the folder `out` to `read`, and writes nothing.
+///
+/// `read` may be called again: its result for a ledger that changed meanwhile is discarded.
+pub fn read_snapshot<T, E: From<LedgerError>>(
+    store: &StoreSpec,
+    out: &Path,
+    mut read: impl FnMut(&dyn RunReader) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut result = None;
+    let ended = (store.read_snapshot)(out, &mut |reader| result = Some(read(reader)));
+    settled(ended, result)
+}
+
+/// Joins the result of a closure with that of the store which called it. The closure's error is reported first.
+fn settled<T, E: From<LedgerError>>(ended: Result<(), LedgerError>, result: Option<Result<T, E>>) -> Result<T, E> {
+    match (ended, result) {
+        (_, Some(Err(error))) => Err(error),
+        (Err(error), _) => Err(error.into()),
+        (Ok(()), Some(Ok(result))) => Ok(result),
+        (Ok(()), None) => unreachable!("a store calls the closure before it returns without an error"),
+    }
+}
+
+/// Passes the rows on, and keeps the error that ends them.
+fn with_rows<T, E: From<LedgerError>>(
+    rows: impl Iterator<Item = Result<JobSpec, E>>,
+    take: impl FnOnce(&mut JobRows<'_>) -> Result<T, RowsError>,
+) -> Result<T, E> {
+    let mut kept = None;
+    let mut rows = rows.map(|row| {
+        row.map_err(|error| {
+            kept = Some(error);
+            RowsError::BrokenOff
+        })
+    });
+    let taken = take(&mut rows);
+    drop(rows);
+    match (taken, kept) {
+        (Ok(taken), _) => Ok(taken),
+        (Err(RowsError::Ledger(error)), _) => Err(error.into()),
+        (Err(RowsError::BrokenOff), Some(error)) => Err(error),
+        (Err(RowsError::BrokenOff), None) => unreachable!("only the rows say that they broke off"),
+    }
+}
