@@ -11,7 +11,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use promptbatch::manifest::{self, Source};
+use promptbatch::manifest;
+use promptbatch::manifest::source::Source;
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::Job;
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome, TaskId};

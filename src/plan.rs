@@ -5,7 +5,9 @@ pub mod estimate;
 use std::iter;
 use std::path::Path;
 
-use crate::manifest::{self, Manifest, ManifestError, Source};
+use crate::manifest::error::ManifestError;
+use crate::manifest::source::Source;
+use crate::manifest::{self, Manifest};
 use crate::model::cost::Cost;
 use crate::model::counts::StatusCounts;
 use crate::model::job::JobSpec;

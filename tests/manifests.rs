@@ -8,7 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boon::{Compiler, Schemas};
-use promptbatch::manifest::{self, Diagnostic, Manifest, Source};
+use promptbatch::manifest::diagnostics::Diagnostic;
+use promptbatch::manifest::schema;
+use promptbatch::manifest::source::Source;
+use promptbatch::manifest::{self, Manifest};
 use promptbatch::model::job::JobSpec;
 use promptbatch::model::request::{Json, Lora, Request};
 use serde_json::Value;
@@ -161,7 +164,7 @@ const BAD: [&str; 45] = [
 #[test]
 fn the_schema_takes_good_manifests_and_no_bad_ones() {
     let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
-    let schema = serde_json::from_str(&manifest::schema()).expect("a schema is JSON");
+    let schema = serde_json::from_str(&schema::schema()).expect("a schema is JSON");
     compiler.add_resource("prompts.schema.json", schema).expect("it can be named so");
     let schema = compiler.compile("prompts.schema.json", &mut schemas).expect("it is a good schema");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,5 +1,8 @@
 //! Checks of the source files: layers, sizes, opening sentences, and texts that no file may contain.
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use promptbatch::manifest::{self, Source};
+use promptbatch::manifest;
+use promptbatch::manifest::source::Source;
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome, TaskId, Url};
 use promptbatch::model::phase::JobRecord;

@@ -8,7 +8,7 @@ use std::{process, thread};
 
 use promptbatch::driver::StopHandle;
 use promptbatch::engine::turn::{Signal, StopReason};
-use promptbatch::manifest;
+use promptbatch::manifest::input::spool::is_waiting;
 use promptbatch::report::tty_reporter::PrintAbove;
 use tokio::runtime::Builder;
 use tokio::select;
@@ -32,7 +32,7 @@ const CONTINUE: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
 
 /// Ends the process if it waits for a pipe to deliver the manifest: before that, nothing is in progress.
 fn end_waiting(heard: Signal, is_quiet: bool) {
-    if manifest::is_waiting() {
+    if is_waiting() {
         if !is_quiet {
             tell(WAITED);
         }

@@ -5,21 +5,23 @@ use std::collections::{BTreeSet, HashSet};
 use std::mem;
 use std::sync::Arc;
 
-use crate::manifest::diagnostic::{DiagnosticList, Issue, Location, PassDiagnostics, Span, wrong};
+use crate::manifest::diagnostics::{DiagnosticList, Issue, Location, PassDiagnostics, Span, wrong};
 use crate::manifest::duplicate_ids::IdCheck;
-use crate::manifest::entry::{Entry, FieldEntry};
-use crate::manifest::expand::EntryJobs;
-use crate::manifest::expand_options::ExpandOptions;
-use crate::manifest::field::Field;
-use crate::manifest::fields::{Fields, Text, TextMode};
-use crate::manifest::grid::ParameterGrid;
-use crate::manifest::job_limit::ExpansionLimit;
+use crate::manifest::entry::Entry;
+use crate::manifest::expand::grid::ParameterGrid;
+use crate::manifest::expand::job_limit::ExpansionLimit;
+use crate::manifest::expand::jobs::{EntryJobs, JobIterator};
+use crate::manifest::expand::options::ExpandOptions;
+use crate::manifest::expand::templates::{Scope, TextReader};
+use crate::manifest::fields::field::Field;
+use crate::manifest::fields::field_entry::FieldEntry;
+use crate::manifest::fields::one_or_many::OneOrManyValues;
+use crate::manifest::fields::value::shown_text;
+use crate::manifest::fields::{Fields, Text, TextMode, parse};
 use crate::manifest::lists::ListFiles;
-use crate::manifest::one_or_many::OneOrManyValues;
+use crate::manifest::model_limits;
 use crate::manifest::summary::ManifestSummary;
-use crate::manifest::template::WildcardCache;
-use crate::manifest::templates::{Scope, TextReader};
-use crate::manifest::{model_limits, read};
+use crate::manifest::template::wildcards::WildcardCache;
 use crate::model::job::JobSpec;
 use crate::model::request::Request;
 
@@ -43,7 +45,7 @@ impl SharedDefaults {
     pub(super) fn lay_under(&mut self, given: Vec<FieldEntry>, mistakes: &mut DiagnosticList) {
         let model = given.iter().find(|given| given.field == Field::Model);
         self.model_place = self.model_place.or(model.map(|given| given.place));
-        let texts = TextMode::of(&self.ways);
+        let texts = self.ways.text_mode();
         self.fields = mem::take(&mut self.fields).or(&Fields::read(given, texts, mistakes));
     }
 }
@@ -110,7 +112,7 @@ impl EntryValidator {
             Some(own) => Arc::new(own.as_ref().clone().or(&self.shared.ways)),
             None => Arc::clone(&self.shared.ways),
         };
-        let own = Fields::read(mem::take(&mut entry.given), TextMode::of(&ways), &mut findings.mistakes);
+        let own = Fields::read(mem::take(&mut entry.given), ways.text_mode(), &mut findings.mistakes);
         let fields = own.or(&self.shared.fields);
         match &fields.model {
             Some(models) => {
@@ -122,7 +124,7 @@ impl EntryValidator {
         }
         check_last_seed(&fields, seed_place, &mut findings.mistakes);
         let extras = with_shared(&self.shared.extras, mem::take(&mut entry.extras));
-        let jobs = if TextMode::of(&ways) == TextMode::Literal && fields.is_one() {
+        let jobs = if ways.text_mode() == TextMode::Literal && fields.is_one() {
             plain(fields, extras)
         } else {
             let place = ways.combine.map_or(prompt_place, |(_, place)| place);
@@ -177,8 +179,24 @@ impl EntryValidator {
         }
     }
 
+    /// Returns the next valid job of an entry. The mistakes of jobs before it go to `findings`.
+    pub(super) fn next_job(&mut self, jobs: &mut JobIterator, findings: &mut PassDiagnostics) -> Option<JobSpec> {
+        loop {
+            match jobs.next()? {
+                Ok(draft) => {
+                    self.count(&draft.request, jobs.place(), &mut findings.warnings);
+                    if let (Some(place), Some(id)) = (jobs.place_of_ids(), &draft.label) {
+                        self.check_id(id, &draft.request.prompt, place, &mut findings.mistakes);
+                    }
+                    return Some(draft);
+                }
+                Err((place, wrong)) => findings.mistakes.push(place, wrong),
+            }
+        }
+    }
+
     /// Counts a job, and warns about a doubtful size.
-    pub(super) fn count(&mut self, request: &Request, place: Location, warnings: &mut DiagnosticList) {
+    fn count(&mut self, request: &Request, place: Location, warnings: &mut DiagnosticList) {
         if self.census.count(request)
             && let Some(doubt) = model_limits::doubt(&request.model, request)
         {
@@ -192,9 +210,9 @@ impl EntryValidator {
     }
 
     /// Records the id of an entry, or of a job with an own id, and reports a duplicate.
-    pub(super) fn check_id(&mut self, id: &str, prompt: &str, place: Location, mistakes: &mut DiagnosticList) {
+    fn check_id(&mut self, id: &str, prompt: &str, place: Location, mistakes: &mut DiagnosticList) {
         let Some(first) = self.ids.add(id, prompt, place) else { return };
-        let shown = read::shown_text(id);
+        let shown = shown_text(id);
         let wrong = if first == place {
             let remedy = "put a var in it, such as `{animal}`, or carry it through under `meta:`";
             wrong(format!("the id {shown} is used by several prompts"), remedy)
@@ -206,11 +224,11 @@ impl EntryValidator {
 
     /// Warns once about each unusual model name, in however many entries it occurs.
     fn check_model(&mut self, model: &str, place: Location, warnings: &mut DiagnosticList) {
-        if read::is_repo_id(model) || self.models.contains(model) {
+        if parse::is_repo_id(model) || self.models.contains(model) {
             return;
         }
         self.models.insert(model.to_owned());
-        let what = format!("the model {} is not of the form org/name", read::shown_text(model));
+        let what = format!("the model {} is not of the form org/name", shown_text(model));
         warnings.push(place, wrong(what, "check its name, for example Qwen/Qwen-Image"));
     }
 
@@ -228,7 +246,7 @@ impl EntryValidator {
                 let what = format!("the entries have more than {COLUMNS_MAX} columns to carry through");
                 mistakes.push(place, wrong(what, "use the same names in all entries"));
             }
-            if let Err(wrong) = read::column(column) {
+            if let Err(wrong) = parse::column(column) {
                 mistakes.push(place, wrong);
             }
             self.columns.push(column.to_owned());
@@ -257,7 +275,7 @@ impl EntryValidator {
 }
 
 fn unused(name: &str) -> Issue {
-    let shown = read::shown_text(name);
+    let shown = shown_text(name);
     wrong(format!("no prompt uses the var {shown}"), format!("write {{{name}}} in a prompt, or remove {shown}"))
 }
 
@@ -274,7 +292,7 @@ fn plain(fields: Fields, extras: Vec<(String, String)>) -> Option<EntryJobs> {
         guidance: fields.guidance.map(OneOrManyValues::into_first),
         image_url: fields.image_url.map(OneOrManyValues::into_first).unwrap_or_default(),
         loras: fields.loras.map(OneOrManyValues::into_first).unwrap_or_default(),
-        params: fields.params.map(|params| read::sent(params.at(0))).unwrap_or_default(),
+        params: fields.params.map(|params| parse::sent(params.at(0))).unwrap_or_default(),
     };
     Some(EntryJobs::alike(JobSpec { label: text(fields.id), request, extras }, fields.n.unwrap_or(1)))
 }
@@ -282,8 +300,8 @@ fn plain(fields: Fields, extras: Vec<(String, String)>) -> Option<EntryJobs> {
 fn check_last_seed(fields: &Fields, place: Location, mistakes: &mut DiagnosticList) {
     let (Some(OneOrManyValues::One(first)), Some(n)) = (&fields.seed, fields.n) else { return };
     let last = first + u64::from(n) - 1;
-    if last > read::SEED_MAX.cast_unsigned() {
-        let what = format!("the last of the {n} seeds is {last}, above {}", read::SEED_MAX);
+    if last > parse::SEED_MAX.cast_unsigned() {
+        let what = format!("the last of the {n} seeds is {last}, above {}", parse::SEED_MAX);
         mistakes.push(place, wrong(what, "lower `seed` or `n`"));
     }
 }

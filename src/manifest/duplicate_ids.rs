@@ -10,7 +10,7 @@ use std::fs::File;
 use std::hash::BuildHasher;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
-use crate::manifest::diagnostic::Location;
+use crate::manifest::diagnostics::Location;
 
 /// Limit on the ids in memory, 16 bytes each.
 const RUN_MAX: usize = 1 << 19;

@@ -9,10 +9,9 @@ use std::io::{self, Write};
 use serde_json::{Map, Value, json};
 
 use crate::manifest::Manifest;
-use crate::manifest::diagnostic::ManifestError;
-use crate::manifest::expand_options::EXPAND;
-use crate::manifest::field::Field;
-use crate::manifest::yaml::META;
+use crate::manifest::error::ManifestError;
+use crate::manifest::expand::options::EXPAND;
+use crate::manifest::fields::field::{Field, META};
 use crate::model::job::JobSpec;
 use crate::model::request::{Json, Lora};
 

@@ -4,144 +4,56 @@
 //! yields the jobs. Both passes stream rows, lines and documents, so a million of them need no more memory than ten.
 //! A file that differs in the second pass is an error; it never yields a different batch.
 //!
-//! Stages from bytes to jobs, and the files of each stage:
+//! Stages from bytes to jobs, and the modules of each stage, from the bottom up:
 //!
-//! | stage | files |
+//! | stage | modules |
 //! |---|---|
-//! | bytes to text | `input` (file, pipe, standard input, gzip), `encoding`, `guess`, `spool` |
-//! | text to entries | `documents`, `yaml`, `tree` (YAML); `table`, `rows` (CSV), `tabs` (TSV), `columns`; `jsonl`; `texts` (TXT) |
-//! | values | `field`, `read`, `parts`, `range`, `lists` (other files), `families`; `fields` holds the valid ones |
-//! | entries to jobs | `check`, `ways`, `sayings` and `template` (texts), `grid` and `draw` (lists), `expand`, `guard` |
-//! | diagnostics and output | `mistake`, `complaint`, `source_lines`, `census`; `schema`, `listing` |
+//! | mistakes and warnings, each with its location | `diagnostics` |
+//! | bytes to text: file, pipe, standard input, gzip, encodings | `input` |
+//! | values and fields of an entry, checked | `fields` |
+//! | templates of texts; lists in other files; the jobs of lists and vars | `template`, `lists`, `expand` |
+//! | text to entries, one file or folder for each format | `formats`, which is a table |
+//! | entries to jobs, with the checks across entries | `check`, `duplicate_ids`, `model_limits`, `summary`, `reader` |
+//! | output | `listing`, `schema` |
 
 mod check;
-mod columns;
-mod composite_fields;
-mod detect;
-mod diagnostic;
-mod documents;
+pub mod diagnostics;
 mod duplicate_ids;
-mod encoding;
-mod entry;
+pub mod entry;
+pub mod error;
 mod expand;
-mod expand_options;
-mod field;
-mod fields;
-mod format;
-mod grid;
-mod hashing_reader;
-mod input;
-mod job_limit;
-mod json;
-mod jsonl;
-mod line_index;
-mod listing;
-mod lists;
+pub mod fields;
+pub mod formats;
+pub mod input;
+pub mod listing;
+pub mod lists;
 mod model_limits;
-mod one_or_many;
-mod permutation;
-mod range;
-mod read;
 mod reader;
-mod schema;
-mod source_lines;
-mod spanned;
-mod spool;
-mod summary;
-mod table;
+pub mod schema;
+pub mod settings;
+pub mod source;
+pub mod summary;
 mod template;
-mod templates;
 #[cfg(test)]
 mod tests;
-mod text_lines;
-mod tokenizer;
-mod tsv;
-mod txt;
-mod value;
-mod yaml;
-mod yaml_errors;
 
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
-use self::check::ValidationResult;
-use self::detect::DetectedEncoding;
-pub use self::diagnostic::{Diagnostic, DiagnosticReport, Location, ManifestError, Span};
-use self::diagnostic::{DiagnosticList, PassDiagnostics};
-use self::duplicate_ids::IdCheck;
-pub use self::encoding::Encoding;
-use self::encoding::Unreadable;
-pub use self::format::{Format, is_nameless, stem};
-pub use self::listing::{Listing, ListingError, list};
-use self::reader::{ManifestReader, ReadSummary};
-pub use self::schema::schema;
-pub use self::source_lines::lines_of;
-pub use self::spool::is_waiting;
-pub use self::summary::ManifestSummary;
-use self::yaml::Settings;
+use crate::manifest::check::ValidationResult;
+use crate::manifest::diagnostics::{Diagnostic, DiagnosticList, DiagnosticReport, Location, PassDiagnostics};
+use crate::manifest::duplicate_ids::IdCheck;
+use crate::manifest::error::ManifestError;
+use crate::manifest::input::detect::DetectedEncoding;
+use crate::manifest::input::encoding::{Encoding, Unreadable};
+use crate::manifest::input::{bytes, detect};
+use crate::manifest::reader::{ManifestReader, ReadSummary};
+use crate::manifest::settings::Settings;
+use crate::manifest::source::Source;
+use crate::manifest::summary::ManifestSummary;
 use crate::model::job::JobSpec;
 use crate::model::price::Price;
 use crate::model::progress::{Meter, NoProgress, Operation, Progress};
-
-/// Manifest file and the options that change its meaning.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Source {
-    /// Path of the file, or `-` for standard input. The file may be compressed with gzip.
-    pub path: PathBuf,
-    /// Format of the file. `None` means the format that the file extension names.
-    pub format: Option<Format>,
-    /// Encoding of the file. `None` means UTF-8, or the encoding that is detected from the file's bytes.
-    pub encoding: Option<Encoding>,
-    /// Name of the table column or object key that holds the prompt. `None` means `prompt`.
-    pub prompt_column: Option<String>,
-    /// Name of the table column or object key that holds the id. `None` means `id`.
-    pub id_column: Option<String>,
-    /// Pairs of field and value. They override the manifest's defaults, but not an entry's own fields. The last pair of a field wins.
-    pub overrides: Vec<(String, String)>,
-    /// Model of the entries for which nothing else names a model. `None` means no default.
-    pub default_model: Option<String>,
-    /// Limit on the jobs that lists make. `None` means 10,000. Entries that make one job each are not limited.
-    pub jobs_max: Option<u64>,
-    /// Seed of the shuffled work order. It replaces the seed in the manifest. `None` keeps the manifest's setting.
-    pub shuffle: Option<u64>,
-    /// Folders whose files the manifest may name, in addition to its own folder.
-    /// The own folder of a pipe or of standard input is the working directory.
-    pub allowed_folders: Vec<PathBuf>,
-}
-
-impl Source {
-    fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
-        // Leaves out the job limit and the allowed folders, because they do not change what the jobs are.
-        let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
-        let Self { jobs_max: _, shuffle, allowed_folders: _, .. } = self;
-        let format = format.or_else(|| Format::of(path)).map_or("", Format::name);
-        let mut hasher = blake3::Hasher::new();
-        let mut add = |text: Option<&str>| {
-            // Length of each part precedes the part, so that two adjacent parts cannot be confused. `u64::MAX` marks an absent part.
-            hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
-            hasher.update(text.unwrap_or_default().as_bytes());
-        };
-        add(Some("promptbatch manifest 2"));
-        add(Some(format));
-        add(encoding.map(Encoding::name));
-        add(prompt_column.as_deref());
-        add(id_column.as_deref());
-        add(default_model.as_deref());
-        for (field, value) in overrides {
-            add(Some(field));
-            add(Some(value));
-        }
-        if let Some(seed) = shuffle {
-            add(Some("shuffle"));
-            add(Some(&seed.to_string()));
-        }
-        hasher.update(digest.as_bytes());
-        if let Some(lists) = lists {
-            hasher.update(lists.as_bytes());
-        }
-        *hasher.finalize().as_bytes()
-    }
-}
 
 /// Computes a hash of the file's bytes and of every option that changes their meaning. The location of the file does not count.
 /// A known fingerprint means that exactly this manifest was checked before.
@@ -149,13 +61,13 @@ impl Source {
 /// Returns an `Unsupported` error for a pipe other than standard input, because that pipe may have no end.
 /// The same error is returned for a manifest that may name other files. Their names and contents are known only after the read.
 pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
-    if input::n_bytes(&source.path).is_none() {
+    if bytes::n_bytes(&source.path).is_none() {
         return Err(io::ErrorKind::Unsupported.into());
     }
     if reader::may_name_lists(source)? {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    input::digest(&source.path).map(|digest| source.fingerprint(digest, None))
+    bytes::digest(&source.path).map(|digest| source.fingerprint(digest, None))
 }
 
 /// Manifest that passed all checks.
@@ -207,13 +119,13 @@ fn read(
     ids: IdCheck,
     progress: &mut dyn Progress,
 ) -> Result<(Manifest, PassDiagnostics, IdCheck), ManifestError> {
-    let mut meter = Meter::begin(progress, Operation::Check, input::n_bytes(&source.path));
+    let mut meter = Meter::begin(progress, Operation::Check, bytes::n_bytes(&source.path));
     let mut findings = PassDiagnostics::default();
     let read_all = || {
         let mut pass = ManifestReader::start(source, encoding, ids, &mut findings)?;
         while let Some(draft) = pass.next_draft(&mut findings)? {
             pass.keep(draft);
-            pass.n_bytes().into_iter().for_each(|n_bytes| meter.at(n_bytes));
+            meter.at(pass.n_bytes());
         }
         let settings = pass.take_settings();
         Ok::<_, ManifestError>((settings, pass.finish(&mut findings)))
@@ -235,7 +147,7 @@ fn read(
             }
             // The encoding that the user named decides, although another one is detected.
             Ok(DetectedEncoding::Certain(_)) => {
-                (Location::File, diagnostic::wrong(Unreadable::NotUtf8.to_string(), "omit --encoding"))
+                (Location::File, diagnostics::wrong(Unreadable::NotUtf8.to_string(), "omit --encoding"))
             }
             Ok(DetectedEncoding::Doubtful { line, likely }) => detect::refusal(line, Some(likely)),
             Ok(DetectedEncoding::Mixed { line }) => detect::refusal(line, None),
@@ -304,7 +216,7 @@ impl Manifest {
     /// error. The items form one consistent batch only if no error follows them.
     pub fn drafts(&self) -> Result<impl Iterator<Item = Result<JobSpec, ManifestError>> + use<>, ManifestError> {
         let path = self.path();
-        if input::digest(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })? != self.digest {
+        if bytes::digest(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })? != self.digest {
             return Err(ManifestError::Changed { path: path.to_owned() });
         }
         let mut findings = PassDiagnostics::default();

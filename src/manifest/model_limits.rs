@@ -5,8 +5,8 @@
 
 use std::ops::RangeInclusive;
 
-use crate::manifest::diagnostic::{Issue, wrong};
-use crate::manifest::read::shown_text;
+use crate::manifest::diagnostics::{Issue, wrong};
+use crate::manifest::fields::value::shown_text;
 use crate::model::request::{Request, Size};
 
 /// Models with the same limits.

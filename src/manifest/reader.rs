@@ -5,46 +5,35 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::manifest::Source;
 use crate::manifest::check::{EntryValidator, SharedDefaults, ValidationResult};
-use crate::manifest::columns::ColumnOptions;
-use crate::manifest::diagnostic::{DiagnosticList, Location, ManifestError, PassDiagnostics, wrong};
-use crate::manifest::documents::Documents;
+use crate::manifest::diagnostics::{DiagnosticList, Location, PassDiagnostics, wrong};
 use crate::manifest::duplicate_ids::IdCheck;
-use crate::manifest::encoding::Encoding;
-use crate::manifest::entry::{Entry, FieldEntry, UnparsedValue};
-use crate::manifest::expand::JobIterator;
-use crate::manifest::field::{Field, nearest};
-use crate::manifest::format::{Format, is_nameless};
-use crate::manifest::input::ManifestInput;
-use crate::manifest::job_limit::JOBS_MAX;
-use crate::manifest::jsonl::Jsonl;
+use crate::manifest::error::ManifestError;
+use crate::manifest::expand::job_limit::JOBS_MAX;
+use crate::manifest::expand::jobs::JobIterator;
+use crate::manifest::fields::field::{Field, nearest};
+use crate::manifest::fields::field_entry::FieldEntry;
+use crate::manifest::fields::value::{UnparsedValue, shown_text};
+use crate::manifest::formats::columns::ColumnOptions;
+use crate::manifest::formats::format::{EntrySource, Format, FormatInput, ManifestHead, Opened};
+use crate::manifest::formats::of_path;
+use crate::manifest::input::encoding::Encoding;
+use crate::manifest::input::path::is_nameless;
+use crate::manifest::input::text::ManifestInput;
 use crate::manifest::lists::ListFiles;
-use crate::manifest::read::shown_text;
-use crate::manifest::table::Table;
-use crate::manifest::txt::TxtEntries;
-use crate::manifest::yaml::{self, Settings};
+use crate::manifest::settings::Settings;
+use crate::manifest::source::Source;
 use crate::model::job::JobSpec;
 
 /// State of a pass in progress.
 pub(super) struct ManifestReader {
     path: PathBuf,
-    /// `None` if there is nothing to read; the diagnostics say why.
-    entries: Option<Box<dyn EntrySource>>,
+    entries: Box<dyn EntrySource>,
     settings: Settings,
     lists: ListFiles,
     checker: EntryValidator,
     /// Remaining jobs of the current entry.
     jobs: Option<JobIterator>,
-}
-
-/// Entries of a manifest in any format, in file order.
-pub(super) trait EntrySource {
-    /// Returns the next entry. Problems before that entry go to `findings`. An entry may name list files in the manifest's folder.
-    fn next_entry(&mut self, lists: &mut ListFiles, findings: &mut PassDiagnostics) -> io::Result<Option<Entry>>;
-
-    /// Returns the input that the entries are read from.
-    fn input(&self) -> &ManifestInput;
 }
 
 impl ManifestReader {
@@ -56,27 +45,22 @@ impl ManifestReader {
         findings: &mut PassDiagnostics,
     ) -> Result<Self, ManifestError> {
         let path = &source.path;
-        let format = source.format.or_else(|| Format::of(path));
+        let format = source.format.or_else(|| of_path(path));
         let format = format.ok_or_else(|| ManifestError::UnknownFormat { path: path.clone() })?;
         // Uses the working directory as the folder of a manifest without a name of its own.
         let folder = path.parent().filter(|_| !is_nameless(path)).unwrap_or(Path::new(""));
         let mut lists = ListFiles::new(folder.to_owned(), &source.allowed_folders);
         let mut shared = SharedDefaults::default();
-        let mut settings = Settings::default();
         shared.lay_under(given_overrides(source, &mut findings.mistakes), &mut findings.mistakes);
         refuse_column_options(source, format, &mut findings.mistakes);
-        let input = ManifestInput::open(path, source.encoding.or(encoding));
-        let entries = input.and_then(|input| {
-            warn_of_encoding(source, &input, &mut findings.warnings);
-            open(
-                format,
-                input,
-                source,
-                &mut HeadSettings { shared: &mut shared, settings: &mut settings, lists: &mut lists },
-                findings,
-            )
-        });
-        let entries = entries.map_err(|source| ManifestError::Read { path: path.clone(), source })?;
+        let columns = ColumnOptions { prompt: source.prompt_column.clone(), id: source.id_column.clone() };
+        let input = FormatInput { path, encoding: source.encoding, detected: encoding };
+        let opened = format.open(input, columns, &mut lists, findings);
+        let Opened { head, entries } = opened.map_err(|source| ManifestError::Read { path: path.clone(), source })?;
+        let ManifestHead { defaults, extras, ways, settings } = head;
+        shared.ways = Arc::new(ways);
+        shared.extras = extras;
+        shared.lay_under(defaults, &mut findings.mistakes);
         shared.lay_under(given_model(source), &mut findings.mistakes);
         let checker = EntryValidator::new(shared, ids, source.jobs_max.unwrap_or(JOBS_MAX));
         Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
@@ -85,11 +69,10 @@ impl ManifestReader {
     /// Returns the next valid job. The mistakes of invalid jobs before it go to `findings`.
     pub(super) fn next_draft(&mut self, findings: &mut PassDiagnostics) -> Result<Option<JobSpec>, ManifestError> {
         loop {
-            if let Some(draft) = self.jobs.as_mut().and_then(|jobs| jobs.next(&mut self.checker, findings)) {
+            if let Some(draft) = self.jobs.as_mut().and_then(|jobs| self.checker.next_job(jobs, findings)) {
                 return Ok(Some(draft));
             }
-            let Some(entries) = &mut self.entries else { return Ok(None) };
-            let entry = entries.next_entry(&mut self.lists, findings);
+            let entry = self.entries.next_entry(&mut self.lists, findings);
             let entry = entry.map_err(|source| ManifestError::Read { path: self.path.clone(), source })?;
             let Some(entry) = entry else { return Ok(None) };
             let place = entry.place;
@@ -103,8 +86,8 @@ impl ManifestReader {
     }
 
     /// Returns how many bytes of the file have been read, before decompression.
-    pub(super) fn n_bytes(&self) -> Option<u64> {
-        self.entries.as_ref().map(|entries| entries.input().n_bytes())
+    pub(super) fn n_bytes(&self) -> u64 {
+        self.entries.bytes().n_bytes()
     }
 
     /// Takes the settings of the whole run.
@@ -113,7 +96,7 @@ impl ManifestReader {
     }
 
     pub(super) fn finish(self, findings: &mut PassDiagnostics) -> ReadSummary {
-        let digest = self.entries.map_or(blake3::hash(&[]), |entries| entries.input().digest());
+        let digest = self.entries.bytes().digest();
         ReadSummary { checked: self.checker.finish(findings), digest, lists: self.lists.digest() }
     }
 }
@@ -129,10 +112,11 @@ pub(super) struct ReadSummary {
 
 /// Returns whether the manifest may name other files. A search for two words decides.
 pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
-    if source.format.or_else(|| Format::of(&source.path)) != Some(Format::Yaml) {
+    let format = source.format.or_else(|| of_path(&source.path));
+    let words = format.map_or(&[][..], |format| format.words_of_other_files());
+    if words.is_empty() {
         return Ok(false);
     }
-    let words = yaml::WORDS_OF_OTHER_FILES;
     let n_kept = words.iter().map(|word| word.len()).max().unwrap_or(0);
     let mut input = ManifestInput::open(&source.path, source.encoding)?;
     let mut held = Vec::new();
@@ -149,49 +133,6 @@ pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
         if n_bytes == 0 {
             return Ok(false);
         }
-    }
-}
-
-/// Settings that a manifest gives before its entries.
-struct HeadSettings<'a> {
-    shared: &'a mut SharedDefaults,
-    settings: &'a mut Settings,
-    lists: &'a mut ListFiles,
-}
-
-/// Opens the entries of a file in this format. The file's own defaults go below the shared fields that exist already.
-fn open(
-    format: Format,
-    input: ManifestInput,
-    source: &Source,
-    head: &mut HeadSettings,
-    findings: &mut PassDiagnostics,
-) -> io::Result<Option<Box<dyn EntrySource>>> {
-    let names = ColumnOptions { prompt: source.prompt_column.clone(), id: source.id_column.clone() };
-    let boxed = |table: Option<Table>| table.map(|table| Box::new(table) as Box<dyn EntrySource>);
-    Ok(match format {
-        Format::Yaml => {
-            let (documents, parsed) = Documents::open(input, head.lists, findings)?;
-            head.shared.ways = Arc::new(parsed.ways);
-            head.shared.lay_under(parsed.defaults, &mut findings.mistakes);
-            head.shared.extras = parsed.extras;
-            *head.settings = parsed.settings;
-            Some(Box::new(documents))
-        }
-        Format::Csv => boxed(Table::open_csv(input, &names, findings)?),
-        Format::Tsv => boxed(Table::open_tsv(input, &names, findings)?),
-        Format::Jsonl => Some(Box::new(Jsonl::new(input, names))),
-        Format::Txt => Some(Box::new(TxtEntries::new(input))),
-    })
-}
-
-/// Warns if the file is not read as UTF-8 and the user did not name an encoding.
-fn warn_of_encoding(source: &Source, input: &ManifestInput, warnings: &mut DiagnosticList) {
-    let encoding = input.encoding();
-    if encoding != Encoding::UTF8 && source.encoding.is_none() {
-        let what = format!("the file is not UTF-8 and is read as {encoding}");
-        let remedy = format!("check the prompts; confirm with --encoding {encoding}");
-        warnings.push(Location::File, wrong(what, remedy));
     }
 }
 
@@ -224,19 +165,16 @@ fn given_model(source: &Source) -> Vec<FieldEntry> {
 }
 
 /// Reports options that name a column, for formats without columns.
-fn refuse_column_options(source: &Source, format: Format, mistakes: &mut DiagnosticList) {
-    let remedy = match format {
-        Format::Csv | Format::Tsv | Format::Jsonl => return,
-        Format::Yaml => |field: Field| format!("name the field `{}` in the manifest", field.name()),
-        Format::Txt => |_| "every line is a prompt".to_owned(),
-    };
+fn refuse_column_options(source: &Source, format: &dyn Format, mistakes: &mut DiagnosticList) {
     for (option, column, field) in
         [("--prompt-col", &source.prompt_column, Field::Prompt), ("--id-col", &source.id_column, Field::Id)]
     {
-        if column.is_some() {
+        if column.is_some()
+            && let Some(remedy) = format.instead_of_column(field)
+        {
             let name = format.name().to_uppercase();
             let what = format!("{option} names a column, and a {name} manifest has none");
-            mistakes.push(Location::CommandLine, wrong(what, format!("{}, and leave {option} out", remedy(field))));
+            mistakes.push(Location::CommandLine, wrong(what, format!("{remedy}, and leave {option} out")));
         }
     }
 }

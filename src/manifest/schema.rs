@@ -342,8 +342,9 @@ struct Amount(#[schemars(range(min = 0))] f64);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::field::Field;
-    use crate::manifest::yaml::{META, PARTS, WAYS};
+    use crate::manifest::expand::options::NAMES;
+    use crate::manifest::fields::field::{Field, META};
+    use crate::manifest::formats::yaml::document::PARTS;
 
     /// Returns the names of the properties of a type in the schema.
     fn names(schema: &Value, of: &str) -> Vec<String> {
@@ -361,7 +362,7 @@ mod tests {
     #[test]
     fn every_field_is_in_the_schema() {
         let schema: Value = serde_json::from_str(&schema()).expect("a schema is JSON");
-        let fields = || Field::ALL.into_iter().map(Field::name).chain([META]).chain(WAYS);
+        let fields = || Field::ALL.into_iter().map(Field::name).chain([META]).chain(NAMES);
         assert_eq!(names(&schema, "Whole"), sorted(PARTS.into_iter()));
         assert_eq!(names(&schema, "Fields"), sorted(fields()));
         let is_shared = |name: &&str| !Field::named(name).is_some_and(Field::is_of_one_entry);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::manifest::ManifestSummary;
+use crate::manifest::summary::ManifestSummary;
 use crate::model::limits::Rate;
 use crate::model::price::Price;
 use crate::model::request::Size;
@@ -131,7 +131,8 @@ fn whole(n: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{self, Source};
+    use crate::manifest;
+    use crate::manifest::source::Source;
 
     /// Returns the census of a manifest with the given number of jobs for each of the two models.
     fn census(n_a: u32, n_b: u32) -> ManifestSummary {

@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::driver::{StopHandle, stopper};
 use crate::engine::turn::{Signal, StopReason};
 use crate::images::validate::verdict::CheckLimits;
-use crate::manifest::{self, Source};
+use crate::manifest::input::path::stem;
+use crate::manifest::source::Source;
 use crate::model::counts::StatusCounts;
 use crate::model::event::Event;
 use crate::model::limits::Limits;
@@ -64,7 +65,7 @@ impl Batch {
     /// Creates a batch of the prompts in this manifest, for ModelScope, into `out/<name of the manifest>`.
     pub fn new(manifest: impl Into<PathBuf>) -> Self {
         let path = manifest.into();
-        let out = Path::new("out").join(manifest::stem(&path).unwrap_or("run".as_ref()));
+        let out = Path::new("out").join(stem(&path).unwrap_or("run".as_ref()));
         Self(Options {
             source: Source { path, ..Source::default() },
             out,

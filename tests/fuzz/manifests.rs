@@ -6,7 +6,9 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use promptbatch::manifest::{self, ManifestError, Source};
+use promptbatch::manifest;
+use promptbatch::manifest::error::ManifestError;
+use promptbatch::manifest::source::Source;
 use promptbatch::provider::modelscope::body;
 use serde_json::Value;
 use tempfile::TempDir;

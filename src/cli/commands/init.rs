@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use clap::Args;
-use promptbatch::manifest;
+use promptbatch::manifest::schema;
 use promptbatch::model::escape::escape;
 
 use crate::cli::exit::Exit;
@@ -49,7 +49,7 @@ const SCHEMA_NAME: &str = "prompts.schema.json";
 
 /// Prints the JSON Schema of YAML manifests.
 pub fn schema() -> Exit {
-    print(&manifest::schema())
+    print(&schema::schema())
 }
 
 /// Writes a starter manifest, and its schema next to it. Existing files are never overwritten.
@@ -66,7 +66,7 @@ pub fn init(args: &InitArgs) -> Exit {
         return Exit::Usage;
     }
     let schema = (!args.no_schema).then(|| path.with_file_name(SCHEMA_NAME));
-    let written = manifest::schema();
+    let written = schema::schema();
     if let Some(schema) = &schema
         && fs::read(schema).is_ok_and(|there| there != written.as_bytes())
     {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use promptbatch::manifest;
-use promptbatch::manifest::{Listing, ListingError};
+use promptbatch::manifest::listing::{self, Listing, ListingError};
 use promptbatch::model::cost::CostLimit;
 use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::escape::{escape, excerpt, excerpts_apart};
@@ -208,7 +208,7 @@ fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
     };
     diagnostics::warn(&manifest);
     drop(chores);
-    match manifest::list(&manifest, listing, io::stdout().lock()) {
+    match listing::list(&manifest, listing, io::stdout().lock()) {
         Ok(()) => Exit::Done,
         Err(ListingError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error @ ListingError::Write(_)) => fail(Exit::Error, &error),

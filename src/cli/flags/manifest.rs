@@ -3,20 +3,25 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
-use promptbatch::manifest::{Encoding, Format, Source, is_nameless, stem};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use promptbatch::manifest::formats::format::Format;
+use promptbatch::manifest::formats::{self, FORMATS};
+use promptbatch::manifest::input::encoding::Encoding;
+use promptbatch::manifest::input::path::{is_nameless, stem};
+use promptbatch::manifest::source::Source;
 
 use crate::cli::exit::Exit;
 use crate::cli::output::tell;
 
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
-    /// The prompts: a YAML, CSV, TSV, JSONL or TXT file, or - for standard input; any of them may be gzipped
+    #[arg(help = manifest_help())]
     pub manifest: PathBuf,
 
     /// Format of the manifest, if the file's extension does not show it
-    #[arg(long, value_enum, env = "PROMPTBATCH_FORMAT")]
-    pub format: Option<FormatArg>,
+    #[arg(long, value_parser = format(), env = "PROMPTBATCH_FORMAT")]
+    pub format: Option<&'static dyn Format>,
 
     /// Encoding of the file, such as gb18030, if it is not UTF-8 and cannot be detected
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ENCODING")]
@@ -49,37 +54,24 @@ pub struct ManifestArgs {
     pub shuffle: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum FormatArg {
-    /// A list of prompts, or documents separated by ---
-    Yaml,
-    /// A table with a header
-    Csv,
-    /// A table with tabs, where most quotes are just part of the text
-    Tsv,
-    /// One JSON object per line
-    Jsonl,
-    /// One prompt per line
-    Txt,
+/// Parses the name of a format. The names and their help come from the table of formats.
+fn format() -> impl TypedValueParser<Value = &'static dyn Format> {
+    let values = FORMATS.map(|format| PossibleValue::new(format.name()).help(format.help()));
+    PossibleValuesParser::new(values).map(|name| formats::named(&name).expect("only names of formats are possible"))
 }
 
-impl From<FormatArg> for Format {
-    fn from(arg: FormatArg) -> Self {
-        match arg {
-            FormatArg::Yaml => Self::Yaml,
-            FormatArg::Csv => Self::Csv,
-            FormatArg::Tsv => Self::Tsv,
-            FormatArg::Jsonl => Self::Jsonl,
-            FormatArg::Txt => Self::Txt,
-        }
-    }
+/// Describes the manifest argument, with the names of all formats.
+fn manifest_help() -> String {
+    let names = FORMATS.map(|format| format.name().to_uppercase());
+    let (last, others) = names.split_last().expect("there are formats");
+    format!("The prompts: a {} or {last} file, or - for standard input; any of them may be gzipped", others.join(", "))
 }
 
 /// Builds the source of the manifest: its path, and how to read it.
 pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
     Source {
         path: args.manifest.clone(),
-        format: args.format.map(Into::into),
+        format: args.format,
         encoding: args.encoding,
         prompt_column: args.prompt_col.clone(),
         id_column: args.id_col.clone(),

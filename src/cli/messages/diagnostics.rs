@@ -6,7 +6,11 @@ use std::{env, io};
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use promptbatch::manifest::{Diagnostic, Location, Manifest, ManifestError, Source, Span, lines_of};
+use promptbatch::manifest::Manifest;
+use promptbatch::manifest::diagnostics::{Diagnostic, Location, Span};
+use promptbatch::manifest::error::ManifestError;
+use promptbatch::manifest::input::source_lines::lines_of;
+use promptbatch::manifest::source::Source;
 use promptbatch::model::escape::escape;
 use serde_json::{Value, json};
 
@@ -78,7 +82,7 @@ fn render(renderer: &Renderer, group: &Group<'_>) -> String {
 
 fn lines(source: &Source, mistakes: &[Diagnostic]) -> BTreeMap<u64, String> {
     let numbers: BTreeSet<u64> = mistakes.iter().filter_map(Diagnostic::line).collect();
-    lines_of(source, &numbers)
+    lines_of(&source.path, source.encoding, &numbers)
 }
 
 /// Reports whether colours are used: only on terminals that show them, and not if the user switched them off.

@@ -1,6 +1,7 @@
 //! Estimate for a manifest, as text and as JSON: its jobs by kind, and the time, cost and disk of a run.
 
-use promptbatch::manifest::{Manifest, ManifestSummary};
+use promptbatch::manifest::Manifest;
+use promptbatch::manifest::summary::ManifestSummary;
 use promptbatch::model::amount::Amount;
 use promptbatch::model::cost::{Cost, CostLimit};
 use promptbatch::model::escape::{escape, excerpt, grouped};

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::manifest::diagnostic::{Issue, wrong};
+use crate::manifest::diagnostics::{Issue, wrong};
 use crate::model::escape::escape;
 
 /// System folders whose files are no texts: their contents depend on the process that reads them.
@@ -12,14 +12,14 @@ const OF_THE_SYSTEM: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// Folders in which list files are allowed.
 #[derive(Debug)]
-pub(super) struct AllowedFolders {
+pub(crate) struct AllowedFolders {
     /// Real paths of the folders, with links resolved.
     roots: Vec<PathBuf>,
 }
 
 /// Reason why a file may not be read.
 #[derive(Debug)]
-pub(super) enum FolderError {
+pub(crate) enum FolderError {
     /// File outside all folders. The real path is set only if the file exists.
     Outside(Option<PathBuf>),
     /// File that does not exist or cannot be accessed.
@@ -28,14 +28,14 @@ pub(super) enum FolderError {
 
 impl AllowedFolders {
     /// Resolves the manifest's own folder and the folders that the user allows. A missing folder allows nothing.
-    pub(super) fn new(own: &Path, allowed: &[PathBuf]) -> Self {
+    pub(crate) fn new(own: &Path, allowed: &[PathBuf]) -> Self {
         let own = if own.as_os_str().is_empty() { Path::new(".") } else { own };
         let roots = std::iter::once(own).chain(allowed.iter().map(PathBuf::as_path));
         Self { roots: roots.filter_map(|folder| fs::canonicalize(folder).ok()).collect() }
     }
 
     /// Returns the real path of the file if it is in one of the folders. A path elsewhere gives `Outside`, whether a file exists or not.
-    pub(super) fn find(&self, path: &Path) -> Result<PathBuf, FolderError> {
+    pub(crate) fn find(&self, path: &Path) -> Result<PathBuf, FolderError> {
         let error = match fs::canonicalize(path) {
             Ok(real) if self.holds(&real) => return Ok(real),
             Ok(real) => return Err(FolderError::Outside(Some(real))),
@@ -58,7 +58,7 @@ impl AllowedFolders {
 }
 
 /// Creates the mistake for a file outside the folders.
-pub(super) fn outside(what: &str, real: Option<&Path>) -> Issue {
+pub(crate) fn outside(what: &str, real: Option<&Path>) -> Issue {
     let (leads, folder) = match real.and_then(|real| Some((real, real.parent()?))) {
         Some((real, folder)) => {
             (format!(" ({})", escape(&real.display().to_string())), escape(&folder.display().to_string()))

@@ -5,30 +5,32 @@ use std::io;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-use super::WILDCARDS;
-use super::folders::{AllowedFolders, FolderError, outside};
-use crate::manifest::diagnostic::{Issue, wrong};
-use crate::manifest::field::misspelt;
+use crate::manifest::diagnostics::{Issue, wrong};
+use crate::manifest::fields::field::misspelt;
+use crate::manifest::lists::folders::{AllowedFolders, FolderError, outside};
 use crate::model::escape::escape;
+
+/// Name of the folder with the wildcards, in the manifest's folder.
+pub(crate) const WILDCARDS: &str = "wildcards";
 
 /// Limit on the files and folders below the folder of wildcards.
 const ENTRIES_MAX: usize = 100_000;
 
 /// Limit on nested folders there. A link may lead back to a parent folder.
-pub(super) const DEPTH_MAX: usize = 16;
+pub(crate) const DEPTH_MAX: usize = 16;
 
 /// Limit on the characters of a pattern. The rest is ignored.
 const PATTERN_CHARS_MAX: usize = 200;
 
 /// Returns whether the name stays below the folder in which it is looked up.
-pub(super) fn is_within(name: &str) -> bool {
+pub(crate) fn is_within(name: &str) -> bool {
     let parts = || Path::new(name).components();
     // Rejects the root and separator signs of other systems, so that a name means the same everywhere.
     !name.is_empty() && !name.contains(['\\', ':']) && parts().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Lists the names of all lists below `folder`, sorted. No names if the folder is missing. No subfolder may lead out of `folders`.
-pub(super) fn all(folder: &Path, folders: &AllowedFolders) -> Result<Arc<[String]>, Issue> {
+pub(crate) fn all(folder: &Path, folders: &AllowedFolders) -> Result<Arc<[String]>, Issue> {
     let mut names = Vec::new();
     let mut n_left = ENTRIES_MAX;
     match walk(folder, "", DEPTH_MAX, &mut n_left, &mut names, folders) {
@@ -77,7 +79,7 @@ fn walk(
 }
 
 /// Returns whether `pattern` matches `name`. `*` is any part of a folder or file name, and `**` is any part of a path.
-pub(super) fn fits(pattern: &str, name: &str) -> bool {
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     let name: Vec<_> = name.chars().collect();
     let pattern: Vec<_> = pattern.chars().take(PATTERN_CHARS_MAX).collect();
     // Entry `n` records whether the pattern so far matches the first `n` characters.
@@ -101,7 +103,7 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
 }
 
 /// Creates the mistake for a name that matches none of `names`, with a similar name as the remedy.
-pub(super) fn missing(shown: &str, name: &str, names: &[String]) -> Issue {
+pub(crate) fn missing(shown: &str, name: &str, names: &[String]) -> Issue {
     let ending = format!("/{name}");
     let elsewhere = names.iter().find(|other| other.ends_with(&ending)).map(String::as_str);
     let meant = elsewhere.or_else(|| misspelt(name.trim_end_matches(".txt"), names.iter().map(String::as_str)));

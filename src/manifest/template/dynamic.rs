@@ -7,9 +7,10 @@
 mod tokens;
 mod wildcard;
 
-use super::node::Node;
-use super::{Gathered, Reading, Template, TemplateFlaw};
-use crate::manifest::diagnostic::{Issue, wrong};
+use crate::manifest::diagnostics::{Issue, wrong};
+use crate::manifest::template::node::Node;
+use crate::manifest::template::parsed::{Gathered, Template, TemplateFlaw};
+use crate::manifest::template::wildcards::Reading;
 
 /// Limit on nested choices, those in wildcards included.
 const DEPTH_MAX: usize = 32;
@@ -23,7 +24,7 @@ const OPTIONS_MAX: usize = 1 << 22;
 /// Characters that may be special. All text between them is literal.
 const SPECIAL: [char; 8] = ['\\', '{', '}', '|', '#', '_', '$', '%'];
 
-pub(super) fn read(text: &str, reading: &mut Reading<'_>) -> Result<Template, Vec<TemplateFlaw>> {
+pub(crate) fn read(text: &str, reading: &mut Reading<'_>) -> Result<Template, Vec<TemplateFlaw>> {
     let mut parser = Parser::new(text, reading, NestingState::default());
     let node = parser.row(Row::Whole);
     parser.gathered.template(node, parser.has_weights)
@@ -115,7 +116,7 @@ impl<'p, 'r> Parser<'p, 'r> {
             literal.truncate(literal.len() - ending.len());
         }
         parts.extend((!literal.is_empty()).then(|| Node::Text(literal.into())));
-        self.within_limits(begin, Node::row(parts))
+        self.within_limits(begin, Node::sequence(parts))
     }
 
     /// Parses a part that is not text, and first adds the literal text before it.
@@ -158,14 +159,14 @@ impl<'p, 'r> Parser<'p, 'r> {
         }
         self.trail.depth -= 1;
         let node = match count {
-            None => Node::one_of(options),
+            None => Node::choice(options),
             Some(count) => {
                 // Expands a single wildcard to its texts, because several of them are meant.
-                if let [Node::OneOf(choice)] = &*options {
+                if let [Node::Choice(choice)] = &*options {
                     options = choice.options().to_vec();
                 }
                 let n_options = options.len();
-                Node::some_of(options, count.sizes, count.joiner).unwrap_or_else(|| {
+                Node::subset(options, count.sizes, count.joiner).unwrap_or_else(|| {
                     let what = format!("there are too many ways to choose that many of {n_options} options");
                     self.flaw(begin, wrong(what, "choose fewer, or give fewer options"));
                     Node::empty()

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::node::Node;
-use super::{Gathered, Template, TemplateFlaw, is_name, misspelt_var};
-use crate::manifest::diagnostic::{Issue, wrong};
-use crate::manifest::read::shown_text;
+use crate::manifest::diagnostics::{Issue, wrong};
+use crate::manifest::fields::value::shown_text;
+use crate::manifest::template::node::Node;
+use crate::manifest::template::parsed::{Gathered, Template, TemplateFlaw, is_name, misspelt_var};
 use crate::model::escape::excerpt;
 
-pub(super) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<TemplateFlaw>> {
+pub(crate) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<TemplateFlaw>> {
     let mut gathered = Gathered::default();
     let mut parts = Vec::new();
     let mut literal = String::new();
@@ -37,7 +37,7 @@ pub(super) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<
     }
     literal.push_str(&text[at..]);
     parts.extend((!literal.is_empty()).then(|| Node::Text(literal.into())));
-    gathered.template(Node::row(parts), false)
+    gathered.template(Node::sequence(parts), false)
 }
 
 /// Creates the mistake for the brace at the beginning of `rest`. `name` is the text inside the braces, if they are closed.

@@ -7,8 +7,8 @@ use flate2::write::GzEncoder;
 use proptest::prelude::*;
 
 use super::*;
-use crate::manifest::encoding::Unreadable;
-use crate::manifest::input::ManifestInput;
+use crate::manifest::input::encoding::Unreadable;
+use crate::manifest::input::text::ManifestInput;
 
 pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());

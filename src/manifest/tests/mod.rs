@@ -24,6 +24,8 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::manifest::diagnostics::{Diagnostic, Span};
+use crate::manifest::listing::{Listing, list};
 use crate::model::request::Request;
 
 const MODEL: &str = "Qwen/Qwen-Image";

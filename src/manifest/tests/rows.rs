@@ -4,8 +4,8 @@ use std::io::{self, BufReader, Read};
 
 use proptest::prelude::*;
 
-use crate::manifest::diagnostic::Span;
-use crate::manifest::tokenizer::{CsvTokenizer, Row};
+use crate::manifest::diagnostics::Span;
+use crate::manifest::formats::tokenizer::{CsvTokenizer, Row};
 
 type Told = Result<(u64, Vec<String>), (u64, String)>;
 

@@ -1,9 +1,9 @@
 //! Tests of single field values: the accepted ones, and the messages for the others.
 
-use crate::manifest::diagnostic::{Issue, wrong};
-use crate::manifest::entry::UnparsedValue;
-use crate::manifest::read::*;
-use crate::manifest::value::Value;
+use crate::manifest::diagnostics::{Issue, wrong};
+use crate::manifest::fields::parse::*;
+use crate::manifest::fields::value::UnparsedValue;
+use crate::manifest::fields::value::Value;
 
 fn cell(text: &str) -> UnparsedValue {
     UnparsedValue::Cell(text.to_owned())

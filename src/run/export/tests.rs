@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::images::verify::Damage;
-use crate::manifest::{self, Source};
+use crate::manifest;
+use crate::manifest::source::Source;
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
 use crate::model::outcome::{Artifact, ImageFormat, TaskId};

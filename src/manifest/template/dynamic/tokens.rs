@@ -2,30 +2,30 @@
 
 use std::ops::RangeInclusive;
 
-use super::super::{is_of_name, misspelt_var};
 use super::{Parser, SPECIAL};
-use crate::manifest::diagnostic::wrong;
-use crate::manifest::read::shown_text;
+use crate::manifest::diagnostics::wrong;
+use crate::manifest::fields::value::shown_text;
+use crate::manifest::template::parsed::{is_of_name, misspelt_var};
 
 /// Default separator between several options.
 const JOINER: &str = ", ";
 
 /// Prefix of a choice of several options, such as `2$$` or `1-3$$ and $$`.
-pub(super) struct Count<'a> {
-    pub(super) sizes: RangeInclusive<u64>,
-    pub(super) joiner: &'a str,
+pub(crate) struct Count<'a> {
+    pub(crate) sizes: RangeInclusive<u64>,
+    pub(crate) joiner: &'a str,
 }
 
 impl<'p> Parser<'p, '_> {
     /// Parses `\` and the special character after it. Before any other character, `\` is literal.
-    pub(super) fn escaped(&mut self) -> char {
+    pub(crate) fn escaped(&mut self) -> char {
         let next = self.rest()[1..].chars().next().filter(|c| *c != '\\' && SPECIAL.contains(c));
         self.at += if next.is_some() { 2 } else { 1 };
         next.unwrap_or('\\')
     }
 
     /// Skips a comment and the spaces before it, and the whole line if the line has nothing else.
-    pub(super) fn comment(&mut self, is_first: bool, literal: &mut String) {
+    pub(crate) fn comment(&mut self, is_first: bool, literal: &mut String) {
         let begin = self.at;
         if !is_comment(self.rest()) {
             self.at += 1;
@@ -40,7 +40,7 @@ impl<'p> Parser<'p, '_> {
     }
 
     /// Skips comments before an option, and white space with a line break in it. `is_all` skips any white space.
-    pub(super) fn layout(&mut self, is_all: bool) {
+    pub(crate) fn layout(&mut self, is_all: bool) {
         loop {
             let rest = self.rest();
             let trimmed = rest.trim_start();
@@ -61,7 +61,7 @@ impl<'p> Parser<'p, '_> {
     }
 
     /// Parses `{name}` if a var has this name. Reports a flaw if a var has a similar name.
-    pub(super) fn var(&mut self) -> Option<&'p str> {
+    pub(crate) fn var(&mut self) -> Option<&'p str> {
         let begin = self.at;
         let inner = &self.rest()[1..];
         let end = inner.find(|c| !is_of_name(c) && c != ' ')?;
@@ -80,7 +80,7 @@ impl<'p> Parser<'p, '_> {
     }
 
     /// Parses the sign of a sampler. The sign of the combinatorial sampler has no effect, because it requests what is done anyway.
-    pub(super) fn sampler(&mut self, of: &str) {
+    pub(crate) fn sampler(&mut self, of: &str) {
         let begin = self.at;
         match self.rest().chars().next() {
             Some('!') => self.at += 1,
@@ -94,7 +94,7 @@ impl<'p> Parser<'p, '_> {
     }
 
     /// Parses `2$$`, `1-2$$`, `-2$$` or `2-$$`, and the separator after it, if any.
-    pub(super) fn count(&mut self) -> Option<Count<'p>> {
+    pub(crate) fn count(&mut self) -> Option<Count<'p>> {
         let rest = self.rest();
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '-' && c != ' ')?;
         let behind = rest[end..].strip_prefix("$$")?;
@@ -107,7 +107,7 @@ impl<'p> Parser<'p, '_> {
     }
 
     /// Parses a weight such as `0.5::` before an option.
-    pub(super) fn weight(&mut self) {
+    pub(crate) fn weight(&mut self) {
         let rest = self.rest();
         let trimmed = rest.trim_start_matches([' ', '\t']);
         let Some(end) = trimmed.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-' | '+' | 'e' | 'E')) else {
@@ -127,7 +127,7 @@ impl<'p> Parser<'p, '_> {
     }
 
     /// Reports a `$$` that belongs to no count.
-    pub(super) fn stray_count(&mut self) {
+    pub(crate) fn stray_count(&mut self) {
         let begin = self.at;
         self.at += 2;
         let remedy = "write the count after the brace, as in `{2$$a|b|c}`, or `\\$\\$` for literal dollar signs";
@@ -135,7 +135,7 @@ impl<'p> Parser<'p, '_> {
     }
 
     /// Reports a `${..}` or `%{..}`, and skips it.
-    pub(super) fn foreign(&mut self) {
+    pub(crate) fn foreign(&mut self) {
         let begin = self.at;
         let wrong = if self.rest().starts_with('$') {
             let remedy = "give it under `vars` and write `{name}`, or `\\$` for a literal dollar sign";

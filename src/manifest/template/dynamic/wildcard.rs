@@ -1,14 +1,14 @@
 //! Wildcards of the dynamic syntax: `__name__` is any text of a list, and each text is a template too.
 
-use super::super::{Gathered, Template};
 use super::{OPTIONS_MAX, Parser, Row, SPECIAL, too_deep};
-use crate::manifest::diagnostic::{Issue, wrong};
-use crate::manifest::read::shown_text;
+use crate::manifest::diagnostics::{Issue, wrong};
+use crate::manifest::fields::value::shown_text;
 use crate::manifest::template::node::Node;
+use crate::manifest::template::parsed::{Gathered, Template};
 
 impl Parser<'_, '_> {
     /// Parses a wildcard from `__` to `__`.
-    pub(super) fn wildcard(&mut self) -> Node {
+    pub(crate) fn wildcard(&mut self) -> Node {
         let begin = self.at;
         self.at += 2;
         self.sampler("a wildcard");
@@ -113,6 +113,6 @@ impl Parser<'_, '_> {
             template.vars.iter().for_each(|name| gathered.mention(name));
             has_weights |= template.has_weights;
         }
-        Ok(Template { node: Node::one_of(options), vars: gathered.vars, has_weights })
+        Ok(Template { node: Node::choice(options), vars: gathered.vars, has_weights })
     }
 }

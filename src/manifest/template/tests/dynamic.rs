@@ -110,7 +110,7 @@ fn a_wildcard_is_asked_for_once_and_again_when_the_vars_change() {
     let mut read = |vars: &[&str]| {
         let vars = vars.iter().map(|name| (*name).to_owned()).collect();
         let mut reading = Reading { syntax: Syntax::Dynamic, vars: &vars, wildcards: &mut table, known: &mut known };
-        let template = Template::parse("__of_vars__ __of_vars__", &mut reading).expect("it has no flaw");
+        let template = parse_template("__of_vars__ __of_vars__", &mut reading).expect("it has no flaw");
         (template.vars().len(), table.1.len())
     };
     assert_eq!(read(&["animal", "place"]), (2, 1));
@@ -124,7 +124,7 @@ fn a_wildcard_is_refused_for_where_it_stands_only_there() {
     let (mut table, mut known, vars) = (table(), WildcardCache::default(), BTreeSet::new());
     let mut read = |text: &str| {
         let (wildcards, known) = (&mut table, &mut known);
-        Template::parse(text, &mut Reading { syntax: Syntax::Dynamic, vars: &vars, wildcards, known })
+        parse_template(text, &mut Reading { syntax: Syntax::Dynamic, vars: &vars, wildcards, known })
     };
     let within = |n_braces: usize| format!("{}__animal__{}", "{x|".repeat(n_braces), "}".repeat(n_braces));
     for n_braces in [31, 32] {
@@ -258,7 +258,7 @@ fn lists_that_double_are_refused() {
         let mut wildcards = Doubling(text);
         let mut read = |text: &str| {
             let (vars, wildcards, known) = (&vars, &mut wildcards, &mut known);
-            Template::parse(text, &mut Reading { syntax: Syntax::Dynamic, vars, wildcards, known })
+            parse_template(text, &mut Reading { syntax: Syntax::Dynamic, vars, wildcards, known })
         };
         assert!(read("__10__").expect("it is short").n() > 1);
         // Order is from the inside out, so that no list is read within many others.

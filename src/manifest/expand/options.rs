@@ -1,0 +1,178 @@
+//! Expansion options of an entry: how its lists combine, which vars its texts may use, and the template syntax.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::manifest::diagnostics::{Issue, Location, wrong};
+use crate::manifest::fields::value::{Value, shown, shown_text};
+use crate::manifest::fields::{Text, TextMode};
+use crate::manifest::template::parsed::Syntax;
+
+/// Mode in which lists are combined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ExpandMode {
+    /// Cartesian product: each value with each value of the other lists.
+    #[default]
+    Grid,
+    /// Parallel lists of equal length: the first values together, then the second ones.
+    Zip,
+    /// Parallel lists; shorter lists start again from their beginning.
+    Cycle,
+    /// Sample of `n` combinations of the grid, drawn without replacement with this seed.
+    Sample { n: u64, seed: u64 },
+}
+
+/// Name of the field with the mode.
+pub(crate) const EXPAND: &str = "expand";
+
+/// Name of the field with the template syntax.
+pub(crate) const SYNTAX: &str = "syntax";
+
+/// Name of the field with the vars.
+pub(crate) const VARS: &str = "vars";
+
+/// Names of the entry fields that control the expansion of the other fields.
+pub(crate) const NAMES: [&str; 3] = [EXPAND, VARS, SYNTAX];
+
+/// Expansion options of an entry or of the whole manifest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ExpandOptions {
+    pub(crate) combine: Option<(ExpandMode, Location)>,
+    pub(crate) vars: Arc<BTreeMap<String, Var>>,
+    pub(crate) syntax: Option<Syntax>,
+}
+
+/// Template variable and its values.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Var {
+    /// Location of the variable's name.
+    pub(crate) place: Location,
+    pub(crate) texts: Vec<Text>,
+}
+
+impl ExpandOptions {
+    /// Merges these options with `lower`, whose options are used where these have none.
+    pub(crate) fn or(self, lower: &Self) -> Self {
+        let mut vars = Arc::clone(&lower.vars);
+        if !self.vars.is_empty() {
+            let own = self.vars.iter().map(|(name, var)| (name.clone(), var.clone()));
+            Arc::make_mut(&mut vars).extend(own);
+        }
+        Self { combine: self.combine.or(lower.combine), vars, syntax: self.syntax.or(lower.syntax) }
+    }
+
+    /// Returns whether vars or a syntax are given.
+    pub(crate) fn names_vars(&self) -> bool {
+        !self.vars.is_empty() || self.syntax.is_some()
+    }
+
+    /// Returns how texts are read.
+    pub(crate) fn text_mode(&self) -> TextMode {
+        if !self.vars.is_empty() || self.syntax == Some(Syntax::Dynamic) {
+            TextMode::Templates
+        } else {
+            TextMode::Literal
+        }
+    }
+}
+
+/// Parses `grid`, `zip`, `cycle` or `{sample: N, seed: S}`.
+pub(crate) fn combine(value: &Value) -> Result<ExpandMode, Issue> {
+    const REMEDY: &str = "write `grid`, `zip`, `cycle` or `{sample: 100, seed: 1}`";
+    match value {
+        Value::Text(word) => match word.trim() {
+            "grid" => Ok(ExpandMode::Grid),
+            "zip" => Ok(ExpandMode::Zip),
+            "cycle" => Ok(ExpandMode::Cycle),
+            _ => Err(wrong(format!("`{EXPAND}` is {}", shown(value)), REMEDY)),
+        },
+        Value::Map(map) => {
+            let number = |name: &str| match map.get(name) {
+                Some(Value::Int(number)) => u64::try_from(*number).ok(),
+                _ => None,
+            };
+            if let Some(name) = map.keys().find(|name| !["sample", "seed"].contains(&name.as_str())) {
+                return Err(wrong(format!("`{EXPAND}` holds the unknown {}", shown_text(name)), REMEDY));
+            }
+            match (number("sample"), number("seed"), map.contains_key("seed")) {
+                (Some(n @ 1..), seed, has_seed) if seed.is_some() == has_seed => {
+                    Ok(ExpandMode::Sample { n, seed: seed.unwrap_or(0) })
+                }
+                _ => Err(wrong(format!("`{EXPAND}` is not a valid sample"), REMEDY)),
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) => {
+            Err(wrong(format!("`{EXPAND}` is {}", shown(value)), REMEDY))
+        }
+    }
+}
+
+/// Parses `plain` or `dynamic`.
+pub(crate) fn syntax(value: &Value) -> Result<Syntax, Issue> {
+    match value {
+        Value::Text(word) if word == "plain" => Ok(Syntax::Plain),
+        Value::Text(word) if word == "dynamic" => Ok(Syntax::Dynamic),
+        _ => Err(wrong(format!("`{SYNTAX}` is {}", shown(value)), "write `plain` or `dynamic`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::fields::json;
+
+    fn read(text: &str) -> Result<ExpandMode, String> {
+        combine(&json::read(text).expect("the test writes good JSON")).map_err(|wrong| wrong.what)
+    }
+
+    #[test]
+    fn ways_to_combine_are_read() {
+        for (text, way) in [
+            (r#""grid""#, ExpandMode::Grid),
+            (r#""zip""#, ExpandMode::Zip),
+            (r#""cycle""#, ExpandMode::Cycle),
+            (r#"{"sample": 20, "seed": 7}"#, ExpandMode::Sample { n: 20, seed: 7 }),
+            (r#"{"sample": 20}"#, ExpandMode::Sample { n: 20, seed: 0 }),
+        ] {
+            assert_eq!(read(text), Ok(way), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_words_are_refused() {
+        for (text, what) in [
+            (r#""product""#, "`expand` is `product`"),
+            ("3", "`expand` is the number 3"),
+            (r#"{"sample": 0}"#, "`expand` is not a valid sample"),
+            (r#"{"sample": 5, "seed": -1}"#, "`expand` is not a valid sample"),
+            (r#"{"seed": 1}"#, "`expand` is not a valid sample"),
+            (r#"{"sample": 5, "sed": 1}"#, "`expand` holds the unknown `sed`"),
+        ] {
+            assert_eq!(read(text), Err(what.to_owned()), "{text}");
+        }
+        assert!(syntax(&Value::Text("jinja".into())).is_err());
+        assert_eq!(syntax(&Value::Text("dynamic".into())), Ok(Syntax::Dynamic));
+    }
+
+    #[test]
+    fn an_entry_says_more_than_what_it_shares() {
+        let var =
+            |text: &str| Var { place: Location::File, texts: vec![Text { text: text.into(), place: Location::File }] };
+        let shared = ExpandOptions {
+            combine: Some((ExpandMode::Zip, Location::File)),
+            vars: Arc::new([("a".to_owned(), var("1")), ("b".to_owned(), var("2"))].into()),
+            syntax: Some(Syntax::Dynamic),
+        };
+        let own = ExpandOptions {
+            vars: Arc::new([("b".to_owned(), var("3"))].into()),
+            syntax: Some(Syntax::Plain),
+            ..ExpandOptions::default()
+        };
+        let both = own.or(&shared);
+        assert_eq!(both.combine, shared.combine);
+        assert_eq!((&both.vars["a"], &both.vars["b"]), (&var("1"), &var("3")));
+        assert_eq!(both.syntax, Some(Syntax::Plain));
+        assert_eq!(both.text_mode(), TextMode::Templates);
+        assert_eq!(ExpandOptions::default().text_mode(), TextMode::Literal);
+    }
+}

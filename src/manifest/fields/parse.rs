@@ -1,0 +1,262 @@
+//! Value parser of each field: rejects wrong types, sizes and ranges that no provider accepts.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use crate::manifest::diagnostics::{Issue, wrong};
+use crate::manifest::fields::field::Field;
+use crate::manifest::fields::json;
+use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
+use crate::model::escape::excerpt;
+use crate::model::request::{Json, Size};
+
+/// Limit of the provider: it accepts texts of fewer than 2000 characters.
+const TEXT_CHARS_MAX: usize = 1_999;
+
+/// Limit on the length of an id, because the id becomes part of file names.
+const ID_CHARS_MAX: usize = 200;
+
+/// Limit on the length of a column name, because the ledger stores the name with every row.
+const COLUMN_CHARS_MAX: usize = 200;
+
+/// Pixels of one side of an image. Each model has its own narrower range.
+const SIDE: RangeInclusive<u32> = 64..=2048;
+
+const SEED: RangeInclusive<i64> = 0..=SEED_MAX;
+const STEPS: RangeInclusive<i64> = 1..=100;
+const N: RangeInclusive<i64> = 1..=10_000;
+const GUIDANCE: RangeInclusive<f64> = 1.5..=20.0;
+
+/// Highest seed that the provider accepts.
+pub(crate) const SEED_MAX: i64 = (1 << 31) - 1;
+
+/// Parses a prompt: not empty, not too long, otherwise exactly as written.
+pub(crate) fn prompt(raw: UnparsedValue) -> Result<String, Issue> {
+    let text = long_text(Field::Prompt, raw)?;
+    if text.trim().is_empty() {
+        return Err(wrong("`prompt` is empty", "describe the image, or remove the entry"));
+    }
+    Ok(text)
+}
+
+/// Parses a negative prompt. An empty text is valid: it cancels the negative prompt of the defaults.
+pub(crate) fn negative_prompt(raw: UnparsedValue) -> Result<String, Issue> {
+    long_text(Field::NegativePrompt, raw)
+}
+
+fn long_text(field: Field, raw: UnparsedValue) -> Result<String, Issue> {
+    let name = field.name();
+    let text = text(field, raw)?;
+    let n_chars = text.chars().count();
+    if n_chars > TEXT_CHARS_MAX {
+        let what = format!("`{name}` has {n_chars} characters");
+        return Err(wrong(what, format!("shorten it to at most {TEXT_CHARS_MAX}")));
+    }
+    match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        Some(c) => Err(control(field, c)),
+        None => Ok(text),
+    }
+}
+
+pub(crate) fn model(raw: UnparsedValue) -> Result<String, Issue> {
+    short_text(Field::Model, raw)
+}
+
+/// Returns whether the text has the form `org/name`. All model ids so far have this form.
+pub(crate) fn is_repo_id(text: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.contains(['/', ' ', '\t']);
+    text.split_once('/').is_some_and(|(org, name)| is_part(org) && is_part(name))
+}
+
+/// Parses the user's own id of an entry. A number is accepted as text.
+pub(crate) fn id(raw: UnparsedValue) -> Result<String, Issue> {
+    let id = short_text(Field::Id, number_as_text(raw))?;
+    match id.chars().count() {
+        0..=ID_CHARS_MAX => Ok(id),
+        n_chars => {
+            Err(wrong(format!("`id` has {n_chars} characters"), format!("shorten it to at most {ID_CHARS_MAX}")))
+        }
+    }
+}
+
+fn number_as_text(raw: UnparsedValue) -> UnparsedValue {
+    match raw {
+        UnparsedValue::Typed(Value::Int(number)) => UnparsedValue::Cell(number.to_string()),
+        other => other,
+    }
+}
+
+/// Parses a non-empty text on one line. Removes the white space around it.
+pub(crate) fn short_text(field: Field, raw: UnparsedValue) -> Result<String, Issue> {
+    let name = field.name();
+    let text = text(field, raw)?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(wrong(format!("`{name}` is empty"), format!("write its value, or leave `{name}` out")));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(c) => Err(control(field, c)),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// Returns a text without checks. The checks follow when the template is rendered.
+pub(crate) fn loose(field: Field, raw: UnparsedValue) -> Result<String, Issue> {
+    match field {
+        Field::Id => text(field, number_as_text(raw)),
+        _ => text(field, raw),
+    }
+}
+
+fn text(field: Field, raw: UnparsedValue) -> Result<String, Issue> {
+    let name = field.name();
+    let value = match raw {
+        UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) => return Ok(text),
+        UnparsedValue::Typed(value) => value,
+    };
+    let remedy = match &value {
+        Value::Null => "write the text, in quotes if it is meant to be the word null".to_owned(),
+        Value::Bool(flag) => format!("put it in quotes: {name}: \"{flag}\""),
+        Value::Int(number) => format!("put it in quotes: {name}: \"{number}\""),
+        Value::Float(number) => format!("put it in quotes: {name}: \"{number:?}\""),
+        Value::Text(_) | Value::List(_) | Value::Map(_) => {
+            "write one text; put it in quotes if it begins with a bracket or holds a colon".to_owned()
+        }
+    };
+    Err(wrong(format!("`{name}` is {}, not text", shown(&value)), remedy))
+}
+
+/// Parses width and height in pixels.
+pub(crate) fn size(raw: &UnparsedValue) -> Result<Size, Issue> {
+    let written = match raw {
+        UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) => text.clone(),
+        UnparsedValue::Typed(Value::Int(side)) => side.to_string(),
+        UnparsedValue::Typed(Value::List(sides)) => sides.iter().map(number_text).collect::<Vec<_>>().join(", "),
+        UnparsedValue::Typed(value @ (Value::Null | Value::Bool(_) | Value::Float(_) | Value::Map(_))) => {
+            return Err(wrong(format!("`size` is {}", shown(value)), SIZE_REMEDY));
+        }
+    };
+    let Ok(size) = written.parse::<Size>() else {
+        let remedy = meant_size(&written).map_or_else(|| SIZE_REMEDY.to_owned(), |size| format!("write {size}"));
+        return Err(wrong(format!("`size` is `{}`, not WIDTHxHEIGHT", excerpt(&written, 40)), remedy));
+    };
+    if !is_drawable(size) {
+        let what = format!("`size` is {size}, and a side is outside {} to {} pixels", SIDE.start(), SIDE.end());
+        return Err(wrong(what, SIZE_REMEDY));
+    }
+    Ok(size)
+}
+
+const SIZE_REMEDY: &str = "write width and height in pixels, from 64x64 to 2048x2048, for example 1024x768";
+
+fn is_drawable(size: Size) -> bool {
+    SIDE.contains(&size.width) && SIDE.contains(&size.height)
+}
+
+/// Guesses the size that the user meant by `1024`, `1024*768`, `1024×768` or `1024 x 768 px`.
+fn meant_size(written: &str) -> Option<Size> {
+    let mut sides = written.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let width = sides.next()?.parse().ok()?;
+    let height = sides.next().map_or(Some(width), |side| side.parse().ok())?;
+    let size = Size { width, height };
+    (sides.next().is_none() && is_drawable(size)).then_some(size)
+}
+
+fn number_text(value: &Value) -> String {
+    match value {
+        Value::Int(number) => number.to_string(),
+        other => shown(other),
+    }
+}
+
+pub(crate) fn seed(raw: &UnparsedValue) -> Result<u64, Issue> {
+    let number = whole(Field::Seed, raw, SEED, ", or leave it out for a random one")?;
+    Ok(number.cast_unsigned())
+}
+
+pub(crate) fn steps(raw: &UnparsedValue) -> Result<u32, Issue> {
+    whole(Field::Steps, raw, STEPS, "").map(small)
+}
+
+/// Parses the number of images.
+pub(crate) fn n(raw: &UnparsedValue) -> Result<u32, Issue> {
+    whole(Field::N, raw, N, "").map(small)
+}
+
+fn small(number: i64) -> u32 {
+    u32::try_from(number).expect("the ranges of `steps` and `n` are within u32")
+}
+
+fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else: &str) -> Result<i64, Issue> {
+    let name = field.name();
+    let remedy = || format!("write a whole number from {} to {}{or_else}", range.start(), range.end());
+    let (number, shown) = match raw {
+        // Spreadsheets and data frames write whole numbers as 42.0 as soon as one cell of the column is empty.
+        UnparsedValue::Cell(text) => {
+            let text = text.trim();
+            (text.strip_suffix(".0").unwrap_or(text).parse().ok(), shown_text(text))
+        }
+        UnparsedValue::Typed(Value::Int(number)) => (Some(*number), String::new()),
+        UnparsedValue::Typed(Value::Text(text)) if text.parse::<i64>().is_ok() => {
+            return Err(wrong(
+                format!("`{name}` is the text {}, not a number", shown_text(text)),
+                "write it without quotes",
+            ));
+        }
+        UnparsedValue::Typed(value) => (None, shown(value)),
+    };
+    match number {
+        None => Err(wrong(format!("`{name}` is {shown}, not a whole number"), remedy())),
+        Some(number) if range.contains(&number) => Ok(number),
+        Some(number) => {
+            Err(wrong(format!("`{name}` is {number}, outside {} to {}", range.start(), range.end()), remedy()))
+        }
+    }
+}
+
+/// Parses the guidance scale: how closely the image follows the prompt.
+pub(crate) fn guidance(raw: &UnparsedValue) -> Result<f64, Issue> {
+    let remedy = format!("write a number from {} to {}", GUIDANCE.start(), GUIDANCE.end());
+    let (number, shown) = match raw {
+        UnparsedValue::Cell(text) => (text.trim().parse().ok(), shown_text(text)),
+        UnparsedValue::Typed(Value::Float(number)) => (Some(*number), String::new()),
+        #[expect(clippy::cast_precision_loss, reason = "any number that loses precision is far out of range")]
+        UnparsedValue::Typed(Value::Int(number)) => (Some(*number as f64), String::new()),
+        UnparsedValue::Typed(Value::Text(text)) if text.parse::<f64>().is_ok() => {
+            return Err(wrong(
+                format!("`guidance` is the text {}, not a number", shown_text(text)),
+                "write it without quotes",
+            ));
+        }
+        UnparsedValue::Typed(value) => (None, shown(value)),
+    };
+    match number {
+        None => Err(wrong(format!("`guidance` is {shown}, not a number"), remedy)),
+        Some(number) if GUIDANCE.contains(&number) => Ok(number),
+        Some(number) => {
+            let what = format!("`guidance` is {number}, outside {} to {}", GUIDANCE.start(), GUIDANCE.end());
+            Err(wrong(what, remedy))
+        }
+    }
+}
+
+/// Serializes parameters as they are sent.
+pub(crate) fn sent(params: &BTreeMap<String, Value>) -> BTreeMap<String, Json> {
+    params.iter().map(|(name, value)| (name.clone(), Json(json::write(value)))).collect()
+}
+
+/// Checks the length of a passthrough column's name.
+pub(crate) fn column(name: &str) -> Result<(), Issue> {
+    match name.chars().count() {
+        0..=COLUMN_CHARS_MAX => Ok(()),
+        n_chars => {
+            let what = format!("the name {} has {n_chars} characters", shown_text(name));
+            Err(wrong(what, format!("shorten it to at most {COLUMN_CHARS_MAX}")))
+        }
+    }
+}
+
+fn control(field: Field, c: char) -> Issue {
+    let code = u32::from(c);
+    wrong(format!("`{}` holds the control character U+{code:04X}", field.name()), "remove it")
+}

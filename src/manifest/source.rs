@@ -1,0 +1,68 @@
+//! Source of a manifest: its file and the options that change its meaning.
+
+use std::path::PathBuf;
+
+use crate::manifest::formats::format::Format;
+use crate::manifest::formats::of_path;
+use crate::manifest::input::encoding::Encoding;
+
+/// Manifest file and the options that change its meaning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Path of the file, or `-` for standard input. The file may be compressed with gzip.
+    pub path: PathBuf,
+    /// Format of the file. `None` means the format that the file extension names.
+    pub format: Option<&'static dyn Format>,
+    /// Encoding of the file. `None` means UTF-8, or the encoding that is detected from the file's bytes.
+    pub encoding: Option<Encoding>,
+    /// Name of the table column or object key that holds the prompt. `None` means `prompt`.
+    pub prompt_column: Option<String>,
+    /// Name of the table column or object key that holds the id. `None` means `id`.
+    pub id_column: Option<String>,
+    /// Pairs of field and value. They override the manifest's defaults, but not an entry's own fields. The last pair of a field wins.
+    pub overrides: Vec<(String, String)>,
+    /// Model of the entries for which nothing else names a model. `None` means no default.
+    pub default_model: Option<String>,
+    /// Limit on the jobs that lists make. `None` means 10,000. Entries that make one job each are not limited.
+    pub jobs_max: Option<u64>,
+    /// Seed of the shuffled work order. It replaces the seed in the manifest. `None` keeps the manifest's setting.
+    pub shuffle: Option<u64>,
+    /// Folders whose files the manifest may name, in addition to its own folder.
+    /// The own folder of a pipe or of standard input is the working directory.
+    pub allowed_folders: Vec<PathBuf>,
+}
+
+impl Source {
+    /// Computes the fingerprint from the hash of the file and the hash of the list files.
+    pub(super) fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
+        // Leaves out the job limit and the allowed folders, because they do not change what the jobs are.
+        let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
+        let Self { jobs_max: _, shuffle, allowed_folders: _, .. } = self;
+        let format = format.or_else(|| of_path(path)).map_or("", Format::name);
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |text: Option<&str>| {
+            // Length of each part precedes the part, so that two adjacent parts cannot be confused. `u64::MAX` marks an absent part.
+            hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+            hasher.update(text.unwrap_or_default().as_bytes());
+        };
+        add(Some("promptbatch manifest 2"));
+        add(Some(format));
+        add(encoding.map(Encoding::name));
+        add(prompt_column.as_deref());
+        add(id_column.as_deref());
+        add(default_model.as_deref());
+        for (field, value) in overrides {
+            add(Some(field));
+            add(Some(value));
+        }
+        if let Some(seed) = shuffle {
+            add(Some("shuffle"));
+            add(Some(&seed.to_string()));
+        }
+        hasher.update(digest.as_bytes());
+        if let Some(lists) = lists {
+            hasher.update(lists.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
