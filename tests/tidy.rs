@@ -215,24 +215,38 @@ fn no_two_types_have_one_name() {
     assert!(homes.is_empty(), "{homes:#?}");
 }
 
-/// Goal: a reader who is sent to another file finds it. Method: every path in backticks in a comment that begins with a module of `src`.
+/// Goal: a reader who is sent to another file finds it. Method: every path in backticks that begins with a module of
+/// `src` in a comment, or with a folder of sources in a page for people.
 #[test]
-fn files_that_comments_name_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut n_named = 0;
+fn files_that_comments_and_pages_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named: Vec<(PathBuf, PathBuf)> = vec![];
     for Source { path, text } in sources() {
         for comment in text.lines().filter_map(|line| line.split_once("//")).map(|(_, comment)| comment) {
-            for named in comment.split('`').skip(1).step_by(2) {
-                let is_path = named.split_once('/').is_some_and(|(module, _)| LAYERS.concat().contains(&module));
-                if is_path {
-                    n_named += 1;
-                    let exists = root.join(named).exists() || root.join(format!("{named}.rs")).exists();
-                    assert!(exists, "{}: there is no src/{named}", path.display());
+            for word in comment.split('`').skip(1).step_by(2) {
+                if word.split_once('/').is_some_and(|(module, _)| LAYERS.concat().contains(&module)) {
+                    named.push((path.clone(), root.join("src").join(word)));
                 }
             }
         }
     }
-    assert!(n_named > 8, "only {n_named} found: is the test looking for the right thing?");
+    let mut pages = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|page| root.join(page)).to_vec();
+    walk(&root.join("docs"), &mut pages);
+    for page in pages.into_iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(&page).unwrap();
+        for word in text.split('`').skip(1).step_by(2) {
+            if ["src/", "tests/", "benches/"].iter().any(|folder| word.starts_with(folder))
+                && !word.contains([' ', '<', '*'])
+            {
+                named.push((page.clone(), root.join(word)));
+            }
+        }
+    }
+    assert!(named.len() > 20, "only {} found: is the test looking for the right thing?", named.len());
+    for (by, path) in named {
+        let exists = path.exists() || path.with_extension("rs").exists();
+        assert!(exists, "{} names {}, which does not exist", by.display(), path.display());
+    }
 }
 
 #[test]
@@ -256,10 +270,13 @@ fn nothing_is_left_open_or_silenced() {
 fn no_secret_and_no_path_of_a_machine_is_in_the_project() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = vec![];
-    for folder in ["src", "tests", "benches", "examples", ".ci", "docs"] {
+    for folder in ["src", "tests", "benches", "examples", ".ci", ".github", "docs"] {
         walk(&root.join(folder), &mut files);
     }
-    files.extend(["README.md", "Cargo.toml"].map(|name| root.join(name)));
+    // The files of the root: the texts, and what builds the program.
+    let is_text =
+        |path: &PathBuf| path.extension().is_some_and(|end| ["md", "toml", "rs"].iter().any(|text| end == *text));
+    files.extend(fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).filter(is_text));
     for path in files {
         // Pictures and manifests in other encodings are not text.
         let Ok(text) = fs::read_to_string(&path) else { continue };

@@ -29,7 +29,7 @@ After 1, 3, 5, 75, 129, 130 and 143, run the same command again to resume.";
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
-#[command(name = "promptbatch", version, max_term_width = 100, after_help = TOP)]
+#[command(name = "promptbatch", version = env!("PROMPTBATCH_VERSION"), max_term_width = 100, after_help = TOP)]
 pub struct Cli {
     #[command(subcommand)]
     pub verb: CliCommand,

@@ -8,6 +8,7 @@ mod command_line;
 mod commands;
 mod exit;
 mod flags;
+mod help_groups;
 mod messages;
 mod output;
 pub mod panic;
@@ -16,7 +17,7 @@ mod signals;
 
 use std::env;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use promptbatch::model::escape;
 
 use crate::cli::command_line::{Cli, CliCommand};
@@ -28,9 +29,12 @@ use crate::cli::output::{print, tell};
 
 /// Executes the command line.
 pub fn main() -> Exit {
-    let cli = match Cli::try_parse() {
+    let fresh = || help_groups::grouped(Cli::command());
+    let mut command = fresh();
+    let parsed = command.try_get_matches_from_mut(env::args_os()).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return complain(&error),
+        Err(error) => return complain(&error.format(&mut command)),
     };
     match cli.verb {
         CliCommand::Run(args) => run::run(&args),
@@ -47,8 +51,8 @@ pub fn main() -> Exit {
         CliCommand::Results(args) => results::results(&args),
         CliCommand::Export(args) => export::export(&args),
         CliCommand::Simulate(args) => simulate::simulate(args),
-        CliCommand::Completions(args) => manuals::completions(&args, &mut Cli::command()),
-        CliCommand::Man(args) => manuals::man(&args, Cli::command()),
+        CliCommand::Completions(args) => manuals::completions(&args, &mut fresh()),
+        CliCommand::Man(args) => manuals::man(&args, fresh()),
     }
 }
 

@@ -12,8 +12,8 @@ use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::export::{ExportError, ExportOptions, Exported, LeftOut, ShardLimits, export as run_export};
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::ProgressArgs;
 use crate::cli::flags::units::bytes;
+use crate::cli::flags::{ProgressArgs, run_folder};
 use crate::cli::messages::progress::chores;
 use crate::cli::output::{fail, print, tell};
 
@@ -56,6 +56,7 @@ of one job together, not the jobs of one prompt.";
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     /// The output folder of a run
+    #[arg(value_parser = run_folder())]
     pub out: PathBuf,
 
     /// Format of the dataset

@@ -10,7 +10,7 @@ use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::gallery::{ALL, Gallery, GalleryError, gallery as make};
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::ProgressArgs;
+use crate::cli::flags::{ProgressArgs, run_folder};
 use crate::cli::messages::progress::chores;
 use crate::cli::output::{fail, print, tell};
 
@@ -25,6 +25,7 @@ Thumbnails are in OUT/gallery, and only new ones are made. Prints the path of th
 #[derive(Debug, Args)]
 pub struct GalleryArgs {
     /// The output folder of a run
+    #[arg(value_parser = run_folder())]
     pub out: PathBuf,
 
     /// Only the jobs with these indices, for example 100001-200000: a page holds at most 100,000

@@ -13,6 +13,7 @@ use promptbatch::store::error::LedgerError;
 use promptbatch::store::{RunReader, stores};
 
 use crate::cli::exit::Exit;
+use crate::cli::flags::run_folder;
 use crate::cli::output::{fail, print, tell};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
@@ -25,6 +26,7 @@ Examples:
 #[derive(Debug, Args)]
 pub struct LogArgs {
     /// The output folder of a run
+    #[arg(value_parser = run_folder())]
     pub out: PathBuf,
 
     /// Which job: its id as in results.csv, or else its index, the beginning of its 20-digit id, or the id of one of its tasks

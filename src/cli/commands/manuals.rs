@@ -9,6 +9,7 @@ use clap_mangen::Man;
 use promptbatch::model::escape::escape;
 
 use crate::cli::exit::Exit;
+use crate::cli::messages::reference;
 use crate::cli::output::{fail, print, tell};
 
 /// Text below the flags in the help of `completions`: examples, exit codes, and the format of the output.
@@ -41,6 +42,10 @@ pub struct ManArgs {
     /// Write the pages of all commands to this folder: promptbatch.1, promptbatch-run.1 and so on
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+
+    /// Print the reference of all commands as Markdown
+    #[arg(long, hide = true, conflicts_with_all = ["verb", "dir"])]
+    markdown: bool,
 }
 
 /// Prints the completion script of a shell.
@@ -57,6 +62,9 @@ pub fn man(args: &ManArgs, command: Command) -> Exit {
     top.build();
     if let Some(dir) = &args.dir {
         return write_all(top, dir);
+    }
+    if args.markdown {
+        return print(&reference::markdown(&top));
     }
     let wanted = args.verb.as_deref();
     let verb = wanted.and_then(|verb| top.find_subcommand(verb)).cloned();

@@ -10,7 +10,7 @@ use promptbatch::run::projection::{Projection, ProjectionError, ResultRows};
 use promptbatch::store::stores;
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::{GuardArgs, ProgressArgs};
+use crate::cli::flags::{GuardArgs, ProgressArgs, run_folder};
 use crate::cli::messages::progress::chores;
 use crate::cli::output::{fail, print};
 
@@ -32,6 +32,7 @@ No run updates that file: run this command again when you need it.";
 #[derive(Debug, Args)]
 pub struct ResultsArgs {
     /// The output folder of a run
+    #[arg(value_parser = run_folder())]
     pub out: PathBuf,
 
     /// Add the jobs that are no longer in the manifest, after all others

@@ -10,7 +10,7 @@ use promptbatch::run::retry::{RetryOptions, retry as run_retry};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::reports::ReportArgs;
-use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, price};
+use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, price, run_folder};
 use crate::cli::messages::progress::{ended, reporters};
 use crate::cli::messages::summary;
 use crate::cli::output::tell;
@@ -28,6 +28,7 @@ is submitted again. Jobs that are only pending are left to `run`.";
 #[derive(Debug, Args)]
 pub struct RetryArgs {
     /// The output folder of a run
+    #[arg(value_parser = run_folder())]
     pub out: PathBuf,
 
     /// Only failures of these kinds, as named in the column `error_code`; also `timeout` (for `task_lost`) and `in_doubt`
@@ -96,6 +97,9 @@ pub fn retry(args: &RetryArgs) -> Exit {
         ));
     } else if args.show.is_for_people() {
         for line in summary::words(&summary, &args.out, exit, args.reports.fail_under) {
+            tell(&line);
+        }
+        if let Some(line) = summary::gallery(&summary, &args.out) {
             tell(&line);
         }
     }

@@ -139,6 +139,9 @@ pub fn run(args: &RunArgs) -> Exit {
                 for line in summary::words(&summary, &out, exit, args.reports.fail_under) {
                     tell(&line);
                 }
+                if let Some(line) = summary::gallery(&summary, &out).filter(|_| !args.gallery) {
+                    tell(&line);
+                }
             }
             let exit = args.reports.write(&out, &summary, price(&args.pace, &out).as_ref(), exit);
             let exit = if args.gallery {

@@ -11,6 +11,7 @@ use promptbatch::report::tty_reporter::can_be_drawn;
 use promptbatch::report::watch::Watch;
 
 use crate::cli::exit::Exit;
+use crate::cli::flags::run_folder;
 use crate::cli::messages::run_status::RunStatus;
 use crate::cli::output::{fail, print};
 
@@ -24,6 +25,7 @@ Examples:
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// The output folder of a run
+    #[arg(value_parser = run_folder())]
     pub out: PathBuf,
 
     /// Print one JSON object instead of text

@@ -12,7 +12,7 @@ use promptbatch::run::Summary;
 use promptbatch::run::verify::{DamagedImage, RepairOptions, VerifyReport, repair as run_repair, verify as run_verify};
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, ShowArgs};
+use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, ShowArgs, run_folder};
 use crate::cli::messages::progress::{chores, reporters};
 use crate::cli::messages::summary;
 use crate::cli::output::{fail, print, tell};
@@ -31,6 +31,7 @@ damaged file is kept in OUT/damaged.";
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// The output folder of a run
+    #[arg(value_parser = run_folder())]
     pub out: PathBuf,
 
     /// Fetch missing or damaged images again, from the tasks that are already paid for; nothing is submitted

@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use promptbatch::manifest::formats::format::Format;
 use promptbatch::manifest::formats::{self, FORMATS};
 use promptbatch::manifest::input::encoding::Encoding;
@@ -16,7 +16,7 @@ use crate::cli::output::tell;
 
 #[derive(Debug, Args)]
 pub struct ManifestArgs {
-    #[arg(help = manifest_help())]
+    #[arg(help = manifest_help(), value_parser = manifest_file())]
     pub manifest: PathBuf,
 
     /// Format of the manifest, if the file's extension does not show it
@@ -111,6 +111,21 @@ fn folders(text: &str) -> Result<FolderArgs, String> {
         Some(folder) => Err(format!("there is no folder {}", folder.display())),
         None => Ok(FolderArgs(all)),
     }
+}
+
+/// Parses the path of a manifest. A folder is refused, and so is a name without an extension that no file has.
+fn manifest_file() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        if path.join("run.db").exists() {
+            Err("it is the output folder of a run; name the manifest, or use `status` or `retry` with this folder")
+        } else if path.is_dir() {
+            Err("it is a folder; name the file that holds the prompts")
+        } else if path.as_os_str() != "-" && path.extension().is_none() && !path.exists() {
+            Err("there is no such file; check the path, or create a manifest with `promptbatch init`")
+        } else {
+            Ok(path)
+        }
+    })
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -9,6 +9,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgAction, Args, ValueEnum};
 use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::model::cost::CostLimit;
@@ -336,6 +337,17 @@ impl From<OnQuotaArg> for QuotaPolicy {
 pub fn some_jobs(text: &str) -> Result<NonZeroU64, String> {
     text.trim().parse().map_err(|_| {
         "write a whole number of at least 1, or leave --limit out to work on all jobs (`plan` works on none)".to_owned()
+    })
+}
+
+/// Parses the output folder of a run. A file is refused: most users who name the manifest mean its folder.
+pub fn run_folder() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|path| {
+        if !path.is_file() {
+            return Ok(path);
+        }
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        Err(format!("it is a file; name the output folder of a run, for example out/{stem}"))
     })
 }
 

@@ -3,5 +3,6 @@
 pub mod diagnostics;
 pub mod estimate;
 pub mod progress;
+pub mod reference;
 pub mod run_status;
 pub mod summary;

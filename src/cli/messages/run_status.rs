@@ -24,6 +24,8 @@ const LATELY: Duration = Duration::from_secs(10 * 60);
 
 /// Status of a run, read from its ledger.
 pub struct RunStatus {
+    /// Output folder, escaped for the terminal.
+    out: String,
     provider: String,
     counts: StatusCounts,
     incidents: RunStats,
@@ -55,6 +57,7 @@ impl RunStatus {
         let rate = |(n, first): (u64, Timestamp)| n.saturating_sub(1) as f64 / now.since(first).as_secs_f64();
         let per_second = lately.map(rate).filter(|rate| rate.is_normal());
         Ok(Self {
+            out: escape(&out.display().to_string()),
             provider: run.provider()?,
             counts: run.counts()?,
             incidents: run.incidents()?,
@@ -130,6 +133,9 @@ impl RunStatus {
         if self.counts.n_without_image() > 0 {
             lines.push("without an image:".to_owned());
             lines.extend(summary::failed(&self.failures, &self.counts));
+        }
+        if self.pid.is_none() && counts.n_pending == 0 {
+            lines.extend(summary::next_steps(&counts, &self.out));
         }
         lines.join("\n") + "\n"
     }

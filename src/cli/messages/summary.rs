@@ -47,6 +47,7 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Perce
         lines.extend(missing(present, &out));
         lines.extend(failed(failures, counts));
         lines.extend(fail_under.map(|share| share_words(share, counts)));
+        lines.extend(next_steps(counts, &out));
         return lines;
     }
     let mut lines = vec![format!("{} in {}, in {out}", standing(counts), span(*elapsed))];
@@ -60,18 +61,44 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Perce
     let n = counts.n_unfinished();
     if let Some(StopReason::Cost(_)) = stop {
         lines.push(format!("run the same command again with a higher --max-cost to resume: {} unfinished", jobs(n)));
-    } else if matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
+    } else if n > 0 && matches!(exit, Exit::Stopped | Exit::Refused | Exit::Interrupted(_)) {
         lines.push(format!("run the same command again to resume: {} unfinished", jobs(n)));
-    } else if counts.n_running > 0 {
+    } else if exit != Exit::Part {
+        lines.extend(next_steps(counts, &out));
+    }
+    lines
+}
+
+/// Names the commands that continue a run that has ended. Empty if every job has its image.
+pub fn next_steps(counts: &StatusCounts, out: &str) -> Vec<String> {
+    let mut lines = vec![];
+    if counts.n_running > 0 {
         let n = jobs(counts.n_running);
         lines.push(format!(
             "held: the tasks of {n} seem lost, and are paid for; run the same command to ask for them again, or submit and pay \
              for them again: promptbatch retry {out} --only task_lost"
         ));
-    } else if counts.n_in_doubt > 0 {
+    }
+    if counts.n_in_doubt > 0 {
         lines.push(format!("to submit those in doubt again: promptbatch retry {out} --only in_doubt"));
     }
+    if counts.n_failed > 0 {
+        lines.push(format!("to try the failed jobs again: promptbatch retry {out}"));
+    }
+    if counts.n_moderated > 0 {
+        lines.push(format!(
+            "change the moderated prompts and run the same command, or submit them again as they are: promptbatch retry {out} \
+             --only moderated"
+        ));
+    }
     lines
+}
+
+/// Names the command that shows the images. `None` if the run made none, or stopped before its end.
+pub fn gallery(summary: &Summary, out: &Path) -> Option<String> {
+    let n_made = summary.counts.n_succeeded.saturating_sub(summary.counts_before.n_succeeded);
+    (n_made > 0 && summary.stop.is_none())
+        .then(|| format!("to look at the images: promptbatch gallery {}", escape(&out.display().to_string())))
 }
 
 /// Warns about recorded images that are not on the disk, and names the command that fixes it. `None` if no image is

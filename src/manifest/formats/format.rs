@@ -97,7 +97,7 @@ pub struct ManifestHead {
     pub settings: Settings,
 }
 
-/// FormatInput of a manifest that is not opened yet.
+/// Input of a manifest that is not opened yet.
 #[derive(Clone, Copy, Debug)]
 pub struct FormatInput<'a> {
     pub(crate) path: &'a Path,
