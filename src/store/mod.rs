@@ -12,6 +12,8 @@
 //! run, and [`memory`] for tests. Each passes the same conformance suite. The extension traits [`settings::ReadSettings`],
 //! [`settings::WriteSettings`] and [`typed::Typed`] add what all stores have in common.
 
+#[cfg(test)]
+mod conformance;
 pub mod diff;
 pub mod error;
 mod format;
@@ -21,6 +23,7 @@ mod price;
 pub mod selection;
 pub mod setting;
 pub mod settings;
+mod shuffle;
 pub mod spec;
 pub mod sqlite;
 pub mod stores;

@@ -2,8 +2,8 @@
 
 use crate::model::event::{Event, EventKind, ReopenTarget, Stage};
 use crate::model::job::JobId;
-use crate::model::outcome::{Fault, FaultKind};
-use crate::model::phase::{JobRecord, Phase};
+use crate::model::outcome::{Fault, FaultKind, Outcome};
+use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::time::Timestamp;
 
 /// Selection of the jobs to reopen.
@@ -30,32 +30,61 @@ impl RetrySelection {
         }
     }
 
-    /// Returns whether a new submission is forced.
-    pub const fn forces_resubmit(&self) -> bool {
-        matches!(self, Self::Failed { force_resubmit: true, .. })
+    /// Returns whether a job is selected. Stores may express this rule in their own language; the conformance suite compares.
+    pub fn includes(&self, JobRecord { job, state }: &JobRecord) -> bool {
+        let is_wanted = match self {
+            Self::Jobs(ids) => ids.contains(&job.id),
+            Self::Failed { .. } => match &state.phase {
+                Phase::Finished(Outcome::Succeeded(_)) => false,
+                Phase::Finished(Outcome::Failed(fault)) => self.is_of(fault.kind),
+                Phase::Submitting if self.is_of(FaultKind::InDoubt) => true,
+                Phase::Running(_) if is_held_lost(state) => self.is_of(FaultKind::TaskLost),
+                // Leaves a doubt to the user, and the next submission after a lost task to `run`.
+                Phase::Submitting => state.n_reopened > 0 && !state.is_doubt_counted(),
+                Phase::Pending => state.n_reopened > 0 && state.n_repaid() == 0,
+                Phase::Running(_) | Phase::Downloading(_) => state.n_reopened > 0,
+            },
+        };
+        is_wanted && job.index > 0
+    }
+
+    /// Returns whether a selected job is reopened: it has ended, or is held for the user.
+    pub fn reopens(&self, state: &JobState) -> bool {
+        match &state.phase {
+            Phase::Finished(_) => true,
+            Phase::Submitting => self.is_of(FaultKind::InDoubt),
+            Phase::Running(_) => is_held_lost(state),
+            Phase::Pending | Phase::Downloading(_) => false,
+        }
+    }
+
+    /// Returns the events that reopen a job. A doubt that is not counted yet is counted first.
+    pub fn reopening(&self, at: Timestamp, JobRecord { job, state }: &JobRecord) -> Vec<Event> {
+        let force_resubmit = matches!(self, Self::Failed { force_resubmit: true, .. });
+        let event = |kind| Event { job: job.id, index: job.index, at, kind };
+        let mut events = Vec::new();
+        if state.phase == Phase::Submitting && !state.is_doubt_counted() {
+            events.push(event(EventKind::Setback(Stage::Submit, Fault::unanswered())));
+        }
+        let target = match (&state.phase, force_resubmit) {
+            (Phase::Running(_), true) => {
+                let lost =
+                    state.last_fault.clone().unwrap_or_else(|| Fault::new(FaultKind::TaskLost, "given up by the user"));
+                events.push(event(EventKind::Setback(Stage::Task, lost)));
+                ReopenTarget::Submit
+            }
+            // Polls a task that seems lost once more, before another one is paid for.
+            (Phase::Running(_), false) => ReopenTarget::Fetch,
+            (_, true) => ReopenTarget::Submit,
+            (_, false) => state.way_back(),
+        };
+        events.push(event(EventKind::Reopened(target)));
+        events
     }
 }
 
-/// Returns the events that reopen a job. A doubt that is not counted yet is counted first.
-pub fn reopening(at: Timestamp, known: &JobRecord, force_resubmit: bool) -> Vec<Event> {
-    let JobRecord { job, state } = known;
-    let event = |kind| Event { job: job.id, index: job.index, at, kind };
-    let mut events = Vec::new();
-    if state.phase == Phase::Submitting && !state.is_doubt_counted() {
-        events.push(event(EventKind::Setback(Stage::Submit, Fault::unanswered())));
-    }
-    let target = match (&state.phase, force_resubmit) {
-        (Phase::Running(_), true) => {
-            let lost =
-                state.last_fault.clone().unwrap_or_else(|| Fault::new(FaultKind::TaskLost, "given up by the user"));
-            events.push(event(EventKind::Setback(Stage::Task, lost)));
-            ReopenTarget::Submit
-        }
-        // Polls a task that seems lost once more, before another one is paid for.
-        (Phase::Running(_), false) => ReopenTarget::Fetch,
-        (_, true) => ReopenTarget::Submit,
-        (_, false) => state.way_back(),
-    };
-    events.push(event(EventKind::Reopened(target)));
-    events
+/// Returns whether a job is held with a task that seems lost. Another payment for it needs the user's request.
+fn is_held_lost(state: &JobState) -> bool {
+    let is_lost = state.last_fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::TaskLost);
+    is_lost && matches!(state.phase, Phase::Running(_))
 }

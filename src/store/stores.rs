@@ -4,10 +4,10 @@ use std::path::Path;
 
 use crate::store::error::LedgerError;
 use crate::store::spec::{OpenOptions, StoreSpec};
-use crate::store::{RunReader, RunWriter, sqlite, typed};
+use crate::store::{RunReader, RunWriter, memory, sqlite, typed};
 
 /// All stores. The first one keeps new runs.
-pub static STORES: [&StoreSpec; 1] = [&sqlite::STORE];
+pub static STORES: [&StoreSpec; 2] = [&sqlite::STORE, &memory::STORE];
 
 /// Returns the store that keeps the run in the folder `out`, or that will keep a new one there.
 pub fn store_of(out: &Path) -> &'static StoreSpec {

@@ -1,15 +1,25 @@
 //! Batch inside another program: watched, stopped, dropped and resumed.
 
+use std::fs;
 use std::time::Duration;
 
 use futures::StreamExt;
+use promptbatch::driver::stopper;
 use promptbatch::engine::turn::{Signal, StopReason};
+use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::event::EventKind;
-use promptbatch::model::limits::Concurrency;
+use promptbatch::model::limits::{Concurrency, Limits};
+use promptbatch::model::progress::NoProgress;
 use promptbatch::provider::registry::ProviderConfig;
+use promptbatch::report::Reporters;
 use promptbatch::run::RunError;
 use promptbatch::run::batch::{Batch, Update};
+use promptbatch::run::consent::Consent;
+use promptbatch::run::retry::{Credentials, RetryOptions, retry};
+use promptbatch::run::verify::{RepairOptions, repair, verify};
+use promptbatch::simulator::config::SimulatorConfig;
+use promptbatch::store::memory;
 
 use crate::bench::{Bench, quick, wait_until};
 
@@ -75,4 +85,52 @@ async fn a_wrong_manifest_is_an_error_and_no_update() {
     let mut running = batch(&bench).with(|options| options.source.path = bench.path("wrong.yaml")).start().unwrap();
     assert_eq!(running.next().await, None);
     assert!(matches!(running.summary().await, Err(RunError::Manifest(_))));
+}
+
+/// Goal: a run knows nothing of the store of its ledger. Method: with a ledger in memory, stop a run in the middle, resume it,
+/// retry the refused jobs, and repair an image.
+#[tokio::test]
+async fn a_ledger_in_memory_serves_a_run_a_retry_and_a_repair() {
+    let bench = Bench::new(SimulatorConfig { fail_rate: 0.5, ..quick() });
+    let out = bench.path("out");
+    let _ledger = memory::create(&out);
+    let mut running = batch(&bench).start().unwrap();
+    while let Some(update) = running.next().await {
+        if matches!(&update, Update::Happened(event) if matches!(event.kind, EventKind::Finished(_))) {
+            running.stop();
+        }
+    }
+    assert!(running.summary().await.unwrap().stop.is_some());
+    let ended = batch(&bench).start().unwrap().summary().await.unwrap();
+    let StatusCounts { n_moderated, n_succeeded, .. } = ended.counts;
+    assert_eq!((ended.stop, n_moderated + n_succeeded, bench.stats().n_submits), (None, 8, 8));
+    assert!((1..8).contains(&n_moderated), "{n_moderated}");
+
+    let access = || Credentials {
+        token_file: Some(bench.path("token")),
+        base_url: Some(bench.simulator.url().to_owned()),
+        request_timeout: Duration::from_secs(10),
+        consent: Consent::default(),
+    };
+    let (limits, image_limits) = (Limits::default, CheckLimits::default());
+    let (_stopper, mut stops) = stopper();
+    let codes = vec!["moderated".to_owned()];
+    let options =
+        RetryOptions { out: out.clone(), codes, is_anew: false, access: access(), limits: limits(), image_limits };
+    let retried = retry(options, |_, _, _| Reporters::default(), &mut NoProgress, &mut stops).await;
+    let (n_retried, summary) = retried.unwrap();
+    assert_eq!((n_retried, summary.counts.n_jobs()), (n_moderated, 8));
+    assert_eq!(bench.stats().n_submits, 8 + n_moderated);
+
+    let image = bench.results().iter().map(|row| row["file_name"].clone()).find(|name| !name.is_empty()).unwrap();
+    fs::remove_file(out.join(image)).unwrap();
+    let verified = verify(&out, Consent::default(), &mut NoProgress).unwrap();
+    assert_eq!(verified.damaged.len(), 1);
+    let options = RepairOptions { out: out.clone(), access: access(), limits: limits(), image_limits };
+    let repaired = repair(options, &verified, |_, _| Reporters::default(), &mut NoProgress, &mut stops).await.unwrap();
+    assert_eq!(repaired.present.n_missing, 0);
+    assert!(verify(&out, Consent::default(), &mut NoProgress).unwrap().damaged.is_empty());
+    assert_eq!(bench.stats().n_submits, 8 + n_moderated, "a repair pays for nothing");
+    assert_eq!(bench.results().len(), 8);
+    assert!(!out.join("run.db").exists(), "no ledger is on the disk");
 }

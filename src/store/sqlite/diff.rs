@@ -103,6 +103,3 @@ fn shown(database: &Database, row: &Row<'_>, first: usize) -> rusqlite::Result<R
     let request = format::request_from(&request).ok_or_else(|| database.damaged("a job cannot be decoded"));
     Ok(request.map(|request| DiffEntry { index, label, request }))
 }
-
-#[cfg(test)]
-mod tests;

@@ -36,45 +36,7 @@ mod tests {
     use super::*;
     use rusqlite::StatementStatus;
 
-    use crate::model::event::{EventKind, Stage};
-    use crate::model::outcome::{Fault, FaultKind};
-    use crate::store::sqlite::SqliteStore;
-    use crate::store::sqlite::tests::{event, file, store, writer};
-    use crate::store::typed::Typed;
-
-    /// Goal: an id is found whatever happened to its task and its job. Method: a job that loses a task and gets another, a job
-    /// that leaves the manifest, ids with one number.
-    #[test]
-    fn every_task_that_was_ever_accepted_has_its_owner() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut journal = writer(file(folder.path(), &["cat", "dog"])).unwrap();
-        let jobs = journal.load(10).unwrap().jobs;
-        let task = |id: &str| EventKind::Accepted(TaskId(id.into()));
-        let lost = EventKind::Setback(Stage::Task, Fault::new(FaultKind::TaskLost, "gone"));
-        let life = [EventKind::SubmitStarted, task("a-1000001"), lost, EventKind::SubmitStarted, task("odd id")];
-        let events: Vec<_> = (1..).zip(life).map(|(at, kind)| event(&jobs[0], at, kind)).collect();
-        journal.commit(&events).unwrap();
-        journal.commit(&[event(&jobs[1], 9, EventKind::SubmitStarted), event(&jobs[1], 9, task("b-1000001"))]).unwrap();
-        let mut file = store(journal);
-        let found = |file: &SqliteStore, id: &str| owner(&file.database, &TaskId(id.into())).unwrap();
-        let of = |n: usize| Some(TaskOwner { job: jobs[n].job.id, index: Some(jobs[n].job.index) });
-        for (id, expected) in [
-            ("a-1000001", of(0)),
-            ("odd id", of(0)),
-            ("b-1000001", of(1)),
-            ("c-1000001", None),
-            ("1000001", None),
-            ("1000002", None),
-            ("odd ID", None),
-            ("", None),
-        ] {
-            assert_eq!(found(&file, id), expected, "{id:?}");
-        }
-        file.import("2", &[], std::iter::once(Ok::<_, LedgerError>(crate::store::sqlite::tests::draft("dog"))))
-            .unwrap();
-        assert_eq!(found(&file, "odd id"), Some(TaskOwner { job: jobs[0].job.id, index: None }), "its job has left");
-        assert_eq!(found(&file, "b-1000001").unwrap().index, Some(1), "its job has moved");
-    }
+    use crate::store::sqlite::tests::file;
 
     /// Goal: a query whose parameter changes costs no compilation. Method: `SQLite`'s own count of repeated compilations.
     #[test]

@@ -11,7 +11,7 @@ use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
 use crate::store::error::LedgerError;
 use crate::store::format::phase::{DOWNLOADING, FAILED, MODERATED, RUNNING, SUBMITTING, SUCCEEDED};
-use crate::store::selection::{self, RetrySelection};
+use crate::store::selection::RetrySelection;
 use crate::store::sqlite::database::Database;
 use crate::store::sqlite::record::{self, CommitResult, OpenJob};
 use crate::store::sqlite::row::{self, COLUMNS, UNFINISHED};
@@ -53,14 +53,13 @@ pub fn narrow(database: &Database, max: u64) -> Result<u64, LedgerError> {
 
 /// Reopens the selected jobs that have ended.
 pub fn reopen_selected(database: &mut Database, at: Timestamp, selection: &RetrySelection) -> Result<(), LedgerError> {
-    let (is_doubt_wanted, force_resubmit) = (selection.is_of(FaultKind::InDoubt), selection.forces_resubmit());
+    let is_doubt_wanted = selection.is_of(FaultKind::InDoubt);
     let mut after = 0;
     loop {
         let page = ended(database, after, is_doubt_wanted)?;
         let Some((last, _)) = page.last() else { break };
         after = *last;
-        let events: Vec<Event> =
-            page.iter().flat_map(|(_, known)| selection::reopening(at, known, force_resubmit)).collect();
+        let events: Vec<Event> = page.iter().flat_map(|(_, known)| selection.reopening(at, known)).collect();
         let open: BTreeMap<JobId, OpenJob> =
             page.into_iter().map(|(row, JobRecord { job, state })| (job.id, OpenJob { row, state })).collect();
         let written = record::write(&mut database.connection, &open, &events);
@@ -97,7 +96,7 @@ fn select_rows(database: &Database, selection: &RetrySelection) -> rusqlite::Res
                  (phase IN ({MODERATED}, {FAILED}) AND fault ->> 0 IN (SELECT value FROM json_each(?1))) \
                  OR (phase = {SUBMITTING} AND 'in_doubt' IN (SELECT value FROM json_each(?1))) \
                  OR ({IS_HELD_LOST} AND 'task_lost' IN (SELECT value FROM json_each(?1))) \
-                 OR (phase <= {DOWNLOADING} AND n_reopened > 0 AND NOT ({IS_LEFT}) AND NOT ({IS_HELD})))"
+                 OR (phase <= {DOWNLOADING} AND n_reopened > 0 AND NOT ({IS_LEFT}) AND NOT ({IS_HELD}) AND NOT ({IS_HELD_LOST})))"
             );
             database.connection.execute(&sql, [codes])?;
         }

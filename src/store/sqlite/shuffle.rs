@@ -8,6 +8,7 @@ use rusqlite::{Row, params};
 use crate::store::error::LedgerError;
 use crate::store::format;
 use crate::store::setting::Setting;
+use crate::store::shuffle::ring_start;
 use crate::store::sqlite::database::Database;
 use crate::store::sqlite::row::{COLUMNS, UNFINISHED};
 
@@ -34,10 +35,7 @@ pub fn cursor(database: &Database) -> Result<Option<ShuffledCursor>, LedgerError
 
 impl ShuffledCursor {
     fn new(seed: &str) -> Self {
-        let mut start = [0; 10];
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(b"promptbatch shuffle 1").update(seed.as_bytes());
-        start.copy_from_slice(&hasher.finalize().as_bytes()[..10]);
+        let start = ring_start(seed);
         Self { start, after: start.to_vec(), is_around: false }
     }
 
@@ -73,73 +71,5 @@ impl ShuffledCursor {
         self.is_around = true;
         self.after = Vec::new();
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::event::EventKind;
-    use crate::store::settings::WriteSettings;
-    use crate::store::sqlite::SqliteStore;
-    use crate::store::sqlite::event_writer::EventWriter;
-    use crate::store::sqlite::tests::{draft, event, store, writer};
-    use crate::store::typed::Typed;
-
-    /// Returns the order in which forty jobs are handed out, three at a time.
-    fn order(seed: Option<u64>) -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
-        let drafts = (0..40).map(|n| Ok::<_, LedgerError>(draft(&n.to_string())));
-        file.import("1", &[], drafts).unwrap();
-        file.shuffle(seed).unwrap();
-        handed_out(&mut writer(file).unwrap())
-    }
-
-    fn handed_out(journal: &mut EventWriter) -> Vec<String> {
-        let mut prompts = vec![];
-        loop {
-            let loaded = journal.load(3).unwrap();
-            prompts.extend(loaded.jobs.into_iter().map(|known| known.job.request.prompt.clone()));
-            if !loaded.more {
-                return prompts;
-            }
-        }
-    }
-
-    #[test]
-    fn every_job_is_handed_out_once_in_an_order_that_the_seed_draws() {
-        let in_order: Vec<String> = (0..40).map(|n| n.to_string()).collect();
-        assert_eq!(order(None), in_order);
-        let (one, two) = (order(Some(1)), order(Some(2)));
-        assert_eq!(one, order(Some(1)), "the same seed is the same order");
-        assert_ne!(one, in_order);
-        assert_ne!(one[0], two[0]);
-        for order in [one, two] {
-            let mut sorted = order.clone();
-            sorted.sort_by_key(|prompt| prompt.parse::<u32>().unwrap());
-            assert_eq!(sorted, in_order, "{order:?}");
-        }
-    }
-
-    /// Goal: a resume continues in the same order, with submitted jobs first. Method: finish none of the first five, and open
-    /// it again.
-    #[test]
-    fn a_resume_goes_on_where_the_order_was_left() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
-        file.import("1", &[], (0..20).map(|n| Ok::<_, LedgerError>(draft(&n.to_string())))).unwrap();
-        file.shuffle(Some(9)).unwrap();
-        let mut journal = writer(file).unwrap();
-        let first = journal.load(5).unwrap().jobs;
-        let sent: Vec<_> = first.iter().map(|known| event(known, 1, EventKind::SubmitStarted)).collect();
-        journal.commit(&sent).unwrap();
-        let rest = handed_out(&mut journal);
-        let mut again = writer(store(journal)).unwrap();
-        let all = handed_out(&mut again);
-        assert_eq!(all[5..], rest, "pending ones in the order of before");
-        let mut file = store(again);
-        file.shuffle(None).unwrap();
-        assert!(cursor(&store(writer(file).unwrap()).database).unwrap().is_none());
     }
 }

@@ -1,42 +1,23 @@
-//! Tests of the ledger on a real file: committed events are there, and only one process writes.
+//! Tests of what only a ledger in a file can promise; the conformance suite has the rest.
 
-mod account;
 mod flips;
-mod imports;
-mod names;
 mod older;
-mod reopen;
 mod rollback;
 mod totals;
 
-use std::path::Path;
-use std::time::Duration;
-
-use std::sync::Arc;
-
 use super::*;
-use crate::model::event::{Event, Stage};
-use crate::model::job::JobSpec;
-use crate::model::outcome::{Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
-use crate::model::phase::{JobState, Phase};
-use crate::model::request::Request;
+use crate::model::event::Stage;
+use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
+use crate::model::phase::Phase;
+use crate::store::conformance::life;
+pub(in crate::store) use crate::store::conformance::{all, artifact, draft, event};
 use crate::store::settings::WriteSettings;
 use crate::store::sqlite::event_writer::EventWriter;
 use crate::store::typed::Typed;
-use crate::store::{Loaded, record};
-
-pub fn draft(prompt: &str) -> JobSpec {
-    let request = Request { prompt: prompt.into(), model: "a/b".into(), ..Request::default() };
-    JobSpec { label: None, request, extras: vec![("note".into(), format!("about {prompt}"))] }
-}
 
 fn import(file: &mut SqliteStore, prompts: &[&str]) -> Imported {
     let drafts = prompts.iter().map(|prompt| Ok::<_, LedgerError>(draft(prompt)));
     file.import(&prompts.join("|"), &["note".into()], drafts).unwrap()
-}
-
-fn counted(n_new: u64, n_kept: u64, n_dropped: u64) -> Imported {
-    Imported { n_new, n_kept, n_dropped }
 }
 
 pub fn file(out: &Path, prompts: &[&str]) -> SqliteStore {
@@ -53,183 +34,11 @@ pub fn store(writer: EventWriter) -> SqliteStore {
     SqliteStore { database: writer.into_database() }
 }
 
-pub fn ledger(file: SqliteStore) -> Box<dyn LedgerSession> {
-    Box::new(file).start(JobScope::Unfinished).unwrap()
-}
-
-pub fn all(file: &dyn RunReader) -> Vec<JobRecord> {
-    let mut all = vec![];
-    let keep = |known| {
-        all.push(known);
-        Ok::<_, LedgerError>(())
-    };
-    file.for_each_job(JobSet::InManifest, keep).unwrap();
-    all
-}
-
-/// Returns the index and the prompt of every job, in manifest order.
-fn prompts(file: &SqliteStore) -> Vec<(u64, String)> {
-    all(file).iter().map(|known| (known.job.index, known.job.request.prompt.clone())).collect()
-}
-
-pub fn event(known: &JobRecord, millis: i64, kind: EventKind) -> Event {
-    Event { job: known.job.id, index: known.job.index, at: Timestamp::from_millis(millis), kind }
-}
-
-fn artifact(name: &str) -> Artifact {
-    let file_name = format!("images/{name}.png");
-    Artifact { file_name, sha256: [7; 32], bytes: 12_345, width: 64, height: 32, format: ImageFormat::Png }
-}
-
-/// Returns events of every kind, in an order that a job's life could have.
-fn life() -> Vec<EventKind> {
-    let fault = |kind| Fault::new(kind, "what happened: \"quoted\"\n二");
-    vec![
-        EventKind::SubmitStarted,
-        EventKind::Setback(Stage::Submit, fault(FaultKind::Throttled { retry_after: Some(Duration::from_secs(3)) })),
-        EventKind::SubmitStarted,
-        EventKind::Setback(Stage::Submit, fault(FaultKind::InDoubt)),
-        EventKind::SubmitStarted,
-        EventKind::Accepted(TaskId("5075521".into())),
-        EventKind::Setback(Stage::Poll, fault(FaultKind::Transient)),
-        EventKind::Setback(Stage::Task, fault(FaultKind::TaskLost)),
-        EventKind::SubmitStarted,
-        EventKind::Accepted(TaskId("5075522".into())),
-        EventKind::Ready(vec![Url("https://x/1".into()), Url("https://x/2".into())]),
-        EventKind::Setback(Stage::Download, fault(FaultKind::BadOutput)),
-        EventKind::Ready(vec![Url("https://x/3".into())]),
-        EventKind::Finished(Outcome::Succeeded(vec![artifact("a"), artifact("b")])),
-    ]
-}
-
-/// Goal: the columns of a job are the fold of its events, whatever has happened. Method: after every event, compare the stored
-/// state with the fold, through a new reader.
-#[test]
-fn the_stored_state_is_the_fold_of_the_events() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = writer(file(folder.path(), &["cat", "dog"])).unwrap();
-    let loaded = journal.load(10).unwrap();
-    let mut state = JobState::default();
-    for (millis, kind) in (1000..).zip(life()) {
-        journal.commit(&[event(&loaded.jobs[0], millis, kind.clone())]).unwrap();
-        state.apply(Timestamp::from_millis(millis), &kind);
-        let stored = all(&SqliteStore::open_for_reading(folder.path()).unwrap());
-        assert_eq!(stored[0].state, state, "after {kind:?}");
-        assert_eq!(stored[1].state, JobState::default(), "after {kind:?}");
-    }
-    let told: Vec<_> =
-        store(journal).events(loaded.jobs[0].job.id).unwrap().into_iter().map(|(_, kind)| kind).collect();
-    assert_eq!(told[..13], life()[..13]);
-}
-
-#[test]
-fn a_failed_job_keeps_its_reason() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = writer(file(folder.path(), &["cat", "dog", "cow"])).unwrap();
-    let jobs = journal.load(10).unwrap().jobs;
-    let moderated = Outcome::Failed(Fault::new(FaultKind::Moderated, "no"));
-    let failed = Outcome::Failed(Fault::new(FaultKind::InvalidRequest, "bad size"));
-    journal
-        .commit(&[
-            event(&jobs[0], 1, EventKind::Finished(moderated.clone())),
-            event(&jobs[2], 1, EventKind::Finished(failed.clone())),
-        ])
-        .unwrap();
-    let file = store(journal);
-    let failures: Vec<_> = file.failures(10).unwrap().into_iter().map(|known| known.state.phase).collect();
-    assert_eq!(failures, [Phase::Finished(moderated), Phase::Finished(failed)]);
-    assert_eq!(
-        file.counts().unwrap(),
-        StatusCounts { n_pending: 1, n_moderated: 1, n_failed: 1, ..StatusCounts::default() }
-    );
-}
-
-#[test]
-fn counts_and_incidents_are_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = writer(file(folder.path(), &["a", "b", "c", "d"])).unwrap();
-    let jobs = journal.load(10).unwrap().jobs;
-    let events: Vec<_> = (0..).zip(life()).map(|(millis, kind)| event(&jobs[0], millis, kind)).collect();
-    journal.commit(&events).unwrap();
-    journal.commit(&[event(&jobs[1], 1, EventKind::SubmitStarted)]).unwrap();
-    let running = [EventKind::SubmitStarted, EventKind::Accepted(TaskId("t".into()))];
-    journal.commit(&running.map(|kind| event(&jobs[2], 1, kind))).unwrap();
-    let file = store(journal);
-    let expected =
-        StatusCounts { n_pending: 1, n_in_doubt: 1, n_running: 1, n_succeeded: 1, ..StatusCounts::default() };
-    assert_eq!((file.counts().unwrap(), expected.n_jobs(), expected.n_unfinished()), (expected, 4, 3));
-    assert_eq!(file.incidents().unwrap(), RunStats { n_submits: 6, n_in_doubt: 1, n_lost: 1, ..<_>::default() });
-}
-
-#[test]
-fn unfinished_jobs_are_handed_out_first_and_each_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = writer(file(folder.path(), &["a", "b", "c", "d", "e"])).unwrap();
-    let jobs = journal.load(10).unwrap().jobs;
-    let task = || EventKind::Accepted(TaskId("t".into()));
-    journal.commit(&[event(&jobs[4], 1, EventKind::SubmitStarted), event(&jobs[4], 2, task())]).unwrap();
-    journal.commit(&[event(&jobs[2], 3, EventKind::SubmitStarted)]).unwrap();
-    let mut journal = writer(store(journal)).unwrap();
-    let mut order = vec![];
-    loop {
-        let Loaded { jobs, more } = journal.load(2).unwrap();
-        assert!(jobs.len() <= 2);
-        order.extend(jobs.iter().map(|known| known.job.request.prompt.clone()));
-        if !more {
-            break;
-        }
-    }
-    assert_eq!(order, ["c", "e", "a", "b", "d"]);
-}
-
-#[test]
-fn a_job_that_moves_on_while_others_are_loaded_is_not_handed_out_twice() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = writer(file(folder.path(), &["a", "b"])).unwrap();
-    let jobs = journal.load(10).unwrap().jobs;
-    journal.commit(&jobs.iter().map(|known| event(known, 1, EventKind::SubmitStarted)).collect::<Vec<_>>()).unwrap();
-    let mut journal = writer(store(journal)).unwrap();
-    let first = journal.load(1).unwrap().jobs;
-    journal.commit(&[event(&first[0], 2, EventKind::Accepted(TaskId("t".into())))]).unwrap();
-    let rest = journal.load(10).unwrap();
-    assert_eq!(rest.jobs.len(), 1);
-    assert_ne!(rest.jobs[0].job.id, first[0].job.id);
-}
-
-#[test]
-fn an_event_of_a_job_that_is_not_under_way_is_refused_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut journal = writer(file(folder.path(), &["a", "b"])).unwrap();
-    let jobs = journal.load(1).unwrap().jobs;
-    let stranger = Event { job: JobId::from_bytes([9; 10]), ..event(&jobs[0], 1, EventKind::SubmitStarted) };
-    assert!(journal.commit(&[event(&jobs[0], 1, EventKind::SubmitStarted), stranger]).is_err());
-    assert_eq!(store(journal).counts().unwrap().n_pending, 2);
-}
-
-#[test]
-fn a_second_writer_is_refused_with_the_pid_of_the_first() {
-    let folder = tempfile::tempdir().unwrap();
-    let first = SqliteStore::open(folder.path(), "simulator").unwrap();
-    let words = SqliteStore::open(folder.path(), "simulator").unwrap_err().to_string();
-    assert!(words.contains(&format!("process {} ", std::process::id())), "{words}");
-    assert!(SqliteStore::open_for_reading(folder.path()).is_ok(), "readers are welcome");
-    drop(first);
-    assert!(SqliteStore::open(folder.path(), "simulator").is_ok());
-}
-
 #[test]
 fn the_lock_of_a_dead_process_is_no_obstacle() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("run.lock"), "1").unwrap();
     assert!(SqliteStore::open(folder.path(), "simulator").is_ok());
-}
-
-#[test]
-fn a_run_stays_with_its_provider() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(SqliteStore::open(folder.path(), "simulator").unwrap());
-    let words = SqliteStore::open(folder.path(), "modelscope https://x").unwrap_err().to_string();
-    assert!(words.contains("simulator") && words.contains("modelscope https://x") && words.contains("-o"), "{words}");
 }
 
 #[test]
@@ -346,24 +155,4 @@ fn the_overview_reads_with_any_tool() {
         })
         .unwrap();
     assert_eq!(row, (1, "pending".into(), "cat".into()));
-}
-
-#[tokio::test]
-async fn the_thread_records_loads_and_gives_the_file_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut ledger = ledger(file(folder.path(), &["cat"]));
-    let loaded = ledger.load(5).await.unwrap();
-    let events: Arc<[Event]> = [event(&loaded.jobs[0], 1, EventKind::SubmitStarted)].into();
-    let then = record(&mut *ledger, &events, "sent").await.unwrap();
-    assert_eq!(then.into_inner(), "sent");
-    assert_eq!(ledger.close().unwrap().counts().unwrap().n_in_doubt, 1);
-}
-
-#[tokio::test]
-async fn what_cannot_be_recorded_is_not_done() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut ledger = ledger(file(folder.path(), &["cat"]));
-    let loaded = ledger.load(5).await.unwrap();
-    let stranger = Event { job: JobId::from_bytes([9; 10]), ..event(&loaded.jobs[0], 1, EventKind::SubmitStarted) };
-    assert!(record(&mut *ledger, &[stranger].into(), "sent").await.is_err());
 }

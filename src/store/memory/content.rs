@@ -1,0 +1,154 @@
+//! Content of a ledger in memory: jobs, events and settings, and every change of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::model::event::{Event, EventKind};
+use crate::model::job::{Job, JobId, JobSpec};
+use crate::model::outcome::{Outcome, TaskId};
+use crate::model::phase::{JobRecord, JobState, Phase};
+use crate::model::request::ContentHash;
+use crate::model::time::Timestamp;
+use crate::store::import::Imported;
+use crate::store::selection::RetrySelection;
+use crate::store::setting::Setting;
+use crate::store::shuffle::ring_start;
+use crate::store::{JobSet, Loaded, TaskOwner};
+
+/// Jobs, events and settings of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    /// Jobs, in the order of their first import. The index of a job is 0 while it is not in the manifest.
+    pub jobs: Vec<JobRecord>,
+    /// Place of each job in `jobs`.
+    places: BTreeMap<JobId, usize>,
+    /// Events, in the order of recording.
+    pub events: Vec<Event>,
+    /// First job that was accepted with each task.
+    owners: BTreeMap<TaskId, JobId>,
+    pub settings: BTreeMap<Setting, String>,
+}
+
+impl Content {
+    /// Creates the content of a run of these jobs, all pending.
+    pub fn of_jobs(jobs: impl IntoIterator<Item = Job>) -> Self {
+        let mut content = Self::default();
+        for job in jobs {
+            content.add(job);
+        }
+        content
+    }
+
+    fn add(&mut self, job: Job) {
+        self.places.insert(job.id, self.jobs.len());
+        self.jobs.push(JobRecord { job: Arc::new(job), state: JobState::default() });
+    }
+
+    /// Returns the job with this id.
+    pub fn job(&self, id: JobId) -> Option<&JobRecord> {
+        self.places.get(&id).map(|place| &self.jobs[*place])
+    }
+
+    /// Returns the jobs of a set, in its order.
+    pub fn jobs_of(&self, jobs: JobSet) -> Vec<&JobRecord> {
+        match jobs {
+            JobSet::Dropped => self.jobs.iter().filter(|record| record.job.index == 0).collect(),
+            JobSet::InManifest => {
+                let mut jobs: Vec<_> = self.jobs.iter().filter(|record| record.job.index > 0).collect();
+                jobs.sort_by_key(|record| record.job.index);
+                jobs
+            }
+        }
+    }
+
+    /// Records these events, and applies each to its job. Events of unknown jobs are ignored.
+    pub fn record(&mut self, events: &[Event]) {
+        for event in events {
+            let Some(place) = self.places.get(&event.job) else { continue };
+            self.jobs[*place].state.apply(event.at, &event.kind);
+            self.events.push(event.clone());
+            if let EventKind::Accepted(task) = &event.kind {
+                self.owners.entry(task.clone()).or_insert(event.job);
+            }
+        }
+    }
+
+    /// Returns the owner of a task.
+    pub fn owner(&self, task: &TaskId) -> Option<TaskOwner> {
+        let job = *self.owners.get(task)?;
+        let index = self.job(job).map(|record| record.job.index).filter(|index| *index > 0);
+        Some(TaskOwner { job, index })
+    }
+
+    /// Returns the next jobs that were not handed out, of those that are selected; `None` selects all.
+    pub fn load(&self, handed_out: &BTreeSet<JobId>, selected: Option<&BTreeSet<JobId>>, max: usize) -> Loaded {
+        let is_open = |record: &&JobRecord| {
+            let id = &record.job.id;
+            let is_wanted = selected.is_none_or(|selected| selected.contains(id)) && !handed_out.contains(id);
+            is_wanted && !matches!(record.state.phase, Phase::Finished(_))
+        };
+        let mut open: Vec<_> = self.jobs_of(JobSet::InManifest).into_iter().filter(is_open).collect();
+        let seed = self.settings.get(&Setting::ShuffleSeed).filter(|seed| !seed.is_empty());
+        let start = seed.map(|seed| ring_start(seed));
+        open.sort_by_key(|record| {
+            let JobRecord { job, state } = record;
+            let is_pending = state.phase == Phase::Pending;
+            let ring = start.filter(|_| is_pending).map(|start| (*job.id.bytes() <= start, job.id));
+            (is_pending, ring, job.index)
+        });
+        let more = open.len() > max;
+        Loaded { jobs: open.into_iter().take(max).cloned().collect(), more }
+    }
+
+    /// Imports the rows of a manifest.
+    pub fn import(&mut self, fingerprint: &str, columns: &[String], rows: Vec<JobSpec>) -> Imported {
+        let mut imported = Imported::default();
+        for record in &mut self.jobs {
+            Arc::make_mut(&mut record.job).index = 0;
+        }
+        for (id, index, JobSpec { label, request, extras }) in numbered(rows) {
+            let job = Job { id, index, label, request, extras };
+            if let Some(place) = self.places.get(&id) {
+                imported.n_kept += 1;
+                self.jobs[*place].job = Arc::new(job);
+            } else {
+                imported.n_new += 1;
+                self.add(job);
+            }
+        }
+        imported.n_dropped = self.jobs_of(JobSet::Dropped).len() as u64;
+        self.settings.insert(Setting::Columns, serde_json::json!(columns).to_string());
+        self.settings.insert(Setting::ManifestFingerprint, fingerprint.to_owned());
+        imported
+    }
+
+    /// Reopens the jobs that a selection reopens, of those that are selected.
+    pub fn reopen(&mut self, at: Timestamp, selected: &BTreeSet<JobId>, selection: &RetrySelection) {
+        let reopened = self.jobs.iter().filter(|record| selected.contains(&record.job.id));
+        let reopened = reopened.filter(|record| selection.reopens(&record.state));
+        let events: Vec<_> = reopened.flat_map(|record| selection.reopening(at, record)).collect();
+        self.record(&events);
+    }
+}
+
+/// Returns each row with the id of its job and its index: the `n`-th row of a content is the `n`-th job of that content.
+pub fn numbered(rows: Vec<JobSpec>) -> impl Iterator<Item = (JobId, u64, JobSpec)> {
+    let mut occurrences: HashMap<ContentHash, u32> = HashMap::new();
+    (1..).zip(rows).map(move |(index, row)| {
+        let content = row.request.content();
+        let occurrence = occurrences.entry(content).or_default();
+        *occurrence += 1;
+        (JobId::new(&content, *occurrence - 1), index, row)
+    })
+}
+
+/// Returns a job without its images, which only a visit of all jobs passes on.
+pub fn without_images(record: &JobRecord) -> JobRecord {
+    let mut record = record.clone();
+    match &mut record.state.phase {
+        Phase::Finished(Outcome::Succeeded(artifacts)) => artifacts.clear(),
+        Phase::Finished(Outcome::Failed(fault)) => fault.kept.clear(),
+        Phase::Pending | Phase::Submitting | Phase::Running(_) | Phase::Downloading(_) => (),
+    }
+    record
+}
