@@ -40,6 +40,13 @@ impl Column {
     }
 }
 
+impl ColumnOptions {
+    /// Returns whether the other titles of the table or object decide what this title means.
+    pub(crate) fn depends_on_others(&self, title: &str) -> bool {
+        [&self.prompt, &self.id].into_iter().flatten().any(|name| title != name.trim() && joined(title) == joined(name))
+    }
+}
+
 /// Returns the name of a column. Data frames leave the title of their index empty; such a column is named by its number.
 pub(crate) fn title(i: usize, written: &str) -> String {
     match written.trim() {

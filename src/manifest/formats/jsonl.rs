@@ -163,7 +163,7 @@ impl JsonlEntries {
         if let Column::Extra(title) = &column {
             columns::warn_of_slip("key", title, place, findings);
         }
-        if self.columns.len() < REMEMBERED_MAX {
+        if self.columns.len() < REMEMBERED_MAX && !self.names.depends_on_others(title) {
             self.columns.insert(title.to_owned(), column.clone());
         }
         column

@@ -1,14 +1,14 @@
 //! Manifest formats: one file or folder for each, and one row in [`FORMATS`].
 
+pub(crate) mod cells;
 pub mod columns;
 mod csv;
+pub(crate) mod csv_rows;
 pub mod format;
 mod json_object;
 mod jsonl;
 mod table;
-pub(crate) mod tokenizer;
 mod tsv;
-mod tsv_rows;
 mod txt;
 pub(crate) mod yaml;
 

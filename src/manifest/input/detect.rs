@@ -13,7 +13,7 @@ use encoding_rs::DecoderResult;
 
 use crate::manifest::diagnostics::{Issue, Location, wrong};
 use crate::manifest::input::bytes::DecompressedReader;
-use crate::manifest::input::encoding::{Encoding, LineCount, Unreadable, of_head};
+use crate::manifest::input::encoding::{Encoding, Unreadable, n_line_ends, of_head};
 use crate::manifest::input::text::ManifestInput;
 
 /// Encoding of a file that is not UTF-8.
@@ -70,14 +70,10 @@ pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, (Location, Issue)> {
     let mut text = String::with_capacity(3 * bytes.len() + 16);
     match encoding.decoder().decode_to_string_without_replacement(bytes, &mut text, true).0 {
         DecoderResult::InputEmpty => Ok(text.into()),
-        DecoderResult::OutputFull | DecoderResult::Malformed(..) => {
-            let mut lines = LineCount::default();
-            lines.add(text.as_bytes());
-            Err((
-                Location::Line(lines.line()),
-                wrong(format!("this line is not {encoding} text"), "save the file as UTF-8"),
-            ))
-        }
+        DecoderResult::OutputFull | DecoderResult::Malformed(..) => Err((
+            Location::Line(n_line_ends(text.as_bytes()) + 1),
+            wrong(format!("this line is not {encoding} text"), "save the file as UTF-8"),
+        )),
     }
 }
 
@@ -109,20 +105,20 @@ impl EncodingChecks {
 
 /// Returns the line of the first byte that is not UTF-8, and whether certain UTF-8 precedes that byte.
 fn first_bad_line(mut input: impl BufRead) -> io::Result<(u64, bool)> {
-    let mut lines = LineCount::default();
+    let mut line = 1;
     let mut is_after_utf8 = false;
     loop {
         match input.fill_buf() {
-            Ok([]) => return Ok((lines.line(), is_after_utf8)),
+            Ok([]) => return Ok((line, is_after_utf8)),
             Ok(text) => {
-                lines.add(text);
+                line += n_line_ends(text);
                 // Detects sequences of three bytes or more. Two bytes can form a valid UTF-8 character by chance, but three cannot.
                 is_after_utf8 |= text.iter().any(|byte| *byte >= 0xe0);
                 let n_bytes = text.len();
                 input.consume(n_bytes);
             }
             Err(error) if Unreadable::of(&error) == Some(&Unreadable::NotUtf8) => {
-                return Ok((lines.line(), is_after_utf8));
+                return Ok((line, is_after_utf8));
             }
             Err(error) => return Err(error),
         }

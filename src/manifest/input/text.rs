@@ -1,15 +1,16 @@
 //! Manifest input as UTF-8 text: from a file, a pipe or standard input, compressed or not, in any encoding.
 //!
-//! UTF-8 is passed on unchanged after validation. Any other encoding is converted to UTF-8 here. A byte without a meaning ends the read:
-//! no text is ever read as a replacement character.
+//! UTF-8 is passed on after validation. Any other encoding is converted to UTF-8 here. A byte without a meaning ends the read: no text is
+//! ever read as a replacement character. The line ends of every system become `\n`.
 
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use encoding_rs::{Decoder, DecoderResult};
+use memchr::memchr;
 
 use crate::manifest::input::bytes::{CHUNK, DecompressedReader};
-use crate::manifest::input::encoding::{Encoding, LineCount, Unreadable, of_head};
+use crate::manifest::input::encoding::{Encoding, Unreadable, n_line_ends, of_head};
 use crate::manifest::input::hashing_reader::HashingReader;
 
 /// Buffer size for a decoded chunk. One byte of another encoding becomes at most three bytes. The rest of the previous chunk may be added.
@@ -26,7 +27,9 @@ pub struct ManifestInput {
     is_last: bool,
     text: Vec<u8>,
     begin: usize,
-    lines: LineCount,
+    n_lines: u64,
+    /// Records that the last chunk ended with a carriage return. A line feed that comes next belongs to that line end.
+    after_return: bool,
     /// Decoding error that is returned after the text before it.
     trouble: Option<Unreadable>,
 }
@@ -40,8 +43,8 @@ impl ManifestInput {
         let (encoding, mark_len) = of_head(&chunk, wanted)?;
         chunk.drain(..mark_len);
         let decoder = (encoding != Encoding::UTF8).then(|| encoding.decoder());
-        let (text, lines) = (Vec::new(), LineCount::default());
-        Ok(Self { bytes, encoding, decoder, chunk, is_last, text, begin: 0, lines, trouble: None })
+        let (text, n_lines, after_return) = (Vec::new(), 0, false);
+        Ok(Self { bytes, encoding, decoder, chunk, is_last, text, begin: 0, n_lines, after_return, trouble: None })
     }
 
     /// Returns the encoding of the file.
@@ -89,6 +92,7 @@ impl ManifestInput {
             self.trouble = Some(Unreadable::NotUtf8);
         }
         self.text.extend_from_slice(&self.chunk[..n_good]);
+        unify_line_ends(&mut self.text, &mut self.after_return);
         self.chunk.drain(..n_good);
     }
 
@@ -98,16 +102,32 @@ impl ManifestInput {
             decoder.decode_to_utf8_without_replacement(&self.chunk, &mut self.text, self.is_last);
         self.text.truncate(n_written);
         self.chunk.drain(..n_read);
-        self.lines.add(&self.text);
+        unify_line_ends(&mut self.text, &mut self.after_return);
+        self.n_lines += n_line_ends(&self.text);
         match result {
             // Drops a finished decoder: it must not be called again, and no bytes are left for it.
             DecoderResult::InputEmpty if self.is_last => {}
             DecoderResult::InputEmpty | DecoderResult::OutputFull => self.decoder = Some(decoder),
             DecoderResult::Malformed(..) => {
-                self.trouble = Some(Unreadable::Malformed { line: self.lines.line(), encoding: self.encoding });
+                self.trouble = Some(Unreadable::Malformed { line: self.n_lines + 1, encoding: self.encoding });
             }
         }
     }
+}
+
+/// Replaces each line end, CRLF or CR, by LF. `after_return` is the state from one piece of the text to the next.
+pub(crate) fn unify_line_ends(text: &mut Vec<u8>, after_return: &mut bool) {
+    if !*after_return && memchr(b'\r', text).is_none() {
+        return;
+    }
+    text.retain_mut(|byte| {
+        let is_second = *byte == b'\n' && *after_return;
+        *after_return = *byte == b'\r';
+        if *after_return {
+            *byte = b'\n';
+        }
+        !is_second
+    });
 }
 
 impl BufRead for ManifestInput {
@@ -128,5 +148,28 @@ impl Read for ManifestInput {
         let n_bytes = self.fill_buf()?.read(buffer)?;
         self.consume(n_bytes);
         Ok(n_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a line end is one `\n`, wherever the text is cut. Method: a text with all line ends, cut at every two places.
+    #[test]
+    fn line_ends_of_every_system_become_one_byte() {
+        let text = b"a\r\nb\rc\n\n\r\r\r\nd\r";
+        for i in 0..=text.len() {
+            for j in i..=text.len() {
+                let mut after_return = false;
+                let mut unified = Vec::new();
+                for piece in [&text[..i], &text[i..j], &text[j..]] {
+                    let mut piece = piece.to_vec();
+                    unify_line_ends(&mut piece, &mut after_return);
+                    unified.append(&mut piece);
+                }
+                assert_eq!(str::from_utf8(&unified), Ok("a\nb\nc\n\n\n\n\nd\n"), "cut at {i} and {j}");
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::manifest::fields::field::misspelt;
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::input::detect;
 use crate::manifest::lists::folders::{AllowedFolders, FolderError, outside};
-use crate::manifest::lists::wildcards::WILDCARDS;
+use crate::manifest::lists::wildcards::{PATTERN_CHARS_MAX, WILDCARDS};
 use crate::manifest::template::wildcards::Wildcards;
 use crate::model::escape::escape;
 
@@ -126,6 +126,10 @@ impl Wildcards for ListFiles {
                 return Err(wildcards::missing(&shown, name, &names));
             }
             return self.of_file(&file(name));
+        }
+        if name.chars().count() > PATTERN_CHARS_MAX {
+            let what = format!("the wildcard {shown} has more than {PATTERN_CHARS_MAX} characters");
+            return Err(wrong(what, "shorten it, for example with `**`"));
         }
         let names = self.names()?;
         let mut texts = Vec::new();

@@ -172,3 +172,14 @@ fn without_a_folder_there_are_no_wildcards() {
     let folder = folder(&[]);
     assert!(words(lists(&folder).values("a")).starts_with("no list for the wildcard `__a__`; write"));
 }
+
+/// Goal: a long pattern is refused and never cut. Method: a pattern whose beginning matches a list, and one that is as long as allowed.
+#[test]
+fn a_pattern_is_never_cut() {
+    let long = "a".repeat(199);
+    let name = format!("wildcards/{long}.txt");
+    let folder = folder(&[(&name, b"x")]);
+    assert_eq!(*lists(&folder).values(&format!("{long}*")).expect("200 characters are allowed"), ["x"]);
+    let wrong = lists(&folder).values(&format!("{long}*b")).expect_err("no list ends in b");
+    assert!(wrong.what.ends_with("has more than 200 characters"), "{}", wrong.what);
+}

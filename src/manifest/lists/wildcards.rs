@@ -19,8 +19,8 @@ const ENTRIES_MAX: usize = 100_000;
 /// Limit on nested folders there. A link may lead back to a parent folder.
 pub(crate) const DEPTH_MAX: usize = 16;
 
-/// Limit on the characters of a pattern. The rest is ignored.
-const PATTERN_CHARS_MAX: usize = 200;
+/// Limit on the characters of a pattern, because a comparison takes time with their number.
+pub(crate) const PATTERN_CHARS_MAX: usize = 200;
 
 /// Returns whether the name stays below the folder in which it is looked up.
 pub(crate) fn is_within(name: &str) -> bool {
@@ -81,7 +81,7 @@ fn walk(
 /// Returns whether `pattern` matches `name`. `*` is any part of a folder or file name, and `**` is any part of a path.
 pub(crate) fn fits(pattern: &str, name: &str) -> bool {
     let name: Vec<_> = name.chars().collect();
-    let pattern: Vec<_> = pattern.chars().take(PATTERN_CHARS_MAX).collect();
+    let pattern: Vec<_> = pattern.chars().collect();
     // Entry `n` records whether the pattern so far matches the first `n` characters.
     let mut fits = vec![false; name.len() + 1];
     fits[0] = true;

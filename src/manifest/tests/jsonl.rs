@@ -186,3 +186,13 @@ proptest! {
         }
     }
 }
+
+/// Goal: each object says by itself what its keys mean. Method: the key that the option names exactly is present, absent and present.
+#[test]
+fn an_exact_key_wins_in_its_own_object_only() {
+    let text = "{\"Text\": \"a\", \"text\": \"b\"}\n{\"text\": \"c\"}\n{\"Text\": \"d\", \"text\": \"e\"}\n";
+    let told = open_with("p.jsonl", text.as_bytes(), |source| source.prompt_column = Some("Text".into()));
+    let told = told.expect("each object has a prompt");
+    assert_eq!(told.drafts.iter().map(|draft| draft.request.prompt.as_str()).collect::<Vec<_>>(), ["a", "c", "d"]);
+    assert_eq!(told.columns, ["text"]);
+}

@@ -5,13 +5,23 @@ use std::io::{self, BufReader, Read};
 use proptest::prelude::*;
 
 use crate::manifest::diagnostics::Span;
-use crate::manifest::formats::tokenizer::{CsvTokenizer, Row};
+use crate::manifest::formats::cells::Row;
+use crate::manifest::formats::csv_rows::CsvRows;
+use crate::manifest::input::text::unify_line_ends;
 
 type Told = Result<(u64, Vec<String>), (u64, String)>;
 
+/// Returns the text as the input of a manifest passes it on.
+fn unified(text: &[u8]) -> Vec<u8> {
+    let mut text = text.to_vec();
+    unify_line_ends(&mut text, &mut false);
+    text
+}
+
 /// Returns all rows of a text: the line and the cells, or the line and the mistake.
 fn rows(text: &[u8]) -> Vec<Told> {
-    let mut rows = CsvTokenizer::new(text, b',', 1);
+    let text = unified(text);
+    let mut rows = CsvRows::new(text.as_slice(), b',', 1);
     let mut told = Vec::new();
     while let Some(row) = rows.next_row().expect("memory can be read") {
         let texts = |row: Row| row.cells.into_iter().map(|cell| cell.text).collect();
@@ -82,7 +92,8 @@ fn every_cell_knows_its_place() {
     for end in ["\n", "\r\n", "\r"] {
         let text = "猫,\"b \"\"c\"\"\",,d\n\n\"eee\nf\",\"g\"\n".replace('\n', end);
         let lines: Vec<&str> = text.split(end).collect();
-        let mut rows = CsvTokenizer::new(text.as_bytes(), b',', 1);
+        let unified = unified(text.as_bytes());
+        let mut rows = CsvRows::new(unified.as_slice(), b',', 1);
         let mut told = Vec::new();
         while let Some(row) = rows.next_row().expect("memory can be read") {
             for Span { line, begin, end } in row.expect("it is good").cells.into_iter().map(|cell| cell.place) {
@@ -116,8 +127,8 @@ fn what_is_stray_is_told_and_reading_goes_on() {
 fn a_row_is_limited() {
     let limited = |text: &'static [u8]| {
         let endless = BufReader::new(text.chain(io::repeat(b'd')));
-        let mut rows = CsvTokenizer::new(endless, b',', 1);
-        rows.row_bytes_max = 100;
+        let mut rows = CsvRows::new(endless, b',', 1).with_row_bytes_max(100);
+
         rows.next_row().expect("memory can be read");
         let Ok(Some(Err(bad))) = rows.next_row() else { panic!("an endless row is no row") };
         assert_eq!(rows.next_row().expect("memory can be read"), None);
@@ -132,7 +143,7 @@ fn a_row_is_limited() {
 /// Goal: the number of cells is limited even if they are empty, because the end of each cell needs memory.
 #[test]
 fn the_cells_of_a_row_are_limited() {
-    let mut rows = CsvTokenizer::new(BufReader::new(b"a\n".chain(io::repeat(b','))), b',', 1);
+    let mut rows = CsvRows::new(BufReader::new(b"a\n".chain(io::repeat(b','))), b',', 1);
     rows.next_row().expect("memory can be read");
     let Ok(Some(Err(bad))) = rows.next_row() else { panic!("an endless row is no row") };
     assert_eq!((bad.line, bad.wrong.what.as_str()), (2, "the row that begins here has more than 10000 cells"));

@@ -112,3 +112,17 @@ fn what_is_too_much_for_one_document_is_read_as_several() {
     let parted = format!("{}---\n", prompt.repeat(1_000)).repeat(18);
     assert_eq!(prompts(yaml(&parted)).len(), 18_000);
 }
+
+/// Goal: a placeholder is warned of where it is sent as it is. Method: streams with vars in the head, with a syntax, and with neither.
+#[test]
+fn placeholders_are_warned_of_once_and_not_below_vars() {
+    assert_eq!(prompts(yaml("vars: {a: cat}\n---\n- one {a}\n---\n- two {a}\n")), ["one cat", "two cat"]);
+    assert_eq!(prompts(yaml("syntax: plain\n---\n- one {{a}}\n")), ["one {{a}}"]);
+    let told = yaml("- one {a}\n---\n- two {b}\n").expect("the stream is good");
+    assert_eq!(
+        told.warnings,
+        [
+            "p:1: `{a}` is sent as it is: there are no vars; name it under `vars:`, or write `syntax: plain` if it is meant"
+        ]
+    );
+}

@@ -39,18 +39,12 @@ impl<'a> LineIndex<'a> {
     pub(crate) fn new(text: &'a str, mut line: u64) -> Self {
         let mut begins = vec![Begin { mark: TextPosition { line, offset: 0 }, n_chars_before: 0 }];
         let mut milestones = Vec::new();
-        let mut chars = text.char_indices().enumerate().peekable();
-        while let Some((n_chars_before, (i, c))) = chars.next() {
+        for (n_chars_before, (i, c)) in text.char_indices().enumerate() {
             if n_chars_before % CHARS_PER_MILESTONE == 0 {
                 milestones.push(i);
             }
-            let is_for_all = match c {
-                '\n' => true,
-                '\r' => chars.peek().is_none_or(|(_, (_, next))| *next != '\n'),
-                _ => false,
-            };
-            line += u64::from(is_for_all);
-            if is_for_all || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}') {
+            line += u64::from(c == '\n');
+            if matches!(c, '\n' | '\u{85}' | '\u{2028}' | '\u{2029}') {
                 let mark = TextPosition { line, offset: i + c.len_utf8() };
                 begins.push(Begin { mark, n_chars_before: n_chars_before + 1 });
             }
@@ -89,7 +83,7 @@ impl<'a> LineIndex<'a> {
     pub(crate) fn token(&self, mark: TextPosition, scalar: &str) -> &'a str {
         let rest = &self.text[mark.offset..];
         // Limits the search to the first few characters, because a file may be one line of a million characters.
-        let line = rest[..rest.floor_char_boundary(TOKEN_BYTES_MAX)].split(['\n', '\r']).next().unwrap_or_default();
+        let line = rest[..rest.floor_char_boundary(TOKEN_BYTES_MAX)].split('\n').next().unwrap_or_default();
         let quote = line.chars().next().filter(|c| matches!(c, '"' | '\''));
         if let Some(quote) = quote {
             return quoted(line, quote);
@@ -162,8 +156,8 @@ mod tests {
 
     #[test]
     fn a_place_counts_bytes_within_the_line_that_an_editor_shows() {
-        let text = "- a\r\n- \u{2028}猫: 7\n";
-        let place = LineIndex::new(text, 1).place(TextPosition { line: 2, offset: 10 }, "猫");
+        let text = "- a\n- \u{2028}猫: 7\n";
+        let place = LineIndex::new(text, 1).place(TextPosition { line: 2, offset: 9 }, "猫");
         assert_eq!(place, Location::Span(Span { line: 2, begin: 5, end: 8 }));
         assert_eq!(
             LineIndex::new("- a", 1).place(TextPosition { line: 1, offset: 3 }, ""),
@@ -184,8 +178,6 @@ mod tests {
 
     #[test]
     fn all_line_ends_count_once() {
-        assert_eq!(place("a\r\nb\r\nc", 3, 1), Some((3, 6)));
-        assert_eq!(place("a\rb\rc", 3, 1), Some((3, 4)));
         assert_eq!(place("a\n\nb", 3, 1), Some((3, 3)));
     }
 
