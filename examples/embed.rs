@@ -1,7 +1,7 @@
 //! Program with an embedded batch: it writes a manifest, watches the batch, stops it in the middle, and resumes it.
 //!
 //! `cargo run --example embed` needs no account, because the images come from the simulator. With
-//! [`ProviderConfig::modelscope`] they come from ModelScope, and the token from the environment.
+//! [`ProviderConfig::default`] they come from ModelScope, and the token from the environment.
 
 use std::error::Error;
 
@@ -10,7 +10,8 @@ use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::Concurrency;
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::output_options::OutputOverrides;
-use promptbatch::provider::registry::ProviderConfig;
+use promptbatch::provider::config::ProviderConfig;
+use promptbatch::provider::simulator;
 use promptbatch::run::batch::{Batch, Update};
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let batch = Batch::new(&manifest)
         .out(folder.path().join("animals"))
-        .provider(ProviderConfig::Simulator(Box::default()))
+        .provider(ProviderConfig::new(&simulator::SPEC))
         .limits(|limits| limits.concurrency = Concurrency::Fixed(2.try_into().expect("two is not zero")))
         .style(OutputOverrides { naming: Some("{animal}/{index:03}".parse()?), ..OutputOverrides::default() });
 

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::time::Duration;
 
 use promptbatch::manifest;
 use promptbatch::manifest::source::Source;
@@ -13,7 +12,7 @@ use promptbatch::model::phase::JobRecord;
 use promptbatch::model::progress::NoProgress;
 use promptbatch::model::time::Timestamp;
 use promptbatch::plan;
-use promptbatch::provider::registry::ProviderConfig;
+use promptbatch::provider::config::ProviderConfig;
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::sqlite::SqliteStore;
 use promptbatch::store::{JobScope, Ledger, RunWriter};
@@ -62,16 +61,20 @@ fn write(path: &Path, rows: impl Iterator<Item = u64>, again: impl Fn(u64) -> &'
 
 /// Returns the source of the benchmark's manifests, as the program reads them.
 fn source(path: &Path, provider: &ProviderConfig) -> Source {
-    Source { path: path.to_owned(), default_model: Some(provider.default_model().into()), ..Source::default() }
+    Source {
+        path: path.to_owned(),
+        default_model: Some(provider.spec().default_model.into()),
+        limits: Some(&provider.spec().limits),
+        ..Source::default()
+    }
 }
 
 /// Creates the ledger of a run of this manifest, in which all jobs but [`PENDING`] have their image. No image is on
 /// disk.
 pub fn ledger(manifest: &Path, out: &Path, base_url: &str) -> Result<(), Box<dyn std::error::Error>> {
-    let request_timeout = Duration::from_secs(60);
-    let provider = ProviderConfig::ModelScope { base_url: base_url.to_owned(), token_file: None, request_timeout };
+    let provider = ProviderConfig::default().with(|settings| settings.base_url = Some(base_url.to_owned()));
     let manifest = manifest::open(source(manifest, &provider))?;
-    let mut file = SqliteStore::open(out, &provider.identity()?)?;
+    let mut file = SqliteStore::open(out, &provider.identity()?.to_string())?;
     plan::import(&manifest, &mut file, &mut NoProgress)?;
     let n_done = manifest.n_jobs().saturating_sub(PENDING);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;

@@ -38,7 +38,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum CliCommand {
     /// Run a manifest, or resume it
-    #[command(after_help = run::HELP)]
+    #[command(after_help = run::help())]
     Run(Box<RunArgs>),
     /// Show what `run` would do with a manifest: new, changed, kept and dropped jobs; sends and writes nothing
     #[command(after_help = plan::HELP)]

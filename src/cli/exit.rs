@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use promptbatch::engine::turn::{Signal, StopReason};
 use promptbatch::model::percentage::Percentage;
-use promptbatch::provider::registry::ConnectError;
+use promptbatch::provider::spec::ConnectError;
 use promptbatch::run::{RunError, Summary};
 use promptbatch::store::error::LedgerError;
 
@@ -88,7 +88,7 @@ impl Exit {
             RunError::Ledger(_)
             | RunError::Store(_)
             | RunError::Results(_)
-            | RunError::Connect(ConnectError::Simulator(_) | ConnectError::Unknown(_)) => Self::Error,
+            | RunError::Connect(ConnectError::Start { .. } | ConnectError::Unknown(_)) => Self::Error,
         }
     }
 

@@ -19,11 +19,11 @@ use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::fields::{Fields, Text, TextMode, parse};
 use crate::manifest::lists::ListFiles;
-use crate::manifest::model_limits;
 use crate::manifest::summary::ManifestSummary;
 use crate::manifest::template::wildcards::WildcardCache;
 use crate::model::job::JobSpec;
 use crate::model::request::Request;
+use crate::model::request_limits::{RequestDoubt, RequestLimits};
 
 /// Limit on the passthrough columns of all entries together.
 const COLUMNS_MAX: usize = 1_000;
@@ -53,6 +53,7 @@ impl SharedDefaults {
 /// State of the checks in one pass over a manifest.
 #[derive(Debug)]
 pub(super) struct EntryValidator {
+    limits: &'static RequestLimits,
     shared: SharedDefaults,
     /// Shared vars and syntax, set when an entry first needs them. The inner `None` means that they have a mistake.
     scope: OnceCell<Option<Arc<Scope>>>,
@@ -76,8 +77,9 @@ pub(super) struct ValidationResult {
 }
 
 impl EntryValidator {
-    pub(super) fn new(shared: SharedDefaults, ids: IdCheck, jobs_max: u64) -> Self {
+    pub(super) fn new(limits: &'static RequestLimits, shared: SharedDefaults, ids: IdCheck, jobs_max: u64) -> Self {
         Self {
+            limits,
             shared,
             scope: OnceCell::new(),
             known: WildcardCache::default(),
@@ -198,9 +200,9 @@ impl EntryValidator {
     /// Counts a job, and warns about a doubtful size.
     fn count(&mut self, request: &Request, place: Location, warnings: &mut DiagnosticList) {
         if self.census.count(request)
-            && let Some(doubt) = model_limits::doubt(&request.model, request)
+            && let Some(RequestDoubt { what, remedy }) = self.limits.doubt(request)
         {
-            warnings.push(place, doubt);
+            warnings.push(place, wrong(what, remedy));
         }
     }
 
@@ -224,12 +226,13 @@ impl EntryValidator {
 
     /// Warns once about each unusual model name, in however many entries it occurs.
     fn check_model(&mut self, model: &str, place: Location, warnings: &mut DiagnosticList) {
+        let Some(example) = self.limits.repo_id_example else { return };
         if parse::is_repo_id(model) || self.models.contains(model) {
             return;
         }
         self.models.insert(model.to_owned());
         let what = format!("the model {} is not of the form org/name", shown_text(model));
-        warnings.push(place, wrong(what, "check its name, for example Qwen/Qwen-Image"));
+        warnings.push(place, wrong(what, format!("check its name, for example {example}")));
     }
 
     fn note_columns<'a>(

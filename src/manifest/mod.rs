@@ -27,7 +27,6 @@ pub mod formats;
 pub mod input;
 pub mod listing;
 pub mod lists;
-mod model_limits;
 mod reader;
 pub mod schema;
 pub mod settings;

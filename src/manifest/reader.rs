@@ -24,6 +24,7 @@ use crate::manifest::lists::ListFiles;
 use crate::manifest::settings::Settings;
 use crate::manifest::source::Source;
 use crate::model::job::JobSpec;
+use crate::model::request_limits::RequestLimits;
 
 /// State of a pass in progress.
 pub(super) struct ManifestReader {
@@ -62,7 +63,8 @@ impl ManifestReader {
         shared.extras = extras;
         shared.lay_under(defaults, &mut findings.mistakes);
         shared.lay_under(given_model(source), &mut findings.mistakes);
-        let checker = EntryValidator::new(shared, ids, source.jobs_max.unwrap_or(JOBS_MAX));
+        let limits = source.limits.unwrap_or(&RequestLimits::NONE);
+        let checker = EntryValidator::new(limits, shared, ids, source.jobs_max.unwrap_or(JOBS_MAX));
         Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::manifest::formats::format::Format;
 use crate::manifest::formats::of_path;
 use crate::manifest::input::encoding::Encoding;
+use crate::model::request_limits::RequestLimits;
 
 /// Manifest file and the options that change its meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Source {
     pub overrides: Vec<(String, String)>,
     /// Model of the entries for which nothing else names a model. `None` means no default.
     pub default_model: Option<String>,
+    /// Documented limits of the provider; what is outside them causes a warning. `None` means no limits.
+    pub limits: Option<&'static RequestLimits>,
     /// Limit on the jobs that lists make. `None` means 10,000. Entries that make one job each are not limited.
     pub jobs_max: Option<u64>,
     /// Seed of the shuffled work order. It replaces the seed in the manifest. `None` keeps the manifest's setting.
@@ -35,9 +38,9 @@ pub struct Source {
 impl Source {
     /// Computes the fingerprint from the hash of the file and the hash of the list files.
     pub(super) fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
-        // Leaves out the job limit and the allowed folders, because they do not change what the jobs are.
+        // Leaves out the limits and the allowed folders, because they do not change what the jobs are.
         let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
-        let Self { jobs_max: _, shuffle, allowed_folders: _, .. } = self;
+        let Self { limits: _, jobs_max: _, shuffle, allowed_folders: _, .. } = self;
         let format = format.or_else(|| of_path(path)).map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {

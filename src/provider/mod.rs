@@ -1,9 +1,17 @@
 //! Provider interface: requests to submit, poll and download, and the faults of failed requests.
 //! A provider classifies each failure as a fault. The engine decides what follows from the fault.
+//!
+//! A provider is a file or a folder here, with a [description](spec::ProviderSpec), and a row in the [table](registry::PROVIDERS). Flags,
+//! help, checks of manifests, ledgers and results know providers by the table only. [`http`] is for the clients of all of them.
 
+pub mod config;
+#[cfg(test)]
+mod conformance;
 pub mod http;
 pub mod modelscope;
 pub mod registry;
+pub mod simulator;
+pub mod spec;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;

@@ -22,7 +22,7 @@ use crate::model::output_options::OutputOverrides;
 use crate::model::progress::NoProgress;
 use crate::model::snapshot::RunSnapshot;
 use crate::model::time::Moment;
-use crate::provider::registry::ProviderConfig;
+use crate::provider::config::ProviderConfig;
 use crate::report::{Reporter, Reporters};
 use crate::run::consent::Consent;
 use crate::run::{Options, RunError, Summary, run};
@@ -37,7 +37,7 @@ const PACE_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// ```
 /// use futures::StreamExt;
-/// use promptbatch::provider::registry::ProviderConfig;
+/// use promptbatch::provider::{config::ProviderConfig, simulator};
 /// use promptbatch::run::batch::{Batch, Update};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -46,7 +46,7 @@ const PACE_INTERVAL: Duration = Duration::from_secs(1);
 /// let manifest = folder.path().join("cats.txt");
 /// std::fs::write(&manifest, "a golden cat\na grey cat\n")?;
 ///
-/// let batch = Batch::new(&manifest).provider(ProviderConfig::Simulator(Box::default())).out(folder.path().join("cats"));
+/// let batch = Batch::new(&manifest).provider(ProviderConfig::new(&simulator::SPEC)).out(folder.path().join("cats"));
 /// let mut running = batch.start()?;
 /// while let Some(update) = running.next().await {
 ///     if let Update::Happened(event) = update {
@@ -62,14 +62,14 @@ const PACE_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Batch(Options);
 
 impl Batch {
-    /// Creates a batch of the prompts in this manifest, for ModelScope, into `out/<name of the manifest>`.
+    /// Creates a batch of the prompts in this manifest, for the default provider, into `out/<name of the manifest>`.
     pub fn new(manifest: impl Into<PathBuf>) -> Self {
         let path = manifest.into();
         let out = Path::new("out").join(stem(&path).unwrap_or("run".as_ref()));
         Self(Options {
             source: Source { path, ..Source::default() },
             out,
-            provider: ProviderConfig::modelscope(),
+            provider: ProviderConfig::default(),
             limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
             image_limits: CheckLimits::default(),
             style: OutputOverrides::default(),
@@ -117,7 +117,9 @@ impl Batch {
     /// thread.
     pub fn start(self) -> io::Result<RunningBatch> {
         let Self(mut options) = self;
-        options.source.default_model.get_or_insert_with(|| options.provider.default_model().to_owned());
+        let spec = options.provider.spec();
+        options.source.default_model.get_or_insert_with(|| spec.default_model.to_owned());
+        options.source.limits.get_or_insert(&spec.limits);
         let (sender, updates) = mpsc::channel(UPDATES_MAX);
         let (ended, summary) = oneshot::channel();
         let (stopper, mut stops) = stopper();

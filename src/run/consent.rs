@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::model::time::Timestamp;
-use crate::provider::registry::ProviderConfig;
+use crate::provider::config::ProviderConfig;
 use crate::store::error::LedgerError;
 use crate::store::settings::{AccountCheck, WriteSettings};
 use crate::store::spec::OpenOptions;

@@ -102,11 +102,11 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
 }
 
 fn begin(run: &dyn RunReader, out: &Path, path: &Path) -> Result<(GalleryWriter, u64), GalleryError> {
-    let (provider, columns, counts) = (run.provider()?, run.columns()?, run.counts()?);
+    let (provider, columns, counts) = (run.provider_name()?, run.columns()?, run.counts()?);
     let folder = out.canonicalize().ok().and_then(|out| Some(out.file_name()?.to_string_lossy().into_owned()));
     let head = Head {
         name: folder.as_deref().unwrap_or("promptbatch"),
-        provider: provider.split(' ').next().unwrap_or_default(),
+        provider: &provider,
         columns: &columns,
         counts,
         made_at: Clock::system().now().wall(),

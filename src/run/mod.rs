@@ -38,7 +38,8 @@ use crate::model::price::Price;
 use crate::model::progress::Progress;
 use crate::model::time::{Moment, Timestamp};
 use crate::plan::{self, PlanError};
-use crate::provider::registry::{ConnectError, ProviderConfig};
+use crate::provider::config::ProviderConfig;
+use crate::provider::spec::ConnectError;
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::money::CostError;
@@ -200,7 +201,7 @@ pub async fn run(
         money::check_price(options.limits.cost_max.as_ref(), price)?;
     }
     let consent = options.consent;
-    let mut run = consent.open(&options.out, Some(&options.provider.identity()?), began.wall())?;
+    let mut run = consent.open(&options.out, Some(&options.provider.identity()?.to_string()), began.wall())?;
     let manifest = match first {
         // Checks again: another run may have begun and ended in between.
         None if !is_known(&*run)? => Some(check()?),
@@ -311,12 +312,13 @@ impl Session<'_> {
         stops: &mut StopReceiver,
         results: &Projection,
     ) -> Result<(Box<dyn RunWriter>, SessionEnd), RunError> {
-        let connected = self.provider.connect(self.image_limits.bytes_max)?;
+        let provider = self.provider.connect(self.image_limits.bytes_max)?;
         let store = LocalStore::open_making(self.out, self.image_limits, self.style.making)?;
         let naming = Arc::new(self.style.naming);
-        let hands = DriverContext { provider: connected.provider.clone(), store: Arc::new(store.clone()), naming };
+        let hands = DriverContext { provider, store: Arc::new(store.clone()), naming };
         let paid = self.limits.price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
-        let mut engine = Engine::new(self.limits);
+        let poll_batch_max = self.provider.spec().poll_batch_max;
+        let mut engine = Engine::new(Limits { poll_batch_max, ..self.limits });
         engine.remember(clock.now(), &run.history()?);
         engine.remember_cost(paid);
         engine.count_duration_from(began);

@@ -141,9 +141,8 @@ impl Projection {
     ) -> Result<(), ProjectionError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         run.in_snapshot(|| {
-            let provider = run.provider()?;
-            let name = provider.split(' ').next().unwrap_or_default();
-            let mut writer = ResultsWriter::create(&self.path, self.format(run)?, name, &run.columns()?)?;
+            let provider = run.provider_name()?;
+            let mut writer = ResultsWriter::create(&self.path, self.format(run)?, &provider, &run.columns()?)?;
             let mut meter = Meter::begin(progress, Operation::Results, Some(run.counts()?.n_jobs()));
             let price = run.price_used()?;
             if price.is_some() {

@@ -10,7 +10,10 @@ use crate::images::validate::verdict::CheckLimits;
 use crate::model::counts::StatusCounts;
 use crate::model::limits::Limits;
 use crate::model::progress::Progress;
-use crate::provider::registry::{ConnectError, ProviderConfig};
+use crate::model::provider_identity::ProviderIdentity;
+use crate::provider::config::ProviderConfig;
+use crate::provider::registry;
+use crate::provider::spec::{ConnectError, ProviderSettings, TokenSource};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::{Baseline, RunError, Session, Summary, money, style};
@@ -42,13 +45,19 @@ pub struct Credentials {
     pub token_file: Option<PathBuf>,
     /// Address of the API according to the user; `None` if not given.
     pub base_url: Option<String>,
-    /// Timeout of one request.
-    pub request_timeout: Duration,
+    /// Timeout of one request; `None` for the provider's default.
+    pub request_timeout: Option<Duration>,
     /// Consent given by the user.
     pub consent: Consent,
 }
 
 impl Credentials {
+    /// Returns the settings of the provider, apart from its base URL, which the ledger names.
+    pub(super) fn settings(&self) -> ProviderSettings {
+        let token = self.token_file.clone().map_or(TokenSource::Environment, TokenSource::File);
+        ProviderSettings { token, request_timeout: self.request_timeout, ..ProviderSettings::default() }
+    }
+
     /// Checks that a token exists and may be sent to this provider, which a ledger names. A ledger may come from any source,
     /// and does not decide alone where the token is sent.
     pub(super) fn check(&self, provider: &ProviderConfig) -> Result<(), ConnectError> {
@@ -72,7 +81,7 @@ pub async fn retry(
     let clock = Clock::system();
     let began = clock.now();
     let mut run = access.consent.open(&out, None, began.wall())?;
-    let provider = ProviderConfig::named(&run.provider()?, access.token_file.clone(), access.request_timeout)?;
+    let provider = registry::recorded(&ProviderIdentity::parse(&run.provider()?), access.settings())?;
     let incidents = run.incidents()?;
     let limits = Limits { price: run.settle_price(limits.price)?, ..limits };
     money::check_jobs(&limits, &*run)??;

@@ -14,7 +14,8 @@ use crate::model::outcome::{Artifact, ImageFormat, Outcome};
 use crate::model::output_options::Sidecar;
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::progress::{Meter, Operation, Progress};
-use crate::provider::registry::ProviderConfig;
+use crate::model::provider_identity::ProviderIdentity;
+use crate::provider::registry;
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::retry::Credentials;
@@ -173,7 +174,7 @@ pub async fn repair(
     let clock = Clock::system();
     let began = clock.now();
     let mut run = access.consent.open(&out, None, began.wall())?;
-    let provider = ProviderConfig::named(&run.provider()?, access.token_file.clone(), access.request_timeout)?;
+    let provider = registry::recorded(&ProviderIdentity::parse(&run.provider()?), access.settings())?;
     access.check(&provider)?;
     let incidents = run.incidents()?;
     // Images are checked again, because another repair may have come first.

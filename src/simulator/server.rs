@@ -13,7 +13,7 @@ use std::f64::consts::TAU;
 use std::time::Duration;
 
 use fastrand::Rng;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::model::limits::Rate;
 use crate::model::request::Size;
@@ -35,6 +35,9 @@ const IMAGE_PATH: &str = "/img/";
 const STATS_PATH: &str = "/stats";
 
 const BUSY: &str = "Server is busy, please try again later";
+
+/// Statuses of errors that may contain a task id.
+const ID_STATUSES: [u16; 4] = [400, 429, 500, 503];
 
 /// Default size of a picture, if neither the request nor the configuration gives one.
 const SIZE: Size = Size { width: 512, height: 512 };
@@ -143,12 +146,13 @@ impl Server {
             return Err(Refusal::Synchronous);
         }
         let submission = check::submission(&request.body)?;
-        if let Some(reply) = self.misrouted(now) {
+        if let Some(reply) = self.gateway.misrouted(now) {
+            self.count_fault(InjectedFault::Submit(SubmitFault::Misrouted));
             return Ok(reply);
         }
         // An empty cache lets the first submission through.
         let fault = self.config.faults.draw_submit(&mut self.rng);
-        let Some(fault) = fault.filter(|fault| *fault != SubmitFault::Cached || self.cached().is_some()) else {
+        let Some(fault) = fault.filter(|fault| *fault != SubmitFault::Cached || self.gateway.cached().is_some()) else {
             return self.accept(now, &submission);
         };
         let acceptance = if fault.accepts() { Some(self.accept(now, &submission)?) } else { None };
@@ -169,11 +173,11 @@ impl Server {
             SubmitFault::CutAfter => Reply::lost(Delivery::CutAfter),
             SubmitFault::Garbage => Reply::garbage(),
             SubmitFault::Hang => Reply::lost(Delivery::Hang),
-            SubmitFault::Gateway | SubmitFault::GatewayAccepted => self.page(),
-            SubmitFault::Cached => self.cached().unwrap_or_else(|| self.error(500, BUSY)),
+            SubmitFault::Gateway | SubmitFault::GatewayAccepted => gateway::page(&mut self.rng),
+            SubmitFault::Cached => self.gateway.cached().unwrap_or_else(|| self.error(500, BUSY)),
             SubmitFault::Unauthorized => self.error(401, &Refusal::Unauthorized.to_string()),
             SubmitFault::Forbidden => self.error(403, "Forbidden"),
-            SubmitFault::Misrouted => self.misroute(now),
+            SubmitFault::Misrouted => self.gateway.misroute(now, &mut self.rng),
         }
     }
 
@@ -202,7 +206,7 @@ impl Server {
             answer["task_status"] = "SUCCEED".into();
         }
         let acceptance = self.with_quota(Reply::json(200, &answer));
-        self.cache(&acceptance);
+        self.gateway.cache(&acceptance);
         Ok(acceptance)
     }
 
@@ -225,7 +229,7 @@ impl Server {
             PollFault::Garbage => Reply::garbage(),
             PollFault::Hang => Reply::lost(Delivery::Hang),
             PollFault::NotFound => self.failed(id, 500, "task not found"),
-            PollFault::Gateway => self.page(),
+            PollFault::Gateway => gateway::page(&mut self.rng),
             PollFault::Mixed => self.other_task(now, request),
             PollFault::Unauthorized => self.error(401, &Refusal::Unauthorized.to_string()),
         })
@@ -277,6 +281,22 @@ impl Server {
             "errors": { "code": code, "message": message },
         });
         Reply::json(200, &answer)
+    }
+
+    /// Returns the response to the poll of another task, which has succeeded.
+    fn other_task(&mut self, now: Timestamp, request: &HttpRequest) -> Reply {
+        let picture = Picture::new(self.rng.u64(..), self.config.image_size.unwrap_or(SIZE));
+        let began = now.before(Duration::from_secs(1));
+        let task = Task::new(began, Duration::ZERO, picture, TaskOutcome::Succeeds, u32::MAX);
+        self.progress(now, request, &task)
+    }
+
+    /// Turns an acceptance into an error: adds an error envelope next to the task id.
+    fn id_in_error(&mut self, acceptance: Reply) -> Reply {
+        let status = self.rng.choice(ID_STATUSES).expect("the list is not empty");
+        let mut answer: Value = serde_json::from_slice(&acceptance.body.into_bytes()).unwrap_or_default();
+        answer["errors"] = json!({ "code": status, "message": BUSY });
+        Reply::json(status, &answer)
     }
 
     fn authorize(&self, request: &HttpRequest) -> Result<(), Refusal> {

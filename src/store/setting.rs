@@ -5,6 +5,8 @@
 pub enum Setting {
     /// Provider of the run's tasks, as its name and, if it matters, its address.
     Provider,
+    /// Name of that provider. Ledgers of earlier releases have no such entry.
+    ProviderName,
     /// Further columns of the manifest, as a JSON array.
     Columns,
     /// Fingerprint of the last imported manifest.
@@ -30,6 +32,7 @@ impl Setting {
     pub const fn key(self) -> &'static str {
         match self {
             Self::Provider => "provider",
+            Self::ProviderName => "provider_name",
             Self::Columns => "columns",
             Self::ManifestFingerprint => "manifest",
             Self::ManifestPrice => "price",

@@ -2,6 +2,7 @@
 
 use crate::model::output_options::OutputOptions;
 use crate::model::price::Price;
+use crate::model::provider_identity::ProviderIdentity;
 use crate::store::error::LedgerError;
 use crate::store::price::{price_from, price_text};
 use crate::store::setting::Setting;
@@ -13,6 +14,12 @@ pub trait ReadSettings: RunReader {
     /// Returns the provider of the run's tasks, as its name and, if it matters, its address.
     fn provider(&self) -> Result<String, LedgerError> {
         self.setting(Setting::Provider)?.ok_or_else(|| damaged(self, "it names no provider"))
+    }
+
+    /// Returns the name of that provider. Ledgers of earlier releases have it only in [`provider`](Self::provider).
+    fn provider_name(&self) -> Result<String, LedgerError> {
+        let recorded = self.setting(Setting::ProviderName)?;
+        recorded.map_or_else(|| Ok(ProviderIdentity::parse(&self.provider()?).name), Ok)
     }
 
     /// Returns the manifest's further columns, in its order.

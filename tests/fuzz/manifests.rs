@@ -9,7 +9,7 @@ use flate2::read::MultiGzDecoder;
 use promptbatch::manifest;
 use promptbatch::manifest::error::ManifestError;
 use promptbatch::manifest::source::Source;
-use promptbatch::provider::modelscope::body;
+use promptbatch::provider::modelscope::{SPEC, body};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -145,6 +145,7 @@ fn check(input: &[u8]) -> String {
         id_column: bit(2).then(|| "name".to_owned()),
         overrides: if bit(3) { vec![("size".into(), "128x128".into()), ("steps".into(), "9".into())] } else { vec![] },
         default_model: (!bit(6)).then(|| "default/model".to_owned()),
+        limits: Some(&SPEC.limits),
         ..Source::default()
     };
     match manifest::open(source) {

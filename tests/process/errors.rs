@@ -13,7 +13,7 @@ use promptbatch::images::error::StoreError;
 use promptbatch::images::validate::verdict::NotAnImage;
 use promptbatch::images::verify::Damage;
 use promptbatch::model::outcome::ImageFormat;
-use promptbatch::provider::registry::ConnectError;
+use promptbatch::provider::spec::ConnectError;
 use promptbatch::report::gallery::GalleryWriteError;
 use promptbatch::report::results::file::ResultsError;
 use promptbatch::run::export::ExportError;
@@ -244,7 +244,7 @@ fn every_error_that_a_user_can_meet() {
     let connect = [
         ConnectError::Unknown("midjourney".into()),
         ConnectError::Elsewhere { place: "https://example.org/".into() },
-        ConnectError::Simulator(io_error(ErrorKind::AddrInUse)),
+        ConnectError::Start { what: "the simulated API", source: io_error(ErrorKind::AddrInUse) },
     ];
     let text = [
         of_command_lines(),

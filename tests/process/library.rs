@@ -11,7 +11,8 @@ use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::model::progress::NoProgress;
-use promptbatch::provider::registry::ProviderConfig;
+use promptbatch::provider::config::ProviderConfig;
+use promptbatch::provider::spec::TokenSource;
 use promptbatch::report::Reporters;
 use promptbatch::run::RunError;
 use promptbatch::run::batch::{Batch, Update};
@@ -26,8 +27,11 @@ use crate::bench::{Bench, quick, wait_until};
 /// Creates a batch of eight jobs for the bench's API, two at a time.
 fn batch(bench: &Bench) -> Batch {
     std::fs::write(bench.path("token"), "test-token").unwrap();
-    let (base_url, token_file) = (bench.simulator.url().to_owned(), Some(bench.path("token")));
-    let provider = ProviderConfig::ModelScope { base_url, token_file, request_timeout: Duration::from_secs(10) };
+    let provider = ProviderConfig::default().with(|settings| {
+        settings.base_url = Some(bench.simulator.url().to_owned());
+        settings.token = TokenSource::File(bench.path("token"));
+        settings.request_timeout = Some(Duration::from_secs(10));
+    });
     let concurrency = Concurrency::Fixed(2.try_into().unwrap());
     Batch::new(bench.csv(8)).out(bench.path("out")).provider(provider).limits(|limits| limits.concurrency = concurrency)
 }
@@ -109,7 +113,7 @@ async fn a_ledger_in_memory_serves_a_run_a_retry_and_a_repair() {
     let access = || Credentials {
         token_file: Some(bench.path("token")),
         base_url: Some(bench.simulator.url().to_owned()),
-        request_timeout: Duration::from_secs(10),
+        request_timeout: Some(Duration::from_secs(10)),
         consent: Consent::default(),
     };
     let (limits, image_limits) = (Limits::default, CheckLimits::default());

@@ -15,7 +15,7 @@ use promptbatch::model::price::Price;
 use promptbatch::model::request_diff::{FieldDiff, changes};
 use promptbatch::plan;
 use promptbatch::plan::{Plan, PlanError};
-use promptbatch::provider::modelscope;
+use promptbatch::provider::registry;
 use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::money::check_price;
 use promptbatch::store::diff::DiffEntry;
@@ -164,7 +164,7 @@ pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &PlanSettings<'_>, is
         Err(exit) => return exit,
     };
     let mut chores = chores(display, &PrintAbove::default());
-    let source = source(args, modelscope::MODEL);
+    let source = source(args, registry::DEFAULT);
     let planned = manifest::open_watched(source.clone(), &mut *chores).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
         diagnostics::warn(&manifest);
@@ -201,7 +201,7 @@ pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &PlanSettings<'_>, is
 /// Writes every job to stdout.
 fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
     let mut chores = chores(args.progress.display(), &PrintAbove::default());
-    let source = source(&args.manifest, modelscope::MODEL);
+    let source = source(&args.manifest, registry::DEFAULT);
     let manifest = match manifest::open_watched(source.clone(), &mut *chores) {
         Ok(manifest) => manifest,
         Err(error) => return diagnostics::refuse(&error, &source),

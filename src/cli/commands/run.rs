@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args};
 use promptbatch::driver::stopper;
 use promptbatch::model::escape::escape;
 use promptbatch::model::limits::Concurrency;
-use promptbatch::provider::modelscope;
-use promptbatch::provider::registry::ProviderConfig;
+use promptbatch::provider::config::ProviderConfig;
+use promptbatch::provider::registry;
+use promptbatch::provider::spec::{ProviderSpec, TokenSource};
 use promptbatch::report::Reporters;
 use promptbatch::report::tty_reporter::PrintAbove;
 use promptbatch::run::{self, Options, RunError, RunStart};
@@ -16,6 +17,7 @@ use crate::cli::commands::gallery;
 use crate::cli::commands::plan;
 use crate::cli::exit::Exit;
 use crate::cli::flags::manifest::{ManifestArgs, out_dir, source};
+use crate::cli::flags::provider::{base_url_help, provider};
 use crate::cli::flags::reports::ReportArgs;
 use crate::cli::flags::style::StyleArgs;
 use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, price};
@@ -26,10 +28,10 @@ use crate::cli::output::{fail, tell};
 use crate::cli::runtime::runtime;
 use crate::cli::signals;
 
-/// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+/// Text below the flags in the help; `$TOKEN` stands for the variable of the default provider's token.
+const HELP: &str = "\
 Examples:
-  promptbatch run prompts.yaml                          to out/prompts; token in MODELSCOPE_API_KEY
+  promptbatch run prompts.yaml                          to out/prompts; token in $TOKEN
   promptbatch run prompts.csv -o out/cats --rate 30/m   at most 30 submissions per minute
   promptbatch run prompts.yaml --set size=1024x1024     override a default of the manifest
   promptbatch run prompts.csv --name '{category}/{time}-{slug}' --sidecar txt
@@ -39,12 +41,10 @@ Examples:
 After an interruption, run the same command again to resume: accepted tasks are fetched and never
 submitted again.";
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ProviderName {
-    /// ModelScope's API-Inference
-    Modelscope,
-    /// A simulated API inside this process: no account, no cost
-    Simulator,
+/// Returns the text below the flags in the help: examples, and what an interruption needs.
+pub fn help() -> String {
+    let variable = registry::DEFAULT.api.map_or("", |api| api.token.variables[0]);
+    HELP.replace("$TOKEN", variable)
 }
 
 #[derive(Debug, Args)]
@@ -57,12 +57,11 @@ pub struct RunArgs {
     pub out: Option<PathBuf>,
 
     /// Image provider
-    #[arg(long, default_value = "modelscope", env = "PROMPTBATCH_PROVIDER")]
-    pub provider: ProviderName,
+    #[arg(long, value_parser = provider(), default_value = registry::DEFAULT.name, env = "PROMPTBATCH_PROVIDER")]
+    pub provider: &'static ProviderSpec,
 
-    /// API base URL
-    #[arg(long, value_name = "URL", default_value = modelscope::BASE_URL, env = "PROMPTBATCH_BASE_URL", hide_env_values = true)]
-    pub base_url: String,
+    #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL", hide_env_values = true, help = base_url_help())]
+    pub base_url: Option<String>,
 
     #[command(flatten)]
     pub access: AccessArgs,
@@ -174,16 +173,13 @@ const fn told(pace: &PaceArgs) -> PlanSettings<'_> {
 }
 
 fn options(args: &RunArgs) -> Result<Options, Exit> {
-    let provider = match args.provider {
-        ProviderName::Modelscope => ProviderConfig::ModelScope {
-            base_url: args.base_url.clone(),
-            token_file: args.access.token_file.clone(),
-            request_timeout: args.access.request_timeout,
-        },
-        ProviderName::Simulator => ProviderConfig::Simulator(Box::default()),
-    };
+    let provider = ProviderConfig::new(args.provider).with(|settings| {
+        settings.base_url.clone_from(&args.base_url);
+        settings.token = args.access.token_file.clone().map_or(TokenSource::Environment, TokenSource::File);
+        settings.request_timeout = args.access.request_timeout;
+    });
     Ok(Options {
-        source: source(&args.manifest, provider.default_model()),
+        source: source(&args.manifest, args.provider),
         out: out_dir(args.out.as_deref(), &args.manifest)?,
         provider,
         limits: args.pace.limits(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use promptbatch::model::limits::Rate;
 use promptbatch::model::request::Size;
+use promptbatch::provider::simulator::PLAYED;
 use promptbatch::simulator::config::SimulatorConfig;
 use promptbatch::simulator::faults::{self, FaultSetting};
 use promptbatch::simulator::http::Simulator;
@@ -137,9 +138,10 @@ async fn serve(config: SimulatorConfig, port: u16) -> io::Result<Exit> {
     if printed != Exit::Done {
         return Ok(printed);
     }
+    let variable = PLAYED.token.variables[0];
     tell(&format!(
         "a simulated API, no account and no cost; any token will do\n\
-         use it:   MODELSCOPE_API_KEY=x promptbatch run prompts.yaml --base-url {url}\n\
+         use it:   {variable}=x promptbatch run prompts.yaml --base-url {url}\n\
          counts:   {url}/stats\n\
          stop it:  Ctrl-C"
     ));

@@ -3,7 +3,7 @@
 use clap::Args;
 use promptbatch::manifest;
 use promptbatch::model::escape::escape;
-use promptbatch::provider::modelscope;
+use promptbatch::provider::registry;
 use promptbatch::report::tty_reporter::PrintAbove;
 
 use crate::cli::exit::Exit;
@@ -47,7 +47,7 @@ pub struct ValidateArgs {
 pub fn validate(args: &ValidateArgs) -> Exit {
     let path = escape(&args.manifest.manifest.display().to_string());
     let mut chores = chores(args.progress.display(), &PrintAbove::default());
-    let source = source(&args.manifest, modelscope::MODEL);
+    let source = source(&args.manifest, registry::DEFAULT);
     let read = manifest::open_watched(source.clone(), &mut *chores);
     if args.json {
         let printed = print(&format!("{:#}\n", diagnostics::object(&source, read.as_ref())));

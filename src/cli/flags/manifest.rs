@@ -10,6 +10,7 @@ use promptbatch::manifest::formats::{self, FORMATS};
 use promptbatch::manifest::input::encoding::Encoding;
 use promptbatch::manifest::input::path::{is_nameless, stem};
 use promptbatch::manifest::source::Source;
+use promptbatch::provider::spec::ProviderSpec;
 
 use crate::cli::exit::Exit;
 use crate::cli::output::tell;
@@ -67,8 +68,8 @@ fn manifest_help() -> String {
     format!("The prompts: a {} or {last} file, or - for standard input; any of them may be gzipped", others.join(", "))
 }
 
-/// Builds the source of the manifest: its path, and how to read it.
-pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
+/// Builds the source of the manifest: its path, and how to read it for this provider.
+pub fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> Source {
     Source {
         path: args.manifest.clone(),
         format: args.format,
@@ -76,7 +77,8 @@ pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
         prompt_column: args.prompt_col.clone(),
         id_column: args.id_col.clone(),
         overrides: args.set.clone(),
-        default_model: Some(default_model.to_owned()),
+        default_model: Some(provider.default_model.to_owned()),
+        limits: Some(&provider.limits),
         jobs_max: args.max_jobs,
         shuffle: args.shuffle,
         allowed_folders: args.allow_files.iter().flat_map(|folders| &folders.0).cloned().collect(),

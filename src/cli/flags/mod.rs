@@ -1,6 +1,7 @@
 //! Groups of flags that several commands share: access to the provider, rate and limits, and output.
 
 pub mod manifest;
+pub mod provider;
 pub mod reports;
 pub mod style;
 pub mod units;
@@ -21,18 +22,17 @@ use promptbatch::run::retry::Credentials;
 use promptbatch::store::settings::ReadSettings;
 use promptbatch::store::stores;
 
+use crate::cli::flags::provider::{request_timeout_help, token_file_help};
 use crate::cli::flags::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
 
 /// How the provider is reached.
 #[derive(Debug, Args)]
 pub struct AccessArgs {
-    /// File that holds the token, instead of the variable `MODELSCOPE_API_KEY`
-    #[arg(long, value_name = "FILE", env = "PROMPTBATCH_TOKEN_FILE")]
+    #[arg(long, value_name = "FILE", env = "PROMPTBATCH_TOKEN_FILE", help = token_file_help())]
     pub token_file: Option<PathBuf>,
 
-    /// Timeout of one request: 500ms, 30s, 2m; an image may take longer, unless no data arrives for this long
-    #[arg(long, value_name = "D", default_value = "60s", value_parser = duration, env = "PROMPTBATCH_REQUEST_TIMEOUT")]
-    pub request_timeout: Duration,
+    #[arg(long, value_name = "D", value_parser = duration, env = "PROMPTBATCH_REQUEST_TIMEOUT", help = request_timeout_help())]
+    pub request_timeout: Option<Duration>,
 }
 
 /// How the provider is reached that a ledger names.

@@ -27,6 +27,7 @@ use super::*;
 use crate::manifest::diagnostics::{Diagnostic, Span};
 use crate::manifest::listing::{Listing, list};
 use crate::model::request::Request;
+use crate::model::request_limits::RequestLimits;
 
 const MODEL: &str = "Qwen/Qwen-Image";
 
@@ -38,12 +39,15 @@ struct Told {
     warnings: Vec<String>,
 }
 
+/// Limits of a provider whose models have ids of the form `org/name`.
+const LIMITS: RequestLimits = RequestLimits { repo_id_example: Some("Qwen/Qwen-Image"), ..RequestLimits::NONE };
+
 /// Opens `bytes` as a file with this name. `change` sets further options.
 fn open_with(name: &str, bytes: &[u8], change: impl FnOnce(&mut Source)) -> Result<Told, Vec<String>> {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join(name);
     fs::write(&path, bytes).expect("a file can be written there");
-    let mut source = Source { path, default_model: Some(MODEL.into()), ..Source::default() };
+    let mut source = Source { path, default_model: Some(MODEL.into()), limits: Some(&LIMITS), ..Source::default() };
     change(&mut source);
     let sentences = |mistakes: &[Diagnostic]| mistakes.iter().map(|mistake| mistake.at(Path::new("p"))).collect();
     let manifest = open(source).map_err(|error| sentences(error.mistakes()))?;

@@ -9,10 +9,37 @@ pub mod decision_table;
 pub mod envelope;
 pub mod fault;
 pub mod ids;
+pub mod limits;
 pub mod token;
 
-/// Default base URL of the API.
-pub const BASE_URL: &str = "https://api-inference.modelscope.cn";
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Default model, for requests that name no model: fast, and in the cheapest class.
-pub const MODEL: &str = "Tongyi-MAI/Z-Image-Turbo";
+use crate::provider::Provider;
+use crate::provider::modelscope::client::ModelScope;
+use crate::provider::modelscope::limits::LIMITS;
+use crate::provider::modelscope::token::TOKEN;
+use crate::provider::spec::{ApiSpec, ConnectError, ProviderSettings, ProviderSpec};
+
+/// Description of ModelScope, and of any API with the same protocol.
+pub static SPEC: ProviderSpec = ProviderSpec {
+    name: "modelscope",
+    help: "ModelScope's API-Inference",
+    api: Some(API),
+    default_model: MODEL,
+    // The API has no query for several tasks.
+    poll_batch_max: 1,
+    limits: LIMITS,
+    connect,
+};
+
+/// Default model: fast, and in the cheapest class.
+pub(super) const MODEL: &str = "Tongyi-MAI/Z-Image-Turbo";
+
+/// Address, token and timeout of the API.
+pub const API: ApiSpec =
+    ApiSpec { base_url: "https://api-inference.modelscope.cn", token: TOKEN, request_timeout: Duration::from_secs(60) };
+
+fn connect(settings: &ProviderSettings, image_bytes_max: u64) -> Result<Arc<dyn Provider>, ConnectError> {
+    Ok(Arc::new(ModelScope::new(&API.http(settings, image_bytes_max)?)?))
+}

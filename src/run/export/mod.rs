@@ -41,9 +41,7 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
     }
     let run = stores::open_for_reading(&options.out)?;
     run.in_snapshot(|| {
-        let provider = run.provider()?;
-        let name = provider.split(' ').next().unwrap_or_default();
-        let columns = Columns::new(name, &run.columns()?, &options.caption)?;
+        let columns = Columns::new(&run.provider_name()?, &run.columns()?, &options.caption)?;
         let state = open(options, &columns, &run.origin()?)?;
         let splits = match (options.format, &options.splits) {
             (DatasetFormat::Captions, None) => None,

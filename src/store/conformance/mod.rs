@@ -20,11 +20,10 @@ use tokio::runtime::Runtime;
 
 use crate::model::event::{Event, EventKind, Stage};
 use crate::model::job::JobSpec;
-use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId};
+use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
 use crate::model::phase::JobRecord;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
-pub(super) use crate::store::conformance::recording::life;
 use crate::store::error::LedgerError;
 use crate::store::import::Imported;
 use crate::store::memory::{self, MemoryRun};
@@ -160,6 +159,28 @@ impl Driven {
     fn close(self) -> Box<dyn RunWriter> {
         self.session.close().unwrap()
     }
+}
+
+/// Returns events of every kind, in an order that a job's life could have.
+pub(super) fn life() -> Vec<EventKind> {
+    let ready = |names: &[&str]| EventKind::Ready(names.iter().map(|name| Url(format!("https://x/{name}"))).collect());
+    let retry_after = Some(std::time::Duration::from_secs(3));
+    vec![
+        EventKind::SubmitStarted,
+        setback(Stage::Submit, FaultKind::Throttled { retry_after }),
+        EventKind::SubmitStarted,
+        setback(Stage::Submit, FaultKind::InDoubt),
+        EventKind::SubmitStarted,
+        accepted("5075521"),
+        setback(Stage::Poll, FaultKind::Transient),
+        setback(Stage::Task, FaultKind::TaskLost),
+        EventKind::SubmitStarted,
+        accepted("5075522"),
+        ready(&["1", "2"]),
+        setback(Stage::Download, FaultKind::BadOutput),
+        ready(&["3"]),
+        succeeded(&["a", "b"]),
+    ]
 }
 
 pub(super) fn draft(prompt: &str) -> JobSpec {

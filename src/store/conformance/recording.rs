@@ -3,31 +3,8 @@
 use super::*;
 use crate::model::counts::StatusCounts;
 use crate::model::job::JobId;
-use crate::model::outcome::Url;
 use crate::model::phase::{JobState, Phase};
 use crate::store::record;
-
-/// Returns events of every kind, in an order that a job's life could have.
-pub(in crate::store) fn life() -> Vec<EventKind> {
-    let ready = |names: &[&str]| EventKind::Ready(names.iter().map(|name| Url(format!("https://x/{name}"))).collect());
-    let retry_after = Some(std::time::Duration::from_secs(3));
-    vec![
-        EventKind::SubmitStarted,
-        setback(Stage::Submit, FaultKind::Throttled { retry_after }),
-        EventKind::SubmitStarted,
-        setback(Stage::Submit, FaultKind::InDoubt),
-        EventKind::SubmitStarted,
-        accepted("5075521"),
-        setback(Stage::Poll, FaultKind::Transient),
-        setback(Stage::Task, FaultKind::TaskLost),
-        EventKind::SubmitStarted,
-        accepted("5075522"),
-        ready(&["1", "2"]),
-        setback(Stage::Download, FaultKind::BadOutput),
-        ready(&["3"]),
-        succeeded(&["a", "b"]),
-    ]
-}
 
 /// Goal: the state of a job is the fold of its events, whatever has happened. Method: after every event, compare the stored
 /// state with the fold, through a new reader.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rusqlite::OpenFlags;
 
+use crate::model::provider_identity::ProviderIdentity;
 use crate::model::time::Timestamp;
 use crate::store::error::LedgerError;
 use crate::store::sqlite::database::Database;
@@ -94,7 +95,11 @@ pub fn find_rollback(out: &Path) -> Result<Option<LedgerError>, LedgerError> {
 fn settle(database: &mut Database, provider: &str) -> Result<(), LedgerError> {
     prepare(database).map_err(|error| database.error(error))??;
     database.version = VERSION;
-    if database.meta("provider")?.is_some() { Ok(()) } else { database.set_meta("provider", provider) }
+    if database.meta("provider")?.is_some() {
+        return Ok(());
+    }
+    database.set_meta("provider_name", &ProviderIdentity::parse(provider).name)?;
+    database.set_meta("provider", provider)
 }
 
 fn prepare(database: &Database) -> rusqlite::Result<Result<(), LedgerError>> {

@@ -42,6 +42,14 @@ fn the_lock_of_a_dead_process_is_no_obstacle() {
 }
 
 #[test]
+fn the_name_of_the_provider_is_in_the_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = SqliteStore::open(folder.path(), "modelscope https://x").unwrap();
+    let recorded = file.database.meta("provider_name").unwrap();
+    assert_eq!((recorded, file.provider_name().unwrap()), (Some("modelscope".to_owned()), "modelscope".to_owned()));
+}
+
+#[test]
 fn what_is_not_a_ledger_is_left_alone() {
     for content in
         [&b"hello, this is some text that is long enough to be looked at as a header ........"[..], &[0; 4096]]

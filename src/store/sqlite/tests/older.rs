@@ -92,6 +92,10 @@ fn an_older_ledger_is_read_without_a_change() {
         let file = SqliteStore::open_for_reading(folder.path()).unwrap();
         assert_eq!(statuses(&file), kept.statuses);
         assert_eq!(file.incidents().unwrap(), kept.incidents);
+        assert_eq!(
+            (file.provider().unwrap(), file.provider_name().unwrap()),
+            (kept.provider.into(), "modelscope".into())
+        );
         let n_running = kept.statuses.iter().filter(|status| **status == "running").count() as u64;
         let n_jobs = kept.statuses.len() as u64;
         assert_eq!((file.counts().unwrap().n_jobs(), file.counts().unwrap().n_running), (n_jobs, n_running));

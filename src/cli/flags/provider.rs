@@ -1,0 +1,42 @@
+//! Values and help of the flags about providers, from the table of providers.
+
+use std::time::Duration;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use promptbatch::provider::registry::{self, PROVIDERS};
+use promptbatch::provider::spec::{ApiSpec, ProviderSpec};
+
+/// Returns the parser of a provider's name.
+pub fn provider() -> impl TypedValueParser<Value = &'static ProviderSpec> {
+    let values = PROVIDERS.map(|spec| PossibleValue::new(spec.name).help(spec.help));
+    PossibleValuesParser::new(values).map(|name| registry::find(&name).expect("the value is from the table"))
+}
+
+pub fn base_url_help() -> String {
+    format!("API base URL [default: {}]", each_api(|api| api.base_url.to_owned()))
+}
+
+pub fn token_file_help() -> String {
+    format!(
+        "File that holds the token, instead of the variable {}",
+        each_api(|api| format!("`{}`", api.token.variables[0]))
+    )
+}
+
+pub fn request_timeout_help() -> String {
+    let default = each_api(|api| seconds(api.request_timeout));
+    format!(
+        "Timeout of one request: 500ms, 30s, 2m; an image may take longer, unless no data arrives for this long [default: {default}]"
+    )
+}
+
+fn seconds(span: Duration) -> String {
+    format!("{}s", span.as_secs())
+}
+
+/// Lists what differs between the APIs, each text once.
+fn each_api(text: impl Fn(&ApiSpec) -> String) -> String {
+    let mut texts: Vec<String> = PROVIDERS.iter().filter_map(|spec| spec.api.as_ref()).map(text).collect();
+    texts.dedup();
+    texts.join(" or ")
+}

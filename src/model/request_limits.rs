@@ -1,0 +1,98 @@
+//! Documented limits of a provider on the parameters of a request. A manifest is checked against them before money is spent.
+//!
+//! The provider decides what is valid. Models and limits change, so a size outside them causes a doubt and never a refusal. A family is
+//! recognised by name only, and an unknown model causes no doubt.
+
+use std::ops::RangeInclusive;
+
+use crate::model::escape::excerpt;
+use crate::model::request::{Request, Size};
+
+/// Longest excerpt of a model's name in a message, in characters.
+const MODEL_CHARS_MAX: usize = 40;
+
+/// Limits on the parameters of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// Model id of the form `org/name`, as an example, if all models have such ids; `None` if they have any form.
+    pub repo_id_example: Option<&'static str>,
+    /// Model families with a documented range of their own.
+    pub families: &'static [ModelFamily],
+}
+
+/// Models with the same documented limits, which are recognised by their names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFamily {
+    /// Name of the family.
+    pub name: &'static str,
+    /// Patterns in the names of the models: consecutive words. The last word may be the beginning of a longer word.
+    pub marks: &'static [&'static str],
+    /// Range of a side in pixels.
+    pub side: RangeInclusive<u32>,
+}
+
+/// Doubt about a request: what is unusual, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestDoubt {
+    /// Description.
+    pub what: String,
+    /// Remedy.
+    pub remedy: String,
+}
+
+impl RequestLimits {
+    /// No limits, for a provider that documents none.
+    pub const NONE: Self = Self { repo_id_example: None, families: &[] };
+
+    /// Returns a doubt if the documentation of the request's model does not include its size; `None` if there is no doubt.
+    pub fn doubt(&self, request: &Request) -> Option<RequestDoubt> {
+        let Size { width, height } = request.size?;
+        let ModelFamily { name, side, .. } = self.family(&request.model)?;
+        if side.contains(&width) && side.contains(&height) {
+            return None;
+        }
+        let (low, high) = (side.start(), side.end());
+        let what = format!(
+            "`size` is {width}x{height}, and {name} models such as `{}` are documented to accept sides of {low} to {high} pixels",
+            excerpt(&request.model, MODEL_CHARS_MAX)
+        );
+        Some(RequestDoubt { what, remedy: "stay within that, or try it with one image first".into() })
+    }
+
+    /// Returns the family of a model; `None` if it is unknown.
+    pub fn family(&self, model: &str) -> Option<&ModelFamily> {
+        let name = model.rsplit('/').next().unwrap_or(model).to_lowercase();
+        let words: Vec<_> = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+        let name = format!("-{}-", words.join("-"));
+        self.families.iter().find(|family| family.marks.iter().any(|mark| name.contains(mark)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: RequestLimits = RequestLimits {
+        families: &[ModelFamily { name: "Qwen-Image", marks: &["-qwen-image-"], side: 64..=1664 }],
+        ..RequestLimits::NONE
+    };
+
+    #[test]
+    fn a_doubt_names_the_model_and_what_it_takes() {
+        let request = Request { model: "Qwen/Qwen-Image".into(), ..Request::default() };
+        let of = |width, height| LIMITS.doubt(&Request { size: Some(Size { width, height }), ..request.clone() });
+        assert_eq!((of(1664, 64), LIMITS.doubt(&request)), (None, None));
+        let RequestDoubt { what, remedy } = of(2048, 1024).expect("it is too wide");
+        assert_eq!(
+            what,
+            "`size` is 2048x1024, and Qwen-Image models such as `Qwen/Qwen-Image` are documented to accept sides of 64 to 1664 pixels"
+        );
+        assert_eq!(remedy, "stay within that, or try it with one image first");
+    }
+
+    #[test]
+    fn a_size_of_an_unknown_model_is_not_doubted() {
+        let size = Some(Size { width: 1, height: 100_000 });
+        assert_eq!(LIMITS.doubt(&Request { model: "someone/new-model".into(), size, ..Request::default() }), None);
+    }
+}

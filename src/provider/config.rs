@@ -1,0 +1,77 @@
+//! Selected provider with its settings: its identity, whether it can be used, and its client.
+
+use std::sync::Arc;
+
+use crate::model::provider_identity::ProviderIdentity;
+use crate::provider::Provider;
+use crate::provider::http::base_url::BaseUrl;
+use crate::provider::spec::{ConnectError, ProviderSettings, ProviderSpec};
+
+/// Selected provider with its settings.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    spec: &'static ProviderSpec,
+    settings: ProviderSettings,
+}
+
+impl ProviderConfig {
+    /// Selects a provider with its default settings.
+    pub fn new(spec: &'static ProviderSpec) -> Self {
+        Self { spec, settings: ProviderSettings::default() }
+    }
+
+    /// Changes settings.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut ProviderSettings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Returns the description of the provider.
+    pub const fn spec(&self) -> &'static ProviderSpec {
+        self.spec
+    }
+
+    /// Returns the name and, for an API, the base URL. The tasks of a run belong to this identity.
+    pub fn identity(&self) -> Result<ProviderIdentity, ConnectError> {
+        let base_url = self.spec.api.as_ref().map(|api| api.base_url(&self.settings)).transpose()?;
+        Ok(ProviderIdentity {
+            name: self.spec.name.to_owned(),
+            base_url: base_url.map(|base_url| base_url.to_string()),
+        })
+    }
+
+    /// Checks that the token may be sent to the base URL of this provider.
+    ///
+    /// Allowed is the base URL that the user gives in `said`. Without it, the API's default address and this machine are allowed.
+    pub fn check_place(&self, said: Option<&str>) -> Result<(), ConnectError> {
+        let Some(api) = &self.spec.api else { return Ok(()) };
+        let place = api.base_url(&self.settings)?;
+        let is_allowed = match said {
+            Some(said) => BaseUrl::parse(said, api.base_url)? == place,
+            None => place.to_string() == api.base_url || place.is_loopback(),
+        };
+        if is_allowed { Ok(()) } else { Err(ConnectError::Elsewhere { place: place.to_string() }) }
+    }
+
+    /// Returns a salted hash that identifies the account of the token. `None` if there is no account, or if no token is found.
+    /// [`connect`](Self::connect) then reports the missing token.
+    pub fn account(&self, salt: &str) -> Option<String> {
+        let token = self.spec.api?.token(&self.settings).ok()?;
+        Some(token.fingerprint(salt))
+    }
+
+    /// Checks that there is a usable base URL and a token. Sends no request and starts nothing.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        match self.spec.api {
+            Some(_) => self.connect(u64::MAX).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds the token, creates the HTTP clients, and starts the service if it runs in this process. Sends no request. An image that
+    /// announces more than `image_bytes_max` bytes is not downloaded.
+    pub fn connect(&self, image_bytes_max: u64) -> Result<Arc<dyn Provider>, ConnectError> {
+        (self.spec.connect)(&self.settings, image_bytes_max)
+    }
+}

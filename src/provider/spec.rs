@@ -1,0 +1,132 @@
+//! Description of a provider: one row of the table of providers.
+//!
+//! All that other modules know of a provider is here: its name in flags and results, its help, its address, where its token comes from,
+//! its defaults, its limits, and how its client is made.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::request_limits::RequestLimits;
+use crate::provider::Provider;
+use crate::provider::http::base_url::BaseUrl;
+use crate::provider::http::client::HttpSettings;
+use crate::provider::http::error::ClientError;
+use crate::provider::http::token::Token;
+use crate::provider::http::token_source::{TokenError, TokenSpec};
+use crate::simulator::config::SimulatorConfig;
+
+/// Description of a provider.
+#[derive(Debug)]
+pub struct ProviderSpec {
+    /// Name in flags, results and ledgers, without spaces.
+    pub name: &'static str,
+    /// Help for the name, in one line.
+    pub help: &'static str,
+    /// API that is called over the network; `None` if the service runs in this process, without an address and an account.
+    pub api: Option<ApiSpec>,
+    /// Model of the requests that name none.
+    pub default_model: &'static str,
+    /// Most tasks that one poll asks for.
+    pub poll_batch_max: usize,
+    /// Limits on the parameters of a request.
+    pub limits: RequestLimits,
+    /// Makes the client, and starts the service if it runs in this process. Sends no request. An image that announces more than the given
+    /// number of bytes is not downloaded.
+    pub connect: fn(&ProviderSettings, u64) -> Result<Arc<dyn Provider>, ConnectError>,
+}
+
+/// API of a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiSpec {
+    /// Default base URL.
+    pub base_url: &'static str,
+    /// Sources of the token.
+    pub token: TokenSpec,
+    /// Default timeout of one request; for a download, the longest time without a byte.
+    pub request_timeout: Duration,
+}
+
+/// Settings of a provider. The default is what the provider's description gives.
+#[derive(Clone, Debug, Default)]
+pub struct ProviderSettings {
+    /// Base URL of the API; `None` for the provider's own. A provider without an API ignores it.
+    pub base_url: Option<String>,
+    /// Source of the token.
+    pub token: TokenSource,
+    /// Timeout of one request; `None` for the provider's default.
+    pub request_timeout: Option<Duration>,
+    /// Behaviour of the simulated service; `None` for the default. Only the simulator reads it.
+    pub simulator: Option<Box<SimulatorConfig>>,
+}
+
+/// Source of a token.
+#[derive(Clone, Debug, Default)]
+pub enum TokenSource {
+    /// The provider's own environment variables.
+    #[default]
+    Environment,
+    /// File that holds the token and nothing else.
+    File(PathBuf),
+    /// The token itself.
+    Given(Token),
+}
+
+/// Reasons why a provider cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Token is missing or unusable.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Base URL is unusable, or HTTPS cannot be set up.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Provider that a ledger names and this program does not know. The value is its identity.
+    #[error(
+        "could not find the provider {0:?}, which has the tasks of this run; use the promptbatch version that made it"
+    )]
+    Unknown(String),
+    /// Base URL that comes from a ledger and is not confirmed by the user.
+    #[error(
+        "could not resume a run whose tasks are at {place}: the token is sent there only if you say so; add --base-url {place}"
+    )]
+    Elsewhere {
+        /// Base URL in the ledger.
+        place: String,
+    },
+    /// Service in this process cannot be started.
+    #[error("could not start {what} on this machine: {source}")]
+    Start {
+        /// Description of the service.
+        what: &'static str,
+        /// Error of the operating system.
+        source: std::io::Error,
+    },
+}
+
+impl ApiSpec {
+    /// Returns the base URL in use.
+    pub fn base_url(&self, settings: &ProviderSettings) -> Result<BaseUrl, ClientError> {
+        BaseUrl::parse(settings.base_url.as_deref().unwrap_or(self.base_url), self.base_url)
+    }
+
+    /// Finds the token.
+    pub fn token(&self, settings: &ProviderSettings) -> Result<Token, TokenError> {
+        let variable = |name: &str| std::env::var(name).ok();
+        match &settings.token {
+            TokenSource::Given(token) => Ok(token.clone()),
+            TokenSource::File(path) => self.token.find(Some(path), variable),
+            TokenSource::Environment => self.token.find(None, variable),
+        }
+    }
+
+    /// Returns the settings of an HTTP client of this API. An image that announces more than `image_bytes_max` bytes is not downloaded.
+    pub fn http(&self, settings: &ProviderSettings, image_bytes_max: u64) -> Result<HttpSettings, ConnectError> {
+        Ok(HttpSettings {
+            token: self.token(settings)?,
+            base_url: self.base_url(settings)?,
+            request_timeout: settings.request_timeout.unwrap_or(self.request_timeout),
+            image_bytes_max,
+        })
+    }
+}
