@@ -120,11 +120,17 @@ impl Ledger for Endless {
 struct Nowhere;
 
 impl ImageStore for Nowhere {
-    fn part<'a>(&'a self, _name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
+    fn partial<'a>(&'a self, _name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
         ready(None).boxed()
     }
 
-    fn forget(&self, _job: JobId) {}
+    fn remove_partial(&self, _job: JobId) {}
+
+    fn remove_partials(&self) {}
+
+    fn holds<'a>(&'a self, _artifact: &'a Artifact) -> BoxFuture<'a, bool> {
+        ready(false).boxed()
+    }
 
     fn save<'a>(&'a self, _name: ImageName, image: IncomingImage<'a>) -> BoxFuture<'a, Saved> {
         async {

@@ -211,7 +211,7 @@ async fn perform(
 fn forget_parts(events: &[Event], hands: &DriverContext) {
     for event in events {
         match event.kind {
-            EventKind::SubmitStarted | EventKind::Finished(_) => hands.store.forget(event.job),
+            EventKind::SubmitStarted | EventKind::Finished(_) => hands.store.remove_partial(event.job),
             EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) | EventKind::Reopened(_) => (),
         }
     }

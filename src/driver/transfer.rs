@@ -25,7 +25,7 @@ pub async fn image(
     name: &ImageName,
     url: &Url,
 ) -> Result<Result<Artifact, Fault>, StoreError> {
-    let mut part = hands.store.part(name).await;
+    let mut part = hands.store.partial(name).await;
     let (mut n_small, mut has_restarted) = (0, false);
     loop {
         let n_before = part.as_ref().map_or(0, |part| part.n_bytes);
@@ -38,7 +38,7 @@ pub async fn image(
             Ok(artifact) => return Ok(Ok(artifact)),
             Err(fault) => fault,
         };
-        part = hands.store.part(name).await;
+        part = hands.store.partial(name).await;
         match &part {
             // The joined bytes are not an image, or cannot be joined. The earlier bytes may be at fault.
             None if is_resumed && !has_restarted => has_restarted = true,

@@ -1,4 +1,9 @@
-//! Durable and atomic file operations that several modules share.
+//! File operations that survive a power loss, and that no reader sees half done.
+//!
+//! A file is written under a temporary name, synced, renamed, and its folder is synced. Each step is here once.
 
-pub(crate) mod descriptors;
-pub(crate) mod filesystem;
+pub mod atomic_file;
+pub mod descriptors;
+pub mod filesystem;
+pub mod folder;
+pub mod temp_file;

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::fsio::descriptors::is_shortage;
 
+/// Message of the fault if a partial download is no longer in the store.
+pub(super) const PARTIAL_GONE: &str = "the part of the image that came before is gone";
+
 /// Failure of the local disk. No job is to blame, and no job could continue.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

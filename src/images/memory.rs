@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::future::ready;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
 
+use crate::images::error::{PARTIAL_GONE, StoreError};
 use crate::images::validate::inspect;
 use crate::images::validate::verdict::{CheckLimits, NotAnImage};
-use crate::images::{ImageStore, IncomingImage, Saved};
+use crate::images::verify::{Damage, compare, is_inside, quarantine_names};
+use crate::images::{ImageStore, IncomingImage, Saved, SavedImages};
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
-use crate::model::outcome::{FaultKind, TaskId};
+use crate::model::outcome::{Artifact, Fault, FaultKind, TaskId};
 use crate::model::partial_download::{PartialDownload, Validator};
 
 /// Images by their path. Clones share the images, so that the images survive a simulated crash of one holder.
@@ -49,14 +53,19 @@ impl MemoryStore {
         lock(&self.files).insert(path.to_owned(), bytes);
     }
 
+    /// Removes the file at `path`, if there is one.
+    pub fn remove(&self, path: &str) {
+        lock(&self.files).remove(path);
+    }
+
     async fn receive(&self, name: ImageName, download: IncomingImage<'_>) -> Saved {
         let IncomingImage { n_before, bytes_total, validator, mut body } = download;
         let earlier = lock(&self.parts).remove(&name.partial());
+        let earlier = earlier.map_or_else(Vec::new, |earlier| earlier.bytes);
         let mut bytes = match n_before {
             0 => vec![],
-            _ => {
-                earlier.filter(|earlier| earlier.bytes.len() as u64 == n_before).expect("the part that was told").bytes
-            }
+            _ if earlier.len() as u64 == n_before => earlier,
+            _ => return Ok(Err(Fault::new(FaultKind::Transient, PARTIAL_GONE))),
         };
         while let Some(piece) = body.next().await {
             match piece {
@@ -90,7 +99,7 @@ impl MemoryStore {
 }
 
 impl ImageStore for MemoryStore {
-    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
+    fn partial<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
         let mut parts = lock(&self.parts);
         let kept = parts.remove(&name.partial()).filter(|kept| kept.task == name.origin().task);
         let part = kept.map(|kept| {
@@ -105,9 +114,54 @@ impl ImageStore for MemoryStore {
         Box::pin(self.receive(name, image))
     }
 
-    fn forget(&self, job: JobId) {
+    fn remove_partial(&self, job: JobId) {
         let of_job = format!("{job}-");
         lock(&self.parts).retain(|key, _| !key.starts_with(&of_job));
+    }
+
+    fn remove_partials(&self) {
+        lock(&self.parts).clear();
+    }
+
+    fn holds<'a>(&'a self, artifact: &'a Artifact) -> BoxFuture<'a, bool> {
+        Box::pin(ready(self.verify(artifact).is_ok()))
+    }
+}
+
+impl SavedImages for MemoryStore {
+    fn is_there(&self, artifact: &Artifact) -> bool {
+        lock(&self.files).get(&artifact.file_name).is_some_and(|bytes| bytes.len() as u64 == artifact.bytes)
+    }
+
+    fn verify(&self, artifact: &Artifact) -> Result<(), Damage> {
+        self.read(artifact).map(drop)
+    }
+
+    fn read(&self, artifact: &Artifact) -> Result<Vec<u8>, Damage> {
+        if !is_inside(&artifact.file_name) {
+            return Err(Damage::Outside);
+        }
+        let bytes = lock(&self.files).get(&artifact.file_name).cloned().ok_or(Damage::Missing)?;
+        let compared = compare(artifact, bytes.len() as u64, || Ok(bytes.as_slice()), io::sink());
+        compared.expect("a slice cannot fail to be read").map(|()| bytes)
+    }
+
+    fn quarantine(&self, file_name: &str) -> Result<Option<String>, StoreError> {
+        let mut files = lock(&self.files);
+        let Some(bytes) = files.remove(file_name) else { return Ok(None) };
+        let is_free = |name: &String| !files.contains_key(name);
+        let name = quarantine_names(file_name).find(is_free).expect("there are more numbers than files");
+        files.insert(name.clone(), bytes);
+        Ok(Some(name))
+    }
+
+    fn list(&self) -> Box<dyn Iterator<Item = Result<String, StoreError>> + '_> {
+        let names: Vec<_> = lock(&self.files).keys().filter(|name| name.starts_with("images/")).cloned().collect();
+        Box::new(names.into_iter().map(Ok))
+    }
+
+    fn link(&self, _artifact: &Artifact, _to: &Path) -> io::Result<()> {
+        Err(ErrorKind::Unsupported.into())
     }
 }
 

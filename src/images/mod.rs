@@ -5,9 +5,10 @@
 //! | part | files |
 //! |---|---|
 //! | port | this file, `error`, `verify` |
-//! | stores | `local`, `memory` |
+//! | stores | `local`, `memory`; `adapters` chooses one of them |
 //! | shared by all stores | `validate` (is it an image?), `postprocess` (formats, metadata), `thumbnails`, `decoders` (their memory) |
 
+pub(crate) mod adapters;
 mod decoders;
 pub mod error;
 pub mod local;
@@ -20,13 +21,15 @@ pub mod verify;
 #[cfg(test)]
 mod tests;
 
-use std::future::ready;
+use std::io;
+use std::path::Path;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 
 use crate::images::error::StoreError;
+use crate::images::verify::Damage;
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault};
@@ -62,27 +65,55 @@ impl std::fmt::Debug for IncomingImage<'_> {
 /// provider's and fails one attempt of one job.
 pub type Saved = Result<Result<Artifact, Fault>, StoreError>;
 
-/// Store for the images of a run.
+/// Store for the images of a run while it downloads them. One process at a time has it: the process that holds the ledger.
 pub trait ImageStore: Send + Sync + 'static {
     /// Returns how much of an image an earlier, broken download left in the store. The bytes are as the host sent them.
     /// A partial download of another task than the name's does not count and is removed.
-    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>>;
+    fn partial<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>>;
 
-    /// Saves one image: writes a temporary file, checks it, syncs it, and only then gives it its final name. Bytes
-    /// before those of the body are those of the [part](Self::part).
+    /// Saves one image: writes it aside, checks it, makes it durable, and only then gives it its final name. Bytes before
+    /// those of the body are those of the [partial download](Self::partial). If the store has another number of them, the
+    /// image is refused with a transient fault.
     ///
-    /// An existing file of this name with equal bytes counts as the image itself. A crash between the rename and its
-    /// record leaves such a file. Any other file keeps the name, and the image goes to [`ImageName::path_apart`]. If
-    /// the future is dropped halfway, it leaves nothing, the whole image, or a partial download. A partial download
-    /// remains only if the host can resume it and its bytes are an image.
+    /// An existing file of this name with equal bytes counts as the image itself. A crash between the final name and its
+    /// record leaves such a file. Any other file keeps the name, and the image goes to [`ImageName::path_apart`]. If the
+    /// future is dropped halfway, it leaves nothing, the whole image, or a partial download. A partial download remains
+    /// only if the host can resume it and its bytes are an image.
     fn save<'a>(&'a self, name: ImageName, image: IncomingImage<'a>) -> BoxFuture<'a, Saved>;
 
     /// Returns whether the image is in the store as recorded. A missing or damaged image, or an image of unknown state,
     /// is fetched again.
-    fn holds<'a>(&'a self, _artifact: &'a Artifact) -> BoxFuture<'a, bool> {
-        Box::pin(ready(false))
-    }
+    fn holds<'a>(&'a self, artifact: &'a Artifact) -> BoxFuture<'a, bool>;
 
     /// Removes the partial downloads of a job: the job has ended, or a new task makes other images.
-    fn forget(&self, job: JobId);
+    fn remove_partial(&self, job: JobId);
+
+    /// Removes all partial downloads: no job is left that could resume one.
+    fn remove_partials(&self);
+}
+
+/// Images that are saved. Any number of processes may use them at any time, also during a run.
+///
+/// The methods may block: call them on threads that may.
+pub trait SavedImages: Send + Sync {
+    /// Returns whether an image of the recorded size exists, without reading it.
+    fn is_there(&self, artifact: &Artifact) -> bool;
+
+    /// Verifies an image against its record.
+    fn verify(&self, artifact: &Artifact) -> Result<(), Damage>;
+
+    /// Returns the bytes of an image, if they match its record.
+    fn read(&self, artifact: &Artifact) -> Result<Vec<u8>, Damage>;
+
+    /// Moves a damaged image to a quarantine, where users can still find it, in place of no other. Returns its new name, or
+    /// `None` if there is no such image. The name is durable then.
+    fn quarantine(&self, file_name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Lists the names of all files that are or could be images of the run, in the form of a record and in any order. Partial
+    /// downloads and images in quarantine are left out. The first error ends the list.
+    fn list(&self) -> Box<dyn Iterator<Item = Result<String, StoreError>> + '_>;
+
+    /// Gives an image a second name in the local file system, in place of any file there, without a copy of its bytes. Fails if
+    /// the image is not a file of the same file system; the caller then copies the bytes.
+    fn link(&self, artifact: &Artifact, to: &Path) -> io::Result<()>;
 }

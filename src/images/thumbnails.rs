@@ -1,10 +1,10 @@
-//! Thumbnails: small JPEGs of the images in the output folder, each made once and removed when no longer needed.
+//! Thumbnails: small JPEGs of the images of a run, each made once and removed when no longer needed.
 //!
 //! The name of a thumbnail belongs to one image only.
 
 use std::fmt::{self, Write as _};
 use std::fs::{self, File};
-use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,10 +12,12 @@ use std::time::Duration;
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat as Codec, ImageReader, Limits, Rgb, RgbImage};
 
+use crate::fsio::temp_file::TempFile;
+use crate::images::SavedImages;
 use crate::images::decoders::admit;
 use crate::images::error::{StoreError, at};
 use crate::images::local::folders::Folders;
-use crate::images::verify::{Damage, read};
+use crate::images::verify::Damage;
 use crate::model::outcome::{Artifact, ImageFormat};
 
 /// Folder of the thumbnails, below the output folder. Its 256 subfolders hold few files each, even for a million images.
@@ -81,19 +83,19 @@ impl fmt::Display for ThumbnailError {
 }
 
 /// Thumbnails of one output folder. Any number of threads may make thumbnails at once.
-#[derive(Debug)]
 pub struct Thumbnails {
+    images: Box<dyn SavedImages>,
     out: PathBuf,
     folders: Folders,
     n_written: AtomicU64,
 }
 
 impl Thumbnails {
-    /// Opens the thumbnails below `out`, which must exist.
-    pub fn open(out: &Path) -> Result<Self, StoreError> {
+    /// Opens the thumbnails below `out`, which must exist. They are made from `images`.
+    pub fn open(out: &Path, images: Box<dyn SavedImages>) -> Result<Self, StoreError> {
         let folders = Folders::open(out)?;
         folders.make(FOLDER)?;
-        Ok(Self { out: out.to_owned(), folders, n_written: AtomicU64::new(0) })
+        Ok(Self { images, out: out.to_owned(), folders, n_written: AtomicU64::new(0) })
     }
 
     /// Makes the thumbnail of an image, unless it exists. The outer error is a failure of the local disk.
@@ -104,28 +106,20 @@ impl Thumbnails {
         if is_whole(&path) {
             return Ok(Ok(Made::Before));
         }
-        let jpeg = match self.shrink(artifact) {
+        let jpeg = match shrink(&*self.images, artifact) {
             Ok(jpeg) => jpeg,
             Err(why) => return Ok(Err(why)),
         };
         let folder = self.folders.make(&format!("{FOLDER}/{shard}"))?;
         let n = self.n_written.fetch_add(1, Ordering::Relaxed);
         let partial = folder.join(format!("{PARTIAL}{}-{n}", std::process::id()));
-        let written = fs::write(&partial, jpeg).and_then(|()| fs::rename(&partial, &path));
-        if written.is_err() {
-            // The rest of the failed write may be what fills the disk.
-            let _ = fs::remove_file(&partial);
-        }
-        written.map_err(at("write", &path)).map(|()| Ok(Made::New))
-    }
-
-    fn shrink(&self, artifact: &Artifact) -> Result<Vec<u8>, ThumbnailError> {
-        let pixels = u64::from(artifact.width) * u64::from(artifact.height);
-        if pixels > PIXELS_MAX || artifact.bytes > BYTES_MAX {
-            return Err(ThumbnailError::TooLarge);
-        }
-        let bytes = read(&self.out, artifact).map_err(ThumbnailError::Damaged)?;
-        encode(&bytes, artifact).map_err(|error| ThumbnailError::Undecodable(error.to_string()))
+        // The rest of a failed write is removed: it may be what fills the disk.
+        let write = || {
+            let mut file = TempFile::create_anew(partial)?;
+            file.write_all(&jpeg)?;
+            file.rename_over(&path)
+        };
+        write().map_err(at("write", &path)).map(|()| Ok(Made::New))
     }
 
     /// Removes thumbnails whose names are not needed, and half-written files of killed processes. Other files stay.
@@ -155,6 +149,15 @@ impl Thumbnails {
         }
         Ok(n_removed)
     }
+}
+
+fn shrink(images: &dyn SavedImages, artifact: &Artifact) -> Result<Vec<u8>, ThumbnailError> {
+    let pixels = u64::from(artifact.width) * u64::from(artifact.height);
+    if pixels > PIXELS_MAX || artifact.bytes > BYTES_MAX {
+        return Err(ThumbnailError::TooLarge);
+    }
+    let bytes = images.read(artifact).map_err(ThumbnailError::Damaged)?;
+    encode(&bytes, artifact).map_err(|error| ThumbnailError::Undecodable(error.to_string()))
 }
 
 /// Returns whether a folder and a file have the form that [`name`] gives them.

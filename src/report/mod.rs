@@ -1,6 +1,5 @@
 //! Output of a run for people and scripts: reporters that read its events and cannot influence it.
 
-pub mod atomic_file;
 pub mod ci;
 pub mod dataset;
 mod eta;

@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use crate::driver::clock::Clock;
+use crate::images::adapters;
 use crate::images::error::StoreError;
 use crate::images::thumbnails::{Made, ThumbnailError, Thumbnails, name};
 use crate::model::outcome::Artifact;
@@ -93,7 +94,7 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
     // Closes the ledger before the slow part, because a run may be writing to it.
     drop(run);
     gallery.n_images = images.len() as u64;
-    let thumbnails = Thumbnails::open(out)?;
+    let thumbnails = Thumbnails::open(out, adapters::saved(out))?;
     make(&thumbnails, &images, &mut gallery, progress)?;
     page.finish(gallery.without.iter().map(|(artifact, _)| artifact))?;
     // Prunes last: the previous page may have shown these thumbnails until now.

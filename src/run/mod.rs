@@ -22,8 +22,8 @@ use crate::driver::clock::Clock;
 use crate::driver::{self, DriveError, DriverContext, StopReceiver};
 use crate::engine::Engine;
 use crate::engine::turn::StopReason;
+use crate::images::adapters;
 use crate::images::error::StoreError;
-use crate::images::local::LocalStore;
 use crate::images::validate::verdict::CheckLimits;
 use crate::manifest::error::ManifestError;
 use crate::manifest::source::Source;
@@ -296,7 +296,7 @@ impl Session<'_> {
             stop,
             n_outstanding,
             failures: run.failures(FAILURES_MAX)?,
-            present: presence::look(out, &*run)?,
+            present: presence::look(&*adapters::saved(out), &*run)?,
             results: results.path().to_owned(),
             ended_at: now.wall(),
             elapsed: now - before.began,
@@ -313,9 +313,9 @@ impl Session<'_> {
         results: &Projection,
     ) -> Result<(Box<dyn RunWriter>, SessionEnd), RunError> {
         let provider = self.provider.connect(self.image_limits.bytes_max)?;
-        let store = LocalStore::open_making(self.out, self.image_limits, self.style.making)?;
+        let store = adapters::open(self.out, self.image_limits, self.style.making)?;
         let naming = Arc::new(self.style.naming);
-        let hands = DriverContext { provider, store: Arc::new(store.clone()), naming };
+        let hands = DriverContext { provider, store: store.clone(), naming };
         let paid = self.limits.price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
         let poll_batch_max = self.provider.spec().poll_batch_max;
         let mut engine = Engine::new(Limits { poll_batch_max, ..self.limits });
@@ -330,7 +330,7 @@ impl Session<'_> {
         };
         if self.scope == JobScope::Unfinished && matches!(ended, Ok(None)) {
             // Partial downloads are removed: no job is left that could resume one.
-            store.clear();
+            store.remove_partials();
         }
         Ok((ledger.close()?, ended))
     }

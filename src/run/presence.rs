@@ -1,8 +1,6 @@
 //! Presence check of the recorded images: compares names and sizes with the disk; `verify` reads the bytes.
 
-use std::path::Path;
-
-use crate::images::verify::is_there;
+use crate::images::SavedImages;
 use crate::store::RunReader;
 use crate::store::error::LedgerError;
 
@@ -21,11 +19,11 @@ pub struct PresenceCheck {
 }
 
 /// Checks the images of the present manifest, or an evenly spaced sample of them.
-pub(super) fn look(out: &Path, run: &dyn RunReader) -> Result<PresenceCheck, LedgerError> {
+pub(super) fn look(images: &dyn SavedImages, run: &dyn RunReader) -> Result<PresenceCheck, LedgerError> {
     let mut present = PresenceCheck::default();
     present.is_all = run.visit_images(JOBS_MAX, &mut |artifact| {
         present.n_looked += 1;
-        present.n_missing += u64::from(!is_there(out, &artifact));
+        present.n_missing += u64::from(!images.is_there(&artifact));
     })?;
     Ok(present)
 }

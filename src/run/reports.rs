@@ -7,8 +7,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::fsio::atomic_file::AtomicFile;
 use crate::model::price::Price;
-use crate::report::atomic_file::AtomicFile;
 use crate::report::ci::json::JsonReport;
 use crate::report::ci::junit::JunitReport;
 use crate::report::ci::markdown::MarkdownReport;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use crate::driver::StopReceiver;
 use crate::driver::clock::Clock;
+use crate::images::SavedImages;
+use crate::images::adapters;
 use crate::images::validate::verdict::CheckLimits;
-use crate::images::verify::{Damage, check, each_file, set_aside};
+use crate::images::verify::Damage;
 use crate::model::counts::StatusCounts;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
@@ -77,10 +79,11 @@ pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Resu
     }
     let run = stores::open_for_reading(out)?;
     run.check_whole()?;
+    let images = adapters::saved(out);
     let mut meter = Meter::begin(progress, Operation::Verify, Some(run.counts()?.n_succeeded));
     let mut verified = VerifyReport::default();
     run.for_each_job(JobSet::InManifest, |known| {
-        if look_at(out, &known, &mut verified) {
+        if look_at(&*images, &known, &mut verified) {
             meter.step();
         }
         Ok::<_, LedgerError>(())
@@ -88,16 +91,16 @@ pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Resu
     drop(meter);
     verified.being_fetched = run.refetching()?;
     if stores::lock_owner(out).is_none() {
-        find_strays(out, &*run, &mut verified, progress)?;
+        find_strays(&*images, &*run, &mut verified, progress)?;
     }
     Ok(verified)
 }
 
 /// Checks the images of a job. Returns whether the job succeeded, that is, whether these are all of its images.
-fn look_at(out: &Path, known: &JobRecord, verified: &mut VerifyReport) -> bool {
+fn look_at(images: &dyn SavedImages, known: &JobRecord, verified: &mut VerifyReport) -> bool {
     for artifact in known.state.artifacts() {
         verified.n_images += 1;
-        if let Err(damage) = check(out, artifact) {
+        if let Err(damage) = images.verify(artifact) {
             let (job, index, artifact) = (known.job.id, known.job.index, artifact.clone());
             verified.damaged.push(DamagedImage { job, index, artifact, damage });
         }
@@ -107,23 +110,23 @@ fn look_at(out: &Path, known: &JobRecord, verified: &mut VerifyReport) -> bool {
 
 /// Looks up the name of every file, and counts the files that are not recorded.
 fn find_strays(
-    out: &Path,
+    images: &dyn SavedImages,
     run: &dyn RunReader,
     verified: &mut VerifyReport,
     progress: &mut dyn Progress,
 ) -> Result<(), RunError> {
     let mut meter = Meter::begin(progress, Operation::Strays, Some(verified.n_images));
     run.prepare_names()?;
-    each_file(out, |name| {
+    for name in images.list() {
+        let name = name?;
         meter.step();
-        if !is_recorded(run, name)? {
+        if !is_recorded(run, &name)? {
             verified.n_strays += 1;
             if verified.strays.len() < STRAYS_MAX {
-                verified.strays.push(name.to_owned());
+                verified.strays.push(name);
             }
         }
-        Ok::<_, RunError>(())
-    })?;
+    }
     verified.strays.sort();
     Ok(())
 }
@@ -177,9 +180,10 @@ pub async fn repair(
     let provider = registry::recorded(&ProviderIdentity::parse(&run.provider()?), access.settings())?;
     access.check(&provider)?;
     let incidents = run.incidents()?;
+    let images = adapters::saved(&out);
     // Images are checked again, because another repair may have come first.
     let damaged: Vec<&DamagedImage> =
-        verified.damaged.iter().filter(|damaged| check(&out, &damaged.artifact).is_err()).collect();
+        verified.damaged.iter().filter(|damaged| images.verify(&damaged.artifact).is_err()).collect();
     let jobs = damaged.iter().map(|damaged| damaged.job).chain(verified.being_fetched.iter().copied());
     let jobs = RetrySelection::Jobs(jobs.collect());
     // Names change before the record does. After a crash in between, the image is missing, and is fetched again under its old
@@ -187,7 +191,7 @@ pub async fn repair(
     for DamagedImage { artifact, damage, .. } in damaged {
         // Skips unreadable files, which may be whole.
         if !matches!(damage, Damage::Unreadable(_)) {
-            set_aside(&out, &artifact.file_name)?;
+            images.quarantine(&artifact.file_name)?;
         }
     }
     let n_to_do = run.reopen(began.wall(), &jobs)?;

@@ -16,7 +16,7 @@ use promptbatch::images::{ImageStore, IncomingImage, Saved};
 use promptbatch::model::event::Event;
 use promptbatch::model::job::JobId;
 use promptbatch::model::name::ImageName;
-use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
+use promptbatch::model::outcome::{Acceptance, Artifact, Fault, Status, TaskId, Url};
 use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Download, Provider};
@@ -132,12 +132,20 @@ impl<P: Provider> Provider for Stepped<P> {
 }
 
 impl<S: ImageStore> ImageStore for Stepped<S> {
-    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
-        self.0.part(name)
+    fn partial<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
+        self.0.partial(name)
     }
 
-    fn forget(&self, job: JobId) {
-        self.0.forget(job);
+    fn remove_partial(&self, job: JobId) {
+        self.0.remove_partial(job);
+    }
+
+    fn remove_partials(&self) {
+        self.0.remove_partials();
+    }
+
+    fn holds<'a>(&'a self, artifact: &'a Artifact) -> BoxFuture<'a, bool> {
+        self.0.holds(artifact)
     }
 
     fn save<'a>(&'a self, name: ImageName, image: IncomingImage<'a>) -> BoxFuture<'a, Saved> {

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use crate::fsio::descriptors::patiently;
+use crate::fsio;
 use crate::images::error::{StoreError, at};
 
 /// Maximum number of folders kept open. A run works on few folders at a time, and a system allows a process about a
@@ -111,13 +111,9 @@ fn step(path: &Path, known: Option<(u64, u64)>) -> Result<Metadata, StoreError> 
     }
 }
 
-/// Makes the names in a folder durable. Systems other than Unix cannot sync folders and do not need it.
+/// Makes the names in a folder durable.
 pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    if cfg!(unix) {
-        patiently(|| File::open(path)).and_then(|folder| folder.sync_all()).map_err(at("sync", path))?;
-    }
-    Ok(())
+    fsio::folder::sync(path).map_err(at("sync", path))
 }
 
 /// Returns the device and the inode number of a folder. Outside Unix, the existence of a folder is enough.

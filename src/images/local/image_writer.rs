@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::images::error::StoreError;
 use crate::images::local::output_dir::{OutputDir, RenamedFile, SidecarFile};
-use crate::images::local::temp_file::TempFile;
+use crate::images::local::partial_file::PartialFile;
 use crate::images::postprocess::{beside, convert, jpeg_head_bytes, tag, tag_head};
 use crate::images::validate::verdict::{CheckLimits, Checked};
 use crate::images::validate::{inspect, recognised};
@@ -32,7 +32,7 @@ pub(super) struct ImageWriter {
     place: Arc<OutputDir>,
     name: ImageName,
     gathered: Vec<u8>,
-    partial: Option<TempFile>,
+    partial: Option<PartialFile>,
     /// Result of the check, once all bytes are present.
     checked: Option<Checked>,
     head: FormatProbe,
@@ -219,7 +219,7 @@ impl ImageWriter {
 pub(super) struct StagedImage {
     place: Arc<OutputDir>,
     name: ImageName,
-    pub(super) partial: TempFile,
+    pub(super) partial: PartialFile,
     beside: Option<SidecarFile>,
     checked: Checked,
 }
@@ -227,7 +227,9 @@ pub(super) struct StagedImage {
 impl StagedImage {
     /// Returns the files that must be durable before the image receives its final name.
     pub(super) fn files(&self) -> impl Iterator<Item = &File> {
-        std::iter::once(&self.partial.file).chain(self.beside.iter().map(|beside| &beside.partial.file))
+        std::iter::once(&self.partial)
+            .chain(self.beside.iter().map(|beside| &beside.partial))
+            .map(|partial| partial.temp.file())
     }
 
     /// Renames the image and its sidecar file to their final names, after their bytes are durable.

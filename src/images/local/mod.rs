@@ -5,8 +5,8 @@ mod fsync_batcher;
 mod image_writer;
 mod journal;
 mod output_dir;
-mod resumable;
-mod temp_file;
+mod partial_file;
+pub mod saved;
 #[cfg(test)]
 mod tests;
 
@@ -24,13 +24,13 @@ use tokio::task::{consume_budget, spawn_blocking};
 use tokio::time::{Instant, sleep_until};
 
 use crate::images::decoders::DECODERS_MAX;
-use crate::images::error::StoreError;
+use crate::images::error::{PARTIAL_GONE, StoreError};
 use crate::images::local::fsync_batcher::FsyncBatcher;
 use crate::images::local::image_writer::ImageWriter;
 use crate::images::local::output_dir::OutputDir;
+use crate::images::local::saved::LocalImages;
 use crate::images::validate::verdict::{CheckLimits, NotAnImage};
-use crate::images::verify;
-use crate::images::{ImageStore, IncomingImage, Saved};
+use crate::images::{ImageStore, IncomingImage, Saved, SavedImages};
 use crate::model::job::JobId;
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, Fault, FaultKind};
@@ -75,7 +75,7 @@ impl LocalStore {
             _ => ImageWriter::resumed(place, name, host, n_before),
         };
         let Some(image) = (if n_before == 0 { begin() } else { blocking(begin).await })? else {
-            return Ok(Err(Fault::new(FaultKind::Transient, "the part of the image that came before is gone")));
+            return Ok(Err(Fault::new(FaultKind::Transient, PARTIAL_GONE)));
         };
         let mut image = match self.gather(image, n_before, &mut body).await? {
             Ok(image) => image,
@@ -152,15 +152,10 @@ impl LocalStore {
             }
         }
     }
-
-    /// Removes all partial downloads: no job is left that could resume one.
-    pub fn clear(&self) {
-        self.place.kept.clear();
-    }
 }
 
 impl ImageStore for LocalStore {
-    fn part<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
+    fn partial<'a>(&'a self, name: &'a ImageName) -> BoxFuture<'a, Option<PartialDownload>> {
         let place = Arc::clone(&self.place);
         let name = name.clone();
         Box::pin(async move {
@@ -174,15 +169,19 @@ impl ImageStore for LocalStore {
 
     fn holds<'a>(&'a self, artifact: &'a Artifact) -> BoxFuture<'a, bool> {
         let (place, artifact) = (Arc::clone(&self.place), artifact.clone());
-        Box::pin(blocking(move || verify::check(&place.out, &artifact).is_ok()))
+        Box::pin(blocking(move || LocalImages::new(&place.out).verify(&artifact).is_ok()))
     }
 
     fn save<'a>(&'a self, name: ImageName, image: IncomingImage<'a>) -> BoxFuture<'a, Saved> {
         Box::pin(self.receive(name, image))
     }
 
-    fn forget(&self, job: JobId) {
+    fn remove_partial(&self, job: JobId) {
         self.place.kept.forget_job(job);
+    }
+
+    fn remove_partials(&self) {
+        self.place.kept.clear();
     }
 }
 

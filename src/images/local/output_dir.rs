@@ -4,14 +4,12 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::fsio::descriptors::patiently;
-use crate::fsio::filesystem;
 use crate::images::error::{StoreError, at};
 use crate::images::local::folders::Folders;
 use crate::images::local::journal::PartialLabel;
-use crate::images::local::temp_file::{ResumableFiles, TempFile};
+use crate::images::local::partial_file::{PartialFile, ResumableFiles};
 use crate::images::validate::inspect;
 use crate::images::validate::verdict::{CheckLimits, Checked};
 use crate::model::name::ImageName;
@@ -31,8 +29,6 @@ pub(super) struct OutputDir {
     /// Temporary files that a later download may resume.
     pub(super) kept: ResumableFiles,
     n_begun: AtomicU64,
-    /// Lock held from the check for a free name until the rename, if the file system cannot do both atomically.
-    naming: Mutex<()>,
 }
 
 impl OutputDir {
@@ -43,7 +39,7 @@ impl OutputDir {
         let folders = Folders::open(out)?;
         folders.make_ready("images")?;
         let n_begun = AtomicU64::new(n_next);
-        Ok(Self { out: out.to_owned(), limits, making, folders, kept, n_begun, naming: Mutex::default() })
+        Ok(Self { out: out.to_owned(), limits, making, folders, kept, n_begun })
     }
 
     /// Returns how much of an image is here from an earlier download. `None` if its label or its length does not fit.
@@ -60,7 +56,7 @@ impl OutputDir {
 
     /// Opens the partial download of an image after its first `n_bytes` bytes. Also returns how many bytes of the file
     /// were added by this program.
-    pub(super) fn go_on(&self, name: &ImageName, n_bytes: u64) -> Result<Option<(TempFile, u64)>, StoreError> {
+    pub(super) fn go_on(&self, name: &ImageName, n_bytes: u64) -> Result<Option<(PartialFile, u64)>, StoreError> {
         let folder = self.folders.make(PARTIALS)?;
         self.kept.take(&name.partial(), n_bytes).map_err(at("read", &folder))
     }
@@ -78,32 +74,28 @@ impl OutputDir {
     }
 
     /// Creates an empty temporary file. The number in its name separates it from an earlier attempt that may not have ended yet.
-    pub(super) fn begin(&self, name: &ImageName) -> Result<TempFile, StoreError> {
+    pub(super) fn begin(&self, name: &ImageName) -> Result<PartialFile, StoreError> {
         let folder = self.folders.make(PARTIALS)?;
         let n = self.n_begun.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("{}-{n}", name.partial()));
-        let begin = || File::options().read(true).write(true).create_new(true).open(&path);
-        let file = patiently(begin).map_err(at("create", &path))?;
-        Ok(TempFile::new(path, file))
+        PartialFile::create(folder.join(format!("{}-{n}", name.partial())))
     }
 
     /// Renames a written and synced file to its final name, and returns the name. The name is durable once its folder is synced.
     pub(super) fn put(
         &self,
-        mut partial: TempFile,
+        mut partial: PartialFile,
         name: &ImageName,
         checked: &Checked,
     ) -> Result<RenamedFile, StoreError> {
         let folder = self.folders.make_ready(name.folder())?;
         let mut file_name = name.path(checked.format);
         let target = self.out.join(&file_name);
-        let is_placed = self.name_new(&mut partial, &target).map_err(at("write", &target))?;
+        let is_placed = partial.temp.rename_new(&target).map_err(at("write", &target))?;
         if !is_placed && !self.is_same(&target, checked).map_err(at("read", &target))? {
             file_name = name.path_apart(checked.format);
             let target = self.out.join(&file_name);
             // The name contains the job's id, so an existing file can only be an earlier image of this job.
-            fs::rename(&partial.path, &target).map_err(at("write", &target))?;
-            partial.is_moved = true;
+            partial.temp.rename_over(&target).map_err(at("write", &target))?;
         }
         Ok(RenamedFile { file_name, folder })
     }
@@ -133,7 +125,7 @@ impl OutputDir {
             image.file_name.rsplit_once('.').map(|(stem, _)| stem) == apart.rsplit_once('.').map(|(stem, _)| stem);
         if !is_apart {
             let target = self.out.join(name.beside(extension));
-            if self.name_new(&mut beside.partial, &target).map_err(at("write", &target))? {
+            if beside.partial.temp.rename_new(&target).map_err(at("write", &target))? {
                 return Ok(());
             }
             let is_file = fs::symlink_metadata(&target).is_ok_and(|found| found.is_file());
@@ -142,31 +134,7 @@ impl OutputDir {
             }
         }
         let target = self.out.join(apart);
-        fs::rename(&beside.partial.path, &target).map_err(at("write", &target))?;
-        beside.partial.is_moved = true;
-        Ok(())
-    }
-
-    /// Renames the file to a free name. Returns `false` if the name exists.
-    fn name_new(&self, partial: &mut TempFile, to: &Path) -> io::Result<bool> {
-        let result = filesystem::rename_new(&partial.path, to);
-        partial.is_moved = result.is_ok();
-        match result.or_else(|error| if is_taken(&error) { Err(error) } else { fs::hard_link(&partial.path, to) }) {
-            Ok(()) => Ok(true),
-            Err(error) if is_taken(&error) => Ok(false),
-            // Some file systems have neither operation, and their errors differ. If the disk is at fault, the rename reports it.
-            Err(_) => self.look_and_rename(partial, to),
-        }
-    }
-
-    fn look_and_rename(&self, partial: &mut TempFile, to: &Path) -> io::Result<bool> {
-        let _alone = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
-        if fs::symlink_metadata(to).is_ok() {
-            return Ok(false);
-        }
-        fs::rename(&partial.path, to)?;
-        partial.is_moved = true;
-        Ok(true)
+        beside.partial.temp.rename_over(&target).map_err(at("write", &target))
     }
 
     /// Returns whether the file at `path` is the image, byte for byte. A symbolic link does not count: its target may
@@ -183,10 +151,6 @@ impl OutputDir {
             Err(error) => Err(error),
         }
     }
-}
-
-fn is_taken(error: &io::Error) -> bool {
-    error.kind() == ErrorKind::AlreadyExists
 }
 
 impl Drop for OutputDir {
@@ -208,37 +172,7 @@ pub(super) struct RenamedFile {
 /// Sidecar file of an image, before its final name.
 #[derive(Debug)]
 pub(super) struct SidecarFile {
-    pub(super) partial: TempFile,
+    pub(super) partial: PartialFile,
     extension: &'static str,
     text: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Tests the fallback for file systems without hard links. The test calls it directly, because the tests run on a
-    /// file system that has them.
-    #[test]
-    fn without_links_a_rename_does_not_replace_either() {
-        let out = tempfile::TempDir::new().unwrap();
-        let place = OutputDir::open(out.path(), CheckLimits::default(), PostProcessing::default()).unwrap();
-        let name = out.path().join("name");
-        let partial = |text: &str| {
-            let path = out.path().join(text);
-            fs::write(&path, text).unwrap();
-            let file = File::open(&path).unwrap();
-            TempFile::new(path, file)
-        };
-        let (mut one, mut two) = (partial("one"), partial("two"));
-        assert!(place.look_and_rename(&mut one, &name).unwrap());
-        assert!(!place.look_and_rename(&mut two, &name).unwrap());
-        assert_eq!(fs::read_to_string(&name).unwrap(), "one");
-        assert!(
-            place.look_and_rename(&mut one, &out.path().join("other")).is_err(),
-            "there is nothing to rename any more"
-        );
-        drop((one, two));
-        assert!(name.exists() && !out.path().join("two").exists(), "what was not named is gone");
-    }
 }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::*;
+use crate::images::local::saved::LocalImages;
 
 /// Output folder with the images of a test.
 struct Out(TempDir);
@@ -40,7 +41,7 @@ impl Out {
     }
 
     fn thumbnails(&self) -> Thumbnails {
-        Thumbnails::open(self.0.path()).unwrap()
+        Thumbnails::open(self.0.path(), Box::new(LocalImages::new(self.0.path()))).unwrap()
     }
 
     fn path(&self, artifact: &Artifact) -> PathBuf {
@@ -175,7 +176,10 @@ fn no_thumbnail_leaves_the_output_folder() {
     let (out, elsewhere) = (Out::new(), tempfile::tempdir().unwrap());
     let artifact = out.put("images/a.png", &plain(40, 40, 9), Codec::Png);
     std::os::unix::fs::symlink(elsewhere.path(), out.0.path().join(FOLDER)).unwrap();
-    assert!(matches!(Thumbnails::open(out.0.path()), Err(StoreError::Link { .. })));
+    assert!(matches!(
+        Thumbnails::open(out.0.path(), Box::new(LocalImages::new(out.0.path()))),
+        Err(StoreError::Link { .. })
+    ));
     fs::remove_file(out.0.path().join(FOLDER)).unwrap();
     let thumbnails = out.thumbnails();
     std::os::unix::fs::symlink(elsewhere.path(), out.path(&artifact).parent().unwrap()).unwrap();

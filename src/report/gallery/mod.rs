@@ -15,11 +15,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::fsio::atomic_file::{AtomicFile, first};
 use crate::model::counts::StatusCounts;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
-use crate::report::atomic_file::{AtomicFile, first};
 use crate::report::gallery::row::PaceRow;
 use crate::report::value::hex;
 

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::fsio::atomic_file::{AtomicFile, first};
 use crate::model::amount::Amount;
 use crate::model::phase::JobRecord;
-use crate::report::atomic_file::{AtomicFile, first};
 use crate::report::results::{Results, ResultsFileFormat};
 
 /// Writes the results to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::fsio::atomic_file::first;
 use crate::images::error::StoreError;
 use crate::images::verify::Damage;
-use crate::report::atomic_file::first;
 use crate::report::dataset::record::UnknownCaptionColumn;
 use crate::store::error::LedgerError;
 

@@ -8,8 +8,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::fsio::filesystem::FileSystem;
+use crate::fsio::temp_file::TempFile;
 use crate::images::local::folders::Folders;
-use crate::images::verify::{check, inside, read};
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
 use crate::report::dataset::DatasetFormat;
@@ -17,7 +17,7 @@ use crate::report::dataset::metadata::{Metadata, TableFormat};
 use crate::report::value::hex;
 use crate::run::export::error::{ExportError, at};
 use crate::run::export::record::{ExportRecord, ExportedImage};
-use crate::run::export::temp_file::{ExportTempFile, link, remove, sync_names};
+use crate::run::export::temp_file::{create, remove, settle, sync_names, synced, written};
 use crate::run::export::writer::{DatasetWriter, ExportContext};
 
 /// Images per folder, at most. The Hub accepts 10,000 entries, and the table and the subfolders are among them.
@@ -45,10 +45,7 @@ pub struct FolderWriter {
     can_link: bool,
 }
 
-struct Table {
-    aside: ExportTempFile,
-    metadata: Metadata<HashingWriter>,
-}
+type Table = Metadata<HashingWriter>;
 
 /// Image whose location is recorded, but whose file is not in place yet.
 struct PendingImage {
@@ -84,15 +81,14 @@ impl FolderWriter {
             };
             touched.insert(folder);
             let place = dir.join(format!("{}.{}", entry.stem, entry.artifact.format.extension()));
-            let Some(from) = inside(&work.options.out, &entry.artifact.file_name) else { continue };
             // Links are given up after the first failure, because the disk would refuse all others. Other causes are reported
             // by the copy.
-            self.can_link = self.can_link && link(&from, &place).is_ok();
+            self.can_link = self.can_link && work.images.link(&entry.artifact, &place).is_ok();
             if self.can_link {
                 work.told.n_linked += 1;
             } else {
                 let changed = |damage| ExportError::Changed { file_name: entry.artifact.file_name.clone(), damage };
-                let bytes = read(&work.options.out, &entry.artifact).map_err(changed)?;
+                let bytes = work.images.read(&entry.artifact).map_err(changed)?;
                 waiting.push((write(dir, &format!("{n}.image"), &bytes)?, place.clone()));
                 work.told.n_copied += 1;
             }
@@ -101,13 +97,9 @@ impl FolderWriter {
                     .push((write(dir, &format!("{n}.{CAPTION}"), caption.as_bytes())?, place.with_extension(CAPTION)));
             }
         }
-        let files: Vec<&File> = waiting
-            .iter_mut()
-            .map(|(aside, _)| aside.flush())
-            .filter_map(Result::transpose)
-            .collect::<Result<_, _>>()?;
+        let files: Vec<&File> = waiting.iter().map(|(file, _)| file.file()).collect();
         self.file_system.sync(&files).into_iter().collect::<io::Result<()>>().map_err(at(dir))?;
-        waiting.into_iter().try_for_each(|(aside, place)| aside.settle(&place))?;
+        waiting.into_iter().try_for_each(|(file, place)| settle(file, &place))?;
         touched.iter().try_for_each(|folder| sync_names(folder))?;
         work.state.begin()
     }
@@ -123,13 +115,13 @@ impl FolderWriter {
         let table = match &mut self.tables[split] {
             Some(table) => table,
             none => {
-                let (aside, out) = ExportTempFile::new(dir, &format!("{split}.{}", form.file_name()))?;
+                let out = create(dir, &format!("{split}.{}", form.file_name()))?;
                 let hashed = HashingWriter { out, hasher: blake3::Hasher::new() };
                 let metadata = Metadata::new(hashed, form, work.columns).map_err(at(dir))?;
-                none.insert(Table { aside, metadata })
+                none.insert(metadata)
             }
         };
-        table.metadata.write(&work.columns.record(known, artifact).at(place)).map_err(at(dir))
+        table.write(&work.columns.record(known, artifact).at(place)).map_err(at(dir))
     }
 
     /// Puts each table in place if its content is new.
@@ -138,17 +130,15 @@ impl FolderWriter {
         let (dir, form) = (&work.options.dir, work.options.metadata);
         for (split, table) in splits.names().zip(&mut self.tables) {
             let (key, path) = (format!("table {split}"), dir.join(split).join(form.file_name()));
-            let Some(Table { mut aside, metadata }) = table.take() else {
+            let Some(metadata) = table.take() else {
                 remove(&path)?;
                 continue;
             };
             let HashingWriter { out, hasher } = metadata.finish().map_err(at(&path))?;
-            aside.written(out);
             let hash = hex(hasher.finalize().as_bytes());
             let is_there = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
             if !(is_there && work.state.setting(&key)?.as_deref() == Some(&hash)) {
-                aside.sync()?;
-                aside.settle(&path)?;
+                settle(synced(out)?, &path)?;
                 sync_names(&dir.join(split))?;
                 work.state.set(&key, &hash)?;
             }
@@ -176,7 +166,7 @@ impl DatasetWriter for FolderWriter {
         let (row, stem) = match had {
             Some(ExportedImage { row, place: Some((stem, _)), .. }) if is_whole => (row, stem),
             had => {
-                if let Err(damage) = check(&work.options.out, artifact) {
+                if let Err(damage) = work.images.verify(artifact) {
                     work.leave_out(known, artifact, damage);
                     return Ok(());
                 }
@@ -327,16 +317,15 @@ pub(super) fn safe(name: &str) -> String {
 }
 
 /// Writes a temporary file.
-fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<ExportTempFile, ExportError> {
-    let (mut aside, mut out) = ExportTempFile::new(dir, name)?;
+fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<TempFile, ExportError> {
+    let mut out = create(dir, name)?;
     out.write_all(bytes).map_err(at(dir))?;
-    aside.written(out);
-    Ok(aside)
+    written(out)
 }
 
 /// File that is hashed while it is written.
 struct HashingWriter {
-    out: BufWriter<File>,
+    out: BufWriter<TempFile>,
     hasher: blake3::Hasher,
 }
 

@@ -20,6 +20,7 @@ pub use crate::run::export::error::ExportError;
 pub use crate::run::export::options::{ExportOptions, ShardLimits};
 pub use crate::run::export::writer::{Exported, LeftOut};
 
+use crate::images::adapters;
 use crate::model::outcome::Outcome;
 use crate::model::phase::Phase;
 use crate::model::progress::{Meter, Operation, Progress};
@@ -40,6 +41,7 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
         return Err(ExportError::NoParquet);
     }
     let run = stores::open_for_reading(&options.out)?;
+    let images = adapters::saved(&options.out);
     run.in_snapshot(|| {
         let columns = Columns::new(&run.provider_name()?, &run.columns()?, &options.caption)?;
         let state = open(options, &columns, &run.origin()?)?;
@@ -49,7 +51,7 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
             (_, None) => Some("train".parse().expect("one word is a split")),
         };
         let (seen, told) = (SeenRows::default(), Exported::default());
-        let mut work = ExportContext { options, columns: &columns, splits, state, seen, told };
+        let mut work = ExportContext { options, images: &*images, columns: &columns, splits, state, seen, told };
         let mut keep: Box<dyn DatasetWriter> = match options.format {
             DatasetFormat::ImageFolder | DatasetFormat::Captions => Box::new(FolderWriter::new(&work)?),
             DatasetFormat::WebDataset | DatasetFormat::Parquet => Box::new(ShardWriter::new(&work)?),

@@ -1,9 +1,10 @@
 //! Datasets of shards: many images per file, written as a temporary file, renamed, recorded, and never changed again.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufWriter, ErrorKind};
 
-use crate::images::verify::{Damage, read};
+use crate::fsio::temp_file::TempFile;
+use crate::images::verify::Damage;
 use crate::model::job::JobId;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
@@ -14,7 +15,7 @@ use crate::report::dataset::record::Record;
 use crate::report::dataset::split::Splits;
 use crate::report::dataset::webdataset;
 use crate::run::export::error::{ExportError, at};
-use crate::run::export::temp_file::{ExportTempFile, remove, sync_names};
+use crate::run::export::temp_file::{create, remove, settle, sync_names, synced};
 use crate::run::export::writer::{DatasetWriter, ExportContext};
 
 /// Shards of a dataset, one open for each split.
@@ -24,15 +25,14 @@ pub struct ShardWriter {
 
 /// Shard that is being written.
 struct OpenShard {
-    aside: ExportTempFile,
     content: ShardContent,
     images: Vec<(JobId, usize, u64)>,
 }
 
 enum ShardContent {
-    Tar(webdataset::TarShard<BufWriter<File>>),
+    Tar(webdataset::TarShard<BufWriter<TempFile>>),
     #[cfg(feature = "parquet")]
-    Parquet(Box<parquet::ParquetShard<BufWriter<File>>>),
+    Parquet(Box<parquet::ParquetShard<BufWriter<TempFile>>>),
 }
 
 impl ShardWriter {
@@ -61,7 +61,7 @@ impl ShardWriter {
     /// Puts the open shard of a split in place, and then records its images. A crash in between leaves a shard that is written
     /// again, because its name is recorded before the file exists.
     fn close(&mut self, work: &mut ExportContext<'_>, (at_split, split): (usize, &str)) -> Result<(), ExportError> {
-        let Some(OpenShard { mut aside, content, images }) = self.open[at_split].take() else { return Ok(()) };
+        let Some(OpenShard { content, images }) = self.open[at_split].take() else { return Ok(()) };
         let dir = &work.options.dir;
         let number = work.state.n_shards(split)?;
         let name = match work.options.format {
@@ -71,10 +71,9 @@ impl ShardWriter {
             }
         };
         let path = dir.join(&name);
-        aside.written(content.finish().map_err(at(&path))?);
-        aside.sync()?;
+        let file = synced(content.finish().map_err(at(&path))?)?;
         work.state.set_shard(&name, split, 0)?;
-        aside.settle(&path)?;
+        settle(file, &path)?;
         sync_names(dir)?;
         let bytes = fs::symlink_metadata(&path).map_err(at(&path))?.len();
         work.state.at_once(|| {
@@ -106,7 +105,7 @@ impl DatasetWriter for ShardWriter {
             work.seen.insert(had.row);
             return Ok(());
         }
-        let image = match read(&work.options.out, artifact) {
+        let image = match work.images.read(artifact) {
             Ok(image) => image,
             Err(damage) => {
                 work.leave_out(known, artifact, damage);
@@ -147,7 +146,7 @@ impl DatasetWriter for ShardWriter {
 impl OpenShard {
     fn begin(work: &ExportContext<'_>, split: &str) -> Result<Self, ExportError> {
         let dir = &work.options.dir;
-        let (aside, out) = ExportTempFile::new(dir, split)?;
+        let out = create(dir, split)?;
         let content = match work.options.format {
             #[cfg(feature = "parquet")]
             DatasetFormat::Parquet => {
@@ -155,7 +154,7 @@ impl OpenShard {
             }
             _ => ShardContent::Tar(webdataset::TarShard::new(out)),
         };
-        Ok(Self { aside, content, images: vec![] })
+        Ok(Self { content, images: vec![] })
     }
 }
 
@@ -184,7 +183,7 @@ impl ShardContent {
         }
     }
 
-    fn finish(self) -> io::Result<BufWriter<File>> {
+    fn finish(self) -> io::Result<BufWriter<TempFile>> {
         match self {
             Self::Tar(shard) => shard.finish(),
             #[cfg(feature = "parquet")]

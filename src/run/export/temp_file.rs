@@ -1,62 +1,42 @@
-//! Temporary files that are renamed into place when they are complete and durable.
+//! Temporary files of an export, which are renamed into place when they are complete and durable.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{BufWriter, IntoInnerError};
+use std::path::Path;
 
+use crate::fsio::temp_file::{self, TempFile};
 use crate::images::local::folders::sync_folder;
 use crate::run::export::error::{ExportError, at};
 
 /// Folder of the temporary files, below the dataset's folder.
 pub const FOLDER: &str = ".partial";
 
-/// Temporary file; deleted if it is dropped before its rename.
-pub struct ExportTempFile {
-    partial: PathBuf,
-    out: Option<BufWriter<File>>,
+/// Bytes that are written to a file at once.
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// Creates a temporary file of this name.
+pub fn create(dir: &Path, name: &str) -> Result<BufWriter<TempFile>, ExportError> {
+    let path = dir.join(FOLDER).join(name);
+    let file = TempFile::create_anew(path.clone()).map_err(at(&path))?;
+    Ok(BufWriter::with_capacity(BUFFER_BYTES, file))
 }
 
-impl ExportTempFile {
-    /// Creates a temporary file of this name.
-    pub fn new(dir: &Path, name: &str) -> Result<(Self, BufWriter<File>), ExportError> {
-        let partial = dir.join(FOLDER).join(name);
-        // Removes a file left from a process that was killed. If that file is a link, only the link is removed.
-        remove(&partial)?;
-        let file = File::options().write(true).create_new(true).open(&partial).map_err(at(&partial))?;
-        Ok((Self { partial, out: None }, BufWriter::with_capacity(1 << 16, file)))
-    }
-
-    /// Takes back the writer after the content is written.
-    pub fn written(&mut self, out: BufWriter<File>) {
-        self.out = Some(out);
-    }
-
-    /// Flushes all content to the system, and returns the file to be synced; `None` before the writer is back.
-    pub fn flush(&mut self) -> Result<Option<&File>, ExportError> {
-        if let Some(out) = &mut self.out {
-            out.flush().map_err(at(&self.partial))?;
-        }
-        Ok(self.out.as_ref().map(BufWriter::get_ref))
-    }
-
-    /// Makes the content durable in the temporary file.
-    pub fn sync(&mut self) -> Result<(), ExportError> {
-        let partial = self.partial.clone();
-        self.flush()?.map_or(Ok(()), |file| file.sync_all().map_err(at(&partial)))
-    }
-
-    /// Renames the file to `path`, replacing any existing file, once its content is [durable](Self::sync). The caller syncs the
-    /// folder.
-    pub fn settle(self, path: &Path) -> Result<(), ExportError> {
-        fs::rename(&self.partial, path).map_err(at(path))
-    }
+/// Writes the rest of the content to the system, and returns the file, to be synced.
+pub fn written(out: BufWriter<TempFile>) -> Result<TempFile, ExportError> {
+    let path = out.get_ref().path().to_owned();
+    out.into_inner().map_err(IntoInnerError::into_error).map_err(at(&path))
 }
 
-impl Drop for ExportTempFile {
-    fn drop(&mut self) {
-        // Removes nothing after the rename.
-        let _ = fs::remove_file(&self.partial);
-    }
+/// Makes the content durable, and returns the file, to be renamed.
+pub fn synced(out: BufWriter<TempFile>) -> Result<TempFile, ExportError> {
+    let file = written(out)?;
+    file.sync().map_err(at(file.path()))?;
+    Ok(file)
+}
+
+/// Renames a file to `path`, replacing any existing file, once its content is durable. The caller syncs the folder.
+pub fn settle(mut file: TempFile, path: &Path) -> Result<(), ExportError> {
+    file.rename_over(path).map_err(at(path))
 }
 
 /// Creates the folder for temporary files, with nothing in it.
@@ -77,24 +57,10 @@ pub fn clear(dir: &Path) -> Result<(), ExportError> {
 
 /// Removes a file, if there is one. Of a link, only the link is removed.
 pub fn remove(path: &Path) -> Result<(), ExportError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(at(path)),
-    }
+    temp_file::remove(path).map_err(at(path))
 }
 
 /// Makes the names in a folder durable.
 pub fn sync_names(folder: &Path) -> Result<(), ExportError> {
     Ok(sync_folder(folder)?)
-}
-
-/// Creates a hard link to a file, replacing any existing file of that name.
-pub fn link(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::hard_link(from, to) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            fs::remove_file(to)?;
-            fs::hard_link(from, to)
-        }
-        linked => linked,
-    }
 }

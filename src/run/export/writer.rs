@@ -1,5 +1,6 @@
 //! Interface of the dataset writers: the data that each needs, and the result of their work.
 
+use crate::images::SavedImages;
 use crate::images::verify::Damage;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
@@ -70,6 +71,7 @@ pub(super) trait DatasetWriter {
 /// Data that every dataset writer needs.
 pub(super) struct ExportContext<'a> {
     pub(super) options: &'a ExportOptions,
+    pub(super) images: &'a dyn SavedImages,
     pub(super) columns: &'a Columns,
     pub(super) splits: Option<Splits>,
     pub(super) state: ExportRecord,

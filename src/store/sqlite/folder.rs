@@ -1,9 +1,11 @@
 //! Creation of OUT and its parent folders, durable across a power loss.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
+use crate::fsio;
+use crate::fsio::folder::of as above;
 use crate::store::error::LedgerError;
 
 /// Creates a folder and its missing parents. Each is synced into its parent before it receives any content.
@@ -29,19 +31,11 @@ pub fn make(path: &Path) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Makes the names in a folder durable. Outside Unix, folders cannot be synced and need no sync.
+/// Makes the names in a folder durable.
 pub fn sync(path: &Path) -> Result<(), LedgerError> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match File::open(path).and_then(|folder| folder.sync_all()) {
+    match fsio::folder::sync(path) {
         // Folders above OUT may deny access to this process, and then cannot be synced.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
-        synced => synced.map_err(|source: io::Error| LedgerError::Io { path: path.to_owned(), source }),
+        synced => synced.map_err(|source| LedgerError::Io { path: path.to_owned(), source }),
     }
-}
-
-/// Returns the folder that contains a path's last name.
-fn above(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use crate::fsio::temp_file::TempFile;
 use crate::store::error::LedgerError;
 
 /// Files of a ledger: three of this program, and those that `SQLite` adds to `run.db`.
@@ -59,15 +60,9 @@ fn bytes(out: &Path, name: &str) -> u64 {
 
 /// Tests the disk itself for the cause of an error, because `SQLite` only reports that there is one.
 pub fn probe(out: &Path) -> io::Result<()> {
-    let path = out.join(format!(".run.probe-{}", process::id()));
-    let _ = fs::remove_file(&path);
-    let opened = File::options().write(true).create_new(true).open(&path);
-    let written = opened.and_then(|mut file| {
-        file.write_all(&vec![1; PROBE_BYTES])?;
-        file.sync_all()
-    });
-    let _ = fs::remove_file(&path);
-    written
+    let mut file = TempFile::create_anew(out.join(format!(".run.probe-{}", process::id())))?;
+    file.write_all(&vec![1; PROBE_BYTES])?;
+    file.sync()
 }
 
 /// Files that a run writes, as they were when it opened them.

@@ -8,49 +8,11 @@ use futures::{StreamExt, stream};
 use tempfile::TempDir;
 
 use crate::images::local::LocalStore;
-use crate::images::memory::MemoryStore;
-use crate::images::tests::job;
-use crate::images::validate::fixtures::png;
+use crate::images::tests::big;
+use crate::images::tests::conformance::partial_downloads::{cat, download, n_there, save, validator};
 use crate::images::validate::verdict::CheckLimits;
 use crate::images::{ImageStore, IncomingImage};
-use crate::model::name::ImageName;
-use crate::model::outcome::{Artifact, Fault, FaultKind, TaskId};
 use crate::model::output_options::PostProcessing;
-use crate::model::partial_download::{PartialDownload, Validator};
-use crate::model::provenance::Provenance;
-
-/// Length in bytes of the pieces in which images arrive.
-const PIECE: usize = 100_000;
-
-fn cat(task: &str) -> ImageName {
-    let task = Some(TaskId(task.into()));
-    ImageName::new(Provenance { task, ..Provenance::of_job(job(1, "a cat", 0)) }, 1)
-}
-
-fn validator() -> Validator {
-    Validator::ETag("\"one\"".into())
-}
-
-/// Returns a download of the bytes from `n_before` to `end`. The connection then breaks, unless `end` is the end of the image.
-fn download(image: &[u8], n_before: usize, end: usize) -> IncomingImage<'static> {
-    let pieces: Vec<_> = image[n_before..end].chunks(PIECE).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    let broken = (end < image.len()).then(|| Err(Fault::new(FaultKind::Transient, "cut")));
-    let (n_before, bytes_total) = (n_before as u64, Some(image.len() as u64));
-    IncomingImage {
-        n_before,
-        bytes_total,
-        validator: Some(validator()),
-        body: stream::iter(pieces).chain(stream::iter(broken)).boxed(),
-    }
-}
-
-async fn save<S: ImageStore + ?Sized>(store: &S, name: ImageName, image: IncomingImage<'_>) -> Result<Artifact, Fault> {
-    store.save(name, image).await.unwrap()
-}
-
-async fn n_there<S: ImageStore + ?Sized>(store: &S, name: &ImageName) -> Option<usize> {
-    store.part(name).await.map(|part| usize::try_from(part.n_bytes).unwrap())
-}
 
 fn open(out: &TempDir) -> LocalStore {
     LocalStore::open(out.path(), CheckLimits::default()).unwrap()
@@ -64,34 +26,6 @@ fn left(out: &Path) -> Vec<PathBuf> {
     paths
 }
 
-fn big() -> Vec<u8> {
-    png(900, 900, 1)
-}
-
-#[tokio::test]
-async fn what_broke_off_is_gone_on_with() {
-    let out = TempDir::new().unwrap();
-    let stores: [Box<dyn ImageStore>; 2] = [Box::new(MemoryStore::default()), Box::new(open(&out))];
-    for store in &stores {
-        let image = big();
-        let mut n_before = 0;
-        for end in [1024, 1025, 300_000, 300_001, 1_000_000, 2_000_000] {
-            assert_eq!(save(&**store, cat("t"), download(&image, n_before, end)).await.unwrap_err().message, "cut");
-            let (n_bytes, bytes_total) = (end as u64, Some(image.len() as u64));
-            assert_eq!(
-                store.part(&cat("t")).await,
-                Some(PartialDownload { n_bytes, bytes_total, validator: validator() })
-            );
-            n_before = end;
-        }
-        let artifact = save(&**store, cat("t"), download(&image, n_before, image.len())).await.unwrap();
-        assert_eq!(artifact.bytes, image.len() as u64);
-        assert_eq!(store.part(&cat("t")).await, None);
-    }
-    assert!(fs::read(out.path().join("images/000001-a-cat.png")).unwrap() == big());
-    assert_eq!(left(out.path()), Vec::<PathBuf>::new());
-}
-
 /// Goal: a restart loses no bytes, and metadata is inserted once. Method: a new store for each part, with and without
 /// metadata, compared with the file of a single download.
 #[tokio::test]
@@ -100,7 +34,7 @@ async fn a_part_outlives_its_process_whatever_is_written_into_the_image() {
         let making = PostProcessing { has_metadata, ..PostProcessing::default() };
         let [whole, parts] = [0; 2].map(|_| TempDir::new().unwrap());
         let open = |out: &TempDir| LocalStore::open_making(out.path(), CheckLimits::default(), making).unwrap();
-        let image = big();
+        let image = big(1);
         let expected = save(&open(&whole), cat("t"), download(&image, 0, image.len())).await.unwrap();
         let mut n_before = 0;
         for end in [10_000, 600_000, 1_900_000, image.len()] {
@@ -137,7 +71,7 @@ async fn of_a_damaged_part_only_what_is_sure_is_used() {
         ("a cut journal", |_, journal| journal.truncate(journal.len() - 10), true),
         ("another journal", |_, journal| *journal = b"{\"version\":2}\n".to_vec(), false),
     ];
-    let image = big();
+    let image = big(1);
     for (what, damage, is_some_left) in damages {
         let out = TempDir::new().unwrap();
         save(&open(&out), cat("t"), download(&image, 0, 1_200_000)).await.unwrap_err();
@@ -164,7 +98,7 @@ async fn of_a_damaged_part_only_what_is_sure_is_used() {
 
 #[tokio::test]
 async fn a_part_of_another_task_or_another_making_is_none() {
-    let image = big();
+    let image = big(1);
     let tagged = PostProcessing { has_metadata: true, ..PostProcessing::default() };
     for (name, making) in [(cat("other"), PostProcessing::default()), (cat("t"), tagged)] {
         let out = TempDir::new().unwrap();
@@ -175,42 +109,13 @@ async fn a_part_of_another_task_or_another_making_is_none() {
     }
 }
 
-#[tokio::test]
-async fn a_part_is_gone_with_its_job_and_no_other() {
-    let out = TempDir::new().unwrap();
-    let store = open(&out);
-    let dog = ImageName::new(Provenance::of_job(job(2, "a dog", 0)), 1);
-    for name in [cat("t"), dog.clone()] {
-        save(&store, name, download(&big(), 0, 1_200_000)).await.unwrap_err();
-    }
-    store.forget(cat("t").origin().job.id);
-    assert_eq!((n_there(&store, &cat("t")).await, n_there(&store, &dog).await), (None, Some(1_200_000)));
-    store.clear();
-    assert_eq!(left(out.path()), Vec::<PathBuf>::new());
-}
-
-/// Covers damaged images, downloads without a validator, and images that are too long.
-#[tokio::test]
-async fn what_cannot_become_an_image_is_not_kept() {
-    let out = TempDir::new().unwrap();
-    let store = LocalStore::open(out.path(), CheckLimits { bytes_max: 1 << 20, ..CheckLimits::default() }).unwrap();
-    let image = big();
-    let unmarked = IncomingImage { validator: None, ..download(&image, 0, 900_000) };
-    let damaged = IncomingImage { bytes_total: Some(900_000), ..download(&image[..900_000], 0, 900_000) };
-    for (what, bad) in [("unmarked", unmarked), ("too long", download(&image, 0, image.len())), ("damaged", damaged)] {
-        save(&store, cat("t"), bad).await.unwrap_err();
-        assert_eq!(left(out.path()), Vec::<PathBuf>::new(), "{what}");
-        assert_eq!(n_there(&store, &cat("t")).await, None, "{what}");
-    }
-}
-
 /// Goal: bytes of a slow download are on disk one second later. Method: a body that stalls, and a second store that
 /// opens the folder as after a kill.
 #[tokio::test]
 async fn what_has_come_is_soon_on_the_disk() {
     let out = TempDir::new().unwrap();
     let store = open(&out);
-    let image = big();
+    let image = big(1);
     let some = stream::iter([Ok(Bytes::copy_from_slice(&image[..5000]))]).chain(stream::pending()).boxed();
     let stuck = IncomingImage { n_before: 0, bytes_total: None, validator: Some(validator()), body: some };
     let saving = store.save(cat("t"), stuck);
@@ -229,7 +134,7 @@ async fn what_has_come_is_soon_on_the_disk() {
 #[tokio::test]
 async fn links_among_the_parts_are_removed_and_not_followed() {
     let [out, elsewhere] = [0; 2].map(|_| TempDir::new().unwrap());
-    save(&open(&out), cat("t"), download(&big(), 0, 1_200_000)).await.unwrap_err();
+    save(&open(&out), cat("t"), download(&big(1), 0, 1_200_000)).await.unwrap_err();
     let [file, journal] = left(out.path()).try_into().unwrap();
     let target = elsewhere.path().join("precious");
     fs::rename(&file, &target).unwrap();

@@ -1,0 +1,120 @@
+//! Promises of saved images: every damage is found, damaged bytes are kept, and the list is complete.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::images::error::StoreError;
+use crate::images::tests::conformance::{NewWorld, partial_downloads};
+use crate::images::tests::{World, big, cat, job, name_of, save};
+use crate::images::validate::fixtures::png;
+use crate::images::validate::verdict::CheckLimits;
+use crate::images::verify::Damage;
+use crate::model::outcome::Artifact;
+
+/// Checks what all ways to look at an image say about it.
+async fn check(world: &dyn World, artifact: &Artifact, is_there: bool, expected: Result<(), Damage>) {
+    assert_eq!(world.saved().verify(artifact), expected);
+    assert_eq!(world.saved().read(artifact).map(drop), expected);
+    assert_eq!(world.store().holds(artifact).await, expected.is_ok());
+    assert_eq!(world.saved().is_there(artifact), is_there);
+}
+
+pub async fn every_damage_is_found(new: NewWorld) {
+    let world = new(CheckLimits::default());
+    let image = png(9, 7, 1);
+    let whole = save(world.store(), cat(0), &image).await.unwrap();
+    check(&*world, &whole, true, Ok(())).await;
+    let length = |bytes| Err(Damage::Length { bytes, recorded: whole.bytes });
+    let (mut changed, cut, longer) = (image.clone(), &image[..image.len() - 1], [&image[..], b"x"].concat());
+    changed[40] ^= 1;
+    for (bytes, is_there, expected) in [
+        (&changed[..], true, Err(Damage::Content)),
+        (cut, false, length(whole.bytes - 1)),
+        (&longer, false, length(whole.bytes + 1)),
+        (b"", false, length(0)),
+        (&image, true, Ok(())),
+    ] {
+        world.put(&whole.file_name, bytes);
+        check(&*world, &whole, is_there, expected).await;
+    }
+    world.remove(&whole.file_name);
+    check(&*world, &whole, false, Err(Damage::Missing)).await;
+    for name in ["../a.png", "/etc/passwd", "images/../../a.png", ""] {
+        let artifact = Artifact { file_name: name.into(), ..whole.clone() };
+        check(&*world, &artifact, false, Err(Damage::Outside)).await;
+    }
+}
+
+pub async fn what_is_read_is_what_was_recorded(new: NewWorld) {
+    let mut world = new(CheckLimits::default());
+    let images = [png(9, 7, 1), big(2)];
+    let mut artifacts = vec![];
+    for (index, image) in (1..).zip(&images) {
+        artifacts.push(save(world.store(), name_of(job(index, "a cat", 0)), image).await.unwrap());
+    }
+    world.reopen();
+    for (artifact, image) in artifacts.iter().zip(&images) {
+        assert!(world.saved().read(artifact).as_ref() == Ok(image));
+    }
+}
+
+pub async fn what_is_damaged_is_kept_in_quarantine_and_never_over_another(new: NewWorld) {
+    let world = new(CheckLimits::default());
+    let image = png(9, 7, 1);
+    let whole = save(world.store(), cat(0), &image).await.unwrap();
+    let mut names = vec![];
+    for text in ["one", "two", "three"] {
+        world.put(&whole.file_name, text.as_bytes());
+        names.push(world.saved().quarantine(&whole.file_name).unwrap().unwrap());
+        check(&*world, &whole, false, Err(Damage::Missing)).await;
+    }
+    assert_eq!(
+        names,
+        ["damaged/images/000001-a-cat.png", "damaged/images/000001-a-cat.png.2", "damaged/images/000001-a-cat.png.3"]
+    );
+    let files = world.files();
+    assert_eq!(names.iter().map(|name| &files[name][..]).collect::<Vec<_>>(), [&b"one"[..], b"two", b"three"]);
+    assert_eq!(world.saved().quarantine(&whole.file_name).unwrap(), None, "there is nothing any more");
+    assert_eq!(world.saved().quarantine("../a.png").unwrap(), None);
+    assert_eq!(save(world.store(), cat(0), &image).await.unwrap(), whole, "the name is free again");
+}
+
+/// Goal: verification looks at every file. Method: images in several folders, a stranger's file, a partial download and a
+/// damaged image in quarantine.
+pub async fn the_list_is_complete_and_holds_nothing_else(new: NewWorld) {
+    let world = new(CheckLimits::default());
+    let list = || world.saved().list().collect::<Result<BTreeSet<_>, StoreError>>().unwrap();
+    assert!(list().is_empty());
+    let mut expected = BTreeSet::from(["images/stranger.txt".to_owned()]);
+    for index in [1, 2, 10_001, 20_002] {
+        let artifact = save(world.store(), name_of(job(index, "a cat", 0)), &png(9, 7, index)).await.unwrap();
+        expected.insert(artifact.file_name);
+    }
+    world.put("images/stranger.txt", b"text");
+    world.put("elsewhere.png", b"text");
+    let broken = partial_downloads::download(&big(1), 0, 900_000);
+    partial_downloads::save(world.store(), name_of(job(3, "a dog", 0)), broken).await.unwrap_err();
+    let damaged = save(world.store(), name_of(job(4, "a cow", 0)), &png(9, 7, 4)).await.unwrap();
+    world.saved().quarantine(&damaged.file_name).unwrap();
+    assert_eq!(list(), expected);
+    assert_eq!(world.saved().list().count(), expected.len(), "and each once");
+}
+
+pub async fn a_link_is_the_image_or_nothing(new: NewWorld) {
+    let world = new(CheckLimits::default());
+    let (image, folder) = (png(9, 7, 1), tempfile::tempdir().unwrap());
+    let whole = save(world.store(), cat(0), &image).await.unwrap();
+    for text in [None, Some("earlier")] {
+        let path = folder.path().join(format!("{text:?}"));
+        if let Some(text) = text {
+            fs::write(&path, text).unwrap();
+        }
+        let is_linked = world.saved().link(&whole, &path).is_ok();
+        let expected = if is_linked { Some(image.clone()) } else { text.map(|text| text.as_bytes().to_vec()) };
+        assert_eq!(fs::read(&path).ok(), expected);
+        assert_eq!(world.saved().verify(&whole), Ok(()));
+    }
+    world.remove(&whole.file_name);
+    let path = folder.path().join("missing");
+    assert!(world.saved().link(&whole, &path).is_err() && !path.exists());
+}
