@@ -26,7 +26,7 @@ use crate::bench::{Bench, quick, wait_until};
 
 /// Creates a batch of eight jobs for the bench's API, two at a time.
 fn batch(bench: &Bench) -> Batch {
-    std::fs::write(bench.path("token"), "test-token").unwrap();
+    fs::write(bench.path("token"), "test-token").unwrap();
     let provider = ProviderConfig::default().with(|settings| {
         settings.base_url = Some(bench.simulator.url().to_owned());
         settings.token = TokenSource::File(bench.path("token"));
