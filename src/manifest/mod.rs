@@ -9,7 +9,7 @@
 //! | stage | modules |
 //! |---|---|
 //! | mistakes and warnings, each with its location | `diagnostics` |
-//! | bytes to text: file, pipe, standard input, gzip, encodings | `input` |
+//! | bytes to text: file, pipe, standard input, gzip, encodings; files that are no manifest | `input`, `foreign_files` |
 //! | values and fields of an entry, checked | `fields` |
 //! | templates of texts; lists in other files; the jobs of lists and vars | `template`, `lists`, `expand` |
 //! | text to entries, one file or folder for each format | `formats`, which is a table |
@@ -23,6 +23,7 @@ pub mod entry;
 pub mod error;
 mod expand;
 pub mod fields;
+mod foreign_files;
 pub mod formats;
 pub mod input;
 pub mod listing;
@@ -92,6 +93,11 @@ pub fn open(source: Source) -> Result<Manifest, ManifestError> {
 
 /// Reads and checks a whole manifest like `open`, and reports the progress of the read.
 pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manifest, ManifestError> {
+    if let Some(wrong) = foreign_files::found(&source.path) {
+        let mut findings = PassDiagnostics::default();
+        findings.mistakes.push(Location::File, wrong);
+        return Err(ManifestError::Mistakes { mistakes: DiagnosticReport::new(source.path, findings) });
+    }
     let (manifest, findings, ids) = read(&source, None, IdCheck::gathered(), progress)?;
     let temporary = |source| ManifestError::Read { path: env::temp_dir(), source };
     let findings = match ids.repeated().map_err(temporary)? {

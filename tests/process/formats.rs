@@ -98,3 +98,36 @@ fn other_encodings_are_told() {
     let output = bench.output(&["validate", "p.csv", "--encoding", "windows-1252"]);
     expect_code(&output, 0);
 }
+
+/// Goal: a file of another kind is named, with what helps, and nothing is sent for it. Method: such files under names of
+/// manifests, plain, compressed and on standard input; and texts that only begin like them.
+#[test]
+fn files_of_another_kind_are_refused_with_what_helps() {
+    let bench = Bench::new(quick());
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:9f2b\nsize 120\n";
+    let mut packed = GzEncoder::new(vec![], Compression::default());
+    packed.write_all(pointer.as_bytes()).unwrap();
+    let files: [(&str, Vec<u8>, &str); 8] = [
+        ("a.txt", pointer.into(), "git lfs pull"),
+        ("a.csv", pointer.into(), "git lfs pull"),
+        ("a.yaml", pointer.into(), "git lfs pull"),
+        ("a.jsonl.gz", packed.finish().unwrap(), "git lfs pull"),
+        ("b.csv", b"PK\x03\x04....xl/workbook.xml".to_vec(), "an Excel workbook"),
+        ("c.txt", b"%PDF-1.7\n".to_vec(), "a PDF document"),
+        ("d.tsv", b"\xef\xbb\xbf\n<!DOCTYPE html><html>".to_vec(), "an HTML page"),
+        ("e.txt", b"\x89PNG\r\n\x1a\n".to_vec(), "a PNG image"),
+    ];
+    for (name, bytes, words) in files {
+        fs::write(bench.path(name), bytes).unwrap();
+        let output = bench.command(&["run", name, "--base-url", bench.simulator.url()]).output().unwrap();
+        expect_code(&output, 2);
+        assert!(stderr(&output).contains(words), "{name}: {}", stderr(&output));
+    }
+    let output = piped(&bench, pointer, &["--format", "txt"]);
+    expect_code(&output, 2);
+    assert!(stderr(&output).contains("git lfs pull"), "{}", stderr(&output));
+    assert_eq!(bench.stats().n_submits, 0);
+    bench.write("meant.txt", "version 2 of a cat\na page of <html> code\nPK, a dog\n");
+    expect_code(&bench.command(&["run", "meant.txt", "--base-url", bench.simulator.url()]).output().unwrap(), 0);
+    assert_eq!(bench.stats().n_submits, 3);
+}
