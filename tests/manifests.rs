@@ -227,16 +227,16 @@ fn the_example_is_a_good_manifest_without_warnings() {
     insta::assert_snapshot!("example", notes(&manifest, &path));
 }
 
-/// Goal: the README lists exactly the formats of the table, with their extensions.
+/// Goal: the page about manifests lists exactly the formats of the table, with their extensions.
 #[test]
-fn the_readme_lists_every_format() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("it is there");
+fn the_page_about_manifests_lists_every_format() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manifest.md")).expect("it is there");
     let row = |format: &dyn Format| {
         let endings: Vec<_> = format.endings().iter().map(|ending| format!("`.{ending}`")).collect();
         format!("| {} | {} |", format.name().to_uppercase(), endings.join(" "))
     };
     let rows: Vec<_> = FORMATS.into_iter().map(row).collect();
-    let table = readme.split("| format | extension | contents |").nth(1).expect("there is a table of formats");
+    let table = page.split("| format | extension | contents |").nth(1).expect("there is a table of formats");
     let listed = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     assert!(listed.clone().zip(&rows).all(|(line, row)| line.starts_with(row.as_str())), "{rows:#?}");
     assert_eq!(listed.count(), rows.len());
