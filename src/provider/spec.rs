@@ -33,8 +33,11 @@ pub struct ProviderSpec {
     pub limits: RequestLimits,
     /// Makes the client, and starts the service if it runs in this process. Sends no request. An image that announces more than the given
     /// number of bytes is not downloaded.
-    pub connect: fn(&ProviderSettings, u64) -> Result<Arc<dyn Provider>, ConnectError>,
+    pub connect: Connect,
 }
+
+/// Makes a client from its settings and the most bytes of an image.
+pub type Connect = fn(&ProviderSettings, u64) -> Result<Arc<dyn Provider>, ConnectError>;
 
 /// API of a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

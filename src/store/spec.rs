@@ -16,17 +16,23 @@ pub struct StoreSpec {
     /// Returns whether this store keeps the run in the folder `out`.
     pub has_run: fn(out: &Path) -> bool,
     /// Opens a run for writing, and creates the folder and the ledger if they are missing.
-    pub open: fn(out: &Path, options: OpenOptions<'_>) -> Result<Box<dyn RunWriter>, LedgerError>,
+    pub open: Open,
     /// Opens a run for reading, also while another process writes.
     pub open_for_reading: fn(out: &Path) -> Result<Box<dyn RunReader>, LedgerError>,
     /// Passes a snapshot of a run to a closure, and writes nothing. May call it again: only the last call counts.
-    pub read_snapshot: fn(out: &Path, read: &mut dyn FnMut(&dyn RunReader)) -> Result<(), LedgerError>,
+    pub read_snapshot: ReadSnapshot,
     /// Returns the id of the process that writes to a run; `None` if no process does.
     pub lock_owner: fn(out: &Path) -> Option<String>,
     /// Returns the reason why a ledger went back in time: it lacks records that it once had. `None` if it did not. Works during
     /// a live run.
     pub find_rollback: fn(out: &Path) -> Result<Option<LedgerError>, LedgerError>,
 }
+
+/// Opens the run in a folder for writing.
+pub type Open = fn(out: &Path, options: OpenOptions<'_>) -> Result<Box<dyn RunWriter>, LedgerError>;
+
+/// Passes a snapshot of the run in a folder to a closure.
+pub type ReadSnapshot = fn(out: &Path, read: &mut dyn FnMut(&dyn RunReader)) -> Result<(), LedgerError>;
 
 /// Options of opening a run for writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -36,7 +36,9 @@ fn expand_tree(prefix: &[String], tree: &str, paths: &mut Vec<Vec<String>>) {
         Some((head, rest)) => {
             let prefix = [prefix, &segments(head)].concat();
             let inside = rest.trim_end().strip_suffix('}').unwrap_or(rest);
-            split_top(inside).iter().for_each(|part| expand_tree(&prefix, part, paths));
+            for part in split_top(inside) {
+                expand_tree(&prefix, part, paths);
+            }
         }
         None if tree.is_empty() => {}
         None => paths.push([prefix, &segments(tree.split(" as ").next().unwrap())].concat()),
@@ -57,7 +59,7 @@ fn mentioned_paths(code: &str) -> Vec<Vec<String>> {
         match (&mut tree, is_use) {
             (Some(tree), _) => tree.push_str(line),
             (None, true) => tree = line.split_once("use ").map(|(_, tree)| tree.to_owned()),
-            (None, false) => rest.push_str(&format!("{line}\n")),
+            (None, false) => rest.extend([line, "\n"]),
         }
         if let Some(whole) = tree.take_if(|tree| tree.contains(';')) {
             expand_tree(&[], whole.split(';').next().unwrap(), &mut paths);
@@ -89,7 +91,7 @@ fn file_imports() -> BTreeMap<String, BTreeSet<String>> {
     for source in sources.iter().filter(is_code) {
         let own = module_path(&source.path);
         let code = source.text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-        let code: String = code.lines().map(|line| format!("{}\n", line.split("//").next().unwrap())).collect();
+        let code: String = code.lines().flat_map(|line| [line.split("//").next().unwrap(), "\n"]).collect();
         let mut others = BTreeSet::new();
         for path in mentioned_paths(&code) {
             let n_up = path.iter().take_while(|part| *part == "super").count();

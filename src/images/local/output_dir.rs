@@ -77,7 +77,7 @@ impl OutputDir {
     pub(super) fn begin(&self, name: &ImageName) -> Result<PartialFile, StoreError> {
         let folder = self.folders.make(PARTIALS)?;
         let n = self.n_begun.fetch_add(1, Ordering::Relaxed);
-        PartialFile::create(folder.join(format!("{}-{n}", name.partial())))
+        PartialFile::create(&folder.join(format!("{}-{n}", name.partial())))
     }
 
     /// Renames a written and synced file to its final name, and returns the name. The name is durable once its folder is synced.

@@ -196,8 +196,8 @@ struct JournalEntry {
 
 impl PartialFile {
     /// Creates an empty file, which is not kept.
-    pub(super) fn create(path: PathBuf) -> Result<Self, StoreError> {
-        let temp = TempFile::create(path.clone()).map_err(at("create", &path))?;
+    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        let temp = TempFile::create(path.to_owned()).map_err(at("create", path))?;
         Ok(Self { temp, keeping: None })
     }
 

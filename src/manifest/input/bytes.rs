@@ -19,7 +19,7 @@ pub struct DecompressedReader(Decoder);
 
 /// Decoder of the file.
 enum Decoder {
-    Plain(BufReader<HashingReader>),
+    Plain(Box<BufReader<HashingReader>>),
     Gzip(Box<MultiGzDecoder<BufReader<HashingReader>>>),
 }
 
@@ -31,7 +31,7 @@ impl DecompressedReader {
         let mut input = BufReader::with_capacity(CHUNK, HashingReader::new(source(path)?));
         let is_gzip = input.fill_buf()?.starts_with(GZIP_MAGIC);
         let gzip = |input| Decoder::Gzip(Box::new(MultiGzDecoder::new(input)));
-        Ok(Self(if is_gzip { gzip(input) } else { Decoder::Plain(input) }))
+        Ok(Self(if is_gzip { gzip(input) } else { Decoder::Plain(Box::new(input)) }))
     }
 
     /// Reads until the chunk is full. Returns whether the input has ended.

@@ -94,9 +94,10 @@ pub(super) async fn a_redirect_of_the_api_is_not_followed(dialect: &Dialect) {
 
 /// Returns texts that contain the token, in encodings that servers use.
 fn repeated() -> Vec<String> {
-    let escaped: String = TOKEN.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
-    let percent: String = TOKEN.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let hexadecimal: String = TOKEN.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let encoded = |encode: fn(u8) -> String| TOKEN.bytes().map(encode).collect::<Vec<_>>().concat();
+    let escaped = encoded(|byte| format!("\\u{byte:04x}"));
+    let percent = encoded(|byte| format!("%{byte:02X}"));
+    let hexadecimal = encoded(|byte| format!("{byte:02x}"));
     vec![TOKEN.to_owned(), TOKEN.to_uppercase(), escaped, percent, hexadecimal]
 }
 

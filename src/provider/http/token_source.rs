@@ -53,18 +53,15 @@ impl TokenSpec {
     /// Reads the token from this file, or else from the environment, which `variable` looks up.
     pub fn find(&self, file: Option<&Path>, variable: impl Fn(&str) -> Option<String>) -> Result<Token, TokenError> {
         let Self { variables, page } = *self;
-        let (text, from) = match file {
-            Some(path) => {
-                let mut text = String::new();
-                let read = File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text));
-                read.map_err(|source| TokenError::File { path: path.to_owned(), source })?;
-                (text, path.display().to_string())
-            }
-            None => {
-                let given = |name: &str| variable(name).filter(|text| !text.is_empty());
-                let found = variables.iter().find_map(|name| Some((given(name)?, (*name).to_owned())));
-                found.ok_or_else(|| TokenError::Missing { variable: variables.first().unwrap_or(&""), page })?
-            }
+        let (text, from) = if let Some(path) = file {
+            let mut text = String::new();
+            let read = File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text));
+            read.map_err(|source| TokenError::File { path: path.to_owned(), source })?;
+            (text, path.display().to_string())
+        } else {
+            let given = |name: &str| variable(name).filter(|text| !text.is_empty());
+            let found = variables.iter().find_map(|name| Some((given(name)?, (*name).to_owned())));
+            found.ok_or_else(|| TokenError::Missing { variable: variables.first().unwrap_or(&""), page })?
         };
         Token::new(&text).ok_or(TokenError::Malformed { from, page })
     }

@@ -1,10 +1,10 @@
-//! SharedContent of a ledger in memory: outlives its writers and readers, as a file outlives a process.
+//! Shared content of a ledger in memory: outlives its writers and readers, as a file outlives a process.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::store::memory::content::Content;
 
-/// SharedContent of a ledger in memory. Clones share one content.
+/// Content of a ledger in memory. Clones share one content.
 #[derive(Clone, Debug, Default)]
 pub struct SharedContent {
     content: Arc<Mutex<Content>>,
