@@ -18,6 +18,8 @@ use crate::manifest::fields::field_entry::FieldEntry;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::fields::{Fields, Text, TextMode, parse};
+use crate::manifest::lints::entries::EntryLints;
+use crate::manifest::lints::seeds;
 use crate::manifest::lists::ListFiles;
 use crate::manifest::model_limits;
 use crate::manifest::summary::ManifestSummary;
@@ -38,15 +40,34 @@ pub(super) struct SharedDefaults {
     pub(super) extras: Vec<(String, String)>,
     /// Location of the shared model, in the layer with the highest precedence.
     model_place: Option<Location>,
+    /// Location of a shared seed of -1, if no layer of higher precedence has another seed.
+    random_seed: Option<Location>,
 }
 
 impl SharedDefaults {
     /// Adds a layer of fields with a lower precedence than the existing ones.
-    pub(super) fn lay_under(&mut self, given: Vec<FieldEntry>, mistakes: &mut DiagnosticList) {
+    pub(super) fn lay_under(&mut self, mut given: Vec<FieldEntry>, mistakes: &mut DiagnosticList) {
+        if let Some(place) = seeds::take_random(&mut given)
+            && self.fields.seed.is_none()
+        {
+            self.random_seed.get_or_insert(place);
+        }
         let model = given.iter().find(|given| given.field == Field::Model);
         self.model_place = self.model_place.or(model.map(|given| given.place));
         let texts = self.ways.text_mode();
-        self.fields = mem::take(&mut self.fields).or(&Fields::read(given, texts, mistakes));
+        let mut lower = Fields::read(given, texts, mistakes);
+        if self.random_seed.is_some() {
+            lower.seed = None;
+        }
+        self.fields = mem::take(&mut self.fields).or(&lower);
+    }
+
+    /// Checks the texts of all layers.
+    pub(super) fn see(&self, lints: &mut EntryLints, findings: &mut PassDiagnostics) {
+        lints.see(&self.fields, self.model_place.unwrap_or(Location::CommandLine), findings);
+        if let Some(place) = self.random_seed {
+            lints.add_random_seed(place);
+        }
     }
 }
 
@@ -59,6 +80,7 @@ pub(super) struct EntryValidator {
     known: WildcardCache,
     vars_used: BTreeSet<String>,
     guard: ExpansionLimit,
+    lints: EntryLints,
     ids: IdCheck,
     models: HashSet<String>,
     without_model: Option<(Location, u64)>,
@@ -76,13 +98,14 @@ pub(super) struct ValidationResult {
 }
 
 impl EntryValidator {
-    pub(super) fn new(shared: SharedDefaults, ids: IdCheck, jobs_max: u64) -> Self {
+    pub(super) fn new(shared: SharedDefaults, ids: IdCheck, jobs_max: u64, lints: EntryLints) -> Self {
         Self {
             shared,
             scope: OnceCell::new(),
             known: WildcardCache::default(),
             vars_used: BTreeSet::new(),
             guard: ExpansionLimit::new(jobs_max),
+            lints,
             ids,
             models: HashSet::new(),
             without_model: None,
@@ -112,8 +135,15 @@ impl EntryValidator {
             Some(own) => Arc::new(own.as_ref().clone().or(&self.shared.ways)),
             None => Arc::clone(&self.shared.ways),
         };
+        let random_seed = seeds::take_random(&mut entry.given);
+        self.lints.take_large_seed(&mut entry.given);
         let own = Fields::read(mem::take(&mut entry.given), ways.text_mode(), &mut findings.mistakes);
-        let fields = own.or(&self.shared.fields);
+        self.lints.see(&own, model_place, findings);
+        let mut fields = own.or(&self.shared.fields);
+        if let Some(place) = random_seed {
+            fields.seed = None;
+            self.lints.add_random_seed(place);
+        }
         match &fields.model {
             Some(models) => {
                 let place = if gives_model { model_place } else { self.shared.model_place.unwrap_or(model_place) };
@@ -150,7 +180,8 @@ impl EntryValidator {
         findings: &mut PassDiagnostics,
     ) -> Option<ParameterGrid> {
         let (prompt, negative_prompt, id) = (fields.prompt.take()?, fields.negative_prompt.take(), fields.id.take());
-        let mut reader = TextReader { lists, known: &mut self.known, findings };
+        let is_verbatim = self.lints.is_verbatim();
+        let mut reader = TextReader { lists, known: &mut self.known, findings, is_verbatim };
         let has_own_scope = own.is_some_and(|own| !own.vars.is_empty() || own.syntax.is_some());
         let scope = if has_own_scope {
             Scope::read(ways, &mut reader).map(Arc::new)
@@ -270,6 +301,7 @@ impl EntryValidator {
             let remedy = "give it a `model`, or all of them: under `defaults:` (YAML) or with --set model=ORG/NAME";
             findings.mistakes.push(place, wrong(what, remedy));
         }
+        self.lints.finish(findings);
         ValidationResult { columns: self.columns, ids: self.ids, census: self.census }
     }
 }

@@ -11,15 +11,17 @@ use crate::manifest::duplicate_ids::IdCheck;
 use crate::manifest::error::ManifestError;
 use crate::manifest::expand::job_limit::JOBS_MAX;
 use crate::manifest::expand::jobs::JobIterator;
-use crate::manifest::fields::field::{Field, nearest};
+use crate::manifest::fields::field::Field;
 use crate::manifest::fields::field_entry::FieldEntry;
+use crate::manifest::fields::synonyms::nearest;
 use crate::manifest::fields::value::{UnparsedValue, shown_text};
-use crate::manifest::formats::columns::ColumnOptions;
+use crate::manifest::formats::columns::{Column, ColumnOptions};
 use crate::manifest::formats::format::{EntrySource, Format, FormatInput, ManifestHead, Opened};
 use crate::manifest::formats::of_path;
 use crate::manifest::input::encoding::Encoding;
 use crate::manifest::input::path::is_nameless;
 use crate::manifest::input::text::ManifestInput;
+use crate::manifest::lints::entries::EntryLints;
 use crate::manifest::lists::ListFiles;
 use crate::manifest::settings::Settings;
 use crate::manifest::source::Source;
@@ -53,16 +55,19 @@ impl ManifestReader {
         let mut shared = SharedDefaults::default();
         shared.lay_under(given_overrides(source, &mut findings.mistakes), &mut findings.mistakes);
         refuse_column_options(source, format, &mut findings.mistakes);
-        let columns = ColumnOptions { prompt: source.prompt_column.clone(), id: source.id_column.clone() };
-        let input = FormatInput { path, encoding: source.encoding, detected: encoding };
+        let columns = column_options(source, &mut findings.mistakes);
+        let input =
+            FormatInput { path, encoding: source.encoding, detected: encoding, is_verbatim: source.is_verbatim };
         let opened = format.open(input, columns, &mut lists, findings);
         let Opened { head, entries } = opened.map_err(|source| ManifestError::Read { path: path.clone(), source })?;
         let ManifestHead { defaults, extras, ways, settings } = head;
         shared.ways = Arc::new(ways);
         shared.extras = extras;
+        let mut lints = EntryLints::new(source.is_verbatim, format.is_one_prompt_per_line(), format.has_null());
         shared.lay_under(defaults, &mut findings.mistakes);
         shared.lay_under(given_model(source), &mut findings.mistakes);
-        let checker = EntryValidator::new(shared, ids, source.jobs_max.unwrap_or(JOBS_MAX));
+        shared.see(&mut lints, findings);
+        let checker = EntryValidator::new(shared, ids, source.jobs_max.unwrap_or(JOBS_MAX), lints);
         Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
     }
 
@@ -97,7 +102,8 @@ impl ManifestReader {
 
     pub(super) fn finish(self, findings: &mut PassDiagnostics) -> ReadSummary {
         let digest = self.entries.bytes().digest();
-        ReadSummary { checked: self.checker.finish(findings), digest, lists: self.lists.digest() }
+        let used = self.entries.used_columns();
+        ReadSummary { checked: self.checker.finish(findings), digest, lists: self.lists.digest(), used }
     }
 }
 
@@ -108,6 +114,8 @@ pub(super) struct ReadSummary {
     pub(super) digest: blake3::Hash,
     /// Hash of all list files that were read. `None` if there were none.
     pub(super) lists: Option<blake3::Hash>,
+    /// Columns that are used, as pairs of title and field.
+    pub(super) used: Vec<(String, String)>,
 }
 
 /// Returns whether the manifest may name other files. A search for two words decides.
@@ -164,14 +172,37 @@ fn given_model(source: &Source) -> Vec<FieldEntry> {
     raw.into_iter().map(|raw| FieldEntry::one(Field::Model, raw, Location::CommandLine)).collect()
 }
 
+/// Reads the options that name columns. Reports a target that is no field.
+fn column_options(source: &Source, mistakes: &mut DiagnosticList) -> ColumnOptions {
+    let mut maps = Vec::new();
+    for (title, target) in &source.mapped_columns {
+        match Column::named(target) {
+            Some(column) => maps.push((title.clone(), column)),
+            None => {
+                let known = Field::ALL.into_iter().map(Field::name).chain(["width", "height"]);
+                let remedy = match nearest(target, known.clone()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the fields are {}", known.collect::<Vec<_>>().join(", ")),
+                };
+                let what = format!("--map names the unknown field {}", shown_text(target));
+                mistakes.push(Location::CommandLine, wrong(what, remedy));
+            }
+        }
+    }
+    let (prompt, id) = (source.prompt_column.clone(), source.id_column.clone());
+    ColumnOptions { prompt, id, maps, carried: source.carried_columns.clone() }
+}
+
 /// Reports options that name a column, for formats without columns.
 fn refuse_column_options(source: &Source, format: &dyn Format, mistakes: &mut DiagnosticList) {
-    for (option, column, field) in
-        [("--prompt-col", &source.prompt_column, Field::Prompt), ("--id-col", &source.id_column, Field::Id)]
-    {
-        if column.is_some()
-            && let Some(remedy) = format.instead_of_column(field)
-        {
+    let options = [
+        ("--prompt-col", source.prompt_column.is_some(), Field::Prompt),
+        ("--id-col", source.id_column.is_some(), Field::Id),
+        ("--map", !source.mapped_columns.is_empty(), Field::Prompt),
+        ("--carry", !source.carried_columns.is_empty(), Field::Prompt),
+    ];
+    for (option, _, field) in options.into_iter().filter(|(_, is_given, _)| *is_given) {
+        if let Some(remedy) = format.instead_of_column(field) {
             let name = format.name().to_uppercase();
             let what = format!("{option} names a column, and a {name} manifest has none");
             mistakes.push(Location::CommandLine, wrong(what, format!("{remedy}, and leave {option} out")));

@@ -19,6 +19,12 @@ pub struct Source {
     pub prompt_column: Option<String>,
     /// Name of the table column or object key that holds the id. `None` means `id`.
     pub id_column: Option<String>,
+    /// Pairs of a column's name and the field that it holds, or `width` or `height`.
+    pub mapped_columns: Vec<(String, String)>,
+    /// Names of columns that are only passed through, whatever their names mean.
+    pub carried_columns: Vec<String>,
+    /// Takes all texts as they are, even if they look damaged or made for another program.
+    pub is_verbatim: bool,
     /// Pairs of field and value. They override the manifest's defaults, but not an entry's own fields. The last pair of a field wins.
     pub overrides: Vec<(String, String)>,
     /// Model of the entries for which nothing else names a model. `None` means no default.
@@ -37,7 +43,7 @@ impl Source {
     pub(super) fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
         // Leaves out the job limit and the allowed folders, because they do not change what the jobs are.
         let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
-        let Self { jobs_max: _, shuffle, allowed_folders: _, .. } = self;
+        let Self { jobs_max: _, shuffle, allowed_folders: _, mapped_columns, carried_columns, is_verbatim, .. } = self;
         let format = format.or_else(|| of_path(path)).map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
@@ -58,6 +64,15 @@ impl Source {
         if let Some(seed) = shuffle {
             add(Some("shuffle"));
             add(Some(&seed.to_string()));
+        }
+        for (column, field) in mapped_columns {
+            ["map", column, field].into_iter().for_each(|part| add(Some(part)));
+        }
+        for column in carried_columns {
+            ["carry", column].into_iter().for_each(|part| add(Some(part)));
+        }
+        if *is_verbatim {
+            add(Some("verbatim"));
         }
         hasher.update(digest.as_bytes());
         if let Some(lists) = lists {

@@ -204,6 +204,9 @@ fn face(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &PrintAbove) ->
         return Reporters::default();
     }
     tell(&opening(args, out, start));
+    if let Some(columns) = start.manifest.and_then(summary::columns) {
+        tell(&columns);
+    }
     if start.is_other_account {
         tell(OTHER_ACCOUNT);
     }

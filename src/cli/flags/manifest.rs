@@ -3,8 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args};
 use promptbatch::manifest::formats::format::Format;
 use promptbatch::manifest::formats::{self, FORMATS};
 use promptbatch::manifest::input::encoding::Encoding;
@@ -38,6 +38,20 @@ pub struct ManifestArgs {
     /// The column or key that holds your own id for each prompt
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
     pub id_col: Option<String>,
+
+    /// Use a column or key as a field: guidance_scale=guidance; `width` and `height` together make the size; may be repeated, or
+    /// separated by commas
+    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = pair_of_column, value_delimiter = ',', env = "PROMPTBATCH_MAP")]
+    pub map: Vec<(String, String)>,
+
+    /// Pass a column or key through to the results and never send it, whatever its name means; may be repeated, or separated by
+    /// commas
+    #[arg(long = "carry", value_name = "COLUMN", value_delimiter = ',', env = "PROMPTBATCH_CARRY")]
+    pub carry: Vec<String>,
+
+    /// Take all texts exactly as they are, even if they look damaged, empty or made for another program
+    #[arg(long, env = "PROMPTBATCH_VERBATIM", action = ArgAction::SetTrue)]
+    pub verbatim: bool,
 
     /// Another folder that the manifest may read lists from; may be repeated, or separated by : in the variable
     #[arg(long = "allow-files", value_name = "DIR", value_parser = folders, env = "PROMPTBATCH_ALLOW_FILES")]
@@ -75,6 +89,9 @@ pub fn source(args: &ManifestArgs, default_model: &str) -> Source {
         encoding: args.encoding,
         prompt_column: args.prompt_col.clone(),
         id_column: args.id_col.clone(),
+        mapped_columns: args.map.clone(),
+        carried_columns: args.carry.clone(),
+        is_verbatim: args.verbatim,
         overrides: args.set.clone(),
         default_model: Some(default_model.to_owned()),
         jobs_max: args.max_jobs,
@@ -131,4 +148,9 @@ fn manifest_file() -> impl TypedValueParser<Value = PathBuf> {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (field, value) = text.split_once('=').ok_or("write it as FIELD=VALUE, for example size=1024x1024")?;
     Ok((field.trim().to_owned(), value.to_owned()))
+}
+
+fn pair_of_column(text: &str) -> Result<(String, String), String> {
+    let (column, field) = text.rsplit_once('=').ok_or("write it as COLUMN=FIELD, for example cfg_scale=guidance")?;
+    Ok((column.trim().to_owned(), field.trim().to_owned()))
 }

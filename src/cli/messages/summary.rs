@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use promptbatch::engine::spending::CostLimitReached;
 use promptbatch::engine::turn::StopReason;
+use promptbatch::manifest::Manifest;
 use promptbatch::model::counts::{RunStats, StatusCounts};
 use promptbatch::model::escape::{escape, excerpt};
 use promptbatch::model::event::Stage;
@@ -109,6 +110,33 @@ fn missing(present: &PresenceCheck, out: &str) -> Option<String> {
     let are = if n_missing == 1 { "is missing or has" } else { "are missing or have" };
     let words = || format!("{n_missing} of {of} {are} the wrong size: promptbatch verify {out} --repair");
     (n_missing > 0).then(words)
+}
+
+/// Says which columns of a manifest are used as what, and which are only carried through. `None` if the titles say it all.
+pub fn columns(manifest: &Manifest) -> Option<String> {
+    const SHOWN_MAX: usize = 12;
+    let (used, carried) = (manifest.used_columns(), manifest.columns());
+    let is_plain = |(title, field): &(String, String)| title == field;
+    if used.is_empty() || carried.is_empty() && used.iter().all(is_plain) {
+        return None;
+    }
+    let listed = |mut texts: Vec<String>| {
+        let n_more = texts.len().saturating_sub(SHOWN_MAX);
+        texts.truncate(SHOWN_MAX);
+        let more = if n_more > 0 { format!(" and {n_more} more") } else { String::new() };
+        texts.join(", ") + &more
+    };
+    let shown = |(title, field): &(String, String)| {
+        if title == field { escape(field) } else { format!("{field} (from {})", escape(title)) }
+    };
+    let used = listed(used.iter().map(shown).collect());
+    let carried = match carried {
+        [] => String::new(),
+        carried => {
+            format!("; carried through and not sent: {}", listed(carried.iter().map(|name| escape(name)).collect()))
+        }
+    };
+    Some(format!("columns: {used}{carried}"))
 }
 
 /// Formats a number of jobs: `1 job`, `12 jobs`.

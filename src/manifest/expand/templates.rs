@@ -7,6 +7,7 @@ use crate::manifest::diagnostics::{Location, PassDiagnostics, wrong};
 use crate::manifest::expand::options::{ExpandMode, ExpandOptions};
 use crate::manifest::fields::Text;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
+use crate::manifest::lints::foreign_vars;
 use crate::manifest::template;
 use crate::manifest::template::parsed::{Syntax, Template, TemplateFlaw};
 use crate::manifest::template::wildcards::{Reading, WildcardCache, Wildcards};
@@ -94,6 +95,8 @@ pub(crate) struct TextReader<'a> {
     pub(crate) lists: &'a mut dyn Wildcards,
     pub(crate) known: &'a mut WildcardCache,
     pub(crate) findings: &'a mut PassDiagnostics,
+    /// Records that placeholders in the notation of other programs are text.
+    pub(crate) is_verbatim: bool,
 }
 
 impl Scope {
@@ -148,6 +151,9 @@ impl TextReader<'_> {
         let Scope { syntax, names, .. } = scope;
         if names.is_empty() && *syntax == Syntax::Plain {
             return Some((Template::literal(text.clone()), *place));
+        }
+        if *syntax == Syntax::Plain && !self.is_verbatim && foreign_vars::report(text, names, *place, self.findings) {
+            return None;
         }
         let mut reading = Reading { syntax: *syntax, vars: names, wildcards: self.lists, known: self.known };
         match template::parse(text, &mut reading) {

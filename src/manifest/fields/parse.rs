@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use crate::manifest::diagnostics::{Issue, wrong};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::json;
+use crate::manifest::fields::missing::{is_missing, meant_decimal, meant_whole};
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
 use crate::model::escape::excerpt;
 use crate::model::request::{Json, Size};
@@ -206,7 +207,10 @@ fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else:
         UnparsedValue::Typed(value) => (None, shown(value)),
     };
     match number {
-        None => Err(wrong(format!("`{name}` is {shown}, not a whole number"), remedy())),
+        None => {
+            let remedy = of_cell(raw, |text| meant_whole(text).map(|number| number.to_string())).unwrap_or_else(remedy);
+            Err(wrong(format!("`{name}` is {shown}, not a whole number"), remedy))
+        }
         Some(number) if range.contains(&number) => Ok(number),
         Some(number) => {
             Err(wrong(format!("`{name}` is {number}, outside {} to {}", range.start(), range.end()), remedy()))
@@ -218,7 +222,9 @@ fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else:
 pub(crate) fn guidance(raw: &UnparsedValue) -> Result<f64, Issue> {
     let remedy = format!("write a number from {} to {}", GUIDANCE.start(), GUIDANCE.end());
     let (number, shown) = match raw {
-        UnparsedValue::Cell(text) => (text.trim().parse().ok(), shown_text(text)),
+        UnparsedValue::Cell(text) => {
+            (text.trim().parse().ok().filter(|number: &f64| !number.is_nan()), shown_text(text))
+        }
         UnparsedValue::Typed(Value::Float(number)) => (Some(*number), String::new()),
         #[expect(clippy::cast_precision_loss, reason = "any number that loses precision is far out of range")]
         UnparsedValue::Typed(Value::Int(number)) => (Some(*number as f64), String::new()),
@@ -231,13 +237,25 @@ pub(crate) fn guidance(raw: &UnparsedValue) -> Result<f64, Issue> {
         UnparsedValue::Typed(value) => (None, shown(value)),
     };
     match number {
-        None => Err(wrong(format!("`guidance` is {shown}, not a number"), remedy)),
+        None => {
+            let remedy = of_cell(raw, |text| meant_decimal(text).map(|number| number.to_string())).unwrap_or(remedy);
+            Err(wrong(format!("`guidance` is {shown}, not a number"), remedy))
+        }
         Some(number) if GUIDANCE.contains(&number) => Ok(number),
         Some(number) => {
             let what = format!("`guidance` is {number}, outside {} to {}", GUIDANCE.start(), GUIDANCE.end());
             Err(wrong(what, remedy))
         }
     }
+}
+
+/// Returns the remedy for a cell with a word for a missing value, or with a number in another spelling.
+fn of_cell(raw: &UnparsedValue, meant: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let UnparsedValue::Cell(text) = raw else { return None };
+    if is_missing(text) {
+        return Some("leave the cell empty".to_owned());
+    }
+    meant(text).map(|number| format!("write {number}"))
 }
 
 /// Serializes parameters as they are sent.

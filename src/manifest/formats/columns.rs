@@ -1,48 +1,157 @@
 //! Column mapping: assigns the columns of a table, or the keys of an object, to fields by their names.
 
 use crate::manifest::diagnostics::{Issue, Location, PassDiagnostics, wrong};
-use crate::manifest::fields::field::{Field, joined, misspelt, nearest};
-use crate::manifest::fields::value::shown_text;
+use crate::manifest::fields::field::{Field, joined, misspelt};
+use crate::manifest::fields::field_entry::FieldEntry;
+use crate::manifest::fields::synonyms::{self, Meaning, nearest};
+use crate::manifest::fields::value::{UnparsedValue, shown_text};
 
-/// Names of the prompt column and the id column, if the user gave them.
+/// Columns that the user named.
 #[derive(Clone, Debug, Default)]
 pub struct ColumnOptions {
+    /// Name of the prompt column. `None` if the user gave none.
     pub(crate) prompt: Option<String>,
+    /// Name of the id column. `None` if the user gave none.
     pub(crate) id: Option<String>,
+    /// Columns with a meaning that the user gave.
+    pub(crate) maps: Vec<(String, Column)>,
+    /// Columns that are passed through whatever their name means.
+    pub(crate) carried: Vec<String>,
 }
 
-/// Meaning of a column: a known field or a passthrough column.
+impl ColumnOptions {
+    /// Returns the name that the user gave for the prompt column.
+    pub(crate) fn prompt_name(&self) -> Option<&str> {
+        let mapped = || self.maps.iter().find(|(_, column)| *column == Column::Known(Field::Prompt));
+        self.prompt.as_deref().or_else(|| mapped().map(|(name, _)| name.as_str()))
+    }
+
+    /// Returns every column that the user named, with the option that names it.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let prompt = self.prompt.iter().map(|name| ("--prompt-col", name.as_str()));
+        let id = self.id.iter().map(|name| ("--id-col", name.as_str()));
+        let maps = self.maps.iter().map(|(name, _)| ("--map", name.as_str()));
+        prompt.chain(id).chain(maps).chain(self.carried.iter().map(|name| ("--carry", name.as_str())))
+    }
+
+    /// Returns whether the user named another column for this field.
+    fn has_another(&self, field: Field) -> bool {
+        match field {
+            Field::Prompt if self.prompt.is_some() => true,
+            Field::Id if self.id.is_some() => true,
+            _ => self.maps.iter().any(|(_, column)| *column == Column::Known(field)),
+        }
+    }
+}
+
+/// Meaning of a column: a known field, a side of the size, or a passthrough column.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Column {
     Known(Field),
+    Side(Side),
     Extra(String),
 }
 
+/// Side of an image that has a column of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Side {
+    Width,
+    Height,
+}
+
 impl Column {
+    /// Returns the field with this name, or the side of the size.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "width" => Some(Self::Side(Side::Width)),
+            "height" => Some(Self::Side(Side::Height)),
+            _ => Field::named(name).map(Self::Known),
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Known(field) => field.name(),
+            Self::Side(Side::Width) => "width",
+            Self::Side(Side::Height) => "height",
             Self::Extra(title) => title,
+        }
+    }
+
+    /// Returns the name of the field. `None` for a passthrough column.
+    pub(crate) fn field_name(&self) -> Option<&str> {
+        match self {
+            Self::Known(_) | Self::Side(_) => Some(self.name()),
+            Self::Extra(_) => None,
         }
     }
 
     /// Maps the column with this title. `titles` are all titles of the table or object.
     pub(crate) fn of<'a>(title: &str, names: &ColumnOptions, titles: &(impl Iterator<Item = &'a str> + Clone)) -> Self {
-        let is = |name: &Option<String>| name.as_ref().is_some_and(|name| is_meant(title, name, titles.clone()));
+        let is_name = |name: &str| is_meant(title, name, titles.clone());
+        let is = |name: &Option<String>| name.as_ref().is_some_and(|name| is_name(name));
+        let extra = || Self::Extra(title.to_owned());
+        if names.carried.iter().any(|name| is_name(name)) {
+            return extra();
+        }
+        if let Some((_, column)) = names.maps.iter().find(|(name, _)| is_name(name)) {
+            return column.clone();
+        }
         match Field::titled(title) {
             _ if is(&names.prompt) => Self::Known(Field::Prompt),
             _ if is(&names.id) => Self::Known(Field::Id),
-            Some(Field::Prompt) if names.prompt.is_some() => Self::Extra(title.to_owned()),
-            Some(Field::Id) if names.id.is_some() => Self::Extra(title.to_owned()),
-            Some(field) => Self::Known(field),
-            None => Self::Extra(title.to_owned()),
+            Some(field) if !names.has_another(field) => Self::Known(field),
+            Some(_) | None => extra(),
+        }
+    }
+}
+
+/// Sides of the size of one entry, from columns of their own.
+#[derive(Debug, Default)]
+pub(crate) struct Sides {
+    width: Option<(String, Location)>,
+    height: Option<(String, Location)>,
+}
+
+impl Sides {
+    /// Adds a side. An empty text gives none.
+    pub(crate) fn add(&mut self, side: Side, text: &str, place: Location) {
+        let text = text.trim();
+        let pixels = text.strip_suffix("px").unwrap_or(text).trim_end();
+        let pixels = pixels.strip_suffix(".0").unwrap_or(pixels);
+        if !pixels.is_empty() {
+            let value = Some((pixels.to_owned(), place));
+            match side {
+                Side::Width => self.width = value,
+                Side::Height => self.height = value,
+            }
+        }
+    }
+
+    /// Returns the size of an entry with the other fields `given`. `None` if it has no sides.
+    pub(crate) fn size(self, given: &[FieldEntry]) -> Result<Option<FieldEntry>, (Location, Issue)> {
+        let single = |place: Location, has: &str, lacks: &str| {
+            Err((place, wrong(format!("this entry has a {has} and no {lacks}"), "give both, or neither of them")))
+        };
+        match (self.width, self.height) {
+            (None, None) => Ok(None),
+            (Some((_, place)), Some(_)) if given.iter().any(|given| given.field == Field::Size) => {
+                Err((place, wrong("this entry has a size, and a width and height too", "keep one of them")))
+            }
+            (Some((width, place)), Some((height, _))) => {
+                let size = UnparsedValue::Cell(format!("{width}x{height}"));
+                Ok(Some(FieldEntry::one(Field::Size, size, place)))
+            }
+            (Some((_, place)), None) => single(place, "width", "height"),
+            (None, Some((_, place))) => single(place, "height", "width"),
         }
     }
 }
 
 /// Returns the name of a column. Data frames leave the title of their index empty; such a column is named by its number.
 pub(crate) fn title(i: usize, written: &str) -> String {
-    match written.trim() {
+    // Removes the mark of a file that was appended to another one. It cannot be seen, so no option could name such a column.
+    match written.trim().trim_start_matches('\u{feff}').trim() {
         "" => format!("column_{}", i + 1),
         title => title.to_owned(),
     }
@@ -88,11 +197,66 @@ fn listed(titles: &[String]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// Warns about a passthrough column whose name looks like a misspelt field.
-pub(crate) fn warn_of_slip(kind: &str, title: &str, place: Location, findings: &mut PassDiagnostics) {
-    let known = Field::ALL.into_iter().map(Field::name);
-    if let Some(near) = misspelt(title, known).filter(|near| joined(near) != joined(title)) {
-        let what = format!("the {kind} {} is carried through and not sent", shown_text(title));
-        findings.warnings.push(place, wrong(what, format!("rename it if you meant `{near}`")));
+/// Reports a passthrough column whose name means a parameter elsewhere, or looks like a misspelt field.
+/// `is_given` returns whether another column has this meaning.
+pub(crate) fn lint(
+    kind: &str,
+    (title, place): (&str, Location),
+    names: &ColumnOptions,
+    is_given: impl Fn(&Column) -> bool,
+    findings: &mut PassDiagnostics,
+) {
+    if names.carried.iter().any(|name| joined(name) == joined(title)) {
+        return;
+    }
+    let shown = shown_text(title);
+    let carried = format!("the {kind} {shown} is carried through and not sent");
+    let Some((means, is_certain)) = synonyms::of(title) else {
+        let known = Field::ALL.into_iter().map(Field::name);
+        if let Some(near) = misspelt(title, known).filter(|near| joined(near) != joined(title)) {
+            findings.warnings.push(place, wrong(carried, format!("rename it if you meant `{near}`")));
+        }
+        return;
+    };
+    let has_size = || is_given(&Column::Known(Field::Size));
+    let option = if title.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
+        title.to_owned()
+    } else {
+        format!("{title:?}")
+    };
+    let keep = format!("--carry {option} if it is not");
+    let (is_given, ours, remedy) = match means {
+        // A missing prompt is reported for the table or object as a whole.
+        Meaning::Field(Field::Prompt) | Meaning::Meta => return,
+        Meaning::Field(field) => {
+            let remedy = format!("add --map {option}={field} if it is meant so, or {keep}", field = field.name());
+            (is_given(&Column::Known(field)), field.name(), remedy)
+        }
+        Meaning::Width | Meaning::Height => {
+            let side = if means == Meaning::Width { Side::Width } else { Side::Height };
+            let column = Column::Side(side);
+            let remedy = format!(
+                "add --map {option}={} if it is the {} of the image in pixels, or {keep}",
+                column.name(),
+                column.name()
+            );
+            (has_size() || is_given(&column), "size", remedy)
+        }
+        Meaning::AspectRatio => {
+            let remedy = format!("write a column `size` in pixels, such as 1664x928 for 16:9, or add {keep} meant so");
+            (has_size(), "size", remedy)
+        }
+        Meaning::Parameter => {
+            let remedy = format!("write it in a column `params`, as {{\"{title}\": ..}}, or add {keep} meant so");
+            (is_given(&Column::Known(Field::Params)), "params", remedy)
+        }
+    };
+    match (is_certain, is_given) {
+        (true, false) => {
+            let what = format!("the {kind} {shown} means `{ours}` in other programs, and would not be sent");
+            findings.mistakes.push(place, wrong(what, remedy));
+        }
+        (false, false) | (true, true) => findings.warnings.push(place, wrong(carried, remedy)),
+        (false, true) => {}
     }
 }

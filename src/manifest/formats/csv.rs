@@ -36,6 +36,6 @@ impl Format for Csv {
         _: &mut ListFiles,
         findings: &mut PassDiagnostics,
     ) -> io::Result<Opened> {
-        Ok(Opened::entries(Table::open_csv(input.text(findings)?, &columns, findings)?))
+        Ok(Opened::entries(Table::open_csv(input.text(findings)?.with_quotes(), &columns, findings)?))
     }
 }

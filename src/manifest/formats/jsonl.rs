@@ -16,7 +16,7 @@ use crate::manifest::fields::field_entry::{FieldEntry, FieldValue, Item, Spanned
 use crate::manifest::fields::json;
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
 use crate::manifest::formats::columns;
-use crate::manifest::formats::columns::{Column, ColumnOptions};
+use crate::manifest::formats::columns::{Column, ColumnOptions, Sides};
 use crate::manifest::formats::format::{EntrySource, Format, FormatInput, Opened};
 use crate::manifest::formats::json_object::{RawPair, explain, extra, given_twice, meta, pairs, without_place};
 use crate::manifest::input::encoding::Unreadable;
@@ -125,6 +125,7 @@ impl JsonlEntries {
     ) -> Option<Entry> {
         let n_mistakes = findings.mistakes.n();
         let mut carried = Carried::default();
+        let mut sides = Sides::default();
         for (i, RawPair { name, value }) in pairs.iter().enumerate() {
             let place = line.place(value);
             let title = columns::title(i, name);
@@ -137,6 +138,10 @@ impl JsonlEntries {
             } else {
                 match self.column(&title, pairs, place, findings) {
                     Column::Extra(title) => carried.add(title, extra(value)),
+                    Column::Side(side) => {
+                        sides.add(side, &extra(value), place);
+                        Ok(())
+                    }
                     Column::Known(field) if entry.given.iter().any(|given| given.field == field) => {
                         Err(given_twice(field.name()))
                     }
@@ -146,9 +151,13 @@ impl JsonlEntries {
             };
             taken.unwrap_or_else(|wrong| findings.mistakes.push(place, wrong));
         }
+        match sides.size(&entry.given) {
+            Ok(size) => entry.given.extend(size),
+            Err((place, wrong)) => findings.mistakes.push(place, wrong),
+        }
         let has_prompt = entry.given.iter().any(|given| given.field == Field::Prompt);
         if !has_prompt && findings.mistakes.n() == n_mistakes {
-            findings.mistakes.push(entry.place, no_prompt(pairs, self.names.prompt.as_deref()));
+            findings.mistakes.push(entry.place, no_prompt(pairs, self.names.prompt_name()));
         }
         entry.extras = carried.list;
         (findings.mistakes.n() == n_mistakes).then_some(entry)
@@ -159,9 +168,12 @@ impl JsonlEntries {
         if let Some(column) = self.columns.get(title) {
             return column.clone();
         }
-        let column = Column::of(title, &self.names, &pairs.iter().map(|pair| pair.name.trim()));
+        let titles = pairs.iter().map(|pair| pair.name.trim());
+        let column = Column::of(title, &self.names, &titles);
         if let Column::Extra(title) = &column {
-            columns::warn_of_slip("key", title, place, findings);
+            let is_given =
+                |column: &Column| titles.clone().any(|title| Column::of(title, &self.names, &titles) == *column);
+            columns::lint("key", (title, place), &self.names, is_given, findings);
         }
         if self.columns.len() < REMEMBERED_MAX {
             self.columns.insert(title.to_owned(), column.clone());
@@ -226,7 +238,25 @@ impl EntrySource for JsonlEntries {
             }
         }
         self.is_done = true;
+        if self.n_lines > 0 && self.columns.len() < REMEMBERED_MAX {
+            let titles: Vec<String> = self.columns.keys().cloned().collect();
+            // Objects without a prompt or an id are reported one by one, or are allowed.
+            let is_new = |option: &str| matches!(option, "--map" | "--carry");
+            for (option, name) in
+                self.names.named().filter(|(option, name)| is_new(option) && !columns::has(&titles, name))
+            {
+                let what = format!("no object has the key {}, which {option} names", shown_text(name));
+                findings.mistakes.push(Location::File, wrong(what, "check how it is written in the file"));
+            }
+        }
         Ok(None)
+    }
+
+    fn used_columns(&self) -> Vec<(String, String)> {
+        let used = |(title, column): (&String, &Column)| Some((title.clone(), column.field_name()?.to_owned()));
+        let mut used: Vec<_> = self.columns.iter().filter_map(used).collect();
+        used.sort();
+        used
     }
 
     fn bytes(&self) -> &HashingReader {

@@ -5,6 +5,7 @@ mod csv;
 pub mod format;
 mod json_object;
 mod jsonl;
+mod row_lints;
 mod table;
 pub(crate) mod tokenizer;
 mod tsv;

@@ -9,11 +9,11 @@ use crate::manifest::fields::field::{Field, META};
 use crate::manifest::fields::field_entry::FieldEntry;
 use crate::manifest::fields::parse;
 use crate::manifest::fields::value::{UnparsedValue, shown_text};
-use crate::manifest::formats::columns::{Column, ColumnOptions};
+use crate::manifest::formats::columns::{Column, ColumnOptions, Sides};
 use crate::manifest::formats::format::EntrySource;
 use crate::manifest::formats::tokenizer::{BadRow, Cell, CsvTokenizer, ROW_BYTES_MAX, Row};
 use crate::manifest::formats::tsv_rows::TsvTokenizer;
-use crate::manifest::formats::{columns, json_object};
+use crate::manifest::formats::{columns, json_object, row_lints};
 use crate::manifest::input::hashing_reader::HashingReader;
 use crate::manifest::input::text::ManifestInput;
 use crate::manifest::lists::ListFiles;
@@ -23,6 +23,8 @@ pub(crate) struct Table {
     rows: AnyRows,
     /// Meaning of each column. Empty if the header is not usable; the mistakes say why.
     columns: Vec<Column>,
+    /// Titles of the columns, for rows that repeat the header.
+    titles: Vec<String>,
     n_rows: u64,
 }
 
@@ -73,8 +75,12 @@ impl Table {
     }
 
     fn open(mut rows: AnyRows, names: &ColumnOptions, findings: &mut PassDiagnostics) -> io::Result<Self> {
+        let mut titles = Vec::new();
         let columns = match rows.next_row(&mut findings.warnings)? {
-            Some(Ok(header)) => columns_of(&header, names, findings),
+            Some(Ok(header)) => {
+                titles = titles_of(&header);
+                columns_of(&header, names, findings)
+            }
             Some(Err(bad)) => {
                 findings.mistakes.push(Location::Line(bad.line), bad.wrong);
                 None
@@ -85,12 +91,14 @@ impl Table {
                 None
             }
         };
-        Ok(Self { rows, columns: columns.unwrap_or_default(), n_rows: 0 })
+        Ok(Self { rows, columns: columns.unwrap_or_default(), titles, n_rows: 0 })
     }
 
-    fn entry(&self, row: Row) -> Entry {
+    /// Reads a row. Returns `None` after a mistake.
+    fn entry(&self, row: Row, findings: &mut PassDiagnostics) -> Option<Entry> {
         let place = Location::Line(row.line);
         let mut entry = Entry::new(place);
+        let mut sides = Sides::default();
         for (column, Cell { text, place }) in self.columns.iter().zip(row.cells) {
             match column {
                 Column::Extra(name) if name == META => match json_object::parts(&text) {
@@ -99,13 +107,21 @@ impl Table {
                     None => entry.extras.push((name.clone(), text)),
                 },
                 Column::Extra(name) => entry.extras.push((name.clone(), text)),
+                Column::Side(side) => sides.add(*side, &text, place_of(place)),
                 Column::Known(_) if text.is_empty() => {}
                 Column::Known(field) => {
                     entry.given.push(FieldEntry::one(*field, UnparsedValue::Cell(text), place_of(place)));
                 }
             }
         }
-        entry
+        match sides.size(&entry.given) {
+            Ok(size) => entry.given.extend(size),
+            Err((place, wrong)) => {
+                findings.mistakes.push(place, wrong);
+                return None;
+            }
+        }
+        Some(entry)
     }
 
     fn wrong_count(&self, n_cells: usize) -> Issue {
@@ -126,9 +142,19 @@ impl EntrySource for Table {
             return Ok(None);
         }
         while let Some(row) = self.rows.next_row(&mut findings.warnings)? {
+            if row.as_ref().is_ok_and(|row| row_lints::is_blank(&row.cells)) {
+                continue;
+            }
             self.n_rows += 1;
             match row {
-                Ok(row) if row.cells.len() == self.columns.len() => return Ok(Some(self.entry(row))),
+                Ok(row) if row_lints::is_header(&row.cells, &self.titles) => {
+                    findings.mistakes.push(Location::Line(row.line), row_lints::repeated_header());
+                }
+                Ok(row) if row.cells.len() == self.columns.len() => {
+                    if let Some(entry) = self.entry(row, findings) {
+                        return Ok(Some(entry));
+                    }
+                }
                 Ok(row) => findings.mistakes.push(Location::Line(row.line), self.wrong_count(row.cells.len())),
                 Err(BadRow { line, wrong, .. }) => findings.mistakes.push(Location::Line(line), wrong),
             }
@@ -138,6 +164,11 @@ impl EntrySource for Table {
             findings.mistakes.push(Location::File, wrong("the table has a header and no rows", remedy));
         }
         Ok(None)
+    }
+
+    fn used_columns(&self) -> Vec<(String, String)> {
+        let used = self.titles.iter().zip(&self.columns);
+        used.filter_map(|(title, column)| Some((title.clone(), column.field_name()?.to_owned()))).collect()
     }
 
     fn bytes(&self) -> &HashingReader {
@@ -205,7 +236,7 @@ fn delimiter_of(head: &[u8], names: &ColumnOptions) -> u8 {
         Ok(Some(Ok(header))) => titles_of(&header),
         Ok(Some(Err(_)) | None) | Err(_) => Vec::new(),
     };
-    let has_prompt = |titles: &[String]| match &names.prompt {
+    let has_prompt = |titles: &[String]| match names.prompt_name() {
         Some(name) => columns::has(titles, name),
         None => titles.iter().any(|title| Field::titled(title) == Some(Field::Prompt)),
     };
@@ -219,8 +250,8 @@ fn columns_of(header: &Row, names: &ColumnOptions, findings: &mut PassDiagnostic
     let place = |i: usize| place_of(header.cells[i].place);
     let n_mistakes = findings.mistakes.n();
     let titles = titles_of(header);
-    for (option, name) in [("--prompt-col", &names.prompt), ("--id-col", &names.id)] {
-        if let Some(name) = name.as_ref().filter(|name| !columns::has(&titles, name)) {
+    for (option, name) in names.named() {
+        if !columns::has(&titles, name) {
             findings.mistakes.push(Location::Line(header.line), columns::no_such_column(option, name, &titles));
         }
     }
@@ -235,10 +266,10 @@ fn columns_of(header: &Row, names: &ColumnOptions, findings: &mut PassDiagnostic
         if let Column::Extra(title) = column {
             // Reported here, once, because every row carries the name along.
             parse::column(title).unwrap_or_else(|wrong| findings.mistakes.push(place(i), wrong));
-            columns::warn_of_slip("column", title, place(i), findings);
+            columns::lint("column", (title, place(i)), names, |column| columns.contains(column), findings);
         }
     }
-    if names.prompt.is_none() && !columns.contains(&Column::Known(Field::Prompt)) {
+    if names.prompt_name().is_none() && !columns.contains(&Column::Known(Field::Prompt)) {
         findings.mistakes.push(Location::Line(header.line), columns::no_prompt_column(&titles));
     }
     (findings.mistakes.n() == n_mistakes).then_some(columns)

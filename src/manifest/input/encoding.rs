@@ -120,6 +120,8 @@ pub(crate) enum Unreadable {
     Mark { mark: Encoding, wanted: Encoding },
     #[error("the file is UTF-32 text")]
     Utf32,
+    #[error("this line holds a carriage return alone, and the other lines end in a line feed")]
+    BareReturn { line: u64 },
     #[error("the gzip data is damaged: {problem}")]
     Gzip { problem: String },
 }
@@ -144,6 +146,10 @@ impl Unreadable {
             }
             Self::Utf32 => {
                 (Location::Line(1), wrong(self.to_string(), "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW"))
+            }
+            Self::BareReturn { line } => {
+                let remedy = "replace it by a space, or put the cell in quotes; --verbatim takes it as a line end";
+                (Location::Line(*line), wrong(self.to_string(), remedy))
             }
             Self::Gzip { .. } => (Location::File, wrong(self.to_string(), "compress it again from the original")),
         }

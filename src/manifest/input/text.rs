@@ -11,6 +11,7 @@ use encoding_rs::{Decoder, DecoderResult};
 use crate::manifest::input::bytes::{CHUNK, DecompressedReader};
 use crate::manifest::input::encoding::{Encoding, LineCount, Unreadable, of_head};
 use crate::manifest::input::hashing_reader::HashingReader;
+use crate::manifest::input::line_ends::LineEnds;
 
 /// Buffer size for a decoded chunk. One byte of another encoding becomes at most three bytes. The rest of the previous chunk may be added.
 const TEXT_MAX: usize = 3 * CHUNK + 16;
@@ -29,6 +30,8 @@ pub struct ManifestInput {
     lines: LineCount,
     /// Decoding error that is returned after the text before it.
     trouble: Option<Unreadable>,
+    /// Check of the line ends. `None` if any line ends are allowed.
+    line_ends: Option<LineEnds>,
 }
 
 impl ManifestInput {
@@ -41,7 +44,18 @@ impl ManifestInput {
         chunk.drain(..mark_len);
         let decoder = (encoding != Encoding::UTF8).then(|| encoding.decoder());
         let (text, lines) = (Vec::new(), LineCount::default());
-        Ok(Self { bytes, encoding, decoder, chunk, is_last, text, begin: 0, lines, trouble: None })
+        Ok(Self { bytes, encoding, decoder, chunk, is_last, text, begin: 0, lines, trouble: None, line_ends: None })
+    }
+
+    /// Ends the read with an error at a carriage return that ends no line.
+    pub(crate) fn check_line_ends(&mut self) {
+        self.line_ends = Some(LineEnds::default());
+    }
+
+    /// Excludes the text between quotes from the check of the line ends.
+    pub(crate) fn with_quotes(mut self) -> Self {
+        self.line_ends = self.line_ends.map(LineEnds::with_quotes);
+        self
     }
 
     /// Returns the encoding of the file.
@@ -68,6 +82,9 @@ impl ManifestInput {
             match self.decoder.take() {
                 None => self.check(),
                 Some(decoder) => self.decode(decoder),
+            }
+            if let Some(line) = self.line_ends.as_mut().and_then(|ends| ends.add(&self.text)) {
+                self.trouble.get_or_insert(Unreadable::BareReturn { line });
             }
             if self.is_last {
                 break;

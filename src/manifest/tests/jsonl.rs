@@ -179,7 +179,7 @@ proptest! {
             .iter()
             .map(|text| serde_json::json!({"prompt": format!("a{text}"), "note": text}).to_string() + "\n")
             .collect();
-        let told = jsonl(&lines).map_err(|mistakes| TestCaseError::fail(format!("{mistakes:?}")))?;
+        let told = verbatim("p.jsonl", lines.as_bytes()).map_err(|mistakes| TestCaseError::fail(format!("{mistakes:?}")))?;
         for (draft, text) in told.drafts.iter().zip(&texts) {
             prop_assert_eq!(&draft.request.prompt, &format!("a{text}"));
             prop_assert_eq!(&draft.extras[0].1, text);

@@ -13,7 +13,7 @@ fn listed(name: &str, text: &[u8]) -> (Vec<JobSpec>, [Vec<u8>; 2]) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join(name);
     fs::write(&path, text).expect("a file can be written there");
-    let source = Source { path, default_model: Some(MODEL.into()), ..Source::default() };
+    let source = Source { path, default_model: Some(MODEL.into()), is_verbatim: true, ..Source::default() };
     let manifest = open(source).unwrap_or_else(|error| panic!("{error}"));
     let drafts = manifest.drafts().expect("the file is the same").map(|draft| draft.expect("and stays so")).collect();
     let lists = [Listing::Csv, Listing::Jsonl].map(|listing| {

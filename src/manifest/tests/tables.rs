@@ -130,7 +130,7 @@ fn rows_that_cannot_be_used_are_all_told() {
         csv,
         &[
             (
-                "prompt,size\na\n\"b\nc\",64x64,d\n\n,64x64\n\" \",\nd,1024*768\n",
+                "prompt,size\na\n\"b\nc\",64x64,d\n\n,64x64\n\" \",64x64\nd,1024*768\n",
                 &[
                     "p:2: this row has 1 cell and the header 2; add the missing cells, even if they are empty",
                     "p:3: this row has 3 cells and the header 2; put a cell that holds a comma in quotes",

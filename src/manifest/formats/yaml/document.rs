@@ -5,9 +5,10 @@ use std::mem;
 use crate::manifest::diagnostics::{Location, PassDiagnostics, wrong};
 use crate::manifest::entry::Entry;
 use crate::manifest::expand::options::{EXPAND, ExpandOptions, NAMES, SYNTAX, VARS};
-use crate::manifest::fields::field::{Field, META, nearest};
+use crate::manifest::fields::field::{Field, META};
 use crate::manifest::fields::field_entry::{FieldEntry, FieldValue, Item, Spanned, is_axis};
 use crate::manifest::fields::json;
+use crate::manifest::fields::synonyms::{self, Meaning, nearest};
 use crate::manifest::fields::value::{UnparsedValue, Value, shown_text};
 use crate::manifest::formats::format::ManifestHead;
 use crate::manifest::formats::yaml::context::Context;
@@ -278,9 +279,12 @@ impl Reader<'_> {
     fn unknown_field(&mut self, name: &str, place: Location) -> Option<&'static str> {
         let near = nearest(name, Field::ALL.into_iter().map(Field::name).chain([META]).chain(NAMES));
         let carry = format!("put it under `{META}:` to carry it through, or `params:` to send it");
-        let remedy = match near {
-            Some(near) => format!("did you mean `{near}`? else {carry}"),
-            None => carry,
+        let remedy = match (near, synonyms::of(name)) {
+            (Some(near), _) => format!("did you mean `{near}`? else {carry}"),
+            (None, Some((Meaning::Width | Meaning::Height | Meaning::AspectRatio, _))) => {
+                format!("write width and height as one field, such as `size: 1024x768`; else {carry}")
+            }
+            (None, _) => carry,
         };
         self.context.mistake(place, format!("unknown field {}", shown_text(name)), remedy);
         near
