@@ -175,7 +175,7 @@ impl World {
                 self.after(took, What::Ended(took));
             }
             What::Ended(took) => {
-                self.lane.task_done(now, Duration::from_secs_f64(took), Duration::from_secs_f64(UNHEARD));
+                self.lane.task_done(now, Duration::from_secs_f64(took));
                 self.lane.task_ended();
             }
         }

@@ -1,43 +1,67 @@
-//! Adaptive limiter: learns a rate limit and a concurrency limit from refusals that do not name the limit.
+//! Adaptive limiter: learns hidden limits from refusals that do not name them.
 //!
-//! A refusal does not say whether submissions come too fast or too many tasks are in flight. The first refusal cuts both limits. The next
-//! acceptances and refusals show which limit it was, and the other limit is restored. Later refusals are attributed to the same limit as
-//! long as that explains them.
+//! A refusal does not say whether submissions come too fast, too many tasks are in flight, or the provider refuses at random.
+//! `refusal_causes` weighs these assumptions by Bayes' rule. Within an assumption, `token_bucket_filter` and `slot_filter` weigh the
+//! possible limits in the same way.
 //!
-//! Tasks that have ended undetected make the number of tasks in flight seem larger than it is. A submission accepted with a few more tasks
-//! may have found such a slot, and proves nothing. Only clearly more tasks in flight prove that the rate was the cause.
+//! A submission leaves when the cost of a refusal and the cost of further delay balance. While a limit is unknown and refusals may be spent,
+//! it leaves as soon as an acceptance is about as likely as a refusal. Either answer then halves what is still possible.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::engine::concurrency_window::ConcurrencyWindow;
-use crate::engine::detection_lag::DetectionLag;
-use crate::engine::estimated_rate::EstimatedRate;
-use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
+use crate::engine::refusal_causes::{ASSUMPTIONS, Assumption, Likely, RefusalCauses};
+use crate::engine::slot_filter::{InFlight, Slots};
+use crate::engine::submit_verdicts::{Held, RefusalReaction};
 use crate::engine::throughput_probe::ThroughputProbe;
+use crate::engine::token_bucket_filter::{self, Expected, Goal, TokenBuckets, Weights};
 use crate::model::limits::Concurrency;
 use crate::model::time::Moment;
 
-/// Number of tasks in flight up to which one task that just ended matters: a single acceptance proves little.
-const FEW: usize = 16;
+/// Refusals that the start may cost.
+const START_CREDIT: f32 = 8.0;
 
-/// Maximum wait of a submission because it is beyond the window, times two.
-const BEYOND_MAX: Duration = Duration::from_secs(20);
+/// Refusals that an accepted submission pays for, and the most that are saved after the start.
+const CREDIT: f32 = 1.0 / 35.0;
+const CREDIT_MAX: f32 = 1.0;
+const DEBT_MAX: f32 = 4.0;
 
-/// Standard deviations added to the expected number of undetected ends: by default, and before a rate counts as proven.
-const AS_A_RULE: f64 = 1.5;
-const AT_MOST: f64 = 2.0;
+/// Price of a refusal, in accepted submissions, once a limit is known.
+const PRICE: f32 = 6.0;
+const THRIFT: f32 = 0.5;
 
-/// Ratio below which one acceptance rate is clearly lower than another.
-const LESS: f64 = 0.93;
+/// Submissions per second that may be lost by waiting where nothing limits.
+const UNLIMITED: f32 = 10_000.0;
 
-/// Consecutive refusals, at fewer and fewer tasks in flight, after which a missing slot is the cause. Also limits undecided refusals.
-const PATIENCE: u32 = 4;
+/// Probability of acceptance at which a submission leaves while a limit is searched, and the ratio of the limits between which it may
+/// lie from which it is searched.
+const TRY: f32 = 0.4;
+const WIDE: f32 = 1.07;
 
-/// Permit of a submission under way: when it left, and how many other tasks were in flight then.
+/// Expected refusals among the submissions under way up to which another one may leave as a trial.
+const RISK_MAX: f32 = 0.4;
+
+/// Evidence of a refusal that belongs to the same burst as the one before.
+const LATE_NEWS: f32 = 0.4;
+
+/// Submissions whose answers are awaited while the limits of the provider are unknown: a number, and a part of the accepted ones.
+const UNPROVEN: usize = 3;
+const UNPROVEN_PART: usize = 8;
+
+/// Probability of slots from which the end of a task is taken as an opportunity to test them.
+const TEST_MIN: f32 = 0.08;
+
+/// Probability from which an assumption counts as known.
+const KNOWN: f32 = 0.8;
+
+/// Consecutive refusals, each of a submission that left after the one before, from which all submissions pause.
+const PATIENCE: u32 = 5;
+
+/// Permit of a submission under way.
 #[derive(Clone, Copy, Debug)]
 pub struct SubmitPermit {
     left_at: Moment,
-    n_others: usize,
+    number: u64,
 }
 
 impl SubmitPermit {
@@ -47,354 +71,314 @@ impl SubmitPermit {
     }
 }
 
-/// Limiter that estimates both limits, and which of them refuses.
+/// Submission whose answer is awaited.
+#[derive(Clone, Debug)]
+struct Awaited {
+    in_flight: InFlight,
+    expected: Expected,
+    /// Probability that a limit refuses it.
+    risk: f32,
+}
+
+/// Limiter that estimates all limits, and which of them refuse.
 #[derive(Debug)]
 pub struct AdaptiveLimiter {
-    window: ConcurrencyWindow,
+    max: usize,
+    is_told: bool,
     /// Useful number of tasks in flight while nothing is refused; `None` if it is not to be measured.
     gain: Option<ThroughputProbe>,
-    rate: EstimatedRate,
-    reason: Option<RefusalCause>,
-    case: Option<Hypothesis>,
     /// Estimate of the tasks in flight that have ended undetected.
-    unheard: DetectionLag,
-    chance: RandomRefusalTest,
-    /// Limits before the last cuts; `None` before the first cut.
-    before: Option<LimitsBeforeCut>,
-    /// Moment of the last refusal that was the first of its burst.
-    refused_at: Option<Moment>,
-    /// Moment from which one submission beyond the window may leave. A low rate would refuse it directly after another one.
-    beyond_at: Option<Moment>,
-    /// Consecutive refusals, each the first of its burst.
+    unheard: f32,
+    causes: RefusalCauses,
+    buckets: TokenBuckets,
+    /// Weights of the buckets and slots, if there is only one limit, and if there are both.
+    rate: [Weights; 2],
+    slots: [Slots; 2],
+    awaited: BTreeMap<u64, Awaited>,
+    n_sent: u64,
+    n_accepted: usize,
+    /// Maximum number of tasks in flight that were accepted.
+    proven: usize,
+    /// Refusals that may be spent, and those that the submissions under way may cost.
+    credit: f32,
+    risk: f32,
+    is_starting: bool,
+    /// Says whether a task has ended since the last refusal, so that the next submission tells slots from a rate.
+    has_test: bool,
+    /// Consecutive refusals, each of a submission that left after the one before, and the moment of the last one.
     n_refusals: u32,
-    /// Maximum number of other tasks in flight at an acceptance since the last refusal.
-    n_others_max: usize,
-    /// Consecutive refusals with at least as many tasks in flight as at any acceptance since the previous one.
-    n_at_most: u32,
-}
-
-/// Limit that causes a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum RefusalCause {
-    Rate,
-    Window,
-}
-
-/// Limits as they were before cuts that may not help.
-#[derive(Debug)]
-struct LimitsBeforeCut {
-    /// Maximum recent acceptance rate at a refusal since then, in submissions per second.
-    pace: f64,
-    window: ConcurrencyWindow,
-    rate: EstimatedRate,
-}
-
-/// Refusal whose cause is not known yet.
-#[derive(Debug)]
-struct Hypothesis {
-    n_others: usize,
-    /// Moment from which one task beyond the window may be submitted as a test: a rate would allow one again.
-    test_at: Moment,
-    /// Maximum number of other tasks in flight at a later acceptance; `None` before one.
-    n_others_max: Option<usize>,
-    /// Refusals since the case was opened that did not decide it.
-    n_undecided: u32,
-    window_before: ConcurrencyWindow,
-    rate_before: EstimatedRate,
+    refused_at: Option<Moment>,
+    /// Result of the last check, and the number of tasks in flight then; `None` if something has happened since.
+    held: Option<(usize, Held)>,
 }
 
 impl AdaptiveLimiter {
     /// Creates a limiter that knows only the user's settings. A configured rate already gives the useful number of tasks.
     pub fn new(concurrency: Concurrency, is_rate_known: bool) -> Self {
-        let gain = (concurrency == Concurrency::Auto && !is_rate_known).then(ThroughputProbe::new);
-        let (window, rate) = (ConcurrencyWindow::new(concurrency), EstimatedRate::new());
+        let (max, is_auto) = match concurrency {
+            Concurrency::Fixed(n) => (n.get() as usize, false),
+            Concurrency::Auto => (usize::MAX, true),
+        };
         Self {
-            window,
-            gain,
-            rate,
-            reason: None,
-            case: None,
-            unheard: DetectionLag::default(),
-            chance: RandomRefusalTest::new(),
-            before: None,
-            refused_at: None,
-            beyond_at: None,
+            max,
+            is_told: !is_auto || is_rate_known,
+            gain: (is_auto && !is_rate_known).then(ThroughputProbe::new),
+            unheard: 0.0,
+            causes: RefusalCauses::new(),
+            buckets: TokenBuckets::new(),
+            rate: [Weights::new(), Weights::new()],
+            slots: [Slots::new(), Slots::new()],
+            awaited: BTreeMap::new(),
+            n_sent: 0,
+            n_accepted: 0,
+            proven: 0,
+            credit: START_CREDIT,
+            risk: 0.0,
+            is_starting: true,
+            has_test: false,
             n_refusals: 0,
-            n_others_max: 0,
-            n_at_most: 0,
+            refused_at: None,
+            held: None,
         }
     }
 
     /// Records that `n_in_flight` tasks of an earlier process are at the provider.
     pub fn found(&mut self, n_in_flight: usize) {
-        self.window.found(n_in_flight);
+        self.proven = self.proven.max(n_in_flight);
+        self.held = None;
         if let Some(gain) = &mut self.gain {
             gain.found(n_in_flight);
         }
     }
 
-    /// Returns whether the in-flight limit is known from a refusal.
-    pub const fn has_found_places(&self) -> bool {
-        self.window.is_found()
+    /// Returns whether refusals have shown a number of slots.
+    pub fn has_found_places(&self) -> bool {
+        self.causes.probability(Assumption::Slots) + self.causes.probability(Assumption::Both) > KNOWN
+    }
+
+    fn has_found_rate(&self) -> bool {
+        self.causes.probability(Assumption::Rate) + self.causes.probability(Assumption::Both) > KNOWN
     }
 
     /// Returns whether it is unknown which limit refuses.
-    pub const fn is_in_doubt(&self) -> bool {
-        self.case.is_some()
-    }
-
-    /// Sets the state in which a limit is known to exist, and nothing points to random refusals.
-    #[cfg(test)]
-    pub const fn distrust_chance(&mut self) {
-        self.chance.distrust();
+    pub fn is_in_doubt(&self) -> bool {
+        !self.has_found_places()
+            && self.causes.probability(Assumption::Slots) + self.causes.probability(Assumption::Both) > 1.0 - KNOWN
+            && self.n_refusals > 0
     }
 
     /// Returns whether refusals have proved random, so that a wait named by one applies to its own job alone.
-    pub const fn is_chance_trusted(&self) -> bool {
-        self.chance.is_trusted()
+    pub fn is_chance_trusted(&self) -> bool {
+        self.causes.probability(Assumption::None) > KNOWN
     }
 
     /// Returns how many tasks are known to be accepted and useful.
     pub fn cap(&self) -> usize {
-        self.window.cap().min(self.worth())
+        let known = if self.has_found_places() { self.slots[self.main()].count(0.5) } else { self.proven.max(4) };
+        known.min(self.max).min(self.worth())
     }
 
-    /// Returns how many tasks in flight are useful; once some are refused, the window alone decides.
+    /// Returns which weights count most: those for one limit, or those for both.
+    fn main(&self) -> usize {
+        usize::from(
+            self.causes.probability(Assumption::Both)
+                > self.causes.probability(Assumption::Slots).max(self.causes.probability(Assumption::Rate)),
+        )
+    }
+
+    /// Returns how many tasks in flight are useful; once some are refused, the slots alone decide.
     fn worth(&self) -> usize {
-        self.gain.as_ref().filter(|_| !self.window.is_found()).map_or(usize::MAX, ThroughputProbe::cap)
+        self.gain.as_ref().filter(|_| !self.has_found_places()).map_or(usize::MAX, ThroughputProbe::cap)
     }
 
-    /// Records the end of one of `n_in_flight` tasks, its duration `took`, and the expected delay `unheard` of its detection.
-    pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration, unheard: Duration) {
-        self.unheard.ended(took, unheard);
-        if let Some(gain) = self.gain.as_mut().filter(|_| !self.window.is_found()) {
+    /// Records the end of one of `n_in_flight` tasks, and its duration `took`.
+    pub fn ended(&mut self, now: Moment, n_in_flight: usize, took: Duration) {
+        (self.has_test, self.held) = (true, None);
+        let is_found = self.has_found_places();
+        if let Some(gain) = self.gain.as_mut().filter(|_| !is_found) {
             gain.ended(now, n_in_flight, took);
         }
     }
 
-    /// Returns whether one more task may be submitted with `n_in_flight` in flight.
-    pub fn has_room(&self, now: Moment, n_in_flight: usize) -> bool {
-        let is_test = self.case.as_ref().is_some_and(|case| {
-            let room = (case.n_others + self.doubt(case.n_others) + 1).min(self.window.max());
-            case.test_at <= now && n_in_flight < room
-        });
-        let may_go_beyond = n_in_flight < self.window.cap() || self.beyond_at.is_none_or(|at| at <= now);
-        is_test || (n_in_flight < self.room() && may_go_beyond)
+    /// Sets how many of the tasks in flight are expected to have ended undetected.
+    #[expect(clippy::cast_possible_truncation, reason = "at most some thousands")]
+    pub const fn expect_ended(&mut self, n: f64) {
+        self.unheard = n as f32;
     }
 
-    /// Returns how many of `n` tasks in flight may have ended.
-    fn noise(&self, n: usize) -> usize {
-        self.unheard.among(n, AS_A_RULE)
+    /// Returns whether anything was refused yet.
+    pub const fn has_refused(&self) -> bool {
+        self.refused_at.is_some()
     }
 
-    /// Returns by how much a number must exceed `n` tasks in flight to prove more slots. The ends of a few tasks are detected soon.
-    fn doubt(&self, n: usize) -> usize {
-        if n <= FEW { 0 } else { self.unheard.among(n, AT_MOST) }
+    fn in_flight(&self, n_others: usize) -> InFlight {
+        InFlight { n_others, unheard: self.unheard }
     }
 
-    fn room(&self) -> usize {
-        self.window.room(self.noise(self.window.cap())).min(self.worth())
+    fn likely(&self, in_flight: InFlight) -> Likely {
+        Likely { rate: self.buckets.likely(&self.rate), slots: [0, 1].map(|nth| self.slots[nth].likely(in_flight)) }
     }
 
-    /// Returns when there will be room without the end of a task; `None` if only an end makes room.
-    pub fn room_at(&self, now: Moment, n_in_flight: usize) -> Option<Moment> {
-        let test_at = self.case.as_ref().map(|case| case.test_at);
-        let beyond_at = self.beyond_at.filter(|_| n_in_flight < self.room());
-        [test_at, beyond_at].into_iter().flatten().filter(|at| *at > now).min()
+    /// Checks whether one more submission may leave with `n_others` tasks in flight.
+    pub fn check(&mut self, now: Moment, n_others: usize) -> Result<(), Held> {
+        if let Some((n_then, held)) = self.held
+            && n_then == n_others
+            && held.until().is_none_or(|until| now < until)
+        {
+            return Err(held);
+        }
+        let checked = self.weigh_up(now, n_others);
+        self.held = checked.err().map(|held| (n_others, held));
+        checked
     }
 
-    /// Returns when the next submission may leave; `None` means now.
-    pub fn next_at(&self, now: Moment) -> Option<Moment> {
-        self.rate.next_at(now)
+    fn weigh_up(&mut self, now: Moment, n_others: usize) -> Result<(), Held> {
+        if n_others >= self.max.min(self.worth()) {
+            return Err(Held::Slots(None));
+        }
+        if !self.is_told && self.awaited.len() >= UNPROVEN + self.n_accepted.max(self.proven) / UNPROVEN_PART {
+            return Err(Held::Answers);
+        }
+        if self.refused_at.is_none() {
+            return Ok(());
+        }
+        self.buckets.advance(now);
+        let likely = self.likely(self.in_flight(n_others));
+        let may_try = self.risk < RISK_MAX;
+        if self.has_test && may_try && likely.slots[0] > KNOWN && self.causes.probability(Assumption::Slots) > TEST_MIN
+        {
+            return Ok(());
+        }
+        let both = self.causes.probability(Assumption::Both);
+        let sure =
+            self.causes.probability(Assumption::None) + self.causes.probability(Assumption::Slots) * likely.slots[0];
+        let parts =
+            [(self.causes.probability(Assumption::Rate), &self.rate[0]), (both * likely.slots[1], &self.rate[1])];
+        let by_slots =
+            self.causes.probability(Assumption::Slots) * (1.0 - likely.slots[0]) + both * (1.0 - likely.slots[1]);
+        let by_rate =
+            self.causes.probability(Assumption::Rate) * (1.0 - likely.rate[0]) + both * (1.0 - likely.rate[1]);
+        let is_search = may_try && self.credit > 0.0 && self.is_wide();
+        let price = PRICE * (1.0 - self.credit.min(0.0) * THRIFT);
+        let goal = if is_search {
+            Goal::Likely(TRY)
+        } else {
+            // Where nothing seems to limit, time is worth more than any rate shows.
+            let free = UNLIMITED * self.causes.probability(Assumption::None).powi(4);
+            Goal::Cheap { price, per_second: self.buckets.rate(&self.rate[0], 0.3).max(free) }
+        };
+        // The end of a task, which frees a slot, is as far away as the next submission.
+        let end = if n_others > 0 { 1.0 + price * by_rate } else { f32::INFINITY };
+        match self.buckets.wait(parts, sure, goal) {
+            Some((cost, wait)) if is_search || cost <= end => {
+                if wait == 0.0 {
+                    return Ok(());
+                }
+                let at = now + Duration::from_secs_f32(wait.min(60.0));
+                Err(if by_rate > by_slots { Held::Rate(at) } else { Held::Slots(Some(at)) })
+            }
+            _ => Err(Held::Slots(None)),
+        }
+    }
+
+    /// Returns whether much is still possible: the limit that refuses, or its size.
+    fn is_wide(&self) -> bool {
+        let [none, rate, slots, both] = ASSUMPTIONS.map(|assumption| self.causes.probability(assumption));
+        let main = self.main();
+        let is_rate_wide =
+            || self.buckets.rate(&self.rate[main], 1.0 - TRY) > WIDE * self.buckets.rate(&self.rate[main], TRY);
+        let is_slots_wide = || self.slots[main].count(1.0 - TRY) > self.slots[main].count(TRY);
+        none.max(rate).max(slots).max(both) < KNOWN
+            || (rate + both > 0.5 && is_rate_wide())
+            || (slots + both > 0.5 && is_slots_wide())
     }
 
     /// Returns the rate that the provider accepts, in submissions per second; `None` as long as refusals have not shown it.
-    pub fn rate(&self, now: Moment) -> Option<f64> {
-        self.rate.believed(now)
+    pub fn rate(&self) -> Option<f64> {
+        self.has_found_rate().then(|| f64::from(self.buckets.rate(&self.rate[self.main()], 0.5)))
     }
 
     /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
     pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
-        self.rate.take(now);
-        SubmitPermit { left_at: now, n_others }
+        self.buckets.advance(now);
+        let in_flight = self.in_flight(n_others);
+        let risk = if self.has_refused() { 1.0 - self.causes.accepts(self.likely(in_flight)) } else { 0.0 };
+        self.n_sent += 1;
+        self.held = None;
+        self.risk += risk;
+        self.awaited.insert(self.n_sent, Awaited { in_flight, expected: self.buckets.take(), risk });
+        SubmitPermit { left_at: now, number: self.n_sent }
+    }
+
+    /// Forgets a submission whose answer says nothing about limits.
+    pub fn forget(&mut self, permit: SubmitPermit) {
+        self.release(permit);
+    }
+
+    fn release(&mut self, permit: SubmitPermit) -> Awaited {
+        self.held = None;
+        let awaited = self.awaited.remove(&permit.number).expect("a submission is answered once");
+        self.risk = if self.awaited.is_empty() { 0.0 } else { self.risk - awaited.risk };
+        awaited
+    }
+
+    /// Returns the probabilities that this submission had, by what is known now.
+    fn hindsight(&self, awaited: &Awaited) -> Likely {
+        Likely {
+            rate: token_bucket_filter::expected(&self.rate, &awaited.expected),
+            slots: [0, 1].map(|nth| self.slots[nth].likely(awaited.in_flight)),
+        }
     }
 
     /// Records an accepted submission.
-    pub fn accepted(&mut self, now: Moment, ticket: SubmitPermit) {
+    pub fn accepted(&mut self, permit: SubmitPermit) {
+        let awaited = self.release(permit);
         self.n_refusals = 0;
-        self.chance.accepted();
-        let since = self.rate.since_accepted(now);
-        self.rate.accepted(now);
-        self.beyond_at = Some(now + since.max(self.rate.interval(now)).min(BEYOND_MAX) / 2);
-        self.window.accepted(ticket.n_others, self.noise(ticket.n_others));
-        if self.refused_at.is_some_and(|at| ticket.left_at <= at) {
-            return;
-        }
-        self.n_others_max = self.n_others_max.max(ticket.n_others);
-        if let Some(mut case) = self.case.take() {
-            case.n_others_max = case.n_others_max.max(Some(ticket.n_others));
-            if ticket.n_others < case.n_others + self.doubt(case.n_others) {
-                self.case = Some(case);
-            } else {
-                // At least as many tasks were in flight as at the refusal, so a missing slot was not the cause.
-                self.window = case.window_before;
-                self.reason = Some(RefusalCause::Rate);
-            }
+        self.n_accepted += 1;
+        self.proven = self.proven.max(awaited.in_flight.n_others + 1);
+        let max = if self.is_starting { START_CREDIT } else { CREDIT_MAX };
+        self.credit = (self.credit + CREDIT).min(max);
+        self.is_starting &= self.credit >= CREDIT_MAX;
+        let likely = self.hindsight(&awaited);
+        self.causes.accepted(likely);
+        self.buckets.accepted(&awaited.expected);
+        for nth in [0, 1] {
+            self.rate[nth].accepted(&awaited.expected);
+            self.slots[nth].accepted(awaited.in_flight);
         }
     }
 
-    /// Records a refused submission and returns the reaction; `None` if an earlier refusal of the same burst already counted.
-    pub fn refused(&mut self, now: Moment, ticket: SubmitPermit) -> Option<RefusalReaction> {
-        let is_late = self.refused_at.is_some_and(|at| ticket.left_at <= at);
-        if is_late && !self.chance.is_presumed() {
-            self.window.refused_too();
-            return None;
+    /// Records a refused submission and returns the reaction.
+    pub fn refused(&mut self, now: Moment, permit: SubmitPermit) -> RefusalReaction {
+        let awaited = self.release(permit);
+        let likely = self.hindsight(&awaited);
+        let is_late = self.refused_at.is_some_and(|at| permit.left_at <= at);
+        let news = if is_late { LATE_NEWS } else { 1.0 };
+        let chance = self.causes.refused(likely, news);
+        self.credit = (self.credit - (1.0 - chance)).max(-DEBT_MAX);
+        self.is_starting &= self.credit >= CREDIT_MAX;
+        let age = (now - permit.left_at).as_secs_f32();
+        let rates = self.causes.probability(Assumption::Rate) + self.causes.probability(Assumption::Both);
+        self.buckets.refused(&awaited.expected, age, rates * (1.0 - chance) > 0.5);
+        let [rate, slots, both] =
+            [Assumption::Rate, Assumption::Slots, Assumption::Both].map(|of| 1.0 - self.causes.chance(of));
+        self.rate[0].refused(&awaited.expected, rate, news);
+        self.slots[0].refused(awaited.in_flight, slots, news);
+        self.rate[1].refused(&awaited.expected, both * likely.slots[1], news);
+        self.slots[1].refused(awaited.in_flight, both * likely.rate[1], news);
+        if !is_late {
+            self.refused_at = Some(now);
+            self.has_test = false;
+            self.n_refusals += 1;
         }
-        let load = self.load(now, ticket.n_others);
-        let n_before = match self.chance.refused(load) {
-            RefusalVerdict::Chance => return Some(RefusalReaction::Chance),
-            RefusalVerdict::Limit { n_before } => n_before,
-        };
-        if is_late {
-            self.window.refused_too();
-            return None;
-        }
-        self.refused_at = Some(now);
-        self.n_refusals += 1;
-        self.n_at_most = if ticket.n_others >= self.n_others_max { self.n_at_most + 1 } else { 0 };
-        self.n_others_max = 0;
-        if self.chance.is_dense() || load == LoadLevel::Beyond || self.before.is_none() {
-            let (window, rate) = (self.window.clone(), self.rate.clone());
-            self.before = Some(LimitsBeforeCut { pace: rate.pace(now), window, rate });
-        }
-        if self.chance.is_proven_by_cut(load) {
-            self.restore();
-            return Some(RefusalReaction::Chance);
-        }
-        if let Some(gain) = &mut self.gain {
+        if let Some(gain) = self.gain.as_mut().filter(|_| chance <= 0.5) {
             gain.disturbed();
         }
-        self.cut(now, ticket.n_others);
-        if self.reason == Some(RefusalCause::Window) {
-            (0..n_before).for_each(|_| self.window.refused_too());
+        match chance {
+            chance if chance > 0.5 => RefusalReaction::Chance,
+            _ if self.n_refusals >= PATIENCE => RefusalReaction::Wait,
+            _ if self.has_found_places() || self.has_found_rate() => RefusalReaction::Known,
+            _ => RefusalReaction::Limit,
         }
-        Some(if self.n_refusals > 1 { RefusalReaction::Wait } else { RefusalReaction::Cut })
-    }
-
-    /// Reverts cuts that did not help.
-    fn restore(&mut self) {
-        self.case = None;
-        if let Some(before) = self.before.take() {
-            let n_taken = self.window.cap();
-            (self.window, self.rate) = (before.window, before.rate);
-            self.window.found(n_taken);
-        }
-    }
-
-    /// Returns how the load at a refusal compares with the known limits, by the limit that refuses, if known.
-    fn load(&mut self, now: Moment, n_others: usize) -> LoadLevel {
-        let pace = self.rate.pace(now);
-        let (top, pace_top) = self.before.as_mut().map_or((self.window.cap(), pace), |before| {
-            before.pace = before.pace.max(pace);
-            (before.window.cap(), before.pace)
-        });
-        let rate = self.rate.believed(now).map(|_| match self.rate.has_rested(now) {
-            true => LoadLevel::Beyond,
-            false if pace < LESS * pace_top => LoadLevel::Within,
-            false => LoadLevel::Unclear,
-        });
-        let window = (n_others > 0 && self.window.is_found()).then(|| match n_others + 1 + self.doubt(top) {
-            _ if n_others >= self.window.cap() => LoadLevel::Beyond,
-            n if n < top => LoadLevel::Within,
-            _ => LoadLevel::Unclear,
-        });
-        match (self.reason, rate, window) {
-            (_, Some(LoadLevel::Beyond), None)
-            | (Some(RefusalCause::Rate) | None, Some(LoadLevel::Beyond), Some(_)) => LoadLevel::Beyond,
-            (_, _, Some(LoadLevel::Beyond)) => LoadLevel::Beyond,
-            (Some(RefusalCause::Rate), Some(load), _) | (_, Some(load), None) => load,
-            (Some(RefusalCause::Window), _, Some(load)) | (_, None, Some(load)) => load,
-            (None, Some(LoadLevel::Within), Some(LoadLevel::Within)) => LoadLevel::Within,
-            (None, Some(_), Some(_)) | (_, None, None) => LoadLevel::Unclear,
-        }
-    }
-
-    /// Cuts the limit that refused, or both if the cause is unknown.
-    fn cut(&mut self, now: Moment, n_others: usize) {
-        match self.judge(now, n_others) {
-            Some(RefusalCause::Rate) => {
-                if let Some(case) = self.case.take() {
-                    self.window = case.window_before;
-                }
-                self.rate.refused(now, true, self.chance.share());
-                self.reason = Some(RefusalCause::Rate);
-            }
-            Some(RefusalCause::Window) => {
-                let case = self.case.take();
-                self.window.refused(n_others, self.noise(n_others), case.is_some());
-                if let Some(case) = case {
-                    self.rate = case.rate_before;
-                }
-                self.reason = Some(RefusalCause::Window);
-            }
-            None => self.open_case(now, n_others),
-        }
-    }
-
-    /// Returns the limit that refused a submission; `None` if it is not known.
-    fn judge(&self, now: Moment, n_others: usize) -> Option<RefusalCause> {
-        if n_others == 0 {
-            return Some(RefusalCause::Rate);
-        }
-        if let Some(case) = &self.case {
-            let doubt = self.doubt(n_others);
-            return match case.n_others_max {
-                Some(max) if max >= n_others + doubt || n_others + doubt < case.n_others => Some(RefusalCause::Rate),
-                Some(_) if doubt == 0 || case.n_undecided >= PATIENCE => Some(RefusalCause::Window),
-                // The previous cause still applies, as long as nothing contradicts it.
-                Some(_) => self.reason.filter(|reason| *reason == RefusalCause::Rate && self.rate.explains(now)),
-                // Tasks ended and that did not help. Time may help, for some refusals.
-                None if n_others < case.n_others && self.n_refusals < PATIENCE => None,
-                // Without any comparable knowledge, the rate is a guess, and may have been tested too soon.
-                None if self.n_refusals < PATIENCE - 1 && self.is_news(case) => None,
-                None => Some(RefusalCause::Window),
-            };
-        }
-        self.reason.filter(|reason| match reason {
-            RefusalCause::Rate => (self.n_at_most < 2 || n_others > FEW) && self.rate.explains(now),
-            RefusalCause::Window => self.window.explains(n_others),
-        })
-    }
-
-    /// Returns whether nothing known so far predicted this case.
-    const fn is_news(&self, case: &Hypothesis) -> bool {
-        self.reason.is_none() || (case.n_others + 1) * 4 < case.window_before.cap()
-    }
-
-    fn open_case(&mut self, now: Moment, n_others: usize) {
-        let before = self.case.take();
-        let n_undecided = before.as_ref().map_or(0, |case| case.n_undecided + u32::from(case.n_others_max.is_some()));
-        let (window_before, rate_before) = before
-            .map_or_else(|| (self.window.clone(), self.rate.clone()), |case| (case.window_before, case.rate_before));
-        self.window.refused(n_others, self.noise(n_others), true);
-        self.rate.refused(now, false, self.chance.share());
-        self.n_at_most = 0;
-        let wait = self.rate.now(now).map_or(0.0, |rate| (1.5 * f64::from(self.n_refusals) / rate).min(60.0));
-        let test_at = now + Duration::from_secs_f64(wait);
-        self.case = Some(Hypothesis { n_others, test_at, n_others_max: None, n_undecided, window_before, rate_before });
     }
 }
-
-/// Reaction to a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalReaction {
-    /// Random refusal: only its own job waits.
-    Chance,
-    /// Pause of all submissions for a while.
-    Wait,
-    /// Cut of a limit, which is enough: there is room when a task ends, or in a moment.
-    Cut,
-}
-
-#[cfg(test)]
-mod tests;

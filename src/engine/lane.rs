@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use crate::engine::adaptive_limiter::{AdaptiveLimiter, RefusalReaction, SubmitPermit};
+use crate::engine::adaptive_limiter::{AdaptiveLimiter, SubmitPermit};
 use crate::engine::download_concurrency::DownloadConcurrency;
 use crate::engine::pacer::Pacer;
 use crate::engine::quota_hint::QuotaHint;
-use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
+use crate::engine::random_refusals::RandomRefusalTest;
 use crate::engine::retry::Backoff;
+use crate::engine::submit_verdicts::{Held, RefusalReaction};
 use crate::engine::turn::Received;
 use crate::model::event::Stage;
 use crate::model::history::History;
@@ -104,13 +105,11 @@ impl Lane {
         if self.n_submits_out >= submits_max || !self.remaining.has_room(self.n_submits_out) {
             return Err((Bottleneck::Answers, Blocked::Busy));
         }
-        if !self.learner.has_room(now, self.n_in_flight) {
-            let wait = self.learner.room_at(now, self.n_in_flight).map_or(Blocked::Busy, Blocked::Until);
-            return Err((Bottleneck::Places, wait));
-        }
-        if let Some(next_at) = self.learner.next_at(now) {
-            return Err((Bottleneck::Rate, Blocked::Until(next_at)));
-        }
+        self.learner.check(now, self.n_in_flight).map_err(|held| match held {
+            Held::Slots(at) => (Bottleneck::Places, at.map_or(Blocked::Busy, Blocked::Until)),
+            Held::Rate(at) => (Bottleneck::Rate, Blocked::Until(at)),
+            Held::Answers => (Bottleneck::Answers, Blocked::Busy),
+        })?;
         self.submits.take(now).map_err(|moment| (Bottleneck::Rate, Blocked::Until(moment)))?;
         let ticket = self.learner.take(now, self.n_in_flight);
         self.n_submits_out += 1;
@@ -123,7 +122,7 @@ impl Lane {
     pub fn submit_accepted(&mut self, now: Moment, ticket: SubmitPermit, remaining: Option<u64>) {
         self.n_submits_out -= 1;
         self.remaining.told(now, ticket.left_at(), remaining);
-        self.learner.accepted(now, ticket);
+        self.learner.accepted(ticket);
         self.submits.succeeded(now);
         (self.has_answered, self.is_blocked) = (true, false);
     }
@@ -158,24 +157,28 @@ impl Lane {
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
-                let refused = self.learner.refused(now, ticket);
-                match (refused, retry_after) {
-                    // If a limit also refuses, its cut is enough.
-                    (Some(RefusalReaction::Chance | RefusalReaction::Cut) | None, Some(wait))
-                        if self.learner.is_chance_trusted() =>
-                    {
+                let reaction = self.learner.refused(now, ticket);
+                let is_enough = match reaction {
+                    RefusalReaction::Chance => self.learner.is_chance_trusted(),
+                    RefusalReaction::Known => true,
+                    RefusalReaction::Limit | RefusalReaction::Wait => false,
+                };
+                match (reaction, retry_after) {
+                    (RefusalReaction::Wait, _) => self.submits.refused(now, retry_after, true),
+                    (_, Some(wait)) if is_enough => {
                         self.submits.answered();
                         return Some(wait);
                     }
-                    // Until refusals have proved random, the named time counts for all jobs, and nothing more follows.
-                    (Some(RefusalReaction::Chance), Some(_)) => self.submits.refused(now, retry_after, false),
-                    (Some(RefusalReaction::Chance | RefusalReaction::Cut), None) => self.submits.answered(),
-                    (Some(RefusalReaction::Cut | RefusalReaction::Wait), _) => {
-                        self.submits.refused(now, retry_after, true);
-                    }
-                    (None, _) => self.submits.refused(now, retry_after, false),
+                    // Until the reason is known, the named time counts for all jobs, and nothing more follows.
+                    (_, Some(_)) => self.submits.refused(now, retry_after, false),
+                    (_, None) => self.submits.answered(),
                 }
+                return None;
             }
+            _ => self.learner.forget(ticket),
+        }
+        match fault.kind {
+            FaultKind::Throttled { .. } => (),
             FaultKind::Transient | FaultKind::InDoubt => self.submits.faltered(now, fault.kind.leaves_doubt()),
             // The answer of a proxy does not show that the API answers.
             FaultKind::Rejected => (),
@@ -226,8 +229,18 @@ impl Lane {
     }
 
     /// Records a task in flight that was found done: its duration, and the expected delay of the detection.
-    pub fn task_done(&mut self, now: Moment, took: Duration, unheard: Duration) {
-        self.learner.ended(now, self.n_in_flight, took, unheard);
+    pub fn task_done(&mut self, now: Moment, took: Duration) {
+        self.learner.ended(now, self.n_in_flight, took);
+    }
+
+    /// Tells how many of the tasks in flight are expected to have ended undetected.
+    pub const fn expect_ended(&mut self, n: f64) {
+        self.learner.expect_ended(n);
+    }
+
+    /// Returns whether the number of tasks that have ended undetected matters: something was refused.
+    pub const fn counts_ended(&self) -> bool {
+        self.learner.has_refused()
     }
 
     /// Frees the slot of a task at the provider.
@@ -264,7 +277,7 @@ impl Lane {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
                 let is_first = self.polls.hold(now).is_none();
-                let is_chance = self.poll_chance.refused(LoadLevel::Unclear) == RefusalVerdict::Chance;
+                let is_chance = self.poll_chance.refused();
                 // The task of this poll is polled again after a while, and no other poll waits.
                 if is_first && is_chance && (retry_after.is_none() || self.poll_chance.is_trusted()) {
                     self.polls.answered();
@@ -339,14 +352,15 @@ impl Lane {
     /// Returns whether ends of tasks should be detected soon. All slots may be in use, so that only an end lets the next submission leave.
     /// Or the cause of a refusal may be unknown.
     pub fn is_full(&self, now: Moment) -> bool {
-        let has_room = self.learner.has_room(now, self.n_in_flight) || self.submits.hold(now).is_some();
-        self.learner.is_in_doubt() || (self.learner.has_found_places() && !has_room)
+        let is_open = self.submits.hold(now).is_none();
+        let is_full = matches!(self.slow, Some(Bottleneck::Places));
+        self.learner.is_in_doubt() || (is_open && is_full)
     }
 
     /// Returns the lower of the configured rate and the estimated rate of submissions; `None` if both are unknown.
-    pub fn allowed(&self, now: Moment) -> Option<SubmitRateLimit> {
+    pub fn allowed(&self) -> Option<SubmitRateLimit> {
         let told = self.per_second.map(|per_second| SubmitRateLimit { per_second, is_told: true });
-        let learnt = self.learner.rate(now).map(|per_second| SubmitRateLimit { per_second, is_told: false });
+        let learnt = self.learner.rate().map(|per_second| SubmitRateLimit { per_second, is_told: false });
         told.into_iter().chain(learnt).min_by(|a, b| a.per_second.total_cmp(&b.per_second))
     }
 

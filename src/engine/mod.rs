@@ -4,22 +4,20 @@
 //! The engine holds the jobs in flight and a small look-ahead. All other jobs stay in the ledger until the engine loads them. Each concern
 //! has its own file:
 //!
-//! - [`lane`], [`pacer`] and `plans`: the budgets of one provider, the gate of one kind of request, and dispatch.
-//! - [`configured_rate`] and [`adaptive_limiter`]: configured limits, and estimated ones (from `window`, `learnt_rate`, `unheard` and `chance`).
-//! - `remaining`, `spending` and `part`: the provider's quota hint, the user's cost limit, and the user's job limit.
-//! - `gain`, `parallel` and `downloads`: useful numbers of tasks in flight and of concurrent downloads, and the order of downloads.
+//! - [`lane`], [`pacer`] and `dispatch`: the budgets of one provider, the gate of one kind of request, and dispatch.
+//! - [`configured_rate`] and [`adaptive_limiter`]: configured limits, and estimated ones (from `refusal_causes`, `token_bucket_filter`,
+//!   `slot_filter` and `throughput_probe`); `random_refusals`: refused polls.
+//! - `quota_hint`, `spending` and `job_limit`: the provider's quota hint, the user's cost limit, and the user's job limit.
+//! - `download_concurrency` and `downloads`: the useful number of concurrent downloads, and their order.
 //! - [`schedule`], `fifo` and `listening`: poll times and task durations, queues at the provider, and time that counts as evidence.
-//! - [`retry`], `setback`, `refusals` and `brake`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
-//! - `recovery`, `ending` and `pace`: jobs of an earlier process, the end of a run, and the progress snapshot.
+//! - [`retry`], `failures`, `refusals` and `resubmit_limiter`: verdicts on faults, their consequences, shared refusals, and mass resubmission.
+//! - `recovery`, `shutdown` and `snapshot`: jobs of an earlier process, the end of a run, and the progress snapshot.
 
 pub mod adaptive_limiter;
-mod concurrency_window;
 pub mod configured_rate;
-mod detection_lag;
 mod dispatch;
 mod download_concurrency;
 mod downloads;
-mod estimated_rate;
 mod failures;
 mod fifo;
 mod job_limit;
@@ -29,14 +27,18 @@ pub mod pacer;
 mod quota_hint;
 mod random_refusals;
 mod recovery;
+mod refusal_causes;
 mod refusals;
 mod resubmit_limiter;
 pub mod retry;
 pub mod schedule;
 mod shutdown;
+mod slot_filter;
 mod snapshot;
 pub mod spending;
+mod submit_verdicts;
 mod throughput_probe;
+mod token_bucket_filter;
 mod tracked;
 pub mod turn;
 
@@ -113,6 +115,8 @@ pub struct Engine {
     n_queued: usize,
     /// Acceptance time of the most recently accepted task.
     last_accepted_at: Option<Moment>,
+    /// Time of the first turn; `None` before it.
+    begun_at: Option<Moment>,
     /// Submissions left in the quota, as the provider last reported.
     quota_left: Option<u64>,
     spending: Spending,
@@ -167,6 +171,7 @@ impl Engine {
             n_ended: 0,
             n_queued: 0,
             last_accepted_at: None,
+            begun_at: None,
             quota_left: None,
             ends_at: None,
         }
@@ -219,6 +224,7 @@ impl Engine {
     /// Returns what the driver has to record and to do now.
     pub fn turn(&mut self, now: Moment) -> Turn {
         self.awake.look(now);
+        self.begun_at.get_or_insert(now);
         let mut actions = Vec::new();
         let mut wake_at = None;
         if self.stop.as_ref().is_none_or(StopReason::drains) {
@@ -238,6 +244,7 @@ impl Engine {
             self.brake.rest();
         }
         self.schedule.hurry(!self.to_submit.is_empty() && self.lane.is_full(now));
+        self.schedule.end_soon(now, self.tail_wait(now));
         // After this moment, only the answer to a submission is awaited.
         sooner(&mut wake_at, self.gives_up_at().filter(|moment| *moment > now));
         let is_last = self.is_over(now);
@@ -342,7 +349,7 @@ impl Engine {
         if tracked.is_in_flight {
             self.schedule.ended(now, &tracked.watch);
             if !tracked.watch.is_restored() {
-                self.lane.task_done(now, now - tracked.watch.accepted_at, tracked.watch.unheard(now));
+                self.lane.task_done(now, now - tracked.watch.accepted_at);
             }
             self.fifo.ended(self.listening.total(), tracked.order);
         }

@@ -1,19 +1,8 @@
-//! Cumulative sum test (Page, 1954) that separates random refusals from the refusals of a limit.
+//! Sequential test (Page, 1954) that separates random refusals of polls from those of a limit.
 //!
-//! Random refusals affect the same share of all submissions, however many leave. A limit refuses more when more leave, and nothing once the
-//! submissions are cut. While it is exceeded, it refuses one after the other. A single refusal among many accepted submissions is therefore
-//! no reason for a cut. Cuts that do not help would follow each other faster than the limits grow back.
-//!
-//! At first a refusal counts as random until several come close together. From then on a limit is known to exist. A refusal beyond the
-//! known limits then belongs to the limit at once. Random refusals besides a limit show in two ways: single refusals within known limits,
-//! and cuts that do not help. Once that is proven, all refusals count as random again, until they come more often than random refusals do.
-
-/// Minimum number of accepted submissions between two refusals for the second one to say anything about randomness. A limit that fell
-/// refuses more often.
-const APART: u32 = 6;
-
-/// Refusals with fewer accepted submissions in between are consecutive.
-const DENSE: u32 = 2;
+//! Random refusals affect the same share of all polls, however many leave. A limit refuses one after the other while it is exceeded.
+//! Refusals count as random until several come close together. After such an alarm, they belong to a limit until single ones have
+//! proved random again.
 
 /// Minimum share that a limit refuses beyond the random share, when it is exceeded by a noticeable amount.
 const EXCESS: f64 = 0.05;
@@ -42,49 +31,20 @@ const SINGLE: f64 = 0.5;
 /// Minimum trust from which a Retry-After applies to one request alone.
 const TRUST_SHOWN: f64 = 1.0;
 
-/// Trust that proves randomness, trust after that proof, and loss by a refusal beyond the known limits before it.
+/// Trust that proves randomness, and its maximum.
 const TRUST_PROOF: f64 = 6.0;
 const TRUST_MAX: f64 = 8.0;
-const TRUST_LOST: f64 = 0.75;
 
 /// Random share up to which an alarm costs a whole unit of trust. Above it the cost falls, down to `ALARM_COST_MIN`: alarms among many
 /// random refusals are expected.
 const RARE: f64 = 0.01;
 const ALARM_COST_MIN: f64 = 0.5;
 
-/// Leaning towards randomness: initial value, maximum, and losses. Refusals within the known limits count as random only while the leaning
-/// is at least 1.
+/// Leaning towards randomness: initial value, maximum, and loss by an alarm. After an alarm, a refusal may be random only while the
+/// leaning is at least 1.
 const LEANING_FIRST: f64 = 2.0;
 const LEANING_MAX: f64 = 4.0;
-const LEANING_BEYOND: f64 = 0.25;
 const LEANING_ALARM: f64 = 0.5;
-
-/// Cuts without effect that prove randomness, and the reduction of their number by a refusal beyond the known limits.
-const USELESS_CUTS: f64 = 4.0;
-const USELESS_LOST: f64 = 1.25;
-
-/// Load at a refusal, compared with the known limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadLevel {
-    /// Load clearly below the level that was accepted before the last cuts.
-    Within,
-    /// Unknown or unclear load.
-    Unclear,
-    /// Load above the known limits: the submission was a trial.
-    Beyond,
-}
-
-/// Cause to which a refusal is attributed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalVerdict {
-    /// Randomness: the refusal has no consequences.
-    Chance,
-    /// Limit, which also caused some earlier refusals that had counted as random.
-    Limit {
-        /// Number of these earlier refusals.
-        n_before: u32,
-    },
-}
 
 /// Numbers of answers, and of refusals among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -118,40 +78,20 @@ pub struct RandomRefusalTest {
     suspect: Count,
     /// Consecutive refusals.
     n_run: u32,
-    /// Submissions accepted since the last refusal that led to a cut.
-    n_accepted: u32,
-    /// Cuts without effect, and the answers on which the cuts were based.
-    useless: f64,
-    cuts: Count,
 }
 
 impl RandomRefusalTest {
     /// Creates a test in which refusals count as random until several come close together.
-    pub const fn new() -> Self {
-        let nothing = Count { answers: 0.0, refused: 0.0 };
+    pub fn new() -> Self {
         Self {
             is_presumed: true,
             trust: 0.0,
             leaning: LEANING_FIRST,
             seen: Count { answers: FIRST_ANSWERS, refused: FIRST_REFUSED },
             suspicion: 0.0,
-            suspect: nothing,
+            suspect: Count::default(),
             n_run: 0,
-            n_accepted: 0,
-            useless: 0.0,
-            cuts: nothing,
         }
-    }
-
-    /// Sets the state in which a limit is known to exist, and nothing points to random refusals.
-    #[cfg(test)]
-    pub const fn distrust(&mut self) {
-        (self.is_presumed, self.trust, self.leaning) = (false, 0.0, 0.0);
-    }
-
-    /// Returns whether all refusals count as random until an alarm.
-    pub const fn is_presumed(&self) -> bool {
-        self.is_presumed
     }
 
     /// Returns whether randomness is more than presumed: refusals have stayed single.
@@ -159,29 +99,19 @@ impl RandomRefusalTest {
         self.is_presumed && self.trust >= TRUST_SHOWN
     }
 
-    /// Returns the share of submissions that are refused at random; 0 if refusals are not presumed random.
-    pub fn share(&self) -> f64 {
-        if self.is_presumed { self.seen.share().min(SHARE_MAX) } else { 0.0 }
-    }
-
-    /// Returns whether a refusal now directly follows the one that led to the last cut.
-    pub const fn is_dense(&self) -> bool {
-        self.n_accepted < DENSE
-    }
-
-    /// Records an accepted submission.
+    /// Records a request that was not refused.
     pub fn accepted(&mut self) {
         self.n_run = 0;
-        self.n_accepted = self.n_accepted.saturating_add(1);
         self.count(false);
         let share = self.likely_share();
         self.weigh(((1.0 - share - excess(share)) / (1.0 - share)).ln());
     }
 
-    /// Records a refused submission at this load, and returns the cause of the refusal.
-    pub fn refused(&mut self, load: LoadLevel) -> RefusalVerdict {
-        if !self.is_presumed && (load == LoadLevel::Beyond || self.leaning < 1.0) {
-            return self.expected(load);
+    /// Records a refusal. Returns whether it counts as random, and has no consequences for other requests.
+    pub fn refused(&mut self) -> bool {
+        if !self.is_presumed && self.leaning < 1.0 {
+            (self.suspicion, self.suspect) = (0.0, Count::default());
+            return false;
         }
         self.count(true);
         self.n_run += 1;
@@ -189,26 +119,14 @@ impl RandomRefusalTest {
         self.weigh(((share + excess(share)) / share).ln());
         let (alarm, run) = if self.is_presumed { (ALARM, RUN) } else { (ALARM_UNPROVEN, RUN_UNPROVEN) };
         if self.suspicion > alarm || f64::from(self.n_run) * -share.ln() > run {
-            return self.alarmed(share);
+            self.alarmed(share);
+            return false;
         }
-        RefusalVerdict::Chance
-    }
-
-    /// Handles a refusal that the known limits explain, or that must not wait for further evidence.
-    fn expected(&mut self, load: LoadLevel) -> RefusalVerdict {
-        match load {
-            LoadLevel::Beyond => {
-                self.trust = (self.trust - TRUST_LOST).max(0.0);
-                self.leaning = (self.leaning - LEANING_BEYOND).max(0.0);
-            }
-            LoadLevel::Within | LoadLevel::Unclear => self.trust = self.trust.max(0.0),
-        }
-        (self.suspicion, self.suspect) = (0.0, Count::default());
-        RefusalVerdict::Limit { n_before: 0 }
+        true
     }
 
     /// Handles refusals that came close together.
-    fn alarmed(&mut self, share: f64) -> RefusalVerdict {
+    fn alarmed(&mut self, share: f64) {
         // Refusals beyond the expected number of random ones belonged to the limit, and so did those in a row.
         let in_a_row = if self.n_run > 1 { f64::from(self.n_run) } else { 0.0 };
         let excess = (self.suspect.refused - share * self.suspect.answers).max(in_a_row);
@@ -217,45 +135,11 @@ impl RandomRefusalTest {
         if !self.is_presumed {
             self.leaning = (self.leaning - LEANING_ALARM).max(0.0);
         }
-        let seen = self.share();
+        let seen = if self.is_presumed { self.seen.share().min(SHARE_MAX) } else { 0.0 };
         self.trust -= if seen > 0.0 { (RARE / seen).clamp(ALARM_COST_MIN, 1.0) } else { 1.0 };
         if self.trust < 0.0 {
             (self.is_presumed, self.trust) = (false, 0.0);
         }
-        RefusalVerdict::Limit { n_before: self.n_run - 1 }
-    }
-
-    /// Records that a refusal at this load leads to a cut. Returns whether cuts without effect now prove randomness, so that the cut must
-    /// not be made.
-    pub fn is_proven_by_cut(&mut self, load: LoadLevel) -> bool {
-        let n_accepted = std::mem::take(&mut self.n_accepted);
-        if self.is_presumed || n_accepted < APART {
-            return false;
-        }
-        if self.useless <= 0.0 {
-            self.cuts = Count::default();
-        }
-        self.cuts.refused += 1.0;
-        self.cuts.answers += f64::from(n_accepted) + 1.0;
-        match load {
-            LoadLevel::Within => {
-                self.useless += 1.0;
-                self.leaning = (self.leaning + 1.0).min(LEANING_MAX);
-            }
-            LoadLevel::Unclear => (),
-            LoadLevel::Beyond => self.useless = (self.useless - USELESS_LOST).max(0.0),
-        }
-        if self.useless <= USELESS_CUTS || self.cuts.share() >= SHARE_MAX {
-            return false;
-        }
-        self.seen = Count { answers: 2.0 * FIRST_ANSWERS, refused: 2.0 * FIRST_ANSWERS * self.cuts.share() };
-        (self.suspicion, self.suspect) = (0.0, Count::default());
-        self.prove();
-        true
-    }
-
-    fn prove(&mut self) {
-        (self.is_presumed, self.trust, self.useless) = (true, TRUST_MAX, 0.0);
     }
 
     fn likely_share(&self) -> f64 {
@@ -281,7 +165,7 @@ impl RandomRefusalTest {
         self.trust = (self.trust + singles).min(TRUST_MAX);
         self.leaning = (self.leaning + singles).min(LEANING_MAX);
         if !self.is_presumed && self.trust >= TRUST_PROOF {
-            self.prove();
+            (self.is_presumed, self.trust) = (true, TRUST_MAX);
         }
     }
 }

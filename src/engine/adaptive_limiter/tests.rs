@@ -1,5 +1,7 @@
 //! Tests of the limiter against a provider whose two limits refuse identically.
 
+mod chance;
+
 use super::*;
 use crate::model::time::Timestamp;
 
@@ -41,12 +43,8 @@ impl Provider {
         for now in seconds.start * 1000..seconds.end * 1000 {
             self.tokens = (self.tokens + self.per_second / 1000.0).min(self.per_second.max(1.0));
             while self.ends_at.front().is_some_and(|ends_at| *ends_at <= now) {
-                self.learner.ended(
-                    at(now),
-                    self.ends_at.len(),
-                    Duration::from_millis(self.task_millis.unsigned_abs()),
-                    Duration::ZERO,
-                );
+                let took = Duration::from_millis(self.task_millis.unsigned_abs());
+                self.learner.ended(at(now), self.ends_at.len(), took);
                 self.ends_at.pop_front();
             }
             while now >= self.closed_until && self.submit(now) {}
@@ -56,7 +54,7 @@ impl Provider {
     /// Sends one submission, if one may leave, and answers it at once.
     fn submit(&mut self, now: i64) -> bool {
         let n_others = self.ends_at.len();
-        if !self.learner.has_room(at(now), n_others) || self.learner.next_at(at(now)).is_some() {
+        if self.learner.check(at(now), n_others).is_err() {
             return false;
         }
         let ticket = self.learner.take(at(now), n_others);
@@ -64,10 +62,10 @@ impl Provider {
             self.tokens -= 1.0;
             self.n_accepted += 1;
             self.ends_at.push_back(now + self.task_millis);
-            self.learner.accepted(at(now), ticket);
+            self.learner.accepted(ticket);
         } else {
             self.n_refused += 1;
-            if self.learner.refused(at(now), ticket) == Some(RefusalReaction::Wait) {
+            if self.learner.refused(at(now), ticket) == RefusalReaction::Wait {
                 self.closed_until = now + 500;
             }
         }
@@ -107,11 +105,11 @@ fn places_are_told_from_a_rate() {
     for (task_millis, places) in [(1000, 4), (5000, 4), (15_000, 4), (5000, 50), (2000, 1)] {
         let mut provider = Provider::new(task_millis, places, NO_RATE);
         provider.play(0..60);
-        assert_eq!(provider.learner.reason, Some(RefusalCause::Window), "{places} places of {task_millis} ms");
+        assert!(provider.learner.has_found_places(), "{places} places of {task_millis} ms");
         provider.play(60..300);
         let share = ratio(provider.n_accepted * usize::try_from(task_millis).unwrap(), places * 240_000);
         assert!(share >= 0.9 && provider.refused() <= 0.05, "{places} places of {task_millis} ms: {share}");
-        assert_eq!(provider.learner.rate.now(at(300_000)).filter(|rate| *rate < 100.0), None, "no rate is in the way");
+        assert_eq!(provider.learner.rate(), None, "no rate is in the way");
     }
 }
 
@@ -120,7 +118,8 @@ fn a_rate_is_told_from_places() {
     for (task_millis, per_second) in [(1000, 20.0), (5000, 20.0), (15_000, 20.0), (5000, 100.0)] {
         let mut provider = Provider::new(task_millis, NO_LIMIT, per_second);
         provider.play(0..60);
-        assert_eq!(provider.learner.reason, Some(RefusalCause::Rate), "{per_second}/s, {task_millis} ms");
+        let rate = provider.learner.rate().unwrap_or(0.0);
+        assert!((rate / per_second - 1.0).abs() < 0.1, "{per_second}/s, {task_millis} ms: {rate}");
         provider.play(60..300);
         let share = f64::from(u32::try_from(provider.n_accepted).unwrap()) / (per_second * 240.0);
         assert!(share >= 0.9, "{per_second}/s, {task_millis} ms: {share}");
@@ -146,59 +145,49 @@ fn a_rate_that_is_taken_for_places_does_no_great_harm() {
 #[test]
 fn an_empty_provider_that_refuses_has_a_rate() {
     let mut learner = AdaptiveLimiter::new(Concurrency::Auto, false);
-    learner.distrust_chance();
-    let ticket = learner.take(at(0), 0);
-    assert_eq!(learner.refused(at(40), ticket), Some(RefusalReaction::Cut));
-    assert_eq!(learner.reason, Some(RefusalCause::Rate));
-    assert!(learner.has_room(at(41), 3), "the window is as it was");
-    let ticket = learner.take(at(2000), 0);
-    assert_eq!(learner.refused(at(2040), ticket), Some(RefusalReaction::Wait), "the second in a row");
-}
-
-#[test]
-fn only_the_first_refusal_of_a_burst_counts() {
-    let mut learner = AdaptiveLimiter::new(Concurrency::Auto, false);
-    learner.distrust_chance();
-    let tickets: Vec<SubmitPermit> = (0..4).map(|n| learner.take(at(0), n)).collect();
-    learner.accepted(at(40), tickets[0]);
-    learner.accepted(at(40), tickets[1]);
-    assert!(learner.refused(at(41), tickets[2]).is_some());
-    let cut =
-        |learner: &AdaptiveLimiter| format!("{} {:?} {:?}", learner.window.cap(), learner.rate, learner.case.is_some());
-    let before = cut(&learner);
-    assert_eq!(learner.refused(at(5000), tickets[3]), None, "however late it comes");
-    assert_eq!(cut(&learner), before);
-}
-
-/// The first refusal cuts both limits, and the next answer restores what was cut without a reason.
-#[test]
-fn a_case_ends_with_the_next_word() {
-    for is_taken in [true, false] {
-        let mut learner = AdaptiveLimiter::new(Concurrency::Auto, false);
-        learner.distrust_chance();
-        learner.ended(at(0), 1, Duration::from_secs(1), Duration::ZERO);
-        for n in 0..4 {
-            let ticket = learner.take(at(0), n);
-            learner.accepted(at(0), ticket);
-        }
-        let ticket = learner.take(at(1), 4);
-        assert_eq!(learner.refused(at(1), ticket), Some(RefusalReaction::Cut));
-        assert!(!learner.has_room(at(1), 4) && learner.has_room(at(1), 3));
-        let test_at = learner.room_at(at(1), 4).unwrap();
-        assert!(learner.has_room(test_at, 4) && !learner.has_room(test_at, 5), "one more may leave, to see");
-        let ticket = learner.take(test_at, 4);
-        if is_taken {
-            learner.accepted(test_at, ticket);
-            assert!(learner.has_room(test_at, 5) && learner.rate.now(test_at).is_some());
-        } else {
-            assert_eq!(learner.refused(test_at, ticket), Some(RefusalReaction::Wait), "the second in a row");
-            let test_at = learner.room_at(test_at, 4).unwrap();
-            let ticket = learner.take(test_at, 4);
-            assert_eq!(learner.refused(test_at, ticket), Some(RefusalReaction::Wait), "the third");
-            assert!(!learner.has_room(test_at, 4) && learner.rate.now(test_at).is_none());
-        }
-        assert!(learner.case.is_none());
+    for nth in 0..4 {
+        let permit = learner.take(at(10 * nth), 0);
+        if nth == 0 { learner.accepted(permit) } else { drop(learner.refused(at(10 * nth), permit)) }
     }
+    assert!(learner.rate().is_some() && !learner.has_found_places());
+    assert!(matches!(learner.check(at(41), 0), Err(Held::Rate(until)) if until > at(41)));
+}
+
+/// A burst of refusals is met once: the submissions that left before the first of them say little more.
+#[test]
+fn refusals_of_one_burst_count_little() {
+    let found = |gap: i64| {
+        let mut learner = AdaptiveLimiter::new(Concurrency::Auto, false);
+        let taken: Vec<_> = (0..50).map(|n| learner.take(at(0), n)).collect();
+        taken.into_iter().for_each(|permit| learner.accepted(permit));
+        let mut permits: Vec<_> = (0..4).map(|nth| (nth, learner.take(at(50 + gap * nth), 50))).collect();
+        if gap == 0 {
+            permits.drain(..).for_each(|(_, permit)| drop(learner.refused(at(90), permit)));
+        }
+        for (nth, permit) in permits {
+            learner.refused(at(51 + gap * nth), permit);
+        }
+        learner.causes.probability(Assumption::None)
+    };
+    assert!(found(0) > 10.0 * found(100), "{} {}", found(0), found(100));
+}
+
+/// Refusals while all slots are in use, and acceptances after ends of tasks, show the slots.
+#[test]
+fn slots_are_told_by_the_ends_of_tasks() {
+    let mut learner = AdaptiveLimiter::new(Concurrency::Auto, false);
+    for round in 0..6 {
+        for n in 0..4 {
+            let permit = learner.take(at(round * 5000), n);
+            learner.accepted(permit);
+        }
+        let permit = learner.take(at(round * 5000 + 100), 4);
+        learner.refused(at(round * 5000 + 140), permit);
+        (0..4).for_each(|_| learner.ended(at(round * 5000 + 4900), 4, Duration::from_secs(5)));
+    }
+    assert!(learner.has_found_places(), "{:?}", learner.causes);
+    assert_eq!(learner.cap(), 4);
+    assert_eq!(learner.check(at(30_000), 3), Ok(()));
 }
 
 /// A limit of the other kind than the one before is used too, whatever it is attributed to.
@@ -226,12 +215,12 @@ fn chance_is_borne() {
         while ends_at.front().is_some_and(|at| *at <= now) {
             ends_at.pop_front();
         }
-        if learner.has_room(at(now), ends_at.len()) && learner.next_at(at(now)).is_none() {
+        if learner.check(at(now), ends_at.len()).is_ok() {
             let ticket = learner.take(at(now), ends_at.len());
             if rng.u8(..10) == 0 {
                 learner.refused(at(now), ticket);
             } else {
-                learner.accepted(at(now), ticket);
+                learner.accepted(ticket);
                 ends_at.push_back(now + 3000);
                 n_accepted += 1;
             }
