@@ -1,5 +1,7 @@
 //! Dispatch: downloads, polls and submissions that may leave now within their budgets, and requests for further jobs.
 
+use std::time::Duration;
+
 use crate::engine::downloads::BACKLOG_MIN;
 use crate::engine::lane::Blocked;
 use crate::engine::turn::{Action, StopReason};
@@ -127,6 +129,13 @@ impl Engine {
         self.jobs.len().saturating_sub(n_elsewhere) >= self.lane.cap().max(BACKLOG_MIN)
     }
 
+    /// Returns the maximum wait between two polls of a task, if the run waits for its last tasks only.
+    pub(super) fn tail_wait(&self, now: Moment) -> Option<Duration> {
+        let is_tail = self.is_ending() && self.lane.n_in_flight() <= TAIL_TASKS;
+        let begun_at = self.begun_at.filter(|_| is_tail)?;
+        Some(((now - begun_at) / TAIL_PART).max(TAIL_WAIT_MIN))
+    }
+
     /// Keeps the look-ahead filled. Jobs in backoff count against it, so that an outage loads no further jobs. Jobs of an earlier process
     /// are loaded in any case.
     pub(super) fn plan_load(&mut self, actions: &mut Vec<Action>) {
@@ -141,6 +150,11 @@ impl Engine {
         }
     }
 }
+
+/// Number of last tasks that the run waits for, and the part of its time so far that may pass between two polls of one.
+const TAIL_TASKS: usize = 64;
+const TAIL_PART: u32 = 20;
+const TAIL_WAIT_MIN: Duration = Duration::from_millis(100);
 
 /// Keeps the earlier of two moments; `None` means no moment.
 pub(super) fn sooner(wake_at: &mut Option<Moment>, other: Option<Moment>) {

@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 pub const STEPS: usize = 700;
 
 /// First age after zero, in seconds.
-const FIRST: f64 = 0.1;
+const FIRST: f64 = 0.01;
 
 /// Relative growth from one age to the next: 700 steps reach beyond a day.
-const GROWTH: f64 = 0.02;
+const GROWTH: f64 = 0.023;
 
 /// Ages of the grid in seconds, from zero.
 pub static AGES: LazyLock<[f64; STEPS + 1]> = LazyLock::new(|| {

@@ -19,7 +19,10 @@ use crate::model::snapshot::Latency;
 use crate::model::time::Moment;
 
 /// Minimum wait between two polls of a task.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
+const INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// First wait before an early poll.
+const SCOUT_FIRST: Duration = Duration::from_millis(20);
 
 /// Maximum wait between two polls of a task.
 const INTERVAL_MAX: Duration = Duration::from_secs(300);
@@ -28,9 +31,9 @@ const INTERVAL_MAX: Duration = Duration::from_secs(300);
 /// without polls teach nothing.
 const JITTER: f64 = 0.2;
 
-/// Number of early polls while no task has been seen to end. The first one comes after the minimum wait, and each further one after twice
-/// as long. A few polls show whether tasks take a tenth of a second or many seconds.
-const SCOUTS: u32 = 5;
+/// Number of early polls while no task has been seen to end. The first one comes after `SCOUT_FIRST`, and each further one after four times
+/// as long. A few polls show whether tasks take some milliseconds or many seconds.
+const SCOUTS: u32 = 4;
 
 /// Fraction of its recorded duration for which a task of an earlier process surely ran. It ended somewhere in the remaining part.
 const PAST_PART: f64 = 0.8;
@@ -110,6 +113,8 @@ pub struct Schedule {
     replanned_at: Option<Moment>,
     /// Says whether jobs wait for the slots of tasks.
     is_hurried: bool,
+    /// Maximum wait between two polls while the run waits for its last tasks; `None` before that.
+    tail_wait: Option<Duration>,
     task_timeout: Duration,
     jitter: fastrand::Rng,
 }
@@ -143,6 +148,7 @@ impl Schedule {
             is_outdated: false,
             replanned_at: None,
             is_hurried: false,
+            tail_wait: None,
             task_timeout,
             jitter: fastrand::Rng::with_seed(seed),
         }
@@ -168,11 +174,20 @@ impl Schedule {
         self.is_hurried = is_hurried;
     }
 
+    /// Limits the wait between two polls, because the run waits for its last tasks; `None` means no such limit.
+    pub fn end_soon(&mut self, now: Moment, tail_wait: Option<Duration>) {
+        let has_begun = self.tail_wait.is_none() && tail_wait.is_some();
+        self.tail_wait = tail_wait;
+        if has_begun {
+            self.replan(now);
+        }
+    }
+
     /// Plans the next poll of a task that is not done.
     pub fn plan(&mut self, now: Moment, job: JobId, watch: PollState) {
         let moment = if self.n_scouts < SCOUTS && !self.kinds.has_seen_an_end() {
             self.n_scouts += 1;
-            now + INTERVAL_MIN * (1 << (self.n_scouts - 1))
+            now + SCOUT_FIRST * 4_u32.pow(self.n_scouts - 1)
         } else {
             self.best_moment(now, &watch)
         };
@@ -250,7 +265,8 @@ impl Schedule {
         let running = watch.age(watch.running_at);
         let Best { next, after } = self.kinds.best(watch.kind, running, self.is_hurried);
         let aim = next + (self.jitter.f64() - 0.5) * JITTER * (after - next).min(next - running);
-        let wait = Duration::from_secs_f64((aim - watch.age(now)).max(0.0)).clamp(INTERVAL_MIN, INTERVAL_MAX);
+        let wait = Duration::from_secs_f64((aim - watch.age(now)).max(0.0))
+            .clamp(INTERVAL_MIN, self.tail_wait.unwrap_or(INTERVAL_MAX));
         let deadline = watch.accepted_at + self.task_timeout + watch.not_counted;
         // A task is given up only after an answer of the API, so it is polled at its deadline.
         if deadline > now { deadline.min(now + wait) } else { now + wait }

@@ -118,7 +118,7 @@ fn a_few_jobs_that_are_refused_alike_among_successes_are_tried_once_more_and_fai
 #[test]
 fn refusals_that_last_are_an_outage() {
     let limits = Limits { outage_max: Duration::from_secs(3600), ..fixed(4) };
-    let mut bench = Bench::with_pending(limits, 200);
+    let mut bench = Bench::with_pending(limits, 2000);
     let is_over = play(&mut bench, Duration::from_secs(36_000), &rejected(), |bench, _| {
         bench.now - START > Duration::from_secs(5)
     });
