@@ -1,9 +1,10 @@
 //! Recognition of files that are no manifest at all: archives, documents, images, databases, pointers, web pages.
 
+use std::io::Read;
 use std::path::Path;
 
 use crate::manifest::diagnostics::{Issue, wrong};
-use crate::manifest::input::bytes::DecompressedReader;
+use crate::manifest::input::bytes::{CHUNK, DecompressedReader};
 
 /// File type with the bytes that begin it.
 struct BinaryType {
@@ -24,11 +25,8 @@ const UNPACK: &str = "unpack it and name the file inside it";
 const TO_CSV: &str = "write its rows to a CSV or JSONL file";
 const NOT_TEXT: &str = "name the file with the prompts; an image is no manifest";
 
-/// Types that begin with the same bytes are listed from the longest to the shortest.
-const BINARY: [BinaryType; 27] = [
-    binary(0, b"%PDF-", "a PDF document", AS_TEXT),
-    binary(0, b"{\\rtf", "an RTF document", AS_TEXT),
-    binary(0, b"%!PS", "a PostScript document", AS_TEXT),
+/// Types with bytes that no text has. Those that begin with the same bytes are listed from the longest to the shortest.
+const BINARY: [BinaryType; 24] = [
     binary(0, b"\xd0\xcf\x11\xe0", "an old Office file (.xls or .doc)", AS_CSV),
     binary(
         0,
@@ -71,7 +69,10 @@ const ZIPPED: [(&[u8], &str, &str); 6] = [
 ];
 
 /// Beginnings of text files that are no manifest, in lower case.
-const TEXTS: [(&str, &str, &str); 12] = [
+const TEXTS: [(&str, &str, &str); 14] = [
+    ("%pdf-", "a PDF document", AS_TEXT),
+    ("{\\rtf1", "an RTF document", AS_TEXT),
+    ("%!ps-adobe", "a PostScript document", AS_TEXT),
     (
         "version https://git-lfs.github.com/spec/",
         "a Git LFS pointer, and not the file itself",
@@ -92,21 +93,31 @@ const TEXTS: [(&str, &str, &str); 12] = [
     ("<?xml", "an XML file", "write its rows to a CSV or JSONL file"),
     ("<svg", "an SVG image", NOT_TEXT),
     ("<error>", "an error message of a file server", "download the file again"),
-    ("404: not found", "an error message of a web server", "download the file again, from the right address"),
     ("diff --git ", "a patch", "apply it with `git apply FILE`, and name the file that it changes"),
     ("```", "wrapped in a Markdown code fence", "remove the lines of backticks"),
     ("~~~", "wrapped in a Markdown code fence", "remove the lines of tildes"),
 ];
 
+/// Whole content of the page that a forge sends for a file that it does not have, in lower case.
+const NOT_FOUND: (&str, &str, &str) =
+    ("404: not found", "an error message of a web server", "download the file again, from the right address");
+
 /// Returns the mistake for a file that is certainly no manifest. A file that cannot be read gives `None` here, and its error later.
 pub(crate) fn found(path: &Path) -> Option<Issue> {
-    let mut head = Vec::new();
-    DecompressedReader::open(path).ok()?.fill(&mut head).ok()?;
+    let mut head = vec![0; CHUNK];
+    // One read: a pipe that sends slowly is waited for where the wait is shown.
+    let n_bytes = DecompressedReader::open(path).ok()?.read(&mut head).ok()?;
+    head.truncate(n_bytes);
     let (name, remedy) = binary_type(&head).or_else(|| text_type(&head))?;
     Some(wrong(format!("the file is {name}"), remedy))
 }
 
 fn binary_type(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    // The magic bytes of some types are letters, with which a prompt may begin too.
+    let is_in_text = |byte: &u8| *byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r' | b'\x0c' | b'\x1b');
+    if head.iter().all(is_in_text) {
+        return None;
+    }
     let has = |part: &[u8]| head.windows(part.len()).any(|window| window == part);
     if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         let inside = ZIPPED.iter().find(|(name, ..)| has(name)).map(|(_, name, remedy)| (*name, *remedy));
@@ -119,7 +130,9 @@ fn binary_type(head: &[u8]) -> Option<(&'static str, &'static str)> {
 fn text_type(head: &[u8]) -> Option<(&'static str, &'static str)> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     let begins = |word: &str| head.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word.as_bytes()));
-    TEXTS.iter().find(|(begin, ..)| begins(begin)).map(|(_, name, remedy)| (*name, *remedy))
+    let is_not_found = head.trim_ascii_end().eq_ignore_ascii_case(NOT_FOUND.0.as_bytes());
+    let found = TEXTS.iter().find(|(begin, ..)| begins(begin)).or_else(|| is_not_found.then_some(&NOT_FOUND));
+    found.map(|(_, name, remedy)| (*name, *remedy))
 }
 
 #[cfg(test)]
@@ -132,7 +145,7 @@ mod tests {
         for kind in &BINARY {
             let mut head = vec![b' '; kind.offset];
             head.extend_from_slice(kind.magic);
-            head.extend_from_slice(b"rest");
+            head.extend_from_slice(b"\0rest");
             assert_eq!(binary_type(&head), Some((kind.name, kind.remedy)));
         }
         for (inside, name, remedy) in ZIPPED {
@@ -141,14 +154,22 @@ mod tests {
         }
         assert_eq!(binary_type(b"PK\x03\x04prompts.csv"), Some(("a zip archive", UNPACK)));
         for (begin, name, remedy) in TEXTS {
-            for head in [begin.to_uppercase(), format!("\u{feff}\r\n {begin}x")] {
+            for head in [begin.to_ascii_uppercase(), format!("\u{feff}\r\n {begin}x")] {
                 assert_eq!(text_type(head.as_bytes()), Some((name, remedy)), "{head}");
             }
         }
     }
 
     #[test]
+    fn the_page_of_a_missing_file_is_found_as_a_whole() {
+        assert_eq!(text_type(b"404: Not Found\n"), Some((NOT_FOUND.1, NOT_FOUND.2)));
+        assert_eq!(text_type(b"404: Not Found, a neon sign\na cat"), None);
+    }
+
+    /// Goal: a prompt that begins like another type is a prompt. Method: the magic bytes that are letters, where they count.
+    #[test]
     fn manifests_are_no_other_files() {
+        let mustard = format!("{}ustard", " ".repeat(256) + "m");
         for text in [
             "",
             "prompt\na cat",
@@ -162,6 +183,14 @@ mod tests {
             "PK",
             "GIF of a cat",
             "404 cats",
+            "Convert WEBP to a painting",
+            "The ftyp box of a video",
+            &mustard,
+            "PAR1 lamps on a stage",
+            "BZhang, a portrait",
+            "8BPS, neon letters",
+            "Rar! says the bear",
+            "GIF89a, vaporwave",
             "xml",
             "{\"prompt\": \"x\"}",
         ] {
