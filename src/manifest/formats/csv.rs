@@ -29,10 +29,6 @@ impl Format for Csv {
         &["csv"]
     }
 
-    fn instead_of_column(&self, _: Field) -> Option<String> {
-        None
-    }
-
     fn open(
         &self,
         input: FormatInput,

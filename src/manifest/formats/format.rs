@@ -29,7 +29,9 @@ pub trait Format: Sync {
     fn endings(&self) -> &'static [&'static str];
 
     /// Returns what to do instead of naming a column for this field. `None` if the format has columns or keys with free names.
-    fn instead_of_column(&self, field: Field) -> Option<String>;
+    fn instead_of_column(&self, _field: Field) -> Option<String> {
+        None
+    }
 
     /// Returns words without which a manifest in this format names no other file. Empty if the format cannot name one.
     fn words_of_other_files(&self) -> &'static [&'static str] {

@@ -44,10 +44,6 @@ impl Format for Jsonl {
         &["jsonl", "ndjson"]
     }
 
-    fn instead_of_column(&self, _: Field) -> Option<String> {
-        None
-    }
-
     fn open(
         &self,
         input: FormatInput,

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
 use crate::manifest::diagnostics::{DiagnosticList, Location, PassDiagnostics, Span, wrong};
-use crate::manifest::fields::field::Field;
 use crate::manifest::formats::cells::{
     self, BadRow, Cell, Misplaced, ROW_BYTES_MAX, ROW_CELLS_MAX, Row, WrittenCell, never_closed, too_many_cells,
 };
@@ -35,10 +34,6 @@ impl Format for Tsv {
 
     fn endings(&self) -> &'static [&'static str] {
         &["tsv", "tab"]
-    }
-
-    fn instead_of_column(&self, _: Field) -> Option<String> {
-        None
     }
 
     fn open(
