@@ -97,7 +97,6 @@ async fn a_wrong_manifest_is_an_error_and_no_update() {
 async fn a_ledger_in_memory_serves_a_run_a_retry_and_a_repair() {
     let bench = Bench::new(SimulatorConfig { fail_rate: 0.5, ..quick() });
     let out = bench.path("out");
-    fs::create_dir(&out).unwrap();
     let _ledger = memory::create(&out);
     let mut running = batch(&bench).start().unwrap();
     while let Some(update) = running.next().await {

@@ -12,8 +12,7 @@ mod recording;
 mod retrying;
 mod settings;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -88,16 +87,15 @@ impl TestPlace for Sqlite {
 
 /// Place for a run in memory.
 struct Memory {
-    out: PathBuf,
+    folder: TempDir,
     /// Keeps the ledger.
     _run: MemoryRun,
 }
 
 impl TestPlace for Memory {
     fn new() -> Self {
-        static N: AtomicU32 = AtomicU32::new(0);
-        let out = PathBuf::from(format!("conformance/{}", N.fetch_add(1, Ordering::Relaxed)));
-        Self { _run: memory::create(&out), out }
+        let folder = tempfile::tempdir().unwrap();
+        Self { _run: memory::create(folder.path()), folder }
     }
 
     fn store(&self) -> &'static StoreSpec {
@@ -105,7 +103,7 @@ impl TestPlace for Memory {
     }
 
     fn out(&self) -> &Path {
-        &self.out
+        self.folder.path()
     }
 }
 
@@ -289,6 +287,7 @@ macro_rules! conformance {
                 opening {
                     a_second_writer_is_refused_and_readers_are_not
                     a_session_keeps_the_lock_until_it_is_closed_and_dropped
+                    opening_a_new_run_makes_its_folder
                     a_run_stays_with_its_provider
                     a_place_without_a_run_is_missing
                     a_snapshot_sees_one_state

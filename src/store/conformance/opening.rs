@@ -40,6 +40,13 @@ pub fn a_run_stays_with_its_provider<P: TestPlace>() {
     assert_eq!(place.read().setting(Setting::Provider).unwrap().as_deref(), Some("simulator"));
 }
 
+pub fn opening_a_new_run_makes_its_folder<P: TestPlace>() {
+    let place = P::new();
+    std::fs::remove_dir(place.out()).unwrap();
+    place.open();
+    assert!(place.out().is_dir());
+}
+
 pub fn a_place_without_a_run_is_missing<P: TestPlace>() {
     let place = P::new();
     let read = |run: &dyn RunReader| run.counts();

@@ -11,6 +11,7 @@ mod shared;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::ops::{ControlFlow, Deref};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -134,6 +135,7 @@ impl MemoryStore {
                 return Err(LedgerError::OtherProvider { path: out.to_owned(), found, wanted: wanted.to_owned() });
             }
             (None, Some(provider)) => {
+                fs::create_dir_all(out).map_err(|source| LedgerError::Io { path: out.to_owned(), source })?;
                 shared.content().settings.insert(Setting::Provider, provider.to_owned());
             }
             (Some(_), _) => (),
