@@ -85,7 +85,7 @@ fn run(folder: &Path, n_images: u64, side: u32) -> Result<u64, Box<dyn Error>> {
     let manifest = manifest::open(Source { path, default_model: Some("Qwen/Qwen-Image".into()), ..Source::default() })?;
     let out = folder.join("out");
     let mut file = SqliteStore::open(&out, "simulator")?;
-    plan::import(&manifest, &mut file, &mut NoProgress)?;
+    plan::import(&manifest, &out, &mut file, false, &mut NoProgress)?;
     let mut ledger = Box::new(file).start(JobScope::Unfinished)?;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let bytes = runtime.block_on(async {

@@ -17,6 +17,7 @@ use promptbatch::model::phase::JobRecord;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::store::error::LedgerError;
+use promptbatch::store::import::ManifestFacts;
 use promptbatch::store::sqlite::SqliteStore;
 use promptbatch::store::typed::Typed;
 use promptbatch::store::{JobScope, RunWriter};
@@ -70,7 +71,7 @@ async fn measure(n_jobs: usize, n_in_flight: usize) -> Round {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut file = SqliteStore::open(folder.path(), "simulator").expect("a new ledger");
     let drafts = (0..n_jobs).map(|n| Ok::<_, LedgerError>(draft(n)));
-    file.import("bench", &[], drafts).expect("the jobs are taken in");
+    file.import(&ManifestFacts::default(), drafts).expect("the jobs are taken in");
     let mut ledger = Box::new(file).start(JobScope::Unfinished).expect("a thread");
     let mut waiting = VecDeque::new();
     let mut under_way: Vec<(JobRecord, usize)> = vec![];

@@ -1,6 +1,7 @@
 //! Join of a manifest with a ledger: determines which jobs are new, known or removed.
 
 pub mod estimate;
+pub mod replacement;
 
 use std::iter;
 use std::path::Path;
@@ -14,10 +15,11 @@ use crate::model::job::JobSpec;
 use crate::model::price::Price;
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::plan::estimate::Measurements;
+use crate::plan::replacement::{Replacement, recorded_path};
 use crate::store::diff::{DiffEntry, ManifestDiff};
 use crate::store::error::LedgerError;
-use crate::store::import::Imported;
-use crate::store::settings::{ReadSettings, WriteSettings};
+use crate::store::import::{Imported, ManifestFacts};
+use crate::store::settings::ReadSettings;
 use crate::store::typed::Typed;
 use crate::store::{RunReader, RunWriter, stores};
 
@@ -30,6 +32,9 @@ pub enum PlanError {
     /// Ledger that did not accept the manifest.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Manifest that replaces most jobs of the run in the folder.
+    #[error(transparent)]
+    Replacement(#[from] Replacement),
 }
 
 /// Plan of a run: the effect that a run of a manifest would have.
@@ -37,6 +42,8 @@ pub enum PlanError {
 pub struct Plan {
     /// Differences between the manifest and the jobs in the output folder.
     pub diff: ManifestDiff,
+    /// Reason why `run` would refuse the manifest in that folder; `None` if it would not.
+    pub refusal: Option<Replacement>,
     /// Provider of the tasks of the run in that folder; `None` if no run has begun.
     pub provider: Option<String>,
     /// Task durations and image sizes measured in the run so far.
@@ -61,22 +68,37 @@ pub fn fingerprint_of(source: &Source) -> Option<String> {
     manifest::fingerprint(source).ok().map(hex)
 }
 
-/// Imports the manifest into the ledger, all or none. Returns `None` if the ledger already has exactly this manifest. In that
-/// case no row of it is read.
+/// Imports the manifest into the ledger of the folder `out`, all or none. Returns `None` if the ledger already has exactly this
+/// manifest. In that case no row of it is read. Most jobs of a run that has begun may leave it only if `may_replace`.
 pub fn import(
     manifest: &Manifest,
+    out: &Path,
     run: &mut dyn RunWriter,
+    may_replace: bool,
     progress: &mut dyn Progress,
 ) -> Result<Option<Imported>, PlanError> {
     let fingerprint = fingerprint(manifest);
     if run.manifest_fingerprint()?.as_deref() == Some(&fingerprint) {
         return Ok(None);
     }
-    // Settings come before the jobs: a manifest that the ledger knows is not imported again.
-    run.shuffle(manifest.shuffle())?;
-    run.set_manifest_price(manifest.price())?;
+    let before = run.manifest_path()?;
+    let facts = ManifestFacts {
+        fingerprint: &fingerprint,
+        columns: manifest.columns(),
+        path: &recorded_path(manifest.path()),
+        price: manifest.price(),
+        shuffle: manifest.shuffle(),
+    };
+    // A run that has sent nothing loses nothing.
+    let may_replace = may_replace || run.origin()?.is_empty();
+    let accept = |imported: &Imported| {
+        if may_replace {
+            return Ok(());
+        }
+        Ok(Replacement::check(imported.into(), before.as_deref(), manifest.path(), out)?)
+    };
     let mut meter = Meter::begin(progress, Operation::Import, Some(manifest.n_jobs()));
-    run.import(&fingerprint, manifest.columns(), drafts(manifest, &mut meter)?).map(Some)
+    run.import_if(&facts, drafts(manifest, &mut meter)?, accept).map(Some)
 }
 
 /// Predicts what a run of the manifest into the folder `out` would do. Lists the first `shown_max` jobs of each kind. Sends
@@ -84,14 +106,18 @@ pub fn import(
 pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize, progress: &mut dyn Progress) -> Result<Plan, PlanError> {
     let compared = stores::read_snapshot(out, |run| {
         let diff = compare(manifest, run, shown_max, progress)?;
-        Ok(Plan { diff, provider: Some(run.provider()?), experience: experience(run)? })
+        let before = run.manifest_path()?;
+        let refused = Replacement::check((&diff).into(), before.as_deref(), manifest.path(), out).err();
+        let has_begun = !run.origin()?.is_empty();
+        let refusal = refused.filter(|_| has_begun);
+        Ok(Plan { diff, refusal, provider: Some(run.provider()?), experience: experience(run)? })
     });
     match compared {
         Err(PlanError::Ledger(LedgerError::Missing { .. })) => {
             let diff = all_new(manifest, shown_max)?;
-            Ok(Plan { diff, provider: None, experience: Measurements::default() })
+            Ok(Plan { diff, refusal: None, provider: None, experience: Measurements::default() })
         }
-        Ok(_) | Err(PlanError::Ledger(_) | PlanError::Manifest(_)) => compared,
+        Ok(_) | Err(PlanError::Ledger(_) | PlanError::Manifest(_) | PlanError::Replacement(_)) => compared,
     }
 }
 

@@ -75,7 +75,7 @@ pub fn ledger(manifest: &Path, out: &Path, base_url: &str) -> Result<(), Box<dyn
     let provider = ProviderConfig::default().with(|settings| settings.base_url = Some(base_url.to_owned()));
     let manifest = manifest::open(source(manifest, &provider))?;
     let mut file = SqliteStore::open(out, &provider.identity()?.to_string())?;
-    plan::import(&manifest, &mut file, &mut NoProgress)?;
+    plan::import(&manifest, out, &mut file, false, &mut NoProgress)?;
     let n_done = manifest.n_jobs().saturating_sub(PENDING);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let mut ledger = Box::new(file).start(JobScope::Unfinished)?;

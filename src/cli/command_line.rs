@@ -21,11 +21,11 @@ const TOP: &str = "\
 Try it, with no account and no cost:
   promptbatch run examples/prompts.yaml --provider simulator
 
-Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong (nothing was
-sent), 3 token refused, 5 this part is done and others are outstanding (--limit), 75 stopped before
-the end (quota, outage, a limit on cost, time or failures), 100 some jobs failed, 129, 130 and 143
-interrupted.
-After 1, 3, 5, 75, 129, 130 and 143, run the same command again to resume.";
+Exit codes: 0 every job has its image, 1 unexpected error, 2 usage or manifest wrong, or the folder
+belongs to another run (nothing was sent), 3 token refused, 4 another process runs this batch, 5
+this part is done and others are outstanding (--limit), 75 stopped before the end (quota, outage,
+a limit on cost, time or failures), 100 some jobs failed, 129, 130 and 143 interrupted.
+After 1, 3, 4, 5, 75, 129, 130 and 143, run the same command again to resume.";
 
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]

@@ -19,6 +19,8 @@ pub enum Exit {
     Usage,
     /// Token missing, wrong or not allowed, or every job refused for the same reason.
     Refused,
+    /// Another process runs this batch.
+    Busy,
     /// This part is done, and other jobs of the manifest are outstanding. The same command continues with them.
     Part,
     /// Stopped before the end. The same command continues.
@@ -37,6 +39,7 @@ impl Exit {
             Self::Error => 1,
             Self::Usage => 2,
             Self::Refused => 3,
+            Self::Busy => 4,
             Self::Part => 5,
             Self::Stopped => 75,
             Self::Failures => 100,
@@ -82,24 +85,25 @@ impl Exit {
             | RunError::Connect(ConnectError::Client(_) | ConnectError::Elsewhere { .. })
             | RunError::Template(_)
             | RunError::OtherNames { .. }
-            | RunError::Cost(_)
-            | RunError::Ledger(LedgerError::Missing { .. } | LedgerError::Older { .. }) => Self::Usage,
+            | RunError::Replacement(_)
+            | RunError::Output(_)
+            | RunError::Cost(_) => Self::Usage,
+            RunError::Ledger(error) => Self::of_ledger(error),
             RunError::Connect(ConnectError::Token(_)) => Self::Refused,
-            RunError::Ledger(_)
-            | RunError::Store(_)
+            RunError::Store(_)
             | RunError::Results(_)
             | RunError::Connect(ConnectError::Start { .. } | ConnectError::Unknown(_)) => Self::Error,
         }
     }
 
-    /// Returns the ending of a command that failed with a ledger error. A folder without a run is the user's mistake, an unreadable ledger is not.
+    /// Returns the ending of a command that failed with a ledger error. A folder without a run, or with another one, is the user's
+    /// mistake. An unreadable ledger is not.
     pub const fn of_ledger(error: &LedgerError) -> Self {
         match error {
-            LedgerError::Missing { .. } | LedgerError::Older { .. } => Self::Usage,
-            LedgerError::Locked { .. }
-            | LedgerError::Foreign { .. }
+            LedgerError::Missing { .. } | LedgerError::Older { .. } | LedgerError::OtherProvider { .. } => Self::Usage,
+            LedgerError::Locked { .. } => Self::Busy,
+            LedgerError::Foreign { .. }
             | LedgerError::Newer { .. }
-            | LedgerError::OtherProvider { .. }
             | LedgerError::Link { .. }
             | LedgerError::Moved { .. }
             | LedgerError::Full { .. }

@@ -70,6 +70,7 @@ fn sweep(path: &Path, begin: &str) -> io::Result<()> {
 pub fn first(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and ",
+        ErrorKind::AlreadyExists => "move or rename that file and ",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "allow writing there and ",
         _ => "",
     }

@@ -6,4 +6,5 @@ pub mod atomic_file;
 pub mod descriptors;
 pub mod filesystem;
 pub mod folder;
+pub mod owned_file;
 pub mod temp_file;

@@ -1,4 +1,4 @@
-//! Consent of the user that a run may need: to an older ledger, and to another account.
+//! Consent of the user that a run may need: to an older ledger, another account, and another manifest.
 
 use std::path::Path;
 
@@ -16,6 +16,8 @@ pub struct Consent {
     pub is_older_accepted: bool,
     /// Accepts a token of another account than the batch began with. Tasks that the new account does not know are lost.
     pub is_account_new: bool,
+    /// Accepts a manifest that replaces most jobs of the run. Their images stay on disk, and they leave the results.
+    pub is_manifest_replaced: bool,
 }
 
 impl Consent {

@@ -5,6 +5,7 @@ pub mod consent;
 pub mod export;
 pub mod gallery;
 pub mod money;
+pub mod outputs;
 pub mod presence;
 pub mod projection;
 pub mod reports;
@@ -37,12 +38,14 @@ use crate::model::phase::JobRecord;
 use crate::model::price::Price;
 use crate::model::progress::Progress;
 use crate::model::time::{Moment, Timestamp};
+use crate::plan::replacement::Replacement;
 use crate::plan::{self, PlanError};
 use crate::provider::config::ProviderConfig;
 use crate::provider::spec::ConnectError;
 use crate::report::Reporters;
 use crate::run::consent::Consent;
 use crate::run::money::CostError;
+use crate::run::outputs::OutputConflict;
 use crate::run::presence::PresenceCheck;
 use crate::run::projection::{Projection, ProjectionError};
 use crate::store::error::LedgerError;
@@ -102,6 +105,12 @@ pub enum RunError {
         /// Requested template.
         wanted: String,
     },
+    /// Manifest that replaces most jobs of the run in the folder.
+    #[error(transparent)]
+    Replacement(Replacement),
+    /// File of the user's that the run would replace.
+    #[error(transparent)]
+    Output(#[from] OutputConflict),
     /// Cost limit that cannot be enforced.
     #[error(transparent)]
     Cost(#[from] CostError),
@@ -115,6 +124,7 @@ impl From<PlanError> for RunError {
         match error {
             PlanError::Manifest(error) => Self::Manifest(error),
             PlanError::Ledger(error) => Self::Ledger(error),
+            PlanError::Replacement(refusal) => Self::Replacement(refusal),
         }
     }
 }
@@ -190,6 +200,11 @@ pub async fn run(
     let fingerprint = plan::fingerprint_of(&options.source);
     let is_known =
         |run: &dyn RunReader| Ok::<_, LedgerError>(fingerprint.is_some() && run.manifest_fingerprint()? == fingerprint);
+    match stores::read_snapshot(&options.out, |run| run.manifest_fingerprint()) {
+        Ok(None) | Err(LedgerError::Missing { .. }) => outputs::check_first(&options.out, &options.source.path)?,
+        // A ledger that cannot be read is reported when it is opened.
+        Ok(Some(_)) | Err(_) => outputs::check_further(&options.out, Some(&options.source.path))?,
+    }
     // Files are created only for a valid manifest.
     let first = if stores::read_snapshot(&options.out, is_known).unwrap_or(false) { None } else { Some(check()?) };
     if let (Some(naming), Some(manifest)) = (&options.style.naming, &first) {
@@ -208,8 +223,11 @@ pub async fn run(
         first => first,
     };
     let columns = manifest.as_ref().map_or_else(|| run.columns(), |manifest| Ok(manifest.columns().to_vec()))?;
-    let style = style::settle(&options.out, &mut *run, &options.style, &columns)?;
-    let imported = manifest.as_ref().map(|manifest| plan::import(manifest, &mut *run, progress)).transpose()?.flatten();
+    let style = style::check(&options.out, &*run, &options.style, &columns)?;
+    let may_replace = consent.is_manifest_replaced;
+    let import = |manifest| plan::import(manifest, &options.out, &mut *run, may_replace, progress);
+    let imported = manifest.as_ref().map(import).transpose()?.flatten();
+    style::settle(&mut *run, &style)?;
     let (counts_before, incidents_before) = (run.counts()?, run.incidents()?);
     let n_orphaned = run.n_orphaned()?;
     let Options { out, provider, limits, image_limits, formula_guard, source: _, style: _, consent: _ } = options;

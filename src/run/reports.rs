@@ -75,13 +75,19 @@ fn remedy(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::NotFound => "; create its folder first",
         io::ErrorKind::IsADirectory => "; name a file in it",
+        io::ErrorKind::AlreadyExists => "; name another file",
         _ => "",
     }
 }
 
 impl ReportRequest {
-    /// Checks that the report can be written, before anything is paid for. An existing file stays as it is.
-    pub fn check(&self) -> Result<(), ReportError> {
+    /// Checks that the report can be written and does not replace the manifest, before anything is paid for. An existing file
+    /// stays as it is.
+    pub fn check(&self, manifest: Option<&Path>) -> Result<(), ReportError> {
+        let place = |path: &Path| fs::canonicalize(path).ok();
+        if manifest.and_then(place).is_some_and(|manifest| Some(manifest) == place(&self.path)) {
+            return Err(self.error(io::Error::new(io::ErrorKind::AlreadyExists, "it is the manifest")));
+        }
         if self.path.is_dir() {
             return Err(self.error(io::ErrorKind::IsADirectory.into()));
         }
@@ -177,11 +183,19 @@ mod tests {
     fn what_cannot_be_written_is_known_before_and_what_is_there_stays() {
         let folder = tempfile::tempdir().unwrap();
         let wanted = |name: &str| ReportRequest { kind: ReportKind::Json, path: folder.path().join(name) };
-        let words = |name: &str| wanted(name).check().unwrap_err().to_string();
+        let words = |name: &str| wanted(name).check(None).unwrap_err().to_string();
         assert!(words("absent/a.json").ends_with("; create its folder first"), "{}", words("absent/a.json"));
         assert!(words("").ends_with("; name a file in it"), "{}", words(""));
         fs::write(folder.path().join("a.json"), "before").unwrap();
-        wanted("a.json").check().unwrap();
+        wanted("a.json").check(None).unwrap();
+        let manifest = folder.path().join("./a.json");
+        assert!(
+            wanted("a.json")
+                .check(Some(&manifest))
+                .unwrap_err()
+                .to_string()
+                .ends_with("it is the manifest; name another file")
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert_eq!(fs::read_to_string(folder.path().join("a.json")).unwrap(), "before");
     }

@@ -16,7 +16,7 @@ use crate::provider::registry;
 use crate::provider::spec::{ConnectError, ProviderSettings, TokenSource};
 use crate::report::Reporters;
 use crate::run::consent::Consent;
-use crate::run::{Baseline, RunError, Session, Summary, money, style};
+use crate::run::{Baseline, RunError, Session, Summary, money, outputs, style};
 use crate::store::JobScope;
 use crate::store::selection::RetrySelection;
 use crate::store::settings::{ReadSettings, WriteSettings};
@@ -80,6 +80,7 @@ pub async fn retry(
     let RetryOptions { out, codes, is_anew, access, limits, image_limits } = options;
     let clock = Clock::system();
     let began = clock.now();
+    outputs::check_further(&out, None)?;
     let mut run = access.consent.open(&out, None, began.wall())?;
     let provider = registry::recorded(&ProviderIdentity::parse(&run.provider()?), access.settings())?;
     let incidents = run.incidents()?;

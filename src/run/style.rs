@@ -10,9 +10,9 @@ use crate::store::{RunReader, RunWriter};
 
 /// Determines the style of the run from the user's settings and the stored style. Once an image exists, names stay as they are,
 /// and other settings may change for later images. The names must be possible for jobs with these columns.
-pub(super) fn settle(
+pub(super) fn check(
     out: &Path,
-    run: &mut dyn RunWriter,
+    run: &dyn RunReader,
     wish: &OutputOverrides,
     columns: &[String],
 ) -> Result<OutputOptions, RunError> {
@@ -24,10 +24,15 @@ pub(super) fn settle(
         return Err(RunError::OtherNames { out: out.to_owned(), was, wanted });
     }
     style.naming.check(columns)?;
-    if run.style()?.as_ref() != Some(&style) {
-        run.set_style(&style)?;
-    }
     Ok(style)
+}
+
+/// Stores the style for later sessions.
+pub(super) fn settle(run: &mut dyn RunWriter, style: &OutputOptions) -> Result<(), RunError> {
+    if run.style()?.as_ref() != Some(style) {
+        run.set_style(style)?;
+    }
+    Ok(())
 }
 
 /// Returns the style of the run so far. A run from before styles were recorded keeps images as they come.

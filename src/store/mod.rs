@@ -47,7 +47,7 @@ use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
-use crate::store::import::{Imported, JobRows, RowsError};
+use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError};
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
 
@@ -180,8 +180,8 @@ pub trait RunWriter: RunReader + Send {
     /// Sets a setting of the run.
     fn set_setting(&mut self, setting: Setting, value: &str) -> Result<(), LedgerError>;
 
-    /// Imports the rows of a manifest, all or none: also if the rows end with an error. Jobs that the manifest no longer has
-    /// keep their records, and come back with the same row.
+    /// Imports the rows of a manifest and its facts, all or none: also if the rows end with an error, or `accept` returns one.
+    /// Jobs that the manifest no longer has keep their records, and come back with the same row.
     ///
     /// The `n`-th row of a content is the `n`-th job of that content. Moving, inserting or removing rows therefore does not
     /// change the ids of the others.
@@ -189,9 +189,9 @@ pub trait RunWriter: RunReader + Send {
     /// [`Typed::import`](typed::Typed::import) takes rows with any error.
     fn import_rows(
         &mut self,
-        fingerprint: &str,
-        columns: &[String],
+        facts: &ManifestFacts<'_>,
         rows: &mut JobRows<'_>,
+        accept: &mut AcceptImport<'_>,
     ) -> Result<Imported, RowsError>;
 
     /// Selects jobs, in place of those selected before, and returns their number. This writer keeps the selection, and the

@@ -11,6 +11,8 @@ pub enum Setting {
     Columns,
     /// Fingerprint of the last imported manifest.
     ManifestFingerprint,
+    /// Path of that manifest, absolute; `-` for standard input or a pipe.
+    ManifestPath,
     /// Price that the manifest names, as JSON; empty for none.
     ManifestPrice,
     /// Price that the last run used, as JSON; empty for none.
@@ -35,6 +37,7 @@ impl Setting {
             Self::ProviderName => "provider_name",
             Self::Columns => "columns",
             Self::ManifestFingerprint => "manifest",
+            Self::ManifestPath => "manifest_path",
             Self::ManifestPrice => "price",
             Self::PriceUsed => "price_used",
             Self::OutputStyle => "style",

@@ -39,6 +39,12 @@ pub trait ReadSettings: RunReader {
         style_from(&text).map(Some).ok_or_else(|| damaged(self, "its entry about the images is unreadable"))
     }
 
+    /// Returns the path of that manifest, absolute; `-` for standard input or a pipe. `None` before the first import, and for
+    /// imports by earlier releases.
+    fn manifest_path(&self) -> Result<Option<String>, LedgerError> {
+        self.setting(Setting::ManifestPath)
+    }
+
     /// Returns the price of the last imported manifest; `None` if it named none.
     fn manifest_price(&self) -> Result<Option<Price>, LedgerError> {
         Ok(self.setting(Setting::ManifestPrice)?.and_then(|text| price_from(&text)))
@@ -75,11 +81,6 @@ pub trait WriteSettings: RunWriter {
         self.set_setting(Setting::OutputStyle, &style_text(style))
     }
 
-    /// Sets the price of the manifest; `None` if the manifest names none.
-    fn set_manifest_price(&mut self, price: Option<&Price>) -> Result<(), LedgerError> {
-        self.set_setting(Setting::ManifestPrice, &price.map(price_text).unwrap_or_default())
-    }
-
     /// Determines the price of a run: the user's, else the manifest's, else the last one. Stores it for later runs and for the
     /// results. Returns `None` if no price is known.
     fn settle_price(&mut self, told: Option<Price>) -> Result<Option<Price>, LedgerError> {
@@ -92,15 +93,6 @@ pub trait WriteSettings: RunWriter {
             self.set_setting(Setting::PriceUsed, &price.as_ref().map(price_text).unwrap_or_default())?;
         }
         Ok(price)
-    }
-
-    /// Sets the seed of the order in which pending jobs are handed out; `None` selects manifest order.
-    fn shuffle(&mut self, seed: Option<u64>) -> Result<(), LedgerError> {
-        let seed = seed.map(|seed| seed.to_string()).unwrap_or_default();
-        if self.setting(Setting::ShuffleSeed)?.unwrap_or_default() == seed {
-            return Ok(());
-        }
-        self.set_setting(Setting::ShuffleSeed, &seed)
     }
 
     /// Records that the results were written at this revision.

@@ -1,5 +1,6 @@
 //! Closures and rows with any error and any result, on top of the traits, which can have neither.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
-use crate::store::import::{Imported, JobRows, RowsError};
+use crate::store::import::{Imported, JobRows, ManifestFacts, RowsError};
 use crate::store::selection::RetrySelection;
 use crate::store::spec::StoreSpec;
 use crate::store::{JobSet, RunReader, RunWriter};
@@ -42,20 +43,32 @@ pub trait Typed: RunReader {
         rows: impl Iterator<Item = Result<JobSpec, E>>,
         shown_max: usize,
     ) -> Result<ManifestDiff, E> {
-        with_rows(rows, |rows| self.diff_rows(rows, shown_max))
+        with_rows(rows, |rows, _| self.diff_rows(rows, shown_max))
     }
 
     /// Imports the rows of a manifest, all or none.
     fn import<E: From<LedgerError>>(
         &mut self,
-        fingerprint: &str,
-        columns: &[String],
+        facts: &ManifestFacts<'_>,
         rows: impl Iterator<Item = Result<JobSpec, E>>,
     ) -> Result<Imported, E>
     where
         Self: RunWriter,
     {
-        with_rows(rows, |rows| self.import_rows(fingerprint, columns, rows))
+        self.import_if(facts, rows, |_| Ok(()))
+    }
+
+    /// Imports the rows of a manifest if `accept` agrees to what that changes. Its error undoes the import.
+    fn import_if<E: From<LedgerError>>(
+        &mut self,
+        facts: &ManifestFacts<'_>,
+        rows: impl Iterator<Item = Result<JobSpec, E>>,
+        accept: impl Fn(&Imported) -> Result<(), E>,
+    ) -> Result<Imported, E>
+    where
+        Self: RunWriter,
+    {
+        with_rows(rows, |rows, keep| self.import_rows(facts, rows, &mut |imported| accept(imported).map_err(keep)))
     }
 
     /// Selects jobs, reopens them as [`RunWriter::reopen_selected`] does, and returns the number of selected jobs.
@@ -94,24 +107,21 @@ fn settled<T, E: From<LedgerError>>(ended: Result<(), LedgerError>, result: Opti
     }
 }
 
-/// Passes the rows on, and keeps the error that ends them.
+/// Passes the rows on, with a function that keeps an error for the caller. Returns the error that ended the work.
 fn with_rows<T, E: From<LedgerError>>(
     rows: impl Iterator<Item = Result<JobSpec, E>>,
-    take: impl FnOnce(&mut JobRows<'_>) -> Result<T, RowsError>,
+    take: impl FnOnce(&mut JobRows<'_>, &dyn Fn(E) -> RowsError) -> Result<T, RowsError>,
 ) -> Result<T, E> {
-    let mut kept = None;
-    let mut rows = rows.map(|row| {
-        row.map_err(|error| {
-            kept = Some(error);
-            RowsError::BrokenOff
-        })
-    });
-    let taken = take(&mut rows);
-    drop(rows);
-    match (taken, kept) {
+    let kept = RefCell::new(None);
+    let keep = |error| {
+        kept.replace(Some(error));
+        RowsError::BrokenOff
+    };
+    let taken = take(&mut rows.map(|row| row.map_err(keep)), &keep);
+    match (taken, kept.take()) {
         (Ok(taken), _) => Ok(taken),
         (Err(RowsError::Ledger(error)), _) => Err(error.into()),
         (Err(RowsError::BrokenOff), Some(error)) => Err(error),
-        (Err(RowsError::BrokenOff), None) => unreachable!("only the rows say that they broke off"),
+        (Err(RowsError::BrokenOff), None) => unreachable!("what broke off the work was kept"),
     }
 }

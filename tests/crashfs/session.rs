@@ -22,6 +22,7 @@ use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::run::projection::Projection;
 use promptbatch::store::error::LedgerError;
+use promptbatch::store::import::ManifestFacts;
 use promptbatch::store::sqlite::SqliteStore;
 use promptbatch::store::typed::Typed;
 use promptbatch::store::{JobScope, RunWriter, record};
@@ -52,7 +53,7 @@ pub fn import(file: &mut SqliteStore) -> Result<u64, LedgerError> {
         let request = Request { prompt: format!("a cat, number {n}"), model: "a/b".into(), ..Request::default() };
         Ok::<_, LedgerError>(JobSpec { label: None, request, extras: vec![] })
     };
-    Ok(file.import("manifest", &[], (1..=JOBS).map(draft))?.n_new)
+    Ok(file.import(&ManifestFacts::default(), (1..=JOBS).map(draft))?.n_new)
 }
 
 /// Performs both runs below `root`.

@@ -10,6 +10,7 @@ use promptbatch::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outco
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::store::error::LedgerError;
+use promptbatch::store::import::ManifestFacts;
 use promptbatch::store::settings::{ReadSettings, WriteSettings};
 use promptbatch::store::sqlite::SqliteStore;
 use promptbatch::store::typed::Typed;
@@ -74,7 +75,11 @@ fn whole() -> &'static [Files; 2] {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path();
         let mut file = SqliteStore::open(out, "simulator").unwrap();
-        file.import("f", &["note".to_owned()], (0..40).map(|n| Ok::<_, LedgerError>(draft(n)))).unwrap();
+        file.import(
+            &ManifestFacts { columns: &["note".to_owned()], ..ManifestFacts::default() },
+            (0..40).map(|n| Ok::<_, LedgerError>(draft(n))),
+        )
+        .unwrap();
         drop(file);
         let in_file = Files::read(out);
         let mut ledger = Box::new(SqliteStore::open(out, "simulator").unwrap()).start(JobScope::Unfinished).unwrap();
@@ -173,7 +178,10 @@ fn read_all(file: &dyn RunReader) -> Result<(), LedgerError> {
 /// Performs the operations of a run on a ledger.
 fn work(mut file: SqliteStore) -> Result<(), LedgerError> {
     read_all(&file)?;
-    file.import("g", &["note".to_owned()], (0..50).map(|n| Ok::<_, LedgerError>(draft(n))))?;
+    file.import(
+        &ManifestFacts { columns: &["note".to_owned()], ..ManifestFacts::default() },
+        (0..50).map(|n| Ok::<_, LedgerError>(draft(n))),
+    )?;
     let mut ledger = Box::new(file).start(JobScope::Unfinished)?;
     let jobs = block_on(ledger.load(100))?.jobs;
     let events: Arc<[Event]> = jobs.iter().map(|known| event(known, EventKind::SubmitStarted)).collect();

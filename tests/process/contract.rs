@@ -190,7 +190,7 @@ fn a_folder_stays_with_its_provider() {
     bench.csv(2);
     expect_code(&bench.run("prompts.csv", &[]), 0);
     let output = bench.output(&["run", "prompts.csv", "-o", "out", "--provider", "simulator"]);
-    expect_code(&output, 1);
+    expect_code(&output, 2);
     assert!(stderr(&output).contains("choose another output folder"), "{}", stderr(&output));
 }
 
@@ -201,7 +201,7 @@ fn a_second_process_is_refused_and_readers_are_welcome() {
     let mut first = bench.spawn("prompts.csv", &[]);
     wait_until("the first process has submitted", || bench.stats().n_accepted == 3);
     let second = bench.run("prompts.csv", &[]);
-    expect_code(&second, 1);
+    expect_code(&second, 4);
     assert!(stderr(&second).contains(&format!("process {}", first.id())), "{}", stderr(&second));
     let status = bench.output(&["status", "out"]);
     expect_code(&status, 0);

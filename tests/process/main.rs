@@ -11,6 +11,7 @@ mod edited;
 mod errors;
 mod evidence;
 mod exports;
+mod folders;
 mod formats;
 mod gallery;
 mod hidden;

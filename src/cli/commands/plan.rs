@@ -63,6 +63,7 @@ Examples:
                     cost (unit, from, to), which is null if a price is not known;
                     `to` includes the jobs in doubt, as they may be submitted again
   limit             the most jobs that would be worked on (--limit), or null
+  refused           why `run` would refuse the manifest in this folder (--replace-manifest), or null
   paid              what the run has cost so far: unit, amount (for certain), amount_max (if every
                     submission in doubt was accepted), submissions_in_doubt; null without a price
   max_cost          the amount of --max-cost, or null";
@@ -185,6 +186,7 @@ pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &PlanSettings<'_>, is
                 object["kinds"] = reckoning.kinds_object();
                 object["estimate"] = reckoning.object();
                 object["limit"] = told.jobs_max.into();
+                object["refused"] = plan.refusal.as_ref().map(ToString::to_string).into();
                 object["paid"] = reckoning.paid_object();
                 object["max_cost"] = told.cost_max.map(|max| max.amount.number()).into();
                 return print(&format!("{object}\n"));
@@ -194,7 +196,7 @@ pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &PlanSettings<'_>, is
             print(&(lines.join("\n") + "\n"))
         }
         Err(PlanError::Manifest(error)) => diagnostics::refuse(&error, &source),
-        Err(error @ PlanError::Ledger(_)) => fail(Exit::Error, &error),
+        Err(error @ (PlanError::Ledger(_) | PlanError::Replacement(_))) => fail(Exit::Error, &error),
     }
 }
 
@@ -232,6 +234,11 @@ fn words(plan: &Plan, manifest: &Path, out: &Path) -> Vec<String> {
     lines.extend(list("back again", diff.n_back, &of(&diff.back)));
     lines.extend(list("dropped; their images stay on disk", diff.n_dropped, &of(&diff.dropped)));
     lines.extend(leaving(&diff.leaving));
+    lines.extend(
+        plan.refusal
+            .as_ref()
+            .map(|refusal| format!("warning: `run` would stop here: {}", escape(&refusal.to_string()))),
+    );
     lines.extend(would(plan));
     lines.extend(plan.provider.as_ref().map(|provider| format!("provider: {}", escape(provider))));
     lines

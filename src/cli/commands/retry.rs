@@ -58,7 +58,7 @@ pub struct RetryArgs {
 
 /// Retries failed jobs.
 pub fn retry(args: &RetryArgs) -> Exit {
-    if let Err(exit) = args.reports.check() {
+    if let Err(exit) = args.reports.check(None) {
         return exit;
     }
     let codes = if args.only.is_empty() { failure_kinds_by_default() } else { args.only.clone() };

@@ -11,7 +11,8 @@ use promptbatch::provider::registry;
 use promptbatch::provider::spec::{ProviderSpec, TokenSource};
 use promptbatch::report::Reporters;
 use promptbatch::report::tty_reporter::PrintAbove;
-use promptbatch::run::{self, Options, RunError, RunStart};
+use promptbatch::run::consent::Consent;
+use promptbatch::run::{self, Options, RunError, RunStart, outputs};
 
 use crate::cli::commands::gallery;
 use crate::cli::commands::plan;
@@ -69,6 +70,11 @@ pub struct RunArgs {
     #[command(flatten)]
     pub consent: ConsentArgs,
 
+    /// Continue in OUT although more than half of its jobs are not in this manifest: they leave the results, and their images
+    /// stay on disk
+    #[arg(long, env = "PROMPTBATCH_REPLACE_MANIFEST", action = ArgAction::SetTrue)]
+    pub replace_manifest: bool,
+
     #[command(flatten)]
     pub pace: PaceArgs,
 
@@ -101,7 +107,7 @@ pub fn run(args: &RunArgs) -> Exit {
     if args.dry_run {
         return plan::show(&args.manifest, args.out.as_deref(), &told(&args.pace), false, args.show.display());
     }
-    if let Err(exit) = args.reports.check() {
+    if let Err(exit) = args.reports.check(Some(&args.manifest.manifest)) {
         return exit;
     }
     let options = match options(args) {
@@ -109,6 +115,9 @@ pub fn run(args: &RunArgs) -> Exit {
         Err(exit) => return exit,
     };
     let out = options.out.clone();
+    if let Some(conflict) = outputs::check_gallery(&out).err().filter(|_| args.gallery) {
+        return fail(Exit::Usage, &conflict);
+    }
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(Exit::Error, &error),
@@ -186,7 +195,7 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         image_limits: args.images.limits(),
         style: args.style.wish(),
         formula_guard: args.guard.is_wanted(),
-        consent: args.consent.consent(),
+        consent: Consent { is_manifest_replaced: args.replace_manifest, ..args.consent.consent() },
     })
 }
 

@@ -73,7 +73,7 @@ pub struct ConsentArgs {
 
 impl ConsentArgs {
     pub fn consent(&self) -> Consent {
-        Consent { is_older_accepted: self.accept_older_ledger, is_account_new: self.new_account }
+        Consent { is_older_accepted: self.accept_older_ledger, is_account_new: self.new_account, ..Consent::default() }
     }
 }
 

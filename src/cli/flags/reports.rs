@@ -32,8 +32,8 @@ pub struct ReportArgs {
 
 impl ReportArgs {
     /// Checks that all reports can be written, before anything is sent.
-    pub fn check(&self) -> Result<(), Exit> {
-        self.report.iter().try_for_each(ReportRequest::check).map_err(|error| fail(Exit::Usage, &error))
+    pub fn check(&self, manifest: Option<&Path>) -> Result<(), Exit> {
+        self.report.iter().try_for_each(|report| report.check(manifest)).map_err(|error| fail(Exit::Usage, &error))
     }
 
     /// Writes the requested reports of a run. A report that cannot be written is an error, an unwritable step summary

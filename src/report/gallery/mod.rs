@@ -16,6 +16,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::fsio::atomic_file::{AtomicFile, first};
+use crate::fsio::owned_file;
 use crate::model::counts::StatusCounts;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
@@ -51,6 +52,14 @@ const SCRIPT: &str = concat!(
     include_str!("page.js"),
     "})();\n",
 );
+
+/// Mark in the head of every page.
+const GENERATOR: &str = r#"<meta name="generator" content="promptbatch">"#;
+
+/// Checks that the file at this path may be replaced by a gallery: it is missing, empty, or a gallery.
+pub fn check(path: &Path) -> io::Result<()> {
+    owned_file::check(path, |head| String::from_utf8_lossy(head).contains(GENERATOR))
+}
 
 /// Data about the run as a whole, shown on the page.
 #[derive(Clone, Debug)]
@@ -188,7 +197,8 @@ pub struct GalleryWriter {
 impl GalleryWriter {
     /// Creates the temporary file, and starts the page of a run.
     pub fn create(path: &Path, head: &Head<'_>) -> Result<Self, GalleryWriteError> {
-        let page = AtomicFile::create(path).and_then(|file| GalleryPage::new(io::BufWriter::new(file), head));
+        let file = check(path).and_then(|()| AtomicFile::create(path));
+        let page = file.and_then(|file| GalleryPage::new(io::BufWriter::new(file), head));
         Ok(Self { page: page.map_err(error_at(path))?, path: path.to_owned() })
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::fsio::atomic_file::{AtomicFile, first};
 use crate::model::amount::Amount;
 use crate::model::phase::JobRecord;
-use crate::report::results::{Results, ResultsFileFormat};
+use crate::report::results::{self, Results, ResultsFileFormat};
 
 /// Writes the results to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.
 pub struct ResultsWriter {
@@ -22,6 +22,7 @@ impl ResultsWriter {
         provider: &str,
         columns: &[String],
     ) -> Result<Self, ResultsError> {
+        results::check(path).map_err(error_at(path))?;
         let file = AtomicFile::create(path).map_err(error_at(path))?;
         let results = Results::new(file, format, provider, columns).map_err(error_at(path))?;
         Ok(Self { results, path: path.to_owned() })

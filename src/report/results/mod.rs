@@ -9,7 +9,9 @@ mod tests;
 
 use std::collections::HashSet;
 use std::io::{self, BufWriter, Write};
+use std::path::Path;
 
+use crate::fsio::owned_file;
 use crate::model::amount::Amount;
 use crate::model::outcome::{Artifact, FaultKind, Outcome};
 use crate::model::phase::{JobRecord, JobState, Phase};
@@ -72,6 +74,22 @@ impl ResultsFileFormat {
             Self::Jsonl => "jsonl",
         }
     }
+}
+
+/// Checks that the file at this path may be replaced by results: it is missing, empty, or begins like results.
+pub fn check(path: &Path) -> io::Result<()> {
+    owned_file::check(path, is_head_of_results)
+}
+
+/// Returns whether these are the first bytes of results. Other programs may have added a byte order mark.
+fn is_head_of_results(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let is_object = head.strip_prefix(b"{").is_some_and(|head| head.starts_with(br#""index":"#));
+    is_object && contains(head, br#","status":""#) || head.starts_with(COLUMNS.join(",").as_bytes())
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 /// Writes the results to any writer. [`file::ResultsWriter`] writes them to a file.

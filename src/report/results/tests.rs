@@ -49,7 +49,11 @@ fn strings(names: &[&str]) -> Vec<String> {
 }
 
 fn table(columns: &[&str], jobs: &[JobRecord]) -> String {
-    let mut results = Results::new(Vec::new(), ResultsFileFormat::Csv, "modelscope", &strings(columns)).unwrap();
+    written(ResultsFileFormat::Csv, columns, jobs)
+}
+
+fn written(format: ResultsFileFormat, columns: &[&str], jobs: &[JobRecord]) -> String {
+    let mut results = Results::new(Vec::new(), format, "modelscope", &strings(columns)).unwrap();
     for known in jobs {
         results.write(known).unwrap();
     }
@@ -229,16 +233,38 @@ fn names_in(folder: &TempDir) -> Vec<String> {
 fn a_file_is_replaced_as_a_whole() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("results.csv");
-    fs::write(&path, "the old one").unwrap();
+    let before = table(&[], &[]);
+    fs::write(&path, &before).unwrap();
     let mut writer = ResultsWriter::create(&path, ResultsFileFormat::Csv, "modelscope", &[]).unwrap();
     let jobs: Vec<JobRecord> = (1..=200).map(|index| known(index, &"long ".repeat(100), &[])).collect();
     for known in &jobs {
         writer.write(known).unwrap();
     }
-    assert_eq!(fs::read_to_string(&path).unwrap(), "the old one", "until the end");
+    assert_eq!(fs::read_to_string(&path).unwrap(), before, "until the end");
     writer.finish().unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), table(&[], &jobs));
     assert_eq!(names_in(&out), ["results.csv"]);
+}
+
+/// Goal: results are recognised, and nothing else is. Method: results of every format as they are written, and after a
+/// spreadsheet added a byte order mark; then files that resemble them.
+#[test]
+fn only_results_are_replaced_by_results() {
+    let out = TempDir::new().unwrap();
+    let path = out.path().join("results");
+    let is_replaced = |text: &str| {
+        fs::write(&path, text).unwrap();
+        check(&path).is_ok()
+    };
+    let jobs = [known(1, "a cat", &[])];
+    let [csv, guarded, jsonl] = [ResultsFileFormat::Csv, ResultsFileFormat::GuardedCsv, ResultsFileFormat::Jsonl]
+        .map(|format| written(format, &["note"], &jobs));
+    for ours in ["", &csv, &format!("\u{feff}{csv}"), &guarded, &jsonl] {
+        assert!(is_replaced(ours), "{ours}");
+    }
+    for other in ["index,id,status\n1,a,done\n", "id;index\n", "{\"index\":1,\"text\":\"x\"}\n", "notes", "\u{feff}"] {
+        assert!(!is_replaced(other), "{other}");
+    }
 }
 
 #[test]
@@ -309,7 +335,7 @@ fn an_error_names_the_file() {
 
     let folder = out.path().join("results.csv");
     fs::create_dir(&folder).unwrap();
-    let writer = ResultsWriter::create(&folder, ResultsFileFormat::Csv, "modelscope", &[]).unwrap();
-    assert!(writer.finish().is_err(), "a folder is not replaced");
+    let writer = ResultsWriter::create(&folder, ResultsFileFormat::Csv, "modelscope", &[]);
+    assert!(writer.is_err(), "a folder is not replaced");
     assert_eq!(names_in(&out), ["results.csv"], "and nothing else is left");
 }

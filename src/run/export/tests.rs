@@ -55,7 +55,7 @@ impl World {
         table.flush().unwrap();
         let manifest = manifest::open(Source { path, default_model: Some("m".into()), ..Source::default() }).unwrap();
         let mut file = SqliteStore::open(&self.out(), "simulator").unwrap();
-        plan::import(&manifest, &mut file, &mut NoProgress).unwrap();
+        plan::import(&manifest, &self.out(), &mut file, false, &mut NoProgress).unwrap();
         self.make_images(file, "first");
     }
 

@@ -104,7 +104,7 @@ pub fn a_job_is_found_by_each_of_its_names<P: TestPlace>() {
         Ok::<_, LedgerError>(JobSpec { label: label.map(str::to_owned), ..draft(prompt) })
     };
     let drafts = [labelled("cat", None), labelled("dog", Some("1")), labelled("cow", Some("my cow"))];
-    run.import("1", &[], drafts.into_iter()).unwrap();
+    run.import(&ManifestFacts::default(), drafts.into_iter()).unwrap();
     let mut driven = Driven::start(run, JobScope::Unfinished);
     let jobs = driven.load(10).jobs;
     driven.live(&jobs[2], [EventKind::SubmitStarted, accepted("5075521")]);

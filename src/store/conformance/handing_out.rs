@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::model::job::JobId;
-use crate::store::settings::WriteSettings;
 use crate::store::shuffle::ring_start;
 
 pub fn unfinished_jobs_are_handed_out_first_and_each_once<P: TestPlace>() {
@@ -39,12 +38,18 @@ pub fn finished_and_dropped_jobs_are_not_handed_out<P: TestPlace>() {
     assert_eq!(Driven::start(run, JobScope::Unfinished).hand_out(10), ["d"]);
 }
 
+/// Imports these prompts, to be handed out in the order of the seed.
+fn shuffled(mut run: Box<dyn RunWriter>, prompts: &[String], seed: Option<u64>) -> Box<dyn RunWriter> {
+    let prompts: Vec<_> = prompts.iter().map(String::as_str).collect();
+    run.import(&ManifestFacts { shuffle: seed, ..ManifestFacts::default() }, rows(&prompts)).unwrap();
+    run
+}
+
 /// Returns the order in which forty jobs are handed out, three at a time.
 fn order<P: TestPlace>(seed: Option<u64>) -> Vec<String> {
     let prompts: Vec<String> = (0..40).map(|n| n.to_string()).collect();
     let place = P::new();
-    let mut run = place.import(&prompts.iter().map(String::as_str).collect::<Vec<_>>());
-    run.shuffle(seed).unwrap();
+    let run = shuffled(place.open(), &prompts, seed);
     Driven::start(run, JobScope::Unfinished).hand_out(3)
 }
 
@@ -74,16 +79,14 @@ pub fn every_job_is_handed_out_once_in_an_order_that_the_seed_draws<P: TestPlace
 pub fn a_resume_continues_in_the_shuffled_order<P: TestPlace>() {
     let place = P::new();
     let prompts: Vec<String> = (0..20).map(|n| n.to_string()).collect();
-    let mut run = place.import(&prompts.iter().map(String::as_str).collect::<Vec<_>>());
-    run.shuffle(Some(9)).unwrap();
+    let run = shuffled(place.open(), &prompts, Some(9));
     let mut driven = Driven::start(run, JobScope::Unfinished);
     let first = driven.load(5).jobs;
     driven.record(&first.iter().map(|record| event(record, 1, EventKind::SubmitStarted)).collect::<Vec<_>>());
     let rest = driven.hand_out(3);
     let mut driven = Driven::start(driven.close(), JobScope::Unfinished);
     assert_eq!(driven.hand_out(3)[5..], rest, "pending ones in the order of before");
-    let mut run = driven.close();
-    run.shuffle(None).unwrap();
+    let run = shuffled(driven.close(), &prompts, None);
     let pending = Driven::start(run, JobScope::Unfinished).hand_out(3)[5..].to_vec();
     let numbers: Vec<u32> = pending.iter().map(|prompt| prompt.parse().unwrap()).collect();
     assert!(numbers.is_sorted(), "in manifest order again: {numbers:?}");

@@ -3,8 +3,10 @@
 use super::*;
 use crate::store::settings::ReadSettings;
 
-fn imported(n_new: u64, n_kept: u64, n_dropped: u64) -> Imported {
-    Imported { n_new, n_kept, n_dropped }
+/// Numbers of an import: new, kept and dropped jobs, the jobs before, and those of them that left.
+fn numbers(imported: Imported) -> [u64; 5] {
+    let Imported { n_new, n_kept, n_dropped, n_before, n_left } = imported;
+    [n_new, n_kept, n_dropped, n_before, n_left]
 }
 
 /// Returns the index and the prompt of every job, in manifest order.
@@ -15,21 +17,22 @@ fn prompts(run: &dyn RunReader) -> Vec<(u64, String)> {
 pub fn an_edited_manifest_keeps_what_it_shares<P: TestPlace>() {
     let place = P::new();
     let mut run = place.open();
-    assert_eq!(import(&mut *run, &["cat", "dog"]), imported(2, 0, 0));
-    assert_eq!(import(&mut *run, &["cat", "dog"]), imported(0, 2, 0));
-    assert_eq!(import(&mut *run, &["cow", "dog", "cat"]), imported(1, 2, 0));
+    assert_eq!(numbers(import(&mut *run, &["cat", "dog"])), [2, 0, 0, 0, 0]);
+    assert_eq!(numbers(import(&mut *run, &["cat", "dog"])), [0, 2, 0, 2, 0]);
+    assert_eq!(numbers(import(&mut *run, &["cow", "dog", "cat"])), [1, 2, 0, 2, 0]);
     assert_eq!(prompts(&*run), [(1, "cow".into()), (2, "dog".into()), (3, "cat".into())]);
-    assert_eq!(import(&mut *run, &["dog"]), imported(0, 1, 2));
+    assert_eq!(numbers(import(&mut *run, &["dog"])), [0, 1, 2, 3, 2]);
     assert_eq!(run.counts().unwrap().n_jobs(), 1);
-    assert_eq!(import(&mut *run, &["cat", "dog"]), imported(0, 2, 1));
+    assert_eq!(numbers(import(&mut *run, &["cat", "dog"])), [0, 2, 1, 1, 0]);
+    assert_eq!(numbers(import(&mut *run, &["cow"])), [0, 1, 2, 2, 2], "one that was dropped long ago has not left now");
 }
 
 pub fn equal_rows_are_jobs_of_their_own<P: TestPlace>() {
     let place = P::new();
     let mut run = place.open();
-    assert_eq!(import(&mut *run, &["cat", "dog", "cat", "cat"]), imported(4, 0, 0));
-    assert_eq!(import(&mut *run, &["cat", "cat", "dog"]), imported(0, 3, 1));
-    assert_eq!(import(&mut *run, &["cat", "cat", "cat", "cat", "cat"]), imported(2, 3, 1));
+    assert_eq!(numbers(import(&mut *run, &["cat", "dog", "cat", "cat"])), [4, 0, 0, 0, 0]);
+    assert_eq!(numbers(import(&mut *run, &["cat", "cat", "dog"])), [0, 3, 1, 4, 1]);
+    assert_eq!(numbers(import(&mut *run, &["cat", "cat", "cat", "cat", "cat"])), [2, 3, 1, 3, 1]);
 }
 
 pub fn what_is_carried_through_may_change_without_a_new_job<P: TestPlace>() {
@@ -37,8 +40,9 @@ pub fn what_is_carried_through_may_change_without_a_new_job<P: TestPlace>() {
     let mut run = place.import(&["cat"]);
     let changed =
         JobSpec { label: Some("first".into()), extras: vec![("kind".into(), "动物".into())], ..draft("cat") };
-    let counts = run.import("2", &["kind".into()], [Ok::<_, LedgerError>(changed.clone())].into_iter()).unwrap();
-    assert_eq!(counts, imported(0, 1, 0));
+    let facts = ManifestFacts { columns: &["kind".into()], ..ManifestFacts::default() };
+    let counts = run.import(&facts, [Ok::<_, LedgerError>(changed.clone())].into_iter()).unwrap();
+    assert_eq!(numbers(counts), [0, 1, 0, 1, 0]);
     let record = &all(&*run)[0];
     assert_eq!((&record.job.label, &record.job.extras), (&changed.label, &changed.extras));
     assert_eq!(run.columns().unwrap(), ["kind"]);
@@ -49,11 +53,30 @@ pub fn a_manifest_that_breaks_off_changes_nothing<P: TestPlace>() {
     let mut run = place.import(&["cat", "dog"]);
     let before = all(&*run);
     let broken = [Ok(draft("cow")), Ok(draft("dog")), Err(LedgerError::WriterStopped)].into_iter();
-    assert!(matches!(run.import("3", &[], broken), Err(LedgerError::WriterStopped)));
+    assert!(matches!(run.import(&ManifestFacts::default(), broken), Err(LedgerError::WriterStopped)));
     assert_eq!((all(&*run), jobs_of(&*run, JobSet::Dropped)), (before, vec![]));
     assert_eq!(run.manifest_fingerprint().unwrap().as_deref(), Some("cat|dog"));
     assert_eq!(run.columns().unwrap(), ["note"]);
-    assert_eq!(import(&mut *run, &["dog"]), imported(0, 1, 1), "the next import is not hindered");
+    assert_eq!(numbers(import(&mut *run, &["dog"])), [0, 1, 1, 2, 1], "the next import is not hindered");
+}
+
+/// Goal: a refused import leaves jobs, columns and settings as they were. Method: refuse one that changes all of them.
+pub fn an_import_that_is_not_accepted_changes_nothing<P: TestPlace>() {
+    let place = P::new();
+    let mut run = place.import(&["cat", "dog"]);
+    let (before, price) = (all(&*run), "2 USD".parse().unwrap());
+    let facts = ManifestFacts { path: "/p.csv", price: Some(&price), shuffle: Some(3), ..ManifestFacts::default() };
+    let refuse = |imported: &Imported| {
+        assert_eq!(numbers(*imported), [1, 1, 1, 2, 1]);
+        Err(LedgerError::WriterStopped)
+    };
+    assert!(matches!(run.import_if(&facts, rows(&["cow", "dog"]), refuse), Err(LedgerError::WriterStopped)));
+    assert_eq!((all(&*run), jobs_of(&*run, JobSet::Dropped)), (before, vec![]));
+    assert_eq!(run.manifest_fingerprint().unwrap().as_deref(), Some("cat|dog"));
+    assert_eq!((run.columns().unwrap(), run.manifest_price().unwrap()), (vec!["note".to_owned()], None));
+    assert_eq!(run.manifest_path().unwrap().as_deref(), Some(""));
+    run.import_if(&facts, rows(&["cow", "dog"]), |_| Ok::<_, LedgerError>(())).unwrap();
+    assert_eq!((run.manifest_path().unwrap().as_deref(), run.manifest_price().unwrap()), (Some("/p.csv"), Some(price)));
 }
 
 pub fn a_manifest_that_breaks_off_is_no_difference<P: TestPlace>() {

@@ -24,7 +24,7 @@ use crate::model::phase::JobRecord;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::store::error::LedgerError;
-use crate::store::import::Imported;
+use crate::store::import::{Imported, ManifestFacts};
 use crate::store::memory::{self, MemoryRun};
 use crate::store::spec::{OpenOptions, StoreSpec};
 use crate::store::typed::Typed;
@@ -187,8 +187,13 @@ pub(super) fn draft(prompt: &str) -> JobSpec {
 }
 
 fn import(run: &mut dyn RunWriter, prompts: &[&str]) -> Imported {
-    let drafts = prompts.iter().map(|prompt| Ok::<_, LedgerError>(draft(prompt)));
-    run.import(&prompts.join("|"), &["note".into()], drafts).unwrap()
+    let facts =
+        ManifestFacts { fingerprint: &prompts.join("|"), columns: &["note".into()], ..ManifestFacts::default() };
+    run.import(&facts, rows(prompts)).unwrap()
+}
+
+fn rows(prompts: &[&str]) -> impl Iterator<Item = Result<JobSpec, LedgerError>> {
+    prompts.iter().map(|prompt| Ok(draft(prompt)))
 }
 
 fn jobs_of(run: &dyn RunReader, jobs: JobSet) -> Vec<JobRecord> {
@@ -277,6 +282,7 @@ macro_rules! conformance {
                     equal_rows_are_jobs_of_their_own
                     what_is_carried_through_may_change_without_a_new_job
                     a_manifest_that_breaks_off_changes_nothing
+                    an_import_that_is_not_accepted_changes_nothing
                     a_manifest_that_breaks_off_is_no_difference
                     a_second_difference_starts_afresh
                     a_dropped_job_comes_back_with_its_images

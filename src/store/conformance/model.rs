@@ -184,10 +184,12 @@ pub fn the_difference_is_what_the_import_then_does<P: TestPlace>() {
             let diff = diff.unwrap();
             prop_assert_eq!(&diff, &expected(&model, &lines));
 
-            let imported = run.import("", &[], rows(&lines)).unwrap();
+            let imported = run.import(&ManifestFacts::default(), rows(&lines)).unwrap();
             let (n_new, n_kept) = (diff.n_new + diff.n_changed, diff.n_kept + diff.n_back);
             let n_dropped = n_out + diff.n_dropped + diff.n_changed - diff.n_back;
-            prop_assert_eq!(imported, Imported { n_new, n_kept, n_dropped });
+            let n_left = diff.leaving.n_jobs();
+            let n_before = diff.n_kept + n_left;
+            prop_assert_eq!(imported, Imported { n_new, n_kept, n_dropped, n_before, n_left });
             let n_pending = diff.standing.n_pending + n_new;
             prop_assert_eq!(run.counts().unwrap(), StatusCounts { n_pending, ..diff.standing });
             take_in(&mut model, &lines);

@@ -33,12 +33,13 @@ pub fn the_price_is_that_of_the_flag_or_the_manifest_or_the_last_run<P: TestPlac
     assert_eq!((run.settle_price(None).unwrap(), run.price_used().unwrap()), (None, None));
     assert_eq!(run.settle_price(Some(first.clone())).unwrap(), Some(first.clone()));
     assert_eq!(run.settle_price(None).unwrap(), Some(first.clone()), "it was given before");
-    run.set_manifest_price(Some(&second)).unwrap();
+    let priced = |price| ManifestFacts { price, ..ManifestFacts::default() };
+    run.import(&priced(Some(&second)), rows(&["one", "two"])).unwrap();
     let stored = (run.manifest_price().unwrap(), run.price_used().unwrap());
     assert_eq!(stored, (Some(second.clone()), Some(first.clone())));
     assert_eq!(run.settle_price(None).unwrap(), Some(second.clone()), "the manifest has one now");
     assert_eq!(run.settle_price(Some(first.clone())).unwrap(), Some(first.clone()));
-    run.set_manifest_price(None).unwrap();
+    run.import(&priced(None), rows(&["one", "two"])).unwrap();
     assert_eq!((run.manifest_price().unwrap(), run.price_used().unwrap()), (None, Some(first)));
 }
 

@@ -9,7 +9,7 @@ use crate::model::outcome::{Outcome, TaskId};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::request::ContentHash;
 use crate::model::time::Timestamp;
-use crate::store::import::Imported;
+use crate::store::import::{Imported, ManifestFacts};
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
 use crate::store::shuffle::ring_start;
@@ -101,8 +101,9 @@ impl Content {
     }
 
     /// Imports the rows of a manifest.
-    pub fn import(&mut self, fingerprint: &str, columns: &[String], rows: Vec<JobSpec>) -> Imported {
-        let mut imported = Imported::default();
+    pub fn import(&mut self, facts: &ManifestFacts<'_>, rows: Vec<JobSpec>) -> Imported {
+        let before: BTreeSet<_> = self.jobs_of(JobSet::InManifest).iter().map(|record| record.job.id).collect();
+        let mut imported = Imported { n_before: before.len() as u64, ..Imported::default() };
         for record in &mut self.jobs {
             Arc::make_mut(&mut record.job).index = 0;
         }
@@ -116,9 +117,10 @@ impl Content {
                 self.add(job);
             }
         }
-        imported.n_dropped = self.jobs_of(JobSet::Dropped).len() as u64;
-        self.settings.insert(Setting::Columns, serde_json::json!(columns).to_string());
-        self.settings.insert(Setting::ManifestFingerprint, fingerprint.to_owned());
+        let dropped = self.jobs_of(JobSet::Dropped);
+        imported.n_dropped = dropped.len() as u64;
+        imported.n_left = dropped.iter().filter(|record| before.contains(&record.job.id)).count() as u64;
+        self.settings.extend(facts.settings());
         imported
     }
 

@@ -32,7 +32,7 @@ use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
-use crate::store::import::{Imported, JobRows, RowsError};
+use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError};
 use crate::store::memory::content::{Content, without_images};
 use crate::store::memory::shared::{SharedContent, WriterLock};
 use crate::store::selection::RetrySelection;
@@ -302,12 +302,17 @@ impl RunWriter for MemoryStore {
 
     fn import_rows(
         &mut self,
-        fingerprint: &str,
-        columns: &[String],
+        facts: &ManifestFacts<'_>,
         rows: &mut JobRows<'_>,
+        accept: &mut AcceptImport<'_>,
     ) -> Result<Imported, RowsError> {
         let rows = rows.collect::<Result<_, _>>()?;
-        Ok(self.shared.content().import(fingerprint, columns, rows))
+        let mut content = self.shared.content();
+        let mut edited = content.clone();
+        let imported = edited.import(facts, rows);
+        accept(&imported)?;
+        *content = edited;
+        Ok(imported)
     }
 
     fn select(&mut self, selection: &RetrySelection) -> Result<u64, LedgerError> {

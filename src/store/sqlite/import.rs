@@ -5,8 +5,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use crate::model::job::{JobId, JobSpec};
 use crate::store::error::LedgerError;
 use crate::store::format;
-use crate::store::import::{Imported, JobRows, RowsError};
-use crate::store::setting::Setting;
+use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError};
 use crate::store::sqlite::database::{Database, expect_one};
 use crate::store::sqlite::merge_cursor::{ExistingRow, MergeCursor, NewRowLocation};
 use crate::store::sqlite::schema::INDEXES;
@@ -29,20 +28,20 @@ struct RowImport {
 /// removing rows therefore does not change the ids of the others.
 pub fn import(
     database: &mut Database,
-    fingerprint: &str,
-    columns: &[String],
+    facts: &ManifestFacts<'_>,
     rows: &mut JobRows<'_>,
+    accept: &mut AcceptImport<'_>,
 ) -> Result<Imported, RowsError> {
     let began = database.with_large_cache().and_then(|()| database.connection.execute_batch("BEGIN IMMEDIATE"));
     began.map_err(|error| database.error(error))?;
-    let imported =
-        import_rows(database, fingerprint, columns, rows).and_then(|RowImport { imported, is_moved, is_doubted }| {
-            // Positions no longer show the order in which jobs were handed out.
-            if is_moved {
-                database.reserve(UNBOUNDED)?;
-            }
-            Ok((imported, is_doubted))
-        });
+    let imported = import_rows(database, facts, rows).and_then(|RowImport { imported, is_moved, is_doubted }| {
+        accept(&imported)?;
+        // Positions no longer show the order in which jobs were handed out.
+        if is_moved {
+            database.reserve(UNBOUNDED)?;
+        }
+        Ok((imported, is_doubted))
+    });
     let ended = match imported {
         Ok((imported, is_doubted)) => {
             let committed = database.written(database.connection.execute_batch("COMMIT"));
@@ -61,12 +60,7 @@ pub fn import(
     ended
 }
 
-fn import_rows(
-    database: &Database,
-    fingerprint: &str,
-    columns: &[String],
-    rows: &mut JobRows<'_>,
-) -> Result<RowImport, RowsError> {
+fn import_rows(database: &Database, facts: &ManifestFacts<'_>, rows: &mut JobRows<'_>) -> Result<RowImport, RowsError> {
     let sql = |error| RowsError::from(database.error(error));
     let last = "SELECT coalesce(max(row), 0) FROM jobs";
     let last_row: i64 = database.connection.query_row(last, (), |row| row.get(0)).map_err(sql)?;
@@ -74,8 +68,9 @@ fn import_rows(
         if last_row == 0 { (import_first(database, rows)?, false) } else { import_edited(database, last_row, rows)? };
     totals::recount(&database.connection).map_err(sql)?;
     let is_doubted = older_ledger::doubt_new(database, last_row)?;
-    database.set_meta(Setting::Columns.key(), &serde_json::json!(columns).to_string())?;
-    database.set_meta(Setting::ManifestFingerprint.key(), fingerprint)?;
+    for (setting, value) in facts.settings() {
+        database.set_meta(setting.key(), &value)?;
+    }
     Ok(RowImport { imported, is_moved, is_doubted })
 }
 
@@ -135,7 +130,7 @@ fn import_edited(
     database.connection.execute_batch(include_str!("moves.sql")).map_err(sql)?;
     let last = "SELECT coalesce(max(position), 0) FROM jobs WHERE position IS NOT NULL";
     let last: u64 = database.connection.query_row(last, (), |row| row.get(0)).map_err(sql)?;
-    let mut imported = Imported::default();
+    let mut imported = Imported { n_before: totals::counts(database)?.n_jobs(), ..Imported::default() };
     let mut cursor = MergeCursor::new(&database.connection);
     for (position, draft) in (1..).zip(rows) {
         let draft = draft?;
@@ -161,14 +156,15 @@ fn import_edited(
     let n_known: u64 = database.connection.query_row("SELECT count(*) FROM jobs", (), |row| row.get(0)).map_err(sql)?;
     imported.n_dropped = n_known - imported.n_new - imported.n_kept;
     if imported.n_dropped > 0 {
-        drop_others(database, &cursor)?;
+        imported.n_left = drop_others(database, &cursor)?;
     }
     let is_moved = move_all(database)?;
     Ok((imported, is_moved))
 }
 
-/// Removes the position of each job that no row of the manifest has.
-fn drop_others(database: &Database, cursor: &MergeCursor<'_>) -> Result<(), LedgerError> {
+/// Removes the position of each job that no row of the manifest has, and returns their number.
+fn drop_others(database: &Database, cursor: &MergeCursor<'_>) -> Result<u64, LedgerError> {
+    let mut n_left = 0;
     database.each("SELECT row, id FROM jobs NOT INDEXED WHERE position IS NOT NULL", (), |row| {
         let (row, id): (i64, Vec<u8>) = (row.get(0)?, row.get(1)?);
         if cursor.has_taken(row) {
@@ -182,8 +178,10 @@ fn drop_others(database: &Database, cursor: &MergeCursor<'_>) -> Result<(), Ledg
             return Ok(Err(database.damaged(format!("the index of ids does not lead to the job in row {row}"))));
         }
         move_to(&database.connection, row, None)?;
+        n_left += 1;
         Ok(Ok(()))
-    })
+    })?;
+    Ok(n_left)
 }
 
 /// Assigns all new positions in one update, without indexes. In any other order, two jobs would share a position for a

@@ -48,7 +48,7 @@ use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
-use crate::store::import::{Imported, JobRows, RowsError};
+use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError};
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
 use crate::store::settings::ReadSettings;
@@ -227,11 +227,11 @@ impl RunWriter for SqliteStore {
 
     fn import_rows(
         &mut self,
-        fingerprint: &str,
-        columns: &[String],
+        facts: &ManifestFacts<'_>,
         rows: &mut JobRows<'_>,
+        accept: &mut AcceptImport<'_>,
     ) -> Result<Imported, RowsError> {
-        import::import(&mut self.database, fingerprint, columns, rows)
+        import::import(&mut self.database, facts, rows, accept)
     }
 
     fn select(&mut self, selection: &RetrySelection) -> Result<u64, LedgerError> {

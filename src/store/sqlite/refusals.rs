@@ -11,6 +11,7 @@ use super::tests::{self, event, file, store, writer};
 use super::*;
 use crate::model::event::EventKind;
 use crate::model::outcome::TaskId;
+use crate::store::import::ManifestFacts;
 use crate::store::typed::Typed;
 
 /// Returns every file in a folder, except what reading a ledger leaves there: the lock, an index, an empty log.
@@ -134,7 +135,10 @@ fn a_spoiled_page_is_told_when_it_is_met() {
             let n = journal.load(1000)?.jobs.len();
             let mut file = store(journal);
             let drafts = many.iter().map(|prompt| Ok::<_, LedgerError>(tests::draft(prompt)));
-            Ok::<_, LedgerError>((n, file.import("again", &[], drafts)?))
+            Ok::<_, LedgerError>((
+                n,
+                file.import(&ManifestFacts { fingerprint: "again", ..ManifestFacts::default() }, drafts)?,
+            ))
         };
         match go() {
             Ok((n, imported)) => assert_eq!((n, imported.n_new), (many.len(), 0), "page {page}"),

@@ -11,13 +11,17 @@ use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::phase::Phase;
 use crate::store::conformance::life;
 pub(in crate::store) use crate::store::conformance::{all, artifact, draft, event};
-use crate::store::settings::WriteSettings;
+use crate::store::import::ManifestFacts;
 use crate::store::sqlite::event_writer::EventWriter;
 use crate::store::typed::Typed;
 
 fn import(file: &mut SqliteStore, prompts: &[&str]) -> Imported {
     let drafts = prompts.iter().map(|prompt| Ok::<_, LedgerError>(draft(prompt)));
-    file.import(&prompts.join("|"), &["note".into()], drafts).unwrap()
+    file.import(
+        &ManifestFacts { fingerprint: &prompts.join("|"), columns: &["note".into()], ..ManifestFacts::default() },
+        drafts,
+    )
+    .unwrap()
 }
 
 pub fn file(out: &Path, prompts: &[&str]) -> SqliteStore {

@@ -7,6 +7,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::setting::Setting;
 use crate::store::sqlite::watermark::{StoredWatermark, UNBOUNDED, find};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -210,7 +211,7 @@ fn without_an_order_every_pending_job_is_in_doubt() {
         copy(folder.path(), older.path(), &FILES);
         let mut file = SqliteStore::open(folder.path(), "simulator").unwrap();
         if is_shuffled {
-            file.shuffle(Some(1)).unwrap();
+            file.set_setting(Setting::ShuffleSeed, "1").unwrap();
         } else {
             import(&mut file, &["d", "a", "b", "c"]);
         }
