@@ -275,6 +275,7 @@ impl Engine {
     fn poll_again(&mut self, now: Moment, id: JobId) {
         let (n_poll_faults, watch) = (self.jobs[&id].n_poll_faults, self.jobs[&id].watch);
         let wait = self.retry.poll_again_after(n_poll_faults);
+        let wait = self.probe_in_time(now, Stage::Poll, wait);
         self.schedule.plan_at(now + wait, id, watch);
     }
 
@@ -288,7 +289,10 @@ impl Engine {
                 self.schedule.plan_at(now + after, id, self.jobs[&id].watch);
             }
             (RetryVerdict::Again { after: Duration::ZERO }, Stage::Submit | Stage::Task) => self.submit_again(id),
-            (RetryVerdict::Again { after }, Stage::Submit | Stage::Task) => self.submit_later(now + after, id),
+            (RetryVerdict::Again { after }, Stage::Submit | Stage::Task) => {
+                let after = self.probe_in_time(now, Stage::Submit, after);
+                self.submit_later(now + after, id);
+            }
         }
     }
 

@@ -203,15 +203,32 @@ impl Lane {
         self.submits.is_down()
     }
 
-    /// Returns the duration of an API outage for requests of this kind; `None` means no outage. An outage is many consecutive transient
-    /// faults, and no other answer.
+    /// Returns the duration of an API outage for requests of this kind; `None` means no outage. An outage is several consecutive
+    /// transient faults, and no other answer.
     pub fn down_for(&self, now: Moment, stage: Stage) -> Option<Duration> {
-        let pacer = match stage {
-            Stage::Submit => &self.submits,
-            Stage::Poll => &self.polls,
-            Stage::Download | Stage::Task => return None,
-        };
-        pacer.is_down().then(|| pacer.down_for(now))
+        self.pacer(stage)?.down_for(now)
+    }
+
+    /// Returns the moment of the first of the consecutive transient faults of such requests; `None` if the last one was answered.
+    pub fn down_since(&self, stage: Stage) -> Option<Moment> {
+        self.pacer(stage)?.down_since()
+    }
+
+    /// Allows a probe at this moment, if an outage would hold such requests back for longer.
+    pub fn probe_by(&mut self, stage: Stage, moment: Moment) {
+        match stage {
+            Stage::Submit => self.submits.probe_by(moment),
+            Stage::Poll => self.polls.probe_by(moment),
+            Stage::Download | Stage::Task => (),
+        }
+    }
+
+    const fn pacer(&self, stage: Stage) -> Option<&Pacer> {
+        match stage {
+            Stage::Submit => Some(&self.submits),
+            Stage::Poll => Some(&self.polls),
+            Stage::Download | Stage::Task => None,
+        }
     }
 
     /// Returns whether the API has ever given this process an informative answer.

@@ -12,6 +12,9 @@ use crate::model::time::{Moment, Timestamp};
 /// Consecutive transient faults, of any jobs, after which the remote side counts as down.
 const FALTERS_MAX: u32 = 8;
 
+/// Consecutive transient faults without which a long time between two of them is no outage.
+const OUTAGE_FALTERS: u32 = 3;
+
 /// Factor on the backoff between two requests that may be paid for, while the remote side seems down.
 const COSTLY: u32 = 5;
 
@@ -119,9 +122,21 @@ impl Pacer {
         self.n_falters >= FALTERS_MAX
     }
 
-    /// Returns the time since the first consecutive transient fault; zero without one.
-    pub fn down_for(&self, now: Moment) -> Duration {
-        self.down_since.map_or(Duration::ZERO, |since| now - since)
+    /// Returns the time since the first consecutive transient fault; `None` if there were too few for an outage.
+    pub fn down_for(&self, now: Moment) -> Option<Duration> {
+        self.down_since.filter(|_| self.n_falters >= OUTAGE_FALTERS).map(|since| now - since)
+    }
+
+    /// Returns the moment of the first consecutive transient fault; `None` if the last request was answered.
+    pub const fn down_since(&self) -> Option<Moment> {
+        self.down_since
+    }
+
+    /// Opens the gate for a probe at this moment, if the remote side is down and the gate would open later.
+    pub fn probe_by(&mut self, moment: Moment) {
+        if self.is_down() {
+            self.closed_until = self.closed_until.map(|until| until.min(moment));
+        }
     }
 
     /// Closes the gate after a refusal. Only the first refusal of a burst counts, unless another one names a wait.

@@ -148,8 +148,22 @@ impl Engine {
 
     /// Returns whether requests of this kind have met only transient faults for longer than the outage limit.
     pub(super) fn is_out_of_reach(&self, now: Moment, stage: Stage) -> bool {
+        self.lane.down_for(now, stage).is_some_and(|down_for| down_for >= self.outage_max())
+    }
+
+    fn outage_max(&self) -> Duration {
         let max = self.limits.outage_max;
-        let max = if self.lane.has_answered() { max } else { max / NEVER_ANSWERED_SHARE };
-        self.lane.down_for(now, stage).is_some_and(|down_for| down_for >= max)
+        if self.lane.has_answered() { max } else { max / NEVER_ANSWERED_SHARE }
+    }
+
+    /// Shortens a wait in an outage, so that the last probe leaves when the outage limit is reached. The run then stops in time, and no
+    /// probe later.
+    pub(super) fn probe_in_time(&mut self, now: Moment, stage: Stage, wait: Duration) -> Duration {
+        let Some(deadline) = self.lane.down_since(stage).map(|since| since + self.outage_max()) else { return wait };
+        if deadline <= now {
+            return wait;
+        }
+        self.lane.probe_by(stage, deadline);
+        wait.min(deadline - now)
     }
 }

@@ -88,10 +88,10 @@ fn a_side_that_seems_down_is_tried_one_by_one() {
     pacer.faltered(at(7), false);
     assert!(pacer.take(at(7)).is_err() && pacer.is_probing());
     assert_eq!(pacer.hold(at(8)).map(|hold| hold.why), Some(PauseReason::Down));
-    assert_eq!(pacer.down_for(at(8)), Duration::from_millis(8), "since the first of them");
+    assert_eq!(pacer.down_for(at(8)), Some(Duration::from_millis(8)), "since the first of them");
     pacer.succeeded(at(9));
     assert!(!pacer.is_probing());
-    assert_eq!(pacer.down_for(at(10)), Duration::ZERO);
+    assert_eq!(pacer.down_for(at(10)), None);
 }
 
 const HOUR: i64 = 3_600_000;

@@ -123,6 +123,36 @@ fn an_api_that_has_never_answered_is_waited_for_a_few_minutes_only() {
     assert!((360..480).contains(&(bench.now - START).as_secs()), "{:?}", bench.now - START);
 }
 
+/// Goal: the run stops when the outage has lasted for as long as the user allows, and not at the next probe after that. Method: outages of
+/// the submissions and of the polls, from seconds to hours, with one job and with many.
+#[test]
+fn an_outage_lasts_as_long_as_the_user_says() {
+    for max in [5, 60, 600, 7200] {
+        for n_jobs in [1, 40] {
+            let limits = Limits { outage_max: Duration::from_secs(max), ..patient(n_jobs) };
+            let mut polls = Bench::with_pending(limits.clone(), n_jobs.into());
+            for _ in 0..2 {
+                for action in polls.turn().actions {
+                    let Action::Submit(job) = action else { panic!("{action:?}") };
+                    polls.submitted(job.index);
+                }
+            }
+            let began = polls.now;
+            assert!(outage(&mut polls, Duration::from_secs(36_000)).is_last);
+            let lasted = (polls.now - began).as_secs_f64();
+            let max = f64::from(u32::try_from(max).unwrap());
+            assert!((max..max + 11.0).contains(&lasted), "{n_jobs} jobs, {max} s: {lasted}");
+
+            let limits = Limits { outage_max: 20 * limits.outage_max, ..limits };
+            let mut submits = Bench::with_pending(limits, n_jobs.into());
+            let began = submits.now;
+            assert!(outage(&mut submits, Duration::from_secs(36_000)).is_last);
+            let lasted = (submits.now - began).as_secs_f64();
+            assert!((max..max + 1.0).contains(&lasted), "{n_jobs} jobs that were never answered, {max} s: {lasted}");
+        }
+    }
+}
+
 /// Lost answers may each be a paid task. An API that loses all answers must not receive the whole manifest again and again.
 #[test]
 fn lost_answers_in_a_row_cost_little_and_stop_the_run() {
