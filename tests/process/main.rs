@@ -28,6 +28,7 @@ mod own_past;
 mod parts;
 mod pipes;
 mod progress;
+mod proxies;
 mod reach;
 mod reports;
 mod rights;

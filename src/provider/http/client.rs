@@ -1,5 +1,6 @@
 //! HTTP client of one provider: requests to its API with the token, and downloads of images without it.
 
+use std::env;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::provider::http::error::{ClientError, NoResponse};
 use crate::provider::http::image_link::{image_url, shown};
 use crate::provider::http::request_limiter::RequestLimiter;
 use crate::provider::http::token::Token;
-use crate::provider::http::{download, text_rejection};
+use crate::provider::http::{download, proxy, text_rejection};
 
 /// Settings of a client.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct HttpClient {
     sockets: Arc<RequestLimiter>,
     /// Names of the headers with the remaining quota.
     quota_headers: &'static [&'static str],
+    /// Environment variable that sets the proxy of the API; `None` without a proxy.
+    proxy: Option<&'static str>,
 }
 
 impl HttpClient {
@@ -56,12 +59,17 @@ impl HttpClient {
     ) -> Result<Self, ClientError> {
         let HttpSettings { base_url, token, request_timeout, image_bytes_max } = settings;
         headers.insert(AUTHORIZATION, token.header());
+        let proxy = if base_url.is_loopback() {
+            None
+        } else {
+            proxy::variable_for(base_url.url(), |name| env::var(name).ok())?
+        };
         let reach = AddressPolicy::of_api(base_url.url());
         let api = api_client(base_url, headers, *request_timeout, &reach)?;
         let images = image_client(base_url, *request_timeout, &reach)?;
         let sockets = RequestLimiter::new();
         let bounds = DownloadLimits::new(*request_timeout, *image_bytes_max, Arc::clone(&sockets));
-        Ok(Self { token: token.clone(), api, images, reach, bounds, sockets, quota_headers })
+        Ok(Self { token: token.clone(), api, images, reach, bounds, sockets, quota_headers, proxy })
     }
 
     pub(in crate::provider) fn get(&self, url: Url) -> RequestBuilder {
@@ -74,7 +82,8 @@ impl HttpClient {
 
     /// Sends a request and reads its response. The token is removed from the response, wherever it is repeated.
     pub(in crate::provider) async fn ask(&self, request: RequestBuilder) -> Result<ApiResponse, NoResponse> {
-        let (response, _slot) = self.sockets.send(request).await?;
+        let sent = self.sockets.send(request).await.map_err(NoResponse::from);
+        let (response, _slot) = sent.map_err(|error| error.through(self.proxy))?;
         Ok(ApiResponse::read(response, self.quota_headers).await.without(&self.token))
     }
 

@@ -17,6 +17,16 @@ pub enum ClientError {
         /// Valid base URL.
         example: &'static str,
     },
+    /// Proxy in the environment cannot be used.
+    #[error(
+        "could not use the proxy in {variable}: {why}; write http://HOST:PORT or socks5h://HOST:PORT, or unset the variable"
+    )]
+    Proxy {
+        /// Name of the environment variable.
+        variable: &'static str,
+        /// Description of the error, without the value of the variable.
+        why: String,
+    },
     /// TLS settings of the system are unusable; the text is the error of the TLS library.
     #[error("could not set up HTTPS: {0}")]
     Setup(String),
@@ -31,6 +41,16 @@ pub struct NoResponse {
     pub words: String,
     /// True if the request would have gone to an address that images must not be fetched from.
     pub is_refused: bool,
+}
+
+impl NoResponse {
+    /// Adds the variable with the proxy to the words about a failed connection.
+    pub(super) fn through(mut self, proxy: Option<&'static str>) -> Self {
+        if let Some(variable) = proxy.filter(|_| !self.was_sent) {
+            self.words = format!("{} (through the proxy in {variable})", self.words);
+        }
+        self
+    }
 }
 
 impl From<reqwest::Error> for NoResponse {

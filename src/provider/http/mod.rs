@@ -15,6 +15,7 @@ mod download;
 mod download_limits;
 pub mod error;
 pub mod image_link;
+mod proxy;
 pub mod rate_limit_headers;
 mod request_limiter;
 pub mod retry_after;
