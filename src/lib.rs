@@ -42,11 +42,11 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | program | `main`, and below it `cli`: commands, flags, exit codes, messages |
+//! | program | `main`, and below it `cli`: commands, flags, exit codes, messages (feature `cli`) |
 //! | public API | [`run`] |
 //! | loop | [`driver`], which acts; [`plan`], which joins manifest and ledger |
 //! | ports | [`provider`], [`store`], [`engine`], [`images`], [`manifest`], [`report`] |
-//! | simulated service | [`simulator`] |
+//! | simulated service | [`simulator`] (feature `simulator`) |
 //! | domain | [`model`]: no I/O, no clock, no async, no serde; `fsio`: durable and atomic files |
 //!
 //! # What to rely on
@@ -56,6 +56,9 @@
 //! - The program's flags are fields of [`run::Options`] and [`model::limits::Limits`], with the same defaults.
 //! - Before version 1.0, this interface may change with a minor version; the changelog says how.
 
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
 pub mod driver;
 pub mod engine;
 mod fsio;
@@ -66,6 +69,7 @@ pub mod plan;
 pub mod provider;
 pub mod report;
 pub mod run;
+#[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod store;
 

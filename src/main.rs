@@ -1,8 +1,6 @@
 //! Entry point of the program `promptbatch`: turns arguments into an exit code.
 //!
-//! Everything else is in the library or in `cli`.
-
-mod cli;
+//! Everything else is in the library, in its top layer `cli`.
 
 use std::process::ExitCode;
 
@@ -11,5 +9,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::panic::guarded(cli::main).into()
+    promptbatch::cli::main()
 }

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use promptbatch::engine::turn::{Signal, StopReason};
-use promptbatch::model::percentage::Percentage;
-use promptbatch::provider::spec::ConnectError;
-use promptbatch::run::{RunError, Summary};
-use promptbatch::store::error::LedgerError;
+use crate::engine::turn::{Signal, StopReason};
+use crate::model::percentage::Percentage;
+use crate::provider::spec::ConnectError;
+use crate::run::{RunError, Summary};
+use crate::store::error::LedgerError;
 
 /// Ending of the program, which determines its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,10 +124,10 @@ impl From<Exit> for ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use promptbatch::model::counts::{RunStats, StatusCounts};
-    use promptbatch::model::event::Stage;
-    use promptbatch::model::outcome::{Fault, FaultKind};
-    use promptbatch::run::presence::PresenceCheck;
+    use crate::model::counts::{RunStats, StatusCounts};
+    use crate::model::event::Stage;
+    use crate::model::outcome::{Fault, FaultKind};
+    use crate::run::presence::PresenceCheck;
 
     fn summary(stop: Option<StopReason>, counts: StatusCounts) -> Summary {
         Summary {
@@ -140,7 +140,7 @@ mod tests {
             failures: vec![],
             present: PresenceCheck::default(),
             results: "results.csv".into(),
-            ended_at: promptbatch::model::time::Timestamp::default(),
+            ended_at: crate::model::time::Timestamp::default(),
             elapsed: std::time::Duration::ZERO,
         }
     }

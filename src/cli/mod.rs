@@ -11,14 +11,14 @@ mod flags;
 mod help_groups;
 mod messages;
 mod output;
-pub mod panic;
+mod panic;
 mod runtime;
 mod signals;
 
 use std::env;
+use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
-use promptbatch::model::escape;
 
 use crate::cli::command_line::{Cli, CliCommand};
 use crate::cli::commands::{
@@ -26,9 +26,14 @@ use crate::cli::commands::{
 };
 use crate::cli::exit::Exit;
 use crate::cli::output::{print, tell};
+use crate::model::escape;
 
-/// Executes the command line.
-pub fn main() -> Exit {
+/// Runs the program: executes the command line of this process, and returns its exit code.
+pub fn main() -> ExitCode {
+    panic::guarded(execute).into()
+}
+
+fn execute() -> Exit {
     let fresh = || help_groups::grouped(Cli::command());
     let mut command = fresh();
     let parsed = command.try_get_matches_from_mut(env::args_os()).and_then(|matches| Cli::from_arg_matches(&matches));

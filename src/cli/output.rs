@@ -3,11 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use promptbatch::driver::clock::Clock;
-use promptbatch::model::escape;
-use promptbatch::report::stream;
-
 use crate::cli::exit::Exit;
+use crate::driver::clock::Clock;
+use crate::model::escape;
+use crate::report::stream;
 
 /// Prints an error, and returns the exit code.
 pub fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {

@@ -2,10 +2,6 @@
 
 use std::io;
 
-use promptbatch::driver::{StopReceiver, stopper};
-use promptbatch::model::progress::Progress;
-use promptbatch::report::tty_reporter::PrintAbove;
-use promptbatch::run::RunError;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::exit::Exit;
@@ -13,6 +9,10 @@ use crate::cli::flags::ShowArgs;
 use crate::cli::messages::progress::chores;
 use crate::cli::output::fail;
 use crate::cli::signals;
+use crate::driver::{StopReceiver, stopper};
+use crate::model::progress::Progress;
+use crate::report::tty_reporter::PrintAbove;
+use crate::run::RunError;
 
 /// Creates a runtime with one thread: all work here is waiting, and a second thread costs more than it gains.
 pub fn runtime() -> io::Result<Runtime> {

@@ -6,10 +6,6 @@
 use std::time::Duration;
 use std::{process, thread};
 
-use promptbatch::driver::StopHandle;
-use promptbatch::engine::turn::{Signal, StopReason};
-use promptbatch::manifest::input::spool::is_waiting;
-use promptbatch::report::tty_reporter::PrintAbove;
 use tokio::runtime::Builder;
 use tokio::select;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +13,10 @@ use tokio::time::sleep;
 
 use crate::cli::exit::Exit;
 use crate::cli::output::tell;
+use crate::driver::StopHandle;
+use crate::engine::turn::{Signal, StopReason};
+use crate::manifest::input::spool::is_waiting;
+use crate::report::tty_reporter::PrintAbove;
 
 /// Message after the first signal.
 const STOPPING: &str = "stopping: waiting for the requests in flight; press Ctrl-C again to exit now, nothing is lost";

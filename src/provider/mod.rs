@@ -5,11 +5,12 @@
 //! help, checks of manifests, ledgers and results know providers by the table only. [`http`] is for the clients of all of them.
 
 pub mod config;
-#[cfg(test)]
+#[cfg(all(test, feature = "simulator"))]
 mod conformance;
 pub mod http;
 pub mod modelscope;
 pub mod registry;
+#[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod spec;
 

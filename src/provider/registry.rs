@@ -2,18 +2,24 @@
 
 use crate::model::provider_identity::ProviderIdentity;
 use crate::provider::config::ProviderConfig;
+use crate::provider::modelscope;
+#[cfg(feature = "simulator")]
+use crate::provider::simulator;
 use crate::provider::spec::{ConnectError, ProviderSettings, ProviderSpec};
-use crate::provider::{modelscope, simulator};
 
 /// All providers. The first is the default.
-pub static PROVIDERS: [&ProviderSpec; 2] = [&modelscope::SPEC, &simulator::SPEC];
+pub static PROVIDERS: &[&ProviderSpec] = &[
+    &modelscope::SPEC,
+    #[cfg(feature = "simulator")]
+    &simulator::SPEC,
+];
 
 /// Provider of a run that names none.
 pub static DEFAULT: &ProviderSpec = PROVIDERS[0];
 
 /// Returns the provider with this name; `None` if there is none.
 pub fn find(name: &str) -> Option<&'static ProviderSpec> {
-    PROVIDERS.into_iter().find(|spec| spec.name == name)
+    PROVIDERS.iter().copied().find(|spec| spec.name == name)
 }
 
 /// Returns the provider with this identity, as a ledger records it, with these settings and the base URL of the identity.

@@ -14,6 +14,7 @@ use crate::provider::http::client::HttpSettings;
 use crate::provider::http::error::ClientError;
 use crate::provider::http::token::Token;
 use crate::provider::http::token_source::{TokenError, TokenSpec};
+#[cfg(feature = "simulator")]
 use crate::simulator::config::SimulatorConfig;
 
 /// Description of a provider.
@@ -60,6 +61,7 @@ pub struct ProviderSettings {
     /// Timeout of one request; `None` for the provider's default.
     pub request_timeout: Option<Duration>,
     /// Behaviour of the simulated service; `None` for the default. Only the simulator reads it.
+    #[cfg(feature = "simulator")]
     pub simulator: Option<Box<SimulatorConfig>>,
 }
 

@@ -8,16 +8,21 @@ pub mod facts;
 mod fixtures;
 pub mod format;
 pub mod gallery;
+#[cfg(feature = "cli")]
 mod layout;
 pub mod log_reporter;
+#[cfg(feature = "cli")]
 pub mod operation_reporter;
 mod outage_notice;
 pub mod progress_totals;
 pub mod results;
 pub mod stream;
+#[cfg(feature = "cli")]
 pub mod terminal;
+#[cfg(feature = "cli")]
 pub mod tty_reporter;
 pub mod value;
+#[cfg(feature = "cli")]
 pub mod watch;
 
 use crate::model::event::Event;

@@ -4,18 +4,18 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use promptbatch::model::escape::{escape, grouped};
-use promptbatch::report::dataset::DatasetFormat;
-use promptbatch::report::dataset::metadata::TableFormat;
-use promptbatch::report::dataset::split::Splits;
-use promptbatch::report::tty_reporter::PrintAbove;
-use promptbatch::run::export::{ExportError, ExportOptions, Exported, LeftOut, ShardLimits, export as run_export};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::units::bytes;
 use crate::cli::flags::{ProgressArgs, run_folder};
 use crate::cli::messages::progress::chores;
 use crate::cli::output::{fail, print, tell};
+use crate::model::escape::{escape, grouped};
+use crate::report::dataset::DatasetFormat;
+use crate::report::dataset::metadata::TableFormat;
+use crate::report::dataset::split::Splits;
+use crate::report::tty_reporter::PrintAbove;
+use crate::run::export::{ExportError, ExportOptions, Exported, LeftOut, ShardLimits, export as run_export};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\

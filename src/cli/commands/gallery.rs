@@ -4,15 +4,15 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use promptbatch::model::escape::{escape, grouped};
-use promptbatch::model::progress::Progress;
-use promptbatch::report::tty_reporter::PrintAbove;
-use promptbatch::run::gallery::{ALL, Gallery, GalleryError, gallery as make};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ProgressArgs, run_folder};
 use crate::cli::messages::progress::chores;
 use crate::cli::output::{fail, print, tell};
+use crate::model::escape::{escape, grouped};
+use crate::model::progress::Progress;
+use crate::report::tty_reporter::PrintAbove;
+use crate::run::gallery::{ALL, Gallery, GalleryError, gallery as make};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\

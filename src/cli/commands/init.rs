@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use clap::Args;
-use promptbatch::manifest::schema;
-use promptbatch::model::escape::escape;
 
 use crate::cli::exit::Exit;
 use crate::cli::output::{print, tell};
+use crate::manifest::schema;
+use crate::model::escape::escape;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\

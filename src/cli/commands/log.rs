@@ -3,18 +3,18 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use promptbatch::model::escape::{escape, excerpt};
-use promptbatch::model::event::{EventKind, ReopenTarget};
-use promptbatch::model::outcome::{Fault, Outcome};
-use promptbatch::model::phase::JobRecord;
-use promptbatch::model::time::Timestamp;
-use promptbatch::report::value::rfc3339;
-use promptbatch::store::error::LedgerError;
-use promptbatch::store::{RunReader, stores};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::run_folder;
 use crate::cli::output::{fail, print, tell};
+use crate::model::escape::{escape, excerpt};
+use crate::model::event::{EventKind, ReopenTarget};
+use crate::model::outcome::{Fault, Outcome};
+use crate::model::phase::JobRecord;
+use crate::model::time::Timestamp;
+use crate::report::value::rfc3339;
+use crate::store::error::LedgerError;
+use crate::store::{RunReader, stores};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\

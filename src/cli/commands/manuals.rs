@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
-use promptbatch::model::escape::escape;
 
 use crate::cli::exit::Exit;
 use crate::cli::messages::reference;
 use crate::cli::output::{fail, print, tell};
+use crate::model::escape::escape;
 
 /// Text below the flags in the help of `completions`: examples, exit codes, and the format of the output.
 pub const COMPLETIONS_HELP: &str = "\

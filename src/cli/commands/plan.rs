@@ -5,20 +5,6 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use promptbatch::manifest;
-use promptbatch::manifest::listing::{self, Listing, ListingError};
-use promptbatch::model::cost::CostLimit;
-use promptbatch::model::counts::StatusCounts;
-use promptbatch::model::escape::{escape, excerpt, excerpts_apart};
-use promptbatch::model::limits::Rate;
-use promptbatch::model::price::Price;
-use promptbatch::model::request_diff::{FieldDiff, changes};
-use promptbatch::plan;
-use promptbatch::plan::{Plan, PlanError};
-use promptbatch::provider::registry;
-use promptbatch::report::tty_reporter::PrintAbove;
-use promptbatch::run::money::check_price;
-use promptbatch::store::diff::DiffEntry;
 use serde_json::{Value, json};
 
 use crate::cli::exit::Exit;
@@ -29,6 +15,20 @@ use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
 use crate::cli::messages::progress::chores;
 use crate::cli::messages::summary::{PROMPT_CHARS_MAX, jobs};
 use crate::cli::output::{fail, print};
+use crate::manifest;
+use crate::manifest::listing::{self, Listing, ListingError};
+use crate::model::cost::CostLimit;
+use crate::model::counts::StatusCounts;
+use crate::model::escape::{escape, excerpt, excerpts_apart};
+use crate::model::limits::Rate;
+use crate::model::price::Price;
+use crate::model::request_diff::{FieldDiff, changes};
+use crate::plan;
+use crate::plan::{Plan, PlanError};
+use crate::provider::registry;
+use crate::report::tty_reporter::PrintAbove;
+use crate::run::money::check_price;
+use crate::store::diff::DiffEntry;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\

@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use promptbatch::model::escape::escape;
-use promptbatch::report::results::ResultsFileFormat;
-use promptbatch::report::tty_reporter::PrintAbove;
-use promptbatch::run::projection::{Projection, ProjectionError, ResultRows};
-use promptbatch::store::stores;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::{GuardArgs, ProgressArgs, run_folder};
 use crate::cli::messages::progress::chores;
 use crate::cli::output::{fail, print};
+use crate::model::escape::escape;
+use crate::report::results::ResultsFileFormat;
+use crate::report::tty_reporter::PrintAbove;
+use crate::run::projection::{Projection, ProjectionError, ResultRows};
+use crate::store::stores;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\

@@ -3,10 +3,6 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use promptbatch::model::counts::StatusCounts;
-use promptbatch::model::escape::escape;
-use promptbatch::model::outcome::FaultKind;
-use promptbatch::run::retry::{RetryOptions, retry as run_retry};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::reports::ReportArgs;
@@ -15,6 +11,10 @@ use crate::cli::messages::progress::{ended, reporters};
 use crate::cli::messages::summary;
 use crate::cli::output::tell;
 use crate::cli::runtime::drive;
+use crate::model::counts::StatusCounts;
+use crate::model::escape::escape;
+use crate::model::outcome::FaultKind;
+use crate::run::retry::{RetryOptions, retry as run_retry};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\

@@ -3,16 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
-use promptbatch::driver::stopper;
-use promptbatch::model::escape::escape;
-use promptbatch::model::limits::Concurrency;
-use promptbatch::provider::config::ProviderConfig;
-use promptbatch::provider::registry;
-use promptbatch::provider::spec::{ProviderSpec, TokenSource};
-use promptbatch::report::Reporters;
-use promptbatch::report::tty_reporter::PrintAbove;
-use promptbatch::run::consent::Consent;
-use promptbatch::run::{self, Options, RunError, RunStart, outputs};
 
 use crate::cli::commands::gallery;
 use crate::cli::commands::plan;
@@ -28,6 +18,16 @@ use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::{fail, tell};
 use crate::cli::runtime::runtime;
 use crate::cli::signals;
+use crate::driver::stopper;
+use crate::model::escape::escape;
+use crate::model::limits::Concurrency;
+use crate::provider::config::ProviderConfig;
+use crate::provider::registry;
+use crate::provider::spec::{ProviderSpec, TokenSource};
+use crate::report::Reporters;
+use crate::report::tty_reporter::PrintAbove;
+use crate::run::consent::Consent;
+use crate::run::{self, Options, RunError, RunStart, outputs};
 
 /// Text below the flags in the help; `$TOKEN` stands for the variable of the default provider's token.
 const HELP: &str = "\

@@ -4,13 +4,6 @@ use std::io;
 use std::time::Duration;
 
 use clap::Args;
-use promptbatch::model::limits::Rate;
-use promptbatch::model::request::Size;
-use promptbatch::provider::simulator::PLAYED;
-use promptbatch::simulator::config::SimulatorConfig;
-use promptbatch::simulator::faults::{self, FaultSetting};
-use promptbatch::simulator::http::Simulator;
-use promptbatch::simulator::picture::SIDE_PIXELS_MAX;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::exit::Exit;
@@ -18,6 +11,13 @@ use crate::cli::flags::duration;
 use crate::cli::flags::units::bytes;
 use crate::cli::output::{print, tell};
 use crate::cli::runtime::runtime;
+use crate::model::limits::Rate;
+use crate::model::request::Size;
+use crate::provider::simulator::PLAYED;
+use crate::simulator::config::SimulatorConfig;
+use crate::simulator::faults::{self, FaultSetting};
+use crate::simulator::http::Simulator;
+use crate::simulator::picture::SIDE_PIXELS_MAX;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 const HELP: &str = "\

@@ -6,14 +6,14 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use promptbatch::report::terminal::Terminal;
-use promptbatch::report::tty_reporter::can_be_drawn;
-use promptbatch::report::watch::Watch;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::run_folder;
 use crate::cli::messages::run_status::RunStatus;
 use crate::cli::output::{fail, print};
+use crate::report::terminal::Terminal;
+use crate::report::tty_reporter::can_be_drawn;
+use crate::report::watch::Watch;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\

@@ -1,10 +1,6 @@
 //! Command `validate`: prints every mistake in a manifest.
 
 use clap::Args;
-use promptbatch::manifest;
-use promptbatch::model::escape::escape;
-use promptbatch::provider::registry;
-use promptbatch::report::tty_reporter::PrintAbove;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::ProgressArgs;
@@ -12,6 +8,10 @@ use crate::cli::flags::manifest::{ManifestArgs, source};
 use crate::cli::messages::progress::chores;
 use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::print;
+use crate::manifest;
+use crate::model::escape::escape;
+use crate::provider::registry;
+use crate::report::tty_reporter::PrintAbove;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\

@@ -3,13 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use promptbatch::model::counts::StatusCounts;
-use promptbatch::model::escape::escape;
-use promptbatch::model::limits::Limits;
-use promptbatch::model::progress::Progress;
-use promptbatch::report::tty_reporter::PrintAbove;
-use promptbatch::run::Summary;
-use promptbatch::run::verify::{DamagedImage, RepairOptions, VerifyReport, repair as run_repair, verify as run_verify};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, ShowArgs, run_folder};
@@ -17,6 +10,13 @@ use crate::cli::messages::progress::{chores, reporters};
 use crate::cli::messages::summary;
 use crate::cli::output::{fail, print, tell};
 use crate::cli::runtime::drive;
+use crate::model::counts::StatusCounts;
+use crate::model::escape::escape;
+use crate::model::limits::Limits;
+use crate::model::progress::Progress;
+use crate::report::tty_reporter::PrintAbove;
+use crate::run::Summary;
+use crate::run::verify::{DamagedImage, RepairOptions, VerifyReport, repair as run_repair, verify as run_verify};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use promptbatch::manifest::formats::format::Format;
-use promptbatch::manifest::formats::{self, FORMATS};
-use promptbatch::manifest::input::encoding::Encoding;
-use promptbatch::manifest::input::path::{is_nameless, stem};
-use promptbatch::manifest::source::Source;
-use promptbatch::provider::spec::ProviderSpec;
 
 use crate::cli::exit::Exit;
 use crate::cli::output::tell;
+use crate::manifest::formats::format::Format;
+use crate::manifest::formats::{self, FORMATS};
+use crate::manifest::input::encoding::Encoding;
+use crate::manifest::input::path::{is_nameless, stem};
+use crate::manifest::source::Source;
+use crate::provider::spec::ProviderSpec;
 
 #[derive(Debug, Args)]
 pub struct ManifestArgs {

@@ -12,18 +12,18 @@ use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgAction, Args, ValueEnum};
-use promptbatch::images::validate::verdict::CheckLimits;
-use promptbatch::model::cost::CostLimit;
-use promptbatch::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, QuotaPolicy, Rate};
-use promptbatch::model::price::Price;
-use promptbatch::report::tty_reporter::can_be_drawn;
-use promptbatch::run::consent::Consent;
-use promptbatch::run::retry::Credentials;
-use promptbatch::store::settings::ReadSettings;
-use promptbatch::store::stores;
 
 use crate::cli::flags::provider::{request_timeout_help, token_file_help};
 use crate::cli::flags::units::{BYTES_MAX, PIXELS_MAX, bytes, pixels};
+use crate::images::validate::verdict::CheckLimits;
+use crate::model::cost::CostLimit;
+use crate::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, QuotaPolicy, Rate};
+use crate::model::price::Price;
+use crate::report::tty_reporter::can_be_drawn;
+use crate::run::consent::Consent;
+use crate::run::retry::Credentials;
+use crate::store::settings::ReadSettings;
+use crate::store::stores;
 
 /// How the provider is reached.
 #[derive(Debug, Args)]

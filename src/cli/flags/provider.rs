@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use promptbatch::provider::registry::{self, PROVIDERS};
-use promptbatch::provider::spec::{ApiSpec, ProviderSpec};
+
+use crate::provider::registry::{self, PROVIDERS};
+use crate::provider::spec::{ApiSpec, ProviderSpec};
 
 /// Returns the parser of a provider's name.
 pub fn provider() -> impl TypedValueParser<Value = &'static ProviderSpec> {
-    let values = PROVIDERS.map(|spec| PossibleValue::new(spec.name).help(spec.help));
+    let values = PROVIDERS.iter().map(|spec| PossibleValue::new(spec.name).help(spec.help)).collect::<Vec<_>>();
     PossibleValuesParser::new(values).map(|name| registry::find(&name).expect("the value is from the table"))
 }
 

@@ -4,16 +4,16 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use promptbatch::model::percentage::Percentage;
-use promptbatch::model::price::Price;
-use promptbatch::model::snapshot::StopCode;
-use promptbatch::report::ci::RunReport;
-use promptbatch::run::reports::ReportRequest;
-use promptbatch::run::{Summary, reports};
 
 use crate::cli::exit::Exit;
 use crate::cli::messages::summary::stopped;
 use crate::cli::output::{fail, tell};
+use crate::model::percentage::Percentage;
+use crate::model::price::Price;
+use crate::model::snapshot::StopCode;
+use crate::report::ci::RunReport;
+use crate::run::reports::ReportRequest;
+use crate::run::{Summary, reports};
 
 /// Environment variable with the path of GitHub's step summary.
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";

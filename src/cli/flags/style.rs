@@ -3,9 +3,10 @@
 use std::num::NonZeroU8;
 
 use clap::{Args, ValueEnum};
-use promptbatch::model::name::template::NameTemplate;
-use promptbatch::model::outcome::ImageFormat;
-use promptbatch::model::output_options::{Conversion, OutputOverrides, Sidecar};
+
+use crate::model::name::template::NameTemplate;
+use crate::model::outcome::ImageFormat;
+use crate::model::output_options::{Conversion, OutputOverrides, Sidecar};
 
 /// How the images are kept. What is not said is as in the first run into the same folder.
 #[derive(Debug, Args)]

@@ -51,7 +51,7 @@ fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use promptbatch::images::validate::verdict::CheckLimits;
+    use crate::images::validate::verdict::CheckLimits;
 
     #[test]
     fn sizes_are_shown_to_two_or_three_digits() {

@@ -6,16 +6,16 @@ use std::{env, io};
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use promptbatch::manifest::Manifest;
-use promptbatch::manifest::diagnostics::{Diagnostic, Location, Span};
-use promptbatch::manifest::error::ManifestError;
-use promptbatch::manifest::input::source_lines::lines_of;
-use promptbatch::manifest::source::Source;
-use promptbatch::model::escape::escape;
 use serde_json::{Value, json};
 
 use crate::cli::exit::Exit;
 use crate::cli::output::{fail, is_json, tell};
+use crate::manifest::Manifest;
+use crate::manifest::diagnostics::{Diagnostic, Location, Span};
+use crate::manifest::error::ManifestError;
+use crate::manifest::input::source_lines::lines_of;
+use crate::manifest::source::Source;
+use crate::model::escape::escape;
 
 /// Maximum number of mistakes, and of warnings, that are printed. The rest is counted.
 const SHOWN_MAX: usize = 20;

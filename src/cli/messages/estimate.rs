@@ -1,21 +1,21 @@
 //! Estimate for a manifest, as text and as JSON: its jobs by kind, and the time, cost and disk of a run.
 
-use promptbatch::manifest::Manifest;
-use promptbatch::manifest::summary::ManifestSummary;
-use promptbatch::model::amount::Amount;
-use promptbatch::model::cost::{Cost, CostLimit};
-use promptbatch::model::escape::{escape, excerpt, grouped};
-use promptbatch::model::job::JobSpec;
-use promptbatch::model::limits::Rate;
-use promptbatch::model::price::Price;
-use promptbatch::model::request::Size;
-use promptbatch::plan::Plan;
-use promptbatch::plan::estimate::{Estimate, PaceLimits, estimate as reckon};
-use promptbatch::report::format::span;
 use serde_json::{Value, json};
 
 use crate::cli::flags::units;
 use crate::cli::messages::summary::{PROMPT_CHARS_MAX, jobs};
+use crate::manifest::Manifest;
+use crate::manifest::summary::ManifestSummary;
+use crate::model::amount::Amount;
+use crate::model::cost::{Cost, CostLimit};
+use crate::model::escape::{escape, excerpt, grouped};
+use crate::model::job::JobSpec;
+use crate::model::limits::Rate;
+use crate::model::price::Price;
+use crate::model::request::Size;
+use crate::plan::Plan;
+use crate::plan::estimate::{Estimate, PaceLimits, estimate as reckon};
+use crate::report::format::span;
 
 /// Maximum number of jobs shown for each kind of difference.
 pub const SHOWN_MAX: usize = 5;

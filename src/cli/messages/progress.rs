@@ -3,23 +3,22 @@
 use std::io;
 use std::io::Write;
 
-use promptbatch::driver::clock::Clock;
-use promptbatch::model::counts::StatusCounts;
-use promptbatch::model::price::Price;
-use promptbatch::model::progress::{NoProgress, Progress};
-use promptbatch::model::snapshot::StopCode;
-use promptbatch::report::Reporters;
-use promptbatch::report::log_reporter::LogReporter;
-use promptbatch::report::operation_reporter::OperationReporter;
-use promptbatch::report::progress_totals::ProgressTotals;
-use promptbatch::report::stream::{End, JsonLinesReporter, end};
-use promptbatch::report::terminal::Terminal;
-use promptbatch::report::tty_reporter::{PrintAbove, TtyReporter};
-use promptbatch::run::Summary;
-
 use crate::cli::exit::Exit;
 use crate::cli::flags::{Display, ShowArgs};
 use crate::cli::output::speak_json;
+use crate::driver::clock::Clock;
+use crate::model::counts::StatusCounts;
+use crate::model::price::Price;
+use crate::model::progress::{NoProgress, Progress};
+use crate::model::snapshot::StopCode;
+use crate::report::Reporters;
+use crate::report::log_reporter::LogReporter;
+use crate::report::operation_reporter::OperationReporter;
+use crate::report::progress_totals::ProgressTotals;
+use crate::report::stream::{End, JsonLinesReporter, end};
+use crate::report::terminal::Terminal;
+use crate::report::tty_reporter::{PrintAbove, TtyReporter};
+use crate::run::Summary;
 
 /// Creates the reporters of a run that continues from these counts. `jobs_max` limits the jobs to work on. `None` means
 /// all.

@@ -3,18 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use promptbatch::driver::clock::Clock;
-use promptbatch::model::counts::{RunStats, StatusCounts};
-use promptbatch::model::escape::{escape, grouped};
-use promptbatch::model::phase::JobRecord;
-use promptbatch::model::time::Timestamp;
-use promptbatch::report::format::{rate, span};
-use promptbatch::store::error::LedgerError;
-use promptbatch::store::settings::ReadSettings;
-use promptbatch::store::stores;
 use serde_json::json;
 
 use crate::cli::messages::summary;
+use crate::driver::clock::Clock;
+use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::escape::{escape, grouped};
+use crate::model::phase::JobRecord;
+use crate::model::time::Timestamp;
+use crate::report::format::{rate, span};
+use crate::store::error::LedgerError;
+use crate::store::settings::ReadSettings;
+use crate::store::stores;
 
 /// Maximum number of failed jobs shown.
 const FAILURES_MAX: usize = 20;

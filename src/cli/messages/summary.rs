@@ -3,21 +3,20 @@
 use std::path::Path;
 use std::time::Duration;
 
-use promptbatch::engine::spending::CostLimitReached;
-use promptbatch::engine::turn::StopReason;
-use promptbatch::model::counts::{RunStats, StatusCounts};
-use promptbatch::model::escape::{escape, excerpt};
-use promptbatch::model::event::Stage;
-use promptbatch::model::outcome::FaultKind;
-use promptbatch::model::percentage::Percentage;
-use promptbatch::model::phase::JobRecord;
-use promptbatch::model::time::Timestamp;
-use promptbatch::report::format::span;
-use promptbatch::report::value::rfc3339;
-use promptbatch::run::Summary;
-use promptbatch::run::presence::PresenceCheck;
-
 use crate::cli::exit::Exit;
+use crate::engine::spending::CostLimitReached;
+use crate::engine::turn::StopReason;
+use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::escape::{escape, excerpt};
+use crate::model::event::Stage;
+use crate::model::outcome::FaultKind;
+use crate::model::percentage::Percentage;
+use crate::model::phase::JobRecord;
+use crate::model::time::Timestamp;
+use crate::report::format::span;
+use crate::report::value::rfc3339;
+use crate::run::Summary;
+use crate::run::presence::PresenceCheck;
 
 /// Formats the share that succeeded, and its comparison with the required share.
 pub fn share_words(share: Percentage, counts: &StatusCounts) -> String {
