@@ -6,8 +6,10 @@ use std::time::Duration;
 use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, StreamExt};
 
+use promptbatch::driver;
 use promptbatch::driver::clock::Clock;
-use promptbatch::driver::{self, DriverContext};
+use promptbatch::driver::context::DriverContext;
+use promptbatch::driver::stop::stopper;
 use promptbatch::engine::Engine;
 use promptbatch::engine::turn::{Signal, StopReason};
 use promptbatch::images::{ImageStore, IncomingImage, Saved};
@@ -57,10 +59,10 @@ pub fn play(config: SimulatorConfig, limits: &Limits, moves: &[(u64, Taken)], en
         let server = Arc::new(Mutex::new(Server::new(config)));
         let clock = Clock::simulated(START);
         let direct = Direct::new(server.clone(), clock, START, None);
-        let hands = DriverContext { provider: Arc::new(direct), store: Arc::new(Nowhere), naming: Arc::default() };
-        let (stopper, mut stops) = driver::stopper();
+        let context = DriverContext { provider: Arc::new(direct), store: Arc::new(Nowhere), naming: Arc::default() };
+        let (stopper, mut stops) = stopper();
         let (engine, mut ledger, mut reporters) = (Engine::new(limits.clone()), Endless(0), Reporters::default());
-        let drive = driver::drive(engine, &mut ledger, &mut reporters, &hands, &clock, &mut stops);
+        let drive = driver::drive(engine, &mut ledger, &mut reporters, &context, &clock, &mut stops);
         let watch = async {
             let samples = watch(&server, &clock, moves, end).await;
             stopper.stop(StopReason::Interrupted(Signal::Interrupt));

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use crate::engine::turn::{Signal, StopReason};
 use crate::model::percentage::Percentage;
 use crate::provider::spec::ConnectError;
-use crate::run::{RunError, Summary};
+use crate::run::error::RunError;
+use crate::run::summary::Summary;
 use crate::store::error::LedgerError;
 
 /// Ending of the program, which determines its exit code.
@@ -134,6 +135,7 @@ mod tests {
             counts,
             counts_before: StatusCounts::default(),
             incidents: RunStats::default(),
+            price: None,
             cost: None,
             stop,
             n_outstanding: 0,

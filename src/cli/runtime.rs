@@ -9,10 +9,10 @@ use crate::cli::flags::ShowArgs;
 use crate::cli::messages::progress::chores;
 use crate::cli::output::fail;
 use crate::cli::signals;
-use crate::driver::{StopReceiver, stopper};
+use crate::driver::stop::{StopReceiver, stopper};
 use crate::model::progress::Progress;
 use crate::report::tty_reporter::PrintAbove;
-use crate::run::RunError;
+use crate::run::error::RunError;
 
 /// Creates a runtime with one thread: all work here is waiting, and a second thread costs more than it gains.
 pub fn runtime() -> io::Result<Runtime> {

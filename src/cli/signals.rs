@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use crate::cli::exit::Exit;
 use crate::cli::output::tell;
-use crate::driver::StopHandle;
+use crate::driver::stop::StopHandle;
 use crate::engine::turn::{Signal, StopReason};
 use crate::manifest::input::spool::is_waiting;
 use crate::report::tty_reporter::PrintAbove;

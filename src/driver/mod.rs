@@ -4,9 +4,10 @@
 //! next turn, so that one sync serves them all.
 
 pub mod clock;
-
+pub mod context;
 mod meter;
 mod requests;
+pub mod stop;
 mod task_owner;
 mod transfer;
 
@@ -15,20 +16,18 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use tokio::select;
-use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet, yield_now};
 
 use crate::driver::clock::Clock;
+use crate::driver::context::DriverContext;
 use crate::driver::meter::DownloadMeter;
+use crate::driver::stop::StopReceiver;
 use crate::engine::Engine;
 use crate::engine::turn::{Action, Input, StopReason, Turn};
-use crate::images::ImageStore;
 use crate::images::error::StoreError;
 use crate::model::event::{Event, EventKind};
 use crate::model::job::JobId;
-use crate::model::name::template::NameTemplate;
 use crate::model::time::Moment;
-use crate::provider::Provider;
 use crate::report::{Reporter, Reporters};
 use crate::store::error::LedgerError;
 use crate::store::{self, Ledger, Loaded, Recorded};
@@ -53,54 +52,6 @@ pub enum DriveError {
     Store(#[from] StoreError),
 }
 
-/// Services that the driver uses.
-#[derive(Clone)]
-pub struct DriverContext {
-    /// Provider that makes the images.
-    pub provider: Arc<dyn Provider>,
-    /// Store that keeps the images.
-    pub store: Arc<dyn ImageStore>,
-    /// Template of the image names in the store.
-    pub naming: Arc<NameTemplate>,
-}
-
-impl std::fmt::Debug for DriverContext {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hands")
-    }
-}
-
-/// Handle that stops a run, from any task or thread.
-#[derive(Clone, Debug)]
-pub struct StopHandle(mpsc::UnboundedSender<StopReason>);
-
-/// Receiver of requests to stop a run.
-#[derive(Debug)]
-pub struct StopReceiver(mpsc::UnboundedReceiver<StopReason>);
-
-/// Creates the stop channel of a run and returns its two ends.
-pub fn stopper() -> (StopHandle, StopReceiver) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    (StopHandle(sender), StopReceiver(receiver))
-}
-
-impl StopHandle {
-    /// Requests a stop of the run. Nothing is lost, and the same command resumes the run later.
-    pub fn stop(&self, why: StopReason) {
-        // A run that has ended needs no such request.
-        drop(self.0.send(why));
-    }
-}
-
-impl StopReceiver {
-    async fn next(&mut self) -> StopReason {
-        match self.0.recv().await {
-            Some(stop) => stop,
-            None => std::future::pending().await,
-        }
-    }
-}
-
 /// Runs the loop until the engine's last turn. Returns the reason for an early stop; `None` if the run finished.
 ///
 /// The local disk may save no images, or the ledger may load no more jobs. Requests in flight are then still awaited
@@ -109,7 +60,7 @@ pub async fn drive(
     mut engine: Engine,
     ledger: &mut dyn Ledger,
     reporters: &mut Reporters,
-    hands: &DriverContext,
+    context: &DriverContext,
     clock: &Clock,
     stops: &mut StopReceiver,
 ) -> Result<Option<StopReason>, DriveError> {
@@ -123,9 +74,9 @@ pub async fn drive(
         let Turn { events, actions, wake_at, is_last } = engine.turn(now);
         let events: Arc<[Event]> = events.into();
         let actions = store::record(ledger, &events, actions).await?;
-        forget_parts(&events, hands);
+        remove_partials(&events, context);
         reporters.show(now, &events, &engine.pace(now));
-        let loaded = match perform(actions, ledger, hands, &meter, &mut under_way).await {
+        let loaded = match perform(actions, ledger, context, &meter, &mut under_way).await {
             Ok(loaded) => loaded,
             Err(error) => {
                 broken.get_or_insert(error.into());
@@ -145,7 +96,7 @@ pub async fn drive(
             biased;
             stop = stops.next() => engine.handle(clock.now(), Input::Stop(stop)),
             Some(done) = under_way.join_next() => {
-                let done = gather(done, &mut under_way).await;
+                let done = drain_ready(done, &mut under_way).await;
                 let inputs = done.into_iter().map(|done| returned(done, &mut broken)).collect();
                 let (inputs, asked) = task_owner::settle(inputs, ledger).await;
                 for input in inputs {
@@ -163,17 +114,17 @@ pub async fn drive(
 
 /// Collects finished tasks, and tasks that finish without waiting. A commit of many events costs little more than a
 /// commit of one.
-async fn gather(first: JoinedTask, under_way: &mut JoinSet<TaskOutput>) -> Vec<JoinedTask> {
-    let mut gathered = vec![first];
+async fn drain_ready(first: JoinedTask, under_way: &mut JoinSet<TaskOutput>) -> Vec<JoinedTask> {
+    let mut drained = vec![first];
     for _ in 0..ROUNDS_MAX {
         yield_now().await;
-        let n_before = gathered.len();
-        gathered.extend(std::iter::from_fn(|| under_way.try_join_next()).take(INPUTS_MAX - n_before));
-        if gathered.len() == n_before {
+        let n_before = drained.len();
+        drained.extend(std::iter::from_fn(|| under_way.try_join_next()).take(INPUTS_MAX - n_before));
+        if drained.len() == n_before {
             break;
         }
     }
-    gathered
+    drained
 }
 
 /// Returns the earlier of `at_most` and the engine's wake-up time, if there is one.
@@ -189,7 +140,7 @@ type JoinedTask = Result<TaskOutput, JoinError>;
 async fn perform(
     actions: Recorded<Vec<Action>>,
     ledger: &mut dyn Ledger,
-    hands: &DriverContext,
+    context: &DriverContext,
     meter: &Arc<DownloadMeter>,
     under_way: &mut JoinSet<TaskOutput>,
 ) -> Result<Option<Loaded>, LedgerError> {
@@ -197,10 +148,10 @@ async fn perform(
     for action in actions.into_inner() {
         match action {
             Action::Load { max } => loaded = Some(ledger.load(max).await?),
-            Action::Submit(job) => drop(under_way.spawn(requests::submit(hands.clone(), job).map(Ok))),
-            Action::Poll(batch) => drop(under_way.spawn(requests::poll(hands.clone(), batch).map(Ok))),
+            Action::Submit(job) => drop(under_way.spawn(requests::submit(context.clone(), job).map(Ok))),
+            Action::Poll(batch) => drop(under_way.spawn(requests::poll(context.clone(), batch).map(Ok))),
             Action::Download(origin, urls) => {
-                under_way.spawn(requests::download(hands.clone(), Arc::clone(meter), origin, urls));
+                under_way.spawn(requests::download(context.clone(), Arc::clone(meter), origin, urls));
             }
         }
     }
@@ -208,10 +159,10 @@ async fn perform(
 }
 
 /// Removes partial downloads of jobs that have ended, or are submitted as a new task.
-fn forget_parts(events: &[Event], hands: &DriverContext) {
+fn remove_partials(events: &[Event], context: &DriverContext) {
     for event in events {
         match event.kind {
-            EventKind::SubmitStarted | EventKind::Finished(_) => hands.store.remove_partial(event.job),
+            EventKind::SubmitStarted | EventKind::Finished(_) => context.store.remove_partial(event.job),
             EventKind::Accepted(_) | EventKind::Ready(_) | EventKind::Setback(..) | EventKind::Reopened(_) => (),
         }
     }
@@ -256,7 +207,7 @@ mod tests {
         });
         let began = tokio::time::Instant::now();
         let first = under_way.join_next().await.unwrap();
-        assert_eq!(gather(first, &mut under_way).await.len(), 10);
+        assert_eq!(drain_ready(first, &mut under_way).await.len(), 10);
         assert_eq!((under_way.len(), began.elapsed()), (1, Duration::ZERO));
     }
 
@@ -270,7 +221,7 @@ mod tests {
             yield_now().await;
         }
         let first = under_way.join_next().await.unwrap();
-        assert_eq!(gather(first, &mut under_way).await.len(), INPUTS_MAX);
+        assert_eq!(drain_ready(first, &mut under_way).await.len(), INPUTS_MAX);
         assert_eq!(under_way.len(), 100);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 
-use crate::driver::DriverContext;
+use crate::driver::context::DriverContext;
 use crate::driver::meter::DownloadMeter;
 use crate::driver::transfer;
 use crate::engine::turn::Input;
@@ -21,17 +21,17 @@ use crate::model::provenance::Provenance;
 const NAMED_MAX: usize = 3;
 
 /// Submits a job. A panic of the provider's code puts the submission in doubt.
-pub async fn submit(hands: DriverContext, job: Arc<Job>) -> Input {
-    let submitted = caught(hands.provider.submit(&job.request)).await;
+pub async fn submit(context: DriverContext, job: Arc<Job>) -> Input {
+    let submitted = caught(context.provider.submit(&job.request)).await;
     // The provider's code may panic before or after the API received the request. The submission is therefore in doubt.
     let result = submitted.unwrap_or_else(|| Err(panicked(FaultKind::InDoubt, "submitting")));
     Input::Submitted(job.id, result)
 }
 
 /// Polls the status of tasks. Returns one answer per job.
-pub async fn poll(hands: DriverContext, batch: Vec<(JobId, TaskId)>) -> Input {
+pub async fn poll(context: DriverContext, batch: Vec<(JobId, TaskId)>) -> Input {
     let (jobs, tasks): (Vec<JobId>, Vec<TaskId>) = batch.into_iter().unzip();
-    let answers: Vec<Result<Status, Fault>> = caught(hands.provider.poll(&tasks)).await.unwrap_or_default();
+    let answers: Vec<Result<Status, Fault>> = caught(context.provider.poll(&tasks)).await.unwrap_or_default();
     // Every job receives an answer, even if the provider's code panics or returns too few answers.
     let missing = std::iter::repeat_with(|| Err(panicked(FaultKind::Transient, "polling")));
     Input::Polled(jobs.into_iter().zip(answers.into_iter().chain(missing)).collect())
@@ -39,13 +39,13 @@ pub async fn poll(hands: DriverContext, batch: Vec<(JobId, TaskId)>) -> Input {
 
 /// Downloads the images of a job. The error is a failure of the local disk, together with the affected job.
 pub async fn download(
-    hands: DriverContext,
+    context: DriverContext,
     meter: Arc<DownloadMeter>,
-    origin: Provenance,
+    provenance: Provenance,
     urls: Vec<Url>,
 ) -> Result<Input, (JobId, StoreError)> {
-    let id = origin.job.id;
-    let downloaded = caught(download_all(&hands, &meter, &origin, &urls)).await;
+    let id = provenance.job.id;
+    let downloaded = caught(download_all(&context, &meter, &provenance, &urls)).await;
     match downloaded.unwrap_or_else(|| Ok(Err(panicked(FaultKind::Transient, "downloading")))) {
         Ok(result) => Ok(Input::Downloaded(id, result)),
         Err(error) => Err((id, error)),
@@ -54,19 +54,19 @@ pub async fn download(
 
 /// Downloads every available image. If some images fail, the fault names the failed images and keeps the others.
 async fn download_all(
-    hands: &DriverContext,
+    context: &DriverContext,
     meter: &DownloadMeter,
-    origin: &Provenance,
+    provenance: &Provenance,
     urls: &[Url],
 ) -> Result<Result<Vec<Artifact>, Fault>, StoreError> {
     let (mut artifacts, mut faults) = (Vec::new(), Vec::new());
     for (nth, url) in (1..).zip(urls.iter().take(IMAGES_MAX)) {
-        let name = hands.naming.name(origin.clone(), nth);
-        if let Some(kept) = kept(hands, origin, &name).await {
+        let name = context.naming.name(provenance.clone(), nth);
+        if let Some(kept) = kept(context, provenance, &name).await {
             artifacts.push(kept);
             continue;
         }
-        match transfer::image(hands, meter, &name, url).await? {
+        match transfer::image(context, meter, &name, url).await? {
             Ok(artifact) => artifacts.push(artifact),
             Err(fault) => faults.push((nth, fault)),
         }
@@ -79,13 +79,13 @@ async fn download_all(
 
 /// Returns the recorded artifact of this name from an earlier download. `None` if no such artifact is recorded, or its
 /// file is missing or changed.
-async fn kept(hands: &DriverContext, origin: &Provenance, name: &ImageName) -> Option<Artifact> {
+async fn kept(context: &DriverContext, provenance: &Provenance, name: &ImageName) -> Option<Artifact> {
     let is_it = |artifact: &&Artifact| {
         let paths = [name.path(artifact.format), name.path_apart(artifact.format)];
         paths.contains(&artifact.file_name)
     };
-    let artifact = origin.kept.iter().find(is_it)?;
-    hands.store.holds(artifact).await.then(|| artifact.clone())
+    let artifact = provenance.kept.iter().find(is_it)?;
+    context.store.holds(artifact).await.then(|| artifact.clone())
 }
 
 /// Builds the fault of a task with `n_images` images: failed images, and images beyond the limit per task. `None` if

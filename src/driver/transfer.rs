@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::driver::DriverContext;
+use crate::driver::context::DriverContext;
 use crate::driver::meter::DownloadMeter;
 use crate::images::error::StoreError;
 use crate::model::name::ImageName;
@@ -20,25 +20,25 @@ const SMALL_GAINS_MAX: u32 = 5;
 
 /// Downloads an image, or its missing bytes. The outer error is a failure of the local disk.
 pub async fn image(
-    hands: &DriverContext,
+    context: &DriverContext,
     meter: &DownloadMeter,
     name: &ImageName,
     url: &Url,
 ) -> Result<Result<Artifact, Fault>, StoreError> {
-    let mut part = hands.store.partial(name).await;
+    let mut part = context.store.partial(name).await;
     let (mut n_small, mut has_restarted) = (0, false);
     loop {
         let n_before = part.as_ref().map_or(0, |part| part.n_bytes);
-        let download = match open(hands, meter, url, part.as_ref()).await {
+        let download = match open(context, meter, url, part.as_ref()).await {
             Ok(download) => download,
             Err(fault) => return Ok(Err(fault)),
         };
         let is_resumed = download.n_before > 0;
-        let fault = match hands.store.save(name.clone(), meter.counted(download)).await? {
+        let fault = match context.store.save(name.clone(), meter.counted(download)).await? {
             Ok(artifact) => return Ok(Ok(artifact)),
             Err(fault) => fault,
         };
-        part = hands.store.partial(name).await;
+        part = context.store.partial(name).await;
         match &part {
             // The joined bytes are not an image, or cannot be joined. The earlier bytes may be at fault.
             None if is_resumed && !has_restarted => has_restarted = true,
@@ -56,7 +56,7 @@ pub async fn image(
 
 /// Requests the missing bytes. A complete image has none, so no request is sent.
 async fn open(
-    hands: &DriverContext,
+    context: &DriverContext,
     meter: &DownloadMeter,
     url: &Url,
     part: Option<&PartialDownload>,
@@ -66,7 +66,7 @@ async fn open(
         return Ok(Download { n_before, bytes_total: *bytes_total, validator, body });
     }
     let asked_at = Instant::now();
-    let opened = hands.provider.download(url, part).await;
+    let opened = context.provider.download(url, part).await;
     if opened.is_err() {
         meter.broke_off(asked_at);
     }

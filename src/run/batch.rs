@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::Stream;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::driver::{StopHandle, stopper};
+use crate::driver::stop::{StopHandle, stopper};
 use crate::engine::turn::{Signal, StopReason};
 use crate::images::validate::verdict::CheckLimits;
 use crate::manifest::input::path::stem;
@@ -25,7 +25,10 @@ use crate::model::time::Moment;
 use crate::provider::config::ProviderConfig;
 use crate::report::{Reporter, Reporters};
 use crate::run::consent::Consent;
-use crate::run::{Options, RunError, Summary, run};
+use crate::run::error::RunError;
+use crate::run::options::Options;
+use crate::run::run;
+use crate::run::summary::{RunStart, Summary};
 
 /// Updates buffered for a reader that is slower than the run.
 const UPDATES_MAX: usize = 16_384;
@@ -125,11 +128,11 @@ impl Batch {
         let (stopper, mut stops) = stopper();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let work = move || {
-            let face = |start: &super::RunStart<'_>| {
+            let make_reporters = |start: &RunStart<'_>| {
                 let feed = UpdateReporter { sender, n_missed: 0, next_pace_at: None };
                 Reporters(vec![Box::new(feed.begun(start.counts))])
             };
-            let came = runtime.block_on(run(options, face, &mut NoProgress, &mut stops));
+            let came = runtime.block_on(run(options, make_reporters, &mut NoProgress, &mut stops));
             // Ignores a receiver that is gone; the ledger has the result.
             drop(ended.send(came));
             runtime.shutdown_background();

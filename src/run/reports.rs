@@ -122,8 +122,8 @@ fn told(
     report.finish().map_err(error)
 }
 
-/// Writes the reports of the run in the folder `out`. Facts that the ledger has are read from one snapshot of it. Then appends
-/// the page to the summary of the step, if that is requested.
+/// Writes the reports of the run in the folder `out`. Provider and counts are read from one snapshot of the ledger, and so is
+/// the cost at this price if the facts have none. Then appends the page to the summary of the step, if that is requested.
 ///
 /// The outer error concerns the reports. The inner error concerns the summary, which a run can do without.
 pub fn write(
@@ -138,8 +138,10 @@ pub fn write(
     }
     let run = stores::open_for_reading(out)?;
     run.in_snapshot(|| {
-        let paid = price.map(|price| run.total_cost(price)).transpose()?.flatten();
-        let cost = paid.zip(price).map(|(cost, price)| (cost, price.unit.clone()));
+        let cost = match (facts.cost, price) {
+            (None, Some(price)) => run.total_cost(price)?.map(|cost| (cost, price.unit.clone())),
+            (cost, _) => cost,
+        };
         let facts = RunReport { provider: run.provider()?, counts: run.counts()?, cost, ..facts };
         wanted.iter().try_for_each(|wanted| wanted.write(&*run, &facts))?;
         Ok(summary.map_or(Ok(()), |path| append(path, &*run, facts)))

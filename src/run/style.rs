@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::model::counts::StatusCounts;
 use crate::model::output_options::{OutputOptions, OutputOverrides, PostProcessing};
-use crate::run::RunError;
+use crate::run::error::RunError;
 use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::{RunReader, RunWriter};
 

@@ -3,28 +3,26 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::driver::StopReceiver;
-use crate::driver::clock::Clock;
+use crate::driver::stop::StopReceiver;
 use crate::images::SavedImages;
 use crate::images::adapters;
 use crate::images::validate::verdict::CheckLimits;
 use crate::images::verify::Damage;
-use crate::model::counts::StatusCounts;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
 use crate::model::outcome::{Artifact, ImageFormat, Outcome};
 use crate::model::output_options::Sidecar;
 use crate::model::phase::{JobRecord, Phase};
 use crate::model::progress::{Meter, Operation, Progress};
-use crate::model::provider_identity::ProviderIdentity;
-use crate::provider::registry;
 use crate::report::Reporters;
 use crate::run::consent::Consent;
-use crate::run::retry::Credentials;
-use crate::run::{Baseline, RunError, Session, Summary, style};
+use crate::run::credentials::Credentials;
+use crate::run::error::RunError;
+use crate::run::session::{Session, SessionClock, Work};
+use crate::run::style;
+use crate::run::summary::{SessionStart, Summary};
 use crate::store::error::LedgerError;
 use crate::store::selection::RetrySelection;
-use crate::store::settings::ReadSettings;
 use crate::store::typed::Typed;
 use crate::store::{JobScope, JobSet, RunReader, stores};
 
@@ -169,18 +167,15 @@ pub struct RepairOptions {
 pub async fn repair(
     options: RepairOptions,
     verified: &VerifyReport,
-    face: impl FnOnce(&StatusCounts, bool) -> Reporters,
+    make_reporters: impl FnOnce(&SessionStart) -> Reporters,
     progress: &mut dyn Progress,
     stops: &mut StopReceiver,
 ) -> Result<Summary, RunError> {
     let RepairOptions { out, access, limits, image_limits } = options;
-    let clock = Clock::system();
-    let began = clock.now();
-    let mut run = access.consent.open(&out, None, began.wall())?;
-    let provider = registry::recorded(&ProviderIdentity::parse(&run.provider()?), access.settings())?;
-    access.check(&provider)?;
-    let incidents = run.incidents()?;
+    let time = SessionClock::start();
     let images = adapters::saved(&out);
+    let mut session = Session::resume(out, &access, time)?;
+    access.check(&session.provider)?;
     // Images are checked again, because another repair may have come first.
     let damaged: Vec<&DamagedImage> =
         verified.damaged.iter().filter(|damaged| images.verify(&damaged.artifact).is_err()).collect();
@@ -194,20 +189,15 @@ pub async fn repair(
             images.quarantine(&artifact.file_name)?;
         }
     }
-    let n_to_do = run.reopen(began.wall(), &jobs)?;
-    let counts = run.counts()?;
-    let is_same_account = n_to_do == 0 || access.consent.is_same_account(&mut *run, &provider)?;
-    let mut reporters = face(&counts, !is_same_account);
-    let limits = Limits {
-        is_submitting: false,
-        is_same_account,
-        resubmits_max: u32::MAX,
-        retries_max: limits.retries_max.min(REPAIR_RETRIES_MAX),
-        ..limits
-    };
-    let style = style::known(&*run)?;
-    let before = Baseline { began, n_to_do, counts, incidents };
-    let work =
-        Session { out: &out, provider, limits, image_limits, style, scope: JobScope::Selected, formula_guard: None };
-    work.go_on(run, &before, &mut reporters, progress, &clock, stops).await
+    let n_to_do = session.run.reopen(time.began(), &jobs)?;
+    let counts = session.run.counts()?;
+    let limits = session.settle_account(n_to_do, limits)?;
+    // A repair submits nothing, so it costs nothing.
+    let start = SessionStart { n_to_do, counts, price: None, is_other_account: !limits.is_same_account };
+    let mut reporters = make_reporters(&start);
+    let retries_max = limits.retries_max.min(REPAIR_RETRIES_MAX);
+    let limits = Limits { is_submitting: false, resubmits_max: u32::MAX, retries_max, ..limits };
+    let (style, scope) = (style::known(&*session.run)?, JobScope::Selected);
+    let work = Work { n_to_do, counts, limits, image_limits, style, scope, formula_guard: None };
+    session.drive(work, &mut reporters, progress, stops).await
 }

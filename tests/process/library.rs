@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use futures::StreamExt;
-use promptbatch::driver::stopper;
+use promptbatch::driver::stop::stopper;
 use promptbatch::engine::turn::{Signal, StopReason};
 use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::model::counts::StatusCounts;
@@ -14,10 +14,11 @@ use promptbatch::model::progress::NoProgress;
 use promptbatch::provider::config::ProviderConfig;
 use promptbatch::provider::spec::TokenSource;
 use promptbatch::report::Reporters;
-use promptbatch::run::RunError;
 use promptbatch::run::batch::{Batch, Update};
 use promptbatch::run::consent::Consent;
-use promptbatch::run::retry::{Credentials, RetryOptions, retry};
+use promptbatch::run::credentials::Credentials;
+use promptbatch::run::error::RunError;
+use promptbatch::run::retry::{RetryOptions, retry};
 use promptbatch::run::verify::{RepairOptions, repair, verify};
 use promptbatch::simulator::config::SimulatorConfig;
 use promptbatch::store::memory;
@@ -121,7 +122,7 @@ async fn a_ledger_in_memory_serves_a_run_a_retry_and_a_repair() {
     let codes = vec!["moderated".to_owned()];
     let options =
         RetryOptions { out: out.clone(), codes, is_anew: false, access: access(), limits: limits(), image_limits };
-    let retried = retry(options, |_, _, _| Reporters::default(), &mut NoProgress, &mut stops).await;
+    let retried = retry(options, |_| Reporters::default(), &mut NoProgress, &mut stops).await;
     let (n_retried, summary) = retried.unwrap();
     assert_eq!((n_retried, summary.counts.n_jobs()), (n_moderated, 8));
     assert_eq!(bench.stats().n_submits, 8 + n_moderated);
@@ -131,7 +132,7 @@ async fn a_ledger_in_memory_serves_a_run_a_retry_and_a_repair() {
     let verified = verify(&out, Consent::default(), &mut NoProgress).unwrap();
     assert_eq!(verified.damaged.len(), 1);
     let options = RepairOptions { out: out.clone(), access: access(), limits: limits(), image_limits };
-    let repaired = repair(options, &verified, |_, _| Reporters::default(), &mut NoProgress, &mut stops).await.unwrap();
+    let repaired = repair(options, &verified, |_| Reporters::default(), &mut NoProgress, &mut stops).await.unwrap();
     assert_eq!(repaired.present.n_missing, 0);
     assert!(verify(&out, Consent::default(), &mut NoProgress).unwrap().damaged.is_empty());
     assert_eq!(bench.stats().n_submits, 8 + n_moderated, "a repair pays for nothing");

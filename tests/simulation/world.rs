@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::select;
 
 use promptbatch::driver::clock::Clock;
-use promptbatch::driver::{self, DriveError, DriverContext};
+use promptbatch::driver::context::DriverContext;
+use promptbatch::driver::stop::stopper;
+use promptbatch::driver::{self, DriveError};
 use promptbatch::engine::Engine;
 use promptbatch::engine::turn::StopReason;
 use promptbatch::images::memory::MemoryStore;
@@ -116,19 +118,19 @@ impl World {
         self.sessions.lock().unwrap().push(Begun { limits: limits.clone(), has_died: false });
         let witness = Witness::new(&self.ledger, self.complaints.clone());
         let direct = Direct::new(self.server.clone(), clock, START, self.outage);
-        let hands = DriverContext {
+        let context = DriverContext {
             provider: Arc::new(Stepped(Witnessed(direct, witness.clone()), crash.clone())),
             store: Arc::new(Stepped(self.store.clone(), crash.clone())),
             naming: Arc::default(),
         };
         let mut ledger = Stepped(Witnessed(self.ledger.session(), witness), crash.clone());
-        let (_stopper, mut stops) = driver::stopper();
+        let (_stopper, mut stops) = stopper();
         let mut reporters = Reporters::default();
         let paid = limits.price.as_ref().map(|price| money::paid(&self.ledger, price));
         let mut engine = Engine::new(limits);
         engine.remember(clock.now(), &self.history());
         engine.remember_cost(paid);
-        let drive = driver::drive(engine, &mut ledger, &mut reporters, &hands, &clock, &mut stops);
+        let drive = driver::drive(engine, &mut ledger, &mut reporters, &context, &clock, &mut stops);
         let session = select! {
             biased;
             ended = tokio::time::timeout(SESSION_MAX, drive) => match ended.expect("a run ends") {

@@ -6,15 +6,15 @@ use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::reports::ReportArgs;
-use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, price, run_folder};
+use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, run_folder};
 use crate::cli::messages::progress::{ended, reporters};
 use crate::cli::messages::summary;
 use crate::cli::output::tell;
 use crate::cli::runtime::drive;
-use crate::model::counts::StatusCounts;
 use crate::model::escape::escape;
 use crate::model::outcome::FaultKind;
 use crate::run::retry::{RetryOptions, retry as run_retry};
+use crate::run::summary::SessionStart;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
 pub const HELP: &str = "\
@@ -71,16 +71,17 @@ pub fn retry(args: &RetryArgs) -> Exit {
         image_limits: args.images.limits(),
     };
     let came_to = drive(&args.show, async |above, chores, stops| {
-        let face = |n_to_do: u64, counts: &StatusCounts, is_other_account: bool| {
-            if is_other_account {
+        let make_reporters = |start: &SessionStart| {
+            if start.is_other_account {
                 tell(OTHER_ACCOUNT);
             }
             if !args.show.quiet {
-                tell(&format!("{}: retrying {}", escape(&args.out.display().to_string()), summary::jobs(n_to_do)));
+                let out = escape(&args.out.display().to_string());
+                tell(&format!("{out}: retrying {}", summary::jobs(start.n_to_do)));
             }
-            reporters(&args.show, counts, price(&args.pace, &args.out), args.pace.limit.map(u64::from), above)
+            reporters(&args.show, &start.counts, start.price.clone(), args.pace.limit.map(u64::from), above)
         };
-        Box::pin(run_retry(options, face, chores, stops)).await
+        Box::pin(run_retry(options, make_reporters, chores, stops)).await
     });
     let (n_tried, summary) = match came_to {
         Ok(came_to) => came_to,
@@ -103,7 +104,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
             tell(&line);
         }
     }
-    let exit = args.reports.write(&args.out, &summary, price(&args.pace, &args.out).as_ref(), exit);
+    let exit = args.reports.write(&args.out, &summary, exit);
     ended(&args.show, exit, Some(&summary));
     exit
 }

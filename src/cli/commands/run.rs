@@ -11,14 +11,14 @@ use crate::cli::flags::manifest::{ManifestArgs, out_dir, source};
 use crate::cli::flags::provider::{base_url_help, provider};
 use crate::cli::flags::reports::ReportArgs;
 use crate::cli::flags::style::StyleArgs;
-use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, price};
+use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs};
 use crate::cli::messages::estimate::PlanSettings;
 use crate::cli::messages::progress::{chores, ended, reporters};
 use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::{fail, tell};
 use crate::cli::runtime::runtime;
 use crate::cli::signals;
-use crate::driver::stopper;
+use crate::driver::stop::stopper;
 use crate::model::escape::escape;
 use crate::model::limits::Concurrency;
 use crate::provider::config::ProviderConfig;
@@ -26,8 +26,12 @@ use crate::provider::registry;
 use crate::provider::spec::{ProviderSpec, TokenSource};
 use crate::report::Reporters;
 use crate::report::tty_reporter::PrintAbove;
+use crate::run;
 use crate::run::consent::Consent;
-use crate::run::{self, Options, RunError, RunStart, outputs};
+use crate::run::error::RunError;
+use crate::run::options::Options;
+use crate::run::outputs;
+use crate::run::summary::RunStart;
 
 /// Text below the flags in the help; `$TOKEN` stands for the variable of the default provider's token.
 const HELP: &str = "\
@@ -126,10 +130,10 @@ pub fn run(args: &RunArgs) -> Exit {
     let came_to = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
-        let face = |start: &RunStart<'_>| face(args, &out, start, &above);
+        let make_reporters = |start: &RunStart<'_>| make_reporters(args, &out, start, &above);
         let mut chores = chores(args.show.display(), &above);
         let source = options.source.clone();
-        Box::pin(run::run(options, face, &mut *chores, &mut stops)).await.map_err(|error| match &error {
+        Box::pin(run::run(options, make_reporters, &mut *chores, &mut stops)).await.map_err(|error| match &error {
             RunError::Manifest(error) => diagnostics::refuse(error, &source),
             error => fail(Exit::of_error(error), error),
         })
@@ -151,7 +155,7 @@ pub fn run(args: &RunArgs) -> Exit {
                     tell(&line);
                 }
             }
-            let exit = args.reports.write(&out, &summary, price(&args.pace, &out).as_ref(), exit);
+            let exit = args.reports.write(&out, &summary, exit);
             let exit = if args.gallery {
                 let mut chores = chores(args.show.display(), &above);
                 gallery::after_run(&out, args.show.quiet, exit, &mut *chores)
@@ -200,7 +204,7 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
 }
 
 /// Prints what is about to happen, and selects how progress is shown.
-fn face(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &PrintAbove) -> Reporters {
+fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &PrintAbove) -> Reporters {
     if args.show.quiet {
         return Reporters::default();
     }

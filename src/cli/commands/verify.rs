@@ -10,12 +10,11 @@ use crate::cli::messages::progress::{chores, reporters};
 use crate::cli::messages::summary;
 use crate::cli::output::{fail, print, tell};
 use crate::cli::runtime::drive;
-use crate::model::counts::StatusCounts;
 use crate::model::escape::escape;
 use crate::model::limits::Limits;
 use crate::model::progress::Progress;
 use crate::report::tty_reporter::PrintAbove;
-use crate::run::Summary;
+use crate::run::summary::{SessionStart, Summary};
 use crate::run::verify::{DamagedImage, RepairOptions, VerifyReport, repair as run_repair, verify as run_verify};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
@@ -80,14 +79,13 @@ fn repair(args: &VerifyArgs, verified: &VerifyReport, progress: &mut dyn Progres
         image_limits: args.images.limits(),
     };
     let ended = drive(&args.show, async |above, chores, stops| {
-        // A repair submits nothing, so it costs nothing.
-        let face = |counts: &StatusCounts, is_other_account: bool| {
-            if is_other_account {
+        let make_reporters = |start: &SessionStart| {
+            if start.is_other_account {
                 tell(OTHER_ACCOUNT);
             }
-            reporters(&args.show, counts, None, None, above)
+            reporters(&args.show, &start.counts, start.price.clone(), None, above)
         };
-        run_repair(options, verified, face, chores, stops).await
+        run_repair(options, verified, make_reporters, chores, stops).await
     });
     let summary = match ended {
         Ok(summary) => summary,

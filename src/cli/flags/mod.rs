@@ -7,7 +7,7 @@ pub mod style;
 pub mod units;
 
 use std::num::{NonZeroU32, NonZeroU64};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -21,9 +21,7 @@ use crate::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, Quo
 use crate::model::price::Price;
 use crate::report::tty_reporter::can_be_drawn;
 use crate::run::consent::Consent;
-use crate::run::retry::Credentials;
-use crate::store::settings::ReadSettings;
-use crate::store::stores;
+use crate::run::credentials::Credentials;
 
 /// How the provider is reached.
 #[derive(Debug, Args)]
@@ -365,8 +363,3 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 pub const OTHER_ACCOUNT: &str = "warning: the token belongs to a different account than the one that this batch was started with. \
 Tasks of the old account cannot be fetched with it and stay unfinished: use the old token again to get them. New submissions go to the \
 account of this token. If the old account is gone for good, --new-account submits its unfinished tasks again, which is paid for again";
-
-/// Returns the price of an image: the user's, or else the price that the last run used. `None` if both are unknown.
-pub fn price(pace: &PaceArgs, out: &Path) -> Option<Price> {
-    pace.price.clone().or_else(|| stores::read_snapshot(out, |run| run.price_used()).unwrap_or_default())
-}

@@ -9,11 +9,11 @@ use crate::cli::exit::Exit;
 use crate::cli::messages::summary::stopped;
 use crate::cli::output::{fail, tell};
 use crate::model::percentage::Percentage;
-use crate::model::price::Price;
 use crate::model::snapshot::StopCode;
 use crate::report::ci::RunReport;
+use crate::run::reports;
 use crate::run::reports::ReportRequest;
-use crate::run::{Summary, reports};
+use crate::run::summary::Summary;
 
 /// Environment variable with the path of GitHub's step summary.
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
@@ -38,9 +38,10 @@ impl ReportArgs {
 
     /// Writes the requested reports of a run. A report that cannot be written is an error, an unwritable step summary
     /// is not.
-    pub fn write(&self, out: &Path, summary: &Summary, price: Option<&Price>, exit: Exit) -> Exit {
+    pub fn write(&self, out: &Path, summary: &Summary, exit: Exit) -> Exit {
         let step = env::var_os(STEP_SUMMARY).filter(|path| !path.is_empty()).map(PathBuf::from);
-        match reports::write(out, &self.report, step.as_deref(), price, self.facts(out, summary, exit)) {
+        match reports::write(out, &self.report, step.as_deref(), summary.price.as_ref(), self.facts(out, summary, exit))
+        {
             Ok(Ok(())) => exit,
             Ok(Err(error)) => {
                 tell(&format!("warning: {error} ({STEP_SUMMARY})"));
@@ -59,10 +60,10 @@ impl ReportArgs {
         RunReport {
             name: out.file_name().unwrap_or(out.as_os_str()).to_string_lossy().into_owned(),
             out: out.display().to_string(),
-            // The provider, the counts and the cost are taken from the ledger, which knows them better.
+            // The provider and the counts are taken from the ledger, which knows them better.
             provider: String::new(),
             counts: summary.counts,
-            cost: None,
+            cost: summary.cost.zip(summary.price.as_ref().map(|price| price.unit.clone())),
             incidents: summary.incidents,
             stop: stop.map(|stop| (StopCode::from(stop).word(), stopped(stop, summary))),
             exit_code: exit.code(),

@@ -18,7 +18,7 @@ use crate::report::progress_totals::ProgressTotals;
 use crate::report::stream::{End, JsonLinesReporter, end};
 use crate::report::terminal::Terminal;
 use crate::report::tty_reporter::{PrintAbove, TtyReporter};
-use crate::run::Summary;
+use crate::run::summary::Summary;
 
 /// Creates the reporters of a run that continues from these counts. `jobs_max` limits the jobs to work on. `None` means
 /// all.

@@ -15,8 +15,8 @@ use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
 use crate::report::format::span;
 use crate::report::value::rfc3339;
-use crate::run::Summary;
 use crate::run::presence::PresenceCheck;
+use crate::run::summary::Summary;
 
 /// Formats the share that succeeded, and its comparison with the required share.
 pub fn share_words(share: Percentage, counts: &StatusCounts) -> String {
@@ -39,7 +39,8 @@ const REASON_CHARS_MAX: usize = 400;
 
 /// Formats the summary, line by line.
 pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Percentage>) -> Vec<String> {
-    let Summary { counts, counts_before, incidents, cost, stop, failures, present, results, elapsed, .. } = summary;
+    let Summary { counts, counts_before, incidents, price, cost, stop, failures, present, results, elapsed, .. } =
+        summary;
     let out = escape(&out.display().to_string());
     if counts_before.n_unfinished() == 0 && stop.is_none() {
         let mut lines = vec![format!("nothing to do: {} in {out}", standing(counts))];
@@ -51,7 +52,9 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Perce
     }
     let mut lines = vec![format!("{} in {}, in {out}", standing(counts), span(*elapsed))];
     lines.extend(noted(incidents));
-    lines.extend(cost.as_ref().map(|(cost, unit)| format!("cost so far: {}", escape(&cost.words(unit)))));
+    lines.extend(
+        cost.zip(price.as_ref()).map(|(cost, price)| format!("cost so far: {}", escape(&cost.words(&price.unit)))),
+    );
     lines.extend(failed(failures, counts));
     lines.extend(fail_under.map(|share| share_words(share, counts)));
     lines.extend(stop.as_ref().map(|stop| stopped(stop, summary)));

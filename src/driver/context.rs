@@ -1,0 +1,24 @@
+//! Services that the driver and its tasks use.
+
+use std::sync::Arc;
+
+use crate::images::ImageStore;
+use crate::model::name::template::NameTemplate;
+use crate::provider::Provider;
+
+/// Services that the driver uses.
+#[derive(Clone)]
+pub struct DriverContext {
+    /// Provider that makes the images.
+    pub provider: Arc<dyn Provider>,
+    /// Store that keeps the images.
+    pub store: Arc<dyn ImageStore>,
+    /// Template of the image names in the store.
+    pub naming: Arc<NameTemplate>,
+}
+
+impl std::fmt::Debug for DriverContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DriverContext")
+    }
+}

@@ -1,0 +1,76 @@
+//! Error of a run: the reason why it could not begin or continue.
+
+use std::path::PathBuf;
+
+use crate::driver::DriveError;
+use crate::images::error::StoreError;
+use crate::manifest::error::ManifestError;
+use crate::model::name::template::TemplateError;
+use crate::plan::PlanError;
+use crate::plan::replacement::Replacement;
+use crate::provider::spec::ConnectError;
+use crate::run::money::CostError;
+use crate::run::outputs::OutputConflict;
+use crate::run::projection::ProjectionError;
+use crate::store::error::LedgerError;
+
+/// Reason why a run could not begin or continue. Recorded events stay recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Manifest that is invalid.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Ledger that cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Provider that cannot be used.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Disk that does not accept the images.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Name template with a field that no job has.
+    #[error("could not name the images by --name: {0}")]
+    Template(#[from] TemplateError),
+    /// Name template that differs from the template of existing images.
+    #[error("could not name the images by `--name {wanted}`: those in {} are already named by `{was}`; leave out --name, or choose another output folder", out.display())]
+    OtherNames {
+        /// Output folder.
+        out: PathBuf,
+        /// Template of the existing images.
+        was: String,
+        /// Requested template.
+        wanted: String,
+    },
+    /// Manifest that replaces most jobs of the run in the folder.
+    #[error(transparent)]
+    Replacement(Replacement),
+    /// File of the user's that the run would replace.
+    #[error(transparent)]
+    Output(#[from] OutputConflict),
+    /// Cost limit that cannot be enforced.
+    #[error(transparent)]
+    Cost(#[from] CostError),
+    /// Results that cannot be written.
+    #[error(transparent)]
+    Results(#[from] ProjectionError),
+}
+
+impl From<PlanError> for RunError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Manifest(error) => Self::Manifest(error),
+            PlanError::Ledger(error) => Self::Ledger(error),
+            PlanError::Replacement(refusal) => Self::Replacement(refusal),
+        }
+    }
+}
+
+impl From<DriveError> for RunError {
+    fn from(error: DriveError) -> Self {
+        match error {
+            DriveError::Ledger(error) => Self::Ledger(error),
+            DriveError::Store(error) => Self::Store(error),
+        }
+    }
+}

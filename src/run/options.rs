@@ -1,0 +1,31 @@
+//! Options of a run.
+
+use std::path::PathBuf;
+
+use crate::images::validate::verdict::CheckLimits;
+use crate::manifest::source::Source;
+use crate::model::limits::Limits;
+use crate::model::output_options::OutputOverrides;
+use crate::provider::config::ProviderConfig;
+use crate::run::consent::Consent;
+
+/// Options of a run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Manifest, and how to read it.
+    pub source: Source,
+    /// Output folder.
+    pub out: PathBuf,
+    /// Provider of the images.
+    pub provider: ProviderConfig,
+    /// Limits that the engine keeps.
+    pub limits: Limits,
+    /// Largest image that is accepted.
+    pub image_limits: CheckLimits,
+    /// Requested output style; settings that are `None` keep the style of the run so far.
+    pub style: OutputOverrides,
+    /// Guards `results.csv` against formulas in spreadsheets; `None` keeps the setting of the last run, which is off at first.
+    pub formula_guard: Option<bool>,
+    /// Consent given by the user.
+    pub consent: Consent,
+}

@@ -1,0 +1,201 @@
+//! Session of a run: opens the ledger, settles price and account, drives the open jobs, and writes the results.
+//!
+//! Runs, retries and repairs are sessions. They differ in the jobs that they select.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::select;
+
+use crate::driver;
+use crate::driver::clock::Clock;
+use crate::driver::context::DriverContext;
+use crate::driver::stop::StopReceiver;
+use crate::engine::Engine;
+use crate::engine::turn::StopReason;
+use crate::images::adapters;
+use crate::images::validate::verdict::CheckLimits;
+use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::limits::{InDoubtPolicy, Limits};
+use crate::model::output_options::OutputOptions;
+use crate::model::progress::Progress;
+use crate::model::time::{Moment, Timestamp};
+use crate::provider::config::ProviderConfig;
+use crate::report::Reporters;
+use crate::run::consent::Consent;
+use crate::run::credentials::Credentials;
+use crate::run::error::RunError;
+use crate::run::projection::Projection;
+use crate::run::summary::Summary;
+use crate::run::{money, presence};
+use crate::store::error::LedgerError;
+use crate::store::settings::WriteSettings;
+use crate::store::{JobScope, RunWriter};
+
+/// Failed jobs listed in a summary, at most.
+const FAILURES_MAX: usize = 10;
+
+/// Start of a session, by its clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SessionClock {
+    clock: Clock,
+    began: Moment,
+}
+
+/// Session whose ledger is open.
+pub(super) struct Session {
+    out: PathBuf,
+    /// Ledger of the run. No other process writes to it.
+    pub(super) run: Box<dyn RunWriter>,
+    /// Provider of the run's tasks.
+    pub(super) provider: ProviderConfig,
+    consent: Consent,
+    time: SessionClock,
+    /// Incidents of the sessions before this one.
+    incidents: RunStats,
+}
+
+/// Work of a session.
+pub(super) struct Work {
+    /// Jobs to drive; nothing is driven if it is 0.
+    pub(super) n_to_do: u64,
+    /// Jobs by status, before the first request.
+    pub(super) counts: StatusCounts,
+    /// Limits that the engine keeps.
+    pub(super) limits: Limits,
+    /// Largest image that is accepted.
+    pub(super) image_limits: CheckLimits,
+    /// Output style of the images.
+    pub(super) style: OutputOptions,
+    /// Jobs that the driver loads.
+    pub(super) scope: JobScope,
+    /// Setting as in [`Options`](super::options::Options).
+    pub(super) formula_guard: Option<bool>,
+}
+
+type SessionEnd = Result<Option<StopReason>, RunError>;
+
+impl SessionClock {
+    /// Begins now.
+    pub(super) fn start() -> Self {
+        let clock = Clock::system();
+        Self { clock, began: clock.now() }
+    }
+
+    /// Returns the time of the start.
+    pub(super) fn began(&self) -> Timestamp {
+        self.began.wall()
+    }
+}
+
+impl Session {
+    /// Opens the ledger in the folder `out` for this provider. Creates it if it is missing.
+    pub(super) fn create(
+        out: PathBuf,
+        provider: ProviderConfig,
+        consent: Consent,
+        time: SessionClock,
+    ) -> Result<Self, RunError> {
+        let run = consent.open(&out, Some(&provider.identity()?.to_string()), time.began())?;
+        let incidents = run.incidents()?;
+        Ok(Self { out, run, provider, consent, time, incidents })
+    }
+
+    /// Opens the ledger in the folder `out` for the provider that it names.
+    pub(super) fn resume(out: PathBuf, access: &Credentials, time: SessionClock) -> Result<Self, RunError> {
+        let run = access.consent.open(&out, None, time.began())?;
+        let provider = access.provider_of(&*run)?;
+        let incidents = run.incidents()?;
+        Ok(Self { out, run, provider, consent: access.consent, time, incidents })
+    }
+
+    /// Determines the price of an image, records it for later sessions, and checks that the limit on the cost can be kept.
+    pub(super) fn settle_price(&mut self, limits: Limits) -> Result<Limits, RunError> {
+        let limits = Limits { price: self.run.settle_price(limits.price)?, ..limits };
+        money::check_jobs(&limits, &*self.run)??;
+        Ok(limits)
+    }
+
+    /// Determines whether the token is of the account that owns the run's tasks. Needs a token only if there is something to do.
+    pub(super) fn settle_account(&mut self, n_to_do: u64, limits: Limits) -> Result<Limits, LedgerError> {
+        let is_same_account = n_to_do == 0 || self.consent.is_same_account(&mut *self.run, &self.provider)?;
+        Ok(Limits { is_same_account, ..limits })
+    }
+
+    /// Drives the open jobs, if there are any, writes the results, and returns the summary.
+    pub(super) async fn drive(
+        mut self,
+        work: Work,
+        reporters: &mut Reporters,
+        progress: &mut dyn Progress,
+        stops: &mut StopReceiver,
+    ) -> Result<Summary, RunError> {
+        let results = Projection::new(&self.out).guarding(work.formula_guard);
+        results.settle(&mut *self.run)?;
+        let (out, SessionClock { clock, began }, incidents_before) = (self.out.clone(), self.time, self.incidents);
+        let (n_to_do, counts_before, price) = (work.n_to_do, work.counts, work.limits.price.clone());
+        let is_holding = work.limits.in_doubt == InDoubtPolicy::Hold;
+        let (mut run, ended) = match n_to_do {
+            0 => (self.run, Ok(None)),
+            _ => self.drive_jobs(work, &results, reporters, stops).await?,
+        };
+        // Results show what is recorded, whatever ended the run. The reason for the end is reported first.
+        let refreshed = results.refresh(&mut *run, progress);
+        let stop = ended?;
+        refreshed?;
+        let now = clock.now();
+        let (counts, incidents) = (run.counts()?, run.incidents()?);
+        // Jobs held for the user are not left for the next part.
+        let n_held = if is_holding { incidents.n_doubts_held.min(counts.n_in_doubt) } else { 0 };
+        let n_outstanding = match stop {
+            Some(StopReason::Limit(_)) => counts.n_unfinished().saturating_sub(n_held),
+            _ => 0,
+        };
+        // Reads every event, which is not worth it if nothing was to do.
+        let cost = price.as_ref().filter(|_| n_to_do > 0).map(|price| run.total_cost(price)).transpose()?.flatten();
+        Ok(Summary {
+            counts,
+            counts_before,
+            incidents: incidents - incidents_before,
+            price,
+            cost,
+            stop,
+            n_outstanding,
+            failures: run.failures(FAILURES_MAX)?,
+            present: presence::look(&*adapters::saved(&out), &*run)?,
+            results: results.path().to_owned(),
+            ended_at: now.wall(),
+            elapsed: now - began,
+        })
+    }
+
+    async fn drive_jobs(
+        self,
+        work: Work,
+        results: &Projection,
+        reporters: &mut Reporters,
+        stops: &mut StopReceiver,
+    ) -> Result<(Box<dyn RunWriter>, SessionEnd), RunError> {
+        let Self { out, run, provider, time: SessionClock { clock, began }, .. } = self;
+        let poll_batch_max = provider.spec().poll_batch_max;
+        let client = provider.connect(work.image_limits.bytes_max)?;
+        let store = adapters::open(&out, work.image_limits, work.style.making)?;
+        let context = DriverContext { provider: client, store: store.clone(), naming: Arc::new(work.style.naming) };
+        let paid = work.limits.price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
+        let mut engine = Engine::new(Limits { poll_batch_max, ..work.limits });
+        engine.remember(clock.now(), &run.history()?);
+        engine.remember_cost(paid);
+        engine.count_duration_from(began);
+        let n_jobs = run.counts()?.n_jobs();
+        let mut ledger = run.start(work.scope)?;
+        let ended = select! {
+            ended = driver::drive(engine, &mut *ledger, reporters, &context, &clock, stops) => ended.map_err(RunError::from),
+            never = results.keep_fresh(n_jobs) => match never {},
+        };
+        if work.scope == JobScope::Unfinished && matches!(ended, Ok(None)) {
+            // Partial downloads are removed: no job is left that could resume one.
+            store.remove_partials();
+        }
+        Ok((ledger.close()?, ended))
+    }
+}

@@ -1,0 +1,76 @@
+//! Start and end of a run, as facts: what is known before the first request, and what the run came to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::engine::turn::StopReason;
+use crate::manifest::Manifest;
+use crate::model::cost::Cost;
+use crate::model::counts::{RunStats, StatusCounts};
+use crate::model::output_options::OutputOptions;
+use crate::model::phase::JobRecord;
+use crate::model::price::Price;
+use crate::model::time::Timestamp;
+use crate::run::presence::PresenceCheck;
+use crate::store::import::Imported;
+
+/// Facts that are known before the first request.
+#[derive(Debug)]
+pub struct RunStart<'a> {
+    /// Checked manifest; `None` if it is the manifest of the last run, which is not checked again.
+    pub manifest: Option<&'a Manifest>,
+    /// Jobs of the manifest by status.
+    pub counts: StatusCounts,
+    /// Changes since the last run; `None` if the manifest is the same.
+    pub imported: Option<Imported>,
+    /// Jobs that are no longer in the manifest and may be paid for; this run does not fetch them.
+    pub n_orphaned: u64,
+    /// Output style of the images.
+    pub style: &'a OutputOptions,
+    /// Price of an image: from the limits, else from the manifest, else from the last run; `None` if unknown.
+    pub price: Option<Price>,
+    /// Says whether the token is of another account than the one that the batch began with.
+    pub is_other_account: bool,
+}
+
+/// Facts that are known before the first request of a retry or a repair.
+#[derive(Clone, Debug)]
+pub struct SessionStart {
+    /// Jobs to do.
+    pub n_to_do: u64,
+    /// All jobs of the run by status.
+    pub counts: StatusCounts,
+    /// Price of an image: from the limits, else from the last run; `None` if unknown, or if nothing is submitted.
+    pub price: Option<Price>,
+    /// Says whether the token is of another account than the one that the batch began with.
+    pub is_other_account: bool,
+}
+
+/// Summary of a finished or stopped run.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Jobs by status, at the end of the run.
+    pub counts: StatusCounts,
+    /// Jobs by status, at the start of the run.
+    pub counts_before: StatusCounts,
+    /// Incidents of this run.
+    pub incidents: RunStats,
+    /// Price of an image; `None` if unknown.
+    pub price: Option<Price>,
+    /// Cost of all runs of the folder, in the unit of the price. `None` if a price is unknown, or nothing was to do.
+    pub cost: Option<Cost>,
+    /// Reason why the run stopped before the end; `None` if it did not.
+    pub stop: Option<StopReason>,
+    /// Jobs left for the next such command, if this one was limited to some of them; else 0.
+    pub n_outstanding: u64,
+    /// First few jobs without an image.
+    pub failures: Vec<JobRecord>,
+    /// Presence of the recorded images on the disk.
+    pub present: PresenceCheck,
+    /// Path of `results.csv`.
+    pub results: PathBuf,
+    /// Time at which the run ended.
+    pub ended_at: Timestamp,
+    /// Duration of the run.
+    pub elapsed: Duration,
+}
