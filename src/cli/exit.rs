@@ -128,6 +128,7 @@ mod tests {
     use crate::model::counts::{RunStats, StatusCounts};
     use crate::model::event::Stage;
     use crate::model::outcome::{Fault, FaultKind};
+    use crate::run::other_sizes::OtherSizes;
     use crate::run::presence::PresenceCheck;
 
     fn summary(stop: Option<StopReason>, counts: StatusCounts) -> Summary {
@@ -140,6 +141,7 @@ mod tests {
             stop,
             n_outstanding: 0,
             failures: vec![],
+            other_sizes: OtherSizes::default(),
             present: PresenceCheck::default(),
             results: "results.csv".into(),
             ended_at: crate::model::time::Timestamp::default(),

@@ -8,6 +8,7 @@ pub mod export;
 pub mod gallery;
 pub mod money;
 pub mod options;
+pub mod other_sizes;
 pub mod outputs;
 pub mod presence;
 pub mod projection;

@@ -13,6 +13,7 @@ use crate::model::phase::JobRecord;
 use crate::model::progress::{Meter, NoProgress, Operation, Progress};
 use crate::report::results::ResultsFileFormat;
 use crate::report::results::file::{ResultsError, ResultsWriter};
+use crate::run::other_sizes::OtherSizes;
 use crate::store::error::LedgerError;
 use crate::store::settings::{ReadSettings, WriteSettings};
 use crate::store::typed::Typed;
@@ -58,6 +59,8 @@ pub struct Projection {
     format: ResultsFileFormat,
     /// Guards tables against formulas; `None` keeps the setting of the last run.
     formula_guard: Option<bool>,
+    /// Starts tables with a byte order mark.
+    has_bom: bool,
     /// Lock that allows one rewrite at a time.
     turn: Arc<Mutex<()>>,
 }
@@ -71,7 +74,7 @@ impl Projection {
     /// Creates the projection in this format for the run in the folder `out`.
     pub fn written_as(format: ResultsFileFormat, out: &Path) -> Self {
         let path = out.join("results").with_extension(format.extension());
-        Self { out: out.to_owned(), path, format, formula_guard: None, turn: Arc::default() }
+        Self { out: out.to_owned(), path, format, formula_guard: None, has_bom: false, turn: Arc::default() }
     }
 
     /// Sets whether cells are changed so that no spreadsheet reads them as formulas, or all text stays as it is. `None` keeps
@@ -79,6 +82,12 @@ impl Projection {
     #[must_use]
     pub fn guarding(self, formula_guard: Option<bool>) -> Self {
         Self { formula_guard, ..self }
+    }
+
+    /// Sets whether a table starts with a byte order mark, by which Excel recognises UTF-8.
+    #[must_use]
+    pub fn with_bom(self, has_bom: bool) -> Self {
+        Self { has_bom, ..self }
     }
 
     /// Returns the format in which the results are written.
@@ -115,8 +124,9 @@ impl Projection {
     }
 
     /// Writes the results if anything has happened since the last write. Also writes them if the file is no longer the one
-    /// written then. A run always leaves the jobs of its manifest there, and no others.
-    pub fn refresh(&self, run: &mut dyn RunWriter, progress: &mut dyn Progress) -> Result<(), ProjectionError> {
+    /// written then. A run always leaves the jobs of its manifest there, and no others. Returns the images of other sizes that were
+    /// asked for; none if nothing was written.
+    pub fn refresh(&self, run: &mut dyn RunWriter, progress: &mut dyn Progress) -> Result<OtherSizes, ProjectionError> {
         // Results of another run may be at this path by now.
         run.check_in_place()?;
         let revision = run.revision()?;
@@ -126,23 +136,26 @@ impl Projection {
         let of = |stamp: String| format!("{revision} {price} {stamp}{guard}");
         let written = run.results_revision()?;
         if self.stamp().is_some_and(|stamp| written == Some(of(stamp))) {
-            return Ok(());
+            return Ok(OtherSizes::default());
         }
-        self.rewrite(run, ResultRows::OfManifest, progress)?;
-        Ok(run.set_results_revision(&of(self.stamp().unwrap_or_default()))?)
+        let other_sizes = self.rewrite(run, ResultRows::OfManifest, progress)?;
+        run.set_results_revision(&of(self.stamp().unwrap_or_default()))?;
+        Ok(other_sizes)
     }
 
-    /// Writes the results, also if they are up to date.
+    /// Writes the results, also if they are up to date. Returns the images of other sizes than were asked for.
     pub fn rewrite(
         &self,
         run: &dyn RunReader,
         rows: ResultRows,
         progress: &mut dyn Progress,
-    ) -> Result<(), ProjectionError> {
+    ) -> Result<OtherSizes, ProjectionError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         run.in_snapshot(|| {
             let provider = run.provider_name()?;
-            let mut writer = ResultsWriter::create(&self.path, self.format(run)?, &provider, &run.columns()?)?;
+            let format = self.format(run)?;
+            let mut writer = ResultsWriter::create(&self.path, format, self.has_bom, &provider, &run.columns()?)?;
+            let mut other_sizes = OtherSizes::default();
             let mut meter = Meter::begin(progress, Operation::Results, Some(run.counts()?.n_jobs()));
             let price = run.price_used()?;
             if price.is_some() {
@@ -150,6 +163,7 @@ impl Projection {
             }
             let mut write = |known: JobRecord| {
                 meter.step();
+                other_sizes.add(&known);
                 let price = price.as_ref().and_then(|price| price.amount_of(&known.job.request.model));
                 let cost = price.map(|price| Ok::<_, LedgerError>(price.times(run.n_accepted(&known)?))).transpose()?;
                 Ok::<_, ProjectionError>(writer.write_with_cost(&known, cost)?)
@@ -159,7 +173,8 @@ impl Projection {
                 ResultRows::OfManifest => (),
                 ResultRows::WithDropped => run.for_each_job(JobSet::Dropped, &mut write)?,
             }
-            Ok(writer.finish()?)
+            writer.finish()?;
+            Ok(other_sizes)
         })
     }
 

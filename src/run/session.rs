@@ -142,7 +142,7 @@ impl Session {
         // Results show what is recorded, whatever ended the run. The reason for the end is reported first.
         let refreshed = results.refresh(&mut *run, progress);
         let stop = ended?;
-        refreshed?;
+        let other_sizes = refreshed?;
         let now = clock.now();
         let (counts, incidents) = (run.counts()?, run.incidents()?);
         // Jobs held for the user are not left for the next part.
@@ -162,6 +162,7 @@ impl Session {
             stop,
             n_outstanding,
             failures: run.failures(FAILURES_MAX)?,
+            other_sizes,
             present: presence::look(&*adapters::saved(&out), &*run)?,
             results: results.path().to_owned(),
             ended_at: now.wall(),

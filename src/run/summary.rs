@@ -11,6 +11,7 @@ use crate::model::output_options::OutputOptions;
 use crate::model::phase::JobRecord;
 use crate::model::price::Price;
 use crate::model::time::Timestamp;
+use crate::run::other_sizes::OtherSizes;
 use crate::run::presence::PresenceCheck;
 use crate::store::import::Imported;
 
@@ -65,6 +66,8 @@ pub struct Summary {
     pub n_outstanding: u64,
     /// First few jobs without an image.
     pub failures: Vec<JobRecord>,
+    /// Images of another size than was asked for; not counted if nothing has changed since the last run.
+    pub other_sizes: OtherSizes,
     /// Presence of the recorded images on the disk.
     pub present: PresenceCheck,
     /// Path of `results.csv`.

@@ -34,6 +34,7 @@ mod reports;
 mod rights;
 mod served;
 mod sessions;
+mod sizes;
 mod storm;
 #[path = "../simulation/story.rs"]
 mod story;

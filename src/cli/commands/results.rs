@@ -19,6 +19,7 @@ pub const HELP: &str = "\
 Examples:
   promptbatch results out/cats                          out/cats/results.csv
   promptbatch results out/cats --format jsonl           out/cats/results.jsonl
+  promptbatch results out/cats --bom                    for a double click in Excel
   promptbatch results out/cats --include-dropped        with the rows that were removed
 Jobs that are no longer in the manifest are left out, and their images stay on disk.
 With --include-dropped they come last, with an empty index, until the next `run` rewrites
@@ -42,6 +43,10 @@ pub struct ResultsArgs {
     /// Format of the results
     #[arg(long, default_value = "csv")]
     pub format: ResultsFormat,
+
+    /// Start results.csv with a byte order mark, by which Excel recognises UTF-8; the next `run` writes it without
+    #[arg(long)]
+    pub bom: bool,
 
     #[command(flatten)]
     pub guard: GuardArgs,
@@ -70,11 +75,12 @@ impl From<ResultsFormat> for ResultsFileFormat {
 /// Writes the results again from the ledger.
 pub fn results(args: &ResultsArgs) -> Exit {
     let projection = Projection::written_as(args.format.into(), &args.out).guarding(args.guard.is_wanted());
+    let projection = projection.with_bom(args.bom && matches!(args.format, ResultsFormat::Csv));
     let rows = if args.include_dropped { ResultRows::WithDropped } else { ResultRows::OfManifest };
     let run = stores::open_for_reading(&args.out).map_err(ProjectionError::from);
     let mut chores = chores(args.progress.display(), &PrintAbove::default());
     match run.and_then(|run| projection.rewrite(&*run, rows, &mut *chores)) {
-        Ok(()) => print(&format!("{}\n", escape(&projection.path().display().to_string()))),
+        Ok(_) => print(&format!("{}\n", escape(&projection.path().display().to_string()))),
         Err(ProjectionError::Ledger(error)) => fail(Exit::of_ledger(&error), &error),
         Err(error) => fail(Exit::Error, &error),
     }

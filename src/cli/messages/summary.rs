@@ -15,6 +15,7 @@ use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
 use crate::report::format::span;
 use crate::report::value::rfc3339;
+use crate::run::other_sizes::{OtherSize, OtherSizes};
 use crate::run::presence::PresenceCheck;
 use crate::run::summary::Summary;
 
@@ -39,8 +40,20 @@ const REASON_CHARS_MAX: usize = 400;
 
 /// Formats the summary, line by line.
 pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Percentage>) -> Vec<String> {
-    let Summary { counts, counts_before, incidents, price, cost, stop, failures, present, results, elapsed, .. } =
-        summary;
+    let Summary {
+        counts,
+        counts_before,
+        incidents,
+        price,
+        cost,
+        stop,
+        failures,
+        present,
+        results,
+        elapsed,
+        other_sizes,
+        ..
+    } = summary;
     let out = escape(&out.display().to_string());
     if counts_before.n_unfinished() == 0 && stop.is_none() {
         let mut lines = vec![format!("nothing to do: {} in {out}", standing(counts))];
@@ -52,6 +65,7 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Perce
     }
     let mut lines = vec![format!("{} in {}, in {out}", standing(counts), span(*elapsed))];
     lines.extend(noted(incidents));
+    lines.extend(other_sizes_words(other_sizes));
     lines.extend(
         cost.zip(price.as_ref()).map(|(cost, price)| format!("cost so far: {}", escape(&cost.words(&price.unit)))),
     );
@@ -111,6 +125,13 @@ fn missing(present: &PresenceCheck, out: &str) -> Option<String> {
     let are = if n_missing == 1 { "is missing or has" } else { "are missing or have" };
     let words = || format!("{n_missing} of {of} {are} the wrong size: promptbatch verify {out} --repair");
     (n_missing > 0).then(words)
+}
+
+/// Warns about images of another size than was asked for. `None` if there are none.
+fn other_sizes_words(sizes: &OtherSizes) -> Option<String> {
+    let OtherSize { index, asked, received } = sizes.first?;
+    let have = if sizes.n == 1 { "1 image has".to_owned() } else { format!("{} images have", sizes.n) };
+    Some(format!("note: {have} another size than was asked for, such as {index:06}: {received} instead of {asked}"))
 }
 
 /// Formats a number of jobs: `1 job`, `12 jobs`.

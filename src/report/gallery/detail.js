@@ -69,7 +69,7 @@ function factsOf({ job, image }) {
     ...head.columns.map((column, i) => [visible(column), job.columns?.[i]]),
     [t('seconds'), job.seconds === null ? null : seconds(job.seconds)],
     [t('submitted'), job.submitted && moment(job.submitted)], [t('finished'), job.finished && moment(job.finished)],
-    [t('pixels'), image && `${image.width} × ${image.height}`], [t('bytes'), image && fileSize(image.bytes)],
+    [t('pixels'), image && (isOtherSize({ job, image }) ? `${pixels(image)}: ${t('other_size', job.size)}` : pixels(image))], [t('bytes'), image && fileSize(image.bytes)],
     [t('file'), image?.file], ['SHA-256', image?.sha256], [t('task'), job.task], [t('id'), job.id],
     [t('attempts'), job.attempts], [t('doubts'), job.in_doubt], [t('lost'), job.lost],
   ];

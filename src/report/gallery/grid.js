@@ -50,6 +50,7 @@ function cellOf(i) {
     el('div', { class: 'caption' },
       said('p', job.prompt.slice(0, 300)),
       el('p', { class: 'dim' }, el('span', { text: `#${job.index}${entry.nth ? `.${entry.nth + 1}` : ''}` }),
+        isOtherSize(entry) ? el('span', { class: 'other-size', title: t('other_size', job.size), text: pixels(entry.image) }) : null,
         job.seconds === null ? null : el('span', { text: seconds(job.seconds) }))));
 }
 

@@ -29,6 +29,11 @@ const byIndex = new Map(jobs.map((job) => [job.index, job]));
 const FAILED = new Set(['failed', 'moderated', 'in_doubt']);
 const nFailed = jobs.filter((job) => FAILED.has(job.status)).length;
 
+const pixels = ({ width, height }) => `${width} × ${height}`;
+
+// Returns whether an image does not have the size that its request asked for.
+const isOtherSize = ({ job, image }) => Boolean(image && job.size) && job.size !== `${image.width}x${image.height}`;
+
 // Returns the URL of a thumbnail. Thumbnails are named by the first half of the image's sha256.
 function thumbnail({ image, url }) {
   if (!image || !url || without.has(image.sha256) || !/^[0-9a-f]{64}$/.test(image.sha256)) return null;

@@ -53,6 +53,7 @@ const WORDS = {
   index: ['Number', '序号'],
   id: ['ID', '标识'],
   pixels: ['Pixels', '像素'],
+  other_size: ['another size than was asked for ({0})', '与要求的尺寸（{0}）不同'],
   bytes: ['File size', '文件大小'],
   file: ['File', '文件'],
   task: ['Task', '任务 ID'],

@@ -1,12 +1,12 @@
 //! Results file that is replaced as a whole and never visible in part.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::fsio::atomic_file::{AtomicFile, first};
 use crate::model::amount::Amount;
 use crate::model::phase::JobRecord;
-use crate::report::results::{self, Results, ResultsFileFormat};
+use crate::report::results::{self, BYTE_ORDER_MARK, Results, ResultsFileFormat};
 
 /// Writes the results to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.
 pub struct ResultsWriter {
@@ -15,15 +15,20 @@ pub struct ResultsWriter {
 }
 
 impl ResultsWriter {
-    /// Creates the temporary file for a run with this provider and these further columns of the manifest.
+    /// Creates the temporary file for a run with this provider and these further columns of the manifest. A table may start with a
+    /// byte order mark.
     pub fn create(
         path: &Path,
         format: ResultsFileFormat,
+        has_bom: bool,
         provider: &str,
         columns: &[String],
     ) -> Result<Self, ResultsError> {
         results::check(path).map_err(error_at(path))?;
-        let file = AtomicFile::create(path).map_err(error_at(path))?;
+        let mut file = AtomicFile::create(path).map_err(error_at(path))?;
+        if has_bom {
+            file.write_all(BYTE_ORDER_MARK).map_err(error_at(path))?;
+        }
         let results = Results::new(file, format, provider, columns).map_err(error_at(path))?;
         Ok(Self { results, path: path.to_owned() })
     }

@@ -76,6 +76,9 @@ impl ResultsFileFormat {
     }
 }
 
+/// Mark by which spreadsheets recognise UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Checks that the file at this path may be replaced by results: it is missing, empty, or begins like results.
 pub fn check(path: &Path) -> io::Result<()> {
     owned_file::check(path, is_head_of_results)
@@ -83,7 +86,7 @@ pub fn check(path: &Path) -> io::Result<()> {
 
 /// Returns whether these are the first bytes of results. Other programs may have added a byte order mark.
 fn is_head_of_results(head: &[u8]) -> bool {
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
     let is_object = head.strip_prefix(b"{").is_some_and(|head| head.starts_with(br#""index":"#));
     is_object && contains(head, br#","status":""#) || head.starts_with(COLUMNS.join(",").as_bytes())
 }

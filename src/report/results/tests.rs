@@ -235,7 +235,7 @@ fn a_file_is_replaced_as_a_whole() {
     let path = out.path().join("results.csv");
     let before = table(&[], &[]);
     fs::write(&path, &before).unwrap();
-    let mut writer = ResultsWriter::create(&path, ResultsFileFormat::Csv, "modelscope", &[]).unwrap();
+    let mut writer = ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[]).unwrap();
     let jobs: Vec<JobRecord> = (1..=200).map(|index| known(index, &"long ".repeat(100), &[])).collect();
     for known in &jobs {
         writer.write(known).unwrap();
@@ -271,7 +271,8 @@ fn only_results_are_replaced_by_results() {
 fn a_writer_dropped_unfinished_leaves_nothing() {
     let out = TempDir::new().unwrap();
     let mut writer =
-        ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, "modelscope", &[]).unwrap();
+        ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, false, "modelscope", &[])
+            .unwrap();
     writer.write(&known(1, "x", &[])).unwrap();
     assert_eq!(names_in(&out).len(), 1);
     drop(writer);
@@ -289,7 +290,7 @@ fn links_are_replaced_and_not_followed() {
     for name in partials.chain(["results.csv".to_owned()]) {
         std::os::unix::fs::symlink(elsewhere.path().join(&name), out.path().join(&name)).unwrap();
     }
-    ResultsWriter::create(&path, ResultsFileFormat::Csv, "modelscope", &[]).unwrap().finish().unwrap();
+    ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[]).unwrap().finish().unwrap();
     assert!(fs::symlink_metadata(&path).unwrap().is_file());
     assert_eq!(names_in(&elsewhere), [""; 0]);
     assert_eq!(names_in(&out).len(), 500, "one link has become the file");
@@ -299,8 +300,8 @@ fn links_are_replaced_and_not_followed() {
 fn two_writers_at_once_do_not_meet() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("results.csv");
-    let mut writers =
-        ["one", "two"].map(|provider| ResultsWriter::create(&path, ResultsFileFormat::Csv, provider, &[]).unwrap());
+    let mut writers = ["one", "two"]
+        .map(|provider| ResultsWriter::create(&path, ResultsFileFormat::Csv, false, provider, &[]).unwrap());
     for writer in &mut writers {
         writer.write(&known(1, "x", &[])).unwrap();
     }
@@ -321,7 +322,10 @@ fn what_a_killed_process_left_is_cleared_away_when_it_is_old() {
     leave(".results.csv.partial-1-0", 0);
     leave(".other.csv.partial-1-0", 0);
     leave(".results.csv.partial-2-0", u64::from(u32::MAX));
-    drop(ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, "modelscope", &[]).unwrap());
+    drop(
+        ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, false, "modelscope", &[])
+            .unwrap(),
+    );
     assert_eq!(names_in(&out), [".other.csv.partial-1-0", ".results.csv.partial-2-0"]);
 }
 
@@ -329,13 +333,14 @@ fn what_a_killed_process_left_is_cleared_away_when_it_is_old() {
 fn an_error_names_the_file() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("absent/results.csv");
-    let error = ResultsWriter::create(&path, ResultsFileFormat::Csv, "modelscope", &[]).err().unwrap().to_string();
+    let error =
+        ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[]).err().unwrap().to_string();
     assert!(error.starts_with(&format!("could not write {}: ", path.display())), "{error}");
     assert!(error.ends_with("; nothing is lost, write it again with `promptbatch results`"), "{error}");
 
     let folder = out.path().join("results.csv");
     fs::create_dir(&folder).unwrap();
-    let writer = ResultsWriter::create(&folder, ResultsFileFormat::Csv, "modelscope", &[]);
+    let writer = ResultsWriter::create(&folder, ResultsFileFormat::Csv, false, "modelscope", &[]);
     assert!(writer.is_err(), "a folder is not replaced");
     assert_eq!(names_in(&out), ["results.csv"], "and nothing else is left");
 }
