@@ -72,7 +72,9 @@ impl Engine {
         let fault = state.last_fault.clone().expect("a counted doubt has its fault");
         // The doubt was judged before. Only the policy's choice counts now, without one more wait or one more payment.
         let before = JobState { n_setbacks: 0, n_in_doubt: state.n_in_doubt.saturating_sub(1), ..state.clone() };
-        let verdict = match self.retry.judge(Stage::Submit, &fault, &before) {
+        // A rejection may have met every job alike: at a wrong address, or by a firewall. This process finds out again.
+        let doubt = Fault { kind: FaultKind::InDoubt, ..fault.clone() };
+        let verdict = match self.retry.judge(Stage::Submit, &doubt, &before) {
             RetryVerdict::Again { .. } => RetryVerdict::Again { after: Duration::ZERO },
             verdict @ (RetryVerdict::Hold | RetryVerdict::Fail) => verdict,
         };

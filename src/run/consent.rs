@@ -2,12 +2,21 @@
 
 use std::path::Path;
 
+use crate::model::amount::Amount;
+use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::provider::config::ProviderConfig;
 use crate::store::error::LedgerError;
 use crate::store::settings::{AccountCheck, WriteSettings};
 use crate::store::spec::OpenOptions;
-use crate::store::{RunWriter, stores};
+use crate::store::{RunReader, RunWriter, stores};
+
+/// Returns whether the provider of a run has accepted tasks of it. If not, the address may still be corrected. Submissions in doubt stay
+/// in doubt.
+fn has_tasks(run: &dyn RunReader) -> Result<bool, LedgerError> {
+    let price: Price = "1".parse().expect("a number is a price");
+    Ok(run.total_cost(&price)?.is_none_or(|cost| cost.sure != Amount::default()))
+}
 
 /// Consent given by the user; none by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,14 +30,27 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Opens the ledger in the folder `out` for writing. `None` uses the provider that the ledger names.
+    /// Opens the ledger in the folder `out` for writing. `None` uses the provider that the ledger names. A provider that never
+    /// accepted a submission of the run, for example at a mistyped address, is replaced.
     pub(super) fn open(
         self,
         out: &Path,
         provider: Option<&str>,
         at: Timestamp,
     ) -> Result<Box<dyn RunWriter>, LedgerError> {
-        stores::open(out, OpenOptions { provider, accepts_older: self.is_older_accepted.then_some(at) })
+        let open =
+            |provider| stores::open(out, OpenOptions { provider, accepts_older: self.is_older_accepted.then_some(at) });
+        match (open(provider), provider) {
+            (Err(error @ LedgerError::OtherProvider { .. }), Some(provider)) => {
+                let mut run = open(None)?;
+                if has_tasks(&*run)? {
+                    return Err(error);
+                }
+                run.set_provider(provider)?;
+                Ok(run)
+            }
+            (opened, _) => opened,
+        }
     }
 
     /// Returns whether the token is of the account that owns the tasks of this run. The first account used becomes the run's.

@@ -76,6 +76,12 @@ pub enum AccountCheck {
 
 /// Settings of a run, to change.
 pub trait WriteSettings: RunWriter {
+    /// Sets the provider of the run's tasks.
+    fn set_provider(&mut self, provider: &str) -> Result<(), LedgerError> {
+        self.set_setting(Setting::ProviderName, &ProviderIdentity::parse(provider).name)?;
+        self.set_setting(Setting::Provider, provider)
+    }
+
     /// Sets the output style of the images.
     fn set_style(&mut self, style: &OutputOptions) -> Result<(), LedgerError> {
         self.set_setting(Setting::OutputStyle, &style_text(style))

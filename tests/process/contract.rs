@@ -5,6 +5,7 @@ use std::fs;
 use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, expect_code, quick, rows, stderr, stdout, wait_until};
+use crate::host::{Host, response};
 
 #[test]
 fn the_main_job_ends_with_an_image_for_every_prompt() {
@@ -192,6 +193,23 @@ fn a_folder_stays_with_its_provider() {
     let output = bench.output(&["run", "prompts.csv", "-o", "out", "--provider", "simulator"]);
     expect_code(&output, 2);
     assert!(stderr(&output).contains("choose another output folder"), "{}", stderr(&output));
+}
+
+/// Goal: an address at which nothing was ever accepted is no tie. Method: a server that knows no path, then the right address
+/// for the same folder. A folder with tasks keeps its address.
+#[test]
+fn a_mistyped_address_can_be_corrected() {
+    let wrong = Host::new(|_| response("404 Not Found", "", b"404 page not found"));
+    let bench = Bench::new(quick());
+    bench.csv(7);
+    let refused = bench.output(&["run", "prompts.csv", "-o", "out", "--base-url", &wrong.url]);
+    expect_code(&refused, 3);
+    expect_code(&bench.run("prompts.csv", &[]), 0);
+    bench.check_images(7);
+    bench.csv(8);
+    let other = bench.output(&["run", "prompts.csv", "-o", "out", "--base-url", &wrong.url]);
+    expect_code(&other, 2);
+    assert!(stderr(&other).contains("its tasks are at modelscope http://127.0.0.1"), "{}", stderr(&other));
 }
 
 #[test]

@@ -8,7 +8,10 @@ use reqwest::Url;
 use crate::model::link;
 use crate::provider::http::error::ClientError;
 
-/// Base URL of an API, without a trailing `/` or `/v1`. Equal values are the same place.
+/// Paths of endpoints with which users give the address of an API, as other programs want it.
+const ENDPOINTS: [&str; 3] = ["/images/generations", "/images/edits", "/chat/completions"];
+
+/// Base URL of an API, without a trailing `/`, `/v1` or endpoint. Equal values are the same place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(Url);
 
@@ -17,7 +20,8 @@ impl BaseUrl {
     pub fn parse(text: &str, example: &'static str) -> Result<Self, ClientError> {
         let refuse = |why: String| ClientError::BaseUrl { text: link::shown(text), why, example };
         let trimmed = text.trim().trim_end_matches('/');
-        let trimmed = trimmed.strip_suffix("/v1").unwrap_or(trimmed);
+        let below = ENDPOINTS.iter().find_map(|endpoint| trimmed.strip_suffix(endpoint)).unwrap_or(trimmed);
+        let trimmed = below.strip_suffix("/v1").unwrap_or(below);
         let url = Url::parse(trimmed).map_err(|error| refuse(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(refuse("it does not begin with https://".into()));
@@ -63,11 +67,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_may_end_in_a_slash_or_in_v1() {
+    fn an_address_may_end_in_a_slash_in_v1_or_in_an_endpoint() {
         for text in ["https://a.example", "https://a.example/", "https://a.example/v1", " https://a.example/v1/ "] {
             let base = parse(text).unwrap();
             assert_eq!(base.to_string(), "https://a.example", "{text}");
             assert_eq!(base.below("/v1/tasks").as_str(), "https://a.example/v1/tasks", "{text}");
+        }
+        for text in ["https://a.example/v1/images/generations", "https://a.example/v1/chat/completions/"] {
+            assert_eq!(parse(text).unwrap().to_string(), "https://a.example", "{text}");
         }
         assert_eq!(parse("http://127.0.0.1:8080/proxy/v1").unwrap().to_string(), "http://127.0.0.1:8080/proxy");
     }
