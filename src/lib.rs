@@ -20,6 +20,8 @@
 //! # }
 //! ```
 //!
+//! [`Batch::from_jobs`](run::batch::Batch::from_jobs) takes requests that the program makes, without a manifest.
+//!
 //! `examples/embed.rs` is a whole program: it watches a batch, stops it in the middle, and resumes it, against the simulator.
 //! For a run on the caller's own runtime, with reporters of its own, call [`run::run`], as the program does.
 //!
@@ -30,11 +32,11 @@
 //! | run, resume, watch, stop | [`run::batch`], [`run::run`] |
 //! | retry, verify, make a gallery, export a dataset | [`run::retry`], [`run::verify`], [`run::gallery`], [`run::export`] |
 //! | set rates, limits and policies | [`model::limits::Limits`] |
-//! | choose the provider, or the simulator | [`provider::registry`] |
+//! | choose the provider, or the simulator | [`provider::registry`], [`provider::config::ProviderConfig`] |
+//! | bring a provider, a format, a report or a display of its own | [`provider::Provider`], [`manifest::formats::format::Format`], [`report::ci::ReportWriter`], [`report::Reporter`] |
 //! | read a manifest, and its mistakes | [`manifest::open`] |
 //! | know what a run would do | [`plan::plan`], [`plan::estimate`] |
 //! | read a ledger, also beside a live run | [`store`] |
-//! | show a run in another way | [`report::Reporter`] |
 //!
 //! # The modules
 //!
@@ -53,7 +55,7 @@
 //!
 //! - Every event of a job is recorded before anything follows from it ([`store::record`], [`store::Recorded`]).
 //! - A [`Fault`](model::outcome::Fault) is a failure outside the program, and ends at most a job. An `Err` ends the run.
-//! - The program's flags are fields of [`run::Options`] and [`model::limits::Limits`], with the same defaults.
+//! - The program's flags are fields of [`run::options::Options`] and [`model::limits::Limits`], with the same defaults.
 //! - Before version 1.0, this interface may change with a minor version; the changelog says how.
 
 #[cfg(feature = "cli")]

@@ -1,19 +1,22 @@
-//! Join of a manifest with a ledger: determines which jobs are new, known or removed.
+//! Join of a manifest, or of jobs made by a program, with a ledger: determines which jobs are new, known or removed.
 
+pub mod checked_jobs;
 pub mod estimate;
+pub mod job_list;
 pub mod replacement;
 
 use std::iter;
 use std::path::Path;
 
+use crate::manifest;
 use crate::manifest::error::ManifestError;
 use crate::manifest::source::Source;
-use crate::manifest::{self, Manifest};
 use crate::model::cost::Cost;
 use crate::model::counts::StatusCounts;
 use crate::model::job::JobSpec;
 use crate::model::price::Price;
 use crate::model::progress::{Meter, Operation, Progress};
+use crate::plan::checked_jobs::CheckedJobs;
 use crate::plan::estimate::Measurements;
 use crate::plan::replacement::{Replacement, recorded_path};
 use crate::store::diff::{DiffEntry, ManifestDiff};
@@ -25,6 +28,7 @@ use crate::store::{RunReader, RunWriter, stores};
 
 /// Reason why a manifest could not be joined with a ledger.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanError {
     /// Manifest that is invalid, or that changed while it was read.
     #[error(transparent)]
@@ -68,10 +72,10 @@ pub fn fingerprint_of(source: &Source) -> Option<String> {
     manifest::fingerprint(source).ok().map(hex)
 }
 
-/// Imports the manifest into the ledger of the folder `out`, all or none. Returns `None` if the ledger already has exactly this
-/// manifest. In that case no row of it is read. Most jobs of a run that has begun may leave it only if `may_replace`.
+/// Imports the jobs into the ledger of the folder `out`, all or none. Returns `None` if the ledger already has exactly these
+/// jobs. In that case no row of a manifest is read. Most jobs of a run that has begun may leave it only if `may_replace`.
 pub fn import(
-    manifest: &Manifest,
+    manifest: &dyn CheckedJobs,
     out: &Path,
     run: &mut dyn RunWriter,
     may_replace: bool,
@@ -98,12 +102,17 @@ pub fn import(
         Ok(Replacement::check(imported.into(), before.as_deref(), manifest.path(), out)?)
     };
     let mut meter = Meter::begin(progress, Operation::Import, Some(manifest.n_jobs()));
-    run.import_if(&facts, drafts(manifest, &mut meter)?, accept).map(Some)
+    run.import_if(&facts, specs(manifest, &mut meter)?, accept).map(Some)
 }
 
 /// Predicts what a run of the manifest into the folder `out` would do. Lists the first `shown_max` jobs of each kind. Sends
 /// nothing and writes nothing, also during a live run.
-pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize, progress: &mut dyn Progress) -> Result<Plan, PlanError> {
+pub fn plan(
+    manifest: &dyn CheckedJobs,
+    out: &Path,
+    shown_max: usize,
+    progress: &mut dyn Progress,
+) -> Result<Plan, PlanError> {
     let compared = stores::read_snapshot(out, |run| {
         let diff = compare(manifest, run, shown_max, progress)?;
         let before = run.manifest_path()?;
@@ -124,7 +133,7 @@ pub fn plan(manifest: &Manifest, out: &Path, shown_max: usize, progress: &mut dy
 /// Returns the price that a run of the manifest into the folder `out` would use. Also returns the cost of the run so far at
 /// that price. The argument `told` overrides the price. `None` means unknown. Reads every event, and writes nothing.
 pub fn paid(
-    manifest: &Manifest,
+    manifest: &dyn CheckedJobs,
     out: &Path,
     told: Option<&Price>,
 ) -> Result<(Option<Price>, Option<Cost>), LedgerError> {
@@ -151,7 +160,7 @@ fn experience(run: &dyn RunReader) -> Result<Measurements, LedgerError> {
 
 /// Computes the differences that [`import`] would make.
 fn compare(
-    manifest: &Manifest,
+    manifest: &dyn CheckedJobs,
     run: &dyn RunReader,
     shown_max: usize,
     progress: &mut dyn Progress,
@@ -160,29 +169,28 @@ fn compare(
         return Ok(ManifestDiff { n_kept: manifest.n_jobs(), standing: run.counts()?, ..ManifestDiff::default() });
     }
     let mut meter = Meter::begin(progress, Operation::Compare, Some(manifest.n_jobs()));
-    run.diff(drafts(manifest, &mut meter)?, shown_max)
+    run.diff(specs(manifest, &mut meter)?, shown_max)
 }
 
-/// Yields the manifest's rows, each as one step of progress. After the last row the ledger still has work, which takes long for
-/// many rows.
-fn drafts(
-    manifest: &Manifest,
+/// Yields the jobs, each as one step of progress. After the last one the ledger still has work, which takes long for many jobs.
+fn specs(
+    manifest: &dyn CheckedJobs,
     meter: &mut Meter<'_>,
 ) -> Result<impl Iterator<Item = Result<JobSpec, PlanError>>, PlanError> {
-    let mut drafts = manifest.drafts()?;
+    let mut specs = manifest.specs()?;
     Ok(iter::from_fn(move || {
-        let draft = drafts.next();
-        if draft.is_some() {
+        let spec = specs.next();
+        if spec.is_some() {
             meter.step();
         } else {
             meter.turn_to(Operation::Sort);
         }
-        draft.map(|draft| draft.map_err(PlanError::from))
+        spec.map(|spec| spec.map_err(PlanError::from))
     }))
 }
 
-fn all_new(manifest: &Manifest, shown_max: usize) -> Result<ManifestDiff, PlanError> {
-    let first = (1..).zip(manifest.drafts()?.take(shown_max)).map(|(index, draft)| Ok(DiffEntry::new(index, draft?)));
+fn all_new(manifest: &dyn CheckedJobs, shown_max: usize) -> Result<ManifestDiff, PlanError> {
+    let first = (1..).zip(manifest.specs()?.take(shown_max)).map(|(index, spec)| Ok(DiffEntry::new(index, spec?)));
     Ok(ManifestDiff {
         n_new: manifest.n_jobs(),
         new: first.collect::<Result<_, ManifestError>>()?,
@@ -190,7 +198,7 @@ fn all_new(manifest: &Manifest, shown_max: usize) -> Result<ManifestDiff, PlanEr
     })
 }
 
-fn fingerprint(manifest: &Manifest) -> String {
+fn fingerprint(manifest: &dyn CheckedJobs) -> String {
     hex(manifest.fingerprint())
 }
 

@@ -83,6 +83,7 @@ impl Exit {
     pub const fn of_error(error: &RunError) -> Self {
         match error {
             RunError::Manifest(_)
+            | RunError::Jobs(_)
             | RunError::Connect(ConnectError::Client(_) | ConnectError::Elsewhere { .. })
             | RunError::Template(_)
             | RunError::OtherNames { .. }
@@ -93,7 +94,9 @@ impl Exit {
             RunError::Connect(ConnectError::Token(_)) => Self::Refused,
             RunError::Store(_)
             | RunError::Results(_)
-            | RunError::Connect(ConnectError::Start { .. } | ConnectError::Unknown(_)) => Self::Error,
+            | RunError::Connect(ConnectError::Start { .. } | ConnectError::Unknown(_) | ConnectError::NoClient) => {
+                Self::Error
+            }
         }
     }
 

@@ -43,6 +43,7 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Reason why a run could not continue. Recorded events stay recorded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DriveError {
     /// Failure of the ledger.
     #[error(transparent)]

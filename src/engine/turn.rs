@@ -62,6 +62,7 @@ pub struct Received {
 
 /// Reason why a run stops before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StopReason {
     /// Request of the user.
     Interrupted(Signal),
@@ -87,6 +88,7 @@ pub enum StopReason {
 
 /// Signal by which the user requested the stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Signal {
     /// SIGINT, Ctrl-C.
     Interrupt,

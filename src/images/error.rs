@@ -10,6 +10,7 @@ pub(super) const PARTIAL_GONE: &str = "the part of the image that came before is
 
 /// Failure of the local disk. No job is to blame, and no job could continue.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// Error of the file system.
     #[error("could not {doing} {}: {cause}; {}", path.display(), remedy(cause))]

@@ -63,6 +63,7 @@ pub enum Made {
 
 /// Reason why an image has no thumbnail.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ThumbnailError {
     /// Image file that differs from its record.
     Damaged(Damage),

@@ -13,6 +13,7 @@ pub(super) const QUARANTINE: &str = "damaged";
 
 /// Reason why a file is not the recorded image.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Damage {
     /// Missing file: the recorded name does not exist.
     Missing,

@@ -9,6 +9,7 @@ use crate::manifest::input::encoding::Unreadable;
 
 /// Reason why a manifest cannot be run.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ManifestError {
     /// Mistakes in a file that was read.
     #[error("could not use {}: {mistakes}", shown_path(&mistakes.path))]

@@ -26,6 +26,7 @@ pub enum Listing {
 
 /// Reason why a listing failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ListingError {
     /// Manifest that cannot be read a second time.
     #[error(transparent)]

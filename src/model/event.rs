@@ -19,6 +19,7 @@ pub struct Event {
 
 /// Kind of an event, with its data.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum EventKind {
     /// Submission that is about to leave. As the last event found on a resume, it means that the submission is in doubt.
     SubmitStarted,
@@ -45,6 +46,7 @@ pub enum ReopenTarget {
 
 /// Stage at which a job met a fault, and thus the stage to which it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stage {
     /// Submission: the job is submitted again. A job in doubt stays so until then.
     Submit,

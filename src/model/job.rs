@@ -95,6 +95,13 @@ pub struct JobSpec {
     pub extras: Vec<(String, String)>,
 }
 
+impl From<Request> for JobSpec {
+    /// Makes a job of the request alone.
+    fn from(request: Request) -> Self {
+        Self { label: None, request, extras: Vec::new() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -83,6 +83,7 @@ pub const IMAGES_COUNTED_MAX: usize = 32;
 
 /// Kind of a fault. Providers classify, and the engine's retry policy decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FaultKind {
     /// Throttling: too many requests. `retry_after` is set if the provider named a time.
     Throttled {
@@ -218,6 +219,7 @@ pub struct Artifact {
 
 /// Image formats that are recognised by their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ImageFormat {
     /// Portable Network Graphics.
     Png,

@@ -10,6 +10,7 @@ use crate::model::time::Timestamp;
 
 /// Phase of a job, from its submission to its end.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub enum Phase {
     /// Pending: nothing is under way, and nothing is paid for.
     #[default]

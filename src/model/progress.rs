@@ -2,6 +2,7 @@
 
 /// Long operation of this program, and the unit in which it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Operation {
     /// Reads and checks a manifest; counted in bytes of it.
     Check,

@@ -75,6 +75,7 @@ pub struct SubmitPause {
 
 /// Reason why submissions are held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PauseReason {
     /// Throttling: the provider reports that submissions come too fast.
     Throttled,
@@ -86,6 +87,7 @@ pub enum PauseReason {
 
 /// Reason why the next submission does not leave now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Bottleneck {
     /// Rate limit.
     Rate,
@@ -99,6 +101,7 @@ pub enum Bottleneck {
 
 /// Reason why a run stops before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StopCode {
     /// Request of the user.
     Asked,

@@ -6,25 +6,23 @@ use crate::manifest::input::path::is_nameless;
 use crate::store::diff::ManifestDiff;
 use crate::store::import::Imported;
 
-/// Path that stands for standard input and for pipes, which have another content each time.
+/// Path that stands for standard input, pipes and programs, which have other jobs each time.
 const NAMELESS: &str = "-";
 
 /// Returns the path of a manifest as a ledger keeps it.
-pub(super) fn recorded_path(path: &Path) -> String {
-    if is_nameless(path) {
-        return NAMELESS.to_owned();
-    }
+pub(super) fn recorded_path(path: Option<&Path>) -> String {
+    let Some(path) = path.filter(|path| !is_nameless(path)) else { return NAMELESS.to_owned() };
     path.canonicalize().as_deref().unwrap_or(path).to_string_lossy().into_owned()
 }
 
 /// Manifest that replaces more than half of the jobs of a run. Their images and records stay, but not their results.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("could not run {} in {}: {}", path.display(), out.display(), self.reason())]
+#[error("could not run {} in {}: {}", self.what(), out.display(), self.reason())]
 pub struct Replacement {
     /// Output folder of the run.
     pub out: PathBuf,
-    /// Path of the manifest.
-    pub path: PathBuf,
+    /// Path of the manifest; `None` for jobs that a program made.
+    pub path: Option<PathBuf>,
     /// Path of the manifest of the run so far; `None` if it is the same file.
     pub other: Option<String>,
     /// Jobs of the run so far.
@@ -35,7 +33,7 @@ pub struct Replacement {
 
 impl Replacement {
     /// Checks an import, or the differences that an import would make. `before` is the recorded path of the manifest so far.
-    pub(super) fn check(change: Change, before: Option<&str>, path: &Path, out: &Path) -> Result<(), Self> {
+    pub(super) fn check(change: Change, before: Option<&str>, path: Option<&Path>, out: &Path) -> Result<(), Self> {
         let Change { before: n_before, after: n_after, left: n_left } = change;
         // Ledgers of earlier releases do not name the file.
         let is_same = before.is_none_or(|before| before != NAMELESS && before == recorded_path(path));
@@ -45,7 +43,11 @@ impl Replacement {
             return Ok(());
         }
         let other = before.filter(|_| !is_same).map(str::to_owned);
-        Err(Self { out: out.to_owned(), path: path.to_owned(), other, n_before, n_left })
+        Err(Self { out: out.to_owned(), path: path.map(Path::to_owned), other, n_before, n_left })
+    }
+
+    fn what(&self) -> String {
+        self.path.as_ref().map_or_else(|| "these jobs".to_owned(), |path| path.display().to_string())
     }
 
     fn reason(&self) -> String {
@@ -53,7 +55,7 @@ impl Replacement {
         let what = match other.as_deref() {
             None => format!("{n_left} of the {n_before} jobs of the run are no longer in it"),
             Some(NAMELESS) => format!(
-                "the folder holds the run of a manifest from standard input, and {n_left} of its {n_before} jobs are not in this one"
+                "the folder holds the run of a manifest without a name of its own, and {n_left} of its {n_before} jobs are not here"
             ),
             Some(other) => {
                 format!(
@@ -96,7 +98,7 @@ mod tests {
 
     fn is_refused(n_before: u64, n_left: u64, n_after: u64, before: Option<&str>) -> bool {
         let change = Change { before: n_before, after: n_after, left: n_left };
-        Replacement::check(change, before, Path::new("/a/p.csv"), Path::new("out")).is_err()
+        Replacement::check(change, before, Some(Path::new("/a/p.csv")), Path::new("out")).is_err()
     }
 
     #[test]
@@ -121,10 +123,10 @@ mod tests {
 
     #[test]
     fn pipes_are_never_the_same_file() {
-        for name in ["-", "/dev/stdin", "/dev/fd/63"] {
+        for name in [Some("-"), Some("/dev/stdin"), Some("/dev/fd/63"), None] {
             let change = Change { before: 2, after: 2, left: 2 };
-            let refused = Replacement::check(change, Some("-"), Path::new(name), Path::new("out")).unwrap_err();
-            assert!(refused.to_string().contains("a manifest from standard input, and 2 of its 2 jobs"), "{refused}");
+            let refused = Replacement::check(change, Some("-"), name.map(Path::new), Path::new("out")).unwrap_err();
+            assert!(refused.to_string().contains("without a name of its own, and 2 of its 2 jobs"), "{refused}");
         }
     }
 }

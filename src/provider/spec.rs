@@ -26,7 +26,7 @@ pub struct ProviderSpec {
     pub help: &'static str,
     /// API that is called over the network; `None` if the service runs in this process, without an address and an account.
     pub api: Option<ApiSpec>,
-    /// Model of the requests that name none.
+    /// Model of the requests that name none; empty if each must name its own.
     pub default_model: &'static str,
     /// Most tasks that one poll asks for.
     pub poll_batch_max: usize,
@@ -35,6 +35,38 @@ pub struct ProviderSpec {
     /// Makes the client, and starts the service if it runs in this process. Sends no request. An image that announces more than the given
     /// number of bytes is not downloaded.
     pub connect: Connect,
+}
+
+impl ProviderSpec {
+    /// Describes a provider with this name and without an address, an account, a default model and known limits.
+    ///
+    /// It connects only with [a client of the caller's](crate::provider::config::ProviderConfig::with_client). To set more, name
+    /// the fields: `ProviderSpec { poll_batch_max: 20, ..ProviderSpec::new("acme") }`.
+    ///
+    /// # Panics
+    ///
+    /// Panics, in a `static` at compile time, if the name is not made of lower-case letters, digits and `-`.
+    pub const fn new(name: &'static str) -> Self {
+        let mut i = 0;
+        assert!(!name.is_empty(), "a provider needs a name");
+        while i < name.len() {
+            let byte = name.as_bytes()[i];
+            assert!(
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-',
+                "the name of a provider is made of lower-case letters, digits and `-`"
+            );
+            i += 1;
+        }
+        Self {
+            name,
+            help: "",
+            api: None,
+            default_model: "",
+            poll_batch_max: 1,
+            limits: RequestLimits::NONE,
+            connect: |_, _| Err(ConnectError::NoClient),
+        }
+    }
 }
 
 /// Makes a client from its settings and the most bytes of an image.
@@ -79,6 +111,7 @@ pub enum TokenSource {
 
 /// Reasons why a provider cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConnectError {
     /// Token is missing or unusable.
     #[error(transparent)]
@@ -99,6 +132,11 @@ pub enum ConnectError {
         /// Base URL in the ledger.
         place: String,
     },
+    /// Description without a way to connect, and no client of the caller's.
+    #[error(
+        "could not connect to the provider: its description makes no client; give one with ProviderConfig::with_client"
+    )]
+    NoClient,
     /// Service in this process cannot be started.
     #[error("could not start {what} on this machine: {source}")]
     Start {

@@ -12,22 +12,25 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::driver::stop::{StopHandle, stopper};
 use crate::engine::turn::{Signal, StopReason};
-use crate::images::validate::verdict::CheckLimits;
 use crate::manifest::input::path::stem;
 use crate::manifest::source::Source;
 use crate::model::counts::StatusCounts;
 use crate::model::event::Event;
+use crate::model::job::JobSpec;
 use crate::model::limits::Limits;
 use crate::model::output_options::OutputOverrides;
 use crate::model::progress::NoProgress;
 use crate::model::snapshot::RunSnapshot;
 use crate::model::time::Moment;
+use crate::plan::job_list::JobList;
 use crate::provider::config::ProviderConfig;
+use crate::provider::http::token::Token;
+use crate::provider::spec::TokenSource;
 use crate::report::{Reporter, Reporters};
-use crate::run::consent::Consent;
 use crate::run::error::RunError;
 use crate::run::options::Options;
 use crate::run::run;
+use crate::run::source::JobSource;
 use crate::run::summary::{RunStart, Summary};
 
 /// Updates buffered for a reader that is slower than the run.
@@ -62,67 +65,121 @@ const PACE_INTERVAL: Duration = Duration::from_secs(1);
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Batch(Options);
+pub struct Batch {
+    options: Options,
+    token: Option<Token>,
+}
 
 impl Batch {
     /// Creates a batch of the prompts in this manifest, for the default provider, into `out/<name of the manifest>`.
     pub fn new(manifest: impl Into<PathBuf>) -> Self {
         let path = manifest.into();
         let out = Path::new("out").join(stem(&path).unwrap_or("run".as_ref()));
-        Self(Options {
-            source: Source { path, ..Source::default() },
-            out,
-            provider: ProviderConfig::default(),
-            limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
-            image_limits: CheckLimits::default(),
-            style: OutputOverrides::default(),
-            formula_guard: None,
-            consent: Consent::default(),
-        })
+        Self { options: Options::new(Source { path, ..Source::default() }, out), token: None }
+    }
+
+    /// Creates a batch of these jobs, for the default provider, into the folder `out`. No manifest is read or written.
+    ///
+    /// The folder and the requests identify the batch: [`JobList`] says what a resume does with jobs that are new, gone, or in
+    /// another order. A job that cannot be run ends the batch with [`RunError::Jobs`] before anything is sent. A request without
+    /// a model gets the default model of the provider.
+    ///
+    /// ```
+    /// use promptbatch::model::job::JobSpec;
+    /// use promptbatch::model::request::Request;
+    /// use promptbatch::provider::{config::ProviderConfig, simulator};
+    /// use promptbatch::run::batch::Batch;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// let jobs = ["cat", "dog"].map(|animal| {
+    ///     let request = Request { prompt: format!("a golden {animal}"), ..Request::default() };
+    ///     JobSpec { label: Some(animal.into()), ..JobSpec::from(request) }
+    /// });
+    /// let batch = Batch::from_jobs(jobs, folder.path().join("animals")).provider(ProviderConfig::new(&simulator::SPEC));
+    /// assert_eq!(batch.start()?.summary().await?.counts.n_succeeded, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn from_jobs(jobs: impl IntoIterator<Item = JobSpec>, out: impl Into<PathBuf>) -> Self {
+        Self { options: Options::new(jobs.into_iter().collect::<JobList>(), out), token: None }
     }
 
     /// Sets the output folder for images, results and ledger.
     #[must_use]
     pub fn out(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.0.out = folder.into();
+        self.options.out = folder.into();
         self
     }
 
-    /// Sets the provider of the images.
+    /// Sets the provider of the images: one of the table, or [the caller's own](ProviderConfig::with_client).
     #[must_use]
     pub fn provider(mut self, provider: ProviderConfig) -> Self {
-        self.0.provider = provider;
+        self.options.provider = provider;
+        self
+    }
+
+    /// Sets the token of the provider's account, in place of the environment and of any file. A provider without an account
+    /// ignores it.
+    #[must_use]
+    pub fn token(mut self, token: Token) -> Self {
+        self.token = Some(token);
         self
     }
 
     /// Changes the limits of the engine: rates, tasks in flight, waiting times and all others.
     #[must_use]
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
-        change(&mut self.0.limits);
+        change(&mut self.options.limits);
         self
     }
 
     /// Sets the output style: names of the images, their conversion, their metadata and their sidecars.
     #[must_use]
     pub fn style(mut self, style: OutputOverrides) -> Self {
-        self.0.style = style;
+        self.options.style = style;
         self
     }
 
-    /// Changes any other option, such as how the manifest is read, or the largest image that is accepted.
+    /// Changes how the manifest is read: its format, its encoding, its columns. Does nothing for jobs without a manifest.
+    #[must_use]
+    pub fn manifest(mut self, change: impl FnOnce(&mut Source)) -> Self {
+        if let JobSource::Manifest(source) = &mut self.options.source {
+            change(source);
+        }
+        self
+    }
+
+    /// Changes any other option, such as the largest image that is accepted.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
-        change(&mut self.0);
+        change(&mut self.options);
         self
+    }
+
+    /// Returns the options for [`run()`], which runs on the caller's runtime, with the caller's reporters.
+    pub fn into_options(self) -> Options {
+        let Self { mut options, token } = self;
+        if let Some(token) = token {
+            options.provider = options.provider.with(|settings| settings.token = TokenSource::Given(token));
+        }
+        let spec = options.provider.spec();
+        let default_model = (!spec.default_model.is_empty()).then(|| spec.default_model.to_owned());
+        match &mut options.source {
+            JobSource::Manifest(source) => {
+                source.default_model = source.default_model.take().or(default_model);
+                source.limits.get_or_insert(&spec.limits);
+            }
+            JobSource::Jobs(jobs) => jobs.default_model = jobs.default_model.take().or(default_model),
+        }
+        options
     }
 
     /// Starts or resumes the batch on its own thread, so that the caller cannot delay it. Fails if the system provides no
     /// thread.
     pub fn start(self) -> io::Result<RunningBatch> {
-        let Self(mut options) = self;
-        let spec = options.provider.spec();
-        options.source.default_model.get_or_insert_with(|| spec.default_model.to_owned());
-        options.source.limits.get_or_insert(&spec.limits);
+        let options = self.into_options();
         let (sender, updates) = mpsc::channel(UPDATES_MAX);
         let (ended, summary) = oneshot::channel();
         let (stopper, mut stops) = stopper();

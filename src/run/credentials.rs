@@ -1,6 +1,5 @@
 //! Access to the provider of a run that exists: the ledger names the provider, and the user gives the token.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::provider_identity::ProviderIdentity;
@@ -13,10 +12,13 @@ use crate::store::RunReader;
 use crate::store::settings::ReadSettings;
 
 /// Access to the provider that a ledger names.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Credentials {
-    /// File with the token; `None` reads the token from the environment.
-    pub token_file: Option<PathBuf>,
+    /// Source of the token.
+    pub token: TokenSource,
+    /// Provider of the caller's, which is not in the table of providers; `None` finds the provider in the table. It must be the
+    /// provider that the ledger names.
+    pub provider: Option<ProviderConfig>,
     /// Address of the API according to the user; `None` if not given.
     pub base_url: Option<String>,
     /// Timeout of one request; `None` for the provider's default.
@@ -28,9 +30,13 @@ pub struct Credentials {
 impl Credentials {
     /// Returns the provider that the ledger names, with these settings and the base URL in the ledger.
     pub(super) fn provider_of(&self, run: &dyn RunReader) -> Result<ProviderConfig, RunError> {
-        let token = self.token_file.clone().map_or(TokenSource::Environment, TokenSource::File);
-        let settings = ProviderSettings { token, request_timeout: self.request_timeout, ..ProviderSettings::default() };
-        Ok(registry::recorded(&ProviderIdentity::parse(&run.provider()?), settings)?)
+        let identity = ProviderIdentity::parse(&run.provider()?);
+        if let Some(own) = &self.provider {
+            let is_it = own.identity()? == identity;
+            return if is_it { Ok(own.clone()) } else { Err(ConnectError::Unknown(identity.to_string()).into()) };
+        }
+        let (token, request_timeout) = (self.token.clone(), self.request_timeout);
+        Ok(registry::recorded(&identity, ProviderSettings { token, request_timeout, ..ProviderSettings::default() })?)
     }
 
     /// Checks that a token exists and may be sent to this provider, which a ledger names. A ledger may come from any source,

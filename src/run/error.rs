@@ -7,6 +7,7 @@ use crate::images::error::StoreError;
 use crate::manifest::error::ManifestError;
 use crate::model::name::template::TemplateError;
 use crate::plan::PlanError;
+use crate::plan::job_list::JobListError;
 use crate::plan::replacement::Replacement;
 use crate::provider::spec::ConnectError;
 use crate::run::money::CostError;
@@ -16,10 +17,14 @@ use crate::store::error::LedgerError;
 
 /// Reason why a run could not begin or continue. Recorded events stay recorded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// Manifest that is invalid.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// Job made by the program that cannot be run.
+    #[error(transparent)]
+    Jobs(#[from] JobListError),
     /// Ledger that cannot be used.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

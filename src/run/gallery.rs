@@ -28,6 +28,7 @@ pub const ALL: RangeInclusive<u64> = 1..=u64::MAX;
 
 /// Reason why no gallery was made. No other file is changed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GalleryError {
     /// Ledger that could not be read.
     #[error(transparent)]

@@ -15,24 +15,27 @@ pub mod projection;
 pub mod reports;
 pub mod retry;
 mod session;
+pub mod source;
 mod style;
 pub mod summary;
 pub mod verify;
 
-use crate::driver::stop::StopReceiver;
-use crate::manifest;
+pub use crate::driver::stop::{StopHandle, StopReceiver, stopper};
+pub use crate::engine::turn::{Signal, StopReason};
+
 use crate::model::progress::Progress;
 use crate::plan;
 use crate::report::Reporters;
 use crate::run::error::RunError;
 use crate::run::options::Options;
 use crate::run::session::{Session, SessionClock, Work};
+use crate::run::source::OpenedJobs;
 use crate::run::summary::{RunStart, Summary};
 use crate::store::error::LedgerError;
 use crate::store::settings::ReadSettings;
 use crate::store::{JobScope, RunReader, stores};
 
-/// Runs a manifest, or resumes its run. A finished run does nothing, and sends nothing.
+/// Runs the jobs of a manifest or of a program, or resumes their run. A finished run does nothing, and sends nothing.
 ///
 /// The closure `make_reporters` creates the reporters once it is known what there is to do. Slow steps before and after that
 /// are reported to `progress`.
@@ -44,44 +47,44 @@ pub async fn run(
 ) -> Result<Summary, RunError> {
     let Options { source, out, provider, limits, image_limits, style, formula_guard, consent } = options;
     let time = SessionClock::start();
-    let mut check = || manifest::open_watched(source.clone(), progress);
-    let fingerprint = plan::fingerprint_of(&source);
+    let mut check = || source.open(progress);
+    let fingerprint = source.fingerprint();
     let is_known =
         |run: &dyn RunReader| Ok::<_, LedgerError>(fingerprint.is_some() && run.manifest_fingerprint()? == fingerprint);
     match stores::read_snapshot(&out, |run| run.manifest_fingerprint()) {
-        Ok(None) | Err(LedgerError::Missing { .. }) => outputs::check_first(&out, &source.path)?,
+        Ok(None) | Err(LedgerError::Missing { .. }) => outputs::check_first(&out, source.path())?,
         // A ledger that cannot be read is reported when it is opened.
-        Ok(Some(_)) | Err(_) => outputs::check_further(&out, Some(&source.path))?,
+        Ok(Some(_)) | Err(_) => outputs::check_further(&out, source.path())?,
     }
-    // Files are created only for a valid manifest.
+    // Files are created only for valid jobs.
     let first = if stores::read_snapshot(&out, is_known).unwrap_or(false) { None } else { Some(check()?) };
-    if let (Some(naming), Some(manifest)) = (&style.naming, &first) {
-        naming.check(manifest.columns())?;
-    }
-    if let Some(manifest) = &first {
+    if let Some(jobs) = first.as_ref().map(OpenedJobs::jobs) {
+        if let Some(naming) = &style.naming {
+            naming.check(jobs.columns())?;
+        }
         let known = stores::read_snapshot(&out, |run| run.price_used()).unwrap_or_default();
-        let price = limits.price.as_ref().or(manifest.price()).or(known.as_ref());
+        let price = limits.price.as_ref().or(jobs.price()).or(known.as_ref());
         money::check_price(limits.cost_max.as_ref(), price)?;
     }
     let mut session = Session::create(out.clone(), provider, consent, time)?;
-    let manifest = match first {
+    let opened = match first {
         // Checks again: another run may have begun and ended in between.
         None if !is_known(&*session.run)? => Some(check()?),
         first => first,
     };
-    let columns =
-        manifest.as_ref().map_or_else(|| session.run.columns(), |manifest| Ok(manifest.columns().to_vec()))?;
+    let jobs = opened.as_ref().map(OpenedJobs::jobs);
+    let columns = jobs.map_or_else(|| session.run.columns(), |jobs| Ok(jobs.columns().to_vec()))?;
     let style = style::check(&out, &*session.run, &style, &columns)?;
     let may_replace = consent.is_manifest_replaced;
-    let import = |manifest| plan::import(manifest, &out, &mut *session.run, may_replace, progress);
-    let imported = manifest.as_ref().map(import).transpose()?.flatten();
+    let import = |jobs| plan::import(jobs, &out, &mut *session.run, may_replace, progress);
+    let imported = jobs.map(import).transpose()?.flatten();
     style::settle(&mut *session.run, &style)?;
     let limits = session.settle_price(limits)?;
     let counts = session.run.counts()?;
     let n_to_do = counts.n_unfinished();
     let limits = session.settle_account(n_to_do, limits)?;
     let start = RunStart {
-        manifest: manifest.as_ref(),
+        manifest: opened.as_ref().and_then(OpenedJobs::manifest),
         counts,
         imported,
         n_orphaned: session.run.n_orphaned()?,
@@ -91,7 +94,7 @@ pub async fn run(
     };
     let mut reporters = make_reporters(&start);
     // Frees the manifest, which may be large, because the run is long.
-    drop(manifest);
+    drop(opened);
     let scope = JobScope::Unfinished;
     let work = Work { n_to_do, counts, limits, image_limits, style, scope, formula_guard };
     session.drive(work, &mut reporters, progress, stops).await

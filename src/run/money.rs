@@ -9,6 +9,7 @@ use crate::store::error::LedgerError;
 
 /// Reason why a cost limit cannot be enforced. Nothing was sent.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CostError {
     /// Price that is not known.
     #[error(

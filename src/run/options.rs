@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use crate::images::validate::verdict::CheckLimits;
-use crate::manifest::source::Source;
 use crate::model::limits::Limits;
 use crate::model::output_options::OutputOverrides;
 use crate::provider::config::ProviderConfig;
 use crate::run::consent::Consent;
+use crate::run::source::JobSource;
 
 /// Options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Manifest, and how to read it.
-    pub source: Source,
+    /// Source of the jobs.
+    pub source: JobSource,
     /// Output folder.
     pub out: PathBuf,
     /// Provider of the images.
@@ -28,4 +28,20 @@ pub struct Options {
     pub formula_guard: Option<bool>,
     /// Consent given by the user.
     pub consent: Consent,
+}
+
+impl Options {
+    /// Creates the options of a run of these jobs into the folder `out`, with the defaults of the program.
+    pub fn new(source: impl Into<JobSource>, out: impl Into<PathBuf>) -> Self {
+        Self {
+            source: source.into(),
+            out: out.into(),
+            provider: ProviderConfig::default(),
+            limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
+            image_limits: CheckLimits::default(),
+            style: OutputOverrides::default(),
+            formula_guard: None,
+            consent: Consent::default(),
+        }
+    }
 }

@@ -19,8 +19,8 @@ pub struct OutputConflict {
 }
 
 /// Checks that the results of the first run in a folder replace no file of the user's.
-pub(super) fn check_first(out: &Path, manifest: &Path) -> Result<(), OutputConflict> {
-    check_results(out, Some(manifest), |path| fs::metadata(path).is_ok_and(|file| file.len() > 0))
+pub(super) fn check_first(out: &Path, manifest: Option<&Path>) -> Result<(), OutputConflict> {
+    check_results(out, manifest, |path| fs::metadata(path).is_ok_and(|file| file.len() > 0))
 }
 
 /// Checks that the results of a further run replace no file of the user's.

@@ -33,6 +33,7 @@ const GUARDED: &str = " guarded";
 
 /// Reason why the results could not be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProjectionError {
     /// Ledger that could not be read.
     #[error(transparent)]

@@ -9,10 +9,8 @@ use std::str::FromStr;
 
 use crate::fsio::atomic_file::AtomicFile;
 use crate::model::price::Price;
-use crate::report::ci::json::JsonReport;
-use crate::report::ci::junit::JunitReport;
 use crate::report::ci::markdown::MarkdownReport;
-use crate::report::ci::{ReportWriter, RunReport};
+use crate::report::ci::{ReportSpec, ReportWriter, RunReport, registry};
 use crate::store::error::LedgerError;
 use crate::store::settings::ReadSettings;
 use crate::store::typed::Typed;
@@ -21,42 +19,31 @@ use crate::store::{JobSet, RunReader, stores};
 /// Longest page that GitHub accepts for the summary of a step, in bytes.
 const SUMMARY_BYTES_MAX: u64 = 1 << 20;
 
-/// Requested report, written `junit=FILE`, `json=FILE` or `md=FILE`.
+/// Requested report, written as the name of the report, `=` and a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportRequest {
-    kind: ReportKind,
+    spec: &'static ReportSpec,
     path: PathBuf,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ReportKind {
-    Junit,
-    Json,
-    Markdown,
 }
 
 /// Reason why a text is not a [`ReportRequest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a report is junit=FILE, json=FILE or md=FILE")]
+#[error("a report is {}", registry::usage())]
 pub struct ReportRequestError;
 
 impl FromStr for ReportRequest {
     type Err = ReportRequestError;
 
     fn from_str(text: &str) -> Result<Self, ReportRequestError> {
-        let (kind, path) = text.split_once('=').ok_or(ReportRequestError)?;
-        let kind = match kind.trim() {
-            "junit" => ReportKind::Junit,
-            "json" => ReportKind::Json,
-            "md" => ReportKind::Markdown,
-            _ => return Err(ReportRequestError),
-        };
-        if path.is_empty() { Err(ReportRequestError) } else { Ok(Self { kind, path: path.into() }) }
+        let (name, path) = text.split_once('=').ok_or(ReportRequestError)?;
+        let spec = registry::find(name.trim()).ok_or(ReportRequestError)?;
+        if path.is_empty() { Err(ReportRequestError) } else { Ok(Self::new(spec, path)) }
     }
 }
 
 /// Reason why a report could not be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReportError {
     /// Ledger that could not be read.
     #[error(transparent)]
@@ -81,6 +68,11 @@ fn remedy(cause: &io::Error) -> &'static str {
 }
 
 impl ReportRequest {
+    /// Requests a report in this file. The report need not be in the table.
+    pub fn new(spec: &'static ReportSpec, path: impl Into<PathBuf>) -> Self {
+        Self { spec, path: path.into() }
+    }
+
     /// Checks that the report can be written and does not replace the manifest, before anything is paid for. An existing file
     /// stays as it is.
     pub fn check(&self, manifest: Option<&Path>) -> Result<(), ReportError> {
@@ -101,11 +93,7 @@ impl ReportRequest {
     fn write(&self, run: &dyn RunReader, facts: &RunReport) -> Result<(), ReportError> {
         let mut whole = AtomicFile::create(&self.path).map_err(|cause| self.error(cause))?;
         let out = BufWriter::new(&mut whole);
-        let report: Box<dyn ReportWriter + '_> = match self.kind {
-            ReportKind::Junit => Box::new(JunitReport::new(out, facts).map_err(|cause| self.error(cause))?),
-            ReportKind::Json => Box::new(JsonReport::new(out, facts)),
-            ReportKind::Markdown => Box::new(MarkdownReport::new(out, facts.clone())),
-        };
+        let report = (self.spec.begin)(Box::new(out), facts).map_err(|cause| self.error(cause))?;
         let path = self.path.clone();
         told(run, report, move |cause| ReportError::Write { path: path.clone(), cause })?;
         whole.finish().map_err(|cause| self.error(cause))
@@ -166,15 +154,14 @@ fn append(path: &Path, run: &dyn RunReader, facts: RunReport) -> Result<(), Repo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::ci::json;
 
     #[test]
     fn a_wanted_report_is_a_kind_and_a_file() {
-        for (text, kind, path) in [
-            ("junit=a.xml", ReportKind::Junit, "a.xml"),
-            ("json=x/a=b.json", ReportKind::Json, "x/a=b.json"),
-            ("md=é.md", ReportKind::Markdown, "é.md"),
-        ] {
-            assert_eq!(text.parse(), Ok(ReportRequest { kind, path: path.into() }));
+        for (text, name, path) in
+            [("junit=a.xml", "junit", "a.xml"), ("json=x/a=b.json", "json", "x/a=b.json"), ("md=é.md", "md", "é.md")]
+        {
+            assert_eq!(text.parse(), Ok(ReportRequest::new(registry::find(name).unwrap(), path)));
         }
         for text in ["", "junit", "junit=", "=a.xml", "html=a.html"] {
             assert_eq!(text.parse::<ReportRequest>(), Err(ReportRequestError), "{text}");
@@ -184,7 +171,7 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_known_before_and_what_is_there_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let wanted = |name: &str| ReportRequest { kind: ReportKind::Json, path: folder.path().join(name) };
+        let wanted = |name: &str| ReportRequest::new(&json::SPEC, folder.path().join(name));
         let words = |name: &str| wanted(name).check(None).unwrap_err().to_string();
         assert!(words("absent/a.json").ends_with("; create its folder first"), "{}", words("absent/a.json"));
         assert!(words("").ends_with("; name a file in it"), "{}", words(""));

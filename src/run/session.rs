@@ -137,7 +137,8 @@ impl Session {
         let is_holding = work.limits.in_doubt == InDoubtPolicy::Hold;
         let (mut run, ended) = match n_to_do {
             0 => (self.run, Ok(None)),
-            _ => self.drive_jobs(work, &results, reporters, stops).await?,
+            // On the heap, so that the futures of callers stay small.
+            _ => Box::pin(self.drive_jobs(work, &results, reporters, stops)).await?,
         };
         // Results show what is recorded, whatever ended the run. The reason for the end is reported first.
         let refreshed = results.refresh(&mut *run, progress);

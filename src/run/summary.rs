@@ -1,6 +1,6 @@
 //! Start and end of a run, as facts: what is known before the first request, and what the run came to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::engine::turn::StopReason;
@@ -10,19 +10,22 @@ use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::output_options::OutputOptions;
 use crate::model::phase::JobRecord;
 use crate::model::price::Price;
+use crate::model::snapshot::StopCode;
 use crate::model::time::Timestamp;
+use crate::report::ci::RunReport;
 use crate::run::other_sizes::OtherSizes;
 use crate::run::presence::PresenceCheck;
 use crate::store::import::Imported;
 
-/// Facts that are known before the first request.
+/// Facts that are known before the first request of a run.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct RunStart<'a> {
-    /// Checked manifest; `None` if it is the manifest of the last run, which is not checked again.
+    /// Checked manifest; `None` if the program made the jobs, or if it is the manifest of the last run, which is not checked again.
     pub manifest: Option<&'a Manifest>,
     /// Jobs of the manifest by status.
     pub counts: StatusCounts,
-    /// Changes since the last run; `None` if the manifest is the same.
+    /// Changes since the last run; `None` if the jobs are the same.
     pub imported: Option<Imported>,
     /// Jobs that are no longer in the manifest and may be paid for; this run does not fetch them.
     pub n_orphaned: u64,
@@ -36,6 +39,7 @@ pub struct RunStart<'a> {
 
 /// Facts that are known before the first request of a retry or a repair.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SessionStart {
     /// Jobs to do.
     pub n_to_do: u64,
@@ -49,6 +53,7 @@ pub struct SessionStart {
 
 /// Summary of a finished or stopped run.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Summary {
     /// Jobs by status, at the end of the run.
     pub counts: StatusCounts,
@@ -76,4 +81,28 @@ pub struct Summary {
     pub ended_at: Timestamp,
     /// Duration of the run.
     pub elapsed: Duration,
+}
+
+impl Summary {
+    /// Returns the facts of this run for [reports](crate::run::reports::write), with exit code 0. The stop is in the program's
+    /// words for scripts.
+    pub fn report(&self, out: &Path) -> RunReport {
+        let n_ended = self.counts_before.n_unfinished().saturating_sub(self.counts.n_unfinished());
+        let stop = self.stop.as_ref().map(|stop| StopCode::from(stop).word());
+        RunReport {
+            name: out.file_name().unwrap_or(out.as_os_str()).to_string_lossy().into_owned(),
+            out: out.display().to_string(),
+            // The provider and the counts are taken from the ledger, which knows them better.
+            provider: String::new(),
+            counts: self.counts,
+            cost: self.cost.zip(self.price.as_ref().map(|price| price.unit.clone())),
+            incidents: self.incidents,
+            stop: stop.map(|word| (word, format!("stopped: {word}"))),
+            exit_code: 0,
+            ended_at: self.ended_at,
+            elapsed: self.elapsed,
+            n_ended,
+            fail_under: None,
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 /// Reason why a ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LedgerError {
     /// Lock held by another live process that writes to the ledger.
     #[error("could not open {path}: process {pid} is running this batch; wait for it, or stop it with Ctrl-C", path = .path.display())]
@@ -127,6 +128,7 @@ fn remedy(kind: ErrorKind) -> &'static str {
 
 /// Failure of a database, by what the user can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DatabaseFailure {
     /// Access that was denied.
     Denied,

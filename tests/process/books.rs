@@ -62,12 +62,13 @@ impl Books {
     pub fn phases(&self) -> [usize; 5] {
         let mut phases = [0; 5];
         for known in &self.known {
-            let phase = match known.state.phase {
+            let phase = match &known.state.phase {
                 Phase::Pending => 0,
                 Phase::Submitting => 1,
                 Phase::Running(_) => 2,
                 Phase::Downloading(_) => 3,
                 Phase::Finished(_) => 4,
+                phase => panic!("{phase:?} has no number here"),
             };
             phases[phase] += 1;
         }

@@ -87,7 +87,7 @@ fn batch_is_free(bench: &Bench) -> bool {
 async fn a_wrong_manifest_is_an_error_and_no_update() {
     let bench = Bench::new(quick());
     bench.write("wrong.yaml", "- prompt: a cat\n  sede: 7\n");
-    let mut running = batch(&bench).with(|options| options.source.path = bench.path("wrong.yaml")).start().unwrap();
+    let mut running = batch(&bench).manifest(|source| source.path = bench.path("wrong.yaml")).start().unwrap();
     assert_eq!(running.next().await, None);
     assert!(matches!(running.summary().await, Err(RunError::Manifest(_))));
 }
@@ -112,7 +112,8 @@ async fn a_ledger_in_memory_serves_a_run_a_retry_and_a_repair() {
     assert!((1..8).contains(&n_moderated), "{n_moderated}");
 
     let access = || Credentials {
-        token_file: Some(bench.path("token")),
+        token: TokenSource::File(bench.path("token")),
+        provider: None,
         base_url: Some(bench.simulator.url().to_owned()),
         request_timeout: Some(Duration::from_secs(10)),
         consent: Consent::default(),

@@ -196,10 +196,6 @@ impl World {
 fn artifacts(state: &JobState) -> Vec<Artifact> {
     match &state.phase {
         Phase::Finished(Outcome::Succeeded(artifacts)) => artifacts.clone(),
-        Phase::Finished(Outcome::Failed(_))
-        | Phase::Pending
-        | Phase::Submitting
-        | Phase::Running(_)
-        | Phase::Downloading(_) => vec![],
+        _ => vec![],
     }
 }

@@ -45,10 +45,7 @@ fn ends_are_noticed_soon_and_by_few_polls() {
                         let noticed_after = event.at.since(tasks[&event.job].ends_at());
                         delays.push(noticed_after.saturating_sub(answer_delay));
                     }
-                    EventKind::SubmitStarted
-                    | EventKind::Setback(..)
-                    | EventKind::Finished(_)
-                    | EventKind::Reopened(_) => (),
+                    _ => (),
                 }
             }
             let warm = &delays[WARM_UP..];

@@ -73,8 +73,7 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
 
-    /// Output folder [default: out/<name of the manifest>]
-    #[arg(short, long, env = "PROMPTBATCH_OUT")]
+    #[arg(help = "Output folder [default: out/<name of the manifest>]", short, long, env = "PROMPTBATCH_OUT")]
     pub out: Option<PathBuf>,
 
     /// Print one JSON object instead of text

@@ -81,7 +81,7 @@ pub fn retry(args: &RetryArgs) -> Exit {
             }
             reporters(&args.show, &start.counts, start.price.clone(), args.pace.limit.map(u64::from), above)
         };
-        Box::pin(run_retry(options, make_reporters, chores, stops)).await
+        run_retry(options, make_reporters, chores, stops).await
     });
     let (n_tried, summary) = match came_to {
         Ok(came_to) => came_to,

@@ -57,8 +57,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
 
-    /// Output folder [default: out/<name of the manifest>]
-    #[arg(short, long, env = "PROMPTBATCH_OUT")]
+    #[arg(help = "Output folder [default: out/<name of the manifest>]", short, long, env = "PROMPTBATCH_OUT")]
     pub out: Option<PathBuf>,
 
     /// Image provider
@@ -132,8 +131,8 @@ pub fn run(args: &RunArgs) -> Exit {
         signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
         let make_reporters = |start: &RunStart<'_>| make_reporters(args, &out, start, &above);
         let mut chores = chores(args.show.display(), &above);
-        let source = options.source.clone();
-        Box::pin(run::run(options, make_reporters, &mut *chores, &mut stops)).await.map_err(|error| match &error {
+        let source = source(&args.manifest, args.provider);
+        run::run(options, make_reporters, &mut *chores, &mut stops).await.map_err(|error| match &error {
             RunError::Manifest(error) => diagnostics::refuse(error, &source),
             error => fail(Exit::of_error(error), error),
         })
@@ -192,7 +191,7 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         settings.request_timeout = args.access.request_timeout;
     });
     Ok(Options {
-        source: source(&args.manifest, args.provider),
+        source: source(&args.manifest, args.provider).into(),
         out: out_dir(args.out.as_deref(), &args.manifest)?,
         provider,
         limits: args.pace.limits(),

@@ -19,6 +19,7 @@ use crate::images::validate::verdict::CheckLimits;
 use crate::model::cost::CostLimit;
 use crate::model::limits::{Concurrency, FailureLimit, InDoubtPolicy, Limits, QuotaPolicy, Rate};
 use crate::model::price::Price;
+use crate::provider::spec::TokenSource;
 use crate::report::tty_reporter::can_be_drawn;
 use crate::run::consent::Consent;
 use crate::run::credentials::Credentials;
@@ -50,8 +51,13 @@ pub struct LedgerAccessArgs {
 impl LedgerAccessArgs {
     pub fn access(&self) -> Credentials {
         let AccessArgs { token_file, request_timeout } = &self.access;
-        let (token_file, base_url) = (token_file.clone(), self.base_url.clone());
-        Credentials { token_file, base_url, request_timeout: *request_timeout, consent: self.consent.consent() }
+        Credentials {
+            token: token_file.clone().map_or(TokenSource::Environment, TokenSource::File),
+            provider: None,
+            base_url: self.base_url.clone(),
+            request_timeout: *request_timeout,
+            consent: self.consent.consent(),
+        }
     }
 }
 

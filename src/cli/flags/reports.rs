@@ -10,7 +10,7 @@ use crate::cli::messages::summary::stopped;
 use crate::cli::output::{fail, tell};
 use crate::model::percentage::Percentage;
 use crate::model::snapshot::StopCode;
-use crate::report::ci::RunReport;
+use crate::report::ci::{RunReport, registry};
 use crate::run::reports;
 use crate::run::reports::ReportRequest;
 use crate::run::summary::Summary;
@@ -20,14 +20,18 @@ const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Write a report at the end, even if the run stops early: junit=FILE, json=FILE or md=FILE; may be repeated, or
-    /// comma-separated
-    #[arg(long, value_name = "KIND=FILE", value_delimiter = ',', env = "PROMPTBATCH_REPORT")]
+    #[arg(long, value_name = "KIND=FILE", value_delimiter = ',', env = "PROMPTBATCH_REPORT", help = report_help())]
     report: Vec<ReportRequest>,
 
     /// Minimum success rate, for example 98%: a finished run that reaches it exits with 0 even if some jobs failed
     #[arg(long, value_name = "P%", env = "PROMPTBATCH_FAIL_UNDER")]
     pub fail_under: Option<Percentage>,
+}
+
+/// Describes the flag, with the names of all reports.
+fn report_help() -> String {
+    let usage = registry::usage();
+    format!("Write a report at the end, even if the run stops early: {usage}; may be repeated, or comma-separated")
 }
 
 impl ReportArgs {
@@ -55,22 +59,12 @@ impl ReportArgs {
     }
 
     fn facts(&self, out: &Path, summary: &Summary, exit: Exit) -> RunReport {
-        let n_ended = summary.counts_before.n_unfinished().saturating_sub(summary.counts.n_unfinished());
         let stop = summary.stop.as_ref();
         RunReport {
-            name: out.file_name().unwrap_or(out.as_os_str()).to_string_lossy().into_owned(),
-            out: out.display().to_string(),
-            // The provider and the counts are taken from the ledger, which knows them better.
-            provider: String::new(),
-            counts: summary.counts,
-            cost: summary.cost.zip(summary.price.as_ref().map(|price| price.unit.clone())),
-            incidents: summary.incidents,
             stop: stop.map(|stop| (StopCode::from(stop).word(), stopped(stop, summary))),
             exit_code: exit.code(),
-            ended_at: summary.ended_at,
-            elapsed: summary.elapsed,
-            n_ended,
             fail_under: self.fail_under.map(|share| share.to_string()),
+            ..summary.report(out)
         }
     }
 }

@@ -53,7 +53,7 @@ impl ManifestInput {
     }
 
     /// Returns the bytes of the file that have been read, before decompression.
-    pub(crate) fn hashed(&self) -> &HashingReader {
+    pub fn hashed(&self) -> &HashingReader {
         self.bytes.hashed()
     }
 

@@ -37,6 +37,7 @@ enum NameSegment {
 
 /// Error in a template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TemplateError {
     /// Name that is empty: no text at all, or none before or between slashes.
     #[error("a folder or the file has no name: do not begin or end with `/`, and do not repeat it")]

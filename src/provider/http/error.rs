@@ -6,6 +6,7 @@ use crate::provider::http::address_policy::ForbiddenAddress;
 
 /// Reasons why no client could be created.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClientError {
     /// Base URL of the API is invalid.
     #[error("could not use {text:?} as the address of the API: {why}; give one like {example} (--base-url)")]

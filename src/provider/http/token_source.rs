@@ -17,6 +17,7 @@ pub struct TokenSpec {
 
 /// Reasons why there is no usable token.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TokenError {
     /// Token is missing: neither a file nor an environment variable gives one.
     #[error(

@@ -21,11 +21,15 @@ use serde_json::{Value, json};
 
 use crate::model::counts::StatusCounts;
 use crate::model::phase::JobRecord;
-use crate::report::ci::{ReportWriter, RunReport, is_failure};
+use crate::report::ci::{ReportSpec, ReportWriter, RunReport, is_failure};
 use crate::report::value::rfc3339;
 
 /// Maximum number of failures listed individually.
 const FAILURES_MAX: usize = 1000;
+
+/// Description of this report.
+pub static SPEC: ReportSpec =
+    ReportSpec { name: "json", help: "One JSON object", begin: |out, facts| Ok(Box::new(JsonReport::new(out, facts))) };
 
 /// Writes a run as one JSON object.
 pub struct JsonReport<W: Write> {

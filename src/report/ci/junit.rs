@@ -9,7 +9,7 @@ use crate::model::counts::StatusCounts;
 use crate::model::escape::{escape, excerpt};
 use crate::model::outcome::{Fault, Outcome};
 use crate::model::phase::{JobRecord, Phase};
-use crate::report::ci::{ReportWriter, RunReport};
+use crate::report::ci::{ReportSpec, ReportWriter, RunReport};
 use crate::report::value::rfc3339;
 
 /// Maximum length of a prompt in the name of a case, in characters.
@@ -20,6 +20,13 @@ const REASON_CHARS_MAX: usize = 1000;
 
 /// Hostname of the suite, an attribute that only Ant requires.
 const HOST: &str = "localhost";
+
+/// Description of this report.
+pub static SPEC: ReportSpec = ReportSpec {
+    name: "junit",
+    help: "JUnit XML: one test case per job",
+    begin: |out, facts| Ok(Box::new(JunitReport::new(out, facts)?)),
+};
 
 /// Writes a run as `JUnit` XML.
 pub struct JunitReport<W: Write> {

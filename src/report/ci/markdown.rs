@@ -9,7 +9,7 @@ use crate::model::counts::StatusCounts;
 use crate::model::escape::{excerpt, grouped};
 use crate::model::outcome::Outcome;
 use crate::model::phase::{JobRecord, Phase};
-use crate::report::ci::{ReportWriter, RunReport, is_failure};
+use crate::report::ci::{ReportSpec, ReportWriter, RunReport, is_failure};
 use crate::report::format::{rate, span};
 
 /// Maximum number of failures listed individually.
@@ -20,6 +20,13 @@ const SLOWEST_MAX: usize = 5;
 
 /// Maximum length of a prompt or a reason, in characters.
 const TEXT_CHARS_MAX: usize = 160;
+
+/// Description of this report.
+pub static SPEC: ReportSpec = ReportSpec {
+    name: "md",
+    help: "Page in Markdown",
+    begin: |out, facts| Ok(Box::new(MarkdownReport::new(out, facts.clone()))),
+};
 
 /// Writes a run as a Markdown page.
 pub struct MarkdownReport<W: Write> {

@@ -1,13 +1,14 @@
 //! CI reports of a finished run: test results ([`junit`]), one JSON object ([`json`]), and a page ([`markdown`]).
 //!
-//! Each report is a pure writer. It receives the facts of the run, then every job in manifest order, one at a time. It
+//! Each report is a pure writer with a [description](ReportSpec), which is a row in a [table](registry::REPORTS). It receives the facts of the run, then every job in manifest order, one at a time. It
 //! keeps only the jobs that it shows.
 
 pub mod json;
 pub mod junit;
 pub mod markdown;
+pub mod registry;
 
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::model::cost::Cost;
@@ -53,6 +54,28 @@ impl RunReport {
         if of > 0.0 { n / of } else { 1.0 }
     }
 }
+
+/// Description of a report: its name, its help, and how it is begun. The table [`REPORTS`](registry::REPORTS) has a row of each.
+#[derive(Debug)]
+pub struct ReportSpec {
+    /// Name, as in `--report NAME=FILE`.
+    pub name: &'static str,
+    /// Description in one line.
+    pub help: &'static str,
+    /// Begins a report: writes what comes before the jobs.
+    pub begin: BeginReport,
+}
+
+/// Begins a report of a run with these facts.
+pub type BeginReport = for<'a> fn(Box<dyn Write + 'a>, &RunReport) -> io::Result<Box<dyn ReportWriter + 'a>>;
+
+impl PartialEq for ReportSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for ReportSpec {}
 
 /// Report that is being written, job by job.
 pub trait ReportWriter {

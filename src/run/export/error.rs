@@ -1,5 +1,6 @@
 //! Errors that prevent the export of a run; none of them affects the run.
 
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use crate::store::error::LedgerError;
 
 /// Reason why an export could not begin or continue. Exported images stay, and the same command continues.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExportError {
     /// Ledger that could not be read.
     #[error(transparent)]
@@ -79,7 +81,7 @@ pub enum ExportError {
         /// Path of the export record.
         path: PathBuf,
         /// Error from `SQLite`.
-        source: rusqlite::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// Failure reported by the file system.
     #[error("could not write {}: {cause}; {}run the same command again to resume", path.display(), first(cause.kind()))]

@@ -56,7 +56,8 @@ impl ExportRecord {
             }
         }
         let path = dir.join(NAME);
-        let opened = Connection::open(&path).map_err(|source| ExportError::State { path: path.clone(), source })?;
+        let opened = Connection::open(&path)
+            .map_err(|source| ExportError::State { path: path.clone(), source: source.into() })?;
         let state = Self { connection: opened, path };
         match state.prepare() {
             Ok(true) => Ok(state),
@@ -226,7 +227,7 @@ impl ExportRecord {
     }
 
     fn error(&self, source: rusqlite::Error) -> ExportError {
-        ExportError::State { path: self.path.clone(), source }
+        ExportError::State { path: self.path.clone(), source: source.into() }
     }
 }
 
