@@ -11,15 +11,19 @@ use crate::manifest::entry::Entry;
 use crate::manifest::expand::grid::ParameterGrid;
 use crate::manifest::expand::job_limit::ExpansionLimit;
 use crate::manifest::expand::jobs::{EntryJobs, JobIterator};
-use crate::manifest::expand::options::ExpandOptions;
+use crate::manifest::expand::options::{ExpandOptions, Var};
 use crate::manifest::expand::templates::{Scope, TextReader};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::field_entry::FieldEntry;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::fields::{Fields, Text, TextMode, parse};
+use crate::manifest::lints::entries::EntryLints;
+use crate::manifest::lints::seeds;
 use crate::manifest::lists::ListFiles;
 use crate::manifest::summary::ManifestSummary;
+use crate::manifest::syntax::Syntax;
+use crate::manifest::template::plain;
 use crate::manifest::template::wildcards::WildcardCache;
 use crate::model::job::JobSpec;
 use crate::model::request::Request;
@@ -38,15 +42,34 @@ pub(super) struct SharedDefaults {
     pub(super) extras: Vec<(String, String)>,
     /// Location of the shared model, in the layer with the highest precedence.
     model_place: Option<Location>,
+    /// Location of a shared seed of -1, if no layer of higher precedence has another seed.
+    random_seed: Option<Location>,
 }
 
 impl SharedDefaults {
     /// Adds a layer of fields with a lower precedence than the existing ones.
-    pub(super) fn lay_under(&mut self, given: Vec<FieldEntry>, mistakes: &mut DiagnosticList) {
+    pub(super) fn lay_under(&mut self, mut given: Vec<FieldEntry>, mistakes: &mut DiagnosticList) {
+        if let Some(place) = seeds::take_random(&mut given)
+            && self.fields.seed.is_none()
+        {
+            self.random_seed.get_or_insert(place);
+        }
         let model = given.iter().find(|given| given.field == Field::Model);
         self.model_place = self.model_place.or(model.map(|given| given.place));
         let texts = self.ways.text_mode();
-        self.fields = mem::take(&mut self.fields).or(&Fields::read(given, texts, mistakes));
+        let mut lower = Fields::read(given, texts, mistakes);
+        if self.random_seed.is_some() {
+            lower.seed = None;
+        }
+        self.fields = mem::take(&mut self.fields).or(&lower);
+    }
+
+    /// Checks the texts of all layers.
+    pub(super) fn see(&self, lints: &mut EntryLints, findings: &mut PassDiagnostics) {
+        lints.see(&self.fields, self.model_place.unwrap_or(Location::CommandLine), findings);
+        if let Some(place) = self.random_seed {
+            lints.add_random_seed(place);
+        }
     }
 }
 
@@ -59,7 +82,10 @@ pub(super) struct EntryValidator {
     scope: OnceCell<Option<Arc<Scope>>>,
     known: WildcardCache,
     vars_used: BTreeSet<String>,
+    /// Records that some texts have mistakes, so that the vars they use are unknown.
+    has_unread_texts: bool,
     guard: ExpansionLimit,
+    lints: EntryLints,
     ids: IdCheck,
     models: HashSet<String>,
     without_model: Option<(Location, u64)>,
@@ -77,14 +103,22 @@ pub(super) struct ValidationResult {
 }
 
 impl EntryValidator {
-    pub(super) fn new(limits: &'static RequestLimits, shared: SharedDefaults, ids: IdCheck, jobs_max: u64) -> Self {
+    pub(super) fn new(
+        limits: &'static RequestLimits,
+        shared: SharedDefaults,
+        ids: IdCheck,
+        jobs_max: u64,
+        lints: EntryLints,
+    ) -> Self {
         Self {
             limits,
             shared,
             scope: OnceCell::new(),
             known: WildcardCache::default(),
             vars_used: BTreeSet::new(),
+            has_unread_texts: false,
             guard: ExpansionLimit::new(jobs_max),
+            lints,
             ids,
             models: HashSet::new(),
             without_model: None,
@@ -110,12 +144,26 @@ impl EntryValidator {
         }
         let gives_model = entry.given.iter().any(|given| given.field == Field::Model);
         let own_ways = entry.ways.take();
-        let ways = match &own_ways {
+        let extras = with_shared(&self.shared.extras, mem::take(&mut entry.extras));
+        let mut ways = match &own_ways {
             Some(own) => Arc::new(own.as_ref().clone().or(&self.shared.ways)),
             None => Arc::clone(&self.shared.ways),
         };
+        if ways.syntax == Some(Syntax::Columns) {
+            ways = Arc::new(with_columns(&ways, &extras, entry.place));
+        }
+        let random_seed = seeds::take_random(&mut entry.given);
+        self.lints.take_large_seed(&mut entry.given);
         let own = Fields::read(mem::take(&mut entry.given), ways.text_mode(), &mut findings.mistakes);
-        let fields = own.or(&self.shared.fields);
+        self.lints.see(&own, model_place, findings);
+        if ways.text_mode() == TextMode::Literal {
+            self.lints.see_literal(&own, &extras);
+        }
+        let mut fields = own.or(&self.shared.fields);
+        if let Some(place) = random_seed {
+            fields.seed = None;
+            self.lints.add_random_seed(place);
+        }
         match &fields.model {
             Some(models) => {
                 let place = if gives_model { model_place } else { self.shared.model_place.unwrap_or(model_place) };
@@ -125,9 +173,8 @@ impl EntryValidator {
             None => self.without_model.get_or_insert((entry.place, 0)).1 += 1,
         }
         check_last_seed(&fields, seed_place, &mut findings.mistakes);
-        let extras = with_shared(&self.shared.extras, mem::take(&mut entry.extras));
         let jobs = if ways.text_mode() == TextMode::Literal && fields.is_one() {
-            plain(fields, extras)
+            alike(fields, extras)
         } else {
             let place = ways.combine.map_or(prompt_place, |(_, place)| place);
             let fields = (fields, extras);
@@ -152,14 +199,19 @@ impl EntryValidator {
         findings: &mut PassDiagnostics,
     ) -> Option<ParameterGrid> {
         let (prompt, negative_prompt, id) = (fields.prompt.take()?, fields.negative_prompt.take(), fields.id.take());
-        let mut reader = TextReader { lists, known: &mut self.known, findings };
-        let has_own_scope = own.is_some_and(|own| !own.vars.is_empty() || own.syntax.is_some());
+        let is_verbatim = self.lints.is_verbatim();
+        let mut reader = TextReader { lists, known: &mut self.known, findings, is_verbatim };
+        let has_columns = ways.syntax == Some(Syntax::Columns);
+        let has_own_scope = has_columns || own.is_some_and(|own| !own.vars.is_empty() || own.syntax.is_some());
         let scope = if has_own_scope {
             Scope::read(ways, &mut reader).map(Arc::new)
         } else {
             self.scope.get_or_init(|| Scope::read(ways, &mut reader).map(Arc::new)).clone()
         };
-        let says = reader.says(&prompt, negative_prompt.as_ref(), id.as_ref(), &*scope?)?;
+        let says = scope.and_then(|scope| reader.says(&prompt, negative_prompt.as_ref(), id.as_ref(), &scope));
+        // After a mistake it is unknown which vars were meant.
+        self.has_unread_texts |= says.is_none();
+        let says = says?;
         let is_own = |name: &String| own.is_some_and(|own| own.vars.contains_key(name));
         for (name, _) in says.vars.iter().filter(|(name, _)| !is_own(name)) {
             if !self.vars_used.contains(name) {
@@ -172,6 +224,10 @@ impl EntryValidator {
             }
         }
         let combine = ways.combine.map_or_else(Default::default, |(combine, _)| combine);
+        // Values of columns name no other columns.
+        let names =
+            if has_columns { BTreeSet::new() } else { says.vars.iter().map(|(name, _)| name.clone()).collect() };
+        let extras = extras.into_iter().map(|(column, text)| (column, plain::read_known(&text, &names))).collect();
         match ParameterGrid::new(says, fields, extras, (combine, place)) {
             Ok(grid) => Some(grid),
             Err((place, wrong)) => {
@@ -232,7 +288,8 @@ impl EntryValidator {
         }
         self.models.insert(model.to_owned());
         let what = format!("the model {} is not of the form org/name", shown_text(model));
-        warnings.push(place, wrong(what, format!("check its name, for example {example}")));
+        let carry = if self.lints.has_columns() { ", or keep a column of your own with --carry model" } else { "" };
+        warnings.push(place, wrong(what, format!("check its name, for example {example}{carry}")));
     }
 
     fn note_columns<'a>(
@@ -259,7 +316,8 @@ impl EntryValidator {
 
     /// Reports the problems that are known only at the end.
     pub(super) fn finish(self, findings: &mut PassDiagnostics) -> ValidationResult {
-        for (name, var) in self.shared.ways.vars.iter().filter(|(name, _)| !self.vars_used.contains(*name)) {
+        let is_unused = |name: &String| !self.has_unread_texts && !self.vars_used.contains(name);
+        for (name, var) in self.shared.ways.vars.iter().filter(|(name, _)| is_unused(name)) {
             findings.warnings.push(var.place, unused(name));
         }
         if let Some((place, wrong)) = self.guard.refusal() {
@@ -273,6 +331,7 @@ impl EntryValidator {
             let remedy = "give it a `model`, or all of them: under `defaults:` (YAML) or with --set model=ORG/NAME";
             findings.mistakes.push(place, wrong(what, remedy));
         }
+        self.lints.finish(findings);
         ValidationResult { columns: self.columns, ids: self.ids, census: self.census }
     }
 }
@@ -283,7 +342,7 @@ fn unused(name: &str) -> Issue {
 }
 
 /// Builds the jobs of an entry with one value per field. They are identical except for their seeds.
-fn plain(fields: Fields, extras: Vec<(String, String)>) -> Option<EntryJobs> {
+fn alike(fields: Fields, extras: Vec<(String, String)>) -> Option<EntryJobs> {
     let text = |text: Option<OneOrManyValues<Text>>| text.map(|axis| axis.into_first().text);
     let request = Request {
         prompt: text(fields.prompt)?,
@@ -307,6 +366,14 @@ fn check_last_seed(fields: &Fields, place: Location, mistakes: &mut DiagnosticLi
         let what = format!("the last of the {n} seeds is {last}, above {}", parse::SEED_MAX);
         mistakes.push(place, wrong(what, "lower `seed` or `n`"));
     }
+}
+
+/// Adds the passthrough columns as vars. The vars of the manifest win.
+fn with_columns(ways: &ExpandOptions, extras: &[(String, String)], place: Location) -> ExpandOptions {
+    let var = |text: &str| Var { place, texts: vec![Text { text: text.to_owned(), place }] };
+    let vars = extras.iter().map(|(column, text)| (column.clone(), var(text)));
+    let columns = ExpandOptions { vars: Arc::new(vars.collect()), ..ExpandOptions::default() };
+    ways.clone().or(&columns)
 }
 
 /// Merges the passthrough values of the defaults and of the entry. The entry's own texts win; its other columns come last.

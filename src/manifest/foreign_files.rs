@@ -103,12 +103,13 @@ const NOT_FOUND: (&str, &str, &str) =
     ("404: not found", "an error message of a web server", "download the file again, from the right address");
 
 /// Returns the mistake for a file that is certainly no manifest. A file that cannot be read gives `None` here, and its error later.
-pub(crate) fn found(path: &Path) -> Option<Issue> {
+/// With `is_verbatim`, only the bytes that no text has count.
+pub(crate) fn found(path: &Path, is_verbatim: bool) -> Option<Issue> {
     let mut head = vec![0; CHUNK];
     // One read: a pipe that sends slowly is waited for where the wait is shown.
     let n_bytes = DecompressedReader::open(path).ok()?.read(&mut head).ok()?;
     head.truncate(n_bytes);
-    let (name, remedy) = binary_type(&head).or_else(|| text_type(&head))?;
+    let (name, remedy) = binary_type(&head).or_else(|| text_type(&head).filter(|_| !is_verbatim))?;
     Some(wrong(format!("the file is {name}"), remedy))
 }
 

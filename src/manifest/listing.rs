@@ -12,6 +12,7 @@ use crate::manifest::Manifest;
 use crate::manifest::error::ManifestError;
 use crate::manifest::expand::options::EXPAND;
 use crate::manifest::fields::field::{Field, META};
+use crate::manifest::formats::columns;
 use crate::model::job::JobSpec;
 use crate::model::request::{Json, Lora};
 
@@ -142,7 +143,7 @@ impl Needs {
 
 /// Returns whether a passthrough column can keep its name and is read back as a passthrough column.
 fn is_free(name: &str) -> bool {
-    let is_ours = Field::titled(name).is_some() || name == META || name == EXPAND;
+    let is_ours = Field::titled(name).is_some() || name == META || name == EXPAND || columns::is_refused(name);
     let is_name = name == name.trim() && !name.is_empty() && !name.contains(char::is_control);
     is_name && !is_ours && !name.starts_with('\u{feff}')
 }

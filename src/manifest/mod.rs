@@ -10,7 +10,8 @@
 //! |---|---|
 //! | mistakes and warnings, each with its location | `diagnostics` |
 //! | bytes to text: file, pipe, standard input, gzip, encodings; files that are no manifest | `input`, `foreign_files` |
-//! | values and fields of an entry, checked | `fields` |
+//! | values and fields of an entry, checked; the syntax of texts | `fields`, `syntax` |
+//! | texts that are damaged, or made for other programs | `lints` |
 //! | templates of texts; lists in other files; the jobs of lists and vars | `template`, `lists`, `expand` |
 //! | text to entries, one file or folder for each format | `formats`, which is a table |
 //! | entries to jobs, with the checks across entries | `check`, `duplicate_ids`, `model_limits`, `summary`, `reader` |
@@ -26,6 +27,7 @@ pub mod fields;
 mod foreign_files;
 pub mod formats;
 pub mod input;
+mod lints;
 pub mod listing;
 pub mod lists;
 mod reader;
@@ -33,6 +35,7 @@ pub mod schema;
 pub mod settings;
 pub mod source;
 pub mod summary;
+pub mod syntax;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -81,6 +84,8 @@ pub struct Manifest {
     /// Hash of all list files that the manifest names. `None` if it names none.
     lists: Option<blake3::Hash>,
     columns: Vec<String>,
+    /// Columns that are used, as pairs of title and field.
+    used: Vec<(String, String)>,
     census: ManifestSummary,
     settings: Settings,
     warnings: DiagnosticList,
@@ -93,7 +98,7 @@ pub fn open(source: Source) -> Result<Manifest, ManifestError> {
 
 /// Reads and checks a whole manifest like `open`, and reports the progress of the read.
 pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manifest, ManifestError> {
-    if let Some(wrong) = foreign_files::found(&source.path) {
+    if let Some(wrong) = foreign_files::found(&source.path, source.is_verbatim) {
         let mut findings = PassDiagnostics::default();
         findings.mistakes.push(Location::File, wrong);
         return Err(ManifestError::Mistakes { mistakes: DiagnosticReport::new(source.path, findings) });
@@ -138,9 +143,9 @@ fn read(
     let ended = read_all();
     drop(meter);
     let unreadable = match ended {
-        Ok((settings, ReadSummary { checked: ValidationResult { columns, ids, census }, digest, lists })) => {
+        Ok((settings, ReadSummary { checked: ValidationResult { columns, ids, census }, digest, lists, used })) => {
             let (source, warnings) = (source.clone(), DiagnosticList::default());
-            let manifest = Manifest { source, encoding, digest, lists, columns, census, settings, warnings };
+            let manifest = Manifest { source, encoding, digest, lists, columns, used, census, settings, warnings };
             return Ok((manifest, findings, ids));
         }
         Err(error) => error.into_unreadable()?,
@@ -198,6 +203,11 @@ impl Manifest {
     /// Returns the passthrough columns, in the order in which the manifest first names them. The results contain them unchanged.
     pub fn columns(&self) -> &[String] {
         &self.columns
+    }
+
+    /// Returns the columns that are used, as pairs of title and field, in the order of the table. Empty for a format without columns.
+    pub fn used_columns(&self) -> &[(String, String)] {
+        &self.used
     }
 
     /// Returns the warnings: input that is allowed and probably not intended. At most the first thousand, sorted by line.

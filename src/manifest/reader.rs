@@ -11,18 +11,22 @@ use crate::manifest::duplicate_ids::IdCheck;
 use crate::manifest::error::ManifestError;
 use crate::manifest::expand::job_limit::JOBS_MAX;
 use crate::manifest::expand::jobs::JobIterator;
-use crate::manifest::fields::field::{Field, nearest};
+use crate::manifest::expand::options::ExpandOptions;
+use crate::manifest::fields::field::Field;
 use crate::manifest::fields::field_entry::FieldEntry;
+use crate::manifest::fields::synonyms::nearest;
 use crate::manifest::fields::value::{UnparsedValue, shown_text};
-use crate::manifest::formats::columns::ColumnOptions;
+use crate::manifest::formats::columns::{Column, ColumnOptions};
 use crate::manifest::formats::format::{EntrySource, Format, FormatInput, ManifestHead, Opened};
 use crate::manifest::formats::of_path;
 use crate::manifest::input::encoding::Encoding;
 use crate::manifest::input::path::is_nameless;
 use crate::manifest::input::text::ManifestInput;
+use crate::manifest::lints::entries::{EntryLints, LintedFormat};
 use crate::manifest::lists::ListFiles;
 use crate::manifest::settings::Settings;
 use crate::manifest::source::Source;
+use crate::manifest::syntax::Syntax;
 use crate::model::job::JobSpec;
 use crate::model::request_limits::RequestLimits;
 
@@ -54,17 +58,25 @@ impl ManifestReader {
         let mut shared = SharedDefaults::default();
         shared.lay_under(given_overrides(source, &mut findings.mistakes), &mut findings.mistakes);
         refuse_column_options(source, format, &mut findings.mistakes);
-        let columns = ColumnOptions { prompt: source.prompt_column.clone(), id: source.id_column.clone() };
-        let input = FormatInput { path, encoding: source.encoding, detected: encoding };
+        let columns = column_options(source, &mut findings.mistakes);
+        let input =
+            FormatInput { path, encoding: source.encoding, detected: encoding, is_verbatim: source.is_verbatim };
         let opened = format.open(input, columns, &mut lists, findings);
         let Opened { head, entries } = opened.map_err(|source| ManifestError::Read { path: path.clone(), source })?;
         let ManifestHead { defaults, extras, ways, settings } = head;
-        shared.ways = Arc::new(ways);
+        shared.ways = Arc::new(ExpandOptions { syntax: source.syntax.or(ways.syntax), ..ways });
         shared.extras = extras;
+        let linted = LintedFormat {
+            has_lines: format.is_one_prompt_per_line(),
+            has_columns: format.instead_of_column(Field::Prompt).is_none(),
+            has_null: format.has_null(),
+        };
+        let mut entry_lints = EntryLints::new(source.is_verbatim, linted);
         shared.lay_under(defaults, &mut findings.mistakes);
         shared.lay_under(given_model(source), &mut findings.mistakes);
+        shared.see(&mut entry_lints, findings);
         let limits = source.limits.unwrap_or(&RequestLimits::NONE);
-        let checker = EntryValidator::new(limits, shared, ids, source.jobs_max.unwrap_or(JOBS_MAX));
+        let checker = EntryValidator::new(limits, shared, ids, source.jobs_max.unwrap_or(JOBS_MAX), entry_lints);
         Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
     }
 
@@ -99,7 +111,8 @@ impl ManifestReader {
 
     pub(super) fn finish(self, findings: &mut PassDiagnostics) -> ReadSummary {
         let digest = self.entries.bytes().digest();
-        ReadSummary { checked: self.checker.finish(findings), digest, lists: self.lists.digest() }
+        let used = self.entries.used_columns();
+        ReadSummary { checked: self.checker.finish(findings), digest, lists: self.lists.digest(), used }
     }
 }
 
@@ -110,11 +123,16 @@ pub(super) struct ReadSummary {
     pub(super) digest: blake3::Hash,
     /// Hash of all list files that were read. `None` if there were none.
     pub(super) lists: Option<blake3::Hash>,
+    /// Columns that are used, as pairs of title and field.
+    pub(super) used: Vec<(String, String)>,
 }
 
 /// Returns whether the manifest may name other files. A search for two words decides.
 pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
     let format = source.format.or_else(|| of_path(&source.path));
+    if source.syntax == Some(Syntax::Dynamic) {
+        return Ok(true);
+    }
     let words = format.map_or(&[][..], |format| format.words_of_other_files());
     if words.is_empty() {
         return Ok(false);
@@ -166,14 +184,38 @@ fn given_model(source: &Source) -> Vec<FieldEntry> {
     raw.into_iter().map(|raw| FieldEntry::one(Field::Model, raw, Location::CommandLine)).collect()
 }
 
+/// Reads the options that name columns. Reports a target that is no field.
+fn column_options(source: &Source, mistakes: &mut DiagnosticList) -> ColumnOptions {
+    let mut maps = Vec::new();
+    for (title, target) in &source.mapped_columns {
+        if let Some(column) = Column::named(target) {
+            maps.push((title.clone(), column));
+            continue;
+        }
+        let known = Field::ALL.into_iter().map(Field::name).chain(["width", "height"]);
+        let remedy = match nearest(target, known.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the fields are {}", known.collect::<Vec<_>>().join(", ")),
+        };
+        mistakes.push(
+            Location::CommandLine,
+            wrong(format!("--map names the unknown field {}", shown_text(target)), remedy),
+        );
+    }
+    let (prompt, id) = (source.prompt_column.clone(), source.id_column.clone());
+    ColumnOptions { prompt, id, maps, carried: source.carried_columns.clone() }
+}
+
 /// Reports options that name a column, for formats without columns.
 fn refuse_column_options(source: &Source, format: &dyn Format, mistakes: &mut DiagnosticList) {
-    for (option, column, field) in
-        [("--prompt-col", &source.prompt_column, Field::Prompt), ("--id-col", &source.id_column, Field::Id)]
-    {
-        if column.is_some()
-            && let Some(remedy) = format.instead_of_column(field)
-        {
+    let options = [
+        ("--prompt-col", source.prompt_column.is_some(), Field::Prompt),
+        ("--id-col", source.id_column.is_some(), Field::Id),
+        ("--map", !source.mapped_columns.is_empty(), Field::Prompt),
+        ("--carry", !source.carried_columns.is_empty(), Field::Prompt),
+    ];
+    for (option, _, field) in options.into_iter().filter(|(_, is_given, _)| *is_given) {
+        if let Some(remedy) = format.instead_of_column(field) {
             let name = format.name().to_uppercase();
             let what = format!("{option} names a column, and a {name} manifest has none");
             mistakes.push(Location::CommandLine, wrong(what, format!("{remedy}, and leave {option} out")));

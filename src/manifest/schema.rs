@@ -100,7 +100,7 @@ struct Shared {
     model: Option<Texts<Model>>,
     /// Width and height in pixels, from 64x64 to 2048x2048.
     size: Option<Texts<Size>>,
-    /// Random seed: one number, a list, or a range such as 1..8. Without a seed, each image is random.
+    /// Random seed: one number, a list, or a range such as 1..8. Without a seed, or with -1, each image is random.
     seed: Option<Seeds>,
     /// Number of sampling steps.
     steps: Option<Steps>,
@@ -207,7 +207,7 @@ struct AnyRange(
 
 #[derive(JsonSchema)]
 #[schemars(inline)]
-struct Seed(#[schemars(range(min = 0, max = 2_147_483_647))] i64);
+struct Seed(#[schemars(range(min = -1, max = 2_147_483_647))] i64);
 
 #[derive(JsonSchema)]
 #[schemars(inline)]
@@ -293,6 +293,8 @@ struct Sample {
 enum Syntax {
     /// Plain syntax: {name} is a var; {{ and }} are braces.
     Plain,
+    /// Like plain, and {name} is also the value of `name` under `meta`.
+    Columns,
     /// Dynamic syntax: also {a|b}, {2$$a|b|c} and __wildcard__, as in Dynamic Prompts.
     Dynamic,
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::manifest::formats::format::Format;
 use crate::manifest::formats::of_path;
 use crate::manifest::input::encoding::Encoding;
+use crate::manifest::syntax::Syntax;
 use crate::model::request_limits::RequestLimits;
 
 /// Manifest file and the options that change its meaning.
@@ -20,6 +21,14 @@ pub struct Source {
     pub prompt_column: Option<String>,
     /// Name of the table column or object key that holds the id. `None` means `id`.
     pub id_column: Option<String>,
+    /// Pairs of a column's name and the field that it holds, or `width` or `height`.
+    pub mapped_columns: Vec<(String, String)>,
+    /// Names of columns that are only passed through, whatever their names mean.
+    pub carried_columns: Vec<String>,
+    /// Reads all texts as they are, even if they look damaged or made for another program.
+    pub is_verbatim: bool,
+    /// Syntax of the texts. It replaces the one in the manifest, but not an entry's own. `None` keeps the manifest's setting.
+    pub syntax: Option<Syntax>,
     /// Pairs of field and value. They override the manifest's defaults, but not an entry's own fields. The last pair of a field wins.
     pub overrides: Vec<(String, String)>,
     /// Model of the entries for which nothing else names a model. `None` means no default.
@@ -40,7 +49,8 @@ impl Source {
     pub(super) fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
         // Leaves out the limits and the allowed folders, because they do not change what the jobs are.
         let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
-        let Self { limits: _, jobs_max: _, shuffle, allowed_folders: _, .. } = self;
+        let Self { limits: _, jobs_max: _, shuffle, allowed_folders: _, mapped_columns, carried_columns, .. } = self;
+        let Self { is_verbatim, syntax, .. } = self;
         let format = format.or_else(|| of_path(path)).map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
@@ -61,6 +71,22 @@ impl Source {
         if let Some(seed) = shuffle {
             add(Some("shuffle"));
             add(Some(&seed.to_string()));
+        }
+        for (column, field) in mapped_columns {
+            add(Some("map"));
+            add(Some(column));
+            add(Some(field));
+        }
+        for column in carried_columns {
+            add(Some("carry"));
+            add(Some(column));
+        }
+        if *is_verbatim {
+            add(Some("verbatim"));
+        }
+        if let Some(syntax) = syntax {
+            add(Some("syntax"));
+            add(Some(syntax.name()));
         }
         hasher.update(digest.as_bytes());
         if let Some(lists) = lists {

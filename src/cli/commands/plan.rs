@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use crate::cli::exit::Exit;
 use crate::cli::flags::manifest::{ManifestArgs, out_dir, source};
 use crate::cli::flags::{Display, ProgressArgs, some_jobs};
-use crate::cli::messages::diagnostics;
 use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
 use crate::cli::messages::progress::chores;
 use crate::cli::messages::summary::{PROMPT_CHARS_MAX, jobs};
+use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::{fail, print};
 use crate::manifest;
 use crate::manifest::listing::{self, Listing, ListingError};
@@ -191,6 +191,7 @@ pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &PlanSettings<'_>, is
                 return print(&format!("{object}\n"));
             }
             let mut lines = words(&plan, path, &out);
+            lines.extend(summary::columns(&manifest));
             lines.extend(reckoning.words());
             print(&(lines.join("\n") + "\n"))
         }

@@ -211,7 +211,8 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
     if start.counts.n_unfinished() == 0 {
         return Reporters::default();
     }
-    tell(&opening(args, out, start));
+    let columns = start.manifest.and_then(summary::columns).map_or_else(String::new, |columns| format!("\n{columns}"));
+    tell(&(opening(args, out, start) + &columns));
     if start.is_other_account {
         tell(OTHER_ACCOUNT);
     }

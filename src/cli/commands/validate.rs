@@ -56,7 +56,8 @@ pub fn validate(args: &ValidateArgs) -> Exit {
     match read {
         Ok(manifest) => {
             diagnostics::warn(&manifest);
-            print(&format!("{path}: {}, no mistakes\n", summary::jobs(manifest.n_jobs())))
+            let columns = summary::columns(&manifest).map_or_else(String::new, |columns| columns + "\n");
+            print(&format!("{path}: {}, no mistakes\n{columns}", summary::jobs(manifest.n_jobs())))
         }
         Err(error) => diagnostics::refuse(&error, &source),
     }

@@ -3,8 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args};
 
 use crate::cli::exit::Exit;
 use crate::cli::output::tell;
@@ -13,6 +13,7 @@ use crate::manifest::formats::{self, FORMATS};
 use crate::manifest::input::encoding::Encoding;
 use crate::manifest::input::path::{is_nameless, stem};
 use crate::manifest::source::Source;
+use crate::manifest::syntax::Syntax;
 use crate::provider::spec::ProviderSpec;
 
 #[derive(Debug, Args)]
@@ -40,6 +41,24 @@ pub struct ManifestArgs {
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ID_COL")]
     pub id_col: Option<String>,
 
+    /// Use a column or key as a field, such as `cfg_scale=guidance`; `width` and `height` together make the size; may be
+    /// repeated, or separated by commas
+    #[arg(long = "map", value_name = "COLUMN=FIELD", value_parser = pair_of_column, value_delimiter = ',', env = "PROMPTBATCH_MAP")]
+    pub map: Vec<(String, String)>,
+
+    /// Pass a column or key through to the results and never send it, whatever its name means; may be repeated, or separated by
+    /// commas
+    #[arg(long = "carry", value_name = "COLUMN", value_delimiter = ',', env = "PROMPTBATCH_CARRY")]
+    pub carry: Vec<String>,
+
+    /// Read all texts exactly as they are, even if they look damaged, empty or made for another program
+    #[arg(long, env = "PROMPTBATCH_VERBATIM", action = ArgAction::SetTrue)]
+    pub verbatim: bool,
+
+    /// What is a placeholder in texts; `columns` fills {name} in from the column or key of that name
+    #[arg(long, value_parser = syntax(), env = "PROMPTBATCH_SYNTAX")]
+    pub syntax: Option<Syntax>,
+
     /// Another folder that the manifest may read lists from; may be repeated, or separated by : in the variable
     #[arg(long = "allow-files", value_name = "DIR", value_parser = folders, env = "PROMPTBATCH_ALLOW_FILES")]
     pub allow_files: Vec<FolderArgs>,
@@ -61,6 +80,12 @@ fn format() -> impl TypedValueParser<Value = &'static dyn Format> {
     PossibleValuesParser::new(values).map(|name| formats::named(&name).expect("only names of formats are possible"))
 }
 
+/// Parses the name of a syntax.
+fn syntax() -> impl TypedValueParser<Value = Syntax> {
+    let values = Syntax::ALL.map(|syntax| PossibleValue::new(syntax.name()).help(syntax.help()));
+    PossibleValuesParser::new(values).map(|name| Syntax::named(&name).expect("only names of syntaxes are possible"))
+}
+
 /// Describes the manifest argument, with the names of all formats.
 fn manifest_help() -> String {
     let names = FORMATS.map(|format| format.name().to_uppercase());
@@ -76,6 +101,10 @@ pub fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> Source {
         encoding: args.encoding,
         prompt_column: args.prompt_col.clone(),
         id_column: args.id_col.clone(),
+        mapped_columns: args.map.clone(),
+        carried_columns: args.carry.clone(),
+        is_verbatim: args.verbatim,
+        syntax: args.syntax,
         overrides: args.set.clone(),
         default_model: Some(provider.default_model.to_owned()),
         limits: Some(&provider.limits),
@@ -133,4 +162,9 @@ fn manifest_file() -> impl TypedValueParser<Value = PathBuf> {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (field, value) = text.split_once('=').ok_or("write it as FIELD=VALUE, for example size=1024x1024")?;
     Ok((field.trim().to_owned(), value.to_owned()))
+}
+
+fn pair_of_column(text: &str) -> Result<(String, String), String> {
+    let (column, field) = text.rsplit_once('=').ok_or("write it as COLUMN=FIELD, for example cfg_scale=guidance")?;
+    Ok((column.trim().to_owned(), field.trim().to_owned()))
 }

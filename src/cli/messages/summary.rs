@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cli::exit::Exit;
 use crate::engine::spending::CostLimitReached;
 use crate::engine::turn::StopReason;
+use crate::manifest::Manifest;
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::escape::{escape, excerpt};
 use crate::model::event::Stage;
@@ -132,6 +133,33 @@ fn other_sizes_words(sizes: &OtherSizes) -> Option<String> {
     let OtherSize { index, asked, received } = sizes.first?;
     let have = if sizes.n == 1 { "1 image has".to_owned() } else { format!("{} images have", sizes.n) };
     Some(format!("note: {have} another size than was asked for, such as {index:06}: {received} instead of {asked}"))
+}
+
+/// Says which columns of a manifest are used as what, and which are only carried through. `None` if the titles say it all.
+pub fn columns(manifest: &Manifest) -> Option<String> {
+    const SHOWN_MAX: usize = 12;
+    let (used, carried) = (manifest.used_columns(), manifest.columns());
+    let is_plain = |(title, field): &(String, String)| title == field;
+    if used.is_empty() || carried.is_empty() && used.iter().all(is_plain) {
+        return None;
+    }
+    let listed = |mut texts: Vec<String>| {
+        let n_more = texts.len().saturating_sub(SHOWN_MAX);
+        texts.truncate(SHOWN_MAX);
+        let more = if n_more > 0 { format!(" and {n_more} more") } else { String::new() };
+        texts.join(", ") + &more
+    };
+    let shown = |(title, field): &(String, String)| {
+        if title == field { escape(field) } else { format!("{field} (from {})", escape(title)) }
+    };
+    let used = listed(used.iter().map(shown).collect());
+    let carried = match carried {
+        [] => String::new(),
+        carried => {
+            format!("; carried through and not sent: {}", listed(carried.iter().map(|name| escape(name)).collect()))
+        }
+    };
+    Some(format!("columns: {used}{carried}"))
 }
 
 /// Formats a number of jobs: `1 job`, `12 jobs`.

@@ -16,6 +16,7 @@ use crate::manifest::fields::field::Field;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::value::{UnparsedValue, shown_text};
 use crate::manifest::fields::{Fields, parse};
+use crate::manifest::template::parsed::Template;
 use crate::model::job::JobSpec;
 use crate::model::request::Request;
 
@@ -29,7 +30,8 @@ pub(crate) struct ParameterGrid {
     vars: Vec<(String, Arc<TemplateList>)>,
     /// Fields other than the texts.
     fields: Fields,
-    extras: Vec<(String, String)>,
+    /// Passthrough columns, whose texts may name vars.
+    extras: Vec<(String, Template)>,
     /// Number of images per combination.
     n_copies: u64,
     branches: Vec<GridBlock>,
@@ -59,7 +61,7 @@ impl ParameterGrid {
     pub(crate) fn new(
         says: EntryTemplates,
         fields: Fields,
-        extras: Vec<(String, String)>,
+        extras: Vec<(String, Template)>,
         way: (ExpandMode, Location),
     ) -> Result<Self, (Location, Issue)> {
         let EntryTemplates { prompts, negative_prompts, ids, vars } = says;
@@ -264,7 +266,10 @@ impl ParameterGrid {
 
     /// Returns the passthrough values: the entry's own, and each var as a column under its name.
     fn extras(&self, values: &BTreeMap<&str, (String, bool)>) -> Vec<(String, String)> {
-        let mut extras = self.extras.clone();
+        let value =
+            |name: &str| values.get(name).filter(|(_, is_named)| *is_named).map_or("", |(text, _)| text.as_str());
+        let filled = |(column, text): &(String, Template)| (column.clone(), text.text(0, &value));
+        let mut extras: Vec<_> = self.extras.iter().map(filled).collect();
         for (name, (text, is_named)) in values {
             if !self.extras.iter().any(|(column, _)| column == name) {
                 extras.push(((*name).to_owned(), if *is_named { text.clone() } else { String::new() }));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::manifest::diagnostics::{Issue, Location, wrong};
 use crate::manifest::fields::value::{Value, shown, shown_text};
 use crate::manifest::fields::{Text, TextMode};
-use crate::manifest::template::parsed::Syntax;
+use crate::manifest::syntax::Syntax;
 
 /// Mode in which lists are combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl ExpandOptions {
 
     /// Returns how texts are read.
     pub(crate) fn text_mode(&self) -> TextMode {
-        if !self.vars.is_empty() || self.syntax == Some(Syntax::Dynamic) {
+        if !self.vars.is_empty() || matches!(self.syntax, Some(Syntax::Dynamic | Syntax::Columns)) {
             TextMode::Templates
         } else {
             TextMode::Literal
@@ -107,13 +107,10 @@ pub(crate) fn combine(value: &Value) -> Result<ExpandMode, Issue> {
     }
 }
 
-/// Parses `plain` or `dynamic`.
+/// Parses the name of a syntax.
 pub(crate) fn syntax(value: &Value) -> Result<Syntax, Issue> {
-    match value {
-        Value::Text(word) if word == "plain" => Ok(Syntax::Plain),
-        Value::Text(word) if word == "dynamic" => Ok(Syntax::Dynamic),
-        _ => Err(wrong(format!("`{SYNTAX}` is {}", shown(value)), "write `plain` or `dynamic`")),
-    }
+    let named = if let Value::Text(word) = value { Syntax::named(word) } else { None };
+    named.ok_or_else(|| wrong(format!("`{SYNTAX}` is {}", shown(value)), "write `plain`, `columns` or `dynamic`"))
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ use crate::manifest::diagnostics::{Location, PassDiagnostics, wrong};
 use crate::manifest::expand::options::{ExpandMode, ExpandOptions};
 use crate::manifest::fields::Text;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
+use crate::manifest::lints::foreign_vars;
+use crate::manifest::syntax::Syntax;
 use crate::manifest::template;
-use crate::manifest::template::parsed::{Syntax, Template, TemplateFlaw};
+use crate::manifest::template::parsed::{Template, TemplateFlaw};
 use crate::manifest::template::wildcards::{Reading, WildcardCache, Wildcards};
 
 /// Texts of an entry as templates.
@@ -94,6 +96,8 @@ pub(crate) struct TextReader<'a> {
     pub(crate) lists: &'a mut dyn Wildcards,
     pub(crate) known: &'a mut WildcardCache,
     pub(crate) findings: &'a mut PassDiagnostics,
+    /// Records that placeholders in the notation of other programs are text.
+    pub(crate) is_verbatim: bool,
 }
 
 impl Scope {
@@ -149,6 +153,13 @@ impl TextReader<'_> {
         if names.is_empty() && *syntax == Syntax::Plain {
             return Some((Template::literal(text.clone()), *place));
         }
+        let kind = if *syntax == Syntax::Columns { "column" } else { "var" };
+        if *syntax != Syntax::Dynamic
+            && !self.is_verbatim
+            && foreign_vars::report(kind, text, names, *place, self.findings)
+        {
+            return None;
+        }
         let mut reading = Reading { syntax: *syntax, vars: names, wildcards: self.lists, known: self.known };
         match template::parse(text, &mut reading) {
             Ok(template) => {
@@ -159,7 +170,10 @@ impl TextReader<'_> {
                 Some((template, *place))
             }
             Err(flaws) => {
-                for TemplateFlaw { begin, end, wrong } in flaws {
+                for TemplateFlaw { begin, end, mut wrong } in flaws {
+                    if *syntax == Syntax::Columns {
+                        wrong.what = wrong.what.replace("no var is", "no column is").replace("of a var", "of a column");
+                    }
                     self.findings.mistakes.push(place.within(text, begin, end), wrong);
                 }
                 None

@@ -1,4 +1,4 @@
-//! Fields of a manifest, and the lookup of the field that a misspelt or foreign name means.
+//! Fields of a manifest, and the lookup of the field that a misspelt name means.
 
 /// Known field of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,36 +112,6 @@ impl Field {
 /// Name of the entry field whose parts are passed through to the results.
 pub(crate) const META: &str = "meta";
 
-/// Names of our fields in other programs, in alphabetical order.
-const ELSEWHERE: [(&str, &str); 19] = [
-    ("caption", "prompt"),
-    ("cfg", "guidance"),
-    ("cfg_scale", "guidance"),
-    ("count", "n"),
-    ("description", "prompt"),
-    ("guidance_scale", "guidance"),
-    ("image", "image_url"),
-    ("key", "id"),
-    ("label", "id"),
-    ("metadata", "meta"),
-    ("model_id", "model"),
-    ("name", "id"),
-    ("negative", "negative_prompt"),
-    ("num_images", "n"),
-    ("num_inference_steps", "steps"),
-    ("positive_prompt", "prompt"),
-    ("repeat", "n"),
-    ("resolution", "size"),
-    ("text", "prompt"),
-];
-
-/// Finds the one of `names` that `written` probably means: a misspelt name, or another program's name of the field.
-pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
-    let plain = plain(written);
-    let elsewhere = ELSEWHERE.iter().find(|(word, _)| *word == plain).map(|(_, ours)| *ours);
-    misspelt(written, names.clone()).or_else(|| names.into_iter().find(|name| Some(*name) == elsewhere))
-}
-
 /// Finds the one of `names` that differs from `written` by one or two typing errors.
 pub(crate) fn misspelt<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written = plain(written);
@@ -190,7 +160,6 @@ mod tests {
     fn every_field_is_found_by_its_name() {
         for field in Field::ALL {
             assert_eq!(Field::named(field.name()), Some(field));
-            assert_eq!(nearest(field.name(), known()), Some(field.name()));
         }
         assert_eq!(Field::named("Prompt"), None);
     }
@@ -238,40 +207,9 @@ mod tests {
     }
 
     #[test]
-    fn words_of_other_programs_are_understood_and_are_no_slips() {
-        for (written, meant) in [
-            ("caption", "prompt"),
-            ("Text", "prompt"),
-            ("cfg scale", "guidance"),
-            ("guidance_scale", "guidance"),
-            ("num-inference-steps", "steps"),
-            ("name", "id"),
-        ] {
-            assert_eq!(nearest(written, known()), Some(meant), "{written}");
-            assert_eq!(misspelt(written, known()), None, "{written}");
-        }
-    }
-
-    #[test]
-    fn other_words_are_left_alone() {
-        let endless = "prompt".repeat(1 << 20);
-        for written in [&endless, "", "x", "na", "category", "style", "source", "作者", "rating", "is", "ip"] {
-            assert_eq!(nearest(written, known()), None, "{written}");
-        }
-    }
-
-    #[test]
     fn what_is_too_long_for_a_name_is_not_compared() {
         let long = "x".repeat(NAME_CHARS_MAX + 1);
         assert_eq!(misspelt(&long[1..], [&long[1..]]), Some(&long[1..]));
         assert_eq!(misspelt(&long, [&*long]), None);
-    }
-
-    #[test]
-    fn the_words_of_other_programs_stand_in_order_and_name_real_fields() {
-        assert!(ELSEWHERE.is_sorted());
-        for (word, ours) in ELSEWHERE {
-            assert!(ours == "meta" || Field::named(ours).is_some(), "{word}");
-        }
     }
 }

@@ -4,9 +4,11 @@ mod composite;
 pub mod field;
 pub mod field_entry;
 pub(crate) mod json;
+pub(crate) mod missing;
 pub(crate) mod one_or_many;
 pub(crate) mod parse;
 pub(crate) mod range;
+pub(crate) mod synonyms;
 pub mod value;
 
 use std::collections::BTreeMap;

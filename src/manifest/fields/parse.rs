@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use crate::manifest::diagnostics::{Issue, wrong};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::json;
+use crate::manifest::fields::missing::{is_missing, meant_decimal, meant_whole};
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
 use crate::model::escape::excerpt;
 use crate::model::request::{Json, Size};
@@ -33,10 +34,22 @@ pub(crate) const SEED_MAX: i64 = (1 << 31) - 1;
 /// Parses a prompt: not empty, not too long, otherwise exactly as written.
 pub(crate) fn prompt(raw: UnparsedValue) -> Result<String, Issue> {
     let text = long_text(Field::Prompt, raw)?;
-    if text.trim().is_empty() {
-        return Err(wrong("`prompt` is empty", "describe the image, or remove the entry"));
+    if text.chars().all(is_invisible) {
+        let what = if text.trim().is_empty() {
+            "`prompt` is empty"
+        } else {
+            "`prompt` has only characters that cannot be seen"
+        };
+        return Err(wrong(what, "describe the image, or remove the entry"));
     }
     Ok(text)
+}
+
+/// Returns whether a character shows nothing: white space, zero-width characters, marks of direction, fillers.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '\u{ad}' | '\u{115f}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
 /// Parses a negative prompt. An empty text is valid: it cancels the negative prompt of the defaults.
@@ -137,7 +150,7 @@ pub(crate) fn size(raw: &UnparsedValue) -> Result<Size, Issue> {
         }
     };
     let Ok(size) = written.parse::<Size>() else {
-        let remedy = meant_size(&written).map_or_else(|| SIZE_REMEDY.to_owned(), |size| format!("write {size}"));
+        let remedy = meant_size(&written).map_or_else(|| size_remedy(raw), |size| format!("write {size}"));
         return Err(wrong(format!("`size` is `{}`, not WIDTHxHEIGHT", excerpt(&written, 40)), remedy));
     };
     if !is_drawable(size) {
@@ -148,6 +161,18 @@ pub(crate) fn size(raw: &UnparsedValue) -> Result<Size, Issue> {
 }
 
 const SIZE_REMEDY: &str = "write width and height in pixels, from 64x64 to 2048x2048, for example 1024x768";
+
+/// Returns the remedy for a text that is no size.
+fn size_remedy(raw: &UnparsedValue) -> String {
+    match raw {
+        UnparsedValue::Cell(text) if is_missing(text) => "leave the cell empty".to_owned(),
+        // A table of clothes has sizes of its own.
+        UnparsedValue::Cell(text) if !text.contains(|c: char| c.is_ascii_digit()) => {
+            format!("{SIZE_REMEDY}, or keep a column of your own with --carry size")
+        }
+        UnparsedValue::Cell(_) | UnparsedValue::Typed(_) => SIZE_REMEDY.to_owned(),
+    }
+}
 
 fn is_drawable(size: Size) -> bool {
     SIDE.contains(&size.width) && SIDE.contains(&size.height)
@@ -206,7 +231,10 @@ fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else:
         UnparsedValue::Typed(value) => (None, shown(value)),
     };
     match number {
-        None => Err(wrong(format!("`{name}` is {shown}, not a whole number"), remedy())),
+        None => {
+            let remedy = of_cell(raw, |text| meant_whole(text).map(|number| number.to_string())).unwrap_or_else(remedy);
+            Err(wrong(format!("`{name}` is {shown}, not a whole number"), remedy))
+        }
         Some(number) if range.contains(&number) => Ok(number),
         Some(number) => {
             Err(wrong(format!("`{name}` is {number}, outside {} to {}", range.start(), range.end()), remedy()))
@@ -218,7 +246,9 @@ fn whole(field: Field, raw: &UnparsedValue, range: RangeInclusive<i64>, or_else:
 pub(crate) fn guidance(raw: &UnparsedValue) -> Result<f64, Issue> {
     let remedy = format!("write a number from {} to {}", GUIDANCE.start(), GUIDANCE.end());
     let (number, shown) = match raw {
-        UnparsedValue::Cell(text) => (text.trim().parse().ok(), shown_text(text)),
+        UnparsedValue::Cell(text) => {
+            (text.trim().parse().ok().filter(|number: &f64| !number.is_nan()), shown_text(text))
+        }
         UnparsedValue::Typed(Value::Float(number)) => (Some(*number), String::new()),
         #[expect(clippy::cast_precision_loss, reason = "any number that loses precision is far out of range")]
         UnparsedValue::Typed(Value::Int(number)) => (Some(*number as f64), String::new()),
@@ -231,13 +261,25 @@ pub(crate) fn guidance(raw: &UnparsedValue) -> Result<f64, Issue> {
         UnparsedValue::Typed(value) => (None, shown(value)),
     };
     match number {
-        None => Err(wrong(format!("`guidance` is {shown}, not a number"), remedy)),
+        None => {
+            let remedy = of_cell(raw, |text| meant_decimal(text).map(|number| number.to_string())).unwrap_or(remedy);
+            Err(wrong(format!("`guidance` is {shown}, not a number"), remedy))
+        }
         Some(number) if GUIDANCE.contains(&number) => Ok(number),
         Some(number) => {
             let what = format!("`guidance` is {number}, outside {} to {}", GUIDANCE.start(), GUIDANCE.end());
             Err(wrong(what, remedy))
         }
     }
+}
+
+/// Returns the remedy for a cell with a word for a missing value, or with a number in another spelling.
+fn of_cell(raw: &UnparsedValue, meant: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let UnparsedValue::Cell(text) = raw else { return None };
+    if is_missing(text) {
+        return Some("leave the cell empty".to_owned());
+    }
+    meant(text).map(|number| format!("write {number}"))
 }
 
 /// Serializes parameters as they are sent.

@@ -1,55 +1,112 @@
 //! Column mapping: assigns the columns of a table, or the keys of an object, to fields by their names.
 
 use crate::manifest::diagnostics::{Issue, Location, PassDiagnostics, wrong};
-use crate::manifest::fields::field::{Field, joined, misspelt, nearest};
+use crate::manifest::fields::field::{Field, joined, misspelt};
+use crate::manifest::fields::synonyms::{self, Meaning, nearest};
 use crate::manifest::fields::value::shown_text;
+use crate::manifest::formats::sides::Side;
 
-/// Names of the prompt column and the id column, if the user gave them.
+/// Columns that the user named.
 #[derive(Clone, Debug, Default)]
 pub struct ColumnOptions {
+    /// Name of the prompt column. `None` if the user gave none.
     pub(crate) prompt: Option<String>,
+    /// Name of the id column. `None` if the user gave none.
     pub(crate) id: Option<String>,
+    /// Columns with a meaning that the user gave.
+    pub(crate) maps: Vec<(String, Column)>,
+    /// Columns that are passed through whatever their name means.
+    pub(crate) carried: Vec<String>,
 }
 
-/// Meaning of a column: a known field or a passthrough column.
+impl ColumnOptions {
+    /// Returns the name that the user gave for the prompt column.
+    pub(crate) fn prompt_name(&self) -> Option<&str> {
+        let mapped = || self.maps.iter().find(|(_, column)| *column == Column::Known(Field::Prompt));
+        self.prompt.as_deref().or_else(|| mapped().map(|(name, _)| name.as_str()))
+    }
+
+    /// Returns every column that the user named, with the option that names it.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let prompt = self.prompt.iter().map(|name| ("--prompt-col", name.as_str()));
+        let id = self.id.iter().map(|name| ("--id-col", name.as_str()));
+        let maps = self.maps.iter().map(|(name, _)| ("--map", name.as_str()));
+        prompt.chain(id).chain(maps).chain(self.carried.iter().map(|name| ("--carry", name.as_str())))
+    }
+
+    /// Returns whether the other titles of the table or object decide what this title means.
+    pub(crate) fn depends_on_others(&self, title: &str) -> bool {
+        [&self.prompt, &self.id].into_iter().flatten().any(|name| title != name.trim() && joined(title) == joined(name))
+    }
+
+    /// Returns whether the user named another column for this field.
+    fn has_another(&self, field: Field) -> bool {
+        match field {
+            Field::Prompt if self.prompt.is_some() => true,
+            Field::Id if self.id.is_some() => true,
+            _ => self.maps.iter().any(|(_, column)| *column == Column::Known(field)),
+        }
+    }
+}
+
+/// Meaning of a column: a known field, a side of the size, or passed through.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Column {
     Known(Field),
+    Side(Side),
     Extra(String),
 }
 
 impl Column {
+    /// Returns the field with this name, or the side of the size.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "width" => Some(Self::Side(Side::Width)),
+            "height" => Some(Self::Side(Side::Height)),
+            _ => Field::named(name).map(Self::Known),
+        }
+    }
+
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Known(field) => field.name(),
+            Self::Side(side) => side.name(),
             Self::Extra(title) => title,
+        }
+    }
+
+    /// Returns the name of the field. `None` for a passthrough column.
+    pub(crate) fn field_name(&self) -> Option<&str> {
+        match self {
+            Self::Known(_) | Self::Side(_) => Some(self.name()),
+            Self::Extra(_) => None,
         }
     }
 
     /// Maps the column with this title. `titles` are all titles of the table or object.
     pub(crate) fn of<'a>(title: &str, names: &ColumnOptions, titles: &(impl Iterator<Item = &'a str> + Clone)) -> Self {
-        let is = |name: &Option<String>| name.as_ref().is_some_and(|name| is_meant(title, name, titles.clone()));
+        let is_name = |name: &str| is_meant(title, name, titles.clone());
+        let is = |name: &Option<String>| name.as_ref().is_some_and(|name| is_name(name));
+        let extra = || Self::Extra(title.to_owned());
+        if names.carried.iter().any(|name| is_name(name)) {
+            return extra();
+        }
+        if let Some((_, column)) = names.maps.iter().find(|(name, _)| is_name(name)) {
+            return column.clone();
+        }
         match Field::titled(title) {
             _ if is(&names.prompt) => Self::Known(Field::Prompt),
             _ if is(&names.id) => Self::Known(Field::Id),
-            Some(Field::Prompt) if names.prompt.is_some() => Self::Extra(title.to_owned()),
-            Some(Field::Id) if names.id.is_some() => Self::Extra(title.to_owned()),
-            Some(field) => Self::Known(field),
-            None => Self::Extra(title.to_owned()),
+            Some(field) if !names.has_another(field) => Self::Known(field),
+            Some(_) | None => extra(),
         }
-    }
-}
-
-impl ColumnOptions {
-    /// Returns whether the other titles of the table or object decide what this title means.
-    pub(crate) fn depends_on_others(&self, title: &str) -> bool {
-        [&self.prompt, &self.id].into_iter().flatten().any(|name| title != name.trim() && joined(title) == joined(name))
     }
 }
 
 /// Returns the name of a column. Data frames leave the title of their index empty; such a column is named by its number.
 pub(crate) fn title(i: usize, written: &str) -> String {
-    match written.trim() {
+    // Removes the mark of a file that was appended to another one. It cannot be seen, so no option could name such a column.
+    match written.trim().trim_start_matches('\u{feff}').trim() {
         "" => format!("column_{}", i + 1),
         title => title.to_owned(),
     }
@@ -95,11 +152,75 @@ fn listed(titles: &[String]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// Warns about a passthrough column whose name looks like a misspelt field.
-pub(crate) fn warn_of_slip(kind: &str, title: &str, place: Location, findings: &mut PassDiagnostics) {
-    let known = Field::ALL.into_iter().map(Field::name);
-    if let Some(near) = misspelt(title, known).filter(|near| joined(near) != joined(title)) {
-        let what = format!("the {kind} {} is carried through and not sent", shown_text(title));
-        findings.warnings.push(place, wrong(what, format!("rename it if you meant `{near}`")));
+/// Reports a passthrough column whose name means a parameter elsewhere, or looks like a misspelt field.
+/// `is_given` returns whether another column has this meaning. Returns a side of the size that is reported at the end, by its values.
+pub(crate) fn lint(
+    kind: &str,
+    (title, place): (&str, Location),
+    names: &ColumnOptions,
+    is_given: impl Fn(&Column) -> bool,
+    findings: &mut PassDiagnostics,
+) -> Option<Side> {
+    if names.carried.iter().any(|name| joined(name) == joined(title)) {
+        return None;
     }
+    let shown = shown_text(title);
+    let carried = format!("the {kind} {shown} is carried through and not sent");
+    let Some((means, is_certain)) = synonyms::of(title) else {
+        let known = Field::ALL.into_iter().map(Field::name);
+        if let Some(near) = misspelt(title, known).filter(|near| joined(near) != joined(title)) {
+            let option = as_option(title);
+            let remedy = format!("add --map {option}={near} if it is meant so, or --carry {option} if it is not");
+            findings.warnings.push(place, wrong(carried, remedy));
+        }
+        return None;
+    };
+    let has_size = || is_given(&Column::Known(Field::Size));
+    let option = as_option(title);
+    let keep = format!("--carry {option} if it is not");
+    let (is_given, ours, remedy) = match means {
+        // A missing prompt is reported for the table or object as a whole.
+        Meaning::Field(Field::Prompt) | Meaning::Meta => return None,
+        Meaning::Field(field) => {
+            let remedy = format!("add --map {option}={field} if it is meant so, or {keep}", field = field.name());
+            (is_given(&Column::Known(field)), field.name(), remedy)
+        }
+        Meaning::Width | Meaning::Height => {
+            let side = if means == Meaning::Width { Side::Width } else { Side::Height };
+            let is_given = has_size() || is_given(&Column::Side(side));
+            return (!is_given).then_some(side);
+        }
+        Meaning::AspectRatio => {
+            let remedy = format!("write a column `size` in pixels, such as 1664x928 for 16:9, or add {keep} meant so");
+            (has_size(), "size", remedy)
+        }
+        Meaning::Parameter => {
+            let remedy = format!("write it in a column `params`, as {{\"{title}\": ..}}, or add {keep} meant so");
+            (is_given(&Column::Known(Field::Params)), "params", remedy)
+        }
+    };
+    match (is_certain, is_given) {
+        (true, false) => {
+            let what = format!("the {kind} {shown} means `{ours}` in other programs, and would not be sent");
+            findings.mistakes.push(place, wrong(what, remedy));
+        }
+        (false, false) | (true, true) => findings.warnings.push(place, wrong(carried, remedy)),
+        (false, true) => {}
+    }
+    None
+}
+
+/// Returns whether a passthrough column of this name may be refused, because it means a parameter in other programs.
+pub(crate) fn is_refused(title: &str) -> bool {
+    match synonyms::of(title) {
+        None | Some((Meaning::Field(Field::Prompt), _)) => false,
+        Some((Meaning::Width | Meaning::Height, _)) => true,
+        Some((_, is_certain)) => is_certain,
+    }
+}
+
+/// Returns a title as a shell needs it in an option.
+pub(crate) fn as_option(title: &str) -> String {
+    let is_plain = title.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+    if is_plain { title.to_owned() } else { format!("{title:?}") }
 }

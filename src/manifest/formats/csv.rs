@@ -36,7 +36,7 @@ impl Format for Csv {
         _: &mut ListFiles,
         findings: &mut PassDiagnostics,
     ) -> io::Result<Opened> {
-        let mut input = input.text(findings)?;
+        let mut input = input.text(findings)?.with_quotes();
         let mut head = first_line(&mut input)?;
         let (delimiter, line) = match delimiter_of_sep_line(&head) {
             Some(delimiter) => {
@@ -95,7 +95,7 @@ fn delimiter_of(head: &[u8], names: &ColumnOptions) -> u8 {
         Ok(Some(Ok(header))) => titles_of(&header),
         Ok(Some(Err(_)) | None) | Err(_) => Vec::new(),
     };
-    let has_prompt = |titles: &[String]| match &names.prompt {
+    let has_prompt = |titles: &[String]| match &names.prompt_name() {
         Some(name) => columns::has(titles, name),
         None => titles.iter().any(|title| Field::titled(title) == Some(Field::Prompt)),
     };

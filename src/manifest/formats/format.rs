@@ -33,6 +33,16 @@ pub trait Format: Sync {
         None
     }
 
+    /// Returns whether every line is a prompt, so that no line can be anything else.
+    fn is_one_prompt_per_line(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the format has a null of its own, so that the text `null` was put in quotes and is meant.
+    fn has_null(&self) -> bool {
+        false
+    }
+
     /// Returns words without which a manifest in this format names no other file. Empty if the format cannot name one.
     fn words_of_other_files(&self) -> &'static [&'static str] {
         &[]
@@ -66,6 +76,11 @@ impl Eq for dyn Format {}
 pub trait EntrySource {
     /// Returns the next entry. Problems before that entry go to `findings`. An entry may name list files in the manifest's folder.
     fn next_entry(&mut self, lists: &mut ListFiles, findings: &mut PassDiagnostics) -> io::Result<Option<Entry>>;
+
+    /// Returns the columns that are used, as pairs of title and field. Empty for a format without columns.
+    fn used_columns(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 
     /// Returns the bytes of the file that have been read, with their number and hash.
     fn bytes(&self) -> &HashingReader;
@@ -107,12 +122,17 @@ pub struct FormatInput<'a> {
     pub(crate) encoding: Option<Encoding>,
     /// Encoding that an earlier pass detected.
     pub(crate) detected: Option<Encoding>,
+    /// Records that texts are taken as they are.
+    pub(crate) is_verbatim: bool,
 }
 
 impl FormatInput<'_> {
     /// Opens the input as UTF-8 text. Warns if the file is not UTF-8 and the user did not name an encoding.
     pub fn text(self, findings: &mut PassDiagnostics) -> io::Result<ManifestInput> {
-        let input = ManifestInput::open(self.path, self.encoding.or(self.detected))?;
+        let mut input = ManifestInput::open(self.path, self.encoding.or(self.detected))?;
+        if !self.is_verbatim {
+            input.check_line_ends();
+        }
         let encoding = input.encoding();
         if encoding != Encoding::UTF8 && self.encoding.is_none() {
             let what = format!("the file is not UTF-8 and is read as {encoding}");

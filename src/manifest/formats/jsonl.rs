@@ -3,7 +3,7 @@
 //! Keys are matched like column titles.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
+use std::{io, mem};
 
 use serde_json::value::RawValue;
 
@@ -19,10 +19,12 @@ use crate::manifest::formats::columns;
 use crate::manifest::formats::columns::{Column, ColumnOptions};
 use crate::manifest::formats::format::{EntrySource, Format, FormatInput, Opened};
 use crate::manifest::formats::json_object::{RawPair, explain, extra, given_twice, meta, pairs, without_place};
+use crate::manifest::formats::sides::{Sides, UnusedSides};
 use crate::manifest::input::encoding::Unreadable;
 use crate::manifest::input::hashing_reader::HashingReader;
 use crate::manifest::input::lines::{LineReader, ReadLine};
 use crate::manifest::input::text::ManifestInput;
+use crate::manifest::lints::joined_file;
 use crate::manifest::lists::ListFiles;
 
 /// Limit on the keys whose meaning is cached. A file with more keys has more passthrough columns than are allowed.
@@ -60,6 +62,7 @@ struct JsonlEntries {
     lines: LineReader<ManifestInput>,
     names: ColumnOptions,
     columns: HashMap<String, Column>,
+    unused_sides: UnusedSides,
     n_lines: u64,
     is_done: bool,
 }
@@ -73,13 +76,18 @@ struct Line<'a> {
 
 impl JsonlEntries {
     fn new(input: ManifestInput, names: ColumnOptions) -> Self {
-        Self { lines: LineReader::new(input), names, columns: HashMap::new(), n_lines: 0, is_done: false }
+        let (columns, unused_sides) = (HashMap::new(), UnusedSides::default());
+        Self { lines: LineReader::new(input), names, columns, unused_sides, n_lines: 0, is_done: false }
     }
 
     /// Parses a line. Returns `None` if the line has a mistake.
     fn entry(&mut self, line: Line, findings: &mut PassDiagnostics) -> Option<Entry> {
         let place = Location::Line(line.number);
         let mut entry = Entry::new(place);
+        if line.text.starts_with('\u{feff}') {
+            findings.mistakes.push(place, joined_file());
+            return None;
+        }
         match line.text.trim_start().as_bytes().first() {
             Some(b'{') => match pairs(line.text) {
                 Ok(pairs) => return self.object(line, &pairs, entry, findings),
@@ -121,6 +129,7 @@ impl JsonlEntries {
     ) -> Option<Entry> {
         let n_mistakes = findings.mistakes.n();
         let mut carried = Carried::default();
+        let mut sides = Sides::default();
         for (i, RawPair { name, value }) in pairs.iter().enumerate() {
             let place = line.place(value);
             let title = columns::title(i, name);
@@ -133,6 +142,10 @@ impl JsonlEntries {
             } else {
                 match self.column(&title, pairs, place, findings) {
                     Column::Extra(title) => carried.add(title, extra(value)),
+                    Column::Side(side) => {
+                        sides.add(side, &extra(value), place);
+                        Ok(())
+                    }
                     Column::Known(field) if entry.given.iter().any(|given| given.field == field) => {
                         Err(given_twice(field.name()))
                     }
@@ -142,12 +155,24 @@ impl JsonlEntries {
             };
             taken.unwrap_or_else(|wrong| findings.mistakes.push(place, wrong));
         }
+        self.see_unused_sides(&carried);
+        match sides.size(&entry.given) {
+            Ok(size) => entry.given.extend(size),
+            Err((place, wrong)) => findings.mistakes.push(place, wrong),
+        }
         let has_prompt = entry.given.iter().any(|given| given.field == Field::Prompt);
         if !has_prompt && findings.mistakes.n() == n_mistakes {
-            findings.mistakes.push(entry.place, no_prompt(pairs, self.names.prompt.as_deref()));
+            findings.mistakes.push(entry.place, no_prompt(pairs, self.names.prompt_name()));
         }
         entry.extras = carried.list;
         (findings.mistakes.n() == n_mistakes).then_some(entry)
+    }
+
+    fn see_unused_sides(&mut self, carried: &Carried) {
+        let Some((width, height)) = self.unused_sides.titles() else { return };
+        let text = |title: &str| carried.list.iter().find(|(name, _)| name == title).map_or("", |(_, text)| text);
+        let (width, height) = (text(width).to_owned(), text(height).to_owned());
+        self.unused_sides.see(&width, &height);
     }
 
     /// Returns the meaning of a key. Warnings about a key are given where it first occurs.
@@ -155,9 +180,14 @@ impl JsonlEntries {
         if let Some(column) = self.columns.get(title) {
             return column.clone();
         }
-        let column = Column::of(title, &self.names, &pairs.iter().map(|pair| pair.name.trim()));
+        let titles = pairs.iter().map(|pair| pair.name.trim());
+        let column = Column::of(title, &self.names, &titles);
         if let Column::Extra(title) = &column {
-            columns::warn_of_slip("key", title, place, findings);
+            let is_given =
+                |column: &Column| titles.clone().any(|title| Column::of(title, &self.names, &titles) == *column);
+            if let Some(side) = columns::lint("key", (title, place), &self.names, is_given, findings) {
+                self.unused_sides.add(side, title, columns::as_option(title), place);
+            }
         }
         if self.columns.len() < REMEMBERED_MAX && !self.names.depends_on_others(title) {
             self.columns.insert(title.to_owned(), column.clone());
@@ -222,7 +252,26 @@ impl EntrySource for JsonlEntries {
             }
         }
         self.is_done = true;
+        mem::take(&mut self.unused_sides).finish("key", findings);
+        if self.n_lines > 0 && self.columns.len() < REMEMBERED_MAX {
+            let titles: Vec<String> = self.columns.keys().cloned().collect();
+            // Objects without a prompt or an id are reported one by one, or are allowed.
+            let is_new = |option: &str| matches!(option, "--map" | "--carry");
+            for (option, name) in
+                self.names.named().filter(|(option, name)| is_new(option) && !columns::has(&titles, name))
+            {
+                let what = format!("no object has the key {}, which {option} names", shown_text(name));
+                findings.mistakes.push(Location::File, wrong(what, "check how it is written in the file"));
+            }
+        }
         Ok(None)
+    }
+
+    fn used_columns(&self) -> Vec<(String, String)> {
+        let used = |(title, column): (&String, &Column)| Some((title.clone(), column.field_name()?.to_owned()));
+        let mut used: Vec<_> = self.columns.iter().filter_map(used).collect();
+        used.sort();
+        used
     }
 
     fn bytes(&self) -> &HashingReader {

@@ -7,6 +7,8 @@ pub(crate) mod csv_rows;
 pub mod format;
 mod json_object;
 mod jsonl;
+mod row_lints;
+mod sides;
 mod table;
 mod tsv;
 mod txt;

@@ -1,7 +1,7 @@
 //! Table reader: the header row names the fields, and the other columns are passed through to the results unchanged.
 
 use std::collections::HashMap;
-use std::io;
+use std::{io, mem};
 
 use crate::manifest::diagnostics::{DiagnosticList, Issue, Location, PassDiagnostics, Span, wrong};
 use crate::manifest::entry::Entry;
@@ -12,7 +12,8 @@ use crate::manifest::fields::value::{UnparsedValue, shown_text};
 use crate::manifest::formats::cells::{BadRow, Cell, Row};
 use crate::manifest::formats::columns::{Column, ColumnOptions};
 use crate::manifest::formats::format::EntrySource;
-use crate::manifest::formats::{columns, json_object};
+use crate::manifest::formats::sides::{Sides, UnusedSides};
+use crate::manifest::formats::{columns, json_object, row_lints};
 use crate::manifest::input::hashing_reader::HashingReader;
 use crate::manifest::lists::ListFiles;
 
@@ -33,6 +34,11 @@ pub(crate) struct Table {
     rows: Box<dyn TableRows>,
     /// Meaning of each column. Empty if the header is not usable; the mistakes say why.
     columns: Vec<Column>,
+    /// Titles of the columns, for rows that repeat the header.
+    titles: Vec<String>,
+    unused_sides: UnusedSides,
+    /// Indexes of the columns of `unused_sides`. `None` unless both sides are there.
+    unused_columns: Option<(usize, usize)>,
     n_rows: u64,
 }
 
@@ -43,8 +49,12 @@ impl Table {
         names: &ColumnOptions,
         findings: &mut PassDiagnostics,
     ) -> io::Result<Self> {
+        let (mut titles, mut unused_sides) = (Vec::new(), UnusedSides::default());
         let columns = match rows.next_row(&mut findings.warnings)? {
-            Some(Ok(header)) => columns_of(&header, names, findings),
+            Some(Ok(header)) => {
+                titles = titles_of(&header);
+                columns_of(&header, names, &mut unused_sides, findings)
+            }
             Some(Err(bad)) => {
                 findings.mistakes.push(Location::Line(bad.line), bad.wrong);
                 None
@@ -55,12 +65,19 @@ impl Table {
                 None
             }
         };
-        Ok(Self { rows, columns: columns.unwrap_or_default(), n_rows: 0 })
+        let index = |title: &str| titles.iter().position(|other| other == title);
+        let unused_columns = unused_sides.titles().and_then(|(width, height)| Some((index(width)?, index(height)?)));
+        Ok(Self { rows, columns: columns.unwrap_or_default(), titles, unused_sides, unused_columns, n_rows: 0 })
     }
 
-    fn entry(&self, row: Row) -> Entry {
+    /// Reads a row. Returns `None` after a mistake.
+    fn entry(&mut self, row: Row, findings: &mut PassDiagnostics) -> Option<Entry> {
         let place = Location::Line(row.line);
         let mut entry = Entry::new(place);
+        let mut sides = Sides::default();
+        if let Some((width, height)) = self.unused_columns {
+            self.unused_sides.see(&row.cells[width].text, &row.cells[height].text);
+        }
         for (column, Cell { text, place }) in self.columns.iter().zip(row.cells) {
             match column {
                 Column::Extra(name) if name == META => match json_object::parts(&text) {
@@ -69,13 +86,21 @@ impl Table {
                     None => entry.extras.push((name.clone(), text)),
                 },
                 Column::Extra(name) => entry.extras.push((name.clone(), text)),
+                Column::Side(side) => sides.add(*side, &text, place_of(place)),
                 Column::Known(_) if text.is_empty() => {}
                 Column::Known(field) => {
                     entry.given.push(FieldEntry::one(*field, UnparsedValue::Cell(text), place_of(place)));
                 }
             }
         }
-        entry
+        match sides.size(&entry.given) {
+            Ok(size) => entry.given.extend(size),
+            Err((place, wrong)) => {
+                findings.mistakes.push(place, wrong);
+                return None;
+            }
+        }
+        Some(entry)
     }
 
     fn wrong_count(&self, n_cells: usize) -> Issue {
@@ -96,18 +121,34 @@ impl EntrySource for Table {
             return Ok(None);
         }
         while let Some(row) = self.rows.next_row(&mut findings.warnings)? {
+            if row.as_ref().is_ok_and(|row| row_lints::is_blank(&row.cells)) {
+                continue;
+            }
             self.n_rows += 1;
             match row {
-                Ok(row) if row.cells.len() == self.columns.len() => return Ok(Some(self.entry(row))),
+                Ok(row) if row_lints::is_header(&row.cells, &self.titles) => {
+                    findings.mistakes.push(Location::Line(row.line), row_lints::repeated_header());
+                }
+                Ok(row) if row.cells.len() == self.columns.len() => {
+                    if let Some(entry) = self.entry(row, findings) {
+                        return Ok(Some(entry));
+                    }
+                }
                 Ok(row) => findings.mistakes.push(Location::Line(row.line), self.wrong_count(row.cells.len())),
                 Err(BadRow { line, wrong, .. }) => findings.mistakes.push(Location::Line(line), wrong),
             }
         }
+        mem::take(&mut self.unused_sides).finish("column", findings);
         if self.n_rows == 0 {
             let remedy = "write one row for each image below the header";
             findings.mistakes.push(Location::File, wrong("the table has a header and no rows", remedy));
         }
         Ok(None)
+    }
+
+    fn used_columns(&self) -> Vec<(String, String)> {
+        let used = self.titles.iter().zip(&self.columns);
+        used.filter_map(|(title, column)| Some((title.clone(), column.field_name()?.to_owned()))).collect()
     }
 
     fn bytes(&self) -> &HashingReader {
@@ -130,12 +171,17 @@ fn delimiter_name(delimiter: u8) -> String {
 }
 
 /// Reads the columns of the header. Returns `None` if the header has a mistake.
-fn columns_of(header: &Row, names: &ColumnOptions, findings: &mut PassDiagnostics) -> Option<Vec<Column>> {
+fn columns_of(
+    header: &Row,
+    names: &ColumnOptions,
+    unused: &mut UnusedSides,
+    findings: &mut PassDiagnostics,
+) -> Option<Vec<Column>> {
     let place = |i: usize| place_of(header.cells[i].place);
     let n_mistakes = findings.mistakes.n();
     let titles = titles_of(header);
-    for (option, name) in [("--prompt-col", &names.prompt), ("--id-col", &names.id)] {
-        if let Some(name) = name.as_ref().filter(|name| !columns::has(&titles, name)) {
+    for (option, name) in names.named() {
+        if !columns::has(&titles, name) {
             findings.mistakes.push(Location::Line(header.line), columns::no_such_column(option, name, &titles));
         }
     }
@@ -150,13 +196,22 @@ fn columns_of(header: &Row, names: &ColumnOptions, findings: &mut PassDiagnostic
         if let Column::Extra(title) = column {
             // Reported here, once, because every row carries the name along.
             parse::column(title).unwrap_or_else(|wrong| findings.mistakes.push(place(i), wrong));
-            columns::warn_of_slip("column", title, place(i), findings);
         }
     }
-    if names.prompt.is_none() && !columns.contains(&Column::Known(Field::Prompt)) {
+    if names.prompt_name().is_none() && !columns.contains(&Column::Known(Field::Prompt)) {
         findings.mistakes.push(Location::Line(header.line), columns::no_prompt_column(&titles));
     }
-    (findings.mistakes.n() == n_mistakes).then_some(columns)
+    let is_usable = findings.mistakes.n() == n_mistakes;
+    // Rows are read in spite of these, so that the mistakes of both are reported at once.
+    for (i, column) in columns.iter().enumerate() {
+        if let Column::Extra(title) = column {
+            let is_given = |column: &Column| columns.contains(column);
+            if let Some(side) = columns::lint("column", (title, place(i)), names, is_given, findings) {
+                unused.add(side, title, columns::as_option(title), place(i));
+            }
+        }
+    }
+    is_usable.then_some(columns)
 }
 
 /// Returns the name of each column.

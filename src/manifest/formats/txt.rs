@@ -35,6 +35,10 @@ impl Format for Txt {
         Some("every line is a prompt".to_owned())
     }
 
+    fn is_one_prompt_per_line(&self) -> bool {
+        true
+    }
+
     fn open(
         &self,
         input: FormatInput,

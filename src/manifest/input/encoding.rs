@@ -121,6 +121,8 @@ pub(crate) enum Unreadable {
     Mark { mark: Encoding, wanted: Encoding },
     #[error("the file is UTF-32 text")]
     Utf32,
+    #[error("this line holds a carriage return (U+000D) that ends no line: other lines end in a line feed")]
+    BareReturn { line: u64 },
     #[error("the gzip data is damaged: {problem}")]
     Gzip { problem: String },
 }
@@ -145,6 +147,11 @@ impl Unreadable {
             }
             Self::Utf32 => {
                 (Location::Line(1), wrong(self.to_string(), "convert it: iconv -f UTF-32 -t UTF-8 OLD > NEW"))
+            }
+            Self::BareReturn { line } => {
+                let remedy =
+                    "replace it with a space, or put the CSV cell in quotes; --verbatim reads it as a line end";
+                (Location::Line(*line), wrong(self.to_string(), remedy))
             }
             Self::Gzip { .. } => (Location::File, wrong(self.to_string(), "compress it again from the original")),
         }

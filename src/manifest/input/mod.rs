@@ -4,6 +4,7 @@ pub mod bytes;
 pub(crate) mod detect;
 pub mod encoding;
 pub mod hashing_reader;
+pub(crate) mod line_ends;
 pub(crate) mod lines;
 pub mod path;
 pub mod source_lines;

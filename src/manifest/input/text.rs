@@ -7,11 +7,11 @@ use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use encoding_rs::{Decoder, DecoderResult};
-use memchr::memchr;
 
 use crate::manifest::input::bytes::{CHUNK, DecompressedReader};
-use crate::manifest::input::encoding::{Encoding, Unreadable, n_line_ends, of_head};
+use crate::manifest::input::encoding::{Encoding, Unreadable, of_head};
 use crate::manifest::input::hashing_reader::HashingReader;
+use crate::manifest::input::line_ends::LineEnds;
 
 /// Buffer size for a decoded chunk. One byte of another encoding becomes at most three bytes. The rest of the previous chunk may be added.
 const TEXT_MAX: usize = 3 * CHUNK + 16;
@@ -27,9 +27,7 @@ pub struct ManifestInput {
     is_last: bool,
     text: Vec<u8>,
     begin: usize,
-    n_lines: u64,
-    /// Records that the last chunk ended with a carriage return. A line feed that comes next belongs to that line end.
-    after_return: bool,
+    line_ends: LineEnds,
     /// Decoding error that is returned after the text before it.
     trouble: Option<Unreadable>,
 }
@@ -43,8 +41,19 @@ impl ManifestInput {
         let (encoding, mark_len) = of_head(&chunk, wanted)?;
         chunk.drain(..mark_len);
         let decoder = (encoding != Encoding::UTF8).then(|| encoding.decoder());
-        let (text, n_lines, after_return) = (Vec::new(), 0, false);
-        Ok(Self { bytes, encoding, decoder, chunk, is_last, text, begin: 0, n_lines, after_return, trouble: None })
+        let (text, line_ends) = (Vec::new(), LineEnds::default());
+        Ok(Self { bytes, encoding, decoder, chunk, is_last, text, begin: 0, line_ends, trouble: None })
+    }
+
+    /// Ends the read with an error at a carriage return that ends no line.
+    pub(crate) fn check_line_ends(&mut self) {
+        self.line_ends.check();
+    }
+
+    /// Excludes the text between quotes from the check of the line ends.
+    pub(crate) fn with_quotes(mut self) -> Self {
+        self.line_ends.exclude_quoted();
+        self
     }
 
     /// Returns the encoding of the file.
@@ -92,7 +101,7 @@ impl ManifestInput {
             self.trouble = Some(Unreadable::NotUtf8);
         }
         self.text.extend_from_slice(&self.chunk[..n_good]);
-        unify_line_ends(&mut self.text, &mut self.after_return);
+        self.unify_line_ends();
         self.chunk.drain(..n_good);
     }
 
@@ -102,32 +111,25 @@ impl ManifestInput {
             decoder.decode_to_utf8_without_replacement(&self.chunk, &mut self.text, self.is_last);
         self.text.truncate(n_written);
         self.chunk.drain(..n_read);
-        unify_line_ends(&mut self.text, &mut self.after_return);
-        self.n_lines += n_line_ends(&self.text);
+        self.unify_line_ends();
         match result {
             // Drops a finished decoder: it must not be called again, and no bytes are left for it.
             DecoderResult::InputEmpty if self.is_last => {}
             DecoderResult::InputEmpty | DecoderResult::OutputFull => self.decoder = Some(decoder),
             DecoderResult::Malformed(..) => {
-                self.trouble = Some(Unreadable::Malformed { line: self.n_lines + 1, encoding: self.encoding });
+                self.trouble =
+                    Some(Unreadable::Malformed { line: self.line_ends.n_lines() + 1, encoding: self.encoding });
             }
         }
     }
-}
 
-/// Replaces each line end, CRLF or CR, by LF. `after_return` is the state from one piece of the text to the next.
-pub(crate) fn unify_line_ends(text: &mut Vec<u8>, after_return: &mut bool) {
-    if !*after_return && memchr(b'\r', text).is_none() {
-        return;
-    }
-    text.retain_mut(|byte| {
-        let is_second = *byte == b'\n' && *after_return;
-        *after_return = *byte == b'\r';
-        if *after_return {
-            *byte = b'\n';
+    fn unify_line_ends(&mut self) {
+        if let Some(line) = self.line_ends.unify(&mut self.text) {
+            // Drops the text, in which this character has become a line end.
+            self.text.clear();
+            self.trouble = Some(Unreadable::BareReturn { line });
         }
-        !is_second
-    });
+    }
 }
 
 impl BufRead for ManifestInput {
@@ -148,28 +150,5 @@ impl Read for ManifestInput {
         let n_bytes = self.fill_buf()?.read(buffer)?;
         self.consume(n_bytes);
         Ok(n_bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Goal: a line end is one `\n`, wherever the text is cut. Method: a text with all line ends, cut at every two places.
-    #[test]
-    fn line_ends_of_every_system_become_one_byte() {
-        let text = b"a\r\nb\rc\n\n\r\r\r\nd\r";
-        for i in 0..=text.len() {
-            for j in i..=text.len() {
-                let mut after_return = false;
-                let mut unified = Vec::new();
-                for piece in [&text[..i], &text[i..j], &text[j..]] {
-                    let mut piece = piece.to_vec();
-                    unify_line_ends(&mut piece, &mut after_return);
-                    unified.append(&mut piece);
-                }
-                assert_eq!(str::from_utf8(&unified), Ok("a\nb\nc\n\n\n\n\nd\n"), "cut at {i} and {j}");
-            }
-        }
     }
 }

@@ -6,7 +6,7 @@
 mod dynamic;
 mod node;
 pub(crate) mod parsed;
-mod plain;
+pub(crate) mod plain;
 mod subset;
 #[cfg(test)]
 mod tests;
@@ -14,13 +14,14 @@ pub(crate) mod wildcards;
 
 use std::collections::BTreeMap;
 
-use crate::manifest::template::parsed::{Syntax, Template, TemplateFlaw};
+use crate::manifest::syntax::Syntax;
+use crate::manifest::template::parsed::{Template, TemplateFlaw};
 use crate::manifest::template::wildcards::{Reading, WildcardCache};
 
 /// Parses a text. Reports all its flaws at once, at most the first hundred, in the order of the text.
 pub(crate) fn parse(text: &str, reading: &mut Reading<'_>) -> Result<Template, Vec<TemplateFlaw>> {
     match reading.syntax {
-        Syntax::Plain => plain::read(text, reading.vars),
+        Syntax::Plain | Syntax::Columns => plain::read(text, reading.vars),
         Syntax::Dynamic => {
             if reading.known.vars != *reading.vars {
                 *reading.known = WildcardCache { vars: reading.vars.clone(), wildcards: BTreeMap::new() };

@@ -18,16 +18,6 @@ pub(crate) struct Template {
     pub(crate) has_weights: bool,
 }
 
-/// Template syntax.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Syntax {
-    /// Plain syntax: `{name}` is the value of a var; `{{` and `}}` are braces.
-    #[default]
-    Plain,
-    /// Dynamic syntax: `{a|b}`, `{2$$a|b|c}`, `__wildcard__`, and `{name}` for vars too.
-    Dynamic,
-}
-
 /// Diagnostic in a text, at the bytes from `begin` up to but not including `end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TemplateFlaw {
@@ -109,6 +99,10 @@ pub(crate) fn is_of_name(c: char) -> bool {
 /// Returns the mistake for a placeholder that names no var. `None` if no var has a similar name.
 pub(crate) fn misspelt_var(written: &str, vars: &BTreeSet<String>, braces: &str) -> Option<Issue> {
     let meant = misspelt(written, vars.iter().map(String::as_str))?;
+    if written.trim() == meant {
+        let what = format!("{} has spaces around the name of a var", shown_text(&format!("{{{written}}}")));
+        return Some(wrong(what, format!("write `{{{meant}}}`, or `{braces}` for literal braces")));
+    }
     let what = format!("no var is called {}", shown_text(written.trim()));
     Some(wrong(what, format!("did you mean `{meant}`? write `{braces}` for literal braces")))
 }

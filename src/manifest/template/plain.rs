@@ -40,6 +40,25 @@ pub(crate) fn read(text: &str, vars: &BTreeSet<String>) -> Result<Template, Vec<
     gathered.template(Node::sequence(parts), false)
 }
 
+/// Fills in the names of `vars` alone. Other braces are text, because a passthrough value may be JSON.
+pub(crate) fn read_known(text: &str, vars: &BTreeSet<String>) -> Template {
+    let mut gathered = Gathered::default();
+    let mut parts = Vec::new();
+    let mut at = 0;
+    for (brace, _) in text.match_indices('{') {
+        let name = text[brace + 1..].split_once(['{', '}']).map_or("", |(name, _)| name);
+        let end = brace + 1 + name.len();
+        if vars.contains(name) && text[end..].starts_with('}') {
+            parts.push(Node::Text(text[at..brace].into()));
+            parts.push(Node::Var(name.into()));
+            gathered.mention(name);
+            at = end + 1;
+        }
+    }
+    parts.push(Node::Text(text[at..].into()));
+    Template { node: Node::sequence(parts), vars: gathered.vars, has_weights: false }
+}
+
 /// Creates the mistake for the brace at the beginning of `rest`. `name` is the text inside the braces, if they are closed.
 fn flaw(rest: &str, name: Option<&str>, vars: &BTreeSet<String>) -> Issue {
     let Some(name) = name else {
@@ -59,6 +78,9 @@ fn flaw(rest: &str, name: Option<&str>, vars: &BTreeSet<String>) -> Issue {
     } else {
         format!("{shown} in braces is not the name of a var")
     };
+    if vars.is_empty() {
+        return wrong(what, format!("write `{doubled}` for literal braces"));
+    }
     let known: Vec<_> = vars.iter().take(5).map(|name| format!("`{{{name}}}`")).collect();
     let more = if vars.len() > known.len() { ", .." } else { "" };
     wrong(what, format!("write {}{more}, or `{doubled}` for literal braces", known.join(", ")))

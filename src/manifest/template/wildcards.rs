@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::manifest::diagnostics::Issue;
-use crate::manifest::template::parsed::{Syntax, Template};
+use crate::manifest::syntax::Syntax;
+use crate::manifest::template::parsed::Template;
 
 /// Context of parsing a text.
 pub(crate) struct Reading<'a> {

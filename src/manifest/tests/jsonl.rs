@@ -140,7 +140,12 @@ fn keys_that_are_given_twice_are_refused() {
 fn keys_that_were_probably_meant_to_be_sent_are_warned_of_once() {
     let told =
         jsonl("{\"prompt\": \"a\", \"step\": 1}\n{\"prompt\": \"b\", \"step\": 2}\n").expect("the lines are good");
-    assert_eq!(told.warnings, ["p:1: the key `step` is carried through and not sent; rename it if you meant `steps`"]);
+    assert_eq!(
+        told.warnings,
+        [
+            "p:1: the key `step` is carried through and not sent; add --map step=steps if it is meant so, or --carry step if it is not"
+        ]
+    );
 }
 
 /// Goal: the span covers the value. Method: cut the line at the span.
@@ -179,7 +184,7 @@ proptest! {
             .iter()
             .map(|text| serde_json::json!({"prompt": format!("a{text}"), "note": text}).to_string() + "\n")
             .collect();
-        let told = jsonl(&lines).map_err(|mistakes| TestCaseError::fail(format!("{mistakes:?}")))?;
+        let told = verbatim("p.jsonl", lines.as_bytes()).map_err(|mistakes| TestCaseError::fail(format!("{mistakes:?}")))?;
         for (draft, text) in told.drafts.iter().zip(&texts) {
             prop_assert_eq!(&draft.request.prompt, &format!("a{text}"));
             prop_assert_eq!(&draft.extras[0].1, text);

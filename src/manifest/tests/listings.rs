@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::manifest::fields::synonyms;
 use crate::model::job::JobId;
 use crate::model::request::ContentHash;
 
@@ -13,7 +14,7 @@ fn listed(name: &str, text: &[u8]) -> (Vec<JobSpec>, [Vec<u8>; 2]) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let path = folder.path().join(name);
     fs::write(&path, text).expect("a file can be written there");
-    let source = Source { path, default_model: Some(MODEL.into()), ..Source::default() };
+    let source = Source { path, default_model: Some(MODEL.into()), is_verbatim: true, ..Source::default() };
     let manifest = open(source).unwrap_or_else(|error| panic!("{error}"));
     let drafts = manifest.drafts().expect("the file is the same").map(|draft| draft.expect("and stays so")).collect();
     let lists = [Listing::Csv, Listing::Jsonl].map(|listing| {
@@ -51,6 +52,21 @@ fn assert_same(name: &str, text: &[u8]) {
         let both = [&drafts, &again].map(|drafts| drafts.iter().map(in_order).collect::<Vec<_>>());
         assert_eq!(both[0], both[1], "{name}: {}", String::from_utf8_lossy(list));
         assert_eq!(ids(&drafts), ids(&again));
+    }
+}
+
+/// Goal: a listing needs no option to be read. Method: columns that are refused without one, in a table and under `meta`.
+#[test]
+fn columns_that_mean_a_parameter_elsewhere_come_back() {
+    let wanted = [("cfg", "5"), ("height", "512"), ("style", "ink"), ("width", "768")];
+    let text = b"- {prompt: a cat, meta: {cfg: 5, height: 512, style: ink, width: 768}}\n";
+    let (drafts, lists) = listed("p.yaml", text);
+    for (list, name) in lists.iter().zip(["p.csv", "p.jsonl"]) {
+        let (again, _) = listed(name, list);
+        let extras = again[0].extras.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        let extras: BTreeMap<_, _> = extras.collect();
+        assert_eq!(extras, wanted.into(), "{name}");
+        assert_eq!(in_order(&again[0]), in_order(&drafts[0]));
     }
 }
 
@@ -111,7 +127,8 @@ fn prompt() -> impl Strategy<Value = String> {
 
 fn job() -> impl Strategy<Value = serde_json::Value> {
     let sizes = prop::option::of((64..=2048_u32, 64..=2048_u32).prop_map(|(w, h)| format!("{w}x{h}")));
-    let extras = prop::collection::btree_map("[a-zA-Z_ äß猫]{0,8}", "[\\PC\r\n\t]{0,12}", 0..4);
+    let name = "[a-zA-Z_ äß猫]{0,8}".prop_filter("it means nothing elsewhere", |name| synonyms::of(name).is_none());
+    let extras = prop::collection::btree_map(name, "[\\PC\r\n\t]{0,12}", 0..4);
     let numbers =
         (prop::option::of(0..=2_147_483_647_u32), prop::option::of(1..=100_u32), prop::option::of(1.5..=20.0_f64));
     let texts = (prompt(), prop::option::of("[\\PC\n]{0,20}"), prop::option::of("[a-z0-9 猫-]{1,10}"));

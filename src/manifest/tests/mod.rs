@@ -61,6 +61,11 @@ fn yaml(text: &str) -> Result<Told, Vec<String>> {
     open_with("p.yaml", text.as_bytes(), |_| ())
 }
 
+/// Opens a manifest whose texts are taken as they are.
+fn verbatim(name: &str, bytes: &[u8]) -> Result<Told, Vec<String>> {
+    open_with(name, bytes, |source| source.is_verbatim = true)
+}
+
 fn csv(text: &str) -> Result<Told, Vec<String>> {
     open_with("p.csv", text.as_bytes(), |_| ())
 }

@@ -82,7 +82,7 @@ fn without_any_model_one_mistake_says_so_for_all() {
 #[test]
 fn a_model_of_another_form_is_warned_of_once() {
     let told = csv("prompt,model\na,foo\nb,foo\nc,a/b/c\nd,x/y\n").expect("odd models are allowed");
-    let check = "check its name, for example Qwen/Qwen-Image";
+    let check = "check its name, for example Qwen/Qwen-Image, or keep a column of your own with --carry model";
     assert_eq!(
         told.warnings,
         [

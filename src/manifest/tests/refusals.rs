@@ -128,13 +128,13 @@ fn every_mistake_of_a_manifest_is_told_at_once() {
     assert_mistakes(
         yaml,
         &[(
-            "# a comment\n- prompt: a\n  promt: b\n\n- size: 1024\n  prompt: |\n    two\n    lines\n  seed: -1\n  style: ink\n\
+            "# a comment\n- prompt: a\n  promt: b\n\n- size: 1024\n  prompt: |\n    two\n    lines\n  seed: -2\n  style: ink\n\
              - prompt: c\n  seed:\n    abc\n",
             &[
                 "p:3: unknown field `promt`; did you mean `prompt`? \
                  else put it under `meta:` to carry it through, or `params:` to send it",
                 "p:5: `size` is `1024`, not WIDTHxHEIGHT; write 1024x1024",
-                "p:9: `seed` is -1, outside 0 to 2147483647; \
+                "p:9: `seed` is -2, outside 0 to 2147483647; \
                  write a whole number from 0 to 2147483647, or leave it out for a random one",
                 "p:10: unknown field `style`; put it under `meta:` to carry it through, or `params:` to send it",
                 "p:13: `seed` is `abc`, not a whole number; \

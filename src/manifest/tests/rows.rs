@@ -7,14 +7,14 @@ use proptest::prelude::*;
 use crate::manifest::diagnostics::Span;
 use crate::manifest::formats::cells::Row;
 use crate::manifest::formats::csv_rows::CsvRows;
-use crate::manifest::input::text::unify_line_ends;
+use crate::manifest::input::line_ends::LineEnds;
 
 type Told = Result<(u64, Vec<String>), (u64, String)>;
 
 /// Returns the text as the input of a manifest passes it on.
 fn unified(text: &[u8]) -> Vec<u8> {
     let mut text = text.to_vec();
-    unify_line_ends(&mut text, &mut false);
+    LineEnds::default().unify(&mut text);
     text
 }
 

@@ -117,9 +117,9 @@ fn columns_that_were_probably_meant_to_be_sent_are_warned_of() {
     assert_eq!(
         told.warnings,
         [
-            "p:1: the column `promt` is carried through and not sent; rename it if you meant `prompt`",
-            "p:1: the column `negativ_prompt` is carried through and not sent; rename it if you meant `negative_prompt`",
-            "p:1: the column `step` is carried through and not sent; rename it if you meant `steps`",
+            "p:1: the column `promt` is carried through and not sent; add --map promt=prompt if it is meant so, or --carry promt if it is not",
+            "p:1: the column `negativ_prompt` is carried through and not sent; add --map negativ_prompt=negative_prompt if it is meant so, or --carry negativ_prompt if it is not",
+            "p:1: the column `step` is carried through and not sent; add --map step=steps if it is meant so, or --carry step if it is not",
         ]
     );
 }
@@ -130,7 +130,7 @@ fn rows_that_cannot_be_used_are_all_told() {
         csv,
         &[
             (
-                "prompt,size\na\n\"b\nc\",64x64,d\n\n,64x64\n\" \",\nd,1024*768\n",
+                "prompt,size\na\n\"b\nc\",64x64,d\n\n,64x64\n\" \",64x64\nd,1024*768\n",
                 &[
                     "p:2: this row has 1 cell and the header 2; add the missing cells, even if they are empty",
                     "p:3: this row has 3 cells and the header 2; put a cell that holds a comma in quotes",

@@ -10,8 +10,9 @@ fn txt(text: &str) -> Result<Told, Vec<String>> {
 fn every_line_is_a_prompt_as_it_stands() {
     let lines = ["a cat", "  \"quoted\", 'single' ", "a\tb", "#tag first", "一只猫 ", "- a: b", "{\"a\": 1}"];
     for end in ["\n", "\r\n", "\r", "\n\n", "\r\n \t \r\n"] {
-        assert_eq!(prompts(txt(&lines.join(end))), lines, "{end:?}");
-        assert_eq!(prompts(txt(&format!("{end}\u{3000}{end}{}{end}", lines.join(end)))), lines, "{end:?}");
+        assert_eq!(prompts(verbatim("p.txt", lines.join(end).as_bytes())), lines, "{end:?}");
+        let spread = format!("{end}\u{3000}{end}{}{end}", lines.join(end));
+        assert_eq!(prompts(verbatim("p.txt", spread.as_bytes())), lines, "{end:?}");
     }
 }
 

@@ -160,7 +160,13 @@ fn other_sizes_are_refused_with_an_example() {
         (cell("64x2049"), range("64x2049")),
         (cell("1x1"), range("1x1")),
         (cell("16:9"), shape("`16:9`, not WIDTHxHEIGHT")),
-        (cell("large"), shape("`large`, not WIDTHxHEIGHT")),
+        (
+            cell("large"),
+            format!(
+                "`size` is `large`, not WIDTHxHEIGHT; {SIZE_REMEDY}, or keep a column of your own with --carry size"
+            ),
+        ),
+        (cell("nan"), "`size` is `nan`, not WIDTHxHEIGHT; leave the cell empty".to_owned()),
         (cell("1024x"), "`size` is `1024x`, not WIDTHxHEIGHT; write 1024x1024".to_owned()),
         (cell("512x512x3"), shape("`512x512x3`, not WIDTHxHEIGHT")),
         (cell("99999999999x64"), shape("`99999999999x64`, not WIDTHxHEIGHT")),
@@ -230,13 +236,21 @@ fn guidance_is_any_number_in_its_range() {
         (float(1.4), "1.4, outside 1.5 to 20"),
         (int(21), "21, outside 1.5 to 20"),
         (int(-7), "-7, outside 1.5 to 20"),
-        (cell("NaN"), "NaN, outside 1.5 to 20"),
         (float(f64::INFINITY), "inf, outside 1.5 to 20"),
-        (cell("7,5"), "`7,5`, not a number"),
+        (cell("7;5"), "`7;5`, not a number"),
         (UnparsedValue::Typed(Value::Null), "null, not a number"),
     ] {
         let words = format!("`guidance` is {what}; write a number from 1.5 to 20");
         assert_refused(|raw| guidance(&raw), &[(raw, words.as_str())]);
+    }
+    for (text, remedy) in [
+        ("7,5", "write 7.5"),
+        ("７．５", "write 7.5"),
+        ("NaN", "leave the cell empty"),
+        ("#N/A", "leave the cell empty"),
+    ] {
+        let words = format!("`guidance` is `{text}`, not a number; {remedy}");
+        assert_refused(|raw| guidance(&raw), &[(cell(text), words.as_str())]);
     }
     let words = "`guidance` is the text `7.5`, not a number; write it without quotes";
     assert_refused(|raw| guidance(&raw), &[(typed("7.5"), words)]);

@@ -5,15 +5,17 @@ use std::mem;
 use crate::manifest::diagnostics::{Location, PassDiagnostics, wrong};
 use crate::manifest::entry::Entry;
 use crate::manifest::expand::options::{EXPAND, ExpandOptions, NAMES, SYNTAX, VARS};
-use crate::manifest::fields::field::{Field, META, nearest};
+use crate::manifest::fields::field::{Field, META};
 use crate::manifest::fields::field_entry::{FieldEntry, FieldValue, Item, Spanned, is_axis};
 use crate::manifest::fields::json;
+use crate::manifest::fields::synonyms::{self, Meaning, nearest};
 use crate::manifest::fields::value::{UnparsedValue, Value, shown_text};
 use crate::manifest::formats::format::ManifestHead;
 use crate::manifest::formats::yaml::context::Context;
 use crate::manifest::formats::yaml::line_index::LineIndex;
 use crate::manifest::formats::yaml::spanned::{Pair, YamlKind, YamlNode};
 use crate::manifest::formats::yaml::{expand_options, lints, settings, spanned};
+use crate::manifest::lints::joined_file;
 use crate::manifest::lists::ListFiles;
 use crate::manifest::settings::{PRICE, SHUFFLE};
 
@@ -56,6 +58,10 @@ pub(crate) fn parse(document: Document, files: &mut ListFiles, findings: &mut Pa
     if let Some((i, c)) = text.char_indices().find(|(_, c)| !is_yaml(*c)) {
         let what = format!("this line holds the character U+{:04X}, which YAML does not allow", u32::from(c));
         findings.mistakes.push(Location::Line(lines.line_at(i)), wrong(what, "remove it"));
+        return parsed;
+    }
+    if let Some(i) = text.find("\n\u{feff}") {
+        findings.mistakes.push(Location::Line(lines.line_at(i + 1)), joined_file());
         return parsed;
     }
     if let Some(node) = spanned::read(text, &lines, &mut findings.mistakes) {
@@ -278,9 +284,12 @@ impl Reader<'_> {
     fn unknown_field(&mut self, name: &str, place: Location) -> Option<&'static str> {
         let near = nearest(name, Field::ALL.into_iter().map(Field::name).chain([META]).chain(NAMES));
         let carry = format!("put it under `{META}:` to carry it through, or `params:` to send it");
-        let remedy = match near {
-            Some(near) => format!("did you mean `{near}`? else {carry}"),
-            None => carry,
+        let remedy = match (near, synonyms::of(name)) {
+            (Some(near), _) => format!("did you mean `{near}`? else {carry}"),
+            (None, Some((Meaning::Width | Meaning::Height | Meaning::AspectRatio, _))) => {
+                format!("write width and height as one field, such as `size: 1024x768`; else {carry}")
+            }
+            (None, _) => carry,
         };
         self.context.mistake(place, format!("unknown field {}", shown_text(name)), remedy);
         near

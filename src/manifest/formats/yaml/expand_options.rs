@@ -10,6 +10,7 @@ use crate::manifest::fields::{Text, range};
 use crate::manifest::formats::yaml::context::Context;
 use crate::manifest::formats::yaml::lints;
 use crate::manifest::formats::yaml::spanned::{Pair, YamlKind, YamlNode};
+use crate::manifest::lints::foreign_lists;
 use crate::manifest::template::parsed::is_name;
 
 /// Key of a map such as `{from: animals.txt}`, which means the lines of a file. The map has no other key.
@@ -114,6 +115,10 @@ pub(crate) fn lines_of_file(context: &mut Context, node: &YamlNode, place: Locat
         context.findings.mistakes.push(place, wrong);
         return Some(None);
     };
+    if let Some(wrong) = foreign_lists::found(file) {
+        context.findings.mistakes.push(context.place_of_value(node.mark, &Value::Text(file.clone()), place), wrong);
+        return Some(None);
+    }
     match context.files.of_file(file) {
         Ok(texts) => Some(Some(texts)),
         Err(wrong) => {

@@ -40,6 +40,10 @@ impl Format for Yaml {
         Some(format!("name the field `{}` in the manifest", field.name()))
     }
 
+    fn has_null(&self) -> bool {
+        true
+    }
+
     fn words_of_other_files(&self) -> &'static [&'static str] {
         WORDS_OF_OTHER_FILES
     }

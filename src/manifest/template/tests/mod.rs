@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::manifest::diagnostics::{Issue, wrong};
+use crate::manifest::syntax::Syntax;
 use crate::manifest::template::parse as parse_template;
-use crate::manifest::template::parsed::{FLAWS_MAX, Syntax, Template, TemplateFlaw, is_name};
+use crate::manifest::template::parsed::{FLAWS_MAX, Template, TemplateFlaw, is_name};
 use crate::manifest::template::wildcards::{Reading, WildcardCache, Wildcards};
 
 /// Wildcards from a table, and the names that were requested.

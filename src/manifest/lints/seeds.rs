@@ -1,0 +1,78 @@
+//! Seeds of other programs: -1 asks for a random seed, and numbers above the provider's limit are counted in one mistake.
+
+use crate::manifest::diagnostics::{Issue, Location, PassDiagnostics, wrong};
+use crate::manifest::fields::field::Field;
+use crate::manifest::fields::field_entry::{FieldEntry, FieldValue};
+use crate::manifest::fields::parse;
+use crate::manifest::fields::value::{UnparsedValue, Value};
+
+/// Counts of such seeds in a manifest.
+#[derive(Debug, Default)]
+pub(crate) struct SeedCounts {
+    random: Option<(Location, u64)>,
+    /// First seed above the limit with its own mistake, and the number of them all.
+    large: Option<(Location, Issue, u64)>,
+}
+
+/// Removes a seed of -1 from the fields, and returns its location.
+pub(crate) fn take_random(given: &mut Vec<FieldEntry>) -> Option<Location> {
+    let i = given.iter().position(|entry| number(entry) == Some(-1))?;
+    Some(given.remove(i).place)
+}
+
+impl SeedCounts {
+    /// Removes a seed above the limit from the fields. The mistake is reported at the end.
+    pub(crate) fn take_large(&mut self, given: &mut Vec<FieldEntry>) {
+        let is_large = |entry: &FieldEntry| number(entry).is_some_and(|seed| seed > i128::from(parse::SEED_MAX));
+        let Some(i) = given.iter().position(is_large) else { return };
+        let said = given.remove(i).said;
+        match (&mut self.large, said) {
+            (Some((.., n)), _) => *n += 1,
+            (None, FieldValue::One(seed)) => {
+                self.large = parse::seed(&seed.raw).err().map(|wrong| (seed.place, wrong, 1));
+            }
+            (None, FieldValue::Many(_) | FieldValue::Unreadable) => {}
+        }
+    }
+
+    pub(crate) fn add_random(&mut self, place: Location) {
+        self.random.get_or_insert((place, 0)).1 += 1;
+    }
+
+    pub(crate) fn finish(self, findings: &mut PassDiagnostics) {
+        if let Some((place, n)) = self.random {
+            let what = match n {
+                1 => "`seed` is -1: no seed is sent, and the image is random".to_owned(),
+                n => format!(
+                    "`seed` is -1 in {n} entries, the first of them here: no seed is sent, and their images are random"
+                ),
+            };
+            findings.warnings.push(place, wrong(what, "leave `seed` empty for a random one"));
+        }
+        match self.large {
+            None => {}
+            Some((place, wrong, 1)) => findings.mistakes.push(place, wrong),
+            Some((place, Issue { what, .. }, n)) => {
+                let others = if n == 2 { "1 other entry".to_owned() } else { format!("{} other entries", n - 1) };
+                let remedy = format!(
+                    "use the remainders of a division by {}, or keep the seeds as a column that is not sent: --carry seed",
+                    parse::SEED_MAX + 1
+                );
+                findings.mistakes.push(place, wrong(format!("{what}, and so are the seeds of {others}"), remedy));
+            }
+        }
+    }
+}
+
+/// Returns the whole number of a seed with one value.
+fn number(entry: &FieldEntry) -> Option<i128> {
+    let FieldEntry { field: Field::Seed, said: FieldValue::One(seed), .. } = entry else { return None };
+    match &seed.raw {
+        UnparsedValue::Typed(Value::Int(number)) => Some(i128::from(*number)),
+        UnparsedValue::Cell(text) => {
+            let text = text.trim();
+            text.strip_suffix(".0").unwrap_or(text).parse().ok()
+        }
+        UnparsedValue::Typed(_) => None,
+    }
+}
