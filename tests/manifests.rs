@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use boon::{Compiler, Schemas};
 use promptbatch::manifest::diagnostics::Diagnostic;
 use promptbatch::manifest::error::ManifestError;
-use promptbatch::manifest::formats::FORMATS;
 use promptbatch::manifest::formats::format::Format;
+use promptbatch::manifest::formats::{self, FORMATS};
 use promptbatch::manifest::schema;
 use promptbatch::manifest::source::Source;
 use promptbatch::manifest::syntax::Syntax;
@@ -136,7 +136,7 @@ fn outcome(source: Source) -> String {
     words
 }
 
-/// Reads a line of a case's options: the name of a file, then `verbatim`, `map COLUMN=FIELD`, `carry COLUMN` or `syntax NAME`.
+/// Reads a line of a case's options: the name of a file, then `verbatim`, `map COLUMN=FIELD`, `carry COLUMN`, `syntax NAME` or `format NAME`.
 fn with_options(folder: &Path, line: &str) -> Source {
     let mut words = line.split(' ');
     let mut source = source(&folder.join(words.next().expect("a line has a name")));
@@ -145,6 +145,7 @@ fn with_options(folder: &Path, line: &str) -> Source {
         match option {
             "verbatim" => source.is_verbatim = true,
             "syntax" => source.syntax = Some(Syntax::named(value()).expect("it is a syntax")),
+            "format" => source.format = formats::named(value()),
             "carry" => source.carried_columns.push(value().to_owned()),
             "map" => {
                 let (column, field) = value().split_once('=').expect("it is written as COLUMN=FIELD");

@@ -88,7 +88,9 @@ fn syntax() -> impl TypedValueParser<Value = Syntax> {
 
 /// Describes the manifest argument, with the names of all formats.
 fn manifest_help() -> String {
-    let names = FORMATS.map(|format| format.name().to_uppercase());
+    // A format without an extension is named by an option only.
+    let by_ending = FORMATS.iter().filter(|format| !format.endings().is_empty());
+    let names: Vec<_> = by_ending.map(|format| format.name().to_uppercase()).collect();
     let (last, others) = names.split_last().expect("there are formats");
     format!("The prompts: a {} or {last} file, or - for standard input; any of them may be gzipped", others.join(", "))
 }

@@ -40,11 +40,13 @@ pub(crate) fn is_missing(text: &str) -> bool {
 /// Returns the whole number that was meant by `1,000`, `20,0` or `２０`. `None` if the text is unclear.
 pub(crate) fn meant_whole(text: &str) -> Option<i64> {
     let text = ascii_digits(text);
+    // A formula such as `="42"` keeps a spreadsheet program from changing a cell.
+    let text = text.trim_start_matches("=\"").trim_matches(['"', '\'']);
     // Three zeros after a comma or a full stop may be thousands.
     let is_zero = |rest: &str| matches!(rest, "0" | "00");
     let text = match text.rsplit_once([',', '.']) {
         Some((whole, rest)) if is_zero(rest) && !whole.contains('.') => whole,
-        _ => &text,
+        _ => text,
     };
     let digits: String =
         text.chars().filter(|c| !matches!(c, ',' | ' ' | '_' | '\'' | '\u{a0}' | '\u{202f}')).collect();
@@ -80,6 +82,8 @@ mod tests {
             ("1 000", 1000),
             ("1'000", 1000),
             ("42.00", 42),
+            ("=\"42\"", 42),
+            ("'42", 42),
             ("1\u{202f}000", 1000),
         ] {
             assert_eq!(meant_whole(text), Some(number), "{text}");

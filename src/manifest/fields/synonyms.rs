@@ -153,6 +153,11 @@ fn without_remark(name: &str) -> &str {
     bare.map(str::trim).filter(|bare| !bare.is_empty()).unwrap_or(name)
 }
 
+/// Returns whether this is the name of a field, here or in another program.
+pub(crate) fn is_known(name: &str) -> bool {
+    of(name).is_some() || ours(name).is_some() || Field::titled(name).is_some()
+}
+
 /// Finds the one of `names` that `written` probably means: a misspelt name, or another program's name of the field.
 pub(crate) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str> + Clone) -> Option<&'a str> {
     let elsewhere = ours(written);

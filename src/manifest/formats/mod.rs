@@ -1,5 +1,7 @@
 //! Manifest formats: one file or folder for each, and one row in [`FORMATS`].
 
+mod a1111;
+mod blocks;
 pub(crate) mod cells;
 pub mod columns;
 mod csv;
@@ -10,12 +12,15 @@ mod jsonl;
 mod row_lints;
 mod sides;
 mod table;
+mod text_lines;
 mod tsv;
 mod txt;
 pub(crate) mod yaml;
 
 use std::path::Path;
 
+use crate::manifest::formats::a1111::A1111;
+use crate::manifest::formats::blocks::Blocks;
 use crate::manifest::formats::csv::Csv;
 use crate::manifest::formats::format::Format;
 use crate::manifest::formats::jsonl::Jsonl;
@@ -25,7 +30,7 @@ use crate::manifest::formats::yaml::Yaml;
 use crate::manifest::input::path::{STANDARD_INPUT, ending, is_nameless, uncompressed};
 
 /// All formats, in the order in which a message lists them.
-pub const FORMATS: [&dyn Format; 5] = [&Yaml, &Csv, &Tsv, &Jsonl, &Txt];
+pub const FORMATS: [&dyn Format; 7] = [&Yaml, &Csv, &Tsv, &Jsonl, &Txt, &A1111, &Blocks];
 
 /// Returns the format with this name.
 pub fn named(name: &str) -> Option<&'static dyn Format> {
@@ -105,10 +110,13 @@ mod tests {
         assert_eq!(
             unknown(Path::new("a.doc")),
             "its name does not end in any of .yaml, .yml, .csv, .tsv, .tab, .jsonl, .ndjson, .txt, or in one of these followed by .gz; \
-             rename it, or add --format yaml|csv|tsv|jsonl|txt"
+             rename it, or add --format yaml|csv|tsv|jsonl|txt|a1111|blocks"
         );
-        assert!(unknown(Path::new("-")).ends_with("; add --format yaml|csv|tsv|jsonl|txt"));
-        assert_eq!(unknown(Path::new("/dev/fd/63")), "a pipe has no file name; add --format yaml|csv|tsv|jsonl|txt");
+        assert!(unknown(Path::new("-")).ends_with("; add --format yaml|csv|tsv|jsonl|txt|a1111|blocks"));
+        assert_eq!(
+            unknown(Path::new("/dev/fd/63")),
+            "a pipe has no file name; add --format yaml|csv|tsv|jsonl|txt|a1111|blocks"
+        );
         assert!(unknown(Path::new("a.json.gz")).contains("jq -c '.[]'"));
     }
 }

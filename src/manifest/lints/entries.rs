@@ -8,7 +8,7 @@ use crate::manifest::fields::{Fields, Text};
 use crate::manifest::lints::foreign_texts::ForeignTexts;
 use crate::manifest::lints::placeholders::Placeholders;
 use crate::manifest::lints::seeds::SeedCounts;
-use crate::manifest::lints::{damage, guards, words};
+use crate::manifest::lints::{damage, guards, infotext, words};
 
 /// What the format of a manifest says about its texts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,6 +74,11 @@ impl EntryLints {
         let Fields { prompt, negative_prompt, id, model: models, .. } = fields;
         for Text { text, place } in prompt.iter().flat_map(OneOrManyValues::values) {
             foreign.see(text, self.format.has_lines, self.format.has_null, *place);
+        }
+        for Text { text, place } in negative_prompt.iter().flat_map(OneOrManyValues::values) {
+            if let Some(wrong) = infotext::below_negative(text) {
+                findings.mistakes.push(*place, wrong);
+            }
         }
         let texts = [(Field::Prompt, prompt), (Field::NegativePrompt, negative_prompt), (Field::Id, id)];
         for (field, values) in texts {

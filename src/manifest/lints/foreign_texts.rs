@@ -2,10 +2,12 @@
 //!
 //! Each rule looks at one prompt. Whether its prompts are mistakes or warnings is decided at the end, when their share is known.
 
+use std::collections::BTreeMap;
+
 use crate::manifest::diagnostics::{Location, PassDiagnostics, wrong};
 use crate::manifest::lints::text_rule::Verdict::{AtLeast, Mistake, Most, Warning};
 use crate::manifest::lints::text_rule::{Rule, SeenText};
-use crate::manifest::lints::text_rules::{N_RULES, RULES, is_common};
+use crate::manifest::lints::text_rules::{RULES, is_common};
 
 /// Prompts of one rule whose location is kept.
 const PLACES_MAX: usize = 20;
@@ -22,7 +24,8 @@ struct Count {
 pub(crate) struct ForeignTexts {
     n_texts: u64,
     has_lines: bool,
-    counts: [Count; N_RULES],
+    /// Prompts of each rule that matches any, by the index of the rule.
+    counts: BTreeMap<usize, Count>,
 }
 
 impl ForeignTexts {
@@ -35,7 +38,7 @@ impl ForeignTexts {
             return;
         }
         if let Some(i) = RULES.iter().position(|rule| (rule.is)(seen)) {
-            let count = &mut self.counts[i];
+            let count = self.counts.entry(i).or_default();
             count.n += 1;
             if count.places.len() < PLACES_MAX {
                 count.places.push(place);
@@ -46,8 +49,8 @@ impl ForeignTexts {
     /// Reports the prompts that look foreign.
     pub(crate) fn finish(self, findings: &mut PassDiagnostics) {
         let subject = if self.has_lines { "this line" } else { "this prompt" };
-        for (Rule { verdict, what, remedy, .. }, Count { n, places }) in RULES.iter().zip(self.counts) {
-            let Some(first) = places.first() else { continue };
+        for (i, Count { n, places }) in self.counts {
+            let (Rule { verdict, what, remedy, .. }, Some(first)) = (&RULES[i], places.first()) else { continue };
             let is_most = n * 10 >= self.n_texts * 7;
             let all = match n {
                 1 => format!("{subject} {what}"),

@@ -91,6 +91,12 @@ pub(super) fn ends_in_switches(SeenText { text, .. }: SeenText<'_>) -> bool {
     n_switches > 1 || n_switches == 1 && n_numbers > 0
 }
 
+/// Returns whether the text has a switch of Midjourney that needs no number.
+pub(super) fn has_switch(SeenText { text, .. }: SeenText<'_>) -> bool {
+    const NAMES: [&str; 6] = ["no", "tile", "niji", "hd", "raw", "draft"];
+    text.contains("--") && text.split_whitespace().filter_map(switch).any(|name| NAMES.contains(&name))
+}
+
 /// Returns the name of a switch.
 fn switch(word: &str) -> Option<&str> {
     let name = word.strip_prefix("--").or_else(|| word.strip_prefix('—'))?;

@@ -29,7 +29,13 @@ pub(super) fn is_negative_label(SeenText { text, is_line, .. }: SeenText<'_>) ->
 }
 
 pub(super) fn is_polarity_label(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
-    const LABELS: [&str; 14] = [
+    const LABELS: [&str; 20] = [
+        "prompt",
+        "提示词",
+        "user",
+        "assistant",
+        "human",
+        "chatgpt",
         "positive",
         "negative",
         "positive prompt",
@@ -57,16 +63,21 @@ pub(super) fn is_prompt_label(SeenText { text, .. }: SeenText<'_>) -> bool {
 /// Returns whether the line is a setting with its number, such as `Seed: 5`.
 pub(super) fn is_setting(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
     let Some(label) = label(text).filter(|_| is_line) else { return false };
-    let value = text.split_once([':', '：']).map_or("", |(_, value)| value.trim());
+    let value = text.split_once([':', '：', '=']).map_or("", |(_, value)| value.trim());
     let is_parameter = Field::titled(&label).is_some_and(Field::is_sent)
         || matches!(synonyms::of(&label), Some((Meaning::Field(_) | Meaning::Width | Meaning::Height, _)));
     is_parameter && value.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !value.contains(' ')
 }
 
-/// Returns the text before the first colon, in lower case and without Markdown marks. `None` if it is no short label.
+/// Returns the label of a line, in lower case and without Markdown marks: `a: b`, `a = b` or `[a]`. `None` if it is no short label.
 fn label(text: &str) -> Option<String> {
-    let at = text.find([':', '：'])?;
-    (at <= 40).then(|| text[..at].trim_matches(['*', '#', ' ', '_', '-', '>']).to_lowercase())
+    const BYTES_MAX: usize = 40;
+    let heading = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let label = match heading {
+        Some(heading) => heading,
+        None => &text[..text.find([':', '：', '='])?],
+    };
+    (label.len() <= BYTES_MAX).then(|| label.trim_matches(['*', '#', ' ', '_', '-', '>']).to_lowercase())
 }
 
 pub(super) fn is_command(SeenText { text, .. }: SeenText<'_>) -> bool {

@@ -148,3 +148,63 @@ pub(super) fn is_quoted(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
     };
     is_line && (is_within('"', '"') || is_within('“', '”'))
 }
+
+pub(super) fn is_shell(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
+    let after = |word: &str| text.strip_prefix(word);
+    let is_script = || after("python3 ").or_else(|| after("python ")).is_some_and(|rest| rest.contains(".py"));
+    let is_fetch = || after("curl ").or_else(|| after("wget ")).is_some_and(|rest| rest.contains("://"));
+    let is_ours = || {
+        ["run ", "validate ", "plan "]
+            .iter()
+            .any(|verb| after("promptbatch ").is_some_and(|rest| rest.starts_with(verb)))
+    };
+    is_line && (is_script() || is_fetch() || is_ours() || after("pip install ").is_some() || after("$ ").is_some())
+}
+
+pub(super) fn is_tex(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
+    const COMMANDS: [&str; 6] = ["\\begin{", "\\end{", "\\item", "\\documentclass", "\\section", "\\usepackage"];
+    is_line && COMMANDS.iter().any(|command| text.starts_with(command))
+}
+
+pub(super) fn is_markup(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
+    let is_tag = || text.strip_prefix('<').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()));
+    is_line && text.ends_with('>') && is_tag() && text.contains("</")
+}
+
+/// Returns whether the line has cells in quotes with commas between them.
+pub(super) fn is_csv_row(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
+    // A space follows the comma of a quotation: `"Stop", he said`.
+    let has_next = || text.match_indices("\",").any(|(at, _)| text[at + 2..].starts_with(|c: char| c != ' '));
+    is_line && text.starts_with('"') && has_next()
+}
+
+/// Returns whether the line pairs a text with the name of an image, as lists of captions do.
+pub(super) fn is_of_file(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
+    const ENDINGS: [&str; 5] = [".png", ".jpg", ".jpeg", ".webp", ".gif"];
+    let is_name = |word: &str| {
+        !word.contains(char::is_whitespace) && ENDINGS.iter().any(|ending| word.to_lowercase().ends_with(ending))
+    };
+    let first = || text.split(['|', ',', ':', '\t', ';']).next().filter(|first| first.len() < text.len());
+    let last = || text.rsplit_once("-> ").or_else(|| text.rsplit_once("=> ")).map(|(_, last)| last.trim());
+    is_line && text.contains('.') && (first().is_some_and(is_name) || last().is_some_and(is_name))
+}
+
+/// Returns whether the line begins with a time of a recording, such as `[00:12.00]` or `00:01:05`.
+pub(super) fn is_timestamped(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
+    let is_time = |time: &str, n_colons: usize| {
+        time.bytes().filter(|byte| *byte == b':').count() >= n_colons
+            && time.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.' | b','))
+    };
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(time, _)| (time, 1));
+    let (time, n_colons) = bracketed.unwrap_or_else(|| (text.split(' ').next().unwrap_or_default(), 2));
+    is_line && is_time(time, n_colons)
+}
+
+pub(super) fn is_formula(SeenText { text, .. }: SeenText<'_>) -> bool {
+    let is_begun = || text.strip_prefix('=').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase()));
+    is_begun() && text.contains(['(', '&'])
+}
+
+pub(super) fn has_loose_end(SeenText { text, is_line, .. }: SeenText<'_>) -> bool {
+    is_line && [",,", ";;", "\\"].iter().any(|end| text.ends_with(end))
+}

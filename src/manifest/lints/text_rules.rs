@@ -5,25 +5,27 @@ use crate::manifest::lints::text_marks::{
     is_polarity_label, is_prompt_label, is_setting, is_without_word,
 };
 use crate::manifest::lints::text_parts::{
-    has_tab, is_code_fence, is_conflict, is_header, is_json, is_json_part, is_program, is_quoted, is_separator, is_sql,
-    is_table_row, is_timestamp, is_yaml_head,
+    has_loose_end, has_tab, is_code_fence, is_conflict, is_csv_row, is_formula, is_header, is_json, is_json_part,
+    is_markup, is_of_file, is_program, is_quoted, is_separator, is_shell, is_sql, is_table_row, is_tex, is_timestamp,
+    is_timestamped, is_yaml_head,
 };
 use crate::manifest::lints::text_rule::Verdict::{AtLeast, Mistake, Most, Warning};
 use crate::manifest::lints::text_rule::{Rule, SeenText, rule};
 use crate::manifest::lints::{infotext, switches};
 
 const IN_COLUMNS: &str = "write a CSV or YAML manifest with a field for each of them";
+const IN_BLOCKS: &str = "add --format blocks if prompts have several lines, or write a CSV manifest";
 const ONE_PER_LINE: &str = "write each prompt on one line, and nothing else";
 const FROM_JSON: &str = "keep the texts alone, one per line: jq -r '.[]' OLD > NEW.txt does so with a JSON list";
 
-pub(super) const N_RULES: usize = 30;
-
 /// Rules, in the order in which the first match counts.
-pub(super) const RULES: [Rule; N_RULES] = [
+pub(super) const RULES: &[Rule] = &[
     rule(is_header, Mistake, "is the header of a table", "name the file .csv or .tsv, or add --format csv"),
     rule(is_yaml_head, Mistake, "is the beginning of a YAML manifest", "name the file .yaml, or add --format yaml"),
     rule(is_program, Mistake, "is the beginning of a program, a script or a dump", ONE_PER_LINE),
     rule(is_sql, Mistake, "is a statement of SQL", "write the rows to a CSV file"),
+    rule(is_shell, Mistake, "is a command of a shell", ONE_PER_LINE),
+    rule(is_tex, Mistake, "is a command of LaTeX", ONE_PER_LINE),
     rule(is_lead_in, Mistake, "only introduces a list", "remove it"),
     rule(
         is_json,
@@ -36,15 +38,29 @@ pub(super) const RULES: [Rule; N_RULES] = [
         is_prompt_switch,
         Mistake,
         "has a switch `--prompt`, as a command or a line for the script \"prompts from file\"",
-        IN_COLUMNS,
+        "add --format a1111 if all lines are for that script, or write a CSV manifest",
     ),
+    rule(is_negative_label, Mistake, "is labelled as a negative prompt", IN_BLOCKS),
     rule(infotext::is_infotext, Mistake, "holds the generation data of an image, not its prompt alone", IN_COLUMNS),
-    rule(is_negative_label, Mistake, "is labelled as a negative prompt", IN_COLUMNS),
-    rule(is_polarity_label, AtLeast(2), "is labelled as positive or negative, and the label is sent too", IN_COLUMNS),
+    rule(
+        is_polarity_label,
+        AtLeast(2),
+        "has a label such as `positive:` or `prompt:`, and the label is sent too",
+        IN_BLOCKS,
+    ),
     rule(is_code_fence, Mistake, "is a Markdown code fence", "remove it"),
     rule(is_conflict, Mistake, "is the mark of a merge conflict", "resolve the conflict"),
-    rule(is_separator, Mistake, "only separates the lines around it", ONE_PER_LINE),
+    rule(is_separator, Mistake, "only separates the lines around it", IN_BLOCKS),
     rule(is_timestamp, Mistake, "is a timestamp of subtitles", ONE_PER_LINE),
+    rule(is_markup, Most(2), "is HTML or XML, with its tags", "keep the text alone"),
+    rule(is_csv_row, Most(2), "is a row of cells in quotes", "name the file .csv, and give it a header"),
+    rule(
+        is_of_file,
+        Most(2),
+        "names a file beside its text",
+        "write a CSV manifest with the columns `id` and `prompt`",
+    ),
+    rule(is_timestamped, Most(2), "begins with a time, which is sent too", "remove it"),
     rule(is_table_row, Most(2), "is a row of a Markdown table", "write a CSV manifest"),
     rule(has_tab, Most(2), "holds a tab, like a row of a table", "name the file .tsv, and give it a header"),
     rule(is_command, Mistake, "is a command to a chat bot", "keep the prompt alone, without the command"),
@@ -71,6 +87,14 @@ pub(super) const RULES: [Rule; N_RULES] = [
     ),
     rule(is_prompt_label, Most(2), "is labelled as a prompt, and the label is sent too", "remove the labels"),
     rule(is_setting, AtLeast(2), "is labelled as a setting, and is sent as a prompt", IN_COLUMNS),
+    rule(
+        switches::has_switch,
+        Warning,
+        "has a switch of another program, such as `--no`, which is sent as text",
+        "remove it",
+    ),
+    rule(is_formula, Warning, "looks like a formula of a spreadsheet, not its result", "save the values of the cells"),
+    rule(has_loose_end, Warning, "ends in delimiters or a backslash, which are sent too", "remove them"),
     rule(is_quoted, Warning, "is in quotes, which are sent too", "remove them if they are not meant"),
     rule(is_number, Warning, "is only a number", "check that it describes an image"),
     rule(is_without_word, Warning, "has no letter or digit", "check that it describes an image"),
@@ -101,21 +125,29 @@ fn has_foreign_weight(SeenText { text, .. }: SeenText<'_>) -> bool {
     text.contains("<lora:") || text.contains("<lyco:") || text.contains("<hypernet:") || has_weight()
 }
 
+/// First words of statements and commands.
+const SHELL_WORDS: [&str; 6] = ["INSERT ", "curl ", "wget ", "python", "pip ", "promptbatch "];
+
+/// Returns whether a file may be named at the beginning or at the end of a text: a full stop, and a delimiter or an arrow.
+fn may_name(text: &[u8]) -> bool {
+    text.contains(&b'.') && text.windows(2).any(|pair| pair == b"->" || pair[0] == b'.' && pair[1].is_ascii_lowercase())
+}
+
 /// Returns whether no rule can match a text that is not the first. One look at each byte spares nearly all texts the rules.
 pub(super) fn is_common(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_sign = |(i, byte): (usize, &u8)| match byte {
-        b':' | b'<' | b'\t' | b'=' => true,
+        b':' | b'<' | b'\t' | b'=' | b'|' => true,
         b'-' => bytes.get(i + 1) == Some(&b'-'),
         0xe2 => bytes[i..].starts_with("—".as_bytes()),
         0xef => bytes[i..].starts_with("：".as_bytes()),
         _ => false,
     };
-    let may_be_name = || bytes.contains(&b'.') && !bytes.contains(&b' ');
     text.starts_with(char::is_alphabetic)
         && !bytes.iter().enumerate().any(is_sign)
-        && !may_be_name()
-        && !text.starts_with("INSERT ")
+        && !SHELL_WORDS.iter().any(|word| text.starts_with(word))
+        && !text.ends_with(['\\', ',', ';'])
+        && !may_name(bytes)
 }
 
 #[cfg(test)]
@@ -123,7 +155,7 @@ mod tests {
     use super::*;
 
     /// Texts of each rule, in the order of the rules.
-    pub(super) const EXAMPLES: [&[&str]; N_RULES] = [
+    const EXAMPLES: &[&[&str]] = &[
         &[
             "prompt",
             "prompt,seed",
@@ -142,6 +174,8 @@ mod tests {
             "CREATE TABLE prompts (",
         ],
         &["INSERT INTO prompts VALUES (1, 'a cat');"],
+        &["curl -X POST https://a.b/c", "python gen.py --n 5", "promptbatch run a.csv", "pip install torch", "$ ls -l"],
+        &["\\begin{itemize}", "\\item a cat", "\\documentclass{article}"],
         &["Here are 10 prompts for you:", "Sure! Here are some ideas:", "以下是10个提示词："],
         &[
             "{\"prompt\": \"a cat\"}",
@@ -167,16 +201,34 @@ mod tests {
             "--prompt \"a cat\" --seed 5",
             "--prompt=\"a cat\"",
             "--negative_prompt \"text\" --prompt x",
-            "python txt2img.py --prompt \"a cat\" --W 512",
-            "promptbatch --prompt='a cat'",
+            "txt2img --prompt \"a cat\" --W 512",
+            "x --prompt='a cat'",
         ],
-        &["Negative prompt: blurry", "Steps: 20, Sampler: Euler a, CFG scale: 7", "a cat\nNegative prompt: blurry"],
-        &["NEGATIVE PROMPT：text", "**Negative Prompt:** a cat", "负面提示词：文字", "neg prompt: x"],
-        &["positive:a tram", "Negative: people", "正面：猫"],
+        &[
+            "Negative prompt: blurry",
+            "NEGATIVE PROMPT：text",
+            "**Negative Prompt:** a cat",
+            "负面提示词：文字",
+            "neg prompt: x",
+        ],
+        &["Steps: 20, Sampler: Euler a, CFG scale: 7", "a cat\nNegative prompt: blurry"],
+        &[
+            "positive:a tram",
+            "Negative: people",
+            "正面：猫",
+            "prompt: a cat",
+            "[Negative]",
+            "prompt = a cat",
+            "User: a cat",
+        ],
         &["```", "```text", "~~~"],
         &["<<<<<<< HEAD", ">>>>>>> theirs"],
         &["---", "=======", "* * *", "___", "────────", "|---|---|", "| :--- | ---: |"],
         &["00:00:01,000 --> 00:00:04,000", "0:01.000 --> 0:04.000"],
+        &["<p>a cat</p>", "<item id=\"1\">a dog</item>"],
+        &["\"a cat\",\"blurry\"", "\"a cat\",5,\"x\""],
+        &["0001.png|a cat", "cat.png: a cat", "a cat -> cat.png", "img/1.jpg,a dog"],
+        &["[00:12.00] a cat", "00:01:05 a dog"],
         &["| a cat | 5 |", "|a|b|"],
         &["a cat\t5"],
         &["/imagine prompt: a cat", "/imagine a cat", "!dream a cat", "/Draw a cat"],
@@ -204,8 +256,11 @@ mod tests {
             "①一只猫",
         ],
         &["- a cat", "* a dog", "• a hare", "・猫", "> a heron", "- [ ] a bee"],
-        &["Prompt: a cat", "Prompt 3: a dog", "**Prompt 4:** a hare", "提示词1：一只猫", "Image 2: a heron"],
-        &["Seed: 5", "Size: 512x512", "Steps: 20", "CFG scale: 7"],
+        &["Image: a cat", "Prompt 3: a dog", "**Prompt 4:** a hare", "提示词1：一只猫", "Image 2: a heron"],
+        &["Seed: 5", "Size: 512x512", "Steps: 20", "CFG scale: 7", "seed = 5"],
+        &["a cat, --no dogs", "a cat --tile"],
+        &["=CONCAT(A1,B1)", "=A1&B1"],
+        &["a cat,,,", "a cat;;", "a cat\\"],
         &["\"a cat\"", "“a cat”"],
         &["42", "3.5", "1,024"],
         &["...", "{}", "?!", "!!"],
@@ -218,8 +273,9 @@ mod tests {
 
     #[test]
     fn every_rule_finds_its_texts() {
-        for (i, texts) in EXAMPLES.into_iter().enumerate() {
-            for text in texts {
+        assert_eq!(EXAMPLES.len(), RULES.len());
+        for (i, texts) in EXAMPLES.iter().enumerate() {
+            for text in *texts {
                 assert_eq!(of_rule(text), Some(i), "{text}: {:?}", of_rule(text).map(|i| RULES[i].what));
             }
         }
@@ -267,6 +323,13 @@ mod tests {
             "猫",
             "🐈",
             "an arrow --> a target",
+            "curl of smoke, http error neon",
+            "python -- coiled around a branch",
+            "E = mc2 on a blackboard",
+            "user interface: a dashboard",
+            "12:30, a station clock",
+            "a cat, a dog; a hare",
+            "= sign, neon",
             "a | b | c",
             "O'Brien's pub, 'best' beer",
             "C++ logo, 3 - 2 = 1",
@@ -278,7 +341,7 @@ mod tests {
     #[test]
     fn no_text_of_a_rule_is_common() {
         // The first three rules match the first text only.
-        for text in EXAMPLES.into_iter().skip(3).flatten() {
+        for text in EXAMPLES.iter().skip(3).copied().flatten() {
             assert!(!is_common(text), "{text}");
         }
     }

@@ -200,6 +200,11 @@ impl Reader<'_> {
             let mut place =
                 node.mark.map_or(Location::Entry(self.n_entries + i as u64 + 1), |mark| Location::Line(mark.line));
             let fields = match node.kind {
+                YamlKind::Map(pairs) if is_text_with_colon(&pairs) => {
+                    let what = format!("this prompt is a map, because `: ` follows {}", shown_text(&pairs[0].name));
+                    self.context.mistake(place, what, "put the whole prompt in quotes");
+                    continue;
+                }
                 YamlKind::Map(pairs) => self.fields(pairs, place),
                 YamlKind::Scalar(ref value) => {
                     place = self.context.place_of_value(node.mark, value, place);
@@ -322,6 +327,12 @@ pub(crate) const NO_PROMPTS_REMEDY: &str = "write a list under `prompts:`, for e
 /// Returns whether a map is a single prompt, not a manifest.
 fn is_entry(pairs: &[Pair]) -> bool {
     pairs.iter().any(|pair| pair.name == Field::Prompt.name())
+}
+
+/// Returns whether a map is a text such as `A cat: the movie`, in which YAML reads the colon as its own.
+fn is_text_with_colon(pairs: &[Pair]) -> bool {
+    let [Pair { name, node, .. }] = pairs else { return false };
+    name.contains(' ') && matches!(node.kind, YamlKind::Scalar(Value::Text(_))) && !synonyms::is_known(name)
 }
 
 fn has_part(pairs: &[Pair]) -> bool {
