@@ -11,6 +11,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use promptbatch::internals::simulator::Picture;
+use promptbatch::internals::store::SqliteStore;
 use promptbatch::manifest;
 use promptbatch::manifest::source::Source;
 use promptbatch::model::event::{Event, EventKind};
@@ -21,8 +23,6 @@ use promptbatch::model::progress::NoProgress;
 use promptbatch::model::request::Size;
 use promptbatch::model::time::Timestamp;
 use promptbatch::plan;
-use promptbatch::simulator::picture::Picture;
-use promptbatch::store::sqlite::SqliteStore;
 use promptbatch::store::{JobScope, RunWriter};
 use sha2::{Digest, Sha256};
 

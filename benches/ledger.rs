@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use promptbatch::internals::store::SqliteStore;
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::JobSpec;
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome, TaskId, Url};
@@ -18,7 +19,6 @@ use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::import::ManifestFacts;
-use promptbatch::store::sqlite::SqliteStore;
 use promptbatch::store::typed::Typed;
 use promptbatch::store::{JobScope, RunWriter};
 

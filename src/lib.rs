@@ -46,9 +46,10 @@
 //! |---|---|
 //! | program | `main`, and below it `cli`: commands, flags, exit codes, messages (feature `cli`) |
 //! | public API | [`run`] |
-//! | loop | [`driver`], which acts; [`plan`], which joins manifest and ledger |
-//! | ports | [`provider`], [`store`], [`engine`], [`images`], [`manifest`], [`report`] |
+//! | loop | `driver`, which acts; [`plan`], which joins manifest and ledger |
+//! | ports | [`provider`], [`store`], `engine`, [`images`], [`manifest`], [`report`] |
 //! | simulated service | [`simulator`] (feature `simulator`) |
+//! | tests of this crate | `internals`: what they need besides the API; no part of the API |
 //! | domain | [`model`]: no I/O, no clock, no async, no serde; `fsio`: durable and atomic files |
 //!
 //! # What to rely on
@@ -58,13 +59,18 @@
 //! - The program's flags are fields of [`run::options::Options`] and [`model::limits::Limits`], with the same defaults.
 //! - Before version 1.0, this interface may change with a minor version; the changelog says how.
 
+#![warn(unnameable_types, unreachable_pub)]
+
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
-pub mod driver;
-pub mod engine;
+mod driver;
+#[expect(unreachable_pub, reason = "its visibility is still to be narrowed")]
+mod engine;
 mod fsio;
 pub mod images;
+#[doc(hidden)]
+pub mod internals;
 pub mod manifest;
 pub mod model;
 pub mod plan;

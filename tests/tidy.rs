@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 7] = [
     &["provider", "store", "engine", "images", "report", "manifest"],
     &["driver", "plan"],
     &["run"],
-    &["cli"],
+    &["cli", "internals"],
     &["main"],
 ];
 
@@ -163,6 +163,13 @@ fn every_file_opens_with_its_purpose_and_stays_readable() {
     }
 }
 
+/// Whether a function begins on this line.
+fn is_function(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let is_before = |word: &&str| matches!(*word, "async" | "const") || word.starts_with("pub");
+    words.find(|word| !is_before(word)) == Some("fn")
+}
+
 #[test]
 fn functions_fit_on_a_screen() {
     let mut faults = vec![];
@@ -170,8 +177,6 @@ fn functions_fit_on_a_screen() {
         let mut open: Option<(usize, String, usize)> = None;
         for (number, line) in (1..).zip(text.lines()) {
             let indent = line.len() - line.trim_start().len();
-            let begins =
-                ["fn ", "pub fn ", "async fn ", "pub async fn ", "pub const fn ", "const fn ", "pub(super) fn "];
             if let Some((start, name, at)) = &open {
                 if line.starts_with(&format!("{}}}", " ".repeat(*at))) {
                     if number - start > FUNCTION_LINES_MAX {
@@ -179,9 +184,7 @@ fn functions_fit_on_a_screen() {
                     }
                     open = None;
                 }
-            } else if begins.iter().any(|begin| line.trim_start().starts_with(begin))
-                && !line.trim_end().ends_with(['}', ';'])
-            {
+            } else if is_function(line) && !line.trim_end().ends_with(['}', ';']) {
                 open = Some((number, line.trim().to_owned(), indent));
             }
         }

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
-use promptbatch::engine::Engine;
-use promptbatch::engine::turn::{Action, Input};
+use promptbatch::internals::engine::Engine;
+use promptbatch::internals::engine::turn::{Action, Input};
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Status, TaskId, Url};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use promptbatch::engine::schedule::kinds::POLL_PRICE;
+use promptbatch::internals::engine::schedule::kinds::POLL_PRICE;
 use promptbatch::model::history::{History, PastTask, TaskKind};
 use promptbatch::model::limits::Rate;
 

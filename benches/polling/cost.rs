@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use promptbatch::engine::schedule::{PollState, Schedule};
+use promptbatch::internals::engine::schedule::{PollState, Schedule};
 use promptbatch::model::history::TaskKind;
 use promptbatch::model::time::{Moment, Timestamp};
 

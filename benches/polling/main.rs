@@ -20,7 +20,7 @@ mod world;
 
 use std::process::ExitCode;
 
-use promptbatch::engine::schedule::kinds::POLL_PRICE;
+use promptbatch::internals::engine::schedule::kinds::POLL_PRICE;
 use promptbatch::model::history::History;
 
 use crate::law::{Law, Scene, Tasks};

@@ -5,8 +5,8 @@ use std::collections::{BinaryHeap, HashMap};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use promptbatch::engine::Engine;
-use promptbatch::engine::turn::{Action, Input};
+use promptbatch::internals::engine::Engine;
+use promptbatch::internals::engine::turn::{Action, Input};
 use promptbatch::model::history::History;
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::{Concurrency, Limits, Rate};

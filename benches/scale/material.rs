@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use promptbatch::internals::store::SqliteStore;
 use promptbatch::manifest;
 use promptbatch::manifest::source::Source;
 use promptbatch::model::event::{Event, EventKind};
@@ -14,7 +15,6 @@ use promptbatch::model::time::Timestamp;
 use promptbatch::plan;
 use promptbatch::provider::config::ProviderConfig;
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::sqlite::SqliteStore;
 use promptbatch::store::{JobScope, Ledger, RunWriter};
 
 /// Number of jobs that the run still has to do.

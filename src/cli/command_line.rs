@@ -30,13 +30,13 @@ After 1, 3, 4, 5, 75, 129, 130 and 143, run the same command again to resume.";
 /// Runs image prompts from a manifest: every paid task ends as a verified file, and none is paid for twice.
 #[derive(Debug, Parser)]
 #[command(name = "promptbatch", version = env!("PROMPTBATCH_VERSION"), max_term_width = 100, after_help = TOP)]
-pub struct Cli {
+pub(super) struct Cli {
     #[command(subcommand)]
     pub verb: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum CliCommand {
+pub(super) enum CliCommand {
     /// Run a manifest, or resume it
     #[command(after_help = run::help())]
     Run(Box<RunArgs>),

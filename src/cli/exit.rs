@@ -11,7 +11,7 @@ use crate::store::error::LedgerError;
 
 /// Ending of the program, which determines its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// Every job has its image, even if nothing was left to do.
     Done,
     /// Unexpected error.
@@ -34,7 +34,7 @@ pub enum Exit {
 
 impl Exit {
     /// Returns the exit code.
-    pub const fn code(self) -> u8 {
+    pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Error => 1,
@@ -52,7 +52,7 @@ impl Exit {
 
     /// Returns the ending of a run from its summary. `fail_under` is the minimum share of jobs that must succeed.
     /// `None` means all jobs.
-    pub fn of_summary(summary: &Summary, fail_under: Option<Percentage>) -> Self {
+    pub(crate) fn of_summary(summary: &Summary, fail_under: Option<Percentage>) -> Self {
         match &summary.stop {
             Some(StopReason::Interrupted(signal)) => Self::Interrupted(*signal),
             Some(StopReason::Unauthorized(_) | StopReason::Refused(_)) => Self::Refused,
@@ -80,7 +80,7 @@ impl Exit {
     }
 
     /// Returns the ending of a run that failed with an error.
-    pub const fn of_error(error: &RunError) -> Self {
+    pub(crate) const fn of_error(error: &RunError) -> Self {
         match error {
             RunError::Manifest(_)
             | RunError::Jobs(_)
@@ -102,7 +102,7 @@ impl Exit {
 
     /// Returns the ending of a command that failed with a ledger error. A folder without a run, or with another one, is the user's
     /// mistake. An unreadable ledger is not.
-    pub const fn of_ledger(error: &LedgerError) -> Self {
+    pub(crate) const fn of_ledger(error: &LedgerError) -> Self {
         match error {
             LedgerError::Missing { .. } | LedgerError::Older { .. } | LedgerError::OtherProvider { .. } => Self::Usage,
             LedgerError::Locked { .. } => Self::Busy,

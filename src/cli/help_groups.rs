@@ -20,7 +20,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
 ];
 
 /// Groups the flags of the commands that have many. `-h` shows the first ones only, and `--help` all.
-pub fn grouped(command: Command) -> Command {
+pub(super) fn grouped(command: Command) -> Command {
     command.mut_subcommands(|verb| {
         if !GROUPED.contains(&verb.get_name()) {
             return verb;

@@ -9,14 +9,14 @@ use crate::model::escape;
 use crate::report::stream;
 
 /// Prints an error, and returns the exit code.
-pub fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {
+pub(super) fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {
     tell(&format!("error: {error}"));
     exit
 }
 
 /// Prints lines for people on stderr, with every control sequence escaped. Write errors are ignored, because no reader
 /// is left.
-pub fn tell(lines: &str) {
+pub(super) fn tell(lines: &str) {
     let words = escape::lines(lines);
     let words = if is_json() { stream::message(Clock::system().now().wall(), &words) } else { words + "\n" };
     drop(io::stderr().write_all(words.as_bytes()));
@@ -25,17 +25,17 @@ pub fn tell(lines: &str) {
 /// Whether the reader of stderr expects JSON.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
 
-pub fn is_json() -> bool {
+pub(super) fn is_json() -> bool {
     IS_JSON.load(Ordering::Relaxed)
 }
 
 /// Switches all further messages to JSON.
-pub fn speak_json() {
+pub(super) fn speak_json() {
     IS_JSON.store(true, Ordering::Relaxed);
 }
 
 /// Prints data for scripts on stdout. On a terminal, control sequences are escaped. A closed pipe is not an error.
-pub fn print(data: &str) -> Exit {
+pub(super) fn print(data: &str) -> Exit {
     let safe = io::stdout().is_terminal().then(|| escape::lines(data));
     let bytes = safe.as_deref().unwrap_or(data).as_bytes();
     match io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()) {

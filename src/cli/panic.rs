@@ -7,7 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::tell;
 
 /// Runs `work`. A panic becomes an ordinary ending with an exit code.
-pub fn guarded(work: impl FnOnce() -> Exit + UnwindSafe) -> Exit {
+pub(super) fn guarded(work: impl FnOnce() -> Exit + UnwindSafe) -> Exit {
     panic::set_hook(Box::new(|panic| tell(&words(panic))));
     panic::catch_unwind(work).unwrap_or_else(|_| {
         tell("error: nothing recorded is lost; run the same command again to resume");

@@ -15,12 +15,12 @@ use crate::report::tty_reporter::PrintAbove;
 use crate::run::error::RunError;
 
 /// Creates a runtime with one thread: all work here is waiting, and a second thread costs more than it gains.
-pub fn runtime() -> io::Result<Runtime> {
+pub(super) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
 /// Runs work that signals can stop, and prints its error.
-pub fn drive<T>(
+pub(super) fn drive<T>(
     show: &ShowArgs,
     work: impl AsyncFnOnce(&PrintAbove, &mut dyn Progress, &mut StopReceiver) -> Result<T, RunError>,
 ) -> Result<T, Exit> {

@@ -42,7 +42,7 @@ fn end_waiting(heard: Signal, is_quiet: bool) {
 
 /// Listens from now on, on a separate thread, because a large manifest keeps the main thread busy. The first signal is
 /// acknowledged above the bar, if one is drawn. The second signal removes the bar.
-pub fn listen(stopper: StopHandle, is_quiet: bool, above: PrintAbove) -> std::io::Result<()> {
+pub(super) fn listen(stopper: StopHandle, is_quiet: bool, above: PrintAbove) -> std::io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
     let mut interrupt = signal(SignalKind::interrupt())?;

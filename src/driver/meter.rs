@@ -15,20 +15,20 @@ const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// Counts since the last report.
 #[derive(Debug, Default)]
-pub struct DownloadMeter {
+pub(super) struct DownloadMeter {
     n_bytes: AtomicU64,
     n_stalled: AtomicUsize,
 }
 
 impl DownloadMeter {
     /// Returns the counts since the last call, and resets them; `None` if nothing was received and nothing stalled.
-    pub fn take(&self) -> Option<Received> {
+    pub(super) fn take(&self) -> Option<Received> {
         let (n_bytes, n_stalled) = (self.n_bytes.swap(0, Ordering::Relaxed), self.n_stalled.swap(0, Ordering::Relaxed));
         (n_bytes > 0 || n_stalled > 0).then_some(Received { n_bytes, n_stalled })
     }
 
     /// Passes a download to an image store, and counts its bytes as they arrive.
-    pub fn counted<'a>(&'a self, download: Download<'a>) -> IncomingImage<'a> {
+    pub(super) fn counted<'a>(&'a self, download: Download<'a>) -> IncomingImage<'a> {
         let Download { n_before, bytes_total, validator, body } = download;
         let mut last_at = Instant::now();
         let counted = body.inspect(move |piece| {
@@ -42,7 +42,7 @@ impl DownloadMeter {
     }
 
     /// Records that a transfer broke off, after a silence since `silent_since`.
-    pub fn broke_off(&self, silent_since: Instant) {
+    pub(super) fn broke_off(&self, silent_since: Instant) {
         let has_stalled = silent_since.elapsed() >= SILENCE_MIN;
         self.n_stalled.fetch_add(usize::from(has_stalled), Ordering::Relaxed);
     }

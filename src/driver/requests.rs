@@ -21,7 +21,7 @@ use crate::model::provenance::Provenance;
 const NAMED_MAX: usize = 3;
 
 /// Submits a job. A panic of the provider's code puts the submission in doubt.
-pub async fn submit(context: DriverContext, job: Arc<Job>) -> Input {
+pub(super) async fn submit(context: DriverContext, job: Arc<Job>) -> Input {
     let submitted = caught(context.provider.submit(&job.request)).await;
     // The provider's code may panic before or after the API received the request. The submission is therefore in doubt.
     let result = submitted.unwrap_or_else(|| Err(panicked(FaultKind::InDoubt, "submitting")));
@@ -29,7 +29,7 @@ pub async fn submit(context: DriverContext, job: Arc<Job>) -> Input {
 }
 
 /// Polls the status of tasks. Returns one answer per job.
-pub async fn poll(context: DriverContext, batch: Vec<(JobId, TaskId)>) -> Input {
+pub(super) async fn poll(context: DriverContext, batch: Vec<(JobId, TaskId)>) -> Input {
     let (jobs, tasks): (Vec<JobId>, Vec<TaskId>) = batch.into_iter().unzip();
     let answers: Vec<Result<Status, Fault>> = caught(context.provider.poll(&tasks)).await.unwrap_or_default();
     // Every job receives an answer, even if the provider's code panics or returns too few answers.
@@ -38,7 +38,7 @@ pub async fn poll(context: DriverContext, batch: Vec<(JobId, TaskId)>) -> Input 
 }
 
 /// Downloads the images of a job. The error is a failure of the local disk, together with the affected job.
-pub async fn download(
+pub(super) async fn download(
     context: DriverContext,
     meter: Arc<DownloadMeter>,
     provenance: Provenance,

@@ -13,7 +13,7 @@ use crate::store::{Ledger, TaskOwner};
 
 /// Puts an acceptance in doubt if its task belongs to an earlier submission. That submission is in the ledger, or among
 /// these answers and not recorded yet. If the ledger cannot be read, the answers stay unchanged, to keep accepted tasks.
-pub async fn settle(mut inputs: Vec<Input>, ledger: &mut dyn Ledger) -> (Vec<Input>, Result<(), LedgerError>) {
+pub(super) async fn settle(mut inputs: Vec<Input>, ledger: &mut dyn Ledger) -> (Vec<Input>, Result<(), LedgerError>) {
     let mut accepted: Vec<(JobId, TaskId, &mut Input)> = inputs.iter_mut().filter_map(accepted).collect();
     if accepted.is_empty() {
         return (inputs, Ok(()));

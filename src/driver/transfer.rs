@@ -19,7 +19,7 @@ const GAIN_PARTS: u64 = 1000;
 const SMALL_GAINS_MAX: u32 = 5;
 
 /// Downloads an image, or its missing bytes. The outer error is a failure of the local disk.
-pub async fn image(
+pub(super) async fn image(
     context: &DriverContext,
     meter: &DownloadMeter,
     name: &ImageName,

@@ -15,7 +15,7 @@ const STALE_AGE: Duration = Duration::from_secs(3600);
 
 /// Temporary file that replaces its target at the end. Dropped earlier, it leaves no file.
 #[derive(Debug)]
-pub struct AtomicFile {
+pub(crate) struct AtomicFile {
     temp: TempFile,
     path: PathBuf,
 }
@@ -24,7 +24,7 @@ impl AtomicFile {
     /// Creates the temporary file for this path, in the same folder, because a rename cannot leave the file system. Its
     /// name is unique among all writers, in this process and in others. A run may end while another process writes its
     /// results.
-    pub fn create(path: &Path) -> io::Result<Self> {
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
         static N_MADE: AtomicU64 = AtomicU64::new(0);
         let name = path.file_name().ok_or(ErrorKind::IsADirectory)?.to_string_lossy();
         let begin = format!(".{name}.partial-");
@@ -36,7 +36,7 @@ impl AtomicFile {
     }
 
     /// Syncs the temporary file, renames it into place, and syncs the folder.
-    pub fn finish(self) -> io::Result<()> {
+    pub(crate) fn finish(self) -> io::Result<()> {
         let Self { mut temp, path } = self;
         temp.sync()?;
         temp.rename_over(&path)?;
@@ -67,7 +67,7 @@ fn sweep(path: &Path, begin: &str) -> io::Result<()> {
 }
 
 /// Returns what the user has to do before the next attempt to write. Empty if nothing is known.
-pub fn first(kind: ErrorKind) -> &'static str {
+pub(crate) fn first(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free some space and ",
         ErrorKind::AlreadyExists => "move or rename that file and ",

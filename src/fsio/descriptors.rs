@@ -19,7 +19,7 @@ const TRIES_MAX: u32 = 120;
 const LIMIT: usize = 256;
 
 /// Opens a file. Retries for about a minute while no descriptor is free: downloads and syncs in progress close their files.
-pub fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+pub(crate) fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let mut wait = WAIT;
     for _ in 0..TRIES_MAX {
         match open() {
@@ -32,12 +32,12 @@ pub fn patiently<T>(mut open: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 }
 
 /// Returns whether the error is a shortage of file descriptors.
-pub fn is_shortage(error: &io::Error) -> bool {
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| SHORTAGES.contains(&code))
 }
 
 /// Returns the number of file descriptors that this process may have.
-pub fn limit() -> usize {
+pub(crate) fn limit() -> usize {
     fs::read_to_string("/proc/self/limits").ok().and_then(|limits| limit_in(&limits)).unwrap_or(LIMIT)
 }
 

@@ -94,7 +94,7 @@ mod system {
     }
 
     /// Renames a file, unless the new name exists.
-    pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
     }
 

@@ -2,9 +2,9 @@
 //!
 //! A file is written under a temporary name, synced, renamed, and its folder is synced. Each step is here once.
 
-pub mod atomic_file;
-pub mod descriptors;
-pub mod filesystem;
-pub mod folder;
-pub mod owned_file;
-pub mod temp_file;
+pub(crate) mod atomic_file;
+pub(crate) mod descriptors;
+pub(crate) mod filesystem;
+pub(crate) mod folder;
+pub(crate) mod owned_file;
+pub(crate) mod temp_file;

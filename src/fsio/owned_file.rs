@@ -8,7 +8,7 @@ use std::path::Path;
 const HEAD_BYTES: u64 = 4096;
 
 /// Checks that the file at this path may be replaced: it is missing, empty, or `is_ours` recognises its first bytes.
-pub fn check(path: &Path, is_ours: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+pub(crate) fn check(path: &Path, is_ours: impl Fn(&[u8]) -> bool) -> io::Result<()> {
     let mut head = Vec::new();
     let found = match fs::metadata(path) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),

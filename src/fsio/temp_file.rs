@@ -13,7 +13,7 @@ static NAMING: Mutex<()> = Mutex::new(());
 
 /// Temporary file, open for reading and writing.
 #[derive(Debug)]
-pub struct TempFile {
+pub(crate) struct TempFile {
     path: PathBuf,
     file: File,
     /// Whether the file has its final name, or was left to somebody else. It is then not removed.
@@ -22,46 +22,46 @@ pub struct TempFile {
 
 impl TempFile {
     /// Creates an empty file. Fails if the name exists.
-    pub fn create(path: PathBuf) -> io::Result<Self> {
+    pub(crate) fn create(path: PathBuf) -> io::Result<Self> {
         let file = patiently(|| File::options().read(true).write(true).create_new(true).open(&path))?;
         Ok(Self::adopt(path, file))
     }
 
     /// Creates an empty file in place of a file that a killed process left. Of a link, only the link is removed.
-    pub fn create_anew(path: PathBuf) -> io::Result<Self> {
+    pub(crate) fn create_anew(path: PathBuf) -> io::Result<Self> {
         remove(&path)?;
         Self::create(path)
     }
 
     /// Takes over a temporary file that exists.
-    pub const fn adopt(path: PathBuf, file: File) -> Self {
+    pub(crate) const fn adopt(path: PathBuf, file: File) -> Self {
         Self { path, file, is_left: false }
     }
 
     /// Returns the temporary path.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Returns the open file.
-    pub const fn file(&self) -> &File {
+    pub(crate) const fn file(&self) -> &File {
         &self.file
     }
 
     /// Makes the bytes durable. A rename before that may leave a final name without them.
-    pub fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
     /// Renames the file to `to`, in place of any file there. The name is durable once its folder is synced.
-    pub fn rename_over(&mut self, to: &Path) -> io::Result<()> {
+    pub(crate) fn rename_over(&mut self, to: &Path) -> io::Result<()> {
         fs::rename(&self.path, to)?;
         self.is_left = true;
         Ok(())
     }
 
     /// Renames the file to `to`. Returns `false`, and renames nothing, if that name exists.
-    pub fn rename_new(&mut self, to: &Path) -> io::Result<bool> {
+    pub(crate) fn rename_new(&mut self, to: &Path) -> io::Result<bool> {
         let result = filesystem::rename_new(&self.path, to);
         self.is_left = result.is_ok();
         match result.or_else(|error| if is_taken(&error) { Err(error) } else { fs::hard_link(&self.path, to) }) {
@@ -82,12 +82,12 @@ impl TempFile {
     }
 
     /// Returns whether the file is not removed when it is dropped.
-    pub const fn is_left(&self) -> bool {
+    pub(crate) const fn is_left(&self) -> bool {
         self.is_left
     }
 
     /// Leaves the file under its temporary path, which is returned.
-    pub fn leave(&mut self) -> PathBuf {
+    pub(crate) fn leave(&mut self) -> PathBuf {
         self.is_left = true;
         self.path.clone()
     }
@@ -113,7 +113,7 @@ impl Drop for TempFile {
 }
 
 /// Removes a file, if there is one. Of a link, only the link is removed.
-pub fn remove(path: &Path) -> io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed,

@@ -11,8 +11,8 @@
 pub(crate) mod adapters;
 mod decoders;
 pub mod error;
-pub mod local;
-pub mod memory;
+pub(crate) mod local;
+pub(crate) mod memory;
 mod postprocess;
 pub mod thumbnails;
 pub mod validate;

@@ -21,7 +21,7 @@ use crate::images::verify::Damage;
 use crate::model::outcome::{Artifact, ImageFormat};
 
 /// Folder of the thumbnails, below the output folder. Its 256 subfolders hold few files each, even for a million images.
-pub const FOLDER: &str = "gallery";
+pub(crate) const FOLDER: &str = "gallery";
 
 /// Longer side of a thumbnail, in pixels.
 const SIDE_MAX: u32 = 320;
@@ -43,7 +43,7 @@ const PARTIAL: &str = ".partial-";
 
 /// Returns the name of an image's thumbnail, below [`FOLDER`]: `ab/cd…ef.jpg`, the first half of its SHA-256. Other
 /// programs compute the name from the SHA-256 too, so it must not change.
-pub fn name(sha256: &[u8; 32]) -> String {
+pub(crate) fn name(sha256: &[u8; 32]) -> String {
     let mut name = String::with_capacity(37);
     for (i, byte) in sha256[..16].iter().enumerate() {
         name.push_str(if i == 1 { "/" } else { "" });
@@ -54,7 +54,7 @@ pub fn name(sha256: &[u8; 32]) -> String {
 
 /// Result of a successful request for a thumbnail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Made {
+pub(crate) enum Made {
     /// Thumbnail made by this request.
     New,
     /// Thumbnail that existed before.
@@ -84,7 +84,7 @@ impl fmt::Display for ThumbnailError {
 }
 
 /// Thumbnails of one output folder. Any number of threads may make thumbnails at once.
-pub struct Thumbnails {
+pub(crate) struct Thumbnails {
     images: Box<dyn SavedImages>,
     out: PathBuf,
     folders: Folders,
@@ -93,14 +93,14 @@ pub struct Thumbnails {
 
 impl Thumbnails {
     /// Opens the thumbnails below `out`, which must exist. They are made from `images`.
-    pub fn open(out: &Path, images: Box<dyn SavedImages>) -> Result<Self, StoreError> {
+    pub(crate) fn open(out: &Path, images: Box<dyn SavedImages>) -> Result<Self, StoreError> {
         let folders = Folders::open(out)?;
         folders.make(FOLDER)?;
         Ok(Self { images, out: out.to_owned(), folders, n_written: AtomicU64::new(0) })
     }
 
     /// Makes the thumbnail of an image, unless it exists. The outer error is a failure of the local disk.
-    pub fn make(&self, artifact: &Artifact) -> Result<Result<Made, ThumbnailError>, StoreError> {
+    pub(crate) fn make(&self, artifact: &Artifact) -> Result<Result<Made, ThumbnailError>, StoreError> {
         let name = name(&artifact.sha256);
         let (shard, file) = name.split_once('/').expect("it is in a folder");
         let path = self.out.join(FOLDER).join(shard).join(file);
@@ -125,7 +125,7 @@ impl Thumbnails {
 
     /// Removes thumbnails whose names are not needed, and half-written files of killed processes. Other files stay.
     /// Returns the number of removed files.
-    pub fn prune(&self, is_needed: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
+    pub(crate) fn prune(&self, is_needed: impl Fn(&str) -> bool) -> Result<u64, StoreError> {
         let folder = self.folders.make(FOLDER)?;
         let mut n_removed = 0;
         for shard in entries(&folder)? {

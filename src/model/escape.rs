@@ -16,12 +16,12 @@ pub fn escape(text: &str) -> String {
 }
 
 /// Returns a text of several lines, each of them escaped. The text is our own, except for names and words from outside.
-pub fn lines(text: &str) -> String {
+pub(crate) fn lines(text: &str) -> String {
     text.split('\n').map(escape).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the escaped text, cut to `chars_max` characters with an ellipsis if it was longer.
-pub fn excerpt(text: &str, chars_max: usize) -> String {
+pub(crate) fn excerpt(text: &str, chars_max: usize) -> String {
     let escaped = escape(text);
     if escaped.chars().count() <= chars_max {
         return escaped;
@@ -31,7 +31,7 @@ pub fn excerpt(text: &str, chars_max: usize) -> String {
 }
 
 /// Returns two texts as excerpts that show where they differ. A long common beginning, which would fill the excerpts, is left out.
-pub fn excerpts_apart(one: &str, other: &str, chars_max: usize) -> [String; 2] {
+pub(crate) fn excerpts_apart(one: &str, other: &str, chars_max: usize) -> [String; 2] {
     let texts = [escape(one), escape(other)];
     let n_same = texts[0].chars().zip(texts[1].chars()).take_while(|(a, b)| a == b).count();
     let n_skipped = if n_same < chars_max / 2 { 0 } else { n_same - chars_max / 4 };
@@ -53,7 +53,7 @@ fn is_direction(c: char) -> bool {
 }
 
 /// Returns the text without a byte order mark before it and white space around it.
-pub fn trimmed(text: &str) -> &str {
+pub(crate) fn trimmed(text: &str) -> &str {
     text.trim_start_matches('\u{feff}').trim()
 }
 
@@ -62,7 +62,7 @@ const KIND_BYTES_MAX: usize = 256;
 
 /// Returns the kind of text that begins with these bytes, for a page that came instead of an image. `None` means that the bytes are not
 /// text.
-pub fn kind_of_text(head: &[u8]) -> Option<&'static str> {
+pub(crate) fn kind_of_text(head: &[u8]) -> Option<&'static str> {
     let beginning = &head[..head.len().min(KIND_BYTES_MAX)];
     let lower = trimmed(&String::from_utf8_lossy(beginning)).to_ascii_lowercase();
     match lower.as_bytes() {
@@ -85,7 +85,7 @@ fn is_text(head: &[u8]) -> bool {
 }
 
 /// Formats a count with thousands separators: `1,632`.
-pub fn grouped(n: u64) -> String {
+pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {

@@ -8,7 +8,7 @@ const DATED: [(&str, &str); 3] =
     [("X-Amz-Date", "X-Amz-Expires"), ("X-Goog-Date", "X-Goog-Expires"), ("x-oss-date", "x-oss-expires")];
 
 /// Returns when this link expires, by the clock of its signer; `None` if the link does not say.
-pub fn expires_at(url: &Url) -> Option<Timestamp> {
+pub(crate) fn expires_at(url: &Url) -> Option<Timestamp> {
     let query = url.0.split('#').next()?.split_once('?')?.1;
     let dated = || {
         DATED.into_iter().find_map(|(date, seconds)| {
@@ -24,7 +24,7 @@ pub fn expires_at(url: &Url) -> Option<Timestamp> {
 }
 
 /// Returns the address without what may be secret: the name and password before its host, its query and its fragment.
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     const HIDDEN: &str = "…";
     let end = text.find(['?', '#']).unwrap_or(text.len());
     let (address, behind) = text.split_at(end);

@@ -3,12 +3,13 @@
 pub mod amount;
 pub mod cost;
 pub mod counts;
-pub mod escape;
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the program shows more than the library"))]
+pub(crate) mod escape;
 pub mod event;
 pub mod history;
 pub mod job;
 pub mod limits;
-pub mod link;
+pub(crate) mod link;
 pub mod name;
 pub mod outcome;
 pub mod output_options;
@@ -20,7 +21,8 @@ pub mod progress;
 pub mod provenance;
 pub mod provider_identity;
 pub mod request;
-pub mod request_diff;
+#[cfg(feature = "cli")]
+pub(crate) mod request_diff;
 pub mod request_limits;
 pub mod snapshot;
 pub mod time;

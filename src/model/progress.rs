@@ -53,7 +53,7 @@ impl Progress for NoProgress {
 const STEPS: u32 = 256;
 
 /// Operation under way. Dropping it ends the operation, also where an error cuts it short.
-pub struct Meter<'a> {
+pub(crate) struct Meter<'a> {
     progress: &'a mut dyn Progress,
     steps_max: u32,
     n_steps: u32,
@@ -62,7 +62,7 @@ pub struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     /// Begins an operation of `n_total` steps; `None` means that the total is unknown.
-    pub fn begin(progress: &'a mut dyn Progress, chore: Operation, n_total: Option<u64>) -> Self {
+    pub(crate) fn begin(progress: &'a mut dyn Progress, chore: Operation, n_total: Option<u64>) -> Self {
         progress.begin(chore, n_total);
         let steps_max = match chore {
             Operation::Check
@@ -79,17 +79,17 @@ impl<'a> Meter<'a> {
     }
 
     /// Begins another operation that follows from the counted one.
-    pub fn turn_to(&mut self, chore: Operation) {
+    pub(crate) fn turn_to(&mut self, chore: Operation) {
         self.progress.begin(chore, None);
     }
 
     /// Counts one more step.
-    pub fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         self.at(self.n_done + 1);
     }
 
     /// Sets the number of steps done to `n_done`, and counts that as one step.
-    pub fn at(&mut self, n_done: u64) {
+    pub(crate) fn at(&mut self, n_done: u64) {
         self.n_done = n_done;
         self.n_steps += 1;
         if self.n_steps == self.steps_max {

@@ -6,7 +6,7 @@ use crate::model::request::{Json, Lora, Request};
 
 /// Field that differs between two requests. `None` means that the field was not given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldDiff {
+pub(crate) struct FieldDiff {
     /// Name of the field in a manifest, such as `size` or `params.style`.
     pub field: String,
     /// Earlier value.
@@ -16,7 +16,7 @@ pub struct FieldDiff {
 }
 
 /// Returns the fields in which two requests differ, in the manifest's order.
-pub fn changes(was: &Request, is: &Request) -> Vec<FieldDiff> {
+pub(crate) fn changes(was: &Request, is: &Request) -> Vec<FieldDiff> {
     let names: BTreeSet<_> = was.params.keys().chain(is.params.keys()).collect();
     let params = names.into_iter().map(|name| {
         let text = |request: &Request| request.params.get(name).map(|Json(text)| text.clone());

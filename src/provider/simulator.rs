@@ -12,7 +12,9 @@ use crate::provider::http::base_url::BaseUrl;
 use crate::provider::http::client::HttpSettings;
 use crate::provider::http::token::Token;
 use crate::provider::modelscope::client::ModelScope;
-use crate::provider::spec::{ApiSpec, ConnectError, ProviderSettings, ProviderSpec};
+#[cfg(feature = "cli")]
+use crate::provider::spec::ApiSpec;
+use crate::provider::spec::{ConnectError, ProviderSettings, ProviderSpec};
 use crate::provider::{Download, Provider, modelscope};
 use crate::simulator::http::{Simulator, SimulatorThread};
 
@@ -28,7 +30,8 @@ pub static SPEC: ProviderSpec = ProviderSpec {
 };
 
 /// API that the simulator plays. Any client of that API can use the simulator.
-pub const PLAYED: ApiSpec = modelscope::API;
+#[cfg(feature = "cli")]
+pub(crate) const PLAYED: ApiSpec = modelscope::API;
 
 /// Timeout of one request. The service is on this machine.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -149,7 +149,7 @@ pub enum ConnectError {
 
 impl ApiSpec {
     /// Returns the base URL in use.
-    pub fn base_url(&self, settings: &ProviderSettings) -> Result<BaseUrl, ClientError> {
+    pub(crate) fn base_url(&self, settings: &ProviderSettings) -> Result<BaseUrl, ClientError> {
         BaseUrl::parse(settings.base_url.as_deref().unwrap_or(self.base_url), self.base_url)
     }
 
@@ -164,7 +164,7 @@ impl ApiSpec {
     }
 
     /// Returns the settings of an HTTP client of this API. An image that announces more than `image_bytes_max` bytes is not downloaded.
-    pub fn http(&self, settings: &ProviderSettings, image_bytes_max: u64) -> Result<HttpSettings, ConnectError> {
+    pub(crate) fn http(&self, settings: &ProviderSettings, image_bytes_max: u64) -> Result<HttpSettings, ConnectError> {
         Ok(HttpSettings {
             token: self.token(settings)?,
             base_url: self.base_url(settings)?,

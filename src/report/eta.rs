@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Measured rate of ended jobs.
 #[derive(Clone, Copy, Debug)]
-pub struct MeasuredRate {
+pub(super) struct MeasuredRate {
     /// Jobs ended per second.
     pub per_second: f64,
     /// Whether enough jobs have ended for a reliable rate.
@@ -28,7 +28,7 @@ pub struct MeasuredRate {
 /// The estimate is a sum. Waits come first: a hold, and, with a used-up quota, one day for every `quota_most` jobs.
 /// `quota_most` is the largest quota left that was seen. Then the jobs still to be submitted leave at the expected
 /// rate. The slowest tasks come last.
-pub fn time_left(
+pub(super) fn time_left(
     now: Moment,
     n_left: u64,
     pace: &RunSnapshot,

@@ -8,7 +8,7 @@ use crate::report::progress_totals::ProgressTotals;
 
 /// Fact about a run, in a long form, and in a short form for narrow terminals.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fact {
+pub(crate) struct Fact {
     /// Long form, shown where the line has room.
     pub long: String,
     /// Short form, shown where the long form does not fit.
@@ -19,7 +19,7 @@ pub struct Fact {
 
 /// Severity of a fact, which a terminal may show as a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Emphasis {
+pub(crate) enum Emphasis {
     /// Neutral: no colour.
     Plain,
     /// Most important to a reader: bold.
@@ -36,19 +36,19 @@ pub enum Emphasis {
 
 impl Fact {
     /// Creates a fact from its long form and its short form.
-    pub fn new(tone: Emphasis, long: String, short: String) -> Self {
+    pub(crate) fn new(tone: Emphasis, long: String, short: String) -> Self {
         Self { long, short, tone }
     }
 
     /// Creates a fact whose long and short forms are identical.
-    pub fn one(tone: Emphasis, text: String) -> Self {
+    pub(crate) fn one(tone: Emphasis, text: String) -> Self {
         Self { long: text.clone(), short: text, tone }
     }
 }
 
 /// Returns how many jobs ended with each outcome, and the estimated time left: `1,190 succeeded`, `3 failed`,
 /// `about 7 min left`.
-pub fn outcomes(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot) -> Vec<Fact> {
+pub(crate) fn outcomes(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot) -> Vec<Fact> {
     let mut said = ended(tally);
     said.extend(tally.time_left(now, pace).map(|left| {
         let left = span(left);
@@ -58,20 +58,20 @@ pub fn outcomes(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot) -> Vec<
 }
 
 /// Returns how many jobs ended with each outcome. Failed and moderated jobs are mentioned only if there are any.
-pub fn ended(tally: &ProgressTotals) -> Vec<Fact> {
+pub(crate) fn ended(tally: &ProgressTotals) -> Vec<Fact> {
     let succeeded = Fact::one(Emphasis::Good, format!("{} succeeded", grouped(tally.n_succeeded())));
     std::iter::once(succeeded).chain(shortfall(tally)).collect()
 }
 
 /// Returns how many jobs ended without an image: failed or moderated, each only if there are any.
-pub fn shortfall(tally: &ProgressTotals) -> impl Iterator<Item = Fact> {
+pub(crate) fn shortfall(tally: &ProgressTotals) -> impl Iterator<Item = Fact> {
     let parts = [(tally.n_failed(), "failed", Emphasis::Bad), (tally.n_moderated(), "moderated", Emphasis::Wary)];
     let said = |(n, word, tone)| Fact::one(tone, format!("{} {word}", grouped(n)));
     parts.into_iter().filter(|(n, ..)| *n > 0).map(said)
 }
 
 /// Returns what is in progress, by stage: `16 in flight: 3 queued, 13 running`, `2 downloading`.
-pub fn flight(pace: &RunSnapshot) -> Vec<Fact> {
+pub(crate) fn flight(pace: &RunSnapshot) -> Vec<Fact> {
     let n_in_flight = pace.n_in_flight();
     // A few submissions are always on their way. Their count is shown only if it is at least a quarter of the tasks in
     // flight.
@@ -98,7 +98,7 @@ pub fn flight(pace: &RunSnapshot) -> Vec<Fact> {
 
 /// Returns the rate achieved and allowed, the quota left and the cost so far, each if known: `2.1/s of 2.5/s allowed`,
 /// `quota: 412 left`, `240 magicube so far`.
-pub fn speed(tally: &ProgressTotals, pace: &RunSnapshot) -> Vec<Fact> {
+pub(crate) fn speed(tally: &ProgressTotals, pace: &RunSnapshot) -> Vec<Fact> {
     let achieved = tally.rate().map(rate);
     let allowed = pace.allowed.map(|allowed| (rate(allowed.per_second), allowed.is_told));
     let pace_said = match (achieved, allowed) {
@@ -127,7 +127,7 @@ pub fn speed(tally: &ProgressTotals, pace: &RunSnapshot) -> Vec<Fact> {
 
 /// Explains why the run is not faster, or stops: `throttled: next submission in 12 s`. Returns `None` if nothing limits
 /// the run.
-pub fn why(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot) -> Option<Fact> {
+pub(crate) fn why(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot) -> Option<Fact> {
     if let Some(stopping) = pace.stopping {
         return Some(stop(stopping, pace));
     }
@@ -136,7 +136,7 @@ pub fn why(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot) -> Option<Fa
 
 /// Explains why no submission leaves: `quota used up until 16:05 UTC: next submission in 7 h 12 min`. Returns `None` if
 /// submissions are not held back at `now`.
-pub fn hold(now: Moment, pace: &RunSnapshot) -> Option<Fact> {
+pub(crate) fn hold(now: Moment, pace: &RunSnapshot) -> Option<Fact> {
     let hold = pace.hold.filter(|hold| hold.until > now)?;
     let wait = span(hold.until - now);
     let (long, short) = match hold.why {
@@ -155,7 +155,7 @@ pub fn hold(now: Moment, pace: &RunSnapshot) -> Option<Fact> {
 }
 
 /// Explains why a run stops, and what it still waits for.
-pub fn stop(stopping: StopCode, pace: &RunSnapshot) -> Fact {
+pub(crate) fn stop(stopping: StopCode, pace: &RunSnapshot) -> Fact {
     let why = match stopping {
         StopCode::Asked => "stopping",
         StopCode::Unauthorized => "token refused",

@@ -16,53 +16,53 @@ use crate::report::progress_totals::ProgressTotals;
 use crate::report::terminal::{Terminal, Tty};
 
 /// Returns the moment `secs` seconds into the run.
-pub fn at(secs: f64) -> Moment {
+pub(super) fn at(secs: f64) -> Moment {
     let start = Moment::new(0, Timestamp::from_millis(1_800_000_000_000));
     if secs < 0.0 { Moment::new(-1, start.wall()) } else { start + Duration::from_secs_f64(secs) }
 }
 
-pub fn pending(n_pending: u64) -> StatusCounts {
+pub(super) fn pending(n_pending: u64) -> StatusCounts {
     StatusCounts { n_pending, ..StatusCounts::default() }
 }
 
-pub fn in_flight(n_in_flight: usize) -> RunSnapshot {
+pub(super) fn in_flight(n_in_flight: usize) -> RunSnapshot {
     RunSnapshot { n_running: n_in_flight, ..RunSnapshot::default() }
 }
 
 /// Returns the tally of a run of `n_jobs` jobs, none of them done.
-pub fn tally(n_jobs: u64) -> ProgressTotals {
+pub(super) fn tally(n_jobs: u64) -> ProgressTotals {
     ProgressTotals::new(&pending(n_jobs))
 }
 
 /// Returns a hold that keeps submissions back until `secs` seconds into the run.
-pub fn throttled(secs: f64) -> SubmitPause {
+pub(super) fn throttled(secs: f64) -> SubmitPause {
     SubmitPause { why: PauseReason::Throttled, until: at(secs) }
 }
 
-pub fn event(index: u64, kind: EventKind) -> Event {
+pub(super) fn event(index: u64, kind: EventKind) -> Event {
     Event { job: JobId::from_bytes([7; 10]), index, at: at(0.0).wall(), kind }
 }
 
-pub fn artifact(file_name: &str) -> Artifact {
+pub(super) fn artifact(file_name: &str) -> Artifact {
     let format = ImageFormat::Png;
     Artifact { file_name: file_name.into(), sha256: [0xab; 32], bytes: 1000, width: 64, height: 48, format }
 }
 
-pub fn succeeded(index: u64) -> Event {
+pub(super) fn succeeded(index: u64) -> Event {
     event(index, EventKind::Finished(Outcome::Succeeded(vec![artifact("images/000001-a-cat.png")])))
 }
 
-pub fn failed(index: u64, kind: FaultKind, message: &str) -> Event {
+pub(super) fn failed(index: u64, kind: FaultKind, message: &str) -> Event {
     event(index, EventKind::Finished(Outcome::Failed(Fault::new(kind, message))))
 }
 
-pub fn accepted(index: u64, task: &str) -> Event {
+pub(super) fn accepted(index: u64, task: &str) -> Event {
     event(index, EventKind::Accepted(TaskId(task.into())))
 }
 
 /// Log that a test can read while the reporter holds it.
 #[derive(Clone, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -75,7 +75,7 @@ impl Write for Log {
 }
 
 impl Log {
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
@@ -83,7 +83,7 @@ impl Log {
 /// Simulated terminal with the features that a block needs: it wraps at its width, and may rewrap when the width
 /// changes.
 #[derive(Clone, Debug)]
-pub struct Screen(Arc<Mutex<Cells>>);
+pub(super) struct Screen(Arc<Mutex<Cells>>);
 
 #[derive(Debug)]
 struct Cells {
@@ -197,37 +197,37 @@ impl Cells {
 }
 
 impl Screen {
-    pub fn new(columns: usize) -> Self {
+    pub(super) fn new(columns: usize) -> Self {
         Self::that_reflows(columns, true)
     }
 
-    pub fn that_reflows(columns: usize, reflows: bool) -> Self {
+    pub(super) fn that_reflows(columns: usize, reflows: bool) -> Self {
         let cells = Cells { columns, reflows, rows: vec![], row: 0, column: 0, n_writes: 0 };
         Self(Arc::new(Mutex::new(cells)))
     }
 
     /// Returns a terminal for drawing, without colours.
-    pub fn terminal(&self) -> Terminal {
+    pub(super) fn terminal(&self) -> Terminal {
         Terminal::on(self.clone(), false)
     }
 
-    pub fn resize(&self, columns: usize) {
+    pub(super) fn resize(&self, columns: usize) {
         self.0.lock().unwrap().resize(columns);
     }
 
     /// Writes what the keyboard echoes.
-    pub fn echo(&self, text: &str) {
+    pub(super) fn echo(&self, text: &str) {
         self.0.lock().unwrap().write(text);
     }
 
     /// Returns the visible text, line by line.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let rows = self.0.lock().unwrap().rows.clone();
         let lines: Vec<_> = rows.into_iter().map(|(row, _)| String::from_iter(row).trim_end().to_owned()).collect();
         lines.join("\n").trim_end().to_owned()
     }
 
-    pub fn n_writes(&self) -> usize {
+    pub(super) fn n_writes(&self) -> usize {
         self.0.lock().unwrap().n_writes
     }
 }
@@ -250,7 +250,7 @@ impl Tty for Screen {
 }
 
 /// Returns a job that has an image, with these further columns.
-pub fn known(prompt: &str, extras: &[(&str, &str)]) -> JobRecord {
+pub(super) fn known(prompt: &str, extras: &[(&str, &str)]) -> JobRecord {
     let request = Request {
         prompt: prompt.into(),
         model: "Qwen/Qwen-Image".into(),

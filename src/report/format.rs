@@ -10,7 +10,7 @@ use crate::report::progress_totals::ProgressTotals;
 
 /// Formats a duration to about two digits: `95 s`, `7 min`, `1 h 20 min`, `2 d 3 h`. A fraction of a second counts as
 /// one second.
-pub fn span(span: Duration) -> String {
+pub(crate) fn span(span: Duration) -> String {
     let secs = span.as_secs().saturating_add((span.subsec_nanos() > 0).into());
     let mins = secs.saturating_add(30) / 60;
     let hours = (mins + 30) / 60;
@@ -30,7 +30,7 @@ fn with_rest(n: u64, unit: &str, n_rest: u64, unit_rest: &str) -> String {
 }
 
 /// Formats a rate in the unit that reads best: `2.1/s`, `30/min`, `4.0/h`.
-pub fn rate(per_second: f64) -> String {
+pub(crate) fn rate(per_second: f64) -> String {
     let (count, unit) = match per_second {
         1.0.. => (per_second, "s"),
         _ if per_second * 60.0 >= 1.0 => (per_second * 60.0, "min"),
@@ -46,7 +46,7 @@ fn short(count: f64) -> String {
 }
 
 /// Returns the text that names an operation.
-pub fn chore(chore: Operation) -> &'static str {
+pub(crate) fn chore(chore: Operation) -> &'static str {
     match chore {
         Operation::Check => "checking the manifest",
         Operation::Compare => "comparing the manifest",
@@ -63,7 +63,7 @@ pub fn chore(chore: Operation) -> &'static str {
 
 /// Formats the progress of an operation, with the total if known: `348000/1000000`, `39/112 MB`. Returns an empty
 /// string if nothing is counted.
-pub fn far(chore: Operation, n_done: u64, n_total: Option<u64>) -> String {
+pub(crate) fn far(chore: Operation, n_done: u64, n_total: Option<u64>) -> String {
     if n_done == 0 && n_total.is_none() {
         return String::new();
     }
@@ -76,7 +76,7 @@ pub fn far(chore: Operation, n_done: u64, n_total: Option<u64>) -> String {
 }
 
 /// Formats the average rate of an operation, and the time left: `56 MB/s`, `about 2 s left`. Empty if no rate is known.
-pub fn chore_speed(chore: Operation, n_done: u64, n_total: Option<u64>, elapsed: Duration) -> Vec<String> {
+pub(crate) fn chore_speed(chore: Operation, n_done: u64, n_total: Option<u64>, elapsed: Duration) -> Vec<String> {
     let per_second = float(n_done) / elapsed.as_secs_f64();
     if !per_second.is_normal() {
         return vec![];
@@ -111,13 +111,13 @@ fn float(n: u64) -> f64 {
 }
 
 /// Formats the number of ended jobs: `120/1000 done`.
-pub fn done(tally: &ProgressTotals) -> String {
+pub(crate) fn done(tally: &ProgressTotals) -> String {
     format!("{}/{} done", tally.n_done(), tally.n_jobs())
 }
 
 /// Formats an event as a line. A failure always gets one, an acceptance or a setback only if `is_verbose`. All other
 /// events return `None`.
-pub fn event(event: &Event, is_verbose: bool) -> Option<String> {
+pub(crate) fn event(event: &Event, is_verbose: bool) -> Option<String> {
     let index = event.index;
     match &event.kind {
         EventKind::Finished(Outcome::Failed(fault)) => Some(format!("failed {index:06} {}", words(fault))),

@@ -21,7 +21,7 @@ const BAR: &str = "━╸─";
 
 /// Space in which a block is drawn.
 #[derive(Clone, Copy, Debug)]
-pub struct Area {
+pub(super) struct Area {
     /// Width in columns.
     pub width: usize,
     /// Maximum height in rows.
@@ -32,7 +32,7 @@ pub struct Area {
 
 /// Block of lines: a bar and, below it, facts.
 #[derive(Clone, Debug)]
-pub struct Block {
+pub(super) struct Block {
     bar: BarLine,
     lines: Vec<String>,
     is_coloured: bool,
@@ -49,7 +49,7 @@ enum BarLine {
 
 impl Block {
     /// Draws the block in one frame.
-    pub fn draw(&self, bar: &ProgressBar) {
+    pub(super) fn draw(&self, bar: &ProgressBar) {
         let (first, n_done, n_all) = match &self.bar {
             BarLine::Text(text) => (literal(text), 0, 1),
             BarLine::Bar { n_cells, n_done, n_all, text } => {
@@ -74,7 +74,7 @@ fn literal(text: &str) -> String {
 }
 
 /// Lays out the block of a run at one moment.
-pub fn block(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot, area: Area) -> Block {
+pub(super) fn block(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot, area: Area) -> Block {
     let rows = [
         facts::outcomes(tally, now, pace),
         facts::flight(pace),
@@ -147,7 +147,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// Lays out the status of a run of another process: its bar, the outcomes of its jobs, and further facts.
-pub fn standing(counts: &StatusCounts, words: &[String], area: Area) -> Block {
+pub(super) fn standing(counts: &StatusCounts, words: &[String], area: Area) -> Block {
     let tally = ProgressTotals::new(counts);
     let mut lines = flow(&facts::ended(&tally), area);
     lines.extend(flow(&plain(words), area));
@@ -155,7 +155,7 @@ pub fn standing(counts: &StatusCounts, words: &[String], area: Area) -> Block {
 }
 
 /// Lays out an operation that is not a run: its bar, and a line with its details. `n_total` is `None` if unknown.
-pub fn operation(n_done: u64, n_total: Option<u64>, progress: &str, words: &[String], area: Area) -> Block {
+pub(super) fn operation(n_done: u64, n_total: Option<u64>, progress: &str, words: &[String], area: Area) -> Block {
     let n_done = if n_total.is_some() { n_done } else { 0 };
     let bar = bar_line(n_done, n_total.unwrap_or(0), progress, "", area);
     Block { bar, lines: flow(&plain(words), area), is_coloured: area.is_coloured }

@@ -1,33 +1,37 @@
 //! Output of a run for people and scripts: reporters that read its events and cannot influence it.
 
 pub mod ci;
-pub mod dataset;
+pub(crate) mod dataset;
 mod eta;
-pub mod facts;
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the program shows more than the library"))]
+pub(crate) mod facts;
 #[cfg(test)]
 mod fixtures;
-pub mod format;
-pub mod gallery;
+#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the program shows more than the library"))]
+pub(crate) mod format;
+pub(crate) mod gallery;
 #[cfg(feature = "cli")]
 mod layout;
 pub mod log_reporter;
 #[cfg(feature = "cli")]
-pub mod operation_reporter;
+pub(crate) mod operation_reporter;
 mod outage_notice;
 pub mod progress_totals;
-pub mod results;
+pub(crate) mod results;
 pub mod stream;
 #[cfg(feature = "cli")]
-pub mod terminal;
+pub(crate) mod terminal;
 #[cfg(feature = "cli")]
-pub mod tty_reporter;
-pub mod value;
+pub(crate) mod tty_reporter;
+pub(crate) mod value;
 #[cfg(feature = "cli")]
-pub mod watch;
+pub(crate) mod watch;
 
 use crate::model::event::Event;
 use crate::model::snapshot::RunSnapshot;
 use crate::model::time::Moment;
+pub use crate::report::gallery::GalleryWriteError;
+pub use crate::report::results::file::ResultsError;
 
 /// Displays or writes the progress of one run.
 pub trait Reporter: Send {

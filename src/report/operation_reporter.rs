@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Shows one operation after the other.
-pub struct OperationReporter {
+pub(crate) struct OperationReporter {
     clock: Box<dyn Fn() -> Moment + Send>,
     face: Face,
     under_way: Option<UnderWay>,
@@ -42,12 +42,12 @@ struct UnderWay {
 
 impl OperationReporter {
     /// Creates a reporter that writes a line at intervals.
-    pub fn lines(out: Box<dyn Write + Send>, clock: impl Fn() -> Moment + Send + 'static) -> Self {
+    pub(crate) fn lines(out: Box<dyn Write + Send>, clock: impl Fn() -> Moment + Send + 'static) -> Self {
         Self::new(Face::Lines(out), clock)
     }
 
     /// Creates a reporter that draws a bar on this terminal for each operation.
-    pub fn bar(terminal: Terminal, above: PrintAbove, clock: impl Fn() -> Moment + Send + 'static) -> Self {
+    pub(crate) fn bar(terminal: Terminal, above: PrintAbove, clock: impl Fn() -> Moment + Send + 'static) -> Self {
         Self::new(Face::Bar { terminal, above, bar: None }, clock)
     }
 

@@ -27,14 +27,14 @@ const fn lead(kind: FaultKind) -> Option<&'static str> {
 
 /// State of the current outage, and the last fault that explains it.
 #[derive(Debug, Default)]
-pub struct OutageNotice {
+pub(super) struct OutageNotice {
     last_fault: Option<String>,
     is_told: bool,
 }
 
 impl OutageNotice {
     /// Records new events. Returns a line when an outage begins.
-    pub fn line(&mut self, events: &[Event], pace: &RunSnapshot) -> Option<String> {
+    pub(super) fn line(&mut self, events: &[Event], pace: &RunSnapshot) -> Option<String> {
         let mut faults = events.iter().filter_map(|event| match &event.kind {
             EventKind::Setback(Stage::Submit | Stage::Poll, fault) => lead(fault.kind).map(|lead| (lead, fault)),
             EventKind::Setback(..)

@@ -15,7 +15,7 @@ use console::{Term, measure_text_width};
 use indicatif::{ProgressDrawTarget, TermLike};
 
 /// Operations that a terminal provides to this module.
-pub trait Tty: fmt::Debug + Send + Sync {
+pub(crate) trait Tty: fmt::Debug + Send + Sync {
     /// Returns the numbers of rows and columns.
     fn size(&self) -> (u16, u16);
 
@@ -49,7 +49,7 @@ impl Tty for Stderr {
 
 /// Terminal with at most one block of lines, at the end of its text.
 #[derive(Clone, Debug)]
-pub struct Terminal(Arc<Inner>);
+pub(crate) struct Terminal(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -78,27 +78,27 @@ struct Drawn {
 
 impl Terminal {
     /// Returns the terminal of standard error.
-    pub fn stderr() -> Self {
+    pub(crate) fn stderr() -> Self {
         Self::on(Stderr, console::colors_enabled_stderr())
     }
 
     /// Creates a terminal, with or without colours.
-    pub fn on(tty: impl Tty + 'static, is_coloured: bool) -> Self {
+    pub(crate) fn on(tty: impl Tty + 'static, is_coloured: bool) -> Self {
         Self(Arc::new(Inner { tty: Box::new(tty), is_coloured, frame: Mutex::default() }))
     }
 
     /// Returns the target on which indicatif draws, without a rate limit.
-    pub fn target(&self) -> ProgressDrawTarget {
+    pub(crate) fn target(&self) -> ProgressDrawTarget {
         ProgressDrawTarget::term_like(Box::new(self.clone()))
     }
 
     /// Reports whether the terminal shows colours.
-    pub fn is_coloured(&self) -> bool {
+    pub(crate) fn is_coloured(&self) -> bool {
         self.0.is_coloured
     }
 
     /// Forgets the position of the block, because other text was written below it. The next block starts there.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.frame().drawn.clear();
     }
 

@@ -21,7 +21,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const WIDTH_MAX: usize = 100;
 
 /// Draws the progress of a run on a terminal.
-pub struct TtyReporter {
+pub(crate) struct TtyReporter {
     terminal: Terminal,
     bar: ProgressBar,
     above: PrintAbove,
@@ -34,7 +34,7 @@ pub struct TtyReporter {
 impl TtyReporter {
     /// Creates the block of a run that continues from `tally`. If `is_verbose`, every acceptance and every setback also
     /// gets a line.
-    pub fn on(terminal: Terminal, above: PrintAbove, tally: ProgressTotals, is_verbose: bool) -> Self {
+    pub(crate) fn on(terminal: Terminal, above: PrintAbove, tally: ProgressTotals, is_verbose: bool) -> Self {
         let bar = bar(&terminal);
         above.follow(&terminal, &bar);
         Self { terminal, bar, above, tally, silence: OutageNotice::default(), is_verbose, next_at: None }
@@ -55,30 +55,30 @@ pub(super) fn area(terminal: &Terminal) -> Area {
 
 /// Reports whether a bar can be drawn on standard error. Drawing is impossible in a pipe, or on a terminal that cannot
 /// move its cursor.
-pub fn can_be_drawn() -> bool {
+pub(crate) fn can_be_drawn() -> bool {
     !ProgressDrawTarget::stderr().is_hidden()
 }
 
 /// Prints lines above the current bar, from any thread, without breaking the bar.
 #[derive(Clone, Debug, Default)]
-pub struct PrintAbove(Arc<Mutex<Option<(Terminal, ProgressBar)>>>);
+pub(crate) struct PrintAbove(Arc<Mutex<Option<(Terminal, ProgressBar)>>>);
 
 impl PrintAbove {
     /// Prints a line above the bar. Returns `false`, and prints nothing, if no bar is drawn.
     #[must_use]
-    pub fn line(&self, line: &str) -> bool {
+    pub(crate) fn line(&self, line: &str) -> bool {
         let block = self.block();
         block.iter().for_each(|(_, bar)| bar.println(line));
         block.is_some()
     }
 
     /// Removes the bar, if there is one, because the process is about to end.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.block().iter().for_each(|(_, bar)| bar.finish_and_clear());
     }
 
     /// Restarts the block below text that another process wrote on the terminal.
-    pub fn begin_anew(&self) {
+    pub(crate) fn begin_anew(&self) {
         self.block().iter().for_each(|(terminal, _)| terminal.forget());
     }
 

@@ -16,7 +16,7 @@ use crate::model::time::Timestamp;
 
 /// Value of one field, or none.
 #[derive(Clone, Debug, PartialEq)]
-pub enum CellValue<'a> {
+pub(crate) enum CellValue<'a> {
     /// No value: an empty field in CSV, `null` in JSON and Arrow.
     None,
     /// Text, unchanged.
@@ -35,17 +35,17 @@ pub enum CellValue<'a> {
 
 impl<'a> CellValue<'a> {
     /// Returns the text as a value, or `CellValue::None` for `None`.
-    pub fn text_of(text: Option<&'a str>) -> Self {
+    pub(crate) fn text_of(text: Option<&'a str>) -> Self {
         text.map_or(Self::None, |text| Self::Text(text.into()))
     }
 
     /// Returns the integer as a value, or `CellValue::None` for `None`.
-    pub fn whole_of<T: Into<u64>>(number: Option<T>) -> Self {
+    pub(crate) fn whole_of<T: Into<u64>>(number: Option<T>) -> Self {
         number.map_or(Self::None, |number| Self::Whole(number.into()))
     }
 
     /// Formats the value for a text table such as CSV.
-    pub fn text(&self) -> Cow<'_, str> {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::None => "".into(),
             Self::Text(text) => Cow::Borrowed(text),
@@ -73,7 +73,7 @@ impl Serialize for CellValue<'_> {
 }
 
 /// Serializes as one JSON object: the field names, and a value for each.
-pub struct NamedValues<'a>(pub &'a [String], pub &'a [CellValue<'a>]);
+pub(crate) struct NamedValues<'a>(pub &'a [String], pub &'a [CellValue<'a>]);
 
 impl Serialize for NamedValues<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -84,14 +84,14 @@ impl Serialize for NamedValues<'_> {
 }
 
 /// Converts a duration to seconds, truncated to milliseconds, so that the number reads as it was measured.
-pub fn seconds(span: Duration) -> f64 {
+pub(crate) fn seconds(span: Duration) -> f64 {
     // A span of a few thousand years has fewer milliseconds than a float can distinguish.
     Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)).as_secs_f64()
 }
 
 /// Returns the fields of a request that are lists or objects, in the order of [`NESTED`]. A field that the request does
 /// not set is `CellValue::None`.
-pub fn nested(request: &Request) -> [CellValue<'static>; 3] {
+pub(crate) fn nested(request: &Request) -> [CellValue<'static>; 3] {
     let Request { image_url, loras, params, .. } = request;
     let given = |is_given: bool, json: Json| if is_given { CellValue::Nested(json) } else { CellValue::None };
     let loras_json = loras.iter().map(|lora| json!({ "repo": lora.repo, "weight": lora.weight })).collect();
@@ -107,20 +107,20 @@ pub fn nested(request: &Request) -> [CellValue<'static>; 3] {
 }
 
 /// Names of the fields that [`nested`] returns.
-pub const NESTED: [&str; 3] = ["image_url", "loras", "params"];
+pub(crate) const NESTED: [&str; 3] = ["image_url", "loras", "params"];
 
 const MILLIS: EncodedConfig =
     Config::DEFAULT.set_time_precision(TimePrecision::Second { decimal_digits: NonZeroU8::new(3) }).encode();
 
 /// Formats a time as RFC 3339, in UTC with milliseconds. Returns an empty string for a year of five digits, which
 /// RFC 3339 cannot express.
-pub fn rfc3339(at: Timestamp) -> String {
+pub(crate) fn rfc3339(at: Timestamp) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.millis()) * 1_000_000);
     time.ok().and_then(|time| time.format(&Iso8601::<MILLIS>).ok()).unwrap_or_default()
 }
 
 /// Formats bytes as lowercase hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("a string takes any text");
         hex

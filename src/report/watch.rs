@@ -7,25 +7,25 @@ use crate::report::terminal::Terminal;
 use crate::report::{layout, tty_reporter};
 
 /// Draws the status on a terminal.
-pub struct Watch {
+pub(crate) struct Watch {
     terminal: Terminal,
     bar: ProgressBar,
 }
 
 impl Watch {
     /// Creates an empty block on this terminal.
-    pub fn on(terminal: Terminal) -> Self {
+    pub(crate) fn on(terminal: Terminal) -> Self {
         let bar = tty_reporter::bar(&terminal);
         Self { terminal, bar }
     }
 
     /// Shows the numbers of jobs by status, and further facts.
-    pub fn show(&self, counts: &StatusCounts, words: &[String]) {
+    pub(crate) fn show(&self, counts: &StatusCounts, words: &[String]) {
         layout::standing(counts, words, tty_reporter::area(&self.terminal)).draw(&self.bar);
     }
 
     /// Removes the block.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }
 }

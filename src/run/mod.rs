@@ -6,12 +6,12 @@ pub mod credentials;
 pub mod error;
 pub mod export;
 pub mod gallery;
-pub mod money;
+pub(crate) mod money;
 pub mod options;
 pub mod other_sizes;
 pub mod outputs;
-pub mod presence;
-pub mod projection;
+pub(crate) mod presence;
+pub(crate) mod projection;
 pub mod reports;
 pub mod retry;
 mod session;
@@ -22,6 +22,10 @@ pub mod verify;
 
 pub use crate::driver::stop::{StopHandle, StopReceiver, stopper};
 pub use crate::engine::turn::{Signal, StopReason};
+pub use crate::report::results::ResultsFileFormat;
+pub use crate::run::money::CostError;
+pub use crate::run::presence::PresenceCheck;
+pub use crate::run::projection::{Projection, ProjectionError, ResultRows};
 
 use crate::model::progress::Progress;
 use crate::plan;

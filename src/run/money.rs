@@ -57,7 +57,7 @@ fn unit(price: &Price) -> String {
 }
 
 /// Checks that the cost limit, if there is one, can be counted in this price.
-pub fn check_price(max: Option<&CostLimit>, price: Option<&Price>) -> Result<(), CostError> {
+pub(crate) fn check_price(max: Option<&CostLimit>, price: Option<&Price>) -> Result<(), CostError> {
     let Some(max) = max.cloned() else { return Ok(()) };
     match price {
         None => Err(CostError::NoPrice { max }),
@@ -67,7 +67,7 @@ pub fn check_price(max: Option<&CostLimit>, price: Option<&Price>) -> Result<(),
 }
 
 /// Checks that a price is known for every job that may be submitted or has been. Does so only under a cost limit.
-pub fn check_jobs(limits: &Limits, run: &dyn RunReader) -> Result<Result<(), CostError>, LedgerError> {
+pub(crate) fn check_jobs(limits: &Limits, run: &dyn RunReader) -> Result<Result<(), CostError>, LedgerError> {
     if let Err(error) = check_price(limits.cost_max.as_ref(), limits.price.as_ref()) {
         return Ok(Err(error));
     }

@@ -167,7 +167,7 @@ impl Projection {
                 other_sizes.add(&known);
                 let price = price.as_ref().and_then(|price| price.amount_of(&known.job.request.model));
                 let cost = price.map(|price| Ok::<_, LedgerError>(price.times(run.n_accepted(&known)?))).transpose()?;
-                Ok::<_, ProjectionError>(writer.write_with_cost(&known, cost)?)
+                Ok::<_, ProjectionError>(writer.write(&known, cost)?)
             };
             run.for_each_job(JobSet::InManifest, &mut write)?;
             match rows {

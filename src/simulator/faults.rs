@@ -36,7 +36,7 @@ pub enum SubmitFault {
     Hang,
     /// Status 502 with a gateway's page; not accepted.
     Html,
-    /// Response of a gateway or proxy, one of its [pages](crate::simulator::pages); not accepted.
+    /// Response of a gateway or proxy, one of its pages; not accepted.
     Gateway,
     /// Response of a gateway or proxy; accepted behind it.
     GatewayAccepted,
@@ -90,7 +90,7 @@ pub enum PollFault {
     Hang,
     /// Status FAILED "task not found", for this poll only.
     NotFound,
-    /// Response of a gateway or proxy, one of its [pages](crate::simulator::pages).
+    /// Response of a gateway or proxy, one of its pages.
     Gateway,
     /// Response to the poll of another task, with the id of that task.
     Mixed,
@@ -184,7 +184,8 @@ const GROUPS: [(&str, &[InjectedFault]); 8] = [
 ];
 
 /// Returns the faults and the groups for `--help`, one per line.
-pub fn help() -> String {
+#[cfg(feature = "cli")]
+pub(crate) fn help() -> String {
     let faults = NAMES.iter().map(|(name, _, words)| format!("  {name:<24} {words}"));
     let groups = GROUPS.iter().map(|(name, faults)| {
         let names: Vec<_> = faults.iter().map(|fault| fault.name()).collect();

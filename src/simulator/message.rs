@@ -9,7 +9,7 @@ use crate::simulator::picture::Picture;
 use crate::simulator::range::ByteRange;
 
 /// Longest request body that is read, in bytes.
-pub const BODY_BYTES_MAX: usize = 1 << 20;
+pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// HTTP request as it was received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

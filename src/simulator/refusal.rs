@@ -2,7 +2,7 @@
 
 /// Refusal of a request; its text is the `message` that the client receives.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Status 400: the body is not a submission.
     #[error("{0}")]
     Invalid(String),
@@ -39,7 +39,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Returns the HTTP status code.
-    pub const fn status(&self) -> u16 {
+    pub(crate) const fn status(&self) -> u16 {
         match self {
             Self::Invalid(_) | Self::NoModel(_) | Self::Synchronous => 400,
             Self::Unauthorized => 401,
@@ -51,7 +51,7 @@ impl Refusal {
     }
 
     /// Returns the name in the statistics.
-    pub const fn reason(&self) -> &'static str {
+    pub(crate) const fn reason(&self) -> &'static str {
         match self {
             Self::Invalid(_) => "invalid",
             Self::NoModel(_) => "model",

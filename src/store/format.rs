@@ -11,24 +11,24 @@ use crate::model::request::{Json, Lora, Request};
 use crate::model::time::Timestamp;
 
 /// Numbers in the column `phase`, in the order of a job's life. Each kind of ending has its own number, for counting.
-pub mod phase {
+pub(super) mod phase {
     /// Job without a submission or task in flight.
-    pub const PENDING: i64 = 0;
+    pub(crate) const PENDING: i64 = 0;
     /// Job with a submission that was sent.
-    pub const SUBMITTING: i64 = 1;
+    pub(crate) const SUBMITTING: i64 = 1;
     /// Job with an accepted task at the provider.
-    pub const RUNNING: i64 = 2;
+    pub(crate) const RUNNING: i64 = 2;
     /// Job with a finished task, whose image links are known.
-    pub const DOWNLOADING: i64 = 3;
+    pub(crate) const DOWNLOADING: i64 = 3;
     /// Job with images on disk.
-    pub const SUCCEEDED: i64 = 4;
+    pub(crate) const SUCCEEDED: i64 = 4;
     /// Job that was refused for its content.
-    pub const MODERATED: i64 = 5;
+    pub(crate) const MODERATED: i64 = 5;
     /// Job that ended without an image.
-    pub const FAILED: i64 = 6;
+    pub(crate) const FAILED: i64 = 6;
 }
 
-pub fn phase_number(phase: &Phase) -> i64 {
+pub(super) fn phase_number(phase: &Phase) -> i64 {
     match phase {
         Phase::Pending => phase::PENDING,
         Phase::Submitting => phase::SUBMITTING,
@@ -41,7 +41,7 @@ pub fn phase_number(phase: &Phase) -> i64 {
 }
 
 /// Writes a request as one JSON object; absent fields are left out.
-pub fn request_text(request: &Request) -> String {
+pub(super) fn request_text(request: &Request) -> String {
     let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = request;
     let mut map = Map::new();
     map.insert("prompt".into(), json!(prompt));
@@ -61,7 +61,7 @@ pub fn request_text(request: &Request) -> String {
 }
 
 /// Parses the request that [`request_text`] wrote; `None` if the text is not a request.
-pub fn request_from(text: &str) -> Option<Request> {
+pub(super) fn request_from(text: &str) -> Option<Request> {
     let map: Map<String, Value> = serde_json::from_str(text).ok()?;
     let text = |name: &str| map.get(name).and_then(Value::as_str).map(str::to_owned);
     let whole = |name: &str| map.get(name).and_then(Value::as_u64);
@@ -83,28 +83,28 @@ pub fn request_from(text: &str) -> Option<Request> {
 }
 
 /// Writes pairs of column and text as a JSON array of arrays; `None` without pairs.
-pub fn extras_text(extras: &[(String, String)]) -> Option<String> {
+pub(super) fn extras_text(extras: &[(String, String)]) -> Option<String> {
     (!extras.is_empty()).then(|| json!(extras).to_string())
 }
 
 /// Parses the pairs that [`extras_text`] wrote; `None` if the text is not a list of pairs.
-pub fn extras_from(text: Option<String>) -> Option<Vec<(String, String)>> {
+pub(super) fn extras_from(text: Option<String>) -> Option<Vec<(String, String)>> {
     text.map_or(Some(Vec::new()), |text| serde_json::from_str(&text).ok())
 }
 
 /// Writes links as a JSON array.
-pub fn urls_text(urls: &[Url]) -> String {
+pub(super) fn urls_text(urls: &[Url]) -> String {
     json!(urls.iter().map(|url| &url.0).collect::<Vec<_>>()).to_string()
 }
 
 /// Parses the links that [`urls_text`] wrote; `None` if the text is not a list of links.
-pub fn urls_from(text: &str) -> Option<Vec<Url>> {
+pub(super) fn urls_from(text: &str) -> Option<Vec<Url>> {
     let urls: Vec<String> = serde_json::from_str(text).ok()?;
     Some(urls.into_iter().map(Url).collect())
 }
 
 /// Writes a fault as a JSON array: its code and its message. Two kinds add a number in milliseconds.
-pub fn fault_text(fault: &Fault) -> String {
+pub(super) fn fault_text(fault: &Fault) -> String {
     let number = match fault.kind {
         FaultKind::Throttled { retry_after } => retry_after.and_then(|wait| i64::try_from(wait.as_millis()).ok()),
         FaultKind::QuotaExhausted { resets_at } => resets_at.map(Timestamp::millis),
@@ -124,7 +124,7 @@ pub fn fault_text(fault: &Fault) -> String {
 }
 
 /// Parses the fault that [`fault_text`] wrote; `None` if the text is not a fault.
-pub fn fault_from(text: &str) -> Option<Fault> {
+pub(super) fn fault_from(text: &str) -> Option<Fault> {
     let parts: Vec<Value> = serde_json::from_str(text).ok()?;
     let number = parts.get(2).and_then(Value::as_i64);
     let kinds = [
@@ -147,7 +147,7 @@ pub fn fault_from(text: &str) -> Option<Fault> {
 }
 
 /// Returns the columns `kind` and `detail` of an event. Images of a success are stored as separate rows.
-pub fn event_columns(kind: &EventKind) -> (&'static str, Option<String>) {
+pub(super) fn event_columns(kind: &EventKind) -> (&'static str, Option<String>) {
     match kind {
         EventKind::SubmitStarted => ("submit", None),
         EventKind::Accepted(TaskId(task)) => ("accepted", Some(task.clone())),
@@ -169,7 +169,7 @@ pub fn event_columns(kind: &EventKind) -> (&'static str, Option<String>) {
 }
 
 /// Parses the event kind that [`event_columns`] wrote, without the images of a success.
-pub fn event_from(kind: &str, detail: Option<&str>) -> Option<EventKind> {
+pub(super) fn event_from(kind: &str, detail: Option<&str>) -> Option<EventKind> {
     let setback = |stage| Some(EventKind::Setback(stage, fault_from(detail?)?));
     match kind {
         "submit" => Some(EventKind::SubmitStarted),

@@ -8,8 +8,8 @@
 //! # Three traits
 //!
 //! A store keeps the ledgers of runs. It implements [`Ledger`] for the driver, [`RunReader`] for everything that looks at a
-//! run, and [`RunWriter`] for everything that changes one. The table [`stores::STORES`] lists the stores: [`sqlite`] for every
-//! run, and [`memory`] for tests. Each passes the same conformance suite. The extension traits [`settings::ReadSettings`],
+//! run, and [`RunWriter`] for everything that changes one. The table [`stores::STORES`] lists the stores: `sqlite` for every
+//! run, and `memory` for tests. Each passes the same conformance suite. The extension traits [`settings::ReadSettings`],
 //! [`settings::WriteSettings`] and [`typed::Typed`] add what all stores have in common.
 
 #[cfg(test)]
@@ -18,14 +18,14 @@ pub mod diff;
 pub mod error;
 mod format;
 pub mod import;
-pub mod memory;
+pub(crate) mod memory;
 mod price;
 pub mod selection;
 pub mod setting;
 pub mod settings;
 mod shuffle;
 pub mod spec;
-pub mod sqlite;
+pub(crate) mod sqlite;
 pub mod stores;
 mod style;
 pub mod typed;

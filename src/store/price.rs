@@ -4,12 +4,12 @@ use serde_json::{Map, Value, json};
 
 use crate::model::price::Price;
 
-pub fn price_text(Price { unit, per_image, by_model }: &Price) -> String {
+pub(super) fn price_text(Price { unit, per_image, by_model }: &Price) -> String {
     json!({ "unit": unit, "per_image": per_image, "by_model": by_model }).to_string()
 }
 
 /// Parses the price that [`price_text`] wrote; `None` if the text is empty or damaged.
-pub fn price_from(text: &str) -> Option<Price> {
+pub(super) fn price_from(text: &str) -> Option<Price> {
     let map: Map<String, Value> = serde_json::from_str(text).ok()?;
     let by_model = map.get("by_model")?.as_object()?;
     let by_model =

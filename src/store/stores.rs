@@ -10,7 +10,7 @@ use crate::store::{RunReader, RunWriter, memory, sqlite, typed};
 pub static STORES: [&StoreSpec; 2] = [&sqlite::STORE, &memory::STORE];
 
 /// Returns the store that keeps the run in the folder `out`, or that will keep a new one there.
-pub fn store_of(out: &Path) -> &'static StoreSpec {
+pub(crate) fn store_of(out: &Path) -> &'static StoreSpec {
     STORES.into_iter().find(|store| (store.has_run)(out)).unwrap_or(STORES[0])
 }
 
@@ -40,6 +40,6 @@ pub fn lock_owner(out: &Path) -> Option<String> {
 }
 
 /// Returns the reason why the ledger of the run in the folder `out` went back in time; `None` if it did not.
-pub fn find_rollback(out: &Path) -> Result<Option<LedgerError>, LedgerError> {
+pub(crate) fn find_rollback(out: &Path) -> Result<Option<LedgerError>, LedgerError> {
     (store_of(out).find_rollback)(out)
 }

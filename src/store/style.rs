@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::model::outcome::ImageFormat;
 use crate::model::output_options::{Conversion, OutputOptions, PostProcessing, Sidecar};
 
-pub fn style_text(style: &OutputOptions) -> String {
+pub(super) fn style_text(style: &OutputOptions) -> String {
     let OutputOptions { naming, making: PostProcessing { format, has_metadata, sidecar } } = style;
     json!({
         "name": naming.to_string(),
@@ -18,7 +18,7 @@ pub fn style_text(style: &OutputOptions) -> String {
 }
 
 /// Parses the style that [`style_text`] wrote; `None` if the text is damaged.
-pub fn style_from(text: &str) -> Option<OutputOptions> {
+pub(super) fn style_from(text: &str) -> Option<OutputOptions> {
     let value: Value = serde_json::from_str(text).ok()?;
     let word = |name: &str| value.get(name).and_then(Value::as_str);
     let format = match word("format") {

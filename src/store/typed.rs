@@ -87,7 +87,7 @@ impl<R: RunReader + ?Sized> Typed for R {}
 /// Passes a snapshot of the run in the folder `out` to `read`, and writes nothing.
 ///
 /// `read` may be called again: its result for a ledger that changed meanwhile is discarded.
-pub fn read_snapshot<T, E: From<LedgerError>>(
+pub(crate) fn read_snapshot<T, E: From<LedgerError>>(
     store: &StoreSpec,
     out: &Path,
     mut read: impl FnMut(&dyn RunReader) -> Result<T, E>,

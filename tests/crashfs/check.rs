@@ -6,13 +6,13 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 
-use promptbatch::images::local::LocalStore;
 use promptbatch::images::validate::inspect;
 use promptbatch::images::validate::verdict::CheckLimits;
+use promptbatch::internals::images::LocalStore;
+use promptbatch::internals::store::SqliteStore;
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::{JobRecord, JobState, Phase};
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::sqlite::SqliteStore;
 use promptbatch::store::typed::Typed;
 use promptbatch::store::{JobSet, RunReader};
 

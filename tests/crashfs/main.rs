@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use promptbatch::store::sqlite::SqliteStore;
+use promptbatch::internals::store::SqliteStore;
 use tempfile::TempDir;
 
 use crate::check::Acked;

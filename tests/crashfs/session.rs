@@ -9,9 +9,11 @@ use bytes::Bytes;
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, stream};
 
-use promptbatch::images::local::LocalStore;
 use promptbatch::images::validate::verdict::CheckLimits;
 use promptbatch::images::{ImageStore, IncomingImage};
+use promptbatch::internals::images::LocalStore;
+use promptbatch::internals::run::Projection;
+use promptbatch::internals::store::SqliteStore;
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::{Job, JobId, JobSpec};
 use promptbatch::model::name::ImageName;
@@ -20,10 +22,8 @@ use promptbatch::model::progress::NoProgress;
 use promptbatch::model::provenance::Provenance;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::run::projection::Projection;
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::import::ManifestFacts;
-use promptbatch::store::sqlite::SqliteStore;
 use promptbatch::store::typed::Typed;
 use promptbatch::store::{JobScope, RunWriter, record};
 

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use promptbatch::internals::simulator::{Simulator, SimulatorThread};
 use promptbatch::simulator::config::SimulatorConfig;
-use promptbatch::simulator::http::{Simulator, SimulatorThread};
 use tempfile::TempDir;
 
 /// Folder of one page, and the API that its commands use.

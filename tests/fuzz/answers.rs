@@ -1,10 +1,10 @@
 //! Fuzz target for API answers: none creates a task that does not exist, and none that may cost something is a refusal.
 
-use promptbatch::model::escape::escape;
+use promptbatch::internals::model::escape;
+use promptbatch::internals::provider::ApiResponse;
+use promptbatch::internals::provider::answer::{polled, submitted};
 use promptbatch::model::outcome::{Fault, Status, TaskId};
-use promptbatch::provider::http::api_response::ApiResponse;
 use promptbatch::provider::http::token::Token;
-use promptbatch::provider::modelscope::answer::{polled, submitted};
 use serde_json::Value;
 
 use crate::{Target, assert_safe, outline};

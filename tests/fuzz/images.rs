@@ -5,8 +5,8 @@ use std::io::BufReader;
 use fastrand::Rng;
 use promptbatch::images::validate::inspect;
 use promptbatch::images::validate::verdict::CheckLimits;
+use promptbatch::internals::simulator::Picture;
 use promptbatch::model::outcome::ImageFormat;
-use promptbatch::simulator::picture::Picture;
 use sha2::{Digest, Sha256};
 
 use crate::{Target, assert_safe, outline};

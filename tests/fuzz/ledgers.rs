@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+use promptbatch::internals::store::SqliteStore;
 use promptbatch::model::event::{Event, EventKind, Stage};
 use promptbatch::model::job::JobSpec;
 use promptbatch::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
@@ -12,7 +13,6 @@ use promptbatch::model::time::Timestamp;
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::import::ManifestFacts;
 use promptbatch::store::settings::{ReadSettings, WriteSettings};
-use promptbatch::store::sqlite::SqliteStore;
 use promptbatch::store::typed::Typed;
 use promptbatch::store::{JobScope, JobSet, RunReader, RunWriter, record};
 

@@ -6,10 +6,11 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
+use promptbatch::internals::provider::body;
 use promptbatch::manifest;
 use promptbatch::manifest::error::ManifestError;
 use promptbatch::manifest::source::Source;
-use promptbatch::provider::modelscope::{SPEC, body};
+use promptbatch::provider::modelscope::SPEC;
 use serde_json::Value;
 use tempfile::TempDir;
 

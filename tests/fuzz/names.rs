@@ -2,9 +2,10 @@
 
 use std::path::{Component, Path};
 
+use promptbatch::internals::model::slug;
 use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::name::ImageName;
 use promptbatch::model::name::template::NameTemplate;
-use promptbatch::model::name::{ImageName, slug};
 use promptbatch::model::outcome::{ImageFormat, TaskId};
 use promptbatch::model::provenance::Provenance;
 use promptbatch::model::request::Request;

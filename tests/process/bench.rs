@@ -7,9 +7,9 @@ use std::process::{Child, Command, Output, Stdio};
 
 use promptbatch::images::validate::inspect;
 use promptbatch::images::validate::verdict::CheckLimits;
+use promptbatch::internals::simulator::Stats;
+use promptbatch::internals::simulator::{Simulator, SimulatorThread};
 use promptbatch::simulator::config::SimulatorConfig;
-use promptbatch::simulator::http::{Simulator, SimulatorThread};
-use promptbatch::simulator::stats::Stats;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use promptbatch::internals::provider::body;
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::Outcome;
 use promptbatch::model::phase::{JobRecord, JobState, Phase};
-use promptbatch::provider::modelscope::body;
 use promptbatch::store::error::LedgerError;
 use promptbatch::store::typed::Typed;
 use promptbatch::store::{JobSet, stores};

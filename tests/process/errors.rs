@@ -15,8 +15,8 @@ use promptbatch::images::validate::verdict::NotAnImage;
 use promptbatch::images::verify::Damage;
 use promptbatch::model::outcome::ImageFormat;
 use promptbatch::provider::spec::ConnectError;
-use promptbatch::report::gallery::GalleryWriteError;
-use promptbatch::report::results::file::ResultsError;
+use promptbatch::report::GalleryWriteError;
+use promptbatch::report::ResultsError;
 use promptbatch::run::export::ExportError;
 use promptbatch::store::error::{DatabaseFailure, LedgerError};
 

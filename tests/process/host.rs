@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use promptbatch::simulator::picture::Picture;
+use promptbatch::internals::simulator::Picture;
 
 use crate::bench::Bench;
 

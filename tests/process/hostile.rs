@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use promptbatch::simulator::picture::Picture;
+use promptbatch::internals::simulator::Picture;
 
 use crate::bench::{Bench, expect_code, quick, rows, stderr};
 use crate::wild::{Wild, caged, for_ever, respond, slowly};

@@ -4,9 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use futures::StreamExt;
-use promptbatch::driver::stop::stopper;
-use promptbatch::engine::turn::{Signal, StopReason};
 use promptbatch::images::validate::verdict::CheckLimits;
+use promptbatch::internals::store::create_in_memory;
 use promptbatch::model::counts::StatusCounts;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, Limits};
@@ -19,9 +18,10 @@ use promptbatch::run::consent::Consent;
 use promptbatch::run::credentials::Credentials;
 use promptbatch::run::error::RunError;
 use promptbatch::run::retry::{RetryOptions, retry};
+use promptbatch::run::stopper;
 use promptbatch::run::verify::{RepairOptions, repair, verify};
+use promptbatch::run::{Signal, StopReason};
 use promptbatch::simulator::config::SimulatorConfig;
-use promptbatch::store::memory;
 
 use crate::bench::{Bench, quick, wait_until};
 
@@ -98,7 +98,7 @@ async fn a_wrong_manifest_is_an_error_and_no_update() {
 async fn a_ledger_in_memory_serves_a_run_a_retry_and_a_repair() {
     let bench = Bench::new(SimulatorConfig { fail_rate: 0.5, ..quick() });
     let out = bench.path("out");
-    let _ledger = memory::create(&out);
+    let _ledger = create_in_memory(&out);
     let mut running = batch(&bench).start().unwrap();
     while let Some(update) = running.next().await {
         if matches!(&update, Update::Happened(event) if matches!(event.kind, EventKind::Finished(_))) {

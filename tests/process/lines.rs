@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use promptbatch::internals::simulator::Picture;
 use promptbatch::simulator::config::SimulatorConfig;
-use promptbatch::simulator::picture::Picture;
 
 use crate::bench::{Bench, expect_code, files, quick, rows, stderr, wait_until};
 use crate::host::{api_with_images_at, png, run_one};

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use promptbatch::engine::Engine;
-use promptbatch::engine::turn::{Action, Input, Turn};
+use promptbatch::internals::engine::Engine;
+use promptbatch::internals::engine::turn::{Action, Input, Turn};
 use promptbatch::model::job::{Job, JobId};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::{Acceptance, Artifact, Fault, FaultKind, ImageFormat, Status, TaskId, Url};

@@ -1,6 +1,6 @@
 //! Work conservation: no submission waits that may leave, and no kind of request delays another.
 
-use promptbatch::engine::turn::Turn;
+use promptbatch::internals::engine::turn::Turn;
 use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::model::time::Moment;
 

@@ -7,19 +7,19 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 
-use promptbatch::driver::clock::Clock;
+use promptbatch::internals::driver::clock::Clock;
+use promptbatch::internals::provider::ApiResponse;
+use promptbatch::internals::provider::RateLimitHeaders;
+use promptbatch::internals::provider::answer;
+use promptbatch::internals::provider::body;
+use promptbatch::internals::provider::image_refused;
+use promptbatch::internals::simulator::Server;
+use promptbatch::internals::simulator::{Delivery, HttpRequest, Reply};
 use promptbatch::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url};
 use promptbatch::model::partial_download::{PartialDownload, Validator};
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
-use promptbatch::provider::http::api_response::ApiResponse;
-use promptbatch::provider::http::image_link::image_refused;
-use promptbatch::provider::http::rate_limit_headers::RateLimitHeaders;
-use promptbatch::provider::modelscope::answer;
-use promptbatch::provider::modelscope::body;
 use promptbatch::provider::{Download, Provider};
-use promptbatch::simulator::message::{Delivery, HttpRequest, Reply};
-use promptbatch::simulator::server::Server;
 
 /// Time that a request waits for an answer that never comes.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

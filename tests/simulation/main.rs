@@ -27,7 +27,7 @@ mod worth;
 
 use std::time::Duration;
 
-use promptbatch::engine::turn::StopReason;
+use promptbatch::internals::engine::turn::StopReason;
 use promptbatch::model::limits::{Concurrency, InDoubtPolicy, Limits};
 use promptbatch::simulator::config::SimulatorConfig;
 use promptbatch::simulator::faults::{FaultSetting, InjectedFault};

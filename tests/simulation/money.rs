@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use promptbatch::engine::turn::StopReason;
+use promptbatch::internals::engine::turn::StopReason;
+use promptbatch::internals::store::MemoryLedger;
 use promptbatch::model::amount::Amount;
 use promptbatch::model::cost::Cost;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, InDoubtPolicy, Limits};
 use promptbatch::model::price::Price;
 use promptbatch::simulator::config::SimulatorConfig;
-use promptbatch::store::memory::MemoryLedger;
 
 use crate::crash::Crash;
 use crate::world::{self, Session, World};

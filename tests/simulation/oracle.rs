@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use promptbatch::images::validate::inspect;
 use promptbatch::images::validate::verdict::CheckLimits;
+use promptbatch::internals::provider::body;
+use promptbatch::internals::simulator::Stats;
 use promptbatch::model::event::Event;
 use promptbatch::model::limits::{Concurrency, InDoubtPolicy};
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Artifact, ImageFormat, Outcome};
 use promptbatch::model::phase::{JobRecord, JobState, Phase};
 use promptbatch::model::provenance::Provenance;
-use promptbatch::provider::modelscope::body;
 use promptbatch::simulator::faults::InjectedFault;
-use promptbatch::simulator::stats::Stats;
 
 use crate::pace;
 use crate::story::{self, Told};

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use promptbatch::internals::simulator::Task;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, Limits};
 use promptbatch::simulator::config::SimulatorConfig;
-use promptbatch::simulator::task::Task;
 
 use crate::world::{self, World};
 use crate::{calm, limits};

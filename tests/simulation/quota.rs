@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use promptbatch::engine::turn::StopReason;
+use promptbatch::internals::engine::turn::StopReason;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::limits::{Concurrency, Limits, QuotaPolicy};
 use promptbatch::simulator::config::SimulatorConfig;

@@ -5,12 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use promptbatch::internals::simulator::{Task, TaskOutcome};
 use promptbatch::model::event::{Event, EventKind, Stage};
 use promptbatch::model::job::JobId;
 use promptbatch::model::limits::{InDoubtPolicy, Limits};
 use promptbatch::model::outcome::{Fault, FaultKind, Outcome, TaskId};
 use promptbatch::model::time::Timestamp;
-use promptbatch::simulator::task::{Task, TaskOutcome};
 
 /// Minimum number of answers that a task is unknown, before the task may be declared lost. The last answer is the loss
 /// itself.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use promptbatch::internals::store::MemoryLedger;
 use promptbatch::model::event::{Event, EventKind};
 use promptbatch::model::job::JobId;
 use promptbatch::model::outcome::{Acceptance, Fault, Status, TaskId, Url};
@@ -13,7 +14,6 @@ use promptbatch::model::partial_download::PartialDownload;
 use promptbatch::model::request::Request;
 use promptbatch::provider::{Download, Provider};
 use promptbatch::store::error::LedgerError;
-use promptbatch::store::memory::MemoryLedger;
 use promptbatch::store::{Ledger, Loaded, TaskOwner};
 
 /// Records what one process has committed and what it has sent.

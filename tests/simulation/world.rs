@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tokio::select;
 
-use promptbatch::driver::clock::Clock;
-use promptbatch::driver::context::DriverContext;
-use promptbatch::driver::stop::stopper;
-use promptbatch::driver::{self, DriveError};
-use promptbatch::engine::Engine;
-use promptbatch::engine::turn::StopReason;
-use promptbatch::images::memory::MemoryStore;
+use promptbatch::internals::driver::clock::Clock;
+use promptbatch::internals::driver::context::DriverContext;
+use promptbatch::internals::driver::{self, DriveError};
+use promptbatch::internals::engine::Engine;
+use promptbatch::internals::engine::turn::StopReason;
+use promptbatch::internals::images::MemoryStore;
+use promptbatch::internals::simulator::Server;
+use promptbatch::internals::store::MemoryLedger;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::history::History;
 use promptbatch::model::job::{Job, JobId};
@@ -19,9 +20,8 @@ use promptbatch::model::limits::Limits;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
 use promptbatch::report::Reporters;
+use promptbatch::run::stopper;
 use promptbatch::simulator::config::SimulatorConfig;
-use promptbatch::simulator::server::Server;
-use promptbatch::store::memory::MemoryLedger;
 
 use crate::crash::{Crash, Stepped};
 use crate::direct::{Direct, Outage};

@@ -55,7 +55,9 @@ fn mentioned_paths(code: &str) -> Vec<Vec<String>> {
     let mut rest = String::new();
     let mut tree: Option<String> = None;
     for line in code.lines() {
-        let is_use = line.trim_start().starts_with("use ") || line.trim_start().starts_with("pub use ");
+        let line_start = line.trim_start();
+        let is_use =
+            ["use ", "pub use ", "pub(crate) use ", "pub(super) use "].iter().any(|word| line_start.starts_with(word));
         match (&mut tree, is_use) {
             (Some(tree), _) => tree.push_str(line),
             (None, true) => tree = line.split_once("use ").map(|(_, tree)| tree.to_owned()),

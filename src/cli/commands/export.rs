@@ -18,7 +18,7 @@ use crate::report::tty_reporter::PrintAbove;
 use crate::run::export::{ExportError, ExportOptions, Exported, LeftOut, ShardLimits, export as run_export};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Examples:
   promptbatch export out/cats --to imagefolder
       from datasets import load_dataset
@@ -54,7 +54,7 @@ takes no extra space and must not be changed in place. --copy makes copies. Spli
 of one job together, not the jobs of one prompt.";
 
 #[derive(Debug, Args)]
-pub struct ExportArgs {
+pub(crate) struct ExportArgs {
     /// The output folder of a run
     #[arg(value_parser = run_folder())]
     pub out: PathBuf,
@@ -101,7 +101,7 @@ pub struct ExportArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ExportFormat {
+pub(crate) enum ExportFormat {
     /// Image files and a metadata table, for Hugging Face's `datasets`
     Imagefolder,
     /// Tar shards, for `webdataset`
@@ -124,7 +124,7 @@ impl From<ExportFormat> for DatasetFormat {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum MetadataFormat {
+pub(crate) enum MetadataFormat {
     /// metadata.jsonl, which keeps numbers apart from text
     Jsonl,
     /// metadata.csv, where loaders read texts such as null and NA as missing
@@ -141,7 +141,7 @@ impl From<MetadataFormat> for TableFormat {
 }
 
 /// Exports the images of a run, and prints the result.
-pub fn export(args: &ExportArgs) -> Exit {
+pub(crate) fn export(args: &ExportArgs) -> Exit {
     let options = match options(args) {
         Ok(options) => options,
         Err(words) => {

@@ -15,7 +15,7 @@ use crate::report::tty_reporter::PrintAbove;
 use crate::run::gallery::{ALL, Gallery, GalleryError, gallery as make};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Examples:
   promptbatch gallery out/cats                          out/cats/gallery.html, for any browser
   promptbatch gallery out/cats --jobs 100001-200000     the second hundred thousand of a large run
@@ -23,7 +23,7 @@ The page needs no server and no network. Move it together with OUT, whose images
 Thumbnails are in OUT/gallery, and only new ones are made. Prints the path of the page.";
 
 #[derive(Debug, Args)]
-pub struct GalleryArgs {
+pub(crate) struct GalleryArgs {
     /// The output folder of a run
     #[arg(value_parser = run_folder())]
     pub out: PathBuf,
@@ -40,7 +40,7 @@ pub struct GalleryArgs {
 const WITHOUT_MAX: usize = 5;
 
 /// Writes the gallery of a run.
-pub fn gallery(args: &GalleryArgs) -> Exit {
+pub(crate) fn gallery(args: &GalleryArgs) -> Exit {
     let mut chores = chores(args.progress.display(), &PrintAbove::default());
     let made = make(&args.out, args.jobs.as_ref().unwrap_or(&ALL), &mut *chores);
     drop(chores);
@@ -58,7 +58,7 @@ pub fn gallery(args: &GalleryArgs) -> Exit {
 
 /// Writes the gallery at the end of a run, after the summary. A gallery that fails turns a successful run into an
 /// error.
-pub fn after_run(out: &Path, is_quiet: bool, exit: Exit, progress: &mut dyn Progress) -> Exit {
+pub(crate) fn after_run(out: &Path, is_quiet: bool, exit: Exit, progress: &mut dyn Progress) -> Exit {
     match make(out, &ALL, progress) {
         Ok(gallery) => {
             if !is_quiet {
@@ -102,7 +102,7 @@ fn words(gallery: &Gallery, out: &Path) -> Vec<String> {
 }
 
 /// Parses a range of job indices: `N`, `FROM-TO`, `FROM-` or `-TO`.
-pub fn job_range(text: &str) -> Result<RangeInclusive<u64>, String> {
+pub(crate) fn job_range(text: &str) -> Result<RangeInclusive<u64>, String> {
     let number = |text: &str, default| if text.is_empty() { Some(default) } else { text.parse().ok() };
     let (from, to) = text.trim().split_once('-').unwrap_or((text, text));
     let range = number(from.trim(), 1).zip(number(to.trim(), u64::MAX));

@@ -13,7 +13,7 @@ use crate::manifest::schema;
 use crate::model::escape::escape;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Examples:
   promptbatch init                                      prompts.yaml and prompts.schema.json
   promptbatch init cats.yaml --no-schema                only cats.yaml
@@ -22,7 +22,7 @@ Existing files are never overwritten. The first line of the starter refers to th
 editors with a YAML language server (VS Code with the YAML extension, Neovim, Helix and others).";
 
 /// Text below the flags in the help of `schema`: examples, exit codes, and the format of the output.
-pub const SCHEMA_HELP: &str = "\
+pub(crate) const SCHEMA_HELP: &str = "\
 Examples:
   promptbatch schema > prompts.schema.json
 and as the first line of a manifest:
@@ -31,7 +31,7 @@ The schema is of draft 2020-12. `validate` checks more than the schema does: dup
 that do not match, names in prompts.";
 
 #[derive(Debug, Args)]
-pub struct InitArgs {
+pub(crate) struct InitArgs {
     /// File to write, with a name that ends in .yaml or .yml; - for stdout
     #[arg(default_value = "prompts.yaml")]
     pub manifest: PathBuf,
@@ -48,12 +48,12 @@ const STARTER: &str = include_str!("../../../examples/starter.yaml");
 const SCHEMA_NAME: &str = "prompts.schema.json";
 
 /// Prints the JSON Schema of YAML manifests.
-pub fn schema() -> Exit {
+pub(crate) fn schema() -> Exit {
     print(&schema::schema())
 }
 
 /// Writes a starter manifest, and its schema next to it. Existing files are never overwritten.
-pub fn init(args: &InitArgs) -> Exit {
+pub(crate) fn init(args: &InitArgs) -> Exit {
     let path = args.manifest.as_path();
     let without_schema = STARTER.split_once('\n').map_or(STARTER, |(_, rest)| rest);
     if path == Path::new("-") {

@@ -17,14 +17,14 @@ use crate::store::error::LedgerError;
 use crate::store::{RunReader, stores};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Examples:
   promptbatch log out/cats 17                           the seventeenth row of the manifest
   promptbatch log out/cats cat-blue                     by its own id in the manifest
   promptbatch log out/cats 5075521                      by the id of a task";
 
 #[derive(Debug, Args)]
-pub struct LogArgs {
+pub(crate) struct LogArgs {
     /// The output folder of a run
     #[arg(value_parser = run_folder())]
     pub out: PathBuf,
@@ -37,7 +37,7 @@ pub struct LogArgs {
 const TEXT_CHARS_MAX: usize = 2000;
 
 /// Prints the history of one job.
-pub fn log(args: &LogArgs) -> Exit {
+pub(crate) fn log(args: &LogArgs) -> Exit {
     let told = stores::open_for_reading(&args.out).and_then(|run| {
         let found = run.find(&args.job)?;
         match found.as_slice() {

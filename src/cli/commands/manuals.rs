@@ -13,7 +13,7 @@ use crate::cli::output::{fail, print, tell};
 use crate::model::escape::escape;
 
 /// Text below the flags in the help of `completions`: examples, exit codes, and the format of the output.
-pub const COMPLETIONS_HELP: &str = "\
+pub(crate) const COMPLETIONS_HELP: &str = "\
 Examples:
   promptbatch completions bash > ~/.local/share/bash-completion/completions/promptbatch
   promptbatch completions zsh > ~/.zfunc/_promptbatch                   with ~/.zfunc in fpath
@@ -21,20 +21,20 @@ Examples:
   promptbatch completions powershell >> $PROFILE";
 
 /// Text below the flags in the help of `man`: examples, exit codes, and the format of the output.
-pub const MAN_HELP: &str = "\
+pub(crate) const MAN_HELP: &str = "\
 Examples:
   promptbatch man | man -l -                            the page of the whole program
   promptbatch man run | man -l -                        the page of one command
   promptbatch man --dir ~/.local/share/man/man1         all pages, for `man promptbatch-run`";
 
 #[derive(Debug, Args)]
-pub struct CompletionsArgs {
+pub(crate) struct CompletionsArgs {
     /// Shell to generate completions for
     shell: Shell,
 }
 
 #[derive(Debug, Args)]
-pub struct ManArgs {
+pub(crate) struct ManArgs {
     /// Only the page of this command
     #[arg(conflicts_with = "dir")]
     verb: Option<String>,
@@ -49,14 +49,14 @@ pub struct ManArgs {
 }
 
 /// Prints the completion script of a shell.
-pub fn completions(args: &CompletionsArgs, command: &mut Command) -> Exit {
+pub(crate) fn completions(args: &CompletionsArgs, command: &mut Command) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, command, "promptbatch", &mut script);
     print(&String::from_utf8_lossy(&script))
 }
 
 /// Prints a manual page, or writes all of them.
-pub fn man(args: &ManArgs, command: Command) -> Exit {
+pub(crate) fn man(args: &ManArgs, command: Command) -> Exit {
     // Pages name commands as users type them only after the build of the whole.
     let mut top = command.disable_help_subcommand(true);
     top.build();

@@ -1,15 +1,15 @@
 //! Commands of the program: one file for each, with its arguments, its help and its work.
 
-pub mod export;
-pub mod gallery;
-pub mod init;
-pub mod log;
-pub mod manuals;
-pub mod plan;
-pub mod results;
-pub mod retry;
-pub mod run;
-pub mod simulate;
-pub mod status;
-pub mod validate;
-pub mod verify;
+pub(super) mod export;
+pub(super) mod gallery;
+pub(super) mod init;
+pub(super) mod log;
+pub(super) mod manuals;
+pub(super) mod plan;
+pub(super) mod results;
+pub(super) mod retry;
+pub(super) mod run;
+pub(super) mod simulate;
+pub(super) mod status;
+pub(super) mod validate;
+pub(super) mod verify;

@@ -31,7 +31,7 @@ use crate::run::money::check_price;
 use crate::store::diff::DiffEntry;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 new:      the run does not have this job yet
 changed:  a new job that replaces an old one with the same id, or else at the same position
 back:     it was dropped earlier and returns, with its image if it has one
@@ -69,7 +69,7 @@ Examples:
   max_cost          the amount of --max-cost, or null";
 
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
 
@@ -109,7 +109,7 @@ pub struct PlanArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ListFormat {
+pub(crate) enum ListFormat {
     /// A table
     Csv,
     /// One JSON object per line
@@ -127,7 +127,7 @@ impl From<ListFormat> for Listing {
 
 /// Number of tasks in flight. `None` means `auto`.
 #[derive(Clone, Copy, Debug)]
-pub struct InFlight(pub Option<u32>);
+pub(crate) struct InFlight(pub Option<u32>);
 
 fn in_flight(text: &str) -> Result<InFlight, String> {
     match text.trim() {
@@ -143,7 +143,7 @@ fn in_flight(text: &str) -> Result<InFlight, String> {
 const VALUE_CHARS_MAX: usize = 48;
 
 /// Shows what a run would do.
-pub fn plan(args: &PlanArgs) -> Exit {
+pub(crate) fn plan(args: &PlanArgs) -> Exit {
     if let Some(format) = args.list {
         return write_list(args, format.into());
     }
@@ -158,7 +158,13 @@ pub fn plan(args: &PlanArgs) -> Exit {
 }
 
 /// Shows what a run of this manifest would do with the user's settings.
-pub fn show(args: &ManifestArgs, out: Option<&Path>, told: &PlanSettings<'_>, is_json: bool, display: Display) -> Exit {
+pub(crate) fn show(
+    args: &ManifestArgs,
+    out: Option<&Path>,
+    told: &PlanSettings<'_>,
+    is_json: bool,
+    display: Display,
+) -> Exit {
     let out = match out_dir(out, args) {
         Ok(out) => out,
         Err(exit) => return exit,

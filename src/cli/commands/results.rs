@@ -15,7 +15,7 @@ use crate::run::projection::{Projection, ProjectionError, ResultRows};
 use crate::store::stores;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Examples:
   promptbatch results out/cats                          out/cats/results.csv
   promptbatch results out/cats --format jsonl           out/cats/results.jsonl
@@ -31,7 +31,7 @@ that were given. The manifest's own columns stay text, as they are carried throu
 No run updates that file: run this command again when you need it.";
 
 #[derive(Debug, Args)]
-pub struct ResultsArgs {
+pub(crate) struct ResultsArgs {
     /// The output folder of a run
     #[arg(value_parser = run_folder())]
     pub out: PathBuf,
@@ -56,7 +56,7 @@ pub struct ResultsArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum ResultsFormat {
+pub(crate) enum ResultsFormat {
     /// OUT/results.csv, as every run writes it
     Csv,
     /// OUT/results.jsonl: one JSON object per line, with numbers as numbers
@@ -73,7 +73,7 @@ impl From<ResultsFormat> for ResultsFileFormat {
 }
 
 /// Writes the results again from the ledger.
-pub fn results(args: &ResultsArgs) -> Exit {
+pub(crate) fn results(args: &ResultsArgs) -> Exit {
     let projection = Projection::written_as(args.format.into(), &args.out).guarding(args.guard.is_wanted());
     let projection = projection.with_bom(args.bom && matches!(args.format, ResultsFormat::Csv));
     let rows = if args.include_dropped { ResultRows::WithDropped } else { ResultRows::OfManifest };

@@ -17,7 +17,7 @@ use crate::run::retry::{RetryOptions, retry as run_retry};
 use crate::run::summary::SessionStart;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Examples:
   promptbatch retry out/cats                            all failures except moderated and in doubt
   promptbatch retry out/cats --only moderated           the same prompts, which are paid for again
@@ -26,7 +26,7 @@ If a job's task may still give the image that is paid for, that task is asked fi
 is submitted again. Jobs that are only pending are left to `run`.";
 
 #[derive(Debug, Args)]
-pub struct RetryArgs {
+pub(crate) struct RetryArgs {
     /// The output folder of a run
     #[arg(value_parser = run_folder())]
     pub out: PathBuf,
@@ -57,7 +57,7 @@ pub struct RetryArgs {
 }
 
 /// Retries failed jobs.
-pub fn retry(args: &RetryArgs) -> Exit {
+pub(crate) fn retry(args: &RetryArgs) -> Exit {
     if let Err(exit) = args.reports.check(None) {
         return exit;
     }
@@ -117,7 +117,7 @@ fn failure_kind(text: &str) -> Result<String, String> {
 
 /// Returns the failure kinds that `retry` retries by default: all except content refusals and submissions that may have
 /// been paid for.
-pub fn failure_kinds_by_default() -> Vec<String> {
+pub(crate) fn failure_kinds_by_default() -> Vec<String> {
     let is_default = |kind: &&str| !matches!(*kind, "moderated" | "in_doubt");
     FaultKind::CODES.into_iter().filter(is_default).map(str::to_owned).collect()
 }

@@ -47,13 +47,13 @@ After an interruption, run the same command again to resume: accepted tasks are 
 submitted again.";
 
 /// Returns the text below the flags in the help: examples, and what an interruption needs.
-pub fn help() -> String {
+pub(crate) fn help() -> String {
     let variable = registry::DEFAULT.api.map_or("", |api| api.token.variables[0]);
     HELP.replace("$TOKEN", variable)
 }
 
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
 
@@ -106,7 +106,7 @@ pub struct RunArgs {
 }
 
 /// Runs a manifest, or continues its run.
-pub fn run(args: &RunArgs) -> Exit {
+pub(crate) fn run(args: &RunArgs) -> Exit {
     if args.dry_run {
         return plan::show(&args.manifest, args.out.as_deref(), &told(&args.pace), false, args.show.display());
     }

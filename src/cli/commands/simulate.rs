@@ -30,12 +30,12 @@ The address is printed on stdout. The server runs until it is interrupted, and d
 from the requests.";
 
 /// Returns the examples of `simulate`, and every fault that it can inject.
-pub fn help() -> String {
+pub(crate) fn help() -> String {
     format!("{HELP}\n\n{}", faults::help())
 }
 
 #[derive(Debug, Args)]
-pub struct SimulateArgs {
+pub(crate) struct SimulateArgs {
     /// Port on 127.0.0.1, or 0 for any free port
     #[arg(long, default_value_t = 8080, env = "PROMPTBATCH_PORT")]
     pub port: u16,
@@ -90,7 +90,7 @@ pub struct SimulateArgs {
 const PICTURES_BYTES_MAX: usize = 128 << 20;
 
 /// Serves until SIGINT or SIGTERM. The address is the only line on stdout.
-pub fn simulate(args: SimulateArgs) -> Exit {
+pub(crate) fn simulate(args: SimulateArgs) -> Exit {
     if !(0.0..=1.0).contains(&args.fail_rate) || !(0.0..=10.0).contains(&args.latency_sigma) {
         tell("error: --fail-rate must be from 0 to 1, and --latency-sigma from 0 to 10");
         return Exit::Usage;

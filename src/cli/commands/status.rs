@@ -16,14 +16,14 @@ use crate::report::tty_reporter::can_be_drawn;
 use crate::report::watch::Watch;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Examples:
   promptbatch status out/cats                           counts, rate, time left, first failures
   promptbatch status out/cats --watch                   refreshed until the run ends
   promptbatch status out/cats --json                    for scripts";
 
 #[derive(Debug, Args)]
-pub struct StatusArgs {
+pub(crate) struct StatusArgs {
     /// The output folder of a run
     #[arg(value_parser = run_folder())]
     pub out: PathBuf,
@@ -43,7 +43,7 @@ const DRAWN_EVERY: Duration = Duration::from_secs(1);
 const PRINTED_EVERY: Duration = Duration::from_secs(10);
 
 /// Prints the status of a run.
-pub fn status(args: &StatusArgs) -> Exit {
+pub(crate) fn status(args: &StatusArgs) -> Exit {
     match RunStatus::of(&args.out).map(|standing| if args.json { standing.json() } else { standing.words() }) {
         Ok(text) => print(&text),
         Err(error) => fail(Exit::of_ledger(&error), &error),
@@ -51,7 +51,7 @@ pub fn status(args: &StatusArgs) -> Exit {
 }
 
 /// Shows the status of a run until no process runs it any more.
-pub fn watch(args: &StatusArgs) -> Exit {
+pub(crate) fn watch(args: &StatusArgs) -> Exit {
     let is_drawn = !args.json && io::stdout().is_terminal() && can_be_drawn();
     let block = is_drawn.then(|| Watch::on(Terminal::stderr()));
     loop {

@@ -14,7 +14,7 @@ use crate::provider::registry;
 use crate::report::tty_reporter::PrintAbove;
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Examples:
   promptbatch validate prompts.yaml                     the first 20 mistakes, each with its line
   promptbatch validate prompts.yaml --json              up to a thousand, for an editor or a script
@@ -31,7 +31,7 @@ Exit code 0: the manifest can be run, perhaps with warnings; 2: it cannot.
   n_warnings        number of warnings";
 
 #[derive(Debug, Args)]
-pub struct ValidateArgs {
+pub(crate) struct ValidateArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
 
@@ -44,7 +44,7 @@ pub struct ValidateArgs {
 }
 
 /// Prints every mistake in a manifest.
-pub fn validate(args: &ValidateArgs) -> Exit {
+pub(crate) fn validate(args: &ValidateArgs) -> Exit {
     let path = escape(&args.manifest.manifest.display().to_string());
     let mut chores = chores(args.progress.display(), &PrintAbove::default());
     let source = source(&args.manifest, registry::DEFAULT);

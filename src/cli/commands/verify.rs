@@ -18,7 +18,7 @@ use crate::run::summary::{SessionStart, Summary};
 use crate::run::verify::{DamagedImage, RepairOptions, VerifyReport, repair as run_repair, verify as run_verify};
 
 /// Text below the flags in the help: examples, exit codes, and the format of the output.
-pub const HELP: &str = "\
+pub(crate) const HELP: &str = "\
 Examples:
   promptbatch verify out/cats                           check every image against its record
   promptbatch verify out/cats --repair                  fetch missing and damaged ones again
@@ -28,7 +28,7 @@ it. Nothing is submitted: a job whose task is gone becomes pending, and `run` su
 damaged file is kept in OUT/damaged.";
 
 #[derive(Debug, Args)]
-pub struct VerifyArgs {
+pub(crate) struct VerifyArgs {
     /// The output folder of a run
     #[arg(value_parser = run_folder())]
     pub out: PathBuf,
@@ -51,7 +51,7 @@ pub struct VerifyArgs {
 const DAMAGED_MAX: usize = 50;
 
 /// Compares every image with its record, and downloads damaged images again if requested.
-pub fn verify(args: &VerifyArgs) -> Exit {
+pub(crate) fn verify(args: &VerifyArgs) -> Exit {
     let mut chores = chores(args.show.display(), &PrintAbove::default());
     let verified = match run_verify(&args.out, args.known.consent.consent(), &mut *chores) {
         Ok(verified) => verified,

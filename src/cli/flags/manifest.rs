@@ -17,7 +17,7 @@ use crate::manifest::syntax::Syntax;
 use crate::provider::spec::ProviderSpec;
 
 #[derive(Debug, Args)]
-pub struct ManifestArgs {
+pub(crate) struct ManifestArgs {
     #[arg(help = manifest_help(), value_parser = manifest_file())]
     pub manifest: PathBuf,
 
@@ -96,7 +96,7 @@ fn manifest_help() -> String {
 }
 
 /// Builds the source of the manifest: its path, and how to read it for this provider.
-pub fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> Source {
+pub(crate) fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> Source {
     Source {
         path: args.manifest.clone(),
         format: args.format,
@@ -118,7 +118,7 @@ pub fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> Source {
 
 /// Returns the output folder: the given one, or one named after the manifest. A pipe has another name each time, so its
 /// folder must be given.
-pub fn out_dir(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
+pub(crate) fn out_dir(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
     let path = &args.manifest;
     match named {
         Some(named) => Ok(named.to_owned()),
@@ -133,7 +133,7 @@ pub fn out_dir(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exi
 
 /// One or several folders.
 #[derive(Clone, Debug)]
-pub struct FolderArgs(pub Vec<PathBuf>);
+pub(crate) struct FolderArgs(pub Vec<PathBuf>);
 
 /// Parses one folder, or several with the separator of `PATH` between them. A text that names an existing folder is not
 /// split.

@@ -1,10 +1,10 @@
 //! Groups of flags that several commands share: access to the provider, rate and limits, and output.
 
-pub mod manifest;
-pub mod provider;
-pub mod reports;
-pub mod style;
-pub mod units;
+pub(super) mod manifest;
+pub(super) mod provider;
+pub(super) mod reports;
+pub(super) mod style;
+pub(super) mod units;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use crate::run::credentials::Credentials;
 
 /// How the provider is reached.
 #[derive(Debug, Args)]
-pub struct AccessArgs {
+pub(super) struct AccessArgs {
     #[arg(long, value_name = "FILE", env = "PROMPTBATCH_TOKEN_FILE", help = token_file_help())]
     pub token_file: Option<PathBuf>,
 
@@ -36,7 +36,7 @@ pub struct AccessArgs {
 
 /// How the provider is reached that a ledger names.
 #[derive(Debug, Args)]
-pub struct LedgerAccessArgs {
+pub(super) struct LedgerAccessArgs {
     /// API base URL, if neither the provider's own nor on this machine: the token is sent nowhere else unless you say so
     #[arg(long, value_name = "URL", env = "PROMPTBATCH_BASE_URL", hide_env_values = true)]
     base_url: Option<String>,
@@ -49,7 +49,7 @@ pub struct LedgerAccessArgs {
 }
 
 impl LedgerAccessArgs {
-    pub fn access(&self) -> Credentials {
+    pub(super) fn access(&self) -> Credentials {
         let AccessArgs { token_file, request_timeout } = &self.access;
         Credentials {
             token: token_file.clone().map_or(TokenSource::Environment, TokenSource::File),
@@ -63,7 +63,7 @@ impl LedgerAccessArgs {
 
 /// What a run does not go on with unasked.
 #[derive(Debug, Args)]
-pub struct ConsentArgs {
+pub(super) struct ConsentArgs {
     /// Resume with a ledger that is older than OUT/run.mark says, such as one restored from a copy: the jobs that may have been
     /// submitted since then are in doubt (--in-doubt)
     #[arg(long, env = "PROMPTBATCH_ACCEPT_OLDER_LEDGER", action = ArgAction::SetTrue)]
@@ -76,14 +76,14 @@ pub struct ConsentArgs {
 }
 
 impl ConsentArgs {
-    pub fn consent(&self) -> Consent {
+    pub(super) fn consent(&self) -> Consent {
         Consent { is_older_accepted: self.accept_older_ledger, is_account_new: self.new_account, ..Consent::default() }
     }
 }
 
 /// The pace, and what is done when something goes wrong.
 #[derive(Debug, Args)]
-pub struct PaceArgs {
+pub(super) struct PaceArgs {
     /// Maximum tasks in flight: a number, or `auto` to start low and learn the limit
     #[arg(short = 'j', long, value_name = "N|auto", default_value = "auto", env = "PROMPTBATCH_CONCURRENCY")]
     pub concurrency: Concurrency,
@@ -159,7 +159,7 @@ pub struct PaceArgs {
 }
 
 impl PaceArgs {
-    pub fn limits(&self) -> Limits {
+    pub(super) fn limits(&self) -> Limits {
         Limits {
             concurrency: self.concurrency,
             rate: self.rate,
@@ -187,7 +187,7 @@ impl PaceArgs {
 
 /// The largest image that is taken.
 #[derive(Debug, Args)]
-pub struct ImageArgs {
+pub(super) struct ImageArgs {
     /// Maximum image file size: 64MiB, 20MB, or bytes
     #[arg(long, value_name = "SIZE", default_value = BYTES_MAX, value_parser = bytes, env = "PROMPTBATCH_IMAGE_BYTES_MAX")]
     pub image_bytes_max: u64,
@@ -198,14 +198,14 @@ pub struct ImageArgs {
 }
 
 impl ImageArgs {
-    pub fn limits(&self) -> CheckLimits {
+    pub(super) fn limits(&self) -> CheckLimits {
         CheckLimits { bytes_max: self.image_bytes_max, pixels_max: self.image_pixels_max }
     }
 }
 
 /// What becomes of texts that spreadsheets would compute.
 #[derive(Debug, Args)]
-pub struct GuardArgs {
+pub(super) struct GuardArgs {
     /// Put ' before cells of results.csv that a spreadsheet would read as formulas; later runs in the folder do the same
     #[arg(
         long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on",
@@ -216,7 +216,7 @@ pub struct GuardArgs {
 
 impl GuardArgs {
     /// Returns the user's choice. `None` means that the user did not choose.
-    pub fn is_wanted(&self) -> Option<bool> {
+    pub(super) fn is_wanted(&self) -> Option<bool> {
         self.formula_guard.map(|guard| match guard {
             FormulaGuard::On => true,
             FormulaGuard::Off => false,
@@ -234,7 +234,7 @@ enum FormulaGuard {
 
 /// What is shown while it goes on.
 #[derive(Debug, Args)]
-pub struct ShowArgs {
+pub(super) struct ShowArgs {
     #[command(flatten)]
     progress: ProgressArgs,
 
@@ -249,25 +249,25 @@ pub struct ShowArgs {
 
 impl ShowArgs {
     /// Reports whether text other than errors and warnings is printed.
-    pub fn is_for_people(&self) -> bool {
+    pub(super) fn is_for_people(&self) -> bool {
         !self.quiet && self.display() != Display::Json
     }
 
-    pub fn display(&self) -> Display {
+    pub(super) fn display(&self) -> Display {
         if self.quiet { Display::Nothing } else { self.progress.display() }
     }
 }
 
 /// How long work is shown by those who say nothing else.
 #[derive(Debug, Args)]
-pub struct ProgressArgs {
+pub(super) struct ProgressArgs {
     /// How progress is shown
     #[arg(long, default_value = "auto", env = "PROMPTBATCH_PROGRESS")]
     progress: Progress,
 }
 
 impl ProgressArgs {
-    pub fn display(&self) -> Display {
+    pub(super) fn display(&self) -> Display {
         match self.progress {
             Progress::Auto | Progress::Bar if can_be_drawn() => Display::Bar,
             Progress::Auto | Progress::Bar | Progress::Plain => Display::Lines,
@@ -279,7 +279,7 @@ impl ProgressArgs {
 
 /// Form of the progress output on the present standard error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Display {
+pub(super) enum Display {
     Bar,
     Lines,
     Json,
@@ -301,7 +301,7 @@ enum Progress {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum InDoubtArg {
+pub(crate) enum InDoubtArg {
     /// Submit it again, and count it
     Resubmit,
     /// Leave it for you to decide
@@ -321,7 +321,7 @@ impl From<InDoubtArg> for InDoubtPolicy {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum OnQuotaArg {
+pub(crate) enum OnQuotaArg {
     /// Complete the tasks in flight, then stop with exit code 75
     Stop,
     /// Wait for the quota to reset, then try with one submission
@@ -338,14 +338,14 @@ impl From<OnQuotaArg> for QuotaPolicy {
 }
 
 /// Parses a number of jobs, at least 1. Zero is refused as a mistake, because some programs use it for no limit.
-pub fn some_jobs(text: &str) -> Result<NonZeroU64, String> {
+pub(super) fn some_jobs(text: &str) -> Result<NonZeroU64, String> {
     text.trim().parse().map_err(|_| {
         "write a whole number of at least 1, or leave --limit out to work on all jobs (`plan` works on none)".to_owned()
     })
 }
 
 /// Parses the output folder of a run. A file is refused: most users who name the manifest mean its folder.
-pub fn run_folder() -> impl TypedValueParser<Value = PathBuf> {
+pub(super) fn run_folder() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| {
         if !path.is_file() {
             return Ok(path);
@@ -360,12 +360,12 @@ fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
 }
 
 /// Parses a duration as users write it, such as `500ms`, `30s` or `2h`.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|_| "a duration is a number and a unit, for example 500ms, 30s, 10m or 2h".to_owned())
 }
 
 /// Warning about a token that belongs to another account than the batch.
-pub const OTHER_ACCOUNT: &str = "warning: the token belongs to a different account than the one that this batch was started with. \
+pub(super) const OTHER_ACCOUNT: &str = "warning: the token belongs to a different account than the one that this batch was started with. \
 Tasks of the old account cannot be fetched with it and stay unfinished: use the old token again to get them. New submissions go to the \
 account of this token. If the old account is gone for good, --new-account submits its unfinished tasks again, which is paid for again";

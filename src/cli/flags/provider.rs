@@ -8,23 +8,23 @@ use crate::provider::registry::{self, PROVIDERS};
 use crate::provider::spec::{ApiSpec, ProviderSpec};
 
 /// Returns the parser of a provider's name.
-pub fn provider() -> impl TypedValueParser<Value = &'static ProviderSpec> {
+pub(crate) fn provider() -> impl TypedValueParser<Value = &'static ProviderSpec> {
     let values = PROVIDERS.iter().map(|spec| PossibleValue::new(spec.name).help(spec.help)).collect::<Vec<_>>();
     PossibleValuesParser::new(values).map(|name| registry::find(&name).expect("the value is from the table"))
 }
 
-pub fn base_url_help() -> String {
+pub(crate) fn base_url_help() -> String {
     format!("API base URL [default: {}]", each_api(|api| api.base_url.to_owned()))
 }
 
-pub fn token_file_help() -> String {
+pub(crate) fn token_file_help() -> String {
     format!(
         "File that holds the token, instead of the variable {}",
         each_api(|api| format!("`{}`", api.token.variables[0]))
     )
 }
 
-pub fn request_timeout_help() -> String {
+pub(crate) fn request_timeout_help() -> String {
     let default = each_api(|api| seconds(api.request_timeout));
     format!(
         "Timeout of one request: 500ms, 30s, 2m; an image may take longer, unless no data arrives for this long [default: {default}]"

@@ -19,7 +19,7 @@ use crate::run::summary::Summary;
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
 #[derive(Debug, Args)]
-pub struct ReportArgs {
+pub(crate) struct ReportArgs {
     #[arg(long, value_name = "KIND=FILE", value_delimiter = ',', env = "PROMPTBATCH_REPORT", help = report_help())]
     report: Vec<ReportRequest>,
 
@@ -36,13 +36,13 @@ fn report_help() -> String {
 
 impl ReportArgs {
     /// Checks that all reports can be written, before anything is sent.
-    pub fn check(&self, manifest: Option<&Path>) -> Result<(), Exit> {
+    pub(crate) fn check(&self, manifest: Option<&Path>) -> Result<(), Exit> {
         self.report.iter().try_for_each(|report| report.check(manifest)).map_err(|error| fail(Exit::Usage, &error))
     }
 
     /// Writes the requested reports of a run. A report that cannot be written is an error, an unwritable step summary
     /// is not.
-    pub fn write(&self, out: &Path, summary: &Summary, exit: Exit) -> Exit {
+    pub(crate) fn write(&self, out: &Path, summary: &Summary, exit: Exit) -> Exit {
         let step = env::var_os(STEP_SUMMARY).filter(|path| !path.is_empty()).map(PathBuf::from);
         match reports::write(out, &self.report, step.as_deref(), summary.price.as_ref(), self.facts(out, summary, exit))
         {

@@ -10,7 +10,7 @@ use crate::model::output_options::{Conversion, OutputOverrides, Sidecar};
 
 /// How the images are kept. What is not said is as in the first run into the same folder.
 #[derive(Debug, Args)]
-pub struct StyleArgs {
+pub(crate) struct StyleArgs {
     /// Names of the image files, without their extension: letters, digits, `-`, `_`, `/` between folders, and in braces `index`,
     /// `id`, `task_id`, `slug`, `prompt`, `time`, `date`, `model`, `size`, `seed`, `steps`, `guidance`, `n`, or a column of the manifest:
     /// `{category}/{index}`. `{index:06}` pads with zeros, `{slug:40}` truncates. Times are of the submission, in UTC. The template
@@ -36,7 +36,7 @@ pub struct StyleArgs {
 }
 
 impl StyleArgs {
-    pub fn wish(&self) -> OutputOverrides {
+    pub(crate) fn wish(&self) -> OutputOverrides {
         let conversion = |to| Some(Conversion { to, quality: self.image_quality });
         OutputOverrides {
             naming: self.name.clone(),

@@ -1,10 +1,10 @@
 //! Sizes as users write them: `64MiB`, `20MB`, `100MP`.
 
 /// Maximum size of an image file, unless the user sets another.
-pub const BYTES_MAX: &str = "64MiB";
+pub(crate) const BYTES_MAX: &str = "64MiB";
 
 /// Maximum number of pixels of an image, unless the user sets another.
-pub const PIXELS_MAX: &str = "100MP";
+pub(crate) const PIXELS_MAX: &str = "100MP";
 
 const BYTES: [(&str, u64); 8] = [
     ("", 1),
@@ -20,17 +20,17 @@ const BYTES: [(&str, u64); 8] = [
 const PIXELS: [(&str, u64); 2] = [("", 1), ("mp", 1_000_000)];
 
 /// Parses a number of bytes, at least 1.
-pub fn bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     quantity(text, &BYTES).ok_or("a size is a whole number of at least 1 and a unit, for example 20MB or 64MiB".into())
 }
 
 /// Parses a number of pixels, at least 1.
-pub fn pixels(text: &str) -> Result<u64, String> {
+pub(crate) fn pixels(text: &str) -> Result<u64, String> {
     quantity(text, &PIXELS).ok_or("pixels are a whole number of at least 1, for example 16777216 or 100MP".into())
 }
 
 /// Formats a number of bytes to two or three digits: `12 kB`, `1.7 MB`, `340 GB`.
-pub fn shown(bytes: u64) -> String {
+pub(crate) fn shown(bytes: u64) -> String {
     const UNITS: [(&str, u64); 4] =
         [("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000)];
     let Some((unit, size)) = UNITS.into_iter().rev().find(|(_, size)| bytes >= *size) else {

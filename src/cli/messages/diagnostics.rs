@@ -30,7 +30,7 @@ const CARETS_MAX: usize = 30;
 const BEHIND_MAX: usize = 200;
 
 /// Prints why a manifest cannot be run.
-pub fn refuse(error: &ManifestError, source: &Source) -> Exit {
+pub(crate) fn refuse(error: &ManifestError, source: &Source) -> Exit {
     let ManifestError::Mistakes { mistakes } = error else { return fail(Exit::Usage, error) };
     show(source, Severity::Warning, mistakes.warnings());
     show(source, Severity::Error, mistakes.list());
@@ -42,7 +42,7 @@ pub fn refuse(error: &ManifestError, source: &Source) -> Exit {
 }
 
 /// Prints warnings about text that a manifest allows, but that is probably unintended.
-pub fn warn(manifest: &Manifest) {
+pub(crate) fn warn(manifest: &Manifest) {
     show(manifest.source(), Severity::Warning, manifest.warnings());
     let n = manifest.n_warnings();
     if n > SHOWN_MAX as u64 {
@@ -151,7 +151,7 @@ fn column(line: &str, byte: u32) -> usize {
 }
 
 /// Builds the result of `validate` as one JSON object for editors and scripts: the number of jobs, or the mistakes.
-pub fn object(source: &Source, read: Result<&Manifest, &ManifestError>) -> Value {
+pub(crate) fn object(source: &Source, read: Result<&Manifest, &ManifestError>) -> Value {
     let (mistakes, n_mistakes, warnings, n_warnings) = match read {
         Ok(manifest) => (&[][..], 0, manifest.warnings(), manifest.n_warnings()),
         Err(ManifestError::Mistakes { mistakes }) => {

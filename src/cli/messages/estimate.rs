@@ -18,14 +18,14 @@ use crate::plan::estimate::{Estimate, PaceLimits, estimate as reckon};
 use crate::report::format::span;
 
 /// Maximum number of jobs shown for each kind of difference.
-pub const SHOWN_MAX: usize = 5;
+pub(crate) const SHOWN_MAX: usize = 5;
 
 /// Maximum number of kinds of jobs shown.
 const KINDS_MAX: usize = 12;
 
 /// Settings from the user for a planned run. `None` means that the user did not set the value.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PlanSettings<'a> {
+pub(crate) struct PlanSettings<'a> {
     /// Maximum rate of submissions.
     pub rate: Option<Rate>,
     /// Maximum number of tasks in flight.
@@ -39,7 +39,7 @@ pub struct PlanSettings<'a> {
 }
 
 /// Inputs and result of the estimate for a plan.
-pub struct PlanEstimate<'a> {
+pub(crate) struct PlanEstimate<'a> {
     census: &'a ManifestSummary,
     price: Option<&'a Price>,
     /// Cost of the run so far. `None` if a price is unknown.
@@ -58,7 +58,7 @@ pub struct PlanEstimate<'a> {
 }
 
 impl<'a> PlanEstimate<'a> {
-    pub fn new(
+    pub(crate) fn new(
         told: &PlanSettings<'a>,
         manifest: &'a Manifest,
         plan: &Plan,
@@ -93,7 +93,7 @@ impl<'a> PlanEstimate<'a> {
     }
 
     /// Formats the kinds of jobs, the last jobs, and the estimate, line by line.
-    pub fn words(&self) -> Vec<String> {
+    pub(crate) fn words(&self) -> Vec<String> {
         let mut lines = self.kinds();
         if self.is_new {
             let first = self.census.n_jobs() - self.census.last().count() as u64 + 1;
@@ -202,7 +202,7 @@ impl<'a> PlanEstimate<'a> {
     }
 
     /// Returns the cost of the run so far, as JSON for scripts.
-    pub fn paid_object(&self) -> Value {
+    pub(crate) fn paid_object(&self) -> Value {
         self.paid.zip(self.price).map_or(Value::Null, |(paid, price)| {
             json!({
                 "unit": price.unit,
@@ -219,13 +219,13 @@ impl<'a> PlanEstimate<'a> {
     }
 
     /// Returns the numbers of jobs by model and size, as JSON for scripts.
-    pub fn kinds_object(&self) -> Value {
+    pub(crate) fn kinds_object(&self) -> Value {
         let kind = |(model, size, n): (&str, Option<_>, u64)| json!({ "model": model, "size": size.map(|size: Size| size.to_string()), "jobs": n });
         self.census.kinds().map(kind).collect()
     }
 
     /// Returns the estimate, as JSON for scripts.
-    pub fn object(&self) -> Value {
+    pub(crate) fn object(&self) -> Value {
         let Estimate { latency, time, cost, disk_bytes } = &self.estimate;
         let unit = self.price.map(|price| price.unit.as_str());
         json!({

@@ -1,8 +1,8 @@
 //! Texts that commands print, for people and for scripts.
 
-pub mod diagnostics;
-pub mod estimate;
-pub mod progress;
-pub mod reference;
-pub mod run_status;
-pub mod summary;
+pub(super) mod diagnostics;
+pub(super) mod estimate;
+pub(super) mod progress;
+pub(super) mod reference;
+pub(super) mod run_status;
+pub(super) mod summary;

@@ -22,7 +22,7 @@ use crate::run::summary::Summary;
 
 /// Creates the reporters of a run that continues from these counts. `jobs_max` limits the jobs to work on. `None` means
 /// all.
-pub fn reporters(
+pub(crate) fn reporters(
     show: &ShowArgs,
     counts: &StatusCounts,
     price: Option<Price>,
@@ -42,7 +42,7 @@ pub fn reporters(
 
 /// Writes the last JSON line of a run: its exit code and its summary. `summary` is `None` if the run failed with an
 /// error.
-pub fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
+pub(crate) fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
     if show.display() != Display::Json {
         return;
     }
@@ -58,7 +58,7 @@ pub fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
 }
 
 /// Creates the display for a long operation that is not a run.
-pub fn chores(display: Display, above: &PrintAbove) -> Box<dyn Progress> {
+pub(crate) fn chores(display: Display, above: &PrintAbove) -> Box<dyn Progress> {
     let clock = Clock::system();
     let now = move || clock.now();
     if display == Display::Json {

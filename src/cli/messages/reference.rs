@@ -30,7 +30,7 @@ const EXIT_CODES: &str = "
 ";
 
 /// Formats the reference of all commands.
-pub fn markdown(top: &Command) -> String {
+pub(crate) fn markdown(top: &Command) -> String {
     let mut page = HEAD.to_owned();
     page.push_str("| command | |\n|---|---|\n");
     for verb in top.get_subcommands() {

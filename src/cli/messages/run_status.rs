@@ -23,7 +23,7 @@ const FAILURES_MAX: usize = 20;
 const LATELY: Duration = Duration::from_secs(10 * 60);
 
 /// Status of a run, read from its ledger.
-pub struct RunStatus {
+pub(crate) struct RunStatus {
     /// Output folder, escaped for the terminal.
     out: String,
     provider: String,
@@ -42,7 +42,7 @@ pub struct RunStatus {
 
 impl RunStatus {
     /// Reads the status of the run in this folder. Works next to a live run.
-    pub fn of(out: &Path) -> Result<Self, LedgerError> {
+    pub(crate) fn of(out: &Path) -> Result<Self, LedgerError> {
         let older = stores::find_rollback(out)?.map(|error| error.to_string());
         let run = stores::open_for_reading(out)?;
         let is_checked_whole = run.check_if_small()?;
@@ -80,17 +80,17 @@ impl RunStatus {
     }
 
     /// Reports whether a process runs it now.
-    pub fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.pid.is_some()
     }
 
     /// Returns the numbers of jobs by status.
-    pub fn counts(&self) -> &StatusCounts {
+    pub(crate) fn counts(&self) -> &StatusCounts {
         &self.counts
     }
 
     /// Formats the facts about a live run, except the outcomes of its jobs.
-    pub fn live_words(&self) -> Vec<String> {
+    pub(crate) fn live_words(&self) -> Vec<String> {
         let (counts, n_submitting) = self.told();
         let there = [
             (n_submitting, "being submitted"),
@@ -113,7 +113,7 @@ impl RunStatus {
     }
 
     /// Formats the status for people.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let (counts, n_submitting) = self.told();
         let mut lines = vec![summary::standing(&counts)];
         lines.extend(self.older.as_ref().map(|older| format!("warning: {older}")));
@@ -141,7 +141,7 @@ impl RunStatus {
     }
 
     /// Formats the status as JSON for scripts.
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let (counts, n_submitting) = self.told();
         let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = counts;
         let incidents = &self.incidents;

@@ -21,7 +21,7 @@ use crate::run::presence::PresenceCheck;
 use crate::run::summary::Summary;
 
 /// Formats the share that succeeded, and its comparison with the required share.
-pub fn share_words(share: Percentage, counts: &StatusCounts) -> String {
+pub(crate) fn share_words(share: Percentage, counts: &StatusCounts) -> String {
     #[expect(clippy::cast_precision_loss, reason = "no manifest has 2^53 jobs")]
     let percent = 100.0 * counts.n_succeeded as f64 / (counts.n_jobs().max(1)) as f64;
     // The percentage is rounded down, so that 97.99 is not printed as 98.
@@ -34,13 +34,13 @@ pub fn share_words(share: Percentage, counts: &StatusCounts) -> String {
 }
 
 /// Maximum length of a prompt in a list, in characters.
-pub const PROMPT_CHARS_MAX: usize = 48;
+pub(crate) const PROMPT_CHARS_MAX: usize = 48;
 
 /// Maximum length of a reason, in characters.
 const REASON_CHARS_MAX: usize = 400;
 
 /// Formats the summary, line by line.
-pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Percentage>) -> Vec<String> {
+pub(crate) fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Percentage>) -> Vec<String> {
     let Summary {
         counts,
         counts_before,
@@ -87,7 +87,7 @@ pub fn words(summary: &Summary, out: &Path, exit: Exit, fail_under: Option<Perce
 }
 
 /// Names the commands that continue a run that has ended. Empty if every job has its image.
-pub fn next_steps(counts: &StatusCounts, out: &str) -> Vec<String> {
+pub(crate) fn next_steps(counts: &StatusCounts, out: &str) -> Vec<String> {
     let mut lines = vec![];
     if counts.n_running > 0 {
         let n = jobs(counts.n_running);
@@ -112,7 +112,7 @@ pub fn next_steps(counts: &StatusCounts, out: &str) -> Vec<String> {
 }
 
 /// Names the command that shows the images. `None` if the run made none, or stopped before its end.
-pub fn gallery(summary: &Summary, out: &Path) -> Option<String> {
+pub(crate) fn gallery(summary: &Summary, out: &Path) -> Option<String> {
     let n_made = summary.counts.n_succeeded.saturating_sub(summary.counts_before.n_succeeded);
     (n_made > 0 && summary.stop.is_none())
         .then(|| format!("to look at the images: promptbatch gallery {}", escape(&out.display().to_string())))
@@ -136,7 +136,7 @@ fn other_sizes_words(sizes: &OtherSizes) -> Option<String> {
 }
 
 /// Says which columns of a manifest are used as what, and which are only carried through. `None` if the titles say it all.
-pub fn columns(manifest: &Manifest) -> Option<String> {
+pub(crate) fn columns(manifest: &Manifest) -> Option<String> {
     const SHOWN_MAX: usize = 12;
     let (used, carried) = (manifest.used_columns(), manifest.columns());
     let is_plain = |(title, field): &(String, String)| title == field;
@@ -163,12 +163,12 @@ pub fn columns(manifest: &Manifest) -> Option<String> {
 }
 
 /// Formats a number of jobs: `1 job`, `12 jobs`.
-pub fn jobs(n: u64) -> String {
+pub(crate) fn jobs(n: u64) -> String {
     if n == 1 { "1 job".to_owned() } else { format!("{n} jobs") }
 }
 
 /// Formats the numbers of jobs by status, such as `12 of 12 succeeded`.
-pub fn standing(counts: &StatusCounts) -> String {
+pub(crate) fn standing(counts: &StatusCounts) -> String {
     let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
     let mut words = vec![format!("{n_succeeded} of {} succeeded", counts.n_jobs())];
     let others = [
@@ -183,7 +183,7 @@ pub fn standing(counts: &StatusCounts) -> String {
 }
 
 /// Lists incidents that cost something, or may have. `None` if there are none.
-pub fn noted(incidents: &RunStats) -> Option<String> {
+pub(crate) fn noted(incidents: &RunStats) -> Option<String> {
     let mut words = Vec::new();
     if incidents.n_in_doubt > 0 {
         let fates = [
@@ -204,7 +204,7 @@ pub fn noted(incidents: &RunStats) -> Option<String> {
 }
 
 /// Formats the listed failed jobs, and the number of further ones.
-pub fn failed(failures: &[JobRecord], counts: &StatusCounts) -> Vec<String> {
+pub(crate) fn failed(failures: &[JobRecord], counts: &StatusCounts) -> Vec<String> {
     let mut lines: Vec<String> = failures
         .iter()
         .map(|known| {
@@ -235,7 +235,7 @@ fn come_back(resets_at: Timestamp, ended_at: Timestamp) -> String {
 }
 
 /// Formats why a run stopped before its end, and when to run again, if known.
-pub fn stopped(stop: &StopReason, summary: &Summary) -> String {
+pub(crate) fn stopped(stop: &StopReason, summary: &Summary) -> String {
     let Summary { ended_at, counts, counts_before, n_outstanding, .. } = summary;
     match stop {
         StopReason::Interrupted(_) => "stopped: interrupted".to_owned(),

@@ -15,7 +15,7 @@ const OPEN_MAX: usize = 64;
 
 /// Folders of one run. The output folder itself may be a symbolic link: that is the owner's choice.
 #[derive(Debug)]
-pub struct Folders {
+pub(crate) struct Folders {
     out: PathBuf,
     held: FolderHandle,
     /// Folders whose names are durable, by path below the output folder.
@@ -38,14 +38,14 @@ impl FolderHandle {
 
 impl Folders {
     /// Opens the folders below `out`, which must exist.
-    pub fn open(out: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(out: &Path) -> Result<Self, StoreError> {
         let found = fs::metadata(out).map_err(at("use", out))?;
         Ok(Self { out: out.to_owned(), held: FolderHandle::new(out, &found), ready: Mutex::default() })
     }
 
     /// Creates a folder below the output folder and its parents, makes their names durable, and returns the path.
     /// Existing folders are synced too: a crash may have come before their first sync.
-    pub fn make_ready(&self, folder: &str) -> Result<PathBuf, StoreError> {
+    pub(crate) fn make_ready(&self, folder: &str) -> Result<PathBuf, StoreError> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_out()?;
         let mut path = self.out.clone();
@@ -69,7 +69,7 @@ impl Folders {
     }
 
     /// Creates a folder directly below the output folder, without a sync. A loss of this folder loses no data.
-    pub fn make(&self, folder: &str) -> Result<PathBuf, StoreError> {
+    pub(crate) fn make(&self, folder: &str) -> Result<PathBuf, StoreError> {
         self.check_out()?;
         let path = self.out.join(folder);
         step(&path, None)?;
@@ -112,7 +112,7 @@ fn step(path: &Path, known: Option<(u64, u64)>) -> Result<Metadata, StoreError> 
 }
 
 /// Makes the names in a folder durable.
-pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     fsio::folder::sync(path).map_err(at("sync", path))
 }
 

@@ -6,7 +6,7 @@ mod image_writer;
 mod journal;
 mod output_dir;
 mod partial_file;
-pub mod saved;
+pub(crate) mod saved;
 #[cfg(test)]
 mod tests;
 

@@ -12,13 +12,13 @@ use crate::model::outcome::Artifact;
 
 /// Images below an output folder. Nothing is changed, except that damaged images are renamed on request.
 #[derive(Clone, Debug)]
-pub struct LocalImages {
+pub(crate) struct LocalImages {
     out: PathBuf,
 }
 
 impl LocalImages {
     /// Returns the images below `out`.
-    pub fn new(out: &Path) -> Self {
+    pub(crate) fn new(out: &Path) -> Self {
         Self { out: out.to_owned() }
     }
 

@@ -22,7 +22,7 @@ const LOSSLESS: u8 = 100;
 
 /// Converts the whole image to another format, upright, with its colour profile if the encoder can write one. `None` if
 /// the conversion fails.
-pub fn convert(bytes: &[u8], from: ImageFormat, conversion: Conversion) -> Option<Vec<u8>> {
+pub(crate) fn convert(bytes: &[u8], from: ImageFormat, conversion: Conversion) -> Option<Vec<u8>> {
     // A panic of a decoder must not lose the image.
     catch_unwind(|| {
         let (picture, _admitted) = decode(bytes, from)?;

@@ -1,6 +1,6 @@
 //! Tests of image stores: one conformance suite for all of them, with the stores of this crate.
 
-pub mod conformance;
+pub(super) mod conformance;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::model::provenance::Provenance;
 use crate::model::request::Request;
 
 /// Store under test, and its files as a user sees them.
-pub trait World {
+pub(super) trait World {
     fn store(&self) -> &dyn ImageStore;
 
     fn saved(&self) -> &dyn SavedImages;
@@ -37,7 +37,7 @@ pub trait World {
 }
 
 /// Store in a temporary folder, which is removed with the value.
-pub struct LocalWorld {
+pub(super) struct LocalWorld {
     pub store: LocalStore,
     saved: LocalImages,
     limits: CheckLimits,
@@ -45,7 +45,7 @@ pub struct LocalWorld {
 }
 
 impl LocalWorld {
-    pub fn new(limits: CheckLimits) -> Self {
+    pub(super) fn new(limits: CheckLimits) -> Self {
         let out = TempDir::new().unwrap();
         let (store, saved) = (LocalStore::open(out.path(), limits).unwrap(), LocalImages::new(out.path()));
         Self { store, saved, limits, out }
@@ -122,37 +122,37 @@ impl World for MemoryStore {
     }
 }
 
-pub fn job(index: u64, prompt: &str, occurrence: u32) -> Job {
+pub(super) fn job(index: u64, prompt: &str, occurrence: u32) -> Job {
     let request = Request { prompt: prompt.into(), ..Request::default() };
     Job { id: JobId::new(&request.content(), occurrence), index, label: None, request, extras: vec![] }
 }
 
 /// Returns the name of the first image of a job.
-pub fn name_of(job: Job) -> ImageName {
+pub(super) fn name_of(job: Job) -> ImageName {
     ImageName::new(Provenance::of_job(job), 1)
 }
 
-pub fn cat(occurrence: u32) -> ImageName {
+pub(super) fn cat(occurrence: u32) -> ImageName {
     name_of(job(1, "a cat", occurrence))
 }
 
 /// Returns a body that arrives in pieces, as real bodies do.
-pub fn body(bytes: &[u8]) -> BoxStream<'static, Result<Bytes, Fault>> {
+pub(super) fn body(bytes: &[u8]) -> BoxStream<'static, Result<Bytes, Fault>> {
     let pieces: Vec<_> = bytes.chunks(100_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     stream::iter(pieces).boxed()
 }
 
-pub async fn save(store: &dyn ImageStore, name: ImageName, bytes: &[u8]) -> Result<Artifact, Fault> {
+pub(super) async fn save(store: &dyn ImageStore, name: ImageName, bytes: &[u8]) -> Result<Artifact, Fault> {
     store.save(name, IncomingImage::whole(body(bytes))).await.unwrap()
 }
 
 /// Returns the names of all files, temporary files included.
-pub fn names(world: &dyn World) -> Vec<String> {
+pub(super) fn names(world: &dyn World) -> Vec<String> {
     world.files().into_keys().collect()
 }
 
 /// Returns an image longer than the pieces in which the local store writes to the disk.
-pub fn big(seed: u64) -> Vec<u8> {
+pub(super) fn big(seed: u64) -> Vec<u8> {
     let bytes = png(900, 900, seed);
     assert!(bytes.len() > 2 << 20, "{} bytes", bytes.len());
     bytes

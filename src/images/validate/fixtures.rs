@@ -3,7 +3,7 @@
 use png::{BitDepth, ColorType, Encoder};
 
 /// Returns a PNG of noise, which does not compress: about three bytes per pixel. Equal seeds give equal bytes.
-pub fn png(width: u32, height: u32, seed: u64) -> Vec<u8> {
+pub(crate) fn png(width: u32, height: u32, seed: u64) -> Vec<u8> {
     let mut noise = fastrand::Rng::with_seed(seed);
     let pixels: Vec<u8> = std::iter::repeat_with(|| noise.u8(..)).take((width * height * 3) as usize).collect();
     let mut bytes = Vec::new();
@@ -17,14 +17,14 @@ pub fn png(width: u32, height: u32, seed: u64) -> Vec<u8> {
 }
 
 /// Decodes one of the hexadecimal images below.
-pub fn bytes(hex: &str) -> Vec<u8> {
+pub(crate) fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
     let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
     digits.chunks(2).map(byte).collect()
 }
 
 /// Baseline JPEG of 24x16 pixels.
-pub const JPEG_BASELINE: &str = "
+pub(crate) const JPEG_BASELINE: &str = "
     ffd8ffe000104a46494600010100000100010000ffdb0043000d090a0b0a080d0b0a0b0e0e0d0f13201513121213271c1e17202e2931302e
     292d2c333a4a3e333646372c2d405741464c4e525352323e5a615a50604a51524fffdb0043010e0e0e131113261515264f352d354f4f4f4f
     4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4f4fffc00011080010001803
@@ -35,7 +35,7 @@ pub const JPEG_BASELINE: &str = "
 ";
 
 /// Grey JPEG of 40x8 pixels, with a restart marker after each block.
-pub const JPEG_RESTARTS: &str = "
+pub(crate) const JPEG_RESTARTS: &str = "
     ffd8ffe000104a46494600010100000100010000ffdb0043001b12141714111b1716171e1c1b2028422b28252528513a3d3042605565645f
     555d5b6a7899816a7190735b5d85b586909ea3abadab6780bcc9baa6c799a8aba4ffc0000b080008002801011100ffc40017000100030000
     000000000000000000000002030405ffc4002110000202010402030000000000000000000102031112000421910531135171ffdd00040001
@@ -44,7 +44,7 @@ pub const JPEG_RESTARTS: &str = "
 ";
 
 /// Progressive JPEG of 24x16 pixels, in several scans.
-pub const JPEG_PROGRESSIVE: &str = "
+pub(crate) const JPEG_PROGRESSIVE: &str = "
     ffd8ffe000104a46494600010100000100010000ffdb0043001b12141714111b1716171e1c1b2028422b28252528513a3d3042605565645f
     555d5b6a7899816a7190735b5d85b586909ea3abadab6780bcc9baa6c799a8aba4ffdb0043011c1e1e2823284e2b2b4ea46e5d6ea4a4a4a4
     a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4a4ffc20011080010001803
@@ -59,13 +59,13 @@ pub const JPEG_PROGRESSIVE: &str = "
 ";
 
 /// Lossy WebP of 20x12 pixels.
-pub const WEBP_LOSSY: &str = "
+pub(crate) const WEBP_LOSSY: &str = "
     5249464660000000574542505650382054000000b003009d012a14000c002ef99cce67252f2f2f0f00f84b6004e99418c00423afb423ac0b
     1fc000feeedea1229937ca860639f42a0c35e9a43e5aefa4841b6a9bdd19625814b895b0b1c1baac43f0c6f37cf4c000
 ";
 
 /// Lossless WebP of 20x12 pixels.
-pub const WEBP_LOSSLESS: &str = "
+pub(crate) const WEBP_LOSSLESS: &str = "
     52494646d2000000574542505650384cc50000002f13c00200cd9521a2ffb1ab77fd0bdeff8082b66d244b07613bfe5cf76160dc4692222f
     1c77fe691edf7d5dd5b6ad2a67adfd1e16ec05200494f152f64d127709856ddb20e38eef780541140461f5ad7cc0af2e2022002252800808
     98407ba139808008c89f0cc50f20e8026c120480dd970440203e341108c0eca3027387bdc09cb50280140004447401b6ec20412844400002
@@ -73,14 +73,14 @@ pub const WEBP_LOSSLESS: &str = "
 ";
 
 /// WebP of 20x12 pixels in the extended format, with transparency.
-pub const WEBP_ALPHA: &str = "
+pub(crate) const WEBP_ALPHA: &str = "
     524946468400000057454250565038580a000000100000001300000b0000414c50480a000000010750c088084444ff035650382054000000
     b003009d012a14000c002ef99cce67252f2f2f0f00f84b6004e99418c00423afb423ac0b1fc000feeedea1229937ca860639f42a0c35e9a4
     3e5aefa4841b6a9bdd19625814b895b0b1c1baac43f0c6f37cf4c000
 ";
 
 /// Animated WebP of 20x12 pixels, with two frames.
-pub const WEBP_ANIMATED: &str = "
+pub(crate) const WEBP_ANIMATED: &str = "
     524946468600000057454250565038580a000000020000001300000b0000414e494d06000000000000000000414e4d462a00000000000000
     00001300000b0000000000025650384c110000002f13c002000750852257a1ff8188e87f0000414e4d46280000000000000000001300000b
     0000000000005650384c100000002f13c00200075085a874ff0311d1ff00

@@ -31,17 +31,17 @@ impl From<NotAnImage> for ValidationStop {
 }
 
 impl<R: BufRead> StreamValidator<R> {
-    pub fn new(reader: R, limits: CheckLimits) -> Self {
+    pub(super) fn new(reader: R, limits: CheckLimits) -> Self {
         Self { reader, hasher: Sha256::new(), n_passed: 0, limits }
     }
 
     /// Returns the number of bytes read so far.
-    pub fn n_passed(&self) -> u64 {
+    pub(super) fn n_passed(&self) -> u64 {
         self.n_passed
     }
 
     /// Returns the next `N` bytes.
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], ValidationStop> {
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], ValidationStop> {
         let mut array = [0; N];
         let mut n_filled = 0;
         self.pass(N as u64, |bytes| {
@@ -52,7 +52,7 @@ impl<R: BufRead> StreamValidator<R> {
     }
 
     /// Reads the next `n_bytes` bytes, and passes them to `show` piece by piece.
-    pub fn pass(&mut self, n_bytes: u64, mut show: impl FnMut(&[u8])) -> Result<(), ValidationStop> {
+    pub(super) fn pass(&mut self, n_bytes: u64, mut show: impl FnMut(&[u8])) -> Result<(), ValidationStop> {
         let end = self.n_passed.saturating_add(n_bytes);
         while self.n_passed < end {
             let n_left = usize::try_from(end - self.n_passed).unwrap_or(usize::MAX);
@@ -69,7 +69,7 @@ impl<R: BufRead> StreamValidator<R> {
     }
 
     /// Reads all bytes up to and including the next `wanted`.
-    pub fn pass_until(&mut self, wanted: u8) -> Result<(), ValidationStop> {
+    pub(super) fn pass_until(&mut self, wanted: u8) -> Result<(), ValidationStop> {
         let mut is_found = false;
         while !is_found {
             let is_over = self.step(|bytes| match bytes.iter().position(|byte| *byte == wanted) {
@@ -87,18 +87,18 @@ impl<R: BufRead> StreamValidator<R> {
     }
 
     /// Reads the remaining bytes and returns the length and the SHA-256 of the whole file.
-    pub fn finish(mut self) -> Result<(u64, [u8; 32]), ValidationStop> {
+    pub(super) fn finish(mut self) -> Result<(u64, [u8; 32]), ValidationStop> {
         while !self.step(<[u8]>::len)? {}
         Ok((self.n_passed, self.hasher.finalize().into()))
     }
 
     /// Returns the error that the bytes just read contradict `format`.
-    pub fn damaged(&self, format: ImageFormat, why: &'static str) -> ValidationStop {
+    pub(super) fn damaged(&self, format: ImageFormat, why: &'static str) -> ValidationStop {
         NotAnImage::Damaged { format, near: self.n_passed, why }.into()
     }
 
     /// Checks the size of an image against the limits. Call this function before any use of its pixels.
-    pub fn measure(&self, format: ImageFormat, width: u32, height: u32) -> Result<(), ValidationStop> {
+    pub(super) fn measure(&self, format: ImageFormat, width: u32, height: u32) -> Result<(), ValidationStop> {
         let pixels_max = self.limits.pixels_max;
         if width == 0 || height == 0 {
             return Err(self.damaged(format, "it has no pixels"));
@@ -111,7 +111,7 @@ impl<R: BufRead> StreamValidator<R> {
 
     /// Passes the buffered bytes to `take`, which returns how many of them to consume. Returns `true` at the end, where
     /// no bytes are left.
-    pub fn step(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<bool, ValidationStop> {
+    pub(super) fn step(&mut self, take: impl FnOnce(&[u8]) -> usize) -> Result<bool, ValidationStop> {
         while self.reader.fill_buf().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {}
         let bytes = self.reader.fill_buf().map_err(ValidationStop::Read)?;
         if bytes.is_empty() {

@@ -13,7 +13,7 @@ use crate::model::provenance::Provenance;
 pub use crate::model::name::slug::slug;
 
 /// Maximum number of images in one folder; more would slow down file managers and shells.
-pub const FOLDER_FILES_MAX: u64 = 10_000;
+pub(crate) const FOLDER_FILES_MAX: u64 = 10_000;
 
 /// Destination of one image below OUT, except for its extension, which the bytes determine; and the image's provenance.
 ///
@@ -52,7 +52,7 @@ impl ImageName {
     }
 
     /// Returns the folder below OUT, with `/` between its parts.
-    pub fn folder(&self) -> &str {
+    pub(crate) fn folder(&self) -> &str {
         &self.folder
     }
 
@@ -88,7 +88,7 @@ impl ImageName {
 }
 
 /// Returns the default stem of a job's file names: its index and the slug of its prompt. An unreadable prompt leaves only the index.
-pub fn stem(index: u64, prompt: &str) -> String {
+pub(crate) fn stem(index: u64, prompt: &str) -> String {
     match slug(prompt).as_str() {
         "" => format!("{index:06}"),
         slug => format!("{index:06}-{slug}"),
@@ -96,7 +96,7 @@ pub fn stem(index: u64, prompt: &str) -> String {
 }
 
 /// Returns the folder of the job with this index: `images`, then a new one below it for every further 10,000.
-pub fn folder(index: u64) -> String {
+pub(crate) fn folder(index: u64) -> String {
     match index.saturating_sub(1) / FOLDER_FILES_MAX {
         0 => "images".to_owned(),
         n => format!("images/{n:05}"),

@@ -21,7 +21,7 @@ use crate::provider::http::address_realm::{Realm, is_metadata, realm};
 
 /// Policy for the addresses that a client may connect to. Clones are cheap and share the information about the API.
 #[derive(Clone, Debug)]
-pub struct AddressPolicy {
+pub(crate) struct AddressPolicy {
     /// Host of the API, as written in its base URL.
     api_host: Arc<str>,
     /// Realms in which the API was found, one bit each. An IP address in the base URL is known at once. A host name adds realms with each
@@ -33,7 +33,7 @@ pub struct AddressPolicy {
 
 /// Address that no image is fetched from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForbiddenAddress {
+pub(crate) struct ForbiddenAddress {
     /// Host as written in the link.
     host: String,
     /// Resolved address; `None` if the host was refused before its resolution.
@@ -57,7 +57,7 @@ impl Error for ForbiddenAddress {}
 
 impl ForbiddenAddress {
     /// Returns the refusal among the causes of an error; `None` if there is none.
-    pub fn among<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
+    pub(crate) fn among<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Self> {
         let mut cause = Some(error);
         while let Some(error) = cause {
             if let Some(refused) = error.downcast_ref() {
@@ -71,7 +71,7 @@ impl ForbiddenAddress {
 
 impl AddressPolicy {
     /// Creates the policy for image links of an API with this base URL.
-    pub fn of_api(base: &Url) -> Self {
+    pub(crate) fn of_api(base: &Url) -> Self {
         let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
         let proxies = proxies.into_iter().filter_map(|name| host_of_proxy(&env::var(name).ok()?)).collect();
         Self::with_proxies(base, proxies)
@@ -108,12 +108,12 @@ impl AddressPolicy {
     }
 
     /// Returns true if messages may quote the responses of image hosts. Responses from a network that is not public are never quoted.
-    pub fn is_quotable(&self) -> bool {
+    pub(crate) fn is_quotable(&self) -> bool {
         self.is_api_public()
     }
 
     /// Checks the host of a link before anything is sent. A host name is checked again when it is resolved.
-    pub fn check(&self, url: &Url) -> Result<(), ForbiddenAddress> {
+    pub(crate) fn check(&self, url: &Url) -> Result<(), ForbiddenAddress> {
         let host = url.host_str().unwrap_or_default();
         let refused = |why| ForbiddenAddress { host: host.to_owned(), address: None, why };
         match written(url) {
@@ -165,7 +165,7 @@ impl AddressPolicy {
     }
 
     /// Returns the resolver of the API client. It allows every address and records the realms of the API.
-    pub fn api_resolver(&self) -> impl Resolve + use<> {
+    pub(crate) fn api_resolver(&self) -> impl Resolve + use<> {
         let reach = self.clone();
         Resolver(Arc::new(move |host: &str, found: Vec<SocketAddr>| {
             if host.eq_ignore_ascii_case(&reach.api_host) {
@@ -178,7 +178,7 @@ impl AddressPolicy {
     }
 
     /// Returns the resolver of the image client, which allows only addresses that pass the check.
-    pub fn image_resolver(&self) -> impl Resolve + use<> {
+    pub(crate) fn image_resolver(&self) -> impl Resolve + use<> {
         let reach = self.clone();
         Resolver(Arc::new(move |host: &str, found| reach.filter(host, found)))
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Network that an address belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Realm {
+pub(super) enum Realm {
     /// Public internet. Addresses for documentation count as public: no host has them, except in tests and examples.
     Public,
     /// Local machine: 127.0.0.0/8, `::1`, and the unspecified address, which connects to this machine as well.
@@ -24,12 +24,12 @@ pub enum Realm {
 
 impl Realm {
     /// Returns the bit of this realm in a set of realms.
-    pub const fn bit(self) -> u8 {
+    pub(super) const fn bit(self) -> u8 {
         1 << self as u8
     }
 
     /// Returns a description of the kind of address, for messages.
-    pub const fn words(self) -> &'static str {
+    pub(super) const fn words(self) -> &'static str {
         match self {
             Self::Public => "a public address",
             Self::Loopback => "an address of this machine",
@@ -45,7 +45,7 @@ impl Realm {
 /// Returns true if cloud machines request their credentials at this address. Images are never there.
 ///
 /// The list covers AWS and most others, AWS containers, Alibaba, Azure, and AWS and Google in IPv6.
-pub fn is_metadata(address: IpAddr) -> bool {
+pub(super) fn is_metadata(address: IpAddr) -> bool {
     const V4: [Ipv4Addr; 4] = [
         Ipv4Addr::new(169, 254, 169, 254),
         Ipv4Addr::new(169, 254, 170, 2),
@@ -61,7 +61,7 @@ pub fn is_metadata(address: IpAddr) -> bool {
 }
 
 /// Classifies an address. An IPv6 address that embeds an IPv4 address has the realm of the latter.
-pub fn realm(address: IpAddr) -> Realm {
+pub(super) fn realm(address: IpAddr) -> Realm {
     match address {
         IpAddr::V4(address) => of_v4(address),
         IpAddr::V6(address) => of_v6(address),

@@ -13,11 +13,11 @@ const ENDPOINTS: [&str; 3] = ["/images/generations", "/images/edits", "/chat/com
 
 /// Base URL of an API, without a trailing `/`, `/v1` or endpoint. Equal values are the same place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaseUrl(Url);
+pub(crate) struct BaseUrl(Url);
 
 impl BaseUrl {
     /// Parses and checks a base URL. The error shows `example` as a valid one.
-    pub fn parse(text: &str, example: &'static str) -> Result<Self, ClientError> {
+    pub(crate) fn parse(text: &str, example: &'static str) -> Result<Self, ClientError> {
         let refuse = |why: String| ClientError::BaseUrl { text: link::shown(text), why, example };
         let trimmed = text.trim().trim_end_matches('/');
         let below = ENDPOINTS.iter().find_map(|endpoint| trimmed.strip_suffix(endpoint)).unwrap_or(trimmed);
@@ -38,7 +38,7 @@ impl BaseUrl {
     }
 
     /// Returns true for an address of this machine, which a proxy cannot reach.
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.0.host_str().is_some_and(|host| {
             let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
             host == "localhost" || address.is_ok_and(|address| address.is_loopback())

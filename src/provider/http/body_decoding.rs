@@ -20,7 +20,7 @@ enum Encoding {
 }
 
 /// Returns the body decompressed, in UTF-8, without a byte order mark.
-pub fn bytes(body: Vec<u8>) -> Vec<u8> {
+pub(crate) fn bytes(body: Vec<u8>) -> Vec<u8> {
     let body = unpacked(body);
     let (encoding, n_mark) = encoding(&body);
     match encoding {
@@ -43,7 +43,7 @@ pub fn bytes(body: Vec<u8>) -> Vec<u8> {
 }
 
 /// Returns the normalized body as text; invalid bytes become U+FFFD.
-pub fn text(body: &[u8]) -> String {
+pub(crate) fn text(body: &[u8]) -> String {
     match String::from_utf8_lossy(&bytes(body.to_vec())) {
         Cow::Borrowed(text) => text.to_owned(),
         Cow::Owned(text) => text,

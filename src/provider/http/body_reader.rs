@@ -24,7 +24,7 @@ const LOOK_SPAN_MAX: Duration = Duration::from_secs(24 * 3600);
 const FASTER: f64 = 100.0;
 
 /// Body of an image response.
-pub struct BodyReader {
+pub(super) struct BodyReader {
     response: Response,
     /// Slot of the request, held until the body is read.
     _slot: Slot,
@@ -44,7 +44,7 @@ pub struct BodyReader {
 
 impl BodyReader {
     /// Creates a reader of the bytes after the first `n_before`. `bytes_total` is the length of the image in bytes, `None` if unknown.
-    pub fn new(
+    pub(super) fn new(
         answer: (Response, Slot),
         n_before: u64,
         bytes_total: Option<u64>,
@@ -70,7 +70,7 @@ impl BodyReader {
     }
 
     /// Returns the next chunk; `None` at the end of the image.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         loop {
             let piece = select! {
                 biased;

@@ -23,7 +23,7 @@ use crate::provider::http::{download, proxy, text_rejection};
 
 /// Settings of a client.
 #[derive(Clone, Debug)]
-pub struct HttpSettings {
+pub(crate) struct HttpSettings {
     /// Base URL of the API.
     pub base_url: BaseUrl,
     /// Access token of the account.
@@ -36,7 +36,7 @@ pub struct HttpSettings {
 
 /// Client of one provider, ready for requests.
 #[derive(Debug)]
-pub struct HttpClient {
+pub(crate) struct HttpClient {
     token: Token,
     api: Client,
     images: Client,

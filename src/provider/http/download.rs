@@ -16,7 +16,7 @@ use crate::provider::http::image_link::{image_refused, image_url, shown};
 use crate::provider::http::request_limiter::Slot;
 
 /// Starts the download of an image, or of the rest after `part`.
-pub async fn open(
+pub(super) async fn open(
     client: &Client,
     url: &Url,
     part: Option<&PartialDownload>,

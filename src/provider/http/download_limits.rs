@@ -13,7 +13,7 @@ const ENDS_MAX: usize = 32;
 
 /// Limits and shared state of all downloads.
 #[derive(Clone, Debug)]
-pub struct DownloadLimits {
+pub(super) struct DownloadLimits {
     /// Longest time without a byte. The HTTP client enforces it.
     pub request_timeout: Duration,
     /// Longest announced length of an image, in bytes.
@@ -26,14 +26,14 @@ pub struct DownloadLimits {
 
 impl DownloadLimits {
     /// Creates the limits from a timeout and a length in bytes, with no complete download so far.
-    pub fn new(request_timeout: Duration, bytes_max: u64, sockets: Arc<RequestLimiter>) -> Self {
+    pub(super) fn new(request_timeout: Duration, bytes_max: u64, sockets: Arc<RequestLimiter>) -> Self {
         Self { request_timeout, bytes_max, others: Arc::default(), sockets }
     }
 }
 
 /// Rates of the last complete downloads, with their end times.
 #[derive(Debug, Default)]
-pub struct DownloadRates(Mutex<VecDeque<(Instant, f64)>>);
+pub(super) struct DownloadRates(Mutex<VecDeque<(Instant, f64)>>);
 
 impl DownloadRates {
     /// Records a complete download, at this rate in bytes per second.

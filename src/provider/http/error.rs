@@ -35,7 +35,7 @@ pub enum ClientError {
 
 /// Request without a complete response.
 #[derive(Debug)]
-pub struct NoResponse {
+pub(crate) struct NoResponse {
     /// True if the request may have reached the server.
     pub was_sent: bool,
     /// Description of the failure.

@@ -32,7 +32,7 @@ const RECOVERY: Duration = Duration::from_secs(5);
 
 /// Limiter of the requests in flight.
 #[derive(Debug)]
-pub struct RequestLimiter {
+pub(super) struct RequestLimiter {
     state: Mutex<RequestLimiterState>,
     freed: Notify,
 }
@@ -50,11 +50,11 @@ struct RequestLimiterState {
 
 /// Slot of a request in flight, held until its response has been read.
 #[derive(Debug)]
-pub struct Slot(Arc<RequestLimiter>);
+pub(super) struct Slot(Arc<RequestLimiter>);
 
 impl RequestLimiter {
     /// Creates a limiter for the descriptors of this process, with one file per image. A shortage lowers the limit.
-    pub fn new() -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         Self::up_to(descriptors_max().map(|limit| (limit.saturating_sub(RESERVED) / 3).max(1)))
     }
 
@@ -64,7 +64,7 @@ impl RequestLimiter {
     }
 
     /// Sends a request as soon as a descriptor is free.
-    pub async fn send(self: &Arc<Self>, request: RequestBuilder) -> Result<(Response, Slot), reqwest::Error> {
+    pub(super) async fn send(self: &Arc<Self>, request: RequestBuilder) -> Result<(Response, Slot), reqwest::Error> {
         let until = Instant::now() + SHORT_MAX;
         let mut wait = WAIT;
         loop {
@@ -153,7 +153,7 @@ fn is_shortage(error: &io::Error) -> bool {
 }
 
 /// Returns the descriptor limit of this process; `None` if it is unknown or there is none.
-pub fn descriptors_max() -> Option<usize> {
+pub(super) fn descriptors_max() -> Option<usize> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
 }

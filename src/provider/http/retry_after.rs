@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::model::time::Timestamp;
 
 /// Longest duration that is accepted; longer ones are shortened to it.
-pub const SPAN_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+pub(crate) const SPAN_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// Range of plausible server dates: from 2020-01-01 up to 2100-01-01. A clock outside this range is ignored.
 const DATE_MIN: Timestamp = Timestamp::from_millis(1_577_836_800_000);
@@ -19,24 +19,24 @@ const EPOCH_MILLIS_MIN: f64 = 1e11;
 const NO_MOMENT: f64 = 1e15;
 
 /// Parses an HTTP date; `None` if it is malformed or before 1970.
-pub fn http_date(text: &str) -> Option<Timestamp> {
+pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
     let since_epoch = httpdate::parse_http_date(text.trim()).ok()?.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since_epoch.as_millis()).ok().map(Timestamp::from_millis)
 }
 
 /// Parses the `Date` header; `None` if its clock is off by decades.
-pub fn server_date(text: &str) -> Option<Timestamp> {
+pub(crate) fn server_date(text: &str) -> Option<Timestamp> {
     http_date(text).filter(|date| (DATE_MIN..DATE_MAX).contains(date))
 }
 
 /// Returns the wait that `Retry-After` requests: the first readable value of a list. `date` is the server time; without it, a date in the
 /// header is ignored.
-pub fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
+pub(crate) fn retry_after(text: &str, date: Option<Timestamp>) -> Option<Duration> {
     span(text, date).or_else(|| text.split(',').find_map(|part| span(part, date)))
 }
 
 /// Returns the time from now: seconds, a time since the epoch, a date, or `6m0s`. A time in the past gives zero.
-pub fn span(text: &str, date: Option<Timestamp>) -> Option<Duration> {
+pub(crate) fn span(text: &str, date: Option<Timestamp>) -> Option<Duration> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
         let millis = match number {
@@ -55,7 +55,7 @@ pub fn span(text: &str, date: Option<Timestamp>) -> Option<Duration> {
 }
 
 /// Parses seconds, with or without a fraction.
-pub fn seconds(text: &str) -> Option<Duration> {
+pub(crate) fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse().ok()?).ok().map(bounded)
 }
 

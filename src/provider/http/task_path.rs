@@ -6,10 +6,10 @@ use crate::model::escape::excerpt;
 use crate::model::outcome::{Fault, FaultKind, TaskId};
 
 /// Longest task id that a URL takes, in bytes.
-pub const ID_BYTES_MAX: usize = 512;
+pub(crate) const ID_BYTES_MAX: usize = 512;
 
 /// Returns true if a task can be polled by this id. Excluded are empty and overlong ids, and ids that a URL would change.
-pub fn is_usable(task: &TaskId) -> bool {
+pub(crate) fn is_usable(task: &TaskId) -> bool {
     let TaskId(id) = task;
     let is_dots = matches!(id.trim(), "." | "..");
     let is_damaged = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;

@@ -22,7 +22,7 @@ const TEXT_BYTES: usize = 4096;
 const SHOWN_CHARS_MAX: usize = 120;
 
 /// Passes an image through; replaces a text with a fault that names the kind of text.
-pub fn guarded(body: ImageStream<'static>, token: Token, is_quotable: bool) -> ImageStream<'static> {
+pub(super) fn guarded(body: ImageStream<'static>, token: Token, is_quotable: bool) -> ImageStream<'static> {
     let begun = async move {
         let (head, rest) = match gathered(body, HEAD_BYTES, Bytes::new()).await {
             Ok(begun) => begun,

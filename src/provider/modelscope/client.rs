@@ -20,7 +20,7 @@ const QUOTA_HEADERS: &[&str] =
 
 /// Client of the API, ready for requests.
 #[derive(Debug)]
-pub struct ModelScope {
+pub(crate) struct ModelScope {
     /// URL of submissions; `tasks` is the URL below which tasks are polled.
     submissions: Url,
     tasks: Url,
@@ -29,7 +29,7 @@ pub struct ModelScope {
 
 impl ModelScope {
     /// Creates the client. Sends no request.
-    pub fn new(settings: &HttpSettings) -> Result<Self, ClientError> {
+    pub(crate) fn new(settings: &HttpSettings) -> Result<Self, ClientError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("x-modelscope-async-mode", HeaderValue::from_static("true"));

@@ -20,7 +20,7 @@ use crate::provider::modelscope::ids::TaskIdSearch;
 
 /// Kind of request that a response belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestKind {
+pub(crate) enum RequestKind {
     /// Submission of a task.
     Submit,
     /// Poll of a task.
@@ -31,7 +31,7 @@ pub enum RequestKind {
 
 /// Shape of a response body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyShape {
+pub(crate) enum BodyShape {
     /// Exactly one readable task id.
     Id,
     /// Id that cannot be polled, or ids that contradict each other.
@@ -48,7 +48,7 @@ pub enum BodyShape {
 
 /// Condition on the message in an error envelope, in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MessageMatch {
+pub(crate) enum MessageMatch {
     /// Message of any content.
     Any,
     /// Message that contains this text.
@@ -61,7 +61,7 @@ pub enum MessageMatch {
 
 /// Conclusion from a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseVerdict {
+pub(crate) enum ResponseVerdict {
     /// Submission was accepted.
     Accepted,
     /// Submission was clearly refused, or the task has failed, for this reason.
@@ -94,7 +94,7 @@ pub enum ResponseVerdict {
 
 /// Reason for a refused submission or a failed task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusalReason {
+pub(crate) enum RefusalReason {
     /// Token is missing, wrong or not allowed.
     Unauthorized,
     /// Credit is used up.
@@ -123,7 +123,7 @@ pub enum RefusalReason {
 
 /// Row of the decision table: conditions on a response, and the verdict.
 #[derive(Clone, Debug)]
-pub struct DecisionRow {
+pub(crate) struct DecisionRow {
     asked: RequestKind,
     statuses: &'static [RangeInclusive<u16>],
     shape: BodyShape,
@@ -154,7 +154,7 @@ use RequestKind::{FailedTask, Poll, Submit};
 use ResponseVerdict::{Accepted, InDoubt, OtherTask, Redirected, Refused, Rejected, Silence};
 
 /// Decision table. The first matching row decides.
-pub static TABLE: &[DecisionRow] = &[
+pub(crate) static TABLE: &[DecisionRow] = &[
     // A readable id is an accepted task, whatever the status and the message.
     row(Submit, ALL, Id, MessageMatch::Any, Accepted),
     row(Submit, ALL, OddId, MessageMatch::Any, InDoubt),
@@ -200,7 +200,7 @@ pub static TABLE: &[DecisionRow] = &[
 
 /// Features of a response that the table examines.
 #[derive(Clone, Debug)]
-pub struct ResponseFeatures<'a> {
+pub(crate) struct ResponseFeatures<'a> {
     /// HTTP status; for a failed task, the code in its envelope.
     pub status: u16,
     /// Task id in the body.
@@ -223,7 +223,7 @@ pub struct ResponseFeatures<'a> {
 
 impl ResponseFeatures<'_> {
     /// Returns the verdict of the first matching row.
-    pub fn verdict(&self, asked: RequestKind) -> ResponseVerdict {
+    pub(crate) fn verdict(&self, asked: RequestKind) -> ResponseVerdict {
         TABLE[self.row(asked)].verdict
     }
 

@@ -7,7 +7,7 @@ const MESSAGE_CHARS_MAX: usize = 1000;
 
 /// Error envelope in a JSON body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ErrorEnvelope {
+pub(crate) struct ErrorEnvelope {
     /// Error code; `None` if absent or unreadable.
     pub code: Option<u16>,
     /// Error message; empty if absent or unreadable.
@@ -22,7 +22,7 @@ impl ErrorEnvelope {
     /// The API's own form is an object `errors` with a `message`. It also has a `request_id` next to `errors`, or the status as its `code`.
     /// The chat API sends an object `error` with a `message`, a `code` or `http_code`, and a `request_id` next to `error`. Gateways and
     /// frameworks send a bare `message`, or an `error` without a `request_id`. Others send `errors` as a list or as a map of fields.
-    pub fn read(status: u16, body: &Value) -> Option<Self> {
+    pub(crate) fn read(status: u16, body: &Value) -> Option<Self> {
         let names = ["errors", "error"].into_iter();
         let (name, errors) =
             names.filter_map(|name| Some((name, body.get(name)?))).find(|(_, errors)| !says_nothing(errors))?;

@@ -15,7 +15,7 @@ const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 
 /// Timing information in the headers of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ResponseMeta {
+pub(crate) struct ResponseMeta {
     /// Wait before the next request; `None` if the headers give none.
     pub retry_after: Option<Duration>,
     /// Server time; `None` if the headers give none.
@@ -24,7 +24,7 @@ pub struct ResponseMeta {
 
 /// Creates the fault of an exhausted daily quota. `quoted` is the API's message, and `date` the server time. Without `date`, the time of
 /// the reset is unknown.
-pub fn quota_spent(quoted: &str, date: Option<Timestamp>) -> Fault {
+pub(crate) fn quota_spent(quoted: &str, date: Option<Timestamp>) -> Fault {
     let resets_at = date.map(|date| {
         let n_days = (date.millis() - RESET_OF_DAY_MILLIS).div_euclid(DAY_MILLIS) + 1;
         Timestamp::from_millis(n_days * DAY_MILLIS + RESET_OF_DAY_MILLIS)
@@ -35,7 +35,7 @@ pub fn quota_spent(quoted: &str, date: Option<Timestamp>) -> Fault {
 }
 
 /// Creates the fault of a refusal for this reason. `message` is the API's message, empty if it gave none, and `status` its HTTP status.
-pub fn refused(reason: RefusalReason, status: u16, message: &str, model: &str, hints: &ResponseMeta) -> Fault {
+pub(crate) fn refused(reason: RefusalReason, status: u16, message: &str, model: &str, hints: &ResponseMeta) -> Fault {
     let quoted = if message.is_empty() { format!("HTTP status {status}") } else { format!("{message} ({status})") };
     let invalid = |words: String| Fault::new(FaultKind::InvalidRequest, words);
     match reason {
@@ -63,7 +63,7 @@ pub fn refused(reason: RefusalReason, status: u16, message: &str, model: &str, h
 }
 
 /// Creates the fault of a token that the API refused.
-pub fn unauthorized(quoted: &str) -> Fault {
+pub(crate) fn unauthorized(quoted: &str) -> Fault {
     let words = format!(
         "the token was refused: {quoted}. Bind your Alibaba Cloud account (with real-name verification) to your \
          ModelScope account, then make or renew the token at {} and set it as {}",

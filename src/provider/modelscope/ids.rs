@@ -28,7 +28,7 @@ const ROUNDED_DIGITS_MIN: usize = 6;
 
 /// Result of the search for a task id in a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TaskIdSearch {
+pub(crate) enum TaskIdSearch {
     /// No id.
     Nothing,
     /// Exactly one id.
@@ -50,7 +50,7 @@ enum IdValue {
 }
 
 /// Finds the task id in a response body.
-pub fn find(body: &[u8]) -> TaskIdSearch {
+pub(crate) fn find(body: &[u8]) -> TaskIdSearch {
     let text = body_decoding::text(body);
     let mut reader = Reader { chars: text.chars() };
     let mut ids = Vec::new();

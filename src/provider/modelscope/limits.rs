@@ -3,7 +3,8 @@
 use crate::model::request_limits::{ModelFamily, RequestLimits};
 
 /// Limits of the API.
-pub const LIMITS: RequestLimits = RequestLimits { repo_id_example: Some("Qwen/Qwen-Image"), families: &FAMILIES };
+pub(crate) const LIMITS: RequestLimits =
+    RequestLimits { repo_id_example: Some("Qwen/Qwen-Image"), families: &FAMILIES };
 
 /// Families of models with their own ranges of sides.
 const FAMILIES: [ModelFamily; 4] = [

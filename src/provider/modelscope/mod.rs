@@ -1,16 +1,16 @@
 //! ModelScope's API-Inference: the bodies that it reads, and what its answers prove.
 //!
-//! [`answer`] parses the responses without any I/O.
+//! `answer` parses the responses without any I/O.
 
-pub mod answer;
-pub mod body;
-pub mod client;
-pub mod decision_table;
-pub mod envelope;
-pub mod fault;
-pub mod ids;
-pub mod limits;
-pub mod token;
+pub(crate) mod answer;
+pub(crate) mod body;
+pub(crate) mod client;
+pub(crate) mod decision_table;
+pub(crate) mod envelope;
+pub(crate) mod fault;
+pub(crate) mod ids;
+pub(crate) mod limits;
+pub(crate) mod token;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub static SPEC: ProviderSpec = ProviderSpec {
 pub(super) const MODEL: &str = "Tongyi-MAI/Z-Image-Turbo";
 
 /// Address, token and timeout of the API.
-pub const API: ApiSpec =
+pub(crate) const API: ApiSpec =
     ApiSpec { base_url: "https://api-inference.modelscope.cn", token: TOKEN, request_timeout: Duration::from_secs(60) };
 
 fn connect(settings: &ProviderSettings, image_bytes_max: u64) -> Result<Arc<dyn Provider>, ConnectError> {

@@ -15,7 +15,7 @@ use crate::model::request::Request;
 use crate::model::time::Timestamp;
 use crate::report::fixtures::artifact;
 
-pub fn facts() -> RunReport {
+pub(super) fn facts() -> RunReport {
     RunReport {
         name: "prompts.v2".into(),
         out: "out/prompts.v2".into(),
@@ -44,7 +44,7 @@ fn known(index: u64, prompt: &str, past: &[EventKind]) -> JobRecord {
 }
 
 /// Returns one job per phase, in this order: succeeded, failed, moderated, in doubt, running, pending.
-pub fn jobs() -> Vec<JobRecord> {
+pub(super) fn jobs() -> Vec<JobRecord> {
     use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
     let task = || Accepted(TaskId("5075521".into()));
     let fault = |kind, words: &str| Fault::new(kind, words);
@@ -69,7 +69,7 @@ pub fn jobs() -> Vec<JobRecord> {
 
 /// Buffer that a test can read while a report writes to it.
 #[derive(Clone, Default)]
-pub struct Page(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Page(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Page {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -82,7 +82,7 @@ impl Write for Page {
 }
 
 /// Writes a complete report of these jobs, and returns its text.
-pub fn report(new: impl FnOnce(Page) -> Box<dyn ReportWriter>, jobs: &[JobRecord]) -> String {
+pub(super) fn report(new: impl FnOnce(Page) -> Box<dyn ReportWriter>, jobs: &[JobRecord]) -> String {
     let page = Page::default();
     let mut report = new(page.clone());
     for known in jobs {

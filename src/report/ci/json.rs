@@ -32,7 +32,7 @@ pub static SPEC: ReportSpec =
     ReportSpec { name: "json", help: "One JSON object", begin: |out, facts| Ok(Box::new(JsonReport::new(out, facts))) };
 
 /// Writes a run as one JSON object.
-pub struct JsonReport<W: Write> {
+pub(crate) struct JsonReport<W: Write> {
     out: W,
     object: Value,
     failures: Vec<Value>,
@@ -41,7 +41,7 @@ pub struct JsonReport<W: Write> {
 
 impl<W: Write> JsonReport<W> {
     /// Creates the report from the facts known before the jobs.
-    pub fn new(out: W, facts: &RunReport) -> Self {
+    pub(crate) fn new(out: W, facts: &RunReport) -> Self {
         let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = facts.counts;
         let object = json!({
             "v": 1,

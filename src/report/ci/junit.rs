@@ -29,14 +29,14 @@ pub static SPEC: ReportSpec = ReportSpec {
 };
 
 /// Writes a run as `JUnit` XML.
-pub struct JunitReport<W: Write> {
+pub(crate) struct JunitReport<W: Write> {
     xml: Writer<W>,
     class: String,
 }
 
 impl<W: Write> JunitReport<W> {
     /// Writes the start of the document: the totals and the properties of the run.
-    pub fn new(out: W, facts: &RunReport) -> io::Result<Self> {
+    pub(crate) fn new(out: W, facts: &RunReport) -> io::Result<Self> {
         let mut junit = Self { xml: Writer::new_with_indent(out, b' ', 1), class: class(&facts.name) };
         let StatusCounts { n_failed, n_moderated, n_in_doubt, n_pending, n_running, .. } = facts.counts;
         let totals = [

@@ -29,7 +29,7 @@ pub static SPEC: ReportSpec = ReportSpec {
 };
 
 /// Writes a run as a Markdown page.
-pub struct MarkdownReport<W: Write> {
+pub(crate) struct MarkdownReport<W: Write> {
     out: W,
     facts: RunReport,
     failures: Vec<String>,
@@ -39,7 +39,7 @@ pub struct MarkdownReport<W: Write> {
 
 impl<W: Write> MarkdownReport<W> {
     /// Creates the report from the facts known before the jobs.
-    pub const fn new(out: W, facts: RunReport) -> Self {
+    pub(crate) const fn new(out: W, facts: RunReport) -> Self {
         Self { out, facts, failures: vec![], slowest: vec![] }
     }
 

@@ -11,7 +11,7 @@ pub fn find(name: &str) -> Option<&'static ReportSpec> {
 }
 
 /// Lists the reports as a user requests them: `junit=FILE, json=FILE or md=FILE`.
-pub fn usage() -> String {
+pub(crate) fn usage() -> String {
     let names = REPORTS.map(|spec| format!("{}=FILE", spec.name));
     let (last, others) = names.split_last().expect("there are reports");
     format!("{} or {last}", others.join(", "))

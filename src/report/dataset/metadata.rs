@@ -24,7 +24,7 @@ impl TableFormat {
 }
 
 /// Writes the table, image by image.
-pub enum Metadata<W: Write> {
+pub(crate) enum Metadata<W: Write> {
     /// Writer of JSON lines.
     Jsonl(W),
     /// Writer of CSV rows.
@@ -33,7 +33,7 @@ pub enum Metadata<W: Write> {
 
 impl<W: Write> Metadata<W> {
     /// Creates the table, and writes the header of a CSV table.
-    pub fn new(out: W, form: TableFormat, columns: &Columns) -> io::Result<Self> {
+    pub(crate) fn new(out: W, form: TableFormat, columns: &Columns) -> io::Result<Self> {
         match form {
             TableFormat::Jsonl => Ok(Self::Jsonl(out)),
             TableFormat::Csv => {
@@ -45,7 +45,7 @@ impl<W: Write> Metadata<W> {
     }
 
     /// Adds an image.
-    pub fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
+    pub(crate) fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
         match self {
             Self::Jsonl(out) => {
                 serde_json::to_writer(&mut *out, &record.json())?;
@@ -61,7 +61,7 @@ impl<W: Write> Metadata<W> {
     }
 
     /// Flushes the buffer, and returns the writer.
-    pub fn finish(self) -> io::Result<W> {
+    pub(crate) fn finish(self) -> io::Result<W> {
         match self {
             Self::Jsonl(out) => Ok(out),
             Self::Csv(mut csv) => {

@@ -9,15 +9,15 @@
 //! | [`record`] | columns of a dataset, and the values of an image in them |
 //! | [`split`] | which of `train`, `test` and so on an image belongs to |
 //! | [`metadata`] | `metadata.jsonl` or `metadata.csv` of an image folder |
-//! | [`webdataset`] | tar shards |
+//! | `webdataset` | tar shards |
 //! | `parquet` | Parquet shards that contain the images |
 
-pub mod metadata;
+pub(crate) mod metadata;
 #[cfg(feature = "parquet")]
-pub mod parquet;
-pub mod record;
-pub mod split;
-pub mod webdataset;
+pub(crate) mod parquet;
+pub(crate) mod record;
+pub(crate) mod split;
+pub(crate) mod webdataset;
 
 /// Format of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,7 +27,7 @@ const GROUP_IMAGES_MAX: usize = 100;
 const GROUP_BYTES_MAX: usize = 32 << 20;
 
 /// Writes one Parquet shard.
-pub struct ParquetShard<W: Write + Send> {
+pub(crate) struct ParquetShard<W: Write + Send> {
     writer: ArrowWriter<W>,
     schema: SchemaRef,
     image: BinaryBuilder,
@@ -46,7 +46,7 @@ enum Column {
 
 impl<W: Write + Send> ParquetShard<W> {
     /// Creates a shard with these columns, preceded by `image`.
-    pub fn new(out: W, columns: &Columns) -> io::Result<Self> {
+    pub(crate) fn new(out: W, columns: &Columns) -> io::Result<Self> {
         let schema = Arc::new(schema(columns));
         let bytes = ColumnPath::from(vec!["image".to_owned(), "bytes".to_owned()]);
         let properties = WriterProperties::builder()
@@ -64,7 +64,7 @@ impl<W: Write + Send> ParquetShard<W> {
     }
 
     /// Adds an image and its record.
-    pub fn add(&mut self, image: &[u8], record: &Record<'_>) -> io::Result<()> {
+    pub(crate) fn add(&mut self, image: &[u8], record: &Record<'_>) -> io::Result<()> {
         if self.n_images == GROUP_IMAGES_MAX || (self.n_images > 0 && self.n_bytes + image.len() > GROUP_BYTES_MAX) {
             self.end_group()?;
         }
@@ -91,12 +91,12 @@ impl<W: Write + Send> ParquetShard<W> {
     }
 
     /// Returns the approximate size in bytes that the shard would have if it ended here.
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         (self.writer.bytes_written() + self.n_bytes) as u64
     }
 
     /// Writes the rest, and returns the writer.
-    pub fn finish(mut self) -> io::Result<W> {
+    pub(crate) fn finish(mut self) -> io::Result<W> {
         if self.n_images > 0 {
             self.end_group()?;
         }

@@ -12,7 +12,7 @@ use crate::report::value::{CellValue, NESTED, NamedValues, nested};
 
 /// Type of the values in a column, the same in every row of every export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnType {
+pub(crate) enum ColumnType {
     /// Unicode text.
     Text,
     /// Integers.
@@ -55,7 +55,7 @@ const PASSING: [&str; 5] = ["task_id", "attempts", "submitted_at", "finished_at"
 
 /// Columns of a dataset, with their names and kinds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Columns {
+pub(crate) struct Columns {
     names: Vec<String>,
     kinds: Vec<ColumnType>,
     /// Further columns of the manifest, by their names in the jobs.
@@ -78,7 +78,7 @@ pub struct UnknownCaptionColumn {
 impl Columns {
     /// Creates the columns for a run with this provider and these further columns of the manifest. `caption` names the
     /// column of the captions, by its name in the dataset or in the manifest.
-    pub fn new(provider: &str, further: &[String], caption: &str) -> Result<Self, UnknownCaptionColumn> {
+    pub(crate) fn new(provider: &str, further: &[String], caption: &str) -> Result<Self, UnknownCaptionColumn> {
         let further = distinct(further);
         let own = OWN.iter().map(|(name, _)| *name).chain(NESTED);
         let taken: Vec<&str> = own.clone().chain(RESERVED).collect();
@@ -97,17 +97,18 @@ impl Columns {
     }
 
     /// Returns the names of the columns: `file_name` first, `text` second.
-    pub fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
     /// Returns the kinds of the columns, in the order of their names.
-    pub fn kinds(&self) -> &[ColumnType] {
+    #[cfg(any(test, feature = "parquet"))]
+    pub(crate) fn kinds(&self) -> &[ColumnType] {
         &self.kinds
     }
 
     /// Returns the record of one image of a job.
-    pub fn record<'a>(&'a self, known: &'a JobRecord, artifact: &'a Artifact) -> Record<'a> {
+    pub(crate) fn record<'a>(&'a self, known: &'a JobRecord, artifact: &'a Artifact) -> Record<'a> {
         let all = fields(known, Some(artifact), &self.provider);
         let mut values = vec![CellValue::Text(artifact.file_name.as_str().into()), CellValue::None];
         let is_ours = |name: &str| OWN.iter().any(|(own, _)| *own == name);
@@ -126,36 +127,36 @@ impl Columns {
 
 /// Values of one image in the columns of a dataset.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Record<'a> {
+pub(crate) struct Record<'a> {
     names: &'a [String],
     values: Vec<CellValue<'a>>,
 }
 
 impl<'a> Record<'a> {
     /// Returns the values, one per column.
-    pub fn values(&self) -> &[CellValue<'a>] {
+    pub(crate) fn values(&self) -> &[CellValue<'a>] {
         &self.values
     }
 
     /// Returns the caption, which is the value of `text`.
-    pub fn caption(&self) -> Cow<'_, str> {
+    pub(crate) fn caption(&self) -> Cow<'_, str> {
         self.values[1].text()
     }
 
     /// Sets the path of the image in the dataset.
     #[must_use]
-    pub fn at(mut self, file_name: &'a str) -> Self {
+    pub(crate) fn at(mut self, file_name: &'a str) -> Self {
         self.values[0] = CellValue::Text(file_name.into());
         self
     }
 
     /// Returns the whole record as one JSON object.
-    pub fn json(&self) -> NamedValues<'_> {
+    pub(crate) fn json(&self) -> NamedValues<'_> {
         NamedValues(self.names, &self.values)
     }
 
     /// Returns a hash that changes when the image or its record changes, except in the columns `PASSING`.
-    pub fn mark(&self) -> u64 {
+    pub(crate) fn mark(&self) -> u64 {
         let mut hasher = blake3::Hasher::new();
         let lasting = self.names.iter().zip(&self.values).filter(|(name, _)| !PASSING.contains(&name.as_str()));
         for (name, value) in lasting {

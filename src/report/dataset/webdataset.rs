@@ -15,25 +15,25 @@ use crate::report::dataset::record::Record;
 const BLOCK_BYTES: u64 = 512;
 
 /// Writes one tar shard.
-pub struct TarShard<W: Write> {
+pub(crate) struct TarShard<W: Write> {
     tar: Builder<W>,
     bytes: u64,
 }
 
 /// Returns the key of the `nth` (from 1) image of a job. The key is the job's own id, which no edit of the manifest
 /// changes. It fits the shortest kind of name that a tar archive has.
-pub fn key(job: JobId, nth: usize) -> String {
+pub(crate) fn key(job: JobId, nth: usize) -> String {
     if nth > 1 { format!("{job}-{nth}") } else { job.to_string() }
 }
 
 impl<W: Write> TarShard<W> {
     /// Creates an empty shard.
-    pub fn new(out: W) -> Self {
+    pub(crate) fn new(out: W) -> Self {
         Self { tar: Builder::new(out), bytes: 2 * BLOCK_BYTES }
     }
 
     /// Adds an image, its record and its caption.
-    pub fn add(&mut self, key: &str, image: &[u8], format: ImageFormat, record: &Record<'_>) -> io::Result<()> {
+    pub(crate) fn add(&mut self, key: &str, image: &[u8], format: ImageFormat, record: &Record<'_>) -> io::Result<()> {
         self.file(key, format.extension(), image)?;
         self.file(key, "json", &serde_json::to_vec(&record.json())?)?;
         self.file(key, "txt", record.caption().as_bytes())
@@ -53,12 +53,12 @@ impl<W: Write> TarShard<W> {
     }
 
     /// Returns the size in bytes that the shard would have if it ended here.
-    pub const fn bytes(&self) -> u64 {
+    pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Ends the archive, and returns the writer.
-    pub fn finish(self) -> io::Result<W> {
+    pub(crate) fn finish(self) -> io::Result<W> {
         self.tar.into_inner()
     }
 }

@@ -25,7 +25,7 @@ use crate::report::gallery::row::PaceRow;
 use crate::report::value::hex;
 
 /// Maximum number of jobs on one page: a browser can still filter them between two key strokes.
-pub const JOBS_MAX: u64 = 100_000;
+pub(crate) const JOBS_MAX: u64 = 100_000;
 
 /// Maximum size of all jobs on one page, in bytes. A browser reads all of them at once.
 const BYTES_MAX: u64 = 96 << 20;
@@ -57,13 +57,13 @@ const SCRIPT: &str = concat!(
 const GENERATOR: &str = r#"<meta name="generator" content="promptbatch">"#;
 
 /// Checks that the file at this path may be replaced by a gallery: it is missing, empty, or a gallery.
-pub fn check(path: &Path) -> io::Result<()> {
+pub(crate) fn check(path: &Path) -> io::Result<()> {
     owned_file::check(path, |head| String::from_utf8_lossy(head).contains(GENERATOR))
 }
 
 /// Data about the run as a whole, shown on the page.
 #[derive(Clone, Debug)]
-pub struct Head<'a> {
+pub(crate) struct Head<'a> {
     /// Name of the run: its folder.
     pub name: &'a str,
     /// Provider of the tasks.
@@ -86,7 +86,7 @@ struct HeadData<'a> {
 }
 
 /// Writes the page to any writer, job by job. [`GalleryWriter`] writes it to a file.
-pub struct GalleryPage<W: Write> {
+pub(crate) struct GalleryPage<W: Write> {
     out: W,
     columns: Vec<String>,
     n_jobs: u64,
@@ -96,7 +96,7 @@ pub struct GalleryPage<W: Write> {
 
 impl<W: Write> GalleryPage<W> {
     /// Writes everything that comes before the jobs.
-    pub fn new(mut out: W, head: &Head<'_>) -> io::Result<Self> {
+    pub(crate) fn new(mut out: W, head: &Head<'_>) -> io::Result<Self> {
         let policy = format!(
             "default-src 'none'; script-src '{}'; style-src '{}'; img-src 'self' file:; base-uri 'none'; form-action 'none'",
             integrity(SCRIPT),
@@ -111,7 +111,7 @@ impl<W: Write> GalleryPage<W> {
     }
 
     /// Adds one job. Returns `false`, and writes nothing, if the page is full.
-    pub fn write(&mut self, known: &JobRecord) -> io::Result<bool> {
+    pub(crate) fn write(&mut self, known: &JobRecord) -> io::Result<bool> {
         if self.n_jobs == JOBS_MAX || self.n_bytes >= BYTES_MAX {
             return Ok(false);
         }
@@ -135,7 +135,7 @@ impl<W: Write> GalleryPage<W> {
 
     /// Writes everything that comes after the jobs, and returns the writer. `without` lists the images that have no
     /// thumbnail.
-    pub fn finish<'a>(mut self, without: impl IntoIterator<Item = &'a Artifact>) -> io::Result<W> {
+    pub(crate) fn finish<'a>(mut self, without: impl IntoIterator<Item = &'a Artifact>) -> io::Result<W> {
         if self.block_bytes > 0 {
             self.end_block()?;
         }
@@ -189,26 +189,26 @@ fn integrity(text: &str) -> String {
 }
 
 /// Writes `gallery.html` to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.
-pub struct GalleryWriter {
+pub(crate) struct GalleryWriter {
     page: GalleryPage<io::BufWriter<AtomicFile>>,
     path: PathBuf,
 }
 
 impl GalleryWriter {
     /// Creates the temporary file, and starts the page of a run.
-    pub fn create(path: &Path, head: &Head<'_>) -> Result<Self, GalleryWriteError> {
+    pub(crate) fn create(path: &Path, head: &Head<'_>) -> Result<Self, GalleryWriteError> {
         let file = check(path).and_then(|()| AtomicFile::create(path));
         let page = file.and_then(|file| GalleryPage::new(io::BufWriter::new(file), head));
         Ok(Self { page: page.map_err(error_at(path))?, path: path.to_owned() })
     }
 
     /// Adds one job. Returns `false`, and writes nothing, if the page is full.
-    pub fn write(&mut self, known: &JobRecord) -> Result<bool, GalleryWriteError> {
+    pub(crate) fn write(&mut self, known: &JobRecord) -> Result<bool, GalleryWriteError> {
         self.page.write(known).map_err(error_at(&self.path))
     }
 
     /// Lists the images that have no thumbnail, syncs the file and renames it into place.
-    pub fn finish<'a>(self, without: impl IntoIterator<Item = &'a Artifact>) -> Result<(), GalleryWriteError> {
+    pub(crate) fn finish<'a>(self, without: impl IntoIterator<Item = &'a Artifact>) -> Result<(), GalleryWriteError> {
         let finished = self.page.finish(without).and_then(|buffer| buffer.into_inner().map_err(io::Error::from));
         finished.and_then(AtomicFile::finish).map_err(error_at(&self.path))
     }

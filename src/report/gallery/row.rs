@@ -14,7 +14,7 @@ const FURTHER_CHARS_MAX: usize = 200;
 
 /// Data of one job. Times are milliseconds since 1970, dimensions are pixels, and sizes are bytes.
 #[derive(Serialize)]
-pub struct PaceRow<'a> {
+pub(super) struct PaceRow<'a> {
     index: u64,
     id: String,
     status: &'static str,
@@ -66,7 +66,7 @@ struct Image<'a> {
 }
 
 impl<'a> PaceRow<'a> {
-    pub fn new(known: &'a JobRecord, columns: &[String]) -> Self {
+    pub(super) fn new(known: &'a JobRecord, columns: &[String]) -> Self {
         let (job, state) = (&known.job, &known.state);
         let request = &job.request;
         let (code, error) = fault(state);

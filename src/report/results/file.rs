@@ -9,7 +9,7 @@ use crate::model::phase::JobRecord;
 use crate::report::results::{self, BYTE_ORDER_MARK, Results, ResultsFileFormat};
 
 /// Writes the results to a temporary file and renames it at the end. Dropping the writer earlier leaves no file.
-pub struct ResultsWriter {
+pub(crate) struct ResultsWriter {
     results: Results<AtomicFile>,
     path: PathBuf,
 }
@@ -17,7 +17,7 @@ pub struct ResultsWriter {
 impl ResultsWriter {
     /// Creates the temporary file for a run with this provider and these further columns of the manifest. A table may start with a
     /// byte order mark.
-    pub fn create(
+    pub(crate) fn create(
         path: &Path,
         format: ResultsFileFormat,
         has_bom: bool,
@@ -33,18 +33,13 @@ impl ResultsWriter {
         Ok(Self { results, path: path.to_owned() })
     }
 
-    /// Adds one job whose price is unknown.
-    pub fn write(&mut self, known: &JobRecord) -> Result<(), ResultsError> {
-        self.write_with_cost(known, None)
-    }
-
     /// Adds one job. `cost` is `None` if its price is unknown.
-    pub fn write_with_cost(&mut self, known: &JobRecord, cost: Option<Amount>) -> Result<(), ResultsError> {
-        self.results.write_with_cost(known, cost).map_err(error_at(&self.path))
+    pub(crate) fn write(&mut self, known: &JobRecord, cost: Option<Amount>) -> Result<(), ResultsError> {
+        self.results.write(known, cost).map_err(error_at(&self.path))
     }
 
     /// Syncs the file and renames it into place.
-    pub fn finish(self) -> Result<(), ResultsError> {
+    pub(crate) fn finish(self) -> Result<(), ResultsError> {
         let Self { results, path } = self;
         results.finish().and_then(AtomicFile::finish).map_err(error_at(&path))
     }

@@ -2,7 +2,7 @@
 //!
 //! So no row of the manifest is missing.
 
-pub mod file;
+pub(crate) mod file;
 mod guard;
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,7 @@ use crate::report::value::{CellValue, NESTED, NamedValues, hex, nested};
 
 /// Names of our own columns, on which scripts rely. Change none, and add none here: new columns go behind the
 /// manifest's own.
-pub const COLUMNS: [&str; 26] = [
+pub(crate) const COLUMNS: [&str; 26] = [
     "index",
     "id",
     "status",
@@ -51,7 +51,7 @@ pub const COLUMNS: [&str; 26] = [
 
 /// Names of our columns behind the manifest's own. `cost` is the certain cost of all submissions of a job. Only the
 /// first line of a job has it, so that the column adds up.
-pub const LAST_COLUMNS: [&str; 1] = ["cost"];
+pub(crate) const LAST_COLUMNS: [&str; 1] = ["cost"];
 
 /// Format of the results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +80,7 @@ impl ResultsFileFormat {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Checks that the file at this path may be replaced by results: it is missing, empty, or begins like results.
-pub fn check(path: &Path) -> io::Result<()> {
+pub(crate) fn check(path: &Path) -> io::Result<()> {
     owned_file::check(path, is_head_of_results)
 }
 
@@ -96,7 +96,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// Writes the results to any writer. [`file::ResultsWriter`] writes them to a file.
-pub struct Results<W: Write> {
+pub(crate) struct Results<W: Write> {
     lines: RowEncoder<W>,
     provider: String,
     /// Further columns of the manifest, by their names in the jobs.
@@ -110,7 +110,7 @@ enum RowEncoder<W: Write> {
 
 impl<W: Write> Results<W> {
     /// Creates a table with our columns first, followed by the manifest's further ones.
-    pub fn new(out: W, format: ResultsFileFormat, provider: &str, columns: &[String]) -> io::Result<Self> {
+    pub(crate) fn new(out: W, format: ResultsFileFormat, provider: &str, columns: &[String]) -> io::Result<Self> {
         let columns = distinct(columns);
         let lines = match format {
             ResultsFileFormat::Csv | ResultsFileFormat::GuardedCsv => {
@@ -133,13 +133,8 @@ impl<W: Write> Results<W> {
         Ok(Self { lines, provider: provider.to_owned(), columns })
     }
 
-    /// Writes the lines of one job whose price is unknown.
-    pub fn write(&mut self, known: &JobRecord) -> io::Result<()> {
-        self.write_with_cost(known, None)
-    }
-
     /// Writes the lines of one job. `cost` is `None` if its price is unknown.
-    pub fn write_with_cost(&mut self, known: &JobRecord, cost: Option<Amount>) -> io::Result<()> {
+    pub(crate) fn write(&mut self, known: &JobRecord, cost: Option<Amount>) -> io::Result<()> {
         let artifacts = known.state.artifacts();
         if artifacts.is_empty() {
             return self.write_line(known, None, cost);
@@ -174,7 +169,7 @@ impl<W: Write> Results<W> {
     }
 
     /// Flushes the buffer, and returns the writer.
-    pub fn finish(self) -> io::Result<W> {
+    pub(crate) fn finish(self) -> io::Result<W> {
         match self.lines {
             RowEncoder::Csv { mut csv, .. } => {
                 csv.flush()?;
@@ -227,7 +222,7 @@ pub(super) fn fields<'a>(
 }
 
 /// Returns the code and the message of the fault that ended a job, or that keeps it in doubt.
-pub fn fault(state: &JobState) -> (Option<&str>, Option<&str>) {
+pub(crate) fn fault(state: &JobState) -> (Option<&str>, Option<&str>) {
     const IN_DOUBT: &str = "the response to the submission was lost: the request may have been accepted and paid for";
     match &state.phase {
         Phase::Finished(Outcome::Failed(fault)) => (Some(fault.kind.code()), Some(&fault.message)),

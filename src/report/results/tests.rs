@@ -55,7 +55,7 @@ fn table(columns: &[&str], jobs: &[JobRecord]) -> String {
 fn written(format: ResultsFileFormat, columns: &[&str], jobs: &[JobRecord]) -> String {
     let mut results = Results::new(Vec::new(), format, "modelscope", &strings(columns)).unwrap();
     for known in jobs {
-        results.write(known).unwrap();
+        results.write(known, None).unwrap();
     }
     String::from_utf8(results.finish().unwrap()).unwrap()
 }
@@ -155,7 +155,7 @@ fn as_json_the_same_columns_have_types_and_the_request_has_its_lists() {
     let mut results =
         Results::new(Vec::new(), ResultsFileFormat::Jsonl, "modelscope", &strings(&["params", "score"])).unwrap();
     for known in [job, known(8, "new", &[])] {
-        results.write(&known).unwrap();
+        results.write(&known, None).unwrap();
     }
     let text = String::from_utf8(results.finish().unwrap()).unwrap();
     insta::assert_snapshot!(text, @r#"
@@ -187,9 +187,9 @@ fn the_cost_of_a_job_stands_in_its_first_line_behind_all_columns() {
     Arc::make_mut(&mut two.job).extras = vec![("cost".into(), "mine".into())];
     let moderated = known(2, "y", &[SubmitStarted, task(), failed(FaultKind::Moderated, "")]);
     let mut results = Results::new(Vec::new(), ResultsFileFormat::Csv, "modelscope", &strings(&["cost"])).unwrap();
-    results.write_with_cost(&two, Some(Amount::new(0.04))).unwrap();
-    results.write_with_cost(&moderated, Some(Amount::new(2.0))).unwrap();
-    results.write(&known(3, "z", &[])).unwrap();
+    results.write(&two, Some(Amount::new(0.04))).unwrap();
+    results.write(&moderated, Some(Amount::new(2.0))).unwrap();
+    results.write(&known(3, "z", &[]), None).unwrap();
     let text = String::from_utf8(results.finish().unwrap()).unwrap();
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
@@ -238,7 +238,7 @@ fn a_file_is_replaced_as_a_whole() {
     let mut writer = ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[]).unwrap();
     let jobs: Vec<JobRecord> = (1..=200).map(|index| known(index, &"long ".repeat(100), &[])).collect();
     for known in &jobs {
-        writer.write(known).unwrap();
+        writer.write(known, None).unwrap();
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), before, "until the end");
     writer.finish().unwrap();
@@ -273,7 +273,7 @@ fn a_writer_dropped_unfinished_leaves_nothing() {
     let mut writer =
         ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, false, "modelscope", &[])
             .unwrap();
-    writer.write(&known(1, "x", &[])).unwrap();
+    writer.write(&known(1, "x", &[]), None).unwrap();
     assert_eq!(names_in(&out).len(), 1);
     drop(writer);
     assert_eq!(names_in(&out), [""; 0]);
@@ -303,7 +303,7 @@ fn two_writers_at_once_do_not_meet() {
     let mut writers = ["one", "two"]
         .map(|provider| ResultsWriter::create(&path, ResultsFileFormat::Csv, false, provider, &[]).unwrap());
     for writer in &mut writers {
-        writer.write(&known(1, "x", &[])).unwrap();
+        writer.write(&known(1, "x", &[]), None).unwrap();
     }
     let [one, two] = writers;
     two.finish().unwrap();

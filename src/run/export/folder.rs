@@ -36,7 +36,7 @@ const CAPTION: &str = "txt";
 const PAGE: usize = 1000;
 
 /// Dataset folder that follows the run.
-pub struct FolderWriter {
+pub(super) struct FolderWriter {
     folders: Folders,
     file_system: FileSystem,
     /// Tables, one per split; unused if there are captions.
@@ -55,7 +55,7 @@ struct PendingImage {
 }
 
 impl FolderWriter {
-    pub fn new(work: &ExportContext<'_>) -> Result<Self, ExportError> {
+    pub(super) fn new(work: &ExportContext<'_>) -> Result<Self, ExportError> {
         let dir = &work.options.dir;
         let n_tables = work.splits.as_ref().map_or(0, |splits| splits.names().count());
         work.state.begin()?;
@@ -213,7 +213,7 @@ impl DatasetWriter for FolderWriter {
 }
 
 /// Removes all files on record that were ever exported to this folder, and then the record.
-pub fn remove_all(dir: &Path, state: &ExportRecord) -> Result<(), ExportError> {
+pub(super) fn remove_all(dir: &Path, state: &ExportRecord) -> Result<(), ExportError> {
     let mut folders = BTreeSet::new();
     each_image(state, |had| {
         if let Some((folder, _)) = had.place.as_ref().and_then(|(stem, _)| stem.rsplit_once('/')) {

@@ -16,6 +16,10 @@ mod writer;
 use std::fs;
 use std::path::{Path, absolute};
 
+pub use crate::report::dataset::DatasetFormat;
+pub use crate::report::dataset::metadata::TableFormat;
+pub use crate::report::dataset::record::UnknownCaptionColumn;
+pub use crate::report::dataset::split::{Splits, SplitsError};
 pub use crate::run::export::error::ExportError;
 pub use crate::run::export::options::{ExportOptions, ShardLimits};
 pub use crate::run::export::writer::{Exported, LeftOut};
@@ -24,7 +28,6 @@ use crate::images::adapters;
 use crate::model::outcome::Outcome;
 use crate::model::phase::Phase;
 use crate::model::progress::{Meter, Operation, Progress};
-use crate::report::dataset::DatasetFormat;
 use crate::report::dataset::record::Columns;
 use crate::run::export::error::at;
 use crate::run::export::folder::FolderWriter;

@@ -10,7 +10,7 @@ use crate::model::job::JobId;
 use crate::run::export::error::ExportError;
 
 /// File name, in the dataset's folder. Loaders skip names that begin with a dot.
-pub const NAME: &str = ".promptbatch-export.db";
+pub(super) const NAME: &str = ".promptbatch-export.db";
 
 /// Rollback journal that `SQLite` keeps in the same folder while it writes.
 const JOURNAL: &str = ".promptbatch-export.db-journal";
@@ -23,14 +23,14 @@ const VERSION: i64 = 1;
 
 /// Record of one export, held by one process at a time; the lock dies with the process.
 #[derive(Debug)]
-pub struct ExportRecord {
+pub(super) struct ExportRecord {
     connection: Connection,
     path: PathBuf,
 }
 
 /// Image that is exported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExportedImage {
+pub(super) struct ExportedImage {
     /// Row number in the export record.
     pub row: i64,
     /// Hash of the image and its metadata at the time of its export.
@@ -41,12 +41,12 @@ pub struct ExportedImage {
 
 impl ExportRecord {
     /// Returns whether a name in the dataset's folder belongs to the export record.
-    pub fn is_own_name(name: &str) -> bool {
+    pub(super) fn is_own_name(name: &str) -> bool {
         [NAME, JOURNAL].contains(&name)
     }
 
     /// Opens the export record in this folder, or creates it.
-    pub fn open(dir: &Path) -> Result<Self, ExportError> {
+    pub(super) fn open(dir: &Path) -> Result<Self, ExportError> {
         for name in [NAME, JOURNAL] {
             match fs::symlink_metadata(dir.join(name)) {
                 Ok(found) if !found.is_file() => return Err(ExportError::Foreign { dir: dir.to_owned() }),
@@ -92,7 +92,7 @@ impl ExportRecord {
     }
 
     /// Makes several changes in one transaction, all or none.
-    pub fn at_once<T>(&self, work: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportError> {
+    pub(super) fn at_once<T>(&self, work: impl FnOnce() -> Result<T, ExportError>) -> Result<T, ExportError> {
         let transaction = self.connection.unchecked_transaction().map_err(|error| self.error(error))?;
         let done = work()?;
         transaction.commit().map_err(|error| self.error(error))?;
@@ -100,12 +100,12 @@ impl ExportRecord {
     }
 
     /// Begins a transaction, which lasts until the changes are [committed](Self::commit).
-    pub fn begin(&self) -> Result<(), ExportError> {
+    pub(super) fn begin(&self) -> Result<(), ExportError> {
         self.batch("BEGIN")
     }
 
     /// Makes the changes of the transaction durable.
-    pub fn commit(&self) -> Result<(), ExportError> {
+    pub(super) fn commit(&self) -> Result<(), ExportError> {
         self.batch("COMMIT")
     }
 
@@ -113,16 +113,16 @@ impl ExportRecord {
         self.connection.execute_batch(sql).map_err(|error| self.error(error))
     }
 
-    pub fn setting(&self, key: &str) -> Result<Option<String>, ExportError> {
+    pub(super) fn setting(&self, key: &str) -> Result<Option<String>, ExportError> {
         self.get("SELECT value FROM settings WHERE key = ?1", [key], |row| row.get(0))
     }
 
-    pub fn set(&self, key: &str, value: &str) -> Result<(), ExportError> {
+    pub(super) fn set(&self, key: &str, value: &str) -> Result<(), ExportError> {
         self.change("INSERT OR REPLACE INTO settings VALUES (?1, ?2)", params![key, value])
     }
 
     /// Finds an image of a job; `None` if it is not exported.
-    pub fn find(&self, job: JobId, nth: usize) -> Result<Option<ExportedImage>, ExportError> {
+    pub(super) fn find(&self, job: JobId, nth: usize) -> Result<Option<ExportedImage>, ExportError> {
         let sql = "SELECT row, mark, stem, extension FROM images WHERE job = ?1 AND n = ?2";
         self.get(sql, params![job.bytes(), nth], |row| {
             let stem: Option<String> = row.get(2)?;
@@ -132,13 +132,18 @@ impl ExportRecord {
     }
 
     /// Returns whether an image already has this stem, ignoring case.
-    pub fn is_taken(&self, stem: &str) -> Result<bool, ExportError> {
+    pub(super) fn is_taken(&self, stem: &str) -> Result<bool, ExportError> {
         let found = self.get("SELECT 1 FROM images WHERE folded = ?1", [fold(stem)], |_| Ok(()))?;
         Ok(found.is_some())
     }
 
     /// Adds an image, and returns its row number.
-    pub fn add(&self, (job, nth): (JobId, usize), mark: u64, place: Option<(&str, &str)>) -> Result<i64, ExportError> {
+    pub(super) fn add(
+        &self,
+        (job, nth): (JobId, usize),
+        mark: u64,
+        place: Option<(&str, &str)>,
+    ) -> Result<i64, ExportError> {
         let sql = "INSERT INTO images (job, n, mark, stem, extension, folded) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let (stem, extension) = place.unzip();
         self.change(sql, params![job.bytes(), nth, mark.cast_signed(), stem, extension, stem.map(fold)])?;
@@ -146,19 +151,19 @@ impl ExportRecord {
     }
 
     /// Records that an image has changed.
-    pub fn renew(&self, row: i64, mark: u64, extension: &str) -> Result<(), ExportError> {
+    pub(super) fn renew(&self, row: i64, mark: u64, extension: &str) -> Result<(), ExportError> {
         self.change(
             "UPDATE images SET mark = ?2, extension = ?3 WHERE row = ?1",
             params![row, mark.cast_signed(), extension],
         )
     }
 
-    pub fn forget(&self, row: i64) -> Result<(), ExportError> {
+    pub(super) fn forget(&self, row: i64) -> Result<(), ExportError> {
         self.change("DELETE FROM images WHERE row = ?1", [row])
     }
 
     /// Returns at most `max` images behind this row, in the order of rows.
-    pub fn images_after(&self, row: i64, max: usize) -> Result<Vec<ExportedImage>, ExportError> {
+    pub(super) fn images_after(&self, row: i64, max: usize) -> Result<Vec<ExportedImage>, ExportError> {
         let read = || {
             let sql = "SELECT row, mark, stem, extension FROM images WHERE row > ?1 ORDER BY row LIMIT ?2";
             let mut statement = self.connection.prepare_cached(sql)?;
@@ -173,28 +178,28 @@ impl ExportRecord {
     }
 
     /// Counts one more file in this split, and returns the number of files that the split ever had before.
-    pub fn place_one(&self, split: &str) -> Result<u64, ExportError> {
+    pub(super) fn place_one(&self, split: &str) -> Result<u64, ExportError> {
         let before = self.get("SELECT n FROM placed WHERE split = ?1", [split], |row| row.get(0))?.unwrap_or(0);
         self.change("INSERT OR REPLACE INTO placed VALUES (?1, ?2)", params![split, before + 1])?;
         Ok(before)
     }
 
-    pub fn n_shards(&self, split: &str) -> Result<u64, ExportError> {
+    pub(super) fn n_shards(&self, split: &str) -> Result<u64, ExportError> {
         let counted = self.get("SELECT count(*) FROM shards WHERE split = ?1", [split], |row| row.get(0))?;
         Ok(counted.unwrap_or(0))
     }
 
     /// Records a shard with its length in bytes, which is 0 until the shard is in place.
-    pub fn set_shard(&self, name: &str, split: &str, bytes: u64) -> Result<(), ExportError> {
+    pub(super) fn set_shard(&self, name: &str, split: &str, bytes: u64) -> Result<(), ExportError> {
         self.change("INSERT OR REPLACE INTO shards VALUES (?1, ?2, ?3)", params![name, split, bytes])
     }
 
-    pub fn forget_shard(&self, name: &str) -> Result<(), ExportError> {
+    pub(super) fn forget_shard(&self, name: &str) -> Result<(), ExportError> {
         self.change("DELETE FROM shards WHERE name = ?1", [name])
     }
 
     /// Returns the names of the shards and their lengths in bytes.
-    pub fn shards(&self) -> Result<Vec<(String, u64)>, ExportError> {
+    pub(super) fn shards(&self) -> Result<Vec<(String, u64)>, ExportError> {
         let read = || {
             let mut statement = self.connection.prepare("SELECT name, bytes FROM shards ORDER BY name")?;
             let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -203,11 +208,11 @@ impl ExportRecord {
         read().map_err(|error| self.error(error))
     }
 
-    pub fn n_images(&self) -> Result<u64, ExportError> {
+    pub(super) fn n_images(&self) -> Result<u64, ExportError> {
         Ok(self.get("SELECT count(*) FROM images", (), |row| row.get(0))?.unwrap_or(0))
     }
 
-    pub fn clear(&self) -> Result<(), ExportError> {
+    pub(super) fn clear(&self) -> Result<(), ExportError> {
         self.batch("DELETE FROM images; DELETE FROM shards; DELETE FROM placed; DELETE FROM settings")
     }
 

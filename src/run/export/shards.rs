@@ -19,7 +19,7 @@ use crate::run::export::temp_file::{create, remove, settle, sync_names, synced};
 use crate::run::export::writer::{DatasetWriter, ExportContext};
 
 /// Shards of a dataset, one open for each split.
-pub struct ShardWriter {
+pub(super) struct ShardWriter {
     open: Vec<Option<OpenShard>>,
 }
 
@@ -37,7 +37,7 @@ enum ShardContent {
 
 impl ShardWriter {
     /// Checks that the shards on record exist, and removes any that was cut short.
-    pub fn new(work: &ExportContext<'_>) -> Result<Self, ExportError> {
+    pub(super) fn new(work: &ExportContext<'_>) -> Result<Self, ExportError> {
         for (name, bytes) in work.state.shards()? {
             let path = work.options.dir.join(&name);
             if bytes == 0 {

@@ -6,10 +6,10 @@ mod frameworks;
 mod page;
 mod proxies;
 
-pub use page::GatewayPage;
+pub(crate) use page::GatewayPage;
 
 /// Returns all pages.
-pub fn all() -> impl Iterator<Item = &'static GatewayPage> {
+pub(crate) fn all() -> impl Iterator<Item = &'static GatewayPage> {
     [proxies::PAGES, clouds::PAGES, frameworks::PAGES].into_iter().flatten()
 }
 

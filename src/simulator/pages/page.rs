@@ -2,7 +2,7 @@
 
 /// Response of a server, gateway or proxy other than the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GatewayPage {
+pub(crate) struct GatewayPage {
     /// Sender of the response, and its cause.
     pub name: &'static str,
     /// HTTP status code.

@@ -6,7 +6,7 @@ mod paint;
 use crate::model::request::Size;
 
 /// Longest side of a picture in pixels: the longest that the service accepts.
-pub const SIDE_PIXELS_MAX: u16 = 2048;
+pub(crate) const SIDE_PIXELS_MAX: u16 = 2048;
 
 /// Digits of a picture's name that encode its seed, width and height; the other digits are a checksum.
 const NAME_DIGITS: usize = 24;

@@ -12,7 +12,7 @@ use crate::model::history::{History, PastTask, TaskKind};
 use crate::model::outcome::Url;
 use crate::model::phase::Phase;
 
-pub fn counts_and_incidents_are_those_of_the_jobs<P: TestPlace>() {
+pub(super) fn counts_and_incidents_are_those_of_the_jobs<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["a", "b", "c", "d"]);
     driven.live(&jobs[0], life());
@@ -73,7 +73,7 @@ fn step(n: u8) -> EventKind {
 }
 
 /// Method: record any events of a few jobs, with manifests in between that drop and restore some. After each, recount.
-pub fn totals_are_what_a_count_of_all_jobs_gives<P: TestPlace>() {
+pub(super) fn totals_are_what_a_count_of_all_jobs_gives<P: TestPlace>() {
     let events = prop::collection::vec((0..4_usize, 0..10_u8), 0..12);
     let rounds = prop::collection::vec((events, prop::collection::vec(0..6_u8, 0..6)), 1..5);
     let checked = TestRunner::new(ProptestConfig::with_cases(20)).run(&rounds, |rounds| {
@@ -97,7 +97,7 @@ pub fn totals_are_what_a_count_of_all_jobs_gives<P: TestPlace>() {
     checked.unwrap();
 }
 
-pub fn a_job_is_found_by_each_of_its_names<P: TestPlace>() {
+pub(super) fn a_job_is_found_by_each_of_its_names<P: TestPlace>() {
     let place = P::new();
     let mut run = place.open();
     let labelled = |prompt, label: Option<&str>| {
@@ -121,7 +121,7 @@ pub fn a_job_is_found_by_each_of_its_names<P: TestPlace>() {
     assert!(found("9").is_empty() && found("").is_empty() && found("' OR 1=1 --").is_empty() && found("%").is_empty());
 }
 
-pub fn the_names_of_all_images_are_known_and_no_others<P: TestPlace>() {
+pub(super) fn the_names_of_all_images_are_known_and_no_others<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["cat", "dog", "cow"]);
     driven.live(&jobs[0], [succeeded(&["b", "a"])]);
@@ -136,7 +136,7 @@ pub fn the_names_of_all_images_are_known_and_no_others<P: TestPlace>() {
     }
 }
 
-pub fn images_are_visited_and_measured<P: TestPlace>() {
+pub(super) fn images_are_visited_and_measured<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["cat", "dog", "cow", "gone"]);
     assert_eq!(place.read().image_bytes_mean().unwrap(), None);
@@ -155,7 +155,7 @@ pub fn images_are_visited_and_measured<P: TestPlace>() {
     assert_eq!(images, [artifact("a"), artifact("b"), large]);
 }
 
-pub fn the_last_endings_are_counted<P: TestPlace>() {
+pub(super) fn the_last_endings_are_counted<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["a", "b", "c", "d"]);
     for (at, record) in [1000, 2000, 3000].into_iter().zip(&jobs) {
@@ -172,7 +172,7 @@ pub fn the_last_endings_are_counted<P: TestPlace>() {
 
 /// Goal: each duration is that of one task, whatever happened to its job before and after. Method: one job that loses a task
 /// and has to request links twice, and one that is still under way.
-pub fn the_end_of_a_ledger_tells_how_long_tasks_took<P: TestPlace>() {
+pub(super) fn the_end_of_a_ledger_tells_how_long_tasks_took<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["one", "two"]);
     assert_eq!(place.read().history().unwrap(), History::default());
@@ -198,7 +198,7 @@ pub fn the_end_of_a_ledger_tells_how_long_tasks_took<P: TestPlace>() {
     assert_eq!(driven.close().history().unwrap(), history);
 }
 
-pub fn revision_and_origin_follow_the_events<P: TestPlace>() {
+pub(super) fn revision_and_origin_follow_the_events<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["cat", "dog"]);
     let (before, origin) = (place.read().revision().unwrap(), place.read().origin().unwrap());
@@ -217,7 +217,7 @@ pub fn revision_and_origin_follow_the_events<P: TestPlace>() {
     assert_eq!(run.origin().unwrap(), origin, "the first event stays");
 }
 
-pub fn a_visit_ends_with_the_first_error<P: TestPlace>() {
+pub(super) fn a_visit_ends_with_the_first_error<P: TestPlace>() {
     let place = P::new();
     let run = place.import(&["a", "b", "c"]);
     let mut n_seen = 0;

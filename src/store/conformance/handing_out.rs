@@ -4,7 +4,7 @@ use super::*;
 use crate::model::job::JobId;
 use crate::store::shuffle::ring_start;
 
-pub fn unfinished_jobs_are_handed_out_first_and_each_once<P: TestPlace>() {
+pub(super) fn unfinished_jobs_are_handed_out_first_and_each_once<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["a", "b", "c", "d", "e"]);
     driven.live(&jobs[4], [EventKind::SubmitStarted, accepted("t")]);
@@ -14,7 +14,7 @@ pub fn unfinished_jobs_are_handed_out_first_and_each_once<P: TestPlace>() {
     assert_eq!(driven.load(2), Loaded::default());
 }
 
-pub fn a_job_that_moves_on_while_others_are_loaded_is_not_handed_out_twice<P: TestPlace>() {
+pub(super) fn a_job_that_moves_on_while_others_are_loaded_is_not_handed_out_twice<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["a", "b"]);
     driven.record(&jobs.iter().map(|record| event(record, 1, EventKind::SubmitStarted)).collect::<Vec<_>>());
@@ -26,7 +26,7 @@ pub fn a_job_that_moves_on_while_others_are_loaded_is_not_handed_out_twice<P: Te
     assert_ne!(rest.jobs[0].job.id, first[0].job.id);
 }
 
-pub fn finished_and_dropped_jobs_are_not_handed_out<P: TestPlace>() {
+pub(super) fn finished_and_dropped_jobs_are_not_handed_out<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["a", "b", "c", "d"]);
     driven.live(&jobs[0], [succeeded(&["a"])]);
@@ -53,7 +53,7 @@ fn order<P: TestPlace>(seed: Option<u64>) -> Vec<String> {
     Driven::start(run, JobScope::Unfinished).hand_out(3)
 }
 
-pub fn every_job_is_handed_out_once_in_an_order_that_the_seed_draws<P: TestPlace>() {
+pub(super) fn every_job_is_handed_out_once_in_an_order_that_the_seed_draws<P: TestPlace>() {
     let in_order: Vec<String> = (0..40).map(|n| n.to_string()).collect();
     assert_eq!(order::<P>(None), in_order);
     let (one, two) = (order::<P>(Some(1)), order::<P>(Some(2)));
@@ -76,7 +76,7 @@ pub fn every_job_is_handed_out_once_in_an_order_that_the_seed_draws<P: TestPlace
 
 /// Goal: a resume continues in the same order, with submitted jobs first. Method: finish none of the first five, and open
 /// it again.
-pub fn a_resume_continues_in_the_shuffled_order<P: TestPlace>() {
+pub(super) fn a_resume_continues_in_the_shuffled_order<P: TestPlace>() {
     let place = P::new();
     let prompts: Vec<String> = (0..20).map(|n| n.to_string()).collect();
     let run = shuffled(place.open(), &prompts, Some(9));

@@ -14,7 +14,7 @@ fn prompts(run: &dyn RunReader) -> Vec<(u64, String)> {
     all(run).iter().map(|record| (record.job.index, record.job.request.prompt.clone())).collect()
 }
 
-pub fn an_edited_manifest_keeps_what_it_shares<P: TestPlace>() {
+pub(super) fn an_edited_manifest_keeps_what_it_shares<P: TestPlace>() {
     let place = P::new();
     let mut run = place.open();
     assert_eq!(numbers(import(&mut *run, &["cat", "dog"])), [2, 0, 0, 0, 0]);
@@ -27,7 +27,7 @@ pub fn an_edited_manifest_keeps_what_it_shares<P: TestPlace>() {
     assert_eq!(numbers(import(&mut *run, &["cow"])), [0, 1, 2, 2, 2], "one that was dropped long ago has not left now");
 }
 
-pub fn equal_rows_are_jobs_of_their_own<P: TestPlace>() {
+pub(super) fn equal_rows_are_jobs_of_their_own<P: TestPlace>() {
     let place = P::new();
     let mut run = place.open();
     assert_eq!(numbers(import(&mut *run, &["cat", "dog", "cat", "cat"])), [4, 0, 0, 0, 0]);
@@ -35,7 +35,7 @@ pub fn equal_rows_are_jobs_of_their_own<P: TestPlace>() {
     assert_eq!(numbers(import(&mut *run, &["cat", "cat", "cat", "cat", "cat"])), [2, 3, 1, 3, 1]);
 }
 
-pub fn what_is_carried_through_may_change_without_a_new_job<P: TestPlace>() {
+pub(super) fn what_is_carried_through_may_change_without_a_new_job<P: TestPlace>() {
     let place = P::new();
     let mut run = place.import(&["cat"]);
     let changed =
@@ -48,7 +48,7 @@ pub fn what_is_carried_through_may_change_without_a_new_job<P: TestPlace>() {
     assert_eq!(run.columns().unwrap(), ["kind"]);
 }
 
-pub fn a_manifest_that_breaks_off_changes_nothing<P: TestPlace>() {
+pub(super) fn a_manifest_that_breaks_off_changes_nothing<P: TestPlace>() {
     let place = P::new();
     let mut run = place.import(&["cat", "dog"]);
     let before = all(&*run);
@@ -61,7 +61,7 @@ pub fn a_manifest_that_breaks_off_changes_nothing<P: TestPlace>() {
 }
 
 /// Goal: a refused import leaves jobs, columns and settings as they were. Method: refuse one that changes all of them.
-pub fn an_import_that_is_not_accepted_changes_nothing<P: TestPlace>() {
+pub(super) fn an_import_that_is_not_accepted_changes_nothing<P: TestPlace>() {
     let place = P::new();
     let mut run = place.import(&["cat", "dog"]);
     let (before, price) = (all(&*run), "2 USD".parse().unwrap());
@@ -79,14 +79,14 @@ pub fn an_import_that_is_not_accepted_changes_nothing<P: TestPlace>() {
     assert_eq!((run.manifest_path().unwrap().as_deref(), run.manifest_price().unwrap()), (Some("/p.csv"), Some(price)));
 }
 
-pub fn a_manifest_that_breaks_off_is_no_difference<P: TestPlace>() {
+pub(super) fn a_manifest_that_breaks_off_is_no_difference<P: TestPlace>() {
     let place = P::new();
     let run = place.open();
     let broken = [Ok(draft("cow")), Err(LedgerError::WriterStopped)].into_iter();
     assert!(matches!(run.diff(broken, 1), Err(LedgerError::WriterStopped)));
 }
 
-pub fn a_second_difference_starts_afresh<P: TestPlace>() {
+pub(super) fn a_second_difference_starts_afresh<P: TestPlace>() {
     let place = P::new();
     let run = place.import(&["cat", "dog"]);
     let n_kept = |prompts: &[&str]| {
@@ -96,7 +96,7 @@ pub fn a_second_difference_starts_afresh<P: TestPlace>() {
     assert_eq!((n_kept(&["cat", "dog"]), n_kept(&["cat"])), (2, 1));
 }
 
-pub fn a_dropped_job_comes_back_with_its_images<P: TestPlace>() {
+pub(super) fn a_dropped_job_comes_back_with_its_images<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["cat", "dog"]);
     driven.live(&jobs[0], [EventKind::SubmitStarted, accepted("t"), succeeded(&["a", "b"])]);

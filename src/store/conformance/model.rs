@@ -170,7 +170,7 @@ fn live(run: Box<dyn RunWriter>, model: &mut Model, phases: &[i64]) -> Box<dyn R
 /// Goal: the differences predict the import exactly, to the last job, however the manifest is edited. Method: import one
 /// manifest after the other, made from few contents, labels and notes. Before each import, compare a reader's result with
 /// the model. After it, compare again.
-pub fn the_difference_is_what_the_import_then_does<P: TestPlace>() {
+pub(super) fn the_difference_is_what_the_import_then_does<P: TestPlace>() {
     let lines = prop::collection::vec((0..5_u8, prop::option::of(0..3_u8), 0..2_u8), 0..12);
     let phases = prop::collection::vec(phase::PENDING..=phase::FAILED, 1..9);
     let manifests = prop::collection::vec((lines, phases), 1..5);

@@ -5,7 +5,7 @@ use crate::store::setting::Setting;
 use crate::store::settings::ReadSettings;
 use crate::store::typed::read_snapshot;
 
-pub fn a_second_writer_is_refused_and_readers_are_not<P: TestPlace>() {
+pub(super) fn a_second_writer_is_refused_and_readers_are_not<P: TestPlace>() {
     let place = P::new();
     assert_eq!((place.store().lock_owner)(place.out()), None);
     let first = place.open();
@@ -20,7 +20,7 @@ pub fn a_second_writer_is_refused_and_readers_are_not<P: TestPlace>() {
     drop(place.open());
 }
 
-pub fn a_session_keeps_the_lock_until_it_is_closed_and_dropped<P: TestPlace>() {
+pub(super) fn a_session_keeps_the_lock_until_it_is_closed_and_dropped<P: TestPlace>() {
     let place = P::new();
     let driven = Driven::start(place.import(&["cat"]), JobScope::Unfinished);
     assert!(matches!(place.try_open(None).err(), Some(LedgerError::Locked { .. })));
@@ -31,7 +31,7 @@ pub fn a_session_keeps_the_lock_until_it_is_closed_and_dropped<P: TestPlace>() {
     drop(place.open());
 }
 
-pub fn a_run_stays_with_its_provider<P: TestPlace>() {
+pub(super) fn a_run_stays_with_its_provider<P: TestPlace>() {
     let place = P::new();
     drop(place.open());
     let words = place.try_open(Some("modelscope https://x")).err().unwrap().to_string();
@@ -40,14 +40,14 @@ pub fn a_run_stays_with_its_provider<P: TestPlace>() {
     assert_eq!(place.read().setting(Setting::Provider).unwrap().as_deref(), Some("simulator"));
 }
 
-pub fn opening_a_new_run_makes_its_folder<P: TestPlace>() {
+pub(super) fn opening_a_new_run_makes_its_folder<P: TestPlace>() {
     let place = P::new();
     std::fs::remove_dir(place.out()).unwrap();
     place.open();
     assert!(place.out().is_dir());
 }
 
-pub fn a_place_without_a_run_is_missing<P: TestPlace>() {
+pub(super) fn a_place_without_a_run_is_missing<P: TestPlace>() {
     let place = P::new();
     let read = |run: &dyn RunReader| run.counts();
     for error in [
@@ -65,7 +65,7 @@ pub fn a_place_without_a_run_is_missing<P: TestPlace>() {
 }
 
 /// Goal: reads of one snapshot belong together. Method: record between two reads, inside a snapshot and outside one.
-pub fn a_snapshot_sees_one_state<P: TestPlace>() {
+pub(super) fn a_snapshot_sees_one_state<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["cat", "dog"]);
     let reader = place.read();
@@ -84,7 +84,7 @@ pub fn a_snapshot_sees_one_state<P: TestPlace>() {
     assert_eq!(counted, reader.counts().unwrap());
 }
 
-pub fn a_closure_that_fails_ends_its_snapshot<P: TestPlace>() {
+pub(super) fn a_closure_that_fails_ends_its_snapshot<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["cat"]);
     let reader = place.read();
@@ -99,7 +99,7 @@ pub fn a_closure_that_fails_ends_its_snapshot<P: TestPlace>() {
     assert!(matches!(failed, Err(LedgerError::WriterStopped)));
 }
 
-pub fn a_whole_ledger_passes_its_check<P: TestPlace>() {
+pub(super) fn a_whole_ledger_passes_its_check<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["cat", "dog"]);
     driven.live(&jobs[0], life());

@@ -35,7 +35,7 @@ fn n_accepted(run: &dyn RunReader) -> Vec<u64> {
 }
 
 /// Goal: every accepted task is paid for, and nothing else. Method: one job that loses a task, and one that is refused.
-pub fn every_accepted_task_is_paid_for<P: TestPlace>() {
+pub(super) fn every_accepted_task_is_paid_for<P: TestPlace>() {
     let past = [
         ("one", vec![SubmitStarted, accepted("1"), back(FaultKind::TaskLost), SubmitStarted, accepted("2")]),
         ("two", vec![SubmitStarted, accepted("3")]),
@@ -53,7 +53,7 @@ pub fn every_accepted_task_is_paid_for<P: TestPlace>() {
 
 /// Goal: a submission in doubt counts once at most. A submission that is known to be accepted or refused does not count.
 /// Method: each way into a doubt and out of it.
-pub fn a_submission_in_doubt_may_be_paid_for<P: TestPlace>() {
+pub(super) fn a_submission_in_doubt_may_be_paid_for<P: TestPlace>() {
     let doubt = || back(FaultKind::InDoubt);
     let past = [
         ("held", vec![SubmitStarted, doubt()]),
@@ -73,7 +73,7 @@ pub fn a_submission_in_doubt_may_be_paid_for<P: TestPlace>() {
     assert_eq!(n_accepted(&*run), [0, 1, 0, 0, 0, 1, 0, 0]);
 }
 
-pub fn a_job_costs_as_often_as_it_was_accepted<P: TestPlace>() {
+pub(super) fn a_job_costs_as_often_as_it_was_accepted<P: TestPlace>() {
     let past = [
         ("lost", vec![SubmitStarted, accepted("1"), back(FaultKind::TaskLost), SubmitStarted, accepted("2")]),
         ("once", vec![SubmitStarted, accepted("3")]),
@@ -94,7 +94,7 @@ pub fn a_job_costs_as_often_as_it_was_accepted<P: TestPlace>() {
     assert_eq!(run.total_cost(&by_model(1.0)).unwrap(), Some(cost(2.0, 0.0, 0)));
 }
 
-pub fn a_model_without_a_price_is_found_with_its_first_job<P: TestPlace>() {
+pub(super) fn a_model_without_a_price_is_found_with_its_first_job<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["one", "two"]);
     assert_eq!(place.read().first_without_price(&by_model(2.0)).unwrap(), None);

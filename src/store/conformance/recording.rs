@@ -8,7 +8,7 @@ use crate::store::record;
 
 /// Goal: the state of a job is the fold of its events, whatever has happened. Method: after every event, compare the stored
 /// state with the fold, through a new reader.
-pub fn the_stored_state_is_the_fold_of_the_events<P: TestPlace>() {
+pub(super) fn the_stored_state_is_the_fold_of_the_events<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["cat", "dog"]);
     let mut state = JobState::default();
@@ -25,7 +25,7 @@ pub fn the_stored_state_is_the_fold_of_the_events<P: TestPlace>() {
     assert_eq!(kinds[13], succeeded(&[]), "images are not repeated");
 }
 
-pub fn a_failed_job_keeps_its_reason<P: TestPlace>() {
+pub(super) fn a_failed_job_keeps_its_reason<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["cat", "dog", "cow"]);
     let moderated = Outcome::Failed(Fault::new(FaultKind::Moderated, "no"));
@@ -42,7 +42,7 @@ pub fn a_failed_job_keeps_its_reason<P: TestPlace>() {
     assert_eq!(run.counts().unwrap(), expected);
 }
 
-pub fn an_event_of_a_job_that_is_not_under_way_is_refused_whole<P: TestPlace>() {
+pub(super) fn an_event_of_a_job_that_is_not_under_way_is_refused_whole<P: TestPlace>() {
     let place = P::new();
     let mut driven = Driven::start(place.import(&["a", "b"]), JobScope::Unfinished);
     let jobs = driven.load(1).jobs;
@@ -60,7 +60,7 @@ pub fn an_event_of_a_job_that_is_not_under_way_is_refused_whole<P: TestPlace>() 
 
 /// Goal: a submission that may have been accepted is never made again unnoticed. Method: the process dies after the event, or
 /// after the loss of the answer.
-pub fn a_submission_without_an_answer_is_in_doubt_after_a_crash<P: TestPlace>() {
+pub(super) fn a_submission_without_an_answer_is_in_doubt_after_a_crash<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["new", "crash", "doubt"]);
     driven.live(&jobs[1], [EventKind::SubmitStarted]);
@@ -74,7 +74,7 @@ pub fn a_submission_without_an_answer_is_in_doubt_after_a_crash<P: TestPlace>() 
     assert_eq!(jobs[0].job.request.prompt, "crash");
 }
 
-pub fn what_cannot_be_recorded_is_not_done<P: TestPlace>() {
+pub(super) fn what_cannot_be_recorded_is_not_done<P: TestPlace>() {
     let place = P::new();
     let (Driven { mut session, runtime }, jobs) = place.drive(&["cat"]);
     let submitted = event(&jobs[0], 1, EventKind::SubmitStarted);
@@ -89,7 +89,7 @@ pub fn what_cannot_be_recorded_is_not_done<P: TestPlace>() {
 
 /// Goal: an id is found whatever happened to its task and its job. Method: a job that loses a task and gets another, a job
 /// that leaves the manifest, ids with one number.
-pub fn every_task_that_was_ever_accepted_has_its_owner<P: TestPlace>() {
+pub(super) fn every_task_that_was_ever_accepted_has_its_owner<P: TestPlace>() {
     let place = P::new();
     let (mut driven, jobs) = place.drive(&["cat", "dog"]);
     let lost = setback(Stage::Task, FaultKind::TaskLost);

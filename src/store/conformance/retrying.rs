@@ -36,7 +36,7 @@ fn handed_out(run: Box<dyn RunWriter>) -> (Vec<String>, Box<dyn RunWriter>) {
     (driven.hand_out(100), driven.close())
 }
 
-pub fn only_the_failures_that_are_selected_are_handed_out_again<P: TestPlace>() {
+pub(super) fn only_the_failures_that_are_selected_are_handed_out_again<P: TestPlace>() {
     for (codes, expected, n) in [
         (&["task_lost", "invalid_request"][..], &["lost", "bad"][..], 2),
         (&["moderated"], &["rude"], 1),
@@ -50,7 +50,7 @@ pub fn only_the_failures_that_are_selected_are_handed_out_again<P: TestPlace>() 
     }
 }
 
-pub fn a_job_returns_to_its_task_where_that_may_still_give_the_image<P: TestPlace>() {
+pub(super) fn a_job_returns_to_its_task_where_that_may_still_give_the_image<P: TestPlace>() {
     let place = P::new();
     let mut run = ended(&place);
     run.reopen(NOW, &of(&["task_lost", "invalid_request", "moderated", "in_doubt"])).unwrap();
@@ -63,7 +63,7 @@ pub fn a_job_returns_to_its_task_where_that_may_still_give_the_image<P: TestPlac
     assert_eq!(run.incidents().unwrap().n_reopened, 5);
 }
 
-pub fn an_interrupted_retry_continues<P: TestPlace>() {
+pub(super) fn an_interrupted_retry_continues<P: TestPlace>() {
     let place = P::new();
     let mut run = ended(&place);
     assert_eq!(run.reopen(NOW, &of(&["task_lost"])).unwrap(), 1);
@@ -75,7 +75,7 @@ pub fn an_interrupted_retry_continues<P: TestPlace>() {
     assert_eq!(all(&*run)[2].state.n_reopened, 1, "it is not reopened a second time");
 }
 
-pub fn a_new_submission_can_be_forced<P: TestPlace>() {
+pub(super) fn a_new_submission_can_be_forced<P: TestPlace>() {
     let place = P::new();
     let mut run = ended(&place);
     assert_eq!(run.reopen(NOW, &forced(&["task_lost"])).unwrap(), 1);
@@ -83,7 +83,7 @@ pub fn a_new_submission_can_be_forced<P: TestPlace>() {
 }
 
 /// Jobs that an earlier retry or repair left to others are not selected. A lost task is left to `run`, a doubt to the user.
-pub fn jobs_left_to_others_are_not_selected<P: TestPlace>() {
+pub(super) fn jobs_left_to_others_are_not_selected<P: TestPlace>() {
     let place = P::new();
     let mut run = ended(&place);
     run.reopen(NOW, &of(&["task_lost", "in_doubt"])).unwrap();
@@ -99,7 +99,7 @@ pub fn jobs_left_to_others_are_not_selected<P: TestPlace>() {
 
 /// Goal: no job is paid for again that the user did not name. Method: a reopened job whose task seems lost is held, and a retry
 /// of other failures forces new submissions.
-pub fn a_job_held_with_a_lost_task_is_not_paid_for_unasked<P: TestPlace>() {
+pub(super) fn a_job_held_with_a_lost_task_is_not_paid_for_unasked<P: TestPlace>() {
     let place = P::new();
     let mut run = ended(&place);
     run.reopen(NOW, &of(&["task_lost"])).unwrap();
@@ -116,7 +116,7 @@ pub fn a_job_held_with_a_lost_task_is_not_paid_for_unasked<P: TestPlace>() {
     assert_eq!(handed_out(run).0[0], "lost");
 }
 
-pub fn the_images_of_a_reopened_job_are_forgotten<P: TestPlace>() {
+pub(super) fn the_images_of_a_reopened_job_are_forgotten<P: TestPlace>() {
     let place = P::new();
     let mut run = ended(&place);
     let job = all(&*run)[0].job.id;
@@ -127,7 +127,7 @@ pub fn the_images_of_a_reopened_job_are_forgotten<P: TestPlace>() {
     assert_eq!(handed_out(run).0, ["ok"]);
 }
 
-pub fn many_jobs_are_reopened<P: TestPlace>() {
+pub(super) fn many_jobs_are_reopened<P: TestPlace>() {
     let place = P::new();
     let prompts: Vec<String> = (0..2500).map(|n| format!("cat {n}")).collect();
     let (mut driven, jobs) = place.drive(&prompts.iter().map(String::as_str).collect::<Vec<_>>());
@@ -137,7 +137,7 @@ pub fn many_jobs_are_reopened<P: TestPlace>() {
     assert_eq!(run.counts().unwrap().n_pending, 2500);
 }
 
-pub fn a_selection_is_narrowed_to_jobs_under_way_first<P: TestPlace>() {
+pub(super) fn a_selection_is_narrowed_to_jobs_under_way_first<P: TestPlace>() {
     let place = P::new();
     let mut run = ended(&place);
     let selection = of(&["task_lost", "invalid_request", "moderated", "in_doubt"]);
@@ -166,7 +166,7 @@ fn step(n: u8) -> EventKind {
 
 /// Goal: every store selects and reopens the same jobs. Method: any lives of a few jobs, and each selection. Compare with the
 /// rule of `RetrySelection::includes` and `RetrySelection::reopens`, which needs no store.
-pub fn the_selection_is_that_of_the_rule<P: TestPlace>() {
+pub(super) fn the_selection_is_that_of_the_rule<P: TestPlace>() {
     let lives = prop::collection::vec(prop::collection::vec(0..10_u8, 0..6), 4);
     let codes = prop::sample::subsequence(vec!["task_lost", "moderated", "in_doubt", "transient"], 0..4);
     let strategy = (lives, codes, any::<bool>());

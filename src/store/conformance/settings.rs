@@ -5,7 +5,7 @@ use crate::model::output_options::OutputOptions;
 use crate::model::price::Price;
 use crate::store::settings::{AccountCheck, ReadSettings, WriteSettings};
 
-pub fn the_first_account_is_kept_until_another_is_adopted<P: TestPlace>() {
+pub(super) fn the_first_account_is_kept_until_another_is_adopted<P: TestPlace>() {
     let place = P::new();
     let mut run = place.open();
     let salt = run.account_salt().unwrap();
@@ -24,7 +24,7 @@ pub fn the_first_account_is_kept_until_another_is_adopted<P: TestPlace>() {
     assert_ne!(other.open().account_salt().unwrap(), salt);
 }
 
-pub fn the_price_is_that_of_the_flag_or_the_manifest_or_the_last_run<P: TestPlace>() {
+pub(super) fn the_price_is_that_of_the_flag_or_the_manifest_or_the_last_run<P: TestPlace>() {
     let price = |price: f64| Price { by_model: [("a/b".to_owned(), price)].into(), .."1 USD".parse().unwrap() };
     let [first, second] = [2.5, 3.0].map(price);
     let place = P::new();
@@ -43,7 +43,7 @@ pub fn the_price_is_that_of_the_flag_or_the_manifest_or_the_last_run<P: TestPlac
     assert_eq!((run.manifest_price().unwrap(), run.price_used().unwrap()), (None, Some(first)));
 }
 
-pub fn settings_are_kept_for_the_next_session<P: TestPlace>() {
+pub(super) fn settings_are_kept_for_the_next_session<P: TestPlace>() {
     let place = P::new();
     let mut run = place.import(&["cat", "dog"]);
     assert_eq!((run.style().unwrap(), run.results_revision().unwrap()), (None, None));

@@ -17,7 +17,7 @@ use crate::store::{JobSet, Loaded, TaskOwner};
 
 /// Jobs, events and settings of one run.
 #[derive(Clone, Debug, Default)]
-pub struct Content {
+pub(super) struct Content {
     /// Jobs, in the order of their first import. The index of a job is 0 while it is not in the manifest.
     pub jobs: Vec<JobRecord>,
     /// Place of each job in `jobs`.
@@ -31,7 +31,7 @@ pub struct Content {
 
 impl Content {
     /// Creates the content of a run of these jobs, all pending.
-    pub fn of_jobs(jobs: impl IntoIterator<Item = Job>) -> Self {
+    pub(super) fn of_jobs(jobs: impl IntoIterator<Item = Job>) -> Self {
         let mut content = Self::default();
         for job in jobs {
             content.add(job);
@@ -45,12 +45,12 @@ impl Content {
     }
 
     /// Returns the job with this id.
-    pub fn job(&self, id: JobId) -> Option<&JobRecord> {
+    pub(super) fn job(&self, id: JobId) -> Option<&JobRecord> {
         self.places.get(&id).map(|place| &self.jobs[*place])
     }
 
     /// Returns the jobs of a set, in its order.
-    pub fn jobs_of(&self, jobs: JobSet) -> Vec<&JobRecord> {
+    pub(super) fn jobs_of(&self, jobs: JobSet) -> Vec<&JobRecord> {
         match jobs {
             JobSet::Dropped => self.jobs.iter().filter(|record| record.job.index == 0).collect(),
             JobSet::InManifest => {
@@ -62,7 +62,7 @@ impl Content {
     }
 
     /// Records these events, and applies each to its job. Events of unknown jobs are ignored.
-    pub fn record(&mut self, events: &[Event]) {
+    pub(super) fn record(&mut self, events: &[Event]) {
         for event in events {
             let Some(place) = self.places.get(&event.job) else { continue };
             self.jobs[*place].state.apply(event.at, &event.kind);
@@ -74,14 +74,14 @@ impl Content {
     }
 
     /// Returns the owner of a task.
-    pub fn owner(&self, task: &TaskId) -> Option<TaskOwner> {
+    pub(super) fn owner(&self, task: &TaskId) -> Option<TaskOwner> {
         let job = *self.owners.get(task)?;
         let index = self.job(job).map(|record| record.job.index).filter(|index| *index > 0);
         Some(TaskOwner { job, index })
     }
 
     /// Returns the next jobs that were not handed out, of those that are selected; `None` selects all.
-    pub fn load(&self, handed_out: &BTreeSet<JobId>, selected: Option<&BTreeSet<JobId>>, max: usize) -> Loaded {
+    pub(super) fn load(&self, handed_out: &BTreeSet<JobId>, selected: Option<&BTreeSet<JobId>>, max: usize) -> Loaded {
         let is_open = |record: &&JobRecord| {
             let id = &record.job.id;
             let is_wanted = selected.is_none_or(|selected| selected.contains(id)) && !handed_out.contains(id);
@@ -101,7 +101,7 @@ impl Content {
     }
 
     /// Imports the rows of a manifest.
-    pub fn import(&mut self, facts: &ManifestFacts<'_>, rows: Vec<JobSpec>) -> Imported {
+    pub(super) fn import(&mut self, facts: &ManifestFacts<'_>, rows: Vec<JobSpec>) -> Imported {
         let before: BTreeSet<_> = self.jobs_of(JobSet::InManifest).iter().map(|record| record.job.id).collect();
         let mut imported = Imported { n_before: before.len() as u64, ..Imported::default() };
         for record in &mut self.jobs {
@@ -125,7 +125,7 @@ impl Content {
     }
 
     /// Reopens the jobs that a selection reopens, of those that are selected.
-    pub fn reopen(&mut self, at: Timestamp, selected: &BTreeSet<JobId>, selection: &RetrySelection) {
+    pub(super) fn reopen(&mut self, at: Timestamp, selected: &BTreeSet<JobId>, selection: &RetrySelection) {
         let reopened = self.jobs.iter().filter(|record| selected.contains(&record.job.id));
         let reopened = reopened.filter(|record| selection.reopens(&record.state));
         let events: Vec<_> = reopened.flat_map(|record| selection.reopening(at, record)).collect();
@@ -134,7 +134,7 @@ impl Content {
 }
 
 /// Returns each row with the id of its job and its index: the `n`-th row of a content is the `n`-th job of that content.
-pub fn numbered(rows: Vec<JobSpec>) -> impl Iterator<Item = (JobId, u64, JobSpec)> {
+pub(super) fn numbered(rows: Vec<JobSpec>) -> impl Iterator<Item = (JobId, u64, JobSpec)> {
     let mut occurrences: HashMap<ContentHash, u32> = HashMap::new();
     (1..).zip(rows).map(move |(index, row)| {
         let content = row.request.content();
@@ -145,7 +145,7 @@ pub fn numbered(rows: Vec<JobSpec>) -> impl Iterator<Item = (JobId, u64, JobSpec
 }
 
 /// Returns a job without its images, which only a visit of all jobs passes on.
-pub fn without_images(record: &JobRecord) -> JobRecord {
+pub(super) fn without_images(record: &JobRecord) -> JobRecord {
     let mut record = record.clone();
     match &mut record.state.phase {
         Phase::Finished(Outcome::Succeeded(artifacts)) => artifacts.clear(),

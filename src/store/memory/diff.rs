@@ -8,7 +8,7 @@ use crate::store::memory::content::{Content, numbered};
 use crate::store::memory::queries::counts;
 
 /// Compares the rows of a manifest with the jobs. Lists the first `shown_max` jobs of each kind.
-pub fn diff(content: &Content, rows: Vec<JobSpec>, shown_max: usize) -> ManifestDiff {
+pub(super) fn diff(content: &Content, rows: Vec<JobSpec>, shown_max: usize) -> ManifestDiff {
     let mut diff = ManifestDiff::default();
     let (mut found, mut unknown) = (Vec::new(), Vec::new());
     for (id, index, row) in numbered(rows) {

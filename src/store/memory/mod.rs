@@ -41,7 +41,7 @@ use crate::store::spec::{OpenOptions, StoreSpec};
 use crate::store::{JobScope, JobSet, Ledger, LedgerSession, Loaded, RunReader, RunWriter, TaskOwner};
 
 /// Row of this store in the table of the stores.
-pub static STORE: StoreSpec = StoreSpec {
+pub(crate) static STORE: StoreSpec = StoreSpec {
     name: "memory",
     help: "The memory of this process, for tests",
     has_run: |out| content_of(out).is_some(),

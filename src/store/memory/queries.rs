@@ -28,7 +28,7 @@ const TASKS_MAX: usize = 1000;
 const IMAGES_MAX: usize = 1000;
 
 /// Counts these jobs by status.
-pub fn counts<'a>(states: impl IntoIterator<Item = &'a JobState>) -> StatusCounts {
+pub(super) fn counts<'a>(states: impl IntoIterator<Item = &'a JobState>) -> StatusCounts {
     let mut counts = StatusCounts::default();
     for state in states {
         *match &state.phase {
@@ -43,7 +43,7 @@ pub fn counts<'a>(states: impl IntoIterator<Item = &'a JobState>) -> StatusCount
     counts
 }
 
-pub fn incidents(content: &Content) -> RunStats {
+pub(super) fn incidents(content: &Content) -> RunStats {
     let mut incidents = RunStats::default();
     for JobRecord { state, .. } in &content.jobs {
         incidents.n_submits += u64::from(state.n_submits);
@@ -57,7 +57,7 @@ pub fn incidents(content: &Content) -> RunStats {
     incidents
 }
 
-pub fn find(content: &Content, name: &str) -> Vec<JobRecord> {
+pub(super) fn find(content: &Content, name: &str) -> Vec<JobRecord> {
     let is_prefix = name.len() >= ID_DIGITS_MIN && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let (index, prefix) = (name.parse::<u32>().ok().map(u64::from), name.to_ascii_lowercase());
     let is_accepted = |id: JobId| {
@@ -82,7 +82,7 @@ pub fn find(content: &Content, name: &str) -> Vec<JobRecord> {
 }
 
 /// Returns the events of a job, without the images of a success.
-pub fn events(content: &Content, job: JobId) -> Vec<(Timestamp, EventKind)> {
+pub(super) fn events(content: &Content, job: JobId) -> Vec<(Timestamp, EventKind)> {
     let without_images = |kind: &EventKind| match kind {
         EventKind::Finished(Outcome::Succeeded(_)) => EventKind::Finished(Outcome::Succeeded(Vec::new())),
         kind => kind.clone(),
@@ -92,18 +92,18 @@ pub fn events(content: &Content, job: JobId) -> Vec<(Timestamp, EventKind)> {
 }
 
 /// Returns the images of an ended job, or those that a reopened job still has.
-pub fn artifacts(state: &JobState) -> &[Artifact] {
+pub(super) fn artifacts(state: &JobState) -> &[Artifact] {
     if matches!(state.phase, Phase::Finished(_)) { state.artifacts() } else { &state.kept }
 }
 
-pub fn image_bytes_mean(content: &Content) -> Option<u64> {
+pub(super) fn image_bytes_mean(content: &Content) -> Option<u64> {
     let images = content.jobs.iter().rev().flat_map(|record| artifacts(&record.state)).take(IMAGES_MAX);
     let (n, bytes) = images.fold((0, 0), |(n, bytes), artifact| (n + 1, bytes + artifact.bytes));
     (n > 0).then(|| bytes / n)
 }
 
 /// Counts the accepted submissions of each job.
-pub fn n_accepted(content: &Content) -> BTreeMap<JobId, u64> {
+pub(super) fn n_accepted(content: &Content) -> BTreeMap<JobId, u64> {
     let mut n_accepted = BTreeMap::new();
     for event in &content.events {
         if matches!(event.kind, EventKind::Accepted(_)) {
@@ -115,7 +115,7 @@ pub fn n_accepted(content: &Content) -> BTreeMap<JobId, u64> {
 
 /// Sums the cost of all submissions. A submission is accepted at most once, so one that turned out to be accepted is no longer
 /// in doubt.
-pub fn total_cost(content: &Content, price: &Price) -> Option<Cost> {
+pub(super) fn total_cost(content: &Content, price: &Price) -> Option<Cost> {
     let n_accepted = n_accepted(content);
     let mut cost = Cost::default();
     for JobRecord { job, state } in &content.jobs {
@@ -134,7 +134,7 @@ pub fn total_cost(content: &Content, price: &Price) -> Option<Cost> {
     Some(cost)
 }
 
-pub fn first_without_price(content: &Content, price: &Price) -> Option<(String, u64)> {
+pub(super) fn first_without_price(content: &Content, price: &Price) -> Option<(String, u64)> {
     let mut first: BTreeMap<&str, u64> = BTreeMap::new();
     for JobRecord { job, state } in &content.jobs {
         if (job.index > 0 || state.n_submits > 0) && price.of(&job.request.model).is_none() {
@@ -145,7 +145,7 @@ pub fn first_without_price(content: &Content, price: &Price) -> Option<(String, 
     first.into_iter().min_by_key(|(_, index)| *index).map(|(model, index)| (model.to_owned(), index))
 }
 
-pub fn history(content: &Content) -> History {
+pub(super) fn history(content: &Content) -> History {
     let mut history = History::default();
     let mut ready_at: HashMap<JobId, Timestamp> = HashMap::new();
     for event in content.events.iter().rev() {
@@ -167,23 +167,23 @@ pub fn history(content: &Content) -> History {
     history
 }
 
-pub fn ended_since(content: &Content, since: Timestamp) -> Option<(u64, Timestamp)> {
+pub(super) fn ended_since(content: &Content, since: Timestamp) -> Option<(u64, Timestamp)> {
     let late = content.events.iter().rev().take_while(|event| event.at >= since);
     let ended = late.filter(|event| matches!(event.kind, EventKind::Finished(_)));
     ended.fold(None, |found: Option<(u64, Timestamp)>, event| Some((found.map_or(0, |(n, _)| n) + 1, event.at)))
 }
 
-pub fn revision(content: &Content) -> String {
+pub(super) fn revision(content: &Content) -> String {
     let fingerprint = content.settings.get(&Setting::ManifestFingerprint).map_or("", String::as_str);
     format!("{} {fingerprint}", content.events.len())
 }
 
-pub fn origin(content: &Content) -> String {
+pub(super) fn origin(content: &Content) -> String {
     content.events.first().map(|event| format!("{} {}", event.job, event.at.millis())).unwrap_or_default()
 }
 
 /// Returns the jobs of the present manifest whose images are to be fetched again and are not complete yet.
-pub fn refetching(content: &Content) -> Vec<JobId> {
+pub(super) fn refetching(content: &Content) -> Vec<JobId> {
     let is_refetching = |record: &&JobRecord| {
         record.state.n_reopened > 0 && matches!(record.state.phase, Phase::Running(_) | Phase::Downloading(_))
     };

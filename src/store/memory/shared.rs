@@ -6,22 +6,22 @@ use crate::store::memory::content::Content;
 
 /// Content of a ledger in memory. Clones share one content.
 #[derive(Clone, Debug, Default)]
-pub struct SharedContent {
+pub(super) struct SharedContent {
     content: Arc<Mutex<Content>>,
     lock: Arc<Mutex<bool>>,
 }
 
 impl SharedContent {
-    pub fn new(content: Content) -> Self {
+    pub(super) fn new(content: Content) -> Self {
         Self { content: Arc::new(Mutex::new(content)), lock: Arc::default() }
     }
 
-    pub fn content(&self) -> MutexGuard<'_, Content> {
+    pub(super) fn content(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the writer's lock; `None` if another writer has it.
-    pub fn lock(&self) -> Option<WriterLock> {
+    pub(super) fn lock(&self) -> Option<WriterLock> {
         let mut is_locked = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if *is_locked {
             return None;
@@ -30,14 +30,14 @@ impl SharedContent {
         Some(WriterLock(self.lock.clone()))
     }
 
-    pub fn is_locked(&self) -> bool {
+    pub(super) fn is_locked(&self) -> bool {
         *self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Lock of a writer, which ends with it.
 #[derive(Debug)]
-pub struct WriterLock(Arc<Mutex<bool>>);
+pub(super) struct WriterLock(Arc<Mutex<bool>>);
 
 impl Drop for WriterLock {
     fn drop(&mut self) {

@@ -11,7 +11,7 @@ use rusqlite::types::ValueRef;
 use crate::store::sqlite::task_key::task_key;
 
 /// Returns the checksum of these values, as a number that `SQLite` stores in four bytes.
-pub fn of<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
+pub(super) fn of<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     let mut hasher = crc32fast::Hasher::new();
     for value in values {
         let (kind, bytes): (u8, &[u8]) = match &value {
@@ -31,12 +31,12 @@ pub fn of<'a>(values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
 }
 
 /// Returns the checksum of a row of this table.
-pub fn of_row<'a>(table: &'a str, values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
+pub(super) fn of_row<'a>(table: &'a str, values: impl IntoIterator<Item = ValueRef<'a>>) -> i64 {
     of(std::iter::once(ValueRef::from(table)).chain(values))
 }
 
 /// Registers the functions `row_sum` and `task_key` on a connection.
-pub fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn add_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("row_sum", -1, flags, |context| {
         Ok(of((0..context.len()).map(|n| context.get_raw(n))))

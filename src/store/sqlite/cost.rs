@@ -30,7 +30,7 @@ const DOUBTS: &str = "WITH doubtful AS MATERIALIZED ( \
 
 /// Sums the cost of all submissions, including those of dropped jobs. Accepted submissions are the certain part.
 /// Submissions in doubt are the possible part. Returns `None` if a price is unknown. Reads every event.
-pub fn total_cost(database: &Database, price: &Price) -> Result<Option<Cost>, LedgerError> {
+pub(super) fn total_cost(database: &Database, price: &Price) -> Result<Option<Cost>, LedgerError> {
     let mut cost = Some(Cost::default());
     let add = |cost: &mut Option<Cost>, model: &str, n: u64, is_sure: bool| match price.amount_of(model) {
         Some(price) if is_sure => cost.iter_mut().for_each(|cost| cost.sure += price.times(n)),
@@ -68,7 +68,7 @@ fn may_have_doubts(database: &Database) -> Result<bool, LedgerError> {
 
 /// Finds the first model without a price, among all jobs that have cost something or may. Also returns the index of its
 /// first job. The index is 0 for a job that has left the manifest. Returns `None` if every price is known.
-pub fn first_without_price(database: &Database, price: &Price) -> Result<Option<(String, u64)>, LedgerError> {
+pub(super) fn first_without_price(database: &Database, price: &Price) -> Result<Option<(String, u64)>, LedgerError> {
     if price.per_image.is_some() {
         return Ok(None);
     }
@@ -87,7 +87,7 @@ pub fn first_without_price(database: &Database, price: &Price) -> Result<Option<
 
 /// Prepares [the number of accepted submissions of a job](n_accepted), as of this moment. Uses a temporary table,
 /// which `SQLite` keeps in a separate file. Reads every event.
-pub fn prepare_acceptances(database: &Database) -> Result<(), LedgerError> {
+pub(super) fn prepare_acceptances(database: &Database) -> Result<(), LedgerError> {
     let gathered = database.connection.execute_batch(
         "DROP TABLE IF EXISTS temp.accepted; CREATE TEMP TABLE accepted (id BLOB PRIMARY KEY, n INTEGER) WITHOUT ROWID; \
          INSERT INTO temp.accepted SELECT id, count(*) FROM events JOIN jobs ON row = job \
@@ -98,7 +98,7 @@ pub fn prepare_acceptances(database: &Database) -> Result<(), LedgerError> {
 
 /// Counts the accepted submissions of this job. Needs the [table](prepare_acceptances) of the jobs with several
 /// submissions.
-pub fn n_accepted(database: &Database, known: &JobRecord) -> Result<u64, LedgerError> {
+pub(super) fn n_accepted(database: &Database, known: &JobRecord) -> Result<u64, LedgerError> {
     // Job with a single submission: accepted if the job has a task.
     if known.state.n_submits <= 1 {
         return Ok(known.state.task.is_some().into());

@@ -23,7 +23,7 @@ const STATEMENTS_MAX: usize = 128;
 
 /// Open database of a ledger.
 #[derive(Debug)]
-pub struct Database {
+pub(super) struct Database {
     pub connection: Connection,
     path: PathBuf,
     is_reader: bool,
@@ -40,7 +40,7 @@ pub struct Database {
 
 impl Database {
     /// Opens a connection. `uri` is the same path with options of `SQLite`; `None` opens the plain path.
-    pub fn connect(path: PathBuf, uri: Option<&str>, flags: OpenFlags) -> Result<Self, LedgerError> {
+    pub(super) fn connect(path: PathBuf, uri: Option<&str>, flags: OpenFlags) -> Result<Self, LedgerError> {
         let opened = match uri {
             None => Connection::open_with_flags(&path, flags),
             Some(uri) => Connection::open_with_flags(uri, flags),
@@ -59,7 +59,7 @@ impl Database {
     }
 
     /// Returns the path of `run.db`.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -73,13 +73,13 @@ impl Database {
 
     /// Sets whether `SQLite`, on closing, merges the log into the file and deletes the log by its name. Merging is off until
     /// the file is known to be a ledger, and after another file has replaced it.
-    pub fn checkpoint_on_close(&self, is_wanted: bool) {
+    pub(super) fn checkpoint_on_close(&self, is_wanted: bool) {
         // Succeeds for every open connection.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted);
     }
 
     /// Checks that the written files are where the next run will look for them.
-    pub fn check_in_place(&self) -> Result<(), LedgerError> {
+    pub(super) fn check_in_place(&self) -> Result<(), LedgerError> {
         let checked = self.guard.as_ref().map_or(Ok(()), FileGuard::check);
         if checked.is_err() {
             self.checkpoint_on_close(false);
@@ -88,24 +88,24 @@ impl Database {
     }
 
     /// Converts the result of a write. A write counts only if the files are still in place.
-    pub fn written<T>(&self, result: rusqlite::Result<T>) -> Result<T, LedgerError> {
+    pub(super) fn written<T>(&self, result: rusqlite::Result<T>) -> Result<T, LedgerError> {
         self.check_in_place()?;
         result.map_err(|error| self.error(error))
     }
 
     /// Enlarges the page cache while a manifest is compared with the ledger, because the rows may be in any order. The cache
     /// then keeps the inner index pages that every search reads. The system caches the other pages equally well.
-    pub fn with_large_cache(&self) -> rusqlite::Result<()> {
+    pub(super) fn with_large_cache(&self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "cache_size", -CACHE_KIB_LARGE)
     }
 
     /// Shrinks the page cache, because a run reads few jobs at a time. Sorting takes the same amount again.
-    pub fn with_small_cache(&self) -> rusqlite::Result<()> {
+    pub(super) fn with_small_cache(&self) -> rusqlite::Result<()> {
         self.connection.pragma_update(None, "cache_size", -CACHE_KIB)
     }
 
     /// Runs a query and passes each row to `show`; the inner error comes from `show`.
-    pub fn each<E: From<LedgerError>>(
+    pub(super) fn each<E: From<LedgerError>>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
@@ -125,7 +125,7 @@ impl Database {
     }
 
     /// Returns an entry of the table `meta`; `None` if it is missing.
-    pub fn meta(&self, key: &str) -> Result<Option<String>, LedgerError> {
+    pub(super) fn meta(&self, key: &str) -> Result<Option<String>, LedgerError> {
         let mut value = None;
         // Ledgers of an earlier version have no checksums until they are migrated.
         let sum = if self.version == VERSION || self.is_reader { "sum" } else { "row_sum('meta', key, value)" };
@@ -140,24 +140,24 @@ impl Database {
     }
 
     /// Stores an entry of the table `meta`.
-    pub fn set_meta(&self, key: &str, value: &str) -> Result<(), LedgerError> {
+    pub(super) fn set_meta(&self, key: &str, value: &str) -> Result<(), LedgerError> {
         let sql = "INSERT OR REPLACE INTO meta VALUES (?1, ?2, row_sum('meta', ?1, ?2))";
         let written = self.connection.execute(sql, [key, value]);
         self.written(written.map(drop))
     }
 
     /// Advances the watermark after a commit: to its last event, and by the submissions that it started.
-    pub fn advance(&mut self, seq: i64, sum: i64, n_submits: u64) -> Result<(), LedgerError> {
+    pub(super) fn advance(&mut self, seq: i64, sum: i64, n_submits: u64) -> Result<(), LedgerError> {
         self.mark.as_mut().map_or(Ok(()), |mark| mark.advance(seq, sum, n_submits))
     }
 
     /// Records durably in the watermark that pending jobs up to this position are handed out.
-    pub fn reserve(&mut self, position: u64) -> Result<(), LedgerError> {
+    pub(super) fn reserve(&mut self, position: u64) -> Result<(), LedgerError> {
         self.mark.as_mut().map_or(Ok(()), |mark| mark.reserve(position))
     }
 
     /// Converts an error of `SQLite` into an error with a remedy, if one exists.
-    pub fn error(&self, source: Error) -> LedgerError {
+    pub(super) fn error(&self, source: Error) -> LedgerError {
         let error = sqlite_error(self.path.clone(), source);
         if let LedgerError::Damaged { .. } = error {
             self.checkpoint_on_close(false);
@@ -166,7 +166,7 @@ impl Database {
     }
 
     /// Returns the error for content that is not what was recorded.
-    pub fn damaged(&self, what: impl Into<String>) -> LedgerError {
+    pub(super) fn damaged(&self, what: impl Into<String>) -> LedgerError {
         LedgerError::Damaged { path: self.path.clone(), what: what.into() }
     }
 }
@@ -209,6 +209,6 @@ fn database_error(path: PathBuf, source: Error) -> LedgerError {
 }
 
 /// Fails unless exactly one row was changed. Any other number means that an index or a key is damaged.
-pub fn expect_one(n_changed: usize) -> rusqlite::Result<()> {
+pub(super) fn expect_one(n_changed: usize) -> rusqlite::Result<()> {
     if n_changed == 1 { Ok(()) } else { Err(Error::StatementChangedRows(n_changed)) }
 }

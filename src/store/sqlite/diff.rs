@@ -15,7 +15,7 @@ use crate::store::sqlite::merge_cursor::{ExistingRow, MergeCursor, NewRowLocatio
 use crate::store::sqlite::{read, totals};
 
 /// Compares the rows of a manifest with the jobs of this ledger. Lists the first `shown_max` jobs of each kind.
-pub fn diff(database: &Database, rows: &mut JobRows<'_>, shown_max: usize) -> Result<ManifestDiff, RowsError> {
+pub(super) fn diff(database: &Database, rows: &mut JobRows<'_>, shown_max: usize) -> Result<ManifestDiff, RowsError> {
     let began = database.with_large_cache().and_then(|()| database.connection.execute_batch(include_str!("diff.sql")));
     began.map_err(|error| database.error(error))?;
     let mut diff = ManifestDiff::default();

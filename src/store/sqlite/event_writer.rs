@@ -31,7 +31,7 @@ const FULL_RETRIES_MAX: u32 = 10;
 
 /// Database of a run, together with the jobs that the driver holds.
 #[derive(Debug)]
-pub struct EventWriter {
+pub(super) struct EventWriter {
     database: Database,
     /// Jobs that were handed out and are not finished.
     open: BTreeMap<JobId, OpenJob>,
@@ -46,7 +46,7 @@ pub struct EventWriter {
 
 impl EventWriter {
     /// Creates a writer that has handed out no job yet.
-    pub fn new(database: Database, scope: JobScope) -> Result<Self, LedgerError> {
+    pub(super) fn new(database: Database, scope: JobScope) -> Result<Self, LedgerError> {
         let shuffled = shuffle::cursor(&database)?;
         let n_left = match scope {
             JobScope::Unfinished => Some(totals::counts(&database)?.n_unfinished()),
@@ -55,12 +55,12 @@ impl EventWriter {
         Ok(Self { database, open: BTreeMap::new(), cursor: (0, 0), shuffled, scope, n_left })
     }
 
-    pub fn into_database(self) -> Database {
+    pub(super) fn into_database(self) -> Database {
         self.database
     }
 
     /// Records these events and the resulting states in one transaction.
-    pub fn commit(&mut self, events: &[Event]) -> Result<(), LedgerError> {
+    pub(super) fn commit(&mut self, events: &[Event]) -> Result<(), LedgerError> {
         let unknown = events.iter().find(|event| !self.open.contains_key(&event.job));
         if let Some(event) = unknown {
             return Err(self.database.damaged(format!("job {} is not under way", event.job)));
@@ -88,7 +88,7 @@ impl EventWriter {
     }
 
     /// Returns the next `max` jobs that were not handed out before.
-    pub fn load(&mut self, max: usize) -> Result<Loaded, LedgerError> {
+    pub(super) fn load(&mut self, max: usize) -> Result<Loaded, LedgerError> {
         let mut jobs = Vec::new();
         let mut reserved = 0;
         while jobs.len() < max && self.cursor.0 < PHASES.len() {
@@ -127,7 +127,7 @@ impl EventWriter {
         Ok(Loaded { jobs, more })
     }
 
-    pub fn owner(&self, task: &TaskId) -> Result<Option<TaskOwner>, LedgerError> {
+    pub(super) fn owner(&self, task: &TaskId) -> Result<Option<TaskOwner>, LedgerError> {
         owner::owner(&self.database, task)
     }
 

@@ -12,7 +12,7 @@ use crate::store::error::LedgerError;
 ///
 /// The lowest existing folder may come from a process that was killed before its sync. Its parent is therefore synced too. The
 /// folders above were synced before that folder was created.
-pub fn make(path: &Path) -> Result<(), LedgerError> {
+pub(super) fn make(path: &Path) -> Result<(), LedgerError> {
     let mut missing = vec![];
     let mut found = path;
     while !found.exists() && found != above(found) {
@@ -32,7 +32,7 @@ pub fn make(path: &Path) -> Result<(), LedgerError> {
 }
 
 /// Makes the names in a folder durable.
-pub fn sync(path: &Path) -> Result<(), LedgerError> {
+pub(super) fn sync(path: &Path) -> Result<(), LedgerError> {
     match fsio::folder::sync(path) {
         // Folders above OUT may deny access to this process, and then cannot be synced.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),

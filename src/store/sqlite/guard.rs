@@ -18,7 +18,7 @@ const SECTOR_BYTES: u64 = 512;
 const PROBE_BYTES: usize = 1 << 18;
 
 /// Refuses anything but a plain file under a ledger's name: writes would go through it, or wait for it.
-pub fn reject_symlinks(out: &Path) -> Result<(), LedgerError> {
+pub(super) fn reject_symlinks(out: &Path) -> Result<(), LedgerError> {
     for name in NAMES {
         let path = out.join(name);
         match fs::symlink_metadata(&path) {
@@ -36,7 +36,7 @@ pub fn reject_symlinks(out: &Path) -> Result<(), LedgerError> {
 ///
 /// A run that dies while it creates its ledger leaves an empty file too, but no other file. The first page is on the disk
 /// before the log holds anything. `SQLite` would discard the log of a ledger without pages.
-pub fn reject_truncated(out: &Path) -> Result<(), LedgerError> {
+pub(super) fn reject_truncated(out: &Path) -> Result<(), LedgerError> {
     let path = out.join("run.db");
     let what = match (bytes(out, "run.db"), bytes(out, "run.db-wal")) {
         (0, 0) if path.exists() && out.join("images").exists() => "it is empty, and there are images beside it",
@@ -49,7 +49,7 @@ pub fn reject_truncated(out: &Path) -> Result<(), LedgerError> {
 
 /// Returns whether the end of a ledger is missing. `SQLite` would pad a last page with zeros, and treat less than a header as
 /// empty. During a merge into the ledger, or its undoing, the end may be anywhere.
-pub fn is_cut(out: &Path) -> bool {
+pub(super) fn is_cut(out: &Path) -> bool {
     let n_beside = bytes(out, "run.db-wal") + bytes(out, "run.db-journal");
     n_beside == 0 && !bytes(out, "run.db").is_multiple_of(SECTOR_BYTES)
 }
@@ -59,7 +59,7 @@ fn bytes(out: &Path, name: &str) -> u64 {
 }
 
 /// Tests the disk itself for the cause of an error, because `SQLite` only reports that there is one.
-pub fn probe(out: &Path) -> io::Result<()> {
+pub(super) fn probe(out: &Path) -> io::Result<()> {
     let mut file = TempFile::create_anew(out.join(format!(".run.probe-{}", process::id())))?;
     file.write_all(&vec![1; PROBE_BYTES])?;
     file.sync()
@@ -70,11 +70,11 @@ pub fn probe(out: &Path) -> io::Result<()> {
 /// A deleted or replaced file can still be written to, but its records are lost with the process. These files are never opened
 /// here: closing one would free the locks that `SQLite` holds on it.
 #[derive(Debug)]
-pub struct FileGuard(Vec<(PathBuf, Identity)>);
+pub(super) struct FileGuard(Vec<(PathBuf, Identity)>);
 
 impl FileGuard {
     /// Records the identities of the files in `out`, one of which is this lock.
-    pub fn new(out: &Path, lock: &File) -> Result<Self, LedgerError> {
+    pub(super) fn new(out: &Path, lock: &File) -> Result<Self, LedgerError> {
         let lock_path = out.join("run.lock");
         let held = lock.metadata().map_err(|source| LedgerError::Io { path: lock_path.clone(), source })?;
         let mut files = vec![(lock_path, identity(&held))];
@@ -90,7 +90,7 @@ impl FileGuard {
     }
 
     /// Checks that each file is still in place.
-    pub fn check(&self) -> Result<(), LedgerError> {
+    pub(super) fn check(&self) -> Result<(), LedgerError> {
         for (path, known) in &self.0 {
             if find(path.clone())? != *known {
                 return Err(LedgerError::Moved { path: path.clone() });

@@ -18,7 +18,7 @@ const EVENTS_MAX: usize = 20_000;
 const TASKS_MAX: usize = 1000;
 
 /// Returns the recent past of the run.
-pub fn history(database: &Database) -> Result<History, LedgerError> {
+pub(super) fn history(database: &Database) -> Result<History, LedgerError> {
     let mut history = History::default();
     // Reading backwards meets the end of a task before its beginning.
     let mut ready_at: HashMap<i64, Timestamp> = HashMap::new();

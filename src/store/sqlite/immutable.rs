@@ -10,7 +10,7 @@ use rusqlite::ErrorCode;
 use crate::store::error::LedgerError;
 
 /// Returns whether this ledger can be read without an index. It can if no process writes to it and no log is left.
-pub fn may_be_read(path: &Path, error: &LedgerError) -> bool {
+pub(super) fn may_be_read(path: &Path, error: &LedgerError) -> bool {
     let is_refused = match error {
         LedgerError::Database { source, .. } => source
             .downcast_ref::<rusqlite::Error>()
@@ -23,7 +23,7 @@ pub fn may_be_read(path: &Path, error: &LedgerError) -> bool {
 }
 
 /// Returns a path with options as the URI that `SQLite` reads. `?`, `#` and `%` have a meaning there, so the path is escaped.
-pub fn uri(path: &Path, options: &str) -> String {
+pub(super) fn uri(path: &Path, options: &str) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {

@@ -26,7 +26,7 @@ struct RowImport {
 
 /// Imports the rows of a manifest, all or none. Equal rows are distinguished by their occurrence. Moving, inserting or
 /// removing rows therefore does not change the ids of the others.
-pub fn import(
+pub(super) fn import(
     database: &mut Database,
     facts: &ManifestFacts<'_>,
     rows: &mut JobRows<'_>,

@@ -33,7 +33,7 @@ const ODD_ROWS: [&str; 9] = [
 ];
 
 /// Checks the whole ledger. The error names the first rows that are not what was recorded.
-pub fn check_whole(database: &Database) -> Result<(), LedgerError> {
+pub(super) fn check_whole(database: &Database) -> Result<(), LedgerError> {
     let mut found = vec![];
     database.each(&format!("PRAGMA integrity_check({FOUND_MAX})"), (), |row| {
         let words: String = row.get(0)?;
@@ -55,7 +55,7 @@ pub fn check_whole(database: &Database) -> Result<(), LedgerError> {
 }
 
 /// Checks the whole ledger if it has only a few megabytes. Returns whether it has.
-pub fn check_if_small(database: &Database) -> Result<bool, LedgerError> {
+pub(super) fn check_if_small(database: &Database) -> Result<bool, LedgerError> {
     let pragma = |name| database.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let bytes = pragma("page_count").and_then(|pages| Ok(pages * pragma("page_size")?));
     let is_small = bytes.map_err(|error| database.error(error))? <= SMALL_BYTES_MAX;

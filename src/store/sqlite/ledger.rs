@@ -19,7 +19,7 @@ use crate::store::{JobScope, Ledger, Loaded, TaskOwner};
 
 /// Database of a run on its own thread.
 #[derive(Debug)]
-pub struct SqliteLedger {
+pub(super) struct SqliteLedger {
     commands: mpsc::UnboundedSender<LedgerCommand>,
     thread: JoinHandle<Database>,
 }
@@ -34,7 +34,7 @@ enum LedgerCommand {
 
 impl SqliteLedger {
     /// Moves the database to a new thread that hands out the jobs of this scope.
-    pub fn start(database: Database, scope: JobScope) -> Result<Self, LedgerError> {
+    pub(super) fn start(database: Database, scope: JobScope) -> Result<Self, LedgerError> {
         let path = database.path().to_owned();
         let mut writer = EventWriter::new(database, scope)?;
         let (commands, mut inbox) = mpsc::unbounded_channel();
@@ -57,7 +57,7 @@ impl SqliteLedger {
     }
 
     /// Stops the thread and returns the database.
-    pub fn into_database(self) -> Result<Database, LedgerError> {
+    pub(super) fn into_database(self) -> Result<Database, LedgerError> {
         drop(self.commands);
         self.thread.join().map_err(|_| LedgerError::WriterStopped)
     }

@@ -16,7 +16,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 const PID_BYTES_MAX: u64 = 20;
 
 /// Takes the lock file, or reports the process that holds it. A dead process holds no lock, whatever the file says.
-pub fn lock(path: &Path, ledger: &Path) -> Result<File, LedgerError> {
+pub(super) fn lock(path: &Path, ledger: &Path) -> Result<File, LedgerError> {
     let io = |source| LedgerError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     let mut file = options.read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
@@ -50,7 +50,7 @@ fn acquire(file: &File) -> Result<(), TryLockError> {
 }
 
 /// Returns the id of the process that writes to the ledger in the folder `out`; `None` if no process does.
-pub fn lock_owner(out: &Path) -> Option<String> {
+pub(super) fn lock_owner(out: &Path) -> Option<String> {
     let file = File::open(out.join("run.lock")).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => {

@@ -20,7 +20,7 @@ const ID_DIGITS_MIN: usize = 4;
 /// Finds the jobs with this name. Tries the manifest's own id, the index, a prefix of the job's id and the task ids. The
 /// first of these that matches decides. Images of one entry share its id, and ids may share a prefix, so several jobs may
 /// match. Returns at most ten jobs.
-pub fn find(database: &Database, name: &str) -> Result<Vec<JobRecord>, LedgerError> {
+pub(super) fn find(database: &Database, name: &str) -> Result<Vec<JobRecord>, LedgerError> {
     let ways = ["label = ?1", "position = ?1", "lower(hex(id)) LIKE ?1 || '%'"];
     for (way, condition) in ways.into_iter().enumerate() {
         let is_fit = match way {
@@ -48,7 +48,7 @@ fn matching(database: &Database, condition: &str, name: &str) -> Result<Vec<JobR
 
 /// Counts the jobs that ended since `since`, and returns the time of the first of these endings. Returns `None` if no job
 /// ended. Reads only the last events if there are many.
-pub fn ended_since(database: &Database, since: Timestamp) -> Result<Option<(u64, Timestamp)>, LedgerError> {
+pub(super) fn ended_since(database: &Database, since: Timestamp) -> Result<Option<(u64, Timestamp)>, LedgerError> {
     ended(&database.connection, since).map_err(|error| database.error(error))
 }
 

@@ -23,7 +23,7 @@ const CONTENTS_MAX: usize = if cfg!(test) { 2 } else { 1 << 16 };
 
 /// Job that the ledger knows.
 #[derive(Clone, Debug)]
-pub struct ExistingRow {
+pub(super) struct ExistingRow {
     pub row: i64,
     id: JobId,
     /// Position in the last imported manifest; `None` if the job was not in it.
@@ -34,7 +34,7 @@ pub struct ExistingRow {
 }
 
 /// Parallel cursor over a manifest and a ledger.
-pub struct MergeCursor<'a> {
+pub(super) struct MergeCursor<'a> {
     connection: &'a Connection,
     taken: RowBitSet,
     occurrences: Occurrences,
@@ -47,14 +47,14 @@ pub struct MergeCursor<'a> {
 }
 
 impl<'a> MergeCursor<'a> {
-    pub fn new(connection: &'a Connection) -> Self {
+    pub(super) fn new(connection: &'a Connection) -> Self {
         let (taken, occurrences) = (RowBitSet::default(), Occurrences::default());
         Self { connection, taken, occurrences, page: VecDeque::new(), after: 0, streak: STREAK }
     }
 
     /// Finds the job for the next row of the manifest; `None` if the ledger does not know it. In that case `new` is offered ids
     /// until it accepts one. `new` returns the row of the job that it created, if it created one in the ledger.
-    pub fn step(
+    pub(super) fn step(
         &mut self,
         content: ContentHash,
         mut new: impl FnMut(JobId) -> rusqlite::Result<Option<NewRowLocation>>,
@@ -80,7 +80,7 @@ impl<'a> MergeCursor<'a> {
     }
 
     /// Returns whether a row of the manifest has this job.
-    pub fn has_taken(&self, row: i64) -> bool {
+    pub(super) fn has_taken(&self, row: i64) -> bool {
         self.taken.contains(row)
     }
 
@@ -134,7 +134,7 @@ impl<'a> MergeCursor<'a> {
 }
 
 /// Location of a new job.
-pub enum NewRowLocation {
+pub(super) enum NewRowLocation {
     /// Row of the ledger.
     InLedger(i64),
     /// Location that the cursor does not read.

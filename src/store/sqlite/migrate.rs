@@ -23,7 +23,7 @@ const ARTIFACTS: &str = "job, n, file_name, sha256, bytes, width, height, format
 const EVENTS: &str = "seq, job, at, kind, detail, row_sum('event', seq, job, at, kind, detail) AS sum";
 
 /// Migrates an older ledger to the current version, all or nothing.
-pub fn to_present(connection: &Connection, version: i64) -> rusqlite::Result<()> {
+pub(super) fn to_present(connection: &Connection, version: i64) -> rusqlite::Result<()> {
     // Old tables are renamed; the current tables are created and filled from them.
     let jobs = jobs_of(version, "old_jobs");
     let (links, had) = if version < 3 {
@@ -49,7 +49,7 @@ pub fn to_present(connection: &Connection, version: i64) -> rusqlite::Result<()>
 
 /// Presents an older ledger to a reader as one of the current version, without changing the file. Views that only this
 /// connection has supply the missing columns and tables.
-pub fn read_as_present(connection: &Connection, version: i64) -> rusqlite::Result<()> {
+pub(super) fn read_as_present(connection: &Connection, version: i64) -> rusqlite::Result<()> {
     if version == VERSION {
         return Ok(());
     }

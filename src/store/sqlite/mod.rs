@@ -58,7 +58,7 @@ use crate::store::sqlite::ledger::SqliteLedger;
 use crate::store::{JobScope, JobSet, LedgerSession, RunReader, RunWriter};
 
 /// Row of this store in the table of the stores.
-pub static STORE: StoreSpec = StoreSpec {
+pub(crate) static STORE: StoreSpec = StoreSpec {
     name: "sqlite",
     help: "One SQLite file, run.db, in the output folder of each run",
     has_run: |out| out.join("run.db").exists(),

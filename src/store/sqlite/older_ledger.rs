@@ -32,7 +32,7 @@ const RUN: &str = "run";
 const PAGE_ROWS_MAX: i64 = 1000;
 
 /// Describes the events that the watermark claims and the ledger lacks; `None` if it lacks none.
-pub fn find_missing(database: &Database, found: &StoredWatermark) -> Result<Option<String>, LedgerError> {
+pub(super) fn find_missing(database: &Database, found: &StoredWatermark) -> Result<Option<String>, LedgerError> {
     let StoredWatermark::Mark(mark @ Watermark { seq: 1.., .. }, _) = *found else { return Ok(None) };
     let words = match database.version {
         0 => format!("it is missing, and {} events had been recorded", mark.seq),
@@ -50,12 +50,12 @@ pub fn find_missing(database: &Database, found: &StoredWatermark) -> Result<Opti
 }
 
 /// Returns the error for a ledger that lacks these events.
-pub fn error(database: &Database, what: String) -> LedgerError {
+pub(super) fn error(database: &Database, what: String) -> LedgerError {
     LedgerError::Older { path: database.path().to_owned(), what }
 }
 
 /// Opens the watermark file of a migrated ledger, and continues from the watermark found there.
-pub fn open_mark(database: &mut Database, out: &Path, found: StoredWatermark) -> Result<(), LedgerError> {
+pub(super) fn open_mark(database: &mut Database, out: &Path, found: StoredWatermark) -> Result<(), LedgerError> {
     let run = if let Some(run) = database.meta(RUN)? {
         run
     } else {
@@ -83,7 +83,7 @@ pub fn open_mark(database: &mut Database, out: &Path, found: StoredWatermark) ->
 
 /// Records as in doubt every pending job that a newer ledger may have submitted. Stores the bound, so that the next import
 /// does the same for its new jobs. All or nothing.
-pub fn doubt(database: &mut Database, at: Timestamp, handed_out: u64) -> Result<(), LedgerError> {
+pub(super) fn doubt(database: &mut Database, at: Timestamp, handed_out: u64) -> Result<(), LedgerError> {
     database.connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| database.error(error))?;
     let doubted = doubt_pending(database, at, handed_out, 0)
         .and_then(|()| database.set_meta(DOUBT, &format!("{handed_out} {}", at.millis())));
@@ -98,7 +98,7 @@ pub fn doubt(database: &mut Database, at: Timestamp, handed_out: u64) -> Result<
 
 /// Records the jobs behind this row, which were just imported, as in doubt. Does so only if an older ledger was accepted
 /// since the last manifest, and returns whether one was.
-pub fn doubt_new(database: &Database, last_row: i64) -> Result<bool, LedgerError> {
+pub(super) fn doubt_new(database: &Database, last_row: i64) -> Result<bool, LedgerError> {
     let Some(doubt) = database.meta(DOUBT)?.filter(|doubt| !doubt.is_empty()) else { return Ok(false) };
     let parsed = doubt.split_once(' ').and_then(|(bound, at)| Some((bound.parse().ok()?, at.parse().ok()?)));
     let (handed_out, at) = parsed.ok_or_else(|| database.damaged("its entry about lost records is unreadable"))?;
@@ -132,7 +132,7 @@ fn doubt_pending(database: &Database, at: Timestamp, handed_out: u64, last_row: 
 }
 
 /// Advances the watermark to the last event.
-pub fn advance_to_last(database: &mut Database) -> Result<(), LedgerError> {
+pub(super) fn advance_to_last(database: &mut Database) -> Result<(), LedgerError> {
     let (seq, sum) = last_event(database)?;
     database.mark.as_mut().map_or(Ok(()), |mark| mark.advance(seq, sum, 0))
 }

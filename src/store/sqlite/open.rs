@@ -18,7 +18,7 @@ use crate::store::sqlite::{folder, immutable, integrity, migrate, older_ledger};
 /// Opens the ledger in the folder `out` for writing, and creates the folder and the ledger if they are missing.
 ///
 /// `accepts_older` is the time of the doubts that an older ledger causes; `None` refuses such a ledger.
-pub fn open(out: &Path, provider: &str, accepts_older: Option<Timestamp>) -> Result<Database, LedgerError> {
+pub(super) fn open(out: &Path, provider: &str, accepts_older: Option<Timestamp>) -> Result<Database, LedgerError> {
     folder::make(out)?;
     guard::reject_symlinks(out)?;
     let path = out.join("run.db");
@@ -55,7 +55,7 @@ pub fn open(out: &Path, provider: &str, accepts_older: Option<Timestamp>) -> Res
 }
 
 /// Opens the ledger in the folder `out` for reading, also while another process writes.
-pub fn open_for_reading(out: &Path) -> Result<Database, LedgerError> {
+pub(super) fn open_for_reading(out: &Path) -> Result<Database, LedgerError> {
     guard::reject_symlinks(out)?;
     guard::reject_truncated(out)?;
     let path = out.join("run.db");
@@ -71,7 +71,7 @@ pub fn open_for_reading(out: &Path) -> Result<Database, LedgerError> {
 }
 
 /// Opens a connection for reading. `uri` is the same path with options of `SQLite`; `None` opens the plain path.
-pub fn connect_for_reading(out: &Path, path: PathBuf, uri: Option<&str>) -> Result<Database, LedgerError> {
+pub(super) fn connect_for_reading(out: &Path, path: PathBuf, uri: Option<&str>) -> Result<Database, LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let mut database = Database::connect(path, uri, flags)?;
     database.version = check(&database).map_err(|error| database.error(error))??;
@@ -84,7 +84,7 @@ pub fn connect_for_reading(out: &Path, path: PathBuf, uri: Option<&str>) -> Resu
 }
 
 /// Returns the reason why the ledger in the folder `out` is older than its watermark; `None` if it is not.
-pub fn find_rollback(out: &Path) -> Result<Option<LedgerError>, LedgerError> {
+pub(super) fn find_rollback(out: &Path) -> Result<Option<LedgerError>, LedgerError> {
     // Reads the watermark first: later records only make the ledger newer.
     let found = watermark::find(out)?;
     let database = open_for_reading(out)?;

@@ -16,7 +16,7 @@ const OWNER_SQL: &str = "SELECT seq, job, at, kind, detail, sum, id, position FR
 
 /// Finds the job that owns this task; `None` if the ledger does not know the task. The task may be the job's last one or an
 /// earlier one. The job may have left the manifest.
-pub fn owner(database: &Database, task: &TaskId) -> Result<Option<TaskOwner>, LedgerError> {
+pub(super) fn owner(database: &Database, task: &TaskId) -> Result<Option<TaskOwner>, LedgerError> {
     let mut owner = None;
     database.each(OWNER_SQL, params![task_key(&task.0)], |row| {
         let (detail, id, index): (String, _, Option<u64>) = (row.get(4)?, row.get(6)?, row.get(7)?);

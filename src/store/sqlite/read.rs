@@ -19,7 +19,7 @@ use crate::store::sqlite::totals;
 use crate::store::{JobSet, format};
 
 /// Returns the mean size of the last thousand images, in bytes; `None` without images.
-pub fn image_bytes_mean(database: &Database) -> Result<Option<u64>, LedgerError> {
+pub(super) fn image_bytes_mean(database: &Database) -> Result<Option<u64>, LedgerError> {
     let mut mean = None;
     let sql = "SELECT CAST(avg(bytes) AS INTEGER) FROM (SELECT bytes FROM artifacts ORDER BY job DESC LIMIT 1000)";
     database.each(sql, (), |row| {
@@ -30,7 +30,7 @@ pub fn image_bytes_mean(database: &Database) -> Result<Option<u64>, LedgerError>
 }
 
 /// Returns a revision that changes whenever anything happens to the run: its last event and its manifest.
-pub fn revision(database: &Database) -> Result<String, LedgerError> {
+pub(super) fn revision(database: &Database) -> Result<String, LedgerError> {
     let mut last: i64 = 0;
     database.each("SELECT coalesce(max(seq), 0) FROM events", (), |row| {
         last = row.get(0)?;
@@ -40,7 +40,7 @@ pub fn revision(database: &Database) -> Result<String, LedgerError> {
 }
 
 /// Returns an identity of this run that is independent of its folder: its first event. Empty before that event.
-pub fn origin(database: &Database) -> Result<String, LedgerError> {
+pub(super) fn origin(database: &Database) -> Result<String, LedgerError> {
     let mut origin = String::new();
     let sql = "SELECT lower(hex(id)), at FROM events JOIN jobs ON jobs.row = job ORDER BY seq LIMIT 1";
     database.each(sql, (), |row| {
@@ -51,7 +51,7 @@ pub fn origin(database: &Database) -> Result<String, LedgerError> {
 }
 
 /// Adds `n` jobs of this phase to the counts.
-pub fn count(database: &Database, counts: &mut StatusCounts, phase: i64, n: u64) -> Result<(), LedgerError> {
+pub(super) fn count(database: &Database, counts: &mut StatusCounts, phase: i64, n: u64) -> Result<(), LedgerError> {
     let counted = match phase {
         format::phase::PENDING => &mut counts.n_pending,
         format::phase::SUBMITTING => &mut counts.n_in_doubt,
@@ -66,7 +66,7 @@ pub fn count(database: &Database, counts: &mut StatusCounts, phase: i64, n: u64)
 }
 
 /// Passes every job of a set to `show`, one at a time, with its images.
-pub fn visit_jobs(
+pub(super) fn visit_jobs(
     database: &Database,
     jobs: JobSet,
     show: &mut dyn FnMut(JobRecord) -> ControlFlow<()>,
@@ -130,7 +130,11 @@ impl From<LedgerError> for VisitEnd {
 
 /// Passes images of the present manifest to `show`: all, or those of an evenly spaced sample of about `jobs_max` jobs.
 /// Returns whether it was all.
-pub fn visit_images(database: &Database, jobs_max: u64, show: &mut dyn FnMut(Artifact)) -> Result<bool, LedgerError> {
+pub(super) fn visit_images(
+    database: &Database,
+    jobs_max: u64,
+    show: &mut dyn FnMut(Artifact),
+) -> Result<bool, LedgerError> {
     let sql = |which| {
         format!(
             "SELECT {ARTIFACT_COLUMNS} FROM jobs CROSS JOIN artifacts ON job = row \
@@ -157,7 +161,7 @@ pub fn visit_images(database: &Database, jobs_max: u64, show: &mut dyn FnMut(Art
 }
 
 /// Counts the jobs that were submitted, have not ended and are no longer in the manifest.
-pub fn n_orphaned(database: &Database) -> Result<u64, LedgerError> {
+pub(super) fn n_orphaned(database: &Database) -> Result<u64, LedgerError> {
     let pending = format::phase::PENDING;
     let sql = format!("SELECT count(*) FROM jobs WHERE {UNFINISHED} AND phase > {pending} AND position IS NULL");
     let mut n = 0;
@@ -170,13 +174,13 @@ pub fn n_orphaned(database: &Database) -> Result<u64, LedgerError> {
 
 /// Prepares [the lookup of recorded names](is_recorded), as of this moment. Uses a temporary table, which `SQLite`
 /// keeps in a separate file.
-pub fn prepare_names(database: &Database) -> Result<(), LedgerError> {
+pub(super) fn prepare_names(database: &Database) -> Result<(), LedgerError> {
     let gathered = database.connection.execute_batch(include_str!("names.sql"));
     gathered.map_err(|error| database.error(error))
 }
 
 /// Returns whether an image of any job has this name, including jobs that left the manifest.
-pub fn is_recorded(database: &Database, file_name: &str) -> Result<bool, LedgerError> {
+pub(super) fn is_recorded(database: &Database, file_name: &str) -> Result<bool, LedgerError> {
     let read = || {
         let mut statement = database.connection.prepare_cached("SELECT 1 FROM temp.names WHERE file_name = ?1")?;
         statement.exists([file_name])
@@ -185,7 +189,7 @@ pub fn is_recorded(database: &Database, file_name: &str) -> Result<bool, LedgerE
 }
 
 /// Returns the first `max` jobs that ended without an image, in manifest order.
-pub fn failures(database: &Database, max: usize) -> Result<Vec<JobRecord>, LedgerError> {
+pub(super) fn failures(database: &Database, max: usize) -> Result<Vec<JobRecord>, LedgerError> {
     let sql =
         format!("SELECT {COLUMNS} FROM jobs WHERE {WITHOUT_IMAGE} AND position IS NOT NULL ORDER BY position LIMIT ?1");
     let mut failures = Vec::new();
@@ -196,7 +200,7 @@ pub fn failures(database: &Database, max: usize) -> Result<Vec<JobRecord>, Ledge
 }
 
 /// Returns the events of a job, in order. The images of a success are not repeated here.
-pub fn events(database: &Database, job: JobId) -> Result<Vec<(Timestamp, EventKind)>, LedgerError> {
+pub(super) fn events(database: &Database, job: JobId) -> Result<Vec<(Timestamp, EventKind)>, LedgerError> {
     let sql = "SELECT seq, job, at, kind, detail, sum FROM events WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY seq";
     let mut events = Vec::new();
     database.each(sql, [job.bytes()], |row| {
@@ -216,7 +220,7 @@ pub fn events(database: &Database, job: JobId) -> Result<Vec<(Timestamp, EventKi
 }
 
 /// Returns the images of a job, in order.
-pub fn artifacts(database: &Database, job: JobId) -> Result<Vec<Artifact>, LedgerError> {
+pub(super) fn artifacts(database: &Database, job: JobId) -> Result<Vec<Artifact>, LedgerError> {
     let sql =
         format!("SELECT {ARTIFACT_COLUMNS} FROM artifacts WHERE job = (SELECT row FROM jobs WHERE id = ?1) ORDER BY n");
     let mut artifacts = Vec::new();

@@ -19,14 +19,14 @@ use crate::store::sqlite::totals::Totals;
 
 /// Job under way: its row number, and the state stored in that row.
 #[derive(Debug)]
-pub struct OpenJob {
+pub(super) struct OpenJob {
     pub row: i64,
     pub state: JobState,
 }
 
 /// Result of one commit.
 #[derive(Debug)]
-pub struct CommitResult {
+pub(super) struct CommitResult {
     /// States after the events.
     pub states: BTreeMap<JobId, JobState>,
     /// Number and checksum of the last event; `None` if no event was written.
@@ -36,7 +36,7 @@ pub struct CommitResult {
 }
 
 /// Records events and the resulting states in a new transaction.
-pub fn write(
+pub(super) fn write(
     connection: &mut Connection,
     open: &BTreeMap<JobId, OpenJob>,
     events: &[Event],
@@ -48,7 +48,7 @@ pub fn write(
 }
 
 /// Records events and the resulting states in the transaction that is already open.
-pub fn write_in(
+pub(super) fn write_in(
     connection: &Connection,
     open: &BTreeMap<JobId, OpenJob>,
     events: &[Event],

@@ -29,7 +29,7 @@ const IS_HELD_LOST: &str = "phase = 2 AND fault IS NOT NULL AND fault ->> 0 = 't
 const PAGE_ROWS_MAX: usize = 1000;
 
 /// Selects jobs for a session of only these, and returns their number.
-pub fn select(database: &Database, selection: &RetrySelection) -> Result<u64, LedgerError> {
+pub(super) fn select(database: &Database, selection: &RetrySelection) -> Result<u64, LedgerError> {
     let selected = || {
         select_rows(database, selection)?;
         database.connection.query_row("SELECT count(*) FROM selected", (), |row| row.get(0))
@@ -39,7 +39,7 @@ pub fn select(database: &Database, selection: &RetrySelection) -> Result<u64, Le
 
 /// Keeps only the first `max` of the selected jobs: jobs under way first, then the others, both in manifest order. Returns
 /// the number of jobs kept.
-pub fn narrow(database: &Database, max: u64) -> Result<u64, LedgerError> {
+pub(super) fn narrow(database: &Database, max: u64) -> Result<u64, LedgerError> {
     let narrow = || {
         let sql = format!(
             "DELETE FROM selected WHERE row NOT IN (SELECT jobs.row FROM jobs JOIN selected ON jobs.row = selected.row \
@@ -52,7 +52,11 @@ pub fn narrow(database: &Database, max: u64) -> Result<u64, LedgerError> {
 }
 
 /// Reopens the selected jobs that have ended.
-pub fn reopen_selected(database: &mut Database, at: Timestamp, selection: &RetrySelection) -> Result<(), LedgerError> {
+pub(super) fn reopen_selected(
+    database: &mut Database,
+    at: Timestamp,
+    selection: &RetrySelection,
+) -> Result<(), LedgerError> {
     let is_doubt_wanted = selection.is_of(FaultKind::InDoubt);
     let mut after = 0;
     loop {
@@ -72,7 +76,7 @@ pub fn reopen_selected(database: &mut Database, at: Timestamp, selection: &Retry
 }
 
 /// Returns the jobs whose images are to be fetched again and are not complete yet.
-pub fn refetching(database: &Database) -> Result<Vec<JobId>, LedgerError> {
+pub(super) fn refetching(database: &Database) -> Result<Vec<JobId>, LedgerError> {
     let sql = format!(
         "SELECT id FROM jobs WHERE {UNFINISHED} AND phase IN ({RUNNING}, {DOWNLOADING}) AND n_reopened > 0 AND position IS NOT NULL \
          ORDER BY position"

@@ -13,29 +13,29 @@ use crate::store::format;
 use crate::store::sqlite::checksum;
 
 /// Columns that [`known`] reads, in its order.
-pub const COLUMNS: &str = "row, id, coalesce(position, 0), label, request, extras, phase, task, \
+pub(super) const COLUMNS: &str = "row, id, coalesce(position, 0), label, request, extras, phase, task, \
                            CASE phase WHEN 3 THEN (SELECT urls FROM links WHERE job = row) END, n_submits, n_setbacks, \
                            n_lost, n_in_doubt, submitted_at, finished_at, fault, n_forgiven, n_reopened, job_sum, state_sum, \
                            CASE phase WHEN 3 THEN (SELECT sum FROM links WHERE job = row) END";
 
-pub const N_COLUMNS: usize = 21;
+pub(super) const N_COLUMNS: usize = 21;
 
 /// Columns that [`artifact`] reads, in its order.
-pub const ARTIFACT_COLUMNS: &str = "file_name, sha256, bytes, width, height, artifacts.format, job, n, sum";
+pub(super) const ARTIFACT_COLUMNS: &str = "file_name, sha256, bytes, width, height, artifacts.format, job, n, sum";
 
 /// Description of a row that is not what was recorded.
-pub type RowDamage = String;
+pub(super) type RowDamage = String;
 
 /// Condition for unfinished jobs. `SQLite` uses their index only if the query repeats the index's own words.
-pub const UNFINISHED: &str = "phase <= 3";
+pub(super) const UNFINISHED: &str = "phase <= 3";
 
 /// Condition for jobs that ended without an image, in the words of their index.
-pub const WITHOUT_IMAGE: &str = "phase >= 5";
+pub(super) const WITHOUT_IMAGE: &str = "phase >= 5";
 
 /// Reads a row of `jobs`: its number, the job and its state. Images of a success are not included.
 ///
 /// The inner error is a row that is not what was recorded, or is invalid.
-pub fn known(row: &Row<'_>) -> rusqlite::Result<Result<(i64, JobRecord), RowDamage>> {
+pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<Result<(i64, JobRecord), RowDamage>> {
     if let Err(odd) = check(row)? {
         return Ok(Err(odd));
     }
@@ -126,7 +126,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<(i64, JobRecord)>> {
 }
 
 /// Reads a row of `artifacts`, whose [columns](ARTIFACT_COLUMNS) begin at `first`.
-pub fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Artifact, RowDamage>> {
+pub(super) fn artifact(row: &Row<'_>, first: usize) -> rusqlite::Result<Result<Artifact, RowDamage>> {
     let mut values = [ValueRef::Null; 8];
     for (place, column) in values.iter_mut().zip([6, 7, 0, 1, 2, 3, 4, 5]) {
         *place = row.get_ref(first + column)?;

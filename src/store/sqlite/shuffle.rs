@@ -17,7 +17,7 @@ const INDEX: &str = "CREATE INDEX IF NOT EXISTS jobs_pending_by_id ON jobs (id) 
 
 /// Cursor in the ring: how far the jobs were handed out.
 #[derive(Clone, Debug)]
-pub struct ShuffledCursor {
+pub(super) struct ShuffledCursor {
     start: [u8; 10],
     /// Id after which the next page begins; empty for the first of all ids.
     after: Vec<u8>,
@@ -26,7 +26,7 @@ pub struct ShuffledCursor {
 }
 
 /// Returns the shuffled order and creates the index that makes it fast; `None` for manifest order.
-pub fn cursor(database: &Database) -> Result<Option<ShuffledCursor>, LedgerError> {
+pub(super) fn cursor(database: &Database) -> Result<Option<ShuffledCursor>, LedgerError> {
     let seed = database.meta(Setting::ShuffleSeed.key())?.filter(|seed| !seed.is_empty());
     let index = if seed.is_some() { INDEX } else { "DROP INDEX IF EXISTS jobs_pending_by_id" };
     database.connection.execute_batch(index).map_err(|error| database.error(error))?;
@@ -40,7 +40,7 @@ impl ShuffledCursor {
     }
 
     /// Returns at most `max` pending jobs that come next, and none when the ring is closed.
-    pub fn page<T>(
+    pub(super) fn page<T>(
         &self,
         database: &Database,
         selected: &str,
@@ -59,12 +59,12 @@ impl ShuffledCursor {
     }
 
     /// Moves the cursor behind this id.
-    pub fn go_to(&mut self, id: &[u8; 10]) {
+    pub(super) fn go_to(&mut self, id: &[u8; 10]) {
         self.after = id.to_vec();
     }
 
     /// Moves the cursor from the end of the ids to the beginning. Returns `false` if it had passed the end before.
-    pub fn wrap_around(&mut self) -> bool {
+    pub(super) fn wrap_around(&mut self) -> bool {
         if self.is_around {
             return false;
         }

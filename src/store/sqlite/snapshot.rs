@@ -16,7 +16,10 @@ const LOOKS_MAX: usize = 3;
 /// Passes a snapshot of the ledger in the folder `out` to `read`, and writes nothing.
 ///
 /// `read` may be called again: its result for a ledger that changed meanwhile is discarded.
-pub fn read_snapshot(out: &Path, mut read: impl FnMut(Database) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
+pub(super) fn read_snapshot(
+    out: &Path,
+    mut read: impl FnMut(Database) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
     let path = out.join("run.db");
     let is_there = |path: &Path| path.try_exists().map_err(|source| LedgerError::Io { path: path.to_owned(), source });
     if !is_there(&path)? {

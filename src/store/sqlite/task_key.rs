@@ -10,7 +10,7 @@ const DIGITS_MAX: usize = 18;
 ///
 /// Most providers count their tasks. The number at the end of such an id keeps neighbours together in the index. A commit then
 /// writes few of its pages. A hash would scatter them over all of it.
-pub fn task_key(task: &str) -> i64 {
+pub(super) fn task_key(task: &str) -> i64 {
     let n_digits = task.bytes().rev().take_while(u8::is_ascii_digit).count();
     if n_digits >= DIGITS_MIN {
         let digits = &task[task.len() - n_digits.min(DIGITS_MAX)..];

@@ -24,17 +24,17 @@ fn import(file: &mut SqliteStore, prompts: &[&str]) -> Imported {
     .unwrap()
 }
 
-pub fn file(out: &Path, prompts: &[&str]) -> SqliteStore {
+pub(super) fn file(out: &Path, prompts: &[&str]) -> SqliteStore {
     let mut file = SqliteStore::open(out, "simulator").unwrap();
     import(&mut file, prompts);
     file
 }
 
-pub fn writer(file: SqliteStore) -> Result<EventWriter, LedgerError> {
+pub(super) fn writer(file: SqliteStore) -> Result<EventWriter, LedgerError> {
     EventWriter::new(file.database, JobScope::Unfinished)
 }
 
-pub fn store(writer: EventWriter) -> SqliteStore {
+pub(super) fn store(writer: EventWriter) -> SqliteStore {
     SqliteStore { database: writer.into_database() }
 }
 

@@ -32,11 +32,11 @@ const NAMES: [&str; 13] = [
 
 /// Totals, or changes of totals, in the order of [`NAMES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals([i64; NAMES.len()]);
+pub(super) struct Totals([i64; NAMES.len()]);
 
 impl Totals {
     /// Returns the contribution of one job of the present manifest.
-    pub fn of(state: &JobState) -> Self {
+    pub(super) fn of(state: &JobState) -> Self {
         let phase = format::phase_number(&state.phase);
         let is_doubtful = state.last_fault.as_ref().is_some_and(|fault| fault.kind.leaves_doubt());
         let is = |number| i64::from(phase == number);
@@ -58,7 +58,7 @@ impl Totals {
     }
 
     /// Adds this change to the totals of a ledger.
-    pub fn write(self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(super) fn write(self, connection: &Connection) -> rusqlite::Result<()> {
         // Total that does not match its checksum is not updated, so the commit fails.
         let sql = "UPDATE totals SET n = n + ?2, sum = row_sum('total', name, n + ?2) \
                    WHERE name = ?1 AND sum IS row_sum('total', name, n)";
@@ -85,12 +85,12 @@ impl Sub for Totals {
 }
 
 /// Recounts the totals and stores them.
-pub fn recount(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn recount(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("DELETE FROM totals; {INSERT_RECOUNTED}"))
 }
 
 /// Returns the number of jobs of the present manifest by status.
-pub fn counts(database: &Database) -> Result<StatusCounts, LedgerError> {
+pub(super) fn counts(database: &Database) -> Result<StatusCounts, LedgerError> {
     let totals = stored(database)?;
     Ok(StatusCounts {
         n_pending: totals[0],
@@ -103,7 +103,7 @@ pub fn counts(database: &Database) -> Result<StatusCounts, LedgerError> {
 }
 
 /// Returns the incidents of all runs of this ledger. Dropped jobs are included, because they were paid for too.
-pub fn incidents(database: &Database) -> Result<RunStats, LedgerError> {
+pub(super) fn incidents(database: &Database) -> Result<RunStats, LedgerError> {
     let totals = stored(database)?;
     Ok(RunStats {
         n_submits: totals[7],

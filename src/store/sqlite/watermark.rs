@@ -29,7 +29,7 @@ const COMMITS_UNSYNCED_MAX: u32 = 256;
 const RESERVED: u64 = 4096;
 
 /// Bound if none is known: every pending job may have been submitted.
-pub const UNBOUNDED: u64 = u64::MAX;
+pub(super) const UNBOUNDED: u64 = u64::MAX;
 
 const MAGIC: &[u8; 8] = b"pbmark1\n";
 const SLOT_BYTES: usize = 512;
@@ -37,7 +37,7 @@ const FIELD_BYTES: usize = 8 + 8 + 16 + 4 * 8;
 
 /// Watermark: how far a ledger had come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Watermark {
+pub(super) struct Watermark {
     /// Identity of the run: the random number that its ledger generated.
     pub run: [u8; 16],
     /// Number of the last event; 0 for none.
@@ -52,7 +52,7 @@ pub struct Watermark {
 
 /// Content found in the watermark file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoredWatermark {
+pub(super) enum StoredWatermark {
     /// Watermark absent: an earlier version made the run, or the watermark was deleted or never finished. The ledger is
     /// trusted, and gets a watermark.
     None,
@@ -62,7 +62,7 @@ pub enum StoredWatermark {
 
 /// Watermark file, open for writing.
 #[derive(Debug)]
-pub struct WatermarkFile {
+pub(super) struct WatermarkFile {
     file: File,
     path: PathBuf,
     mark: Watermark,
@@ -74,7 +74,7 @@ pub struct WatermarkFile {
 }
 
 /// Reads the watermark in the folder `out`. A file with other content is refused, because this program must not overwrite it.
-pub fn find(out: &Path) -> Result<StoredWatermark, LedgerError> {
+pub(super) fn find(out: &Path) -> Result<StoredWatermark, LedgerError> {
     let path = out.join(NAME);
     let mut bytes = Vec::new();
     let read = File::open(&path).and_then(|file| file.take(3 * SLOT_BYTES as u64).read_to_end(&mut bytes));
@@ -96,7 +96,7 @@ pub fn find(out: &Path) -> Result<StoredWatermark, LedgerError> {
 
 impl WatermarkFile {
     /// Opens the watermark file in the folder `out`, and replaces the watermark found there with this one.
-    pub fn open(out: &Path, mark: Watermark, found: StoredWatermark) -> Result<Self, LedgerError> {
+    pub(super) fn open(out: &Path, mark: Watermark, found: StoredWatermark) -> Result<Self, LedgerError> {
         let path = out.join(NAME);
         let opened = File::options().read(true).write(true).create(true).truncate(false).open(&path);
         let file = opened.map_err(|source| LedgerError::Io { path: path.clone(), source })?;
@@ -109,7 +109,7 @@ impl WatermarkFile {
     }
 
     /// Advances the watermark to a durable commit: to its last event, and by the submissions that it started.
-    pub fn advance(&mut self, seq: i64, sum: i64, n_submits: u64) -> Result<(), LedgerError> {
+    pub(super) fn advance(&mut self, seq: i64, sum: i64, n_submits: u64) -> Result<(), LedgerError> {
         self.mark = Watermark { seq, sum, n_submits: self.mark.n_submits + n_submits, ..self.mark };
         self.n_unsynced += 1;
         // Failed writes leave the watermark behind, which is allowed. The sync reports writes that keep failing.
@@ -122,7 +122,7 @@ impl WatermarkFile {
     }
 
     /// Raises the bound to cover this position, before a job there is handed out. The bound is synced on return.
-    pub fn reserve(&mut self, position: u64) -> Result<(), LedgerError> {
+    pub(super) fn reserve(&mut self, position: u64) -> Result<(), LedgerError> {
         if position <= self.mark.handed_out {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 //!
 //! A new store adds one line to the call of the macro, and a [`World`] that opens it.
 
-pub mod partial_downloads;
+pub(crate) mod partial_downloads;
 mod saved_images;
 mod saves;
 

@@ -16,17 +16,17 @@ use crate::model::provenance::Provenance;
 const PIECE: usize = 100_000;
 
 /// Returns the name of an image that the task `task` made.
-pub fn cat(task: &str) -> ImageName {
+pub(crate) fn cat(task: &str) -> ImageName {
     let task = Some(TaskId(task.into()));
     ImageName::new(Provenance { task, ..Provenance::of_job(job(1, "a cat", 0)) }, 1)
 }
 
-pub fn validator() -> Validator {
+pub(crate) fn validator() -> Validator {
     Validator::ETag("\"one\"".into())
 }
 
 /// Returns a download of the bytes from `n_before` to `end`. The connection then breaks, unless `end` is the end of the image.
-pub fn download(image: &[u8], n_before: usize, end: usize) -> IncomingImage<'static> {
+pub(crate) fn download(image: &[u8], n_before: usize, end: usize) -> IncomingImage<'static> {
     let pieces: Vec<_> = image[n_before..end].chunks(PIECE).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     let broken = (end < image.len()).then(|| Err(Fault::new(FaultKind::Transient, "cut")));
     let (n_before, bytes_total) = (n_before as u64, Some(image.len() as u64));
@@ -38,11 +38,11 @@ pub fn download(image: &[u8], n_before: usize, end: usize) -> IncomingImage<'sta
     }
 }
 
-pub async fn save(store: &dyn ImageStore, name: ImageName, image: IncomingImage<'_>) -> Result<Artifact, Fault> {
+pub(crate) async fn save(store: &dyn ImageStore, name: ImageName, image: IncomingImage<'_>) -> Result<Artifact, Fault> {
     store.save(name, image).await.unwrap()
 }
 
-pub async fn n_there(store: &dyn ImageStore, name: &ImageName) -> Option<usize> {
+pub(crate) async fn n_there(store: &dyn ImageStore, name: &ImageName) -> Option<usize> {
     store.partial(name).await.map(|part| usize::try_from(part.n_bytes).unwrap())
 }
 
@@ -53,7 +53,7 @@ fn check_only(world: &dyn World, artifact: &Artifact, image: &[u8]) {
     assert_eq!(names(world), [&*artifact.file_name]);
 }
 
-pub async fn what_broke_off_is_gone_on_with(new: NewWorld) {
+pub(crate) async fn what_broke_off_is_gone_on_with(new: NewWorld) {
     let world = new(CheckLimits::default());
     let image = big(1);
     let mut n_before = 0;
@@ -72,7 +72,7 @@ pub async fn what_broke_off_is_gone_on_with(new: NewWorld) {
 
 /// Goal: the bytes of a part are those of the host, whoever goes on with them. Method: a new process after each part, and a
 /// save that is dropped while its body stalls.
-pub async fn a_part_survives_a_kill_and_a_dropped_save(new: NewWorld) {
+pub(crate) async fn a_part_survives_a_kill_and_a_dropped_save(new: NewWorld) {
     let mut world = new(CheckLimits::default());
     let image = big(1);
     save(world.store(), cat("t"), download(&image, 0, 700_000)).await.unwrap_err();
@@ -90,7 +90,7 @@ pub async fn a_part_survives_a_kill_and_a_dropped_save(new: NewWorld) {
 }
 
 /// Goal: no image is put together from bytes that do not follow each other.
-pub async fn a_part_that_is_not_there_is_refused(new: NewWorld) {
+pub(crate) async fn a_part_that_is_not_there_is_refused(new: NewWorld) {
     let world = new(CheckLimits::default());
     let image = big(1);
     for n_there in [None, Some(400_000), Some(600_000)] {
@@ -104,7 +104,7 @@ pub async fn a_part_that_is_not_there_is_refused(new: NewWorld) {
     }
 }
 
-pub async fn a_part_of_another_task_is_none_and_removed(new: NewWorld) {
+pub(crate) async fn a_part_of_another_task_is_none_and_removed(new: NewWorld) {
     let world = new(CheckLimits::default());
     save(world.store(), cat("t"), download(&big(1), 0, 1_200_000)).await.unwrap_err();
     assert_eq!(n_there(world.store(), &cat("other")).await, None);
@@ -112,7 +112,7 @@ pub async fn a_part_of_another_task_is_none_and_removed(new: NewWorld) {
     assert_eq!(names(&*world), [""; 0]);
 }
 
-pub async fn a_part_is_gone_with_its_job_and_no_other(new: NewWorld) {
+pub(crate) async fn a_part_is_gone_with_its_job_and_no_other(new: NewWorld) {
     let world = new(CheckLimits::default());
     let dog = name_of(job(2, "a dog", 0));
     for name in [first_cat(0), dog.clone()] {
@@ -127,7 +127,7 @@ pub async fn a_part_is_gone_with_its_job_and_no_other(new: NewWorld) {
 }
 
 /// Covers damaged images, downloads without a validator, and images that are too long.
-pub async fn what_cannot_become_an_image_is_not_kept(new: NewWorld) {
+pub(crate) async fn what_cannot_become_an_image_is_not_kept(new: NewWorld) {
     let world = new(CheckLimits { bytes_max: 1 << 20, ..CheckLimits::default() });
     let image = big(1);
     let unmarked = IncomingImage { validator: None, ..download(&image, 0, 900_000) };

@@ -19,7 +19,7 @@ async fn check(world: &dyn World, artifact: &Artifact, is_there: bool, expected:
     assert_eq!(world.saved().is_there(artifact), is_there);
 }
 
-pub async fn every_damage_is_found(new: NewWorld) {
+pub(super) async fn every_damage_is_found(new: NewWorld) {
     let world = new(CheckLimits::default());
     let image = png(9, 7, 1);
     let whole = save(world.store(), cat(0), &image).await.unwrap();
@@ -45,7 +45,7 @@ pub async fn every_damage_is_found(new: NewWorld) {
     }
 }
 
-pub async fn what_is_read_is_what_was_recorded(new: NewWorld) {
+pub(super) async fn what_is_read_is_what_was_recorded(new: NewWorld) {
     let mut world = new(CheckLimits::default());
     let images = [png(9, 7, 1), big(2)];
     let mut artifacts = vec![];
@@ -58,7 +58,7 @@ pub async fn what_is_read_is_what_was_recorded(new: NewWorld) {
     }
 }
 
-pub async fn what_is_damaged_is_kept_in_quarantine_and_never_over_another(new: NewWorld) {
+pub(super) async fn what_is_damaged_is_kept_in_quarantine_and_never_over_another(new: NewWorld) {
     let world = new(CheckLimits::default());
     let image = png(9, 7, 1);
     let whole = save(world.store(), cat(0), &image).await.unwrap();
@@ -81,7 +81,7 @@ pub async fn what_is_damaged_is_kept_in_quarantine_and_never_over_another(new: N
 
 /// Goal: verification looks at every file. Method: images in several folders, a stranger's file, a partial download and a
 /// damaged image in quarantine.
-pub async fn the_list_is_complete_and_holds_nothing_else(new: NewWorld) {
+pub(super) async fn the_list_is_complete_and_holds_nothing_else(new: NewWorld) {
     let world = new(CheckLimits::default());
     let list = || world.saved().list().collect::<Result<BTreeSet<_>, StoreError>>().unwrap();
     assert!(list().is_empty());
@@ -100,7 +100,7 @@ pub async fn the_list_is_complete_and_holds_nothing_else(new: NewWorld) {
     assert_eq!(world.saved().list().count(), expected.len(), "and each once");
 }
 
-pub async fn a_link_is_the_image_or_nothing(new: NewWorld) {
+pub(super) async fn a_link_is_the_image_or_nothing(new: NewWorld) {
     let world = new(CheckLimits::default());
     let (image, folder) = (png(9, 7, 1), tempfile::tempdir().unwrap());
     let whole = save(world.store(), cat(0), &image).await.unwrap();

@@ -16,7 +16,7 @@ use crate::model::name::ImageName;
 use crate::model::outcome::{Fault, FaultKind, ImageFormat};
 use crate::model::provenance::Provenance;
 
-pub async fn an_image_is_saved_under_its_name_and_described(new: NewWorld) {
+pub(super) async fn an_image_is_saved_under_its_name_and_described(new: NewWorld) {
     let world = new(CheckLimits::default());
     for (index, image) in [(1, png(9, 7, 1)), (2, big(1))] {
         let artifact = save(world.store(), name_of(job(index, "a cat", 0)), &image).await.unwrap();
@@ -29,13 +29,13 @@ pub async fn an_image_is_saved_under_its_name_and_described(new: NewWorld) {
     assert_eq!(names(&*world), ["images/000001-a-cat.png", "images/000002-a-cat.png"]);
 }
 
-pub async fn the_bytes_decide_the_extension(new: NewWorld) {
+pub(super) async fn the_bytes_decide_the_extension(new: NewWorld) {
     let world = new(CheckLimits::default());
     let artifact = save(world.store(), cat(0), &bytes(JPEG_BASELINE)).await.unwrap();
     assert_eq!((artifact.file_name.as_str(), artifact.format), ("images/000001-a-cat.jpg", ImageFormat::Jpeg));
 }
 
-pub async fn a_folder_is_made_when_its_first_image_comes(new: NewWorld) {
+pub(super) async fn a_folder_is_made_when_its_first_image_comes(new: NewWorld) {
     let world = new(CheckLimits::default());
     let artifact = save(world.store(), name_of(job(10_001, "a cat", 0)), &png(9, 7, 1)).await.unwrap();
     assert_eq!(artifact.file_name, "images/00001/010001-a-cat.png");
@@ -43,7 +43,7 @@ pub async fn a_folder_is_made_when_its_first_image_comes(new: NewWorld) {
 }
 
 /// A crash between the rename and its record repeats the download, and must not repeat the file.
-pub async fn an_equal_file_is_taken_for_the_image_itself(new: NewWorld) {
+pub(super) async fn an_equal_file_is_taken_for_the_image_itself(new: NewWorld) {
     let world = new(CheckLimits::default());
     for image in [png(9, 7, 1), big(1)] {
         world.put("images/000001-a-cat.png", &image);
@@ -53,7 +53,7 @@ pub async fn an_equal_file_is_taken_for_the_image_itself(new: NewWorld) {
     }
 }
 
-pub async fn another_file_keeps_its_name(new: NewWorld) {
+pub(super) async fn another_file_keeps_its_name(new: NewWorld) {
     let world = new(CheckLimits::default());
     let others = [png(9, 7, 1), b"not even an image".to_vec(), vec![], png(9, 7, 1)[..100].to_vec()];
     for other in others {
@@ -69,7 +69,7 @@ pub async fn another_file_keeps_its_name(new: NewWorld) {
     assert_eq!(names(&*world).len(), 2);
 }
 
-pub async fn jobs_with_the_same_prompt_do_not_meet(new: NewWorld) {
+pub(super) async fn jobs_with_the_same_prompt_do_not_meet(new: NewWorld) {
     let world = new(CheckLimits::default());
     let one = save(world.store(), name_of(job(1, "a cat", 0)), &png(9, 7, 1)).await.unwrap();
     let two = save(world.store(), name_of(job(2, "a cat", 1)), &png(9, 7, 2)).await.unwrap();
@@ -78,7 +78,7 @@ pub async fn jobs_with_the_same_prompt_do_not_meet(new: NewWorld) {
     assert_eq!(names(&*world), [&*second_image.file_name, &*one.file_name, &*two.file_name]);
 }
 
-pub async fn what_is_not_a_whole_image_leaves_nothing_behind(new: NewWorld) {
+pub(super) async fn what_is_not_a_whole_image_leaves_nothing_behind(new: NewWorld) {
     let world = new(CheckLimits::default());
     let small = png(9, 7, 1);
     let big = big(1);
@@ -91,7 +91,7 @@ pub async fn what_is_not_a_whole_image_leaves_nothing_behind(new: NewWorld) {
     assert_eq!(fault.message, "the download is an HTML page, not an image: <html>expired</html>");
 }
 
-pub async fn a_fault_on_the_way_is_passed_on_and_leaves_nothing_behind(new: NewWorld) {
+pub(super) async fn a_fault_on_the_way_is_passed_on_and_leaves_nothing_behind(new: NewWorld) {
     let fault = Fault::new(FaultKind::Transient, "connection reset");
     let world = new(CheckLimits::default());
     for image in [png(9, 7, 1), big(1)] {
@@ -101,7 +101,7 @@ pub async fn a_fault_on_the_way_is_passed_on_and_leaves_nothing_behind(new: NewW
     }
 }
 
-pub async fn a_body_without_end_is_left_at_the_limit(new: NewWorld) {
+pub(super) async fn a_body_without_end_is_left_at_the_limit(new: NewWorld) {
     let world = new(CheckLimits { bytes_max: 3 << 20, ..CheckLimits::default() });
     let endless = stream::repeat_with(|| Ok(Bytes::from_static(&[0; 16_384]))).boxed();
     let fault = world.store().save(cat(0), IncomingImage::whole(endless)).await.unwrap().unwrap_err();
@@ -111,7 +111,7 @@ pub async fn a_body_without_end_is_left_at_the_limit(new: NewWorld) {
 }
 
 /// Goal: a name is never given twice. Method: many jobs request the same name at once.
-pub async fn saves_of_the_same_name_at_once_all_end_well(new: NewWorld) {
+pub(super) async fn saves_of_the_same_name_at_once_all_end_well(new: NewWorld) {
     let world = new(CheckLimits::default());
     let saves = (0..20).map(|n| {
         let (store, image) = (world.store(), png(30, 30, u64::from(n % 10)));
@@ -127,7 +127,7 @@ pub async fn saves_of_the_same_name_at_once_all_end_well(new: NewWorld) {
     assert_eq!(files.len(), 19);
 }
 
-pub async fn an_equal_save_of_the_same_job_at_once_is_harmless(new: NewWorld) {
+pub(super) async fn an_equal_save_of_the_same_job_at_once_is_harmless(new: NewWorld) {
     let world = new(CheckLimits::default());
     for image in [png(30, 30, 1), big(1)] {
         let saved = future::join_all((0..8).map(|_| save(world.store(), cat(0), &image))).await;
@@ -138,7 +138,7 @@ pub async fn an_equal_save_of_the_same_job_at_once_is_harmless(new: NewWorld) {
 
 /// Goal: a dropped future leaves nothing, the whole image, or a partial download that later saves replace. Method: the save is
 /// polled some times before it is dropped, until one save ends. The same image is then saved under the same name.
-pub async fn a_save_that_is_dropped_anywhere_is_done_again_without_a_trace(new: NewWorld) {
+pub(super) async fn a_save_that_is_dropped_anywhere_is_done_again_without_a_trace(new: NewWorld) {
     for image in [png(9, 7, 1), big(1)] {
         let mut has_ended = false;
         for n_polls in 0.. {

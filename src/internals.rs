@@ -1,0 +1,63 @@
+//! Parts of the crate for its own tests and benchmarks. They are no part of the API, and any of them may change at any time.
+
+/// Loop of a run, its clock and its services.
+pub mod driver {
+    pub use crate::driver::*;
+}
+
+/// Decisions of a run.
+pub mod engine {
+    pub use crate::engine::*;
+}
+
+/// Image stores, and checks of images.
+pub mod images {
+    pub use crate::images::local::LocalStore;
+    pub use crate::images::memory::MemoryStore;
+}
+
+/// Texts of the domain.
+pub mod model {
+    pub use crate::model::escape::escape;
+    pub use crate::model::name::slug;
+}
+
+/// Answers of ModelScope's API, and bodies of its requests.
+pub mod provider {
+    pub use crate::provider::http::api_response::ApiResponse;
+    pub use crate::provider::http::image_link::image_refused;
+    pub use crate::provider::http::rate_limit_headers::RateLimitHeaders;
+
+    /// Answers of the API, classified.
+    pub mod answer {
+        pub use crate::provider::modelscope::answer::{polled, submitted};
+    }
+
+    /// Bodies of submissions.
+    pub mod body {
+        pub use crate::provider::modelscope::body::text;
+    }
+}
+
+/// Results of a run, as a file.
+pub mod run {
+    pub use crate::run::projection::Projection;
+}
+
+/// Simulated service as one value, its messages, and the server that speaks HTTP.
+#[cfg(feature = "simulator")]
+pub mod simulator {
+    pub use crate::simulator::http::{Simulator, SimulatorThread};
+    pub use crate::simulator::message::{ContentKey, Delivery, HttpRequest, Reply, ReplyBody};
+    pub use crate::simulator::picture::Picture;
+    pub use crate::simulator::range::ByteRange;
+    pub use crate::simulator::server::Server;
+    pub use crate::simulator::stats::Stats;
+    pub use crate::simulator::task::{Task, TaskOutcome, TaskProgress};
+}
+
+/// Stores of the ledger.
+pub mod store {
+    pub use crate::store::memory::{MemoryLedger, MemoryRun, create as create_in_memory};
+    pub use crate::store::sqlite::SqliteStore;
+}
