@@ -337,8 +337,10 @@ async fn jobs_made_in_code_are_known_by_their_requests() {
     assert_eq!((more.counts.n_succeeded, studio.painter.n_submits()), (4, 4), "only the new one is paid for");
     assert_eq!(studio.results("file_name")[2], files[0]);
 
-    let fewer = studio.run_jobs([carrying]).await.unwrap();
-    assert_eq!((fewer.counts.n_jobs(), studio.painter.n_submits()), (1, 4));
+    let fewer = studio.run_jobs([carrying.clone(), job("a dog")]).await.unwrap();
+    assert_eq!((fewer.counts.n_jobs(), studio.painter.n_submits()), (2, 4));
+    let error = studio.run_jobs([job("a wren")]).await.unwrap_err();
+    assert!(matches!(&error, RunError::Replacement(other) if other.n_left == 2), "{error}");
     assert!(files.iter().all(|file| studio.path("out").join(file).exists()), "images of jobs that left are kept");
 }
 

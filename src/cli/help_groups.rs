@@ -7,7 +7,24 @@ const GROUPED: [&str; 5] = ["run", "retry", "verify", "plan", "validate"];
 
 /// Headings in the help, with the ids of their flags. A flag that is not listed stays among the first ones.
 const GROUPS: [(&str, &[&str]); 7] = [
-    ("Manifest", &["format", "encoding", "set", "prompt_col", "id_col", "allow_files", "max_jobs", "shuffle"]),
+    (
+        "Manifest",
+        &[
+            "format",
+            "encoding",
+            "set",
+            "prompt_col",
+            "id_col",
+            "map",
+            "carry",
+            "verbatim",
+            "syntax",
+            "allow_files",
+            "max_jobs",
+            "shuffle",
+            "replace_manifest",
+        ],
+    ),
     ("API and account", &["base_url", "token_file", "request_timeout", "new_account", "accept_older_ledger"]),
     ("Pace", &["burst", "poll_rate", "downloads", "max_wait"]),
     (

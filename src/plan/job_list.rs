@@ -30,6 +30,8 @@ const EXCERPT_CHARS_MAX: usize = 40;
 /// A job is identified by its request, not by its position. Of equal requests, the second one is another image, and so on. A
 /// run of the same jobs into the same folder resumes, in whatever order they are. Jobs that are new are added. Jobs that are no
 /// longer in the list keep their records and images, and are not paid for again when they return.
+/// If most jobs of the run are not in the list, the run is refused, unless the user
+/// [agrees](crate::run::consent::Consent::is_manifest_replaced).
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobList {
     jobs: Arc<[JobSpec]>,

@@ -11,6 +11,7 @@ use crate::plan::job_list::{CheckedJobList, JobList};
 use crate::run::error::RunError;
 
 /// Source of the jobs of a run.
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum JobSource {
