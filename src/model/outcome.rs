@@ -147,18 +147,40 @@ impl FaultKind {
 
     /// Returns whether a submission that ends with this fault may have been accepted, and may thus be paid for.
     pub const fn leaves_doubt(self) -> bool {
+        matches!(self.class(), FaultClass::Doubt)
+    }
+
+    /// Returns whether a limit of the provider was reached: too many requests, or a used-up quota. The job is not at fault.
+    pub const fn is_limit(self) -> bool {
+        matches!(self.class(), FaultClass::Limit)
+    }
+
+    /// Returns whether the task that ended with this fault cannot give an image any more: polling it again is no use.
+    pub const fn ends_task(self) -> bool {
+        matches!(self.class(), FaultClass::Doubt | FaultClass::Refusal)
+    }
+
+    /// Returns the class of the kind: the one list in which a new kind must be thought about.
+    const fn class(self) -> FaultClass {
         match self {
-            Self::InDoubt | Self::Rejected => true,
-            Self::Throttled { .. }
-            | Self::QuotaExhausted { .. }
-            | Self::Transient
-            | Self::TaskLost
-            | Self::Moderated
-            | Self::InvalidRequest
-            | Self::Unauthorized
-            | Self::BadOutput => false,
+            Self::Throttled { .. } | Self::QuotaExhausted { .. } => FaultClass::Limit,
+            Self::InDoubt | Self::Rejected => FaultClass::Doubt,
+            Self::Moderated | Self::InvalidRequest => FaultClass::Refusal,
+            Self::Transient | Self::TaskLost | Self::Unauthorized | Self::BadOutput => FaultClass::Other,
         }
     }
+}
+
+/// Class of faults with the same meaning for a job and its task.
+enum FaultClass {
+    /// Limit of the provider, which concerns all jobs.
+    Limit,
+    /// Doubt about a submission, which may have been accepted.
+    Doubt,
+    /// Refusal of the request, which would be refused again.
+    Refusal,
+    /// Any other fault, after which the same task may still give its image.
+    Other,
 }
 
 impl Fault {
@@ -272,6 +294,29 @@ mod tests {
             FaultKind::BadOutput,
         ];
         assert_eq!(kinds.map(FaultKind::code), FaultKind::CODES);
+    }
+
+    /// Goal: no kind changes its meaning unnoticed. Method: the codes of all kinds with each property.
+    #[test]
+    fn every_kind_has_its_meaning() {
+        let kinds = [
+            FaultKind::Throttled { retry_after: None },
+            FaultKind::QuotaExhausted { resets_at: None },
+            FaultKind::Transient,
+            FaultKind::InDoubt,
+            FaultKind::Rejected,
+            FaultKind::TaskLost,
+            FaultKind::Moderated,
+            FaultKind::InvalidRequest,
+            FaultKind::Unauthorized,
+            FaultKind::BadOutput,
+        ];
+        let codes =
+            |is: fn(FaultKind) -> bool| kinds.into_iter().filter(|kind| is(*kind)).map(FaultKind::code).collect();
+        let codes: [Vec<_>; 3] = [FaultKind::is_limit, FaultKind::leaves_doubt, FaultKind::ends_task].map(codes);
+        assert_eq!(codes[0], ["throttled", "quota_exhausted"]);
+        assert_eq!(codes[1], ["in_doubt", "rejected"]);
+        assert_eq!(codes[2], ["in_doubt", "rejected", "moderated", "invalid_request"]);
     }
 
     #[test]

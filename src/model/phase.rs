@@ -111,7 +111,6 @@ impl JobState {
     }
 
     fn set_back(&mut self, stage: Stage, fault: &Fault) {
-        let is_counted = !matches!(fault.kind, FaultKind::Throttled { .. } | FaultKind::QuotaExhausted { .. });
         match stage {
             Stage::Submit if fault.kind.leaves_doubt() => {
                 self.phase = Phase::Submitting;
@@ -128,7 +127,7 @@ impl JobState {
                 self.n_lost = self.n_lost.saturating_add(1);
             }
         }
-        if is_counted && matches!(stage, Stage::Submit | Stage::Download) {
+        if !fault.kind.is_limit() && matches!(stage, Stage::Submit | Stage::Download) {
             self.n_setbacks = self.n_setbacks.saturating_add(1);
         }
         self.last_fault = Some(fault.clone());
@@ -138,16 +137,7 @@ impl JobState {
     pub fn way_back(&self) -> ReopenTarget {
         let is_judged = match &self.phase {
             Phase::Finished(Outcome::Succeeded(_)) => false,
-            Phase::Finished(Outcome::Failed(fault)) => match fault.kind {
-                // The task itself was refused, and another poll would return the same refusal.
-                FaultKind::Moderated | FaultKind::InvalidRequest | FaultKind::InDoubt | FaultKind::Rejected => true,
-                FaultKind::Throttled { .. }
-                | FaultKind::QuotaExhausted { .. }
-                | FaultKind::Transient
-                | FaultKind::TaskLost
-                | FaultKind::Unauthorized
-                | FaultKind::BadOutput => false,
-            },
+            Phase::Finished(Outcome::Failed(fault)) => fault.kind.ends_task(),
             Phase::Pending | Phase::Submitting | Phase::Running(_) | Phase::Downloading(_) => true,
         };
         if is_judged || self.task.is_none() { ReopenTarget::Submit } else { ReopenTarget::Fetch }
