@@ -1,5 +1,6 @@
 //! Request to a provider: a prompt and its parameters, and the content hash that identifies them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -75,6 +76,24 @@ impl fmt::Display for Size {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Json(pub String);
 
+/// Value of one field of a request.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RequestValue<'a> {
+    /// Text, unchanged.
+    Text(Cow<'a, str>),
+    /// Integer, never negative.
+    Whole(u64),
+    /// Floating-point number.
+    Real(f64),
+    /// URLs or data URIs, at least one.
+    Urls(&'a [String]),
+    /// Adapters, at least one.
+    Loras(&'a [Lora]),
+    /// Further parameters, at least one.
+    Params(&'a BTreeMap<String, Json>),
+}
+
 /// Hash of everything that is sent, which two requests with the same content share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ContentHash([u8; 32]);
@@ -87,6 +106,30 @@ impl ContentHash {
 }
 
 impl Request {
+    /// Returns every field with its name in a manifest, in the manifest's order. `None` means that the field is not given.
+    ///
+    /// This is the one list of the fields: ledger, bodies, metadata and differences are made from it.
+    pub fn fields(&self) -> [(&'static str, Option<RequestValue<'_>>); 10] {
+        let Self { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = self;
+        [
+            ("prompt", Some(RequestValue::Text(prompt.into()))),
+            ("negative_prompt", negative_prompt.as_ref().map(|text| RequestValue::Text(text.into()))),
+            ("model", Some(RequestValue::Text(model.into()))),
+            ("size", size.map(|size| RequestValue::Text(size.to_string().into()))),
+            ("seed", seed.map(RequestValue::Whole)),
+            ("steps", steps.map(|steps| RequestValue::Whole(steps.into()))),
+            ("guidance", guidance.map(RequestValue::Real)),
+            ("image_url", (!image_url.is_empty()).then_some(RequestValue::Urls(image_url))),
+            ("loras", (!loras.is_empty()).then_some(RequestValue::Loras(loras))),
+            ("params", (!params.is_empty()).then_some(RequestValue::Params(params))),
+        ]
+    }
+
+    /// Returns the fields that are given.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, RequestValue<'_>)> {
+        self.fields().into_iter().filter_map(|(name, value)| Some((name, value?)))
+    }
+
     /// Returns the hash of this request. It does not depend on the spelling in the manifest, nor on columns that are only carried through.
     pub fn content(&self) -> ContentHash {
         let mut canon = CanonicalHasher(blake3::Hasher::new());

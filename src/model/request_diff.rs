@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::request::{Json, Lora, Request};
+use crate::model::request::{Json, Lora, Request, RequestValue};
 
 /// Field that differs between two requests. `None` means that the field was not given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,34 +15,30 @@ pub(crate) struct FieldDiff {
     pub is: Option<String>,
 }
 
-/// Returns the fields in which two requests differ, in the manifest's order.
+/// Returns the fields in which two requests differ, in the manifest's order, and then the parameters.
 pub(crate) fn changes(was: &Request, is: &Request) -> Vec<FieldDiff> {
     let names: BTreeSet<_> = was.params.keys().chain(is.params.keys()).collect();
     let params = names.into_iter().map(|name| {
         let text = |request: &Request| request.params.get(name).map(|Json(text)| text.clone());
         (format!("params.{name}"), text(was), text(is))
     });
-    let fields = fields(was).into_iter().zip(fields(is)).map(|((name, was), (_, is))| (name.to_owned(), was, is));
+    let fields = was.fields().into_iter().zip(is.fields());
+    let fields = fields.map(|((name, was), (_, is))| (name.to_owned(), was.and_then(text), is.and_then(text)));
     let all = fields.chain(params).map(|(field, was, is)| FieldDiff { field, was, is });
     all.filter(|change| change.was != change.is).collect()
 }
 
-/// Returns every field except `params`. The pattern names all fields, so that a new one cannot be forgotten.
-fn fields(request: &Request) -> [(&'static str, Option<String>); 9] {
-    let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params: _ } = request;
+/// Formats a value. `None` for the parameters, which are compared one by one.
+fn text(value: RequestValue<'_>) -> Option<String> {
     let lora = |lora: &Lora| lora.weight.map_or(lora.repo.clone(), |weight| format!("{}: {weight}", lora.repo));
-    let list = |texts: Vec<String>| (!texts.is_empty()).then(|| texts.join(", "));
-    [
-        ("prompt", Some(prompt.clone())),
-        ("negative_prompt", negative_prompt.clone()),
-        ("model", Some(model.clone())),
-        ("size", size.map(|size| size.to_string())),
-        ("seed", seed.map(|seed| seed.to_string())),
-        ("steps", steps.map(|steps| steps.to_string())),
-        ("guidance", guidance.map(|guidance| guidance.to_string())),
-        ("image_url", list(image_url.clone())),
-        ("loras", list(loras.iter().map(lora).collect())),
-    ]
+    Some(match value {
+        RequestValue::Text(text) => text.into_owned(),
+        RequestValue::Whole(number) => number.to_string(),
+        RequestValue::Real(number) => number.to_string(),
+        RequestValue::Urls(urls) => urls.join(", "),
+        RequestValue::Loras(loras) => loras.iter().map(lora).collect::<Vec<_>>().join(", "),
+        RequestValue::Params(_) => return None,
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::model::event::{EventKind, ReopenTarget, Stage};
 use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::phase::Phase;
-use crate::model::request::{Json, Lora, Request};
+use crate::model::request::{Json, Lora, Request, RequestValue};
 use crate::model::time::Timestamp;
 
 /// Numbers in the column `phase`, in the order of a job's life. Each kind of ending has its own number, for counting.
@@ -42,22 +42,15 @@ pub(super) fn phase_number(phase: &Phase) -> i64 {
 
 /// Writes a request as one JSON object; absent fields are left out.
 pub(super) fn request_text(request: &Request) -> String {
-    let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = request;
-    let mut map = Map::new();
-    map.insert("prompt".into(), json!(prompt));
-    map.insert("model".into(), json!(model));
-    let given = [
-        ("negative_prompt", negative_prompt.as_ref().map(|text| json!(text))),
-        ("size", size.map(|size| json!(size.to_string()))),
-        ("seed", seed.map(|seed| json!(seed))),
-        ("steps", steps.map(|steps| json!(steps))),
-        ("guidance", guidance.map(|guidance| json!(guidance))),
-        ("image_url", (!image_url.is_empty()).then(|| json!(image_url))),
-        ("loras", (!loras.is_empty()).then(|| loras.iter().map(|lora| json!([lora.repo, lora.weight])).collect())),
-        ("params", (!params.is_empty()).then(|| params.iter().map(|(name, Json(text))| json!([name, text])).collect())),
-    ];
-    map.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-    Value::Object(map).to_string()
+    let value = |value| match value {
+        RequestValue::Text(text) => json!(text),
+        RequestValue::Whole(number) => json!(number),
+        RequestValue::Real(number) => json!(number),
+        RequestValue::Urls(urls) => json!(urls),
+        RequestValue::Loras(loras) => loras.iter().map(|lora| json!([lora.repo, lora.weight])).collect(),
+        RequestValue::Params(params) => params.iter().map(|(name, Json(text))| json!([name, text])).collect(),
+    };
+    request.given().map(|(name, given)| (name, value(given))).collect::<Value>().to_string()
 }
 
 /// Parses the request that [`request_text`] wrote; `None` if the text is not a request.

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::images::validate::verdict::Checked;
 use crate::model::provenance::Provenance;
-use crate::model::request::{Json, Lora, Request};
+use crate::model::request::{Json, Lora, Request, RequestValue};
 
 /// Texts that are written into an image.
 #[derive(Debug)]
@@ -53,30 +53,30 @@ pub(super) fn caption(prompt: &str) -> String {
 
 /// Returns the request, the origin and, if known, the size of an image as one JSON object. Fields without a value are left out.
 pub(super) fn record(origin: &Provenance, checked: Option<&Checked>) -> String {
-    let (job, request) = (&origin.job, &origin.job.request);
-    let Request { image_url, loras, params, .. } = request;
+    let job = &origin.job;
     let columns = job.extras.iter().map(|(name, text)| (name.clone(), json!(text)));
     let columns = (!job.extras.is_empty()).then(|| Value::Object(columns.collect()));
-    let fields = [
-        ("prompt", Some(json!(request.prompt))),
-        ("negative_prompt", request.negative_prompt.as_ref().map(|text| json!(text))),
-        ("model", Some(json!(request.model))),
-        ("size", request.size.map(|size| json!(size.to_string()))),
-        ("seed", request.seed.map(|seed| json!(seed))),
-        ("steps", request.steps.map(|steps| json!(steps))),
-        ("guidance", request.guidance.map(|guidance| json!(guidance))),
-        ("image_url", (!image_url.is_empty()).then(|| json!(image_url))),
-        ("loras", (!loras.is_empty()).then(|| loras.iter().map(lora).collect())),
-        ("params", (!params.is_empty()).then(|| Value::Object(params.iter().map(param).collect()))),
+    let further = [
         ("id", Some(job.label.as_ref().map_or_else(|| json!(job.id.to_string()), |label| json!(label)))),
         ("task_id", origin.task.as_ref().map(|task| json!(task.0))),
         ("width", checked.map(|checked| json!(checked.width))),
         ("height", checked.map(|checked| json!(checked.height))),
         ("columns", columns),
     ];
-    let map: Map<String, Value> =
-        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-    serde_json::to_string_pretty(&Value::Object(map)).expect("a map of values is JSON")
+    let further = further.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let fields = job.request.given().map(|(name, given)| (name, value(given)));
+    serde_json::to_string_pretty(&fields.chain(further).collect::<Value>()).expect("a map of values is JSON")
+}
+
+fn value(given: RequestValue<'_>) -> Value {
+    match given {
+        RequestValue::Text(text) => json!(text),
+        RequestValue::Whole(number) => json!(number),
+        RequestValue::Real(number) => json!(number),
+        RequestValue::Urls(urls) => json!(urls),
+        RequestValue::Loras(loras) => loras.iter().map(lora).collect(),
+        RequestValue::Params(params) => Value::Object(params.iter().map(param).collect()),
+    }
 }
 
 fn lora(lora: &Lora) -> Value {

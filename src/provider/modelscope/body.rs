@@ -3,47 +3,36 @@
 use serde_json::{Map, Value, json};
 
 use crate::model::outcome::{Fault, FaultKind};
-use crate::model::request::{Json, Lora, Request};
+use crate::model::request::{Json, Lora, Request, RequestValue};
 
 /// Returns the body of a submission. Absent fields are omitted; unknown parameters are passed through unchanged.
 pub fn text(request: &Request) -> Result<String, Fault> {
-    let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = request;
     let mut map = Map::new();
-    for (name, Json(text)) in params {
+    for (name, Json(text)) in &request.params {
         let value: Value = serde_json::from_str(text).map_err(|error| {
             Fault::new(FaultKind::InvalidRequest, format!("the parameter {name} is not JSON: {error}"))
         })?;
         map.insert(name.clone(), value);
     }
-    map.insert("model".into(), json!(model));
-    map.insert("prompt".into(), json!(prompt));
-    let given = [
-        ("negative_prompt", negative_prompt.as_ref().map(|text| json!(text))),
-        ("size", size.map(|size| json!(size.to_string()))),
-        ("seed", seed.map(|seed| json!(seed))),
-        ("steps", steps.map(|steps| json!(steps))),
-        ("guidance", guidance.map(|guidance| json!(guidance))),
-        ("image_url", one_or_all(image_url)),
-        ("loras", adapters(loras)),
-    ];
-    map.extend(given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    // Follows the parameters: none of them replaces a field.
+    map.extend(request.given().filter_map(|(name, given)| Some((name.to_owned(), value(given)?))));
     Ok(Value::Object(map).to_string())
 }
 
-fn one_or_all(urls: &[String]) -> Option<Value> {
-    match urls {
-        [] => None,
-        [one] => Some(json!(one)),
-        all => Some(json!(all)),
-    }
-}
-
-fn adapters(loras: &[Lora]) -> Option<Value> {
-    match loras {
-        [] => None,
-        [Lora { repo, weight: None }] => Some(json!(repo)),
-        all => Some(all.iter().map(|lora| (lora.repo.clone(), json!(lora.weight.unwrap_or(1.0)))).collect()),
-    }
+/// Returns a value as the API reads it. `None` for the parameters, each of which is a field of its own.
+fn value(given: RequestValue<'_>) -> Option<Value> {
+    Some(match given {
+        RequestValue::Text(text) => json!(text),
+        RequestValue::Whole(number) => json!(number),
+        RequestValue::Real(number) => json!(number),
+        RequestValue::Urls([one]) => json!(one),
+        RequestValue::Urls(all) => json!(all),
+        RequestValue::Loras([Lora { repo, weight: None }]) => json!(repo),
+        RequestValue::Loras(all) => {
+            all.iter().map(|lora| (lora.repo.clone(), json!(lora.weight.unwrap_or(1.0)))).collect()
+        }
+        RequestValue::Params(_) => return None,
+    })
 }
 
 #[cfg(test)]
