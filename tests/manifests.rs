@@ -122,6 +122,9 @@ fn outcome(source: Source) -> String {
             let used: Vec<_> = used.map(|(title, field)| format!("used: {title} as {field}\n")).collect();
             used.concat() + &notes(&manifest, &path)
         }
+        Err(error) if error.mistakes().is_empty() => {
+            format!("error: {error}\n").replace(&path.display().to_string(), &name(&path))
+        }
         Err(error) => {
             let warnings = match &error {
                 ManifestError::Mistakes { mistakes } => mistakes.warnings(),

@@ -1,7 +1,7 @@
 //! Entry checks: validates each entry alone and against the other entries, and applies the shared defaults.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::manifest::expand::jobs::{EntryJobs, JobIterator};
 use crate::manifest::expand::options::{ExpandOptions, Var};
 use crate::manifest::expand::templates::{Scope, TextReader};
 use crate::manifest::fields::field::Field;
-use crate::manifest::fields::field_entry::FieldEntry;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::fields::{Fields, Text, TextMode, parse};
 use crate::manifest::lints::entries::EntryLints;
 use crate::manifest::lints::seeds;
 use crate::manifest::lists::ListFiles;
+use crate::manifest::shared_defaults::{SharedDefaults, with_shared};
 use crate::manifest::summary::ManifestSummary;
 use crate::manifest::syntax::Syntax;
 use crate::manifest::template::plain;
@@ -31,47 +31,6 @@ use crate::model::request_limits::{RequestDoubt, RequestLimits};
 
 /// Limit on the passthrough columns of all entries together.
 const COLUMNS_MAX: usize = 1_000;
-
-/// Defaults of all entries, used where an entry gives no own value.
-#[derive(Clone, Debug, Default)]
-pub(super) struct SharedDefaults {
-    fields: Fields,
-    /// Expansion options: how lists combine, the vars and the syntax.
-    pub(super) ways: Arc<ExpandOptions>,
-    /// Passthrough values of the manifest's defaults.
-    pub(super) extras: Vec<(String, String)>,
-    /// Location of the shared model, in the layer with the highest precedence.
-    model_place: Option<Location>,
-    /// Location of a shared seed of -1, if no layer of higher precedence has another seed.
-    random_seed: Option<Location>,
-}
-
-impl SharedDefaults {
-    /// Adds a layer of fields with a lower precedence than the existing ones.
-    pub(super) fn lay_under(&mut self, mut given: Vec<FieldEntry>, mistakes: &mut DiagnosticList) {
-        if let Some(place) = seeds::take_random(&mut given)
-            && self.fields.seed.is_none()
-        {
-            self.random_seed.get_or_insert(place);
-        }
-        let model = given.iter().find(|given| given.field == Field::Model);
-        self.model_place = self.model_place.or(model.map(|given| given.place));
-        let texts = self.ways.text_mode();
-        let mut lower = Fields::read(given, texts, mistakes);
-        if self.random_seed.is_some() {
-            lower.seed = None;
-        }
-        self.fields = mem::take(&mut self.fields).or(&lower);
-    }
-
-    /// Checks the texts of all layers.
-    pub(super) fn see(&self, lints: &mut EntryLints, findings: &mut PassDiagnostics) {
-        lints.see(&self.fields, self.model_place.unwrap_or(Location::CommandLine), findings);
-        if let Some(place) = self.random_seed {
-            lints.add_random_seed(place);
-        }
-    }
-}
 
 /// State of the checks in one pass over a manifest.
 #[derive(Debug)]
@@ -155,10 +114,8 @@ impl EntryValidator {
         let random_seed = seeds::take_random(&mut entry.given);
         self.lints.take_large_seed(&mut entry.given);
         let own = Fields::read(mem::take(&mut entry.given), ways.text_mode(), &mut findings.mistakes);
-        self.lints.see(&own, model_place, findings);
-        if ways.text_mode() == TextMode::Literal {
-            self.lints.see_literal(&own, &extras);
-        }
+        let columns = (ways.text_mode() == TextMode::Literal).then_some(&extras[..]);
+        self.lints.see(&own, columns, model_place, findings);
         let mut fields = own.or(&self.shared.fields);
         if let Some(place) = random_seed {
             fields.seed = None;
@@ -219,7 +176,7 @@ impl EntryValidator {
             }
         }
         for (name, var) in own.iter().flat_map(|own| own.vars.iter()) {
-            if !says.vars.iter().any(|(used, _)| used == name) {
+            if var.table.is_none() && !says.vars.iter().any(|(used, _)| used == name) {
                 findings.warnings.push(var.place, unused(name));
             }
         }
@@ -316,9 +273,8 @@ impl EntryValidator {
 
     /// Reports the problems that are known only at the end.
     pub(super) fn finish(self, findings: &mut PassDiagnostics) -> ValidationResult {
-        let is_unused = |name: &String| !self.has_unread_texts && !self.vars_used.contains(name);
-        for (name, var) in self.shared.ways.vars.iter().filter(|(name, _)| is_unused(name)) {
-            findings.warnings.push(var.place, unused(name));
+        if !self.has_unread_texts {
+            unused_vars(&self.shared.ways.vars, &self.vars_used, &mut findings.warnings);
         }
         if let Some((place, wrong)) = self.guard.refusal() {
             findings.mistakes.push(place, wrong);
@@ -333,6 +289,21 @@ impl EntryValidator {
         }
         self.lints.finish(findings);
         ValidationResult { columns: self.columns, ids: self.ids, census: self.census }
+    }
+}
+
+/// Reports the vars that no text uses. Of a table, one column is enough.
+fn unused_vars(vars: &BTreeMap<String, Var>, used: &BTreeSet<String>, warnings: &mut DiagnosticList) {
+    let tables: BTreeSet<_> = used.iter().filter_map(|name| vars.get(name)?.table.as_ref()).collect();
+    for (name, var) in vars.iter().filter(|(name, _)| !used.contains(*name)) {
+        match &var.table {
+            None => warnings.push(var.place, unused(name)),
+            Some(table) if tables.contains(table) => {}
+            Some(table) => {
+                let what = format!("no prompt uses a column of {}", shown_text(table));
+                warnings.push(var.place, wrong(what, "write one in a prompt, such as `{animal}`, or remove the table"));
+            }
+        }
     }
 }
 
@@ -370,25 +341,10 @@ fn check_last_seed(fields: &Fields, place: Location, mistakes: &mut DiagnosticLi
 
 /// Adds the passthrough columns as vars. The vars of the manifest win.
 fn with_columns(ways: &ExpandOptions, extras: &[(String, String)], place: Location) -> ExpandOptions {
-    let var = |text: &str| Var { place, texts: vec![Text { text: text.to_owned(), place }] };
+    let var = |text: &str| Var { place, texts: vec![Text { text: text.to_owned(), place }], table: None };
     let vars = extras.iter().map(|(column, text)| (column.clone(), var(text)));
     let columns = ExpandOptions { vars: Arc::new(vars.collect()), ..ExpandOptions::default() };
     ways.clone().or(&columns)
-}
-
-/// Merges the passthrough values of the defaults and of the entry. The entry's own texts win; its other columns come last.
-fn with_shared(shared: &[(String, String)], mut own: Vec<(String, String)>) -> Vec<(String, String)> {
-    if shared.is_empty() {
-        return own;
-    }
-    let mut extras = shared.to_vec();
-    for (column, text) in &mut extras {
-        if let Some(i) = own.iter().position(|(name, _)| name == column) {
-            *text = own.remove(i).1;
-        }
-    }
-    extras.append(&mut own);
-    extras
 }
 
 fn other_place(place: Location) -> String {

@@ -14,7 +14,7 @@
 //! | texts that are damaged, or made for other programs | `lints` |
 //! | templates of texts; lists in other files; the jobs of lists and vars | `template`, `lists`, `expand` |
 //! | text to entries, one file or folder for each format | `formats`, which is a table |
-//! | entries to jobs, with the checks across entries | `check`, `duplicate_ids`, `model_limits`, `summary`, `reader` |
+//! | entries to jobs, with the checks across entries | `shared_defaults`, `check`, `duplicate_ids`, `model_limits`, `summary`, `reader` |
 //! | output | `listing`, `schema` |
 
 mod check;
@@ -33,6 +33,7 @@ pub mod lists;
 mod reader;
 pub mod schema;
 pub mod settings;
+mod shared_defaults;
 pub mod source;
 pub mod summary;
 pub mod syntax;

@@ -142,7 +142,7 @@ enum Texts<T> {
     Lines(Lines),
 }
 
-/// Lines of a text file in the manifest's folder.
+/// Lines of a text file in the manifest's folder. For a variable, also a column of a table.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Lines {

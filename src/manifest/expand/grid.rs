@@ -197,7 +197,13 @@ impl ParameterGrid {
     fn sizes(&self, n_texts: u64, is_named: impl Fn(&str) -> bool) -> Vec<u64> {
         let texts = |texts: &Option<TemplateList>| texts.as_ref().map_or(1, TemplateList::n);
         let mut sizes = vec![n_texts, texts(&self.negative_prompts), texts(&self.ids)];
-        sizes.extend(self.vars.iter().map(|(name, values)| if is_named(name) { values.n() } else { 1 }));
+        // The first named var of a table stands for its rows; the others follow it.
+        let mut tables = BTreeSet::new();
+        sizes.extend(self.vars.iter().map(|(name, values)| {
+            let mut is_first =
+                |values: &TemplateList| values.table().is_none_or(|table| tables.insert(Arc::clone(table)));
+            if is_named(name) && is_first(values) { values.n() } else { 1 }
+        }));
         sizes.extend(self.field_sizes());
         sizes
     }
@@ -253,11 +259,18 @@ impl ParameterGrid {
         Ok(JobSpec { label, request, extras: self.extras(&values) })
     }
 
+    /// Returns the index of the var whose list gives the row of var `i`: that of the same table, or itself.
+    fn leader(&self, i: usize, branch: &GridBlock) -> usize {
+        let Some(table) = self.vars[i].1.table() else { return i };
+        let is_leader = |j: &usize| branch.sizes[N_TEXTS + j] > 1 && self.vars[*j].1.table() == Some(table);
+        (0..self.vars.len()).find(is_leader).unwrap_or(i)
+    }
+
     /// Renders the vars of this combination. The flag of each var records whether the branch uses it.
     fn values(&self, branch: &GridBlock, places: &[u64]) -> BTreeMap<&str, (String, bool)> {
         let mut values = BTreeMap::new();
         for (i, (name, texts)) in self.vars.iter().enumerate() {
-            let place = N_TEXTS + i;
+            let place = N_TEXTS + self.leader(i, branch);
             let is_named = branch.sizes[place] > 1 || texts.n() == 1;
             values.insert(name.as_str(), (texts.text(places[place], &|_| "").0, is_named));
         }

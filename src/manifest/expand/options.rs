@@ -48,6 +48,8 @@ pub(crate) struct Var {
     /// Location of the variable's name.
     pub(crate) place: Location,
     pub(crate) texts: Vec<Text>,
+    /// Table from which the texts come. The vars of one table take their texts from the same row. `None` for a list of its own.
+    pub(crate) table: Option<Arc<str>>,
 }
 
 impl ExpandOptions {
@@ -153,8 +155,11 @@ mod tests {
 
     #[test]
     fn an_entry_says_more_than_what_it_shares() {
-        let var =
-            |text: &str| Var { place: Location::File, texts: vec![Text { text: text.into(), place: Location::File }] };
+        let var = |text: &str| Var {
+            place: Location::File,
+            texts: vec![Text { text: text.into(), place: Location::File }],
+            table: None,
+        };
         let shared = ExpandOptions {
             combine: Some((ExpandMode::Zip, Location::File)),
             vars: Arc::new([("a".to_owned(), var("1")), ("b".to_owned(), var("2"))].into()),

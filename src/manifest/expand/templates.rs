@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::manifest::diagnostics::{Location, PassDiagnostics, wrong};
-use crate::manifest::expand::options::{ExpandMode, ExpandOptions};
+use crate::manifest::expand::options::{ExpandMode, ExpandOptions, Var};
 use crate::manifest::fields::Text;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::lints::foreign_vars;
@@ -31,6 +31,8 @@ pub(crate) struct TemplateList {
     ends: Vec<u64>,
     is_list: bool,
     key: blake3::Hash,
+    /// Table from which the texts of a var come.
+    table: Option<Arc<str>>,
 }
 
 impl TemplateList {
@@ -40,7 +42,22 @@ impl TemplateList {
             end = end.saturating_add(template.n());
             end
         });
-        Self { ends: ends.collect(), all, is_list, key }
+        Self { ends: ends.collect(), all, is_list, key, table: None }
+    }
+
+    /// Makes the texts of a table, in which no character is special.
+    fn of_table(texts: &[Text], table: Arc<str>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for text in texts {
+            hasher.update(&(text.text.len() as u64).to_le_bytes()).update(text.text.as_bytes());
+        }
+        let all = texts.iter().map(|text| (Template::literal(text.text.clone()), text.place)).collect();
+        Self { table: Some(table), ..Self::new(all, true, hasher.finalize()) }
+    }
+
+    /// Returns the table from which the texts of a var come. `None` for a list of its own.
+    pub(crate) const fn table(&self) -> Option<&Arc<str>> {
+        self.table.as_ref()
     }
 
     /// Returns the number of texts of all templates.
@@ -106,8 +123,14 @@ impl Scope {
         let syntax = ways.syntax.unwrap_or_default();
         // Values of vars cannot use other vars.
         let alone = Self { syntax, names: BTreeSet::new(), vars: BTreeMap::new() };
-        let read: Vec<_> =
-            ways.vars.iter().map(|(name, var)| (name.clone(), reader.read(&var.texts, true, &alone))).collect();
+        let read_var = |(name, var): (&String, &Var)| {
+            let texts = match &var.table {
+                Some(table) => Some(TemplateList::of_table(&var.texts, Arc::clone(table))),
+                None => reader.read(&var.texts, true, &alone),
+            };
+            (name.clone(), texts)
+        };
+        let read: Vec<_> = ways.vars.iter().map(read_var).collect();
         let vars = read.into_iter().map(|(name, texts)| Some((name, Arc::new(texts?)))).collect::<Option<_>>()?;
         Some(Self { syntax, names: ways.vars.keys().cloned().collect(), vars })
     }

@@ -34,7 +34,9 @@ pub(crate) const OF_PROGRAMS: [&str; 28] = [
 
 /// Returns whether programs write this word for a missing value.
 pub(crate) fn is_missing(text: &str) -> bool {
-    OF_PROGRAMS.contains(&text.trim())
+    let text = text.trim();
+    // Nearly all texts begin with another character.
+    text.starts_with(['n', 'N', 'u', '-', '<', '(', '[', '\\', '#']) && OF_PROGRAMS.contains(&text)
 }
 
 /// Returns the whole number that was meant by `1,000`, `20,0` or `２０`. `None` if the text is unclear.

@@ -1,7 +1,6 @@
 //! Lints of the rows of a table: rows without any character, and rows that repeat the header.
 
 use crate::manifest::diagnostics::{Issue, wrong};
-use crate::manifest::fields::field::joined;
 use crate::manifest::formats::cells::Cell;
 
 /// Returns whether a row has no character: spreadsheets write such rows below a table. Delimiters of other tables do not count.
@@ -16,9 +15,18 @@ pub(crate) fn is_blank(cells: &[Cell]) -> bool {
 pub(crate) fn is_header(cells: &[Cell], titles: &[String]) -> bool {
     let is = |cell: &Cell, title: &String| {
         let text = cell.text.trim_start_matches('\u{feff}').trim().trim_matches('"');
-        text == title || joined(text) == joined(title)
+        same(text, title)
     };
     !titles.is_empty() && cells.len() == titles.len() && cells.iter().zip(titles).all(|(cell, title)| is(cell, title))
+}
+
+/// Compares two titles. Case, spaces, `-` and `_` do not count. Nearly all cells differ in their first character.
+fn same(one: &str, other: &str) -> bool {
+    let plain = |text: &str| {
+        text.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect::<String>()
+    };
+    let first = |text: &str| text.chars().find(|c| !matches!(c, ' ' | '-' | '_')).map(|c| c.to_ascii_lowercase());
+    one == other || first(one) == first(other) && plain(one) == plain(other)
 }
 
 /// Returns the mistake for a row that repeats the header.

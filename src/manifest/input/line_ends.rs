@@ -48,40 +48,56 @@ impl LineEnds {
     /// Replaces each line end of the next piece, CRLF or CR, by LF.
     /// Returns the line of the first bare carriage return, once it is known that other lines end in a line feed.
     pub(crate) fn unify(&mut self, text: &mut Vec<u8>) -> Option<u64> {
-        // Nearly all pieces have no carriage return, and are searched at the speed of memory.
-        if !self.after_return && memchr(b'\r', text).is_none() {
-            let n_feeds = memchr_iter(b'\n', text).count();
-            self.n_lines += n_feeds as u64;
-            self.has_feed |= n_feeds > 0 && !self.is_quoted;
-            self.is_quoted ^= self.check == Check::Unquoted && memchr_iter(b'"', text).count() % 2 == 1;
-        } else {
-            text.retain_mut(|byte| self.keeps(byte));
+        if self.after_return && !text.is_empty() {
+            self.after_return = false;
+            if text[0] == b'\n' {
+                self.has_feed |= !self.is_quoted;
+                text.remove(0);
+            } else {
+                self.note_return(text[0]);
+            }
         }
+        let (mut at, mut end) = (0, 0);
+        while let Some(found) = memchr(b'\r', &text[at..]) {
+            let cr = at + found;
+            self.note_text(&text[at..cr]);
+            text.copy_within(at..cr, end);
+            end += cr - at;
+            text[end] = b'\n';
+            end += 1;
+            self.n_lines += 1;
+            at = cr + 1;
+            match text.get(at) {
+                None => self.after_return = true,
+                Some(b'\n') => {
+                    self.has_feed |= !self.is_quoted;
+                    at += 1;
+                }
+                Some(next) => self.note_return(*next),
+            }
+        }
+        self.note_text(&text[at..]);
+        if at > end {
+            text.copy_within(at.., end);
+        }
+        text.truncate(text.len() - (at - end));
         self.bare.filter(|_| self.has_feed && self.check != Check::Nothing)
     }
 
-    /// Replaces a byte. Returns whether it is kept.
-    fn keeps(&mut self, byte: &mut u8) -> bool {
-        let after_return = self.after_return;
-        self.after_return = *byte == b'\r';
-        match *byte {
-            b'\n' => {
-                self.has_feed |= !self.is_quoted;
-                self.n_lines += u64::from(!after_return);
-                return !after_return;
-            }
-            b'\r' => {
-                self.n_lines += 1;
-                *byte = b'\n';
-            }
-            other => {
-                if after_return && !self.is_quoted {
-                    self.bare.get_or_insert(self.n_lines);
-                }
-                self.is_quoted ^= other == b'"' && self.check == Check::Unquoted;
-            }
+    /// Notes a carriage return before the byte `next`, which is no line feed.
+    fn note_return(&mut self, next: u8) {
+        if next != b'\r' && !self.is_quoted {
+            self.bare.get_or_insert(self.n_lines);
         }
-        true
+    }
+
+    /// Counts the line ends and the quotes of a text without a carriage return, at the speed of memory.
+    fn note_text(&mut self, text: &[u8]) {
+        let has_odd_quotes = |text: &[u8]| self.check == Check::Unquoted && memchr_iter(b'"', text).count() % 2 == 1;
+        self.n_lines += memchr_iter(b'\n', text).count() as u64;
+        self.has_feed =
+            self.has_feed || memchr_iter(b'\n', text).any(|at| has_odd_quotes(&text[..at]) == self.is_quoted);
+        self.is_quoted ^= has_odd_quotes(text);
     }
 }
 
@@ -125,6 +141,7 @@ mod tests {
                 ("a\rb\rc\r", None),
                 ("a\nb\nc\r", None),
                 ("a\r\nb\r\n", None),
+                ("\r\n\r\na\r\n\r", None),
                 ("", None),
             ] {
                 assert_eq!(found(text, Check::All, n_bytes), line, "{text:?} in pieces of {n_bytes}");
@@ -132,6 +149,7 @@ mod tests {
             assert_eq!(found("a\n\"b\rc\"\nd", Check::Unquoted, n_bytes), None);
             assert_eq!(found("a\n\"b\rc\"\nd\re\n", Check::Unquoted, n_bytes), Some(4));
             assert_eq!(found("a\n\"b\rc\"\nd", Check::All, n_bytes), Some(2));
+            assert_eq!(found("a\rb\r\"x\ny\"\r", Check::Unquoted, n_bytes), None, "no line ends in a line feed");
         }
     }
 }

@@ -56,9 +56,7 @@ const LOST_MIN: usize = 3;
 
 /// Reports the first trace of damage in a text.
 pub(crate) fn report(field: Field, text: &str, place: Location, findings: &mut PassDiagnostics) {
-    // Looks once for the bytes with which a trace begins, because nearly all texts have none of them.
-    let Some(begin) = text.bytes().position(may_begin) else { return };
-    let Some((at, trace)) = first(text, begin) else { return };
+    let Some((at, trace)) = first(text) else { return };
     let name = field.name();
     let n_lost = text.bytes().filter(|byte| *byte == b'?').count();
     let is_lost = |c: char| c == '?' || c.is_whitespace() || c.is_ascii_punctuation();
@@ -75,17 +73,23 @@ pub(crate) fn report(field: Field, text: &str, place: Location, findings: &mut P
     }
 }
 
-/// Returns whether a trace begins with this byte.
-const fn may_begin(byte: u8) -> bool {
-    matches!(byte, b'_' | b'&' | b'\\' | b'?' | b'<' | 0xc2 | 0xc3 | 0xe2 | 0xef)
+/// Returns whether a trace may begin with these two bytes.
+const fn may_begin(byte: u8, next: u8) -> bool {
+    match byte {
+        b'_' | b'&' | b'\\' | b'?' | b'<' | 0xc2 | 0xc3 => true,
+        // Most texts in Chinese and Japanese have a comma that begins with 0xef.
+        0xe2 => matches!(next, 0x80 | 0x81),
+        0xef => matches!(next, 0xbb | 0xbf),
+        _ => false,
+    }
 }
 
-/// Finds the first row of the table that occurs in the text, from the byte `begin` on.
-fn first(text: &str, begin: usize) -> Option<(usize, &'static Trace)> {
+/// Finds the first row of the table that occurs in the text.
+fn first(text: &str) -> Option<(usize, &'static Trace)> {
     let bytes = text.as_bytes();
     let mut found: Option<(usize, usize)> = None;
-    for at in begin..bytes.len() {
-        if !may_begin(bytes[at]) {
+    for at in 0..bytes.len() {
+        if !may_begin(bytes[at], bytes.get(at + 1).copied().unwrap_or(0)) {
             continue;
         }
         let row = TRACES.iter().position(|trace| bytes[at..].starts_with(trace.needle.as_bytes()));

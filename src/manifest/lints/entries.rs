@@ -6,20 +6,11 @@ use crate::manifest::fields::field_entry::FieldEntry;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::{Fields, Text};
 use crate::manifest::lints::foreign_texts::ForeignTexts;
+use crate::manifest::lints::linted_format::LintedFormat;
 use crate::manifest::lints::placeholders::Placeholders;
 use crate::manifest::lints::seeds::SeedCounts;
+use crate::manifest::lints::signs::Signs;
 use crate::manifest::lints::{damage, guards, infotext, words};
-
-/// What the format of a manifest says about its texts.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LintedFormat {
-    /// Records that every line of the manifest is a prompt.
-    pub(crate) has_lines: bool,
-    /// Records that entries have columns or keys with free names.
-    pub(crate) has_columns: bool,
-    /// Records that the text `null` is meant.
-    pub(crate) has_null: bool,
-}
 
 /// State of the lints in one pass over a manifest.
 #[derive(Debug, Default)]
@@ -57,41 +48,38 @@ impl EntryLints {
         self.seeds.add_random(place);
     }
 
-    /// Checks the prompts of an entry for placeholders. Its texts are no templates.
-    pub(crate) fn see_literal(&mut self, fields: &Fields, columns: &[(String, String)]) {
-        let LintedFormat { has_lines, has_columns, .. } = self.format;
-        if self.is_verbatim() || !has_lines && !has_columns {
-            return;
-        }
-        for Text { text, place } in fields.prompt.iter().flat_map(OneOrManyValues::values) {
-            self.placeholders.see(text, columns, *place);
-        }
-    }
-
-    /// Checks the texts of an entry, or of the defaults.
-    pub(crate) fn see(&mut self, fields: &Fields, model: Location, findings: &mut PassDiagnostics) {
+    /// Checks the texts of an entry, or of the defaults. `columns` are the other columns of an entry whose texts are no templates.
+    pub(crate) fn see(
+        &mut self,
+        fields: &Fields,
+        columns: Option<&[(String, String)]>,
+        model: Location,
+        findings: &mut PassDiagnostics,
+    ) {
         let Some(foreign) = &mut self.texts else { return };
+        let LintedFormat { has_lines, has_columns, has_null } = self.format;
+        let columns = columns.filter(|_| has_lines || has_columns);
         let Fields { prompt, negative_prompt, id, model: models, .. } = fields;
         for Text { text, place } in prompt.iter().flat_map(OneOrManyValues::values) {
-            foreign.see(text, self.format.has_lines, self.format.has_null, *place);
+            let signs = Signs::of(text);
+            foreign.see(text, self.format, signs, *place);
+            if let Some(columns) = columns.filter(|_| signs.has(Signs::PLACEHOLDER)) {
+                self.placeholders.see(text, columns, *place);
+            }
+            report(Field::Prompt, text, signs, has_null, *place, findings);
         }
         for Text { text, place } in negative_prompt.iter().flat_map(OneOrManyValues::values) {
+            let signs = Signs::of(text);
             if let Some(wrong) = infotext::below_negative(text) {
                 findings.mistakes.push(*place, wrong);
             }
+            report(Field::NegativePrompt, text, signs, has_null, *place, findings);
         }
-        let texts = [(Field::Prompt, prompt), (Field::NegativePrompt, negative_prompt), (Field::Id, id)];
-        for (field, values) in texts {
-            for Text { text, place } in values.iter().flat_map(OneOrManyValues::values) {
-                if !(self.format.has_null && text.eq_ignore_ascii_case("null")) {
-                    words::report(field, text, *place, findings);
-                }
-                report(field, text, *place, findings);
-            }
+        for Text { text, place } in id.iter().flat_map(OneOrManyValues::values) {
+            report(Field::Id, text, Signs::of(text), has_null, *place, findings);
         }
         for text in models.iter().flat_map(OneOrManyValues::values) {
-            words::report(Field::Model, text, model, findings);
-            report(Field::Model, text, model, findings);
+            report(Field::Model, text, Signs::of(text), false, model, findings);
         }
     }
 
@@ -105,7 +93,15 @@ impl EntryLints {
     }
 }
 
-fn report(field: Field, text: &str, place: Location, findings: &mut PassDiagnostics) {
-    damage::report(field, text, place, findings);
-    guards::report(field, text, place, findings);
+/// Reports a text that is damaged, guarded or means nothing.
+fn report(field: Field, text: &str, signs: Signs, has_null: bool, place: Location, findings: &mut PassDiagnostics) {
+    if !(has_null && text.eq_ignore_ascii_case("null")) {
+        words::report(field, text, place, findings);
+    }
+    if signs.has(Signs::DAMAGE) {
+        damage::report(field, text, place, findings);
+    }
+    if matches!(text.as_bytes().first(), Some(b'=' | b'\'')) {
+        guards::report(field, text, place, findings);
+    }
 }

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 
 use crate::manifest::diagnostics::{Location, PassDiagnostics, wrong};
+use crate::manifest::lints::linted_format::LintedFormat;
+use crate::manifest::lints::signs::Signs;
 use crate::manifest::lints::text_rule::Verdict::{AtLeast, Mistake, Most, Warning};
 use crate::manifest::lints::text_rule::{Rule, SeenText};
 use crate::manifest::lints::text_rules::{RULES, is_common};
@@ -21,7 +23,7 @@ struct Count {
 
 /// Counts of the prompts that look foreign.
 #[derive(Debug, Default)]
-pub(crate) struct ForeignTexts {
+pub(super) struct ForeignTexts {
     n_texts: u64,
     has_lines: bool,
     /// Prompts of each rule that matches any, by the index of the rule.
@@ -30,13 +32,15 @@ pub(crate) struct ForeignTexts {
 
 impl ForeignTexts {
     /// Counts a prompt.
-    pub(crate) fn see(&mut self, text: &str, is_line: bool, is_typed: bool, place: Location) {
-        let seen = SeenText { text: text.trim(), is_first: self.n_texts == 0, is_line, is_typed };
+    pub(super) fn see(&mut self, text: &str, format: LintedFormat, signs: Signs, place: Location) {
+        let is_first = self.n_texts == 0;
         self.n_texts += 1;
-        self.has_lines |= is_line;
-        if !seen.is_first && is_common(seen.text) {
+        self.has_lines |= format.has_lines;
+        let text = text.trim();
+        if !is_first && is_common(text, signs) {
             return;
         }
+        let seen = SeenText { text, is_first, is_line: format.has_lines, is_typed: format.has_null };
         if let Some(i) = RULES.iter().position(|rule| (rule.is)(seen)) {
             let count = self.counts.entry(i).or_default();
             count.n += 1;
@@ -47,7 +51,7 @@ impl ForeignTexts {
     }
 
     /// Reports the prompts that look foreign.
-    pub(crate) fn finish(self, findings: &mut PassDiagnostics) {
+    pub(super) fn finish(self, findings: &mut PassDiagnostics) {
         let subject = if self.has_lines { "this line" } else { "this prompt" };
         for (i, Count { n, places }) in self.counts {
             let (Rule { verdict, what, remedy, .. }, Some(first)) = (&RULES[i], places.first()) else { continue };
@@ -80,7 +84,8 @@ mod tests {
     fn reported(texts: &[&str]) -> [u64; 2] {
         let (mut seen, mut findings) = (ForeignTexts::default(), PassDiagnostics::default());
         for (line, text) in (1..).zip(texts) {
-            seen.see(text, true, false, Location::Line(line));
+            let format = LintedFormat { has_lines: true, ..LintedFormat::default() };
+            seen.see(text, format, Signs::of(text), Location::Line(line));
         }
         seen.finish(&mut findings);
         [findings.mistakes.n(), findings.warnings.n()]

@@ -64,11 +64,13 @@ impl SeedCounts {
     }
 }
 
-/// Returns the whole number of a seed with one value.
+/// Returns the whole number of a seed with one value. `None` for a number of at most nine digits too, which is within the limit.
 fn number(entry: &FieldEntry) -> Option<i128> {
+    const DIGITS_MAX: usize = 9;
     let FieldEntry { field: Field::Seed, said: FieldValue::One(seed), .. } = entry else { return None };
     match &seed.raw {
         UnparsedValue::Typed(Value::Int(number)) => Some(i128::from(*number)),
+        UnparsedValue::Cell(text) if text.len() <= DIGITS_MAX && !text.contains('-') => None,
         UnparsedValue::Cell(text) => {
             let text = text.trim();
             text.strip_suffix(".0").unwrap_or(text).parse().ok()

@@ -1,5 +1,6 @@
 //! Rules that recognise a prompt as part of a text for another program, each with its consequence, its words and its remedy.
 
+use crate::manifest::lints::signs::Signs;
 use crate::manifest::lints::text_marks::{
     is_address, is_bullet, is_command, is_file, is_file_name, is_lead_in, is_negative_label, is_number, is_numbered,
     is_polarity_label, is_prompt_label, is_setting, is_without_word,
@@ -128,26 +129,15 @@ fn has_foreign_weight(SeenText { text, .. }: SeenText<'_>) -> bool {
 /// First words of statements and commands.
 const SHELL_WORDS: [&str; 6] = ["INSERT ", "curl ", "wget ", "python", "pip ", "promptbatch "];
 
-/// Returns whether a file may be named at the beginning or at the end of a text: a full stop, and a delimiter or an arrow.
-fn may_name(text: &[u8]) -> bool {
-    text.contains(&b'.') && text.windows(2).any(|pair| pair == b"->" || pair[0] == b'.' && pair[1].is_ascii_lowercase())
-}
-
-/// Returns whether no rule can match a text that is not the first. One look at each byte spares nearly all texts the rules.
-pub(super) fn is_common(text: &str) -> bool {
+/// Returns whether no rule can match a text that is not the first.
+pub(super) fn is_common(text: &str, signs: Signs) -> bool {
     let bytes = text.as_bytes();
-    let is_sign = |(i, byte): (usize, &u8)| match byte {
-        b':' | b'<' | b'\t' | b'=' | b'|' => true,
-        b'-' => bytes.get(i + 1) == Some(&b'-'),
-        0xe2 => bytes[i..].starts_with("—".as_bytes()),
-        0xef => bytes[i..].starts_with("：".as_bytes()),
-        _ => false,
-    };
-    text.starts_with(char::is_alphabetic)
-        && !bytes.iter().enumerate().any(is_sign)
-        && !SHELL_WORDS.iter().any(|word| text.starts_with(word))
-        && !text.ends_with(['\\', ',', ';'])
-        && !may_name(bytes)
+    let [Some(first), Some(last)] = [bytes.first(), bytes.last()] else { return false };
+    let is_letter = || first.is_ascii_alphabetic() || !first.is_ascii() && text.starts_with(char::is_alphabetic);
+    let may_be_command =
+        || matches!(first, b'I' | b'c' | b'w' | b'p') && SHELL_WORDS.iter().any(|word| text.starts_with(word));
+    let has_loose_end = matches!(last, b'\\' | b',' | b';');
+    is_letter() && !has_loose_end && !may_be_command() && !signs.may_be_foreign(text)
 }
 
 #[cfg(test)]
@@ -342,7 +332,7 @@ mod tests {
     fn no_text_of_a_rule_is_common() {
         // The first three rules match the first text only.
         for text in EXAMPLES.iter().skip(3).copied().flatten() {
-            assert!(!is_common(text), "{text}");
+            assert!(!is_common(text, Signs::of(text)), "{text}");
         }
     }
 }

@@ -16,8 +16,15 @@ const DOUBTFUL: [&str; 12] =
 /// Length of the longest word in bytes.
 const WORD_BYTES_MAX: usize = 15;
 
+/// Longest text in bytes that may be a word with white space around it.
+const TEXT_BYTES_MAX: usize = 64;
+
 /// Reports a text that is only such a word.
 pub(crate) fn report(field: Field, text: &str, place: Location, findings: &mut PassDiagnostics) {
+    // Skips longer texts at once, and a number, which begins no word.
+    if text.len() > TEXT_BYTES_MAX || text.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+        return;
+    }
     let text = text.trim();
     if text.len() > WORD_BYTES_MAX {
         return;
@@ -33,12 +40,12 @@ pub(crate) fn report(field: Field, text: &str, place: Location, findings: &mut P
     if !matches!(field, Field::NegativePrompt | Field::Prompt) {
         return;
     }
-    let lower = text.to_lowercase();
-    let is_of_people = OF_PEOPLE.contains(&lower.as_str());
+    let is_any = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
+    let is_of_people = is_any(&OF_PEOPLE);
     let what = || format!("`{}` is only {}", field.name(), shown_text(text));
     if field == Field::Prompt && is_of_people {
         findings.mistakes.push(place, wrong(what(), format!("{}; --verbatim sends it", remedy(field))));
-    } else if is_of_people || DOUBTFUL.contains(&lower.as_str()) {
+    } else if is_of_people || is_any(&DOUBTFUL) {
         findings
             .warnings
             .push(place, wrong(what() + ", which is sent as it is", format!("{} if it means nothing", remedy(field))));

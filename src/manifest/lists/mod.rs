@@ -1,11 +1,13 @@
 //! List files in the manifest's folder: the values of a field or a var, and wildcards.
 //!
-//! One text per line, exactly as written. Blank lines and lines that begin with `#` are skipped. Each file is read once and hashed, so a
+//! A list has one text per line, exactly as written. For vars, it may also be a column of a table. Blank lines and lines that begin with `#` are skipped. Each file is read once and hashed, so a
 //! change in a list file changes the manifest's fingerprint.
 
 mod folders;
+pub(crate) mod tables;
 mod wildcards;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -18,6 +20,7 @@ use crate::manifest::fields::field::misspelt;
 use crate::manifest::fields::value::shown_text;
 use crate::manifest::input::detect;
 use crate::manifest::lists::folders::{AllowedFolders, FolderError, outside};
+use crate::manifest::lists::tables::{TableKind, TextTable};
 use crate::manifest::lists::wildcards::{PATTERN_CHARS_MAX, WILDCARDS};
 use crate::manifest::template::wildcards::Wildcards;
 use crate::model::escape::escape;
@@ -72,7 +75,27 @@ impl ListFiles {
         (self.n_bytes > 0).then(|| self.hasher.finalize())
     }
 
+    /// Reads a table, whose kind the name of the file tells. `name` is relative to the manifest's folder.
+    pub(crate) fn table(&mut self, name: &str, kind: TableKind) -> Result<TextTable, Issue> {
+        let shown = shown_text(name);
+        let bytes = self.bytes_of(name)?;
+        let table = TextTable::parse(name, kind, &decoded(&shown, &bytes)?)?;
+        if table.rows.len() > TEXTS_MAX {
+            return Err(wrong(format!("the table {shown} has more than {TEXTS_MAX} rows"), too_many()));
+        }
+        self.note(name, &bytes);
+        Ok(table)
+    }
+
     fn read(&mut self, name: &str) -> Result<ListTexts, Issue> {
+        let bytes = self.bytes_of(name)?;
+        let texts = texts(&shown_text(name), &bytes)?;
+        self.note(name, &bytes);
+        Ok(texts)
+    }
+
+    /// Reads a file within the limits.
+    fn bytes_of(&self, name: &str) -> Result<Vec<u8>, Issue> {
         let shown = shown_text(name);
         let path = self.folder.join(name);
         let bytes = match self.folders.find(&path).and_then(|real| bytes(&real).map_err(FolderError::Unreadable)) {
@@ -92,13 +115,16 @@ impl ListFiles {
                 format!("the list {shown} is too long: lists have at most {each} MiB each, and {all} MiB together");
             return Err(wrong(what, "shorten it"));
         }
-        let texts = texts(&shown, &bytes)?;
-        self.n_bytes += n_bytes;
-        for part in [name.as_bytes(), &bytes] {
+        Ok(bytes)
+    }
+
+    /// Adds a file that was read to the hash.
+    fn note(&mut self, name: &str, bytes: &[u8]) {
+        self.n_bytes += bytes.len() as u64;
+        for part in [name.as_bytes(), bytes] {
             // Length of each part precedes the part, so that two adjacent parts cannot be confused.
             self.hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
         }
-        Ok(texts)
     }
 
     fn names(&mut self) -> Result<Arc<[String]>, Issue> {
@@ -162,15 +188,20 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn texts(shown: &str, bytes: &[u8]) -> Result<ListTexts, Issue> {
-    let text = detect::text(bytes).map_err(|(place, Issue { what, remedy })| match place {
+/// Decodes the text of a list.
+fn decoded<'a>(shown: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, Issue> {
+    detect::text(bytes).map_err(|(place, Issue { what, remedy })| match place {
         Location::Line(line) | Location::Span(Span { line, .. }) => {
             wrong(format!("in line {line} of the list {shown}, {what}"), remedy)
         }
         Location::File | Location::Entry(_) | Location::CommandLine => {
             wrong(format!("in the list {shown}, {what}"), remedy)
         }
-    })?;
+    })
+}
+
+fn texts(shown: &str, bytes: &[u8]) -> Result<ListTexts, Issue> {
+    let text = decoded(shown, bytes)?;
     let lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
     let is_text = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
     let texts: Vec<_> = lines.filter(is_text).take(TEXTS_MAX + 1).map(str::to_owned).collect();

@@ -1,5 +1,6 @@
 //! Expansion options of a YAML manifest: lists, vars, template syntax, and values from other files.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::manifest::diagnostics::{Location, wrong};
@@ -11,6 +12,7 @@ use crate::manifest::formats::yaml::context::Context;
 use crate::manifest::formats::yaml::lints;
 use crate::manifest::formats::yaml::spanned::{Pair, YamlKind, YamlNode};
 use crate::manifest::lints::foreign_lists;
+use crate::manifest::lists::tables::TableKind;
 use crate::manifest::template::parsed::is_name;
 
 /// Key of a map such as `{from: animals.txt}`, which means the lines of a file. The map has no other key.
@@ -39,15 +41,88 @@ fn vars(context: &mut Context, node: YamlNode, place: Location, ways: &mut Expan
     let mut vars = (*ways.vars).clone();
     for Pair { name, mark, node } in pairs {
         let place = context.place_of_name(&name, mark, place);
+        if let Some((file, kind)) = table_file(&name, &node) {
+            let at = context.place_of_value(node.mark, &Value::Text(file.to_owned()), place);
+            table_vars(context, file, kind, at, &mut vars);
+            continue;
+        }
         if !is_name(&name) {
             let what = format!("the var {} has a character that is not allowed in names", shown_text(&name));
             context.mistake(place, what, "use letters, digits, `_` and `-`");
             continue;
         }
-        let texts = var(context, &name, node, place);
-        vars.insert(name, Var { place, texts });
+        let (texts, table) = match column_file(&node) {
+            Some((file, kind)) => {
+                let file = file.to_owned();
+                column_texts(context, &name, &file, kind, place)
+            }
+            None => (var(context, &name, node, place), None),
+        };
+        vars.insert(name, Var { place, texts, table });
     }
     ways.vars = Arc::new(vars);
+}
+
+/// Returns the file that `from: animals.csv` among the vars names. `None` for another var.
+fn table_file<'a>(name: &str, node: &'a YamlNode) -> Option<(&'a str, TableKind)> {
+    let YamlKind::Scalar(Value::Text(file)) = &node.kind else { return None };
+    TableKind::of(file).filter(|_| name == FROM).map(|kind| (file.as_str(), kind))
+}
+
+/// Returns the table that `{from: animals.csv}` as the value of a var names. `None` for another value.
+fn column_file(node: &YamlNode) -> Option<(&str, TableKind)> {
+    let YamlKind::Map(pairs) = &node.kind else { return None };
+    let [Pair { name, node, .. }] = pairs.as_slice() else { return None };
+    table_file(name, node)
+}
+
+/// Makes a var of each column of a table. The rows stay together.
+fn table_vars(context: &mut Context, file: &str, kind: TableKind, place: Location, vars: &mut BTreeMap<String, Var>) {
+    let table = match context.files.table(file, kind) {
+        Ok(table) if table.titles.is_empty() => {
+            let what = format!("{} holds texts without names", shown_text(file));
+            return context.mistake(place, what, format!("give them a name: `animal: {{from: {file}}}`"));
+        }
+        Ok(table) => table,
+        Err(wrong) => return context.findings.mistakes.push(place, wrong),
+    };
+    for (i, title) in table.titles.iter().enumerate().filter(|(_, title)| !title.is_empty()) {
+        let texts = table.rows.iter().map(|row| Text { text: row[i].clone(), place }).collect();
+        let var = Var { place, texts, table: Some(file.into()) };
+        if vars.insert(title.clone(), var).is_some() {
+            let what = format!("the var {} is given twice", shown_text(title));
+            context.mistake(place, what, format!("rename the column in {}, or the other var", shown_text(file)));
+        }
+    }
+}
+
+/// Reads the column of a table that is called like the var, or its only column.
+fn column_texts(
+    context: &mut Context,
+    name: &str,
+    file: &str,
+    kind: TableKind,
+    place: Location,
+) -> (Vec<Text>, Option<Arc<str>>) {
+    // After a mistake, the name is the only value.
+    let nothing = || (vec![Text { text: name.to_owned(), place }], None);
+    let table = match context.files.table(file, kind) {
+        Ok(table) => table,
+        Err(wrong) => {
+            context.findings.mistakes.push(place, wrong);
+            return nothing();
+        }
+    };
+    let only = (table.titles.len() <= 1).then_some(0);
+    let Some(i) = table.titles.iter().position(|title| title == name).or(only) else {
+        let what = format!("the table {} has no column {}", shown_text(file), shown_text(name));
+        let titles: Vec<_> = table.titles.iter().map(|title| shown_text(title)).collect();
+        let all = format!("it has {}; `{VARS}: {{from: {file}}}` makes a var of each", titles.join(", "));
+        context.mistake(place, what, all);
+        return nothing();
+    };
+    let texts = table.rows.iter().map(|row| Text { text: row[i].clone(), place }).collect();
+    (texts, Some(file.into()).filter(|_| !table.titles.is_empty()))
 }
 
 /// Reads the values of a var. After a mistake, the name is its only value, so that no second mistake about an empty prompt follows.
