@@ -290,7 +290,7 @@ async fn a_run_uses_ports_that_the_crate_does_not_know() {
     let (limits, image_limits) = (Limits::default(), CheckLimits::default());
     let codes = vec!["moderated".to_owned()];
     let retrying =
-        RetryOptions { out: out.clone(), codes, is_anew: false, access: access.clone(), limits, image_limits };
+        RetryOptions { out: out.clone(), codes, force_resubmit: false, access: access.clone(), limits, image_limits };
     let (n_retried, _) = retry(retrying, |_| Reporters::default(), &mut NoProgress, &mut stops).await.unwrap();
     assert_eq!((n_retried, studio.painter.n_submits()), (1, 4));
 
@@ -386,8 +386,14 @@ async fn a_run_stays_with_its_provider() {
     for provider in [Some(other), None] {
         let access = Credentials { provider, ..Credentials::default() };
         let (limits, image_limits) = (Limits::default(), CheckLimits::default());
-        let options =
-            RetryOptions { out: studio.path("out"), codes: vec![], is_anew: false, access, limits, image_limits };
+        let options = RetryOptions {
+            out: studio.path("out"),
+            codes: vec![],
+            force_resubmit: false,
+            access,
+            limits,
+            image_limits,
+        };
         let error = retry(options, |_| Reporters::default(), &mut NoProgress, &mut stops).await.unwrap_err();
         assert!(matches!(error, RunError::Connect(ConnectError::Unknown(_))), "{error}");
     }

@@ -32,7 +32,7 @@ After 1, 3, 4, 5, 75, 129, 130 and 143, run the same command again to resume.";
 #[command(name = "promptbatch", version = env!("PROMPTBATCH_VERSION"), max_term_width = 100, after_help = TOP)]
 pub(super) struct Cli {
     #[command(subcommand)]
-    pub verb: CliCommand,
+    pub command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]

@@ -84,7 +84,7 @@ impl Exit {
         match error {
             RunError::Manifest(_)
             | RunError::Jobs(_)
-            | RunError::Connect(ConnectError::Client(_) | ConnectError::Elsewhere { .. })
+            | RunError::Connect(ConnectError::Client(_) | ConnectError::UntrustedBaseUrl { .. })
             | RunError::Template(_)
             | RunError::OtherNames { .. }
             | RunError::Replacement(_)

@@ -38,11 +38,11 @@ const GROUPS: [(&str, &[&str]); 7] = [
 
 /// Groups the flags of the commands that have many. `-h` shows the first ones only, and `--help` all.
 pub(super) fn grouped(command: Command) -> Command {
-    command.mut_subcommands(|verb| {
-        if !GROUPED.contains(&verb.get_name()) {
-            return verb;
+    command.mut_subcommands(|command| {
+        if !GROUPED.contains(&command.get_name()) {
+            return command;
         }
-        verb.mut_args(|arg| {
+        command.mut_args(|arg| {
             let id = arg.get_id().as_str().to_owned();
             match GROUPS.iter().find(|(_, ids)| ids.contains(&id.as_str())) {
                 Some((heading, _)) => arg.help_heading(*heading).hide_short_help(true),

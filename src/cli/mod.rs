@@ -25,7 +25,7 @@ use crate::cli::commands::{
     export, gallery, init, log, manuals, plan, results, retry, run, simulate, status, validate, verify,
 };
 use crate::cli::exit::Exit;
-use crate::cli::output::{print, tell};
+use crate::cli::output::{print, print_message};
 use crate::model::escape;
 
 /// Runs the program: executes the command line of this process, and returns its exit code.
@@ -39,9 +39,9 @@ fn execute() -> Exit {
     let parsed = command.try_get_matches_from_mut(env::args_os()).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return complain(&error.format(&mut command)),
+        Err(error) => return print_usage_error(&error.format(&mut command)),
     };
-    match cli.verb {
+    match cli.command {
         CliCommand::Run(args) => run::run(&args),
         CliCommand::Plan(args) => plan::plan(&args),
         CliCommand::Validate(args) => validate::validate(&args),
@@ -63,7 +63,7 @@ fn execute() -> Exit {
 
 /// Prints help and version on stdout, and usage errors on stderr. The message repeats arguments, so control sequences
 /// in them are escaped.
-fn complain(error: &clap::Error) -> Exit {
+fn print_usage_error(error: &clap::Error) -> Exit {
     let ours = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROMPTBATCH_"));
     let mut given = env::args_os().chain(ours.map(|(_, value)| value));
     let is_plain = given.all(|text| escape::escape(&text.to_string_lossy()) == text.to_string_lossy());
@@ -71,7 +71,7 @@ fn complain(error: &clap::Error) -> Exit {
     match (is_plain, error.use_stderr()) {
         // If printing fails, no stream is left for a message.
         (true, _) => drop(error.print()),
-        (false, true) => tell(words.trim_end()),
+        (false, true) => print_message(words.trim_end()),
         (false, false) => return print(&words),
     }
     if error.use_stderr() { Exit::Usage } else { Exit::Done }

@@ -10,13 +10,13 @@ use crate::report::stream;
 
 /// Prints an error, and returns the exit code.
 pub(super) fn fail(exit: Exit, error: &dyn std::error::Error) -> Exit {
-    tell(&format!("error: {error}"));
+    print_message(&format!("error: {error}"));
     exit
 }
 
 /// Prints lines for people on stderr, with every control sequence escaped. Write errors are ignored, because no reader
 /// is left.
-pub(super) fn tell(lines: &str) {
+pub(super) fn print_message(lines: &str) {
     let words = escape::lines(lines);
     let words = if is_json() { stream::message(Clock::system().now().wall(), &words) } else { words + "\n" };
     drop(io::stderr().write_all(words.as_bytes()));

@@ -4,13 +4,13 @@ use std::panic;
 use std::panic::{PanicHookInfo, UnwindSafe};
 
 use crate::cli::exit::Exit;
-use crate::cli::output::tell;
+use crate::cli::output::print_message;
 
 /// Runs `work`. A panic becomes an ordinary ending with an exit code.
 pub(super) fn guarded(work: impl FnOnce() -> Exit + UnwindSafe) -> Exit {
-    panic::set_hook(Box::new(|panic| tell(&words(panic))));
+    panic::set_hook(Box::new(|panic| print_message(&words(panic))));
     panic::catch_unwind(work).unwrap_or_else(|_| {
-        tell("error: nothing recorded is lost; run the same command again to resume");
+        print_message("error: nothing recorded is lost; run the same command again to resume");
         Exit::Error
     })
 }

@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::ShowArgs;
-use crate::cli::messages::progress::chores;
+use crate::cli::messages::progress::operation_progress;
 use crate::cli::output::fail;
 use crate::cli::signals;
 use crate::driver::stop::{StopReceiver, stopper};
@@ -28,9 +28,9 @@ pub(super) fn drive<T>(
     let ended = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         let above = PrintAbove::default();
-        let mut chores = chores(show.display(), &above);
+        let mut progress = operation_progress(show.display(), &above);
         signals::listen(stopper, show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
-        work(&above, &mut *chores, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
+        work(&above, &mut *progress, &mut stops).await.map_err(|error| fail(Exit::of_error(&error), &error))
     });
     runtime.shutdown_background();
     ended

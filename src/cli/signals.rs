@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::cli::exit::Exit;
-use crate::cli::output::tell;
+use crate::cli::output::print_message;
 use crate::driver::stop::StopHandle;
 use crate::engine::turn::{Signal, StopReason};
 use crate::manifest::input::spool::is_waiting;
@@ -34,7 +34,7 @@ const CONTINUE: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
 fn end_waiting(heard: Signal, is_quiet: bool) {
     if is_waiting() {
         if !is_quiet {
-            tell(WAITED);
+            print_message(WAITED);
         }
         process::exit(i32::from(Exit::Interrupted(heard).code()));
     }
@@ -78,7 +78,7 @@ pub(super) fn listen(stopper: StopHandle, is_quiet: bool, above: PrintAbove) -> 
             end_waiting(heard, is_quiet);
             stopper.stop(StopReason::Interrupted(heard));
             if !is_quiet && !above.line(STOPPING) {
-                tell(STOPPING);
+                print_message(STOPPING);
             }
         }
     };

@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_before_a_job_was_reopened_no_longer_counts() {
-        let reopened = JobState { n_lost: 3, n_forgiven: 3, ..JobState::default() };
+        let reopened = JobState { n_lost: 3, n_lost_before_reopen: 3, ..JobState::default() };
         assert_eq!(verdicts(&Limits::default(), Task, &reopened), "aaaaaaffaf");
         let lost_again = JobState { n_lost: 5, ..reopened };
         assert_eq!(verdicts(&Limits::default(), Task, &lost_again), "fffffhffff");

@@ -16,7 +16,7 @@ pub(crate) fn open(
     limits: CheckLimits,
     processing: PostProcessing,
 ) -> Result<Arc<dyn ImageStore>, StoreError> {
-    Ok(Arc::new(LocalStore::open_making(out, limits, processing)?))
+    Ok(Arc::new(LocalStore::open_with(out, limits, processing)?))
 }
 
 /// Returns the saved images of the run in the folder `out`, for any number of processes.

@@ -60,7 +60,7 @@ pub enum Stage {
 
 impl Stage {
     /// Returns the name of the stage in the ledger and on the screen.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Submit => "submit",
             Self::Poll => "poll",

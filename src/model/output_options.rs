@@ -11,7 +11,7 @@ pub struct OutputOptions {
     /// Template of the file names.
     pub naming: NameTemplate,
     /// Post-processing of the images.
-    pub making: PostProcessing,
+    pub postprocess: PostProcessing,
 }
 
 impl Default for OutputOptions {
@@ -19,7 +19,7 @@ impl Default for OutputOptions {
     fn default() -> Self {
         Self {
             naming: NameTemplate::default(),
-            making: PostProcessing { has_metadata: true, ..PostProcessing::default() },
+            postprocess: PostProcessing { has_metadata: true, ..PostProcessing::default() },
         }
     }
 }
@@ -88,10 +88,10 @@ impl OutputOverrides {
     pub fn or(&self, before: &OutputOptions) -> OutputOptions {
         OutputOptions {
             naming: self.naming.clone().unwrap_or_else(|| before.naming.clone()),
-            making: PostProcessing {
-                format: self.format.unwrap_or(before.making.format),
-                has_metadata: self.has_metadata.unwrap_or(before.making.has_metadata),
-                sidecar: self.sidecar.unwrap_or(before.making.sidecar),
+            postprocess: PostProcessing {
+                format: self.format.unwrap_or(before.postprocess.format),
+                has_metadata: self.has_metadata.unwrap_or(before.postprocess.has_metadata),
+                sidecar: self.sidecar.unwrap_or(before.postprocess.sidecar),
             },
         }
     }

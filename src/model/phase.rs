@@ -40,7 +40,7 @@ pub struct JobState {
     /// Accepted tasks that were given up and followed by another submission, or will be.
     pub n_lost: u32,
     /// Lost tasks and doubts that no longer count against the job, as it was reopened since.
-    pub n_forgiven: u32,
+    pub n_lost_before_reopen: u32,
     /// Number of times that the user reopened the job after its end.
     pub n_reopened: u32,
     /// Submissions whose answer was lost.
@@ -105,7 +105,7 @@ impl JobState {
         };
         self.n_reopened += 1;
         self.n_setbacks = 0;
-        self.n_forgiven = self.n_lost.saturating_add(self.n_in_doubt);
+        self.n_lost_before_reopen = self.n_lost.saturating_add(self.n_in_doubt);
         self.finished_at = None;
         self.last_fault = None;
     }
@@ -134,7 +134,7 @@ impl JobState {
     }
 
     /// Returns the point to which a reopened job returns: its task, wherever that may still give the paid image.
-    pub fn way_back(&self) -> ReopenTarget {
+    pub fn reopen_target(&self) -> ReopenTarget {
         let is_judged = match &self.phase {
             Phase::Finished(Outcome::Succeeded(_)) => false,
             Phase::Finished(Outcome::Failed(fault)) => fault.kind.ends_task(),
@@ -151,7 +151,7 @@ impl JobState {
     /// Returns the number of resubmissions, made or due, after a submission that is or may be paid for. The count begins at the last
     /// reopening.
     pub fn n_repaid(&self) -> u32 {
-        self.n_lost.saturating_add(self.n_in_doubt).saturating_sub(self.n_forgiven)
+        self.n_lost.saturating_add(self.n_in_doubt).saturating_sub(self.n_lost_before_reopen)
     }
 
     /// Returns whether the last recorded event is the loss of the answer to a submission.
@@ -291,7 +291,7 @@ mod tests {
         let again = |again| fold(&[&past[..], &[end.clone(), EventKind::Reopened(again)]].concat());
         let fetched = again(ReopenTarget::Fetch);
         assert_eq!((fetched.status(), &fetched.phase), ("running", &Phase::Running(task())));
-        assert_eq!((fetched.n_lost, fetched.n_forgiven, fetched.n_reopened), (1, 1, 1));
+        assert_eq!((fetched.n_lost, fetched.n_lost_before_reopen, fetched.n_reopened), (1, 1, 1));
         assert_eq!((fetched.last_fault, fetched.finished_at), (None, None));
         assert_eq!(again(ReopenTarget::Submit).phase, Phase::Pending);
         assert_eq!(
@@ -318,7 +318,7 @@ mod tests {
         let end = EventKind::Finished(Outcome::Failed(partly));
         let ended = fold(&[&past[..], std::slice::from_ref(&end)].concat());
         assert_eq!(
-            (ended.status(), ended.artifacts(), ended.way_back()),
+            (ended.status(), ended.artifacts(), ended.reopen_target()),
             ("failed", &[image.clone()][..], ReopenTarget::Fetch)
         );
         let again = |again| fold(&[&past[..], &[end.clone(), EventKind::Reopened(again)]].concat());

@@ -17,7 +17,7 @@ pub enum Operation {
     /// Checks images against their records; counted in jobs that have images.
     Verify,
     /// Searches for files that belong to no job; counted in files.
-    Strays,
+    Untracked,
     /// Writes the page of the gallery; counted in jobs.
     Gallery,
     /// Makes thumbnails; counted in images.
@@ -30,7 +30,7 @@ pub enum Operation {
 pub trait Progress: Send {
     /// Begins an operation of `n_total` steps; `None` means that the total is unknown. An operation that follows another one without an end
     /// in between continues it.
-    fn begin(&mut self, chore: Operation, n_total: Option<u64>);
+    fn begin(&mut self, operation: Operation, n_total: Option<u64>);
 
     /// Reports that `n_done` steps are done in all.
     fn at(&mut self, n_done: u64);
@@ -62,15 +62,15 @@ pub(crate) struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     /// Begins an operation of `n_total` steps; `None` means that the total is unknown.
-    pub(crate) fn begin(progress: &'a mut dyn Progress, chore: Operation, n_total: Option<u64>) -> Self {
-        progress.begin(chore, n_total);
-        let steps_max = match chore {
+    pub(crate) fn begin(progress: &'a mut dyn Progress, operation: Operation, n_total: Option<u64>) -> Self {
+        progress.begin(operation, n_total);
+        let steps_max = match operation {
             Operation::Check
             | Operation::Compare
             | Operation::Import
             | Operation::Sort
             | Operation::Results
-            | Operation::Strays
+            | Operation::Untracked
             | Operation::Gallery => STEPS,
             // An image may be large, and its disk slow.
             Operation::Verify | Operation::Thumbnails | Operation::Export => 1,
@@ -79,8 +79,8 @@ impl<'a> Meter<'a> {
     }
 
     /// Begins another operation that follows from the counted one.
-    pub(crate) fn turn_to(&mut self, chore: Operation) {
-        self.progress.begin(chore, None);
+    pub(crate) fn turn_to(&mut self, operation: Operation) {
+        self.progress.begin(operation, None);
     }
 
     /// Counts one more step.
@@ -113,8 +113,8 @@ mod tests {
     struct Told(Vec<String>);
 
     impl Progress for Told {
-        fn begin(&mut self, chore: Operation, n_total: Option<u64>) {
-            self.0.push(format!("{chore:?} {n_total:?}"));
+        fn begin(&mut self, operation: Operation, n_total: Option<u64>) {
+            self.0.push(format!("{operation:?} {n_total:?}"));
         }
         fn at(&mut self, n_done: u64) {
             self.0.push(n_done.to_string());

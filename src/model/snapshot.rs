@@ -127,7 +127,7 @@ pub enum StopCode {
 
 impl StopCode {
     /// Returns the code for scripts.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Asked => "interrupted",
             Self::Unauthorized => "unauthorized",

@@ -62,14 +62,14 @@ impl ProviderConfig {
     /// Checks that the token may be sent to the base URL of this provider.
     ///
     /// Allowed is the base URL that the user gives in `said`. Without it, the API's default address and this machine are allowed.
-    pub fn check_place(&self, said: Option<&str>) -> Result<(), ConnectError> {
+    pub fn verify_base_url(&self, said: Option<&str>) -> Result<(), ConnectError> {
         let Some(api) = &self.spec.api else { return Ok(()) };
         let place = api.base_url(&self.settings)?;
         let is_allowed = match said {
             Some(said) => BaseUrl::parse(said, api.base_url)? == place,
             None => place.to_string() == api.base_url || place.is_loopback(),
         };
-        if is_allowed { Ok(()) } else { Err(ConnectError::Elsewhere { place: place.to_string() }) }
+        if is_allowed { Ok(()) } else { Err(ConnectError::UntrustedBaseUrl { place: place.to_string() }) }
     }
 
     /// Returns a salted hash that identifies the account of the token. `None` if there is no account, or if no token is found.

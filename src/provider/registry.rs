@@ -94,13 +94,13 @@ mod tests {
         };
         let default = modelscope::API.base_url;
         for base_url in [default, "http://127.0.0.1:8080", "http://localhost:1"] {
-            assert!(at(base_url).check_place(None).is_ok(), "{base_url}");
+            assert!(at(base_url).verify_base_url(None).is_ok(), "{base_url}");
         }
         let elsewhere = at("https://a.example");
-        assert!(elsewhere.check_place(Some("https://a.example/v1/")).is_ok());
+        assert!(elsewhere.verify_base_url(Some("https://a.example/v1/")).is_ok());
         for said in [None, Some(default), Some("https://b.example")] {
-            assert!(matches!(elsewhere.check_place(said), Err(ConnectError::Elsewhere { .. })), "{said:?}");
+            assert!(matches!(elsewhere.verify_base_url(said), Err(ConnectError::UntrustedBaseUrl { .. })), "{said:?}");
         }
-        assert!(at(default).check_place(Some("https://a.example")).is_err());
+        assert!(at(default).verify_base_url(Some("https://a.example")).is_err());
     }
 }

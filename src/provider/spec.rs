@@ -128,7 +128,7 @@ pub enum ConnectError {
     #[error(
         "could not resume a run whose tasks are at {place}: the token is sent there only if you say so; add --base-url {place}"
     )]
-    Elsewhere {
+    UntrustedBaseUrl {
         /// Base URL in the ledger.
         place: String,
     },

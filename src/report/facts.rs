@@ -48,9 +48,9 @@ impl Fact {
 
 /// Returns how many jobs ended with each outcome, and the estimated time left: `1,190 succeeded`, `3 failed`,
 /// `about 7 min left`.
-pub(crate) fn outcomes(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot) -> Vec<Fact> {
-    let mut said = ended(tally);
-    said.extend(tally.time_left(now, pace).map(|left| {
+pub(crate) fn outcomes(totals: &ProgressTotals, now: Moment, pace: &RunSnapshot) -> Vec<Fact> {
+    let mut said = ended(totals);
+    said.extend(totals.time_left(now, pace).map(|left| {
         let left = span(left);
         Fact::new(Emphasis::Strong, format!("about {left} left"), format!("{left} left"))
     }));
@@ -58,14 +58,14 @@ pub(crate) fn outcomes(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot) 
 }
 
 /// Returns how many jobs ended with each outcome. Failed and moderated jobs are mentioned only if there are any.
-pub(crate) fn ended(tally: &ProgressTotals) -> Vec<Fact> {
-    let succeeded = Fact::one(Emphasis::Good, format!("{} succeeded", grouped(tally.n_succeeded())));
-    std::iter::once(succeeded).chain(shortfall(tally)).collect()
+pub(crate) fn ended(totals: &ProgressTotals) -> Vec<Fact> {
+    let succeeded = Fact::one(Emphasis::Good, format!("{} succeeded", grouped(totals.n_succeeded())));
+    std::iter::once(succeeded).chain(shortfall(totals)).collect()
 }
 
 /// Returns how many jobs ended without an image: failed or moderated, each only if there are any.
-pub(crate) fn shortfall(tally: &ProgressTotals) -> impl Iterator<Item = Fact> {
-    let parts = [(tally.n_failed(), "failed", Emphasis::Bad), (tally.n_moderated(), "moderated", Emphasis::Wary)];
+pub(crate) fn shortfall(totals: &ProgressTotals) -> impl Iterator<Item = Fact> {
+    let parts = [(totals.n_failed(), "failed", Emphasis::Bad), (totals.n_moderated(), "moderated", Emphasis::Wary)];
     let said = |(n, word, tone)| Fact::one(tone, format!("{} {word}", grouped(n)));
     parts.into_iter().filter(|(n, ..)| *n > 0).map(said)
 }
@@ -98,8 +98,8 @@ pub(crate) fn flight(pace: &RunSnapshot) -> Vec<Fact> {
 
 /// Returns the rate achieved and allowed, the quota left and the cost so far, each if known: `2.1/s of 2.5/s allowed`,
 /// `quota: 412 left`, `240 magicube so far`.
-pub(crate) fn speed(tally: &ProgressTotals, pace: &RunSnapshot) -> Vec<Fact> {
-    let achieved = tally.rate().map(rate);
+pub(crate) fn speed(totals: &ProgressTotals, pace: &RunSnapshot) -> Vec<Fact> {
+    let achieved = totals.rate().map(rate);
     let allowed = pace.allowed.map(|allowed| (rate(allowed.per_second), allowed.is_told));
     let pace_said = match (achieved, allowed) {
         (None, None) => None,
@@ -117,21 +117,21 @@ pub(crate) fn speed(tally: &ProgressTotals, pace: &RunSnapshot) -> Vec<Fact> {
     };
     let quota = pace.quota_left.map(|left| {
         let text = format!("quota: {} left", grouped(left));
-        let is_short = left < tally.n_to_submit(pace);
+        let is_short = left < totals.n_to_submit(pace);
         let long = if is_short { format!("{text}, less than needed") } else { text.clone() };
         Fact::new(if is_short { Emphasis::Wary } else { Emphasis::Plain }, long, text)
     });
-    let cost = tally.cost(pace).map(|(long, short)| Fact::new(Emphasis::Plain, format!("{long} so far"), short));
+    let cost = totals.cost(pace).map(|(long, short)| Fact::new(Emphasis::Plain, format!("{long} so far"), short));
     [pace_said, quota, cost].into_iter().flatten().collect()
 }
 
 /// Explains why the run is not faster, or stops: `throttled: next submission in 12 s`. Returns `None` if nothing limits
 /// the run.
-pub(crate) fn why(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot) -> Option<Fact> {
+pub(crate) fn why(totals: &ProgressTotals, now: Moment, pace: &RunSnapshot) -> Option<Fact> {
     if let Some(stopping) = pace.stopping {
         return Some(stop(stopping, pace));
     }
-    hold(now, pace).or_else(|| slow(tally, pace))
+    hold(now, pace).or_else(|| slow(totals, pace))
 }
 
 /// Explains why no submission leaves: `quota used up until 16:05 UTC: next submission in 7 h 12 min`. Returns `None` if
@@ -184,13 +184,13 @@ pub(crate) fn stop(stopping: StopCode, pace: &RunSnapshot) -> Fact {
     Fact::new(Emphasis::Wary, format!("{why}: {waiting}"), why.to_owned())
 }
 
-fn slow(tally: &ProgressTotals, pace: &RunSnapshot) -> Option<Fact> {
+fn slow(totals: &ProgressTotals, pace: &RunSnapshot) -> Option<Fact> {
     let n_in_flight = pace.n_in_flight();
     let faint = |long: String, short: String| Some(Fact::new(Emphasis::Faint, long, short));
     let one = |text: String| Some(Fact::one(Emphasis::Faint, text));
     match (pace.slow, pace.places) {
-        (None, _) if tally.n_left() > 0 && tally.n_to_submit(pace) == 0 => {
-            one(format!("waiting for the last {}", grouped(tally.n_left())))
+        (None, _) if totals.n_left() > 0 && totals.n_to_submit(pace) == 0 => {
+            one(format!("waiting for the last {}", grouped(totals.n_left())))
         }
         (None, _) => None,
         (Some(Bottleneck::Rate), _) => {
@@ -223,15 +223,15 @@ mod tests {
     use super::*;
     use crate::model::outcome::FaultKind;
     use crate::model::snapshot::SubmitPause;
-    use crate::report::fixtures::{at, failed, in_flight, succeeded, tally, throttled};
+    use crate::report::fixtures::{at, failed, in_flight, succeeded, throttled, totals};
 
     #[test]
     fn only_what_there_is_gets_said() {
         let long = |said: Vec<Fact>| said.into_iter().map(|said| said.long).collect::<Vec<_>>();
-        let mut tally = tally(9);
-        assert_eq!((long(flight(&in_flight(0))), long(speed(&tally, &in_flight(0)))), (vec![], vec![]));
-        tally.add(at(0.0), &[succeeded(1), failed(2, FaultKind::Transient, ""), failed(3, FaultKind::Moderated, "")]);
-        assert_eq!(long(outcomes(&tally, at(0.0), &in_flight(2))), ["1 succeeded", "1 failed", "1 moderated"]);
+        let mut totals = totals(9);
+        assert_eq!((long(flight(&in_flight(0))), long(speed(&totals, &in_flight(0)))), (vec![], vec![]));
+        totals.add(at(0.0), &[succeeded(1), failed(2, FaultKind::Transient, ""), failed(3, FaultKind::Moderated, "")]);
+        assert_eq!(long(outcomes(&totals, at(0.0), &in_flight(2))), ["1 succeeded", "1 failed", "1 moderated"]);
         assert_eq!(long(flight(&in_flight(2))), ["2 in flight"]);
     }
 

@@ -29,8 +29,8 @@ pub(super) fn in_flight(n_in_flight: usize) -> RunSnapshot {
     RunSnapshot { n_running: n_in_flight, ..RunSnapshot::default() }
 }
 
-/// Returns the tally of a run of `n_jobs` jobs, none of them done.
-pub(super) fn tally(n_jobs: u64) -> ProgressTotals {
+/// Returns the totals of a run of `n_jobs` jobs, none of them done.
+pub(super) fn totals(n_jobs: u64) -> ProgressTotals {
     ProgressTotals::new(&pending(n_jobs))
 }
 

@@ -46,15 +46,15 @@ fn short(count: f64) -> String {
 }
 
 /// Returns the text that names an operation.
-pub(crate) fn chore(chore: Operation) -> &'static str {
-    match chore {
+pub(crate) fn operation(operation: Operation) -> &'static str {
+    match operation {
         Operation::Check => "checking the manifest",
         Operation::Compare => "comparing the manifest",
         Operation::Import => "importing the manifest",
         Operation::Sort => "sorting the jobs",
         Operation::Results => "writing results.csv",
         Operation::Verify => "checking images",
-        Operation::Strays => "looking for stray files",
+        Operation::Untracked => "looking for stray files",
         Operation::Gallery => "writing gallery.html",
         Operation::Thumbnails => "making thumbnails",
         Operation::Export => "exporting images",
@@ -63,25 +63,30 @@ pub(crate) fn chore(chore: Operation) -> &'static str {
 
 /// Formats the progress of an operation, with the total if known: `348000/1000000`, `39/112 MB`. Returns an empty
 /// string if nothing is counted.
-pub(crate) fn far(chore: Operation, n_done: u64, n_total: Option<u64>) -> String {
+pub(crate) fn progress_text(operation: Operation, n_done: u64, n_total: Option<u64>) -> String {
     if n_done == 0 && n_total.is_none() {
         return String::new();
     }
     // The file may grow while it is read.
     let n_total = n_total.map(|n_total| n_total.max(n_done));
-    let (one, unit) = unit(chore, float(n_total.unwrap_or(n_done)));
+    let (one, unit) = unit(operation, float(n_total.unwrap_or(n_done)));
     let amount = |n: u64| if one > 1.0 { short(float(n) / one) } else { n.to_string() };
     let of = n_total.map_or_else(String::new, |n_total| format!("/{}", amount(n_total)));
     format!("{}{of}{unit}", amount(n_done))
 }
 
 /// Formats the average rate of an operation, and the time left: `56 MB/s`, `about 2 s left`. Empty if no rate is known.
-pub(crate) fn chore_speed(chore: Operation, n_done: u64, n_total: Option<u64>, elapsed: Duration) -> Vec<String> {
+pub(crate) fn operation_speed(
+    operation: Operation,
+    n_done: u64,
+    n_total: Option<u64>,
+    elapsed: Duration,
+) -> Vec<String> {
     let per_second = float(n_done) / elapsed.as_secs_f64();
     if !per_second.is_normal() {
         return vec![];
     }
-    let (one, unit) = unit(chore, per_second);
+    let (one, unit) = unit(operation, per_second);
     let rate = if one > 1.0 { format!("{}{unit}/s", short(per_second / one)) } else { rate(per_second) };
     let n_left = n_total.unwrap_or(0).saturating_sub(n_done);
     let left = Duration::try_from_secs_f64(float(n_left) / per_second).ok().filter(|left| !left.is_zero());
@@ -89,8 +94,8 @@ pub(crate) fn chore_speed(chore: Operation, n_done: u64, n_total: Option<u64>, e
 }
 
 /// Returns the unit in which this amount of an operation reads best: its size and its name.
-fn unit(chore: Operation, n: f64) -> (f64, &'static str) {
-    match chore {
+fn unit(operation: Operation, n: f64) -> (f64, &'static str) {
+    match operation {
         Operation::Check if n < 1e6 => (1e3, " kB"),
         Operation::Check => (1e6, " MB"),
         Operation::Compare
@@ -98,7 +103,7 @@ fn unit(chore: Operation, n: f64) -> (f64, &'static str) {
         | Operation::Sort
         | Operation::Results
         | Operation::Verify
-        | Operation::Strays
+        | Operation::Untracked
         | Operation::Gallery
         | Operation::Thumbnails
         | Operation::Export => (1.0, ""),
@@ -111,8 +116,8 @@ fn float(n: u64) -> f64 {
 }
 
 /// Formats the number of ended jobs: `120/1000 done`.
-pub(crate) fn done(tally: &ProgressTotals) -> String {
-    format!("{}/{} done", tally.n_done(), tally.n_jobs())
+pub(crate) fn done(totals: &ProgressTotals) -> String {
+    format!("{}/{} done", totals.n_done(), totals.n_jobs())
 }
 
 /// Formats an event as a line. A failure always gets one, an acceptance or a setback only if `is_verbose`. All other
@@ -122,7 +127,7 @@ pub(crate) fn event(event: &Event, is_verbose: bool) -> Option<String> {
     match &event.kind {
         EventKind::Finished(Outcome::Failed(fault)) => Some(format!("failed {index:06} {}", words(fault))),
         EventKind::Setback(stage, fault) if is_verbose => {
-            Some(format!("setback {index:06} {} {}", stage.word(), words(fault)))
+            Some(format!("setback {index:06} {} {}", stage.as_str(), words(fault)))
         }
         EventKind::Accepted(task) if is_verbose => Some(format!("accepted {index:06} task {}", excerpt(&task.0, 80))),
         EventKind::Setback(..)

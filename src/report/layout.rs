@@ -74,12 +74,12 @@ fn literal(text: &str) -> String {
 }
 
 /// Lays out the block of a run at one moment.
-pub(super) fn block(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot, area: Area) -> Block {
+pub(super) fn block(totals: &ProgressTotals, now: Moment, pace: &RunSnapshot, area: Area) -> Block {
     let rows = [
-        facts::outcomes(tally, now, pace),
+        facts::outcomes(totals, now, pace),
         facts::flight(pace),
-        facts::speed(tally, pace),
-        facts::why(tally, now, pace).into_iter().collect(),
+        facts::speed(totals, pace),
+        facts::why(totals, now, pace).into_iter().collect(),
     ];
     let mut rows = rows.map(|row| flow(&row, area));
     // On a terminal with too few rows, facts are dropped in this order: tasks in flight, rates, reason for slowness.
@@ -90,11 +90,11 @@ pub(super) fn block(tally: &ProgressTotals, now: Moment, pace: &RunSnapshot, are
         rows[dropped].clear();
     }
     let lines = rows.into_iter().flatten().take(area.height.max(1) - 1).collect();
-    Block { bar: run_bar(tally, area), lines, is_coloured: area.is_coloured }
+    Block { bar: run_bar(totals, area), lines, is_coloured: area.is_coloured }
 }
 
-fn run_bar(tally: &ProgressTotals, area: Area) -> BarLine {
-    let (n_done, n_all) = (tally.n_done(), tally.n_jobs());
+fn run_bar(totals: &ProgressTotals, area: Area) -> BarLine {
+    let (n_done, n_all) = (totals.n_done(), totals.n_jobs());
     let progress = format!("{}/{}", grouped(n_done), grouped(n_all));
     // Rounded down, so that 100 % means all.
     let percent = format!(" {:>3}%", u128::from(n_done) * 100 / u128::from(n_all.max(1)));
@@ -148,10 +148,10 @@ fn cut(text: &str, width: usize) -> String {
 
 /// Lays out the status of a run of another process: its bar, the outcomes of its jobs, and further facts.
 pub(super) fn standing(counts: &StatusCounts, words: &[String], area: Area) -> Block {
-    let tally = ProgressTotals::new(counts);
-    let mut lines = flow(&facts::ended(&tally), area);
+    let totals = ProgressTotals::new(counts);
+    let mut lines = flow(&facts::ended(&totals), area);
     lines.extend(flow(&plain(words), area));
-    Block { bar: run_bar(&tally, area), lines, is_coloured: area.is_coloured }
+    Block { bar: run_bar(&totals, area), lines, is_coloured: area.is_coloured }
 }
 
 /// Lays out an operation that is not a run: its bar, and a line with its details. `n_total` is `None` if unknown.

@@ -20,8 +20,8 @@ const HOLD_MIN: Duration = Duration::from_secs(2);
 /// Writes progress lines to a log. Write errors are ignored, because a broken log must not stop paid work.
 pub struct LogReporter {
     out: Box<dyn Write + Send>,
-    tally: ProgressTotals,
-    silence: OutageNotice,
+    totals: ProgressTotals,
+    notice: OutageNotice,
     is_verbose: bool,
     next_at: Option<Moment>,
     last_pace: Option<RunSnapshot>,
@@ -36,26 +36,26 @@ struct ReportedState {
 }
 
 impl LogReporter {
-    /// Creates a reporter for a run that continues from `tally`. If `is_verbose`, every acceptance and every setback
+    /// Creates a reporter for a run that continues from `totals`. If `is_verbose`, every acceptance and every setback
     /// also gets a line.
-    pub fn new(out: Box<dyn Write + Send>, tally: ProgressTotals, is_verbose: bool) -> Self {
-        let (silence, told) = (OutageNotice::default(), ReportedState::default());
-        Self { out, tally, silence, is_verbose, next_at: None, last_pace: None, told }
+    pub fn new(out: Box<dyn Write + Send>, totals: ProgressTotals, is_verbose: bool) -> Self {
+        let (notice, told) = (OutageNotice::default(), ReportedState::default());
+        Self { out, totals, notice, is_verbose, next_at: None, last_pace: None, told }
     }
 
     /// Formats the present progress as one line.
     fn progress(&self, now: Moment, pace: &RunSnapshot) -> String {
         let mut parts = self.standing();
         let long = |said: Fact| said.long;
-        parts.extend(facts::flight(pace).into_iter().chain(facts::speed(&self.tally, pace)).map(long));
-        parts.extend(self.tally.time_left(now, pace).map(|left| format!("about {} left", format::span(left))));
+        parts.extend(facts::flight(pace).into_iter().chain(facts::speed(&self.totals, pace)).map(long));
+        parts.extend(self.totals.time_left(now, pace).map(|left| format!("about {} left", format::span(left))));
         parts.extend(facts::hold(now, pace).map(long));
         parts.join(", ")
     }
 
     fn standing(&self) -> Vec<String> {
-        let done = format::done(&self.tally);
-        std::iter::once(done).chain(facts::shortfall(&self.tally).map(|said| said.long)).collect()
+        let done = format::done(&self.totals);
+        std::iter::once(done).chain(facts::shortfall(&self.totals).map(|said| said.long)).collect()
     }
 
     /// Returns a line when a hold or a stop begins, and when submissions resume.
@@ -90,11 +90,11 @@ impl LogReporter {
 
 impl Reporter for LogReporter {
     fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot) {
-        self.tally.add(now, events);
-        self.tally.see(pace);
+        self.totals.add(now, events);
+        self.totals.see(pace);
         self.last_pace = Some(*pace);
         let mut lines: Vec<_> = events.iter().filter_map(|event| format::event(event, self.is_verbose)).collect();
-        lines.extend(self.silence.line(events, pace));
+        lines.extend(self.notice.line(events, pace));
         if self.next_at.is_none_or(|next_at| now >= next_at) {
             self.next_at = Some(now + INTERVAL);
             lines.push(self.progress(now, pace));
@@ -120,12 +120,12 @@ mod tests {
 
     use super::*;
     use crate::model::outcome::FaultKind;
-    use crate::report::fixtures::{Log, accepted, at, failed, in_flight, succeeded, tally, throttled};
+    use crate::report::fixtures::{Log, accepted, at, failed, in_flight, succeeded, throttled, totals};
 
     /// Simulates one minute of a run: two jobs finish every second, and one fails halfway.
     fn minute(is_verbose: bool) -> String {
         let log = Log::default();
-        let mut lines = LogReporter::new(Box::new(log.clone()), tally(1000), is_verbose);
+        let mut lines = LogReporter::new(Box::new(log.clone()), totals(1000), is_verbose);
         for sec in 0..60_u32 {
             let index = u64::from(sec);
             let mut events = vec![succeeded(index), succeeded(index)];
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_run_that_never_began_is_not_mentioned() {
         let log = Log::default();
-        LogReporter::new(Box::new(log.clone()), tally(9), true).end();
+        LogReporter::new(Box::new(log.clone()), totals(9), true).end();
         assert_eq!(log.text(), "");
     }
 
@@ -184,7 +184,7 @@ mod tests {
                 Err(io::ErrorKind::StorageFull.into())
             }
         }
-        let mut lines = LogReporter::new(Box::new(FullDisk), tally(9), true);
+        let mut lines = LogReporter::new(Box::new(FullDisk), totals(9), true);
         lines.show(at(0.0), &[succeeded(1)], &in_flight(1));
         lines.end();
     }

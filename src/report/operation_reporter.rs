@@ -35,7 +35,7 @@ enum Face {
 
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
-    chore: Operation,
+    operation: Operation,
     n_total: Option<u64>,
     began: Moment,
 }
@@ -57,13 +57,13 @@ impl OperationReporter {
 }
 
 impl Progress for OperationReporter {
-    fn begin(&mut self, chore: Operation, n_total: Option<u64>) {
+    fn begin(&mut self, operation: Operation, n_total: Option<u64>) {
         let began = (self.clock)();
-        let before = self.under_way.replace(UnderWay { chore, n_total, began });
+        let before = self.under_way.replace(UnderWay { operation, n_total, began });
         // An operation that follows a shown one is shown at once, because it may have nothing to count.
         if before.is_some_and(|before| before.began + PATIENCE <= began) {
             self.face.clear();
-            self.next_at = Some(began + self.face.show(&UnderWay { chore, n_total, began }, began, 0));
+            self.next_at = Some(began + self.face.show(&UnderWay { operation, n_total, began }, began, 0));
         }
     }
 
@@ -85,13 +85,13 @@ impl Progress for OperationReporter {
 impl Face {
     /// Shows the progress. Returns the time until the next output.
     fn show(&mut self, under_way: &UnderWay, now: Moment, n_done: u64) -> Duration {
-        let UnderWay { chore, n_total, began } = *under_way;
-        let far = format::far(chore, n_done, n_total);
-        let mut speed = format::chore_speed(chore, n_done, n_total, now - began);
+        let UnderWay { operation, n_total, began } = *under_way;
+        let progress_text = format::progress_text(operation, n_done, n_total);
+        let mut speed = format::operation_speed(operation, n_done, n_total, now - began);
         match self {
             Self::Lines(out) => {
-                let far = if far.is_empty() { far } else { format!(": {far}") };
-                speed.insert(0, format!("{}{far}", format::chore(chore)));
+                let progress_text = if progress_text.is_empty() { progress_text } else { format!(": {progress_text}") };
+                speed.insert(0, format!("{}{progress_text}", format::operation(operation)));
                 // Write errors are ignored, as for every log: a broken log must not stop the operation.
                 let _ = writeln!(out, "{}", speed.join(", "));
                 log_reporter::INTERVAL
@@ -103,9 +103,9 @@ impl Face {
                     bar
                 });
                 // A narrow terminal cuts off the end, and the time left matters more than the rate.
-                speed.push(format::chore(chore).to_owned());
+                speed.push(format::operation(operation).to_owned());
                 speed.reverse();
-                layout::operation(n_done, n_total, &far, &speed, tty_reporter::area(terminal)).draw(bar);
+                layout::operation(n_done, n_total, &progress_text, &speed, tty_reporter::area(terminal)).draw(bar);
                 BAR_INTERVAL
             }
         }
@@ -154,20 +154,20 @@ mod tests {
     fn a_log_gets_a_line_for_what_takes_long_and_no_more_than_one_every_ten_seconds() {
         let (log, hand) = (Log::default(), Hand::new());
         let mut chores = OperationReporter::lines(Box::new(log.clone()), hand.clock());
-        let mut chore = |chore, n_total, from: f64, secs: u32, per_second: u64| {
+        let mut operation = |operation, n_total, from: f64, secs: u32, per_second: u64| {
             hand.set(from);
-            chores.begin(chore, n_total);
+            chores.begin(operation, n_total);
             for tick in 1..=10 * secs {
                 hand.set(from + f64::from(tick) / 10.0);
                 chores.at(u64::from(tick) * per_second / 10);
             }
             chores.end();
         };
-        chore(Operation::Check, Some(112_000_000), 0.0, 2, 56_000_000);
-        chore(Operation::Import, Some(1_000_000), 2.0, 25, 40_000);
-        chore(Operation::Results, Some(1_000_000), 27.0, 3, 333_333);
-        chore(Operation::Verify, Some(900), 40.0, 20, 45);
-        chore(Operation::Check, None, 70.0, 1, 400_000);
+        operation(Operation::Check, Some(112_000_000), 0.0, 2, 56_000_000);
+        operation(Operation::Import, Some(1_000_000), 2.0, 25, 40_000);
+        operation(Operation::Results, Some(1_000_000), 27.0, 3, 333_333);
+        operation(Operation::Verify, Some(900), 40.0, 20, 45);
+        operation(Operation::Check, None, 70.0, 1, 400_000);
         insta::assert_snapshot!(log.text(), @r"
         checking the manifest: 39/112 MB, 56 MB/s, about 2 s left
         importing the manifest: 348000/1000000, 40000/s, about 17 s left

@@ -69,14 +69,14 @@ mod tests {
         let refused = Fault::new(FaultKind::Transient, "connection refused\n\u{1b}[31m");
         let fault = [event(1, EventKind::Setback(Stage::Submit, refused))];
         let down = RunSnapshot { hold: Some(SubmitPause { why: PauseReason::Down, until: at(9.0) }), ..in_flight(0) };
-        let mut silence = OutageNotice::default();
-        assert_eq!(silence.line(&fault, &in_flight(0)), None, "one fault is no outage");
-        let told = silence.line(&[], &down).unwrap();
+        let mut notice = OutageNotice::default();
+        assert_eq!(notice.line(&fault, &in_flight(0)), None, "one fault is no outage");
+        let told = notice.line(&[], &down).unwrap();
         assert_eq!(told, "no response, still trying: connection refused\\n\\u{1b}[31m");
-        assert_eq!(silence.line(&fault, &down), None);
-        assert_eq!(silence.line(&[], &in_flight(0)), None);
-        assert_eq!(silence.line(&fault, &down), None, "the same outage goes on");
-        assert_eq!(silence.line(&[accepted(1, "t")], &in_flight(1)), None);
-        assert!(silence.line(&fault, &down).is_some(), "another one begins");
+        assert_eq!(notice.line(&fault, &down), None);
+        assert_eq!(notice.line(&[], &in_flight(0)), None);
+        assert_eq!(notice.line(&fault, &down), None, "the same outage goes on");
+        assert_eq!(notice.line(&[accepted(1, "t")], &in_flight(1)), None);
+        assert!(notice.line(&fault, &down).is_some(), "another one begins");
     }
 }

@@ -243,9 +243,17 @@ mod tests {
     }
 
     /// Returns the totals that a table can compare: succeeded, moderated, failed, submits, in doubt, lost, bytes.
-    fn totals(tally: &ProgressTotals) -> [u64; 7] {
-        let RunStats { n_submits, n_in_doubt, n_lost, .. } = tally.incidents();
-        [tally.n_succeeded(), tally.n_moderated(), tally.n_failed(), n_submits, n_in_doubt, n_lost, tally.image_bytes()]
+    fn numbers(totals: &ProgressTotals) -> [u64; 7] {
+        let RunStats { n_submits, n_in_doubt, n_lost, .. } = totals.incidents();
+        [
+            totals.n_succeeded(),
+            totals.n_moderated(),
+            totals.n_failed(),
+            n_submits,
+            n_in_doubt,
+            n_lost,
+            totals.image_bytes(),
+        ]
     }
 
     #[test]
@@ -267,9 +275,9 @@ mod tests {
             (failed(1, FaultKind::InDoubt, ""), [0, 0, 1, 0, 0, 0, 0]),
         ];
         for (event, expected) in table {
-            let mut tally = ProgressTotals::new(&pending(10));
-            tally.add(at(0.0), std::slice::from_ref(&event));
-            assert_eq!(totals(&tally), expected, "{event:?}");
+            let mut totals = ProgressTotals::new(&pending(10));
+            totals.add(at(0.0), std::slice::from_ref(&event));
+            assert_eq!(numbers(&totals), expected, "{event:?}");
         }
     }
 
@@ -285,13 +293,13 @@ mod tests {
             event(1, EventKind::SubmitStarted),
             failed(1, FaultKind::InDoubt, "words"),
         ];
-        let mut tally = ProgressTotals::new(&pending(1));
+        let mut totals = ProgressTotals::new(&pending(1));
         let mut state = crate::model::phase::JobState::default();
         for event in &story {
-            tally.add(at(0.0), std::slice::from_ref(event));
+            totals.add(at(0.0), std::slice::from_ref(event));
             state.apply(event.at, &event.kind);
         }
-        let RunStats { n_submits, n_in_doubt, n_lost, .. } = tally.incidents();
+        let RunStats { n_submits, n_in_doubt, n_lost, .. } = totals.incidents();
         let of_state = [state.n_submits, state.n_in_doubt, state.n_lost];
         assert_eq!([n_submits, n_in_doubt, n_lost], of_state.map(u64::from));
     }
@@ -300,31 +308,31 @@ mod tests {
     fn a_resumed_run_goes_on_from_its_counts() {
         let start =
             StatusCounts { n_pending: 5, n_in_doubt: 1, n_running: 2, n_succeeded: 90, n_moderated: 1, n_failed: 1 };
-        let mut tally = ProgressTotals::new(&start);
-        assert_eq!((tally.n_jobs(), tally.n_done(), tally.n_without_image()), (100, 92, 2));
+        let mut totals = ProgressTotals::new(&start);
+        assert_eq!((totals.n_jobs(), totals.n_done(), totals.n_without_image()), (100, 92, 2));
         // A job accepted in an earlier process adds only its end event.
-        tally.add(at(0.0), &[succeeded(1)]);
-        assert_eq!((tally.n_done(), tally.n_succeeded()), (93, 91));
-        assert_eq!(tally.incidents(), RunStats::default());
+        totals.add(at(0.0), &[succeeded(1)]);
+        assert_eq!((totals.n_done(), totals.n_succeeded()), (93, 91));
+        assert_eq!(totals.incidents(), RunStats::default());
     }
 
     #[test]
     fn what_is_left_of_a_part_is_the_part() {
-        let mut tally = ProgressTotals::new(&pending(10)).with_jobs_max(Some(3));
-        assert_eq!((tally.n_left(), tally.n_jobs()), (3, 10));
-        tally.add(at(0.0), &[succeeded(1), failed(2, FaultKind::Moderated, "")]);
-        assert_eq!((tally.n_left(), tally.n_done()), (1, 2));
+        let mut totals = ProgressTotals::new(&pending(10)).with_jobs_max(Some(3));
+        assert_eq!((totals.n_left(), totals.n_jobs()), (3, 10));
+        totals.add(at(0.0), &[succeeded(1), failed(2, FaultKind::Moderated, "")]);
+        assert_eq!((totals.n_left(), totals.n_done()), (1, 2));
         let large = ProgressTotals::new(&pending(10)).with_jobs_max(Some(100));
         assert_eq!(large.n_left(), 10);
     }
 
-    /// Returns a tally of 1,000 jobs after `secs` seconds, with `n_finished` jobs finished at each of those seconds.
+    /// Returns the totals of 1,000 jobs after `secs` seconds, with `n_finished` jobs finished at each of those seconds.
     fn after(secs: u32, n_finished: impl Fn(u32) -> usize) -> ProgressTotals {
-        let mut tally = ProgressTotals::new(&pending(1000));
+        let mut totals = ProgressTotals::new(&pending(1000));
         for sec in 0..=secs {
-            tally.add(at(f64::from(sec)), &vec![succeeded(1); n_finished(sec)]);
+            totals.add(at(f64::from(sec)), &vec![succeeded(1); n_finished(sec)]);
         }
-        tally
+        totals
     }
 
     fn assert_close(rate: Option<f64>, expected: f64) {
@@ -359,11 +367,11 @@ mod tests {
 
     #[test]
     fn a_rate_stands_still_while_the_pace_does() {
-        let mut tally = ProgressTotals::new(&pending(100_000));
+        let mut totals = ProgressTotals::new(&pending(100_000));
         let mut rates = vec![];
         for tick in 0..2400 {
-            tally.add(at(f64::from(tick) / 10.0), &[succeeded(1)]);
-            rates.extend(tally.rate());
+            totals.add(at(f64::from(tick) / 10.0), &[succeeded(1)]);
+            rates.extend(totals.rate());
         }
         let (low, high) = (rates.iter().copied().fold(f64::MAX, f64::min), rates.iter().copied().fold(0.0, f64::max));
         assert!(low > 9.8 && high < 10.3, "{low} to {high}");
@@ -371,10 +379,10 @@ mod tests {
 
     #[test]
     fn long_silences_and_steps_backwards_are_survived() {
-        let mut tally = ProgressTotals::new(&pending(100));
-        tally.add(at(1e6), &[succeeded(1)]);
-        tally.add(at(0.0), &[succeeded(1)]);
-        tally.add(at(1e9), &[succeeded(1)]);
-        assert_eq!((tally.n_done(), tally.rate()), (3, None));
+        let mut totals = ProgressTotals::new(&pending(100));
+        totals.add(at(1e6), &[succeeded(1)]);
+        totals.add(at(0.0), &[succeeded(1)]);
+        totals.add(at(1e9), &[succeeded(1)]);
+        assert_eq!((totals.n_done(), totals.rate()), (3, None));
     }
 }

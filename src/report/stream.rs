@@ -42,7 +42,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// Writes JSON lines to a log. Write errors are ignored, as for every log: a broken log must not stop paid work.
 pub struct JsonLinesReporter {
     out: Box<dyn Write + Send>,
-    tally: ProgressTotals,
+    totals: ProgressTotals,
     start: Option<StatusCounts>,
     next_at: Option<Moment>,
     hold: Option<PauseReason>,
@@ -60,29 +60,29 @@ struct Line<'a> {
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum StreamEvent<'a> {
-    Start(Standing),
-    Submitted(Whose),
+    Start(CountFields),
+    Submitted(JobRef),
     Accepted {
         #[serde(flatten)]
-        whose: Whose,
+        job: JobRef,
         task_id: &'a str,
     },
-    Ready(Whose),
+    Ready(JobRef),
     Setback {
         #[serde(flatten)]
-        whose: Whose,
+        job: JobRef,
         stage: &'static str,
         #[serde(flatten)]
-        error: Wrong<'a>,
+        error: ErrorFields<'a>,
     },
     Finished {
         #[serde(flatten)]
-        whose: Whose,
+        job: JobRef,
         status: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         files: Option<Vec<&'a str>>,
         #[serde(flatten)]
-        error: Option<Wrong<'a>>,
+        error: Option<ErrorFields<'a>>,
     },
     Progress(Box<Progress>),
     Hold {
@@ -104,19 +104,19 @@ enum StreamEvent<'a> {
 }
 
 #[derive(Serialize)]
-struct Whose {
+struct JobRef {
     index: u64,
     job: String,
 }
 
 #[derive(Serialize)]
-struct Wrong<'a> {
+struct ErrorFields<'a> {
     error_code: &'static str,
     error: &'a str,
 }
 
 #[derive(Serialize)]
-struct Standing {
+struct CountFields {
     jobs: u64,
     pending: u64,
     in_doubt: u64,
@@ -157,7 +157,7 @@ pub struct End<'a> {
     /// Path of the results.
     pub results: &'a str,
     /// Numbers of jobs by status.
-    #[serde(flatten, serialize_with = "standing")]
+    #[serde(flatten, serialize_with = "count_fields")]
     pub counts: StatusCounts,
 }
 
@@ -173,8 +173,8 @@ pub fn end(at: Timestamp, exit_code: u8, summary: Option<End<'_>>) -> String {
 
 impl JsonLinesReporter {
     /// Creates a stream for a run that starts with these counts.
-    pub fn new(out: Box<dyn Write + Send>, start: StatusCounts, tally: ProgressTotals) -> Self {
-        Self { out, tally, start: Some(start), next_at: None, hold: None, stopping: None }
+    pub fn new(out: Box<dyn Write + Send>, start: StatusCounts, totals: ProgressTotals) -> Self {
+        Self { out, totals, start: Some(start), next_at: None, hold: None, stopping: None }
     }
 
     /// Appends lines for holds and stops that have begun, and for the end of a hold.
@@ -193,31 +193,31 @@ impl JsonLinesReporter {
             text.push_str(&line(now.wall(), what));
         }
         if let Some(stopping) = pace.stopping.filter(|_| pace.stopping != self.stopping) {
-            text.push_str(&line(now.wall(), StreamEvent::Stopping { why: stopping.word() }));
+            text.push_str(&line(now.wall(), StreamEvent::Stopping { why: stopping.as_str() }));
         }
         (self.hold, self.stopping) = (why, pace.stopping);
     }
 
     fn progress(&self, now: Moment, pace: &RunSnapshot) -> Progress {
-        let tally = &self.tally;
+        let totals = &self.totals;
         Progress {
-            jobs: tally.n_jobs(),
-            done: tally.n_done(),
-            succeeded: tally.n_succeeded(),
-            failed: tally.n_failed(),
-            moderated: tally.n_moderated(),
+            jobs: totals.n_jobs(),
+            done: totals.n_done(),
+            succeeded: totals.n_succeeded(),
+            failed: totals.n_failed(),
+            moderated: totals.n_moderated(),
             submitting: pace.n_submitting,
             queued: pace.n_queued,
             running: pace.n_running,
             downloading: pace.n_downloading,
             waiting: pace.n_waiting,
-            per_second: tally.rate(),
+            per_second: totals.rate(),
             per_second_allowed: pace.allowed.map(|allowed| allowed.per_second),
-            seconds_left: tally.time_left(now, pace).map(|left| left.as_secs()),
+            seconds_left: totals.time_left(now, pace).map(|left| left.as_secs()),
             quota_left: pace.quota_left,
             cost: pace.cost.map(|cost| cost.sure.number()),
             cost_max: pace.cost.map(|cost| cost.most().number()),
-            why: facts::why(tally, now, pace).map(|said| said.long),
+            why: facts::why(totals, now, pace).map(|said| said.long),
         }
     }
 }
@@ -225,10 +225,10 @@ impl JsonLinesReporter {
 impl Reporter for JsonLinesReporter {
     fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot) {
         let mut text = String::new();
-        text.extend(self.start.take().map(|start| line(now.wall(), StreamEvent::Start(Standing::of(&start)))));
-        self.tally.add(now, events);
-        self.tally.see(pace);
-        text.extend(events.iter().filter_map(told));
+        text.extend(self.start.take().map(|start| line(now.wall(), StreamEvent::Start(CountFields::of(&start)))));
+        self.totals.add(now, events);
+        self.totals.see(pace);
+        text.extend(events.iter().filter_map(event_line));
         self.changes(now, pace, &mut text);
         if self.next_at.is_none_or(|next_at| now >= next_at) {
             self.next_at = Some(now + INTERVAL);
@@ -243,7 +243,7 @@ impl Reporter for JsonLinesReporter {
     fn end(&mut self) {}
 }
 
-impl Standing {
+impl CountFields {
     fn of(counts: &StatusCounts) -> Self {
         let StatusCounts { n_pending, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } = *counts;
         Self {
@@ -258,33 +258,35 @@ impl Standing {
     }
 }
 
-fn standing<S: serde::Serializer>(counts: &StatusCounts, serializer: S) -> Result<S::Ok, S::Error> {
-    Standing::of(counts).serialize(serializer)
+fn count_fields<S: serde::Serializer>(counts: &StatusCounts, serializer: S) -> Result<S::Ok, S::Error> {
+    CountFields::of(counts).serialize(serializer)
 }
 
 /// Formats an event as a line. Returns `None` for an event that only happens before a run.
-fn told(event: &Event) -> Option<String> {
-    let whose = Whose { index: event.index, job: event.job.to_string() };
+fn event_line(event: &Event) -> Option<String> {
+    let job = JobRef { index: event.index, job: event.job.to_string() };
     let what = match &event.kind {
-        EventKind::SubmitStarted => StreamEvent::Submitted(whose),
-        EventKind::Accepted(task) => StreamEvent::Accepted { whose, task_id: &task.0 },
-        EventKind::Ready(_) => StreamEvent::Ready(whose),
-        EventKind::Setback(stage, fault) => StreamEvent::Setback { whose, stage: stage.word(), error: wrong(fault) },
+        EventKind::SubmitStarted => StreamEvent::Submitted(job),
+        EventKind::Accepted(task) => StreamEvent::Accepted { job, task_id: &task.0 },
+        EventKind::Ready(_) => StreamEvent::Ready(job),
+        EventKind::Setback(stage, fault) => {
+            StreamEvent::Setback { job, stage: stage.as_str(), error: error_fields(fault) }
+        }
         EventKind::Finished(Outcome::Succeeded(artifacts)) => {
             let files = artifacts.iter().map(|artifact| artifact.file_name.as_str()).collect();
-            StreamEvent::Finished { whose, status: "succeeded", files: Some(files), error: None }
+            StreamEvent::Finished { job, status: "succeeded", files: Some(files), error: None }
         }
         EventKind::Finished(Outcome::Failed(fault)) => {
             let status = if fault.kind == FaultKind::Moderated { "moderated" } else { "failed" };
-            StreamEvent::Finished { whose, status, files: None, error: Some(wrong(fault)) }
+            StreamEvent::Finished { job, status, files: None, error: Some(error_fields(fault)) }
         }
         EventKind::Reopened(_) => return None,
     };
     Some(line(event.at, what))
 }
 
-fn wrong(fault: &Fault) -> Wrong<'_> {
-    Wrong { error_code: fault.kind.code(), error: &fault.message }
+fn error_fields(fault: &Fault) -> ErrorFields<'_> {
+    ErrorFields { error_code: fault.kind.code(), error: &fault.message }
 }
 
 fn line(at: Timestamp, what: StreamEvent<'_>) -> String {
@@ -298,7 +300,7 @@ mod tests {
     use crate::model::amount::Amount;
     use crate::model::cost::Cost;
     use crate::model::event::Stage;
-    use crate::report::fixtures::{Log, accepted, at, event, failed, in_flight, pending, succeeded, tally, throttled};
+    use crate::report::fixtures::{Log, accepted, at, event, failed, in_flight, pending, succeeded, throttled, totals};
 
     /// Goal: the format stays stable. Method: format every event in full. Change a line of this snapshot only with a
     /// new version.
@@ -306,7 +308,7 @@ mod tests {
     fn every_event_has_its_line() {
         let log = Log::default();
         let mut stream =
-            JsonLinesReporter::new(Box::new(log.clone()), pending(3), tally(3).with_price("2 USD".parse().ok()));
+            JsonLinesReporter::new(Box::new(log.clone()), pending(3), totals(3).with_price("2 USD".parse().ok()));
         let slow = Fault::new(FaultKind::Throttled { retry_after: None }, "slow\ndown");
         let events = [
             event(1, EventKind::SubmitStarted),
@@ -348,7 +350,7 @@ mod tests {
     #[test]
     fn nothing_is_written_where_nothing_is_new() {
         let log = Log::default();
-        let mut stream = JsonLinesReporter::new(Box::new(log.clone()), pending(3), tally(3));
+        let mut stream = JsonLinesReporter::new(Box::new(log.clone()), pending(3), totals(3));
         stream.show(at(0.0), &[], &in_flight(1));
         let n = log.text().len();
         stream.show(at(4.9), &[], &in_flight(1));

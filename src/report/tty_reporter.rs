@@ -25,19 +25,19 @@ pub(crate) struct TtyReporter {
     terminal: Terminal,
     bar: ProgressBar,
     above: PrintAbove,
-    tally: ProgressTotals,
-    silence: OutageNotice,
+    totals: ProgressTotals,
+    notice: OutageNotice,
     is_verbose: bool,
     next_at: Option<Moment>,
 }
 
 impl TtyReporter {
-    /// Creates the block of a run that continues from `tally`. If `is_verbose`, every acceptance and every setback also
+    /// Creates the block of a run that continues from `totals`. If `is_verbose`, every acceptance and every setback also
     /// gets a line.
-    pub(crate) fn on(terminal: Terminal, above: PrintAbove, tally: ProgressTotals, is_verbose: bool) -> Self {
+    pub(crate) fn on(terminal: Terminal, above: PrintAbove, totals: ProgressTotals, is_verbose: bool) -> Self {
         let bar = bar(&terminal);
         above.follow(&terminal, &bar);
-        Self { terminal, bar, above, tally, silence: OutageNotice::default(), is_verbose, next_at: None }
+        Self { terminal, bar, above, totals, notice: OutageNotice::default(), is_verbose, next_at: None }
     }
 }
 
@@ -97,16 +97,16 @@ impl PrintAbove {
 
 impl Reporter for TtyReporter {
     fn show(&mut self, now: Moment, events: &[Event], pace: &RunSnapshot) {
-        self.tally.add(now, events);
-        self.tally.see(pace);
+        self.totals.add(now, events);
+        self.totals.see(pace);
         let mut lines: Vec<_> = events.iter().filter_map(|event| format::event(event, self.is_verbose)).collect();
-        lines.extend(self.silence.line(events, pace));
+        lines.extend(self.notice.line(events, pace));
         if !lines.is_empty() {
             self.bar.println(lines.join("\n"));
         }
         if self.next_at.is_none_or(|next_at| now >= next_at) {
             self.next_at = Some(now + INTERVAL);
-            block(&self.tally, now, pace, area(&self.terminal)).draw(&self.bar);
+            block(&self.totals, now, pace, area(&self.terminal)).draw(&self.bar);
         }
     }
 

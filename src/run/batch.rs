@@ -189,9 +189,9 @@ impl Batch {
                 let feed = UpdateReporter { sender, n_missed: 0, next_pace_at: None };
                 Reporters(vec![Box::new(feed.begun(start.counts))])
             };
-            let came = runtime.block_on(run(options, make_reporters, &mut NoProgress, &mut stops));
+            let result = runtime.block_on(run(options, make_reporters, &mut NoProgress, &mut stops));
             // Ignores a receiver that is gone; the ledger has the result.
-            drop(ended.send(came));
+            drop(ended.send(result));
             runtime.shutdown_background();
         };
         thread::Builder::new().name("batch".into()).spawn(work)?;

@@ -42,7 +42,7 @@ impl Credentials {
     /// Checks that a token exists and may be sent to this provider, which a ledger names. A ledger may come from any source,
     /// and does not decide alone where the token is sent.
     pub(super) fn check(&self, provider: &ProviderConfig) -> Result<(), ConnectError> {
-        provider.check_place(self.base_url.as_deref())?;
+        provider.verify_base_url(self.base_url.as_deref())?;
         provider.check()
     }
 }

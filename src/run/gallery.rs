@@ -74,15 +74,15 @@ pub fn gallery(out: &Path, jobs: &RangeInclusive<u64>, progress: &mut dyn Progre
         let (mut page, n_jobs) = begin(&*run, out, &gallery.path)?;
         gallery.n_jobs = n_jobs;
         let mut meter = Meter::begin(progress, Operation::Gallery, Some(n_jobs));
-        run.for_each_job(JobSet::InManifest, |known| {
+        run.for_each_job(JobSet::InManifest, |record| {
             meter.step();
-            let artifacts = known.state.artifacts();
+            let artifacts = record.state.artifacts();
             // Thumbnails of jobs on other pages of the run are kept, because the next call may show those jobs.
             needed.extend(artifacts.iter().map(|artifact| key(&name(&artifact.sha256))));
-            let index = known.job.index;
+            let index = record.job.index;
             if jobs.contains(&index) {
                 gallery.n_wanted += 1;
-                if page.write(&known)? {
+                if page.write(&record)? {
                     gallery.n_shown += 1;
                     gallery.shown = Some((gallery.shown.map_or(index, |(first, _)| first), index));
                     images.extend_from_slice(artifacts);

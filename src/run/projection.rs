@@ -162,12 +162,13 @@ impl Projection {
             if price.is_some() {
                 run.prepare_acceptances()?;
             }
-            let mut write = |known: JobRecord| {
+            let mut write = |record: JobRecord| {
                 meter.step();
-                other_sizes.add(&known);
-                let price = price.as_ref().and_then(|price| price.amount_of(&known.job.request.model));
-                let cost = price.map(|price| Ok::<_, LedgerError>(price.times(run.n_accepted(&known)?))).transpose()?;
-                Ok::<_, ProjectionError>(writer.write(&known, cost)?)
+                other_sizes.add(&record);
+                let price = price.as_ref().and_then(|price| price.amount_of(&record.job.request.model));
+                let cost =
+                    price.map(|price| Ok::<_, LedgerError>(price.times(run.n_accepted(&record)?))).transpose()?;
+                Ok::<_, ProjectionError>(writer.write(&record, cost)?)
             };
             run.for_each_job(JobSet::InManifest, &mut write)?;
             match rows {

@@ -95,13 +95,13 @@ impl ReportRequest {
         let out = BufWriter::new(&mut whole);
         let report = (self.spec.begin)(Box::new(out), facts).map_err(|cause| self.error(cause))?;
         let path = self.path.clone();
-        told(run, report, move |cause| ReportError::Write { path: path.clone(), cause })?;
+        write_jobs(run, report, move |cause| ReportError::Write { path: path.clone(), cause })?;
         whole.finish().map_err(|cause| self.error(cause))
     }
 }
 
 /// Passes every job of the manifest to a report, and finishes it.
-fn told(
+fn write_jobs(
     run: &dyn RunReader,
     mut report: Box<dyn ReportWriter + '_>,
     error: impl Fn(io::Error) -> ReportError,
@@ -116,12 +116,12 @@ fn told(
 /// The outer error concerns the reports. The inner error concerns the summary, which a run can do without.
 pub fn write(
     out: &Path,
-    wanted: &[ReportRequest],
+    requests: &[ReportRequest],
     summary: Option<&Path>,
     price: Option<&Price>,
     facts: RunReport,
 ) -> Result<Result<(), ReportError>, ReportError> {
-    if wanted.is_empty() && summary.is_none() {
+    if requests.is_empty() && summary.is_none() {
         return Ok(Ok(()));
     }
     let run = stores::open_for_reading(out)?;
@@ -131,7 +131,7 @@ pub fn write(
             (cost, _) => cost,
         };
         let facts = RunReport { provider: run.provider()?, counts: run.counts()?, cost, ..facts };
-        wanted.iter().try_for_each(|wanted| wanted.write(&*run, &facts))?;
+        requests.iter().try_for_each(|requests| requests.write(&*run, &facts))?;
         Ok(summary.map_or(Ok(()), |path| append(path, &*run, facts)))
     })
 }
@@ -140,7 +140,7 @@ pub fn write(
 fn append(path: &Path, run: &dyn RunReader, facts: RunReport) -> Result<(), ReportError> {
     let error = |cause| ReportError::Write { path: path.to_owned(), cause };
     let mut page = Vec::new();
-    told(run, Box::new(MarkdownReport::new(&mut page, facts)), error)?;
+    write_jobs(run, Box::new(MarkdownReport::new(&mut page, facts)), error)?;
     let append = || {
         let length = fs::metadata(path).map_or(0, |file| file.len());
         if length + page.len() as u64 > SUMMARY_BYTES_MAX {
@@ -171,15 +171,15 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_known_before_and_what_is_there_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let wanted = |name: &str| ReportRequest::new(&json::SPEC, folder.path().join(name));
-        let words = |name: &str| wanted(name).check(None).unwrap_err().to_string();
+        let requests = |name: &str| ReportRequest::new(&json::SPEC, folder.path().join(name));
+        let words = |name: &str| requests(name).check(None).unwrap_err().to_string();
         assert!(words("absent/a.json").ends_with("; create its folder first"), "{}", words("absent/a.json"));
         assert!(words("").ends_with("; name a file in it"), "{}", words(""));
         fs::write(folder.path().join("a.json"), "before").unwrap();
-        wanted("a.json").check(None).unwrap();
+        requests("a.json").check(None).unwrap();
         let manifest = folder.path().join("./a.json");
         assert!(
-            wanted("a.json")
+            requests("a.json")
                 .check(Some(&manifest))
                 .unwrap_err()
                 .to_string()

@@ -24,7 +24,7 @@ pub struct RetryOptions {
     /// Reasons of the failures to retry, as codes of [`FaultKind::code`](crate::model::outcome::FaultKind::code).
     pub codes: Vec<String>,
     /// Forces a new submission even if a task may still give the image that is paid for.
-    pub is_anew: bool,
+    pub force_resubmit: bool,
     /// Access to the provider.
     pub access: Credentials,
     /// Limits that the engine keeps.
@@ -43,12 +43,12 @@ pub async fn retry(
     progress: &mut dyn Progress,
     stops: &mut StopReceiver,
 ) -> Result<(u64, Summary), RunError> {
-    let RetryOptions { out, codes, is_anew, access, limits, image_limits } = options;
+    let RetryOptions { out, codes, force_resubmit, access, limits, image_limits } = options;
     let time = SessionClock::start();
     outputs::check_further(&out, None)?;
     let mut session = Session::resume(out, &access, time)?;
     let limits = session.settle_price(limits)?;
-    let selection = RetrySelection::Failed { codes, force_resubmit: is_anew };
+    let selection = RetrySelection::Failed { codes, force_resubmit };
     let n_wanted = session.run.select(&selection)?;
     // Jobs that are not retried now are not reopened either.
     let n_to_do = limits.jobs_max.map_or(Ok(n_wanted), |max| session.run.narrow(max))?;

@@ -181,7 +181,7 @@ impl Session {
         let Self { out, run, provider, time: SessionClock { clock, began }, .. } = self;
         let poll_batch_max = provider.spec().poll_batch_max;
         let client = provider.connect(work.image_limits.bytes_max)?;
-        let store = adapters::open(&out, work.image_limits, work.style.making)?;
+        let store = adapters::open(&out, work.image_limits, work.style.postprocess)?;
         let context = DriverContext { provider: client, store: store.clone(), naming: Arc::new(work.style.naming) };
         let paid = work.limits.price.as_ref().map(|price| run.total_cost(price)).transpose()?.flatten();
         let mut engine = Engine::new(Limits { poll_batch_max, ..work.limits });

@@ -13,11 +13,11 @@ use crate::store::{RunReader, RunWriter};
 pub(super) fn check(
     out: &Path,
     run: &dyn RunReader,
-    wish: &OutputOverrides,
+    overrides: &OutputOverrides,
     columns: &[String],
 ) -> Result<OutputOptions, RunError> {
     let before = known(run)?;
-    let style = wish.or(&before);
+    let style = overrides.or(&before);
     let has_images = run.counts()?.n_succeeded > 0;
     if has_images && style.naming != before.naming {
         let (was, wanted) = (before.naming.to_string(), style.naming.to_string());
@@ -39,7 +39,7 @@ pub(super) fn settle(run: &mut dyn RunWriter, style: &OutputOptions) -> Result<(
 pub(super) fn known(run: &dyn RunReader) -> Result<OutputOptions, RunError> {
     let has_begun = run.counts()? != StatusCounts::default();
     let default = if has_begun {
-        OutputOptions { making: PostProcessing::default(), ..OutputOptions::default() }
+        OutputOptions { postprocess: PostProcessing::default(), ..OutputOptions::default() }
     } else {
         OutputOptions::default()
     };

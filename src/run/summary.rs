@@ -88,7 +88,7 @@ impl Summary {
     /// words for scripts.
     pub fn report(&self, out: &Path) -> RunReport {
         let n_ended = self.counts_before.n_unfinished().saturating_sub(self.counts.n_unfinished());
-        let stop = self.stop.as_ref().map(|stop| StopCode::from(stop).word());
+        let stop = self.stop.as_ref().map(|stop| StopCode::from(stop).as_str());
         RunReport {
             name: out.file_name().unwrap_or(out.as_os_str()).to_string_lossy().into_owned(),
             out: out.display().to_string(),

@@ -27,7 +27,7 @@ use crate::store::typed::Typed;
 use crate::store::{JobScope, JobSet, RunReader, stores};
 
 /// Untracked files that are named, at most.
-const STRAYS_MAX: usize = 20;
+const UNTRACKED_MAX: usize = 20;
 
 /// Retries of a job in a repair: an image that its host no longer has is not worth more.
 const REPAIR_RETRIES_MAX: u32 = 2;
@@ -43,9 +43,9 @@ pub struct VerifyReport {
     pub being_fetched: Vec<JobId>,
     /// Files below `images/` that belong to no job. Not counted during a live run, because a run names a file before it records
     /// it.
-    pub n_strays: u64,
+    pub n_untracked: u64,
     /// Names of the first of these files.
-    pub strays: Vec<String>,
+    pub untracked: Vec<String>,
 }
 
 impl VerifyReport {
@@ -80,8 +80,8 @@ pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Resu
     let images = adapters::saved(out);
     let mut meter = Meter::begin(progress, Operation::Verify, Some(run.counts()?.n_succeeded));
     let mut verified = VerifyReport::default();
-    run.for_each_job(JobSet::InManifest, |known| {
-        if look_at(&*images, &known, &mut verified) {
+    run.for_each_job(JobSet::InManifest, |record| {
+        if verify_job(&*images, &record, &mut verified) {
             meter.step();
         }
         Ok::<_, LedgerError>(())
@@ -89,43 +89,43 @@ pub fn verify(out: &Path, consent: Consent, progress: &mut dyn Progress) -> Resu
     drop(meter);
     verified.being_fetched = run.refetching()?;
     if stores::lock_owner(out).is_none() {
-        find_strays(&*images, &*run, &mut verified, progress)?;
+        find_untracked(&*images, &*run, &mut verified, progress)?;
     }
     Ok(verified)
 }
 
 /// Checks the images of a job. Returns whether the job succeeded, that is, whether these are all of its images.
-fn look_at(images: &dyn SavedImages, known: &JobRecord, verified: &mut VerifyReport) -> bool {
-    for artifact in known.state.artifacts() {
+fn verify_job(images: &dyn SavedImages, record: &JobRecord, verified: &mut VerifyReport) -> bool {
+    for artifact in record.state.artifacts() {
         verified.n_images += 1;
         if let Err(damage) = images.verify(artifact) {
-            let (job, index, artifact) = (known.job.id, known.job.index, artifact.clone());
+            let (job, index, artifact) = (record.job.id, record.job.index, artifact.clone());
             verified.damaged.push(DamagedImage { job, index, artifact, damage });
         }
     }
-    matches!(known.state.phase, Phase::Finished(Outcome::Succeeded(_)))
+    matches!(record.state.phase, Phase::Finished(Outcome::Succeeded(_)))
 }
 
 /// Looks up the name of every file, and counts the files that are not recorded.
-fn find_strays(
+fn find_untracked(
     images: &dyn SavedImages,
     run: &dyn RunReader,
     verified: &mut VerifyReport,
     progress: &mut dyn Progress,
 ) -> Result<(), RunError> {
-    let mut meter = Meter::begin(progress, Operation::Strays, Some(verified.n_images));
+    let mut meter = Meter::begin(progress, Operation::Untracked, Some(verified.n_images));
     run.prepare_names()?;
     for name in images.list() {
         let name = name?;
         meter.step();
         if !is_recorded(run, &name)? {
-            verified.n_strays += 1;
-            if verified.strays.len() < STRAYS_MAX {
-                verified.strays.push(name);
+            verified.n_untracked += 1;
+            if verified.untracked.len() < UNTRACKED_MAX {
+                verified.untracked.push(name);
             }
         }
     }
-    verified.strays.sort();
+    verified.untracked.sort();
     Ok(())
 }
 

@@ -76,7 +76,7 @@ impl RetrySelection {
             // Polls a task that seems lost once more, before another one is paid for.
             (Phase::Running(_), false) => ReopenTarget::Fetch,
             (_, true) => ReopenTarget::Submit,
-            (_, false) => state.way_back(),
+            (_, false) => state.reopen_target(),
         };
         events.push(event(EventKind::Reopened(target)));
         events

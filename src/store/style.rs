@@ -6,7 +6,7 @@ use crate::model::outcome::ImageFormat;
 use crate::model::output_options::{Conversion, OutputOptions, PostProcessing, Sidecar};
 
 pub(super) fn style_text(style: &OutputOptions) -> String {
-    let OutputOptions { naming, making: PostProcessing { format, has_metadata, sidecar } } = style;
+    let OutputOptions { naming, postprocess: PostProcessing { format, has_metadata, sidecar } } = style;
     json!({
         "name": naming.to_string(),
         "format": format.map(|format| format.to.extension()),
@@ -37,7 +37,7 @@ pub(super) fn style_from(text: &str) -> Option<OutputOptions> {
     let has_metadata = value.get("metadata")?.as_bool()?;
     Some(OutputOptions {
         naming: word("name")?.parse().ok()?,
-        making: PostProcessing { format, has_metadata, sidecar },
+        postprocess: PostProcessing { format, has_metadata, sidecar },
     })
 }
 
@@ -53,8 +53,8 @@ mod tests {
         for format in formats {
             for sidecar in [None, Some(Sidecar::Txt), Some(Sidecar::Json)] {
                 for has_metadata in [false, true] {
-                    let making = PostProcessing { format, has_metadata, sidecar };
-                    let style = OutputOptions { naming: "{category}/{index}".parse().unwrap(), making };
+                    let postprocess = PostProcessing { format, has_metadata, sidecar };
+                    let style = OutputOptions { naming: "{category}/{index}".parse().unwrap(), postprocess };
                     assert_eq!(style_from(&style_text(&style)), Some(style));
                 }
             }

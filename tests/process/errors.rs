@@ -226,7 +226,7 @@ fn every_error_that_a_user_can_meet() {
     let full = || io_error(ErrorKind::StorageFull);
     let connect = [
         ConnectError::Unknown("midjourney".into()),
-        ConnectError::Elsewhere { place: "https://example.org/".into() },
+        ConnectError::UntrustedBaseUrl { place: "https://example.org/".into() },
         ConnectError::Start { what: "the simulated API", source: io_error(ErrorKind::AddrInUse) },
     ];
     let text = [

@@ -121,8 +121,14 @@ async fn a_ledger_in_memory_serves_a_run_a_retry_and_a_repair() {
     let (limits, image_limits) = (Limits::default, CheckLimits::default());
     let (_stopper, mut stops) = stopper();
     let codes = vec!["moderated".to_owned()];
-    let options =
-        RetryOptions { out: out.clone(), codes, is_anew: false, access: access(), limits: limits(), image_limits };
+    let options = RetryOptions {
+        out: out.clone(),
+        codes,
+        force_resubmit: false,
+        access: access(),
+        limits: limits(),
+        image_limits,
+    };
     let retried = retry(options, |_| Reporters::default(), &mut NoProgress, &mut stops).await;
     let (n_retried, summary) = retried.unwrap();
     assert_eq!((n_retried, summary.counts.n_jobs()), (n_moderated, 8));

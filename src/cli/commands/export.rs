@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use crate::cli::exit::Exit;
 use crate::cli::flags::units::bytes;
 use crate::cli::flags::{ProgressArgs, run_folder};
-use crate::cli::messages::progress::chores;
-use crate::cli::output::{fail, print, tell};
+use crate::cli::messages::progress::operation_progress;
+use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, grouped};
 use crate::report::dataset::DatasetFormat;
 use crate::report::dataset::metadata::TableFormat;
@@ -145,18 +145,18 @@ pub(crate) fn export(args: &ExportArgs) -> Exit {
     let options = match options(args) {
         Ok(options) => options,
         Err(words) => {
-            tell(&format!("error: {words}"));
+            print_message(&format!("error: {words}"));
             return Exit::Usage;
         }
     };
-    let mut chores = chores(args.progress.display(), &PrintAbove::default());
-    let exported = match run_export(&options, &mut *chores) {
+    let mut progress = operation_progress(args.progress.display(), &PrintAbove::default());
+    let exported = match run_export(&options, &mut *progress) {
         Ok(exported) => exported,
         Err(error) => return fail(exit_of_export(&error), &error),
     };
     let printed = print(&format!("{}\n", escape(&options.dir.display().to_string())));
     for line in words(args, &exported) {
-        tell(&line);
+        print_message(&line);
     }
     match printed {
         Exit::Done if exported.n_left_out > 0 => Exit::Failures,
@@ -167,7 +167,7 @@ pub(crate) fn export(args: &ExportArgs) -> Exit {
 /// Converts the arguments to options. Returns an error text for flags that do not work together.
 fn options(args: &ExportArgs) -> Result<ExportOptions, String> {
     let format = DatasetFormat::from(args.to);
-    let word = format.word();
+    let word = format.as_str();
     if args.metadata.is_some() && format != DatasetFormat::ImageFolder {
         return Err(format!("could not use --metadata with {word}: only imagefolder has a metadata table"));
     }

@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ProgressArgs, run_folder};
-use crate::cli::messages::progress::chores;
-use crate::cli::output::{fail, print, tell};
+use crate::cli::messages::progress::operation_progress;
+use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, grouped};
 use crate::model::progress::Progress;
 use crate::report::tty_reporter::PrintAbove;
@@ -41,13 +41,13 @@ const WITHOUT_MAX: usize = 5;
 
 /// Writes the gallery of a run.
 pub(crate) fn gallery(args: &GalleryArgs) -> Exit {
-    let mut chores = chores(args.progress.display(), &PrintAbove::default());
-    let made = make(&args.out, args.jobs.as_ref().unwrap_or(&ALL), &mut *chores);
-    drop(chores);
+    let mut progress = operation_progress(args.progress.display(), &PrintAbove::default());
+    let made = make(&args.out, args.jobs.as_ref().unwrap_or(&ALL), &mut *progress);
+    drop(progress);
     match made {
         Ok(gallery) => {
             for line in words(&gallery, &args.out) {
-                tell(&line);
+                print_message(&line);
             }
             print(&format!("{}\n", escape(&gallery.path.display().to_string())))
         }
@@ -63,9 +63,9 @@ pub(crate) fn after_run(out: &Path, is_quiet: bool, exit: Exit, progress: &mut d
         Ok(gallery) => {
             if !is_quiet {
                 for line in words(&gallery, out) {
-                    tell(&line);
+                    print_message(&line);
                 }
-                tell(&format!("gallery: {}", escape(&gallery.path.display().to_string())));
+                print_message(&format!("gallery: {}", escape(&gallery.path.display().to_string())));
             }
             exit
         }

@@ -8,7 +8,7 @@ use std::{fs, io};
 use clap::Args;
 
 use crate::cli::exit::Exit;
-use crate::cli::output::{print, tell};
+use crate::cli::output::{print, print_message};
 use crate::manifest::schema;
 use crate::model::escape::escape;
 
@@ -62,7 +62,7 @@ pub(crate) fn init(args: &InitArgs) -> Exit {
     let shown = escape(&path.to_string_lossy());
     let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
     if !is_yaml {
-        tell(&format!("error: could not write {shown}: a starter is YAML; name it {shown}.yaml"));
+        print_message(&format!("error: could not write {shown}: a starter is YAML; name it {shown}.yaml"));
         return Exit::Usage;
     }
     let schema = (!args.no_schema).then(|| path.with_file_name(SCHEMA_NAME));
@@ -71,7 +71,7 @@ pub(crate) fn init(args: &InitArgs) -> Exit {
         && fs::read(schema).is_ok_and(|there| there != written.as_bytes())
     {
         let schema = escape(&schema.to_string_lossy());
-        tell(&format!(
+        print_message(&format!(
             "error: could not write {schema}: a different file with that name exists; move it away, or use --no-schema"
         ));
         return Exit::Usage;
@@ -84,14 +84,14 @@ pub(crate) fn init(args: &InitArgs) -> Exit {
             }
             _ => (escape(&error.to_string()), Exit::Error),
         };
-        tell(&format!("error: could not write {shown}: {why}"));
+        print_message(&format!("error: could not write {shown}: {why}"));
         return exit;
     }
     if let Some(schema) = &schema
         && let Err(error) = create(schema, &written)
         && error.kind() != ErrorKind::AlreadyExists
     {
-        tell(&format!("error: could not write {}: {error}", schema.display()));
+        print_message(&format!("error: could not write {}: {error}", schema.display()));
         return Exit::Error;
     }
     let beside =

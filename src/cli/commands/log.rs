@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::run_folder;
-use crate::cli::output::{fail, print, tell};
+use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::{escape, excerpt};
 use crate::model::event::{EventKind, ReopenTarget};
 use crate::model::outcome::{Fault, Outcome};
@@ -41,14 +41,14 @@ pub(crate) fn log(args: &LogArgs) -> Exit {
     let told = stores::open_for_reading(&args.out).and_then(|run| {
         let found = run.find(&args.job)?;
         match found.as_slice() {
-            [known] => Ok(Ok(story(&*run, known)?)),
+            [record] => Ok(Ok(story(&*run, record)?)),
             _ => Ok(Err(found)),
         }
     });
     match told {
         Ok(Ok(text)) => print(&text),
         Ok(Err(found)) => {
-            tell(&not_one(&args.job, &found));
+            print_message(&not_one(&args.job, &found));
             Exit::Usage
         }
         Err(error) => fail(Exit::of_ledger(&error), &error),
@@ -62,12 +62,12 @@ fn not_one(name: &str, found: &[JobRecord]) -> String {
             "error: could not find the job {name:?}: give its index, its id as in results.csv, or its task id"
         );
     }
-    let ids: Vec<_> = found.iter().map(|known| format!("{} ({})", known.job.index, known.job.id)).collect();
+    let ids: Vec<_> = found.iter().map(|record| format!("{} ({})", record.job.index, record.job.id)).collect();
     format!("error: several jobs match {name:?}: {}", ids.join(", "))
 }
 
-fn story(run: &dyn RunReader, known: &JobRecord) -> Result<String, LedgerError> {
-    let JobRecord { job, state } = known;
+fn story(run: &dyn RunReader, record: &JobRecord) -> Result<String, LedgerError> {
+    let JobRecord { job, state } = record;
     let place = if job.index == 0 { "no longer in the manifest".to_owned() } else { format!("job {}", job.index) };
     let label = job.label.as_ref().map_or_else(String::new, |label| format!(", {}", excerpt(label, TEXT_CHARS_MAX)));
     let mut lines = vec![
@@ -95,7 +95,7 @@ fn line(at: Timestamp, kind: &EventKind) -> String {
             let links: Vec<_> = urls.iter().map(|url| excerpt(&url.0, TEXT_CHARS_MAX)).collect();
             format!("done at the provider: {}", links.join(" "))
         }
-        EventKind::Setback(stage, fault) => format!("setback ({}): {}", stage.word(), fault_words(fault)),
+        EventKind::Setback(stage, fault) => format!("setback ({}): {}", stage.as_str(), fault_words(fault)),
         EventKind::Finished(Outcome::Succeeded(_)) => "succeeded".to_owned(),
         EventKind::Finished(Outcome::Failed(fault)) => format!("failed: {}", fault_words(fault)),
         EventKind::Reopened(ReopenTarget::Fetch) => "reopened, to fetch its images again".to_owned(),

@@ -9,7 +9,7 @@ use clap_mangen::Man;
 
 use crate::cli::exit::Exit;
 use crate::cli::messages::reference;
-use crate::cli::output::{fail, print, tell};
+use crate::cli::output::{fail, print, print_message};
 use crate::model::escape::escape;
 
 /// Text below the flags in the help of `completions`: examples, exit codes, and the format of the output.
@@ -67,16 +67,20 @@ pub(crate) fn man(args: &ManArgs, command: Command) -> Exit {
         return print(&reference::markdown(&top));
     }
     let wanted = args.verb.as_deref();
-    let verb = wanted.and_then(|verb| top.find_subcommand(verb)).cloned();
-    match (wanted, verb) {
+    let command = wanted.and_then(|command| top.find_subcommand(command)).cloned();
+    match (wanted, command) {
         (Some(name), None) => {
-            let verbs: Vec<_> = top.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-            tell(&format!("error: there is no command {}; the commands are {}", escape(name), verbs.join(", ")));
+            let verbs: Vec<_> = top.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+            print_message(&format!(
+                "error: there is no command {}; the commands are {}",
+                escape(name),
+                verbs.join(", ")
+            ));
             Exit::Usage
         }
-        (_, verb) => {
+        (_, command) => {
             let mut page = Vec::new();
-            match Man::new(verb.unwrap_or(top)).render(&mut page) {
+            match Man::new(command.unwrap_or(top)).render(&mut page) {
                 Ok(()) => print(&String::from_utf8_lossy(&page)),
                 Err(error) => fail(Exit::Error, &error),
             }
@@ -90,7 +94,7 @@ fn write_all(top: Command, dir: &Path) -> Exit {
         Ok(()) => Exit::Done,
         Err(error) => {
             let dir = escape(&dir.to_string_lossy());
-            tell(&format!("error: could not write the pages to {dir}: {error}; name a writable folder"));
+            print_message(&format!("error: could not write the pages to {dir}: {error}; name a writable folder"));
             Exit::Error
         }
     }

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::manifest::{ManifestArgs, out_dir, source};
 use crate::cli::flags::{Display, ProgressArgs, some_jobs};
 use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
-use crate::cli::messages::progress::chores;
+use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::summary::{PROMPT_CHARS_MAX, jobs};
 use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::{fail, print};
@@ -169,36 +169,36 @@ pub(crate) fn show(
         Ok(out) => out,
         Err(exit) => return exit,
     };
-    let mut chores = chores(display, &PrintAbove::default());
+    let mut progress = operation_progress(display, &PrintAbove::default());
     let source = source(args, registry::DEFAULT);
-    let planned = manifest::open_watched(source.clone(), &mut *chores).map_err(PlanError::from);
+    let planned = manifest::open_watched(source.clone(), &mut *progress).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
         diagnostics::warn(&manifest);
-        let plan = plan::plan(&manifest, &out, SHOWN_MAX, &mut *chores)?;
+        let plan = plan::plan(&manifest, &out, SHOWN_MAX, &mut *progress)?;
         let (price, paid) = plan::paid(&manifest, &out, told.price)?;
         Ok((manifest, plan, price, paid))
     });
-    drop(chores);
+    drop(progress);
     let path = &args.manifest;
     match planned {
         Ok((manifest, plan, price, paid)) => {
             if let Err(error) = check_price(told.cost_max, price.as_ref()) {
                 return fail(Exit::Usage, &error);
             }
-            let reckoning = PlanEstimate::new(told, &manifest, &plan, price.as_ref(), paid);
+            let estimate = PlanEstimate::new(told, &manifest, &plan, price.as_ref(), paid);
             if is_json {
                 let mut object = object(&plan, path, &out);
-                object["kinds"] = reckoning.kinds_object();
-                object["estimate"] = reckoning.object();
+                object["kinds"] = estimate.kinds_object();
+                object["estimate"] = estimate.object();
                 object["limit"] = told.jobs_max.into();
                 object["refused"] = plan.refusal.as_ref().map(ToString::to_string).into();
-                object["paid"] = reckoning.paid_object();
+                object["paid"] = estimate.paid_object();
                 object["max_cost"] = told.cost_max.map(|max| max.amount.number()).into();
                 return print(&format!("{object}\n"));
             }
             let mut lines = words(&plan, path, &out);
             lines.extend(summary::columns(&manifest));
-            lines.extend(reckoning.words());
+            lines.extend(estimate.words());
             print(&(lines.join("\n") + "\n"))
         }
         Err(PlanError::Manifest(error)) => diagnostics::refuse(&error, &source),
@@ -208,14 +208,14 @@ pub(crate) fn show(
 
 /// Writes every job to stdout.
 fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
-    let mut chores = chores(args.progress.display(), &PrintAbove::default());
+    let mut progress = operation_progress(args.progress.display(), &PrintAbove::default());
     let source = source(&args.manifest, registry::DEFAULT);
-    let manifest = match manifest::open_watched(source.clone(), &mut *chores) {
+    let manifest = match manifest::open_watched(source.clone(), &mut *progress) {
         Ok(manifest) => manifest,
         Err(error) => return diagnostics::refuse(&error, &source),
     };
     diagnostics::warn(&manifest);
-    drop(chores);
+    drop(progress);
     match listing::list(&manifest, listing, io::stdout().lock()) {
         Ok(()) => Exit::Done,
         Err(ListingError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,

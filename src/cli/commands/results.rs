@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::{GuardArgs, ProgressArgs, run_folder};
-use crate::cli::messages::progress::chores;
+use crate::cli::messages::progress::operation_progress;
 use crate::cli::output::{fail, print};
 use crate::model::escape::escape;
 use crate::report::results::ResultsFileFormat;
@@ -78,8 +78,8 @@ pub(crate) fn results(args: &ResultsArgs) -> Exit {
     let projection = projection.with_bom(args.bom && matches!(args.format, ResultsFormat::Csv));
     let rows = if args.include_dropped { ResultRows::WithDropped } else { ResultRows::OfManifest };
     let run = stores::open_for_reading(&args.out).map_err(ProjectionError::from);
-    let mut chores = chores(args.progress.display(), &PrintAbove::default());
-    match run.and_then(|run| projection.rewrite(&*run, rows, &mut *chores)) {
+    let mut progress = operation_progress(args.progress.display(), &PrintAbove::default());
+    match run.and_then(|run| projection.rewrite(&*run, rows, &mut *progress)) {
         Ok(_) => print(&format!("{}\n", escape(&projection.path().display().to_string()))),
         Err(ProjectionError::Ledger(error)) => fail(Exit::of_ledger(&error), &error),
         Err(error) => fail(Exit::Error, &error),

@@ -9,7 +9,7 @@ use crate::cli::flags::reports::ReportArgs;
 use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs, run_folder};
 use crate::cli::messages::progress::{ended, reporters};
 use crate::cli::messages::summary;
-use crate::cli::output::tell;
+use crate::cli::output::print_message;
 use crate::cli::runtime::drive;
 use crate::model::escape::escape;
 use crate::model::outcome::FaultKind;
@@ -41,7 +41,7 @@ pub(crate) struct RetryArgs {
     pub anew: bool,
 
     #[command(flatten)]
-    pub known: LedgerAccessArgs,
+    pub ledger: LedgerAccessArgs,
 
     #[command(flatten)]
     pub pace: PaceArgs,
@@ -65,26 +65,26 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
     let options = RetryOptions {
         out: args.out.clone(),
         codes,
-        is_anew: args.anew,
-        access: args.known.access(),
+        force_resubmit: args.anew,
+        access: args.ledger.access(),
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
     };
-    let came_to = drive(&args.show, async |above, chores, stops| {
+    let retried = drive(&args.show, async |above, progress, stops| {
         let make_reporters = |start: &SessionStart| {
             if start.is_other_account {
-                tell(OTHER_ACCOUNT);
+                print_message(OTHER_ACCOUNT);
             }
             if !args.show.quiet {
                 let out = escape(&args.out.display().to_string());
-                tell(&format!("{out}: retrying {}", summary::jobs(start.n_to_do)));
+                print_message(&format!("{out}: retrying {}", summary::jobs(start.n_to_do)));
             }
             reporters(&args.show, &start.counts, start.price.clone(), args.pace.limit.map(u64::from), above)
         };
-        run_retry(options, make_reporters, chores, stops).await
+        run_retry(options, make_reporters, progress, stops).await
     });
-    let (n_tried, summary) = match came_to {
-        Ok(came_to) => came_to,
+    let (n_tried, summary) = match retried {
+        Ok(retried) => retried,
         Err(exit) => {
             ended(&args.show, exit, None);
             return exit;
@@ -92,16 +92,16 @@ pub(crate) fn retry(args: &RetryArgs) -> Exit {
     };
     let exit = Exit::of_summary(&summary, args.reports.fail_under);
     if n_tried == 0 {
-        tell(&format!(
+        print_message(&format!(
             "nothing to retry: no failures of the selected kinds (--only): {}",
             summary::standing(&summary.counts)
         ));
     } else if args.show.is_for_people() {
         for line in summary::words(&summary, &args.out, exit, args.reports.fail_under) {
-            tell(&line);
+            print_message(&line);
         }
         if let Some(line) = summary::gallery(&summary, &args.out) {
-            tell(&line);
+            print_message(&line);
         }
     }
     let exit = args.reports.write(&args.out, &summary, exit);

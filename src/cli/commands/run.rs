@@ -13,9 +13,9 @@ use crate::cli::flags::reports::ReportArgs;
 use crate::cli::flags::style::StyleArgs;
 use crate::cli::flags::{AccessArgs, ConsentArgs, GuardArgs, ImageArgs, OTHER_ACCOUNT, PaceArgs, ShowArgs};
 use crate::cli::messages::estimate::PlanSettings;
-use crate::cli::messages::progress::{chores, ended, reporters};
+use crate::cli::messages::progress::{ended, operation_progress, reporters};
 use crate::cli::messages::{diagnostics, summary};
-use crate::cli::output::{fail, tell};
+use crate::cli::output::{fail, print_message};
 use crate::cli::runtime::runtime;
 use crate::cli::signals;
 use crate::driver::stop::stopper;
@@ -126,20 +126,20 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
         Err(error) => return fail(Exit::Error, &error),
     };
     let above = PrintAbove::default();
-    let came_to = runtime.block_on(async {
+    let ended_with = runtime.block_on(async {
         let (stopper, mut stops) = stopper();
         signals::listen(stopper, args.show.quiet, above.clone()).map_err(|error| fail(Exit::Error, &error))?;
         let make_reporters = |start: &RunStart<'_>| make_reporters(args, &out, start, &above);
-        let mut chores = chores(args.show.display(), &above);
+        let mut progress = operation_progress(args.show.display(), &above);
         let source = source(&args.manifest, args.provider);
-        run::run(options, make_reporters, &mut *chores, &mut stops).await.map_err(|error| match &error {
+        run::run(options, make_reporters, &mut *progress, &mut stops).await.map_err(|error| match &error {
             RunError::Manifest(error) => diagnostics::refuse(error, &source),
             error => fail(Exit::of_error(error), error),
         })
     });
     // The process does not wait for an image that a slow disk still writes: the next run downloads it again.
     runtime.shutdown_background();
-    match came_to {
+    match ended_with {
         Err(exit) => {
             ended(&args.show, exit, None);
             exit
@@ -148,16 +148,16 @@ pub(crate) fn run(args: &RunArgs) -> Exit {
             let exit = Exit::of_summary(&summary, args.reports.fail_under);
             if args.show.is_for_people() {
                 for line in summary::words(&summary, &out, exit, args.reports.fail_under) {
-                    tell(&line);
+                    print_message(&line);
                 }
                 if let Some(line) = summary::gallery(&summary, &out).filter(|_| !args.gallery) {
-                    tell(&line);
+                    print_message(&line);
                 }
             }
             let exit = args.reports.write(&out, &summary, exit);
             let exit = if args.gallery {
-                let mut chores = chores(args.show.display(), &above);
-                gallery::after_run(&out, args.show.quiet, exit, &mut *chores)
+                let mut progress = operation_progress(args.show.display(), &above);
+                gallery::after_run(&out, args.show.quiet, exit, &mut *progress)
             } else {
                 exit
             };
@@ -196,7 +196,7 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
         provider,
         limits: args.pace.limits(),
         image_limits: args.images.limits(),
-        style: args.style.wish(),
+        style: args.style.overrides(),
         formula_guard: args.guard.is_wanted(),
         consent: Consent { is_manifest_replaced: args.replace_manifest, ..args.consent.consent() },
     })
@@ -212,18 +212,18 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
         return Reporters::default();
     }
     let columns = start.manifest.and_then(summary::columns).map_or_else(String::new, |columns| format!("\n{columns}"));
-    tell(&(opening(args, out, start) + &columns));
+    print_message(&(opening(args, out, start) + &columns));
     if start.is_other_account {
-        tell(OTHER_ACCOUNT);
+        print_message(OTHER_ACCOUNT);
     }
     if start.n_orphaned > 0 {
-        tell(&format!(
+        print_message(&format!(
             "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back to get the images",
             summary::jobs(start.n_orphaned)
         ));
     }
     if !start.style.naming.tells_apart() && start.counts.n_jobs() > 1 {
-        tell(&format!(
+        print_message(&format!(
             "note: `{}` may give several images the same name; all but the first get their job's id appended",
             escape(&start.style.naming.to_string())
         ));

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::exit::Exit;
 use crate::cli::flags::duration;
 use crate::cli::flags::units::bytes;
-use crate::cli::output::{print, tell};
+use crate::cli::output::{print, print_message};
 use crate::cli::runtime::runtime;
 use crate::model::limits::Rate;
 use crate::model::request::Size;
@@ -92,11 +92,11 @@ const PICTURES_BYTES_MAX: usize = 128 << 20;
 /// Serves until SIGINT or SIGTERM. The address is the only line on stdout.
 pub(crate) fn simulate(args: SimulateArgs) -> Exit {
     if !(0.0..=1.0).contains(&args.fail_rate) || !(0.0..=10.0).contains(&args.latency_sigma) {
-        tell("error: --fail-rate must be from 0 to 1, and --latency-sigma from 0 to 10");
+        print_message("error: --fail-rate must be from 0 to 1, and --latency-sigma from 0 to 10");
         return Exit::Usage;
     }
     if args.image_size.is_some_and(|size| size.width.max(size.height) > u32::from(SIDE_PIXELS_MAX)) {
-        tell(&format!("error: the sides of --image-size must be at most {SIDE_PIXELS_MAX} pixels"));
+        print_message(&format!("error: the sides of --image-size must be at most {SIDE_PIXELS_MAX} pixels"));
         return Exit::Usage;
     }
     let port = args.port;
@@ -104,7 +104,7 @@ pub(crate) fn simulate(args: SimulateArgs) -> Exit {
     match runtime().and_then(|runtime| runtime.block_on(serve(config, port))) {
         Ok(exit) => exit,
         Err(error) => {
-            tell(&format!(
+            print_message(&format!(
                 "error: could not serve on 127.0.0.1:{port}: {error}; choose another port (--port, 0 for any)"
             ));
             Exit::Error
@@ -139,7 +139,7 @@ async fn serve(config: SimulatorConfig, port: u16) -> io::Result<Exit> {
         return Ok(printed);
     }
     let variable = PLAYED.token.variables[0];
-    tell(&format!(
+    print_message(&format!(
         "a simulated API, no account and no cost; any token will do\n\
          use it:   {variable}=x promptbatch run prompts.yaml --base-url {url}\n\
          counts:   {url}/stats\n\
@@ -151,7 +151,7 @@ async fn serve(config: SimulatorConfig, port: u16) -> io::Result<Exit> {
     }
     let stats = simulator.stats();
     simulator.shutdown().await;
-    tell(&format!(
+    print_message(&format!(
         "{} submissions seen, {} accepted, {} images requested",
         stats.n_submits, stats.n_accepted, stats.n_images
     ));

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::cli::exit::Exit;
 use crate::cli::flags::ProgressArgs;
 use crate::cli::flags::manifest::{ManifestArgs, source};
-use crate::cli::messages::progress::chores;
+use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::print;
 use crate::manifest;
@@ -46,9 +46,9 @@ pub(crate) struct ValidateArgs {
 /// Prints every mistake in a manifest.
 pub(crate) fn validate(args: &ValidateArgs) -> Exit {
     let path = escape(&args.manifest.manifest.display().to_string());
-    let mut chores = chores(args.progress.display(), &PrintAbove::default());
+    let mut progress = operation_progress(args.progress.display(), &PrintAbove::default());
     let source = source(&args.manifest, registry::DEFAULT);
-    let read = manifest::open_watched(source.clone(), &mut *chores);
+    let read = manifest::open_watched(source.clone(), &mut *progress);
     if args.json {
         let printed = print(&format!("{:#}\n", diagnostics::object(&source, read.as_ref())));
         return if read.is_ok() { printed } else { Exit::Usage };

@@ -6,9 +6,9 @@ use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::{ImageArgs, LedgerAccessArgs, OTHER_ACCOUNT, ShowArgs, run_folder};
-use crate::cli::messages::progress::{chores, reporters};
+use crate::cli::messages::progress::{operation_progress, reporters};
 use crate::cli::messages::summary;
-use crate::cli::output::{fail, print, tell};
+use crate::cli::output::{fail, print, print_message};
 use crate::cli::runtime::drive;
 use crate::model::escape::escape;
 use crate::model::limits::Limits;
@@ -38,7 +38,7 @@ pub(crate) struct VerifyArgs {
     pub repair: bool,
 
     #[command(flatten)]
-    pub known: LedgerAccessArgs,
+    pub ledger: LedgerAccessArgs,
 
     #[command(flatten)]
     pub images: ImageArgs,
@@ -52,8 +52,8 @@ const DAMAGED_MAX: usize = 50;
 
 /// Compares every image with its record, and downloads damaged images again if requested.
 pub(crate) fn verify(args: &VerifyArgs) -> Exit {
-    let mut chores = chores(args.show.display(), &PrintAbove::default());
-    let verified = match run_verify(&args.out, args.known.consent.consent(), &mut *chores) {
+    let mut progress = operation_progress(args.show.display(), &PrintAbove::default());
+    let verified = match run_verify(&args.out, args.ledger.consent.consent(), &mut *progress) {
         Ok(verified) => verified,
         Err(error) => return fail(Exit::of_error(&error), &error),
     };
@@ -65,33 +65,33 @@ pub(crate) fn verify(args: &VerifyArgs) -> Exit {
         return Exit::Done;
     }
     if !args.repair {
-        tell("add --repair to fetch them again from the tasks that are already paid for");
+        print_message("add --repair to fetch them again from the tasks that are already paid for");
         return Exit::Failures;
     }
-    repair(args, &verified, &mut *chores)
+    repair(args, &verified, &mut *progress)
 }
 
 fn repair(args: &VerifyArgs, verified: &VerifyReport, progress: &mut dyn Progress) -> Exit {
     let options = RepairOptions {
         out: args.out.clone(),
-        access: args.known.access(),
+        access: args.ledger.access(),
         limits: Limits { seed: fastrand::u64(..), ..Limits::default() },
         image_limits: args.images.limits(),
     };
-    let ended = drive(&args.show, async |above, chores, stops| {
+    let ended = drive(&args.show, async |above, progress, stops| {
         let make_reporters = |start: &SessionStart| {
             if start.is_other_account {
-                tell(OTHER_ACCOUNT);
+                print_message(OTHER_ACCOUNT);
             }
             reporters(&args.show, &start.counts, start.price.clone(), None, above)
         };
-        run_repair(options, verified, make_reporters, chores, stops).await
+        run_repair(options, verified, make_reporters, progress, stops).await
     });
     let summary = match ended {
         Ok(summary) => summary,
         Err(exit) => return exit,
     };
-    let after = match run_verify(&args.out, args.known.consent.consent(), progress) {
+    let after = match run_verify(&args.out, args.ledger.consent.consent(), progress) {
         Ok(after) => after,
         Err(error) => return fail(Exit::of_error(&error), &error),
     };
@@ -100,7 +100,7 @@ fn repair(args: &VerifyArgs, verified: &VerifyReport, progress: &mut dyn Progres
     let is_whole = after.wanted() == 0 && is_none_less && summary.incidents.n_lost == 0;
     if !args.show.quiet {
         for line in repaired(&args.out, verified, &summary, &after, is_whole) {
-            tell(&line);
+            print_message(&line);
         }
     }
     match Exit::of_summary(&summary, None) {
@@ -129,10 +129,10 @@ fn found(verified: &VerifyReport) -> String {
         let n = summary::jobs(verified.being_fetched.len() as u64);
         lines.push(format!("the images of {n} are being fetched again and have not arrived yet"));
     }
-    if verified.n_strays > 0 {
-        let files = if verified.n_strays == 1 { "file under images/ does" } else { "files under images/ do" };
-        lines.push(format!("{} {files} not belong to any job:", verified.n_strays));
-        lines.extend(verified.strays.iter().map(|name| format!("  {}", escape(name))));
+    if verified.n_untracked > 0 {
+        let files = if verified.n_untracked == 1 { "file under images/ does" } else { "files under images/ do" };
+        lines.push(format!("{} {files} not belong to any job:", verified.n_untracked));
+        lines.extend(verified.untracked.iter().map(|name| format!("  {}", escape(name))));
     }
     lines.join("\n") + "\n"
 }

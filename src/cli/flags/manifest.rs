@@ -7,7 +7,7 @@ use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, Typ
 use clap::{ArgAction, Args};
 
 use crate::cli::exit::Exit;
-use crate::cli::output::tell;
+use crate::cli::output::print_message;
 use crate::manifest::formats::format::Format;
 use crate::manifest::formats::{self, FORMATS};
 use crate::manifest::input::encoding::Encoding;
@@ -124,7 +124,9 @@ pub(crate) fn out_dir(named: Option<&Path>, args: &ManifestArgs) -> Result<PathB
         Some(named) => Ok(named.to_owned()),
         None if is_nameless(path) && path != Path::new("-") => {
             let path = path.display();
-            tell(&format!("error: could not choose an output folder: {path} has no name of its own; add -o OUT"));
+            print_message(&format!(
+                "error: could not choose an output folder: {path} has no name of its own; add -o OUT"
+            ));
             Err(Exit::Usage)
         }
         None => Ok(Path::new("out").join(stem(path).unwrap_or("run".as_ref()))),

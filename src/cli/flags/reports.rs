@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::messages::summary::stopped;
-use crate::cli::output::{fail, tell};
+use crate::cli::output::{fail, print_message};
 use crate::model::percentage::Percentage;
 use crate::model::snapshot::StopCode;
 use crate::report::ci::{RunReport, registry};
@@ -48,7 +48,7 @@ impl ReportArgs {
         {
             Ok(Ok(())) => exit,
             Ok(Err(error)) => {
-                tell(&format!("warning: {error} ({STEP_SUMMARY})"));
+                print_message(&format!("warning: {error} ({STEP_SUMMARY})"));
                 exit
             }
             Err(error) => match exit {
@@ -61,7 +61,7 @@ impl ReportArgs {
     fn facts(&self, out: &Path, summary: &Summary, exit: Exit) -> RunReport {
         let stop = summary.stop.as_ref();
         RunReport {
-            stop: stop.map(|stop| (StopCode::from(stop).word(), stopped(stop, summary))),
+            stop: stop.map(|stop| (StopCode::from(stop).as_str(), stopped(stop, summary))),
             exit_code: exit.code(),
             fail_under: self.fail_under.map(|share| share.to_string()),
             ..summary.report(out)

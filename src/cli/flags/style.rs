@@ -36,7 +36,7 @@ pub(crate) struct StyleArgs {
 }
 
 impl StyleArgs {
-    pub(crate) fn wish(&self) -> OutputOverrides {
+    pub(crate) fn overrides(&self) -> OutputOverrides {
         let conversion = |to| Some(Conversion { to, quality: self.image_quality });
         OutputOverrides {
             naming: self.name.clone(),

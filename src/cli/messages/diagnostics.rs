@@ -9,7 +9,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Render
 use serde_json::{Value, json};
 
 use crate::cli::exit::Exit;
-use crate::cli::output::{fail, is_json, tell};
+use crate::cli::output::{fail, is_json, print_message};
 use crate::manifest::Manifest;
 use crate::manifest::diagnostics::{Diagnostic, Location, Span};
 use crate::manifest::error::ManifestError;
@@ -37,7 +37,7 @@ pub(crate) fn refuse(error: &ManifestError, source: &Source) -> Exit {
     let n = mistakes.n();
     let first = if n > SHOWN_MAX as u64 { format!(", the first {SHOWN_MAX} above") } else { String::new() };
     let s = if n == 1 { "" } else { "s" };
-    tell(&format!("error: could not use {}: {n} mistake{s}{first}", source.path.display()));
+    print_message(&format!("error: could not use {}: {n} mistake{s}{first}", source.path.display()));
     Exit::Usage
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn warn(manifest: &Manifest) {
     show(manifest.source(), Severity::Warning, manifest.warnings());
     let n = manifest.n_warnings();
     if n > SHOWN_MAX as u64 {
-        tell(&format!("warning: {}: {n} warnings, the first {SHOWN_MAX} above", manifest.path().display()));
+        print_message(&format!("warning: {}: {n} warnings, the first {SHOWN_MAX} above", manifest.path().display()));
     }
 }
 
@@ -61,7 +61,7 @@ fn show(source: &Source, severity: Severity, mistakes: &[Diagnostic]) {
     let lines = lines(source, mistakes);
     if is_json() {
         let render = |mistake| render(&Renderer::plain(), &group(source, severity, mistake, &lines));
-        return mistakes.iter().for_each(|mistake| tell(render(mistake).trim_end()));
+        return mistakes.iter().for_each(|mistake| print_message(render(mistake).trim_end()));
     }
     let renderer = if is_coloured() { Renderer::styled() } else { Renderer::plain() };
     let mut told = String::new();

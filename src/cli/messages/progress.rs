@@ -29,13 +29,13 @@ pub(crate) fn reporters(
     jobs_max: Option<u64>,
     above: &PrintAbove,
 ) -> Reporters {
-    let tally = ProgressTotals::new(counts).with_price(price).with_jobs_max(jobs_max);
+    let totals = ProgressTotals::new(counts).with_price(price).with_jobs_max(jobs_max);
     match show.display() {
         Display::Nothing => Reporters::default(),
-        Display::Json => Reporters(vec![Box::new(JsonLinesReporter::new(Box::new(io::stderr()), *counts, tally))]),
-        Display::Lines => Reporters(vec![Box::new(LogReporter::new(Box::new(io::stderr()), tally, show.verbose))]),
+        Display::Json => Reporters(vec![Box::new(JsonLinesReporter::new(Box::new(io::stderr()), *counts, totals))]),
+        Display::Lines => Reporters(vec![Box::new(LogReporter::new(Box::new(io::stderr()), totals, show.verbose))]),
         Display::Bar => {
-            Reporters(vec![Box::new(TtyReporter::on(Terminal::stderr(), above.clone(), tally, show.verbose))])
+            Reporters(vec![Box::new(TtyReporter::on(Terminal::stderr(), above.clone(), totals, show.verbose))])
         }
     }
 }
@@ -48,7 +48,7 @@ pub(crate) fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
     }
     let results = summary.map_or_else(String::new, |summary| summary.results.display().to_string());
     let summary = summary.map(|Summary { stop, elapsed, counts, .. }| End {
-        stop: stop.as_ref().map(|stop| StopCode::from(stop).word()),
+        stop: stop.as_ref().map(|stop| StopCode::from(stop).as_str()),
         seconds: elapsed.as_secs_f64(),
         results: &results,
         counts: *counts,
@@ -58,7 +58,7 @@ pub(crate) fn ended(show: &ShowArgs, exit: Exit, summary: Option<&Summary>) {
 }
 
 /// Creates the display for a long operation that is not a run.
-pub(crate) fn chores(display: Display, above: &PrintAbove) -> Box<dyn Progress> {
+pub(crate) fn operation_progress(display: Display, above: &PrintAbove) -> Box<dyn Progress> {
     let clock = Clock::system();
     let now = move || clock.now();
     if display == Display::Json {

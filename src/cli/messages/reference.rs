@@ -33,13 +33,13 @@ const EXIT_CODES: &str = "
 pub(crate) fn markdown(top: &Command) -> String {
     let mut page = HEAD.to_owned();
     page.push_str("| command | |\n|---|---|\n");
-    for verb in top.get_subcommands() {
-        let name = verb.get_name();
-        line(&mut page, format_args!("| [`{name}`](#promptbatch-{name}) | {} |", about(verb)));
+    for command in top.get_subcommands() {
+        let name = command.get_name();
+        line(&mut page, format_args!("| [`{name}`](#promptbatch-{name}) | {} |", about(command)));
     }
     page.push_str(EXIT_CODES);
-    for verb in top.get_subcommands() {
-        command(&mut page, verb.clone());
+    for command in top.get_subcommands() {
+        describe(&mut page, command.clone());
     }
     page
 }
@@ -52,11 +52,11 @@ fn about(command: &Command) -> String {
     command.get_about().map(|about| cell(&about.to_string())).unwrap_or_default()
 }
 
-fn command(page: &mut String, mut verb: Command) {
-    let usage = verb.render_usage().to_string();
+fn describe(page: &mut String, mut command: Command) {
+    let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").to_owned();
-    line(page, format_args!("\n## promptbatch {}\n\n{}\n\n```text\n{usage}\n```", verb.get_name(), about(&verb)));
-    let shown: Vec<&Arg> = verb.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_id() != "help").collect();
+    line(page, format_args!("\n## promptbatch {}\n\n{}\n\n```text\n{usage}\n```", command.get_name(), about(&command)));
+    let shown: Vec<&Arg> = command.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_id() != "help").collect();
     let mut headings: Vec<Option<&str>> = vec![];
     for arg in &shown {
         if !headings.contains(&arg.get_help_heading()) {
@@ -65,14 +65,14 @@ fn command(page: &mut String, mut verb: Command) {
     }
     for heading in headings {
         if let Some(heading) = heading {
-            line(page, format_args!("\n### {heading} (`{}`)", verb.get_name()));
+            line(page, format_args!("\n### {heading} (`{}`)", command.get_name()));
         }
         page.push_str("\n| | meaning | default | variable |\n|---|---|---|---|\n");
         for arg in shown.iter().filter(|arg| arg.get_help_heading() == heading) {
             row(page, arg);
         }
     }
-    if let Some(text) = verb.get_after_help() {
+    if let Some(text) = command.get_after_help() {
         line(page, format_args!("\n```text\n{}\n```", text.to_string().trim_end()));
     }
 }

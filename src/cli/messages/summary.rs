@@ -207,10 +207,10 @@ pub(crate) fn noted(incidents: &RunStats) -> Option<String> {
 pub(crate) fn failed(failures: &[JobRecord], counts: &StatusCounts) -> Vec<String> {
     let mut lines: Vec<String> = failures
         .iter()
-        .map(|known| {
-            let prompt = excerpt(&known.job.request.prompt, PROMPT_CHARS_MAX);
-            let reason = known.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
-            format!("  {:06} {prompt}: {}", known.job.index, excerpt(&reason, REASON_CHARS_MAX))
+        .map(|record| {
+            let prompt = excerpt(&record.job.request.prompt, PROMPT_CHARS_MAX);
+            let reason = record.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
+            format!("  {:06} {prompt}: {}", record.job.index, excerpt(&reason, REASON_CHARS_MAX))
         })
         .collect();
     let n_more = counts.n_without_image().saturating_sub(failures.len() as u64);

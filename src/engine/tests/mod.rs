@@ -199,7 +199,7 @@ fn word(kind: &EventKind) -> String {
         EventKind::SubmitStarted => "submit".into(),
         EventKind::Accepted(_) => "accepted".into(),
         EventKind::Ready(_) => "ready".into(),
-        EventKind::Setback(stage, fault) => format!("{}!{}", stage.word(), fault.kind.code()),
+        EventKind::Setback(stage, fault) => format!("{}!{}", stage.as_str(), fault.kind.code()),
         EventKind::Finished(Outcome::Succeeded(_)) => "succeeded".into(),
         EventKind::Finished(Outcome::Failed(fault)) => format!("failed:{}", fault.kind.code()),
         EventKind::Reopened(_) => "reopened".into(),

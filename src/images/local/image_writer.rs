@@ -108,10 +108,10 @@ impl ImageWriter {
         if let FormatProbe::Seen(format) = self.head {
             return format;
         }
-        let (making, format) = (self.place.making, recognised(&self.gathered));
+        let (postprocess, format) = (self.place.postprocess, recognised(&self.gathered));
         if let Some(format) = format
-            && making.has_metadata
-            && making.conversion(format).is_none()
+            && postprocess.has_metadata
+            && postprocess.conversion(format).is_none()
         {
             let n_before = self.gathered.len();
             tag_head(format, &mut self.gathered, self.name.origin());
@@ -123,9 +123,9 @@ impl ImageWriter {
 
     /// Returns whether post-processing needs all bytes of the image.
     pub(super) fn is_to_be_made(&mut self) -> bool {
-        let making = self.place.making;
-        let is_tagged_whole = |format| making.has_metadata && format == ImageFormat::WebP;
-        self.begin().is_some_and(|format| making.conversion(format).is_some() || is_tagged_whole(format))
+        let postprocess = self.place.postprocess;
+        let is_tagged_whole = |format| postprocess.has_metadata && format == ImageFormat::WebP;
+        self.begin().is_some_and(|format| postprocess.conversion(format).is_some() || is_tagged_whole(format))
     }
 
     /// Post-processes the complete image, if its bytes are an image.
@@ -139,11 +139,11 @@ impl ImageWriter {
         }
         // The processed bytes differ from the received bytes, so no part is kept for a resumed download.
         (self.partial, self.host) = (None, None);
-        let conversion = self.place.making.conversion(format);
+        let conversion = self.place.postprocess.conversion(format);
         if let Some((made, to)) = conversion.and_then(|to| Some((convert(&self.gathered, format, to)?, to.to))) {
             (self.gathered, format) = (made, to);
         }
-        if self.place.making.has_metadata {
+        if self.place.postprocess.has_metadata {
             tag(format, &mut self.gathered, self.name.origin());
         }
         (self.checked, self.n_own_bytes) = (None, self.gathered.len() as u64);
@@ -203,7 +203,7 @@ impl ImageWriter {
         }
         self.flush()?;
         let partial = self.partial.expect("what is flushed is in a file");
-        let beside = match self.place.making.sidecar {
+        let beside = match self.place.postprocess.sidecar {
             None => None,
             Some(sidecar) => {
                 let text = beside(sidecar, self.name.origin(), &checked);

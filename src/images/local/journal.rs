@@ -27,7 +27,7 @@ pub(super) struct PartialLabel {
     /// Id of the task that made the image; `None` if unknown.
     pub(super) task: Option<String>,
     /// Post-processing settings. A file begun with other settings cannot be used.
-    pub(super) making: String,
+    pub(super) postprocess: String,
     /// HTTP validator of the image at its host.
     pub(super) validator: Validator,
     /// Length of the whole image in bytes, as its host sends it; `None` if unknown.
@@ -43,8 +43,7 @@ impl PartialLabel {
             Validator::LastModified(text) => ("last_modified", text),
         };
         let (total, own) = (self.bytes_total, self.n_own_bytes);
-        let line =
-            json!({ "version": 1, "task": self.task, "making": self.making, kind: text, "total": total, "own": own });
+        let line = json!({ "version": 1, "task": self.task, "making": self.postprocess, kind: text, "total": total, "own": own });
         format!("{line}\n")
     }
 
@@ -54,7 +53,7 @@ impl PartialLabel {
         let etag = text("etag").map(Validator::ETag);
         Some(Self {
             task: text("task"),
-            making: text("making").filter(|_| line["version"] == 1)?,
+            postprocess: text("making").filter(|_| line["version"] == 1)?,
             validator: etag.or_else(|| text("last_modified").map(Validator::LastModified))?,
             bytes_total: line["total"].as_u64(),
             n_own_bytes: line["own"].as_u64()?,

@@ -52,12 +52,12 @@ impl LocalStore {
     /// Prepares the output folder for images and removes half-written files of a crash. The folder must exist: the
     /// ledger is already in it. Images keep the bytes that the host sent.
     pub fn open(out: &Path, limits: CheckLimits) -> Result<Self, StoreError> {
-        Self::open_making(out, limits, PostProcessing::default())
+        Self::open_with(out, limits, PostProcessing::default())
     }
 
     /// Opens the store, and post-processes each image before its final name.
-    pub fn open_making(out: &Path, limits: CheckLimits, making: PostProcessing) -> Result<Self, StoreError> {
-        let place = Arc::new(OutputDir::open(out, limits, making)?);
+    pub fn open_with(out: &Path, limits: CheckLimits, postprocess: PostProcessing) -> Result<Self, StoreError> {
+        let place = Arc::new(OutputDir::open(out, limits, postprocess)?);
         // Images that wait for a decoder wait here, without a thread.
         let makers = Arc::new(Semaphore::new(DECODERS_MAX));
         Ok(Self { place, makers, settling: FsyncBatcher::start(out)? })

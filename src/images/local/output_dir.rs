@@ -24,7 +24,7 @@ const PARTIALS: &str = ".partial";
 pub(super) struct OutputDir {
     pub(super) out: PathBuf,
     pub(super) limits: CheckLimits,
-    pub(super) making: PostProcessing,
+    pub(super) postprocess: PostProcessing,
     folders: Folders,
     /// Temporary files that a later download may resume.
     pub(super) kept: ResumableFiles,
@@ -33,13 +33,13 @@ pub(super) struct OutputDir {
 
 impl OutputDir {
     /// Prepares the output folder for images, and removes half-written files of a crash that no download can resume.
-    pub(super) fn open(out: &Path, limits: CheckLimits, making: PostProcessing) -> Result<Self, StoreError> {
+    pub(super) fn open(out: &Path, limits: CheckLimits, postprocess: PostProcessing) -> Result<Self, StoreError> {
         let partials = out.join(PARTIALS);
         let (kept, n_next) = ResumableFiles::find(&partials).map_err(at("clear", &partials))?;
         let folders = Folders::open(out)?;
         folders.make_ready("images")?;
         let n_begun = AtomicU64::new(n_next);
-        Ok(Self { out: out.to_owned(), limits, making, folders, kept, n_begun })
+        Ok(Self { out: out.to_owned(), limits, postprocess, folders, kept, n_begun })
     }
 
     /// Returns how much of an image is here from an earlier download. `None` if its label or its length does not fit.
@@ -70,7 +70,7 @@ impl OutputDir {
         n_own_bytes: u64,
     ) -> PartialLabel {
         let task = name.origin().task.as_ref().map(|task| task.0.clone());
-        PartialLabel { task, making: format!("{:?}", self.making), validator, bytes_total, n_own_bytes }
+        PartialLabel { task, postprocess: format!("{:?}", self.postprocess), validator, bytes_total, n_own_bytes }
     }
 
     /// Creates an empty temporary file. The number in its name separates it from an earlier attempt that may not have ended yet.

@@ -193,8 +193,8 @@ fn what_cannot_be_decoded_stays_what_it_is() {
     let unknown = parts.concat();
     checked(&unknown);
     assert_eq!(convert(&unknown, ImageFormat::Jpeg, conversion(ImageFormat::Png, 90)), None);
-    let making = PostProcessing { format: Some(conversion(ImageFormat::Png, 90)), ..PostProcessing::default() };
-    let (artifact, files) = saved(making, std::slice::from_ref(&unknown));
+    let postprocess = PostProcessing { format: Some(conversion(ImageFormat::Png, 90)), ..PostProcessing::default() };
+    let (artifact, files) = saved(postprocess, std::slice::from_ref(&unknown));
     assert_eq!(files[&artifact[0].file_name], unknown);
 }
 
@@ -204,8 +204,8 @@ async fn an_image_of_just_the_length_that_is_taken_gets_its_words_too() {
     for body in samples().into_iter().chain([png(400, 400, 1)]) {
         let out = TempDir::new().unwrap();
         let limits = CheckLimits { bytes_max: body.len() as u64, ..CheckLimits::default() };
-        let making = PostProcessing { has_metadata: true, ..PostProcessing::default() };
-        let store = LocalStore::open_making(out.path(), limits, making).unwrap();
+        let postprocess = PostProcessing { has_metadata: true, ..PostProcessing::default() };
+        let store = LocalStore::open_with(out.path(), limits, postprocess).unwrap();
         let name = || ImageName::new(origin("a cat"), 1);
         let artifact = save(&store, name(), &body).await;
         assert!(artifact.bytes > body.len() as u64, "{:?}", artifact.format);
@@ -215,9 +215,9 @@ async fn an_image_of_just_the_length_that_is_taken_gets_its_words_too() {
 
 /// Saves each body for a separate job with the same image name. Returns the reported artifacts and the files on disk.
 #[tokio::main(flavor = "current_thread")]
-async fn saved(making: PostProcessing, bodies: &[Vec<u8>]) -> (Vec<Artifact>, BTreeMap<String, Vec<u8>>) {
+async fn saved(postprocess: PostProcessing, bodies: &[Vec<u8>]) -> (Vec<Artifact>, BTreeMap<String, Vec<u8>>) {
     let out = TempDir::new().unwrap();
-    let store = LocalStore::open_making(out.path(), CheckLimits::default(), making).unwrap();
+    let store = LocalStore::open_with(out.path(), CheckLimits::default(), postprocess).unwrap();
     let mut artifacts = vec![];
     for (n, body) in bodies.iter().enumerate() {
         let job = (*origin(&format!("cat {n}")).job).clone();
@@ -246,9 +246,9 @@ fn every_making_is_recorded_as_it_is_on_disk() {
     let formats = [None, Some(ImageFormat::Png), Some(ImageFormat::Jpeg), Some(ImageFormat::WebP)];
     for format in formats {
         for (has_metadata, sidecar) in [(false, None), (true, Some(Sidecar::Txt)), (true, Some(Sidecar::Json))] {
-            let making = PostProcessing { format: format.map(|to| conversion(to, 90)), has_metadata, sidecar };
+            let postprocess = PostProcessing { format: format.map(|to| conversion(to, 90)), has_metadata, sidecar };
             for body in &bodies {
-                let (artifacts, files) = saved(making, &[body.clone(), body.clone()]);
+                let (artifacts, files) = saved(postprocess, &[body.clone(), body.clone()]);
                 for artifact in &artifacts {
                     let is = checked(&files[&artifact.file_name]);
                     assert_eq!((is.sha256, is.bytes, is.format), (artifact.sha256, artifact.bytes, artifact.format));
@@ -265,8 +265,8 @@ fn every_making_is_recorded_as_it_is_on_disk() {
 /// Goal: an image and its sidecar file keep one stem, and no file is overwritten. A repetition finds its own files.
 #[test]
 fn a_sidecar_goes_with_its_image() {
-    let making = PostProcessing { sidecar: Some(Sidecar::Txt), ..PostProcessing::default() };
-    let (artifacts, files) = saved(making, &[png(9, 7, 1), png(9, 7, 2), bytes(JPEG_BASELINE), png(9, 7, 1)]);
+    let postprocess = PostProcessing { sidecar: Some(Sidecar::Txt), ..PostProcessing::default() };
+    let (artifacts, files) = saved(postprocess, &[png(9, 7, 1), png(9, 7, 2), bytes(JPEG_BASELINE), png(9, 7, 1)]);
     let stems: Vec<_> = artifacts.iter().map(|artifact| artifact.file_name.rsplit_once('.').unwrap().0).collect();
     assert_eq!(stems[0], "images/cat");
     assert_ne!(stems[1], "images/cat");

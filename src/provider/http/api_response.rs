@@ -64,12 +64,12 @@ impl ApiResponse {
     /// Returns the response without the token of its request, in whatever encoding the token is repeated.
     #[must_use]
     pub fn without(mut self, token: &Token) -> Self {
-        self.body = token.hide(&self.body);
+        self.body = token.redact(&self.body);
         // An escaped token is visible only after the JSON is parsed.
         if self.body.contains(&b'\\')
             && let Some(json) = self.json()
         {
-            let (told, hidden) = (json.to_string(), token.hide(json.to_string().as_bytes()));
+            let (told, hidden) = (json.to_string(), token.redact(json.to_string().as_bytes()));
             if told.as_bytes() != hidden {
                 self.body = hidden;
             }

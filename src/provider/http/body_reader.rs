@@ -36,7 +36,7 @@ pub(super) struct BodyReader {
     is_kept: bool,
     began: Instant,
     /// Time of the next check; `n_bytes_at_look` is the byte count at the last check.
-    look_at: Instant,
+    verify_job: Instant,
     n_bytes_at_look: u64,
     look_span: Duration,
     others: Arc<DownloadRates>,
@@ -62,7 +62,7 @@ impl BodyReader {
             bytes_total,
             is_kept,
             began,
-            look_at: began + look_span,
+            verify_job: began + look_span,
             n_bytes_at_look: n_before,
             look_span,
             others: Arc::clone(&bounds.others),
@@ -75,7 +75,7 @@ impl BodyReader {
             let piece = select! {
                 biased;
                 piece = self.response.chunk() => piece,
-                () = sleep_until(self.look_at) => {
+                () = sleep_until(self.verify_job) => {
                     self.look()?;
                     continue;
                 }
@@ -88,7 +88,7 @@ impl BodyReader {
                         return Err(Fault::new(FaultKind::BadOutput, self.words("more came than was announced")));
                     }
                     // The select is biased: if a chunk were always ready, the timer branch would never run.
-                    if Instant::now() >= self.look_at {
+                    if Instant::now() >= self.verify_job {
                         self.look()?;
                     }
                     Ok(Some(piece))
@@ -111,7 +111,7 @@ impl BodyReader {
         let now = Instant::now();
         let came = rate(self.n_bytes - self.n_bytes_at_look, self.look_span);
         let since = if self.is_kept { None } else { Some(self.began) };
-        (self.look_at, self.n_bytes_at_look) = (now + self.look_span, self.n_bytes);
+        (self.verify_job, self.n_bytes_at_look) = (now + self.look_span, self.n_bytes);
         match self.others.fastest(since) {
             Some(fastest) if fastest > came * FASTER => {
                 let words = format!("it came at {came:.0} bytes/s while other images came at {fastest:.0}");

@@ -93,7 +93,7 @@ impl HttpClient {
         url: &Link,
         part: Option<&PartialDownload>,
     ) -> Result<Download<'static>, Fault> {
-        let hidden = |fault: Fault| Fault { message: self.token.hide_in_text(&fault.message), ..fault };
+        let hidden = |fault: Fault| Fault { message: self.token.redact_text(&fault.message), ..fault };
         self.reach.check(&image_url(url).map_err(hidden)?).map_err(|refused| {
             let words = format!("could not download {}: {refused}", shown(url));
             hidden(Fault::new(FaultKind::BadOutput, words))

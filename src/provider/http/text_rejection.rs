@@ -44,7 +44,7 @@ pub(super) fn guarded(body: ImageStream<'static>, token: Token, is_quotable: boo
 async fn quoted(rest: ImageStream<'static>, head: Bytes, token: &Token) -> Option<String> {
     // An interrupted text is shown as far as it was received.
     let text = gathered(rest, TEXT_BYTES, head.clone()).await.map_or(head, |(text, _)| text);
-    let mut shown = token.hide(&text);
+    let mut shown = token.redact(&text);
     if text.len() >= TEXT_BYTES {
         // The last bytes that were read may be the beginning of the token.
         shown.truncate(shown.len().saturating_sub(token.n_bytes_written_max()));

@@ -26,7 +26,7 @@ const HIDDEN: &str = "(the token)";
 pub struct Token {
     header: HeaderValue,
     /// Forms of the token that are redacted; empty for a token that is no secret.
-    spellings: Arc<[SecretEncoding]>,
+    encodings: Arc<[SecretEncoding]>,
 }
 
 impl fmt::Debug for Token {
@@ -45,8 +45,8 @@ impl Token {
         let mut value = HeaderValue::from_str(&format!("{SCHEME}{text}")).ok()?;
         value.set_sensitive(true);
         let is_secret = text.len() >= SECRET_BYTES_MIN;
-        let spellings = if is_secret { SecretEncoding::all(text.as_bytes()).into() } else { Arc::default() };
-        Some(Self { header: value, spellings })
+        let encodings = if is_secret { SecretEncoding::all(text.as_bytes()).into() } else { Arc::default() };
+        Some(Self { header: value, encodings })
     }
 
     /// Returns the value of the `Authorization` header, marked so that no lower layer writes it to a log.
@@ -62,11 +62,11 @@ impl Token {
     }
 
     /// Redacts the token in these bytes. A server can repeat the token that it was sent, also in another encoding.
-    pub(super) fn hide(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn redact(&self, bytes: &[u8]) -> Vec<u8> {
         let mut hidden = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while let Some(first) = rest.first() {
-            let n_bytes = self.spellings.iter().filter_map(|spelling| spelling.n_bytes_at(rest)).max();
+            let n_bytes = self.encodings.iter().filter_map(|spelling| spelling.n_bytes_at(rest)).max();
             if n_bytes.is_some() {
                 hidden.extend_from_slice(HIDDEN.as_bytes());
             } else {
@@ -78,9 +78,9 @@ impl Token {
     }
 
     /// Redacts the token in this text.
-    pub(super) fn hide_in_text(&self, text: &str) -> String {
+    pub(super) fn redact_text(&self, text: &str) -> String {
         // Every form of the token is ASCII, so the rest of a text is still text.
-        String::from_utf8(self.hide(text.as_bytes())).unwrap_or_else(|_| HIDDEN.to_owned())
+        String::from_utf8(self.redact(text.as_bytes())).unwrap_or_else(|_| HIDDEN.to_owned())
     }
 
     /// Returns the longest length of the token in bytes, if it is written with the longest usual escapes.
@@ -105,10 +105,10 @@ mod tests {
             ("geheim-geheim-4711", "geheim-(the token)"),
         ];
         for (told, shown) in table {
-            assert_eq!(token.hide(told.as_bytes()), shown.as_bytes());
+            assert_eq!(token.redact(told.as_bytes()), shown.as_bytes());
         }
-        assert_eq!(token.hide(b"\xffgeheim-4711\xfe"), b"\xff(the token)\xfe");
-        assert_eq!(Token::new("x").unwrap().hide(b"example"), b"example", "no secret, and in every text");
+        assert_eq!(token.redact(b"\xffgeheim-4711\xfe"), b"\xff(the token)\xfe");
+        assert_eq!(Token::new("x").unwrap().redact(b"example"), b"example", "no secret, and in every text");
     }
 
     #[test]

@@ -79,7 +79,9 @@ mod tests {
     fn every_variable_is_tried_in_order() {
         for (i, name) in TOKEN.variables.iter().enumerate() {
             let later = &TOKEN.variables[i..];
-            let token = TOKEN.find(None, |asked| later.contains(&asked).then(|| format!("t-{asked}"))).unwrap();
+            let token = TOKEN
+                .find(None, |request_kind| later.contains(&request_kind).then(|| format!("t-{request_kind}")))
+                .unwrap();
             assert_eq!(token.header(), format!("Bearer t-{name}").as_str());
         }
     }

@@ -124,7 +124,7 @@ pub(crate) enum RefusalReason {
 /// Row of the decision table: conditions on a response, and the verdict.
 #[derive(Clone, Debug)]
 pub(crate) struct DecisionRow {
-    asked: RequestKind,
+    request_kind: RequestKind,
     statuses: &'static [RangeInclusive<u16>],
     shape: BodyShape,
     words: MessageMatch,
@@ -139,13 +139,13 @@ const SUCCESS: &[RangeInclusive<u16>] = &[200..=299];
 const UNSURE: &[RangeInclusive<u16>] = &[408..=408, 425..=425, 429..=429, 460..=460, 499..=499];
 
 const fn row(
-    asked: RequestKind,
+    request_kind: RequestKind,
     statuses: &'static [RangeInclusive<u16>],
     shape: BodyShape,
     words: MessageMatch,
     verdict: ResponseVerdict,
 ) -> DecisionRow {
-    DecisionRow { asked, statuses, shape, words, verdict }
+    DecisionRow { request_kind, statuses, shape, words, verdict }
 }
 
 use BodyShape::{Any, Id, OddId, OtherId, Own, Status};
@@ -223,13 +223,13 @@ pub(crate) struct ResponseFeatures<'a> {
 
 impl ResponseFeatures<'_> {
     /// Returns the verdict of the first matching row.
-    pub(crate) fn verdict(&self, asked: RequestKind) -> ResponseVerdict {
-        TABLE[self.row(asked)].verdict
+    pub(crate) fn verdict(&self, request_kind: RequestKind) -> ResponseVerdict {
+        TABLE[self.row(request_kind)].verdict
     }
 
     /// Returns the index of the first matching row.
-    pub(super) fn row(&self, asked: RequestKind) -> usize {
-        let place = TABLE.iter().position(|row| row.asked == asked && self.fits(row));
+    pub(super) fn row(&self, request_kind: RequestKind) -> usize {
+        let place = TABLE.iter().position(|row| row.request_kind == request_kind && self.fits(row));
         place.expect("the last row of each part fits every answer")
     }
 

@@ -32,7 +32,7 @@ pub(super) fn facts() -> RunReport {
     }
 }
 
-fn known(index: u64, prompt: &str, past: &[EventKind]) -> JobRecord {
+fn record(index: u64, prompt: &str, past: &[EventKind]) -> JobRecord {
     let request = Request { prompt: prompt.into(), model: "a/b".into(), ..Request::default() };
     let label = (index == 2).then(|| "my <id>".to_owned());
     let job = Job { id: JobId::new(&request.content(), 0), index, label, request, extras: vec![] };
@@ -54,16 +54,16 @@ pub(super) fn jobs() -> Vec<JobRecord> {
     let refused = failed(FaultKind::InvalidRequest, "no *such* | <model> @you #1");
     let doubt = Setback(Stage::Submit, fault(FaultKind::InDoubt, "the answer was lost"));
     vec![
-        known(
+        record(
             1,
             "a golden cat",
             &[SubmitStarted, task(), links, Finished(Outcome::Succeeded(vec![artifact("a.png")]))],
         ),
-        known(2, "一只狗 & \"<b>\" \u{1b}[31m\n| `x` \u{ffff}", &[SubmitStarted, refused]),
-        known(3, "a cow", &[SubmitStarted, task(), moderated]),
-        known(4, "a heron", &[SubmitStarted, doubt]),
-        known(5, "an owl", &[SubmitStarted, task()]),
-        known(6, "a fox", &[]),
+        record(2, "一只狗 & \"<b>\" \u{1b}[31m\n| `x` \u{ffff}", &[SubmitStarted, refused]),
+        record(3, "a cow", &[SubmitStarted, task(), moderated]),
+        record(4, "a heron", &[SubmitStarted, doubt]),
+        record(5, "an owl", &[SubmitStarted, task()]),
+        record(6, "a fox", &[]),
     ]
 }
 
@@ -85,8 +85,8 @@ impl Write for Page {
 pub(super) fn report(new: impl FnOnce(Page) -> Box<dyn ReportWriter>, jobs: &[JobRecord]) -> String {
     let page = Page::default();
     let mut report = new(page.clone());
-    for known in jobs {
-        report.job(known).unwrap();
+    for record in jobs {
+        report.job(record).unwrap();
     }
     report.finish().unwrap();
     String::from_utf8(page.0.lock().unwrap().clone()).unwrap()

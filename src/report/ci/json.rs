@@ -74,19 +74,19 @@ impl<W: Write> JsonReport<W> {
 }
 
 impl<W: Write> ReportWriter for JsonReport<W> {
-    fn job(&mut self, known: &JobRecord) -> io::Result<()> {
-        if !is_failure(known) {
+    fn job(&mut self, record: &JobRecord) -> io::Result<()> {
+        if !is_failure(record) {
             return Ok(());
         }
         if self.failures.len() == FAILURES_MAX {
             self.n_more += 1;
             return Ok(());
         }
-        let JobRecord { job, state } = known;
+        let JobRecord { job, state } = record;
         let fault = state.last_fault.as_ref();
         self.failures.push(json!({
             "index": job.index,
-            "id": super::id(known),
+            "id": super::id(record),
             "status": state.status(),
             "prompt": job.request.prompt,
             "model": job.request.model,

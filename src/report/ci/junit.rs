@@ -92,23 +92,23 @@ impl<W: Write> JunitReport<W> {
         self.xml.write_event(Event::End(BytesEnd::new("properties")))
     }
 
-    fn failed(&mut self, known: &JobRecord, fault: &Fault) -> io::Result<()> {
-        self.verdict(known, "failure", fault.kind.code(), &fault.message)
+    fn failed(&mut self, record: &JobRecord, fault: &Fault) -> io::Result<()> {
+        self.verdict(record, "failure", fault.kind.code(), &fault.message)
     }
 
     /// Writes why a case did not succeed, and below it a text with all details that help to investigate.
-    fn verdict(&mut self, known: &JobRecord, element: &str, kind: &str, reason: &str) -> io::Result<()> {
+    fn verdict(&mut self, record: &JobRecord, element: &str, kind: &str, reason: &str) -> io::Result<()> {
         let mut verdict = BytesStart::new(element);
         push(&mut verdict, "type", kind);
         push(&mut verdict, "message", &excerpt(reason, REASON_CHARS_MAX));
         self.xml.write_event(Event::Start(verdict))?;
-        let task = known.state.task.as_ref().map_or("none", |task| &task.0);
+        let task = record.state.task.as_ref().map_or("none", |task| &task.0);
         let lines = [
             format!("{kind}: {}", excerpt(reason, REASON_CHARS_MAX)),
-            format!("job: {}, id {}", known.job.index, escape(&super::id(known))),
+            format!("job: {}, id {}", record.job.index, escape(&super::id(record))),
             format!("task: {}", escape(task)),
-            format!("model: {}", escape(&known.job.request.model)),
-            format!("prompt: {}", excerpt(&known.job.request.prompt, REASON_CHARS_MAX)),
+            format!("model: {}", escape(&record.job.request.model)),
+            format!("prompt: {}", excerpt(&record.job.request.prompt, REASON_CHARS_MAX)),
         ];
         self.xml.write_event(Event::Text(BytesText::new(&legal(&lines.join("\n")))))?;
         self.xml.write_event(Event::End(BytesEnd::new(element)))
@@ -122,23 +122,23 @@ impl<W: Write> JunitReport<W> {
 }
 
 impl<W: Write> ReportWriter for JunitReport<W> {
-    fn job(&mut self, known: &JobRecord) -> io::Result<()> {
-        let name = format!("{:06} {}", known.job.index, excerpt(&known.job.request.prompt, PROMPT_CHARS_MAX));
+    fn job(&mut self, record: &JobRecord) -> io::Result<()> {
+        let name = format!("{:06} {}", record.job.index, excerpt(&record.job.request.prompt, PROMPT_CHARS_MAX));
         let mut case = BytesStart::new("testcase");
         push(&mut case, "name", &name);
         push(&mut case, "classname", &self.class);
-        let seconds = known.state.duration().map_or(0.0, |duration| duration.as_secs_f64());
+        let seconds = record.state.duration().map_or(0.0, |duration| duration.as_secs_f64());
         push(&mut case, "time", &format!("{seconds:.3}"));
-        if let Phase::Finished(Outcome::Succeeded(_)) = known.state.phase {
+        if let Phase::Finished(Outcome::Succeeded(_)) = record.state.phase {
             return self.xml.write_event(Event::Empty(case));
         }
         self.xml.write_event(Event::Start(case))?;
-        match &known.state.phase {
+        match &record.state.phase {
             Phase::Finished(Outcome::Succeeded(_)) => Ok(()),
-            Phase::Finished(Outcome::Failed(fault)) => self.failed(known, fault),
+            Phase::Finished(Outcome::Failed(fault)) => self.failed(record, fault),
             Phase::Submitting => {
-                let reason = known.state.last_fault.as_ref().map_or("its response was lost", |fault| &fault.message);
-                self.verdict(known, "error", "in_doubt", reason)
+                let reason = record.state.last_fault.as_ref().map_or("its response was lost", |fault| &fault.message);
+                self.verdict(record, "error", "in_doubt", reason)
             }
             Phase::Pending => self.skipped("pending"),
             Phase::Running(_) | Phase::Downloading(_) => self.skipped("running at the provider"),
@@ -234,11 +234,11 @@ mod tests {
         let jobs: Vec<JobRecord> = chunks
             .iter()
             .map(|prompt| {
-                let mut known = jobs()[1].clone();
-                let mut job = (*known.job).clone();
+                let mut record = jobs()[1].clone();
+                let mut job = (*record.job).clone();
                 job.request.prompt.clone_from(prompt);
-                known.job = job.into();
-                known
+                record.job = job.into();
+                record
             })
             .collect();
         let text = report(|out| Box::new(JunitReport::new(out, &facts()).unwrap()), &jobs);

@@ -89,21 +89,21 @@ impl<W: Write> MarkdownReport<W> {
 }
 
 impl<W: Write> ReportWriter for MarkdownReport<W> {
-    fn job(&mut self, known: &JobRecord) -> io::Result<()> {
-        let prompt = || code(&excerpt(&known.job.request.prompt, TEXT_CHARS_MAX));
-        if is_failure(known) && self.failures.len() < FAILURES_MAX {
-            let reason = known.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
+    fn job(&mut self, record: &JobRecord) -> io::Result<()> {
+        let prompt = || code(&excerpt(&record.job.request.prompt, TEXT_CHARS_MAX));
+        if is_failure(record) && self.failures.len() < FAILURES_MAX {
+            let reason = record.state.last_fault.as_ref().map_or_else(String::new, ToString::to_string);
             let reason = text(&excerpt(&reason, TEXT_CHARS_MAX));
             let task =
-                known.state.task.as_ref().map_or_else(String::new, |task| code(&excerpt(&task.0, TEXT_CHARS_MAX)));
-            self.failures.push(format!("| {} | {} | {reason} | {task} |", known.job.index, prompt()));
+                record.state.task.as_ref().map_or_else(String::new, |task| code(&excerpt(&task.0, TEXT_CHARS_MAX)));
+            self.failures.push(format!("| {} | {} | {reason} | {task} |", record.job.index, prompt()));
         }
-        let Phase::Finished(Outcome::Succeeded(_)) = known.state.phase else { return Ok(()) };
-        let Some(took) = known.state.duration() else { return Ok(()) };
+        let Phase::Finished(Outcome::Succeeded(_)) = record.state.phase else { return Ok(()) };
+        let Some(took) = record.state.duration() else { return Ok(()) };
         let is_slow = self.slowest.len() < SLOWEST_MAX || self.slowest.last().is_some_and(|last| took > last.0.0);
         if is_slow {
             self.slowest.truncate(SLOWEST_MAX - 1);
-            self.slowest.push((Reverse(took), known.job.index, prompt()));
+            self.slowest.push((Reverse(took), record.job.index, prompt()));
             self.slowest.sort();
         }
         Ok(())
@@ -221,10 +221,10 @@ mod tests {
     fn the_slowest_are_told_slowest_first() {
         let mut markdown = MarkdownReport::new(vec![], facts());
         for secs in [3, 1, 9, 2, 8, 7, 7] {
-            let mut known = jobs()[0].clone();
-            known.state.finished_at = Some(crate::model::time::Timestamp::from_millis(1000 * secs));
-            known.state.submitted_at = Some(crate::model::time::Timestamp::default());
-            markdown.job(&known).unwrap();
+            let mut record = jobs()[0].clone();
+            record.state.finished_at = Some(crate::model::time::Timestamp::from_millis(1000 * secs));
+            record.state.submitted_at = Some(crate::model::time::Timestamp::default());
+            markdown.job(&record).unwrap();
         }
         let took: Vec<_> = markdown.slowest.iter().map(|(took, ..)| took.0.as_secs()).collect();
         assert_eq!(took, [9, 8, 7, 7, 3]);

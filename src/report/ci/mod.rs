@@ -80,20 +80,20 @@ impl Eq for ReportSpec {}
 /// Report that is being written, job by job.
 pub trait ReportWriter {
     /// Adds the next job, in manifest order.
-    fn job(&mut self, known: &JobRecord) -> io::Result<()>;
+    fn job(&mut self, record: &JobRecord) -> io::Result<()>;
 
     /// Writes the rest of the report.
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
 /// Reports whether a job ended without an image.
-fn is_failure(known: &JobRecord) -> bool {
-    matches!(known.state.phase, Phase::Finished(Outcome::Failed(_)))
+fn is_failure(record: &JobRecord) -> bool {
+    matches!(record.state.phase, Phase::Finished(Outcome::Failed(_)))
 }
 
 /// Returns the id that the results show: the user's own id, or else the job id.
-fn id(known: &JobRecord) -> String {
-    known.job.label.clone().unwrap_or_else(|| known.job.id.to_string())
+fn id(record: &JobRecord) -> String {
+    record.job.label.clone().unwrap_or_else(|| record.job.id.to_string())
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub enum DatasetFormat {
 
 impl DatasetFormat {
     /// Returns the name of the format, which is also the name of its default output folder.
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::ImageFolder => "imagefolder",
             Self::WebDataset => "webdataset",

@@ -111,11 +111,11 @@ impl<W: Write> GalleryPage<W> {
     }
 
     /// Adds one job. Returns `false`, and writes nothing, if the page is full.
-    pub(crate) fn write(&mut self, known: &JobRecord) -> io::Result<bool> {
+    pub(crate) fn write(&mut self, record: &JobRecord) -> io::Result<bool> {
         if self.n_jobs == JOBS_MAX || self.n_bytes >= BYTES_MAX {
             return Ok(false);
         }
-        let row = inert(&PaceRow::new(known, &self.columns))?;
+        let row = inert(&PaceRow::new(record, &self.columns))?;
         self.out.write_all(if self.block_bytes == 0 { BLOCK_BEGIN } else { ",\n" }.as_bytes())?;
         self.out.write_all(row.as_bytes())?;
         let n_bytes = row.len() as u64 + 2;
@@ -203,8 +203,8 @@ impl GalleryWriter {
     }
 
     /// Adds one job. Returns `false`, and writes nothing, if the page is full.
-    pub(crate) fn write(&mut self, known: &JobRecord) -> Result<bool, GalleryWriteError> {
-        self.page.write(known).map_err(error_at(&self.path))
+    pub(crate) fn write(&mut self, record: &JobRecord) -> Result<bool, GalleryWriteError> {
+        self.page.write(record).map_err(error_at(&self.path))
     }
 
     /// Lists the images that have no thumbnail, syncs the file and renames it into place.

@@ -66,8 +66,8 @@ struct Image<'a> {
 }
 
 impl<'a> PaceRow<'a> {
-    pub(super) fn new(known: &'a JobRecord, columns: &[String]) -> Self {
-        let (job, state) = (&known.job, &known.state);
+    pub(super) fn new(record: &'a JobRecord, columns: &[String]) -> Self {
+        let (job, state) = (&record.job, &record.state);
         let request = &job.request;
         let (code, error) = fault(state);
         let (code, error) = (code.unwrap_or_default(), error.unwrap_or_default());
@@ -93,7 +93,7 @@ impl<'a> PaceRow<'a> {
             error,
             images: state.artifacts().iter().map(Image::new).collect(),
             columns: columns.iter().map(extra).collect(),
-            further: further(known),
+            further: further(record),
         }
     }
 }
@@ -105,8 +105,8 @@ impl<'a> Image<'a> {
     }
 }
 
-fn further(known: &JobRecord) -> Vec<(&str, String)> {
-    let request = &known.job.request;
+fn further(record: &JobRecord) -> Vec<(&str, String)> {
+    let request = &record.job.request;
     let loras = request.loras.iter().map(|lora| match lora.weight {
         Some(weight) => ("lora", format!("{} × {weight}", lora.repo)),
         None => ("lora", lora.repo.clone()),

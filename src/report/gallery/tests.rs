@@ -13,7 +13,7 @@ use crate::model::request::{Json, Lora, Request};
 /// Prompt that ends scripts, starts others, and has every character that an HTML, JSON or script parser may mishandle.
 const HOSTILE: &str = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(1)> & \" ' \\ \u{2028} \u{2029} \u{202e} \u{0} \u{7} 猫 🐈";
 
-fn known(index: u64, prompt: &str, phase: Phase) -> JobRecord {
+fn record(index: u64, prompt: &str, phase: Phase) -> JobRecord {
     let request = Request { prompt: prompt.into(), model: "Qwen/Qwen-Image".into(), ..Request::default() };
     let extras = vec![("b".to_owned(), prompt.to_owned())];
     let job = Job { id: JobId::from_bytes([7; 10]), index, label: None, request, extras };
@@ -62,14 +62,14 @@ fn data(page: &str, mark: &str) -> Vec<Value> {
 #[test]
 fn nothing_from_outside_is_markup() {
     let fault = Fault::new(FaultKind::Moderated, HOSTILE);
-    let mut odd = known(2, HOSTILE, Phase::Finished(Outcome::Failed(fault)));
+    let mut odd = record(2, HOSTILE, Phase::Finished(Outcome::Failed(fault)));
     odd.state.task = Some(TaskId(HOSTILE.into()));
     let request = &mut Arc::get_mut(&mut odd.job).unwrap().request;
     request.loras = vec![Lora { repo: HOSTILE.into(), weight: Some(0.5) }];
     request.params = [(HOSTILE.to_owned(), Json("1".into()))].into();
-    let rows = [known(1, "calm", Phase::Finished(Outcome::Succeeded(vec![image(HOSTILE)]))), odd];
+    let rows = [record(1, "calm", Phase::Finished(Outcome::Succeeded(vec![image(HOSTILE)]))), odd];
     let page = page(HOSTILE, &rows, &[image("x")]);
-    let plain = self::page("calm", &[known(1, "calm", Phase::Pending)], &[]);
+    let plain = self::page("calm", &[record(1, "calm", Phase::Pending)], &[]);
     assert_eq!(scripts(&page).len(), scripts(&plain).len());
     assert_eq!(page.matches('<').count(), plain.matches('<').count());
     let behind = page.split("id=\"head\"").nth(1).unwrap().split("<script>").next().unwrap();
@@ -93,7 +93,7 @@ fn a_job_says_what_there_is_to_say() {
         Phase::Downloading(vec![]),
         Phase::Finished(Outcome::Succeeded(vec![image("images/1.png")])),
     ];
-    let rows: Vec<_> = (1..).zip(phases).map(|(index, phase)| known(index, "p", phase)).collect();
+    let rows: Vec<_> = (1..).zip(phases).map(|(index, phase)| record(index, "p", phase)).collect();
     let page = page("out", &rows, &[]);
     let jobs = &data(&page, "class=\"jobs\"")[0];
     let statuses: Vec<_> = jobs.as_array().unwrap().iter().map(|job| job["status"].as_str().unwrap()).collect();
@@ -160,7 +160,7 @@ fn every_word_is_there_in_both_languages() {
 
 #[test]
 fn a_page_has_room_for_so_many_jobs_and_their_blocks_are_parted() {
-    let long = known(1, &"x".repeat(400_000), Phase::Pending);
+    let long = record(1, &"x".repeat(400_000), Phase::Pending);
     let rows: Vec<_> = (0..4).map(|_| long.clone()).collect();
     let parted = page("out", &rows, &[]);
     let blocks: Vec<_> = data(&parted, "class=\"jobs\"").iter().map(|block| block.as_array().unwrap().len()).collect();

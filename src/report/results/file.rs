@@ -34,8 +34,8 @@ impl ResultsWriter {
     }
 
     /// Adds one job. `cost` is `None` if its price is unknown.
-    pub(crate) fn write(&mut self, known: &JobRecord, cost: Option<Amount>) -> Result<(), ResultsError> {
-        self.results.write(known, cost).map_err(error_at(&self.path))
+    pub(crate) fn write(&mut self, record: &JobRecord, cost: Option<Amount>) -> Result<(), ResultsError> {
+        self.results.write(record, cost).map_err(error_at(&self.path))
     }
 
     /// Syncs the file and renames it into place.

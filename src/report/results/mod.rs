@@ -134,18 +134,18 @@ impl<W: Write> Results<W> {
     }
 
     /// Writes the lines of one job. `cost` is `None` if its price is unknown.
-    pub(crate) fn write(&mut self, known: &JobRecord, cost: Option<Amount>) -> io::Result<()> {
-        let artifacts = known.state.artifacts();
+    pub(crate) fn write(&mut self, record: &JobRecord, cost: Option<Amount>) -> io::Result<()> {
+        let artifacts = record.state.artifacts();
         if artifacts.is_empty() {
-            return self.write_line(known, None, cost);
+            return self.write_line(record, None, cost);
         }
         let costs = std::iter::once(cost).chain(std::iter::repeat(None));
-        artifacts.iter().zip(costs).try_for_each(|(artifact, cost)| self.write_line(known, Some(artifact), cost))
+        artifacts.iter().zip(costs).try_for_each(|(artifact, cost)| self.write_line(record, Some(artifact), cost))
     }
 
-    fn write_line(&mut self, known: &JobRecord, artifact: Option<&Artifact>, cost: Option<Amount>) -> io::Result<()> {
-        let own = fields(known, artifact, &self.provider);
-        let carried = |column| known.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
+    fn write_line(&mut self, record: &JobRecord, artifact: Option<&Artifact>, cost: Option<Amount>) -> io::Result<()> {
+        let own = fields(record, artifact, &self.provider);
+        let carried = |column| record.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
         let further = self.columns.iter().map(|column| CellValue::text_of(carried(column)));
         let last = [cost.map_or(CellValue::None, |cost| CellValue::Real(cost.number()))];
         match &mut self.lines {
@@ -159,7 +159,7 @@ impl<W: Write> Results<W> {
                 csv.write_record(None::<&[u8]>)?;
             }
             RowEncoder::Jsonl { out, names } => {
-                let own = own.into_iter().chain(nested(&known.job.request));
+                let own = own.into_iter().chain(nested(&record.job.request));
                 let values: Vec<_> = own.chain(further).chain(last).collect();
                 serde_json::to_writer(&mut *out, &NamedValues(names, &values))?;
                 out.write_all(b"\n")?;
@@ -182,11 +182,11 @@ impl<W: Write> Results<W> {
 
 /// Returns the values of one line, for a job and one of its images, in the order of [`COLUMNS`].
 pub(super) fn fields<'a>(
-    known: &'a JobRecord,
+    record: &'a JobRecord,
     artifact: Option<&'a Artifact>,
     provider: &'a str,
 ) -> [CellValue<'a>; COLUMNS.len()] {
-    let (job, state) = (&known.job, &known.state);
+    let (job, state) = (&record.job, &record.state);
     let request = &job.request;
     let (error_code, error) = fault(state);
     [

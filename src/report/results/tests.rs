@@ -20,7 +20,7 @@ use crate::report::value::rfc3339;
 use EventKind::{Accepted, Finished, Ready, Setback, SubmitStarted};
 
 /// Returns a job and the fold of its events, which occur every 1,234 ms.
-fn known(index: u64, prompt: &str, story: &[EventKind]) -> JobRecord {
+fn record(index: u64, prompt: &str, story: &[EventKind]) -> JobRecord {
     let request = Request { prompt: prompt.into(), model: "Qwen/Qwen-Image".into(), ..Request::default() };
     let id = JobId::from_bytes([u8::try_from(index).unwrap(); 10]);
     let mut state = JobState::default();
@@ -30,10 +30,10 @@ fn known(index: u64, prompt: &str, story: &[EventKind]) -> JobRecord {
     JobRecord { job: Arc::new(Job { id, index, label: None, request, extras: vec![] }), state }
 }
 
-fn with(known: JobRecord, change: impl FnOnce(&mut Job)) -> JobRecord {
-    let mut job = (*known.job).clone();
+fn with(record: JobRecord, change: impl FnOnce(&mut Job)) -> JobRecord {
+    let mut job = (*record.job).clone();
     change(&mut job);
-    JobRecord { job: Arc::new(job), ..known }
+    JobRecord { job: Arc::new(job), ..record }
 }
 
 fn failed(kind: FaultKind, message: &str) -> EventKind {
@@ -54,20 +54,20 @@ fn table(columns: &[&str], jobs: &[JobRecord]) -> String {
 
 fn written(format: ResultsFileFormat, columns: &[&str], jobs: &[JobRecord]) -> String {
     let mut results = Results::new(Vec::new(), format, "modelscope", &strings(columns)).unwrap();
-    for known in jobs {
-        results.write(known, None).unwrap();
+    for record in jobs {
+        results.write(record, None).unwrap();
     }
     String::from_utf8(results.finish().unwrap()).unwrap()
 }
 
-fn lines_of(known: &JobRecord) -> String {
-    table(&[], std::slice::from_ref(known)).split_once('\n').unwrap().1.to_owned()
+fn lines_of(record: &JobRecord) -> String {
+    table(&[], std::slice::from_ref(record)).split_once('\n').unwrap().1.to_owned()
 }
 
 #[test]
 fn jobs_of_every_status_have_their_lines() {
     let full = with(
-        known(
+        record(
             1,
             "a golden cat",
             &[
@@ -92,15 +92,15 @@ fn jobs_of_every_status_have_their_lines() {
     let lost = Fault::new(FaultKind::InDoubt, "connection reset while waiting for the answer");
     let jobs = [
         full,
-        known(2, "x", &[SubmitStarted, task(), Finished(Outcome::Succeeded(two))]),
-        known(3, "bad", &[SubmitStarted, failed(FaultKind::InvalidRequest, "no such model")]),
-        known(4, "rude", &[SubmitStarted, task(), failed(FaultKind::Moderated, "inappropriate content")]),
-        known(5, "lost", &[SubmitStarted, Setback(Stage::Submit, lost)]),
-        known(6, "killed", &[SubmitStarted]),
-        known(7, "new", &[]),
-        known(8, "polled", &[SubmitStarted, task()]),
-        known(9, "fetched", &[SubmitStarted, task(), Ready(vec![])]),
-        known(10, "never sent", &[failed(FaultKind::Unauthorized, "the token is wrong")]),
+        record(2, "x", &[SubmitStarted, task(), Finished(Outcome::Succeeded(two))]),
+        record(3, "bad", &[SubmitStarted, failed(FaultKind::InvalidRequest, "no such model")]),
+        record(4, "rude", &[SubmitStarted, task(), failed(FaultKind::Moderated, "inappropriate content")]),
+        record(5, "lost", &[SubmitStarted, Setback(Stage::Submit, lost)]),
+        record(6, "killed", &[SubmitStarted]),
+        record(7, "new", &[]),
+        record(8, "polled", &[SubmitStarted, task()]),
+        record(9, "fetched", &[SubmitStarted, task(), Ready(vec![])]),
+        record(10, "never sent", &[failed(FaultKind::Unauthorized, "the token is wrong")]),
     ];
     insta::assert_snapshot!(table(&[], &jobs));
 }
@@ -109,7 +109,7 @@ fn jobs_of_every_status_have_their_lines() {
 fn text_of_every_kind_comes_back_as_it_was() {
     let prompts =
         ["a, b", "say \"cat\"", "two\nlines\r\n", "一只金色的猫，高清 🐈", " spaces ", "=1+1", "", "\u{202e}\u{7}"];
-    let jobs: Vec<JobRecord> = prompts.iter().zip(1..).map(|(prompt, index)| known(index, prompt, &[])).collect();
+    let jobs: Vec<JobRecord> = prompts.iter().zip(1..).map(|(prompt, index)| record(index, prompt, &[])).collect();
     let text = table(&[], &jobs);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let back: Vec<String> = reader.records().map(|record| record.unwrap()[4].to_owned()).collect();
@@ -121,10 +121,10 @@ fn text_of_every_kind_comes_back_as_it_was() {
 #[test]
 fn further_columns_follow_under_names_that_nothing_else_has() {
     let extras = [("status", "mine"), ("input_status", "also mine"), ("artist", "Ada, L."), ("input_seed", "7")];
-    let job = with(known(1, "x", &[]), |job| {
+    let job = with(record(1, "x", &[]), |job| {
         job.extras = extras.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     });
-    let other = known(2, "y", &[]);
+    let other = record(2, "y", &[]);
     let text = table(&["status", "input_status", "artist", "absent", "input_seed", "seed", "artist"], &[job, other]);
     let own = COLUMNS.join(",");
     let lines: Vec<&str> = text.lines().collect();
@@ -139,7 +139,7 @@ fn further_columns_follow_under_names_that_nothing_else_has() {
 #[test]
 fn as_json_the_same_columns_have_types_and_the_request_has_its_lists() {
     let job = with(
-        known(
+        record(
             7,
             "say \"cat\"\n猫 🐈",
             &[SubmitStarted, task(), Finished(Outcome::Succeeded(vec![artifact("images/7.png")]))],
@@ -154,8 +154,8 @@ fn as_json_the_same_columns_have_types_and_the_request_has_its_lists() {
     );
     let mut results =
         Results::new(Vec::new(), ResultsFileFormat::Jsonl, "modelscope", &strings(&["params", "score"])).unwrap();
-    for known in [job, known(8, "new", &[])] {
-        results.write(&known, None).unwrap();
+    for record in [job, record(8, "new", &[])] {
+        results.write(&record, None).unwrap();
     }
     let text = String::from_utf8(results.finish().unwrap()).unwrap();
     insta::assert_snapshot!(text, @r#"
@@ -183,13 +183,13 @@ fn no_two_columns_share_a_name() {
 #[test]
 fn the_cost_of_a_job_stands_in_its_first_line_behind_all_columns() {
     let two = vec![artifact("images/1.png"), artifact("images/1-2.png")];
-    let mut two = known(1, "x", &[SubmitStarted, task(), Finished(Outcome::Succeeded(two))]);
+    let mut two = record(1, "x", &[SubmitStarted, task(), Finished(Outcome::Succeeded(two))]);
     Arc::make_mut(&mut two.job).extras = vec![("cost".into(), "mine".into())];
-    let moderated = known(2, "y", &[SubmitStarted, task(), failed(FaultKind::Moderated, "")]);
+    let moderated = record(2, "y", &[SubmitStarted, task(), failed(FaultKind::Moderated, "")]);
     let mut results = Results::new(Vec::new(), ResultsFileFormat::Csv, "modelscope", &strings(&["cost"])).unwrap();
     results.write(&two, Some(Amount::new(0.04))).unwrap();
     results.write(&moderated, Some(Amount::new(2.0))).unwrap();
-    results.write(&known(3, "z", &[]), None).unwrap();
+    results.write(&record(3, "z", &[]), None).unwrap();
     let text = String::from_utf8(results.finish().unwrap()).unwrap();
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
@@ -202,7 +202,7 @@ fn the_cost_of_a_job_stands_in_its_first_line_behind_all_columns() {
 #[test]
 fn a_job_in_doubt_is_not_explained_by_an_older_fault() {
     let old = Fault::new(FaultKind::Throttled { retry_after: None }, "too many requests");
-    let line = lines_of(&known(1, "x", &[SubmitStarted, Setback(Stage::Submit, old), SubmitStarted]));
+    let line = lines_of(&record(1, "x", &[SubmitStarted, Setback(Stage::Submit, old), SubmitStarted]));
     assert!(line.contains(",in_doubt,the response to the submission was lost") && !line.contains("too many"), "{line}");
 }
 
@@ -236,9 +236,9 @@ fn a_file_is_replaced_as_a_whole() {
     let before = table(&[], &[]);
     fs::write(&path, &before).unwrap();
     let mut writer = ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[]).unwrap();
-    let jobs: Vec<JobRecord> = (1..=200).map(|index| known(index, &"long ".repeat(100), &[])).collect();
-    for known in &jobs {
-        writer.write(known, None).unwrap();
+    let jobs: Vec<JobRecord> = (1..=200).map(|index| record(index, &"long ".repeat(100), &[])).collect();
+    for record in &jobs {
+        writer.write(record, None).unwrap();
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), before, "until the end");
     writer.finish().unwrap();
@@ -256,7 +256,7 @@ fn only_results_are_replaced_by_results() {
         fs::write(&path, text).unwrap();
         check(&path).is_ok()
     };
-    let jobs = [known(1, "a cat", &[])];
+    let jobs = [record(1, "a cat", &[])];
     let [csv, guarded, jsonl] = [ResultsFileFormat::Csv, ResultsFileFormat::GuardedCsv, ResultsFileFormat::Jsonl]
         .map(|format| written(format, &["note"], &jobs));
     for ours in ["", &csv, &format!("\u{feff}{csv}"), &guarded, &jsonl] {
@@ -273,7 +273,7 @@ fn a_writer_dropped_unfinished_leaves_nothing() {
     let mut writer =
         ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, false, "modelscope", &[])
             .unwrap();
-    writer.write(&known(1, "x", &[]), None).unwrap();
+    writer.write(&record(1, "x", &[]), None).unwrap();
     assert_eq!(names_in(&out).len(), 1);
     drop(writer);
     assert_eq!(names_in(&out), [""; 0]);
@@ -303,7 +303,7 @@ fn two_writers_at_once_do_not_meet() {
     let mut writers = ["one", "two"]
         .map(|provider| ResultsWriter::create(&path, ResultsFileFormat::Csv, false, provider, &[]).unwrap());
     for writer in &mut writers {
-        writer.write(&known(1, "x", &[]), None).unwrap();
+        writer.write(&record(1, "x", &[]), None).unwrap();
     }
     let [one, two] = writers;
     two.finish().unwrap();

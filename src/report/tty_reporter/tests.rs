@@ -5,7 +5,7 @@ use crate::model::amount::Amount;
 use crate::model::cost::Cost;
 use crate::model::outcome::FaultKind;
 use crate::model::snapshot::{Bottleneck, Latency, SubmitRateLimit};
-use crate::report::fixtures::{Screen, accepted, at, failed, in_flight, succeeded, tally, throttled};
+use crate::report::fixtures::{Screen, accepted, at, failed, in_flight, succeeded, throttled, totals};
 
 /// Simulates a run of 1,000 jobs for one minute at two jobs per second, with one failure of each kind.
 fn minute(columns: usize, is_verbose: bool, pace: &RunSnapshot) -> (TtyReporter, Screen) {
@@ -14,8 +14,8 @@ fn minute(columns: usize, is_verbose: bool, pace: &RunSnapshot) -> (TtyReporter,
 }
 
 fn minute_on(screen: &Screen, is_verbose: bool, pace: &RunSnapshot) -> TtyReporter {
-    let tally = tally(1000).with_price("2 magicube".parse().ok());
-    let mut bars = TtyReporter::on(screen.terminal(), PrintAbove::default(), tally, is_verbose);
+    let totals = totals(1000).with_price("2 magicube".parse().ok());
+    let mut bars = TtyReporter::on(screen.terminal(), PrintAbove::default(), totals, is_verbose);
     for sec in 0..59 {
         bars.show(at(f64::from(sec)), &[succeeded(1), succeeded(2)], &in_flight(16));
     }
@@ -174,7 +174,7 @@ fn nothing_is_left_behind_by_a_resize() {
 #[test]
 fn a_frame_is_one_write_and_there_are_ten_a_second() {
     let screen = Screen::new(80);
-    let mut bars = TtyReporter::on(screen.terminal(), PrintAbove::default(), tally(1000), false);
+    let mut bars = TtyReporter::on(screen.terminal(), PrintAbove::default(), totals(1000), false);
     let n_before = screen.n_writes();
     for tick in 0..1000 {
         bars.show(at(f64::from(tick) / 1000.0), &[succeeded(1)], &in_flight(1));
@@ -185,7 +185,7 @@ fn a_frame_is_one_write_and_there_are_ten_a_second() {
 #[test]
 fn a_block_that_was_taken_away_does_not_come_back() {
     let (screen, above) = (Screen::new(80), PrintAbove::default());
-    let mut bars = TtyReporter::on(screen.terminal(), above.clone(), tally(9), false);
+    let mut bars = TtyReporter::on(screen.terminal(), above.clone(), totals(9), false);
     bars.show(at(0.0), &[succeeded(1)], &in_flight(1));
     assert!(above.line("stopping"));
     assert!(screen.text().contains("1/9"), "{}", screen.text());
@@ -199,7 +199,7 @@ fn a_block_that_was_taken_away_does_not_come_back() {
 #[test]
 fn a_block_begins_anew_below_what_others_have_written() {
     let (screen, above) = (Screen::new(80), PrintAbove::default());
-    let mut bars = TtyReporter::on(screen.terminal(), above.clone(), tally(9), false);
+    let mut bars = TtyReporter::on(screen.terminal(), above.clone(), totals(9), false);
     bars.show(at(0.0), &[succeeded(1)], &in_flight(1));
     screen.echo("\r\nStopped\r\n$ fg\r\n");
     above.begin_anew();

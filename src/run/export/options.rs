@@ -50,6 +50,6 @@ impl ExportOptions {
         let splits = self.splits.as_ref().map(|splits| format!(" --split {splits}")).unwrap_or_default();
         let is_csv = self.format == DatasetFormat::ImageFolder && self.metadata == TableFormat::Csv;
         let metadata = if is_csv { " --metadata csv" } else { "" };
-        format!("--to {} --caption {}{splits}{metadata}", self.format.word(), self.caption)
+        format!("--to {} --caption {}{splits}{metadata}", self.format.as_str(), self.caption)
     }
 }

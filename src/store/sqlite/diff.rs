@@ -53,7 +53,7 @@ pub(super) fn diff(database: &Database, rows: &mut JobRows<'_>, shown_max: usize
 fn is_unknown(database: &Database, id: JobId, index: u64, draft: &JobSpec) -> rusqlite::Result<Option<NewRowLocation>> {
     let insert = "INSERT INTO temp.unknown VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
     let row = params![index, id.bytes(), draft.label, format::request_text(&draft.request)];
-    Ok((database.connection.prepare_cached(insert)?.execute(row)? > 0).then_some(NewRowLocation::Elsewhere))
+    Ok((database.connection.prepare_cached(insert)?.execute(row)? > 0).then_some(NewRowLocation::UntrustedBaseUrl))
 }
 
 /// Records the jobs that have a position in the ledger and none in the manifest.

@@ -70,7 +70,7 @@ impl<'a> MergeCursor<'a> {
                         self.taken.insert(row);
                         return Ok(None);
                     }
-                    Some(NewRowLocation::Elsewhere) => return Ok(None),
+                    Some(NewRowLocation::UntrustedBaseUrl) => return Ok(None),
                     None => (),
                 },
             }
@@ -138,7 +138,7 @@ pub(super) enum NewRowLocation {
     /// Row of the ledger.
     InLedger(i64),
     /// Location that the cursor does not read.
-    Elsewhere,
+    UntrustedBaseUrl,
 }
 
 fn existing(row: &Row<'_>) -> rusqlite::Result<ExistingRow> {

@@ -120,7 +120,7 @@ fn write_state(connection: &Connection, row: i64, state: &JobState) -> rusqlite:
         state.submitted_at.map(Timestamp::millis),
         state.finished_at.map(Timestamp::millis),
         state.last_fault.as_ref().map(format::fault_text),
-        state.n_forgiven,
+        state.n_lost_before_reopen,
         state.n_reopened,
     ])?;
     expect_one(n_changed)

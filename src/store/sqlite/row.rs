@@ -96,7 +96,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<(i64, JobRecord)>> {
         n_submits: row.get(9)?,
         n_setbacks: row.get(10)?,
         n_lost: row.get(11)?,
-        n_forgiven: row.get(16)?,
+        n_lost_before_reopen: row.get(16)?,
         n_reopened: row.get(17)?,
         n_in_doubt: row.get(12)?,
         submitted_at: at(13)?,

@@ -31,9 +31,9 @@ fn left(out: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn a_part_outlives_its_process_whatever_is_written_into_the_image() {
     for has_metadata in [false, true] {
-        let making = PostProcessing { has_metadata, ..PostProcessing::default() };
+        let postprocess = PostProcessing { has_metadata, ..PostProcessing::default() };
         let [whole, parts] = [0; 2].map(|_| TempDir::new().unwrap());
-        let open = |out: &TempDir| LocalStore::open_making(out.path(), CheckLimits::default(), making).unwrap();
+        let open = |out: &TempDir| LocalStore::open_with(out.path(), CheckLimits::default(), postprocess).unwrap();
         let image = big(1);
         let expected = save(&open(&whole), cat("t"), download(&image, 0, image.len())).await.unwrap();
         let mut n_before = 0;
@@ -48,7 +48,7 @@ async fn a_part_outlives_its_process_whatever_is_written_into_the_image() {
             fs::read(whole.path().join(&expected.file_name)).unwrap()
                 == fs::read(parts.path().join(&expected.file_name)).unwrap()
         );
-        let other = LocalStore::open_making(parts.path(), CheckLimits::default(), making).unwrap();
+        let other = LocalStore::open_with(parts.path(), CheckLimits::default(), postprocess).unwrap();
         drop(other);
         assert!(!parts.path().join(".partial").exists());
     }
@@ -100,10 +100,10 @@ async fn of_a_damaged_part_only_what_is_sure_is_used() {
 async fn a_part_of_another_task_or_another_making_is_none() {
     let image = big(1);
     let tagged = PostProcessing { has_metadata: true, ..PostProcessing::default() };
-    for (name, making) in [(cat("other"), PostProcessing::default()), (cat("t"), tagged)] {
+    for (name, postprocess) in [(cat("other"), PostProcessing::default()), (cat("t"), tagged)] {
         let out = TempDir::new().unwrap();
         save(&open(&out), cat("t"), download(&image, 0, 1_200_000)).await.unwrap_err();
-        let store = LocalStore::open_making(out.path(), CheckLimits::default(), making).unwrap();
+        let store = LocalStore::open_with(out.path(), CheckLimits::default(), postprocess).unwrap();
         assert_eq!(n_there(&store, &name).await, None);
         assert_eq!(left(out.path()), Vec::<PathBuf>::new());
     }

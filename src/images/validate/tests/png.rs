@@ -142,27 +142,27 @@ fn damaged_streams_in_whole_chunks_are_refused() {
     let header = header(width, height, 8, 2, 0);
     let raw = rows(width, height, 24, 0).concat();
     let stream = zlib(&raw);
-    let look_at = |data: &[u8]| look(&around(&header, data)).map(|_| ()).map_err(|why| why.to_string());
-    assert_eq!(look_at(&stream), Ok(()));
+    let verify_job = |data: &[u8]| look(&around(&header, data)).map(|_| ()).map_err(|why| why.to_string());
+    assert_eq!(verify_job(&stream), Ok(()));
 
     let mut wrong = stream.clone();
     *wrong.last_mut().unwrap() ^= 1;
-    assert!(look_at(&wrong).unwrap_err().ends_with("the checksum of its pixel data is wrong"));
+    assert!(verify_job(&wrong).unwrap_err().ends_with("the checksum of its pixel data is wrong"));
     let n = stream.len();
-    assert!(look_at(&stream[..n - 4]).unwrap_err().ends_with("its pixel data end without their checksum"));
-    let half = look_at(&stream[..n / 2]).unwrap_err();
+    assert!(verify_job(&stream[..n - 4]).unwrap_err().ends_with("its pixel data end without their checksum"));
+    let half = verify_job(&stream[..n / 2]).unwrap_err();
     assert!(half.starts_with("the PNG's pixel data end after row 3") && half.ends_with(" of 64"), "{half}");
-    assert_eq!(look_at(&zlib(&raw[..raw.len() / 10])).unwrap_err(), "the PNG's pixel data end after row 6 of 64");
-    assert_eq!(look_at(&zlib(b"")).unwrap_err(), "the PNG's pixel data end after row 0 of 64");
-    assert_eq!(look_at(b"").unwrap_err(), "the PNG's pixel data end after row 0 of 64");
+    assert_eq!(verify_job(&zlib(&raw[..raw.len() / 10])).unwrap_err(), "the PNG's pixel data end after row 6 of 64");
+    assert_eq!(verify_job(&zlib(b"")).unwrap_err(), "the PNG's pixel data end after row 0 of 64");
+    assert_eq!(verify_job(b"").unwrap_err(), "the PNG's pixel data end after row 0 of 64");
     let mut noise = fastrand::Rng::with_seed(3);
     for _ in 0..200 {
         let random: Vec<u8> = std::iter::repeat_with(|| noise.u8(..)).take(n).collect();
-        look_at(&random).unwrap_err();
-        look_at(&[&[0x78, 0x9c], &random[..]].concat()).unwrap_err();
+        verify_job(&random).unwrap_err();
+        verify_job(&[&[0x78, 0x9c], &random[..]].concat()).unwrap_err();
     }
     for n_kept in 0..n {
-        look_at(&stream[..n_kept]).unwrap_err();
+        verify_job(&stream[..n_kept]).unwrap_err();
     }
 }
 

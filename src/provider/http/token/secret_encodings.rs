@@ -120,8 +120,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn is_found(secret: &str, text: &str) -> bool {
-        let spellings = SecretEncoding::all(secret.as_bytes());
-        (0..text.len()).any(|at| spellings.iter().any(|spelling| spelling.n_bytes_at(&text.as_bytes()[at..]).is_some()))
+        let encodings = SecretEncoding::all(secret.as_bytes());
+        (0..text.len()).any(|at| encodings.iter().any(|spelling| spelling.n_bytes_at(&text.as_bytes()[at..]).is_some()))
     }
 
     const SECRET: &str = "ms-1f+2/3=zZ";
@@ -196,10 +196,10 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_breaks_the_search(text in prop::collection::vec(any::<u8>(), 0..200), odd in "[%\\\\&#xu{};=0-9a-f]{0,40}") {
-            let spellings = SecretEncoding::all(SECRET.as_bytes());
+            let encodings = SecretEncoding::all(SECRET.as_bytes());
             for text in [text.as_slice(), odd.as_bytes()] {
                 for at in 0..text.len() {
-                    let found = spellings.iter().filter_map(|spelling| spelling.n_bytes_at(&text[at..])).max();
+                    let found = encodings.iter().filter_map(|spelling| spelling.n_bytes_at(&text[at..])).max();
                     prop_assert!(found.is_none_or(|n_bytes| n_bytes <= text.len() - at));
                 }
             }

@@ -121,10 +121,10 @@ fn an_answer_that_names_another_task_is_none_about_this_one() {
     ] {
         assert_eq!(poll(200, body), Ok(Status::Running), "{body}");
     }
-    let asked = |id: &str, body: &str| polled(&answer(200, body), &TaskId(id.into()));
+    let request_kind = |id: &str, body: &str| polled(&answer(200, body), &TaskId(id.into()));
     let large = r#"{"task_id":99999999999999999999,"task_status":"RUNNING"}"#;
-    assert_eq!(asked("99999999999999999999", large), Ok(Status::Running));
-    assert!(asked("99999999999999999998", large).is_err(), "no digit is rounded away");
+    assert_eq!(request_kind("99999999999999999999", large), Ok(Status::Running));
+    assert!(request_kind("99999999999999999998", large).is_err(), "no digit is rounded away");
 }
 
 #[test]

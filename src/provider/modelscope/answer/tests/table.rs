@@ -92,9 +92,9 @@ const FAILED: &[(u16, &str, End)] = &[
     (500, "x", Fails(FaultKind::Transient)),
 ];
 
-fn assert_end(answer: &ApiResponse, asked: RequestKind, end: &End) {
+fn assert_end(answer: &ApiResponse, request_kind: RequestKind, end: &End) {
     let task = TaskId("5".into());
-    let came = match asked {
+    let came = match request_kind {
         RequestKind::Submit => match submitted(answer, "a/b") {
             Ok(acceptance) => format!("task {}", acceptance.task),
             Err(fault) => format!("{:?}", fault.kind),
@@ -111,21 +111,21 @@ fn assert_end(answer: &ApiResponse, asked: RequestKind, end: &End) {
         Stands(status) => format!("{status:?}"),
         Fails(kind) => format!("failed {kind:?}"),
     };
-    assert_eq!(came, expected, "{asked:?} {answer:?}");
+    assert_eq!(came, expected, "{request_kind:?} {answer:?}");
 }
 
 /// Goal: every row is needed, and every row is tested. Method: each example is decided by its own row, in the order of the table.
 #[test]
 fn every_row_decides_the_answer_that_it_is_there_for() {
     let mut place = 0;
-    for (asked, examples) in [(RequestKind::Submit, SUBMITS), (RequestKind::Poll, POLLS)] {
+    for (request_kind, examples) in [(RequestKind::Submit, SUBMITS), (RequestKind::Poll, POLLS)] {
         for (status, body, end) in examples {
             let answer = answer(*status, body);
             let task = TaskId("5".into());
             let parts = ParsedBody::of(&answer);
-            let seen = parts.seen(&answer, "a/b", (asked == RequestKind::Poll).then_some(&task));
-            assert_eq!(seen.row(asked), place, "{asked:?} {status} {body}");
-            assert_end(&answer, asked, end);
+            let seen = parts.seen(&answer, "a/b", (request_kind == RequestKind::Poll).then_some(&task));
+            assert_eq!(seen.row(request_kind), place, "{request_kind:?} {status} {body}");
+            assert_end(&answer, request_kind, end);
             place += 1;
         }
     }
