@@ -6,12 +6,14 @@
 //!
 //! | file | what it is for |
 //! |---|---|
+//! | `column_names` | names of the manifest's columns, as loaders accept them |
 //! | [`record`] | columns of a dataset, and the values of an image in them |
 //! | [`split`] | which of `train`, `test` and so on an image belongs to |
 //! | [`metadata`] | `metadata.jsonl` or `metadata.csv` of an image folder |
 //! | `webdataset` | tar shards |
 //! | `parquet` | Parquet shards that contain the images |
 
+mod column_names;
 pub(crate) mod metadata;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
+use crate::report::dataset::column_names::loadable;
 use crate::report::results::{self, distinct, fields, headings};
 use crate::report::value::{CellValue, NESTED, NamedValues, nested};
 
@@ -83,7 +84,7 @@ impl Columns {
         let own = OWN.iter().map(|(name, _)| *name).chain(NESTED);
         let taken: Vec<&str> = own.clone().chain(RESERVED).collect();
         let own: Vec<String> = own.map(str::to_owned).collect();
-        let headings = headings(&further, &taken);
+        let headings = loadable(headings(&further, &taken), &taken);
         let names: Vec<String> =
             ["file_name", "text"].map(str::to_owned).into_iter().chain(own).chain(headings).collect();
         let of_manifest = || further.iter().position(|name| name == caption).map(|at| names.len() - further.len() + at);
@@ -228,7 +229,7 @@ mod tests {
     fn no_column_of_the_manifest_takes_the_place_of_ours() {
         let columns = columns(&["text", "image", "file_name", "sha256", "params", "error"], "prompt").unwrap();
         let further = &columns.names()[columns.names().len() - 6..];
-        assert_eq!(further, ["input_text", "input_image", "input_file_name", "input_sha256", "input_params", "error"]);
+        assert_eq!(further, ["input_text", "input_image", "input_filename", "input_sha256", "input_params", "error"]);
     }
 
     #[test]
