@@ -11,6 +11,7 @@ pub mod job;
 pub mod limits;
 pub(crate) mod link;
 pub mod name;
+pub mod one_line;
 pub mod outcome;
 pub mod output_options;
 pub mod partial_download;

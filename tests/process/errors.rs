@@ -163,6 +163,7 @@ const CANNOT_BE_MEANT: &[&[&str]] = &[
     &["gallery", "out", "--jobs", "nine"],
     &["export", "out", "--to", "zip"],
     &["export", "out", "--to", "captions", "--caption", "colour"],
+    &["export", "out", "--to", "captions", "--caption", "{prompt"],
     &["export", "out", "--to", "captions", "-o", "out/images"],
     &["export", "out", "--to", "captions", "-o", "folder", "--split", "a=b"],
     &["init", "prompts.txt"],

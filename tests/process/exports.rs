@@ -56,6 +56,45 @@ fn finished() -> Bench {
     bench
 }
 
+/// Texts that readers of tables, YAML, templates or file names could get wrong.
+const AWKWARD: [&str; 16] = [
+    "NaN",
+    "N/A",
+    "true",
+    "007",
+    "1e5",
+    "-0",
+    "2027-01-15T08:00:00Z",
+    "[]",
+    "\"quoted\"",
+    "'",
+    "tab\there",
+    "a\u{2028}b",
+    "🏳️‍🌈 e\u{301}",
+    "# key: value",
+    "- ~",
+    "{prompt} %s $HOME C:\\x",
+];
+
+/// Creates a finished run of 30 rows. Most columns have values in one row or few, or have names that loaders know.
+fn sparse() -> Bench {
+    let bench = Bench::new(SimulatorConfig { image_size: None, ..quick() });
+    let mut table = csv::Writer::from_path(bench.path("prompts.csv")).unwrap();
+    let names = ["prompt", "model", "seed", "negative_prompt", "photo_file_name", "file_names", "image"];
+    table.write_record([&names[..], &["label", "split", "date", "due", "nothing"]].concat()).unwrap();
+    for n in 0..30 {
+        let only = |row: usize, text: &'static str| if n == row { text } else { "" };
+        let prompt =
+            PROMPTS.iter().chain(&AWKWARD).nth(n).map_or_else(|| format!("a cat {n}"), |text| (*text).to_owned());
+        let date = if n == 3 { "soon" } else { "2027-01-15" };
+        let row = [&prompt, "Qwen/Qwen-Image", only(5, "9"), only(6, "blurry"), "a.png", only(7, "b.png"), "c.png"];
+        table.write_record([&row[..], &["tabby", "test", date, only(8, "2027-02-01"), ""]].concat()).unwrap();
+    }
+    table.flush().unwrap();
+    expect_code(&bench.run("prompts.csv", &["--progress", "none", "--verbatim", "--carry", "image"]), 0);
+    bench
+}
+
 /// Returns the files of an export below a folder, without its own record.
 fn dataset(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let names = if folder.exists() { files(folder) } else { vec![] };
@@ -80,32 +119,59 @@ fn python(modules: &str) -> Option<PathBuf> {
     has.then_some(python)
 }
 
-/// Goal: every format returns the original values, through the library that its users use. Method: a Python script
-/// loads each dataset, and compares it with the results.
-#[test]
-fn every_format_is_loaded_by_the_libraries_of_its_users() {
-    let Some(python) = python("datasets, webdataset, pyarrow, pandas, PIL") else { return };
-    let bench = finished();
+/// Exports a run as datasets: the format, folder and flags of each. Loads them by a Python script, which compares all values.
+fn load(python: &Path, bench: &Bench, datasets: &[(&str, &str, &[&str])]) {
     expect_code(&bench.output(&["results", "out", "--format", "jsonl"]), 0);
-    let mut kinds = vec![
-        ("imagefolder", "folder", &[][..]),
-        ("imagefolder", "table", &["--metadata", "csv"][..]),
-        ("imagefolder", "parts", &["--split", "train=0.5,test=0.5"][..]),
-        ("captions", "captions", &[][..]),
-        ("webdataset", "shards", &["--shard-images", "4"][..]),
-    ];
-    if cfg!(feature = "parquet") {
-        kinds.push(("parquet", "parquet", &["--shard-images", "4"][..]));
-    }
     let mut load = Command::new(python);
     load.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/load_exports.py")).arg("out/results.jsonl");
-    for (format, dir, more) in &kinds {
+    let has_format = |format: &str| format != "parquet" || cfg!(feature = "parquet");
+    let datasets = datasets.iter().filter(|(format, ..)| has_format(format)).collect::<Vec<_>>();
+    for (format, dir, more) in &datasets {
         expect_code(&bench.output(&[&["export", "out", "--to", format, "-o", dir][..], more].concat()), 0);
         load.args([format, dir]);
     }
     let output = load.current_dir(bench.folder.path()).output().unwrap();
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
-    assert_eq!(stdout(&output).lines().count(), kinds.len(), "{}", stdout(&output));
+    assert_eq!(stdout(&output).lines().count(), datasets.len(), "{}", stdout(&output));
+}
+
+/// Goal: every format returns the original values, through the library that its users use. Method: a Python script
+/// loads each dataset, and compares it with the results.
+#[test]
+fn every_format_is_loaded_by_the_libraries_of_its_users() {
+    let Some(python) = python("datasets, webdataset, pyarrow, pandas, PIL") else { return };
+    load(
+        &python,
+        &finished(),
+        &[
+            ("imagefolder", "folder", &[]),
+            ("imagefolder", "table", &["--metadata", "csv"]),
+            ("imagefolder", "parts", &["--split", "train=0.5,test=0.5"]),
+            ("captions", "captions", &[]),
+            ("webdataset", "shards", &["--shard-images", "4"]),
+            ("parquet", "parquet", &["--shard-images", "4"]),
+        ],
+    );
+}
+
+/// Goal: columns with few values, with names that loaders know, or with dates in one split only keep no dataset from loading.
+/// Method: a run of such columns in every format, with splits.
+#[test]
+fn sparse_columns_are_loaded_from_every_split() {
+    let Some(python) = python("datasets, webdataset, pyarrow, pandas, PIL") else { return };
+    let splits = ["--split", "train=0.8,test=0.2"];
+    load(
+        &python,
+        &sparse(),
+        &[
+            ("imagefolder", "parts", &splits),
+            ("imagefolder", "dates", &["--split", "train=0.8,test=0.2", "--caption", "{date}"]),
+            ("imagefolder", "table", &["--metadata", "csv"]),
+            ("captions", "captions", &[]),
+            ("webdataset", "shards", &["--split", "train=0.8,test=0.2", "--shard-images", "10"]),
+            ("parquet", "parquet", &splits),
+        ],
+    );
 }
 
 /// Interrupted export: the run exported before, the run whose export is killed, and the run exported next.
@@ -232,6 +298,36 @@ fn what_is_missing_is_named_and_the_rest_is_exported() {
     assert_eq!(stderr(&export()), "3 images, nothing new\n");
 }
 
+/// Goal: a caption is one line, as the sidecar has it, and an empty one is not silent. Method: a column that some rows lack, alone and in
+/// a template, and a prompt of three lines.
+#[test]
+fn captions_are_lines_and_an_empty_one_is_counted() {
+    let bench = finished();
+    let export = |caption: &str, dir: &str, format: &str| {
+        let output = bench.output(&["export", "out", "--to", format, "-o", dir, "--caption", caption]);
+        expect_code(&output, 0);
+        let text = |name: &str| fs::read_to_string(bench.path(dir).join(name)).unwrap_or_default();
+        (stderr(&output), text("000004-two-lines-and-three.txt"))
+    };
+    let empty = |said: &str, kind: &str| {
+        format!("10 images, 10 new ({said})\n3 images have an empty caption: the {kind} is empty there\n")
+    };
+    let (links, shard) = ("10 hard links", "1 shard");
+    assert_eq!(export("style", "a", "captions"), (empty(links, "column `style`"), "ink".to_owned()));
+    assert_eq!(export("{style}", "b", "captions").0, empty(links, "template `{style}`"));
+    assert_eq!(export("style", "c", "webdataset").0, empty(shard, "column `style`"));
+    assert_eq!(
+        export("style", "c", "webdataset").0,
+        empty(shard, "column `style`").replace("10 new (1 shard)", "nothing new")
+    );
+    let (said, text) = export("{{ohwx}} {prompt}, {style}", "d", "captions");
+    assert_eq!(
+        (said.as_str(), text.as_str()),
+        ("10 images, 10 new (10 hard links)\n", "{ohwx} two lines and three, ink")
+    );
+    assert_eq!(export("prompt", "e", "captions").1, "two lines and three");
+}
+
 #[test]
 fn flags_that_do_not_go_together_are_refused() {
     let bench = finished();
@@ -241,6 +337,8 @@ fn flags_that_do_not_go_together_are_refused() {
         &["--to", "captions", "--shard-images", "7"],
         &["--to", "webdataset", "--copy"],
         &["--to", "captions", "--caption", "stile"],
+        &["--to", "captions", "--caption", "ohwx, {stile}"],
+        &["--to", "captions", "--caption", "ohwx, {style"],
         &["--to", "imagefolder", "--split", "../up"],
         &["--to", "imagefolder", "-o", "out"],
         &["--to", "imagefolder", "-o", "out/images/set"],
@@ -259,6 +357,8 @@ fn flags_that_do_not_go_together_are_refused() {
     error: could not use --shard-images or --shard-bytes with captions: it has no shards
     error: could not use --copy with webdataset: its shards hold copies anyway
     error: no column "stile" to take captions from; the columns are id, prompt, negative_prompt, model, size, seed, steps, guidance, provider, task_id, attempts, submitted_at, finished_at, seconds, width, height, bytes, format, sha256, image_url, loras, params, style
+    error: no column "stile" to take captions from; the columns are id, prompt, negative_prompt, model, size, seed, steps, guidance, provider, task_id, attempts, submitted_at, finished_at, seconds, width, height, bytes, format, sha256, image_url, loras, params, style
+    error: could not read the caption template "ohwx, {style": a `{` has no counterpart; write a column as `{prompt}`, and a brace as `{{`
     error: invalid value '../up' for '--split <NAME|SHARES>': a split is a name of letters, digits and _, such as train, or several of them with shares: train=0.9,test=0.1
 
     For more information, try '--help'.

@@ -25,7 +25,7 @@ Examples:
       load_dataset(\"imagefolder\", data_dir=\"out/cats/export/imagefolder\")
   promptbatch export out/cats --to webdataset -o cats --split train=0.95,test=0.05
       webdataset.WebDataset(\"cats/train-{000000..000012}.tar\")
-  promptbatch export out/cats --to captions --caption tags -o train_data/10_cats
+  promptbatch export out/cats --to captions --caption 'ohwx cat, {tags}' -o train_data/10_cats
   promptbatch export out/cats --to parquet --shard-bytes 1GiB
       load_dataset(\"parquet\", data_dir=\"out/cats/export/parquet\")
 
@@ -41,11 +41,15 @@ Another format, split or caption, or another run, needs another folder, or --fre
 
 imagefolder  train/*.png, a folder for every 9,000, and train/metadata.jsonl: file_name, text
              (the caption), the columns of results.csv that are about the image, and the
-             manifest's own (prefixed with input_ if a name is already used)
+             manifest's own (prefixed with input_ if a name is already used, and with filename
+             in place of file_name). Empty columns are left out. A column that only some splits
+             have values in is text in all of them
 webdataset   train-000000.tar and so on: ID.png (.jpg, .webp), ID.json with all columns, and
              ID.txt with the caption. ID is the job's own id of 20 digits; -2 is appended for its
-             second image. The same run gives the same bytes
-captions     000001-a-golden-cat.png, 000001-a-golden-cat.txt and so on, all in one folder
+             second image. The same run gives the same bytes. Missing text is empty, and a number
+             is text if an image of the first export lacks it
+captions     000001-a-golden-cat.png, 000001-a-golden-cat.txt and so on, all in one folder.
+             A caption is on one line
 parquet      train-00000.parquet and so on: image (bytes and path) and all columns with their
              types, 100 images per row group
 
@@ -72,8 +76,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "NAME|SHARES")]
     pub split: Option<Splits>,
 
-    /// The column to use for captions: one of results.csv or of the manifest
-    #[arg(long, value_name = "COLUMN", default_value = "prompt")]
+    /// The column to use for captions, or a template with columns in braces: 'ohwx cat, {tags}' ({{ and }} are braces)
+    #[arg(long, value_name = "COLUMN|TEMPLATE", default_value = "prompt")]
     pub caption: String,
 
     /// Format of the metadata table of an imagefolder [default: jsonl]
@@ -234,6 +238,7 @@ fn words(args: &ExportArgs, exported: &Exported) -> Vec<String> {
     if exported.n_new + exported.n_renewed + exported.n_removed == 0 {
         lines[0] += ", nothing new";
     }
+    lines.extend(empty_captions(&args.caption, exported.n_empty_captions));
     if exported.n_without > 0 {
         let have = if exported.n_without == 1 { "has no image yet and was" } else { "have no image yet and were" };
         lines.push(format!("{} {have} skipped", plural(exported.n_without, "job")));
@@ -258,4 +263,15 @@ fn words(args: &ExportArgs, exported: &Exported) -> Vec<String> {
         lines.push(format!("fetch them again with `promptbatch verify {out} --repair`, then export again"));
     }
     lines
+}
+
+/// Formats the number of images without a caption, and where the captions come from. `None` if all have one.
+fn empty_captions(caption: &str, n: u64) -> Option<String> {
+    let kind = if caption.contains('{') { "template" } else { "column" };
+    let count = match n {
+        0 => return None,
+        1 => "1 image has".to_owned(),
+        n => format!("{} images have", grouped(n)),
+    };
+    Some(format!("{count} an empty caption: the {kind} `{}` is empty there", escape(caption)))
 }

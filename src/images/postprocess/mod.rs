@@ -16,6 +16,7 @@ pub(super) use crate::images::postprocess::convert::convert;
 pub(super) use crate::images::postprocess::jpeg::head_bytes as jpeg_head_bytes;
 
 use crate::images::postprocess::tags::EmbeddedMetadata;
+use crate::model::one_line::one_line;
 use crate::model::outcome::ImageFormat;
 use crate::model::output_options::Sidecar;
 
@@ -44,7 +45,8 @@ pub(super) fn tag(format: ImageFormat, bytes: &mut Vec<u8>, origin: &Provenance)
 /// Returns the text of an image's sidecar file.
 pub(super) fn beside(sidecar: Sidecar, origin: &Provenance, checked: &Checked) -> String {
     match sidecar {
-        Sidecar::Txt => tags::caption(&origin.job.request.prompt) + "\n",
+        // Training tools read one line per image.
+        Sidecar::Txt => one_line(&origin.job.request.prompt) + "\n",
         Sidecar::Json => tags::record(origin, Some(checked)) + "\n",
     }
 }

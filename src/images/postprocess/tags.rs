@@ -46,11 +46,6 @@ fn parameters(request: &Request) -> String {
     text + "\n" + &given.collect::<Vec<_>>().join(", ")
 }
 
-/// Returns the prompt on one line, because training tools read one line per image.
-pub(super) fn caption(prompt: &str) -> String {
-    prompt.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
 /// Returns the request, the origin and, if known, the size of an image as one JSON object. Fields without a value are left out.
 pub(super) fn record(origin: &Provenance, checked: Option<&Checked>) -> String {
     let job = &origin.job;

@@ -6,6 +6,8 @@
 //!
 //! | file | what it is for |
 //! |---|---|
+//! | [`caption`] | captions by template |
+//! | [`column_form`], [`column_use`] | forms in which loaders infer one type for a column |
 //! | `column_names` | names of the manifest's columns, as loaders accept them |
 //! | [`record`] | columns of a dataset, and the values of an image in them |
 //! | [`split`] | which of `train`, `test` and so on an image belongs to |
@@ -13,12 +15,16 @@
 //! | `webdataset` | tar shards |
 //! | `parquet` | Parquet shards that contain the images |
 
+pub mod caption;
+pub mod column_form;
 mod column_names;
+pub mod column_use;
 pub(crate) mod metadata;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
 pub(crate) mod record;
 pub(crate) mod split;
+mod timestamps;
 pub(crate) mod webdataset;
 
 /// Format of a dataset.

@@ -7,9 +7,10 @@ use std::borrow::Cow;
 
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
+use crate::report::dataset::caption::{CaptionError, CaptionTemplate};
 use crate::report::dataset::column_names::loadable;
 use crate::report::results::{self, distinct, fields, headings};
-use crate::report::value::{CellValue, NESTED, NamedValues, nested};
+use crate::report::value::{CellValue, NESTED, nested};
 
 /// Type of the values in a column, the same in every row of every export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,16 @@ pub(crate) enum ColumnType {
     Real,
     /// Points in time.
     Time,
+}
+
+impl ColumnType {
+    /// Reports whether the values are numbers.
+    pub const fn is_number(self) -> bool {
+        match self {
+            Self::Whole | Self::Real => true,
+            Self::Text | Self::Time => false,
+        }
+    }
 }
 
 /// Names and kinds of our own columns behind `file_name` and `text`. The index of a job in its manifest is not among
@@ -61,40 +72,33 @@ pub(crate) struct Columns {
     kinds: Vec<ColumnType>,
     /// Further columns of the manifest, by their names in the jobs.
     further: Vec<String>,
-    /// Index of the column that `text` repeats.
-    caption: usize,
+    /// Source of the column `text`.
+    caption: CaptionTemplate,
     provider: String,
-}
-
-/// Error for a caption column that does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no column {name:?} to take captions from; the columns are {}", known.join(", "))]
-pub struct UnknownCaptionColumn {
-    /// Requested name.
-    pub name: String,
-    /// Names of the existing columns.
-    pub known: Vec<String>,
 }
 
 impl Columns {
     /// Creates the columns for a run with this provider and these further columns of the manifest. `caption` names the
-    /// column of the captions, by its name in the dataset or in the manifest.
-    pub(crate) fn new(provider: &str, further: &[String], caption: &str) -> Result<Self, UnknownCaptionColumn> {
+    /// column of the captions, by its name in the dataset, in the results or in the manifest, or is a template of such names.
+    pub(crate) fn new(provider: &str, further: &[String], caption: &str) -> Result<Self, CaptionError> {
         let further = distinct(further);
         let own = OWN.iter().map(|(name, _)| *name).chain(NESTED);
         let taken: Vec<&str> = own.clone().chain(RESERVED).collect();
         let own: Vec<String> = own.map(str::to_owned).collect();
-        let headings = loadable(headings(&further, &taken), &taken);
+        let in_results = headings(&further, &taken);
+        let in_dataset = loadable(in_results.clone(), &taken);
         let names: Vec<String> =
-            ["file_name", "text"].map(str::to_owned).into_iter().chain(own).chain(headings).collect();
-        let of_manifest = || further.iter().position(|name| name == caption).map(|at| names.len() - further.len() + at);
-        let Some(at) = names.iter().skip(2).position(|name| name == caption).map(|at| at + 2).or_else(of_manifest)
-        else {
-            return Err(UnknownCaptionColumn { name: caption.to_owned(), known: names[2..].to_vec() });
+            ["file_name", "text"].map(str::to_owned).into_iter().chain(own).chain(in_dataset).collect();
+        let first = names.len() - further.len();
+        let find = |name: &str| {
+            let in_dataset = names.iter().skip(2).position(|known| known == name).map(|at| at + 2);
+            let by_manifest = |known: &[String]| known.iter().position(|known| known == name).map(|at| first + at);
+            in_dataset.or_else(|| by_manifest(&in_results)).or_else(|| by_manifest(&further))
         };
+        let caption = CaptionTemplate::new(caption, find, &names[2..])?;
         let own = [ColumnType::Text; 2].into_iter().chain(OWN.map(|(_, kind)| kind));
         let kinds = own.chain(names.iter().skip(2 + OWN.len()).map(|_| ColumnType::Text)).collect();
-        Ok(Self { names, kinds, further, caption: at, provider: provider.to_owned() })
+        Ok(Self { names, kinds, further, caption, provider: provider.to_owned() })
     }
 
     /// Returns the names of the columns: `file_name` first, `text` second.
@@ -121,7 +125,7 @@ impl Columns {
         }));
         let carried = |column| known.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
         values.extend(self.further.iter().map(|column| CellValue::text_of(carried(column))));
-        values[1] = CellValue::Text(Cow::Owned(values[self.caption].text().into_owned()));
+        values[1] = CellValue::Text(self.caption.fill(&values).into());
         Record { names: &self.names, values }
     }
 }
@@ -134,6 +138,11 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// Returns the names of the columns.
+    pub fn names(&self) -> &[String] {
+        self.names
+    }
+
     /// Returns the values, one per column.
     pub(crate) fn values(&self) -> &[CellValue<'a>] {
         &self.values
@@ -149,11 +158,6 @@ impl<'a> Record<'a> {
     pub(crate) fn at(mut self, file_name: &'a str) -> Self {
         self.values[0] = CellValue::Text(file_name.into());
         self
-    }
-
-    /// Returns the whole record as one JSON object.
-    pub(crate) fn json(&self) -> NamedValues<'_> {
-        NamedValues(self.names, &self.values)
     }
 
     /// Returns a hash that changes when the image or its record changes, except in the columns `PASSING`.
@@ -180,7 +184,7 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn columns(further: &[&str], caption: &str) -> Result<Columns, UnknownCaptionColumn> {
+    fn columns(further: &[&str], caption: &str) -> Result<Columns, CaptionError> {
         Columns::new("modelscope", &strings(further), caption)
     }
 
@@ -213,9 +217,16 @@ mod tests {
     fn captions_are_taken_from_any_column_of_ours_or_the_manifest() {
         let (known, artifact) =
             (known("a cat", &[("style", "ink"), ("text", "mine"), ("width", "wide")]), artifact("1.png"));
-        for (caption, expected) in
-            [("prompt", "a cat"), ("style", "ink"), ("text", "mine"), ("seed", "7"), ("width", "64")]
-        {
+        for (caption, expected) in [
+            ("prompt", "a cat"),
+            ("style", "ink"),
+            ("text", "mine"),
+            ("seed", "7"),
+            ("width", "64"),
+            ("ohwx {prompt}, {text} at {seed}", "ohwx a cat, mine at 7"),
+            ("{{{style}}}", "{ink}"),
+            ("{absent}{ style }", "ink"),
+        ] {
             let columns = columns(&["style", "text", "width", "absent"], caption).unwrap();
             assert_eq!(columns.record(&known, &artifact).caption(), expected, "{caption}");
         }

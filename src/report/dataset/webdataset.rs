@@ -9,6 +9,7 @@ use tar::{Builder, Header};
 
 use crate::model::job::JobId;
 use crate::model::outcome::ImageFormat;
+use crate::report::dataset::column_form::{ColumnForm, FormedRecord};
 use crate::report::dataset::record::Record;
 
 /// Size of the blocks of a tar archive.
@@ -32,10 +33,16 @@ impl<W: Write> TarShard<W> {
         Self { tar: Builder::new(out), bytes: 2 * BLOCK_BYTES }
     }
 
-    /// Adds an image, its record and its caption.
-    pub(crate) fn add(&mut self, key: &str, image: &[u8], format: ImageFormat, record: &Record<'_>) -> io::Result<()> {
+    /// Adds an image, its record in these forms, and its caption.
+    pub(crate) fn add(
+        &mut self,
+        key: &str,
+        (image, format): (&[u8], ImageFormat),
+        record: &Record<'_>,
+        forms: &[ColumnForm],
+    ) -> io::Result<()> {
         self.file(key, format.extension(), image)?;
-        self.file(key, "json", &serde_json::to_vec(&record.json())?)?;
+        self.file(key, "json", &serde_json::to_vec(&FormedRecord(record, forms))?)?;
         self.file(key, "txt", record.caption().as_bytes())
     }
 
@@ -68,16 +75,19 @@ mod tests {
     use std::io::Read;
 
     use super::*;
+    use crate::report::dataset::column_form::forms_of_shards;
     use crate::report::dataset::record::Columns;
     use crate::report::fixtures::{artifact, known};
 
     fn shard() -> Vec<u8> {
         let columns = Columns::new("modelscope", &[], "prompt").unwrap();
+        let forms = forms_of_shards(&columns, &[]);
         let mut shard = TarShard::new(Vec::new());
         for (n, prompt) in [(1, "a cat"), (2, "一只猫 🐈\nand \"more\"")] {
             let (known, image) = (known(prompt, &[]), artifact("images/a.b.png"));
             let format = if n == 1 { ImageFormat::Png } else { ImageFormat::Jpeg };
-            shard.add(&key(known.job.id, n), &vec![7; 500 + n], format, &columns.record(&known, &image)).unwrap();
+            let bytes = vec![7; 500 + n];
+            shard.add(&key(known.job.id, n), (&bytes, format), &columns.record(&known, &image), &forms).unwrap();
         }
         let bytes = shard.bytes();
         let written = shard.finish().unwrap();
@@ -115,6 +125,6 @@ mod tests {
     fn a_shard_is_the_same_bytes_for_ever() {
         assert_eq!(shard(), shard());
         let hash = blake3::hash(&shard()).to_hex();
-        insta::assert_snapshot!(&hash[..16], @"d18d06740b4cb773");
+        insta::assert_snapshot!(&hash[..16], @"5fed6486db3a06d1");
     }
 }

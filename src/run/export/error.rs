@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::fsio::atomic_file::first;
 use crate::images::error::StoreError;
 use crate::images::verify::Damage;
-use crate::report::dataset::record::UnknownCaptionColumn;
+use crate::report::dataset::caption::CaptionError;
 use crate::store::error::LedgerError;
 
 /// Reason why an export could not begin or continue. Exported images stay, and the same command continues.
@@ -17,9 +17,9 @@ pub enum ExportError {
     /// Ledger that could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Column that does not exist.
+    /// Caption that names a column that does not exist, or that is not a template.
     #[error(transparent)]
-    Column(#[from] UnknownCaptionColumn),
+    Column(#[from] CaptionError),
     /// Folder below the dataset's folder that is a link, or was removed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,20 +4,22 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::fsio::filesystem::FileSystem;
 use crate::fsio::temp_file::TempFile;
 use crate::images::local::folders::Folders;
+use crate::model::one_line::one_line;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
 use crate::report::dataset::DatasetFormat;
-use crate::report::dataset::metadata::{Metadata, TableFormat};
-use crate::report::value::hex;
+use crate::report::dataset::column_form::ColumnForm;
+use crate::report::dataset::metadata::TableFormat;
 use crate::run::export::error::{ExportError, at};
 use crate::run::export::record::{ExportRecord, ExportedImage};
-use crate::run::export::temp_file::{create, remove, settle, sync_names, synced, written};
+use crate::run::export::table::MetadataTables;
+use crate::run::export::temp_file::{create, remove, settle, sync_names, written};
 use crate::run::export::writer::{DatasetWriter, ExportContext};
 
 /// Images per folder, at most. The Hub accepts 10,000 entries, and the table and the subfolders are among them.
@@ -36,16 +38,14 @@ const CAPTION: &str = "txt";
 const PAGE: usize = 1000;
 
 /// Dataset folder that follows the run.
-pub(super) struct FolderWriter {
+pub(super) struct FolderWriter<'a> {
     folders: Folders,
     file_system: FileSystem,
-    /// Tables, one per split; unused if there are captions.
-    tables: Vec<Option<Table>>,
+    /// `None` if there are captions instead.
+    tables: Option<MetadataTables<'a>>,
     batch: Vec<PendingImage>,
     can_link: bool,
 }
-
-type Table = Metadata<HashingWriter>;
 
 /// Image whose location is recorded, but whose file is not in place yet.
 struct PendingImage {
@@ -54,15 +54,16 @@ struct PendingImage {
     caption: Option<String>,
 }
 
-impl FolderWriter {
-    pub(super) fn new(work: &ExportContext<'_>) -> Result<Self, ExportError> {
+impl<'a> FolderWriter<'a> {
+    pub(super) fn new(work: &ExportContext<'a>) -> Result<Self, ExportError> {
         let dir = &work.options.dir;
-        let n_tables = work.splits.as_ref().map_or(0, |splits| splits.names().count());
+        let has_tables = work.options.format == DatasetFormat::ImageFolder;
+        let n_splits = work.splits.as_ref().map_or(0, |splits| splits.names().count());
         work.state.begin()?;
         Ok(Self {
             folders: Folders::open(dir)?,
             file_system: FileSystem::of(dir),
-            tables: (0..n_tables).map(|_| None).collect(),
+            tables: has_tables.then(|| MetadataTables::new(work.columns, n_splits)),
             batch: vec![],
             can_link: !work.options.is_copied,
         })
@@ -103,51 +104,9 @@ impl FolderWriter {
         touched.iter().try_for_each(|folder| sync_names(folder))?;
         work.state.begin()
     }
-
-    /// Adds an image to the table of its split.
-    fn tell(
-        &mut self,
-        work: &ExportContext<'_>,
-        (known, artifact): (&JobRecord, &Artifact),
-        (split, place): (usize, &str),
-    ) -> Result<(), ExportError> {
-        let (dir, form) = (&work.options.dir, work.options.metadata);
-        let table = match &mut self.tables[split] {
-            Some(table) => table,
-            none => {
-                let out = create(dir, &format!("{split}.{}", form.file_name()))?;
-                let hashed = HashingWriter { out, hasher: blake3::Hasher::new() };
-                let metadata = Metadata::new(hashed, form, work.columns).map_err(at(dir))?;
-                none.insert(metadata)
-            }
-        };
-        table.write(&work.columns.record(known, artifact).at(place)).map_err(at(dir))
-    }
-
-    /// Puts each table in place if its content is new.
-    fn settle_tables(&mut self, work: &ExportContext<'_>) -> Result<(), ExportError> {
-        let Some(splits) = &work.splits else { return Ok(()) };
-        let (dir, form) = (&work.options.dir, work.options.metadata);
-        for (split, table) in splits.names().zip(&mut self.tables) {
-            let (key, path) = (format!("table {split}"), dir.join(split).join(form.file_name()));
-            let Some(metadata) = table.take() else {
-                remove(&path)?;
-                continue;
-            };
-            let HashingWriter { out, hasher } = metadata.finish().map_err(at(&path))?;
-            let hash = hex(hasher.finalize().as_bytes());
-            let is_there = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
-            if !(is_there && work.state.setting(&key)?.as_deref() == Some(&hash)) {
-                settle(synced(out)?, &path)?;
-                sync_names(&dir.join(split))?;
-                work.state.set(&key, &hash)?;
-            }
-        }
-        Ok(())
-    }
 }
 
-impl DatasetWriter for FolderWriter {
+impl DatasetWriter for FolderWriter<'_> {
     fn take(
         &mut self,
         work: &mut ExportContext<'_>,
@@ -155,16 +114,16 @@ impl DatasetWriter for FolderWriter {
         nth: usize,
         artifact: &Artifact,
     ) -> Result<(), ExportError> {
-        let is_captioned = work.options.format == DatasetFormat::Captions;
-        let caption = is_captioned.then(|| work.columns.record(known, artifact).caption().into_owned());
+        let record = work.columns.record(known, artifact);
+        let caption = self.tables.is_none().then(|| one_line(&record.caption()));
         let mark = mark(artifact, caption.as_deref());
         let (split, prefix) = work.split_of(known);
         let extension = artifact.format.extension();
         let had = work.state.find(known.job.id, nth)?;
         let is_whole =
             had.as_ref().is_some_and(|had| had.mark == mark && is_there(work, had, artifact, caption.as_deref()));
-        let (row, stem) = match had {
-            Some(ExportedImage { row, place: Some((stem, _)), .. }) if is_whole => (row, stem),
+        let row = match had {
+            Some(ExportedImage { row, .. }) if is_whole => row,
             had => {
                 if let Err(damage) = work.images.verify(artifact) {
                     work.leave_out(known, artifact, damage);
@@ -180,24 +139,42 @@ impl DatasetWriter for FolderWriter {
                     let stem = new_stem(work, &prefix, known, nth, artifact)?;
                     (work.state.add((known.job.id, nth), mark, Some((&stem, extension)))?, stem)
                 };
-                self.batch.push(PendingImage { artifact: artifact.clone(), stem: stem.clone(), caption });
-                (row, stem)
+                self.batch.push(PendingImage { artifact: artifact.clone(), stem, caption });
+                row
             }
         };
         work.seen.insert(row);
         work.told.n_images += 1;
-        if !is_captioned {
-            // Makes the name relative to the table, which is in the folder of its split.
-            let below = stem.strip_prefix(&format!("{prefix}/")).unwrap_or(&stem);
-            self.tell(work, (known, artifact), (split, &format!("{below}.{extension}")))?;
+        work.count_caption(&record);
+        if let Some(tables) = &mut self.tables {
+            tables.note(split, &record);
         }
         if self.batch.len() == BATCH { self.flush(work) } else { Ok(()) }
     }
 
+    fn forms_of_table(&self, format: TableFormat) -> Option<Vec<ColumnForm>> {
+        self.tables.as_ref().map(|tables| tables.forms(format))
+    }
+
+    fn tabulate(
+        &mut self,
+        work: &ExportContext<'_>,
+        known: &JobRecord,
+        nth: usize,
+        artifact: &Artifact,
+    ) -> Result<(), ExportError> {
+        let (Some(tables), Some(had)) = (&mut self.tables, work.state.find(known.job.id, nth)?) else { return Ok(()) };
+        let Some((stem, extension)) = had.place.filter(|_| work.seen.contains(had.row)) else { return Ok(()) };
+        let (split, prefix) = work.split_of(known);
+        // Makes the name relative to the table, which is in the folder of its split.
+        let below = stem.strip_prefix(&format!("{prefix}/")).unwrap_or(&stem);
+        tables.write(work, (known, artifact), (split, &format!("{below}.{extension}")))
+    }
+
     fn finish(&mut self, work: &mut ExportContext<'_>) -> Result<(), ExportError> {
         self.flush(work)?;
-        if work.options.format == DatasetFormat::ImageFolder {
-            self.settle_tables(work)?;
+        if let Some(tables) = &mut self.tables {
+            tables.settle(work)?;
         }
         // Files are removed before their records, so that no file is left behind.
         each_image(&work.state, |had| {
@@ -321,22 +298,4 @@ fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<TempFile, ExportError> 
     let mut out = create(dir, name)?;
     out.write_all(bytes).map_err(at(dir))?;
     written(out)
-}
-
-/// File that is hashed while it is written.
-struct HashingWriter {
-    out: BufWriter<TempFile>,
-    hasher: blake3::Hasher,
-}
-
-impl Write for HashingWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
-        self.out.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
-    }
 }

@@ -10,6 +10,7 @@ mod folder;
 mod options;
 mod record;
 mod shards;
+mod table;
 mod temp_file;
 mod writer;
 
@@ -28,6 +29,9 @@ use crate::images::adapters;
 use crate::model::outcome::Outcome;
 use crate::model::phase::Phase;
 use crate::model::progress::{Meter, Operation, Progress};
+use crate::report::dataset::DatasetFormat;
+use crate::report::dataset::column_form::{self, ColumnForm};
+use crate::report::dataset::column_use::ColumnUse;
 use crate::report::dataset::record::Columns;
 use crate::run::export::error::at;
 use crate::run::export::folder::FolderWriter;
@@ -36,7 +40,10 @@ use crate::run::export::shards::ShardWriter;
 use crate::run::export::writer::{DatasetWriter, ExportContext, SeenRows};
 use crate::store::settings::ReadSettings;
 use crate::store::typed::Typed;
-use crate::store::{JobSet, stores};
+use crate::store::{JobSet, RunReader, stores};
+
+/// Setting of the export record: the names of the numbers that are text in shards, separated by commas.
+const NUMBERS_AS_TEXT: &str = "numbers as text";
 
 /// Exports the verified images of a run, resumes that, or adds new images. Works during a live run, and changes nothing of it.
 pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Exported, ExportError> {
@@ -53,9 +60,13 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
             (_, Some(splits)) => Some(splits.clone()),
             (_, None) => Some("train".parse().expect("one word is a split")),
         };
+        let forms = match options.format {
+            DatasetFormat::WebDataset => forms_of_shards(&columns, &*run, &state)?,
+            DatasetFormat::ImageFolder | DatasetFormat::Captions | DatasetFormat::Parquet => vec![],
+        };
         let (seen, told) = (SeenRows::default(), Exported::default());
-        let mut work = ExportContext { options, images: &*images, columns: &columns, splits, state, seen, told };
-        let mut keep: Box<dyn DatasetWriter> = match options.format {
+        let mut work = ExportContext { options, images: &*images, columns: &columns, forms, splits, state, seen, told };
+        let mut keep: Box<dyn DatasetWriter + '_> = match options.format {
             DatasetFormat::ImageFolder | DatasetFormat::Captions => Box::new(FolderWriter::new(&work)?),
             DatasetFormat::WebDataset | DatasetFormat::Parquet => Box::new(ShardWriter::new(&work)?),
         };
@@ -71,10 +82,41 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
             }
             Ok::<_, ExportError>(())
         })?;
+        if let Some(forms) = keep.forms_of_table(options.metadata) {
+            work.forms = forms;
+            run.for_each_job(JobSet::InManifest, |known| {
+                let mut images = (1..).zip(known.state.artifacts());
+                images.try_for_each(|(nth, artifact)| keep.tabulate(&work, &known, nth, artifact))
+            })?;
+        }
         keep.finish(&mut work)?;
         temp_file::clear(&options.dir)?;
         Ok(work.told)
     })
+}
+
+/// Returns the forms of the columns in shards. The first export decides which numbers are text, and records it, because later
+/// shards must have the same types.
+fn forms_of_shards(
+    columns: &Columns,
+    run: &dyn RunReader,
+    state: &ExportRecord,
+) -> Result<Vec<ColumnForm>, ExportError> {
+    let names = if let Some(names) = state.setting(NUMBERS_AS_TEXT)? {
+        names
+    } else {
+        let mut used = ColumnUse::new(columns, 1);
+        run.for_each_job(JobSet::InManifest, |known| {
+            known.state.artifacts().iter().for_each(|artifact| used.add(0, &columns.record(&known, artifact)));
+            Ok::<_, ExportError>(())
+        })?;
+        let names = used.partial_numbers().join(",");
+        if !used.is_empty() {
+            state.set(NUMBERS_AS_TEXT, &names)?;
+        }
+        names
+    };
+    Ok(column_form::forms_of_shards(columns, &names.split(',').collect::<Vec<_>>()))
 }
 
 /// Prepares the dataset's folder and its export record. Refuses a folder that holds anything but an export like this one.

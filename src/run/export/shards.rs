@@ -6,9 +6,10 @@ use std::io::{self, BufWriter, ErrorKind};
 use crate::fsio::temp_file::TempFile;
 use crate::images::verify::Damage;
 use crate::model::job::JobId;
-use crate::model::outcome::Artifact;
+use crate::model::outcome::{Artifact, ImageFormat};
 use crate::model::phase::JobRecord;
 use crate::report::dataset::DatasetFormat;
+use crate::report::dataset::column_form::ColumnForm;
 #[cfg(feature = "parquet")]
 use crate::report::dataset::parquet;
 use crate::report::dataset::record::Record;
@@ -101,6 +102,7 @@ impl DatasetWriter for ShardWriter {
         let mark = record.mark();
         if let Some(had) = work.state.find(known.job.id, nth)? {
             work.told.n_images += 1;
+            work.count_caption(&record);
             work.told.n_changed += u64::from(had.mark != mark);
             work.seen.insert(had.row);
             return Ok(());
@@ -126,9 +128,11 @@ impl DatasetWriter for ShardWriter {
             Some(open) => open,
             none => none.insert(OpenShard::begin(work, &split)?),
         };
-        open.content.add(known.job.id, nth, &image, artifact, &record).map_err(at(dir))?;
+        let key = webdataset::key(known.job.id, nth);
+        open.content.add(&key, (&image, artifact.format), &record, &work.forms).map_err(at(dir))?;
         open.images.push((known.job.id, nth, mark));
         work.told.n_images += 1;
+        work.count_caption(&record);
         work.told.n_new += 1;
         Ok(())
     }
@@ -161,16 +165,15 @@ impl OpenShard {
 impl ShardContent {
     fn add(
         &mut self,
-        job: JobId,
-        nth: usize,
-        image: &[u8],
-        artifact: &Artifact,
+        key: &str,
+        image: (&[u8], ImageFormat),
         record: &Record<'_>,
+        forms: &[ColumnForm],
     ) -> io::Result<()> {
         match self {
-            Self::Tar(shard) => shard.add(&webdataset::key(job, nth), image, artifact.format, record),
+            Self::Tar(shard) => shard.add(key, image, record, forms),
             #[cfg(feature = "parquet")]
-            Self::Parquet(shard) => shard.add(image, record),
+            Self::Parquet(shard) => shard.add(image.0, record),
         }
     }
 

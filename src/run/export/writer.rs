@@ -4,7 +4,9 @@ use crate::images::SavedImages;
 use crate::images::verify::Damage;
 use crate::model::outcome::Artifact;
 use crate::model::phase::JobRecord;
-use crate::report::dataset::record::Columns;
+use crate::report::dataset::column_form::ColumnForm;
+use crate::report::dataset::metadata::TableFormat;
+use crate::report::dataset::record::{Columns, Record};
 use crate::report::dataset::split::Splits;
 use crate::run::export::error::ExportError;
 use crate::run::export::options::ExportOptions;
@@ -31,6 +33,8 @@ pub struct Exported {
     pub n_changed: u64,
     /// Images in shards that the run no longer has.
     pub n_gone: u64,
+    /// Images whose caption has no visible character.
+    pub n_empty_captions: u64,
     /// Jobs of the manifest without an image.
     pub n_without: u64,
     /// Images that are missing or damaged.
@@ -64,6 +68,22 @@ pub(super) trait DatasetWriter {
         artifact: &Artifact,
     ) -> Result<(), ExportError>;
 
+    /// Returns the forms of the columns in the tables of the images, once every image was taken. `None` if there are no tables.
+    fn forms_of_table(&self, _format: TableFormat) -> Option<Vec<ColumnForm>> {
+        None
+    }
+
+    /// Adds an image to the table of its split, if it was taken. All images are taken before.
+    fn tabulate(
+        &mut self,
+        _work: &ExportContext<'_>,
+        _known: &JobRecord,
+        _nth: usize,
+        _artifact: &Artifact,
+    ) -> Result<(), ExportError> {
+        Ok(())
+    }
+
     /// Completes everything that is under way.
     fn finish(&mut self, work: &mut ExportContext<'_>) -> Result<(), ExportError>;
 }
@@ -73,6 +93,8 @@ pub(super) struct ExportContext<'a> {
     pub(super) options: &'a ExportOptions,
     pub(super) images: &'a dyn SavedImages,
     pub(super) columns: &'a Columns,
+    /// Forms of the columns in shards, or in the tables of an image folder, where they are known last.
+    pub(super) forms: Vec<ColumnForm>,
     pub(super) splits: Option<Splits>,
     pub(super) state: ExportRecord,
     pub(super) seen: SeenRows,
@@ -86,6 +108,11 @@ impl ExportContext<'_> {
             let at = splits.of(known.job.id);
             (at, splits.names().nth(at).unwrap_or_default().to_owned())
         })
+    }
+
+    /// Counts the caption of an image if it is empty.
+    pub(super) fn count_caption(&mut self, record: &Record<'_>) {
+        self.told.n_empty_captions += u64::from(record.caption().trim().is_empty());
     }
 
     pub(super) fn leave_out(&mut self, known: &JobRecord, artifact: &Artifact, damage: Damage) {

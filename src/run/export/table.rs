@@ -1,0 +1,100 @@
+//! Tables of an image folder, one per split: written when all images are in place, because their columns depend on all rows.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+
+use crate::fsio::temp_file::TempFile;
+use crate::model::outcome::Artifact;
+use crate::model::phase::JobRecord;
+use crate::report::dataset::column_form::ColumnForm;
+use crate::report::dataset::column_use::ColumnUse;
+use crate::report::dataset::metadata::{Metadata, TableFormat};
+use crate::report::dataset::record::{Columns, Record};
+use crate::report::value::hex;
+use crate::run::export::error::{ExportError, at};
+use crate::run::export::temp_file::{create, remove, settle, sync_names, synced};
+use crate::run::export::writer::ExportContext;
+
+/// Tables of all splits.
+pub struct MetadataTables<'a> {
+    used: ColumnUse<'a>,
+    open: Vec<Option<Table>>,
+}
+
+type Table = Metadata<HashingWriter>;
+
+impl<'a> MetadataTables<'a> {
+    /// Creates the tables of `n_splits` splits, without any file.
+    pub fn new(columns: &'a Columns, n_splits: usize) -> Self {
+        Self { used: ColumnUse::new(columns, n_splits), open: (0..n_splits).map(|_| None).collect() }
+    }
+
+    /// Notes which columns an image has values in. All images are noted before the first is written.
+    pub fn note(&mut self, split: usize, record: &Record<'_>) {
+        self.used.add(split, record);
+    }
+
+    /// Returns the forms of the columns for the images that were noted.
+    pub fn forms(&self, format: TableFormat) -> Vec<ColumnForm> {
+        self.used.forms_of_table(format)
+    }
+
+    /// Writes the row of an image, which is at `place` relative to the table.
+    pub fn write(
+        &mut self,
+        work: &ExportContext<'_>,
+        (known, artifact): (&JobRecord, &Artifact),
+        (split, place): (usize, &str),
+    ) -> Result<(), ExportError> {
+        let (dir, format) = (&work.options.dir, work.options.metadata);
+        let table = match &mut self.open[split] {
+            Some(table) => table,
+            none => {
+                let out = create(dir, &format!("{split}.{}", format.file_name()))?;
+                let hashed = HashingWriter { out, hasher: blake3::Hasher::new() };
+                none.insert(Metadata::new(hashed, format, work.columns, work.forms.clone()).map_err(at(dir))?)
+            }
+        };
+        table.write(&work.columns.record(known, artifact).at(place)).map_err(at(dir))
+    }
+
+    /// Puts each table in place if its content is new.
+    pub fn settle(&mut self, work: &ExportContext<'_>) -> Result<(), ExportError> {
+        let Some(splits) = &work.splits else { return Ok(()) };
+        let (dir, format) = (&work.options.dir, work.options.metadata);
+        for (split, table) in splits.names().zip(&mut self.open) {
+            let (key, path) = (format!("table {split}"), dir.join(split).join(format.file_name()));
+            let Some(metadata) = table.take() else {
+                remove(&path)?;
+                continue;
+            };
+            let HashingWriter { out, hasher } = metadata.finish().map_err(at(&path))?;
+            let hash = hex(hasher.finalize().as_bytes());
+            let is_there = fs::symlink_metadata(&path).is_ok_and(|found| found.is_file());
+            if !(is_there && work.state.setting(&key)?.as_deref() == Some(&hash)) {
+                settle(synced(out)?, &path)?;
+                sync_names(&dir.join(split))?;
+                work.state.set(&key, &hash)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// File that is hashed while it is written.
+struct HashingWriter {
+    out: BufWriter<TempFile>,
+    hasher: blake3::Hasher,
+}
+
+impl Write for HashingWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        self.out.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
