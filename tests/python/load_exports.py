@@ -73,6 +73,15 @@ def load(kind, folder, cache, **files):
     return load_dataset(kind, cache_dir=cache, **files)
 
 
+def check_by_path(folder, results, cache, of_row, splits, *more, **lossy):
+    """The dataset by its folder alone: the card says which files are in which split."""
+    from datasets import load_dataset
+
+    data = load_dataset(str(folder), cache_dir=cache)
+    expect({name: len(split) for name, split in data.items()}, splits, f"{folder} by path: splits")
+    check_rows([of_row(row) for split in data.values() for row in split], results, f"{folder} by path", *more, **lossy)
+
+
 # Texts that pandas reads as missing in a CSV table.
 MISSING_IN_CSV = ("", "null", "NaN", "N/A")
 
@@ -89,7 +98,10 @@ def imagefolder(folder, results, cache):
             expect(found["seed"].dtype, "int64", "imagefolder: the seed")
     # pandas guesses the types of a CSV table: a task id of digits is a number.
     lossy = {"lost": MISSING_IN_CSV, "columns": ["prompt", "model", "seed", "id"]} if is_csv else {}
-    check_rows(rows, results, "imagefolder", "date" if folder.name == "dates" else "prompt", **lossy)
+    caption = "date" if folder.name == "dates" else "prompt"
+    check_rows(rows, results, "imagefolder", caption, **lossy)
+    splits = {name: len(split) for name, split in data.items()}
+    check_by_path(folder, results, cache, lambda row: row, splits, caption, **lossy)
     for name in ["nothing", "params", "loras"]:
         expect(name in features[0], False, f"imagefolder: an empty column {name}")
     expect(sorted(data), sorted(path.name for path in folder.iterdir() if path.is_dir()), "imagefolder: splits")
@@ -126,6 +138,8 @@ def webdataset(folder, results, cache):
     data = load("webdataset", folder, cache, data_files=files)
     rows = [{**row["json"], "image": row["png"]} for split in data.values() for row in split]
     check_rows(rows, results, "webdataset by datasets")
+    sizes = {name: len(split) for name, split in data.items()}
+    check_by_path(folder, results, cache, lambda row: {**row["json"], "image": row["png"]}, sizes)
 
 
 def parquet(folder, results, cache):
@@ -138,6 +152,7 @@ def parquet(folder, results, cache):
     check_rows(list(data), results, "parquet by datasets")
     by_name = load("parquet", folder, cache, data_dir=str(folder))
     expect(sum(len(split) for split in by_name.values()), len(results), "parquet by folder: images")
+    check_by_path(folder, results, cache, lambda row: row, {name: len(split) for name, split in by_name.items()})
 
     frame = pandas.concat([pandas.read_parquet(path) for path in shards])
     rows = frame.to_dict("records")

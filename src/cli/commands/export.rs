@@ -53,6 +53,10 @@ captions     000001-a-golden-cat.png, 000001-a-golden-cat.txt and so on, all in 
 parquet      train-00000.parquet and so on: image (bytes and path) and all columns with their
              types, 100 images per row group
 
+What is exported is recorded beside the folder, in .NAME.promptbatch-export.db: move both together.
+README.md in the folder is a dataset card, with which load_dataset(\"FOLDER\") works too. Once
+you edit it, it stays as it is.
+
 Images in folders are hard links if the disk supports them: the same file under a second name, which
 takes no extra space and must not be changed in place. --copy makes copies. Splits keep the images
 of one job together, not the jobs of one prompt.";
@@ -237,6 +241,9 @@ fn words(args: &ExportArgs, exported: &Exported) -> Vec<String> {
     let mut lines = vec![format!("{}{files}", parts.join(", "))];
     if exported.n_new + exported.n_renewed + exported.n_removed == 0 {
         lines[0] += ", nothing new";
+    }
+    if exported.has_other_card {
+        lines.push("README.md was not written by this export, or was edited since, and stays as it is".to_owned());
     }
     lines.extend(empty_captions(&args.caption, exported.n_empty_captions));
     if exported.n_without > 0 {

@@ -4,7 +4,7 @@ use crate::report::value::CellValue;
 
 /// Parts that together make a caption.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaptionTemplate(Vec<CaptionPart>);
+pub(crate) struct CaptionTemplate(Vec<CaptionPart>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum CaptionPart {

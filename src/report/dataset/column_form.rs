@@ -10,7 +10,7 @@ use crate::report::value::CellValue;
 
 /// Form in which the values of a column are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnForm {
+pub(crate) enum ColumnForm {
     /// Values of the column's type; a missing one is null.
     Typed,
     /// Text. A number becomes its digits, and a missing value becomes an empty text.
@@ -23,7 +23,7 @@ pub enum ColumnForm {
 
 impl ColumnForm {
     /// Returns the value in this form, or `None` in a column that is left out.
-    pub fn apply<'a>(self, value: &'a CellValue<'_>) -> Option<CellValue<'a>> {
+    pub(crate) fn apply<'a>(self, value: &'a CellValue<'_>) -> Option<CellValue<'a>> {
         let text = match self {
             Self::LeftOut => return None,
             Self::Typed => return Some(value.clone()),
@@ -39,7 +39,7 @@ impl ColumnForm {
 
 /// Returns the forms of the columns in shards, to which later exports add rows. No text is null there, and the named numbers are
 /// text.
-pub fn forms_of_shards(columns: &Columns, numbers_as_text: &[&str]) -> Vec<ColumnForm> {
+pub(crate) fn forms_of_shards(columns: &Columns, numbers_as_text: &[&str]) -> Vec<ColumnForm> {
     let form = |(name, kind): (&String, &ColumnType)| match kind {
         ColumnType::Whole | ColumnType::Real if !numbers_as_text.contains(&name.as_str()) => ColumnForm::Typed,
         ColumnType::Whole | ColumnType::Real | ColumnType::Text | ColumnType::Time => ColumnForm::Text,
@@ -48,7 +48,7 @@ pub fn forms_of_shards(columns: &Columns, numbers_as_text: &[&str]) -> Vec<Colum
 }
 
 /// Record that serializes as one JSON object, with each value in the form of its column.
-pub struct FormedRecord<'a>(pub &'a Record<'a>, pub &'a [ColumnForm]);
+pub(crate) struct FormedRecord<'a>(pub &'a Record<'a>, pub &'a [ColumnForm]);
 
 impl Serialize for FormedRecord<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -74,7 +74,7 @@ struct SplitColumn {
 
 /// What the records of a dataset have in its columns.
 #[derive(Debug)]
-pub struct ColumnUse<'a> {
+pub(crate) struct ColumnUse<'a> {
     columns: &'a Columns,
     /// Number of records, and the kinds in each column, of each split.
     splits: Vec<(u64, Vec<SplitColumn>)>,
@@ -82,12 +82,12 @@ pub struct ColumnUse<'a> {
 
 impl<'a> ColumnUse<'a> {
     /// Creates the use of these columns in a dataset of `n_splits` splits, without any record.
-    pub fn new(columns: &'a Columns, n_splits: usize) -> Self {
+    pub(crate) fn new(columns: &'a Columns, n_splits: usize) -> Self {
         Self { columns, splits: vec![(0, vec![SplitColumn::default(); columns.names().len()]); n_splits] }
     }
 
     /// Adds the next record of a split.
-    pub fn add(&mut self, split: usize, record: &Record<'_>) {
+    pub(crate) fn add(&mut self, split: usize, record: &Record<'_>) {
         let (n_rows, columns) = &mut self.splits[split];
         *n_rows += 1;
         for (column, value) in columns.iter_mut().zip(record.values()) {
@@ -104,7 +104,7 @@ impl<'a> ColumnUse<'a> {
     }
 
     /// Returns the forms of the columns in a table that loaders read split by split.
-    pub fn forms_of_table(&self, format: TableFormat) -> Vec<ColumnForm> {
+    pub(crate) fn forms_of_table(&self, format: TableFormat) -> Vec<ColumnForm> {
         let form = |at: usize| {
             let has_value = |column: SplitColumn| column.all.has(!(FoundKinds::MISSING | FoundKinds::BLANK));
             // The first columns are the path and the caption, which loaders and trainers ask for by name.
@@ -125,14 +125,14 @@ impl<'a> ColumnUse<'a> {
     }
 
     /// Returns the names of the numbers that some record lacks, or that are too large for loaders.
-    pub fn partial_numbers(&self) -> Vec<&str> {
+    pub(crate) fn partial_numbers(&self) -> Vec<&str> {
         let is_partial = |at| self.of_column(at).any(|column| column.all.has(FoundKinds::MISSING | FoundKinds::LARGE));
         let numbers = self.columns.kinds().iter().enumerate().filter(|(_, kind)| kind.is_number());
         numbers.filter(|(at, _)| is_partial(*at)).map(|(at, _)| self.columns.names()[at].as_str()).collect()
     }
 
     /// Reports whether there is no record.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.splits.iter().all(|(n_rows, _)| *n_rows == 0)
     }
 }

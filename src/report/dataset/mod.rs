@@ -6,6 +6,7 @@
 //!
 //! | file | what it is for |
 //! |---|---|
+//! | [`card`] | `README.md` of a dataset |
 //! | [`caption`] | captions by template |
 //! | [`column_form`], [`column_use`] | forms in which loaders infer one type for a column |
 //! | `column_names` | names of the manifest's columns, as loaders accept them |
@@ -15,10 +16,11 @@
 //! | `webdataset` | tar shards |
 //! | `parquet` | Parquet shards that contain the images |
 
-pub mod caption;
-pub mod column_form;
+pub(crate) mod caption;
+pub(crate) mod card;
+pub(crate) mod column_form;
 mod column_names;
-pub mod column_use;
+pub(crate) mod column_use;
 pub(crate) mod metadata;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;

@@ -27,7 +27,7 @@ pub(crate) enum ColumnType {
 
 impl ColumnType {
     /// Reports whether the values are numbers.
-    pub const fn is_number(self) -> bool {
+    pub(crate) const fn is_number(self) -> bool {
         match self {
             Self::Whole | Self::Real => true,
             Self::Text | Self::Time => false,
@@ -107,7 +107,6 @@ impl Columns {
     }
 
     /// Returns the kinds of the columns, in the order of their names.
-    #[cfg(any(test, feature = "parquet"))]
     pub(crate) fn kinds(&self) -> &[ColumnType] {
         &self.kinds
     }
@@ -139,7 +138,7 @@ pub(crate) struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// Returns the names of the columns.
-    pub fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[String] {
         self.names
     }
 

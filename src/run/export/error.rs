@@ -76,7 +76,7 @@ pub enum ExportError {
         damage: Damage,
     },
     /// Export record that cannot be used, so that the exported images are unknown.
-    #[error("could not use {}, which records what is exported: {source}; delete the whole folder and export again", path.display())]
+    #[error("could not use {}, which records what is exported: {source}; delete this file and the dataset's folder, and export again", path.display())]
     State {
         /// Path of the export record.
         path: PathBuf,

@@ -16,8 +16,9 @@ use crate::model::phase::JobRecord;
 use crate::report::dataset::DatasetFormat;
 use crate::report::dataset::column_form::ColumnForm;
 use crate::report::dataset::metadata::TableFormat;
+use crate::run::export::card_file;
 use crate::run::export::error::{ExportError, at};
-use crate::run::export::record::{ExportRecord, ExportedImage};
+use crate::run::export::record::{ExportRecord, ExportedImage, PAGE};
 use crate::run::export::table::MetadataTables;
 use crate::run::export::temp_file::{create, remove, settle, sync_names, written};
 use crate::run::export::writer::{DatasetWriter, ExportContext};
@@ -33,9 +34,6 @@ const STEM_BYTES_MAX: usize = 200;
 
 /// Extension of a caption.
 const CAPTION: &str = "txt";
-
-/// Rows of the export record that are read together.
-const PAGE: usize = 1000;
 
 /// Dataset folder that follows the run.
 pub(super) struct FolderWriter<'a> {
@@ -144,8 +142,7 @@ impl DatasetWriter for FolderWriter<'_> {
             }
         };
         work.seen.insert(row);
-        work.told.n_images += 1;
-        work.count_caption(&record);
+        work.count_image(known, artifact, &record);
         if let Some(tables) = &mut self.tables {
             tables.note(split, &record);
         }
@@ -207,6 +204,7 @@ pub(super) fn remove_all(dir: &Path, state: &ExportRecord) -> Result<(), ExportE
         }
         folders.insert(split.to_owned());
     }
+    card_file::remove_own(dir, state)?;
     // Deepest folders come first. A folder with other content stays.
     folders.iter().rev().for_each(|folder| drop(fs::remove_dir(dir.join(folder))));
     state.at_once(|| state.clear())

@@ -5,21 +5,21 @@
 //! the location of each image (`state`). A kill at any moment therefore costs one batch or one shard of work. Another export
 //! reads only what is new.
 
+mod card_file;
 mod error;
 mod folder;
+mod opening;
 mod options;
 mod record;
+mod record_place;
 mod shards;
 mod table;
 mod temp_file;
 mod writer;
 
-use std::fs;
-use std::path::{Path, absolute};
-
 pub use crate::report::dataset::DatasetFormat;
+pub use crate::report::dataset::caption::CaptionError;
 pub use crate::report::dataset::metadata::TableFormat;
-pub use crate::report::dataset::record::UnknownCaptionColumn;
 pub use crate::report::dataset::split::{Splits, SplitsError};
 pub use crate::run::export::error::ExportError;
 pub use crate::run::export::options::{ExportOptions, ShardLimits};
@@ -29,15 +29,13 @@ use crate::images::adapters;
 use crate::model::outcome::Outcome;
 use crate::model::phase::Phase;
 use crate::model::progress::{Meter, Operation, Progress};
-use crate::report::dataset::DatasetFormat;
 use crate::report::dataset::column_form::{self, ColumnForm};
 use crate::report::dataset::column_use::ColumnUse;
 use crate::report::dataset::record::Columns;
-use crate::run::export::error::at;
 use crate::run::export::folder::FolderWriter;
 use crate::run::export::record::ExportRecord;
 use crate::run::export::shards::ShardWriter;
-use crate::run::export::writer::{DatasetWriter, ExportContext, SeenRows};
+use crate::run::export::writer::{DatasetWriter, ExportContext};
 use crate::store::settings::ReadSettings;
 use crate::store::typed::Typed;
 use crate::store::{JobSet, RunReader, stores};
@@ -53,8 +51,9 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
     let run = stores::open_for_reading(&options.out)?;
     let images = adapters::saved(&options.out);
     run.in_snapshot(|| {
-        let columns = Columns::new(&run.provider_name()?, &run.columns()?, &options.caption)?;
-        let state = open(options, &columns, &run.origin()?)?;
+        let provider = run.provider_name()?;
+        let columns = Columns::new(&provider, &run.columns()?, &options.caption)?;
+        let state = opening::open(options, &columns, &run.origin()?)?;
         let splits = match (options.format, &options.splits) {
             (DatasetFormat::Captions, None) => None,
             (_, Some(splits)) => Some(splits.clone()),
@@ -64,8 +63,7 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
             DatasetFormat::WebDataset => forms_of_shards(&columns, &*run, &state)?,
             DatasetFormat::ImageFolder | DatasetFormat::Captions | DatasetFormat::Parquet => vec![],
         };
-        let (seen, told) = (SeenRows::default(), Exported::default());
-        let mut work = ExportContext { options, images: &*images, columns: &columns, forms, splits, state, seen, told };
+        let mut work = ExportContext::new((options, &*images, &columns), forms, splits, state);
         let mut keep: Box<dyn DatasetWriter + '_> = match options.format {
             DatasetFormat::ImageFolder | DatasetFormat::Captions => Box::new(FolderWriter::new(&work)?),
             DatasetFormat::WebDataset | DatasetFormat::Parquet => Box::new(ShardWriter::new(&work)?),
@@ -90,6 +88,7 @@ pub fn export(options: &ExportOptions, progress: &mut dyn Progress) -> Result<Ex
             })?;
         }
         keep.finish(&mut work)?;
+        work.told.has_other_card = card_file::write(&work, &provider)?;
         temp_file::clear(&options.dir)?;
         Ok(work.told)
     })
@@ -117,64 +116,6 @@ fn forms_of_shards(
         names
     };
     Ok(column_form::forms_of_shards(columns, &names.split(',').collect::<Vec<_>>()))
-}
-
-/// Prepares the dataset's folder and its export record. Refuses a folder that holds anything but an export like this one.
-fn open(options: &ExportOptions, columns: &Columns, origin: &str) -> Result<ExportRecord, ExportError> {
-    let dir = &options.dir;
-    let places = absolute(&options.out).and_then(|out| Ok((out, absolute(dir)?)));
-    let (out, place) = places.map_err(at(dir))?;
-    if place.starts_with(out.join("images")) {
-        return Err(ExportError::AmongImages { dir: dir.clone() });
-    }
-    make(&place)?;
-    let is_own = |name: &str| ExportRecord::is_own_name(name) || name == temp_file::FOLDER;
-    if !dir.join(record::NAME).exists() {
-        for entry in fs::read_dir(dir).map_err(at(dir))? {
-            if !is_own(&entry.map_err(at(dir))?.file_name().to_string_lossy()) {
-                return Err(ExportError::Foreign { dir: dir.clone() });
-            }
-        }
-    }
-    let state = ExportRecord::open(dir)?;
-    let (was, wanted) = (state.setting("flags")?, options.flags());
-    if options.is_fresh {
-        folder::remove_all(dir, &state)?;
-    } else if let Some(was) = was {
-        if was != wanted {
-            return Err(ExportError::Other {
-                dir: dir.clone(),
-                was: format!("`{was}`"),
-                wanted: format!("`{wanted}`"),
-            });
-        }
-        if state.setting("origin")?.as_deref() != Some(origin) {
-            return Err(ExportError::OtherRun { dir: dir.clone() });
-        }
-    }
-    temp_file::make_ready(dir)?;
-    let names = columns.names().join(", ");
-    match state.setting("columns")? {
-        // Shards of a Parquet dataset have the same columns.
-        Some(was) if options.format == DatasetFormat::Parquet && was != names => {
-            let [was, wanted] = [was, names].map(|names| format!("the columns {names}"));
-            return Err(ExportError::Other { dir: dir.clone(), was, wanted });
-        }
-        _ => (),
-    }
-    state.at_once(|| {
-        state.set("flags", &wanted)?;
-        state.set("origin", origin)?;
-        state.set("columns", &names)
-    })?;
-    Ok(state)
-}
-
-/// Creates a folder and its missing parents, durably.
-fn make(dir: &Path) -> Result<(), ExportError> {
-    let missing = dir.ancestors().take_while(|folder| !folder.exists()).count();
-    fs::create_dir_all(dir).map_err(at(dir))?;
-    dir.ancestors().skip(1).take(missing).try_for_each(temp_file::sync_names)
 }
 
 #[cfg(all(test, unix))]

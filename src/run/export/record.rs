@@ -1,19 +1,15 @@
 //! Record of an export in a small `SQLite` file: images are looked up there and not kept in memory.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::model::job::JobId;
 use crate::run::export::error::ExportError;
+use crate::run::export::record_place;
 
-/// File name, in the dataset's folder. Loaders skip names that begin with a dot.
-pub(super) const NAME: &str = ".promptbatch-export.db";
-
-/// Rollback journal that `SQLite` keeps in the same folder while it writes.
-const JOURNAL: &str = ".promptbatch-export.db-journal";
+/// Rows that are read together.
+pub(super) const PAGE: usize = 1000;
 
 /// Marks the file as an export record, in `PRAGMA application_id`: "pbex".
 const APPLICATION_ID: i64 = 0x7062_6578;
@@ -40,22 +36,10 @@ pub(super) struct ExportedImage {
 }
 
 impl ExportRecord {
-    /// Returns whether a name in the dataset's folder belongs to the export record.
-    pub(super) fn is_own_name(name: &str) -> bool {
-        [NAME, JOURNAL].contains(&name)
-    }
-
-    /// Opens the export record in this folder, or creates it.
+    /// Opens the export record of this folder, or creates it.
     pub(super) fn open(dir: &Path) -> Result<Self, ExportError> {
-        for name in [NAME, JOURNAL] {
-            match fs::symlink_metadata(dir.join(name)) {
-                Ok(found) if !found.is_file() => return Err(ExportError::Foreign { dir: dir.to_owned() }),
-                Ok(_) => (),
-                Err(error) if error.kind() == ErrorKind::NotFound => (),
-                Err(cause) => return Err(ExportError::Io { path: dir.join(name), cause }),
-            }
-        }
-        let path = dir.join(NAME);
+        let path = record_place::find(dir)?;
+        record_place::make_ready(&path)?;
         let opened = Connection::open(&path)
             .map_err(|source| ExportError::State { path: path.clone(), source: source.into() })?;
         let state = Self { connection: opened, path };
@@ -210,6 +194,42 @@ impl ExportRecord {
 
     pub(super) fn n_images(&self) -> Result<u64, ExportError> {
         Ok(self.get("SELECT count(*) FROM images", (), |row| row.get(0))?.unwrap_or(0))
+    }
+
+    /// Reports whether an image is as wanted.
+    pub(super) fn any_image(&self, mut is_wanted: impl FnMut(&ExportedImage) -> bool) -> Result<bool, ExportError> {
+        let mut last = 0;
+        loop {
+            let page = self.images_after(last, PAGE)?;
+            let Some(end) = page.last() else { return Ok(false) };
+            last = end.row;
+            if page.iter().any(&mut is_wanted) {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Returns the splits whose table was recorded.
+    pub(super) fn splits_with_table(&self) -> Result<Vec<String>, ExportError> {
+        let read = || {
+            let mut statement =
+                self.connection.prepare("SELECT substr(key, 7) FROM settings WHERE key LIKE 'table %'")?;
+            statement.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|error| self.error(error))
+    }
+
+    /// Passes the job of each exported image to `show`.
+    pub(super) fn for_each_job(&self, mut show: impl FnMut(JobId)) -> Result<(), ExportError> {
+        let mut read = || {
+            let mut statement = self.connection.prepare("SELECT job FROM images")?;
+            let mut rows = statement.query(())?;
+            while let Some(row) = rows.next()? {
+                show(JobId::from_bytes(row.get(0)?));
+            }
+            Ok(())
+        };
+        read().map_err(|error| self.error(error))
     }
 
     pub(super) fn clear(&self) -> Result<(), ExportError> {

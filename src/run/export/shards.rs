@@ -101,8 +101,7 @@ impl DatasetWriter for ShardWriter {
         let record = work.columns.record(known, artifact);
         let mark = record.mark();
         if let Some(had) = work.state.find(known.job.id, nth)? {
-            work.told.n_images += 1;
-            work.count_caption(&record);
+            work.count_image(known, artifact, &record);
             work.told.n_changed += u64::from(had.mark != mark);
             work.seen.insert(had.row);
             return Ok(());
@@ -131,8 +130,7 @@ impl DatasetWriter for ShardWriter {
         let key = webdataset::key(known.job.id, nth);
         open.content.add(&key, (&image, artifact.format), &record, &work.forms).map_err(at(dir))?;
         open.images.push((known.job.id, nth, mark));
-        work.told.n_images += 1;
-        work.count_caption(&record);
+        work.count_image(known, artifact, &record);
         work.told.n_new += 1;
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::run::export::temp_file::{create, remove, settle, sync_names, synced};
 use crate::run::export::writer::ExportContext;
 
 /// Tables of all splits.
-pub struct MetadataTables<'a> {
+pub(super) struct MetadataTables<'a> {
     used: ColumnUse<'a>,
     open: Vec<Option<Table>>,
 }
@@ -25,22 +25,22 @@ type Table = Metadata<HashingWriter>;
 
 impl<'a> MetadataTables<'a> {
     /// Creates the tables of `n_splits` splits, without any file.
-    pub fn new(columns: &'a Columns, n_splits: usize) -> Self {
+    pub(super) fn new(columns: &'a Columns, n_splits: usize) -> Self {
         Self { used: ColumnUse::new(columns, n_splits), open: (0..n_splits).map(|_| None).collect() }
     }
 
     /// Notes which columns an image has values in. All images are noted before the first is written.
-    pub fn note(&mut self, split: usize, record: &Record<'_>) {
+    pub(super) fn note(&mut self, split: usize, record: &Record<'_>) {
         self.used.add(split, record);
     }
 
     /// Returns the forms of the columns for the images that were noted.
-    pub fn forms(&self, format: TableFormat) -> Vec<ColumnForm> {
+    pub(super) fn forms(&self, format: TableFormat) -> Vec<ColumnForm> {
         self.used.forms_of_table(format)
     }
 
     /// Writes the row of an image, which is at `place` relative to the table.
-    pub fn write(
+    pub(super) fn write(
         &mut self,
         work: &ExportContext<'_>,
         (known, artifact): (&JobRecord, &Artifact),
@@ -59,7 +59,7 @@ impl<'a> MetadataTables<'a> {
     }
 
     /// Puts each table in place if its content is new.
-    pub fn settle(&mut self, work: &ExportContext<'_>) -> Result<(), ExportError> {
+    pub(super) fn settle(&mut self, work: &ExportContext<'_>) -> Result<(), ExportError> {
         let Some(splits) = &work.splits else { return Ok(()) };
         let (dir, format) = (&work.options.dir, work.options.metadata);
         for (split, table) in splits.names().zip(&mut self.open) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -23,6 +23,8 @@ use crate::report::dataset::metadata::TableFormat;
 use crate::store::selection::RetrySelection;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{JobScope, RunWriter};
+
+mod upload;
 
 /// Run, and the folder of its dataset.
 struct World {
@@ -122,7 +124,7 @@ impl World {
         export(&self.options(format), &mut NoProgress).unwrap()
     }
 
-    /// Returns every file of the dataset except its record: name, bytes and inode.
+    /// Returns every file of the dataset except its card: name, bytes and inode.
     fn files(&self) -> BTreeMap<String, (Vec<u8>, u64)> {
         let mut files = BTreeMap::new();
         let mut folders = vec![self.dir()];
@@ -132,7 +134,7 @@ impl World {
                 let name = path.strip_prefix(self.dir()).unwrap().to_str().unwrap().to_owned();
                 if path.is_dir() {
                     folders.push(path);
-                } else if !ExportRecord::is_own_name(&name) {
+                } else if name != "README.md" {
                     files.insert(name, (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().ino()));
                 }
             }

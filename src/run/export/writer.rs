@@ -1,5 +1,7 @@
 //! Interface of the dataset writers: the data that each needs, and the result of their work.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::images::SavedImages;
 use crate::images::verify::Damage;
 use crate::model::outcome::Artifact;
@@ -35,6 +37,8 @@ pub struct Exported {
     pub n_gone: u64,
     /// Images whose caption has no visible character.
     pub n_empty_captions: u64,
+    /// Whether another file is at the place of the dataset card: one of the user, or a card that the user has edited.
+    pub has_other_card: bool,
     /// Jobs of the manifest without an image.
     pub n_without: u64,
     /// Images that are missing or damaged.
@@ -99,9 +103,25 @@ pub(super) struct ExportContext<'a> {
     pub(super) state: ExportRecord,
     pub(super) seen: SeenRows,
     pub(super) told: Exported,
+    /// Number of the images that each model made.
+    pub(super) models: BTreeMap<String, u64>,
+    /// Extensions of the images.
+    pub(super) extensions: BTreeSet<&'static str>,
 }
 
-impl ExportContext<'_> {
+impl<'a> ExportContext<'a> {
+    /// Creates the data of an export that has taken no image.
+    pub(super) fn new(
+        (options, images, columns): (&'a ExportOptions, &'a dyn SavedImages, &'a Columns),
+        forms: Vec<ColumnForm>,
+        splits: Option<Splits>,
+        state: ExportRecord,
+    ) -> Self {
+        let (seen, told) = (SeenRows::default(), Exported::default());
+        let (models, extensions) = (BTreeMap::new(), BTreeSet::new());
+        Self { options, images, columns, forms, splits, state, seen, told, models, extensions }
+    }
+
     /// Returns the split of a job's images: its number and its name, which is empty without splits.
     pub(super) fn split_of(&self, known: &JobRecord) -> (usize, String) {
         self.splits.as_ref().map_or((0, String::new()), |splits| {
@@ -110,9 +130,16 @@ impl ExportContext<'_> {
         })
     }
 
-    /// Counts the caption of an image if it is empty.
-    pub(super) fn count_caption(&mut self, record: &Record<'_>) {
+    /// Counts an image that is in the dataset.
+    pub(super) fn count_image(&mut self, known: &JobRecord, artifact: &Artifact, record: &Record<'_>) {
+        self.told.n_images += 1;
         self.told.n_empty_captions += u64::from(record.caption().trim().is_empty());
+        self.extensions.insert(artifact.format.extension());
+        let model = &known.job.request.model;
+        match self.models.get_mut(model) {
+            Some(n) => *n += 1,
+            None => drop(self.models.insert(model.clone(), 1)),
+        }
     }
 
     pub(super) fn leave_out(&mut self, known: &JobRecord, artifact: &Artifact, damage: Damage) {
