@@ -77,7 +77,7 @@ def check_by_path(folder, results, cache, of_row, splits, *more, **lossy):
     """The dataset by its folder alone: the card says which files are in which split."""
     from datasets import load_dataset
 
-    data = load_dataset(str(folder), cache_dir=cache)
+    data = load_dataset(str(folder.absolute()), cache_dir=cache)
     expect({name: len(split) for name, split in data.items()}, splits, f"{folder} by path: splits")
     check_rows([of_row(row) for split in data.values() for row in split], results, f"{folder} by path", *more, **lossy)
 
