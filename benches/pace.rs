@@ -3,8 +3,11 @@
 //! The real engine and driver run against the simulated service, in virtual time. Every figure is the worst of several
 //! seeds. Exits with 1 if a goal is missed.
 //!
-//! `cargo bench --bench pace [-- WORD]` runs only the scenarios that have this word in their name.
+//! `cargo bench --bench pace [-- WORD [SEEDS]]` runs only the scenarios that have this word in their name. `SEEDS` plays short
+//! runs with the first seeds, on which constants are tuned, instead of those that judge them.
 
+#[path = "pace/brief.rs"]
+mod brief;
 #[path = "pace/chance.rs"]
 mod chance;
 #[path = "../tests/simulation/direct.rs"]
@@ -12,6 +15,8 @@ mod chance;
 mod direct;
 #[path = "pace/light.rs"]
 mod light;
+#[path = "pace/short.rs"]
+mod short;
 #[path = "pace/world.rs"]
 mod world;
 
@@ -88,10 +93,12 @@ fn hidden(name: String, latency: u64, limits: Limits, takes: &[(u64, Taken)], en
 }
 
 fn main() {
-    let word = std::env::args().skip(1).find(|arg| !arg.starts_with("--")).unwrap_or_default();
+    let mut args = std::env::args().skip(1).filter(|arg| !arg.starts_with("--"));
+    let word = args.next().unwrap_or_default();
+    let seeds = args.next().and_then(|n| n.parse().ok()).map(|n: u64| 1..n + 1);
     println!("{:<28} {:>15} {:>8} {:>9} {:>10}", "service", "takes", "used", "refused", "followed");
     let n_missed: usize = scenarios().iter().filter(|s| s.name.contains(&word)).map(measure).sum();
-    let n_missed = n_missed + chance::measure(&word);
+    let n_missed = n_missed + chance::measure(&word) + short::measure(&word, seeds);
     println!("{n_missed} goals missed");
     std::process::exit(i32::from(n_missed > 0));
 }

@@ -61,8 +61,16 @@ enum Way {
 }
 
 /// Simulated provider, and the messages in transit.
+///
+/// A job is handed out when a slot is free. No job waits for a slot, so that a poll saves nothing but delay.
 struct World {
     tasks: Tasks,
+    n_in_flight_max: usize,
+    /// Number of jobs that are handed out, and of tasks that are known to be done.
+    n_loaded: usize,
+    n_done: usize,
+    /// Says whether the engine waits for jobs.
+    is_asked: bool,
     numbers: HashMap<JobId, usize>,
     ends: Vec<f64>,
     fates: Vec<Fate>,
@@ -99,18 +107,33 @@ impl World {
                 };
                 self.send(now, ONE_WAY, Way::Back(Input::Polled(vec![(id, Ok(status))])));
             }
-            Way::Back(input) => return Some(input),
+            Way::Back(input) => {
+                if let Input::Polled(answers) = &input {
+                    self.n_done += answers.iter().filter(|(_, answer)| matches!(answer, Ok(Status::Done(_)))).count();
+                }
+                return Some(input);
+            }
         }
         None
     }
 
-    fn act(&mut self, now: i64, action: Action) -> Option<Input> {
+    /// Returns the jobs for the free slots, if the engine waits for some.
+    fn load(&mut self) -> Option<Input> {
+        let first = self.n_loaded;
+        self.n_loaded = self.tasks.len().min(self.n_done + self.n_in_flight_max);
+        if !self.is_asked || self.n_loaded == first {
+            self.n_loaded = first;
+            return None;
+        }
+        self.is_asked = false;
+        let record = |n| JobRecord { job: job(n).into(), state: JobState::default() };
+        let jobs = (first..self.n_loaded).map(record).collect();
+        Some(Input::Loaded { jobs, more: self.n_loaded < self.tasks.len() })
+    }
+
+    fn act(&mut self, now: i64, action: Action) {
         match action {
-            Action::Load { .. } => {
-                let jobs = (0..self.tasks.len()).map(job);
-                let jobs = jobs.map(|job| JobRecord { job: job.into(), state: JobState::default() }).collect();
-                return Some(Input::Loaded { jobs, more: false });
-            }
+            Action::Load { .. } => self.is_asked = true,
             Action::Submit(job) => self.send(now, ONE_WAY, Way::Submit(job.index as usize)),
             Action::Poll(batch) => batch.into_iter().for_each(|(id, _)| self.send(now, ONE_WAY, Way::Poll(id))),
             Action::Download(origin, _) => {
@@ -119,7 +142,6 @@ impl World {
                 self.send(now, ONE_WAY, Way::Back(Input::Downloaded(origin.job.id, Ok(vec![artifact]))));
             }
         }
-        None
     }
 }
 
@@ -138,6 +160,10 @@ pub fn engine(tasks: Tasks, load: Load, history: &History, seed: u64) -> Vec<Fat
     };
     let mut world = World {
         tasks,
+        n_in_flight_max: load.n_in_flight as usize,
+        n_loaded: 0,
+        n_done: 0,
+        is_asked: false,
         numbers: (0..n_tasks).map(|n| (job(n).id, n)).collect(),
         ends: vec![0.0; n_tasks],
         fates: vec![Fate::default(); n_tasks],
@@ -153,11 +179,9 @@ pub fn engine(tasks: Tasks, load: Load, history: &History, seed: u64) -> Vec<Fat
         if turn.is_last {
             return world.fates;
         }
-        let loaded: Vec<_> = turn.actions.into_iter().filter_map(|action| world.act(now, action)).collect();
-        if !loaded.is_empty() {
-            for input in loaded {
-                engine.handle(at(now), input);
-            }
+        turn.actions.into_iter().for_each(|action| world.act(now, action));
+        if let Some(input) = world.load() {
+            engine.handle(at(now), input);
             continue;
         }
         let arrival = world.arrivals.peek().map_or(i64::MAX, |Reverse((moment, _))| *moment);

@@ -1,5 +1,7 @@
 //! Dispatch: downloads, polls and submissions that may leave now within their budgets, and requests for further jobs.
 
+use std::time::Duration;
+
 use crate::engine::downloads::BACKLOG_MIN;
 use crate::engine::lane::Blocked;
 use crate::engine::turn::{Action, StopReason};
@@ -9,6 +11,14 @@ use crate::model::job::JobId;
 use crate::model::phase::Phase;
 use crate::model::provenance::Provenance;
 use crate::model::time::Moment;
+
+/// Divisor of the run's time so far that gives the maximum wait between two polls of one of its last tasks. The run then ends within
+/// a twentieth of its time after the end of the last task.
+const TAIL_PART: u32 = 20;
+
+/// Minimum of that wait, and the minimum mean time between two polls of the last tasks together.
+const TAIL_WAIT_MIN: Duration = Duration::from_millis(100);
+const TAIL_POLL_GAP: Duration = Duration::from_millis(10);
 
 impl Engine {
     pub(super) fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) {
@@ -125,6 +135,14 @@ impl Engine {
     pub(super) fn is_backed_up(&self) -> bool {
         let n_elsewhere = self.lane.n_in_flight() + self.n_unsubmitted();
         self.jobs.len().saturating_sub(n_elsewhere) >= self.lane.cap().max(BACKLOG_MIN)
+    }
+
+    /// Returns the maximum wait between two polls of a task, if the run waits for its last tasks only. `None` means that jobs are left.
+    pub(super) fn tail_wait(&self, now: Moment) -> Option<Duration> {
+        let begun_at = self.begun_at.filter(|_| self.is_ending())?;
+        let n_tasks = u32::try_from(self.lane.n_in_flight()).unwrap_or(u32::MAX);
+        let wait = ((now - begun_at) / TAIL_PART).max(TAIL_POLL_GAP.saturating_mul(n_tasks));
+        Some(wait.max(TAIL_WAIT_MIN))
     }
 
     /// Keeps the look-ahead filled. Jobs in backoff count against it, so that an outage loads no further jobs. Jobs of an earlier process

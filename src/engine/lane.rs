@@ -339,8 +339,9 @@ impl Lane {
     /// Returns whether ends of tasks should be detected soon. All slots may be in use, so that only an end lets the next submission leave.
     /// Or the cause of a refusal may be unknown.
     pub fn is_full(&self, now: Moment) -> bool {
+        let is_limited = self.is_fixed || self.learner.has_found_places();
         let has_room = self.learner.has_room(now, self.n_in_flight) || self.submits.hold(now).is_some();
-        self.learner.is_in_doubt() || (self.learner.has_found_places() && !has_room)
+        self.learner.is_in_doubt() || (is_limited && !has_room)
     }
 
     /// Returns the lower of the configured rate and the estimated rate of submissions; `None` if both are unknown.

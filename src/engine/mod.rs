@@ -113,6 +113,8 @@ pub struct Engine {
     n_queued: usize,
     /// Acceptance time of the most recently accepted task.
     last_accepted_at: Option<Moment>,
+    /// Time of the first turn; `None` before it.
+    begun_at: Option<Moment>,
     /// Submissions left in the quota, as the provider last reported.
     quota_left: Option<u64>,
     spending: Spending,
@@ -167,6 +169,7 @@ impl Engine {
             n_ended: 0,
             n_queued: 0,
             last_accepted_at: None,
+            begun_at: None,
             quota_left: None,
             ends_at: None,
         }
@@ -219,6 +222,7 @@ impl Engine {
     /// Returns what the driver has to record and to do now.
     pub fn turn(&mut self, now: Moment) -> Turn {
         self.awake.look(now);
+        self.begun_at.get_or_insert(now);
         let mut actions = Vec::new();
         let mut wake_at = None;
         if self.stop.as_ref().is_none_or(StopReason::drains) {
@@ -238,6 +242,7 @@ impl Engine {
             self.brake.rest();
         }
         self.schedule.hurry(!self.to_submit.is_empty() && self.lane.is_full(now));
+        sooner(&mut wake_at, self.schedule.end_soon(now, self.tail_wait(now)));
         // After this moment, only the answer to a submission is awaited.
         sooner(&mut wake_at, self.gives_up_at().filter(|moment| *moment > now));
         let is_last = self.is_over(now);

@@ -57,8 +57,13 @@ impl Engine {
         if self.is_backed_up() { Some(Bottleneck::Downloads) } else { self.lane.slow() }
     }
 
+    /// Returns whether nothing is left to submit.
+    pub(super) fn is_ending(&self) -> bool {
+        self.loading == Loading::Done && self.to_submit.is_empty() && self.to_submit_later.is_empty()
+    }
+
     fn latency(&self, now: Moment) -> Option<Latency> {
-        let is_ending = self.loading == Loading::Done && self.to_submit.is_empty() && self.to_submit_later.is_empty();
+        let is_ending = self.is_ending();
         let youngest = self.last_accepted_at.filter(|_| is_ending);
         self.schedule.latency(youngest.map_or(now, |at| at.min(now)), now, self.lane.n_in_flight())
     }

@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Returns limits without a limit on retries: only an answer of the provider may end a job.
 fn patient(seed: u64) -> Limits {
-    Limits { retries_max: u32::MAX, ..limits(seed) }
+    Limits { retries_max: u32::MAX, resubmits_max: u32::MAX, ..limits(seed) }
 }
 
 /// Goal: hours without the provider cost no task that was accepted before, and every doubt is counted.

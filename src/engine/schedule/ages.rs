@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 /// Number of steps of the grid.
-pub const STEPS: usize = 700;
+pub const STEPS: usize = 880;
 
 /// First age after zero, in seconds.
-const FIRST: f64 = 0.1;
+const FIRST: f64 = 0.002;
 
-/// Relative growth from one age to the next: 700 steps reach beyond a day.
+/// Relative growth from one age to the next: 880 steps reach beyond a day.
 const GROWTH: f64 = 0.02;
 
 /// Ages of the grid in seconds, from zero.

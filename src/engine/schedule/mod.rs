@@ -19,7 +19,10 @@ use crate::model::snapshot::Latency;
 use crate::model::time::Moment;
 
 /// Minimum wait between two polls of a task.
-const INTERVAL_MIN: Duration = Duration::from_millis(100);
+const INTERVAL_MIN: Duration = Duration::from_millis(2);
+
+/// First wait before an early poll.
+const SCOUT_FIRST: Duration = Duration::from_millis(20);
 
 /// Maximum wait between two polls of a task.
 const INTERVAL_MAX: Duration = Duration::from_secs(300);
@@ -28,9 +31,12 @@ const INTERVAL_MAX: Duration = Duration::from_secs(300);
 /// without polls teach nothing.
 const JITTER: f64 = 0.2;
 
-/// Number of early polls while no task has been seen to end. The first one comes after the minimum wait, and each further one after twice
-/// as long. A few polls show whether tasks take a tenth of a second or many seconds.
-const SCOUTS: u32 = 5;
+/// Number of early polls while no task has been seen to end. The first one comes after `SCOUT_FIRST`, and each further one after four times
+/// as long. A few polls show whether tasks take some milliseconds or many seconds.
+const SCOUTS: u32 = 4;
+
+/// Number of tasks that are polled more often for their slots while no task has been seen to end. The first end shows when to poll the others.
+const HURRIED_SCOUTS: usize = 8;
 
 /// Fraction of its recorded duration for which a task of an earlier process surely ran. It ended somewhere in the remaining part.
 const PAST_PART: f64 = 0.8;
@@ -105,11 +111,15 @@ pub struct Schedule {
     ranked_at: Option<Moment>,
     kinds: Kinds,
     n_scouts: u32,
+    /// Tasks that are polled more often for their slots while no task has been seen to end.
+    hurried_scouts: Vec<JobId>,
     /// Says whether tasks are planned by outdated estimates.
     is_outdated: bool,
     replanned_at: Option<Moment>,
     /// Says whether jobs wait for the slots of tasks.
     is_hurried: bool,
+    /// Maximum wait between two polls while the run waits for its last tasks; `None` before that.
+    tail_wait: Option<Duration>,
     task_timeout: Duration,
     jitter: fastrand::Rng,
 }
@@ -140,9 +150,11 @@ impl Schedule {
             ranked_at: None,
             kinds: Kinds::default(),
             n_scouts: 0,
+            hurried_scouts: vec![],
             is_outdated: false,
             replanned_at: None,
             is_hurried: false,
+            tail_wait: None,
             task_timeout,
             jitter: fastrand::Rng::with_seed(seed),
         }
@@ -168,13 +180,25 @@ impl Schedule {
         self.is_hurried = is_hurried;
     }
 
+    /// Limits the wait between two polls, because the run waits for its last tasks; `None` means no such limit. Returns the moment of the next
+    /// poll if that moves polls.
+    pub fn end_soon(&mut self, now: Moment, tail_wait: Option<Duration>) -> Option<Moment> {
+        let has_begun = self.tail_wait.is_none() && tail_wait.is_some();
+        self.tail_wait = tail_wait;
+        if !has_begun {
+            return None;
+        }
+        self.replan(now);
+        self.due.keys().map(|(moment, _)| *moment).find(|moment| *moment > now)
+    }
+
     /// Plans the next poll of a task that is not done.
     pub fn plan(&mut self, now: Moment, job: JobId, watch: PollState) {
         let moment = if self.n_scouts < SCOUTS && !self.kinds.has_seen_an_end() {
             self.n_scouts += 1;
-            now + INTERVAL_MIN * (1 << (self.n_scouts - 1))
+            now + SCOUT_FIRST * 4_u32.pow(self.n_scouts - 1)
         } else {
-            self.best_moment(now, &watch)
+            self.best_moment(now, job, &watch)
         };
         self.due.insert((moment, job), Planned { watch, is_learnt: true });
     }
@@ -241,16 +265,28 @@ impl Schedule {
     /// Replans all polls whose moment follows from the estimates.
     fn replan(&mut self, now: Moment) {
         for ((moment, job), planned) in std::mem::take(&mut self.due) {
-            let moment = if planned.is_learnt { self.best_moment(now, &planned.watch) } else { moment };
+            let moment = if planned.is_learnt { self.best_moment(now, job, &planned.watch) } else { moment };
             self.due.insert((moment, job), planned);
         }
     }
 
-    fn best_moment(&mut self, now: Moment, watch: &PollState) -> Moment {
+    /// Returns whether this is one of the first few tasks that are polled while jobs wait for slots.
+    fn is_scout(&mut self, job: JobId) -> bool {
+        let is_scout = self.hurried_scouts.contains(&job);
+        if !is_scout && self.hurried_scouts.len() < HURRIED_SCOUTS {
+            self.hurried_scouts.push(job);
+            return true;
+        }
+        is_scout
+    }
+
+    fn best_moment(&mut self, now: Moment, job: JobId, watch: &PollState) -> Moment {
         let running = watch.age(watch.running_at);
-        let Best { next, after } = self.kinds.best(watch.kind, running, self.is_hurried);
+        let is_hurried = self.is_hurried && (self.kinds.has_seen_an_end() || self.is_scout(job));
+        let Best { next, after } = self.kinds.best(watch.kind, running, is_hurried);
         let aim = next + (self.jitter.f64() - 0.5) * JITTER * (after - next).min(next - running);
-        let wait = Duration::from_secs_f64((aim - watch.age(now)).max(0.0)).clamp(INTERVAL_MIN, INTERVAL_MAX);
+        let wait = Duration::from_secs_f64((aim - watch.age(now)).max(0.0))
+            .clamp(INTERVAL_MIN, self.tail_wait.map_or(INTERVAL_MAX, |wait| wait.min(INTERVAL_MAX)));
         let deadline = watch.accepted_at + self.task_timeout + watch.not_counted;
         // A task is given up only after an answer of the API, so it is polled at its deadline.
         if deadline > now { deadline.min(now + wait) } else { now + wait }

@@ -12,6 +12,7 @@ mod quota;
 mod refusals;
 mod resume;
 mod stops;
+mod waits;
 mod walk;
 
 use std::num::NonZeroU32;
