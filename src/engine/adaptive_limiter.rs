@@ -38,9 +38,32 @@ const PATIENCE: u32 = 4;
 pub struct SubmitPermit {
     left_at: Moment,
     n_others: usize,
+    /// Number of the submission in the search for limits; 0 after the search.
+    number: u64,
+}
+
+/// Limits that the search at the start has found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FoundLimits {
+    /// Maximum number of tasks in flight that were accepted.
+    pub proven: usize,
+    /// Rate in submissions per second; `None` if none is found.
+    pub rate: Option<f64>,
+    /// Number of slots; `None` if none is found.
+    pub slots: Option<usize>,
 }
 
 impl SubmitPermit {
+    /// Creates the permit of a submission that is part of the search for limits.
+    pub const fn of_search(left_at: Moment, n_others: usize, number: u64) -> Self {
+        Self { left_at, n_others, number }
+    }
+
+    /// Returns the number of the submission in the search for limits; 0 after the search.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Returns when the submission left.
     pub const fn left_at(&self) -> Moment {
         self.left_at
@@ -133,6 +156,25 @@ impl AdaptiveLimiter {
         }
     }
 
+    /// Begins with the limits that the search at the start has found.
+    pub fn begin(&mut self, now: Moment, found: FoundLimits) {
+        self.window.found(found.proven);
+        if let Some(slots) = found.slots {
+            self.window.limit_to(slots);
+        }
+        if let Some(rate) = found.rate {
+            self.rate = EstimatedRate::found(now, rate);
+        }
+        self.reason = match (found.rate, found.slots) {
+            (Some(_), None) => Some(RefusalCause::Rate),
+            (None, Some(_)) => Some(RefusalCause::Window),
+            (None, None) | (Some(_), Some(_)) => None,
+        };
+        if found.rate.is_some() || found.slots.is_some() {
+            self.chance.limit_found();
+        }
+    }
+
     /// Returns whether the in-flight limit is known from a refusal.
     pub const fn has_found_places(&self) -> bool {
         self.window.is_found()
@@ -160,7 +202,7 @@ impl AdaptiveLimiter {
     }
 
     /// Returns how many tasks in flight are useful; once some are refused, the window alone decides.
-    fn worth(&self) -> usize {
+    pub fn worth(&self) -> usize {
         self.gain.as_ref().filter(|_| !self.window.is_found()).map_or(usize::MAX, ThroughputProbe::cap)
     }
 
@@ -216,7 +258,7 @@ impl AdaptiveLimiter {
     /// Issues the permit of a submission that leaves with `n_others` other tasks in flight.
     pub fn take(&mut self, now: Moment, n_others: usize) -> SubmitPermit {
         self.rate.take(now);
-        SubmitPermit { left_at: now, n_others }
+        SubmitPermit { left_at: now, n_others, number: 0 }
     }
 
     /// Records an accepted submission.
@@ -394,6 +436,8 @@ pub enum RefusalReaction {
     Wait,
     /// Cut of a limit, which is enough: there is room when a task ends, or in a moment.
     Cut,
+    /// Refusal of a limit that the search knows, so that only its own job waits for a time that it names.
+    Known,
 }
 
 #[cfg(test)]

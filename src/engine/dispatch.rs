@@ -75,6 +75,11 @@ impl Engine {
         if self.meet_spent(now) || self.meet_duration(now) {
             return None;
         }
+        if self.lane.counts_ended() && !self.to_submit.is_empty() {
+            let running =
+                self.jobs.values().filter(|job| job.is_in_flight && matches!(job.state.phase, Phase::Running(_)));
+            self.lane.expect_ended(running.map(|job| self.schedule.may_have_ended(now, &job.watch)).sum());
+        }
         while let Some(next) = self.next_to_submit()
             && !self.is_backed_up()
         {

@@ -70,6 +70,13 @@ impl EstimatedRate {
         }
     }
 
+    /// Creates the estimate that a search has found, in submissions per second.
+    pub fn found(now: Moment, rate: f64) -> Self {
+        let base = rate * SHY;
+        let next_at = Some(now + Duration::from_secs_f64((1.0 / base).min(WAIT_MAX)));
+        Self { base: Some(base), since: Some(now), lately: base, accepted_at: Some(now), next_at, ..Self::new() }
+    }
+
     /// Returns the current rate in submissions per second; `None` before the first refusal.
     pub fn now(&self, now: Moment) -> Option<f64> {
         let grown = self.grows_at.map_or(0.0, |at| (now - at).as_secs_f64());

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::engine::adaptive_limiter::{AdaptiveLimiter, RefusalReaction, SubmitPermit};
+use crate::engine::adaptive_limiter::{RefusalReaction, SubmitPermit};
 use crate::engine::download_concurrency::DownloadConcurrency;
+use crate::engine::limit_learner::LimitLearner;
 use crate::engine::pacer::Pacer;
 use crate::engine::quota_hint::QuotaHint;
 use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
 use crate::engine::retry::Backoff;
+use crate::engine::submit_verdicts::Held;
 use crate::engine::turn::Received;
 use crate::model::event::Stage;
 use crate::model::history::History;
@@ -25,7 +27,7 @@ const SUBMITS_MAX: f64 = 1024.0;
 pub struct Lane {
     submits: Pacer,
     polls: Pacer,
-    learner: AdaptiveLimiter,
+    learner: LimitLearner,
     /// Test for random refusals of polls.
     poll_chance: RandomRefusalTest,
     remaining: QuotaHint,
@@ -66,7 +68,7 @@ impl Lane {
         Self {
             submits: pacer(limits.rate, limits.burst, 0x5b),
             polls: pacer(limits.poll_rate, None, 0x90),
-            learner: AdaptiveLimiter::new(limits.concurrency, limits.rate.is_some()),
+            learner: LimitLearner::new(limits.concurrency, limits.rate.is_some()),
             poll_chance: RandomRefusalTest::new(),
             remaining: QuotaHint::default(),
             n_submits_out: 0,
@@ -104,13 +106,11 @@ impl Lane {
         if self.n_submits_out >= submits_max || !self.remaining.has_room(self.n_submits_out) {
             return Err((Bottleneck::Answers, Blocked::Busy));
         }
-        if !self.learner.has_room(now, self.n_in_flight) {
-            let wait = self.learner.room_at(now, self.n_in_flight).map_or(Blocked::Busy, Blocked::Until);
-            return Err((Bottleneck::Places, wait));
-        }
-        if let Some(next_at) = self.learner.next_at(now) {
-            return Err((Bottleneck::Rate, Blocked::Until(next_at)));
-        }
+        self.learner.check(now, self.n_in_flight).map_err(|held| match held {
+            Held::Slots(at) => (Bottleneck::Places, at.map_or(Blocked::Busy, Blocked::Until)),
+            Held::Rate(at) => (Bottleneck::Rate, Blocked::Until(at)),
+            Held::Answers => (Bottleneck::Answers, Blocked::Busy),
+        })?;
         self.submits.take(now).map_err(|moment| (Bottleneck::Rate, Blocked::Until(moment)))?;
         let ticket = self.learner.take(now, self.n_in_flight);
         self.n_submits_out += 1;
@@ -155,6 +155,9 @@ impl Lane {
     pub fn submit_refused(&mut self, now: Moment, ticket: SubmitPermit, fault: &Fault) -> Option<Duration> {
         self.n_submits_out -= 1;
         self.n_in_flight -= 1;
+        if !matches!(fault.kind, FaultKind::Throttled { .. }) {
+            self.learner.forget(ticket);
+        }
         match fault.kind {
             FaultKind::Throttled { retry_after } => {
                 self.has_answered = true;
@@ -167,9 +170,15 @@ impl Lane {
                         self.submits.answered();
                         return Some(wait);
                     }
+                    (Some(RefusalReaction::Known), Some(wait)) => {
+                        self.submits.answered();
+                        return Some(wait);
+                    }
                     // Until refusals have proved random, the named time counts for all jobs, and nothing more follows.
                     (Some(RefusalReaction::Chance), Some(_)) => self.submits.refused(now, retry_after, false),
-                    (Some(RefusalReaction::Chance | RefusalReaction::Cut), None) => self.submits.answered(),
+                    (Some(RefusalReaction::Chance | RefusalReaction::Cut | RefusalReaction::Known), None) => {
+                        self.submits.answered();
+                    }
                     (Some(RefusalReaction::Cut | RefusalReaction::Wait), _) => {
                         self.submits.refused(now, retry_after, true);
                     }
@@ -228,6 +237,16 @@ impl Lane {
     /// Records a task in flight that was found done: its duration, and the expected delay of the detection.
     pub fn task_done(&mut self, now: Moment, took: Duration, unheard: Duration) {
         self.learner.ended(now, self.n_in_flight, took, unheard);
+    }
+
+    /// Sets how many of the tasks in flight are expected to have ended undetected.
+    pub fn expect_ended(&mut self, n: f64) {
+        self.learner.expect_ended(n);
+    }
+
+    /// Returns whether the number of tasks that have ended undetected matters.
+    pub fn counts_ended(&self) -> bool {
+        self.learner.counts_ended()
     }
 
     /// Frees the slot of a task at the provider.
@@ -339,9 +358,8 @@ impl Lane {
     /// Returns whether ends of tasks should be detected soon. All slots may be in use, so that only an end lets the next submission leave.
     /// Or the cause of a refusal may be unknown.
     pub fn is_full(&self, now: Moment) -> bool {
-        let is_limited = self.is_fixed || self.learner.has_found_places();
-        let has_room = self.learner.has_room(now, self.n_in_flight) || self.submits.hold(now).is_some();
-        self.learner.is_in_doubt() || (is_limited && !has_room)
+        let is_open = self.submits.hold(now).is_none();
+        self.learner.is_in_doubt() || (is_open && self.learner.is_full(now, self.n_in_flight, self.is_fixed))
     }
 
     /// Returns the lower of the configured rate and the estimated rate of submissions; `None` if both are unknown.

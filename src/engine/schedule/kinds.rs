@@ -137,6 +137,13 @@ impl Kinds {
         (to - from - running_for / running.max(f64::MIN_POSITIVE)).max(0.0)
     }
 
+    /// Returns the probability that a task has ended by age `to`, if it was last known to run at age `from`.
+    pub fn ended(&self, kind: DurationKind, from: f64, to: f64) -> f64 {
+        let done = self.course(kind).durations.believed();
+        let (before, by_then) = (AgePosition::of(from).value(done), AgePosition::of(to).value(done));
+        (by_then - before) / (1.0 - before).max(f64::MIN_POSITIVE)
+    }
+
     /// Returns the mean task duration in seconds, without the few longest tasks, of which hardly anything is known.
     pub fn mean(&self) -> f64 {
         let KindEstimate { durations, running_for, .. } = &self.courses[0];

@@ -228,6 +228,11 @@ impl Schedule {
         self.late.pop().map(|late| late.job)
     }
 
+    /// Returns the probability that a task which is not known to be done has ended.
+    pub fn may_have_ended(&self, now: Moment, watch: &PollState) -> f64 {
+        self.kinds.ended(watch.kind, watch.age(watch.running_at), watch.age(now))
+    }
+
     /// Returns when the next poll is due, or was due; `None` without a planned poll.
     pub fn next(&self) -> Option<Moment> {
         let late = self.late.last().map(|late| late.since);
