@@ -167,20 +167,7 @@ mod tests {
     use super::*;
     use Stage::{Download, Poll, Submit, Task};
 
-    const KINDS: [FaultKind; 10] = [
-        FaultKind::Throttled { retry_after: None },
-        FaultKind::QuotaExhausted { resets_at: None },
-        FaultKind::Transient,
-        FaultKind::InDoubt,
-        FaultKind::Rejected,
-        FaultKind::TaskLost,
-        FaultKind::Moderated,
-        FaultKind::InvalidRequest,
-        FaultKind::Unauthorized,
-        FaultKind::BadOutput,
-    ];
-
-    /// Verdicts in the order of `KINDS`: `a` for another attempt, `f` for a failure, `h` for a hold.
+    /// Verdicts in the order of `FaultKind::ALL`: `a` for another attempt, `f` for a failure, `h` for a hold.
     fn verdicts(limits: &Limits, stage: Stage, past: &JobState) -> String {
         let mut judge = RetryPolicy::new(limits);
         let letter = |kind| match judge.judge(stage, &Fault::new(kind, ""), past) {
@@ -188,7 +175,7 @@ mod tests {
             RetryVerdict::Hold => 'h',
             RetryVerdict::Fail => 'f',
         };
-        KINDS.into_iter().map(letter).collect()
+        FaultKind::ALL.into_iter().map(letter).collect()
     }
 
     #[test]

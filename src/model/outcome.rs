@@ -115,6 +115,20 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// All kinds, without the times that some of them carry.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Throttled { retry_after: None },
+        Self::QuotaExhausted { resets_at: None },
+        Self::Transient,
+        Self::InDoubt,
+        Self::Rejected,
+        Self::TaskLost,
+        Self::Moderated,
+        Self::InvalidRequest,
+        Self::Unauthorized,
+        Self::BadOutput,
+    ];
+
     /// Codes of all kinds.
     pub const CODES: [&'static str; 10] = [
         "throttled",
@@ -281,38 +295,15 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_word_in_the_list() {
-        let kinds = [
-            FaultKind::Throttled { retry_after: None },
-            FaultKind::QuotaExhausted { resets_at: None },
-            FaultKind::Transient,
-            FaultKind::InDoubt,
-            FaultKind::Rejected,
-            FaultKind::TaskLost,
-            FaultKind::Moderated,
-            FaultKind::InvalidRequest,
-            FaultKind::Unauthorized,
-            FaultKind::BadOutput,
-        ];
-        assert_eq!(kinds.map(FaultKind::code), FaultKind::CODES);
+        assert_eq!(FaultKind::ALL.map(FaultKind::code), FaultKind::CODES);
     }
 
     /// Goal: no kind changes its meaning unnoticed. Method: the codes of all kinds with each property.
     #[test]
     fn every_kind_has_its_meaning() {
-        let kinds = [
-            FaultKind::Throttled { retry_after: None },
-            FaultKind::QuotaExhausted { resets_at: None },
-            FaultKind::Transient,
-            FaultKind::InDoubt,
-            FaultKind::Rejected,
-            FaultKind::TaskLost,
-            FaultKind::Moderated,
-            FaultKind::InvalidRequest,
-            FaultKind::Unauthorized,
-            FaultKind::BadOutput,
-        ];
-        let codes =
-            |is: fn(FaultKind) -> bool| kinds.into_iter().filter(|kind| is(*kind)).map(FaultKind::code).collect();
+        let codes = |is: fn(FaultKind) -> bool| {
+            FaultKind::ALL.into_iter().filter(|kind| is(*kind)).map(FaultKind::code).collect()
+        };
         let codes: [Vec<_>; 3] = [FaultKind::is_limit, FaultKind::leaves_doubt, FaultKind::ends_task].map(codes);
         assert_eq!(codes[0], ["throttled", "quota_exhausted"]);
         assert_eq!(codes[1], ["in_doubt", "rejected"]);

@@ -2,6 +2,8 @@
 //!
 //! Values are JSON, so that other tools can read them; kinds are words.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use crate::model::event::{EventKind, ReopenTarget, Stage};
@@ -120,22 +122,15 @@ pub(super) fn fault_text(fault: &Fault) -> String {
 pub(super) fn fault_from(text: &str) -> Option<Fault> {
     let parts: Vec<Value> = serde_json::from_str(text).ok()?;
     let number = parts.get(2).and_then(Value::as_i64);
-    let kinds = [
-        FaultKind::Throttled {
-            retry_after: number.and_then(|millis| millis.try_into().ok()).map(std::time::Duration::from_millis),
-        },
-        FaultKind::QuotaExhausted { resets_at: number.map(Timestamp::from_millis) },
-        FaultKind::Transient,
-        FaultKind::InDoubt,
-        FaultKind::Rejected,
-        FaultKind::TaskLost,
-        FaultKind::Moderated,
-        FaultKind::InvalidRequest,
-        FaultKind::Unauthorized,
-        FaultKind::BadOutput,
-    ];
     let code = parts.first()?.as_str()?;
-    let kind = kinds.into_iter().find(|kind| kind.code() == code)?;
+    let kind = match FaultKind::ALL.into_iter().find(|kind| kind.code() == code)? {
+        FaultKind::Throttled { .. } => {
+            let millis = number.and_then(|millis| millis.try_into().ok());
+            FaultKind::Throttled { retry_after: millis.map(Duration::from_millis) }
+        }
+        FaultKind::QuotaExhausted { .. } => FaultKind::QuotaExhausted { resets_at: number.map(Timestamp::from_millis) },
+        other => other,
+    };
     Some(Fault::new(kind, parts.get(1)?.as_str()?))
 }
 
@@ -185,8 +180,6 @@ pub(super) fn event_from(kind: &str, detail: Option<&str>) -> Option<EventKind> 
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
