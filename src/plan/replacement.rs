@@ -55,7 +55,7 @@ impl Replacement {
         let what = match other.as_deref() {
             None => format!("{n_left} of the {n_before} jobs of the run are no longer in it"),
             Some(NAMELESS) => format!(
-                "the folder holds the run of a manifest without a name of its own, and {n_left} of its {n_before} jobs are not here"
+                "the folder holds the run of a manifest that was piped in or made in code, and {n_left} of its {n_before} jobs are not in this one"
             ),
             Some(other) => {
                 format!(
@@ -126,7 +126,7 @@ mod tests {
         for name in [Some("-"), Some("/dev/stdin"), Some("/dev/fd/63"), None] {
             let change = Change { before: 2, after: 2, left: 2 };
             let refused = Replacement::check(change, Some("-"), name.map(Path::new), Path::new("out")).unwrap_err();
-            assert!(refused.to_string().contains("without a name of its own, and 2 of its 2 jobs"), "{refused}");
+            assert!(refused.to_string().contains("made in code, and 2 of its 2 jobs"), "{refused}");
         }
     }
 }

@@ -79,7 +79,7 @@ fn edits_of_a_manifest_are_accepted_and_losses_are_not() {
     assert!(typed("a\nb\n").status.success());
     let other = typed("c\nd\n");
     assert_eq!(other.status.code(), Some(2));
-    assert!(stderr(&other).contains("without a name of its own, and 2 of its 2 jobs"), "{}", stderr(&other));
+    assert!(stderr(&other).contains("made in code, and 2 of its 2 jobs"), "{}", stderr(&other));
     assert!(typed("a\nb\nc\n").status.success());
 }
 
