@@ -21,22 +21,20 @@ const TAIL_WAIT_MIN: Duration = Duration::from_millis(100);
 const TAIL_POLL_GAP: Duration = Duration::from_millis(10);
 
 impl Engine {
-    pub(super) fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) {
+    pub(super) fn plan_downloads(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
         // The job is not at fault, and its next poll returns fresh links.
-        while let Some(id) = self.to_download.pop_expired(now) {
+        while let Some(id) = self.images.pop_expired(now) {
             self.schedule.plan_at(now, id, self.jobs[&id].watch);
         }
-        while self.lane.has_room_to_download()
-            && let Some(id) = self.to_download.pop()
-        {
-            self.lane.download_begun(now, id);
+        while let Some(id) = self.images.pop(now) {
             let tracked = &self.jobs[&id];
             let Phase::Downloading(urls) = &tracked.state.phase else {
                 unreachable!("only jobs with links are queued")
             };
             actions.push(Action::Download(Provenance::new(&tracked.job, &tracked.state), urls.clone()));
         }
-        self.lane.downloads_planned();
+        self.images.planned();
+        self.images.wake_at(now)
     }
 
     pub(super) fn plan_polls(&mut self, now: Moment, actions: &mut Vec<Action>) -> Option<Moment> {
@@ -131,8 +129,12 @@ impl Engine {
         true
     }
 
-    /// Returns whether downloads lag so far behind that another task would only wait: in memory, while its links expire.
+    /// Returns whether downloads lag so far behind that another task would only wait: in memory, while its links expire. The same holds
+    /// while no image host can be reached.
     pub(super) fn is_backed_up(&self) -> bool {
+        if self.images.are_down() {
+            return true;
+        }
         let n_elsewhere = self.lane.n_in_flight() + self.n_unsubmitted();
         self.jobs.len().saturating_sub(n_elsewhere) >= self.lane.cap().max(BACKLOG_MIN)
     }

@@ -134,6 +134,11 @@ impl DownloadConcurrency {
         self.measure(now, received.n_bytes);
     }
 
+    /// Records a refusal for too many requests: fewer downloads are tried.
+    pub fn throttled(&mut self, now: Moment) {
+        self.halve(now);
+    }
+
     /// Records that all downloads that may begin now have begun.
     pub fn planned(&mut self) {
         self.was_full = !self.has_room();

@@ -11,7 +11,8 @@ use crate::engine::{Engine, Loading};
 use crate::model::event::{EventKind, Stage};
 use crate::model::job::JobId;
 use crate::model::limits::InDoubtPolicy;
-use crate::model::outcome::{Fault, FaultKind, Outcome};
+use crate::model::outcome::{Artifact, Fault, FaultKind, IMAGES_MAX, Outcome, Url};
+use crate::model::phase::Phase;
 use crate::model::time::Moment;
 
 /// Grace period for unknown tasks. A task accepted more recently may still be unknown to the servers that are polled. A task that has been
@@ -135,11 +136,64 @@ impl Engine {
         }
     }
 
+    /// Handles the end of a download.
+    pub(super) fn downloaded(&mut self, now: Moment, id: JobId, urls: &[Url], result: Result<Vec<Artifact>, Fault>) {
+        match result {
+            Ok(artifacts) => {
+                self.images.delivered(now, urls);
+                self.finish(now, id, Outcome::Succeeded(artifacts));
+            }
+            Err(fault) => self.download_failed(now, id, urls, fault),
+        }
+    }
+
+    fn download_failed(&mut self, now: Moment, id: JobId, urls: &[Url], fault: Fault) {
+        match fault.kind {
+            // Some of the images arrived, so the host works.
+            _ if fault.kept.len() > self.jobs[&id].state.kept.len() => self.images.delivered(now, urls),
+            FaultKind::Throttled { retry_after } => {
+                self.images.throttled(now, id, urls, retry_after);
+                self.images.push(now, id, urls);
+                return self.meet_lost_host(now, urls, &fault);
+            }
+            _ => {
+                self.images.failed(now, id, urls);
+                self.meet_lost_host(now, urls, &fault);
+            }
+        }
+        self.set_back(now, id, Stage::Download, fault);
+    }
+
+    /// Stops the run if the host of these links has delivered no image for longer than the outage limit.
+    fn meet_lost_host(&mut self, now: Moment, urls: &[Url], fault: &Fault) {
+        let is_lost = self.images.failing_for(now, urls).is_some_and(|span| span >= self.image_outage_max());
+        if is_lost && self.images.is_to_blame(urls, fault.kind) {
+            self.stop_with(now, StopReason::Unreachable(Stage::Download, fault.clone()));
+        }
+    }
+
+    /// Returns the wait of a job for its image host. The last probe leaves when the outage limit is reached, so that the run stops in time.
+    fn wait_for_host(&mut self, now: Moment, id: JobId) -> Duration {
+        let (longest, urls) = (self.retry.longest(), self.links(id).to_vec());
+        let deadline = self.images.failing_since(&urls).map(|since| since + self.image_outage_max());
+        let Some(deadline) = deadline.filter(|deadline| *deadline > now) else { return longest };
+        self.images.probe_by(deadline, &urls);
+        longest.min(deadline - now)
+    }
+
+    /// Returns the links of a job whose images are being downloaded.
+    pub(super) fn links(&self, id: JobId) -> &[Url] {
+        match &self.jobs[&id].state.phase {
+            Phase::Downloading(urls) => urls,
+            Phase::Pending | Phase::Submitting | Phase::Running(_) | Phase::Finished(_) => &[],
+        }
+    }
+
     /// Handles a fault of a job at this stage: the job continues, is held, or fails.
     pub(super) fn set_back(&mut self, now: Moment, id: JobId, stage: Stage, mut fault: Fault) {
         self.stop_for(now, stage, &fault);
         fault.resets_in = None;
-        let verdict = self.judge(stage, &fault, id);
+        let verdict = self.judge(now, stage, &fault, id);
         let is_doubt = stage == Stage::Submit && fault.kind.leaves_doubt();
         match (stage, verdict) {
             // The task is paid for and may become known again: the job stays with it.
@@ -162,7 +216,7 @@ impl Engine {
     }
 
     /// Returns the verdict of the retry policy, unless the cause lies outside the job.
-    fn judge(&mut self, stage: Stage, fault: &Fault, id: JobId) -> RetryVerdict {
+    fn judge(&mut self, now: Moment, stage: Stage, fault: &Fault, id: JobId) -> RetryVerdict {
         let verdict = self.retry.judge(stage, fault, &self.jobs[&id].state);
         match (stage, verdict) {
             // No submission succeeds: the job waits with all others, until the outage ends or the run stops.
@@ -171,6 +225,12 @@ impl Engine {
             }
             // An image that cannot be fetched now may be fetched later, and is paid for.
             (Stage::Download, RetryVerdict::Fail) if !self.limits.is_submitting => RetryVerdict::Hold,
+            // The host gives no images at all: the job waits for it, until the outage ends or the run stops.
+            (Stage::Download, RetryVerdict::Fail)
+                if fault.kept.len() < IMAGES_MAX && self.images.is_to_blame(self.links(id), fault.kind) =>
+            {
+                RetryVerdict::Again { after: self.wait_for_host(now, id) }
+            }
             // A task that is gone is left for another run to submit again.
             (Stage::Task, RetryVerdict::Fail) if !self.limits.is_submitting && fault.kind != FaultKind::Moderated => {
                 RetryVerdict::Again { after: Duration::ZERO }

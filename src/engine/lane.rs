@@ -1,17 +1,14 @@
-//! Budgets of one provider: submissions, tasks in flight, polls and downloads, and the effect of each refusal on them.
+//! Budgets of one provider's API: submissions, tasks in flight and polls, and the effect of each refusal on them.
 
 use std::time::Duration;
 
 use crate::engine::adaptive_limiter::{AdaptiveLimiter, RefusalReaction, SubmitPermit};
-use crate::engine::download_concurrency::DownloadConcurrency;
 use crate::engine::pacer::Pacer;
 use crate::engine::quota_hint::QuotaHint;
 use crate::engine::random_refusals::{LoadLevel, RandomRefusalTest, RefusalVerdict};
 use crate::engine::retry::Backoff;
-use crate::engine::turn::Received;
 use crate::model::event::Stage;
 use crate::model::history::History;
-use crate::model::job::JobId;
 use crate::model::limits::{Concurrency, Limits, Rate};
 use crate::model::outcome::{Fault, FaultKind};
 use crate::model::snapshot::{Bottleneck, SubmitPause, SubmitRateLimit};
@@ -31,7 +28,6 @@ pub struct Lane {
     remaining: QuotaHint,
     n_submits_out: usize,
     n_polls_out: usize,
-    downloads: DownloadConcurrency,
     /// Tasks that occupy a slot at the provider, including submissions under way.
     n_in_flight: usize,
     submits_max: usize,
@@ -71,7 +67,6 @@ impl Lane {
             remaining: QuotaHint::default(),
             n_submits_out: 0,
             n_polls_out: 0,
-            downloads: DownloadConcurrency::new(limits.downloads_max),
             n_in_flight: 0,
             submits_max: limits.submits_max.max(in_two_seconds(limits.rate)),
             polls_max: limits.polls_max,
@@ -303,44 +298,14 @@ impl Lane {
         }
     }
 
-    /// Returns whether one more download may begin.
-    pub fn has_room_to_download(&self) -> bool {
-        self.downloads.has_room()
-    }
-
-    /// Records the beginning of a download.
-    pub fn download_begun(&mut self, now: Moment, job: JobId) {
-        self.downloads.begin(now, job);
-    }
-
-    /// Records that all downloads that may begin now have begun.
-    pub fn downloads_planned(&mut self) {
-        self.downloads.planned();
-    }
-
-    /// Records the end of a download; `is_home` says whether its images arrived.
-    pub fn download_answered(&mut self, now: Moment, job: JobId, is_home: bool) {
-        self.downloads.end(now, job, is_home);
-    }
-
-    /// Processes a report of what the downloads under way have received, and of stalls.
-    pub fn received(&mut self, now: Moment, received: Received) {
-        self.downloads.received(now, received);
-    }
-
     /// Returns the number of requests whose answer is awaited.
     pub fn n_out(&self) -> usize {
-        self.n_submits_out + self.n_polls_out + self.downloads.n_out()
+        self.n_submits_out + self.n_polls_out
     }
 
     /// Returns the number of submissions whose answer is awaited.
     pub const fn n_submits_out(&self) -> usize {
         self.n_submits_out
-    }
-
-    /// Returns the number of downloads under way.
-    pub fn n_downloads_out(&self) -> usize {
-        self.downloads.n_out()
     }
 
     /// Returns how many tasks may be in flight, as far as is known.

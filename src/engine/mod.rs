@@ -22,6 +22,7 @@ mod downloads;
 mod estimated_rate;
 mod failures;
 mod fifo;
+mod image_hosts;
 mod job_limit;
 pub mod lane;
 mod listening;
@@ -44,8 +45,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::engine::adaptive_limiter::SubmitPermit;
 use crate::engine::dispatch::sooner;
-use crate::engine::downloads::DownloadQueue;
 use crate::engine::fifo::FifoDetector;
+use crate::engine::image_hosts::ImageHosts;
 use crate::engine::job_limit::JobLimit;
 use crate::engine::lane::Lane;
 use crate::engine::listening::{AwakeClock, EvidenceTime};
@@ -60,7 +61,7 @@ use crate::model::event::{Event, EventKind, Stage};
 use crate::model::history::History;
 use crate::model::job::JobId;
 use crate::model::limits::Limits;
-use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, Outcome, Status, TaskId};
+use crate::model::outcome::{Acceptance, Fault, FaultKind, Outcome, Status, TaskId};
 use crate::model::phase::Phase;
 use crate::model::time::Moment;
 
@@ -94,8 +95,8 @@ pub struct Engine {
     to_submit: VecDeque<JobId>,
     /// Jobs in backoff before their next submission, with the end of the backoff.
     to_submit_later: BTreeSet<(Moment, JobId)>,
-    /// Jobs whose images can be downloaded.
-    to_download: DownloadQueue,
+    /// Jobs whose images can be downloaded, by host.
+    images: ImageHosts,
     /// Events since the last turn.
     events: Vec<Event>,
     loading: Loading,
@@ -154,11 +155,11 @@ impl Engine {
             retry: RetryPolicy::new(&limits),
             spending: Spending::new(&limits),
             part: JobLimit::new(limits.jobs_max),
+            images: ImageHosts::new(&limits),
             limits,
             jobs: BTreeMap::new(),
             to_submit: VecDeque::new(),
             to_submit_later: BTreeSet::new(),
-            to_download: DownloadQueue::default(),
             events: Vec::new(),
             loading: Loading::More,
             is_past_known: false,
@@ -206,15 +207,17 @@ impl Engine {
                 }
             }
             Input::Downloaded(id, result) => {
-                self.lane.download_answered(now, id, result.is_ok());
-                self.downloaded(now, id, result);
+                let urls = self.links(id).to_vec();
+                self.images.ended(now, id, &urls, result.is_ok());
+                self.downloaded(now, id, &urls, result);
             }
             // The job keeps its phase, for a run with a working disk.
             Input::Unsaved(id) => {
-                self.lane.download_answered(now, id, false);
+                let urls = self.links(id).to_vec();
+                self.images.ended(now, id, &urls, false);
                 self.stop_with(now, StopReason::Disk);
             }
-            Input::Received(received) => self.lane.received(now, received),
+            Input::Received(received) => self.images.received(now, received),
             Input::Stop(stop) => self.stop_with(now, stop),
         }
     }
@@ -226,7 +229,7 @@ impl Engine {
         let mut actions = Vec::new();
         let mut wake_at = None;
         if self.stop.as_ref().is_none_or(StopReason::drains) {
-            self.plan_downloads(now, &mut actions);
+            sooner(&mut wake_at, self.plan_downloads(now, &mut actions));
             sooner(&mut wake_at, self.plan_polls(now, &mut actions));
         }
         if self.stop.is_none() {
@@ -293,7 +296,7 @@ impl Engine {
                     Status::Done(urls) => {
                         self.brake.proved(id, TrialEvidence::Ended);
                         self.seen_ended(now, id);
-                        self.to_download.push(now, id, &urls);
+                        self.images.push(now, id, &urls);
                         self.emit(now, id, EventKind::Ready(urls));
                     }
                     Status::Failed(fault) => {
@@ -313,13 +316,6 @@ impl Engine {
                 }
                 self.poll_failed(now, id, fault);
             }
-        }
-    }
-
-    fn downloaded(&mut self, now: Moment, id: JobId, result: Result<Vec<Artifact>, Fault>) {
-        match result {
-            Ok(artifacts) => self.finish(now, id, Outcome::Succeeded(artifacts)),
-            Err(fault) => self.set_back(now, id, Stage::Download, fault),
         }
     }
 

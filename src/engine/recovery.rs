@@ -61,7 +61,7 @@ impl Engine {
                 self.last_accepted_at = self.last_accepted_at.max(Some(accepted_at));
                 self.schedule.plan_at(now, id, watch);
             }
-            Phase::Downloading(urls) => self.to_download.push(now, id, &urls),
+            Phase::Downloading(urls) => self.images.push(now, id, &urls),
             Phase::Finished(_) => self.forget(id),
         }
     }
@@ -103,5 +103,6 @@ impl Engine {
         }
         self.suspects.remove(&id);
         self.brake.forget(id);
+        self.images.forget(id);
     }
 }

@@ -32,7 +32,7 @@ impl Engine {
         if self.loading == Loading::Asked || self.lane.n_submits_out() > 0 {
             return false;
         }
-        let is_awaiting = self.lane.n_out() > 0;
+        let is_awaiting = self.lane.n_out() + self.images.n_out() > 0;
         match &self.stop {
             None => !is_awaiting && self.loading == Loading::Done && self.jobs.is_empty(),
             // Jobs that only wait for submission stay in the ledger.
@@ -154,6 +154,12 @@ impl Engine {
     fn outage_max(&self) -> Duration {
         let max = self.limits.outage_max;
         if self.lane.has_answered() { max } else { max / NEVER_ANSWERED_SHARE }
+    }
+
+    /// Returns the outage limit of an image host. It is shorter as long as no image has ever arrived.
+    pub(super) fn image_outage_max(&self) -> Duration {
+        let max = self.limits.outage_max;
+        if self.images.has_delivered() { max } else { max / NEVER_ANSWERED_SHARE }
     }
 
     /// Shortens a wait in an outage, so that the last probe leaves when the outage limit is reached. The run then stops in time, and no

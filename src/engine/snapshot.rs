@@ -1,12 +1,14 @@
 //! Progress snapshot of the engine: what is under way, what limits it, and how long tasks take.
 
+use std::time::Duration;
+
 use crate::engine::spending::Settled;
 use crate::engine::turn::StopReason;
 use crate::engine::{Engine, Loading};
 use crate::model::cost::Cost;
 use crate::model::event::Stage;
 use crate::model::job::JobId;
-use crate::model::snapshot::{Bottleneck, Latency, RunSnapshot, StopCode};
+use crate::model::snapshot::{Bottleneck, Latency, PauseReason, RunSnapshot, StopCode, SubmitPause};
 use crate::model::time::Moment;
 
 impl Engine {
@@ -17,15 +19,15 @@ impl Engine {
             n_submitting,
             n_queued: self.n_queued,
             n_running: self.lane.n_in_flight() - n_submitting - self.n_queued,
-            n_downloading: self.to_download.len() + self.lane.n_downloads_out(),
+            n_downloading: self.images.n_waiting() + self.images.n_out(),
             n_waiting: self.to_submit_later.len(),
             allowed: self.lane.allowed(now),
             places: self.lane.places(),
             latency: self.latency(now),
             quota_left: self.quota_left,
             cost: self.spending.cost(),
-            hold: self.lane.hold(now),
-            down_for: self.lane.down_for(now, Stage::Submit).or_else(|| self.lane.down_for(now, Stage::Poll)),
+            hold: self.lane.hold(now).or_else(|| self.image_hold(now)),
+            down_for: self.down_for(now),
             slow: self.slow(),
             // A job limit that was reached is not shown as a stop of the run.
             stopping: self.stop.as_ref().filter(|stop| !matches!(stop, StopReason::Limit(_))).map(StopCode::from),
@@ -48,6 +50,18 @@ impl Engine {
         let before = std::mem::replace(&mut tracked.is_queued, is_queued && tracked.is_in_flight);
         let after = tracked.is_queued;
         self.n_queued = self.n_queued + usize::from(after) - usize::from(before);
+    }
+
+    /// Returns the pause of submissions while no image host can be reached.
+    fn image_hold(&self, now: Moment) -> Option<SubmitPause> {
+        let until = self.images.wake_at(now).filter(|_| self.images.are_down())?;
+        Some(SubmitPause { why: PauseReason::ImagesDown, until })
+    }
+
+    /// Returns for how long requests of one kind have met only faults; `None` if there is no outage.
+    fn down_for(&self, now: Moment) -> Option<Duration> {
+        let api = self.lane.down_for(now, Stage::Submit).or_else(|| self.lane.down_for(now, Stage::Poll));
+        api.or_else(|| self.images.down_for(now))
     }
 
     fn slow(&self) -> Option<Bottleneck> {

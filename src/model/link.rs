@@ -7,6 +7,9 @@ use crate::model::time::Timestamp;
 const DATED: [(&str, &str); 3] =
     [("X-Amz-Date", "X-Amz-Expires"), ("X-Goog-Date", "X-Goog-Expires"), ("x-oss-date", "x-oss-expires")];
 
+/// Maximum length of a host in bytes.
+const HOST_BYTES_MAX: usize = 255;
+
 /// Returns when this link expires, by the clock of its signer; `None` if the link does not say.
 pub(crate) fn expires_at(url: &Url) -> Option<Timestamp> {
     let query = url.0.split('#').next()?.split_once('?')?.1;
@@ -21,6 +24,15 @@ pub(crate) fn expires_at(url: &Url) -> Option<Timestamp> {
     // Azure names the time. Encoders of a query also encode its colons.
     let at_time = || utc(&value(query, "se")?.replace("%3A", ":").replace("%3a", ":")).map(Timestamp::millis);
     dated().or_else(at_second).or_else(at_time).map(Timestamp::from_millis)
+}
+
+/// Returns the host of a link with its port, in lower case; the whole text if it is no web address. At most 255 bytes.
+pub(crate) fn host(url: &Url) -> String {
+    let text = url.0.split_once("//").map_or(url.0.as_str(), |(_, rest)| rest);
+    let authority = text.split(['/', '\\', '?', '#']).next().unwrap_or(text);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let end = host.floor_char_boundary(HOST_BYTES_MAX);
+    host[..end].to_ascii_lowercase()
 }
 
 /// Returns the address without what may be secret: the name and password before its host, its query and its fragment.
@@ -136,6 +148,23 @@ mod tests {
         }
         assert_eq!(expires_at(&Url("https://images.example/Expires=1790000000".into())), None);
         assert_eq!(expires_at(&Url("https://images.example/a.png#?Expires=1790000000".into())), None);
+    }
+
+    #[test]
+    fn the_host_of_a_link_has_its_port_and_no_credential() {
+        for (text, expected) in [
+            ("https://A.example/x", "a.example"),
+            ("https://a.example:8443?x", "a.example:8443"),
+            ("https://user:s@a.example#x", "a.example"),
+            ("https://user:s@s@[::1]:80/x", "[::1]:80"),
+            ("https://a.example\\@b.example", "a.example"),
+            ("//a.example/x", "a.example"),
+            ("a.example", "a.example"),
+            ("", ""),
+        ] {
+            assert_eq!(host(&Url(text.into())), expected, "{text}");
+        }
+        assert_eq!(host(&Url(format!("https://{}", "图".repeat(1000)))).len(), 255);
     }
 
     #[test]

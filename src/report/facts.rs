@@ -146,6 +146,10 @@ pub(crate) fn hold(now: Moment, pace: &RunSnapshot) -> Option<Fact> {
             let silence = silence.map_or_else(String::new, |silence| format!(" for {}", span(silence)));
             (format!("no response from the API{silence}: next try in {wait}"), format!("no response: {wait}"))
         }
+        PauseReason::ImagesDown => {
+            let silence = pace.down_for.map_or_else(String::new, |silence| format!(" for {}", span(silence)));
+            (format!("no image can be downloaded{silence}: next try in {wait}"), format!("no images: {wait}"))
+        }
         PauseReason::Quota => {
             let until = clock(hold.until.wall());
             (format!("quota used up until {until}: next submission in {wait}"), format!("quota used up: {wait}"))
@@ -247,6 +251,10 @@ mod tests {
         let two_minutes = RunSnapshot { down_for: Some(Duration::from_secs(120)), ..down };
         assert_eq!(said(0.0, &down), words("no response from the API: next try in 40 s", "no response: 40 s"));
         assert_eq!(said(0.0, &two_minutes).unwrap()[0], "no response from the API for 2 min: next try in 40 s");
+        let images = SubmitPause { why: PauseReason::ImagesDown, until: at(40.0) };
+        let images = RunSnapshot { hold: Some(images), ..two_minutes };
+        let long = "no image can be downloaded for 2 min: next try in 40 s";
+        assert_eq!(said(0.0, &images), words(long, "no images: 40 s"));
         let quota =
             RunSnapshot { hold: Some(SubmitPause { why: PauseReason::Quota, until: at(25_920.0) }), ..in_flight(1) };
         assert_eq!(said(0.0, &quota).unwrap()[0], "quota used up until 15:12 UTC: next submission in 7 h 12 min");

@@ -9,6 +9,7 @@ use crate::model::snapshot::{PauseReason, RunSnapshot};
 const REASON_CHARS_MAX: usize = 300;
 
 const NO_RESPONSE: &str = "no response, still trying";
+const NO_IMAGE: &str = "no image can be downloaded, still trying";
 
 /// Returns the text that introduces an outage with faults of this kind. `None` means that such faults indicate no
 /// outage.
@@ -37,6 +38,7 @@ impl OutageNotice {
     pub(super) fn line(&mut self, events: &[Event], pace: &RunSnapshot) -> Option<String> {
         let mut faults = events.iter().filter_map(|event| match &event.kind {
             EventKind::Setback(Stage::Submit | Stage::Poll, fault) => lead(fault.kind).map(|lead| (lead, fault)),
+            EventKind::Setback(Stage::Download, fault) => Some((NO_IMAGE, fault)),
             EventKind::Setback(..)
             | EventKind::SubmitStarted
             | EventKind::Accepted(_)
@@ -47,9 +49,9 @@ impl OutageNotice {
         if let Some((lead, fault)) = faults.next_back() {
             self.last_fault = Some(format!("{lead}: {}", excerpt(&fault.message, REASON_CHARS_MAX)));
         }
-        let is_down = pace.hold.is_some_and(|hold| hold.why == PauseReason::Down);
+        let is_down = pace.hold.is_some_and(|hold| matches!(hold.why, PauseReason::Down | PauseReason::ImagesDown));
         let is_news = is_down && !self.is_told;
-        // The notice is repeated only after a submission was accepted in between.
+        // The notice is repeated only after a submission was accepted in between: the images are down no longer then, either.
         let is_over = events.iter().any(|event| matches!(event.kind, EventKind::Accepted(_)));
         self.is_told = is_down || (self.is_told && !is_over);
         let why = self.last_fault.as_deref().unwrap_or(NO_RESPONSE);
@@ -78,5 +80,19 @@ mod tests {
         assert_eq!(notice.line(&fault, &down), None, "the same outage goes on");
         assert_eq!(notice.line(&[accepted(1, "t")], &in_flight(1)), None);
         assert!(notice.line(&fault, &down).is_some(), "another one begins");
+    }
+
+    #[test]
+    fn an_outage_of_the_image_host_is_explained_by_its_fault() {
+        let refused = Fault::new(FaultKind::Transient, "could not download https://images/1.png: timed out");
+        let fault = [event(1, EventKind::Setback(Stage::Download, refused))];
+        let hold = Some(SubmitPause { why: PauseReason::ImagesDown, until: at(9.0) });
+        let mut notice = OutageNotice::default();
+        assert_eq!(notice.line(&fault, &in_flight(0)), None);
+        let line = notice.line(&[], &RunSnapshot { hold, ..in_flight(0) }).unwrap();
+        assert_eq!(
+            line,
+            "no image can be downloaded, still trying: could not download https://images/1.png: timed out"
+        );
     }
 }

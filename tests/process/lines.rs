@@ -198,7 +198,7 @@ fn a_part_is_gone_when_its_job_has_failed() {
     let api = api_with_images_at(format!("{}/x.png", images.host.url));
     let bench = Bench::new(quick());
     expect_code(&run_one(&bench, &api.url, &["--retries", "0"]), 100);
-    assert_eq!(rows(&bench.path("out/results.csv"))[0]["error_code"], "transient");
+    assert_eq!(rows(&bench.path("out/results.csv"))[0]["error_code"], "bad_output");
     assert_eq!(images.ranges(), [None, Some(8_000)]);
     assert!(!bench.path("out/.partial").exists());
 }

@@ -3,13 +3,13 @@
 use std::fs;
 use std::io::Write;
 use std::process::Output;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use promptbatch::simulator::config::SimulatorConfig;
 
 use crate::bench::{Bench, expect_code, quick, rows, stderr};
-use crate::host::{Host, api_with_images_at, png, response, run_one};
+use crate::host::{Host, api_with_images_at, json, png, response, run_one};
 
 /// Returns a JPEG of 640 x 400 grey pixels whose blocks take one byte each, whatever their shade. Mixed with another
 /// such JPEG, it would still look complete.
@@ -321,4 +321,52 @@ fn the_limits_are_flags_and_variables() {
         let args = ["run", "prompts.csv", "-o", "out", "--base-url", &api.url, "--retries", "0"];
         expect_code(&bench.command(&args).env(variable, value).output().unwrap(), code);
     }
+}
+
+/// Goal: a host that asks for a wait is asked again after it, without a poll and without a failed attempt. Method: it refuses two
+/// downloads, and no retry is allowed.
+#[test]
+fn an_image_host_that_names_a_wait_is_asked_again_after_it() {
+    for refusal in ["429 Too Many Requests", "503 Slow Down"] {
+        let n_left = Mutex::new(2);
+        let host = Host::new(move |_| {
+            let mut n_left = n_left.lock().unwrap();
+            if *n_left == 0 {
+                return response("200 OK", "", &png());
+            }
+            *n_left -= 1;
+            response(refusal, "Retry-After: 1\r\n", b"")
+        });
+        let api = api_with_images_at(host.url.clone());
+        let bench = Bench::new(quick());
+        expect_code(&run_one(&bench, &api.url, &["--retries", "0"]), 0);
+        assert_eq!((host.heads().len(), n_polls(&api)), (3, 1), "{refusal}");
+        assert_eq!(rows(&bench.path("out/results.csv"))[0]["status"], "succeeded");
+    }
+}
+
+/// Goal: an image host out of reach stops the run with the reason, and the same command fetches the paid image. Method: nothing listens
+/// at the first link.
+#[test]
+fn a_lost_image_host_stops_the_run_and_the_same_command_fetches_the_image() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let host = Host::new(|_| response("200 OK", "", &png()));
+    let link = Arc::new(Mutex::new(format!("http://{free}/a.png")));
+    let now = Arc::clone(&link);
+    let api = Host::new(move |head| {
+        if head.starts_with("post ") {
+            return json(r#"{"task_id":"7"}"#);
+        }
+        json(&format!(r#"{{"task_status":"SUCCEED","output_images":["{}"]}}"#, now.lock().unwrap()))
+    });
+    let bench = Bench::new(quick());
+    let output = run_one(&bench, &api.url, &["--max-outage", "30s"]);
+    expect_code(&output, 75);
+    let words = "stopped: no image could be downloaded for too long (--max-outage): could not download";
+    assert!(stderr(&output).contains(words), "{}", stderr(&output));
+    assert_eq!(rows(&bench.path("out/results.csv"))[0]["status"], "running");
+    link.lock().unwrap().clone_from(&host.url);
+    expect_code(&run_one(&bench, &api.url, &[]), 0);
+    let n_posts = api.heads().iter().filter(|head| head.starts_with("post")).count();
+    assert_eq!((n_posts, only_image(&bench)), (1, png()));
 }

@@ -34,7 +34,7 @@ fn a_task_of_which_one_image_is_missing_keeps_the_other() {
     let kept = rows(&bench.path("out/results.csv"));
     let n_asked = |name: &str| host.heads().iter().filter(|head| head.contains(name)).count();
     assert_eq!((kept.len(), n_asked("/one"), n_asked("/two")), (1, 1, 2), "{kept:?}");
-    assert_eq!((kept[0]["status"].as_str(), kept[0]["error_code"].as_str()), ("failed", "transient"));
+    assert_eq!((kept[0]["status"].as_str(), kept[0]["error_code"].as_str()), ("failed", "bad_output"));
     assert!(kept[0]["error"].starts_with("image 2 of 2: could not download"), "{}", kept[0]["error"]);
     assert_eq!(files(&bench.path("out/images")), [kept[0]["file_name"].clone()]);
     let verified = bench.output(&["verify", "out"]);

@@ -49,6 +49,10 @@ pub enum Silence {
     Refused,
     /// No answer: the request may have arrived.
     Unanswered,
+    /// No connection to the image host. The API answers.
+    ImagesRefused,
+    /// This HTTP status from the image host, and this `Retry-After` in seconds. The API answers.
+    ImagesBusy(u16, Option<u64>),
 }
 
 /// Kind of a lost answer, as the client sees it.
@@ -63,11 +67,16 @@ impl Direct {
         Self { server, clock, start, outage }
     }
 
+    fn outage(&self) -> Option<Outage> {
+        let age = self.clock.now().wall().since(self.start);
+        self.outage.filter(|outage| (outage.from..outage.until).contains(&age))
+    }
+
     /// Lets a request through to the provider, unless there is an outage.
     async fn reach(&self) -> Result<(), Lost> {
-        let age = self.clock.now().wall().since(self.start);
-        match self.outage.filter(|outage| (outage.from..outage.until).contains(&age)) {
+        match self.outage() {
             None => Ok(()),
+            Some(Outage { kind: Silence::ImagesRefused | Silence::ImagesBusy(..), .. }) => Ok(()),
             Some(Outage { kind: Silence::Refused, .. }) => Err(Lost::Refused),
             Some(Outage { kind: Silence::Unanswered, .. }) => {
                 tokio::time::sleep(REQUEST_TIMEOUT).await;
@@ -134,6 +143,13 @@ impl Direct {
         let path = url.0.find("/img/").map_or("", |at| &url.0[at..]);
         let cut = || Fault::new(FaultKind::Transient, "the download broke off");
         self.reach().await.map_err(|_| cut())?;
+        match self.outage().map(|outage| outage.kind) {
+            Some(Silence::ImagesRefused) => return Err(cut()),
+            Some(Silence::ImagesBusy(status, wait)) => {
+                return Err(image_refused(status, wait.map(Duration::from_secs), url));
+            }
+            Some(Silence::Refused | Silence::Unanswered) | None => (),
+        }
         // The image host never receives the token.
         let mut request = HttpRequest::get(path);
         if let Some(PartialDownload { n_bytes, validator: Validator::ETag(etag), .. }) = part {
@@ -148,7 +164,7 @@ impl Direct {
         let bytes_total = Some(n_before + bytes.len() as u64);
         let body = match delivery {
             Delivery::Whole if matches!(status, 200 | 206) => stream::iter([Ok(bytes)]).boxed(),
-            Delivery::Whole => return Err(image_refused(status, url)),
+            Delivery::Whole => return Err(image_refused(status, None, url)),
             Delivery::CutMidway => stream::iter([Ok(bytes.slice(..bytes.len() / 2)), Err(cut())]).boxed(),
             Delivery::CutBefore | Delivery::CutAfter => return Err(cut()),
             Delivery::Hang => {

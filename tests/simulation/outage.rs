@@ -50,6 +50,38 @@ fn hours_without_an_answer_cost_no_accepted_task() {
     assert!(n_doubts > 10, "some submissions must meet the silence: {n_doubts}");
 }
 
+/// Goal: most of an hour without the image host costs waiting, and neither a job nor a second payment.
+///
+/// Method: as above, with the default retries, an API that answers all the time, and each way in which a host refuses.
+#[test]
+fn an_hour_without_the_image_host_fails_no_job() {
+    let expected = world::simulate(World::new(JOBS, calm(0)).outcomes_of_a_calm_run());
+    let kinds = [
+        Silence::ImagesRefused,
+        Silence::ImagesBusy(429, None),
+        Silence::ImagesBusy(429, Some(20)),
+        Silence::ImagesBusy(503, None),
+        Silence::ImagesBusy(503, Some(3600)),
+        // Useless answers are the host's fault when three jobs meet them.
+        Silence::ImagesBusy(404, None),
+    ];
+    for (seed, kind) in (0..).zip(kinds) {
+        let last = if kind == Silence::ImagesBusy(404, None) { 9000 } else { 16_000 };
+        for from in (3500..last).step_by(1900).map(Duration::from_millis) {
+            let expected = &expected;
+            world::simulate(async move {
+                let mut world = World::new(JOBS, calm(seed));
+                world.outage = Some(Outage { from, until: from + 50 * Duration::from_secs(60), kind });
+                let limits = Limits { retries_max: Limits::default().retries_max, ..limits(seed) };
+                assert_eq!(world.run(limits).await, None, "{kind:?} from {from:?}");
+                world.check();
+                world.check_exact();
+                assert_eq!((&world.outcomes(), world.server_stats().n_accepted), (expected, JOBS), "{kind:?} {from:?}");
+            });
+        }
+    }
+}
+
 /// Goal: a task that ended while the machine slept is downloaded, not submitted again. This holds even if the network
 /// is down at first.
 ///

@@ -257,7 +257,8 @@ pub(crate) fn stopped(stop: &StopReason, summary: &Summary) -> String {
         StopReason::Unreachable(stage, fault) => {
             let doing = match stage {
                 Stage::Submit => "no submission got through",
-                Stage::Poll | Stage::Download | Stage::Task => "no poll was answered",
+                Stage::Poll | Stage::Task => "no poll was answered",
+                Stage::Download => "no image could be downloaded",
             };
             format!("stopped: {doing} for too long (--max-outage): {}", escape(&fault.message))
         }

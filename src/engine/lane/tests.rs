@@ -124,17 +124,11 @@ fn polls_go_on_while_submissions_are_held_back() {
 }
 
 #[test]
-fn polls_and_downloads_have_their_own_limits() {
-    let mut lane = Lane::new(&Limits { polls_max: 1, downloads_max: 1, ..fixed(3) });
+fn polls_have_their_own_limit() {
+    let mut lane = Lane::new(&Limits { polls_max: 1, ..fixed(3) });
     assert_eq!(lane.take_poll(at(0)), Ok(()));
-    assert_eq!(lane.take_poll(at(0)), Err(Blocked::Busy));
-    let job = JobId::from_bytes([1; 10]);
-    assert!(lane.has_room_to_download());
-    lane.download_begun(at(0), job);
-    assert!(!lane.has_room_to_download());
-    assert_eq!(lane.n_out(), 2);
+    assert_eq!((lane.take_poll(at(0)), lane.n_out()), (Err(Blocked::Busy), 1));
     lane.poll_answered();
-    lane.download_answered(at(0), job, true);
     assert_eq!(lane.n_out(), 0);
 }
 

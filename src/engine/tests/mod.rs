@@ -4,6 +4,7 @@ mod backlog;
 mod evidence;
 mod faults;
 mod fetching;
+mod images;
 mod links;
 mod money;
 mod outages;

@@ -2,7 +2,7 @@
 
 use futures::{StreamExt, stream};
 use reqwest::header::{
-    ACCEPT_RANGES, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE, RETRY_AFTER,
 };
 use reqwest::{Client, RequestBuilder, Response};
 
@@ -14,6 +14,7 @@ use crate::provider::http::download_limits::DownloadLimits;
 use crate::provider::http::error::NoResponse;
 use crate::provider::http::image_link::{image_refused, image_url, shown};
 use crate::provider::http::request_limiter::Slot;
+use crate::provider::http::retry_after::{retry_after, server_date};
 
 /// Starts the download of an image, or of the rest after `part`.
 pub(super) async fn open(
@@ -48,7 +49,10 @@ fn whole(answer: (Response, Slot), url: &Url, bounds: &DownloadLimits) -> Result
     let response = &answer.0;
     let status = response.status().as_u16();
     if status != 200 {
-        return Err(image_refused(status, url));
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let date = header(DATE).and_then(server_date);
+        let wait = header(RETRY_AFTER).and_then(|text| retry_after(text, date));
+        return Err(image_refused(status, wait, url));
     }
     let bytes_total = response.content_length();
     if let Some(n_bytes) = bytes_total.filter(|n_bytes| *n_bytes > bounds.bytes_max) {

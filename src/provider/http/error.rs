@@ -40,7 +40,7 @@ pub(crate) struct NoResponse {
     pub was_sent: bool,
     /// Description of the failure.
     pub words: String,
-    /// True if the request would have gone to an address that images must not be fetched from.
+    /// True if the request cannot succeed with this link: it leads to an address that images must not be fetched from, or in circles.
     pub is_refused: bool,
 }
 
@@ -61,8 +61,9 @@ impl From<reqwest::Error> for NoResponse {
         }
         // Refused connections, unknown hosts and failed handshakes all occur before the first byte of a request is sent.
         let was_sent = !(error.is_connect() || error.is_builder());
+        let is_refused = error.is_redirect();
         let words = if error.is_timeout() { "timed out".to_owned() } else { chain(&error.without_url()) };
-        Self { was_sent, words, is_refused: false }
+        Self { was_sent, words, is_refused }
     }
 }
 

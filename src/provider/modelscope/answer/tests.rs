@@ -260,7 +260,7 @@ fn what_the_api_says_is_kept_within_bounds() {
     let missing = Url("(none that can be followed)".into());
     assert_eq!(poll(200, &body), Ok(Status::Done(vec![missing, Url("https://x/1.png".into())])));
     assert_eq!(
-        image_refused(404, &Url(link)).message.chars().count(),
+        image_refused(404, None, &Url(link)).message.chars().count(),
         "could not download : HTTP status 404".len() + 200
     );
 }
