@@ -64,9 +64,13 @@ impl Engine {
         while let Some(id) = self.brake.pop(now) {
             self.to_submit.push_front(id);
         }
+        for id in self.model_quotas.release(now).into_iter().rev() {
+            self.to_submit.push_front(id);
+        }
         self.lane.limit_submits(self.refusals.submits_max(self.has_accepted_here));
         let mut wake_at = self.to_submit_later.first().map(|(moment, _)| *moment);
         sooner(&mut wake_at, self.brake.wake_at(now));
+        sooner(&mut wake_at, self.model_quotas.wake_at(now));
         if self.n_unsubmitted() > 0 {
             sooner(&mut wake_at, self.time_is_up_at(now));
         }
@@ -76,6 +80,9 @@ impl Engine {
         while let Some(next) = self.next_to_submit()
             && !self.is_backed_up()
         {
+            if self.hold_for_quota(now, next) {
+                continue;
+            }
             if self.meet_cost(now, next) {
                 break;
             }
@@ -83,7 +90,9 @@ impl Engine {
                 Ok(ticket) => {
                     let probe = if self.refusals.is_blocking() { self.refusals.take_probe() } else { None };
                     let id = probe.or_else(|| self.to_submit.pop_front()).expect("a job can be submitted");
-                    self.spending.reserve(&self.jobs[&id].job.request.model);
+                    let model = &self.jobs[&id].job.request.model;
+                    self.spending.reserve(model);
+                    self.model_quotas.left(model, id);
                     self.emit(now, id, EventKind::SubmitStarted);
                     let tracked = self.tracked(id);
                     tracked.ticket = Some(ticket);
@@ -97,7 +106,19 @@ impl Engine {
                 }
             }
         }
+        self.meet_model_stop(now);
         wake_at
+    }
+
+    /// Holds the next job back if the quota of its model is used up. A job that probes for all models is never held back.
+    fn hold_for_quota(&mut self, now: Moment, next: JobId) -> bool {
+        let model = &self.jobs[&next].job.request.model;
+        let is_held = self.to_submit.front() == Some(&next) && self.model_quotas.is_closed(now, model);
+        if is_held {
+            self.to_submit.pop_front();
+            self.model_quotas.hold(model, next);
+        }
+        is_held
     }
 
     /// Returns the job to submit next. While all jobs are refused for the same reason, only a job that was refused already is tried.
@@ -155,7 +176,7 @@ impl Engine {
         } else {
             0
         };
-        if self.loading == Loading::More && n_held * 2 <= self.limits.look_ahead_max {
+        if self.loading == Loading::More && !self.model_quotas.is_full() && n_held * 2 <= self.limits.look_ahead_max {
             self.loading = Loading::Asked;
             actions.push(Action::Load { max: self.part.ask(self.limits.look_ahead_max - n_held) });
         }

@@ -33,6 +33,7 @@ impl Engine {
         if let Some(wait) = fault.retry_after.take() {
             self.lane.pause_submits(now, wait);
         }
+        self.model_quotas.answered(&self.jobs[&id].job.request.model, id);
         self.settle(id, if fault.kind.leaves_doubt() { Settled::InDoubt } else { Settled::Free });
         self.tracked(id).is_in_flight = false;
         if fault.kind.leaves_doubt() {
@@ -191,7 +192,11 @@ impl Engine {
 
     /// Handles a fault of a job at this stage: the job continues, is held, or fails.
     pub(super) fn set_back(&mut self, now: Moment, id: JobId, stage: Stage, mut fault: Fault) {
-        self.stop_for(now, stage, &fault);
+        if std::mem::take(&mut fault.is_model_quota) && matches!(stage, Stage::Submit | Stage::Task) {
+            self.model_quotas.spent(now, &self.jobs[&id].job.request.model, &fault);
+        } else {
+            self.stop_for(now, stage, &fault);
+        }
         fault.resets_in = None;
         let verdict = self.judge(now, stage, &fault, id);
         let is_doubt = stage == Stage::Submit && fault.kind.leaves_doubt();

@@ -26,6 +26,7 @@ mod image_hosts;
 mod job_limit;
 pub mod lane;
 mod listening;
+mod model_quotas;
 pub mod pacer;
 mod quota_hint;
 mod random_refusals;
@@ -50,6 +51,7 @@ use crate::engine::image_hosts::ImageHosts;
 use crate::engine::job_limit::JobLimit;
 use crate::engine::lane::Lane;
 use crate::engine::listening::{AwakeClock, EvidenceTime};
+use crate::engine::model_quotas::ModelQuotas;
 use crate::engine::refusals::RefusalStreak;
 use crate::engine::resubmit_limiter::{ResubmitLimiter, TrialEvidence};
 use crate::engine::retry::{Backoff, RetryPolicy};
@@ -107,6 +109,8 @@ pub struct Engine {
     stopped_at: Option<Moment>,
     /// Fault that the next submission would meet: the provider reported a used-up quota.
     spent: Option<Fault>,
+    /// Models whose own quota ends, and their jobs.
+    model_quotas: ModelQuotas,
     n_failures: u64,
     /// Finished jobs, including failed ones.
     n_ended: u64,
@@ -156,6 +160,7 @@ impl Engine {
             spending: Spending::new(&limits),
             part: JobLimit::new(limits.jobs_max),
             images: ImageHosts::new(&limits),
+            model_quotas: ModelQuotas::new(&limits),
             limits,
             jobs: BTreeMap::new(),
             to_submit: VecDeque::new(),
@@ -270,7 +275,8 @@ impl Engine {
         if let Some(pause) = acceptance.pause {
             self.lane.pause_submits(now, pause);
         }
-        self.spent = acceptance.spent;
+        self.meet_model_quota(now, id, ticket.left_at(), &acceptance);
+        self.spent = acceptance.spent.filter(|spent| !spent.is_model_quota);
         self.quota_left = acceptance.quota_left;
         self.last_accepted_at = Some(now);
         self.settle(id, Settled::Paid);

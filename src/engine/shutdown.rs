@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::engine::turn::StopReason;
 use crate::engine::{Engine, Loading};
 use crate::model::event::Stage;
+use crate::model::job::JobId;
 use crate::model::limits::QuotaPolicy;
-use crate::model::outcome::{Fault, FaultKind};
+use crate::model::outcome::{Acceptance, Fault, FaultKind};
 use crate::model::time::Moment;
 
 /// Maximum wait for the answers of polls and downloads after a stop. They cost nothing, and the next run repeats them. The answer to a
@@ -24,7 +25,11 @@ const UNAUTHORIZED_MAX: u32 = 3;
 impl Engine {
     /// Returns the number of jobs in memory that wait for submission.
     pub(super) fn n_unsubmitted(&self) -> usize {
-        self.to_submit.len() + self.to_submit_later.len() + self.brake.n_waiting() + self.refusals.n_waiting()
+        self.to_submit.len()
+            + self.to_submit_later.len()
+            + self.brake.n_waiting()
+            + self.refusals.n_waiting()
+            + self.model_quotas.n_held()
     }
 
     /// Returns whether the run is over: no answer is awaited, and this run has nothing left to do.
@@ -133,6 +138,27 @@ impl Engine {
             self.quota_spent(now, &fault);
         }
         self.stop.is_some()
+    }
+
+    /// Records what an accepted submission says of the quota of its model.
+    pub(super) fn meet_model_quota(&mut self, now: Moment, id: JobId, left_at: Moment, acceptance: &Acceptance) {
+        let model = &self.jobs[&id].job.request.model;
+        self.model_quotas.answered(model, id);
+        self.model_quotas.accepted(now, model, left_at, acceptance.model_quota_left);
+        if let Some(spent) = acceptance.spent.as_ref().filter(|spent| spent.is_model_quota) {
+            self.model_quotas.spent(now, model, spent);
+        }
+    }
+
+    /// Stops the run when only jobs are left whose model has no quota left.
+    pub(super) fn meet_model_stop(&mut self, now: Moment) {
+        let is_waited_for = self.n_unsubmitted() > self.model_quotas.n_held()
+            || self.lane.n_submits_out() > 0
+            || !(self.loading == Loading::Done || self.model_quotas.is_full());
+        if let Some(fault) = self.model_quotas.stop().filter(|_| !is_waited_for) {
+            let stop = StopReason::Quota(fault.clone());
+            self.stop_with(now, stop);
+        }
     }
 
     fn quota_spent(&mut self, now: Moment, fault: &Fault) {

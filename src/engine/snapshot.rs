@@ -26,7 +26,7 @@ impl Engine {
             latency: self.latency(now),
             quota_left: self.quota_left,
             cost: self.spending.cost(),
-            hold: self.lane.hold(now).or_else(|| self.image_hold(now)),
+            hold: self.lane.hold(now).or_else(|| self.image_hold(now)).or_else(|| self.model_hold(now)),
             down_for: self.down_for(now),
             slow: self.slow(),
             // A job limit that was reached is not shown as a stop of the run.
@@ -52,6 +52,12 @@ impl Engine {
         self.n_queued = self.n_queued + usize::from(after) - usize::from(before);
     }
 
+    /// Returns the pause of submissions while only jobs are left that wait for the quota of their model.
+    fn model_hold(&self, now: Moment) -> Option<SubmitPause> {
+        let until = self.model_quotas.wake_at(now).filter(|_| self.n_unsubmitted() == self.model_quotas.n_held())?;
+        Some(SubmitPause { why: PauseReason::Quota, until })
+    }
+
     /// Returns the pause of submissions while no image host can be reached.
     fn image_hold(&self, now: Moment) -> Option<SubmitPause> {
         let until = self.images.wake_at(now).filter(|_| self.images.are_down())?;
@@ -73,7 +79,10 @@ impl Engine {
 
     /// Returns whether nothing is left to submit.
     pub(super) fn is_ending(&self) -> bool {
-        self.loading == Loading::Done && self.to_submit.is_empty() && self.to_submit_later.is_empty()
+        self.loading == Loading::Done
+            && self.to_submit.is_empty()
+            && self.to_submit_later.is_empty()
+            && self.model_quotas.n_held() == 0
     }
 
     fn latency(&self, now: Moment) -> Option<Latency> {

@@ -38,11 +38,13 @@ pub struct Acceptance {
     pub remaining: Option<u64>,
     /// Number of further submissions in the quota, if the provider reported that.
     pub quota_left: Option<u64>,
+    /// Number of further submissions in the quota of this model, if the provider reported that.
+    pub model_quota_left: Option<u64>,
 }
 
 impl From<TaskId> for Acceptance {
     fn from(task: TaskId) -> Self {
-        Self { task, spent: None, pause: None, remaining: None, quota_left: None }
+        Self { task, spent: None, pause: None, remaining: None, quota_left: None, model_quota_left: None }
     }
 }
 
@@ -73,6 +75,8 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
     /// Time until the quota resets by the provider's own clock; `None` if the provider did not name a time. Not recorded either.
     pub resets_in: Option<Duration>,
+    /// True if the used-up quota is that of the request's model alone. Not recorded either.
+    pub is_model_quota: bool,
 }
 
 /// Maximum number of images of one task that are fetched.
@@ -205,7 +209,14 @@ impl Fault {
 
     /// Creates a fault of this kind with this message.
     pub fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), retry_after: None, resets_in: None, kept: Vec::new() }
+        Self {
+            kind,
+            message: message.into(),
+            retry_after: None,
+            resets_in: None,
+            is_model_quota: false,
+            kept: Vec::new(),
+        }
     }
 
     /// Returns the fault with the images of its task that are on the local disk.

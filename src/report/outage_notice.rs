@@ -31,11 +31,33 @@ const fn lead(kind: FaultKind) -> Option<&'static str> {
 pub(super) struct OutageNotice {
     last_fault: Option<String>,
     is_told: bool,
+    /// Last quota of a single model that was reported as used up.
+    model_quota: Option<String>,
 }
 
 impl OutageNotice {
-    /// Records new events. Returns a line when an outage begins.
+    /// Records new events. Returns a line when an outage begins, or when jobs begin to wait for the quota of their model.
     pub(super) fn line(&mut self, events: &[Event], pace: &RunSnapshot) -> Option<String> {
+        self.outage(events, pace).or_else(|| self.model_quota(events, pace))
+    }
+
+    /// Returns a line for a used-up quota that neither stops the run nor holds all of it back.
+    fn model_quota(&mut self, events: &[Event], pace: &RunSnapshot) -> Option<String> {
+        let is_whole = pace.stopping.is_some() || pace.hold.is_some_and(|hold| hold.why == PauseReason::Quota);
+        let faults = events.iter().filter_map(|event| match &event.kind {
+            EventKind::Setback(Stage::Submit | Stage::Task, fault) => Some(fault),
+            _ => None,
+        });
+        let fault =
+            faults.filter(|_| !is_whole).find(|fault| matches!(fault.kind, FaultKind::QuotaExhausted { .. }))?;
+        let line = format!("jobs of one model wait: {}", excerpt(&fault.message, REASON_CHARS_MAX));
+        (self.model_quota.as_ref() != Some(&line)).then(|| {
+            self.model_quota = Some(line.clone());
+            line
+        })
+    }
+
+    fn outage(&mut self, events: &[Event], pace: &RunSnapshot) -> Option<String> {
         let mut faults = events.iter().filter_map(|event| match &event.kind {
             EventKind::Setback(Stage::Submit | Stage::Poll, fault) => lead(fault.kind).map(|lead| (lead, fault)),
             EventKind::Setback(Stage::Download, fault) => Some((NO_IMAGE, fault)),
@@ -63,7 +85,7 @@ impl OutageNotice {
 mod tests {
     use super::*;
     use crate::model::outcome::Fault;
-    use crate::model::snapshot::SubmitPause;
+    use crate::model::snapshot::{StopCode, SubmitPause};
     use crate::report::fixtures::{accepted, at, event, in_flight};
 
     #[test]
@@ -80,6 +102,18 @@ mod tests {
         assert_eq!(notice.line(&fault, &down), None, "the same outage goes on");
         assert_eq!(notice.line(&[accepted(1, "t")], &in_flight(1)), None);
         assert!(notice.line(&fault, &down).is_some(), "another one begins");
+    }
+
+    #[test]
+    fn a_quota_of_one_model_is_reported_once_unless_it_stops_the_run() {
+        let spent = Fault::new(FaultKind::QuotaExhausted { resets_at: None }, "today's quota for model a/b");
+        let fault = [event(1, EventKind::Setback(Stage::Submit, spent))];
+        let stopping = RunSnapshot { stopping: Some(StopCode::Quota), ..in_flight(1) };
+        let mut notice = OutageNotice::default();
+        assert_eq!(notice.line(&fault, &stopping), None);
+        let words = "jobs of one model wait: today's quota for model a/b";
+        assert_eq!(notice.line(&fault, &in_flight(1)).as_deref(), Some(words));
+        assert_eq!(notice.line(&fault, &in_flight(1)), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Limits of the service for submissions per second, unfinished tasks, and submissions per day.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use crate::model::limits::Rate;
@@ -19,11 +19,14 @@ pub(super) struct AdmissionLimiter {
     bucket: Option<Bucket>,
     concurrency: Option<usize>,
     quota: Option<u32>,
+    model_quota: Option<u32>,
     /// End times of the unfinished tasks, earliest first.
     unfinished: BinaryHeap<Reverse<Timestamp>>,
     /// Day that `n_today` counts.
     day: i64,
     n_today: u32,
+    /// Submissions of that day by model, if models have a quota.
+    n_of_models: BTreeMap<String, u32>,
 }
 
 impl AdmissionLimiter {
@@ -32,6 +35,8 @@ impl AdmissionLimiter {
             bucket: None,
             concurrency: None,
             quota: config.quota,
+            model_quota: config.model_quota,
+            n_of_models: BTreeMap::new(),
             unfinished: BinaryHeap::new(),
             day: i64::MIN,
             n_today: 0,
@@ -60,8 +65,9 @@ impl AdmissionLimiter {
         let day = (now.millis() + SHANGHAI_OFFSET_MILLIS).div_euclid(DAY_MILLIS);
         if day != self.day {
             (self.day, self.n_today) = (day, 0);
+            self.n_of_models.clear();
         }
-        if self.quota_left() == Some(0) {
+        if self.quota_left() == Some(0) || self.model_quota_left(model) == Some(0) {
             return Err(Refusal::Quota(model.to_owned()));
         }
         if self.concurrency.is_some_and(|max| n_unfinished >= max) {
@@ -71,6 +77,9 @@ impl AdmissionLimiter {
             return Err(Refusal::Rate);
         }
         self.n_today = self.n_today.saturating_add(1);
+        if self.model_quota.is_some() {
+            *self.n_of_models.entry(model.to_owned()).or_default() += 1;
+        }
         Ok(())
     }
 
@@ -83,6 +92,11 @@ impl AdmissionLimiter {
     /// Returns the daily quota and what is left of it today; `None` without a quota.
     pub(super) fn quota(&self) -> Option<(u32, u32)> {
         Some((self.quota?, self.quota_left()?))
+    }
+
+    /// Returns what is left today of this model's quota; `None` without such a quota.
+    pub(super) fn model_quota_left(&self, model: &str) -> Option<u32> {
+        Some(self.model_quota?.saturating_sub(self.n_of_models.get(model).copied().unwrap_or(0)))
     }
 
     fn quota_left(&self) -> Option<u32> {

@@ -24,6 +24,8 @@ pub struct SimulatorConfig {
     pub retry_after: Option<Duration>,
     /// Submissions accepted per day of Asia/Shanghai; further ones get 429 until midnight there. `None` means no quota.
     pub quota: Option<u32>,
+    /// Submissions accepted per model and day, besides `quota`. `None` means no quota of models.
+    pub model_quota: Option<u32>,
     /// Share of requests that end FAILED 422 as inappropriate, from 0 to 1. Equal requests always have the same end.
     pub fail_rate: f64,
     /// Faults that are injected, with their probabilities.
@@ -53,6 +55,7 @@ impl Default for SimulatorConfig {
             concurrency: None,
             retry_after: None,
             quota: None,
+            model_quota: None,
             fail_rate: 0.0,
             faults: FaultPlan::default(),
             seed: 0,

@@ -205,7 +205,7 @@ impl Server {
         if rng.bool() {
             answer["task_status"] = "SUCCEED".into();
         }
-        let acceptance = self.with_quota(Reply::json(200, &answer));
+        let acceptance = self.with_quota(Reply::json(200, &answer), &submission.model);
         self.gateway.cache(&acceptance);
         Ok(acceptance)
     }
@@ -358,7 +358,11 @@ impl Server {
         reply.with("retry-after", secs.to_string())
     }
 
-    fn with_quota(&self, reply: Reply) -> Reply {
+    fn with_quota(&self, reply: Reply, model: &str) -> Reply {
+        let reply = match self.gate.model_quota_left(model) {
+            Some(left) => reply.with("modelscope-ratelimit-model-requests-remaining", left.to_string()),
+            None => reply,
+        };
         let Some((quota, left)) = self.gate.quota() else { return reply };
         let reply = reply.with("modelscope-ratelimit-requests-limit", quota.to_string());
         reply.with("modelscope-ratelimit-requests-remaining", left.to_string())

@@ -218,3 +218,24 @@ fn jobs_that_are_dropped_while_they_are_paid_for_are_told() {
     let words = stderr(&command.output().unwrap());
     assert!(words.contains("warning: 1 job no longer in the manifest may be paid for"), "{words}");
 }
+
+/// Goal: a model whose quota is used up holds its own jobs back, and the run ends only when the others are done. Method: six jobs
+/// of two models, of each of which the service takes two a day, the model with too many first; the second run meets no quota.
+#[test]
+fn a_quota_of_one_model_does_not_stop_the_others() {
+    let bench = Bench::new(quick());
+    let rows = (0..4).map(|n| format!("a cat {n},x/a")).chain((0..2).map(|n| format!("a dog {n},x/b")));
+    bench.write("models.csv", &format!("prompt,model\n{}\n", rows.collect::<Vec<_>>().join("\n")));
+    let api = Served::new(&bench, &["--model-quota", "2"]);
+    let run = |url: &str| bench.output(&["run", "models.csv", "-o", "out", "--base-url", url, "-j", "2"]);
+    let output = run(&api.url);
+    expect_code(&output, 75);
+    let words = stderr(&output);
+    assert!(words.contains("stopped: the daily quota is used up"), "{words}");
+    let done: Vec<_> =
+        bench.results().iter().filter(|row| row["status"] == "succeeded").map(|row| row["model"].clone()).collect();
+    assert_eq!(done, ["x/a", "x/a", "x/b", "x/b"], "{words}");
+    let api = api.again(&bench, &[]);
+    expect_code(&run(&api.url), 0);
+    assert_eq!(api.count("submits"), 2, "nothing is paid for again");
+}

@@ -234,7 +234,7 @@ impl Beats {
             None => self.now + took,
         };
         self.ends.insert(job.id, ends_at);
-        Ok(Acceptance { task: TaskId(job.id.to_string()), pause: None, spent: None, remaining: None, quota_left: None })
+        Ok(TaskId(job.id.to_string()).into())
     }
 
     fn comes(&mut self, after: f64, input: Input) {

@@ -106,6 +106,8 @@ impl Direct {
     async fn answer(&self, request: HttpRequest) -> Result<ApiResponse, Lost> {
         let reply = self.ask(request).await?;
         let remaining = reply.header("modelscope-ratelimit-requests-remaining").and_then(|text| text.parse().ok());
+        let model_remaining = reply.header("modelscope-ratelimit-model-requests-remaining");
+        let model_remaining = model_remaining.and_then(|text| text.parse().ok());
         let date = Some(self.clock.now().wall());
         let retry_after = reply.header("retry-after").map(str::to_owned);
         let rate = RateLimitHeaders::read(|name| reply.header(name), date);
@@ -114,6 +116,7 @@ impl Direct {
             retry_after,
             date,
             remaining,
+            model_remaining,
             rate,
             body: reply.body.into_bytes(),
             cut: None,

@@ -60,6 +60,10 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "N")]
     pub quota: Option<u32>,
 
+    /// Submissions per model and day before the quota of the model is used up
+    #[arg(long, value_name = "N")]
+    pub model_quota: Option<u32>,
+
     /// Share of the tasks to refuse for their content, 0 to 1
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     pub fail_rate: f64,
@@ -119,6 +123,7 @@ fn config(args: SimulateArgs) -> SimulatorConfig {
         rate: args.rate,
         concurrency: args.concurrency,
         quota: args.quota,
+        model_quota: args.model_quota,
         fail_rate: args.fail_rate,
         faults: args.faults.into_iter().collect(),
         seed: args.seed,

@@ -121,3 +121,102 @@ fn a_wait_that_follows_zero_remaining_sends_nothing_before_the_reset() {
     assert_eq!(bench.next().actions, [submit(2)]);
     assert!(bench.now - START >= 7 * HOUR);
 }
+
+/// Builds a pending job of this model.
+fn of_model(n: u64, model: &str) -> JobRecord {
+    let mut record = pending(n);
+    Arc::make_mut(&mut record.job).request.model = model.into();
+    record
+}
+
+fn model_spent() -> Fault {
+    Fault { is_model_quota: true, ..spent() }
+}
+
+/// Answers everything that leaves until the run ends, except that each submission to model `a` beyond the first two is refused for its
+/// quota before `resets_at`. Returns the indices of the submissions.
+fn play_models(bench: &mut Bench, resets_at: Duration) -> Vec<u64> {
+    let (mut sent, mut n_of_a) = (vec![], 0);
+    loop {
+        let turn = bench.turn();
+        if turn.is_last {
+            return sent;
+        }
+        let is_idle = turn.actions.is_empty();
+        for action in turn.actions {
+            match action {
+                Action::Submit(job) => {
+                    let n = job.index;
+                    sent.push(n);
+                    n_of_a += u32::from(job.request.model == "a");
+                    let is_spent = job.request.model == "a" && n_of_a > 2 && bench.now - START < resets_at;
+                    let answer = if is_spent { Err(model_spent()) } else { Ok(task(n).into()) };
+                    bench.handle(Input::Submitted(id(n), answer));
+                }
+                Action::Poll(jobs) => jobs.into_iter().for_each(|(job, _)| {
+                    let n = bench.engine.jobs[&job].job.index;
+                    bench.polled(n, Ok(Status::Done(urls(n))));
+                }),
+                Action::Download(provenance, _) => bench.downloaded(provenance.job.index, Ok(vec![artifact()])),
+                Action::Load { .. } => panic!("every job is loaded"),
+            }
+        }
+        if is_idle {
+            let wake_at = turn.wake_at.expect("an engine that is not done says when to wake it");
+            assert!(wake_at > bench.now, "an engine that wants to be woken at once would spin");
+            bench.wait(wake_at - bench.now);
+        }
+    }
+}
+
+fn two_models() -> Vec<JobRecord> {
+    (1..=20).map(|n| of_model(n, if n % 2 == 0 { "a" } else { "b" })).collect()
+}
+
+/// Goal: a used-up quota of one model costs the other models nothing, and the run then stops for it.
+#[test]
+fn a_models_quota_stops_the_run_after_all_other_models() {
+    let mut bench = Bench::new(fixed(2), two_models());
+    let sent = play_models(&mut bench, 24 * HOUR);
+    assert_eq!(bench.story().matches("succeeded").count(), 12, "ten of b and two of a");
+    assert!(sent.len() <= 14, "few submissions are spent on asking: {sent:?}");
+    assert!(matches!(bench.engine.stop(), Some(StopReason::Quota(_))));
+}
+
+/// Goal: with `--on-quota wait`, the jobs of the model follow after the reset, and the others do not wait for it.
+#[test]
+fn a_models_jobs_wait_for_its_quota_alone() {
+    let mut bench = Bench::new(waiting(2), two_models());
+    let sent = play_models(&mut bench, 7 * HOUR);
+    assert_eq!((bench.engine.stop(), bench.story().matches("succeeded").count()), (None, 20));
+    assert!(sent.len() <= 22, "{sent:?}");
+    assert!((7 * HOUR..7 * HOUR + Duration::from_secs(60)).contains(&(bench.now - START)), "{:?}", bench.now - START);
+    let last_of_a: Vec<u64> = sent.iter().rev().take(7).copied().collect();
+    assert!(last_of_a.is_sorted_by(|a, b| a > b), "in order: {sent:?}");
+}
+
+#[test]
+fn a_model_without_anything_left_is_not_asked_again() {
+    let mut bench = Bench::new(fixed(1), [1, 2, 3].map(|n| of_model(n, if n == 3 { "b" } else { "a" })).to_vec());
+    bench.next();
+    let last = Acceptance { spent: Some(model_spent()), model_quota_left: Some(0), ..task(1).into() };
+    bench.handle(Input::Submitted(id(1), Ok(last)));
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Ok(Status::Done(urls(1))));
+    let actions = bench.next().actions;
+    let submitted =
+        actions.iter().find_map(|action| if let Action::Submit(job) = action { Some(job.index) } else { None });
+    assert_eq!(submitted, Some(3), "the other model goes on: {actions:?}");
+    bench.submitted(3);
+    bench.turn();
+    assert!(matches!(bench.engine.stop(), Some(StopReason::Quota(_))));
+}
+
+#[test]
+fn a_run_that_waits_for_a_models_quota_says_so() {
+    let mut bench = Bench::new(waiting(1), vec![of_model(1, "a")]);
+    bench.next();
+    bench.handle(Input::Submitted(id(1), Err(model_spent())));
+    bench.turn();
+    assert_eq!(bench.engine.pace(bench.now).hold.map(|hold| hold.why), Some(PauseReason::Quota));
+}

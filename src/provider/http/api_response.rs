@@ -17,6 +17,15 @@ use crate::provider::http::{body_decoding, retry_after};
 /// Longest body of an API response that is read, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
+/// Names of the headers with the remaining quota; `None` if the provider has no such header.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::provider) struct QuotaHeaders {
+    /// Quota of all models together.
+    pub account: Option<&'static str>,
+    /// Quota of the requested model.
+    pub model: Option<&'static str>,
+}
+
 /// Response of the API, or of a gateway or proxy in front of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiResponse {
@@ -26,8 +35,10 @@ pub struct ApiResponse {
     pub retry_after: Option<String>,
     /// Server time from the `Date` header; `None` if absent or implausible. Waits and days are counted by this clock.
     pub date: Option<Timestamp>,
-    /// Submissions left of the quota: the lowest value of the provider's own quota headers; `None` if absent.
+    /// Submissions left of the quota of all models together, by the provider's own header; `None` if absent.
     pub remaining: Option<u64>,
+    /// Submissions left of the quota of the requested model, by the provider's own header; `None` if absent.
+    pub model_remaining: Option<u64>,
     /// Rate limit that the rate-limit headers describe.
     pub rate: RateLimitHeaders,
     /// Body, or its beginning if `cut` is set.
@@ -38,12 +49,13 @@ pub struct ApiResponse {
 
 impl ApiResponse {
     /// Reads a response within the size limit. The beginning of an incomplete or too long body is kept: it may hold a task id.
-    pub(super) async fn read(mut response: Response, quota_headers: &[&str]) -> Self {
+    pub(super) async fn read(mut response: Response, quota_headers: QuotaHeaders) -> Self {
         let status = response.status().as_u16();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let retry_after = header("retry-after").map(str::to_owned);
         let date = header("date").and_then(server_date);
-        let remaining = quota_headers.iter().filter_map(|name| header(name)?.trim().parse().ok()).min();
+        let number = |name: Option<&str>| header(name?)?.trim().parse().ok();
+        let (remaining, model_remaining) = (number(quota_headers.account), number(quota_headers.model));
         let rate = RateLimitHeaders::read(header, date);
         let mut body = Vec::new();
         let cut = loop {
@@ -58,7 +70,7 @@ impl ApiResponse {
             // A million chunks of one byte must not block all other tasks.
             tokio::task::consume_budget().await;
         };
-        Self { status, retry_after, date, remaining, rate, body: body_decoding::bytes(body), cut }
+        Self { status, retry_after, date, remaining, model_remaining, rate, body: body_decoding::bytes(body), cut }
     }
 
     /// Returns the response without the token of its request, in whatever encoding the token is repeated.

@@ -11,7 +11,7 @@ use crate::model::outcome::{Fault, FaultKind, Url as Link};
 use crate::model::partial_download::PartialDownload;
 use crate::provider::Download;
 use crate::provider::http::address_policy::AddressPolicy;
-use crate::provider::http::api_response::ApiResponse;
+use crate::provider::http::api_response::{ApiResponse, QuotaHeaders};
 use crate::provider::http::base_url::BaseUrl;
 use crate::provider::http::client_builder::{api_client, image_client};
 use crate::provider::http::download_limits::DownloadLimits;
@@ -45,7 +45,7 @@ pub(crate) struct HttpClient {
     bounds: DownloadLimits,
     sockets: Arc<RequestLimiter>,
     /// Names of the headers with the remaining quota.
-    quota_headers: &'static [&'static str],
+    quota_headers: QuotaHeaders,
     /// Environment variable that sets the proxy of the API; `None` without a proxy.
     proxy: Option<&'static str>,
 }
@@ -55,7 +55,7 @@ impl HttpClient {
     pub(in crate::provider) fn new(
         settings: &HttpSettings,
         mut headers: HeaderMap,
-        quota_headers: &'static [&'static str],
+        quota_headers: QuotaHeaders,
     ) -> Result<Self, ClientError> {
         let HttpSettings { base_url, token, request_timeout, image_bytes_max } = settings;
         headers.insert(AUTHORIZATION, token.header());

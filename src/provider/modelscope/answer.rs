@@ -55,7 +55,7 @@ impl ParsedBody {
             task,
             model,
             retry_after: answer.retry_after(),
-            is_spent: answer.remaining == Some(0),
+            is_spent: [answer.remaining, answer.model_remaining].contains(&Some(0)),
         }
     }
 }
@@ -109,12 +109,20 @@ pub fn submitted(answer: &ApiResponse, model: &str) -> Result<Acceptance, Fault>
 }
 
 fn accepted(answer: &ApiResponse, task: TaskId) -> Acceptance {
-    let spent = (answer.remaining == Some(0)).then(|| quota_spent("0 requests remaining", answer.date));
+    let spent = match (answer.remaining, answer.model_remaining) {
+        (Some(0), _) => Some(quota_spent("0 requests remaining", answer.date)),
+        (_, Some(0)) => {
+            let spent = quota_spent("0 requests of this model remaining", answer.date);
+            Some(Fault { is_model_quota: true, ..spent })
+        }
+        _ => None,
+    };
     let remaining = [answer.remaining, answer.rate.remaining].into_iter().flatten().min();
     // With a 2xx status, Retry-After is about the next poll, not about the next submission.
     let retry_after = answer.retry_after().filter(|_| !(200..300).contains(&answer.status));
     let pause = answer.rate.spent_for.max(retry_after);
-    Acceptance { task, spent, pause, remaining, quota_left: answer.remaining }
+    let quota_left = [answer.remaining, answer.model_remaining].into_iter().flatten().min();
+    Acceptance { task, spent, pause, remaining, quota_left, model_quota_left: answer.model_remaining }
 }
 
 /// Returns the status of `task`, from the response to its poll.

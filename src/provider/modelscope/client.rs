@@ -8,15 +8,18 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use crate::model::outcome::{Acceptance, Fault, FaultKind, Status, TaskId, Url as Link};
 use crate::model::partial_download::PartialDownload;
 use crate::model::request::Request;
+use crate::provider::http::api_response::QuotaHeaders;
 use crate::provider::http::client::{HttpClient, HttpSettings};
 use crate::provider::http::error::{ClientError, NoResponse};
 use crate::provider::http::task_path::task_url;
 use crate::provider::modelscope::{answer, body};
 use crate::provider::{Download, Provider};
 
-/// Headers with the remaining quota: of all models together, and of this model.
-const QUOTA_HEADERS: &[&str] =
-    &["modelscope-ratelimit-requests-remaining", "modelscope-ratelimit-model-requests-remaining"];
+/// Headers with the remaining quota.
+const QUOTA_HEADERS: QuotaHeaders = QuotaHeaders {
+    account: Some("modelscope-ratelimit-requests-remaining"),
+    model: Some("modelscope-ratelimit-model-requests-remaining"),
+};
 
 /// Client of the API, ready for requests.
 #[derive(Debug)]

@@ -43,7 +43,9 @@ pub(crate) fn refused(reason: RefusalReason, status: u16, message: &str, model: 
         RefusalReason::OutOfCredit => {
             Fault::new(FaultKind::QuotaExhausted { resets_at: None }, format!("out of credit: {quoted}"))
         }
-        RefusalReason::DaySpent => quota_spent(&quoted, hints.date),
+        RefusalReason::DaySpent => {
+            Fault { is_model_quota: names_model(message, model), ..quota_spent(&quoted, hints.date) }
+        }
         RefusalReason::Throttled => {
             let kind = FaultKind::Throttled { retry_after: hints.retry_after };
             Fault::new(kind, format!("too many requests: {quoted}"))
@@ -60,6 +62,13 @@ pub(crate) fn refused(reason: RefusalReason, status: u16, message: &str, model: 
         RefusalReason::Invalid => invalid(quoted),
         RefusalReason::Busy | RefusalReason::Internal => Fault::new(FaultKind::Transient, quoted),
     }
+}
+
+/// Returns whether a message about a used-up quota is about that of this model: "today's quota for model X".
+fn names_model(message: &str, model: &str) -> bool {
+    let (message, model) = (message.to_lowercase(), model.to_lowercase());
+    let named = message.split_once("for model ").map(|(_, named)| named);
+    named.is_some_and(|named| !model.is_empty() && named.starts_with(&model))
 }
 
 /// Creates the fault of a token that the API refused.
@@ -119,6 +128,24 @@ mod tests {
             let fault = fault(reason, "");
             assert_eq!(fault.kind, kind);
             assert!(!fault.kind.leaves_doubt() && fault.message.contains("HTTP status 400"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_the_models_own_only_if_the_message_names_it() {
+        for (message, model, expected) in [
+            (
+                "You have exceeded today's quota for model Qwen/Qwen-Image, please try again tomorrow",
+                "Qwen/Qwen-Image",
+                true,
+            ),
+            ("You have exceeded today's quota for model qwen/qwen-image", "Qwen/Qwen-Image", true),
+            ("You have exceeded today's quota for model Other/Model", "Qwen/Qwen-Image", false),
+            ("You have exceeded today's quota, please try again tomorrow", "Qwen/Qwen-Image", false),
+            ("You have exceeded today's quota for model ", "", false),
+        ] {
+            let fault = refused(RefusalReason::DaySpent, 429, message, model, &ResponseMeta::default());
+            assert_eq!(fault.is_model_quota, expected, "{message}");
         }
     }
 
