@@ -105,7 +105,7 @@ async fn measure(n_jobs: usize, n_in_flight: usize) -> Round {
 fn draft(n: usize) -> JobSpec {
     let prompt = format!("a golden cat on a red sofa by the window, watercolour on rough paper, number {n}");
     let request = Request { prompt, model: "Tongyi-MAI/Z-Image-Turbo".into(), ..Request::default() };
-    JobSpec { label: None, request, extras: vec![] }
+    JobSpec::from(request)
 }
 
 /// Returns the event of a job at this step, with names and links as long as the API's.

@@ -11,9 +11,11 @@ use std::path::Path;
 use crate::manifest;
 use crate::manifest::error::ManifestError;
 use crate::manifest::source::Source;
+use crate::model::choice::{ChoiceError, Chooser, JobChoice, JobView};
 use crate::model::cost::Cost;
 use crate::model::counts::StatusCounts;
 use crate::model::job::JobSpec;
+use crate::model::phase::JobRecord;
 use crate::model::price::Price;
 use crate::model::progress::{Meter, Operation, Progress};
 use crate::plan::checked_jobs::CheckedJobs;
@@ -24,7 +26,7 @@ use crate::store::error::LedgerError;
 use crate::store::import::{Imported, ManifestFacts};
 use crate::store::settings::ReadSettings;
 use crate::store::typed::Typed;
-use crate::store::{RunReader, RunWriter, stores};
+use crate::store::{JobSet, RunReader, RunWriter, stores};
 
 /// Reason why a manifest could not be joined with a ledger.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,9 @@ pub enum PlanError {
     /// Manifest that replaces most jobs of the run in the folder.
     #[error(transparent)]
     Replacement(#[from] Replacement),
+    /// Choice of jobs that no job meets.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
 }
 
 /// Plan of a run: the effect that a run of a manifest would have.
@@ -52,6 +57,8 @@ pub struct Plan {
     pub provider: Option<String>,
     /// Task durations and image sizes measured in the run so far.
     pub experience: Measurements,
+    /// Jobs that the user chose, by status as at the start of the run; `None` for all.
+    pub chosen: Option<StatusCounts>,
 }
 
 impl Plan {
@@ -63,6 +70,14 @@ impl Plan {
     /// Counts all jobs of the manifest by status, as at the start of the run.
     pub const fn counts(&self) -> StatusCounts {
         StatusCounts { n_pending: self.n_to_submit(), ..self.diff.standing }
+    }
+
+    /// Counts the jobs that a run would work on, and those of them that have ended: the chosen ones, or all.
+    pub const fn work(&self) -> StatusCounts {
+        match self.chosen {
+            Some(chosen) => chosen,
+            None => self.counts(),
+        }
     }
 }
 
@@ -105,29 +120,51 @@ pub fn import(
     run.import_if(&facts, specs(manifest, &mut meter)?, accept).map(Some)
 }
 
-/// Predicts what a run of the manifest into the folder `out` would do. Lists the first `shown_max` jobs of each kind. Sends
-/// nothing and writes nothing, also during a live run.
+/// Predicts what a run of the chosen jobs of the manifest into the folder `out` would do. Lists the first `shown_max` jobs of
+/// each kind. Sends nothing and writes nothing, also during a live run.
 pub fn plan(
     manifest: &dyn CheckedJobs,
     out: &Path,
+    choice: &JobChoice,
     shown_max: usize,
     progress: &mut dyn Progress,
 ) -> Result<Plan, PlanError> {
+    let resolved = choice.among(manifest.columns())?;
+    let chosen = |chooser: &Chooser| (!choice.is_all()).then(|| chooser.counts()).transpose();
     let compared = stores::read_snapshot(out, |run| {
-        let diff = compare(manifest, run, shown_max, progress)?;
+        let mut chooser = resolved.clone();
+        let diff = compare(manifest, run, shown_max, &mut chooser, progress)?;
+        let chosen = chosen(&chooser)?;
         let before = run.manifest_path()?;
         let refused = Replacement::check((&diff).into(), before.as_deref(), manifest.path(), out).err();
         let has_begun = !run.origin()?.is_empty();
         let refusal = refused.filter(|_| has_begun);
-        Ok(Plan { diff, refusal, provider: Some(run.provider()?), experience: experience(run)? })
+        Ok(Plan { diff, refusal, provider: Some(run.provider()?), experience: experience(run)?, chosen })
     });
     match compared {
         Err(PlanError::Ledger(LedgerError::Missing { .. })) => {
             let diff = all_new(manifest, shown_max)?;
-            Ok(Plan { diff, refusal: None, provider: None, experience: Measurements::default() })
+            let chosen = if choice.is_all() { None } else { Some(count(manifest, choice)?) };
+            Ok(Plan { diff, refusal: None, provider: None, experience: Measurements::default(), chosen })
         }
-        Ok(_) | Err(PlanError::Ledger(_) | PlanError::Manifest(_) | PlanError::Replacement(_)) => compared,
+        Ok(_)
+        | Err(PlanError::Ledger(_) | PlanError::Manifest(_) | PlanError::Replacement(_) | PlanError::Choice(_)) => {
+            compared
+        }
     }
+}
+
+/// Counts the chosen jobs of a manifest, all as pending. An error says why there are none.
+pub fn count(manifest: &dyn CheckedJobs, choice: &JobChoice) -> Result<StatusCounts, PlanError> {
+    let mut chooser = choice.among(manifest.columns())?;
+    let pending = StatusCounts { n_pending: 1, ..StatusCounts::default() };
+    for (index, spec) in (1..).zip(manifest.specs()?) {
+        let spec = spec?;
+        if !spec.row.is_skipped {
+            chooser.see(JobView::of_row(&spec, index, None), pending);
+        }
+    }
+    Ok(chooser.counts()?)
 }
 
 /// Returns the price that a run of the manifest into the folder `out` would use. Also returns the cost of the run so far at
@@ -158,18 +195,25 @@ fn experience(run: &dyn RunReader) -> Result<Measurements, LedgerError> {
     Ok(Measurements { latency: took.get(took.len() / 2).copied(), image_bytes: run.image_bytes_mean()? })
 }
 
-/// Computes the differences that [`import`] would make.
+/// Computes the differences that [`import`] would make, and shows every job to `chooser`.
 fn compare(
     manifest: &dyn CheckedJobs,
     run: &dyn RunReader,
     shown_max: usize,
+    chooser: &mut Chooser,
     progress: &mut dyn Progress,
 ) -> Result<ManifestDiff, PlanError> {
     if run.manifest_fingerprint()?.as_deref() == Some(&fingerprint(manifest)) {
-        return Ok(ManifestDiff { n_kept: manifest.n_jobs(), standing: run.counts()?, ..ManifestDiff::default() });
+        run.for_each_job(JobSet::InManifest, |JobRecord { job, state }| {
+            chooser.see(JobView::from(&*job), StatusCounts::of(&state));
+            Ok::<_, LedgerError>(())
+        })?;
+        return Ok(ManifestDiff { n_kept: run.counts()?.n_jobs(), standing: run.counts()?, ..ManifestDiff::default() });
     }
     let mut meter = Meter::begin(progress, Operation::Compare, Some(manifest.n_jobs()));
-    run.diff(specs(manifest, &mut meter)?, shown_max)
+    run.diff(specs(manifest, &mut meter)?, shown_max, |spec, index, id, status| {
+        chooser.see(JobView::of_row(spec, index, Some(id)), status);
+    })
 }
 
 /// Yields the jobs, each as one step of progress. After the last one the ledger still has work, which takes long for many jobs.
@@ -190,7 +234,9 @@ fn specs(
 }
 
 fn all_new(manifest: &dyn CheckedJobs, shown_max: usize) -> Result<ManifestDiff, PlanError> {
-    let first = (1..).zip(manifest.specs()?.take(shown_max)).map(|(index, spec)| Ok(DiffEntry::new(index, spec?)));
+    let is_in = |spec: &Result<JobSpec, _>| spec.as_ref().map_or(true, |spec| !spec.row.is_skipped);
+    let specs = (1..).zip(manifest.specs()?).filter(|(_, spec)| is_in(spec)).take(shown_max);
+    let first = specs.map(|(index, spec)| Ok(DiffEntry::new(index, spec?)));
     Ok(ManifestDiff {
         n_new: manifest.n_jobs(),
         new: first.collect::<Result<_, ManifestError>>()?,

@@ -48,7 +48,7 @@ fn name(path: &Path) -> String {
 /// Formats the draft with the values that are set, and without all others.
 fn note(draft: &JobSpec) -> String {
     // The patterns list every field, so that no field can be forgotten here.
-    let JobSpec { label, request, extras } = draft;
+    let JobSpec { label, request, extras, row } = draft;
     let Request { prompt, model, negative_prompt, size, seed, steps, guidance, image_url, loras, params } = request;
     let mut note = format!("{prompt:?}");
     let mut add = |name: &str, value: Option<String>| {
@@ -76,13 +76,19 @@ fn note(draft: &JobSpec) -> String {
     for (column, text) in extras {
         add("carried", Some(format!("{column} = {text:?}")));
     }
-    note
+    if row.is_skipped { format!("{note}\n    skipped") } else { note }
 }
 
 fn notes(manifest: &Manifest, path: &Path) -> String {
     let mut notes = format!("{} jobs, carried through: {:?}\n", manifest.n_jobs(), manifest.columns());
     for warning in manifest.warnings() {
         writeln!(notes, "warning: {}", at(warning, path)).expect("memory can be written");
+    }
+    for places in manifest.repeats().places() {
+        writeln!(notes, "repeated: {}", places.words()).expect("memory can be written");
+    }
+    if manifest.skipped().n() > 0 {
+        writeln!(notes, "skipped: {}", manifest.skipped().words()).expect("memory can be written");
     }
     for draft in manifest.drafts().expect("the file is the same") {
         let draft = draft.expect("the file is the same");
@@ -139,7 +145,7 @@ fn outcome(source: Source) -> String {
     words
 }
 
-/// Reads a line of a case's options: the name of a file, then `verbatim`, `map COLUMN=FIELD`, `carry COLUMN`, `syntax NAME` or `format NAME`.
+/// Reads a line of a case's options: the name of a file, then `verbatim`, `unique`, `map COLUMN=FIELD`, `carry COLUMN`, `syntax NAME` or `format NAME`.
 fn with_options(folder: &Path, line: &str) -> Source {
     let mut words = line.split(' ');
     let mut source = source(&folder.join(words.next().expect("a line has a name")));
@@ -147,6 +153,7 @@ fn with_options(folder: &Path, line: &str) -> Source {
         let mut value = || words.next().expect("the option has a value");
         match option {
             "verbatim" => source.is_verbatim = true,
+            "unique" => source.is_unique = true,
             "syntax" => source.syntax = Some(Syntax::named(value()).expect("it is a syntax")),
             "format" => source.format = formats::named(value()),
             "carry" => source.carried_columns.push(value().to_owned()),
@@ -193,7 +200,7 @@ fn as_json(text: &str) -> Value {
 }
 
 /// Manifests that the schema and the reader both refuse.
-const BAD: [&str; 44] = [
+const BAD: [&str; 46] = [
     "[]",
     "x",
     "5",
@@ -221,6 +228,8 @@ const BAD: [&str; 44] = [
     "- {prompt: x, n: 0}",
     "- {prompt: x, n: [1]}",
     "- {prompt: x, n: 10001}",
+    "- {prompt: x, skip: 2}",
+    "- {prompt: x, skip: [true]}",
     "- {prompt: x, expand: product}",
     "- {prompt: x, expand: {sample: 0}}",
     "- {prompt: x, syntax: jinja}",
@@ -262,10 +271,12 @@ fn the_schema_takes_good_manifests_and_no_bad_ones() {
         }
     }
     for good in [
+        "- {prompt: x, seed: random}",
+        "- {prompt: x, seed: [Random, 7], skip: 1}",
         "- {prompt: x, seed: 1..8, expand: zip, steps: [5, 10], guidance: 3.5..5..0.5}",
         "- {prompt: [x, y], id: [a, 7], expand: {sample: 5, seed: 1}, size: {from: sizes.txt}}",
         "{vars: {a: [1, x], 猫: {from: b.txt}}, price: {unit: EUR, per_image: {a/b: 0.5}}, shuffle: 3, syntax: dynamic, prompts: ['{a}']}",
-        "- {prompt: x, image_url: [['https://a'], ['https://b']], loras: [a/b, {a/b: 0.5, c/d: 0.5}], params: [{k: [1]}, {}]}",
+        "- {prompt: x, skip: yes, image_url: [['https://a'], ['https://b']], loras: [a/b, {a/b: 0.5, c/d: 0.5}], params: [{k: [1]}, {}]}",
     ] {
         if let Err(error) = schemas.validate(&as_json(good), schema) {
             panic!("{good}: {error:#}");

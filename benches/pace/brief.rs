@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use promptbatch::internals::engine::Engine;
 use promptbatch::internals::engine::turn::{Action, Input};
-use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Status, TaskId, Url};
 use promptbatch::model::phase::{JobRecord, JobState};
@@ -258,7 +258,14 @@ fn ideal(service: &Service, slots: u32, durations: &[f64]) -> f64 {
 
 fn job(n: usize) -> Job {
     let request = Request { prompt: n.to_string(), model: "a/b".into(), ..Request::default() };
-    Job { id: JobId::new(&request.content(), 0), index: n as u64, label: None, request, extras: vec![] }
+    Job {
+        id: JobId::new(&request.content(), 0),
+        index: n as u64,
+        label: None,
+        request,
+        extras: vec![],
+        row: ManifestRow::default(),
+    }
 }
 
 fn at(micros: i64) -> Moment {

@@ -14,7 +14,7 @@ use promptbatch::internals::engine::Engine;
 use promptbatch::internals::engine::turn::{Signal, StopReason};
 use promptbatch::internals::simulator::Server;
 use promptbatch::model::event::Event;
-use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::{Limits, Rate};
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Artifact, ImageFormat, TaskId};
@@ -105,7 +105,8 @@ impl Ledger for Endless {
             let request = Request { prompt: format!("cat {}", self.0), model: "a/b".into(), ..Request::default() };
             let id = JobId::new(&request.content(), 0);
             JobRecord {
-                job: Job { id, index: self.0, label: None, request, extras: vec![] }.into(),
+                job: Job { id, index: self.0, label: None, request, extras: vec![], row: ManifestRow::default() }
+                    .into(),
                 state: <_>::default(),
             }
         });

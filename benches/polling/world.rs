@@ -8,7 +8,7 @@ use std::time::Duration;
 use promptbatch::internals::engine::Engine;
 use promptbatch::internals::engine::turn::{Action, Input};
 use promptbatch::model::history::History;
-use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::{Concurrency, Limits, Rate};
 use promptbatch::model::outcome::{Artifact, ImageFormat, Status, TaskId, Url};
 use promptbatch::model::phase::{JobRecord, JobState};
@@ -48,7 +48,14 @@ fn at(micros: i64) -> Moment {
 /// Returns the job for the n-th task.
 pub fn job(n: usize) -> Job {
     let request = Request { prompt: n.to_string(), model: format!("model/{}", kind(n)), ..Request::default() };
-    Job { id: JobId::new(&request.content(), 0), index: n as u64, label: None, request, extras: vec![] }
+    Job {
+        id: JobId::new(&request.content(), 0),
+        index: n as u64,
+        label: None,
+        request,
+        extras: vec![],
+        row: ManifestRow::default(),
+    }
 }
 
 /// Message in transit between the engine and the provider.

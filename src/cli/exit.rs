@@ -88,6 +88,7 @@ impl Exit {
             | RunError::Template(_)
             | RunError::OtherNames { .. }
             | RunError::Replacement(_)
+            | RunError::Choice(_)
             | RunError::Output(_)
             | RunError::Cost(_) => Self::Usage,
             RunError::Ledger(error) => Self::of_ledger(error),
@@ -143,6 +144,7 @@ mod tests {
             cost: None,
             stop,
             n_outstanding: 0,
+            n_not_chosen: 0,
             failures: vec![],
             other_sizes: OtherSizes::default(),
             present: PresenceCheck::default(),

@@ -68,7 +68,7 @@ fn doubt(task: &TaskId, whose: &str) -> Fault {
 mod tests {
     use super::*;
     use crate::model::event::{Event, EventKind};
-    use crate::model::job::Job;
+    use crate::model::job::{Job, ManifestRow};
     use crate::model::outcome::Acceptance;
     use crate::model::request::Request;
     use crate::model::time::Timestamp;
@@ -76,7 +76,14 @@ mod tests {
 
     fn job(n: u64) -> Job {
         let request = Request { prompt: n.to_string(), model: "a/b".into(), ..Request::default() };
-        Job { id: JobId::new(&request.content(), 0), index: n, label: None, request, extras: vec![] }
+        Job {
+            id: JobId::new(&request.content(), 0),
+            index: n,
+            label: None,
+            request,
+            extras: vec![],
+            row: ManifestRow::default(),
+        }
     }
 
     fn answer(n: u64, task: &str) -> Input {

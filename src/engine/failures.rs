@@ -228,6 +228,8 @@ impl Engine {
             (Stage::Submit, RetryVerdict::Fail) if fault.kind == FaultKind::Transient && self.lane.is_down() => {
                 RetryVerdict::Again { after: self.retry.longest() }
             }
+            // The row was marked after its task was accepted, and another task would be paid for.
+            (Stage::Task, RetryVerdict::Again { .. }) if self.jobs[&id].job.row.is_skipped => RetryVerdict::Fail,
             // An image that cannot be fetched now may be fetched later, and is paid for.
             (Stage::Download, RetryVerdict::Fail) if !self.limits.is_submitting => RetryVerdict::Hold,
             // The host gives no images at all: the job waits for it, until the outage ends or the run stops.

@@ -1,31 +1,32 @@
 //! Entry checks: validates each entry alone and against the other entries, and applies the shared defaults.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::mem;
 use std::sync::Arc;
 
-use crate::manifest::diagnostics::{DiagnosticList, Issue, Location, PassDiagnostics, Span, wrong};
-use crate::manifest::duplicate_ids::IdCheck;
+use crate::manifest::cross_checks::CrossChecks;
+use crate::manifest::diagnostics::{DiagnosticList, Location, PassDiagnostics, Span, wrong};
 use crate::manifest::entry::Entry;
 use crate::manifest::expand::grid::ParameterGrid;
-use crate::manifest::expand::job_limit::ExpansionLimit;
+use crate::manifest::expand::job_limit::{ExpansionLimit, JOBS_MAX};
 use crate::manifest::expand::jobs::{EntryJobs, JobIterator};
-use crate::manifest::expand::options::{ExpandOptions, Var};
+use crate::manifest::expand::options::{ExpandOptions, Var, unused, unused_vars};
 use crate::manifest::expand::templates::{Scope, TextReader};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::value::shown_text;
-use crate::manifest::fields::{Fields, Text, TextMode, parse};
+use crate::manifest::fields::{Fields, Text, TextMode, parse, take_skip};
 use crate::manifest::lints::entries::EntryLints;
 use crate::manifest::lints::seeds;
 use crate::manifest::lists::ListFiles;
+use crate::manifest::places::PlaceList;
 use crate::manifest::shared_defaults::{SharedDefaults, with_shared};
 use crate::manifest::summary::ManifestSummary;
 use crate::manifest::syntax::Syntax;
 use crate::manifest::template::plain;
 use crate::manifest::template::wildcards::WildcardCache;
-use crate::model::job::JobSpec;
+use crate::model::job::{JobSpec, ManifestRow};
 use crate::model::request::Request;
 use crate::model::request_limits::{RequestDoubt, RequestLimits};
 
@@ -45,27 +46,32 @@ pub(super) struct EntryValidator {
     has_unread_texts: bool,
     guard: ExpansionLimit,
     lints: EntryLints,
-    ids: IdCheck,
+    across: CrossChecks,
     models: HashSet<String>,
     without_model: Option<(Location, u64)>,
     columns: Vec<String>,
     columns_seen: HashSet<String>,
     census: ManifestSummary,
+    n_entries: u64,
+    /// Entries that are left out.
+    skipped: PlaceList,
 }
 
 /// Results of the checks at the end of a pass.
 pub(super) struct ValidationResult {
     /// Passthrough columns, in the order of their first occurrence.
     pub(super) columns: Vec<String>,
-    pub(super) ids: IdCheck,
+    pub(super) across: CrossChecks,
     pub(super) census: ManifestSummary,
+    /// Entries that are left out.
+    pub(super) skipped: PlaceList,
 }
 
 impl EntryValidator {
     pub(super) fn new(
         limits: &'static RequestLimits,
         shared: SharedDefaults,
-        ids: IdCheck,
+        across: CrossChecks,
         jobs_max: u64,
         lints: EntryLints,
     ) -> Self {
@@ -78,12 +84,14 @@ impl EntryValidator {
             has_unread_texts: false,
             guard: ExpansionLimit::new(jobs_max),
             lints,
-            ids,
+            across,
             models: HashSet::new(),
             without_model: None,
             columns: Vec::new(),
             columns_seen: HashSet::new(),
             census: ManifestSummary::default(),
+            n_entries: 0,
+            skipped: PlaceList::default(),
         }
     }
 
@@ -93,15 +101,37 @@ impl EntryValidator {
         mut entry: Entry,
         lists: &mut ListFiles,
         findings: &mut PassDiagnostics,
+    ) -> Option<JobIterator> {
+        self.n_entries += 1;
+        let place = entry.place;
+        let is_skipped = take_skip(&mut entry.given, &mut findings.mistakes).unwrap_or_default();
+        let jobs = if is_skipped {
+            self.skipped.add(place);
+            // Mistakes in an entry that is left out need no correction now.
+            let unread = &mut PassDiagnostics::default();
+            self.check_fields(entry, is_skipped, lists, unread).filter(|jobs| jobs.n() <= JOBS_MAX)
+        } else {
+            self.check_fields(entry, is_skipped, lists, findings)
+        };
+        let row = ManifestRow { number: Some(self.n_entries), is_skipped };
+        jobs.map(|jobs| JobIterator::new(jobs, row, place))
+    }
+
+    fn check_fields(
+        &mut self,
+        mut entry: Entry,
+        is_skipped: bool,
+        lists: &mut ListFiles,
+        findings: &mut PassDiagnostics,
     ) -> Option<EntryJobs> {
         let n_mistakes = findings.mistakes.n();
-        let [prompt_place, model_place, id_place, seed_place] =
-            [Field::Prompt, Field::Model, Field::Id, Field::Seed].map(|field| entry.place_of(field));
+        let [prompt_place, id_place, seed_place] =
+            [Field::Prompt, Field::Id, Field::Seed].map(|field| entry.place_of(field));
         if !entry.given.iter().any(|given| given.field == Field::Prompt) {
             let remedy = "describe the image, or remove the entry";
             findings.mistakes.push(prompt_place, wrong("this entry has no prompt", remedy));
         }
-        let gives_model = entry.given.iter().any(|given| given.field == Field::Model);
+        let model_place = entry.given.iter().find(|given| given.field == Field::Model).map(|given| given.place);
         let own_ways = entry.ways.take();
         let extras = with_shared(&self.shared.extras, mem::take(&mut entry.extras));
         let mut ways = match &own_ways {
@@ -112,26 +142,27 @@ impl EntryValidator {
             ways = Arc::new(with_columns(&ways, &extras, entry.place));
         }
         let random_seed = seeds::take_random(&mut entry.given);
-        self.lints.take_large_seed(&mut entry.given);
-        let own = Fields::read(mem::take(&mut entry.given), ways.text_mode(), &mut findings.mistakes);
-        let columns = (ways.text_mode() == TextMode::Literal).then_some(&extras[..]);
-        self.lints.see(&own, columns, model_place, findings);
-        let mut fields = own.or(&self.shared.fields);
-        if let Some(place) = random_seed {
-            fields.seed = None;
-            self.lints.add_random_seed(place);
+        if !is_skipped {
+            self.lints.take_large_seed(&mut entry.given);
         }
-        match &fields.model {
-            Some(models) => {
-                let place = if gives_model { model_place } else { self.shared.model_place.unwrap_or(model_place) };
-                models.values().iter().for_each(|model| self.check_model(model, place, &mut findings.warnings));
+        let own = Fields::read(mem::take(&mut entry.given), ways.text_mode(), &mut findings.mistakes);
+        if !is_skipped {
+            let columns = (ways.text_mode() == TextMode::Literal).then_some(&extras[..]);
+            self.lints.see(&own, columns, model_place.unwrap_or(entry.place), findings);
+            if let Some(place) = random_seed {
+                self.lints.add_random_seed(place);
             }
-            None if gives_model || self.shared.model_place.is_some() => {}
-            None => self.without_model.get_or_insert((entry.place, 0)).1 += 1,
+        }
+        let mut fields = own.or(&self.shared.fields);
+        if random_seed.is_some() {
+            fields.seed = None;
+        }
+        if !is_skipped {
+            self.see_models(&fields, model_place, entry.place, &mut findings.warnings);
         }
         check_last_seed(&fields, seed_place, &mut findings.mistakes);
         let jobs = if ways.text_mode() == TextMode::Literal && fields.is_one() {
-            alike(fields, extras)
+            EntryJobs::of_fields(fields, extras)
         } else {
             let place = ways.combine.map_or(prompt_place, |(_, place)| place);
             let fields = (fields, extras);
@@ -139,11 +170,29 @@ impl EntryValidator {
         };
         let jobs = jobs?;
         self.note_columns(jobs.columns(), entry.place, &mut findings.mistakes);
+        if let EntryJobs::Alike { draft, .. } = &jobs {
+            self.lints.see_choice(&draft.extras);
+        }
+        if is_skipped {
+            return (findings.mistakes.n() == n_mistakes).then_some(jobs);
+        }
         if let Some((id, prompt)) = jobs.only_id() {
             self.check_id(id, prompt, id_place, &mut findings.mistakes);
         }
         let is_few = self.guard.allows(jobs.n(), || jobs.factors(), prompt_place);
         (is_few && findings.mistakes.n() == n_mistakes).then_some(jobs)
+    }
+
+    /// Checks the models of an entry, or counts it if it has none. `own` is the place of its own model.
+    fn see_models(&mut self, fields: &Fields, own: Option<Location>, entry: Location, warnings: &mut DiagnosticList) {
+        let place = own.or(self.shared.model_place);
+        match &fields.model {
+            Some(models) => {
+                models.values().iter().for_each(|model| self.check_model(model, place.unwrap_or(entry), warnings));
+            }
+            None if place.is_some() => {}
+            None => self.without_model.get_or_insert((entry, 0)).1 += 1,
+        }
     }
 
     /// Builds the jobs of an entry with lists or templates.
@@ -198,13 +247,19 @@ impl EntryValidator {
     pub(super) fn next_job(&mut self, jobs: &mut JobIterator, findings: &mut PassDiagnostics) -> Option<JobSpec> {
         loop {
             match jobs.next()? {
-                Ok(draft) => {
+                Ok(mut draft) => {
+                    let entry = draft.row.number.unwrap_or_default();
+                    self.across.repeats.see(&mut draft, entry, jobs.place());
+                    if draft.row.is_skipped {
+                        return Some(draft);
+                    }
                     self.count(&draft.request, jobs.place(), &mut findings.warnings);
                     if let (Some(place), Some(id)) = (jobs.place_of_ids(), &draft.label) {
                         self.check_id(id, &draft.request.prompt, place, &mut findings.mistakes);
                     }
                     return Some(draft);
                 }
+                Err(_) if jobs.is_skipped() => {}
                 Err((place, wrong)) => findings.mistakes.push(place, wrong),
             }
         }
@@ -226,7 +281,7 @@ impl EntryValidator {
 
     /// Records the id of an entry, or of a job with an own id, and reports a duplicate.
     fn check_id(&mut self, id: &str, prompt: &str, place: Location, mistakes: &mut DiagnosticList) {
-        let Some(first) = self.ids.add(id, prompt, place) else { return };
+        let Some(first) = self.across.ids.add(id, prompt, place) else { return };
         let shown = shown_text(id);
         let wrong = if first == place {
             let remedy = "put a var in it, such as `{animal}`, or carry it through under `meta:`";
@@ -266,6 +321,7 @@ impl EntryValidator {
             if let Err(wrong) = parse::column(column) {
                 mistakes.push(place, wrong);
             }
+            self.lints.see_column(column);
             self.columns.push(column.to_owned());
             self.columns_seen.insert(column.to_owned());
         }
@@ -287,51 +343,23 @@ impl EntryValidator {
             let remedy = "give it a `model`, or all of them: under `defaults:` (YAML) or with --set model=ORG/NAME";
             findings.mistakes.push(place, wrong(what, remedy));
         }
-        self.lints.finish(findings);
-        ValidationResult { columns: self.columns, ids: self.ids, census: self.census }
-    }
-}
-
-/// Reports the vars that no text uses. Of a table, one column is enough.
-fn unused_vars(vars: &BTreeMap<String, Var>, used: &BTreeSet<String>, warnings: &mut DiagnosticList) {
-    let tables: BTreeSet<_> = used.iter().filter_map(|name| vars.get(name)?.table.as_ref()).collect();
-    for (name, var) in vars.iter().filter(|(name, _)| !used.contains(*name)) {
-        match &var.table {
-            None => warnings.push(var.place, unused(name)),
-            Some(table) if tables.contains(table) => {}
-            Some(table) => {
-                let what = format!("no prompt uses a column of {}", shown_text(table));
-                warnings.push(var.place, wrong(what, "write one in a prompt, such as `{animal}`, or remove the table"));
-            }
+        if self.skipped.n() > 0 && self.skipped.n() == self.n_entries {
+            let remedy = "clear `skip` in the entries that you want";
+            findings
+                .warnings
+                .push(Location::File, wrong("all entries are skipped, so there is nothing to run", remedy));
         }
+        self.lints.finish(findings);
+        let Self { columns, across, census, skipped, .. } = self;
+        ValidationResult { columns, across, census, skipped }
     }
-}
-
-fn unused(name: &str) -> Issue {
-    let shown = shown_text(name);
-    wrong(format!("no prompt uses the var {shown}"), format!("write {{{name}}} in a prompt, or remove {shown}"))
-}
-
-/// Builds the jobs of an entry with one value per field. They are identical except for their seeds.
-fn alike(fields: Fields, extras: Vec<(String, String)>) -> Option<EntryJobs> {
-    let text = |text: Option<OneOrManyValues<Text>>| text.map(|axis| axis.into_first().text);
-    let request = Request {
-        prompt: text(fields.prompt)?,
-        model: fields.model?.into_first(),
-        negative_prompt: text(fields.negative_prompt).filter(|text| !text.is_empty()),
-        size: fields.size.map(OneOrManyValues::into_first),
-        seed: fields.seed.map(OneOrManyValues::into_first),
-        steps: fields.steps.map(OneOrManyValues::into_first),
-        guidance: fields.guidance.map(OneOrManyValues::into_first),
-        image_url: fields.image_url.map(OneOrManyValues::into_first).unwrap_or_default(),
-        loras: fields.loras.map(OneOrManyValues::into_first).unwrap_or_default(),
-        params: fields.params.map(|params| parse::sent(params.at(0))).unwrap_or_default(),
-    };
-    Some(EntryJobs::alike(JobSpec { label: text(fields.id), request, extras }, fields.n.unwrap_or(1)))
 }
 
 fn check_last_seed(fields: &Fields, place: Location, mistakes: &mut DiagnosticList) {
     let (Some(OneOrManyValues::One(first)), Some(n)) = (&fields.seed, fields.n) else { return };
+    if *first == parse::RANDOM_SEED {
+        return;
+    }
     let last = first + u64::from(n) - 1;
     if last > parse::SEED_MAX.cast_unsigned() {
         let what = format!("the last of the {n} seeds is {last}, above {}", parse::SEED_MAX);

@@ -1,19 +1,14 @@
 //! Detector of duplicate ids: finds ids of different prompts among any number, in the memory of half a million ids.
 //!
-//! A hash of each id and a hash of its prompt are kept. Sorted runs of both go to disk (external merge sort). Several images of one prompt
-//! may share its id.
+//! A hash of each id and a hash of its prompt are sorted. Several images of one prompt may share its id.
 
-use std::cmp::Reverse;
 use std::collections::hash_map::RandomState;
-use std::collections::{BinaryHeap, HashMap, HashSet};
-use std::fs::File;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io;
 
 use crate::manifest::diagnostics::Location;
-
-/// Limit on the ids in memory, 16 bytes each.
-const RUN_MAX: usize = 1 << 19;
+use crate::manifest::hash_runs::{HashRuns, RUN_MAX};
 
 /// Limit on the duplicate ids that are reported. A file with more of them has another problem.
 const REPEATED_MAX: usize = 100_000;
@@ -56,62 +51,32 @@ impl IdCheck {
     }
 }
 
-/// Hashes of an id and of its prompt.
-type Hashes = (u64, u64);
-
-/// Hashes of all ids so far.
+/// Hashes of all ids so far, each with that of its prompt.
 #[derive(Debug)]
 pub(super) struct IdHashes {
     hasher: RandomState,
-    run_max: usize,
-    run: Vec<Hashes>,
-    /// Sorted runs on disk, in unnamed temporary files that are deleted with this value.
-    runs: Vec<File>,
+    runs: HashRuns,
 }
 
 impl IdHashes {
     fn new(run_max: usize) -> Self {
-        Self { hasher: RandomState::new(), run_max, run: Vec::with_capacity(run_max), runs: Vec::new() }
+        Self { hasher: RandomState::new(), runs: HashRuns::new(run_max) }
     }
 
     fn add(&mut self, id: &str, prompt: &str) {
-        let hashes = (self.hasher.hash_one(id), self.hasher.hash_one(prompt));
-        // Skips a repetition, because the images of one prompt usually follow each other.
-        if self.run.last() == Some(&hashes) {
-            return;
-        }
-        self.run.push(hashes);
-        if self.run.len().is_multiple_of(self.run_max) {
-            self.run.sort_unstable();
-            // Keeps the run in memory if the disk is full.
-            if let Ok(file) = written(&self.run) {
-                self.runs.push(file);
-                self.run.clear();
-            }
-        }
+        self.runs.add((self.hasher.hash_one(id), self.hasher.hash_one(prompt)));
     }
 
     /// Returns the ids that were given to several prompts, if any. Different ids may have equal hashes; the second pass detects that.
-    fn repeated(mut self) -> io::Result<Option<DuplicateIds>> {
-        self.run.sort_unstable();
-        let mut runs: Vec<Box<dyn Iterator<Item = io::Result<Hashes>>>> = vec![Box::new(self.run.into_iter().map(Ok))];
-        for mut file in self.runs {
-            file.rewind()?;
-            runs.push(Box::new(hashes(BufReader::new(file))));
-        }
-        let mut next = BinaryHeap::new();
-        for (n, run) in (0..).zip(&mut runs) {
-            next.extend(run.next().transpose()?.map(|hash| Reverse((hash, n))));
-        }
+    fn repeated(self) -> io::Result<Option<DuplicateIds>> {
         let mut twice = HashSet::new();
         let mut last = None;
-        while let Some(Reverse((hash, n))) = next.pop() {
+        for hash in self.runs.sorted()? {
+            let hash = hash?;
             if last.is_some_and(|(id, prompt)| id == hash.0 && prompt != hash.1) && twice.len() < REPEATED_MAX {
                 twice.insert(hash.0);
             }
             last = Some(hash);
-            let run: &mut Box<_> = &mut runs[n];
-            next.extend(run.next().transpose()?.map(|hash| Reverse((hash, n))));
         }
         Ok((!twice.is_empty()).then(|| DuplicateIds { hasher: self.hasher, twice, first: HashMap::new() }))
     }
@@ -135,26 +100,6 @@ impl DuplicateIds {
         let (first, its_prompt) = *self.first.entry(id.to_owned()).or_insert((place, prompt));
         (its_prompt != prompt).then_some(first)
     }
-}
-
-fn written(run: &[Hashes]) -> io::Result<File> {
-    let mut out = BufWriter::new(tempfile::tempfile()?);
-    for (id, prompt) in run {
-        out.write_all(&id.to_ne_bytes())?;
-        out.write_all(&prompt.to_ne_bytes())?;
-    }
-    Ok(out.into_inner()?)
-}
-
-fn hashes(mut input: BufReader<File>) -> impl Iterator<Item = io::Result<Hashes>> {
-    std::iter::from_fn(move || {
-        let mut bytes = [[0; 8]; 2];
-        match input.read_exact(bytes.as_flattened_mut()) {
-            Ok(()) => Some(Ok(bytes.map(u64::from_ne_bytes).into())),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
-            Err(error) => Some(Err(error)),
-        }
-    })
 }
 
 #[cfg(test)]

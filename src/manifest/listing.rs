@@ -3,7 +3,7 @@
 //! A listing that is read back gives the same jobs with the same ids. Values that a table cell or a line cannot hold under their own name
 //! go into `meta`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 
 use serde_json::{Map, Value, json};
@@ -13,8 +13,11 @@ use crate::manifest::error::ManifestError;
 use crate::manifest::expand::options::EXPAND;
 use crate::manifest::fields::field::{Field, META};
 use crate::manifest::formats::columns;
-use crate::model::job::JobSpec;
-use crate::model::request::{Json, Lora};
+use crate::manifest::summary::ManifestSummary;
+use crate::model::choice::{ChoiceError, Chooser, JobChoice, JobView};
+use crate::model::counts::StatusCounts;
+use crate::model::job::{JobId, JobSpec};
+use crate::model::request::{ContentHash, Json, Lora};
 
 /// Format of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,22 +35,95 @@ pub enum ListingError {
     /// Manifest that cannot be read a second time.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// Choice of jobs that no job meets.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
     /// Write error of the output.
     #[error("could not write the list: {0}")]
     Write(#[from] io::Error),
 }
 
-/// Writes all jobs in manifest order.
-pub fn list(manifest: &Manifest, listing: Listing, out: impl Write) -> Result<(), ListingError> {
+/// Writes the chosen jobs in manifest order.
+pub fn list(manifest: &Manifest, choice: &JobChoice, listing: Listing, out: impl Write) -> Result<(), ListingError> {
+    let chooser = chooser::<ListingError>(manifest, choice)?;
     match listing {
-        Listing::Csv => csv(manifest, out),
-        Listing::Jsonl => jsonl(manifest, out),
+        Listing::Csv => csv(manifest, || chosen(manifest, choice, &chooser), out),
+        Listing::Jsonl => jsonl(chosen(manifest, choice, &chooser)?, out),
     }
 }
 
-fn csv(manifest: &Manifest, out: impl Write) -> Result<(), ListingError> {
+/// Returns the summary of the chosen jobs.
+pub fn summary<E: From<ManifestError> + From<ChoiceError>>(
+    manifest: &Manifest,
+    choice: &JobChoice,
+) -> Result<ManifestSummary, E> {
+    let mut summary = ManifestSummary::default();
+    let chooser = chooser::<E>(manifest, choice)?;
+    for draft in chosen(manifest, choice, &chooser)? {
+        let draft = draft?;
+        summary.count(&draft.request);
+        summary.add(draft);
+    }
+    Ok(summary)
+}
+
+/// Returns the chooser after it has seen all jobs.
+fn chooser<E: From<ManifestError> + From<ChoiceError>>(manifest: &Manifest, choice: &JobChoice) -> Result<Chooser, E> {
+    let mut chooser = choice.among(manifest.columns())?;
+    if !choice.is_all() {
+        let pending = StatusCounts { n_pending: 1, ..StatusCounts::default() };
+        for job in jobs(manifest, choice)? {
+            let (index, id, draft) = job?;
+            chooser.see(JobView::of_row(&draft, index, id), pending);
+        }
+        chooser.counts()?;
+    }
+    Ok(chooser)
+}
+
+/// Yields the chosen jobs.
+fn chosen(
+    manifest: &Manifest,
+    choice: &JobChoice,
+    chooser: &Chooser,
+) -> Result<impl Iterator<Item = Result<JobSpec, ManifestError>> + use<>, ManifestError> {
+    let mut chooser = chooser.clone();
+    let chosen = jobs(manifest, choice)?.filter(move |job| {
+        job.as_ref().map_or(true, |(index, id, draft)| chooser.has(JobView::of_row(draft, *index, *id)))
+    });
+    Ok(chosen.map(|job| job.map(|(.., draft)| draft)))
+}
+
+/// Index, id if it is wanted, and job.
+type IndexedJob = (u64, Option<JobId>, JobSpec);
+
+/// Yields the jobs that are not to be left out, each with its index, and with its id if a sample needs it. Ids of a million jobs need 40 MB.
+fn jobs(
+    manifest: &Manifest,
+    choice: &JobChoice,
+) -> Result<impl Iterator<Item = Result<IndexedJob, ManifestError>> + use<>, ManifestError> {
+    let has_ids = choice.sample.is_some();
+    let mut n_equal: HashMap<ContentHash, u32> = HashMap::new();
+    let jobs = (1..).zip(manifest.drafts()?).map(move |(index, draft)| {
+        let draft = draft?;
+        let id = has_ids.then(|| {
+            let content = draft.request.content();
+            let n = n_equal.entry(content).or_default();
+            *n += 1;
+            JobId::new(&content, *n - 1)
+        });
+        Ok((index, id, draft))
+    });
+    Ok(jobs.filter(|job| job.as_ref().map_or(true, |(.., draft)| !draft.row.is_skipped)))
+}
+
+fn csv<J: Iterator<Item = Result<JobSpec, ManifestError>>>(
+    manifest: &Manifest,
+    wanted: impl Fn() -> Result<J, ManifestError>,
+    out: impl Write,
+) -> Result<(), ListingError> {
     let mut needs = Needs::default();
-    for draft in manifest.drafts()? {
+    for draft in wanted()? {
         needs.add(&draft?);
     }
     let plain: Vec<&String> = manifest.columns().iter().filter(|name| needs.is_plain(name)).collect();
@@ -56,7 +132,7 @@ fn csv(manifest: &Manifest, out: impl Write) -> Result<(), ListingError> {
     let meta = needs.has_meta.then_some(META);
     let names = fields.iter().map(|field| field.name()).chain(plain.iter().map(|name| name.as_str())).chain(meta);
     writer.write_record(names).map_err(io::Error::from)?;
-    for draft in manifest.drafts()? {
+    for draft in wanted()? {
         let draft = draft?;
         let cells = fields.iter().map(|field| cell(*field, &draft));
         let extra = |name: &str| draft.extras.iter().find(|(column, _)| column == name).map(|(_, text)| text.clone());
@@ -68,9 +144,9 @@ fn csv(manifest: &Manifest, out: impl Write) -> Result<(), ListingError> {
     Ok(())
 }
 
-fn jsonl(manifest: &Manifest, out: impl Write) -> Result<(), ListingError> {
+fn jsonl(wanted: impl Iterator<Item = Result<JobSpec, ManifestError>>, out: impl Write) -> Result<(), ListingError> {
     let mut out = io::BufWriter::new(out);
-    for draft in manifest.drafts()? {
+    for draft in wanted {
         let draft = draft?;
         let mut object = Map::new();
         for field in FIELDS {
@@ -94,7 +170,7 @@ fn jsonl(manifest: &Manifest, out: impl Write) -> Result<(), ListingError> {
     Ok(())
 }
 
-/// Fields of a job. `n` is not among them, because every job has its own line.
+/// Fields of a job. `n` is not among them, because every job has its own line, nor is `skip`, because only wanted jobs have one.
 const FIELDS: [Field; 11] = [
     Field::Prompt,
     Field::NegativePrompt,
@@ -164,7 +240,7 @@ fn cell(field: Field, draft: &JobSpec) -> String {
 }
 
 /// Converts the field to JSON. Returns null if the job does not have the field.
-fn value(field: Field, JobSpec { label, request, extras: _ }: &JobSpec) -> Value {
+fn value(field: Field, JobSpec { label, request, extras: _, row: _ }: &JobSpec) -> Value {
     match field {
         Field::Prompt => json!(request.prompt),
         Field::NegativePrompt => json!(request.negative_prompt),
@@ -182,7 +258,7 @@ fn value(field: Field, JobSpec { label, request, extras: _ }: &JobSpec) -> Value
             params.map(|(name, Json(text))| (name.clone(), serde_json::from_str(text).unwrap_or(Value::Null))).collect()
         }
         Field::Id => json!(label),
-        Field::N => Value::Null,
+        Field::N | Field::Skip => Value::Null,
     }
 }
 

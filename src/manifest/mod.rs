@@ -14,10 +14,11 @@
 //! | texts that are damaged, or made for other programs | `lints` |
 //! | templates of texts; lists in other files; the jobs of lists and vars | `template`, `lists`, `expand` |
 //! | text to entries, one file or folder for each format | `formats`, which is a table |
-//! | entries to jobs, with the checks across entries | `shared_defaults`, `check`, `duplicate_ids`, `model_limits`, `summary`, `reader` |
+//! | entries to jobs, with the checks across entries | `shared_defaults`, `check`, `places`, `hash_runs`, `duplicate_ids`, `repeats`, `cross_checks`, `model_limits`, `summary`, `reader` |
 //! | output | `listing`, `schema` |
 
 mod check;
+mod cross_checks;
 pub mod diagnostics;
 mod duplicate_ids;
 pub mod entry;
@@ -26,11 +27,14 @@ mod expand;
 pub mod fields;
 mod foreign_files;
 pub mod formats;
+mod hash_runs;
 pub mod input;
 mod lints;
 pub mod listing;
 pub mod lists;
+pub mod places;
 mod reader;
+pub mod repeats;
 pub mod schema;
 pub mod settings;
 mod shared_defaults;
@@ -42,16 +46,20 @@ mod template;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{env, io};
 
 use crate::manifest::check::ValidationResult;
+use crate::manifest::cross_checks::CrossChecks;
 use crate::manifest::diagnostics::{Diagnostic, DiagnosticList, DiagnosticReport, Location, PassDiagnostics};
 use crate::manifest::duplicate_ids::IdCheck;
 use crate::manifest::error::ManifestError;
 use crate::manifest::input::detect::DetectedEncoding;
 use crate::manifest::input::encoding::{Encoding, Unreadable};
 use crate::manifest::input::{bytes, detect};
+use crate::manifest::places::PlaceList;
 use crate::manifest::reader::{ManifestReader, ReadSummary};
+use crate::manifest::repeats::{RepeatCheck, Repeats};
 use crate::manifest::settings::Settings;
 use crate::manifest::source::Source;
 use crate::manifest::summary::ManifestSummary;
@@ -88,6 +96,9 @@ pub struct Manifest {
     /// Columns that are used, as pairs of title and field.
     used: Vec<(String, String)>,
     census: ManifestSummary,
+    /// Entries that are left out.
+    skipped: PlaceList,
+    repeats: Arc<Repeats>,
     settings: Settings,
     warnings: DiagnosticList,
 }
@@ -104,36 +115,41 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
         findings.mistakes.push(Location::File, wrong);
         return Err(ManifestError::Mistakes { mistakes: DiagnosticReport::new(source.path, findings) });
     }
-    let (manifest, findings, ids) = read(&source, None, IdCheck::gathered(), progress)?;
+    let (manifest, mut findings, CrossChecks { ids, repeats }) =
+        read(&source, None, CrossChecks::gathered(&source), progress)?;
     let temporary = |source| ManifestError::Read { path: env::temp_dir(), source };
-    let findings = match ids.repeated().map_err(temporary)? {
-        None => findings,
-        // Reads the manifest again to find where the repeated ids are.
-        Some(ids) => {
-            let (again, findings, _) = read(&source, manifest.encoding, ids, progress)?;
-            if again.digest != manifest.digest {
-                return Err(ManifestError::Changed { path: source.path });
-            }
-            findings
+    let (ids, repeats) = (ids.repeated().map_err(temporary)?, repeats.found().map_err(temporary)?);
+    let mut manifest = manifest;
+    if ids.is_some() || repeats.changes_jobs() {
+        // Reads the manifest again to find where the repeated ids are, and which jobs repeated requests make.
+        let across =
+            CrossChecks { ids: ids.unwrap_or(IdCheck::Different), repeats: RepeatCheck::known(Arc::clone(&repeats)) };
+        let (again, found, _) = read(&source, manifest.encoding, across, progress)?;
+        if again.digest != manifest.digest {
+            return Err(ManifestError::Changed { path: source.path });
         }
-    };
+        (manifest, findings) = (again, found);
+    }
+    if let Some((place, wrong)) = repeats.warning().filter(|_| !source.is_unique) {
+        findings.warnings.push(place, wrong);
+    }
     if findings.mistakes.n() > 0 {
         return Err(ManifestError::Mistakes { mistakes: DiagnosticReport::new(source.path, findings) });
     }
-    Ok(Manifest { warnings: findings.warnings.sorted(), ..manifest })
+    Ok(Manifest { warnings: findings.warnings.sorted(), repeats, ..manifest })
 }
 
 /// Reads a manifest to its end, even if it has mistakes.
 fn read(
     source: &Source,
     encoding: Option<Encoding>,
-    ids: IdCheck,
+    across: CrossChecks,
     progress: &mut dyn Progress,
-) -> Result<(Manifest, PassDiagnostics, IdCheck), ManifestError> {
+) -> Result<(Manifest, PassDiagnostics, CrossChecks), ManifestError> {
     let mut meter = Meter::begin(progress, Operation::Check, bytes::n_bytes(&source.path));
     let mut findings = PassDiagnostics::default();
     let read_all = || {
-        let mut pass = ManifestReader::start(source, encoding, ids, &mut findings)?;
+        let mut pass = ManifestReader::start(source, encoding, across, &mut findings)?;
         while let Some(draft) = pass.next_draft(&mut findings)? {
             pass.keep(draft);
             meter.at(pass.n_bytes());
@@ -144,17 +160,30 @@ fn read(
     let ended = read_all();
     drop(meter);
     let unreadable = match ended {
-        Ok((settings, ReadSummary { checked: ValidationResult { columns, ids, census }, digest, lists, used })) => {
-            let (source, warnings) = (source.clone(), DiagnosticList::default());
-            let manifest = Manifest { source, encoding, digest, lists, columns, used, census, settings, warnings };
-            return Ok((manifest, findings, ids));
+        Ok((settings, ReadSummary { checked, digest, lists, used })) => {
+            let ValidationResult { columns, across, census, skipped } = checked;
+            let (source, warnings, repeats) = (source.clone(), DiagnosticList::default(), Arc::default());
+            let manifest = Manifest {
+                source,
+                encoding,
+                digest,
+                lists,
+                columns,
+                used,
+                census,
+                skipped,
+                repeats,
+                settings,
+                warnings,
+            };
+            return Ok((manifest, findings, across));
         }
         Err(error) => error.into_unreadable()?,
     };
     let (place, wrong) = match unreadable {
         Unreadable::NotUtf8 => match detect::look(&source.path) {
             Ok(DetectedEncoding::Certain(encoding)) if source.encoding.is_none() => {
-                return read(source, Some(encoding), IdCheck::gathered(), progress);
+                return read(source, Some(encoding), CrossChecks::gathered(source), progress);
             }
             // The encoding that the user named decides, although another one is detected.
             Ok(DetectedEncoding::Certain(_)) => {
@@ -201,6 +230,16 @@ impl Manifest {
         &self.census
     }
 
+    /// Returns the entries that are left out because their `skip` says so.
+    pub const fn skipped(&self) -> &PlaceList {
+        &self.skipped
+    }
+
+    /// Returns the requests that several entries have.
+    pub fn repeats(&self) -> &Repeats {
+        &self.repeats
+    }
+
     /// Returns the passthrough columns, in the order in which the manifest first names them. The results contain them unchanged.
     pub fn columns(&self) -> &[String] {
         &self.columns
@@ -226,7 +265,8 @@ impl Manifest {
         self.source.fingerprint(self.digest, self.lists)
     }
 
-    /// Reads the manifest again and yields one job specification for each requested image, in manifest order.
+    /// Reads the manifest again and yields one job specification for each requested image, in manifest order. Those of
+    /// skipped entries are among them, so that the index and the id of a job do not depend on what is skipped.
     ///
     /// Yields nothing if the file is not the one that [`open`] checked. If the file changes during the read, the last item is an
     /// error. The items form one consistent batch only if no error follows them.
@@ -236,7 +276,8 @@ impl Manifest {
             return Err(ManifestError::Changed { path: path.to_owned() });
         }
         let mut findings = PassDiagnostics::default();
-        let pass = ManifestReader::start(&self.source, self.encoding, IdCheck::Different, &mut findings)?;
+        let across = CrossChecks { ids: IdCheck::Different, repeats: RepeatCheck::known(Arc::clone(&self.repeats)) };
+        let pass = ManifestReader::start(&self.source, self.encoding, across, &mut findings)?;
         Ok(JobSpecs { path: path.to_owned(), digest: self.digest, lists: self.lists, pass: Some(pass), findings })
     }
 }

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::manifest::check::{EntryValidator, ValidationResult};
-use crate::manifest::diagnostics::{DiagnosticList, Location, PassDiagnostics, wrong};
-use crate::manifest::duplicate_ids::IdCheck;
+use crate::manifest::cross_checks::CrossChecks;
+use crate::manifest::diagnostics::{DiagnosticList, Issue, Location, PassDiagnostics, wrong};
 use crate::manifest::error::ManifestError;
 use crate::manifest::expand::job_limit::JOBS_MAX;
 use crate::manifest::expand::jobs::JobIterator;
 use crate::manifest::expand::options::ExpandOptions;
 use crate::manifest::fields::field::Field;
-use crate::manifest::fields::field_entry::FieldEntry;
+use crate::manifest::fields::field_entry::{FieldEntry, FieldValue, Spanned};
+use crate::manifest::fields::spread;
 use crate::manifest::fields::synonyms::nearest;
 use crate::manifest::fields::value::{UnparsedValue, shown_text};
 use crate::manifest::formats::columns::{Column, ColumnOptions};
@@ -48,7 +49,7 @@ impl ManifestReader {
     pub(super) fn start(
         source: &Source,
         encoding: Option<Encoding>,
-        ids: IdCheck,
+        across: CrossChecks,
         findings: &mut PassDiagnostics,
     ) -> Result<Self, ManifestError> {
         let path = &source.path;
@@ -58,7 +59,7 @@ impl ManifestReader {
         let folder = path.parent().filter(|_| !is_nameless(path)).unwrap_or(Path::new(""));
         let mut lists = ListFiles::new(folder.to_owned(), &source.allowed_folders);
         let mut shared = SharedDefaults::default();
-        shared.lay_under(given_overrides(source, &mut findings.mistakes), &mut findings.mistakes);
+        shared.lay_under(given_overrides(source, findings), &mut findings.mistakes);
         refuse_column_options(source, format, &mut findings.mistakes);
         let columns = column_options(source, &mut findings.mistakes);
         let input =
@@ -73,12 +74,12 @@ impl ManifestReader {
             has_columns: format.instead_of_column(Field::Prompt).is_none(),
             has_null: format.has_null(),
         };
-        let mut entry_lints = EntryLints::new(source.is_verbatim, linted);
+        let mut entry_lints = EntryLints::new(source.is_verbatim, linted, &source.carried_columns);
         shared.lay_under(defaults, &mut findings.mistakes);
         shared.lay_under(given_model(source), &mut findings.mistakes);
         shared.see(&mut entry_lints, findings);
         let limits = source.limits.unwrap_or(&RequestLimits::NONE);
-        let checker = EntryValidator::new(limits, shared, ids, source.jobs_max.unwrap_or(JOBS_MAX), entry_lints);
+        let checker = EntryValidator::new(limits, shared, across, source.jobs_max.unwrap_or(JOBS_MAX), entry_lints);
         Ok(Self { path: path.clone(), entries, settings, lists, checker, jobs: None })
     }
 
@@ -91,8 +92,7 @@ impl ManifestReader {
             let entry = self.entries.next_entry(&mut self.lists, findings);
             let entry = entry.map_err(|source| ManifestError::Read { path: self.path.clone(), source })?;
             let Some(entry) = entry else { return Ok(None) };
-            let place = entry.place;
-            self.jobs = self.checker.check(entry, &mut self.lists, findings).map(|jobs| JobIterator::new(jobs, place));
+            self.jobs = self.checker.check(entry, &mut self.lists, findings);
         }
     }
 
@@ -158,7 +158,7 @@ pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
     }
 }
 
-fn given_overrides(source: &Source, mistakes: &mut DiagnosticList) -> Vec<FieldEntry> {
+fn given_overrides(source: &Source, PassDiagnostics { mistakes, warnings }: &mut PassDiagnostics) -> Vec<FieldEntry> {
     let place = Location::CommandLine;
     let mut given = Vec::new();
     for (name, value) in &source.overrides {
@@ -167,7 +167,15 @@ fn given_overrides(source: &Source, mistakes: &mut DiagnosticList) -> Vec<FieldE
                 let what = format!("--set {name} would give all entries the same `{name}`");
                 mistakes.push(place, wrong(what, "write it in the manifest, entry by entry"));
             }
-            Some(field) => given.push(FieldEntry::one(field, UnparsedValue::Cell(value.clone()), place)),
+            Some(field) => {
+                if let Some(wrong) = doubtful_list(field, value) {
+                    warnings.push(place, wrong);
+                }
+                match values(field, value) {
+                    Ok(said) => given.push(FieldEntry { field, place, said }),
+                    Err((place, wrong)) => mistakes.push(place, wrong),
+                }
+            }
             None => {
                 let known = Field::ALL.into_iter().filter(|field| !field.is_of_one_entry()).map(Field::name);
                 let remedy = match nearest(name, known.clone()) {
@@ -179,6 +187,46 @@ fn given_overrides(source: &Source, mistakes: &mut DiagnosticList) -> Vec<FieldE
         }
     }
     given
+}
+
+/// Returns the value of an option, or its values: commas separate those of fields whose values hold none.
+fn values(field: Field, text: &str) -> Result<FieldValue, (Location, Issue)> {
+    let one = |text: &str| {
+        FieldValue::One(Spanned { raw: UnparsedValue::Cell(text.to_owned()), place: Location::CommandLine })
+    };
+    let is_list = matches!(field, Field::Model | Field::Size | Field::Seed | Field::Steps | Field::Guidance)
+        && text.contains(',')
+        && !text.trim_start().starts_with('[');
+    if !is_list {
+        return Ok(one(text));
+    }
+    let mut values = Vec::new();
+    for part in text.split(',') {
+        match spread(field, one(part.trim()))? {
+            FieldValue::One(value) => values.push(value),
+            FieldValue::Many(range) => values.extend(range),
+            FieldValue::Unreadable => return Ok(FieldValue::Unreadable),
+        }
+    }
+    Ok(FieldValue::Many(values))
+}
+
+/// Returns the warning about a text that may be one number with a decimal comma, or with commas between thousands.
+fn doubtful_list(field: Field, text: &str) -> Option<Issue> {
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    let are_digits = parts.iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let meant = match (field, parts.as_slice()) {
+        (Field::Guidance, [whole, fraction]) if are_digits => format!("{whole}.{fraction}"),
+        (Field::Seed | Field::Steps, [_, rest @ ..]) if are_digits && rest.iter().all(|part| part.len() == 3) => {
+            parts.concat()
+        }
+        _ => return None,
+    };
+    (parts.len() > 1).then(|| {
+        let (name, n, list) = (field.name(), parts.len(), parts.join(", "));
+        let remedy = format!("write --set {name}={meant} for one, or --set '{name}=[{list}]' if they are meant");
+        wrong(format!("--set {name}={text} is {n} values"), remedy)
+    })
 }
 
 fn given_model(source: &Source) -> Vec<FieldEntry> {

@@ -80,8 +80,18 @@ struct Fields {
     prompt: Texts<Prompt>,
     /// Your own name for the prompt, used in file names. With vars in it, each job has its own id.
     id: Option<Texts<Id>>,
+    /// Leaves the prompt out of the run.
+    skip: Option<Skip>,
     #[schemars(flatten)]
     shared: Shared,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged, inline)]
+enum Skip {
+    Flag(bool),
+    Word(#[schemars(example = &"yes")] String),
+    Number(#[schemars(range(max = 1))] u8),
 }
 
 #[derive(JsonSchema)]
@@ -100,7 +110,8 @@ struct Shared {
     model: Option<Texts<Model>>,
     /// Width and height in pixels, from 64x64 to 2048x2048.
     size: Option<Texts<Size>>,
-    /// Random seed: one number, a list, or a range such as 1..8. Without a seed, or with -1, each image is random.
+    /// Random seed: one number, a list, or a range such as 1..8. With `random`, one is drawn for each image. Without a seed, or
+    /// with -1, none is sent.
     seed: Option<Seeds>,
     /// Number of sampling steps.
     steps: Option<Steps>,
@@ -207,7 +218,11 @@ struct AnyRange(
 
 #[derive(JsonSchema)]
 #[schemars(inline)]
-struct Seed(#[schemars(range(min = -1, max = 2_147_483_647))] i64);
+#[schemars(untagged)]
+enum Seed {
+    Number(#[schemars(range(min = -1, max = 2_147_483_647))] i64),
+    Random(#[schemars(regex(pattern = r"^\s*[rR][aA][nN][dD][oO][mM]\s*$"), example = &"random")] String),
+}
 
 #[derive(JsonSchema)]
 #[schemars(inline)]

@@ -29,6 +29,8 @@ pub struct Source {
     pub is_verbatim: bool,
     /// Syntax of the texts. It replaces the one in the manifest, but not an entry's own. `None` keeps the manifest's setting.
     pub syntax: Option<Syntax>,
+    /// Leaves out the entries whose jobs have the same requests as those of an earlier entry.
+    pub is_unique: bool,
     /// Pairs of field and value. They override the manifest's defaults, but not an entry's own fields. The last pair of a field wins.
     pub overrides: Vec<(String, String)>,
     /// Model of the entries for which nothing else names a model. `None` means no default.
@@ -50,7 +52,7 @@ impl Source {
         // Leaves out the limits and the allowed folders, because they do not change what the jobs are.
         let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
         let Self { limits: _, jobs_max: _, shuffle, allowed_folders: _, mapped_columns, carried_columns, .. } = self;
-        let Self { is_verbatim, syntax, .. } = self;
+        let Self { is_verbatim, syntax, is_unique, .. } = self;
         let format = format.or_else(|| of_path(path)).map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
@@ -58,7 +60,8 @@ impl Source {
             hasher.update(&text.map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
             hasher.update(text.unwrap_or_default().as_bytes());
         };
-        add(Some("promptbatch manifest 2"));
+        // Since 3, the ledger has the row of each job.
+        add(Some("promptbatch manifest 3"));
         add(Some(format));
         add(encoding.map(Encoding::name));
         add(prompt_column.as_deref());
@@ -83,6 +86,9 @@ impl Source {
         }
         if *is_verbatim {
             add(Some("verbatim"));
+        }
+        if *is_unique {
+            add(Some("unique"));
         }
         if let Some(syntax) = syntax {
             add(Some("syntax"));

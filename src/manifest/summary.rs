@@ -15,16 +15,22 @@ const KINDS_MAX: usize = 10_000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManifestSummary {
     n_jobs: u64,
+    /// Jobs so far, with those that are left out.
+    n_indexes: u64,
     kinds: BTreeMap<String, BTreeMap<Option<Size>, u64>>,
     n_kinds: usize,
     n_others: u64,
     first: Vec<JobSpec>,
-    last: VecDeque<JobSpec>,
+    last: VecDeque<(u64, JobSpec)>,
 }
 
 impl ManifestSummary {
-    /// Adds the next job.
+    /// Adds the next job. One that is left out only takes an index.
     pub(super) fn add(&mut self, draft: JobSpec) {
+        self.n_indexes += 1;
+        if draft.row.is_skipped {
+            return;
+        }
         self.n_jobs += 1;
         if self.first.len() < ENDS_MAX {
             self.first.push(draft);
@@ -32,7 +38,7 @@ impl ManifestSummary {
             if self.last.len() == ENDS_MAX {
                 self.last.pop_front();
             }
-            self.last.push_back(draft);
+            self.last.push_back((self.n_indexes, draft));
         }
     }
 
@@ -74,9 +80,9 @@ impl ManifestSummary {
         &self.first
     }
 
-    /// Returns the last jobs, up to three, without those in `first`.
-    pub fn last(&self) -> impl Iterator<Item = &JobSpec> {
-        self.last.iter()
+    /// Returns the last jobs with their indexes, up to three, without those in `first`.
+    pub fn last(&self) -> impl Iterator<Item = (u64, &JobSpec)> {
+        self.last.iter().map(|(index, draft)| (*index, draft))
     }
 }
 
@@ -86,7 +92,7 @@ mod tests {
 
     fn draft(prompt: usize, model: &str, size: Option<Size>) -> JobSpec {
         let request = Request { prompt: prompt.to_string(), model: model.into(), size, ..Request::default() };
-        JobSpec { label: None, request, extras: vec![] }
+        JobSpec::from(request)
     }
 
     /// Returns the prompts of the first and of the last jobs in a summary of `n` jobs.
@@ -97,7 +103,7 @@ mod tests {
         }
         assert_eq!(census.n_jobs(), n as u64);
         let prompt = |draft: &JobSpec| draft.request.prompt.clone();
-        (census.first().iter().map(prompt).collect(), census.last().map(prompt).collect())
+        (census.first().iter().map(prompt).collect(), census.last().map(|(_, draft)| prompt(draft)).collect())
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Counts of a run: jobs by status, and incidents for the summary.
 
-use std::ops::Sub;
+use std::ops::{Add, AddAssign, Sub};
+
+use crate::model::outcome::{FaultKind, Outcome};
+use crate::model::phase::{JobState, Phase};
 
 /// Number of jobs of the present manifest with each status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StatusCounts {
     /// Jobs for which nothing is under way yet.
     pub n_pending: u64,
@@ -20,6 +23,20 @@ pub struct StatusCounts {
 }
 
 impl StatusCounts {
+    /// Counts one job in this state.
+    pub fn of(state: &JobState) -> Self {
+        let mut counts = Self::default();
+        *match &state.phase {
+            Phase::Pending => &mut counts.n_pending,
+            Phase::Submitting => &mut counts.n_in_doubt,
+            Phase::Running(_) | Phase::Downloading(_) => &mut counts.n_running,
+            Phase::Finished(Outcome::Succeeded(_)) => &mut counts.n_succeeded,
+            Phase::Finished(Outcome::Failed(fault)) if fault.kind == FaultKind::Moderated => &mut counts.n_moderated,
+            Phase::Finished(Outcome::Failed(_)) => &mut counts.n_failed,
+        } += 1;
+        counts
+    }
+
     /// Returns the number of all jobs.
     pub const fn n_jobs(&self) -> u64 {
         self.n_unfinished() + self.n_succeeded + self.n_without_image()
@@ -33,6 +50,27 @@ impl StatusCounts {
     /// Returns the number of jobs that ended without an image, for any reason.
     pub const fn n_without_image(&self) -> u64 {
         self.n_moderated + self.n_failed
+    }
+}
+
+impl Add for StatusCounts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            n_pending: self.n_pending + other.n_pending,
+            n_in_doubt: self.n_in_doubt + other.n_in_doubt,
+            n_running: self.n_running + other.n_running,
+            n_succeeded: self.n_succeeded + other.n_succeeded,
+            n_moderated: self.n_moderated + other.n_moderated,
+            n_failed: self.n_failed + other.n_failed,
+        }
+    }
+}
+
+impl AddAssign for StatusCounts {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
     }
 }
 

@@ -69,6 +69,15 @@ impl FromStr for JobId {
     }
 }
 
+/// Row of a manifest that makes jobs: a row of a table, a line, an object or an entry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ManifestRow {
+    /// Number of the row, from 1, without headers and blank rows; `None` if it equals the index of the job.
+    pub number: Option<u64>,
+    /// Says whether the row is to be left out: its jobs are not submitted.
+    pub is_skipped: bool,
+}
+
 /// One image request of a manifest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
@@ -82,10 +91,23 @@ pub struct Job {
     pub request: Request,
     /// Data carried from the manifest through to the results: column and text, in the manifest's order.
     pub extras: Vec<(String, String)>,
+    /// Row of the manifest that made the job.
+    pub row: ManifestRow,
+}
+
+impl Job {
+    /// Returns the number of the row that made the job, from 1; `None` if the job is no longer in the manifest.
+    pub const fn row_number(&self) -> Option<u64> {
+        match (self.index, self.row.number) {
+            (0, _) => None,
+            (index, None) => Some(index),
+            (_, number) => number,
+        }
+    }
 }
 
 /// Row of the manifest, before the ledger has determined which occurrence of its content the row is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobSpec {
     /// User's own name for the job, if any.
     pub label: Option<String>,
@@ -93,12 +115,14 @@ pub struct JobSpec {
     pub request: Request,
     /// Data carried through to the results.
     pub extras: Vec<(String, String)>,
+    /// Row of the manifest that made the job.
+    pub row: ManifestRow,
 }
 
 impl From<Request> for JobSpec {
     /// Makes a job of the request alone.
     fn from(request: Request) -> Self {
-        Self { label: None, request, extras: Vec::new() }
+        Self { request, ..Self::default() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Domain types for every other module: plain values with no input or output, no clock, no async and no serde.
 
 pub mod amount;
+pub mod choice;
 pub mod cost;
 pub mod counts;
 #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the program shows more than the library"))]

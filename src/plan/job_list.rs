@@ -169,7 +169,7 @@ impl CheckedJobs for CheckedJobList {
     fn fingerprint(&self) -> [u8; 32] {
         let mut hasher = ListHasher(blake3::Hasher::new());
         hasher.add("promptbatch jobs 1");
-        for JobSpec { label, request, extras } in self.list.specs() {
+        for JobSpec { label, request, extras, row } in self.list.specs() {
             hasher.0.update(request.content().bytes());
             // An empty label is refused, so the empty text stands for no label.
             hasher.add(label.as_deref().unwrap_or_default());
@@ -178,12 +178,15 @@ impl CheckedJobs for CheckedJobList {
                 hasher.add(&column);
                 hasher.add(&text);
             }
+            if row.is_skipped {
+                hasher.add("skip");
+            }
         }
         *hasher.0.finalize().as_bytes()
     }
 
     fn n_jobs(&self) -> u64 {
-        self.list.jobs.len() as u64
+        self.list.jobs.iter().filter(|job| !job.row.is_skipped).count() as u64
     }
 
     fn columns(&self) -> &[String] {

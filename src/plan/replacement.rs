@@ -79,16 +79,17 @@ pub(super) struct Change {
 }
 
 impl From<&Imported> for Change {
-    fn from(&Imported { n_new, n_kept, n_before, n_left, .. }: &Imported) -> Self {
-        Self { before: n_before, after: n_new + n_kept, left: n_left }
+    fn from(&Imported { n_new, n_kept, n_before, n_left, n_skipped, .. }: &Imported) -> Self {
+        // A row that is left out for now is still in the manifest.
+        Self { before: n_before, after: n_new + n_kept + n_skipped, left: n_left }
     }
 }
 
 impl From<&ManifestDiff> for Change {
     fn from(diff: &ManifestDiff) -> Self {
-        let n_left = diff.leaving.n_jobs();
-        let after = diff.n_new + diff.n_changed + diff.n_kept + diff.n_back;
-        Self { before: diff.n_kept + n_left, after, left: n_left }
+        let n_left = diff.leaving.n_jobs() - diff.n_skipped;
+        let after = diff.n_new + diff.n_changed + diff.n_kept + diff.n_back + diff.n_skipped;
+        Self { before: diff.n_kept + n_left + diff.n_skipped, after, left: n_left }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::counts::StatusCounts;
 use crate::model::event::{Event, EventKind};
-use crate::model::job::{Job, JobId};
+use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId};
 use crate::model::phase::{JobRecord, JobState};
 use crate::model::request::{Request, Size};
@@ -261,7 +261,8 @@ pub(super) fn known(prompt: &str, extras: &[(&str, &str)]) -> JobRecord {
         ..Request::default()
     };
     let extras = extras.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    let job = Job { id: JobId::from_bytes([7; 10]), index: 1, label: None, request, extras };
+    let job =
+        Job { id: JobId::from_bytes([7; 10]), index: 1, label: None, request, extras, row: ManifestRow::default() };
     let mut state = JobState::default();
     let task = EventKind::Accepted(TaskId("5075521".into()));
     for (secs, kind) in [(0.0, EventKind::SubmitStarted), (1.0, task), (2.5, succeeded(1).kind)] {

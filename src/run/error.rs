@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::driver::DriveError;
 use crate::images::error::StoreError;
 use crate::manifest::error::ManifestError;
+use crate::model::choice::ChoiceError;
 use crate::model::name::template::TemplateError;
 use crate::plan::PlanError;
 use crate::plan::job_list::JobListError;
@@ -50,6 +51,9 @@ pub enum RunError {
     /// Manifest that replaces most jobs of the run in the folder.
     #[error(transparent)]
     Replacement(Replacement),
+    /// Choice of jobs that no job meets.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
     /// File of the user's that the run would replace.
     #[error(transparent)]
     Output(#[from] OutputConflict),
@@ -67,6 +71,7 @@ impl From<PlanError> for RunError {
             PlanError::Manifest(error) => Self::Manifest(error),
             PlanError::Ledger(error) => Self::Ledger(error),
             PlanError::Replacement(refusal) => Self::Replacement(refusal),
+            PlanError::Choice(error) => Self::Choice(error),
         }
     }
 }

@@ -49,7 +49,7 @@ pub async fn run(
     progress: &mut dyn Progress,
     stops: &mut StopReceiver,
 ) -> Result<Summary, RunError> {
-    let Options { source, out, provider, limits, image_limits, style, formula_guard, consent } = options;
+    let Options { source, choice, out, provider, limits, image_limits, style, formula_guard, consent } = options;
     let time = SessionClock::start();
     let mut check = || source.open(progress);
     let fingerprint = source.fingerprint();
@@ -69,6 +69,9 @@ pub async fn run(
         let known = stores::read_snapshot(&out, |run| run.price_used()).unwrap_or_default();
         let price = limits.price.as_ref().or(jobs.price()).or(known.as_ref());
         money::check_price(limits.cost_max.as_ref(), price)?;
+        if !choice.is_all() {
+            plan::count(jobs, &choice)?;
+        }
     }
     let mut session = Session::create(out.clone(), provider, consent, time)?;
     let opened = match first {
@@ -85,11 +88,13 @@ pub async fn run(
     style::settle(&mut *session.run, &style)?;
     let limits = session.settle_price(limits)?;
     let counts = session.run.counts()?;
-    let n_to_do = counts.n_unfinished();
+    let (chosen, n_to_do) = session.choose(&choice, &counts)?;
     let limits = session.settle_account(n_to_do, limits)?;
     let start = RunStart {
         manifest: opened.as_ref().and_then(OpenedJobs::manifest),
         counts,
+        chosen,
+        n_to_do,
         imported,
         n_orphaned: session.run.n_orphaned()?,
         price: limits.price.clone(),
@@ -99,7 +104,13 @@ pub async fn run(
     let mut reporters = make_reporters(&start);
     // Frees the manifest, which may be large, because the run is long.
     drop(opened);
-    let scope = JobScope::Unfinished;
+    let scope = if chosen.is_some() { JobScope::Selected } else { JobScope::Unfinished };
     let work = Work { n_to_do, counts, limits, image_limits, style, scope, formula_guard };
-    session.drive(work, &mut reporters, progress, stops).await
+    let mut summary = session.drive(work, &mut reporters, progress, stops).await?;
+    summary.n_not_chosen = counts.n_unfinished() - n_to_do;
+    if summary.n_not_chosen > 0 && summary.stop.is_none() {
+        summary.stop = Some(StopReason::Limit(n_to_do));
+        summary.n_outstanding = summary.counts.n_unfinished();
+    }
+    Ok(summary)
 }

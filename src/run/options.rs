@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::images::validate::verdict::CheckLimits;
+use crate::model::choice::JobChoice;
 use crate::model::limits::Limits;
 use crate::model::output_options::OutputOverrides;
 use crate::provider::config::ProviderConfig;
@@ -14,6 +15,8 @@ use crate::run::source::JobSource;
 pub struct Options {
     /// Source of the jobs.
     pub source: JobSource,
+    /// Jobs to work on; all others stay outstanding.
+    pub choice: JobChoice,
     /// Output folder.
     pub out: PathBuf,
     /// Provider of the images.
@@ -35,6 +38,7 @@ impl Options {
     pub fn new(source: impl Into<JobSource>, out: impl Into<PathBuf>) -> Self {
         Self {
             source: source.into(),
+            choice: JobChoice::default(),
             out: out.into(),
             provider: ProviderConfig::default(),
             limits: Limits { seed: fastrand::u64(..), ..Limits::default() },

@@ -15,9 +15,11 @@ use crate::engine::Engine;
 use crate::engine::turn::StopReason;
 use crate::images::adapters;
 use crate::images::validate::verdict::CheckLimits;
+use crate::model::choice::{JobChoice, JobView};
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::limits::{InDoubtPolicy, Limits};
 use crate::model::output_options::OutputOptions;
+use crate::model::phase::{JobRecord, Phase};
 use crate::model::progress::Progress;
 use crate::model::time::{Moment, Timestamp};
 use crate::provider::config::ProviderConfig;
@@ -29,8 +31,9 @@ use crate::run::projection::Projection;
 use crate::run::summary::Summary;
 use crate::run::{money, presence};
 use crate::store::error::LedgerError;
-use crate::store::settings::WriteSettings;
-use crate::store::{JobScope, RunWriter};
+use crate::store::settings::{ReadSettings, WriteSettings};
+use crate::store::typed::Typed;
+use crate::store::{JobScope, JobSet, RunWriter};
 
 /// Failed jobs listed in a summary, at most.
 const FAILURES_MAX: usize = 10;
@@ -122,6 +125,31 @@ impl Session {
         Ok(Limits { is_same_account, ..limits })
     }
 
+    /// Selects the unfinished jobs of a choice, and those that were accepted before. Returns the chosen jobs by status, or `None` for all of
+    /// `counts`; and the number of jobs to work on.
+    pub(super) fn choose(
+        &mut self,
+        choice: &JobChoice,
+        counts: &StatusCounts,
+    ) -> Result<(Option<StatusCounts>, u64), RunError> {
+        if choice.is_all() {
+            return Ok((None, counts.n_unfinished()));
+        }
+        let mut chooser = choice.among(&self.run.columns()?)?;
+        self.run.for_each_job(JobSet::InManifest, |JobRecord { job, state }| {
+            chooser.see(JobView::from(&*job), StatusCounts::of(&state));
+            Ok::<_, LedgerError>(())
+        })?;
+        let counts = chooser.counts()?;
+        let n_selected = self.run.select_if(&mut |JobRecord { job, state }| match &state.phase {
+            Phase::Pending | Phase::Submitting => chooser.has(JobView::from(&**job)),
+            // Their images are paid for.
+            Phase::Running(_) | Phase::Downloading(_) => true,
+            Phase::Finished(_) => false,
+        })?;
+        Ok((Some(counts), n_selected))
+    }
+
     /// Drives the open jobs, if there are any, writes the results, and returns the summary.
     pub(super) async fn drive(
         mut self,
@@ -162,6 +190,7 @@ impl Session {
             cost,
             stop,
             n_outstanding,
+            n_not_chosen: 0,
             failures: run.failures(FAILURES_MAX)?,
             other_sizes,
             present: presence::look(&*adapters::saved(&out), &*run)?,

@@ -25,6 +25,10 @@ pub struct RunStart<'a> {
     pub manifest: Option<&'a Manifest>,
     /// Jobs of the manifest by status.
     pub counts: StatusCounts,
+    /// Jobs that the user chose, by status; `None` for all.
+    pub chosen: Option<StatusCounts>,
+    /// Jobs that this run works on, and that are not finished: the chosen ones, and those that were accepted before.
+    pub n_to_do: u64,
     /// Changes since the last run; `None` if the jobs are the same.
     pub imported: Option<Imported>,
     /// Jobs that are no longer in the manifest and may be paid for; this run does not fetch them.
@@ -69,6 +73,8 @@ pub struct Summary {
     pub stop: Option<StopReason>,
     /// Jobs left for the next such command, if this one was limited to some of them; else 0.
     pub n_outstanding: u64,
+    /// Unfinished jobs that the user did not choose.
+    pub n_not_chosen: u64,
     /// First few jobs without an image.
     pub failures: Vec<JobRecord>,
     /// Images of another size than was asked for; not counted if nothing has changed since the last run.

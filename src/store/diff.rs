@@ -21,9 +21,11 @@ pub struct ManifestDiff {
     pub n_back: u64,
     /// Jobs that lose their position without a replacement.
     pub n_dropped: u64,
+    /// Jobs that lose their position because their row is to be left out, and they were neither accepted nor finished.
+    pub n_skipped: u64,
     /// Kept and returning jobs, by status.
     pub standing: StatusCounts,
-    /// Jobs that lose their position, by status, including those that a changed job replaces.
+    /// Jobs that lose their position, by status, including those that a changed job replaces or that are left out.
     pub leaving: StatusCounts,
     /// First new jobs, by position; the other lists are sorted by position too.
     pub new: Vec<DiffEntry>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::model::event::{EventKind, ReopenTarget, Stage};
+use crate::model::job::ManifestRow;
 use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::phase::Phase;
 use crate::model::request::{Json, Lora, Request, RequestValue};
@@ -77,14 +78,28 @@ pub(super) fn request_from(text: &str) -> Option<Request> {
     })
 }
 
-/// Writes pairs of column and text as a JSON array of arrays; `None` without pairs.
-pub(super) fn extras_text(extras: &[(String, String)]) -> Option<String> {
-    (!extras.is_empty()).then(|| json!(extras).to_string())
+/// Further columns of a job, and its row.
+pub(super) type Extras = (Vec<(String, String)>, ManifestRow);
+
+/// Writes pairs of column and text as a JSON array of arrays, and behind them an object about the row if it says anything. `None` for
+/// nothing at all. `index` is that of the job; a row with this number is not written.
+pub(super) fn extras_text(extras: &[(String, String)], row: ManifestRow, index: u64) -> Option<String> {
+    let ManifestRow { number, is_skipped } = row;
+    let number = number.filter(|number| *number != index).map(|number| ("row".to_owned(), json!(number)));
+    let about: Map<_, _> = number.into_iter().chain(is_skipped.then(|| ("skip".to_owned(), json!(true)))).collect();
+    let parts = extras.iter().map(|pair| json!(pair)).chain((!about.is_empty()).then(|| about.into()));
+    let parts: Vec<Value> = parts.collect();
+    (!parts.is_empty()).then(|| Value::from(parts).to_string())
 }
 
-/// Parses the pairs that [`extras_text`] wrote; `None` if the text is not a list of pairs.
-pub(super) fn extras_from(text: Option<String>) -> Option<Vec<(String, String)>> {
-    text.map_or(Some(Vec::new()), |text| serde_json::from_str(&text).ok())
+/// Parses what [`extras_text`] wrote; `None` if the text is something else.
+pub(super) fn extras_from(text: Option<&str>) -> Option<Extras> {
+    let mut parts: Vec<Value> = text.map_or(Some(Vec::new()), |text| serde_json::from_str(text).ok())?;
+    let about = parts.pop_if(|part| part.is_object());
+    let number = about.as_ref().and_then(|about| about.get("row")).and_then(Value::as_u64);
+    let is_skipped = about.as_ref().is_some_and(|about| about.get("skip").is_some());
+    let extras = parts.into_iter().map(|pair| serde_json::from_value(pair).ok()).collect::<Option<_>>()?;
+    Some((extras, ManifestRow { number, is_skipped }))
 }
 
 /// Writes links as a JSON array.
@@ -249,10 +264,20 @@ mod tests {
     }
 
     #[test]
-    fn extras_read_back_and_none_cost_nothing() {
+    fn extras_and_rows_read_back_and_none_cost_nothing() {
         let extras = vec![("category".to_owned(), "动物".to_owned()), ("note".to_owned(), String::new())];
-        assert_eq!(extras_from(extras_text(&extras)), Some(extras));
-        assert_eq!(extras_text(&[]), None);
-        assert_eq!(extras_from(None), Some(vec![]));
+        let plain = ManifestRow::default();
+        let text = extras_text(&extras, plain, 1);
+        assert_eq!(text.as_deref(), Some(r#"[["category","动物"],["note",""]]"#), "the form of earlier ledgers");
+        assert_eq!(extras_from(text.as_deref()), Some((extras.clone(), plain)));
+        assert_eq!(extras_text(&[], ManifestRow { number: Some(7), ..plain }, 7), None, "the row of most jobs");
+        assert_eq!(extras_from(None), Some((vec![], plain)));
+        for row in [ManifestRow { number: Some(3), ..plain }, ManifestRow { number: Some(3), is_skipped: true }] {
+            for extras in [&extras[..], &[]] {
+                let text = extras_text(extras, row, 7);
+                assert_eq!(extras_from(text.as_deref()), Some((extras.to_vec(), row)));
+            }
+        }
+        assert_eq!(extras_from(Some("[[1,2]]")), None);
     }
 }

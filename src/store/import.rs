@@ -1,8 +1,10 @@
 //! Rows of a manifest on their way into a ledger, and the result of an import.
 
-use crate::model::job::JobSpec;
+use crate::model::counts::StatusCounts;
+use crate::model::job::{JobId, JobSpec};
 use crate::model::price::Price;
 use crate::store::error::LedgerError;
+use crate::store::format::phase;
 use crate::store::price::price_text;
 use crate::store::setting::Setting;
 
@@ -23,10 +25,11 @@ pub struct ManifestFacts<'a> {
 
 impl ManifestFacts<'_> {
     /// Returns the settings that record these facts.
-    pub(super) fn settings(&self) -> [(Setting, String); 5] {
+    pub(super) fn settings(&self) -> [(Setting, String); 6] {
         [
             (Setting::Columns, serde_json::json!(self.columns).to_string()),
             (Setting::ManifestFingerprint, self.fingerprint.to_owned()),
+            (Setting::Rows, "1".to_owned()),
             (Setting::ManifestPath, self.path.to_owned()),
             (Setting::ManifestPrice, self.price.map(price_text).unwrap_or_default()),
             (Setting::ShuffleSeed, self.shuffle.map(|seed| seed.to_string()).unwrap_or_default()),
@@ -34,8 +37,17 @@ impl ManifestFacts<'_> {
     }
 }
 
+/// Returns whether a job of a skipped row stays in the run: it was accepted or has ended. All others would be submitted.
+pub(super) const fn stays_if_skipped(phase: i64) -> bool {
+    phase >= phase::RUNNING
+}
+
 /// Decision about an import, made after the last row and before anything is durable. An error undoes the import.
 pub type AcceptImport<'a> = dyn FnMut(&Imported) -> Result<(), RowsError> + 'a;
+
+/// Visitor of the rows of a comparison: each row that is not left out, with its index, the id of its job, and the status of that job as a
+/// count. A row that the ledger does not know is pending.
+pub type SeeRow<'a> = dyn FnMut(&JobSpec, u64, JobId, StatusCounts) + 'a;
 
 /// Rows of a manifest, in its order. The manifest's own error stays with the caller.
 pub type JobRows<'a> = dyn Iterator<Item = Result<JobSpec, RowsError>> + 'a;
@@ -68,4 +80,6 @@ pub struct Imported {
     pub n_before: u64,
     /// Jobs of the manifest before that this one does not contain.
     pub n_left: u64,
+    /// Jobs of rows that are to be left out, and that were neither accepted nor finished before. They count in no other number.
+    pub n_skipped: u64,
 }

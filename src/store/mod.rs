@@ -47,7 +47,7 @@ use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
-use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError};
+use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError, SeeRow};
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
 
@@ -155,10 +155,10 @@ pub trait RunReader {
     fn origin(&self) -> Result<String, LedgerError>;
 
     /// Compares the rows of a manifest with the jobs of this ledger, by the rule of [`RunWriter::import_rows`]. Lists the first
-    /// `shown_max` jobs of each kind. Changes nothing.
+    /// `max` jobs of each kind, and passes all of them to `see`. Changes nothing.
     ///
     /// [`Typed::diff`](typed::Typed::diff) takes rows with any error.
-    fn diff_rows(&self, rows: &mut JobRows<'_>, shown_max: usize) -> Result<ManifestDiff, RowsError>;
+    fn diff_rows(&self, rows: &mut JobRows<'_>, max: usize, see: &mut SeeRow<'_>) -> Result<ManifestDiff, RowsError>;
 
     /// Checks the whole ledger. The error names the first records that are not what was recorded.
     fn check_whole(&self) -> Result<(), LedgerError>;
@@ -180,6 +180,14 @@ pub trait RunWriter: RunReader + Send {
     /// Sets a setting of the run.
     fn set_setting(&mut self, setting: Setting, value: &str) -> Result<(), LedgerError>;
 
+    /// Selects jobs, in place of those selected before, and returns their number. This writer keeps the selection, and the
+    /// ledger does not.
+    fn select(&mut self, selection: &RetrySelection) -> Result<u64, LedgerError>;
+
+    /// Selects the jobs of the present manifest that `is_wanted` accepts, in place of those selected before, and returns their number.
+    /// The jobs are passed without their images.
+    fn select_if(&mut self, is_wanted: &mut dyn FnMut(&JobRecord) -> bool) -> Result<u64, LedgerError>;
+
     /// Imports the rows of a manifest and its facts, all or none: also if the rows end with an error, or `accept` returns one.
     /// Jobs that the manifest no longer has keep their records, and come back with the same row.
     ///
@@ -193,10 +201,6 @@ pub trait RunWriter: RunReader + Send {
         rows: &mut JobRows<'_>,
         accept: &mut AcceptImport<'_>,
     ) -> Result<Imported, RowsError>;
-
-    /// Selects jobs, in place of those selected before, and returns their number. This writer keeps the selection, and the
-    /// ledger does not.
-    fn select(&mut self, selection: &RetrySelection) -> Result<u64, LedgerError>;
 
     /// Keeps only the first `max` of the selected jobs: jobs under way first, then the others, both in manifest order. Returns
     /// the number of jobs kept.

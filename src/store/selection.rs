@@ -45,7 +45,8 @@ impl RetrySelection {
                 Phase::Running(_) | Phase::Downloading(_) => state.n_reopened > 0,
             },
         };
-        is_wanted && job.index > 0
+        let is_left_out = job.row.is_skipped && matches!(self, Self::Failed { .. });
+        is_wanted && !is_left_out && job.index > 0
     }
 
     /// Returns whether a selected job is reopened: it has ended, or is held for the user.

@@ -11,6 +11,8 @@ pub enum Setting {
     Columns,
     /// Fingerprint of the last imported manifest.
     ManifestFingerprint,
+    /// Set if the rows of its jobs are recorded. Ledgers of earlier releases have no such entry.
+    Rows,
     /// Path of that manifest, absolute; `-` for standard input or a pipe.
     ManifestPath,
     /// Price that the manifest names, as JSON; empty for none.
@@ -37,6 +39,7 @@ impl Setting {
             Self::ProviderName => "provider_name",
             Self::Columns => "columns",
             Self::ManifestFingerprint => "manifest",
+            Self::Rows => "rows",
             Self::ManifestPath => "manifest_path",
             Self::ManifestPrice => "price",
             Self::PriceUsed => "price_used",

@@ -33,6 +33,11 @@ pub trait ReadSettings: RunReader {
         self.setting(Setting::ManifestFingerprint)
     }
 
+    /// Returns whether the ledger has the number of the row that made each job.
+    fn has_rows(&self) -> Result<bool, LedgerError> {
+        Ok(self.setting(Setting::Rows)?.is_some())
+    }
+
     /// Returns the output style of the images; `None` if none was recorded.
     fn style(&self) -> Result<Option<OutputOptions>, LedgerError> {
         let Some(text) = self.setting(Setting::OutputStyle)? else { return Ok(None) };

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::model::job::JobSpec;
+use crate::model::counts::StatusCounts;
+use crate::model::job::{JobId, JobSpec};
 use crate::model::phase::JobRecord;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
@@ -37,13 +38,15 @@ pub trait Typed: RunReader {
         settled(ended, result)
     }
 
-    /// Compares the rows of a manifest with the jobs of this ledger. Lists the first `shown_max` jobs of each kind.
+    /// Compares the rows of a manifest with the jobs of this ledger. Lists the first `shown_max` jobs of each kind, and passes all of them
+    /// to `see`.
     fn diff<E: From<LedgerError>>(
         &self,
         rows: impl Iterator<Item = Result<JobSpec, E>>,
         shown_max: usize,
+        mut see: impl FnMut(&JobSpec, u64, JobId, StatusCounts),
     ) -> Result<ManifestDiff, E> {
-        with_rows(rows, |rows, _| self.diff_rows(rows, shown_max))
+        with_rows(rows, |rows, _| self.diff_rows(rows, shown_max, &mut see))
     }
 
     /// Imports the rows of a manifest, all or none.

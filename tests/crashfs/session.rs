@@ -15,7 +15,7 @@ use promptbatch::internals::images::LocalStore;
 use promptbatch::internals::run::Projection;
 use promptbatch::internals::store::SqliteStore;
 use promptbatch::model::event::{Event, EventKind};
-use promptbatch::model::job::{Job, JobId, JobSpec};
+use promptbatch::model::job::{Job, JobId, JobSpec, ManifestRow};
 use promptbatch::model::name::ImageName;
 use promptbatch::model::outcome::{Artifact, Outcome, TaskId, Url};
 use promptbatch::model::progress::NoProgress;
@@ -51,7 +51,7 @@ pub const PROVIDER: &str = "simulator";
 pub fn import(file: &mut SqliteStore) -> Result<u64, LedgerError> {
     let draft = |n| {
         let request = Request { prompt: format!("a cat, number {n}"), model: "a/b".into(), ..Request::default() };
-        Ok::<_, LedgerError>(JobSpec { label: None, request, extras: vec![] })
+        Ok::<_, LedgerError>(JobSpec::from(request))
     };
     Ok(file.import(&ManifestFacts::default(), (1..=JOBS).map(draft))?.n_new)
 }
@@ -101,7 +101,14 @@ pub async fn save_together(root: &Path) {
     let request = Request { prompt: "a cat".into(), model: "a/b".into(), ..Request::default() };
     let save = async |n| {
         let id = JobId::new(&request.content(), n);
-        let job = Job { id, index: n.into(), label: None, request: request.clone(), extras: vec![] };
+        let job = Job {
+            id,
+            index: n.into(),
+            label: None,
+            request: request.clone(),
+            extras: vec![],
+            row: ManifestRow::default(),
+        };
         let body = stream::iter([Ok(Bytes::from(png(n.into())))]).boxed();
         store
             .save(ImageName::new(Provenance::of_job(job.clone()), 1), IncomingImage::whole(body))

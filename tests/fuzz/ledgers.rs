@@ -65,7 +65,7 @@ fn event(known: &promptbatch::model::phase::JobRecord, kind: EventKind) -> Event
 
 fn draft(n: usize) -> JobSpec {
     let request = Request { prompt: format!("a cat, number {n}"), model: "a/b".into(), ..Request::default() };
-    JobSpec { label: Some(format!("l{n}")), request, extras: vec![("note".into(), "x".into())] }
+    JobSpec { label: Some(format!("l{n}")), request, extras: vec![("note".into(), "x".into())], ..JobSpec::default() }
 }
 
 /// Returns a small run with jobs in every phase: once completely in the file, once with the last part still in the log.

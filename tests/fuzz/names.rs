@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use promptbatch::internals::model::slug;
-use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::name::ImageName;
 use promptbatch::model::name::template::NameTemplate;
 use promptbatch::model::outcome::{ImageFormat, TaskId};
@@ -56,7 +56,14 @@ fn check(input: &[u8]) -> String {
     let nth = 1 + usize::from(numbers.get(1).copied().unwrap_or(0));
     let request = Request { prompt: text.clone(), ..Request::default() };
     let extras = vec![("column".to_owned(), text.clone())];
-    let job = Job { id: JobId::new(&request.content(), 0), index, label: Some(text.clone()), request, extras };
+    let job = Job {
+        id: JobId::new(&request.content(), 0),
+        index,
+        label: Some(text.clone()),
+        request,
+        extras,
+        row: ManifestRow::default(),
+    };
     let origin = Provenance { task: Some(TaskId(text.clone())), ..Provenance::of_job(job) };
     let custom: NameTemplate = "{column}/{task_id:30}/{id}-{prompt}".parse().unwrap();
     for name in [ImageName::new(origin.clone(), nth), custom.name(origin, nth)] {

@@ -147,7 +147,8 @@ fn dropped_jobs_are_in_the_results_only_when_they_are_asked_for() {
     assert_eq!(stdout(&output), "out/results.csv\n");
     let rows = bench.results();
     assert_eq!(column(&rows, "prompt"), ["a cow", "a cat", "a dog"], "after all others");
-    assert_eq!(rows[2], dog.into_iter().chain([("index".to_owned(), String::new())]).collect());
+    let places = ["index", "row"].map(|column| (column.to_owned(), String::new()));
+    assert_eq!(rows[2], dog.into_iter().chain(places).collect());
     let image = fs::read(bench.path("out").join(&rows[2]["file_name"])).unwrap();
     assert_eq!(image.len().to_string(), rows[2]["bytes"]);
 

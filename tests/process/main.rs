@@ -4,6 +4,7 @@ mod again;
 mod begin;
 mod bench;
 mod books;
+mod choices;
 mod chores;
 mod contract;
 mod disk;

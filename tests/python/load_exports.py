@@ -29,7 +29,7 @@ def is_none(value):
 
 # Columns of the results that a dataset has under another name, and those that it does not have.
 RENAMED = {"photo_file_name": "photo_filename", "file_names": "filenames", "image": "input_image"}
-ABSENT = {"index", "status", "file_name", "error_code", "error", "submits_in_doubt", "tasks_lost", "cost"}
+ABSENT = {"index", "status", "file_name", "error_code", "error", "submits_in_doubt", "tasks_lost", "cost", "row"}
 
 
 def is_same(found, wanted):

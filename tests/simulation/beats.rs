@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use promptbatch::internals::engine::Engine;
 use promptbatch::internals::engine::turn::{Action, Input, Turn};
-use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::outcome::{Acceptance, Artifact, Fault, FaultKind, ImageFormat, Status, TaskId, Url};
 use promptbatch::model::phase::JobRecord;
@@ -315,5 +315,8 @@ impl Beats {
 fn job(n: u64) -> JobRecord {
     let request = Request { prompt: format!("cat {n}"), model: "a/b".into(), ..Request::default() };
     let id = JobId::new(&request.content(), 0);
-    JobRecord { job: Job { id, index: n, label: None, request, extras: vec![] }.into(), state: <_>::default() }
+    JobRecord {
+        job: Job { id, index: n, label: None, request, extras: vec![], row: ManifestRow::default() }.into(),
+        state: <_>::default(),
+    }
 }

@@ -15,7 +15,7 @@ use promptbatch::internals::simulator::Server;
 use promptbatch::internals::store::MemoryLedger;
 use promptbatch::model::event::EventKind;
 use promptbatch::model::history::History;
-use promptbatch::model::job::{Job, JobId};
+use promptbatch::model::job::{Job, JobId, ManifestRow};
 use promptbatch::model::limits::Limits;
 use promptbatch::model::request::Request;
 use promptbatch::model::time::Timestamp;
@@ -157,5 +157,12 @@ fn job(n: u64) -> Job {
     let content = if n.is_multiple_of(3) { n - 1 } else { n };
     let request = Request { prompt: format!("猫 number {content}"), model: "a/b".into(), ..Request::default() };
     let occurrence = u32::from(n.is_multiple_of(3));
-    Job { id: JobId::new(&request.content(), occurrence), index: n, label: None, request, extras: vec![] }
+    Job {
+        id: JobId::new(&request.content(), occurrence),
+        index: n,
+        label: None,
+        request,
+        extras: vec![],
+        row: ManifestRow::default(),
+    }
 }

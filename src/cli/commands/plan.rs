@@ -8,15 +8,17 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::cli::exit::Exit;
-use crate::cli::flags::manifest::{ManifestArgs, out_dir, source};
+use crate::cli::flags::manifest::{ManifestArgs, choice, out_dir, source};
+use crate::cli::flags::units::{InFlight, in_flight};
 use crate::cli::flags::{Display, ProgressArgs, some_jobs};
 use crate::cli::messages::estimate::{PlanEstimate, PlanSettings, SHOWN_MAX};
 use crate::cli::messages::progress::operation_progress;
-use crate::cli::messages::summary::{PROMPT_CHARS_MAX, jobs};
+use crate::cli::messages::summary::{PROMPT_CHARS_MAX, choosing, jobs};
 use crate::cli::messages::{diagnostics, summary};
 use crate::cli::output::{fail, print};
 use crate::manifest;
 use crate::manifest::listing::{self, Listing, ListingError};
+use crate::model::choice::JobChoice;
 use crate::model::cost::CostLimit;
 use crate::model::counts::StatusCounts;
 use crate::model::escape::{escape, excerpt, excerpts_apart};
@@ -50,10 +52,14 @@ Examples:
   moved             kept at another position
   relabelled        kept with another id or with other carried-through columns
   dropped           jobs that are removed and that no changed job replaces
+  chosen            jobs that --where and --sample choose; null without them. The numbers of `submit`,
+                    `fetch` and the estimate are of these jobs
+  skipped           entries that are left out because of their `skip`
+  repeated          entries with the prompt and the parameters of an earlier one
   submit, fetch     jobs that would be submitted for certain; accepted ones to be fetched
   standing          states of the jobs that are kept or back:
                     pending, in_doubt, running, succeeded, failed, moderated
-  leaving           states of the jobs that are removed: dropped or replaced
+  leaving           states of the jobs that are removed: dropped, replaced or skipped
   first             the first of each: new, changed, back, dropped;
                     every one with index, id (or null) and prompt, and a changed one also with
                     was (index, id and prompt before) and changes (a list of field, was, is)
@@ -125,20 +131,6 @@ impl From<ListFormat> for Listing {
     }
 }
 
-/// Number of tasks in flight. `None` means `auto`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct InFlight(pub Option<u32>);
-
-fn in_flight(text: &str) -> Result<InFlight, String> {
-    match text.trim() {
-        "auto" => Ok(InFlight(None)),
-        number => match number.parse() {
-            Ok(n @ 1..) => Ok(InFlight(Some(n))),
-            _ => Err("write a whole number of at least 1, or auto".to_owned()),
-        },
-    }
-}
-
 /// Maximum length of an old or a new value, in characters.
 const VALUE_CHARS_MAX: usize = 48;
 
@@ -171,37 +163,47 @@ pub(crate) fn show(
     };
     let mut progress = operation_progress(display, &PrintAbove::default());
     let source = source(args, registry::DEFAULT);
+    let choice = choice(args);
     let planned = manifest::open_watched(source.clone(), &mut *progress).map_err(PlanError::from);
     let planned = planned.and_then(|manifest| {
         diagnostics::warn(&manifest);
-        let plan = plan::plan(&manifest, &out, SHOWN_MAX, &mut *progress)?;
+        let plan = plan::plan(&manifest, &out, &choice, SHOWN_MAX, &mut *progress)?;
         let (price, paid) = plan::paid(&manifest, &out, told.price)?;
-        Ok((manifest, plan, price, paid))
+        let census = if choice.is_all() {
+            manifest.census().clone()
+        } else {
+            listing::summary::<PlanError>(&manifest, &choice)?
+        };
+        Ok((manifest, census, plan, price, paid))
     });
     drop(progress);
     let path = &args.manifest;
     match planned {
-        Ok((manifest, plan, price, paid)) => {
+        Ok((manifest, census, plan, price, paid)) => {
             if let Err(error) = check_price(told.cost_max, price.as_ref()) {
                 return fail(Exit::Usage, &error);
             }
-            let estimate = PlanEstimate::new(told, &manifest, &plan, price.as_ref(), paid);
+            let estimate = PlanEstimate::new(told, &census, &plan, price.as_ref(), paid);
             if is_json {
                 let mut object = object(&plan, path, &out);
                 object["kinds"] = estimate.kinds_object();
                 object["estimate"] = estimate.object();
+                object["chosen"] = plan.chosen.map(|chosen| chosen.n_jobs()).into();
+                object["skipped"] = manifest.skipped().n().into();
+                object["repeated"] = manifest.repeats().n_again().into();
                 object["limit"] = told.jobs_max.into();
                 object["refused"] = plan.refusal.as_ref().map(ToString::to_string).into();
                 object["paid"] = estimate.paid_object();
                 object["max_cost"] = told.cost_max.map(|max| max.amount.number()).into();
                 return print(&format!("{object}\n"));
             }
-            let mut lines = words(&plan, path, &out);
-            lines.extend(summary::columns(&manifest));
+            let mut lines = words(&plan, path, &out, &choice);
+            lines.extend(summary::notes(&manifest));
             lines.extend(estimate.words());
             print(&(lines.join("\n") + "\n"))
         }
         Err(PlanError::Manifest(error)) => diagnostics::refuse(&error, &source),
+        Err(error @ PlanError::Choice(_)) => fail(Exit::Usage, &error),
         Err(error @ (PlanError::Ledger(_) | PlanError::Replacement(_))) => fail(Exit::Error, &error),
     }
 }
@@ -216,16 +218,16 @@ fn write_list(args: &PlanArgs, listing: Listing) -> Exit {
     };
     diagnostics::warn(&manifest);
     drop(progress);
-    match listing::list(&manifest, listing, io::stdout().lock()) {
+    match listing::list(&manifest, &choice(&args.manifest), listing, io::stdout().lock()) {
         Ok(()) => Exit::Done,
         Err(ListingError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error @ ListingError::Write(_)) => fail(Exit::Error, &error),
-        Err(error @ ListingError::Manifest(_)) => fail(Exit::Usage, &error),
+        Err(error @ (ListingError::Manifest(_) | ListingError::Choice(_))) => fail(Exit::Usage, &error),
     }
 }
 
 /// Formats the headline, the differences and their consequences, line by line.
-fn words(plan: &Plan, manifest: &Path, out: &Path) -> Vec<String> {
+fn words(plan: &Plan, manifest: &Path, out: &Path, choice: &JobChoice) -> Vec<String> {
     let diff = &plan.diff;
     let mut lines = vec![headline(plan, manifest, out)];
     let kept = [(diff.n_moved, "moved"), (diff.n_relabelled, "with a new id or new values in other columns")];
@@ -245,6 +247,11 @@ fn words(plan: &Plan, manifest: &Path, out: &Path) -> Vec<String> {
             .as_ref()
             .map(|refusal| format!("warning: `run` would stop here: {}", escape(&refusal.to_string()))),
     );
+    lines.extend(plan.chosen.map(|chosen| {
+        let (n, of) = (chosen.n_jobs(), plan.counts().n_jobs());
+        let n_others = plan.counts().n_unfinished() - chosen.n_unfinished();
+        format!("chosen: {n} of {} ({}); {} left for other runs", jobs(of), choosing(choice), jobs(n_others))
+    }));
     lines.extend(would(plan));
     lines.extend(plan.provider.as_ref().map(|provider| format!("provider: {}", escape(provider))));
     lines
@@ -262,6 +269,7 @@ fn headline(plan: &Plan, manifest: &Path, out: &Path) -> String {
         (diff.n_changed, "changed"),
         (diff.n_back, "back again"),
         (diff.n_kept, "kept"),
+        (diff.n_skipped, "skipped from now on"),
         (diff.n_dropped, "dropped"),
     ];
     let kinds: Vec<_> = kinds.into_iter().filter(|(n, _)| *n > 0).map(|(n, kind)| format!("{n} {kind}")).collect();
@@ -311,8 +319,8 @@ fn leaving(leaving: &StatusCounts) -> Option<String> {
 
 /// Formats what `run` would send, and what it would leave unchanged.
 fn would(plan: &Plan) -> Vec<String> {
-    let StatusCounts { n_in_doubt, n_running, n_succeeded, n_moderated, n_failed, .. } = plan.counts();
-    let n_to_submit = plan.n_to_submit();
+    let StatusCounts { n_pending: n_to_submit, n_in_doubt, n_running, n_succeeded, n_moderated, n_failed } =
+        plan.work();
     let mut lines = Vec::new();
     if n_to_submit > 0 {
         lines.push(format!("would submit: {}", jobs(n_to_submit)));
@@ -359,8 +367,8 @@ fn object(plan: &Plan, manifest: &Path, out: &Path) -> Value {
         "new": diff.n_new,
         "changed": diff.n_changed,
         "dropped": diff.n_dropped,
-        "submit": plan.n_to_submit(),
-        "fetch": diff.standing.n_running,
+        "submit": plan.work().n_pending,
+        "fetch": plan.work().n_running,
         "standing": counts_object(&diff.standing),
         "leaving": counts_object(&diff.leaving),
         "first": {

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args};
 use crate::cli::commands::gallery;
 use crate::cli::commands::plan;
 use crate::cli::exit::Exit;
-use crate::cli::flags::manifest::{ManifestArgs, out_dir, source};
+use crate::cli::flags::manifest::{ManifestArgs, choice, out_dir, source};
 use crate::cli::flags::provider::{base_url_help, provider};
 use crate::cli::flags::reports::ReportArgs;
 use crate::cli::flags::style::StyleArgs;
@@ -192,6 +192,7 @@ fn options(args: &RunArgs) -> Result<Options, Exit> {
     });
     Ok(Options {
         source: source(&args.manifest, args.provider).into(),
+        choice: choice(&args.manifest),
         out: out_dir(args.out.as_deref(), &args.manifest)?,
         provider,
         limits: args.pace.limits(),
@@ -208,17 +209,21 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
         return Reporters::default();
     }
     start.manifest.iter().for_each(|manifest| diagnostics::warn(manifest));
+    let notes: Vec<_> = start.manifest.into_iter().flat_map(summary::notes).collect();
     if start.counts.n_unfinished() == 0 {
+        for note in &notes {
+            print_message(note);
+        }
         return Reporters::default();
     }
-    let columns = start.manifest.and_then(summary::columns).map_or_else(String::new, |columns| format!("\n{columns}"));
-    print_message(&(opening(args, out, start) + &columns));
+    print_message(&std::iter::once(opening(args, out, start)).chain(notes).collect::<Vec<_>>().join("\n"));
     if start.is_other_account {
         print_message(OTHER_ACCOUNT);
     }
     if start.n_orphaned > 0 {
         print_message(&format!(
-            "warning: {} no longer in the manifest may be paid for and will not be fetched; put the rows back to get the images",
+            "warning: {} no longer in the manifest, or skipped, may be paid for and will not be fetched; put the rows back to \
+             get the images",
             summary::jobs(start.n_orphaned)
         ));
     }
@@ -228,7 +233,9 @@ fn make_reporters(args: &RunArgs, out: &Path, start: &RunStart<'_>, above: &Prin
             escape(&start.style.naming.to_string())
         ));
     }
-    reporters(&args.show, &start.counts, start.price.clone(), args.pace.limit.map(u64::from), above)
+    let n_max = args.pace.limit.map_or(start.n_to_do, u64::from).min(start.n_to_do);
+    let part = (n_max < start.counts.n_unfinished()).then_some(n_max);
+    reporters(&args.show, &start.counts, start.price.clone(), part, above)
 }
 
 fn opening(args: &RunArgs, out: &Path, start: &RunStart<'_>) -> String {
@@ -240,7 +247,10 @@ fn opening(args: &RunArgs, out: &Path, start: &RunStart<'_>) -> String {
         (done, _) => format!(", {done} already done"),
     };
     let manifest = escape(&args.manifest.manifest.display().to_string());
-    let limit = args.pace.limit.map(u64::from).filter(|limit| *limit < counts.n_unfinished());
+    let choosing = summary::choosing(&choice(&args.manifest));
+    let chosen = start.chosen.map_or_else(String::new, |chosen| format!(", {} chosen ({choosing})", chosen.n_jobs()));
+    let limit = args.pace.limit.map(u64::from).filter(|limit| *limit < start.n_to_do);
     let now = limit.map_or_else(String::new, |limit| format!(", {limit} of them now (--limit)"));
+    let past = past + &chosen;
     format!("{manifest}: {}{past}{now} -> {}", summary::jobs(counts.n_jobs()), escape(&out.display().to_string()))
 }

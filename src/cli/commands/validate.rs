@@ -4,12 +4,13 @@ use clap::Args;
 
 use crate::cli::exit::Exit;
 use crate::cli::flags::ProgressArgs;
-use crate::cli::flags::manifest::{ManifestArgs, source};
+use crate::cli::flags::manifest::{ManifestArgs, choice, source};
 use crate::cli::messages::progress::operation_progress;
 use crate::cli::messages::{diagnostics, summary};
-use crate::cli::output::print;
+use crate::cli::output::{fail, print};
 use crate::manifest;
 use crate::model::escape::escape;
+use crate::plan;
 use crate::provider::registry;
 use crate::report::tty_reporter::PrintAbove;
 
@@ -23,6 +24,9 @@ Exit code 0: the manifest can be run, perhaps with warnings; 2: it cannot.
 --json prints one object:
   manifest          the file
   jobs              wanted images; null if there are mistakes
+  skipped           entries that are left out because of their `skip`; null if there are mistakes
+  repeated          entries with the prompt and the parameters of an earlier one; null if there are mistakes
+  chosen            images that --where and --sample choose; null without them
   mistakes          the first mistakes and warnings, by line, each with severity (error or warning),
                     path (null for the command line), line, column and end_column (from 1, in
                     characters, end_column after the last one; null if they are not known), message
@@ -49,15 +53,26 @@ pub(crate) fn validate(args: &ValidateArgs) -> Exit {
     let mut progress = operation_progress(args.progress.display(), &PrintAbove::default());
     let source = source(&args.manifest, registry::DEFAULT);
     let read = manifest::open_watched(source.clone(), &mut *progress);
+    let choice = choice(&args.manifest);
+    let chosen = match &read {
+        Ok(manifest) if !choice.is_all() => match plan::count(manifest, &choice) {
+            Ok(counts) => Some(counts.n_jobs()),
+            Err(error) => return fail(Exit::Usage, &error),
+        },
+        Ok(_) | Err(_) => None,
+    };
     if args.json {
-        let printed = print(&format!("{:#}\n", diagnostics::object(&source, read.as_ref())));
+        let mut object = diagnostics::object(&source, read.as_ref());
+        object["chosen"] = chosen.into();
+        let printed = print(&format!("{object:#}\n"));
         return if read.is_ok() { printed } else { Exit::Usage };
     }
     match read {
         Ok(manifest) => {
             diagnostics::warn(&manifest);
-            let columns = summary::columns(&manifest).map_or_else(String::new, |columns| columns + "\n");
-            print(&format!("{path}: {}, no mistakes\n{columns}", summary::jobs(manifest.n_jobs())))
+            let chosen = chosen.map(|n| format!("chosen: {} ({})", summary::jobs(n), summary::choosing(&choice)));
+            let notes: String = summary::notes(&manifest).chain(chosen).map(|note| note + "\n").collect();
+            print(&format!("{path}: {}, no mistakes\n{notes}", summary::jobs(manifest.n_jobs())))
         }
         Err(error) => diagnostics::refuse(&error, &source),
     }

@@ -1,6 +1,7 @@
 //! Flags of the commands that read a manifest: where it is, and how to read it.
 
 use std::env;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PathBufValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -14,6 +15,7 @@ use crate::manifest::input::encoding::Encoding;
 use crate::manifest::input::path::{is_nameless, stem};
 use crate::manifest::source::Source;
 use crate::manifest::syntax::Syntax;
+use crate::model::choice::{Condition, JobChoice};
 use crate::provider::spec::ProviderSpec;
 
 #[derive(Debug, Args)]
@@ -29,7 +31,8 @@ pub(crate) struct ManifestArgs {
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ENCODING")]
     pub encoding: Option<Encoding>,
 
-    /// Override a default of the manifest; a prompt's own value stays
+    /// Override a default of the manifest; a prompt's own value stays. Several models, sizes, seeds, steps or guidances, separated by
+    /// commas, make every prompt with each of them
     #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = pair, env = "PROMPTBATCH_SET", value_delimiter = None)]
     pub set: Vec<(String, String)>,
 
@@ -50,6 +53,21 @@ pub(crate) struct ManifestArgs {
     /// commas
     #[arg(long = "carry", value_name = "COLUMN", value_delimiter = ',', env = "PROMPTBATCH_CARRY")]
     pub carry: Vec<String>,
+
+    /// Work only on the jobs in which a column or field has this value, such as `category=birds`; several values are separated by
+    /// commas, `!=` means any other value, and `row=1..100` a range. May be repeated: all conditions must be met. The other jobs
+    /// stay outstanding (exit code 5), and the folder keeps the results of all
+    #[arg(long = "where", value_name = "COLUMN=VALUE", env = "PROMPTBATCH_WHERE", value_delimiter = None)]
+    pub conditions: Vec<Condition>,
+
+    /// Work only on a random sample of this many jobs, of those that --where chooses: the same in every run. A larger sample has
+    /// the jobs of a smaller one, and --shuffle draws another
+    #[arg(long, value_name = "N", value_parser = sample_size, env = "PROMPTBATCH_SAMPLE")]
+    pub sample: Option<NonZeroU64>,
+
+    /// Make one job of the prompts that are repeated with the same parameters: all but the first are skipped
+    #[arg(long, env = "PROMPTBATCH_UNIQUE", action = ArgAction::SetTrue)]
+    pub unique: bool,
 
     /// Read all texts exactly as they are, even if they look damaged, empty or made for another program
     #[arg(long, env = "PROMPTBATCH_VERBATIM", action = ArgAction::SetTrue)]
@@ -106,6 +124,7 @@ pub(crate) fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> So
         mapped_columns: args.map.clone(),
         carried_columns: args.carry.clone(),
         is_verbatim: args.verbatim,
+        is_unique: args.unique,
         syntax: args.syntax,
         overrides: args.set.clone(),
         default_model: Some(provider.default_model.to_owned()),
@@ -113,6 +132,18 @@ pub(crate) fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> So
         jobs_max: args.max_jobs,
         shuffle: args.shuffle,
         allowed_folders: args.allow_files.iter().flat_map(|folders| &folders.0).cloned().collect(),
+    }
+}
+
+/// Builds the choice of the jobs to work on.
+pub(crate) fn choice(args: &ManifestArgs) -> JobChoice {
+    let named = [(&args.prompt_col, "prompt"), (&args.id_col, "id")];
+    let named = named.into_iter().filter_map(|(title, field)| Some((title.clone()?, field.to_owned())));
+    JobChoice {
+        conditions: args.conditions.clone(),
+        sample: args.sample.map(NonZeroU64::get),
+        seed: args.shuffle.unwrap_or_default(),
+        titles: args.map.iter().cloned().chain(named).collect(),
     }
 }
 
@@ -161,6 +192,10 @@ fn manifest_file() -> impl TypedValueParser<Value = PathBuf> {
             Ok(path)
         }
     })
+}
+
+fn sample_size(text: &str) -> Result<NonZeroU64, String> {
+    text.parse().map_err(|_| "write a whole number of at least 1, or leave --sample out for all jobs".to_owned())
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -19,6 +19,21 @@ const BYTES: [(&str, u64); 8] = [
 
 const PIXELS: [(&str, u64); 2] = [("", 1), ("mp", 1_000_000)];
 
+/// Number of tasks in flight. `None` means `auto`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InFlight(pub Option<u32>);
+
+/// Parses a number of tasks in flight.
+pub(crate) fn in_flight(text: &str) -> Result<InFlight, String> {
+    match text.trim() {
+        "auto" => Ok(InFlight(None)),
+        number => match number.parse() {
+            Ok(n @ 1..) => Ok(InFlight(Some(n))),
+            _ => Err("write a whole number of at least 1, or auto".to_owned()),
+        },
+    }
+}
+
 /// Parses a number of bytes, at least 1.
 pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     quantity(text, &BYTES).ok_or("a size is a whole number of at least 1 and a unit, for example 20MB or 64MiB".into())

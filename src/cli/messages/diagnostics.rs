@@ -176,6 +176,8 @@ pub(crate) fn object(source: &Source, read: Result<&Manifest, &ManifestError>) -
     json!({
         "manifest": source.path.to_string_lossy(),
         "jobs": read.ok().map(Manifest::n_jobs),
+        "skipped": read.ok().map(|manifest| manifest.skipped().n()),
+        "repeated": read.ok().map(|manifest| manifest.repeats().n_again()),
         "mistakes": told,
         "n_mistakes": n_mistakes,
         "n_warnings": n_warnings,

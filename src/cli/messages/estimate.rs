@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use crate::cli::flags::units;
 use crate::cli::messages::summary::{PROMPT_CHARS_MAX, jobs};
-use crate::manifest::Manifest;
 use crate::manifest::summary::ManifestSummary;
 use crate::model::amount::Amount;
 use crate::model::cost::{Cost, CostLimit};
@@ -60,19 +59,19 @@ pub(crate) struct PlanEstimate<'a> {
 impl<'a> PlanEstimate<'a> {
     pub(crate) fn new(
         told: &PlanSettings<'a>,
-        manifest: &'a Manifest,
+        census: &'a ManifestSummary,
         plan: &Plan,
         price: Option<&'a Price>,
         paid: Option<Cost>,
     ) -> Self {
         let pace = PaceLimits { rate: told.rate, in_flight: told.in_flight };
-        let (census, counts) = (manifest.census(), plan.counts());
+        let counts = plan.work();
         let n_unfinished = counts.n_unfinished();
         let part = told.jobs_max.filter(|max| *max < n_unfinished).map(|max| (max, n_unfinished));
         // Jobs in progress come first: those in doubt, then the accepted ones.
         let n_part = part.map_or(n_unfinished, |(n, _)| n);
         let n_in_doubt = counts.n_in_doubt.min(n_part);
-        let n_to_submit = plan.n_to_submit().min(n_part.saturating_sub(counts.n_in_doubt + counts.n_running));
+        let n_to_submit = counts.n_pending.min(n_part.saturating_sub(counts.n_in_doubt + counts.n_running));
         let mut estimate = reckon(n_to_submit, census, price, pace, plan.experience);
         // Jobs in doubt may be submitted again in addition, which is paid for again.
         let with_doubts = reckon(n_to_submit + n_in_doubt, census, price, pace, plan.experience).cost;
@@ -86,7 +85,7 @@ impl<'a> PlanEstimate<'a> {
             n_in_doubt,
             pace,
             is_known: (plan.experience.latency.is_some(), plan.experience.image_bytes.is_some()),
-            is_new: plan.provider.is_none(),
+            is_new: plan.provider.is_none() && plan.chosen.is_none(),
             n_to_submit,
             estimate,
         }
@@ -96,10 +95,11 @@ impl<'a> PlanEstimate<'a> {
     pub(crate) fn words(&self) -> Vec<String> {
         let mut lines = self.kinds();
         if self.is_new {
-            let first = self.census.n_jobs() - self.census.last().count() as u64 + 1;
             // Jobs that are among the first ones are already shown above.
+            let n_before = self.census.n_jobs() - self.census.last().count() as u64;
+            let n_shown = (SHOWN_MAX as u64).saturating_sub(n_before);
             let last: Vec<_> =
-                (first..).zip(self.census.last()).filter(|(index, _)| *index > SHOWN_MAX as u64).collect();
+                (1..).zip(self.census.last()).filter(|(n, _)| *n > n_shown).map(|(_, last)| last).collect();
             if !last.is_empty() {
                 lines.push("the last:".to_owned());
             }

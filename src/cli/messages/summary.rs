@@ -7,8 +7,10 @@ use crate::cli::exit::Exit;
 use crate::engine::spending::CostLimitReached;
 use crate::engine::turn::StopReason;
 use crate::manifest::Manifest;
+use crate::manifest::places::PlaceList;
+use crate::model::choice::JobChoice;
 use crate::model::counts::{RunStats, StatusCounts};
-use crate::model::escape::{escape, excerpt};
+use crate::model::escape::{escape, excerpt, grouped};
 use crate::model::event::Stage;
 use crate::model::outcome::FaultKind;
 use crate::model::percentage::Percentage;
@@ -136,7 +138,7 @@ fn other_sizes_words(sizes: &OtherSizes) -> Option<String> {
 }
 
 /// Says which columns of a manifest are used as what, and which are only carried through. `None` if the titles say it all.
-pub(crate) fn columns(manifest: &Manifest) -> Option<String> {
+fn columns(manifest: &Manifest) -> Option<String> {
     const SHOWN_MAX: usize = 12;
     let (used, carried) = (manifest.used_columns(), manifest.columns());
     let is_plain = |(title, field): &(String, String)| title == field;
@@ -160,6 +162,43 @@ pub(crate) fn columns(manifest: &Manifest) -> Option<String> {
         }
     };
     Some(format!("columns: {used}{carried}"))
+}
+
+/// Says which columns are used, and which entries are skipped or repeated, line by line.
+pub(crate) fn notes(manifest: &Manifest) -> impl Iterator<Item = String> {
+    columns(manifest).into_iter().chain(skipped(manifest)).chain(repeated(manifest))
+}
+
+/// Says which prompts are repeated with the same parameters. `None` if there are none.
+fn repeated(manifest: &Manifest) -> Option<String> {
+    let repeats = manifest.repeats();
+    let (n, n_again) = (repeats.n(), repeats.n_again());
+    let prompts = match n {
+        0 => return None,
+        1 => format!("1 prompt is repeated {} times", n_again + 1),
+        n => format!("{} prompts are repeated, in {} entries", grouped(n), grouped(n + n_again)),
+    };
+    let places: Vec<_> = repeats.places().map(PlaceList::words).collect();
+    let more = if n > places.len() as u64 { "; ..." } else { "" };
+    let made = if manifest.source().is_unique {
+        "only the first of each is made (--unique)"
+    } else {
+        "each is a job of its own, and --unique makes only the first"
+    };
+    Some(format!("repeated: {prompts} with the same parameters ({}{more}); {made}", places.join("; ")))
+}
+
+/// Says which entries are skipped. `None` if there are none.
+fn skipped(manifest: &Manifest) -> Option<String> {
+    let places = manifest.skipped();
+    let n = if places.n() == 1 { "1 entry".to_owned() } else { format!("{} entries", places.n()) };
+    (places.n() > 0).then(|| format!("skipped: {n} ({})", places.words()))
+}
+
+/// Names the options that choose jobs, such as `--where and --sample`. Empty if all are chosen.
+pub(crate) fn choosing(choice: &JobChoice) -> String {
+    let options = [(!choice.conditions.is_empty(), "--where"), (choice.sample.is_some(), "--sample")];
+    options.into_iter().filter(|(is_given, _)| *is_given).map(|(_, option)| option).collect::<Vec<_>>().join(" and ")
 }
 
 /// Formats a number of jobs: `1 job`, `12 jobs`.
@@ -268,10 +307,13 @@ pub(crate) fn stopped(stop: &StopReason, summary: &Summary) -> String {
         StopReason::Duration(max) => format!("stopped: the time is up (--max-duration {})", span(*max)),
         StopReason::Limit(_) => {
             let n_done = counts_before.n_unfinished().saturating_sub(counts.n_unfinished());
-            format!(
-                "this part is done: {} done, {n_outstanding} outstanding; run the same command for more",
-                jobs(n_done)
-            )
+            // Nothing is left of a choice that is done.
+            let next = if summary.n_not_chosen < *n_outstanding {
+                "run the same command for more"
+            } else {
+                "choose others with --where or --sample, or leave these options out for all"
+            };
+            format!("this part is done: {} done, {n_outstanding} outstanding; {next}", jobs(n_done))
         }
     }
 }

@@ -277,6 +277,19 @@ fn a_failed_task_fails_the_job_or_is_submitted_again() {
     }
 }
 
+/// Goal: the task of a skipped row is fetched, and no other one is paid for. Method: a job that was accepted before its row was marked, and
+/// whose task then fails.
+#[test]
+fn the_failed_task_of_a_skipped_row_is_not_submitted_again() {
+    let mut known = past(1, Duration::from_secs(40), &[EventKind::SubmitStarted, EventKind::Accepted(task(1))]);
+    Arc::make_mut(&mut known.job).row.is_skipped = true;
+    let mut bench = Bench::new(fixed(1), vec![known]);
+    assert_eq!(bench.next().actions, [poll(1)]);
+    bench.polled(1, Ok(Status::Failed(fault(FaultKind::Transient))));
+    assert!(bench.next().is_last);
+    assert_eq!(bench.story(), "failed:transient");
+}
+
 #[test]
 fn a_failed_download_asks_for_a_fresh_link() {
     let mut bench = Bench::with_pending(fixed(1), 1);

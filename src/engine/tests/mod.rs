@@ -23,7 +23,7 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::engine::turn::{Action, Input, Turn};
 use crate::model::event::{Event, EventKind, Stage};
-use crate::model::job::{Job, JobId};
+use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::limits::{Concurrency, Limits};
 use crate::model::outcome::{Acceptance, Artifact, Fault, FaultKind, ImageFormat, Outcome, Status, TaskId, Url};
 use crate::model::phase::{JobRecord, JobState};
@@ -42,7 +42,14 @@ struct Bench {
 
 fn job(n: u64) -> Job {
     let request = Request { prompt: format!("cat {n}"), model: "a/b".into(), ..Request::default() };
-    Job { id: JobId::new(&request.content(), 0), index: n, label: None, request, extras: vec![] }
+    Job {
+        id: JobId::new(&request.content(), 0),
+        index: n,
+        label: None,
+        request,
+        extras: vec![],
+        row: ManifestRow::default(),
+    }
 }
 
 fn id(n: u64) -> JobId {

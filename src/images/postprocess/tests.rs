@@ -15,7 +15,7 @@ use crate::images::validate::fixtures::{
 use crate::images::validate::inspect;
 use crate::images::validate::verdict::CheckLimits;
 use crate::images::{ImageStore, IncomingImage};
-use crate::model::job::{Job, JobId};
+use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::name::ImageName;
 use crate::model::outcome::{Artifact, TaskId};
 use crate::model::output_options::{Conversion, PostProcessing};
@@ -34,7 +34,7 @@ fn origin(prompt: &str) -> Provenance {
     };
     let id = JobId::new(&request.content(), 0);
     let extras = vec![("artist".to_owned(), "Ada, L.".to_owned())];
-    let job = Job { id, index: 1, label: None, request, extras };
+    let job = Job { id, index: 1, label: None, request, extras, row: ManifestRow::default() };
     Provenance { task: Some(TaskId("5075521".into())), ..Provenance::of_job(job) }
 }
 

@@ -15,7 +15,7 @@ use crate::images::local::saved::LocalImages;
 use crate::images::memory::MemoryStore;
 use crate::images::validate::fixtures::png;
 use crate::images::validate::verdict::CheckLimits;
-use crate::model::job::{Job, JobId};
+use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::provenance::Provenance;
 use crate::model::request::Request;
 
@@ -124,7 +124,14 @@ impl World for MemoryStore {
 
 pub(super) fn job(index: u64, prompt: &str, occurrence: u32) -> Job {
     let request = Request { prompt: prompt.into(), ..Request::default() };
-    Job { id: JobId::new(&request.content(), occurrence), index, label: None, request, extras: vec![] }
+    Job {
+        id: JobId::new(&request.content(), occurrence),
+        index,
+        label: None,
+        request,
+        extras: vec![],
+        row: ManifestRow::default(),
+    }
 }
 
 /// Returns the name of the first image of a job.

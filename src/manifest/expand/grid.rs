@@ -14,6 +14,7 @@ use crate::manifest::expand::permutation::Permutation;
 use crate::manifest::expand::templates::{EntryTemplates, TemplateList};
 use crate::manifest::fields::field::Field;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
+use crate::manifest::fields::parse::RANDOM_SEED;
 use crate::manifest::fields::value::{UnparsedValue, shown_text};
 use crate::manifest::fields::{Fields, parse};
 use crate::manifest::template::parsed::Template;
@@ -234,8 +235,8 @@ impl ParameterGrid {
         let value = |name: &str| values.get(name).map_or("", |(text, _)| text.as_str());
         let fields = &places[places.len() - N_FIELDS..];
         let Fields { model, size, seed, steps, guidance, image_url, loras, params, .. } = &self.fields;
-        let seed = at(seed.as_ref(), fields[7]).map(|seed| seed + copy);
-        if let Some(last) = seed.filter(|seed| *seed > parse::SEED_MAX.cast_unsigned()) {
+        let seed = at(seed.as_ref(), fields[7]).map(|seed| if seed == RANDOM_SEED { seed } else { seed + copy });
+        if let Some(last) = seed.filter(|seed| *seed > parse::SEED_MAX.cast_unsigned() && *seed != RANDOM_SEED) {
             let what = format!("the last of the {} seeds is {last}, above {}", self.n_copies, parse::SEED_MAX);
             return Err((self.prompts.place(), wrong(what, "lower `seed` or `n`")));
         }
@@ -256,7 +257,7 @@ impl ParameterGrid {
             params: at(params.as_ref(), fields[6]).map(|params| parse::sent(&params)).unwrap_or_default(),
         };
         let label = self.ids.as_ref().map(|ids| said(Field::Id, ids.text(places[2], &value))).transpose()?;
-        Ok(JobSpec { label, request, extras: self.extras(&values) })
+        Ok(JobSpec { label, request, extras: self.extras(&values), ..JobSpec::default() })
     }
 
     /// Returns the index of the var whose list gives the row of var `i`: that of the same table, or itself.

@@ -2,7 +2,11 @@
 
 use crate::manifest::diagnostics::{Issue, Location};
 use crate::manifest::expand::grid::ParameterGrid;
-use crate::model::job::JobSpec;
+use crate::manifest::fields::one_or_many::OneOrManyValues;
+use crate::manifest::fields::parse::RANDOM_SEED;
+use crate::manifest::fields::{Fields, Text, parse};
+use crate::model::job::{JobSpec, ManifestRow};
+use crate::model::request::Request;
 
 /// Jobs of an entry.
 #[derive(Debug)]
@@ -15,8 +19,23 @@ pub(crate) enum EntryJobs {
 }
 
 impl EntryJobs {
-    pub(crate) const fn alike(draft: JobSpec, n: u32) -> Self {
-        Self::Alike { draft, n }
+    /// Builds the jobs of an entry with one value per field. They are identical except for their seeds.
+    pub(crate) fn of_fields(fields: Fields, extras: Vec<(String, String)>) -> Option<Self> {
+        let text = |text: Option<OneOrManyValues<Text>>| text.map(|axis| axis.into_first().text);
+        let request = Request {
+            prompt: text(fields.prompt)?,
+            model: fields.model?.into_first(),
+            negative_prompt: text(fields.negative_prompt).filter(|text| !text.is_empty()),
+            size: fields.size.map(OneOrManyValues::into_first),
+            seed: fields.seed.map(OneOrManyValues::into_first),
+            steps: fields.steps.map(OneOrManyValues::into_first),
+            guidance: fields.guidance.map(OneOrManyValues::into_first),
+            image_url: fields.image_url.map(OneOrManyValues::into_first).unwrap_or_default(),
+            loras: fields.loras.map(OneOrManyValues::into_first).unwrap_or_default(),
+            params: fields.params.map(|params| parse::sent(params.at(0))).unwrap_or_default(),
+        };
+        let draft = JobSpec { label: text(fields.id), request, extras, ..JobSpec::default() };
+        Some(Self::Alike { draft, n: fields.n.unwrap_or(1) })
     }
 
     pub(crate) fn of_grid(grid: ParameterGrid) -> Self {
@@ -60,14 +79,20 @@ impl EntryJobs {
 #[derive(Debug)]
 pub(crate) struct JobIterator {
     jobs: EntryJobs,
+    row: ManifestRow,
     /// Location of the entry.
     place: Location,
     i: u64,
 }
 
 impl JobIterator {
-    pub(crate) const fn new(jobs: EntryJobs, place: Location) -> Self {
-        Self { jobs, place, i: 0 }
+    pub(crate) const fn new(jobs: EntryJobs, row: ManifestRow, place: Location) -> Self {
+        Self { jobs, row, place, i: 0 }
+    }
+
+    /// Returns whether the entry is left out.
+    pub(crate) const fn is_skipped(&self) -> bool {
+        self.row.is_skipped
     }
 
     /// Returns the location of the entry.
@@ -93,16 +118,17 @@ impl Iterator for JobIterator {
         }
         let i = self.i;
         self.i += 1;
-        Some(match &mut self.jobs {
+        let draft = match &mut self.jobs {
             EntryJobs::Alike { draft, .. } => Ok(next_alike(draft)),
             EntryJobs::Of(grid) => grid.draft(i),
-        })
+        };
+        Some(draft.map(|draft| JobSpec { row: self.row, ..draft }))
     }
 }
 
 fn next_alike(draft: &mut JobSpec) -> JobSpec {
     let next = draft.clone();
-    if let Some(seed) = &mut draft.request.seed {
+    if let Some(seed) = draft.request.seed.as_mut().filter(|seed| **seed != RANDOM_SEED) {
         *seed += 1;
     }
     next

@@ -1,9 +1,9 @@
 //! Expansion options of an entry: how its lists combine, which vars its texts may use, and the template syntax.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::manifest::diagnostics::{Issue, Location, wrong};
+use crate::manifest::diagnostics::{DiagnosticList, Issue, Location, wrong};
 use crate::manifest::fields::value::{Value, shown, shown_text};
 use crate::manifest::fields::{Text, TextMode};
 use crate::manifest::syntax::Syntax;
@@ -76,6 +76,27 @@ impl ExpandOptions {
             TextMode::Literal
         }
     }
+}
+
+/// Reports the vars that no text uses. Of a table, one column is enough.
+pub(crate) fn unused_vars(vars: &BTreeMap<String, Var>, used: &BTreeSet<String>, warnings: &mut DiagnosticList) {
+    let tables: BTreeSet<_> = used.iter().filter_map(|name| vars.get(name)?.table.as_ref()).collect();
+    for (name, var) in vars.iter().filter(|(name, _)| !used.contains(*name)) {
+        match &var.table {
+            None => warnings.push(var.place, unused(name)),
+            Some(table) if tables.contains(table) => {}
+            Some(table) => {
+                let what = format!("no prompt uses a column of {}", shown_text(table));
+                warnings.push(var.place, wrong(what, "write one in a prompt, such as `{animal}`, or remove the table"));
+            }
+        }
+    }
+}
+
+/// Returns the warning about a var that no text uses.
+pub(crate) fn unused(name: &str) -> Issue {
+    let shown = shown_text(name);
+    wrong(format!("no prompt uses the var {shown}"), format!("write {{{name}}} in a prompt, or remove {shown}"))
 }
 
 /// Parses `grid`, `zip`, `cycle` or `{sample: N, seed: S}`.

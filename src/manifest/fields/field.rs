@@ -27,11 +27,13 @@ pub enum Field {
     N,
     /// Further parameters that only the provider knows.
     Params,
+    /// Whether the entry is to be left out.
+    Skip,
 }
 
 impl Field {
     /// List of all fields, in the order in which a message lists them.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Prompt,
         Self::NegativePrompt,
         Self::Model,
@@ -44,6 +46,7 @@ impl Field {
         Self::Id,
         Self::N,
         Self::Params,
+        Self::Skip,
     ];
 
     /// Returns the name of the field in a manifest.
@@ -61,6 +64,7 @@ impl Field {
             Self::Id => "id",
             Self::N => "n",
             Self::Params => "params",
+            Self::Skip => "skip",
         }
     }
 
@@ -78,7 +82,7 @@ impl Field {
     /// Returns whether the field identifies one entry, and so cannot be shared by all entries.
     pub(crate) const fn is_of_one_entry(self) -> bool {
         match self {
-            Self::Prompt | Self::Id => true,
+            Self::Prompt | Self::Id | Self::Skip => true,
             Self::NegativePrompt
             | Self::Model
             | Self::Size
@@ -104,7 +108,7 @@ impl Field {
             | Self::Guidance
             | Self::ImageUrl
             | Self::Loras => true,
-            Self::Id | Self::N | Self::Params => false,
+            Self::Id | Self::N | Self::Params | Self::Skip => false,
         }
     }
 }

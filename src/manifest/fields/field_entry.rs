@@ -55,7 +55,8 @@ pub(crate) fn is_axis(field: Field, items: &[Item]) -> bool {
         | Field::Loras
         | Field::Id
         | Field::N
-        | Field::Params => true,
+        | Field::Params
+        | Field::Skip => true,
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod parse;
 pub(crate) mod range;
 pub(crate) mod synonyms;
 pub mod value;
+pub(crate) mod yes_or_no;
 
 use std::collections::BTreeMap;
 
@@ -118,6 +119,8 @@ impl Fields {
                     mistakes.push(place, wrong("`n` is a list, not a whole number", remedy));
                 }
             },
+            // Taken from an entry before its other fields are read.
+            Field::Skip => {}
         }
     }
 
@@ -161,6 +164,18 @@ fn laid_over(
     }
 }
 
+/// Removes the mark that an entry is to be left out, and returns what it says. `None` after a mistake.
+pub(crate) fn take_skip(given: &mut Vec<FieldEntry>, mistakes: &mut DiagnosticList) -> Option<bool> {
+    let Some(i) = given.iter().position(|given| given.field == Field::Skip) else { return Some(false) };
+    let FieldEntry { place, said, .. } = given.remove(i);
+    let read = match said {
+        FieldValue::One(Spanned { raw, place }) => parse::skip(&raw).map_err(|wrong| (place, wrong)),
+        FieldValue::Many(_) => Err((place, wrong("`skip` is a list, not yes or no", parse::SKIP_REMEDY))),
+        FieldValue::Unreadable => return None,
+    };
+    read.map_err(|(place, wrong)| mistakes.push(place, wrong)).ok()
+}
+
 /// Reader of all values of one field.
 struct Reader<'a> {
     field: Field,
@@ -200,7 +215,7 @@ impl Reader<'_> {
 }
 
 /// Expands a range to its numbers, and a cell with a JSON list to its items.
-fn spread(field: Field, said: FieldValue) -> Result<FieldValue, (Location, Issue)> {
+pub(crate) fn spread(field: Field, said: FieldValue) -> Result<FieldValue, (Location, Issue)> {
     let FieldValue::One(Spanned { raw, place }) = said else { return Ok(said) };
     let text = match &raw {
         UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) => text.trim(),
@@ -219,7 +234,8 @@ fn spread(field: Field, said: FieldValue) -> Result<FieldValue, (Location, Issue
         | Field::Loras
         | Field::Id
         | Field::N
-        | Field::Params => None,
+        | Field::Params
+        | Field::Skip => None,
     };
     let values = match numbers {
         Some(numbers) => numbers.map_err(|wrong| (place, wrong))?,
@@ -238,7 +254,7 @@ fn listed(field: Field, raw: &UnparsedValue) -> Option<Vec<Value>> {
         Field::Model | Field::Size | Field::Seed | Field::Steps | Field::Guidance | Field::Loras | Field::Params => {
             true
         }
-        Field::Prompt | Field::NegativePrompt | Field::Id | Field::N | Field::ImageUrl => false,
+        Field::Prompt | Field::NegativePrompt | Field::Id | Field::N | Field::ImageUrl | Field::Skip => false,
     };
     if !may_be_list || !text.trim_start().starts_with('[') {
         return None;

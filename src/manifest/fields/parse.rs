@@ -8,6 +8,7 @@ use crate::manifest::fields::field::Field;
 use crate::manifest::fields::json;
 use crate::manifest::fields::missing::{is_missing, meant_decimal, meant_whole};
 use crate::manifest::fields::value::{UnparsedValue, Value, shown, shown_text};
+use crate::manifest::fields::yes_or_no::meaning;
 use crate::model::escape::excerpt;
 use crate::model::request::{Json, Size};
 
@@ -194,8 +195,19 @@ fn number_text(value: &Value) -> String {
     }
 }
 
+/// Stands for a seed that is drawn for each job, until it is drawn. No provider accepts such a number.
+pub(crate) const RANDOM_SEED: u64 = u64::MAX;
+
+/// Word for such a seed.
+const RANDOM: &str = "random";
+
 pub(crate) fn seed(raw: &UnparsedValue) -> Result<u64, Issue> {
-    let number = whole(Field::Seed, raw, SEED, ", or leave it out for a random one")?;
+    if let UnparsedValue::Cell(text) | UnparsedValue::Typed(Value::Text(text)) = raw
+        && text.trim().eq_ignore_ascii_case(RANDOM)
+    {
+        return Ok(RANDOM_SEED);
+    }
+    let number = whole(Field::Seed, raw, SEED, ", or `random` to have one drawn and recorded, or leave it out")?;
     Ok(number.cast_unsigned())
 }
 
@@ -205,7 +217,30 @@ pub(crate) fn steps(raw: &UnparsedValue) -> Result<u32, Issue> {
 
 /// Parses the number of images.
 pub(crate) fn n(raw: &UnparsedValue) -> Result<u32, Issue> {
-    whole(Field::N, raw, N, "").map(small)
+    let is_none = match raw {
+        UnparsedValue::Cell(text) => matches!(text.trim(), "0" | "0.0"),
+        UnparsedValue::Typed(value) => *value == Value::Int(0),
+    };
+    let remedy = if is_none { "; to leave the entry out, write `skip: yes`" } else { "" };
+    whole(Field::N, raw, N, remedy).map(small)
+}
+
+pub(crate) const SKIP_REMEDY: &str = "write yes to leave the entry out, and no or nothing to run it";
+
+/// Parses whether an entry is to be left out.
+pub(crate) fn skip(raw: &UnparsedValue) -> Result<bool, Issue> {
+    let (meant, shown) = match raw {
+        UnparsedValue::Cell(text) => (meaning(text), shown_text(text)),
+        UnparsedValue::Typed(Value::Text(text)) => (meaning(text), shown_text(text)),
+        UnparsedValue::Typed(Value::Bool(flag)) => (Some(*flag), String::new()),
+        UnparsedValue::Typed(Value::Int(number @ 0..=1)) => (Some(*number == 1), String::new()),
+        UnparsedValue::Typed(value) => (None, shown(value)),
+    };
+    let remedy = match raw {
+        UnparsedValue::Cell(_) => format!("{SKIP_REMEDY}, or keep a column of your own with --carry skip"),
+        UnparsedValue::Typed(_) => SKIP_REMEDY.to_owned(),
+    };
+    meant.ok_or_else(|| wrong(format!("`skip` is {shown}, not yes or no"), remedy))
 }
 
 fn small(number: i64) -> u32 {

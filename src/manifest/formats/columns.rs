@@ -167,7 +167,8 @@ pub(crate) fn lint(
     let shown = shown_text(title);
     let carried = format!("the {kind} {shown} is carried through and not sent");
     let Some((means, is_certain)) = synonyms::of(title) else {
-        let known = Field::ALL.into_iter().map(Field::name);
+        // `ship`, `skin` and `slip` are words of their own.
+        let known = Field::ALL.into_iter().filter(|field| *field != Field::Skip).map(Field::name);
         if let Some(near) = misspelt(title, known).filter(|near| joined(near) != joined(title)) {
             let option = as_option(title);
             let remedy = format!("add --map {option}={near} if it is meant so, or --carry {option} if it is not");

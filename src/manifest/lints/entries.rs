@@ -1,10 +1,11 @@
 //! Lints of the entries of a manifest, one after the other, and of all of them together at the end.
 
 use crate::manifest::diagnostics::{Location, PassDiagnostics};
-use crate::manifest::fields::field::Field;
+use crate::manifest::fields::field::{Field, joined};
 use crate::manifest::fields::field_entry::FieldEntry;
 use crate::manifest::fields::one_or_many::OneOrManyValues;
 use crate::manifest::fields::{Fields, Text};
+use crate::manifest::lints::choices::ChoiceColumns;
 use crate::manifest::lints::foreign_texts::ForeignTexts;
 use crate::manifest::lints::linted_format::LintedFormat;
 use crate::manifest::lints::placeholders::Placeholders;
@@ -19,13 +20,16 @@ pub(crate) struct EntryLints {
     texts: Option<ForeignTexts>,
     placeholders: Placeholders,
     seeds: SeedCounts,
+    choices: ChoiceColumns,
+    /// Columns that the user wants carried through, whatever they mean.
+    carried: Vec<String>,
     format: LintedFormat,
 }
 
 impl EntryLints {
-    pub(crate) fn new(is_verbatim: bool, format: LintedFormat) -> Self {
+    pub(crate) fn new(is_verbatim: bool, format: LintedFormat, carried: &[String]) -> Self {
         let texts = (!is_verbatim).then(ForeignTexts::default);
-        Self { texts, format, ..Self::default() }
+        Self { texts, format, carried: carried.to_vec(), ..Self::default() }
     }
 
     /// Returns whether texts are read as they are.
@@ -46,6 +50,18 @@ impl EntryLints {
     /// Counts a seed of -1.
     pub(crate) fn add_random_seed(&mut self, place: Location) {
         self.seeds.add_random(place);
+    }
+
+    /// Looks at the name of a passthrough column.
+    pub(crate) fn see_column(&mut self, title: &str) {
+        if self.format.has_columns && !self.carried.iter().any(|name| joined(name) == joined(title)) {
+            self.choices.add(title, Location::File);
+        }
+    }
+
+    /// Looks at the values that say whether an entry is wanted.
+    pub(crate) fn see_choice(&mut self, extras: &[(String, String)]) {
+        self.choices.see(extras);
     }
 
     /// Checks the texts of an entry, or of the defaults. `columns` are the other columns of an entry whose texts are no templates.
@@ -86,6 +102,7 @@ impl EntryLints {
     /// Reports what is known only at the end.
     pub(crate) fn finish(self, findings: &mut PassDiagnostics) {
         self.seeds.finish(findings);
+        self.choices.finish(findings);
         self.placeholders.finish(self.format.has_columns, findings);
         if let Some(texts) = self.texts {
             texts.finish(findings);

@@ -3,6 +3,7 @@
 //! Prompts are never changed. What is plainly not meant is a mistake; what only resembles a fault is a warning. The option
 //! `verbatim` of the source turns these lints off. Each kind has its file, with its rules as a table.
 
+mod choices;
 mod damage;
 pub(crate) mod entries;
 pub(crate) mod foreign_lists;

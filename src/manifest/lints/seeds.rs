@@ -47,7 +47,13 @@ impl SeedCounts {
                     "`seed` is -1 in {n} entries, the first of them here: no seed is sent, and their images are random"
                 ),
             };
-            findings.warnings.push(place, wrong(what, "leave `seed` empty for a random one"));
+            findings.warnings.push(
+                place,
+                wrong(
+                    what,
+                    "leave `seed` empty for that, or write `random` for a seed that is drawn, sent and recorded",
+                ),
+            );
         }
         match self.large {
             None => {}

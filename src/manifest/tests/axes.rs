@@ -107,6 +107,54 @@ fn overrides_may_be_lists_too() {
     assert_eq!(all.iter().map(short).collect::<Vec<_>>(), ["x #5", "x #6", "y #1"]);
 }
 
+/// Goal: several values of an option make the jobs that the same lists make in the manifest, with the same ids. Method: compare both.
+#[test]
+fn overrides_separated_by_commas_are_lists() {
+    for (overrides, list) in [
+        (&[("model", "a/b, c/d,e/f")][..], "model: [a/b, c/d, e/f]"),
+        (&[("size", "64x64,128X64")], "size: [64x64, 128x64]"),
+        (&[("seed", "1..3,random,7")], "seed: [1, 2, 3, random, 7]"),
+        (&[("steps", "10,20"), ("guidance", "3.5,4")], "steps: [10, 20], guidance: [3.5, 4]"),
+        (&[("model", r#"["a,b"]"#)], r#"model: ["a,b"]"#),
+        (&[("negative_prompt", "text, hands")], r#"negative_prompt: "text, hands""#),
+    ] {
+        let set = |source: &mut Source| {
+            source.limits = None;
+            source.overrides = overrides.iter().map(|(field, value)| ((*field).into(), (*value).into())).collect();
+        };
+        let all = requests(open_with("p.yaml", b"[x, y]", set));
+        let ids = |requests: Vec<Request>| requests.iter().map(Request::content).collect::<Vec<_>>();
+        let listed = format!("{{defaults: {{{list}}}, prompts: [x, y]}}");
+        let listed = open_with("p.yaml", listed.as_bytes(), |source| source.limits = None);
+        assert_eq!(ids(all), ids(requests(listed)), "{list}");
+    }
+}
+
+#[test]
+fn a_list_that_may_be_one_number_is_a_warning_and_a_gap_is_a_mistake() {
+    let told = |field: &str, value: &str| {
+        let set = |source: &mut Source| source.overrides = vec![(field.into(), value.into())];
+        open_with("p.yaml", b"[x]", set)
+    };
+    for (field, value, words) in [
+        (
+            "guidance",
+            "3,5",
+            "--set guidance=3,5 is 2 values; write --set guidance=3.5 for one, or --set 'guidance=[3, 5]'",
+        ),
+        ("seed", "1,000", "--set seed=1,000 is 2 values; write --set seed=1000 for one"),
+    ] {
+        let warnings = told(field, value).unwrap().warnings;
+        assert!(warnings.len() == 1 && warnings[0].contains(words), "{warnings:?}");
+    }
+    for (field, value) in [("guidance", "3.5,5"), ("guidance", "2,3,4"), ("seed", "1,20,3"), ("steps", "10,20")] {
+        assert_eq!(told(field, value).unwrap().warnings, Vec::<String>::new(), "{field}={value}");
+    }
+    for (field, value) in [("model", "a/b,,c/d"), ("model", "a/b,"), ("seed", "1,x"), ("size", "64x64,65")] {
+        assert!(told(field, value).is_err(), "{field}={value}");
+    }
+}
+
 #[test]
 fn lists_that_cannot_be_combined_are_refused() {
     assert_mistakes(
@@ -137,8 +185,8 @@ fn lists_that_cannot_be_combined_are_refused() {
             (
                 "- {prompt: x, seed: [1, -1, 2, x]}",
                 &[
-                    "p:1: `seed` is -1, outside 0 to 2147483647; write a whole number from 0 to 2147483647, or leave it out for a random one",
-                    "p:1: `seed` is `x`, not a whole number; write a whole number from 0 to 2147483647, or leave it out for a random one",
+                    "p:1: `seed` is -1, outside 0 to 2147483647; write a whole number from 0 to 2147483647, or `random` to have one drawn and recorded, or leave it out",
+                    "p:1: `seed` is `x`, not a whole number; write a whole number from 0 to 2147483647, or `random` to have one drawn and recorded, or leave it out",
                 ],
             ),
             (

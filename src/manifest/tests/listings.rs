@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::manifest::fields::synonyms;
+use crate::model::choice::JobChoice;
 use crate::model::job::JobId;
 use crate::model::request::ContentHash;
 
@@ -19,7 +20,7 @@ fn listed(name: &str, text: &[u8]) -> (Vec<JobSpec>, [Vec<u8>; 2]) {
     let drafts = manifest.drafts().expect("the file is the same").map(|draft| draft.expect("and stays so")).collect();
     let lists = [Listing::Csv, Listing::Jsonl].map(|listing| {
         let mut out = Vec::new();
-        list(&manifest, listing, &mut out).expect("memory can be written");
+        list(&manifest, &JobChoice::default(), listing, &mut out).expect("memory can be written");
         out
     });
     (drafts, lists)
@@ -42,6 +43,8 @@ fn in_order(draft: &JobSpec) -> JobSpec {
     draft.extras.sort();
     // Removes empty values, because an empty cell of a table means no value.
     draft.extras.retain(|(_, text)| !text.is_empty());
+    // A listing has a row for each job.
+    draft.row.number = None;
     draft
 }
 

@@ -183,9 +183,9 @@ proptest! {
     fn images_add_up(rows in prop::collection::vec((1_u32..=20, prop::option::of(0_u64..1_000)), 1..20)) {
         let mut text = "prompt,n,seed\n".to_owned();
         let mut seeds = Vec::new();
-        for (n, seed) in &rows {
+        for (row, (n, seed)) in rows.iter().enumerate() {
             let cell = seed.map_or(String::new(), |seed| seed.to_string());
-            writeln!(text, "a cat,{n},{cell}").expect("memory can be written");
+            writeln!(text, "cat {row},{n},{cell}").expect("memory can be written");
             seeds.extend((0..u64::from(*n)).map(|i| seed.map(|seed| seed + i)));
         }
         let told = requests(csv(&text));

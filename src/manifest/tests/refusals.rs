@@ -135,10 +135,10 @@ fn every_mistake_of_a_manifest_is_told_at_once() {
                  else put it under `meta:` to carry it through, or `params:` to send it",
                 "p:5: `size` is `1024`, not WIDTHxHEIGHT; write 1024x1024",
                 "p:9: `seed` is -2, outside 0 to 2147483647; \
-                 write a whole number from 0 to 2147483647, or leave it out for a random one",
+                 write a whole number from 0 to 2147483647, or `random` to have one drawn and recorded, or leave it out",
                 "p:10: unknown field `style`; put it under `meta:` to carry it through, or `params:` to send it",
                 "p:13: `seed` is `abc`, not a whole number; \
-                 write a whole number from 0 to 2147483647, or leave it out for a random one",
+                 write a whole number from 0 to 2147483647, or `random` to have one drawn and recorded, or leave it out",
             ],
         )],
     );

@@ -72,7 +72,7 @@ fn mistakes_are_told_with_the_lines_of_the_file() {
                 &[
                     "p:3: an unquoted text contains a second `: `; put the whole text in quotes, or check the indentation",
                     "p:6: `seed` is `x`, not a whole number; \
-                     write a whole number from 0 to 2147483647, or leave it out for a random one",
+                     write a whole number from 0 to 2147483647, or `random` to have one drawn and recorded, or leave it out",
                 ],
             ),
             (

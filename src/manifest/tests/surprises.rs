@@ -27,14 +27,14 @@ fn numbers_in_odd_spellings_are_refused_as_they_are_written() {
             (
                 "- {prompt: x, seed: 12:30}",
                 &[
-                    "p:1: `seed` is `12:30`, not a whole number; write a whole number from 0 to 2147483647, or leave it out for a random one",
+                    "p:1: `seed` is `12:30`, not a whole number; write a whole number from 0 to 2147483647, or `random` to have one drawn and recorded, or leave it out",
                 ],
             ),
             ("- {prompt: x, seed: \"012\"}", &["p:1: `seed` is the text `012`, not a number; write it without quotes"]),
             (
                 "- {prompt: x, seed: yes}",
                 &[
-                    "p:1: `seed` is `yes`, not a whole number; write a whole number from 0 to 2147483647, or leave it out for a random one",
+                    "p:1: `seed` is `yes`, not a whole number; write a whole number from 0 to 2147483647, or `random` to have one drawn and recorded, or leave it out",
                 ],
             ),
         ],

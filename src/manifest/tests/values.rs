@@ -193,7 +193,8 @@ fn whole_numbers_are_read_to_their_bounds() {
 
 #[test]
 fn other_numbers_are_refused() {
-    const SEEDS: &str = "write a whole number from 0 to 2147483647, or leave it out for a random one";
+    const SEEDS: &str =
+        "write a whole number from 0 to 2147483647, or `random` to have one drawn and recorded, or leave it out";
     for (raw, what) in [
         (int(-1), "`seed` is -1, outside 0 to 2147483647"),
         (int(2_147_483_648), "`seed` is 2147483648, outside 0 to 2147483647"),
@@ -221,7 +222,10 @@ fn other_numbers_are_refused() {
     assert_refused(
         |raw| n(&raw),
         &[
-            (int(0), "`n` is 0, outside 1 to 10000; write a whole number from 1 to 10000"),
+            (
+                int(0),
+                "`n` is 0, outside 1 to 10000; write a whole number from 1 to 10000; to leave the entry out, write `skip: yes`",
+            ),
             (cell("10001"), "`n` is 10001, outside 1 to 10000; write a whole number from 1 to 10000"),
         ],
     );

@@ -13,6 +13,8 @@ const COPIES_MAX: u32 = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NameField {
     Index,
+    /// Number of the manifest's row, unless the manifest has a column `row`.
+    Row,
     Id,
     TaskId,
     Slug,
@@ -29,9 +31,12 @@ pub(super) enum NameField {
     Column(String),
 }
 
+const ROW: &str = "row";
+
 /// Built-in fields, by name.
-const OURS: [(&str, NameField); 13] = [
+const OURS: [(&str, NameField); 14] = [
     ("index", NameField::Index),
+    (ROW, NameField::Row),
     ("id", NameField::Id),
     ("task_id", NameField::TaskId),
     ("slug", NameField::Slug),
@@ -100,6 +105,7 @@ impl FieldRef {
 
 fn raw(field: &NameField, origin: &Provenance) -> String {
     let (job, request) = (&origin.job, &origin.job.request);
+    let carried = |name: &str| job.extras.iter().find(|(column, _)| column == name).map(|(_, text)| text.clone());
     match field {
         NameField::Index => job.index.to_string(),
         NameField::Id => job.label.clone().unwrap_or_else(|| job.id.to_string()),
@@ -123,10 +129,8 @@ fn raw(field: &NameField, origin: &Provenance) -> String {
             let content = request.content();
             show((0..COPIES_MAX).find(|n| JobId::new(&content, *n) == job.id).map(|n| n + 1))
         }
-        NameField::Column(name) => {
-            let own = job.extras.iter().find(|(column, _)| column == name);
-            own.map_or_else(String::new, |(_, text)| text.clone())
-        }
+        NameField::Row => carried(ROW).unwrap_or_else(|| show(job.row_number())),
+        NameField::Column(name) => carried(name).unwrap_or_default(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::slug::is_mark;
 use super::template::NameTemplate;
 use super::*;
-use crate::model::job::{Job, JobId};
+use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::outcome::TaskId;
 use crate::model::request::Request;
 use crate::model::time::Timestamp;
@@ -15,7 +15,7 @@ use crate::model::time::Timestamp;
 fn job(index: u64, prompt: &str) -> Provenance {
     let request = Request { prompt: prompt.into(), ..Request::default() };
     let id = JobId::new(&request.content(), 0);
-    Provenance::of_job(Job { id, index, label: None, request, extras: vec![] })
+    Provenance::of_job(Job { id, index, label: None, request, extras: vec![], row: ManifestRow::default() })
 }
 
 /// Creates a name with a stem that the user chose, in the job's own folder.
@@ -205,7 +205,14 @@ fn full() -> Provenance {
     let id = JobId::new(&request.content(), 2);
     let extras = [("category", "Katzen & Hunde"), ("page", "7"), ("nothing", "")];
     let extras = extras.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec();
-    let job = Job { id, index: 12, label: Some("IMG_7".into()), request, extras };
+    let job = Job {
+        id,
+        index: 12,
+        label: Some("IMG_7".into()),
+        request,
+        extras,
+        row: ManifestRow { number: Some(9), is_skipped: false },
+    };
     // 2027-01-15T08:00:00Z
     let submitted_at = Some(Timestamp::from_millis(1_800_000_000_999));
     Provenance { task: Some(TaskId("5075521".into())), submitted_at, ..Provenance::of_job(job) }
@@ -223,6 +230,7 @@ fn every_field_of_a_template_is_filled_in() {
         ("{time}-{slug}", "images/20270115-080000-a-golden-cat"),
         ("{date}/{time}_{prompt}", "images/2027-01-15/20270115-080000_A-golden-Cat"),
         ("{id}", "images/IMG_7"),
+        ("{row:05}/samples/{n}", "images/00009/samples/3"),
         ("{task_id}", "images/5075521"),
         ("{model}/{size}/{seed}", "images/Qwen-Qwen-Image/1024x768/42"),
         ("s{steps}-g{guidance}-{n}", "images/s30-g3-5-3"),
@@ -277,7 +285,7 @@ fn a_template_that_is_none_says_why() {
 #[test]
 fn a_field_that_no_job_has_is_refused_with_the_one_that_was_meant() {
     let error = |text: &str| text.parse::<NameTemplate>().unwrap().check(&columns()).unwrap_err().to_string();
-    insta::assert_snapshot!(error("{categroy}/{index}"), @"there is no field {categroy}, perhaps {category}; the fields are {index} {id} {task_id} {slug} {prompt} {time} {date} {model} {size} {seed} {steps} {guidance} {n}, and of this manifest {category} {page} {nothing}");
+    insta::assert_snapshot!(error("{categroy}/{index}"), @"there is no field {categroy}, perhaps {category}; the fields are {index} {row} {id} {task_id} {slug} {prompt} {time} {date} {model} {size} {seed} {steps} {guidance} {n}, and of this manifest {category} {page} {nothing}");
     assert!(error("{}").starts_with("there is no field {}"), "{}", error("{}"));
     assert!(error("{indx}").contains("perhaps {index}"));
 }
@@ -307,7 +315,7 @@ proptest! {
             let Ok(parsed) = written.parse::<NameTemplate>() else { continue };
             let Job { id, request, .. } = (*job(index, &text).job).clone();
             let extras = vec![("category".to_owned(), text.clone())];
-            let job = Job { id, index, label: Some(text.clone()), request, extras };
+            let job = Job { id, index, label: Some(text.clone()), request, extras, row: ManifestRow::default() };
             let origin = Provenance { task: Some(TaskId(text.clone())), ..Provenance::of_job(job) };
             let name = parsed.name(origin, 1);
             for path in [name.path(ImageFormat::WebP), name.path_apart(ImageFormat::WebP), name.beside_apart("json")] {

@@ -8,7 +8,7 @@ use crate::model::amount::Amount;
 use crate::model::cost::Cost;
 use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::{EventKind, Stage};
-use crate::model::job::{Job, JobId};
+use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::outcome::{Fault, FaultKind, Outcome, TaskId, Url};
 use crate::model::phase::{JobRecord, JobState};
 use crate::model::request::Request;
@@ -35,7 +35,14 @@ pub(super) fn facts() -> RunReport {
 fn record(index: u64, prompt: &str, past: &[EventKind]) -> JobRecord {
     let request = Request { prompt: prompt.into(), model: "a/b".into(), ..Request::default() };
     let label = (index == 2).then(|| "my <id>".to_owned());
-    let job = Job { id: JobId::new(&request.content(), 0), index, label, request, extras: vec![] };
+    let job = Job {
+        id: JobId::new(&request.content(), 0),
+        index,
+        label,
+        request,
+        extras: vec![],
+        row: ManifestRow::default(),
+    };
     let mut state = JobState::default();
     for (kind, secs) in past.iter().zip([0, 1, 12, 15]) {
         state.apply(Timestamp::from_millis(1_799_999_910_000 + 1000 * secs), kind);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::*;
-use crate::model::job::{Job, JobId};
+use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::outcome::{Fault, FaultKind, ImageFormat, Outcome, TaskId};
 use crate::model::phase::{JobState, Phase};
 use crate::model::request::{Json, Lora, Request};
@@ -16,7 +16,7 @@ const HOSTILE: &str = "</script><script>alert(1)</script><!-- <img src=x onerror
 fn record(index: u64, prompt: &str, phase: Phase) -> JobRecord {
     let request = Request { prompt: prompt.into(), model: "Qwen/Qwen-Image".into(), ..Request::default() };
     let extras = vec![("b".to_owned(), prompt.to_owned())];
-    let job = Job { id: JobId::from_bytes([7; 10]), index, label: None, request, extras };
+    let job = Job { id: JobId::from_bytes([7; 10]), index, label: None, request, extras, row: ManifestRow::default() };
     JobRecord { job: Arc::new(job), state: JobState { phase, ..JobState::default() } }
 }
 

@@ -16,20 +16,21 @@ pub(crate) struct ResultsWriter {
 
 impl ResultsWriter {
     /// Creates the temporary file for a run with this provider and these further columns of the manifest. A table may start with a
-    /// byte order mark.
+    /// byte order mark. `has_rows` says whether the ledger has the rows of the jobs.
     pub(crate) fn create(
         path: &Path,
         format: ResultsFileFormat,
         has_bom: bool,
         provider: &str,
         columns: &[String],
+        has_rows: bool,
     ) -> Result<Self, ResultsError> {
         results::check(path).map_err(error_at(path))?;
         let mut file = AtomicFile::create(path).map_err(error_at(path))?;
         if has_bom {
             file.write_all(BYTE_ORDER_MARK).map_err(error_at(path))?;
         }
-        let results = Results::new(file, format, provider, columns).map_err(error_at(path))?;
+        let results = Results::new(file, format, provider, columns, has_rows).map_err(error_at(path))?;
         Ok(Self { results, path: path.to_owned() })
     }
 

@@ -50,8 +50,11 @@ pub(crate) const COLUMNS: [&str; 26] = [
 ];
 
 /// Names of our columns behind the manifest's own. `cost` is the certain cost of all submissions of a job. Only the
-/// first line of a job has it, so that the column adds up.
-pub(crate) const LAST_COLUMNS: [&str; 1] = ["cost"];
+/// first line of a job has it, so that the column adds up. `row` is the number of the manifest's row.
+pub(crate) const LAST_COLUMNS: [&str; 2] = ["cost", ROW];
+
+/// Name of the column that gives way to a column of the manifest with the same name.
+const ROW: &str = "row";
 
 /// Format of the results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,6 +104,10 @@ pub(crate) struct Results<W: Write> {
     provider: String,
     /// Further columns of the manifest, by their names in the jobs.
     columns: Vec<String>,
+    /// Names of our last columns.
+    last: &'static [&'static str],
+    /// Records that the ledger has the rows of the jobs.
+    has_rows: bool,
 }
 
 enum RowEncoder<W: Write> {
@@ -110,27 +117,34 @@ enum RowEncoder<W: Write> {
 
 impl<W: Write> Results<W> {
     /// Creates a table with our columns first, followed by the manifest's further ones.
-    pub(crate) fn new(out: W, format: ResultsFileFormat, provider: &str, columns: &[String]) -> io::Result<Self> {
+    pub(crate) fn new(
+        out: W,
+        format: ResultsFileFormat,
+        provider: &str,
+        columns: &[String],
+        has_rows: bool,
+    ) -> io::Result<Self> {
         let columns = distinct(columns);
+        let last = if columns.iter().any(|column| column == ROW) { &LAST_COLUMNS[..1] } else { &LAST_COLUMNS };
         let lines = match format {
             ResultsFileFormat::Csv | ResultsFileFormat::GuardedCsv => {
                 let (mut csv, is_guarded) =
                     (Box::new(csv::Writer::from_writer(out)), format == ResultsFileFormat::GuardedCsv);
-                let further = headings(&columns, &[&COLUMNS[..], &LAST_COLUMNS].concat()).into_iter();
+                let further = headings(&columns, &[&COLUMNS[..], last].concat()).into_iter();
                 let further = further.map(|name| if is_guarded { guarded(name.into()).into_owned() } else { name });
                 let names = COLUMNS.into_iter().map(str::to_owned).chain(further);
-                csv.write_record(names.chain(LAST_COLUMNS.map(str::to_owned)))?;
+                csv.write_record(names.chain(last.iter().map(|name| (*name).to_owned())))?;
                 RowEncoder::Csv { csv, is_guarded }
             }
             ResultsFileFormat::Jsonl => {
                 let ours = [&COLUMNS[..], &NESTED].concat();
-                let further = headings(&columns, &[&ours[..], &LAST_COLUMNS].concat());
-                let names = ours.into_iter().map(str::to_owned).chain(further).chain(LAST_COLUMNS.map(str::to_owned));
-                let names = names.collect();
+                let further = headings(&columns, &[&ours[..], last].concat());
+                let last = last.iter().map(|name| (*name).to_owned());
+                let names = ours.into_iter().map(str::to_owned).chain(further).chain(last).collect();
                 RowEncoder::Jsonl { out: BufWriter::new(out), names }
             }
         };
-        Ok(Self { lines, provider: provider.to_owned(), columns })
+        Ok(Self { lines, provider: provider.to_owned(), columns, last, has_rows })
     }
 
     /// Writes the lines of one job. `cost` is `None` if its price is unknown.
@@ -147,7 +161,9 @@ impl<W: Write> Results<W> {
         let own = fields(record, artifact, &self.provider);
         let carried = |column| record.job.extras.iter().find(|(name, _)| name == column).map(|(_, text)| text.as_str());
         let further = self.columns.iter().map(|column| CellValue::text_of(carried(column)));
-        let last = [cost.map_or(CellValue::None, |cost| CellValue::Real(cost.number()))];
+        let cost = cost.map_or(CellValue::None, |cost| CellValue::Real(cost.number()));
+        let row = CellValue::whole_of(record.job.row_number().filter(|_| self.has_rows));
+        let last = [cost, row].into_iter().take(self.last.len());
         match &mut self.lines {
             RowEncoder::Csv { csv, is_guarded } => {
                 for value in own.into_iter().chain(further).chain(last) {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::event::{EventKind, Stage};
-use crate::model::job::{Job, JobId};
+use crate::model::job::{Job, JobId, ManifestRow};
 use crate::model::outcome::Fault;
 use crate::model::outcome::{ImageFormat, TaskId};
 use crate::model::request::{Json, Request, Size};
@@ -27,7 +27,10 @@ fn record(index: u64, prompt: &str, story: &[EventKind]) -> JobRecord {
     for (at, kind) in (1_800_000_000_000..).step_by(1234).zip(story) {
         state.apply(Timestamp::from_millis(at), kind);
     }
-    JobRecord { job: Arc::new(Job { id, index, label: None, request, extras: vec![] }), state }
+    JobRecord {
+        job: Arc::new(Job { id, index, label: None, request, extras: vec![], row: ManifestRow::default() }),
+        state,
+    }
 }
 
 fn with(record: JobRecord, change: impl FnOnce(&mut Job)) -> JobRecord {
@@ -53,7 +56,7 @@ fn table(columns: &[&str], jobs: &[JobRecord]) -> String {
 }
 
 fn written(format: ResultsFileFormat, columns: &[&str], jobs: &[JobRecord]) -> String {
-    let mut results = Results::new(Vec::new(), format, "modelscope", &strings(columns)).unwrap();
+    let mut results = Results::new(Vec::new(), format, "modelscope", &strings(columns), false).unwrap();
     for record in jobs {
         results.write(record, None).unwrap();
     }
@@ -114,8 +117,8 @@ fn text_of_every_kind_comes_back_as_it_was() {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let back: Vec<String> = reader.records().map(|record| record.unwrap()[4].to_owned()).collect();
     assert_eq!(back, prompts);
-    insta::assert_snapshot!(lines_of(&jobs[0]), @r#"1,01010101010101010101,pending,,"a, b",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0,"#);
-    insta::assert_snapshot!(lines_of(&jobs[1]), @r#"2,02020202020202020202,pending,,"say ""cat""",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0,"#);
+    insta::assert_snapshot!(lines_of(&jobs[0]), @r#"1,01010101010101010101,pending,,"a, b",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0,,"#);
+    insta::assert_snapshot!(lines_of(&jobs[1]), @r#"2,02020202020202020202,pending,,"say ""cat""",,Qwen/Qwen-Image,,,,,modelscope,,0,,,,,,,,,,,0,0,,"#);
 }
 
 #[test]
@@ -130,10 +133,10 @@ fn further_columns_follow_under_names_that_nothing_else_has() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[0].strip_prefix(&own),
-        Some(",input_input_status,input_status,artist,absent,input_seed,input_input_seed,cost")
+        Some(",input_input_status,input_status,artist,absent,input_seed,input_input_seed,cost,row")
     );
-    assert!(lines[1].ends_with(",,0,0,mine,also mine,\"Ada, L.\",,7,,"), "{}", lines[1]);
-    assert!(lines[2].ends_with(",,0,0,,,,,,,"), "{}", lines[2]);
+    assert!(lines[1].ends_with(",,0,0,mine,also mine,\"Ada, L.\",,7,,,"), "{}", lines[1]);
+    assert!(lines[2].ends_with(",,0,0,,,,,,,,"), "{}", lines[2]);
 }
 
 #[test]
@@ -153,14 +156,14 @@ fn as_json_the_same_columns_have_types_and_the_request_has_its_lists() {
         },
     );
     let mut results =
-        Results::new(Vec::new(), ResultsFileFormat::Jsonl, "modelscope", &strings(&["params", "score"])).unwrap();
+        Results::new(Vec::new(), ResultsFileFormat::Jsonl, "modelscope", &strings(&["params", "score"]), true).unwrap();
     for record in [job, record(8, "new", &[])] {
         results.write(&record, None).unwrap();
     }
     let text = String::from_utf8(results.finish().unwrap()).unwrap();
     insta::assert_snapshot!(text, @r#"
-    {"index":7,"id":"07070707070707070707","status":"succeeded","file_name":"images/7.png","prompt":"say \"cat\"\n猫 🐈","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":18446744073709551615,"steps":null,"guidance":4.0,"provider":"modelscope","task_id":"5075521","attempts":1,"submitted_at":"2027-01-15T08:00:00.000Z","finished_at":"2027-01-15T08:00:02.468Z","seconds":2.468,"width":64,"height":48,"bytes":1000,"format":"png","sha256":"abababababababababababababababababababababababababababababababab","error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":["https://a/b.png"],"loras":null,"params":{"tiles":[1,2]},"input_params":"mine","score":"7","cost":null}
-    {"index":8,"id":"08080808080808080808","status":"pending","file_name":null,"prompt":"new","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":null,"steps":null,"guidance":null,"provider":"modelscope","task_id":null,"attempts":0,"submitted_at":null,"finished_at":null,"seconds":null,"width":null,"height":null,"bytes":null,"format":null,"sha256":null,"error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":null,"loras":null,"params":null,"input_params":null,"score":null,"cost":null}
+    {"index":7,"id":"07070707070707070707","status":"succeeded","file_name":"images/7.png","prompt":"say \"cat\"\n猫 🐈","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":18446744073709551615,"steps":null,"guidance":4.0,"provider":"modelscope","task_id":"5075521","attempts":1,"submitted_at":"2027-01-15T08:00:00.000Z","finished_at":"2027-01-15T08:00:02.468Z","seconds":2.468,"width":64,"height":48,"bytes":1000,"format":"png","sha256":"abababababababababababababababababababababababababababababababab","error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":["https://a/b.png"],"loras":null,"params":{"tiles":[1,2]},"input_params":"mine","score":"7","cost":null,"row":7}
+    {"index":8,"id":"08080808080808080808","status":"pending","file_name":null,"prompt":"new","negative_prompt":null,"model":"Qwen/Qwen-Image","size":null,"seed":null,"steps":null,"guidance":null,"provider":"modelscope","task_id":null,"attempts":0,"submitted_at":null,"finished_at":null,"seconds":null,"width":null,"height":null,"bytes":null,"format":null,"sha256":null,"error_code":null,"error":null,"submits_in_doubt":0,"tasks_lost":0,"image_url":null,"loras":null,"params":null,"input_params":null,"score":null,"cost":null,"row":8}
     "#);
 }
 
@@ -186,15 +189,16 @@ fn the_cost_of_a_job_stands_in_its_first_line_behind_all_columns() {
     let mut two = record(1, "x", &[SubmitStarted, task(), Finished(Outcome::Succeeded(two))]);
     Arc::make_mut(&mut two.job).extras = vec![("cost".into(), "mine".into())];
     let moderated = record(2, "y", &[SubmitStarted, task(), failed(FaultKind::Moderated, "")]);
-    let mut results = Results::new(Vec::new(), ResultsFileFormat::Csv, "modelscope", &strings(&["cost"])).unwrap();
+    let mut results =
+        Results::new(Vec::new(), ResultsFileFormat::Csv, "modelscope", &strings(&["cost"]), false).unwrap();
     results.write(&two, Some(Amount::new(0.04))).unwrap();
     results.write(&moderated, Some(Amount::new(2.0))).unwrap();
     results.write(&record(3, "z", &[]), None).unwrap();
     let text = String::from_utf8(results.finish().unwrap()).unwrap();
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    assert_eq!(names[COLUMNS.len()..], ["input_cost", "cost"]);
-    let last = |record: &csv::StringRecord| [record.len() - 2, record.len() - 1].map(|at| record[at].to_owned());
+    assert_eq!(names[COLUMNS.len()..], ["input_cost", "cost", "row"]);
+    let last = |record: &csv::StringRecord| [record.len() - 3, record.len() - 2].map(|at| record[at].to_owned());
     let cells: Vec<[String; 2]> = reader.records().map(|record| last(&record.unwrap())).collect();
     assert_eq!(cells, [["mine", "0.04"], ["mine", ""], ["", "2"], ["", ""]].map(|pair| pair.map(str::to_owned)));
 }
@@ -235,7 +239,7 @@ fn a_file_is_replaced_as_a_whole() {
     let path = out.path().join("results.csv");
     let before = table(&[], &[]);
     fs::write(&path, &before).unwrap();
-    let mut writer = ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[]).unwrap();
+    let mut writer = ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[], false).unwrap();
     let jobs: Vec<JobRecord> = (1..=200).map(|index| record(index, &"long ".repeat(100), &[])).collect();
     for record in &jobs {
         writer.write(record, None).unwrap();
@@ -271,7 +275,7 @@ fn only_results_are_replaced_by_results() {
 fn a_writer_dropped_unfinished_leaves_nothing() {
     let out = TempDir::new().unwrap();
     let mut writer =
-        ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, false, "modelscope", &[])
+        ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, false, "modelscope", &[], true)
             .unwrap();
     writer.write(&record(1, "x", &[]), None).unwrap();
     assert_eq!(names_in(&out).len(), 1);
@@ -290,7 +294,7 @@ fn links_are_replaced_and_not_followed() {
     for name in partials.chain(["results.csv".to_owned()]) {
         std::os::unix::fs::symlink(elsewhere.path().join(&name), out.path().join(&name)).unwrap();
     }
-    ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[]).unwrap().finish().unwrap();
+    ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[], true).unwrap().finish().unwrap();
     assert!(fs::symlink_metadata(&path).unwrap().is_file());
     assert_eq!(names_in(&elsewhere), [""; 0]);
     assert_eq!(names_in(&out).len(), 500, "one link has become the file");
@@ -301,7 +305,7 @@ fn two_writers_at_once_do_not_meet() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("results.csv");
     let mut writers = ["one", "two"]
-        .map(|provider| ResultsWriter::create(&path, ResultsFileFormat::Csv, false, provider, &[]).unwrap());
+        .map(|provider| ResultsWriter::create(&path, ResultsFileFormat::Csv, false, provider, &[], true).unwrap());
     for writer in &mut writers {
         writer.write(&record(1, "x", &[]), None).unwrap();
     }
@@ -323,7 +327,7 @@ fn what_a_killed_process_left_is_cleared_away_when_it_is_old() {
     leave(".other.csv.partial-1-0", 0);
     leave(".results.csv.partial-2-0", u64::from(u32::MAX));
     drop(
-        ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, false, "modelscope", &[])
+        ResultsWriter::create(&out.path().join("results.csv"), ResultsFileFormat::Csv, false, "modelscope", &[], true)
             .unwrap(),
     );
     assert_eq!(names_in(&out), [".other.csv.partial-1-0", ".results.csv.partial-2-0"]);
@@ -334,13 +338,13 @@ fn an_error_names_the_file() {
     let out = TempDir::new().unwrap();
     let path = out.path().join("absent/results.csv");
     let error =
-        ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[]).err().unwrap().to_string();
+        ResultsWriter::create(&path, ResultsFileFormat::Csv, false, "modelscope", &[], true).err().unwrap().to_string();
     assert!(error.starts_with(&format!("could not write {}: ", path.display())), "{error}");
     assert!(error.ends_with("; nothing is lost, write it again with `promptbatch results`"), "{error}");
 
     let folder = out.path().join("results.csv");
     fs::create_dir(&folder).unwrap();
-    let writer = ResultsWriter::create(&folder, ResultsFileFormat::Csv, false, "modelscope", &[]);
+    let writer = ResultsWriter::create(&folder, ResultsFileFormat::Csv, false, "modelscope", &[], true);
     assert!(writer.is_err(), "a folder is not replaced");
     assert_eq!(names_in(&out), ["results.csv"], "and nothing else is left");
 }

@@ -5,7 +5,7 @@ use crate::store::settings::ReadSettings;
 
 /// Numbers of an import: new, kept and dropped jobs, the jobs before, and those of them that left.
 fn numbers(imported: Imported) -> [u64; 5] {
-    let Imported { n_new, n_kept, n_dropped, n_before, n_left } = imported;
+    let Imported { n_new, n_kept, n_dropped, n_before, n_left, n_skipped: _ } = imported;
     [n_new, n_kept, n_dropped, n_before, n_left]
 }
 
@@ -83,7 +83,7 @@ pub(super) fn a_manifest_that_breaks_off_is_no_difference<P: TestPlace>() {
     let place = P::new();
     let run = place.open();
     let broken = [Ok(draft("cow")), Err(LedgerError::WriterStopped)].into_iter();
-    assert!(matches!(run.diff(broken, 1), Err(LedgerError::WriterStopped)));
+    assert!(matches!(run.diff(broken, 1, |_, _, _, _| ()), Err(LedgerError::WriterStopped)));
 }
 
 pub(super) fn a_second_difference_starts_afresh<P: TestPlace>() {
@@ -91,7 +91,7 @@ pub(super) fn a_second_difference_starts_afresh<P: TestPlace>() {
     let run = place.import(&["cat", "dog"]);
     let n_kept = |prompts: &[&str]| {
         let drafts = prompts.iter().map(|prompt| Ok::<_, LedgerError>(draft(prompt)));
-        run.diff(drafts, 1).unwrap().n_kept
+        run.diff(drafts, 1, |_, _, _, _| ()).unwrap().n_kept
     };
     assert_eq!((n_kept(&["cat", "dog"]), n_kept(&["cat"])), (2, 1));
 }

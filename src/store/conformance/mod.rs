@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::model::event::{Event, EventKind, Stage};
-use crate::model::job::JobSpec;
+use crate::model::job::{JobSpec, ManifestRow};
 use crate::model::outcome::{Artifact, Fault, FaultKind, ImageFormat, Outcome, TaskId, Url};
 use crate::model::phase::JobRecord;
 use crate::model::request::Request;
@@ -183,7 +183,7 @@ pub(super) fn life() -> Vec<EventKind> {
 
 pub(super) fn draft(prompt: &str) -> JobSpec {
     let request = Request { prompt: prompt.into(), model: "a/b".into(), ..Request::default() };
-    JobSpec { label: None, request, extras: vec![("note".into(), format!("about {prompt}"))] }
+    JobSpec { label: None, request, extras: vec![("note".into(), format!("about {prompt}"))], ..JobSpec::default() }
 }
 
 fn import(run: &mut dyn RunWriter, prompts: &[&str]) -> Imported {
@@ -315,6 +315,7 @@ macro_rules! conformance {
                     every_task_that_was_ever_accepted_has_its_owner
                 }
                 retrying {
+                    any_jobs_can_be_selected
                     only_the_failures_that_are_selected_are_handed_out_again
                     a_job_returns_to_its_task_where_that_may_still_give_the_image
                     an_interrupted_retry_continues

@@ -15,13 +15,15 @@ use crate::store::typed::read_snapshot;
 /// Jobs shown per list.
 const SHOWN_MAX: usize = 3;
 
-/// Row of a manifest: a content, an optional label, and a note that is carried through. Contents are few, so that rows repeat.
-type Line = (u8, Option<u8>, u8);
+/// Row of a manifest: a content, an optional label, a note that is carried through, and whether the row is left out. Contents are few, so
+/// that rows repeat.
+type Line = (u8, Option<u8>, u8, bool);
 
-fn row((content, label, note): Line) -> JobSpec {
+fn row((content, label, note, is_skipped): Line) -> JobSpec {
     let request = Request { prompt: format!("prompt {content}"), model: "a/b".into(), ..Request::default() };
     let extras = if note == 0 { vec![] } else { vec![("note".to_owned(), note.to_string())] };
-    JobSpec { label: label.map(|label| format!("label {label}")), request, extras }
+    let row = ManifestRow { number: Some(u64::from(note) + 1), is_skipped };
+    JobSpec { label: label.map(|label| format!("label {label}")), request, extras, row }
 }
 
 fn rows(lines: &[Line]) -> impl Iterator<Item = Result<JobSpec, LedgerError>> {
@@ -45,6 +47,16 @@ impl ModelJob {
 
     fn name(&self) -> Option<u8> {
         self.line.1
+    }
+
+    /// Returns whether a job in this phase is left out because its row says so.
+    fn is_left_out(&self, phase: i64) -> bool {
+        self.line.3 && phase < phase::RUNNING
+    }
+
+    /// Returns what the results show, apart from the number of the row.
+    fn carried(&self) -> (Option<u8>, u8) {
+        (self.line.1, self.line.2)
     }
 }
 
@@ -80,9 +92,11 @@ fn take(from: &mut Vec<ModelJob>, is_it: impl Fn(&ModelJob) -> bool) -> Option<M
 
 fn expected(model: &Model, lines: &[Line]) -> ManifestDiff {
     let wanted = wanted(lines);
-    let (mut kept, mut back, mut unknown) = (vec![], vec![], vec![]);
+    let (mut kept, mut back, mut unknown, mut skipped) = (vec![], vec![], vec![], vec![]);
     for (name, job) in &wanted {
         match model.get(name) {
+            Some(known) if job.is_left_out(known.phase) => skipped.extend(known.is_in.then(|| known.clone())),
+            None if job.line.3 => {}
             Some(known) if known.is_in => kept.push((known, job)),
             Some(known) => back.push((known, job)),
             None => unknown.push(job.clone()),
@@ -92,7 +106,7 @@ fn expected(model: &Model, lines: &[Line]) -> ManifestDiff {
     let gone = model.iter().filter(|(name, job)| job.is_in && !is_wanted(name)).map(|(_, job)| job.clone());
     let mut gone: Vec<_> = gone.collect();
     gone.sort_by_key(|job| job.index);
-    let leaving = counts(gone.iter());
+    let leaving = counts(gone.iter().chain(&skipped));
     // Names are matched first, and only then positions.
     let (mut changed, mut unnamed) = (vec![], vec![]);
     for job in unknown {
@@ -117,9 +131,10 @@ fn expected(model: &Model, lines: &[Line]) -> ManifestDiff {
         n_changed: changed.len() as u64,
         n_kept: kept.len() as u64,
         n_moved: kept.iter().filter(is_moved).count() as u64,
-        n_relabelled: kept.iter().filter(|(known, job)| known.line != job.line).count() as u64,
+        n_relabelled: kept.iter().filter(|(known, job)| known.carried() != job.carried()).count() as u64,
         n_back: back.len() as u64,
         n_dropped: gone.len() as u64,
+        n_skipped: skipped.len() as u64,
         standing: counts(kept.iter().chain(&back).map(|(known, _)| *known)),
         leaving,
         new: first(&new),
@@ -135,7 +150,9 @@ fn take_in(model: &mut Model, lines: &[Line]) {
     }
     for (name, job) in wanted(lines) {
         let phase = model.get(&name).map_or(phase::PENDING, |known| known.phase);
-        model.insert(name, ModelJob { phase, ..job });
+        let (is_in, line) = (!job.is_left_out(phase), model.get(&name).map_or(job.line, |known| known.line));
+        let job = if is_in { job } else { ModelJob { line, ..job } };
+        model.insert(name, ModelJob { phase, is_in, ..job });
     }
 }
 
@@ -171,7 +188,8 @@ fn live(run: Box<dyn RunWriter>, model: &mut Model, phases: &[i64]) -> Box<dyn R
 /// manifest after the other, made from few contents, labels and notes. Before each import, compare a reader's result with
 /// the model. After it, compare again.
 pub(super) fn the_difference_is_what_the_import_then_does<P: TestPlace>() {
-    let lines = prop::collection::vec((0..5_u8, prop::option::of(0..3_u8), 0..2_u8), 0..12);
+    let lines = (0..5_u8, prop::option::of(0..3_u8), 0..2_u8, prop::bool::weighted(0.2));
+    let lines = prop::collection::vec(lines, 0..12);
     let phases = prop::collection::vec(phase::PENDING..=phase::FAILED, 1..9);
     let manifests = prop::collection::vec((lines, phases), 1..5);
     let checked = TestRunner::new(ProptestConfig::with_cases(100)).run(&manifests, |manifests| {
@@ -180,18 +198,36 @@ pub(super) fn the_difference_is_what_the_import_then_does<P: TestPlace>() {
         let mut model = Model::new();
         for (lines, phases) in manifests {
             let n_out = model.values().filter(|job| !job.is_in).count() as u64;
-            let diff = read_snapshot(place.store(), place.out(), |reader| reader.diff(rows(&lines), SHOWN_MAX));
+            let mut seen = (vec![], StatusCounts::default());
+            let diff = read_snapshot(place.store(), place.out(), |reader| {
+                seen = Default::default();
+                reader.diff(rows(&lines), SHOWN_MAX, |_, index, id, status| {
+                    seen.0.push((index, id));
+                    seen.1 += status;
+                })
+            });
             let diff = diff.unwrap();
             prop_assert_eq!(&diff, &expected(&model, &lines));
 
             let imported = run.import(&ManifestFacts::default(), rows(&lines)).unwrap();
             let (n_new, n_kept) = (diff.n_new + diff.n_changed, diff.n_kept + diff.n_back);
-            let n_dropped = n_out + diff.n_dropped + diff.n_changed - diff.n_back;
-            let n_left = diff.leaving.n_jobs();
-            let n_before = diff.n_kept + n_left;
-            prop_assert_eq!(imported, Imported { n_new, n_kept, n_dropped, n_before, n_left });
+            let wanted = wanted(&lines);
+            let is_left_out = |(name, job): &&(_, ModelJob)| {
+                job.is_left_out(model.get(name).map_or(phase::PENDING, |known| known.phase))
+            };
+            let n_skipped = wanted.iter().filter(is_left_out).count() as u64;
+            // Skipped jobs that were out before are not dropped, and those that are new are in no other number.
+            let was_out = |(name, _): &&(_, ModelJob)| model.get(name).is_some_and(|known| !known.is_in);
+            let n_still_out = wanted.iter().filter(is_left_out).filter(was_out).count() as u64;
+            let n_dropped = n_out + diff.n_dropped + diff.n_changed - diff.n_back - n_still_out;
+            let n_left = diff.leaving.n_jobs() - diff.n_skipped;
+            let n_before = diff.n_kept + n_left + diff.n_skipped;
+            prop_assert_eq!(imported, Imported { n_new, n_kept, n_dropped, n_before, n_left, n_skipped });
             let n_pending = diff.standing.n_pending + n_new;
             prop_assert_eq!(run.counts().unwrap(), StatusCounts { n_pending, ..diff.standing });
+            prop_assert_eq!(run.counts().unwrap(), seen.1);
+            let jobs = all(&*run).iter().map(|record| (record.job.index, record.job.id)).collect::<Vec<_>>();
+            prop_assert_eq!(jobs, seen.0, "the comparison knows the ids of new jobs too");
             take_in(&mut model, &lines);
             run = live(run, &mut model, &phases);
         }

@@ -50,6 +50,16 @@ pub(super) fn only_the_failures_that_are_selected_are_handed_out_again<P: TestPl
     }
 }
 
+pub(super) fn any_jobs_can_be_selected<P: TestPlace>() {
+    let place = P::new();
+    let mut run = ended(&place);
+    let n = run.select_if(&mut |record| matches!(record.job.request.prompt.as_str(), "ok" | "crash" | "new")).unwrap();
+    assert_eq!(n, 3);
+    let (handed_out, mut run) = handed_out(run);
+    assert_eq!(handed_out, ["crash", "new"], "a selection hands out no job that has ended");
+    assert_eq!(run.select_if(&mut |_| false).unwrap(), 0, "each selection replaces the one before");
+}
+
 pub(super) fn a_job_returns_to_its_task_where_that_may_still_give_the_image<P: TestPlace>() {
     let place = P::new();
     let mut run = ended(&place);

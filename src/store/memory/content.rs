@@ -9,7 +9,8 @@ use crate::model::outcome::{Outcome, TaskId};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::request::ContentHash;
 use crate::model::time::Timestamp;
-use crate::store::import::{Imported, ManifestFacts};
+use crate::store::format::phase_number;
+use crate::store::import::{Imported, ManifestFacts, stays_if_skipped};
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
 use crate::store::shuffle::ring_start;
@@ -107,17 +108,29 @@ impl Content {
         for record in &mut self.jobs {
             Arc::make_mut(&mut record.job).index = 0;
         }
-        for (id, index, JobSpec { label, request, extras }) in numbered(rows) {
-            let job = Job { id, index, label, request, extras };
-            if let Some(place) = self.places.get(&id) {
-                imported.n_kept += 1;
-                self.jobs[*place].job = Arc::new(job);
-            } else {
-                imported.n_new += 1;
-                self.add(job);
+        let mut skipped = BTreeSet::new();
+        for (id, index, JobSpec { label, request, extras, row }) in numbered(rows) {
+            let place = self.places.get(&id).copied();
+            let is_left_out = row.is_skipped && place.is_none_or(|place| !stays(&self.jobs[place]));
+            let job = Job { id, index: if is_left_out { 0 } else { index }, label, request, extras, row };
+            match place {
+                Some(_) if is_left_out => {}
+                Some(place) => {
+                    imported.n_kept += 1;
+                    self.jobs[place].job = Arc::new(job);
+                }
+                None => {
+                    imported.n_new += u64::from(!is_left_out);
+                    self.add(job);
+                }
+            }
+            if is_left_out {
+                skipped.insert(id);
             }
         }
-        let dropped = self.jobs_of(JobSet::Dropped);
+        imported.n_skipped = skipped.len() as u64;
+        let dropped = self.jobs_of(JobSet::Dropped).into_iter().filter(|record| !skipped.contains(&record.job.id));
+        let dropped: Vec<_> = dropped.collect();
         imported.n_dropped = dropped.len() as u64;
         imported.n_left = dropped.iter().filter(|record| before.contains(&record.job.id)).count() as u64;
         self.settings.extend(facts.settings());
@@ -131,6 +144,11 @@ impl Content {
         let events: Vec<_> = reopened.flat_map(|record| selection.reopening(at, record)).collect();
         self.record(&events);
     }
+}
+
+/// Returns whether this job stays in the run if its row is to be left out.
+pub(super) fn stays(record: &JobRecord) -> bool {
+    stays_if_skipped(phase_number(&record.state.phase))
 }
 
 /// Returns each row with the id of its job and its index: the `n`-th row of a content is the `n`-th job of that content.

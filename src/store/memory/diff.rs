@@ -1,19 +1,28 @@
 //! Differences between a manifest and the content of a ledger in memory.
 
+use crate::model::counts::StatusCounts;
 use crate::model::job::JobSpec;
 use crate::model::phase::JobRecord;
 use crate::store::JobSet;
 use crate::store::diff::{DiffEntry, ManifestDiff};
-use crate::store::memory::content::{Content, numbered};
+use crate::store::import::SeeRow;
+use crate::store::memory::content::{Content, numbered, stays};
 use crate::store::memory::queries::counts;
 
 /// Compares the rows of a manifest with the jobs. Lists the first `shown_max` jobs of each kind.
-pub(super) fn diff(content: &Content, rows: Vec<JobSpec>, shown_max: usize) -> ManifestDiff {
+pub(super) fn diff(content: &Content, rows: Vec<JobSpec>, shown_max: usize, see: &mut SeeRow<'_>) -> ManifestDiff {
     let mut diff = ManifestDiff::default();
-    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    let (mut found, mut unknown, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
     for (id, index, row) in numbered(rows) {
         match content.job(id) {
+            Some(record) if row.row.is_skipped && !stays(record) => {
+                if record.job.index > 0 {
+                    skipped.push(record);
+                }
+            }
+            None if row.row.is_skipped => {}
             Some(record) => {
+                see(&row, index, id, StatusCounts::of(&record.state));
                 found.push(record);
                 if record.job.index > 0 {
                     diff.n_kept += 1;
@@ -25,13 +34,17 @@ pub(super) fn diff(content: &Content, rows: Vec<JobSpec>, shown_max: usize) -> M
                     diff.back.push(DiffEntry::new(index, row));
                 }
             }
-            None => unknown.push(DiffEntry::new(index, row)),
+            None => {
+                see(&row, index, id, StatusCounts { n_pending: 1, ..StatusCounts::default() });
+                unknown.push(DiffEntry::new(index, row));
+            }
         }
     }
     diff.standing = counts(found.iter().map(|record| &record.state));
-    let is_gone = |record: &&JobRecord| !found.iter().any(|other| other.job.id == record.job.id);
+    diff.n_skipped = skipped.len() as u64;
+    let is_gone = |record: &&JobRecord| !found.iter().chain(&skipped).any(|other| other.job.id == record.job.id);
     let gone: Vec<_> = content.jobs_of(JobSet::InManifest).into_iter().filter(is_gone).collect();
-    diff.leaving = counts(gone.iter().map(|record| &record.state));
+    diff.leaving = counts(gone.iter().chain(&skipped).map(|record| &record.state));
     diff.dropped = gone.into_iter().map(entry).collect();
     pair(unknown, &mut diff);
     (diff.n_new, diff.n_changed) = (diff.new.len() as u64, diff.changed.len() as u64);

@@ -32,7 +32,7 @@ use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
-use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError};
+use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError, SeeRow};
 use crate::store::memory::content::{Content, without_images};
 use crate::store::memory::shared::{SharedContent, WriterLock};
 use crate::store::selection::RetrySelection;
@@ -272,9 +272,14 @@ impl RunReader for MemoryStore {
         Ok(queries::origin(&self.content()))
     }
 
-    fn diff_rows(&self, rows: &mut JobRows<'_>, shown_max: usize) -> Result<ManifestDiff, RowsError> {
+    fn diff_rows(
+        &self,
+        rows: &mut JobRows<'_>,
+        shown_max: usize,
+        see: &mut SeeRow<'_>,
+    ) -> Result<ManifestDiff, RowsError> {
         let rows = rows.collect::<Result<_, _>>()?;
-        Ok(diff::diff(&self.content(), rows, shown_max))
+        Ok(diff::diff(&self.content(), rows, shown_max, see))
     }
 
     fn check_whole(&self) -> Result<(), LedgerError> {
@@ -319,6 +324,14 @@ impl RunWriter for MemoryStore {
         let content = self.shared.content();
         let selected = content.jobs.iter().filter(|record| selection.includes(record));
         self.selected = selected.map(|record| record.job.id).collect();
+        Ok(self.selected.len() as u64)
+    }
+
+    fn select_if(&mut self, is_wanted: &mut dyn FnMut(&JobRecord) -> bool) -> Result<u64, LedgerError> {
+        let content = self.shared.content();
+        let wanted =
+            content.jobs_of(JobSet::InManifest).into_iter().filter(|record| is_wanted(&without_images(record)));
+        self.selected = wanted.map(|record| record.job.id).collect();
         Ok(self.selected.len() as u64)
     }
 

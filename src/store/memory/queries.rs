@@ -7,7 +7,7 @@ use crate::model::counts::{RunStats, StatusCounts};
 use crate::model::event::EventKind;
 use crate::model::history::{History, PastTask, TaskKind};
 use crate::model::job::JobId;
-use crate::model::outcome::{Artifact, FaultKind, Outcome};
+use crate::model::outcome::{Artifact, Outcome};
 use crate::model::phase::{JobRecord, JobState, Phase};
 use crate::model::price::Price;
 use crate::model::time::Timestamp;
@@ -29,18 +29,7 @@ const IMAGES_MAX: usize = 1000;
 
 /// Counts these jobs by status.
 pub(super) fn counts<'a>(states: impl IntoIterator<Item = &'a JobState>) -> StatusCounts {
-    let mut counts = StatusCounts::default();
-    for state in states {
-        *match &state.phase {
-            Phase::Pending => &mut counts.n_pending,
-            Phase::Submitting => &mut counts.n_in_doubt,
-            Phase::Running(_) | Phase::Downloading(_) => &mut counts.n_running,
-            Phase::Finished(Outcome::Succeeded(_)) => &mut counts.n_succeeded,
-            Phase::Finished(Outcome::Failed(fault)) if fault.kind == FaultKind::Moderated => &mut counts.n_moderated,
-            Phase::Finished(Outcome::Failed(_)) => &mut counts.n_failed,
-        } += 1;
-    }
-    counts
+    states.into_iter().map(StatusCounts::of).fold(StatusCounts::default(), |sum, one| sum + one)
 }
 
 pub(super) fn incidents(content: &Content) -> RunStats {

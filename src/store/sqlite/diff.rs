@@ -5,34 +5,58 @@
 
 use rusqlite::{Row, params};
 
+use crate::model::counts::StatusCounts;
 use crate::model::job::{JobId, JobSpec};
 use crate::store::diff::{DiffEntry, ManifestDiff};
 use crate::store::error::LedgerError;
 use crate::store::format;
-use crate::store::import::{JobRows, RowsError};
+use crate::store::import::{JobRows, RowsError, SeeRow, stays_if_skipped};
 use crate::store::sqlite::database::Database;
 use crate::store::sqlite::merge_cursor::{ExistingRow, MergeCursor, NewRowLocation};
 use crate::store::sqlite::{read, totals};
 
-/// Compares the rows of a manifest with the jobs of this ledger. Lists the first `shown_max` jobs of each kind.
-pub(super) fn diff(database: &Database, rows: &mut JobRows<'_>, shown_max: usize) -> Result<ManifestDiff, RowsError> {
+/// Compares the rows of a manifest with the jobs of this ledger. Lists the first `shown_max` jobs of each kind, and passes all of them to
+/// `see`.
+pub(super) fn diff(
+    database: &Database,
+    rows: &mut JobRows<'_>,
+    shown_max: usize,
+    see: &mut SeeRow<'_>,
+) -> Result<ManifestDiff, RowsError> {
     let began = database.with_large_cache().and_then(|()| database.connection.execute_batch(include_str!("diff.sql")));
     began.map_err(|error| database.error(error))?;
     let mut diff = ManifestDiff::default();
     let mut cursor = MergeCursor::new(&database.connection);
     for (index, draft) in (1..).zip(rows) {
         let draft = draft?;
-        let existing = cursor.step(draft.request.content(), |id| is_unknown(database, id, index, &draft));
-        let Some(ExistingRow { position, label, extras, phase, .. }) =
+        let mut new = None;
+        let existing = cursor.step(draft.request.content(), |id| {
+            new = Some(id);
+            is_unknown(database, id, index, &draft)
+        });
+        let Some(ExistingRow { id, position, label, extras, phase, .. }) =
             existing.map_err(|error| database.error(error))?
         else {
+            if let Some(id) = new.filter(|_| !draft.row.is_skipped) {
+                see(&draft, index, id, StatusCounts { n_pending: 1, ..StatusCounts::default() });
+            }
             continue;
         };
-        read::count(database, &mut diff.standing, phase, 1)?;
+        if draft.row.is_skipped && !stays_if_skipped(phase) {
+            if position.is_some() {
+                diff.n_skipped += 1;
+                read::count(database, &mut diff.leaving, phase, 1)?;
+            }
+            continue;
+        }
+        let mut status = StatusCounts::default();
+        read::count(database, &mut status, phase, 1)?;
+        diff.standing += status;
+        see(&draft, index, id, status);
         if let Some(position) = position {
             diff.n_kept += 1;
             diff.n_moved += u64::from(position != index);
-            let is_same = label == draft.label && extras == format::extras_text(&draft.extras);
+            let is_same = label == draft.label && is_carried(extras.as_deref(), &draft);
             diff.n_relabelled += u64::from(!is_same);
         } else {
             diff.n_back += 1;
@@ -41,6 +65,8 @@ pub(super) fn diff(database: &Database, rows: &mut JobRows<'_>, shown_max: usize
             }
         }
     }
+    let forgotten = database.connection.execute("DELETE FROM unknown WHERE position < 0", ());
+    forgotten.map_err(|error| database.error(error))?;
     find_gone(database, &cursor, &mut diff)?;
     let paired = database.connection.execute_batch(include_str!("pair.sql"));
     paired.map_err(|error| database.error(error))?;
@@ -49,16 +75,24 @@ pub(super) fn diff(database: &Database, rows: &mut JobRows<'_>, shown_max: usize
     Ok(diff)
 }
 
-/// Records a row that the ledger does not know; returns `None` if an earlier row has this id.
+/// Returns whether a ledger has these columns of a job. The number of the row does not count.
+fn is_carried(extras: Option<&str>, draft: &JobSpec) -> bool {
+    format::extras_from(extras).is_some_and(|(extras, _)| extras == draft.extras)
+}
+
+/// Records a row that the ledger does not know; returns `None` if an earlier row has this id. A row that is left out has a negative
+/// position, until all rows are compared.
 fn is_unknown(database: &Database, id: JobId, index: u64, draft: &JobSpec) -> rusqlite::Result<Option<NewRowLocation>> {
     let insert = "INSERT INTO temp.unknown VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING";
-    let row = params![index, id.bytes(), draft.label, format::request_text(&draft.request)];
+    let index = i64::try_from(index).unwrap_or(i64::MAX);
+    let position = if draft.row.is_skipped { -index } else { index };
+    let row = params![position, id.bytes(), draft.label, format::request_text(&draft.request)];
     Ok((database.connection.prepare_cached(insert)?.execute(row)? > 0).then_some(NewRowLocation::UntrustedBaseUrl))
 }
 
 /// Records the jobs that have a position in the ledger and none in the manifest.
 fn find_gone(database: &Database, cursor: &MergeCursor<'_>, diff: &mut ManifestDiff) -> Result<(), LedgerError> {
-    if diff.n_kept == totals::counts(database)?.n_jobs() {
+    if diff.n_kept + diff.n_skipped == totals::counts(database)?.n_jobs() {
         return Ok(());
     }
     let insert = "INSERT INTO temp.gone SELECT row, position, label FROM jobs WHERE row = ?1";

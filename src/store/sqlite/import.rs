@@ -5,7 +5,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use crate::model::job::{JobId, JobSpec};
 use crate::store::error::LedgerError;
 use crate::store::format;
-use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError};
+use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError, stays_if_skipped};
 use crate::store::sqlite::database::{Database, expect_one};
 use crate::store::sqlite::merge_cursor::{ExistingRow, MergeCursor, NewRowLocation};
 use crate::store::sqlite::schema::INDEXES;
@@ -79,16 +79,18 @@ fn import_rows(database: &Database, facts: &ManifestFacts<'_>, rows: &mut JobRow
 fn import_first(database: &Database, rows: &mut JobRows<'_>) -> Result<Imported, RowsError> {
     let sql = |error| RowsError::from(database.error(error));
     database.connection.execute_batch(WITHOUT_INDEXES).map_err(sql)?;
-    let mut n_new = 0;
+    let mut imported = Imported::default();
     for (position, draft) in (1..).zip(rows) {
         let draft = draft?;
         let id = JobId::new(&draft.request.content(), 0);
         let row = i64::try_from(position).expect("rows of a manifest are counted in 63 bits");
-        insert(&database.connection, row, id, Some(position), &draft).map_err(sql)?;
-        n_new = position;
+        // A skipped row has a job too, so that the ids of equal rows do not depend on it.
+        let is_in = !draft.row.is_skipped;
+        insert(&database.connection, row, id, (position, is_in.then_some(position)), &draft).map_err(sql)?;
+        *if is_in { &mut imported.n_new } else { &mut imported.n_skipped } += 1;
     }
     index_first(database)?;
-    Ok(Imported { n_new, ..Imported::default() })
+    Ok(imported)
 }
 
 fn index_first(database: &Database) -> Result<(), LedgerError> {
@@ -136,17 +138,25 @@ fn import_edited(
         let draft = draft?;
         let existing = cursor.step(draft.request.content(), |id| {
             // Delays the position of a new job as long as the old positions are occupied.
-            let free = (position > last).then_some(position);
+            let is_in = !draft.row.is_skipped;
+            let free = (is_in && position > last).then_some(position);
             last_row += 1;
             let row = last_row;
-            insert(&database.connection, row, id, free, &draft)?;
-            if free.is_none() {
+            insert(&database.connection, row, id, (position, free), &draft)?;
+            if is_in && free.is_none() {
                 move_to(&database.connection, row, Some(position))?;
             }
             Ok(Some(NewRowLocation::InLedger(row)))
         });
         match existing.map_err(sql)? {
+            None if draft.row.is_skipped => imported.n_skipped += 1,
             None => imported.n_new += 1,
+            Some(existing) if draft.row.is_skipped && !stays_if_skipped(existing.phase) => {
+                imported.n_skipped += 1;
+                if existing.position.is_some() {
+                    move_to(&database.connection, existing.row, None).map_err(sql)?;
+                }
+            }
             Some(existing) => {
                 imported.n_kept += 1;
                 keep(&database.connection, &existing, position, &draft).map_err(sql)?;
@@ -154,7 +164,7 @@ fn import_edited(
         }
     }
     let n_known: u64 = database.connection.query_row("SELECT count(*) FROM jobs", (), |row| row.get(0)).map_err(sql)?;
-    imported.n_dropped = n_known - imported.n_new - imported.n_kept;
+    imported.n_dropped = n_known - imported.n_new - imported.n_kept - imported.n_skipped;
     if imported.n_dropped > 0 {
         imported.n_left = drop_others(database, &cursor)?;
     }
@@ -211,23 +221,25 @@ fn move_all(database: &Database) -> Result<bool, LedgerError> {
     move_all().map_err(|error| database.error(error))
 }
 
+/// Inserts a new job. Its row of the manifest has this index; the position is `None` until the job moves there, or if it is left out.
 fn insert(
     connection: &Connection,
     row: i64,
     id: JobId,
-    position: Option<u64>,
+    (index, position): (u64, Option<u64>),
     draft: &JobSpec,
 ) -> rusqlite::Result<()> {
     let sql = "INSERT INTO jobs VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, \
                row_sum('job', ?1, ?2, ?3, ?4, ?5, ?6), row_sum('state', ?1, 0, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0))";
-    let (request, extras) = (format::request_text(&draft.request), format::extras_text(&draft.extras));
+    let (request, extras) =
+        (format::request_text(&draft.request), format::extras_text(&draft.extras, draft.row, index));
     connection.prepare_cached(sql)?.execute(params![row, id.bytes(), position, draft.label, request, extras])?;
     Ok(())
 }
 
 /// Stores the differences of a known job.
 fn keep(connection: &Connection, existing: &ExistingRow, position: u64, draft: &JobSpec) -> rusqlite::Result<()> {
-    let extras = format::extras_text(&draft.extras);
+    let extras = format::extras_text(&draft.extras, draft.row, position);
     if existing.label != draft.label || existing.extras != extras {
         let sql = "UPDATE jobs SET label = ?2, extras = ?3, job_sum = row_sum('job', row, id, position, ?2, request, ?3) \
                    WHERE row = ?1 AND job_sum IS row_sum('job', row, id, position, label, request, extras)";

@@ -25,7 +25,7 @@ const CONTENTS_MAX: usize = if cfg!(test) { 2 } else { 1 << 16 };
 #[derive(Clone, Debug)]
 pub(super) struct ExistingRow {
     pub row: i64,
-    id: JobId,
+    pub id: JobId,
     /// Position in the last imported manifest; `None` if the job was not in it.
     pub position: Option<u64>,
     pub label: Option<String>,

@@ -48,7 +48,7 @@ use crate::model::price::Price;
 use crate::model::time::Timestamp;
 use crate::store::diff::ManifestDiff;
 use crate::store::error::LedgerError;
-use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError};
+use crate::store::import::{AcceptImport, Imported, JobRows, ManifestFacts, RowsError, SeeRow};
 use crate::store::selection::RetrySelection;
 use crate::store::setting::Setting;
 use crate::store::settings::ReadSettings;
@@ -200,8 +200,13 @@ impl RunReader for SqliteStore {
         read::origin(&self.database)
     }
 
-    fn diff_rows(&self, rows: &mut JobRows<'_>, shown_max: usize) -> Result<ManifestDiff, RowsError> {
-        diff::diff(&self.database, rows, shown_max)
+    fn diff_rows(
+        &self,
+        rows: &mut JobRows<'_>,
+        shown_max: usize,
+        see: &mut SeeRow<'_>,
+    ) -> Result<ManifestDiff, RowsError> {
+        diff::diff(&self.database, rows, shown_max, see)
     }
 
     fn check_whole(&self) -> Result<(), LedgerError> {
@@ -236,6 +241,10 @@ impl RunWriter for SqliteStore {
 
     fn select(&mut self, selection: &RetrySelection) -> Result<u64, LedgerError> {
         reopen::select(&self.database, selection)
+    }
+
+    fn select_if(&mut self, is_wanted: &mut dyn FnMut(&JobRecord) -> bool) -> Result<u64, LedgerError> {
+        reopen::select_if(&self.database, is_wanted)
     }
 
     fn narrow(&mut self, max: u64) -> Result<u64, LedgerError> {

@@ -25,6 +25,11 @@ const IS_HELD: &str = "phase = 1 AND fault IS NOT NULL AND fault ->> 0 IN ('in_d
 /// Job held with a task that seems lost; another payment for it needs the user's request.
 const IS_HELD_LOST: &str = "phase = 2 AND fault IS NOT NULL AND fault ->> 0 = 'task_lost'";
 
+/// Job of a row that is to be left out.
+const IS_SKIPPED: &str = "coalesce(extras ->> '$[#-1].skip', 0)";
+
+const NONE_SELECTED: &str = "CREATE TEMP TABLE IF NOT EXISTS selected (row INTEGER PRIMARY KEY); DELETE FROM selected;";
+
 /// Jobs reopened in one transaction.
 const PAGE_ROWS_MAX: usize = 1000;
 
@@ -88,15 +93,36 @@ pub(super) fn refetching(database: &Database) -> Result<Vec<JobId>, LedgerError>
     read().map_err(|error| database.error(error))
 }
 
+/// Selects the jobs of the present manifest that `is_wanted` accepts, and returns their number.
+pub(super) fn select_if(
+    database: &Database,
+    is_wanted: &mut dyn FnMut(&JobRecord) -> bool,
+) -> Result<u64, LedgerError> {
+    let sql = |error| database.error(error);
+    database.connection.execute_batch(NONE_SELECTED).map_err(sql)?;
+    let mut insert = database.connection.prepare("INSERT INTO selected VALUES (?1)").map_err(sql)?;
+    let mut n = 0;
+    database.each(&format!("SELECT {COLUMNS} FROM jobs WHERE position IS NOT NULL"), (), |job| {
+        let (row, record) = match row::known(job)? {
+            Ok(known) => known,
+            Err(odd) => return Ok(Err(database.damaged(odd))),
+        };
+        if is_wanted(&record) {
+            n += 1;
+            insert.execute([row])?;
+        }
+        Ok(Ok(()))
+    })?;
+    Ok(n)
+}
+
 fn select_rows(database: &Database, selection: &RetrySelection) -> rusqlite::Result<()> {
-    database
-        .connection
-        .execute_batch("CREATE TEMP TABLE IF NOT EXISTS selected (row INTEGER PRIMARY KEY); DELETE FROM selected;")?;
+    database.connection.execute_batch(NONE_SELECTED)?;
     match selection {
         RetrySelection::Failed { codes, .. } => {
             let codes = serde_json::json!(codes).to_string();
             let sql = format!(
-                "INSERT INTO selected SELECT row FROM jobs WHERE position IS NOT NULL AND ( \
+                "INSERT INTO selected SELECT row FROM jobs WHERE position IS NOT NULL AND NOT {IS_SKIPPED} AND ( \
                  (phase IN ({MODERATED}, {FAILED}) AND fault ->> 0 IN (SELECT value FROM json_each(?1))) \
                  OR (phase = {SUBMITTING} AND 'in_doubt' IN (SELECT value FROM json_each(?1))) \
                  OR ({IS_HELD_LOST} AND 'task_lost' IN (SELECT value FROM json_each(?1))) \

@@ -119,7 +119,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<(i64, JobRecord)>> {
             _ => return None,
         };
         let request = format::request_from(&request)?;
-        let job = Job { id: JobId::from_bytes(id), index, label, request, extras: format::extras_from(extras)? };
+        let (extras, row) = format::extras_from(extras.as_deref())?;
+        let job = Job { id: JobId::from_bytes(id), index, label, request, extras, row };
         Some(JobRecord { job: Arc::new(job), state })
     };
     Ok(rest().zip(Some(row.get(0)?)).map(|(known, row)| (row, known)))
