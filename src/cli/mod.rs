@@ -16,8 +16,10 @@ mod runtime;
 mod signals;
 
 use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::cli::command_line::{Cli, CliCommand};
@@ -39,7 +41,7 @@ fn execute() -> Exit {
     let parsed = command.try_get_matches_from_mut(env::args_os()).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => return print_usage_error(&error.format(&mut command)),
+        Err(error) => return print_usage_error(&with_remedy(error).format(&mut command)),
     };
     match cli.command {
         CliCommand::Run(args) => run::run(&args),
@@ -63,6 +65,22 @@ fn execute() -> Exit {
 
 /// Prints help and version on stdout, and usage errors on stderr. The message repeats arguments, so control sequences
 /// in them are escaped.
+/// Adds a remedy to the error about a second manifest, such as the files that a shell makes of `prompts/*.txt`.
+fn with_remedy(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return error };
+    let path = Path::new(argument);
+    if error.kind() != ErrorKind::UnknownArgument || !path.is_file() {
+        return error;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let tip = format!(
+        "a command reads one manifest; to read all .txt files of a folder, name the folder: {}",
+        folder.display()
+    );
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    error
+}
+
 fn print_usage_error(error: &clap::Error) -> Exit {
     let ours = env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PROMPTBATCH_"));
     let mut given = env::args_os().chain(ours.map(|(_, value)| value));

@@ -287,7 +287,11 @@ impl EntryValidator {
             let remedy = "put a var in it, such as `{animal}`, or carry it through under `meta:`";
             wrong(format!("the id {shown} is used by several prompts"), remedy)
         } else {
-            wrong(format!("the id {shown} is also used by {}", other_place(first)), "give one of them another id")
+            let remedy = match place {
+                Location::Text(_) => "rename one of them: the id is the name without .txt",
+                _ => "give one of them another id",
+            };
+            wrong(format!("the id {shown} is also used by {}", other_place(first)), remedy)
         };
         mistakes.push(place, wrong);
     }
@@ -379,6 +383,7 @@ fn other_place(place: Location) -> String {
     match place {
         Location::Line(line) | Location::Span(Span { line, .. }) => format!("line {line}"),
         Location::Entry(entry) => format!("entry {entry}"),
+        Location::Text(_) => "another file".to_owned(),
         Location::File | Location::CommandLine => "another entry".to_owned(),
     }
 }

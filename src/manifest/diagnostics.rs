@@ -16,6 +16,8 @@ pub(super) const MISTAKES_KEPT_MAX: usize = 1_000;
 pub struct Diagnostic {
     /// Location of the problem.
     pub place: Location,
+    /// Name of the file in the folder that the location is in. `None` for a manifest that is one file.
+    pub part: Option<String>,
     /// Description of the problem, such as "unknown field `promt`".
     pub what: String,
     /// Remedy, such as "did you mean `prompt`?".
@@ -30,14 +32,19 @@ impl Diagnostic {
 
     /// Formats the diagnostic for the manifest at `path`: `prompts.yaml:12: what is wrong; what to do`.
     pub fn at(&self, path: &Path) -> String {
-        let Self { place, what, remedy } = self;
-        let path = shown_path(path);
+        let Self { place, what, remedy, .. } = self;
+        let path = self.file(path);
         match place {
-            Location::File => format!("{path}: {what}; {remedy}"),
+            Location::File | Location::Text(_) => format!("{path}: {what}; {remedy}"),
             Location::Line(line) | Location::Span(Span { line, .. }) => format!("{path}:{line}: {what}; {remedy}"),
             Location::Entry(entry) => format!("{path}: entry {entry}: {what}; {remedy}"),
             Location::CommandLine => format!("command line: {what}; {remedy}"),
         }
+    }
+
+    /// Returns the file that the diagnostic is about, for a message: the manifest at `path`, or a file in that folder.
+    pub(crate) fn file(&self, path: &Path) -> String {
+        self.part.as_ref().map_or_else(|| shown_path(path), |part| shown_path(&path.join(part)))
     }
 }
 
@@ -54,6 +61,8 @@ pub enum Location {
     Span(Span),
     /// Entry, from 1, whose line is unknown.
     Entry(u64),
+    /// File in a folder of texts, from 0, in the order of the entries.
+    Text(u64),
 }
 
 impl Location {
@@ -61,7 +70,7 @@ impl Location {
     pub const fn line(self) -> Option<u64> {
         match self {
             Self::Line(line) | Self::Span(Span { line, .. }) => Some(line),
-            Self::File | Self::Entry(_) | Self::CommandLine => None,
+            Self::File | Self::Entry(_) | Self::Text(_) | Self::CommandLine => None,
         }
     }
 
@@ -89,7 +98,7 @@ impl Location {
             Self::File => (1, 0, 0),
             Self::Line(line) => (2, line, 0),
             Self::Span(Span { line, begin, .. }) => (2, line, begin),
-            Self::Entry(entry) => (3, entry, 0),
+            Self::Entry(entry) | Self::Text(entry) => (3, entry, 0),
         }
     }
 }
@@ -116,8 +125,8 @@ pub struct DiagnosticReport {
 
 impl DiagnosticReport {
     /// Creates the list of the mistakes and warnings in the manifest at `path`, sorted by location.
-    pub(super) fn new(path: PathBuf, PassDiagnostics { mistakes, warnings }: PassDiagnostics) -> Self {
-        Self { path, found: mistakes.sorted(), warnings: warnings.sorted() }
+    pub(super) fn new(path: PathBuf, PassDiagnostics { mistakes, warnings, texts }: PassDiagnostics) -> Self {
+        Self { path, found: mistakes.sorted(&texts), warnings: warnings.sorted(&texts) }
     }
 
     /// Returns the warnings: input that is allowed and probably not intended. At most the first thousand, sorted by line.
@@ -166,7 +175,7 @@ impl DiagnosticList {
     /// Adds a mistake, but no duplicate: an alias repeats the mistakes of its anchor.
     pub fn push(&mut self, place: Location, wrong: Issue) {
         let Issue { what, remedy } = wrong;
-        let mistake = Diagnostic { place, what, remedy };
+        let mistake = Diagnostic { place, part: None, what, remedy };
         if self.kept.len() == MISTAKES_KEPT_MAX {
             self.n += 1;
         } else if !self.kept.contains(&mistake) {
@@ -183,9 +192,14 @@ impl DiagnosticList {
         &self.kept
     }
 
-    /// Sorts the kept mistakes by location.
-    pub(super) fn sorted(mut self) -> Self {
+    /// Sorts the kept mistakes by location. `texts` are the names of the files in a folder.
+    pub(super) fn sorted(mut self, texts: &[String]) -> Self {
         self.kept.sort_by_key(|mistake| mistake.place.order());
+        for mistake in &mut self.kept {
+            if let Location::Text(i) = mistake.place {
+                mistake.part = usize::try_from(i).ok().and_then(|i| texts.get(i)).cloned();
+            }
+        }
         self
     }
 }
@@ -197,6 +211,8 @@ pub struct PassDiagnostics {
     pub mistakes: DiagnosticList,
     /// Warnings: input that is allowed and probably not intended.
     pub warnings: DiagnosticList,
+    /// Names of the files in a folder, which [`Location::Text`] counts. Empty for a manifest that is one file.
+    pub(crate) texts: Vec<String>,
 }
 
 /// Problem without a location: its description and a remedy.
@@ -225,7 +241,7 @@ mod tests {
     #[test]
     fn a_mistake_says_where_what_and_what_to_do() {
         let at = |place| {
-            let mistake = Diagnostic { place, what: "no prompts".into(), remedy: "write one".into() };
+            let mistake = Diagnostic { place, part: None, what: "no prompts".into(), remedy: "write one".into() };
             mistake.at(Path::new("a\x1bb.csv"))
         };
         assert_eq!(at(Location::Line(12)), "a\\u{1b}b.csv:12: no prompts; write one");

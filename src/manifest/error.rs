@@ -1,7 +1,7 @@
 //! Errors of a manifest: its mistakes, or the reason why it cannot be read.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::manifest::diagnostics::{Diagnostic, DiagnosticReport, shown_path};
 use crate::manifest::formats::unknown;
@@ -18,7 +18,7 @@ pub enum ManifestError {
         mistakes: DiagnosticReport,
     },
     /// Read error of the operating system.
-    #[error("could not read {}: {source}; {}", shown_path(path), unread(source.kind()))]
+    #[error("could not read {}: {source}; {}", shown_path(path), unread(path, source.kind()))]
     Read {
         /// Path of the file.
         path: PathBuf,
@@ -58,8 +58,11 @@ impl ManifestError {
 }
 
 /// Returns the remedy for a file that cannot be read.
-fn unread(kind: io::ErrorKind) -> &'static str {
+fn unread(path: &Path, kind: io::ErrorKind) -> &'static str {
     match kind {
+        io::ErrorKind::NotFound if path.as_os_str().as_encoded_bytes().contains(&b'*') => {
+            "name one file, or the folder of the files"
+        }
         io::ErrorKind::NotFound => "check the path, or create one with `promptbatch init`",
         io::ErrorKind::PermissionDenied => "make it readable",
         io::ErrorKind::IsADirectory => "name the manifest in it",
@@ -84,7 +87,7 @@ mod tests {
         ManifestError::Mistakes {
             mistakes: DiagnosticReport::new(
                 "prompts.yaml".into(),
-                PassDiagnostics { mistakes: found(n), warnings: DiagnosticList::default() },
+                PassDiagnostics { mistakes: found(n), ..PassDiagnostics::default() },
             ),
         }
     }

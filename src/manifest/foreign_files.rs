@@ -105,11 +105,18 @@ const NOT_FOUND: (&str, &str, &str) =
 /// Returns the mistake for a file that is certainly no manifest. A file that cannot be read gives `None` here, and its error later.
 /// With `is_verbatim`, only the bytes that no text has count.
 pub(crate) fn found(path: &Path, is_verbatim: bool) -> Option<Issue> {
+    if path.is_dir() {
+        return None;
+    }
     let mut head = vec![0; CHUNK];
     // One read: a pipe that sends slowly is waited for where the wait is shown.
     let n_bytes = DecompressedReader::open(path).ok()?.read(&mut head).ok()?;
-    head.truncate(n_bytes);
-    let (name, remedy) = binary_type(&head).or_else(|| text_type(&head).filter(|_| !is_verbatim))?;
+    of_head(&head[..n_bytes], is_verbatim)
+}
+
+/// Returns the mistake for a file with this beginning.
+pub(crate) fn of_head(head: &[u8], is_verbatim: bool) -> Option<Issue> {
+    let (name, remedy) = binary_type(head).or_else(|| text_type(head).filter(|_| !is_verbatim))?;
     Some(wrong(format!("the file is {name}"), remedy))
 }
 

@@ -73,7 +73,7 @@ use crate::model::progress::{Meter, NoProgress, Operation, Progress};
 /// Returns an `Unsupported` error for a pipe other than standard input, because that pipe may have no end.
 /// The same error is returned for a manifest that may name other files. Their names and contents are known only after the read.
 pub fn fingerprint(source: &Source) -> io::Result<[u8; 32]> {
-    if bytes::n_bytes(&source.path).is_none() {
+    if bytes::n_bytes(&source.path).is_none() && !source.path.is_dir() {
         return Err(io::ErrorKind::Unsupported.into());
     }
     if reader::may_name_lists(source)? {
@@ -136,7 +136,7 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
     if findings.mistakes.n() > 0 {
         return Err(ManifestError::Mistakes { mistakes: DiagnosticReport::new(source.path, findings) });
     }
-    Ok(Manifest { warnings: findings.warnings.sorted(), repeats, ..manifest })
+    Ok(Manifest { warnings: findings.warnings.sorted(&findings.texts), repeats, ..manifest })
 }
 
 /// Reads a manifest to its end, even if it has mistakes.

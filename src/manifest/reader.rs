@@ -19,7 +19,6 @@ use crate::manifest::fields::synonyms::nearest;
 use crate::manifest::fields::value::{UnparsedValue, shown_text};
 use crate::manifest::formats::columns::{Column, ColumnOptions};
 use crate::manifest::formats::format::{EntrySource, Format, FormatInput, ManifestHead, Opened};
-use crate::manifest::formats::of_path;
 use crate::manifest::input::encoding::Encoding;
 use crate::manifest::input::path::is_nameless;
 use crate::manifest::input::text::ManifestInput;
@@ -53,10 +52,11 @@ impl ManifestReader {
         findings: &mut PassDiagnostics,
     ) -> Result<Self, ManifestError> {
         let path = &source.path;
-        let format = source.format.or_else(|| of_path(path));
+        let format = source.format();
         let format = format.ok_or_else(|| ManifestError::UnknownFormat { path: path.clone() })?;
         // Uses the working directory as the folder of a manifest without a name of its own.
-        let folder = path.parent().filter(|_| !is_nameless(path)).unwrap_or(Path::new(""));
+        let folder = if path.is_dir() { Some(&**path) } else { path.parent().filter(|_| !is_nameless(path)) };
+        let folder = folder.unwrap_or(Path::new(""));
         let mut lists = ListFiles::new(folder.to_owned(), &source.allowed_folders);
         let mut shared = SharedDefaults::default();
         shared.lay_under(given_overrides(source, findings), &mut findings.mistakes);
@@ -131,7 +131,7 @@ pub(super) struct ReadSummary {
 
 /// Returns whether the manifest may name other files. A search for two words decides.
 pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
-    let format = source.format.or_else(|| of_path(&source.path));
+    let format = source.format();
     if source.syntax == Some(Syntax::Dynamic) {
         return Ok(true);
     }
@@ -158,7 +158,10 @@ pub(super) fn may_name_lists(source: &Source) -> io::Result<bool> {
     }
 }
 
-fn given_overrides(source: &Source, PassDiagnostics { mistakes, warnings }: &mut PassDiagnostics) -> Vec<FieldEntry> {
+fn given_overrides(
+    source: &Source,
+    PassDiagnostics { mistakes, warnings, .. }: &mut PassDiagnostics,
+) -> Vec<FieldEntry> {
     let place = Location::CommandLine;
     let mut given = Vec::new();
     for (name, value) in &source.overrides {

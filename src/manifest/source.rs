@@ -47,13 +47,18 @@ pub struct Source {
 }
 
 impl Source {
+    /// Returns the format that the user named, or that the path shows. A folder has one format.
+    pub(super) fn format(&self) -> Option<&'static dyn Format> {
+        self.format.filter(|_| !self.path.is_dir()).or_else(|| of_path(&self.path))
+    }
+
     /// Computes the fingerprint from the hash of the file and the hash of the list files.
     pub(super) fn fingerprint(&self, digest: blake3::Hash, lists: Option<blake3::Hash>) -> [u8; 32] {
         // Leaves out the limits and the allowed folders, because they do not change what the jobs are.
-        let Self { path, format, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
+        let Self { path: _, format: _, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
         let Self { limits: _, jobs_max: _, shuffle, allowed_folders: _, mapped_columns, carried_columns, .. } = self;
         let Self { is_verbatim, syntax, is_unique, .. } = self;
-        let format = format.or_else(|| of_path(path)).map_or("", Format::name);
+        let format = self.format().map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
             // Length of each part precedes the part, so that two adjacent parts cannot be confused. `u64::MAX` marks an absent part.

@@ -74,7 +74,7 @@ impl Batch {
     /// Creates a batch of the prompts in this manifest, for the default provider, into `out/<name of the manifest>`.
     pub fn new(manifest: impl Into<PathBuf>) -> Self {
         let path = manifest.into();
-        let out = Path::new("out").join(stem(&path).unwrap_or("run".as_ref()));
+        let out = Path::new("out").join(stem(&path).unwrap_or("run".into()));
         Self { options: Options::new(Source { path, ..Source::default() }, out), token: None }
     }
 

@@ -273,3 +273,30 @@ fn a_plan_beside_tasks_under_way_in_words() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+/// Goal: a folder of texts is edited like a file. Method: add, edit, rename and remove texts of a run, and pictures, which do not count.
+#[test]
+fn a_folder_of_texts_is_edited_like_a_file() {
+    let bench = Bench::new(quick());
+    fs::create_dir(bench.path("in")).unwrap();
+    let write = |name: &str, text: &str| bench.write(&format!("in/{name}"), text);
+    for (name, text) in [("1.txt", "a cat"), ("2.txt", "a dog\n"), ("10.txt", "a cow\nin a field\n")] {
+        write(name, text);
+    }
+    expect_code(&bench.run("in", &[]), 0);
+    let rows = bench.results();
+    assert_eq!(column(&rows, "id"), ["1", "2", "10"]);
+    assert_eq!(column(&rows, "prompt"), ["a cat", "a dog", "a cow\nin a field"]);
+    write("1.png", "a picture");
+    assert!(stderr(&bench.run("in", &[])).contains("nothing to do"));
+    write("3.txt", "a hen");
+    write("2.txt", "a red dog");
+    assert_eq!(counts(&plan(&bench, "in")), "1 changed, 2 kept, 1 moved, 1 new, 2 submit");
+    expect_code(&bench.run("in/", &[]), 0);
+    assert_eq!(column(&bench.results(), "prompt"), ["a cat", "a red dog", "a hen", "a cow\nin a field"]);
+    fs::rename(bench.path("in/10.txt"), bench.path("in/cow.txt")).unwrap();
+    fs::remove_file(bench.path("in/1.txt")).unwrap();
+    assert_eq!(counts(&plan(&bench, "in")), "1 dropped, 3 kept, 3 moved, 1 relabelled");
+    expect_code(&bench.run("in", &[]), 0);
+    assert_eq!((bench.stats().n_submits, column(&bench.results(), "id").join(" ")), (5, "2 3 cow".to_owned()));
+}

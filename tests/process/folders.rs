@@ -143,3 +143,31 @@ fn files_that_appear_later_are_kept_too() {
     let refused = run(&bench, "prompts.csv", &[]);
     assert_eq!((refused.status.code(), bench.stats().n_accepted), (Some(2), 1), "{}", stderr(&refused));
 }
+
+/// Goal: a folder of texts has an output folder of its own name, and nothing is written among the texts. Method: each way to name the
+/// folder; the folder itself as the output folder; and what a shell makes of a pattern, with and without matches.
+#[test]
+fn a_folder_of_texts_is_named_as_a_folder() {
+    let bench = Bench::new(quick());
+    fs::create_dir(bench.path("birds.v1")).unwrap();
+    bench.write("birds.v1/heron.txt", "a heron");
+    bench.write("birds.v1/wren.txt", "a wren");
+    for name in ["birds.v1", "birds.v1/", "./birds.v1/."] {
+        assert!(run(&bench, name, &[]).status.success(), "{name}");
+    }
+    assert!(bench.path("out/birds.v1/run.db").exists() && bench.stats().n_accepted == 2);
+    let within = run(&bench, "birds.v1", &["-o", "birds.v1/."]);
+    assert_eq!(within.status.code(), Some(2));
+    assert!(stderr(&within).contains("choose another output folder"), "{}", stderr(&within));
+    for (args, words) in [
+        (&["validate", "birds.v1/heron.txt", "birds.v1/wren.txt"][..], "name the folder: birds.v1\n"),
+        (&["run", "birds.v1/*.txt"], "name one file, or the folder of the files"),
+        (&["validate", "out"], "the folder has no .txt file"),
+        (&["run", "out/birds.v1"], "it is the output folder of a run"),
+    ] {
+        let output = bench.output(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&output).contains(words), "{args:?}: {}", stderr(&output));
+    }
+    assert_eq!(fs::read_dir(bench.path("birds.v1")).unwrap().count(), 2);
+}

@@ -110,7 +110,10 @@ fn manifest_help() -> String {
     let by_ending = FORMATS.iter().filter(|format| !format.endings().is_empty());
     let names: Vec<_> = by_ending.map(|format| format.name().to_uppercase()).collect();
     let (last, others) = names.split_last().expect("there are formats");
-    format!("The prompts: a {} or {last} file, or - for standard input; any of them may be gzipped", others.join(", "))
+    format!(
+        "The prompts: a {} or {last} file (which may be gzipped), a folder of .txt files, or - for standard input",
+        others.join(", ")
+    )
 }
 
 /// Builds the source of the manifest: its path, and how to read it for this provider.
@@ -152,6 +155,12 @@ pub(crate) fn choice(args: &ManifestArgs) -> JobChoice {
 pub(crate) fn out_dir(named: Option<&Path>, args: &ManifestArgs) -> Result<PathBuf, Exit> {
     let path = &args.manifest;
     match named {
+        Some(named) if path.is_dir() && named.canonicalize().ok() == path.canonicalize().ok() => {
+            print_message(
+                "error: could not write into the folder of the prompts: choose another output folder with -o",
+            );
+            Err(Exit::Usage)
+        }
         Some(named) => Ok(named.to_owned()),
         None if is_nameless(path) && path != Path::new("-") => {
             let path = path.display();
@@ -160,7 +169,7 @@ pub(crate) fn out_dir(named: Option<&Path>, args: &ManifestArgs) -> Result<PathB
             ));
             Err(Exit::Usage)
         }
-        None => Ok(Path::new("out").join(stem(path).unwrap_or("run".as_ref()))),
+        None => Ok(Path::new("out").join(stem(path).unwrap_or("run".into()))),
     }
 }
 
@@ -179,13 +188,11 @@ fn folders(text: &str) -> Result<FolderArgs, String> {
     }
 }
 
-/// Parses the path of a manifest. A folder is refused, and so is a name without an extension that no file has.
+/// Parses the path of a manifest. The output folder of a run is refused, and so is a name without an extension that no file has.
 fn manifest_file() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(|path| {
         if path.join("run.db").exists() {
             Err("it is the output folder of a run; name the manifest, or use `status` or `retry` with this folder")
-        } else if path.is_dir() {
-            Err("it is a folder; name the file that holds the prompts")
         } else if path.as_os_str() != "-" && path.extension().is_none() && !path.exists() {
             Err("there is no such file; check the path, or create a manifest with `promptbatch init`")
         } else {

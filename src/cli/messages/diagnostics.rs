@@ -96,12 +96,12 @@ fn group(source: &Source, severity: Severity, mistake: &Diagnostic, lines: &BTre
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let path = escape(&source.path.to_string_lossy());
+    let path = mistake.file(&source.path);
     let text = mistake.line().and_then(|line| lines.get(&line));
     let title = |what: &str| Group::with_title(level.clone().primary_title(escape(what)));
     let group = match (mistake.place, text) {
         (Location::CommandLine, _) => title(&format!("command line: {}", mistake.what)),
-        (Location::File, _) => title(&mistake.what).element(Origin::path(path)),
+        (Location::File | Location::Text(_), _) => title(&mistake.what).element(Origin::path(path)),
         (Location::Entry(entry), _) => title(&format!("entry {entry}: {}", mistake.what)).element(Origin::path(path)),
         (Location::Line(line) | Location::Span(Span { line, .. }), None) => {
             title(&mistake.what).element(Origin::path(path).line(number(line)))
@@ -185,17 +185,19 @@ pub(crate) fn object(source: &Source, read: Result<&Manifest, &ManifestError>) -
 }
 
 fn told_of(source: &Source, severity: &str, mistake: &Diagnostic, lines: &BTreeMap<u64, String>) -> Value {
-    let Diagnostic { place, what, remedy } = mistake;
+    let Diagnostic { place, part, what, remedy } = mistake;
     let columns = match place {
         Location::Span(Span { line, begin, end }) => {
             lines.get(line).map(|line| (column(line, *begin), column(line, *end)))
         }
-        Location::Line(_) | Location::Entry(_) | Location::File | Location::CommandLine => None,
+        Location::Line(_) | Location::Entry(_) | Location::Text(_) | Location::File | Location::CommandLine => None,
     };
+    let file = part.as_ref().map_or_else(|| source.path.clone(), |part| source.path.join(part));
+    let file = || Some(file.to_string_lossy());
     let (path, message) = match place {
         Location::CommandLine => (None, what.clone()),
-        Location::Entry(entry) => (Some(source.path.to_string_lossy()), format!("entry {entry}: {what}")),
-        Location::File | Location::Line(_) | Location::Span(_) => (Some(source.path.to_string_lossy()), what.clone()),
+        Location::Entry(entry) => (file(), format!("entry {entry}: {what}")),
+        Location::File | Location::Line(_) | Location::Span(_) | Location::Text(_) => (file(), what.clone()),
     };
     json!({
         "severity": severity,
@@ -215,7 +217,12 @@ mod tests {
     /// Renders a mistake about `text` on line 7, without colours.
     fn told(place: Location, text: &str) -> String {
         let source = Source { path: "p.yaml".into(), ..Source::default() };
-        let mistake = Diagnostic { place, what: "unknown field `sede`".into(), remedy: "did you mean `seed`?".into() };
+        let mistake = Diagnostic {
+            place,
+            part: None,
+            what: "unknown field `sede`".into(),
+            remedy: "did you mean `seed`?".into(),
+        };
         let lines = [(7, text.to_owned())].into();
         render(&Renderer::plain(), &group(&source, Severity::Error, &mistake, &lines))
     }

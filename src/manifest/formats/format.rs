@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::manifest::diagnostics::{Location, PassDiagnostics, wrong};
+use crate::manifest::diagnostics::{Issue, Location, PassDiagnostics, wrong};
 use crate::manifest::entry::Entry;
 use crate::manifest::expand::options::ExpandOptions;
 use crate::manifest::fields::field::Field;
@@ -135,9 +135,7 @@ impl FormatInput<'_> {
         }
         let encoding = input.encoding();
         if encoding != Encoding::UTF8 && self.encoding.is_none() {
-            let what = format!("the file is not UTF-8 and is read as {encoding}");
-            let remedy = format!("check the prompts; confirm with --encoding {encoding}");
-            findings.warnings.push(Location::File, wrong(what, remedy));
+            findings.warnings.push(Location::File, read_as(encoding));
         }
         Ok(input)
     }
@@ -146,4 +144,10 @@ impl FormatInput<'_> {
     pub fn bytes(self) -> io::Result<DecompressedReader> {
         DecompressedReader::open(self.path)
     }
+}
+
+/// Returns the warning about a detected encoding.
+pub(crate) fn read_as(encoding: Encoding) -> Issue {
+    let what = format!("the file is not UTF-8 and is read as {encoding}");
+    wrong(what, format!("check the prompts; confirm with --encoding {encoding}"))
 }

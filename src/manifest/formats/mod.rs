@@ -6,6 +6,7 @@ pub(crate) mod cells;
 pub mod columns;
 mod csv;
 pub(crate) mod csv_rows;
+mod folder;
 pub mod format;
 mod json_object;
 mod jsonl;
@@ -22,6 +23,7 @@ use std::path::Path;
 use crate::manifest::formats::a1111::A1111;
 use crate::manifest::formats::blocks::Blocks;
 use crate::manifest::formats::csv::Csv;
+use crate::manifest::formats::folder::Folder;
 use crate::manifest::formats::format::Format;
 use crate::manifest::formats::jsonl::Jsonl;
 use crate::manifest::formats::tsv::Tsv;
@@ -37,8 +39,12 @@ pub fn named(name: &str) -> Option<&'static dyn Format> {
     FORMATS.into_iter().find(|format| format.name() == name)
 }
 
-/// Returns the format that the file extension names; a final `.gz` is ignored. `None` for an unknown extension.
+/// Returns the format that the file extension names; a final `.gz` is ignored. A folder has a format of its own, whatever its name.
+/// `None` for an unknown extension.
 pub fn of_path(path: &Path) -> Option<&'static dyn Format> {
+    if path.is_dir() {
+        return Some(&Folder);
+    }
     let ending = ending(uncompressed(path))?;
     FORMATS.into_iter().find(|format| format.endings().contains(&ending.as_str()))
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 
 use crate::manifest::input::encoding::Unreadable;
+use crate::manifest::input::folder;
 use crate::manifest::input::hashing_reader::HashingReader;
 use crate::manifest::input::path::STANDARD_INPUT;
 use crate::manifest::input::spool::SpoolReader;
@@ -85,6 +86,9 @@ pub(crate) fn n_bytes(path: &Path) -> Option<u64> {
 
 /// Computes the hash of all bytes as they are on disk. Needs the memory of one buffer.
 pub(crate) fn digest(path: &Path) -> io::Result<blake3::Hash> {
+    if path.is_dir() {
+        return folder::digest(path);
+    }
     let mut hasher = blake3::Hasher::new();
     hasher.update_reader(source(path)?)?;
     Ok(hasher.finalize())

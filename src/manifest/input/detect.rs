@@ -49,13 +49,17 @@ pub(crate) fn look(path: &Path) -> io::Result<DetectedEncoding> {
     witnesses.verdict(|| first_bad_line(ManifestInput::open(path, Some(Encoding::UTF8))?))
 }
 
-/// Decodes a small file in memory, in any encoding. An error gives the location and the reason.
-pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, (Location, Issue)> {
-    let (mut encoding, mark_len) = of_head(bytes, None).map_err(|unreadable| unreadable.told())?;
+/// Decodes a small file in memory, in any encoding, and returns that encoding too. `wanted` is the encoding that the user named.
+/// An error gives the location and the reason.
+pub(crate) fn text(bytes: &[u8], wanted: Option<Encoding>) -> Result<(Cow<'_, str>, Encoding), (Location, Issue)> {
+    let (mut encoding, mark_len) = of_head(bytes, wanted).map_err(|unreadable| unreadable.told())?;
     let bytes = &bytes[mark_len..];
     if encoding == Encoding::UTF8 {
         if let Ok(text) = str::from_utf8(bytes) {
-            return Ok(text.into());
+            return Ok((text.into(), encoding));
+        }
+        if wanted.is_some() {
+            return Err(Unreadable::NotUtf8.told());
         }
         let mut witnesses = EncodingChecks::new();
         witnesses.hear(bytes, true);
@@ -69,7 +73,7 @@ pub(crate) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, (Location, Issue)> {
     }
     let mut text = String::with_capacity(3 * bytes.len() + 16);
     match encoding.decoder().decode_to_string_without_replacement(bytes, &mut text, true).0 {
-        DecoderResult::InputEmpty => Ok(text.into()),
+        DecoderResult::InputEmpty => Ok((text.into(), encoding)),
         DecoderResult::OutputFull | DecoderResult::Malformed(..) => Err((
             Location::Line(n_line_ends(text.as_bytes()) + 1),
             wrong(format!("this line is not {encoding} text"), "save the file as UTF-8"),

@@ -15,6 +15,12 @@ impl HashingReader {
         Self { input, hasher: blake3::Hasher::new(), n_bytes: 0 }
     }
 
+    /// Hashes bytes that were read elsewhere. Their length precedes them, so that two adjacent parts cannot be confused.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
+        self.n_bytes += bytes.len() as u64;
+    }
+
     /// Returns the hash of the bytes read so far.
     pub fn digest(&self) -> blake3::Hash {
         self.hasher.finalize()

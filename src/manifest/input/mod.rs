@@ -3,6 +3,7 @@
 pub mod bytes;
 pub(crate) mod detect;
 pub mod encoding;
+pub(crate) mod folder;
 pub mod hashing_reader;
 pub(crate) mod line_ends;
 pub(crate) mod lines;

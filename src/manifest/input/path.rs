@@ -1,14 +1,21 @@
 //! Paths of manifests: standard input, open files without a name, and names without their extensions.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// Path that means standard input.
 pub(crate) const STANDARD_INPUT: &str = "-";
 
-/// Returns the name without its extensions: `prompts` for `prompts.csv.gz`, `stdin` for standard input.
-pub fn stem(path: &Path) -> Option<&OsStr> {
-    if path == Path::new(STANDARD_INPUT) { Some("stdin".as_ref()) } else { uncompressed(path).file_stem() }
+/// Returns the name without its extensions: `prompts` for `prompts.csv.gz`, `stdin` for standard input. A folder has its whole name.
+pub fn stem(path: &Path) -> Option<OsString> {
+    if path == Path::new(STANDARD_INPUT) {
+        return Some("stdin".into());
+    }
+    if path.is_dir() {
+        let real = if path.file_name().is_none() { path.canonicalize().ok()? } else { path.to_owned() };
+        return real.file_name().map(OsStr::to_owned);
+    }
+    uncompressed(path).file_stem().map(OsStr::to_owned)
 }
 
 /// Returns whether the path names no file: standard input, or an open file such as `/dev/fd/63` from a shell's `<(...)`.
@@ -42,8 +49,18 @@ mod tests {
         for (name, expected) in
             [("a/prompts.csv", "prompts"), ("prompts.v2.csv.gz", "prompts.v2"), ("-", "stdin"), ("p", "p")]
         {
-            assert_eq!(stem(Path::new(name)), Some(expected.as_ref()), "{name}");
+            assert_eq!(stem(Path::new(name)), Some(expected.into()), "{name}");
         }
+        let folder = tempfile::Builder::new().prefix("v").suffix(".2").tempdir().expect("a folder can be made");
+        let name = folder.path().file_name().expect("it has a name");
+        for path in [folder.path().to_owned(), folder.path().join(""), folder.path().join(".")] {
+            assert_eq!(stem(&path).as_deref(), Some(name), "{path:?}");
+        }
+        assert_eq!(
+            (stem(&folder.path().join("../..")).is_some(), stem(Path::new("/"))),
+            (false, None),
+            "the root has no name"
+        );
     }
 
     #[test]

@@ -94,6 +94,14 @@ impl ListFiles {
         Ok(texts)
     }
 
+    /// Returns the mistake for a file of the manifest's folder that a link leads out of it.
+    pub(crate) fn refusal(&self, what: &str, name: &str) -> Option<Issue> {
+        match self.folders.find(&self.folder.join(name)) {
+            Err(FolderError::Outside(real)) => Some(outside(what, real.as_deref())),
+            Ok(_) | Err(FolderError::Unreadable(_)) => None,
+        }
+    }
+
     /// Reads a file within the limits.
     fn bytes_of(&self, name: &str) -> Result<Vec<u8>, Issue> {
         let shown = shown_text(name);
@@ -190,11 +198,11 @@ fn bytes(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Decodes the text of a list.
 fn decoded<'a>(shown: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, Issue> {
-    detect::text(bytes).map_err(|(place, Issue { what, remedy })| match place {
+    detect::text(bytes, None).map(|(text, _)| text).map_err(|(place, Issue { what, remedy })| match place {
         Location::Line(line) | Location::Span(Span { line, .. }) => {
             wrong(format!("in line {line} of the list {shown}, {what}"), remedy)
         }
-        Location::File | Location::Entry(_) | Location::CommandLine => {
+        Location::File | Location::Entry(_) | Location::Text(_) | Location::CommandLine => {
             wrong(format!("in the list {shown}, {what}"), remedy)
         }
     })

@@ -4,6 +4,7 @@ mod axes;
 mod bombs;
 mod documents;
 mod encodings;
+mod folders;
 mod inputs;
 mod jsonl;
 mod listings;
