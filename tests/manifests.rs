@@ -6,6 +6,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use boon::{Compiler, Schemas};
 use promptbatch::manifest::diagnostics::Diagnostic;
@@ -192,6 +193,35 @@ fn cases_have_their_outcomes() {
             insta::assert_snapshot!("expected", told);
         });
     }
+}
+
+/// Goal: the advice for other shapes of JSON works on the very file. Method: run each command that a mistake names, and open what it
+/// writes with the option that the mistake names. Without `jq` on this machine, the test says so and passes.
+#[test]
+fn the_commands_that_convert_json_work() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/json-shapes");
+    let mut n_commands = 0;
+    for entry in fs::read_dir(&folder).expect("it is a folder") {
+        let path = entry.expect("it can be read").path();
+        let Err(error) = manifest::open(source(&path)) else { continue };
+        for Diagnostic { remedy, .. } in error.mistakes() {
+            let Some((filter, rest)) = remedy.split_once("jq -c '").and_then(|(_, rest)| rest.split_once("' OLD"))
+            else {
+                continue;
+            };
+            let Ok(output) = Command::new("jq").args(["-c", filter]).arg(&path).output() else {
+                return println!("skipped: jq is not installed");
+            };
+            assert!(output.status.success(), "{}: {remedy}: {output:?}", name(&path));
+            let new = tempfile::Builder::new().suffix(".jsonl").tempfile().expect("a temporary file can be made");
+            fs::write(new.path(), output.stdout).expect("it can be written");
+            let prompt_column = rest.split_once("--prompt-col ").map(|(_, key)| key.trim_matches('"').to_owned());
+            let again = manifest::open(Source { prompt_column, ..source(new.path()) });
+            assert!(again.is_ok_and(|manifest| manifest.n_jobs() > 0), "{}: {remedy}", name(&path));
+            n_commands += 1;
+        }
+    }
+    assert!(n_commands > 10, "{n_commands}");
 }
 
 /// Converts a YAML file to the JSON that editors validate against a schema.

@@ -14,7 +14,7 @@ use crate::manifest::formats::columns::ColumnOptions;
 use crate::manifest::formats::format::{EntrySource, Format, FormatInput, Opened, read_as};
 use crate::manifest::input::detect;
 use crate::manifest::input::encoding::{Encoding, Unreadable};
-use crate::manifest::input::folder::{FolderTexts, Listing, TEXT_BYTES_MAX, TextFile};
+use crate::manifest::input::folder::{FolderListing, FolderTexts, TEXT_BYTES_MAX, TextFile};
 use crate::manifest::input::hashing_reader::HashingReader;
 use crate::manifest::input::line_ends::LineEnds;
 use crate::manifest::input::path::ending;
@@ -56,7 +56,7 @@ impl Format for Folder {
         _: &mut ListFiles,
         findings: &mut PassDiagnostics,
     ) -> io::Result<Opened> {
-        let listing = Listing::read(input.path)?;
+        let listing = FolderListing::read(input.path)?;
         report_others(&listing, findings);
         findings.texts = listing.texts.iter().map(|name| name.to_string_lossy().into_owned()).collect();
         Ok(Opened::entries(FolderEntries {
@@ -70,8 +70,8 @@ impl Format for Folder {
 }
 
 /// Reports what is in the folder and is not read.
-fn report_others(listing: &Listing, findings: &mut PassDiagnostics) {
-    let Listing { texts, others, folders } = listing;
+fn report_others(listing: &FolderListing, findings: &mut PassDiagnostics) {
+    let FolderListing { texts, others, folders } = listing;
     let is_companion = |name: &OsString| {
         let name = Path::new(name);
         ending(name).is_some_and(|ending| PICTURES.contains(&ending.as_str()))

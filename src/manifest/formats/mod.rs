@@ -8,7 +8,11 @@ mod csv;
 pub(crate) mod csv_rows;
 mod folder;
 pub mod format;
+mod json;
+mod json_entry;
+mod json_items;
 mod json_object;
+mod json_shapes;
 mod jsonl;
 mod row_lints;
 mod sides;
@@ -25,6 +29,7 @@ use crate::manifest::formats::blocks::Blocks;
 use crate::manifest::formats::csv::Csv;
 use crate::manifest::formats::folder::Folder;
 use crate::manifest::formats::format::Format;
+use crate::manifest::formats::json::JsonFormat;
 use crate::manifest::formats::jsonl::Jsonl;
 use crate::manifest::formats::tsv::Tsv;
 use crate::manifest::formats::txt::Txt;
@@ -32,7 +37,7 @@ use crate::manifest::formats::yaml::Yaml;
 use crate::manifest::input::path::{STANDARD_INPUT, ending, is_nameless, uncompressed};
 
 /// All formats, in the order in which a message lists them.
-pub const FORMATS: [&dyn Format; 7] = [&Yaml, &Csv, &Tsv, &Jsonl, &Txt, &A1111, &Blocks];
+pub const FORMATS: [&dyn Format; 8] = [&Yaml, &Csv, &Tsv, &Jsonl, &JsonFormat, &Txt, &A1111, &Blocks];
 
 /// Returns the format with this name.
 pub fn named(name: &str) -> Option<&'static dyn Format> {
@@ -57,9 +62,6 @@ pub(crate) fn unknown(path: &Path) -> String {
     }
     if is_nameless(path) {
         return format!("a pipe has no file name; add --format {names}");
-    }
-    if ending(uncompressed(path)).as_deref() == Some("json") {
-        return "JSON is read line by line; convert it with jq -c '.[]' OLD > NEW.jsonl, or add --format jsonl if it already has one object per line".into();
     }
     let endings: Vec<_> = FORMATS.iter().flat_map(|format| format.endings()).copied().collect();
     format!(
@@ -99,7 +101,7 @@ mod tests {
             ("a.jsonl", Some("jsonl")),
             ("a.ndjson.gz", Some("jsonl")),
             ("a/b.TXT.GZ", Some("txt")),
-            ("a.json", None),
+            ("a.json", Some("json")),
             ("a.gz", None),
             ("a.csv.gz.gz", None),
             (".csv", None),
@@ -115,14 +117,13 @@ mod tests {
     fn what_is_unknown_is_told_with_a_way_out() {
         assert_eq!(
             unknown(Path::new("a.doc")),
-            "its name does not end in any of .yaml, .yml, .csv, .tsv, .tab, .jsonl, .ndjson, .txt, or in one of these followed by .gz; \
-             rename it, or add --format yaml|csv|tsv|jsonl|txt|a1111|blocks"
+            "its name does not end in any of .yaml, .yml, .csv, .tsv, .tab, .jsonl, .ndjson, .json, .txt, or in one of these followed by .gz; \
+             rename it, or add --format yaml|csv|tsv|jsonl|json|txt|a1111|blocks"
         );
-        assert!(unknown(Path::new("-")).ends_with("; add --format yaml|csv|tsv|jsonl|txt|a1111|blocks"));
+        assert!(unknown(Path::new("-")).ends_with("; add --format yaml|csv|tsv|jsonl|json|txt|a1111|blocks"));
         assert_eq!(
             unknown(Path::new("/dev/fd/63")),
-            "a pipe has no file name; add --format yaml|csv|tsv|jsonl|txt|a1111|blocks"
+            "a pipe has no file name; add --format yaml|csv|tsv|jsonl|json|txt|a1111|blocks"
         );
-        assert!(unknown(Path::new("a.json.gz")).contains("jq -c '.[]'"));
     }
 }

@@ -21,7 +21,7 @@ pub(crate) const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Names in a folder. Hidden files are left out.
 #[derive(Debug, Default)]
-pub(crate) struct Listing {
+pub(crate) struct FolderListing {
     /// Files that end in `.txt`, in natural order.
     pub(crate) texts: Vec<OsString>,
     /// Other files, in natural order.
@@ -30,7 +30,7 @@ pub(crate) struct Listing {
     pub(crate) folders: Vec<OsString>,
 }
 
-impl Listing {
+impl FolderListing {
     pub(crate) fn read(folder: &Path) -> io::Result<Self> {
         let mut listing = Self::default();
         for (i, entry) in fs::read_dir(folder)?.enumerate() {
@@ -73,24 +73,23 @@ fn has_texts(folder: &Path) -> bool {
 
 /// Compares two names as people count: `2.txt` is before `10.txt`.
 fn natural(one: &OsStr, other: &OsStr) -> Ordering {
-    let (one, other) = (one.as_encoded_bytes(), other.as_encoded_bytes());
-    let (mut a, mut b) = (one, other);
-    while !a.is_empty() && !b.is_empty() {
-        let lens = [a, b].map(n_digits);
-        let order = if !lens.contains(&0) {
-            let numbers = [&a[..lens[0]], &b[..lens[1]]].map(|digits| &digits[n_zeros(digits)..]);
-            (a, b) = (&a[lens[0]..], &b[lens[1]..]);
-            numbers[0].len().cmp(&numbers[1].len()).then_with(|| numbers[0].cmp(numbers[1]))
+    let names = [one, other].map(OsStr::as_encoded_bytes);
+    let mut rest = names;
+    while rest.iter().all(|rest| !rest.is_empty()) {
+        let lens = rest.map(n_digits);
+        let order = if lens.contains(&0) {
+            rest[0][0].cmp(&rest[1][0])
         } else {
-            let order = a[0].cmp(&b[0]);
-            (a, b) = (&a[1..], &b[1..]);
-            order
+            let [one, other] = [0, 1].map(|i| &rest[i][n_zeros(rest[i])..lens[i]]);
+            one.len().cmp(&other.len()).then_with(|| one.cmp(other))
         };
         if order != Ordering::Equal {
             return order;
         }
+        let is_number = !lens.contains(&0);
+        rest = [0, 1].map(|i| &rest[i][if is_number { lens[i] } else { 1 }..]);
     }
-    a.len().cmp(&b.len()).then_with(|| one.cmp(other))
+    rest[0].len().cmp(&rest[1].len()).then_with(|| names[0].cmp(names[1]))
 }
 
 fn n_digits(text: &[u8]) -> usize {
@@ -150,7 +149,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Computes the hash of all names and contents.
 pub(crate) fn digest(folder: &Path) -> io::Result<blake3::Hash> {
-    let mut texts = FolderTexts::new(folder, Listing::read(folder)?.texts);
+    let mut texts = FolderTexts::new(folder, FolderListing::read(folder)?.texts);
     texts.by_ref().for_each(drop);
     Ok(texts.hashed.digest())
 }

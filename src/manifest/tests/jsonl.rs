@@ -95,7 +95,7 @@ fn lines_that_cannot_be_used_are_all_told() {
                     "p:7: invalid JSON: key must be a string; put names and strings in double quotes",
                     "p:8: invalid JSON: trailing characters; write one object per line, and nothing after it",
                     "p:9: the line ends before its object does; write each object on one line: jq -c . OLD > NEW",
-                    "p:10: this line is a list, not an object; write one object per line: jq -c '.[]' OLD > NEW",
+                    "p:10: this line is a list, not an object; write one object per line: jq -c '.[]' OLD > NEW; a file that is one JSON list is read with --format json",
                     "p:11: this line is not a JSON object: expected value; \
                      write one object per line, for example {\"prompt\": \"a golden cat in the snow\"}",
                     "p:12: invalid JSON: trailing comma; check the quotes and commas of this line",
@@ -103,7 +103,9 @@ fn lines_that_cannot_be_used_are_all_told() {
             ),
             (
                 "[\n  {\"prompt\": \"a\"},\n  {\"prompt\": \"b\"}\n]\n",
-                &["p:1: this line is a list, not an object; write one object per line: jq -c '.[]' OLD > NEW"],
+                &[
+                    "p:1: this line is a list, not an object; write one object per line: jq -c '.[]' OLD > NEW; a file that is one JSON list is read with --format json",
+                ],
             ),
             (
                 "{\n  \"prompt\": \"a\"\n}\n",

@@ -6,6 +6,7 @@ mod documents;
 mod encodings;
 mod folders;
 mod inputs;
+mod json;
 mod jsonl;
 mod listings;
 mod options;

@@ -79,8 +79,11 @@ fn files_that_cannot_be_read_are_told_from_bad_ones() {
     assert!(matches!(opened("missing.yaml"), Err(ManifestError::Read { .. })));
     assert!(matches!(opened("missing.csv"), Err(ManifestError::Read { .. })));
     fs::create_dir(folder.path().join("folder.yaml")).expect("a folder can be made");
-    assert!(matches!(opened("folder.yaml"), Err(ManifestError::Read { .. })));
-    for name in ["prompts.doc", "prompts.json", "prompts", ".csv", "prompts.yaml.bak", "prompts.gz", "-"] {
+    assert!(
+        matches!(opened("folder.yaml"), Err(ManifestError::Mistakes { .. })),
+        "a folder is read as such, whatever its name"
+    );
+    for name in ["prompts.doc", "prompts", ".csv", "prompts.yaml.bak", "prompts.gz", "-"] {
         assert!(matches!(opened(name), Err(ManifestError::UnknownFormat { .. })), "{name}");
     }
 }
