@@ -146,8 +146,8 @@ fn outcome(source: Source) -> String {
     words
 }
 
-/// Reads a line of a case's options: the name of a file, then `verbatim`, `unique`, `encoding NAME`, `map COLUMN=FIELD`, `carry COLUMN`,
-/// `syntax NAME` or `format NAME`.
+/// Reads a line of a case's options: the name of a file, then `verbatim`, `unique`, `sheet NAME`, `encoding NAME`, `map COLUMN=FIELD`,
+/// `carry COLUMN`, `syntax NAME` or `format NAME`.
 fn with_options(folder: &Path, line: &str) -> Source {
     let mut words = line.split(' ');
     let mut source = source(&folder.join(words.next().expect("a line has a name")));
@@ -156,6 +156,7 @@ fn with_options(folder: &Path, line: &str) -> Source {
         match option {
             "verbatim" => source.is_verbatim = true,
             "unique" => source.is_unique = true,
+            "sheet" => source.sheet = Some(value().to_owned()),
             "encoding" => source.encoding = value().parse().ok(),
             "syntax" => source.syntax = Some(Syntax::named(value()).expect("it is a syntax")),
             "format" => source.format = formats::named(value()),

@@ -11,6 +11,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
         "Manifest",
         &[
             "format",
+            "sheet",
             "encoding",
             "set",
             "prompt_col",

@@ -383,6 +383,7 @@ fn other_place(place: Location) -> String {
     match place {
         Location::Line(line) | Location::Span(Span { line, .. }) => format!("line {line}"),
         Location::Entry(entry) => format!("entry {entry}"),
+        Location::Cell { row, .. } => format!("row {row}"),
         Location::Text(_) => "another file".to_owned(),
         Location::File | Location::CommandLine => "another entry".to_owned(),
     }

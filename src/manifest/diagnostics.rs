@@ -16,7 +16,7 @@ pub(super) const MISTAKES_KEPT_MAX: usize = 1_000;
 pub struct Diagnostic {
     /// Location of the problem.
     pub place: Location,
-    /// Name of the file in the folder that the location is in. `None` for a manifest that is one file.
+    /// Name of the sheet, or of the file in the folder, that the location is in. `None` for a manifest that is one text.
     pub part: Option<String>,
     /// Description of the problem, such as "unknown field `promt`".
     pub what: String,
@@ -38,13 +38,27 @@ impl Diagnostic {
             Location::File | Location::Text(_) => format!("{path}: {what}; {remedy}"),
             Location::Line(line) | Location::Span(Span { line, .. }) => format!("{path}:{line}: {what}; {remedy}"),
             Location::Entry(entry) => format!("{path}: entry {entry}: {what}; {remedy}"),
+            Location::Cell { .. } => format!("{path}, {}: {what}; {remedy}", self.cell()),
             Location::CommandLine => format!("command line: {what}; {remedy}"),
         }
     }
 
     /// Returns the file that the diagnostic is about, for a message: the manifest at `path`, or a file in that folder.
     pub(crate) fn file(&self, path: &Path) -> String {
-        self.part.as_ref().map_or_else(|| shown_path(path), |part| shown_path(&path.join(part)))
+        match (&self.part, self.place) {
+            (Some(name), Location::Text(_)) => shown_path(&path.join(name)),
+            _ => shown_path(path),
+        }
+    }
+
+    /// Returns the sheet and the cell of the location, such as `Sheet1, cell B7`. Empty for a location in a text.
+    pub(crate) fn cell(&self) -> String {
+        let Location::Cell { row, column } = self.place else { return String::new() };
+        let sheet = self.part.as_ref().map_or_else(String::new, |sheet| escape(sheet) + ", ");
+        match column {
+            0 => format!("{sheet}row {row}"),
+            column => format!("{sheet}cell {}{row}", column_name(column)),
+        }
     }
 }
 
@@ -61,6 +75,13 @@ pub enum Location {
     Span(Span),
     /// Entry, from 1, whose line is unknown.
     Entry(u64),
+    /// Cell of a sheet: its row and its column, from 1. Column 0 means the row.
+    Cell {
+        /// Row, from 1.
+        row: u64,
+        /// Column, from 1; 0 means the whole row.
+        column: u32,
+    },
     /// File in a folder of texts, from 0, in the order of the entries.
     Text(u64),
 }
@@ -70,7 +91,7 @@ impl Location {
     pub const fn line(self) -> Option<u64> {
         match self {
             Self::Line(line) | Self::Span(Span { line, .. }) => Some(line),
-            Self::File | Self::Entry(_) | Self::Text(_) | Self::CommandLine => None,
+            Self::File | Self::Entry(_) | Self::Cell { .. } | Self::Text(_) | Self::CommandLine => None,
         }
     }
 
@@ -97,6 +118,7 @@ impl Location {
             Self::CommandLine => (0, 0, 0),
             Self::File => (1, 0, 0),
             Self::Line(line) => (2, line, 0),
+            Self::Cell { row, column } => (2, row, column),
             Self::Span(Span { line, begin, .. }) => (2, line, begin),
             Self::Entry(entry) | Self::Text(entry) => (3, entry, 0),
         }
@@ -125,8 +147,8 @@ pub struct DiagnosticReport {
 
 impl DiagnosticReport {
     /// Creates the list of the mistakes and warnings in the manifest at `path`, sorted by location.
-    pub(super) fn new(path: PathBuf, PassDiagnostics { mistakes, warnings, texts }: PassDiagnostics) -> Self {
-        Self { path, found: mistakes.sorted(&texts), warnings: warnings.sorted(&texts) }
+    pub(super) fn new(path: PathBuf, PassDiagnostics { mistakes, warnings, parts }: PassDiagnostics) -> Self {
+        Self { path, found: mistakes.sorted(&parts), warnings: warnings.sorted(&parts) }
     }
 
     /// Returns the warnings: input that is allowed and probably not intended. At most the first thousand, sorted by line.
@@ -192,13 +214,15 @@ impl DiagnosticList {
         &self.kept
     }
 
-    /// Sorts the kept mistakes by location. `texts` are the names of the files in a folder.
-    pub(super) fn sorted(mut self, texts: &[String]) -> Self {
+    /// Sorts the kept mistakes by location. `parts` are the names of the sheet, or of the files in a folder.
+    pub(super) fn sorted(mut self, parts: &[String]) -> Self {
         self.kept.sort_by_key(|mistake| mistake.place.order());
         for mistake in &mut self.kept {
-            if let Location::Text(i) = mistake.place {
-                mistake.part = usize::try_from(i).ok().and_then(|i| texts.get(i)).cloned();
-            }
+            mistake.part = match mistake.place {
+                Location::Text(i) => usize::try_from(i).ok().and_then(|i| parts.get(i)).cloned(),
+                Location::Cell { .. } => parts.first().cloned(),
+                _ => None,
+            };
         }
         self
     }
@@ -211,8 +235,8 @@ pub struct PassDiagnostics {
     pub mistakes: DiagnosticList,
     /// Warnings: input that is allowed and probably not intended.
     pub warnings: DiagnosticList,
-    /// Names of the files in a folder, which [`Location::Text`] counts. Empty for a manifest that is one file.
-    pub(crate) texts: Vec<String>,
+    /// Names of the files in a folder, which [`Location::Text`] counts, or of the sheet. Empty for a manifest that is one text.
+    pub(crate) parts: Vec<String>,
 }
 
 /// Problem without a location: its description and a remedy.
@@ -229,6 +253,18 @@ pub fn wrong(what: impl Into<String>, remedy: impl Into<String>) -> Issue {
     Issue { what: what.into(), remedy: remedy.into() }
 }
 
+/// Returns the letters of a column, from 1, as spreadsheets name it.
+pub(crate) fn column_name(column: u32) -> String {
+    let mut letters = String::new();
+    let mut rest = column;
+    while rest > 0 {
+        rest -= 1;
+        letters.insert(0, char::from(b'A' + u8::try_from(rest % 26).unwrap_or(0)));
+        rest /= 26;
+    }
+    letters
+}
+
 /// Formats a path for a message.
 pub(super) fn shown_path(path: &Path) -> String {
     escape(&path.to_string_lossy())
@@ -237,6 +273,14 @@ pub(super) fn shown_path(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_have_letters() {
+        for (column, name) in [(1, "A"), (26, "Z"), (27, "AA"), (52, "AZ"), (702, "ZZ"), (703, "AAA"), (16_384, "XFD")]
+        {
+            assert_eq!(column_name(column), name);
+        }
+    }
 
     #[test]
     fn a_mistake_says_where_what_and_what_to_do() {

@@ -20,6 +20,8 @@ const fn binary(offset: usize, magic: &'static [u8], name: &'static str, remedy:
 }
 
 const AS_CSV: &str = "open it in a spreadsheet program and save it as \"CSV UTF-8\"";
+const AS_OTHER: &str = "open it in a spreadsheet program and save it as .xlsx or \"CSV UTF-8\"";
+const AS_XLSX: &str = if cfg!(feature = "xlsx") { "add --format xlsx, or name it .xlsx" } else { AS_CSV };
 const AS_TEXT: &str = "save its text as plain text (.txt), with one prompt per line";
 const UNPACK: &str = "unpack it and name the file inside it";
 const TO_CSV: &str = "write its rows to a CSV or JSONL file";
@@ -27,7 +29,7 @@ const NOT_TEXT: &str = "name the file with the prompts; an image is no manifest"
 
 /// Types with bytes that no text has. Those that begin with the same bytes are listed from the longest to the shortest.
 const BINARY: [BinaryType; 24] = [
-    binary(0, b"\xd0\xcf\x11\xe0", "an old Office file (.xls or .doc)", AS_CSV),
+    binary(0, b"\xd0\xcf\x11\xe0", "an old Office file (.xls or .doc)", AS_OTHER),
     binary(
         0,
         b"SQLite format 3\0",
@@ -60,10 +62,10 @@ const BINARY: [BinaryType; 24] = [
 
 /// Names within a zip archive that say what it is.
 const ZIPPED: [(&[u8], &str, &str); 6] = [
-    (b"xl/", "an Excel workbook (.xlsx)", AS_CSV),
+    (b"xl/", "an Excel workbook (.xlsx)", AS_XLSX),
     (b"word/", "a Word document (.docx)", AS_TEXT),
     (b"ppt/", "a PowerPoint file (.pptx)", AS_TEXT),
-    (b"opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods)", AS_CSV),
+    (b"opendocument.spreadsheet", "an OpenDocument spreadsheet (.ods)", AS_OTHER),
     (b"opendocument.text", "an OpenDocument text (.odt)", AS_TEXT),
     (b"Index/", "a Numbers or Pages document", "export it as CSV"),
 ];
@@ -118,6 +120,34 @@ pub(crate) fn found(path: &Path, is_verbatim: bool) -> Option<Issue> {
 pub(crate) fn of_head(head: &[u8], is_verbatim: bool) -> Option<Issue> {
     let (name, remedy) = binary_type(head).or_else(|| text_type(head).filter(|_| !is_verbatim))?;
     Some(wrong(format!("the file is {name}"), remedy))
+}
+
+/// Returns the mistake for a file that is no workbook, although its name or an option says so.
+#[cfg(feature = "xlsx")]
+pub(crate) fn no_workbook(bytes: &[u8]) -> Option<Issue> {
+    const OLD: &[u8] = b"\xd0\xcf\x11\xe0";
+    let has = |name: &str| {
+        let utf16: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        memchr::memmem::find(bytes, &utf16).is_some()
+    };
+    if bytes.starts_with(OLD) && has("EncryptedPackage") {
+        return Some(wrong("the workbook is protected with a password", "save it without a password"));
+    }
+    if bytes.starts_with(OLD) && has("Workbook") {
+        return Some(wrong("the file is an old Excel workbook (.xls)", "save it as .xlsx"));
+    }
+    let head = &bytes[..bytes.len().min(CHUNK)];
+    let is_binary = memchr::memmem::find(bytes, b"xl/workbook.bin").is_some();
+    if head.starts_with(b"PK\x03\x04") && memchr::memmem::find(bytes, b"xl/").is_some() && !is_binary {
+        return None;
+    }
+    if is_binary {
+        return Some(wrong("the file is a binary Excel workbook (.xlsb)", "save it as .xlsx"));
+    }
+    let text = || wrong("the file is no workbook, but may be text", "add --format csv if it is a table");
+    let none =
+        || if head.is_empty() { wrong("the file is empty", "write a sheet with a column `prompt`") } else { text() };
+    Some(of_head(head, false).unwrap_or_else(none))
 }
 
 fn binary_type(head: &[u8]) -> Option<(&'static str, &'static str)> {

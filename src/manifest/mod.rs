@@ -110,7 +110,8 @@ pub fn open(source: Source) -> Result<Manifest, ManifestError> {
 
 /// Reads and checks a whole manifest like `open`, and reports the progress of the read.
 pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manifest, ManifestError> {
-    if let Some(wrong) = foreign_files::found(&source.path, source.is_verbatim) {
+    let is_text = source.format().is_none_or(|format| !format.has_sheets());
+    if let Some(wrong) = foreign_files::found(&source.path, source.is_verbatim).filter(|_| is_text) {
         let mut findings = PassDiagnostics::default();
         findings.mistakes.push(Location::File, wrong);
         return Err(ManifestError::Mistakes { mistakes: DiagnosticReport::new(source.path, findings) });
@@ -136,7 +137,7 @@ pub fn open_watched(source: Source, progress: &mut dyn Progress) -> Result<Manif
     if findings.mistakes.n() > 0 {
         return Err(ManifestError::Mistakes { mistakes: DiagnosticReport::new(source.path, findings) });
     }
-    Ok(Manifest { warnings: findings.warnings.sorted(&findings.texts), repeats, ..manifest })
+    Ok(Manifest { warnings: findings.warnings.sorted(&findings.parts), repeats, ..manifest })
 }
 
 /// Reads a manifest to its end, even if it has mistakes.

@@ -61,9 +61,18 @@ impl ManifestReader {
         let mut shared = SharedDefaults::default();
         shared.lay_under(given_overrides(source, findings), &mut findings.mistakes);
         refuse_column_options(source, format, &mut findings.mistakes);
+        if source.sheet.is_some() && !format.has_sheets() {
+            let what = format!("--sheet names a sheet, and a {} manifest has none", format.name().to_uppercase());
+            findings.mistakes.push(Location::CommandLine, wrong(what, "leave --sheet out"));
+        }
         let columns = column_options(source, &mut findings.mistakes);
-        let input =
-            FormatInput { path, encoding: source.encoding, detected: encoding, is_verbatim: source.is_verbatim };
+        let input = FormatInput {
+            path,
+            encoding: source.encoding,
+            detected: encoding,
+            is_verbatim: source.is_verbatim,
+            sheet: source.sheet.as_deref(),
+        };
         let opened = format.open(input, columns, &mut lists, findings);
         let Opened { head, entries } = opened.map_err(|source| ManifestError::Read { path: path.clone(), source })?;
         let ManifestHead { defaults, extras, ways, settings } = head;

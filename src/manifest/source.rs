@@ -17,6 +17,8 @@ pub struct Source {
     pub format: Option<&'static dyn Format>,
     /// Encoding of the file. `None` means UTF-8, or the encoding that is detected from the file's bytes.
     pub encoding: Option<Encoding>,
+    /// Name of the sheet of a workbook. `None` means the first visible one.
+    pub sheet: Option<String>,
     /// Name of the table column or object key that holds the prompt. `None` means `prompt`.
     pub prompt_column: Option<String>,
     /// Name of the table column or object key that holds the id. `None` means `id`.
@@ -57,7 +59,7 @@ impl Source {
         // Leaves out the limits and the allowed folders, because they do not change what the jobs are.
         let Self { path: _, format: _, encoding, prompt_column, id_column, overrides, default_model, .. } = self;
         let Self { limits: _, jobs_max: _, shuffle, allowed_folders: _, mapped_columns, carried_columns, .. } = self;
-        let Self { is_verbatim, syntax, is_unique, .. } = self;
+        let Self { is_verbatim, syntax, is_unique, sheet, .. } = self;
         let format = self.format().map_or("", Format::name);
         let mut hasher = blake3::Hasher::new();
         let mut add = |text: Option<&str>| {
@@ -98,6 +100,10 @@ impl Source {
         if let Some(syntax) = syntax {
             add(Some("syntax"));
             add(Some(syntax.name()));
+        }
+        if let Some(sheet) = sheet {
+            add(Some("sheet"));
+            add(Some(sheet));
         }
         hasher.update(digest.as_bytes());
         if let Some(lists) = lists {

@@ -27,6 +27,10 @@ pub(crate) struct ManifestArgs {
     #[arg(long, value_parser = format(), env = "PROMPTBATCH_FORMAT")]
     pub format: Option<&'static dyn Format>,
 
+    /// Sheet of a workbook to read [default: the first visible one]
+    #[arg(long, value_name = "NAME", env = "PROMPTBATCH_SHEET")]
+    pub sheet: Option<String>,
+
     /// Encoding of the file, such as gb18030, if it is not UTF-8 and cannot be detected
     #[arg(long, value_name = "NAME", env = "PROMPTBATCH_ENCODING")]
     pub encoding: Option<Encoding>,
@@ -122,6 +126,7 @@ pub(crate) fn source(args: &ManifestArgs, provider: &'static ProviderSpec) -> So
         path: args.manifest.clone(),
         format: args.format,
         encoding: args.encoding,
+        sheet: args.sheet.clone(),
         prompt_column: args.prompt_col.clone(),
         id_column: args.id_col.clone(),
         mapped_columns: args.map.clone(),

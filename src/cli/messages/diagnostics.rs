@@ -102,6 +102,9 @@ fn group(source: &Source, severity: Severity, mistake: &Diagnostic, lines: &BTre
     let group = match (mistake.place, text) {
         (Location::CommandLine, _) => title(&format!("command line: {}", mistake.what)),
         (Location::File | Location::Text(_), _) => title(&mistake.what).element(Origin::path(path)),
+        (Location::Cell { .. }, _) => {
+            title(&format!("{}: {}", mistake.cell(), mistake.what)).element(Origin::path(path))
+        }
         (Location::Entry(entry), _) => title(&format!("entry {entry}: {}", mistake.what)).element(Origin::path(path)),
         (Location::Line(line) | Location::Span(Span { line, .. }), None) => {
             title(&mistake.what).element(Origin::path(path).line(number(line)))
@@ -190,19 +193,27 @@ fn told_of(source: &Source, severity: &str, mistake: &Diagnostic, lines: &BTreeM
         Location::Span(Span { line, begin, end }) => {
             lines.get(line).map(|line| (column(line, *begin), column(line, *end)))
         }
-        Location::Line(_) | Location::Entry(_) | Location::Text(_) | Location::File | Location::CommandLine => None,
+        Location::Cell { column, .. } if *column > 0 => Some((*column as usize, *column as usize + 1)),
+        Location::Line(_)
+        | Location::Entry(_)
+        | Location::Cell { .. }
+        | Location::Text(_)
+        | Location::File
+        | Location::CommandLine => None,
     };
     let file = part.as_ref().map_or_else(|| source.path.clone(), |part| source.path.join(part));
     let file = || Some(file.to_string_lossy());
+    let row = if let Location::Cell { row, .. } = place { Some(*row) } else { None };
     let (path, message) = match place {
         Location::CommandLine => (None, what.clone()),
+        Location::Cell { .. } => (file(), format!("{}: {what}", mistake.cell())),
         Location::Entry(entry) => (file(), format!("entry {entry}: {what}")),
         Location::File | Location::Line(_) | Location::Span(_) | Location::Text(_) => (file(), what.clone()),
     };
     json!({
         "severity": severity,
         "path": path,
-        "line": place.line(),
+        "line": row.or(place.line()),
         "column": columns.map(|(begin, _)| begin),
         "end_column": columns.map(|(_, end)| end),
         "message": message,

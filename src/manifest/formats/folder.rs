@@ -58,7 +58,7 @@ impl Format for Folder {
     ) -> io::Result<Opened> {
         let listing = FolderListing::read(input.path)?;
         report_others(&listing, findings);
-        findings.texts = listing.texts.iter().map(|name| name.to_string_lossy().into_owned()).collect();
+        findings.parts = listing.texts.iter().map(|name| name.to_string_lossy().into_owned()).collect();
         Ok(Opened::entries(FolderEntries {
             texts: FolderTexts::new(input.path, listing.texts),
             encoding: input.encoding,
@@ -153,7 +153,9 @@ impl FolderEntries {
             Location::Line(line) | Location::Span(Span { line, .. }) => {
                 Issue { what: format!("line {line}: {}", wrong.what), ..wrong }
             }
-            Location::File | Location::Entry(_) | Location::Text(_) | Location::CommandLine => wrong,
+            Location::File | Location::Entry(_) | Location::Cell { .. } | Location::Text(_) | Location::CommandLine => {
+                wrong
+            }
         };
         let (text, encoding) = detect::text(bytes, self.encoding).map_err(in_line)?;
         if encoding != Encoding::UTF8 && self.encoding.is_none() && !self.is_told {

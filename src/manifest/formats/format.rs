@@ -38,6 +38,11 @@ pub trait Format: Sync {
         false
     }
 
+    /// Returns whether the format is a workbook of sheets, and no text.
+    fn has_sheets(&self) -> bool {
+        false
+    }
+
     /// Returns whether the format has a null of its own, so that the text `null` was put in quotes and is meant.
     fn has_null(&self) -> bool {
         false
@@ -124,6 +129,8 @@ pub struct FormatInput<'a> {
     pub(crate) detected: Option<Encoding>,
     /// Records that texts are taken as they are.
     pub(crate) is_verbatim: bool,
+    /// Name of the sheet to read. `None` means the first visible one.
+    pub(crate) sheet: Option<&'a str>,
 }
 
 impl FormatInput<'_> {

@@ -20,6 +20,8 @@ mod table;
 mod text_lines;
 mod tsv;
 mod txt;
+#[cfg(feature = "xlsx")]
+mod xlsx;
 pub(crate) mod yaml;
 
 use std::path::Path;
@@ -33,10 +35,17 @@ use crate::manifest::formats::json::JsonFormat;
 use crate::manifest::formats::jsonl::Jsonl;
 use crate::manifest::formats::tsv::Tsv;
 use crate::manifest::formats::txt::Txt;
+#[cfg(feature = "xlsx")]
+use crate::manifest::formats::xlsx::Xlsx;
 use crate::manifest::formats::yaml::Yaml;
 use crate::manifest::input::path::{STANDARD_INPUT, ending, is_nameless, uncompressed};
 
 /// All formats, in the order in which a message lists them.
+#[cfg(feature = "xlsx")]
+pub const FORMATS: [&dyn Format; 9] = [&Yaml, &Csv, &Tsv, &Jsonl, &JsonFormat, &Xlsx, &Txt, &A1111, &Blocks];
+
+/// All formats, in the order in which a message lists them.
+#[cfg(not(feature = "xlsx"))]
 pub const FORMATS: [&dyn Format; 8] = [&Yaml, &Csv, &Tsv, &Jsonl, &JsonFormat, &Txt, &A1111, &Blocks];
 
 /// Returns the format with this name.
@@ -117,13 +126,13 @@ mod tests {
     fn what_is_unknown_is_told_with_a_way_out() {
         assert_eq!(
             unknown(Path::new("a.doc")),
-            "its name does not end in any of .yaml, .yml, .csv, .tsv, .tab, .jsonl, .ndjson, .json, .txt, or in one of these followed by .gz; \
-             rename it, or add --format yaml|csv|tsv|jsonl|json|txt|a1111|blocks"
+            "its name does not end in any of .yaml, .yml, .csv, .tsv, .tab, .jsonl, .ndjson, .json, .xlsx, .xlsm, .txt, or in one of these followed by .gz; \
+             rename it, or add --format yaml|csv|tsv|jsonl|json|xlsx|txt|a1111|blocks"
         );
-        assert!(unknown(Path::new("-")).ends_with("; add --format yaml|csv|tsv|jsonl|json|txt|a1111|blocks"));
+        assert!(unknown(Path::new("-")).ends_with("; add --format yaml|csv|tsv|jsonl|json|xlsx|txt|a1111|blocks"));
         assert_eq!(
             unknown(Path::new("/dev/fd/63")),
-            "a pipe has no file name; add --format yaml|csv|tsv|jsonl|json|txt|a1111|blocks"
+            "a pipe has no file name; add --format yaml|csv|tsv|jsonl|json|xlsx|txt|a1111|blocks"
         );
     }
 }

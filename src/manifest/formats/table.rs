@@ -25,6 +25,11 @@ pub(crate) trait TableRows {
     /// Returns the delimiter between cells.
     fn delimiter(&self) -> u8;
 
+    /// Returns the location of a cell. An empty cell has the location of its line, and so has an empty span.
+    fn place_of(&self, span: Span) -> Location {
+        if span.begin < span.end { Location::Span(span) } else { Location::Line(span.line) }
+    }
+
     /// Returns the bytes of the file that have been read.
     fn bytes(&self) -> &HashingReader;
 }
@@ -53,10 +58,10 @@ impl Table {
         let columns = match rows.next_row(&mut findings.warnings)? {
             Some(Ok(header)) => {
                 titles = titles_of(&header);
-                columns_of(&header, names, &mut unused_sides, findings)
+                columns_of(&header, names, &*rows, &mut unused_sides, findings)
             }
             Some(Err(bad)) => {
-                findings.mistakes.push(Location::Line(bad.line), bad.wrong);
+                findings.mistakes.push(rows.place_of(whole_row(bad.line)), bad.wrong);
                 None
             }
             None => {
@@ -72,7 +77,7 @@ impl Table {
 
     /// Reads a row. Returns `None` after a mistake.
     fn entry(&mut self, row: Row, findings: &mut PassDiagnostics) -> Option<Entry> {
-        let place = Location::Line(row.line);
+        let place = self.rows.place_of(whole_row(row.line));
         let mut entry = Entry::new(place);
         let mut sides = Sides::default();
         if let Some((width, height)) = self.unused_columns {
@@ -86,10 +91,10 @@ impl Table {
                     None => entry.extras.push((name.clone(), text)),
                 },
                 Column::Extra(name) => entry.extras.push((name.clone(), text)),
-                Column::Side(side) => sides.add(*side, &text, place_of(place)),
+                Column::Side(side) => sides.add(*side, &text, self.rows.place_of(place)),
                 Column::Known(_) if text.is_empty() => {}
                 Column::Known(field) => {
-                    entry.given.push(FieldEntry::one(*field, UnparsedValue::Cell(text), place_of(place)));
+                    entry.given.push(FieldEntry::one(*field, UnparsedValue::Cell(text), self.rows.place_of(place)));
                 }
             }
         }
@@ -127,15 +132,19 @@ impl EntrySource for Table {
             self.n_rows += 1;
             match row {
                 Ok(row) if row_lints::is_header(&row.cells, &self.titles) => {
-                    findings.mistakes.push(Location::Line(row.line), row_lints::repeated_header());
+                    let place = self.rows.place_of(whole_row(row.line));
+                    findings.mistakes.push(place, row_lints::repeated_header());
                 }
                 Ok(row) if row.cells.len() == self.columns.len() => {
                     if let Some(entry) = self.entry(row, findings) {
                         return Ok(Some(entry));
                     }
                 }
-                Ok(row) => findings.mistakes.push(Location::Line(row.line), self.wrong_count(row.cells.len())),
-                Err(BadRow { line, wrong, .. }) => findings.mistakes.push(Location::Line(line), wrong),
+                Ok(row) => {
+                    let place = self.rows.place_of(whole_row(row.line));
+                    findings.mistakes.push(place, self.wrong_count(row.cells.len()));
+                }
+                Err(BadRow { line, wrong, .. }) => findings.mistakes.push(self.rows.place_of(whole_row(line)), wrong),
             }
         }
         mem::take(&mut self.unused_sides).finish("column", findings);
@@ -156,11 +165,6 @@ impl EntrySource for Table {
     }
 }
 
-/// Returns the location of a cell. An empty cell has the location of its line.
-fn place_of(span: Span) -> Location {
-    if span.begin < span.end { Location::Span(span) } else { Location::Line(span.line) }
-}
-
 fn delimiter_name(delimiter: u8) -> String {
     match delimiter {
         b',' => "comma".to_owned(),
@@ -170,19 +174,26 @@ fn delimiter_name(delimiter: u8) -> String {
     }
 }
 
+/// Returns an empty span, whose location is that of its row.
+const fn whole_row(line: u64) -> Span {
+    Span { line, begin: 0, end: 0 }
+}
+
 /// Reads the columns of the header. Returns `None` if the header has a mistake.
 fn columns_of(
     header: &Row,
     names: &ColumnOptions,
+    rows: &dyn TableRows,
     unused: &mut UnusedSides,
     findings: &mut PassDiagnostics,
 ) -> Option<Vec<Column>> {
-    let place = |i: usize| place_of(header.cells[i].place);
+    let place = |i: usize| rows.place_of(header.cells[i].place);
+    let row = rows.place_of(whole_row(header.line));
     let n_mistakes = findings.mistakes.n();
     let titles = titles_of(header);
     for (option, name) in names.named() {
         if !columns::has(&titles, name) {
-            findings.mistakes.push(Location::Line(header.line), columns::no_such_column(option, name, &titles));
+            findings.mistakes.push(row, columns::no_such_column(option, name, &titles));
         }
     }
     let columns: Vec<Column> =
@@ -199,7 +210,7 @@ fn columns_of(
         }
     }
     if names.prompt_name().is_none() && !columns.contains(&Column::Known(Field::Prompt)) {
-        findings.mistakes.push(Location::Line(header.line), columns::no_prompt_column(&titles));
+        findings.mistakes.push(row, columns::no_prompt_column(&titles));
     }
     let is_usable = findings.mistakes.n() == n_mistakes;
     // Rows are read in spite of these, so that the mistakes of both are reported at once.

@@ -202,7 +202,7 @@ fn decoded<'a>(shown: &str, bytes: &'a [u8]) -> Result<Cow<'a, str>, Issue> {
         Location::Line(line) | Location::Span(Span { line, .. }) => {
             wrong(format!("in line {line} of the list {shown}, {what}"), remedy)
         }
-        Location::File | Location::Entry(_) | Location::Text(_) | Location::CommandLine => {
+        Location::File | Location::Entry(_) | Location::Cell { .. } | Location::Text(_) | Location::CommandLine => {
             wrong(format!("in the list {shown}, {what}"), remedy)
         }
     })

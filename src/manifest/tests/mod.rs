@@ -14,6 +14,8 @@ mod passes;
 mod properties;
 mod refusals;
 mod rows;
+#[cfg(feature = "xlsx")]
+mod sheets;
 mod streams;
 mod surprises;
 mod tables;
